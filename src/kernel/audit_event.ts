@@ -1,0 +1,42 @@
+/**
+ * What the trail records. A change is written in the transaction that makes it; a denial changes
+ * nothing, so it is gathered and written in batches.
+ */
+import type { TenantId } from './tenant.ts';
+
+export type ChangeName =
+  | 'tenant_created'
+  | 'tenant_suspended'
+  | 'tenant_resumed'
+  | 'tenant_moved'
+  | 'tenant_deleted'
+  | 'plan_changed'
+  | 'config_changed'
+  | 'user_created'
+  | 'key_created'
+  | 'key_revoked';
+
+export type DenialName =
+  | 'cross_tenant_access_attempt'
+  | 'authentication_failed'
+  | 'rate_limit_exceeded';
+
+/** A flat record, so that a row reads the same in SQL, in JSON and in a log line. */
+export type AuditDetails = Readonly<Record<string, string | number | boolean | null>>;
+
+/** Who did it: `user:<id>`, `operator`, `anonymous`, or `kennel` itself. */
+export type Actor = `user:${string}` | 'operator' | 'anonymous' | 'kennel';
+
+export type Denial = {
+  event: DenialName;
+  actor: Actor;
+  /** The tenant that the actor belongs to; null when nobody knows. */
+  tenantId: TenantId | null;
+  /**
+   * The slug that the request named. It is looked up when the batch is written, not while the
+   * request waits: an unknown slug must not take a different time from a known one.
+   */
+  requestedSlug: string | null;
+  requestId: string;
+  details: AuditDetails;
+};

@@ -1,0 +1,172 @@
+/**
+ * The tenant kernel: the stages that every tenant request passes, in order. Each stage either adds
+ * what the next one needs or refuses; nothing that holds a database connection comes before the
+ * request has been understood.
+ *
+ *     nominate → authenticate → bind → spend → prepare → isolate → work
+ */
+import { Refusal, unavailable } from './errors.ts';
+import type {
+  Accounts,
+  Denials,
+  Directory,
+  Isolation,
+  Limiter,
+  Match,
+  Meter,
+  Mismatch,
+  Reply,
+  RequestFacts,
+  Routes,
+  Strategy,
+  Trace,
+  Work,
+} from './ports.ts';
+import type { Caller, IsolationMode, Tenant } from './tenant.ts';
+
+/** What the kernel itself reads of a request; the routes may know more of it. */
+export type TenantRequest = { facts: RequestFacts; authorization: string | null };
+
+export type KernelParts<Request extends TenantRequest> = {
+  strategies: readonly Strategy[];
+  directory: Directory;
+  limiter: Limiter;
+  routes: Routes<Request>;
+  isolation: Readonly<Record<IsolationMode, Isolation>>;
+  accounts: Accounts;
+  denials: Denials;
+  meter: Meter;
+  /** The tenant schema versions that this code can work with. */
+  schemaVersions: { oldest: number; newest: number };
+};
+
+export class Kernel<Request extends TenantRequest> {
+  readonly #parts: KernelParts<Request>;
+
+  constructor(parts: KernelParts<Request>) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Does one request of one tenant. What becomes known on the way is written to `trace`.
+   *
+   * @throws {Refusal} when a stage refuses.
+   */
+  async run(request: Request, trace: Trace): Promise<Reply> {
+    const { slug, path } = this.#nominate(request);
+    const match = this.#parts.routes(request, path);
+    trace.endpoint = match.endpoint;
+    const caller = await this.#authenticate(request, slug, trace);
+    const tenant = await this.#bind(caller, slug, trace);
+    await this.#spend(tenant, trace);
+    const work = await this.#prepare(match, caller);
+    return this.#isolate(tenant, caller, trace, work);
+  }
+
+  /** Finds the one slug that the request names, and the path without it. */
+  #nominate({ facts }: Request): { slug: string; path: string } {
+    const nominations = this.#parts.strategies.flatMap((strategy) => strategy(facts));
+    const [first, ...others] = nominations;
+    if (!first) {
+      throw new Refusal('tenant_required', {
+        detail: 'Name the tenant by subdomain, path or X-Tenant-ID header',
+      });
+    }
+    if (others.some(({ slug }) => slug !== first.slug)) {
+      throw new Refusal('tenant_ambiguous', { detail: 'The request names more than one tenant' });
+    }
+    return { slug: first.slug, path: nominations.find(({ path }) => path)?.path ?? facts.path };
+  }
+
+  /** Proves who calls. The answer is the same whatever tenant was named. */
+  async #authenticate(request: Request, slug: string, trace: Trace): Promise<Caller> {
+    const caller = await this.#parts.directory.caller(request.authorization);
+    if (caller) {
+      trace.caller = caller;
+      return caller;
+    }
+    this.#parts.denials.note({
+      event: 'authentication_failed',
+      actor: 'anonymous',
+      tenantId: null,
+      requestedSlug: slug,
+      requestId: trace.requestId,
+      details: { endpoint: trace.endpoint },
+    });
+    throw new Refusal('unauthenticated', { detail: 'Send a valid API key as a bearer token' });
+  }
+
+  /**
+   * Holds the named tenant against the caller's own. An unknown, a foreign and a suspended tenant
+   * take the same steps to the same answer, so that nobody learns which tenants there are.
+   */
+  async #bind(caller: Caller, slug: string, trace: Trace): Promise<Tenant> {
+    const tenant = await this.#parts.directory.tenant(caller.tenantId);
+    const own = tenant !== null && tenant.slug === slug;
+    if (!own) {
+      this.#parts.denials.note({
+        event: 'cross_tenant_access_attempt',
+        actor: `user:${caller.user.id}`,
+        tenantId: caller.tenantId,
+        requestedSlug: slug,
+        requestId: trace.requestId,
+        details: { endpoint: trace.endpoint },
+      });
+    }
+    if (!own || tenant.status !== 'active') throw new Refusal('not_found', { detail: 'Not found' });
+    trace.tenant = tenant;
+    return tenant;
+  }
+
+  /** Takes one token of the tenant's budget; a refused request takes none. */
+  async #spend(tenant: Tenant, trace: Trace): Promise<void> {
+    const allowance = await this.#parts.limiter.spend(tenant);
+    trace.allowance = allowance;
+    this.#parts.meter.count(tenant.id, allowance.allowed ? 'billed' : 'refused');
+    if (allowance.allowed) return;
+    this.#parts.denials.note({
+      event: 'rate_limit_exceeded',
+      actor: 'kennel',
+      tenantId: tenant.id,
+      requestedSlug: null,
+      requestId: trace.requestId,
+      details: { plan: tenant.plan.name },
+    });
+    throw new Refusal('rate_limited', {
+      detail: `The plan "${tenant.plan.name}" allows ${tenant.plan.requestsPerHour} requests per hour`,
+      retryAfterSeconds: Math.max(1, allowance.retryAfterSeconds),
+    });
+  }
+
+  /** Understands the request while no connection is held: route, role, then the input. */
+  async #prepare(match: Match | Mismatch, caller: Caller): Promise<Work> {
+    if (!('prepare' in match)) {
+      if (!match.allow) throw new Refusal('not_found', { detail: 'Not found' });
+      throw new Refusal('method_not_allowed', {
+        detail: `Use ${match.allow.join(' or ')}`,
+        allow: match.allow,
+      });
+    }
+    if (match.role !== null && match.role !== caller.user.role) {
+      throw new Refusal('forbidden', { detail: `This needs the role "${match.role}"` });
+    }
+    return match.prepare();
+  }
+
+  /** Opens the tenant's own tables and account, and nothing else, for the time of the work. */
+  async #isolate(tenant: Tenant, caller: Caller, trace: Trace, work: Work): Promise<Reply> {
+    const { isolation, accounts, schemaVersions } = this.#parts;
+    const { schemaVersion } = tenant;
+    if (schemaVersion < schemaVersions.oldest || schemaVersion > schemaVersions.newest) {
+      throw unavailable('This tenant is being migrated');
+    }
+    const holder = {
+      tenant,
+      actor: `user:${caller.user.id}` as const,
+      requestId: trace.requestId,
+    };
+    return isolation[tenant.isolation].run(tenant, (db) =>
+      accounts.run(holder, (account) => work({ tenant, caller, db, account })),
+    );
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * What the kernel asks of the world. Each port has a folder of adapters in `adapters/`, and a suite
+ * in `test/contract/` that every adapter passes.
+ */
+import type { Actor, AuditDetails, ChangeName, Denial } from './audit_event.ts';
+import type { Caller, IsolationMode, Role, Tenant, TenantId } from './tenant.ts';
+
+/** The parts of a request that may name a tenant. */
+export type RequestFacts = {
+  /** The `Host` header without its port, in lower case. */
+  host: string;
+  /** The path of the request target, never decoded. */
+  path: string;
+  /** Every `X-Tenant-ID` header of the request. */
+  tenantHeaders: readonly string[];
+};
+
+/** A tenant named by a request: text, which need not be a slug, let alone a tenant's. */
+export type Nomination = {
+  slug: string /** The path without the tenant's prefix. */;
+  path?: string;
+};
+
+/** One way to name a tenant. Empty when the request does not use it. */
+export type Strategy = (facts: RequestFacts) => readonly Nomination[];
+
+/** Who is behind a credential, and what is known of a tenant. Warm answers cost no query. */
+export interface Directory {
+  /** Null for a credential that is missing, malformed, unknown, wrong or revoked. */
+  caller(authorization: string | null): Promise<Caller | null>;
+  tenant(id: TenantId): Promise<Tenant | null>;
+}
+
+/** What is left of a tenant's budget after one request asked for a token. */
+export type Allowance = {
+  allowed: boolean;
+  remaining: number;
+  retryAfterSeconds: number;
+  resetSeconds: number;
+};
+
+export interface Limiter {
+  /** Never rejects: a limiter that lost its store decides from what it has. */
+  spend(tenant: Tenant): Promise<Allowance>;
+}
+
+/** What may be a parameter. Dates, arrays and JSON travel as text with a cast in the SQL. */
+export type SqlValue = string | number | boolean | null | Uint8Array;
+
+/** One statement with its parameters; the tenant is already decided. */
+export type Sql = <Row extends object>(
+  text: TemplateStringsArray,
+  ...values: SqlValue[]
+) => Promise<Row[]>;
+
+/** One tenant's own tables, wherever they are. */
+export interface Db {
+  <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]): Promise<Row[]>;
+  /** Several statements that commit together, or not at all. */
+  transaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+}
+
+/** Opens one tenant's tables for the time of `work`. */
+export interface Isolation {
+  run<Result>(tenant: TenantPlace, work: (db: Db) => Promise<Result>): Promise<Result>;
+}
+
+/** All that an isolation adapter needs to know of a tenant. */
+export type TenantPlace = { id: TenantId; isolation: IsolationMode };
+
+/** A change that has been made, with what the trail shall say about it. */
+export type Change<Result> = { result: Result; details: AuditDetails };
+
+/** One tenant's own rows in the control database: users, keys, settings, usage, trail. */
+export interface Account {
+  <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]): Promise<Row[]>;
+  /** Runs `work` and records the event in one transaction. */
+  change<Result>(event: ChangeName, work: (sql: Sql) => Promise<Change<Result>>): Promise<Result>;
+}
+
+/** Opens one tenant's account for the time of `work`, in the name of an actor. */
+export interface Accounts {
+  run<Result>(
+    holder: { tenant: TenantPlace; actor: Actor; requestId: string },
+    work: (account: Account) => Promise<Result>,
+  ): Promise<Result>;
+}
+
+/** Takes denials without waiting; bounded, and never in the way of a reply. */
+export interface Denials {
+  note(denial: Denial): void;
+}
+
+/** Counts what a tenant's requests cost, by day. */
+export interface Meter {
+  count(id: TenantId, what: 'billed' | 'refused'): void;
+}
+
+/** What is known of a request so far; read by the log line, the metrics and the reply's headers. */
+export type Trace = {
+  readonly requestId: string;
+  /** The route's pattern, or `unmatched`: a label, so it must not grow with what clients send. */
+  endpoint: string;
+  tenant: Tenant | null;
+  caller: Caller | null;
+  allowance: Allowance | null;
+};
+
+/** A reply as a plain record. `body` is JSON text, or null for none. */
+export type Reply = {
+  status: number;
+  headers?: Readonly<Record<string, string>>;
+  body: string | null;
+};
+
+/** What a handler works with. The tenant has been decided; no handler chooses one. */
+export type Context = {
+  tenant: Tenant;
+  caller: Caller;
+  db: Db;
+  account: Account;
+};
+
+/** A request that was understood: what remains is to do it. */
+export type Work = (context: Context) => Promise<Reply>;
+
+/** A route of the tenant API that fits the request. */
+export type Match = {
+  endpoint: string;
+  /** The role it takes; null when every user may. */
+  role: Role | null;
+  /**
+   * Reads and checks path, query and body.
+   *
+   * @throws {Refusal} when the input is wrong, too large or too slow.
+   */
+  prepare(): Promise<Work>;
+};
+
+/** No route fits. `allow` lists the methods of a path that exists. */
+export type Mismatch = { endpoint: string; allow: string[] | null };
+
+/** Looks a route up by the path without the tenant's prefix; reads nothing. */
+export type Routes<Request> = (request: Request, path: string) => Match | Mismatch;

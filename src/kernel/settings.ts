@@ -1,0 +1,60 @@
+/**
+ * What a tenant may set for itself. Values are typed here once; the store holds JSON, and a row that
+ * no longer fits its type counts as not set.
+ */
+
+export type Settings = {
+  include_deleted_pets: boolean;
+  default_page_size: number;
+  welcome_message: string;
+};
+
+export type SettingKey = keyof Settings;
+
+type Definition<Value> = { fallback: Value; expects: string; accepts(value: unknown): boolean };
+
+const definitions: { [Key in SettingKey]: Definition<Settings[Key]> } = {
+  include_deleted_pets: {
+    fallback: false,
+    expects: 'a boolean',
+    accepts: (value) => typeof value === 'boolean',
+  },
+  default_page_size: {
+    fallback: 20,
+    expects: 'an integer from 1 to 100',
+    accepts: (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 100,
+  },
+  welcome_message: {
+    fallback: '',
+    expects: 'a string of at most 500 characters, without control characters',
+    accepts: (value) => typeof value === 'string' && value.length <= 500 && !/\p{Cc}/u.test(value),
+  },
+};
+
+export function isSettingKey(key: string): key is SettingKey {
+  return Object.hasOwn(definitions, key);
+}
+
+/** What the key's value must be, in words, or null when the value is fine. */
+export function settingMismatch(key: SettingKey, value: unknown): string | null {
+  const { accepts, expects } = definitions[key];
+  return accepts(value) ? null : `Expected ${expects}`;
+}
+
+/**
+ * Stored values over the defaults.
+ *
+ * @example settingsFrom({ default_page_size: 5 }).default_page_size // 5
+ * @example settingsFrom({ default_page_size: 'x' }).default_page_size // 20
+ */
+export function settingsFrom(stored: Readonly<Record<string, unknown>>): Settings {
+  const pick = <Key extends SettingKey>(key: Key): Settings[Key] =>
+    Object.hasOwn(stored, key) && definitions[key].accepts(stored[key])
+      ? (stored[key] as Settings[Key])
+      : definitions[key].fallback;
+  return {
+    include_deleted_pets: pick('include_deleted_pets'),
+    default_page_size: pick('default_page_size'),
+    welcome_message: pick('welcome_message'),
+  };
+}
