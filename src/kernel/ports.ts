@@ -3,7 +3,7 @@
  * in `test/contract/` that every adapter passes.
  */
 import type { Actor, AuditDetails, ChangeName, Denial } from './audit_event.ts';
-import type { Caller, IsolationMode, Role, Tenant, TenantId } from './tenant.ts';
+import type { Caller, IsolationMode, Role, Slug, Tenant, TenantId } from './tenant.ts';
 
 /** The parts of a request that may name a tenant. */
 export type RequestFacts = {
@@ -81,7 +81,7 @@ export interface Account {
 /** Opens one tenant's account for the time of `work`, in the name of an actor. */
 export interface Accounts {
   run<Result>(
-    holder: { tenant: TenantPlace; actor: Actor; requestId: string },
+    holder: { tenant: TenantPlace & { slug: Slug }; actor: Actor; requestId: string },
     work: (account: Account) => Promise<Result>,
   ): Promise<Result>;
 }

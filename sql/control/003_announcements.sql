@@ -1,0 +1,24 @@
+-- Tells every process what to look up again. Run by the owner role with `control` as search_path.
+-- The message is a hint (what, which one), never data, and leaves with the commit of the change.
+-- Takes a SHARE ROW EXCLUSIVE lock on each table for an instant.
+
+create function announce() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  changed constant jsonb := case tg_op when 'DELETE' then to_jsonb(old) else to_jsonb(new) end;
+begin
+  perform pg_notify('kennel', tg_argv[0] || ' ' || (changed ->> tg_argv[1]));
+  return null;
+end
+$$;
+
+create trigger announce after insert or update or delete on tenants
+  for each row execute function announce('tenant', 'id');
+create trigger announce after insert or update or delete on settings
+  for each row execute function announce('tenant', 'tenant_id');
+create trigger announce after insert or update or delete on api_keys
+  for each row execute function announce('key', 'id');
+create trigger announce after insert or update or delete on plans
+  for each row execute function announce('plan', 'name');

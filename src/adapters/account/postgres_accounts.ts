@@ -1,0 +1,45 @@
+/**
+ * A tenant's own rows of the control schema: users, keys, settings, usage, trail. They are guarded
+ * like the tenant's tables: sealed context, row security, a role that may do no more.
+ */
+import type { Account, Accounts, Change, Sql } from '../../kernel/ports.ts';
+import type { Installation } from '../../postgres/installation.ts';
+import { type Lanes, openPlace } from '../../postgres/tenant_db.ts';
+
+export function postgresAccounts(
+  lanes: Lanes,
+  installation: Installation,
+  newId: () => string,
+): Accounts {
+  return {
+    run: ({ tenant, actor, requestId }, work) =>
+      openPlace(lanes, installation.account, tenant.id, (db) => {
+        const change: Account['change'] = (event, steps) =>
+          db.transaction(async (sql) => {
+            const { result, details } = await steps(sql);
+            await record(sql, { id: newId(), event, actor, slug: tenant.slug, requestId, details });
+            return result;
+          });
+        return work(Object.assign(db, { change }));
+      }),
+  };
+}
+
+type Row = {
+  id: string;
+  event: string;
+  actor: string;
+  slug: string;
+  requestId: string;
+  details: Change<unknown>['details'];
+};
+
+/** In the change's own transaction: there is no change without its row, and no row without it. */
+async function record(sql: Sql, { id, event, actor, slug, requestId, details }: Row) {
+  await sql`
+    insert into audit_events (id, event, actor, tenant, request_id, audience, details)
+    values (
+      ${id}, ${event}, ${actor}, ${slug}, ${requestId}, 'tenant',
+      ${JSON.stringify(details)}::text::jsonb
+    )`;
+}

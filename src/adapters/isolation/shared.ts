@@ -1,0 +1,9 @@
+/** Shared mode: one schema for all, told apart by tenant_id, row security and the sealed context. */
+import type { Isolation } from '../../kernel/ports.ts';
+import type { Installation } from '../../postgres/installation.ts';
+import { type Lanes, openPlace } from '../../postgres/tenant_db.ts';
+
+export function sharedIsolation(lanes: Lanes, installation: Installation): Isolation {
+  const place = installation.shared;
+  return { run: ({ id }, work) => openPlace(lanes, place, id, work) };
+}

@@ -1,0 +1,31 @@
+/**
+ * Budgets kept in this process: each process grants every tenant a budget of its own. The tenants
+ * that asked least recently are forgotten first, and a forgotten bucket is full again.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Allowance, Limiter } from '../../kernel/ports.ts';
+import type { Tenant } from '../../kernel/tenant.ts';
+import { type Bucket, draw } from '../../kernel/token_bucket.ts';
+
+/** A bucket per tenant and plan, at most `maxBuckets` of them. */
+export class LocalLimiter implements Limiter {
+  readonly #buckets: LRUCache<string, Bucket>;
+  readonly #nowMs: () => number;
+
+  constructor(maxBuckets: number, nowMs: () => number) {
+    this.#buckets = new LRUCache({ max: maxBuckets });
+    this.#nowMs = nowMs;
+  }
+
+  /** How many buckets are kept. */
+  get size(): number {
+    return this.#buckets.size;
+  }
+
+  async spend({ id, plan }: Tenant): Promise<Allowance> {
+    const key = `${id}:${plan.name}`;
+    const { allowance, bucket } = draw(this.#buckets.get(key) ?? null, plan, this.#nowMs());
+    this.#buckets.set(key, bucket);
+    return allowance;
+  }
+}

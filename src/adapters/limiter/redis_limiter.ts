@@ -1,0 +1,102 @@
+/**
+ * Budgets kept in Redis, shared by all processes: one script, one round trip, and the clock of Redis.
+ * A Redis that restarts without its data has full buckets again, which costs a tenant nothing and
+ * the operator at most one more burst.
+ */
+import { readFileSync } from 'node:fs';
+import { Redis, type Result } from 'ioredis';
+import type { Allowance } from '../../kernel/ports.ts';
+import type { Plan, Tenant } from '../../kernel/tenant.ts';
+import { allowanceOf, capacityInParts, partsPerToken } from '../../kernel/token_bucket.ts';
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    drawToken(
+      key: string,
+      capacity: number,
+      partsPerToken: number,
+      partsPerMs: number,
+    ): Result<unknown, Context>;
+  }
+}
+
+/** How long this waits for Redis, and how often it tries. */
+export type RedisBounds = {
+  /** For the answer to one request. */
+  commandTimeoutMs: number;
+  /** For a connection. */
+  connectTimeoutMs: number;
+  /** After this long without an answer the connection is given up for a new one. */
+  silenceTimeoutMs: number;
+  /** From a lost connection to the next attempt. */
+  reconnectDelayMs: number;
+};
+
+const lua = readFileSync(new URL('./draw.lua', import.meta.url), 'utf8');
+
+const probePlan: Plan = { name: 'probe', requestsPerHour: 3_600, burst: 1 };
+
+/** Not a `Limiter`, since it rejects when Redis does not answer: `FailoverLimiter` makes one of it. */
+export class RedisLimiter {
+  readonly #redis: Redis;
+
+  constructor(url: string, bounds: RedisBounds) {
+    this.#redis = new Redis(url, {
+      lazyConnect: true,
+      // Without a connection a request shall fail at once, not wait for one.
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      commandTimeout: bounds.commandTimeoutMs,
+      connectTimeout: bounds.connectTimeoutMs,
+      // A hanging Redis keeps its connection; unanswered probes would pile up on it.
+      socketTimeout: bounds.silenceTimeoutMs,
+      retryStrategy: () => bounds.reconnectDelayMs,
+      scripts: { drawToken: { lua, numberOfKeys: 1 } },
+    });
+    // Every failed attempt to reconnect is an event. The outage is told once, by the failover.
+    this.#redis.on('error', () => {});
+  }
+
+  /** @throws {Error} when the first attempt fails; further ones follow by themselves. */
+  connect(): Promise<void> {
+    return this.#redis.connect();
+  }
+
+  /** @throws {Error} when Redis is away, slow, refuses to write or answers nonsense. */
+  spend({ id, plan }: Tenant): Promise<Allowance> {
+    return this.#draw(`rl:{${id}}:${plan.name}`, plan);
+  }
+
+  /**
+   * Draws from a bucket that is nobody's: a Redis that refuses to write still answers a PING.
+   *
+   * @throws {Error} as `spend` does.
+   */
+  async probe(): Promise<void> {
+    await this.#draw('rl:{probe}:probe', probePlan);
+  }
+
+  /** Ends the connection and all that waits on it. */
+  close(): void {
+    this.#redis.disconnect();
+  }
+
+  async #draw(key: string, plan: Plan): Promise<Allowance> {
+    const capacity = capacityInParts(plan);
+    const reply = await this.#redis.drawToken(key, capacity, partsPerToken, plan.requestsPerHour);
+    if (!isDrawReply(reply, capacity)) {
+      throw new Error(`Cannot draw from "${key}": Redis answered ${JSON.stringify(reply)}`);
+    }
+    const [allowed, parts] = reply;
+    return allowanceOf(allowed === 1, parts, plan);
+  }
+}
+
+/** Something else may listen on that port; what it says must not become a header or a number. */
+function isDrawReply(reply: unknown, capacity: number): reply is [allowed: 0 | 1, parts: number] {
+  if (!Array.isArray(reply)) return false;
+  const [allowed, parts]: unknown[] = reply;
+  return (
+    (allowed === 0 || allowed === 1) && typeof parts === 'number' && parts >= 0 && parts <= capacity
+  );
+}

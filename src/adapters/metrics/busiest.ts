@@ -1,0 +1,79 @@
+/**
+ * Which tenants have a metric label of their own: the busiest ones, so that the number of series
+ * does not grow with the number of tenants. The rest share the label `other`.
+ *
+ * Requests are counted by the algorithm of Misra and Gries, "Finding repeated elements", Science of
+ * Computer Programming 2(2), 1982: in a bounded table, every name with more than 1/bound of a
+ * window's requests is sure to be there at the window's end, however many rare names come by.
+ */
+
+export type BusiestOptions = {
+  /** How many names have a label of their own. */
+  slots: number;
+  /** How many names are counted at the same time; several times the slots. */
+  counted: number;
+  windowMs: number;
+  /** Called for a name that lost its slot, so that its series can be removed. */
+  onDropped: (name: string) => void;
+};
+
+/** The label of all that have none of their own; no slug, since it is a reserved word. */
+export const otherLabel = 'other';
+
+/** Ranks names by their requests, window by window. */
+export class Busiest {
+  readonly #options: BusiestOptions;
+  #labelled = new Set<string>();
+  #requests = new Map<string, number>();
+  #windowEndsAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: BusiestOptions) {
+    this.#options = options;
+  }
+
+  /** Counts one request of `name` and returns the label to put on it. */
+  label(name: string, nowMs: number): string {
+    if (nowMs >= this.#windowEndsAtMs) this.#turn(nowMs);
+    this.#count(name);
+    if (this.#labelled.has(name)) return name;
+    if (this.#labelled.size === this.#options.slots) return otherLabel;
+    this.#labelled.add(name);
+    return name;
+  }
+
+  /** Frees the slot of a name that is gone for good. */
+  forget(name: string): void {
+    this.#labelled.delete(name);
+    this.#requests.delete(name);
+  }
+
+  /**
+   * A quiet name keeps its slot until a busier one needs it: its series would otherwise come and go
+   * with the time of day.
+   */
+  #turn(nowMs: number): void {
+    const { slots, windowMs, onDropped } = this.#options;
+    const before = this.#labelled;
+    const requests = (name: string) => this.#requests.get(name) ?? 0;
+    // The sort is stable, so between equals the one that has the slot keeps it.
+    const candidates = [...new Set([...before, ...this.#requests.keys()])];
+    const ranking = candidates.sort((one, two) => requests(two) - requests(one));
+    this.#labelled = new Set(ranking.slice(0, slots));
+    this.#requests = new Map();
+    this.#windowEndsAtMs = nowMs + windowMs;
+    for (const name of before) if (!this.#labelled.has(name)) onDropped(name);
+  }
+
+  #count(name: string): void {
+    const requests = this.#requests.get(name);
+    if (requests !== undefined || this.#requests.size < this.#options.counted) {
+      this.#requests.set(name, (requests ?? 0) + 1);
+      return;
+    }
+    // One pass over the table per `counted` requests at most, for each pass uses up that many.
+    for (const [counted, count] of this.#requests) {
+      if (count === 1) this.#requests.delete(counted);
+      else this.#requests.set(counted, count - 1);
+    }
+  }
+}

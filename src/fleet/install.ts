@@ -1,0 +1,140 @@
+/**
+ * Makes a database Kennel's own: roles, schemas, the control tables, the shared place. Done at every
+ * start, by the administrator; a second start finds it all there and changes nothing.
+ */
+import { randomBytes } from 'node:crypto';
+import { databaseOf, Installation, rolesOf, schemas } from '../postgres/installation.ts';
+import type { Lane } from '../postgres/lane.ts';
+import type { LanePool } from '../postgres/lane_pool.ts';
+import { StartError } from '../postgres/start_error.ts';
+import { upgrade } from './ledger.ts';
+import type { Migration } from './migration_files.ts';
+import {
+  createLogin,
+  createPlace,
+  createRole,
+  type Fleet,
+  fleetWork,
+  prepareKernel,
+} from './place.ts';
+
+export type InstallOptions = {
+  sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
+  placesKept: number;
+  migrationLockTimeoutMs: number;
+};
+
+const oldestServer = 150_000;
+
+/** @throws {StartError} when the server is too old or the administrator may not do this. */
+export async function install(
+  adminUrl: string,
+  admin: LanePool,
+  options: InstallOptions,
+): Promise<Fleet> {
+  const fleet = await admin.use(adminUrl, fleetWork, (lane) =>
+    alone(lane, () => installOn(lane, adminUrl, admin, options)),
+  );
+  return fleet;
+}
+
+/** One process at a time: the others wait, and find everything done. */
+async function alone<Result>(lane: Lane, work: () => Promise<Result>): Promise<Result> {
+  await lane.plain`select pg_advisory_lock(hashtext('kennel install'))`;
+  try {
+    return await work();
+  } finally {
+    if (lane.live) await lane.plain`select pg_advisory_unlock(hashtext('kennel install'))`;
+  }
+}
+
+async function installOn(
+  lane: Lane,
+  adminUrl: string,
+  admin: LanePool,
+  { sql, placesKept, migrationLockTimeoutMs }: InstallOptions,
+): Promise<Fleet> {
+  await assertServer(lane);
+  const database = databaseOf(adminUrl);
+  const roles = rolesOf(database);
+  for (const role of Object.values(roles)) await createRole(lane, role);
+  await becomeMember(lane, roles.owner);
+  await createSchema(lane, schemas.control, roles.owner);
+  // The control tables default to kernel.tenant(), so the kernel schema comes first; its keys need
+  // the secret, which is a control table. The function can be there before its keys are.
+  await createSchema(lane, schemas.kernel, roles.owner);
+  const common = { owner: roles.owner, lockTimeoutMs: migrationLockTimeoutMs };
+  await upgrade(lane, { ...common, schema: schemas.kernel, roles: {}, migrations: sql.kernel });
+  await upgrade(lane, {
+    ...common,
+    schema: schemas.control,
+    roles: { control: roles.control, account: roles.account },
+    migrations: sql.control,
+  });
+  const installation = new Installation(adminUrl, await secretOf(lane, roles.owner), placesKept);
+  await admitLogins(lane, installation);
+  const fleet = { admin, installation, sql, migrationLockTimeoutMs };
+  await createSharedPlace(lane, fleet);
+  return fleet;
+}
+
+async function assertServer(lane: Lane): Promise<void> {
+  const [server] = await lane.plain<{ number: number; name: string }>`
+    select current_setting('server_version_num')::int as number,
+      current_setting('server_version') as name`;
+  if (server && server.number >= oldestServer) return;
+  throw new StartError(`Cannot use this Postgres: it is ${server?.name}, Kennel needs 15 or newer`);
+}
+
+/** An administrator who is no superuser must be a member of the role whose objects it makes. */
+async function becomeMember(lane: Lane, owner: string): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       if not (select rolsuper from pg_roles where rolname = current_user) then
+         execute format('grant %I to %I', '${owner}', current_user);
+       end if;
+     end $$`,
+  );
+}
+
+async function createSchema(lane: Lane, schema: string, owner: string): Promise<void> {
+  await lane.script(`create schema if not exists "${schema}" authorization "${owner}"`);
+}
+
+/** Drawn by the first start, the same for ever after. */
+function secretOf(lane: Lane, owner: string): Promise<Buffer> {
+  return lane.transaction(`begin; set local role "${owner}"`, async (sql) => {
+    await sql`
+      insert into control.secrets (name, value)
+      values ('installation', ${randomBytes(32)})
+      on conflict do nothing`;
+    const [row] = await sql<{ value: Buffer }>`
+      select value from control.secrets where name = 'installation'`;
+    if (!row) throw new StartError('Cannot start: the control schema has no secret');
+    return row.value;
+  });
+}
+
+async function admitLogins(lane: Lane, installation: Installation): Promise<void> {
+  const { database, roles } = installation;
+  for (const login of [roles.serve, roles.control]) await createLogin(lane, installation, login);
+  await lane.script(
+    `grant "${roles.app}", "${roles.account}" to "${roles.serve}";
+     revoke connect, temporary on database "${database}" from public;
+     grant connect on database "${database}" to "${roles.serve}", "${roles.control}";
+     begin;
+     set local role "${roles.owner}";
+     grant usage on schema control to "${roles.control}", "${roles.account}";
+     commit`,
+  );
+}
+
+/** Pending migrations of the shared place are left to `npm run migrate`, once it exists. */
+async function createSharedPlace(lane: Lane, fleet: Fleet): Promise<void> {
+  const { installation } = fleet;
+  await prepareKernel(lane, fleet, installation.account);
+  await prepareKernel(lane, fleet, installation.shared);
+  const found = await lane.plain`
+    select from pg_tables where schemaname = ${schemas.shared} and tablename = 'migrations'`;
+  if (found.length === 0) await createPlace(fleet, installation.shared);
+}

@@ -1,0 +1,131 @@
+/**
+ * Makes and unmakes the places where tenants' tables are: a schema, or a database with a login of
+ * its own. Every step may be repeated, so a piece of work that was killed is simply done again.
+ */
+import { randomBytes } from 'node:crypto';
+import { pads } from '../postgres/envelope.ts';
+import { type Installation, type Place, schemas } from '../postgres/installation.ts';
+import type { Lane } from '../postgres/lane.ts';
+import type { LanePool } from '../postgres/lane_pool.ts';
+import { scramVerifier } from '../postgres/scram.ts';
+import { upgrade } from './ledger.ts';
+import type { Migration } from './migration_files.ts';
+
+/** What fleet work needs: the administrator's lanes, the names, and the SQL. */
+export type Fleet = {
+  admin: LanePool;
+  installation: Installation;
+  sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
+  migrationLockTimeoutMs: number;
+};
+
+/** Whose share of the administrator's lanes fleet work counts against. */
+export const fleetWork = 'fleet';
+
+/** Makes the place ready for its tenants, with all migrations. @returns its schema version. */
+export async function createPlace(fleet: Fleet, place: Place): Promise<number> {
+  const { admin, installation } = fleet;
+  const ownDatabase = place.database !== installation.database;
+  if (ownDatabase) await createDatabase(fleet, place);
+  return admin.use(installation.adminTarget(place.database), fleetWork, async (lane) => {
+    if (ownDatabase) await prepareKernel(lane, fleet, place);
+    await lane.script(
+      `begin;
+       set local client_min_messages = warning;
+       create schema if not exists "${place.schema}" authorization "${installation.roles.owner}";
+       set local role "${installation.roles.owner}";
+       grant usage on schema "${place.schema}" to "${place.role}";
+       commit`,
+    );
+    return upgradePlace(lane, fleet, place);
+  });
+}
+
+/** Applies the migrations of `sql/tenant` that a place lacks. @returns its schema version. */
+export function upgradePlace(lane: Lane, fleet: Fleet, place: Place): Promise<number> {
+  return upgrade(lane, {
+    schema: place.schema,
+    owner: fleet.installation.roles.owner,
+    roles: { app: place.role },
+    migrations: fleet.sql.tenant,
+    lockTimeoutMs: fleet.migrationLockTimeoutMs,
+  });
+}
+
+/** Removes a schema or a database with all that is in it. Never for the shared place. */
+export async function dropPlace({ admin, installation }: Fleet, place: Place): Promise<void> {
+  const main = installation.adminTarget(installation.database);
+  if (place.database === installation.database) {
+    const drop = `drop schema if exists "${place.schema}" cascade`;
+    await admin.use(main, fleetWork, (lane) =>
+      lane.script(`begin; set local client_min_messages = warning; ${drop}; commit`),
+    );
+    return;
+  }
+  admin.closeIdle(installation.adminTarget(place.database));
+  await admin.use(main, fleetWork, async (lane) => {
+    await lane.script(`drop database if exists "${place.database}" with (force)`);
+    await lane.script(`drop role if exists "${place.role}"`);
+  });
+}
+
+/** A role that may log in, with the password that the installation derives for it. */
+export async function createLogin(lane: Lane, installation: Installation, role: string) {
+  await createRole(lane, role);
+  const verifier = scramVerifier(installation.password(role), randomBytes(16));
+  await lane.script(`alter role "${role}" login noinherit password '${verifier}'`);
+}
+
+/** A role without login. Two processes may start at once: the later one finds it there. */
+export async function createRole(lane: Lane, role: string): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       if not exists (select from pg_roles where rolname = '${role}') then
+         create role "${role}" noinherit;
+       end if;
+     exception when duplicate_object or unique_violation then null;
+     end $$`,
+  );
+}
+
+/** What every database with tenant rows has: `kernel.tenant()`, its keys, and who may call it. */
+export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Promise<void> {
+  const { owner } = fleet.installation.roles;
+  await lane.script(`create schema if not exists "${schemas.kernel}" authorization "${owner}"`);
+  await upgrade(lane, {
+    schema: schemas.kernel,
+    owner,
+    roles: {},
+    migrations: fleet.sql.kernel,
+    lockTimeoutMs: fleet.migrationLockTimeoutMs,
+  });
+  const { inner, outer } = pads(place.sealKey);
+  await lane.script(
+    `begin;
+     set local role "${owner}";
+     insert into kernel.seal_keys (slot, inner_pad, outer_pad)
+     values (1, '\\x${inner.toString('hex')}', '\\x${outer.toString('hex')}')
+     on conflict (slot) do update set inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad
+       where seal_keys.inner_pad <> excluded.inner_pad;
+     grant usage on schema kernel to "${place.role}";
+     grant execute on function kernel.tenant() to "${place.role}";
+     commit`,
+  );
+}
+
+async function createDatabase({ admin, installation }: Fleet, place: Place): Promise<void> {
+  const { database, role } = place;
+  await admin.use(installation.adminTarget(installation.database), fleetWork, async (lane) => {
+    await createLogin(lane, installation, role);
+    const found = await lane.plain`select from pg_database where datname = ${database}`;
+    // template0, because nobody can be connected to it, which would make the copy fail.
+    if (found.length === 0) {
+      const owner = installation.roles.owner;
+      await lane.script(`create database "${database}" owner "${owner}" template template0`);
+    }
+    await lane.script(
+      `revoke all on database "${database}" from public;
+       grant connect on database "${database}" to "${role}"`,
+    );
+  });
+}

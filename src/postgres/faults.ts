@@ -1,0 +1,52 @@
+/**
+ * What a failed statement means to the caller, and whether its session can still be trusted. Codes
+ * are those of PostgreSQL's appendix "Error Codes".
+ */
+import { Refusal, unavailable } from '../kernel/errors.ts';
+
+/** No context, no transaction, an unknown prepared statement, a plan of other tables. */
+const untrusted = new Set(['42501', '25P01', '26000', '0A000']);
+
+/** Down, starting, stopping, full, cancelled by a timeout, or a lock that did not come. */
+const passing = /^(08|53|57|58)|^55P03$|^40P01$|^40001$|^25P0[34]$/;
+
+const socketFaults = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+  'CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EAI_AGAIN',
+]);
+
+/** True when whatever runs next in this session might run in the wrong context. */
+export function endsLane(error: unknown): boolean {
+  const code = codeOf(error);
+  return untrusted.has(code) || socketFaults.has(code) || severityOf(error) === 'FATAL';
+}
+
+/** The error as a refusal where the caller can do something about it, else as it is. */
+export function asRefusal(error: unknown): unknown {
+  const code = codeOf(error);
+  if (error instanceof Refusal || code === '') return error;
+  if (code === '23505') return new Refusal('conflict', { detail: 'It exists already', cause: error });
+  if (socketFaults.has(code) || passing.test(code)) {
+    return unavailable('The database is not available', error);
+  }
+  return error;
+}
+
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : '';
+}
+
+function severityOf(error: unknown): unknown {
+  return error instanceof Error && 'severity' in error ? error.severity : undefined;
+}

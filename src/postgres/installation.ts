@@ -1,0 +1,166 @@
+/**
+ * One Kennel in one Postgres: the names of its roles, schemas and databases, and the passwords and
+ * seal keys that follow from its one secret. Roles belong to the whole server, so their names carry
+ * the database's name: two installations on one server do not meet.
+ */
+import { createHash, createHmac } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { TenantId } from '../kernel/tenant.ts';
+import type { Target } from './lane.ts';
+
+/** Schemas of the main database. A tenant's own database has `kernel` and `tenant`. */
+export const schemas = {
+  kernel: 'kernel',
+  control: 'control',
+  shared: 'shared',
+  tenant: 'tenant',
+} as const;
+
+/** Where one tenant's tables are, and who works on them. */
+export type Place = {
+  target: Target;
+  database: string;
+  schema: string;
+  /** The role that statements run as. */
+  role: string;
+  sealKey: Buffer;
+};
+
+export type Roles = {
+  /** Owns everything; nobody logs in as it. */
+  owner: string;
+  /** Works on tenant tables, and on nothing else. */
+  app: string;
+  /** Works on one tenant's rows of the control schema. */
+  account: string;
+  /** The login of the lanes; may only become `app` or `account`. */
+  serve: string;
+  /** The login of the directory and the operator. */
+  control: string;
+};
+
+export class Installation {
+  readonly adminUrl: string;
+  readonly database: string;
+  readonly roles: Roles;
+  /** The way of the directory and the operator into the control schema. */
+  readonly controlTarget: Target;
+  /** The schema that all tenants of shared mode live in. */
+  readonly shared: Place;
+  /** One tenant's rows of the control schema. */
+  readonly account: Place;
+  readonly #secret: Buffer;
+  readonly #places: LRUCache<string, Place>;
+
+  /**
+   * @param secret 32 random bytes, kept in the control schema for the owner's eyes only.
+   * @param placesKept how many tenants' places are remembered; deriving one costs a few HMACs.
+   */
+  constructor(adminUrl: string, secret: Buffer, placesKept: number) {
+    this.adminUrl = adminUrl;
+    this.database = databaseOf(adminUrl);
+    this.roles = rolesOf(this.database);
+    this.#secret = secret;
+    this.#places = new LRUCache({ max: placesKept });
+    this.controlTarget = this.#target(this.database, this.roles.control);
+    this.shared = this.#mainPlace(schemas.shared, this.roles.app);
+    this.account = this.#mainPlace(schemas.control, this.roles.account);
+  }
+
+  /** A schema with a name that tells nothing about the tenant. */
+  schemaOf(id: TenantId): Place {
+    const schema = `t_${compact(id)}`;
+    return this.#remember(schema, () => this.#mainPlace(schema, this.roles.app));
+  }
+
+  /** A database whose one login has no rights anywhere else. */
+  databaseOf(id: TenantId): Place {
+    const database = `${shorten(this.database, 20)}_t_${compact(id)}`;
+    return this.#remember(database, () => ({
+      target: this.#target(database, database),
+      database,
+      schema: schemas.tenant,
+      role: database,
+      sealKey: this.#derive(`seal:${database}`),
+    }));
+  }
+
+  /** The administrator's way into one of our databases. */
+  adminTarget(database: string): Target {
+    const url = new URL(this.adminUrl);
+    url.pathname = `/${encodeURIComponent(database)}`;
+    return url.href;
+  }
+
+  password(role: string): string {
+    return this.#derive(`login:${role}`).toString('hex');
+  }
+
+  /**
+   * The secret of a tenant's first API key. Derived, not drawn: an onboarding request that is
+   * repeated gets the same key, and no copy of it is kept anywhere.
+   */
+  firstKeySecret(keyId: string): Buffer {
+    return this.#derive(`api-key:${keyId}`);
+  }
+
+  #remember(name: string, make: () => Place): Place {
+    const known = this.#places.get(name);
+    if (known) return known;
+    const made = make();
+    this.#places.set(name, made);
+    return made;
+  }
+
+  #mainPlace(schema: string, role: string): Place {
+    return {
+      target: this.#target(this.database, this.roles.serve),
+      database: this.database,
+      schema,
+      role,
+      sealKey: this.#derive(`seal:${this.database}`),
+    };
+  }
+
+  #target(database: string, login: string): Target {
+    const url = new URL(this.adminTarget(database));
+    url.username = login;
+    url.password = this.password(login);
+    return url.href;
+  }
+
+  #derive(purpose: string): Buffer {
+    return createHmac('sha256', this.#secret).update(purpose).digest();
+  }
+}
+
+/** The role names of the installation in a database: `kennel_app` for the database `kennel`. */
+export function rolesOf(database: string): Roles {
+  const name = shorten(database, 40);
+  const prefix = name.startsWith('kennel') ? name : `kennel_${name}`;
+  return {
+    owner: `${prefix}_owner`,
+    app: `${prefix}_app`,
+    account: `${prefix}_account`,
+    serve: `${prefix}_serve`,
+    control: `${prefix}_control`,
+  };
+}
+
+/** @throws {Error} when the URL names no database. */
+export function databaseOf(adminUrl: string): string {
+  const name = decodeURIComponent(new URL(adminUrl).pathname.slice(1));
+  if (name === '') throw new Error('Cannot use the database URL: it names no database');
+  return name;
+}
+
+function compact(id: TenantId): string {
+  return id.replaceAll('-', '');
+}
+
+/** Postgres cuts names at 63 bytes without a word; a cut of our own stays unique. */
+function shorten(name: string, most: number): string {
+  if (name.length <= most) return name;
+  const digest = createHash('sha256').update(name).digest('hex').slice(0, 8);
+  return `${name.slice(0, most - 9)}_${digest}`;
+}

@@ -1,0 +1,72 @@
+/**
+ * One connection by which a process shows that it uses the shared server. Whoever leaves last stops
+ * the server, and locks decide who that is: two that leave at once, or one that comes as another
+ * leaves, must not both be wrong.
+ */
+import { setTimeout } from 'node:timers/promises';
+import postgres from 'postgres';
+import { applicationName } from './application_name.ts';
+
+export type PresenceBounds = { connectSeconds: number; statementMs: number };
+
+// Any number; the lock lives in a database of this cluster that nobody else locks in.
+const serverInUse = 1;
+
+export class Presence {
+  readonly #sql: postgres.Sql;
+  readonly #bounds: PresenceBounds;
+
+  /** @param url of the database `postgres`, where locks of all processes meet. */
+  constructor(url: string, bounds: PresenceBounds) {
+    this.#bounds = bounds;
+    this.#sql = postgres(url, {
+      max: 1,
+      max_lifetime: null,
+      fetch_types: false,
+      connect_timeout: bounds.connectSeconds,
+      onnotice: () => {},
+      connection: {
+        // Not the process's own name: leaving looks for that.
+        application_name: `presence of ${applicationName()}`,
+        statement_timeout: bounds.statementMs,
+      },
+    });
+  }
+
+  /** Enters, which waits for one who is about to stop the server, and rejects when it is stopped. */
+  async enter(): Promise<void> {
+    await this.#sql`select pg_advisory_lock_shared(${serverInUse})`;
+  }
+
+  /** Creates the database unless it is there. */
+  async ensureDatabase(name: string): Promise<void> {
+    const [present] = await this.#sql`select from pg_database where datname = ${name}`;
+    if (!present) await this.#sql`create database ${this.#sql(name)}`.catch(ignoreDuplicate);
+  }
+
+  /** True when no other process is left; until `close` none can enter then. */
+  async leave(): Promise<boolean> {
+    const tooLong = setTimeout(this.#bounds.statementMs, false, { ref: false });
+    return Promise.race([this.#isLast().catch(() => false), tooLong]);
+  }
+
+  async #isLast(): Promise<boolean> {
+    await this.#sql`select pg_advisory_unlock_shared(${serverInUse})`;
+    const [row] = await this.#sql<{ last: boolean }[]>`
+      select pg_try_advisory_lock(${serverInUse}) and not exists (
+        select from pg_stat_activity
+        where application_name like 'kennel%' and application_name <> ${applicationName()}
+      ) as last`;
+    return row?.last === true;
+  }
+
+  async close(): Promise<void> {
+    await this.#sql.end({ timeout: 0 });
+  }
+}
+
+/** Another process created it at the same moment. */
+function ignoreDuplicate(error: unknown): void {
+  const known = error instanceof postgres.PostgresError && /^(42P04|23505)$/.test(error.code);
+  if (!known) throw error;
+}

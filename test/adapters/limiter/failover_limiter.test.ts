@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Redis } from 'ioredis';
+import {
+  type FailoverChange,
+  FailoverLimiter,
+} from '../../../src/adapters/limiter/failover_limiter.ts';
+import { LocalLimiter } from '../../../src/adapters/limiter/local_limiter.ts';
+import { RedisLimiter } from '../../../src/adapters/limiter/redis_limiter.ts';
+import { limiterContract } from '../../contract/limiter.ts';
+import { describeWithPrivateRedis, describeWithRedis } from '../../support/redis.ts';
+import { redisBounds } from '../../support/redis_limiter.ts';
+import { tenantOn } from '../../support/tenant.ts';
+import { until } from '../../support/until.ts';
+
+const plan = { name: 'hourly', requestsPerHour: 1, burst: 1_000 };
+
+function failoverOn(url: string, onChange: (change: FailoverChange) => void): FailoverLimiter {
+  return new FailoverLimiter({
+    redis: new RedisLimiter(url, redisBounds),
+    local: new LocalLimiter(100, Date.now),
+    probeDelayMs: 20,
+    onChange,
+  });
+}
+
+describeWithRedis('FailoverLimiter on a Redis', (url) => {
+  limiterContract('FailoverLimiter', async () => {
+    const limiter = failoverOn(url(), () => {});
+    await limiter.start();
+    return { limiter, close: () => limiter.close() };
+  });
+});
+
+describe('FailoverLimiter without a Redis', () => {
+  limiterContract('FailoverLimiter alone', async () => {
+    const limiter = failoverOn('redis://127.0.0.1:1', () => {});
+    await limiter.start();
+    assert.equal(limiter.degraded, true);
+    return { limiter, close: () => limiter.close() };
+  });
+});
+
+describeWithPrivateRedis('FailoverLimiter', (server) => {
+  let limiter: FailoverLimiter;
+  let changes: boolean[];
+  beforeEach(async () => {
+    changes = [];
+    limiter = failoverOn(server().url, ({ degraded }) => changes.push(degraded));
+    await limiter.start();
+  });
+  afterEach(() => limiter.close());
+
+  /** Spends while Redis is out and again when it is back; `back` ends the outage. */
+  async function surviveOutage(back: () => Promise<unknown>): Promise<void> {
+    const tenant = tenantOn(plan);
+    const startedAt = performance.now();
+    const first = await Promise.all(Array.from({ length: 50 }, () => limiter.spend(tenant)));
+    assert.ok(performance.now() - startedAt < 500);
+    assert.ok(first.every(({ allowed }) => allowed));
+    assert.equal(limiter.degraded, true);
+    assert.equal((await limiter.spend(tenant)).remaining, plan.burst - 51);
+    await back();
+    await until(() => !limiter.degraded);
+    assert.equal((await limiter.spend(tenantOn(plan))).allowed, true);
+    assert.deepEqual(changes, [true, false]);
+  }
+
+  it('bridges a Redis that hangs', async () => {
+    server().pause();
+    await surviveOutage(async () => server().resume());
+  });
+
+  it('bridges a Redis that hangs for longer than its connection is kept', async () => {
+    server().pause();
+    await surviveOutage(async () => {
+      const givenUpAt = performance.now() + 2 * redisBounds.silenceTimeoutMs;
+      await until(() => performance.now() > givenUpAt);
+      server().resume();
+    });
+  });
+
+  it('bridges a Redis that was killed and starts again empty', async () => {
+    await server().kill();
+    await surviveOutage(() => server().restart());
+  });
+
+  it('bridges a Redis that has no memory left', async () => {
+    const operator = new Redis(server().url);
+    await operator.config('SET', 'maxmemory', '1');
+    await surviveOutage(() => operator.config('SET', 'maxmemory', '0'));
+    operator.disconnect();
+  });
+
+  it('bridges a Redis that became a read-only replica', async () => {
+    const operator = new Redis(server().url);
+    await operator.replicaof('127.0.0.1', 1);
+    await surviveOutage(() => operator.replicaof('NO', 'ONE'));
+    operator.disconnect();
+  });
+
+  it('asks nothing of a hanging Redis while it is out', async () => {
+    const tenant = tenantOn(plan);
+    server().pause();
+    await limiter.spend(tenant);
+    for (let count = 0; count < 100; count += 1) await limiter.spend(tenant);
+    server().resume();
+    await until(() => !limiter.degraded);
+    // The one request that timed out is drawn when Redis wakes; the other hundred never got there.
+    assert.ok((await limiter.spend(tenant)).remaining >= plan.burst - 2);
+  });
+
+  it('keeps what was spent alone from one outage to the next', async () => {
+    const tenant = tenantOn({ ...plan, burst: 1 });
+    for (const allowed of [true, false]) {
+      server().pause();
+      assert.equal((await limiter.spend(tenant)).allowed, allowed);
+      server().resume();
+      await until(() => !limiter.degraded);
+    }
+  });
+
+  it('says nothing more and probes no more once closed', async () => {
+    server().pause();
+    const waiting = limiter.spend(tenantOn(plan));
+    limiter.close();
+    assert.equal((await waiting).allowed, true);
+    server().resume();
+    assert.deepEqual(changes, []);
+  });
+});

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { createServer, type Socket } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { Redis } from 'ioredis';
+import { RedisLimiter } from '../../../src/adapters/limiter/redis_limiter.ts';
+import { type Bucket, draw } from '../../../src/kernel/token_bucket.ts';
+import { limiterContract } from '../../contract/limiter.ts';
+import { describeWithPrivateRedis, describeWithRedis } from '../../support/redis.ts';
+import { openRedisLimiter, redisBounds } from '../../support/redis_limiter.ts';
+import { tenantOn } from '../../support/tenant.ts';
+
+const plan = { name: 'free', requestsPerHour: 100, burst: 100 };
+
+describeWithRedis('RedisLimiter on a Redis', (url) => {
+  limiterContract('RedisLimiter', async () => {
+    const limiter = await openRedisLimiter(url());
+    return { limiter, close: () => limiter.close() };
+  });
+});
+
+describeWithPrivateRedis('RedisLimiter', (server) => {
+  let limiter: RedisLimiter;
+  let redis: Redis;
+  before(async () => {
+    limiter = await openRedisLimiter(server().url);
+    redis = new Redis(server().url);
+  });
+  after(() => {
+    limiter.close();
+    redis.disconnect();
+  });
+
+  async function bucketAt(key: string): Promise<Bucket> {
+    const { parts, updated_at_ms } = await redis.hgetall(key);
+    return { parts: Number(parts), updatedAtMs: Number(updated_at_ms) };
+  }
+
+  it('comes to the same sums as draw()', async () => {
+    const odd = { name: 'odd', requestsPerHour: 3_333_333, burst: 7 };
+    const tenant = tenantOn(odd);
+    let bucket: Bucket | null = null;
+    for (let count = 0; count < 200; count += 1) {
+      const allowance = await limiter.spend(tenant);
+      const stored = await bucketAt(`rl:{${tenant.id}}:odd`);
+      const expected = draw(bucket, odd, stored.updatedAtMs);
+      assert.deepEqual({ allowance, bucket: stored }, expected);
+      bucket = stored;
+    }
+  });
+
+  it('keeps every part of the largest burst', async () => {
+    const tenant = tenantOn({ name: 'huge', requestsPerHour: 1, burst: 2_147_483_647 });
+    await limiter.spend(tenant);
+    const { parts } = await bucketAt(`rl:{${tenant.id}}:huge`);
+    assert.equal(parts, 2_147_483_646 * 3_600_000);
+  });
+
+  it('refills from the time that the clock of Redis went back to', async () => {
+    const tenant = tenantOn({ ...plan, burst: 1 });
+    const key = `rl:{${tenant.id}}:free`;
+    await limiter.spend(tenant);
+    const { updatedAtMs } = await bucketAt(key);
+    await redis.hset(key, 'updated_at_ms', updatedAtMs + 3_600_000);
+    assert.equal((await limiter.spend(tenant)).allowed, false);
+    assert.ok((await bucketAt(key)).updatedAtMs < updatedAtMs + 3_600_000);
+  });
+
+  it('lets Redis forget a bucket once it is full', async () => {
+    const tenant = tenantOn(plan);
+    await limiter.spend(tenant);
+    const forgottenInMs = await redis.pttl(`rl:{${tenant.id}}:free`);
+    assert.ok(forgottenInMs > 30_000 && forgottenInMs <= 36_000);
+  });
+
+  it('shares one budget between two clients', async () => {
+    const other = await openRedisLimiter(server().url);
+    const tenant = tenantOn({ ...plan, burst: 20 });
+    const requests = Array.from({ length: 100 }, (_, count) =>
+      (count % 2 === 0 ? limiter : other).spend(tenant),
+    );
+    const admitted = (await Promise.all(requests)).filter(({ allowed }) => allowed);
+    other.close();
+    assert.equal(admitted.length, 20);
+  });
+
+  it('works on after Redis has forgotten the script', async () => {
+    const tenant = tenantOn(plan);
+    await limiter.spend(tenant);
+    await redis.script('FLUSH');
+    assert.equal((await limiter.spend(tenant)).remaining, 98);
+  });
+});
+
+describe('RedisLimiter, where something else listens', () => {
+  for (const [what, answer] of [
+    ['a list that is no draw', '*2\r\n:1\r\n:-5\r\n'],
+    ['a status', '+OK\r\n'],
+    ['another protocol', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
+  ] as const) {
+    it(`rejects ${what}`, async () => {
+      const sockets = new Set<Socket>();
+      const server = createServer((socket) => {
+        sockets.add(socket);
+        socket.on('error', () => {});
+        socket.on('data', (data) => {
+          const commands = data.toString().match(/^\*/gm) ?? [];
+          socket.write(answer.repeat(commands.length));
+        });
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const address = server.address();
+      assert.ok(address !== null && typeof address === 'object');
+      const limiter = new RedisLimiter(`redis://127.0.0.1:${address.port}`, redisBounds);
+      await limiter.connect().catch(() => {});
+      await assert.rejects(limiter.spend(tenantOn(plan)));
+      limiter.close();
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+  }
+});

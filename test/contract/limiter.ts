@@ -1,0 +1,80 @@
+/**
+ * What every limiter does, wherever its buckets are.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Limiter } from '../../src/kernel/ports.ts';
+import { tenantOn } from '../support/tenant.ts';
+import { until } from '../support/until.ts';
+
+/** A limiter under test, with the way to end it. */
+export type OpenLimiter = { limiter: Limiter; close(): void };
+
+/** Three at once, and one more in an hour: too slow to refill while a test runs. */
+const slow = { name: 'slow', requestsPerHour: 1, burst: 3 };
+
+/** The suite; `open` is called once. */
+export function limiterContract(name: string, open: () => Promise<OpenLimiter>): void {
+  describe(`${name} as a limiter`, () => {
+    let limiter: Limiter;
+    let close = () => {};
+    before(async () => {
+      ({ limiter, close } = await open());
+    });
+    after(() => close());
+
+    it('starts full and spends one token per request', async () => {
+      const tenant = tenantOn(slow);
+      for (const remaining of [2, 1, 0]) {
+        const allowance = await limiter.spend(tenant);
+        assert.equal(allowance.allowed, true);
+        assert.equal(allowance.remaining, remaining);
+      }
+    });
+
+    it('refuses an empty bucket, tells when to come again and takes nothing', async () => {
+      const tenant = tenantOn({ ...slow, burst: 1 });
+      await limiter.spend(tenant);
+      for (let refusal = 0; refusal < 3; refusal += 1) {
+        const { retryAfterSeconds, resetSeconds, ...rest } = await limiter.spend(tenant);
+        assert.deepEqual(rest, { allowed: false, remaining: 0 });
+        assert.ok(retryAfterSeconds > 3_590 && retryAfterSeconds <= 3_600);
+        assert.equal(resetSeconds, retryAfterSeconds);
+      }
+    });
+
+    it('admits whoever waits as long as told', async () => {
+      const tenant = tenantOn({ name: 'fast', requestsPerHour: 36_000, burst: 1 });
+      await limiter.spend(tenant);
+      const { allowed, retryAfterSeconds } = await limiter.spend(tenant);
+      assert.deepEqual({ allowed, retryAfterSeconds }, { allowed: false, retryAfterSeconds: 1 });
+      await until(async () => (await limiter.spend(tenant)).allowed, retryAfterSeconds * 1_000);
+    });
+
+    it('gives each tenant a budget of its own', async () => {
+      const [one, other] = [tenantOn(slow), tenantOn(slow)];
+      await limiter.spend(one);
+      assert.equal((await limiter.spend(other)).remaining, 2);
+    });
+
+    it('starts a new bucket with a new plan', async () => {
+      const tenant = tenantOn(slow);
+      await limiter.spend(tenant);
+      const upgraded = { ...tenant, plan: { ...slow, name: 'better', burst: 10 } };
+      assert.equal((await limiter.spend(upgraded)).remaining, 9);
+    });
+
+    it('clamps the bucket when the burst of the plan is lowered', async () => {
+      const tenant = tenantOn({ ...slow, burst: 10 });
+      await limiter.spend(tenant);
+      assert.equal((await limiter.spend({ ...tenant, plan: slow })).remaining, 2);
+    });
+
+    it('never admits more than the burst at once', async () => {
+      const tenant = tenantOn({ ...slow, burst: 20 });
+      const requests = Array.from({ length: 100 }, () => limiter.spend(tenant));
+      const admitted = (await Promise.all(requests)).filter(({ allowed }) => allowed);
+      assert.equal(admitted.length, 20);
+    });
+  });
+}

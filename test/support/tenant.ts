@@ -1,0 +1,20 @@
+/**
+ * A tenant nobody has met, for tests that do not care which.
+ */
+import { randomUUID } from 'node:crypto';
+import { settingsFrom } from '../../src/kernel/settings.ts';
+import { type Plan, type Slug, type Tenant, tenantId } from '../../src/kernel/tenant.ts';
+
+/** An active tenant with an id of its own. */
+export function tenantOn(plan: Plan): Tenant {
+  return {
+    id: tenantId(randomUUID()),
+    slug: 'acme-pets' as Slug,
+    name: 'Acme Pets',
+    status: 'active',
+    isolation: 'shared',
+    plan,
+    settings: settingsFrom({}),
+    schemaVersion: 1,
+  };
+}

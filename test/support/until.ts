@@ -1,0 +1,21 @@
+/**
+ * Waiting for a fact instead of for a time.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+
+/**
+ * Asks again and again until the answer is yes.
+ *
+ * @throws {Error} when it is still no after `limitMs`.
+ */
+export async function until(
+  fact: () => boolean | Promise<boolean>,
+  limitMs = 10_000,
+): Promise<void> {
+  const startedAt = performance.now();
+  while (!(await fact())) {
+    const waitedMs = Math.round(performance.now() - startedAt);
+    if (waitedMs > limitMs) throw new Error(`Cannot go on: ${fact} is not so after ${waitedMs} ms`);
+    await pause(5);
+  }
+}
