@@ -37,9 +37,17 @@ create table tenants (
   migration_error text,
   -- A repeated onboarding request is recognised by its key and answered with what it got first.
   idempotency_key text unique,
-  idempotency_fingerprint bytea,
+  idempotency_fingerprint text,
+  onboarding_answer jsonb,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
+);
+
+-- Deleted tenants of shared mode whose rows are erased once more after every process has heard of
+-- the deletion: a request that was under way may have written behind the eraser's back.
+create table leftovers (
+  tenant_id uuid primary key,
+  due_at timestamptz not null
 );
 
 create table users (
@@ -89,7 +97,8 @@ create policy every_row on settings to :"control" using (true);
 create policy tenant_rows on settings to :"account" using (tenant_id = (select kernel.tenant()));
 
 grant select, insert, update on plans to :"control";
-grant select, insert, update, delete on tenants, users, api_keys, settings to :"control";
+grant select, insert, update, delete on tenants, leftovers, users, api_keys, settings
+  to :"control";
 
 grant select, insert on users to :"account";
 grant select (id, user_id, created_at, revoked_at, tenant_id), insert, update (revoked_at)

@@ -6,6 +6,7 @@ import type { TenantId } from './tenant.ts';
 
 export type ChangeName =
   | 'tenant_created'
+  | 'tenant_renamed'
   | 'tenant_suspended'
   | 'tenant_resumed'
   | 'tenant_moved'

@@ -36,6 +36,7 @@ export type KernelParts<Request extends TenantRequest> = {
   accounts: Accounts;
   denials: Denials;
   meter: Meter;
+  newId: () => string;
   /** The tenant schema versions that this code can work with. */
   schemaVersions: { oldest: number; newest: number };
 };
@@ -155,7 +156,7 @@ export class Kernel<Request extends TenantRequest> {
 
   /** Opens the tenant's own tables and account, and nothing else, for the time of the work. */
   async #isolate(tenant: Tenant, caller: Caller, trace: Trace, work: Work): Promise<Reply> {
-    const { isolation, accounts, schemaVersions } = this.#parts;
+    const { isolation, accounts, schemaVersions, newId } = this.#parts;
     const { schemaVersion } = tenant;
     if (schemaVersion < schemaVersions.oldest || schemaVersion > schemaVersions.newest) {
       throw unavailable('This tenant is being migrated');
@@ -166,7 +167,7 @@ export class Kernel<Request extends TenantRequest> {
       requestId: trace.requestId,
     };
     return isolation[tenant.isolation].run(tenant, (db) =>
-      accounts.run(holder, (account) => work({ tenant, caller, db, account })),
+      accounts.run(holder, (account) => work({ tenant, caller, db, account, newId })),
     );
   }
 }

@@ -119,6 +119,8 @@ export type Context = {
   caller: Caller;
   db: Db;
   account: Account;
+  /** A new UUIDv7 (RFC 9562). */
+  newId: () => string;
 };
 
 /** A request that was understood: what remains is to do it. */

@@ -68,6 +68,7 @@ const reserved: ReadonlySet<string> = new Set([
   'login',
   'mail',
   'metrics',
+  'none',
   'ns1',
   'ns2',
   'operator',

@@ -2,25 +2,140 @@
  * A cluster of our own on the disk: made by initdb, started and stopped by pg_ctl. pg_ctl gives the
  * server a session of its own, so a Ctrl-C in the terminal reaches us and not the server.
  */
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { open, rename, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Binaries } from './binaries.ts';
-import { give, type Owner, type Run, runnerFor } from './owner.ts';
-import { isAlive } from './postmaster.ts';
+import type { Run } from './owner.ts';
 import { StartError } from './start_error.ts';
 
 export type ClusterBounds = {
-  createMs: number;
   startMs: number;
-  /** For a fast stop; half as long again for an immediate one. */
+  /** For a fast stop, and again for an immediate one. */
   stopSeconds: number;
   maxConnections: number;
   sharedBuffersMb: number;
-  /** A log that has grown past this is put aside at the next start, in place of the last. */
+  /** A log that has grown past this is put aside at the next start, in place of the last one. */
   logBytes: number;
 };
 
-export class Cluster {
+/** Server settings by name; words and numbers only. */
+export type ServerSettings = Readonly<Record<string, string | number>>;
 
+/** What the folder of a cluster holds. */
+export function partsOf(folder: string): { data: string; log: string; password: string } {
+  return {
+    data: join(folder, 'data'),
+    log: join(folder, 'postgres.log'),
+    password: join(folder, 'password'),
+  };
+}
+
+export class Cluster {
+  readonly #data: string;
+  readonly #log: string;
+  readonly #pgCtl: string;
+  readonly #run: Run;
+  readonly #settings: ServerSettings;
+  readonly #bounds: ClusterBounds;
+
+  constructor(
+    folder: string,
+    { pgCtl }: Binaries,
+    { run, settings, bounds }: { run: Run; settings: ServerSettings; bounds: ClusterBounds },
+  ) {
+    ({ data: this.#data, log: this.#log } = partsOf(folder));
+    this.#pgCtl = pgCtl;
+    this.#run = run;
+    this.#settings = settings;
+    this.#bounds = bounds;
+  }
+
+  /**
+   * Starts the server on a free port. False when another was faster, or its port was just taken, or
+   * backends of a killed server have not ended yet: what holds it up will pass.
+   *
+   * @throws {StartError} with the end of the server's log, when it will not.
+   */
+  async start(): Promise<boolean> {
+    await this.#putLogAside();
+    const before = await sizeOf(this.#log);
+    const seconds = Math.ceil(this.#bounds.startMs / 1_000);
+    const { ok, output } = await this.#run(
+      this.#pgCtl,
+      // biome-ignore format: each flag beside its value
+      ['start', '-D', this.#data, '-l', this.#log, '-w', '-t', `${seconds}`, '-o', await this.#options()],
+      this.#bounds.startMs + 1_000,
+    );
+    if (ok) return true;
+    const log = await this.#logSince(before);
+    if (passes.test(log)) return false;
+    throw new StartError(`it stopped at once; ${this.#log} ends with\n${lastLines(log || output)}`);
+  }
+
+  /** Stops the server whoever is connected. What was acknowledged is safe even if it has to be quick. */
+  async stop(): Promise<void> {
+    const fast = await this.#stop('fast');
+    if (fast.ok) return;
+    const immediate = await this.#stop('immediate');
+    if (!immediate.ok) throw new Error(`Cannot stop the embedded Postgres: ${immediate.output}`);
+  }
+
+  #stop(mode: 'fast' | 'immediate') {
+    const seconds = this.#bounds.stopSeconds;
+    const args = ['stop', '-D', this.#data, '-m', mode, '-w', '-t', `${seconds}`];
+    return this.#run(this.#pgCtl, args, seconds * 1_000 + 500);
+  }
+
+  async #options(): Promise<string> {
+    const settings = {
+      listen_addresses: '127.0.0.1',
+      port: await freePort(),
+      // A path to a socket may have 107 bytes; the project's folder may have more.
+      unix_socket_directories: '',
+      max_connections: this.#bounds.maxConnections,
+      shared_buffers: `${this.#bounds.sharedBuffersMb}MB`,
+      // The log grows without bound while the server runs, so failed statements stay out of it.
+      log_min_messages: 'log',
+      log_min_error_statement: 'log',
+      log_checkpoints: 'off',
+      ...this.#settings,
+    };
+    return Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' ');
+  }
+
+  async #putLogAside(): Promise<void> {
+    if ((await sizeOf(this.#log)) > this.#bounds.logBytes) {
+      await rename(this.#log, `${this.#log}.1`);
+    }
+  }
+
+  async #logSince(offset: number): Promise<string> {
+    const file = await open(this.#log).catch(() => null);
+    if (!file) return '';
+    const { bytesRead, buffer } = await file.read({ position: offset }).finally(() => file.close());
+    return buffer.toString('utf8', 0, bytesRead);
+  }
+}
+
+const passes = /lock file "postmaster.pid"|still in use|could not bind/;
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => ({ size: 0 }))).size;
+}
+
+function lastLines(text: string): string {
+  return text.trim().split('\n').slice(-5).join('\n');
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
 }

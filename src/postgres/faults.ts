@@ -34,7 +34,8 @@ export function endsLane(error: unknown): boolean {
 export function asRefusal(error: unknown): unknown {
   const code = codeOf(error);
   if (error instanceof Refusal || code === '') return error;
-  if (code === '23505') return new Refusal('conflict', { detail: 'It exists already', cause: error });
+  if (code === '23505')
+    return new Refusal('conflict', { detail: 'It exists already', cause: error });
   if (socketFaults.has(code) || passing.test(code)) {
     return unavailable('The database is not available', error);
   }

@@ -204,7 +204,9 @@ export class Lane {
 function assertValues(values: readonly unknown[]): void {
   for (const value of values) {
     const fine =
-      value === null || value instanceof Uint8Array || /^(string|number|boolean)$/.test(typeof value);
+      value === null ||
+      value instanceof Uint8Array ||
+      /^(string|number|boolean)$/.test(typeof value);
     if (!fine) throw new TypeError(`Cannot use a value of type ${typeof value} as a parameter`);
   }
 }

@@ -70,7 +70,9 @@ export async function runnerFor(
     output ||= outcome.output;
   }
   const remedy = owner ? `move the project where the user ${owner.uid} may enter, or ` : '';
-  throw new StartError(`its programs do not run here; ${remedy}set DATABASE_URL (${firstLine(output)})`);
+  throw new StartError(
+    `its programs do not run here; ${remedy}set DATABASE_URL (${firstLine(output)})`,
+  );
 }
 
 function firstLine(text: string): string {

@@ -36,11 +36,11 @@ export function isAlive(pid: number): boolean {
 }
 
 async function isPostgres(pid: number): Promise<boolean> {
-  const command =
+  const program =
     process.platform === 'linux'
-      ? readFile(`/proc/${pid}/cmdline`, 'utf8')
-      : promisify(execFile)('ps', ['-o', 'command=', '-p', `${pid}`]).then(({ stdout }) => stdout);
-  return (await command.catch(() => '')).includes('postgres');
+      ? readFile(`/proc/${pid}/cmdline`, 'utf8').then((args) => args.split('\0', 1).join())
+      : promisify(execFile)('ps', ['-o', 'comm=', '-p', `${pid}`]).then(({ stdout }) => stdout);
+  return /(^|\/)postgres(: |$)/.test((await program.catch(() => '')).trim());
 }
 
 const noPid = 2_147_483_647;

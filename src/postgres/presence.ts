@@ -33,9 +33,15 @@ export class Presence {
     });
   }
 
-  /** Enters, which waits for one who is about to stop the server, and rejects when it is stopped. */
-  async enter(): Promise<void> {
-    await this.#sql`select pg_advisory_lock_shared(${serverInUse})`;
+  /** Waits for one who is about to stop the server. What is in the way, or null. */
+  async enter(): Promise<string | null> {
+    try {
+      await this.#sql`select pg_advisory_lock_shared(${serverInUse})`;
+      return null;
+    } catch (error) {
+      await this.close();
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   /** Creates the database unless it is there. */

@@ -83,7 +83,7 @@ function isOnPath(command: string): boolean {
 function reportMissing(name: string): void {
   const reason = 'neither redis-server nor valkey-server is on the PATH';
   if (process.env.CI === 'true') it(name, () => assert.fail(`Cannot run "${name}": ${reason}`));
-  else describe(name, { skip: reason });
+  else it(name, { skip: reason });
 }
 
 /**

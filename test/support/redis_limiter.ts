@@ -1,12 +1,13 @@
 /**
- * A Redis limiter with bounds that suit tests: short where a test waits for them.
+ * A Redis limiter with bounds that suit tests: short where a test waits for them, and yet long enough
+ * for a busy machine.
  */
 import { type RedisBounds, RedisLimiter } from '../../src/adapters/limiter/redis_limiter.ts';
 
 export const redisBounds: RedisBounds = {
-  commandTimeoutMs: 50,
+  commandTimeoutMs: 200,
   connectTimeoutMs: 1_000,
-  silenceTimeoutMs: 200,
+  silenceTimeoutMs: 600,
   reconnectDelayMs: 20,
 };
 

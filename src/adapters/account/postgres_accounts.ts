@@ -3,23 +3,28 @@
  * like the tenant's tables: sealed context, row security, a role that may do no more.
  */
 import type { Account, Accounts, Change, Sql } from '../../kernel/ports.ts';
+import type { TenantId } from '../../kernel/tenant.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { type Lanes, openPlace } from '../../postgres/tenant_db.ts';
 
 export function postgresAccounts(
   lanes: Lanes,
   installation: Installation,
-  newId: () => string,
+  { newId, onChange }: { newId: () => string; onChange: (id: TenantId) => void },
 ): Accounts {
   return {
     run: ({ tenant, actor, requestId }, work) =>
       openPlace(lanes, installation.account, tenant.id, (db) => {
-        const change: Account['change'] = (event, steps) =>
-          db.transaction(async (sql) => {
+        const change: Account['change'] = async (event, steps) => {
+          const changed = await db.transaction(async (sql) => {
             const { result, details } = await steps(sql);
             await record(sql, { id: newId(), event, actor, slug: tenant.slug, requestId, details });
             return result;
           });
+          // Other processes hear of it from the database; this one must not answer from before.
+          onChange(tenant.id);
+          return changed;
+        };
         return work(Object.assign(db, { change }));
       }),
   };

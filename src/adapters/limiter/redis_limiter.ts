@@ -50,6 +50,8 @@ export class RedisLimiter {
       connectTimeout: bounds.connectTimeoutMs,
       // A hanging Redis keeps its connection; unanswered probes would pile up on it.
       socketTimeout: bounds.silenceTimeoutMs,
+      // A hanging Redis does not say goodbye either.
+      disconnectTimeout: bounds.commandTimeoutMs,
       retryStrategy: () => bounds.reconnectDelayMs,
       scripts: { drawToken: { lua, numberOfKeys: 1 } },
     });

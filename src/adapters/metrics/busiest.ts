@@ -18,7 +18,7 @@ export type BusiestOptions = {
 };
 
 /** The label of all that have none of their own; no slug, since it is a reserved word. */
-export const otherLabel = 'other';
+const otherLabel = 'other';
 
 /** Ranks names by their requests, window by window. */
 export class Busiest {

@@ -1,6 +1,6 @@
 /**
- * What an operator's Prometheus reads: the requests by tenant, the process, and whatever figures the
- * composition root has to show. Every label comes from a bounded set.
+ * What an operator's Prometheus reads: the requests by tenant, the process, and whatever figures
+ * the composition root has to show. Every label comes from a bounded set.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Trace } from '../../kernel/ports.ts';
@@ -28,7 +28,7 @@ export type Answered = {
 };
 
 /** The label of a request whose tenant was not established, or that needs none. */
-export const noTenantLabel = 'none';
+const noTenantLabel = 'none';
 
 const methods: ReadonlySet<string> = new Set([
   'GET',
@@ -42,7 +42,7 @@ const methods: ReadonlySet<string> = new Set([
   'CONNECT',
 ]);
 
-// Gauges named like counters: a linter rejects them, and `sum by (type)` of their twins says the same.
+// Gauges named like counters, which a linter rejects; the sum of their twins by type says the same.
 const misnamed = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',

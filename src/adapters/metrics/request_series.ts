@@ -1,7 +1,7 @@
 /**
  * The two metrics of every request, tallied in plain numbers and written in the Prometheus text
  * format. They stand apart from the registry because they run on every request: prom-client builds
- * a key from the labels each time, which costs about ten times as much as the two look-ups here.
+ * a key from the labels each time, which costs several times as much as the look-ups here.
  *
  * Source: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
  */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import { Redis } from 'ioredis';
 import {
   type FailoverChange,
@@ -51,6 +51,13 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
   });
   afterEach(() => limiter.close());
 
+  /** A connection that does not outlive the test, even one that fails. */
+  function connectOperator(t: TestContext): Redis {
+    const operator = new Redis(server().url);
+    t.after(() => operator.disconnect());
+    return operator;
+  }
+
   /** Spends while Redis is out and again when it is back; `back` ends the outage. */
   async function surviveOutage(back: () => Promise<unknown>): Promise<void> {
     const tenant = tenantOn(plan);
@@ -71,13 +78,17 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     await surviveOutage(async () => server().resume());
   });
 
-  it('bridges a Redis that hangs for longer than its connection is kept', async () => {
+  it('gives up the connection to a Redis that hangs for long, and makes a new one', async (t) => {
+    const operator = connectOperator(t);
+    const ids = async () => String(await operator.client('LIST')).match(/(?<=^id=)\d+/gm);
+    const before = await ids();
     server().pause();
     await surviveOutage(async () => {
       const givenUpAt = performance.now() + 2 * redisBounds.silenceTimeoutMs;
       await until(() => performance.now() > givenUpAt);
       server().resume();
     });
+    assert.notDeepEqual(await ids(), before);
   });
 
   it('bridges a Redis that was killed and starts again empty', async () => {
@@ -85,18 +96,16 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     await surviveOutage(() => server().restart());
   });
 
-  it('bridges a Redis that has no memory left', async () => {
-    const operator = new Redis(server().url);
+  it('bridges a Redis that has no memory left', async (t) => {
+    const operator = connectOperator(t);
     await operator.config('SET', 'maxmemory', '1');
     await surviveOutage(() => operator.config('SET', 'maxmemory', '0'));
-    operator.disconnect();
   });
 
-  it('bridges a Redis that became a read-only replica', async () => {
-    const operator = new Redis(server().url);
+  it('bridges a Redis that became a read-only replica', async (t) => {
+    const operator = connectOperator(t);
     await operator.replicaof('127.0.0.1', 1);
     await surviveOutage(() => operator.replicaof('NO', 'ONE'));
-    operator.disconnect();
   });
 
   it('asks nothing of a hanging Redis while it is out', async () => {

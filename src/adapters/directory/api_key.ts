@@ -1,0 +1,34 @@
+/**
+ * API keys read `kn_<id>_<secret>`. The id finds the row; of the secret, 256 random bits, only a
+ * SHA-256 digest is stored: there is nothing to guess that a slow hash would protect.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+
+export type ApiKey = { id: string; secret: string };
+
+const pattern =
+  /^kn_([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})_([0-9a-f]{64})$/;
+const bearer = /^Bearer +(\S+) *$/i;
+
+/** The key in an `Authorization` header (RFC 6750), or null. */
+export function apiKeyIn(authorization: string | null): ApiKey | null {
+  const [, token] = bearer.exec(authorization ?? '') ?? [];
+  const [, a, b, c, d, e, secret] = pattern.exec(token ?? '') ?? [];
+  return secret === undefined ? null : { id: [a, b, c, d, e].join('-'), secret };
+}
+
+/** @param secret 32 bytes. */
+export function formatApiKey(id: string, secret: Uint8Array): string {
+  return `kn_${id.replaceAll('-', '')}_${Buffer.from(secret).toString('hex')}`;
+}
+
+/** The digest of a secret as it stands in a key: 64 hexadecimal digits. */
+export function secretDigest(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+/** Takes the same time whether or not the digest is known at all. */
+export function secretMatches(secret: string, digest: Uint8Array | null): boolean {
+  const given = secretDigest(secret);
+  return timingSafeEqual(given, digest ?? Buffer.alloc(given.length)) && digest !== null;
+}

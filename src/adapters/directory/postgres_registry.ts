@@ -1,0 +1,67 @@
+/** Looks tenants and keys up in the control schema, each with all that a request needs of it. */
+import type { Db } from '../../kernel/ports.ts';
+import { settingsFrom } from '../../kernel/settings.ts';
+import type { Caller, IsolationMode, Role, Slug, Tenant, TenantId } from '../../kernel/tenant.ts';
+import type { KeyRecord, Registry } from './cached_directory.ts';
+
+type KeyRow = {
+  tenant_id: TenantId;
+  secret_sha256: Uint8Array;
+  user_id: string;
+  email: string;
+  role: Role;
+};
+
+type TenantRow = {
+  id: TenantId;
+  slug: Slug;
+  name: string;
+  status: Tenant['status'];
+  isolation: IsolationMode;
+  schema_version: number;
+  plan: string;
+  requests_per_hour: number;
+  burst: number;
+  settings: Record<string, unknown>;
+};
+
+export function postgresRegistry(control: Db): Registry {
+  return {
+    key: async (keyId) => {
+      const [row] = await control<KeyRow>`
+        select api_keys.tenant_id, secret_sha256, users.id as user_id, email, role
+        from control.api_keys
+          join control.users
+            on users.tenant_id = api_keys.tenant_id and users.id = api_keys.user_id
+        where api_keys.id = ${keyId} and revoked_at is null`;
+      return row ? keyRecord(keyId, row) : null;
+    },
+    tenant: async (id) => {
+      const [row] = await control<TenantRow>`
+        select id, slug, tenants.name, status, isolation, schema_version, plan,
+          requests_per_hour, burst,
+          (
+            select coalesce(jsonb_object_agg(key, value), '{}')
+            from control.settings
+            where tenant_id = tenants.id
+          ) as settings
+        from control.tenants
+          join control.plans on plans.name = tenants.plan
+        where id = ${id}`;
+      return row ? tenantRecord(row) : null;
+    },
+  };
+}
+
+function keyRecord(keyId: string, row: KeyRow): KeyRecord {
+  const { tenant_id: tenantId, secret_sha256: secretSha256, user_id: id, email, role } = row;
+  const caller: Caller = { user: { id, email, role }, keyId, tenantId };
+  return { caller, secretSha256 };
+}
+
+function tenantRecord(row: TenantRow): Tenant {
+  const { id, slug, name, status, isolation, schema_version: schemaVersion } = row;
+  const plan = { name: row.plan, requestsPerHour: row.requests_per_hour, burst: row.burst };
+  const settings = settingsFrom(row.settings);
+  return { id, slug, name, status, isolation, schemaVersion, plan, settings };
+}

@@ -1,0 +1,39 @@
+/**
+ * Letters as files, for development: `<id>.eml` opens in any mail program. They hold names and
+ * addresses, so only their owner reads them.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createTransport } from 'nodemailer';
+import type { Letter, Mail } from './mail.ts';
+import { message } from './message.ts';
+
+/** Writes every letter whole or not at all; a repeated sending replaces the file. */
+export class FileMail implements Mail {
+  readonly #folder: string;
+  readonly #from: string;
+  readonly #composer = createTransport({ streamTransport: true, buffer: true });
+
+  constructor(folder: string, from: string) {
+    this.#folder = folder;
+    this.#from = from;
+  }
+
+  async send(letter: Letter, signal: AbortSignal): Promise<void> {
+    const composed = await this.#composer.sendMail({ ...message(letter, this.#from), signal });
+    const unfinished = join(this.#folder, `.${letter.id}.${randomUUID()}`);
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    try {
+      await writeFile(unfinished, composed.message, { mode: 0o600, signal });
+      await rename(unfinished, join(this.#folder, `${letter.id}.eml`));
+    } catch (error) {
+      await rm(unfinished, { force: true });
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#composer.close();
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * A letter as the message that nodemailer composes. Names and addresses come from tenants, so they
+ * are held to one line and one recipient here, whatever the library makes of them.
+ */
+import type { SendMailOptions } from 'nodemailer';
+import type { Letter } from './mail.ts';
+
+const idPattern = /^[\w-]{1,64}$/;
+
+// Narrower than RFC 5321: nothing that could end the address, add another one or end the line.
+const addressPattern = /^[^\s\p{Cc}@<>()[\]\\,;:"]{1,64}@[^\s\p{Cc}@<>()[\]\\,;:"]{1,255}$/u;
+
+const lineBreaks = /[\p{Cc}\u2028\u2029]+/gu;
+
+/**
+ * The message of a letter. Its Message-ID is made from the letter's id, so that a repeated sending
+ * can be recognised.
+ *
+ * @param from The sender's bare address.
+ * @throws {Error} when the id is no file name or an address is not one plain address.
+ */
+export function message({ id, to, subject, text }: Letter, from: string): SendMailOptions {
+  if (!idPattern.test(id)) throw new Error(`Cannot send letter ${quoted(id)}: it is no plain id`);
+  for (const address of [to, from]) {
+    if (addressPattern.test(address)) continue;
+    throw new Error(`Cannot send letter "${id}": ${quoted(address)} is no plain address`);
+  }
+  return {
+    messageId: `<${id}@${from.slice(from.indexOf('@') + 1)}>`,
+    from: { name: 'Kennel', address: from },
+    to: { name: '', address: to },
+    subject: subject.replace(lineBreaks, ' '),
+    text,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  };
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}

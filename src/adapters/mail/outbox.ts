@@ -1,0 +1,132 @@
+/**
+ * Sends what the outbox holds. The letters were written in the transactions that caused them; here
+ * they leave, at least once, and whatever fails stays in the store for a later round.
+ */
+import type { Letter, Mail } from './mail.ts';
+
+/** Where letters wait. A claimed letter is not given out again until its claim has expired. */
+export interface OutboxStore {
+  /** Takes at most `limit` letters that are due. A failed one is due again later, not at once. */
+  claim(limit: number): Promise<Letter[]>;
+  sent(id: string): Promise<void>;
+  failed(id: string, message: string): Promise<void>;
+}
+
+export type OutboxOptions = {
+  store: OutboxStore;
+  mail: Mail;
+  /** Letters claimed, and sent side by side, at a time. */
+  batch: number;
+  /** The longest pause between two looks at the store. */
+  intervalMs: number;
+  /** How long one letter may take. */
+  sendMs: number;
+  /** Told when the store fails; a letter's own failure goes to the store instead. */
+  onError: (error: unknown) => void;
+};
+
+/** A loop that never throws: one bad letter, or a store that is down, must not stop the others. */
+export class Outbox {
+  readonly #options: OutboxOptions;
+  readonly #underWay = new Set<AbortController>();
+  #closed = false;
+  #round: Promise<void> | null = null;
+  #kicked = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  /** Sends at once, or right after the round that is under way. The first kick starts the loop. */
+  kick(): void {
+    if (this.#closed) return;
+    this.#kicked = true;
+    this.#round ??= this.#sendAll();
+  }
+
+  /** Sends what is due; resolves when that is done, or after `timeoutMs`. */
+  async flush(timeoutMs: number): Promise<void> {
+    this.kick();
+    if (this.#round) await settledWithin(this.#round, timeoutMs);
+  }
+
+  /** Ends the loop. Letters under way are given up, and count as failed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const attempt of this.#underWay) attempt.abort(closing());
+    await this.#round;
+    this.#options.mail.close();
+  }
+
+  async #sendAll(): Promise<void> {
+    clearTimeout(this.#timer);
+    while (this.#kicked && !this.#closed) {
+      this.#kicked = false;
+      await this.#sendBatch();
+    }
+    this.#round = null;
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => this.kick(), this.#options.intervalMs).unref();
+  }
+
+  async #sendBatch(): Promise<void> {
+    const { store, batch, onError } = this.#options;
+    try {
+      const letters = await store.claim(batch);
+      const sent = await Promise.all(letters.map((letter) => this.#deliver(letter)));
+      // Only progress asks for more: with a mail server that is down, the next round can wait.
+      if (letters.length === batch && sent.includes(true)) this.#kicked = true;
+    } catch (error) {
+      onError(error);
+    }
+  }
+
+  /** Whether the letter was sent. */
+  async #deliver(letter: Letter): Promise<boolean> {
+    const { store, onError } = this.#options;
+    const failure = await this.#attempt(letter);
+    try {
+      await (failure === null ? store.sent(letter.id) : store.failed(letter.id, failure));
+    } catch (error) {
+      onError(error);
+      return false;
+    }
+    return failure === null;
+  }
+
+  /** Why the letter could not be sent, or null when it was. */
+  async #attempt(letter: Letter): Promise<string | null> {
+    const { mail, sendMs } = this.#options;
+    // Not `AbortSignal.any()` of a timeout: on Node 20 the collector takes it, and it never fires.
+    const attempt = new AbortController();
+    const tooLate = () => attempt.abort(new Error(`Cannot send letter: ${sendMs} ms have passed`));
+    const timer = setTimeout(tooLate, sendMs);
+    if (this.#closed) attempt.abort(closing());
+    this.#underWay.add(attempt);
+    try {
+      await mail.send(letter, attempt.signal);
+      return null;
+    } catch (error) {
+      const reason: unknown = attempt.signal.aborted ? attempt.signal.reason : error;
+      return reason instanceof Error ? reason.message : String(reason);
+    } finally {
+      clearTimeout(timer);
+      this.#underWay.delete(attempt);
+    }
+  }
+}
+
+function closing(): Error {
+  return new Error('Cannot send letter: the outbox is closing');
+}
+
+async function settledWithin(work: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  await Promise.race([work, timeout]);
+  clearTimeout(timer);
+}

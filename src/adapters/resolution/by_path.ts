@@ -1,0 +1,10 @@
+/** `/acme-pets/api/pets` names `acme-pets` and asks for `/api/pets`. */
+import type { Strategy } from '../../kernel/ports.ts';
+
+const prefixed = /^\/([^/]+)(\/api(?:\/.*)?)$/;
+
+/** A path that begins with `/api` has no prefix: `api` is a reserved name. */
+export const byPath: Strategy = ({ path }) => {
+  const [, slug, rest] = prefixed.exec(path) ?? [];
+  return slug === undefined || rest === undefined || slug === 'api' ? [] : [{ slug, path: rest }];
+};

@@ -1,0 +1,143 @@
+/**
+ * The registry's side of a tenant's beginning: the row that claims the slug, and the transaction
+ * that makes the tenant real.
+ */
+import { createHash } from 'node:crypto';
+import { formatApiKey, secretDigest } from '../adapters/directory/api_key.ts';
+import { Refusal } from '../kernel/errors.ts';
+import type { Db, Sql } from '../kernel/ports.ts';
+import { settingsFrom } from '../kernel/settings.ts';
+import { type IsolationMode, type Slug, type TenantId, tenantId } from '../kernel/tenant.ts';
+import type { Installation } from '../postgres/installation.ts';
+import type { Commission } from './onboarding.ts';
+import { assertPlan, type TenantView, viewOf } from './registry.ts';
+import { recordChange } from './trail.ts';
+import { welcomeLetter } from './welcome_letter.ts';
+
+export type Order = {
+  slug: Slug;
+  name: string;
+  plan: string;
+  isolation: IsolationMode;
+  adminEmail: string;
+};
+
+/** The answer to an onboarding. The key is not stored anywhere; it can be derived again. */
+export type Founded = { tenant: TenantView; admin: { email: string; api_key: string } };
+
+type Claimed = { id: TenantId; slug: Slug; isolation: IsolationMode; status: string };
+
+/** What a repeated request got the first time; null when it is no repetition. */
+export async function priorAnswer(
+  control: Db,
+  installation: Installation,
+  order: Order,
+  idempotencyKey: string | null,
+): Promise<Founded | null> {
+  if (idempotencyKey === null) return null;
+  const [row] = await control<{ fingerprint: string; answer: Answer | null }>`
+    select idempotency_fingerprint as fingerprint, onboarding_answer as answer
+    from control.tenants
+    where idempotency_key = ${idempotencyKey} and status <> 'provisioning'`;
+  if (!row) return null;
+  if (row.fingerprint !== fingerprintOf(order) || !row.answer) {
+    throw new Refusal('invalid_input', {
+      detail: 'This Idempotency-Key was used for another request',
+    });
+  }
+  return founded(installation, row.answer);
+}
+
+/** Claims the slug. Null when it is taken. */
+export async function found(
+  control: Db,
+  order: Order,
+  { idempotencyKey }: Commission,
+  newId: () => string,
+): Promise<Claimed | null> {
+  const { slug, name, plan, isolation } = order;
+  await assertPlan(control, plan);
+  const [row] = await control<Claimed>`
+    insert into control.tenants
+      (id, slug, name, plan, status, isolation, idempotency_key, idempotency_fingerprint)
+    values (
+      ${tenantId(newId())}, ${slug}, ${name}, ${plan}, 'provisioning', ${isolation},
+      ${idempotencyKey}, ${fingerprintOf(order)}
+    )
+    on conflict (slug) do nothing
+    returning id, slug, isolation, status`;
+  return row ?? null;
+}
+
+type Activation = {
+  tenant: Claimed;
+  order: Order;
+  commission: Commission;
+  schemaVersion: number;
+  installation: Installation;
+  newId: () => string;
+};
+
+/** Admin, key, settings, letter, audit event and status: all of them, or the tenant stays absent. */
+export function activate(control: Db, activation: Activation): Promise<Founded> {
+  const { tenant, order, commission, schemaVersion, installation, newId } = activation;
+  return control.transaction(async (sql) => {
+    const keyId = await addAdmin(sql, activation);
+    await addDefaultSettings(sql, tenant.id);
+    const letter = welcomeLetter(order);
+    await sql`
+      insert into control.outbox (id, tenant_id, recipient, subject, body)
+      values (${newId()}, ${tenant.id}, ${order.adminEmail}, ${letter.subject}, ${letter.text})`;
+    const [row] = await sql<TenantView>`
+      update control.tenants
+      set status = 'active', schema_version = ${schemaVersion}, updated_at = now()
+      where id = ${tenant.id} and status = 'provisioning'
+      returning *`;
+    if (!row) throw new Error('Cannot activate a tenant: its row was cleared away meanwhile');
+    const answer = { tenant: viewOf(row), email: order.adminEmail, key_id: keyId };
+    await sql`
+      update control.tenants set onboarding_answer = ${JSON.stringify(answer)}::text::jsonb
+      where id = ${tenant.id}`;
+    const { requestId } = commission;
+    const details = { plan: order.plan, isolation: order.isolation };
+    await recordChange(sql, {
+      id: newId(),
+      event: 'tenant_created',
+      actor: 'operator',
+      requestId,
+      tenant,
+      details,
+    });
+    return founded(installation, answer);
+  });
+}
+
+type Answer = { tenant: TenantView; email: string; key_id: string };
+
+function founded(installation: Installation, { tenant, email, key_id: keyId }: Answer): Founded {
+  const apiKey = formatApiKey(keyId, installation.firstKeySecret(keyId));
+  return { tenant, admin: { email, api_key: apiKey } };
+}
+
+async function addAdmin(sql: Sql, { tenant, order, installation, newId }: Activation) {
+  const [userId, keyId] = [newId(), newId()];
+  const secret = installation.firstKeySecret(keyId).toString('hex');
+  await sql`
+    insert into control.users (tenant_id, id, email, role)
+    values (${tenant.id}, ${userId}, ${order.adminEmail}, 'admin')`;
+  await sql`
+    insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
+    values (${tenant.id}, ${keyId}, ${userId}, ${secretDigest(secret)})`;
+  return keyId;
+}
+
+async function addDefaultSettings(sql: Sql, id: TenantId): Promise<void> {
+  await sql`
+    insert into control.settings (tenant_id, key, value)
+    select ${id}, key, value
+    from jsonb_each(${JSON.stringify(settingsFrom({}))}::text::jsonb)`;
+}
+
+function fingerprintOf(order: Order): string {
+  return createHash('sha256').update(JSON.stringify(order)).digest('hex');
+}

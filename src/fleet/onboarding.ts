@@ -1,0 +1,194 @@
+/**
+ * The beginning and the end of a tenant. Each piece of work holds a lock on the slug and begins by
+ * clearing away what an earlier, killed one has left; every step may be repeated. Killed anywhere,
+ * a creation ends absent and a deletion complete.
+ */
+import { Refusal } from '../kernel/errors.ts';
+import type { Db, Isolation, TenantPlace } from '../kernel/ports.ts';
+import type { IsolationMode, Slug, TenantId } from '../kernel/tenant.ts';
+import type { Installation, Place } from '../postgres/installation.ts';
+import type { Lane } from '../postgres/lane.ts';
+import type { LanePool } from '../postgres/lane_pool.ts';
+import { activate, type Founded, found, type Order, priorAnswer } from './founding.ts';
+import { createPlace, dropPlace, type Fleet } from './place.ts';
+import { addSamplePet, eraseRows } from './tenant_rows.ts';
+import { recordChange } from './trail.ts';
+
+export type OnboardingParts = {
+  fleet: Fleet;
+  control: Db;
+  isolation: Readonly<Record<IsolationMode, Isolation>>;
+  /** Lanes that hold the locks; as many jobs as it has lanes run at once, the others wait. */
+  jobs: LanePool;
+  /** The lanes that serve tenants: those of a deleted database are closed. */
+  serving: LanePool;
+  newId: () => string;
+  /** After this time every process has heard of a deletion. */
+  heardAfterMs: number;
+};
+
+type Found = TenantPlace & { slug: Slug; status: string };
+
+/** Whose order it is, for the trail. */
+export type Commission = { requestId: string | null; idempotencyKey: string | null };
+
+export class Onboarding {
+  readonly #parts: OnboardingParts;
+
+  constructor(parts: OnboardingParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Makes a tenant: registry row, place, migrations, sample pet; then, in one transaction, its
+   * admin, key, settings, welcome letter and audit event.
+   *
+   * @throws {Refusal} `slug_taken`, or `conflict` and `invalid_input` for a misused idempotency key.
+   */
+  async create(order: Order, commission: Commission): Promise<Founded> {
+    const founded = await this.#locked(order.slug, () => this.#build(order, commission));
+    if (founded) return founded;
+    throw new Refusal('slug_taken', { detail: `The slug "${order.slug}" is taken` });
+  }
+
+  /** Removes every trace of a tenant but its audit trail. False when there is none. */
+  async remove(slug: Slug, requestId: string | null): Promise<boolean> {
+    const removed = await this.#locked(slug, async () => {
+      const tenant = await this.#find(slug);
+      if (tenant) await this.#dismantle(tenant, requestId);
+      return tenant !== null;
+    });
+    if (removed === null) throw new Refusal('conflict', { detail: 'It is being worked on' });
+    return removed;
+  }
+
+  /** Ends what killed processes have left half done; skips what a living one is working on. */
+  async recover(): Promise<void> {
+    const { control } = this.#parts;
+    const halfDone = await control<{ slug: Slug }>`
+      select slug from control.tenants where status in ('provisioning', 'deleting')`;
+    for (const { slug } of halfDone) await this.#locked(slug, () => this.#clear(slug));
+    await this.#eraseLeftovers();
+  }
+
+  async #build(order: Order, commission: Commission): Promise<Founded | null> {
+    const { control, fleet, isolation, newId } = this.#parts;
+    const prior = await priorAnswer(control, fleet.installation, order, commission.idempotencyKey);
+    if (prior) return prior;
+    await this.#clear(order.slug);
+    const tenant = await found(control, order, commission, newId);
+    if (!tenant) return null;
+    try {
+      const place = this.#placeOf(tenant);
+      const schemaVersion = await createPlace(fleet, place);
+      await addSamplePet(isolation[tenant.isolation], tenant);
+      const { installation } = fleet;
+      return await activate(control, {
+        tenant,
+        order,
+        commission,
+        schemaVersion,
+        installation,
+        newId,
+      });
+    } catch (error) {
+      await this.#undo(tenant).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #clear(slug: Slug): Promise<void> {
+    const left = await this.#find(slug);
+    if (left?.status === 'provisioning') await this.#undo(left);
+    if (left?.status === 'deleting') await this.#dismantle(left, null);
+  }
+
+  async #undo(tenant: Found): Promise<void> {
+    await this.#clearPlace(tenant);
+    await this.#parts.control`
+      delete from control.tenants where id = ${tenant.id} and status = 'provisioning'`;
+  }
+
+  async #dismantle(tenant: Found, requestId: string | null): Promise<void> {
+    const { control, newId, heardAfterMs } = this.#parts;
+    await control`
+      update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
+    await this.#clearPlace(tenant);
+    await control.transaction(async (sql) => {
+      await sql`delete from control.outbox where tenant_id = ${tenant.id}`;
+      await sql`delete from control.usage_days where tenant_id = ${tenant.id}`;
+      await sql`delete from control.settings where tenant_id = ${tenant.id}`;
+      await sql`delete from control.api_keys where tenant_id = ${tenant.id}`;
+      await sql`delete from control.users where tenant_id = ${tenant.id}`;
+      await sql`delete from control.tenants where id = ${tenant.id}`;
+      await sql`
+        insert into control.leftovers (tenant_id, due_at)
+        select ${tenant.id}, now() + ${heardAfterMs} * interval '1 millisecond'
+        where ${tenant.isolation} = 'shared'`;
+      const event = 'tenant_deleted' as const;
+      const details = { isolation: tenant.isolation };
+      await recordChange(sql, {
+        id: newId(),
+        event,
+        actor: 'operator',
+        requestId,
+        tenant,
+        details,
+      });
+    });
+  }
+
+  async #clearPlace(tenant: Found): Promise<void> {
+    const { fleet, isolation, serving } = this.#parts;
+    const place = this.#placeOf(tenant);
+    if (tenant.isolation === 'shared') return eraseRows(isolation.shared, tenant);
+    if (tenant.isolation === 'database') serving.closeIdle(place.target);
+    await dropPlace(fleet, place);
+  }
+
+  async #eraseLeftovers(): Promise<void> {
+    const { control, isolation } = this.#parts;
+    const due = await control<{ tenant_id: TenantId }>`
+      select tenant_id from control.leftovers where due_at <= now() limit 100`;
+    for (const { tenant_id: id } of due) {
+      await eraseRows(isolation.shared, { id, isolation: 'shared' });
+      await control`delete from control.leftovers where tenant_id = ${id}`;
+    }
+  }
+
+  async #find(slug: Slug): Promise<Found | null> {
+    const [row] = await this.#parts.control<Found>`
+      select id, slug, status, isolation from control.tenants where slug = ${slug}`;
+    return row ?? null;
+  }
+
+  #placeOf({ id, isolation }: TenantPlace): Place {
+    return placeOf(this.#parts.fleet.installation, { id, isolation });
+  }
+
+  /** Runs `work` alone among all processes; null when another one holds the slug. */
+  #locked<Result>(slug: Slug, work: () => Promise<Result>): Promise<Result | null> {
+    const { jobs, fleet } = this.#parts;
+    const { installation } = fleet;
+    const target = installation.adminTarget(installation.database);
+    return jobs.use(target, slug, (lane) => withLock(lane, `tenant ${slug}`, work));
+  }
+}
+
+/** Where a tenant's tables are. */
+export function placeOf(installation: Installation, { id, isolation }: TenantPlace): Place {
+  if (isolation === 'shared') return installation.shared;
+  return isolation === 'schema' ? installation.schemaOf(id) : installation.databaseOf(id);
+}
+
+/** A lock of the session: it goes with the lane, should the process die. */
+async function withLock<Result>(lane: Lane, name: string, work: () => Promise<Result>) {
+  const [lock] = await lane.plain<{ taken: boolean }>`
+    select pg_try_advisory_lock(hashtextextended(${name}, 0)) as taken`;
+  if (!lock?.taken) return null;
+  try {
+    return await work();
+  } finally {
+    if (lane.live) await lane.plain`select pg_advisory_unlock(hashtextextended(${name}, 0))`;
+  }
+}

@@ -1,0 +1,16 @@
+/** The letter to a new tenant's admin. It carries no key: mail is no place for secrets. */
+
+export function welcomeLetter({ slug, name }: { slug: string; name: string }) {
+  return {
+    subject: `Welcome to Kennel, ${name}`,
+    text: [
+      `Hello ${name},`,
+      '',
+      `your tenant "${slug}" is ready, with a sample pet in it.`,
+      'Whoever ordered it has received the API key of its first admin.',
+      '',
+      'Your Kennel',
+      '',
+    ].join('\n'),
+  };
+}

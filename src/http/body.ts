@@ -1,0 +1,114 @@
+/**
+ * The body of a request as JSON: counted while it arrives, parsed once, and refused when it could
+ * harm whoever walks through it (`__proto__`, bottomless nesting).
+ */
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { parse } from 'secure-json-parse';
+import { Refusal } from '../kernel/errors.ts';
+
+/** `depth` counts arrays and objects inside one another; a plain value has none. */
+export type BodyBounds = { bytes: number; depth: number };
+
+const jsonPattern = /^application\/(?:json|[a-z0-9.+-]+\+json)\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
+
+/**
+ * Reads and parses the body. `broken` ends the wait with its reason when the connection fails.
+ *
+ * @throws {Refusal} `unsupported_media_type`, `payload_too_large` or `malformed`.
+ */
+export async function readJson(
+  incoming: IncomingMessage,
+  bounds: BodyBounds,
+  broken: AbortSignal,
+): Promise<unknown> {
+  refuseUnreadable(incoming, bounds);
+  return parseJson(await readBytes(incoming, bounds.bytes, broken), bounds.depth);
+}
+
+/** What the head alone tells, so that nobody uploads in vain. */
+function refuseUnreadable({ headers }: IncomingMessage, bounds: BodyBounds): void {
+  const length = Number(headers['content-length'] ?? 0);
+  if (length === 0 && headers['transfer-encoding'] === undefined) throw malformed('it is empty');
+  if (!jsonPattern.test(headers['content-type'] ?? '')) {
+    throw new Refusal('unsupported_media_type', { detail: 'Send the body as application/json' });
+  }
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
+    throw new Refusal('unsupported_media_type', { detail: 'Send the body without compression' });
+  }
+  if (length > bounds.bytes) throw tooLarge(bounds.bytes);
+}
+
+async function readBytes(
+  incoming: IncomingMessage,
+  limit: number,
+  broken: AbortSignal,
+): Promise<Buffer> {
+  broken.throwIfAborted();
+  if (incoming.destroyed) throw cutShort();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let onBroken = () => {};
+  const complete = new Promise<Buffer>((resolve, reject) => {
+    onBroken = () => reject(broken.reason);
+    broken.addEventListener('abort', onBroken);
+    // Not `for await`: leaving such a loop early destroys the socket, and with it the 413.
+    incoming.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limit) reject(tooLarge(limit));
+      else chunks.push(chunk);
+    });
+    incoming.once('end', () => resolve(Buffer.concat(chunks)));
+    incoming.once('close', () => reject(cutShort()));
+  });
+  return complete.finally(() => broken.removeEventListener('abort', onBroken));
+}
+
+/**
+ * Parses UTF-8 JSON text.
+ *
+ * @example parseJson(Buffer.from('{"name":"Rex"}'), 8) // { name: 'Rex' }
+ * @throws {Refusal} `malformed`.
+ */
+export function parseJson(bytes: Buffer, depth: number): unknown {
+  if (bytes.length === 0) throw malformed('it is empty');
+  if (!isUtf8(bytes)) throw malformed('it is not UTF-8');
+  const value = parseSafely(bytes.toString());
+  if (isDeeperThan(depth, value)) throw malformed(`it is nested more than ${depth} deep`);
+  return value;
+}
+
+function parseSafely(text: string): unknown {
+  try {
+    return parse(text, { protoAction: 'error', constructorAction: 'error' });
+  } catch (cause) {
+    throw malformed('it is no JSON, or has a forbidden key', cause);
+  }
+}
+
+/** Level by level, because a recursion would overflow on what it is meant to refuse. */
+function isDeeperThan(depth: number, value: unknown): boolean {
+  let level = [value].filter(isContainer);
+  for (let at = 0; at < depth && level.length > 0; at += 1) {
+    level = level.flatMap((container) => Object.values(container).filter(isContainer));
+  }
+  return level.length > 0;
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function malformed(reason: string, cause?: unknown): Refusal {
+  return new Refusal('malformed', { detail: `Cannot read the body: ${reason}`, cause });
+}
+
+function cutShort(): Refusal {
+  return malformed('the connection ended before it was complete');
+}
+
+function tooLarge(limit: number): Refusal {
+  return new Refusal('payload_too_large', {
+    detail: `Cannot read the body: it is larger than ${limit} bytes`,
+  });
+}

@@ -1,0 +1,124 @@
+/**
+ * One request and its reply. Whatever happens in between, the request is observed once and answered
+ * once: a refusal with its problem, anything else that was thrown with `internal`.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BlockList } from 'node:net';
+import { type Refusal, unavailable } from '../kernel/errors.ts';
+import type { Reply, Trace } from '../kernel/ports.ts';
+import { type BodyBounds, readJson } from './body.ts';
+import type { Connection } from './connection.ts';
+import { problem, refusalFrom } from './problem.ts';
+import { rateLimitHeaders } from './rate_limit_headers.ts';
+import { type HttpRequest, type RequestHead, readHead, requestIdOf } from './request.ts';
+import { sendReply } from './send_reply.ts';
+
+/** A request that is over, for the log and the metrics. */
+export type Finished = {
+  method: string;
+  trace: Trace;
+  /** The status sent, or 499 when the client had gone. */
+  status: number;
+  durationMs: number;
+  address: string;
+};
+
+export type ExchangeBounds = {
+  /** The longest request target, in characters. */
+  targetLength: number;
+  /** The most header lines. */
+  headerLines: number;
+  body: BodyBounds;
+  /** The most requests that run at once on one connection. */
+  pipelined: number;
+  /** How long a client may go on sending a body that nobody reads. */
+  lingerMs: number;
+  /** How long a client may take to receive its reply. */
+  receiveMs: number;
+};
+
+/** What an exchange needs from outside. */
+export type ExchangeParts = {
+  handle(request: HttpRequest, trace: Trace): Promise<Reply>;
+  observe(finished: Finished): void;
+  /** Takes what must not reach the client. The id is null when no request is to blame. */
+  onInternalError(error: unknown, requestId: string | null): void;
+  newId(): string;
+  nowMs(): number;
+  trustedProxies: BlockList;
+  bounds: ExchangeBounds;
+};
+
+// Nginx's status for a client that closed before it was answered; it is logged and never sent.
+const clientGone = 499;
+
+/** A trace of which only the id is known. */
+export function newTrace(requestId: string): Trace {
+  return { requestId, endpoint: 'unmatched', tenant: null, caller: null, allowance: null };
+}
+
+/** Answers one request. `closing()` tells whether the server wants the connection to end. */
+export async function exchange(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  connection: Connection,
+  parts: ExchangeParts & { closing(): boolean },
+): Promise<void> {
+  const { bounds, nowMs } = parts;
+  const startedMs = nowMs();
+  const trace = newTrace(requestIdOf(incoming.rawHeaders, parts.newId));
+  connection.begin(incoming);
+  const { head, reply } = await answer(incoming, connection, trace, parts);
+  parts.observe({
+    method: incoming.method ?? '',
+    trace,
+    status: incoming.socket.destroyed ? clientGone : reply.status,
+    durationMs: nowMs() - startedMs,
+    address: head?.address ?? connection.peer,
+  });
+  // A client whose head made no sense is not trusted to have said where the next request begins.
+  const ending = head === null || parts.closing() || connection.broken.aborted;
+  await sendReply(incoming, outgoing, reply, {
+    headers: commonHeaders(trace),
+    close: ending && connection.isLatest(incoming),
+    lingerMs: bounds.lingerMs,
+    receiveMs: bounds.receiveMs,
+  });
+  connection.end();
+}
+
+async function answer(
+  incoming: IncomingMessage,
+  connection: Connection,
+  trace: Trace,
+  parts: ExchangeParts,
+): Promise<{ head: RequestHead | null; reply: Reply }> {
+  const { bounds, trustedProxies } = parts;
+  let head: RequestHead | null = null;
+  try {
+    head = readHead(incoming, { peer: connection.peer, trustedProxies, ...bounds });
+    if (connection.running > bounds.pipelined) {
+      throw unavailable('Too many requests at once on this connection');
+    }
+    const body = () => readJson(incoming, bounds.body, connection.broken);
+    return { head, reply: await parts.handle({ ...head, body }, trace) };
+  } catch (error) {
+    const refusal = refusalFrom(error);
+    if (refusal.code === 'internal') parts.onInternalError(causeOf(refusal), trace.requestId);
+    return { head, reply: problem(refusal, trace.requestId) };
+  }
+}
+
+function causeOf(refusal: Refusal): unknown {
+  return refusal.facts.cause ?? refusal;
+}
+
+/** What every reply says. Nothing of a tenant may stay in a cache between client and server. */
+function commonHeaders({ requestId, tenant, allowance }: Trace): Record<string, string> {
+  return {
+    'x-request-id': requestId,
+    'x-content-type-options': 'nosniff',
+    'cache-control': 'no-store',
+    ...(tenant && allowance ? rateLimitHeaders(tenant.plan, allowance) : {}),
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * A request's query and body, held against valibot schemas. A wrong input is answered with one entry
+ * per field, so that a client can mend all of them at once.
+ */
+import { type BaseIssue, type GenericSchema, getDotPath, safeParse } from 'valibot';
+import { type FieldError, Refusal } from '../kernel/errors.ts';
+
+/** An object schema: its entries are the fields that a client may send. */
+export type Fields<Output> = GenericSchema<unknown, Output> & {
+  readonly entries: Readonly<Record<string, unknown>>;
+};
+
+/**
+ * The fields of a JSON body. `errorLimit` bounds the entries of the answer.
+ *
+ * @throws {Refusal} `invalid_input` for wrong and for unknown fields.
+ */
+export function parseFields<Output>(
+  fields: Fields<Output>,
+  value: unknown,
+  errorLimit: number,
+): Output {
+  // To valibot an array is an object without fields, which a schema of optional ones would accept.
+  if (Array.isArray(value)) throw wrong([{ path: '', message: 'Expected an object' }], errorLimit);
+  const parsed = safeParse(fields, value);
+  const unknown = unknownFields(fields, value);
+  if (parsed.success && unknown.length === 0) return parsed.output;
+  throw wrong([...unknown, ...(parsed.issues ?? []).map(fieldError)], errorLimit);
+}
+
+/**
+ * The fields of a query string. Unknown parameters are passed over, because clients and proxies add
+ * their own; a known one sent twice is refused, because either could be meant.
+ *
+ * @throws {Refusal} `invalid_input`.
+ */
+export function parseQuery<Output>(
+  fields: Fields<Output>,
+  query: string,
+  errorLimit: number,
+): Output {
+  const sent = new URLSearchParams(query);
+  const known = Object.keys(fields.entries).filter((name) => sent.has(name));
+  const repeated = known.filter((name) => sent.getAll(name).length > 1);
+  if (repeated.length > 0) {
+    const errors = repeated.map((path) => ({ path, message: 'Expected one value' }));
+    throw wrong(errors, errorLimit);
+  }
+  const value = Object.fromEntries(known.map((name) => [name, sent.get(name)]));
+  return parseFields(fields, value, errorLimit);
+}
+
+/** Valibot asks `key in entries`, to which `constructor` and `toString` are known fields. */
+function unknownFields({ entries }: Fields<unknown>, value: unknown): FieldError[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.keys(value)
+    .filter((name) => !Object.hasOwn(entries, name))
+    .map((path) => ({ path, message: 'Unknown field' }));
+}
+
+function fieldError(issue: BaseIssue<unknown>): FieldError {
+  return { path: getDotPath(issue) ?? '', message: issue.message };
+}
+
+/** Keeps the first entry of each field. */
+function wrong(errors: readonly FieldError[], errorLimit: number): Refusal {
+  const byPath = new Map<string, FieldError>();
+  for (const error of errors) if (!byPath.has(error.path)) byPath.set(error.path, error);
+  return new Refusal('invalid_input', {
+    detail: 'The input does not fit; see "errors"',
+    errors: [...byPath.values()].slice(0, errorLimit),
+  });
+}

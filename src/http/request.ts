@@ -1,0 +1,124 @@
+/**
+ * A request as a plain record. Everything that decides about tenant, caller or route is checked here
+ * once, strictly: what is not plainly right is refused before anybody acts on it.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { BlockList } from 'node:net';
+import { Refusal } from '../kernel/errors.ts';
+import type { RequestFacts } from '../kernel/ports.ts';
+import { headerValues, type RawHeaders, soleHeader } from './header_values.ts';
+import { parseTarget } from './request_target.ts';
+import { clientAddress, forwardedHost, isTrusted } from './trusted_proxies.ts';
+
+/** All of a request but its body. */
+export type RequestHead = {
+  method: string;
+  /** Never decoded, without the query. */
+  path: string;
+  /** What follows the question mark, never decoded; empty when there is none. */
+  query: string;
+  facts: RequestFacts;
+  authorization: string | null;
+  idempotencyKey: string | null;
+  /** The client's IP address. */
+  address: string;
+};
+
+/** A request. Its body is JSON, is read when asked for, and can be asked for once. */
+export type HttpRequest = RequestHead & { body(): Promise<unknown> };
+
+/** Who sent the request to us, and what may be believed. */
+export type HeadOptions = {
+  peer: string;
+  trustedProxies: BlockList;
+  /** The longest request target, in characters. */
+  targetLength: number;
+  /** The most header lines. */
+  headerLines: number;
+};
+
+const hostPattern = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+
+const requestIdPattern = /^[A-Za-z0-9._-]{8,64}$/;
+
+/** The request's own `X-Request-ID` when it is a plain one, else a new id. */
+export function requestIdOf(raw: RawHeaders, newId: () => string): string {
+  const [sent, ...others] = headerValues(raw, 'x-request-id');
+  if (sent === undefined || others.length > 0) return newId();
+  return requestIdPattern.test(sent) ? sent : newId();
+}
+
+/**
+ * Reads what came before the body.
+ *
+ * @throws {Refusal} `malformed` or `headers_too_large`.
+ */
+export function readHead(
+  incoming: Pick<IncomingMessage, 'httpVersion' | 'method' | 'rawHeaders' | 'url'>,
+  options: HeadOptions,
+): RequestHead {
+  const { rawHeaders: raw, url = '', method = '' } = incoming;
+  refuseOversized(raw, url, options);
+  refuseOldFraming(incoming.httpVersion, raw);
+  refuseUpgrade(raw);
+  const host = soleHeader(raw, 'host') ?? '';
+  const ownName = hostName(host);
+  const target = parseTarget(url, host);
+  const behindProxy = isTrusted(options.trustedProxies, options.peer);
+  const forwarded = behindProxy ? forwardedHost(headerValues(raw, 'x-forwarded-host')) : null;
+  return {
+    method,
+    ...target,
+    facts: {
+      host: forwarded === null ? ownName : hostName(forwarded),
+      path: target.path,
+      tenantHeaders: headerValues(raw, 'x-tenant-id').flatMap((value) => value.trim() || []),
+    },
+    authorization: soleHeader(raw, 'authorization'),
+    idempotencyKey: soleHeader(raw, 'idempotency-key'),
+    address: clientAddress(
+      options.trustedProxies,
+      options.peer,
+      headerValues(raw, 'x-forwarded-for'),
+    ),
+  };
+}
+
+function refuseOversized(raw: RawHeaders, url: string, options: HeadOptions): void {
+  if (raw.length > 2 * options.headerLines) {
+    throw new Refusal('headers_too_large', {
+      detail: `Cannot read the request: it has more than ${options.headerLines} header lines`,
+    });
+  }
+  if (url.length > options.targetLength) {
+    throw new Refusal('malformed', {
+      detail: `Cannot read the request target: it has more than ${options.targetLength} characters`,
+    });
+  }
+}
+
+/** An HTTP/1.0 proxy does not know chunks and may see another end of the body (RFC 9112, 6.1). */
+function refuseOldFraming(httpVersion: string, raw: RawHeaders): void {
+  if (httpVersion === '1.1' || headerValues(raw, 'transfer-encoding').length === 0) return;
+  throw new Refusal('malformed', {
+    detail: 'Cannot read the request: Transfer-Encoding needs HTTP/1.1',
+  });
+}
+
+/** An offer of HTTP/2 may be passed over (RFC 9110, 7.8), and Java's client makes it by default. */
+function refuseUpgrade(raw: RawHeaders): void {
+  const offered = headerValues(raw, 'upgrade').find((value) => value.toLowerCase() !== 'h2c');
+  if (offered === undefined) return;
+  throw new Refusal('malformed', { detail: 'Cannot upgrade the connection: only HTTP is spoken' });
+}
+
+/** The host without its port. Never by `new URL()`, which mends what it should refuse. */
+function hostName(host: string): string {
+  const [, name] = hostPattern.exec(host) ?? [];
+  if (name === undefined) {
+    throw new Refusal('malformed', {
+      detail: 'Cannot read the request: it needs one Host header with a plain host',
+    });
+  }
+  return name.toLowerCase();
+}

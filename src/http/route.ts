@@ -1,0 +1,102 @@
+/**
+ * How a route is declared: method, pattern, rules, handler. The handler's input is typed by the
+ * pattern and the schemas, and has been checked when it arrives; a route knows nothing of its server.
+ */
+import { Refusal } from '../kernel/errors.ts';
+import type { Reply, Context as TenantContext } from '../kernel/ports.ts';
+import type { Role } from '../kernel/tenant.ts';
+import { type Fields, parseFields, parseQuery } from './input.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+type ParamName<Pattern extends string> = Pattern extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | ParamName<Rest>
+  : never;
+
+/** The parameters of a pattern: those of `/pets/{id}` are `{ id: string }`. */
+export type Params<Pattern extends string> = { readonly [Name in ParamName<Pattern>]: string };
+
+/** What a handler gets from the request. */
+export type Input<Pattern extends string, Query, Body> = {
+  params: Params<Pattern>;
+  query: Query;
+  body: Body;
+};
+
+/** What must be so before the handler is called. */
+export type Rules<Pattern extends string, Query, Body> = {
+  /** The role it takes; every user may when absent. */
+  role?: Role;
+  /** What a parameter must look like; anything else is `not_found`, as an unknown id would be. */
+  params?: { readonly [Name in ParamName<Pattern>]?: (text: string) => boolean };
+  query?: Fields<Query>;
+  body?: Fields<Body>;
+};
+
+/** Does the work of a request that has been understood. */
+export type Handler<Context, Sent> = (context: Context, input: Sent) => Promise<Reply>;
+
+/** Where a route finds its input. */
+export type InputSource = {
+  params: Readonly<Record<string, string>>;
+  query: string;
+  body(): Promise<unknown>;
+  /** The most entries in an answer that names wrong fields. */
+  errorLimit: number;
+};
+
+/** A declared route. */
+export type Route<Context> = {
+  method: Method;
+  pattern: string;
+  role: Role | null;
+  /** @throws {Refusal} when the input does not fit. */
+  prepare(source: InputSource): Promise<(context: Context) => Promise<Reply>>;
+};
+
+/**
+ * Declares a route. The context is a tenant's unless the handler says otherwise.
+ *
+ * @example route('GET', '/api/pets/{id}', {}, async ({ db }, { params }) => json(200, params.id))
+ */
+export function route<
+  Context = TenantContext,
+  const Pattern extends string = string,
+  Query = undefined,
+  Body = undefined,
+>(
+  method: Method,
+  pattern: Pattern,
+  rules: Rules<Pattern, Query, Body>,
+  handler: Handler<Context, Input<Pattern, Query, Body>>,
+): Route<Context>;
+export function route<Context>(
+  method: Method,
+  pattern: string,
+  rules: Rules<string, unknown, unknown>,
+  handler: Handler<Context, Input<string, unknown, unknown>>,
+): Route<Context> {
+  return {
+    method,
+    pattern,
+    role: rules.role ?? null,
+    async prepare({ params, query, body, errorLimit }) {
+      refuseForeignParams(rules, params);
+      const input = {
+        params,
+        query: rules.query && parseQuery(rules.query, query, errorLimit),
+        body: rules.body && parseFields(rules.body, await body(), errorLimit),
+      };
+      return (context) => handler(context, input);
+    },
+  };
+}
+
+function refuseForeignParams(
+  rules: Rules<string, unknown, unknown>,
+  params: Readonly<Record<string, string>>,
+): void {
+  const checks = Object.entries<((text: string) => boolean) | undefined>(rules.params ?? {});
+  if (checks.every(([name, accepts]) => accepts?.(params[name] ?? '') ?? true)) return;
+  throw new Refusal('not_found', { detail: 'Not found' });
+}

@@ -1,0 +1,73 @@
+/**
+ * Hands a reply to the client, also when the client is still sending: closing a socket with unread
+ * bytes resets it, and a reset can overtake the reply. And a client that does not read is cut off.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Reply } from '../kernel/ports.ts';
+
+export type SendOptions = {
+  /** Headers of every reply; the reply's own win. */
+  headers: Readonly<Record<string, string>>;
+  /** Whether the connection ends with this reply. */
+  close: boolean;
+  /** How long a client may go on sending a body that nobody reads. */
+  lingerMs: number;
+  /** How long a client may take to receive the reply. */
+  receiveMs: number;
+};
+
+/** Sends a reply; resolves when node has taken all of it and the request is over. */
+export async function sendReply(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { status, headers, body }: Reply,
+  options: SendOptions,
+): Promise<void> {
+  outgoing.statusCode = status;
+  setHeaders(outgoing, { ...bodyHeaders(status, body), ...options.headers });
+  setHeaders(outgoing, headers ?? {});
+  // Node closes by itself after HTTP/1.0, and when the client asked for it.
+  if (options.close || !incoming.complete) outgoing.setHeader('connection', 'close');
+  const text = incoming.method === 'HEAD' ? '' : (body ?? '');
+  if (!incoming.complete) {
+    if (text === '') outgoing.flushHeaders();
+    else outgoing.write(text);
+    await rest(incoming, options.lingerMs);
+    outgoing.end();
+  } else {
+    outgoing.end(text);
+  }
+  cutOffLater(incoming, outgoing, options.receiveMs);
+}
+
+function setHeaders(outgoing: ServerResponse, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value);
+}
+
+/** A 204 has neither (RFC 9110, section 8.6). */
+function bodyHeaders(status: number, body: string | null): Record<string, string> {
+  if (status === 204) return {};
+  return {
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body ?? '')),
+  };
+}
+
+/** Reads and drops what is left of the request, until it ends or the time is up. */
+function rest(incoming: IncomingMessage, lingerMs: number): Promise<void> {
+  if (incoming.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, lingerMs);
+    incoming.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    incoming.resume();
+  });
+}
+
+function cutOffLater(incoming: IncomingMessage, outgoing: ServerResponse, receiveMs: number): void {
+  const timer = setTimeout(() => incoming.socket.destroy(), receiveMs);
+  timer.unref();
+  outgoing.once('close', () => clearTimeout(timer));
+}

@@ -1,0 +1,142 @@
+/**
+ * The listening end: `node:http` with every limit set, and answers of ours where node would send a
+ * bare line. It hands requests to `exchange.ts` and knows which connections are open, to drain them.
+ */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Refusal } from '../kernel/errors.ts';
+import { Connection } from './connection.ts';
+import { type ExchangeBounds, type ExchangeParts, exchange, newTrace } from './exchange.ts';
+import { problem } from './problem.ts';
+import { refuseSocket, wireRefusal } from './refuse_socket.ts';
+
+export type HttpBounds = ExchangeBounds & {
+  /** All header lines together; node's parser holds it. */
+  headerBytes: number;
+  /** From the connection, or the first byte of a request, to the end of its headers. */
+  headersMs: number;
+  /** To the end of the body. */
+  requestMs: number;
+  /** How often the two times above are looked at. */
+  timeoutCheckMs: number;
+  /** How long a connection may stay open between requests. */
+  keepAliveMs: number;
+  /** Further connections are closed at once. */
+  connections: number;
+};
+
+export type HttpServerParts = ExchangeParts & { bounds: HttpBounds };
+
+// Between two looks at connections that fell idle while the server drains.
+const idleCheckMs = 25;
+
+export class HttpServer {
+  readonly #parts: HttpServerParts;
+  readonly #server: Server;
+  readonly #connections = new Map<Duplex, Connection>();
+
+  constructor(parts: HttpServerParts) {
+    this.#parts = parts;
+    this.#server = this.#createServer(parts);
+  }
+
+  /**
+   * Listens and tells the URL; port 0 picks a free one.
+   *
+   * @throws {Error} what node says when it cannot listen.
+   */
+  async listen(host: string, port: number): Promise<string> {
+    this.#server.listen(port, host);
+    await once(this.#server, 'listening');
+    // Node emits what goes wrong in an accept, such as too many open files; that must not end us.
+    this.#server.on('error', (error) => this.#parts.onInternalError(error, null));
+    return urlOf(this.#server.address());
+  }
+
+  /**
+   * Takes no new connection, closes the idle ones, lets running requests finish and tells their
+   * clients to go; after `limitMs` what is left is cut off.
+   */
+  async drain(limitMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // To node a connection that never sent a byte is busy, until its headers are overdue.
+    for (const { socket } of this.#connections.values()) {
+      if (socket.bytesRead === 0) socket.destroy();
+    }
+    const idleCheck = setInterval(() => this.#server.closeIdleConnections(), idleCheckMs);
+    const limit = setTimeout(() => this.#cutOff(), limitMs);
+    await closed;
+    clearInterval(idleCheck);
+    clearTimeout(limit);
+  }
+
+  #createServer(parts: HttpServerParts): Server {
+    const { bounds } = parts;
+    const server = createServer({
+      maxHeaderSize: bounds.headerBytes,
+      headersTimeout: bounds.headersMs,
+      requestTimeout: bounds.requestMs,
+      connectionsCheckingInterval: bounds.timeoutCheckMs,
+      keepAliveTimeout: bounds.keepAliveMs,
+      // Node's own answer to a missing Host is a bare line; `readHead` refuses it with a problem.
+      requireHostHeader: false,
+      insecureHTTPParser: false,
+    });
+    server.maxConnections = bounds.connections;
+    // Node would drop further lines in silence; `readHead` counts them and refuses.
+    server.maxHeadersCount = 0;
+    const exchangeParts = { ...parts, closing: () => !server.listening };
+    server.on('connection', (socket) => this.#keep(socket));
+    server.on('request', (incoming, outgoing) => {
+      const connection = this.#connections.get(incoming.socket);
+      if (!connection) return;
+      exchange(incoming, outgoing, connection, exchangeParts).catch((error: unknown) => {
+        parts.onInternalError(error, null);
+        incoming.socket.destroy();
+      });
+    });
+    server.on('clientError', (error, socket) => this.#refuse(socket, wireRefusal(error)));
+    server.on('connect', (_, socket) => this.#refuse(socket, noTunnel()));
+    return server;
+  }
+
+  #keep(socket: Socket): void {
+    this.#connections.set(socket, new Connection(socket));
+    socket.once('close', () => this.#connections.delete(socket));
+  }
+
+  /** A running request learns of it and answers itself; else the bare socket is answered. */
+  #refuse(duplex: Duplex, refusal: Refusal): void {
+    const connection = this.#connections.get(duplex);
+    // The parser stumbles over every further chunk; the first time is enough.
+    if (!connection || connection.broken.aborted) return;
+    const { socket, peer: address } = connection;
+    connection.breakOff(refusal);
+    if (connection.running > 0) return;
+    if (!socket.writable || socket.bytesRead === 0) {
+      socket.destroy();
+      return;
+    }
+    const trace = newTrace(this.#parts.newId());
+    const reply = problem(refusal, trace.requestId);
+    this.#parts.observe({ method: '-', trace, status: reply.status, durationMs: 0, address });
+    const { lingerMs } = this.#parts.bounds;
+    refuseSocket(socket, reply, { requestId: trace.requestId, lingerMs });
+  }
+
+  #cutOff(): void {
+    for (const { socket } of this.#connections.values()) socket.destroy();
+  }
+}
+
+function noTunnel(): Refusal {
+  return new Refusal('malformed', { detail: 'Cannot open a tunnel: this is no proxy' });
+}
+
+function urlOf(address: AddressInfo | string | null): string {
+  if (address === null || typeof address === 'string') return address ?? '';
+  const { address: ip, family, port } = address;
+  return `http://${family === 'IPv6' ? `[${ip}]` : ip}:${port}`;
+}

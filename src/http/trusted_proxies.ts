@@ -1,0 +1,68 @@
+/**
+ * What proxies say about a request, believed only as far as they are trusted. Both headers are read
+ * from the right: a proxy appends, so what stands further left may be the client's own invention.
+ */
+import { BlockList, isIP } from 'node:net';
+
+/**
+ * The proxies of a list of addresses and CIDR ranges.
+ *
+ * @throws {Error} when an entry is neither.
+ */
+export function trustedProxies(cidrs: readonly string[]): BlockList {
+  const proxies = new BlockList();
+  for (const cidr of cidrs) {
+    const [, address = '', prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(cidr) ?? [];
+    const widest = isIP(address) === 4 ? 32 : 128;
+    const bits = Number(prefix ?? widest);
+    if (isIP(address) === 0 || bits > widest) {
+      throw new Error(`Cannot trust the proxy "${cidr}": it is no address and no CIDR range`);
+    }
+    proxies.addSubnet(address, bits, family(address));
+  }
+  return proxies;
+}
+
+/** Whether the headers that this peer adds are believed. */
+export function isTrusted(proxies: BlockList, address: string): boolean {
+  return isIP(address) !== 0 && proxies.check(address, family(address));
+}
+
+/**
+ * The client's address: of the peer and the hops of `X-Forwarded-For`, the right-most that is no
+ * trusted proxy.
+ */
+export function clientAddress(
+  proxies: BlockList,
+  peer: string,
+  forwardedFor: readonly string[],
+): string {
+  let address = peer;
+  for (const hop of forwardedFor.flatMap(listed).reverse()) {
+    if (!isTrusted(proxies, address) || isIP(hop) === 0) break;
+    address = plainAddress(hop);
+  }
+  return address;
+}
+
+/** The host that the trusted peer itself was asked for, or null when it does not say. */
+export function forwardedHost(values: readonly string[]): string | null {
+  return values.flatMap(listed).at(-1) ?? null;
+}
+
+/**
+ * An address as people write it: an IPv6 socket shows IPv4 clients as `::ffff:192.0.2.1`.
+ *
+ * @example plainAddress('::ffff:192.0.2.1') // '192.0.2.1'
+ */
+export function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, '');
+}
+
+function listed(value: string): string[] {
+  return value.split(',').map((entry) => entry.trim());
+}
+
+function family(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 4 ? 'ipv4' : 'ipv6';
+}

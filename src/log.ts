@@ -1,0 +1,120 @@
+/**
+ * The log: JSON lines on stdout. The lines of one turn of the event loop go out in one write. When
+ * their reader is stuck they are dropped and counted, since a log must not fill the memory.
+ */
+import type { Trace } from './kernel/ports.ts';
+import { type LogFields, type LogLevel, logLine } from './log_line.ts';
+
+export type { LogFields, LogLevel };
+
+export interface Log {
+  debug(msg: string, fields?: LogFields): void;
+  info(msg: string, fields?: LogFields): void;
+  warn(msg: string, fields?: LogFields): void;
+  error(msg: string, fields?: LogFields): void;
+  /** Resolves when every line is with the reader, or after `flushMs`. */
+  flush(): Promise<void>;
+}
+
+/** Where lines go; `process.stdout` is one. */
+export type LineSink = {
+  readonly writableLength: number;
+  write(text: string, onWritten?: () => void): unknown;
+};
+
+export type LogOptions = {
+  level: LogLevel;
+  sink: LineSink;
+  nowMs: () => number;
+  /** Lines are dropped while this much waits for the reader. */
+  backlogBytes: number;
+  /** The longest string value that is written whole. */
+  valueChars: number;
+  flushMs: number;
+};
+
+/** A log that writes to a stream. */
+export function createLog(options: LogOptions): Log {
+  return new StreamLog(options);
+}
+
+/** A request that has been answered. */
+export type LoggedRequest = {
+  method: string;
+  trace: Pick<Trace, 'requestId' | 'endpoint' | 'tenant' | 'caller'>;
+  status: number;
+  durationMs: number;
+};
+
+/** The fields of a request's line. Not its path: that may hold what a client mistyped. */
+export function requestLine({ method, trace, status, durationMs }: LoggedRequest): LogFields {
+  return {
+    method,
+    route: trace.endpoint,
+    status,
+    tenant: trace.tenant?.slug ?? null,
+    user_id: trace.caller?.user.id ?? null,
+    duration_ms: Math.round(durationMs * 1_000) / 1_000,
+    request_id: trace.requestId,
+  };
+}
+
+const rank: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+class StreamLog implements Log {
+  readonly #options: LogOptions;
+  readonly #lineOptions: { valueChars: number; stacks: boolean };
+  #gathered = '';
+  #dropped = 0;
+
+  constructor(options: LogOptions) {
+    this.#options = options;
+    this.#lineOptions = { valueChars: options.valueChars, stacks: options.level === 'debug' };
+  }
+
+  debug(msg: string, fields?: LogFields): void {
+    this.#log('debug', msg, fields);
+  }
+
+  info(msg: string, fields?: LogFields): void {
+    this.#log('info', msg, fields);
+  }
+
+  warn(msg: string, fields?: LogFields): void {
+    this.#log('warn', msg, fields);
+  }
+
+  error(msg: string, fields?: LogFields): void {
+    this.#log('error', msg, fields);
+  }
+
+  flush(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#options.flushMs);
+      this.#writeGathered(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #log(level: LogLevel, msg: string, fields: LogFields | undefined): void {
+    const { sink, backlogBytes, nowMs } = this.#options;
+    if (rank[level] < rank[this.#options.level]) return;
+    if (this.#gathered.length + sink.writableLength >= backlogBytes) {
+      this.#dropped += 1;
+      return;
+    }
+    const dropped = this.#dropped > 0 ? { dropped_lines: this.#dropped } : {};
+    const record = { time: new Date(nowMs()).toISOString(), level, msg, ...fields, ...dropped };
+    this.#dropped = 0;
+    if (this.#gathered === '') setImmediate(() => this.#writeGathered());
+    this.#gathered += logLine(record, this.#lineOptions);
+  }
+
+  #writeGathered(onWritten?: () => void): void {
+    const text = this.#gathered;
+    this.#gathered = '';
+    if (text !== '' || onWritten) this.#options.sink.write(text, onWritten);
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The Postgres that comes with Kennel, for a machine that has none: made at the first start, shared
+ * by all Kennel processes on its folder, stopped by the last of them. One that was left running by
+ * a killed process is taken over as it is.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { type Binaries, binariesFor } from './binaries.ts';
+import { Cluster, type ClusterBounds, partsOf, type ServerSettings } from './cluster.ts';
+import { createCluster, hasCluster } from './initdb.ts';
+import { give, type Owner, ownerOf, type Run, runnerFor } from './owner.ts';
+import { runningPostmaster } from './postmaster.ts';
+import { Presence, type PresenceBounds } from './presence.ts';
+import { explained, StartError } from './start_error.ts';
+
+export type EmbeddedBounds = ClusterBounds &
+  PresenceBounds & {
+    createMs: number;
+    /** The pause before looking again at a server that starts or stops. */
+    pollMs: number;
+  };
+
+export type EmbeddedOptions = {
+  /** Made when absent. */
+  folder: string;
+  /** Over the built-in ones; with `fsync: 'off'` nothing is safe, but tests are fast. */
+  settings?: ServerSettings;
+  bounds: EmbeddedBounds;
+};
+
+export type Embedded = {
+  /** The superuser's. Also in the file `database-url` beside the folder, for psql. */
+  url: string;
+  /** It ran already. */
+  adopted: boolean;
+  /** Stops the server, unless another Kennel process uses it. */
+  stop(): Promise<void>;
+  /** Stops the server under all who use it. */
+  halt(): Promise<void>;
+};
+
+/** @throws {StartError} when it cannot, with what to do about it. */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const folder = resolve(options.folder);
+  try {
+    return await start(folder, options.settings ?? {}, options.bounds);
+  } catch (error) {
+    throw explained(error, folder);
+  }
+}
+
+async function start(
+  folder: string,
+  settings: ServerSettings,
+  bounds: EmbeddedBounds,
+): Promise<Embedded> {
+  const binaries = await binariesFor(`${process.platform}-${process.arch}`);
+  const owner = await ownerOf(folder, process.getuid?.() ?? 0);
+  if (!(await hasCluster(folder))) {
+    const password = randomBytes(32).toString('hex');
+    const sync = settings.fsync !== 'off';
+    await createCluster(folder, owner, binaries, { password, sync, limitMs: bounds.createMs });
+  }
+  const run = await runnerIn(folder, owner, binaries, bounds);
+  const cluster = new Cluster(folder, binaries, { run, settings, bounds });
+  const password = await readFile(partsOf(folder).password, 'utf8');
+  const { presence, port, adopted } = await enter(cluster, folder, password, bounds);
+  await presence.ensureDatabase('kennel');
+  const url = urlOf(password, port, 'kennel');
+  await keepUrl(folder, url, owner);
+  return {
+    url,
+    adopted,
+    stop: () => leave(presence, cluster),
+    halt: () => cluster.stop().finally(() => presence.close()),
+  };
+}
+
+/** How to run programs on a folder that is there, which may have come from elsewhere. */
+async function runnerIn(
+  folder: string,
+  owner: Owner | null,
+  binaries: Binaries,
+  { startMs }: EmbeddedBounds,
+): Promise<Run> {
+  if (owner && (await stat(folder)).uid !== owner.uid) await give(folder, owner);
+  const run = await runnerFor(owner, folder, binaries, startMs);
+  const [needed] = /\d+/.exec((await run(binaries.postgres, ['--version'], startMs)).output) ?? [];
+  const found = (await readFile(join(partsOf(folder).data, 'PG_VERSION'), 'utf8')).trim();
+  if (found === needed) return run;
+  throw new StartError(
+    `Postgres ${found} made "${folder}" and this is ${needed}; move it away, or set DATABASE_URL`,
+  );
+}
+
+type Entry = { presence: Presence; port: number; adopted: boolean };
+
+/** Starts the server unless it runs, and enters. Looks again while it starts up or shuts down. */
+async function enter(
+  cluster: Cluster,
+  folder: string,
+  password: string,
+  bounds: EmbeddedBounds,
+): Promise<Entry> {
+  const { data } = partsOf(folder);
+  const deadline = AbortSignal.timeout(bounds.startMs);
+  let adopted = true;
+  let obstacle = 'it starts up or shuts down';
+  while (!deadline.aborted) {
+    const running = await runningPostmaster(data);
+    if (!running && (await cluster.start())) {
+      adopted = false;
+    } else if (running?.port) {
+      const { port } = running;
+      const presence = new Presence(urlOf(password, port, 'postgres'), bounds);
+      const refusal = await presence.enter();
+      if (refusal === null) return { presence, port, adopted };
+      obstacle = refusal;
+    }
+    await setTimeout(bounds.pollMs);
+  }
+  throw new StartError(
+    `the one that runs on "${data}" lets nobody in (${obstacle}); end it, see postmaster.pid there`,
+  );
+}
+
+async function leave(presence: Presence, cluster: Cluster): Promise<void> {
+  try {
+    if (await presence.leave()) await cluster.stop();
+  } finally {
+    await presence.close();
+  }
+}
+
+function urlOf(password: string, port: number, database: string): string {
+  return `postgres://kennel:${password}@127.0.0.1:${port}/${database}`;
+}
+
+async function keepUrl(folder: string, url: string, owner: Owner | null): Promise<void> {
+  const path = join(dirname(folder), 'database-url');
+  const draft = `${path}.${process.pid}`;
+  await writeFile(draft, `${url}\n`, { mode: 0o600 });
+  await give(draft, owner);
+  await rename(draft, path);
+}

@@ -1,0 +1,92 @@
+/**
+ * The first start: a new cluster is made beside its place and moved there when it is complete, so
+ * there is a whole one or none, however many try at once and wherever one is killed.
+ */
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Binaries } from './binaries.ts';
+import { partsOf } from './cluster.ts';
+import { give, type Owner, runnerFor } from './owner.ts';
+import { isAlive } from './postmaster.ts';
+import { StartError } from './start_error.ts';
+
+/**
+ * Whether the folder holds a cluster.
+ *
+ * @throws {StartError} when it holds something else.
+ */
+export async function hasCluster(folder: string): Promise<boolean> {
+  const entries = await readdir(folder).catch(noneIfAbsent);
+  if (entries.length === 0) return false;
+  if (entries.includes(basename(partsOf(folder).password))) return true;
+  throw new StartError(`"${folder}" holds something else; move it away`);
+}
+
+function noneIfAbsent(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
+}
+
+/** Makes the cluster, unless another process is faster. */
+export async function createCluster(
+  folder: string,
+  owner: Owner | null,
+  binaries: Binaries,
+  { password, sync, limitMs }: { password: string; sync: boolean; limitMs: number },
+): Promise<void> {
+  await mkdir(dirname(folder), { recursive: true });
+  await removeAbandoned(folder);
+  const draft = await mkdtemp(`${draftPrefix(folder)}${process.pid}-`);
+  try {
+    await writeFile(partsOf(draft).password, password, { mode: 0o600 });
+    await give(draft, owner);
+    const run = await runnerFor(owner, draft, binaries, limitMs);
+    const { ok, output } = await run(
+      binaries.initdb,
+      [...flags(draft), ...(sync ? [] : ['--no-sync'])],
+      limitMs,
+    );
+    if (!ok) throw new StartError(`initdb says "${reasonIn(output)}"`);
+    await rename(draft, folder).catch(ignorePresent);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+function flags(folder: string): string[] {
+  const { data, password } = partsOf(folder);
+  return [
+    `--pgdata=${data}`,
+    `--pwfile=${password}`,
+    '--username=kennel',
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    // Sorts the same on every machine, whatever locales it has.
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--no-instructions',
+  ];
+}
+
+function draftPrefix(folder: string): string {
+  return `${folder}.draft-`;
+}
+
+/** What others left that were killed while they made theirs. */
+async function removeAbandoned(folder: string): Promise<void> {
+  const prefix = basename(draftPrefix(folder));
+  for (const name of await readdir(dirname(folder))) {
+    const abandoned = name.startsWith(prefix) && !isAlive(parseInt(name.slice(prefix.length), 10));
+    if (abandoned) await rm(join(dirname(folder), name), { recursive: true, force: true });
+  }
+}
+
+function reasonIn(output: string): string {
+  const lines = output.trim().split('\n');
+  return lines.find((line) => /FATAL|PANIC|error:/.test(line)) ?? lines.at(-1) ?? '';
+}
+
+function ignorePresent(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+}

@@ -1,0 +1,41 @@
+/** The operator's trail: every event, newest first. */
+import * as v from 'valibot';
+import { route } from '../../http/route.ts';
+import { type AuditRow, auditEvent } from '../audit_event_view.ts';
+import { defaultLimit, limit, text } from '../fields.ts';
+import { cursor, page } from '../page.ts';
+import type { Gathered } from '../trail.ts';
+import type { Operator } from './operator.ts';
+
+/** Reads rows before a sequence number. */
+export type ReadTrail = (filter: {
+  tenant: string | null;
+  event: string | null;
+  before: string | null;
+  limit: number;
+}) => Promise<AuditRow[]>;
+
+const listQuery = v.object({
+  limit: v.optional(limit),
+  cursor: v.optional(cursor((part) => /^\d{1,18}$/.test(part))),
+  tenant: v.optional(text(40)),
+  event: v.optional(text(40)),
+});
+
+export function auditRoutes(read: ReadTrail, denials: Gathered) {
+  return [
+    route(
+      'GET',
+      '/api/admin/audit',
+      { query: listQuery },
+      async (_operator: Operator, { query }) => {
+        await denials.flush();
+        const most = query.limit ?? defaultLimit;
+        const { tenant = null, event = null } = query;
+        const before = query.cursor?.[0] ?? null;
+        const rows = await read({ tenant, event, before, limit: most + 1 });
+        return page(rows, most, ({ seq }) => [String(seq)], auditEvent);
+      },
+    ),
+  ];
+}

@@ -1,0 +1,59 @@
+/** Plans: what a tenant may spend. A change holds for all tenants of the plan within a second. */
+import * as v from 'valibot';
+import { json } from '../../http/reply.ts';
+import { route } from '../../http/route.ts';
+import { Refusal } from '../../kernel/errors.ts';
+import type { Plan } from '../../kernel/tenant.ts';
+import type { Operator } from './operator.ts';
+
+/** What these routes ask of the registry. */
+export type Plans = {
+  plans(): Promise<Plan[]>;
+  plan(name: string): Promise<Plan | null>;
+  /** True when the plan is new. */
+  putPlan(plan: Plan, requestId: string): Promise<boolean>;
+};
+
+const count = v.pipe(
+  v.number('Expected an integer from 1 to 1000000000'),
+  v.integer('Expected an integer from 1 to 1000000000'),
+  v.minValue(1, 'Expected an integer from 1 to 1000000000'),
+  v.maxValue(1_000_000_000, 'Expected an integer from 1 to 1000000000'),
+);
+
+const newPlan = v.object({ requests_per_hour: count, burst: v.optional(count) });
+
+const isPlanName = (name: string) => /^[a-z][a-z0-9_-]{0,39}$/.test(name);
+
+const named = { params: { name: isPlanName } };
+
+export function planRoutes(plans: Plans) {
+  return [
+    route('GET', '/api/admin/plans', {}, async (_operator: Operator) => {
+      const items = (await plans.plans()).map(view);
+      return json(200, { items, next_cursor: null });
+    }),
+
+    route('GET', '/api/admin/plans/{name}', named, async (_operator: Operator, { params }) => {
+      const plan = await plans.plan(params.name);
+      if (!plan) throw new Refusal('not_found', { detail: 'Not found' });
+      return json(200, view(plan));
+    }),
+
+    route(
+      'PUT',
+      '/api/admin/plans/{name}',
+      { ...named, body: newPlan },
+      async ({ requestId }: Operator, { params, body }) => {
+        const { requests_per_hour: requestsPerHour, burst = requestsPerHour } = body;
+        const plan = { name: params.name, requestsPerHour, burst };
+        const created = await plans.putPlan(plan, requestId);
+        return json(created ? 201 : 200, view(plan));
+      },
+    ),
+  ];
+}
+
+function view({ name, requestsPerHour, burst }: Plan) {
+  return { name, requests_per_hour: requestsPerHour, burst };
+}

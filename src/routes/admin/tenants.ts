@@ -1,0 +1,144 @@
+/** The operator's side of a tenant's life: create, look, change, delete. */
+import * as v from 'valibot';
+import { json, noContent } from '../../http/reply.ts';
+import { route } from '../../http/route.ts';
+import { Refusal } from '../../kernel/errors.ts';
+import { type IsolationMode, isolationModes, parseSlug, type Slug } from '../../kernel/tenant.ts';
+import { defaultLimit, email, limit, text } from '../fields.ts';
+import { cursor, page } from '../page.ts';
+import type { Operator } from './operator.ts';
+
+type View = { slug: string };
+
+type Order = {
+  slug: Slug;
+  name: string;
+  plan: string;
+  isolation: IsolationMode;
+  adminEmail: string;
+};
+
+/** What these routes ask of the fleet. */
+export type TenantLifeCycle = {
+  create(
+    order: Order,
+    commission: { requestId: string; idempotencyKey: string | null },
+  ): Promise<{ tenant: View }>;
+  /** False when there is none. */
+  remove(slug: Slug, requestId: string): Promise<boolean>;
+  list(page: { limit: number; after: string | null }): Promise<View[]>;
+  find(slug: Slug): Promise<View | null>;
+  patch(
+    slug: Slug,
+    patch: v.InferOutput<typeof tenantPatch>,
+    requestId: string,
+  ): Promise<View | null>;
+};
+
+const slug = v.pipe(
+  v.string('Expected a string'),
+  v.rawTransform<string, Slug>(({ dataset, addIssue, NEVER }) => {
+    const parsed = parseSlug(dataset.value);
+    if (parsed) return parsed;
+    addIssue({
+      message:
+        'Expected 3 to 40 of a-z, 0-9 and "-", a letter first, no "-" at the end, no reserved word',
+    });
+    return NEVER;
+  }),
+);
+
+const isolation = v.picklist(isolationModes, 'Expected "shared", "schema" or "database"');
+
+const newTenant = v.object({
+  slug,
+  name: text(200),
+  plan: v.optional(text(40), 'free'),
+  isolation: v.optional(isolation),
+  admin_email: v.optional(email),
+});
+
+const tenantPatch = v.object({
+  name: v.optional(text(200)),
+  plan: v.optional(text(40)),
+  status: v.optional(v.picklist(['active', 'suspended'], 'Expected "active" or "suspended"')),
+});
+
+const listQuery = v.object({
+  limit: v.optional(limit),
+  cursor: v.optional(cursor((part) => parseSlug(part) !== null)),
+});
+
+const idempotencyKeyLength = 255;
+
+export function tenantRoutes(tenants: TenantLifeCycle, defaultIsolation: IsolationMode) {
+  return [
+    route(
+      'POST',
+      '/api/admin/tenants',
+      { body: newTenant },
+      async (operator: Operator, { body }) => {
+        refuseLongKey(operator);
+        const order: Order = {
+          slug: body.slug,
+          name: body.name,
+          plan: body.plan,
+          isolation: body.isolation ?? defaultIsolation,
+          adminEmail: body.admin_email ?? `admin@${body.slug}.com`,
+        };
+        const founded = await tenants.create(order, operator);
+        return json(201, founded, { location: `/api/admin/tenants/${body.slug}` });
+      },
+    ),
+
+    route(
+      'GET',
+      '/api/admin/tenants',
+      { query: listQuery },
+      async (_operator: Operator, { query }) => {
+        const most = query.limit ?? defaultLimit;
+        const rows = await tenants.list({ limit: most + 1, after: query.cursor?.[0] ?? null });
+        return page(rows, most, (tenant) => [tenant.slug]);
+      },
+    ),
+
+    route('GET', '/api/admin/tenants/{slug}', {}, async (_operator: Operator, { params }) => {
+      return json(200, (await tenants.find(slugOf(params.slug))) ?? notFound());
+    }),
+
+    route(
+      'PATCH',
+      '/api/admin/tenants/{slug}',
+      { body: tenantPatch },
+      async ({ requestId }: Operator, { params, body }) => {
+        const tenant = await tenants.patch(slugOf(params.slug), body, requestId);
+        return json(200, tenant ?? notFound());
+      },
+    ),
+
+    route(
+      'DELETE',
+      '/api/admin/tenants/{slug}',
+      {},
+      async ({ requestId }: Operator, { params }) => {
+        const removed = await tenants.remove(slugOf(params.slug), requestId);
+        return removed ? noContent() : notFound();
+      },
+    ),
+  ];
+}
+
+function slugOf(text: string): Slug {
+  return parseSlug(text) ?? notFound();
+}
+
+function refuseLongKey({ idempotencyKey }: Operator): void {
+  if ((idempotencyKey?.length ?? 0) <= idempotencyKeyLength) return;
+  throw new Refusal('invalid_input', {
+    detail: `Expected an Idempotency-Key of at most ${idempotencyKeyLength} characters`,
+  });
+}
+
+function notFound(): never {
+  throw new Refusal('not_found', { detail: 'Not found' });
+}

@@ -1,0 +1,39 @@
+/** Fields that several routes take. Texts refuse what Postgres cannot store, and control characters. */
+import * as v from 'valibot';
+
+/** A text of 1 to `most` characters, without control characters or halves of surrogate pairs. */
+export function text(most: number) {
+  return v.pipe(
+    v.string('Expected a string'),
+    v.minLength(1, 'Expected at least 1 character'),
+    v.maxLength(most, `Expected at most ${most} characters`),
+    v.check((value) => !/[\p{Cc}\p{Cs}]/u.test(value), 'Expected no control characters'),
+    v.check((value) => value.trim() !== '', 'Expected more than white space'),
+  );
+}
+
+/** A calendar date, `2026-02-28` (RFC 3339 full-date). */
+export const date = v.pipe(
+  v.string('Expected a date such as "2026-02-28"'),
+  v.check(isCalendarDate, 'Expected a date such as "2026-02-28"'),
+);
+
+function isCalendarDate(value: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(value) || value.startsWith('0000')) return false;
+  const instant = new Date(`${value}T00:00:00Z`);
+  return !Number.isNaN(instant.getTime()) && instant.toISOString().startsWith(value);
+}
+
+export const email = v.pipe(text(254), v.email('Expected an e-mail address'));
+
+/** The `limit` of a list, from its query string. */
+export const limit = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,3}$/, 'Expected an integer from 1 to 100'),
+  v.transform(Number),
+  v.minValue(1, 'Expected an integer from 1 to 100'),
+  v.maxValue(100, 'Expected an integer from 1 to 100'),
+);
+
+/** How many items a list has when neither the query nor a setting says so. */
+export const defaultLimit = 20;

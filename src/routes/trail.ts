@@ -1,0 +1,53 @@
+/** What a tenant may know of itself: its audit trail and its usage. */
+import * as v from 'valibot';
+import { route } from '../http/route.ts';
+import { type AuditRow, auditEvent } from './audit_event_view.ts';
+import { date, defaultLimit, limit } from './fields.ts';
+import { cursor, page } from './page.ts';
+
+type UsageDay = { day: string; billed: number; refused: number };
+
+const isSequence = (text: string) => /^\d{1,18}$/.test(text);
+
+const auditQuery = v.object({ limit: v.optional(limit), cursor: v.optional(cursor(isSequence)) });
+
+const usageQuery = v.object({
+  limit: v.optional(limit),
+  cursor: v.optional(cursor((part) => v.is(date, part))),
+});
+
+/** Writes out what is still being gathered, so that a reader finds what has just happened. */
+export type Gathered = { flush(): Promise<void> };
+
+export function trailRoutes(gathered: { denials: Gathered; usage: Gathered }) {
+  return [
+    route(
+      'GET',
+      '/api/audit',
+      { role: 'admin', query: auditQuery },
+      async ({ account }, { query }) => {
+        await gathered.denials.flush();
+        const most = query.limit ?? defaultLimit;
+        const rows = await account<AuditRow>`
+          select seq, id, time, event, actor, tenant, request_id, details
+          from audit_events
+          where seq < coalesce(${query.cursor?.[0] ?? null}::bigint, 9223372036854775807)
+          order by seq desc
+          limit ${most + 1}`;
+        return page(rows, most, ({ seq }) => [String(seq)], auditEvent);
+      },
+    ),
+
+    route('GET', '/api/usage', { query: usageQuery }, async ({ account }, { query }) => {
+      await gathered.usage.flush();
+      const most = query.limit ?? defaultLimit;
+      const days = await account<UsageDay>`
+        select day, billed, refused
+        from usage_days
+        where day < coalesce(${query.cursor?.[0] ?? null}::date, 'infinity')
+        order by day desc
+        limit ${most + 1}`;
+      return page(days, most, ({ day }) => [day]);
+    }),
+  ];
+}

@@ -1,0 +1,346 @@
+/** The edge as the network meets it: raw sockets against a real server. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { open, parseReply, send, untilClosed, untilText } from './raw_client.ts';
+import { startTestServer, type TestServer } from './test_server.ts';
+
+const close = 'Connection: close\r\n';
+
+let tested: TestServer;
+before(async () => {
+  tested = await startTestServer();
+});
+after(() => tested.server.drain(0));
+afterEach(async () => {
+  const good = await send(tested.url, `GET /good HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+  assert.equal(good.status, 200, 'the server must still answer');
+});
+
+function get(target: string, headers = 'Host: acme.localhost\r\n') {
+  return send(tested.url, `GET ${target} HTTP/1.1\r\n${headers}${close}\r\n`);
+}
+
+function post(body: string, headers = 'Content-Type: application/json\r\n', path = '/') {
+  const length = `Content-Length: ${Buffer.byteLength(body)}\r\n`;
+  return send(
+    tested.url,
+    `POST ${path} HTTP/1.1\r\nHost: a\r\n${headers}${length}${close}\r\n${body}`,
+  );
+}
+
+/** A refusal is a problem with our headers, whoever of node and us found the fault. */
+function assertProblem(reply: Awaited<ReturnType<typeof send>>, status: number, code: string) {
+  assert.equal(reply.status, status);
+  assert.equal(reply.headers['content-type'], 'application/problem+json');
+  assert.equal(reply.headers['x-content-type-options'], 'nosniff');
+  assert.equal(reply.headers['cache-control'], 'no-store');
+  const problem = JSON.parse(reply.body);
+  assert.equal(problem.code, code);
+  assert.equal(problem.request_id, reply.headers['x-request-id']);
+}
+
+describe('Host', () => {
+  it('is taken in lower case and without its port', async () => {
+    const { body } = await get('/x', 'Host: Acme.LOCALHOST:8080\r\n');
+    assert.equal(JSON.parse(body).host, 'acme.localhost');
+  });
+  for (const [fault, headers] of Object.entries({
+    'sent twice': 'Host: a\r\nHost: b\r\n',
+    'sent twice alike': 'Host: a\r\nHost: a\r\n',
+    'not sent': '',
+    empty: 'Host:\r\n',
+    'with a path': 'Host: a/b\r\n',
+    'with a user': 'Host: a@b\r\n',
+    'with a bad port': 'Host: a:b\r\n',
+    'with a list': 'Host: a, b\r\n',
+  })) {
+    it(`is refused when it is ${fault}`, async () => {
+      assertProblem(await get('/', headers), 400, 'invalid_input');
+    });
+  }
+  it('is needed in HTTP/1.0 too, which is answered and closed', async () => {
+    assert.equal((await send(tested.url, 'GET / HTTP/1.0\r\nHost: a\r\n\r\n')).status, 200);
+    assertProblem(await send(tested.url, 'GET / HTTP/1.0\r\n\r\n'), 400, 'invalid_input');
+  });
+  it('is not replaced by a header of a client that is no proxy', async () => {
+    const { body } = await get(
+      '/',
+      'Host: a\r\nX-Forwarded-Host: b\r\nX-Forwarded-For: 1.1.1.1\r\n',
+    );
+    assert.equal(JSON.parse(body).host, 'a');
+    assert.equal(JSON.parse(body).address, '127.0.0.1');
+  });
+});
+
+describe('request target', () => {
+  it('may be absolute when its authority is the Host', async () => {
+    const { body } = await get('http://acme.localhost/x?y=1');
+    assert.deepEqual([JSON.parse(body).path, JSON.parse(body).query], ['/x', 'y=1']);
+  });
+  for (const target of [
+    'http://other.localhost/x',
+    'http://acme.localhost@other/x',
+    'ftp://acme.localhost/x',
+    '*',
+    'x',
+    '/a%2fb',
+    '/a%5Cb',
+    '/a%00',
+    '/%2e%2e/b',
+    '/a/../b',
+    '/a/.',
+    '/..',
+    '//a',
+    '/a//b',
+    '/a\\b',
+    '/a#b',
+    `/${'a'.repeat(2_048)}`,
+  ]) {
+    it(`"${target.slice(0, 30)}" is refused`, async () => {
+      assertProblem(await get(target), 400, 'invalid_input');
+    });
+  }
+  it('of a CONNECT is refused and the socket closed', async () => {
+    const reply = await send(tested.url, 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n');
+    assertProblem(reply, 400, 'invalid_input');
+  });
+});
+
+describe('upgrade', () => {
+  it('to WebSocket is refused and the socket closed', async () => {
+    const headers = 'Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+    const reply = await send(tested.url, `GET / HTTP/1.1\r\n${headers}\r\n`);
+    assertProblem(reply, 400, 'invalid_input');
+  });
+  it('to HTTP/2 is passed over', async () => {
+    const headers = 'Host: a\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n';
+    assert.equal((await send(tested.url, `GET / HTTP/1.1\r\n${headers}\r\n`)).status, 200);
+  });
+});
+
+describe('framing', () => {
+  const chunked = 'Transfer-Encoding: chunked\r\n';
+  for (const [fault, bytes] of Object.entries({
+    'both Content-Length and Transfer-Encoding': `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n${chunked}\r\n0\r\n\r\n`,
+    'two different Content-Lengths':
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}',
+    'chunks in HTTP/1.0': `POST / HTTP/1.0\r\nHost: a\r\n${chunked}\r\n0\r\n\r\n`,
+    'a bare LF': 'GET / HTTP/1.1\nHost: a\n\n',
+    'a folded header': 'GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n',
+    'a space before the colon': 'GET / HTTP/1.1\r\nHost : a\r\n\r\n',
+    'no HTTP at all': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
+  })) {
+    it(`with ${fault} is refused`, async () => {
+      assertProblem(await send(tested.url, bytes), 400, 'invalid_input');
+    });
+  }
+  it('with a broken chunk is answered as part of its request', async () => {
+    const head = `POST / HTTP/1.1\r\nHost: a\r\nX-Request-ID: my-request\r\nContent-Type: application/json\r\n${chunked}\r\n`;
+    const reply = await send(tested.url, `${head}xyz\r\n`);
+    assertProblem(reply, 400, 'invalid_input');
+    assert.equal(reply.headers['x-request-id'], 'my-request');
+  });
+});
+
+describe('headers', () => {
+  it('above 8 KiB are 431', async () => {
+    const reply = await get('/', `Host: a\r\nX-Big: ${'a'.repeat(9_216)}\r\n`);
+    assertProblem(reply, 431, 'headers_too_large');
+  });
+  it('of too many lines are 431', async () => {
+    assertProblem(await get('/', `Host: a\r\n${'A: b\r\n'.repeat(64)}`), 431, 'headers_too_large');
+  });
+  it('that come too slowly are 408', async () => {
+    const reply = await send(tested.url, 'GET / HTTP/1.1\r\nHost: a\r\n');
+    assertProblem(reply, 408, 'request_timeout');
+  });
+  it('that never come close the connection without a word', async () => {
+    assert.equal(await untilClosed(await open(tested.url)), '');
+  });
+  it('name tenants: every value, trimmed, without empty ones', async () => {
+    const { body } = await get(
+      '/',
+      'Host: a\r\nX-Tenant-ID:  b \r\nX-Tenant-ID:\r\nx-tenant-id: c\r\n',
+    );
+    assert.deepEqual(JSON.parse(body).tenantHeaders, ['b', 'c']);
+  });
+  it('with two Authorizations are refused', async () => {
+    const reply = await get(
+      '/',
+      'Host: a\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n',
+    );
+    assertProblem(reply, 400, 'invalid_input');
+  });
+  it('with a plain X-Request-ID keep it, with another get a new one', async () => {
+    const kept = await get('/', 'Host: a\r\nX-Request-ID: plain-id.1\r\n');
+    assert.equal(kept.headers['x-request-id'], 'plain-id.1');
+    const replaced = await get('/', 'Host: a\r\nX-Request-ID: <script>\r\n');
+    assert.match(replaced.headers['x-request-id'] ?? '', /^[0-9a-f-]{36}$/);
+  });
+});
+
+describe('body', () => {
+  const large = JSON.stringify('x'.repeat(300 * 1_024));
+  const chunked = 'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n';
+
+  it('is given to the handler as JSON', async () => {
+    assert.deepEqual(JSON.parse((await post('{"a":[1]}')).body), { body: { a: [1] } });
+  });
+  it('of 300 KiB by Content-Length is 413, and the client reads it', async () => {
+    assertProblem(await post(large), 413, 'payload_too_large');
+  });
+  it('of 300 KiB by chunks is 413, and the client reads it', async () => {
+    const chunk = `${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`;
+    const reply = await send(
+      tested.url,
+      `POST / HTTP/1.1\r\nHost: a\r\n${chunked}${close}\r\n${chunk}`,
+    );
+    assertProblem(reply, 413, 'payload_too_large');
+  });
+  it('of 5 MB that nobody reads does not keep the client from its 401', async () => {
+    const reply = await post('x'.repeat(5_000_000), '', '/locked');
+    assertProblem(reply, 401, 'unauthenticated');
+    assert.equal(reply.headers['www-authenticate'], 'Bearer');
+    assert.equal(reply.headers.connection, 'close');
+  });
+  it('that arrived with a refused head leaves the connection open', async () => {
+    const socket = await open(tested.url);
+    const refused = 'POST /locked HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}';
+    socket.write(`${refused}GET /next HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+    const text = await untilClosed(socket);
+    assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 401', 'HTTP/1.1 200']);
+  });
+  it('that comes too slowly is 408', async () => {
+    const head =
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n';
+    assertProblem(await send(tested.url, `${head}\r\n{"a"`), 408, 'request_timeout');
+  });
+  it('of another type is 415', async () => {
+    assertProblem(await post('a=1', 'Content-Type: text/plain\r\n'), 415, 'unsupported_media_type');
+  });
+  for (const [fault, body] of Object.entries({
+    'broken JSON': '{"a":',
+    nothing: '',
+    'bytes that are no UTF-8': '"\xff"',
+    __proto__: '{"__proto__":{"a":1}}',
+    'deep nesting': '['.repeat(100_000) + ']'.repeat(100_000),
+  })) {
+    it(`of ${fault} is 400`, async () => {
+      const head = `POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${close}`;
+      const length = `Content-Length: ${body.length}\r\n`;
+      assertProblem(await send(tested.url, `${head}${length}\r\n${body}`), 400, 'invalid_input');
+    });
+  }
+  it('that its client breaks off ends the wait, and is observed once', async () => {
+    const seen = tested.observed.length;
+    const socket = await open(tested.url);
+    socket.write(
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+    );
+    socket.end();
+    await untilClosed(socket);
+    const [finished, ...others] = tested.observed.slice(seen);
+    assert.deepEqual([finished?.status, others], [499, []]);
+    assert.deepEqual(tested.faults, []);
+  });
+});
+
+describe('replies', () => {
+  it('to a HEAD have the length of the body without the body', async () => {
+    const reply = await send(tested.url, `HEAD / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+    assert.equal(reply.body, '');
+    assert.ok(Number(reply.headers['content-length']) > 0);
+  });
+  it('to an error of ours tell nothing of it, but the log does', async () => {
+    const reply = await get('/broken');
+    assertProblem(reply, 500, 'internal');
+    assert.doesNotMatch(reply.body, /secret/);
+    assert.match(String(tested.faults.pop()), /secret/);
+  });
+  it('to pipelined requests come in order, whichever is ready first', async () => {
+    const waiting = await startTestServer();
+    const socket = await open(waiting.url);
+    socket.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+    socket.write(`GET /second HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+    while (waiting.observed.length === 0) await new Promise(setImmediate);
+    waiting.release();
+    assert.deepEqual((await untilClosed(socket)).match(/"path":"[^"]+"/g), [
+      '"path":"/wait"',
+      '"path":"/second"',
+    ]);
+    await waiting.server.drain(0);
+  });
+  it('to too many pipelined requests are 503', async () => {
+    const waiting = await startTestServer({ pipelined: 1 });
+    const socket = await open(waiting.url);
+    socket.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+    socket.write(`GET / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+    while (waiting.observed.length === 0) await new Promise(setImmediate);
+    waiting.release();
+    const text = await untilClosed(socket);
+    assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 503']);
+    await waiting.server.drain(0);
+  });
+  it('that their client does not read are cut off', async () => {
+    const socket = await open(tested.url);
+    socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
+    socket.pause();
+    const seen = tested.observed.length;
+    while (tested.observed.length === seen) await new Promise(setImmediate);
+    // Writing is how a client that does not read learns that the other end is gone.
+    const nudge = setInterval(() => socket.write('x'), 20);
+    await once(socket, 'close');
+    clearInterval(nudge);
+  });
+});
+
+describe('trusted proxies', () => {
+  it('tell the host and the client, and only the hop next to them is believed', async () => {
+    const behind = await startTestServer({}, ['127.0.0.0/8']);
+    const headers =
+      'Host: inner\r\nX-Forwarded-Host: forged, acme.localhost:443\r\nX-Forwarded-For: 6.6.6.6, 192.0.2.7, 127.0.0.9\r\n';
+    const reply = await send(behind.url, `GET / HTTP/1.1\r\n${headers}${close}\r\n`);
+    const { host, address } = JSON.parse(reply.body);
+    assert.deepEqual([host, address], ['acme.localhost', '192.0.2.7']);
+    await behind.server.drain(0);
+  });
+});
+
+describe('drain()', () => {
+  it('closes idle connections at once and lets running requests finish', async () => {
+    const draining = await startTestServer({ headersMs: 5_000, requestMs: 5_000 });
+    const silent = await open(draining.url);
+    const idle = await open(draining.url);
+    idle.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await untilText(idle, (text) => text.endsWith('}'));
+    const running = await open(draining.url);
+    running.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+    const text = untilClosed(running);
+    const drained = draining.server.drain(5_000);
+    await Promise.all([untilClosed(idle), untilClosed(silent)]);
+    draining.release();
+    const reply = parseReply(await text);
+    assert.deepEqual([reply.status, reply.headers.connection], [200, 'close']);
+    await drained;
+    await assert.rejects(open(draining.url));
+  });
+  it('cuts off what is left after its limit', async () => {
+    const draining = await startTestServer();
+    const running = await open(draining.url);
+    running.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+    const text = untilClosed(running);
+    await draining.server.drain(50);
+    assert.equal(await text, '');
+    draining.release();
+  });
+});
+
+describe('listen()', () => {
+  it('rejects when the port is taken', async () => {
+    const other = await startTestServer();
+    await other.server.drain(0);
+    const port = Number(tested.url.split(':').at(-1));
+    await assert.rejects(other.server.listen('127.0.0.1', port), { code: 'EADDRINUSE' });
+  });
+});

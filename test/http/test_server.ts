@@ -1,0 +1,67 @@
+/** A server with short bounds and a trivial handler, for the tests of the edge. */
+import { randomUUID } from 'node:crypto';
+import type { Finished } from '../../src/http/exchange.ts';
+import { json } from '../../src/http/reply.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import { HttpServer } from '../../src/http/server.ts';
+import { trustedProxies } from '../../src/http/trusted_proxies.ts';
+import { Refusal } from '../../src/kernel/errors.ts';
+import type { Reply } from '../../src/kernel/ports.ts';
+
+export const bounds = {
+  headerBytes: 8_192,
+  headerLines: 64,
+  targetLength: 2_048,
+  body: { bytes: 262_144, depth: 16 },
+  headersMs: 200,
+  requestMs: 400,
+  timeoutCheckMs: 20,
+  keepAliveMs: 5_000,
+  connections: 100,
+  pipelined: 8,
+  lingerMs: 300,
+  receiveMs: 300,
+};
+
+export type TestServer = {
+  server: HttpServer;
+  url: string;
+  observed: Finished[];
+  faults: unknown[];
+  /** Requests to `/wait` are answered once this is called. */
+  release(): void;
+};
+
+/** Starts it on a free port. */
+export async function startTestServer(
+  changed: Partial<typeof bounds> = {},
+  proxies: readonly string[] = [],
+): Promise<TestServer> {
+  const observed: Finished[] = [];
+  const faults: unknown[] = [];
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const server = new HttpServer({
+    handle: (request) => answer(request, released),
+    observe: (finished) => observed.push(finished),
+    onInternalError: (error) => faults.push(error),
+    newId: randomUUID,
+    nowMs: () => performance.now(),
+    trustedProxies: trustedProxies(proxies),
+    bounds: { ...bounds, ...changed },
+  });
+  return { server, url: await server.listen('127.0.0.1', 0), observed, faults, release };
+}
+
+/** A path for each way a handler can end. */
+async function answer(request: HttpRequest, released: Promise<void>): Promise<Reply> {
+  const { path, query, facts, address, method } = request;
+  if (path === '/wait') await released;
+  if (path === '/locked') throw new Refusal('unauthenticated');
+  if (path === '/broken') throw new Error('select secret from vault');
+  if (path === '/large') return json(200, 'x'.repeat(8_000_000));
+  if (method === 'POST') return json(200, { body: await request.body() });
+  return json(200, { path, query, ...facts, address });
+}
