@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlockList } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Refusal, unavailable } from '../kernel/errors.ts';
 import type { Reply, Trace } from '../kernel/ports.ts';
 import { type BodyBounds, readJson } from './body.ts';
@@ -69,6 +70,8 @@ export async function exchange(
   const trace = newTrace(requestIdOf(incoming.rawHeaders, parts.newId));
   connection.begin(incoming);
   const { head, reply } = await answer(incoming, connection, trace, parts);
+  // Node reports the end of a request a turn after its head, even when both came in one packet.
+  if (!incoming.complete) await nextTurn();
   parts.observe({
     method: incoming.method ?? '',
     trace,

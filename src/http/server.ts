@@ -29,8 +29,9 @@ export type HttpBounds = ExchangeBounds & {
 
 export type HttpServerParts = ExchangeParts & { bounds: HttpBounds };
 
-// Between two looks at connections that fell idle while the server drains.
-const idleCheckMs = 25;
+// Between two looks at connections that fell idle while the server drains. The first look is not at
+// once: the first request of a new connection may be on its way.
+const idleCheckMs = 50;
 
 export class HttpServer {
   readonly #parts: HttpServerParts;
@@ -61,11 +62,7 @@ export class HttpServer {
    */
   async drain(limitMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    // To node a connection that never sent a byte is busy, until its headers are overdue.
-    for (const { socket } of this.#connections.values()) {
-      if (socket.bytesRead === 0) socket.destroy();
-    }
-    const idleCheck = setInterval(() => this.#server.closeIdleConnections(), idleCheckMs);
+    const idleCheck = setInterval(() => this.#closeIdle(), idleCheckMs);
     const limit = setTimeout(() => this.#cutOff(), limitMs);
     await closed;
     clearInterval(idleCheck);
@@ -124,6 +121,14 @@ export class HttpServer {
     this.#parts.observe({ method: '-', trace, status: reply.status, durationMs: 0, address });
     const { lingerMs } = this.#parts.bounds;
     refuseSocket(socket, reply, { requestId: trace.requestId, lingerMs });
+  }
+
+  /** To node a connection that never sent a byte is busy, until its headers are overdue. */
+  #closeIdle(): void {
+    this.#server.closeIdleConnections();
+    for (const { socket } of this.#connections.values()) {
+      if (socket.bytesRead === 0) socket.destroy();
+    }
   }
 
   #cutOff(): void {

@@ -6,7 +6,9 @@ import { open, rename, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Binaries } from './binaries.ts';
-import type { Run } from './owner.ts';
+import { freeSpace } from './free_space.ts';
+import type { Outcome, Run } from './owner.ts';
+import { runningPostmaster } from './postmaster.ts';
 import { StartError } from './start_error.ts';
 
 export type ClusterBounds = {
@@ -70,18 +72,21 @@ export class Cluster {
     if (ok) return true;
     const log = await this.#logSince(before);
     if (passes.test(log)) return false;
-    throw new StartError(`it stopped at once; ${this.#log} ends with\n${lastLines(log || output)}`);
+    const where = `${this.#log} (${await freeSpace(this.#data)})`;
+    throw new StartError(`it did not start; ${where} ends with\n${lastLines(log || output)}`);
   }
 
-  /** Stops the server whoever is connected. What was acknowledged is safe even if it has to be quick. */
+  /** Stops the server, whoever is connected. Even a hasty stop keeps what was acknowledged. */
   async stop(): Promise<void> {
-    const fast = await this.#stop('fast');
-    if (fast.ok) return;
-    const immediate = await this.#stop('immediate');
-    if (!immediate.ok) throw new Error(`Cannot stop the embedded Postgres: ${immediate.output}`);
+    for (const mode of ['fast', 'immediate'] as const) {
+      if (!(await runningPostmaster(this.#data))) return;
+      const { ok, output } = await this.#stop(mode);
+      if (ok) return;
+      if (mode === 'immediate') throw new Error(`Cannot stop the embedded Postgres: ${output}`);
+    }
   }
 
-  #stop(mode: 'fast' | 'immediate') {
+  #stop(mode: 'fast' | 'immediate'): Promise<Outcome> {
     const seconds = this.#bounds.stopSeconds;
     const args = ['stop', '-D', this.#data, '-m', mode, '-w', '-t', `${seconds}`];
     return this.#run(this.#pgCtl, args, seconds * 1_000 + 500);

@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises
 import { basename, dirname, join } from 'node:path';
 import type { Binaries } from './binaries.ts';
 import { partsOf } from './cluster.ts';
+import { freeSpace } from './free_space.ts';
 import { give, type Owner, runnerFor } from './owner.ts';
 import { isAlive } from './postmaster.ts';
 import { StartError } from './start_error.ts';
@@ -46,7 +47,7 @@ export async function createCluster(
       [...flags(draft), ...(sync ? [] : ['--no-sync'])],
       limitMs,
     );
-    if (!ok) throw new StartError(`initdb says "${reasonIn(output)}"`);
+    if (!ok) throw new StartError(`${reasonIn(output)} (${await freeSpace(draft)})`);
     await rename(draft, folder).catch(ignorePresent);
   } finally {
     await rm(draft, { recursive: true, force: true });

@@ -25,8 +25,13 @@ export async function untilClosed(socket: Socket): Promise<string> {
   socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1');
   });
-  if (!socket.closed) await once(socket, 'close');
+  await closed(socket);
   return text;
+}
+
+/** Not `events.once`, which rejects on the reset that a cut-off connection may end with. */
+export async function closed(socket: Socket): Promise<void> {
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
 }
 
 /** What the server sends until `enough` says so. */

@@ -28,6 +28,8 @@ export type TestServer = {
   url: string;
   observed: Finished[];
   faults: unknown[];
+  /** The paths that reached the handler. */
+  started: string[];
   /** Requests to `/wait` are answered once this is called. */
   release(): void;
 };
@@ -39,12 +41,16 @@ export async function startTestServer(
 ): Promise<TestServer> {
   const observed: Finished[] = [];
   const faults: unknown[] = [];
+  const started: string[] = [];
   let release = () => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
   const server = new HttpServer({
-    handle: (request) => answer(request, released),
+    handle: (request) => {
+      started.push(request.path);
+      return answer(request, released);
+    },
     observe: (finished) => observed.push(finished),
     onInternalError: (error) => faults.push(error),
     newId: randomUUID,
@@ -52,7 +58,8 @@ export async function startTestServer(
     trustedProxies: trustedProxies(proxies),
     bounds: { ...bounds, ...changed },
   });
-  return { server, url: await server.listen('127.0.0.1', 0), observed, faults, release };
+  const url = await server.listen('127.0.0.1', 0);
+  return { server, url, observed, faults, started, release };
 }
 
 /** A path for each way a handler can end. */
@@ -63,5 +70,5 @@ async function answer(request: HttpRequest, released: Promise<void>): Promise<Re
   if (path === '/broken') throw new Error('select secret from vault');
   if (path === '/large') return json(200, 'x'.repeat(8_000_000));
   if (method === 'POST') return json(200, { body: await request.body() });
-  return json(200, { path, query, ...facts, address });
+  return json(200, { ...facts, query, address });
 }

@@ -49,7 +49,11 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     limiter = failoverOn(server().url, ({ degraded }) => changes.push(degraded));
     await limiter.start();
   });
-  afterEach(() => limiter.close());
+  afterEach(() => {
+    limiter.close();
+    // A test that failed in the middle must not leave the next one a Redis that hangs.
+    server().resume();
+  });
 
   /** A connection that does not outlive the test, even one that fails. */
   function connectOperator(t: TestContext): Redis {

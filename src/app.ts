@@ -1,0 +1,214 @@
+/**
+ * The composition root: the only module that names every adapter. It wires the kernel to Postgres,
+ * Redis and mail, puts the operator's routes beside it, and closes all of it in order.
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { v7 as uuidv7 } from 'uuid';
+import { postgresAccounts } from './adapters/account/postgres_accounts.ts';
+import { DenialLog } from './adapters/audit/denial_log.ts';
+import { postgresDenials } from './adapters/audit/postgres_denials.ts';
+import { formatApiKey, secretDigest } from './adapters/directory/api_key.ts';
+import { CachedDirectory } from './adapters/directory/cached_directory.ts';
+import { postgresRegistry } from './adapters/directory/postgres_registry.ts';
+import { FailoverLimiter } from './adapters/limiter/failover_limiter.ts';
+import { LocalLimiter } from './adapters/limiter/local_limiter.ts';
+import { RedisLimiter } from './adapters/limiter/redis_limiter.ts';
+import { FileMail } from './adapters/mail/file_mail.ts';
+import { Outbox } from './adapters/mail/outbox.ts';
+import { postgresOutbox } from './adapters/mail/postgres_outbox.ts';
+import { SmtpMail } from './adapters/mail/smtp_mail.ts';
+import { byHeader } from './adapters/resolution/by_header.ts';
+import { byPath } from './adapters/resolution/by_path.ts';
+import { bySubdomain } from './adapters/resolution/by_subdomain.ts';
+import { UsageMeter } from './adapters/usage/usage_meter.ts';
+import { type Backstage, openBackstage } from './backstage.ts';
+import { bounds, type Config } from './config.ts';
+import { readTrail } from './fleet/operator_trail.ts';
+import type { HttpRequest } from './http/request.ts';
+import { Router } from './http/router.ts';
+import { Kernel } from './kernel/kernel.ts';
+import type { Context, Limiter, Routes } from './kernel/ports.ts';
+import type { Slug } from './kernel/tenant.ts';
+import type { Log } from './log.ts';
+import { Listener } from './postgres/listener.ts';
+import { auditRoutes } from './routes/admin/audit.ts';
+import type { Operator } from './routes/admin/operator.ts';
+import { planRoutes } from './routes/admin/plans.ts';
+import { type TenantLifeCycle, tenantRoutes } from './routes/admin/tenants.ts';
+import { configRoutes } from './routes/config.ts';
+import { meRoutes } from './routes/me.ts';
+import { petRoutes } from './routes/pets.ts';
+import { trailRoutes } from './routes/trail.ts';
+import { userRoutes } from './routes/users.ts';
+import { visitRoutes } from './routes/visits.ts';
+
+export type App = Awaited<ReturnType<typeof openApp>>;
+
+export type AppOptions = {
+  config: Config;
+  adminUrl: string;
+  log: Log;
+  /** A tenant is gone: what is still known of it by name can go too. */
+  onForget: (slug: Slug) => void;
+};
+
+/** Everything behind the HTTP server, ready to serve. */
+export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
+  const backstage = await openBackstage(config, adminUrl);
+  const { control, fleet } = backstage;
+  const directory = new CachedDirectory(postgresRegistry(control), bounds.directory);
+  const listener = new Listener(fleet.installation.controlTarget, 'kennel', {
+    ...bounds.listener,
+    onMessage: (announcement) => directory.onChange(announcement),
+    onGap: () => directory.forgetAll(),
+  });
+  const write = postgresDenials(control, uuidv7);
+  const denials = new DenialLog({ ...bounds.denials, write, nowMs: Date.now });
+  const usage = new UsageMeter(control, { ...bounds.usage, nowMs: Date.now });
+  const limiter = await openLimiter(config, log);
+  const outbox = openOutbox(config, backstage, log);
+  const gathered = { denials, usage };
+  const kernel = new Kernel<HttpRequest>({
+    strategies: strategiesOf(config),
+    directory,
+    limiter: limiter.limiter,
+    routes: tenantRouter(gathered),
+    isolation: backstage.isolation,
+    accounts: postgresAccounts(backstage.lanes, fleet.installation, {
+      newId: uuidv7,
+      onChange: (id) => directory.forget(id),
+    }),
+    denials,
+    meter: usage,
+    newId: uuidv7,
+    schemaVersions: { oldest: 1, newest: fleet.sql.tenant.length },
+  });
+  const operatorRouter = new Router<Operator>(
+    [
+      ...tenantRoutes(lifeCycle(backstage, { directory, outbox, onForget }), config.isolation),
+      ...planRoutes({
+        plans: () => backstage.registry.plans(),
+        plan: (name) => backstage.registry.plan(name),
+        putPlan: async (plan, requestId) => {
+          const created = await backstage.registry.putPlan(plan, requestId);
+          directory.forgetAll();
+          return created;
+        },
+      }),
+      ...auditRoutes((filter) => readTrail(control, filter), denials),
+    ],
+    bounds.http,
+  );
+  const recovery = setInterval(() => recover(backstage, log), bounds.recoverEveryMs).unref();
+  recover(backstage, log);
+  outbox.kick();
+  return {
+    backstage,
+    kernel,
+    operatorRouter,
+    denials,
+    directory,
+    listener,
+    limiter,
+    outbox,
+    /** Writes out what was gathered, then lets go of everything. */
+    close: async () => {
+      clearInterval(recovery);
+      listener.close();
+      await Promise.all([denials.close(), usage.close(), outbox.flush(bounds.outbox.flushMs)]);
+      await outbox.close();
+      limiter.close();
+      backstage.close();
+    },
+  };
+}
+
+function strategiesOf({ resolution, baseDomain }: Config) {
+  const all = { subdomain: bySubdomain(baseDomain), path: byPath, header: byHeader };
+  return resolution.map((name) => all[name]);
+}
+
+function tenantRouter(gathered: { denials: DenialLog; usage: UsageMeter }): Routes<HttpRequest> {
+  const mintKey = (id: string) => {
+    const secret = randomBytes(32);
+    return { apiKey: formatApiKey(id, secret), digest: secretDigest(secret.toString('hex')) };
+  };
+  const router = new Router<Context>(
+    [
+      ...meRoutes,
+      ...petRoutes,
+      ...visitRoutes,
+      ...configRoutes,
+      ...userRoutes(mintKey),
+      ...trailRoutes(gathered),
+    ],
+    bounds.http,
+  );
+  return (request, path) => router.match(request, path);
+}
+
+/** One budget per tenant in the process, or in Redis with the process's own as a stand-in. */
+async function openLimiter({ redisUrl }: Config, log: Log) {
+  const local = new LocalLimiter(bounds.limiter.buckets, Date.now);
+  const nothing = { limiter: local as Limiter, degraded: () => false, close: () => {} };
+  if (redisUrl === null) return nothing;
+  const failover = new FailoverLimiter({
+    redis: new RedisLimiter(redisUrl, bounds.limiter.redis),
+    local,
+    probeDelayMs: bounds.limiter.probeDelayMs,
+    onChange: (change) =>
+      change.degraded
+        ? log.warn('limiter lost Redis, this process decides alone', { error: change.cause })
+        : log.info('limiter has Redis again'),
+  });
+  await failover.start();
+  return { limiter: failover, degraded: () => failover.degraded, close: () => failover.close() };
+}
+
+function openOutbox({ smtpUrl, dataFolder, baseDomain }: Config, { control }: Backstage, log: Log) {
+  const from = `kennel@${baseDomain}`;
+  const mail =
+    smtpUrl === null
+      ? new FileMail(join(dataFolder, 'mail'), from)
+      : new SmtpMail({ url: smtpUrl, from, ...bounds.smtp });
+  return new Outbox({
+    ...bounds.outbox,
+    store: postgresOutbox(control),
+    mail,
+    onError: (error) => log.warn('outbox could not be read', { error }),
+  });
+}
+
+type Aftermath = { directory: CachedDirectory; outbox: Outbox; onForget: (slug: Slug) => void };
+
+/** The fleet's work, with what must follow it in this very process. */
+function lifeCycle(
+  { onboarding, registry }: Backstage,
+  { directory, outbox, onForget }: Aftermath,
+): TenantLifeCycle {
+  return {
+    create: async (order, commission) => {
+      const founded = await onboarding.create(order, commission);
+      outbox.kick();
+      return founded;
+    },
+    remove: async (slug, requestId) => {
+      const removed = await onboarding.remove(slug, requestId);
+      directory.forgetAll();
+      onForget(slug);
+      return removed;
+    },
+    list: (page) => registry.list(page),
+    find: (slug) => registry.find(slug),
+    patch: async (slug, patch, requestId) => {
+      const tenant = await registry.patch(slug, patch, requestId);
+      directory.forgetAll();
+      return tenant;
+    },
+  };
+}
+
+function recover({ onboarding }: Backstage, log: Log): void {
+  onboarding.recover().catch((error) => log.warn('recovery must wait', { error }));
+}

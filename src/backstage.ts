@@ -1,0 +1,86 @@
+/**
+ * What serving and the shell commands have in common: the lanes into one Postgres, the three
+ * isolation adapters, and the fleet work that needs them.
+ */
+import { join } from 'node:path';
+import { v7 as uuidv7 } from 'uuid';
+import { databaseIsolation } from './adapters/isolation/database.ts';
+import { schemaIsolation } from './adapters/isolation/schema.ts';
+import { sharedIsolation } from './adapters/isolation/shared.ts';
+import { bounds, type Config } from './config.ts';
+import { install } from './fleet/install.ts';
+import { readMigrations } from './fleet/migration_files.ts';
+import { Onboarding } from './fleet/onboarding.ts';
+import { OperatorRegistry } from './fleet/registry.ts';
+import { controlDb } from './postgres/control_db.ts';
+import { Envelopes } from './postgres/envelope.ts';
+import { Lane, type Target } from './postgres/lane.ts';
+import { LanePool } from './postgres/lane_pool.ts';
+
+export type Backstage = Awaited<ReturnType<typeof openBackstage>>;
+
+/** Installs what the database lacks and opens everything that works on it. */
+export async function openBackstage(config: Config, adminUrl: string) {
+  const admin = adminPool(bounds.adminLanes);
+  const sql = await readSql(config.sqlFolder);
+  const fleet = await install(adminUrl, admin, {
+    sql,
+    placesKept: bounds.lanes.places,
+    migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
+  });
+  const { installation } = fleet;
+  const jobs = adminPool(bounds.jobs);
+  const serving = servingPool(config.connections);
+  const controlLanes = new LanePool(servingLane, bounds.controlLanes);
+  const control = controlDb(controlLanes, installation);
+  const lanes = { pool: serving, envelopes: new Envelopes(bounds.lanes.envelopesPerLane) };
+  const isolation = {
+    shared: sharedIsolation(lanes, installation),
+    schema: schemaIsolation(lanes, installation),
+    database: databaseIsolation(lanes, installation),
+  };
+  const heardAfterMs = 2 * bounds.directory.staleAfterMs;
+  const onboarding = new Onboarding({
+    fleet,
+    control,
+    isolation,
+    jobs,
+    serving,
+    newId: uuidv7,
+    heardAfterMs,
+  });
+  return {
+    fleet,
+    control,
+    lanes,
+    isolation,
+    onboarding,
+    registry: new OperatorRegistry(control, uuidv7),
+    pools: { serving, control: controlLanes },
+    close: () => {
+      for (const pool of [serving, controlLanes, jobs, admin]) pool.close();
+    },
+  };
+}
+
+function adminPool(size: typeof bounds.adminLanes | typeof bounds.jobs): LanePool {
+  return new LanePool((target) => Lane.open(target, bounds.adminLane), size);
+}
+
+/** One tenant may hold a quarter of the lanes, so that its slow queries are not everybody's. */
+function servingPool(connections: number): LanePool {
+  const lanesPerTenant = Math.max(1, Math.floor(connections / 4));
+  return new LanePool(servingLane, { ...bounds.lanes, lanes: connections, lanesPerTenant });
+}
+
+function servingLane(target: Target): Promise<Lane> {
+  return Lane.open(target, bounds.lane);
+}
+
+async function readSql(folder: string) {
+  const [kernel, control, tenant] = await Promise.all(
+    ['kernel', 'control', 'tenant'].map((set) => readMigrations(join(folder, set))),
+  );
+  if (!kernel || !control || !tenant) throw new Error('Cannot read migrations: a set is missing');
+  return { kernel, control, tenant };
+}

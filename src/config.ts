@@ -1,0 +1,264 @@
+/**
+ * The environment, read once, and every bound with its name. Nothing else in Kennel looks at
+ * `process.env`, and nothing that grows or waits has its limit anywhere but here.
+ */
+import type { BlockList } from 'node:net';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
+import { trustedProxies } from './http/trusted_proxies.ts';
+import { isolationModes } from './kernel/tenant.ts';
+
+const projectFolder = fileURLToPath(new URL('..', import.meta.url));
+
+const seconds = 1_000;
+const minutes = 60 * seconds;
+const KiB = 1_024;
+const MiB = 1_024 * KiB;
+
+export const bounds = {
+  http: {
+    headerBytes: 8 * KiB,
+    headerLines: 100,
+    targetLength: 4 * KiB,
+    body: { bytes: 256 * KiB, depth: 32 },
+    fieldErrors: 50,
+    headersMs: 5 * seconds,
+    requestMs: 15 * seconds,
+    timeoutCheckMs: 1 * seconds,
+    keepAliveMs: 65 * seconds,
+    connections: 10_000,
+    pipelined: 16,
+    lingerMs: 2 * seconds,
+    receiveMs: 15 * seconds,
+  },
+  /** One lane of a tenant: what a request may ask of the database. */
+  lane: {
+    connectTimeoutMs: 3 * seconds,
+    statementTimeoutMs: 2 * seconds,
+    lockTimeoutMs: 500,
+    idleInTransactionTimeoutMs: 3 * seconds,
+    callTimeoutMs: 4 * seconds,
+  },
+  /** Of the tenants' lanes, one tenant may hold a quarter. */
+  lanes: {
+    waitingPerTenant: 256,
+    waiting: 4_096,
+    waitLimitMs: 1 * seconds,
+    idleLimitMs: 5 * minutes,
+    /** Sealed envelopes that each lane keeps. */
+    envelopesPerLane: 1_000,
+    /** Tenants whose schema or database name is remembered. */
+    places: 10_000,
+  },
+  /** The directory's and the operator's own lanes. */
+  controlLanes: {
+    lanes: 4,
+    lanesPerTenant: 4,
+    waitingPerTenant: 4_096,
+    waiting: 4_096,
+    waitLimitMs: 1 * seconds,
+    idleLimitMs: 5 * minutes,
+  },
+  /** The administrator's lanes: for schemas, databases and migrations, which take longer. */
+  adminLane: {
+    connectTimeoutMs: 5 * seconds,
+    statementTimeoutMs: 5 * minutes,
+    lockTimeoutMs: 30 * seconds,
+    idleInTransactionTimeoutMs: 1 * minutes,
+    callTimeoutMs: 5 * minutes,
+  },
+  adminLanes: {
+    lanes: 6,
+    lanesPerTenant: 6,
+    waitingPerTenant: 256,
+    waiting: 256,
+    waitLimitMs: 30 * seconds,
+    idleLimitMs: 10 * seconds,
+  },
+  /** Onboardings and deletions at once, one per slug; further ones wait. */
+  jobs: {
+    lanes: 3,
+    lanesPerTenant: 1,
+    waitingPerTenant: 64,
+    waiting: 256,
+    waitLimitMs: 30 * seconds,
+    idleLimitMs: 10 * seconds,
+  },
+  migrations: {
+    lockTimeoutMs: 200,
+    lockAttempts: 10,
+    lockRetryMs: 500,
+  },
+  directory: { present: 20_000, absent: 10_000, staleAfterMs: 30 * seconds },
+  listener: { connectTimeoutMs: 3 * seconds, retryAfterMs: 250 },
+  limiter: {
+    /** Budgets that one process keeps; the least recently used one starts full again. */
+    buckets: 100_000,
+    probeDelayMs: 500,
+    redis: {
+      commandTimeoutMs: 50,
+      connectTimeoutMs: 1 * seconds,
+      silenceTimeoutMs: 1 * seconds,
+      reconnectDelayMs: 500,
+    },
+  },
+  denials: { held: 1_000, flushEveryMs: 1 * seconds, gatherForMs: 1 * minutes },
+  usage: { flushEveryMs: 1 * seconds },
+  outbox: { batch: 10, intervalMs: 5 * seconds, sendMs: 8 * seconds, flushMs: 2 * seconds },
+  smtp: { connectionMs: 3 * seconds, greetingMs: 3 * seconds, silenceMs: 5 * seconds },
+  metrics: {
+    bucketsSeconds: [0.005, 0.02, 0.1, 0.5, 2],
+    tenants: 200,
+    ranked: 2_000,
+    windowMs: 10 * minutes,
+  },
+  log: { backlogBytes: 1 * MiB, valueChars: 4 * KiB, flushMs: 500 },
+  embedded: {
+    createMs: 60 * seconds,
+    startMs: 30 * seconds,
+    stopSeconds: 3,
+    pollMs: 50,
+    maxConnections: 100,
+    sharedBuffersMb: 128,
+    logBytes: 8 * MiB,
+    connectSeconds: 3,
+    statementMs: 3 * seconds,
+  },
+  /** How long a shutdown may take, and its parts. */
+  shutdown: { wholeMs: 9_500, leaveMs: 500, drainMs: 5 * seconds },
+  readyMs: 1 * seconds,
+  /** How often work that a killed process left behind is looked for. */
+  recoverEveryMs: 1 * minutes,
+} as const;
+
+/** Bad variables, one line each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly lines: string[];
+
+  constructor(lines: string[]) {
+    super(lines.join('\n'));
+    this.lines = lines;
+  }
+}
+
+const strategies = ['subdomain', 'path', 'header'] as const;
+
+const integer = (least: number, most: number) => {
+  const message = `expected an integer from ${least} to ${most}`;
+  return v.pipe(
+    v.string(),
+    v.regex(/^\d{1,9}$/, message),
+    v.transform(Number),
+    v.minValue(least, message),
+    v.maxValue(most, message),
+  );
+};
+
+const url = (form: RegExp, example: string) =>
+  v.pipe(
+    v.string(),
+    v.check((text) => form.test(text) && URL.canParse(text), `expected a URL such as ${example}`),
+  );
+
+const commaSeparated = v.transform((text: string) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+);
+
+const variables = v.object({
+  ISOLATION: v.optional(
+    v.picklist(isolationModes, 'expected shared, schema or database'),
+    'shared',
+  ),
+  HOST: v.optional(v.string(), '127.0.0.1'),
+  PORT: v.optional(integer(0, 65_535), '8080'),
+  DATABASE_URL: v.optional(
+    url(/^postgres(ql)?:\/\/[^/]+\/[^/?]+/, 'postgres://user:password@host:5432/database'),
+  ),
+  REDIS_URL: v.optional(url(/^rediss?:\/\/./, 'redis://host:6379')),
+  RESOLUTION: v.optional(
+    v.pipe(
+      v.string(),
+      commaSeparated,
+      v.array(v.picklist(strategies, 'expected a list of subdomain, path and header')),
+      v.minLength(1, 'expected a list of subdomain, path and header'),
+      v.check((list) => new Set(list).size === list.length, 'expected each strategy once'),
+    ),
+    strategies.join(),
+  ),
+  BASE_DOMAIN: v.optional(
+    v.pipe(
+      v.string(),
+      v.toLowerCase(),
+      v.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'expected a domain such as petstore.example'),
+    ),
+    'localhost',
+  ),
+  ADMIN_TOKEN: v.optional(
+    v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/, 'expected visible ASCII without spaces')),
+  ),
+  DEMO: v.optional(v.picklist(['0', '1'], 'expected 0 or 1')),
+  SMTP_URL: v.optional(url(/^smtps?:\/\/./, 'smtp://user:password@host:587')),
+  TRUSTED_PROXIES: v.optional(
+    v.pipe(
+      v.string(),
+      commaSeparated,
+      v.rawTransform<string[], BlockList>(({ dataset, addIssue, NEVER }) => {
+        try {
+          return trustedProxies(dataset.value);
+        } catch {
+          addIssue({ message: 'expected a list of CIDR ranges such as 10.0.0.0/8' });
+          return NEVER;
+        }
+      }),
+    ),
+    '',
+  ),
+  DB_CONNECTIONS: v.optional(integer(1, 1_000), '16'),
+  LOG_LEVEL: v.optional(
+    v.picklist(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
+    'info',
+  ),
+  DATA_DIR: v.optional(v.string(), join(projectFolder, '.data')),
+});
+
+export type Config = ReturnType<typeof readConfig>;
+
+/**
+ * The configuration in an environment. An empty variable counts as unset.
+ *
+ * @throws {ConfigError} naming every variable that is wrong; never its value, which may be secret.
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>) {
+  const given = Object.entries(environment).filter(([, value]) => value);
+  const { success, output, issues } = v.safeParse(variables, Object.fromEntries(given));
+  const lines = (issues ?? []).map((issue) => {
+    return `Cannot use ${String(issue.path?.[0]?.key)}: ${issue.message}`;
+  });
+  if (environment.DATABASE_URL && !environment.ADMIN_TOKEN) {
+    lines.push('Cannot use ADMIN_TOKEN: expected one, because DATABASE_URL is set');
+  }
+  if (!success || lines.length > 0) throw new ConfigError([...new Set(lines)]);
+  const embedded = output.DATABASE_URL === undefined;
+  return {
+    isolation: output.ISOLATION,
+    host: output.HOST,
+    port: output.PORT,
+    databaseUrl: output.DATABASE_URL ?? null,
+    redisUrl: output.REDIS_URL ?? null,
+    resolution: output.RESOLUTION,
+    baseDomain: output.BASE_DOMAIN,
+    adminToken: output.ADMIN_TOKEN ?? null,
+    demo: output.DEMO === undefined ? embedded : output.DEMO === '1',
+    smtpUrl: output.SMTP_URL ?? null,
+    trustedProxies: output.TRUSTED_PROXIES,
+    connections: output.DB_CONNECTIONS,
+    logLevel: output.LOG_LEVEL,
+    dataFolder: resolve(output.DATA_DIR),
+    sqlFolder: join(projectFolder, 'sql'),
+  };
+}

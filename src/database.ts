@@ -1,0 +1,49 @@
+/** The administrator's way to Postgres: the one of `DATABASE_URL`, else the embedded one. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bounds, type Config } from './config.ts';
+import { startEmbedded } from './postgres/embedded.ts';
+import { codeOf } from './postgres/faults.ts';
+import { Lane } from './postgres/lane.ts';
+
+export type Database = {
+  adminUrl: string;
+  /** Lets go of the embedded server, which the last process to do so stops. */
+  release(): Promise<void>;
+};
+
+/** @throws {Error} whose message says in one line what is wrong. */
+export async function openDatabase(config: Config): Promise<Database> {
+  const { databaseUrl, dataFolder } = config;
+  if (databaseUrl === null) {
+    // Others must be able to pass through to the cluster: as root, Postgres runs as another user.
+    await mkdir(dataFolder, { recursive: true, mode: 0o711 });
+    const folder = join(dataFolder, 'postgres');
+    const embedded = await startEmbedded({ folder, bounds: bounds.embedded });
+    return { adminUrl: embedded.url, release: () => embedded.stop() };
+  }
+  await assertReachable(databaseUrl);
+  return { adminUrl: databaseUrl, release: async () => {} };
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nobody listens there; is it running?',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'there is no such host',
+  '28P01': 'the password is wrong',
+  '28000': 'this login is not allowed',
+  '3D000': 'there is no such database',
+  '53300': 'it has no connection left',
+};
+
+async function assertReachable(url: string): Promise<void> {
+  try {
+    (await Lane.open(url, bounds.adminLane)).close();
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    const reason = reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : 'no answer');
+    const { hostname, port, username, pathname } = new URL(url);
+    const where = `${hostname}:${port || '5432'}${pathname}`;
+    throw new Error(`Cannot use DATABASE_URL (${where} as "${username}"): ${reason}`);
+  }
+}

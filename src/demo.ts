@@ -1,0 +1,72 @@
+/** The three demo tenants, onboarded at the first start, and the `curl` lines that try them. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Backstage } from './backstage.ts';
+import type { Config } from './config.ts';
+import { Refusal } from './kernel/errors.ts';
+import { parseSlug } from './kernel/tenant.ts';
+import { writePrivate } from './private_file.ts';
+
+const tenants = [
+  { slug: 'acme-pets', name: 'Acme Pets', plan: 'free' },
+  { slug: 'fluffy-friends', name: 'Fluffy Friends', plan: 'basic' },
+  { slug: 'paws-and-claws', name: 'Paws and Claws', plan: 'premium' },
+];
+
+/** API keys by slug. */
+export type DemoKeys = Record<string, string>;
+
+/**
+ * Onboards what is missing and keeps the keys in `demo.json`. A start that was killed half-way is
+ * simply repeated: the idempotency key brings the same API key again.
+ */
+export async function onboardDemo({ onboarding }: Backstage, config: Config): Promise<DemoKeys> {
+  const file = join(config.dataFolder, 'demo.json');
+  const known = await readFile(file, 'utf8').catch(() => null);
+  if (known !== null) return JSON.parse(known);
+  const keys: DemoKeys = {};
+  for (const { name, plan, ...demo } of tenants) {
+    const slug = parseSlug(demo.slug);
+    if (!slug) throw new Error(`Cannot onboard "${demo.slug}": it is no slug`);
+    const order = {
+      slug,
+      name,
+      plan,
+      isolation: config.isolation,
+      adminEmail: `admin@${slug}.com`,
+    };
+    const commission = { requestId: null, idempotencyKey: `demo ${slug}` };
+    try {
+      const { admin } = await onboarding.create(order, commission);
+      keys[slug] = admin.api_key;
+    } catch (error) {
+      if (!(error instanceof Refusal && error.code === 'slug_taken')) throw error;
+    }
+  }
+  await writePrivate(file, `${JSON.stringify(keys, null, 2)}\n`);
+  return keys;
+}
+
+/** Lines to paste, one for each way to name a tenant. */
+export function demoLines(keys: DemoKeys, config: Config, url: string): string[] {
+  const { port } = new URL(url);
+  const bearer = (slug: string) => `-H 'Authorization: Bearer ${keys[slug]}'`;
+  const ways: Record<string, { slug: string; line: string }> = {
+    subdomain: {
+      slug: 'acme-pets',
+      line: `${bearer('acme-pets')} http://acme-pets.${config.baseDomain}:${port}/api/pets`,
+    },
+    path: {
+      slug: 'fluffy-friends',
+      line: `${bearer('fluffy-friends')} ${url}/fluffy-friends/api/pets`,
+    },
+    header: {
+      slug: 'paws-and-claws',
+      line: `${bearer('paws-and-claws')} -H 'X-Tenant-ID: paws-and-claws' ${url}/api/pets`,
+    },
+  };
+  return config.resolution.flatMap((strategy) => {
+    const way = ways[strategy];
+    return way && keys[way.slug] ? [`curl ${way.line}`] : [];
+  });
+}

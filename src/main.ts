@@ -1,0 +1,163 @@
+/** The process: environment, signals, exit codes. What can go wrong at the start is told in a line. */
+
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { v7 as uuidv7 } from 'uuid';
+import { Prometheus } from './adapters/metrics/prometheus.ts';
+import { type App, openApp } from './app.ts';
+import { bounds, type Config, ConfigError, readConfig } from './config.ts';
+import { type Database, openDatabase } from './database.ts';
+import { demoLines, onboardDemo } from './demo.ts';
+import { registerFigures } from './figures.ts';
+import { answer, type Signs } from './front_door.ts';
+import { HttpServer } from './http/server.ts';
+import { createLog, type Log, requestLine } from './log.ts';
+import { writePrivate } from './private_file.ts';
+
+/** sysexits.h: something is wrong with the configuration. */
+const exitConfig = 78;
+
+class Process {
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
+  readonly #server: HttpServer;
+  #database: Database | null = null;
+  #app: App | null = null;
+  #adminToken: string | null = null;
+  #stopping = false;
+
+  constructor(config: Config, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    const signs: Signs = {
+      app: () => this.#app,
+      ready: () => this.#isReady(),
+      metrics: () => this.#metrics.render(),
+      adminToken: () => this.#adminToken,
+    };
+    this.#server = new HttpServer({
+      handle: (request, trace) => answer(signs, request, trace),
+      observe: (finished) => {
+        this.#metrics.observe(finished);
+        log.info('request', requestLine(finished));
+      },
+      onInternalError: (error, requestId) =>
+        log.error('internal', { request_id: requestId, error }),
+      newId: uuidv7,
+      nowMs: () => performance.now(),
+      trustedProxies: config.trustedProxies,
+      bounds: bounds.http,
+    });
+  }
+
+  /** Takes the port first, so that a taken one is told before anything is touched. */
+  async start(): Promise<void> {
+    const config = this.#config;
+    const url = await this.#server.listen(config.host, config.port).catch((error) => {
+      throw new Error(`Cannot listen on ${config.host}:${config.port}: ${listenProblem(error)}`);
+    });
+    this.#database = await openDatabase(config);
+    this.#adminToken = config.adminToken ?? (await ownAdminToken(config));
+    const app = await openApp({
+      config,
+      adminUrl: this.#database.adminUrl,
+      log: this.#log,
+      onForget: (slug) => this.#metrics.forget(slug),
+    });
+    registerFigures(this.#metrics, app);
+    const keys = config.demo ? await onboardDemo(app.backstage, config) : {};
+    this.#app = app;
+    this.#log.info('listening', { url, isolation: config.isolation });
+    const lines = demoLines(keys, config, url);
+    if (lines.length > 0) process.stderr.write(`\nTry it:\n${lines.join('\n')}\n\n`);
+  }
+
+  /** Not ready at once; gone when the running requests are done. */
+  async stop(leaveMs: number): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#log.info('stopping');
+    // Whoever watches /readyz sends no more requests here; until then they are served.
+    await new Promise((resolve) => setTimeout(resolve, leaveMs));
+    await this.#server.drain(bounds.shutdown.drainMs);
+    await this.close();
+    this.#log.info('stopped');
+  }
+
+  async close(): Promise<void> {
+    await this.#app?.close();
+    await this.#database?.release();
+  }
+
+  async #isReady(): Promise<boolean> {
+    const app = this.#app;
+    if (!app || this.#stopping) return false;
+    const answered = app.backstage.control`select`.then(
+      () => true,
+      () => false,
+    );
+    return Promise.race([answered, after(bounds.readyMs, false)]);
+  }
+}
+
+async function main(): Promise<void> {
+  process.stdout.on('error', () => {});
+  const config = readConfig(process.env);
+  const log = createLog({
+    ...bounds.log,
+    level: config.logLevel,
+    sink: process.stdout,
+    nowMs: Date.now,
+  });
+  const kennel = new Process(config, log);
+  const end = async (leaveMs: number) => {
+    setTimeout(() => process.exit(1), bounds.shutdown.wholeMs).unref();
+    await kennel.stop(leaveMs);
+    await log.flush();
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void end(bounds.shutdown.leaveMs));
+  process.on('SIGINT', () => void end(0));
+  try {
+    await kennel.start();
+  } catch (error) {
+    await log.flush();
+    await kennel.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** The token of a Kennel on its own embedded database: made once, kept beside it. */
+async function ownAdminToken({ dataFolder }: Config): Promise<string> {
+  const file = join(dataFolder, 'admin-token');
+  const known = await readFile(file, 'utf8').catch(() => '');
+  if (known.trim() !== '') return known.trim();
+  const made = randomBytes(32).toString('hex');
+  await writePrivate(file, `${made}\n`);
+  return made;
+}
+
+function listenProblem(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : '';
+  if (code === 'EADDRINUSE') return 'the port is taken; set PORT to another one';
+  if (code === 'EACCES') return 'this user may not use that port; set PORT to one above 1023';
+  return error instanceof Error ? error.message : String(error);
+}
+
+function after<Value>(ms: number, value: Value): Promise<Value> {
+  return new Promise((resolve) => setTimeout(resolve, ms, value).unref());
+}
+
+main().catch((error: unknown) => {
+  const lines = error instanceof ConfigError ? error.lines : [errorLine(error)];
+  for (const line of lines) process.stderr.write(`kennel: ${line}\n`);
+  process.exit(error instanceof ConfigError ? exitConfig : 1);
+});
+
+function errorLine(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const text = process.env.LOG_LEVEL === 'debug' ? (error.stack ?? error.message) : error.message;
+  return text.trim();
+}

@@ -1,0 +1,12 @@
+/** A process of its own that uses the embedded Postgres in the folder it is given. */
+import { startEmbedded } from '../../src/postgres/embedded.ts';
+import { testBounds, unsafeButFast } from './test_cluster.ts';
+
+const [, , folder = ''] = process.argv;
+const { url, adopted, stop } = await startEmbedded({
+  folder,
+  settings: unsafeButFast,
+  bounds: testBounds,
+});
+process.once('SIGTERM', stop);
+process.stdout.write(`${JSON.stringify({ url, adopted })}\n`);

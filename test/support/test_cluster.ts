@@ -1,0 +1,43 @@
+/**
+ * An embedded Postgres for tests, in a temporary folder. It forgets everything, so it need not sync.
+ */
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type EmbeddedBounds, startEmbedded } from '../../src/postgres/embedded.ts';
+
+export const testBounds: EmbeddedBounds = {
+  createMs: 60_000,
+  startMs: 20_000,
+  stopSeconds: 2,
+  connectSeconds: 5,
+  statementMs: 5_000,
+  pollMs: 50,
+  maxConnections: 200,
+  sharedBuffersMb: 128,
+  logBytes: 1_000_000,
+};
+
+export const unsafeButFast = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' };
+
+/** A folder that every user of the machine may enter, for root hands its cluster to another. */
+export async function openFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'kennel-test-'));
+  await chmod(folder, 0o755);
+  return folder;
+}
+
+/** Runs until `stop`, which takes the folder away and minds nobody who is still connected. */
+export async function startTestCluster(): Promise<{ url: string; stop(): Promise<void> }> {
+  const parent = await openFolder();
+  const { url, halt } = await startEmbedded({
+    folder: join(parent, 'postgres'),
+    settings: unsafeButFast,
+    bounds: testBounds,
+  });
+  const stop = async () => {
+    await halt();
+    await rm(parent, { recursive: true, force: true });
+  };
+  return { url, stop };
+}
