@@ -54,6 +54,7 @@ export async function openBackstage(config: Config, adminUrl: string) {
     control,
     lanes,
     isolation,
+    jobs,
     onboarding,
     registry: new OperatorRegistry(control, uuidv7),
     pools: { serving, control: controlLanes },

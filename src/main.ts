@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import { Prometheus } from './adapters/metrics/prometheus.ts';
 import { type App, openApp } from './app.ts';
-import { bounds, type Config, ConfigError, readConfig } from './config.ts';
+import { assertServable, bounds, type Config, ConfigError, readConfig } from './config.ts';
 import { type Database, openDatabase } from './database.ts';
 import { demoLines, onboardDemo } from './demo.ts';
 import { registerFigures } from './figures.ts';
@@ -105,6 +105,7 @@ class Process {
 async function main(): Promise<void> {
   process.stdout.on('error', () => {});
   const config = readConfig(process.env);
+  assertServable(config);
   const log = createLog({
     ...bounds.log,
     level: config.logLevel,

@@ -9,7 +9,6 @@ import type { Db, Sql } from '../kernel/ports.ts';
 import { settingsFrom } from '../kernel/settings.ts';
 import { type IsolationMode, type Slug, type TenantId, tenantId } from '../kernel/tenant.ts';
 import type { Installation } from '../postgres/installation.ts';
-import type { Commission } from './onboarding.ts';
 import { assertPlan, type TenantView, viewOf } from './registry.ts';
 import { recordChange } from './trail.ts';
 import { welcomeLetter } from './welcome_letter.ts';
@@ -21,6 +20,9 @@ export type Order = {
   isolation: IsolationMode;
   adminEmail: string;
 };
+
+/** Whose order it is, for the trail, and how a repetition of it is recognised. */
+export type Commission = { requestId: string | null; idempotencyKey: string | null };
 
 /** The answer to an onboarding. The key is not stored anywhere; it can be derived again. */
 export type Founded = { tenant: TenantView; admin: { email: string; api_key: string } };

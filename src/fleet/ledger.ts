@@ -16,7 +16,7 @@ export type Upgrade = {
   lockTimeoutMs: number;
 };
 
-type LedgerRow = { version: number; checksum: string };
+export type LedgerRow = { version: number; checksum: string };
 
 /**
  * Applies what is missing, in order.
@@ -40,14 +40,16 @@ export async function upgrade(lane: Lane, upgrade: Upgrade): Promise<number> {
   return Math.max(last, migrations.length);
 }
 
-function readLedger(lane: Lane, schema: string, owner: string): Promise<LedgerRow[]> {
+/** What has been applied to a schema, in order. */
+export function readLedger(lane: Lane, schema: string, owner: string): Promise<LedgerRow[]> {
   return lane.transaction(
     `begin read only; set local role "${owner}"; set local search_path = "${schema}"`,
     (sql) => sql<LedgerRow>`select version, checksum from migrations order by version`,
   );
 }
 
-function assertUnedited(applied: LedgerRow[], migrations: readonly Migration[]): void {
+/** @throws {Error} when a file that has been applied is another one now. */
+export function assertUnedited(applied: LedgerRow[], migrations: readonly Migration[]): void {
   for (const { version, checksum } of applied) {
     const file = migrations[version - 1];
     if (file && file.checksum !== checksum) {

@@ -6,11 +6,18 @@
 import { Refusal } from '../kernel/errors.ts';
 import type { Db, Isolation, TenantPlace } from '../kernel/ports.ts';
 import type { IsolationMode, Slug, TenantId } from '../kernel/tenant.ts';
-import type { Installation, Place } from '../postgres/installation.ts';
-import type { Lane } from '../postgres/lane.ts';
+import { type Place, placeOf } from '../postgres/installation.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
-import { activate, type Founded, found, type Order, priorAnswer } from './founding.ts';
-import { createPlace, dropPlace, type Fleet } from './place.ts';
+import {
+  activate,
+  type Commission,
+  type Founded,
+  found,
+  type Order,
+  priorAnswer,
+} from './founding.ts';
+import { createPlace, dropPlace, type Fleet, sharedVersion } from './place.ts';
+import { withLock } from './session_lock.ts';
 import { addSamplePet, eraseRows } from './tenant_rows.ts';
 import { recordChange } from './trail.ts';
 
@@ -28,9 +35,6 @@ export type OnboardingParts = {
 };
 
 type Found = TenantPlace & { slug: Slug; status: string };
-
-/** Whose order it is, for the trail. */
-export type Commission = { requestId: string | null; idempotencyKey: string | null };
 
 export class Onboarding {
   readonly #parts: OnboardingParts;
@@ -79,8 +83,7 @@ export class Onboarding {
     const tenant = await found(control, order, commission, newId);
     if (!tenant) return null;
     try {
-      const place = this.#placeOf(tenant);
-      const schemaVersion = await createPlace(fleet, place);
+      const schemaVersion = await this.#prepare(tenant);
       await addSamplePet(isolation[tenant.isolation], tenant);
       const { installation } = fleet;
       return await activate(control, {
@@ -95,6 +98,13 @@ export class Onboarding {
       await this.#undo(tenant).catch(() => {});
       throw error;
     }
+  }
+
+  /** The shared place is there already, and `npm run migrate` alone changes its version. */
+  #prepare(tenant: Found): Promise<number> {
+    const { fleet } = this.#parts;
+    if (tenant.isolation === 'shared') return sharedVersion(fleet);
+    return createPlace(fleet, this.#placeOf(tenant));
   }
 
   async #clear(slug: Slug): Promise<void> {
@@ -172,23 +182,5 @@ export class Onboarding {
     const { installation } = fleet;
     const target = installation.adminTarget(installation.database);
     return jobs.use(target, slug, (lane) => withLock(lane, `tenant ${slug}`, work));
-  }
-}
-
-/** Where a tenant's tables are. */
-export function placeOf(installation: Installation, { id, isolation }: TenantPlace): Place {
-  if (isolation === 'shared') return installation.shared;
-  return isolation === 'schema' ? installation.schemaOf(id) : installation.databaseOf(id);
-}
-
-/** A lock of the session: it goes with the lane, should the process die. */
-async function withLock<Result>(lane: Lane, name: string, work: () => Promise<Result>) {
-  const [lock] = await lane.plain<{ taken: boolean }>`
-    select pg_try_advisory_lock(hashtextextended(${name}, 0)) as taken`;
-  if (!lock?.taken) return null;
-  try {
-    return await work();
-  } finally {
-    if (lane.live) await lane.plain`select pg_advisory_unlock(hashtextextended(${name}, 0))`;
   }
 }

@@ -8,7 +8,7 @@ import { type Installation, type Place, schemas } from '../postgres/installation
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
 import { scramVerifier } from '../postgres/scram.ts';
-import { upgrade } from './ledger.ts';
+import { readLedger, upgrade } from './ledger.ts';
 import type { Migration } from './migration_files.ts';
 
 /** What fleet work needs: the administrator's lanes, the names, and the SQL. */
@@ -50,6 +50,15 @@ export function upgradePlace(lane: Lane, fleet: Fleet, place: Place): Promise<nu
     migrations: fleet.sql.tenant,
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
   });
+}
+
+/** The version that the shared place has. */
+export async function sharedVersion({ admin, installation }: Fleet): Promise<number> {
+  const target = installation.adminTarget(installation.database);
+  const ledger = await admin.use(target, fleetWork, (lane) =>
+    readLedger(lane, schemas.shared, installation.roles.owner),
+  );
+  return ledger.length;
 }
 
 /** Removes a schema or a database with all that is in it. Never for the shared place. */

@@ -8,7 +8,7 @@ import type { Plan } from '../kernel/tenant.ts';
 /**
  * The headers for what is left of a plan.
  *
- * @example rateLimitHeaders(free, allowance)['ratelimit'] // '"free";r=99;t=36'
+ * @example rateLimitHeaders(free, allowance).ratelimit // '"free";r=99;t=36'
  */
 export function rateLimitHeaders(plan: Plan, allowance: Allowance): Record<string, string> {
   const { remaining, resetSeconds } = allowance;

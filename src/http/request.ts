@@ -63,9 +63,9 @@ export function readHead(
   refuseUpgrade(raw);
   const host = soleHeader(raw, 'host') ?? '';
   const ownName = hostName(host);
+  const forwarded = believedHost(raw, options);
   const target = parseTarget(url, host);
-  const behindProxy = isTrusted(options.trustedProxies, options.peer);
-  const forwarded = behindProxy ? forwardedHost(headerValues(raw, 'x-forwarded-host')) : null;
+  const { peer, trustedProxies } = options;
   return {
     method,
     ...target,
@@ -76,12 +76,14 @@ export function readHead(
     },
     authorization: soleHeader(raw, 'authorization'),
     idempotencyKey: soleHeader(raw, 'idempotency-key'),
-    address: clientAddress(
-      options.trustedProxies,
-      options.peer,
-      headerValues(raw, 'x-forwarded-for'),
-    ),
+    address: clientAddress(trustedProxies, peer, headerValues(raw, 'x-forwarded-for')),
   };
+}
+
+/** The host that a trusted proxy was asked for, or null when none tells it. */
+function believedHost(raw: RawHeaders, { peer, trustedProxies }: HeadOptions): string | null {
+  const forwarded = forwardedHost(headerValues(raw, 'x-forwarded-host'));
+  return forwarded !== null && isTrusted(trustedProxies, peer) ? forwarded : null;
 }
 
 function refuseOversized(raw: RawHeaders, url: string, options: HeadOptions): void {

@@ -61,12 +61,12 @@ async function start(
   if (!(await hasCluster(folder))) {
     const password = randomBytes(32).toString('hex');
     const sync = settings.fsync !== 'off';
-    await createCluster(folder, owner, binaries, { password, sync, limitMs: bounds.createMs });
+    await createCluster(folder, binaries, { owner, password, sync, limitMs: bounds.createMs });
   }
-  const run = await runnerIn(folder, owner, binaries, bounds);
+  const run = await runnerIn(folder, owner, { binaries, limitMs: bounds.startMs });
   const cluster = new Cluster(folder, binaries, { run, settings, bounds });
   const password = await readFile(partsOf(folder).password, 'utf8');
-  const { presence, port, adopted } = await enter(cluster, folder, password, bounds);
+  const { presence, port, adopted } = await enter(cluster, { folder, password, bounds });
   await presence.ensureDatabase('kennel');
   const url = urlOf(password, port, 'kennel');
   await keepUrl(folder, url, owner);
@@ -82,12 +82,11 @@ async function start(
 async function runnerIn(
   folder: string,
   owner: Owner | null,
-  binaries: Binaries,
-  { startMs }: EmbeddedBounds,
+  { binaries, limitMs }: { binaries: Binaries; limitMs: number },
 ): Promise<Run> {
   if (owner && (await stat(folder)).uid !== owner.uid) await give(folder, owner);
-  const run = await runnerFor(owner, folder, binaries, startMs);
-  const [needed] = /\d+/.exec((await run(binaries.postgres, ['--version'], startMs)).output) ?? [];
+  const run = await runnerFor(owner, { folder, binaries, limitMs });
+  const [needed] = /\d+/.exec((await run(binaries.postgres, ['--version'], limitMs)).output) ?? [];
   const found = (await readFile(join(partsOf(folder).data, 'PG_VERSION'), 'utf8')).trim();
   if (found === needed) return run;
   throw new StartError(
@@ -100,9 +99,7 @@ type Entry = { presence: Presence; port: number; adopted: boolean };
 /** Starts the server unless it runs, and enters. Looks again while it starts up or shuts down. */
 async function enter(
   cluster: Cluster,
-  folder: string,
-  password: string,
-  bounds: EmbeddedBounds,
+  { folder, password, bounds }: { folder: string; password: string; bounds: EmbeddedBounds },
 ): Promise<Entry> {
   const { data } = partsOf(folder);
   const deadline = AbortSignal.timeout(bounds.startMs);

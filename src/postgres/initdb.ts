@@ -28,12 +28,19 @@ function noneIfAbsent(error: NodeJS.ErrnoException): string[] {
   throw error;
 }
 
+export type Making = {
+  owner: Owner | null;
+  password: string;
+  /** Whether it shall survive a power cut right after. */
+  sync: boolean;
+  limitMs: number;
+};
+
 /** Makes the cluster, unless another process is faster. */
 export async function createCluster(
   folder: string,
-  owner: Owner | null,
   binaries: Binaries,
-  { password, sync, limitMs }: { password: string; sync: boolean; limitMs: number },
+  { owner, password, sync, limitMs }: Making,
 ): Promise<void> {
   await mkdir(dirname(folder), { recursive: true });
   await removeAbandoned(folder);
@@ -41,7 +48,7 @@ export async function createCluster(
   try {
     await writeFile(partsOf(draft).password, password, { mode: 0o600 });
     await give(draft, owner);
-    const run = await runnerFor(owner, draft, binaries, limitMs);
+    const run = await runnerFor(owner, { folder: draft, binaries, limitMs });
     const { ok, output } = await run(
       binaries.initdb,
       [...flags(draft), ...(sync ? [] : ['--no-sync'])],

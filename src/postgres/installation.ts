@@ -5,6 +5,7 @@
  */
 import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import type { TenantPlace } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Target } from './lane.ts';
 
@@ -132,6 +133,12 @@ export class Installation {
   #derive(purpose: string): Buffer {
     return createHmac('sha256', this.#secret).update(purpose).digest();
   }
+}
+
+/** Where a tenant's tables are. */
+export function placeOf(installation: Installation, { id, isolation }: TenantPlace): Place {
+  if (isolation === 'shared') return installation.shared;
+  return isolation === 'schema' ? installation.schemaOf(id) : installation.databaseOf(id);
 }
 
 /** The role names of the installation in a database: `kennel_app` for the database `kennel`. */

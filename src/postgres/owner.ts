@@ -57,9 +57,7 @@ export async function give(path: string, owner: Owner | null): Promise<void> {
  */
 export async function runnerFor(
   owner: Owner | null,
-  folder: string,
-  binaries: Binaries,
-  limitMs: number,
+  { folder, binaries, limitMs }: { folder: string; binaries: Binaries; limitMs: number },
 ): Promise<Run> {
   const sample = resolve(dirname(binaries.postgres), '../share/postgresql/postgres.bki');
   const probe = ['-c', 'cd "$1" && cat "$2" >/dev/null && exec "$3" --version', 'probe'];

@@ -22,7 +22,7 @@ export const configRoutes = [
       await account.change('config_changed', async (sql) => {
         await sql`
           insert into settings (key, value) values (${key}, ${text}::text::jsonb)
-          on conflict (tenant_id, key) do update set value = excluded.value, updated_at = now()`;
+          on conflict on constraint settings_pkey do update set value = excluded.value, updated_at = now()`;
         return { result: null, details: { key, value: text } };
       });
       return json(200, { key, value });

@@ -51,6 +51,13 @@ export async function send(url: string, bytes: string): Promise<RawReply> {
   return parseReply(await untilClosed(socket));
 }
 
+/** Sends all bytes before it reads any: a reset on the way would take the reply from it. */
+export async function sendBeforeReading(url: string, bytes: string): Promise<RawReply> {
+  const socket = await open(url);
+  await new Promise((resolve) => socket.write(bytes, 'latin1', resolve));
+  return parseReply(await untilClosed(socket));
+}
+
 /** The first reply in a text. */
 export function parseReply(text: string): RawReply {
   const [head = '', ...rest] = text.split('\r\n\r\n');

@@ -68,7 +68,8 @@ async function answer(request: HttpRequest, released: Promise<void>): Promise<Re
   if (path === '/wait') await released;
   if (path === '/locked') throw new Refusal('unauthenticated');
   if (path === '/broken') throw new Error('select secret from vault');
-  if (path === '/large') return json(200, 'x'.repeat(8_000_000));
+  // More than the buffers of both kernels hold, so that the client has to read.
+  if (path === '/large') return json(200, 'x'.repeat(40_000_000));
   if (method === 'POST') return json(200, { body: await request.body() });
   return json(200, { ...facts, query, address });
 }

@@ -5,12 +5,11 @@ import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import postgres from 'postgres';
 import { binariesFor } from '../../src/postgres/binaries.ts';
 import type { ServerSettings } from '../../src/postgres/cluster.ts';
 import { type Embedded, startEmbedded } from '../../src/postgres/embedded.ts';
-import { isAlive } from '../../src/postgres/postmaster.ts';
+import { runningPostmaster } from '../../src/postgres/postmaster.ts';
 import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
 
 const asRoot = process.getuid?.() === 0;
@@ -50,50 +49,69 @@ async function startElsewhere() {
   return { child, url, adopted };
 }
 
-async function query(
-  url: string,
-  text: string,
-  name = 'test',
-): Promise<postgres.RowList<postgres.Row[]>> {
-  const sql = postgres(url, { max: 1, connect_timeout: 5, connection: { application_name: name } });
-  return sql.unsafe(text).finally(() => sql.end({ timeout: 1 }));
+async function query(url: string, text: string): Promise<object[]> {
+  const sql = postgres(url, { max: 1, connect_timeout: 5 });
+  return [...(await sql.unsafe(text).finally(() => sql.end({ timeout: 1 })))];
 }
 
-async function postmasterPid(): Promise<number> {
-  return Number.parseInt(await readFile(join(folder, 'data/postmaster.pid'), 'utf8'), 10);
+async function serverPid(): Promise<number | undefined> {
+  return (await runningPostmaster(join(folder, 'data')))?.pid;
 }
 
-async function gone(pid: number): Promise<boolean> {
-  for (let look = 0; look < 100 && isAlive(pid); look++) await setTimeout(20);
-  return !isAlive(pid);
-}
-
-describe('startEmbedded()', () => {
+describe('startEmbedded() on a fresh folder', () => {
   it('serves a database of its own on 127.0.0.1, under a password', async () => {
     const { url, adopted } = await start();
     assert.equal(adopted, false);
     assert.match(url, /^postgres:\/\/kennel:[0-9a-f]{64}@127\.0\.0\.1:\d+\/kennel$/);
-    assert.deepEqual(
-      [...(await query(url, 'select current_database() as name'))],
-      [{ name: 'kennel' }],
-    );
+    assert.deepEqual(await query(url, 'select current_database() as name'), [{ name: 'kennel' }]);
     await assert.rejects(query(url.replace(/:[0-9a-f]{64}@/, ':wrong@'), 'select 1'), /password/);
   });
 
-  it('keeps the URL for psql where only the owner can read it', async () => {
+  it('keeps the URL for psql where only its owner can read it', async () => {
     const { url } = await start();
     const path = join(parent, 'database-url');
     assert.equal((await readFile(path, 'utf8')).trim(), url);
     assert.equal((await stat(path)).mode & 0o777, 0o600);
   });
 
+  it('makes one cluster and one server when two start at once', async () => {
+    const [one, other] = await Promise.all([startElsewhere(), start()]);
+    assert.equal(one.url, other.url);
+    assert.notEqual(one.adopted, other.adopted);
+    assert.deepEqual((await readdir(parent)).sort(), ['database-url', 'postgres']);
+  });
+
+  it('removes what a process left that was killed while it made the cluster', async () => {
+    const abandoned = `${folder}.draft-2147483647-x`;
+    await mkdir(abandoned);
+    await start();
+    await assert.rejects(stat(abandoned), /ENOENT/);
+  });
+
+  it('names a folder that holds something else', async () => {
+    await mkdir(folder);
+    await writeFile(join(folder, 'letter.txt'), 'dear');
+    await assert.rejects(start(), { name: 'StartError', message: /holds something else/ });
+  });
+
+  it('names a folder that it may not write', { skip: asRoot && 'root may' }, async () => {
+    await chmod(parent, 0o555);
+    await assert.rejects(start(), { name: 'StartError', message: /is closed to this user/ });
+  });
+
+  it('names a platform without binaries', async () => {
+    await assert.rejects(binariesFor('plan9-mips'), /no binaries for plan9-mips.*DATABASE_URL/);
+  });
+});
+
+describe('startEmbedded() on its cluster', () => {
   it('keeps the data over a restart', async () => {
     const first = await start();
     await query(first.url, 'create table pets as select 7 as id');
     await first.stop();
     const second = await start();
     assert.equal(second.adopted, false);
-    assert.deepEqual([...(await query(second.url, 'select id from pets'))], [{ id: 7 }]);
+    assert.deepEqual(await query(second.url, 'select id from pets'), [{ id: 7 }]);
   });
 
   it('takes over the server of a process that was killed', async () => {
@@ -105,21 +123,14 @@ describe('startEmbedded()', () => {
     assert.equal(taken.url, url);
   });
 
-  it('makes one cluster and one server when two start at once', async () => {
-    const [one, other] = await Promise.all([startElsewhere(), start()]);
-    assert.equal(one.url, other.url);
-    assert.notEqual(one.adopted, other.adopted);
-    assert.deepEqual((await readdir(parent)).sort(), ['database-url', 'postgres']);
-  });
-
   it('recovers what was acknowledged when the server was killed', async () => {
     const first = await start({});
     await query(first.url, 'create table pets as select 7 as id');
-    process.kill(await postmasterPid(), 'SIGKILL');
+    process.kill((await serverPid()) ?? assert.fail(), 'SIGKILL');
     await first.stop();
     const second = await start();
     assert.equal(second.adopted, false);
-    assert.deepEqual([...(await query(second.url, 'select id from pets'))], [{ id: 7 }]);
+    assert.deepEqual(await query(second.url, 'select id from pets'), [{ id: 7 }]);
   });
 
   it('starts when a crash left a pid that is now another program', async () => {
@@ -129,18 +140,11 @@ describe('startEmbedded()', () => {
     assert.equal((await start()).adopted, false);
   });
 
-  it('removes what a process left that was killed while it made the cluster', async () => {
-    const abandoned = `${folder}.draft-2147483647-x`;
-    await mkdir(abandoned);
-    await start();
-    await assert.rejects(stat(abandoned), /ENOENT/);
-  });
-
   it('is out of reach of a Ctrl-C in the terminal', {
     skip: process.platform !== 'linux' && 'needs /proc',
   }, async () => {
     await start();
-    const pid = await postmasterPid();
+    const pid = await serverPid();
     const [, group] = /\) \S+ \d+ (\d+)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8')) ?? [];
     assert.equal(Number(group), pid);
   });
@@ -154,44 +158,28 @@ describe('startEmbedded()', () => {
     });
   });
 
-  it('names a folder that holds something else', async () => {
-    await mkdir(folder);
-    await writeFile(join(folder, 'letter.txt'), 'dear');
-    await assert.rejects(start(), { name: 'StartError', message: /holds something else/ });
-  });
-
   it('says what the server says when it cannot start', async () => {
     await (await start()).stop();
     await writeFile(join(folder, 'data/postgresql.conf'), 'bogus = 1\n');
     await assert.rejects(start(), { name: 'StartError', message: /parameter "bogus"/ });
-  });
-
-  it('names a folder that it may not write', { skip: asRoot && 'root may' }, async () => {
-    await chmod(parent, 0o555);
-    await assert.rejects(start(), { name: 'StartError', message: /is closed to this user/ });
-  });
-
-  it('names a platform without binaries', async () => {
-    await assert.rejects(binariesFor('plan9-mips'), /no binaries for plan9-mips.*DATABASE_URL/);
   });
 });
 
 describe('stop()', () => {
   it('stops the server', async () => {
     const { stop } = await start();
-    const pid = await postmasterPid();
     await stop();
-    assert.equal(await gone(pid), true);
+    assert.equal(await serverPid(), undefined);
   });
 
   it('leaves the server to another process, and the last one stops it', async () => {
     const other = await startElsewhere();
     const { stop } = await start();
-    const pid = await postmasterPid();
     await stop();
     await query(other.url, 'select 1');
     other.child.kill('SIGTERM');
-    assert.equal(await gone(pid), true);
+    await once(other.child, 'exit');
+    assert.equal(await serverPid(), undefined);
   });
 
   it('leaves the server to a process that came by its URL alone', async () => {

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parseJson } from '../../src/http/body.ts';
+
+function parse(text: string, depth = 4): unknown {
+  return parseJson(Buffer.from(text), depth);
+}
+
+const malformed = { name: 'Refusal', code: 'malformed' };
+
+describe('parseJson()', () => {
+  it('reads JSON, with or without a byte order mark', () => {
+    assert.deepEqual(parse('{"name":"Ré"}'), { name: 'Ré' });
+    assert.deepEqual(parse('\ufeff[1]'), [1]);
+  });
+  for (const text of ['', ' ', '{', "{'a':1}", '[1,]', 'NaN', '{} {}']) {
+    it(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parse(text), malformed));
+  }
+  it('refuses bytes that are no UTF-8', () => {
+    assert.throws(() => parseJson(Buffer.from([0x22, 0xc3, 0x28, 0x22]), 4), malformed);
+  });
+  for (const text of [
+    '{"__proto__":{}}',
+    '{"\\u005f_proto__":1}',
+    '{"a":[{"__proto__":null}]}',
+    '{"constructor":{"prototype":{}}}',
+  ]) {
+    it(`refuses the forbidden key in ${text}`, () => assert.throws(() => parse(text), malformed));
+  }
+  it('leaves a plain "constructor" to the schema, which refuses unknown fields', () => {
+    assert.deepEqual(Object.keys(Object(parse('{"constructor":1}'))), ['constructor']);
+  });
+  it('counts arrays and objects inside one another, and takes as many as the bound', () => {
+    assert.deepEqual(parse('[{"a":[1]}]', 3), [{ a: [1] }]);
+    assert.throws(() => parse('[{"a":[1]}]', 2), malformed);
+    assert.equal(parse('1', 0), 1);
+  });
+  it('does not overflow on what is nested without end', () => {
+    const levels = 120_000;
+    assert.throws(() => parse('['.repeat(levels) + ']'.repeat(levels)), malformed);
+  });
+});

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as v from 'valibot';
+import { json } from '../../src/http/reply.ts';
+import { type Route, route } from '../../src/http/route.ts';
+import { Router } from '../../src/http/router.ts';
+import { Refusal } from '../../src/kernel/errors.ts';
+import { isUuid } from '../../src/kernel/tenant.ts';
+
+type Operator = { name: string };
+
+/** Routes whose reply tells what their handler was given. */
+const pets: Route<Operator>[] = [
+  route('GET', '/pets', { query: v.object({ limit: v.optional(v.string()) }) }, tell),
+  route('POST', '/pets', { body: v.strictObject({ name: v.string(), age: v.number() }) }, tell),
+  route('PATCH', '/pets', { body: v.object({ name: v.optional(v.string()) }) }, tell),
+  route('GET', '/pets/{id}', {}, tell),
+  route('DELETE', '/pets/{id}', { role: 'admin' }, tell),
+  route('GET', '/pets/new', {}, tell),
+  route('GET', '/pets/{pet}/visits/{visit}', {}, tell),
+  route('GET', '/users/{id}', { params: { id: isUuid } }, tell),
+];
+const router = new Router(pets, { fieldErrors: 3 });
+
+async function tell({ name }: Operator, input: object) {
+  return json(200, { ...input, by: name });
+}
+
+async function run(method: string, path: string, { query = '', body = {} as unknown } = {}) {
+  const match = router.match({ method, query, body: async () => body }, path);
+  assert.ok('prepare' in match, `${method} ${path} must match`);
+  const work = await match.prepare();
+  return JSON.parse((await work({ name: 'Ada' })).body ?? '');
+}
+
+function mismatch(method: string, path: string) {
+  return router.match({ method, query: '', body: async () => null }, path);
+}
+
+/** The paths of the fields that a refusal names. */
+function naming(...paths: string[]) {
+  return (error: unknown) => {
+    assert.ok(error instanceof Refusal);
+    assert.equal(error.code, 'invalid_input');
+    assert.deepEqual(
+      error.facts.errors?.map(({ path }) => path),
+      paths,
+    );
+    return true;
+  };
+}
+
+describe('route()', () => {
+  it('types the input by pattern and schemas', () => {
+    const body = v.object({ age: v.number() });
+    route('PUT', '/a/{id}/b/{name}', { body }, async (_: Operator, { params, query, body }) => {
+      const typed: [string, string, undefined, number] = [params.id, params.name, query, body.age];
+      // @ts-expect-error the pattern has no such parameter
+      return json(200, [typed, params.other]);
+    });
+  });
+  it('gives a handler that says nothing a context of a tenant', () => {
+    route('GET', '/me', {}, async ({ tenant }) => json(200, tenant.slug));
+  });
+});
+
+describe('match()', () => {
+  it('gives the handler its parameters, undecoded', async () => {
+    const { params } = await run('GET', '/pets/p-1/visits/v~2');
+    assert.deepEqual(params, { pet: 'p-1', visit: 'v~2' });
+  });
+  it('prefers a fixed segment to a parameter', () => {
+    assert.equal(mismatch('GET', '/pets/new').endpoint, '/pets/new');
+  });
+  it('goes back to the parameter when the fixed segment leads nowhere', () => {
+    assert.equal(mismatch('GET', '/pets/new/visits/1').endpoint, '/pets/{pet}/visits/{visit}');
+  });
+  it('answers HEAD by the GET route', () => {
+    assert.equal(mismatch('HEAD', '/pets/1').endpoint, '/pets/{id}');
+  });
+  it('tells the methods of a path that exists', () => {
+    const allow = ['GET', 'DELETE', 'HEAD'];
+    assert.deepEqual(mismatch('PUT', '/pets/1'), { endpoint: '/pets/{id}', allow });
+  });
+  it('tells the role of a route', () => {
+    const match = mismatch('DELETE', '/pets/1');
+    assert.equal('role' in match && match.role, 'admin');
+  });
+  for (const path of ['/', '/pets/', '/pet', '/pets/1/visits', '/constructor', '/__proto__', '']) {
+    it(`finds nothing at "${path}"`, () => {
+      assert.deepEqual(mismatch('GET', path), { endpoint: 'unmatched', allow: null });
+    });
+  }
+  it('takes no name of a prototype for a method', () => {
+    assert.ok('allow' in mismatch('constructor', '/pets'));
+  });
+  it('refuses two routes for one method and path', () => {
+    const twice = [route('GET', '/a/{b}', {}, tell), route('GET', '/a/{c}', {}, tell)];
+    assert.throws(() => new Router(twice, { fieldErrors: 3 }), /Cannot add the route "GET/);
+  });
+});
+
+describe('prepare()', () => {
+  it('passes what the body schema makes of the body', async () => {
+    const body = { name: 'Rex', age: 3 };
+    assert.deepEqual((await run('POST', '/pets', { body })).body, body);
+  });
+  it('names each wrong and each unknown field', async () => {
+    const body = { name: 1, colour: 'red', size: 2 };
+    await assert.rejects(run('POST', '/pets', { body }), naming('colour', 'size', 'name'));
+  });
+  it('bounds the fields that it names', async () => {
+    const body = { a: 1, b: 2, c: 3, d: 4, e: 5 };
+    await assert.rejects(run('POST', '/pets', { body }), naming('a', 'b', 'c'));
+  });
+  for (const name of ['constructor', 'toString', 'hasOwnProperty']) {
+    it(`refuses the unknown field "${name}"`, async () => {
+      const body = { name: 'Rex', age: 3, [name]: 1 };
+      await assert.rejects(run('POST', '/pets', { body }), naming(name));
+    });
+  }
+  for (const body of [[], ['a'], 'text', 1, null]) {
+    it(`refuses ${JSON.stringify(body)} in place of an object`, async () => {
+      await assert.rejects(run('PATCH', '/pets', { body }), naming(''));
+    });
+  }
+  it('passes over unknown query parameters', async () => {
+    const { query } = await run('GET', '/pets', { query: 'limit=5&utm_source=x&constructor=1' });
+    assert.deepEqual(query, { limit: '5' });
+  });
+  it('refuses a known query parameter sent twice', async () => {
+    await assert.rejects(run('GET', '/pets', { query: 'limit=5&limit=6' }), naming('limit'));
+  });
+  it('survives a query that cannot be decoded', async () => {
+    assert.equal((await run('GET', '/pets', { query: 'limit=%zz%ff' })).query.limit, '%zz\ufffd');
+  });
+  it('takes a parameter of another form for an unknown one', async () => {
+    await assert.rejects(run('GET', '/users/1'), { code: 'not_found' });
+  });
+});

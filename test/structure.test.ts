@@ -1,0 +1,147 @@
+/** Holds the import arrows of ARCHITECTURE.md: who may know whom, and where each package may appear. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, it } from 'node:test';
+
+type Module = { path: string; text: string; imports: string[] };
+
+const modules = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => readModule(join('src', path)));
+
+/** What a part may import besides itself. Parts that are not named here may import everything. */
+const arrows: Record<string, string[]> = {
+  kernel: [],
+  http: ['kernel'],
+  postgres: ['kernel'],
+  adapters: ['kernel', 'postgres'],
+  fleet: ['kernel', 'postgres', 'adapters'],
+  routes: ['kernel', 'http'],
+};
+
+/** Packages that are the business of one part alone. */
+const homes: Record<string, string> = {
+  postgres: 'src/postgres/',
+  ioredis: 'src/adapters/limiter/',
+  'prom-client': 'src/adapters/metrics/',
+  nodemailer: 'src/adapters/mail/',
+  'secure-json-parse': 'src/http/',
+};
+
+describe('the structure', () => {
+  it('has a kernel that imports nothing outside its folder, not even of node', () => {
+    const foreign = modules
+      .filter(({ path }) => partOf(path) === 'kernel')
+      .flatMap(({ path, imports }) =>
+        imports.filter((name) => partOf(name) !== 'kernel').map((name) => `${path} → ${name}`),
+      );
+    assert.deepEqual(foreign, []);
+  });
+
+  for (const [part, allowed] of Object.entries(arrows)) {
+    it(`lets ${part} import ${allowed.join(', ') || 'nothing'}`, () => {
+      const wrong = modules
+        .filter(({ path }) => partOf(path) === part)
+        .flatMap(({ path, imports }) =>
+          imports
+            .filter((name) => name.startsWith('src/'))
+            .filter((name) => ![part, ...allowed].includes(partOf(name)))
+            .map((name) => `${path} → ${name}`),
+        );
+      assert.deepEqual(wrong, []);
+    });
+  }
+
+  it("keeps adapters out of another port's folder", () => {
+    const wrong = modules
+      .filter(({ path }) => partOf(path) === 'adapters')
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter((name) => partOf(name) === 'adapters' && dirname(name) !== dirname(path))
+          .map((name) => `${path} → ${name}`),
+      );
+    assert.deepEqual(wrong, []);
+  });
+
+  for (const [name, home] of Object.entries(homes)) {
+    it(`knows the package ${name} in ${home} alone`, () => {
+      const users = modules.filter(({ imports }) => imports.includes(name)).map(({ path }) => path);
+      assert.ok(users.length > 0);
+      assert.deepEqual(
+        users.filter((path) => !path.startsWith(home)),
+        [],
+      );
+    });
+  }
+
+  it('has no circle of imports', () => {
+    assert.deepEqual(circleIn(modules), []);
+  });
+
+  it('names every adapter in the composition root or its backstage alone', () => {
+    const roots = ['src/app.ts', 'src/backstage.ts', 'src/main.ts', 'src/figures.ts'];
+    const others = modules.filter(
+      ({ path, imports }) =>
+        !['adapters', 'fleet'].includes(partOf(path)) &&
+        !roots.includes(path) &&
+        imports.some((name) => partOf(name) === 'adapters'),
+    );
+    assert.deepEqual(
+      others.map(({ path }) => path),
+      [],
+    );
+  });
+
+  it('says at the top of each module what it is for', () => {
+    const silent = modules.filter(({ text }) => !text.startsWith('/**')).map(({ path }) => path);
+    assert.deepEqual(silent, []);
+  });
+
+  it('reads the environment in the configuration alone', () => {
+    const readers = modules.filter(({ text }) => text.includes('process.env'));
+    assert.deepEqual(readers.map(({ path }) => path).sort(), [
+      'src/cli/command.ts',
+      'src/config.ts',
+      'src/main.ts',
+    ]);
+  });
+
+  it('names no tenant, schema or mode in a route', () => {
+    const knowing = modules
+      .filter(({ path }) => path.startsWith('src/routes/') && !path.includes('/admin/'))
+      .filter(({ text }) =>
+        /tenant_id|search_path|tenant\.id|'(shared|schema|database)'/.test(text),
+      )
+      .map(({ path }) => path);
+    assert.deepEqual(knowing, []);
+  });
+});
+
+function readModule(path: string): Module {
+  const text = readFileSync(path, 'utf8');
+  const specifiers = [...text.matchAll(/(?:from|import)\s+'([^']+)'/g)].map(
+    (match) => match[1] ?? '',
+  );
+  const imports = specifiers.map((name) =>
+    name.startsWith('.') ? normalize(join(dirname(path), name)) : name,
+  );
+  return { path, text, imports };
+}
+
+/** `kernel` for `src/kernel/tenant.ts`; the file's own name for a file right below `src`. */
+function partOf(path: string): string {
+  const [root, part = ''] = path.split('/');
+  return root === 'src' ? part : (root ?? '');
+}
+
+/** Takes away modules that import nothing that is left; what cannot be taken away is in a circle. */
+function circleIn(all: Module[]): string[] {
+  let left = all;
+  for (;;) {
+    const paths = new Set(left.map(({ path }) => path));
+    const next = left.filter(({ imports }) => imports.some((name) => paths.has(name)));
+    if (next.length === left.length) return left.map(({ path }) => path);
+    left = next;
+  }
+}

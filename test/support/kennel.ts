@@ -1,0 +1,106 @@
+/**
+ * The server as users run it: a process of its own with its own data folder, told everything by its
+ * environment and known by its lines on stdout.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export type Variables = Readonly<Record<string, string>>;
+
+/** How a process ended, and all that it said. */
+export type Ended = {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+};
+
+export type Kennel = {
+  url: string;
+  dataFolder: string;
+  /** Everything on stdout so far. */
+  stdout(): string;
+  signal(name: NodeJS.Signals): void;
+  ended: Promise<Ended>;
+  /** Ends it in order and without delay. */
+  stop(): Promise<Ended>;
+};
+
+/** The operator's token of every server that is started here. */
+export const adminToken = 'operator-0123456789abcdef';
+
+const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Starts a server on a free port and waits until it listens. */
+export async function startKennel(databaseUrl: string, variables: Variables = {}): Promise<Kennel> {
+  const { child, dataFolder, said, ended } = await launch({
+    DATABASE_URL: databaseUrl,
+    ADMIN_TOKEN: adminToken,
+    ...variables,
+  });
+  const url = await Promise.race([listening(child, said), ended.then(failed)]);
+  return {
+    url,
+    dataFolder,
+    stdout: () => said.stdout,
+    signal: (name) => child.kill(name),
+    ended,
+    stop: () => {
+      child.kill('SIGINT');
+      return ended;
+    },
+  };
+}
+
+/** Runs a server that ends by itself, because it cannot start. */
+export async function runKennel(variables: Variables): Promise<Ended> {
+  const { ended } = await launch(variables);
+  return ended;
+}
+
+/** Nothing of the environment that the tests run in: it may be meant for another server. */
+async function launch(variables: Variables) {
+  const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
+  const { PATH = '', NODE_V8_COVERAGE = '' } = process.env;
+  const env = { PATH, NODE_V8_COVERAGE, PORT: '0', DATA_DIR: dataFolder, ...variables };
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+    cwd: projectFolder,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const said = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.stderr += text;
+  });
+  const killWithUs = () => child.kill('SIGKILL');
+  process.once('exit', killWithUs);
+  const ended = once(child, 'close').then(async (): Promise<Ended> => {
+    process.off('exit', killWithUs);
+    await rm(dataFolder, { recursive: true, force: true });
+    return { code: child.exitCode, signal: child.signalCode, ...said };
+  });
+  return { child, dataFolder, said, ended };
+}
+
+function listening(child: ChildProcess, said: { stdout: string }): Promise<string> {
+  return new Promise((resolve) => {
+    const look = () => {
+      const line = said.stdout.split('\n').find((text) => text.includes('"msg":"listening"'));
+      if (line === undefined) return;
+      child.stdout?.off('data', look);
+      resolve(JSON.parse(line).url);
+    };
+    child.stdout?.on('data', look);
+  });
+}
+
+function failed({ code, signal, stderr }: Ended): never {
+  throw new Error(`Cannot start a server: it ended with ${code ?? signal}: ${stderr}`);
+}
