@@ -10,6 +10,10 @@ const usage = `Usage: npm run tenants -- list
        npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS]
        npm run tenants -- suspend|resume|delete SLUG`;
 
+const pageSize = 100;
+
+const printable = v.pipe(v.string(), v.minLength(1), v.maxLength(200), v.regex(/^\P{Cc}+$/u));
+
 await runCommand(usage, async (backstage, config) => {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
@@ -30,8 +34,6 @@ await runCommand(usage, async (backstage, config) => {
   throw new UsageError('Cannot do that: say list, create, suspend, resume or delete');
 });
 
-const pageSize = 100;
-
 async function list({ registry }: Backstage): Promise<number> {
   let after: string | null = null;
   do {
@@ -51,8 +53,6 @@ type Wish = {
   isolation?: string | undefined;
   email?: string | undefined;
 };
-
-const printable = v.pipe(v.string(), v.minLength(1), v.maxLength(200), v.regex(/^\P{Cc}+$/u));
 
 async function create({ onboarding }: Backstage, config: Config, wish: Wish): Promise<number> {
   const { slug, name = slug, plan = 'free', email = `admin@${slug}.com` } = wish;

@@ -11,6 +11,7 @@ import type { Outcome, Run } from './owner.ts';
 import { runningPostmaster } from './postmaster.ts';
 import { StartError } from './start_error.ts';
 
+/** How long a start and a stop may take, and how large the server may get. */
 export type ClusterBounds = {
   startMs: number;
   /** For a fast stop, and again for an immediate one. */
@@ -33,6 +34,7 @@ export function partsOf(folder: string): { data: string; log: string; password: 
   };
 }
 
+/** The server of one folder. */
 export class Cluster {
   readonly #data: string;
   readonly #log: string;
@@ -62,13 +64,10 @@ export class Cluster {
   async start(): Promise<boolean> {
     await this.#putLogAside();
     const before = await sizeOf(this.#log);
-    const seconds = Math.ceil(this.#bounds.startMs / 1_000);
-    const { ok, output } = await this.#run(
-      this.#pgCtl,
-      // biome-ignore format: each flag beside its value
-      ['start', '-D', this.#data, '-l', this.#log, '-w', '-t', `${seconds}`, '-o', await this.#options()],
-      this.#bounds.startMs + 1_000,
-    );
+    const { startMs } = this.#bounds;
+    const args = ['start', '-D', this.#data, '-l', this.#log, '-o', await this.#options()];
+    const waiting = ['-w', '-t', `${Math.ceil(startMs / 1_000)}`];
+    const { ok, output } = await this.#run(this.#pgCtl, [...args, ...waiting], startMs + 1_000);
     if (ok) return true;
     const log = await this.#logSince(before);
     if (passes.test(log)) return false;

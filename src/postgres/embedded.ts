@@ -15,6 +15,7 @@ import { runningPostmaster } from './postmaster.ts';
 import { Presence, type PresenceBounds } from './presence.ts';
 import { explained, StartError } from './start_error.ts';
 
+/** Every wait and every size; `config.ts` holds the values. */
 export type EmbeddedBounds = ClusterBounds &
   PresenceBounds & {
     createMs: number;
@@ -22,6 +23,7 @@ export type EmbeddedBounds = ClusterBounds &
     pollMs: number;
   };
 
+/** Where the server keeps its data, and how it runs. */
 export type EmbeddedOptions = {
   /** Made when absent. */
   folder: string;
@@ -30,6 +32,7 @@ export type EmbeddedOptions = {
   bounds: EmbeddedBounds;
 };
 
+/** A server that runs, and that this process is known to use. */
 export type Embedded = {
   /** The superuser's. Also in the file `database-url` beside the folder, for psql. */
   url: string;
@@ -41,7 +44,11 @@ export type Embedded = {
   halt(): Promise<void>;
 };
 
-/** @throws {StartError} when it cannot, with what to do about it. */
+/**
+ * Makes the cluster if need be, and starts the server or joins those who use it.
+ *
+ * @throws {StartError} when it cannot, with what to do about it.
+ */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const folder = resolve(options.folder);
   try {
@@ -67,9 +74,14 @@ async function start(
   const cluster = new Cluster(folder, binaries, { run, settings, bounds });
   const password = await readFile(partsOf(folder).password, 'utf8');
   const { presence, port, adopted } = await enter(cluster, { folder, password, bounds });
-  await presence.ensureDatabase('kennel');
   const url = urlOf(password, port, 'kennel');
-  await keepUrl(folder, url, owner);
+  try {
+    await presence.ensureDatabase('kennel');
+    await keepUrl(folder, url, owner);
+  } catch (error) {
+    await leave(presence, cluster);
+    throw error;
+  }
   return {
     url,
     adopted,

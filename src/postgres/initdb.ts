@@ -28,6 +28,7 @@ function noneIfAbsent(error: NodeJS.ErrnoException): string[] {
   throw error;
 }
 
+/** How a cluster is made. */
 export type Making = {
   owner: Owner | null;
   password: string;
@@ -86,7 +87,9 @@ async function removeAbandoned(folder: string): Promise<void> {
   const prefix = basename(draftPrefix(folder));
   for (const name of await readdir(dirname(folder))) {
     const abandoned = name.startsWith(prefix) && !isAlive(parseInt(name.slice(prefix.length), 10));
-    if (abandoned) await rm(join(dirname(folder), name), { recursive: true, force: true });
+    // Its initdb may have outlived it for a moment, and still add files.
+    if (abandoned)
+      await rm(join(dirname(folder), name), { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

@@ -11,6 +11,7 @@ import { StartError } from './start_error.ts';
 /** Another user than ourselves. */
 export type Owner = { uid: number; gid: number };
 
+/** How a program ended, with all that it printed. */
 export type Outcome = { ok: boolean; output: string };
 
 /** Runs a program as the owner of the cluster. Never rejects. */

@@ -27,6 +27,7 @@ function nullIfAbsent(error: NodeJS.ErrnoException): null {
   throw error;
 }
 
+/** Whether a process has this pid; one that has died unmourned still counts. */
 export function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);

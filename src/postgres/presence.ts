@@ -7,11 +7,13 @@ import { setTimeout } from 'node:timers/promises';
 import postgres from 'postgres';
 import { applicationName } from './application_name.ts';
 
+/** How long to wait for a connection, and for an answer. */
 export type PresenceBounds = { connectSeconds: number; statementMs: number };
 
 // Any number; the lock lives in a database of this cluster that nobody else locks in.
 const serverInUse = 1;
 
+/** What a process holds while it uses the server. */
 export class Presence {
   readonly #sql: postgres.Sql;
   readonly #bounds: PresenceBounds;
@@ -66,6 +68,7 @@ export class Presence {
     return row?.last === true;
   }
 
+  /** Gives up the connection, and every lock with it. */
   async close(): Promise<void> {
     await this.#sql.end({ timeout: 0 });
   }

@@ -1,0 +1,59 @@
+/**
+ * The tenant API of the contract, from outside: one journey, made in each of the three modes with
+ * each of the three ways to name the tenant.
+ */
+import { after, before, describe } from 'node:test';
+import { isolationModes } from '../../src/kernel/tenant.ts';
+import { clientOf, type Onboarded, onboard, ways } from '../support/client.ts';
+import { type Kennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { edges } from './contract/edges.ts';
+import { pets } from './contract/pets.ts';
+import { settings } from './contract/settings.ts';
+import { trail } from './contract/trail.ts';
+import { users } from './contract/users.ts';
+import { visits } from './contract/visits.ts';
+import { welcome } from './contract/welcome.ts';
+
+let database: TestDatabase;
+let kennel: Kennel;
+
+before(async () => {
+  database = await testDatabase();
+  kennel = await startKennel(database.url);
+});
+
+after(async () => {
+  await kennel.stop();
+  await database.drop();
+});
+
+for (const isolation of isolationModes) {
+  describe(isolation, () => {
+    let neighbour: Onboarded;
+    before(async () => {
+      neighbour = await onboard(kennel, `${isolation}-neighbour`, { isolation });
+    });
+
+    for (const way of ways) {
+      describe(`by ${way}`, () => {
+        let tenant: Onboarded;
+        before(async () => {
+          const { call: _, ...founded } = await onboard(kennel, `${isolation}-by-${way}`, {
+            isolation,
+          });
+          tenant = { ...founded, call: clientOf(kennel, { ...founded, way }) };
+        });
+
+        const stay = () => ({ kennel, isolation, way, tenant, neighbour });
+        welcome(stay);
+        pets(stay);
+        visits(stay);
+        settings(stay);
+        users(stay);
+        trail(stay);
+        edges(stay);
+      });
+    }
+  });
+}

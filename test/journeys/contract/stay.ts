@@ -1,0 +1,18 @@
+/** What a part of the journey finds: where it is, as whom, and who lives next door. */
+import type { IsolationMode } from '../../../src/kernel/tenant.ts';
+import type { Onboarded, Way } from '../../support/client.ts';
+import type { Kennel } from '../../support/kennel.ts';
+
+export type Stay = {
+  kennel: Kennel;
+  isolation: IsolationMode;
+  way: Way;
+  /** Its `call` names the tenant in the way of this journey. */
+  tenant: Onboarded;
+  /** Another tenant in the same mode. */
+  neighbour: Onboarded;
+};
+
+export const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+export const instant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d+Z$/;
