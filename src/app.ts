@@ -42,6 +42,7 @@ import { petRoutes } from './routes/pets.ts';
 import { trailRoutes } from './routes/trail.ts';
 import { userRoutes } from './routes/users.ts';
 import { visitRoutes } from './routes/visits.ts';
+import { Upkeep } from './upkeep.ts';
 
 export type App = Awaited<ReturnType<typeof openApp>>;
 
@@ -100,8 +101,7 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
     ],
     bounds.http,
   );
-  const recovery = setInterval(() => recover(backstage, log), bounds.recoverEveryMs).unref();
-  recover(backstage, log);
+  const upkeep = new Upkeep(backstage, log);
   outbox.kick();
   return {
     backstage,
@@ -112,9 +112,10 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
     listener,
     limiter,
     outbox,
+    upkeep,
     /** Writes out what was gathered, then lets go of everything. */
     close: async () => {
-      clearInterval(recovery);
+      upkeep.close();
       listener.close();
       await Promise.all([denials.close(), usage.close(), outbox.flush(bounds.outbox.flushMs)]);
       await outbox.close();
@@ -151,8 +152,8 @@ function tenantRouter(gathered: { denials: DenialLog; usage: UsageMeter }): Rout
 /** One budget per tenant in the process, or in Redis with the process's own as a stand-in. */
 async function openLimiter({ redisUrl }: Config, log: Log) {
   const local = new LocalLimiter(bounds.limiter.buckets, Date.now);
-  const nothing = { limiter: local as Limiter, degraded: () => false, close: () => {} };
-  if (redisUrl === null) return nothing;
+  const alone = { degraded: () => false, buckets: () => local.size, close: () => {} };
+  if (redisUrl === null) return { limiter: local as Limiter, ...alone };
   const failover = new FailoverLimiter({
     redis: new RedisLimiter(redisUrl, bounds.limiter.redis),
     local,
@@ -163,7 +164,12 @@ async function openLimiter({ redisUrl }: Config, log: Log) {
         : log.info('limiter has Redis again'),
   });
   await failover.start();
-  return { limiter: failover, degraded: () => failover.degraded, close: () => failover.close() };
+  return {
+    limiter: failover as Limiter,
+    degraded: () => failover.degraded,
+    buckets: () => local.size,
+    close: () => failover.close(),
+  };
 }
 
 function openOutbox({ smtpUrl, dataFolder, baseDomain }: Config, { control }: Backstage, log: Log) {
@@ -207,8 +213,4 @@ function lifeCycle(
       return tenant;
     },
   };
-}
-
-function recover({ onboarding }: Backstage, log: Log): void {
-  onboarding.recover().catch((error) => log.warn('recovery must wait', { error }));
 }

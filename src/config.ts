@@ -132,7 +132,7 @@ export const bounds = {
   shutdown: { wholeMs: 9_500, leaveMs: 500, drainMs: 5 * seconds },
   readyMs: 1 * seconds,
   /** How often work that a killed process left behind is looked for. */
-  recoverEveryMs: 1 * minutes,
+  upkeepEveryMs: 1 * minutes,
 } as const;
 
 /** Bad variables, one line each. */

@@ -47,6 +47,15 @@ type Standing = {
   error: string | null;
 };
 
+/** How many tenants are behind, and how many of them because a migration failed. */
+export async function countBehind(control: Db, newest: number) {
+  const [row] = await control<{ behind: number; failed: number }>`
+    select count(*) as behind, count(migration_error) as failed
+    from control.tenants
+    where schema_version < ${newest} and status in ('active', 'suspended')`;
+  return row ?? { behind: 0, failed: 0 };
+}
+
 /** Where every tenant stands. */
 export async function migrationStatus(fleet: Fleet): Promise<FleetStatus> {
   const newest = fleet.sql.tenant.length;

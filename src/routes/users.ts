@@ -19,6 +19,9 @@ const newUser = v.object({
 
 const listQuery = v.object({ limit: v.optional(limit), cursor: v.optional(cursor(isUuid)) });
 
+/** Before every UUID there is. */
+const first = '00000000-0000-0000-0000-000000000000';
+
 const admin = { role: 'admin' } as const;
 const adminOfId = { ...admin, params: { id: isUuid } } as const;
 
@@ -29,7 +32,7 @@ export function userRoutes(mintKey: MintKey) {
       const users = await account<UserRow>`
         select id, email, role, created_at
         from users
-        where id > coalesce(${query.cursor?.[0] ?? null}, '00000000-0000-0000-0000-000000000000')
+        where id > ${query.cursor?.[0] ?? first}
         order by id
         limit ${most + 1}`;
       return page(users, most, (user) => [user.id]);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, type Call, clientOf } from '../../support/client.ts';
+import { allPages } from './pets.ts';
 import { instant, type Stay, uuidV7 } from './stay.ts';
 
 export function users(stay: () => Stay): void {
@@ -19,6 +20,8 @@ export function users(stay: () => Stay): void {
     const list = await call('GET /api/users');
     const roles = list.body.items.map(({ role }: { role: string }) => role);
     assert.deepEqual([roles, list.body.next_cursor], [['admin', 'member'], null]);
+    const ids = list.body.items.map((user: { id: string }) => [user.id]);
+    assert.deepEqual(await allPages(call, 'GET /api/users?limit=1'), ids);
   });
 
   it('keeps from a member what takes an admin', async () => {

@@ -1,0 +1,40 @@
+/** Where in a whole installation something of a tenant is found, whatever table or name it is in. */
+import type postgres from 'postgres';
+import { lookInto } from './sql.ts';
+
+/**
+ * The tables, schemas, databases and roles that hold or bear one of the marks: a tenant's id, slug,
+ * name. A tenant's own database is found by its name and not looked into.
+ */
+export function tracesOf(databaseUrl: string, marks: readonly string[]): Promise<string[]> {
+  return lookInto(databaseUrl, async (sql) => {
+    const places = await placesNamed(
+      sql,
+      marks.map((mark) => mark.replaceAll('-', '')),
+    );
+    const tables = await sql<{ schema: string; name: string }[]>`
+      select schemaname as schema, tablename as name from pg_tables
+      where schemaname not in ('pg_catalog', 'information_schema')`;
+    const traces = [...places];
+    for (const { schema, name } of tables) {
+      const rows = await sql`
+        select from ${sql(schema)}.${sql(name)} as entry
+        where exists (select from unnest(${marks}::text[]) as mark where entry::text ~ mark)
+        limit 1`;
+      if (rows.length > 0) traces.push(`table ${schema}.${name}`);
+    }
+    return traces.sort();
+  });
+}
+
+async function placesNamed(sql: postgres.Sql, marks: readonly string[]): Promise<string[]> {
+  const rows = await sql<{ place: string }[]>`
+    select place
+    from (
+      select 'database ' || datname from pg_database
+      union all select 'role ' || rolname from pg_roles
+      union all select 'schema ' || nspname from pg_namespace
+    ) as places (place)
+    where exists (select from unnest(${marks}::text[]) as mark where place ~ mark)`;
+  return rows.map(({ place }) => place);
+}
