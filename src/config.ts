@@ -119,14 +119,14 @@ export const bounds = {
   log: { backlogBytes: 1 * MiB, valueChars: 4 * KiB, flushMs: 500 },
   embedded: {
     createMs: 60 * seconds,
-    startMs: 30 * seconds,
-    stopSeconds: 3,
+    startMs: 60 * seconds,
+    stopSeconds: 2,
     pollMs: 50,
     maxConnections: 100,
     sharedBuffersMb: 128,
     logBytes: 8 * MiB,
-    connectSeconds: 3,
-    statementMs: 3 * seconds,
+    connectSeconds: 5,
+    statementMs: 5 * seconds,
   },
   /** How long a shutdown may take, and its parts. */
   shutdown: { wholeMs: 9_500, leaveMs: 500, drainMs: 5 * seconds },

@@ -19,30 +19,34 @@ export function postgresDenials(control: Db, newId: () => string) {
     await control`
       insert into control.audit_events
         (id, event, actor, tenant_id, tenant, request_id, audience, details)
-      select distinct on (event, actor, tenants.id, requested.id, denial.details)
-        denial.id, event, actor,
-        case event when 'authentication_failed' then requested.id else tenants.id end,
-        case event when 'authentication_failed' then requested.slug else tenants.slug end,
-        request_id,
-        case event when 'rate_limit_exceeded' then 'tenant' else 'operator' end,
-        denial.details
-          || jsonb_build_object('count', sum(count) over same)
-          || case event
-            when 'cross_tenant_access_attempt' then jsonb_build_object(
-              'user', substr(actor, 6),
-              'user_tenant', tenants.slug,
-              'requested_tenant', requested.slug
-            )
-            else '{}'
-          end
-      from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as denial (
-        id uuid, event text, actor text, tenant_id uuid, requested text, request_id text,
-        details jsonb, count integer
-      )
-        left join control.tenants on tenants.id = denial.tenant_id
-        left join control.tenants as requested on requested.slug = denial.requested
-      where event <> 'cross_tenant_access_attempt' or requested.id is not null
-      window same as (partition by event, actor, tenants.id, requested.id, denial.details)
-      order by event, actor, tenants.id, requested.id, denial.details, denial.id`;
+      select *
+      from (
+        select distinct on (event, actor, tenants.id, requested.id, denial.details)
+          denial.id, event, actor,
+          case event when 'authentication_failed' then requested.id else tenants.id end,
+          case event when 'authentication_failed' then requested.slug else tenants.slug end,
+          request_id,
+          case event when 'rate_limit_exceeded' then 'tenant' else 'operator' end,
+          denial.details
+            || jsonb_build_object('count', sum(count) over same)
+            || case event
+              when 'cross_tenant_access_attempt' then jsonb_build_object(
+                'user', substr(actor, 6),
+                'user_tenant', tenants.slug,
+                'requested_tenant', requested.slug
+              )
+              else '{}'
+            end
+        from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as denial (
+          id uuid, event text, actor text, tenant_id uuid, requested text, request_id text,
+          details jsonb, count integer
+        )
+          left join control.tenants on tenants.id = denial.tenant_id
+          left join control.tenants as requested on requested.slug = denial.requested
+        where event <> 'cross_tenant_access_attempt' or requested.id is not null
+        window same as (partition by event, actor, tenants.id, requested.id, denial.details)
+      order by event, actor, tenants.id, requested.id, denial.details, denial.id
+      ) as denial (id, event, actor, tenant_id, tenant, request_id, audience, details)
+      order by id`;
   };
 }
