@@ -8,7 +8,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { postgresAccounts } from './adapters/account/postgres_accounts.ts';
 import { DenialLog } from './adapters/audit/denial_log.ts';
 import { postgresDenials } from './adapters/audit/postgres_denials.ts';
-import { formatApiKey, secretDigest } from './adapters/directory/api_key.ts';
+import { mintApiKey } from './adapters/directory/api_key.ts';
 import { CachedDirectory } from './adapters/directory/cached_directory.ts';
 import { postgresRegistry } from './adapters/directory/postgres_registry.ts';
 import { FailoverLimiter } from './adapters/limiter/failover_limiter.ts';
@@ -26,22 +26,14 @@ import { type Backstage, openBackstage } from './backstage.ts';
 import { bounds, type Config } from './config.ts';
 import { readTrail } from './fleet/operator_trail.ts';
 import type { HttpRequest } from './http/request.ts';
-import { Router } from './http/router.ts';
 import { Kernel } from './kernel/kernel.ts';
-import type { Context, Limiter, Routes } from './kernel/ports.ts';
+import type { Limiter } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
 import type { Log } from './log.ts';
 import { Listener } from './postgres/listener.ts';
-import { auditRoutes } from './routes/admin/audit.ts';
-import type { Operator } from './routes/admin/operator.ts';
-import { planRoutes } from './routes/admin/plans.ts';
-import { type TenantLifeCycle, tenantRoutes } from './routes/admin/tenants.ts';
-import { configRoutes } from './routes/config.ts';
-import { meRoutes } from './routes/me.ts';
-import { petRoutes } from './routes/pets.ts';
-import { trailRoutes } from './routes/trail.ts';
-import { userRoutes } from './routes/users.ts';
-import { visitRoutes } from './routes/visits.ts';
+import { operatorRouter, tenantRouter } from './routers.ts';
+import type { Plans } from './routes/admin/plans.ts';
+import type { TenantLifeCycle } from './routes/admin/tenants.ts';
 import { Upkeep } from './upkeep.ts';
 
 export type App = Awaited<ReturnType<typeof openApp>>;
@@ -69,12 +61,11 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
   const usage = new UsageMeter(control, { ...bounds.usage, nowMs: Date.now });
   const limiter = await openLimiter(config, log);
   const outbox = openOutbox(config, backstage, log);
-  const gathered = { denials, usage };
   const kernel = new Kernel<HttpRequest>({
     strategies: strategiesOf(config),
     directory,
     limiter: limiter.limiter,
-    routes: tenantRouter(gathered),
+    routes: tenantRouter({ denials, usage, mintKey: (id) => mintApiKey(id, randomBytes(32)) }),
     isolation: backstage.isolation,
     accounts: postgresAccounts(backstage.lanes, fleet.installation, {
       newId: uuidv7,
@@ -85,28 +76,19 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
     newId: uuidv7,
     schemaVersions: { oldest: 1, newest: fleet.sql.tenant.length },
   });
-  const operatorRouter = new Router<Operator>(
-    [
-      ...tenantRoutes(lifeCycle(backstage, { directory, outbox, onForget }), config.isolation),
-      ...planRoutes({
-        plans: () => backstage.registry.plans(),
-        plan: (name) => backstage.registry.plan(name),
-        putPlan: async (plan, requestId) => {
-          const created = await backstage.registry.putPlan(plan, requestId);
-          directory.forgetAll();
-          return created;
-        },
-      }),
-      ...auditRoutes((filter) => readTrail(control, filter), denials),
-    ],
-    bounds.http,
-  );
+  const operatorRoutes = operatorRouter({
+    tenants: lifeCycle(backstage, { directory, outbox, onForget }),
+    defaultIsolation: config.isolation,
+    plans: plansOf(backstage, directory),
+    readTrail: (filter) => readTrail(control, filter),
+    denials,
+  });
   const upkeep = new Upkeep(backstage, log);
   outbox.kick();
   return {
     backstage,
     kernel,
-    operatorRouter,
+    operatorRoutes,
     denials,
     directory,
     listener,
@@ -128,25 +110,6 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
 function strategiesOf({ resolution, baseDomain }: Config) {
   const all = { subdomain: bySubdomain(baseDomain), path: byPath, header: byHeader };
   return resolution.map((name) => all[name]);
-}
-
-function tenantRouter(gathered: { denials: DenialLog; usage: UsageMeter }): Routes<HttpRequest> {
-  const mintKey = (id: string) => {
-    const secret = randomBytes(32);
-    return { apiKey: formatApiKey(id, secret), digest: secretDigest(secret.toString('hex')) };
-  };
-  const router = new Router<Context>(
-    [
-      ...meRoutes,
-      ...petRoutes,
-      ...visitRoutes,
-      ...configRoutes,
-      ...userRoutes(mintKey),
-      ...trailRoutes(gathered),
-    ],
-    bounds.http,
-  );
-  return (request, path) => router.match(request, path);
 }
 
 /** One budget per tenant in the process, or in Redis with the process's own as a stand-in. */
@@ -211,6 +174,18 @@ function lifeCycle(
       const tenant = await registry.patch(slug, patch, requestId);
       directory.forgetAll();
       return tenant;
+    },
+  };
+}
+
+function plansOf({ registry }: Backstage, directory: CachedDirectory): Plans {
+  return {
+    plans: () => registry.plans(),
+    plan: (name) => registry.plan(name),
+    putPlan: async (plan, requestId) => {
+      const created = await registry.putPlan(plan, requestId);
+      directory.forgetAll();
+      return created;
     },
   };
 }

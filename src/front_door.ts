@@ -43,7 +43,7 @@ async function probe(signs: Signs, { path, method }: HttpRequest, trace: Trace):
 
 async function operate(signs: Signs, app: App, request: HttpRequest, trace: Trace): Promise<Reply> {
   const { path, method } = request;
-  const match = app.operatorRouter.match(request, path);
+  const match = app.operatorRoutes.match(request, path);
   trace.endpoint = path === '/metrics' ? path : match.endpoint;
   admitOperator(signs, app, request, trace);
   if (path === '/metrics') {

@@ -22,6 +22,16 @@ export function formatApiKey(id: string, secret: Uint8Array): string {
   return `kn_${id.replaceAll('-', '')}_${Buffer.from(secret).toString('hex')}`;
 }
 
+/**
+ * A new key: the text, which is shown once, and the digest, which stays.
+ *
+ * @param secret 32 random bytes.
+ */
+export function mintApiKey(id: string, secret: Uint8Array): { apiKey: string; digest: Buffer } {
+  const digest = secretDigest(Buffer.from(secret).toString('hex'));
+  return { apiKey: formatApiKey(id, secret), digest };
+}
+
 /** The digest of a secret as it stands in a key: 64 hexadecimal digits. */
 export function secretDigest(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
