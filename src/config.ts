@@ -180,7 +180,7 @@ const variables = v.object({
   HOST: v.optional(v.string(), '127.0.0.1'),
   PORT: v.optional(integer(0, 65_535), '8080'),
   DATABASE_URL: v.optional(
-    url(/^postgres(ql)?:\/\/[^/]+\/[^/?]+/, 'postgres://user:password@host:5432/database'),
+    url(/^postgres(ql)?:\/\/[^/]+\/[\w.$-]+(\?|$)/, 'postgres://user:password@host:5432/database'),
   ),
   REDIS_URL: v.optional(url(/^rediss?:\/\/./, 'redis://host:6379')),
   RESOLUTION: v.optional(

@@ -69,7 +69,8 @@ class Process {
     registerFigures(this.#metrics, app);
     const keys = config.demo ? await onboardDemo(app.backstage, config) : {};
     this.#app = app;
-    this.#log.info('listening', { url, isolation: config.isolation });
+    // Whoever started us waits for this line, whatever the level of the others.
+    logFor('info').info('listening', { url, isolation: config.isolation });
     const lines = demoLines(keys, config, url);
     if (lines.length > 0) process.stderr.write(`\nTry it:\n${lines.join('\n')}\n\n`);
   }
@@ -106,12 +107,7 @@ async function main(): Promise<void> {
   process.stdout.on('error', () => {});
   const config = readConfig(process.env);
   assertServable(config);
-  const log = createLog({
-    ...bounds.log,
-    level: config.logLevel,
-    sink: process.stdout,
-    nowMs: Date.now,
-  });
+  const log = logFor(config.logLevel);
   const kennel = new Process(config, log);
   const end = async (leaveMs: number) => {
     setTimeout(() => process.exit(1), bounds.shutdown.wholeMs).unref();
@@ -128,6 +124,10 @@ async function main(): Promise<void> {
     await kennel.close().catch(() => {});
     throw error;
   }
+}
+
+function logFor(level: Config['logLevel']): Log {
+  return createLog({ ...bounds.log, level, sink: process.stdout, nowMs: Date.now });
 }
 
 /** The token of a Kennel on its own embedded database: made once, kept beside it. */

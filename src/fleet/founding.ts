@@ -50,6 +50,16 @@ export async function priorAnswer(
   return founded(installation, row.answer);
 }
 
+/** @throws {Refusal} `conflict` while another process works on the very same order. */
+export async function refuseWhileUnderWay(control: Db, idempotencyKey: string | null) {
+  if (idempotencyKey === null) return;
+  const underWay = await control`
+    select from control.tenants
+    where idempotency_key = ${idempotencyKey} and status = 'provisioning'`;
+  if (underWay.length === 0) return;
+  throw new Refusal('conflict', { detail: 'This very order is being worked on; try again soon' });
+}
+
 /** Claims the slug. Null when it is taken. */
 export async function found(
   control: Db,
@@ -118,7 +128,8 @@ type Answer = { tenant: TenantView; email: string; key_id: string };
 
 function founded(installation: Installation, { tenant, email, key_id: keyId }: Answer): Founded {
   const apiKey = formatApiKey(keyId, installation.firstKeySecret(keyId));
-  return { tenant, admin: { email, api_key: apiKey } };
+  // A stored answer comes back with its keys in another order; repeated, it must read the same.
+  return { tenant: viewOf(tenant), admin: { email, api_key: apiKey } };
 }
 
 async function addAdmin(sql: Sql, { tenant, order, installation, newId }: Activation) {

@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto';
 import { databaseOf, Installation, rolesOf, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
-import { StartError } from '../postgres/start_error.ts';
 import { upgrade } from './ledger.ts';
 import type { Migration } from './migration_files.ts';
 import {
@@ -17,6 +16,7 @@ import {
   fleetWork,
   prepareKernel,
 } from './place.ts';
+import { inTurn } from './session_lock.ts';
 
 export type InstallOptions = {
   sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
@@ -26,26 +26,19 @@ export type InstallOptions = {
 
 const oldestServer = 150_000;
 
-/** @throws {StartError} when the server is too old or the administrator may not do this. */
-export async function install(
+/**
+ * One process at a time: the others wait, and find everything done.
+ *
+ * @throws {Error} when the server is too old or the administrator may not do this.
+ */
+export function install(
   adminUrl: string,
   admin: LanePool,
   options: InstallOptions,
 ): Promise<Fleet> {
-  const fleet = await admin.use(adminUrl, fleetWork, (lane) =>
-    alone(lane, () => installOn(lane, adminUrl, admin, options)),
+  return admin.use(adminUrl, fleetWork, (lane) =>
+    inTurn(lane, 'install', () => installOn(lane, adminUrl, admin, options)),
   );
-  return fleet;
-}
-
-/** One process at a time: the others wait, and find everything done. */
-async function alone<Result>(lane: Lane, work: () => Promise<Result>): Promise<Result> {
-  await lane.plain`select pg_advisory_lock(hashtext('kennel install'))`;
-  try {
-    return await work();
-  } finally {
-    if (lane.live) await lane.plain`select pg_advisory_unlock(hashtext('kennel install'))`;
-  }
 }
 
 async function installOn(
@@ -83,7 +76,7 @@ async function assertServer(lane: Lane): Promise<void> {
     select current_setting('server_version_num')::int as number,
       current_setting('server_version') as name`;
   if (server && server.number >= oldestServer) return;
-  throw new StartError(`Cannot use this Postgres: it is ${server?.name}, Kennel needs 15 or newer`);
+  throw new Error(`Cannot use this Postgres: it is ${server?.name}, Kennel needs 15 or newer`);
 }
 
 /** An administrator who is no superuser must be a member of the role whose objects it makes. */
@@ -110,7 +103,7 @@ function secretOf(lane: Lane, owner: string): Promise<Buffer> {
       on conflict do nothing`;
     const [row] = await sql<{ value: Buffer }>`
       select value from control.secrets where name = 'installation'`;
-    if (!row) throw new StartError('Cannot start: the control schema has no secret');
+    if (!row) throw new Error('Cannot start: the control schema has no secret');
     return row.value;
   });
 }

@@ -12,7 +12,7 @@ import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
 import { assertUnedited, type LedgerRow } from './ledger.ts';
 import { type Fleet, fleetWork, upgradePlace } from './place.ts';
-import { withLock } from './session_lock.ts';
+import { ifFree } from './session_lock.ts';
 
 export type MigrateOptions = {
   /** Only the place of this tenant; in shared mode that is all tenants of the shared schema. */
@@ -80,7 +80,7 @@ export async function migrateFleet(
   const { installation } = fleet;
   const target = installation.adminTarget(installation.database);
   const outcome = await jobs.use(target, 'migrate', (lane) =>
-    withLock(lane, 'migrate', () => new Run(fleet, control, options).all()),
+    ifFree(lane, 'migrate', () => new Run(fleet, control, options).all()),
   );
   if (outcome) return outcome;
   throw new Error('Cannot migrate: another migration is running');

@@ -4,7 +4,7 @@
  * a creation ends absent and a deletion complete.
  */
 import { Refusal } from '../kernel/errors.ts';
-import type { Db, Isolation, TenantPlace } from '../kernel/ports.ts';
+import type { Db, Isolation, Sql, TenantPlace } from '../kernel/ports.ts';
 import type { IsolationMode, Slug, TenantId } from '../kernel/tenant.ts';
 import { type Place, placeOf } from '../postgres/installation.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
@@ -15,9 +15,10 @@ import {
   found,
   type Order,
   priorAnswer,
+  refuseWhileUnderWay,
 } from './founding.ts';
 import { createPlace, dropPlace, type Fleet, sharedVersion } from './place.ts';
-import { withLock } from './session_lock.ts';
+import { ifFree } from './session_lock.ts';
 import { addSamplePet, eraseRows } from './tenant_rows.ts';
 import { recordChange } from './trail.ts';
 
@@ -52,6 +53,7 @@ export class Onboarding {
   async create(order: Order, commission: Commission): Promise<Founded> {
     const founded = await this.#locked(order.slug, () => this.#build(order, commission));
     if (founded) return founded;
+    await refuseWhileUnderWay(this.#parts.control, commission.idempotencyKey);
     throw new Refusal('slug_taken', { detail: `The slug "${order.slug}" is taken` });
   }
 
@@ -77,9 +79,9 @@ export class Onboarding {
 
   async #build(order: Order, commission: Commission): Promise<Founded | null> {
     const { control, fleet, isolation, newId } = this.#parts;
+    await this.#clear(order.slug);
     const prior = await priorAnswer(control, fleet.installation, order, commission.idempotencyKey);
     if (prior) return prior;
-    await this.#clear(order.slug);
     const tenant = await found(control, order, commission, newId);
     if (!tenant) return null;
     try {
@@ -114,13 +116,20 @@ export class Onboarding {
   }
 
   async #undo(tenant: Found): Promise<void> {
+    const { control } = this.#parts;
+    // Waits for an activation whose process was killed, or whose answer was lost: it may commit yet.
+    const unfinished = await control`
+      select from control.tenants where id = ${tenant.id} and status = 'provisioning' for update`;
+    if (unfinished.length === 0) return;
     await this.#clearPlace(tenant);
-    await this.#parts.control`
-      delete from control.tenants where id = ${tenant.id} and status = 'provisioning'`;
+    await control.transaction(async (sql) => {
+      await sql`delete from control.tenants where id = ${tenant.id}`;
+      await this.#noteLeftovers(sql, tenant);
+    });
   }
 
   async #dismantle(tenant: Found, requestId: string | null): Promise<void> {
-    const { control, newId, heardAfterMs } = this.#parts;
+    const { control, newId } = this.#parts;
     await control`
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
     await this.#clearPlace(tenant);
@@ -131,10 +140,7 @@ export class Onboarding {
       await sql`delete from control.api_keys where tenant_id = ${tenant.id}`;
       await sql`delete from control.users where tenant_id = ${tenant.id}`;
       await sql`delete from control.tenants where id = ${tenant.id}`;
-      await sql`
-        insert into control.leftovers (tenant_id, due_at)
-        select ${tenant.id}, now() + ${heardAfterMs} * interval '1 millisecond'
-        where ${tenant.isolation} = 'shared'`;
+      await this.#noteLeftovers(sql, tenant);
       const event = 'tenant_deleted' as const;
       const details = { isolation: tenant.isolation };
       await recordChange(sql, {
@@ -154,6 +160,14 @@ export class Onboarding {
     if (tenant.isolation === 'shared') return eraseRows(isolation.shared, tenant);
     if (tenant.isolation === 'database') serving.closeIdle(place.target);
     await dropPlace(fleet, place);
+  }
+
+  /** What was under way may still write rows into the shared place, behind the eraser's back. */
+  async #noteLeftovers(sql: Sql, { id, isolation }: TenantPlace): Promise<void> {
+    await sql`
+      insert into control.leftovers (tenant_id, due_at)
+      select ${id}, now() + ${this.#parts.heardAfterMs} * interval '1 millisecond'
+      where ${isolation} = 'shared'`;
   }
 
   async #eraseLeftovers(): Promise<void> {
@@ -181,6 +195,6 @@ export class Onboarding {
     const { jobs, fleet } = this.#parts;
     const { installation } = fleet;
     const target = installation.adminTarget(installation.database);
-    return jobs.use(target, slug, (lane) => withLock(lane, `tenant ${slug}`, work));
+    return jobs.use(target, slug, (lane) => ifFree(lane, `tenant ${slug}`, work));
   }
 }

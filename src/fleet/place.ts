@@ -10,6 +10,7 @@ import type { LanePool } from '../postgres/lane_pool.ts';
 import { scramVerifier } from '../postgres/scram.ts';
 import { readLedger, upgrade } from './ledger.ts';
 import type { Migration } from './migration_files.ts';
+import { inTurn } from './session_lock.ts';
 
 /** What fleet work needs: the administrator's lanes, the names, and the SQL. */
 export type Fleet = {
@@ -24,10 +25,10 @@ export const fleetWork = 'fleet';
 
 /** Makes the place ready for its tenants, with all migrations. @returns its schema version. */
 export async function createPlace(fleet: Fleet, place: Place): Promise<number> {
-  const { admin, installation } = fleet;
+  const { installation } = fleet;
   const ownDatabase = place.database !== installation.database;
   if (ownDatabase) await createDatabase(fleet, place);
-  return admin.use(installation.adminTarget(place.database), fleetWork, async (lane) => {
+  return workOn({ fleet, place, from: place.database }, async (lane) => {
     if (ownDatabase) await prepareKernel(lane, fleet, place);
     await lane.script(
       `begin;
@@ -62,19 +63,18 @@ export async function sharedVersion({ admin, installation }: Fleet): Promise<num
 }
 
 /** Removes a schema or a database with all that is in it. Never for the shared place. */
-export async function dropPlace({ admin, installation }: Fleet, place: Place): Promise<void> {
-  const main = installation.adminTarget(installation.database);
-  if (place.database === installation.database) {
+export async function dropPlace(fleet: Fleet, place: Place): Promise<void> {
+  const { admin, installation } = fleet;
+  const ownDatabase = place.database !== installation.database;
+  if (ownDatabase) admin.closeIdle(installation.adminTarget(place.database));
+  await workOn({ fleet, place, from: installation.database }, async (lane) => {
+    if (ownDatabase) {
+      await lane.script(`drop database if exists "${place.database}" with (force)`);
+      await lane.script(`drop role if exists "${place.role}"`);
+      return;
+    }
     const drop = `drop schema if exists "${place.schema}" cascade`;
-    await admin.use(main, fleetWork, (lane) =>
-      lane.script(`begin; set local client_min_messages = warning; ${drop}; commit`),
-    );
-    return;
-  }
-  admin.closeIdle(installation.adminTarget(place.database));
-  await admin.use(main, fleetWork, async (lane) => {
-    await lane.script(`drop database if exists "${place.database}" with (force)`);
-    await lane.script(`drop role if exists "${place.role}"`);
+    await lane.script(`begin; set local client_min_messages = warning; ${drop}; commit`);
   });
 }
 
@@ -122,9 +122,10 @@ export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Pro
   );
 }
 
-async function createDatabase({ admin, installation }: Fleet, place: Place): Promise<void> {
+async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
+  const { installation } = fleet;
   const { database, role } = place;
-  await admin.use(installation.adminTarget(installation.database), fleetWork, async (lane) => {
+  await workOn({ fleet, place, from: installation.database }, async (lane) => {
     await createLogin(lane, installation, role);
     const found = await lane.plain`select from pg_database where datname = ${database}`;
     // template0, because nobody can be connected to it, which would make the copy fail.
@@ -137,4 +138,20 @@ async function createDatabase({ admin, installation }: Fleet, place: Place): Pro
        grant connect on database "${database}" to "${role}"`,
     );
   });
+}
+
+/**
+ * Lends a lane of the database `from` while no other session works on the place. Postgres ends a
+ * statement even when the process that sent it was killed; whoever clears up after that process must
+ * not come too early, or would find nothing to drop yet.
+ */
+function workOn<Result>(
+  { fleet, place, from }: { fleet: Fleet; place: Place; from: string },
+  work: (lane: Lane) => Promise<Result>,
+): Promise<Result> {
+  const { admin, installation } = fleet;
+  const name = `kennel place ${place.database} ${place.schema}`;
+  return admin.use(installation.adminTarget(from), fleetWork, (lane) =>
+    inTurn(lane, name, () => work(lane)),
+  );
 }

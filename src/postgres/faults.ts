@@ -21,13 +21,16 @@ const socketFaults = new Set([
   'EPIPE',
   'ETIMEDOUT',
   'EHOSTUNREACH',
+  'ENETUNREACH',
   'EAI_AGAIN',
 ]);
 
-/** True when whatever runs next in this session might run in the wrong context. */
+/**
+ * True when whatever runs next in this session might run in the wrong context. Only an error that
+ * the server itself has sent, and that leaves its session alive, says that nothing got out of step.
+ */
 export function endsLane(error: unknown): boolean {
-  const code = codeOf(error);
-  return untrusted.has(code) || socketFaults.has(code) || severityOf(error) === 'FATAL';
+  return severityOf(error) !== 'ERROR' || untrusted.has(codeOf(error));
 }
 
 /** The error as a refusal where the caller can do something about it, else as it is. */
@@ -36,7 +39,7 @@ export function asRefusal(error: unknown): unknown {
   if (error instanceof Refusal || code === '') return error;
   if (code === '23505')
     return new Refusal('conflict', { detail: 'It exists already', cause: error });
-  if (socketFaults.has(code) || passing.test(code)) {
+  if (socketFaults.has(code) || passing.test(code) || severityOf(error) === 'FATAL') {
     return unavailable('The database is not available', error);
   }
   return error;

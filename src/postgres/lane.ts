@@ -4,42 +4,28 @@
  * takes work only while its one connection lives, and is never used again after a close, an
  * unexpected commit tag, a call that took too long, or an error that speaks of a wrong context.
  */
-import postgres from 'postgres';
 import { unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
-import { applicationName } from './application_name.ts';
 import { asRefusal, endsLane } from './faults.ts';
+import { type LaneBounds, openSession, type Session, type Target } from './lane_session.ts';
 
-/** Where a lane leads: a URL with its database, login and password. */
-export type Target = string;
-
-/** Limits of one lane, in milliseconds. The server's own are set when the session starts. */
-export type LaneBounds = {
-  connectTimeoutMs: number;
-  statementTimeoutMs: number;
-  lockTimeoutMs: number;
-  idleInTransactionTimeoutMs: number;
-  /** The longest that a call may take, answered or not. */
-  callTimeoutMs: number;
-};
+export type { LaneBounds, Target } from './lane_session.ts';
 
 export class Lane {
   readonly pid: number;
   readonly target: Target;
-  readonly #client: postgres.Sql;
-  readonly #session: postgres.ReservedSql;
+  readonly #session: Session;
   readonly #bounds: LaneBounds;
-  readonly #waiting = new Set<(error: Error) => void>();
+  readonly #waiting = new Set<(reason: unknown) => void>();
   #onClose: () => void = () => {};
   #live = true;
 
-  private constructor(opened: Opened, target: Target, bounds: LaneBounds) {
-    this.pid = opened.pid;
+  private constructor(session: Session, target: Target, bounds: LaneBounds) {
+    this.pid = session.pid;
     this.target = target;
-    this.#client = opened.client;
-    this.#session = opened.session;
+    this.#session = session;
     this.#bounds = bounds;
-    opened.onClose(() => this.#end(unavailable('The database connection was lost')));
+    session.onClose(() => this.#end(unavailable('The database connection was lost')));
   }
 
   /** @throws {Refusal} `unavailable` when no session could be had in time. */
@@ -63,7 +49,7 @@ export class Lane {
     ...values: SqlValue[]
   ): Promise<Row[]> {
     assertValues(values);
-    return this.#bounded(() => this.#send<Row>(text, values));
+    return this.#ask(() => this.#send<Row>(text, values));
   }
 
   /**
@@ -93,9 +79,9 @@ export class Lane {
     assertValues(values);
     const [opened, rows, closed] = await this.#bounded(() =>
       Promise.allSettled([
-        this.#session.unsafe(envelope).execute(),
+        this.#session.sql.unsafe(envelope).execute(),
         this.#send<Row>(text, values),
-        this.#session.unsafe('commit').execute(),
+        this.#session.sql.unsafe('commit').execute(),
       ]),
     );
     if (opened.status === 'rejected') throw this.#abandon(opened.reason);
@@ -111,16 +97,19 @@ export class Lane {
     work: (sql: Sql) => Promise<Result>,
   ): Promise<Result> {
     let open = true;
-    const sql: Sql = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) => {
+    const sql: Sql = async <Row extends object>(
+      text: TemplateStringsArray,
+      ...values: SqlValue[]
+    ): Promise<Row[]> => {
       if (!open) throw new Error('Cannot run a statement: its transaction has ended');
       assertValues(values);
-      return this.#bounded(() => this.#send<Row>(text, values));
+      return this.#ask(() => this.#send<Row>(text, values));
     };
     const transact = async (): Promise<Result> => {
       await this.#run(envelope);
       const result = await work(sql);
       open = false;
-      const commit = await this.#bounded(() => this.#session.unsafe('commit').execute());
+      const commit = await this.#ask(() => this.#session.sql.unsafe('commit').execute());
       this.#expectCommit(commit.command);
       return result;
     };
@@ -144,29 +133,35 @@ export class Lane {
   }
 
   async #run(text: string): Promise<void> {
-    await this.#bounded(() => this.#session.unsafe(text).execute());
+    await this.#ask(() => this.#session.sql.unsafe(text).execute());
   }
 
   #send<Row extends object>(text: TemplateStringsArray, values: SqlValue[]): Promise<Row[]> {
-    return this.#session<Row[]>(text, ...values).execute();
+    return this.#session.sql<Row[]>(text, ...values).execute();
+  }
+
+  /** One message to the server, after which the lane may be over. */
+  async #ask<Result>(call: () => Promise<Result>): Promise<Result> {
+    try {
+      return await this.#bounded(call);
+    } catch (error) {
+      throw this.#fault(error);
+    }
   }
 
   /** Runs the call and settles at the latest when the lane ends or the call's time is over. */
   async #bounded<Result>(call: () => Promise<Result>): Promise<Result> {
     if (!this.#live) throw unavailable('The database connection was lost');
-    let timer: NodeJS.Timeout | undefined;
-    let giveUp: (error: Error) => void = () => {};
+    let giveUp: (reason: unknown) => void = () => {};
     const ended = new Promise<never>((_resolve, reject) => {
       giveUp = reject;
     });
     this.#waiting.add(giveUp);
-    timer = setTimeout(() => {
+    const timer = setTimeout(() => {
       this.#end(unavailable('The database did not answer in time'));
     }, this.#bounds.callTimeoutMs);
     try {
       return await Promise.race([call(), ended]);
-    } catch (error) {
-      throw this.#fault(error);
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(giveUp);
@@ -182,17 +177,19 @@ export class Lane {
     return endsLane(error) ? this.#abandon(error) : asRefusal(error);
   }
 
+  /** Ends the lane. Calls around this one learn the same: a transaction fails as its statement did. */
   #abandon(error: unknown): unknown {
-    this.#end(unavailable('The database connection was given up'));
-    return asRefusal(error);
+    const reason = asRefusal(error);
+    this.#end(reason);
+    return reason;
   }
 
-  #end(reason: Error): void {
+  #end(reason: unknown): void {
     if (!this.#live) return;
     this.#live = false;
     for (const reject of this.#waiting) reject(reason);
     this.#waiting.clear();
-    this.#client.end({ timeout: 0 }).catch(() => {});
+    void this.#session.end();
     this.#onClose();
   }
 }
@@ -210,72 +207,3 @@ function assertValues(values: readonly unknown[]): void {
     if (!fine) throw new TypeError(`Cannot use a value of type ${typeof value} as a parameter`);
   }
 }
-
-type Opened = {
-  pid: number;
-  client: postgres.Sql;
-  session: postgres.ReservedSql;
-  onClose(listener: () => void): void;
-};
-
-/**
- * Warms before it reserves: `reserve()` on a client that has not connected yet may never return.
- * A server that closes during the start-up makes the driver try again for ever, hence the limit.
- */
-async function openSession(target: Target, bounds: LaneBounds): Promise<Opened> {
-  let onClose = () => {};
-  const client = postgres(target, {
-    ...driverSettings(bounds),
-    onclose: () => onClose(),
-  });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(unavailable('The database did not accept a connection in time'));
-    }, bounds.connectTimeoutMs);
-  });
-  try {
-    const warm = async () => {
-      const [row] = await client<{ pid: number }[]>`select pg_backend_pid() as pid`;
-      if (!row) throw new Error('Cannot open a lane: the server named no backend');
-      return { pid: row.pid, session: await client.reserve() };
-    };
-    const { pid, session } = await Promise.race([warm(), late]);
-    return { pid, client, session, onClose: (listener) => (onClose = listener) };
-  } catch (error) {
-    client.end({ timeout: 0 }).catch(() => {});
-    throw asRefusal(error);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function driverSettings(bounds: LaneBounds) {
-  return {
-    max: 1,
-    max_lifetime: null,
-    connect_timeout: bounds.connectTimeoutMs / 1_000,
-    fetch_types: false,
-    onnotice: () => {},
-    types: plainTypes,
-    connection: {
-      application_name: applicationName(),
-      statement_timeout: bounds.statementTimeoutMs,
-      lock_timeout: bounds.lockTimeoutMs,
-      idle_in_transaction_session_timeout: bounds.idleInTransactionTimeoutMs,
-      TimeZone: 'UTC',
-    },
-  };
-}
-
-/** Dates stay text, instants become ISO 8601, and counts become numbers. */
-const plainTypes = {
-  date: { to: 1082, from: [1082], serialize: String, parse: (text: string) => text },
-  instant: {
-    to: 1184,
-    from: [1114, 1184],
-    serialize: String,
-    parse: (text: string) => new Date(text).toISOString(),
-  },
-  bigint: { to: 20, from: [20], serialize: String, parse: Number },
-};

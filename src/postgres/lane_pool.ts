@@ -86,6 +86,7 @@ export class LanePool {
       waiter.reject(unavailable('The server is shutting down'));
     }
     this.#waiters.clear();
+    this.#waiting = 0;
   }
 
   /** The way without waiting: nobody is before us and a fitting lane is free. */
@@ -106,7 +107,7 @@ export class LanePool {
     }
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#forget(tenant, waiter);
+        this.#takeOut(tenant, waiter);
         reject(unavailable('No database connection came free in time'));
       }, waitLimitMs);
       const waiter = { target, resolve, reject, timer };
@@ -123,7 +124,8 @@ export class LanePool {
       if (!waiter || this.#holds(tenant) >= this.#bounds.lanesPerTenant) continue;
       const lane = this.#findIdle(waiter.target);
       if (!lane && !this.#makeRoom()) return;
-      this.#forget(tenant, waiter);
+      this.#takeOut(tenant, waiter);
+      this.#sendToTheEnd(tenant);
       if (lane) {
         this.#lend(lane, tenant);
         waiter.resolve(lane);
@@ -181,13 +183,20 @@ export class LanePool {
     if (this.#busy.delete(lane) && !this.#closed) this.#lost += 1;
   }
 
-  /** Takes a waiter out; its tenant goes to the end of the line. */
-  #forget(tenant: string, waiter: Waiter): void {
-    const rest = (this.#waiters.get(tenant) ?? []).filter((other) => other !== waiter);
+  #takeOut(tenant: string, waiter: Waiter): void {
+    const queue = this.#waiters.get(tenant) ?? [];
     clearTimeout(waiter.timer);
-    this.#waiters.delete(tenant);
-    if (rest.length > 0) this.#waiters.set(tenant, rest);
+    queue.splice(queue.indexOf(waiter), 1);
+    if (queue.length === 0) this.#waiters.delete(tenant);
     this.#waiting -= 1;
+  }
+
+  /** Whoever was served lets the others go first; whoever waited in vain keeps its turn. */
+  #sendToTheEnd(tenant: string): void {
+    const queue = this.#waiters.get(tenant);
+    if (!queue) return;
+    this.#waiters.delete(tenant);
+    this.#waiters.set(tenant, queue);
   }
 
   #holds(tenant: string): number {

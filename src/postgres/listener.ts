@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { applicationName } from './application_name.ts';
 import type { Target } from './lane.ts';
+import { OneSocket } from './one_socket.ts';
 
 export type ListenerOptions = {
   onMessage: (message: string) => void;
@@ -49,12 +50,15 @@ export class Listener {
 
   async #listenUntilClosed(): Promise<void> {
     const { promise: closed, resolve: close } = settled();
-    // `onnotify` is missing in the driver's types, hence the variable.
+    const { connectTimeoutMs } = this.#options;
+    const socket = new OneSocket();
+    // `onnotify` and `socket` are missing in the driver's types, hence the variable.
     const options = {
+      socket: socket.open.bind(socket),
       max: 1,
       max_lifetime: null,
       fetch_types: false,
-      connect_timeout: this.#options.connectTimeoutMs / 1_000,
+      connect_timeout: connectTimeoutMs / 1_000,
       connection: { application_name: applicationName() },
       onnotice: () => {},
       onnotify: (_channel: string, message: string) => this.#options.onMessage(message),
@@ -64,7 +68,8 @@ export class Listener {
     this.#stop.signal.addEventListener('abort', close, { once: true });
     try {
       const listening = client.unsafe(`listen "${this.#channel}"`).execute();
-      const heard = await Promise.race([listening, closed]);
+      const late = delay(connectTimeoutMs, null, { ref: false });
+      const heard = await Promise.race([listening, closed, late]);
       if (!heard) return;
       this.#connected = true;
       this.#options.onGap();
@@ -72,6 +77,7 @@ export class Listener {
     } finally {
       this.#stop.signal.removeEventListener('abort', close);
       await client.end({ timeout: 0 }).catch(() => {});
+      socket.destroy();
     }
   }
 }

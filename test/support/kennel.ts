@@ -24,6 +24,7 @@ export type Kennel = {
   dataFolder: string;
   /** Everything on stdout so far. */
   stdout(): string;
+  stderr(): string;
   signal(name: NodeJS.Signals): void;
   ended: Promise<Ended>;
   /** Ends it in order and without delay. */
@@ -36,17 +37,23 @@ export const adminToken = 'operator-0123456789abcdef';
 const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Starts a server on a free port and waits until it listens. */
-export async function startKennel(databaseUrl: string, variables: Variables = {}): Promise<Kennel> {
-  const { child, dataFolder, said, ended } = await launch({
-    DATABASE_URL: databaseUrl,
-    ADMIN_TOKEN: adminToken,
-    ...variables,
-  });
+export function startKennel(databaseUrl: string, variables: Variables = {}): Promise<Kennel> {
+  return start({ DATABASE_URL: databaseUrl, ADMIN_TOKEN: adminToken, ...variables });
+}
+
+/** Starts a server with the embedded Postgres in a folder that stays when the server ends. */
+export function startEmbeddedKennel(dataFolder: string): Promise<Kennel> {
+  return start({ DATA_DIR: dataFolder });
+}
+
+async function start(variables: Variables): Promise<Kennel> {
+  const { child, dataFolder, said, ended } = await launch(variables);
   const url = await Promise.race([listening(child, said), ended.then(failed)]);
   return {
     url,
     dataFolder,
     stdout: () => said.stdout,
+    stderr: () => said.stderr,
     signal: (name) => child.kill(name),
     ended,
     stop: () => {

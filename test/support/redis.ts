@@ -27,7 +27,7 @@ export type PrivateRedis = {
 };
 
 /** Starts an empty server without persistence; whoever starts it kills it. */
-export async function startRedis(): Promise<PrivateRedis> {
+async function startRedis(): Promise<PrivateRedis> {
   const port = await freePort();
   let server = await launch(port);
   return {

@@ -27,6 +27,28 @@ export function tracesOf(databaseUrl: string, marks: readonly string[]): Promise
   });
 }
 
+/** Schemas, databases, roles and rows of the shared place that belong to no tenant. */
+export function orphansIn(databaseUrl: string): Promise<string[]> {
+  return lookInto(databaseUrl, async (sql) => {
+    const rows = await sql<{ orphan: string }[]>`
+      select orphan
+      from (
+        select 'database ' || datname, substring(datname from '^' || current_database() || '_t_(.*)')
+        from pg_database
+        union all
+        select 'role ' || rolname, substring(rolname from '^' || current_database() || '_t_(.*)')
+        from pg_roles
+        union all
+        select 'schema ' || nspname, substring(nspname from '^t_([0-9a-f]{32})$') from pg_namespace
+        union all
+        select 'pet ' || id, replace(tenant_id::text, '-', '') from shared.pets
+      ) as found (orphan, tenant_id)
+      where tenant_id is not null
+        and not exists (select from control.tenants where id = tenant_id::uuid)`;
+    return rows.map(({ orphan }) => orphan);
+  });
+}
+
 async function placesNamed(sql: postgres.Sql, marks: readonly string[]): Promise<string[]> {
   const rows = await sql<{ place: string }[]>`
     select place

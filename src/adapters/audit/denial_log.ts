@@ -86,8 +86,13 @@ export class DenialLog implements Denials {
 
   #keep(batch: GatheredDenial[]): void {
     for (const { count, ...denial } of batch) {
-      const since = this.#entries.get(keyOf(denial))?.count ?? 0;
-      this.#entries.set(keyOf(denial), { denial, count: count + since, dueAtMs: 0 });
+      const since = this.#entries.get(keyOf(denial));
+      if (since || this.#entries.size < this.#options.held) {
+        const sum = count + (since?.count ?? 0);
+        this.#entries.set(keyOf(denial), { denial, count: sum, dueAtMs: 0 });
+      } else {
+        this.#dropped += count;
+      }
     }
   }
 }

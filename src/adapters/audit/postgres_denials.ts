@@ -1,7 +1,7 @@
 /**
  * Writes gathered denials to the trail. Which tenant a slug belongs to is looked up here, long after
  * the request was answered; a slug that belongs to nobody leaves no name behind, so that guessing
- * slugs does not grow the table.
+ * slugs does not grow the table. A batch is written in the order in which it was noted.
  */
 import type { Db } from '../../kernel/ports.ts';
 import type { GatheredDenial } from './denial_log.ts';
@@ -45,7 +45,7 @@ export function postgresDenials(control: Db, newId: () => string) {
           left join control.tenants as requested on requested.slug = denial.requested
         where event <> 'cross_tenant_access_attempt' or requested.id is not null
         window same as (partition by event, actor, tenants.id, requested.id, denial.details)
-      order by event, actor, tenants.id, requested.id, denial.details, denial.id
+        order by event, actor, tenants.id, requested.id, denial.details, denial.id
       ) as denial (id, event, actor, tenant_id, tenant, request_id, audience, details)
       order by id`;
   };

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { postgresAccounts } from '../../../src/adapters/account/postgres_accounts.ts';
+import { Refusal } from '../../../src/kernel/errors.ts';
+import type { Account } from '../../../src/kernel/ports.ts';
+import type { TenantId } from '../../../src/kernel/tenant.ts';
+import { codeOf } from '../../../src/postgres/faults.ts';
+import { addAdmin, type Registered, register } from '../../support/registered.ts';
+import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+
+/** Each is true when something of the victim was read or changed. */
+const probes: Readonly<Record<string, (account: Account, victim: Registered) => Promise<boolean>>> =
+  {
+    users: (account, { id }) => admitted(account`select id from users where tenant_id = ${id}`),
+    keys: (account, { id }) => admitted(account`select id from api_keys where tenant_id = ${id}`),
+    'keys, to revoke them': (account, { id }) =>
+      admitted(account`
+        update api_keys set revoked_at = now() where tenant_id = ${id} returning id`),
+    settings: (account, { id }) =>
+      admitted(account`
+        insert into settings (tenant_id, key, value) values (${id}, 'welcome_message', '"Hi"')
+        on conflict (tenant_id, key) do update set value = excluded.value
+        returning key`),
+    usage: (account, { id }) =>
+      admitted(account`select day from usage_days where tenant_id = ${id}`),
+    trail: (account, { id }) =>
+      admitted(account`select id from audit_events where tenant_id = ${id}`),
+  };
+
+async function admitted(attempt: Promise<object[]>): Promise<boolean> {
+  try {
+    return (await attempt).length > 0;
+  } catch (error) {
+    assert.equal(codeOf(error), '42501', String(error));
+    return false;
+  }
+}
+
+const rowSecurityOff = ['users', 'api_keys', 'settings', 'usage_days', 'audit_events']
+  .map((table) => `alter table ${table} disable row level security`)
+  .join(';');
+
+type Stage = {
+  places: TenantPlaces;
+  one: Registered;
+  other: Registered;
+  changed: TenantId[];
+  work<Result>(tenant: Registered, steps: (account: Account) => Promise<Result>): Promise<Result>;
+};
+
+/** Two tenants, the second one with something in every table. */
+function stage(off = ''): () => Stage {
+  let current: Stage;
+  before(async () => {
+    const places = await openTenantPlaces(1);
+    const { control, lanes, fleet } = places.backstage;
+    const [one, other] = [await register(control, 'one'), await register(control, 'the-other')];
+    await addAdmin(control, other);
+    await control`insert into control.usage_days values (${other.id}, '2024-01-01', 1, 0)`;
+    const changed: TenantId[] = [];
+    const accounts = postgresAccounts(lanes, fleet.installation, {
+      newId: randomUUID,
+      onChange: (id) => changed.push(id),
+    });
+    const work: Stage['work'] = (tenant, steps) =>
+      accounts.run({ tenant, actor: 'operator', requestId: 'r-1' }, steps);
+    current = { places, one, other, changed, work };
+    await work(other, (account) => setWelcome(account, '"Hello"'));
+    await places.asSuperuser(fleet.installation.account, off);
+  });
+  after(() => current.places.close());
+  return () => current;
+}
+
+function setWelcome(account: Account, json: string): Promise<string> {
+  return account.change('config_changed', async (sql) => {
+    await sql`
+      insert into settings (key, value) values ('welcome_message', ${json}::text::jsonb)
+      on conflict (tenant_id, key) do update set value = excluded.value`;
+    return { result: json, details: { key: 'welcome_message' } };
+  });
+}
+
+describe('postgresAccounts() with row security', () => {
+  const current = stage();
+  for (const [what, probe] of Object.entries(probes)) {
+    it(`keeps a tenant from another's ${what}`, async () => {
+      const { one, other, work } = current();
+      assert.equal(await work(one, (account) => probe(account, other)), false);
+    });
+  }
+});
+
+describe('postgresAccounts() without row security', () => {
+  const current = stage(rowSecurityOff);
+  for (const [what, probe] of Object.entries(probes)) {
+    it(`lets a tenant at another's ${what}`, async () => {
+      const { one, other, work } = current();
+      assert.equal(await work(one, (account) => probe(account, other)), true);
+    });
+  }
+});
+
+describe('Account', () => {
+  const current = stage();
+  const countEvents = async (tenant: Registered) => {
+    const { work } = current();
+    return (await work(tenant, (account) => account`select id from audit_events`)).length;
+  };
+
+  it('records a change in its transaction, and tells of it afterwards', async () => {
+    const { one, work, changed } = current();
+    assert.equal(await work(one, (account) => setWelcome(account, '"Hello"')), '"Hello"');
+    const [event] = await work(
+      one,
+      (account) => account`select event, actor, tenant, request_id, details from audit_events`,
+    );
+    assert.deepEqual(
+      { ...event },
+      {
+        event: 'config_changed',
+        actor: 'operator',
+        tenant: 'one',
+        request_id: 'r-1',
+        details: { key: 'welcome_message' },
+      },
+    );
+    assert.equal(changed.at(-1), one.id);
+  });
+
+  it('records nothing and tells nothing of a change that failed', async () => {
+    const { one, work, changed } = current();
+    const before = [await countEvents(one), changed.length];
+    const failing = work(one, (account) =>
+      account.change('config_changed', async (sql) => {
+        await sql`delete from settings`;
+        throw new Refusal('conflict');
+      }),
+    );
+    await assert.rejects(failing, { code: 'conflict' });
+    assert.deepEqual([await countEvents(one), changed.length], before);
+    assert.equal((await work(one, (account) => account`select key from settings`)).length, 1);
+  });
+
+  it('changes nothing when the event cannot be recorded', async () => {
+    const { one, work } = current();
+    const failing = work({ ...one, slug: JSON.parse('"\\u0000"') }, (account) =>
+      setWelcome(account, '"Lost"'),
+    );
+    await assert.rejects(failing, { code: '22021' });
+    const [row] = await work(
+      one,
+      (account) => account<{ value: string }>`select value from settings`,
+    );
+    assert.equal(row?.value, 'Hello');
+  });
+
+  it('does not show what the operator alone shall see', async () => {
+    const { one, places } = current();
+    const before = await countEvents(one);
+    await places.backstage.control`
+      insert into control.audit_events (id, event, actor, tenant_id, audience, details)
+      values (${randomUUID()}, 'cross_tenant_access_attempt', 'anonymous', ${one.id}, 'operator', '{}')`;
+    assert.equal(await countEvents(one), before);
+  });
+
+  for (const [what, attempt] of Object.entries({
+    'change the trail': (account: Account) => account`update audit_events set actor = 'nobody'`,
+    'delete from the trail': (account: Account) => account`delete from audit_events`,
+    'read the digests of secrets': (account: Account) =>
+      account`select secret_sha256 from api_keys`,
+    'read the tenants': (account: Account) => account`select id from tenants`,
+    'write its usage': (account: Account) => account`update usage_days set billed = 0`,
+    'record for the operator alone': (account: Account) => account`
+      insert into audit_events (id, event, actor, audience, details)
+      values (${randomUUID()}, 'config_changed', 'anonymous', 'operator', '{}')`,
+  })) {
+    it(`may not ${what}`, async () => {
+      const { one, work } = current();
+      await assert.rejects(work(one, attempt), { code: '42501' });
+    });
+  }
+});

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type { GatheredDenial } from '../../../src/adapters/audit/denial_log.ts';
+import { postgresDenials } from '../../../src/adapters/audit/postgres_denials.ts';
+import type { AuditDetails } from '../../../src/kernel/audit_event.ts';
+import { type Registered, register } from '../../support/registered.ts';
+import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+
+type Row = { event: string; tenant: string | null; audience: string; details: AuditDetails };
+
+describe('postgresDenials()', () => {
+  let places: TenantPlaces;
+  let acme: Registered;
+  before(async () => {
+    places = await openTenantPlaces(1);
+    acme = await register(places.backstage.control, 'acme');
+    await register(places.backstage.control, 'rival');
+  });
+  after(() => places.close());
+  beforeEach(() => places.asSuperuser(places.placeOf(acme), 'truncate control.audit_events'));
+
+  async function write(...denials: Partial<GatheredDenial>[]): Promise<Row[]> {
+    const { control } = places.backstage;
+    await postgresDenials(
+      control,
+      randomUUID,
+    )(
+      denials.map((denial) => ({
+        event: 'authentication_failed',
+        actor: 'anonymous',
+        tenantId: null,
+        requestedSlug: null,
+        requestId: 'r-1',
+        details: {},
+        count: 1,
+        ...denial,
+      })),
+    );
+    const rows = await control<Row>`
+      select event, tenant, audience, details from control.audit_events`;
+    return rows.map((row) => ({ ...row }));
+  }
+
+  const attempt = { event: 'cross_tenant_access_attempt', actor: 'user:u-1' } as const;
+
+  it('tells the operator alone who tried to get where', async () => {
+    const denial = { ...attempt, tenantId: acme.id, requestedSlug: 'rival', count: 3 };
+    assert.deepEqual(await write(denial), [
+      {
+        event: 'cross_tenant_access_attempt',
+        tenant: 'acme',
+        audience: 'operator',
+        details: { user: 'u-1', user_tenant: 'acme', requested_tenant: 'rival', count: 3 },
+      },
+    ]);
+  });
+
+  it('leaves out attempts on slugs that are nobody', async () => {
+    assert.deepEqual(await write({ ...attempt, tenantId: acme.id, requestedSlug: 'nobody' }), []);
+  });
+
+  it('makes one row of failures that named nobody, whatever slugs they guessed', async () => {
+    const rows = await write(
+      { requestedSlug: 'guess-1', count: 2 },
+      { requestedSlug: 'guess-2' },
+      { requestedSlug: 'rival' },
+    );
+    assert.deepEqual(
+      rows.map(({ tenant, details }) => [tenant, details.count]).sort(),
+      [
+        [null, 3],
+        ['rival', 1],
+      ].sort(),
+    );
+  });
+
+  it('tells a tenant that it was limited', async () => {
+    const [row] = await write({ event: 'rate_limit_exceeded', tenantId: acme.id });
+    assert.deepEqual([row?.tenant, row?.audience], ['acme', 'tenant']);
+  });
+});

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { CachedDirectory } from '../../../src/adapters/directory/cached_directory.ts';
+import { postgresRegistry } from '../../../src/adapters/directory/postgres_registry.ts';
+import type { Db } from '../../../src/kernel/ports.ts';
+import { Listener } from '../../../src/postgres/listener.ts';
+import { type Admin, addAdmin, type Registered, register } from '../../support/registered.ts';
+import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { until } from '../../support/until.ts';
+
+const bounds = { present: 100, absent: 100, staleAfterMs: 60_000 };
+
+describe('CachedDirectory on the registry', () => {
+  let places: TenantPlaces;
+  let control: Db;
+  let directory: CachedDirectory;
+  let acme: Registered;
+  let admin: Admin;
+  let turn = 0;
+  before(async () => {
+    places = await openTenantPlaces(1);
+    control = places.backstage.control;
+  });
+  after(() => places.close());
+  beforeEach(async () => {
+    turn += 1;
+    acme = await register(control, `acme-${turn}`);
+    admin = await addAdmin(control, acme);
+    directory = new CachedDirectory(postgresRegistry(control), bounds);
+  });
+
+  const caller = () => directory.caller(admin.authorization);
+  const tenant = () => directory.tenant(acme.id);
+
+  it('knows whose key it is', async () => {
+    assert.deepEqual(await caller(), {
+      user: { id: admin.userId, email: `admin@${acme.slug}.example`, role: 'admin' },
+      keyId: admin.keyId,
+      tenantId: acme.id,
+    });
+  });
+
+  it('knows nobody by a wrong secret, warm or cold', async () => {
+    const wrong = admin.authorization.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
+    assert.equal(await directory.caller(wrong), null);
+    assert.notEqual(await caller(), null);
+    assert.equal(await directory.caller(wrong), null);
+  });
+
+  it('knows a tenant with its plan and its settings over the defaults', async () => {
+    await control`
+      insert into control.settings (tenant_id, key, value)
+      values (${acme.id}, 'default_page_size', '5'), (${acme.id}, 'welcome_message', '7')`;
+    assert.deepEqual(await tenant(), {
+      id: acme.id,
+      slug: acme.slug,
+      name: acme.slug,
+      status: 'active',
+      isolation: 'shared',
+      schemaVersion: 0,
+      plan: { name: 'free', requestsPerHour: 100, burst: 100 },
+      settings: { default_page_size: 5, include_deleted_pets: false, welcome_message: '' },
+    });
+  });
+
+  it('answers from what it knows, whatever happened meanwhile, until it is told', async () => {
+    await Promise.all([caller(), tenant()]);
+    await control`update control.api_keys set revoked_at = now() where id = ${admin.keyId}`;
+    await control`update control.tenants set status = 'suspended' where id = ${acme.id}`;
+    assert.notEqual(await caller(), null);
+    assert.equal((await tenant())?.status, 'active');
+    directory.forget(acme.id);
+    assert.equal(await caller(), null);
+    assert.equal((await tenant())?.status, 'suspended');
+  });
+
+  describe('with a listener', () => {
+    let listener: Listener;
+    beforeEach(async () => {
+      const { controlTarget } = places.backstage.fleet.installation;
+      listener = new Listener(controlTarget, 'kennel', {
+        onMessage: (message) => directory.onChange(message),
+        onGap: () => directory.forgetAll(),
+        connectTimeoutMs: 3_000,
+        retryAfterMs: 5,
+      });
+      await until(() => listener.connected);
+      await Promise.all([caller(), tenant()]);
+    });
+    afterEach(() => listener.close());
+
+    const changes: Readonly<Record<string, [() => Promise<unknown>, () => Promise<boolean>]>> = {
+      'a revoked key': [
+        () => control`update control.api_keys set revoked_at = now() where id = ${admin.keyId}`,
+        async () => (await caller()) === null,
+      ],
+      'a suspended tenant': [
+        () => control`update control.tenants set status = 'suspended' where id = ${acme.id}`,
+        async () => (await tenant())?.status === 'suspended',
+      ],
+      'a changed setting': [
+        () => control`
+          insert into control.settings (tenant_id, key, value)
+          values (${acme.id}, 'default_page_size', '7')`,
+        async () => (await tenant())?.settings.default_page_size === 7,
+      ],
+      'a changed plan': [
+        () => control`update control.plans set burst = burst + 1 where name = 'free'`,
+        async () => (await tenant())?.plan.burst !== 100,
+      ],
+    };
+    for (const [what, [change, isKnown]] of Object.entries(changes)) {
+      it(`hears of ${what}`, async () => {
+        assert.equal(await isKnown(), false);
+        await change();
+        await until(isKnown, 1_000);
+      });
+    }
+
+    it('trusts nothing after a gap', async () => {
+      const place = places.placeOf(acme);
+      // Without triggers, so that nobody is told.
+      await places.asSuperuser(
+        place,
+        `begin;
+         set local session_replication_role = replica;
+         update control.tenants set status = 'suspended' where id = '${acme.id}';
+         commit`,
+      );
+      await places.asSuperuser(
+        place,
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and query like 'listen %'`,
+      );
+      await until(async () => (await tenant())?.status === 'suspended');
+    });
+  });
+});

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ReadThroughCache } from '../../../src/adapters/directory/read_through_cache.ts';
+import { until } from '../../support/until.ts';
+
+const bounds = { present: 3, absent: 2, staleAfterMs: 60_000 };
+
+type Row = { value: string };
+
+/** A store that answers when it is told to. */
+class SlowStore {
+  readonly rows = new Map<string, Row>();
+  loads = 0;
+  #held: (() => void)[] | null = null;
+
+  readonly load = async (key: string): Promise<Row | null> => {
+    this.loads += 1;
+    const row = this.rows.get(key) ?? null;
+    const held = this.#held;
+    if (held) await new Promise<void>((resolve) => held.push(resolve));
+    return row;
+  };
+
+  hold(): void {
+    this.#held = [];
+  }
+
+  release(): void {
+    for (const resolve of this.#held ?? []) resolve();
+    this.#held = null;
+  }
+}
+
+describe('ReadThroughCache', () => {
+  it('asks once for what is there, and once for what is not', async () => {
+    const store = new SlowStore();
+    const cache = new ReadThroughCache(store.load, bounds);
+    store.rows.set('a', { value: 'A' });
+    for (let turn = 0; turn < 3; turn += 1) {
+      assert.deepEqual([await cache.get('a'), await cache.get('b')], [{ value: 'A' }, null]);
+    }
+    assert.equal(store.loads, 2);
+    assert.deepEqual(cache.figures, { hits: 4, misses: 2, present: 1, absent: 1 });
+  });
+
+  it('asks once for all who ask at the same time', async () => {
+    const store = new SlowStore();
+    const cache = new ReadThroughCache(store.load, bounds);
+    await Promise.all(Array.from({ length: 10 }, () => cache.get('a')));
+    assert.equal(store.loads, 1);
+  });
+
+  it('asks again after a load that failed', async () => {
+    let failures = 1;
+    const load = async () => {
+      failures -= 1;
+      if (failures === 0) throw new Error('away');
+      return { value: 'A' };
+    };
+    const cache = new ReadThroughCache(load, bounds);
+    await assert.rejects(cache.get('a'), /away/);
+    assert.deepEqual(await cache.get('a'), { value: 'A' });
+  });
+
+  for (const [how, forget] of [
+    ['drop()', (cache: ReadThroughCache<string, Row>) => cache.drop('a')],
+    ['dropWhere()', (cache: ReadThroughCache<string, Row>) => cache.dropWhere(() => true)],
+    ['clear()', (cache: ReadThroughCache<string, Row>) => cache.clear()],
+  ] as const) {
+    it(`keeps nothing of a load that ${how} overtook`, async () => {
+      const store = new SlowStore();
+      const cache = new ReadThroughCache(store.load, bounds);
+      store.rows.set('a', { value: 'old' });
+      store.hold();
+      const overtaken = cache.get('a');
+      forget(cache);
+      store.rows.set('a', { value: 'new' });
+      store.release();
+      assert.deepEqual(await overtaken, { value: 'old' });
+      assert.deepEqual(await cache.get('a'), { value: 'new' });
+    });
+
+    it(`asks again after ${how}`, async () => {
+      const store = new SlowStore();
+      const cache = new ReadThroughCache(store.load, bounds);
+      store.rows.set('a', { value: 'old' });
+      await cache.get('a');
+      forget(cache);
+      await cache.get('a');
+      assert.equal(store.loads, 2);
+    });
+  }
+
+  it('grows no further than its bounds for 100 000 unknown keys, and loses nothing to them', async () => {
+    const store = new SlowStore();
+    const cache = new ReadThroughCache(store.load, bounds);
+    store.rows.set('known', { value: 'K' });
+    await cache.get('known');
+    for (let count = 0; count < 100_000; count += 1) await cache.get(`${count}`);
+    const { present, absent } = cache.figures;
+    assert.deepEqual({ present, absent }, { present: 1, absent: 2 });
+  });
+
+  it('asks again once an entry is stale', async () => {
+    const store = new SlowStore();
+    const cache = new ReadThroughCache(store.load, { ...bounds, staleAfterMs: 5 });
+    store.rows.set('a', { value: 'old' });
+    await cache.get('a');
+    store.rows.set('a', { value: 'new' });
+    await until(async () => (await cache.get('a'))?.value === 'new');
+  });
+});

@@ -1,0 +1,233 @@
+/**
+ * What every isolation adapter holds, wherever it keeps its tenants' tables. Row security is the
+ * last lock in all modes, so the other tenant's rows are put into the very table that is attacked.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Refusal } from '../../src/kernel/errors.ts';
+import type { Db, Isolation } from '../../src/kernel/ports.ts';
+import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import { envelope } from '../../src/postgres/envelope.ts';
+import { codeOf } from '../../src/postgres/faults.ts';
+import { Lane } from '../../src/postgres/lane.ts';
+import { laneBounds } from '../support/lane.ts';
+import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
+import { guardsOff, type Stage, stage } from './isolation_stage.ts';
+
+/** The suite. All of it goes through one lane at a time. */
+export function isolationContract(mode: IsolationMode): void {
+  describe(`${mode} isolation`, () => {
+    twins('row security', rowProbes, mode, guardsOff.rowSecurity);
+    twins('keys that begin with the tenant', keyProbes, mode, guardsOff.tenantKeys);
+    twins('the seal', sealProbes, mode, guardsOff.seal);
+    contextEnds(mode);
+    contextIsNeeded(mode);
+    crowd(mode);
+    transactions(mode);
+  });
+}
+
+/** Each probe against the guard, and again where the guard is off. */
+function twins(
+  guard: string,
+  probes: Readonly<Record<string, Probe>>,
+  mode: IsolationMode,
+  off: string,
+): void {
+  describe(`hides another tenant's rows by ${guard}`, () => {
+    const guarded = stage(mode);
+    for (const [name, probe] of Object.entries(probes)) {
+      it(`from ${name}`, async () => assert.equal(await leaks(guarded(), probe), false));
+    }
+  });
+
+  describe(`shows another tenant's rows without ${guard}`, () => {
+    const open = stage(mode, off);
+    for (const [name, probe] of Object.entries(probes)) {
+      it(`to ${name}`, async () => assert.equal(await leaks(open(), probe), true));
+    }
+  });
+}
+
+async function leaks({ places, isolation, one, other }: Stage, probe: Probe): Promise<boolean> {
+  const place = places.placeOf(one);
+  const petId = await places.allIn(place).run(other, addPet);
+  const victim = { id: other.id, petId, sealKey: place.sealKey };
+  return isolation.run(one, (db) => probe(db, victim));
+}
+
+/** How a tenant's work may end before the next one's begins on the same connection. */
+const endings: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
+  'a statement': (db) => addPet(db),
+  'a commit': (db) => db.transaction((sql) => addPet(sql)),
+  'a rollback': (db) =>
+    db.transaction(async (sql) => {
+      await addPet(sql);
+      throw new Refusal('conflict');
+    }),
+  'an error in a statement': (db) => db`select 1 / 0`,
+  'an error in a transaction': (db) => db.transaction((sql) => sql`select 1 / 0`),
+  'an injected context': (db) => db`select set_config('role', 'none', false),
+    set_config('kennel.tenant', current_setting('kennel.tenant'), false)`,
+};
+
+function contextEnds(mode: IsolationMode): void {
+  describe('gives the next tenant on the same connection its own rows', () => {
+    const current = stage(mode);
+    for (const [ending, work] of Object.entries(endings)) {
+      it(`after ${ending}`, async () => {
+        const { places, one, other } = current();
+        const isolation = places.allIn(places.placeOf(one));
+        const pid = (db: Db) => db<{ pid: number }>`select pg_backend_pid() as pid`;
+        const before = await isolation.run(one, pid);
+        await isolation.run(one, work).catch(() => {});
+        const petId = await isolation.run(other, addPet);
+        const rows = await isolation.run(
+          other,
+          (db) => db`delete from pets returning id, tenant_id`,
+        );
+        assert.deepEqual([...rows], [{ id: petId, tenant_id: other.id }]);
+        assert.deepEqual(await isolation.run(other, pid), before);
+      });
+    }
+  });
+}
+
+function contextIsNeeded(mode: IsolationMode): void {
+  const tables = ['pets', 'visits'];
+
+  /** The other tenant's envelope, ended as it is after each statement. */
+  const local = ({ places, one, other }: Stage, { pid }: Lane) =>
+    `${envelope(places.placeOf(one), other.id, pid)}; commit`;
+  const lasting = (stage: Stage, lane: Lane) => local(stage, lane).replaceAll('set local', 'set');
+
+  /** What each table tells a session that has the role and the schema, but no tenant. */
+  async function answers(stage: Stage, before: (stage: Stage, lane: Lane) => string) {
+    const { places, one, other } = stage;
+    const place = places.placeOf(one);
+    await places.allIn(place).run(other, (db) => db`delete from pets`);
+    await places.allIn(place).run(other, addPet);
+    const opening = `begin; set local role "${place.role}"; set local search_path = "${place.schema}"`;
+    const answer = async (table: string) => {
+      const lane = await Lane.open(place.target, laneBounds);
+      await lane.script(before(stage, lane));
+      const text = Object.assign([`select from ${table}`], { raw: [] });
+      return lane
+        .statement(opening, text, [])
+        .then(
+          (rows) => `${rows.length} rows`,
+          (error) => `${codeOf(error)} ${error.message}`,
+        )
+        .finally(() => lane.close());
+    };
+    return Promise.all(tables.map(answer));
+  }
+
+  describe('answers 42501 where there is no context', () => {
+    const current = stage(mode);
+    const refused = tables.map(() => '42501 no tenant context');
+    it('and never was one', async () => {
+      assert.deepEqual(await answers(current(), () => ''), refused);
+    });
+    it('and the one before has ended with its transaction', async () => {
+      assert.deepEqual(await answers(current(), local), refused);
+    });
+    it('but shows the rows of the tenant before when its context was not local', async () => {
+      assert.deepEqual(await answers(current(), lasting), ['1 rows', '0 rows']);
+    });
+  });
+
+  describe('answers with an empty list where there is no context, without the seal', () => {
+    const current = stage(mode, guardsOff.seal);
+    it('and never was one', async () => {
+      assert.deepEqual(await answers(current(), () => ''), ['0 rows', '0 rows']);
+    });
+  });
+}
+
+function crowd(mode: IsolationMode): void {
+  // A lane that changes databases for each call is slow, and nobody may wait for it for long.
+  const tenants = mode === 'database' ? 3 : 12;
+  const rounds = 4;
+
+  /** Tenants that see a row of another, when all of them add and look at once. */
+  async function confused({ places }: Stage, isolation: Isolation): Promise<number> {
+    const all = await Promise.all(Array.from({ length: tenants }, () => places.tenant(mode)));
+    const calls = Array.from({ length: rounds }, () => all).flat();
+    const seen = await Promise.all(
+      calls.map((tenant) =>
+        isolation.run(tenant, async (db) => {
+          await addPet(db);
+          const rows = await db<{ tenant_id: string }>`select tenant_id from pets`;
+          assert.ok(rows.length > 0);
+          return rows.every(({ tenant_id }) => tenant_id === tenant.id);
+        }),
+      ),
+    );
+    return seen.filter((own) => !own).length;
+  }
+
+  describe('keeps many tenants apart on a single lane', () => {
+    const current = stage(mode);
+    it('in places of their own', async () => {
+      const { isolation } = current();
+      assert.equal(await confused(current(), isolation), 0);
+    });
+    it('in one place', async () => {
+      const { places, one } = current();
+      assert.equal(await confused(current(), places.allIn(places.placeOf(one))), 0);
+    });
+  });
+
+  describe('confuses many tenants on a single lane without row security', () => {
+    const current = stage(mode, guardsOff.rowSecurity);
+    it('in one place', async () => {
+      const { places, one } = current();
+      assert.notEqual(await confused(current(), places.allIn(places.placeOf(one))), 0);
+    });
+  });
+}
+
+function transactions(mode: IsolationMode): void {
+  describe('commits everything or nothing', () => {
+    const current = stage(mode);
+    const countPets = async () => {
+      const { isolation, one } = current();
+      return (await isolation.run(one, (db) => db`select id from pets`)).length;
+    };
+
+    it('when the work throws', async () => {
+      const { isolation, one } = current();
+      const work = isolation.run(one, (db) =>
+        db.transaction(async (sql) => {
+          await addPet(sql);
+          throw new Refusal('conflict');
+        }),
+      );
+      await assert.rejects(work, { code: 'conflict' });
+      assert.equal(await countPets(), 0);
+    });
+
+    it('when a statement fails and nobody minds', async () => {
+      const { isolation, one } = current();
+      const work = isolation.run(one, (db) =>
+        db.transaction(async (sql) => {
+          await addPet(sql);
+          await sql`select 1 / 0`.catch(() => {});
+        }),
+      );
+      await assert.rejects(work, /^Error: Cannot commit: the server said ROLLBACK$/);
+      assert.equal(await countPets(), 0);
+    });
+
+    it('and ends both with their request', async () => {
+      const { isolation, one } = current();
+      const [db, sql] = await isolation.run(one, async (own) => {
+        return [own, await own.transaction(async (sql) => ({ sql }))] as const;
+      });
+      await assert.rejects(async () => db`select 1`, /its request has ended/);
+      await assert.rejects(async () => db.transaction(addPet), /its request has ended/);
+      await assert.rejects(async () => sql.sql`select 1`, /its transaction has ended/);
+    });
+  });
+}

@@ -1,0 +1,40 @@
+/** Where the isolation suite plays: two tenants on one lane, and the guards that can be taken away. */
+import { after, before } from 'node:test';
+import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
+import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+
+/** Statements of the superuser that take a guard away. */
+export const guardsOff = {
+  rowSecurity: `
+    alter table pets disable row level security;
+    alter table visits disable row level security`,
+  tenantKeys: `
+    alter table pets add unique (id);
+    alter table visits
+      drop constraint visits_tenant_id_pet_id_fkey,
+      add foreign key (pet_id) references pets (id)`,
+  seal: `
+    create or replace function kernel.tenant() returns uuid language sql stable
+    return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`,
+};
+
+export type Stage = {
+  places: TenantPlaces;
+  isolation: Isolation;
+  one: TenantPlace;
+  other: TenantPlace;
+};
+
+/** Two tenants of a database of their own, with a guard of the first one's place taken away. */
+export function stage(mode: IsolationMode, off = ''): () => Stage {
+  let current: Stage;
+  before(async () => {
+    const places = await openTenantPlaces(1);
+    const [one, other] = [await places.tenant(mode), await places.tenant(mode)];
+    current = { places, isolation: places.backstage.isolation[mode], one, other };
+    await places.asSuperuser(places.placeOf(one), off);
+  });
+  after(() => current.places.close());
+  return () => current;
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { type Backstage, openBackstage } from '../../src/backstage.ts';
+import { readConfig } from '../../src/config.ts';
+import { Lane } from '../../src/postgres/lane.ts';
+import { laneBounds } from '../support/lane.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+
+describe('install()', () => {
+  let database: TestDatabase;
+  let lane: Lane;
+  const open: Backstage[] = [];
+  before(async () => {
+    database = await testDatabase();
+    lane = await Lane.open(database.url, laneBounds);
+  });
+  after(async () => {
+    lane.close();
+    await database.drop();
+  });
+  afterEach(() => {
+    for (const backstage of open.splice(0)) backstage.close();
+  });
+
+  async function start(): Promise<Backstage> {
+    const environment = { DATABASE_URL: database.url, ADMIN_TOKEN: 'unused' };
+    const backstage = await openBackstage(readConfig(environment), database.url);
+    open.push(backstage);
+    return backstage;
+  }
+
+  /** Every table's ledger and the one secret: what a second start must find and keep. */
+  const state = () => lane.plain`
+    select value, (select array_agg(applied_at order by version)::text from control.migrations) as control,
+      (select array_agg(applied_at order by version)::text from shared.migrations) as shared
+    from control.secrets`;
+
+  it('makes one installation when several processes start at once', async () => {
+    const backstages = await Promise.all([start(), start(), start()]);
+    const passwords = backstages.map(({ fleet }) => fleet.installation.password('any'));
+    assert.equal(new Set(passwords).size, 1);
+  });
+
+  it('changes nothing when it is there already', async () => {
+    const before = await state();
+    await start();
+    assert.deepEqual(await state(), before);
+  });
+
+  it('has roles that may no more than they must', async () => {
+    const { roles } = (await start()).fleet.installation;
+    for (const [name, role] of Object.entries(roles)) {
+      const [row] = await lane.plain`
+        select rolcanlogin as login, rolinherit as inherits,
+          rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication as mighty
+        from pg_roles where rolname = ${role}`;
+      const login = name === 'serve' || name === 'control';
+      assert.deepEqual({ ...row }, { login, inherits: false, mighty: false }, name);
+    }
+  });
+
+  it('has one owner of everything, who cannot log in', async () => {
+    const { roles } = (await start()).fleet.installation;
+    const owners = await lane.plain<{ owner: string }>`
+      select distinct pg_get_userbyid(relowner) as owner
+      from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+      where nspname in ('kernel', 'control', 'shared')`;
+    assert.deepEqual(
+      owners.map(({ owner }) => owner),
+      [roles.owner],
+    );
+  });
+
+  it('has forced row security on every table with a tenant, but for the registry and the outbox', async () => {
+    await start();
+    const bare = await lane.plain<{ name: string }>`
+      select nspname || '.' || relname as name
+      from pg_class
+        join pg_namespace on pg_namespace.oid = relnamespace
+        join pg_attribute on attrelid = pg_class.oid and attname = 'tenant_id'
+      where nspname in ('control', 'shared') and relkind = 'r'
+        and not (relrowsecurity and relforcerowsecurity)
+      order by 1`;
+    assert.deepEqual(
+      bare.map(({ name }) => name),
+      ['control.leftovers', 'control.outbox'],
+    );
+  });
+
+  it('refuses connections to who is none of its own', async () => {
+    await start();
+    const [row] = await lane.plain<{ may: boolean }>`
+      select has_database_privilege('pg_monitor', current_database(), 'connect') as may`;
+    assert.equal(row?.may, false);
+  });
+});

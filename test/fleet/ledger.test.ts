@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { readLedger, upgrade } from '../../src/fleet/ledger.ts';
+import type { Migration } from '../../src/fleet/migration_files.ts';
+import { createRole } from '../../src/fleet/place.ts';
+import { databaseOf, rolesOf } from '../../src/postgres/installation.ts';
+import { Lane } from '../../src/postgres/lane.ts';
+import { laneBounds } from '../support/lane.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+
+function migrationsOf(...texts: string[]): Migration[] {
+  return texts.map((text, index) => ({
+    version: index + 1,
+    name: `step_${index + 1}`,
+    checksum: createHash('sha256').update(text).digest('hex'),
+    text,
+  }));
+}
+
+describe('upgrade()', () => {
+  let database: TestDatabase;
+  let lane: Lane;
+  let owner: string;
+  let schema: string;
+  let turn = 0;
+  before(async () => {
+    database = await testDatabase();
+    lane = await Lane.open(database.url, laneBounds);
+    ({ owner } = rolesOf(databaseOf(database.url)));
+    await createRole(lane, owner);
+  });
+  after(async () => {
+    lane.close();
+    await database.drop();
+  });
+  beforeEach(async () => {
+    turn += 1;
+    schema = `s${turn}`;
+    await lane.script(`create schema ${schema} authorization "${owner}"`);
+  });
+
+  const run = (...texts: string[]) =>
+    upgrade(lane, {
+      schema,
+      owner,
+      roles: { app: owner },
+      migrations: migrationsOf(...texts),
+      lockTimeoutMs: 100,
+    });
+
+  const tables = async () => {
+    const rows = await lane.plain<{ name: string }>`
+      select tablename as name from pg_tables
+      where schemaname = ${schema} and tablename <> 'migrations'
+      order by tablename`;
+    return rows.map(({ name }) => name);
+  };
+
+  it('applies what is missing, and nothing twice', async () => {
+    assert.equal(await run('create table a ()'), 1);
+    assert.equal(await run('create table a ()', 'create table b ()'), 2);
+    assert.equal(await run('create table a ()', 'create table b ()'), 2);
+    assert.deepEqual(await tables(), ['a', 'b']);
+  });
+
+  it('keeps what was done before a failure, and nothing of what failed', async () => {
+    const broken = 'create table b (); select 1 / 0';
+    await assert.rejects(run('create table a ()', broken, 'create table c ()'), { code: '22012' });
+    assert.deepEqual(await tables(), ['a']);
+    assert.equal((await readLedger(lane, schema, owner)).length, 1);
+    assert.equal(await run('create table a ()', 'create table b ()'), 2);
+  });
+
+  it('refuses a file that was edited after it had been applied, and applies nothing then', async () => {
+    await run('create table a ()');
+    const edited = run('create table a (x int)', 'create table b ()');
+    await assert.rejects(edited, /^Error: Cannot migrate: "step_1" \(1\) was edited/);
+    assert.deepEqual(await tables(), ['a']);
+  });
+
+  it('leaves a schema alone that is ahead of the files', async () => {
+    await run('create table a ()', 'create table b ()');
+    assert.equal(await run('create table a ()'), 2);
+  });
+
+  it('does not wait for a lock for long', async () => {
+    await run('create table a ()');
+    const other = await Lane.open(database.url, laneBounds);
+    await other.transaction('begin', async (sql) => {
+      await sql`select pg_advisory_xact_lock(1)`;
+      const waiting = run('create table a ()', 'select pg_advisory_xact_lock(1)');
+      await assert.rejects(waiting, { code: 'unavailable' });
+    });
+    other.close();
+  });
+
+  it('makes everything the property of the owner', async () => {
+    await run('create table a ()');
+    const [row] = await lane.plain`
+      select tableowner from pg_tables where schemaname = ${schema} and tablename = 'a'`;
+    assert.equal(row && 'tableowner' in row && row.tableowner, owner);
+  });
+
+  it('fills in roles, and refuses one that has no name', async () => {
+    await run('create table a (); grant select on a to :"app"');
+    const nameless = run('create table a (); grant select on a to :"app"', 'reset :"nobody"');
+    await assert.rejects(nameless, /no role has that name/);
+  });
+});

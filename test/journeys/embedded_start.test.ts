@@ -1,0 +1,101 @@
+/** What `make start` does on a machine that has only Node: the embedded Postgres and the demo. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { clientOf } from '../support/client.ts';
+import { type Kennel, startEmbeddedKennel } from '../support/kennel.ts';
+import { until } from '../support/until.ts';
+
+const shell = promisify(execFile);
+
+describe('a start on a machine that has only Node', () => {
+  let folder: string;
+  let kennel: Kennel;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'kennel-embedded-'));
+    kennel = await startEmbeddedKennel(folder);
+  });
+
+  after(async () => {
+    await kennel.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  it('prints a curl line for each way to name a tenant, and each works when pasted', async () => {
+    const lines = await curlLines();
+    assert.equal(lines.length, 3);
+    for (const line of lines) {
+      const { stdout } = await shell('sh', ['-c', `${line} --silent --fail`]);
+      assert.equal(JSON.parse(stdout).items[0].name, 'Sample Pet');
+    }
+  });
+
+  it('keeps the demo keys and the admin token to its owner', async () => {
+    for (const name of ['demo.json', 'admin-token', 'database-url']) {
+      assert.equal((await stat(join(folder, name))).mode & 0o777, 0o600, name);
+    }
+    const token = (await readFile(join(folder, 'admin-token'), 'utf8')).trim();
+    const answer = await fetch(`${kennel.url}/api/admin/tenants`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    assert.equal(answer.status, 200);
+  });
+
+  it('says that it listens, whatever the log level', () => {
+    assert.match(kennel.stdout(), /^\{.*"msg":"listening".*"url":"http:/m);
+  });
+
+  it('has its data after a stop and a start', async () => {
+    const id = await addPet();
+    assert.equal((await kennel.stop()).code, 0);
+    kennel = await startEmbeddedKennel(folder);
+    assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
+  });
+
+  it('takes over the Postgres that a killed server has left behind', async () => {
+    const id = await addPet();
+    kennel.signal('SIGKILL');
+    await kennel.ended;
+    kennel = await startEmbeddedKennel(folder);
+    assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
+  });
+
+  it('recovers when the server and its Postgres were killed together', async () => {
+    const id = await addPet();
+    const pidFile = join(folder, 'postgres', 'data', 'postmaster.pid');
+    const postmaster = Number((await readFile(pidFile, 'utf8')).split('\n')[0]);
+    kennel.signal('SIGKILL');
+    process.kill(postmaster, 'SIGKILL');
+    await kennel.ended;
+    kennel = await startEmbeddedKennel(folder);
+    assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
+  });
+
+  async function curlLines(): Promise<string[]> {
+    const lines = () =>
+      kennel
+        .stderr()
+        .split('\n')
+        .filter((line) => line.startsWith('curl '));
+    await until(() => lines().length === 3);
+    return lines();
+  }
+
+  function acme() {
+    return clientOf(kennel, { slug: 'acme-pets', apiKey: keys['acme-pets'] ?? '' });
+  }
+
+  let keys: Record<string, string> = {};
+
+  async function addPet(): Promise<string> {
+    keys = JSON.parse(await readFile(join(folder, 'demo.json'), 'utf8'));
+    const answer = await acme()('POST /api/pets', { name: 'Rex', species: 'dog' });
+    assert.equal(answer.status, 201);
+    return answer.body.id;
+  }
+});

@@ -1,0 +1,113 @@
+/** A flood of requests for tenants and with keys that nobody knows: nothing grows with it. */
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { bounds } from '../../src/config.ts';
+import { bearer, clientOf, type Onboarded, onboard, operatorOf, send } from '../support/client.ts';
+import { samples } from '../support/exposition.ts';
+import { type Kennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { lookInto } from '../support/sql.ts';
+
+const requests = 2_000;
+const atOnce = 32;
+
+/** Enough for a server and the garbage of a flood: it would die of some 8 KiB kept per request. */
+const heapMegabytes = 48;
+
+let database: TestDatabase;
+let kennel: Kennel;
+let acme: Onboarded;
+
+before(async () => {
+  database = await testDatabase();
+  kennel = await startKennel(database.url, {
+    NODE_OPTIONS: `--max-old-space-size=${heapMegabytes}`,
+  });
+  acme = await onboard(kennel, 'acme-pets');
+});
+
+after(async () => {
+  await kennel.stop();
+  await database.drop();
+});
+
+describe('a flood', () => {
+  it('of unknown tenants is refused, and leaves no row of the trail', async () => {
+    const before = await auditRows();
+    await flood(404, () => clientOf(kennel, { ...acme, slug: randomSlug() })('GET /api/pets'));
+    await settle();
+    assert.equal(await auditRows(), before);
+  });
+
+  it('of unknown keys is refused, and leaves a few rows that count', async () => {
+    const before = await auditRows();
+    await flood(401, () =>
+      send(kennel.url, 'GET /api/pets', undefined, {
+        'x-tenant-id': Math.random() < 0.5 ? acme.slug : randomSlug(),
+        ...bearer(randomKey()),
+      }),
+    );
+    await settle();
+    const rows = (await auditRows()) - before;
+    assert.ok(rows >= 1 && rows < requests / 50, `${rows} rows`);
+  });
+
+  it('pushes nobody out of the caches and stays within their bounds', async () => {
+    const figures = await readFigures();
+    const atMost = {
+      kennel_keys_cache_entries: 1,
+      kennel_keys_cache_absent: bounds.directory.absent,
+      kennel_tenants_cache_entries: 1,
+      kennel_tenants_cache_absent: bounds.directory.absent,
+      kennel_denials_held: bounds.denials.held,
+      nodejs_heap_size_used_bytes: heapMegabytes * 1_024 * 1_024,
+    };
+    for (const [name, most] of Object.entries(atMost)) {
+      const value = figures.get(name) ?? Number.NaN;
+      assert.ok(value <= most, `${name} is ${value}`);
+    }
+    assert.equal(figures.get('kennel_keys_cache_entries'), 1);
+  });
+
+  it('does not stand in the way of who is known', async () => {
+    assert.equal((await acme.call('GET /api/pets')).status, 200);
+  });
+
+  it('gets no labels of its own', async () => {
+    const { text } = await operatorOf(kennel)('GET /metrics');
+    const tenants = new Set(text.match(/tenant="[^"]*"/g));
+    assert.deepEqual([...tenants].sort(), ['tenant="acme-pets"', 'tenant="none"']);
+  });
+});
+
+async function flood(status: number, request: () => Promise<{ status: number | undefined }>) {
+  let left = requests;
+  const one = async () => {
+    for (; left > 0; left -= 1) assert.equal((await request()).status, status);
+  };
+  await Promise.all(Array.from({ length: atOnce }, one));
+}
+
+/** Whoever reads the trail has it written first. */
+async function settle(): Promise<void> {
+  await operatorOf(kennel)('GET /api/admin/audit?limit=1');
+}
+
+async function auditRows(): Promise<number> {
+  const rows = await lookInto(database.url, (sql) => sql`select from control.audit_events`);
+  return rows.length;
+}
+
+async function readFigures(): Promise<Map<string, number>> {
+  const { text } = await operatorOf(kennel)('GET /metrics');
+  return new Map(samples(text).map(({ name, value }) => [name, value]));
+}
+
+function randomSlug(): string {
+  return `t-${randomBytes(8).toString('hex')}`;
+}
+
+function randomKey(): string {
+  return `kn_${randomUUID().replaceAll('-', '')}_${randomBytes(32).toString('hex')}`;
+}

@@ -1,0 +1,118 @@
+/** A server that is killed in the midst of an onboarding leaves a tenant, or nothing. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type IsolationMode, isolationModes } from '../../src/kernel/tenant.ts';
+import { type Answer, type Call, clientOf, operatorOf } from '../support/client.ts';
+import { type Kennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { orphansIn, tracesOf } from '../support/traces.ts';
+import { until } from '../support/until.ts';
+
+const momentsPerMode = 4;
+
+/** Starting takes less than this; recovering is part of it. */
+const recoveredMs = 5_000;
+
+let database: TestDatabase;
+let kennel: Kennel;
+
+before(async () => {
+  database = await testDatabase();
+  kennel = await startKennel(database.url);
+});
+
+after(async () => {
+  await kennel.stop();
+  await database.drop();
+});
+
+for (const isolation of isolationModes) {
+  describe(`killed while it makes a tenant: ${isolation}`, () => {
+    const slug = `killed-${isolation}`;
+
+    it('leaves it complete or absent to the next start', async () => {
+      const wholeMs = await timeToOnboard(operatorOf(kennel), slug, isolation);
+      for (let round = 1; round <= momentsPerMode; round += 1) {
+        const momentMs = Math.random() * wholeMs;
+        void order(operatorOf(kennel), slug, isolation).catch(() => {});
+        await kill(kennel, momentMs);
+        kennel = await startKennel(database.url);
+        await until(() => completeOrAbsent(slug), recoveredMs).catch(async (cause) => {
+          const left = [
+            ...(await tracesOf(database.url, [slug])),
+            ...(await orphansIn(database.url)),
+          ];
+          assert.fail(`Killed after ${momentMs} ms, it left ${left.join(', ')}: ${cause}`);
+        });
+        await assertFinishable(kennel, slug, isolation);
+      }
+    });
+
+    it('leaves it to a living process to finish', async () => {
+      const wholeMs = await timeToOnboard(operatorOf(kennel), slug, isolation);
+      for (let round = 1; round <= momentsPerMode; round += 1) {
+        const victim = await startKennel(database.url);
+        void order(operatorOf(victim), slug, isolation).catch(() => {});
+        await kill(victim, Math.random() * wholeMs);
+        await assertFinishable(kennel, slug, isolation);
+      }
+    });
+  });
+}
+
+/** The same order every time, so that repeating it is safe. */
+function order(operator: Call, slug: string, isolation: IsolationMode): Promise<Answer> {
+  const body = { slug, name: 'Killed', isolation };
+  return operator('POST /api/admin/tenants', body, { 'idempotency-key': `order of ${slug}` });
+}
+
+async function kill(victim: Kennel, afterMs: number): Promise<void> {
+  await pause(afterMs);
+  victim.signal('SIGKILL');
+  await victim.ended;
+}
+
+async function completeOrAbsent(slug: string): Promise<boolean> {
+  const { status, body } = await operatorOf(kennel)(`GET /api/admin/tenants/${slug}`);
+  if ((await orphansIn(database.url)).length > 0) return false;
+  return status === 200 ? body.status === 'active' : status === 404;
+}
+
+/** Whoever ordered the tenant repeats the order and has it; taken away, it leaves nothing. */
+async function assertFinishable(server: Kennel, slug: string, isolation: IsolationMode) {
+  const operator = operatorOf(server);
+  // The dead process's session may hold its lock until Postgres has seen the connection end.
+  let answer = await order(operator, slug, isolation);
+  await until(async () => {
+    if (answer.status !== 201) answer = await order(operator, slug, isolation);
+    return answer.status === 201;
+  }, recoveredMs);
+  const apiKey: string = answer.body.admin.api_key;
+  const { body } = await clientOf(server, { slug, apiKey })('GET /api/pets');
+  assert.deepEqual(
+    body.items.map(({ name }: { name: string }) => name),
+    ['Sample Pet'],
+  );
+  const { status } = await operator(`DELETE /api/admin/tenants/${slug}`);
+  assert.equal(status, 204, errorsOf(server));
+  assert.deepEqual(await orphansIn(database.url), []);
+  const left = await tracesOf(database.url, [slug]);
+  assert.deepEqual(left, ['table control.audit_events']);
+}
+
+async function timeToOnboard(operator: Call, slug: string, isolation: IsolationMode) {
+  const startedAt = performance.now();
+  const { status } = await order(operator, slug, isolation);
+  assert.equal(status, 201);
+  const wholeMs = performance.now() - startedAt;
+  assert.equal((await operator(`DELETE /api/admin/tenants/${slug}`)).status, 204);
+  return wholeMs;
+}
+
+function errorsOf({ stdout }: Kennel): string {
+  return stdout()
+    .split('\n')
+    .filter((line) => line.includes('"level":"error"'))
+    .join('\n');
+}

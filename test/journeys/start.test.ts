@@ -1,0 +1,98 @@
+/** A start that cannot be: one line says why, and the exit code whose fault it is. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { adminToken, type Ended, type Kennel, runKennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+
+let database: TestDatabase;
+let kennel: Kennel;
+
+before(async () => {
+  database = await testDatabase();
+  kennel = await startKennel(database.url);
+});
+
+after(async () => {
+  await kennel.stop();
+  await database.drop();
+});
+
+describe('a start that cannot be', () => {
+  it('says that the port is taken', async () => {
+    const { port } = new URL(kennel.url);
+    const ended = await runKennel({ ...onDatabase(database.url), PORT: port });
+    assertOneLine(ended, 1, new RegExp(`127\\.0\\.0\\.1:${port}.*taken`));
+  });
+
+  it('names every bad variable in a line of its own, and not its value', async () => {
+    const { code, stderr } = await runKennel({
+      DATABASE_URL: 'mysql://secret@localhost/kennel',
+      REDIS_URL: 'secret',
+      SMTP_URL: 'secret',
+      ISOLATION: 'secret',
+      PORT: '70000',
+      RESOLUTION: 'path,path',
+      BASE_DOMAIN: 'no domain',
+      ADMIN_TOKEN: 'secret of two words',
+      TRUSTED_PROXIES: 'secret/8',
+      DB_CONNECTIONS: '0',
+      LOG_LEVEL: 'loud',
+      DEMO: 'yes',
+    });
+    assert.equal(code, 78);
+    const named = stderr
+      .trim()
+      .split('\n')
+      .map((line) => /^kennel: Cannot use (\w+): /.exec(line)?.[1]);
+    assert.deepEqual(named.sort(), [
+      'ADMIN_TOKEN',
+      'BASE_DOMAIN',
+      'DATABASE_URL',
+      'DB_CONNECTIONS',
+      'DEMO',
+      'ISOLATION',
+      'LOG_LEVEL',
+      'PORT',
+      'REDIS_URL',
+      'RESOLUTION',
+      'SMTP_URL',
+      'TRUSTED_PROXIES',
+    ]);
+    assert.doesNotMatch(stderr, /secret/);
+  });
+
+  it('asks for an admin token of its own where the database is', async () => {
+    const ended = await runKennel({ DATABASE_URL: database.url });
+    assertOneLine(ended, 78, /Cannot use ADMIN_TOKEN: /);
+  });
+
+  for (const [fault, damage] of Object.entries({
+    'nobody listens at its address': (url: URL) => {
+      url.port = '1';
+    },
+    'its password is wrong': (url: URL) => {
+      url.password = 'wrong';
+    },
+    'its database does not exist': (url: URL) => {
+      url.pathname = '/nowhere';
+    },
+  })) {
+    it(`says of DATABASE_URL that ${fault}`, async () => {
+      const url = new URL(database.url);
+      damage(url);
+      assertOneLine(await runKennel(onDatabase(url.href)), 1, /Cannot use DATABASE_URL \(.+\): .+/);
+    });
+  }
+});
+
+function onDatabase(url: string) {
+  return { DATABASE_URL: url, ADMIN_TOKEN: adminToken };
+}
+
+/** The whole of stderr is one line of ours, without a password. */
+function assertOneLine({ code, stderr }: Ended, expected: number, line: RegExp): void {
+  assert.equal(code, expected);
+  assert.match(stderr, /^kennel: Cannot .+\n$/);
+  assert.match(stderr, line);
+  assert.ok(!stderr.includes(new URL(database.url).password));
+}

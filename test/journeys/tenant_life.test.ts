@@ -1,0 +1,197 @@
+/** A tenant's life as the operator leads it: ordered, looked at, changed, taken away. */
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { isolationModes } from '../../src/kernel/tenant.ts';
+import { assertProblem, type Call, onboard, operatorOf } from '../support/client.ts';
+import { type Kennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { lookInto } from '../support/sql.ts';
+import { orphansIn, tracesOf } from '../support/traces.ts';
+import { until } from '../support/until.ts';
+
+let database: TestDatabase;
+let kennel: Kennel;
+let operator: Call;
+
+before(async () => {
+  database = await testDatabase();
+  kennel = await startKennel(database.url, { ISOLATION: 'schema' });
+  operator = operatorOf(kennel);
+});
+
+after(async () => {
+  await kennel.stop();
+  await database.drop();
+});
+
+describe('tenants', () => {
+  it('are made with what is not said filled in', async () => {
+    const { status, body, headers } = await operator('POST /api/admin/tenants', {
+      slug: 'plain-pets',
+      name: 'Plain Pets',
+    });
+    assert.equal(status, 201);
+    const { id, created_at, updated_at, schema_version, ...tenant } = body.tenant;
+    assert.deepEqual(tenant, {
+      slug: 'plain-pets',
+      name: 'Plain Pets',
+      plan: 'free',
+      status: 'active',
+      isolation: 'schema',
+    });
+    assert.ok(id && created_at && updated_at && schema_version > 0);
+    assert.equal(headers.location, '/api/admin/tenants/plain-pets');
+    assert.equal(body.admin.email, 'admin@plain-pets.com');
+    assert.deepEqual((await operator('GET /api/admin/tenants/plain-pets')).body, body.tenant);
+  });
+
+  it('are listed by slug, page by page, each once', async () => {
+    for (const slug of ['page-a', 'page-b', 'page-c']) await onboard(kennel, slug);
+    const slugs: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const { body } = await operator(`GET /api/admin/tenants?limit=2${cursor}`);
+      slugs.push(...body.items.map(({ slug }: { slug: string }) => slug));
+      cursor = body.next_cursor === null ? null : `&cursor=${body.next_cursor}`;
+    }
+    assert.deepEqual(slugs, [...new Set(slugs)].sort());
+    for (const slug of ['page-a', 'page-b', 'page-c']) assert.ok(slugs.includes(slug));
+  });
+
+  it('are told what is wrong with an order', async () => {
+    const wrongSlugs = ['ab', 'a'.repeat(41), '1abc', 'abc-', '-abc', 'Abc', 'a_b', 'a b', 'ä-bc'];
+    for (const slug of [...wrongSlugs, 'api', 'admin', 'www', 'metrics', 7, undefined]) {
+      const answer = await operator('POST /api/admin/tenants', { slug, name: 'x' });
+      assertProblem(answer, 422, 'invalid_input');
+      assert.deepEqual(answer.body.errors[0].path, 'slug');
+    }
+    const order = {
+      slug: 'order',
+      name: '',
+      plan: 'gold',
+      isolation: 'none',
+      admin_email: 'x',
+      x: 1,
+    };
+    const answer = await operator('POST /api/admin/tenants', order);
+    const paths = answer.body.errors.map(({ path }: { path: string }) => path).sort();
+    assert.deepEqual(paths, ['admin_email', 'isolation', 'name', 'x']);
+    const plan = await operator('POST /api/admin/tenants', {
+      slug: 'order',
+      name: 'x',
+      plan: 'gold',
+    });
+    assertProblem(plan, 422, 'invalid_input');
+    assert.equal(plan.body.errors[0].path, 'plan');
+    assertProblem(await operator('GET /api/admin/tenants/order'), 404, 'not_found');
+  });
+
+  for (const isolation of isolationModes) {
+    it(`are one when ten orders for a slug come together: ${isolation}`, async () => {
+      const order = { slug: `race-${isolation}`, name: 'Race', isolation };
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, () => operator('POST /api/admin/tenants', order)),
+      );
+      const [first, ...others] = answers.sort(
+        (one, two) => Number(one.status) - Number(two.status),
+      );
+      assert.equal(first?.status, 201);
+      for (const answer of others) assertProblem(answer, 409, 'slug_taken');
+    });
+  }
+
+  it('answer a repeated order with the first answer', async () => {
+    const order = { slug: 'twice-told', name: 'Twice' };
+    const key = { 'idempotency-key': 'order-4711' };
+    const first = await operator('POST /api/admin/tenants', order, key);
+    assert.equal(first.status, 201);
+    await operator('PATCH /api/admin/tenants/twice-told', { name: 'Renamed' });
+    const again = await operator('POST /api/admin/tenants', order, key);
+    assert.deepEqual([again.status, again.text], [201, first.text]);
+    for (const other of [
+      { ...order, name: 'Other' },
+      { ...order, slug: 'other-slug' },
+    ]) {
+      const answer = await operator('POST /api/admin/tenants', other, key);
+      assertProblem(answer, 422, 'invalid_input');
+    }
+    assertProblem(await operator('POST /api/admin/tenants', order), 409, 'slug_taken');
+  });
+
+  it('are suspended and resumed', async () => {
+    const { call } = await onboard(kennel, 'on-and-off');
+    const path = '/api/admin/tenants/on-and-off';
+    const suspended = await operator(`PATCH ${path}`, { status: 'suspended' });
+    assert.deepEqual([suspended.status, suspended.body.status], [200, 'suspended']);
+    assertProblem(await call('GET /api/me'), 404, 'not_found');
+    assert.equal((await operator(`PATCH ${path}`, { status: 'active' })).status, 200);
+    assert.equal((await call('GET /api/me')).status, 200);
+    assertProblem(await operator(`PATCH ${path}`, { status: 'deleting' }), 422, 'invalid_input');
+    assertProblem(await operator(`PATCH ${path}`, { slug: 'new-slug' }), 422, 'invalid_input');
+    assertProblem(await operator('PATCH /api/admin/tenants/nobody', {}), 404, 'not_found');
+  });
+
+  for (const isolation of isolationModes) {
+    it(`leave nothing but their audit trail behind: ${isolation}`, async () => {
+      const slug = `gone-${isolation}`;
+      const { id, call } = await onboard(kennel, slug, { isolation });
+      const pet = (await call('POST /api/pets', { name: 'Rex', species: 'dog' })).body;
+      await call(`POST /api/pets/${pet.id}/visits`, { visited_on: '2024-05-01', reason: 'x' });
+      await call('GET /api/usage');
+      const before = await tracesOf(database.url, [id, slug]);
+      assert.ok(before.includes('table control.tenants'), String(before));
+
+      const deleted = await operator(`DELETE /api/admin/tenants/${slug}`);
+      assert.deepEqual([deleted.status, deleted.text], [204, '']);
+      assertProblem(await call('GET /api/me'), 401, 'unauthenticated');
+      assertProblem(await operator(`DELETE /api/admin/tenants/${slug}`), 404, 'not_found');
+      assertProblem(await operator(`GET /api/admin/tenants/${slug}`), 404, 'not_found');
+      // Shared mode keeps the bare id for a while, to erase what came too late once more.
+      const left = (await tracesOf(database.url, [id, slug])).filter(
+        (trace) => trace !== 'table control.leftovers',
+      );
+      assert.deepEqual(left, ['table control.audit_events']);
+
+      const successor = await onboard(kennel, slug, { isolation });
+      assert.notEqual(successor.id, id);
+      const { items } = (await successor.call('GET /api/pets')).body;
+      assert.deepEqual([items.length, items[0].name], [1, 'Sample Pet']);
+      assert.equal((await successor.call('GET /api/audit')).body.items.length, 1);
+    });
+  }
+
+  it('lose even the row that a late request writes behind the deletion', async () => {
+    const { id } = await onboard(kennel, 'late-writers', { isolation: 'shared' });
+    await operator('DELETE /api/admin/tenants/late-writers');
+    await lookInto(database.url, async (sql) => {
+      await sql`
+        insert into shared.pets (tenant_id, id, name, species) values (${id}, ${id}, 'Late', 'cat')`;
+      await sql`update control.leftovers set due_at = now() where tenant_id = ${id}`;
+    });
+    assert.notDeepEqual(await orphansIn(database.url), []);
+    const next = await startKennel(database.url);
+    await until(
+      async () => !(await tracesOf(database.url, [id])).includes('table control.leftovers'),
+    );
+    assert.deepEqual(await orphansIn(database.url), []);
+    await next.stop();
+  });
+
+  it('get a letter that holds no key', async () => {
+    const { apiKey } = await onboard(kennel, 'letter-pets', {
+      admin_email: 'boss@letters.example',
+    });
+    const folder = join(kennel.dataFolder, 'mail');
+    let letter: string | undefined;
+    await until(async () => {
+      const files = (await readdir(folder)).filter((name) => name.endsWith('.eml'));
+      const letters = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+      letter = letters.find((text) => text.includes('To: boss@letters.example'));
+      return letter !== undefined;
+    });
+    assert.match(String(letter), /Subject: Welcome to Kennel/);
+    assert.ok(!letter?.includes(apiKey));
+  });
+});

@@ -1,0 +1,158 @@
+/** Two servers on one database: what one of them changes holds in the other within a second. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import {
+  type Answer,
+  assertProblem,
+  type Call,
+  clientOf,
+  onboard,
+  operatorOf,
+} from '../support/client.ts';
+import { samples } from '../support/exposition.ts';
+import { type Kennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { describeWithPrivateRedis } from '../support/redis.ts';
+import { lookInto } from '../support/sql.ts';
+import { until } from '../support/until.ts';
+
+const effectiveMs = 1_000;
+
+let database: TestDatabase;
+before(async () => {
+  database = await testDatabase();
+});
+after(() => database.drop());
+
+describe('a change in one process', () => {
+  let here: Kennel;
+  let there: Kennel;
+  before(async () => {
+    [here, there] = await Promise.all([startKennel(database.url), startKennel(database.url)]);
+  });
+  after(() => Promise.all([here.stop(), there.stop()]));
+
+  /** A tenant made here, and known there. */
+  async function knownThere(slug: string, plan = 'enterprise') {
+    const { apiKey, call } = await onboard(here, slug, { plan });
+    const callThere = clientOf(there, { slug, apiKey });
+    assert.equal((await callThere('GET /api/me')).status, 200);
+    return { call, callThere };
+  }
+
+  it('changes a setting in the other', async () => {
+    const { call, callThere } = await knownThere('setting-pets');
+    await call('PUT /api/config/welcome_message', { value: 'Woof' });
+    await soon(callThere, 'GET /api/config', ({ body }) => body.welcome_message === 'Woof');
+  });
+
+  it('suspends and resumes a tenant in the other', async () => {
+    const { callThere } = await knownThere('suspended-pets');
+    const operator = operatorOf(here);
+    await operator('PATCH /api/admin/tenants/suspended-pets', { status: 'suspended' });
+    await soon(callThere, 'GET /api/me', ({ status }) => status === 404);
+    await operator('PATCH /api/admin/tenants/suspended-pets', { status: 'active' });
+    await soon(callThere, 'GET /api/me', ({ status }) => status === 200);
+  });
+
+  it('revokes a key in the other', async () => {
+    const { call, callThere } = await knownThere('revoked-pets');
+    const { user } = (await call('GET /api/me')).body;
+    const { body: key } = await call(`POST /api/users/${user.id}/keys`);
+    const leaver = clientOf(there, { slug: 'revoked-pets', apiKey: key.api_key });
+    assert.equal((await leaver('GET /api/me')).status, 200);
+    await call(`DELETE /api/keys/${key.id}`);
+    await soon(leaver, 'GET /api/me', ({ status }) => status === 401);
+    assert.equal((await callThere('GET /api/me')).status, 200);
+  });
+
+  it('edits a plan in the other', async () => {
+    const operator = operatorOf(here);
+    await operator('PUT /api/admin/plans/edited', { requests_per_hour: 5_000 });
+    const { callThere } = await knownThere('planned-pets', 'edited');
+    await operator('PUT /api/admin/plans/edited', { requests_per_hour: 6_000 });
+    const limit = ({ headers }: Answer) => headers['x-ratelimit-limit'];
+    await soon(callThere, 'GET /api/me', (answer) => limit(answer) === '6000');
+  });
+
+  it('deletes a tenant in the other, and its successor is another', async () => {
+    const { callThere } = await knownThere('deleted-pets');
+    await operatorOf(here)('DELETE /api/admin/tenants/deleted-pets');
+    await soon(callThere, 'GET /api/me', ({ status }) => status === 401);
+    await knownThere('deleted-pets');
+    assertProblem(await callThere('GET /api/me'), 401, 'unauthenticated');
+  });
+
+  it('arrives after the connection that listens was cut', async () => {
+    const { call, callThere } = await knownThere('cut-off-pets');
+    assert.ok((await cutListeners(database.url)) >= 2);
+    await call('PUT /api/config/welcome_message', { value: 'Missed?' });
+    const heard = ({ body }: Answer) => body.welcome_message === 'Missed?';
+    await until(async () => heard(await callThere('GET /api/config')), 5_000);
+    await until(() => figure(there, 'kennel_listener_connected', 1), 5_000);
+    await call('PUT /api/config/welcome_message', { value: 'Heard' });
+    await soon(callThere, 'GET /api/config', ({ body }) => body.welcome_message === 'Heard');
+  });
+});
+
+describeWithPrivateRedis('two processes on one Redis', (redis) => {
+  let here: Kennel;
+  let there: Kennel;
+  before(async () => {
+    const variables = { REDIS_URL: redis().url };
+    [here, there] = await Promise.all([
+      startKennel(database.url, variables),
+      startKennel(database.url, variables),
+    ]);
+    const plan = { requests_per_hour: 1, burst: 20 };
+    await operatorOf(here)('PUT /api/admin/plans/twenty', plan);
+  });
+  after(() => Promise.all([here.stop(), there.stop()]));
+
+  it('share one budget per tenant', async () => {
+    const { slug, apiKey, call } = await onboard(here, 'sharing-pets', { plan: 'twenty' });
+    const calls = [call, clientOf(there, { slug, apiKey })];
+    const answers = await Promise.all(
+      Array.from({ length: 15 }, () => calls.map((each) => each('GET /api/me'))).flat(),
+    );
+    const statuses = answers.map(({ status }) => status);
+    assert.equal(statuses.filter((status) => status === 200).length, 20);
+    assert.equal(statuses.filter((status) => status === 429).length, 10);
+  });
+
+  it('go on without it, and take it up again', async () => {
+    const { call } = await onboard(here, 'lasting-pets');
+    await redis().kill();
+    for (let count = 0; count < 20; count += 1) {
+      assert.equal((await call('GET /api/me')).status, 200);
+    }
+    await until(() => figure(here, 'kennel_limiter_degraded', 1));
+    await redis().restart();
+    await until(async () => {
+      assert.equal((await call('GET /api/me')).status, 200);
+      return figure(here, 'kennel_limiter_degraded', 0);
+    });
+  });
+});
+
+/** Asks until the answer fits, for as long as a change may take. */
+function soon(call: Call, line: string, fits: (answer: Answer) => boolean): Promise<void> {
+  return until(async () => fits(await call(line)), effectiveMs);
+}
+
+/** Whether a figure of `/metrics` has a value. */
+async function figure(kennel: Kennel, name: string, value: number): Promise<boolean> {
+  const { text } = await operatorOf(kennel)('GET /metrics');
+  return samples(text).some((sample) => sample.name === name && sample.value === value);
+}
+
+/** Ends every session that listens. @returns how many there were. */
+function cutListeners(databaseUrl: string): Promise<number> {
+  return lookInto(databaseUrl, async (sql) => {
+    const cut = await sql`
+      select pg_terminate_backend(pid)
+      from pg_stat_activity
+      where datname = current_database() and query = 'listen "kennel"'`;
+    return cut.length;
+  });
+}

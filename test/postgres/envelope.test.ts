@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { type TenantId, tenantId } from '../../src/kernel/tenant.ts';
+import { Envelopes, envelope, seal } from '../../src/postgres/envelope.ts';
+import type { Place } from '../../src/postgres/installation.ts';
+import { Lane } from '../../src/postgres/lane.ts';
+import { laneBounds } from '../support/lane.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+
+const acme = tenantId('01890000-0000-7000-8000-000000000001');
+
+function placeWith(schema: string): Place {
+  return { target: '', database: 'kennel', schema, role: 'app', sealKey: Buffer.alloc(32, 1) };
+}
+
+describe('envelope()', () => {
+  it('begins with role, schema and sealed tenant, all of them local', () => {
+    const place = placeWith('shared');
+    assert.equal(
+      envelope(place, acme, 7),
+      'begin; set local role "app"; set local search_path = "shared"; ' +
+        `set local kennel.tenant = '${acme}.${seal(place.sealKey, acme, 7)}'`,
+    );
+  });
+});
+
+describe('Envelopes', () => {
+  let database: TestDatabase;
+  let one: Lane;
+  let other: Lane;
+  before(async () => {
+    database = await testDatabase();
+    one = await Lane.open(database.url, laneBounds);
+    other = await Lane.open(database.url, laneBounds);
+  });
+  after(async () => {
+    one.close();
+    other.close();
+    await database.drop();
+  });
+
+  it("says for each lane, place and tenant what envelope() says with the lane's pid", () => {
+    const envelopes = new Envelopes(2);
+    const tenants: TenantId[] = [acme, tenantId(randomUUID()), tenantId(randomUUID())];
+    for (const tenant of [...tenants, ...tenants]) {
+      for (const lane of [one, other]) {
+        for (const place of [placeWith('shared'), placeWith('t_1')]) {
+          assert.equal(envelopes.of(lane, place, tenant), envelope(place, tenant, lane.pid));
+        }
+      }
+    }
+  });
+});

@@ -1,0 +1,125 @@
+/**
+ * What is left of isolation when connections die in the middle of everything. `KILL_SECONDS` makes
+ * it longer, `KILL_SEED` repeats an order of events as far as that goes.
+ */
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import type { TenantPlace } from '../../src/kernel/ports.ts';
+import { isolationModes } from '../../src/kernel/tenant.ts';
+import { killBackends } from '../support/backend_killer.ts';
+import { chanceOf } from '../support/chance.ts';
+import { isOf, read, runPetLoad, type Tally } from '../support/pet_load.ts';
+import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { until } from '../support/until.ts';
+
+const seconds = Number(process.env.KILL_SECONDS ?? 8);
+const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 32));
+/** Few with a database: with more, most of the time would go into changing lanes. */
+const tenantsPerMode = { shared: 16, schema: 12, database: 4 };
+
+describe('isolation while random backends are killed', () => {
+  let places: TenantPlaces;
+  let tenants: TenantPlace[];
+  let tally: Tally;
+  let answeringAgainMs: number;
+  /** Rows of all places, as the superuser sees them. */
+  let stored: Map<string, TenantPlace>;
+  const misplaced: unknown[] = [];
+  const uncaught: unknown[] = [];
+  const onUncaught = (error: unknown) => uncaught.push(error);
+
+  before(async () => {
+    process.on('uncaughtException', onUncaught).on('unhandledRejection', onUncaught);
+    places = await openTenantPlaces(16);
+    const modes = isolationModes.flatMap((mode) =>
+      Array.from({ length: tenantsPerMode[mode] }, () => mode),
+    );
+    tenants = await Promise.all(modes.map((mode) => places.tenant(mode)));
+  });
+  after(async () => {
+    await places.close();
+    process.off('uncaughtException', onUncaught).off('unhandledRejection', onUncaught);
+  });
+
+  it('goes on', async (t) => {
+    const { isolation } = places.backstage;
+    const chance = chanceOf(seed);
+    const killer = killBackends(places.url, { everyMs: 50, chance });
+    tally = await runPetLoad({
+      isolation,
+      tenants,
+      callers: 48,
+      forMs: seconds * 1_000,
+      callLimitMs: 5_000,
+      chance,
+    });
+    await killer.stop();
+    const killedAt = performance.now();
+    await Promise.all(tenants.map((tenant) => until(() => answers(tenant))));
+    answeringAgainMs = performance.now() - killedAt;
+    stored = await readAll();
+    const { calls, refused, acknowledged } = tally;
+    t.diagnostic(
+      `seed ${seed}: ${calls} calls, ${killer.kills()} kills, ${refused} refused, ` +
+        `${acknowledged.length} acknowledged writes, answers ${Math.round(answeringAgainMs)} ms after`,
+    );
+    assert.ok(killer.kills() > seconds && acknowledged.length > 0);
+  });
+
+  it('reads no foreign row', () => assert.deepEqual(tally.foreign, []));
+
+  it('has no row in the wrong tenant', () => assert.deepEqual(misplaced, []));
+
+  it('ends every call', () => assert.equal(tally.endless, 0));
+
+  it('refuses with nothing but `unavailable`', () => assert.deepEqual(tally.odd, []));
+
+  it('loses no acknowledged write', () => {
+    const lost = tally.acknowledged.filter(({ ids }) => ids.some((id) => !stored.has(id)));
+    assert.deepEqual(lost, []);
+  });
+
+  it('keeps every row with the tenant that wrote it', () => {
+    const strayed = [...tally.acknowledged, ...tally.doubtful].filter(({ tenant, ids }) =>
+      ids.some((id) => (stored.get(id) ?? tenant) !== tenant),
+    );
+    assert.deepEqual(strayed, []);
+  });
+
+  it('has written each transaction as a whole or not at all', () => {
+    const torn = tally.doubtful.filter(
+      ({ ids }) => new Set(ids.map((id) => stored.has(id))).size > 1,
+    );
+    assert.deepEqual(torn, []);
+  });
+
+  it('answers everybody within a second after the last kill', () => {
+    assert.ok(answeringAgainMs < 1_000, `${answeringAgainMs} ms`);
+  });
+
+  it('leaves no error uncaught', () => assert.deepEqual(uncaught, []));
+
+  function answers(tenant: TenantPlace): Promise<boolean> {
+    const { isolation } = places.backstage;
+    return read(isolation[tenant.isolation], tenant, tally).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Shared mode's place is read once for all of its tenants. */
+  async function readAll(): Promise<Map<string, TenantPlace>> {
+    const found = new Map<string, TenantPlace>();
+    for (const place of new Set(tenants.map(places.placeOf))) {
+      const owners = tenants.filter((tenant) => places.placeOf(tenant) === place);
+      const rows = await places.asSuperuser(place, 'select id, tenant_id, name from pets');
+      for (const { id, tenant_id, name } of rows) {
+        const owner = owners.find((tenant) => isOf({ tenant_id, name }, tenant));
+        if (owner) found.set(id, owner);
+        else misplaced.push({ place: place.schema, id, tenant_id, name });
+      }
+    }
+    return found;
+  }
+});

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { databaseOf } from '../../src/postgres/installation.ts';
+import { Lane, type LaneBounds } from '../../src/postgres/lane.ts';
+import { laneBounds } from '../support/lane.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { startTcpServer } from '../support/tcp_server.ts';
+import { until } from '../support/until.ts';
+
+const unavailable = { name: 'Refusal', code: 'unavailable' };
+
+describe('Lane', () => {
+  let database: TestDatabase;
+  let lanes: Lane[] = [];
+  let lane: Lane;
+  before(async () => {
+    database = await testDatabase();
+    const setUp = await open();
+    await setUp.script(`
+      create table pets (name text);
+      create function fail(code text) returns void language plpgsql
+      as $$ begin raise exception using errcode = code; end $$`);
+  });
+  after(() => database.drop());
+  beforeEach(async () => {
+    lane = await open();
+  });
+  afterEach(() => {
+    for (const opened of lanes) opened.close();
+    lanes = [];
+  });
+
+  async function open(bounds: Partial<LaneBounds> = {}): Promise<Lane> {
+    const opened = await Lane.open(database.url, { ...laneBounds, ...bounds });
+    lanes.push(opened);
+    return opened;
+  }
+
+  /** A statement as `lane.statement` takes it. */
+  function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStringsArray {
+    return strings;
+  }
+
+  async function terminate({ pid }: Lane): Promise<void> {
+    await (await open()).plain`select pg_terminate_backend(${pid})`;
+  }
+
+  it('answers with dates as text, instants in ISO 8601 and counts as numbers', async () => {
+    const [row] = await lane.plain`
+      select date '2024-02-29' as date, timestamptz '2024-02-29 12:00+02' as instant,
+        timestamptz 'infinity' as never, count(*) as count, '\\x00ff'::bytea as bytes`;
+    assert.deepEqual(
+      { ...row },
+      {
+        date: '2024-02-29',
+        instant: '2024-02-29T10:00:00.000Z',
+        never: 'infinity',
+        count: 1,
+        bytes: Buffer.from([0, 255]),
+      },
+    );
+  });
+
+  it('commits a statement in its envelope', async () => {
+    await lane.statement('begin', text`insert into pets values ('Rex')`, []);
+    const rows = await (await open()).plain`delete from pets returning name`;
+    assert.deepEqual(
+      rows.map((row) => ({ ...row })),
+      [{ name: 'Rex' }],
+    );
+  });
+
+  describe('stays in step', () => {
+    afterEach(async () => {
+      assert.equal(lane.live, true);
+      assert.deepEqual(
+        [...(await lane.plain`select ${'in step'} as answer`)],
+        [{ answer: 'in step' }],
+      );
+    });
+
+    it('after an error of a statement', async () => {
+      for (const code of ['22012', '23514', 'P0001']) {
+        await assert.rejects(lane.plain`select fail(${code})`, { code });
+        await assert.rejects(lane.statement('begin', text`select 1 / 0`, []), { code: '22012' });
+      }
+    });
+
+    it('after a statement that the server has cancelled for its length', async () => {
+      const slow = lane.statement(
+        'begin; set local statement_timeout = 20',
+        text`select pg_sleep(5)`,
+        [],
+      );
+      await assert.rejects(slow, unavailable);
+    });
+
+    it('after a script that failed in a transaction of its own', async () => {
+      await assert.rejects(lane.script(`begin; insert into pets values ('Rex'); select 1 / 0`));
+      assert.equal((await lane.plain`select from pets`).length, 0);
+    });
+
+    it('refusing parameters of a wrong type before anything is sent', async () => {
+      for (const value of [undefined, {}, [], 1n, Symbol(), new Date(), () => {}]) {
+        const attempt = Reflect.apply(lane.plain, lane, [text`select ${''}`, value]);
+        await assert.rejects(attempt, TypeError);
+      }
+    });
+
+    it('when a parameter does not fit, though the statement is known already', async () => {
+      const misfit = () => lane.statement('begin', text`select ${1}::bytea as bytes`, [1]);
+      for (let turn = 0; turn < 3; turn += 1) await misfit();
+      const wrong = () => lane.statement('begin', text`select ${'x'}::uuid`, ['x']);
+      for (let turn = 0; turn < 3; turn += 1) await assert.rejects(wrong(), { code: '22P02' });
+    });
+  });
+
+  describe('is never used again', () => {
+    afterEach(async () => {
+      assert.equal(lane.live, false);
+      await assert.rejects(lane.plain`select 1`, unavailable);
+    });
+
+    for (const code of ['42501', '25P01', '26000', '0A000']) {
+      it(`after ${code}`, () => assert.rejects(lane.plain`select fail(${code})`, { code }));
+
+      it(`after ${code} in a transaction, which says so`, async () => {
+        const work = lane.transaction('begin', (sql) => sql`select fail(${code})`);
+        await assert.rejects(work, { code });
+      });
+    }
+
+    it('after an envelope that failed', async () => {
+      await assert.rejects(lane.statement('begin; select 1 / 0', text`select 1`, []));
+    });
+
+    it('after a commit that became a rollback', async () => {
+      const work = lane.transaction('begin', async (sql) => {
+        await sql`select 1 / 0`.catch(() => {});
+      });
+      await assert.rejects(work, /^Error: Cannot commit: the server said ROLLBACK$/);
+    });
+
+    it('after its backend was ended from within', async () => {
+      const end = text`select pg_terminate_backend(pg_backend_pid())`;
+      await assert.rejects(lane.statement('begin', end, []), unavailable);
+    });
+
+    it('after its backend was ended from outside, with every call in flight refused', async () => {
+      let ends = 0;
+      lane.onClose(() => {
+        ends += 1;
+      });
+      const calls = [
+        lane.plain`select pg_sleep(5)`,
+        lane.plain`select ${'waits for the types of its parameter'}::text`,
+        lane.statement('begin', text`select 1`, []),
+        lane.transaction('begin', (sql) => sql`select 1`),
+        lane.script('select 1'),
+      ];
+      const refused = Promise.all(calls.map((call) => assert.rejects(call, unavailable)));
+      await terminate(lane);
+      await refused;
+      assert.equal(ends, 1);
+    });
+
+    it('after its backend was ended while it was idle', async () => {
+      await terminate(lane);
+      await until(() => !lane.live);
+    });
+
+    it('after a transaction was idle for too long', async () => {
+      lane = await open({ idleInTransactionTimeoutMs: 20 });
+      const work = lane.transaction('begin', async (sql) => {
+        await until(() => !lane.live);
+        return sql`select 1`;
+      });
+      await assert.rejects(work, unavailable);
+    });
+
+    it('after a call that took too long', async () => {
+      lane = await open({ callTimeoutMs: 50 });
+      await assert.rejects(lane.plain`select pg_sleep(5)`, unavailable);
+    });
+
+    it('after work in a transaction that never ended', async () => {
+      lane = await open({ callTimeoutMs: 50 });
+      const work = lane.transaction('begin', () => new Promise<never>(() => {}));
+      await assert.rejects(work, unavailable);
+    });
+
+    it('after its backend has hung', async (t) => {
+      lane = await open({ callTimeoutMs: 200 });
+      if (!isOurs(lane.pid)) return t.skip('its backend is no process that this test may stop');
+      process.kill(lane.pid, 'SIGSTOP');
+      t.after(() => process.kill(lane.pid, 'SIGCONT'));
+      await assert.rejects(lane.statement('begin', text`select 1`, []), unavailable);
+    });
+  });
+
+  it('ends its connection when it is closed', async () => {
+    const { pid } = lane;
+    lane.close();
+    const witness = await open();
+    await until(async () => {
+      return (await witness.plain`select from pg_stat_activity where pid = ${pid}`).length === 0;
+    });
+  });
+
+  it('does not open when the server hangs up, and asks no second time', async (t) => {
+    const server = await startTcpServer((socket) => socket.destroy());
+    t.after(() => server.close());
+    await assert.rejects(Lane.open(server.url, laneBounds), unavailable);
+    assert.equal(server.accepted(), 1);
+  });
+
+  it('does not open when the server says nothing, and leaves no connection', async (t) => {
+    const server = await startTcpServer(() => {});
+    t.after(() => server.close());
+    await assert.rejects(
+      Lane.open(server.url, { ...laneBounds, connectTimeoutMs: 50 }),
+      unavailable,
+    );
+    await until(() => server.open() === 0);
+  });
+
+  it('does not open when nobody listens', async () => {
+    await assert.rejects(Lane.open('postgres://127.0.0.1:1/kennel', laneBounds), unavailable);
+  });
+
+  /** True for a backend on this machine that a signal of ours would reach. */
+  function isOurs(pid: number): boolean {
+    const { stdout } = spawnSync('ps', ['-o', 'command=', '-p', `${pid}`], { encoding: 'utf8' });
+    if (!stdout?.includes(databaseOf(database.url))) return false;
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  }
+});

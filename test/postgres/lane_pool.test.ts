@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
+import { Lane, type Target } from '../../src/postgres/lane.ts';
+import { LanePool, type LanePoolBounds } from '../../src/postgres/lane_pool.ts';
+import { laneBounds } from '../support/lane.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { until } from '../support/until.ts';
+
+const roomy: LanePoolBounds = {
+  lanes: 4,
+  lanesPerTenant: 4,
+  waitingPerTenant: 100,
+  waiting: 1_000,
+  waitLimitMs: 5_000,
+  idleLimitMs: 60_000,
+};
+
+const unavailable = { name: 'Refusal', code: 'unavailable' };
+
+describe('LanePool', () => {
+  let database: TestDatabase;
+  let pool: LanePool;
+  let opened: Lane[];
+  let opening: number;
+  before(async () => {
+    database = await testDatabase();
+  });
+  after(() => database.drop());
+  beforeEach(() => {
+    opened = [];
+    opening = 0;
+  });
+  afterEach(() => pool.close());
+
+  async function open(target: Target): Promise<Lane> {
+    opening += 1;
+    const lane = await Lane.open(target, laneBounds).finally(() => {
+      opening -= 1;
+    });
+    opened.push(lane);
+    return lane;
+  }
+
+  function poolOf(bounds: Partial<LanePoolBounds>, opens = open): LanePool {
+    pool = new LanePool(opens, { ...roomy, ...bounds });
+    return pool;
+  }
+
+  /** Lanes to one database that the pool takes for different targets. */
+  const target = (name: string) => `${database.url}?application_name=${name}`;
+
+  const connections = () => opening + opened.filter(({ live }) => live).length;
+
+  const answer = (lane: Lane) => lane.plain`select 1`;
+
+  /** Holds a lane until `release` is called. */
+  function hold(tenant: string): { release: () => void; done: Promise<void> } {
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    return { release, done: pool.use(target('one'), tenant, () => released) };
+  }
+
+  it('lends the same lane again', async () => {
+    poolOf({});
+    const first = await pool.use(target('one'), 'a', async ({ pid }) => pid);
+    assert.equal(await pool.use(target('one'), 'b', async ({ pid }) => pid), first);
+  });
+
+  it('holds no more lanes than its budget, whatever they lead to', async () => {
+    poolOf({ lanes: 3 });
+    let most = 0;
+    const calls = Array.from({ length: 60 }, (_, turn) =>
+      pool.use(target(`t${turn % 5}`), `t${turn % 5}`, async (lane) => {
+        most = Math.max(most, connections());
+        await answer(lane);
+      }),
+    );
+    await Promise.all(calls);
+    assert.equal(most, 3);
+  });
+
+  it('lends no tenant more than its share, and the rest to others', async () => {
+    poolOf({ lanesPerTenant: 2 });
+    const greedy = Array.from({ length: 5 }, () => hold('greedy'));
+    await until(() => pool.figures.busy === 2);
+    await pool.use(target('one'), 'modest', answer);
+    assert.equal(pool.figures.waiting, 3);
+    for (const { release } of greedy) release();
+    await Promise.all(greedy.map(({ done }) => done));
+  });
+
+  it('serves those who wait round-robin over tenants', async () => {
+    poolOf({ lanes: 1 });
+    const first = hold('a');
+    await until(() => pool.figures.busy === 1);
+    const order: string[] = [];
+    const calls = ['a1', 'a2', 'a3', 'b1', 'b2', 'c1'].map((call) =>
+      pool.use(target('one'), call.charAt(0), async () => order.push(call)),
+    );
+    first.release();
+    await Promise.all(calls);
+    assert.deepEqual(order, ['a1', 'b1', 'c1', 'a2', 'b2', 'a3']);
+  });
+
+  it('keeps the turn of a tenant that waited in vain', async () => {
+    const waitLimitMs = 200;
+    poolOf({ lanes: 1, waitLimitMs });
+    const first = hold('x');
+    await until(() => pool.figures.busy === 1);
+    const startedAt = performance.now();
+    const inVain = assert.rejects(pool.use(target('one'), 'a', answer), unavailable);
+    await until(() => performance.now() - startedAt > waitLimitMs / 2);
+    const order: string[] = [];
+    const calls = ['a', 'b'].map((tenant) =>
+      pool.use(target('one'), tenant, async () => order.push(tenant)),
+    );
+    await inVain;
+    first.release();
+    await Promise.all(calls);
+    assert.deepEqual(order, ['a', 'b']);
+  });
+
+  it('refuses who would wait behind too many', async () => {
+    poolOf({ lanes: 1, waitingPerTenant: 1, waiting: 2 });
+    const holders = [hold('a'), hold('a'), hold('b')];
+    await until(() => pool.figures.waiting === 2);
+    for (const tenant of ['a', 'c']) {
+      await assert.rejects(pool.use(target('one'), tenant, answer), unavailable);
+    }
+    for (const { release } of holders) release();
+    await Promise.all(holders.map(({ done }) => done));
+  });
+
+  it('refuses who has waited too long, and lends the lane to the next', async () => {
+    poolOf({ lanes: 1, waitLimitMs: 20 });
+    const first = hold('a');
+    await until(() => pool.figures.busy === 1);
+    await assert.rejects(pool.use(target('one'), 'b', answer), unavailable);
+    first.release();
+    await pool.use(target('one'), 'b', answer);
+    assert.deepEqual(pool.figures, { idle: 1, busy: 0, waiting: 0, lost: 0 });
+  });
+
+  it('closes an idle lane to make room for one that leads elsewhere', async () => {
+    poolOf({ lanes: 1 });
+    await pool.use(target('one'), 'a', answer);
+    await pool.use(target('two'), 'b', answer);
+    assert.deepEqual(
+      opened.map(({ live }) => live),
+      [false, true],
+    );
+  });
+
+  it('closes a lane that nobody has used for long', async () => {
+    poolOf({ idleLimitMs: 20 });
+    await pool.use(target('one'), 'a', answer);
+    await until(() => connections() === 0);
+    assert.equal(pool.figures.idle, 0);
+  });
+
+  it('closes the idle lanes to a target that is about to go', async () => {
+    poolOf({});
+    await pool.use(target('one'), 'a', answer);
+    await pool.use(target('two'), 'a', answer);
+    pool.closeIdle(target('one'));
+    assert.deepEqual(
+      opened.map(({ live }) => live),
+      [false, true],
+    );
+  });
+
+  it('passes on why a lane did not open, and has its place free again', async () => {
+    let failures = 2;
+    poolOf({ lanes: 1, lanesPerTenant: 1 }, (to) => {
+      failures -= 1;
+      return failures < 0 ? open(to) : Promise.reject(unavailableNow('The database is away'));
+    });
+    const calls = Array.from({ length: 3 }, () => pool.use(target('one'), 'a', answer));
+    const outcomes = await Promise.allSettled(calls);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['rejected', 'rejected', 'fulfilled'],
+    );
+  });
+
+  it('has the place of a lost lane free again, and counts the loss', async () => {
+    poolOf({ lanes: 1, lanesPerTenant: 1 });
+    const end = (lane: Lane) => lane.plain`select pg_terminate_backend(pg_backend_pid())`;
+    for (let turn = 1; turn <= 3; turn += 1) {
+      await assert.rejects(pool.use(target('one'), 'a', end), unavailable);
+      assert.equal(pool.figures.lost, turn);
+    }
+    await pool.use(target('one'), 'a', answer);
+  });
+
+  it('has the place of an idle lane that was lost free again', async () => {
+    poolOf({ lanes: 1 });
+    await pool.use(target('one'), 'a', answer);
+    opened[0]?.close();
+    await pool.use(target('one'), 'a', answer);
+    assert.equal(connections(), 1);
+  });
+
+  it('gives the place of work that failed back', async () => {
+    poolOf({ lanes: 1, lanesPerTenant: 1 });
+    const fail = () => Promise.reject(new Error('work'));
+    await assert.rejects(pool.use(target('one'), 'a', fail), /work/);
+    await pool.use(target('one'), 'a', answer);
+  });
+
+  it('refuses everybody once closed, and keeps no lane that opens late', async () => {
+    let letOpen = () => {};
+    const gate = new Promise<void>((resolve) => {
+      letOpen = resolve;
+    });
+    poolOf({ lanes: 1 }, (to) => gate.then(() => open(to)));
+    const calls = ['a', 'b'].map((tenant) =>
+      assert.rejects(pool.use(target('one'), tenant, answer), unavailable),
+    );
+    pool.close();
+    letOpen();
+    await Promise.all(calls);
+    await assert.rejects(pool.use(target('one'), 'c', answer), unavailable);
+    assert.equal(connections(), 0);
+    assert.deepEqual(pool.figures, { idle: 0, busy: 0, waiting: 0, lost: 0 });
+  });
+});

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import type { TenantPlace } from '../../src/kernel/ports.ts';
+import { tenantId } from '../../src/kernel/tenant.ts';
+import { pads, seal } from '../../src/postgres/envelope.ts';
+import type { Place } from '../../src/postgres/installation.ts';
+import { Lane } from '../../src/postgres/lane.ts';
+import { laneBounds } from '../support/lane.ts';
+import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+
+const acme = tenantId('01890000-0000-7000-8000-000000000001');
+
+function sha256(...parts: Buffer[]): Buffer {
+  return createHash('sha256').update(Buffer.concat(parts)).digest();
+}
+
+describe('seal()', () => {
+  it('is an HMAC over tenant and pid', () => {
+    const key = randomBytes(32);
+    const mac = createHmac('sha256', key).update(`${acme}:42`).digest('hex');
+    assert.equal(seal(key, acme, 42), mac);
+  });
+
+  it('can be computed from the pads with two hashes', () => {
+    const key = randomBytes(32);
+    const { inner, outer } = pads(key);
+    const mac = sha256(outer, sha256(inner, Buffer.from(`${acme}:42`)));
+    assert.equal(seal(key, acme, 42), mac.toString('hex'));
+  });
+});
+
+describe('kernel.tenant()', () => {
+  let places: TenantPlaces;
+  let tenant: TenantPlace;
+  let place: Place;
+  before(async () => {
+    places = await openTenantPlaces(1);
+    tenant = await places.tenant('shared');
+    place = places.placeOf(tenant);
+  });
+  after(() => places.close());
+
+  /** What it answers, or the code of its error, in a session with this context. */
+  async function answer(contextOf: (pid: number) => string): Promise<string> {
+    const lane = await Lane.open(place.target, laneBounds);
+    const opening = `begin; set local role "${place.role}"; set local kennel.tenant = '${contextOf(lane.pid)}'`;
+    try {
+      const [row] = await lane.transaction(opening, (sql) => {
+        return sql<{ id: string }>`select kernel.tenant() as id`;
+      });
+      return row?.id ?? 'nothing';
+    } catch (error) {
+      return error instanceof Error && 'code' in error ? String(error.code) : 'no code';
+    } finally {
+      lane.close();
+    }
+  }
+
+  it('opens a seal for its own backend', async () => {
+    const { id } = tenant;
+    assert.equal(await answer((pid) => `${id}.${seal(place.sealKey, id, pid)}`), id);
+  });
+
+  it('refuses the seal of any other backend', async () => {
+    const { id } = tenant;
+    assert.equal(await answer((pid) => `${id}.${seal(place.sealKey, id, pid + 1)}`), '42501');
+  });
+
+  it("refuses the seal of another place's key", async () => {
+    const { id } = tenant;
+    const { sealKey } = places.placeOf({ ...tenant, isolation: 'database' });
+    assert.equal(await answer((pid) => `${id}.${seal(sealKey, id, pid)}`), '42501');
+  });
+
+  for (const context of ['', '.', acme, `${acme}.`, `${acme}.x.y`, 'x'.repeat(10_000)]) {
+    it(`refuses "${context.slice(0, 40)}"`, async () => {
+      assert.equal(await answer(() => context), '42501');
+    });
+  }
+
+  it('opens the seals of two keys, while one replaces the other', async () => {
+    const { id } = tenant;
+    const next = randomBytes(32);
+    const { inner, outer } = pads(next);
+    await places.asSuperuser(
+      place,
+      `insert into kernel.seal_keys
+       values (2, '\\x${inner.toString('hex')}', '\\x${outer.toString('hex')}')`,
+    );
+    for (const key of [next, place.sealKey]) {
+      assert.equal(await answer((pid) => `${id}.${seal(key, id, pid)}`), id);
+    }
+  });
+
+  it('keeps its keys from everybody but its owner', async () => {
+    const { roles } = places.backstage.fleet.installation;
+    for (const role of [roles.app, roles.account, roles.serve, roles.control]) {
+      const [row] = await places.asSuperuser(
+        place,
+        `select has_table_privilege('${role}', 'kernel.seal_keys', 'select') as may`,
+      );
+      assert.equal(row?.may, false);
+    }
+  });
+});

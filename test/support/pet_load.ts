@@ -1,0 +1,123 @@
+/**
+ * Mixed load of many tenants, in which every row says whose it is: its name is its tenant's id. So a
+ * row that was read or written by the wrong tenant is seen wherever it turns up.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Refusal } from '../../src/kernel/errors.ts';
+import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
+import type { IsolationMode, TenantId } from '../../src/kernel/tenant.ts';
+import { choose } from './chance.ts';
+
+type Row = { tenant_id: TenantId; name: string };
+
+/** What a call adds, as a whole or not at all. */
+type Litter = { tenant: TenantPlace; ids: string[] };
+
+export type Tally = {
+  calls: number;
+  /** Answered with `unavailable`. */
+  refused: number;
+  /** Rows of another tenant that were read. */
+  foreign: Row[];
+  /** Errors that no client should see. */
+  odd: unknown[];
+  /** Calls that did not end in time. */
+  endless: number;
+  acknowledged: Litter[];
+  /** It is not known whether they were committed. */
+  doubtful: Litter[];
+};
+
+export type PetLoadOptions = {
+  isolation: Readonly<Record<IsolationMode, Isolation>>;
+  tenants: readonly TenantPlace[];
+  callers: number;
+  forMs: number;
+  /** A call that takes longer counts as endless. */
+  callLimitMs: number;
+  chance: () => number;
+};
+
+export async function runPetLoad(options: PetLoadOptions): Promise<Tally> {
+  const tally: Tally = {
+    calls: 0,
+    refused: 0,
+    foreign: [],
+    odd: [],
+    endless: 0,
+    acknowledged: [],
+    doubtful: [],
+  };
+  const endsAt = performance.now() + options.forMs;
+  const callOn = async () => {
+    while (performance.now() < endsAt) await callOnce(options, tally);
+  };
+  await Promise.all(Array.from({ length: options.callers }, callOn));
+  return tally;
+}
+
+async function callOnce({ isolation, tenants, callLimitMs, chance }: PetLoadOptions, tally: Tally) {
+  const tenant = choose(tenants, chance);
+  const call = choose([read, read, add, addTwo], chance);
+  const timer = new AbortController();
+  const late = pause(callLimitMs, 'late', { signal: timer.signal }).catch(() => 'late');
+  const done = call(isolation[tenant.isolation], tenant, tally).catch((error) => {
+    if (error instanceof Refusal && error.code === 'unavailable') tally.refused += 1;
+    else tally.odd.push(error);
+  });
+  tally.calls += 1;
+  if ((await Promise.race([done, late])) === 'late') tally.endless += 1;
+  timer.abort();
+}
+
+/** Looks at the latest rows. */
+export async function read(
+  isolation: Isolation,
+  tenant: TenantPlace,
+  tally: Pick<Tally, 'foreign'>,
+) {
+  const rows = await isolation.run(
+    tenant,
+    (db) => db<Row>`select tenant_id, name from pets order by created_at desc limit 10`,
+  );
+  tally.foreign.push(...rows.filter((row) => !isOf(row, tenant)));
+}
+
+/** True when the row is in the right tenant and was written for it. */
+export function isOf({ tenant_id, name }: Row, { id }: TenantPlace): boolean {
+  return tenant_id === id && name === id;
+}
+
+function add(isolation: Isolation, tenant: TenantPlace, tally: Tally): Promise<void> {
+  const id = randomUUID();
+  return keepBooks({ tenant, ids: [id] }, tally, () =>
+    isolation.run(
+      tenant,
+      (db) => db`insert into pets (id, name, species) values (${id}, ${tenant.id}, 'dog')`,
+    ),
+  );
+}
+
+function addTwo(isolation: Isolation, tenant: TenantPlace, tally: Tally): Promise<void> {
+  const ids = [randomUUID(), randomUUID()];
+  return keepBooks({ tenant, ids }, tally, () =>
+    isolation.run(tenant, (db) =>
+      db.transaction(async (sql) => {
+        for (const id of ids) {
+          await sql`insert into pets (id, name, species) values (${id}, ${tenant.id}, 'dog')`;
+        }
+      }),
+    ),
+  );
+}
+
+async function keepBooks(litter: Litter, tally: Tally, write: () => Promise<unknown>) {
+  try {
+    await write();
+    tally.acknowledged.push(litter);
+  } catch (error) {
+    tally.doubtful.push(litter);
+    throw error;
+  }
+}

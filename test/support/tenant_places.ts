@@ -1,0 +1,64 @@
+/**
+ * A fresh database with the isolation adapters opened on it as the server opens them, and tenants
+ * that have a place and nothing else: no registry row, no key.
+ */
+import { randomUUID } from 'node:crypto';
+import postgres from 'postgres';
+import { type Backstage, openBackstage } from '../../src/backstage.ts';
+import { readConfig } from '../../src/config.ts';
+import { createPlace } from '../../src/fleet/place.ts';
+import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
+import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
+import { type Place, placeOf } from '../../src/postgres/installation.ts';
+import { openPlace } from '../../src/postgres/tenant_db.ts';
+import { testDatabase } from './postgres.ts';
+
+export type TenantPlaces = {
+  /** The superuser's. */
+  url: string;
+  backstage: Backstage;
+  /** A new tenant whose tables are there and empty. */
+  tenant(mode: IsolationMode): Promise<TenantPlace>;
+  placeOf(tenant: TenantPlace): Place;
+  /** Every tenant's rows in one place, whatever its mode: row security alone tells them apart. */
+  allIn(place: Place): Isolation;
+  /** Statements of the superuser, for whom no row security counts, with the place's schema. */
+  asSuperuser(place: Place, text: string): Promise<postgres.Row[]>;
+  close(): Promise<void>;
+};
+
+/** With one connection, every call of every tenant in a database goes through one lane. */
+export async function openTenantPlaces(connections: number): Promise<TenantPlaces> {
+  const { url, drop } = await testDatabase();
+  const environment = {
+    DATABASE_URL: url,
+    ADMIN_TOKEN: 'unused',
+    DB_CONNECTIONS: `${connections}`,
+  };
+  const backstage = await openBackstage(readConfig(environment), url);
+  const { fleet, lanes } = backstage;
+  const place = (tenant: TenantPlace) => placeOf(fleet.installation, tenant);
+  return {
+    url,
+    backstage,
+    placeOf: place,
+    tenant: async (isolation) => {
+      const tenant = { id: tenantId(randomUUID()), isolation };
+      if (isolation !== 'shared') await createPlace(fleet, place(tenant));
+      return tenant;
+    },
+    allIn: (one) => ({ run: ({ id }, work) => openPlace(lanes, one, id, work) }),
+    asSuperuser: async ({ database, schema }, text) => {
+      const sql = postgres(fleet.installation.adminTarget(database), {
+        max: 1,
+        onnotice: () => {},
+        connection: { search_path: schema },
+      });
+      return await sql.unsafe(text).finally(() => sql.end({ timeout: 1 }));
+    },
+    close: async () => {
+      backstage.close();
+      await drop();
+    },
+  };
+}
