@@ -12,12 +12,16 @@ export class UsageError extends Error {
 const exitUsage = 64;
 const exitConfig = 78;
 
-/** Runs a command and sets the exit code: what `work` returns, 1 on an error, 64 for wrong usage. */
-export async function runCommand(
-  usage: string,
-  work: (backstage: Backstage, config: Config) => Promise<number>,
-): Promise<void> {
+/** What a command does; resolves with the exit code. */
+export type Work = (backstage: Backstage, config: Config) => Promise<number>;
+
+/**
+ * Runs a command and sets the exit code: what its work resolves with, 1 on an error, 64 for wrong
+ * usage, which `parse` finds before anything is opened.
+ */
+export async function runCommand(usage: string, parse: () => Work): Promise<void> {
   try {
+    const work = parse();
     const config = readConfig(process.env);
     const database = await openDatabase(config);
     try {
@@ -34,11 +38,7 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-async function withBackstage(
-  config: Config,
-  adminUrl: string,
-  work: (backstage: Backstage, config: Config) => Promise<number>,
-): Promise<number> {
+async function withBackstage(config: Config, adminUrl: string, work: Work): Promise<number> {
   const backstage = await openBackstage(config, adminUrl);
   try {
     return await work(backstage, config);

@@ -8,7 +8,7 @@ import { print, runCommand, UsageError } from './command.ts';
 const usage = `Usage: npm run migrate -- status
        npm run migrate -- up [--tenant SLUG] [--canary N] [--concurrency N]`;
 
-await runCommand(usage, async (backstage) => {
+await runCommand(usage, () => {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: {
@@ -19,13 +19,14 @@ await runCommand(usage, async (backstage) => {
   });
   const [action, ...rest] = positionals;
   if (rest.length > 0) throw new UsageError(`Cannot understand "${rest.join(' ')}"`);
-  if (action === 'status') return showStatus(await migrationStatus(backstage.fleet));
+  if (action === 'status') return async ({ fleet }) => showStatus(await migrationStatus(fleet));
   if (action !== 'up') throw new UsageError('Cannot migrate: say "status" or "up"');
-  return up(backstage, {
+  const wish = {
     slug: values.tenant ?? null,
     canary: count(values.canary, 'canary', 0, bounds.migrations.canaries),
     concurrency: count(values.concurrency, 'concurrency', 1, bounds.migrations.places),
-  });
+  };
+  return (backstage) => up(backstage, wish);
 });
 
 function showStatus({ newest, current, behind }: FleetStatus): number {

@@ -2,9 +2,9 @@
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
 import type { Backstage } from '../backstage.ts';
-import type { Config } from '../config.ts';
-import { isolationModes, parseSlug, type Slug } from '../kernel/tenant.ts';
-import { print, runCommand, UsageError } from './command.ts';
+import type { Order } from '../fleet/founding.ts';
+import { type IsolationMode, isolationModes, parseSlug, type Slug } from '../kernel/tenant.ts';
+import { print, runCommand, UsageError, type Work } from './command.ts';
 
 const usage = `Usage: npm run tenants -- list
        npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS]
@@ -14,7 +14,9 @@ const pageSize = 100;
 
 const printable = v.pipe(v.string(), v.minLength(1), v.maxLength(200), v.regex(/^\P{Cc}+$/u));
 
-await runCommand(usage, async (backstage, config) => {
+const address = v.pipe(v.string(), v.maxLength(254), v.email());
+
+await runCommand(usage, () => {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: {
@@ -24,14 +26,17 @@ await runCommand(usage, async (backstage, config) => {
       email: { type: 'string' },
     },
   });
-  const [action, slug, ...rest] = positionals;
+  const [action, given, ...rest] = positionals;
   if (rest.length > 0) throw new UsageError(`Cannot understand "${rest.join(' ')}"`);
-  if (action === 'list' && slug === undefined) return list(backstage);
-  if (action === 'create') return create(backstage, config, { slug: slugOf(slug), ...values });
-  if (action === 'suspend') return setStatus(backstage, slugOf(slug), 'suspended');
-  if (action === 'resume') return setStatus(backstage, slugOf(slug), 'active');
-  if (action === 'delete') return remove(backstage, slugOf(slug));
-  throw new UsageError('Cannot do that: say list, create, suspend, resume or delete');
+  if (action === 'list' && given === undefined) return list;
+  if (!['create', 'suspend', 'resume', 'delete'].includes(action ?? '')) {
+    throw new UsageError('Cannot do that: say list, create, suspend, resume or delete');
+  }
+  const slug = slugOf(given);
+  if (action === 'create') return create(orderOf(slug, values));
+  if (action === 'delete') return (backstage) => remove(backstage, slug);
+  const status = action === 'suspend' ? 'suspended' : 'active';
+  return (backstage) => setStatus(backstage, slug, status);
 });
 
 async function list({ registry }: Backstage): Promise<number> {
@@ -46,29 +51,32 @@ async function list({ registry }: Backstage): Promise<number> {
   return 0;
 }
 
-type Wish = {
-  slug: Slug;
-  name?: string | undefined;
-  plan?: string | undefined;
-  isolation?: string | undefined;
-  email?: string | undefined;
-};
+type Values = { [Option in 'name' | 'plan' | 'isolation' | 'email']?: string | undefined };
 
-async function create({ onboarding }: Backstage, config: Config, wish: Wish): Promise<number> {
-  const { slug, name = slug, plan = 'free', email = `admin@${slug}.com` } = wish;
-  const isolation = isolationModes.find((mode) => mode === (wish.isolation ?? config.isolation));
-  if (!isolation) throw new UsageError(`Cannot use --isolation ${wish.isolation}`);
+/** Without a mode it gets the one of `ISOLATION`. */
+type Wish = Omit<Order, 'isolation'> & { isolation: IsolationMode | undefined };
+
+function orderOf(slug: Slug, values: Values): Wish {
+  const { name = slug, plan = 'free', email = `admin@${slug}.com` } = values;
+  const isolation = isolationModes.find((mode) => mode === values.isolation);
+  if (values.isolation !== undefined && !isolation) {
+    throw new UsageError('Cannot use --isolation: expected shared, schema or database');
+  }
   if (!v.is(printable, name)) throw new UsageError('Cannot use --name: 1 to 200 characters');
-  if (!v.is(v.pipe(v.string(), v.email()), email))
-    throw new UsageError(`Cannot use --email ${email}`);
-  const { tenant, admin } = await onboarding.create(
-    { slug, name, plan, isolation, adminEmail: email },
-    { requestId: null, idempotencyKey: null },
-  );
-  print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);
-  print(`admin:   ${admin.email}`);
-  print(`api key: ${admin.api_key}`);
-  return 0;
+  if (!v.is(address, email)) throw new UsageError('Cannot use --email: expected an e-mail address');
+  return { slug, name, plan, isolation, adminEmail: email };
+}
+
+function create(wish: Wish): Work {
+  return async ({ onboarding }, config) => {
+    const order = { ...wish, isolation: wish.isolation ?? config.isolation };
+    const commission = { requestId: null, idempotencyKey: null };
+    const { tenant, admin } = await onboarding.create(order, commission);
+    print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);
+    print(`admin:   ${admin.email}`);
+    print(`api key: ${admin.api_key}`);
+    return 0;
+  };
 }
 
 async function setStatus({ registry }: Backstage, slug: Slug, status: 'active' | 'suspended') {
