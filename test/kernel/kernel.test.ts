@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Refusal } from '../../src/kernel/errors.ts';
+import { Kernel, type KernelParts, type TenantRequest } from '../../src/kernel/kernel.ts';
+import type { Db, Trace } from '../../src/kernel/ports.ts';
+import { settingsFrom } from '../../src/kernel/settings.ts';
+import { parseSlug, type Role, type Tenant, tenantId } from '../../src/kernel/tenant.ts';
+
+describe('Kernel.run()', () => {
+  it('passes the stages in order, and opens the tables last', async () => {
+    const stage = setStage();
+    assert.equal((await stage.run()).status, 200);
+    assert.deepEqual(stage.steps, ['authenticate', 'bind', 'spend', 'prepare', 'isolate', 'work']);
+  });
+
+  it('stops where a stage refuses: nothing later runs', async () => {
+    const refusals: [Parameters<typeof setStage>[0], string, string[]][] = [
+      [{ nominations: [] }, 'tenant_required', []],
+      [{ nominations: ['acme', 'other'] }, 'tenant_ambiguous', []],
+      [{ known: false }, 'unauthenticated', ['authenticate', 'note authentication_failed']],
+      [
+        { nominations: ['other'] },
+        'not_found',
+        ['authenticate', 'bind', 'note cross_tenant_access_attempt'],
+      ],
+      [{ tenant: { status: 'suspended' } }, 'not_found', ['authenticate', 'bind']],
+      [
+        { spent: true },
+        'rate_limited',
+        ['authenticate', 'bind', 'spend', 'note rate_limit_exceeded'],
+      ],
+      [{ route: 'none' }, 'not_found', ['authenticate', 'bind', 'spend']],
+      [{ route: 'other method' }, 'method_not_allowed', ['authenticate', 'bind', 'spend']],
+      [{ role: 'admin' }, 'forbidden', ['authenticate', 'bind', 'spend']],
+      [{ route: 'bad input' }, 'invalid_input', ['authenticate', 'bind', 'spend', 'prepare']],
+      [
+        { tenant: { schemaVersion: 3 } },
+        'unavailable',
+        ['authenticate', 'bind', 'spend', 'prepare'],
+      ],
+      [
+        { tenant: { schemaVersion: 0 } },
+        'unavailable',
+        ['authenticate', 'bind', 'spend', 'prepare'],
+      ],
+    ];
+    for (const [situation, code, steps] of refusals) {
+      const stage = setStage(situation);
+      await assert.rejects(stage.run(), (error) => error instanceof Refusal && error.code === code);
+      assert.deepEqual(stage.steps, steps, code);
+    }
+  });
+
+  it('refuses a foreign and a suspended tenant with the same words', async () => {
+    const [foreign, suspended] = await Promise.all([
+      setStage({ nominations: ['other'] }).refusal(),
+      setStage({ tenant: { status: 'suspended' } }).refusal(),
+    ]);
+    assert.deepEqual([foreign.message, foreign.facts], [suspended.message, suspended.facts]);
+  });
+
+  it('bills a request that spent a token, and counts one that could not as refused', async () => {
+    const billed = setStage({ route: 'bad input' });
+    await billed.refusal();
+    const refused = setStage({ spent: true });
+    await refused.refusal();
+    assert.deepEqual([billed.counts, refused.counts], [['billed'], ['refused']]);
+  });
+
+  it('leaves in the trace what it has found out', async () => {
+    const stage = setStage({ route: 'bad input' });
+    await stage.refusal();
+    const { endpoint, tenant, caller, allowance } = stage.trace;
+    assert.deepEqual(
+      [endpoint, tenant?.slug, caller?.user.id, allowance?.remaining],
+      ['/api/pets', 'acme', 'u1', 9],
+    );
+  });
+});
+
+type Situation = {
+  nominations?: string[];
+  known?: boolean;
+  tenant?: Partial<Tenant>;
+  spent?: boolean;
+  route?: 'found' | 'none' | 'other method' | 'bad input';
+  role?: Role;
+};
+
+/** A kernel whose ports write down that they were asked. */
+function setStage(situation: Situation = {}) {
+  const { nominations = ['acme'], known = true, spent = false, route = 'found' } = situation;
+  const steps: string[] = [];
+  const counts: string[] = [];
+  const slug = parseSlug('acme');
+  assert.ok(slug);
+  const id = tenantId('01890000-0000-7000-8000-000000000001');
+  const plan = { name: 'free', requestsPerHour: 10, burst: 10 };
+  const tenant: Tenant = {
+    ...{ id, slug, plan, name: 'Acme', status: 'active', isolation: 'shared', schemaVersion: 2 },
+    settings: settingsFrom({}),
+    ...situation.tenant,
+  };
+  const user = { id: 'u1', email: 'a@acme.com', role: 'member' as const };
+  const db: Db = Object.assign(async () => [], { transaction: async () => assert.fail() });
+  const account = Object.assign(async () => [], { change: async () => assert.fail() });
+  const isolation: KernelParts<TenantRequest>['isolation']['shared'] = {
+    run: (_tenant, work) => {
+      steps.push('isolate');
+      return work(db);
+    },
+  };
+  const kernel = new Kernel<TenantRequest>({
+    strategies: [() => nominations.map((name) => ({ slug: name }))],
+    directory: {
+      caller: async () => {
+        steps.push('authenticate');
+        return known ? { user, keyId: 'k1', tenantId: id } : null;
+      },
+      tenant: async () => {
+        steps.push('bind');
+        return tenant;
+      },
+    },
+    limiter: {
+      spend: async () => {
+        steps.push('spend');
+        return { allowed: !spent, remaining: 9, retryAfterSeconds: 1, resetSeconds: 1 };
+      },
+    },
+    routes: () => {
+      if (route === 'none') return { endpoint: 'unmatched', allow: null };
+      if (route === 'other method') return { endpoint: '/api/pets', allow: ['GET'] };
+      const prepare = async () => {
+        steps.push('prepare');
+        if (route === 'bad input') throw new Refusal('invalid_input');
+        return async () => {
+          steps.push('work');
+          return { status: 200, body: null };
+        };
+      };
+      return { endpoint: '/api/pets', role: situation.role ?? null, prepare };
+    },
+    isolation: { shared: isolation, schema: isolation, database: isolation },
+    accounts: { run: (_holder, work) => work(account) },
+    denials: { note: ({ event }) => steps.push(`note ${event}`) },
+    meter: { count: (_id, what) => counts.push(what) },
+    newId: () => 'id',
+    schemaVersions: { oldest: 1, newest: 2 },
+  });
+  const trace: Trace = {
+    requestId: 'r1',
+    endpoint: 'unmatched',
+    tenant: null,
+    caller: null,
+    allowance: null,
+  };
+  const facts = { host: 'localhost', path: '/api/pets', tenantHeaders: [] };
+  const run = () => kernel.run({ facts, authorization: null }, trace);
+  const refusal = async (): Promise<Refusal> => {
+    const error: unknown = await run().then(
+      () => assert.fail('it was taken'),
+      (reason) => reason,
+    );
+    assert.ok(error instanceof Refusal);
+    return error;
+  };
+  return { steps, counts, trace, run, refusal };
+}

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { isSettingKey, settingMismatch, settingsFrom } from '../../src/kernel/settings.ts';
+
+const defaults = { include_deleted_pets: false, default_page_size: 20, welcome_message: '' };
+
+describe('settingsFrom()', () => {
+  it('fills in the defaults', () => {
+    assert.deepEqual(settingsFrom({}), defaults);
+  });
+
+  it('takes what fits its type, and the default for what does not', () => {
+    assert.deepEqual(settingsFrom({ include_deleted_pets: 'yes', default_page_size: 5 }), {
+      ...defaults,
+      default_page_size: 5,
+    });
+  });
+
+  it('passes over keys that nobody knows, those of every object included', () => {
+    assert.deepEqual(settingsFrom({ colour: 'red', constructor: 1 }), defaults);
+  });
+});
+
+describe('isSettingKey()', () => {
+  it('knows its keys, and none that every object has', () => {
+    assert.ok(isSettingKey('default_page_size'));
+    assert.ok(!isSettingKey('constructor'));
+    assert.ok(!isSettingKey('__proto__'));
+  });
+});
+
+describe('settingMismatch()', () => {
+  it('says what is expected, or nothing when the value fits', () => {
+    assert.equal(settingMismatch('default_page_size', 100), null);
+    for (const wrong of [0, 101, 1.5, '20', null, undefined, Number.NaN]) {
+      assert.equal(
+        settingMismatch('default_page_size', wrong),
+        'Expected an integer from 1 to 100',
+      );
+    }
+    assert.equal(settingMismatch('include_deleted_pets', 'true'), 'Expected a boolean');
+    assert.match(settingMismatch('welcome_message', 'a\u0000b') ?? '', /control characters/);
+  });
+});

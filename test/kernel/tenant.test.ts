@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
+
+describe('parseSlug()', () => {
+  it('takes 3 to 40 of a-z, 0-9 and "-", from a letter to a letter or digit', () => {
+    for (const slug of ['abc', 'acme-pets', 'a-1', 'a--b', `a${'b'.repeat(39)}`]) {
+      assert.equal(parseSlug(slug), slug);
+    }
+  });
+
+  it('refuses everything else', () => {
+    const wrong = ['', 'ab', 'Abc', '1abc', '-abc', 'abc-', 'a_b', 'a.b', 'äbc', 'abc\n', ' abc'];
+    for (const text of [...wrong, `a${'b'.repeat(40)}`]) assert.equal(parseSlug(text), null, text);
+  });
+
+  it('refuses the names that hosts, paths and labels need for themselves', () => {
+    for (const text of ['api', 'admin', 'www', 'metrics', 'none', 'other']) {
+      assert.equal(parseSlug(text), null, text);
+    }
+  });
+});
+
+describe('tenantId()', () => {
+  it('takes a UUID, and asserts that it is one', () => {
+    const id = '01890000-0000-7000-8000-000000000001';
+    assert.equal(tenantId(id), id);
+    assert.throws(() => tenantId("'; drop schema shared"), /it is no UUID/);
+  });
+});

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as v from 'valibot';
+import { cursor, page } from '../../src/routes/page.ts';
+
+const digits = (text: string) => /^\d+$/.test(text);
+
+describe('page()', () => {
+  const numbers = (count: number) => Array.from({ length: count }, (_, at) => at);
+  const list = (count: number) =>
+    JSON.parse(page(numbers(count), 2, (n) => [String(n)]).body ?? '');
+
+  it('has no cursor when everything fits', () => {
+    assert.deepEqual(list(2), { items: [0, 1], next_cursor: null });
+    assert.deepEqual(list(0), { items: [], next_cursor: null });
+  });
+
+  it('has a cursor that holds the key of its last item when there is more', () => {
+    const { items, next_cursor } = list(3);
+    assert.deepEqual(items, [0, 1]);
+    assert.deepEqual(v.parse(cursor(digits), next_cursor), ['1']);
+  });
+});
+
+describe('cursor()', () => {
+  const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+  it('refuses what is no cursor of its list', () => {
+    const wrong = ['', 'x', '%', encoded([]), encoded(['a']), encoded(['1', '2']), encoded([1])];
+    for (const text of [...wrong, encoded({}), encoded('1'), 'A'.repeat(501)]) {
+      assert.ok(!v.is(cursor(digits), text), text);
+    }
+  });
+});
