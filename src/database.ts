@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bounds, type Config } from './config.ts';
-import { startEmbedded } from './postgres/embedded.ts';
+import { startEmbedded } from './postgres/embedded/embedded.ts';
 import { codeOf } from './postgres/faults.ts';
 import { Lane } from './postgres/lane.ts';
 

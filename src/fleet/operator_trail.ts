@@ -1,16 +1,6 @@
 /** The whole audit trail, for the operator. */
+import type { RecordedEvent } from '../kernel/audit_event.ts';
 import type { Db } from '../kernel/ports.ts';
-
-export type TrailRow = {
-  seq: number;
-  id: string;
-  time: string;
-  event: string;
-  actor: string;
-  tenant: string | null;
-  request_id: string | null;
-  details: Record<string, string | number | boolean | null>;
-};
 
 export type TrailFilter = {
   tenant: string | null;
@@ -22,7 +12,7 @@ export type TrailFilter = {
 
 /** Newest first. A tenant's events are those of its own and the attempts of others to get at it. */
 export function readTrail(control: Db, { tenant, event, before, limit }: TrailFilter) {
-  return control<TrailRow>`
+  return control<RecordedEvent>`
     select seq, id, time, event, actor, tenant, request_id, details
     from control.audit_events
     where (${event}::text is null or event = ${event})

@@ -41,3 +41,15 @@ export type Denial = {
   requestId: string;
   details: AuditDetails;
 };
+
+/** An event as the trail holds it. `seq` is the order in which events were written. */
+export type RecordedEvent = {
+  seq: number;
+  id: string;
+  time: string;
+  event: string;
+  actor: string;
+  tenant: string | null;
+  request_id: string | null;
+  details: AuditDetails;
+};

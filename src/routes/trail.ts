@@ -1,7 +1,8 @@
 /** What a tenant may know of itself: its audit trail and its usage. */
 import * as v from 'valibot';
 import { route } from '../http/route.ts';
-import { type AuditRow, auditEvent } from './audit_event_view.ts';
+import type { RecordedEvent } from '../kernel/audit_event.ts';
+import { auditEvent } from './audit_event_view.ts';
 import { date, defaultLimit, limit } from './fields.ts';
 import { cursor, page } from './page.ts';
 
@@ -28,7 +29,7 @@ export function trailRoutes(gathered: { denials: Gathered; usage: Gathered }) {
       async ({ account }, { query }) => {
         await gathered.denials.flush();
         const most = query.limit ?? defaultLimit;
-        const rows = await account<AuditRow>`
+        const rows = await account<RecordedEvent>`
           select seq, id, time, event, actor, tenant, request_id, details
           from audit_events
           where seq < coalesce(${query.cursor?.[0] ?? null}::bigint, 9223372036854775807)

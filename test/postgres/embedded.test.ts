@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import postgres from 'postgres';
-import { binariesFor } from '../../src/postgres/binaries.ts';
-import type { ServerSettings } from '../../src/postgres/cluster.ts';
-import { type Embedded, startEmbedded } from '../../src/postgres/embedded.ts';
-import { runningPostmaster } from '../../src/postgres/postmaster.ts';
+import { binariesFor } from '../../src/postgres/embedded/binaries.ts';
+import type { ServerSettings } from '../../src/postgres/embedded/cluster.ts';
+import { type Embedded, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
+import { runningPostmaster } from '../../src/postgres/embedded/postmaster.ts';
 import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
 
 const asRoot = process.getuid?.() === 0;

@@ -1,7 +1,8 @@
 /** The operator's trail: every event, newest first. */
 import * as v from 'valibot';
 import { route } from '../../http/route.ts';
-import { type AuditRow, auditEvent } from '../audit_event_view.ts';
+import type { RecordedEvent } from '../../kernel/audit_event.ts';
+import { auditEvent } from '../audit_event_view.ts';
 import { defaultLimit, limit, text } from '../fields.ts';
 import { cursor, page } from '../page.ts';
 import type { Gathered } from '../trail.ts';
@@ -13,7 +14,7 @@ export type ReadTrail = (filter: {
   event: string | null;
   before: string | null;
   limit: number;
-}) => Promise<AuditRow[]>;
+}) => Promise<RecordedEvent[]>;
 
 const listQuery = v.object({
   limit: v.optional(limit),

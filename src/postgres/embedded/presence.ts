@@ -5,7 +5,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import postgres from 'postgres';
-import { applicationName } from './application_name.ts';
+import { applicationName } from '../application_name.ts';
 
 /** How long to wait for a connection, and for an answer. */
 export type PresenceBounds = { connectSeconds: number; statementMs: number };
