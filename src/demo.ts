@@ -1,8 +1,10 @@
 /** The three demo tenants, onboarded at the first start, and the `curl` lines that try them. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import type { Backstage } from './backstage.ts';
 import type { Config } from './config.ts';
+import { isFirstKey } from './fleet/founding.ts';
 import { Refusal } from './kernel/errors.ts';
 import { parseSlug } from './kernel/tenant.ts';
 import { writePrivate } from './private_file.ts';
@@ -20,10 +22,10 @@ export type DemoKeys = Record<string, string>;
  * Onboards what is missing and keeps the keys in `demo.json`. A start that was killed half-way is
  * simply repeated: the idempotency key brings the same API key again.
  */
-export async function onboardDemo({ onboarding }: Backstage, config: Config): Promise<DemoKeys> {
+export async function onboardDemo(backstage: Backstage, config: Config): Promise<DemoKeys> {
   const file = join(config.dataFolder, 'demo.json');
-  const known = await readFile(file, 'utf8').catch(() => null);
-  if (known !== null) return JSON.parse(known);
+  const known = await keysIn(file);
+  if (known && areOurs(known, backstage)) return known;
   const keys: DemoKeys = {};
   for (const { name, plan, ...demo } of tenants) {
     const slug = parseSlug(demo.slug);
@@ -37,7 +39,7 @@ export async function onboardDemo({ onboarding }: Backstage, config: Config): Pr
     };
     const commission = { requestId: null, idempotencyKey: `demo ${slug}` };
     try {
-      const { admin } = await onboarding.create(order, commission);
+      const { admin } = await backstage.onboarding.create(order, commission);
       keys[slug] = admin.api_key;
     } catch (error) {
       if (!(error instanceof Refusal && error.code === 'slug_taken')) throw error;
@@ -45,6 +47,20 @@ export async function onboardDemo({ onboarding }: Backstage, config: Config): Pr
   }
   await writePrivate(file, `${JSON.stringify(keys, null, 2)}\n`);
   return keys;
+}
+
+/** Null when there is no such file, or none that can be read as keys. */
+async function keysIn(file: string): Promise<DemoKeys | null> {
+  try {
+    return v.parse(v.record(v.string(), v.string()), JSON.parse(await readFile(file, 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+/** The file may have stayed when the database was changed: first keys follow from its secret. */
+function areOurs(keys: DemoKeys, { fleet }: Backstage): boolean {
+  return Object.values(keys).every((key) => isFirstKey(key, fleet.installation));
 }
 
 /** Lines to paste, one for each way to name a tenant. */

@@ -3,7 +3,7 @@
  * that makes the tenant real.
  */
 import { createHash } from 'node:crypto';
-import { formatApiKey, secretDigest } from '../adapters/directory/api_key.ts';
+import { apiKeyIn, formatApiKey, secretDigest } from '../adapters/directory/api_key.ts';
 import { Refusal } from '../kernel/errors.ts';
 import type { Db, Sql } from '../kernel/ports.ts';
 import { settingsFrom } from '../kernel/settings.ts';
@@ -58,6 +58,12 @@ export async function refuseWhileUnderWay(control: Db, idempotencyKey: string | 
     where idempotency_key = ${idempotencyKey} and status = 'provisioning'`;
   if (underWay.length === 0) return;
   throw new Refusal('conflict', { detail: 'This very order is being worked on; try again soon' });
+}
+
+/** Whether this installation has derived the key, as it does for the first admin of a tenant. */
+export function isFirstKey(apiKey: string, installation: Installation): boolean {
+  const key = apiKeyIn(`Bearer ${apiKey}`);
+  return key !== null && formatApiKey(key.id, installation.firstKeySecret(key.id)) === apiKey;
 }
 
 /** Claims the slug. Null when it is taken. */

@@ -61,7 +61,8 @@ export class Kernel<Request extends TenantRequest> {
     const tenant = await this.#bind(caller, slug, trace);
     await this.#spend(tenant, trace);
     const work = await this.#prepare(match, caller);
-    return this.#isolate(tenant, caller, trace, work);
+    const reply = await this.#isolate(tenant, caller, trace, work);
+    return relocated(reply, request.facts.path.slice(0, -path.length));
   }
 
   /** Finds the one slug that the request names, and the path without it. */
@@ -170,4 +171,11 @@ export class Kernel<Request extends TenantRequest> {
       accounts.run(holder, (account) => work({ tenant, caller, db, account, newId })),
     );
   }
+}
+
+/** Routes know nothing of a tenant's prefix, but a client that used it must find its way back. */
+function relocated(reply: Reply, prefix: string): Reply {
+  const { location } = reply.headers ?? {};
+  if (prefix === '' || location === undefined) return reply;
+  return { ...reply, headers: { ...reply.headers, location: `${prefix}${location}` } };
 }

@@ -6,7 +6,8 @@ import { instant, type Stay, uuidV7 } from './stay.ts';
 
 export function pets(stay: () => Stay): void {
   it('makes a pet and finds it again', async () => {
-    const { call } = stay().tenant;
+    const { way, tenant } = stay();
+    const { call, slug } = tenant;
     const created = await call('POST /api/pets', {
       name: 'Rex 🐕',
       species: 'dog',
@@ -23,7 +24,8 @@ export function pets(stay: () => Stay): void {
     });
     assert.match(id, uuidV7);
     for (const time of [created_at, updated_at]) assert.match(time, instant);
-    assert.equal(created.headers.location, `/api/pets/${id}`);
+    const prefix = way === 'path' ? `/${slug}` : '';
+    assert.equal(created.headers.location, `${prefix}/api/pets/${id}`);
     const found = await call(`GET /api/pets/${id}`);
     assert.deepEqual([found.status, found.body], [200, created.body]);
   });
