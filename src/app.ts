@@ -31,6 +31,7 @@ import type { Limiter } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
 import type { Log } from './log.ts';
 import { Listener } from './postgres/listener.ts';
+import { QuietLog } from './quiet_log.ts';
 import { operatorRouter, tenantRouter } from './routers.ts';
 import type { Plans } from './routes/admin/plans.ts';
 import type { TenantLifeCycle } from './routes/admin/tenants.ts';
@@ -48,7 +49,7 @@ export type AppOptions = {
 
 /** Everything behind the HTTP server, ready to serve. */
 export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
-  const backstage = await openBackstage(config, adminUrl);
+  const backstage = await openBackstage(config, adminUrl, (message) => log.warn(message));
   const { control, fleet } = backstage;
   const directory = new CachedDirectory(postgresRegistry(control), bounds.directory);
   const listener = new Listener(fleet.installation.controlTarget, 'kennel', {
@@ -56,9 +57,18 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
     onMessage: (announcement) => directory.onChange(announcement),
     onGap: () => directory.forgetAll(),
   });
-  const write = postgresDenials(control, uuidv7);
-  const denials = new DenialLog({ ...bounds.denials, write, nowMs: Date.now });
-  const usage = new UsageMeter(control, { ...bounds.usage, nowMs: Date.now });
+  const quiet = new QuietLog(log, { ...bounds.quiet, nowMs: Date.now });
+  const denials = new DenialLog({
+    ...bounds.denials,
+    write: postgresDenials(control, uuidv7),
+    onError: (error) => quiet.warn('denials must wait to be written', error),
+    nowMs: Date.now,
+  });
+  const usage = new UsageMeter(control, {
+    ...bounds.usage,
+    onError: (error) => quiet.warn('usage must wait to be written', error),
+    nowMs: Date.now,
+  });
   const limiter = await openLimiter(config, log);
   const outbox = openOutbox(config, backstage, log);
   const kernel = new Kernel<HttpRequest>({
@@ -112,11 +122,18 @@ function strategiesOf({ resolution, baseDomain }: Config) {
   return resolution.map((name) => all[name]);
 }
 
+type OpenLimiter = {
+  limiter: Limiter;
+  degraded: () => boolean;
+  buckets: () => number;
+  close: () => void;
+};
+
 /** One budget per tenant in the process, or in Redis with the process's own as a stand-in. */
-async function openLimiter({ redisUrl }: Config, log: Log) {
+async function openLimiter({ redisUrl }: Config, log: Log): Promise<OpenLimiter> {
   const local = new LocalLimiter(bounds.limiter.buckets, Date.now);
   const alone = { degraded: () => false, buckets: () => local.size, close: () => {} };
-  if (redisUrl === null) return { limiter: local as Limiter, ...alone };
+  if (redisUrl === null) return { limiter: local, ...alone };
   const failover = new FailoverLimiter({
     redis: new RedisLimiter(redisUrl, bounds.limiter.redis),
     local,
@@ -128,7 +145,7 @@ async function openLimiter({ redisUrl }: Config, log: Log) {
   });
   await failover.start();
   return {
-    limiter: failover as Limiter,
+    limiter: failover,
     degraded: () => failover.degraded,
     buckets: () => local.size,
     close: () => failover.close(),

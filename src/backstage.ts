@@ -20,13 +20,18 @@ import { LanePool } from './postgres/lane_pool.ts';
 export type Backstage = Awaited<ReturnType<typeof openBackstage>>;
 
 /** Installs what the database lacks and opens everything that works on it. */
-export async function openBackstage(config: Config, adminUrl: string) {
+export async function openBackstage(
+  config: Config,
+  adminUrl: string,
+  warn: (message: string) => void,
+) {
   const admin = adminPool(bounds.adminLanes);
   const sql = await readSql(config.sqlFolder);
   const fleet = await install(adminUrl, admin, {
     sql,
     placesKept: bounds.lanes.places,
     migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
+    warn,
   });
   const { installation } = fleet;
   const jobs = adminPool(bounds.jobs);
@@ -48,6 +53,7 @@ export async function openBackstage(config: Config, adminUrl: string) {
     serving,
     newId: uuidv7,
     heardAfterMs,
+    clearedAtOnce: bounds.clearedAtOnce,
   });
   return {
     fleet,

@@ -57,7 +57,7 @@ export const bounds = {
     lanesPerTenant: 4,
     waitingPerTenant: 4_096,
     waiting: 4_096,
-    waitLimitMs: 1 * seconds,
+    waitLimitMs: 3 * seconds,
     idleLimitMs: 5 * minutes,
   },
   /** The administrator's lanes: for schemas, databases and migrations, which take longer. */
@@ -116,8 +116,11 @@ export const bounds = {
     ranked: 2_000,
     windowMs: 10 * minutes,
   },
+  /** The same warning is logged once in this time; so many different ones are told apart. */
+  quiet: { everyMs: 10 * seconds, things: 100 },
   log: { backlogBytes: 1 * MiB, valueChars: 4 * KiB, flushMs: 500 },
   embedded: {
+    watchMs: 1 * seconds,
     createMs: 60 * seconds,
     startMs: 60 * seconds,
     stopSeconds: 2,
@@ -133,6 +136,7 @@ export const bounds = {
   readyMs: 1 * seconds,
   /** How often work that a killed process left behind is looked for. */
   upkeepEveryMs: 1 * minutes,
+  clearedAtOnce: 50,
 } as const;
 
 /** Bad variables, one line each. */
@@ -197,7 +201,10 @@ const variables = v.object({
     v.pipe(
       v.string(),
       v.toLowerCase(),
-      v.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'expected a domain such as petstore.example'),
+      v.regex(
+        /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+        'expected a domain such as petstore.example',
+      ),
     ),
     'localhost',
   ),

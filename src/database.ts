@@ -8,6 +8,8 @@ import { Lane } from './postgres/lane.ts';
 
 export type Database = {
   adminUrl: string;
+  /** Starts the embedded server again when it has died under us. True when it had. */
+  revive(): Promise<boolean>;
   /** Lets go of the embedded server, which the last process to do so stops. */
   release(): Promise<void>;
 };
@@ -17,13 +19,25 @@ export async function openDatabase(config: Config): Promise<Database> {
   const { databaseUrl, dataFolder } = config;
   if (databaseUrl === null) {
     // Others must be able to pass through to the cluster: as root, Postgres runs as another user.
-    await mkdir(dataFolder, { recursive: true, mode: 0o711 });
+    await makeFolder(dataFolder);
     const folder = join(dataFolder, 'postgres');
     const embedded = await startEmbedded({ folder, bounds: bounds.embedded });
-    return { adminUrl: embedded.url, release: () => embedded.stop() };
+    return {
+      adminUrl: embedded.url,
+      revive: () => embedded.revive(),
+      release: () => embedded.stop(),
+    };
   }
   await assertReachable(databaseUrl);
-  return { adminUrl: databaseUrl, release: async () => {} };
+  return { adminUrl: databaseUrl, revive: async () => false, release: async () => {} };
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o711 });
+  } catch (error) {
+    throw new Error(`Cannot use DATA_DIR (${folder}): ${codeOf(error) || error}`);
+  }
 }
 
 const reasons: Readonly<Record<string, string>> = {

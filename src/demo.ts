@@ -37,7 +37,7 @@ export async function onboardDemo(backstage: Backstage, config: Config): Promise
       isolation: config.isolation,
       adminEmail: `admin@${slug}.com`,
     };
-    const commission = { requestId: null, idempotencyKey: `demo ${slug}` };
+    const commission = { requestId: null, idempotencyKey: `demo ${slug}`, asSent: slug };
     try {
       const { admin } = await backstage.onboarding.create(order, commission);
       keys[slug] = admin.api_key;

@@ -44,10 +44,13 @@ export type LoggedRequest = {
   trace: Pick<Trace, 'requestId' | 'endpoint' | 'tenant' | 'caller'>;
   status: number;
   durationMs: number;
+  /** The client's IP address. */
+  address: string;
 };
 
 /** The fields of a request's line. Not its path: that may hold what a client mistyped. */
-export function requestLine({ method, trace, status, durationMs }: LoggedRequest): LogFields {
+export function requestLine(request: LoggedRequest): LogFields {
+  const { method, trace, status, durationMs, address } = request;
   return {
     method,
     route: trace.endpoint,
@@ -56,6 +59,7 @@ export function requestLine({ method, trace, status, durationMs }: LoggedRequest
     user_id: trace.caller?.user.id ?? null,
     duration_ms: Math.round(durationMs * 1_000) / 1_000,
     request_id: trace.requestId,
+    client: address,
   };
 }
 

@@ -14,6 +14,7 @@ import { answer, type Signs } from './front_door.ts';
 import { HttpServer } from './http/server.ts';
 import { createLog, type Log, requestLine } from './log.ts';
 import { writePrivate } from './private_file.ts';
+import { QuietLog } from './quiet_log.ts';
 
 /** sysexits.h: something is wrong with the configuration. */
 const exitConfig = 78;
@@ -21,18 +22,24 @@ const exitConfig = 78;
 class Process {
   readonly #config: Config;
   readonly #log: Log;
+  readonly #quiet: QuietLog;
   readonly #metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
   readonly #server: HttpServer;
   #database: Database | null = null;
   #app: App | null = null;
   #adminToken: string | null = null;
+  #starting: Promise<void> | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #serving = false;
   #stopping = false;
+  #reviving = false;
 
   constructor(config: Config, log: Log) {
     this.#config = config;
     this.#log = log;
+    this.#quiet = new QuietLog(log, { ...bounds.quiet, nowMs: Date.now });
     const signs: Signs = {
-      app: () => this.#app,
+      app: () => (this.#serving ? this.#app : null),
       ready: () => this.#isReady(),
       metrics: () => this.#metrics.render(),
       adminToken: () => this.#adminToken,
@@ -45,6 +52,7 @@ class Process {
       },
       onInternalError: (error, requestId) =>
         log.error('internal', { request_id: requestId, error }),
+      onUnavailable: (cause) => this.#quiet.warn('unavailable', cause),
       newId: uuidv7,
       nowMs: () => performance.now(),
       trustedProxies: config.trustedProxies,
@@ -53,31 +61,13 @@ class Process {
   }
 
   /** Takes the port first, so that a taken one is told before anything is touched. */
-  async start(): Promise<void> {
-    const config = this.#config;
-    const url = await this.#server.listen(config.host, config.port).catch((error) => {
-      throw new Error(`Cannot listen on ${config.host}:${config.port}: ${listenProblem(error)}`);
-    });
-    this.#database = await openDatabase(config);
-    this.#adminToken = config.adminToken ?? (await ownAdminToken(config));
-    const app = await openApp({
-      config,
-      adminUrl: this.#database.adminUrl,
-      log: this.#log,
-      onForget: (slug) => this.#metrics.forget(slug),
-    });
-    registerFigures(this.#metrics, app);
-    const keys = config.demo ? await onboardDemo(app.backstage, config) : {};
-    this.#app = app;
-    // Whoever started us waits for this line, whatever the level of the others.
-    logFor('info').info('listening', { url, isolation: config.isolation });
-    const lines = demoLines(keys, config, url);
-    if (lines.length > 0) process.stderr.write(`\nTry it:\n${lines.join('\n')}\n\n`);
+  start(): Promise<void> {
+    this.#starting = this.#open();
+    return this.#starting;
   }
 
   /** Not ready at once; gone when the running requests are done. */
   async stop(leaveMs: number): Promise<void> {
-    if (this.#stopping) return;
     this.#stopping = true;
     this.#log.info('stopping');
     // Whoever watches /readyz sends no more requests here; until then they are served.
@@ -87,14 +77,58 @@ class Process {
     this.#log.info('stopped');
   }
 
+  /** Also in the middle of a start, whose steps then end one by one. */
   async close(): Promise<void> {
+    this.#stopping = true;
+    await this.#starting?.catch(() => {});
+    clearInterval(this.#watch);
     await this.#app?.close();
     await this.#database?.release();
   }
 
+  async #open(): Promise<void> {
+    const config = this.#config;
+    const url = await this.#server.listen(config.host, config.port).catch((error) => {
+      throw new Error(`Cannot listen on ${config.host}:${config.port}: ${listenProblem(error)}`);
+    });
+    const database = await openDatabase(config);
+    this.#database = database;
+    if (this.#stopping) return;
+    this.#adminToken = config.adminToken ?? (await ownAdminToken(config));
+    const app = await openApp({
+      config,
+      adminUrl: database.adminUrl,
+      log: this.#log,
+      onForget: (slug) => this.#metrics.forget(slug),
+    });
+    this.#app = app;
+    registerFigures(this.#metrics, app);
+    if (this.#stopping) return;
+    const keys = config.demo ? await onboardDemo(app.backstage, config) : {};
+    this.#watch = setInterval(() => void this.#revive(database), bounds.embedded.watchMs).unref();
+    this.#serving = true;
+    // Whoever started us waits for this line, whatever the level of the others.
+    logFor('info').info('listening', { url, isolation: config.isolation });
+    const lines = demoLines(keys, config, url);
+    if (lines.length > 0) process.stderr.write(`\nTry it:\n${lines.join('\n')}\n\n`);
+  }
+
+  /** A dead embedded Postgres is nobody else's to start again. */
+  async #revive(database: Database): Promise<void> {
+    if (this.#reviving || this.#stopping) return;
+    this.#reviving = true;
+    try {
+      if (await database.revive()) this.#log.warn('the embedded Postgres had died and runs again');
+    } catch (error) {
+      this.#quiet.warn('the embedded Postgres is dead', error);
+    } finally {
+      this.#reviving = false;
+    }
+  }
+
   async #isReady(): Promise<boolean> {
     const app = this.#app;
-    if (!app || this.#stopping) return false;
+    if (!app || !this.#serving || this.#stopping) return false;
     const answered = app.backstage.control`select`.then(
       () => true,
       () => false,
@@ -109,19 +143,26 @@ async function main(): Promise<void> {
   assertServable(config);
   const log = logFor(config.logLevel);
   const kennel = new Process(config, log);
+  let ending: Promise<void> | undefined;
   const end = async (leaveMs: number) => {
     setTimeout(() => process.exit(1), bounds.shutdown.wholeMs).unref();
     await kennel.stop(leaveMs);
     await log.flush();
     process.exit(0);
   };
-  process.on('SIGTERM', () => void end(bounds.shutdown.leaveMs));
-  process.on('SIGINT', () => void end(0));
+  // Signals come in pairs, from a terminal and from npm; the second must not cut the first short.
+  process.on('SIGTERM', () => {
+    ending ??= end(bounds.shutdown.leaveMs);
+  });
+  process.on('SIGINT', () => {
+    ending ??= end(0);
+  });
   try {
     await kennel.start();
   } catch (error) {
-    await log.flush();
+    if (ending) return ending;
     await kennel.close().catch(() => {});
+    await log.flush();
     throw error;
   }
 }

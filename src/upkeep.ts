@@ -29,11 +29,12 @@ export class Upkeep {
 
   async #round(): Promise<void> {
     const { onboarding, control, fleet } = this.#backstage;
-    try {
-      await onboarding.recover();
-      this.#behind = await countBehind(control, fleet.sql.tenant.length);
-    } catch (error) {
-      this.#log.warn('upkeep must wait', { error });
-    }
+    const waits = (error: unknown) => this.#log.warn('upkeep must wait', { error });
+    await onboarding.recover().catch(waits);
+    await countBehind(control, fleet.sql.tenant.length)
+      .then((behind) => {
+        this.#behind = behind;
+      })
+      .catch(waits);
   }
 }

@@ -100,7 +100,8 @@ describe('createLog()', () => {
 describe('requestLine()', () => {
   it('has null for a tenant that was not established', () => {
     const trace = { requestId: 'r-1', endpoint: '/api/pets', tenant: null, caller: null };
-    const fields = requestLine({ method: 'GET', trace, status: 401, durationMs: 1.23456 });
+    const address = '192.0.2.1';
+    const fields = requestLine({ method: 'GET', trace, status: 401, durationMs: 1.23456, address });
     assert.deepEqual(fields, {
       method: 'GET',
       route: '/api/pets',
@@ -109,6 +110,7 @@ describe('requestLine()', () => {
       user_id: null,
       duration_ms: 1.235,
       request_id: 'r-1',
+      client: '192.0.2.1',
     });
   });
 });

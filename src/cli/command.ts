@@ -39,7 +39,9 @@ export function print(line: string): void {
 }
 
 async function withBackstage(config: Config, adminUrl: string, work: Work): Promise<number> {
-  const backstage = await openBackstage(config, adminUrl);
+  const backstage = await openBackstage(config, adminUrl, (message) => {
+    process.stderr.write(`kennel: ${message}\n`);
+  });
   try {
     return await work(backstage, config);
   } finally {

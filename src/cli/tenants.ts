@@ -70,7 +70,7 @@ function orderOf(slug: Slug, values: Values): Wish {
 function create(wish: Wish): Work {
   return async ({ onboarding }, config) => {
     const order = { ...wish, isolation: wish.isolation ?? config.isolation };
-    const commission = { requestId: null, idempotencyKey: null };
+    const commission = { requestId: null, idempotencyKey: null, asSent: '' };
     const { tenant, admin } = await onboarding.create(order, commission);
     print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);
     print(`admin:   ${admin.email}`);

@@ -22,7 +22,12 @@ export type Order = {
 };
 
 /** Whose order it is, for the trail, and how a repetition of it is recognised. */
-export type Commission = { requestId: string | null; idempotencyKey: string | null };
+export type Commission = {
+  requestId: string | null;
+  idempotencyKey: string | null;
+  /** The order as it was sent, before anything was filled in: defaults may change meanwhile. */
+  asSent: string;
+};
 
 /** The answer to an onboarding. The key is not stored anywhere; it can be derived again. */
 export type Founded = { tenant: TenantView; admin: { email: string; api_key: string } };
@@ -33,8 +38,7 @@ type Claimed = { id: TenantId; slug: Slug; isolation: IsolationMode; status: str
 export async function priorAnswer(
   control: Db,
   installation: Installation,
-  order: Order,
-  idempotencyKey: string | null,
+  { idempotencyKey, asSent }: Commission,
 ): Promise<Founded | null> {
   if (idempotencyKey === null) return null;
   const [row] = await control<{ fingerprint: string; answer: Answer | null }>`
@@ -42,7 +46,7 @@ export async function priorAnswer(
     from control.tenants
     where idempotency_key = ${idempotencyKey} and status <> 'provisioning'`;
   if (!row) return null;
-  if (row.fingerprint !== fingerprintOf(order) || !row.answer) {
+  if (row.fingerprint !== fingerprintOf(asSent) || !row.answer) {
     throw new Refusal('invalid_input', {
       detail: 'This Idempotency-Key was used for another request',
     });
@@ -70,7 +74,7 @@ export function isFirstKey(apiKey: string, installation: Installation): boolean 
 export async function found(
   control: Db,
   order: Order,
-  { idempotencyKey }: Commission,
+  { idempotencyKey, asSent }: Commission,
   newId: () => string,
 ): Promise<Claimed | null> {
   const { slug, name, plan, isolation } = order;
@@ -80,7 +84,7 @@ export async function found(
       (id, slug, name, plan, status, isolation, idempotency_key, idempotency_fingerprint)
     values (
       ${tenantId(newId())}, ${slug}, ${name}, ${plan}, 'provisioning', ${isolation},
-      ${idempotencyKey}, ${fingerprintOf(order)}
+      ${idempotencyKey}, ${fingerprintOf(asSent)}
     )
     on conflict (slug) do nothing
     returning id, slug, isolation, status`;
@@ -157,6 +161,6 @@ async function addDefaultSettings(sql: Sql, id: TenantId): Promise<void> {
     from jsonb_each(${JSON.stringify(settingsFrom({}))}::text::jsonb)`;
 }
 
-function fingerprintOf(order: Order): string {
-  return createHash('sha256').update(JSON.stringify(order)).digest('hex');
+function fingerprintOf(asSent: string): string {
+  return createHash('sha256').update(asSent).digest('hex');
 }

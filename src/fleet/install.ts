@@ -1,6 +1,7 @@
 /**
  * Makes a database Kennel's own: roles, schemas, the control tables, the shared place. Done at every
- * start, by the administrator; a second start finds it all there and changes nothing.
+ * start, by the administrator; a second start makes nothing anew and sets passwords, rights and keys
+ * to what they were.
  */
 import { randomBytes } from 'node:crypto';
 import { databaseOf, Installation, rolesOf, schemas } from '../postgres/installation.ts';
@@ -14,6 +15,7 @@ import {
   createRole,
   type Fleet,
   fleetWork,
+  hideActivity,
   prepareKernel,
 } from './place.ts';
 import { inTurn } from './session_lock.ts';
@@ -22,12 +24,14 @@ export type InstallOptions = {
   sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
   placesKept: number;
   migrationLockTimeoutMs: number;
+  /** Told what is not as it should be and does not stop the start. */
+  warn: (message: string) => void;
 };
 
 const oldestServer = 150_000;
 
 /**
- * One process at a time: the others wait, and find everything done.
+ * One process at a time: the others wait, and find nothing left to make.
  *
  * @throws {Error} when the server is too old or the administrator may not do this.
  */
@@ -45,7 +49,7 @@ async function installOn(
   lane: Lane,
   adminUrl: string,
   admin: LanePool,
-  { sql, placesKept, migrationLockTimeoutMs }: InstallOptions,
+  { sql, placesKept, migrationLockTimeoutMs, warn }: InstallOptions,
 ): Promise<Fleet> {
   await assertServer(lane);
   const database = databaseOf(adminUrl);
@@ -66,6 +70,12 @@ async function installOn(
   });
   const installation = new Installation(adminUrl, await secretOf(lane, roles.owner), placesKept);
   await admitLogins(lane, installation);
+  await assertModest(lane, Object.values(roles));
+  if (await showsActivity(lane, roles.serve)) {
+    warn(
+      'Seals can be read in pg_stat_activity: let a superuser grant set on parameter track_activities to the administrator',
+    );
+  }
   const fleet = { admin, installation, sql, migrationLockTimeoutMs };
   await createSharedPlace(lane, fleet);
   return fleet;
@@ -108,9 +118,31 @@ function secretOf(lane: Lane, owner: string): Promise<Buffer> {
   });
 }
 
+/** @throws {Error} when a role could pass by row security, or by its own limits. */
+async function assertModest(lane: Lane, roles: string[]): Promise<void> {
+  const [mighty] = await lane.plain<{ name: string }>`
+    select rolname as name
+    from pg_roles
+    where rolname in (select jsonb_array_elements_text(${JSON.stringify(roles)}::text::jsonb))
+      and (rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication)`;
+  if (!mighty) return;
+  const modest = 'nosuperuser nobypassrls nocreatedb nocreaterole noreplication';
+  throw new Error(
+    `Cannot start: the role "${mighty.name}" may do too much; alter role "${mighty.name}" ${modest}`,
+  );
+}
+
+/** Whether sessions of the login tell what they run; see `hideActivity` in `place.ts`. */
+async function showsActivity(lane: Lane, login: string): Promise<boolean> {
+  const hidden = await lane.plain`
+    select from pg_roles where rolname = ${login} and 'track_activities=off' = any (rolconfig)`;
+  return hidden.length === 0;
+}
+
 async function admitLogins(lane: Lane, installation: Installation): Promise<void> {
   const { database, roles } = installation;
   for (const login of [roles.serve, roles.control]) await createLogin(lane, installation, login);
+  await hideActivity(lane, roles.serve);
   await lane.script(
     `grant "${roles.app}", "${roles.account}" to "${roles.serve}";
      revoke connect, temporary on database "${database}" from public;

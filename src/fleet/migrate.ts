@@ -10,6 +10,7 @@ import { codeOf } from '../postgres/faults.ts';
 import { type Place, placeOf, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
+import { assertFilesUnedited, recordFiles } from './applied_files.ts';
 import { assertUnedited, type LedgerRow } from './ledger.ts';
 import { type Fleet, fleetWork, upgradePlace } from './place.ts';
 import { ifFree } from './session_lock.ts';
@@ -101,6 +102,7 @@ class Run {
 
   async all(): Promise<Outcome> {
     const { canary, concurrency } = this.#options;
+    await assertFilesUnedited(this.#control, this.#fleet.sql.tenant);
     const pending = await pendingPlaces(this.#fleet, this.#options.slug);
     this.#total = pending.length;
     const canaries = pending.splice(0, canary);
@@ -121,6 +123,7 @@ class Run {
     const name = nameOf(pending);
     const error = await this.#attempt(pending);
     await this.#note(pending, error);
+    if (error === null) await recordFiles(this.#control, this.#fleet.sql.tenant);
     if (error === null) this.#outcome.migrated += 1;
     else this.#outcome.failed.push({ name, error });
     const done = this.#outcome.migrated + this.#outcome.failed.length;

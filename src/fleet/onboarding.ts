@@ -8,6 +8,7 @@ import type { Db, Isolation, Sql, TenantPlace } from '../kernel/ports.ts';
 import type { IsolationMode, Slug, TenantId } from '../kernel/tenant.ts';
 import { type Place, placeOf } from '../postgres/installation.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
+import { assertFilesUnedited, recordFiles } from './applied_files.ts';
 import {
   activate,
   type Commission,
@@ -33,6 +34,8 @@ export type OnboardingParts = {
   newId: () => string;
   /** After this time every process has heard of a deletion. */
   heardAfterMs: number;
+  /** Half-done tenants, and erased ones, that one round of recovery looks at. */
+  clearedAtOnce: number;
 };
 
 type Found = TenantPlace & { slug: Slug; status: string };
@@ -72,15 +75,21 @@ export class Onboarding {
   async recover(): Promise<void> {
     const { control } = this.#parts;
     const halfDone = await control<{ slug: Slug }>`
-      select slug from control.tenants where status in ('provisioning', 'deleting')`;
-    for (const { slug } of halfDone) await this.#locked(slug, () => this.#clear(slug));
-    await this.#eraseLeftovers();
+      select slug from control.tenants
+      where status in ('provisioning', 'deleting')
+      order by updated_at
+      limit ${this.#parts.clearedAtOnce}`;
+    const clearings = halfDone.map(({ slug }) => this.#locked(slug, () => this.#clear(slug)));
+    // One that cannot be cleared now must not keep the others from it.
+    const outcomes = await Promise.allSettled([...clearings, this.#eraseLeftovers()]);
+    const reasons = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    if (reasons.length > 0) throw new AggregateError(reasons, 'Cannot clear up everything');
   }
 
   async #build(order: Order, commission: Commission): Promise<Founded | null> {
     const { control, fleet, isolation, newId } = this.#parts;
     await this.#clear(order.slug);
-    const prior = await priorAnswer(control, fleet.installation, order, commission.idempotencyKey);
+    const prior = await priorAnswer(control, fleet.installation, commission);
     if (prior) return prior;
     const tenant = await found(control, order, commission, newId);
     if (!tenant) return null;
@@ -103,10 +112,13 @@ export class Onboarding {
   }
 
   /** The shared place is there already, and `npm run migrate` alone changes its version. */
-  #prepare(tenant: Found): Promise<number> {
-    const { fleet } = this.#parts;
+  async #prepare(tenant: Found): Promise<number> {
+    const { fleet, control } = this.#parts;
     if (tenant.isolation === 'shared') return sharedVersion(fleet);
-    return createPlace(fleet, this.#placeOf(tenant));
+    await assertFilesUnedited(control, fleet.sql.tenant);
+    const version = await createPlace(fleet, this.#placeOf(tenant));
+    await recordFiles(control, fleet.sql.tenant);
+    return version;
   }
 
   async #clear(slug: Slug): Promise<void> {
@@ -134,6 +146,8 @@ export class Onboarding {
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
     await this.#clearPlace(tenant);
     await control.transaction(async (sql) => {
+      // Usage and letters that are being written wait here, and then find no tenant any more.
+      await sql`select from control.tenants where id = ${tenant.id} for update`;
       await sql`delete from control.outbox where tenant_id = ${tenant.id}`;
       await sql`delete from control.usage_days where tenant_id = ${tenant.id}`;
       await sql`delete from control.settings where tenant_id = ${tenant.id}`;
@@ -173,7 +187,9 @@ export class Onboarding {
   async #eraseLeftovers(): Promise<void> {
     const { control, isolation } = this.#parts;
     const due = await control<{ tenant_id: TenantId }>`
-      select tenant_id from control.leftovers where due_at <= now() limit 100`;
+      select tenant_id from control.leftovers
+      where due_at <= now()
+      limit ${this.#parts.clearedAtOnce}`;
     for (const { tenant_id: id } of due) {
       await eraseRows(isolation.shared, { id, isolation: 'shared' });
       await control`delete from control.leftovers where tenant_id = ${id}`;

@@ -69,6 +69,7 @@ export async function dropPlace(fleet: Fleet, place: Place): Promise<void> {
   if (ownDatabase) admin.closeIdle(installation.adminTarget(place.database));
   await workOn({ fleet, place, from: installation.database }, async (lane) => {
     if (ownDatabase) {
+      await joinRole(lane, place.role);
       await lane.script(`drop database if exists "${place.database}" with (force)`);
       await lane.script(`drop role if exists "${place.role}"`);
       return;
@@ -82,7 +83,36 @@ export async function dropPlace(fleet: Fleet, place: Place): Promise<void> {
 export async function createLogin(lane: Lane, installation: Installation, role: string) {
   await createRole(lane, role);
   const verifier = scramVerifier(installation.password(role), randomBytes(16));
-  await lane.script(`alter role "${role}" login noinherit password '${verifier}'`);
+  await lane.script(
+    `alter role "${role}" login noinherit password '${verifier}';
+     alter role "${role}" reset all`,
+  );
+}
+
+/**
+ * Who becomes the login by an injected `set role none` can read what its other sessions are running,
+ * seals included. Without the right to forbid that, Kennel
+ * runs all the same and says so at the start.
+ */
+export async function hideActivity(lane: Lane, role: string): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       alter role "${role}" set track_activities = off;
+     exception when insufficient_privilege then null;
+     end $$`,
+  );
+}
+
+/** An administrator who is no superuser may end a role's sessions only as a member of it. */
+async function joinRole(lane: Lane, role: string): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       if exists (select from pg_roles where rolname = '${role}')
+         and not (select rolsuper from pg_roles where rolname = current_user) then
+         execute format('grant %I to %I', '${role}', current_user);
+       end if;
+     end $$`,
+  );
 }
 
 /** A role without login. Two processes may start at once: the later one finds it there. */
@@ -127,6 +157,7 @@ async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
   const { database, role } = place;
   await workOn({ fleet, place, from: installation.database }, async (lane) => {
     await createLogin(lane, installation, role);
+    await hideActivity(lane, role);
     const found = await lane.plain`select from pg_database where datname = ${database}`;
     // template0, because nobody can be connected to it, which would make the copy fail.
     if (found.length === 0) {

@@ -44,6 +44,8 @@ export type ExchangeParts = {
   observe(finished: Finished): void;
   /** Takes what must not reach the client. The id is null when no request is to blame. */
   onInternalError(error: unknown, requestId: string | null): void;
+  /** Takes why something was `unavailable`; the client learns only that it was. */
+  onUnavailable(cause: unknown): void;
   newId(): string;
   nowMs(): number;
   trustedProxies: BlockList;
@@ -107,7 +109,9 @@ async function answer(
     return { head, reply: await parts.handle({ ...head, body }, trace) };
   } catch (error) {
     const refusal = refusalFrom(error);
-    if (refusal.code === 'internal') parts.onInternalError(causeOf(refusal), trace.requestId);
+    const { code, facts } = refusal;
+    if (code === 'internal') parts.onInternalError(causeOf(refusal), trace.requestId);
+    if (code === 'unavailable' && facts.cause !== undefined) parts.onUnavailable(facts.cause);
     return { head, reply: problem(refusal, trace.requestId) };
   }
 }

@@ -72,7 +72,7 @@ export function readHead(
     facts: {
       host: forwarded === null ? ownName : hostName(forwarded),
       path: target.path,
-      tenantHeaders: headerValues(raw, 'x-tenant-id').flatMap((value) => value.trim() || []),
+      tenantHeaders: headerValues(raw, 'x-tenant-id').filter((value) => value !== ''),
     },
     authorization: soleHeader(raw, 'authorization'),
     idempotencyKey: soleHeader(raw, 'idempotency-key'),
@@ -122,5 +122,6 @@ function hostName(host: string): string {
       detail: 'Cannot read the request: it needs one Host header with a plain host',
     });
   }
-  return name.toLowerCase();
+  // A name that ends with a dot is the same name, said in full (RFC 1034, section 3.1).
+  return name.toLowerCase().replace(/\.$/, '');
 }

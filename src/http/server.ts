@@ -94,6 +94,10 @@ export class HttpServer {
         incoming.socket.destroy();
       });
     });
+    // An expectation that nobody knows may be passed over (RFC 9110, 10.1.1); node's own 417 is bare.
+    server.on('checkExpectation', (incoming, outgoing) => {
+      server.emit('request', incoming, outgoing);
+    });
     server.on('clientError', (error, socket) => this.#refuse(socket, wireRefusal(error)));
     server.on('connect', (_, socket) => this.#refuse(socket, noTunnel()));
     return server;

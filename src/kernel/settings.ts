@@ -27,7 +27,8 @@ const definitions: { [Key in SettingKey]: Definition<Settings[Key]> } = {
   welcome_message: {
     fallback: '',
     expects: 'a string of at most 500 characters, without control characters',
-    accepts: (value) => typeof value === 'string' && value.length <= 500 && !/\p{Cc}/u.test(value),
+    accepts: (value) =>
+      typeof value === 'string' && [...value].length <= 500 && !/[\p{Cc}\p{Cs}]/u.test(value),
   },
 };
 

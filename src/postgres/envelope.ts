@@ -39,12 +39,13 @@ export class Envelopes {
 
 /**
  * `set local` for all of it: local to the transaction, so a lane cannot carry it to the next
- * tenant, nor keep what an injected statement left in the session. Role, schema and tenant are
- * names of our own registry and never text of a request.
+ * tenant. `reset all` and `read write` undo what an injected statement may have set for the session.
+ * Role, schema and tenant are names of our own registry and never text of a request.
  */
 export function envelope(place: Place, tenant: TenantId, pid: number): string {
   return [
-    'begin',
+    'begin read write',
+    'reset all',
     `set local role "${place.role}"`,
     `set local search_path = "${place.schema}"`,
     `set local kennel.tenant = '${tenant}.${seal(place.sealKey, tenant, pid)}'`,

@@ -4,11 +4,14 @@
  */
 import { Refusal, unavailable } from '../kernel/errors.ts';
 
-/** No context, no transaction, an unknown prepared statement, a plan of other tables. */
-const untrusted = new Set(['42501', '25P01', '26000', '0A000']);
+/** No context, no transaction, read-only, an unknown prepared statement, a plan of other tables. */
+const untrusted = new Set(['42501', '25P01', '25006', '26000', '0A000']);
 
 /** Down, starting, stopping, full, cancelled by a timeout, or a lock that did not come. */
 const passing = /^(08|53|57|58)|^55P03$|^40P01$|^40001$|^25P0[34]$/;
+
+/** The tenant goes just now: its tables or its registry row are no longer there. */
+const going = new Set(['42P01', '3F000', '23503']);
 
 const socketFaults = new Set([
   'CONNECTION_CLOSED',
@@ -39,9 +42,11 @@ export function asRefusal(error: unknown): unknown {
   if (error instanceof Refusal || code === '') return error;
   if (code === '23505')
     return new Refusal('conflict', { detail: 'It exists already', cause: error });
-  if (socketFaults.has(code) || passing.test(code) || severityOf(error) === 'FATAL') {
+  const sessionRefused = severityOf(error) === 'FATAL' && !untrusted.has(code);
+  if (socketFaults.has(code) || passing.test(code) || sessionRefused) {
     return unavailable('The database is not available', error);
   }
+  if (going.has(code)) return unavailable('The tenant is being changed', error);
   return error;
 }
 

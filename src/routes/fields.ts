@@ -6,7 +6,7 @@ export function text(most: number) {
   return v.pipe(
     v.string('Expected a string'),
     v.minLength(1, 'Expected at least 1 character'),
-    v.maxLength(most, `Expected at most ${most} characters`),
+    v.check((value) => [...value].length <= most, `Expected at most ${most} characters`),
     v.check((value) => !/[\p{Cc}\p{Cs}]/u.test(value), 'Expected no control characters'),
     v.check((value) => value.trim() !== '', 'Expected more than white space'),
   );

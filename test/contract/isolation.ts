@@ -67,6 +67,10 @@ const endings: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
     }),
   'an error in a statement': (db) => db`select 1 / 0`,
   'an error in a transaction': (db) => db.transaction((sql) => sql`select 1 / 0`),
+  'injected settings of the session': (db) => db`select
+    set_config('default_transaction_read_only', 'on', false),
+    set_config('search_path', 'pg_catalog', false),
+    set_config('row_security', 'off', false)`,
   'an injected context': (db) => db`select set_config('role', 'none', false),
     set_config('kennel.tenant', current_setting('kennel.tenant'), false)`,
 };

@@ -22,9 +22,14 @@ describe('install()', () => {
     for (const backstage of open.splice(0)) backstage.close();
   });
 
+  let warnings: string[] = [];
+
   async function start(): Promise<Backstage> {
+    warnings = [];
     const environment = { DATABASE_URL: database.url, ADMIN_TOKEN: 'unused' };
-    const backstage = await openBackstage(readConfig(environment), database.url);
+    const backstage = await openBackstage(readConfig(environment), database.url, (warning) => {
+      warnings.push(warning);
+    });
     open.push(backstage);
     return backstage;
   }
@@ -57,6 +62,27 @@ describe('install()', () => {
       const login = name === 'serve' || name === 'control';
       assert.deepEqual({ ...row }, { login, inherits: false, mighty: false }, name);
     }
+  });
+
+  for (const power of ['superuser', 'bypassrls']) {
+    it(`does not start when a role that serves has become ${power}`, async () => {
+      const { fleet } = await start();
+      const { serve } = fleet.installation.roles;
+      await lane.script(`alter role "${serve}" ${power}`);
+      await assert.rejects(start(), /may do too much; alter role ".*_serve" nosuperuser/);
+      await lane.script(`alter role "${serve}" no${power}`);
+      await start();
+    });
+  }
+
+  it('takes back what was set for a login meanwhile', async () => {
+    const { fleet } = await start();
+    const { serve } = fleet.installation.roles;
+    await lane.script(`alter role "${serve}" set statement_timeout = 0`);
+    await start();
+    const [row] = await lane.plain<{ settings: string }>`
+      select rolconfig::text as settings from pg_roles where rolname = ${serve}`;
+    assert.deepEqual([row?.settings, warnings], ['{track_activities=off}', []]);
   });
 
   it('has one owner of everything, who cannot log in', async () => {

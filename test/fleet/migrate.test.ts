@@ -117,6 +117,20 @@ describe('migrations over the fleet', () => {
     assert.deepEqual(await migrating, { migrated: 1, failed: [], left: 0 });
   });
 
+  it('refuses a file that was edited after it had been applied to one tenant alone', async () => {
+    const file = join(sqlFolder, 'tenant', '005_first.sql');
+    await writeFile(file, 'alter table pets add column one text;\n');
+    await migrate(await backstageNow(), () => {}, { slug: 'schema-one' });
+    await writeFile(file, 'alter table pets add column two text;\n');
+    await assert.rejects(async () => migrate(await backstageNow()), /was edited/);
+    await assert.rejects(
+      async () => onboard(await backstageNow(), 'new-one', 'schema'),
+      /was edited/,
+    );
+    await writeFile(file, 'alter table pets add column one text;\n');
+    assert.equal((await migrate(await backstageNow())).failed.length, 0);
+  });
+
   it('refuses a file that was edited after it had been applied', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
     await assert.rejects(async () => migrate(await backstageNow()), /was edited/);
@@ -130,7 +144,7 @@ describe('migrations over the fleet', () => {
 
   async function another(): Promise<Backstage> {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
-    const backstage = await openBackstage(config, database.url);
+    const backstage = await openBackstage(config, database.url, () => {});
     open.push(backstage);
     return backstage;
   }
@@ -144,7 +158,7 @@ describe('migrations over the fleet', () => {
 async function onboard(backstage: Backstage, name: string, isolation: IsolationMode) {
   await backstage.onboarding.create(
     { slug: slugOf(name), name, plan: 'free', isolation, adminEmail: 'admin@example.com' },
-    { requestId: null, idempotencyKey: null },
+    { requestId: null, idempotencyKey: null, asSent: '' },
   );
 }
 

@@ -17,7 +17,7 @@ function orderOf(name: string, isolation: IsolationMode): Order {
   return { slug, name, plan: 'free', isolation, adminEmail: `admin@${name}.example` };
 }
 
-const once = { requestId: 'r-1', idempotencyKey: null };
+const once = { requestId: 'r-1', idempotencyKey: null, asSent: '' };
 
 describe('Onboarding', () => {
   let places: TenantPlaces;
@@ -95,17 +95,19 @@ describe('Onboarding', () => {
   });
 
   describe('with an idempotency key', () => {
-    const commission = { requestId: 'r-1', idempotencyKey: 'key-1' };
+    const commission = { requestId: 'r-1', idempotencyKey: 'key-1', asSent: 'first' };
     const order = orderOf('repeated', 'shared');
 
     it('gives a repeated order the first answer', async () => {
       const first = await backstage.onboarding.create(order, commission);
       assert.deepEqual(await backstage.onboarding.create(order, commission), first);
+      const filledInAnew = { ...order, isolation: 'schema' as const };
+      assert.deepEqual(await backstage.onboarding.create(filledInAnew, commission), first);
     });
 
     it('refuses another order under the same key', async () => {
-      const other = { ...order, plan: 'basic' };
-      const misused = backstage.onboarding.create(other, commission);
+      const other = { ...commission, asSent: 'another' };
+      const misused = backstage.onboarding.create(order, other);
       await assert.rejects(misused, { code: 'invalid_input' });
     });
   });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createPlace, dropPlace } from '../../src/fleet/place.ts';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
+import { codeOf } from '../../src/postgres/faults.ts';
 import { databaseOf, type Place } from '../../src/postgres/installation.ts';
 import { Lane } from '../../src/postgres/lane.ts';
 import { laneBounds } from '../support/lane.ts';
@@ -57,8 +58,7 @@ describe('a place', () => {
         (await Lane.open(target.href, laneBounds)).close();
         return true;
       } catch (error) {
-        assert.ok(error instanceof Error && 'code' in error);
-        assert.equal(error.code, '42501');
+        assert.equal(codeOf(error), '42501');
         return false;
       }
     }

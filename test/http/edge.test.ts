@@ -1,6 +1,7 @@
 /** The edge as the network meets it: raw sockets against a real server. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { afterEach, before, describe, it } from 'node:test';
+import { until } from '../support/until.ts';
 import {
   closed,
   open,
@@ -14,11 +15,13 @@ import { startTestServer, type TestServer } from './test_server.ts';
 
 const close = 'Connection: close\r\n';
 
+/** Ends what waits in vain. Far above what any of these suites takes. */
+const limit = { timeout: 30_000 };
+
 let tested: TestServer;
 before(async () => {
   tested = await startTestServer();
 });
-after(() => tested.server.drain(0));
 afterEach(async () => {
   const good = await send(tested.url, `GET /good HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
   assert.equal(good.status, 200, 'the server must still answer');
@@ -44,12 +47,7 @@ function assertProblem(reply: Awaited<ReturnType<typeof send>>, status: number, 
   assert.equal(problem.request_id, reply.headers['x-request-id']);
 }
 
-/** Waits for a condition; the runner's limit ends a wait in vain. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate);
-}
-
-describe('Host', () => {
+describe('Host', limit, () => {
   it('is taken in lower case and without its port', async () => {
     const { body } = await get('/x', 'Host: Acme.LOCALHOST:8080\r\n');
     assert.equal(JSON.parse(body).host, 'acme.localhost');
@@ -82,7 +80,7 @@ describe('Host', () => {
   });
 });
 
-describe('request target', () => {
+describe('request target', limit, () => {
   it('may be absolute when its authority is the Host', async () => {
     const { body } = await get('http://acme.localhost/x?y=1');
     assert.deepEqual([JSON.parse(body).path, JSON.parse(body).query], ['/x', 'y=1']);
@@ -116,7 +114,7 @@ describe('request target', () => {
   });
 });
 
-describe('upgrade', () => {
+describe('upgrade', limit, () => {
   it('to WebSocket is refused and the socket closed', async () => {
     const headers = 'Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
     const reply = await send(tested.url, `GET / HTTP/1.1\r\n${headers}\r\n`);
@@ -128,7 +126,7 @@ describe('upgrade', () => {
   });
 });
 
-describe('framing', () => {
+describe('framing', limit, () => {
   const chunked = 'Transfer-Encoding: chunked\r\n';
   for (const [fault, bytes] of Object.entries({
     'both Content-Length and Transfer-Encoding': `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n${chunked}\r\n0\r\n\r\n`,
@@ -152,7 +150,7 @@ describe('framing', () => {
   });
 });
 
-describe('headers', () => {
+describe('headers', limit, () => {
   it('above 8 KiB are 431', async () => {
     const reply = await get('/', `Host: a\r\nX-Big: ${'a'.repeat(9_216)}\r\n`);
     assertProblem(reply, 431, 'headers_too_large');
@@ -186,6 +184,10 @@ describe('headers', () => {
     );
     assertProblem(reply, 400, 'invalid_input');
   });
+  it('with two Idempotency-Keys are refused', async () => {
+    const reply = await get('/', 'Host: a\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\n');
+    assertProblem(reply, 400, 'invalid_input');
+  });
   it('with a plain X-Request-ID keep it, with another get a new one', async () => {
     const kept = await get('/', 'Host: a\r\nX-Request-ID: plain-id.1\r\n');
     assert.equal(kept.headers['x-request-id'], 'plain-id.1');
@@ -194,7 +196,7 @@ describe('headers', () => {
   });
 });
 
-describe('body', () => {
+describe('body', limit, () => {
   const large = JSON.stringify('x'.repeat(300 * 1_024));
   const chunked = 'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n';
 
@@ -203,6 +205,11 @@ describe('body', () => {
   });
   it('of 300 KiB by Content-Length is 413, and the client reads it', async () => {
     assertProblem(await post(large), 413, 'payload_too_large');
+  });
+  it('that is announced as too large is 413 before any of it has come', async () => {
+    const head = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n';
+    const reply = await send(tested.url, `${head}Content-Length: 300000\r\n\r\n`);
+    assertProblem(reply, 413, 'payload_too_large');
   });
   it('of 300 KiB by chunks is 413, and the client reads it', async () => {
     const chunk = `${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`;
@@ -219,6 +226,10 @@ describe('body', () => {
     assert.equal(reply.headers['www-authenticate'], 'Bearer');
     assert.equal(reply.headers.connection, 'close');
   });
+  it('that never ends is not waited for once its request was refused', async () => {
+    const head = 'POST /locked HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n';
+    assertProblem(await send(tested.url, `${head}{`), 401, 'unauthenticated');
+  });
   it('that arrived with a refused head leaves the connection open', async () => {
     const socket = await open(tested.url);
     const refused = 'POST /locked HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}';
@@ -233,6 +244,10 @@ describe('body', () => {
   });
   it('of another type is 415', async () => {
     assertProblem(await post('a=1', 'Content-Type: text/plain\r\n'), 415, 'unsupported_media_type');
+  });
+  it('that is compressed is 415', async () => {
+    const headers = 'Content-Type: application/json\r\nContent-Encoding: gzip\r\n';
+    assertProblem(await post('{}', headers), 415, 'unsupported_media_type');
   });
   for (const [fault, body] of Object.entries({
     'broken JSON': '{"a":',
@@ -265,7 +280,7 @@ describe('body', () => {
   });
 });
 
-describe('replies', () => {
+describe('replies', limit, () => {
   it('to a HEAD have the length of the body without the body', async () => {
     const reply = await send(tested.url, `HEAD / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
     assert.equal(reply.body, '');
@@ -288,7 +303,6 @@ describe('replies', () => {
       '"path":"/wait"',
       '"path":"/second"',
     ]);
-    await waiting.server.drain(0);
   });
   it('to too many pipelined requests are 503', async () => {
     const waiting = await startTestServer({ pipelined: 1 });
@@ -299,7 +313,6 @@ describe('replies', () => {
     waiting.release();
     const text = await untilClosed(socket);
     assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 503']);
-    await waiting.server.drain(0);
   });
   it('that their client did not wait for are observed as 499', async () => {
     const left = await startTestServer();
@@ -322,16 +335,29 @@ describe('replies', () => {
     const next = `GET / HTTP/1.1\r\nHost: a\r\n${close}\r\n`;
     while ((await send(unread.url, next)).status !== 200);
     socket.destroy();
-    await unread.server.drain(0);
   });
 });
 
-describe('trusted proxies', () => {
+describe('connections', limit, () => {
+  it('that fell idle are closed', async () => {
+    const hasty = await startTestServer({ keepAliveMs: 100 });
+    const reply = await send(hasty.url, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    assert.deepEqual([reply.status, reply.headers.connection], [200, 'keep-alive']);
+  });
+  it('beyond the bound are closed unanswered', async () => {
+    const full = await startTestServer({ connections: 1, headersMs: 5_000, requestMs: 5_000 });
+    await open(full.url);
+    const second = await open(full.url);
+    second.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    assert.equal(await untilClosed(second), '');
+  });
+});
+
+describe('trusted proxies', limit, () => {
   it('need a Host of their own all the same', async () => {
     const behind = await startTestServer({}, ['127.0.0.0/8']);
     const bytes = `GET / HTTP/1.1\r\nX-Forwarded-Host: a\r\n${close}\r\n`;
     assertProblem(await send(behind.url, bytes), 400, 'invalid_input');
-    await behind.server.drain(0);
   });
   it('tell the host and the client, and only the hop next to them is believed', async () => {
     const behind = await startTestServer({}, ['127.0.0.0/8']);
@@ -340,11 +366,10 @@ describe('trusted proxies', () => {
     const reply = await send(behind.url, `GET / HTTP/1.1\r\n${headers}${close}\r\n`);
     const { host, address } = JSON.parse(reply.body);
     assert.deepEqual([host, address], ['acme.localhost', '192.0.2.7']);
-    await behind.server.drain(0);
   });
 });
 
-describe('drain()', () => {
+describe('drain()', limit, () => {
   it('closes idle connections at once and lets running requests finish', async () => {
     const draining = await startTestServer({ headersMs: 5_000, requestMs: 5_000 });
     const silent = await open(draining.url);
@@ -375,7 +400,7 @@ describe('drain()', () => {
   });
 });
 
-describe('listen()', () => {
+describe('listen()', limit, () => {
   it('rejects when the port is taken', async () => {
     const other = await startTestServer();
     await other.server.drain(0);

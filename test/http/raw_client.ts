@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
 // Far above what any of these answers takes; it ends a test that would otherwise hang.
-const patienceMs = 5_000;
+const patienceMs = 4_000;
 
 export type RawReply = { status: number; headers: Record<string, string>; body: string };
 
@@ -18,14 +18,23 @@ export async function open(url: string): Promise<Socket> {
   return socket;
 }
 
-/** All that the server sends until it closes the connection. */
+/**
+ * All that the server sends until it closes the connection.
+ *
+ * @throws {Error} when it leaves the connection open.
+ */
 export async function untilClosed(socket: Socket): Promise<string> {
   let text = '';
-  socket.setTimeout(patienceMs, () => socket.destroy());
+  let keptOpen = false;
+  socket.setTimeout(patienceMs, () => {
+    keptOpen = true;
+    socket.destroy();
+  });
   socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1');
   });
   await closed(socket);
+  if (keptOpen) throw new Error(`Cannot read to the end: the server kept silent after "${text}"`);
   return text;
 }
 

@@ -1,5 +1,6 @@
 /** A server with short bounds and a trivial handler, for the tests of the edge. */
 import { randomUUID } from 'node:crypto';
+import { after } from 'node:test';
 import type { Finished } from '../../src/http/exchange.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
@@ -34,7 +35,12 @@ export type TestServer = {
   release(): void;
 };
 
-/** Starts it on a free port. */
+const opened: HttpServer[] = [];
+
+// A test that failed half-way must not leave a server that keeps the process from its end.
+after(() => Promise.all(opened.map((server) => server.drain(0))));
+
+/** Starts it on a free port; it ends with the test file, if not before. */
 export async function startTestServer(
   changed: Partial<typeof bounds> = {},
   proxies: readonly string[] = [],
@@ -53,11 +59,13 @@ export async function startTestServer(
     },
     observe: (finished) => observed.push(finished),
     onInternalError: (error) => faults.push(error),
+    onUnavailable: () => {},
     newId: randomUUID,
     nowMs: () => performance.now(),
     trustedProxies: trustedProxies(proxies),
     bounds: { ...bounds, ...changed },
   });
+  opened.push(server);
   const url = await server.listen('127.0.0.1', 0);
   return { server, url, observed, faults, started, release };
 }

@@ -67,14 +67,37 @@ describe('a start on a machine that has only Node', () => {
 
   it('recovers when the server and its Postgres were killed together', async () => {
     const id = await addPet();
-    const pidFile = join(folder, 'postgres', 'data', 'postmaster.pid');
-    const postmaster = Number((await readFile(pidFile, 'utf8')).split('\n')[0]);
+    const pid = await postmaster();
     kennel.signal('SIGKILL');
-    process.kill(postmaster, 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
     await kennel.ended;
     kennel = await startEmbeddedKennel(folder);
     assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
   });
+
+  it('starts its Postgres again when that alone has died', async () => {
+    const id = await addPet();
+    process.kill(await postmaster(), 'SIGKILL');
+    const ready = async () => (await fetch(`${kennel.url}/readyz`)).status;
+    await until(async () => (await ready()) === 503);
+    await until(async () => (await ready()) === 200, 20_000);
+    assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
+    await until(() => kennel.stdout().includes('the embedded Postgres had died and runs again'));
+  });
+
+  it('ends in order although the signal comes twice', async () => {
+    kennel.signal('SIGTERM');
+    kennel.signal('SIGTERM');
+    const { code, stdout } = await kennel.ended;
+    assert.deepEqual([code, stdout.includes('"msg":"stopped"')], [0, true]);
+    await assert.rejects(postmaster(), { code: 'ENOENT' });
+    kennel = await startEmbeddedKennel(folder);
+  });
+
+  async function postmaster(): Promise<number> {
+    const pidFile = join(folder, 'postgres', 'data', 'postmaster.pid');
+    return Number((await readFile(pidFile, 'utf8')).split('\n')[0]);
+  }
 
   async function curlLines(): Promise<string[]> {
     const lines = () =>

@@ -9,11 +9,12 @@ import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { lookInto } from '../support/sql.ts';
 
-const requests = 2_000;
+/** The whole flood is 100 000, by hand: it takes minutes. */
+const requests = Number(process.env.FLOOD_REQUESTS ?? 2_000);
 const atOnce = 32;
 
-/** Enough for a server and the garbage of a flood: it would die of some 8 KiB kept per request. */
-const heapMegabytes = 48;
+/** Enough for a server and the garbage of a flood; with less it does little but collect garbage. */
+const heapMegabytes = 64;
 
 let database: TestDatabase;
 let kennel: Kennel;
@@ -33,11 +34,15 @@ after(async () => {
 });
 
 describe('a flood', () => {
-  it('of unknown tenants is refused, and leaves no row of the trail', async () => {
+  it('of unknown tenants is refused, and leaves a row a minute at most', async () => {
     const before = await auditRows();
+    const startedAt = performance.now();
     await flood(404, () => clientOf(kennel, { ...acme, slug: randomSlug() })('GET /api/pets'));
     await settle();
-    assert.equal(await auditRows(), before);
+    const minutes = (performance.now() - startedAt) / bounds.denials.gatherForMs;
+    const rows = (await auditRows()) - before;
+    // One at once, one each minute, and what is left when somebody reads the trail.
+    assert.ok(rows <= 2 + minutes, `${rows} rows`);
   });
 
   it('of unknown keys is refused, and leaves a few rows that count', async () => {
@@ -53,7 +58,7 @@ describe('a flood', () => {
     assert.ok(rows >= 1 && rows < requests / 50, `${rows} rows`);
   });
 
-  it('pushes nobody out of the caches and stays within their bounds', async () => {
+  it('pushes nobody out of the caches and stays within their bounds', async (t) => {
     const figures = await readFigures();
     const atMost = {
       kennel_keys_cache_entries: 1,
@@ -65,6 +70,7 @@ describe('a flood', () => {
     };
     for (const [name, most] of Object.entries(atMost)) {
       const value = figures.get(name) ?? Number.NaN;
+      t.diagnostic(`${name} is ${value}`);
       assert.ok(value <= most, `${name} is ${value}`);
     }
     assert.equal(figures.get('kennel_keys_cache_entries'), 1);

@@ -120,6 +120,12 @@ describe('tenants', () => {
     assertProblem(await operator('POST /api/admin/tenants', order), 409, 'slug_taken');
   });
 
+  it('are not made for an idempotency key that is too long', async () => {
+    const order = { slug: 'long-key', name: 'Long' };
+    const key = { 'idempotency-key': 'k'.repeat(256) };
+    assertProblem(await operator('POST /api/admin/tenants', order, key), 422, 'invalid_input');
+  });
+
   it('are suspended and resumed', async () => {
     const { call } = await onboard(kennel, 'on-and-off');
     const path = '/api/admin/tenants/on-and-off';

@@ -39,6 +39,9 @@ describe('settingMismatch()', () => {
       );
     }
     assert.equal(settingMismatch('include_deleted_pets', 'true'), 'Expected a boolean');
-    assert.match(settingMismatch('welcome_message', 'a\u0000b') ?? '', /control characters/);
+    for (const wrong of ['a\u0000b', '\ud800']) {
+      assert.match(settingMismatch('welcome_message', wrong) ?? '', /control characters/);
+    }
+    assert.equal(settingMismatch('welcome_message', '🐕'.repeat(500)), null);
   });
 });

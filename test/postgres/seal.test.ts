@@ -3,10 +3,11 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
-import { pads, seal } from '../../src/postgres/envelope.ts';
+import { envelope, pads, seal } from '../../src/postgres/envelope.ts';
 import type { Place } from '../../src/postgres/installation.ts';
 import { Lane } from '../../src/postgres/lane.ts';
 import { laneBounds } from '../support/lane.ts';
+import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 
 const acme = tenantId('01890000-0000-7000-8000-000000000001');
@@ -41,10 +42,11 @@ describe('kernel.tenant()', () => {
   });
   after(() => places.close());
 
-  /** What it answers, or the code of its error, in a session with this context. */
-  async function answer(contextOf: (pid: number) => string): Promise<string> {
+  /** What it answers, or the code of its error, in a session with this context and search path. */
+  async function answer(contextOf: (pid: number) => string, path = 'pg_catalog'): Promise<string> {
     const lane = await Lane.open(place.target, laneBounds);
-    const opening = `begin; set local role "${place.role}"; set local kennel.tenant = '${contextOf(lane.pid)}'`;
+    const opening = `begin; set local role "${place.role}"; set local search_path = ${path};
+      set local kennel.tenant = '${contextOf(lane.pid)}'`;
     try {
       const [row] = await lane.transaction(opening, (sql) => {
         return sql<{ id: string }>`select kernel.tenant() as id`;
@@ -79,6 +81,26 @@ describe('kernel.tenant()', () => {
     });
   }
 
+  it("is not taken in by a session's own sha256()", async () => {
+    await places.asSuperuser(
+      place,
+      `create schema hostile;
+       grant usage on schema hostile to public;
+       create function hostile.sha256(bytea) returns bytea language sql as $$ select '\\x00'::bytea $$`,
+    );
+    assert.equal(await answer(() => `${tenant.id}.00`, 'hostile, pg_catalog'), '42501');
+  });
+
+  it('answers nobody who was not let in', async () => {
+    const mayCall = (role: string) =>
+      places.asSuperuser(
+        place,
+        `select has_function_privilege('${role}', 'kernel.tenant()', 'execute') as may`,
+      );
+    assert.deepEqual([...(await mayCall(place.role))], [{ may: true }]);
+    assert.deepEqual([...(await mayCall('public'))], [{ may: false }]);
+  });
+
   it('opens the seals of two keys, while one replaces the other', async () => {
     const { id } = tenant;
     const next = randomBytes(32);
@@ -102,5 +124,34 @@ describe('kernel.tenant()', () => {
       );
       assert.equal(row?.may, false);
     }
+  });
+
+  /** What one session of the login can read of what another one is running. */
+  async function overheard(): Promise<string> {
+    const [speaker, listener] = await Promise.all([
+      Lane.open(place.target, laneBounds),
+      Lane.open(place.target, laneBounds),
+    ]);
+    try {
+      const opening = envelope(place, tenant.id, speaker.pid);
+      return await speaker.transaction(opening, async () => {
+        const [row] = await listener.plain<{ query: string | null }>`
+          select query from pg_stat_activity where pid = ${speaker.pid}`;
+        return row?.query ?? '';
+      });
+    } finally {
+      speaker.close();
+      listener.close();
+    }
+  }
+
+  it('has seals that other sessions of the login cannot read', async () => {
+    assert.doesNotMatch(await overheard(), /kennel\.tenant/);
+  });
+
+  it('has seals that they could read if activity were tracked', async () => {
+    const { serve } = places.backstage.fleet.installation.roles;
+    await lookInto(places.url, (sql) => sql`alter role ${sql(serve)} reset track_activities`);
+    assert.match(await overheard(), /kennel\.tenant/);
   });
 });

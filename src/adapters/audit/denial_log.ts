@@ -1,8 +1,10 @@
 /**
  * Gathers denials and writes them in batches, so that a flood of refused requests costs neither the
- * requests nor the table much: equal denials become one row with a count, at most one a minute.
+ * requests nor the table much: equal denials become one row with a count, one a minute unless
+ * somebody reads the trail.
  */
-import type { Denial } from '../../kernel/audit_event.ts';
+import { LRUCache } from 'lru-cache';
+import type { Denial, DenialName } from '../../kernel/audit_event.ts';
 import type { Denials } from '../../kernel/ports.ts';
 
 /** A denial that stands for `count` equal ones; request id and details are the first one's. */
@@ -10,44 +12,46 @@ export type GatheredDenial = Denial & { count: number };
 
 export type DenialLogOptions = {
   write: (denials: GatheredDenial[]) => Promise<void>;
+  /** A batch could not be written; it is kept for the next one. */
+  onError: (error: unknown) => void;
   nowMs: () => number;
-  /** Different denials that are held at once; further ones are counted as dropped. */
+  /**
+   * Different denials of one event that are held at once. Each event has a bound of its own: nobody
+   * without a key may crowd out what those with a key have tried.
+   */
   held: number;
   flushEveryMs: number;
   /** How long equal denials are gathered after one was written. */
   gatherForMs: number;
 };
 
-type Entry = { denial: Denial; count: number; dueAtMs: number };
-
 export class DenialLog implements Denials {
   readonly #options: DenialLogOptions;
-  readonly #entries = new Map<string, Entry>();
+  readonly #waiting = new Map<DenialName, Map<string, GatheredDenial>>();
+  /** When denials were last written, by their key. */
+  readonly #written: LRUCache<string, number>;
   readonly #timer: NodeJS.Timeout;
   #writing: Promise<void> = Promise.resolve();
   #dropped = 0;
 
   constructor(options: DenialLogOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#writeDue(), options.flushEveryMs).unref();
+    this.#written = new LRUCache({ max: 4 * options.held });
+    this.#timer = setInterval(() => void this.#write(this.#isDue), options.flushEveryMs).unref();
   }
 
   get figures() {
-    return { held: this.#entries.size, dropped: this.#dropped };
+    const held = [...this.#waiting.values()].reduce((sum, { size }) => sum + size, 0);
+    return { held, dropped: this.#dropped };
   }
 
+  /** Past the bound, whatever slugs one caller asks for become one denial that names none. */
   note(denial: Denial): void {
-    const key = keyOf(denial);
-    const entry = this.#entries.get(key);
-    if (entry && entry.count > 0) {
-      entry.count += 1;
-    } else if (entry) {
-      Object.assign(entry, { denial, count: 1 });
-    } else if (this.#entries.size < this.#options.held) {
-      this.#entries.set(key, { denial, count: 1, dueAtMs: 0 });
-    } else {
-      this.#dropped += 1;
-    }
+    const { held } = this.#options;
+    const nameless = { ...denial, requestedSlug: null };
+    if (this.#gather({ ...denial, count: 1 }, held)) return;
+    if (this.#gather({ ...nameless, count: 1 }, 2 * held)) return;
+    this.#dropped += 1;
   }
 
   /** Writes all that is held, due or not. Never rejects: what cannot be written is kept. */
@@ -60,39 +64,56 @@ export class DenialLog implements Denials {
     await this.flush();
   }
 
-  #writeDue(): Promise<void> {
-    return this.#write(({ dueAtMs }) => dueAtMs <= this.#options.nowMs());
+  #gather(denial: GatheredDenial, bound: number): boolean {
+    const waiting = this.#waiting.get(denial.event) ?? new Map<string, GatheredDenial>();
+    const key = keyOf(denial);
+    const first = waiting.get(key);
+    if (!first && waiting.size >= bound) return false;
+    waiting.set(key, first ? { ...first, count: first.count + denial.count } : denial);
+    this.#waiting.set(denial.event, waiting);
+    return true;
   }
 
+  readonly #isDue = (key: string): boolean => {
+    const { nowMs, gatherForMs } = this.#options;
+    const writtenAtMs = this.#written.get(key);
+    return writtenAtMs === undefined || nowMs() - writtenAtMs >= gatherForMs;
+  };
+
   /** One batch at a time, in order. */
-  #write(isDue: (entry: Entry) => boolean): Promise<void> {
+  #write(isDue: (key: string) => boolean): Promise<void> {
     this.#writing = this.#writing.then(() => this.#writeBatch(isDue));
     return this.#writing;
   }
 
-  async #writeBatch(isDue: (entry: Entry) => boolean): Promise<void> {
-    const { gatherForMs } = this.#options;
-    const due = [...this.#entries].filter(([, entry]) => isDue(entry));
-    const batch: GatheredDenial[] = [];
-    for (const [key, { denial, count }] of due) {
-      if (count > 0) batch.push({ ...denial, count });
-      // Only what repeats keeps its place: one-off noise must not crowd out the next denial.
-      if (count < 2) this.#entries.delete(key);
-      else
-        this.#entries.set(key, { denial, count: 0, dueAtMs: this.#options.nowMs() + gatherForMs });
+  async #writeBatch(isDue: (key: string) => boolean): Promise<void> {
+    const { write, onError, nowMs } = this.#options;
+    const batch = this.#takeOut(isDue);
+    if (batch.length === 0) return;
+    try {
+      await write(batch);
+      for (const denial of batch) this.#written.set(keyOf(denial), nowMs());
+    } catch (error) {
+      this.#putBack(batch);
+      onError(error);
     }
-    if (batch.length > 0) await this.#options.write(batch).catch(() => this.#keep(batch));
   }
 
-  #keep(batch: GatheredDenial[]): void {
-    for (const { count, ...denial } of batch) {
-      const since = this.#entries.get(keyOf(denial));
-      if (since || this.#entries.size < this.#options.held) {
-        const sum = count + (since?.count ?? 0);
-        this.#entries.set(keyOf(denial), { denial, count: sum, dueAtMs: 0 });
-      } else {
-        this.#dropped += count;
+  #takeOut(isDue: (key: string) => boolean): GatheredDenial[] {
+    const batch: GatheredDenial[] = [];
+    for (const waiting of this.#waiting.values()) {
+      for (const [key, denial] of waiting) {
+        if (!isDue(key)) continue;
+        batch.push(denial);
+        waiting.delete(key);
       }
+    }
+    return batch;
+  }
+
+  #putBack(batch: GatheredDenial[]): void {
+    for (const denial of batch) {
+      if (!this.#gather(denial, this.#options.held)) this.#dropped += denial.count;
     }
   }
 }

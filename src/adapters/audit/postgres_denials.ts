@@ -43,7 +43,9 @@ export function postgresDenials(control: Db, newId: () => string) {
         )
           left join control.tenants on tenants.id = denial.tenant_id
           left join control.tenants as requested on requested.slug = denial.requested
-        where event <> 'cross_tenant_access_attempt' or requested.id is not null
+        where event <> 'cross_tenant_access_attempt'
+          or requested.id is not null
+          or denial.requested is null
         window same as (partition by event, actor, tenants.id, requested.id, denial.details)
         order by event, actor, tenants.id, requested.id, denial.details, denial.id
       ) as denial (id, event, actor, tenant_id, tenant, request_id, audience, details)

@@ -7,16 +7,25 @@ import type { TenantId } from '../../kernel/tenant.ts';
 
 type Count = { tenant_id: TenantId; day: string; billed: number; refused: number };
 
+export type UsageMeterOptions = {
+  nowMs: () => number;
+  flushEveryMs: number;
+  /** A batch could not be written; it is counted again with the next one. */
+  onError: (error: unknown) => void;
+};
+
 export class UsageMeter implements Meter {
   readonly #control: Db;
   readonly #nowMs: () => number;
+  readonly #onError: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
   #counts = new Map<string, Count>();
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(control: Db, options: { nowMs: () => number; flushEveryMs: number }) {
+  constructor(control: Db, options: UsageMeterOptions) {
     this.#control = control;
     this.#nowMs = options.nowMs;
+    this.#onError = options.onError;
     this.#timer = setInterval(() => void this.flush(), options.flushEveryMs).unref();
   }
 
@@ -52,8 +61,9 @@ export class UsageMeter implements Meter {
         on conflict (tenant_id, day) do update
         set billed = usage_days.billed + excluded.billed,
           refused = usage_days.refused + excluded.refused`;
-    } catch {
+    } catch (error) {
       for (const count of batch) this.#add(count);
+      this.#onError(error);
     }
   }
 

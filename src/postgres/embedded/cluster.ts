@@ -56,16 +56,16 @@ export class Cluster {
   }
 
   /**
-   * Starts the server on a free port. False when another was faster, or its port was just taken, or
+   * Starts the server, on a free port unless it shall have the one it had. False when another was faster, or its port was just taken, or
    * backends of a killed server have not ended yet: what holds it up will pass.
    *
    * @throws {StartError} with the end of the server's log, when it will not.
    */
-  async start(): Promise<boolean> {
+  async start(port?: number): Promise<boolean> {
     await this.#putLogAside();
     const before = await sizeOf(this.#log);
     const { startMs } = this.#bounds;
-    const args = ['start', '-D', this.#data, '-l', this.#log, '-o', await this.#options()];
+    const args = ['start', '-D', this.#data, '-l', this.#log, '-o', await this.#options(port)];
     const waiting = ['-w', '-t', `${Math.ceil(startMs / 1_000)}`];
     const { ok, output } = await this.#run(this.#pgCtl, [...args, ...waiting], startMs + 1_000);
     if (ok) return true;
@@ -91,10 +91,10 @@ export class Cluster {
     return this.#run(this.#pgCtl, args, seconds * 1_000 + 500);
   }
 
-  async #options(): Promise<string> {
+  async #options(port?: number): Promise<string> {
     const settings = {
       listen_addresses: '127.0.0.1',
-      port: await freePort(),
+      port: port ?? (await freePort()),
       // A path to a socket may have 107 bytes; the project's folder may have more.
       unix_socket_directories: '',
       max_connections: this.#bounds.maxConnections,

@@ -38,6 +38,8 @@ export type Embedded = {
   url: string;
   /** It ran already. */
   adopted: boolean;
+  /** Starts the server again when it has died. True when it had. */
+  revive(): Promise<boolean>;
   /** Stops the server, unless another Kennel process uses it. */
   stop(): Promise<void>;
   /** Stops the server under all who use it. */
@@ -85,6 +87,7 @@ async function start(
   return {
     url,
     adopted,
+    revive: () => revive(cluster, { folder, presence, port }),
     stop: () => leave(presence, cluster),
     halt: () => cluster.stop().finally(() => presence.close()),
   };
@@ -133,6 +136,17 @@ async function enter(
   throw new StartError(
     `the one that runs on "${data}" lets nobody in (${obstacle}); end it, see postmaster.pid there`,
   );
+}
+
+/** On its old port, which all connections of this process lead to. */
+async function revive(
+  cluster: Cluster,
+  { folder, presence, port }: { folder: string; presence: Presence; port: number },
+): Promise<boolean> {
+  if (await runningPostmaster(partsOf(folder).data)) return false;
+  await cluster.start(port);
+  await presence.renew();
+  return true;
 }
 
 async function leave(presence: Presence, cluster: Cluster): Promise<void> {

@@ -46,6 +46,11 @@ export class Presence {
     }
   }
 
+  /** Enters again, after the server and with it the lock has gone. */
+  async renew(): Promise<void> {
+    await this.#sql`select pg_advisory_lock_shared(${serverInUse})`;
+  }
+
   /** Creates the database unless it is there. */
   async ensureDatabase(name: string): Promise<void> {
     const [present] = await this.#sql`select from pg_database where datname = ${name}`;

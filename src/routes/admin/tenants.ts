@@ -22,7 +22,7 @@ type Order = {
 export type TenantLifeCycle = {
   create(
     order: Order,
-    commission: { requestId: string; idempotencyKey: string | null },
+    commission: { requestId: string; idempotencyKey: string | null; asSent: string },
   ): Promise<{ tenant: View }>;
   /** False when there is none. */
   remove(slug: Slug, requestId: string): Promise<boolean>;
@@ -86,7 +86,7 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaultIsolation: Isolati
           isolation: body.isolation ?? defaultIsolation,
           adminEmail: body.admin_email ?? `admin@${body.slug}.com`,
         };
-        const founded = await tenants.create(order, operator);
+        const founded = await tenants.create(order, { ...operator, asSent: JSON.stringify(body) });
         return json(201, founded, { location: `/api/admin/tenants/${body.slug}` });
       },
     ),

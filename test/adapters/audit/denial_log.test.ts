@@ -19,10 +19,12 @@ describe('DenialLog', () => {
   let written: GatheredDenial[] = [];
   let away = false;
   let nowMs = 0;
+  let errors: unknown[] = [];
   afterEach(async () => {
     away = false;
     await log.close();
     written = [];
+    errors = [];
   });
 
   function open(held: number): void {
@@ -32,6 +34,7 @@ describe('DenialLog', () => {
         if (away) throw new Error('The database is away');
         written.push(...denials);
       },
+      onError: (error) => errors.push(error),
       nowMs: () => nowMs,
       held,
       flushEveryMs: 60_000,
@@ -54,9 +57,41 @@ describe('DenialLog', () => {
   it('holds no more than its bound, and counts what it drops', async () => {
     open(2);
     for (let count = 0; count < 100; count += 1) log.note(denialOf(`t-${count}`));
-    assert.deepEqual(log.figures, { held: 2, dropped: 98 });
+    assert.deepEqual(log.figures, { held: 3, dropped: 0 });
+    for (let count = 0; count < 100; count += 1) {
+      log.note({ ...denialOf('t'), details: { endpoint: `/${count}` } });
+    }
+    assert.deepEqual(log.figures, { held: 4, dropped: 99 });
+  });
+
+  it('makes one denial that names nobody of what is past its bound', async () => {
+    open(2);
+    for (let count = 0; count < 100; count += 1) log.note(denialOf(`t-${count}`));
     await log.flush();
-    assert.equal(written.length, 2);
+    assert.deepEqual(counts(), [
+      ['t-0', 1],
+      ['t-1', 1],
+      [null, 98],
+    ]);
+  });
+
+  it('gives each event room of its own, so that a flood of one hides no other', async () => {
+    open(2);
+    for (let count = 0; count < 100; count += 1) log.note(denialOf(`t-${count}`));
+    log.note({ ...denialOf('acme'), event: 'cross_tenant_access_attempt', actor: 'user:u1' });
+    await log.flush();
+    assert.ok(written.some(({ event }) => event === 'cross_tenant_access_attempt'));
+  });
+
+  it('keeps its bound while nothing can be written, and tells of it', async () => {
+    open(2);
+    away = true;
+    for (let batch = 0; batch < 10; batch += 1) {
+      for (let count = 0; count < 10; count += 1) log.note(denialOf(`${batch}-${count}`));
+      await log.flush();
+    }
+    assert.ok(log.figures.held <= 4);
+    assert.equal(errors.length, 10);
   });
 
   it('has room for others once one-off denials were written', async () => {

@@ -15,13 +15,15 @@ import { until } from '../../support/until.ts';
 
 const plan = { name: 'hourly', requestsPerHour: 1, burst: 1_000 };
 
-function failoverOn(url: string, onChange: (change: FailoverChange) => void): FailoverLimiter {
-  return new FailoverLimiter({
-    redis: new RedisLimiter(url, redisBounds),
-    local: new LocalLimiter(100, Date.now),
-    probeDelayMs: 20,
-    onChange,
-  });
+type OnChange = (change: FailoverChange) => void;
+
+function failoverOn(url: string, onChange: OnChange): FailoverLimiter {
+  return failoverWith(new RedisLimiter(url, redisBounds), onChange);
+}
+
+function failoverWith(redis: RedisLimiter, onChange: OnChange): FailoverLimiter {
+  const local = new LocalLimiter(100, Date.now);
+  return new FailoverLimiter({ redis, local, probeDelayMs: 20, onChange });
 }
 
 describeWithRedis('FailoverLimiter on a Redis', (url) => {
@@ -140,5 +142,24 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     assert.equal((await waiting).allowed, true);
     server().resume();
     assert.deepEqual(changes, []);
+  });
+
+  it('says nothing of a probe that was answered when it had been closed', async () => {
+    let answered = false;
+    class Probed extends RedisLimiter {
+      override async probe(): Promise<void> {
+        await super.probe();
+        closing.close();
+        answered = true;
+      }
+    }
+    const redis = new Probed(server().url, redisBounds);
+    const closing = failoverWith(redis, ({ degraded }) => changes.push(degraded));
+    await closing.start();
+    server().pause();
+    await closing.spend(tenantOn(plan));
+    server().resume();
+    await until(() => answered);
+    assert.deepEqual(changes, [true]);
   });
 });

@@ -28,7 +28,11 @@ describe('UsageMeter', () => {
         away ? Promise.reject(unavailable('away')) : control<Row>(text, ...values),
       { transaction: control.transaction },
     );
-    meter = new UsageMeter(statement, { nowMs: () => nowMs, flushEveryMs: 60_000 });
+    meter = new UsageMeter(statement, {
+      nowMs: () => nowMs,
+      flushEveryMs: 60_000,
+      onError: () => {},
+    });
   });
   afterEach(() => meter.close());
 

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type { OutboxStore } from '../../../src/adapters/mail/outbox.ts';
+import { postgresOutbox } from '../../../src/adapters/mail/postgres_outbox.ts';
+import type { Db } from '../../../src/kernel/ports.ts';
+import { type Registered, register } from '../../support/registered.ts';
+import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+
+describe('postgresOutbox()', () => {
+  let places: TenantPlaces;
+  let control: Db;
+  let acme: Registered;
+  let store: OutboxStore;
+  before(async () => {
+    places = await openTenantPlaces(1);
+    control = places.backstage.control;
+    acme = await register(control, 'acme');
+    store = postgresOutbox(control);
+  });
+  after(() => places.close());
+  beforeEach(() => control`delete from control.outbox`);
+
+  async function post(): Promise<string> {
+    const id = randomUUID();
+    await control`
+      insert into control.outbox (id, tenant_id, recipient, subject, body)
+      values (${id}, ${acme.id}, 'ada@example.org', 'Welcome', 'Hello')`;
+    return id;
+  }
+
+  const claimed = async (limit: number) => (await store.claim(limit)).map(({ id }) => id);
+
+  const makeDue = () => control`update control.outbox set next_attempt_at = now()`;
+
+  it('gives out a letter as it was written', async () => {
+    const id = await post();
+    const [letter] = await store.claim(1);
+    const { ...fields } = letter;
+    assert.deepEqual(fields, { id, to: 'ada@example.org', subject: 'Welcome', text: 'Hello' });
+  });
+
+  it('shares no letter between two claims at once, and lets neither wait', async () => {
+    const ids = [await post(), await post(), await post()];
+    await control.transaction(async (sql) => {
+      const underWay = postgresOutbox(Object.assign(sql, { transaction: control.transaction }));
+      const first = await underWay.claim(2);
+      const second = await store.claim(2);
+      assert.deepEqual([first.length, second.length], [2, 1]);
+      const all = [...first, ...second].map(({ id }) => id);
+      assert.deepEqual(all.sort(), ids.sort());
+    });
+  });
+
+  it('does not give out what was claimed just now', async () => {
+    const id = await post();
+    assert.deepEqual(await claimed(10), [id]);
+    assert.deepEqual(await claimed(10), []);
+  });
+
+  it('never gives out what was sent', async () => {
+    const [id = ''] = [await post()];
+    await store.claim(10);
+    await store.sent(id);
+    await makeDue();
+    assert.deepEqual(await claimed(10), []);
+  });
+
+  it('gives out what failed once it is due again, and notes why it failed', async () => {
+    const id = await post();
+    await store.claim(10);
+    await store.failed(id, '550 no such user');
+    assert.deepEqual(await claimed(10), []);
+    await makeDue();
+    assert.deepEqual(await claimed(10), [id]);
+    const rows = await control`select attempts, last_error from control.outbox`;
+    assert.deepEqual({ ...rows[0] }, { attempts: 2, last_error: '550 no such user' });
+  });
+
+  it('lets a letter wait twice as long after each attempt, an hour at most', async () => {
+    await post();
+    for (const [attempts, seconds] of [
+      [0, 10],
+      [1, 20],
+      [8, 2_560],
+      [9, 3_600],
+      [1_000, 3_600],
+    ] as const) {
+      await control`update control.outbox set attempts = ${attempts}, next_attempt_at = now()`;
+      // In one transaction, because now() stands still in it.
+      const [row] = await control.transaction(async (sql) => {
+        await postgresOutbox(Object.assign(sql, { transaction: control.transaction })).claim(1);
+        return sql<{ seconds: number }>`
+          select extract(epoch from next_attempt_at - now())::int as seconds from control.outbox`;
+      });
+      assert.equal(row?.seconds, seconds);
+    }
+  });
+});
