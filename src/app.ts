@@ -1,6 +1,7 @@
 /**
- * The composition root: the only module that names every adapter. It wires the kernel to Postgres,
- * Redis and mail, puts the operator's routes beside it, and closes all of it in order.
+ * The composition root. With `backstage.ts`, which has what the shell commands need too, it is the
+ * place that names the adapters: it wires the kernel to Postgres, Redis and mail, puts the operator's
+ * routes beside it, and closes all of it in order.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';

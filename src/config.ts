@@ -1,6 +1,6 @@
 /**
- * The environment, read once, and every bound with its name. Nothing else in Kennel looks at
- * `process.env`, and nothing that grows or waits has its limit anywhere but here.
+ * The environment, read once, and every bound with its name. What else is asked of `process.env` is
+ * held by a test, and what grows or waits has its limit here.
  */
 import type { BlockList } from 'node:net';
 import { join, resolve } from 'node:path';

@@ -48,6 +48,7 @@ const reasons: Readonly<Record<string, string>> = {
   '28000': 'this login is not allowed',
   '3D000': 'there is no such database',
   '53300': 'it has no connection left',
+  '42501': 'this login may not connect there',
 };
 
 async function assertReachable(url: string): Promise<void> {

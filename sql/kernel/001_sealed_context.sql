@@ -2,7 +2,7 @@
 -- Creates objects only; locks nothing that exists.
 
 -- HMAC keys, stored as the two pads of RFC 2104 so that checking a seal takes two plain sha256().
--- Two rows may live at once, so that a key can be replaced while the old one is still in use.
+-- Each row is good: while a key is replaced, the old one and the new one are both here.
 create table seal_keys (
   slot smallint primary key,
   inner_pad bytea not null check (length(inner_pad) = 64),

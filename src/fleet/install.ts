@@ -4,6 +4,7 @@
  * to what they were.
  */
 import { randomBytes } from 'node:crypto';
+import { codeOf } from '../postgres/faults.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
@@ -40,9 +41,17 @@ export function install(
   admin: LanePool,
   options: InstallOptions,
 ): Promise<Fleet> {
-  return admin.use(adminUrl, fleetWork, (lane) =>
-    inTurn(lane, 'install', () => installOn(lane, adminUrl, admin, options)),
-  );
+  return admin
+    .use(adminUrl, fleetWork, (lane) =>
+      inTurn(lane, 'install', () => installOn(lane, adminUrl, admin, options)),
+    )
+    .catch((error: unknown) => {
+      if (codeOf(error) !== '42501') throw error;
+      const reason = error instanceof Error ? error.message : '';
+      throw new Error(
+        `Cannot install Kennel: ${reason}; the login of DATABASE_URL needs createrole, createdb and create on its database`,
+      );
+    });
 }
 
 async function installOn(

@@ -1,5 +1,5 @@
 /**
- * Why a request is refused. Stages return their refusals as values; the kernel turns them into a
+ * Why a request is refused. Ports answer with values; the stage that refuses because of one throws a
  * `Refusal`, and `http/problem.ts` holds the one table from code to status.
  */
 

@@ -1,13 +1,13 @@
 /**
- * What the kernel asks of the world. Each port has a folder of adapters in `adapters/`, and a suite
- * in `test/contract/` that every adapter passes.
+ * What the kernel asks of the world. Each port has a folder of adapters in `adapters/`; where there
+ * are several, one suite in `test/contract/` holds them all to the same behaviour.
  */
 import type { Actor, AuditDetails, ChangeName, Denial } from './audit_event.ts';
 import type { Caller, IsolationMode, Role, Slug, Tenant, TenantId } from './tenant.ts';
 
 /** The parts of a request that may name a tenant. */
 export type RequestFacts = {
-  /** The `Host` header without its port, in lower case. */
+  /** The host that was asked for, without its port, in lower case: `Host`, or what a proxy says. */
   host: string;
   /** The path of the request target, never decoded. */
   path: string;
@@ -17,7 +17,8 @@ export type RequestFacts = {
 
 /** A tenant named by a request: text, which need not be a slug, let alone a tenant's. */
 export type Nomination = {
-  slug: string /** The path without the tenant's prefix. */;
+  slug: string;
+  /** The path without the tenant's prefix. */
   path?: string;
 };
 

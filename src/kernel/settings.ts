@@ -37,7 +37,8 @@ export function isSettingKey(key: string): key is SettingKey {
 }
 
 /** What the key's value must be, in words, or null when the value is fine. */
-export function settingMismatch(key: SettingKey, value: unknown): string | null {
+export function settingMismatch(key: string, value: unknown): string | null {
+  if (!isSettingKey(key)) return 'Expected the key of a setting';
   const { accepts, expects } = definitions[key];
   return accepts(value) ? null : `Expected ${expects}`;
 }

@@ -74,7 +74,7 @@ export class Installation {
     return this.#remember(schema, () => this.#mainPlace(schema, this.roles.app));
   }
 
-  /** A database whose one login has no rights anywhere else. */
+  /** A database whose one login has no rights in any other of Kennel's databases. */
   databaseOf(id: TenantId): Place {
     const database = `${shorten(this.database, 20)}_t_${compact(id)}`;
     return this.#remember(database, () => ({

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { json, noContent } from '../http/reply.ts';
 import { route } from '../http/route.ts';
 import { Refusal } from '../kernel/errors.ts';
-import { isSettingKey, type SettingKey, settingMismatch } from '../kernel/settings.ts';
+import { isSettingKey, settingMismatch } from '../kernel/settings.ts';
 
 const newValue = v.object({ value: v.optional(v.unknown()) });
 
@@ -39,7 +39,7 @@ export const configRoutes = [
 ];
 
 function refuseMismatch(key: string, value: unknown): void {
-  const message = settingMismatch(key as SettingKey, value);
+  const message = settingMismatch(key, value);
   if (message === null) return;
   throw new Refusal('invalid_input', {
     detail: 'The input does not fit; see "errors"',

@@ -272,6 +272,15 @@ describe('body', limit, () => {
     assert.equal(tested.observed.length, seen + 1);
     assert.deepEqual(tested.faults, []);
   });
+  it('that the server itself cuts off ends the wait', async () => {
+    const cut = await startTestServer();
+    const head = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n';
+    (await open(cut.url)).write(`${head}Content-Length: 9\r\n\r\n{`);
+    await until(() => cut.started.length > 0);
+    await cut.server.drain(0);
+    await until(() => cut.observed.length > 0);
+    assert.deepEqual([cut.observed[0]?.status, cut.faults], [499, []]);
+  });
   it('that its client ends early is 400', async () => {
     const socket = await open(tested.url);
     const head = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n';

@@ -14,14 +14,14 @@ export const bounds = {
   headerLines: 64,
   targetLength: 2_048,
   body: { bytes: 262_144, depth: 16 },
-  headersMs: 200,
-  requestMs: 400,
+  headersMs: 500,
+  requestMs: 1_500,
   timeoutCheckMs: 20,
   keepAliveMs: 5_000,
   connections: 100,
   pipelined: 8,
-  lingerMs: 300,
-  receiveMs: 300,
+  lingerMs: 1_000,
+  receiveMs: 500,
 };
 
 export type TestServer = {

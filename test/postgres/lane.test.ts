@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
 // A call that never ends is what a lane must not have: it shall fail the suite, not hang it.
-describe('Lane', { timeout: 60_000 }, () => {
+describe('Lane', { timeout: 30_000 }, () => {
   let database: TestDatabase;
   let lanes: Lane[] = [];
   let lane: Lane;
