@@ -8,7 +8,7 @@ import { Refusal, unavailable } from '../kernel/errors.ts';
 const untrusted = new Set(['42501', '25P01', '25006', '26000', '0A000']);
 
 /** Down, starting, stopping, full, cancelled by a timeout, or a lock that did not come. */
-const passing = /^(08|53|57|58)|^55P03$|^40P01$|^40001$|^25P0[34]$/;
+const passing = /^(08|53|57|58)|^55P03$|^55006$|^40P01$|^40001$|^25P0[34]$/;
 
 /** The tenant goes just now: its tables or its registry row are no longer there. */
 const going = new Set(['42P01', '3F000', '23503']);

@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Backstage } from '../../src/backstage.ts';
 import type { Order } from '../../src/fleet/founding.ts';
+import { Onboarding } from '../../src/fleet/onboarding.ts';
 import {
   type IsolationMode,
   isolationModes,
   parseSlug,
   tenantId,
 } from '../../src/kernel/tenant.ts';
+import { controlDb } from '../../src/postgres/control_db.ts';
+import { Lane } from '../../src/postgres/lane.ts';
+import { LanePool } from '../../src/postgres/lane_pool.ts';
+import { laneBounds } from '../support/lane.ts';
+import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 import { orphansIn, tracesOf } from '../support/traces.ts';
+import { until } from '../support/until.ts';
 
 function orderOf(name: string, isolation: IsolationMode): Order {
   const slug = parseSlug(name);
@@ -44,6 +52,44 @@ describe('Onboarding', () => {
     const found = [...(await tracesOf(places.url, [slug])), ...(await orphansIn(places.url))];
     return found.filter((trace) => trace !== 'table control.audit_events');
   };
+
+  /** The same on control lanes that wait for a lock as long as a test may have to. */
+  function patient(t: TestContext) {
+    const bounds = {
+      ...laneBounds,
+      lockTimeoutMs: 0,
+      statementTimeoutMs: 0,
+      callTimeoutMs: 20_000,
+    };
+    const pool = new LanePool((target) => Lane.open(target, bounds), {
+      lanes: 2,
+      lanesPerTenant: 2,
+      waitingPerTenant: 10,
+      waiting: 10,
+      waitLimitMs: 20_000,
+      idleLimitMs: 60_000,
+    });
+    t.after(() => pool.close());
+    const { fleet, isolation, jobs, pools } = backstage;
+    const control = controlDb(pool, fleet.installation);
+    const common = { newId: randomUUID, heardAfterMs: 60_000, clearedAtOnce: 10 };
+    const { serving } = pools;
+    const onboarding = new Onboarding({ fleet, isolation, jobs, serving, control, ...common });
+    return { onboarding, control };
+  }
+
+  /** Whether anybody waits for a lock in this database. */
+  async function isSomebodyWaiting(): Promise<boolean> {
+    const waiting = await lookInto(
+      places.url,
+      (sql) => sql`
+        select from pg_locks
+        where not granted and pid in (
+          select pid from pg_stat_activity where datname = current_database()
+        )`,
+    );
+    return waiting.length > 0;
+  }
 
   for (const mode of isolationModes) {
     describe(`in ${mode} mode`, () => {
@@ -81,6 +127,22 @@ describe('Onboarding', () => {
       });
     });
   }
+
+  it('removes a tenant whose usage is being written just then', async (t) => {
+    const order = orderOf('busy', 'shared');
+    const { tenant } = await backstage.onboarding.create(order, once);
+    const { onboarding, control } = patient(t);
+    const removal = await control.transaction(async (sql) => {
+      await sql`
+        insert into control.usage_days (tenant_id, day, billed, refused)
+        values (${tenant.id}, current_date, 1, 0)`;
+      const removed = onboarding.remove(order.slug, 'r-2');
+      await until(isSomebodyWaiting);
+      return { removed };
+    });
+    assert.equal(await removal.removed, true);
+    assert.deepEqual(await traces(order), []);
+  });
 
   it('makes one tenant of ten orders for one slug, and refuses nine', async () => {
     const orders = Array.from({ length: 10 }, () => orderOf('wanted', 'shared'));

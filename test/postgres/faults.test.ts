@@ -16,7 +16,7 @@ describe('endsLane()', () => {
     assert.equal(endsLane(fault('ECONNRESET')), true);
     assert.equal(endsLane(new Error('x')), true);
   });
-  for (const code of ['42501', '25P01', '26000', '0A000']) {
+  for (const code of ['42501', '25P01', '25006', '26000', '0A000']) {
     it(`trusts none after ${code}`, () => assert.equal(endsLane(fault(code, 'ERROR')), true));
   }
 });
@@ -31,6 +31,11 @@ describe('asRefusal()', () => {
       fault('55P03', 'ERROR'),
       fault('40P01', 'ERROR'),
       fault('40001', 'ERROR'),
+      fault('55006', 'ERROR'),
+      // The tables, the schema or the registry row of a tenant that goes just now.
+      fault('42P01', 'ERROR'),
+      fault('3F000', 'ERROR'),
+      fault('23503', 'ERROR'),
       fault('ECONNREFUSED'),
       fault('CONNECTION_CLOSED'),
       fault('3D000', 'FATAL'),
