@@ -1,7 +1,7 @@
 /** What a serving process does now and then: clear up after killed ones, and count who is behind. */
 import type { Backstage } from './backstage.ts';
 import { bounds } from './config.ts';
-import { countBehind } from './fleet/migrate.ts';
+import { countBehind } from './fleet/standings.ts';
 import type { Log } from './log.ts';
 
 export class Upkeep {

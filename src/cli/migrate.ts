@@ -2,7 +2,8 @@
 import { parseArgs } from 'node:util';
 import type { Backstage } from '../backstage.ts';
 import { bounds } from '../config.ts';
-import { type FleetStatus, migrateFleet, migrationStatus } from '../fleet/migrate.ts';
+import { migrateFleet } from '../fleet/migrate.ts';
+import { type FleetStatus, migrationStatus } from '../fleet/standings.ts';
 import { print, runCommand, UsageError } from './command.ts';
 
 const usage = `Usage: npm run migrate -- status

@@ -5,15 +5,16 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Db } from '../kernel/ports.ts';
-import type { IsolationMode, Slug, TenantId } from '../kernel/tenant.ts';
+import type { IsolationMode, Slug } from '../kernel/tenant.ts';
 import { codeOf } from '../postgres/faults.ts';
-import { type Place, placeOf, schemas } from '../postgres/installation.ts';
+import { type Place, placeOf } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
 import { assertFilesUnedited, recordFiles } from './applied_files.ts';
-import { assertUnedited, type LedgerRow } from './ledger.ts';
+import { assertUnedited } from './ledger.ts';
 import { type Fleet, fleetWork, upgradePlace } from './place.ts';
 import { ifFree } from './session_lock.ts';
+import { readStandings } from './standings.ts';
 
 export type MigrateOptions = {
   /** Only the place of this tenant; in shared mode that is all tenants of the shared schema. */
@@ -33,39 +34,6 @@ export type Pending = { place: Place; isolation: IsolationMode; tenants: Slug[];
 export type Progress = { done: number; of: number; name: string; error: string | null };
 
 export type Outcome = { migrated: number; failed: { name: string; error: string }[]; left: number };
-
-export type FleetStatus = {
-  newest: number;
-  current: number;
-  behind: { name: string; isolation: IsolationMode; version: number; error: string | null }[];
-};
-
-type Standing = {
-  id: TenantId;
-  slug: Slug;
-  isolation: IsolationMode;
-  version: number;
-  error: string | null;
-};
-
-/** How many tenants are behind, and how many of them because a migration failed. */
-export async function countBehind(control: Db, newest: number) {
-  const [row] = await control<{ behind: number; failed: number }>`
-    select count(*) as behind, count(migration_error) as failed
-    from control.tenants
-    where schema_version < ${newest} and status in ('active', 'suspended')`;
-  return row ?? { behind: 0, failed: 0 };
-}
-
-/** Where every tenant stands. */
-export async function migrationStatus(fleet: Fleet): Promise<FleetStatus> {
-  const newest = fleet.sql.tenant.length;
-  const { tenants } = await readStandings(fleet);
-  const behind = tenants
-    .filter(({ version, error }) => version < newest || error !== null)
-    .map(({ slug: name, isolation, version, error }) => ({ name, isolation, version, error }));
-  return { newest, current: tenants.length - behind.length, behind };
-}
 
 /**
  * Migrates what is behind.
@@ -187,33 +155,6 @@ async function pendingPlaces(fleet: Fleet, slug: string | null): Promise<Pending
   return slug === null
     ? behind
     : behind.filter((pending) => pending.tenants.some((s) => s === slug));
-}
-
-/** All that a run must know, in one query. */
-async function readStandings(fleet: Fleet) {
-  const { admin, installation } = fleet;
-  const target = installation.adminTarget(installation.database);
-  const [row] = await admin.use(target, fleetWork, (lane) =>
-    lane.transaction(
-      `begin read only; set local role "${installation.roles.owner}";
-       set local search_path = "${schemas.shared}"`,
-      (sql) => sql<{ tenants: Standing[]; ledger: LedgerRow[] }>`
-        select
-          (
-            select coalesce(jsonb_agg(tenant order by tenant.slug), '[]')
-            from (
-              select id, slug, isolation, schema_version as version, migration_error as error
-              from control.tenants
-              where status in ('active', 'suspended')
-            ) as tenant
-          ) as tenants,
-          (
-            select coalesce(jsonb_agg(row order by row.version), '[]')
-            from (select version, checksum from migrations) as row
-          ) as ledger`,
-    ),
-  );
-  return { tenants: row?.tenants ?? [], sharedLedger: row?.ledger ?? [] };
 }
 
 function nameOf({ isolation, tenants }: Pending): string {

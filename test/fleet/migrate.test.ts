@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Backstage, openBackstage } from '../../src/backstage.ts';
 import { bounds, readConfig } from '../../src/config.ts';
-import { migrateFleet, migrationStatus, type Progress } from '../../src/fleet/migrate.ts';
+import { migrateFleet, type Progress } from '../../src/fleet/migrate.ts';
+import { migrationStatus } from '../../src/fleet/standings.ts';
 import {
   type IsolationMode,
   isolationModes,
