@@ -141,10 +141,13 @@ export function placeOf(installation: Installation, { id, isolation }: TenantPla
   return isolation === 'schema' ? installation.schemaOf(id) : installation.databaseOf(id);
 }
 
-/** The role names of the installation in a database: `kennel_app` for the database `kennel`. */
+/**
+ * The role names of the installation in a database: `kennel_app` for the database `kennel`. Another
+ * name is marked with its digest, so that `shop` does not share roles with `kennel_shop`.
+ */
 export function rolesOf(database: string): Roles {
-  const name = shorten(database, 40);
-  const prefix = name.startsWith('kennel') ? name : `kennel_${name}`;
+  const name = shorten(database, 36);
+  const prefix = name.startsWith('kennel') ? name : `kennel_${name}_${digestOf(database)}`;
   return {
     owner: `${prefix}_owner`,
     app: `${prefix}_app`,
@@ -168,6 +171,9 @@ function compact(id: TenantId): string {
 /** Postgres cuts names at 63 bytes without a word; a cut of our own stays unique. */
 function shorten(name: string, most: number): string {
   if (name.length <= most) return name;
-  const digest = createHash('sha256').update(name).digest('hex').slice(0, 8);
-  return `${name.slice(0, most - 9)}_${digest}`;
+  return `${name.slice(0, most - 9)}_${digestOf(name)}`;
+}
+
+function digestOf(name: string): string {
+  return createHash('sha256').update(name).digest('hex').slice(0, 8);
 }

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { tenantId } from '../../src/kernel/tenant.ts';
+import { Installation, rolesOf } from '../../src/postgres/installation.ts';
+
+describe('rolesOf()', () => {
+  it('names roles after the database', () => {
+    assert.equal(rolesOf('kennel').app, 'kennel_app');
+    assert.equal(rolesOf('kennel_shop').app, 'kennel_shop_app');
+  });
+
+  it('gives two databases of one server no role in common', () => {
+    const names = ['kennel', 'shop', 'kennel_shop', 'a'.repeat(63), `${'a'.repeat(62)}b`];
+    const roles = names.flatMap((name) => Object.values(rolesOf(name)));
+    assert.equal(new Set(roles).size, roles.length);
+  });
+
+  it('stays below the 63 bytes at which Postgres cuts a name', () => {
+    for (const name of ['a'.repeat(63), `kennel${'a'.repeat(57)}`]) {
+      for (const role of Object.values(rolesOf(name))) assert.ok(role.length <= 63, role);
+    }
+  });
+});
+
+describe('Installation', () => {
+  const id = tenantId('01890000-0000-7000-8000-000000000001');
+  const installed = (database: string, secret = 1) =>
+    new Installation(
+      `postgres://a:b@host:5433/${database}?sslmode=require`,
+      Buffer.alloc(32, secret),
+      10,
+    );
+
+  it("leads to a tenant's database with its own login, and with what else the URL says", () => {
+    const { target, database, role } = installed('kennel').databaseOf(id);
+    const url = new URL(target);
+    assert.deepEqual(
+      [url.username, url.pathname, url.host, url.search],
+      [role, `/${database}`, 'host:5433', '?sslmode=require'],
+    );
+    assert.ok(database.length <= 63);
+  });
+
+  it('derives a password for each role and a seal key for each database, from its secret alone', () => {
+    const one = installed('kennel');
+    assert.equal(one.password('x'), installed('kennel').password('x'));
+    assert.notEqual(one.password('x'), one.password('y'));
+    assert.notEqual(one.password('x'), installed('kennel', 2).password('x'));
+    assert.notDeepEqual(one.databaseOf(id).sealKey, one.shared.sealKey);
+  });
+});
