@@ -10,14 +10,10 @@ export async function assertFilesUnedited(control: Db, files: readonly Migration
   assertUnedited(applied, files);
 }
 
-/** Remembers the files as they are, for those that were not applied before. */
-export async function recordFiles(control: Db, files: readonly Migration[]): Promise<void> {
-  const rows = files.map(({ version, checksum }) => ({ version, checksum }));
+/** Remembers a file as it is, unless it was applied before. */
+export async function recordFile(control: Db, { version, checksum }: Migration): Promise<void> {
   await control`
     insert into control.tenant_migrations (version, checksum)
-    select version, checksum
-    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as file (
-      version integer, checksum text
-    )
+    values (${version}, ${checksum})
     on conflict do nothing`;
 }

@@ -8,7 +8,7 @@ import { codeOf } from '../postgres/faults.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
-import { upgrade } from './ledger.ts';
+import { nobodyIsTold, upgrade } from './ledger.ts';
 import type { Migration } from './migration_files.ts';
 import {
   createLogin,
@@ -69,7 +69,11 @@ async function installOn(
   // The control tables default to kernel.tenant(), so the kernel schema comes first; its keys need
   // the secret, which is a control table. The function can be there before its keys are.
   await createSchema(lane, schemas.kernel, roles.owner);
-  const common = { owner: roles.owner, lockTimeoutMs: migrationLockTimeoutMs };
+  const common = {
+    owner: roles.owner,
+    lockTimeoutMs: migrationLockTimeoutMs,
+    onApplied: nobodyIsTold,
+  };
   await upgrade(lane, { ...common, schema: schemas.kernel, roles: {}, migrations: sql.kernel });
   await upgrade(lane, {
     ...common,

@@ -14,7 +14,12 @@ export type Upgrade = {
   migrations: readonly Migration[];
   /** How long one statement may wait for a lock; who waits longer makes everybody else wait. */
   lockTimeoutMs: number;
+  /** Told of each migration once it is there. */
+  onApplied: (migration: Migration) => Promise<void>;
 };
+
+/** For schemas whose own ledger is all that anybody asks. */
+export const nobodyIsTold = async (): Promise<void> => {};
 
 export type LedgerRow = { version: number; checksum: string };
 
@@ -36,7 +41,10 @@ export async function upgrade(lane: Lane, upgrade: Upgrade): Promise<number> {
   const applied = await readLedger(lane, schema, owner);
   assertUnedited(applied, migrations);
   const last = applied.at(-1)?.version ?? 0;
-  for (const migration of migrations.slice(last)) await apply(lane, upgrade, migration);
+  for (const migration of migrations.slice(last)) {
+    await apply(lane, upgrade, migration);
+    await upgrade.onApplied(migration);
+  }
   return Math.max(last, migrations.length);
 }
 

@@ -10,8 +10,9 @@ import { codeOf } from '../postgres/faults.ts';
 import { type Place, placeOf } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
-import { assertFilesUnedited, recordFiles } from './applied_files.ts';
+import { assertFilesUnedited, recordFile } from './applied_files.ts';
 import { assertUnedited } from './ledger.ts';
+import type { Migration } from './migration_files.ts';
 import { type Fleet, fleetWork, upgradePlace } from './place.ts';
 import { ifFree } from './session_lock.ts';
 import { readStandings } from './standings.ts';
@@ -91,7 +92,6 @@ class Run {
     const name = nameOf(pending);
     const error = await this.#attempt(pending);
     await this.#note(pending, error);
-    if (error === null) await recordFiles(this.#control, this.#fleet.sql.tenant);
     if (error === null) this.#outcome.migrated += 1;
     else this.#outcome.failed.push({ name, error });
     const done = this.#outcome.migrated + this.#outcome.failed.length;
@@ -103,7 +103,8 @@ class Run {
     const { admin, installation } = this.#fleet;
     const { lockAttempts, lockRetryMs } = this.#options;
     const target = installation.adminTarget(place.database);
-    const upgrade = (lane: Lane) => upgradePlace(lane, this.#fleet, place);
+    const onApplied = (file: Migration) => recordFile(this.#control, file);
+    const upgrade = (lane: Lane) => upgradePlace(lane, { fleet: this.#fleet, place, onApplied });
     for (let attempt = 1; ; attempt += 1) {
       try {
         await admin.use(target, fleetWork, upgrade);

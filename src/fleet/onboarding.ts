@@ -8,7 +8,7 @@ import type { Db, Isolation, Sql, TenantPlace } from '../kernel/ports.ts';
 import type { IsolationMode, Slug, TenantId } from '../kernel/tenant.ts';
 import { type Place, placeOf } from '../postgres/installation.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
-import { assertFilesUnedited, recordFiles } from './applied_files.ts';
+import { assertFilesUnedited, recordFile } from './applied_files.ts';
 import {
   activate,
   type Commission,
@@ -116,9 +116,7 @@ export class Onboarding {
     const { fleet, control } = this.#parts;
     if (tenant.isolation === 'shared') return sharedVersion(fleet);
     await assertFilesUnedited(control, fleet.sql.tenant);
-    const version = await createPlace(fleet, this.#placeOf(tenant));
-    await recordFiles(control, fleet.sql.tenant);
-    return version;
+    return createPlace(fleet, this.#placeOf(tenant), (file) => recordFile(control, file));
   }
 
   async #clear(slug: Slug): Promise<void> {

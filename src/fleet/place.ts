@@ -8,7 +8,7 @@ import { type Installation, type Place, schemas } from '../postgres/installation
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
 import { scramVerifier } from '../postgres/scram.ts';
-import { readLedger, upgrade } from './ledger.ts';
+import { nobodyIsTold, readLedger, type Upgrade, upgrade } from './ledger.ts';
 import type { Migration } from './migration_files.ts';
 import { inTurn } from './session_lock.ts';
 
@@ -24,7 +24,11 @@ export type Fleet = {
 export const fleetWork = 'fleet';
 
 /** Makes the place ready for its tenants, with all migrations. @returns its schema version. */
-export async function createPlace(fleet: Fleet, place: Place): Promise<number> {
+export async function createPlace(
+  fleet: Fleet,
+  place: Place,
+  onApplied: Upgrade['onApplied'] = nobodyIsTold,
+): Promise<number> {
   const { installation } = fleet;
   const ownDatabase = place.database !== installation.database;
   if (ownDatabase) await createDatabase(fleet, place);
@@ -38,18 +42,22 @@ export async function createPlace(fleet: Fleet, place: Place): Promise<number> {
        grant usage on schema "${place.schema}" to "${place.role}";
        commit`,
     );
-    return upgradePlace(lane, fleet, place);
+    return upgradePlace(lane, { fleet, place, onApplied });
   });
 }
 
 /** Applies the migrations of `sql/tenant` that a place lacks. @returns its schema version. */
-export function upgradePlace(lane: Lane, fleet: Fleet, place: Place): Promise<number> {
+export function upgradePlace(
+  lane: Lane,
+  { fleet, place, onApplied }: { fleet: Fleet; place: Place; onApplied: Upgrade['onApplied'] },
+): Promise<number> {
   return upgrade(lane, {
     schema: place.schema,
     owner: fleet.installation.roles.owner,
     roles: { app: place.role },
     migrations: fleet.sql.tenant,
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
+    onApplied,
   });
 }
 
@@ -91,8 +99,7 @@ export async function createLogin(lane: Lane, installation: Installation, role: 
 
 /**
  * Who becomes the login by an injected `set role none` can read what its other sessions are running,
- * seals included. Without the right to forbid that, Kennel
- * runs all the same and says so at the start.
+ * seals included. Without the right to forbid that, Kennel runs all the same and says so at the start.
  */
 export async function hideActivity(lane: Lane, role: string): Promise<void> {
   await lane.script(
@@ -137,6 +144,7 @@ export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Pro
     roles: {},
     migrations: fleet.sql.kernel,
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
+    onApplied: nobodyIsTold,
   });
   const { inner, outer } = pads(place.sealKey);
   await lane.script(
@@ -181,7 +189,7 @@ function workOn<Result>(
   work: (lane: Lane) => Promise<Result>,
 ): Promise<Result> {
   const { admin, installation } = fleet;
-  const name = `kennel place ${place.database} ${place.schema}`;
+  const name = `place ${place.database} ${place.schema}`;
   return admin.use(installation.adminTarget(from), fleetWork, (lane) =>
     inTurn(lane, name, () => work(lane)),
   );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { readLedger, upgrade } from '../../src/fleet/ledger.ts';
+import { nobodyIsTold, readLedger, upgrade } from '../../src/fleet/ledger.ts';
 import type { Migration } from '../../src/fleet/migration_files.ts';
 import { createRole } from '../../src/fleet/place.ts';
 import { codeOf } from '../../src/postgres/faults.ts';
@@ -49,6 +49,7 @@ describe('upgrade()', () => {
       roles: { app: owner },
       migrations: migrationsOf(...texts),
       lockTimeoutMs: 50,
+      onApplied: nobodyIsTold,
     });
 
   const tables = async () => {

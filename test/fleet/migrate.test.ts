@@ -132,6 +132,22 @@ describe('migrations over the fleet', () => {
     assert.equal((await migrate(await backstageNow())).failed.length, 0);
   });
 
+  it('refuses an edited file also where the one after it had failed', async () => {
+    const [fine, broken] = ['006_fine.sql', '007_broken.sql'].map((name) =>
+      join(sqlFolder, 'tenant', name),
+    );
+    assert.ok(fine && broken);
+    await writeFile(fine, 'alter table pets add column three text;\n');
+    await writeFile(broken, 'select 1 / 0;\n');
+    const first = await migrate(await backstageNow(), () => {}, { slug: 'schema-one' });
+    assert.equal(first.failed.length, 1);
+    await writeFile(fine, 'alter table pets add column four text;\n');
+    await writeFile(broken, 'select 1;\n');
+    await assert.rejects(async () => migrate(await backstageNow()), /was edited/);
+    await writeFile(fine, 'alter table pets add column three text;\n');
+    assert.equal((await migrate(await backstageNow())).failed.length, 0);
+  });
+
   it('refuses a file that was edited after it had been applied', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
     await assert.rejects(async () => migrate(await backstageNow()), /was edited/);

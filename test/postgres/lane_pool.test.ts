@@ -206,8 +206,8 @@ describe('LanePool', () => {
 
   it('gives the place of work that failed back', async () => {
     poolOf({ lanes: 1, lanesPerTenant: 1 });
-    const fail = () => Promise.reject(new Error('work'));
-    await assert.rejects(pool.use(target('one'), 'a', fail), /work/);
+    const fail = () => Promise.reject(new Error('it failed'));
+    await assert.rejects(pool.use(target('one'), 'a', fail), /failed/);
     await pool.use(target('one'), 'a', answer);
   });
 
