@@ -183,7 +183,9 @@ describe('metrics and log', () => {
     const said = stdout + stderr;
     assert.doesNotMatch(said, /kn_[0-9a-f]{32}_[0-9a-f]/);
     assert.ok(!said.includes(adminToken));
-    assert.ok(!said.includes(decodeURIComponent(new URL(database.url).password)));
+    // A server of the user's own may trust its neighbours and have no password at all.
+    const password = decodeURIComponent(new URL(database.url).password);
+    assert.ok(password === '' || !said.includes(password));
     for (const line of stdout.trim().split('\n')) assert.ok(JSON.parse(line).time);
   });
 });
