@@ -73,12 +73,16 @@ describe('a start that cannot be', () => {
     'its password is wrong': (url: URL) => {
       url.password = 'wrong';
     },
+    'its login does not exist': (url: URL) => {
+      url.username = 'nobody_knows';
+    },
     'its database does not exist': (url: URL) => {
       url.pathname = '/nowhere';
     },
   })) {
-    it(`says of DATABASE_URL that ${fault}`, async () => {
+    it(`says of DATABASE_URL that ${fault}`, async (t) => {
       const url = new URL(database.url);
+      if (url.password === '' && fault.includes('password')) return t.skip('it asks for none');
       damage(url);
       assertOneLine(await runKennel(onDatabase(url.href)), 1, /Cannot use DATABASE_URL \(.+\): .+/);
     });
@@ -94,5 +98,6 @@ function assertOneLine({ code, stderr }: Ended, expected: number, line: RegExp):
   assert.equal(code, expected);
   assert.match(stderr, /^kennel: Cannot .+\n$/);
   assert.match(stderr, line);
-  assert.ok(!stderr.includes(new URL(database.url).password));
+  const { password } = new URL(database.url);
+  assert.ok(password === '' || !stderr.includes(password));
 }

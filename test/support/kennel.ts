@@ -34,6 +34,9 @@ export type Kennel = {
 /** The operator's token of every server that is started here. */
 export const adminToken = 'operator-0123456789abcdef';
 
+/** Far above what a start takes. */
+const patienceMs = 30_000;
+
 const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Starts a server on a free port and waits until it listens. */
@@ -63,10 +66,11 @@ async function start(variables: Variables): Promise<Kennel> {
   };
 }
 
-/** Runs a server that ends by itself, because it cannot start. */
+/** Runs a server that ends by itself, because it cannot start; one that does start is killed. */
 export async function runKennel(variables: Variables): Promise<Ended> {
-  const { ended } = await launch(variables);
-  return ended;
+  const { child, ended } = await launch(variables);
+  const limit = setTimeout(() => child.kill('SIGKILL'), patienceMs);
+  return ended.finally(() => clearTimeout(limit));
 }
 
 /** Nothing of the environment that the tests run in: it may be meant for another server. */
