@@ -22,12 +22,15 @@ import { SmtpMail } from './adapters/mail/smtp_mail.ts';
 import { byHeader } from './adapters/resolution/by_header.ts';
 import { byPath } from './adapters/resolution/by_path.ts';
 import { bySubdomain } from './adapters/resolution/by_subdomain.ts';
+import { GuessThrottle } from './adapters/throttle/guess_throttle.ts';
 import { UsageMeter } from './adapters/usage/usage_meter.ts';
+import { Admission } from './admission.ts';
 import { type Backstage, openBackstage } from './backstage.ts';
 import { bounds, type Config } from './config.ts';
 import { readTrail } from './fleet/operator_trail.ts';
+import { sealsAnnouncement } from './fleet/rotate_seals.ts';
 import type { HttpRequest } from './http/request.ts';
-import { Kernel } from './kernel/kernel.ts';
+import { Kernel, type KernelParts } from './kernel/kernel.ts';
 import type { Limiter } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
 import type { Log } from './log.ts';
@@ -36,6 +39,7 @@ import { QuietLog } from './quiet_log.ts';
 import { operatorRouter, tenantRouter } from './routers.ts';
 import type { Plans } from './routes/admin/plans.ts';
 import type { TenantLifeCycle } from './routes/admin/tenants.ts';
+import { SealWatch } from './seal_watch.ts';
 import { Upkeep } from './upkeep.ts';
 
 export type App = Awaited<ReturnType<typeof openApp>>;
@@ -46,19 +50,22 @@ export type AppOptions = {
   log: Log;
   /** A tenant is gone: what is still known of it by name can go too. */
   onForget: (slug: Slug) => void;
+  /** What a lab makes of the kernel's parts, to see what holds without one of them. */
+  alter?: (parts: KernelParts<HttpRequest>) => KernelParts<HttpRequest>;
 };
 
 /** Everything behind the HTTP server, ready to serve. */
-export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
+export async function openApp({
+  config,
+  adminUrl,
+  log,
+  onForget,
+  alter = (parts) => parts,
+}: AppOptions) {
   const backstage = await openBackstage(config, adminUrl, (message) => log.warn(message));
   const { control, fleet } = backstage;
-  const directory = new CachedDirectory(postgresRegistry(control), bounds.directory);
-  const listener = new Listener(fleet.installation.controlTarget, 'kennel', {
-    ...bounds.listener,
-    onMessage: (announcement) => directory.onChange(announcement),
-    onGap: () => directory.forgetAll(),
-  });
   const quiet = new QuietLog(log, { ...bounds.quiet, nowMs: Date.now });
+  const { directory, seals, listener } = hearChanges(backstage, quiet);
   const denials = new DenialLog({
     ...bounds.denials,
     write: postgresDenials(control, uuidv7),
@@ -72,7 +79,8 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
   });
   const limiter = await openLimiter(config, log);
   const outbox = openOutbox(config, backstage, log);
-  const kernel = new Kernel<HttpRequest>({
+  const throttle = new GuessThrottle(bounds.guesses, Date.now);
+  const parts: KernelParts<HttpRequest> = {
     strategies: strategiesOf(config),
     directory,
     limiter: limiter.limiter,
@@ -83,10 +91,11 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
       onChange: (id) => directory.forget(id),
     }),
     denials,
+    throttle,
     meter: usage,
     newId: uuidv7,
     schemaVersions: { oldest: 1, newest: fleet.sql.tenant.length },
-  });
+  };
   const operatorRoutes = operatorRouter({
     tenants: lifeCycle(backstage, { directory, outbox, onForget }),
     defaultIsolation: config.isolation,
@@ -98,9 +107,11 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
   outbox.kick();
   return {
     backstage,
-    kernel,
+    kernel: new Kernel<HttpRequest>(alter(parts)),
     operatorRoutes,
+    admission: new Admission(bounds.requests),
     denials,
+    throttle,
     directory,
     listener,
     limiter,
@@ -109,6 +120,7 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
     /** Writes out what was gathered, then lets go of everything. */
     close: async () => {
       upkeep.close();
+      seals.close();
       listener.close();
       await Promise.all([denials.close(), usage.close(), outbox.flush(bounds.outbox.flushMs)]);
       await outbox.close();
@@ -116,6 +128,27 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
       backstage.close();
     },
   };
+}
+
+/** What this process knows, and how it learns that it is out of date. */
+function hearChanges({ control, fleet, refreshSeals }: Backstage, quiet: QuietLog) {
+  const seals = new SealWatch(refreshSeals, {
+    everyMs: bounds.seals.refreshMs,
+    onError: (error) => quiet.warn('seals could not be looked at', error),
+  });
+  const directory = new CachedDirectory(postgresRegistry(control), bounds.directory);
+  const listener = new Listener(fleet.installation.controlTarget, 'kennel', {
+    ...bounds.listener,
+    onMessage: (announcement) => {
+      if (announcement === sealsAnnouncement) seals.look();
+      else directory.onChange(announcement);
+    },
+    onGap: () => {
+      directory.forgetAll();
+      seals.look();
+    },
+  });
+  return { directory, seals, listener };
 }
 
 function strategiesOf({ resolution, baseDomain }: Config) {

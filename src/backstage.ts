@@ -12,6 +12,7 @@ import { install } from './fleet/install.ts';
 import { readMigrations } from './fleet/migration_files.ts';
 import { Onboarding } from './fleet/onboarding.ts';
 import { OperatorRegistry } from './fleet/registry.ts';
+import { readSealSecrets } from './fleet/seal_keys.ts';
 import { controlDb } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import { Lane, type Target } from './postgres/lane.ts';
@@ -38,7 +39,8 @@ export async function openBackstage(
   const serving = servingPool(config.connections);
   const controlLanes = new LanePool(servingLane, bounds.controlLanes);
   const control = controlDb(controlLanes, installation);
-  const lanes = { pool: serving, envelopes: new Envelopes(bounds.lanes.envelopesPerLane) };
+  const envelopes = new Envelopes(bounds.lanes.envelopesPerLane);
+  const lanes = { pool: serving, envelopes };
   const isolation = {
     shared: sharedIsolation(lanes, installation),
     schema: schemaIsolation(lanes, installation),
@@ -64,6 +66,10 @@ export async function openBackstage(
     onboarding,
     registry: new OperatorRegistry(control, uuidv7),
     pools: { serving, control: controlLanes },
+    /** Makes seals as the installation makes them now: their key may have been replaced. */
+    refreshSeals: async () => {
+      if (installation.useSeals(await readSealSecrets(fleet))) envelopes.forgetAll();
+    },
     close: () => {
       for (const pool of [serving, controlLanes, jobs, admin]) pool.close();
     },

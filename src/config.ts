@@ -32,6 +32,8 @@ export const bounds = {
     lingerMs: 2 * seconds,
     receiveMs: 15 * seconds,
   },
+  /** Tenant requests that run at once, those included that wait for a lane. */
+  requests: 1_000,
   /** One lane of a tenant: what a request may ask of the database. */
   lane: {
     connectTimeoutMs: 3 * seconds,
@@ -93,7 +95,7 @@ export const bounds = {
     lockAttempts: 10,
     lockRetryMs: 500,
   },
-  directory: { present: 20_000, absent: 10_000, staleAfterMs: 30 * seconds },
+  directory: { entries: 20_000, staleAfterMs: 30 * seconds },
   listener: { connectTimeoutMs: 3 * seconds, retryAfterMs: 250 },
   limiter: {
     /** Budgets that one process keeps; the least recently used one starts full again. */
@@ -105,6 +107,22 @@ export const bounds = {
       silenceTimeoutMs: 1 * seconds,
       reconnectDelayMs: 500,
     },
+  },
+  guesses: {
+    burst: 50,
+    perHour: 3_600,
+    delayMs: 500,
+    waitingPerAddress: 16,
+    waiting: 500,
+    addresses: 10_000,
+  },
+  seals: {
+    /** How often a process looks whether their key was replaced, should it not hear of it. */
+    refreshMs: 10 * seconds,
+    /** How long the old key stays good, for a process that hears of the new one last. */
+    heardAfterMs: 60 * seconds,
+    /** Databases that are told at the same time. */
+    concurrency: 4,
   },
   denials: { held: 1_000, flushEveryMs: 1 * seconds, gatherForMs: 1 * minutes },
   usage: { flushEveryMs: 1 * seconds },

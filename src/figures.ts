@@ -5,7 +5,22 @@ import type { App } from './app.ts';
 export function registerFigures(metrics: Prometheus, app: App): void {
   lanes(metrics, app);
   caches(metrics, app);
-  const { denials, limiter, upkeep } = app;
+  const { denials, limiter, upkeep, admission, throttle } = app;
+  metrics.gauge(
+    'kennel_requests_running',
+    'Tenant requests being worked on',
+    () => admission.figures.running,
+  );
+  metrics.counter(
+    'kennel_requests_shed_total',
+    'Tenant requests refused because too many were running',
+    () => admission.figures.shed,
+  );
+  metrics.gauge(
+    'kennel_guesses_waiting',
+    'Refusals of guessed credentials that are delayed',
+    () => throttle.figures.waiting,
+  );
   metrics.gauge('kennel_limiter_degraded', '1 while this process limits without Redis', () =>
     Number(limiter.degraded()),
   );
@@ -42,8 +57,7 @@ function caches(metrics: Prometheus, { directory, listener }: App): void {
   for (const name of ['keys', 'tenants'] as const) {
     const figures = () => directory.figures[name];
     const prefix = `kennel_${name}_cache`;
-    metrics.gauge(`${prefix}_entries`, `Known ${name}`, () => figures().present);
-    metrics.gauge(`${prefix}_absent`, `Known not to exist`, () => figures().absent);
+    metrics.gauge(`${prefix}_entries`, `Known ${name}`, () => figures().entries);
     metrics.counter(`${prefix}_hits_total`, 'Answers without a query', () => figures().hits);
     metrics.counter(`${prefix}_misses_total`, 'Answers with a query', () => figures().misses);
   }

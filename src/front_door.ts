@@ -5,6 +5,7 @@
 import type { App } from './app.ts';
 import { json } from './http/reply.ts';
 import type { HttpRequest } from './http/request.ts';
+import { refuseCredential } from './kernel/credential.ts';
 import { Refusal } from './kernel/errors.ts';
 import type { Reply, Trace } from './kernel/ports.ts';
 import { isOperator, type Operator } from './routes/admin/operator.ts';
@@ -29,7 +30,7 @@ export async function answer(signs: Signs, request: HttpRequest, trace: Trace): 
   if (!app)
     throw new Refusal('unavailable', { detail: 'Kennel is starting', retryAfterSeconds: 1 });
   if (path === '/metrics' || operatorPath.test(path)) return operate(signs, app, request, trace);
-  if (tenantPath.test(path)) return app.kernel.run(request, trace);
+  if (tenantPath.test(path)) return app.admission.admit(() => app.kernel.run(request, trace));
   throw new Refusal('not_found', { detail: 'Not found' });
 }
 
@@ -45,7 +46,7 @@ async function operate(signs: Signs, app: App, request: HttpRequest, trace: Trac
   const { path, method } = request;
   const match = app.operatorRoutes.match(request, path);
   trace.endpoint = path === '/metrics' ? path : match.endpoint;
-  admitOperator(signs, app, request, trace);
+  await admitOperator(signs, app, request, trace);
   if (path === '/metrics') {
     refuseOtherThanGet(method);
     const { contentType, text } = await signs.metrics();
@@ -60,23 +61,17 @@ async function operate(signs: Signs, app: App, request: HttpRequest, trace: Trac
 }
 
 /** Whatever is asked for: without the token it is 401. */
-function admitOperator(
+async function admitOperator(
   { adminToken }: Signs,
-  { denials }: App,
-  { authorization }: HttpRequest,
-  { requestId, endpoint }: Trace,
-): void {
+  { denials, throttle }: App,
+  { authorization, address }: HttpRequest,
+  trace: Trace,
+): Promise<void> {
   const token = adminToken();
   if (token !== null && isOperator(authorization, token)) return;
-  denials.note({
-    event: 'authentication_failed',
-    actor: 'anonymous',
-    tenantId: null,
-    requestedSlug: null,
-    requestId,
-    details: { endpoint },
-  });
-  throw new Refusal('unauthenticated', { detail: 'Send the admin token as a bearer token' });
+  const detail = 'Send the admin token as a bearer token';
+  const wrong = { authorization, address, slug: null, trace, detail };
+  await refuseCredential({ denials, throttle }, wrong);
 }
 
 function refuseOtherThanGet(method: string): void {

@@ -3,22 +3,22 @@
  * start, by the administrator; a second start makes nothing anew and sets passwords, rights and keys
  * to what they were.
  */
-import { randomBytes } from 'node:crypto';
 import { codeOf } from '../postgres/faults.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
+import { type Fleet, fleetWork } from './fleet.ts';
 import { nobodyIsTold, upgrade } from './ledger.ts';
 import type { Migration } from './migration_files.ts';
 import {
   createLogin,
   createPlace,
   createRole,
-  type Fleet,
-  fleetWork,
   hideActivity,
   prepareKernel,
+  workOn,
 } from './place.ts';
+import { readSecrets } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
 
 export type InstallOptions = {
@@ -81,7 +81,7 @@ async function installOn(
     roles: { control: roles.control, account: roles.account },
     migrations: sql.control,
   });
-  const installation = new Installation(adminUrl, await secretOf(lane, roles.owner), placesKept);
+  const installation = new Installation(adminUrl, await readSecrets(lane, roles.owner), placesKept);
   await admitLogins(lane, installation);
   await assertModest(lane, Object.values(roles));
   if (await showsActivity(lane, roles.serve)) {
@@ -115,20 +115,6 @@ async function becomeMember(lane: Lane, owner: string): Promise<void> {
 
 async function createSchema(lane: Lane, schema: string, owner: string): Promise<void> {
   await lane.script(`create schema if not exists "${schema}" authorization "${owner}"`);
-}
-
-/** Drawn by the first start, the same for ever after. */
-function secretOf(lane: Lane, owner: string): Promise<Buffer> {
-  return lane.transaction(`begin; set local role "${owner}"`, async (sql) => {
-    await sql`
-      insert into control.secrets (name, value)
-      values ('installation', ${randomBytes(32)})
-      on conflict do nothing`;
-    const [row] = await sql<{ value: Buffer }>`
-      select value from control.secrets where name = 'installation'`;
-    if (!row) throw new Error('Cannot start: the control schema has no secret');
-    return row.value;
-  });
 }
 
 /** @throws {Error} when a role could pass by row security, or by its own limits. */
@@ -170,8 +156,10 @@ async function admitLogins(lane: Lane, installation: Installation): Promise<void
 /** Pending migrations of the shared place are left to `npm run migrate`, once it exists. */
 async function createSharedPlace(lane: Lane, fleet: Fleet): Promise<void> {
   const { installation } = fleet;
-  await prepareKernel(lane, fleet, installation.account);
-  await prepareKernel(lane, fleet, installation.shared);
+  await workOn({ fleet, place: installation.shared, from: installation.database }, async (own) => {
+    await prepareKernel(own, fleet, installation.account);
+    await prepareKernel(own, fleet, installation.shared);
+  });
   const found = await lane.plain`
     select from pg_tables where schemaname = ${schemas.shared} and tablename = 'migrations'`;
   if (found.length === 0) await createPlace(fleet, installation.shared);

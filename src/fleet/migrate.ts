@@ -11,9 +11,10 @@ import { type Place, placeOf } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
 import { assertFilesUnedited, recordFile } from './applied_files.ts';
+import { type Fleet, fleetWork } from './fleet.ts';
 import { assertUnedited } from './ledger.ts';
 import type { Migration } from './migration_files.ts';
-import { type Fleet, fleetWork, upgradePlace } from './place.ts';
+import { upgradePlace } from './place.ts';
 import { ifFree } from './session_lock.ts';
 import { readStandings } from './standings.ts';
 

@@ -9,6 +9,7 @@ import type { IsolationMode, Slug, TenantId } from '../kernel/tenant.ts';
 import { type Place, placeOf } from '../postgres/installation.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
 import { assertFilesUnedited, recordFile } from './applied_files.ts';
+import type { Fleet } from './fleet.ts';
 import {
   activate,
   type Commission,
@@ -18,7 +19,7 @@ import {
   priorAnswer,
   refuseWhileUnderWay,
 } from './founding.ts';
-import { createPlace, dropPlace, type Fleet, sharedVersion } from './place.ts';
+import { createPlace, dropPlace, sharedVersion } from './place.ts';
 import { ifFree } from './session_lock.ts';
 import { addSamplePet, eraseRows } from './tenant_rows.ts';
 import { recordChange } from './trail.ts';

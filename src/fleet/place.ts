@@ -3,25 +3,13 @@
  * its own. Every step may be repeated, so a piece of work that was killed is simply done again.
  */
 import { randomBytes } from 'node:crypto';
-import { pads } from '../postgres/envelope.ts';
 import { type Installation, type Place, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
-import type { LanePool } from '../postgres/lane_pool.ts';
 import { scramVerifier } from '../postgres/scram.ts';
+import { type Fleet, fleetWork } from './fleet.ts';
 import { nobodyIsTold, readLedger, type Upgrade, upgrade } from './ledger.ts';
-import type { Migration } from './migration_files.ts';
+import { readSealSecrets, writeSealKeys } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
-
-/** What fleet work needs: the administrator's lanes, the names, and the SQL. */
-export type Fleet = {
-  admin: LanePool;
-  installation: Installation;
-  sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
-  migrationLockTimeoutMs: number;
-};
-
-/** Whose share of the administrator's lanes fleet work counts against. */
-export const fleetWork = 'fleet';
 
 /** Makes the place ready for its tenants, with all migrations. @returns its schema version. */
 export async function createPlace(
@@ -134,7 +122,10 @@ export async function createRole(lane: Lane, role: string): Promise<void> {
   );
 }
 
-/** What every database with tenant rows has: `kernel.tenant()`, its keys, and who may call it. */
+/**
+ * What every database with tenant rows has: `kernel.tenant()`, its keys, and who may call it. Done
+ * under the lock of the place, so that a rotation of the keys does not come in between.
+ */
 export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Promise<void> {
   const { owner } = fleet.installation.roles;
   await lane.script(`create schema if not exists "${schemas.kernel}" authorization "${owner}"`);
@@ -146,18 +137,15 @@ export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Pro
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
     onApplied: nobodyIsTold,
   });
-  const { inner, outer } = pads(place.sealKey);
   await lane.script(
     `begin;
      set local role "${owner}";
-     insert into kernel.seal_keys (slot, inner_pad, outer_pad)
-     values (1, '\\x${inner.toString('hex')}', '\\x${outer.toString('hex')}')
-     on conflict (slot) do update set inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad
-       where seal_keys.inner_pad <> excluded.inner_pad;
      grant usage on schema kernel to "${place.role}";
      grant execute on function kernel.tenant() to "${place.role}";
      commit`,
   );
+  const { database } = place;
+  await writeSealKeys(lane, { database, owner }, await readSealSecrets(fleet));
 }
 
 async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
@@ -184,7 +172,7 @@ async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
  * statement even when the process that sent it was killed; whoever clears up after that process must
  * not come too early, or would find nothing to drop yet.
  */
-function workOn<Result>(
+export function workOn<Result>(
   { fleet, place, from }: { fleet: Fleet; place: Place; from: string },
   work: (lane: Lane) => Promise<Result>,
 ): Promise<Result> {

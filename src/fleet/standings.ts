@@ -2,8 +2,8 @@
 import type { Db } from '../kernel/ports.ts';
 import type { IsolationMode, Slug, TenantId } from '../kernel/tenant.ts';
 import { schemas } from '../postgres/installation.ts';
+import { type Fleet, fleetWork } from './fleet.ts';
 import type { LedgerRow } from './ledger.ts';
-import { type Fleet, fleetWork } from './place.ts';
 
 export type FleetStatus = {
   newest: number;

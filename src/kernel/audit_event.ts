@@ -19,7 +19,10 @@ export type ChangeName =
 
 export type DenialName =
   | 'cross_tenant_access_attempt'
+  | 'suspended_tenant_access_attempt'
+  | 'isolation_violation'
   | 'authentication_failed'
+  | 'credential_guessing'
   | 'rate_limit_exceeded';
 
 /** A flat record, so that a row reads the same in SQL, in JSON and in a log line. */

@@ -50,6 +50,18 @@ export class Refusal extends Error {
   }
 }
 
+/**
+ * The database has refused what a handler asked for, for want of a right or of a tenant's context. No
+ * handler of ours asks for such a thing: something made it.
+ */
+export class IsolationViolation extends Error {
+  override readonly name = 'IsolationViolation';
+
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+  }
+}
+
 /** A dependency that is down, slow or full; the caller may try again soon. */
 export function unavailable(detail: string, cause?: unknown): Refusal {
   return new Refusal('unavailable', { detail, retryAfterSeconds: 1, cause });

@@ -5,7 +5,8 @@
  *
  *     nominate → authenticate → bind → spend → prepare → isolate → work
  */
-import { Refusal, unavailable } from './errors.ts';
+import { refuseCredential } from './credential.ts';
+import { IsolationViolation, Refusal, unavailable } from './errors.ts';
 import type {
   Accounts,
   Denials,
@@ -19,13 +20,19 @@ import type {
   RequestFacts,
   Routes,
   Strategy,
+  Throttle,
   Trace,
   Work,
 } from './ports.ts';
 import type { Caller, IsolationMode, Tenant } from './tenant.ts';
 
 /** What the kernel itself reads of a request; the routes may know more of it. */
-export type TenantRequest = { facts: RequestFacts; authorization: string | null };
+export type TenantRequest = {
+  facts: RequestFacts;
+  authorization: string | null;
+  /** The client's. */
+  address: string;
+};
 
 export type KernelParts<Request extends TenantRequest> = {
   strategies: readonly Strategy[];
@@ -35,11 +42,15 @@ export type KernelParts<Request extends TenantRequest> = {
   isolation: Readonly<Record<IsolationMode, Isolation>>;
   accounts: Accounts;
   denials: Denials;
+  throttle: Throttle;
   meter: Meter;
   newId: () => string;
   /** The tenant schema versions that this code can work with. */
   schemaVersions: { oldest: number; newest: number };
 };
+
+/** What the trail keeps of the database's own words, in characters. */
+const reasonLength = 200;
 
 export class Kernel<Request extends TenantRequest> {
   readonly #parts: KernelParts<Request>;
@@ -87,15 +98,9 @@ export class Kernel<Request extends TenantRequest> {
       trace.caller = caller;
       return caller;
     }
-    this.#parts.denials.note({
-      event: 'authentication_failed',
-      actor: 'anonymous',
-      tenantId: null,
-      requestedSlug: slug,
-      requestId: trace.requestId,
-      details: { endpoint: trace.endpoint },
-    });
-    throw new Refusal('unauthenticated', { detail: 'Send a valid API key as a bearer token' });
+    const { authorization, address } = request;
+    const detail = 'Send a valid API key as a bearer token';
+    return refuseCredential(this.#parts, { authorization, address, slug, trace, detail });
   }
 
   /**
@@ -105,19 +110,19 @@ export class Kernel<Request extends TenantRequest> {
   async #bind(caller: Caller, slug: string, trace: Trace): Promise<Tenant> {
     const tenant = await this.#parts.directory.tenant(caller.tenantId);
     const own = tenant !== null && tenant.slug === slug;
-    if (!own) {
-      this.#parts.denials.note({
-        event: 'cross_tenant_access_attempt',
-        actor: `user:${caller.user.id}`,
-        tenantId: caller.tenantId,
-        requestedSlug: slug,
-        requestId: trace.requestId,
-        details: { endpoint: trace.endpoint },
-      });
+    if (own && tenant.status === 'active') {
+      trace.tenant = tenant;
+      return tenant;
     }
-    if (!own || tenant.status !== 'active') throw new Refusal('not_found', { detail: 'Not found' });
-    trace.tenant = tenant;
-    return tenant;
+    this.#parts.denials.note({
+      event: own ? 'suspended_tenant_access_attempt' : 'cross_tenant_access_attempt',
+      actor: `user:${caller.user.id}`,
+      tenantId: caller.tenantId,
+      requestedSlug: slug,
+      requestId: trace.requestId,
+      details: { endpoint: trace.endpoint },
+    });
+    throw new Refusal('not_found', { detail: 'Not found' });
   }
 
   /** Takes one token of the tenant's budget; a refused request takes none. */
@@ -162,14 +167,25 @@ export class Kernel<Request extends TenantRequest> {
     if (schemaVersion < schemaVersions.oldest || schemaVersion > schemaVersions.newest) {
       throw unavailable('This tenant is being migrated');
     }
-    const holder = {
-      tenant,
-      actor: `user:${caller.user.id}` as const,
-      requestId: trace.requestId,
-    };
-    return isolation[tenant.isolation].run(tenant, (db) =>
-      accounts.run(holder, (account) => work({ tenant, caller, db, account, newId })),
-    );
+    const actor = `user:${caller.user.id}` as const;
+    const { requestId, endpoint } = trace;
+    try {
+      return await isolation[tenant.isolation].run(tenant, (db) =>
+        accounts.run({ tenant, actor, requestId }, (account) =>
+          work({ tenant, caller, db, account, newId }),
+        ),
+      );
+    } catch (error) {
+      if (error instanceof IsolationViolation) {
+        const reason = error.message.slice(0, reasonLength);
+        const event = 'isolation_violation' as const;
+        const tenantId = tenant.id;
+        const details = { endpoint, reason };
+        const denial = { event, actor, tenantId, requestedSlug: null, requestId, details };
+        this.#parts.denials.note(denial);
+      }
+      throw error;
+    }
   }
 }
 

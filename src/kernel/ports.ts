@@ -92,6 +92,20 @@ export interface Denials {
   note(denial: Denial): void;
 }
 
+/** What a wrong credential comes to. */
+export type Slowdown = {
+  /** This address has sent so many of them that its answers are delayed. */
+  slowed: boolean;
+  /** Resolves when the answer may go out; false when too many wait for theirs already. */
+  over: Promise<boolean>;
+};
+
+/** Slows down whoever guesses credentials; who has a right one is never in its way. */
+export interface Throttle {
+  /** Counts a wrong credential that came from an address. */
+  failed(address: string): Slowdown;
+}
+
 /** Counts what a tenant's requests cost, by day. */
 export interface Meter {
   count(id: TenantId, what: 'billed' | 'refused'): void;

@@ -11,7 +11,7 @@ import type { Lane } from './lane.ts';
 
 /** Makes envelopes and keeps those of each lane's latest tenants. */
 export class Envelopes {
-  readonly #kept = new WeakMap<Lane, LRUCache<string, string>>();
+  #kept = new WeakMap<Lane, LRUCache<string, string>>();
   readonly #tenantsPerLane: number;
 
   constructor(tenantsPerLane: number) {
@@ -26,6 +26,11 @@ export class Envelopes {
     const made = envelope(place, tenant, lane.pid);
     kept.set(key, made);
     return made;
+  }
+
+  /** After the seals' key was replaced. */
+  forgetAll(): void {
+    this.#kept = new WeakMap();
   }
 
   #keptFor(lane: Lane): LRUCache<string, string> {

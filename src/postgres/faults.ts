@@ -2,7 +2,7 @@
  * What a failed statement means to the caller, and whether its session can still be trusted. Codes
  * are those of PostgreSQL's appendix "Error Codes".
  */
-import { Refusal, unavailable } from '../kernel/errors.ts';
+import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
 
 /** No context, no transaction, read-only, an unknown prepared statement, a plan of other tables. */
 const untrusted = new Set(['42501', '25P01', '25006', '26000', '0A000']);
@@ -50,7 +50,15 @@ export function asRefusal(error: unknown): unknown {
   return error;
 }
 
+/** An error of a tenant's own statement: one for want of a right is a matter for the trail. */
+export function asViolation(error: unknown): unknown {
+  return error instanceof Error && codeOf(error) === '42501'
+    ? new IsolationViolation(error)
+    : error;
+}
+
 export function codeOf(error: unknown): string {
+  if (error instanceof IsolationViolation) return codeOf(error.cause);
   return error instanceof Error && 'code' in error && typeof error.code === 'string'
     ? error.code
     : '';

@@ -27,6 +27,12 @@ export type Place = {
   sealKey: Buffer;
 };
 
+/** What seals are made from. While one secret replaces another, the database accepts both. */
+export type SealSecrets = { current: Buffer; other: Buffer | null };
+
+/** 32 random bytes each, kept in the control schema for the owner's eyes only. */
+export type Secrets = { installation: Buffer; seals: SealSecrets };
+
 export type Roles = {
   /** Owns everything; nobody logs in as it. */
   owner: string;
@@ -46,26 +52,31 @@ export class Installation {
   readonly roles: Roles;
   /** The way of the directory and the operator into the control schema. */
   readonly controlTarget: Target;
-  /** The schema that all tenants of shared mode live in. */
-  readonly shared: Place;
-  /** One tenant's rows of the control schema. */
-  readonly account: Place;
   readonly #secret: Buffer;
   readonly #places: LRUCache<string, Place>;
+  #seals: SealSecrets;
 
-  /**
-   * @param secret 32 random bytes, kept in the control schema for the owner's eyes only.
-   * @param placesKept how many tenants' places are remembered; deriving one costs a few HMACs.
-   */
-  constructor(adminUrl: string, secret: Buffer, placesKept: number) {
+  /** @param placesKept how many places are remembered; deriving one costs a few HMACs. */
+  constructor(adminUrl: string, { installation, seals }: Secrets, placesKept: number) {
     this.adminUrl = adminUrl;
     this.database = databaseOf(adminUrl);
     this.roles = rolesOf(this.database);
-    this.#secret = secret;
+    this.#secret = installation;
+    this.#seals = seals;
     this.#places = new LRUCache({ max: placesKept });
     this.controlTarget = this.#target(this.database, this.roles.control);
-    this.shared = this.#mainPlace(schemas.shared, this.roles.app);
-    this.account = this.#mainPlace(schemas.control, this.roles.account);
+  }
+
+  /** The schema that all tenants of shared mode live in. */
+  get shared(): Place {
+    return this.#remember(schemas.shared, () => this.#mainPlace(schemas.shared, this.roles.app));
+  }
+
+  /** One tenant's rows of the control schema. */
+  get account(): Place {
+    return this.#remember(schemas.control, () =>
+      this.#mainPlace(schemas.control, this.roles.account),
+    );
   }
 
   /** A schema with a name that tells nothing about the tenant. */
@@ -82,8 +93,16 @@ export class Installation {
       database,
       schema: schemas.tenant,
       role: database,
-      sealKey: this.#derive(`seal:${database}`),
+      sealKey: sealKeyOf(this.#seals.current, database),
     }));
+  }
+
+  /** Seals are made from these from now on. True when they are others than before. */
+  useSeals(seals: SealSecrets): boolean {
+    const changed = !seals.current.equals(this.#seals.current);
+    this.#seals = seals;
+    if (changed) this.#places.clear();
+    return changed;
   }
 
   /** The administrator's way into one of our databases. */
@@ -119,7 +138,7 @@ export class Installation {
       database: this.database,
       schema,
       role,
-      sealKey: this.#derive(`seal:${this.database}`),
+      sealKey: sealKeyOf(this.#seals.current, this.database),
     };
   }
 
@@ -131,8 +150,13 @@ export class Installation {
   }
 
   #derive(purpose: string): Buffer {
-    return createHmac('sha256', this.#secret).update(purpose).digest();
+    return derive(this.#secret, purpose);
   }
+}
+
+/** Each database has a key of its own: a seal of one opens nothing in another. */
+export function sealKeyOf(secret: Buffer, database: string): Buffer {
+  return derive(secret, `seal:${database}`);
 }
 
 /** Where a tenant's tables are. */
@@ -162,6 +186,10 @@ export function databaseOf(adminUrl: string): string {
   const name = decodeURIComponent(new URL(adminUrl).pathname.slice(1));
   if (name === '') throw new Error('Cannot use the database URL: it names no database');
   return name;
+}
+
+function derive(secret: Buffer, purpose: string): Buffer {
+  return createHmac('sha256', secret).update(purpose).digest();
 }
 
 function compact(id: TenantId): string {

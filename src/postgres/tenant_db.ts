@@ -5,7 +5,9 @@
 import type { Db, Sql, SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Envelopes } from './envelope.ts';
+import { asViolation } from './faults.ts';
 import type { Place } from './installation.ts';
+import type { Lane } from './lane.ts';
 import type { LanePool } from './lane_pool.ts';
 
 export type Lanes = { pool: LanePool; envelopes: Envelopes };
@@ -21,18 +23,18 @@ export async function openPlace<Result>(
   const assertOpen = () => {
     if (!open) throw new Error("Cannot use a tenant's db: its request has ended");
   };
-  const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) => {
+  const use = async <Value>(call: (lane: Lane) => Promise<Value>) => {
     assertOpen();
-    return pool.use(place.target, tenant, (lane) =>
-      lane.statement<Row>(envelopes.of(lane, place, tenant), text, values),
-    );
+    try {
+      return await pool.use(place.target, tenant, call);
+    } catch (error) {
+      throw asViolation(error);
+    }
   };
-  const transaction = <Value>(steps: (sql: Sql) => Promise<Value>) => {
-    assertOpen();
-    return pool.use(place.target, tenant, (lane) =>
-      lane.transaction(envelopes.of(lane, place, tenant), steps),
-    );
-  };
+  const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
+    use((lane) => lane.statement<Row>(envelopes.of(lane, place, tenant), text, values));
+  const transaction = <Value>(steps: (sql: Sql) => Promise<Value>) =>
+    use((lane) => lane.transaction(envelopes.of(lane, place, tenant), steps));
   try {
     return await work(Object.assign(statement, { transaction }));
   } finally {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Refusal } from '../../src/kernel/errors.ts';
+import { IsolationViolation, Refusal } from '../../src/kernel/errors.ts';
 import { Kernel, type KernelParts, type TenantRequest } from '../../src/kernel/kernel.ts';
 import type { Db, Trace } from '../../src/kernel/ports.ts';
 import { settingsFrom } from '../../src/kernel/settings.ts';
@@ -19,11 +19,25 @@ describe('Kernel.run()', () => {
       [{ nominations: ['acme', 'other'] }, 'tenant_ambiguous', []],
       [{ known: false }, 'unauthenticated', ['authenticate', 'note authentication_failed']],
       [
+        { known: false, authorization: 'Bearer wrong' },
+        'unauthenticated',
+        ['authenticate', 'note authentication_failed', 'slow down'],
+      ],
+      [
+        { known: false, authorization: 'Bearer wrong', guessing: true },
+        'rate_limited',
+        ['authenticate', 'note authentication_failed', 'slow down', 'note credential_guessing'],
+      ],
+      [
         { nominations: ['other'] },
         'not_found',
         ['authenticate', 'bind', 'note cross_tenant_access_attempt'],
       ],
-      [{ tenant: { status: 'suspended' } }, 'not_found', ['authenticate', 'bind']],
+      [
+        { tenant: { status: 'suspended' } },
+        'not_found',
+        ['authenticate', 'bind', 'note suspended_tenant_access_attempt'],
+      ],
       [
         { spent: true },
         'rate_limited',
@@ -67,6 +81,15 @@ describe('Kernel.run()', () => {
     assert.deepEqual([billed.counts, refused.counts], [['billed'], ['refused']]);
   });
 
+  it('records that a statement had no right to what it asked for, and nothing else that fails', async () => {
+    const violated = setStage({ fault: new IsolationViolation(new Error('no tenant context')) });
+    await assert.rejects(violated.run(), /^IsolationViolation: no tenant context$/);
+    assert.equal(violated.steps.at(-1), 'note isolation_violation');
+    const broken = setStage({ fault: new Error('out of memory') });
+    await assert.rejects(broken.run(), /^Error: out of memory$/);
+    assert.equal(broken.steps.at(-1), 'isolate');
+  });
+
   it('leaves in the trace what it has found out', async () => {
     const stage = setStage({ route: 'bad input' });
     await stage.refusal();
@@ -81,6 +104,10 @@ describe('Kernel.run()', () => {
 type Situation = {
   nominations?: string[];
   known?: boolean;
+  authorization?: string;
+  guessing?: boolean;
+  /** What the isolation adapter fails with. */
+  fault?: Error;
   tenant?: Partial<Tenant>;
   spent?: boolean;
   route?: 'found' | 'none' | 'other method' | 'bad input';
@@ -105,8 +132,9 @@ function setStage(situation: Situation = {}) {
   const db: Db = Object.assign(async () => [], { transaction: async () => assert.fail() });
   const account = Object.assign(async () => [], { change: async () => assert.fail() });
   const isolation: KernelParts<TenantRequest>['isolation']['shared'] = {
-    run: (_tenant, work) => {
+    run: async (_tenant, work) => {
       steps.push('isolate');
+      if (situation.fault) throw situation.fault;
       return work(db);
     },
   };
@@ -144,6 +172,12 @@ function setStage(situation: Situation = {}) {
     isolation: { shared: isolation, schema: isolation, database: isolation },
     accounts: { run: (_holder, work) => work(account) },
     denials: { note: ({ event }) => steps.push(`note ${event}`) },
+    throttle: {
+      failed: () => {
+        steps.push('slow down');
+        return { slowed: situation.guessing ?? false, over: Promise.resolve(!situation.guessing) };
+      },
+    },
     meter: { count: (_id, what) => counts.push(what) },
     newId: () => 'id',
     schemaVersions: { oldest: 1, newest: 2 },
@@ -156,7 +190,8 @@ function setStage(situation: Situation = {}) {
     allowance: null,
   };
   const facts = { host: 'localhost', path: '/api/pets', tenantHeaders: [] };
-  const run = () => kernel.run({ facts, authorization: null }, trace);
+  const { authorization = null } = situation;
+  const run = () => kernel.run({ facts, authorization, address: '192.0.2.1' }, trace);
   const refusal = async (): Promise<Refusal> => {
     const error: unknown = await run().then(
       () => assert.fail('it was taken'),

@@ -27,7 +27,10 @@ describe('Installation', () => {
   const installed = (database: string, secret = 1) =>
     new Installation(
       `postgres://a:b@host:5433/${database}?sslmode=require`,
-      Buffer.alloc(32, secret),
+      {
+        installation: Buffer.alloc(32, secret),
+        seals: { current: Buffer.alloc(32, secret), other: null },
+      },
       10,
     );
 

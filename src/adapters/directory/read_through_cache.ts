@@ -1,68 +1,70 @@
 /**
  * A bounded cache in front of a lookup: one load per key at a time, and a load that was overtaken by
- * an invalidation is not kept. What does not exist is remembered apart and briefly, so that a flood
- * of unknown keys pushes nothing useful out.
+ * an invalidation is not kept. What does not exist is not remembered: a quick answer would tell it
+ * from what does.
  */
 import { LRUCache } from 'lru-cache';
 
 export type CacheBounds = {
-  present: number;
-  absent: number;
+  /** The most entries; the least recently used one gives way. */
+  entries: number;
   /** The longest that an entry may be out of date when nobody announces its change. */
   staleAfterMs: number;
 };
 
 export class ReadThroughCache<Key extends string, Value extends object> {
   readonly #load: (key: Key) => Promise<Value | null>;
-  readonly #present: LRUCache<Key, Value>;
-  readonly #absent: LRUCache<Key, true>;
+  readonly #kept: LRUCache<Key, Value>;
   readonly #loading = new Map<Key, Promise<Value | null>>();
   #hits = 0;
   #misses = 0;
 
   constructor(load: (key: Key) => Promise<Value | null>, bounds: CacheBounds) {
     this.#load = load;
-    this.#present = new LRUCache({ max: bounds.present, ttl: bounds.staleAfterMs });
-    this.#absent = new LRUCache({ max: bounds.absent, ttl: bounds.staleAfterMs });
+    this.#kept = new LRUCache({ max: bounds.entries, ttl: bounds.staleAfterMs });
   }
 
   get figures() {
-    const { size: present } = this.#present;
-    return { hits: this.#hits, misses: this.#misses, present, absent: this.#absent.size };
+    return { hits: this.#hits, misses: this.#misses, entries: this.#kept.size };
   }
 
   async get(key: Key): Promise<Value | null> {
-    const known = this.#present.get(key) ?? (this.#absent.get(key) ? null : undefined);
-    if (known !== undefined) {
-      this.#hits += 1;
-      return known;
-    }
+    return this.known(key) ?? this.load(key);
+  }
+
+  /** What is kept; null when it has to be loaded. */
+  known(key: Key): Value | null {
+    const value = this.#kept.get(key);
+    if (value) this.#hits += 1;
+    return value ?? null;
+  }
+
+  /** Looks the key up, whatever is kept; with all others who do so just now. */
+  load(key: Key): Promise<Value | null> {
     this.#misses += 1;
-    return this.#loading.get(key) ?? this.#fetch(key);
+    return this.#loading.get(key) ?? this.#begin(key);
   }
 
   drop(key: Key): void {
-    this.#present.delete(key);
-    this.#absent.delete(key);
+    this.#kept.delete(key);
     this.#loading.delete(key);
   }
 
   /** Looks at every entry: for rare changes. A load under way may be one of them and is not kept. */
   dropWhere(fits: (value: Value) => boolean): void {
-    for (const [key, value] of this.#present) if (fits(value)) this.#present.delete(key);
+    for (const [key, value] of this.#kept) if (fits(value)) this.#kept.delete(key);
     this.#loading.clear();
   }
 
   clear(): void {
-    this.#present.clear();
-    this.#absent.clear();
+    this.#kept.clear();
     this.#loading.clear();
   }
 
-  #fetch(key: Key): Promise<Value | null> {
+  #begin(key: Key): Promise<Value | null> {
     const load = this.#load(key)
       .then((value) => {
-        if (this.#loading.get(key) === load) this.#keep(key, value);
+        if (value && this.#loading.get(key) === load) this.#kept.set(key, value);
         return value;
       })
       .finally(() => {
@@ -70,10 +72,5 @@ export class ReadThroughCache<Key extends string, Value extends object> {
       });
     this.#loading.set(key, load);
     return load;
-  }
-
-  #keep(key: Key, value: Value | null): void {
-    if (value) this.#present.set(key, value);
-    else this.#absent.set(key, true);
   }
 }

@@ -4,6 +4,5 @@ import type { Installation } from '../../postgres/installation.ts';
 import { type Lanes, openPlace } from '../../postgres/tenant_db.ts';
 
 export function sharedIsolation(lanes: Lanes, installation: Installation): Isolation {
-  const place = installation.shared;
-  return { run: ({ id }, work) => openPlace(lanes, place, id, work) };
+  return { run: ({ id }, work) => openPlace(lanes, installation.shared, id, work) };
 }

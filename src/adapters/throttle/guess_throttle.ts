@@ -1,0 +1,94 @@
+/**
+ * Slows down whoever guesses credentials. An address may be wrong a number of times in a row; after
+ * that its refusals come late, and when too many of them wait, the next are told to come back. Right
+ * credentials are not counted and never wait: nobody can lock another one out.
+ *
+ * Source: OWASP Authentication Cheat Sheet, "Login Throttling".
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
+import type { Slowdown, Throttle } from '../../kernel/ports.ts';
+import { type Bucket, draw } from '../../kernel/token_bucket.ts';
+
+export type GuessBounds = {
+  /** Wrong credentials that an address may send at once, and how many are forgiven in an hour. */
+  burst: number;
+  perHour: number;
+  /** How late the answers after that are. */
+  delayMs: number;
+  /** Answers to one address, and to all, that wait at the same time. */
+  waitingPerAddress: number;
+  waiting: number;
+  /** Addresses that are remembered; the least recently wrong one is forgotten first. */
+  addresses: number;
+};
+
+const now: Slowdown = { slowed: false, over: Promise.resolve(true) };
+const never: Slowdown = { slowed: true, over: Promise.resolve(false) };
+
+export class GuessThrottle implements Throttle {
+  readonly #bounds: GuessBounds;
+  readonly #nowMs: () => number;
+  readonly #buckets: LRUCache<string, Bucket>;
+  readonly #waiting = new Map<string, number>();
+  #waitingInAll = 0;
+
+  constructor(bounds: GuessBounds, nowMs: () => number) {
+    this.#bounds = bounds;
+    this.#nowMs = nowMs;
+    this.#buckets = new LRUCache({ max: bounds.addresses });
+  }
+
+  get figures() {
+    return { waiting: this.#waitingInAll };
+  }
+
+  failed(address: string): Slowdown {
+    const network = networkOf(address);
+    if (this.#forgives(network)) return now;
+    const { waiting, waitingPerAddress } = this.#bounds;
+    const ahead = this.#waiting.get(network) ?? 0;
+    if (ahead >= waitingPerAddress || this.#waitingInAll >= waiting) return never;
+    return { slowed: true, over: this.#wait(network) };
+  }
+
+  #forgives(network: string): boolean {
+    const { burst, perHour: requestsPerHour } = this.#bounds;
+    const plan = { name: 'guesses', requestsPerHour, burst };
+    const { allowance, bucket } = draw(this.#buckets.get(network) ?? null, plan, this.#nowMs());
+    this.#buckets.set(network, bucket);
+    return allowance.allowed;
+  }
+
+  async #wait(network: string): Promise<boolean> {
+    this.#count(network, 1);
+    await delay(this.#bounds.delayMs);
+    this.#count(network, -1);
+    return true;
+  }
+
+  #count(network: string, change: 1 | -1): void {
+    const count = (this.#waiting.get(network) ?? 0) + change;
+    if (count === 0) this.#waiting.delete(network);
+    else this.#waiting.set(network, count);
+    this.#waitingInAll += change;
+  }
+}
+
+/**
+ * Whose address it is: of IPv6 the /64, which one customer has for itself (RFC 6177).
+ *
+ * @example networkOf('2001:db8::1') // '2001:db8:0:0'
+ */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const [left = '', right] = address.split('::');
+  const head = groupsOf(left);
+  const tail = groupsOf(right ?? '');
+  const zeros = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');
+  return [...head, ...zeros, ...tail].slice(0, 4).join(':');
+}
+
+function groupsOf(text: string): string[] {
+  return text === '' ? [] : text.split(':');
+}

@@ -1,0 +1,14 @@
+/** What fleet work needs: the administrator's lanes, the names, and the SQL. */
+import type { Installation } from '../postgres/installation.ts';
+import type { LanePool } from '../postgres/lane_pool.ts';
+import type { Migration } from './migration_files.ts';
+
+export type Fleet = {
+  admin: LanePool;
+  installation: Installation;
+  sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
+  migrationLockTimeoutMs: number;
+};
+
+/** Whose share of the administrator's lanes fleet work counts against. */
+export const fleetWork = 'fleet';

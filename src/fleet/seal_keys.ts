@@ -1,0 +1,69 @@
+/**
+ * The installation's secrets, which only the owner role may read, and the keys that each database
+ * holds seals against.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Sql } from '../kernel/ports.ts';
+import { pads } from '../postgres/envelope.ts';
+import { type SealSecrets, type Secrets, sealKeyOf } from '../postgres/installation.ts';
+import type { Lane } from '../postgres/lane.ts';
+import { type Fleet, fleetWork } from './fleet.ts';
+
+/** Runs statements as the owner role, on a lane of the main database. */
+export function asOwner<Result>(
+  { admin, installation }: Pick<Fleet, 'admin' | 'installation'>,
+  work: (sql: Sql) => Promise<Result>,
+): Promise<Result> {
+  const { database, roles } = installation;
+  return admin.use(installation.adminTarget(database), fleetWork, (lane) =>
+    lane.transaction(`begin; set local role "${roles.owner}"`, work),
+  );
+}
+
+/** All secrets. The installation's own is drawn by the first start, and the same for ever after. */
+export function readSecrets(lane: Lane, owner: string): Promise<Secrets> {
+  return lane.transaction(`begin; set local role "${owner}"`, async (sql) => {
+    await sql`
+      insert into control.secrets (name, value)
+      values ('installation', ${randomBytes(32)})
+      on conflict do nothing`;
+    return secretsIn(sql);
+  });
+}
+
+/** What seals are made from as of now, whatever this process has heard. */
+export async function readSealSecrets(fleet: Fleet): Promise<SealSecrets> {
+  return (await asOwner(fleet, secretsIn)).seals;
+}
+
+/** Makes a database accept the seals of these secrets, and of no others. */
+export async function writeSealKeys(
+  lane: Lane,
+  { database, owner }: { database: string; owner: string },
+  { current, other }: SealSecrets,
+): Promise<void> {
+  const rows = [current, ...(other ? [other] : [])].map((secret, at) => {
+    const { inner, outer } = pads(sealKeyOf(secret, database));
+    return `(${at + 1}, '\\x${inner.toString('hex')}', '\\x${outer.toString('hex')}')`;
+  });
+  await lane.script(
+    `begin;
+     set local role "${owner}";
+     insert into kernel.seal_keys (slot, inner_pad, outer_pad)
+     values ${rows.join(', ')}
+     on conflict (slot) do update set inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad
+       where seal_keys.inner_pad <> excluded.inner_pad;
+     delete from kernel.seal_keys where slot > ${rows.length};
+     commit`,
+  );
+}
+
+/** Before the first rotation, seals are made from the installation's own secret. */
+async function secretsIn(sql: Sql): Promise<Secrets> {
+  const rows = await sql<{ name: string; value: Buffer }>`select name, value from control.secrets`;
+  const secret = (name: string) => rows.find((row) => row.name === name)?.value ?? null;
+  const installation = secret('installation');
+  if (!installation) throw new Error('Cannot start: the control schema has no secret');
+  const current = secret('seal') ?? installation;
+  return { installation, seals: { current, other: secret('next seal') ?? secret('old seal') } };
+}

@@ -1,0 +1,42 @@
+/** How a wrong credential is refused, a tenant's and the operator's alike. */
+import { Refusal } from './errors.ts';
+import type { Denials, Throttle, Trace } from './ports.ts';
+
+export type Wrong = {
+  authorization: string | null;
+  /** Where it came from. */
+  address: string;
+  /** The tenant that the request named, if any. */
+  slug: string | null;
+  trace: Trace;
+  /** What the caller should do. */
+  detail: string;
+};
+
+/**
+ * Records the failure and refuses; an address that goes on guessing waits for its answers. A request
+ * without any credential guesses nothing.
+ *
+ * @throws {Refusal} `unauthenticated`, or `rate_limited` when too many wait already.
+ */
+export async function refuseCredential(
+  { denials, throttle }: { denials: Denials; throttle: Throttle },
+  { authorization, address, slug, trace, detail }: Wrong,
+): Promise<never> {
+  const { requestId, endpoint } = trace;
+  const anonymous = { actor: 'anonymous', tenantId: null, requestId } as const;
+  const failure = { ...anonymous, event: 'authentication_failed', requestedSlug: slug } as const;
+  denials.note({ ...failure, details: { endpoint } });
+  if (authorization !== null) {
+    const { slowed, over } = throttle.failed(address);
+    const guessing = { ...anonymous, event: 'credential_guessing', requestedSlug: null } as const;
+    if (slowed) denials.note({ ...guessing, details: { address } });
+    if (!(await over)) {
+      throw new Refusal('rate_limited', {
+        detail: 'Too many wrong credentials come from this address',
+        retryAfterSeconds: 1,
+      });
+    }
+  }
+  throw new Refusal('unauthenticated', { detail });
+}
