@@ -112,6 +112,7 @@ export async function openApp({ config, adminUrl, log, onForget }: AppOptions) {
       listener.close();
       await Promise.all([denials.close(), usage.close(), outbox.flush(bounds.outbox.flushMs)]);
       await outbox.close();
+      await upkeep.checkpoint();
       limiter.close();
       backstage.close();
     },
