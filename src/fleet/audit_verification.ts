@@ -179,13 +179,13 @@ function readStandings(control: Db, chains: string[]): Promise<Standing[]> {
         select position, tenant
         from control.audit_events
         where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') = wanted.chain
-        order by position desc
+        order by coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') desc, position desc
         limit 1
       ) as last on true
     order by wanted.chain`;
 }
 
-/** The events of a chain in order, in pages. */
+/** A chain in pages. Ordered in the very words of the index, or each page would sort the rest. */
 async function* eventsOf(
   control: Db,
   { chain, last }: Standing,
@@ -204,7 +204,7 @@ async function* eventsOf(
       where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') = ${chain}
         and position > ${after}
         and position <= ${last}
-      order by position
+      order by coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), position
       limit ${limit}`;
     const end = page.at(-1);
     if (!end) return;

@@ -53,6 +53,36 @@ describe('a verification', () => {
   });
 });
 
+describe('the role that serves the operator', () => {
+  for (const [what, columns] of Object.entries({
+    'when an event was': `time) values (now()`,
+    'where an event stands': 'position) values (1',
+    'the hash of an event': `hash) values (sha256('')`,
+    'the number of an event': 'seq) overriding system value values (1',
+  })) {
+    it(`may not choose ${what}`, async () => {
+      const event = `insert into audit_events (${columns})`;
+      await assert.rejects(trail.falsify(asControl(event)), { code: '42501' });
+    });
+  }
+
+  for (const change of [
+    'update audit_chains set position = 0',
+    'delete from audit_chains',
+    "insert into audit_chains (chain, position, hash) values (gen_random_uuid(), 0, sha256(''))",
+    'truncate audit_chains',
+  ]) {
+    it(`may not "${change}"`, async () => {
+      await assert.rejects(trail.falsify(asControl(change)), { code: '42501' });
+    });
+  }
+
+  const asControl = (text: string) => {
+    const { control } = trail.backstage.fleet.installation.roles;
+    return `set role "${control}"; ${text}`;
+  };
+});
+
 describe('changes at the same time', () => {
   it('make unbroken chains of every tenant', async () => {
     const tenants = await Promise.all(Array.from({ length: 5 }, () => trail.tenant()));
