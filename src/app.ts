@@ -124,6 +124,7 @@ export async function openApp({
       listener.close();
       await Promise.all([denials.close(), usage.close(), outbox.flush(bounds.outbox.flushMs)]);
       await outbox.close();
+      await upkeep.checkpoint();
       limiter.close();
       backstage.close();
     },

@@ -8,6 +8,7 @@ import { databaseIsolation } from './adapters/isolation/database.ts';
 import { schemaIsolation } from './adapters/isolation/schema.ts';
 import { sharedIsolation } from './adapters/isolation/shared.ts';
 import { bounds, type Config } from './config.ts';
+import { AuditCheckpoints } from './fleet/audit_checkpoints.ts';
 import { install } from './fleet/install.ts';
 import { readMigrations } from './fleet/migration_files.ts';
 import { Onboarding } from './fleet/onboarding.ts';
@@ -17,6 +18,7 @@ import { controlDb } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import { Lane, type Target } from './postgres/lane.ts';
 import { LanePool } from './postgres/lane_pool.ts';
+import { writePrivate } from './private_file.ts';
 
 export type Backstage = Awaited<ReturnType<typeof openBackstage>>;
 
@@ -57,6 +59,13 @@ export async function openBackstage(
     heardAfterMs,
     clearedAtOnce: bounds.clearedAtOnce,
   });
+  const checkpoints = new AuditCheckpoints(control, {
+    ...bounds.checkpoints,
+    file: join(config.dataFolder, 'audit-checkpoints.jsonl'),
+    installation: installation.mark(),
+    replace: writePrivate,
+    nowMs: Date.now,
+  });
   return {
     fleet,
     control,
@@ -64,6 +73,7 @@ export async function openBackstage(
     isolation,
     jobs,
     onboarding,
+    checkpoints,
     registry: new OperatorRegistry(control, uuidv7),
     pools: { serving, control: controlLanes },
     /** Makes seals as the installation makes them now: their key may have been replaced. */

@@ -125,6 +125,10 @@ export const bounds = {
     concurrency: 4,
   },
   denials: { held: 1_000, flushEveryMs: 1 * seconds, gatherForMs: 1 * minutes },
+  /** What a verification of the audit trail reads at once, and what it names of one chain. */
+  verification: { chainsAtOnce: 100, eventsAtOnce: 1_000, mostFindings: 100 },
+  /** `named`: the broken chains that a log line names. */
+  checkpoints: { bytes: 4 * MiB, chainsAtOnce: 1_000, lastMs: 2 * seconds, named: 10 },
   usage: { flushEveryMs: 1 * seconds },
   outbox: { batch: 10, intervalMs: 5 * seconds, sendMs: 8 * seconds, flushMs: 2 * seconds },
   smtp: { connectionMs: 3 * seconds, greetingMs: 3 * seconds, silenceMs: 5 * seconds },

@@ -1,4 +1,8 @@
-/** What a serving process does now and then: clear up after killed ones, and count who is behind. */
+/**
+ * What a serving process does now and then: clear up after killed ones, count who is behind, and
+ * write down where the chains of the audit trail are.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Backstage } from './backstage.ts';
 import { bounds } from './config.ts';
 import { countBehind } from './fleet/standings.ts';
@@ -27,6 +31,17 @@ export class Upkeep {
     clearInterval(this.#timer);
   }
 
+  /** Never rejects, and takes no longer than a shutdown can wait: requests need no checkpoint. */
+  async checkpoint(): Promise<void> {
+    const waits = (error: unknown) => this.#log.warn('audit checkpoints must wait', { error });
+    const saved = this.#backstage.checkpoints.save().then((refuted) => {
+      if (refuted.length === 0) return;
+      const chains = refuted.slice(0, bounds.checkpoints.named).join();
+      this.#log.error('audit trail was rewritten', { chains, count: refuted.length });
+    }, waits);
+    await Promise.race([saved, pause(bounds.checkpoints.lastMs, undefined, { ref: false })]);
+  }
+
   async #round(): Promise<void> {
     const { onboarding, control, fleet } = this.#backstage;
     const waits = (error: unknown) => this.#log.warn('upkeep must wait', { error });
@@ -36,5 +51,6 @@ export class Upkeep {
         this.#behind = behind;
       })
       .catch(waits);
+    await this.checkpoint();
   }
 }

@@ -124,6 +124,11 @@ export class Installation {
     return this.#derive(`api-key:${keyId}`);
   }
 
+  /** Tells what this installation has left outside its database from what another one has. */
+  mark(): string {
+    return this.#derive('mark').toString('hex').slice(0, 16);
+  }
+
   #remember(name: string, make: () => Place): Place {
     const known = this.#places.get(name);
     if (known) return known;

@@ -2,6 +2,9 @@
 import type postgres from 'postgres';
 import { lookInto } from './sql.ts';
 
+/** What outlives a tenant: its events, and the head of their chain. */
+export const theTrail = ['table control.audit_chains', 'table control.audit_events'];
+
 /**
  * The tables, schemas, databases and roles that hold or bear one of the marks: a tenant's id, slug,
  * name. A tenant's own database is found by its name and not looked into.

@@ -1,7 +1,10 @@
 /**
  * Writes gathered denials to the trail. Which tenant a slug belongs to is looked up here, long after
  * the request was answered; a slug that belongs to nobody leaves no name behind, so that guessing
- * slugs does not grow the table. A batch is written in the order in which it was noted.
+ * slugs does not grow the table.
+ *
+ * A batch takes the tenants' chains in one order, and each tenant's denials in the order in which
+ * they were noted: two processes that write at once wait for each other, and never in a circle.
  */
 import type { Db } from '../../kernel/ports.ts';
 import type { GatheredDenial } from './denial_log.ts';
@@ -49,6 +52,6 @@ export function postgresDenials(control: Db, newId: () => string) {
         window same as (partition by event, actor, tenants.id, requested.id, denial.details)
         order by event, actor, tenants.id, requested.id, denial.details, denial.id
       ) as denial (id, event, actor, tenant_id, tenant, request_id, audience, details)
-      order by id`;
+      order by tenant_id nulls first, id`;
   };
 }

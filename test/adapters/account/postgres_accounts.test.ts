@@ -175,6 +175,27 @@ describe('Account', () => {
     'record for the operator alone': (account: Account) => account`
       insert into audit_events (id, event, actor, audience, details)
       values (${randomUUID()}, 'config_changed', 'anonymous', 'operator', '{}')`,
+    'choose when an event was': (account: Account) => account`
+      insert into audit_events (id, event, actor, audience, details, time)
+      values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', '2024-01-01')`,
+    'choose where an event stands': (account: Account) => account`
+      insert into audit_events (id, event, actor, audience, details, position)
+      values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', 1)`,
+    'choose the hash of an event': (account: Account) => account`
+      insert into audit_events (id, event, actor, audience, details, hash)
+      values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', sha256(''))`,
+    'choose the number of an event': (account: Account) => account`
+      insert into audit_events (id, event, actor, audience, details, seq) overriding system value
+      values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', 1)`,
+    'record for another tenant': (account: Account) => account`
+      insert into audit_events (id, event, actor, audience, details, tenant_id)
+      values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', ${randomUUID()})`,
+    'count its events with those that it may not see': (account: Account) =>
+      account`select position from audit_events`,
+    'read the heads of the chains': (account: Account) => account`select hash from audit_chains`,
+    'set back the head of its chain': (account: Account) =>
+      account`update audit_chains set position = 0`,
+    'call the trigger': (account: Account) => account`select chain_event()`,
   })) {
     it(`may not ${what}`, async () => {
       const { one, work } = current();

@@ -4,8 +4,11 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import type { GatheredDenial } from '../../../src/adapters/audit/denial_log.ts';
 import { postgresDenials } from '../../../src/adapters/audit/postgres_denials.ts';
 import type { AuditDetails } from '../../../src/kernel/audit_event.ts';
+import type { TenantId } from '../../../src/kernel/tenant.ts';
 import { type Registered, register } from '../../support/registered.ts';
+import { lookInto } from '../../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { until } from '../../support/until.ts';
 
 type Row = { event: string; tenant: string | null; audience: string; details: AuditDetails };
 
@@ -78,5 +81,75 @@ describe('postgresDenials()', () => {
   it('tells a tenant that it was limited', async () => {
     const [row] = await write({ event: 'rate_limit_exceeded', tenantId: acme.id });
     assert.deepEqual([row?.tenant, row?.audience], ['acme', 'tenant']);
+  });
+
+  describe('two batches at once', () => {
+    const slugs = ['alder', 'birch', 'cedar', 'dogwood', 'elm'];
+    let trees: Registered[];
+    before(async () => {
+      const { control } = places.backstage;
+      trees = await Promise.all(slugs.map((slug) => register(control, slug)));
+      trees.sort((one, two) => (one.id < two.id ? -1 : 1));
+      for (const { id } of trees) await writeAll([id]);
+    });
+
+    const writeAll = (ids: TenantId[]) =>
+      postgresDenials(
+        places.backstage.control,
+        randomUUID,
+      )(
+        ids.map((tenantId) => ({
+          event: 'rate_limit_exceeded',
+          actor: 'operator',
+          tenantId,
+          requestedSlug: null,
+          requestId: 'r-1',
+          details: {},
+          count: 1,
+        })),
+      );
+
+    const unordered = (ids: TenantId[]) =>
+      lookInto(
+        places.url,
+        (sql) => sql`
+          insert into control.audit_events (id, event, actor, tenant_id, audience, details)
+          select gen_random_uuid(), 'rate_limit_exceeded', 'operator', id::uuid, 'tenant', '{}'
+          from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb) as id`,
+      );
+
+    /** Holds the middle chain until both have come as far as they can. */
+    async function atOnce(insert: (ids: TenantId[]) => Promise<unknown>) {
+      const ids = trees.map(({ id }) => id);
+      return lookInto(places.url, async (sql) => {
+        const both = await sql.begin(async (held) => {
+          await held`select from control.audit_chains where chain = ${String(ids[2])} for update`;
+          const batches = [insert(ids), insert(ids.toReversed())];
+          const settled = Promise.allSettled(batches);
+          await until(async () => (await waiting()) === 2);
+          return { settled };
+        });
+        return (await both.settled).map(({ status }) => status).sort();
+      });
+    }
+
+    /** From a session of its own: a transaction sees the others as they were when it first looked. */
+    async function waiting(): Promise<number> {
+      const rows = await lookInto(
+        places.url,
+        (sql) => sql`
+          select from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      return rows.length;
+    }
+
+    it('wait for each other, whatever order their denials are in', async () => {
+      assert.deepEqual(await atOnce(writeAll), ['fulfilled', 'fulfilled']);
+    });
+
+    it('would lock each other out if they took the chains as they come', async () => {
+      assert.deepEqual(await atOnce(unordered), ['fulfilled', 'rejected']);
+    });
   });
 });

@@ -1,0 +1,29 @@
+/** `npm run doctor -- verify-audit [--tenant SLUG]`: is the audit trail what was once written? */
+import type { Backstage } from '../backstage.ts';
+import { bounds } from '../config.ts';
+import { verifyTrail } from '../fleet/audit_verification.ts';
+import { print } from './command.ts';
+
+/**
+ * A line for each finding, and a summary. Exit code 1 on any finding; a trail without one is
+ * written down in the checkpoints.
+ */
+export async function verifyAudit(
+  { control, checkpoints }: Pick<Backstage, 'control' | 'checkpoints'>,
+  { slug }: { slug: string | null },
+): Promise<number> {
+  // Before the trail, which may grow meanwhile: a checkpoint must not be ahead of what was read.
+  const witnesses = await checkpoints.read();
+  const { chains, events, findings, unnamed } = await verifyTrail(control, {
+    ...bounds.verification,
+    slug,
+    checkpoints: witnesses,
+  });
+  for (const { kind, message } of findings) print(`${kind}: ${message}`);
+  const count = findings.length + unnamed;
+  if (unnamed > 0) print(`and ${unnamed} more`);
+  print(`${events} events in ${chains} chains, ${witnesses.length} checkpoints, ${count} findings`);
+  if (count > 0) return 1;
+  await checkpoints.save().catch((error: unknown) => print(`No new checkpoints: ${error}`));
+  return 0;
+}

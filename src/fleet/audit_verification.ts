@@ -1,0 +1,224 @@
+/**
+ * Verifies the audit trail: reads it page by page as the control role, who sees every tenant's
+ * events, and computes every hash anew. Nothing here calls a function of ours in the database: who
+ * can change the trail can change those too.
+ */
+import type { Db } from '../kernel/ports.ts';
+import {
+  ChainCheck,
+  type ChainedEvent,
+  type ChainFacts,
+  type Checkpoint,
+  chainOfNobody,
+  type Finding,
+} from './audit_chain.ts';
+
+export type VerificationOptions = {
+  /** One tenant's trail, and that of earlier tenants of its name; null for all chains. */
+  slug: string | null;
+  /** What was kept outside the database. */
+  checkpoints: readonly Checkpoint[];
+  /** Chains, and events of one chain, that are read at once. */
+  chainsAtOnce: number;
+  eventsAtOnce: number;
+  /** Findings of one chain that are named. */
+  mostFindings: number;
+};
+
+export type Verification = {
+  chains: number;
+  events: number;
+  findings: Finding[];
+  /** Findings past the bound. */
+  unnamed: number;
+};
+
+/** A chain at one moment: events come after its last one at any time, and none before. */
+type Standing = {
+  chain: string;
+  tenant: string | null;
+  position: number | null;
+  hash: Buffer | null;
+  /** The last event's position. */
+  last: number;
+};
+
+/** @throws {Error} when nothing is known of a tenant of that slug. */
+export async function verifyTrail(
+  control: Db,
+  options: VerificationOptions,
+): Promise<Verification> {
+  const found: Verification = { chains: 0, events: 0, findings: [], unnamed: 0 };
+  const checkpoints = byChain(options.checkpoints);
+  for await (const chains of chainsToVerify(control, options, [...checkpoints.keys()])) {
+    for (const standing of await readStandings(control, chains)) {
+      const witnesses = checkpoints.get(standing.chain) ?? [];
+      await verifyChain(control, standing, { found, witnesses, options });
+    }
+  }
+  return found;
+}
+
+type Work = { found: Verification; witnesses: Checkpoint[]; options: VerificationOptions };
+
+async function verifyChain(
+  control: Db,
+  standing: Standing,
+  { found, witnesses, options }: Work,
+): Promise<void> {
+  const { eventsAtOnce, mostFindings } = options;
+  // Every tenant has at least its beginning; that something befell nobody need not be.
+  const begun = standing.position !== null || standing.last > 0 || witnesses.length > 0;
+  if (!begun && standing.chain === chainOfNobody) return;
+  const check = new ChainCheck(factsOf(standing, witnesses, mostFindings));
+  for await (const events of eventsOf(control, standing, eventsAtOnce)) {
+    for (const event of events) check.add(event);
+    found.events += events.length;
+  }
+  const { findings, unnamed } = check.result();
+  found.chains += 1;
+  found.findings.push(...findings);
+  found.unnamed += unnamed;
+}
+
+function factsOf(
+  { chain, tenant, position, hash }: Standing,
+  checkpoints: Checkpoint[],
+  mostFindings: number,
+): ChainFacts {
+  const name = chain === chainOfNobody ? 'events of no tenant' : (tenant ?? chain);
+  const head = position === null || hash === null ? null : { position, hash };
+  return { chain, tenant: name, head, checkpoints, mostFindings };
+}
+
+/** All chains that there are or ought to be, in pages. */
+async function* chainsToVerify(
+  control: Db,
+  { slug, chainsAtOnce }: VerificationOptions,
+  witnessed: string[],
+): AsyncGenerator<string[]> {
+  if (slug !== null) {
+    yield await chainsNamed(control, slug);
+    return;
+  }
+  // No uuid comes before the nil one.
+  let page = [chainOfNobody];
+  for (;;) {
+    yield page;
+    const after = page.at(-1);
+    if (after === undefined) return;
+    page = await nextChains(control, { after, witnessed, limit: chainsAtOnce });
+  }
+}
+
+async function chainsNamed(control: Db, slug: string): Promise<string[]> {
+  const rows = await control<{ chain: string }>`
+    select id as chain from control.tenants where slug = ${slug}
+    union
+    select tenant_id from control.audit_events where tenant = ${slug} and tenant_id is not null`;
+  if (rows.length > 0) return rows.map(({ chain }) => chain);
+  throw new Error(`Cannot verify the trail of "${slug}": there is no such tenant and never was`);
+}
+
+type PageOfChains = { after: string; witnessed: string[]; limit: number };
+
+/**
+ * Heads, chains without one, tenants without a chain, and chains that checkpoints speak of. The
+ * recursion jumps from chain to chain along the index instead of reading every event.
+ */
+async function nextChains(
+  control: Db,
+  { after, witnessed, limit }: PageOfChains,
+): Promise<string[]> {
+  const rows = await control<{ chain: string }>`
+    with recursive trail (chain) as (
+      (
+        select coalesce(tenant_id, '00000000-0000-0000-0000-000000000000')
+        from control.audit_events
+        where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') > ${after}
+        order by 1
+        limit 1
+      )
+      union all
+      select next.chain
+      from trail
+        cross join lateral (
+          select coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') as chain
+          from control.audit_events
+          where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') > trail.chain
+          order by 1
+          limit 1
+        ) as next
+    )
+    select chain
+    from (
+      (select chain from trail limit ${limit})
+      union
+      select chain from control.audit_chains
+      union
+      select id from control.tenants where status in ('active', 'suspended')
+      union
+      select value::uuid from jsonb_array_elements_text(${JSON.stringify(witnessed)}::text::jsonb)
+    ) as known
+    where chain > ${after}
+    order by chain
+    limit ${limit}`;
+  return rows.map(({ chain }) => chain);
+}
+
+/** One statement, so that head and last event are of the same moment. */
+function readStandings(control: Db, chains: string[]): Promise<Standing[]> {
+  return control<Standing>`
+    select wanted.chain, coalesce(tenants.slug, last.tenant) as tenant, head.position, head.hash,
+      coalesce(last.position, 0) as last
+    from jsonb_array_elements_text(${JSON.stringify(chains)}::text::jsonb) as list (id)
+      cross join lateral (select id::uuid as chain) as wanted
+      left join control.audit_chains as head on head.chain = wanted.chain
+      left join control.tenants on tenants.id = wanted.chain
+      left join lateral (
+        select position, tenant
+        from control.audit_events
+        where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') = wanted.chain
+        order by coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') desc, position desc
+        limit 1
+      ) as last on true
+    order by wanted.chain`;
+}
+
+/** A chain in pages. Ordered in the very words of the index, or each page would sort the rest. */
+async function* eventsOf(
+  control: Db,
+  { chain, last }: Standing,
+  limit: number,
+): AsyncGenerator<ChainedEvent[]> {
+  // As text: no number of JavaScript is the least that Postgres knows.
+  let after = '-9223372036854775808';
+  for (;;) {
+    const page = await control<ChainedEvent>`
+      select position, seq, event, hash,
+        jsonb_build_array(
+          position, seq, id, (extract(epoch from time) * 1000000)::bigint, event, actor, tenant_id,
+          tenant, request_id, audience, details
+        )::text as text
+      from control.audit_events
+      where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') = ${chain}
+        and position > ${after}
+        and position <= ${last}
+      order by coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), position
+      limit ${limit}`;
+    const end = page.at(-1);
+    if (!end) return;
+    yield page;
+    after = String(end.position);
+  }
+}
+
+function byChain(checkpoints: readonly Checkpoint[]): Map<string, Checkpoint[]> {
+  const sorted = new Map<string, Checkpoint[]>();
+  for (const checkpoint of checkpoints) {
+    const known = sorted.get(checkpoint.chain);
+    if (known) known.push(checkpoint);
+    else sorted.set(checkpoint.chain, [checkpoint]);
+  }
+  return sorted;
+}

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { verifyAudit } from '../../src/cli/verify_audit.ts';
+import { type AuditTrail, openAuditTrail } from '../support/audit_trail.ts';
+import type { Registered } from '../support/registered.ts';
+
+describe('verifyAudit()', () => {
+  let trail: AuditTrail;
+  let tenant: Registered;
+  before(async () => {
+    trail = await openAuditTrail();
+    tenant = await trail.tenant();
+  });
+  after(() => trail.close());
+
+  it('writes down what it has found in order', async () => {
+    const { control } = trail.backstage;
+    const checkpoints = trail.checkpoints();
+    assert.equal(await verifyAudit({ control, checkpoints }, { slug: null }), 0);
+    assert.deepEqual(
+      (await checkpoints.read()).map(({ chain }) => chain),
+      [tenant.id],
+    );
+  });
+
+  it('fails on a finding, and writes nothing down', async () => {
+    const { control } = trail.backstage;
+    const checkpoints = trail.checkpoints();
+    await trail.falsify(
+      `delete from audit_events where tenant_id = '${tenant.id}' and position = 2`,
+    );
+    assert.equal(await verifyAudit({ control, checkpoints }, { slug: tenant.slug }), 1);
+    assert.deepEqual(await checkpoints.read(), []);
+  });
+});

@@ -1,0 +1,130 @@
+/**
+ * An audit trail with many tenants' events, the hand of somebody with all rights who falsifies it,
+ * and verifications of what is left.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { postgresAccounts } from '../../src/adapters/account/postgres_accounts.ts';
+import type { Backstage } from '../../src/backstage.ts';
+import { bounds } from '../../src/config.ts';
+import { AuditCheckpoints } from '../../src/fleet/audit_checkpoints.ts';
+import { type Verification, verifyTrail } from '../../src/fleet/audit_verification.ts';
+import { writePrivate } from '../../src/private_file.ts';
+import { type Registered, register } from './registered.ts';
+import { openTenantPlaces } from './tenant_places.ts';
+
+/** How many events a tenant has to begin with. */
+export const eventsEach = 10;
+
+export type AuditTrail = {
+  backstage: Backstage;
+  /** The folder of the checkpoints. */
+  folder: string;
+  /** Records an event that says `note`. */
+  record(tenant: Registered, note: number): Promise<void>;
+  /** A new tenant with its first events. */
+  tenant(): Promise<Registered>;
+  /** Statements of the superuser on the control schema. */
+  falsify(text: string): Promise<void>;
+  /** Takes a tenant away with its trail: others must not come across what was falsified. */
+  forget(tenant: Registered): Promise<void>;
+  checkpoints(file?: string, bytes?: number): AuditCheckpoints;
+  /** Verifies one tenant's trail, or with null all. */
+  verify(slug: string | null, checkpoints?: AuditCheckpoints): Promise<Verification>;
+  close(): Promise<void>;
+};
+
+export async function openAuditTrail(): Promise<AuditTrail> {
+  const places = await openTenantPlaces(8);
+  const folder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
+  const { backstage } = places;
+  const { control, fleet, lanes } = backstage;
+  const accounts = postgresAccounts(lanes, fleet.installation, {
+    newId: randomUUID,
+    onChange: () => {},
+  });
+  const record: AuditTrail['record'] = (tenant, note) =>
+    accounts.run({ tenant, actor: 'operator', requestId: 'r-1' }, (account) =>
+      account.change('config_changed', async () => ({ result: undefined, details: { note } })),
+    );
+  const falsify = async (text: string) => {
+    await places.asSuperuser(fleet.installation.account, text);
+  };
+  return {
+    backstage,
+    folder,
+    record,
+    tenant: async () => {
+      const tenant = await register(control, `t-${randomUUID().slice(0, 8)}`);
+      for (let note = 1; note <= eventsEach; note += 1) await record(tenant, note);
+      return tenant;
+    },
+    falsify,
+    forget: ({ id }) => falsify(`${without(id)}; delete from tenants where id = '${id}'`),
+    checkpoints: (file = randomUUID(), bytes = bounds.checkpoints.bytes) =>
+      new AuditCheckpoints(control, {
+        file: join(folder, file),
+        installation: 'this one',
+        bytes,
+        chainsAtOnce: 2,
+        replace: writePrivate,
+        nowMs: () => Date.parse('2024-02-29T12:00:00Z'),
+      }),
+    // In small pages, so that every chain has several.
+    verify: async (slug, checkpoints) =>
+      verifyTrail(control, {
+        slug,
+        checkpoints: (await checkpoints?.read()) ?? [],
+        chainsAtOnce: 2,
+        eventsAtOnce: 3,
+        mostFindings: 5,
+      }),
+    close: async () => {
+      await places.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+/** Removes a chain with its head. */
+export function without(id: string): string {
+  return `
+    delete from audit_events where tenant_id = '${id}';
+    delete from audit_chains where chain = '${id}'`;
+}
+
+/** Edits the first event of a chain and computes every hash anew, the head's too. */
+export function rewriting(id: string): string {
+  return `
+    do $$
+    declare
+      next control.audit_events;
+      last bytea := sha256(uuid_send('${id}'));
+    begin
+      update control.audit_events set actor = 'nobody' where tenant_id = '${id}' and position = 1;
+      for next in select * from control.audit_events where tenant_id = '${id}' order by position
+      loop
+        last := sha256(last || convert_to(control.audit_text(next, next.position), 'UTF8'));
+        update control.audit_events set hash = last where seq = next.seq;
+        update control.audit_chains set hash = last where chain = '${id}';
+      end loop;
+    end $$`;
+}
+
+/** Removes the last event of a chain and sets the head back to the one before it. */
+export function cutting(id: string): string {
+  return `
+    delete from audit_events where tenant_id = '${id}' and position = ${eventsEach};
+    update audit_chains as head
+    set position = last.position, hash = last.hash
+    from audit_events as last
+    where head.chain = '${id}' and last.tenant_id = head.chain
+      and last.position = ${eventsEach - 1}`;
+}
+
+/** What was found, and where. */
+export function named({ findings }: Verification): [string, number][] {
+  return findings.map(({ kind, position }) => [kind, position]);
+}
