@@ -30,7 +30,8 @@ export type Rules<Pattern extends string, Query, Body> = {
   /** What a parameter must look like; anything else is `not_found`, as an unknown id would be. */
   params?: { readonly [Name in ParamName<Pattern>]?: (text: string) => boolean };
   query?: Fields<Query>;
-  body?: Fields<Body>;
+  /** A function where what may be sent depends on what the path names. */
+  body?: Fields<Body> | ((params: Params<Pattern>) => Fields<Body>);
 };
 
 /** Does the work of a request that has been understood. */
@@ -82,10 +83,11 @@ export function route<Context>(
     role: rules.role ?? null,
     async prepare({ params, query, body, errorLimit }) {
       refuseForeignParams(rules, params);
+      const fields = typeof rules.body === 'function' ? rules.body(params) : rules.body;
       const input = {
         params,
         query: rules.query && parseQuery(rules.query, query, errorLimit),
-        body: rules.body && parseFields(rules.body, await body(), errorLimit),
+        body: fields && parseFields(fields, await body(), errorLimit),
       };
       return (context) => handler(context, input);
     },

@@ -2,10 +2,16 @@
 import * as v from 'valibot';
 import { json, noContent } from '../http/reply.ts';
 import { route } from '../http/route.ts';
-import { Refusal } from '../kernel/errors.ts';
 import { isSettingKey, settingMismatch } from '../kernel/settings.ts';
 
-const newValue = v.object({ value: v.optional(v.unknown()) });
+/** What a value may be depends on its key; a missing one is like null, which no setting may be. */
+function newValue({ key }: { key: string }) {
+  const fits = v.rawCheck<unknown>(({ dataset, addIssue }) => {
+    const message = settingMismatch(key, dataset.value);
+    if (message !== null) addIssue({ message });
+  });
+  return v.object({ value: v.optional(v.pipe(v.unknown(), fits), null) });
+}
 
 const adminOfKey = { role: 'admin', params: { key: isSettingKey } } as const;
 
@@ -17,7 +23,6 @@ export const configRoutes = [
     '/api/config/{key}',
     { ...adminOfKey, body: newValue },
     async ({ account }, { params: { key }, body: { value } }) => {
-      refuseMismatch(key, value);
       const text = JSON.stringify(value);
       await account.change('config_changed', async (sql) => {
         await sql`
@@ -37,12 +42,3 @@ export const configRoutes = [
     return noContent();
   }),
 ];
-
-function refuseMismatch(key: string, value: unknown): void {
-  const message = settingMismatch(key, value);
-  if (message === null) return;
-  throw new Refusal('invalid_input', {
-    detail: 'The input does not fit; see "errors"',
-    errors: [{ path: 'value', message }],
-  });
-}

@@ -35,5 +35,5 @@ export const limit = v.pipe(
   v.maxValue(100, 'Expected an integer from 1 to 100'),
 );
 
-/** How many items a list has when neither the query nor a setting says so. */
+/** How many items an operator's list has when the query does not say; a tenant's own has a setting. */
 export const defaultLimit = 20;

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { route } from '../http/route.ts';
 import type { RecordedEvent } from '../kernel/audit_event.ts';
 import { auditEvent } from './audit_event_view.ts';
-import { date, defaultLimit, limit } from './fields.ts';
+import { date, limit } from './fields.ts';
 import { cursor, page } from './page.ts';
 
 type UsageDay = { day: string; billed: number; refused: number };
@@ -26,9 +26,9 @@ export function trailRoutes(gathered: { denials: Gathered; usage: Gathered }) {
       'GET',
       '/api/audit',
       { role: 'admin', query: auditQuery },
-      async ({ account }, { query }) => {
+      async ({ account, tenant }, { query }) => {
         await gathered.denials.flush();
-        const most = query.limit ?? defaultLimit;
+        const most = query.limit ?? tenant.settings.default_page_size;
         const rows = await account<RecordedEvent>`
           select seq, id, time, event, actor, tenant, request_id, details
           from audit_events
@@ -39,9 +39,9 @@ export function trailRoutes(gathered: { denials: Gathered; usage: Gathered }) {
       },
     ),
 
-    route('GET', '/api/usage', { query: usageQuery }, async ({ account }, { query }) => {
+    route('GET', '/api/usage', { query: usageQuery }, async ({ account, tenant }, { query }) => {
       await gathered.usage.flush();
-      const most = query.limit ?? defaultLimit;
+      const most = query.limit ?? tenant.settings.default_page_size;
       const days = await account<UsageDay>`
         select day, billed, refused
         from usage_days

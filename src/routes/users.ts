@@ -4,7 +4,7 @@ import { json, noContent } from '../http/reply.ts';
 import { route } from '../http/route.ts';
 import { Refusal } from '../kernel/errors.ts';
 import { isUuid, type Role } from '../kernel/tenant.ts';
-import { defaultLimit, email, limit } from './fields.ts';
+import { email, limit } from './fields.ts';
 import { cursor, page } from './page.ts';
 
 type UserRow = { id: string; email: string; role: Role; created_at: string };
@@ -27,8 +27,9 @@ const adminOfId = { ...admin, params: { id: isUuid } } as const;
 
 export function userRoutes(mintKey: MintKey) {
   return [
-    route('GET', '/api/users', { ...admin, query: listQuery }, async ({ account }, { query }) => {
-      const most = query.limit ?? defaultLimit;
+    route('GET', '/api/users', { ...admin, query: listQuery }, async (context, { query }) => {
+      const { account, tenant } = context;
+      const most = query.limit ?? tenant.settings.default_page_size;
       const users = await account<UserRow>`
         select id, email, role, created_at
         from users

@@ -52,4 +52,14 @@ export function settings(stay: () => Stay): void {
     }
     assert.deepEqual((await call('GET /api/config')).body, defaults);
   });
+
+  it('names a wrong or missing value beside an unknown field', async () => {
+    const { call } = stay().tenant;
+    for (const body of [{ colour: 'red' }, { value: 7, colour: 'red' }]) {
+      const answer = await call('PUT /api/config/welcome_message', body);
+      assertProblem(answer, 422, 'invalid_input');
+      const paths = answer.body.errors.map(({ path }: { path: string }) => path);
+      assert.deepEqual(paths.sort(), ['colour', 'value']);
+    }
+  });
 }

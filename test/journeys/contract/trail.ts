@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, bearer, clientOf } from '../../support/client.ts';
+import { newPet } from './pets.ts';
 import { instant, type Stay, uuidV7 } from './stay.ts';
 
 export function trail(stay: () => Stay): void {
@@ -59,6 +60,17 @@ export function trail(stay: () => Stay): void {
     await clientOf(kennel, { slug: tenant.slug, apiKey: neighbour.apiKey })('GET /api/pets');
     // The reading is a request, too.
     assert.equal(await billed(stay()), before + 3);
+  });
+
+  it('is shown in pages of the size that the tenant has set, like every list', async () => {
+    const { call } = stay().tenant;
+    await newPet(call);
+    await call('PUT /api/config/default_page_size', { value: 1 });
+    for (const list of ['pets', 'users', 'audit']) {
+      const { items, next_cursor: next } = (await call(`GET /api/${list}`)).body;
+      assert.deepEqual([list, items.length, typeof next], [list, 1, 'string']);
+    }
+    await call('DELETE /api/config/default_page_size');
   });
 }
 
