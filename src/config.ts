@@ -21,7 +21,7 @@ export const bounds = {
     headerBytes: 8 * KiB,
     headerLines: 100,
     targetLength: 4 * KiB,
-    body: { bytes: 256 * KiB, depth: 32 },
+    body: { bytes: 256 * KiB, wireBytes: 1 * MiB, depth: 32 },
     fieldErrors: 50,
     headersMs: 5 * seconds,
     requestMs: 15 * seconds,

@@ -13,7 +13,7 @@ export const bounds = {
   headerBytes: 8_192,
   headerLines: 64,
   targetLength: 2_048,
-  body: { bytes: 262_144, depth: 16 },
+  body: { bytes: 262_144, wireBytes: 1_048_576, depth: 16 },
   headersMs: 500,
   requestMs: 1_500,
   timeoutCheckMs: 20,
