@@ -28,6 +28,7 @@ export const bounds = {
     timeoutCheckMs: 1 * seconds,
     keepAliveMs: 65 * seconds,
     connections: 10_000,
+    backlog: 4_096,
     pipelined: 16,
     lingerMs: 2 * seconds,
     receiveMs: 15 * seconds,

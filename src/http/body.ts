@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { parse } from 'secure-json-parse';
 import { Refusal } from '../kernel/errors.ts';
+import { ByteGatherer } from './byte_gatherer.ts';
 import { soleHeader } from './header_values.ts';
 
 export type BodyBounds = {
@@ -77,29 +78,6 @@ async function readBytes(
     incoming.once('close', () => reject(cutShort()));
   });
   return complete.finally(() => broken.removeEventListener('abort', onBroken));
-}
-
-/** One buffer that grows. In a list, a body sent byte by byte would take 200 times its size. */
-class ByteGatherer {
-  #buffer: Buffer = Buffer.alloc(0);
-  #size = 0;
-
-  get size(): number {
-    return this.#size;
-  }
-
-  add(chunk: Buffer): void {
-    const size = this.#size + chunk.length;
-    if (size > this.#buffer.length) {
-      this.#buffer = Buffer.concat([this.#buffer], Math.max(size, 2 * this.#buffer.length));
-    }
-    chunk.copy(this.#buffer, this.#size);
-    this.#size = size;
-  }
-
-  bytes(): Buffer {
-    return this.#buffer.subarray(0, this.#size);
-  }
 }
 
 /**

@@ -29,6 +29,8 @@ export type HttpBounds = ExchangeBounds & {
   timeoutCheckMs: number;
   /** How long a connection may stay open between requests. */
   keepAliveMs: number;
+  /** The most connections that wait to be accepted; the system may allow fewer. */
+  backlog: number;
   /** Beyond it, the one that has been idle for longest is closed for a new one. */
   connections: number;
 };
@@ -56,7 +58,7 @@ export class HttpServer {
    * @throws {Error} what node says when it cannot listen.
    */
   async listen(host: string, port: number): Promise<string> {
-    this.#server.listen(port, host);
+    this.#server.listen(port, host, this.#parts.bounds.backlog);
     await once(this.#server, 'listening');
     // Node emits what goes wrong in an accept, such as too many open files; that must not end us.
     this.#server.on('error', (error) => this.#parts.onInternalError(error, null));

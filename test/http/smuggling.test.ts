@@ -17,6 +17,7 @@ afterEach(() => assertServing(tested));
 
 /** Sends the bytes and the poison; one reply must come, and the poison must not be handled. */
 async function assertAlone(bytes: string, status: number): Promise<void> {
+  tested.started.splice(0);
   const socket = await open(tested.url);
   socket.write(bytes + poison, 'latin1');
   assert.deepEqual(statusesIn(await untilClosed(socket)), [status]);
@@ -98,6 +99,7 @@ describe('Content-Length', limit, () => {
 
   for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS', 'TRACE']) {
     it(`covers a body that nobody reads, as of a ${method} (CL.0)`, async () => {
+      tested.started.splice(0);
       const length = `Content-Length: ${poison.length}\r\n`;
       const socket = await open(tested.url);
       socket.write(`${method} /locked HTTP/1.1\r\nHost: a\r\n${length}\r\n${poison}`);

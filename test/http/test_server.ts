@@ -19,6 +19,7 @@ export const bounds = {
   timeoutCheckMs: 20,
   keepAliveMs: 5_000,
   connections: 100,
+  backlog: 100,
   pipelined: 8,
   lingerMs: 1_000,
   receiveMs: 500,
