@@ -6,31 +6,46 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { parse } from 'secure-json-parse';
 import { Refusal } from '../kernel/errors.ts';
+import { ByteGatherer } from './byte_gatherer.ts';
+import { soleHeader } from './header_values.ts';
 
-/** `depth` counts arrays and objects inside one another; a plain value has none. */
-export type BodyBounds = { bytes: number; depth: number };
+export type BodyBounds = {
+  bytes: number;
+  /** What may come over the wire for them: chunks may have long extensions (CVE-2023-39326). */
+  wireBytes: number;
+  /** Arrays and objects inside one another; a plain value has none. */
+  depth: number;
+};
+
+export type BodyOptions = {
+  /** Ends the wait with its reason when the connection fails. */
+  broken: AbortSignal;
+  /** Called once nothing speaks against the body any more but its bytes. */
+  invite(): void;
+};
 
 const jsonPattern = /^application\/(?:json|[a-z0-9.+-]+\+json)\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
 
 /**
- * Reads and parses the body. `broken` ends the wait with its reason when the connection fails.
+ * Reads and parses the body.
  *
  * @throws {Refusal} `unsupported_media_type`, `payload_too_large` or `malformed`.
  */
 export async function readJson(
   incoming: IncomingMessage,
   bounds: BodyBounds,
-  broken: AbortSignal,
+  { broken, invite }: BodyOptions,
 ): Promise<unknown> {
   refuseUnreadable(incoming, bounds);
-  return parseJson(await readBytes(incoming, bounds.bytes, broken), bounds.depth);
+  invite();
+  return parseJson(await readBytes(incoming, bounds, broken), bounds.depth);
 }
 
 /** What the head alone tells, so that nobody uploads in vain. */
-function refuseUnreadable({ headers }: IncomingMessage, bounds: BodyBounds): void {
+function refuseUnreadable({ headers, rawHeaders }: IncomingMessage, bounds: BodyBounds): void {
   const length = Number(headers['content-length'] ?? 0);
   if (length === 0 && headers['transfer-encoding'] === undefined) throw malformed('it is empty');
-  if (!jsonPattern.test(headers['content-type'] ?? '')) {
+  if (!jsonPattern.test(soleHeader(rawHeaders, 'content-type') ?? '')) {
     throw new Refusal('unsupported_media_type', { detail: 'Send the body as application/json' });
   }
   if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
@@ -41,24 +56,25 @@ function refuseUnreadable({ headers }: IncomingMessage, bounds: BodyBounds): voi
 
 async function readBytes(
   incoming: IncomingMessage,
-  limit: number,
+  { bytes: limit, wireBytes }: BodyBounds,
   broken: AbortSignal,
 ): Promise<Buffer> {
   broken.throwIfAborted();
   if (incoming.destroyed) throw cutShort();
-  const chunks: Buffer[] = [];
-  let size = 0;
+  const { socket } = incoming;
+  const wireLimit = socket.bytesRead + wireBytes;
+  const gathered = new ByteGatherer();
   let onBroken = () => {};
   const complete = new Promise<Buffer>((resolve, reject) => {
     onBroken = () => reject(broken.reason);
     broken.addEventListener('abort', onBroken);
     // Not `for await`: leaving such a loop early destroys the socket, and with it the 413.
     incoming.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > limit) reject(tooLarge(limit));
-      else chunks.push(chunk);
+      const tooMany = gathered.size + chunk.length > limit || socket.bytesRead > wireLimit;
+      if (tooMany) reject(tooLarge(limit));
+      else gathered.add(chunk);
     });
-    incoming.once('end', () => resolve(Buffer.concat(chunks)));
+    incoming.once('end', () => resolve(gathered.bytes()));
     incoming.once('close', () => reject(cutShort()));
   });
   return complete.finally(() => broken.removeEventListener('abort', onBroken));

@@ -13,6 +13,7 @@ export class Connection {
   readonly peer: string;
   readonly #broken = new AbortController();
   #running = 0;
+  #takesMore = true;
   #latest: IncomingMessage | null = null;
 
   constructor(socket: Socket) {
@@ -28,6 +29,16 @@ export class Connection {
   /** Requests whose reply has not been handed over; more than one when the client pipelines. */
   get running(): number {
     return this.#running;
+  }
+
+  /** Whether a further request may be answered. */
+  get takesMore(): boolean {
+    return this.#takesMore;
+  }
+
+  /** To be called with the latest request at hand, whose reply then closes the connection. */
+  takeNoMore(): void {
+    this.#takesMore = false;
   }
 
   begin(incoming: IncomingMessage): void {

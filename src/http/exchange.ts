@@ -11,7 +11,14 @@ import { type BodyBounds, readJson } from './body.ts';
 import type { Connection } from './connection.ts';
 import { problem, refusalFrom } from './problem.ts';
 import { rateLimitHeaders } from './rate_limit_headers.ts';
-import { type HttpRequest, type RequestHead, readHead, requestIdOf } from './request.ts';
+import {
+  expectsContinue,
+  type HttpRequest,
+  isLastRequest,
+  type RequestHead,
+  readHead,
+  requestIdOf,
+} from './request.ts';
 import { sendReply } from './send_reply.ts';
 
 /** A request that is over, for the log and the metrics. */
@@ -52,6 +59,9 @@ export type ExchangeParts = {
   bounds: ExchangeBounds;
 };
 
+/** What the network gave us of one request. */
+export type Wire = { incoming: IncomingMessage; outgoing: ServerResponse; connection: Connection };
+
 // Nginx's status for a client that closed before it was answered; it is logged and never sent.
 const clientGone = 499;
 
@@ -62,16 +72,15 @@ export function newTrace(requestId: string): Trace {
 
 /** Answers one request. `closing()` tells whether the server wants the connection to end. */
 export async function exchange(
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  connection: Connection,
+  wire: Wire,
   parts: ExchangeParts & { closing(): boolean },
 ): Promise<void> {
+  const { incoming, outgoing, connection } = wire;
   const { bounds, nowMs } = parts;
   const startedMs = nowMs();
   const trace = newTrace(requestIdOf(incoming.rawHeaders, parts.newId));
   connection.begin(incoming);
-  const { head, reply } = await answer(incoming, connection, trace, parts);
+  const { head, reply } = await answer(wire, trace, parts);
   // Node reports the end of a request a turn after its head, even when both came in one packet.
   if (!incoming.complete) await nextTurn();
   parts.observe({
@@ -81,8 +90,9 @@ export async function exchange(
     durationMs: nowMs() - startedMs,
     address: head?.address ?? connection.peer,
   });
-  // A client whose head made no sense is not trusted to have said where the next request begins.
-  const ending = head === null || parts.closing() || connection.broken.aborted;
+  // What else comes on this connection belongs to a body that nobody wants.
+  if (!incoming.complete) connection.takeNoMore();
+  const ending = !connection.takesMore || parts.closing() || connection.broken.aborted;
   await sendReply(incoming, outgoing, reply, {
     headers: commonHeaders(trace),
     close: ending && connection.isLatest(incoming),
@@ -92,28 +102,38 @@ export async function exchange(
   connection.end();
 }
 
+/** Up to the handler without a pause: the next request may stand in the same packet. */
 async function answer(
-  incoming: IncomingMessage,
-  connection: Connection,
+  wire: Wire,
   trace: Trace,
   parts: ExchangeParts,
 ): Promise<{ head: RequestHead | null; reply: Reply }> {
+  const { incoming, connection } = wire;
   const { bounds, trustedProxies } = parts;
   let head: RequestHead | null = null;
   try {
     head = readHead(incoming, { peer: connection.peer, trustedProxies, ...bounds });
+    if (isLastRequest(incoming.rawHeaders)) connection.takeNoMore();
     if (connection.running > bounds.pipelined) {
       throw unavailable('Too many requests at once on this connection');
     }
-    const body = () => readJson(incoming, bounds.body, connection.broken);
+    const { broken } = connection;
+    const body = () => readJson(incoming, bounds.body, { broken, invite: () => invite(wire) });
     return { head, reply: await parts.handle({ ...head, body }, trace) };
   } catch (error) {
+    // A client whose head made no sense is not trusted to have said where the next request begins.
+    if (head === null) connection.takeNoMore();
     const refusal = refusalFrom(error);
     const { code, facts } = refusal;
     if (code === 'internal') parts.onInternalError(causeOf(refusal), trace.requestId);
     if (code === 'unavailable' && facts.cause !== undefined) parts.onUnavailable(facts.cause);
     return { head, reply: problem(refusal, trace.requestId) };
   }
+}
+
+/** Not before the body is wanted: a client that waits for this uploads nothing in vain. */
+function invite({ incoming, outgoing }: Wire): void {
+  if (expectsContinue(incoming)) outgoing.writeContinue();
 }
 
 function causeOf(refusal: Refusal): unknown {

@@ -6,7 +6,9 @@ import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
 import { Refusal } from '../kernel/errors.ts';
 import type { RequestFacts } from '../kernel/ports.ts';
+import { refuseAmbiguousFraming } from './framing.ts';
 import { headerValues, type RawHeaders, soleHeader } from './header_values.ts';
+import { hostName } from './host_name.ts';
 import { parseTarget } from './request_target.ts';
 import { clientAddress, forwardedHost, isTrusted } from './trusted_proxies.ts';
 
@@ -37,8 +39,6 @@ export type HeadOptions = {
   headerLines: number;
 };
 
-const hostPattern = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
-
 const requestIdPattern = /^[A-Za-z0-9._-]{8,64}$/;
 
 /** The request's own `X-Request-ID` when it is a plain one, else a new id. */
@@ -46,6 +46,24 @@ export function requestIdOf(raw: RawHeaders, newId: () => string): string {
   const [sent, ...others] = headerValues(raw, 'x-request-id');
   if (sent === undefined || others.length > 0) return newId();
   return requestIdPattern.test(sent) ? sent : newId();
+}
+
+/**
+ * Whether no request may follow on the same connection. After an offer to upgrade node drops the rest
+ * of the packet and takes the next one for a request; after an expectation it may close unasked.
+ */
+export function isLastRequest(raw: RawHeaders): boolean {
+  return headerValues(raw, 'upgrade').length > 0 || headerValues(raw, 'expect').length > 0;
+}
+
+/** Whether the client sends its body only when invited to (RFC 9110, 10.1.1). */
+export function expectsContinue({
+  httpVersion,
+  rawHeaders,
+}: Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'>): boolean {
+  const [expected, ...others] = headerValues(rawHeaders, 'expect');
+  const sole = httpVersion === '1.1' && others.length === 0;
+  return sole && expected?.toLowerCase() === '100-continue';
 }
 
 /**
@@ -59,7 +77,7 @@ export function readHead(
 ): RequestHead {
   const { rawHeaders: raw, url = '', method = '' } = incoming;
   refuseOversized(raw, url, options);
-  refuseOldFraming(incoming.httpVersion, raw);
+  refuseAmbiguousFraming(incoming.httpVersion, raw);
   refuseUpgrade(raw);
   const host = soleHeader(raw, 'host') ?? '';
   const ownName = hostName(host);
@@ -99,29 +117,9 @@ function refuseOversized(raw: RawHeaders, url: string, options: HeadOptions): vo
   }
 }
 
-/** An HTTP/1.0 proxy does not know chunks and may see another end of the body (RFC 9112, 6.1). */
-function refuseOldFraming(httpVersion: string, raw: RawHeaders): void {
-  if (httpVersion === '1.1' || headerValues(raw, 'transfer-encoding').length === 0) return;
-  throw new Refusal('malformed', {
-    detail: 'Cannot read the request: Transfer-Encoding needs HTTP/1.1',
-  });
-}
-
 /** An offer of HTTP/2 may be passed over (RFC 9110, 7.8), and Java's client makes it by default. */
 function refuseUpgrade(raw: RawHeaders): void {
   const offered = headerValues(raw, 'upgrade').find((value) => value.toLowerCase() !== 'h2c');
   if (offered === undefined) return;
   throw new Refusal('malformed', { detail: 'Cannot upgrade the connection: only HTTP is spoken' });
-}
-
-/** The host without its port. Never by `new URL()`, which mends what it should refuse. */
-function hostName(host: string): string {
-  const [, name] = hostPattern.exec(host) ?? [];
-  if (name === undefined) {
-    throw new Refusal('malformed', {
-      detail: 'Cannot read the request: it needs one Host header with a plain host',
-    });
-  }
-  // A name that ends with a dot is the same name, said in full (RFC 1034, section 3.1).
-  return name.toLowerCase().replace(/\.$/, '');
 }

@@ -9,10 +9,11 @@ export type Target = { path: string; query: string };
 
 const absolutePattern = /^https?:\/\/([^/?#]*)(.*)$/i;
 
-// Plain characters of RFC 3986 without `%`: no path of ours needs an escape, and `%2f`, `%2e` and
-// `%00` have let requests past many a gate. Empty segments do not fit either.
+// Plain characters of RFC 3986 without `%` and `;`: no path of ours needs an escape or a parameter,
+// and `%2f`, `%2e`, `%00` and `..;` have let requests past many a gate. Empty segments do not fit
+// either.
 const originPattern =
-  /^(\/(?:[\w.~!$&'()*+,;=:@-]+(?:\/[\w.~!$&'()*+,;=:@-]+)*\/?)?)(?:\?([!"$-~]*))?$/;
+  /^(\/(?:[\w.~!$&'()*+,=:@-]+(?:\/[\w.~!$&'()*+,=:@-]+)*\/?)?)(?:\?([!"$-~]*))?$/;
 
 const dotSegmentPattern = /\/\.{1,2}(?:\/|$)/;
 

@@ -27,7 +27,7 @@ export async function sendReply(
   setHeaders(outgoing, { ...bodyHeaders(status, body), ...options.headers });
   setHeaders(outgoing, headers ?? {});
   // Node closes by itself after HTTP/1.0, and when the client asked for it.
-  if (options.close || !incoming.complete) outgoing.setHeader('connection', 'close');
+  if (options.close) outgoing.setHeader('connection', 'close');
   const text = incoming.method === 'HEAD' ? '' : (body ?? '');
   if (!incoming.complete) {
     if (text === '') outgoing.flushHeaders();

@@ -4,11 +4,17 @@
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Refusal } from '../kernel/errors.ts';
-import { Connection } from './connection.ts';
-import { type ExchangeBounds, type ExchangeParts, exchange, newTrace } from './exchange.ts';
+import { Connections } from './connections.ts';
+import {
+  type ExchangeBounds,
+  type ExchangeParts,
+  exchange,
+  newTrace,
+  type Wire,
+} from './exchange.ts';
 import { problem } from './problem.ts';
 import { refuseSocket, wireRefusal } from './refuse_socket.ts';
 
@@ -23,7 +29,9 @@ export type HttpBounds = ExchangeBounds & {
   timeoutCheckMs: number;
   /** How long a connection may stay open between requests. */
   keepAliveMs: number;
-  /** Further connections are closed at once. */
+  /** The most connections that wait to be accepted; the system may allow fewer. */
+  backlog: number;
+  /** Beyond it, the one that has been idle for longest is closed for a new one. */
   connections: number;
 };
 
@@ -36,10 +44,11 @@ const idleCheckMs = 50;
 export class HttpServer {
   readonly #parts: HttpServerParts;
   readonly #server: Server;
-  readonly #connections = new Map<Duplex, Connection>();
+  readonly #connections: Connections;
 
   constructor(parts: HttpServerParts) {
     this.#parts = parts;
+    this.#connections = new Connections(parts.bounds.connections);
     this.#server = this.#createServer(parts);
   }
 
@@ -49,7 +58,7 @@ export class HttpServer {
    * @throws {Error} what node says when it cannot listen.
    */
   async listen(host: string, port: number): Promise<string> {
-    this.#server.listen(port, host);
+    this.#server.listen(port, host, this.#parts.bounds.backlog);
     await once(this.#server, 'listening');
     // Node emits what goes wrong in an accept, such as too many open files; that must not end us.
     this.#server.on('error', (error) => this.#parts.onInternalError(error, null));
@@ -81,18 +90,16 @@ export class HttpServer {
       requireHostHeader: false,
       insecureHTTPParser: false,
     });
-    server.maxConnections = bounds.connections;
     // Node would drop further lines in silence; `readHead` counts them and refuses.
     server.maxHeadersCount = 0;
-    const exchangeParts = { ...parts, closing: () => !server.listening };
-    server.on('connection', (socket) => this.#keep(socket));
+    server.on('connection', (socket) => this.#connections.admit(socket));
     server.on('request', (incoming, outgoing) => {
       const connection = this.#connections.get(incoming.socket);
-      if (!connection) return;
-      exchange(incoming, outgoing, connection, exchangeParts).catch((error: unknown) => {
-        parts.onInternalError(error, null);
-        incoming.socket.destroy();
-      });
+      if (connection) void this.#answer({ incoming, outgoing, connection });
+    });
+    // Node would ask for the body before anybody has looked at the head.
+    server.on('checkContinue', (incoming, outgoing) => {
+      server.emit('request', incoming, outgoing);
     });
     // An expectation that nobody knows may be passed over (RFC 9110, 10.1.1); node's own 417 is bare.
     server.on('checkExpectation', (incoming, outgoing) => {
@@ -103,9 +110,20 @@ export class HttpServer {
     return server;
   }
 
-  #keep(socket: Socket): void {
-    this.#connections.set(socket, new Connection(socket));
-    socket.once('close', () => this.#connections.delete(socket));
+  async #answer(wire: Wire): Promise<void> {
+    const { incoming, connection } = wire;
+    if (!connection.takesMore) {
+      // Nothing is read any more, or what comes would pile up until the last reply is ready.
+      incoming.socket.pause();
+      return;
+    }
+    try {
+      await exchange(wire, { ...this.#parts, closing: () => !this.#server.listening });
+    } catch (error) {
+      this.#parts.onInternalError(error, null);
+      incoming.socket.destroy();
+    }
+    this.#connections.fellIdle(connection);
   }
 
   /** A running request learns of it and answers itself; else the bare socket is answered. */
@@ -130,13 +148,13 @@ export class HttpServer {
   /** To node a connection that never sent a byte is busy, until its headers are overdue. */
   #closeIdle(): void {
     this.#server.closeIdleConnections();
-    for (const { socket } of this.#connections.values()) {
+    for (const { socket } of this.#connections.all()) {
       if (socket.bytesRead === 0) socket.destroy();
     }
   }
 
   #cutOff(): void {
-    for (const { socket } of this.#connections.values()) socket.destroy();
+    for (const { socket } of this.#connections.all()) socket.destroy();
   }
 }
 

@@ -1,0 +1,51 @@
+/**
+ * The open connections, the one that has been idle for longest first. When all places are taken, that
+ * one gives way to a new client: who opens enough silent connections shall not lock the others out.
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Connection } from './connection.ts';
+
+export class Connections {
+  readonly #bySocket = new Map<Duplex, Connection>();
+  readonly #places: number;
+
+  constructor(places: number) {
+    this.#places = places;
+  }
+
+  get(socket: Duplex): Connection | undefined {
+    return this.#bySocket.get(socket);
+  }
+
+  all(): Iterable<Connection> {
+    return this.#bySocket.values();
+  }
+
+  /** Gives the socket a place, or closes it when requests are running in all places. */
+  admit(socket: Socket): void {
+    if (this.#bySocket.size >= this.#places && !this.#giveWay()) {
+      socket.destroy();
+      return;
+    }
+    this.#bySocket.set(socket, new Connection(socket));
+    socket.once('close', () => this.#bySocket.delete(socket));
+  }
+
+  /** To be called when a request is over: nobody has been idle for a shorter time than its client. */
+  fellIdle(connection: Connection): void {
+    const { socket } = connection;
+    if (this.#bySocket.delete(socket)) this.#bySocket.set(socket, connection);
+  }
+
+  #giveWay(): boolean {
+    for (const { running, socket } of this.#bySocket.values()) {
+      if (running > 0) continue;
+      // At once, because the socket tells of its end only later.
+      this.#bySocket.delete(socket);
+      socket.destroy();
+      return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * The host that a request was sent to, as its name alone. Never by `new URL()`, which mends what it
+ * should refuse.
+ */
+import { isIPv6 } from 'node:net';
+import { Refusal } from '../kernel/errors.ts';
+
+// Labels of RFC 1035, and the underscore that names inside a container network may have.
+const hostPattern =
+  /^([a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|\[([0-9a-f:.]+)\])(?::([1-9]\d{0,4}))?$/i;
+
+const longestName = 253;
+const highestPort = 65_535;
+
+/**
+ * The host without its port, in lower case.
+ *
+ * @example hostName('Acme.localhost:8080') // 'acme.localhost'
+ * @throws {Refusal} `malformed` when it is no plain host.
+ */
+export function hostName(host: string): string {
+  const [, sent = '', ipv6, port = '80'] = hostPattern.exec(host) ?? [];
+  // A name that ends with a dot is the same name, said in full (RFC 1034, section 3.1).
+  const name = sent.toLowerCase().replace(/\.$/, '');
+  const plain = name !== '' && name.length <= longestName && (ipv6 === undefined || isIPv6(ipv6));
+  if (plain && Number(port) <= highestPort) return name;
+  throw new Refusal('malformed', {
+    detail: 'Cannot read the request: it needs one Host header with a plain host',
+  });
+}

@@ -1,0 +1,75 @@
+/** Replies on their way out: whole, in order, and to clients that do not take them. */
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import { until } from '../support/until.ts';
+import { assertProblem, assertServing, close, limit, requestsTo } from './edge.ts';
+import { open, send, untilClosed } from './raw_client.ts';
+import { startTestServer } from './test_server.ts';
+
+const tested = await startTestServer();
+const { get } = requestsTo(tested);
+
+afterEach(() => assertServing(tested));
+
+describe('replies', limit, () => {
+  it('to a HEAD have the length of the body without the body', async () => {
+    const reply = await send(tested.url, `HEAD / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+    assert.equal(reply.body, '');
+    assert.ok(Number(reply.headers['content-length']) > 0);
+  });
+  it('to an error of ours tell nothing of it, but the log does', async () => {
+    const reply = await get('/broken');
+    assertProblem(reply, 500, 'internal');
+    assert.doesNotMatch(reply.body, /secret/);
+    assert.match(String(tested.faults.pop()), /secret/);
+  });
+  it('to pipelined requests come in order, whichever is ready first', async () => {
+    const waiting = await startTestServer();
+    const socket = await open(waiting.url);
+    socket.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+    socket.write(`GET /second HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+    await until(() => waiting.observed.length > 0);
+    waiting.release();
+    assert.deepEqual((await untilClosed(socket)).match(/"path":"[^"]+"/g), [
+      '"path":"/wait"',
+      '"path":"/second"',
+    ]);
+  });
+  it('to too many pipelined requests are 503', async () => {
+    const waiting = await startTestServer({ pipelined: 1 });
+    const socket = await open(waiting.url);
+    socket.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+    socket.write(`GET / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+    await until(() => waiting.observed.length > 0);
+    waiting.release();
+    const text = await untilClosed(socket);
+    assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 503']);
+  });
+  it('that their client did not wait for are observed as 499', async () => {
+    const left = await startTestServer();
+    const socket = await open(left.url);
+    socket.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => left.started.includes('/wait'));
+    socket.destroy();
+    await left.server.drain(5_000);
+    left.release();
+    await until(() => left.observed.length > 0);
+    assert.deepEqual([left.observed[0]?.status, left.faults], [499, []]);
+  });
+  it('that their client does not read are cut off', { timeout: 10_000 }, async () => {
+    const unread = await startTestServer();
+    const socket = await open(unread.url);
+    socket.pause();
+    socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => unread.observed.length > 0);
+    // A drain waits for every reply that is still under way, and would take its whole minute here.
+    await unread.server.drain(60_000);
+    socket.resume();
+    const text = await untilClosed(socket);
+    assert.ok(text.length < 40_000_000, 'it should be cut short');
+  });
+  it('are large, for a client that reads them, as they are', async () => {
+    const { body } = await get('/large');
+    assert.equal(body.length, 40_000_002);
+  });
+});

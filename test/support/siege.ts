@@ -1,0 +1,216 @@
+/**
+ * Besiegers of a running server: each opens connections that no proper client would, one after the
+ * other, and notes how the server ended them.
+ */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+
+type Weapon = {
+  /** Besiegers who use it at the same time. */
+  besiegers: number;
+  bytes: readonly string[];
+  /** Sent again and again until the server closes. */
+  drip?: string;
+  /** Whether the besieger reads nothing of what it asks for. */
+  unread?: boolean;
+  /** The status with which the server ends it; `closed` is none at all. */
+  ending: string;
+};
+
+/** For each weapon, how often the server has ended it in which way. */
+export type Tally = Record<string, Map<string, number>>;
+
+const dripEveryMs = 250;
+
+/** The besiegers come one after the other: all at once they would be a test of the machine. */
+const gatherMs = 4_000;
+
+/** Far above every limit of the server. */
+const patienceMs = 60_000;
+
+const chunked = 'Transfer-Encoding: chunked\r\n';
+
+export class Siege {
+  readonly #port: number;
+  readonly #weapons: Record<string, Weapon>;
+  readonly #tally: Tally = {};
+  #over = false;
+  #open = 0;
+  #mostOpen = 0;
+
+  /** The besiegers have a key, because without one no body is read and no reply is large. */
+  constructor(
+    url: string,
+    { apiKey, slug }: { apiKey: string; slug: string },
+    silentConnections: number,
+  ) {
+    this.#port = Number(new URL(url).port);
+    const named = `Host: a\r\nX-Tenant-ID: ${slug}\r\nAuthorization: Bearer ${apiKey}\r\n`;
+    this.#weapons = {
+      silence: { besiegers: silentConnections, bytes: [''], ending: 'closed' },
+      ...wireWeapons(),
+      ...bodyWeapons(`POST /api/pets HTTP/1.1\r\n${named}Content-Type: application/json\r\n`),
+      ...readerWeapons(`GET /api/pets?limit=100 HTTP/1.1\r\n${named}\r\n`),
+    };
+  }
+
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** Connections of besiegers that were open at the same time. */
+  get mostOpen(): number {
+    return this.#mostOpen;
+  }
+
+  /** What each weapon should end with. */
+  get endings(): Record<string, string> {
+    const entries = Object.entries(this.#weapons);
+    return Object.fromEntries(entries.map(([name, { ending }]) => [name, ending]));
+  }
+
+  /** No new connection after `forMs`; resolves when the server has ended the last one. */
+  async run(forMs: number): Promise<Tally> {
+    const besiegers = Object.entries(this.#weapons).flatMap(([name, weapon]) =>
+      Array.from({ length: weapon.besiegers }, (_, at) => this.#besiege(name, weapon, at)),
+    );
+    await pause(forMs);
+    this.#over = true;
+    await Promise.all(besiegers);
+    return this.#tally;
+  }
+
+  async #besiege(name: string, weapon: Weapon, first: number): Promise<void> {
+    const ends = new Map<string, number>();
+    this.#tally[name] ??= ends;
+    await pause((gatherMs * first) / weapon.besiegers);
+    for (let at = first; !this.#over; at += 1) {
+      const socket = await this.#connect();
+      // Nobody has more connections than this machine allows.
+      if (!socket) return;
+      const end = await endOf(socket, weapon, weapon.bytes[at % weapon.bytes.length] ?? '');
+      this.#open -= 1;
+      this.#count(name, end);
+      await pause(dripEveryMs);
+    }
+  }
+
+  async #connect(): Promise<Socket | null> {
+    const socket = connect(this.#port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+    } catch {
+      return null;
+    }
+    socket.on('error', () => {});
+    this.#open += 1;
+    this.#mostOpen = Math.max(this.#mostOpen, this.#open);
+    return socket;
+  }
+
+  #count(name: string, end: string): void {
+    const ends = this.#tally[name];
+    ends?.set(end, (ends.get(end) ?? 0) + 1);
+  }
+}
+
+/** What needs no key: it never becomes a request. */
+function wireWeapons(): Record<string, Weapon> {
+  const get = 'GET / HTTP/1.1\r\nHost: a\r\n';
+  const post = 'POST / HTTP/1.1\r\nHost: a\r\n';
+  return {
+    slowHeads: { besiegers: 200, bytes: [get], drip: 'A: b\r\n', ending: '408' },
+    headerBombs: {
+      besiegers: 4,
+      bytes: [
+        `${get}A: ${'b'.repeat(200_000)}\r\n\r\n`,
+        `${get}${'A: b\r\n'.repeat(500)}\r\n`,
+        `${get}${'A: b\r\n'.repeat(20_000)}\r\n`,
+      ],
+      ending: '431',
+    },
+    smuggling: {
+      besiegers: 4,
+      bytes: [
+        `${post}Content-Length: 6\r\n${chunked}\r\n0\r\n\r\nG`,
+        `${post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n${get}\r\n`,
+        `GET //a HTTP/1.1\r\nHost: a\r\n\r\n${`${get}\r\n`.repeat(1_000)}`,
+      ],
+      ending: '400',
+    },
+  };
+}
+
+function bodyWeapons(head: string): Record<string, Weapon> {
+  const sized = (body: string) => `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
+  return {
+    slowBodies: {
+      besiegers: 100,
+      bytes: [
+        `${head}Content-Length: 10000\r\n\r\n{`,
+        `${head}Content-Length: 262144\r\n\r\n"${'x'.repeat(200_000)}`,
+      ],
+      drip: 'x',
+      ending: '408',
+    },
+    // Each byte in a chunk of its own, and then no end.
+    crumbledBodies: {
+      besiegers: 12,
+      bytes: [`${head}${chunked}\r\n${'1\r\n \r\n'.repeat(60_000)}`],
+      drip: '1\r\n \r\n',
+      ending: '408',
+    },
+    bodyBombs: {
+      besiegers: 4,
+      bytes: [
+        `${head}Content-Length: 300000000\r\n\r\n`,
+        `${head}${chunked}\r\n100000\r\n${'x'.repeat(1_048_576)}`,
+        `${head}${chunked}\r\n${`1;${'a'.repeat(16_000)}\r\n \r\n`.repeat(100)}`,
+      ],
+      ending: '413',
+    },
+    jsonBombs: {
+      besiegers: 4,
+      bytes: [
+        sized(`${'['.repeat(120_000)}${']'.repeat(120_000)}`),
+        sized('{"__proto__":{"a":1}}'),
+      ].map((bytes) => bytes.replace('\r\n', '\r\nConnection: close\r\n')),
+      ending: '400',
+    },
+  };
+}
+
+function readerWeapons(request: string): Record<string, Weapon> {
+  return {
+    slowReaders: {
+      besiegers: 10,
+      bytes: [request],
+      drip: request.repeat(4),
+      unread: true,
+      ending: 'closed',
+    },
+  };
+}
+
+/** The status of the last reply before the server closed, or that there was none. */
+async function endOf(socket: Socket, { drip, unread }: Weapon, bytes: string): Promise<string> {
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  let text = '';
+  if (unread) socket.pause();
+  else {
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+    });
+  }
+  if (bytes !== '') socket.write(bytes, 'latin1');
+  const dripping = setInterval(() => drip && socket.write(drip), dripEveryMs);
+  const limit = setTimeout(() => {
+    text = 'HTTP/1.1 left-open ';
+    socket.destroy();
+  }, patienceMs);
+  await closed;
+  clearInterval(dripping);
+  clearTimeout(limit);
+  return [...text.matchAll(/HTTP\/1\.1 (\S+) /g)].at(-1)?.[1] ?? 'closed';
+}
