@@ -14,7 +14,8 @@ import { examineGrants } from './grants.ts';
 import { examineKeys } from './keys.ts';
 import { examinePolicies } from './policies.ts';
 import { examineForeignOwners, examineOwners, examineRoles } from './roles.ts';
-import { type Carrier, examineServer, examineStatements } from './server.ts';
+import { examineVersion } from './server.ts';
+import { type Carrier, examineActivity, examineLogging, examineStatements } from './statements.ts';
 import { examineTables, readTenantTables } from './tables.ts';
 import {
   type ExaminedTenant,
@@ -131,7 +132,9 @@ async function examineCluster(
     ...(await examineRoles(sql, examined, roles)),
     ...(await examineForeignOwners(sql, examined, [...admitted.keys()])),
     ...(await examineDatabases(sql, examined, admitted)),
-    ...(await examineServer(sql, examined, carriers)),
+    ...(await examineVersion(sql, examined)),
+    ...(await examineActivity(sql, carriers)),
+    ...(await examineLogging(sql, examined, carriers)),
   ];
 }
 

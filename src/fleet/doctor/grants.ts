@@ -67,17 +67,22 @@ export async function examineGrants(sql: Sql, examined: Examined): Promise<Findi
 /** Without the owner's own rights, and without those that each tenant's tables give to their role. */
 function readGrants(sql: Sql, examined: Examined): Promise<Grant[]> {
   return sql<Grant>`
+    with acl as (
+      select oid as relation, null::name as attname, relacl as entries
+      from pg_class
+      where relacl is not null
+      union all
+      select attrelid, attname, attacl
+      from pg_attribute
+      where attacl is not null
+    )
     select nspname as schema, relname as name, attname as column,
       case relkind when 'S' then 'sequence' else 'table' end as kind,
       coalesce(rolname, 'public') as grantee, privilege_type as privilege
-    from pg_class
+    from acl
+      join pg_class on pg_class.oid = relation
       join pg_namespace on pg_namespace.oid = relnamespace
-      cross join lateral (
-        select null::name as attname, entry.* from aclexplode(relacl) entry
-        union all
-        select attname, entry.* from pg_attribute, aclexplode(attacl) entry
-        where attrelid = pg_class.oid and attacl is not null
-      ) as acl
+      cross join lateral aclexplode(entries)
       left join pg_roles on pg_roles.oid = grantee
     where relkind in ('r', 'p', 'S') and grantee <> relowner
       and nspname in (

@@ -64,9 +64,8 @@ function readUniqueKeys(sql: Sql, tables: TenantTable[]): Promise<Key[]> {
       left join pg_constraint on conindid = indexrelid and contype in ('p', 'u', 'x')
     where indrelid in (select jsonb_array_elements_text(${oidsOf(tables)}::text::jsonb)::oid)
       and (indisunique or indisexclusion)
-      and not exists (
-        select from pg_attribute
-        where attrelid = indrelid and attname = 'tenant_id' and attnum = indkey[0]
+      and indkey[0] is distinct from (
+        select attnum from pg_attribute where attrelid = indrelid and attname = 'tenant_id'
       )
     order by 1, 2, 3`;
 }
@@ -78,13 +77,16 @@ function readForeignKeys(sql: Sql, tables: TenantTable[]): Promise<Key[]> {
     from pg_constraint
       join pg_class on pg_class.oid = conrelid
       join pg_namespace on pg_namespace.oid = relnamespace
-      left join pg_attribute own on own.attrelid = conrelid and own.attname = 'tenant_id'
-      left join pg_attribute other on other.attrelid = confrelid and other.attname = 'tenant_id'
     where contype = 'f'
       and conrelid in (select jsonb_array_elements_text(${oidsOf(tables)}::text::jsonb)::oid)
-      and not coalesce(
-        own.attnum = conkey[1]
-          and (confrelid = to_regclass('control.tenants') or other.attnum = confkey[1]),
-        false)
+      and (
+        conkey[1] is distinct from (
+          select attnum from pg_attribute where attrelid = conrelid and attname = 'tenant_id'
+        )
+        or confrelid is distinct from to_regclass('control.tenants')
+          and confkey[1] is distinct from (
+            select attnum from pg_attribute where attrelid = confrelid and attname = 'tenant_id'
+          )
+      )
     order by 1, 2, 4`;
 }

@@ -44,15 +44,19 @@ function readPolicies(sql: Sql, tables: TenantTable[], examined: Examined): Prom
     select polrelid::int8 as oid, polname as name, polpermissive as permissive,
       polcmd::text as command, pg_get_expr(polqual, polrelid) as using,
       pg_get_expr(polwithcheck, polrelid) as check,
-      (
-        select string_agg(coalesce(rolname, 'public'), ', ' order by rolname)
-        from unnest(polroles) as member left join pg_roles on pg_roles.oid = member
-      ) as roles,
-      exists (
+      case
+        when polroles = '{0}' then 'public'
+        else (
+          select string_agg(rolname, ', ' order by rolname)
+          from pg_roles
+          where oid = any (polroles)
+        )
+      end as roles,
+      polroles = '{0}' or exists (
         select
-        from unnest(polroles) as member left join pg_roles on pg_roles.oid = member
-        where member = 0
-          or rolname in (select jsonb_array_elements_text(${JSON.stringify(readers)}::text::jsonb))
+        from pg_roles
+        where oid = any (polroles)
+          and rolname in (select jsonb_array_elements_text(${JSON.stringify(readers)}::text::jsonb))
       ) as reaches
     from pg_policy
     where polrelid in (select jsonb_array_elements_text(${oidsOf(tables)}::text::jsonb)::oid)

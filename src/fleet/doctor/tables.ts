@@ -18,21 +18,27 @@ export type TenantTable = {
 /** Tables of the control schema whose rows a tenant reaches. */
 const accountTables = ['users', 'api_keys', 'settings', 'audit_events', 'usage_days'];
 
-/** All of them in one query, however many tenants there are. */
+/**
+ * All of them in one query, however many tenants there are. Columns are looked up table by table: a
+ * join would be planned for the few that the statistics of a young catalog speak of.
+ */
 export async function readTenantTables(sql: Sql, examined: Examined): Promise<TenantTable[]> {
   const inControl = examined.control ? accountTables : [];
   return sql<TenantTable>`
     select pg_class.oid::int8 as oid, nspname as schema, relname as name,
       relrowsecurity as secured, relforcerowsecurity as forced,
-      case
-        when attnum is null then 'absent'
-        when atttypid <> 'uuid'::regtype then 'mistyped'
-        when not attnotnull then 'nullable'
-        else 'fine'
-      end as tenant
+      coalesce((
+        select
+          case
+            when atttypid <> 'uuid'::regtype then 'mistyped'
+            when not attnotnull then 'nullable'
+            else 'fine'
+          end
+        from pg_attribute
+        where attrelid = pg_class.oid and attname = 'tenant_id'
+      ), 'absent') as tenant
     from pg_class
       join pg_namespace on pg_namespace.oid = relnamespace
-      left join pg_attribute on attrelid = pg_class.oid and attname = 'tenant_id'
     where relkind in ('r', 'p')
       and (
         nspname in (select jsonb_array_elements_text(${JSON.stringify(examined.places)}::text::jsonb))
