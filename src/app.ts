@@ -27,6 +27,7 @@ import { UsageMeter } from './adapters/usage/usage_meter.ts';
 import { Admission } from './admission.ts';
 import { type Backstage, openBackstage } from './backstage.ts';
 import { bounds, type Config } from './config.ts';
+import { assertIsolation } from './fleet/doctor/start.ts';
 import { readTrail } from './fleet/operator_trail.ts';
 import { sealsAnnouncement } from './fleet/rotate_seals.ts';
 import type { HttpRequest } from './http/request.ts';
@@ -62,7 +63,7 @@ export async function openApp({
   onForget,
   alter = (parts) => parts,
 }: AppOptions) {
-  const backstage = await openBackstage(config, adminUrl, (message) => log.warn(message));
+  const backstage = await openExamined(config, adminUrl, log);
   const { control, fleet } = backstage;
   const quiet = new QuietLog(log, { ...bounds.quiet, nowMs: Date.now });
   const { directory, seals, listener } = hearChanges(backstage, quiet);
@@ -129,6 +130,21 @@ export async function openApp({
       backstage.close();
     },
   };
+}
+
+/** Nobody is served by a database that the doctor calls unsafe. */
+async function openExamined(config: Config, adminUrl: string, log: Log): Promise<Backstage> {
+  const backstage = await openBackstage(config, adminUrl);
+  try {
+    await assertIsolation(backstage.fleet, {
+      ...bounds.doctor,
+      warn: ({ check, where, what, mend }) => log.warn(what, { check, where, mend }),
+    });
+    return backstage;
+  } catch (error) {
+    backstage.close();
+    throw error;
+  }
 }
 
 /** What this process knows, and how it learns that it is out of date. */

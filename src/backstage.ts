@@ -23,18 +23,13 @@ import { writePrivate } from './private_file.ts';
 export type Backstage = Awaited<ReturnType<typeof openBackstage>>;
 
 /** Installs what the database lacks and opens everything that works on it. */
-export async function openBackstage(
-  config: Config,
-  adminUrl: string,
-  warn: (message: string) => void,
-) {
+export async function openBackstage(config: Config, adminUrl: string) {
   const admin = adminPool(bounds.adminLanes);
   const sql = await readSql(config.sqlFolder);
   const fleet = await install(adminUrl, admin, {
     sql,
     placesKept: bounds.lanes.places,
     migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
-    warn,
   });
   const { installation } = fleet;
   const jobs = adminPool(bounds.jobs);

@@ -96,6 +96,8 @@ export const bounds = {
     lockAttempts: 10,
     lockRetryMs: 500,
   },
+  /** Tenants' own databases that the doctor looks into at the same time. */
+  doctor: { databases: 4 },
   directory: { entries: 20_000, staleAfterMs: 30 * seconds },
   listener: { connectTimeoutMs: 3 * seconds, retryAfterMs: 250 },
   limiter: {

@@ -10,6 +10,7 @@ import { assertServable, bounds, type Config, ConfigError, readConfig } from './
 import { type Database, openDatabase } from './database.ts';
 import { demoLines, onboardDemo } from './demo.ts';
 import { registerFigures } from './figures.ts';
+import { UnsafeError } from './fleet/doctor/start.ts';
 import { answer, type Signs } from './front_door.ts';
 import { HttpServer } from './http/server.ts';
 import { createLog, type Log, requestLine } from './log.ts';
@@ -193,7 +194,8 @@ function after<Value>(ms: number, value: Value): Promise<Value> {
 }
 
 main().catch((error: unknown) => {
-  const lines = error instanceof ConfigError ? error.lines : [errorLine(error)];
+  const told = error instanceof ConfigError || error instanceof UnsafeError;
+  const lines = told ? error.lines : [errorLine(error)];
   for (const line of lines) process.stderr.write(`kennel: ${line}\n`);
   process.exit(error instanceof ConfigError ? exitConfig : 1);
 });

@@ -39,9 +39,7 @@ export function print(line: string): void {
 }
 
 async function withBackstage(config: Config, adminUrl: string, work: Work): Promise<number> {
-  const backstage = await openBackstage(config, adminUrl, (message) => {
-    process.stderr.write(`kennel: ${message}\n`);
-  });
+  const backstage = await openBackstage(config, adminUrl);
   try {
     return await work(backstage, config);
   } finally {

@@ -20,13 +20,12 @@ import {
 } from './place.ts';
 import { readSecrets } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
+import { tightenMain } from './tighten.ts';
 
 export type InstallOptions = {
   sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
   placesKept: number;
   migrationLockTimeoutMs: number;
-  /** Told what is not as it should be and does not stop the start. */
-  warn: (message: string) => void;
 };
 
 const oldestServer = 150_000;
@@ -58,7 +57,7 @@ async function installOn(
   lane: Lane,
   adminUrl: string,
   admin: LanePool,
-  { sql, placesKept, migrationLockTimeoutMs, warn }: InstallOptions,
+  { sql, placesKept, migrationLockTimeoutMs }: InstallOptions,
 ): Promise<Fleet> {
   await assertServer(lane);
   const database = databaseOf(adminUrl);
@@ -83,12 +82,7 @@ async function installOn(
   });
   const installation = new Installation(adminUrl, await readSecrets(lane, roles.owner), placesKept);
   await admitLogins(lane, installation);
-  await assertModest(lane, Object.values(roles));
-  if (await showsActivity(lane, roles.serve)) {
-    warn(
-      'Seals can be read in pg_stat_activity: let a superuser grant set on parameter track_activities to the administrator',
-    );
-  }
+  await tightenMain(lane, roles.owner);
   const fleet = { admin, installation, sql, migrationLockTimeoutMs };
   await createSharedPlace(lane, fleet);
   return fleet;
@@ -115,27 +109,6 @@ async function becomeMember(lane: Lane, owner: string): Promise<void> {
 
 async function createSchema(lane: Lane, schema: string, owner: string): Promise<void> {
   await lane.script(`create schema if not exists "${schema}" authorization "${owner}"`);
-}
-
-/** @throws {Error} when a role could pass by row security, or by its own limits. */
-async function assertModest(lane: Lane, roles: string[]): Promise<void> {
-  const [mighty] = await lane.plain<{ name: string }>`
-    select rolname as name
-    from pg_roles
-    where rolname in (select jsonb_array_elements_text(${JSON.stringify(roles)}::text::jsonb))
-      and (rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication)`;
-  if (!mighty) return;
-  const modest = 'nosuperuser nobypassrls nocreatedb nocreaterole noreplication';
-  throw new Error(
-    `Cannot start: the role "${mighty.name}" may do too much; alter role "${mighty.name}" ${modest}`,
-  );
-}
-
-/** Whether sessions of the login tell what they run; see `hideActivity` in `place.ts`. */
-async function showsActivity(lane: Lane, login: string): Promise<boolean> {
-  const hidden = await lane.plain`
-    select from pg_roles where rolname = ${login} and 'track_activities=off' = any (rolconfig)`;
-  return hidden.length === 0;
 }
 
 async function admitLogins(lane: Lane, installation: Installation): Promise<void> {

@@ -10,6 +10,7 @@ import { type Fleet, fleetWork } from './fleet.ts';
 import { nobodyIsTold, readLedger, type Upgrade, upgrade } from './ledger.ts';
 import { readSealSecrets, writeSealKeys } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
+import { tightenOwn } from './tighten.ts';
 
 /** Makes the place ready for its tenants, with all migrations. @returns its schema version. */
 export async function createPlace(
@@ -21,7 +22,10 @@ export async function createPlace(
   const ownDatabase = place.database !== installation.database;
   if (ownDatabase) await createDatabase(fleet, place);
   return workOn({ fleet, place, from: place.database }, async (lane) => {
-    if (ownDatabase) await prepareKernel(lane, fleet, place);
+    if (ownDatabase) {
+      await tightenOwn(lane, place, installation.roles.owner);
+      await prepareKernel(lane, fleet, place);
+    }
     await lane.script(
       `begin;
        set local client_min_messages = warning;
@@ -87,7 +91,7 @@ export async function createLogin(lane: Lane, installation: Installation, role: 
 
 /**
  * Who becomes the login by an injected `set role none` can read what its other sessions are running,
- * seals included. Without the right to forbid that, Kennel runs all the same and says so at the start.
+ * seals included. Without the right to forbid that, Kennel runs all the same and the doctor says so.
  */
 export async function hideActivity(lane: Lane, role: string): Promise<void> {
   await lane.script(

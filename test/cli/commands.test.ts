@@ -1,13 +1,11 @@
 /** The shell commands as an operator types them: on a database, beside no server. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { runCommand } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';
 
 let database: TestDatabase;
@@ -94,14 +92,6 @@ describe('npm run migrate', () => {
   }
 });
 
-async function run(command: 'tenants' | 'migrate', ...words: string[]) {
-  const { PATH = '', NODE_V8_COVERAGE = '' } = process.env;
-  const env = { PATH, NODE_V8_COVERAGE, DATABASE_URL: database.url, DATA_DIR: dataFolder };
-  const child = spawn(process.execPath, ['--import', 'tsx', `src/cli/${command}.ts`, ...words], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const closed = once(child, 'close');
-  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
-  return { code: child.exitCode, out, err };
+function run(command: 'tenants' | 'migrate', ...words: string[]) {
+  return runCommand(command, words, { DATABASE_URL: database.url, DATA_DIR: dataFolder });
 }

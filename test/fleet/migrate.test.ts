@@ -161,7 +161,7 @@ describe('migrations over the fleet', () => {
 
   async function another(): Promise<Backstage> {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
-    const backstage = await openBackstage(config, database.url, () => {});
+    const backstage = await openBackstage(config, database.url);
     open.push(backstage);
     return backstage;
   }

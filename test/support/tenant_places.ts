@@ -35,7 +35,7 @@ export async function openTenantPlaces(connections: number): Promise<TenantPlace
     ADMIN_TOKEN: 'unused',
     DB_CONNECTIONS: `${connections}`,
   };
-  const backstage = await openBackstage(readConfig(environment), url, () => {});
+  const backstage = await openBackstage(readConfig(environment), url);
   const { fleet, lanes } = backstage;
   const place = (tenant: TenantPlace) => placeOf(fleet.installation, tenant);
   return {

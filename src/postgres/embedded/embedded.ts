@@ -79,6 +79,7 @@ async function start(
   const url = urlOf(password, port, 'kennel');
   try {
     await presence.ensureDatabase('kennel');
+    await presence.closeSpareDatabases();
     await keepUrl(folder, url, owner);
   } catch (error) {
     await leave(presence, cluster);

@@ -10,8 +10,9 @@ import { applicationName } from '../application_name.ts';
 /** How long to wait for a connection, and for an answer. */
 export type PresenceBounds = { connectSeconds: number; statementMs: number };
 
-// Any number; the lock lives in a database of this cluster that nobody else locks in.
+// Any numbers; the locks live in a database of this cluster that nobody else locks in.
 const serverInUse = 1;
+const rightsInChange = 2;
 
 /** What a process holds while it uses the server. */
 export class Presence {
@@ -55,6 +56,21 @@ export class Presence {
   async ensureDatabase(name: string): Promise<void> {
     const [present] = await this.#sql`select from pg_database where datname = ${name}`;
     if (!present) await this.#sql`create database ${this.#sql(name)}`.catch(ignoreDuplicate);
+  }
+
+  /** Shuts the databases that come with every cluster to all but the superuser. */
+  async closeSpareDatabases(): Promise<void> {
+    await this.#sql.begin(async (sql) => {
+      // Two that change the rights of one database at once both fail.
+      await sql`select pg_advisory_xact_lock(${rightsInChange})`;
+      const open = await sql<{ name: string }[]>`
+        select datname as name from pg_database
+        where datname in ('postgres', 'template1')
+          and has_database_privilege('public', datname, 'connect')`;
+      for (const { name } of open) {
+        await sql`revoke connect on database ${sql(name)} from public`;
+      }
+    });
   }
 
   /** True when no other process is left; until `close` none can enter then. */

@@ -1,0 +1,35 @@
+/** `npm run doctor`: names everything that weakens the isolation of tenants, and how to mend it. */
+import { parseArgs } from 'node:util';
+import type { Backstage } from '../backstage.ts';
+import { bounds } from '../config.ts';
+import { examine } from '../fleet/doctor/doctor.ts';
+import { type Finding, oneLine } from '../fleet/doctor/finding.ts';
+import { print, runCommand, UsageError } from './command.ts';
+
+await runCommand('Usage: npm run doctor', () => {
+  const { positionals } = parseArgs({ allowPositionals: true, options: {} });
+  const [action] = positionals;
+  if (action === undefined) return examineAll;
+  throw new UsageError(`Cannot understand "${positionals.join(' ')}"`);
+});
+
+/** Exit code 1 when an error is found, 0 for warnings alone. */
+async function examineAll({ fleet }: Backstage): Promise<number> {
+  const findings = await examine(fleet, bounds.doctor);
+  for (const finding of findings) show(finding);
+  const errors = findings.filter(({ grade }) => grade === 'error').length;
+  print(`${count(errors, 'error')}, ${count(findings.length - errors, 'warning')}`);
+  return errors === 0 ? 0 : 1;
+}
+
+function show({ check, grade, where, what, mend, database }: Finding): void {
+  print(`${grade} ${check}: ${where}`);
+  print(`  ${what}`);
+  if (mend === null) return;
+  const how = mend.startsWith('npm ') ? 'run' : `in database ${database}, as a superuser`;
+  print(`  ${how}: ${oneLine(mend)}`);
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,105 @@
+/** Databases and schemas: each is entered by its own logins alone, and none of ours may add to it. */
+import type { Sql } from '../../kernel/ports.ts';
+import type { Examined } from './examined.ts';
+import { type Check, type Finding, finding, quoted } from './finding.ts';
+
+/** Who may enter each of our databases. */
+export type Admitted = ReadonlyMap<string, readonly string[]>;
+
+type Grant = { database: string; grantee: string; privilege: string };
+
+const verdicts: Readonly<Record<string, { check: Check; what: string }>> = {
+  CONNECT: { check: 'database_open', what: 'may connect, and is none of its logins' },
+  CREATE: { check: 'database_writable', what: 'may make schemas in it' },
+  TEMPORARY: { check: 'database_temporary', what: 'may make temporary tables in it' },
+};
+
+/** Databases belong to the whole server, so the main one is asked about all. */
+export async function examineDatabases(
+  sql: Sql,
+  { ours }: Examined,
+  admitted: Admitted,
+): Promise<Finding[]> {
+  const grants = await sql<Grant>`
+    select datname as database, coalesce(rolname, 'public') as grantee, privilege_type as privilege
+    from pg_database
+      cross join aclexplode(coalesce(datacl, acldefault('d', datdba)))
+      left join pg_roles on pg_roles.oid = grantee
+    where datallowconn and grantee <> datdba and (
+      grantee = 0
+      or rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
+    )
+    order by 1, 2, 3`;
+  return grants.flatMap((grant) => {
+    const logins = admitted.get(grant.database);
+    if (!logins) return grant.privilege === 'CONNECT' ? [foreign(grant)] : [];
+    const meant = grant.privilege === 'CONNECT' && logins.includes(grant.grantee);
+    return meant ? [] : [excessive(grant)];
+  });
+}
+
+function excessive({ database, grantee, privilege }: Grant): Finding {
+  const { check, what } = verdicts[privilege] ?? { check: 'database_writable', what: privilege };
+  return finding(check, {
+    database,
+    where: `database ${database}`,
+    what: `${grantee} ${what}`,
+    mend: revoking(privilege, database, grantee),
+  });
+}
+
+function foreign({ database, grantee }: Grant): Finding {
+  return finding('foreign_database_open', {
+    database,
+    where: `database ${database}`,
+    what: `It is none of ours, and our logins may connect to it (granted to ${grantee})`,
+    mend: revoking('CONNECT', database, grantee),
+  });
+}
+
+function revoking(privilege: string, database: string, grantee: string): string {
+  const whom = grantee === 'public' ? 'public' : quoted(grantee);
+  return `revoke ${privilege.toLowerCase()} on database ${quoted(database)} from ${whom}`;
+}
+
+/** Whoever may make a table in a schema that others look into may put rows before them. */
+export async function examineSchemas(
+  sql: Sql,
+  { database, ours }: Examined,
+  tableNames: string[],
+): Promise<Finding[]> {
+  const writable = await sql<{ schema: string; grantee: string }>`
+    select nspname as schema, coalesce(rolname, 'public') as grantee
+    from pg_namespace
+      cross join aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
+      left join pg_roles on pg_roles.oid = grantee
+    where privilege_type = 'CREATE' and grantee <> nspowner and (
+      grantee = 0
+      or rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
+    )
+    order by 1, 2`;
+  const strays = await sql<{ name: string }>`
+    select relname as name
+    from pg_class
+    where relnamespace = to_regnamespace('public') and relkind in ('r', 'p', 'v', 'm', 'f')
+      and relname in (select jsonb_array_elements_text(${JSON.stringify(tableNames)}::text::jsonb))
+    order by 1`;
+  return [
+    ...writable.map(({ schema, grantee }) =>
+      finding('schema_writable', {
+        database,
+        where: `schema ${schema} of database ${database}`,
+        what: `${grantee} may make tables and functions in it`,
+        mend: `revoke create on schema ${quoted(schema)} from ${grantee === 'public' ? grantee : quoted(grantee)}`,
+      }),
+    ),
+    ...strays.map(({ name }) =>
+      finding('table_in_public', {
+        database,
+        where: `table public.${name} of database ${database}`,
+        what: "It has the name of a tenants' table; nothing of ours is in public",
+        mend: `create schema if not exists stray; alter table public.${quoted(name)} set schema stray`,
+      }),
+    ),
+  ];
+}

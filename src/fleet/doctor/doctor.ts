@@ -1,0 +1,196 @@
+/**
+ * Examines a whole installation: the server, the main database, and each tenant's own one. A database
+ * costs one connection and a few queries of its catalog, however many tenants are in it.
+ */
+import type { Sql } from '../../kernel/ports.ts';
+import { type Installation, type Place, placeOf } from '../../postgres/installation.ts';
+import type { Lane } from '../../postgres/lane.ts';
+import { type Fleet, fleetWork } from '../fleet.ts';
+import { type Admitted, examineDatabases, examineSchemas } from './databases.ts';
+import { type Examined, examinedMain, examinedOwn } from './examined.ts';
+import { type Finding, finding } from './finding.ts';
+import { examineFunctions } from './functions.ts';
+import { examineGrants } from './grants.ts';
+import { examineKeys } from './keys.ts';
+import { examinePolicies } from './policies.ts';
+import { examineForeignOwners, examineOwners, examineRoles } from './roles.ts';
+import { examineVersion } from './server.ts';
+import { type Carrier, examineActivity, examineLogging, examineStatements } from './statements.ts';
+import { examineTables, readTenantTables } from './tables.ts';
+import {
+  type ExaminedTenant,
+  type ExpectedPlace,
+  examinePlaces,
+  examineSealKeys,
+  examineVersions,
+  placeMissing,
+  readExaminedTenants,
+  readSharedVersion,
+  tablesAt,
+} from './versions.ts';
+import { examineViews } from './views.ts';
+
+export type DoctorOptions = {
+  /** Tenants' own databases at the same time; each takes one of the administrator's lanes. */
+  databases: number;
+  /** Done first in each tenant's own database. */
+  before?: (lane: Lane, place: Place) => Promise<void>;
+};
+
+/** A tenant that has a database of its own, and where it is. */
+type Housed = { tenant: ExaminedTenant; place: Place };
+
+/** All that is not as it should be; errors first. */
+export async function examine(fleet: Fleet, options: DoctorOptions): Promise<Finding[]> {
+  const { findings, housed } = await examineMain(fleet);
+  const left = [...housed];
+  const work = async () => {
+    for (let next = left.pop(); next; next = left.pop()) {
+      findings.push(...(await examineOwn(fleet, next, options)));
+    }
+  };
+  await Promise.all(Array.from({ length: options.databases }, work));
+  return findings.sort(
+    (one, other) => one.grade.localeCompare(other.grade) || one.where.localeCompare(other.where),
+  );
+}
+
+async function examineMain(fleet: Fleet): Promise<{ findings: Finding[]; housed: Housed[] }> {
+  const { admin, installation, sql: files } = fleet;
+  const target = installation.adminTarget(installation.database);
+  return admin.use(target, fleetWork, (lane) =>
+    looking(lane, installation, async (sql) => {
+      const newest = files.tenant.length;
+      const tenants = await readExaminedTenants(sql, newest);
+      const own = tenants
+        .filter(({ isolation }) => isolation !== 'shared')
+        .map((tenant) => ({ tenant, place: placeOf(installation, tenant) }));
+      const examined = examinedMain(
+        installation,
+        own.map(({ place }) => place),
+      );
+      const { database } = installation;
+      const housed = own.filter(({ place }) => place.database !== database);
+      const inMain = own.filter(({ place }) => place.database === database);
+      const expected = [
+        {
+          schema: installation.shared.schema,
+          whose: 'all tenants of shared mode',
+          version: await readSharedVersion(sql),
+        },
+        ...inMain.map(({ tenant, place }) => expectedPlace(tenant, place)),
+      ];
+      const findings = [
+        ...examineVersions(tenants, newest, database),
+        ...(await examineCluster(sql, examined, { installation, housed })),
+        ...(await examineDatabase(sql, examined, { fleet, expected })),
+      ];
+      const present = await presentDatabases(sql, housed);
+      for (const { tenant, place } of housed.filter((one) => !present.has(one.place.database))) {
+        const what = `Its database ${place.database} is gone`;
+        findings.push(placeMissing({ database, where: `tenant ${tenant.slug}`, what }));
+      }
+      return { findings, housed: housed.filter((one) => present.has(one.place.database)) };
+    }),
+  );
+}
+
+function expectedPlace({ slug, version }: ExaminedTenant, { schema }: Place): ExpectedPlace {
+  return { schema, whose: `tenant ${slug}`, version };
+}
+
+/** Only reads, as the owner: a name in a query is the catalog's, whatever the search path was. */
+function looking<Result>(
+  lane: Lane,
+  { roles }: Installation,
+  look: (sql: Sql) => Promise<Result>,
+): Promise<Result> {
+  return lane.transaction(
+    `begin isolation level repeatable read read only; set local role "${roles.owner}";
+     set local search_path = pg_catalog, pg_temp`,
+    look,
+  );
+}
+
+/** What belongs to the whole server. */
+async function examineCluster(
+  sql: Sql,
+  examined: Examined,
+  { installation, housed }: { installation: Installation; housed: Housed[] },
+): Promise<Finding[]> {
+  const { database, roles } = installation;
+  const own = housed.map(({ place }) => place);
+  const admitted: Admitted = new Map([
+    [database, [roles.serve, roles.control]],
+    ...own.map((place): [string, string[]] => [place.database, [place.role]]),
+  ]);
+  const carriers: Carrier[] = [
+    { login: roles.serve, database },
+    ...own.map((place) => ({ login: place.role, database: place.database })),
+  ];
+  return [
+    ...(await examineRoles(sql, examined, roles)),
+    ...(await examineForeignOwners(sql, examined, [...admitted.keys()])),
+    ...(await examineDatabases(sql, examined, admitted)),
+    ...(await examineVersion(sql, examined)),
+    ...(await examineActivity(sql, carriers)),
+    ...(await examineLogging(sql, examined, carriers)),
+  ];
+}
+
+/** What belongs to one database. */
+async function examineDatabase(
+  sql: Sql,
+  examined: Examined,
+  { fleet, expected }: { fleet: Fleet; expected: ExpectedPlace[] },
+): Promise<Finding[]> {
+  const { kernel, tenant: files } = fleet.sql;
+  const { database } = examined;
+  const tables = await readTenantTables(sql, examined);
+  return [
+    ...examinePlaces(tables, expected, { database, files }),
+    ...examineTables(tables, examined),
+    ...(await examinePolicies(sql, tables, examined)),
+    ...(await examineKeys(sql, tables, examined)),
+    ...(await examineGrants(sql, examined)),
+    ...(await examineViews(sql, examined)),
+    ...(await examineFunctions(sql, examined, kernel)),
+    ...(await examineSchemas(sql, examined, tablesAt(files, files.length))),
+    ...(await examineOwners(sql, examined)),
+    ...(await examineStatements(sql, examined)),
+    ...(await examineSealKeys(sql, examined)),
+  ];
+}
+
+async function examineOwn(
+  fleet: Fleet,
+  { tenant, place }: Housed,
+  { before }: DoctorOptions,
+): Promise<Finding[]> {
+  const { admin, installation } = fleet;
+  const { database } = place;
+  const examined = examinedOwn(installation, place);
+  const expected = [expectedPlace(tenant, place)];
+  try {
+    return await admin.use(installation.adminTarget(database), fleetWork, async (lane) => {
+      await before?.(lane, place);
+      return looking(lane, installation, (sql) =>
+        examineDatabase(sql, examined, { fleet, expected }),
+      );
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const what = `It could not be looked at: ${reason}`;
+    const where = `database ${database} of tenant ${tenant.slug}`;
+    return [finding('database_unreachable', { database, where, what, mend: null })];
+  }
+}
+
+async function presentDatabases(sql: Sql, housed: Housed[]): Promise<ReadonlySet<string>> {
+  const names = JSON.stringify(housed.map(({ place }) => place.database));
+  const rows = await sql<{ name: string }>`
+    select datname as name
+    from pg_database join pg_roles on rolname = datname
+    where datname in (select jsonb_array_elements_text(${names}::text::jsonb))`;
+  return new Set(rows.map(({ name }) => name));
+}

@@ -1,0 +1,53 @@
+/** One of our databases as the doctor looks at it: its places, and who has business there. */
+import { type Installation, type Place, schemas } from '../../postgres/installation.ts';
+
+export type Examined = {
+  database: string;
+  owner: string;
+  /** Works on tenants' tables: the role of a lane, or the login of a tenant's own database. */
+  app: string;
+  /** The other serving roles of the control schema; null in a tenant's own database. */
+  control: { control: string; account: string } | null;
+  /** Roles of ours that serve here. */
+  serving: readonly string[];
+  /** All roles of ours that may do nothing unseen: those that serve here, and those that do elsewhere. */
+  ours: readonly string[];
+  /** Schemas with tenants' tables. */
+  places: readonly string[];
+};
+
+/** The main database. `own` are the places of tenants that have a schema or a database. */
+export function examinedMain({ database, roles, shared }: Installation, own: Place[]): Examined {
+  const { owner, app, account, serve, control } = roles;
+  const serving = [serve, control, app, account];
+  const inMain = own.filter((place) => place.database === database);
+  const logins = own.filter((place) => place.database !== database).map(({ role }) => role);
+  return {
+    database,
+    owner,
+    app,
+    control: { control, account },
+    serving,
+    ours: [...serving, ...logins],
+    places: [shared.schema, ...inMain.map(({ schema }) => schema)],
+  };
+}
+
+/** A tenant's own database. */
+export function examinedOwn({ roles }: Installation, { database, schema, role }: Place): Examined {
+  const { owner, app, account, serve, control } = roles;
+  return {
+    database,
+    owner,
+    app: role,
+    control: null,
+    serving: [role],
+    ours: [role, serve, control, app, account],
+    places: [schema],
+  };
+}
+
+/** Every schema of ours in the database. */
+export function schemasOf({ places, control }: Examined): string[] {
+  return [schemas.kernel, ...(control ? [schemas.control] : []), ...places];
+}

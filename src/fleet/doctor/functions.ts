@@ -1,0 +1,116 @@
+/** Functions that serving roles may call: none that runs with another's rights, but for the seal's. */
+import type { Sql } from '../../kernel/ports.ts';
+import type { Migration } from '../migration_files.ts';
+import { type Family, readSpareFunctions, withdrawing } from '../spare_functions.ts';
+import type { Examined } from './examined.ts';
+import { type Check, type Finding, finding, quoted } from './finding.ts';
+
+/** Functions that run as their owner and that serving roles may call. */
+const meant: readonly string[] = ['kernel.tenant()'];
+
+export async function examineFunctions(
+  sql: Sql,
+  examined: Examined,
+  kernel: readonly Migration[],
+): Promise<Finding[]> {
+  return [
+    ...(await definers(sql, examined)),
+    ...(await sealCheck(sql, examined, kernel)),
+    ...(await spares(sql, examined)),
+  ];
+}
+
+async function definers(sql: Sql, { database, serving }: Examined): Promise<Finding[]> {
+  const rows = await sql<{ signature: string }>`
+    select pg_proc.oid::regprocedure::text as signature
+    from pg_proc
+      join pg_namespace on pg_namespace.oid = pronamespace
+    where prosecdef
+      and not pg_proc.oid::regprocedure::text in (
+        select jsonb_array_elements_text(${JSON.stringify(meant)}::text::jsonb)
+      )
+      and exists (
+        select
+        from aclexplode(coalesce(proacl, acldefault('f', proowner)))
+          left join pg_roles on pg_roles.oid = grantee
+        where privilege_type = 'EXECUTE' and (
+          grantee = 0
+          or rolname in (select jsonb_array_elements_text(${JSON.stringify(serving)}::text::jsonb))
+        )
+      )
+      and exists (
+        select
+        from aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
+          left join pg_roles on pg_roles.oid = grantee
+        where privilege_type = 'USAGE' and (
+          grantee = 0
+          or rolname in (select jsonb_array_elements_text(${JSON.stringify(serving)}::text::jsonb))
+        )
+      )
+    order by 1`;
+  const whom = ['public', ...serving.map(quoted)].join(', ');
+  return rows.map(({ signature }) =>
+    finding('security_definer_reachable', {
+      database,
+      where: `function ${signature} of database ${database}`,
+      what: 'Serving roles may call it, and it runs with the rights of its owner',
+      mend: `revoke execute on function ${signature} from ${whom}`,
+    }),
+  );
+}
+
+/** The seal is only as good as the function that checks it: it has to be the one of sql/kernel. */
+async function sealCheck(
+  sql: Sql,
+  { database, owner }: Examined,
+  kernel: readonly Migration[],
+): Promise<Finding[]> {
+  const meantText = kernel.map(({ text }) => declaration.exec(text)).findLast(Boolean);
+  if (!meantText) throw new Error('Cannot examine kernel.tenant(): sql/kernel does not make it');
+  const [, head = '', body = ''] = meantText;
+  const [found] = await sql<{ body: string; sound: boolean; newest: number }>`
+    select prosrc as body, (select max(version) from kernel.migrations) as newest,
+      prosecdef and provolatile = 's' and pg_get_userbyid(proowner) = ${owner}
+        and proconfig::text = '{"search_path=pg_catalog, pg_temp"}' as sound
+    from pg_proc
+    where oid = to_regprocedure('kernel.tenant()')`;
+  // Newer code may have made a newer one; an older process must be able to start beside it.
+  const known = found && found.newest <= kernel.length;
+  if (found?.sound && (!known || squeezed(found.body) === squeezed(body))) return [];
+  return [
+    finding('seal_check_changed', {
+      database,
+      where: `function kernel.tenant() of database ${database}`,
+      what: found ? 'It is not what sql/kernel made it' : 'It is gone, and nobody can be served',
+      mend: `create or replace function kernel.tenant()${head}$$${body}$$;
+        alter function kernel.tenant() owner to ${quoted(owner)}`,
+    }),
+  ];
+}
+
+const declaration = /create (?:or replace )?function tenant\(\)([\s\S]*?)\$\$([\s\S]*?)\$\$;/;
+
+/** A mend that was put into one line is as good as the file. */
+function squeezed(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').trim();
+}
+
+const spareChecks: Readonly<Record<Family, { check: Check; what: string }>> = {
+  'large objects': {
+    check: 'large_objects_allowed',
+    what: 'An injected statement may leave large objects behind, which belong to no tenant',
+  },
+  'advisory locks': {
+    check: 'advisory_locks_allowed',
+    what: 'An injected statement may take locks that outlive its envelope',
+  },
+};
+
+async function spares(sql: Sql, { database, owner, serving }: Examined): Promise<Finding[]> {
+  const found = await readSpareFunctions(sql, serving);
+  return found.map((spare) => {
+    const { check, what } = spareChecks[spare.family];
+    const mend = withdrawing(spare, { roles: serving, owner });
+    return finding(check, { database, where: `database ${database}`, what, mend });
+  });
+}

@@ -1,0 +1,143 @@
+/** What our roles are: none may pass by row security or its own limits, own anything, or be another. */
+import type { Sql } from '../../kernel/ports.ts';
+import type { Roles } from '../../postgres/installation.ts';
+import type { Examined } from './examined.ts';
+import { type Finding, finding, quoted } from './finding.ts';
+
+/** Roles belong to the whole server, so the main database is asked alone. */
+export async function examineRoles(sql: Sql, examined: Examined, roles: Roles): Promise<Finding[]> {
+  return [
+    ...(await mightyRoles(sql, examined)),
+    ...(await silentLogins(sql, examined, [roles.owner, roles.app, roles.account])),
+    ...(await memberships(sql, examined, roles)),
+  ];
+}
+
+async function mightyRoles(sql: Sql, { database, owner, ours }: Examined): Promise<Finding[]> {
+  const rows = await sql<{ role: string; powers: string }>`
+    select rolname as role,
+      concat_ws(', ',
+        case when rolsuper then 'superuser' end,
+        case when rolbypassrls then 'bypassrls' end,
+        case when rolcreatedb then 'createdb' end,
+        case when rolcreaterole then 'createrole' end,
+        case when rolreplication then 'replication' end) as powers
+    from pg_roles
+    where rolname in (select jsonb_array_elements_text(${JSON.stringify([owner, ...ours])}::text::jsonb))
+      and (rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication)
+    order by rolname`;
+  return rows.map(({ role, powers }) =>
+    finding('role_mighty', {
+      database,
+      where: `role ${role}`,
+      what: `It may do too much (${powers})`,
+      mend: `alter role ${quoted(role)} nosuperuser nobypassrls nocreatedb nocreaterole noreplication`,
+    }),
+  );
+}
+
+async function silentLogins(
+  sql: Sql,
+  { database }: Examined,
+  silent: string[],
+): Promise<Finding[]> {
+  const rows = await sql<{ role: string }>`
+    select rolname as role
+    from pg_roles
+    where rolcanlogin
+      and rolname in (select jsonb_array_elements_text(${JSON.stringify(silent)}::text::jsonb))
+    order by rolname`;
+  return rows.map(({ role }) =>
+    finding('role_may_log_in', {
+      database,
+      where: `role ${role}`,
+      what: 'It may log in, and has all its rights without an envelope',
+      mend: `alter role ${quoted(role)} nologin`,
+    }),
+  );
+}
+
+/** Since Postgres 16 a membership is taken back in the name of who gave it. */
+async function memberships(
+  sql: Sql,
+  { database, ours }: Examined,
+  { serve, app, account }: Roles,
+): Promise<Finding[]> {
+  const rows = await sql<{ role: string; held: string; grantor: string | null }>`
+    select member.rolname as role, held.rolname as held,
+      case when current_setting('server_version_num')::int >= 160000 then grantor.rolname end
+        as grantor
+    from pg_auth_members membership
+      join pg_roles member on member.oid = membership.member
+      join pg_roles held on held.oid = membership.roleid
+      left join pg_roles grantor on grantor.oid = membership.grantor
+    where member.rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
+    order by 1, 2`;
+  return rows
+    .filter(({ role, held }) => !(role === serve && [app, account].includes(held)))
+    .map(({ role, held, grantor }) =>
+      finding('role_member', {
+        database,
+        where: `role ${role}`,
+        what: `It may become ${held}`,
+        mend:
+          `revoke ${quoted(held)} from ${quoted(role)}` +
+          (grantor === null ? '' : ` granted by ${quoted(grantor)}`),
+      }),
+    );
+}
+
+/**
+ * Whoever owns a table may switch its row security off. Databases and what else belongs to the whole
+ * server are told in the main database alone.
+ */
+export async function examineOwners(sql: Sql, examined: Examined): Promise<Finding[]> {
+  const { database, owner, ours, control } = examined;
+  const rows = await sql<{ role: string; type: string; identity: string; common: boolean }>`
+    select rolname as role, object.type, object.identity, dbid = 0 as common
+    from pg_shdepend
+      join pg_roles on pg_roles.oid = refobjid
+      cross join lateral pg_identify_object(classid, objid, objsubid) object
+    where refclassid = 'pg_authid'::regclass and deptype = 'o'
+      and classid <> 'pg_default_acl'::regclass
+      and (
+        dbid = (select oid from pg_database where datname = current_database())
+        or dbid = 0 and ${control !== null}
+      )
+      and rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
+    order by 1, 2, 3`;
+  return rows.map(({ role, type, identity, common }) =>
+    finding('role_owns', {
+      database,
+      where: common ? `${type} ${identity}` : `${type} ${identity} of database ${database}`,
+      what: `It belongs to ${role}, which serves and may own nothing`,
+      mend: `alter ${type} ${identity} owner to ${quoted(owner)}`,
+    }),
+  );
+}
+
+/** The same in databases that are none of ours: what is owned there has no name from here. */
+export async function examineForeignOwners(
+  sql: Sql,
+  { owner, ours }: Examined,
+  ownDatabases: string[],
+): Promise<Finding[]> {
+  const rows = await sql<{ role: string; database: string; count: number }>`
+    select rolname as role, datname as database, count(*) as count
+    from pg_shdepend
+      join pg_roles on pg_roles.oid = refobjid
+      join pg_database on pg_database.oid = dbid
+    where refclassid = 'pg_authid'::regclass and deptype = 'o'
+      and rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
+      and datname not in (select jsonb_array_elements_text(${JSON.stringify(ownDatabases)}::text::jsonb))
+    group by rolname, datname
+    order by 1, 2`;
+  return rows.map(({ role, database, count }) =>
+    finding('role_owns', {
+      database,
+      where: `database ${database}`,
+      what: `${count} of its objects belong to ${role}, which serves and may own nothing`,
+      mend: `reassign owned by ${quoted(role)} to ${quoted(owner)}`,
+    }),
+  );
+}

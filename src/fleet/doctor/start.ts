@@ -1,0 +1,40 @@
+/** What a server does with the doctor's findings before it serves anybody. */
+import type { Fleet } from '../fleet.ts';
+import { tightenOwn } from '../tighten.ts';
+import { examine } from './doctor.ts';
+import { breaksIsolation, type Finding, lineOf } from './finding.ts';
+
+/** Tenants would not be kept apart. */
+export class UnsafeError extends Error {
+  override readonly name = 'UnsafeError';
+  readonly lines: string[];
+
+  constructor(findings: readonly Finding[]) {
+    const lines = [
+      'Cannot serve: tenants would not be kept apart (npm run doctor shows it again)',
+      ...findings.map(lineOf),
+    ];
+    super(lines.join('\n'));
+    this.lines = lines;
+  }
+}
+
+/**
+ * Examines everything. What concerns one tenant alone, or only makes a wall thinner, is told to
+ * `warn`; tenants' databases that an older version made are brought to what a new one gets.
+ *
+ * @throws {UnsafeError} with every finding that says isolation would not hold.
+ */
+export async function assertIsolation(
+  fleet: Fleet,
+  { databases, warn }: { databases: number; warn: (finding: Finding) => void },
+): Promise<void> {
+  const { owner } = fleet.installation.roles;
+  const findings = await examine(fleet, {
+    databases,
+    before: (lane, place) => tightenOwn(lane, place, owner),
+  });
+  for (const finding of findings.filter((one) => !breaksIsolation(one))) warn(finding);
+  const breaking = findings.filter(breaksIsolation);
+  if (breaking.length > 0) throw new UnsafeError(breaking);
+}

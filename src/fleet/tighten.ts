@@ -1,0 +1,35 @@
+/**
+ * Takes from everybody what a new database of Postgres gives to everybody and nobody of ours needs.
+ * Each step is skipped where the administrator may not; the doctor names what is left.
+ */
+import type { Place } from '../postgres/installation.ts';
+import type { Lane } from '../postgres/lane.ts';
+import { inTurn } from './session_lock.ts';
+import { withdrawSpareFunctions } from './spare_functions.ts';
+
+/** The main database. Its schema `public` may have tenants that are not ours, so it stays. */
+export async function tightenMain(lane: Lane, owner: string): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       revoke all on schema public from public;
+     exception when insufficient_privilege or invalid_schema_name then null;
+     end $$`,
+  );
+  await withdrawSpareFunctions(lane, owner);
+}
+
+/** A tenant's own database, one process at a time: two that change one right at once both fail. */
+export function tightenOwn(lane: Lane, place: Place, owner: string): Promise<void> {
+  return inTurn(lane, `tighten ${place.database}`, async () => {
+    await lane.script(
+      `do $$ begin
+         set local client_min_messages = warning;
+         drop schema if exists public;
+       exception
+         when dependent_objects_still_exist then revoke all on schema public from public;
+         when insufficient_privilege then null;
+       end $$`,
+    );
+    await withdrawSpareFunctions(lane, owner);
+  });
+}

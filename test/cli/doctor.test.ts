@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { runCommand } from '../support/run_command.ts';
+import { openWard, type Ward } from '../support/ward.ts';
+
+describe('npm run doctor', () => {
+  let ward: Ward;
+  before(async () => {
+    ward = await openWard();
+  });
+  after(() => ward.close());
+
+  /** Without what it says of other tests' databases on the same server. */
+  async function doctor(...words: string[]) {
+    const { code, out, err } = await runCommand('doctor', words, { DATABASE_URL: ward.url });
+    const findings = out.split(/^(?=warning |error |\d+ errors?, )/m);
+    const ours = findings.filter((text) => !text.startsWith('warning foreign_database_open'));
+    return { code, findings: ours, err };
+  }
+
+  it('ends with 0 where it finds no error', async () => {
+    const { code, findings } = await doctor();
+    assert.equal(code, 0);
+    assert.match(findings.join(), /^0 errors, \d+ warnings?\n$/);
+  });
+
+  it('ends with 0 for warnings alone', async () => {
+    const { main } = ward.names;
+    await ward.run(main, `alter database ${main} set log_statement = 'all'`);
+    const { code, findings } = await doctor();
+    assert.equal(code, 0);
+    assert.match(
+      findings[0] ?? '',
+      /^warning statements_logged: setting log_statement of database/,
+    );
+    await ward.run(main, `alter database ${main} reset log_statement`);
+  });
+
+  it('names every error with its mend, and ends with 1', async () => {
+    const { main, own, app } = ward.names;
+    await ward.run(main, `alter role ${app} bypassrls`);
+    await ward.run(own, 'alter table tenant.pets no force row level security');
+    const { code, findings } = await doctor();
+    assert.equal(code, 1);
+    assert.deepEqual(findings.slice(0, -1), [
+      `error role_mighty: role ${app}\n` +
+        '  It may do too much (bypassrls)\n' +
+        `  in database ${main}, as a superuser: alter role "${app}" nosuperuser nobypassrls nocreatedb nocreaterole noreplication\n`,
+      `error row_security_not_forced: table tenant.pets of database ${own}\n` +
+        "  Row security is not forced: the owner's functions see all rows\n" +
+        `  in database ${own}, as a superuser: alter table "tenant"."pets" force row level security\n`,
+    ]);
+    assert.match(findings.at(-1) ?? '', /^2 errors, \d+ warnings?\n$/);
+  });
+
+  it('answers what it does not know with its usage', async () => {
+    const { code, err } = await doctor('everything');
+    assert.deepEqual(
+      [code, err],
+      [64, 'kennel: Cannot understand "everything"\nUsage: npm run doctor\n'],
+    );
+  });
+});

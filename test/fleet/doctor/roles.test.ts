@@ -1,0 +1,94 @@
+import type { Names } from '../../support/ward.ts';
+import { findsEach, type Spoilt } from './spoilt.ts';
+
+const inOwn = ({ own }: Names) => own;
+
+function mighty(role: (names: Names) => string, power: string): Spoilt {
+  return {
+    spoil: (names) => `alter role ${role(names)} ${power}`,
+    where: (names) => `role ${role(names)}`,
+  };
+}
+
+function member(role: (names: Names) => string, of: (names: Names) => string): Spoilt {
+  return {
+    spoil: (names) => `grant ${of(names)} to ${role(names)}`,
+    where: (names) => `role ${role(names)}`,
+  };
+}
+
+function owned(make: string, what: string): Spoilt {
+  return {
+    spoil: ({ app }) => `create ${make}; alter ${what} owner to ${app}`,
+    where: ({ main }) => `${what} of database ${main}`,
+    sweep: () => (what.startsWith('large') ? 'select lo_unlink(424242)' : `drop ${what}`),
+  };
+}
+
+findsEach({
+  role_mighty: {
+    'a superuser that serves': mighty(({ serve }) => serve, 'superuser'),
+    'bypassrls of the login': mighty(({ serve }) => serve, 'bypassrls'),
+    'createdb of the operator': mighty(({ control }) => control, 'createdb'),
+    'createrole of the app': mighty(({ app }) => app, 'createrole'),
+    'replication of the account': mighty(({ account }) => account, 'replication'),
+    'bypassrls of the owner': mighty(({ owner }) => owner, 'bypassrls'),
+    "bypassrls of a tenant's own login": mighty(({ own }) => own, 'bypassrls'),
+  },
+  role_member: {
+    'a login that may become the owner': member(
+      ({ serve }) => serve,
+      ({ owner }) => owner,
+    ),
+    'a role that reads everything': member(
+      ({ app }) => app,
+      () => 'pg_read_all_data',
+    ),
+    'a role that writes everything': member(
+      ({ account }) => account,
+      () => 'pg_write_all_data',
+    ),
+    'a role that ends sessions': member(
+      ({ control }) => control,
+      () => 'pg_signal_backend',
+    ),
+    'a role that runs programs': member(
+      ({ own }) => own,
+      () => 'pg_execute_server_program',
+    ),
+    "a tenant's own login that may become the app": member(
+      ({ own }) => own,
+      ({ app }) => app,
+    ),
+  },
+  role_owns: {
+    'a table': owned('table public.spare ()', 'table public.spare'),
+    'a schema': owned('schema spare', 'schema spare'),
+    'a function': owned(
+      'function public.spare() returns int language sql return 1',
+      'function public.spare()',
+    ),
+    'a large object': {
+      ...owned('', 'large object 424242'),
+      spoil: ({ app }) => `select lo_create(424242); alter large object 424242 owner to ${app}`,
+    },
+    'a view': {
+      ...owned('view public.spare as select 1', 'view public.spare'),
+    },
+    "a table of a tenant's own database": {
+      in: inOwn,
+      spoil: ({ own }) => `create table kernel.spare (); alter table kernel.spare owner to ${own}`,
+      where: ({ own }) => `table kernel.spare of database ${own}`,
+      sweep: () => 'drop table kernel.spare',
+    },
+    'a database': {
+      spoil: ({ own }) => `alter database ${own} owner to ${own}`,
+      where: ({ own }) => `database ${own}`,
+    },
+  },
+  role_may_log_in: {
+    'the app': mighty(({ app }) => app, 'login'),
+    'the account': mighty(({ account }) => account, 'login'),
+    'the owner': mighty(({ owner }) => owner, 'login'),
+  },
+});

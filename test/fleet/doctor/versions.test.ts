@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { tablesAt } from '../../../src/fleet/doctor/versions.ts';
+import { findsEach, type Spoilt } from './spoilt.ts';
+
+function version(mode: string, number: number): Spoilt {
+  return {
+    spoil: () => `update control.tenants set schema_version = ${number} where slug = '${mode}-zoo'`,
+    where: () => `tenant ${mode}-zoo`,
+    mend: () => `update control.tenants set schema_version = 2 where slug = '${mode}-zoo'`,
+  };
+}
+
+function missing(schema: Spoilt['where'], where: string): Spoilt {
+  return {
+    spoil: (names) => `alter table ${schema(names)}.visits rename to gone`,
+    where: () => where,
+    mend: (names) => `alter table ${schema(names)}.gone rename to visits`,
+  };
+}
+
+findsEach({
+  tenant_version_outside: {
+    'a tenant of shared mode ahead of the code': version('shared', 99),
+    'a tenant of schema mode that has no version': version('schema', 0),
+    'a tenant of database mode ahead of the code': version('database', 3),
+  },
+  tenant_place_missing: {
+    'a shared place that lacks a table': missing(() => 'shared', 'all tenants of shared mode'),
+    'a schema that lacks a table': missing(({ schema }) => schema, 'tenant schema-zoo'),
+    'a database that lacks a table': {
+      ...missing(() => 'tenant', 'tenant database-zoo'),
+      in: ({ own }) => own,
+      mend: () => 'alter table tenant.gone rename to visits',
+    },
+    'a schema that is gone': {
+      spoil: ({ schema }) => `alter schema ${schema} rename to gone`,
+      where: () => 'tenant schema-zoo',
+      mend: ({ schema }) => `alter schema gone rename to ${schema}`,
+    },
+    'a database that is gone': {
+      spoil: ({ own }) => `alter role ${own} rename to ${own}_gone`,
+      where: () => 'tenant database-zoo',
+      mend: ({ own }) => `alter role ${own}_gone rename to ${own}`,
+    },
+  },
+  database_unreachable: {
+    'a database that lets nobody in': {
+      spoil: ({ own }) => `alter database ${own} allow_connections false;
+        select pg_terminate_backend(pid) from pg_stat_activity where datname = '${own}'`,
+      where: ({ own }) => `database ${own} of tenant database-zoo`,
+      mend: ({ own }) => `alter database ${own} allow_connections true`,
+    },
+  },
+  seal_rotation_open: {
+    'a second key': {
+      spoil: () =>
+        `insert into kernel.seal_keys select 2, inner_pad, outer_pad from kernel.seal_keys`,
+      where: ({ main }) => `seal keys of database ${main}`,
+      mend: () => 'delete from kernel.seal_keys where slot = 2',
+    },
+  },
+});
+
+describe('tablesAt()', () => {
+  const files = [
+    'create table a (\n);\ncreate table b ();',
+    'drop table a;\ncreate table c ();',
+  ].map((text, at) => ({ version: at + 1, name: '', checksum: '', text }));
+
+  it('has what was made by that version', () => assert.deepEqual(tablesAt(files, 1), ['a', 'b']));
+  it('has no more what was dropped', () => assert.deepEqual(tablesAt(files, 2), ['b', 'c']));
+});

@@ -1,0 +1,20 @@
+/** A shell command as `npm run` starts it, in a process of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+
+/** Nothing of the environment that the tests run in: it may be meant for another server. */
+export async function runCommand(
+  command: string,
+  words: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<{ code: number | null; out: string; err: string }> {
+  const { PATH = '', NODE_V8_COVERAGE = '' } = process.env;
+  const child = spawn(process.execPath, ['--import', 'tsx', `src/cli/${command}.ts`, ...words], {
+    env: { PATH, NODE_V8_COVERAGE, ...variables },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const closed = once(child, 'close');
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+  return { code: child.exitCode, out, err };
+}
