@@ -31,6 +31,7 @@ export async function openBackstage(
     sql,
     placesKept: bounds.lanes.places,
     migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
+    transactionTimeoutMs: bounds.lane.callTimeoutMs,
     warn,
   });
   const { installation } = fleet;

@@ -17,6 +17,7 @@ import {
   type Fleet,
   fleetWork,
   hideActivity,
+  limitTransactions,
   prepareKernel,
 } from './place.ts';
 import { inTurn } from './session_lock.ts';
@@ -25,6 +26,7 @@ export type InstallOptions = {
   sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
   placesKept: number;
   migrationLockTimeoutMs: number;
+  transactionTimeoutMs: number;
   /** Told what is not as it should be and does not stop the start. */
   warn: (message: string) => void;
 };
@@ -58,7 +60,7 @@ async function installOn(
   lane: Lane,
   adminUrl: string,
   admin: LanePool,
-  { sql, placesKept, migrationLockTimeoutMs, warn }: InstallOptions,
+  { sql, placesKept, migrationLockTimeoutMs, transactionTimeoutMs, warn }: InstallOptions,
 ): Promise<Fleet> {
   await assertServer(lane);
   const database = databaseOf(adminUrl);
@@ -82,14 +84,14 @@ async function installOn(
     migrations: sql.control,
   });
   const installation = new Installation(adminUrl, await secretOf(lane, roles.owner), placesKept);
-  await admitLogins(lane, installation);
+  await admitLogins(lane, installation, transactionTimeoutMs);
   await assertModest(lane, Object.values(roles));
   if (await showsActivity(lane, roles.serve)) {
     warn(
       'Seals can be read in pg_stat_activity: let a superuser grant set on parameter track_activities to the administrator',
     );
   }
-  const fleet = { admin, installation, sql, migrationLockTimeoutMs };
+  const fleet = { admin, installation, sql, migrationLockTimeoutMs, transactionTimeoutMs };
   await createSharedPlace(lane, fleet);
   return fleet;
 }
@@ -152,9 +154,16 @@ async function showsActivity(lane: Lane, login: string): Promise<boolean> {
   return hidden.length === 0;
 }
 
-async function admitLogins(lane: Lane, installation: Installation): Promise<void> {
+async function admitLogins(
+  lane: Lane,
+  installation: Installation,
+  transactionTimeoutMs: number,
+): Promise<void> {
   const { database, roles } = installation;
-  for (const login of [roles.serve, roles.control]) await createLogin(lane, installation, login);
+  for (const login of [roles.serve, roles.control]) {
+    await createLogin(lane, installation, login);
+    await limitTransactions(lane, login, transactionTimeoutMs);
+  }
   await hideActivity(lane, roles.serve);
   await lane.script(
     `grant "${roles.app}", "${roles.account}" to "${roles.serve}";
