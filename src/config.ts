@@ -32,6 +32,8 @@ export const bounds = {
     lingerMs: 2 * seconds,
     receiveMs: 15 * seconds,
   },
+  /** The longest that a tenant waits for an answer, whatever the limits on the way add up to. */
+  answerMs: 4.5 * seconds,
   /** One lane of a tenant: what a request may ask of the database. */
   lane: {
     connectTimeoutMs: 3 * seconds,

@@ -5,6 +5,7 @@ import { choose } from '../support/chance.ts';
 import { ways } from '../support/client.ts';
 import { accountActions } from './account_actions.ts';
 import { drawOperation } from './operations.ts';
+import type { Pauses } from './pauses.ts';
 import { petActions } from './pet_actions.ts';
 import { askOwn, read, type Scene } from './scene.ts';
 
@@ -14,6 +15,9 @@ const actions = { ...petActions, ...accountActions };
 
 /** How long an actor waits after a call without an answer; also the pulse. */
 const breathMs = 20;
+
+/** A sign of life that takes longer says that the process had no time on the machine. */
+const stallMs = 100;
 
 /** The one who writes to a tenant: all its answers are held against the tenant's model. */
 export async function act(scene: Scene, { chance, signal }: Stint): Promise<number> {
@@ -48,11 +52,20 @@ export async function watch(scene: Scene, { chance, signal }: Stint): Promise<nu
   return reads;
 }
 
-/** Feels whether the process is sane, whatever its database does. */
-export async function feelPulse(scene: Scene, signal: AbortSignal): Promise<void> {
+/**
+ * Feels whether the process is sane, whatever its database does. While it does not get to answer
+ * that, it does not run.
+ */
+export async function feelPulse(
+  scene: Scene,
+  { pauses, signal }: { pauses: Pauses; signal: AbortSignal },
+): Promise<void> {
   while (!signal.aborted) {
+    const sentMs = performance.now();
     const { status } = await askOwn(scene, 'GET /livez', { way: 'header' });
+    const answeredMs = performance.now();
     if (status !== 200) scene.findings.report('odd answer', `/livez: ${status}`);
+    if (answeredMs - sentMs > stallMs) pauses.begin(sentMs)(answeredMs);
     await pause(breathMs);
   }
 }

@@ -7,7 +7,6 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { bearer, type Headers, naming, type Way } from '../support/client.ts';
 import type { Findings } from './findings.ts';
-import type { Pauses } from './pauses.ts';
 import type { Attempt } from './possible.ts';
 
 /** The status is 0 when the socket was lost; the body is null when it is no JSON. */
@@ -15,18 +14,19 @@ export type Answer = { status: number; body: unknown; attempt: Attempt };
 
 export type Order = { slug: string; apiKey: string; way: Way; body?: unknown };
 
+/** A call that took so long that it has to be looked at when all pauses are known. */
+export type LongCall = { what: string; sentMs: number; endedMs: number };
+
 export type Books = {
   findings: Findings;
-  pauses: Pauses;
   /** Answers by status. */
   answers: Map<number, number>;
-  slowest: { ms: number; what: string };
+  long: LongCall[];
 };
 
-/** No call may take longer while the server runs. */
-const callLimitMs = 5_000;
-/** Past the limit and the longest stop of the server, a call counts as endless. */
-const patienceMs = 20_000;
+const longMs = 1_000;
+/** Past every limit and the longest stop of the server. */
+const patienceMs = 30_000;
 
 /** What a server may say to a call that is right; 0 is a lost socket. */
 const expected = new Set([200, 201, 204, 401, 404, 503, 0]);
@@ -91,13 +91,11 @@ export class Caller {
     what: string,
     { status, sentMs, endedMs }: { status: number; sentMs: number; endedMs: number },
   ) {
-    const { findings, pauses, answers, slowest } = this.#books;
+    const { findings, answers, long } = this.#books;
     answers.set(status, (answers.get(status) ?? 0) + 1);
-    const ranMs = Math.round(pauses.ranMs(sentMs, endedMs));
-    if (ranMs > slowest.ms) Object.assign(slowest, { ms: ranMs, what });
     if (status === 0 || status === 503) this.#troubles += 1;
+    if (endedMs - sentMs >= longMs) long.push({ what, sentMs, endedMs });
     if (endedMs - sentMs >= patienceMs) findings.report('endless call', what);
-    else if (ranMs > callLimitMs) findings.report('late answer', `${ranMs} ms for ${what}`);
     if (!expected.has(status)) findings.report('odd answer', what);
   }
 }

@@ -35,8 +35,11 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
     t.diagnostic(`answers: ${countsOf(answers)}`);
     t.diagnostic(`faults: ${countsOf(struck)}`);
     t.diagnostic(`findings: ${countsOf(findingKinds.map((kind) => [kind, findings.count(kind)]))}`);
-    t.diagnostic(`slowest answer ${slowest.ms} ms: ${slowest.what.slice(0, 200)}`);
-    t.diagnostic(`everybody is answered ${Math.round(report.answeringAgainMs)} ms after`);
+    t.diagnostic(`the server did not run for ${Math.round(report.stoppedMs)} ms; without them:`);
+    t.diagnostic(`slowest answer ${slowest.ranMs} ms: ${slowest.what.slice(0, 200)}`);
+    t.diagnostic(
+      `everybody is answered ${Math.round(report.answeringAgainMs)} ms after "${report.last}"`,
+    );
     assert.ok(operations > seconds && reads > seconds && rows > 0);
   });
 

@@ -2,21 +2,18 @@
  * A run: a server with tenants of all three modes, those who work on it, the faults of a schedule,
  * and what everybody found. The same seed gives the same schedule and the same operations.
  */
-import { type IsolationMode, isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/kernel/tenant.ts';
 import { chanceOf } from '../support/chance.ts';
-import { type Call, onboard } from '../support/client.ts';
 import { type Ended, type Kennel, startKennel } from '../support/kennel.ts';
 import type { PrivateRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { act, feelPulse, watch } from './actors.ts';
-import { Caller } from './caller.ts';
+import { Caller, type LongCall } from './caller.ts';
 import { type ChaosCluster, startChaosCluster } from './cluster.ts';
+import { enrol, enrolBystander } from './enrolment.ts';
 import type { FaultName, Stage } from './faults.ts';
 import { Findings } from './findings.ts';
-import { markText } from './mark.ts';
-import { TenantModel } from './model.ts';
 import { Pauses } from './pauses.ts';
-import { petChanges } from './pet_model.ts';
 import type { Player, Scene } from './scene.ts';
 import { play, type Turn } from './schedule.ts';
 import { Settlement } from './settlement.ts';
@@ -24,15 +21,29 @@ import { lookIntoPlaces, lookThroughApi } from './whole_look.ts';
 
 const tenantsPerMode = { shared: 4, schema: 3, database: 2 };
 
+const tenants = isolationModes.flatMap((mode) =>
+  Array.from({ length: tenantsPerMode[mode] }, () => mode),
+);
+
+/** No call may take longer while the server runs. */
+const callLimitMs = 5_000;
+
+/** Far above what a look at everything takes. */
+const wholeLookMs = 30_000;
+
 export type Report = {
   operations: number;
   reads: number;
   answers: ReadonlyMap<number, number>;
   struck: ReadonlyMap<FaultName, number>;
   findings: Findings;
-  slowest: { ms: number; what: string };
+  slowest: { ranMs: number; what: string };
   /** From the end of the last fault until everybody had a right answer. */
   answeringAgainMs: number;
+  /** How long the server did not run, which no limit counts. */
+  stoppedMs: number;
+  /** Which fault was the last to end. */
+  last: FaultName | null;
   /** As the superuser saw them in the end. */
   rows: number;
   /** The server was there until it was told to go. */
@@ -66,20 +77,19 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
   const findings = new Findings();
   const pauses = new Pauses();
   const answers = new Map<number, number>();
-  const slowest = { ms: 0, what: '' };
-  const newCaller = () => new Caller(server.url, { findings, pauses, answers, slowest });
-  const isolations = isolationModes.flatMap((mode) =>
-    Array.from({ length: tenantsPerMode[mode] }, () => mode),
-  );
-  const players = await enrol(server, isolations, findings);
+  const long: LongCall[] = [];
+  const players = await enrol(server, tenants, findings);
   const sceneOf = (player: Player): Scene => ({
     player,
     others: players.filter((other) => other !== player),
-    caller: newCaller(),
+    caller: new Caller(server.url, { findings, answers, long }),
     findings,
   });
-  const writers = players.map(sceneOf);
-  const readers = players.map(sceneOf);
+  const [writers, readers, probes] = [
+    players.map(sceneOf),
+    players.map(sceneOf),
+    [...players.slice(0, 1), ...players].map(sceneOf),
+  ];
   const settlement = new Settlement(players.map(({ model }) => model));
   const stage: Stage = {
     cluster,
@@ -87,86 +97,85 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
     pauses,
     redis,
     callers: [...writers, ...readers].map(({ caller }) => caller),
-    bystander: await bystander(server),
+    bystander: await enrolBystander(server),
     onDown: () => settlement.note(performance.now()),
   };
+  const played = await workWhile({ writers, readers, probes, pauses, seed }, (onEnded) =>
+    play(schedule, stage, onEnded),
+  );
+  const survived = await Promise.race([server.ended.then(() => false), true]);
+  await Promise.all(writers.map((scene) => until(() => lookThroughApi(scene), wholeLookMs)));
+  // What lost its client may still be under way; nothing is once the server has ended in order.
+  const ended = await server.stop();
+  await cluster.quiet();
+  const rows = await lookIntoPlaces(cluster.url, writers);
+  const slowest = judge(long, pauses, findings);
+  return { ...played, answers, findings, slowest, rows, survived, ended };
+}
+
+type Crew = {
+  writers: readonly Scene[];
+  readers: readonly Scene[];
+  probes: readonly Scene[];
+  pauses: Pauses;
+  seed: number;
+};
+
+/** Everybody works until the faults are over and everybody is answered again. */
+async function workWhile(
+  { writers, readers, probes, pauses, seed }: Crew,
+  playFaults: (onEnded: (fault: FaultName) => void) => Promise<void>,
+): Promise<
+  Pick<Report, 'operations' | 'reads' | 'struck' | 'last' | 'answeringAgainMs' | 'stoppedMs'>
+> {
   const struck = new Map<FaultName, number>();
+  let last: FaultName | null = null;
+  const over = new AbortController();
   const chance = chanceOf(seed);
   const stint = () => ({ chance: chanceOf(chance() * 2 ** 32), signal: over.signal });
-  const over = new AbortController();
-  const pulse = feelPulse(sceneOf(players[0] ?? noPlayer()), over.signal);
   const work = Promise.all(writers.map((scene) => act(scene, stint())));
   const reading = Promise.all(readers.map((scene) => watch(scene, stint())));
+  const [patient = noProbe(), ...askers] = probes;
+  const startedMs = performance.now();
+  const pulse = feelPulse(patient, { pauses, signal: over.signal });
   try {
-    await play(schedule, stage, (fault) => struck.set(fault, (struck.get(fault) ?? 0) + 1));
+    await playFaults((fault) => {
+      struck.set(fault, (struck.get(fault) ?? 0) + 1);
+      last = fault;
+    });
+    const calmAtMs = performance.now();
+    await Promise.all(askers.map(answersAgain));
+    const answeredMs = performance.now();
+    over.abort();
+    await pulse;
+    const answeringAgainMs = pauses.ranMs(calmAtMs, answeredMs);
+    const stoppedMs = answeredMs - startedMs - pauses.ranMs(startedMs, answeredMs);
+    return {
+      operations: sum(await work),
+      reads: sum(await reading),
+      struck,
+      last,
+      answeringAgainMs,
+      stoppedMs,
+    };
   } finally {
     over.abort();
   }
-  const calmAtMs = performance.now();
-  await Promise.all(players.map((player) => answersAgain(sceneOf(player))));
-  const answeringAgainMs = performance.now() - calmAtMs;
-  const operations = sum(await work);
-  const reads = sum(await reading);
-  await pulse;
-  const survived = await Promise.race([server.ended.then(() => false), true]);
-  await cluster.quiet();
-  settlement.all();
-  await Promise.all(writers.map((scene) => until(() => lookThroughApi(scene), 30_000)));
-  const rows = await lookIntoPlaces(
-    cluster.url,
-    writers.map((scene, at) => ({ scene, isolation: isolations[at] ?? 'shared' })),
-  );
-  const ended = await server.stop();
-  return {
-    operations,
-    reads,
-    answers,
-    struck,
-    findings,
-    slowest,
-    answeringAgainMs,
-    rows,
-    survived,
-    ended,
-  };
 }
 
-async function enrol(
-  server: Kennel,
-  isolations: readonly IsolationMode[],
-  findings: Findings,
-): Promise<Player[]> {
-  const players: Player[] = [];
-  for (const [at, isolation] of isolations.entries()) {
-    const slug = `chaos-${isolation}-${at}`;
-    const { id, apiKey, call } = await onboard(server, slug, { isolation });
-    const model = new TenantModel(slug, findings);
-    await markSample(model, call);
-    players.push({ slug, id, apiKey, model });
+/** Reports calls that took too long of the time that the server ran. @returns the slowest one. */
+function judge(long: readonly LongCall[], pauses: Pauses, findings: Findings) {
+  let slowest = { ranMs: 0, what: 'none of over a second' };
+  for (const { what, sentMs, endedMs } of long) {
+    const ranMs = Math.round(pauses.ranMs(sentMs, endedMs));
+    if (ranMs > callLimitMs) findings.report('late answer', `${ranMs} ms for ${what}`);
+    if (ranMs > slowest.ranMs) slowest = { ranMs, what };
   }
-  return players;
+  return slowest;
 }
 
-/** The pet that every new tenant is given gets a mark like the others. */
-async function markSample({ pets }: TenantModel, call: Call): Promise<void> {
-  const [sample] = (await call('GET /api/pets')).body.items;
-  const pet = pets.newPet();
-  const mark = pets.nextMark(pet);
-  pet.id = sample.id;
-  pets.wrote(pet, petChanges.create(mark, sample.species), 'done');
-  await call(`PATCH /api/pets/${sample.id}`, { name: markText(mark), breed: null });
-}
-
-/** With enough pets that a client who does not read fills every buffer. */
-async function bystander(server: Kennel): Promise<Stage['bystander']> {
-  const { slug, id, apiKey, call } = await onboard(server, 'bystander', { isolation: 'schema' });
-  for (let at = 0; at < 100; at += 1) {
-    await call('POST /api/pets', {
-      name: `pet ${at} ${'x'.repeat(90)}`.slice(0, 100),
-      species: 'owl',
-    });
-  }
-  return { slug, id, apiKey };
+function noProbe(): never {
+  throw new Error('Cannot run: nobody takes part');
 }
 
 async function answersAgain({ player, caller }: Scene): Promise<void> {
@@ -174,10 +183,6 @@ async function answersAgain({ player, caller }: Scene): Promise<void> {
     const { status } = await caller.ask('GET /api/pets?limit=1', { ...player, way: 'header' });
     return status === 200;
   });
-}
-
-function noPlayer(): never {
-  throw new Error('Cannot run: nobody takes part');
 }
 
 function sum(numbers: readonly number[]): number {

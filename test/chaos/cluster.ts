@@ -13,7 +13,9 @@ import { openFolder, testBounds } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
 /** Room for the server's own connections and little more, so that it can be used up. */
-const maxConnections = 60;
+const maxConnections = 80;
+/** For the administrator's lanes and for those who break and look. */
+const reservedConnections = 20;
 
 export type ChaosCluster = {
   /** The superuser's. */
@@ -35,7 +37,11 @@ export async function startChaosCluster(): Promise<ChaosCluster> {
   const folder = join(parent, 'postgres');
   const embedded = await startEmbedded({
     folder,
-    settings: { fsync: 'off', full_page_writes: 'off' },
+    settings: {
+      fsync: 'off',
+      full_page_writes: 'off',
+      superuser_reserved_connections: reservedConnections,
+    },
     bounds: { ...testBounds, maxConnections },
   });
   const running = () => runningPostmaster(join(folder, 'data'));

@@ -20,7 +20,7 @@ export type Stage = {
   redis: PrivateRedis | null;
   callers: readonly Caller[];
   /** A tenant that nobody keeps books of, for faults that need requests of their own. */
-  bystander: Omit<Player, 'model'>;
+  bystander: Omit<Player, 'model' | 'isolation'>;
   /** Told when Postgres is gone: no statement of before is under way any more. */
   onDown: () => void;
 };

@@ -1,7 +1,12 @@
-/** When the server process was stopped: it cannot answer then, and no limit counts that time. */
+/**
+ * When the server process did not run: a fault had stopped it, or the machine had no time for it or
+ * for us, which shows in that it did not even say that it is alive. No limit counts that time.
+ */
+
+type Pause = { fromMs: number; toMs: number };
 
 export class Pauses {
-  readonly #pauses: { fromMs: number; toMs: number }[] = [];
+  readonly #pauses: Pause[] = [];
 
   /** @returns what ends it. */
   begin(nowMs: number): (nowMs: number) => void {
@@ -14,9 +19,15 @@ export class Pauses {
 
   /** How long of a stretch of time the server ran, in milliseconds. */
   ranMs(fromMs: number, toMs: number): number {
-    const stopped = this.#pauses.map((pause) =>
-      Math.max(0, Math.min(toMs, pause.toMs) - Math.max(fromMs, pause.fromMs)),
-    );
-    return toMs - fromMs - stopped.reduce((sum, ms) => sum + ms, 0);
+    let ranMs = toMs - fromMs;
+    let coveredMs = fromMs;
+    for (const pause of [...this.#pauses].sort((a, b) => a.fromMs - b.fromMs)) {
+      const beginMs = Math.max(coveredMs, pause.fromMs);
+      const endMs = Math.min(toMs, pause.toMs);
+      if (endMs <= beginMs) continue;
+      ranMs -= endMs - beginMs;
+      coveredMs = endMs;
+    }
+    return ranMs;
   }
 }

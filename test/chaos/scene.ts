@@ -1,5 +1,6 @@
 /** What an actor has at hand: its tenant, the tenant's model, the others, and a way to ask. */
 import * as v from 'valibot';
+import type { IsolationMode } from '../../src/kernel/tenant.ts';
 import type { Answer, Caller, Order } from './caller.ts';
 import type { Findings } from './findings.ts';
 import type { TenantModel } from './model.ts';
@@ -7,7 +8,13 @@ import type { Operation } from './operations.ts';
 import type { Outcome } from './pet_model.ts';
 
 /** A tenant that takes part, with the key of its first admin. */
-export type Player = { slug: string; id: string; apiKey: string; model: TenantModel };
+export type Player = {
+  slug: string;
+  id: string;
+  apiKey: string;
+  isolation: IsolationMode;
+  model: TenantModel;
+};
 
 export type Scene = {
   player: Player;

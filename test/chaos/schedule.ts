@@ -37,7 +37,7 @@ export function drawSchedule(seed: number, forMs: number, names: readonly FaultN
 export async function play(
   schedule: readonly Turn[],
   stage: Stage,
-  onBegun: (fault: FaultName) => void,
+  onEnded: (fault: FaultName) => void,
 ): Promise<void> {
   const startedMs = performance.now();
   const failed = new AbortController();
@@ -46,7 +46,7 @@ export async function play(
     for (const turn of turns) {
       await pause(Math.max(0, startedMs + turn.atMs - performance.now()));
       if (failed.signal.aborted) return;
-      await strike(turn, stage, onBegun);
+      await strike(turn, stage, onEnded);
     }
   };
   const playing = tracks.map((track) =>
@@ -62,12 +62,12 @@ export async function play(
 async function strike(
   { fault, lastsMs, seed }: Turn,
   stage: Stage,
-  onBegun: (fault: FaultName) => void,
+  onEnded: (fault: FaultName) => void,
 ) {
   const end = await faults[fault].begin(stage, chanceOf(seed));
-  onBegun(fault);
   await pause(lastsMs);
   await end();
+  onEnded(fault);
 }
 
 function within([least, most]: readonly [number, number], chance: () => number): number {

@@ -31,14 +31,6 @@ export class Settlement {
       model.settleKept((attempt) => isOver(attempt, this.#heardOfMs));
     }
   }
-
-  /** Nothing is under way any more, anywhere. */
-  all(): void {
-    for (const model of this.#models) {
-      model.settle(() => true);
-      model.settleKept(() => true);
-    }
-  }
 }
 
 function isOver({ sentMs, answeredMs }: Attempt, downMs: number): boolean {
