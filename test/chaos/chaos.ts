@@ -6,6 +6,7 @@ import { isolationModes } from '../../src/kernel/tenant.ts';
 import { chanceOf } from '../support/chance.ts';
 import { type Ended, type Kennel, startKennel } from '../support/kennel.ts';
 import type { PrivateRedis } from '../support/redis.ts';
+import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 import { act, feelPulse, watch } from './actors.ts';
 import { Caller, type LongCall } from './caller.ts';
@@ -25,6 +26,9 @@ const tenants = isolationModes.flatMap((mode) =>
   Array.from({ length: tenantsPerMode[mode] }, () => mode),
 );
 
+/** The server's lanes, those of its tenants and of its directory. */
+const lanes = 16 + 4;
+
 /** No call may take longer while the server runs. */
 const callLimitMs = 5_000;
 
@@ -42,6 +46,8 @@ export type Report = {
   answeringAgainMs: number;
   /** How long the server did not run, which no limit counts. */
   stoppedMs: number;
+  /** What it takes this machine just now to open as many connections as the server has. */
+  connectedMs: number;
   /** Which fault was the last to end. */
   last: FaultName | null;
   /** As the superuser saw them in the end. */
@@ -100,7 +106,9 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
     bystander: await enrolBystander(server),
     onDown: () => settlement.note(performance.now()),
   };
-  const played = await workWhile({ writers, readers, probes, pauses, seed }, (onEnded) =>
+  const connect = () =>
+    Promise.all(Array.from({ length: lanes }, () => lookInto(cluster.url, (sql) => sql`select`)));
+  const played = await workWhile({ writers, readers, probes, pauses, seed, connect }, (onEnded) =>
     play(schedule, stage, onEnded),
   );
   const survived = await Promise.race([server.ended.then(() => false), true]);
@@ -119,14 +127,18 @@ type Crew = {
   probes: readonly Scene[];
   pauses: Pauses;
   seed: number;
+  connect: () => Promise<unknown>;
 };
 
 /** Everybody works until the faults are over and everybody is answered again. */
 async function workWhile(
-  { writers, readers, probes, pauses, seed }: Crew,
+  { writers, readers, probes, pauses, seed, connect }: Crew,
   playFaults: (onEnded: (fault: FaultName) => void) => Promise<void>,
 ): Promise<
-  Pick<Report, 'operations' | 'reads' | 'struck' | 'last' | 'answeringAgainMs' | 'stoppedMs'>
+  Pick<
+    Report,
+    'operations' | 'reads' | 'struck' | 'last' | 'answeringAgainMs' | 'connectedMs' | 'stoppedMs'
+  >
 > {
   const struck = new Map<FaultName, number>();
   let last: FaultName | null = null;
@@ -146,6 +158,8 @@ async function workWhile(
     const calmAtMs = performance.now();
     await Promise.all(askers.map(answersAgain));
     const answeredMs = performance.now();
+    await connect();
+    const connectedMs = performance.now() - answeredMs;
     over.abort();
     await pulse;
     const answeringAgainMs = pauses.ranMs(calmAtMs, answeredMs);
@@ -156,6 +170,7 @@ async function workWhile(
       struck,
       last,
       answeringAgainMs,
+      connectedMs,
       stoppedMs,
     };
   } finally {

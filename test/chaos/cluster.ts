@@ -13,9 +13,9 @@ import { openFolder, testBounds } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
 /** Room for the server's own connections and little more, so that it can be used up. */
-const maxConnections = 80;
+const maxConnections = 90;
 /** For the administrator's lanes and for those who break and look. */
-const reservedConnections = 20;
+const reservedConnections = 30;
 
 export type ChaosCluster = {
   /** The superuser's. */
