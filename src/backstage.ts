@@ -30,6 +30,7 @@ export async function openBackstage(config: Config, adminUrl: string) {
     sql,
     placesKept: bounds.lanes.places,
     migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
+    transactionTimeoutMs: bounds.lane.callTimeoutMs,
   });
   const { installation } = fleet;
   const jobs = adminPool(bounds.jobs);

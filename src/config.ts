@@ -35,6 +35,8 @@ export const bounds = {
   },
   /** Tenant requests that run at once, those included that wait for a lane. */
   requests: 1_000,
+  /** The longest that a tenant waits for an answer, whatever the limits on the way add up to. */
+  answerMs: 4.5 * seconds,
   /** One lane of a tenant: what a request may ask of the database. */
   lane: {
     connectTimeoutMs: 3 * seconds,

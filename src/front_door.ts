@@ -2,6 +2,7 @@
  * Where a request goes: to the probes, to the operator's side, or to the kernel. Everything below
  * `/api` that is not the operator's belongs to a tenant, with or without the tenant's prefix.
  */
+import { type AnswerLimit, answerInTime } from './answer_limit.ts';
 import type { App } from './app.ts';
 import { json } from './http/reply.ts';
 import type { HttpRequest } from './http/request.ts';
@@ -17,6 +18,7 @@ export type Signs = {
   ready: () => Promise<boolean>;
   metrics: () => Promise<{ contentType: string; text: string }>;
   adminToken: () => string | null;
+  answerLimit: AnswerLimit;
 };
 
 const tenantPath = /^(?:\/[^/]+)?\/api(?:\/|$)/;
@@ -30,7 +32,11 @@ export async function answer(signs: Signs, request: HttpRequest, trace: Trace): 
   if (!app)
     throw new Refusal('unavailable', { detail: 'Kennel is starting', retryAfterSeconds: 1 });
   if (path === '/metrics' || operatorPath.test(path)) return operate(signs, app, request, trace);
-  if (tenantPath.test(path)) return app.admission.admit(() => app.kernel.run(request, trace));
+  if (tenantPath.test(path)) {
+    return answerInTime(request, signs.answerLimit, (timed) =>
+      app.admission.admit(() => app.kernel.run(timed, trace)),
+    );
+  }
   throw new Refusal('not_found', { detail: 'Not found' });
 }
 

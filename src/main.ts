@@ -44,6 +44,7 @@ class Process {
       ready: () => this.#isReady(),
       metrics: () => this.#metrics.render(),
       adminToken: () => this.#adminToken,
+      answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
     };
     this.#server = new HttpServer({
       handle: (request, trace) => answer(signs, request, trace),

@@ -8,6 +8,8 @@ export type Fleet = {
   installation: Installation;
   sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
   migrationLockTimeoutMs: number;
+  /** The longest that a transaction of a serving login may stay open. */
+  transactionTimeoutMs: number;
 };
 
 /** Whose share of the administrator's lanes fleet work counts against. */

@@ -15,6 +15,7 @@ import {
   createPlace,
   createRole,
   hideActivity,
+  limitTransactions,
   prepareKernel,
   workOn,
 } from './place.ts';
@@ -26,6 +27,8 @@ export type InstallOptions = {
   sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
   placesKept: number;
   migrationLockTimeoutMs: number;
+  /** The longest that a transaction of a serving login may stay open. */
+  transactionTimeoutMs: number;
 };
 
 const oldestServer = 150_000;
@@ -57,7 +60,7 @@ async function installOn(
   lane: Lane,
   adminUrl: string,
   admin: LanePool,
-  { sql, placesKept, migrationLockTimeoutMs }: InstallOptions,
+  { sql, placesKept, migrationLockTimeoutMs, transactionTimeoutMs }: InstallOptions,
 ): Promise<Fleet> {
   await assertServer(lane);
   const database = databaseOf(adminUrl);
@@ -81,9 +84,9 @@ async function installOn(
     migrations: sql.control,
   });
   const installation = new Installation(adminUrl, await readSecrets(lane, roles.owner), placesKept);
-  await admitLogins(lane, installation);
+  await admitLogins(lane, installation, transactionTimeoutMs);
   await tightenMain(lane, roles.owner);
-  const fleet = { admin, installation, sql, migrationLockTimeoutMs };
+  const fleet = { admin, installation, sql, migrationLockTimeoutMs, transactionTimeoutMs };
   await createSharedPlace(lane, fleet);
   return fleet;
 }
@@ -111,9 +114,16 @@ async function createSchema(lane: Lane, schema: string, owner: string): Promise<
   await lane.script(`create schema if not exists "${schema}" authorization "${owner}"`);
 }
 
-async function admitLogins(lane: Lane, installation: Installation): Promise<void> {
+async function admitLogins(
+  lane: Lane,
+  installation: Installation,
+  transactionTimeoutMs: number,
+): Promise<void> {
   const { database, roles } = installation;
-  for (const login of [roles.serve, roles.control]) await createLogin(lane, installation, login);
+  for (const login of [roles.serve, roles.control]) {
+    await createLogin(lane, installation, login);
+    await limitTransactions(lane, login, transactionTimeoutMs);
+  }
   await hideActivity(lane, roles.serve);
   await lane.script(
     `grant "${roles.app}", "${roles.account}" to "${roles.serve}";

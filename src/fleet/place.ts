@@ -102,6 +102,21 @@ export async function hideActivity(lane: Lane, role: string): Promise<void> {
   );
 }
 
+/**
+ * The timeouts that a session brings along do not see a transaction whose client hangs between the
+ * halves of a statement (it was parsed and never bound), and it would keep its locks for as long.
+ * Since Postgres 17 there is one that does.
+ */
+export async function limitTransactions(lane: Lane, role: string, limitMs: number): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       if exists (select from pg_settings where name = 'transaction_timeout') then
+         alter role "${role}" set transaction_timeout = ${limitMs};
+       end if;
+     end $$`,
+  );
+}
+
 /** An administrator who is no superuser may end a role's sessions only as a member of it. */
 async function joinRole(lane: Lane, role: string): Promise<void> {
   await lane.script(
@@ -153,11 +168,12 @@ export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Pro
 }
 
 async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
-  const { installation } = fleet;
+  const { installation, transactionTimeoutMs } = fleet;
   const { database, role } = place;
   await workOn({ fleet, place, from: installation.database }, async (lane) => {
     await createLogin(lane, installation, role);
     await hideActivity(lane, role);
+    await limitTransactions(lane, role, transactionTimeoutMs);
     const found = await lane.plain`select from pg_database where datname = ${database}`;
     // template0, because nobody can be connected to it, which would make the copy fail.
     if (found.length === 0) {

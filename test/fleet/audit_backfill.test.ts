@@ -30,7 +30,7 @@ describe('a trail from before it was chained', () => {
     work: (backstage: Backstage) => Promise<Result>,
   ): Promise<Result> {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder: folder };
-    const backstage = await openBackstage(config, database.url, () => {});
+    const backstage = await openBackstage(config, database.url);
     return work(backstage).finally(() => backstage.close());
   }
 

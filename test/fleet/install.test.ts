@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Backstage, openBackstage } from '../../src/backstage.ts';
-import { readConfig } from '../../src/config.ts';
+import { bounds, readConfig } from '../../src/config.ts';
+import { createPlace } from '../../src/fleet/place.ts';
+import { tenantId } from '../../src/kernel/tenant.ts';
 import { Lane } from '../../src/postgres/lane.ts';
 import { laneBounds } from '../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -66,7 +69,22 @@ describe('install()', () => {
     await start();
     const [row] = await lane.plain<{ settings: string }>`
       select rolconfig::text as settings from pg_roles where rolname = ${serve}`;
-    assert.equal(row?.settings, '{track_activities=off}');
+    assert.match(row?.settings ?? '', /track_activities=off/);
+    assert.doesNotMatch(row?.settings ?? '', /statement_timeout/);
+  });
+
+  it('has no login of a server keep a transaction open, from Postgres 17 on', async () => {
+    const { fleet } = await start();
+    const { installation } = fleet;
+    const own = installation.databaseOf(tenantId(randomUUID()));
+    await createPlace(fleet, own);
+    for (const target of [installation.controlTarget, installation.shared.target, own.target]) {
+      const opened = await Lane.open(target, laneBounds);
+      const rows = await opened.plain<{ setting: number }>`
+        select setting::int from pg_settings where name = 'transaction_timeout'`;
+      opened.close();
+      for (const { setting } of rows) assert.equal(setting, bounds.lane.callTimeoutMs);
+    }
   });
 
   it('has one owner of everything, who cannot log in', async () => {

@@ -129,7 +129,7 @@ function eventsByRequest(): Promise<Map<string, number>> {
 
 async function verify(): Promise<number> {
   const config = readConfig({ DATABASE_URL: database.url, DATA_DIR: folder });
-  const backstage = await openBackstage(config, database.url, () => {});
+  const backstage = await openBackstage(config, database.url);
   try {
     return await verifyAudit(backstage, { slug: null });
   } finally {

@@ -96,7 +96,7 @@ export function assertProblem(answer: Answer, status: number, code: string): voi
   assert.deepEqual(rest, { status, code, request_id: headers['x-request-id'] });
 }
 
-function naming(url: string, slug: string): Record<Way, { prefix: string; named: Headers }> {
+export function naming(url: string, slug: string): Record<Way, { prefix: string; named: Headers }> {
   return {
     subdomain: { prefix: '', named: { host: `${slug}.localhost:${new URL(url).port}` } },
     path: { prefix: `/${slug}`, named: {} },

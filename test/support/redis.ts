@@ -27,7 +27,7 @@ export type PrivateRedis = {
 };
 
 /** Starts an empty server without persistence; whoever starts it kills it. */
-async function startRedis(): Promise<PrivateRedis> {
+export async function startRedis(): Promise<PrivateRedis> {
   const port = await freePort();
   let server = await launch(port);
   return {
@@ -67,7 +67,8 @@ export function describeWithPrivateRedis(
   });
 }
 
-const binary = ['redis-server', 'valkey-server'].find(isOnPath);
+/** What Redis is started with, where there is one. */
+export const binary = ['redis-server', 'valkey-server'].find(isOnPath);
 
 function isOnPath(command: string): boolean {
   return (process.env.PATH ?? '').split(delimiter).some((folder) => {
@@ -80,7 +81,8 @@ function isOnPath(command: string): boolean {
   });
 }
 
-function reportMissing(name: string): void {
+/** Says by name what is not tested without a Redis of one's own. */
+export function reportMissing(name: string): void {
   const reason = 'neither redis-server nor valkey-server is on the PATH';
   if (process.env.CI === 'true') it(name, () => assert.fail(`Cannot run "${name}": ${reason}`));
   else it(name, { skip: reason });

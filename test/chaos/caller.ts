@@ -1,0 +1,109 @@
+/**
+ * A client with a keep-alive socket of its own that expects the worst: every call ends with an
+ * answer or without one, is timed, and may be cut off in the middle.
+ */
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { bearer, type Headers, naming, type Way } from '../support/client.ts';
+import type { Findings } from './findings.ts';
+import type { Attempt } from './possible.ts';
+
+/** The status is 0 when the socket was lost; the body is null when it is no JSON. */
+export type Answer = { status: number; body: unknown; attempt: Attempt };
+
+export type Order = { slug: string; apiKey: string; way: Way; body?: unknown };
+
+/** A call that took so long that it has to be looked at when all pauses are known. */
+export type LongCall = { what: string; sentMs: number; endedMs: number };
+
+export type Books = {
+  findings: Findings;
+  /** Answers by status. */
+  answers: Map<number, number>;
+  long: LongCall[];
+};
+
+const longMs = 1_000;
+/** Past every limit and the longest stop of the server. */
+const patienceMs = 30_000;
+
+/** What a server may say to a call that is right; 0 is a lost socket. */
+const expected = new Set([200, 201, 204, 401, 404, 429, 503, 0]);
+
+export class Caller {
+  readonly #url: URL;
+  readonly #books: Books;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  #troubles = 0;
+
+  constructor(url: string, books: Books) {
+    this.#url = new URL(url);
+    this.#books = books;
+  }
+
+  /** Calls so far that the server could not do. */
+  get troubles(): number {
+    return this.#troubles;
+  }
+
+  /** Sends `METHOD /path` for a tenant. Never rejects. */
+  async ask(line: string, { slug, apiKey, way, body }: Order): Promise<Answer> {
+    const { prefix, named } = naming(this.#url.href, slug)[way];
+    const headers = { ...bearer(apiKey), ...named };
+    const sentMs = performance.now();
+    const { status, received } = await this.#send(line.replace(' ', ` ${prefix}`), body, headers);
+    const endedMs = performance.now();
+    this.#keepBooks(`${line} of ${slug}: ${status} ${received}`, { status, sentMs, endedMs });
+    const answeredMs = status === 0 ? null : endedMs;
+    return { status, body: jsonOf(received), attempt: { sentMs, answeredMs } };
+  }
+
+  /** Ends the socket, whatever is under way on it. */
+  cut(): void {
+    this.#agent.destroy();
+  }
+
+  async #send(line: string, body: unknown, headers: Headers) {
+    const [method = '', path = ''] = line.split(' ');
+    const { hostname, port } = this.#url;
+    const content = body === undefined ? {} : { 'content-type': 'application/json' };
+    try {
+      const outgoing = request({
+        agent: this.#agent,
+        hostname,
+        port,
+        method,
+        path,
+        headers: { ...content, ...headers },
+        signal: AbortSignal.timeout(patienceMs),
+      });
+      outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+      const [incoming]: IncomingMessage[] = await once(outgoing, 'response');
+      if (!incoming) return { status: 0, received: '' };
+      return { status: incoming.statusCode ?? 0, received: await text(incoming) };
+    } catch {
+      return { status: 0, received: '' };
+    }
+  }
+
+  #keepBooks(
+    what: string,
+    { status, sentMs, endedMs }: { status: number; sentMs: number; endedMs: number },
+  ) {
+    const { findings, answers, long } = this.#books;
+    answers.set(status, (answers.get(status) ?? 0) + 1);
+    if (status === 0 || status === 503) this.#troubles += 1;
+    if (endedMs - sentMs >= longMs) long.push({ what, sentMs, endedMs });
+    if (endedMs - sentMs >= patienceMs) findings.report('endless call', what);
+    if (!expected.has(status)) findings.report('odd answer', what);
+  }
+}
+
+function jsonOf(received: string): unknown {
+  try {
+    return JSON.parse(received);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Everybody works while everything breaks. `CHAOS_SECONDS` makes it longer; `CHAOS_SEED` repeats the
+ * schedule of the faults and what each actor sets out to do.
+ */
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { binary, type PrivateRedis, reportMissing, startRedis } from '../support/redis.ts';
+import { type Report, runChaos } from './chaos.ts';
+import { type FaultName, faults } from './faults.ts';
+import { findingKinds } from './findings.ts';
+import { drawSchedule } from './schedule.ts';
+
+const seconds = Number(process.env.CHAOS_SECONDS ?? 20);
+const seed = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 32));
+
+/** Where opening the lanes alone takes longer, times say more about the machine than about us. */
+const starvedMs = 500;
+
+/** How soon all is well again, once the lanes are open. */
+const recoveryMs = 1_000;
+
+const names = Object.keys(faults).filter(isFault);
+const played = names.filter((name) => binary !== undefined || faults[name].track !== 'redis');
+for (const name of names) if (!played.includes(name)) reportMissing(`chaos where ${name}`);
+
+describe(`chaos of CHAOS_SEED=${seed}`, () => {
+  let redis: PrivateRedis | null = null;
+  let report: Report;
+
+  before(async () => {
+    redis = binary === undefined ? null : await startRedis();
+    report = await runChaos({ seed, schedule: drawSchedule(seed, seconds * 1_000, played), redis });
+  });
+  after(() => redis?.kill());
+
+  it('keeps everybody busy', (t) => {
+    const { operations, reads, rows, answers, struck, findings, slowest } = report;
+    t.diagnostic(`CHAOS_SEED=${seed} CHAOS_SECONDS=${seconds}`);
+    t.diagnostic(`${operations} operations, ${reads} reads beside them, ${rows} rows in the end`);
+    t.diagnostic(`answers: ${countsOf(answers)}`);
+    t.diagnostic(`faults: ${countsOf(struck)}`);
+    t.diagnostic(`findings: ${countsOf(findingKinds.map((kind) => [kind, findings.count(kind)]))}`);
+    t.diagnostic(`the server did not run for ${Math.round(report.stoppedMs)} ms; without them:`);
+    t.diagnostic(`slowest answer ${slowest.ranMs} ms: ${slowest.what.slice(0, 200)}`);
+    t.diagnostic(
+      `everybody is answered ${Math.round(report.answeringAgainMs)} ms after "${report.last}", as many connections of ours take ${Math.round(report.connectedMs)} ms`,
+    );
+    assert.ok(operations > seconds && reads > seconds && rows > 0);
+  });
+
+  it('has every kind of fault', () => {
+    assert.deepEqual([...report.struck.keys()].sort(), [...played].sort());
+  });
+
+  for (const kind of findingKinds) {
+    it(`has no ${kind}`, (t) => {
+      if (kind === 'late answer' && report.connectedMs > starvedMs) return t.skip(tooBusy(report));
+      assert.deepEqual(report.findings.examples(kind), []);
+    });
+  }
+
+  it('leaves the process alive, and lets it end in order', () => {
+    const { survived, ended } = report;
+    assert.deepEqual([survived, ended.code, ended.stderr], [true, 0, '']);
+  });
+
+  it('lets nothing happen that the server cannot explain', () => {
+    const lines = report.ended.stdout.split('\n').filter((line) => line.includes('"internal"'));
+    assert.deepEqual(lines, []);
+  });
+
+  // A request needs a lane of the directory and then one of its tenant, and all of them are new.
+  it('answers everybody within a second after the last fault, besides opening lanes twice', (t) => {
+    if (report.connectedMs > starvedMs) return t.skip(tooBusy(report));
+    const { answeringAgainMs, connectedMs } = report;
+    const besidesMs = answeringAgainMs - 2 * connectedMs;
+    assert.ok(besidesMs < recoveryMs, `${besidesMs} ms of ${answeringAgainMs} ms`);
+  });
+});
+
+function tooBusy({ connectedMs }: Report): string {
+  return `the machine is too busy for times: opening the lanes alone takes ${Math.round(connectedMs)} ms`;
+}
+
+function isFault(name: string): name is FaultName {
+  return Object.hasOwn(faults, name);
+}
+
+function countsOf(counts: Iterable<readonly [string | number, number]>): string {
+  return [...counts].map(([what, count]) => `${what} ${count}`).join(', ');
+}

@@ -1,0 +1,205 @@
+/**
+ * A run: a server with tenants of all three modes, those who work on it, the faults of a schedule,
+ * and what everybody found. The same seed gives the same schedule and the same operations.
+ */
+import { isolationModes } from '../../src/kernel/tenant.ts';
+import { chanceOf } from '../support/chance.ts';
+import { type Ended, type Kennel, startKennel } from '../support/kennel.ts';
+import type { PrivateRedis } from '../support/redis.ts';
+import { lookInto } from '../support/sql.ts';
+import { until } from '../support/until.ts';
+import { act, feelPulse, watch } from './actors.ts';
+import { Caller, type LongCall } from './caller.ts';
+import { type ChaosCluster, startChaosCluster } from './cluster.ts';
+import { enrol, enrolBystander } from './enrolment.ts';
+import type { FaultName, Stage } from './faults.ts';
+import { Findings } from './findings.ts';
+import { Pauses } from './pauses.ts';
+import type { Player, Scene } from './scene.ts';
+import { play, type Turn } from './schedule.ts';
+import { Settlement } from './settlement.ts';
+import { lookIntoPlaces, lookThroughApi } from './whole_look.ts';
+
+const tenantsPerMode = { shared: 4, schema: 3, database: 2 };
+
+const tenants = isolationModes.flatMap((mode) =>
+  Array.from({ length: tenantsPerMode[mode] }, () => mode),
+);
+
+/** The server's lanes, those of its tenants and of its directory. */
+const lanes = 16 + 4;
+
+/** No call may take longer while the server runs. */
+const callLimitMs = 5_000;
+
+/** Far above what a look at everything takes. */
+const wholeLookMs = 30_000;
+
+export type Report = {
+  operations: number;
+  reads: number;
+  answers: ReadonlyMap<number, number>;
+  struck: ReadonlyMap<FaultName, number>;
+  findings: Findings;
+  slowest: { ranMs: number; what: string };
+  /** From the end of the last fault until everybody had a right answer. */
+  answeringAgainMs: number;
+  /** How long the server did not run, which no limit counts. */
+  stoppedMs: number;
+  /** What it takes this machine just now to open as many connections as the server has. */
+  connectedMs: number;
+  /** Which fault was the last to end. */
+  last: FaultName | null;
+  /** As the superuser saw them in the end. */
+  rows: number;
+  /** The server was there until it was told to go. */
+  survived: boolean;
+  ended: Ended;
+};
+
+export type ChaosOptions = { seed: number; schedule: readonly Turn[]; redis: PrivateRedis | null };
+
+export async function runChaos({ seed, schedule, redis }: ChaosOptions): Promise<Report> {
+  const cluster = await startChaosCluster();
+  const server = await startKennel(cluster.url, {
+    LOG_LEVEL: 'warn',
+    ...(redis && { REDIS_URL: redis.url }),
+  }).catch(async (error: unknown) => {
+    await cluster.stop();
+    throw error;
+  });
+  try {
+    return await run({ seed, schedule, redis, cluster, server });
+  } finally {
+    server.signal('SIGCONT');
+    await server.stop();
+    await cluster.stop();
+  }
+}
+
+type Running = ChaosOptions & { cluster: ChaosCluster; server: Kennel };
+
+async function run({ seed, schedule, redis, cluster, server }: Running): Promise<Report> {
+  const findings = new Findings();
+  const pauses = new Pauses();
+  const answers = new Map<number, number>();
+  const long: LongCall[] = [];
+  const players = await enrol(server, tenants, findings);
+  const sceneOf = (player: Player): Scene => ({
+    player,
+    others: players.filter((other) => other !== player),
+    caller: new Caller(server.url, { findings, answers, long }),
+    findings,
+  });
+  const [writers, readers, probes] = [
+    players.map(sceneOf),
+    players.map(sceneOf),
+    [...players.slice(0, 1), ...players].map(sceneOf),
+  ];
+  const settlement = new Settlement(players.map(({ model }) => model));
+  const stage: Stage = {
+    cluster,
+    server,
+    pauses,
+    redis,
+    callers: [...writers, ...readers].map(({ caller }) => caller),
+    bystander: await enrolBystander(server),
+    onDown: () => settlement.note(performance.now()),
+  };
+  const connect = () =>
+    Promise.all(Array.from({ length: lanes }, () => lookInto(cluster.url, (sql) => sql`select`)));
+  const played = await workWhile({ writers, readers, probes, pauses, seed, connect }, (onEnded) =>
+    play(schedule, stage, onEnded),
+  );
+  const survived = await Promise.race([server.ended.then(() => false), true]);
+  await Promise.all(writers.map((scene) => until(() => lookThroughApi(scene), wholeLookMs)));
+  // What lost its client may still be under way; nothing is once the server has ended in order.
+  const ended = await server.stop();
+  await cluster.quiet();
+  const rows = await lookIntoPlaces(cluster.url, writers);
+  const slowest = judge(long, pauses, findings);
+  return { ...played, answers, findings, slowest, rows, survived, ended };
+}
+
+type Crew = {
+  writers: readonly Scene[];
+  readers: readonly Scene[];
+  probes: readonly Scene[];
+  pauses: Pauses;
+  seed: number;
+  connect: () => Promise<unknown>;
+};
+
+/** Everybody works until the faults are over and everybody is answered again. */
+async function workWhile(
+  { writers, readers, probes, pauses, seed, connect }: Crew,
+  playFaults: (onEnded: (fault: FaultName) => void) => Promise<void>,
+): Promise<
+  Pick<
+    Report,
+    'operations' | 'reads' | 'struck' | 'last' | 'answeringAgainMs' | 'connectedMs' | 'stoppedMs'
+  >
+> {
+  const struck = new Map<FaultName, number>();
+  let last: FaultName | null = null;
+  const over = new AbortController();
+  const chance = chanceOf(seed);
+  const stint = () => ({ chance: chanceOf(chance() * 2 ** 32), signal: over.signal });
+  const work = Promise.all(writers.map((scene) => act(scene, stint())));
+  const reading = Promise.all(readers.map((scene) => watch(scene, stint())));
+  const [patient = noProbe(), ...askers] = probes;
+  const startedMs = performance.now();
+  const pulse = feelPulse(patient, { pauses, signal: over.signal });
+  try {
+    await playFaults((fault) => {
+      struck.set(fault, (struck.get(fault) ?? 0) + 1);
+      last = fault;
+    });
+    const calmAtMs = performance.now();
+    await Promise.all(askers.map(answersAgain));
+    const answeredMs = performance.now();
+    await connect();
+    const connectedMs = performance.now() - answeredMs;
+    over.abort();
+    await pulse;
+    const answeringAgainMs = pauses.ranMs(calmAtMs, answeredMs);
+    const stoppedMs = answeredMs - startedMs - pauses.ranMs(startedMs, answeredMs);
+    return {
+      operations: sum(await work),
+      reads: sum(await reading),
+      struck,
+      last,
+      answeringAgainMs,
+      connectedMs,
+      stoppedMs,
+    };
+  } finally {
+    over.abort();
+  }
+}
+
+/** Reports calls that took too long of the time that the server ran. @returns the slowest one. */
+function judge(long: readonly LongCall[], pauses: Pauses, findings: Findings) {
+  let slowest = { ranMs: 0, what: 'none of over a second' };
+  for (const { what, sentMs, endedMs } of long) {
+    const ranMs = Math.round(pauses.ranMs(sentMs, endedMs));
+    if (ranMs > callLimitMs) findings.report('late answer', `${ranMs} ms for ${what}`);
+    if (ranMs > slowest.ranMs) slowest = { ranMs, what };
+  }
+  return slowest;
+}
+
+function noProbe(): never {
+  throw new Error('Cannot run: nobody takes part');
+}
+
+async function answersAgain({ player, caller }: Scene): Promise<void> {
+  await until(async () => {
+    const { status } = await caller.ask('GET /api/pets?limit=1', { ...player, way: 'header' });
+    return status === 200;
+  });
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,63 @@
+/** What clients do that nobody asked them to. */
+import type { Socket } from 'node:net';
+import { open } from '../http/raw_client.ts';
+import { choose } from '../support/chance.ts';
+import type { Fault, Stage } from './faults.ts';
+
+const track = 'clients';
+
+/** Sockets of one fault. */
+const crowd = 30;
+const cutEveryMs = 20;
+
+export const clientFaults = {
+  'clients are cut off': {
+    track,
+    lastsMs: [300, 1_500],
+    takesMs: 100,
+    begin: async ({ callers }, chance) => {
+      const timer = setInterval(() => choose(callers, chance).cut(), cutEveryMs);
+      return async () => clearInterval(timer);
+    },
+  },
+  'clients send half a request': {
+    track,
+    lastsMs: [300, 3_000],
+    takesMs: 100,
+    begin: async (stage, chance) => {
+      const request = `POST /api/pets HTTP/1.1\r\n${headers(stage)}content-type: application/json\r\ncontent-length: 64\r\n\r\n{"name":"half", "spe`;
+      const sockets = await openCrowd(stage);
+      for (const socket of sockets) {
+        socket.write(request.slice(0, Math.ceil(chance() * request.length)));
+      }
+      return destroyAll(sockets);
+    },
+  },
+  'clients read no reply': {
+    track,
+    lastsMs: [300, 3_000],
+    takesMs: 100,
+    begin: async (stage) => {
+      const request = `GET /api/pets?limit=100 HTTP/1.1\r\n${headers(stage)}\r\n`;
+      const sockets = await openCrowd(stage);
+      for (const socket of sockets) socket.pause().write(request.repeat(16));
+      return destroyAll(sockets);
+    },
+  },
+} satisfies Record<string, Fault>;
+
+function headers({ bystander: { slug, apiKey } }: Stage): string {
+  return `host: ${slug}.localhost\r\nauthorization: Bearer ${apiKey}\r\n`;
+}
+
+/** Fewer when the server takes no connection just now. */
+async function openCrowd({ server }: Stage): Promise<Socket[]> {
+  const opened = await Promise.allSettled(Array.from({ length: crowd }, () => open(server.url)));
+  return opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+}
+
+function destroyAll(sockets: readonly Socket[]): () => Promise<void> {
+  return async () => {
+    for (const socket of sockets) socket.destroy();
+  };
+}

@@ -1,0 +1,48 @@
+/** Those who take part in a run, made as an operator makes them. */
+import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import { type Call, onboard } from '../support/client.ts';
+import type { Kennel } from '../support/kennel.ts';
+import type { Findings } from './findings.ts';
+import { markText } from './mark.ts';
+import { TenantModel } from './model.ts';
+import { petChanges } from './pet_model.ts';
+import type { Player } from './scene.ts';
+
+/** Makes a tenant for each mode, through the API. */
+export async function enrol(
+  server: Kennel,
+  isolations: readonly IsolationMode[],
+  findings: Findings,
+): Promise<Player[]> {
+  const players: Player[] = [];
+  for (const [at, isolation] of isolations.entries()) {
+    const slug = `chaos-${isolation}-${at}`;
+    const { id, apiKey, call } = await onboard(server, slug, { isolation });
+    const model = new TenantModel(slug, findings);
+    await markSample(model, call);
+    players.push({ slug, id, apiKey, isolation, model });
+  }
+  return players;
+}
+
+/** The pet that every new tenant is given gets a mark like the others. */
+async function markSample({ pets }: TenantModel, call: Call): Promise<void> {
+  const [sample] = (await call('GET /api/pets')).body.items;
+  const pet = pets.newPet();
+  const mark = pets.nextMark(pet);
+  pet.id = sample.id;
+  pets.wrote(pet, petChanges.create(mark, sample.species), 'done');
+  await call(`PATCH /api/pets/${sample.id}`, { name: markText(mark), breed: null });
+}
+
+/** With enough pets that a client who does not read fills every buffer. */
+export async function enrolBystander(server: Kennel): Promise<Omit<Player, 'model' | 'isolation'>> {
+  const { slug, id, apiKey, call } = await onboard(server, 'bystander', { isolation: 'schema' });
+  for (let at = 0; at < 100; at += 1) {
+    await call('POST /api/pets', {
+      name: `pet ${at} ${'x'.repeat(90)}`.slice(0, 100),
+      species: 'owl',
+    });
+  }
+  return { slug, id, apiKey };
+}

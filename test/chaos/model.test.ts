@@ -1,0 +1,167 @@
+/** The model finds what it is there to find: each wrong answer is told by its name. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+import { type FindingKind, Findings, findingKinds } from './findings.ts';
+import { markText } from './mark.ts';
+import { keyChanges, TenantModel } from './model.ts';
+import { everything, type KnownPet, type Outcome, petChanges, type View } from './pet_model.ts';
+import type { Attempt } from './possible.ts';
+
+const living: View = { withDeleted: [false] };
+const doubt: Attempt = { sentMs: 0, answeredMs: 10 };
+
+let findings: Findings;
+let model: TenantModel;
+
+beforeEach(() => {
+  findings = new Findings();
+  model = new TenantModel('acme', findings);
+});
+
+describe('the model', () => {
+  it('believes what was acknowledged, and nothing else', () => {
+    const { pet, name } = created('done');
+    model.pets.lookAtAll([seen(name)], living);
+    assert.deepEqual(found(), []);
+    model.pets.look(pet, null, living);
+    assert.deepEqual(found(), ['lost write']);
+  });
+
+  it('knows a foreign row at sight', () => {
+    model.pets.lookAtAll([seen('globex#1.1')], living);
+    assert.deepEqual(found(), ['foreign row']);
+  });
+
+  it('finds a lost patch, for it shows the pet from before', () => {
+    const { pet, name } = created('done');
+    patched(pet, 'done');
+    model.pets.look(pet, seen(name), living);
+    assert.deepEqual(found(), ['stale read']);
+  });
+
+  it('finds a deleted pet that is back', () => {
+    const { pet, name } = created('done');
+    model.pets.wrote(pet, petChanges.remove, 'done');
+    model.pets.look(pet, seen(name), living);
+    assert.deepEqual(found(), ['resurrected']);
+  });
+
+  it('finds a pet that was refused and is there', () => {
+    const { pet } = created('done');
+    model.pets.wrote(pet, petChanges.remove, 'refused');
+    assert.deepEqual(found(), ['lost write']);
+  });
+
+  it('finds a write that nobody sent', () => {
+    created('done');
+    model.pets.lookAtAll([seen('acme#1.2'), seen('acme#7.1')], living);
+    assert.equal(findings.count('invented row'), 2);
+  });
+
+  it('finds one create that made two rows', () => {
+    const { name } = created('done');
+    model.pets.lookAtAll([seen(name), { ...seen(name), id: 'another' }], living);
+    assert.deepEqual(found(), ['doubled row']);
+  });
+
+  it('finds a lost visit, one that nobody acknowledged, and one with the wrong pet', () => {
+    const { pet } = created('done');
+    const { pet: other } = created('done');
+    const mark = model.pets.nextMark(pet);
+    model.pets.lookAtVisits(pet, [markText(mark)], living);
+    model.pets.wrote(pet, petChanges.visit(mark), 'done');
+    model.pets.lookAtVisits(pet, [], living);
+    model.pets.lookAtVisits(other, [markText(mark)], living);
+    assert.deepEqual(found(), ['lost write', 'resurrected', 'misplaced row']);
+  });
+
+  it('finds a setting from before', () => {
+    model.set('welcome_message', 'good day', 'done');
+    model.lookAtSettings({
+      include_deleted_pets: false,
+      default_page_size: 20,
+      welcome_message: '',
+    });
+    assert.deepEqual(found(), ['stale read']);
+  });
+
+  it('finds a lost user, and a foreign one', () => {
+    model.newUser('kim@acme.example').now.done(keyChanges.create);
+    model.lookAtUsers([{ id: '1', email: 'lee@globex.example' }]);
+    assert.deepEqual(found(), ['foreign row', 'lost write']);
+  });
+
+  it('finds a revoked key that opens', () => {
+    model.newKey({ id: '1', text: 'kn_1', user: model.newUser('kim@acme.example') });
+    const [key] = model.keys;
+    assert.ok(key);
+    model.revoked(key, 'done');
+    model.tried(key, true);
+    assert.deepEqual(found(), ['resurrected']);
+  });
+});
+
+describe('a write without an outcome', () => {
+  it('may have happened, or not', () => {
+    const { pet, name } = created('done');
+    const late = patched(pet, doubt);
+    model.pets.look(pet, seen(name), living);
+    model.pets.look(pet, seen(late), living);
+    assert.deepEqual(found(), []);
+  });
+
+  it('has happened for good once it was seen', () => {
+    const { pet, name } = created('done');
+    const late = patched(pet, doubt);
+    model.pets.look(pet, seen(late), living);
+    model.pets.look(pet, seen(name), living);
+    assert.deepEqual(found(), ['stale read']);
+  });
+
+  it('may come after a later one that was acknowledged', () => {
+    const { pet } = created('done');
+    const late = patched(pet, doubt);
+    model.pets.look(pet, seen(patched(pet, 'done')), living);
+    model.pets.look(pet, seen(late), living);
+    assert.deepEqual(found(), []);
+  });
+
+  it('comes no more when it is over', () => {
+    const { pet, name } = created('done');
+    const late = patched(pet, doubt);
+    model.pets.settle(() => true);
+    model.pets.look(pet, seen(name), living);
+    model.pets.look(pet, seen(late), living);
+    assert.deepEqual(found(), ['stale read']);
+  });
+
+  it('leaves a pet that never was out of everything', () => {
+    created(doubt);
+    model.pets.settle(() => true);
+    model.pets.lookAtAll([], everything);
+    model.pets.settle(() => true);
+    assert.deepEqual([found(), model.pets.size], [[], 0]);
+  });
+});
+
+/** A pet of which the answer told the id. */
+function created(outcome: Outcome): { pet: KnownPet; name: string } {
+  const pet = model.pets.newPet();
+  const mark = model.pets.nextMark(pet);
+  model.pets.wrote(pet, petChanges.create(mark, 'owl'), outcome);
+  return { pet, name: markText(mark) };
+}
+
+function patched(pet: KnownPet, outcome: Outcome): string {
+  const mark = model.pets.nextMark(pet);
+  model.pets.wrote(pet, petChanges.patch(mark, 'owl'), outcome);
+  return markText(mark);
+}
+
+function seen(name: string) {
+  return { id: 'id', name, species: 'owl', deleted: false };
+}
+
+function found(): FindingKind[] {
+  return findingKinds.filter((kind) => findings.count(kind) > 0);
+}

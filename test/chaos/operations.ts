@@ -1,0 +1,57 @@
+/**
+ * What actors do, drawn from chance before anything is known of the answers: the same seed gives
+ * the same stream of operations, whatever becomes of them.
+ */
+import { choose } from '../support/chance.ts';
+import { type Way, ways } from '../support/client.ts';
+
+/** How often each comes up. */
+const weights = {
+  createPet: 18,
+  readPet: 16,
+  patchPet: 14,
+  removePet: 6,
+  listPets: 10,
+  addVisit: 10,
+  listVisits: 6,
+  readSettings: 4,
+  putSetting: 4,
+  deleteSetting: 2,
+  addUser: 1,
+  listUsers: 2,
+  createKey: 2,
+  useKey: 4,
+  revokeKey: 1,
+  nameOtherTenant: 4,
+  askForOtherPet: 4,
+  useWrongKey: 2,
+} as const;
+
+export type OperationKind = keyof typeof weights;
+
+export type Operation = {
+  kind: OperationKind;
+  way: Way;
+  /** From 0 up to 1: which of the things that are there by then. */
+  pick: number;
+  /** From 0 up to 1: whatever else is to be chosen. */
+  detail: number;
+};
+
+const deck = Object.entries(weights).flatMap(([kind, weight]) =>
+  Array.from({ length: weight }, () => kind),
+);
+
+export function drawOperation(chance: () => number): Operation {
+  const kind = choose(deck.filter(isKind), chance);
+  return { kind, way: choose(ways, chance), pick: chance(), detail: chance() };
+}
+
+function isKind(text: string): text is OperationKind {
+  return Object.hasOwn(weights, text);
+}
+
+/** The item at a share of the list; undefined when there is none. */
+export function pickFrom<Item>(items: readonly Item[], share: number): Item | undefined {
+  return items[Math.floor(share * items.length)];
+}

@@ -1,0 +1,207 @@
+/**
+ * One tenant's pets and their visits as they may be. Every write has a mark of its own, so a row
+ * tells by itself whose it is, which one, and whether it is out of date.
+ */
+import type { FindingKind, Findings } from './findings.ts';
+import { type Mark, markIn, markText } from './mark.ts';
+import { type Attempt, type Change, Possible } from './possible.ts';
+
+/** Visits are known by the write that made them, in that order. */
+export type Pet = { name: string; species: string; deleted: boolean; visits: readonly number[] };
+
+/** A pet as a reply or a row shows it. */
+export type SeenPet = { id: string; name: string; species: string; deleted: boolean };
+
+/** How a write ended: acknowledged, refused with a 404, or it is not known. */
+export type Outcome = 'done' | 'refused' | Attempt;
+
+export type KnownPet = {
+  readonly serial: number;
+  /** Null until a reply has told it: a create may go through without an answer. */
+  id: string | null;
+  /** Writes so far, whatever became of them. */
+  writes: number;
+  /** False while the first write is under way. */
+  known: boolean;
+  readonly now: Possible<Pet | null>;
+};
+
+/** What a look could show. */
+export type View = {
+  /** Whether deleted pets are shown; both when the setting is in doubt. */
+  withDeleted: readonly boolean[];
+  species?: string | undefined;
+};
+
+export const everything: View = { withDeleted: [true] };
+
+/** More open writes than this would make too many worlds. */
+const openWrites = 3;
+
+export class PetModel {
+  readonly slug: string;
+  readonly #findings: Findings;
+  readonly #pets = new Map<number, KnownPet>();
+  #serial = 0;
+
+  constructor(slug: string, findings: Findings) {
+    this.slug = slug;
+    this.#findings = findings;
+  }
+
+  /** Also those that may never have been made. */
+  get size(): number {
+    return this.#pets.size;
+  }
+
+  /** Pets with an id, for reads. */
+  readable(): KnownPet[] {
+    return [...this.#pets.values()].filter(({ id }) => id !== null);
+  }
+
+  /** Pets with an id that may take one more write whose outcome stays unknown. */
+  writable(): KnownPet[] {
+    return this.readable().filter(({ now }) => now.open < openWrites);
+  }
+
+  newPet(): KnownPet {
+    this.#serial += 1;
+    const now = new Possible<Pet | null>(null);
+    const pet: KnownPet = { serial: this.#serial, id: null, writes: 0, known: false, now };
+    this.#pets.set(pet.serial, pet);
+    return pet;
+  }
+
+  /** The mark of the pet's next write. */
+  nextMark(pet: KnownPet): Mark {
+    pet.writes += 1;
+    return { slug: this.slug, serial: pet.serial, write: pet.writes };
+  }
+
+  /** Takes how a write of a pet ended. */
+  wrote(pet: KnownPet, change: Change<Pet | null>, outcome: Outcome): void {
+    const { slug } = this;
+    pet.known = true;
+    if (outcome === 'done') {
+      if (!pet.now.done(change)) this.#report('resurrected', `${slug}: wrote ${show(pet)}`);
+    } else if (outcome === 'refused') {
+      if (!pet.now.refused(change)) this.#report('lost write', `${slug}: 404 for ${show(pet)}`);
+    } else {
+      pet.now.doubtful(change, outcome);
+    }
+  }
+
+  /** Holds a pet that was shown, or was not, against what it may be. */
+  look(pet: KnownPet, seen: SeenPet | null, view: View): void {
+    const before = show(pet);
+    const kind = judge(pet, seen, view);
+    if (kind) this.#report(kind, `${this.slug}: saw ${JSON.stringify(seen)} of ${before}`);
+  }
+
+  /** Holds a whole list, or a whole table, against all that there may be. */
+  lookAtAll(items: readonly SeenPet[], view: View): void {
+    const shown = new Map<KnownPet, SeenPet>();
+    for (const item of items) {
+      const pet = this.ownerOf(item.name, JSON.stringify(item));
+      if (pet && shown.has(pet)) this.#report('doubled row', `${item.name} is listed twice`);
+      else if (pet) shown.set(pet, item);
+    }
+    for (const pet of this.#pets.values()) this.look(pet, shown.get(pet) ?? null, view);
+  }
+
+  /** Holds all visits of a pet, by their reasons, against those that there may be. */
+  lookAtVisits(pet: KnownPet, reasons: readonly string[], view: View): void {
+    const owners = reasons.map((reason) => this.ownerOf(reason, `a visit of ${pet.serial}`));
+    if (owners.includes(null)) return;
+    const before = show(pet);
+    const kind = judgeVisits(pet, { reasons, view, astray: owners.some((one) => one !== pet) });
+    if (kind) this.#report(kind, `${this.slug}: saw visits ${reasons} of ${before}`);
+  }
+
+  /** The pet that a mark names; null, and reported, when it is nothing that this tenant wrote. */
+  ownerOf(text: string, where: string): KnownPet | null {
+    const mark = markIn(text);
+    const what = `${this.slug}: "${text}" in ${where}`;
+    if (mark?.slug !== this.slug) this.#report('foreign row', what);
+    const pet = mark?.slug === this.slug ? this.#pets.get(mark.serial) : undefined;
+    if (pet && mark && mark.write <= pet.writes) return pet;
+    if (mark?.slug === this.slug) this.#report('invented row', what);
+    return null;
+  }
+
+  /** Writes that are over will not happen any more; pets that never were are forgotten. */
+  settle(isOver: (attempt: Attempt) => boolean): void {
+    for (const [serial, { now, known }] of this.#pets) {
+      now.settle(isOver);
+      const never = now.open === 0 && now.states().every((state) => state === null);
+      if (known && never) this.#pets.delete(serial);
+    }
+  }
+
+  #report(kind: FindingKind, what: string): void {
+    this.#findings.report(kind, what);
+  }
+}
+
+/** What a write makes of a pet. */
+export const petChanges = {
+  create: (mark: Mark, species: string): Change<Pet | null> => {
+    const made = { name: markText(mark), species, deleted: false, visits: [] };
+    return (state) => (state === null ? made : undefined);
+  },
+  patch: (mark: Mark, species: string): Change<Pet | null> =>
+    ofLiving((pet) => ({ ...pet, name: markText(mark), species })),
+  remove: ofLiving((pet) => ({ ...pet, deleted: true })),
+  visit: ({ write }: Mark): Change<Pet | null> =>
+    ofLiving((pet) => ({ ...pet, visits: [...pet.visits, write].sort((a, b) => a - b) })),
+};
+
+function ofLiving(change: (pet: Pet) => Pet): Change<Pet | null> {
+  return (state) => (state === null || state.deleted ? undefined : change(state));
+}
+
+/** Null when the pet may look like this. */
+function judge(pet: KnownPet, seen: SeenPet | null, view: View): FindingKind | null {
+  pet.id ??= seen?.id ?? null;
+  if (seen !== null && pet.id !== seen.id) return 'doubled row';
+  if (pet.now.seen((state) => looksLike(state, seen, view))) return null;
+  if (seen === null) return 'lost write';
+  const gone = pet.now.states().every((state) => state === null || state.deleted);
+  return gone ? 'resurrected' : 'stale read';
+}
+
+function judgeVisits(
+  { now }: KnownPet,
+  { reasons, view, astray }: { reasons: readonly string[]; view: View; astray: boolean },
+): FindingKind | null {
+  if (astray) return 'misplaced row';
+  const seen = reasons.map((reason) => markIn(reason)?.write ?? 0).sort((a, b) => a - b);
+  const fits = (state: Pet | null) =>
+    state !== null && isShown(state, view) && `${state.visits}` === `${seen}`;
+  if (now.seen(fits)) return null;
+  const lacks = (state: Pet | null) => state?.visits.some((write) => !seen.includes(write));
+  return now.states().every(lacks) ? 'lost write' : 'resurrected';
+}
+
+function looksLike(state: Pet | null, seen: SeenPet | null, view: View): boolean {
+  if (seen === null) return state === null || isHidden(state, view);
+  return (
+    state !== null &&
+    isShown(state, view) &&
+    state.name === seen.name &&
+    state.species === seen.species &&
+    state.deleted === seen.deleted
+  );
+}
+
+function isShown({ deleted, species }: Pet, view: View): boolean {
+  return (!deleted || view.withDeleted.includes(true)) && (view.species ?? species) === species;
+}
+
+function isHidden({ deleted, species }: Pet, view: View): boolean {
+  return (deleted && view.withDeleted.includes(false)) || (view.species ?? species) !== species;
+}
+
+function show({ serial, now }: KnownPet): string {
+  return `pet ${serial}, which may be ${JSON.stringify(now.states())}`;
+}

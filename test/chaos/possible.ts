@@ -1,0 +1,110 @@
+/**
+ * All that one thing may be just now. A write without an outcome may have happened, may not, or may
+ * still happen: a stopped backend commits when it goes on. So a thing is a set of worlds, each with
+ * a state and the writes that are still open in it, and every answer leaves those that it fits.
+ */
+
+/** What a write makes of a state; undefined where it is refused. */
+export type Change<State> = (state: State) => State | undefined;
+
+/** A write that was sent and has no outcome. */
+export type Attempt = {
+  sentMs: number;
+  /** When the server gave up on it, for instance with a 503; null when the socket was lost. */
+  answeredMs: number | null;
+};
+
+type Open<State> = { serial: number; change: Change<State>; attempt: Attempt };
+
+type World<State> = { state: State; open: readonly Open<State>[] };
+
+/** States must be JSON, in one order of keys: it tells them apart. */
+export class Possible<State> {
+  #worlds: readonly World<State>[];
+  #serial = 0;
+
+  constructor(state: State) {
+    this.#worlds = [{ state, open: [] }];
+  }
+
+  /** Writes whose outcome is not known; the number of worlds grows fast with it. */
+  get open(): number {
+    return Math.max(...this.#worlds.map(({ open }) => open.length));
+  }
+
+  /** What it may be now. */
+  states(): State[] {
+    return distinct(this.#reachable().map(({ state }) => ({ state, open: [] }))).map(
+      ({ state }) => state,
+    );
+  }
+
+  /** Takes an acknowledged write. False when it could not have been accepted. */
+  done(change: Change<State>): boolean {
+    return this.#keep(
+      this.#reachable().flatMap(({ state, open }) => {
+        const after = change(state);
+        return after === undefined ? [] : [{ state: after, open }];
+      }),
+    );
+  }
+
+  /** Takes a refused write. False when it could not have been refused. */
+  refused(change: Change<State>): boolean {
+    return this.#keep(this.#reachable().filter(({ state }) => change(state) === undefined));
+  }
+
+  /** Takes a write without an outcome. */
+  doubtful(change: Change<State>, attempt: Attempt): void {
+    this.#serial += 1;
+    const late = { serial: this.#serial, change, attempt };
+    this.#worlds = this.#worlds.map(({ state, open }) => ({ state, open: [...open, late] }));
+  }
+
+  /** Takes a look. False when nothing that it may be looks like that. */
+  seen(fits: (state: State) => boolean): boolean {
+    return this.#keep(this.#reachable().filter(({ state }) => fits(state)));
+  }
+
+  /** Writes that are over have happened by now, or never will. */
+  settle(isOver: (attempt: Attempt) => boolean): void {
+    this.#worlds = distinct(
+      this.#reachable().map(({ state, open }) => ({
+        state,
+        open: open.filter(({ attempt }) => !isOver(attempt)),
+      })),
+    );
+  }
+
+  #keep(worlds: readonly World<State>[]): boolean {
+    if (worlds.length > 0) this.#worlds = distinct(worlds);
+    return worlds.length > 0;
+  }
+
+  /** The worlds, and what open writes may have made of them in whatever order. */
+  #reachable(): readonly World<State>[] {
+    let reached = this.#worlds;
+    for (let fresh = reached; fresh.length > 0; ) {
+      fresh = fresh.flatMap(({ state, open }) =>
+        open.flatMap((write) => {
+          const after = write.change(state);
+          return after === undefined
+            ? []
+            : [{ state: after, open: open.filter((other) => other !== write) }];
+        }),
+      );
+      reached = distinct([...reached, ...fresh]);
+    }
+    return reached;
+  }
+}
+
+function distinct<State>(worlds: readonly World<State>[]): World<State>[] {
+  const byText = new Map(
+    worlds.map((world) => {
+      const serials = world.open.map(({ serial }) => serial);
+      return [JSON.stringify([world.state, serials]), world];
+    }),
+  );
+  return [...byText.values()];
+}

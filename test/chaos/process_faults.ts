@@ -1,0 +1,109 @@
+/** What can happen to the server process and to its Redis. */
+import postgres from 'postgres';
+import { clientOf } from '../support/client.ts';
+import { lookInto } from '../support/sql.ts';
+import { until } from '../support/until.ts';
+import type { End, Fault, Stage } from './faults.ts';
+
+export const processFaults = {
+  'the server hangs': {
+    track: 'database',
+    lastsMs: [200, 1_500],
+    takesMs: 100,
+    begin: async (stage) => stop(stage),
+  },
+  'a transaction stays open': {
+    track: 'database',
+    lastsMs: [0, 100],
+    takesMs: 4_500,
+    begin: outlastTransaction,
+  },
+  'Redis hangs': {
+    track: 'redis',
+    lastsMs: [200, 3_000],
+    takesMs: 100,
+    begin: async ({ redis }) => {
+      redis?.pause();
+      return async () => redis?.resume();
+    },
+  },
+  'Redis is killed': {
+    track: 'redis',
+    lastsMs: [200, 3_000],
+    takesMs: 200,
+    begin: async ({ redis }) => {
+      await redis?.kill();
+      return async () => redis?.restart();
+    },
+  },
+} satisfies Record<string, Fault>;
+
+function stop({ server, pauses }: Stage): End {
+  const resume = pauses.begin(performance.now());
+  server.signal('SIGSTOP');
+  return async () => {
+    server.signal('SIGCONT');
+    resume(performance.now());
+  };
+}
+
+/**
+ * The server hangs between two statements of a transaction, until Postgres loses patience and ends
+ * the session. A lock holds the transaction's second statement up until the server is stopped.
+ */
+async function outlastTransaction(stage: Stage): Promise<End> {
+  const { cluster, server, bystander } = stage;
+  const call = clientOf(server, bystander);
+  const sql = postgres(cluster.url, { max: 1, onnotice: () => {} });
+  try {
+    await sql.unsafe('begin; lock table control.audit_events in access exclusive mode');
+    let caught: { pid: number; end: End } | null = null;
+    await until(async () => {
+      call('PUT /api/config/welcome_message', { value: 'so long' }).catch(() => {});
+      caught = await catchInTransaction(stage);
+      return caught !== null;
+    });
+    await sql.unsafe('rollback');
+    return await outlasted(stage, caught);
+  } finally {
+    await sql.end({ timeout: 0 });
+  }
+}
+
+async function outlasted({ cluster }: Stage, caught: { pid: number; end: End } | null) {
+  if (!caught) throw new Error('Cannot outlast a transaction: none was caught');
+  await until(async () => !(await isThere(cluster.url, caught.pid)));
+  return caught.end;
+}
+
+/** Stops the server while one of its transactions waits for the lock; null when none did. */
+async function catchInTransaction(stage: Stage): Promise<{ pid: number; end: End } | null> {
+  const pid = await waitingForTrail(stage.cluster.url);
+  if (pid === null) return null;
+  const end = stop(stage);
+  // It may just have given up on the lock.
+  if ((await waitingForTrail(stage.cluster.url)) === pid) return { pid, end };
+  await end();
+  return null;
+}
+
+/** A backend that changes a tenant's account; the operator's statements are no transactions. */
+function waitingForTrail(url: string): Promise<number | null> {
+  return lookInto(url, async (sql) => {
+    const [row] = await sql<{ pid: number }[]>`
+      select pg_locks.pid
+      from pg_locks
+        join pg_stat_activity on pg_stat_activity.pid = pg_locks.pid
+      where not granted and usename like '%_serve'
+        and relation = 'control.audit_events'::regclass
+        and database = (select oid from pg_database where datname = current_database())
+      order by waitstart desc`;
+    return row?.pid ?? null;
+  });
+}
+
+function isThere(url: string, pid: number | null): Promise<boolean> {
+  return lookInto(url, async (sql) => {
+    return (await sql`select from pg_stat_activity where pid = ${pid}`).length > 0;
+  });
+}

@@ -1,0 +1,81 @@
+/** Which fault comes when: drawn from the seed as a whole, before anything has begun. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { chanceOf } from '../support/chance.ts';
+import { type Fault, type FaultName, faults, type Stage } from './faults.ts';
+
+export type Turn = { atMs: number; fault: FaultName; lastsMs: number; seed: number };
+
+const tracks = ['database', 'redis', 'clients'] as const satisfies readonly Fault['track'][];
+
+/** From the end of a fault to the next one of its track, from and to. */
+const gapMs = [100, 500] as const;
+
+/**
+ * Each track plays all of its faults in a random order, and again until the time is over; so each
+ * comes at least once, also when that takes longer.
+ */
+export function drawSchedule(seed: number, forMs: number, names: readonly FaultName[]): Turn[] {
+  const chance = chanceOf(seed);
+  const turns = tracks.flatMap((name) => {
+    const track = names.filter((fault) => faults[fault].track === name);
+    const played: Turn[] = [];
+    let atMs = within(gapMs, chance);
+    while (track.length > 0 && (played.length < track.length || atMs < forMs)) {
+      for (const fault of shuffled(track, chance)) {
+        if (played.length >= track.length && atMs >= forMs) break;
+        const lastsMs = within(faults[fault].lastsMs, chance);
+        played.push({ atMs, fault, lastsMs, seed: Math.floor(chance() * 2 ** 32) });
+        atMs += lastsMs + faults[fault].takesMs + within(gapMs, chance);
+      }
+    }
+    return played;
+  });
+  return turns.sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Plays it to the end, or to the first fault that fails; each that has begun is ended. */
+export async function play(
+  schedule: readonly Turn[],
+  stage: Stage,
+  onEnded: (fault: FaultName) => void,
+): Promise<void> {
+  const startedMs = performance.now();
+  const failed = new AbortController();
+  const playTrack = async (track: Fault['track']) => {
+    const turns = schedule.filter(({ fault }) => faults[fault].track === track);
+    for (const turn of turns) {
+      await pause(Math.max(0, startedMs + turn.atMs - performance.now()));
+      if (failed.signal.aborted) return;
+      await strike(turn, stage, onEnded);
+    }
+  };
+  const playing = tracks.map((track) =>
+    playTrack(track).catch((error: unknown) => {
+      failed.abort();
+      throw error;
+    }),
+  );
+  await Promise.allSettled(playing);
+  await Promise.all(playing);
+}
+
+async function strike(
+  { fault, lastsMs, seed }: Turn,
+  stage: Stage,
+  onEnded: (fault: FaultName) => void,
+) {
+  const end = await faults[fault].begin(stage, chanceOf(seed));
+  await pause(lastsMs);
+  await end();
+  onEnded(fault);
+}
+
+function within([least, most]: readonly [number, number], chance: () => number): number {
+  return Math.round(least + chance() * (most - least));
+}
+
+/** Source: R. Durstenfeld, Algorithm 235. */
+function shuffled<Item>(items: readonly Item[], chance: () => number): Item[] {
+  const left = [...items];
+  return items.flatMap(() => left.splice(Math.floor(chance() * left.length), 1));
+}
