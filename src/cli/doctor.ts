@@ -1,15 +1,28 @@
-/** `npm run doctor`: names everything that weakens the isolation of tenants, and how to mend it. */
+/**
+ * `npm run doctor`: names everything that weakens the isolation of tenants, and how to mend it.
+ * `npm run doctor -- verify-audit [--tenant SLUG]`: names every event of the trail that was falsified.
+ */
 import { parseArgs } from 'node:util';
 import type { Backstage } from '../backstage.ts';
 import { bounds } from '../config.ts';
 import { examine } from '../fleet/doctor/doctor.ts';
 import { type Finding, oneLine } from '../fleet/doctor/finding.ts';
 import { print, runCommand, UsageError } from './command.ts';
+import { verifyAudit } from './verify_audit.ts';
 
-await runCommand('Usage: npm run doctor', () => {
-  const { positionals } = parseArgs({ allowPositionals: true, options: {} });
-  const [action] = positionals;
-  if (action === undefined) return examineAll;
+const usage = `Usage: npm run doctor
+       npm run doctor -- verify-audit [--tenant SLUG]`;
+
+await runCommand(usage, () => {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { tenant: { type: 'string' } },
+  });
+  const [action, ...rest] = positionals;
+  if (action === undefined && values.tenant === undefined) return examineAll;
+  if (action === 'verify-audit' && rest.length === 0) {
+    return (backstage) => verifyAudit(backstage, { slug: values.tenant ?? null });
+  }
   throw new UsageError(`Cannot understand "${positionals.join(' ')}"`);
 });
 

@@ -2,14 +2,17 @@
  * A lane: one warmed connection, reserved for life. postgres.js loses the order of pipelined
  * statements when a connection drops and reconnects, and that leaks rows across tenants; so a lane
  * takes work only while its one connection lives, and is never used again after a close, an
- * unexpected commit tag, a call that took too long, or an error that speaks of a wrong context.
+ * unexpected tag, a call that took too long, or an error that speaks of a wrong context.
  */
-import { unavailable } from '../kernel/errors.ts';
+import { IsolationViolation, unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
 import { asRefusal, endsLane } from './faults.ts';
 import { type LaneBounds, openSession, type Session, type Target } from './lane_session.ts';
 
 export type { LaneBounds, Target } from './lane_session.ts';
+
+/** Tags of statements that leave nothing behind but rows. */
+const queries = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE']);
 
 export class Lane {
   readonly pid: number;
@@ -88,7 +91,7 @@ export class Lane {
     if (rows.status === 'rejected') throw this.#fault(rows.reason);
     if (closed.status === 'rejected') throw this.#abandon(closed.reason);
     this.#expectCommit(closed.value.command);
-    return rows.value;
+    return this.#expectQuery(rows.value);
   }
 
   /** Several statements in one transaction, which has the lane to itself until it ends. */
@@ -103,7 +106,7 @@ export class Lane {
     ): Promise<Row[]> => {
       if (!open) throw new Error('Cannot run a statement: its transaction has ended');
       assertValues(values);
-      return this.#ask(() => this.#send<Row>(text, values));
+      return this.#expectQuery(await this.#ask(() => this.#send<Row>(text, values)));
     };
     const transact = async (): Promise<Result> => {
       await this.#run(envelope);
@@ -136,7 +139,7 @@ export class Lane {
     await this.#ask(() => this.#session.sql.unsafe(text).execute());
   }
 
-  #send<Row extends object>(text: TemplateStringsArray, values: SqlValue[]): Promise<Row[]> {
+  #send<Row extends object>(text: TemplateStringsArray, values: SqlValue[]) {
     return this.#session.sql<Row[]>(text, ...values).execute();
   }
 
@@ -170,6 +173,16 @@ export class Lane {
 
   #expectCommit(tag: string): void {
     if (tag !== 'COMMIT') throw this.#abandon(new Error(`Cannot commit: the server said ${tag}`));
+  }
+
+  /**
+   * Our statements are queries. Another one was injected, and what it leaves in the session (a swapped
+   * prepared statement, an ended transaction, a role) must not meet the next tenant.
+   */
+  #expectQuery<Rows extends { command: string | null }>(rows: Rows): Rows {
+    if (queries.has(rows.command ?? '')) return rows;
+    const tag = new Error(`the server said ${rows.command}, which is no query`);
+    throw this.#abandon(new IsolationViolation(tag));
   }
 
   /** An error of a statement; some of them also say that this session cannot be trusted. */

@@ -143,6 +143,29 @@ describe('Lane', { timeout: 30_000 }, () => {
       await assert.rejects(work, /^Error: Cannot commit: the server said ROLLBACK$/);
     });
 
+    const others = [
+      text`prepare swapped as select 1`,
+      text`deallocate all`,
+      text`set role none`,
+      text`create temporary table pets (name text)`,
+      text`do 'begin end'`,
+      text`listen kennel`,
+      text``,
+    ];
+    for (const other of others) {
+      it(`after "${other}", which is no query`, async () => {
+        await assert.rejects(lane.statement('begin', other, []), { name: 'IsolationViolation' });
+      });
+
+      it(`after "${other}" in a transaction, whose next statement does not run`, async () => {
+        const work = lane.transaction('begin', async (sql) => {
+          await sql(other).catch(() => {});
+          return sql`select 1`;
+        });
+        await assert.rejects(work, { name: 'IsolationViolation' });
+      });
+    }
+
     it('after its backend was ended from within', async () => {
       const end = text`select pg_terminate_backend(pg_backend_pid())`;
       await assert.rejects(lane.statement('begin', end, []), unavailable);

@@ -1,0 +1,17 @@
+/** All attacks, in the order in which a request meets what stops them. */
+import type { Attack } from './attack.ts';
+import { context } from './attacks/context.ts';
+import { credentials } from './attacks/credentials.ts';
+import { ids } from './attacks/ids.ts';
+import { injected } from './attacks/injected.ts';
+import { naming } from './attacks/naming.ts';
+import { session } from './attacks/session.ts';
+
+export const attacks: readonly Attack[] = [
+  ...naming,
+  ...credentials,
+  ...ids,
+  ...injected,
+  ...context,
+  ...session,
+];

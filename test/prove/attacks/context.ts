@@ -1,0 +1,191 @@
+/**
+ * Whose context? Injected SQL that says it is the victim, with a seal that is forged, swapped, made
+ * or stolen, or with none. It names the victim's rows in the schema where they are.
+ */
+
+import { tenantId } from '../../../src/kernel/tenant.ts';
+import { pads } from '../../../src/postgres/envelope.ts';
+import { sealKeyOf } from '../../../src/postgres/installation.ts';
+import { openPlace } from '../../../src/postgres/tenant_db.ts';
+import type { Attack, Attempt } from '../attack.ts';
+import { everywhere, named } from '../layers_needed.ts';
+import { quoted, runs, sets, union } from './sql.ts';
+
+const pets = ({ lab }: Attempt) => lab.table('pets');
+const names = (attempt: Attempt) => `select '', name from ${pets(attempt)}`;
+const emails = "select '', email from users";
+
+/** The victim's id with the mac of the attacker. */
+const swapped = ({ victim }: Attempt) =>
+  `'${victim.id}.' || split_part(current_setting('kennel.tenant'), '.', 2)`;
+
+export const context: readonly Attack[] = [
+  {
+    name: 'set_config in a UNION, without a seal',
+    layers: named('seal'),
+    run: (attempt) =>
+      attempt.search(union(sets('kennel.tenant', quoted(attempt.victim.id)), names(attempt))),
+  },
+  {
+    name: 'set_config in a CTE, with a forged seal',
+    layers: named('seal'),
+    run: (attempt) =>
+      attempt.search(
+        union(
+          `(with forged as materialized (
+              select set_config('kennel.tenant', '${attempt.victim.id}.${'0'.repeat(64)}', true) it
+            )
+            select '', pet.name
+            from forged, lateral (
+              select name from ${pets(attempt)} where forged.it <> '' offset 0
+            ) as pet)`,
+        ),
+      ),
+  },
+  {
+    name: 'set_config in a sub-select, with its own seal',
+    layers: named('seal'),
+    run: (attempt) =>
+      attempt.search(
+        union(
+          `select '', (select set_config('kennel.tenant', ${swapped(attempt)}, true))`,
+          names(attempt),
+        ),
+      ),
+  },
+  {
+    name: 'set_config in query_to_xml',
+    layers: named('seal'),
+    run: (attempt) =>
+      attempt.search(
+        union(
+          runs(`select set_config('kennel.tenant', ${swapped(attempt)}, true)`),
+          runs(`select name from ${pets(attempt)}`),
+        ),
+      ),
+  },
+  {
+    name: 'set_config by an earlier statement of the transaction',
+    layers: named('seal'),
+    run: (attempt) =>
+      attempt.report([
+        `select set_config('kennel.tenant', ${swapped(attempt)}, true)`,
+        `select name from ${pets(attempt)}`,
+      ]),
+  },
+  {
+    name: 'set_config in a DO block that raises what it finds',
+    layers: named('seal'),
+    run: (attempt) =>
+      attempt.report(
+        `do $$ begin
+           perform set_config('kennel.tenant', '${attempt.victim.id}.', true);
+           raise exception '%', (select string_agg(name, ' ') from ${pets(attempt)});
+         end $$`,
+      ),
+  },
+  {
+    name: 'set_config behind a semicolon',
+    layers: named('extended protocol', 'seal'),
+    run: (attempt) =>
+      attempt.search(
+        `nobody'; select set_config('kennel.tenant', '${attempt.victim.id}.', true);
+         select name from ${pets(attempt)} --`,
+      ),
+  },
+  {
+    name: "set_config in a statement on the account's tables",
+    layers: everywhere('seal'),
+    run: (attempt) =>
+      attempt.search(union(sets('kennel.tenant', quoted(attempt.victim.id)), emails), 'users'),
+  },
+  {
+    name: 'a seal made with the key of seals',
+    layers: named('key table'),
+    run: (attempt) =>
+      attempt.search(
+        union(
+          sets('kennel.tenant', sealFrom('inner_pad, outer_pad from kernel.seal_keys', attempt)),
+          names(attempt),
+        ),
+      ),
+  },
+  {
+    name: 'a seal made with the secret of the installation',
+    layers: everywhere('secret table'),
+    run: async (attempt) => {
+      const read = "select '', encode(value, 'hex') from control.secrets";
+      const { text } = await attempt.search(union(read), 'users');
+      const [secret = ''] = /[0-9a-f]{64}/.exec(text) ?? [];
+      const key = sealKeyOf(Buffer.from(secret, 'hex'), attempt.lab.accountPlace.database);
+      const { inner, outer } = pads(key);
+      const keys = `${bytes(inner)} as inner_pad, ${bytes(outer)} as outer_pad`;
+      await attempt.search(union(sets('kennel.tenant', sealFrom(keys, attempt)), emails), 'users');
+    },
+  },
+  {
+    name: "a seal that another session's activity shows",
+    layers: everywhere('hidden activity', 'seal of one backend'),
+    run: async (attempt) => {
+      await whileVictimWorks(attempt, async () => {
+        const { seal } = await overhear(attempt);
+        await attempt.search(union(sets('kennel.tenant', quoted(seal)), emails), 'users');
+      });
+    },
+  },
+  {
+    name: 'the same, on the very backend it was made for',
+    layers: everywhere('hidden activity'),
+    run: async (attempt) => {
+      let heard = { pid: '0', seal: '' };
+      await whileVictimWorks(attempt, async () => {
+        heard = await overhear(attempt);
+      });
+      const there = `case when pg_backend_pid() = ${heard.pid} then ${quoted(heard.seal)}
+        else current_setting('kennel.tenant') end`;
+      // The pool lends the lane that was idle for longest, so that each of them has its turn.
+      for (let turn = 0; turn < 4; turn += 1) {
+        await attempt.search(union(sets('kennel.tenant', there), emails), 'users');
+      }
+    },
+  },
+  {
+    name: 'no context at all',
+    layers: named('lane', 'context needed'),
+    run: (attempt) => {
+      const { role, schema } = attempt.victim.place;
+      // A database's own login works as itself.
+      const own = attempt.lab.mode === 'database' ? 'none' : `"${role}"`;
+      const path = `set search_path = "${schema}"`;
+      return attempt.report(['commit', `set role ${own}`, path, 'select name from pets']);
+    },
+  },
+];
+
+/** HMAC-SHA-256 written in SQL, from the two pads of a key. */
+function sealFrom(keys: string, { victim }: Attempt): string {
+  const message = `convert_to('${victim.id}:' || pg_backend_pid(), 'UTF8')`;
+  const mac = `encode(sha256(outer_pad || sha256(inner_pad || ${message})), 'hex')`;
+  return `(select '${victim.id}.' || ${mac} from (select ${keys} limit 1) as key)`;
+}
+
+function bytes(value: Buffer): string {
+  return `'\\x${value.toString('hex')}'::bytea`;
+}
+
+/** While a transaction of the victim is open on a lane of its own. */
+function whileVictimWorks({ lab, victim }: Attempt, work: () => Promise<void>): Promise<void> {
+  const { lanes } = lab.server.app.backstage;
+  return openPlace(lanes, lab.accountPlace, tenantId(victim.id), (db) => db.transaction(work));
+}
+
+/** What sessions of its login are running, seen by who has put off its role. */
+async function overhear(attempt: Attempt): Promise<{ pid: string; seal: string }> {
+  const activity = `select pid, query from pg_stat_activity where query like '%kennel.tenant%'`;
+  const { text } = await attempt.search(union(sets('role', "'none'"), runs(activity)), 'users');
+  const shown = new RegExp(
+    `<pid>(\\d+)</pid>(?:(?!<pid>)[^])*?(${attempt.victim.id}\\.[0-9a-f]{64})`,
+  );
+  const [, pid = '0', seal = ''] = shown.exec(text) ?? [];
+  return { pid, seal };
+}

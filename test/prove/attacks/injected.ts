@@ -1,0 +1,180 @@
+/**
+ * SQL injected through the vulnerable handlers while the context stays the attacker's own: what row
+ * security, keys and the rights of the role must stop.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Attack, Attempt } from '../attack.ts';
+import { everywhere, inPlace, named } from '../layers_needed.ts';
+import { quoted, runs, sets, union } from './sql.ts';
+
+const pets = ({ lab }: Attempt) => lab.table('pets');
+
+export const injected: readonly Attack[] = [
+  {
+    name: 'or true',
+    layers: inPlace('row security'),
+    run: (attempt) => attempt.search("nobody' or true --"),
+  },
+  {
+    name: 'a UNION over every row',
+    layers: named('row security'),
+    run: (attempt) => attempt.search(union(`select '', name from ${pets(attempt)}`)),
+  },
+  {
+    name: 'query_to_xml over every row',
+    layers: named('row security'),
+    run: (attempt) => attempt.search(union(runs(`select name from ${pets(attempt)}`))),
+  },
+  {
+    name: "a search_path into the victim's schema",
+    layers: named('row security'),
+    run: (attempt) =>
+      attempt.search(
+        union(
+          sets('search_path', quoted(attempt.victim.place.schema)),
+          runs('select name from pets'),
+        ),
+      ),
+  },
+  {
+    name: 'an update of every row',
+    layers: named('row security'),
+    run: (attempt) => attempt.report(`update ${pets(attempt)} set name = 'Stolen'`),
+  },
+  {
+    name: 'a row given to the victim',
+    layers: named('row security'),
+    run: (attempt) =>
+      attempt.report(
+        `insert into ${pets(attempt)} (tenant_id, id, name, species)
+         values ('${attempt.victim.id}', '${randomUUID()}', 'Cuckoo', 'bird')`,
+      ),
+  },
+  {
+    name: 'row_security = off',
+    layers: named('modest roles'),
+    run: (attempt) =>
+      attempt.search(
+        union(sets('row_security', "'off'"), runs(`select name from ${pets(attempt)}`)),
+      ),
+  },
+  {
+    name: "a view that looks with its owner's eyes",
+    layers: named('security invoker'),
+    run: (attempt) =>
+      attempt.search(union(`select '', name from ${attempt.lab.table('pet_names')}`)),
+  },
+  {
+    name: 'an error that depends on a row of the victim',
+    layers: named('row security'),
+    run: async (attempt) => {
+      const ask = (id: string) =>
+        attempt.search(
+          union(`select '', (1 / (count(*) - 1))::text from ${pets(attempt)} where id = '${id}'`),
+        );
+      attempt.mustBeAlike(await ask(attempt.victim.petId), await ask(randomUUID()));
+    },
+  },
+  {
+    name: 'an error that quotes a row of the victim',
+    layers: named('row security'),
+    run: (attempt) =>
+      attempt.search(
+        union(
+          `select '', name::integer::text from ${pets(attempt)}
+           where id = '${attempt.victim.petId}'`,
+        ),
+      ),
+  },
+  {
+    name: 'a function that is cheaper than the policy',
+    layers: named('creates nothing', 'row security'),
+    run: async (attempt) => {
+      const { petId, place } = attempt.victim;
+      const { schema } = place;
+      await attempt.report(
+        `create function ${schema}.tell(id uuid, name text) returns boolean
+         language plpgsql cost 0.0000001
+         as $$ begin
+           if id = '${petId}' then raise exception '%', name; end if;
+           return true;
+         end $$`,
+      );
+      await attempt.report(`select name from ${pets(attempt)} where ${schema}.tell(id, name)`);
+    },
+  },
+  {
+    name: 'what the planner knows of the column',
+    layers: named('row security'),
+    run: async (attempt) => {
+      const { place } = attempt.victim;
+      await attempt.lab.asSuperuser(place, 'analyze pets');
+      await attempt.search(
+        union(
+          `select '', most_common_vals::text from pg_stats
+           where schemaname = '${place.schema}' and attname = 'name'`,
+        ),
+      );
+    },
+  },
+  {
+    name: 'row security switched off by its owner',
+    layers: named('owns nothing'),
+    run: async (attempt) => {
+      await attempt.report(`alter table ${pets(attempt)} disable row level security`);
+      await attempt.report(`select name from ${pets(attempt)}`);
+    },
+  },
+  {
+    name: "the table's file",
+    layers: everywhere('modest roles'),
+    run: async (attempt) => {
+      const file = await attempt.lab.fileOf('pets');
+      await attempt.search(union(`select '', encode(pg_read_binary_file('${file}'), 'escape')`));
+    },
+  },
+  {
+    name: 'a unique key that tells of another row',
+    layers: named('tenant keys'),
+    run: async (attempt) => {
+      const add = (id: string) =>
+        attempt.report(
+          `insert into ${pets(attempt)} (id, name, species) values ('${id}', 'Rex', 'dog')`,
+        );
+      attempt.mustBeAlike(await add(attempt.victim.petId), await add(randomUUID()));
+    },
+  },
+  {
+    name: 'ON CONFLICT that tells of another row',
+    layers: named('tenant keys'),
+    run: async (attempt) => {
+      const add = (id: string) =>
+        attempt.report(
+          `insert into ${pets(attempt)} (id, name, species) values ('${id}', 'Rex', 'dog')
+           on conflict do nothing returning id`,
+        );
+      attempt.mustBeAlike(await add(attempt.victim.petId), await add(randomUUID()));
+    },
+  },
+  {
+    name: 'a foreign key that tells of another row',
+    layers: named('tenant keys'),
+    run: async (attempt) => {
+      const add = (id: string) =>
+        attempt.report(
+          `insert into ${attempt.lab.table('visits')} (id, pet_id, visited_on, reason)
+           values ('${randomUUID()}', '${id}', '2026-01-01', 'Cough')`,
+        );
+      attempt.mustBeAlike(await add(attempt.victim.petId), await add(randomUUID()));
+    },
+  },
+  {
+    name: 'an address that tells of another user',
+    layers: everywhere('tenant keys'),
+    run: async (attempt) => {
+      const add = (email: string) => attempt.call('POST /api/users', { email, role: 'member' });
+      const [known, unknown] = [await add('known@example.com'), await add('fresh@example.com')];
+      attempt.mustBeAlike({ ...known, text: '' }, { ...unknown, text: '' });
+    },
+  },
+];

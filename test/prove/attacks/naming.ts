@@ -1,0 +1,138 @@
+/** Who is meant? The request names the victim in some way, and the key is the attacker's. */
+import { bearer, type Headers } from '../../support/client.ts';
+import type { Attack, Attempt } from '../attack.ts';
+import { everywhere } from '../layers_needed.ts';
+import { sendRaw, sendSmuggled } from './wire.ts';
+
+const own = ({ attacker }: Attempt): Headers => bearer(attacker.apiKey);
+const hostOf = ({ slug }: { slug: string }) => ({ host: `${slug}.localhost` });
+const headerOf = ({ slug }: { slug: string }) => ({ 'x-tenant-id': slug });
+
+export const naming: readonly Attack[] = [
+  {
+    name: 'a forged Host',
+    layers: everywhere('bind'),
+    run: (attempt) => attempt.send('GET /api/pets', { ...own(attempt), ...hostOf(attempt.victim) }),
+  },
+  {
+    name: 'a forged path',
+    layers: everywhere('bind'),
+    run: (attempt) => attempt.send(`GET /${attempt.victim.slug}/api/pets`, own(attempt)),
+  },
+  {
+    name: 'a forged header',
+    layers: everywhere('bind'),
+    run: (attempt) =>
+      attempt.send('GET /api/pets', { ...own(attempt), ...headerOf(attempt.victim) }),
+  },
+  {
+    name: 'a Host that disagrees with the header',
+    layers: everywhere('nomination', 'bind'),
+    run: (attempt) =>
+      attempt.send('GET /api/pets', {
+        ...own(attempt),
+        ...hostOf(attempt.victim),
+        ...headerOf(attempt.attacker),
+      }),
+  },
+  {
+    name: 'a path that disagrees with the header',
+    layers: everywhere('nomination', 'bind'),
+    run: (attempt) =>
+      attempt.send(`GET /${attempt.victim.slug}/api/pets`, {
+        ...own(attempt),
+        ...headerOf(attempt.attacker),
+      }),
+  },
+  {
+    name: 'a header sent twice',
+    layers: everywhere('nomination', 'bind'),
+    run: (attempt) =>
+      attempt.send('GET /api/pets', {
+        ...own(attempt),
+        'x-tenant-id': [attempt.victim.slug, attempt.attacker.slug],
+      }),
+  },
+  {
+    name: 'X-Forwarded-Host from anybody',
+    layers: everywhere('trusted proxies', 'bind'),
+    run: (attempt) =>
+      attempt.send('GET /api/pets', {
+        ...own(attempt),
+        host: 'localhost',
+        'x-forwarded-host': hostOf(attempt.victim).host,
+      }),
+  },
+  {
+    name: 'two Host lines',
+    layers: everywhere('strict HTTP', 'bind'),
+    run: (attempt) =>
+      sendRaw(attempt, 'GET /api/pets', [
+        `Host: ${hostOf(attempt.attacker).host}`,
+        `Host: ${hostOf(attempt.victim).host}`,
+      ]),
+  },
+  {
+    name: 'a target with a host of its own',
+    layers: everywhere('strict HTTP', 'bind'),
+    run: (attempt) =>
+      sendRaw(attempt, `GET http://${hostOf(attempt.victim).host}/api/pets`, [
+        `Host: ${hostOf(attempt.attacker).host}`,
+      ]),
+  },
+  {
+    name: 'an encoded slug in the path',
+    layers: everywhere('strict HTTP', 'bind'),
+    run: (attempt) =>
+      attempt.send(`GET /%76${attempt.victim.slug.slice(1)}/api/pets`, own(attempt)),
+  },
+  {
+    name: 'a request smuggled before the next one on the connection',
+    layers: everywhere('strict HTTP'),
+    run: sendSmuggled,
+  },
+  {
+    name: 'asking which tenants exist',
+    layers: everywhere('one 404'),
+    run: async (attempt) => {
+      const ask = (slug: string) =>
+        attempt.send('GET /api/pets', { ...own(attempt), 'x-tenant-id': slug });
+      attempt.mustBeAlike(await ask(attempt.victim.slug), await ask('nobody'));
+    },
+  },
+  {
+    name: 'asking which tenants are suspended',
+    layers: everywhere('one 404'),
+    run: async (attempt) => {
+      const { slug } = await suspended(attempt);
+      const ask = (name: string) =>
+        attempt.send('GET /api/pets', { ...own(attempt), 'x-tenant-id': name });
+      attempt.mustBeAlike(await ask(slug), await ask('nobody'));
+    },
+  },
+  {
+    name: 'a suspended tenant, named by another',
+    layers: everywhere('bind', 'standing'),
+    run: async (attempt) => {
+      const { slug } = await suspended(attempt);
+      await attempt.send('GET /api/config', { ...own(attempt), 'x-tenant-id': slug });
+    },
+  },
+  {
+    name: "a suspended tenant's own key",
+    layers: everywhere('standing'),
+    run: async (attempt) => {
+      const { slug, apiKey } = await suspended(attempt);
+      await attempt.send('GET /api/config', { ...bearer(apiKey), 'x-tenant-id': slug });
+    },
+  },
+];
+
+/** What it has is as secret as the victim's. */
+async function suspended({ lab }: Attempt) {
+  const party = await lab.other('sleeper');
+  await lab.operator('PATCH /api/admin/tenants/sleeper', { status: 'active' });
+  await party.call('PUT /api/config/welcome_message', { value: lab.mark });
+  await lab.operator('PATCH /api/admin/tenants/sleeper', { status: 'suspended' });
+  return party;
+}

@@ -1,0 +1,130 @@
+/**
+ * What does the session allow, and what is left in it? Roles that an injected statement could become,
+ * and traps that one request lays for the next one on the same connection.
+ */
+import { type Attack, type Attempt, rowsIn } from '../attack.ts';
+import { everywhere, named, oneDatabase } from '../layers_needed.ts';
+import { quoted, runs, sets, union } from './sql.ts';
+
+const pets = ({ lab }: Attempt) => lab.table('pets');
+const roles = ({ lab }: Attempt) => lab.server.app.backstage.fleet.installation.roles;
+
+export const session: readonly Attack[] = [
+  {
+    name: 'the role put off in query_to_xml',
+    layers: oneDatabase('bare login', 'row security'),
+    run: (attempt) =>
+      attempt.search(union(sets('role', "'none'"), runs(`select name from ${pets(attempt)}`))),
+  },
+  {
+    name: 'RESET ROLE behind a semicolon',
+    layers: oneDatabase('extended protocol', 'bare login', 'row security'),
+    run: (attempt) => attempt.search(`nobody'; reset role; select name from ${pets(attempt)} --`),
+  },
+  {
+    name: 'SET ROLE to the owner, behind a semicolon',
+    layers: named('extended protocol', 'no other role'),
+    run: (attempt) =>
+      attempt.search(
+        `nobody'; set local role "${roles(attempt).owner}";
+         alter table ${pets(attempt)} disable row level security;
+         select name from ${pets(attempt)} --`,
+      ),
+  },
+  {
+    name: 'SET ROLE to the owner, as a statement of its own',
+    layers: named('lane', 'no other role'),
+    run: (attempt) =>
+      attempt.report([
+        `set local role "${roles(attempt).owner}"`,
+        `alter table ${pets(attempt)} disable row level security`,
+        `select name from ${pets(attempt)}`,
+      ]),
+  },
+  {
+    name: "the directory's role, by set_config",
+    layers: everywhere('no other role'),
+    run: (attempt) =>
+      attempt.search(
+        union(
+          sets('role', quoted(roles(attempt).control)),
+          runs('select email from control.users'),
+        ),
+        'users',
+      ),
+  },
+  {
+    name: 'SET SESSION AUTHORIZATION',
+    layers: named('lane', 'modest roles'),
+    run: (attempt) =>
+      attempt.report([
+        `set session authorization "${new URL(attempt.lab.server.app.backstage.fleet.installation.adminUrl).username}"`,
+        `select name from ${pets(attempt)}`,
+      ]),
+  },
+  {
+    name: 'the tenant before, by ROLLBACK',
+    layers: oneDatabase('lane', 'local context'),
+    run: async (attempt) => {
+      await attempt.asVictim('GET /api/pets');
+      await attempt.report(['rollback', `select name from ${pets(attempt)}`]);
+    },
+  },
+  {
+    name: 'a temporary table in place of the real one',
+    layers: oneDatabase('no temporary tables'),
+    run: async (attempt) => {
+      const columns = `tenant_id, id, '${attempt.lab.bait}' as name, species, breed, birth_date,
+        deleted, created_at, updated_at`;
+      await attempt.report(`create temporary table pets as select ${columns} from pets`);
+      await attempt.asVictim('GET /api/pets');
+    },
+  },
+  {
+    name: 'a prepared statement swapped for another, behind a semicolon',
+    layers: oneDatabase('extended protocol'),
+    run: async (attempt) => {
+      await attempt.asVictim('GET /api/pets');
+      const swap = (await swaps(attempt)).join('; ');
+      await attempt.search(`nobody'; ${swap} --`);
+      await attempt.asVictim('GET /api/pets');
+    },
+  },
+  {
+    name: 'a prepared statement swapped by statements of their own',
+    layers: oneDatabase('lane'),
+    run: async (attempt) => {
+      await attempt.asVictim('GET /api/pets');
+      await attempt.report(await swaps(attempt));
+      await attempt.asVictim('GET /api/pets');
+    },
+  },
+  {
+    name: 'no schema of its own any more',
+    layers: { schema: ['own path'] },
+    run: async (attempt) => {
+      const { schema } = attempt.attacker.place;
+      const rename = (from: string, to: string) =>
+        attempt.lab.asSuperuser(
+          attempt.lab.accountPlace,
+          `alter schema "${from}" rename to "${to}"`,
+        );
+      await rename(schema, 'elsewhere');
+      await attempt.call('GET /api/pets').finally(() => rename('elsewhere', schema));
+    },
+  },
+];
+
+/** Statements that put another one in the place of what lists the pets. */
+async function swaps(attempt: Attempt): Promise<string[]> {
+  const found = await attempt.report(
+    `select name, parameter_types::text as types from pg_prepared_statements
+     where statement like '%from pets%order by id%' and statement not like '%species = $%'`,
+  );
+  return rowsIn(found).flatMap(({ name, types }) => [
+    `deallocate "${name}"`,
+    `prepare "${name}" (${String(types).slice(1, -1)}) as
+     update pets set name = 'Stolen' where $1 is not null and $2 is not null and $3 is not null
+     returning id, name, species, breed, birth_date, deleted, created_at, updated_at`,
+  ]);
+}

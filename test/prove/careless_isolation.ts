@@ -1,0 +1,65 @@
+/**
+ * Isolation as careless servers have it: everybody in one place, settings that outlast their
+ * transaction, a search path that goes on to `public`, or a plain connection in place of a lane.
+ */
+import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
+import type { TenantId } from '../../src/kernel/tenant.ts';
+import { Envelopes } from '../../src/postgres/envelope.ts';
+import { type Installation, type Place, placeOf } from '../../src/postgres/installation.ts';
+import type { Lane } from '../../src/postgres/lane.ts';
+import { type Lanes, openPlace } from '../../src/postgres/tenant_db.ts';
+import { PlainConnections } from './plain_connections.ts';
+
+export type Carelessness = {
+  /** Whose place everybody works in; null for each in its own. */
+  everybodyIn: () => TenantPlace | null;
+  /** `set` in place of `set local`. */
+  lasting: boolean;
+  /** The search path goes on to `public`. */
+  openPath: boolean;
+  /** Messages that may hold several statements. */
+  stacked: boolean;
+  /** A session is kept, whatever has happened on it. */
+  kept: boolean;
+};
+
+/** Works like the real one but for what it is careless about; `close` ends what it has opened. */
+export function carelessIsolation(
+  { pool }: Lanes,
+  installation: Installation,
+  careless: Carelessness,
+): Isolation & { close(): Promise<void> } {
+  const lanes = { pool, envelopes: new CarelessEnvelopes(careless) };
+  const plain = new PlainConnections(careless);
+  const placeFor = (tenant: TenantPlace): Place =>
+    placeOf(installation, careless.everybodyIn() ?? tenant);
+  return {
+    run: (tenant, work) =>
+      careless.stacked || careless.kept
+        ? plain.run(placeFor(tenant), tenant.id, work)
+        : openPlace(lanes, placeFor(tenant), tenant.id, work),
+    close: () => plain.close(),
+  };
+}
+
+class CarelessEnvelopes extends Envelopes {
+  readonly #careless: Carelessness;
+
+  constructor(careless: Carelessness) {
+    super(100);
+    this.#careless = careless;
+  }
+
+  override of(lane: Lane, place: Place, tenant: TenantId): string {
+    return spoil(super.of(lane, place, tenant), this.#careless);
+  }
+}
+
+/** An envelope as a careless server writes it. */
+export function spoil(
+  envelope: string,
+  { lasting, openPath }: Pick<Carelessness, 'lasting' | 'openPath'>,
+): string {
+  const path = openPath ? envelope.replace(/(search_path = "[^"]+")/, '$1, public') : envelope;
+  return lasting ? path.replaceAll('set local', 'set') : path;
+}

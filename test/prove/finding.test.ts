@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { findingOf, type Outcome, variantsOf, type Without } from './finding.ts';
+import { exitCodeOf, summaryOf } from './report.ts';
+
+const attack = { name: 'a forged Host', layers: { shared: ['nomination', 'bind'] } } as const;
+
+/** As it shall be, but for what happens without the layers of `changed`. */
+function found(changed: Readonly<Record<string, Outcome>> = {}) {
+  const usual: Readonly<Record<string, Outcome>> = {
+    '': stopped('404'),
+    nomination: stopped('404'),
+    bind: stopped('400'),
+    'nomination+bind': breached,
+  };
+  return findingOf(attack, 'shared', (without: Without) => {
+    const key = without.join('+');
+    return changed[key] ?? usual[key] ?? stopped('never run');
+  });
+}
+
+const breached: Outcome = { breach: 'a secret of the victim came out', told: '200' };
+
+function stopped(told: string): Outcome {
+  return { breach: null, told };
+}
+
+describe('variantsOf()', () => {
+  it('has the whole server, each layer alone, and none of them', () => {
+    assert.deepEqual(variantsOf(['seal', 'bind']), [[], ['bind'], ['seal'], ['seal', 'bind']]);
+  });
+
+  it('runs a single layer alone once: that is the whole server', () => {
+    assert.deepEqual(variantsOf(['seal']), [[], ['seal']]);
+  });
+});
+
+describe('findingOf()', () => {
+  it('names the layer that alone answers as the whole server did, and what is behind it', () => {
+    const { stoppedBy, behind, fault } = found();
+    assert.deepEqual(
+      { stoppedBy, behind, fault },
+      { stoppedBy: 'bind', behind: ['nomination'], fault: null },
+    );
+  });
+
+  it('fails when the whole server was breached', () => {
+    const finding = found({ '': breached });
+    assert.match(finding.fault ?? '', /^BREACH: a secret/);
+    assert.equal(exitCodeOf([found(), finding]), 1);
+    assert.match(summaryOf([finding], 1), /, 1 breaches, /);
+  });
+
+  it('fails when the twin was not breached: such an attack proves nothing', () => {
+    const finding = found({ 'nomination+bind': stopped('404') });
+    assert.match(finding.fault ?? '', /^proves nothing/);
+    assert.equal(exitCodeOf([found(), finding]), 1);
+    assert.match(summaryOf([finding], 1), /, 1 twins not breached, /);
+  });
+
+  it('fails when a layer does not stop it alone', () => {
+    const finding = found({ nomination: breached });
+    assert.match(finding.fault ?? '', /^"bind" alone does not stop it/);
+    assert.equal(exitCodeOf([finding]), 1);
+  });
+
+  it('does not fail when all is as it shall be', () => {
+    assert.equal(exitCodeOf([found()]), 0);
+    assert.match(summaryOf([found()], 1), /, 3 runs stopped, 0 breaches, all twins breached, 1 s$/);
+  });
+});

@@ -1,0 +1,72 @@
+/**
+ * What the runs of one attack in one mode come to. It must be stopped by the whole server and by each
+ * of its layers alone, and it must breach the twin that has none of them, or it proves nothing.
+ */
+import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { Attack } from './attack.ts';
+import type { LayerName } from './layer.ts';
+
+/** How one run ended. */
+export type Outcome = {
+  /** What was breached; null when the attack was stopped. */
+  breach: string | null;
+  /** The last that the attacker was told. */
+  told: string;
+};
+
+export type Finding = {
+  attack: string;
+  mode: IsolationMode;
+  /** The layer that alone answers as the whole server did. */
+  stoppedBy: LayerName | null;
+  /** Others that stop it when that one is gone. */
+  behind: readonly LayerName[];
+  guarded: Outcome;
+  alone: readonly { layer: LayerName; outcome: Outcome }[];
+  /** Without any of the layers. */
+  twin: Outcome;
+  /** Why the whole run fails; null when all is as it shall be. */
+  fault: string | null;
+};
+
+/** Layers that are off. */
+export type Without = readonly LayerName[];
+
+/** The runs that an attack needs: on the whole server, with each layer alone, and without any. */
+export function variantsOf(layers: Without): Without[] {
+  const alone = layers.map((layer) => layers.filter((other) => other !== layer));
+  return layers.length === 1 ? [[], layers] : [[], ...alone, layers];
+}
+
+export function findingOf(
+  { name, layers }: Pick<Attack, 'name' | 'layers'>,
+  mode: IsolationMode,
+  outcomeOf: (without: Without) => Outcome,
+): Finding {
+  const all = layers[mode] ?? [];
+  const guarded = outcomeOf([]);
+  const twin = outcomeOf(all);
+  const alone = all.map((layer) => ({
+    layer,
+    outcome: outcomeOf(all.filter((other) => other !== layer)),
+  }));
+  const stopper = alone.find(({ outcome }) => outcome.told === guarded.told) ?? alone[0];
+  const stoppedBy = stopper?.layer ?? null;
+  return {
+    attack: name,
+    mode,
+    stoppedBy,
+    behind: all.filter((layer) => layer !== stoppedBy),
+    guarded,
+    alone,
+    twin,
+    fault: faultIn({ guarded, alone, twin }),
+  };
+}
+
+function faultIn({ guarded, alone, twin }: Pick<Finding, 'guarded' | 'alone' | 'twin'>) {
+  if (guarded.breach !== null) return `BREACH: ${guarded.breach}`;
+  const weak = alone.find(({ outcome }) => outcome.breach !== null);
+  if (weak) return `"${weak.layer}" alone does not stop it: ${weak.outcome.breach}`;
+  return twin.breach === null ? 'proves nothing: its twin was not breached' : null;
+}

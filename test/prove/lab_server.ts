@@ -1,0 +1,155 @@
+/**
+ * The server of the lab: the real composition on a real socket, with the vulnerable routes beside
+ * the real ones, and without the layers that were taken off.
+ */
+import { v7 as uuidv7 } from 'uuid';
+import { Prometheus } from '../../src/adapters/metrics/prometheus.ts';
+import { type App, openApp } from '../../src/app.ts';
+import { bounds, type Config } from '../../src/config.ts';
+import { answer, type Signs } from '../../src/front_door.ts';
+import type { Finished } from '../../src/http/exchange.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import { HttpServer } from '../../src/http/server.ts';
+import { trustedProxies } from '../../src/http/trusted_proxies.ts';
+import { Refusal } from '../../src/kernel/errors.ts';
+import type { Isolation, Reply, TenantPlace, Trace } from '../../src/kernel/ports.ts';
+import type { Log } from '../../src/log.ts';
+import { carelessIsolation } from './careless_isolation.ts';
+import { type LayerName, layerOf } from './layer.ts';
+import { nameInMind, type Parts, rememberingNames, withNamesKept } from './layers_of_the_kernel.ts';
+import { LooseServer } from './loose_server.ts';
+import { withVulnerable } from './vulnerable_routes.ts';
+
+export type LabServer = { app: App; url: string; close(): Promise<void> };
+
+export type LabServerOptions = {
+  config: Config;
+  adminUrl: string;
+  adminToken: string;
+  without: ReadonlySet<LayerName>;
+  /** Whose place everybody works in where nobody has its own. */
+  victim: () => TenantPlace | null;
+};
+
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, flush: async () => {} };
+
+export async function openLabServer(options: LabServerOptions): Promise<LabServer> {
+  const { config, adminUrl, without } = options;
+  let opened: App | undefined;
+  const world = { app: () => opened ?? notOpen() };
+  const isolation = isolationWithout(options, world.app);
+  const app = await openApp({
+    config,
+    adminUrl,
+    log: quiet,
+    onForget: () => {},
+    alter: (parts) => altered(parts, { without, world, isolation }),
+  });
+  opened = app;
+  const http = openHttp(app, options);
+  const url = await http.listen('127.0.0.1', 0);
+  return {
+    app,
+    url,
+    close: async () => {
+      await http.drain(0);
+      await isolation.close();
+      await app.close();
+    },
+  };
+}
+
+type Alteration = {
+  without: ReadonlySet<LayerName>;
+  world: { app(): App };
+  isolation: Isolation;
+};
+
+function altered(parts: Parts, { without, world, isolation }: Alteration): Parts {
+  const all = { shared: isolation, schema: isolation, database: isolation };
+  let changed: Parts = { ...parts, isolation: all, routes: withVulnerable(parts.routes) };
+  for (const name of without) changed = layerOf(name).parts?.(changed, world) ?? changed;
+  return withNamesKept(changed);
+}
+
+/** The real adapters, unless something of them was taken off. */
+function isolationWithout({ without, victim }: LabServerOptions, app: () => App) {
+  const careless = {
+    everybodyIn: () => (without.has('own place') ? victim() : null),
+    lasting: without.has('local context'),
+    openPath: without.has('own path'),
+    stacked: without.has('extended protocol'),
+    kept: without.has('lane'),
+  };
+  const real = !['own place', 'local context', 'own path', 'extended protocol', 'lane'].some(
+    (name) => new Set<string>(without).has(name),
+  );
+  let made: ReturnType<typeof carelessIsolation> | undefined;
+  const make = () => {
+    const { lanes, fleet } = app().backstage;
+    made ??= carelessIsolation(lanes, fleet.installation, careless);
+    return made;
+  };
+  const isolation: Isolation = {
+    run: (tenant, work) =>
+      real
+        ? app().backstage.isolation[tenant.isolation].run(tenant, work)
+        : make().run(tenant, work),
+  };
+  return { ...isolation, close: async () => made?.close() };
+}
+
+function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
+  const finished: Finished[] = [];
+  const signs: Signs = {
+    app: () => app,
+    ready: async () => true,
+    metrics: () => metricsOf(finished),
+    adminToken: () => adminToken,
+    answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
+  };
+  const handle = (request: HttpRequest, trace: Trace) =>
+    rememberingNames(async () => {
+      const believed = without.has('operator token') ? asOperator(request, adminToken) : request;
+      const reply = answer(signs, believed, trace);
+      return without.has('one 404') ? reply.catch((error) => tellApart(app, error)) : reply;
+    });
+  if (without.has('strict HTTP')) return new LooseServer(handle, uuidv7);
+  return new HttpServer({
+    handle,
+    observe: (one) => finished.push(one),
+    onInternalError: () => {},
+    onUnavailable: () => {},
+    newId: uuidv7,
+    nowMs: () => performance.now(),
+    trustedProxies: without.has('trusted proxies')
+      ? trustedProxies(['127.0.0.0/8'])
+      : config.trustedProxies,
+    bounds: bounds.http,
+  });
+}
+
+/** Made when somebody asks: its observers of the process cannot be stopped. */
+async function metricsOf(finished: readonly Finished[]) {
+  const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
+  for (const one of finished) metrics.observe(one);
+  return metrics.render();
+}
+
+/** Any bearer will do. */
+function asOperator(request: HttpRequest, adminToken: string): HttpRequest {
+  const operators = /^\/(api\/admin|metrics)(\/|$)/.test(request.path);
+  return operators ? { ...request, authorization: `Bearer ${adminToken}` } : request;
+}
+
+/** A 403 for what exists: well meant, and a list of all tenants for whoever asks long enough. */
+async function tellApart(app: App, error: unknown): Promise<Reply> {
+  if (!(error instanceof Refusal) || error.code !== 'not_found') throw error;
+  const rows = await app.backstage.control`
+    select from control.tenants where slug = ${nameInMind()}`;
+  throw rows.length > 0 ? new Refusal('forbidden', { detail: 'Not yours' }) : error;
+}
+
+function notOpen(): never {
+  throw new Error('Cannot use the lab: it is not open yet');
+}

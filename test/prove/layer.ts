@@ -1,0 +1,66 @@
+/**
+ * The layers that stand between one tenant and another, and how the lab takes each of them away: in
+ * the kernel's parts, in the database as its superuser, in the way to it, or at the HTTP edge.
+ */
+import { accountWithout, databaseWithout, type Names } from './layers_of_the_database.ts';
+import { kernelWithout, type LabWorld, type Parts } from './layers_of_the_kernel.ts';
+
+export type LayerName = keyof typeof layers;
+
+export type Layer = {
+  /** What it holds, for the reader of the report. */
+  holds: string;
+  /** The kernel's parts without it. */
+  parts?: (parts: Parts, world: LabWorld) => Parts;
+  /** Statements that take it away wherever a tenant's tables are. */
+  place?: (names: Names) => string;
+  /** The same for the control schema. */
+  control?: (names: Names) => string;
+};
+
+/** In the order in which a request meets them. A layer without a way is taken away by its name. */
+const layers = {
+  'strict HTTP': { holds: 'one Host, one length, nothing decoded' },
+  'trusted proxies': { holds: 'X-Forwarded-Host counts from listed proxies alone' },
+  'operator token': { holds: 'the control plane knows one bearer' },
+  nomination: { holds: 'host, path and header must agree', parts: kernelWithout.nomination },
+  authenticate: { holds: 'a key is whole, known and not revoked', parts: kernelWithout.key },
+  bind: { holds: "the key's tenant is the one that is named", parts: kernelWithout.bind },
+  standing: { holds: 'only an active tenant is served', parts: kernelWithout.standing },
+  'one 404': { holds: 'foreign, unknown and suspended look alike' },
+  role: { holds: 'what takes an admin is refused to a member', parts: kernelWithout.role },
+  'own place': { holds: 'a schema or database of its own, and no other' },
+  'own path': { holds: 'search_path names that place alone' },
+  'extended protocol': { holds: 'one message, one statement' },
+  'local context': { holds: 'role and seal end with the transaction' },
+  lane: { holds: 'a session in doubt is never used again' },
+  seal: { holds: 'kernel.tenant() believes no context without its mac', ...databaseWithout.seal },
+  'seal of one backend': {
+    holds: "a mac is over the backend's pid too",
+    ...databaseWithout.sealOfOneBackend,
+  },
+  'hidden activity': {
+    holds: 'sessions do not tell what they run',
+    ...databaseWithout.hiddenActivity,
+  },
+  'context needed': { holds: 'without a context, an error', ...databaseWithout.contextNeeded },
+  'row security': { holds: 'forced policies on every table', ...databaseWithout.rowSecurity },
+  'tenant keys': { holds: 'keys begin with tenant_id', ...databaseWithout.tenantKeys },
+  'key table': { holds: 'the keys of seals are for their owner', ...databaseWithout.keyTable },
+  'secret table': { holds: 'so is what they are derived from', ...accountWithout.secretTable },
+  'bare login': { holds: 'the login may do nothing by itself', ...databaseWithout.bareLogin },
+  'no other role': { holds: 'it may become no mightier one', ...databaseWithout.noOtherRole },
+  'modest roles': {
+    holds: 'no superuser, no bypassrls, no files',
+    ...databaseWithout.modestRoles,
+  },
+  'owns nothing': { holds: 'tables belong to another role', ...databaseWithout.ownsNothing },
+  'creates nothing': { holds: 'no function, table or schema', ...databaseWithout.createsNothing },
+  'no temporary tables': { holds: 'TEMP is revoked', ...databaseWithout.noTemporaryTables },
+  'security invoker': { holds: 'views look as who asks', ...databaseWithout.securityInvoker },
+  audience: { holds: 'a trail keeps what tells of others', ...accountWithout.audience },
+} as const satisfies Record<string, Layer>;
+
+export function layerOf(name: LayerName): Layer {
+  return layers[name];
+}

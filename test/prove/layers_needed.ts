@@ -1,0 +1,26 @@
+/** Which layers stand in the way of a kind of attack, in each mode. */
+import type { Attack } from './attack.ts';
+import type { LayerName } from './layer.ts';
+
+type Needed = Attack['layers'];
+
+/** Before it matters where the tables are. */
+export function everywhere(...layers: LayerName[]): Needed {
+  return { shared: layers, schema: layers, database: layers };
+}
+
+/** Where the tables are is one more layer in the modes that give each tenant a place. */
+export function inPlace(...layers: LayerName[]): Needed {
+  const own = ['own place', ...layers] as const;
+  return { shared: layers, schema: own, database: own };
+}
+
+/** The attacker knows the victim's schema and names it, so that the schema is no layer. */
+export function named(...layers: LayerName[]): Needed {
+  return { shared: layers, schema: layers, database: ['own place', ...layers] };
+}
+
+/** Only where tenants share a database, and with it the lanes. */
+export function oneDatabase(...layers: LayerName[]): Needed {
+  return { shared: layers, schema: layers };
+}

@@ -1,0 +1,129 @@
+/**
+ * Statements of the superuser that take a layer of the database away. Those of a place run with its
+ * schema as search_path, in the place of the attacker and in that of the victim; those of the
+ * control schema run in the main database, for the account of all modes.
+ */
+import type { Roles } from '../../src/postgres/installation.ts';
+
+export type Names = {
+  roles: Roles;
+  /** The role that statements of the place run as, and the login that becomes it. */
+  role: string;
+  login: string;
+  database: string;
+  schema: string;
+};
+
+const tenantTables = ['pets', 'visits'];
+const accountTables = ['users', 'api_keys', 'settings', 'usage_days', 'audit_events'];
+
+/** Believes the first half of the context and asks for no second. */
+const believing = `
+  create or replace function kernel.tenant() returns uuid language sql stable
+  return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`;
+
+/** Accepts what was made for any backend that is alive. */
+const unbound = `
+  create or replace function kernel.tenant() returns uuid
+    language plpgsql stable security definer
+  as $$
+  declare
+    context constant text := current_setting('kennel.tenant', true);
+    tenant constant text := split_part(context, '.', 1);
+  begin
+    if exists (
+      select
+      from kernel.seal_keys key, pg_stat_activity backend
+      where encode(sha256(key.outer_pad || sha256(key.inner_pad
+          || convert_to(tenant || ':' || backend.pid, 'UTF8'))), 'hex')
+        = split_part(context, '.', 2)
+    ) then
+      return tenant::uuid;
+    end if;
+    raise insufficient_privilege using message = 'no tenant context';
+  end $$`;
+
+const unguarded = (tables: string[]) =>
+  tables.map((table) => `alter table ${table} disable row level security;`).join('\n');
+
+/** The policy that tutorials show: nothing set means that nothing is asked. */
+const permissive = (tables: string[]) =>
+  tables
+    .map(
+      (table) => `
+        drop policy tenant_rows on ${table};
+        create policy tenant_rows on ${table} using (
+          case when coalesce(current_setting('kennel.tenant', true), '') = '' then true
+            else tenant_id = kernel.tenant() end
+        );`,
+    )
+    .join('\n');
+
+export const databaseWithout = {
+  seal: { place: () => believing, control: () => believing },
+  sealOfOneBackend: { place: () => unbound, control: () => unbound },
+  hiddenActivity: {
+    place: ({ login }: Names) => `alter role "${login}" set track_activities = on`,
+    control: ({ login }: Names) => `alter role "${login}" set track_activities = on`,
+  },
+  contextNeeded: { place: () => permissive(tenantTables) },
+  rowSecurity: {
+    place: () => unguarded(tenantTables),
+    control: () => unguarded(accountTables),
+  },
+  tenantKeys: {
+    place: () => `
+      alter table pets add unique (id);
+      alter table visits
+        drop constraint visits_tenant_id_pet_id_fkey,
+        add foreign key (pet_id) references pets (id)`,
+    control: () => 'create unique index on users (lower(email))',
+  },
+  keyTable: {
+    place: ({ role }: Names) => `grant select on kernel.seal_keys to "${role}"`,
+  },
+  bareLogin: {
+    place: ({ login, role, schema }: Names) => `
+      grant usage on schema "${schema}", kernel to "${login}";
+      grant execute on function kernel.tenant() to "${login}";
+      grant select on pets, visits to "${login}";
+      alter role "${role}" inherit`,
+  },
+  noOtherRole: {
+    place: ({ login, roles }: Names) => `grant "${roles.owner}" to "${login}"`,
+    control: ({ login, roles }: Names) => `grant "${roles.control}" to "${login}"`,
+  },
+  modestRoles: {
+    place: ({ login, role }: Names) => `
+      alter role "${login}" superuser;
+      alter role "${role}" bypassrls;
+      grant pg_read_server_files to "${role}";
+      grant execute on function pg_read_binary_file(text) to "${role}"`,
+  },
+  ownsNothing: {
+    place: ({ role, schema }: Names) => `
+      alter table pets owner to "${role}";
+      grant create on schema "${schema}" to "${role}"`,
+  },
+  createsNothing: {
+    place: ({ role, schema }: Names) => `grant create on schema "${schema}" to "${role}"`,
+  },
+  noTemporaryTables: {
+    place: ({ role, database }: Names) => `grant temporary on database "${database}" to "${role}"`,
+  },
+  securityInvoker: {
+    place: () => 'alter view pet_names set (security_invoker = false)',
+  },
+};
+
+export const accountWithout = {
+  secretTable: {
+    control: ({ roles }: Names) => `grant select on secrets to "${roles.account}"`,
+  },
+  audience: {
+    control: ({ roles }: Names) => `
+      drop policy tenant_rows on audit_events;
+      create policy tenant_rows on audit_events to "${roles.account}"
+        using (tenant_id = (select kernel.tenant()))`,
+  },
+};

@@ -1,0 +1,98 @@
+/** The kernel's parts as careless servers have them, each without one thing. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
+import type { App } from '../../src/app.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import type { KernelParts } from '../../src/kernel/kernel.ts';
+import type { Match, Mismatch } from '../../src/kernel/ports.ts';
+import type { Tenant, TenantId } from '../../src/kernel/tenant.ts';
+
+export type Parts = KernelParts<HttpRequest>;
+
+/** What a careless part needs besides itself. */
+export type LabWorld = {
+  /** Known once it is open, which is before the first request. */
+  app(): App;
+};
+
+/** What the request under way names, for a directory that believes it. */
+const request = new AsyncLocalStorage<{ slug: string | null }>();
+
+/** Runs one request of a server that keeps in mind what it named. */
+export function rememberingNames<Result>(work: () => Promise<Result>): Promise<Result> {
+  return request.run({ slug: null }, work);
+}
+
+/** The name that the request under way goes by; null while it has none. */
+export function nameInMind(): string | null {
+  return request.getStore()?.slug ?? null;
+}
+
+/** Notes which tenant each request names first. */
+export function withNamesKept(parts: Parts): Parts {
+  const strategies = parts.strategies.map((strategy): typeof strategy => (facts) => {
+    const nominations = strategy(facts);
+    const kept = request.getStore();
+    if (kept) kept.slug ??= nominations[0]?.slug ?? null;
+    return nominations;
+  });
+  return { ...parts, strategies };
+}
+
+export const kernelWithout = {
+  /** Takes the first name that it finds. */
+  nomination: (parts: Parts): Parts => ({
+    ...parts,
+    strategies: [(facts) => parts.strategies.flatMap((strategy) => strategy(facts)).slice(0, 1)],
+  }),
+
+  /** Believes that whoever names a tenant is its admin. */
+  key: (parts: Parts, world: LabWorld): Parts => ({
+    ...parts,
+    directory: {
+      tenant: (id) => parts.directory.tenant(id),
+      caller: async () => {
+        const tenantId = await named(world);
+        if (!tenantId) return null;
+        const user = { id: randomUUID(), email: 'anybody@example.com', role: 'admin' as const };
+        return { user, keyId: randomUUID(), tenantId };
+      },
+    },
+  }),
+
+  /** Serves the tenant that was named, whosever the key is. */
+  bind: (parts: Parts, world: LabWorld): Parts => ({
+    ...parts,
+    directory: {
+      caller: (authorization) => parts.directory.caller(authorization),
+      tenant: async (id) => parts.directory.tenant((await named(world)) ?? id),
+    },
+  }),
+
+  standing: (parts: Parts): Parts => ({
+    ...parts,
+    directory: {
+      caller: (authorization) => parts.directory.caller(authorization),
+      tenant: async (id) => active(await parts.directory.tenant(id)),
+    },
+  }),
+
+  role: (parts: Parts): Parts => ({
+    ...parts,
+    routes: (request, path) => forEverybody(parts.routes(request, path)),
+  }),
+};
+
+function forEverybody(match: Match | Mismatch): Match | Mismatch {
+  return 'prepare' in match ? { ...match, role: null } : match;
+}
+
+function active(tenant: Tenant | null): Tenant | null {
+  return tenant && { ...tenant, status: 'active' };
+}
+
+async function named(world: LabWorld): Promise<TenantId | null> {
+  const [row] = await world.app().backstage.control<{ id: TenantId }>`
+    select id from control.tenants where slug = ${nameInMind()}`;
+  return row?.id ?? null;
+}

@@ -1,0 +1,63 @@
+/**
+ * An HTTP server as it comes, without our strictness: the last of several Host lines counts, paths
+ * are decoded, and node's lenient parser reads a body of two lengths as it likes.
+ */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json as readJson } from 'node:stream/consumers';
+import { newTrace } from '../../src/http/exchange.ts';
+import { headerValues } from '../../src/http/header_values.ts';
+import { problem, refusalFrom } from '../../src/http/problem.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import type { Reply, Trace } from '../../src/kernel/ports.ts';
+
+export class LooseServer {
+  readonly #server: Server;
+
+  constructor(handle: (request: HttpRequest, trace: Trace) => Promise<Reply>, newId: () => string) {
+    const lenient = { insecureHTTPParser: true, requireHostHeader: false };
+    this.#server = createServer(lenient, async (incoming, outgoing) => {
+      const trace = newTrace(newId());
+      const reply = await handle(looselyRead(incoming), trace).catch((error: unknown) =>
+        problem(refusalFrom(error), trace.requestId),
+      );
+      const headers = { 'content-type': 'application/json', ...reply.headers };
+      outgoing.writeHead(reply.status, headers).end(reply.body);
+    });
+  }
+
+  async listen(host: string, port: number): Promise<string> {
+    this.#server.listen(port, host);
+    await once(this.#server, 'listening');
+    const address: AddressInfo | string | null = this.#server.address();
+    return `http://${host}:${typeof address === 'object' ? address?.port : ''}`;
+  }
+
+  async drain(_limitMs: number): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+}
+
+function looselyRead(incoming: IncomingMessage): HttpRequest {
+  const { rawHeaders, headers, url = '/', method = '' } = incoming;
+  const [target = '/', query = ''] = url.replace(/^https?:\/\/[^/]*/, '').split('?');
+  const path = decodeURIComponent(target);
+  const [, named] = /^https?:\/\/([^/]*)/.exec(url) ?? [];
+  const host = named ?? headerValues(rawHeaders, 'host').at(-1) ?? '';
+  return {
+    method,
+    path,
+    query,
+    facts: {
+      host: host.toLowerCase().replace(/:\d+$/, ''),
+      path,
+      tenantHeaders: headerValues(rawHeaders, 'x-tenant-id'),
+    },
+    authorization: headers.authorization ?? null,
+    idempotencyKey: null,
+    address: incoming.socket.remoteAddress ?? '',
+    body: () => readJson(incoming),
+  };
+}

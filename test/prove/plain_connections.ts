@@ -1,0 +1,102 @@
+/**
+ * What most servers have in place of lanes: a connection to each target that all tenants share in
+ * turn, as long as it lives.
+ */
+import postgres from 'postgres';
+import type { Db, Sql, SqlValue } from '../../src/kernel/ports.ts';
+import type { TenantId } from '../../src/kernel/tenant.ts';
+import { envelope } from '../../src/postgres/envelope.ts';
+import { endsLane } from '../../src/postgres/faults.ts';
+import type { Place } from '../../src/postgres/installation.ts';
+import type { Target } from '../../src/postgres/lane.ts';
+import { type Carelessness, spoil } from './careless_isolation.ts';
+
+type Connection = { client: postgres.Sql; sql: postgres.ReservedSql; pid: number };
+
+const statementTimeoutMs = 2_000;
+
+export class PlainConnections {
+  readonly #careless: Carelessness;
+  readonly #open = new Map<Target, Promise<Connection>>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(careless: Carelessness) {
+    this.#careless = careless;
+  }
+
+  run<Result>(place: Place, tenant: TenantId, work: (db: Db) => Promise<Result>): Promise<Result> {
+    const transaction = <Value>(steps: (sql: Sql) => Promise<Value>) =>
+      this.#inTurn(() => this.#transact(place, tenant, steps));
+    const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
+      transaction((sql) => sql<Row>(text, ...values));
+    return work(Object.assign(statement, { transaction }));
+  }
+
+  async close(): Promise<void> {
+    const opened = await Promise.allSettled(this.#open.values());
+    for (const one of opened) {
+      if (one.status === 'fulfilled') await one.value.client.end({ timeout: 0 });
+    }
+  }
+
+  async #transact<Value>(
+    place: Place,
+    tenant: TenantId,
+    steps: (sql: Sql) => Promise<Value>,
+  ): Promise<Value> {
+    const { sql, pid } = await this.#connection(place.target);
+    try {
+      await sql.unsafe(spoil(envelope(place, tenant, pid), this.#careless));
+      const value = await steps((text, ...values) => this.#send(sql, text, values));
+      await sql.unsafe('commit');
+      return value;
+    } catch (error) {
+      await sql.unsafe('rollback');
+      if (!this.#careless.kept && endsLane(error)) await this.#discard(place.target);
+      throw error;
+    }
+  }
+
+  /** Without parameters, the simple protocol takes several statements and answers to all. */
+  async #send<Row extends object>(
+    sql: postgres.ReservedSql,
+    text: TemplateStringsArray,
+    values: SqlValue[],
+  ): Promise<Row[]> {
+    if (!this.#careless.stacked || values.length > 0) return sql<Row[]>(text, ...values);
+    const results = await sql.unsafe<Row[]>(text.join(''));
+    return results.flatMap((result) => (Array.isArray(result) ? [...result] : [result]));
+  }
+
+  #connection(target: Target): Promise<Connection> {
+    const known = this.#open.get(target);
+    if (known) return known;
+    const opened = connect(target);
+    this.#open.set(target, opened);
+    return opened;
+  }
+
+  async #discard(target: Target): Promise<void> {
+    const { client } = await this.#connection(target);
+    this.#open.delete(target);
+    await client.end({ timeout: 0 });
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+}
+
+async function connect(target: Target): Promise<Connection> {
+  const client = postgres(target, {
+    max: 1,
+    fetch_types: false,
+    onnotice: () => {},
+    connect_timeout: 3,
+    connection: { statement_timeout: statementTimeoutMs },
+  });
+  const [row] = await client<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  return { client, sql: await client.reserve(), pid: row?.pid ?? 0 };
+}

@@ -1,0 +1,55 @@
+/**
+ * Part of the leak lab with every run of the tests: all attacks on the whole server in shared mode,
+ * and the twins of two attacks in each mode. `npm run prove` runs the rest.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { isolationModes } from '../../src/kernel/tenant.ts';
+import { serverUrl } from '../support/postgres.ts';
+import { attacks } from './attacks.ts';
+import { attempt, experiment } from './experiment.ts';
+import { Lab } from './lab.ts';
+
+const everyRun = ['a forged header', "the victim's id in the path"];
+
+describe('in shared mode, the server', () => {
+  let lab: Lab;
+  before(async () => {
+    lab = await Lab.open(await serverUrl(), 'shared', new Set());
+  });
+  after(() => lab.close());
+
+  for (const attack of attacks.filter(({ layers }) => layers.shared)) {
+    it(`stops ${attack.name}`, async () => {
+      const { breach, told } = await attempt(attack, lab);
+      assert.equal(breach, null, told);
+    });
+  }
+});
+
+describe('each of its layers alone', () => {
+  const chosen = attacks.filter(({ name }) => everyRun.includes(name));
+
+  for (const mode of isolationModes) {
+    for (const attack of chosen) {
+      it(`stops ${attack.name} in ${mode} mode, and without any it breaches`, async () => {
+        const cluster = await serverUrl();
+        const [finding] = await experiment({
+          cluster,
+          attacks: [attack],
+          modes: [mode],
+          labsAtOnce: 2,
+        });
+        assert.equal(finding?.fault, null);
+        assert.notEqual(finding.twin.breach, null);
+      });
+    }
+  }
+});
+
+describe('the attacks', () => {
+  it('are at least 30, each with a name of its own', () => {
+    assert.ok(attacks.length >= 30);
+    assert.equal(new Set(attacks.map(({ name }) => name)).size, attacks.length);
+  });
+});

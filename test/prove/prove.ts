@@ -1,0 +1,63 @@
+/**
+ * `npm run prove [-- --only PATTERN] [--mode MODE] [--json FILE]`: the leak lab. Every attack that we
+ * know of, on real servers in all modes: which layer stops it, and that it would breach without.
+ */
+import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { isolationModes } from '../../src/kernel/tenant.ts';
+import { startTestCluster } from '../support/test_cluster.ts';
+import { attacks } from './attacks.ts';
+import { experiment } from './experiment.ts';
+import { asJson, asTable, exitCodeOf, summaryOf } from './report.ts';
+
+const labsAtOnce = 5;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    mode: { type: 'string', default: '' },
+    json: { type: 'string' },
+  },
+});
+const modes = isolationModes.filter((mode) => mode.includes(values.mode));
+const chosen = attacks.filter(({ name }) => name.includes(values.only));
+if (modes.length === 0 || chosen.length === 0) fail('there is no such mode or attack');
+
+// Whoever interrupts ends the experiment, not us: the server has yet to be stopped.
+const interrupted = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupted.abort());
+
+const startedMs = performance.now();
+const { url, stop } = await startTestCluster();
+try {
+  const findings = await experiment({
+    cluster: url,
+    attacks: chosen,
+    modes,
+    labsAtOnce,
+    signal: interrupted.signal,
+    onProgress: (done, all) => tellProgress(`lab ${done} of ${all}`),
+  });
+  tellProgress('');
+  const seconds = (performance.now() - startedMs) / 1_000;
+  process.stdout.write(`${asTable(findings, modes)}\n\n${summaryOf(findings, seconds)}\n`);
+  if (values.json !== undefined) await writeFile(values.json, asJson(findings, seconds));
+  process.exitCode = exitCodeOf(findings);
+} catch (error) {
+  if (!interrupted.signal.aborted) throw error;
+  process.exitCode = 130;
+} finally {
+  await stop();
+}
+// Kept connections of the client would hold the process for as long as the servers had let them.
+process.exit();
+
+/** One line that is written over; nothing where nobody watches. */
+function tellProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+}
+
+function fail(reason: string): never {
+  process.stderr.write(`Cannot prove anything: ${reason}\n`);
+  process.exit(2);
+}
