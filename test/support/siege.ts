@@ -204,13 +204,13 @@ async function endOf(socket: Socket, { drip, unread }: Weapon, bytes: string): P
     });
   }
   if (bytes !== '') socket.write(bytes, 'latin1');
-  const dripping = setInterval(() => drip && socket.write(drip), dripEveryMs);
+  const dripping = drip && setInterval(() => socket.write(drip), dripEveryMs);
   const limit = setTimeout(() => {
     text = 'HTTP/1.1 left-open ';
     socket.destroy();
   }, patienceMs);
   await closed;
-  clearInterval(dripping);
+  if (dripping) clearInterval(dripping);
   clearTimeout(limit);
   return [...text.matchAll(/HTTP\/1\.1 (\S+) /g)].at(-1)?.[1] ?? 'closed';
 }
