@@ -8,7 +8,7 @@ import type { Lane } from '../../postgres/lane.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { type Admitted, examineDatabases, examineSchemas } from './databases.ts';
 import { type Examined, examinedMain, examinedOwn } from './examined.ts';
-import { type Finding, finding } from './finding.ts';
+import { type Finding, finding, isLoose } from './finding.ts';
 import { examineFunctions } from './functions.ts';
 import { examineGrants } from './grants.ts';
 import { examineKeys } from './keys.ts';
@@ -33,8 +33,8 @@ import { examineViews } from './views.ts';
 export type DoctorOptions = {
   /** Tenants' own databases at the same time; each takes one of the administrator's lanes. */
   databases: number;
-  /** Done first in each tenant's own database. */
-  before?: (lane: Lane, place: Place) => Promise<void>;
+  /** Done in a tenant's own database that gives too much to everybody; it is then looked at again. */
+  tighten?: (lane: Lane, place: Place) => Promise<void>;
 };
 
 /** A tenant that has a database of its own, and where it is. */
@@ -165,7 +165,7 @@ async function examineDatabase(
 async function examineOwn(
   fleet: Fleet,
   { tenant, place }: Housed,
-  { before }: DoctorOptions,
+  { tighten }: DoctorOptions,
 ): Promise<Finding[]> {
   const { admin, installation } = fleet;
   const { database } = place;
@@ -173,10 +173,12 @@ async function examineOwn(
   const expected = [expectedPlace(tenant, place)];
   try {
     return await admin.use(installation.adminTarget(database), fleetWork, async (lane) => {
-      await before?.(lane, place);
-      return looking(lane, installation, (sql) =>
-        examineDatabase(sql, examined, { fleet, expected }),
-      );
+      const look = () =>
+        looking(lane, installation, (sql) => examineDatabase(sql, examined, { fleet, expected }));
+      const findings = await look();
+      if (!tighten || !findings.some(isLoose)) return findings;
+      await tighten(lane, place);
+      return look();
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -59,6 +59,13 @@ const concernOneTenant: ReadonlySet<Check> = new Set([
   'database_unreachable',
 ]);
 
+/** What a new database of Postgres gives to everybody, and ours does not. */
+const loose: ReadonlySet<Check> = new Set([
+  'large_objects_allowed',
+  'advisory_locks_allowed',
+  'schema_writable',
+]);
+
 export function finding(check: Check, facts: Omit<Finding, 'check' | 'grade'>): Finding {
   return { check, grade: grades[check], ...facts };
 }
@@ -66,6 +73,11 @@ export function finding(check: Check, facts: Omit<Finding, 'check' | 'grade'>): 
 /** Whether tenants would not be kept apart. */
 export function breaksIsolation({ check, grade }: Finding): boolean {
   return grade === 'error' && !concernOneTenant.has(check);
+}
+
+/** Whether tightening the database once more may mend it. */
+export function isLoose({ check }: Finding): boolean {
+  return loose.has(check);
 }
 
 /** The finding in one line, with its mend. */

@@ -32,7 +32,7 @@ export async function assertIsolation(
   const { owner } = fleet.installation.roles;
   const findings = await examine(fleet, {
     databases,
-    before: (lane, place) => tightenOwn(lane, place, owner),
+    tighten: (lane, place) => tightenOwn(lane, place, owner),
   });
   for (const finding of findings.filter((one) => !breaksIsolation(one))) warn(finding);
   const breaking = findings.filter(breaksIsolation);
