@@ -32,14 +32,19 @@ export async function experiment(options: ExperimentOptions): Promise<Finding[]>
   const waiting = [...sessions];
   const work = async () => {
     for (let next = waiting.shift(); next && !signal?.aborted; next = waiting.shift()) {
-      for (const [name, outcome] of await outcomesIn(next, cluster)) {
-        outcomes.set(keyOf(next.mode, next.without, name), outcome);
-      }
+      const { mode, without } = next;
+      const found = await outcomesIn(next, cluster).catch((error: unknown) => {
+        waiting.length = 0;
+        throw error;
+      });
+      for (const [name, outcome] of found) outcomes.set(keyOf(mode, without, name), outcome);
       done += 1;
       options.onProgress?.(done, sessions.length);
     }
   };
-  await Promise.all(Array.from({ length: labsAtOnce }, work));
+  // When one fails, the others' labs are closed before anybody hears of it.
+  const ends = await Promise.allSettled(Array.from({ length: labsAtOnce }, work));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
   signal?.throwIfAborted();
   return attacks.flatMap((attack) =>
     modes

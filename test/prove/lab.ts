@@ -2,11 +2,10 @@
  * One lab: a database of its own, a server on it without the layers that were taken off, and two
  * ordinary tenants. What the victim has is marked, so that a leak cannot be mistaken for anything.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import postgres from 'postgres';
 import { readConfig } from '../../src/config.ts';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
 import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
@@ -14,9 +13,10 @@ import { type Place, placeOf } from '../../src/postgres/installation.ts';
 import { type Call, type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { adminToken } from '../support/kennel.ts';
+import { furnishVictim, installTraps, renewRows, rowsOfVictim, takeOff } from './furniture.ts';
 import { type LabServer, openLabServer } from './lab_server.ts';
-import { type LayerName, layerOf } from './layer.ts';
-import type { Names } from './layers_of_the_database.ts';
+import type { LayerName } from './layer.ts';
+import { Superuser } from './superuser.ts';
 
 export type Party = Onboarded & { place: Place };
 
@@ -35,13 +35,13 @@ const connections = '8';
 export class Lab {
   readonly mode: IsolationMode;
   readonly server: LabServer;
+  readonly superuser: Superuser;
   /** Stands in all that is the victim's, and is known to nobody else. */
   readonly mark = `secret-${randomBytes(8).toString('hex')}`;
   /** Stands in what the attacker leaves behind. */
   readonly bait = `bait-${randomBytes(8).toString('hex')}`;
   readonly #database: TestDatabase;
   readonly #folder: string;
-  readonly #clients = new Map<string, postgres.Sql>();
   readonly #others = new Map<string, Promise<Party>>();
   #attacker: Party | null = null;
   #victim: Victim | null = null;
@@ -52,6 +52,7 @@ export class Lab {
   ) {
     this.mode = mode;
     this.server = parts.server;
+    this.superuser = new Superuser(parts.server.app.backstage.fleet.installation);
     this.#database = parts.database;
     this.#folder = parts.folder;
   }
@@ -119,66 +120,31 @@ export class Lab {
     return this.mode === 'schema' ? `"${this.victim.place.schema}".${name}` : name;
   }
 
-  /** Statements of the superuser with the place's schema as search_path. */
-  asSuperuser(place: Place, text: string): Promise<postgres.Row[]> {
-    return this.#clientOf(place).unsafe(`set search_path = "${place.schema}"; ${text}`);
-  }
-
   /** Where the server keeps one of the victim's tables, all of it written out. */
   async fileOf(table: string): Promise<string> {
-    const { place } = this.victim;
-    const rows = await this.asSuperuser(
-      place,
-      `checkpoint; select pg_relation_filepath('${table}') as row`,
-    );
-    return lastOf(rows)[0]?.row ?? '';
+    const query = `checkpoint; select pg_relation_filepath('${table}') as row`;
+    const [path = ''] = await this.superuser.ask(this.victim.place, query);
+    return path;
   }
 
   /** Brings the victim back to what it was, with a new pet. */
   async renewVictim(): Promise<void> {
-    const { id, place, adminKeyId } = this.victim;
-    const petId = randomUUID();
-    await this.asSuperuser(
-      place,
-      `delete from visits;
-       delete from pets where tenant_id = '${id}';
-       insert into pets (tenant_id, id, name, species)
-       values ('${id}', '${petId}', '${this.mark}', 'dog'),
-         ('${id}', '${randomUUID()}', '${this.mark}', 'cat');
-       insert into visits (tenant_id, id, pet_id, visited_on, reason)
-       values ('${id}', '${randomUUID()}', '${petId}', '2026-01-01', '${this.mark}')`,
-    );
-    await this.asSuperuser(
-      this.accountPlace,
-      `update api_keys set revoked_at = null where id = '${adminKeyId}' and revoked_at is not null;
-       update tenants set plan = 'enterprise' where id = '${id}' and plan <> 'enterprise';
-       update settings set value = to_jsonb('${this.mark}'::text)
-       where tenant_id = '${id}' and key = 'welcome_message'`,
-    );
-    this.victim.petId = petId;
+    this.victim.petId = await renewRows(this);
   }
 
-  /** Every row of the victim, with its table; what happens to the tenant it says too. */
-  async victimRows(): Promise<string[]> {
-    const { id, place } = this.victim;
-    const own = await this.asSuperuser(place, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`));
-    const account = await this.asSuperuser(
-      this.accountPlace,
-      `${rowsOf(['users', 'api_keys', 'settings'], `tenant_id = '${id}'`)}
-       union all ${rowsOf(['tenants'], `id = '${id}'`)}
-       union all
-       ${rowsOf(['audit_events'], `tenant_id = '${id}' and audience = 'tenant'`)}`,
-    );
-    return [...lastOf(own), ...lastOf(account)].map((row) => row.row).sort();
+  /** Every row of the victim, with its table. */
+  victimRows(): Promise<string[]> {
+    return rowsOfVictim(this);
   }
 
+  /** Where users, keys, settings and trail are, in every mode. */
   get accountPlace(): Place {
     return this.server.app.backstage.fleet.installation.account;
   }
 
   async close(): Promise<void> {
     await this.server.close();
-    for (const client of this.#clients.values()) await client.end({ timeout: 1 });
+    await this.superuser.close();
     await this.#database.drop();
     await rm(this.#folder, { recursive: true, force: true });
   }
@@ -194,61 +160,14 @@ export class Lab {
       this.#onboard('attacker'),
     ]);
     this.#attacker = attacker;
-    const { call } = victim;
-    const me = await call('GET /api/me');
-    const member = await call('POST /api/users', { email: 'known@example.com', role: 'member' });
-    const key = await call(`POST /api/users/${member.body.id}/keys`);
-    const revoked = await call(`POST /api/users/${me.body.user.id}/keys`);
-    await call(`DELETE /api/keys/${revoked.body.id}`);
-    const header = { 'x-request-id': this.mark };
-    await call('PUT /api/config/welcome_message', { value: this.mark }, header);
-    this.#victim = {
-      ...victim,
-      petId: '',
-      adminId: me.body.user.id,
-      adminKeyId: keyIdOf(victim.apiKey),
-      memberKey: key.body.api_key,
-      revokedKey: revoked.body.api_key,
-    };
+    this.#victim = await furnishVictim(victim, this.mark);
     await this.renewVictim();
-    await this.#installTraps();
-    for (const name of without) await this.#takeOff(name);
+    const places = this.#places();
+    await installTraps(this, places);
+    for (const name of without) await takeOff(this, name, places);
     // What a login may do is settled when its session begins.
     const { serving } = this.server.app.backstage.pools;
-    for (const { target } of [...this.#places(), this.accountPlace]) serving.closeIdle(target);
-  }
-
-  /** What a guard can be taken from must be there while it guards, too. */
-  async #installTraps(): Promise<void> {
-    for (const place of this.#places()) {
-      await this.asSuperuser(
-        place,
-        `create view pet_names with (security_invoker = true) as select name from pets;
-         grant select on pet_names to "${place.role}";
-         analyze pets`,
-      );
-    }
-    if (this.mode !== 'schema') return;
-    await this.asSuperuser(
-      this.victim.place,
-      `create table public.pets as select * from pets;
-       grant usage on schema public to "${this.victim.place.role}";
-       grant select on public.pets to "${this.victim.place.role}"`,
-    );
-  }
-
-  async #takeOff(name: LayerName): Promise<void> {
-    const { place: inPlace, control } = layerOf(name);
-    const { installation } = this.server.app.backstage.fleet;
-    const { roles } = installation;
-    for (const place of inPlace ? this.#places() : []) {
-      const login = place.database === installation.database ? roles.serve : place.role;
-      const names: Names = { ...place, roles, login };
-      await this.asSuperuser(place, inPlace?.(names) ?? '');
-    }
-    if (!control) return;
-    const account = this.accountPlace;
-    await this.asSuperuser(account, control({ ...account, roles, login: roles.serve }));
+    for (const { target } of [...places, this.accountPlace]) serving.closeIdle(target);
   }
 
   /** The places of both tenants: in shared mode it is the same. */
@@ -268,35 +187,6 @@ export class Lab {
     });
     return { ...onboarded, place };
   }
-
-  #clientOf({ database }: Place): postgres.Sql {
-    const known = this.#clients.get(database);
-    if (known) return known;
-    const target = this.server.app.backstage.fleet.installation.adminTarget(database);
-    const made = postgres(target, { max: 1, connect_timeout: 5, onnotice: () => {} });
-    this.#clients.set(database, made);
-    return made;
-  }
-}
-
-function rowsOf(tables: string[], condition: string): string {
-  return tables
-    .map(
-      (table) =>
-        `select '${table} ' || to_jsonb(t)::text as row from ${table} t where ${condition}`,
-    )
-    .join(' union all ');
-}
-
-/** Several statements have several results; the last one is what was asked for. */
-function lastOf(results: postgres.Row[]): { row: string }[] {
-  const last: unknown = results.at(-1);
-  return Array.isArray(last) ? last : [];
-}
-
-function keyIdOf(apiKey: string): string {
-  const [, hex = ''] = /^kn_([0-9a-f]{32})_/.exec(apiKey) ?? [];
-  return hex.replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5');
 }
 
 function missing(): never {

@@ -108,7 +108,7 @@ export const injected: readonly Attack[] = [
     layers: named('row security'),
     run: async (attempt) => {
       const { place } = attempt.victim;
-      await attempt.lab.asSuperuser(place, 'analyze pets');
+      await attempt.lab.superuser.run(place, 'analyze pets');
       await attempt.search(
         union(
           `select '', most_common_vals::text from pg_stats

@@ -105,7 +105,7 @@ export const session: readonly Attack[] = [
     run: async (attempt) => {
       const { schema } = attempt.attacker.place;
       const rename = (from: string, to: string) =>
-        attempt.lab.asSuperuser(
+        attempt.lab.superuser.run(
           attempt.lab.accountPlace,
           `alter schema "${from}" rename to "${to}"`,
         );

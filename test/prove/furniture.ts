@@ -1,0 +1,115 @@
+/**
+ * What stands in a lab before anything is tried: a victim whose rows are marked, traps that some
+ * layers guard, and the layers that are taken off.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Place } from '../../src/postgres/installation.ts';
+import type { Lab, Party, Victim } from './lab.ts';
+import { type LayerName, layerOf } from './layer.ts';
+
+/** Gives a tenant users, keys and a setting over HTTP, as any tenant has. */
+export async function furnishVictim(party: Party, mark: string): Promise<Victim> {
+  const { call } = party;
+  const me = await call('GET /api/me');
+  const adminId = me.body.user.id;
+  const member = await call('POST /api/users', { email: 'known@example.com', role: 'member' });
+  const key = await call(`POST /api/users/${member.body.id}/keys`);
+  const revoked = await call(`POST /api/users/${adminId}/keys`);
+  await call(`DELETE /api/keys/${revoked.body.id}`);
+  const header = { 'x-request-id': mark };
+  await call('PUT /api/config/welcome_message', { value: mark }, header);
+  return {
+    ...party,
+    petId: '',
+    adminId,
+    adminKeyId: keyIdOf(party.apiKey),
+    memberKey: key.body.api_key,
+    revokedKey: revoked.body.api_key,
+  };
+}
+
+/** Brings the victim back to what it was. @returns the id of its new pet. */
+export async function renewRows({ victim, superuser, accountPlace, mark }: Lab): Promise<string> {
+  const { id, place, adminKeyId } = victim;
+  const petId = randomUUID();
+  await superuser.run(
+    place,
+    `delete from visits;
+     delete from pets where tenant_id = '${id}';
+     insert into pets (tenant_id, id, name, species)
+     values ('${id}', '${petId}', '${mark}', 'dog'),
+       ('${id}', '${randomUUID()}', '${mark}', 'cat');
+     insert into visits (tenant_id, id, pet_id, visited_on, reason)
+     values ('${id}', '${randomUUID()}', '${petId}', '2026-01-01', '${mark}')`,
+  );
+  await superuser.run(
+    accountPlace,
+    `update api_keys set revoked_at = null where id = '${adminKeyId}' and revoked_at is not null;
+     update tenants set plan = 'enterprise' where id = '${id}' and plan <> 'enterprise';
+     update settings set value = to_jsonb('${mark}'::text)
+     where tenant_id = '${id}' and key = 'welcome_message'`,
+  );
+  return petId;
+}
+
+/** Every row of the victim, with its table. Usage is left out: it is counted behind the requests. */
+export async function rowsOfVictim({ victim, superuser, accountPlace }: Lab): Promise<string[]> {
+  const { id, place } = victim;
+  const own = await superuser.ask(place, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`));
+  const account = await superuser.ask(
+    accountPlace,
+    `${rowsOf(['users', 'api_keys', 'settings'], `tenant_id = '${id}'`)}
+     union all ${rowsOf(['tenants'], `id = '${id}'`)}
+     union all ${rowsOf(['audit_events'], `tenant_id = '${id}' and audience = 'tenant'`)}`,
+  );
+  return [...own, ...account].sort();
+}
+
+/** What a layer guards must be there with it and without it. */
+export async function installTraps({ mode, victim, superuser }: Lab, places: Place[]) {
+  for (const place of places) {
+    await superuser.run(
+      place,
+      `create view pet_names with (security_invoker = true) as select name from pets;
+       grant select on pet_names to "${place.role}"`,
+    );
+  }
+  if (mode !== 'schema') return;
+  const { place } = victim;
+  await superuser.run(
+    place,
+    `create table public.pets as select * from pets;
+     grant usage on schema public to "${place.role}";
+     grant select on public.pets to "${place.role}"`,
+  );
+}
+
+/** Takes a layer off the database, in the places and in the control schema. */
+export async function takeOff(
+  { server, superuser, accountPlace }: Lab,
+  name: LayerName,
+  places: Place[],
+): Promise<void> {
+  const { place: inPlace, control } = layerOf(name);
+  const { database, roles } = server.app.backstage.fleet.installation;
+  for (const place of inPlace ? places : []) {
+    const login = place.database === database ? roles.serve : place.role;
+    await superuser.run(place, inPlace?.({ ...place, roles, login }) ?? '');
+  }
+  if (!control) return;
+  await superuser.run(accountPlace, control({ ...accountPlace, roles, login: roles.serve }));
+}
+
+function rowsOf(tables: string[], condition: string): string {
+  return tables
+    .map((table) => {
+      const row = `'${table} ' || to_jsonb(entry)::text`;
+      return `select ${row} as row from ${table} as entry where ${condition}`;
+    })
+    .join(' union all ');
+}
+
+function keyIdOf(apiKey: string): string {
+  const [, hex = ''] = /^kn_([0-9a-f]{32})_/.exec(apiKey) ?? [];
+  return hex.replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5');
+}

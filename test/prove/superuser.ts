@@ -1,0 +1,39 @@
+/** The superuser of a lab, for whom no row security counts: it furnishes, takes layers off, and looks. */
+import postgres from 'postgres';
+import type { Installation, Place } from '../../src/postgres/installation.ts';
+
+export class Superuser {
+  readonly #clients = new Map<string, postgres.Sql>();
+  readonly #installation: Installation;
+
+  constructor(installation: Installation) {
+    this.#installation = installation;
+  }
+
+  /** Runs statements with the place's schema as search_path. */
+  async run({ database, schema }: Place, text: string): Promise<void> {
+    await this.#clientOf(database).unsafe(`set search_path = "${schema}"; ${text}`);
+  }
+
+  /** What a query answers in its column `row`. */
+  async ask({ database, schema }: Place, query: string): Promise<string[]> {
+    const client = this.#clientOf(database);
+    const results = await client.unsafe(`set search_path = "${schema}"; ${query}`);
+    // Several statements have several results; the last one is what was asked for.
+    const last: unknown = results.at(-1);
+    return Array.isArray(last) ? last.map(({ row }) => String(row)) : [];
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#clients.values()) await client.end({ timeout: 1 });
+  }
+
+  #clientOf(database: string): postgres.Sql {
+    const known = this.#clients.get(database);
+    if (known) return known;
+    const target = this.#installation.adminTarget(database);
+    const made = postgres(target, { max: 1, connect_timeout: 5, onnotice: () => {} });
+    this.#clients.set(database, made);
+    return made;
+  }
+}
