@@ -57,7 +57,13 @@ describe('npm run doctor', () => {
     const { code, err } = await doctor('everything');
     assert.deepEqual(
       [code, err],
-      [64, 'kennel: Cannot understand "everything"\nUsage: npm run doctor\n'],
+      [
+        64,
+        `kennel: Cannot understand "everything"
+Usage: npm run doctor
+       npm run doctor -- verify-audit [--tenant SLUG]
+`,
+      ],
     );
   });
 });

@@ -27,9 +27,9 @@ describe('rotateSeals()', () => {
     return tenant;
   }
 
-  function rotate(onProgress: (step: string) => void = () => {}): Promise<void> {
+  function rotate(onProgress: (step: string) => void = () => {}, heardAfterMs = 1): Promise<void> {
     const { fleet, jobs } = places.backstage;
-    return rotateSeals(fleet, jobs, { heardAfterMs: 1, concurrency: 2, onProgress });
+    return rotateSeals(fleet, jobs, { heardAfterMs, concurrency: 2, onProgress });
   }
 
   function call({ id, isolation }: TenantPlace): Promise<string> {
@@ -57,7 +57,7 @@ describe('rotateSeals()', () => {
     });
     for (let turn = 0; turn < 3; turn += 1) {
       // What the announcement does in a serving process.
-      await rotate(() => void places.backstage.refreshSeals());
+      await rotate(() => void places.backstage.refreshSeals(), 1_000);
     }
     rotating = false;
     await Promise.all(load);

@@ -15,13 +15,17 @@ type Grant = {
 
 const everything = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 
+/** What an event brings along; number, time, place and hash are given to it. */
+const toldOfEvents = ['id', 'event', 'actor', 'tenant', 'request_id', 'audience', 'details'];
+
 /** What the role of the directory and the operator may; on other tables of control, all four. */
 const controlMay: Readonly<Record<string, string[]>> = {
   secrets: [],
   migrations: [],
   tenant_migrations: ['SELECT', 'INSERT'],
   plans: ['SELECT', 'INSERT', 'UPDATE'],
-  audit_events: ['SELECT', 'INSERT'],
+  audit_events: ['SELECT', 'INSERT tenant_id', ...toldOfEvents.map((name) => `INSERT ${name}`)],
+  audit_chains: ['SELECT'],
 };
 
 /** What the role of one tenant's account may. A key's digest is not among it. */
@@ -37,7 +41,10 @@ const accountMay: Readonly<Record<string, string[]>> = {
     'UPDATE revoked_at',
   ],
   settings: everything,
-  audit_events: ['SELECT', 'INSERT'],
+  audit_events: [
+    ...['seq', 'time', 'tenant_id', ...toldOfEvents].map((name) => `SELECT ${name}`),
+    ...toldOfEvents.map((name) => `INSERT ${name}`),
+  ],
   usage_days: ['SELECT'],
 };
 
@@ -46,6 +53,7 @@ const nobodyMay: Readonly<Record<string, string[] | null>> = {
   'control.secrets': null,
   'kernel.seal_keys': null,
   'control.audit_events': ['UPDATE', 'DELETE', 'TRUNCATE'],
+  'control.audit_chains': ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'],
 };
 
 export async function examineGrants(sql: Sql, examined: Examined): Promise<Finding[]> {
