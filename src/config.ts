@@ -44,7 +44,11 @@ export const bounds = {
   },
   /** Of the tenants' lanes, one tenant may hold a quarter. */
   lanes: {
-    waitingPerTenant: 256,
+    /**
+     * With 4 lanes and calls of 50 ms, the last of these waits for 0.8 s: hardly more could be served
+     * within `waitLimitMs`. And it takes 15 such tenants to use up `requests`; with 256 it took 4.
+     */
+    waitingPerTenant: 64,
     waiting: 4_096,
     waitLimitMs: 1 * seconds,
     idleLimitMs: 5 * minutes,

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { formatApiKey } from '../../src/adapters/directory/api_key.ts';
+import { apiKeyIn, formatApiKey } from '../../src/adapters/directory/api_key.ts';
 import { CachedDirectory, type Registry } from '../../src/adapters/directory/cached_directory.ts';
 import { postgresRegistry } from '../../src/adapters/directory/postgres_registry.ts';
 import type { App } from '../../src/app.ts';
@@ -112,9 +112,9 @@ function openCounting(options: LabOptions = {}, around = (registry: Registry) =>
 function counting(app: () => App): Registry {
   const registry = () => postgresRegistry(app().backstage.control);
   return {
-    key: (id) => {
+    caller: (id, digest) => {
       counted.queries += 1;
-      return registry().key(id);
+      return registry().caller(id, digest);
     },
     tenant: (id) => {
       counted.queries += 1;
@@ -123,15 +123,16 @@ function counting(app: () => App): Registry {
   };
 }
 
-/** A registry behind a negative cache. */
+/** A registry behind a cache of the ids that no key has. */
 function remembering(registry: Registry): Registry {
   const unknown = new Set<string>();
+  const there = [acme.apiKey, revokedKey].map((key) => apiKeyIn(`Bearer ${key}`)?.id);
   return {
     ...registry,
-    key: async (id) => {
+    caller: async (id, digest) => {
       if (unknown.has(id)) return null;
-      const known = await registry.key(id);
-      if (!known) unknown.add(id);
+      const known = await registry.caller(id, digest);
+      if (!there.includes(id)) unknown.add(id);
       return known;
     },
   };

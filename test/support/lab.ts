@@ -34,7 +34,6 @@ export type LabOptions = {
   throttle?: GuessThrottle;
   /** What is done for a request before anything else. */
   first?: (request: HttpRequest, app: App) => Promise<void>;
-  sink?: LineSink;
 };
 
 export type Lab = { url: string; app: App; close: () => Promise<void> };
@@ -51,7 +50,7 @@ export async function openLab(databaseUrl: string, options: LabOptions = {}): Pr
     PORT: '0',
     ...options.variables,
   });
-  const log = labLog(options);
+  const log = createLog({ ...bounds.log, level: 'info', sink: silence, nowMs: Date.now });
   const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
   const app = await openAltered(options, { config, log, metrics });
   registerFigures(metrics, app);
@@ -140,8 +139,4 @@ function serverOf(
     trustedProxies,
     bounds: bounds.http,
   });
-}
-
-function labLog({ sink = silence }: LabOptions): Log {
-  return createLog({ ...bounds.log, level: 'info', sink, nowMs: Date.now });
 }
