@@ -27,6 +27,8 @@ const victims = 10;
 const timesItsShare = 20;
 /** The most that a p99 may grow. */
 const ratioBound = 1.5;
+/** What the hog sends when it is seen what shedding costs. */
+const floodPerSecond = 1_000;
 /** Longer than any call of the hog waits, so that nothing of a round is left in the next. */
 const settleMs = 1_500;
 
@@ -46,9 +48,10 @@ type Condition = (typeof conditions)[number];
 /** What the victims of one round saw. */
 type Round = { errors: number; p50: number; p99: number; p999: number };
 
-type Stage = {
-  fair: Kennel;
-  unfair: Kennel;
+/** `shut` admits no request of a tenant at all. */
+type Servers = { fair: Kennel; unfair: Kennel; shut: Kennel };
+
+type Stage = Servers & {
   modest: string[];
   hog: string;
   seconds: number;
@@ -58,11 +61,10 @@ type Stage = {
 /** True when the victims see no error and their p99 grows by half at most. */
 export async function measureNoisyNeighbour(flags: string[]): Promise<boolean> {
   const { values } = parseArgs({ args: flags, options });
-  return onServers(values.waiting, async (fair, unfair) => {
-    const tenants = await onboardAll(fair, values.mode);
+  return onServers(values.waiting, async (servers) => {
+    const tenants = await onboardAll(servers.fair, values.mode);
     const stage = {
-      fair,
-      unfair,
+      ...servers,
       seconds: Number(values.seconds),
       perVictim: Number(values.rate),
       ...requestsOf(tenants, values.slow),
@@ -74,11 +76,15 @@ export async function measureNoisyNeighbour(flags: string[]): Promise<boolean> {
   });
 }
 
-function onServers(waiting: string, work: (fair: Kennel, unfair: Kennel) => Promise<boolean>) {
+function onServers(waiting: string, work: (servers: Servers) => Promise<boolean>) {
   return withCluster(async (url) => {
-    const fair = await startLab(url, { LAB_WAITING: waiting });
-    const unfair = await startLab(url, { LAB_QUEUE: 'common' });
-    return work(fair, unfair).finally(() => Promise.all([fair.stop(), unfair.stop()]));
+    const servers = {
+      fair: await startLab(url, { LAB_WAITING: waiting }),
+      unfair: await startLab(url, { LAB_QUEUE: 'common' }),
+      shut: await startLab(url, { LAB_REQUESTS: '0' }),
+    };
+    const stop = () => Promise.all(Object.values(servers).map((kennel) => kennel.stop()));
+    return work(servers).finally(stop);
   });
 }
 
@@ -197,34 +203,43 @@ function judge(rounds: Map<Condition, Round[]>): boolean {
 
 /** What it costs to serve a request and to shed one. */
 async function reportShedding(stage: Stage): Promise<void> {
-  const { fair, modest, hog } = stage;
+  const { fair, shut, modest } = stage;
   const seconds = 3;
   const served = await costOf(fair, () =>
     runClosed({ url: fair.url, requests: modest, seconds, connections: 16 }),
   );
-  let seen: Round | undefined;
+  const turnedAway = await costOf(shut, () =>
+    runClosed({ url: shut.url, requests: modest, seconds, connections: 16 }),
+  );
   const perSecond = victims * stage.perVictim;
+  const flood = { ...stage, seconds, perVictim: floodPerSecond / timesItsShare };
+  let refused = 0;
   const full = await costOf(fair, async () => {
-    const flood = runClosed({ url: fair.url, requests: [hog], seconds, connections: 400 });
+    const { told } = await startHog(flood, fair.url);
     const load = { url: fair.url, requests: modest, perSecond, seconds, connections: 200 };
-    seen = roundOf(await runPaced(load));
-    return flood;
+    const done = await runPaced(load);
+    refused = (await told).refused;
+    return done;
   });
-  const refused = full.done.filter(({ status }) => status === 503).length;
+  const seen = roundOf(full.done);
   const forVictims = perSecond * seconds * served.each;
   printTable(
     ['requests', 'a second', 'server CPU µs each'],
     [
       ['served', Math.round(served.done.length / seconds), Math.round(served.each)],
       [
+        'refused by the bound on all',
+        Math.round(turnedAway.done.length / seconds),
+        Math.round(turnedAway.each),
+      ],
+      [
         'refused by a full queue',
-        Math.round(refused / seconds),
+        Math.round(refused / (seconds + settleMs / 1_000)),
         Math.round((full.micros - forVictims) / refused),
       ],
     ],
   );
-  if (seen)
-    print(`Meanwhile ${perSecond}/s were served: ${seen.errors} errors, p99 ${fixed(seen.p99)} ms`);
+  print(`Meanwhile ${perSecond}/s were served: ${seen.errors} errors, p99 ${fixed(seen.p99)} ms`);
 }
 
 async function costOf({ url }: Kennel, run: () => Promise<Timed[]>) {
