@@ -80,7 +80,7 @@ export async function openApp({
   });
   const limiter = await openLimiter(config, log);
   const outbox = openOutbox(config, backstage, log);
-  const throttle = new GuessThrottle(bounds.guesses, Date.now);
+  const throttle = new GuessThrottle(bounds.guesses, { nowMs: Date.now });
   const parts: KernelParts<HttpRequest> = {
     strategies: strategiesOf(config),
     directory,

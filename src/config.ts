@@ -47,7 +47,11 @@ export const bounds = {
   },
   /** Of the tenants' lanes, one tenant may hold a quarter. */
   lanes: {
-    waitingPerTenant: 256,
+    /**
+     * With 4 lanes and calls of 30 ms the last of these is served within `waitLimitMs`; of slower
+     * calls more would only wait to be refused. It takes 7 such tenants to use up `requests`.
+     */
+    waitingPerTenant: 128,
     waiting: 4_096,
     waitLimitMs: 1 * seconds,
     idleLimitMs: 5 * minutes,

@@ -118,9 +118,12 @@ export class LanePool {
     });
   }
 
-  /** Gives lanes to those who wait, one call per tenant and turn, as far as lanes go. */
+  /**
+   * Gives lanes to those who wait, one call per tenant and turn, as far as lanes go. Whoever is
+   * served goes to the end of the very list that is being walked, and so has another turn.
+   */
   #serve(): void {
-    for (const [tenant, [waiter]] of [...this.#waiters]) {
+    for (const [tenant, [waiter]] of this.#waiters) {
       if (!waiter || this.#holds(tenant) >= this.#bounds.lanesPerTenant) continue;
       const lane = this.#findIdle(waiter.target);
       if (!lane && !this.#makeRoom()) return;

@@ -37,6 +37,8 @@ export const adminToken = 'operator-0123456789abcdef';
 /** Far above what a start takes. */
 const patienceMs = 30_000;
 
+const mainScript = 'src/main.ts';
+
 const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Starts a server on a free port and waits until it listens. */
@@ -44,13 +46,22 @@ export function startKennel(databaseUrl: string, variables: Variables = {}): Pro
   return start({ DATABASE_URL: databaseUrl, ADMIN_TOKEN: adminToken, ...variables });
 }
 
+/** Starts another script that is told and tells the same: a server with a guard off, for one. */
+export function startScript(
+  script: string,
+  databaseUrl: string,
+  variables: Variables = {},
+): Promise<Kennel> {
+  return start({ DATABASE_URL: databaseUrl, ...variables }, script);
+}
+
 /** Starts a server with the embedded Postgres in a folder that stays when the server ends. */
 export function startEmbeddedKennel(dataFolder: string): Promise<Kennel> {
   return start({ DATA_DIR: dataFolder });
 }
 
-async function start(variables: Variables): Promise<Kennel> {
-  const { child, dataFolder, said, ended } = await launch(variables);
+async function start(variables: Variables, script = mainScript): Promise<Kennel> {
+  const { child, dataFolder, said, ended } = await launch(variables, script);
   const url = await Promise.race([listening(child, said), ended.then(failed)]);
   return {
     url,
@@ -74,11 +85,11 @@ export async function runKennel(variables: Variables): Promise<Ended> {
 }
 
 /** Nothing of the environment that the tests run in: it may be meant for another server. */
-async function launch(variables: Variables) {
+async function launch(variables: Variables, script = mainScript) {
   const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
   const { PATH = '', NODE_V8_COVERAGE = '' } = process.env;
   const env = { PATH, NODE_V8_COVERAGE, PORT: '0', DATA_DIR: dataFolder, ...variables };
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+  const child = spawn(process.execPath, ['--import', 'tsx', script], {
     cwd: projectFolder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,42 +1,47 @@
 /**
- * The directory that the kernel asks. Warm answers come from two bounded caches, by key id and by
+ * The directory that the kernel asks. Warm answers come from two bounded caches, by credential and by
  * tenant id; announced changes take entries out within a moment, and the caches' own limit does
  * within `staleAfterMs` when the announcement was lost.
+ *
+ * A key is looked up with the digest of its secret, here and in the registry. So a wrong secret is as
+ * unknown as an unknown id: the same steps in the same time, whoever holds the key.
  */
 import type { Directory } from '../../kernel/ports.ts';
 import { type Caller, isUuid, type Tenant, type TenantId, tenantId } from '../../kernel/tenant.ts';
-import { type ApiKey, apiKeyIn, secretMatches } from './api_key.ts';
+import { apiKeyIn, secretDigest } from './api_key.ts';
 import { type CacheBounds, ReadThroughCache } from './read_through_cache.ts';
 
-export type KeyRecord = { caller: Caller; secretSha256: Uint8Array };
+/** A key's id and the digest of a secret, in hexadecimal. */
+type Credential = `${string} ${string}`;
 
 /** Where the truth is. */
 export interface Registry {
-  /** Null for an unknown or revoked key. */
-  key(keyId: string): Promise<KeyRecord | null>;
+  /** Null for an unknown or revoked key, and for a secret whose digest is not the key's. */
+  caller(keyId: string, secretSha256: Uint8Array): Promise<Caller | null>;
   tenant(id: TenantId): Promise<Tenant | null>;
 }
 
 export class CachedDirectory implements Directory {
-  readonly #keys: ReadThroughCache<string, KeyRecord>;
+  /** By id and digest, so that what is kept of a key helps nobody without its secret. */
+  readonly #callers: ReadThroughCache<Credential, Caller>;
   readonly #tenants: ReadThroughCache<TenantId, Tenant>;
 
   constructor(registry: Registry, bounds: CacheBounds) {
-    this.#keys = new ReadThroughCache((keyId) => registry.key(keyId), bounds);
+    this.#callers = new ReadThroughCache((credential) => {
+      const [keyId = '', digest = ''] = credential.split(' ');
+      return registry.caller(keyId, Buffer.from(digest, 'hex'));
+    }, bounds);
     this.#tenants = new ReadThroughCache((id) => registry.tenant(id), bounds);
   }
 
   get figures() {
-    return { keys: this.#keys.figures, tenants: this.#tenants.figures };
+    return { keys: this.#callers.figures, tenants: this.#tenants.figures };
   }
 
   async caller(authorization: string | null): Promise<Caller | null> {
     const given = apiKeyIn(authorization);
     if (!given) return null;
-    const known = callerOf(this.#keys.known(given.id), given);
-    if (known) return known;
-    // An unknown key and a wrong secret have both cost one lookup, whatever was kept.
-    return callerOf(await this.#keys.load(given.id), given);
+    return this.#callers.get(`${given.id} ${secretDigest(given.secret).toString('hex')}`);
   }
 
   tenant(id: TenantId): Promise<Tenant | null> {
@@ -46,7 +51,7 @@ export class CachedDirectory implements Directory {
   /** Takes out what an announcement of `sql/control` names: `tenant <id>`, `key <id>`, `plan …`. */
   onChange(announcement: string): void {
     const [what, id = ''] = announcement.split(' ');
-    if (what === 'key') this.#keys.drop(id);
+    if (what === 'key') this.#callers.dropWhere(({ keyId }) => keyId === id);
     else if (what === 'tenant' && isUuid(id)) this.#tenants.drop(tenantId(id));
     else this.#tenants.clear();
   }
@@ -54,16 +59,12 @@ export class CachedDirectory implements Directory {
   /** Takes out a tenant and all its keys, for a change that this very process has made. */
   forget(id: TenantId): void {
     this.#tenants.drop(id);
-    this.#keys.dropWhere(({ caller }) => caller.tenantId === id);
+    this.#callers.dropWhere(({ tenantId }) => tenantId === id);
   }
 
   /** After a gap in the announcements nothing can be trusted. */
   forgetAll(): void {
-    this.#keys.clear();
+    this.#callers.clear();
     this.#tenants.clear();
   }
-}
-
-function callerOf(record: KeyRecord | null, { secret }: ApiKey): Caller | null {
-  return secretMatches(secret, record?.secretSha256 ?? null) ? (record?.caller ?? null) : null;
 }

@@ -2,11 +2,11 @@
 import type { Db } from '../../kernel/ports.ts';
 import { settingsFrom } from '../../kernel/settings.ts';
 import type { Caller, IsolationMode, Role, Slug, Tenant, TenantId } from '../../kernel/tenant.ts';
-import type { KeyRecord, Registry } from './cached_directory.ts';
+import type { Registry } from './cached_directory.ts';
 
 type KeyRow = {
+  id: string;
   tenant_id: TenantId;
-  secret_sha256: Uint8Array;
   user_id: string;
   email: string;
   role: Role;
@@ -27,14 +27,15 @@ type TenantRow = {
 
 export function postgresRegistry(control: Db): Registry {
   return {
-    key: async (keyId) => {
+    // By the digest alone: a row that is found by its id and then rejected would show in the time.
+    caller: async (keyId, secretSha256) => {
       const [row] = await control<KeyRow>`
-        select api_keys.tenant_id, secret_sha256, users.id as user_id, email, role
+        select api_keys.id, api_keys.tenant_id, users.id as user_id, email, role
         from control.api_keys
           join control.users
             on users.tenant_id = api_keys.tenant_id and users.id = api_keys.user_id
-        where api_keys.id = ${keyId} and revoked_at is null`;
-      return row ? keyRecord(keyId, row) : null;
+        where secret_sha256 = ${secretSha256} and revoked_at is null`;
+      return row?.id === keyId ? callerOf(row) : null;
     },
     tenant: async (id) => {
       const [row] = await control<TenantRow>`
@@ -53,10 +54,9 @@ export function postgresRegistry(control: Db): Registry {
   };
 }
 
-function keyRecord(keyId: string, row: KeyRow): KeyRecord {
-  const { tenant_id: tenantId, secret_sha256: secretSha256, user_id: id, email, role } = row;
-  const caller: Caller = { user: { id, email, role }, keyId, tenantId };
-  return { caller, secretSha256 };
+function callerOf(row: KeyRow): Caller {
+  const { id: keyId, tenant_id: tenantId, user_id: id, email, role } = row;
+  return { user: { id, email, role }, keyId, tenantId };
 }
 
 function tenantRecord(row: TenantRow): Tenant {

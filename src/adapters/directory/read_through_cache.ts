@@ -28,19 +28,12 @@ export class ReadThroughCache<Key extends string, Value extends object> {
     return { hits: this.#hits, misses: this.#misses, entries: this.#kept.size };
   }
 
-  async get(key: Key): Promise<Value | null> {
-    return this.known(key) ?? this.load(key);
-  }
-
-  /** What is kept; null when it has to be loaded. */
-  known(key: Key): Value | null {
-    const value = this.#kept.get(key);
-    if (value) this.#hits += 1;
-    return value ?? null;
-  }
-
-  /** Looks the key up, whatever is kept; with all others who do so just now. */
-  load(key: Key): Promise<Value | null> {
+  get(key: Key): Promise<Value | null> {
+    const kept = this.#kept.get(key);
+    if (kept) {
+      this.#hits += 1;
+      return Promise.resolve(kept);
+    }
     this.#misses += 1;
     return this.#loading.get(key) ?? this.#begin(key);
   }

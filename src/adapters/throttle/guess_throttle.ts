@@ -23,19 +23,22 @@ export type GuessBounds = {
   addresses: number;
 };
 
+/** What time it is, and how one waits. */
+type Clock = { nowMs: () => number; pause?: (ms: number) => Promise<unknown> };
+
 const now: Slowdown = { slowed: false, over: Promise.resolve(true) };
 const never: Slowdown = { slowed: true, over: Promise.resolve(false) };
 
 export class GuessThrottle implements Throttle {
   readonly #bounds: GuessBounds;
-  readonly #nowMs: () => number;
+  readonly #clock: Required<Clock>;
   readonly #buckets: LRUCache<string, Bucket>;
   readonly #waiting = new Map<string, number>();
   #waitingInAll = 0;
 
-  constructor(bounds: GuessBounds, nowMs: () => number) {
+  constructor(bounds: GuessBounds, { nowMs, pause = delay }: Clock) {
     this.#bounds = bounds;
-    this.#nowMs = nowMs;
+    this.#clock = { nowMs, pause };
     this.#buckets = new LRUCache({ max: bounds.addresses });
   }
 
@@ -55,14 +58,18 @@ export class GuessThrottle implements Throttle {
   #forgives(network: string): boolean {
     const { burst, perHour: requestsPerHour } = this.#bounds;
     const plan = { name: 'guesses', requestsPerHour, burst };
-    const { allowance, bucket } = draw(this.#buckets.get(network) ?? null, plan, this.#nowMs());
+    const { allowance, bucket } = draw(
+      this.#buckets.get(network) ?? null,
+      plan,
+      this.#clock.nowMs(),
+    );
     this.#buckets.set(network, bucket);
     return allowance.allowed;
   }
 
   async #wait(network: string): Promise<boolean> {
     this.#count(network, 1);
-    await delay(this.#bounds.delayMs);
+    await this.#clock.pause(this.#bounds.delayMs);
     this.#count(network, -1);
     return true;
   }

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import {
-  apiKeyIn,
-  formatApiKey,
-  secretDigest,
-  secretMatches,
-} from '../../../src/adapters/directory/api_key.ts';
+import { apiKeyIn, formatApiKey } from '../../../src/adapters/directory/api_key.ts';
 
 const id = randomUUID();
 const secret = randomBytes(32);
@@ -34,17 +29,4 @@ describe('apiKeyIn()', () => {
   for (const header of wrong) {
     it(`finds none in "${header?.slice(0, 30)}"`, () => assert.equal(apiKeyIn(header), null));
   }
-});
-
-describe('secretMatches()', () => {
-  const text = secret.toString('hex');
-
-  it('is true for the digest of that secret alone', () => {
-    assert.equal(secretMatches(text, secretDigest(text)), true);
-    assert.equal(secretMatches(text, secretDigest(`${text}0`)), false);
-  });
-
-  it('is false for an unknown key, even for the secret whose digest stands in for it', () => {
-    assert.equal(secretMatches(text, null), false);
-  });
 });

@@ -47,6 +47,19 @@ describe('CachedDirectory on the registry', () => {
     assert.equal(await directory.caller(wrong), null);
   });
 
+  it('knows nobody by a right secret with the id of another key', async () => {
+    const other = await addAdmin(control, await register(control, `other-${turn}`));
+    const [id, otherId] = [admin, other].map(({ keyId }) => keyId.replaceAll('-', ''));
+    assert.equal(await directory.caller(admin.authorization.replace(`${id}`, `${otherId}`)), null);
+  });
+
+  it('gives a wrong secret nothing of a right one that is just being looked up', async () => {
+    const wrong = admin.authorization.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
+    const [right, other] = await Promise.all([caller(), directory.caller(wrong)]);
+    assert.equal(right?.keyId, admin.keyId);
+    assert.equal(other, null);
+  });
+
   it('knows a tenant with its plan and its settings over the defaults', async () => {
     await control`
       insert into control.settings (tenant_id, key, value)

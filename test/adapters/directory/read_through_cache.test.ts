@@ -48,16 +48,6 @@ describe('ReadThroughCache', () => {
     assert.equal(store.loads, 3);
   });
 
-  it('asks again for what it knows when it is told to load it', async () => {
-    const store = new SlowStore();
-    const cache = new ReadThroughCache(store.load, bounds);
-    store.rows.set('a', { value: 'old' });
-    await cache.get('a');
-    store.rows.set('a', { value: 'new' });
-    assert.deepEqual(await cache.load('a'), { value: 'new' });
-    assert.deepEqual(cache.known('a'), { value: 'new' });
-  });
-
   it('asks once for all who ask at the same time', async () => {
     const store = new SlowStore();
     const cache = new ReadThroughCache(store.load, bounds);

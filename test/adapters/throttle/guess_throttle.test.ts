@@ -13,7 +13,7 @@ const bounds = {
 
 /** A throttle on a clock of its own, and what became of so many failures at once. */
 function onClock(nowMs: () => number) {
-  const throttle = new GuessThrottle(bounds, nowMs);
+  const throttle = new GuessThrottle(bounds, { nowMs });
   const fail = (address: string, times: number) =>
     Array.from({ length: times }, () => throttle.failed(address));
   return { throttle, fail };

@@ -1,0 +1,208 @@
+/**
+ * Whether time tells what answers do not: unknown, foreign and suspended tenants; unknown, wrong and
+ * revoked keys. 2 000 requests of each kind, in random order on a connection that stays open, against
+ * a server process of its own; `--requests N` takes more. `--broken` takes a server that looks unknown slugs up and must be found.
+ *
+ * Nine pairs are compared. Each is a hit at a rank difference that two equal kinds reach in 1 of 900
+ * comparisons, so that all of them together are wrong once in 100 runs (Bonferroni); and a hit counts
+ * when fresh requests confirm it in the same direction, which chance does once in 100 000 runs. Random
+ * order is what allows this on a busy machine: what disturbs it strikes all kinds alike.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { formatApiKey } from '../../src/adapters/directory/api_key.ts';
+import { chanceOf, choose } from '../support/chance.ts';
+import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
+import { type Kennel, startKennel, startScript } from '../support/kennel.ts';
+import { KeepAlive, requestBytes } from './keep_alive.ts';
+import { quantile } from './quantile.ts';
+import { medianDifference, rankDifference } from './rank_test.ts';
+import { print, printTable } from './table.ts';
+import { withCluster } from './with_cluster.ts';
+
+const warmUp = 300;
+/** Of the standard normal distribution, both tails of 1/900 together. */
+const hitAt = 3.26;
+/** Fewer than what slows an address down. */
+const guessesPerAddress = 40;
+
+type Kind = { name: string; status: number; bytes: (address: string) => string };
+
+type Sample = Map<string, number[]>;
+
+/** Where requests go, and how many of each kind. */
+type Source = { kennel: Kennel; samples: number };
+
+type Pair = { first: string; second: string; difference: number };
+
+/** True when all is as it should be: no pair differs, or with `--broken` one does. */
+export async function measureEnumeration(flags: string[]): Promise<boolean> {
+  const options = { broken: { type: 'boolean' }, requests: { type: 'string' } } as const;
+  const { values } = parseArgs({ args: flags, options });
+  const broken = values.broken ?? false;
+  const samples = Number(values.requests ?? 2_000);
+  const differing = await withCluster(async (url) => {
+    const kennel = await startServer(url, broken);
+    return compareAll(kennel, samples).finally(() => kennel.stop());
+  });
+  for (const { first, second } of differing) print(`DIFFERENT: ${first} / ${second}`);
+  if (differing.length === 0) print('No kind is told from another by its time');
+  return broken === differing.length > 0;
+}
+
+function startServer(databaseUrl: string, broken: boolean): Promise<Kennel> {
+  if (broken) return startScript('test/measure/lab_process.ts', databaseUrl, { LAB_LOOKUP: '1' });
+  return startKennel(databaseUrl, { TRUSTED_PROXIES: '127.0.0.1/32', LOG_LEVEL: 'error' });
+}
+
+/** Groups are measured one by one: nobody asks which of two different answers came sooner. */
+async function compareAll(kennel: Kennel, samples: number): Promise<Pair[]> {
+  const acme = await onboard(kennel, 'acme-pets');
+  await onboard(kennel, 'forest-pets');
+  await onboard(kennel, 'asleep-pets');
+  await operatorOf(kennel)('PATCH /api/admin/tenants/asleep-pets', { status: 'suspended' });
+  const groups = [tenantKinds(acme), keyKinds(acme, await revokedKey(acme))];
+  const differing: Pair[] = [];
+  for (const kinds of groups) differing.push(...(await compare(kinds, { kennel, samples })));
+  return differing;
+}
+
+async function compare(kinds: readonly Kind[], from: Source): Promise<Pair[]> {
+  const hits = hitsIn(await measure(kinds, { ...from, seed: 1 }));
+  if (hits.length === 0) return [];
+  print('Once more, to see whether it was chance:\n');
+  const again = hitsIn(await measure(kinds, { ...from, seed: 2 }));
+  return hits.filter(({ first, second, difference }) =>
+    again.some(
+      (pair) => pair.first === first && pair.second === second && pair.difference * difference > 0,
+    ),
+  );
+}
+
+function tenantKinds({ apiKey }: Onboarded): Kind[] {
+  const named = (name: string, slug: string) => ({
+    name,
+    status: 404,
+    bytes: (address: string) => request({ authorization: `Bearer ${apiKey}`, slug, address }),
+  });
+  return [
+    named('unknown tenant', 'nobody-pets'),
+    named('foreign tenant', 'forest-pets'),
+    named('suspended tenant', 'asleep-pets'),
+  ];
+}
+
+/** The known key is in use, and so in the cache. */
+function keyKinds({ apiKey, slug }: Onboarded, revoked: string): Kind[] {
+  const kind = (name: string, keyId: () => string) => ({
+    name,
+    status: 401,
+    bytes: (address: string) => {
+      const authorization = `Bearer ${formatApiKey(keyId(), randomBytes(32))}`;
+      return request({ authorization, slug, address });
+    },
+  });
+  const unknown = randomUUID();
+  return [
+    kind('unknown key', () => unknown),
+    kind('never seen key', () => randomUUID()),
+    kind('wrong secret', () => idOf(apiKey)),
+    kind('revoked key', () => idOf(revoked)),
+  ];
+}
+
+async function measure(
+  kinds: readonly Kind[],
+  { kennel: { url }, samples, seed }: Source & { seed: number },
+): Promise<Sample> {
+  const chance = chanceOf(seed);
+  const sample: Sample = new Map(kinds.map(({ name }) => [name, []]));
+  const client = await KeepAlive.open(url);
+  const asked = new Map<string, number>();
+  let turn = 0;
+  for (const kind of inRandomOrder(kinds, warmUp + samples, chance)) {
+    turn += 1;
+    const { status, ms } = await client.ask(kind.bytes(addressOf(turn, seed)));
+    if (status !== kind.status) throw new Error(`Cannot measure: ${kind.name} got ${status}`);
+    const count = (asked.get(kind.name) ?? 0) + 1;
+    asked.set(kind.name, count);
+    if (count > warmUp) sample.get(kind.name)?.push(ms);
+  }
+  client.close();
+  report(sample, chance);
+  return sample;
+}
+
+/** Each kind the same number of times. */
+function inRandomOrder(kinds: readonly Kind[], times: number, chance: () => number): Kind[] {
+  const left = new Map(kinds.map((kind) => [kind, times]));
+  const order: Kind[] = [];
+  while (left.size > 0) {
+    const kind = choose([...left.keys()], chance);
+    const rest = (left.get(kind) ?? 0) - 1;
+    if (rest > 0) left.set(kind, rest);
+    else left.delete(kind);
+    order.push(kind);
+  }
+  return order;
+}
+
+function report(sample: Sample, chance: () => number): void {
+  printTable(
+    ['kind', 'requests', 'median µs', 'p25 µs', 'p75 µs'],
+    [...sample].map(([name, ms]) => [
+      name,
+      ms.length,
+      ...[0.5, 0.25, 0.75].map((part) => micros(quantile(ms, part))),
+    ]),
+  );
+  printTable(
+    ['pair', 'median difference µs', '95% within', 'rank difference', `hit at ±${hitAt}`],
+    pairsOf(sample).map(({ first, second, difference }) => {
+      const [a, b] = [sample.get(first) ?? [], sample.get(second) ?? []];
+      const { middle, low, high } = medianDifference(a, b, chance);
+      const spread = `${micros(low)} to ${micros(high)}`;
+      const hit = Math.abs(difference) >= hitAt ? 'hit' : '';
+      return [`${first} / ${second}`, micros(middle), spread, Number(difference.toFixed(2)), hit];
+    }),
+  );
+}
+
+function hitsIn(sample: Sample): Pair[] {
+  return pairsOf(sample).filter(({ difference }) => Math.abs(difference) >= hitAt);
+}
+
+function pairsOf(sample: Sample): Pair[] {
+  const all = [...sample];
+  return all.flatMap(([first, a], at) =>
+    all.slice(at + 1).map(([second, b]) => ({ first, second, difference: rankDifference(a, b) })),
+  );
+}
+
+async function revokedKey({ call }: Onboarded): Promise<string> {
+  const { user } = (await call('GET /api/me')).body;
+  const { body } = await call(`POST /api/users/${user.id}/keys`);
+  await call(`DELETE /api/keys/${body.id}`);
+  return body.api_key;
+}
+
+function idOf(apiKey: string): string {
+  return apiKey.split('_')[1] ?? '';
+}
+
+type Asked = { authorization: string; slug: string; address: string };
+
+function request({ authorization, slug, address }: Asked): string {
+  const named = { 'x-tenant-id': slug, 'x-forwarded-for': address };
+  return requestBytes('GET /api/pets', { authorization, ...named });
+}
+
+/** A new address before any would be slowed down. */
+function addressOf(turn: number, seed: number): string {
+  const at = Math.floor(turn / guessesPerAddress);
+  return `10.${seed}.${at >> 8}.${at & 255}`;
+}
+
+function micros(ms: number): number {
+  return Math.round(ms * 1_000);
+}

@@ -1,0 +1,20 @@
+/**
+ * The noisy neighbour, in a process of its own so that its answers do not keep the clock of those who
+ * are measured waiting. Told what to send on its command line, it prints a line when it begins and
+ * one with what it was answered.
+ */
+import { runPaced } from './paced_load.ts';
+
+const [url = '', bytes = '', perSecond = '0', seconds = '0'] = process.argv.slice(2);
+
+process.stdout.write('begins\n');
+const done = await runPaced({
+  url,
+  requests: [bytes],
+  perSecond: Number(perSecond),
+  seconds: Number(seconds),
+  connections: 1_000,
+});
+const count = (status: number) => done.filter((answer) => answer.status === status).length;
+const told = { served: count(200), refused: count(503), lost: count(0), all: done.length };
+process.stdout.write(`${JSON.stringify(told)}\n`);

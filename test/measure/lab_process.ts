@@ -1,0 +1,59 @@
+/**
+ * The server of a measurement: the real one with two slow routes and, if its environment says so,
+ * without one of its guards. `LAB_LOOKUP=1` looks unknown slugs up, `LAB_QUEUE=common` has all tenants
+ * wait in one queue, `LAB_WAITING` and `LAB_REQUESTS` set other bounds.
+ */
+import { Admission } from '../../src/admission.ts';
+import { bounds } from '../../src/config.ts';
+import { json } from '../../src/http/reply.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import type { Db } from '../../src/kernel/ports.ts';
+import { Lane, type Target } from '../../src/postgres/lane.ts';
+import { LanePool } from '../../src/postgres/lane_pool.ts';
+import { CommonQueue } from '../support/common_queue.ts';
+import { type LabOptions, openLab, withPool, withRoute } from '../support/lab.ts';
+
+const { DATABASE_URL = '', LAB_LOOKUP, LAB_QUEUE, LAB_REQUESTS, LAB_WAITING } = process.env;
+
+const slow = {
+  sleep: (db: Db) => db`select pg_sleep(0.05)`,
+  // About as long on one idle core.
+  cpu: (db: Db) => db`select sum(length(md5(n::text))) from generate_series(1, 90000) as n`,
+};
+
+const lanes = 16;
+
+const alter: LabOptions['alter'] = (parts, app) => {
+  let altered = withPool(parts, app, servingPool());
+  for (const [name, work] of Object.entries(slow)) {
+    altered = withRoute(altered, `/api/lab/${name}`, async ({ db }) => json(200, await work(db)));
+  }
+  return altered;
+};
+
+const lab = await openLab(DATABASE_URL, {
+  variables: { DB_CONNECTIONS: String(lanes), TRUSTED_PROXIES: '127.0.0.1/32' },
+  alter,
+  admission: new Admission(Number(LAB_REQUESTS ?? bounds.requests)),
+  ...(LAB_LOOKUP ? { first: lookUpUnknown } : {}),
+});
+process.once('SIGINT', () => void lab.close().then(() => process.exit(0)));
+process.stdout.write(`${JSON.stringify({ msg: 'listening', url: lab.url })}\n`);
+
+function servingPool(): LanePool {
+  const waitingPerTenant = Number(LAB_WAITING ?? bounds.lanes.waitingPerTenant);
+  const its = { ...bounds.lanes, lanes, lanesPerTenant: lanes / 4, waitingPerTenant };
+  const open = (target: Target) => Lane.open(target, bounds.lane);
+  return LAB_QUEUE === 'common' ? new CommonQueue(open, its) : new LanePool(open, its);
+}
+
+/** What a cache of slugs does that remembers only those that exist. */
+async function lookUpUnknown(
+  { facts }: HttpRequest,
+  { backstage }: Parameters<NonNullable<LabOptions['first']>>[1],
+): Promise<void> {
+  const [slug = ''] = facts.tenantHeaders;
+  if (slug.startsWith('nobody')) {
+    await backstage.control`select from control.tenants where slug = ${slug}`;
+  }
+}

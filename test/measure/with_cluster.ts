@@ -1,0 +1,15 @@
+/** A Postgres for one measurement, which goes with it, also when somebody interrupts. */
+import { startTestCluster } from '../support/test_cluster.ts';
+
+/** Does the work on an empty server of its own. */
+export async function withCluster<Result>(work: (url: string) => Promise<Result>): Promise<Result> {
+  const cluster = await startTestCluster();
+  const interrupted = () => void cluster.stop().finally(() => process.exit(1));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
+  try {
+    return await work(cluster.url);
+  } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
+    await cluster.stop();
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * A server in this process, on a real socket, that a test may alter: with a guard taken off, to show
+ * that the guard is what holds, or with a route that no tenant should have.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { databaseIsolation } from '../../src/adapters/isolation/database.ts';
+import { schemaIsolation } from '../../src/adapters/isolation/schema.ts';
+import { sharedIsolation } from '../../src/adapters/isolation/shared.ts';
+import { Prometheus } from '../../src/adapters/metrics/prometheus.ts';
+import type { GuessThrottle } from '../../src/adapters/throttle/guess_throttle.ts';
+import type { Admission } from '../../src/admission.ts';
+import { type App, openApp } from '../../src/app.ts';
+import { bounds, readConfig } from '../../src/config.ts';
+import { registerFigures } from '../../src/figures.ts';
+import { answer } from '../../src/front_door.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import { HttpServer } from '../../src/http/server.ts';
+import type { KernelParts } from '../../src/kernel/kernel.ts';
+import type { Work } from '../../src/kernel/ports.ts';
+import { createLog, type LineSink, type Log, requestLine } from '../../src/log.ts';
+import type { LanePool } from '../../src/postgres/lane_pool.ts';
+import { adminToken, type Variables } from './kennel.ts';
+
+type Parts = KernelParts<HttpRequest>;
+
+export type LabOptions = {
+  variables?: Variables;
+  /** Changes the kernel's parts. The whole is there once the first request comes. */
+  alter?: (parts: Parts, app: () => App) => Parts;
+  admission?: Admission;
+  throttle?: GuessThrottle;
+  /** What is done for a request before anything else. */
+  first?: (request: HttpRequest, app: App) => Promise<void>;
+};
+
+export type Lab = { url: string; app: App; close: () => Promise<void> };
+
+const silence: LineSink = { writableLength: 0, write: (_text, onWritten) => onWritten?.() };
+
+/** Opens it on a free port. */
+export async function openLab(databaseUrl: string, options: LabOptions = {}): Promise<Lab> {
+  const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-lab-'));
+  const config = readConfig({
+    DATABASE_URL: databaseUrl,
+    ADMIN_TOKEN: adminToken,
+    DATA_DIR: dataFolder,
+    PORT: '0',
+    ...options.variables,
+  });
+  const log = createLog({ ...bounds.log, level: 'info', sink: silence, nowMs: Date.now });
+  const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
+  const app = await openAltered(options, { config, log, metrics });
+  registerFigures(metrics, app);
+  const server = serverOf(app, options, { log, metrics, trustedProxies: config.trustedProxies });
+  const url = await server.listen(config.host, config.port);
+  const close = async () => {
+    await server.drain(0);
+    await app.close();
+    await rm(dataFolder, { recursive: true, force: true });
+  };
+  return { url, app, close };
+}
+
+/** The parts with one more route, whatever the method and whoever the caller. */
+export function withRoute(parts: Parts, endpoint: string, work: Work): Parts {
+  const match = { endpoint, role: null, prepare: async () => work };
+  const routes: Parts['routes'] = (request, path) =>
+    path === endpoint ? match : parts.routes(request, path);
+  return { ...parts, routes };
+}
+
+/** The parts with every tenant's tables behind the lanes of another pool. */
+export function withPool(parts: Parts, app: () => App, pool: LanePool): Parts {
+  const over = (isolationOf: typeof sharedIsolation): Parts['isolation']['shared'] => ({
+    run: (tenant, work) => {
+      const { lanes, fleet } = app().backstage;
+      return isolationOf({ ...lanes, pool }, fleet.installation).run(tenant, work);
+    },
+  });
+  const isolation = {
+    shared: over(sharedIsolation),
+    schema: over(schemaIsolation),
+    database: over(databaseIsolation),
+  };
+  return { ...parts, isolation };
+}
+
+type Wiring = { config: ReturnType<typeof readConfig>; log: Log; metrics: Prometheus };
+
+async function openAltered(
+  { alter = (parts) => parts, admission, throttle }: LabOptions,
+  { config, log, metrics }: Wiring,
+): Promise<App> {
+  let opened: App | undefined;
+  const whole = () => {
+    if (!opened) throw new Error('Cannot alter the kernel with the whole: it is not open yet');
+    return opened;
+  };
+  const app = await openApp({
+    config,
+    adminUrl: config.databaseUrl ?? '',
+    log,
+    onForget: (slug) => metrics.forget(slug),
+    alter: (parts) => alter({ ...parts, ...(throttle ? { throttle } : {}) }, whole),
+  });
+  opened = { ...app, ...(admission ? { admission } : {}), ...(throttle ? { throttle } : {}) };
+  return opened;
+}
+
+type ServerWiring = Omit<Wiring, 'config'> & Pick<Wiring['config'], 'trustedProxies'>;
+
+function serverOf(
+  app: App,
+  { first }: LabOptions,
+  { log, metrics, trustedProxies }: ServerWiring,
+): HttpServer {
+  const signs = {
+    app: () => app,
+    ready: async () => true,
+    metrics: () => metrics.render(),
+    adminToken: () => adminToken,
+    answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
+  };
+  return new HttpServer({
+    handle: async (request, trace) => {
+      await first?.(request, app);
+      return answer(signs, request, trace);
+    },
+    observe: (finished) => {
+      metrics.observe(finished);
+      log.info('request', requestLine(finished));
+    },
+    onInternalError: (error, requestId) => log.error('internal', { request_id: requestId, error }),
+    onUnavailable: () => {},
+    newId: randomUUID,
+    nowMs: () => performance.now(),
+    trustedProxies,
+    bounds: bounds.http,
+  });
+}
