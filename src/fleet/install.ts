@@ -91,6 +91,11 @@ async function installOn(
   }
   const fleet = { admin, installation, sql, migrationLockTimeoutMs };
   await createSharedPlace(lane, fleet);
+  if (await mayWriteBlocks(lane, roles.serve)) {
+    warn(
+      'An injected DO block can change the password of a login: let a superuser revoke usage on language plpgsql from public, and grant it to the administrator and the owner role',
+    );
+  }
   return fleet;
 }
 
@@ -136,6 +141,13 @@ async function showsActivity(lane: Lane, login: string): Promise<boolean> {
   const hidden = await lane.plain`
     select from pg_roles where rolname = ${login} and 'track_activities=off' = any (rolconfig)`;
   return hidden.length === 0;
+}
+
+/** See `forbidBlocks` in `place.ts`. */
+async function mayWriteBlocks(lane: Lane, login: string): Promise<boolean> {
+  const allowed = await lane.plain`
+    select where has_language_privilege(${login}, 'plpgsql', 'usage')`;
+  return allowed.length > 0;
 }
 
 async function admitLogins(lane: Lane, installation: Installation): Promise<void> {

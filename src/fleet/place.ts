@@ -144,8 +144,23 @@ export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Pro
      grant execute on function kernel.tenant() to "${place.role}";
      commit`,
   );
+  await forbidBlocks(lane, owner);
   const { database } = place;
   await writeSealKeys(lane, { database, owner }, await readSealSecrets(fleet));
+}
+
+/**
+ * An injected DO block could put off its role and change the password of its own login: one tenant
+ * would lock out all. What needs no language is one statement at a time, and a lane looks at its tag.
+ */
+async function forbidBlocks(lane: Lane, owner: string): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       revoke usage on language plpgsql from public;
+       grant usage on language plpgsql to "${owner}", current_user;
+     exception when insufficient_privilege then null;
+     end $$`,
+  );
 }
 
 async function createDatabase(fleet: Fleet, place: Place): Promise<void> {

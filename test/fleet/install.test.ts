@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type Backstage, openBackstage } from '../../src/backstage.ts';
 import { readConfig } from '../../src/config.ts';
+import { databaseOf } from '../../src/postgres/installation.ts';
 import { Lane } from '../../src/postgres/lane.ts';
 import { laneBounds } from '../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -24,10 +25,10 @@ describe('install()', () => {
 
   let warnings: string[] = [];
 
-  async function start(): Promise<Backstage> {
+  async function start(url = database.url): Promise<Backstage> {
     warnings = [];
-    const environment = { DATABASE_URL: database.url, ADMIN_TOKEN: 'unused' };
-    const backstage = await openBackstage(readConfig(environment), database.url, (warning) => {
+    const environment = { DATABASE_URL: url, ADMIN_TOKEN: 'unused' };
+    const backstage = await openBackstage(readConfig(environment), url, (warning) => {
       warnings.push(warning);
     });
     open.push(backstage);
@@ -111,6 +112,29 @@ describe('install()', () => {
       bare.map(({ name }) => name),
       ['control.leftovers', 'control.outbox'],
     );
+  });
+
+  it('has no role that serves and may write a DO block', async () => {
+    const { app, account, serve, control } = (await start()).fleet.installation.roles;
+    for (const role of [app, account, serve, control]) {
+      const [row] = await lane.plain<{ may: boolean }>`
+        select has_language_privilege(${role}, 'plpgsql', 'usage') as may`;
+      assert.equal(row?.may, false, role);
+    }
+  });
+
+  it('tells an administrator who is no superuser what it could not forbid', async (t) => {
+    const { url, drop } = await testDatabase();
+    t.after(drop);
+    const admin = new URL(url);
+    admin.username = `${databaseOf(url)}_admin`;
+    admin.password = 'of-an-administrator';
+    await lane.script(
+      `create role "${admin.username}" login createrole createdb password '${admin.password}';
+       alter database "${databaseOf(url)}" owner to "${admin.username}"`,
+    );
+    await start(admin.href);
+    assert.match(warnings.join('\n'), /^Seals can be read.*\nAn injected DO block/);
   });
 
   it('refuses connections to who is none of its own', async () => {
