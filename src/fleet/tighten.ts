@@ -15,6 +15,7 @@ export async function tightenMain(lane: Lane, owner: string): Promise<void> {
      exception when insufficient_privilege or invalid_schema_name then null;
      end $$`,
   );
+  await forbidBlocks(lane, owner);
   await withdrawSpareFunctions(lane, owner);
 }
 
@@ -30,6 +31,21 @@ export function tightenOwn(lane: Lane, place: Place, owner: string): Promise<voi
          when insufficient_privilege then null;
        end $$`,
     );
+    await forbidBlocks(lane, owner);
     await withdrawSpareFunctions(lane, owner);
   });
+}
+
+/**
+ * An injected DO block could put off its role and change the password of its own login: one tenant
+ * would lock out all. What needs no language is one statement at a time, and a lane looks at its tag.
+ */
+async function forbidBlocks(lane: Lane, owner: string): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       revoke usage on language plpgsql from public;
+       grant usage on language plpgsql to "${owner}", current_user;
+     exception when insufficient_privilege then null;
+     end $$`,
+  );
 }

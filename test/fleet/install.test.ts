@@ -115,6 +115,15 @@ describe('install()', () => {
     );
   });
 
+  it('has no role that serves and may write a DO block', async () => {
+    const { app, account, serve, control } = (await start()).fleet.installation.roles;
+    for (const role of [app, account, serve, control]) {
+      const [row] = await lane.plain<{ may: boolean }>`
+        select has_language_privilege(${role}, 'plpgsql', 'usage') as may`;
+      assert.equal(row?.may, false, role);
+    }
+  });
+
   it('refuses connections to who is none of its own', async () => {
     await start();
     const [row] = await lane.plain<{ may: boolean }>`

@@ -52,7 +52,7 @@ export async function renewRows({ victim, superuser, accountPlace, mark }: Lab):
   return petId;
 }
 
-/** Every row of the victim, with its table. Usage is left out: it is counted behind the requests. */
+/** Every row of the victim, with its table, and the logins that lead to them. Usage is left out: it is counted behind the requests. */
 export async function rowsOfVictim({ victim, superuser, accountPlace }: Lab): Promise<string[]> {
   const { id, place } = victim;
   const own = await superuser.ask(place, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`));
@@ -60,7 +60,8 @@ export async function rowsOfVictim({ victim, superuser, accountPlace }: Lab): Pr
     accountPlace,
     `${rowsOf(['users', 'api_keys', 'settings'], `tenant_id = '${id}'`)}
      union all ${rowsOf(['tenants'], `id = '${id}'`)}
-     union all ${rowsOf(['audit_events'], `tenant_id = '${id}' and audience = 'tenant'`)}`,
+     union all ${rowsOf(['audit_events'], `tenant_id = '${id}' and audience = 'tenant'`)}
+     union all ${rowsOf(['pg_authid'], `rolname in ('${loginOf(place)}', '${loginOf(accountPlace)}')`)}`,
   );
   return [...own, ...account].sort();
 }
@@ -98,6 +99,11 @@ export async function takeOff(
   }
   if (!control) return;
   await superuser.run(accountPlace, control({ ...accountPlace, roles, login: roles.serve }));
+}
+
+/** The login whose lanes lead to a place. */
+function loginOf({ target }: Place): string {
+  return new URL(target).username;
 }
 
 function rowsOf(tables: string[], condition: string): string {

@@ -56,6 +56,7 @@ const layers = {
   },
   'owns nothing': { holds: 'tables belong to another role', ...databaseWithout.ownsNothing },
   'creates nothing': { holds: 'no function, table or schema', ...databaseWithout.createsNothing },
+  'no blocks': { holds: 'DO is refused for want of a language', ...databaseWithout.noBlocks },
   'no temporary tables': { holds: 'TEMP is revoked', ...databaseWithout.noTemporaryTables },
   'security invoker': { holds: 'views look as who asks', ...databaseWithout.securityInvoker },
   audience: { holds: 'a trail keeps what tells of others', ...accountWithout.audience },

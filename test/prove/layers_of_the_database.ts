@@ -106,7 +106,13 @@ export const databaseWithout = {
       grant create on schema "${schema}" to "${role}"`,
   },
   createsNothing: {
-    place: ({ role, schema }: Names) => `grant create on schema "${schema}" to "${role}"`,
+    place: ({ role, schema }: Names) => `
+      grant create on schema "${schema}" to "${role}";
+      grant usage on language plpgsql to "${role}"`,
+  },
+  noBlocks: {
+    place: () => 'grant usage on language plpgsql to public',
+    control: () => 'grant usage on language plpgsql to public',
   },
   noTemporaryTables: {
     place: ({ role, database }: Names) => `grant temporary on database "${database}" to "${role}"`,

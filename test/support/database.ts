@@ -22,8 +22,9 @@ async function dropAll(sql: postgres.Sql, prefix: string): Promise<void> {
   const databases = await sql<{ name: string }[]>`
     select datname as name from pg_database where starts_with(datname, ${prefix})`;
   for (const { name } of databases) await sql`drop database ${sql(name)} with (force)`;
+  // The latest first: an earlier one may have made them, and cannot go before what it has granted.
   const roles = await sql<{ name: string }[]>`
-    select rolname as name from pg_roles where starts_with(rolname, ${prefix})`;
+    select rolname as name from pg_roles where starts_with(rolname, ${prefix}) order by oid desc`;
   for (const { name } of roles) await sql`drop role ${sql(name)}`;
 }
 

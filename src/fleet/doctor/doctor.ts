@@ -12,6 +12,7 @@ import { type Finding, finding, isLoose } from './finding.ts';
 import { examineFunctions } from './functions.ts';
 import { examineGrants } from './grants.ts';
 import { examineKeys } from './keys.ts';
+import { examineLanguages } from './languages.ts';
 import { examinePolicies } from './policies.ts';
 import { examineForeignOwners, examineOwners, examineRoles } from './roles.ts';
 import { examineVersion } from './server.ts';
@@ -155,6 +156,7 @@ async function examineDatabase(
     ...(await examineGrants(sql, examined)),
     ...(await examineViews(sql, examined)),
     ...(await examineFunctions(sql, examined, kernel)),
+    ...(await examineLanguages(sql, examined)),
     ...(await examineSchemas(sql, examined, tablesAt(files, files.length))),
     ...(await examineOwners(sql, examined)),
     ...(await examineStatements(sql, examined)),

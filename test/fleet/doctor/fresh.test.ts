@@ -38,7 +38,8 @@ describe('a fresh install with tenants of all modes', () => {
       await opened(url.href, async ({ fleet }) => {
         const found = await examine(fleet, { databases: 2 });
         const checks = new Set(found.map(({ check }) => check));
-        assert.deepEqual([...checks].sort(), ['advisory_locks_allowed', 'large_objects_allowed']);
+        const left = ['advisory_locks_allowed', 'blocks_allowed', 'large_objects_allowed'];
+        assert.deepEqual([...checks].sort(), left);
         for (const { database, mend } of found) {
           assert.ok(mend);
           const target = new URL(cluster.url);

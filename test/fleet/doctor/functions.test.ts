@@ -56,6 +56,17 @@ findsEach({
       where: ({ own }) => `database ${own}`,
     },
   },
+  blocks_allowed: {
+    'the main database': {
+      spoil: () => 'grant usage on language plpgsql to public',
+      where: ({ main }) => `language plpgsql of database ${main}`,
+    },
+    "a tenant's database": {
+      in: ({ own }) => own,
+      spoil: ({ own }) => `grant usage on language plpgsql to ${own}`,
+      where: ({ own }) => `language plpgsql of database ${own}`,
+    },
+  },
   advisory_locks_allowed: {
     'the main database': {
       spoil: () => 'grant execute on function pg_try_advisory_lock(bigint) to public',

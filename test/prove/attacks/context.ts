@@ -75,7 +75,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'set_config in a DO block that raises what it finds',
-    layers: named('seal'),
+    layers: named('no blocks', 'seal'),
     run: (attempt) =>
       attempt.report(
         `do $$ begin

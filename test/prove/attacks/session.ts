@@ -113,6 +113,28 @@ export const session: readonly Attack[] = [
       await attempt.call('GET /api/pets').finally(() => rename('elsewhere', schema));
     },
   },
+  {
+    name: "the password of everybody's login, by statements of their own",
+    layers: oneDatabase('lane'),
+    run: (attempt) =>
+      attempt.report([
+        "select set_config('role', 'none', true)",
+        `alter role "${roles(attempt).serve}" password 'of the attacker'`,
+      ]),
+  },
+  // The last of all: where it succeeds, no tenant gets a new connection any more.
+  {
+    name: "the password of everybody's login, in a DO block",
+    layers: everywhere('no blocks'),
+    run: (attempt) =>
+      attempt.report(
+        `do $$ begin
+           perform set_config('role', 'none', true);
+           alter role "${roles(attempt).serve}" password 'of the attacker';
+         end $$`,
+        'users',
+      ),
+  },
 ];
 
 /** Statements that put another one in the place of what lists the pets. */

@@ -30,7 +30,9 @@ export async function sendSmuggled(attempt: Attempt): Promise<Seen> {
     `Authorization: Bearer ${victim.apiKey}`,
     'Connection: close',
   ]);
-  return exchange(attempt, `${first}${body}${next}`);
+  // The second answer is the victim's own.
+  const { status, headers } = await exchange(attempt, `${first}${body}${next}`);
+  return attempt.keep({ status, headers, text: '' });
 }
 
 /** Two requests on one connection: the victim's, and one without a key. */
