@@ -1,7 +1,7 @@
 /** A trail that is older than its chains. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -18,7 +18,9 @@ describe('a trail from before it was chained', () => {
     database = await testDatabase();
     sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
     await cp('sql', sqlFolder, { recursive: true });
-    await rm(join(sqlFolder, 'control', '005_audit_chain.sql'));
+    const control = join(sqlFolder, 'control');
+    const later = (await readdir(control)).filter((file) => file >= '005');
+    for (const file of later) await rm(join(control, file));
   });
   after(async () => {
     await database.drop();
