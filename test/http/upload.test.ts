@@ -115,8 +115,9 @@ describe('body', limit, () => {
   });
   it('in many small chunks is read', async () => {
     const chunks = `${'1\r\n \r\n'.repeat(100_000)}2\r\n{}\r\n0\r\n\r\n`;
+    const patient = await startTestServer({ requestMs: 15_000 });
     const reply = await send(
-      tested.url,
+      patient.url,
       `POST / HTTP/1.1\r\nHost: a\r\n${chunked}${close}\r\n${chunks}`,
     );
     assert.deepEqual([reply.status, JSON.parse(reply.body)], [200, { body: {} }]);
