@@ -110,7 +110,7 @@ export async function openApp({
     backstage,
     kernel: new Kernel<HttpRequest>(alter(parts)),
     operatorRoutes,
-    admission: new Admission(bounds.requests),
+    admission: new Admission(bounds.admission),
     denials,
     throttle,
     directory,

@@ -9,11 +9,13 @@ import { schemaIsolation } from './adapters/isolation/schema.ts';
 import { sharedIsolation } from './adapters/isolation/shared.ts';
 import { bounds, type Config } from './config.ts';
 import { AuditCheckpoints } from './fleet/audit_checkpoints.ts';
+import { type Fleet, fleetWork } from './fleet/fleet.ts';
 import { install } from './fleet/install.ts';
 import { readMigrations } from './fleet/migration_files.ts';
 import { Onboarding } from './fleet/onboarding.ts';
 import { OperatorRegistry } from './fleet/registry.ts';
 import { readSealSecrets } from './fleet/seal_keys.ts';
+import { applicationName } from './postgres/application_name.ts';
 import { controlDb } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import { Lane, type Target } from './postgres/lane.ts';
@@ -34,8 +36,9 @@ export async function openBackstage(config: Config, adminUrl: string) {
   });
   const { installation } = fleet;
   const jobs = adminPool(bounds.jobs);
-  const serving = servingPool(config.connections);
-  const controlLanes = new LanePool(servingLane, bounds.controlLanes);
+  const serving = servingPool(config.connections, (lane) => endBackend(fleet, lane));
+  const controlLanes = new LanePool(controlLane, bounds.controlLanes);
+  const sealLanes = new LanePool(controlLane, bounds.sealLanes);
   const control = controlDb(controlLanes, installation);
   const envelopes = new Envelopes(bounds.lanes.envelopesPerLane);
   const lanes = { pool: serving, envelopes };
@@ -74,10 +77,11 @@ export async function openBackstage(config: Config, adminUrl: string) {
     pools: { serving, control: controlLanes },
     /** Makes seals as the installation makes them now: their key may have been replaced. */
     refreshSeals: async () => {
-      if (installation.useSeals(await readSealSecrets(fleet))) envelopes.forgetAll();
+      const seals = await readSealSecrets({ admin: sealLanes, installation });
+      if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     close: () => {
-      for (const pool of [serving, controlLanes, jobs, admin]) pool.close();
+      for (const pool of [serving, controlLanes, sealLanes, jobs, admin]) pool.close();
     },
   };
 }
@@ -87,13 +91,33 @@ function adminPool(size: typeof bounds.adminLanes | typeof bounds.jobs): LanePoo
 }
 
 /** One tenant may hold a quarter of the lanes, so that its slow queries are not everybody's. */
-function servingPool(connections: number): LanePool {
+function servingPool(connections: number, onStuck: (lane: Lane) => void): LanePool {
   const lanesPerTenant = Math.max(1, Math.floor(connections / 4));
-  return new LanePool(servingLane, { ...bounds.lanes, lanes: connections, lanesPerTenant });
+  const open = async (target: Target) => {
+    const lane = await Lane.open(target, bounds.lane);
+    lane.onStuck(() => onStuck(lane));
+    return lane;
+  };
+  return new LanePool(open, { ...bounds.lanes, lanes: connections, lanesPerTenant });
 }
 
-function servingLane(target: Target): Promise<Lane> {
-  return Lane.open(target, bounds.lane);
+function controlLane(target: Target): Promise<Lane> {
+  return Lane.open(target, bounds.controlLane);
+}
+
+/** Where it cannot be ended, its login's own limit for a transaction is left. */
+function endBackend({ admin, installation }: Fleet, { pid }: Lane): void {
+  const target = installation.adminTarget(installation.database);
+  void admin
+    .use(
+      target,
+      fleetWork,
+      (lane) => lane.plain`
+      select pg_terminate_backend(pid)
+      from pg_stat_activity
+      where pid = ${pid} and application_name = ${applicationName()}`,
+    )
+    .catch(() => {});
 }
 
 async function readSql(folder: string) {

@@ -33,8 +33,7 @@ export const bounds = {
     lingerMs: 2 * seconds,
     receiveMs: 15 * seconds,
   },
-  /** Tenant requests that run at once, those included that wait for a lane. */
-  requests: 1_000,
+  admission: { requests: 1_000, bodies: 1_000, bodiesPerTenant: 100 },
   /** The longest that a tenant waits for an answer, whatever the limits on the way add up to. */
   answerMs: 4.5 * seconds,
   /** One lane of a tenant: what a request may ask of the database. */
@@ -49,7 +48,7 @@ export const bounds = {
   lanes: {
     /**
      * With 4 lanes and calls of 30 ms the last of these is served within `waitLimitMs`; of slower
-     * calls more would only wait to be refused. It takes 7 such tenants to use up `requests`.
+     * calls more would only wait to be refused. It takes 7 such tenants to use up `admission.requests`.
      */
     waitingPerTenant: 128,
     waiting: 4_096,
@@ -59,6 +58,14 @@ export const bounds = {
     envelopesPerLane: 1_000,
     /** Tenants whose schema or database name is remembered. */
     places: 10_000,
+  },
+  /** What the operator changes may have to wait for what a tenant is just recording. */
+  controlLane: {
+    connectTimeoutMs: 3 * seconds,
+    statementTimeoutMs: 3.5 * seconds,
+    lockTimeoutMs: 3 * seconds,
+    idleInTransactionTimeoutMs: 3 * seconds,
+    callTimeoutMs: 4 * seconds,
   },
   /** The directory's and the operator's own lanes. */
   controlLanes: {
@@ -104,7 +111,7 @@ export const bounds = {
   },
   /** Tenants' own databases that the doctor looks into at the same time. */
   doctor: { databases: 4 },
-  directory: { entries: 20_000, staleAfterMs: 30 * seconds },
+  directory: { entries: 20_000, staleAfterMs: 30 * seconds, announced: 16 },
   listener: { connectTimeoutMs: 3 * seconds, retryAfterMs: 250 },
   limiter: {
     /** Budgets that one process keeps; the least recently used one starts full again. */
@@ -122,8 +129,17 @@ export const bounds = {
     perHour: 3_600,
     delayMs: 500,
     waitingPerAddress: 16,
-    waiting: 500,
+    waiting: 200,
     addresses: 10_000,
+  },
+  /** The lane that asks for the seals' secret: it must not hang for as long as the old key is good. */
+  sealLanes: {
+    lanes: 1,
+    lanesPerTenant: 1,
+    waitingPerTenant: 2,
+    waiting: 2,
+    waitLimitMs: 3 * seconds,
+    idleLimitMs: 1 * minutes,
   },
   seals: {
     /** How often a process looks whether their key was replaced, should it not hear of it. */

@@ -34,7 +34,7 @@ export async function answer(signs: Signs, request: HttpRequest, trace: Trace): 
   if (path === '/metrics' || operatorPath.test(path)) return operate(signs, app, request, trace);
   if (tenantPath.test(path)) {
     return answerInTime(request, signs.answerLimit, (timed) =>
-      app.admission.admit(() => app.kernel.run(timed, trace)),
+      app.admission.admit(timed, trace, (admitted) => app.kernel.run(admitted, trace)),
     );
   }
   throw new Refusal('not_found', { detail: 'Not found' });

@@ -20,6 +20,8 @@ export type Work = (backstage: Backstage, config: Config) => Promise<number>;
  * usage, which `parse` finds before anything is opened.
  */
 export async function runCommand(usage: string, parse: () => Work): Promise<void> {
+  // Whoever reads our lines may have had enough of them.
+  process.stdout.on('error', () => {});
   try {
     const work = parse();
     const config = readConfig(process.env);

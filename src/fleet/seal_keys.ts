@@ -32,7 +32,9 @@ export function readSecrets(lane: Lane, owner: string): Promise<Secrets> {
 }
 
 /** What seals are made from as of now, whatever this process has heard. */
-export async function readSealSecrets(fleet: Fleet): Promise<SealSecrets> {
+export async function readSealSecrets(
+  fleet: Pick<Fleet, 'admin' | 'installation'>,
+): Promise<SealSecrets> {
   return (await asOwner(fleet, secretsIn)).seals;
 }
 

@@ -1,11 +1,12 @@
 /**
  * Functions of Postgres that everybody may call and nobody of ours needs: large objects belong to no
- * tenant, and locks of a session outlive the envelope that an injected statement took them in.
+ * tenant, locks of a session outlive the envelope that an injected statement took them in, and what
+ * is announced reaches every process.
  */
 import type { Sql } from '../kernel/ports.ts';
 import type { Lane } from '../postgres/lane.ts';
 
-export type Family = 'large objects' | 'advisory locks';
+export type Family = 'large objects' | 'advisory locks' | 'announcements';
 
 /** The functions of a family that the roles may call, as they are named in a statement. */
 export type SpareFunctions = { family: Family; functions: string; ownedByUs: boolean };
@@ -14,14 +15,18 @@ export type SpareFunctions = { family: Family; functions: string; ownedByUs: boo
 export function readSpareFunctions(sql: Sql, roles: readonly string[]): Promise<SpareFunctions[]> {
   return sql<SpareFunctions>`
     select
-      case when proname ~ 'advisory' then 'advisory locks' else 'large objects' end as family,
+      case
+        when proname ~ 'advisory' then 'advisory locks'
+        when proname = 'pg_notify' then 'announcements'
+        else 'large objects'
+      end as family,
       string_agg(pg_proc.oid::regprocedure::text, ', ' order by proname, pg_proc.oid) as functions,
       bool_and(pg_has_role(session_user, proowner, 'member')) as "ownedByUs"
     from pg_proc
     where pronamespace = 'pg_catalog'::regnamespace
       and (
         proname ~ '^pg_(try_)?advisory_'
-        or proname in ('loread', 'lowrite')
+        or proname in ('loread', 'lowrite', 'pg_notify')
         or starts_with(proname, 'lo_')
       )
       and exists (
@@ -37,7 +42,7 @@ export function readSpareFunctions(sql: Sql, roles: readonly string[]): Promise<
     order by 1`;
 }
 
-/** The statement that takes them away. The owner's members hold locks while they work on the fleet. */
+/** The statement that takes them away. Fleet work, and the trigger that announces, need two of them. */
 export function withdrawing(
   { family, functions }: SpareFunctions,
   { roles, owner }: { roles: readonly string[]; owner: string },

@@ -44,12 +44,12 @@ export class Envelopes {
 
 /**
  * `set local` for all of it: local to the transaction, so a lane cannot carry it to the next
- * tenant. `reset all` and `read write` undo what an injected statement may have set for the session.
+ * tenant. `reset all` and the words after `begin` undo what an injected statement may have set for the session.
  * Role, schema and tenant are names of our own registry and never text of a request.
  */
 export function envelope(place: Place, tenant: TenantId, pid: number): string {
   return [
-    'begin read write',
+    'begin isolation level read committed read write not deferrable',
     'reset all',
     `set local role "${place.role}"`,
     `set local search_path = "${place.schema}"`,

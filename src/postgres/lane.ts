@@ -21,6 +21,7 @@ export class Lane {
   readonly #bounds: LaneBounds;
   readonly #waiting = new Set<(reason: unknown) => void>();
   #onClose: () => void = () => {};
+  #onStuck: () => void = () => {};
   #live = true;
 
   private constructor(session: Session, target: Target, bounds: LaneBounds) {
@@ -44,6 +45,14 @@ export class Lane {
   onClose(listener: () => void): void {
     this.#onClose = listener;
     if (!this.#live) listener();
+  }
+
+  /**
+   * Calls `listener` when the server did not answer in time. A backend that sleeps or waits for a lock
+   * does not notice that its client has gone, and an injected statement may have lifted its limits.
+   */
+  onStuck(listener: () => void): void {
+    this.#onStuck = listener;
   }
 
   /** One statement that is its own transaction, without any tenant's context. */
@@ -161,6 +170,7 @@ export class Lane {
     });
     this.#waiting.add(giveUp);
     const timer = setTimeout(() => {
+      if (this.#live) this.#onStuck();
       this.#end(unavailable('The database did not answer in time'));
     }, this.#bounds.callTimeoutMs);
     try {

@@ -70,7 +70,8 @@ const endings: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
   'injected settings of the session': (db) => db`select
     set_config('default_transaction_read_only', 'on', false),
     set_config('search_path', 'pg_catalog', false),
-    set_config('row_security', 'off', false)`,
+    set_config('row_security', 'off', false),
+    set_config('default_transaction_isolation', 'serializable', false)`,
   'an injected context': (db) => db`select set_config('role', 'none', false),
     set_config('kennel.tenant', current_setting('kennel.tenant'), false)`,
 };

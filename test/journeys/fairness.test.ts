@@ -98,7 +98,7 @@ describe('a tenant with 20 times its share of slow queries', () => {
 
 describe('the bound on all requests', () => {
   it('refuses before anything is looked up; probes and the operator are answered', async () => {
-    const admission = new Admission(atOnce);
+    const admission = new Admission({ ...bounds.admission, requests: atOnce });
     await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
       const running = hog(atOnce);
       await until(() => pool.figures.waiting === atOnce - share);
@@ -118,7 +118,7 @@ describe('the bound on all requests', () => {
   });
 
   it('is what refuses: without it all are looked up', async () => {
-    const admission = new Admission(1_000_000);
+    const admission = new Admission({ ...bounds.admission, requests: 1_000_000 });
     await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
       const running = hog(atOnce);
       await until(() => pool.figures.waiting === atOnce - share);

@@ -41,6 +41,9 @@ export async function measureEnumeration(flags: string[]): Promise<boolean> {
   const { values } = parseArgs({ args: flags, options });
   const broken = values.broken ?? false;
   const samples = Number(values.requests ?? 2_000);
+  if (!Number.isInteger(samples) || samples < 100) {
+    throw new Error('Cannot use --requests: expected an integer of at least 100');
+  }
   const differing = await withCluster(async (url) => {
     const kennel = await startServer(url, broken);
     return compareAll(kennel, samples).finally(() => kennel.stop());

@@ -34,7 +34,10 @@ const alter: LabOptions['alter'] = (parts, app) => {
 const lab = await openLab(DATABASE_URL, {
   variables: { DB_CONNECTIONS: String(lanes), TRUSTED_PROXIES: '127.0.0.1/32' },
   alter,
-  admission: new Admission(Number(LAB_REQUESTS ?? bounds.requests)),
+  admission: new Admission({
+    ...bounds.admission,
+    requests: Number(LAB_REQUESTS ?? bounds.admission.requests),
+  }),
   ...(LAB_LOOKUP ? { first: lookUpUnknown } : {}),
 });
 process.once('SIGINT', () => void lab.close().then(() => process.exit(0)));

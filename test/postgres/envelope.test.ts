@@ -19,7 +19,8 @@ describe('envelope()', () => {
     const place = placeWith('shared');
     assert.equal(
       envelope(place, acme, 7),
-      'begin read write; reset all; set local role "app"; set local search_path = "shared"; ' +
+      'begin isolation level read committed read write not deferrable; ' +
+        'reset all; set local role "app"; set local search_path = "shared"; ' +
         `set local kennel.tenant = '${acme}.${seal(place.sealKey, acme, 7)}'`,
     );
   });

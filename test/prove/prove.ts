@@ -19,7 +19,7 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 });
-const modes = isolationModes.filter((mode) => mode.includes(values.mode));
+const modes = isolationModes.filter((mode) => values.mode === '' || mode === values.mode);
 const chosen = attacks.filter(({ name }) => name.includes(values.only));
 if (modes.length === 0 || chosen.length === 0) fail('there is no such mode or attack');
 

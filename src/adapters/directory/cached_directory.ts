@@ -21,12 +21,20 @@ export interface Registry {
   tenant(id: TenantId): Promise<Tenant | null>;
 }
 
+export type DirectoryBounds = CacheBounds & {
+  /** Announcements that are looked at one by one; when more come at once, everything is forgotten. */
+  announced: number;
+};
+
 export class CachedDirectory implements Directory {
+  readonly #announced = new Set<string>();
+  readonly #mostAnnounced: number;
   /** By id and digest, so that what is kept of a key helps nobody without its secret. */
   readonly #callers: ReadThroughCache<Credential, Caller>;
   readonly #tenants: ReadThroughCache<TenantId, Tenant>;
 
-  constructor(registry: Registry, bounds: CacheBounds) {
+  constructor(registry: Registry, bounds: DirectoryBounds) {
+    this.#mostAnnounced = bounds.announced;
     this.#callers = new ReadThroughCache((credential) => {
       const [keyId = '', digest = ''] = credential.split(' ');
       return registry.caller(keyId, Buffer.from(digest, 'hex'));
@@ -48,8 +56,23 @@ export class CachedDirectory implements Directory {
     return this.#tenants.get(id);
   }
 
-  /** Takes out what an announcement of `sql/control` names: `tenant <id>`, `key <id>`, `plan …`. */
+  /**
+   * Takes out what an announcement of `sql/control` names: `tenant <id>`, `key <id>`, `plan …`. All that
+   * come at once are looked at together, because a flood of them must not hold everybody up.
+   */
   onChange(announcement: string): void {
+    if (this.#announced.size === 0) setImmediate(() => this.#takeAnnounced());
+    if (this.#announced.size <= this.#mostAnnounced) this.#announced.add(announcement);
+  }
+
+  #takeAnnounced(): void {
+    const announced = [...this.#announced];
+    this.#announced.clear();
+    if (announced.length > this.#mostAnnounced) this.forgetAll();
+    else for (const announcement of announced) this.#take(announcement);
+  }
+
+  #take(announcement: string): void {
     const [what, id = ''] = announcement.split(' ');
     if (what === 'key') this.#callers.dropWhere(({ keyId }) => keyId === id);
     else if (what === 'tenant' && isUuid(id)) this.#tenants.drop(tenantId(id));

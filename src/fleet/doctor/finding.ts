@@ -35,6 +35,7 @@ const grades = {
   statements_logged: 'warning',
   large_objects_allowed: 'warning',
   advisory_locks_allowed: 'warning',
+  announcements_allowed: 'warning',
   blocks_allowed: 'warning',
   foreign_database_open: 'warning',
 } as const;
@@ -64,6 +65,7 @@ const concernOneTenant: ReadonlySet<Check> = new Set([
 const loose: ReadonlySet<Check> = new Set([
   'large_objects_allowed',
   'advisory_locks_allowed',
+  'announcements_allowed',
   'blocks_allowed',
   'schema_writable',
 ]);

@@ -100,6 +100,10 @@ const spareChecks: Readonly<Record<Family, { check: Check; what: string }>> = {
     check: 'large_objects_allowed',
     what: 'An injected statement may leave large objects behind, which belong to no tenant',
   },
+  announcements: {
+    check: 'announcements_allowed',
+    what: 'An injected statement may flood every process with announcements',
+  },
   'advisory locks': {
     check: 'advisory_locks_allowed',
     what: 'An injected statement may take locks that outlive its envelope',

@@ -8,7 +8,7 @@ import { type Admin, addAdmin, type Registered, register } from '../../support/r
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 import { until } from '../../support/until.ts';
 
-const bounds = { entries: 100, staleAfterMs: 60_000 };
+const bounds = { entries: 100, staleAfterMs: 60_000, announced: 2 };
 
 describe('CachedDirectory on the registry', () => {
   let places: TenantPlaces;
@@ -85,6 +85,16 @@ describe('CachedDirectory on the registry', () => {
     directory.forget(acme.id);
     assert.equal(await caller(), null);
     assert.equal((await tenant())?.status, 'suspended');
+  });
+
+  it('forgets everything at once when more is announced than it looks at one by one', async () => {
+    await caller();
+    for (const id of ['a', 'b', 'c']) directory.onChange(`key ${id}`);
+    await until(() => directory.figures.keys.entries === 0);
+    await caller();
+    directory.onChange('key a');
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(directory.figures.keys.entries, 1);
   });
 
   describe('with a listener', () => {

@@ -38,7 +38,12 @@ describe('a fresh install with tenants of all modes', () => {
       await opened(url.href, async ({ fleet }) => {
         const found = await examine(fleet, { databases: 2 });
         const checks = new Set(found.map(({ check }) => check));
-        const left = ['advisory_locks_allowed', 'blocks_allowed', 'large_objects_allowed'];
+        const left = [
+          'advisory_locks_allowed',
+          'announcements_allowed',
+          'blocks_allowed',
+          'large_objects_allowed',
+        ];
         assert.deepEqual([...checks].sort(), left);
         for (const { database, mend } of found) {
           assert.ok(mend);

@@ -67,6 +67,12 @@ findsEach({
       where: ({ own }) => `language plpgsql of database ${own}`,
     },
   },
+  announcements_allowed: {
+    'the main database': {
+      spoil: () => 'grant execute on function pg_notify(text, text) to public',
+      where: ({ main }) => `database ${main}`,
+    },
+  },
   advisory_locks_allowed: {
     'the main database': {
       spoil: () => 'grant execute on function pg_try_advisory_lock(bigint) to public',

@@ -1,0 +1,52 @@
+/** A statement that has lifted its own limits: no setting of the server ends it, so we do. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { TenantPlace } from '../../src/kernel/ports.ts';
+import { envelope } from '../../src/postgres/envelope.ts';
+import { Lane } from '../../src/postgres/lane.ts';
+import { laneBounds } from '../support/lane.ts';
+import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { until } from '../support/until.ts';
+
+describe('a backend that does not answer', () => {
+  let places: TenantPlaces;
+  let tenant: TenantPlace;
+  before(async () => {
+    places = await openTenantPlaces(1);
+    tenant = await places.tenant('shared');
+  });
+  after(() => places.close());
+
+  async function isAlive(pid: number): Promise<boolean> {
+    const rows = await places.asSuperuser(
+      places.placeOf(tenant),
+      `select from pg_stat_activity where pid = ${pid}`,
+    );
+    return rows.length > 0;
+  }
+
+  it('is ended with its call', async () => {
+    let pid = 0;
+    const stuck = places.backstage.isolation.shared.run(tenant, (db) =>
+      db.transaction(async (sql) => {
+        const [row] = await sql<{ pid: number }>`
+          select pg_backend_pid() as pid, set_config('statement_timeout', '0', true),
+            set_config('transaction_timeout', '0', true)`;
+        pid = row?.pid ?? 0;
+        await sql`select pg_sleep(60)`;
+      }),
+    );
+    await assert.rejects(stuck, { code: 'unavailable' });
+    await until(async () => !(await isAlive(pid)), 2_000);
+  });
+
+  it('outlives its call when nobody ends it', async () => {
+    const place = places.placeOf(tenant);
+    const lane = await Lane.open(place.target, { ...laneBounds, callTimeoutMs: 300 });
+    const opening = `${envelope(place, tenant.id, lane.pid)}; set local statement_timeout = 0`;
+    const stuck = lane.transaction(opening, (sql) => sql`select pg_sleep(60)`);
+    await assert.rejects(stuck, { code: 'unavailable' });
+    assert.equal(await isAlive(lane.pid), true);
+    await places.asSuperuser(place, `select pg_terminate_backend(${lane.pid})`);
+  });
+});
