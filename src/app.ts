@@ -27,6 +27,7 @@ import { UsageMeter } from './adapters/usage/usage_meter.ts';
 import { Admission } from './admission.ts';
 import { type Backstage, openBackstage } from './backstage.ts';
 import { bounds, type Config } from './config.ts';
+import { oneLine } from './fleet/doctor/finding.ts';
 import { assertIsolation } from './fleet/doctor/start.ts';
 import { readTrail } from './fleet/operator_trail.ts';
 import { sealsAnnouncement } from './fleet/rotate_seals.ts';
@@ -138,7 +139,8 @@ async function openExamined(config: Config, adminUrl: string, log: Log): Promise
   try {
     await assertIsolation(backstage.fleet, {
       ...bounds.doctor,
-      warn: ({ check, where, what, mend }) => log.warn(what, { check, where, mend }),
+      warn: ({ check, where, what, mend, database }) =>
+        log.warn(what, { check, where, database, mend: mend && oneLine(mend) }),
     });
     return backstage;
   } catch (error) {

@@ -11,7 +11,7 @@ export class UnsafeError extends Error {
 
   constructor(findings: readonly Finding[]) {
     const lines = [
-      'Cannot serve: tenants would not be kept apart (npm run doctor shows it again)',
+      'Cannot serve: tenants would not be kept apart (npm run doctor shows it again, npm run psql takes the mends)',
       ...findings.map(lineOf),
     ];
     super(lines.join('\n'));

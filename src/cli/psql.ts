@@ -1,0 +1,21 @@
+/** `npm run psql [-- ARGUMENTS]`: psql as the administrator, also when nothing else runs. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readConfig } from '../config.ts';
+import { openDatabase } from '../database.ts';
+
+const database = await openDatabase(readConfig(process.env));
+// Whoever interrupts means a statement; psql ends by itself.
+process.on('SIGINT', () => {});
+try {
+  const psql = spawn('psql', [database.adminUrl, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const [code] = await once(psql, 'exit');
+  process.exitCode = typeof code === 'number' ? code : 1;
+} catch {
+  process.stderr.write(
+    'kennel: Cannot run psql: it is not on the PATH (package postgresql-client)\n',
+  );
+  process.exitCode = 1;
+} finally {
+  await database.release();
+}
