@@ -10,6 +10,7 @@ import { bounds, readConfig } from '../../src/config.ts';
 import { verifyTrail } from '../../src/fleet/audit_verification.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { register } from '../support/registered.ts';
+import { lookInto } from '../support/sql.ts';
 
 describe('a trail from before it was chained', () => {
   let database: TestDatabase;
@@ -38,6 +39,8 @@ describe('a trail from before it was chained', () => {
 
   it('is chained in the order in which it was written, and goes on from there', async () => {
     const tenants = await withBackstage(sqlFolder, async ({ control }) => {
+      // In those days everybody could announce, and the triggers relied on it.
+      await lookInto(database.url, (sql) => sql`grant execute on function pg_notify to public`);
       const found = [await register(control, 'one'), await register(control, 'the-other')];
       for (const { id } of [...found, ...found, ...found]) {
         await control`
