@@ -78,6 +78,10 @@ export class ChainCheck {
       this.#note('edited', event, `(${event.event}) stands before the first place`);
       return;
     }
+    if (event.position > Number.MAX_SAFE_INTEGER) {
+      this.#note('edited', event, `(${event.event}) stands beyond every place that there can be`);
+      return;
+    }
     if (event.position > last + 1) this.#noteRemoved(last + 1, event.position - 1);
     else this.#checkLink(event, this.#last?.hash ?? firstHash(this.#facts.chain));
     this.#compare(event);

@@ -39,9 +39,11 @@ type Standing = {
   tenant: string | null;
   position: number | null;
   hash: Buffer | null;
-  /** The last event's position. */
-  last: number;
+  /** The last event's position, as text: a forged one may be beyond the numbers of JavaScript. */
+  last: string | null;
 };
+
+type EventRow = ChainedEvent & { exactPosition: string };
 
 /** @throws {Error} when nothing is known of a tenant of that slug. */
 export async function verifyTrail(
@@ -68,7 +70,7 @@ async function verifyChain(
 ): Promise<void> {
   const { eventsAtOnce, mostFindings } = options;
   // Every tenant has at least its beginning; that something befell nobody need not be.
-  const begun = standing.position !== null || standing.last > 0 || witnesses.length > 0;
+  const begun = standing.position !== null || standing.last !== null || witnesses.length > 0;
   if (!begun && standing.chain === chainOfNobody) return;
   const check = new ChainCheck(factsOf(standing, witnesses, mostFindings));
   for await (const events of eventsOf(control, standing, eventsAtOnce)) {
@@ -170,7 +172,7 @@ async function nextChains(
 function readStandings(control: Db, chains: string[]): Promise<Standing[]> {
   return control<Standing>`
     select wanted.chain, coalesce(tenants.slug, last.tenant) as tenant, head.position, head.hash,
-      coalesce(last.position, 0) as last
+      last.position::text as last
     from jsonb_array_elements_text(${JSON.stringify(chains)}::text::jsonb) as list (id)
       cross join lateral (select id::uuid as chain) as wanted
       left join control.audit_chains as head on head.chain = wanted.chain
@@ -185,31 +187,35 @@ function readStandings(control: Db, chains: string[]): Promise<Standing[]> {
     order by wanted.chain`;
 }
 
-/** A chain in pages. Ordered in the very words of the index, or each page would sort the rest. */
+/**
+ * A chain in pages, from the least position that Postgres knows. Ordered in the very words of the
+ * index, or each page would sort the rest. With ties: should the unique index be gone, what shares
+ * a position must not fall between two pages. A forged time may have no number, or too large a one.
+ */
 async function* eventsOf(
   control: Db,
   { chain, last }: Standing,
   limit: number,
 ): AsyncGenerator<ChainedEvent[]> {
-  // As text: no number of JavaScript is the least that Postgres knows.
-  let after = '-9223372036854775808';
-  for (;;) {
-    const page = await control<ChainedEvent>`
-      select position, seq, event, hash,
+  let from = '-9223372036854775808';
+  while (last !== null) {
+    const page = await control<EventRow>`
+      select position, position::text as "exactPosition", seq, event, hash,
         jsonb_build_array(
-          position, seq, id, (extract(epoch from time) * 1000000)::bigint, event, actor, tenant_id,
-          tenant, request_id, audience, details
+          position, seq, id,
+          case when isfinite(time) then trunc(extract(epoch from time) * 1000000) end,
+          event, actor, tenant_id, tenant, request_id, audience, details
         )::text as text
       from control.audit_events
       where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') = ${chain}
-        and position > ${after}
+        and position >= ${from}
         and position <= ${last}
       order by coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), position
-      limit ${limit}`;
-    const end = page.at(-1);
-    if (!end) return;
+      fetch first (${limit}) rows with ties`;
     yield page;
-    after = String(end.position);
+    const end = page.at(-1)?.exactPosition ?? last;
+    if (end === last) return;
+    from = String(BigInt(end) + 1n);
   }
 }
 

@@ -43,22 +43,28 @@ export async function rotateSeals(
 
 async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
   const { heardAfterMs, onProgress } = options;
-  if (!(await isSwitched(fleet))) {
-    await drawNext(fleet);
-    onProgress(`${await distribute(fleet, options)} databases accept the next key`);
-    await switchOver(fleet);
+  const under = await rowsUnderWay(fleet);
+  if (!under.has('retiring seal')) {
+    if (!under.has('old seal')) {
+      await drawNext(fleet);
+      onProgress(`${await distribute(fleet, options)} databases accept the next key`);
+      await switchOver(fleet);
+    }
+    onProgress(`the next key is in use; waiting ${heardAfterMs / 1_000} s for every process`);
+    await delay(heardAfterMs);
+    await retire(fleet);
   }
-  onProgress(`the next key is in use; waiting ${heardAfterMs / 1_000} s for every process`);
-  await delay(heardAfterMs);
-  await retire(fleet);
-  onProgress(`${await distribute(fleet, options)} databases have forgotten the old key`);
+  const told = await distribute(fleet, options);
+  await forget(fleet);
+  onProgress(`${told} databases have forgotten the old key`);
 }
 
-/** Whether an earlier rotation, which was killed, got as far as to switch. */
-function isSwitched(fleet: Fleet): Promise<boolean> {
+/** How far an earlier rotation got that was killed, or that could not reach a database. */
+function rowsUnderWay(fleet: Fleet): Promise<Set<string>> {
   return asOwner(fleet, async (sql) => {
-    const old = await sql`select from control.secrets where name = 'old seal'`;
-    return old.length > 0;
+    const rows = await sql<{ name: string }>`
+      select name from control.secrets where name in ('old seal', 'retiring seal')`;
+    return new Set(rows.map(({ name }) => name));
   });
 }
 
@@ -88,28 +94,88 @@ async function switchOver(fleet: Fleet): Promise<void> {
   });
 }
 
+/**
+ * From here on no place is given the old key. The row stays without it until the last database has
+ * forgotten the key: a rotation that fails on the way would else draw another and call it done.
+ */
 async function retire(fleet: Fleet): Promise<void> {
-  await asOwner(fleet, (sql) => sql`delete from control.secrets where name = 'old seal'`);
+  await asOwner(
+    fleet,
+    (sql) => sql`
+      update control.secrets set name = 'retiring seal', value = '' where name = 'old seal'`,
+  );
 }
 
-/** Tells every database which seals are good now. @returns how many there are. */
-async function distribute(fleet: Fleet, { concurrency }: RotationOptions): Promise<number> {
+async function forget(fleet: Fleet): Promise<void> {
+  await asOwner(fleet, (sql) => sql`delete from control.secrets where name = 'retiring seal'`);
+}
+
+/**
+ * Tells every database which seals are good now. One that cannot be told does not keep the others
+ * from it, and all are done with when this ends: nobody writes after the rotation's lock is gone.
+ *
+ * @returns how many were told.
+ * @throws {Error} which databases could not be told, and why.
+ */
+async function distribute(fleet: Fleet, options: RotationOptions): Promise<number> {
   const { installation } = fleet;
-  const places = [installation.shared, ...(await ownDatabases(fleet))];
-  const left = [...places];
+  const left = [installation.shared, ...(await ownDatabases(fleet))];
+  const failures: string[] = [];
+  let told = 0;
   const work = async () => {
-    for (let next = left.pop(); next; next = left.pop()) await distributeTo(fleet, next);
+    for (let next = left.pop(); next; next = left.pop()) {
+      const { database } = next;
+      await distributeTo(fleet, next).then(
+        (there) => {
+          if (there) told += 1;
+        },
+        (error: unknown) => failures.push(`${database}: ${messageOf(error)}`),
+      );
+    }
   };
-  await Promise.all(Array.from({ length: concurrency }, work));
-  return places.length;
+  await Promise.all(Array.from({ length: options.concurrency }, work));
+  if (failures.length === 0) return told;
+  throw new Error(`Cannot tell every database of the keys: ${failures.join('; ')}`);
+}
+
+/** @returns whether there is a database to tell, which its tenant's removal may have taken away. */
+async function distributeTo(fleet: Fleet, place: Place): Promise<boolean> {
+  try {
+    return await writeKeysTo(fleet, place);
+  } catch (error) {
+    if (await isThere(fleet, place)) throw error;
+    return false;
+  }
 }
 
 /** The lock is the one under which a new place gets its keys: neither overwrites the other's. */
-function distributeTo(fleet: Fleet, place: Place): Promise<void> {
+function writeKeysTo(fleet: Fleet, place: Place): Promise<boolean> {
   const { owner } = fleet.installation.roles;
-  return workOn({ fleet, place, from: place.database }, async (lane) =>
-    writeSealKeys(lane, { database: place.database, owner }, await readSealSecrets(fleet)),
-  );
+  return workOn({ fleet, place, from: place.database }, async (lane) => {
+    // Who has yet to make the table will read the secrets after us, under this lock.
+    const prepared = await lane.plain`
+      select from pg_tables where schemaname = 'kernel' and tablename = 'seal_keys'`;
+    if (prepared.length === 0) return false;
+    const secrets = await readSealSecrets(fleet);
+    await writeSealKeys(lane, { database: place.database, owner }, secrets);
+    return true;
+  });
+}
+
+/**
+ * Asked under the lock of whoever drops a place: before its end, the database is there and its
+ * sessions are not. One whose dropping was killed takes no session any more, and has the limit -2.
+ */
+function isThere(fleet: Fleet, place: Place): Promise<boolean> {
+  return workOn({ fleet, place, from: fleet.installation.database }, async (lane) => {
+    const found = await lane.plain`
+      select from pg_database where datname = ${place.database} and datconnlimit <> -2`;
+    return found.length > 0;
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Also of tenants that are just being made: theirs may have been given its keys a moment ago. */

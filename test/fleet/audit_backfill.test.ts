@@ -67,4 +67,31 @@ describe('a trail from before it was chained', () => {
       assert.equal(row?.ordered, true);
     });
   });
+
+  it('does not keep the server from starting when an event stands before the first place', async () => {
+    const older = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
+    const forged = await testDatabase();
+    try {
+      await cp('sql', older, { recursive: true });
+      const control = join(older, 'control');
+      const later = (await readdir(control)).filter((file) => file >= '007');
+      for (const file of later) await rm(join(control, file));
+      const url = forged.url;
+      const config = { ...readConfig({ DATABASE_URL: url }), sqlFolder: older };
+      const before = await openBackstage(config, url);
+      before.close();
+      await lookInto(
+        url,
+        (sql) => sql`
+        insert into control.audit_events (id, event, actor, tenant_id, audience, details)
+        values (gen_random_uuid(), 'plan_changed', 'operator', null, 'operator', '{}')`,
+      );
+      await lookInto(url, (sql) => sql`update control.audit_events set position = 0`);
+      const after = await openBackstage({ ...config, sqlFolder: 'sql' }, url);
+      after.close();
+    } finally {
+      await forged.drop();
+      await rm(older, { recursive: true });
+    }
+  });
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { chainOfNobody } from '../../src/fleet/audit_chain.ts';
 import {
   type AuditTrail,
   eventsEach,
@@ -83,6 +84,14 @@ describe('the role that serves the operator', () => {
   };
 });
 
+describe('an event', () => {
+  it('does not stand before the first place, whoever puts it there', async () => {
+    const tenant = await trail.tenant();
+    const move = `update audit_events set position = 0 where tenant_id = '${tenant.id}'`;
+    await assert.rejects(trail.falsify(move), { code: '23514' });
+  });
+});
+
 describe('changes at the same time', () => {
   it('make unbroken chains of every tenant', async () => {
     const tenants = await Promise.all(Array.from({ length: 5 }, () => trail.tenant()));
@@ -126,6 +135,34 @@ describe('a verification of a falsified trail', () => {
       assert.deepEqual(named(await trail.verify(tenant.slug)), findings);
     });
   }
+
+  it('names an event of nobody before the least place where there is nothing else of nobody', async () => {
+    await trail.falsify(`
+      begin;
+      delete from audit_events where tenant_id is null;
+      delete from audit_chains where chain = '${chainOfNobody}';
+      ${unchecked(adding(chainOfNobody, '-9223372036854775808'))};
+      commit`);
+    const found = (await trail.verify(null)).findings.filter(
+      ({ chain }) => chain === chainOfNobody,
+    );
+    await trail.falsify('delete from audit_events where position < 0');
+    assert.deepEqual(
+      found.map(({ kind }) => kind),
+      ['edited', 'chain missing'],
+    );
+  });
+
+  it('names events that share a place across two pages, where no index forbids it', async () => {
+    const index = 'audit_events_by_chain';
+    const made = `create unique index ${index} on audit_events
+      (coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), position)`;
+    await trail.falsify(`drop index ${index}; ${adding(tenant.id, '3')}`);
+    const found = named(await trail.verify(tenant.slug));
+    await trail.forget(tenant);
+    await trail.falsify(made);
+    assert.ok(found.some(([kind, position]) => kind === 'edited' && position === 3));
+  });
 
   it('says which tenant, place and event it is', async () => {
     await trail.falsify(`update audit_events set actor = 'nobody' where ${at(4)}`);
@@ -177,6 +214,9 @@ function tamperings(): Record<string, Tampering> {
   return {
     'an edited detail': edit(`details = '{"note": 5}'`),
     'an edited time': edit(`time = time - interval '1 microsecond'`),
+    'a time that never comes': edit(`time = 'infinity'`),
+    'a time that never was': edit(`time = '-infinity'`),
+    'a time beyond the microseconds that a bigint counts': edit(`time = '294276-12-31'`),
     'an event that was given to the operator alone': edit(`audience = 'operator'`),
     'an event with another place among all': edit('seq = default'),
     'an edited event with a hash of its own': {
@@ -210,11 +250,23 @@ function tamperings(): Record<string, Tampering> {
       ],
     },
     'an event that was moved out of the way': {
-      tamper: (at) => `update audit_events set position = 0 where ${at(4)}`,
+      tamper: (at) => unchecked(`update audit_events set position = 0 where ${at(4)}`),
       findings: [
         ['edited', 0],
         ['removed', 4],
       ],
+    },
+    'an event that was added before the least place': {
+      tamper: (_at, id) => unchecked(adding(id, '-9223372036854775808')),
+      findings: [['edited', -(2 ** 63)]],
+    },
+    'an event that was added beyond the numbers of JavaScript': {
+      tamper: (_at, id) => adding(id, '9007199254740993'),
+      findings: [['edited', 2 ** 53]],
+    },
+    'an event that was added in the last place of all': {
+      tamper: (_at, id) => adding(id, '9223372036854775807'),
+      findings: [['edited', 2 ** 63]],
     },
     'the last events removed': {
       tamper: (at) => `delete from audit_events where ${at(9)} or ${at(10)}`,
@@ -227,13 +279,7 @@ function tamperings(): Record<string, Tampering> {
       findings: [['head differs', 9]],
     },
     'an event that was added behind the head': {
-      tamper: (_at, id) => `
-        set session_replication_role = replica;
-        insert into audit_events
-          (id, event, actor, tenant_id, audience, details, position, hash)
-        values (
-          gen_random_uuid(), 'key_created', 'operator', '${id}', 'tenant', '{}', 11, sha256('')
-        )`,
+      tamper: (_at, id) => adding(id, '11'),
       findings: [
         ['edited', 11],
         ['head differs', 11],
@@ -246,9 +292,28 @@ function tamperings(): Record<string, Tampering> {
   };
 }
 
+/** An event past the trigger that chains it. */
+function adding(id: string, position: string): string {
+  return `
+    set session_replication_role = replica;
+    insert into audit_events (id, event, actor, tenant_id, audience, details, position, hash)
+    values (
+      gen_random_uuid(), 'key_created', 'operator', '${id}', 'tenant', '{}', ${position}, sha256('')
+    )`;
+}
+
+/** Without the check that an event stands after the start, which who has all rights may drop. */
+function unchecked(text: string): string {
+  return `
+    alter table audit_events drop constraint audit_events_position_check;
+    ${text};
+    alter table audit_events
+      add constraint audit_events_position_check check (position > 0) not valid`;
+}
+
 function swap(at: (position: number) => string, one: number, other: number): string {
   return `
-    update audit_events set position = -1 where ${at(one)};
+    update audit_events set position = 1000 where ${at(one)};
     update audit_events set position = ${one} where ${at(other)};
-    update audit_events set position = ${other} where ${at(-1)}`;
+    update audit_events set position = ${other} where ${at(1000)}`;
 }

@@ -2,28 +2,35 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { openBackstage } from '../../src/backstage.ts';
 import { readConfig } from '../../src/config.ts';
+import type { Order } from '../../src/fleet/founding.ts';
+import { dropPlace, workOn } from '../../src/fleet/place.ts';
 import { rotateSeals } from '../../src/fleet/rotate_seals.ts';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
-import { isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes, parseSlug } from '../../src/kernel/tenant.ts';
 import { codeOf } from '../../src/postgres/faults.ts';
+import type { Place } from '../../src/postgres/installation.ts';
 import { addPet } from '../contract/isolation_probes.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { until } from '../support/until.ts';
 
 describe('rotateSeals()', () => {
   let places: TenantPlaces;
   let tenants: TenantPlace[];
   before(async () => {
     places = await openTenantPlaces(8);
-    tenants = await Promise.all(isolationModes.map(registered));
+    tenants = await Promise.all(isolationModes.map((mode) => registered(mode)));
   });
   after(() => places.close());
 
   /** A tenant with a place and a row in the registry, by which its database is found. */
-  async function registered(mode: TenantPlace['isolation']): Promise<TenantPlace> {
+  async function registered(
+    mode: TenantPlace['isolation'],
+    slug = `${mode}-farm`,
+  ): Promise<TenantPlace> {
     const tenant = await places.tenant(mode);
     await places.backstage.control`
       insert into control.tenants (id, slug, name, plan, status, isolation)
-      values (${tenant.id}, ${`${mode}-farm`}, 'Farm', 'free', 'active', ${mode})`;
+      values (${tenant.id}, ${slug}, 'Farm', 'free', 'active', ${mode})`;
     return tenant;
   }
 
@@ -47,6 +54,23 @@ describe('rotateSeals()', () => {
       return rows.length;
     });
     return Promise.all(counts);
+  }
+
+  async function isWaitedFor({ database }: Place): Promise<boolean> {
+    const { shared } = places.backstage.fleet.installation;
+    const waiting = await places.asSuperuser(
+      shared,
+      `select from pg_stat_activity where datname = '${database}' and wait_event = 'advisory'`,
+    );
+    return waiting.length > 0;
+  }
+
+  /** What seals are made from. */
+  async function seal(): Promise<string> {
+    const { account } = places.backstage.fleet.installation;
+    const read = `select encode(value, 'hex') as value from secrets where name = 'seal'`;
+    const rows = await places.asSuperuser(account, read);
+    return rows.map(({ value }) => String(value)).join();
   }
 
   it('disturbs nobody who is being served', async () => {
@@ -99,6 +123,76 @@ describe('rotateSeals()', () => {
       });
     });
   }
+
+  it('does not mind tenants that come and go meanwhile', async () => {
+    const { onboarding } = places.backstage;
+    const order = (name: string): Order => {
+      const slug = parseSlug(name);
+      assert.ok(slug);
+      return { slug, name, plan: 'free', isolation: 'database', adminEmail: 'a@example.com' };
+    };
+    const once = { requestId: null, idempotencyKey: null, asSent: '' };
+    const names = Array.from({ length: 8 }, (_, number) => `going-${number}`);
+    for (const name of names) await onboarding.create(order(name), once);
+    let changing = true;
+    const changes = (async () => {
+      for (const name of names) {
+        await onboarding.remove(order(name).slug, null);
+        await onboarding.create(order(`new-${name}`), once);
+      }
+      changing = false;
+    })();
+    while (changing) await rotate(() => void places.backstage.refreshSeals(), 500);
+    await changes;
+    for (const name of names) await onboarding.remove(order(`new-${name}`).slug, null);
+    assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
+  });
+
+  it('leaves a database alone that is not prepared yet', async () => {
+    const place = places.placeOf(await registered('database', 'unprepared'));
+    await places.asSuperuser(place, 'drop schema kernel cascade');
+    await rotate();
+    await dropPlace(places.backstage.fleet, place);
+    await places.backstage.refreshSeals();
+  });
+
+  it('leaves a database alone that goes while it is being told', async () => {
+    const { fleet } = places.backstage;
+    const place = places.placeOf(await registered('database', 'going'));
+    let rotation = Promise.resolve();
+    await workOn({ fleet, place, from: place.database }, async () => {
+      rotation = rotate();
+      await until(() => isWaitedFor(place));
+      await dropPlace(fleet, place);
+    });
+    await rotation;
+    await places.backstage.refreshSeals();
+  });
+
+  describe('when a database cannot be told to forget the old key', () => {
+    const broken = 'alter table kernel.seal_keys add constraint broken check (false) not valid';
+    const mended = 'alter table kernel.seal_keys drop constraint broken';
+
+    it('tells all others, says which one, and goes on there the next time', async () => {
+      const { shared } = places.backstage.fleet.installation;
+      const steps: string[] = [];
+      const failing = rotate((step) => steps.push(step), 500);
+      await until(async () => steps.length === 2);
+      await places.asSuperuser(shared, broken);
+      await assert.rejects(failing, new RegExp(`^Error: Cannot tell .*: ${shared.database}: `));
+      // In the main database are those of two tenants.
+      assert.deepEqual(await keysPerDatabase(), [2, 2, 1]);
+      await places.asSuperuser(shared, mended);
+      const before = await seal();
+      steps.length = 0;
+      await rotate((step) => steps.push(step));
+      assert.deepEqual([steps.length, await seal()], [1, before]);
+      assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
+      await rotate();
+      assert.notEqual(await seal(), before);
+      await places.backstage.refreshSeals();
+    });
+  });
 
   it('is done by one process at a time', async () => {
     const environment = { DATABASE_URL: places.url, ADMIN_TOKEN: 'unused' };
