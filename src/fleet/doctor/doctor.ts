@@ -17,7 +17,9 @@ import { examinePolicies } from './policies.ts';
 import { examineForeignOwners, examineOwners, examineRoles } from './roles.ts';
 import { examineVersion } from './server.ts';
 import { type Carrier, examineActivity, examineLogging, examineStatements } from './statements.ts';
+import { examineStrayGrants } from './stray_grants.ts';
 import { examineTables, readTenantTables } from './tables.ts';
+import { examineTriggers } from './triggers.ts';
 import {
   type ExaminedTenant,
   type ExpectedPlace,
@@ -154,6 +156,8 @@ async function examineDatabase(
     ...(await examinePolicies(sql, tables, examined)),
     ...(await examineKeys(sql, tables, examined)),
     ...(await examineGrants(sql, examined)),
+    ...(await examineStrayGrants(sql, examined)),
+    ...(await examineTriggers(sql, examined)),
     ...(await examineViews(sql, examined)),
     ...(await examineFunctions(sql, examined, kernel)),
     ...(await examineLanguages(sql, examined)),

@@ -1,0 +1,45 @@
+import { findsEach, type Spoilt } from './spoilt.ts';
+
+const copied: Pick<Spoilt, 'where' | 'sweep'> = {
+  where: ({ main }) => `table stray.x of database ${main}`,
+  sweep: () => 'drop schema stray cascade',
+};
+
+findsEach({
+  grant_stray: {
+    'a copy of the secrets that everybody may read': {
+      ...copied,
+      spoil: () => `create schema stray; create table stray.x as select * from control.secrets;
+        grant usage on schema stray to public; grant select on stray.x to public`,
+    },
+    'a column of a copy that the app may read': {
+      ...copied,
+      spoil: ({ app }) => `create schema stray;
+        create table stray.x as select * from control.secrets;
+        grant select (value) on stray.x to ${app}`,
+    },
+    "a table of a tenant's database that its login may read": {
+      in: ({ own }) => own,
+      spoil: ({ own }) => `create schema stray; create table stray.x ();
+        grant select on stray.x to ${own}`,
+      where: ({ own }) => `table stray.x of database ${own}`,
+      sweep: () => 'drop schema stray cascade',
+    },
+    'statistics that the app may read': {
+      spoil: ({ app }) => `grant select on pg_statistic to ${app}`,
+      where: ({ main }) => `table pg_catalog.pg_statistic of database ${main}`,
+    },
+    'passwords that everybody may read': {
+      spoil: () => 'grant select (rolpassword) on pg_authid to public',
+      where: ({ main }) => `table pg_catalog.pg_authid of database ${main}`,
+    },
+    'files that the app may read': {
+      spoil: ({ app }) => `grant execute on function pg_read_binary_file(text) to ${app}`,
+      where: ({ main }) => `function pg_read_binary_file(text) of database ${main}`,
+    },
+    'files that everybody may read': {
+      spoil: () => 'grant execute on function pg_read_file(text) to public',
+      where: ({ main }) => `function pg_read_file(text) of database ${main}`,
+    },
+  },
+});
