@@ -52,6 +52,7 @@ async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
   await delay(heardAfterMs);
   await retire(fleet);
   onProgress(`${await distribute(fleet, options)} databases have forgotten the old key`);
+  await forgetRetired(fleet);
 }
 
 /** Whether an earlier rotation, which was killed, got as far as to switch. */
@@ -88,8 +89,16 @@ async function switchOver(fleet: Fleet): Promise<void> {
   });
 }
 
+/** It is kept until no database has its keys: the doctor would take them for somebody else's. */
 async function retire(fleet: Fleet): Promise<void> {
-  await asOwner(fleet, (sql) => sql`delete from control.secrets where name = 'old seal'`);
+  await asOwner(fleet, async (sql) => {
+    await sql`delete from control.secrets where name = 'retired seal'`;
+    await sql`update control.secrets set name = 'retired seal' where name = 'old seal'`;
+  });
+}
+
+async function forgetRetired(fleet: Fleet): Promise<void> {
+  await asOwner(fleet, (sql) => sql`delete from control.secrets where name = 'retired seal'`);
 }
 
 /** Tells every database which seals are good now. @returns how many there are. */

@@ -27,7 +27,18 @@ export async function examineStrayGrants(sql: Sql, examined: Examined): Promise<
   );
 }
 
-function readRelations(sql: Sql, examined: Examined): Promise<Stray[]> {
+/** Schemas of tenants that are being made or taken down; the app has its rights there all the same. */
+async function readUnfinished(sql: Sql, { control }: Examined): Promise<string[]> {
+  if (!control) return [];
+  const rows = await sql<{ schema: string }>`
+    select 't_' || replace(id::text, '-', '') as schema
+    from control.tenants
+    where isolation = 'schema' and status not in ('active', 'suspended')`;
+  return rows.map(({ schema }) => schema);
+}
+
+async function readRelations(sql: Sql, examined: Examined): Promise<Stray[]> {
+  const unfinished = JSON.stringify(await readUnfinished(sql, examined));
   return sql<Stray>`
     with acl as (
       select oid as relation, 0 as attnum, null::name as attname, relacl as entries
@@ -65,6 +76,10 @@ function readRelations(sql: Sql, examined: Examined): Promise<Stray[]> {
       -- Made after the list of first rights was drawn up, by initdb all the same.
       and not (
         nspname = 'information_schema' and relation < 16384 and privilege_type = 'SELECT'
+      )
+      and not (
+        rolname is not distinct from ${examined.app}
+        and nspname in (select jsonb_array_elements_text(${unfinished}::text::jsonb))
       )
       and (
         grantee = 0

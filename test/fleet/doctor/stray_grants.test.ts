@@ -1,3 +1,6 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { openWard } from '../../support/ward.ts';
 import { findsEach, type Spoilt } from './spoilt.ts';
 
 const copied: Pick<Spoilt, 'where' | 'sweep'> = {
@@ -42,4 +45,14 @@ findsEach({
       where: ({ main }) => `function pg_read_file(text) of database ${main}`,
     },
   },
+});
+
+it('finds nothing in the schema of a tenant that is being made', async () => {
+  const { names, run, findings, close } = await openWard();
+  try {
+    await run(names.main, "update control.tenants set status = 'provisioning'");
+    assert.deepEqual(await findings(), []);
+  } finally {
+    await close();
+  }
 });
