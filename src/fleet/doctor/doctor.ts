@@ -7,6 +7,7 @@ import { type Installation, type Place, placeOf } from '../../postgres/installat
 import type { Lane } from '../../postgres/lane.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { acceptedSecrets, asOwner } from '../seal_keys.ts';
+import { examineBodies } from './bodies.ts';
 import { type Admitted, examineDatabases, examineSchemas } from './databases.ts';
 import { type Examined, examinedMain, examinedOwn } from './examined.ts';
 import { type Finding, finding, isLoose } from './finding.ts';
@@ -18,6 +19,7 @@ import { examinePolicies } from './policies.ts';
 import { examineForeignOwners, examineOwners, examineRoles } from './roles.ts';
 import { examineSealKeys } from './seals.ts';
 import { examineVersion } from './server.ts';
+import { examineSettings } from './settings.ts';
 import { type Carrier, examineActivity, examineLogging, examineStatements } from './statements.ts';
 import { examineStrayGrants } from './stray_grants.ts';
 import { examineTables, readTenantTables } from './tables.ts';
@@ -141,6 +143,7 @@ async function examineCluster(
     ...(await examineForeignOwners(sql, examined, [...admitted.keys()])),
     ...(await examineDatabases(sql, examined, admitted)),
     ...(await examineVersion(sql, examined)),
+    ...(await examineSettings(sql, examined, [...admitted.keys()])),
     ...(await examineActivity(sql, carriers)),
     ...(await examineLogging(sql, examined, carriers)),
   ];
@@ -154,7 +157,7 @@ async function examineDatabase(
   examined: Examined,
   { fleet, expected, accepted }: Expected,
 ): Promise<Finding[]> {
-  const { kernel, tenant: files } = fleet.sql;
+  const { tenant: files } = fleet.sql;
   const { database } = examined;
   const tables = await readTenantTables(sql, examined);
   return [
@@ -166,7 +169,8 @@ async function examineDatabase(
     ...(await examineStrayGrants(sql, examined)),
     ...(await examineTriggers(sql, examined)),
     ...(await examineViews(sql, examined)),
-    ...(await examineFunctions(sql, examined, kernel)),
+    ...(await examineFunctions(sql, examined)),
+    ...(await examineBodies(sql, examined, fleet.sql)),
     ...(await examineLanguages(sql, examined)),
     ...(await examineSchemas(sql, examined, tablesAt(files, files.length))),
     ...(await examineOwners(sql, examined)),

@@ -27,6 +27,7 @@ const grades = {
   security_definer_reachable: 'error',
   seal_check_changed: 'error',
   seal_key_foreign: 'error',
+  control_function_changed: 'error',
   setting_grave: 'error',
   parameter_granted: 'error',
   schema_writable: 'error',
