@@ -9,6 +9,7 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 import { acceptedSecrets, asOwner } from '../seal_keys.ts';
 import { examineBodies } from './bodies.ts';
 import { type Admitted, examineDatabases, examineSchemas } from './databases.ts';
+import { examineDefaultGrants } from './default_grants.ts';
 import { type Examined, examinedMain, examinedOwn } from './examined.ts';
 import { type Finding, finding, isLoose } from './finding.ts';
 import { examineFunctions } from './functions.ts';
@@ -167,6 +168,7 @@ async function examineDatabase(
     ...(await examineKeys(sql, tables, examined)),
     ...(await examineGrants(sql, examined)),
     ...(await examineStrayGrants(sql, examined)),
+    ...(await examineDefaultGrants(sql, examined)),
     ...(await examineTriggers(sql, examined)),
     ...(await examineViews(sql, examined)),
     ...(await examineFunctions(sql, examined)),

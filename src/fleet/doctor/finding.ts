@@ -16,6 +16,7 @@ const grades = {
   foreign_key_without_tenant: 'error',
   grant_excessive: 'error',
   grant_stray: 'error',
+  default_grant: 'error',
   trigger_extra: 'error',
   trigger_missing: 'error',
   trigger_off: 'error',

@@ -9,6 +9,19 @@ const copied: Pick<Spoilt, 'where' | 'sweep'> = {
 };
 
 findsEach({
+  default_grant: {
+    'tables for everybody': {
+      spoil: ({ owner }) =>
+        `alter default privileges for role ${owner} grant select on tables to public`,
+      where: ({ main }) => `default rights on tables of database ${main}`,
+    },
+    "sequences of a tenant's database for its login": {
+      in: ({ own }) => own,
+      spoil: ({ owner, own }) => `alter default privileges for role ${owner} in schema tenant
+        grant usage on sequences to ${own}`,
+      where: ({ own }) => `default rights on sequences of database ${own}`,
+    },
+  },
   grant_stray: {
     'a copy of the secrets that everybody may read': {
       ...copied,

@@ -130,6 +130,16 @@ findsEach({
       'alter table shared.pets add constraint more unique (id)',
       'index more of ',
     ),
+    'an exclusion between tenants': {
+      ...inShared(
+        'pets',
+        `create schema stray; create extension btree_gist schema stray;
+         alter table shared.pets add constraint more
+           exclude using gist (tenant_id stray.gist_uuid_ops with <>)`,
+        'index more of ',
+      ),
+      sweep: () => 'drop schema stray cascade',
+    },
     'an exclusion': inShared(
       'pets',
       'alter table shared.pets add constraint more exclude (id with =)',
