@@ -95,14 +95,13 @@ async function switchOver(fleet: Fleet): Promise<void> {
 }
 
 /**
- * From here on no place is given the old key. The row stays without it until the last database has
- * forgotten the key: a rotation that fails on the way would else draw another and call it done.
+ * From here on no place is given the old key. Its secret stays until the last database has forgotten
+ * the key: a rotation that fails on the way goes on here, and the doctor knows whose the key is.
  */
 async function retire(fleet: Fleet): Promise<void> {
   await asOwner(
     fleet,
-    (sql) => sql`
-      update control.secrets set name = 'retiring seal', value = '' where name = 'old seal'`,
+    (sql) => sql`update control.secrets set name = 'retiring seal' where name = 'old seal'`,
   );
 }
 

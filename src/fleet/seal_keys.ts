@@ -38,6 +38,14 @@ export async function readSealSecrets(
   return (await asOwner(fleet, secretsIn)).seals;
 }
 
+/** What a database's keys may come from: the two, and one whose keys rotation has yet to clear away. */
+export async function acceptedSecrets(sql: Sql): Promise<readonly Buffer[]> {
+  const { current, other } = (await secretsIn(sql)).seals;
+  const [retired] = await sql<{ value: Buffer }>`
+    select value from control.secrets where name = 'retiring seal'`;
+  return [current, other, retired?.value ?? null].filter((secret) => secret !== null);
+}
+
 /** Makes a database accept the seals of these secrets, and of no others. */
 export async function writeSealKeys(
   lane: Lane,

@@ -6,7 +6,10 @@ import type { Sql } from '../../kernel/ports.ts';
 import { type Installation, type Place, placeOf } from '../../postgres/installation.ts';
 import type { Lane } from '../../postgres/lane.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
+import { acceptedSecrets, asOwner } from '../seal_keys.ts';
+import { examineBodies } from './bodies.ts';
 import { type Admitted, examineDatabases, examineSchemas } from './databases.ts';
+import { examineDefaultGrants } from './default_grants.ts';
 import { type Examined, examinedMain, examinedOwn } from './examined.ts';
 import { type Finding, finding, isLoose } from './finding.ts';
 import { examineFunctions } from './functions.ts';
@@ -15,14 +18,17 @@ import { examineKeys } from './keys.ts';
 import { examineLanguages } from './languages.ts';
 import { examinePolicies } from './policies.ts';
 import { examineForeignOwners, examineOwners, examineRoles } from './roles.ts';
+import { examineSealKeys } from './seals.ts';
 import { examineVersion } from './server.ts';
+import { examineSettings } from './settings.ts';
 import { type Carrier, examineActivity, examineLogging, examineStatements } from './statements.ts';
+import { examineStrayGrants } from './stray_grants.ts';
 import { examineTables, readTenantTables } from './tables.ts';
+import { examineTriggers } from './triggers.ts';
 import {
   type ExaminedTenant,
   type ExpectedPlace,
   examinePlaces,
-  examineSealKeys,
   examineVersions,
   placeMissing,
   readExaminedTenants,
@@ -47,7 +53,7 @@ export async function examine(fleet: Fleet, options: DoctorOptions): Promise<Fin
   const left = [...housed];
   const work = async () => {
     for (let next = left.pop(); next; next = left.pop()) {
-      findings.push(...(await examineOwn(fleet, next, options)));
+      findings.push(...(await examineOwnTwice(fleet, next, options)));
     }
   };
   await Promise.all(Array.from({ length: options.databases }, work));
@@ -84,7 +90,11 @@ async function examineMain(fleet: Fleet): Promise<{ findings: Finding[]; housed:
       const findings = [
         ...examineVersions(tenants, newest, database),
         ...(await examineCluster(sql, examined, { installation, housed })),
-        ...(await examineDatabase(sql, examined, { fleet, expected })),
+        ...(await examineDatabase(sql, examined, {
+          fleet,
+          expected,
+          accepted: await acceptedSecrets(sql),
+        })),
       ];
       const present = await presentDatabases(sql, housed);
       for (const { tenant, place } of housed.filter((one) => !present.has(one.place.database))) {
@@ -134,18 +144,21 @@ async function examineCluster(
     ...(await examineForeignOwners(sql, examined, [...admitted.keys()])),
     ...(await examineDatabases(sql, examined, admitted)),
     ...(await examineVersion(sql, examined)),
+    ...(await examineSettings(sql, examined, [...admitted.keys()])),
     ...(await examineActivity(sql, carriers)),
     ...(await examineLogging(sql, examined, carriers)),
   ];
 }
 
+type Expected = { fleet: Fleet; expected: ExpectedPlace[]; accepted: readonly Buffer[] };
+
 /** What belongs to one database. */
 async function examineDatabase(
   sql: Sql,
   examined: Examined,
-  { fleet, expected }: { fleet: Fleet; expected: ExpectedPlace[] },
+  { fleet, expected, accepted }: Expected,
 ): Promise<Finding[]> {
-  const { kernel, tenant: files } = fleet.sql;
+  const { tenant: files } = fleet.sql;
   const { database } = examined;
   const tables = await readTenantTables(sql, examined);
   return [
@@ -154,14 +167,29 @@ async function examineDatabase(
     ...(await examinePolicies(sql, tables, examined)),
     ...(await examineKeys(sql, tables, examined)),
     ...(await examineGrants(sql, examined)),
+    ...(await examineStrayGrants(sql, examined)),
+    ...(await examineDefaultGrants(sql, examined)),
+    ...(await examineTriggers(sql, examined)),
     ...(await examineViews(sql, examined)),
-    ...(await examineFunctions(sql, examined, kernel)),
+    ...(await examineFunctions(sql, examined)),
+    ...(await examineBodies(sql, examined, fleet.sql)),
     ...(await examineLanguages(sql, examined)),
     ...(await examineSchemas(sql, examined, tablesAt(files, files.length))),
     ...(await examineOwners(sql, examined)),
     ...(await examineStatements(sql, examined)),
-    ...(await examineSealKeys(sql, examined)),
+    ...(await examineSealKeys(sql, examined, accepted)),
   ];
+}
+
+/** A rotation may go on between a look at the secrets and one at the keys: then both are looked at again. */
+async function examineOwnTwice(
+  fleet: Fleet,
+  housed: Housed,
+  options: DoctorOptions,
+): Promise<Finding[]> {
+  const findings = await examineOwn(fleet, housed, options);
+  if (!findings.some(({ check }) => check === 'seal_key_foreign')) return findings;
+  return examineOwn(fleet, housed, options);
 }
 
 async function examineOwn(
@@ -174,9 +202,12 @@ async function examineOwn(
   const examined = examinedOwn(installation, place);
   const expected = [expectedPlace(tenant, place)];
   try {
+    const accepted = await asOwner(fleet, acceptedSecrets);
     return await admin.use(installation.adminTarget(database), fleetWork, async (lane) => {
       const look = () =>
-        looking(lane, installation, (sql) => examineDatabase(sql, examined, { fleet, expected }));
+        looking(lane, installation, (sql) =>
+          examineDatabase(sql, examined, { fleet, expected, accepted }),
+        );
       const findings = await look();
       if (!tighten || !findings.some(isLoose)) return findings;
       await tighten(lane, place);

@@ -1,6 +1,5 @@
 /** Functions that serving roles may call: none that runs with another's rights, but for the seal's. */
 import type { Sql } from '../../kernel/ports.ts';
-import type { Migration } from '../migration_files.ts';
 import { type Family, readSpareFunctions, withdrawing } from '../spare_functions.ts';
 import type { Examined } from './examined.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
@@ -8,16 +7,8 @@ import { type Check, type Finding, finding, quoted } from './finding.ts';
 /** Functions that run as their owner and that serving roles may call. */
 const meant: readonly string[] = ['kernel.tenant()'];
 
-export async function examineFunctions(
-  sql: Sql,
-  examined: Examined,
-  kernel: readonly Migration[],
-): Promise<Finding[]> {
-  return [
-    ...(await definers(sql, examined)),
-    ...(await sealCheck(sql, examined, kernel)),
-    ...(await spares(sql, examined)),
-  ];
+export async function examineFunctions(sql: Sql, examined: Examined): Promise<Finding[]> {
+  return [...(await definers(sql, examined)), ...(await spares(sql, examined))];
 }
 
 async function definers(sql: Sql, { database, serving }: Examined): Promise<Finding[]> {
@@ -57,42 +48,6 @@ async function definers(sql: Sql, { database, serving }: Examined): Promise<Find
       mend: `revoke execute on function ${signature} from ${whom}`,
     }),
   );
-}
-
-/** The seal is only as good as the function that checks it: it has to be the one of sql/kernel. */
-async function sealCheck(
-  sql: Sql,
-  { database, owner }: Examined,
-  kernel: readonly Migration[],
-): Promise<Finding[]> {
-  const meantText = kernel.map(({ text }) => declaration.exec(text)).findLast(Boolean);
-  if (!meantText) throw new Error('Cannot examine kernel.tenant(): sql/kernel does not make it');
-  const [, head = '', body = ''] = meantText;
-  const [found] = await sql<{ body: string; sound: boolean; newest: number }>`
-    select prosrc as body, (select max(version) from kernel.migrations) as newest,
-      prosecdef and provolatile = 's' and pg_get_userbyid(proowner) = ${owner}
-        and proconfig::text = '{"search_path=pg_catalog, pg_temp"}' as sound
-    from pg_proc
-    where oid = to_regprocedure('kernel.tenant()')`;
-  // Newer code may have made a newer one; an older process must be able to start beside it.
-  const known = found && found.newest <= kernel.length;
-  if (found?.sound && (!known || squeezed(found.body) === squeezed(body))) return [];
-  return [
-    finding('seal_check_changed', {
-      database,
-      where: `function kernel.tenant() of database ${database}`,
-      what: found ? 'It is not what sql/kernel made it' : 'It is gone, and nobody can be served',
-      mend: `create or replace function kernel.tenant()${head}$$${body}$$;
-        alter function kernel.tenant() owner to ${quoted(owner)}`,
-    }),
-  ];
-}
-
-const declaration = /create (?:or replace )?function tenant\(\)([\s\S]*?)\$\$([\s\S]*?)\$\$;/;
-
-/** A mend that was put into one line is as good as the file. */
-function squeezed(text: string): string {
-  return text.replaceAll(/\s+/g, ' ').trim();
 }
 
 const spareChecks: Readonly<Record<Family, { check: Check; what: string }>> = {

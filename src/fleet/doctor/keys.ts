@@ -66,8 +66,12 @@ function readUniqueKeys(sql: Sql, tables: TenantTable[]): Promise<Key[]> {
       left join pg_constraint on conindid = indexrelid and contype in ('p', 'u', 'x')
     where indrelid in (select jsonb_array_elements_text(${oidsOf(tables)}::text::jsonb)::oid)
       and (indisunique or indisexclusion)
-      and indkey[0] is distinct from (
-        select attnum from pg_attribute where attrelid = indrelid and attname = 'tenant_id'
+      and (
+        indkey[0] is distinct from (
+          select attnum from pg_attribute where attrelid = indrelid and attname = 'tenant_id'
+        )
+        -- With any other operator, rows of one tenant exclude rows of others.
+        or indisexclusion and conexclop[1] is distinct from '=(uuid,uuid)'::regoperator
       )
     order by 1, 2, 3`;
 }

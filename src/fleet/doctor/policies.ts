@@ -33,7 +33,11 @@ export async function examinePolicies(
   }
   return tables.flatMap((table) => {
     const policies = byTable.get(table.oid) ?? [];
-    return [...examineRule(table, policies, examined), ...extras(table, policies, examined)];
+    return [
+      ...examineRule(table, policies, examined),
+      ...examineEveryRow(table, policies, examined),
+      ...extras(table, policies, examined),
+    ];
   });
 }
 
@@ -81,6 +85,24 @@ function examineRule(table: TenantTable, policies: Policy[], examined: Examined)
   return [finding('policy_changed', { database, where, what, mend })];
 }
 
+/** Of the control schema's tables the operator sees all rows; hidden ones would be missed by nobody. */
+function examineEveryRow(table: TenantTable, policies: Policy[], examined: Examined): Finding[] {
+  const { control, database } = examined;
+  if (table.schema !== schemas.control || !control) return [];
+  const policy = policies.find(({ name }) => name === 'every_row');
+  if (policy && isAsMeant(policy, { to: control.control, using: 'true', shown: 'true' })) return [];
+  const name = nameOf(table);
+  const where = `policy every_row of ${whereIs(table, database)}`;
+  const create = `create policy every_row on ${name} to ${quoted(control.control)} using (true)`;
+  if (!policy) {
+    const what = 'There is none, and the operator does not see what there is';
+    return [finding('policy_missing', { database, where, what, mend: create })];
+  }
+  const what = `It is for ${policy.roles} and says ${policy.using ?? policy.check}`;
+  const mend = `drop policy every_row on ${name}; ${create}`;
+  return [finding('policy_changed', { database, where, what, mend })];
+}
+
 function ruleFor(table: TenantTable, { control }: Examined): Rule {
   const using = 'tenant_id = (select kernel.tenant())';
   if (table.schema !== schemas.control || !control) return { to: null, using, shown: ownRows };
@@ -97,15 +119,19 @@ function isAsMeant({ permissive, command, roles, using, check }: Policy, rule: R
   return permissive && command === '*' && roles === (rule.to ?? 'public') && meant;
 }
 
-/** Permissive policies add up: one more shows more. */
+/** Permissive policies add up: one more shows more. A restrictive one hides events of the trail. */
 function extras(table: TenantTable, policies: Policy[], { database }: Examined): Finding[] {
+  const named = table.schema === schemas.control ? ['tenant_rows', 'every_row'] : ['tenant_rows'];
   return policies
-    .filter(({ name, permissive, reaches }) => name !== 'tenant_rows' && permissive && reaches)
-    .map(({ name, roles, using, check }) =>
+    .filter(({ name, permissive, reaches }) => {
+      if (named.includes(name)) return false;
+      return permissive ? reaches : isTrail(table);
+    })
+    .map(({ name, permissive, roles, using, check }) =>
       finding('policy_extra', {
         database,
         where: `policy ${name} of ${whereIs(table, database)}`,
-        what: `It shows ${roles} more rows: ${using ?? check}`,
+        what: `It ${permissive ? 'shows' : 'leaves'} ${roles} ${permissive ? 'more' : 'fewer'} rows: ${using ?? check}`,
         mend: `drop policy ${quoted(name)} on ${nameOf(table)}`,
       }),
     );

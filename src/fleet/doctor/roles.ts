@@ -57,14 +57,26 @@ async function silentLogins(
   );
 }
 
+type Membership = {
+  role: string;
+  held: string;
+  grantor: string | null;
+  /** It gives more than the right to become `held`. */
+  wide: boolean;
+};
+
 /** Since Postgres 16 a membership is taken back in the name of who gave it. */
 async function memberships(
   sql: Sql,
   { database, ours }: Examined,
   { serve, app, account }: Roles,
 ): Promise<Finding[]> {
-  const rows = await sql<{ role: string; held: string; grantor: string | null }>`
+  const rows = await sql<Membership>`
     select member.rolname as role, held.rolname as held,
+      admin_option or coalesce(
+        (to_jsonb(membership) ->> 'inherit_option')::boolean,
+        member.rolinherit
+      ) as wide,
       case when current_setting('server_version_num')::int >= 160000 then grantor.rolname end
         as grantor
     from pg_auth_members membership
@@ -74,17 +86,33 @@ async function memberships(
     where member.rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
     order by 1, 2`;
   return rows
-    .filter(({ role, held }) => !(role === serve && [app, account].includes(held)))
-    .map(({ role, held, grantor }) =>
+    .map((row) => ({ ...row, meant: row.role === serve && [app, account].includes(row.held) }))
+    .filter(({ meant, wide }) => !meant || wide)
+    .map(({ meant, ...row }) =>
       finding('role_member', {
         database,
-        where: `role ${role}`,
-        what: `It may become ${held}`,
-        mend:
-          `revoke ${quoted(held)} from ${quoted(role)}` +
-          (grantor === null ? '' : ` granted by ${quoted(grantor)}`),
+        where: `role ${row.role}`,
+        what: meant
+          ? `It has the rights of ${row.held} without becoming it, or may give them on`
+          : `It may become ${row.held}`,
+        mend: meant ? narrowing(row) : `revoke ${quoted(row.held)} from ${byWhom(row)}`,
       }),
     );
+}
+
+function byWhom({ role, grantor }: Membership): string {
+  return `${quoted(role)}${grantor === null ? '' : ` granted by ${quoted(grantor)}`}`;
+}
+
+/** Before Postgres 16 the role itself says whether it inherits. */
+function narrowing(row: Membership): string {
+  const { role, held, grantor } = row;
+  const admin = `revoke admin option for ${quoted(held)} from ${byWhom(row)}`;
+  const inherit =
+    grantor === null
+      ? `alter role ${quoted(role)} noinherit`
+      : `revoke inherit option for ${quoted(held)} from ${byWhom(row)}`;
+  return `${admin}; ${inherit}`;
 }
 
 /**

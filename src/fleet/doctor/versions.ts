@@ -1,9 +1,7 @@
-/** Tenants against the code: a version that it knows, tables that are there, keys that are one. */
+/** Tenants against the code: a version that it knows, and tables that are there. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { IsolationMode, Slug, TenantId } from '../../kernel/tenant.ts';
-import { schemas } from '../../postgres/installation.ts';
 import type { Migration } from '../migration_files.ts';
-import type { Examined } from './examined.ts';
 import { type Finding, finding } from './finding.ts';
 import type { TenantTable } from './tables.ts';
 
@@ -80,22 +78,4 @@ export async function readSharedVersion(sql: Sql): Promise<number> {
   const [row] = await sql<{ version: number }>`
     select coalesce(max(version), 0)::int as version from shared.migrations`;
   return row?.version ?? 0;
-}
-
-/** More than one key is good only while `npm run rotate-seals` replaces one by the other. */
-export async function examineSealKeys(sql: Sql, { database }: Examined): Promise<Finding[]> {
-  const [present] = await sql<{ table: string | null }>`
-    select to_regclass(${`${schemas.kernel}.seal_keys`})::text as table`;
-  const [keys] = present?.table
-    ? await sql<{ count: number }>`select count(*) as count from kernel.seal_keys`
-    : [];
-  if (keys?.count === 1) return [];
-  return [
-    finding('seal_rotation_open', {
-      database,
-      where: `seal keys of database ${database}`,
-      what: `There are ${keys?.count ?? 0}; a rotation is under way, or was interrupted`,
-      mend: 'npm run rotate-seals',
-    }),
-  ];
 }

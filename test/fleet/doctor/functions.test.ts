@@ -45,6 +45,25 @@ findsEach({
       where: ({ own }) => `function kernel.tenant() of database ${own}`,
     },
   },
+  control_function_changed: {
+    'a chain that takes any hash': {
+      spoil: () => `create or replace function control.chain_event() returns trigger
+        language plpgsql security definer set search_path = pg_catalog, pg_temp
+        as 'begin return new; end'`,
+      where: ({ main }) => `function control.chain_event() of database ${main}`,
+    },
+    'a text that leaves everything out': {
+      spoil: () => `create or replace function control.audit_text(
+          event control.audit_events, at bigint
+        ) returns text language sql stable as 'select at::text'`,
+      where: ({ main }) =>
+        `function control.audit_text(control.audit_events, bigint) of database ${main}`,
+    },
+    'news that find their functions by another path': {
+      spoil: () => 'alter function control.announce() reset search_path',
+      where: ({ main }) => `function control.announce() of database ${main}`,
+    },
+  },
   large_objects_allowed: {
     'the main database': {
       spoil: () => 'grant execute on function lo_create(oid) to public',

@@ -56,6 +56,14 @@ findsEach({
       ({ own }) => own,
       () => 'pg_execute_server_program',
     ),
+    'a login that has the rights of the app at once': {
+      spoil: ({ serve, app }) => `grant ${app} to ${serve} with inherit true`,
+      where: ({ serve }) => `role ${serve}`,
+    },
+    'a login that may give the app on': {
+      spoil: ({ serve, app }) => `grant ${app} to ${serve} with admin option`,
+      where: ({ serve }) => `role ${serve}`,
+    },
     "a tenant's own login that may become the app": member(
       ({ own }) => own,
       ({ app }) => app,

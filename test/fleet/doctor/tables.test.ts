@@ -66,7 +66,14 @@ findsEach({
       mend: () => 'drop table shared.toys',
     },
   },
-  policy_missing: everywhere('drop policy tenant_rows on %', 'policy tenant_rows of '),
+  policy_missing: {
+    ...everywhere('drop policy tenant_rows on %', 'policy tenant_rows of '),
+    "the operator's view of the trail": inControl(
+      'audit_events',
+      () => 'drop policy every_row on control.audit_events',
+      'policy every_row of ',
+    ),
+  },
   policy_changed: {
     ...everywhere('alter policy tenant_rows on % using (true)', 'policy tenant_rows of '),
     'a policy that also writes what it likes': inShared(
@@ -79,6 +86,16 @@ findsEach({
       () =>
         'alter policy tenant_rows on control.audit_events using (tenant_id = (select kernel.tenant()))',
       'policy tenant_rows of ',
+    ),
+    "the operator's, given to the account": inControl(
+      'audit_events',
+      ({ account }) => `alter policy every_row on control.audit_events to ${account}`,
+      'policy every_row of ',
+    ),
+    "the operator's, which hides events": inControl(
+      'audit_events',
+      () => "alter policy every_row on control.audit_events using (actor <> 'mallory')",
+      'policy every_row of ',
     ),
     'a policy for somebody else': inControl(
       'users',
@@ -94,6 +111,12 @@ findsEach({
   },
   policy_extra: {
     ...everywhere('create policy more on % for select using (true)', 'policy more of '),
+    'a restrictive one that hides events': inControl(
+      'audit_events',
+      () => `create policy more on control.audit_events as restrictive
+        using (actor <> 'mallory')`,
+      'policy more of ',
+    ),
     'a policy for the account alone': inControl(
       'users',
       ({ account }) => `create policy more on control.users to ${account} using (true)`,
@@ -107,6 +130,16 @@ findsEach({
       'alter table shared.pets add constraint more unique (id)',
       'index more of ',
     ),
+    'an exclusion between tenants': {
+      ...inShared(
+        'pets',
+        `create schema stray; create extension btree_gist schema stray;
+         alter table shared.pets add constraint more
+           exclude using gist (tenant_id stray.gist_uuid_ops with <>)`,
+        'index more of ',
+      ),
+      sweep: () => 'drop schema stray cascade',
+    },
     'an exclusion': inShared(
       'pets',
       'alter table shared.pets add constraint more exclude (id with =)',

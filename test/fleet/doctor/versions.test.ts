@@ -34,6 +34,7 @@ findsEach({
       mend: () => 'alter table tenant.gone rename to visits',
     },
     'a schema that is gone': {
+      among: true,
       spoil: ({ schema }) => `alter schema ${schema} rename to gone`,
       where: () => 'tenant schema-zoo',
       mend: ({ schema }) => `alter schema gone rename to ${schema}`,
@@ -50,6 +51,22 @@ findsEach({
         select pg_terminate_backend(pid) from pg_stat_activity where datname = '${own}'`,
       where: ({ own }) => `database ${own} of tenant database-zoo`,
       mend: ({ own }) => `alter database ${own} allow_connections true`,
+    },
+  },
+  seal_key_foreign: {
+    'a second key of somebody else': {
+      spoil: () =>
+        `insert into kernel.seal_keys
+         select 2, sha512(inner_pad), sha512(outer_pad) from kernel.seal_keys`,
+      where: ({ main }) => `seal keys of database ${main}`,
+    },
+    "a key of somebody else in a tenant's database": {
+      in: ({ own }) => own,
+      spoil: () => `create schema stray; create table stray.kept as table kernel.seal_keys;
+        update kernel.seal_keys set outer_pad = sha512(outer_pad)`,
+      where: ({ own }) => `seal keys of database ${own}`,
+      mend: () => `update kernel.seal_keys set outer_pad = kept.outer_pad from stray.kept`,
+      sweep: () => 'drop schema stray cascade',
     },
   },
   seal_rotation_open: {

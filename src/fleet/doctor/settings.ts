@@ -1,0 +1,121 @@
+/** Settings that a session of ours begins with: none that weakens a policy, or loads a library. */
+import type { Sql } from '../../kernel/ports.ts';
+import type { Examined } from './examined.ts';
+import { type Check, type Finding, finding, quoted } from './finding.ts';
+
+type Setting = { name: string; role: string | null; database: string | null };
+
+/** Ours, what the check of logging looks at, and what changes neither rows nor rights. */
+const harmless: ReadonlySet<string> = new Set([
+  ...['track_activities', 'transaction_timeout'],
+  ...['log_statement', 'log_min_duration_statement', 'log_min_duration_sample'],
+  ...['log_transaction_sample_rate', 'log_min_messages', 'log_min_error_statement'],
+  ...['application_name', 'timezone', 'datestyle', 'intervalstyle', 'client_encoding'],
+  ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'],
+  ...['idle_session_timeout', 'work_mem', 'maintenance_work_mem', 'temp_buffers', 'jit'],
+  ...['random_page_cost', 'effective_cache_size', 'effective_io_concurrency'],
+  ...['default_statistics_target', 'max_parallel_workers_per_gather', 'synchronous_commit'],
+  ...['client_min_messages', 'tcp_keepalives_idle', 'tcp_keepalives_interval'],
+]);
+
+/** Those that switch triggers or policies off, or change whose names and rights a statement has. */
+const grave: ReadonlySet<string> = new Set([
+  ...['session_replication_role', 'row_security', 'role', 'session_authorization', 'search_path'],
+  ...['session_preload_libraries', 'local_preload_libraries', 'dynamic_library_path'],
+]);
+
+/** What a name of a setting is found as; null when it does no harm. */
+export function gravityOf(name: string): Check | null {
+  const lower = name.toLowerCase();
+  if (harmless.has(lower)) return null;
+  return grave.has(lower) ? 'setting_grave' : 'setting_unknown';
+}
+
+/** Of our logins, of our databases, and of all roles; they belong to the whole server. */
+export async function examineSettings(
+  sql: Sql,
+  examined: Examined,
+  databases: readonly string[],
+): Promise<Finding[]> {
+  const settings = await readSettings(sql, examined, databases);
+  return [
+    ...settings.flatMap((setting) => judged(setting, examined)),
+    ...(await parameters(sql, examined)),
+  ];
+}
+
+function judged(setting: Setting, { database: main }: Examined): Finding[] {
+  const { name, role, database } = setting;
+  const check = gravityOf(name);
+  if (!check) return [];
+  const what =
+    check === 'setting_grave'
+      ? 'Sessions begin with it, and it decides on rows or rights'
+      : 'Sessions begin with it, and it is none that is known to do no harm';
+  const place = database === null ? '' : ` in database ${quoted(database)}`;
+  const mend =
+    role === null && database !== null
+      ? `alter database ${quoted(database)} reset ${quotedSetting(name)}`
+      : `alter role ${role === null ? 'all' : quoted(role)}${place} reset ${quotedSetting(name)}`;
+  return [
+    finding(check, {
+      database: database ?? main,
+      where: `setting ${name} of ${scopeOf(setting)}`,
+      what,
+      mend,
+    }),
+  ];
+}
+
+function scopeOf({ role, database }: Setting): string {
+  if (role === null) return database === null ? 'all roles' : `database ${database}`;
+  return `role ${role}${database === null ? '' : ` in database ${database}`}`;
+}
+
+/** `kennel.tenant` is two names. */
+function quotedSetting(name: string): string {
+  return name.split('.').map(quoted).join('.');
+}
+
+function readSettings(
+  sql: Sql,
+  { ours }: Examined,
+  databases: readonly string[],
+): Promise<Setting[]> {
+  return sql<Setting>`
+    select split_part(setting, '=', 1) as name, rolname as role, datname as database
+    from pg_db_role_setting
+      cross join unnest(setconfig) as setting
+      left join pg_roles on pg_roles.oid = setrole
+      left join pg_database on pg_database.oid = setdatabase
+    where (
+      setrole = 0
+      or rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
+    ) and (
+      setdatabase = 0
+      or datname in (select jsonb_array_elements_text(${JSON.stringify(databases)}::text::jsonb))
+    )
+    order by 1, 2, 3`;
+}
+
+/** Rights to set what only a superuser may set. */
+async function parameters(sql: Sql, { database, ours }: Examined): Promise<Finding[]> {
+  const rows = await sql<{ name: string; grantee: string }>`
+    select distinct parname as name, coalesce(rolname, 'public') as grantee
+    from pg_parameter_acl
+      cross join lateral aclexplode(paracl)
+      left join pg_roles on pg_roles.oid = grantee
+    where grantee = 0
+      or rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
+    order by 1, 2`;
+  return rows.map(({ name, grantee }) =>
+    finding('parameter_granted', {
+      database,
+      where: `parameter ${name}`,
+      what: `${grantee} may set what a superuser alone should`,
+      mend: `revoke all on parameter ${quotedSetting(name)} from ${
+        grantee === 'public' ? grantee : quoted(grantee)
+      }`,
+    }),
+  );
+}
