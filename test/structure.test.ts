@@ -102,6 +102,7 @@ describe('the structure', () => {
     const readers = modules.filter(({ text }) => text.includes('process.env'));
     assert.deepEqual(readers.map(({ path }) => path).sort(), [
       'src/cli/command.ts',
+      'src/cli/psql.ts',
       'src/config.ts',
       'src/main.ts',
     ]);

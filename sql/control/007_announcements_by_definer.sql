@@ -3,7 +3,18 @@
 -- event bears the name of the tenant whose chain it is in, whatever the inserter says. Run by the
 -- owner role with `control` as search_path. Replaces functions; locks no table.
 
-alter function announce() security definer;
+create or replace function announce() returns trigger
+  language plpgsql
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  changed constant jsonb := case tg_op when 'DELETE' then to_jsonb(old) else to_jsonb(new) end;
+begin
+  perform pg_notify('kennel', tg_argv[0] || ' ' || (changed ->> tg_argv[1]));
+  return null;
+end
+$$;
 
 revoke execute on function announce() from public;
 

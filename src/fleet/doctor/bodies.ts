@@ -34,7 +34,7 @@ const ofControl: readonly Guarded[] = [
     signature: 'control.audit_text(control.audit_events, bigint)',
     traits: 'false s ',
   },
-  { name: 'announce', signature: 'control.announce()', traits: `false v ${fixedPath}` },
+  { name: 'announce', signature: 'control.announce()', traits: `true v ${fixedPath}` },
 ].map((one) => ({
   ...one,
   check: 'control_function_changed',
