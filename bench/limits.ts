@@ -25,7 +25,7 @@ export const conditions = {
 
 export const limits = {
   /** Requests that are drawn for a case and dealt to its connections. */
-  drawnRequests: 4_096,
+  drawnRequests: 2_048,
   startMs: 60 * seconds,
   pollMs: 20,
   /** A child that was asked to end is killed after this time. */
@@ -34,7 +34,7 @@ export const limits = {
   loadGraceMs: 30 * seconds,
   requestMs: 10 * seconds,
   /** A server under load before anything is counted. */
-  runInMs: 2 * seconds,
+  runInMs: 1 * seconds,
   /** Of a child's words when it has crashed. */
   tailLines: 8,
   tailBytes: 16_384,

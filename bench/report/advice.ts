@@ -4,7 +4,7 @@ import { over, ratioIn, throughput, validCase } from '../comparison.ts';
 import { horizons, type Outlook, outlookOf, tenantsWithin } from '../extrapolation.ts';
 import type { Result } from '../result.ts';
 import { type Section, section, type Table } from './document.ts';
-import { bytes, count, digits, duration, milliseconds, ratio } from './numbers.ts';
+import { bytes, count, digits, duration, milliseconds, ratio, rounded } from './numbers.ts';
 
 type Mode = (typeof isolationModes)[number];
 
@@ -61,7 +61,7 @@ function outlookTable(result: Result, tenants: number): Table {
     ['onboarding them takes', of(({ onboardingSeconds }) => onboardingSeconds, duration)],
     ['a migration takes', of(({ migrationSeconds }) => migrationSeconds, duration)],
     ['disk', of(({ diskBytes }) => diskBytes, bytes)],
-    ['catalog rows', of(({ catalogRows }) => catalogRows, count)],
+    ['catalog rows', of(({ catalogRows }) => catalogRows, rounded)],
     ['connections that keep all warm', of(({ connections }) => connections, count)],
     ['memory of these connections', of(({ backendBytes }) => backendBytes, bytes)],
   ]);
@@ -85,11 +85,11 @@ function sentences(result: Result): string[] {
   const schemaLimit =
     schemas === null
       ? ''
-      : ` Backends remember every schema that they have served: with ${settings.pool} connections, half of this machine's memory is used up at about ${count(schemas)} tenants (extrapolated).`;
+      : ` Backends remember every schema that they have served: with ${settings.pool} connections, half of this machine's memory is used up at about ${rounded(schemas)} tenants (extrapolated).`;
   const databaseLimit =
     databases === null
       ? ''
-      : ` Each warm tenant keeps a connection of its own: half of this machine's memory is used up at about ${count(databases)} warm tenants (extrapolated), and every other tenant pays for the cold start.`;
+      : ` Each warm tenant keeps a connection of its own: half of this machine's memory is used up at about ${rounded(databases)} warm tenants (extrapolated), and every other tenant pays for the cold start.`;
   return [
     `Pick shared unless something speaks against it: tenants are made quickest${faster}, a migration is one change for all, and neither connections nor catalog grow with the tenants.`,
     `Pick schema when a tenant's tables must be dumped, restored or looked at by themselves.${schemaLimit}`,

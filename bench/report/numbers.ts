@@ -9,6 +9,11 @@ export function count(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, gap);
 }
 
+/** A count that is no more than an estimate. @example rounded(1234567) // '1 230 000' */
+export function rounded(value: number): string {
+  return count(Number(value.toPrecision(3)));
+}
+
 /** @example milliseconds(2345) // '2.35 ms' */
 export function milliseconds(us: number): string {
   if (us >= 10_000_000) return `${digits(us / 1_000_000)}${gap}s`;

@@ -49,7 +49,7 @@ function renderTable({ columns, rows }: Table): string {
   const head = columns.some((column) => column !== '')
     ? `<thead><tr>${columns.map((column) => `<th scope="col">${escapeHtml(column)}</th>`).join('')}</tr></thead>`
     : '';
-  const wordy = rows.every((row) => row.length <= 2) ? ' class="wordy"' : '';
+  const wordy = head === '' ? ' class="wordy"' : '';
   const body = rows.map(renderRow).join('');
   return `<div class="table"><table${wordy}>${head}<tbody>${body}</tbody></table></div>`;
 }
@@ -58,8 +58,13 @@ function renderRow([name = '', ...cells]: readonly string[]): string {
   const [first = ''] = cells;
   const rest = first.startsWith('void:')
     ? `<td class="void" colspan="${cells.length}">${escapeHtml(first)}</td>`
-    : cells.map((cell) => `<td${mark(cell)}>${escapeHtml(cell)}</td>`).join('');
+    : cells.map((cell) => `<td${mark(cell)}>${renderCell(cell)}</td>`).join('');
   return `<tr><th scope="row">${escapeHtml(name)}</th>${rest}</tr>`;
+}
+
+/** A spread steps back behind its median, and on a phone below it. */
+function renderCell(cell: string): string {
+  return escapeHtml(cell).replace(/ (\([^()]* – [^()]*\)( none)?)$/, ' <small>$1</small>');
 }
 
 function mark(cell: string): string {

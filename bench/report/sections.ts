@@ -17,7 +17,7 @@ export function documentOf(result: Result): Document {
   const kind = settings.quick ? 'A quick run' : 'A run';
   return {
     title: 'What tenant isolation costs',
-    lead: `${kind} of the Kennel bench on ${day}: ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, PostgreSQL ${machine.postgres}.`,
+    lead: `${kind} of the Kennel bench on ${day}: ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, PostgreSQL ${machine.postgres}.${doubt(result)}`,
     sections: [
       ...targetSection(result),
       ...result.groups.flatMap(groupSections),
@@ -27,6 +27,13 @@ export function documentOf(result: Result): Document {
       methodSection(result),
     ],
   };
+}
+
+/** Figures of a machine that does something else at the same time are not worth much. */
+function doubt({ machine }: Result): string {
+  const { loadBefore, cores } = machine;
+  if (loadBefore < cores / 2) return '';
+  return ` The machine was busy with other things before it began (load average ${digits(loadBefore)}): do not rely on these figures.`;
 }
 
 /** The targets alone: what `--only targets` prints. */

@@ -52,6 +52,13 @@ th, td { padding: 0.4rem 0.6rem; border-bottom: 1px solid var(--line); text-alig
 td { white-space: nowrap; }
 th { font-weight: 500; }
 th:first-child { text-align: left; padding-left: 0; min-width: 8.5rem; }
+small { color: var(--soft); font-size: 0.9em; }
+@media (max-width: 40rem) {
+  table { font-size: 0.82rem; }
+  th, td { padding: 0.35rem 0.4rem; }
+  th:first-child { position: sticky; left: 0; background: var(--card); min-width: 6.5rem; max-width: 9rem; }
+  small { display: block; }
+}
 thead th { color: var(--soft); font-size: 0.85rem; }
 .wordy td { text-align: left; white-space: normal; }
 .void { color: var(--bad); text-align: left; white-space: normal; min-width: 14rem; }

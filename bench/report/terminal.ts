@@ -17,7 +17,7 @@ function renderSection({ title, text, tables, charts }: Section): string {
 function renderTable({ columns, rows }: Table): string {
   const lines = [columns, ...rows];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
-  const words = rows.every((row) => row.length <= 2);
+  const words = columns.every((column) => column === '');
   return lines
     .filter((line) => line.some((cell) => cell !== ''))
     .map((line) =>

@@ -13,11 +13,11 @@ export const everything = 'everything';
 export async function timeStages(lab: Lab): Promise<GroupResult> {
   lab.progress.phase('start a server without each stage');
   const names = [everything, ...stages.map(({ name }) => `without ${name}`)];
-  const subjects = [];
-  for (const [gone, name] of names.entries()) {
-    const script = ['bench/labs/stage_process.ts', String(gone), lab.baselineUrl];
-    subjects.push(await labServer(lab, name, script));
-  }
+  const subjects = await Promise.all(
+    names.map((name, gone) =>
+      labServer(lab, name, ['bench/labs/stage_process.ts', String(gone), lab.baselineUrl]),
+    ),
+  );
   await runIn(subjects, lab.rounds);
   const cases = subjects.map((subject) => ({
     name: subject.name,

@@ -35,15 +35,14 @@ export async function timeRequests(lab: Lab): Promise<GroupResult[]> {
 }
 
 async function startSubjects(lab: Lab): Promise<Subjects> {
-  const shared = await kennelOf(lab, 'shared');
-  return {
-    shared,
-    schema: await kennelOf(lab, 'schema'),
-    database: await kennelOf(lab, 'database'),
-    bare: await bareBeside(lab, shared),
-    untenanted: await baseline(lab, 'untenanted'),
-    textbook: await baseline(lab, 'textbook'),
-  };
+  const [shared, schema, database, untenanted, textbook] = await Promise.all([
+    kennelOf(lab, 'shared'),
+    kennelOf(lab, 'schema'),
+    kennelOf(lab, 'database'),
+    baseline(lab, 'untenanted'),
+    baseline(lab, 'textbook'),
+  ]);
+  return { bare: await bareBeside(lab, shared), untenanted, textbook, shared, schema, database };
 }
 
 function groupsOf({ options }: Lab, subjects: Subjects): Group[] {

@@ -57,6 +57,15 @@ describe('the page', () => {
   });
 });
 
+describe('the lead', () => {
+  it('warns when the machine was busy with other things', () => {
+    const { machine } = fixedResult;
+    const busy = documentOf({ ...fixedResult, machine: { ...machine, loadBefore: 3 } });
+    assert.match(busy.lead, /busy with other things .* do not rely on these figures/);
+    assert.doesNotMatch(document.lead, /busy/);
+  });
+});
+
 describe('the summary', () => {
   const summary = renderMarkdown(document);
 
