@@ -34,7 +34,7 @@ export const limits = {
   loadGraceMs: 30 * seconds,
   requestMs: 10 * seconds,
   /** A server under load before anything is counted. */
-  runInMs: 1 * seconds,
+  runInMs: 3 * seconds,
   /** Of a child's words when it has crashed. */
   tailLines: 8,
   tailBytes: 16_384,

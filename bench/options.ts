@@ -66,7 +66,7 @@ const quick: Preset = {
   rounds: 3,
   seconds: 0.3,
   // Those that tell the most in a minute; the others come with --only.
-  suites: ['targets', 'requests', 'stages', 'cold', 'fleet', 'parts'],
+  suites: ['targets', 'requests', 'cold', 'fleet', 'parts'],
 };
 
 const resultsFolder = fileURLToPath(new URL('results', import.meta.url));
