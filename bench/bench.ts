@@ -37,10 +37,10 @@ async function main(args: readonly string[]): Promise<number> {
 async function measure(options: Options): Promise<Result> {
   const { databaseUrl, dataFolder, redisUrl } = readConfig(process.env);
   const progress = new Progress(process.stderr, () => performance.now());
+  const interrupted = interruption();
   const undo = new Undo();
   try {
-    const running = run({ options, databaseUrl, dataFolder, redisUrl, progress }, undo);
-    return await Promise.race([running, interruption()]);
+    return await run({ options, databaseUrl, dataFolder, redisUrl, progress, interrupted }, undo);
   } finally {
     progress.phase('tidy up');
     for (const error of await undo.all()) process.stderr.write(`bench: ${messageOf(error)}\n`);
@@ -50,11 +50,14 @@ async function measure(options: Options): Promise<Result> {
 
 /** Rejects when somebody wants us to stop. Further signals change nothing: we are at it. */
 function interruption(): Promise<never> {
-  return new Promise((_resolve, reject) => {
+  const interrupted = new Promise<never>((_resolve, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => reject(new Interrupted('Interrupted')));
+      process.on(signal, () => reject(new Interrupted(`Stopped by ${signal}`)));
     }
   });
+  // It may come before anybody waits for it.
+  interrupted.catch(() => {});
+  return interrupted;
 }
 
 /** The page, the summary and the figures themselves; on the terminal what was asked for. */
@@ -77,8 +80,8 @@ function messageOf(error: unknown): string {
 main(process.argv.slice(2)).then(
   (code) => process.exit(code),
   (error: unknown) => {
-    if (error instanceof Interrupted) process.exit(exitInterrupted);
     process.stderr.write(`bench: ${messageOf(error)}\n`);
+    if (error instanceof Interrupted) process.exit(exitInterrupted);
     process.exit(error instanceof UsageError ? exitUsage : 1);
   },
 );

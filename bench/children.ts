@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile, truncate } from 'node:fs/promises';
+import { type FileHandle, open, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -28,6 +28,7 @@ const projectFolder = fileURLToPath(new URL('..', import.meta.url));
 export class Children {
   readonly #folder: string;
   readonly #running = new Set<Running>();
+  #closed = false;
   readonly #crash: Promise<never>;
   #crashed: (error: unknown) => void = () => {};
   #count = 0;
@@ -49,13 +50,17 @@ export class Children {
 
   /** Starts a server of ours and waits until it says on stdout where it listens. */
   async serve(name: string, script: string[], variables: Environment): Promise<ServerProcess> {
+    if (this.#closed) throw new Error(`Cannot start "${name}": the lab is closed`);
     this.#count += 1;
     const [log, errors] = ['log', 'err'].map((kind) =>
       join(this.#folder, `${this.#count}-${name.replaceAll(/\W+/g, '-')}.${kind}`),
     );
     if (!log || !errors) throw new Error('Cannot name the files of a log');
-    const running = await this.#spawn(script, variables, { log, errors });
+    // For appending, so that a file that was truncated does not come back with a hole.
+    const files = await Promise.all([open(log, 'a'), open(errors, 'a')]);
+    const running = spawnServer(script, variables, files);
     this.#watch(name, running, async () => (await tailOf(errors)) || (await tailOf(log)));
+    await Promise.all(files.map((file) => file.close()));
     const url = await this.#listening(name, running, log);
     const { pid } = running.child;
     if (pid === undefined) throw new Error(`Cannot start ${name}: it has no pid`);
@@ -80,26 +85,8 @@ export class Children {
   }
 
   async stopAll(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#running].map((running) => this.#stop(running)));
-  }
-
-  /** Nothing of the environment that the bench runs in: it may be meant for another server. */
-  async #spawn(
-    script: string[],
-    variables: Environment,
-    files: { log: string; errors: string },
-  ): Promise<Running> {
-    // For appending, so that a file that was truncated does not come back with a hole.
-    const [out, errors] = await Promise.all([open(files.log, 'a'), open(files.errors, 'a')]);
-    const { PATH = '' } = process.env;
-    const child = spawn(process.execPath, ['--import', 'tsx', ...script], {
-      cwd: projectFolder,
-      env: { PATH, TSX_DISABLE_CACHE: '1', ...variables },
-      stdio: ['ignore', out.fd, errors.fd],
-    });
-    const ended = once(child, 'exit');
-    await Promise.all([out.close(), errors.close()]);
-    return { child, ended, wanted: false };
   }
 
   #watch(name: string, running: Running, words: () => Promise<string>): void {
@@ -133,6 +120,21 @@ export class Children {
     await running.ended.catch(() => {});
     clearTimeout(timer);
   }
+}
+
+/** With nothing of the environment that the bench runs in: it may be meant for another server. */
+function spawnServer(
+  script: string[],
+  variables: Environment,
+  [out, errors]: readonly [FileHandle, FileHandle],
+): Running {
+  const { PATH = '' } = process.env;
+  const child = spawn(process.execPath, ['--import', 'tsx', ...script], {
+    cwd: projectFolder,
+    env: { PATH, TSX_DISABLE_CACHE: '1', ...variables },
+    stdio: ['ignore', out.fd, errors.fd],
+  });
+  return { child, ended: once(child, 'exit'), wanted: false };
 }
 
 async function tailOf(path: string): Promise<string> {

@@ -33,6 +33,8 @@ export const limits = {
   /** What a load may take beyond its own duration. */
   loadGraceMs: 30 * seconds,
   requestMs: 10 * seconds,
+  /** Some thousand requests, each once. */
+  sweepMs: 2 * minutes,
   /** A server under load before anything is counted. */
   runInMs: 3 * seconds,
   /** Of a child's words when it has crashed. */

@@ -14,7 +14,11 @@ import { timeParts } from './suites/parts.ts';
 import { timeStages } from './suites/stages.ts';
 import { timeRequests } from './suites/throughput.ts';
 
-export type RunOptions = LabOptions & { redisUrl: string | null };
+export type RunOptions = LabOptions & {
+  redisUrl: string | null;
+  /** Rejects when the run shall end early. */
+  interrupted: Promise<never>;
+};
 
 /** Does what was asked for. What it opens is closed by `undo`, whatever happens. */
 export async function run(options: RunOptions, undo: Undo): Promise<Result> {
@@ -23,8 +27,10 @@ export async function run(options: RunOptions, undo: Undo): Promise<Result> {
   const lab = await Lab.open(options, undo);
   const postgres = await readPostgres(lab.cluster.url);
   const result = emptyResult(startedAt, { machine, postgres, lab });
-  // A child that crashes ends the run at once, whatever the lab is waiting for.
-  await Promise.race([runSuites(lab, options, result), lab.children.crash]);
+  // A child that crashes ends the run at once, whatever the lab is waiting for. An interruption does
+  // so too, but not while the lab is being opened: nobody could close what is half open.
+  const ends = [lab.children.crash, options.interrupted];
+  await Promise.race([runSuites(lab, options, result), ...ends]);
   result.seconds = Math.round((Date.now() - startedAt.getTime()) / 1_000);
   result.machine.loadAfter = loadNow();
   return result;

@@ -68,5 +68,5 @@ export class Load {
 
 function durationOf(job: Job): number {
   if (job.kind === 'storm') return job.warmupMs + job.measureMs;
-  return job.kind === 'pace' ? job.measureMs : job.requests.length * job.timeoutMs;
+  return job.kind === 'pace' ? job.measureMs : limits.sweepMs;
 }

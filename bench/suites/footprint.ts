@@ -10,7 +10,7 @@ import type { Subject } from '../subjects.ts';
 import { kennelOf, stopAll } from './servers.ts';
 
 /** So many requests for each tenant and connection, that nearly each has met nearly all. */
-const meetings = 3;
+const meetings = 2;
 
 /** Of database mode: a connection meets but one tenant, and most of them give way to others. */
 const visits = 4;
