@@ -16,7 +16,9 @@ function renderSection({ title, text, tables, charts }: Section): string {
 
 function renderTable({ columns, rows }: Table): string {
   const lines = [columns, ...rows];
-  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
+  // Why a case is void may be long; it runs over the columns that have nothing to say.
+  const widthOf = (cell = '') => (isVoid(cell) ? 0 : cell.length);
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => widthOf(line[at]))));
   const words = columns.every((column) => column === '');
   return lines
     .filter((line) => line.some((cell) => cell !== ''))
@@ -24,14 +26,16 @@ function renderTable({ columns, rows }: Table): string {
       line
         .map((cell, at) => {
           const width = widths[at] ?? 0;
-          return at === 0 || words || cell.startsWith('void:')
-            ? cell.padEnd(width)
-            : cell.padStart(width);
+          return at === 0 || words || isVoid(cell) ? cell.padEnd(width) : cell.padStart(width);
         })
         .join('  ')
         .trimEnd(),
     )
     .join('\n');
+}
+
+function isVoid(cell: string): boolean {
+  return cell.startsWith('void:');
 }
 
 function renderBars({
