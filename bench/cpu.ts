@@ -3,6 +3,7 @@
  * there is none (macOS, a database on another machine) the lab does without.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 
 /** Of Linux on every machine that we know of: `getconf CLK_TCK`. */
 const ticksPerSecond = 100;
@@ -21,6 +22,17 @@ export function cpuUsOfPostgres(postmaster: number | null): number | null {
   if (!head || postmaster === null) return null;
   const ticks = childrenOf(postmaster).map(({ own }) => own);
   return ticks.reduce((sum, one) => sum + one, head.own + head.reaped) * usPerTick;
+}
+
+/** CPU time that the whole machine has spent on anything, and all that there was, in microseconds. */
+export function cpuUsOfMachine(): { busy: number; all: number } {
+  let [busy, all] = [0, 0];
+  for (const { times } of cpus()) {
+    const working = times.user + times.nice + times.sys + times.irq;
+    busy += working * 1_000;
+    all += (working + times.idle) * 1_000;
+  }
+  return { busy, all };
 }
 
 /** Private memory of a process in bytes; null when it cannot be seen. */

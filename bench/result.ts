@@ -18,6 +18,8 @@ export type Sample = {
   p99Us: number;
   p999Us: number;
   cpuUs: CpuUs;
+  /** The part of the processors that went to programs that have nothing to do with this. */
+  othersShare: number | null;
 };
 
 export type CaseResult = {

@@ -5,7 +5,7 @@
 
 import { check } from './check.ts';
 import type { BenchCluster } from './cluster.ts';
-import { cpuUsOf, cpuUsOfPostgres } from './cpu.ts';
+import { cpuUsOf, cpuUsOfMachine, cpuUsOfPostgres } from './cpu.ts';
 import { conditions, limits } from './limits.ts';
 import type { Load } from './load/load.ts';
 import type { Outcome } from './load/messages.ts';
@@ -101,10 +101,7 @@ async function timeOnce(
   requests: ReturnType<typeof drawRequests>,
   { load, cluster, warmupMs, measureMs }: RoundsOptions,
 ): Promise<Timed> {
-  const look = () => ({
-    server: cpuUsOf(subject.server.pid),
-    database: cpuUsOfPostgres(cluster.postmaster),
-  });
+  const look = () => lookAt(subject.server.pid, cluster.postmaster);
   let [before, after] = [look(), look()];
   const window = {
     onOpen: () => {
@@ -117,15 +114,20 @@ async function timeOnce(
   const { url } = subject.server;
   const times = { warmupMs, measureMs, timeoutMs: limits.requestMs };
   const outcome = await load.run({ kind: 'storm', url, connections, requests, ...times }, window);
-  const { requests: count } = outcome;
-  const share = (from: number | null, to: number | null) =>
-    from === null || to === null || count === 0 ? null : (to - from) / count;
-  const cpuUs = {
-    server: share(before.server, after.server),
-    database: share(before.database, after.database),
-    load: outcome.cpuUs / Math.max(1, count),
+  return { sample: sampleOf(outcome, before, after), fault: faultIn(outcome) };
+}
+
+/** What everybody has spent so far. */
+type Spent = { server: number | null; database: number | null; machine: number; all: number };
+
+function lookAt(server: number, postmaster: number | null): Spent {
+  const { busy, all } = cpuUsOfMachine();
+  return {
+    server: cpuUsOf(server),
+    database: cpuUsOfPostgres(postmaster),
+    machine: busy,
+    all,
   };
-  return { sample: sampleOf(outcome, cpuUs), fault: faultIn(outcome) };
 }
 
 function faultIn({ requests: count, faults }: Outcome): string | null {
@@ -133,6 +135,24 @@ function faultIn({ requests: count, faults }: Outcome): string | null {
   return count === 0 ? 'no answer in time' : null;
 }
 
-function sampleOf({ requests, seconds, p50Us, p99Us, p999Us }: Outcome, cpuUs: CpuUs): Sample {
-  return { perSecond: requests / seconds, p50Us, p99Us, p999Us, cpuUs };
+function sampleOf(outcome: Outcome, before: Spent, after: Spent): Sample {
+  const { requests, seconds, p50Us, p99Us, p999Us } = outcome;
+  const server = difference(before.server, after.server);
+  const database = difference(before.database, after.database);
+  const each = (us: number | null) => (us === null || requests === 0 ? null : us / requests);
+  const cpuUs: CpuUs = {
+    server: each(server),
+    database: each(database),
+    load: each(outcome.cpuUs) ?? 0,
+  };
+  const others =
+    server === null || database === null
+      ? null
+      : after.machine - before.machine - server - database - outcome.cpuUs;
+  const othersShare = others === null ? null : Math.max(0, others / (after.all - before.all));
+  return { perSecond: requests / seconds, p50Us, p99Us, p999Us, cpuUs, othersShare };
+}
+
+function difference(before: number | null, after: number | null): number | null {
+  return before === null || after === null ? null : after - before;
 }

@@ -29,11 +29,17 @@ export function documentOf(result: Result): Document {
   };
 }
 
+/** More than this, and figures are somebody else's as well. */
+const mostOthers = 0.15;
+
 /** Figures of a machine that does something else at the same time are not worth much. */
-function doubt({ machine }: Result): string {
-  const { loadBefore, cores } = machine;
-  if (loadBefore < cores / 2) return '';
-  return ` The machine was busy with other things before it began (load average ${digits(loadBefore)}): do not rely on these figures.`;
+function doubt({ groups }: Result): string {
+  const samples = groups.flatMap(({ cases }) => cases.flatMap((one) => one.samples));
+  const shares = samples.flatMap(({ othersShare }) => othersShare ?? []);
+  const disturbed = shares.filter((share) => share > mostOthers).length;
+  if (disturbed === 0) return '';
+  const percent = Math.ceil((100 * disturbed) / shares.length);
+  return ` In ${percent} % of the rounds other programs took more than ${100 * mostOthers} % of the processors: rely on these figures accordingly.`;
 }
 
 /** The targets alone: what `--only targets` prints. */

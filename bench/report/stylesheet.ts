@@ -58,6 +58,7 @@ small { color: var(--soft); font-size: 0.9em; }
   th, td { padding: 0.35rem 0.4rem; }
   th:first-child { position: sticky; left: 0; background: var(--card); min-width: 6.5rem; max-width: 9rem; }
   small { display: block; }
+  svg text { font-size: 15px; } svg .value { font-size: 14px; }
 }
 thead th { color: var(--soft); font-size: 0.85rem; }
 .wordy td { text-align: left; white-space: normal; }

@@ -50,7 +50,7 @@ function groupsOf({ options }: Lab, subjects: Subjects): Group[] {
   const all = [
     {
       suites: ['targets', 'requests'],
-      group: () => readGroup(subjects, [tenants[0] ?? 1, tenants.at(-1) ?? 1]),
+      group: () => readGroup(subjects, new Set([...tenants.slice(0, 1), ...tenants.slice(-1)])),
     },
     ...(['list', 'create', 'mix'] as const).map((operation) => ({
       suites: ['requests'],
@@ -78,13 +78,13 @@ function plainCase(subject: Subject, operation: Operation): Case {
 }
 
 /** Read one, with everything that the targets hold against each other. */
-function readGroup(subjects: Subjects, [few, many]: [number, number]): Group {
+function readGroup(subjects: Subjects, extremes: ReadonlySet<number>): Group {
   const { bare, untenanted, textbook, shared, schema, database } = subjects;
   const read = [untenanted, textbook, shared, schema, database].map((one) =>
     plainCase(one, 'read'),
   );
   const me = [bare, shared].map((one) => ({ ...plainCase(one, 'me'), name: `${one.name}, me` }));
-  const sizes = [few, many].map((tenants) => ({
+  const sizes = [...extremes].map((tenants) => ({
     ...plainCase(shared, 'read'),
     name: `shared, ${tenants} tenants`,
     tenants,

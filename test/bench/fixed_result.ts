@@ -3,7 +3,7 @@ import type { CaseResult, Result, Sample } from '../../bench/result.ts';
 
 function sample(perSecond: number, p99Us = 2_000): Sample {
   const cpuUs = { server: 100, database: 40, load: 60 };
-  return { perSecond, p50Us: 900, p99Us, p999Us: 4_000, cpuUs };
+  return { perSecond, p50Us: 900, p99Us, p999Us: 4_000, cpuUs, othersShare: 0.02 };
 }
 
 function caseOf(name: string, perSecond: readonly number[]): CaseResult {

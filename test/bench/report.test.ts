@@ -5,6 +5,7 @@ import { bytes, count, duration, milliseconds, ratio } from '../../bench/report/
 import { renderPage } from '../../bench/report/page.ts';
 import { documentOf } from '../../bench/report/sections.ts';
 import { renderTerminal } from '../../bench/report/terminal.ts';
+import type { CaseResult } from '../../bench/result.ts';
 import { fixedResult } from './fixed_result.ts';
 
 const document = documentOf(fixedResult);
@@ -58,11 +59,17 @@ describe('the page', () => {
 });
 
 describe('the lead', () => {
-  it('warns when the machine was busy with other things', () => {
-    const { machine } = fixedResult;
-    const busy = documentOf({ ...fixedResult, machine: { ...machine, loadBefore: 3 } });
-    assert.match(busy.lead, /busy with other things .* do not rely on these figures/);
-    assert.doesNotMatch(document.lead, /busy/);
+  it('warns when other programs took part of the processors', () => {
+    const [group, ...others] = fixedResult.groups;
+    const disturb = (one: CaseResult): CaseResult => ({
+      ...one,
+      samples: one.samples.map((sample) => ({ ...sample, othersShare: 0.4 })),
+    });
+    assert.ok(group);
+    const disturbed = { ...group, cases: group.cases.map(disturb) };
+    const { lead } = documentOf({ ...fixedResult, groups: [disturbed, ...others] });
+    assert.match(lead, /In 9\d % of the rounds other programs took more than 15 %/);
+    assert.doesNotMatch(document.lead, /other programs/);
   });
 });
 
