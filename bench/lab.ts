@@ -41,9 +41,8 @@ export class Lab {
   readonly backstage: Backstage;
   /** Of the login of the baselines. */
   baselineUrl = '';
-  readonly #undo: Undo;
 
-  private constructor(parts: Opened, { options, progress }: LabOptions, undo: Undo) {
+  private constructor(parts: Opened, { options, progress }: LabOptions) {
     this.options = options;
     this.progress = progress;
     this.folder = parts.folder;
@@ -51,12 +50,11 @@ export class Lab {
     this.cluster = parts.cluster;
     this.load = parts.load;
     this.backstage = parts.backstage;
-    this.#undo = undo;
   }
 
   /** Everything but the tenants. What had been opened when something fails is closed again. */
   static async open(lab: LabOptions, undo: Undo): Promise<Lab> {
-    return new Lab(await openParts(lab, undo), lab, undo);
+    return new Lab(await openParts(lab, undo), lab);
   }
 
   /** What timing takes besides its cases. */
@@ -84,11 +82,6 @@ export class Lab {
     await forgetLetters(backstage);
     const some = this.members.shared.slice(0, conditions.tenants);
     if (some.length > 0) this.baselineUrl = await makeBaselines(cluster.url, some);
-  }
-
-  /** Ends what a suite has opened, also when the suite did not come to it. */
-  defer(close: () => Promise<void>): void {
-    this.#undo.defer(close);
   }
 }
 

@@ -19,6 +19,13 @@ function caseOf(name: string, perSecond: readonly number[]): CaseResult {
   };
 }
 
+/** A case whose server spends so many microseconds on a request. */
+function priced(name: string, server: number): CaseResult {
+  const one = caseOf(name, [2_000, 2_000, 2_000]);
+  const samples = one.samples.map((each) => ({ ...each, cpuUs: { ...each.cpuUs, server } }));
+  return { ...one, samples };
+}
+
 export const fixedResult: Result = {
   version: 1,
   startedAt: '2026-11-23T10:00:00.000Z',
@@ -74,6 +81,15 @@ export const fixedResult: Result = {
         ...caseOf(`shared, ${connections} connections`, [3_000 * connections]),
         connections,
       })),
+    },
+    {
+      name: 'stages',
+      title: 'Stages',
+      cases: [
+        priced('everything', 100),
+        priced('without log line', 88),
+        priced('without metrics', 80),
+      ],
     },
   ],
   costs: (['shared', 'schema', 'database'] as const).map((mode, at) => ({
