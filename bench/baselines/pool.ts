@@ -1,0 +1,14 @@
+/** The driver's own pool as everybody uses it; dates stay text, as in Kennel. */
+import postgres from 'postgres';
+
+export type Pool = ReturnType<typeof openPool>;
+
+export function openPool(url: string, connections: number) {
+  return postgres(url, {
+    max: connections,
+    onnotice: () => {},
+    types: {
+      date: { to: 1082, from: [1082], serialize: String, parse: (text: string) => text },
+    },
+  });
+}

@@ -1,0 +1,59 @@
+/**
+ * A Kennel of which parts can be taken off or replaced, put together as `src/main.ts` does: what a
+ * request costs without a part is what the part costs.
+ */
+import { v7 as uuidv7 } from 'uuid';
+import { Prometheus } from '../../src/adapters/metrics/prometheus.ts';
+import { type AppOptions, openApp } from '../../src/app.ts';
+import { bounds, readConfig } from '../../src/config.ts';
+import { answer, type Signs } from '../../src/front_door.ts';
+import { HttpServer, type HttpServerParts } from '../../src/http/server.ts';
+import { createLog, requestLine } from '../../src/log.ts';
+
+export type LabServerOptions = {
+  alter: NonNullable<AppOptions['alter']>;
+  logs: boolean;
+  counts: boolean;
+  /** In place of the front door and all that is behind it. */
+  handle?: HttpServerParts['handle'];
+};
+
+/** Serves on a free port until the process is told to end. */
+export async function serveLab({ alter, logs, counts, handle }: LabServerOptions): Promise<void> {
+  const config = readConfig(process.env);
+  const log = createLog({
+    ...bounds.log,
+    level: config.logLevel,
+    sink: process.stdout,
+    nowMs: Date.now,
+  });
+  const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
+  const adminUrl = config.databaseUrl ?? '';
+  const app = await openApp({ config, adminUrl, log, onForget: () => {}, alter });
+  const signs: Signs = {
+    app: () => app,
+    ready: async () => true,
+    metrics: () => metrics.render(),
+    adminToken: () => config.adminToken,
+    answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
+  };
+  const server = new HttpServer({
+    handle: handle ?? ((request, trace) => answer(signs, request, trace)),
+    observe: (finished) => {
+      if (counts) metrics.observe(finished);
+      if (logs) log.info('request', requestLine(finished));
+    },
+    onInternalError: (error) => log.error('internal', { error }),
+    onUnavailable: (error) => log.warn('unavailable', { error }),
+    newId: uuidv7,
+    nowMs: () => performance.now(),
+    trustedProxies: config.trustedProxies,
+    bounds: bounds.http,
+  });
+  log.info('listening', { url: await server.listen(config.host, 0) });
+  process.once('SIGINT', async () => {
+    await server.drain(bounds.shutdown.drainMs);
+    await app.close();
+    process.exit(0);
+  });
+}

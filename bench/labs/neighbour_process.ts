@@ -1,0 +1,60 @@
+/**
+ * A Kennel with a slow route, `GET /api/slow`, and with fair lanes or without:
+ * `neighbour_process.ts fair|unfair`. Without, all tenants stand in one queue and one may hold every
+ * lane.
+ */
+import { sharedIsolation } from '../../src/adapters/isolation/shared.ts';
+import { openBackstage } from '../../src/backstage.ts';
+import { bounds, readConfig } from '../../src/config.ts';
+import { json } from '../../src/http/reply.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import type { KernelParts } from '../../src/kernel/kernel.ts';
+import type { Match } from '../../src/kernel/ports.ts';
+import { Lane, type Target } from '../../src/postgres/lane.ts';
+import { LanePool } from '../../src/postgres/lane_pool.ts';
+import { serveLab } from './lab_server.ts';
+
+/** How long the slow route keeps its lane. */
+const slowSeconds = 0.05;
+
+class OneQueue extends LanePool {
+  override use<Result>(target: Target, _tenant: string, work: (lane: Lane) => Promise<Result>) {
+    return super.use(target, 'everybody', work);
+  }
+}
+
+const slow: Match = {
+  endpoint: '/api/slow',
+  role: null,
+  prepare:
+    async () =>
+    async ({ db }) => {
+      await db`select pg_sleep(${slowSeconds})`;
+      return json(200, {});
+    },
+};
+
+const isFair = process.argv[2] === 'fair';
+const unfair = isFair ? null : await unfairIsolation();
+
+await serveLab({
+  logs: true,
+  counts: true,
+  alter: (parts: KernelParts<HttpRequest>) => ({
+    ...parts,
+    routes: (request, path) => (path === slow.endpoint ? slow : parts.routes(request, path)),
+    ...(unfair ? { isolation: { ...parts.isolation, shared: unfair } } : {}),
+  }),
+});
+
+async function unfairIsolation() {
+  const config = readConfig(process.env);
+  const { lanes, fleet } = await openBackstage(config, config.databaseUrl ?? '');
+  const pool = new OneQueue((target) => Lane.open(target, bounds.lane), {
+    ...bounds.lanes,
+    lanes: config.connections,
+    lanesPerTenant: config.connections,
+    waitingPerTenant: bounds.lanes.waiting,
+  });
+  return sharedIsolation({ ...lanes, pool }, fleet.installation);
+}

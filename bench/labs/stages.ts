@@ -1,0 +1,18 @@
+/** The stages of a request in the order in which they are taken off; each adds to those before it. */
+export const stages = [
+  { name: 'log line', what: 'a JSON line to the log file' },
+  { name: 'metrics', what: 'counter and histogram of the request' },
+  { name: 'usage', what: 'requests per tenant and day' },
+  { name: 'limiter', what: 'the token bucket' },
+  { name: 'lookup', what: "the key's digest, the directory's caches" },
+  { name: 'envelope', what: 'begin, role, search_path, seal, row security, commit' },
+  { name: 'lane', what: 'one statement at a time on a bounded, fair pool' },
+  { name: 'database', what: 'the query itself, and the driver' },
+  { name: 'kernel', what: 'front door, nomination, routes, input, trace' },
+  { name: 'HTTP server', what: 'strict heads, bounds, common headers' },
+] as const;
+
+/** How many of the stages are gone, by name. */
+export function isOff(name: (typeof stages)[number]['name'], gone: number): boolean {
+  return stages.findIndex((stage) => stage.name === name) < gone;
+}

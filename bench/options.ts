@@ -1,0 +1,160 @@
+/** The flags of `npm run bench`. A wrong one is told in a line, before anything is started. */
+
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const suiteNames = [
+  'targets',
+  'requests',
+  'tenants',
+  'spread',
+  'connections',
+  'stages',
+  'limiter',
+  'neighbour',
+  'cold',
+  'footprint',
+  'fleet',
+  'parts',
+] as const;
+
+export type SuiteName = (typeof suiteNames)[number];
+
+export type Options = {
+  suites: ReadonlySet<SuiteName>;
+  quick: boolean;
+  /** Ascending. The largest is how many are onboarded in shared and in schema mode. */
+  tenants: readonly number[];
+  /** The same for database mode. */
+  databases: readonly number[];
+  connections: readonly number[];
+  rounds: number;
+  warmupMs: number;
+  measureMs: number;
+  outFolder: string;
+};
+
+export const usage = `Usage: npm run bench -- [--quick] [--only ${suiteNames.slice(0, 2).join()},…]
+         [--tenants 10,100,1000] [--databases 8,100] [--connections 1,8,64,256]
+         [--rounds 5] [--duration SECONDS] [--out FOLDER]
+Suites:  ${suiteNames.join(' ')}`;
+
+/** How the bench was called wrongly. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+type Preset = Pick<Options, 'tenants' | 'databases' | 'connections' | 'rounds'> & {
+  seconds: number;
+  suites: readonly SuiteName[];
+};
+
+const full: Preset = {
+  tenants: [10, 100, 1_000],
+  databases: [8, 100],
+  connections: [1, 8, 64, 256],
+  rounds: 5,
+  seconds: 1,
+  suites: suiteNames,
+};
+
+const quick: Preset = {
+  tenants: [10, 200],
+  databases: [8],
+  connections: [1, 32, 256],
+  rounds: 3,
+  seconds: 0.3,
+  // Those that tell the most in a minute; the others come with --only.
+  suites: ['targets', 'requests', 'cold', 'fleet', 'parts'],
+};
+
+const resultsFolder = fileURLToPath(new URL('results', import.meta.url));
+
+/** @throws {UsageError} naming the flag that is wrong. */
+export function readOptions(args: readonly string[]): Options {
+  const flags = parseFlags(args);
+  const preset = flags.quick ? quick : full;
+  const seconds = numberIn(flags.duration, 'duration', { least: 0.1, most: 60 }) ?? preset.seconds;
+  const suites = suitesIn(flags.only) ?? new Set(preset.suites);
+  const list = (text: string | undefined, name: string, most: number) =>
+    listIn(text, name, { least: 1, most });
+  const whole = !flags.quick && Object.keys(flags).length === 0;
+  return {
+    suites,
+    quick: flags.quick ?? false,
+    tenants: list(flags.tenants, 'tenants', 100_000) ?? preset.tenants,
+    databases: list(flags.databases, 'databases', 1_000) ?? preset.databases,
+    connections: list(flags.connections, 'connections', 1_000) ?? preset.connections,
+    rounds: countIn(flags.rounds, 'rounds', 100) ?? preset.rounds,
+    warmupMs: Math.round(Math.min(0.5, seconds / 3) * 1_000),
+    measureMs: Math.round(seconds * 1_000),
+    // Only a whole run may take the place of the results that others are shown.
+    outFolder: flags.out ?? (whole ? resultsFolder : join(resultsFolder, 'latest')),
+  };
+}
+
+function parseFlags(args: readonly string[]) {
+  const text = { type: 'string' } as const;
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        quick: { type: 'boolean' },
+        only: text,
+        tenants: text,
+        databases: text,
+        connections: text,
+        rounds: text,
+        duration: text,
+        out: text,
+      },
+    }).values;
+  } catch (error) {
+    const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw new UsageError(line);
+  }
+}
+
+function suitesIn(text: string | undefined): ReadonlySet<SuiteName> | undefined {
+  if (text === undefined) return undefined;
+  return new Set(
+    text.split(',').map((name) => {
+      const known = suiteNames.find((suite) => suite === name.trim());
+      if (known) return known;
+      throw new UsageError(`Cannot use --only ${text}: expected some of ${suiteNames.join(', ')}`);
+    }),
+  );
+}
+
+type Range = { least: number; most: number };
+
+function listIn(text: string | undefined, name: string, range: Range): number[] | undefined {
+  if (text === undefined) return undefined;
+  const values = text.split(',').map(Number);
+  if (values.every((value) => Number.isInteger(value) && isWithin(value, range))) {
+    return [...new Set(values)].sort((a, b) => a - b);
+  }
+  throw new UsageError(
+    `Cannot use --${name} ${text}: expected integers from ${range.least} to ${range.most}`,
+  );
+}
+
+function countIn(text: string | undefined, name: string, most: number): number | undefined {
+  const value = numberIn(text, name, { least: 1, most });
+  if (value === undefined || Number.isInteger(value)) return value;
+  throw new UsageError(`Cannot use --${name} ${text}: expected an integer`);
+}
+
+function numberIn(text: string | undefined, name: string, range: Range): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() !== '' && isWithin(value, range)) return value;
+  throw new UsageError(
+    `Cannot use --${name} ${text}: expected a number from ${range.least} to ${range.most}`,
+  );
+}
+
+function isWithin(value: number, { least, most }: Range): boolean {
+  return value >= least && value <= most;
+}

@@ -1,0 +1,33 @@
+/** What a report consists of, before it is known whether it will be a page, a summary or a terminal. */
+
+/** The first column names the row; the others hold figures. */
+export type Table = { columns: readonly string[]; rows: readonly (readonly string[])[] };
+
+export type Bar = { label: string; value: number; low: number; high: number; series: string };
+
+export type Line = { name: string; points: readonly { x: number; y: number }[] };
+
+export type Chart =
+  | { kind: 'bars'; title: string; show: (value: number) => string; bars: readonly Bar[] }
+  | {
+      kind: 'lines';
+      title: string;
+      xTitle: string;
+      show: (value: number) => string;
+      lines: readonly Line[];
+    };
+
+export type Section = {
+  title: string;
+  /** Paragraphs. */
+  text: readonly string[];
+  tables: readonly Table[];
+  charts: readonly Chart[];
+};
+
+export type Document = { title: string; lead: string; sections: readonly Section[] };
+
+/** A section; what it does not have is empty. */
+export function section(title: string, parts: Partial<Omit<Section, 'title'>>): Section {
+  return { title, text: [], tables: [], charts: [], ...parts };
+}

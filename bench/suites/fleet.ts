@@ -1,0 +1,70 @@
+/**
+ * How fast all tenants are migrated: one more column, by the product's own runner. It comes last,
+ * because the servers of the lab do not know the version that it leaves behind.
+ */
+import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openBackstage } from '../../src/backstage.ts';
+import { bounds, readConfig } from '../../src/config.ts';
+import { migrateFleet } from '../../src/fleet/migrate.ts';
+import { readMigrations } from '../../src/fleet/migration_files.ts';
+import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { Lab } from '../lab.ts';
+import type { Migration } from '../result.ts';
+
+/** As many at the same time as `npm run migrate` takes by default. */
+const concurrency = 4;
+
+const migration = `-- A column that nobody reads, to see how long it takes to have it everywhere. Run by the owner role.
+alter table pets add column bench_note text;
+`;
+
+export async function timeMigrations(lab: Lab): Promise<Migration[]> {
+  const { cluster, folder, progress, members } = lab;
+  progress.phase('migrate all tenants');
+  const own = readConfig({ DATABASE_URL: cluster.url, DATA_DIR: folder });
+  const config = { ...own, sqlFolder: await withOneMore(own.sqlFolder, folder) };
+  const backstage = await openBackstage(config, cluster.url);
+  const ends: Record<IsolationMode, number> = { shared: 0, schema: 0, database: 0 };
+  const startedAt = performance.now();
+  try {
+    const { failed } = await migrateFleet(backstage.fleet, backstage.control, backstage.jobs, {
+      ...bounds.migrations,
+      slug: null,
+      canary: 0,
+      concurrency,
+      onProgress: ({ done, of, name }) => {
+        progress.step({ done, of, name });
+        ends[modeIn(name)] = performance.now() - startedAt;
+      },
+    });
+    const [first] = failed;
+    if (first) throw new Error(`Cannot migrate ${first.name}: ${first.error}`);
+  } finally {
+    backstage.close();
+  }
+  // Places come in the order of their slugs, which begin with the mode, and the shared one last.
+  const order = (['database', 'schema', 'shared'] as const).filter((mode) => ends[mode] > 0);
+  return order.map((mode, at) => {
+    const before = order[at - 1];
+    const seconds = (ends[mode] - (before ? ends[before] : 0)) / 1_000;
+    const tenants = members[mode].length;
+    return { mode, tenants, places: mode === 'shared' ? 1 : tenants, seconds };
+  });
+}
+
+/** The product's SQL with one more migration. */
+async function withOneMore(sqlFolder: string, folder: string): Promise<string> {
+  const copy = join(folder, 'sql');
+  await mkdir(copy);
+  await cp(sqlFolder, copy, { recursive: true });
+  const tenant = join(copy, 'tenant');
+  const next = (await readMigrations(tenant)).length + 1;
+  await writeFile(join(tenant, `${String(next).padStart(3, '0')}_bench_note.sql`), migration);
+  return copy;
+}
+
+function modeIn(name: string): IsolationMode {
+  if (name.startsWith('database-')) return 'database';
+  return name.startsWith('schema-') ? 'schema' : 'shared';
+}

@@ -1,0 +1,85 @@
+/**
+ * A noisy neighbour: ten tenants ask for a pet now and then, on a timetable, while an eleventh sends
+ * slow requests, twenty times as many at once as its share of the lanes. Alone, with fair lanes,
+ * and with one queue for all.
+ */
+import type { Lab } from '../lab.ts';
+import { conditions, limits } from '../limits.ts';
+import { Load } from '../load/load.ts';
+import type { LoadRequest } from '../load/messages.ts';
+import { drawRequests } from '../operations.ts';
+import type { NeighbourResult } from '../result.ts';
+import { runIn } from '../rounds.ts';
+import type { Subject } from '../subjects.ts';
+import { labServer, stopAll } from './servers.ts';
+
+const scenes = ['quiet', 'noisy, fair lanes', 'noisy, one queue'] as const;
+
+const victims = 10;
+const victimsPerSecond = 200;
+const timesItsShare = 20;
+
+/** The neighbour is there before the victims are looked at. */
+const aheadMs = 500;
+
+/** Rounds are longer than elsewhere: victims send little, and their p99 needs requests. */
+const longer = 2;
+
+export async function timeNeighbours(lab: Lab): Promise<NeighbourResult[]> {
+  lab.progress.phase('noisy neighbour');
+  const script = 'bench/labs/neighbour_process.ts';
+  const fair = await labServer(lab, 'fair lanes', [script, 'fair']);
+  const unfair = await labServer(lab, 'one queue', [script, 'unfair']);
+  await runIn([fair, unfair], lab.rounds);
+  const noise = await Load.start(lab.children);
+  const servers = { quiet: fair, 'noisy, fair lanes': fair, 'noisy, one queue': unfair };
+  const results: NeighbourResult[] = scenes.map((name) => ({
+    name,
+    p50Us: [],
+    p99Us: [],
+    failed: [],
+  }));
+  const { rounds } = lab.options;
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [at, scene] of scenes.entries()) {
+      const done = round * scenes.length + at;
+      lab.progress.step({ done, of: rounds * scenes.length, name: scene });
+      const subject = servers[scene];
+      const outcome = await play(lab, subject, scene === 'quiet' ? null : noise);
+      results[at]?.p50Us.push(outcome.p50Us);
+      results[at]?.p99Us.push(outcome.p99Us);
+      results[at]?.failed.push(outcome.failed);
+      await subject.server.forgetLog();
+    }
+  }
+  await noise.stop();
+  await stopAll([fair, unfair]);
+  return results;
+}
+
+async function play({ load, options, rounds }: Lab, subject: Subject, noise: Load | null) {
+  const { url } = subject.server;
+  const measureMs = options.measureMs * longer;
+  const workload = { operation: 'read', spread: 'uniform', tenants: victims } as const;
+  const victim = { url, perSecond: victimsPerSecond, measureMs, timeoutMs: limits.requestMs };
+  const requests = drawRequests(subject, workload, rounds.chance);
+  const din = noise?.run({
+    kind: 'storm',
+    url,
+    connections: Math.round((timesItsShare * conditions.pool) / (victims + 1)),
+    warmupMs: aheadMs,
+    measureMs,
+    timeoutMs: limits.requestMs,
+    requests: [slowRequest(subject)],
+  });
+  await new Promise((resolve) => setTimeout(resolve, aheadMs));
+  const [outcome] = await Promise.all([load.run({ kind: 'pace', ...victim, requests }), din]);
+  return outcome;
+}
+
+/** The neighbour is none of the victims. */
+function slowRequest({ members, headersOf }: Subject): LoadRequest {
+  const neighbour = members[victims] ?? members.at(-1);
+  if (!neighbour) throw new Error('Cannot make noise: there is no tenant');
+  return { method: 'GET', path: '/api/slow', headers: headersOf(neighbour) };
+}
