@@ -81,8 +81,9 @@ describe('a siege', { timeout: 120_000 }, () => {
     for (const [weapon, expected] of Object.entries(siege.endings)) {
       const ends = tally[weapon] ?? new Map<string, number>();
       assert.ok(ends.has(expected), `${weapon} should have met with ${expected}`);
-      // Who sends on after it was refused may lose the refusal to a reset.
-      const others = [...ends.keys()].filter((end) => end !== expected && end !== 'closed');
+      // Who sends on after it was refused may lose the refusal to a reset; and a tenant that has more
+      // than its share of bodies under way gets 503 for the next ones.
+      const others = [...ends.keys()].filter((end) => ![expected, 'closed', '503'].includes(end));
       assert.deepEqual(others, [], weapon);
     }
     assert.ok(left.heap < heapMegabytes * MiB);
