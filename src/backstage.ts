@@ -15,7 +15,6 @@ import { readMigrations } from './fleet/migration_files.ts';
 import { Onboarding } from './fleet/onboarding.ts';
 import { OperatorRegistry } from './fleet/registry.ts';
 import { readSealSecrets } from './fleet/seal_keys.ts';
-import { applicationName } from './postgres/application_name.ts';
 import { controlDb } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import { Lane, type Target } from './postgres/lane.ts';
@@ -105,19 +104,16 @@ function controlLane(target: Target): Promise<Lane> {
   return Lane.open(target, bounds.controlLane);
 }
 
-/** Where it cannot be ended, its login's own limit for a transaction is left. */
-function endBackend({ admin, installation }: Fleet, { pid }: Lane): void {
-  const target = installation.adminTarget(installation.database);
-  void admin
-    .use(
-      target,
-      fleetWork,
-      (lane) => lane.plain`
-      select pg_terminate_backend(pid)
-      from pg_stat_activity
-      where pid = ${pid} and application_name = ${applicationName()}`,
-    )
-    .catch(() => {});
+/**
+ * Known by its login, because an injected statement may change its `application_name`. Where it cannot
+ * be ended, its login's own limit for a transaction is left.
+ */
+function endBackend({ admin, installation }: Fleet, { pid, target }: Lane): void {
+  const login = decodeURIComponent(new URL(target).username);
+  const end = (lane: Lane) => lane.plain`
+    select pg_terminate_backend(pid) from pg_stat_activity where pid = ${pid} and usename = ${login}`;
+  const main = installation.adminTarget(installation.database);
+  void admin.use(main, fleetWork, end).catch(() => {});
 }
 
 async function readSql(folder: string) {

@@ -31,7 +31,8 @@ describe('a backend that does not answer', () => {
       db.transaction(async (sql) => {
         const [row] = await sql<{ pid: number }>`
           select pg_backend_pid() as pid, set_config('statement_timeout', '0', true),
-            set_config('transaction_timeout', '0', true)`;
+            set_config('transaction_timeout', '0', true),
+            set_config('application_name', 'somebody else', true)`;
         pid = row?.pid ?? 0;
         await sql`select pg_sleep(60)`;
       }),
