@@ -16,6 +16,16 @@ const minutes = 60 * seconds;
 const KiB = 1_024;
 const MiB = 1_024 * KiB;
 
+/** Statements of one moment that travel on one lane. More at once only make each other wait. */
+const batches = {
+  statements: 8,
+  atOnce: 4,
+  stallMs: 10,
+  slowMs: 20,
+  aloneMs: 1 * seconds,
+  slowTenants: 1_000,
+};
+
 export const bounds = {
   http: {
     headerBytes: 8 * KiB,
@@ -54,6 +64,8 @@ export const bounds = {
     waiting: 4_096,
     waitLimitMs: 1 * seconds,
     idleLimitMs: 5 * minutes,
+    spareMs: 1 * seconds,
+    batches,
     /** Sealed envelopes that each lane keeps. */
     envelopesPerLane: 1_000,
     /** Tenants whose schema or database name is remembered. */
@@ -75,6 +87,8 @@ export const bounds = {
     waiting: 4_096,
     waitLimitMs: 3 * seconds,
     idleLimitMs: 5 * minutes,
+    spareMs: 1 * seconds,
+    batches,
   },
   /** The administrator's lanes: for schemas, databases and migrations, which take longer. */
   adminLane: {
@@ -91,6 +105,8 @@ export const bounds = {
     waiting: 256,
     waitLimitMs: 30 * seconds,
     idleLimitMs: 10 * seconds,
+    spareMs: 1 * seconds,
+    batches,
   },
   /** Onboardings and deletions at once, one per slug; further ones wait. */
   jobs: {
@@ -100,6 +116,8 @@ export const bounds = {
     waiting: 256,
     waitLimitMs: 30 * seconds,
     idleLimitMs: 10 * seconds,
+    spareMs: 1 * seconds,
+    batches,
   },
   migrations: {
     /** The most places at the same time: each takes one of the administrator's lanes. */
@@ -140,6 +158,8 @@ export const bounds = {
     waiting: 2,
     waitLimitMs: 3 * seconds,
     idleLimitMs: 1 * minutes,
+    spareMs: 1 * seconds,
+    batches,
   },
   seals: {
     /** How often a process looks whether their key was replaced, should it not hear of it. */

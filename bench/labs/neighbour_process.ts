@@ -21,6 +21,10 @@ class OneQueue extends LanePool {
   override use<Result>(target: Target, _tenant: string, work: (lane: Lane) => Promise<Result>) {
     return super.use(target, 'everybody', work);
   }
+
+  override share<Result>(target: Target, _tenant: string, work: (lane: Lane) => Promise<Result>) {
+    return super.use(target, 'everybody', work);
+  }
 }
 
 const slow: Match = {

@@ -6,8 +6,10 @@
  */
 import { IsolationViolation, unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
+import { EnvelopeChain } from './envelope_chain.ts';
 import { asRefusal, endsLane } from './faults.ts';
 import { type LaneBounds, openSession, type Session, type Target } from './lane_session.ts';
+import { Reading, Readings } from './reading.ts';
 
 export type { LaneBounds, Target } from './lane_session.ts';
 
@@ -19,6 +21,8 @@ export class Lane {
   readonly target: Target;
   readonly #session: Session;
   readonly #bounds: LaneBounds;
+  readonly #chain: EnvelopeChain;
+  readonly #readings: Readings;
   readonly #waiting = new Set<(reason: unknown) => void>();
   #onClose: () => void = () => {};
   #onStuck: () => void = () => {};
@@ -29,6 +33,8 @@ export class Lane {
     this.target = target;
     this.#session = session;
     this.#bounds = bounds;
+    this.#chain = new EnvelopeChain((text) => session.sql.unsafe(text));
+    this.#readings = new Readings(bounds.callTimeoutMs, () => this.#endStuck());
     session.onClose(() => this.#end(unavailable('The database connection was lost')));
   }
 
@@ -89,18 +95,50 @@ export class Lane {
     values: SqlValue[],
   ): Promise<Row[]> {
     assertValues(values);
-    const [opened, rows, closed] = await this.#bounded(() =>
+    this.#chain.end();
+    const [begun, rows, ended] = await this.#bounded(() =>
       Promise.allSettled([
         this.#session.sql.unsafe(envelope).execute(),
         this.#send<Row>(text, values),
         this.#session.sql.unsafe('commit').execute(),
       ]),
     );
-    if (opened.status === 'rejected') throw this.#abandon(opened.reason);
+    if (begun.status === 'rejected') throw this.#abandon(begun.reason);
     if (rows.status === 'rejected') throw this.#fault(rows.reason);
-    if (closed.status === 'rejected') throw this.#abandon(closed.reason);
-    this.#expectCommit(closed.value.command);
+    if (ended.status === 'rejected') throw this.#abandon(ended.reason);
+    this.#expectCommit(ended.value.command);
     return this.#expectQuery(rows.value);
+  }
+
+  /**
+   * One statement that only reads, in an envelope as above. Those that are called in one turn of the
+   * event loop follow each other on the wire; what ends one of them begins the next, and its tag is
+   * not seen, which matters only to what was written.
+   */
+  async read<Row extends object>(
+    envelope: string,
+    text: TemplateStringsArray,
+    values: SqlValue[],
+  ): Promise<Row[]> {
+    assertValues(values);
+    if (!this.#live) throw unavailable('The database connection was lost');
+    const reading = new Reading<Row>();
+    this.#chain.begin(envelope, reading);
+    this.#session.sql<Row[]>(text, ...values).then(
+      (rows) => reading.onRows(rows),
+      (error) => reading.onFault(error),
+    );
+    const answer = await this.#readings.answerTo(reading);
+    if ('misled' in answer) throw this.#abandon(answer.misled);
+    if ('fault' in answer) throw this.#fault(answer.fault);
+    // Nobody is answered who travelled behind what has ended the lane.
+    if (!this.#live) throw unavailable('The database connection was lost');
+    return this.#expectQuery(answer.rows);
+  }
+
+  /** Sends the end of a batch of reads now: nobody else will join them in this turn. */
+  endBatch(): void {
+    this.#chain.end();
   }
 
   /** Several statements in one transaction, which has the lane to itself until it ends. */
@@ -154,6 +192,7 @@ export class Lane {
 
   /** One message to the server, after which the lane may be over. */
   async #ask<Result>(call: () => Promise<Result>): Promise<Result> {
+    this.#chain.end();
     try {
       return await this.#bounded(call);
     } catch (error) {
@@ -169,10 +208,7 @@ export class Lane {
       giveUp = reject;
     });
     this.#waiting.add(giveUp);
-    const timer = setTimeout(() => {
-      if (this.#live) this.#onStuck();
-      this.#end(unavailable('The database did not answer in time'));
-    }, this.#bounds.callTimeoutMs);
+    const timer = setTimeout(() => this.#endStuck(), this.#bounds.callTimeoutMs);
     try {
       return await Promise.race([call(), ended]);
     } finally {
@@ -181,7 +217,7 @@ export class Lane {
     }
   }
 
-  #expectCommit(tag: string): void {
+  #expectCommit(tag: string | null): void {
     if (tag !== 'COMMIT') throw this.#abandon(new Error(`Cannot commit: the server said ${tag}`));
   }
 
@@ -207,11 +243,17 @@ export class Lane {
     return reason;
   }
 
+  #endStuck(): void {
+    if (this.#live) this.#onStuck();
+    this.#end(unavailable('The database did not answer in time'));
+  }
+
   #end(reason: unknown): void {
     if (!this.#live) return;
     this.#live = false;
     for (const reject of this.#waiting) reject(reason);
     this.#waiting.clear();
+    this.#readings.end(reason);
     void this.#session.end();
     this.#onClose();
   }
@@ -223,10 +265,13 @@ export class Lane {
  */
 function assertValues(values: readonly unknown[]): void {
   for (const value of values) {
+    const kind = typeof value;
     const fine =
+      kind === 'string' ||
+      kind === 'number' ||
+      kind === 'boolean' ||
       value === null ||
-      value instanceof Uint8Array ||
-      /^(string|number|boolean)$/.test(typeof value);
+      value instanceof Uint8Array;
     if (!fine) throw new TypeError(`Cannot use a value of type ${typeof value} as a parameter`);
   }
 }

@@ -1,220 +1,239 @@
 /**
- * All the lanes that a process may hold, whatever they lead to. Lanes are opened on demand; when
- * the budget is used up, the least recently used idle lane to another target gives way. Waiting
- * calls are served round-robin over tenants, and no tenant may hold more than its share: one
- * tenant's slow queries must not become another's latency.
+ * All the lanes that a process may hold, whatever they lead to. Calls that wait are served
+ * round-robin over tenants, and no tenant may have more than its share under way: one tenant's slow
+ * queries must not become another's latency.
  */
 import { unavailable } from '../kernel/errors.ts';
+import { type Batch, type BatchBounds, Batches } from './batches.ts';
+import { FairQueue, type FairQueueBounds, type Settle } from './fair_queue.ts';
+import { IdleLanes } from './idle_lanes.ts';
 import type { Lane, Target } from './lane.ts';
 
-export type LanePoolBounds = {
+export type LanePoolBounds = FairQueueBounds & {
   /** Connections, opening ones included. */
   lanes: number;
-  /** Lanes that one tenant may hold at once. */
+  /** Calls of one tenant that may be under way at once. */
   lanesPerTenant: number;
-  /** Calls of one tenant that may wait, and of all tenants together. */
-  waitingPerTenant: number;
-  waiting: number;
-  waitLimitMs: number;
   /** An idle lane is closed after this time. */
   idleLimitMs: number;
+  /** One that is idle for this long gives way to a further lane of somebody who has one. */
+  spareMs: number;
+  batches: BatchBounds;
 };
 
-type Waiter = {
-  target: Target;
-  resolve: (lane: Lane) => void;
-  reject: (error: unknown) => void;
-  timer: NodeJS.Timeout;
-};
+type Call = { target: Target; tenant: string; shares: boolean };
 
 export class LanePool {
   readonly #open: (target: Target) => Promise<Lane>;
   readonly #bounds: LanePoolBounds;
-  /** Idle lanes with the time they were last used, least recently used first. */
-  readonly #idle = new Map<Lane, number>();
-  readonly #busy = new Set<Lane>();
-  /** Calls that wait, by tenant; the order of the keys is whose turn it is. */
-  readonly #waiters = new Map<string, Waiter[]>();
+  readonly #idle = new IdleLanes();
+  readonly #busy = new Map<Lane, Batch>();
+  /** Targets that lanes are being opened to. */
+  readonly #opening = new Map<Target, number>();
+  readonly #batches: Batches;
+  readonly #queue: FairQueue<Call, Batch>;
   readonly #held = new Map<string, number>();
   readonly #sweeper: NodeJS.Timeout;
-  #opening = 0;
-  #waiting = 0;
+  #stallCheck: NodeJS.Timeout | undefined;
+  #lanesOpening = 0;
   #lost = 0;
   #closed = false;
 
   constructor(open: (target: Target) => Promise<Lane>, bounds: LanePoolBounds) {
     this.#open = open;
     this.#bounds = bounds;
-    this.#sweeper = setInterval(() => this.#closeIdle(Date.now()), bounds.idleLimitMs / 2).unref();
+    this.#queue = new FairQueue(bounds);
+    this.#batches = new Batches(bounds.batches);
+    const sweep = () => this.#idle.closeUnused(performance.now() - bounds.idleLimitMs);
+    this.#sweeper = setInterval(sweep, bounds.idleLimitMs / 2).unref();
   }
 
   get figures() {
     const { size: idle } = this.#idle;
-    return { idle, busy: this.#busy.size, waiting: this.#waiting, lost: this.#lost };
+    return { idle, busy: this.#busy.size, waiting: this.#queue.size, lost: this.#lost };
   }
 
   /**
-   * Lends a lane to `work`. `tenant` is whose share it counts against.
+   * Lends a lane to `work`, and to nobody else meanwhile. `tenant` is whose share it counts against.
    *
    * @throws {Refusal} `unavailable` when no lane came free in time, or too many wait already.
    */
-  async use<Result>(
+  use<Result>(
     target: Target,
     tenant: string,
     work: (lane: Lane) => Promise<Result>,
   ): Promise<Result> {
-    const lane = this.#takeIdle(target, tenant) ?? (await this.#wait(target, tenant));
-    try {
-      return await work(lane);
-    } finally {
-      this.#giveBack(lane, tenant);
-    }
+    return this.#run({ target, tenant, shares: false }, work);
+  }
+
+  /**
+   * Lends a lane that others may use at the same time. `work` is one `Lane.read`, called at once.
+   *
+   * @throws {Refusal} `unavailable` as above.
+   */
+  share<Result>(
+    target: Target,
+    tenant: string,
+    work: (lane: Lane) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#run({ target, tenant, shares: !this.#batches.isSlow(tenant) }, work);
   }
 
   /** Closes all idle lanes to a target, for a database that is about to go. */
   closeIdle(target: Target): void {
-    for (const lane of [...this.#idle.keys()]) if (lane.target === target) lane.close();
+    for (const lane of this.#idle.to(target)) lane.close();
   }
 
   /** Ends every lane; calls that wait are refused. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#sweeper);
-    for (const lane of [...this.#idle.keys(), ...this.#busy]) lane.close();
-    for (const waiter of [...this.#waiters.values()].flat()) {
-      clearTimeout(waiter.timer);
-      waiter.reject(unavailable('The server is shutting down'));
+    clearTimeout(this.#stallCheck);
+    for (const lane of [...this.#idle.all(), ...this.#busy.keys()]) lane.close();
+    this.#queue.clear(unavailable('The server is shutting down'));
+  }
+
+  async #run<Result>(call: Call, work: (lane: Lane) => Promise<Result>): Promise<Result> {
+    const batch = this.#takeAtOnce(call) ?? (await this.#wait(call));
+    try {
+      const result = work(batch.lane);
+      this.#batches.onSent(batch);
+      return await result;
+    } finally {
+      this.#end(batch, call);
     }
-    this.#waiters.clear();
-    this.#waiting = 0;
   }
 
-  /** The way without waiting: nobody is before us and a fitting lane is free. */
-  #takeIdle(target: Target, tenant: string): Lane | null {
-    if (this.#waiting > 0 || this.#holds(tenant) >= this.#bounds.lanesPerTenant) return null;
-    const lane = this.#findIdle(target);
-    if (!lane) return null;
-    this.#lend(lane, tenant);
-    return lane;
+  /** The way without waiting: whoever waits could not have had this lane, or would have it already. */
+  #takeAtOnce(call: Call): Batch | null {
+    return this.#isWithinShare(call) ? this.#take(call) : null;
   }
 
-  #wait(target: Target, tenant: string): Promise<Lane> {
-    const queue = this.#waiters.get(tenant) ?? [];
-    const { waitingPerTenant, waiting, waitLimitMs } = this.#bounds;
+  #wait(call: Call): Promise<Batch> {
     if (this.#closed) throw unavailable('The server is shutting down');
-    if (queue.length >= waitingPerTenant || this.#waiting >= waiting) {
-      throw unavailable('Too many requests are waiting for the database');
-    }
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#takeOut(tenant, waiter);
-        reject(unavailable('No database connection came free in time'));
-      }, waitLimitMs);
-      const waiter = { target, resolve, reject, timer };
-      queue.push(waiter);
-      this.#waiters.set(tenant, queue);
-      this.#waiting += 1;
+    const got = this.#queue.wait(call);
+    this.#serve();
+    return got;
+  }
+
+  #serve(): void {
+    if (this.#queue.size === 0) return;
+    this.#queue.serve((call, settle) => this.#offer(call, settle));
+    if (this.#queue.size > 0) this.#serveWhenStalled();
+  }
+
+  #offer(call: Call, settle: Settle<Batch>): boolean {
+    if (!this.#isWithinShare(call)) return false;
+    const batch = this.#take(call);
+    if (batch) settle.resolve(batch);
+    else if (this.#mayOpen(call)) void this.#openFor(call, settle);
+    else return false;
+    return true;
+  }
+
+  /** A seat in a batch, or an idle lane. */
+  #take(call: Call): Batch | null {
+    const { target, tenant, shares } = call;
+    const batch = (shares ? this.#batches.join(target) : null) ?? this.#takeIdle(call);
+    if (batch) this.#hold(tenant, 1);
+    return batch;
+  }
+
+  #takeIdle(call: Call): Batch | null {
+    if (this.#mustWait(call)) return null;
+    const lane = this.#idle.take(call.target);
+    return lane && this.#begin(lane, call);
+  }
+
+  #mustWait({ shares }: Call): boolean {
+    return shares && this.#batches.mustWait(performance.now());
+  }
+
+  #begin(lane: Lane, { shares }: Call): Batch {
+    const batch = this.#batches.begin(lane, { shares, nowMs: performance.now() });
+    this.#busy.set(lane, batch);
+    return batch;
+  }
+
+  #end(batch: Batch, call: Call): void {
+    const { lane } = batch;
+    const nowMs = performance.now();
+    const hadItsShare = !this.#isWithinShare(call);
+    this.#hold(call.tenant, -1);
+    const isOver = this.#batches.onEnd(batch, call.tenant, nowMs);
+    if (isOver && this.#busy.delete(lane) && lane.live) this.#idle.add(lane, nowMs);
+    if (isOver || hadItsShare) this.#serve();
+  }
+
+  async #openFor(call: Call, { resolve, reject }: Settle<Batch>): Promise<void> {
+    const { target, tenant } = call;
+    this.#countOpening(target, 1);
+    this.#hold(tenant, 1);
+    try {
+      const lane = await this.#open(target);
+      if (this.#closed) lane.close();
+      const batch = this.#begin(lane, call);
+      lane.onClose(() => this.#drop(lane));
+      resolve(batch);
+    } catch (error) {
+      this.#hold(tenant, -1);
+      reject(error);
+    } finally {
+      this.#countOpening(target, -1);
       this.#serve();
-    });
+    }
   }
 
   /**
-   * Gives lanes to those who wait, one call per tenant and turn, as far as lanes go. Whoever is
-   * served goes to the end of the very list that is being walked, and so has another turn.
+   * Whether one more lane may be opened, if need be because an idle one gives way. Opening costs far
+   * more than waiting: whoever has a lane takes none away from who used it a moment ago.
    */
-  #serve(): void {
-    for (const [tenant, [waiter]] of this.#waiters) {
-      if (!waiter || this.#holds(tenant) >= this.#bounds.lanesPerTenant) continue;
-      const lane = this.#findIdle(waiter.target);
-      if (!lane && !this.#makeRoom()) return;
-      this.#takeOut(tenant, waiter);
-      this.#sendToTheEnd(tenant);
-      if (lane) {
-        this.#lend(lane, tenant);
-        waiter.resolve(lane);
-      } else {
-        void this.#openFor(waiter, tenant);
-      }
-    }
+  #mayOpen(call: Call): boolean {
+    const { lanes, spareMs } = this.#bounds;
+    const { target, shares } = call;
+    if (this.#mustWait(call) || (shares && this.#opening.has(target))) return false;
+    if (this.#idle.size + this.#busy.size + this.#lanesOpening < lanes) return true;
+    const spareForMs = this.#hasLane(target) ? spareMs : 0;
+    return this.#idle.closeOldest(performance.now() - spareForMs);
   }
 
-  async #openFor(waiter: Waiter, tenant: string): Promise<void> {
-    this.#opening += 1;
-    this.#hold(tenant, 1);
-    try {
-      const lane = await this.#open(waiter.target);
-      if (this.#closed) lane.close();
-      this.#busy.add(lane);
-      lane.onClose(() => this.#drop(lane));
-      waiter.resolve(lane);
-    } catch (error) {
-      this.#hold(tenant, -1);
-      waiter.reject(error);
-    } finally {
-      this.#opening -= 1;
+  #hasLane(target: Target): boolean {
+    if (this.#opening.has(target)) return true;
+    for (const { target: other } of this.#busy.keys()) if (other === target) return true;
+    return false;
+  }
+
+  /** Nothing tells of a lane that does not come back; so those who wait look again. */
+  #serveWhenStalled(): void {
+    this.#stallCheck ??= setTimeout(() => {
+      this.#stallCheck = undefined;
       this.#serve();
-    }
-  }
-
-  /** True when one more lane may be opened, if need be because an idle one gave way. */
-  #makeRoom(): boolean {
-    if (this.#idle.size + this.#busy.size + this.#opening < this.#bounds.lanes) return true;
-    const [oldest] = this.#idle.keys();
-    oldest?.close();
-    return oldest !== undefined;
-  }
-
-  #findIdle(target: Target): Lane | null {
-    for (const lane of this.#idle.keys()) if (lane.target === target) return lane;
-    return null;
-  }
-
-  #lend(lane: Lane, tenant: string): void {
-    this.#idle.delete(lane);
-    this.#busy.add(lane);
-    this.#hold(tenant, 1);
-  }
-
-  #giveBack(lane: Lane, tenant: string): void {
-    this.#hold(tenant, -1);
-    if (this.#busy.delete(lane) && lane.live) this.#idle.set(lane, Date.now());
-    this.#serve();
+    }, this.#bounds.batches.stallMs).unref();
   }
 
   #drop(lane: Lane): void {
     this.#idle.delete(lane);
+    const batch = this.#busy.get(lane);
+    if (batch) this.#batches.drop(batch);
     if (this.#busy.delete(lane) && !this.#closed) this.#lost += 1;
   }
 
-  #takeOut(tenant: string, waiter: Waiter): void {
-    const queue = this.#waiters.get(tenant) ?? [];
-    clearTimeout(waiter.timer);
-    queue.splice(queue.indexOf(waiter), 1);
-    if (queue.length === 0) this.#waiters.delete(tenant);
-    this.#waiting -= 1;
-  }
-
-  /** Whoever was served lets the others go first; whoever waited in vain keeps its turn. */
-  #sendToTheEnd(tenant: string): void {
-    const queue = this.#waiters.get(tenant);
-    if (!queue) return;
-    this.#waiters.delete(tenant);
-    this.#waiters.set(tenant, queue);
-  }
-
-  #holds(tenant: string): number {
-    return this.#held.get(tenant) ?? 0;
+  #isWithinShare({ tenant }: Call): boolean {
+    return (this.#held.get(tenant) ?? 0) < this.#bounds.lanesPerTenant;
   }
 
   #hold(tenant: string, change: 1 | -1): void {
-    const count = this.#holds(tenant) + change;
-    if (count === 0) this.#held.delete(tenant);
-    else this.#held.set(tenant, count);
+    count(this.#held, tenant, change);
   }
 
-  #closeIdle(nowMs: number): void {
-    for (const [lane, usedAtMs] of [...this.#idle]) {
-      if (nowMs - usedAtMs >= this.#bounds.idleLimitMs) lane.close();
-    }
+  #countOpening(target: Target, change: 1 | -1): void {
+    this.#lanesOpening += change;
+    count(this.#opening, target, change);
   }
+}
+
+function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const sum = (counts.get(key) ?? 0) + change;
+  if (sum === 0) counts.delete(key);
+  else counts.set(key, sum);
 }

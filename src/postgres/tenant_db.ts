@@ -14,30 +14,85 @@ export type Lanes = { pool: LanePool; envelopes: Envelopes };
 
 /** Opens one tenant's tables in a place for the time of `work`. */
 export async function openPlace<Result>(
-  { pool, envelopes }: Lanes,
+  lanes: Lanes,
   place: Place,
   tenant: TenantId,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
-  let open = true;
-  const assertOpen = () => {
-    if (!open) throw new Error("Cannot use a tenant's db: its request has ended");
-  };
-  const use = async <Value>(call: (lane: Lane) => Promise<Value>) => {
-    assertOpen();
+  const access = new Access(lanes, place, tenant);
+  try {
+    return await work(
+      Object.assign(
+        <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
+          access.statement<Row>(text, values),
+        { transaction: <Value>(steps: (sql: Sql) => Promise<Value>) => access.transaction(steps) },
+      ),
+    );
+  } finally {
+    access.close();
+  }
+}
+
+class Access {
+  readonly #lanes: Lanes;
+  readonly #place: Place;
+  readonly #tenant: TenantId;
+  #open = true;
+
+  constructor(lanes: Lanes, place: Place, tenant: TenantId) {
+    this.#lanes = lanes;
+    this.#place = place;
+    this.#tenant = tenant;
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+
+  /** Reads share a lane. What writes has one to itself: it waits for the disk, and nobody behind it. */
+  async statement<Row extends object>(
+    text: TemplateStringsArray,
+    values: SqlValue[],
+  ): Promise<Row[]> {
+    this.#assertOpen();
+    const { pool } = this.#lanes;
+    const { target } = this.#place;
     try {
-      return await pool.use(place.target, tenant, call);
+      return isRead(text)
+        ? await pool.share(target, this.#tenant, (lane) =>
+            lane.read<Row>(this.#envelope(lane), text, values),
+          )
+        : await pool.use(target, this.#tenant, (lane) =>
+            lane.statement<Row>(this.#envelope(lane), text, values),
+          );
     } catch (error) {
       throw asViolation(error);
     }
-  };
-  const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
-    use((lane) => lane.statement<Row>(envelopes.of(lane, place, tenant), text, values));
-  const transaction = <Value>(steps: (sql: Sql) => Promise<Value>) =>
-    use((lane) => lane.transaction(envelopes.of(lane, place, tenant), steps));
-  try {
-    return await work(Object.assign(statement, { transaction }));
-  } finally {
-    open = false;
   }
+
+  async transaction<Value>(steps: (sql: Sql) => Promise<Value>): Promise<Value> {
+    this.#assertOpen();
+    try {
+      return await this.#lanes.pool.use(this.#place.target, this.#tenant, (lane) =>
+        lane.transaction(this.#envelope(lane), steps),
+      );
+    } catch (error) {
+      throw asViolation(error);
+    }
+  }
+
+  #envelope(lane: Lane): string {
+    return this.#lanes.envelopes.of(lane, this.#place, this.#tenant);
+  }
+
+  #assertOpen(): void {
+    if (!this.#open) throw new Error("Cannot use a tenant's db: its request has ended");
+  }
+}
+
+const select = /^\s*select\b/i;
+
+/** Only how a statement travels hangs on it, not what it may do. */
+function isRead([text = '']: TemplateStringsArray): boolean {
+  return select.test(text);
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Backstage } from '../../src/backstage.ts';
+import { bounds as productBounds } from '../../src/config.ts';
 import type { Order } from '../../src/fleet/founding.ts';
 import { Onboarding } from '../../src/fleet/onboarding.ts';
 import {
@@ -68,6 +69,8 @@ describe('Onboarding', () => {
       waiting: 10,
       waitLimitMs: 20_000,
       idleLimitMs: 60_000,
+      spareMs: 1_000,
+      batches: productBounds.lanes.batches,
     });
     t.after(() => pool.close());
     const { fleet, isolation, jobs, pools } = backstage;

@@ -72,6 +72,80 @@ describe('Lane', { timeout: 30_000 }, () => {
     );
   });
 
+  describe('reads of one turn', () => {
+    const slowly = text`select pg_sleep(0.01), current_setting('kennel.tenant') as tenant`;
+    const opening = (tenant: string) => `begin; set local kennel.tenant = '${tenant}'`;
+
+    it('see their own context each, in one write', async () => {
+      const tenants = ['a', 'b', 'c', 'd'];
+      const reads = tenants.map((tenant) =>
+        lane.read<{ tenant: string }>(opening(tenant), slowly, []),
+      );
+      const seen = (await Promise.all(reads)).map(([row]) => row?.tenant);
+      assert.deepEqual(seen, tenants);
+    });
+
+    it('fail alone when a statement of theirs fails', async () => {
+      const [good, bad, next] = await Promise.allSettled([
+        lane.read(opening('a'), slowly, []),
+        lane.read(opening('b'), text`select 1 / 0`, []),
+        lane.read<{ tenant: string }>(opening('c'), slowly, []),
+      ]);
+      assert.equal(good.status, 'fulfilled');
+      assert.equal(bad.status === 'rejected' && bad.reason.code, '22012');
+      assert.equal(next.status === 'fulfilled' && next.value[0]?.tenant, 'c');
+      assert.equal(lane.live, true);
+    });
+
+    it('show no rows behind a context that could not be set, and end the lane', async () => {
+      const reads = [opening('a'), 'begin; set local no_such.thing to', opening('c')].map(
+        (envelope) => lane.read(envelope, text`select 1`, []),
+      );
+      const [first, ...others] = await Promise.allSettled(reads);
+      assert.equal(first?.status, 'rejected');
+      assert.deepEqual(
+        others.map(({ status }) => status),
+        ['rejected', 'rejected'],
+      );
+      assert.equal(lane.live, false);
+    });
+
+    it('are over before anything else is sent', async () => {
+      const [read, transaction] = await Promise.all([
+        lane.read(opening('a'), slowly, []),
+        lane.transaction(
+          'begin',
+          (sql) => sql`select current_setting('kennel.tenant', true) as tenant`,
+        ),
+      ]);
+      assert.equal(read.length, 1);
+      assert.deepEqual([...transaction], [{ tenant: '' }]);
+    });
+
+    it('leave nothing for a statement that the driver sends again', async () => {
+      await lane.script(`
+        create table seen (tenant text, path text);
+        create function note() returns boolean language sql
+        as $$
+          insert into seen values (current_setting('kennel.tenant', true), current_setting('search_path'))
+          returning true
+        $$`);
+      const note = text`select public.note()`;
+      const steal = text`
+        select set_config('kennel.tenant', 'thief', false), set_config('search_path', 'thief', false)`;
+      await lane.read('begin; reset all', note, []);
+      await lane.script('deallocate all; delete from seen');
+      const again = lane.read('begin; reset all', note, []);
+      const theft = lane.read('begin; reset all', steal, []);
+      await Promise.all([assert.rejects(again, unavailable), theft.catch(() => {})]);
+      const witness = await open();
+      await until(async () => (await witness.plain`select from seen`).length === 1);
+      const [seen] =
+        await witness.plain`delete from seen returning tenant, path like '%thief%' as led`;
+      assert.deepEqual({ ...seen }, { tenant: '', led: false });
+    });
+  });
+
   describe('stays in step', () => {
     afterEach(async () => {
       assert.equal(lane.live, true);
@@ -180,6 +254,7 @@ describe('Lane', { timeout: 30_000 }, () => {
         lane.plain`select pg_sleep(5)`,
         lane.plain`select ${'waits for the types of its parameter'}::text`,
         lane.statement('begin', text`select 1`, []),
+        lane.read('begin', text`select 1`, []),
         lane.transaction('begin', (sql) => sql`select 1`),
         lane.script('select 1'),
       ];
@@ -206,6 +281,18 @@ describe('Lane', { timeout: 30_000 }, () => {
     it('after a call that took too long', async () => {
       lane = await open({ callTimeoutMs: 50 });
       await assert.rejects(lane.plain`select pg_sleep(5)`, unavailable);
+    });
+
+    it('after a read that took too long, though those before it were answered', async () => {
+      lane = await open({ callTimeoutMs: 200 });
+      const reads = [0.1, 0.1, 5].map((seconds) =>
+        lane.read('begin', text`select pg_sleep(${seconds})`, [seconds]),
+      );
+      const outcomes = await Promise.allSettled(reads);
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ['fulfilled', 'fulfilled', 'rejected'],
+      );
     });
 
     it('after work in a transaction that never ended', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { bounds } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
 import { Lane, type Target } from '../../src/postgres/lane.ts';
 import { LanePool, type LanePoolBounds } from '../../src/postgres/lane_pool.ts';
@@ -14,6 +15,8 @@ const roomy: LanePoolBounds = {
   waiting: 1_000,
   waitLimitMs: 5_000,
   idleLimitMs: 60_000,
+  spareMs: 1_000,
+  batches: bounds.lanes.batches,
 };
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
@@ -152,6 +155,102 @@ describe('LanePool', () => {
       opened.map(({ live }) => live),
       [false, true],
     );
+  });
+
+  describe('with calls that share', () => {
+    const batches = { ...bounds.lanes.batches, statements: 3, atOnce: 2, stallMs: 60_000 };
+    const hour = 3_600_000;
+
+    /** One statement of a tenant; tells which lane it had. */
+    const ask = (tenant: string, seconds = 0) =>
+      pool.share(target('one'), tenant, async (lane) => {
+        await lane.read('begin', sleep, [seconds]);
+        return lane.pid;
+      });
+
+    const sleep = ((strings: TemplateStringsArray, ..._: unknown[]) => strings)`
+      select pg_sleep(${0}::float8)`;
+
+    /** How many calls each lane had, the busiest first. */
+    const spread = (pids: number[]) => {
+      const counts = new Map<number, number>();
+      for (const pid of pids) counts.set(pid, (counts.get(pid) ?? 0) + 1);
+      return [...counts.values()].sort((one, two) => two - one);
+    };
+
+    /** So many idle lanes. */
+    async function warm(lanes: number): Promise<void> {
+      const holders = Array.from({ length: lanes }, () => hold('warm'));
+      await until(() => pool.figures.busy === lanes);
+      for (const { release } of holders) release();
+      await Promise.all(holders.map(({ done }) => done));
+    }
+
+    it('puts those of one moment on one lane, as many as a batch takes', async () => {
+      poolOf({ batches });
+      await warm(2);
+      const pids = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((tenant) => ask(tenant)));
+      assert.deepEqual(spread(pids), [3, 2]);
+    });
+
+    it('lets the next ones wait while enough batches are under way, though lanes are idle', async () => {
+      poolOf({ batches: { ...batches, statements: 1 } });
+      await warm(3);
+      const slow = ['a', 'b'].map((tenant) => ask(tenant, 0.05));
+      const next = ask('c');
+      assert.deepEqual(pool.figures, { idle: 1, busy: 2, waiting: 1, lost: 0 });
+      await Promise.all([...slow, next]);
+    });
+
+    it('does not let them wait for batches that stall', async () => {
+      poolOf({ batches: { ...batches, statements: 1, stallMs: 5, slowMs: hour } });
+      await warm(3);
+      const stalled = ['a', 'b'].map((tenant) => ask(tenant, 1));
+      const order: string[] = [];
+      await Promise.all([
+        ...stalled.map((call) => call.then(() => order.push('stalled'))),
+        ask('c').then(() => order.push('next')),
+      ]);
+      assert.equal(order[0], 'next');
+    });
+
+    it('sends a tenant that was slow a moment ago alone', async () => {
+      poolOf({ batches: { ...batches, slowMs: 20 } });
+      await warm(2);
+      assert.equal(spread(await Promise.all([ask('slow', 0.1), ask('a')])).length, 1);
+      assert.equal(spread(await Promise.all([ask('slow'), ask('a')])).length, 2);
+    });
+
+    it('blames nobody for what was slow before it on the same lane', async () => {
+      poolOf({ batches: { ...batches, slowMs: 50 } });
+      await warm(2);
+      await Promise.all([ask('slow', 0.2), ask('behind')]);
+      assert.equal(spread(await Promise.all([ask('a'), ask('behind')])).length, 1);
+    });
+
+    it('keeps them off a lane that somebody has to himself', async () => {
+      poolOf({ batches });
+      await warm(1);
+      const held = hold('alone');
+      assert.equal(pool.figures.busy, 1);
+      const pids = await Promise.all([ask('a'), ask('b')]);
+      held.release();
+      await held.done;
+      assert.deepEqual(spread(pids), [2]);
+      assert.notEqual(pids[0], opened[0]?.pid);
+    });
+
+    it('waits for its own lane rather than take one that was just used by others', async () => {
+      poolOf({ lanes: 2, batches });
+      await pool.use(target('two'), 'b', answer);
+      const held = hold('a');
+      await until(() => pool.figures.busy === 1);
+      const next = ask('a');
+      assert.deepEqual(pool.figures, { idle: 1, busy: 1, waiting: 1, lost: 0 });
+      held.release();
+      await Promise.all([held.done, next]);
+      assert.equal(opened.length, 2);
+    });
   });
 
   it('closes a lane that nobody has used for long', async () => {

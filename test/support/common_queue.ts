@@ -17,4 +17,12 @@ export class CommonQueue extends LanePool {
   ): Promise<Result> {
     return super.use(target, everybody, work);
   }
+
+  override share<Result>(
+    target: Target,
+    _tenant: string,
+    work: (lane: Lane) => Promise<Result>,
+  ): Promise<Result> {
+    return super.use(target, everybody, work);
+  }
 }
