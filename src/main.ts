@@ -1,9 +1,8 @@
 /** The process: environment, signals, exit codes. What can go wrong at the start is told in a line. */
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { v7 as uuidv7 } from 'uuid';
 import { Prometheus } from './adapters/metrics/prometheus.ts';
 import { type App, openApp } from './app.ts';
 import { assertServable, bounds, type Config, ConfigError, readConfig } from './config.ts';
@@ -55,7 +54,7 @@ class Process {
       onInternalError: (error, requestId) =>
         log.error('internal', { request_id: requestId, error }),
       onUnavailable: (cause) => this.#quiet.warn('unavailable', cause),
-      newId: uuidv7,
+      newId: randomUUID,
       nowMs: () => performance.now(),
       trustedProxies: config.trustedProxies,
       bounds: bounds.http,

@@ -4,7 +4,6 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlockList } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Refusal, unavailable } from '../kernel/errors.ts';
 import type { Reply, Trace } from '../kernel/ports.ts';
 import { type BodyBounds, readJson } from './body.ts';
@@ -20,6 +19,7 @@ import {
   requestIdOf,
 } from './request.ts';
 import { sendReply } from './send_reply.ts';
+import type { Turn } from './turn.ts';
 
 /** A request that is over, for the log and the metrics. */
 export type Finished = {
@@ -70,19 +70,23 @@ export function newTrace(requestId: string): Trace {
   return { requestId, endpoint: 'unmatched', tenant: null, caller: null, allowance: null };
 }
 
-/** Answers one request. `closing()` tells whether the server wants the connection to end. */
-export async function exchange(
-  wire: Wire,
-  parts: ExchangeParts & { closing(): boolean },
-): Promise<void> {
+/** What the server adds of its own. */
+export type ServerState = {
+  /** Whether the server wants connections to end. */
+  closing(): boolean;
+  turn: Turn;
+};
+
+/** Answers one request, at the end of the turn in which the answer is known. */
+export async function exchange(wire: Wire, parts: ExchangeParts & ServerState): Promise<void> {
   const { incoming, outgoing, connection } = wire;
   const { bounds, nowMs } = parts;
   const startedMs = nowMs();
   const trace = newTrace(requestIdOf(incoming.rawHeaders, parts.newId));
   connection.begin(incoming);
   const { head, reply } = await answer(wire, trace, parts);
-  // Node reports the end of a request a turn after its head, even when both came in one packet.
-  if (!incoming.complete) await nextTurn();
+  // Node, too, reports the end of a request only by then, even when it came in one packet.
+  await parts.turn.ended();
   parts.observe({
     method: incoming.method ?? '',
     trace,
@@ -117,9 +121,8 @@ async function answer(
     if (connection.running > bounds.pipelined) {
       throw unavailable('Too many requests at once on this connection');
     }
-    const { broken } = connection;
-    const body = () => readJson(incoming, bounds.body, { broken, invite: () => invite(wire) });
-    return { head, reply: await parts.handle({ ...head, body }, trace) };
+    const request = { ...head, body: () => readBody(wire, bounds.body) };
+    return { head, reply: await parts.handle(request, trace) };
   } catch (error) {
     // A client whose head made no sense is not trusted to have said where the next request begins.
     if (head === null) connection.takeNoMore();
@@ -129,6 +132,11 @@ async function answer(
     if (code === 'unavailable' && facts.cause !== undefined) parts.onUnavailable(facts.cause);
     return { head, reply: problem(refusal, trace.requestId) };
   }
+}
+
+function readBody(wire: Wire, bounds: BodyBounds): Promise<unknown> {
+  const { broken } = wire.connection;
+  return readJson(wire.incoming, bounds, { broken, invite: () => invite(wire) });
 }
 
 /** Not before the body is wanted: a client that waits for this uploads nothing in vain. */
