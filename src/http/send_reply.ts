@@ -23,11 +23,9 @@ export async function sendReply(
   { status, headers, body }: Reply,
   options: SendOptions,
 ): Promise<void> {
-  outgoing.statusCode = status;
-  setHeaders(outgoing, { ...bodyHeaders(status, body), ...options.headers });
-  setHeaders(outgoing, headers ?? {});
+  const sent = { ...bodyHeaders(status, body), ...options.headers, ...headers };
   // Node closes by itself after HTTP/1.0, and when the client asked for it.
-  if (options.close) outgoing.setHeader('connection', 'close');
+  outgoing.writeHead(status, options.close ? { ...sent, connection: 'close' } : sent);
   const text = incoming.method === 'HEAD' ? '' : (body ?? '');
   if (!incoming.complete) {
     if (text === '') outgoing.flushHeaders();
@@ -38,10 +36,6 @@ export async function sendReply(
     outgoing.end(text);
   }
   cutOffLater(incoming, outgoing, options.receiveMs);
-}
-
-function setHeaders(outgoing: ServerResponse, headers: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value);
 }
 
 /** A 204 has neither (RFC 9110, section 8.6). */

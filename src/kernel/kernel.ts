@@ -146,7 +146,7 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Understands the request while no connection is held: route, role, then the input. */
-  async #prepare(match: Match | Mismatch, caller: Caller): Promise<Work> {
+  #prepare(match: Match | Mismatch, caller: Caller): Promise<Work> {
     if (!('prepare' in match)) {
       if (!match.allow) throw new Refusal('not_found', { detail: 'Not found' });
       throw new Refusal('method_not_allowed', {
