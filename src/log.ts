@@ -102,18 +102,18 @@ class StreamLog implements Log {
     });
   }
 
-  #log(level: LogLevel, msg: string, fields: LogFields | undefined): void {
+  #log(level: LogLevel, msg: string, fields: LogFields = {}): void {
     const { sink, backlogBytes, nowMs } = this.#options;
     if (rank[level] < rank[this.#options.level]) return;
     if (this.#gathered.length + sink.writableLength >= backlogBytes) {
       this.#dropped += 1;
       return;
     }
-    const dropped = this.#dropped > 0 ? { dropped_lines: this.#dropped } : {};
-    const record = { time: new Date(nowMs()).toISOString(), level, msg, ...fields, ...dropped };
+    const told = this.#dropped > 0 ? { ...fields, dropped_lines: this.#dropped } : fields;
+    const head = { time: new Date(nowMs()).toISOString(), level, msg };
     this.#dropped = 0;
     if (this.#gathered === '') setImmediate(() => this.#writeGathered());
-    this.#gathered += logLine(record, this.#lineOptions);
+    this.#gathered += logLine(head, told, this.#lineOptions);
   }
 
   #writeGathered(onWritten?: () => void): void {

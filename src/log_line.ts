@@ -7,6 +7,9 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
+/** How every line begins. */
+export type LineHead = { time: string; level: LogLevel; msg: string };
+
 export type LineOptions = {
   /** The longest string that is written whole. */
   valueChars: number;
@@ -37,26 +40,28 @@ export function redact(text: string): string {
 }
 
 /** The record as one line of JSON, ended. Never throws: it says so when there is no JSON for it. */
-export function logLine(record: LogFields, options: LineOptions): string {
+export function logLine(head: LineHead, fields: LogFields, options: LineOptions): string {
   try {
-    return `${jsonOf(record, options)}\n`;
+    return `{${members(head, options)}${members(fields, options, ',')}}\n`;
   } catch (error) {
-    const { time, level, msg } = record;
-    return `${jsonOf({ time, level, msg, unprintable: String(error) }, options)}\n`;
+    return `{${members({ ...head, unprintable: String(error) }, options)}}\n`;
   }
 }
 
-/** A record that nests nothing, as a request's, is spared the slow walk with a replacer. */
-function jsonOf(record: LogFields, options: LineOptions): string {
-  const shown: Record<string, unknown> = {};
-  for (const name in record) {
-    const value = record[name];
-    if (typeof value === 'object' && value !== null) {
-      return JSON.stringify(record, (_name, nested) => printable(nested, options));
-    }
-    shown[name] = printable(value, options);
+function members(fields: LogFields, options: LineOptions, before = ''): string {
+  let text = '';
+  for (const name in fields) {
+    const json = jsonOf(fields[name], options);
+    if (json !== undefined) text += `${text === '' ? before : ','}${JSON.stringify(name)}:${json}`;
   }
-  return JSON.stringify(shown);
+  return text;
+}
+
+/** A value that nests nothing, as all of a request's, is spared the slow walk with a replacer. */
+function jsonOf(value: unknown, options: LineOptions): string | undefined {
+  if (typeof value === 'string') return JSON.stringify(printable(value, options));
+  if (typeof value === 'number') return JSON.stringify(value);
+  return JSON.stringify(value, (_name, nested) => printable(nested, options));
 }
 
 function printable(value: unknown, { valueChars, stacks }: LineOptions): unknown {

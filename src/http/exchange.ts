@@ -8,6 +8,7 @@ import { type Refusal, unavailable } from '../kernel/errors.ts';
 import type { Reply, Trace } from '../kernel/ports.ts';
 import { type BodyBounds, readJson } from './body.ts';
 import type { Connection } from './connection.ts';
+import type { RawHeaders } from './header_values.ts';
 import { problem, refusalFrom } from './problem.ts';
 import { rateLimitHeaders } from './rate_limit_headers.ts';
 import {
@@ -116,12 +117,17 @@ async function answer(
   const { bounds, trustedProxies } = parts;
   let head: RequestHead | null = null;
   try {
-    head = readHead(incoming, { peer: connection.peer, trustedProxies, ...bounds });
+    head = readHead(incoming, { peer: connection.peer, trustedProxies, bounds });
     if (isLastRequest(incoming.rawHeaders)) connection.takeNoMore();
     if (connection.running > bounds.pipelined) {
       throw unavailable('Too many requests at once on this connection');
     }
-    const request = { ...head, body: () => readBody(wire, bounds.body) };
+    const request = {
+      ...head,
+      body() {
+        return readBody(wire, bounds.body);
+      },
+    };
     return { head, reply: await parts.handle(request, trace) };
   } catch (error) {
     // A client whose head made no sense is not trusted to have said where the next request begins.
@@ -149,11 +155,14 @@ function causeOf(refusal: Refusal): unknown {
 }
 
 /** What every reply says. Nothing of a tenant may stay in a cache between client and server. */
-function commonHeaders({ requestId, tenant, allowance }: Trace): Record<string, string> {
-  return {
-    'x-request-id': requestId,
-    'x-content-type-options': 'nosniff',
-    'cache-control': 'no-store',
-    ...(tenant && allowance ? rateLimitHeaders(tenant.plan, allowance) : {}),
-  };
+function commonHeaders({ requestId, tenant, allowance }: Trace): RawHeaders {
+  return [
+    'x-request-id',
+    requestId,
+    'x-content-type-options',
+    'nosniff',
+    'cache-control',
+    'no-store',
+    ...(tenant && allowance ? rateLimitHeaders(tenant.plan, allowance) : []),
+  ];
 }
