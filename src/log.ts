@@ -68,6 +68,7 @@ const rank: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, e
 class StreamLog implements Log {
   readonly #options: LogOptions;
   readonly #lineOptions: { valueChars: number; stacks: boolean };
+  #latest = { atMs: Number.NaN, time: '' };
   #gathered = '';
   #dropped = 0;
 
@@ -110,10 +111,16 @@ class StreamLog implements Log {
       return;
     }
     const told = this.#dropped > 0 ? { ...fields, dropped_lines: this.#dropped } : fields;
-    const head = { time: new Date(nowMs()).toISOString(), level, msg };
+    const head = { time: this.#time(nowMs()), level, msg };
     this.#dropped = 0;
     if (this.#gathered === '') setImmediate(() => this.#writeGathered());
     this.#gathered += logLine(head, told, this.#lineOptions);
+  }
+
+  /** All lines of a millisecond have the same text: to make it costs a quarter of a line. */
+  #time(atMs: number): string {
+    if (atMs !== this.#latest.atMs) this.#latest = { atMs, time: new Date(atMs).toISOString() };
+    return this.#latest.time;
   }
 
   #writeGathered(onWritten?: () => void): void {
