@@ -165,7 +165,13 @@ export const bounds = {
   },
   /** The same warning is logged once in this time; so many different ones are told apart. */
   quiet: { everyMs: 10 * seconds, things: 100 },
-  log: { backlogBytes: 1 * MiB, valueChars: 4 * KiB, flushMs: 500 },
+  log: {
+    gatherMs: 10,
+    gatherChars: 64 * KiB,
+    backlogBytes: 1 * MiB,
+    valueChars: 4 * KiB,
+    flushMs: 500,
+  },
   embedded: {
     watchMs: 1 * seconds,
     createMs: 60 * seconds,

@@ -1,6 +1,7 @@
 /**
- * The log: JSON lines on stdout. The lines of one turn of the event loop go out in one write. When
- * their reader is stuck they are dropped and counted, since a log must not fill the memory.
+ * The log: JSON lines on stdout. The lines of a moment go out in one write: what is killed without
+ * warning loses those of its last `gatherMs`. When their reader is stuck they are dropped and counted,
+ * since a log must not fill the memory.
  */
 import type { Trace } from './kernel/ports.ts';
 import { type LogFields, type LogLevel, logLine } from './log_line.ts';
@@ -26,6 +27,9 @@ export type LogOptions = {
   level: LogLevel;
   sink: LineSink;
   nowMs: () => number;
+  /** The longest that a line waits for others, and so many characters that none waits. */
+  gatherMs: number;
+  gatherChars: number;
   /** Lines are dropped while this much waits for the reader. */
   backlogBytes: number;
   /** The longest string value that is written whole. */
@@ -70,6 +74,7 @@ class StreamLog implements Log {
   readonly #lineOptions: { valueChars: number; stacks: boolean };
   #latest = { atMs: Number.NaN, time: '' };
   #gathered = '';
+  #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
 
   constructor(options: LogOptions) {
@@ -104,7 +109,7 @@ class StreamLog implements Log {
   }
 
   #log(level: LogLevel, msg: string, fields: LogFields = {}): void {
-    const { sink, backlogBytes, nowMs } = this.#options;
+    const { sink, backlogBytes, gatherMs, gatherChars, nowMs } = this.#options;
     if (rank[level] < rank[this.#options.level]) return;
     if (this.#gathered.length + sink.writableLength >= backlogBytes) {
       this.#dropped += 1;
@@ -113,8 +118,9 @@ class StreamLog implements Log {
     const told = this.#dropped > 0 ? { ...fields, dropped_lines: this.#dropped } : fields;
     const head = { time: this.#time(nowMs()), level, msg };
     this.#dropped = 0;
-    if (this.#gathered === '') setImmediate(() => this.#writeGathered());
     this.#gathered += logLine(head, told, this.#lineOptions);
+    if (this.#gathered.length >= gatherChars) this.#writeGathered();
+    else this.#timer ??= setTimeout(() => this.#writeGathered(), gatherMs);
   }
 
   /** All lines of a millisecond have the same text: to make it costs a quarter of a line. */
@@ -126,6 +132,8 @@ class StreamLog implements Log {
   #writeGathered(onWritten?: () => void): void {
     const text = this.#gathered;
     this.#gathered = '';
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (text !== '' || onWritten) this.#options.sink.write(text, onWritten);
   }
 }

@@ -143,6 +143,8 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   assertServable(config);
   const log = logFor(config.logLevel);
+  // Also when a fault of ours ends the process: its last lines are the ones that tell of it.
+  process.on('exit', () => void log.flush());
   const kennel = new Process(config, log);
   let ending: Promise<void> | undefined;
   const end = async (leaveMs: number) => {

@@ -15,7 +15,7 @@ const bearer = /^Bearer +(\S+) *$/i;
 export function apiKeyIn(authorization: string | null): ApiKey | null {
   const [, token] = bearer.exec(authorization ?? '') ?? [];
   const [, a, b, c, d, e, secret] = pattern.exec(token ?? '') ?? [];
-  return secret === undefined ? null : { id: [a, b, c, d, e].join('-'), secret };
+  return secret === undefined ? null : { id: `${a}-${b}-${c}-${d}-${e}`, secret };
 }
 
 /** @param secret 32 bytes. */
