@@ -33,6 +33,8 @@ export const bounds = {
     lingerMs: 2 * seconds,
     receiveMs: 15 * seconds,
   },
+  /** Ids of requests that share one call for random bytes: 4 KiB of them. */
+  requestIdsAtOnce: 256,
   admission: { requests: 1_000, bodies: 1_000, bodiesPerTenant: 100 },
   /** The longest that a tenant waits for an answer, whatever the limits on the way add up to. */
   answerMs: 4.5 * seconds,

@@ -1,6 +1,6 @@
 /** The process: environment, signals, exit codes. What can go wrong at the start is told in a line. */
 
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Prometheus } from './adapters/metrics/prometheus.ts';
@@ -15,6 +15,7 @@ import { HttpServer } from './http/server.ts';
 import { createLog, type Log, requestLine } from './log.ts';
 import { writePrivate } from './private_file.ts';
 import { QuietLog } from './quiet_log.ts';
+import { RequestIds } from './request_ids.ts';
 
 /** sysexits.h: something is wrong with the configuration. */
 const exitConfig = 78;
@@ -45,6 +46,7 @@ class Process {
       adminToken: () => this.#adminToken,
       answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
     };
+    const ids = new RequestIds(bounds.requestIdsAtOnce, randomFillSync);
     this.#server = new HttpServer({
       handle: (request, trace) => answer(signs, request, trace),
       observe: (finished) => {
@@ -54,7 +56,7 @@ class Process {
       onInternalError: (error, requestId) =>
         log.error('internal', { request_id: requestId, error }),
       onUnavailable: (cause) => this.#quiet.warn('unavailable', cause),
-      newId: randomUUID,
+      newId: () => ids.next(),
       nowMs: () => performance.now(),
       trustedProxies: config.trustedProxies,
       bounds: bounds.http,
