@@ -37,24 +37,25 @@ export class Admission {
     work: (request: HttpRequest) => Promise<Reply>,
   ): Promise<Reply> {
     if (this.#running >= this.#bounds.requests) throw this.#refusal();
-    const body = () => this.#receive(trace.tenant?.id ?? '', () => request.body());
+    const receive = this.#receive.bind(this, request, trace);
     this.#running += 1;
     try {
-      return await work({ ...request, body });
+      return await work({ ...request, body: receive });
     } finally {
       this.#running -= 1;
     }
   }
 
   /** Gives the request's place to others until its body is there. */
-  async #receive(tenant: string, body: () => Promise<unknown>): Promise<unknown> {
+  async #receive(request: HttpRequest, trace: Trace): Promise<unknown> {
+    const tenant = trace.tenant?.id ?? '';
     const own = this.#bodies.get(tenant) ?? 0;
     const { bodies, bodiesPerTenant } = this.#bounds;
     if (own >= bodiesPerTenant || this.#receiving >= bodies) throw this.#refusal();
     this.#count(tenant, 1);
     this.#running -= 1;
     try {
-      return await body();
+      return await request.body();
     } finally {
       this.#running += 1;
       this.#count(tenant, -1);

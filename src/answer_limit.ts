@@ -15,31 +15,65 @@ export type AnswerLimit = { limitMs: number; nowMs: () => number };
  *
  * @throws {Refusal} `unavailable` when the time is over: the work may be done yet, or not.
  */
-export async function answerInTime(
+export function answerInTime(
   request: HttpRequest,
-  { limitMs, nowMs }: AnswerLimit,
+  limit: AnswerLimit,
   work: (request: HttpRequest) => Promise<Reply>,
 ): Promise<Reply> {
-  let giveUp = () => {};
-  const late = new Promise<never>((_resolve, reject) => {
-    giveUp = () => reject(unavailable('The database did not answer in time'));
+  return new Promise((resolve, reject) => {
+    const watch = new StopWatch(limit, () =>
+      reject(unavailable('The database did not answer in time')),
+    );
+    const timed = {
+      ...request,
+      body() {
+        return watch.standStill(request.body());
+      },
+    };
+    watch.goOn();
+    work(timed).then(
+      (reply) => {
+        watch.stop();
+        resolve(reply);
+      },
+      (error) => {
+        watch.stop();
+        reject(error);
+      },
+    );
   });
-  let startedMs = nowMs();
-  let leftMs = limitMs;
-  let timer = setTimeout(giveUp, leftMs);
-  const body = async () => {
-    clearTimeout(timer);
-    leftMs -= nowMs() - startedMs;
+}
+
+/** Rings when it has gone for as long as the limit says. */
+class StopWatch {
+  readonly #nowMs: () => number;
+  readonly #ring: () => void;
+  #leftMs: number;
+  #startedMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor({ limitMs, nowMs }: AnswerLimit, ring: () => void) {
+    this.#nowMs = nowMs;
+    this.#ring = ring;
+    this.#leftMs = limitMs;
+  }
+
+  goOn(): void {
+    this.#startedMs = this.#nowMs();
+    this.#timer = setTimeout(this.#ring, this.#leftMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#leftMs -= this.#nowMs() - this.#startedMs;
+  }
+
+  async standStill<Value>(until: Promise<Value>): Promise<Value> {
+    this.stop();
     try {
-      return await request.body();
+      return await until;
     } finally {
-      startedMs = nowMs();
-      timer = setTimeout(giveUp, leftMs);
+      this.goOn();
     }
-  };
-  try {
-    return await Promise.race([work({ ...request, body }), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -43,6 +43,8 @@ export const bounds = {
     lingerMs: 2 * seconds,
     receiveMs: 15 * seconds,
   },
+  /** Ids of requests that share one call for random bytes: 4 KiB of them. */
+  requestIdsAtOnce: 256,
   admission: { requests: 1_000, bodies: 1_000, bodiesPerTenant: 100 },
   /** The longest that a tenant waits for an answer, whatever the limits on the way add up to. */
   answerMs: 4.5 * seconds,
@@ -185,7 +187,13 @@ export const bounds = {
   },
   /** The same warning is logged once in this time; so many different ones are told apart. */
   quiet: { everyMs: 10 * seconds, things: 100 },
-  log: { backlogBytes: 1 * MiB, valueChars: 4 * KiB, flushMs: 500 },
+  log: {
+    gatherMs: 10,
+    gatherChars: 64 * KiB,
+    backlogBytes: 1 * MiB,
+    valueChars: 4 * KiB,
+    flushMs: 500,
+  },
   embedded: {
     watchMs: 1 * seconds,
     createMs: 60 * seconds,

@@ -1,6 +1,7 @@
 /**
- * The log: JSON lines on stdout. The lines of one turn of the event loop go out in one write. When
- * their reader is stuck they are dropped and counted, since a log must not fill the memory.
+ * The log: JSON lines on stdout. The lines of a moment go out in one write: what is killed without
+ * warning loses those of its last `gatherMs`. When their reader is stuck they are dropped and counted,
+ * since a log must not fill the memory.
  */
 import type { Trace } from './kernel/ports.ts';
 import { type LogFields, type LogLevel, logLine } from './log_line.ts';
@@ -26,6 +27,9 @@ export type LogOptions = {
   level: LogLevel;
   sink: LineSink;
   nowMs: () => number;
+  /** The longest that a line waits for others, and so many characters that none waits. */
+  gatherMs: number;
+  gatherChars: number;
   /** Lines are dropped while this much waits for the reader. */
   backlogBytes: number;
   /** The longest string value that is written whole. */
@@ -68,7 +72,9 @@ const rank: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, e
 class StreamLog implements Log {
   readonly #options: LogOptions;
   readonly #lineOptions: { valueChars: number; stacks: boolean };
+  #latest = { atMs: Number.NaN, time: '' };
   #gathered = '';
+  #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
 
   constructor(options: LogOptions) {
@@ -102,23 +108,32 @@ class StreamLog implements Log {
     });
   }
 
-  #log(level: LogLevel, msg: string, fields: LogFields | undefined): void {
-    const { sink, backlogBytes, nowMs } = this.#options;
+  #log(level: LogLevel, msg: string, fields: LogFields = {}): void {
+    const { sink, backlogBytes, gatherMs, gatherChars, nowMs } = this.#options;
     if (rank[level] < rank[this.#options.level]) return;
     if (this.#gathered.length + sink.writableLength >= backlogBytes) {
       this.#dropped += 1;
       return;
     }
-    const dropped = this.#dropped > 0 ? { dropped_lines: this.#dropped } : {};
-    const record = { time: new Date(nowMs()).toISOString(), level, msg, ...fields, ...dropped };
+    const told = this.#dropped > 0 ? { ...fields, dropped_lines: this.#dropped } : fields;
+    const head = { time: this.#time(nowMs()), level, msg };
     this.#dropped = 0;
-    if (this.#gathered === '') setImmediate(() => this.#writeGathered());
-    this.#gathered += logLine(record, this.#lineOptions);
+    this.#gathered += logLine(head, told, this.#lineOptions);
+    if (this.#gathered.length >= gatherChars) this.#writeGathered();
+    else this.#timer ??= setTimeout(() => this.#writeGathered(), gatherMs);
+  }
+
+  /** All lines of a millisecond have the same text: to make it costs a quarter of a line. */
+  #time(atMs: number): string {
+    if (atMs !== this.#latest.atMs) this.#latest = { atMs, time: new Date(atMs).toISOString() };
+    return this.#latest.time;
   }
 
   #writeGathered(onWritten?: () => void): void {
     const text = this.#gathered;
     this.#gathered = '';
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (text !== '' || onWritten) this.#options.sink.write(text, onWritten);
   }
 }

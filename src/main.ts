@@ -1,9 +1,8 @@
 /** The process: environment, signals, exit codes. What can go wrong at the start is told in a line. */
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { v7 as uuidv7 } from 'uuid';
 import { Prometheus } from './adapters/metrics/prometheus.ts';
 import { type App, openApp } from './app.ts';
 import { assertServable, bounds, type Config, ConfigError, readConfig } from './config.ts';
@@ -16,6 +15,7 @@ import { HttpServer } from './http/server.ts';
 import { createLog, type Log, requestLine } from './log.ts';
 import { writePrivate } from './private_file.ts';
 import { QuietLog } from './quiet_log.ts';
+import { RequestIds } from './request_ids.ts';
 
 /** sysexits.h: something is wrong with the configuration. */
 const exitConfig = 78;
@@ -46,6 +46,7 @@ class Process {
       adminToken: () => this.#adminToken,
       answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
     };
+    const ids = new RequestIds(bounds.requestIdsAtOnce, randomFillSync);
     this.#server = new HttpServer({
       handle: (request, trace) => answer(signs, request, trace),
       observe: (finished) => {
@@ -55,7 +56,7 @@ class Process {
       onInternalError: (error, requestId) =>
         log.error('internal', { request_id: requestId, error }),
       onUnavailable: (cause) => this.#quiet.warn('unavailable', cause),
-      newId: uuidv7,
+      newId: () => ids.next(),
       nowMs: () => performance.now(),
       trustedProxies: config.trustedProxies,
       bounds: bounds.http,
@@ -144,6 +145,8 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   assertServable(config);
   const log = logFor(config.logLevel);
+  // Also when a fault of ours ends the process: its last lines are the ones that tell of it.
+  process.on('exit', () => void log.flush());
   const kennel = new Process(config, log);
   let ending: Promise<void> | undefined;
   const end = async (leaveMs: number) => {

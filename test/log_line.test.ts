@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { logLine, redact } from '../src/log_line.ts';
 
 const options = { valueChars: 60, stacks: false };
-const line = (record: Record<string, unknown>) => JSON.parse(logLine(record, options));
+const head = { time: '1970-01-01T00:00:00.000Z', level: 'info', msg: 'hello' } as const;
+const line = (fields: Record<string, unknown>) => JSON.parse(logLine(head, fields, options));
 
 describe('redact()', () => {
   const secretive: [text: string, redacted: string][] = [
@@ -31,10 +32,13 @@ describe('redact()', () => {
 
 describe('logLine()', () => {
   it('is one line, whatever the values hold', () => {
-    assert.equal(logLine({ msg: 'a\nb' }, options), '{"msg":"a\\nb"}\n');
+    const written = logLine({ ...head, msg: 'a\nb' }, { 'c"\n': 'd\ne', f: null }, options);
+    const begin = '{"time":"1970-01-01T00:00:00.000Z","level":"info"';
+    assert.equal(written, `${begin},"msg":"a\\nb","c\\"\\n":"d\\ne","f":null}\n`);
   });
 
   it('redacts at every depth', () => {
+    assert.equal(line({ shallow: 'Bearer s3cret' }).shallow, 'Bearer ***');
     const { deep } = line({ deep: { list: ['Bearer s3cret'], url: new URL('redis://a:b@c') } });
     assert.deepEqual(deep, { list: ['Bearer ***'], url: 'redis://***@c' });
   });
@@ -42,20 +46,18 @@ describe('logLine()', () => {
   it('shows an error with its code and cause, redacted', () => {
     const cause = Object.assign(new Error(''), { code: 'ECONNREFUSED' });
     const error = new TypeError('Cannot reach postgres://u:s3cret@db', { cause });
-    assert.deepEqual(line({ error }), {
-      error: {
-        name: 'TypeError',
-        message: 'Cannot reach postgres://***@db',
-        cause: { name: 'Error', code: 'ECONNREFUSED', message: '' },
-      },
+    assert.deepEqual(line({ error }).error, {
+      name: 'TypeError',
+      message: 'Cannot reach postgres://***@db',
+      cause: { name: 'Error', code: 'ECONNREFUSED', message: '' },
     });
   });
 
   it('shows the stack of an error only when asked', () => {
     const error = new Error('x');
-    const withStacks = logLine({ error }, { valueChars: 10_000, stacks: true });
+    const withStacks = logLine(head, { error }, { valueChars: 10_000, stacks: true });
     assert.match(withStacks, /"stack":"Error: x\\n/);
-    assert.doesNotMatch(logLine({ error }, options), /stack/);
+    assert.doesNotMatch(logLine(head, { error }, options), /stack/);
   });
 
   it('cuts a long value', () => {
@@ -68,9 +70,16 @@ describe('logLine()', () => {
   });
 
   it('never throws', () => {
-    const circular: Record<string, unknown> = { msg: 'x' };
+    const circular: Record<string, unknown> = { x: 1 };
     circular.self = circular;
     assert.match(line(circular).unprintable, /circular/);
-    assert.deepEqual(line({ big: 1n }), { big: '1' });
+    assert.equal(line(circular).msg, 'hello');
+    assert.equal(line({ big: 1n }).big, '1');
+  });
+
+  it('leaves out what JSON has no word for', () => {
+    const fields = { absent: undefined, call: () => {}, infinite: Number.POSITIVE_INFINITY };
+    assert.deepEqual(line(fields), { ...head, infinite: null });
+    assert.deepEqual(line({}), head);
   });
 });

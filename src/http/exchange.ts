@@ -4,11 +4,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlockList } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Refusal, unavailable } from '../kernel/errors.ts';
 import type { Reply, Trace } from '../kernel/ports.ts';
 import { type BodyBounds, readJson } from './body.ts';
 import type { Connection } from './connection.ts';
+import type { RawHeaders } from './header_values.ts';
 import { problem, refusalFrom } from './problem.ts';
 import { rateLimitHeaders } from './rate_limit_headers.ts';
 import {
@@ -20,6 +20,7 @@ import {
   requestIdOf,
 } from './request.ts';
 import { sendReply } from './send_reply.ts';
+import type { Turn } from './turn.ts';
 
 /** A request that is over, for the log and the metrics. */
 export type Finished = {
@@ -70,19 +71,23 @@ export function newTrace(requestId: string): Trace {
   return { requestId, endpoint: 'unmatched', tenant: null, caller: null, allowance: null };
 }
 
-/** Answers one request. `closing()` tells whether the server wants the connection to end. */
-export async function exchange(
-  wire: Wire,
-  parts: ExchangeParts & { closing(): boolean },
-): Promise<void> {
+/** What the server adds of its own. */
+export type ServerState = {
+  /** Whether the server wants connections to end. */
+  closing(): boolean;
+  turn: Turn;
+};
+
+/** Answers one request, at the end of the turn in which the answer is known. */
+export async function exchange(wire: Wire, parts: ExchangeParts & ServerState): Promise<void> {
   const { incoming, outgoing, connection } = wire;
   const { bounds, nowMs } = parts;
   const startedMs = nowMs();
   const trace = newTrace(requestIdOf(incoming.rawHeaders, parts.newId));
   connection.begin(incoming);
   const { head, reply } = await answer(wire, trace, parts);
-  // Node reports the end of a request a turn after its head, even when both came in one packet.
-  if (!incoming.complete) await nextTurn();
+  // Node, too, reports the end of a request only by then, even when it came in one packet.
+  await parts.turn.ended();
   parts.observe({
     method: incoming.method ?? '',
     trace,
@@ -112,14 +117,18 @@ async function answer(
   const { bounds, trustedProxies } = parts;
   let head: RequestHead | null = null;
   try {
-    head = readHead(incoming, { peer: connection.peer, trustedProxies, ...bounds });
+    head = readHead(incoming, { peer: connection.peer, trustedProxies, bounds });
     if (isLastRequest(incoming.rawHeaders)) connection.takeNoMore();
     if (connection.running > bounds.pipelined) {
       throw unavailable('Too many requests at once on this connection');
     }
-    const { broken } = connection;
-    const body = () => readJson(incoming, bounds.body, { broken, invite: () => invite(wire) });
-    return { head, reply: await parts.handle({ ...head, body }, trace) };
+    const request = {
+      ...head,
+      body() {
+        return readBody(wire, bounds.body);
+      },
+    };
+    return { head, reply: await parts.handle(request, trace) };
   } catch (error) {
     // A client whose head made no sense is not trusted to have said where the next request begins.
     if (head === null) connection.takeNoMore();
@@ -129,6 +138,11 @@ async function answer(
     if (code === 'unavailable' && facts.cause !== undefined) parts.onUnavailable(facts.cause);
     return { head, reply: problem(refusal, trace.requestId) };
   }
+}
+
+function readBody(wire: Wire, bounds: BodyBounds): Promise<unknown> {
+  const { broken } = wire.connection;
+  return readJson(wire.incoming, bounds, { broken, invite: () => invite(wire) });
 }
 
 /** Not before the body is wanted: a client that waits for this uploads nothing in vain. */
@@ -141,11 +155,14 @@ function causeOf(refusal: Refusal): unknown {
 }
 
 /** What every reply says. Nothing of a tenant may stay in a cache between client and server. */
-function commonHeaders({ requestId, tenant, allowance }: Trace): Record<string, string> {
-  return {
-    'x-request-id': requestId,
-    'x-content-type-options': 'nosniff',
-    'cache-control': 'no-store',
-    ...(tenant && allowance ? rateLimitHeaders(tenant.plan, allowance) : {}),
-  };
+function commonHeaders({ requestId, tenant, allowance }: Trace): RawHeaders {
+  return [
+    'x-request-id',
+    requestId,
+    'x-content-type-options',
+    'nosniff',
+    'cache-control',
+    'no-store',
+    ...(tenant && allowance ? rateLimitHeaders(tenant.plan, allowance) : []),
+  ];
 }

@@ -4,21 +4,26 @@
  */
 import type { Allowance } from '../kernel/ports.ts';
 import type { Plan } from '../kernel/tenant.ts';
+import type { RawHeaders } from './header_values.ts';
 
 /**
  * The headers for what is left of a plan.
  *
- * @example rateLimitHeaders(free, allowance).ratelimit // '"free";r=99;t=36'
+ * @example rateLimitHeaders(free, allowance).slice(-2) // ['ratelimit', '"free";r=99;t=36']
  */
-export function rateLimitHeaders(plan: Plan, allowance: Allowance): Record<string, string> {
-  const { remaining, resetSeconds } = allowance;
+export function rateLimitHeaders(plan: Plan, { remaining, resetSeconds }: Allowance): RawHeaders {
   // An operator chooses the name; whatever it holds, it must not end the quoted string or the header.
   const policy = `"${plan.name.replaceAll(/[^\w .-]/g, '_')}"`;
-  return {
-    'x-ratelimit-limit': String(plan.requestsPerHour),
-    'x-ratelimit-remaining': String(remaining),
-    'x-ratelimit-reset': String(resetSeconds),
-    'ratelimit-policy': `${policy};q=${plan.requestsPerHour};w=3600`,
-    ratelimit: `${policy};r=${remaining};t=${resetSeconds}`,
-  };
+  return [
+    'x-ratelimit-limit',
+    String(plan.requestsPerHour),
+    'x-ratelimit-remaining',
+    String(remaining),
+    'x-ratelimit-reset',
+    String(resetSeconds),
+    'ratelimit-policy',
+    `${policy};q=${plan.requestsPerHour};w=3600`,
+    'ratelimit',
+    `${policy};r=${remaining};t=${resetSeconds}`,
+  ];
 }

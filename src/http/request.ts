@@ -33,10 +33,12 @@ export type HttpRequest = RequestHead & { body(): Promise<unknown> };
 export type HeadOptions = {
   peer: string;
   trustedProxies: BlockList;
-  /** The longest request target, in characters. */
-  targetLength: number;
-  /** The most header lines. */
-  headerLines: number;
+  bounds: {
+    /** The longest request target, in characters. */
+    targetLength: number;
+    /** The most header lines. */
+    headerLines: number;
+  };
 };
 
 const requestIdPattern = /^[A-Za-z0-9._-]{8,64}$/;
@@ -76,20 +78,21 @@ export function readHead(
   options: HeadOptions,
 ): RequestHead {
   const { rawHeaders: raw, url = '', method = '' } = incoming;
-  refuseOversized(raw, url, options);
+  refuseOversized(raw, url, options.bounds);
   refuseAmbiguousFraming(incoming.httpVersion, raw);
   refuseUpgrade(raw);
   const host = soleHeader(raw, 'host') ?? '';
   const ownName = hostName(host);
   const forwarded = believedHost(raw, options);
-  const target = parseTarget(url, host);
+  const { path, query } = parseTarget(url, host);
   const { peer, trustedProxies } = options;
   return {
     method,
-    ...target,
+    path,
+    query,
     facts: {
       host: forwarded === null ? ownName : hostName(forwarded),
-      path: target.path,
+      path,
       tenantHeaders: headerValues(raw, 'x-tenant-id').filter((value) => value !== ''),
     },
     authorization: soleHeader(raw, 'authorization'),
@@ -104,15 +107,15 @@ function believedHost(raw: RawHeaders, { peer, trustedProxies }: HeadOptions): s
   return forwarded !== null && isTrusted(trustedProxies, peer) ? forwarded : null;
 }
 
-function refuseOversized(raw: RawHeaders, url: string, options: HeadOptions): void {
-  if (raw.length > 2 * options.headerLines) {
+function refuseOversized(raw: RawHeaders, url: string, bounds: HeadOptions['bounds']): void {
+  if (raw.length > 2 * bounds.headerLines) {
     throw new Refusal('headers_too_large', {
-      detail: `Cannot read the request: it has more than ${options.headerLines} header lines`,
+      detail: `Cannot read the request: it has more than ${bounds.headerLines} header lines`,
     });
   }
-  if (url.length > options.targetLength) {
+  if (url.length > bounds.targetLength) {
     throw new Refusal('malformed', {
-      detail: `Cannot read the request target: it has more than ${options.targetLength} characters`,
+      detail: `Cannot read the request target: it has more than ${bounds.targetLength} characters`,
     });
   }
 }

@@ -6,6 +6,7 @@ import { Refusal } from '../kernel/errors.ts';
 import type { Reply, Context as TenantContext } from '../kernel/ports.ts';
 import type { Role } from '../kernel/tenant.ts';
 import { type Fields, parseFields, parseQuery } from './input.ts';
+import type { HttpRequest } from './request.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -23,12 +24,14 @@ export type Input<Pattern extends string, Query, Body> = {
   body: Body;
 };
 
+type Check = (text: string) => boolean;
+
 /** What must be so before the handler is called. */
 export type Rules<Pattern extends string, Query, Body> = {
   /** The role it takes; every user may when absent. */
   role?: Role;
   /** What a parameter must look like; anything else is `not_found`, as an unknown id would be. */
-  params?: { readonly [Name in ParamName<Pattern>]?: (text: string) => boolean };
+  params?: { readonly [Name in ParamName<Pattern>]?: Check };
   query?: Fields<Query>;
   /** A function where what may be sent depends on what the path names. */
   body?: Fields<Body> | ((params: Params<Pattern>) => Fields<Body>);
@@ -40,8 +43,7 @@ export type Handler<Context, Sent> = (context: Context, input: Sent) => Promise<
 /** Where a route finds its input. */
 export type InputSource = {
   params: Readonly<Record<string, string>>;
-  query: string;
-  body(): Promise<unknown>;
+  request: Pick<HttpRequest, 'query' | 'body'>;
   /** The most entries in an answer that names wrong fields. */
   errorLimit: number;
 };
@@ -77,17 +79,18 @@ export function route<Context>(
   rules: Rules<string, unknown, unknown>,
   handler: Handler<Context, Input<string, unknown, unknown>>,
 ): Route<Context> {
+  const checks = Object.entries<Check | undefined>(rules.params ?? {});
   return {
     method,
     pattern,
     role: rules.role ?? null,
-    async prepare({ params, query, body, errorLimit }) {
-      refuseForeignParams(rules, params);
+    async prepare({ params, request, errorLimit }) {
+      refuseForeignParams(checks, params);
       const fields = typeof rules.body === 'function' ? rules.body(params) : rules.body;
       const input = {
         params,
-        query: rules.query && parseQuery(rules.query, query, errorLimit),
-        body: fields && parseFields(fields, await body(), errorLimit),
+        query: rules.query && parseQuery(rules.query, request.query, errorLimit),
+        body: fields && parseFields(fields, await request.body(), errorLimit),
       };
       return (context) => handler(context, input);
     },
@@ -95,10 +98,9 @@ export function route<Context>(
 }
 
 function refuseForeignParams(
-  rules: Rules<string, unknown, unknown>,
+  checks: readonly [name: string, accepts: Check | undefined][],
   params: Readonly<Record<string, string>>,
 ): void {
-  const checks = Object.entries<((text: string) => boolean) | undefined>(rules.params ?? {});
   if (checks.every(([name, accepts]) => accepts?.(params[name] ?? '') ?? true)) return;
   throw new Refusal('not_found', { detail: 'Not found' });
 }

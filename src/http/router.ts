@@ -14,11 +14,16 @@ export type RouteMatch<Context> = {
   prepare(): Promise<(context: Context) => Promise<Reply>>;
 };
 
+/** A parameter of a route: the segment where it stands, and its name. */
+type Parameter = { at: number; name: string };
+
+type Leaf<Context> = { route: Route<Context>; parameters: readonly Parameter[] };
+
 type Node<Context> = {
   /** A `Map`, not an object: `constructor` in a path must not find what nobody put there. */
   fixed: Map<string, Node<Context>>;
   parameter: Node<Context> | null;
-  routes: Map<string, Route<Context>>;
+  leaves: Map<string, Leaf<Context>>;
 };
 
 export class Router<Context> {
@@ -39,27 +44,29 @@ export class Router<Context> {
     const segments = segmentsOf(path);
     const node = find(this.#root, segments);
     if (!node) return { endpoint: 'unmatched', allow: null };
-    const route = node.routes.get(request.method === 'HEAD' ? 'GET' : request.method);
-    if (!route) return { endpoint: endpointOf(node), allow: allowedMethods(node) };
-    const { query } = request;
-    const params = paramsOf(route.pattern, segments);
+    const leaf = node.leaves.get(request.method === 'HEAD' ? 'GET' : request.method);
+    if (!leaf) return { endpoint: endpointOf(node), allow: allowedMethods(node) };
+    const { route, parameters } = leaf;
+    const errorLimit = this.#errorLimit;
     return {
       endpoint: route.pattern,
       role: route.role,
-      prepare: () =>
-        route.prepare({ params, query, body: () => request.body(), errorLimit: this.#errorLimit }),
+      prepare() {
+        return route.prepare({ params: paramsOf(parameters, segments), request, errorLimit });
+      },
     };
   }
 
   #add(route: Route<Context>): void {
+    const segments = segmentsOf(route.pattern);
     let node = this.#root;
-    for (const segment of segmentsOf(route.pattern)) {
+    for (const segment of segments) {
       node = isParameter(segment) ? parameterOf(node) : fixedOf(node, segment);
     }
-    if (node.routes.has(route.method)) {
+    if (node.leaves.has(route.method)) {
       throw new Error(`Cannot add the route "${route.method} ${route.pattern}": there is one`);
     }
-    node.routes.set(route.method, route);
+    node.leaves.set(route.method, { route, parameters: parametersOf(segments) });
   }
 }
 
@@ -70,7 +77,7 @@ function find<Context>(
   at = 0,
 ): Node<Context> | null {
   const segment = segments[at];
-  if (segment === undefined) return node.routes.size > 0 ? node : null;
+  if (segment === undefined) return node.leaves.size > 0 ? node : null;
   const fixed = node.fixed.get(segment);
   const found = fixed ? find(fixed, segments, at + 1) : null;
   if (found || !node.parameter || segment === '') return found;
@@ -78,7 +85,7 @@ function find<Context>(
 }
 
 function emptyNode<Context>(): Node<Context> {
-  return { fixed: new Map(), parameter: null, routes: new Map() };
+  return { fixed: new Map(), parameter: null, leaves: new Map() };
 }
 
 function fixedOf<Context>(node: Node<Context>, segment: string): Node<Context> {
@@ -92,22 +99,29 @@ function parameterOf<Context>(node: Node<Context>): Node<Context> {
   return node.parameter;
 }
 
-function paramsOf(pattern: string, segments: readonly string[]): Record<string, string> {
+function parametersOf(segments: readonly string[]): Parameter[] {
+  return segments.flatMap((segment, at) =>
+    isParameter(segment) ? [{ at, name: segment.slice(1, -1) }] : [],
+  );
+}
+
+function paramsOf(
+  parameters: readonly Parameter[],
+  segments: readonly string[],
+): Record<string, string> {
   const params: Record<string, string> = {};
-  for (const [at, part] of segmentsOf(pattern).entries()) {
-    if (isParameter(part)) params[part.slice(1, -1)] = segments[at] ?? '';
-  }
+  for (const { at, name } of parameters) params[name] = segments[at] ?? '';
   return params;
 }
 
-function endpointOf<Context>({ routes }: Node<Context>): string {
-  const [first] = routes.values();
-  return first?.pattern ?? 'unmatched';
+function endpointOf<Context>({ leaves }: Node<Context>): string {
+  const [first] = leaves.values();
+  return first?.route.pattern ?? 'unmatched';
 }
 
-function allowedMethods<Context>({ routes }: Node<Context>): string[] {
-  const methods = [...routes.keys()];
-  return routes.has('GET') ? [...methods, 'HEAD'] : methods;
+function allowedMethods<Context>({ leaves }: Node<Context>): string[] {
+  const methods = [...leaves.keys()];
+  return leaves.has('GET') ? [...methods, 'HEAD'] : methods;
 }
 
 function segmentsOf(path: string): string[] {

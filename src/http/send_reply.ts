@@ -4,10 +4,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Reply } from '../kernel/ports.ts';
+import type { RawHeaders } from './header_values.ts';
 
 export type SendOptions = {
-  /** Headers of every reply; the reply's own win. */
-  headers: Readonly<Record<string, string>>;
+  /** Headers of every reply; a reply names none of them itself. */
+  headers: RawHeaders;
   /** Whether the connection ends with this reply. */
   close: boolean;
   /** How long a client may go on sending a body that nobody reads. */
@@ -20,15 +21,11 @@ export type SendOptions = {
 export async function sendReply(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { status, headers, body }: Reply,
+  reply: Reply,
   options: SendOptions,
 ): Promise<void> {
-  outgoing.statusCode = status;
-  setHeaders(outgoing, { ...bodyHeaders(status, body), ...options.headers });
-  setHeaders(outgoing, headers ?? {});
-  // Node closes by itself after HTTP/1.0, and when the client asked for it.
-  if (options.close) outgoing.setHeader('connection', 'close');
-  const text = incoming.method === 'HEAD' ? '' : (body ?? '');
+  outgoing.writeHead(reply.status, headersOf(reply, options));
+  const text = incoming.method === 'HEAD' ? '' : (reply.body ?? '');
   if (!incoming.complete) {
     if (text === '') outgoing.flushHeaders();
     else outgoing.write(text);
@@ -40,17 +37,18 @@ export async function sendReply(
   cutOffLater(incoming, outgoing, options.receiveMs);
 }
 
-function setHeaders(outgoing: ServerResponse, headers: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value);
-}
-
-/** A 204 has neither (RFC 9110, section 8.6). */
-function bodyHeaders(status: number, body: string | null): Record<string, string> {
-  if (status === 204) return {};
-  return {
-    'content-type': 'application/json',
-    'content-length': String(Buffer.byteLength(body ?? '')),
-  };
+/** Names and values in turn: node takes them as they are, where it would copy an object's. */
+function headersOf({ status, headers = {}, body }: Reply, options: SendOptions): string[] {
+  const { 'content-type': type = 'application/json', ...others } = headers;
+  const lines = [...options.headers];
+  // A 204 has neither (RFC 9110, section 8.6).
+  if (status !== 204) {
+    lines.push('content-type', type, 'content-length', String(Buffer.byteLength(body ?? '')));
+  }
+  for (const [name, value] of Object.entries(others)) lines.push(name, value);
+  // Node closes by itself after HTTP/1.0, and when the client asked for it.
+  if (options.close) lines.push('connection', 'close');
+  return lines;
 }
 
 /** Reads and drops what is left of the request, until it ends or the time is up. */

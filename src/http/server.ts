@@ -13,10 +13,12 @@ import {
   type ExchangeParts,
   exchange,
   newTrace,
+  type ServerState,
   type Wire,
 } from './exchange.ts';
 import { problem } from './problem.ts';
 import { refuseSocket, wireRefusal } from './refuse_socket.ts';
+import { Turn } from './turn.ts';
 
 export type HttpBounds = ExchangeBounds & {
   /** All header lines together; node's parser holds it. */
@@ -42,12 +44,12 @@ export type HttpServerParts = ExchangeParts & { bounds: HttpBounds };
 const idleCheckMs = 50;
 
 export class HttpServer {
-  readonly #parts: HttpServerParts;
+  readonly #parts: HttpServerParts & ServerState;
   readonly #server: Server;
   readonly #connections: Connections;
 
   constructor(parts: HttpServerParts) {
-    this.#parts = parts;
+    this.#parts = { ...parts, turn: new Turn(), closing: () => !this.#server.listening };
     this.#connections = new Connections(parts.bounds.connections);
     this.#server = this.#createServer(parts);
   }
@@ -118,7 +120,7 @@ export class HttpServer {
       return;
     }
     try {
-      await exchange(wire, { ...this.#parts, closing: () => !this.#server.listening });
+      await exchange(wire, this.#parts);
     } catch (error) {
       this.#parts.onInternalError(error, null);
       incoming.socket.destroy();

@@ -78,17 +78,23 @@ export class Kernel<Request extends TenantRequest> {
 
   /** Finds the one slug that the request names, and the path without it. */
   #nominate({ facts }: Request): { slug: string; path: string } {
-    const nominations = this.#parts.strategies.flatMap((strategy) => strategy(facts));
-    const [first, ...others] = nominations;
-    if (!first) {
-      throw new Refusal('tenant_required', {
-        detail: 'Name the tenant by subdomain, path or X-Tenant-ID header',
-      });
+    let slug: string | null = null;
+    let path: string | null = null;
+    for (const strategy of this.#parts.strategies) {
+      for (const nomination of strategy(facts)) {
+        if (slug !== null && nomination.slug !== slug) {
+          throw new Refusal('tenant_ambiguous', {
+            detail: 'The request names more than one tenant',
+          });
+        }
+        slug = nomination.slug;
+        path ??= nomination.path ?? null;
+      }
     }
-    if (others.some(({ slug }) => slug !== first.slug)) {
-      throw new Refusal('tenant_ambiguous', { detail: 'The request names more than one tenant' });
-    }
-    return { slug: first.slug, path: nominations.find(({ path }) => path)?.path ?? facts.path };
+    if (slug !== null) return { slug, path: path ?? facts.path };
+    throw new Refusal('tenant_required', {
+      detail: 'Name the tenant by subdomain, path or X-Tenant-ID header',
+    });
   }
 
   /** Proves who calls. The answer is the same whatever tenant was named. */
@@ -146,7 +152,7 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Understands the request while no connection is held: route, role, then the input. */
-  async #prepare(match: Match | Mismatch, caller: Caller): Promise<Work> {
+  #prepare(match: Match | Mismatch, caller: Caller): Promise<Work> {
     if (!('prepare' in match)) {
       if (!match.allow) throw new Refusal('not_found', { detail: 'Not found' });
       throw new Refusal('method_not_allowed', {

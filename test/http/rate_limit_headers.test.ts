@@ -7,16 +7,14 @@ const allowance = { allowed: true, remaining: 99, retryAfterSeconds: 0, resetSec
 describe('rateLimitHeaders()', () => {
   it('tells limit, rest and reset in both dialects', () => {
     const free = { name: 'free', requestsPerHour: 100, burst: 100 };
-    assert.deepEqual(rateLimitHeaders(free, allowance), {
-      'x-ratelimit-limit': '100',
-      'x-ratelimit-remaining': '99',
-      'x-ratelimit-reset': '36',
-      'ratelimit-policy': '"free";q=100;w=3600',
-      ratelimit: '"free";r=99;t=36',
-    });
+    assert.equal(
+      rateLimitHeaders(free, allowance).join(' '),
+      'x-ratelimit-limit 100 x-ratelimit-remaining 99 x-ratelimit-reset 36 ' +
+        'ratelimit-policy "free";q=100;w=3600 ratelimit "free";r=99;t=36',
+    );
   });
   it('lets no plan name break out of its quotes', () => {
     const odd = { name: 'a"\r\né', requestsPerHour: 1, burst: 1 };
-    assert.equal(rateLimitHeaders(odd, allowance).ratelimit, '"a____";r=99;t=36');
+    assert.equal(rateLimitHeaders(odd, allowance).at(-1), '"a____";r=99;t=36');
   });
 });

@@ -3,7 +3,7 @@
  * SHA-256 digest is stored: there is nothing to guess that a slow hash would protect. Digests may be
  * compared in any time: to know how far one fits does not help to find a secret for it.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 export type ApiKey = { id: string; secret: string };
 
@@ -15,7 +15,7 @@ const bearer = /^Bearer +(\S+) *$/i;
 export function apiKeyIn(authorization: string | null): ApiKey | null {
   const [, token] = bearer.exec(authorization ?? '') ?? [];
   const [, a, b, c, d, e, secret] = pattern.exec(token ?? '') ?? [];
-  return secret === undefined ? null : { id: [a, b, c, d, e].join('-'), secret };
+  return secret === undefined ? null : { id: `${a}-${b}-${c}-${d}-${e}`, secret };
 }
 
 /** @param secret 32 bytes. */
@@ -35,5 +35,10 @@ export function mintApiKey(id: string, secret: Uint8Array): { apiKey: string; di
 
 /** The digest of a secret as it stands in a key: 64 hexadecimal digits. */
 export function secretDigest(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest();
+  return Buffer.from(secretDigestHex(secret), 'hex');
+}
+
+/** The same in hexadecimal. */
+export function secretDigestHex(secret: string): string {
+  return hash('sha256', secret, 'hex');
 }

@@ -8,7 +8,7 @@
  */
 import type { Directory } from '../../kernel/ports.ts';
 import { type Caller, isUuid, type Tenant, type TenantId, tenantId } from '../../kernel/tenant.ts';
-import { apiKeyIn, secretDigest } from './api_key.ts';
+import { apiKeyIn, secretDigestHex } from './api_key.ts';
 import { type CacheBounds, ReadThroughCache } from './read_through_cache.ts';
 
 /** A key's id and the digest of a secret, in hexadecimal. */
@@ -46,10 +46,10 @@ export class CachedDirectory implements Directory {
     return { keys: this.#callers.figures, tenants: this.#tenants.figures };
   }
 
-  async caller(authorization: string | null): Promise<Caller | null> {
+  caller(authorization: string | null): Promise<Caller | null> {
     const given = apiKeyIn(authorization);
-    if (!given) return null;
-    return this.#callers.get(`${given.id} ${secretDigest(given.secret).toString('hex')}`);
+    if (!given) return Promise.resolve(null);
+    return this.#callers.get(`${given.id} ${secretDigestHex(given.secret)}`);
   }
 
   tenant(id: TenantId): Promise<Tenant | null> {

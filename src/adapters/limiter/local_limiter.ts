@@ -9,7 +9,8 @@ import { type Bucket, draw } from '../../kernel/token_bucket.ts';
 
 /** A bucket per tenant and plan, at most `maxBuckets` of them. */
 export class LocalLimiter implements Limiter {
-  readonly #buckets: LRUCache<string, Bucket>;
+  /** Each in a holder: to change that costs a fraction of putting a new entry. */
+  readonly #buckets: LRUCache<string, { bucket: Bucket | null }>;
   readonly #nowMs: () => number;
 
   constructor(maxBuckets: number, nowMs: () => number) {
@@ -23,9 +24,15 @@ export class LocalLimiter implements Limiter {
   }
 
   async spend({ id, plan }: Tenant): Promise<Allowance> {
-    const key = `${id}:${plan.name}`;
-    const { allowance, bucket } = draw(this.#buckets.get(key) ?? null, plan, this.#nowMs());
-    this.#buckets.set(key, bucket);
+    const kept = this.#kept(`${id}:${plan.name}`);
+    const { allowance, bucket } = draw(kept.bucket, plan, this.#nowMs());
+    kept.bucket = bucket;
     return allowance;
+  }
+
+  #kept(key: string): { bucket: Bucket | null } {
+    const kept = this.#buckets.get(key) ?? { bucket: null };
+    if (kept.bucket === null) this.#buckets.set(key, kept);
+    return kept;
   }
 }

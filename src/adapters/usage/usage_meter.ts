@@ -5,7 +5,13 @@
 import type { Db, Meter } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 
-type Count = { tenant_id: TenantId; day: string; billed: number; refused: number };
+/** Billed and refused requests. */
+type Count = { billed: number; refused: number };
+
+/** Counts by tenant and day; a day is the number of days since 1970-01-01. */
+type Days = Map<number, Map<TenantId, Count>>;
+
+const dayMs = 24 * 60 * 60 * 1_000;
 
 export type UsageMeterOptions = {
   nowMs: () => number;
@@ -19,7 +25,7 @@ export class UsageMeter implements Meter {
   readonly #nowMs: () => number;
   readonly #onError: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
-  #counts = new Map<string, Count>();
+  #days: Days = new Map();
   #writing: Promise<void> = Promise.resolve();
 
   constructor(control: Db, options: UsageMeterOptions) {
@@ -31,8 +37,7 @@ export class UsageMeter implements Meter {
 
   /** Bounded by the tenants that are served between two flushes. */
   count(id: TenantId, what: 'billed' | 'refused'): void {
-    const day = new Date(this.#nowMs()).toISOString().slice(0, 10);
-    this.#add({ tenant_id: id, day, billed: 0, refused: 0, [what]: 1 });
+    this.#count(Math.floor(this.#nowMs() / dayMs), id)[what] += 1;
   }
 
   /** Never rejects: what cannot be written is counted again with the next batch. */
@@ -47,9 +52,10 @@ export class UsageMeter implements Meter {
   }
 
   async #write(): Promise<void> {
-    if (this.#counts.size === 0) return;
-    const batch = [...this.#counts.values()];
-    this.#counts = new Map();
+    if (this.#days.size === 0) return;
+    const batch = rowsOf(this.#days);
+    const counted = this.#days;
+    this.#days = new Map();
     try {
       await this.#control`
         insert into control.usage_days (tenant_id, day, billed, refused)
@@ -62,16 +68,33 @@ export class UsageMeter implements Meter {
         set billed = usage_days.billed + excluded.billed,
           refused = usage_days.refused + excluded.refused`;
     } catch (error) {
-      for (const count of batch) this.#add(count);
+      this.#addAgain(counted);
       this.#onError(error);
     }
   }
 
-  #add({ tenant_id, day, billed, refused }: Count): void {
-    const key = `${day} ${tenant_id}`;
-    const sum = this.#counts.get(key) ?? { tenant_id, day, billed: 0, refused: 0 };
-    sum.billed += billed;
-    sum.refused += refused;
-    this.#counts.set(key, sum);
+  #addAgain(days: Days): void {
+    for (const [day, counts] of days) {
+      for (const [id, { billed, refused }] of counts) {
+        const count = this.#count(day, id);
+        count.billed += billed;
+        count.refused += refused;
+      }
+    }
   }
+
+  #count(day: number, id: TenantId): Count {
+    const counts = this.#days.get(day) ?? new Map<TenantId, Count>();
+    const count = counts.get(id) ?? { billed: 0, refused: 0 };
+    counts.set(id, count);
+    this.#days.set(day, counts);
+    return count;
+  }
+}
+
+function rowsOf(days: Days) {
+  return [...days].flatMap(([day, counts]) => {
+    const date = new Date(day * dayMs).toISOString().slice(0, 10);
+    return [...counts].map(([id, count]) => ({ tenant_id: id, day: date, ...count }));
+  });
 }
