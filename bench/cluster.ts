@@ -8,10 +8,14 @@ import postgres from 'postgres';
 import { bounds } from '../src/config.ts';
 import { startEmbedded } from '../src/postgres/embedded/embedded.ts';
 import { runningPostmaster } from '../src/postgres/embedded/postmaster.ts';
+import { transportOf } from '../src/postgres/unix_socket.ts';
 import { limits } from './limits.ts';
 
 export type BenchCluster = {
-  /** The administrator's, of a database that is the run's own. */
+  /**
+   * The administrator's, of a database that is the run's own. All who are measured use it: what
+   * one saves by a Unix socket, the others save too.
+   */
   url: string;
   kind: 'embedded' | 'DATABASE_URL';
   /** Null when it is not ours to see. */
@@ -27,6 +31,7 @@ export function openCluster(folder: string, databaseUrl: string | null): Promise
 /** A connection of the lab's own, for what it prepares and looks up. */
 export function connect(url: string): postgres.Sql {
   return postgres(url, {
+    ...transportOf(url),
     max: 1,
     connect_timeout: limits.connectSeconds,
     onnotice: () => {},
@@ -42,7 +47,7 @@ async function startOwn(folder: string): Promise<BenchCluster> {
   });
   const postmaster = await runningPostmaster(join(cluster, 'data'));
   return {
-    url: embedded.url,
+    url: embedded.localUrl,
     kind: 'embedded',
     postmaster: postmaster?.pid ?? null,
     stop: () => embedded.halt(),

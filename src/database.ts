@@ -23,7 +23,7 @@ export async function openDatabase(config: Config): Promise<Database> {
     const folder = join(dataFolder, 'postgres');
     const embedded = await startEmbedded({ folder, bounds: bounds.embedded });
     return {
-      adminUrl: embedded.url,
+      adminUrl: embedded.localUrl,
       revive: () => embedded.revive(),
       release: () => embedded.stop(),
     };
@@ -42,6 +42,8 @@ async function makeFolder(folder: string): Promise<void> {
 
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nobody listens there; is it running?',
+  ENOENT: 'there is no such socket; is it running?',
+  EACCES: 'this user may not use the socket',
   ENOTFOUND: 'there is no such host',
   EAI_AGAIN: 'there is no such host',
   '28P01': 'the password is wrong',

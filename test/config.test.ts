@@ -25,6 +25,11 @@ describe('readConfig()', () => {
     assert.equal(readConfig({ DATABASE_URL: 'postgres://u:p@host/db' }).demo, false);
   });
 
+  it('takes a database by its Unix socket as libpq does', () => {
+    const url = 'postgres://u:p@%2Frun%2Fpostgresql:5433/db';
+    assert.equal(readConfig({ DATABASE_URL: url }).databaseUrl, url);
+  });
+
   it('names every wrong variable in a line, and never its value', () => {
     const wrong = {
       ISOLATION: 'secret-1',

@@ -1,10 +1,12 @@
 /** The driver's own pool as everybody uses it; dates stay text, as in Kennel. */
 import postgres from 'postgres';
+import { transportOf } from '../../src/postgres/unix_socket.ts';
 
 export type Pool = ReturnType<typeof openPool>;
 
 export function openPool(url: string, connections: number) {
   return postgres(url, {
+    ...transportOf(url),
     max: connections,
     onnotice: () => {},
     types: {

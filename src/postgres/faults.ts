@@ -19,6 +19,9 @@ const socketFaults = new Set([
   'CONNECTION_DESTROYED',
   'CONNECT_TIMEOUT',
   'ECONNREFUSED',
+  // A Unix socket whose server is stopped, and one whose queue is full.
+  'ENOENT',
+  'EAGAIN',
   'ECONNRESET',
   'ENOTFOUND',
   'EPIPE',

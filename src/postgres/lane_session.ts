@@ -4,6 +4,7 @@ import { unavailable } from '../kernel/errors.ts';
 import { applicationName } from './application_name.ts';
 import { asRefusal } from './faults.ts';
 import { OneSocket } from './one_socket.ts';
+import { transportOf } from './unix_socket.ts';
 
 /** Where a lane leads: a URL with its database, login and password. */
 export type Target = string;
@@ -39,6 +40,7 @@ export async function openSession(target: Target, bounds: LaneBounds): Promise<S
   // `socket` is missing in the driver's types, hence the variable.
   const options = {
     ...driverSettings(bounds),
+    ...transportOf(target),
     socket: socket.open.bind(socket),
     onclose: () => {
       closed = true;

@@ -9,6 +9,7 @@ import postgres from 'postgres';
 import { applicationName } from './application_name.ts';
 import type { Target } from './lane.ts';
 import { OneSocket } from './one_socket.ts';
+import { transportOf } from './unix_socket.ts';
 
 export type ListenerOptions = {
   onMessage: (message: string) => void;
@@ -54,6 +55,7 @@ export class Listener {
     const socket = new OneSocket();
     // `onnotify` and `socket` are missing in the driver's types, hence the variable.
     const options = {
+      ...transportOf(this.#target),
       socket: socket.open.bind(socket),
       max: 1,
       max_lifetime: null,

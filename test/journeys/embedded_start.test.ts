@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { clientOf } from '../support/client.ts';
-import { type Kennel, startEmbeddedKennel } from '../support/kennel.ts';
+import { type Kennel, startEmbeddedKennel, startKennel } from '../support/kennel.ts';
+import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 
 const shell = promisify(execFile);
@@ -48,6 +49,23 @@ describe('a start on a machine that has only Node', () => {
 
   it('says that it listens, whatever the log level', () => {
     assert.match(kennel.stdout(), /^\{.*"msg":"listening".*"url":"http:/m);
+  });
+
+  it('is used by its Unix socket, also by a server that is told so', async () => {
+    const url = new URL((await readFile(join(folder, 'database-url'), 'utf8')).trim());
+    const host = encodeURIComponent(join(folder, 'postgres'));
+    const other = await startKennel(url.href.replace(url.hostname, host));
+    assert.equal((await fetch(`${other.url}/readyz`)).status, 200);
+    const lanes = await lookInto(
+      url.href,
+      (sql) => sql<{ name: string; address: string | null }[]>`
+        select application_name as name, client_addr as address
+        from pg_stat_activity
+        where application_name like 'kennel:%'`,
+    );
+    await other.stop();
+    assert.equal(new Set(lanes.map(({ name }) => name)).size, 2);
+    assert.deepEqual(new Set(lanes.map(({ address }) => address)), new Set([null]));
   });
 
   it('has its data after a stop and a start', async () => {

@@ -70,6 +70,9 @@ describe('a start that cannot be', () => {
     'nobody listens at its address': (url: URL) => {
       url.port = '1';
     },
+    'its socket is not there': (url: URL) => {
+      url.host = encodeURIComponent('/nowhere');
+    },
     'its password is wrong': (url: URL) => {
       url.password = 'wrong';
     },

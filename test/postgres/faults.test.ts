@@ -37,6 +37,8 @@ describe('asRefusal()', () => {
       fault('3F000', 'ERROR'),
       fault('23503', 'ERROR'),
       fault('ECONNREFUSED'),
+      fault('ENOENT'),
+      fault('EAGAIN'),
       fault('CONNECTION_CLOSED'),
       fault('3D000', 'FATAL'),
     ],

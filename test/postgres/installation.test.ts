@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { Installation, rolesOf } from '../../src/postgres/installation.ts';
+import { transportOf } from '../../src/postgres/unix_socket.ts';
 
 describe('rolesOf()', () => {
   it('names roles after the database', () => {
@@ -24,9 +25,9 @@ describe('rolesOf()', () => {
 
 describe('Installation', () => {
   const id = tenantId('01890000-0000-7000-8000-000000000001');
-  const installed = (database: string, secret = 1) =>
+  const installed = (database: string, secret = 1, host = 'host:5433') =>
     new Installation(
-      `postgres://a:b@host:5433/${database}?sslmode=require`,
+      `postgres://a:b@${host}/${database}?sslmode=require`,
       {
         installation: Buffer.alloc(32, secret),
         seals: { current: Buffer.alloc(32, secret), other: null },
@@ -42,6 +43,11 @@ describe('Installation', () => {
       [role, `/${database}`, 'host:5433', '?sslmode=require'],
     );
     assert.ok(database.length <= 63);
+  });
+
+  it('leads by the same Unix socket as the URL', () => {
+    const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').databaseOf(id);
+    assert.equal(transportOf(target).path, '/run/A b/.s.PGSQL.5433');
   });
 
   it('derives a password for each role and a seal key for each database, from its secret alone', () => {

@@ -7,6 +7,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Binaries } from './binaries.ts';
 import { freeSpace } from './free_space.ts';
+import {
+  canHoldSocket,
+  removeSocketLock,
+  removeStaleSockets,
+  socketSettings,
+} from './local_socket.ts';
 import type { Outcome, Run } from './owner.ts';
 import { runningPostmaster } from './postmaster.ts';
 import { StartError } from './start_error.ts';
@@ -36,40 +42,52 @@ export function partsOf(folder: string): { data: string; log: string; password: 
 
 /** The server of one folder. */
 export class Cluster {
+  readonly #folder: string;
   readonly #data: string;
   readonly #log: string;
   readonly #pgCtl: string;
   readonly #run: Run;
   readonly #settings: ServerSettings;
   readonly #bounds: ClusterBounds;
+  #withSocket: boolean;
 
   constructor(
     folder: string,
     { pgCtl }: Binaries,
     { run, settings, bounds }: { run: Run; settings: ServerSettings; bounds: ClusterBounds },
   ) {
+    this.#folder = folder;
     ({ data: this.#data, log: this.#log } = partsOf(folder));
     this.#pgCtl = pgCtl;
     this.#run = run;
     this.#settings = settings;
     this.#bounds = bounds;
+    this.#withSocket = canHoldSocket(folder);
   }
 
   /**
-   * Starts the server, on a free port unless it shall have the one it had. False when another was faster, or its port was just taken, or
-   * backends of a killed server have not ended yet: what holds it up will pass.
+   * Starts the server, on a free port unless it shall have the one it had. False when another was
+   * faster, or its port was just taken, or backends of a killed server have not ended yet: what
+   * holds it up will pass. Where it cannot have a socket it does without.
    *
    * @throws {StartError} with the end of the server's log, when it will not.
    */
-  async start(port?: number): Promise<boolean> {
+  async start(formerPort?: number): Promise<boolean> {
     await this.#putLogAside();
     const before = await sizeOf(this.#log);
-    const { startMs } = this.#bounds;
-    const args = ['start', '-D', this.#data, '-l', this.#log, '-o', await this.#options(port)];
-    const waiting = ['-w', '-t', `${Math.ceil(startMs / 1_000)}`];
-    const { ok, output } = await this.#run(this.#pgCtl, [...args, ...waiting], startMs + 1_000);
-    if (ok) return true;
+    const port = formerPort ?? (await freePort());
+    await removeSocketLock(this.#folder, port);
+    const { ok, output } = await this.#start(port);
+    if (ok) {
+      // Now that this one holds the data folder, there is no other.
+      await removeStaleSockets(this.#folder, port);
+      return true;
+    }
     const log = await this.#logSince(before);
+    if (this.#withSocket && refusesSocket.test(log)) {
+      this.#withSocket = false;
+      return this.start(formerPort);
+    }
     if (passes.test(log)) return false;
     const where = `${this.#log} (${await freeSpace(this.#data)})`;
     throw new StartError(`it did not start; ${where} ends with\n${lastLines(log || output)}`);
@@ -85,18 +103,24 @@ export class Cluster {
     }
   }
 
+  #start(port: number): Promise<Outcome> {
+    const { startMs } = this.#bounds;
+    const args = ['start', '-D', this.#data, '-l', this.#log, '-o', this.#options(port)];
+    const waiting = ['-w', '-t', `${Math.ceil(startMs / 1_000)}`];
+    return this.#run(this.#pgCtl, [...args, ...waiting], startMs + 1_000);
+  }
+
   #stop(mode: 'fast' | 'immediate'): Promise<Outcome> {
     const seconds = this.#bounds.stopSeconds;
     const args = ['stop', '-D', this.#data, '-m', mode, '-w', '-t', `${seconds}`];
     return this.#run(this.#pgCtl, args, seconds * 1_000 + 500);
   }
 
-  async #options(port?: number): Promise<string> {
+  #options(port: number): string {
     const settings = {
       listen_addresses: '127.0.0.1',
-      port: port ?? (await freePort()),
-      // A path to a socket may have 107 bytes; the project's folder may have more.
-      unix_socket_directories: '',
+      port,
+      ...socketSettings(this.#withSocket),
       max_connections: this.#bounds.maxConnections,
       shared_buffers: `${this.#bounds.sharedBuffersMb}MB`,
       // The log grows without bound while the server runs, so failed statements stay out of it.
@@ -123,6 +147,9 @@ export class Cluster {
     return buffer.toString('utf8', 0, bytesRead);
   }
 }
+
+/** Some file systems hold none, for one those that a virtual machine shares with its host. */
+const refusesSocket = /could not create any Unix-domain sockets|\.s\.PGSQL\.\d+\.lock"/;
 
 const passes = /lock file "postmaster.pid"|still in use|could not bind/;
 

@@ -10,6 +10,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type Binaries, binariesFor } from './binaries.ts';
 import { Cluster, type ClusterBounds, partsOf, type ServerSettings } from './cluster.ts';
 import { createCluster, hasCluster } from './initdb.ts';
+import { hasSocket } from './local_socket.ts';
 import { give, type Owner, ownerOf, type Run, runnerFor } from './owner.ts';
 import { runningPostmaster } from './postmaster.ts';
 import { Presence, type PresenceBounds } from './presence.ts';
@@ -36,6 +37,8 @@ export type EmbeddedOptions = {
 export type Embedded = {
   /** The superuser's. Also in the file `database-url` beside the folder, for psql. */
   url: string;
+  /** Kennel's own way in: by the server's Unix socket, or the same as `url` where it has none. */
+  localUrl: string;
   /** It ran already. */
   adopted: boolean;
   /** Starts the server again when it has died. True when it had. */
@@ -76,17 +79,21 @@ async function start(
   const cluster = new Cluster(folder, binaries, { run, settings, bounds });
   const password = await readFile(partsOf(folder).password, 'utf8');
   const { presence, port, adopted } = await enter(cluster, { folder, password, bounds });
-  const url = urlOf(password, port, 'kennel');
+  const database = 'kennel';
+  const url = urlOf(password, { host: loopback, port, database });
   try {
-    await presence.ensureDatabase('kennel');
+    await presence.ensureDatabase(database);
     await presence.closeSpareDatabases();
     await keepUrl(folder, url, owner);
   } catch (error) {
     await leave(presence, cluster);
     throw error;
   }
+  const withSocket = await hasSocket(folder, port, bounds.connectSeconds * 1_000);
+  const host = withSocket ? encodeURIComponent(folder) : loopback;
   return {
     url,
+    localUrl: urlOf(password, { host, port, database }),
     adopted,
     revive: () => revive(cluster, { folder, presence, port }),
     stop: () => leave(presence, cluster),
@@ -127,7 +134,10 @@ async function enter(
       adopted = false;
     } else if (running?.port) {
       const { port } = running;
-      const presence = new Presence(urlOf(password, port, 'postgres'), bounds);
+      const presence = new Presence(
+        urlOf(password, { host: loopback, port, database: 'postgres' }),
+        bounds,
+      );
       const refusal = await presence.enter();
       if (refusal === null) return { presence, port, adopted };
       obstacle = refusal;
@@ -144,8 +154,10 @@ async function revive(
   cluster: Cluster,
   { folder, presence, port }: { folder: string; presence: Presence; port: number },
 ): Promise<boolean> {
-  if (await runningPostmaster(partsOf(folder).data)) return false;
-  await cluster.start(port);
+  const { data } = partsOf(folder);
+  if (await runningPostmaster(data)) return false;
+  // Backends of the dead server may be in its way still, our own presence's for one.
+  if (!(await cluster.start(port)) && !(await runningPostmaster(data))) return false;
   await presence.renew();
   return true;
 }
@@ -158,8 +170,13 @@ async function leave(presence: Presence, cluster: Cluster): Promise<void> {
   }
 }
 
-function urlOf(password: string, port: number, database: string): string {
-  return `postgres://kennel:${password}@127.0.0.1:${port}/${database}`;
+const loopback = '127.0.0.1';
+
+function urlOf(
+  password: string,
+  { host, port, database }: { host: string; port: number; database: string },
+): string {
+  return `postgres://kennel:${password}@${host}:${port}/${database}`;
 }
 
 async function keepUrl(folder: string, url: string, owner: Owner | null): Promise<void> {
