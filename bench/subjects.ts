@@ -22,13 +22,16 @@ export type KennelOptions = {
 
 export const adminToken = 'operator-of-the-bench';
 
+/** What `npm start` says to node. */
+export const asStarted = ['--max-old-space-size=512', 'src/main.ts'];
+
 /** The product as it is served: `src/main.ts` with its log written to a file. */
 export function startKennel(
   children: Children,
   name: string,
   options: KennelOptions,
 ): Promise<ServerProcess> {
-  return children.serve(name, ['src/main.ts'], kennelVariables(options));
+  return children.serve(name, asStarted, kennelVariables(options));
 }
 
 /** The environment of a Kennel in the lab. */

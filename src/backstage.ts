@@ -39,7 +39,7 @@ export async function openBackstage(config: Config, adminUrl: string) {
   const controlLanes = new LanePool(controlLane, bounds.controlLanes);
   const sealLanes = new LanePool(controlLane, bounds.sealLanes);
   const control = controlDb(controlLanes, installation);
-  const envelopes = new Envelopes(bounds.lanes.envelopesPerLane);
+  const envelopes = new Envelopes(Math.ceil(bounds.lanes.envelopes / config.connections));
   const lanes = { pool: serving, envelopes };
   const isolation = {
     shared: sharedIsolation(lanes, installation),

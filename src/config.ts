@@ -16,11 +16,14 @@ const minutes = 60 * seconds;
 const KiB = 1_024;
 const MiB = 1_024 * KiB;
 
-/** Statements of one moment that travel on one lane. More at once only make each other wait. */
+/**
+ * Statements of one moment that travel on one lane. Two batches keep a process busy: Postgres answers
+ * a short read in less time than it takes us to send it.
+ */
 const batches = {
   statements: 8,
-  atOnce: 4,
-  stallMs: 10,
+  atOnce: 2,
+  stallMs: 3,
   slowMs: 20,
   aloneMs: 1 * seconds,
   slowTenants: 1_000,
@@ -68,8 +71,8 @@ export const bounds = {
     idleLimitMs: 5 * minutes,
     spareMs: 1 * seconds,
     batches,
-    /** Sealed envelopes that each lane keeps. */
-    envelopesPerLane: 1_000,
+    /** Sealed envelopes that are kept, all lanes together: about half a kilobyte each. */
+    envelopes: 16_000,
     /** Tenants whose schema or database name is remembered. */
     places: 10_000,
   },

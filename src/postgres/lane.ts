@@ -9,7 +9,7 @@ import type { Sql, SqlValue } from '../kernel/ports.ts';
 import { EnvelopeChain } from './envelope_chain.ts';
 import { asRefusal, endsLane } from './faults.ts';
 import { type LaneBounds, openSession, type Session, type Target } from './lane_session.ts';
-import { Reading, Readings } from './reading.ts';
+import { type Answer, Reading, Readings } from './reading.ts';
 
 export type { LaneBounds, Target } from './lane_session.ts';
 
@@ -115,25 +115,27 @@ export class Lane {
    * event loop follow each other on the wire; what ends one of them begins the next, and its tag is
    * not seen, which matters only to what was written.
    */
-  async read<Row extends object>(
+  read<Row extends object>(
     envelope: string,
     text: TemplateStringsArray,
     values: SqlValue[],
   ): Promise<Row[]> {
-    assertValues(values);
-    if (!this.#live) throw unavailable('The database connection was lost');
-    const reading = new Reading<Row>();
-    this.#chain.begin(envelope, reading);
-    this.#session.sql<Row[]>(text, ...values).then(
-      (rows) => reading.onRows(rows),
-      (error) => reading.onFault(error),
-    );
-    const answer = await this.#readings.answerTo(reading);
-    if ('misled' in answer) throw this.#abandon(answer.misled);
-    if ('fault' in answer) throw this.#fault(answer.fault);
-    // Nobody is answered who travelled behind what has ended the lane.
-    if (!this.#live) throw unavailable('The database connection was lost');
-    return this.#expectQuery(answer.rows);
+    return new Promise((resolve, reject) => {
+      assertValues(values);
+      this.#assertLive();
+      const reading = new Reading<Row>(this.#readings, (answer) => {
+        try {
+          resolve(this.#rowsOf(answer));
+        } catch (error) {
+          reject(error);
+        }
+      });
+      this.#chain.begin(envelope, reading);
+      this.#session.sql<Row[]>(text, ...values).then(
+        (rows) => reading.onRows(rows),
+        (error) => reading.onFault(error),
+      );
+    });
   }
 
   /** Sends the end of a batch of reads now: nobody else will join them in this turn. */
@@ -177,6 +179,19 @@ export class Lane {
     this.#end(unavailable('The server is shutting down'));
   }
 
+  #rowsOf<Row extends object>(answer: Answer<Row>): Row[] {
+    if ('ended' in answer) throw answer.ended;
+    if ('misled' in answer) throw this.#abandon(answer.misled);
+    if ('fault' in answer) throw this.#fault(answer.fault);
+    // Nobody is answered who travelled behind what has ended the lane.
+    this.#assertLive();
+    return this.#expectQuery(answer.rows);
+  }
+
+  #assertLive(): void {
+    if (!this.#live) throw unavailable('The database connection was lost');
+  }
+
   async #rollBack(): Promise<void> {
     if (!this.#live) return;
     await this.#run('rollback').catch((error) => this.#abandon(error));
@@ -202,7 +217,7 @@ export class Lane {
 
   /** Runs the call and settles at the latest when the lane ends or the call's time is over. */
   async #bounded<Result>(call: () => Promise<Result>): Promise<Result> {
-    if (!this.#live) throw unavailable('The database connection was lost');
+    this.#assertLive();
     let giveUp: (reason: unknown) => void = () => {};
     const ended = new Promise<never>((_resolve, reject) => {
       giveUp = reject;
@@ -253,7 +268,7 @@ export class Lane {
     this.#live = false;
     for (const reject of this.#waiting) reject(reason);
     this.#waiting.clear();
-    this.#readings.end(reason);
+    this.#readings.giveUp(reason);
     void this.#session.end();
     this.#onClose();
   }

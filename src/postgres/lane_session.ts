@@ -117,8 +117,11 @@ const plainTypes = {
   },
 };
 
-/** `infinity` and years before Christ have no ISO form. */
+/** What Postgres writes in the time zone UTC: ISO 8601 but for two characters, and microseconds. */
+const utc = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d+))?\+00$/;
+
+/** To the millisecond. `infinity` and years before Christ have no ISO form. */
 function instant(text: string): string {
-  const time = new Date(text);
-  return Number.isNaN(time.getTime()) ? text : time.toISOString();
+  const [, date, time, fraction = ''] = utc.exec(text) ?? [];
+  return date ? `${date}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}Z` : text;
 }

@@ -8,24 +8,26 @@ import type { Envelope } from './envelope_chain.ts';
 
 export type Rows<Row extends object> = postgres.RowList<Row[]>;
 
-/** What came of a read: its rows, an error of the statement, or one of the envelope around it. */
+/**
+ * What came of a read: its rows, an error of the statement, one of the envelope around it, or the
+ * reason why the lane ended before.
+ */
 export type Answer<Row extends object> =
   | { rows: Rows<Row> }
   | { fault: unknown }
-  | { misled: unknown };
+  | { misled: unknown }
+  | { ended: unknown };
 
 export class Reading<Row extends object> implements Envelope {
-  /** Rejects when the lane ends before. */
-  readonly answer: Promise<Answer<Row>>;
-  #settle: (answer: Answer<Row>) => void = () => {};
-  #giveUp: (reason: unknown) => void = () => {};
+  readonly #onAnswer: (answer: Answer<Row>) => void;
+  readonly #readings: Readings;
   #known: Answer<Row> | null = null;
+  #isOver = false;
 
-  constructor() {
-    this.answer = new Promise((resolve, reject) => {
-      this.#settle = resolve;
-      this.#giveUp = reject;
-    });
+  constructor(readings: Readings, onAnswer: (answer: Answer<Row>) => void) {
+    this.#readings = readings;
+    this.#onAnswer = onAnswer;
+    readings.add(this);
   }
 
   onBegun(error?: unknown): void {
@@ -42,22 +44,26 @@ export class Reading<Row extends object> implements Envelope {
 
   onEnded(error?: unknown): void {
     // A statement that failed has failed first; then the end says nothing new.
-    if (error !== undefined && !this.#hasFault) this.#known = { misled: error };
+    if (error !== undefined && !(this.#known && 'fault' in this.#known))
+      this.#end({ misled: error });
+    else if (this.#known) this.#end(this.#known);
     // No rows by now: the driver sends the statement again, behind the end of its envelope.
-    const sentAgain = () => ({ misled: unavailable('The database has to be asked again') });
-    this.#settle(this.#known ?? sentAgain());
-  }
-
-  get #hasFault(): boolean {
-    return this.#known !== null && 'fault' in this.#known;
+    else this.#end({ misled: unavailable('The database has to be asked again') });
   }
 
   giveUp(reason: unknown): void {
-    this.#giveUp(reason);
+    this.#end({ ended: reason });
+  }
+
+  #end(answer: Answer<Row>): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#readings.delete(this);
+    this.#onAnswer(answer);
   }
 }
 
-/** The reads of one lane that wait for their answers. */
+/** The reads of one lane that wait for their answers, and how long they may wait for the next one. */
 export class Readings {
   readonly #waiting = new Set<Pick<Reading<object>, 'giveUp'>>();
   readonly #silence: NodeJS.Timeout;
@@ -70,20 +76,19 @@ export class Readings {
   }
 
   /** They are answered in turn, so each of them has its time from the answer before. */
-  async answerTo<Row extends object>(reading: Reading<Row>): Promise<Answer<Row>> {
+  add(reading: Pick<Reading<object>, 'giveUp'>): void {
     if (this.#waiting.size === 0) this.#silence.refresh();
     this.#waiting.add(reading);
-    try {
-      return await reading.answer;
-    } finally {
-      this.#waiting.delete(reading);
-      this.#silence.refresh();
-    }
   }
 
-  /** The lane has ended: nobody waits any more, and nobody will. */
-  end(reason: unknown): void {
-    clearTimeout(this.#silence);
+  delete(reading: Pick<Reading<object>, 'giveUp'>): void {
+    this.#waiting.delete(reading);
+    this.#silence.refresh();
+  }
+
+  /** The lane has ended. */
+  giveUp(reason: unknown): void {
     for (const reading of this.#waiting) reading.giveUp(reason);
+    clearTimeout(this.#silence);
   }
 }

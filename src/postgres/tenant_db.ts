@@ -25,7 +25,11 @@ export async function openPlace<Result>(
       Object.assign(
         <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
           access.statement<Row>(text, values),
-        { transaction: <Value>(steps: (sql: Sql) => Promise<Value>) => access.transaction(steps) },
+        {
+          transaction<Value>(steps: (sql: Sql) => Promise<Value>) {
+            return access.transaction(steps);
+          },
+        },
       ),
     );
   } finally {
