@@ -41,6 +41,20 @@ describe('answerInTime()', () => {
     await assert.rejects(answered, { code: 'unavailable' });
   });
 
+  it('counts what came before the body', { timeout: 1_000 }, async () => {
+    let nowMs = 0;
+    const answered = answerInTime(
+      requestOf(async () => {}),
+      { limitMs: 3_000, nowMs: () => nowMs },
+      async ({ body }) => {
+        nowMs = 3_000;
+        await body();
+        return new Promise(() => {});
+      },
+    );
+    await assert.rejects(answered, { code: 'unavailable' });
+  });
+
   it('does not count the reading of the body', async () => {
     const slow = requestOf(() => new Promise((resolve) => setTimeout(resolve, 3 * limit.limitMs)));
     const answered = answerInTime(slow, limit, async ({ body }) => {

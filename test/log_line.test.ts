@@ -38,6 +38,8 @@ describe('logLine()', () => {
   });
 
   it('redacts at every depth', () => {
+    const message = logLine({ ...head, msg: 'Bearer s3cret' }, {}, options);
+    assert.equal(JSON.parse(message).msg, 'Bearer ***');
     assert.equal(line({ shallow: 'Bearer s3cret' }).shallow, 'Bearer ***');
     const { deep } = line({ deep: { list: ['Bearer s3cret'], url: new URL('redis://a:b@c') } });
     assert.deepEqual(deep, { list: ['Bearer ***'], url: 'redis://***@c' });

@@ -4,7 +4,7 @@
  * takes work only while its one connection lives, and is never used again after a close, an
  * unexpected tag, a call that took too long, or an error that speaks of a wrong context.
  */
-import { IsolationViolation, unavailable } from '../kernel/errors.ts';
+import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
 import { EnvelopeChain } from './envelope_chain.ts';
 import { asRefusal, endsLane } from './faults.ts';
@@ -268,10 +268,15 @@ export class Lane {
     this.#live = false;
     for (const reject of this.#waiting) reject(reason);
     this.#waiting.clear();
-    this.#readings.giveUp(reason);
+    this.#readings.giveUp(asLoss(reason));
     void this.#session.end();
     this.#onClose();
   }
+}
+
+/** What ended a lane, to those behind it: not theirs is a violation that somebody else committed. */
+function asLoss(reason: unknown): Refusal {
+  return reason instanceof Refusal ? reason : unavailable('The database connection was lost');
 }
 
 /**

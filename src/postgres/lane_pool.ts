@@ -21,7 +21,8 @@ export type LanePoolBounds = FairQueueBounds & {
   batches: BatchBounds;
 };
 
-type Call = { target: Target; tenant: string; shares: boolean };
+/** A call that may share does so unless its tenant is slow by the time that it has its turn. */
+type Call = { target: Target; tenant: string; mayShare: boolean };
 
 export class LanePool {
   readonly #open: (target: Target) => Promise<Lane>;
@@ -63,7 +64,7 @@ export class LanePool {
     tenant: string,
     work: (lane: Lane) => Promise<Result>,
   ): Promise<Result> {
-    return this.#run({ target, tenant, shares: false }, work);
+    return this.#run({ target, tenant, mayShare: false }, work);
   }
 
   /**
@@ -76,7 +77,7 @@ export class LanePool {
     tenant: string,
     work: (lane: Lane) => Promise<Result>,
   ): Promise<Result> {
-    return this.#run({ target, tenant, shares: !this.#batches.isSlow(tenant) }, work);
+    return this.#run({ target, tenant, mayShare: true }, work);
   }
 
   /** Closes all idle lanes to a target, for a database that is about to go. */
@@ -133,8 +134,8 @@ export class LanePool {
 
   /** A seat in a batch, or an idle lane. */
   #take(call: Call): Batch | null {
-    const { target, tenant, shares } = call;
-    const batch = (shares ? this.#batches.join(target) : null) ?? this.#takeIdle(call);
+    const { target, tenant } = call;
+    const batch = (this.#shares(call) ? this.#batches.join(target) : null) ?? this.#takeIdle(call);
     if (batch) this.#hold(tenant, 1);
     return batch;
   }
@@ -145,11 +146,16 @@ export class LanePool {
     return lane && this.#begin(lane, call);
   }
 
-  #mustWait({ shares }: Call): boolean {
-    return shares && this.#batches.mustWait(performance.now());
+  #shares({ mayShare, tenant }: Call): boolean {
+    return mayShare && !this.#batches.isSlow(tenant);
   }
 
-  #begin(lane: Lane, { shares }: Call): Batch {
+  #mustWait(call: Call): boolean {
+    return this.#shares(call) && this.#batches.mustWait(performance.now());
+  }
+
+  #begin(lane: Lane, call: Call): Batch {
+    const shares = this.#shares(call);
     const batch = this.#batches.begin(lane, { shares, nowMs: performance.now() });
     this.#busy.set(lane, batch);
     return batch;
@@ -190,8 +196,8 @@ export class LanePool {
    */
   #mayOpen(call: Call): boolean {
     const { lanes, spareMs } = this.#bounds;
-    const { target, shares } = call;
-    if (this.#mustWait(call) || (shares && this.#opening.has(target))) return false;
+    const { target } = call;
+    if (this.#mustWait(call) || (this.#shares(call) && this.#opening.has(target))) return false;
     if (this.#idle.size + this.#busy.size + this.#lanesOpening < lanes) return true;
     const spareForMs = this.#hasLane(target) ? spareMs : 0;
     return this.#idle.closeOldest(performance.now() - spareForMs);

@@ -110,16 +110,36 @@ describe('Lane', { timeout: 30_000 }, () => {
       assert.equal(lane.live, false);
     });
 
+    it('show no rows where no context was set before them', async () => {
+      await assert.rejects(lane.read('begin; set local no_such.thing to', text`select 1`, []));
+      assert.equal(lane.live, false);
+    });
+
+    it('are lost behind one that ends the lane, and are not blamed for what it did', async () => {
+      for (const violation of [text`select fail('42501')`, text`commit`]) {
+        const behind = await open();
+        const [culprit, bystander] = await Promise.allSettled([
+          behind.read(opening('a'), violation, []),
+          behind.read(opening('b'), slowly, []),
+        ]);
+        assert.notEqual(culprit.status === 'rejected' && culprit.reason.code, 'unavailable');
+        assert.equal(bystander.status === 'rejected' && bystander.reason.code, 'unavailable');
+      }
+    });
+
     it('are over before anything else is sent', async () => {
-      const [read, transaction] = await Promise.all([
-        lane.read(opening('a'), slowly, []),
-        lane.transaction(
-          'begin',
-          (sql) => sql`select current_setting('kennel.tenant', true) as tenant`,
-        ),
-      ]);
-      assert.equal(read.length, 1);
-      assert.deepEqual([...transaction], [{ tenant: '' }]);
+      // Postgres refuses this within a transaction that has read.
+      const own = "begin not deferrable; set local kennel.tenant = 'b'";
+      const reader = text`select current_setting('kennel.tenant') as tenant`;
+      const others = [
+        () => lane.transaction(own, (sql) => sql<{ tenant: string }>(reader)),
+        () => lane.statement<{ tenant: string }>(own, reader, []),
+      ];
+      for (const other of others) {
+        const read = lane.read<{ tenant: string }>(opening('a'), slowly, []);
+        const [rows] = await Promise.all([other(), read]);
+        assert.equal(rows[0]?.tenant, 'b');
+      }
     });
 
     it('leave nothing for a statement that the driver sends again', async () => {
@@ -144,6 +164,10 @@ describe('Lane', { timeout: 30_000 }, () => {
         await witness.plain`delete from seen returning tenant, path like '%thief%' as led`;
       assert.deepEqual({ ...seen }, { tenant: '', led: false });
     });
+  });
+
+  it('sends a message that fills the buffer of the driver, though none follows it', async () => {
+    await lane.script(`select '${'x'.repeat(2_000)}'`);
   });
 
   describe('stays in step', () => {
@@ -293,6 +317,13 @@ describe('Lane', { timeout: 30_000 }, () => {
         outcomes.map(({ status }) => status),
         ['fulfilled', 'fulfilled', 'rejected'],
       );
+    });
+
+    it('after a read that took too long, though it was idle for longer before', async () => {
+      lane = await open({ callTimeoutMs: 50 });
+      const openedAt = performance.now();
+      await until(() => performance.now() - openedAt > 60);
+      await assert.rejects(lane.read('begin', text`select pg_sleep(5)`, []), unavailable);
     });
 
     it('after work in a transaction that never ended', async () => {

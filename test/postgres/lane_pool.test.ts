@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { bounds } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
 import { Lane, type Target } from '../../src/postgres/lane.ts';
@@ -72,6 +73,16 @@ describe('LanePool', () => {
     assert.equal(await pool.use(target('one'), 'b', async ({ pid }) => pid), first);
   });
 
+  it('lends the one that was used last, so that those nobody needs grow old', async () => {
+    poolOf({});
+    const holders = [hold('a'), hold('a')];
+    await until(() => pool.figures.busy === 2);
+    for (const { release } of holders) release();
+    await Promise.all(holders.map(({ done }) => done));
+    const pidOf = () => pool.use(target('one'), 'a', async ({ pid }) => pid);
+    assert.equal(await pidOf(), await pidOf());
+  });
+
   it('holds no more lanes than its budget, whatever they lead to', async () => {
     poolOf({ lanes: 3 });
     let most = 0;
@@ -135,6 +146,16 @@ describe('LanePool', () => {
     }
     for (const { release } of holders) release();
     await Promise.all(holders.map(({ done }) => done));
+  });
+
+  it('lets others wait where one tenant has too many calls that do', async () => {
+    poolOf({ lanes: 1, waitingPerTenant: 1 });
+    const holders = [hold('a'), hold('a')];
+    await until(() => pool.figures.busy === 1);
+    await assert.rejects(pool.use(target('one'), 'a', answer), unavailable);
+    const other = pool.use(target('one'), 'b', answer);
+    for (const { release } of holders) release();
+    await Promise.all([other, ...holders.map(({ done }) => done)]);
   });
 
   it('refuses who has waited too long, and lends the lane to the next', async () => {
@@ -219,6 +240,50 @@ describe('LanePool', () => {
       await warm(2);
       assert.equal(spread(await Promise.all([ask('slow', 0.1), ask('a')])).length, 1);
       assert.equal(spread(await Promise.all([ask('slow'), ask('a')])).length, 2);
+    });
+
+    it('sends it alone with those of its calls too that had to wait', async () => {
+      poolOf({ lanesPerTenant: 1, batches });
+      await pool.use(target('one'), 'warm', answer);
+      const slow = ask('slow', 0.1);
+      const waiting = ask('slow');
+      await slow;
+      assert.notEqual(await ask('a'), await waiting);
+    });
+
+    it('counts them against the share of their tenant, whose next one follows the first that ends', async () => {
+      poolOf({ lanesPerTenant: 2, batches });
+      await pool.use(target('one'), 'warm', answer);
+      const order: string[] = [];
+      const calls = Object.entries({ quick: 0, slow: 0.3, next: 0 }).map(([name, seconds]) =>
+        ask('a', seconds).then(() => order.push(name)),
+      );
+      assert.equal(pool.figures.waiting, 1);
+      await Promise.all(calls);
+      assert.deepEqual(order, ['quick', 'next', 'slow']);
+    });
+
+    it('lets nobody join after the turn', async () => {
+      poolOf({ batches });
+      await warm(2);
+      const first = ask('a', 0.05);
+      await nextTurn();
+      assert.notEqual(await ask('b'), await first);
+    });
+
+    it('lets nobody join a batch that is over: its lane may be lent to somebody else', async () => {
+      poolOf({ batches });
+      await warm(2);
+      let used = 0;
+      const failing = pool.share(target('one'), 'a', async ({ pid }) => {
+        used = pid;
+        assert.fail('it failed');
+      });
+      await assert.rejects(failing, /failed/);
+      const held = hold('alone');
+      assert.notEqual(await ask('b'), used);
+      held.release();
+      await held.done;
     });
 
     it('blames nobody for what was slow before it on the same lane', async () => {

@@ -1,0 +1,19 @@
+/** What is heard of a server that a fault of ours ends. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { startKennel } from '../support/kennel.ts';
+import { testDatabase } from '../support/postgres.ts';
+
+it('the log holds what came before a fault that ended the process', async (t) => {
+  const database = await testDatabase();
+  t.after(() => database.drop());
+  const fault = `process.once('SIGTERM', () => setImmediate(() => { throw new Error('a fault') }))`;
+  const kennel = await startKennel(database.url, {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fault)}`,
+  });
+  kennel.signal('SIGTERM');
+  const { code, stdout, stderr } = await kennel.ended;
+  assert.equal(code, 1);
+  assert.match(stderr, /a fault/);
+  assert.match(stdout, /"msg":"stopping"/);
+});
