@@ -244,8 +244,18 @@ const integer = (least: number, most: number) => {
 const url = (form: RegExp, example: string) =>
   v.pipe(
     v.string(),
-    v.check((text) => form.test(text) && URL.canParse(text), `expected a URL such as ${example}`),
+    v.check((text) => form.test(text) && isUrl(text), `expected a URL such as ${example}`),
   );
+
+/** Also in its host, which may be the folder of a Unix socket in percent-encoding. */
+function isUrl(text: string): boolean {
+  try {
+    decodeURIComponent(new URL(text).hostname);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const commaSeparated = v.transform((text: string) =>
   text

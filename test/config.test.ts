@@ -28,6 +28,7 @@ describe('readConfig()', () => {
   it('takes a database by its Unix socket as libpq does', () => {
     const url = 'postgres://u:p@%2Frun%2Fpostgresql:5433/db';
     assert.equal(readConfig({ DATABASE_URL: url }).databaseUrl, url);
+    assert.throws(() => readConfig({ DATABASE_URL: 'postgres://u:p@%zz/db' }), /DATABASE_URL/);
   });
 
   it('names every wrong variable in a line, and never its value', () => {

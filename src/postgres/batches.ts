@@ -89,6 +89,7 @@ export class Batches {
   /** Counts a call that was answered. @returns whether it was the last one. */
   onEnd(batch: Batch, tenant: string, nowMs: number): boolean {
     const tookMs = nowMs - batch.endedAtMs;
+    // Of those on a lane that ended, one may have ended it, and shall not take others along again.
     if (tookMs > this.#bounds.slowMs || !batch.lane.live) this.#slow.set(tenant, true);
     batch.endedAtMs = nowMs;
     batch.running -= 1;

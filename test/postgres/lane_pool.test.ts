@@ -192,6 +192,8 @@ describe('LanePool', () => {
     const sleep = ((strings: TemplateStringsArray, ..._: unknown[]) => strings)`
       select pg_sleep(${0}::float8)`;
 
+    const noQuery = ((strings: TemplateStringsArray) => strings)`deallocate all`;
+
     /** How many calls each lane had, the busiest first. */
     const spread = (pids: number[]) => {
       const counts = new Map<number, number>();
@@ -284,6 +286,15 @@ describe('LanePool', () => {
       assert.notEqual(await ask('b'), used);
       held.release();
       await held.done;
+    });
+
+    it('sends whoever was on a lane that ended alone', async () => {
+      poolOf({ batches });
+      await warm(1);
+      const broken = pool.share(target('one'), 'a', (lane) => lane.read('begin', noQuery, []));
+      await assert.rejects(broken, { name: 'IsolationViolation' });
+      await warm(2);
+      assert.equal(spread(await Promise.all([ask('a'), ask('b')])).length, 2);
     });
 
     it('blames nobody for what was slow before it on the same lane', async () => {
