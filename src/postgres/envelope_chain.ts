@@ -34,8 +34,8 @@ export class EnvelopeChain {
   }
 
   /**
-   * Ends the envelope that is open, if one is. The driver may send a statement again by itself, behind
-   * all others: there it must find nothing that an injected one has set for the session.
+   * Ends the envelope that is open, if one is. Whatever might run between two batches must find
+   * nothing that an injected statement has set for the session.
    */
   end(): void {
     const last = this.#open;

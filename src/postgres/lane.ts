@@ -131,7 +131,7 @@ export class Lane {
         }
       });
       this.#chain.begin(envelope, reading);
-      this.#session.sql<Row[]>(text, ...values).then(
+      this.#send<Row>(text, values).then(
         (rows) => reading.onRows(rows),
         (error) => reading.onFault(error),
       );
@@ -202,7 +202,24 @@ export class Lane {
   }
 
   #send<Row extends object>(text: TemplateStringsArray, values: SqlValue[]) {
-    return this.#session.sql<Row[]>(text, ...values).execute();
+    const query = this.#session.sql<Row[]>(text, ...values);
+    this.#refuseResending(query);
+    return query.execute();
+  }
+
+  /**
+   * A prepared statement that is gone, or whose result has another type now, the driver would send
+   * again by itself, behind what it has sent so far. That can be the beginning of another tenant's
+   * envelope, while the driver holds back the rest: it does so behind a statement whose parameters it
+   * does not know yet, and while the socket is full. So the lane ends at the very moment it tries to.
+   */
+  #refuseResending(query: object): void {
+    Object.defineProperty(query, 'retried', {
+      set: () => {
+        this.#session.cut();
+        this.#end(unavailable('The database has to be asked again'));
+      },
+    });
   }
 
   /** One message to the server, after which the lane may be over. */

@@ -24,6 +24,8 @@ export type Session = {
   sql: postgres.ReservedSql;
   /** Calls `listener` at the very moment that the connection is gone. */
   onClose(listener: () => void): void;
+  /** Lets nothing more out, not even what the driver has in its buffers. */
+  cut(): void;
   /** Never rejects. */
   end(): Promise<void>;
 };
@@ -58,7 +60,7 @@ export async function openSession(target: Target, bounds: LaneBounds): Promise<S
       onClose = listener;
       if (closed) listener();
     };
-    return { pid, sql, onClose: listen, end };
+    return { pid, sql, onClose: listen, cut: () => socket.destroy(), end };
   } catch (error) {
     void end();
     throw asRefusal(error);

@@ -47,7 +47,7 @@ export class Reading<Row extends object> implements Envelope {
     if (error !== undefined && !(this.#known && 'fault' in this.#known))
       this.#end({ misled: error });
     else if (this.#known) this.#end(this.#known);
-    // No rows by now: the driver sends the statement again, behind the end of its envelope.
+    // No rows by now: they would come from behind the end of the envelope, so from no context.
     else this.#end({ misled: unavailable('The database has to be asked again') });
   }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { EnvelopeChain } from '../../src/postgres/envelope_chain.ts';
 import { databaseOf } from '../../src/postgres/installation.ts';
 import { Lane, type LaneBounds } from '../../src/postgres/lane.ts';
+import { openSession } from '../../src/postgres/lane_session.ts';
 import { laneBounds } from '../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
@@ -142,27 +144,57 @@ describe('Lane', { timeout: 30_000 }, () => {
       }
     });
 
-    it('leave nothing for a statement that the driver sends again', async () => {
-      await lane.script(`
-        create table seen (tenant text, path text);
-        create function note() returns boolean language sql
-        as $$
-          insert into seen values (current_setting('kennel.tenant', true), current_setting('search_path'))
-          returning true
-        $$`);
+    describe('when the server no longer knows a statement', () => {
+      const envelope = (tenant: string) => `begin; set local kennel.tenant = '${tenant}'`;
       const note = text`select public.note()`;
-      const steal = text`
-        select set_config('kennel.tenant', 'thief', false), set_config('search_path', 'thief', false)`;
-      await lane.read('begin; reset all', note, []);
-      await lane.script('deallocate all; delete from seen');
-      const again = lane.read('begin; reset all', note, []);
-      const theft = lane.read('begin; reset all', steal, []);
-      await Promise.all([assert.rejects(again, unavailable), theft.catch(() => {})]);
-      const witness = await open();
-      await until(async () => (await witness.plain`select from seen`).length === 1);
-      const [seen] =
-        await witness.plain`delete from seen returning tenant, path like '%thief%' as led`;
-      assert.deepEqual({ ...seen }, { tenant: '', led: false });
+      const firstSeen = text`select ${1}::int as first_seen`;
+      before(async () => {
+        await (await open()).script(`
+          create table seen (tenant text);
+          create function note() returns boolean language sql
+          as $$
+            insert into seen values (current_setting('kennel.tenant', true)) returning true
+          $$`);
+      });
+
+      it('do not run it in the next envelope, and end the lane', async () => {
+        await lane.read(envelope('a'), note, []);
+        await lane.script('deallocate all; delete from seen');
+        const reads = [
+          lane.read(envelope('thief'), note, []),
+          lane.read(envelope('victim'), firstSeen, [1]),
+        ];
+        await Promise.all(reads.map((read) => assert.rejects(read, unavailable)));
+        assert.equal(lane.live, false);
+        assert.deepEqual(await tenantsSeen(lane.pid), []);
+      });
+
+      it('would run it there as the driver does it', async (t) => {
+        const { sql, pid, end } = await openSession(database.url, laneBounds);
+        t.after(end);
+        const chain = new EnvelopeChain((message) => sql.unsafe(message));
+        await sql(note);
+        await sql.unsafe('deallocate all; delete from seen');
+        const ignored = { onBegun() {}, onEnded() {} };
+        chain.begin(envelope('thief'), ignored);
+        const theft = sql(note).catch(() => {});
+        chain.begin(envelope('victim'), ignored);
+        await Promise.all([theft, sql(firstSeen, 1).catch(() => {})]);
+        await end();
+        assert.deepEqual(await tenantsSeen(pid), ['victim']);
+      });
+
+      /** As whom it was noted, once the session has ended. */
+      async function tenantsSeen(pid: number): Promise<unknown[]> {
+        const witness = await open();
+        await until(async () => {
+          return (
+            (await witness.plain`select from pg_stat_activity where pid = ${pid}`).length === 0
+          );
+        });
+        const rows = await witness.plain<{ tenant: string }>`delete from seen returning tenant`;
+        return rows.map(({ tenant }) => tenant);
+      }
     });
   });
 
