@@ -10,6 +10,7 @@ import { EnvelopeChain } from './envelope_chain.ts';
 import { asRefusal, endsLane } from './faults.ts';
 import { type LaneBounds, openSession, type Session, type Target } from './lane_session.ts';
 import { type Answer, Reading, Readings } from './reading.ts';
+import { beforeResending } from './resending.ts';
 
 export type { LaneBounds, Target } from './lane_session.ts';
 
@@ -23,6 +24,10 @@ export class Lane {
   readonly #bounds: LaneBounds;
   readonly #chain: EnvelopeChain;
   readonly #readings: Readings;
+  readonly #onResend = () => {
+    this.#session.cut();
+    this.#end(unavailable('The database has to be asked again'));
+  };
   readonly #waiting = new Set<(reason: unknown) => void>();
   #onClose: () => void = () => {};
   #onStuck: () => void = () => {};
@@ -203,23 +208,8 @@ export class Lane {
 
   #send<Row extends object>(text: TemplateStringsArray, values: SqlValue[]) {
     const query = this.#session.sql<Row[]>(text, ...values);
-    this.#refuseResending(query);
+    beforeResending(query, this.#onResend);
     return query.execute();
-  }
-
-  /**
-   * A prepared statement that is gone, or whose result has another type now, the driver would send
-   * again by itself, behind what it has sent so far. That can be the beginning of another tenant's
-   * envelope, while the driver holds back the rest: it does so behind a statement whose parameters it
-   * does not know yet, and while the socket is full. So the lane ends at the very moment it tries to.
-   */
-  #refuseResending(query: object): void {
-    Object.defineProperty(query, 'retried', {
-      set: () => {
-        this.#session.cut();
-        this.#end(unavailable('The database has to be asked again'));
-      },
-    });
   }
 
   /** One message to the server, after which the lane may be over. */
