@@ -10,7 +10,7 @@ import type { Lane, Target } from './lane.ts';
 export type BatchBounds = {
   /** The most statements of a batch. */
   statements: number;
-  /** Batches under way at once, not counting those that stall. */
+  /** Shared batches under way at once, not counting those that stall. */
   atOnce: number;
   /** A lane that has been busy for longer than this stalls. */
   stallMs: number;
@@ -73,8 +73,9 @@ export class Batches {
   /** The first call on a lane; others join it in this turn when it `shares`. */
   begin(lane: Lane, { shares, nowMs }: { shares: boolean; nowMs: number }): Batch {
     const batch = { lane, begunAtMs: nowMs, seats: 1, sent: 0, running: 1, endedAtMs: nowMs };
-    this.#brisk.add(batch);
+    // What has a lane to itself asks nobody to wait, so reads would never have their turn beside it.
     if (!shares) return batch;
+    this.#brisk.add(batch);
     if (this.#filling.size === 0) setImmediate(() => this.#filling.clear());
     this.#filling.set(lane.target, batch);
     return batch;

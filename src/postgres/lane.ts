@@ -258,9 +258,13 @@ export class Lane {
     return endsLane(error) ? this.#abandon(error) : asRefusal(error);
   }
 
-  /** Ends the lane. Calls around this one learn the same: a transaction fails as its statement did. */
+  /**
+   * Ends the lane. Calls around this one learn the same: a transaction fails as its statement did.
+   * Reads behind it are other tenants', and neither their fault nor their business is what it was.
+   */
   #abandon(error: unknown): unknown {
     const reason = asRefusal(error);
+    this.#readings.giveUp(unavailable('The database connection was lost'));
     this.#end(reason);
     return reason;
   }

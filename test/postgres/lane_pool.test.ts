@@ -225,6 +225,16 @@ describe('LanePool', () => {
       await Promise.all([...slow, next]);
     });
 
+    it('does not let them wait for calls that have a lane to themselves', async () => {
+      poolOf({ batches });
+      await warm(3);
+      const writers = [hold('a'), hold('b')];
+      await ask('c');
+      assert.equal(pool.figures.busy, 2);
+      for (const { release } of writers) release();
+      await Promise.all(writers.map(({ done }) => done));
+    });
+
     it('does not let them wait for batches that stall', async () => {
       poolOf({ batches: { ...batches, statements: 1, stallMs: 5, slowMs: hour } });
       await warm(3);
