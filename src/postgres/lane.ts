@@ -9,6 +9,7 @@ import type { Sql, SqlValue } from '../kernel/ports.ts';
 import { EnvelopeChain } from './envelope_chain.ts';
 import { asRefusal, endsLane } from './faults.ts';
 import { type LaneBounds, openSession, type Session, type Target } from './lane_session.ts';
+import { assertValues } from './parameters.ts';
 import { type Answer, Reading, Readings } from './reading.ts';
 import { beforeResending } from './resending.ts';
 
@@ -264,7 +265,6 @@ export class Lane {
    */
   #abandon(error: unknown): unknown {
     const reason = asRefusal(error);
-    this.#readings.giveUp(unavailable('The database connection was lost'));
     this.#end(reason);
     return reason;
   }
@@ -288,21 +288,4 @@ export class Lane {
 /** What ended a lane, to those behind it: not theirs is a violation that somebody else committed. */
 function asLoss(reason: unknown): Refusal {
   return reason instanceof Refusal ? reason : unavailable('The database connection was lost');
-}
-
-/**
- * The driver meets a value it cannot write while it builds the message, and then rejects whatever
- * statement is running instead; so such a value must not get that far.
- */
-function assertValues(values: readonly unknown[]): void {
-  for (const value of values) {
-    const kind = typeof value;
-    const fine =
-      kind === 'string' ||
-      kind === 'number' ||
-      kind === 'boolean' ||
-      value === null ||
-      value instanceof Uint8Array;
-    if (!fine) throw new TypeError(`Cannot use a value of type ${typeof value} as a parameter`);
-  }
 }
