@@ -9,9 +9,11 @@ import type { TenantId } from '../kernel/tenant.ts';
 import type { Place } from './installation.ts';
 import type { Lane } from './lane.ts';
 
+type Kept = { place: Place; text: string };
+
 /** Makes envelopes and keeps those of each lane's latest tenants. */
 export class Envelopes {
-  #kept = new WeakMap<Lane, LRUCache<string, string>>();
+  #kept = new WeakMap<Lane, LRUCache<string, Kept>>();
   readonly #tenantsPerLane: number;
 
   constructor(tenantsPerLane: number) {
@@ -22,10 +24,11 @@ export class Envelopes {
     const kept = this.#keptFor(lane);
     const key = `${place.schema} ${tenant}`;
     const known = kept.get(key);
-    if (known !== undefined) return known;
-    const made = envelope(place, tenant, lane.pid);
-    kept.set(key, made);
-    return made;
+    // A request that began before the seals' key was replaced keeps what it has, for itself alone.
+    if (known?.place === place) return known.text;
+    const text = envelope(place, tenant, lane.pid);
+    kept.set(key, { place, text });
+    return text;
   }
 
   /** After the seals' key was replaced. */
@@ -33,10 +36,10 @@ export class Envelopes {
     this.#kept = new WeakMap();
   }
 
-  #keptFor(lane: Lane): LRUCache<string, string> {
+  #keptFor(lane: Lane): LRUCache<string, Kept> {
     const known = this.#kept.get(lane);
     if (known) return known;
-    const made = new LRUCache<string, string>({ max: this.#tenantsPerLane });
+    const made = new LRUCache<string, Kept>({ max: this.#tenantsPerLane });
     this.#kept.set(lane, made);
     return made;
   }

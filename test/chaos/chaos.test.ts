@@ -11,7 +11,7 @@ import { type FaultName, faults } from './faults.ts';
 import { findingKinds } from './findings.ts';
 import { drawSchedule } from './schedule.ts';
 
-const seconds = Number(process.env.CHAOS_SECONDS ?? 15);
+const seconds = Number(process.env.CHAOS_SECONDS ?? 12);
 const seed = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 32));
 
 /** Where opening the lanes alone takes longer, times say more about the machine than about us. */

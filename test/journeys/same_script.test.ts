@@ -17,7 +17,7 @@ import { type Cast, Difference, type Played, play } from './same_script/play.ts'
 import { isRecord } from './same_script/said.ts';
 import { openStage, type Stage } from './same_script/stage.ts';
 
-const runs = Number(process.env.SCRIPT_RUNS ?? 10);
+const runs = Number(process.env.SCRIPT_RUNS ?? 6);
 const seed = Number(process.env.SCRIPT_SEED ?? randomInt(2 ** 31));
 const path = process.env.SCRIPT_PATH;
 

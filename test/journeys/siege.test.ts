@@ -14,7 +14,7 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { Siege } from '../support/siege.ts';
 import { until } from '../support/until.ts';
 
-const siegeMs = Number(process.env.SIEGE_SECONDS ?? 8) * 1_000;
+const siegeMs = Number(process.env.SIEGE_SECONDS ?? 5) * 1_000;
 const silentConnections = 5_000;
 
 /** Enough for a server with its clients and all besiegers; what grows beyond it kills the process. */

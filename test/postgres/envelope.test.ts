@@ -52,4 +52,12 @@ describe('Envelopes', () => {
       }
     }
   });
+
+  it('gives nobody one that a request from before a rotation has made meanwhile', () => {
+    const envelopes = new Envelopes(2);
+    const now = { ...placeWith('shared'), sealKey: Buffer.alloc(32, 2) };
+    envelopes.forgetAll();
+    envelopes.of(one, placeWith('shared'), acme);
+    assert.equal(envelopes.of(one, now, acme), envelope(now, acme, one.pid));
+  });
 });

@@ -13,7 +13,7 @@ import { isOf, read, runPetLoad, type Tally } from '../support/pet_load.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 import { until } from '../support/until.ts';
 
-const seconds = Number(process.env.KILL_SECONDS ?? 6);
+const seconds = Number(process.env.KILL_SECONDS ?? 4);
 const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 32));
 /** Few with a database: with more, most of the time would go into changing lanes. */
 const tenantsPerMode = { shared: 16, schema: 12, database: 4 };
