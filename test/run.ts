@@ -9,7 +9,8 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { startTestCluster } from './support/test_cluster.ts';
 
-const filesAtOnce = 2;
+// More than two cores hold: many tests wait, for a limit or for a process to start.
+const filesAtOnce = 3;
 
 const files = await testFiles(process.argv[2] ?? '');
 if (files.length === 0) {
