@@ -16,13 +16,12 @@ const minutes = 60 * seconds;
 const KiB = 1_024;
 const MiB = 1_024 * KiB;
 
-/**
- * Statements of one moment that travel on one lane. Two batches keep a process busy: Postgres answers
- * a short read in less time than it takes us to send it.
- */
+/** What one connection may keep: prepared statements, and bytes of an answer. */
+const session = { statements: 500, answerBytes: 64 * MiB };
+
+/** Reads that travel together on one lane. */
 const batches = {
   statements: 8,
-  atOnce: 2,
   stallMs: 3,
   slowMs: 20,
   aloneMs: 1 * seconds,
@@ -58,6 +57,7 @@ export const bounds = {
     lockTimeoutMs: 500,
     idleInTransactionTimeoutMs: 3 * seconds,
     callTimeoutMs: 4 * seconds,
+    ...session,
   },
   /** Of the tenants' lanes, one tenant may hold a quarter. */
   lanes: {
@@ -83,6 +83,7 @@ export const bounds = {
     lockTimeoutMs: 3 * seconds,
     idleInTransactionTimeoutMs: 3 * seconds,
     callTimeoutMs: 4 * seconds,
+    ...session,
   },
   /** The directory's and the operator's own lanes. */
   controlLanes: {
@@ -102,6 +103,7 @@ export const bounds = {
     lockTimeoutMs: 30 * seconds,
     idleInTransactionTimeoutMs: 1 * minutes,
     callTimeoutMs: 5 * minutes,
+    ...session,
   },
   adminLanes: {
     lanes: 8,
@@ -134,7 +136,7 @@ export const bounds = {
   },
   /** Tenants' own databases that the doctor looks into at the same time. */
   doctor: { databases: 4 },
-  directory: { entries: 20_000, staleAfterMs: 30 * seconds, announced: 16 },
+  directory: { entries: 20_000, staleAfterMs: 30 * seconds, clockMs: 100, announced: 16 },
   listener: { connectTimeoutMs: 3 * seconds, retryAfterMs: 250 },
   limiter: {
     /** Budgets that one process keeps; the least recently used one starts full again. */

@@ -1,8 +1,8 @@
 /**
- * Who travels with whom: the reads of one turn of the event loop share a lane, one behind the other,
- * which saves both ends most of their work. Only short ones should, because each waits for those
- * before it: a tenant that was slow a moment ago travels alone, and only a few batches are under way
- * at once, while the next ones fill, unless they stall.
+ * Who travels with whom: reads share a lane, one behind the other, which saves both ends most of their
+ * work. While a batch is under way the next one fills: it goes when that one is back, when it is full,
+ * or when that one stalls. Only short reads should share, because each waits for those before it: a
+ * tenant that was slow a moment ago travels alone.
  */
 import { LRUCache } from 'lru-cache';
 import type { Lane, Target } from './lane.ts';
@@ -10,9 +10,7 @@ import type { Lane, Target } from './lane.ts';
 export type BatchBounds = {
   /** The most statements of a batch. */
   statements: number;
-  /** Shared batches under way at once, not counting those that stall. */
-  atOnce: number;
-  /** A lane that has been busy for longer than this stalls. */
+  /** A batch that has been under way for longer than this stalls. */
   stallMs: number;
   /** A statement that took longer than this was slow, and its tenant travels alone for a while. */
   slowMs: number;
@@ -37,8 +35,8 @@ export class Batches {
   readonly #bounds: BatchBounds;
   /** Those of this very turn, which take further calls. */
   readonly #filling = new Map<Target, Batch>();
-  /** Those that others may wait for, because they have not stalled yet; oldest first. */
-  readonly #brisk = new Set<Batch>();
+  /** The latest to each target, while it is under way: others may wait for it. */
+  readonly #latest = new Map<Target, Batch>();
   readonly #slow: LRUCache<string, true>;
 
   constructor(bounds: BatchBounds) {
@@ -47,18 +45,15 @@ export class Batches {
   }
 
   isSlow(tenant: string): boolean {
-    return this.#slow.has(tenant);
+    // Mostly there are none, and to look for one costs a look at the clock.
+    return this.#slow.size > 0 && this.#slow.has(tenant);
   }
 
-  /** Whether as many are under way as make sense at once. */
-  mustWait(nowMs: number): boolean {
-    const { atOnce, stallMs } = this.#bounds;
-    if (this.#brisk.size < atOnce) return false;
-    for (const batch of this.#brisk) {
-      if (nowMs - batch.begunAtMs < stallMs) break;
-      this.#brisk.delete(batch);
-    }
-    return this.#brisk.size >= atOnce;
+  /** Whether a read should wait for others, with so many that wait already. */
+  mustWait(target: Target, { waiting, nowMs }: { waiting: number; nowMs: number }): boolean {
+    const latest = this.#latest.get(target);
+    if (!latest || waiting >= this.#bounds.statements) return false;
+    return nowMs - latest.begunAtMs < this.#bounds.stallMs;
   }
 
   /** A seat in the batch that is being filled, if there is one. */
@@ -75,7 +70,7 @@ export class Batches {
     const batch = { lane, begunAtMs: nowMs, seats: 1, sent: 0, running: 1, endedAtMs: nowMs };
     // What has a lane to itself asks nobody to wait, so reads would never have their turn beside it.
     if (!shares) return batch;
-    this.#brisk.add(batch);
+    this.#latest.set(lane.target, batch);
     if (this.#filling.size === 0) setImmediate(() => this.#filling.clear());
     this.#filling.set(lane.target, batch);
     return batch;
@@ -84,7 +79,7 @@ export class Batches {
   /** Counts a call that was sent; behind the last one nobody has to wait for the turn to end. */
   onSent(batch: Batch): void {
     batch.sent += 1;
-    if (batch.sent === this.#bounds.statements) batch.lane.endBatch();
+    if (batch.sent === this.#bounds.statements) batch.lane.flush();
   }
 
   /** Counts a call that was answered. @returns whether it was the last one. */
@@ -102,7 +97,7 @@ export class Batches {
   /** Its lane is idle, or lost. */
   drop(batch: Batch): void {
     const { target } = batch.lane;
-    this.#brisk.delete(batch);
+    if (this.#latest.get(target) === batch) this.#latest.delete(target);
     if (this.#filling.get(target) === batch) this.#filling.delete(target);
   }
 }

@@ -1,34 +1,42 @@
 /**
- * The first message of an envelope: it opens the transaction and says as whom and for which tenant.
- * The context is sealed with a MAC over the tenant and the backend's pid, so that neither an
- * injected `set_config` nor a seal read in `pg_stat_activity` opens another tenant's rows.
+ * What surrounds a tenant's statement: before it the context, which says as whom and for which tenant
+ * it runs, and behind it what undoes all settings. The context is sealed with a MAC over the tenant and
+ * the backend's pid, so that neither an injected `set_config` nor a seal read in `pg_stat_activity`
+ * opens another tenant's rows.
  */
 import { createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import type { SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Place } from './installation.ts';
-import type { Lane } from './lane.ts';
+import { bind, execute, parse, sync } from './wire/messages.ts';
 
-type Kept = { place: Place; text: string };
+/** The messages that set a tenant's context, and the schema that its statements are prepared for. */
+export type Envelope = { schema: string; context: Buffer };
+
+/** Seals are bound to its backend. */
+type Backend = { readonly pid: number };
+
+type Kept = { place: Place; envelope: Envelope };
 
 /** Makes envelopes and keeps those of each lane's latest tenants. */
 export class Envelopes {
-  #kept = new WeakMap<Lane, LRUCache<string, Kept>>();
+  #kept = new WeakMap<Backend, LRUCache<TenantId, Kept[]>>();
   readonly #tenantsPerLane: number;
 
   constructor(tenantsPerLane: number) {
     this.#tenantsPerLane = tenantsPerLane;
   }
 
-  of(lane: Lane, place: Place, tenant: TenantId): string {
-    const kept = this.#keptFor(lane);
-    const key = `${place.schema} ${tenant}`;
-    const known = kept.get(key);
+  /** A tenant has two places, its own and its account; while seals change, it may have more. */
+  of(lane: Backend, place: Place, tenant: TenantId): Envelope {
+    const known = this.#keptFor(lane, tenant);
+    for (const kept of known) if (kept.place === place) return kept.envelope;
+    const made = envelope(place, tenant, lane.pid);
     // A request that began before the seals' key was replaced keeps what it has, for itself alone.
-    if (known?.place === place) return known.text;
-    const text = envelope(place, tenant, lane.pid);
-    kept.set(key, { place, text });
-    return text;
+    const others = known.filter((kept) => kept.place.schema !== place.schema);
+    known.splice(0, known.length, ...others, { place, envelope: made });
+    return made;
   }
 
   /** After the seals' key was replaced. */
@@ -36,28 +44,66 @@ export class Envelopes {
     this.#kept = new WeakMap();
   }
 
-  #keptFor(lane: Lane): LRUCache<string, Kept> {
-    const known = this.#kept.get(lane);
+  #keptFor(lane: Backend, tenant: TenantId): Kept[] {
+    let tenants = this.#kept.get(lane);
+    if (!tenants) {
+      tenants = new LRUCache({ max: this.#tenantsPerLane });
+      this.#kept.set(lane, tenants);
+    }
+    const known = tenants.get(tenant);
     if (known) return known;
-    const made = new LRUCache<string, Kept>({ max: this.#tenantsPerLane });
-    this.#kept.set(lane, made);
-    return made;
+    const none: Kept[] = [];
+    tenants.set(tenant, none);
+    return none;
   }
 }
 
+/** The envelope of one tenant on the lane whose backend has the pid. */
+export function envelope(
+  { schema, role, sealKey }: Place,
+  tenant: TenantId,
+  pid: number,
+): Envelope {
+  const context = [role, `"${schema}"`, `${tenant}.${seal(sealKey, tenant, pid)}`];
+  return { schema, context: run('context', context) };
+}
+
+/** Opens a transaction of several statements in an envelope. */
+export function beginning({ context }: Envelope): Buffer {
+  return Buffer.concat([run('begin'), context, sync]);
+}
+
 /**
- * `set local` for all of it: local to the transaction, so a lane cannot carry it to the next
- * tenant. `reset all` and the words after `begin` undo what an injected statement may have set for the session.
- * Role, schema and tenant are names of our own registry and never text of a request.
+ * All of it local to the transaction, so a lane cannot carry it to the next tenant. And `reset all`
+ * comes before its end, because an injected statement may have set something for the session.
  */
-export function envelope(place: Place, tenant: TenantId, pid: number): string {
-  return [
-    'begin isolation level read committed read write not deferrable',
-    'reset all',
-    `set local role "${place.role}"`,
-    `set local search_path = "${place.schema}"`,
-    `set local kennel.tenant = '${tenant}.${seal(place.sealKey, tenant, pid)}'`,
-  ].join('; ');
+const constants = {
+  context: `select pg_catalog.set_config('role', $1, true),
+    pg_catalog.set_config('search_path', $2, true),
+    pg_catalog.set_config('kennel.tenant', $3, true)`,
+  begin: 'begin isolation level read committed read write not deferrable',
+  commit: 'commit',
+  rollback: 'rollback',
+  reset: 'reset all',
+};
+
+/** What is sent of each group that is not a tenant's own. */
+export const groups = {
+  /** Each session begins with it. */
+  preparation: Buffer.concat([
+    ...Object.entries(constants).map(([name, text]) => parse(name, text)),
+    sync,
+  ]),
+  /** Behind a statement that stands alone, or in an open transaction. */
+  statement: Buffer.concat([execute, sync]),
+  /** Behind a statement in an envelope of its own. */
+  end: Buffer.concat([execute, run('reset'), sync]),
+  commit: Buffer.concat([run('commit'), run('reset'), sync]),
+  rollback: Buffer.concat([run('rollback'), run('reset'), sync]),
+};
+
+function run(name: keyof typeof constants, values: SqlValue[] = []): Buffer {
+  return Buffer.concat([bind(name, values), execute]);
 }
 
 /** HMAC-SHA-256 (RFC 2104) in lower-case hexadecimal; `kernel.tenant()` computes the same. */

@@ -18,10 +18,11 @@ type Waiting<Call, Got> = {
   timer: NodeJS.Timeout;
 };
 
-export class FairQueue<Call extends { tenant: string }, Got> {
+export class FairQueue<Call extends { tenant: string; target: string }, Got> {
   readonly #bounds: FairQueueBounds;
   /** By tenant; the order of the keys is whose turn it is. */
   readonly #waiting = new Map<string, Waiting<Call, Got>[]>();
+  readonly #byTarget = new Map<string, number>();
   #size = 0;
 
   constructor(bounds: FairQueueBounds) {
@@ -30,6 +31,11 @@ export class FairQueue<Call extends { tenant: string }, Got> {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Calls that wait for one target. */
+  sizeOf(target: string): number {
+    return this.#byTarget.get(target) ?? 0;
   }
 
   /**
@@ -51,7 +57,7 @@ export class FairQueue<Call extends { tenant: string }, Got> {
       const one = { call, resolve, reject, timer };
       ahead.push(one);
       this.#waiting.set(call.tenant, ahead);
-      this.#size += 1;
+      this.#count(call.target, 1);
     });
   }
 
@@ -83,7 +89,14 @@ export class FairQueue<Call extends { tenant: string }, Got> {
     clearTimeout(one.timer);
     queue.splice(queue.indexOf(one), 1);
     if (queue.length === 0) this.#waiting.delete(tenant);
-    this.#size -= 1;
+    this.#count(one.call.target, -1);
+  }
+
+  #count(target: string, change: 1 | -1): void {
+    const waiting = this.sizeOf(target) + change;
+    if (waiting === 0) this.#byTarget.delete(target);
+    else this.#byTarget.set(target, waiting);
+    this.#size += change;
   }
 
   /** Whoever was served lets the others go first; whoever waited in vain keeps its turn. */

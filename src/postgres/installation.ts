@@ -7,7 +7,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { TenantPlace } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
-import type { Target } from './lane.ts';
+import type { Target } from './session.ts';
 
 /** Schemas of the main database. A tenant's own database has `kernel` and `tenant`. */
 export const schemas = {

@@ -1,62 +1,72 @@
 /**
- * A lane: one warmed connection, reserved for life. postgres.js loses the order of pipelined
- * statements when a connection drops and reconnects, and that leaks rows across tenants; so a lane
- * takes work only while its one connection lives, and is never used again after a close, an
- * unexpected tag, a call that took too long, or an error that speaks of a wrong context.
+ * A lane: one connection that carries tenants' statements, each in an envelope of its own, for as long
+ * as it lives. It is never used again after a close, an unexpected tag, a call that took too long, or
+ * an error that speaks of a wrong context.
  */
 import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
-import { EnvelopeChain } from './envelope_chain.ts';
+import { beginning, type Envelope, groups } from './envelope.ts';
 import { asRefusal, endsLane } from './faults.ts';
-import { type LaneBounds, openSession, type Session, type Target } from './lane_session.ts';
-import { assertValues } from './parameters.ts';
-import { type Answer, Reading, Readings } from './reading.ts';
-import { beforeResending } from './resending.ts';
+import { openSession, type Session, type SessionBounds, type Target } from './session.ts';
+import { query } from './wire/messages.ts';
+import type { Call } from './wire/prepared_statements.ts';
+import { type Answer, type Group, Wire } from './wire/wire.ts';
 
-export type { LaneBounds, Target } from './lane_session.ts';
+export type { Target } from './session.ts';
+
+export type LaneBounds = SessionBounds & {
+  /** The longest that a call may take, answered or not. */
+  callTimeoutMs: number;
+  /** Statements that the server keeps prepared. */
+  statements: number;
+  /** The most bytes of an answer. */
+  answerBytes: number;
+};
 
 /** Tags of statements that leave nothing behind but rows. */
 const queries = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE']);
 
+/** What `plain` is prepared for: its statements name their schemas. */
+const noSchema = '';
+
 export class Lane {
   readonly pid: number;
   readonly target: Target;
-  readonly #session: Session;
-  readonly #bounds: LaneBounds;
-  readonly #chain: EnvelopeChain;
-  readonly #readings: Readings;
-  readonly #onResend = () => {
-    this.#session.cut();
-    this.#end(unavailable('The database has to be asked again'));
-  };
-  readonly #waiting = new Set<(reason: unknown) => void>();
+  readonly #wire: Wire;
+  readonly #callTimeoutMs: number;
+  readonly #transactions = new Set<(reason: unknown) => void>();
   #onClose: () => void = () => {};
   #onStuck: () => void = () => {};
-  #live = true;
+  /** Null while the lane lives. */
+  #ended: { reason: unknown } | null = null;
 
-  private constructor(session: Session, target: Target, bounds: LaneBounds) {
-    this.pid = session.pid;
+  private constructor({ pid, socket }: Session, target: Target, bounds: LaneBounds) {
+    const { callTimeoutMs, statements, answerBytes } = bounds;
+    this.pid = pid;
     this.target = target;
-    this.#session = session;
-    this.#bounds = bounds;
-    this.#chain = new EnvelopeChain((text) => session.sql.unsafe(text));
-    this.#readings = new Readings(bounds.callTimeoutMs, () => this.#endStuck());
-    session.onClose(() => this.#end(unavailable('The database connection was lost')));
+    this.#callTimeoutMs = callTimeoutMs;
+    const wireBounds = { statements, answerBytes, silenceMs: callTimeoutMs };
+    this.#wire = new Wire(socket, wireBounds, {
+      onEnd: (reason) => this.#end(asLoss(asRefusal(reason))),
+      onSilence: () => this.#endStuck(),
+    });
   }
 
   /** @throws {Refusal} `unavailable` when no session could be had in time. */
   static async open(target: Target, bounds: LaneBounds): Promise<Lane> {
-    return new Lane(await openSession(target, bounds), target, bounds);
+    const lane = new Lane(await openSession(target, bounds), target, bounds);
+    await lane.#run(groups.preparation);
+    return lane;
   }
 
   get live(): boolean {
-    return this.#live;
+    return this.#ended === null;
   }
 
   /** Calls `listener` once, when the lane can take no more work. */
   onClose(listener: () => void): void {
     this.#onClose = listener;
-    if (!this.#live) listener();
+    if (!this.live) listener();
   }
 
   /**
@@ -68,12 +78,8 @@ export class Lane {
   }
 
   /** One statement that is its own transaction, without any tenant's context. */
-  async plain<Row extends object>(
-    text: TemplateStringsArray,
-    ...values: SqlValue[]
-  ): Promise<Row[]> {
-    assertValues(values);
-    return this.#ask(() => this.#send<Row>(text, values));
+  plain<Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]): Promise<Row[]> {
+    return this.#rows<Row>({ schema: noSchema, text, values });
   }
 
   /**
@@ -82,7 +88,7 @@ export class Lane {
    */
   async script(text: string): Promise<void> {
     try {
-      await this.#run(text);
+      await this.#run(query(text));
     } catch (error) {
       await this.#rollBack();
       throw error;
@@ -90,85 +96,56 @@ export class Lane {
   }
 
   /**
-   * One statement in an envelope: begin with the context, the statement, commit. All three are
-   * written at once, so they cost one round trip, and the context ends with the transaction.
+   * One statement in an envelope: its context, the statement, and what undoes all that the statement
+   * may have set, in one group. So the server itself passes over the statement when its context could
+   * not be set, and commits all of it, or nothing.
    *
-   * @returns the rows, once the commit's tag has said COMMIT.
+   * @returns the rows, once the server has said that the group is over: then it is committed.
    */
-  async statement<Row extends object>(
-    envelope: string,
+  statement<Row extends object>(
+    { schema, context }: Envelope,
     text: TemplateStringsArray,
     values: SqlValue[],
   ): Promise<Row[]> {
-    assertValues(values);
-    this.#chain.end();
-    const [begun, rows, ended] = await this.#bounded(() =>
-      Promise.allSettled([
-        this.#session.sql.unsafe(envelope).execute(),
-        this.#send<Row>(text, values),
-        this.#session.sql.unsafe('commit').execute(),
-      ]),
-    );
-    if (begun.status === 'rejected') throw this.#abandon(begun.reason);
-    if (rows.status === 'rejected') throw this.#fault(rows.reason);
-    if (ended.status === 'rejected') throw this.#abandon(ended.reason);
-    this.#expectCommit(ended.value.command);
-    return this.#expectQuery(rows.value);
-  }
-
-  /**
-   * One statement that only reads, in an envelope as above. Those that are called in one turn of the
-   * event loop follow each other on the wire; what ends one of them begins the next, and its tag is
-   * not seen, which matters only to what was written.
-   */
-  read<Row extends object>(
-    envelope: string,
-    text: TemplateStringsArray,
-    values: SqlValue[],
-  ): Promise<Row[]> {
-    return new Promise((resolve, reject) => {
-      assertValues(values);
-      this.#assertLive();
-      const reading = new Reading<Row>(this.#readings, (answer) => {
-        try {
-          resolve(this.#rowsOf(answer));
-        } catch (error) {
-          reject(error);
-        }
-      });
-      this.#chain.begin(envelope, reading);
-      this.#send<Row>(text, values).then(
-        (rows) => reading.onRows(rows),
-        (error) => reading.onFault(error),
-      );
+    const call = { schema, text, values };
+    const group = { before: context, runsBefore: 1, call, after: groups.end };
+    return this.#ask(group, (answer) => {
+      const { error, runs } = answer;
+      const rows = runs > 1 ? this.#rowsIn<Row>(answer) : [];
+      // Before or behind the statement nothing of ours can fail: something is wrong with the session.
+      if (error) throw runs === 1 ? this.#fault(error) : this.#abandon(error);
+      return rows;
     });
   }
 
-  /** Sends the end of a batch of reads now: nobody else will join them in this turn. */
-  endBatch(): void {
-    this.#chain.end();
+  /** Sends now what waits for the end of the turn: nobody else will join it. */
+  flush(): void {
+    this.#wire.flush();
   }
 
-  /** Several statements in one transaction, which has the lane to itself until it ends. */
+  /**
+   * Several statements in one transaction, which has the lane to itself until it ends.
+   *
+   * @param opening an envelope; or a script that begins the transaction, for work of our own.
+   */
   async transaction<Result>(
-    envelope: string,
+    opening: Envelope | string,
     work: (sql: Sql) => Promise<Result>,
   ): Promise<Result> {
+    const schema = typeof opening === 'string' ? noSchema : opening.schema;
     let open = true;
     const sql: Sql = async <Row extends object>(
       text: TemplateStringsArray,
       ...values: SqlValue[]
     ): Promise<Row[]> => {
       if (!open) throw new Error('Cannot run a statement: its transaction has ended');
-      assertValues(values);
-      return this.#expectQuery(await this.#ask(() => this.#send<Row>(text, values)));
+      return this.#rows<Row>({ schema, text, values });
     };
     const transact = async (): Promise<Result> => {
-      await this.#run(envelope);
+      await this.#run(typeof opening === 'string' ? query(opening) : beginning(opening));
       const result = await work(sql);
       open = false;
-      const commit = await this.#ask(() => this.#session.sql.unsafe('commit').execute());
-      this.#expectCommit(commit.command);
+      await this.#commit();
       return result;
     };
     try {
@@ -182,76 +159,77 @@ export class Lane {
 
   /** Ends the session; calls still in flight are rejected. */
   close(): void {
-    this.#end(unavailable('The server is shutting down'));
+    this.#end(unavailable('The server is shutting down'), () => this.#wire.end());
   }
 
-  #rowsOf<Row extends object>(answer: Answer<Row>): Row[] {
-    if ('ended' in answer) throw answer.ended;
-    if ('misled' in answer) throw this.#abandon(answer.misled);
-    if ('fault' in answer) throw this.#fault(answer.fault);
-    // Nobody is answered who travelled behind what has ended the lane.
-    this.#assertLive();
-    return this.#expectQuery(answer.rows);
-  }
-
-  #assertLive(): void {
-    if (!this.#live) throw unavailable('The database connection was lost');
+  async #commit(): Promise<void> {
+    const tag = await this.#run(groups.commit);
+    if (tag !== 'COMMIT') throw this.#abandon(new Error(`Cannot commit: the server said ${tag}`));
   }
 
   async #rollBack(): Promise<void> {
-    if (!this.#live) return;
-    await this.#run('rollback').catch((error) => this.#abandon(error));
+    if (!this.live) return;
+    await this.#run(groups.rollback).catch((error) => this.#abandon(error));
   }
 
-  async #run(text: string): Promise<void> {
-    await this.#ask(() => this.#session.sql.unsafe(text).execute());
-  }
-
-  #send<Row extends object>(text: TemplateStringsArray, values: SqlValue[]) {
-    const query = this.#session.sql<Row[]>(text, ...values);
-    beforeResending(query, this.#onResend);
-    return query.execute();
-  }
-
-  /** One message to the server, after which the lane may be over. */
-  async #ask<Result>(call: () => Promise<Result>): Promise<Result> {
-    this.#chain.end();
-    try {
-      return await this.#bounded(call);
-    } catch (error) {
-      throw this.#fault(error);
-    }
-  }
-
-  /** Runs the call and settles at the latest when the lane ends or the call's time is over. */
-  async #bounded<Result>(call: () => Promise<Result>): Promise<Result> {
-    this.#assertLive();
-    let giveUp: (reason: unknown) => void = () => {};
-    const ended = new Promise<never>((_resolve, reject) => {
-      giveUp = reject;
+  /** Messages of ours. @returns the tag of the first thing that they do. */
+  #run(messages: Buffer): Promise<string | null> {
+    return this.#ask({ after: messages }, ({ error, tag }) => {
+      if (error) throw this.#fault(error);
+      return tag;
     });
-    this.#waiting.add(giveUp);
-    const timer = setTimeout(() => this.#endStuck(), this.#bounds.callTimeoutMs);
-    try {
-      return await Promise.race([call(), ended]);
-    } finally {
-      clearTimeout(timer);
-      this.#waiting.delete(giveUp);
-    }
   }
 
-  #expectCommit(tag: string | null): void {
-    if (tag !== 'COMMIT') throw this.#abandon(new Error(`Cannot commit: the server said ${tag}`));
+  /** One statement in a group of its own. */
+  #rows<Row extends object>(call: Call): Promise<Row[]> {
+    return this.#ask({ call, after: groups.statement }, (answer) => {
+      if (answer.error) throw this.#fault(answer.error);
+      return this.#rowsIn<Row>(answer);
+    });
+  }
+
+  /**
+   * Sends a group. `judge` looks at its answer before anything behind it is read: nobody is answered who
+   * travelled behind what has ended the lane.
+   */
+  #ask<Result>(group: Group, judge: (answer: Answer) => Result): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended) throw asLoss(this.#ended.reason);
+      this.#wire.send(group, (answer) => {
+        try {
+          if (!answer) throw asLoss(this.#ended?.reason);
+          resolve(judge(answer));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
   }
 
   /**
    * Our statements are queries. Another one was injected, and what it leaves in the session (a swapped
    * prepared statement, an ended transaction, a role) must not meet the next tenant.
    */
-  #expectQuery<Rows extends { command: string | null }>(rows: Rows): Rows {
-    if (queries.has(rows.command ?? '')) return rows;
-    const tag = new Error(`the server said ${rows.command}, which is no query`);
-    throw this.#abandon(new IsolationViolation(tag));
+  #rowsIn<Row extends object>({ tag, rows }: Answer): Row[] {
+    if (queries.has(tag ?? '')) return rows as Row[];
+    const fault = new Error(`the server said ${tag}, which is no query`);
+    throw this.#abandon(new IsolationViolation(fault));
+  }
+
+  /** Settles at the latest when the lane ends or the call's time is over. */
+  async #bounded<Result>(call: () => Promise<Result>): Promise<Result> {
+    let giveUp: (reason: unknown) => void = () => {};
+    const ended = new Promise<never>((_resolve, reject) => {
+      giveUp = reject;
+    });
+    this.#transactions.add(giveUp);
+    const timer = setTimeout(() => this.#endStuck(), this.#callTimeoutMs);
+    try {
+      return await Promise.race([call(), ended]);
+    } finally {
+      clearTimeout(timer);
+      this.#transactions.delete(giveUp);
+    }
   }
 
   /** An error of a statement; some of them also say that this session cannot be trusted. */
@@ -259,10 +237,7 @@ export class Lane {
     return endsLane(error) ? this.#abandon(error) : asRefusal(error);
   }
 
-  /**
-   * Ends the lane. Calls around this one learn the same: a transaction fails as its statement did.
-   * Reads behind it are other tenants', and neither their fault nor their business is what it was.
-   */
+  /** Ends the lane. A transaction fails as its statement did. */
   #abandon(error: unknown): unknown {
     const reason = asRefusal(error);
     this.#end(reason);
@@ -270,22 +245,22 @@ export class Lane {
   }
 
   #endStuck(): void {
-    if (this.#live) this.#onStuck();
+    if (this.live) this.#onStuck();
     this.#end(unavailable('The database did not answer in time'));
   }
 
-  #end(reason: unknown): void {
-    if (!this.#live) return;
-    this.#live = false;
-    for (const reject of this.#waiting) reject(reason);
-    this.#waiting.clear();
-    this.#readings.giveUp(asLoss(reason));
-    void this.#session.end();
+  #end(reason: unknown, leave = () => this.#wire.cut()): void {
+    if (this.#ended) return;
+    this.#ended = { reason };
+    for (const reject of this.#transactions) reject(reason);
+    this.#transactions.clear();
+    leave();
     this.#onClose();
   }
 }
 
-/** What ended a lane, to those behind it: not theirs is a violation that somebody else committed. */
+/** What ended a lane, to those behind it: neither their fault nor their business is what it was. */
 function asLoss(reason: unknown): Refusal {
-  return reason instanceof Refusal ? reason : unavailable('The database connection was lost');
+  if (reason instanceof Refusal) return reason;
+  return unavailable('The database connection was lost', reason);
 }

@@ -68,7 +68,7 @@ export class LanePool {
   }
 
   /**
-   * Lends a lane that others may use at the same time. `work` is one `Lane.read`, called at once.
+   * Lends a lane that others may use at the same time. `work` is one `Lane.statement`, called at once.
    *
    * @throws {Refusal} `unavailable` as above.
    */
@@ -113,7 +113,9 @@ export class LanePool {
   #wait(call: Call): Promise<Batch> {
     if (this.#closed) throw unavailable('The server is shutting down');
     const got = this.#queue.wait(call);
-    this.#serve();
+    // Mostly it waits for others, and nobody could be served.
+    if (this.#mustWait(call)) this.#serveWhenStalled();
+    else this.#serve();
     return got;
   }
 
@@ -151,7 +153,11 @@ export class LanePool {
   }
 
   #mustWait(call: Call): boolean {
-    return this.#shares(call) && this.#batches.mustWait(performance.now());
+    const { target } = call;
+    const waiting = this.#queue.sizeOf(target);
+    return (
+      this.#shares(call) && this.#batches.mustWait(target, { waiting, nowMs: performance.now() })
+    );
   }
 
   #begin(lane: Lane, call: Call): Batch {

@@ -7,9 +7,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { applicationName } from './application_name.ts';
-import type { Target } from './lane.ts';
 import { OneSocket } from './one_socket.ts';
-import { transportOf } from './unix_socket.ts';
+import type { Target } from './session.ts';
 
 export type ListenerOptions = {
   onMessage: (message: string) => void;
@@ -52,11 +51,10 @@ export class Listener {
   async #listenUntilClosed(): Promise<void> {
     const { promise: closed, resolve: close } = settled();
     const { connectTimeoutMs } = this.#options;
-    const socket = new OneSocket();
+    const socket = new OneSocket(this.#target);
     // `onnotify` and `socket` are missing in the driver's types, hence the variable.
     const options = {
-      ...transportOf(this.#target),
-      socket: socket.open.bind(socket),
+      ...socket.options,
       max: 1,
       max_lifetime: null,
       fetch_types: false,

@@ -1,53 +1,98 @@
 /**
  * The one socket of a driver's client. The driver reconnects by itself, with statements of before in
  * its buffers and for as long as it takes, even after it was told to end; a client that gets no
- * second socket cannot.
+ * second socket cannot. TLS begins here, because the driver would keep to itself what comes of it.
  */
-import { connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { unavailable } from '../kernel/errors.ts';
+import { type Transport, transportOf } from './unix_socket.ts';
+import { sslRequest } from './wire/messages.ts';
 
 /** What the driver read from its URL; `path` is that of a Unix socket. */
 type Address = { host: string[]; port: number[]; path: string | false };
 
 export class OneSocket {
-  #socket: Socket | undefined;
+  readonly #tls: TlsMode | null;
+  /** What the driver needs to be told besides the URL. */
+  readonly options: Transport & { ssl: false; socket: (address: Address) => Promise<Socket> };
+  #raw: Socket | undefined;
+  #agreed: Socket | undefined;
+  /** The last bytes that came. */
+  #tail = Buffer.alloc(0);
 
-  /** @throws {Refusal} `unavailable` when asked a second time. */
-  open({ host: [host], port: [port = 5432], path }: Address): Socket {
-    if (this.#socket) throw unavailable('The database closed the connection');
-    this.#socket = gatherWrites(path ? connect(path) : connect(port, host));
-    // The driver looks here for the name to ask a certificate for.
-    return Object.assign(this.#socket, { host });
+  /** @param url of the database, whose `sslmode` tells whether there must be TLS. */
+  constructor(url: string) {
+    const transport = transportOf(url);
+    this.#tls = 'path' in transport ? null : tlsModeOf(url);
+    this.options = { ...transport, ssl: false, socket: (address) => this.#open(address) };
+  }
+
+  /**
+   * Takes the socket from the driver, whose session has begun and must be idle.
+   *
+   * @throws {Error} when more, or less, has come than the driver can have read to its end.
+   */
+  takeOver(): Socket {
+    const socket = this.#agreed;
+    if (!socket || !this.#tail.equals(readyAndIdle)) {
+      throw new Error('Cannot take over a session: it is not idle');
+    }
+    socket.removeAllListeners('data');
+    return socket;
   }
 
   /** Ends the connection also when the other side does not answer any more. */
   destroy(): void {
-    this.#socket?.destroy();
+    this.#raw?.destroy();
+  }
+
+  /** @throws {Refusal} `unavailable` when asked a second time. */
+  async #open({ host: [host], port: [port = 5432], path }: Address): Promise<Socket> {
+    if (this.#raw) throw unavailable('The database closed the connection');
+    const socket = path ? connect(path) : connect(port, host);
+    this.#raw = socket;
+    const agreed = this.#tls === null ? socket : await secured(socket, { host, ...this.#tls });
+    agreed.on('data', (chunk: Buffer) => {
+      this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-readyAndIdle.length);
+    });
+    this.#agreed = agreed;
+    return agreed;
   }
 }
 
-/** The driver writes whenever it has gathered this many bytes, and the rest at the end of the turn. */
-const driversChunkBytes = 1_024;
+/** ReadyForQuery, outside of any transaction. */
+const readyAndIdle = Buffer.from('Z\0\0\0\x05I', 'latin1');
 
-/**
- * Lets all that the driver writes in one turn of the event loop go out together, because a system
- * call that wakes the other side costs far more than the bytes. Without it all is as right.
- */
-function gatherWrites(socket: Socket): Socket {
-  const write = socket.write.bind(socket);
-  const flush = () => {
-    while (socket.writableCorked > 0) socket.uncork();
+type TlsMode = { mayBePlain: boolean; rejectUnauthorized: boolean };
+
+/** As libpq has it, but that `verify-ca` asks for the right name, too. Null for a plain connection. */
+function tlsModeOf(url: string): TlsMode | null {
+  const { searchParams } = new URL(url);
+  const mode = searchParams.get('sslmode') ?? searchParams.get('ssl') ?? 'disable';
+  if (mode === 'disable' || mode === 'false') return null;
+  return {
+    mayBePlain: mode === 'allow' || mode === 'prefer',
+    rejectUnauthorized: !['allow', 'prefer', 'require'].includes(mode),
   };
-  const gather = (chunk: Uint8Array, done?: (error?: Error | null) => void) => {
-    const isLast = chunk.length < driversChunkBytes;
-    if (!isLast && socket.writableCorked === 0) {
-      socket.cork();
-      setImmediate(flush);
-    }
-    const hasRoom = write(chunk, done);
-    if (isLast) flush();
-    return hasRoom;
-  };
-  // Writable, because node puts its own refusal there once the other side has ended.
-  return Object.defineProperty(socket, 'write', { value: gather, writable: true });
+}
+
+/** Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL */
+async function secured(
+  socket: Socket,
+  { host = '', mayBePlain, rejectUnauthorized }: TlsMode & { host: string | undefined },
+): Promise<Socket> {
+  socket.write(sslRequest);
+  const [reply] = await once(socket, 'data');
+  const agreed = String(reply) === 'S';
+  if (!agreed && mayBePlain && String(reply) === 'N') return socket;
+  if (!agreed) throw unavailable('The database does not speak TLS');
+  const secure = connectTls({
+    socket,
+    rejectUnauthorized,
+    ...(isIP(host) ? {} : { servername: host }),
+  });
+  await once(secure, 'secureConnect');
+  return secure;
 }

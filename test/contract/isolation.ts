@@ -7,9 +7,9 @@ import { describe, it } from 'node:test';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Db, Isolation } from '../../src/kernel/ports.ts';
 import type { IsolationMode } from '../../src/kernel/tenant.ts';
-import { envelope } from '../../src/postgres/envelope.ts';
 import { codeOf } from '../../src/postgres/faults.ts';
 import { Lane } from '../../src/postgres/lane.ts';
+import { envelopeOf, openingScript } from '../support/envelopes.ts';
 import { laneBounds } from '../support/lane.ts';
 import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
 import { guardsOff, type Stage, stage } from './isolation_stage.ts';
@@ -103,7 +103,7 @@ function contextIsNeeded(mode: IsolationMode): void {
 
   /** The other tenant's envelope, ended as it is after each statement. */
   const local = ({ places, one, other }: Stage, { pid }: Lane) =>
-    `${envelope(places.placeOf(one), other.id, pid)}; commit`;
+    `${openingScript(places.placeOf(one), other.id, pid)}; commit`;
   const lasting = (stage: Stage, lane: Lane) => local(stage, lane).replaceAll('set local', 'set');
 
   /** What each table tells a session that has the role and the schema, but no tenant. */
@@ -112,7 +112,7 @@ function contextIsNeeded(mode: IsolationMode): void {
     const place = places.placeOf(one);
     await places.allIn(place).run(other, (db) => db`delete from pets`);
     await places.allIn(place).run(other, addPet);
-    const opening = `begin; set local role "${place.role}"; set local search_path = "${place.schema}"`;
+    const opening = envelopeOf({ role: place.role, search_path: `"${place.schema}"` });
     const answer = async (table: string) => {
       const lane = await Lane.open(place.target, laneBounds);
       await lane.script(before(stage, lane));

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { EnvelopeChain } from '../../src/postgres/envelope_chain.ts';
+import postgres from 'postgres';
 import { databaseOf } from '../../src/postgres/installation.ts';
 import { Lane, type LaneBounds } from '../../src/postgres/lane.ts';
-import { openSession } from '../../src/postgres/lane_session.ts';
+import { envelopeOf, envelopeWith } from '../support/envelopes.ts';
 import { laneBounds } from '../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
+
+/** An envelope around anything. */
+const plain = envelopeOf({ 'kennel.tenant': 'anybody' });
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
@@ -66,7 +69,7 @@ describe('Lane', { timeout: 30_000 }, () => {
   });
 
   it('commits a statement in its envelope', async () => {
-    await lane.statement('begin', text`insert into pets values ('Rex')`, []);
+    await lane.statement(plain, text`insert into pets values ('Rex')`, []);
     const rows = await (await open()).plain`delete from pets returning name`;
     assert.deepEqual(
       rows.map((row) => ({ ...row })),
@@ -76,12 +79,12 @@ describe('Lane', { timeout: 30_000 }, () => {
 
   describe('reads of one turn', () => {
     const slowly = text`select pg_sleep(0.01), current_setting('kennel.tenant') as tenant`;
-    const opening = (tenant: string) => `begin; set local kennel.tenant = '${tenant}'`;
+    const opening = (tenant: string) => envelopeOf({ 'kennel.tenant': tenant });
 
     it('see their own context each, in one write', async () => {
       const tenants = ['a', 'b', 'c', 'd'];
       const reads = tenants.map((tenant) =>
-        lane.read<{ tenant: string }>(opening(tenant), slowly, []),
+        lane.statement<{ tenant: string }>(opening(tenant), slowly, []),
       );
       const seen = (await Promise.all(reads)).map(([row]) => row?.tenant);
       assert.deepEqual(seen, tenants);
@@ -89,9 +92,9 @@ describe('Lane', { timeout: 30_000 }, () => {
 
     it('fail alone when a statement of theirs fails', async () => {
       const [good, bad, next] = await Promise.allSettled([
-        lane.read(opening('a'), slowly, []),
-        lane.read(opening('b'), text`select 1 / 0`, []),
-        lane.read<{ tenant: string }>(opening('c'), slowly, []),
+        lane.statement(opening('a'), slowly, []),
+        lane.statement(opening('b'), text`select 1 / 0`, []),
+        lane.statement<{ tenant: string }>(opening('c'), slowly, []),
       ]);
       assert.equal(good.status, 'fulfilled');
       assert.equal(bad.status === 'rejected' && bad.reason.code, '22012');
@@ -100,11 +103,11 @@ describe('Lane', { timeout: 30_000 }, () => {
     });
 
     it('show no rows behind a context that could not be set, and end the lane', async () => {
-      const reads = [opening('a'), 'begin; set local no_such.thing to', opening('c')].map(
-        (envelope) => lane.read(envelope, text`select 1`, []),
+      const reads = [opening('a'), envelopeWith('select 1 / 0'), opening('c')].map((envelope) =>
+        lane.statement(envelope, text`select 1`, []),
       );
       const [first, ...others] = await Promise.allSettled(reads);
-      assert.equal(first?.status, 'rejected');
+      assert.equal(first?.status, 'fulfilled');
       assert.deepEqual(
         others.map(({ status }) => status),
         ['rejected', 'rejected'],
@@ -113,7 +116,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     });
 
     it('show no rows where no context was set before them', async () => {
-      await assert.rejects(lane.read('begin; set local no_such.thing to', text`select 1`, []));
+      await assert.rejects(lane.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
       assert.equal(lane.live, false);
     });
 
@@ -121,8 +124,8 @@ describe('Lane', { timeout: 30_000 }, () => {
       for (const violation of [text`select fail('42501')`, text`commit`]) {
         const behind = await open();
         const [culprit, bystander] = await Promise.allSettled([
-          behind.read(opening('a'), violation, []),
-          behind.read(opening('b'), slowly, []),
+          behind.statement(opening('a'), violation, []),
+          behind.statement(opening('b'), slowly, []),
         ]);
         assert.notEqual(culprit.status === 'rejected' && culprit.reason.code, 'unavailable');
         assert.equal(bystander.status === 'rejected' && bystander.reason.code, 'unavailable');
@@ -130,22 +133,16 @@ describe('Lane', { timeout: 30_000 }, () => {
     });
 
     it('are over before anything else is sent', async () => {
-      // Postgres refuses this within a transaction that has read.
+      // Postgres refuses to begin one within a transaction that has read.
       const own = "begin not deferrable; set local kennel.tenant = 'b'";
       const reader = text`select current_setting('kennel.tenant') as tenant`;
-      const others = [
-        () => lane.transaction(own, (sql) => sql<{ tenant: string }>(reader)),
-        () => lane.statement<{ tenant: string }>(own, reader, []),
-      ];
-      for (const other of others) {
-        const read = lane.read<{ tenant: string }>(opening('a'), slowly, []);
-        const [rows] = await Promise.all([other(), read]);
-        assert.equal(rows[0]?.tenant, 'b');
-      }
+      const read = lane.statement(opening('a'), slowly, []);
+      const other = lane.transaction(own, (sql) => sql<{ tenant: string }>(reader));
+      const [rows] = await Promise.all([other, read]);
+      assert.equal(rows[0]?.tenant, 'b');
     });
 
     describe('when the server no longer knows a statement', () => {
-      const envelope = (tenant: string) => `begin; set local kennel.tenant = '${tenant}'`;
       /** What a sequence has counted stays so, whatever becomes of the transaction. */
       const note = text`select nextval('public.' || current_setting('kennel.tenant'))`;
       const firstSeen = text`select ${1}::int as first_seen`;
@@ -154,31 +151,34 @@ describe('Lane', { timeout: 30_000 }, () => {
       });
 
       it('do not run it in the next envelope, and end the lane', async () => {
-        await lane.read(envelope('thief'), note, []);
-        await lane.script('deallocate all');
-        const reads = [
-          lane.read(envelope('thief'), note, []),
-          lane.read(envelope('victim'), firstSeen, [1]),
-        ];
-        await Promise.all(reads.map((read) => assert.rejects(read, unavailable)));
+        await lane.statement(opening('thief'), note, []);
+        await lane.script('deallocate s0');
+        const [thief, victim] = await Promise.allSettled([
+          lane.statement(opening('thief'), note, []),
+          lane.statement(opening('victim'), firstSeen, [1]),
+        ]);
+        assert.equal(thief.status === 'rejected' && thief.reason.code, '26000');
+        assert.equal(victim.status === 'rejected' && victim.reason.code, 'unavailable');
         assert.equal(lane.live, false);
         assert.equal(await hasNotedVictim(lane.pid), false);
       });
 
       it('would run it there as the driver does it', async (t) => {
-        const { sql, pid, end } = await openSession(database.url, laneBounds);
-        t.after(end);
-        const chain = new EnvelopeChain((message) => sql.unsafe(message));
+        const client = postgres(database.url, { max: 1, fetch_types: false });
+        t.after(() => client.end({ timeout: 0 }));
+        const [backend] = await client<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        const sql = await client.reserve();
+        const begin = (tenant: string) => `begin; set local kennel.tenant = '${tenant}'`;
+        const send = (message: string) => void sql.unsafe(message).catch(() => {});
         await sql.unsafe(`set kennel.tenant = 'thief'`);
         await sql(note);
         await sql.unsafe('deallocate all');
-        const ignored = { onBegun() {}, onEnded() {} };
-        chain.begin(envelope('thief'), ignored);
+        send(begin('thief'));
         const theft = sql(note).catch(() => {});
-        chain.begin(envelope('victim'), ignored);
+        send(`commit; ${begin('victim')}`);
         await Promise.all([theft, sql(firstSeen, 1).catch(() => {})]);
-        await end();
-        assert.equal(await hasNotedVictim(pid), true);
+        await client.end({ timeout: 0 });
+        assert.equal(await hasNotedVictim(backend?.pid ?? 0), true);
       });
 
       /** Asked once the session has ended. */
@@ -196,8 +196,8 @@ describe('Lane', { timeout: 30_000 }, () => {
 
     it('do not hear what went wrong in another one', async () => {
       const [own, other] = await Promise.allSettled([
-        lane.read(opening('a'), text`select fail('42501')`, []),
-        lane.read(opening('b'), text`select 1`, []),
+        lane.statement(opening('a'), text`select fail('42501')`, []),
+        lane.statement(opening('b'), text`select 1`, []),
       ]);
       assert.equal(own.status === 'rejected' && own.reason.code, '42501');
       assert.equal(other.status === 'rejected' && other.reason.code, 'unavailable');
@@ -220,13 +220,13 @@ describe('Lane', { timeout: 30_000 }, () => {
     it('after an error of a statement', async () => {
       for (const code of ['22012', '23514', 'P0001']) {
         await assert.rejects(lane.plain`select fail(${code})`, { code });
-        await assert.rejects(lane.statement('begin', text`select 1 / 0`, []), { code: '22012' });
+        await assert.rejects(lane.statement(plain, text`select 1 / 0`, []), { code: '22012' });
       }
     });
 
     it('after a statement that the server has cancelled for its length', async () => {
       const slow = lane.statement(
-        'begin; set local statement_timeout = 20',
+        envelopeOf({ statement_timeout: '20' }),
         text`select pg_sleep(5)`,
         [],
       );
@@ -246,9 +246,9 @@ describe('Lane', { timeout: 30_000 }, () => {
     });
 
     it('when a parameter does not fit, though the statement is known already', async () => {
-      const misfit = () => lane.statement('begin', text`select ${1}::bytea as bytes`, [1]);
+      const misfit = () => lane.statement(plain, text`select ${1}::bytea as bytes`, [1]);
       for (let turn = 0; turn < 3; turn += 1) await misfit();
-      const wrong = () => lane.statement('begin', text`select ${'x'}::uuid`, ['x']);
+      const wrong = () => lane.statement(plain, text`select ${'x'}::uuid`, ['x']);
       for (let turn = 0; turn < 3; turn += 1) await assert.rejects(wrong(), { code: '22P02' });
     });
   });
@@ -269,7 +269,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     }
 
     it('after an envelope that failed', async () => {
-      await assert.rejects(lane.statement('begin; select 1 / 0', text`select 1`, []));
+      await assert.rejects(lane.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
     });
 
     it('after a commit that became a rollback', async () => {
@@ -290,7 +290,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     ];
     for (const other of others) {
       it(`after "${other}", which is no query`, async () => {
-        await assert.rejects(lane.statement('begin', other, []), { name: 'IsolationViolation' });
+        await assert.rejects(lane.statement(plain, other, []), { name: 'IsolationViolation' });
       });
 
       it(`after "${other}" in a transaction, whose next statement does not run`, async () => {
@@ -304,7 +304,7 @@ describe('Lane', { timeout: 30_000 }, () => {
 
     it('after its backend was ended from within', async () => {
       const end = text`select pg_terminate_backend(pg_backend_pid())`;
-      await assert.rejects(lane.statement('begin', end, []), unavailable);
+      await assert.rejects(lane.statement(plain, end, []), unavailable);
     });
 
     it('after its backend was ended from outside, with every call in flight refused', async () => {
@@ -315,8 +315,8 @@ describe('Lane', { timeout: 30_000 }, () => {
       const calls = [
         lane.plain`select pg_sleep(5)`,
         lane.plain`select ${'waits for the types of its parameter'}::text`,
-        lane.statement('begin', text`select 1`, []),
-        lane.read('begin', text`select 1`, []),
+        lane.statement(plain, text`select 1`, []),
+        lane.statement(plain, text`select 1`, []),
         lane.transaction('begin', (sql) => sql`select 1`),
         lane.script('select 1'),
       ];
@@ -348,7 +348,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     it('after a read that took too long, though those before it were answered', async () => {
       lane = await open({ callTimeoutMs: 200 });
       const reads = [0.1, 0.1, 5].map((seconds) =>
-        lane.read('begin', text`select pg_sleep(${seconds})`, [seconds]),
+        lane.statement(plain, text`select pg_sleep(${seconds})`, [seconds]),
       );
       const outcomes = await Promise.allSettled(reads);
       assert.deepEqual(
@@ -361,7 +361,7 @@ describe('Lane', { timeout: 30_000 }, () => {
       lane = await open({ callTimeoutMs: 50 });
       const openedAt = performance.now();
       await until(() => performance.now() - openedAt > 60);
-      await assert.rejects(lane.read('begin', text`select pg_sleep(5)`, []), unavailable);
+      await assert.rejects(lane.statement(plain, text`select pg_sleep(5)`, []), unavailable);
     });
 
     it('after work in a transaction that never ended', async () => {
@@ -375,7 +375,7 @@ describe('Lane', { timeout: 30_000 }, () => {
       if (!isOurs(lane.pid)) return t.skip('its backend is no process that this test may stop');
       process.kill(lane.pid, 'SIGSTOP');
       t.after(() => process.kill(lane.pid, 'SIGCONT'));
-      await assert.rejects(lane.statement('begin', text`select 1`, []), unavailable);
+      await assert.rejects(lane.statement(plain, text`select 1`, []), unavailable);
     });
   });
 

@@ -5,6 +5,7 @@ import { bounds } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
 import { Lane, type Target } from '../../src/postgres/lane.ts';
 import { LanePool, type LanePoolBounds } from '../../src/postgres/lane_pool.ts';
+import { envelopeOf } from '../support/envelopes.ts';
 import { laneBounds } from '../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
@@ -179,15 +180,17 @@ describe('LanePool', () => {
   });
 
   describe('with calls that share', () => {
-    const batches = { ...bounds.lanes.batches, statements: 3, atOnce: 2, stallMs: 60_000 };
+    const batches = { ...bounds.lanes.batches, statements: 3, stallMs: 60_000 };
     const hour = 3_600_000;
 
     /** One statement of a tenant; tells which lane it had. */
     const ask = (tenant: string, seconds = 0) =>
       pool.share(target('one'), tenant, async (lane) => {
-        await lane.read('begin', sleep, [seconds]);
+        await lane.statement(plain, sleep, [seconds]);
         return lane.pid;
       });
+
+    const plain = envelopeOf({ 'kennel.tenant': 'a' });
 
     const sleep = ((strings: TemplateStringsArray, ..._: unknown[]) => strings)`
       select pg_sleep(${0}::float8)`;
@@ -209,20 +212,37 @@ describe('LanePool', () => {
       await Promise.all(holders.map(({ done }) => done));
     }
 
-    it('puts those of one moment on one lane, as many as a batch takes', async () => {
+    it('puts those of one moment on one lane', async () => {
       poolOf({ batches });
       await warm(2);
-      const pids = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((tenant) => ask(tenant)));
-      assert.deepEqual(spread(pids), [3, 2]);
+      const pids = await Promise.all(['a', 'b', 'c'].map((tenant) => ask(tenant)));
+      assert.deepEqual(spread(pids), [3]);
     });
 
-    it('lets the next ones wait while enough batches are under way, though lanes are idle', async () => {
-      poolOf({ batches: { ...batches, statements: 1 } });
-      await warm(3);
-      const slow = ['a', 'b'].map((tenant) => ask(tenant, 0.05));
-      const next = ask('c');
-      assert.deepEqual(pool.figures, { idle: 1, busy: 2, waiting: 1, lost: 0 });
-      await Promise.all([...slow, next]);
+    it('lets the next ones wait while a batch is under way, though lanes are idle', async () => {
+      poolOf({ batches });
+      await warm(2);
+      const calls = ['a', 'b', 'c', 'd', 'e'].map((tenant) => ask(tenant));
+      assert.deepEqual(pool.figures, { idle: 1, busy: 1, waiting: 2, lost: 0 });
+      assert.deepEqual(spread(await Promise.all(calls)), [5]);
+    });
+
+    it('lets them go on another lane as soon as they fill a batch', async () => {
+      poolOf({ batches });
+      await warm(2);
+      const calls = ['a', 'b', 'c', 'd', 'e', 'f'].map((tenant) => ask(tenant));
+      assert.deepEqual(pool.figures, { idle: 0, busy: 2, waiting: 0, lost: 0 });
+      assert.deepEqual(spread(await Promise.all(calls)), [3, 3]);
+    });
+
+    it('lets nobody wait for those who go elsewhere', async () => {
+      poolOf({ batches });
+      await pool.use(target('two'), 'a', answer);
+      await warm(1);
+      const first = ask('a', 0.05);
+      const other = pool.share(target('two'), 'b', answer);
+      assert.equal(pool.figures.waiting, 0);
+      await Promise.all([first, other]);
     });
 
     it('does not let them wait for calls that have a lane to themselves', async () => {
@@ -264,7 +284,7 @@ describe('LanePool', () => {
     });
 
     it('counts them against the share of their tenant, whose next one follows the first that ends', async () => {
-      poolOf({ lanesPerTenant: 2, batches });
+      poolOf({ lanesPerTenant: 2, batches: { ...batches, stallMs: 0 } });
       await pool.use(target('one'), 'warm', answer);
       const order: string[] = [];
       const calls = Object.entries({ quick: 0, slow: 0.3, next: 0 }).map(([name, seconds]) =>
@@ -276,7 +296,7 @@ describe('LanePool', () => {
     });
 
     it('lets nobody join after the turn', async () => {
-      poolOf({ batches });
+      poolOf({ batches: { ...batches, stallMs: 0 } });
       await warm(2);
       const first = ask('a', 0.05);
       await nextTurn();
@@ -301,7 +321,7 @@ describe('LanePool', () => {
     it('sends whoever was on a lane that ended alone', async () => {
       poolOf({ batches });
       await warm(1);
-      const broken = pool.share(target('one'), 'a', (lane) => lane.read('begin', noQuery, []));
+      const broken = pool.share(target('one'), 'a', (lane) => lane.statement(plain, noQuery, []));
       await assert.rejects(broken, { name: 'IsolationViolation' });
       await warm(2);
       assert.equal(spread(await Promise.all([ask('a'), ask('b')])).length, 2);

@@ -3,9 +3,10 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
-import { envelope, pads, seal } from '../../src/postgres/envelope.ts';
+import { type Envelope, envelope, pads, seal } from '../../src/postgres/envelope.ts';
 import type { Place } from '../../src/postgres/installation.ts';
 import { Lane } from '../../src/postgres/lane.ts';
+import { openingScript } from '../support/envelopes.ts';
 import { laneBounds } from '../support/lane.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
@@ -127,14 +128,15 @@ describe('kernel.tenant()', () => {
   });
 
   /** What one session of the login can read of what another one is running. */
-  async function overheard(): Promise<string> {
+  async function overheard(
+    openingOf: (...tenant: Parameters<typeof envelope>) => Envelope | string,
+  ): Promise<string> {
     const [speaker, listener] = await Promise.all([
       Lane.open(place.target, laneBounds),
       Lane.open(place.target, laneBounds),
     ]);
     try {
-      const opening = envelope(place, tenant.id, speaker.pid);
-      return await speaker.transaction(opening, async () => {
+      return await speaker.transaction(openingOf(place, tenant.id, speaker.pid), async () => {
         const [row] = await listener.plain<{ query: string | null }>`
           select query from pg_stat_activity where pid = ${speaker.pid}`;
         return row?.query ?? '';
@@ -146,12 +148,18 @@ describe('kernel.tenant()', () => {
   }
 
   it('has seals that other sessions of the login cannot read', async () => {
-    assert.doesNotMatch(await overheard(), /kennel\.tenant/);
+    assert.doesNotMatch(await overheard(openingScript), /kennel\.tenant/);
   });
 
   it('has seals that they could read if activity were tracked', async () => {
     const { serve } = places.backstage.fleet.installation.roles;
     await lookInto(places.url, (sql) => sql`alter role ${sql(serve)} reset track_activities`);
-    assert.match(await overheard(), /kennel\.tenant/);
+    assert.match(await overheard(openingScript), /kennel\.tenant' |kennel\.tenant =/);
+  });
+
+  it('has seals that are parameters, which they could not read even then', async () => {
+    const heard = await overheard(envelope);
+    assert.match(heard, /kennel\.tenant/);
+    assert.doesNotMatch(heard, new RegExp(tenant.id));
   });
 });

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
-import { envelope } from '../../src/postgres/envelope.ts';
 import { Lane } from '../../src/postgres/lane.ts';
+import { openingScript } from '../support/envelopes.ts';
 import { laneBounds } from '../support/lane.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 import { until } from '../support/until.ts';
@@ -44,7 +44,7 @@ describe('a backend that does not answer', () => {
   it('outlives its call when nobody ends it', async () => {
     const place = places.placeOf(tenant);
     const lane = await Lane.open(place.target, { ...laneBounds, callTimeoutMs: 300 });
-    const opening = `${envelope(place, tenant.id, lane.pid)}; set local statement_timeout = 0`;
+    const opening = `${openingScript(place, tenant.id, lane.pid)}; set local statement_timeout = 0`;
     const stuck = lane.transaction(opening, (sql) => sql`select pg_sleep(60)`);
     await assert.rejects(stuck, { code: 'unavailable' });
     assert.equal(await isAlive(lane.pid), true);

@@ -4,10 +4,10 @@
  */
 import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
-import { Envelopes } from '../../src/postgres/envelope.ts';
+import { type Envelope, Envelopes, seal } from '../../src/postgres/envelope.ts';
 import { type Installation, type Place, placeOf } from '../../src/postgres/installation.ts';
-import type { Lane } from '../../src/postgres/lane.ts';
 import { type Lanes, openPlace } from '../../src/postgres/tenant_db.ts';
+import { envelopeOf } from '../support/envelopes.ts';
 import { PlainConnections } from './plain_connections.ts';
 
 export type Carelessness = {
@@ -50,16 +50,23 @@ class CarelessEnvelopes extends Envelopes {
     this.#careless = careless;
   }
 
-  override of(lane: Lane, place: Place, tenant: TenantId): string {
-    return spoil(super.of(lane, place, tenant), this.#careless);
+  override of(lane: { pid: number }, place: Place, tenant: TenantId): Envelope {
+    const { lasting, openPath } = this.#careless;
+    if (!lasting && !openPath) return super.of(lane, place, tenant);
+    const context = {
+      role: place.role,
+      search_path: openPath ? `"${place.schema}", public` : `"${place.schema}"`,
+      'kennel.tenant': `${tenant}.${seal(place.sealKey, tenant, lane.pid)}`,
+    };
+    return { ...envelopeOf(context, !lasting), schema: place.schema };
   }
 }
 
-/** An envelope as a careless server writes it. */
+/** The same as a script. */
 export function spoil(
-  envelope: string,
+  script: string,
   { lasting, openPath }: Pick<Carelessness, 'lasting' | 'openPath'>,
 ): string {
-  const path = openPath ? envelope.replace(/(search_path = "[^"]+")/, '$1, public') : envelope;
+  const path = openPath ? script.replace(/(search_path = "[^"]+")/, '$1, public') : script;
   return lasting ? path.replaceAll('set local', 'set') : path;
 }

@@ -5,10 +5,10 @@
 import postgres from 'postgres';
 import type { Db, Sql, SqlValue } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
-import { envelope } from '../../src/postgres/envelope.ts';
 import { endsLane } from '../../src/postgres/faults.ts';
 import type { Place } from '../../src/postgres/installation.ts';
 import type { Target } from '../../src/postgres/lane.ts';
+import { openingScript } from '../support/envelopes.ts';
 import { type Carelessness, spoil } from './careless_isolation.ts';
 
 type Connection = { client: postgres.Sql; sql: postgres.ReservedSql; pid: number };
@@ -46,7 +46,7 @@ export class PlainConnections {
   ): Promise<Value> {
     const { sql, pid } = await this.#connection(place.target);
     try {
-      await sql.unsafe(spoil(envelope(place, tenant, pid), this.#careless));
+      await sql.unsafe(spoil(openingScript(place, tenant, pid), this.#careless));
       const value = await steps((text, ...values) => this.#send(sql, text, values));
       await sql.unsafe('commit');
       return value;

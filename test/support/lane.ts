@@ -7,4 +7,6 @@ export const laneBounds: LaneBounds = {
   lockTimeoutMs: 500,
   idleInTransactionTimeoutMs: 3_000,
   callTimeoutMs: 4_000,
+  statements: 100,
+  answerBytes: 1_000_000,
 };

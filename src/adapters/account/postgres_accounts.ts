@@ -2,8 +2,7 @@
  * A tenant's own rows of the control schema: users, keys, settings, usage, trail. They are guarded
  * like the tenant's tables: sealed context, row security, a role that may do no more.
  */
-import type { ChangeName } from '../../kernel/audit_event.ts';
-import type { Accounts, Change, Sql } from '../../kernel/ports.ts';
+import type { Account, Accounts, Change, Db, Sql } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { type Lanes, openPlace } from '../../postgres/tenant_db.ts';
@@ -15,26 +14,22 @@ export function postgresAccounts(
 ): Accounts {
   return {
     run: ({ tenant, actor, requestId }, work) =>
-      openPlace(lanes, installation.account, tenant.id, (db) =>
-        work(
-          Object.assign(db, {
-            async change<Result>(
-              event: ChangeName,
-              steps: (sql: Sql) => Promise<Change<Result>>,
-            ): Promise<Result> {
-              const changed = await db.transaction(async (sql) => {
-                const { result, details } = await steps(sql);
-                const id = newId();
-                await record(sql, { id, event, actor, slug: tenant.slug, requestId, details });
-                return result;
-              });
-              // Other processes hear of it from the database; this one must not answer from before.
-              onChange(tenant.id);
-              return changed;
-            },
-          }),
-        ),
-      ),
+      openPlace(lanes, installation.account, tenant.id, (db) => {
+        // By an assignment, as in `openPlace`.
+        const account: Db & Partial<Account> = db;
+        account.change = async (event, steps) => {
+          const changed = await db.transaction(async (sql) => {
+            const { result, details } = await steps(sql);
+            const id = newId();
+            await record(sql, { id, event, actor, slug: tenant.slug, requestId, details });
+            return result;
+          });
+          // Other processes hear of it from the database; this one must not answer from before.
+          onChange(tenant.id);
+          return changed;
+        };
+        return work(account as Account);
+      }),
   };
 }
 

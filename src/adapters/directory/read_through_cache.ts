@@ -10,6 +10,8 @@ export type CacheBounds = {
   entries: number;
   /** The longest that an entry may be out of date when nobody announces its change. */
   staleAfterMs: number;
+  /** How often the clock is looked at: to look for each request costs as much as to find the entry. */
+  clockMs: number;
 };
 
 export class ReadThroughCache<Key extends string, Value extends object> {
@@ -21,7 +23,11 @@ export class ReadThroughCache<Key extends string, Value extends object> {
 
   constructor(load: (key: Key) => Promise<Value | null>, bounds: CacheBounds) {
     this.#load = load;
-    this.#kept = new LRUCache({ max: bounds.entries, ttl: bounds.staleAfterMs });
+    this.#kept = new LRUCache({
+      max: bounds.entries,
+      ttl: bounds.staleAfterMs,
+      ttlResolution: bounds.clockMs,
+    });
   }
 
   get figures() {

@@ -8,7 +8,7 @@ import { type Admin, addAdmin, type Registered, register } from '../../support/r
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 import { until } from '../../support/until.ts';
 
-const bounds = { entries: 100, staleAfterMs: 60_000, announced: 2 };
+const bounds = { entries: 100, staleAfterMs: 60_000, clockMs: 1, announced: 2 };
 
 describe('CachedDirectory on the registry', () => {
   let places: TenantPlaces;

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { ReadThroughCache } from '../../../src/adapters/directory/read_through_cache.ts';
 import { until } from '../../support/until.ts';
 
-const bounds = { entries: 3, staleAfterMs: 60_000 };
+const bounds = { entries: 3, staleAfterMs: 60_000, clockMs: 1 };
 
 type Row = { value: string };
 

@@ -1,0 +1,77 @@
+/**
+ * Cuts what arrives from the server into messages: a byte for the type, four for the length of
+ * itself and the body, the body.
+ *
+ * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
+ */
+
+/** A message whose body is `bytes` from `from` to `to`. It is the next message a moment later. */
+export type Message = { type: number; bytes: Buffer; from: number; to: number };
+
+/** The type and the length. */
+const headBytes = 5;
+
+export class MessageReader {
+  readonly #mostBytes: number;
+  readonly #onMessage: (message: Message) => void;
+  /** One for all: a message each would be most of the work. */
+  readonly #message: Message = { type: 0, bytes: Buffer.alloc(0), from: 0, to: 0 };
+  /** The beginning of a message whose end has yet to come, and how many bytes it will have. */
+  #pieces: Buffer[] = [];
+  #gathered = 0;
+  #needed = 0;
+
+  /** @param mostBytes of one message. */
+  constructor(mostBytes: number, onMessage: (message: Message) => void) {
+    this.#mostBytes = mostBytes;
+    this.#onMessage = onMessage;
+  }
+
+  /** @throws {Error} for a message that is too long, or cannot be one. */
+  read(chunk: Buffer): void {
+    if (this.#gathered === 0) {
+      this.#cut(chunk);
+      return;
+    }
+    this.#gather(chunk);
+    if (this.#gathered < this.#needed) return;
+    const whole = Buffer.concat(this.#pieces, this.#gathered);
+    this.#pieces = [];
+    this.#gathered = 0;
+    this.#cut(whole);
+  }
+
+  #cut(bytes: Buffer): void {
+    const message = this.#message;
+    message.bytes = bytes;
+    let at = 0;
+    while (bytes.length - at >= headBytes) {
+      const end = at + 1 + this.#lengthAt(bytes, at + 1);
+      if (end > bytes.length) {
+        this.#needed = end - at;
+        this.#gather(bytes.subarray(at));
+        return;
+      }
+      message.type = bytes[at] ?? 0;
+      message.from = at + headBytes;
+      message.to = end;
+      this.#onMessage(message);
+      at = end;
+    }
+    if (at === bytes.length) return;
+    this.#needed = headBytes;
+    this.#gather(bytes.subarray(at));
+  }
+
+  #lengthAt(bytes: Buffer, at: number): number {
+    const length = bytes.readUInt32BE(at);
+    if (length >= 4 && length <= this.#mostBytes) return length;
+    throw new Error(`Cannot read a message of ${length} bytes`);
+  }
+
+  /** Joined once all is there: joining at each piece would copy a long message over and over. */
+  #gather(piece: Buffer): void {
+    this.#pieces.push(piece);
+    this.#gathered += piece.length;
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * An error that the server has sent, with the fields that tell what to make of it.
+ *
+ * Source: https://www.postgresql.org/docs/current/protocol-error-fields.html
+ */
+import type { Message } from './message_reader.ts';
+
+export class ServerError extends Error {
+  override readonly name = 'ServerError';
+  /** `ERROR`, or `FATAL` and `PANIC`, which end the session. Never translated. */
+  readonly severity: string;
+  /** SQLSTATE, five characters. */
+  readonly code: string;
+
+  constructor(message: string, { severity, code }: { severity: string; code: string }) {
+    super(message);
+    this.severity = severity;
+    this.code = code;
+  }
+}
+
+/** The error of an ErrorResponse: fields that begin with a letter and end with a zero byte. */
+export function errorIn({ bytes, from, to }: Message): ServerError {
+  const fields = bytes.toString('utf8', from, to).split('\0');
+  const field = (letter: string) => fields.find((text) => text.startsWith(letter))?.slice(1) ?? '';
+  return new ServerError(field('M'), { severity: field('V'), code: field('C') });
+}

@@ -1,0 +1,253 @@
+/**
+ * A connection to the server as a conversation in groups. What is sent up to a Sync is a group: it is
+ * one transaction unless one is open, after an error the server passes over the rest of it, and it is
+ * answered as a whole, in the order of the groups. Nothing is ever sent twice.
+ *
+ * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
+ */
+import type { Duplex } from 'node:stream';
+import { type Message, MessageReader } from './message_reader.ts';
+import { terminate } from './messages.ts';
+import { type Call, PreparedStatements, type Statement } from './prepared_statements.ts';
+import { type Column, columnsIn, rowIn } from './rows.ts';
+import { errorIn, type ServerError } from './server_error.ts';
+
+export type WireBounds = {
+  /** Statements that the server keeps prepared. */
+  statements: number;
+  /** Bytes of all rows of one group. */
+  answerBytes: number;
+  /** How long the server may be silent while it owes an answer. */
+  silenceMs: number;
+};
+
+/** What is sent, and what of it is wanted. */
+export type Group = {
+  /** Messages before the statement, which run `runsBefore` others. */
+  before?: Buffer;
+  runsBefore?: number;
+  /** The statement whose rows and tag are wanted; without one, the tag of the first that runs. */
+  call?: Call;
+  /** Messages behind it, up to a Sync or a message that includes one. */
+  after: Buffer;
+};
+
+export type Answer = {
+  rows: object[];
+  /** What the server calls what it has done, such as `SELECT`; null for an empty statement. */
+  tag: string | null;
+  /** The first error, and how many statements had run before it. */
+  error: ServerError | null;
+  runs: number;
+};
+
+export class Wire {
+  readonly #socket: Duplex;
+  readonly #bounds: WireBounds;
+  readonly #statements: PreparedStatements;
+  readonly #silence: NodeJS.Timeout;
+  readonly #onEnd: (reason: unknown) => void;
+  /** In the order in which they will be answered. */
+  readonly #asked: Asked[] = [];
+  #outgoing: Buffer[] = [];
+  #isOver = false;
+
+  /**
+   * @param socket of a session that has begun and owes nothing.
+   * @param listeners `onEnd` is called when the connection is lost or the server says what cannot be;
+   *   `onSilence` when an answer is overdue. Neither after `end` or `cut`.
+   */
+  constructor(
+    socket: Duplex,
+    bounds: WireBounds,
+    { onEnd, onSilence }: { onEnd: (reason: unknown) => void; onSilence: () => void },
+  ) {
+    this.#socket = socket;
+    this.#bounds = bounds;
+    this.#onEnd = onEnd;
+    this.#statements = new PreparedStatements(bounds.statements);
+    this.#silence = setTimeout(() => {
+      if (this.#asked.length > 0) onSilence();
+    }, bounds.silenceMs).unref();
+    const reader = new MessageReader(bounds.answerBytes, (message) => this.#onMessage(message));
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        reader.read(chunk);
+      } catch (error) {
+        this.#fail(error);
+      }
+    });
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#fail(new Error('the connection was closed')));
+    if (socket.destroyed) this.#fail(new Error('the connection was closed'));
+  }
+
+  /**
+   * Sends a group, together with all that is sent in this turn of the event loop: a system call that
+   * wakes the other side costs far more than the bytes.
+   *
+   * @param onAnswer called once: with the answer, or with null when the connection is over.
+   * @throws {TypeError} for a value that cannot be a parameter; then nothing is sent.
+   */
+  send(group: Group, onAnswer: (answer: Answer | null) => void): void {
+    const { before, runsBefore = 0, call, after } = group;
+    const ready = call ? this.#statements.ready(call) : null;
+    if (this.#outgoing.length === 0) setImmediate(() => this.flush());
+    for (const closing of this.#statements.takeClosing()) this.#outgoing.push(closing);
+    if (before) this.#outgoing.push(before);
+    if (ready) this.#outgoing.push(ready.messages);
+    this.#outgoing.push(after);
+    if (this.#asked.length === 0) this.#silence.refresh();
+    this.#asked.push(new Asked(ready?.statement ?? null, runsBefore, onAnswer));
+  }
+
+  /** Writes now what waits for the end of the turn. */
+  flush(): void {
+    if (this.#outgoing.length === 0 || this.#isOver) return;
+    const outgoing = this.#outgoing;
+    this.#outgoing = [];
+    this.#socket.write(Buffer.concat(outgoing));
+  }
+
+  /** Takes leave of the server; groups without an answer have none. */
+  end(): void {
+    this.#socket.end(terminate);
+    this.#giveUp();
+  }
+
+  /** Lets nothing more out, and does not wait for the other side. */
+  cut(): void {
+    this.#socket.destroy();
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
+    this.#isOver = true;
+    clearTimeout(this.#silence);
+    for (const { onAnswer } of this.#asked.splice(0)) onAnswer(null);
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onEnd(reason);
+  }
+
+  /** @throws whatever says that the conversation is over. */
+  #onMessage(message: Message): void {
+    if (this.#isOver) return;
+    const asked = this.#asked[0];
+    switch (message.type) {
+      case types.dataRow:
+        this.#onRow(asked, message);
+        break;
+      case types.commandComplete:
+      case types.emptyQueryResponse:
+        this.#onRun(asked, message);
+        break;
+      case types.readyForQuery:
+        this.#onReady();
+        break;
+      case types.errorResponse:
+        this.#onError(asked, errorIn(message));
+        break;
+      case types.rowDescription:
+        this.#onColumns(asked, columnsIn(message));
+        break;
+      case types.noData:
+        this.#onColumns(asked, []);
+        break;
+      default:
+        if (!passedOver.has(message.type)) throw unexpected(message);
+    }
+  }
+
+  #onColumns(asked: Asked | undefined, columns: Column[]): void {
+    if (!asked?.statement || asked.runs !== asked.wanted) return;
+    asked.statement.columns = columns;
+    asked.statement.isPrepared = true;
+  }
+
+  #onRow(asked: Asked | undefined, message: Message): void {
+    if (!asked?.statement || asked.runs !== asked.wanted) return;
+    const { answerBytes } = this.#bounds;
+    asked.bytes += message.to - message.from;
+    if (asked.bytes > answerBytes) {
+      throw new Error(`Cannot take an answer: it has more than ${answerBytes} bytes`);
+    }
+    asked.rows.push(rowIn(asked.statement.columns, message));
+  }
+
+  #onRun(asked: Asked | undefined, message: Message): void {
+    if (!asked) throw unexpected(message);
+    if (asked.runs === asked.wanted) asked.tag = tagIn(message);
+    asked.runs += 1;
+  }
+
+  #onError(asked: Asked | undefined, error: ServerError): void {
+    if (!asked || error.severity !== 'ERROR') throw error;
+    asked.error ??= error;
+  }
+
+  #onReady(): void {
+    const asked = this.#asked.shift();
+    if (!asked) throw new Error('Cannot take an answer: nothing was asked');
+    this.#silence.refresh();
+    if (asked.statement && !asked.statement.isPrepared) this.#statements.forget(asked.statement);
+    asked.onAnswer(asked);
+  }
+}
+
+/** A group that was sent. A class, because one is made for each. */
+class Asked implements Answer {
+  readonly rows: object[] = [];
+  readonly statement: Statement | null;
+  /** How many statements run before the one that is wanted. */
+  readonly wanted: number;
+  readonly onAnswer: (answer: Answer | null) => void;
+  tag: string | null = null;
+  error: ServerError | null = null;
+  runs = 0;
+  bytes = 0;
+
+  constructor(
+    statement: Statement | null,
+    wanted: number,
+    onAnswer: (answer: Answer | null) => void,
+  ) {
+    this.statement = statement;
+    this.wanted = wanted;
+    this.onAnswer = onAnswer;
+  }
+}
+
+/** The first byte of a message from the server. */
+const types = {
+  commandComplete: code('C'),
+  dataRow: code('D'),
+  emptyQueryResponse: code('I'),
+  errorResponse: code('E'),
+  noData: code('n'),
+  readyForQuery: code('Z'),
+  rowDescription: code('T'),
+} as const;
+
+/**
+ * What tells nothing that is waited for: done Parse, Bind and Close, parameters of a statement, a
+ * notice, a notification, a changed setting. Anything else, such as an offer to copy, is not expected.
+ */
+const passedOver = new Set([...'123tNAS'].map(code));
+
+function code(letter: string): number {
+  return letter.charCodeAt(0);
+}
+
+/** The words of a tag, without its counts: `INSERT` of `INSERT 0 1`, `CREATE TABLE` as it is. */
+function tagIn({ type, bytes, from, to }: Message): string | null {
+  if (type === types.emptyQueryResponse) return null;
+  return bytes.toString('latin1', from, to - 1).replace(/ [\d ]+$/, '');
+}
+
+function unexpected({ type }: Message): Error {
+  return new Error(`Cannot take a message of type "${String.fromCharCode(type)}" now`);
+}

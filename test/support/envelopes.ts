@@ -1,0 +1,29 @@
+/** Envelopes that a test makes itself: with other contexts than ours, and as a script. */
+import type { TenantId } from '../../src/kernel/tenant.ts';
+import { type Envelope, seal } from '../../src/postgres/envelope.ts';
+import type { Place } from '../../src/postgres/installation.ts';
+import { bind, execute, parse } from '../../src/postgres/wire/messages.ts';
+
+/** With a statement of the test's own in place of the context. */
+export function envelopeWith(statement: string): Envelope {
+  return { schema: '', context: Buffer.concat([parse('', statement), bind('', []), execute]) };
+}
+
+/** With these settings as its context, local to its transaction or not. */
+export function envelopeOf(settings: Readonly<Record<string, string>>, local = true): Envelope {
+  const calls = Object.entries(settings).map(
+    ([name, value]) => `pg_catalog.set_config('${name}', '${value}', ${local})`,
+  );
+  return envelopeWith(`select ${calls.join(', ')}`);
+}
+
+/** What an envelope of ours says, as a script that begins a transaction. */
+export function openingScript(place: Place, tenant: TenantId, pid: number): string {
+  return [
+    'begin isolation level read committed read write not deferrable',
+    'reset all',
+    `set local role "${place.role}"`,
+    `set local search_path = "${place.schema}"`,
+    `set local kennel.tenant = '${tenant}.${seal(place.sealKey, tenant, pid)}'`,
+  ].join('; ');
+}
