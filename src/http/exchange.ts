@@ -15,7 +15,6 @@ import {
   expectsContinue,
   type HttpRequest,
   isLastRequest,
-  type RequestHead,
   readHead,
   requestIdOf,
 } from './request.ts';
@@ -112,23 +111,18 @@ async function answer(
   wire: Wire,
   trace: Trace,
   parts: ExchangeParts,
-): Promise<{ head: RequestHead | null; reply: Reply }> {
+): Promise<{ head: HttpRequest | null; reply: Reply }> {
   const { incoming, connection } = wire;
   const { bounds, trustedProxies } = parts;
-  let head: RequestHead | null = null;
+  let head: HttpRequest | null = null;
   try {
-    head = readHead(incoming, { peer: connection.peer, trustedProxies, bounds });
+    const body = readBody.bind(null, wire, bounds.body);
+    head = readHead(incoming, { peer: connection.peer, trustedProxies, bounds, body });
     if (isLastRequest(incoming.rawHeaders)) connection.takeNoMore();
     if (connection.running > bounds.pipelined) {
       throw unavailable('Too many requests at once on this connection');
     }
-    const request = {
-      ...head,
-      body() {
-        return readBody(wire, bounds.body);
-      },
-    };
-    return { head, reply: await parts.handle(request, trace) };
+    return { head, reply: await parts.handle(head, trace) };
   } catch (error) {
     // A client whose head made no sense is not trusted to have said where the next request begins.
     if (head === null) connection.takeNoMore();

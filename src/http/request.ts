@@ -12,8 +12,8 @@ import { hostName } from './host_name.ts';
 import { parseTarget } from './request_target.ts';
 import { clientAddress, forwardedHost, isTrusted } from './trusted_proxies.ts';
 
-/** All of a request but its body. */
-export type RequestHead = {
+/** A request. Its body is JSON, is read when asked for, and can be asked for once. */
+export type HttpRequest = {
   method: string;
   /** Never decoded, without the query. */
   path: string;
@@ -24,10 +24,8 @@ export type RequestHead = {
   idempotencyKey: string | null;
   /** The client's IP address. */
   address: string;
+  body(): Promise<unknown>;
 };
-
-/** A request. Its body is JSON, is read when asked for, and can be asked for once. */
-export type HttpRequest = RequestHead & { body(): Promise<unknown> };
 
 /** Who sent the request to us, and what may be believed. */
 export type HeadOptions = {
@@ -39,6 +37,8 @@ export type HeadOptions = {
     /** The most header lines. */
     headerLines: number;
   };
+  /** Reads what comes behind the head. */
+  body(): Promise<unknown>;
 };
 
 const requestIdPattern = /^[A-Za-z0-9._-]{8,64}$/;
@@ -76,7 +76,7 @@ export function expectsContinue({
 export function readHead(
   incoming: Pick<IncomingMessage, 'httpVersion' | 'method' | 'rawHeaders' | 'url'>,
   options: HeadOptions,
-): RequestHead {
+): HttpRequest {
   const { rawHeaders: raw, url = '', method = '' } = incoming;
   refuseOversized(raw, url, options.bounds);
   refuseAmbiguousFraming(incoming.httpVersion, raw);
@@ -85,7 +85,7 @@ export function readHead(
   const ownName = hostName(host);
   const forwarded = believedHost(raw, options);
   const { path, query } = parseTarget(url, host);
-  const { peer, trustedProxies } = options;
+  const { peer, trustedProxies, body } = options;
   return {
     method,
     path,
@@ -98,6 +98,7 @@ export function readHead(
     authorization: soleHeader(raw, 'authorization'),
     idempotencyKey: soleHeader(raw, 'idempotency-key'),
     address: clientAddress(trustedProxies, peer, headerValues(raw, 'x-forwarded-for')),
+    body,
   };
 }
 

@@ -39,13 +39,17 @@ export async function sendReply(
 
 /** Names and values in turn: node takes them as they are, where it would copy an object's. */
 function headersOf({ status, headers = {}, body }: Reply, options: SendOptions): string[] {
-  const { 'content-type': type = 'application/json', ...others } = headers;
   const lines = [...options.headers];
+  let type = 'application/json';
+  for (const name in headers) {
+    const value = headers[name] ?? '';
+    if (name === 'content-type') type = value;
+    else lines.push(name, value);
+  }
   // A 204 has neither (RFC 9110, section 8.6).
   if (status !== 204) {
     lines.push('content-type', type, 'content-length', String(Buffer.byteLength(body ?? '')));
   }
-  for (const [name, value] of Object.entries(others)) lines.push(name, value);
   // Node closes by itself after HTTP/1.0, and when the client asked for it.
   if (options.close) lines.push('connection', 'close');
   return lines;

@@ -7,15 +7,17 @@ import { hash } from 'node:crypto';
 
 export type ApiKey = { id: string; secret: string };
 
-const pattern =
-  /^kn_([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})_([0-9a-f]{64})$/;
-const bearer = /^Bearer +(\S+) *$/i;
+/** The scheme in any case, a key in lower case alone. */
+const bearer = /^[Bb][Ee][Aa][Rr][Ee][Rr] +kn_([0-9a-f]{32})_([0-9a-f]{64}) *$/;
 
 /** The key in an `Authorization` header (RFC 6750), or null. */
 export function apiKeyIn(authorization: string | null): ApiKey | null {
-  const [, token] = bearer.exec(authorization ?? '') ?? [];
-  const [, a, b, c, d, e, secret] = pattern.exec(token ?? '') ?? [];
-  return secret === undefined ? null : { id: `${a}-${b}-${c}-${d}-${e}`, secret };
+  const [, id, secret] = bearer.exec(authorization ?? '') ?? [];
+  return id === undefined || secret === undefined ? null : { id: withDashes(id), secret };
+}
+
+function withDashes(id: string): string {
+  return `${id.slice(0, 8)}-${id.slice(8, 12)}-${id.slice(12, 16)}-${id.slice(16, 20)}-${id.slice(20)}`;
 }
 
 /** @param secret 32 bytes. */

@@ -23,8 +23,9 @@ export class LocalLimiter implements Limiter {
     return this.#buckets.size;
   }
 
-  async spend({ id, plan }: Tenant): Promise<Allowance> {
-    const kept = this.#kept(`${id}:${plan.name}`);
+  async spend(tenant: Tenant): Promise<Allowance> {
+    const { plan } = tenant;
+    const kept = this.#kept(budgetOf(tenant));
     const { allowance, bucket } = draw(kept.bucket, plan, this.#nowMs());
     kept.bucket = bucket;
     return allowance;
@@ -35,4 +36,15 @@ export class LocalLimiter implements Limiter {
     if (kept.bucket === null) this.#buckets.set(key, kept);
     return kept;
   }
+}
+
+/** To put a key together and hash it costs more than all the rest. */
+const budgets = new WeakMap<Tenant, string>();
+
+function budgetOf(tenant: Tenant): string {
+  const known = budgets.get(tenant);
+  if (known) return known;
+  const made = `${tenant.id}:${tenant.plan.name}`;
+  budgets.set(tenant, made);
+  return made;
 }
