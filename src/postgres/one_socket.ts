@@ -90,6 +90,8 @@ async function secured(
   if (reply !== 'S') throw unavailable('The database does not speak TLS');
   const secure = connectTls({
     socket,
+    // An address has no `servername`, and node would ask the certificate for "localhost".
+    host,
     rejectUnauthorized,
     ...(isIP(host) ? {} : { servername: host }),
   });

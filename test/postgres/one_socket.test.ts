@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
 import { Lane } from '../../src/postgres/lane.ts';
 import { OneSocket } from '../../src/postgres/one_socket.ts';
 import { openSession } from '../../src/postgres/session.ts';
@@ -11,7 +15,7 @@ import { type SelfSigned, selfSigned } from '../support/self_signed.ts';
 import { bound, columns, done, parsed, ready, row, said } from '../support/server_messages.ts';
 import { lookInto } from '../support/sql.ts';
 import { startTcpServer, type TcpServer } from '../support/tcp_server.ts';
-import { startTestCluster } from '../support/test_cluster.ts';
+import { openFolder, startTestCluster } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
@@ -175,12 +179,18 @@ const skip = own ? false : 'there is no openssl command';
 
 describe('TLS with a real server', { timeout: 60_000, skip }, () => {
   let cluster: Awaited<ReturnType<typeof startTestCluster>>;
+  let folder: string;
   before(async () => {
-    cluster = await startTestCluster();
+    [cluster, folder] = await Promise.all([startTestCluster(), openFolder()]);
     if (own) await turnOnTls(cluster.url, own);
+    await writeFile(trusted(), own?.certificate ?? '');
   });
-  after(() => cluster.stop());
+  after(async () => {
+    await cluster.stop();
+    await rm(folder, { recursive: true });
+  });
 
+  const trusted = () => join(folder, 'trusted.pem');
   const urlFor = (mode: string, host = '127.0.0.1') =>
     `${cluster.url.replace('127.0.0.1', host)}?sslmode=${mode}`;
 
@@ -214,6 +224,22 @@ describe('TLS with a real server', { timeout: 60_000, skip }, () => {
     it(`by sslmode=${mode} does not believe a certificate that nobody has signed`, async () => {
       const opening = openSession(urlFor(mode), patient);
       await assert.rejects(opening, { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+    });
+  }
+
+  for (const [host, outcome] of [
+    ['127.0.0.1', 'opened'],
+    ['localhost', 'ERR_TLS_CERT_ALTNAME_INVALID'],
+  ] as const) {
+    it(`by sslmode=verify-full asks for the address that it was told: ${host}`, async () => {
+      const { PATH = '' } = process.env;
+      const args = ['--import', 'tsx', 'test/support/session_process.ts'];
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        [...args, urlFor('verify-full', host)],
+        { env: { PATH, NODE_EXTRA_CA_CERTS: trusted() } },
+      );
+      assert.equal(stdout, outcome);
     });
   }
 });
