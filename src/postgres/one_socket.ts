@@ -84,15 +84,27 @@ async function secured(
   { host = '', mayBePlain, rejectUnauthorized }: TlsMode & { host: string | undefined },
 ): Promise<Socket> {
   socket.write(sslRequest);
-  const [reply] = await once(socket, 'data');
-  const agreed = String(reply) === 'S';
-  if (!agreed && mayBePlain && String(reply) === 'N') return socket;
-  if (!agreed) throw unavailable('The database does not speak TLS');
+  const reply = await firstFrom(socket);
+  if (reply === 'N' && mayBePlain) return socket;
+  // Not one byte more: what came in the clear would pass for secured (CVE-2021-23222).
+  if (reply !== 'S') throw unavailable('The database does not speak TLS');
   const secure = connectTls({
     socket,
+    // An address has no `servername`, and node would ask the certificate for "localhost".
+    host,
     rejectUnauthorized,
     ...(isIP(host) ? {} : { servername: host }),
   });
   await once(secure, 'secureConnect');
   return secure;
+}
+
+/** The first bytes that come; none when the other side hangs up. */
+function firstFrom(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    socket
+      .once('data', (bytes: Buffer) => resolve(String(bytes)))
+      .once('close', () => resolve(''))
+      .once('error', reject);
+  });
 }

@@ -9,8 +9,12 @@ import type { Message } from './message_reader.ts';
 
 export type Column = { name: string; read: (text: string) => unknown };
 
-/** The columns that a RowDescription tells of. */
-export function columnsIn({ bytes, from }: Message): Column[] {
+/**
+ * The columns that a RowDescription tells of.
+ *
+ * @throws {Error} when they do not fill it.
+ */
+export function columnsIn({ bytes, from, to }: Message): Column[] {
   const columns: Column[] = [];
   let at = from + 2;
   for (let left = bytes.readUInt16BE(from); left > 0; left -= 1) {
@@ -19,11 +23,16 @@ export function columnsIn({ bytes, from }: Message): Column[] {
     columns.push({ name: bytes.toString('utf8', at, end), read: readers.get(type) ?? asIs });
     at = end + 19;
   }
+  assertAtEnd(at, to);
   return columns;
 }
 
-/** The row of a DataRow. */
-export function rowIn(columns: readonly Column[], { bytes, from }: Message): object {
+/**
+ * The row of a DataRow.
+ *
+ * @throws {Error} when it is not one of these columns.
+ */
+export function rowIn(columns: readonly Column[], { bytes, from, to }: Message): object {
   const row: Record<string, unknown> = {};
   let at = from + 2;
   for (const { name, read } of columns) {
@@ -36,7 +45,13 @@ export function rowIn(columns: readonly Column[], { bytes, from }: Message): obj
     row[name] = read(bytes.toString('utf8', at, at + length));
     at += length;
   }
+  assertAtEnd(at, to);
   return row;
+}
+
+/** Behind it stands the next message, which may be another tenant's. */
+function assertAtEnd(at: number, to: number): void {
+  if (at !== to) throw new Error('Cannot read a message: its fields do not fill it');
 }
 
 /** By the number of the type in `pg_type`, which is the same in every database. */

@@ -79,7 +79,9 @@ export class Wire {
     });
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#fail(new Error('the connection was closed')));
-    if (socket.destroyed) this.#fail(new Error('the connection was closed'));
+    // Whoever is told may want to cut it, and has to have it before.
+    if (socket.destroyed)
+      process.nextTick(() => this.#fail(new Error('the connection was closed')));
   }
 
   /**

@@ -1,0 +1,15 @@
+/** A certificate that nobody else has signed, by the `openssl` command. */
+import { spawnSync } from 'node:child_process';
+
+export type SelfSigned = { key: string; certificate: string };
+
+/** For an address alone. Null where there is no such command. */
+export function selfSigned(address: string): SelfSigned | null {
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const subject = ['-subj', '/CN=kennel test', '-addext', `subjectAltName=IP:${address}`];
+  const args = ['req', ...kind, ...subject, '-days', '2', '-keyout', '-', '-out', '-'];
+  const { status, stdout } = spawnSync('openssl', args, { encoding: 'utf8' });
+  if (status !== 0) return null;
+  const [key = '', certificate = ''] = stdout.match(/-----BEGIN .+?-----END .+?-----\n/gs) ?? [];
+  return { key, certificate };
+}

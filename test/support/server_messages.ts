@@ -1,0 +1,55 @@
+/** What a Postgres says, for tests in which nobody else would say it. */
+
+/** A message of any type. */
+export function said(type: string, ...parts: (string | Buffer)[]): Buffer {
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
+  return Buffer.concat([Buffer.from(type), int32(body.length + 4), body]);
+}
+
+/** RowDescription: names, and the numbers of their types. */
+export function columns(...described: [name: string, type: number][]): Buffer {
+  const fields = described.map(([name, type]) => {
+    return Buffer.concat([Buffer.from(`${name}\0`), int32(0), int16(0), int32(type), noFormat]);
+  });
+  return said('T', int16(fields.length), ...fields);
+}
+
+/** DataRow. */
+export function row(...texts: (string | null)[]): Buffer {
+  const fields = texts.map((text) =>
+    text === null ? int32(-1) : Buffer.concat([int32(Buffer.byteLength(text)), Buffer.from(text)]),
+  );
+  return said('D', int16(fields.length), ...fields);
+}
+
+/** CommandComplete. */
+export function done(tag: string): Buffer {
+  return said('C', `${tag}\0`);
+}
+
+/** ErrorResponse. */
+export function failed(code: string, severity = 'ERROR'): Buffer {
+  return said('E', `SFEHLER\0V${severity}\0C${code}\0Mfailed\0\0`);
+}
+
+export const parsed = said('1');
+export const bound = said('2');
+export const noData = said('n');
+
+/** ReadyForQuery, outside of any transaction. */
+export const ready = said('Z', 'I');
+
+/** The size of a type, its modifier, and that it travels as text. */
+const noFormat = Buffer.alloc(8);
+
+function int16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16BE(value);
+  return bytes;
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+}
