@@ -55,8 +55,13 @@ export class Lane {
   /** @throws {Refusal} `unavailable` when no session could be had in time. */
   static async open(target: Target, bounds: LaneBounds): Promise<Lane> {
     const lane = new Lane(await openSession(target, bounds), target, bounds);
-    await lane.#run(groups.preparation);
-    return lane;
+    try {
+      await lane.#run(groups.preparation);
+      return lane;
+    } catch (error) {
+      // Nobody else would ever close it.
+      throw lane.#abandon(error);
+    }
   }
 
   get live(): boolean {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { connect } from 'node:net';
+import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import postgres from 'postgres';
 import { databaseOf } from '../../src/postgres/installation.ts';
 import { Lane, type LaneBounds } from '../../src/postgres/lane.ts';
@@ -403,6 +404,55 @@ describe('Lane', { timeout: 30_000 }, () => {
       unavailable,
     );
     await until(() => server.open() === 0);
+  });
+
+  /** In front of the database: what it says, and what it is told, may be replaced. */
+  async function interpose(
+    t: TestContext,
+    { told, says }: { told?: (chunk: Buffer) => Buffer | null; says?: (chunk: Buffer) => Buffer },
+  ) {
+    const { hostname, port } = new URL(database.url);
+    const server = await startTcpServer((socket) => {
+      const upstream = connect(Number(port), hostname);
+      socket.on('close', () => upstream.destroy());
+      upstream.on('close', () => socket.destroy()).on('error', () => {});
+      upstream.on('data', (chunk: Buffer) => socket.write(says?.(chunk) ?? chunk));
+      socket.on('data', (chunk: Buffer) => {
+        const reply = told?.(chunk);
+        if (reply) socket.write(reply);
+        else upstream.write(chunk);
+      });
+    });
+    t.after(() => server.close());
+    const url = new URL(database.url);
+    url.port = new URL(server.url).port;
+    return { url: url.href, open: server.open };
+  }
+
+  function errorResponse(severity: string, code: string): Buffer {
+    const fields = Buffer.from(`S${severity}\0V${severity}\0C${code}\0Mno\0\0`);
+    const head = Buffer.from('E....');
+    head.writeInt32BE(fields.length + 4, 1);
+    return Buffer.concat([head, fields]);
+  }
+
+  it('leaves no connection when its statements cannot be prepared', async (t) => {
+    const ready = Buffer.from('Z\0\0\0\x05I', 'latin1');
+    const refusal = Buffer.concat([errorResponse('ERROR', '57014'), ready]);
+    const between = await interpose(t, {
+      told: (chunk) => (chunk.includes('set_config') ? refusal : null),
+    });
+    await assert.rejects(Lane.open(between.url, laneBounds), unavailable);
+    await until(() => between.open() === 0);
+  });
+
+  it('does not open when its session is ended as it begins', async (t) => {
+    const end = errorResponse('FATAL', '57P01');
+    const between = await interpose(t, {
+      says: (chunk) => (chunk.includes('SELECT 1') ? Buffer.concat([chunk, end]) : chunk),
+    });
+    await assert.rejects(Lane.open(between.url, laneBounds), unavailable);
+    await until(() => between.open() === 0);
   });
 
   it('does not open when nobody listens', async () => {
