@@ -303,6 +303,22 @@ describe('Lane', { timeout: 30_000 }, () => {
       });
     }
 
+    it('after one that is no query, also for what was called in the same turn', async () => {
+      const witness = await open();
+      await witness.script('create sequence noted');
+      // What a sequence has counted stays so, whatever becomes of the transaction.
+      const work = lane.transaction('begin', (sql) =>
+        Promise.all([sql(text`set role none`), sql`select nextval('noted')`]),
+      );
+      await assert.rejects(work, { name: 'IsolationViolation' });
+      await until(async () => {
+        const { pid } = lane;
+        return (await witness.plain`select from pg_stat_activity where pid = ${pid}`).length === 0;
+      });
+      const [noted] = await witness.plain<{ is_called: boolean }>`select is_called from noted`;
+      assert.equal(noted?.is_called, false);
+    });
+
     it('after its backend was ended from within', async () => {
       const end = text`select pg_terminate_backend(pg_backend_pid())`;
       await assert.rejects(lane.statement(plain, end, []), unavailable);
