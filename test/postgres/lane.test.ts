@@ -254,6 +254,34 @@ describe('Lane', { timeout: 30_000 }, () => {
     });
   });
 
+  it('leaves nothing of a statement that is no constant of the code', async () => {
+    const made = Object.assign([`select 'what a tenant has sent'`], { raw: [] });
+    await lane.statement(plain, made, []);
+    const kept = await lane.plain`
+      select from pg_prepared_statements where statement like '%what a tenant has sent%'`;
+    assert.equal(kept.length, 1, 'only the one that looks');
+  });
+
+  it('does not go by what the database has for a default', async (t) => {
+    const name = databaseOf(database.url);
+    const change = (what: string) => lane.script(`alter database "${name}" ${what}`);
+    await change('set default_transaction_isolation = serializable');
+    await change('set default_transaction_deferrable = on');
+    await change('set default_transaction_read_only = on');
+    t.after(async () => {
+      const mender = await open();
+      await mender.script('set default_transaction_read_only = off');
+      await mender.script(`alter database "${name}" reset all`);
+    });
+    const later = await open();
+    const settings = text`
+      select current_setting('transaction_isolation') as isolation,
+        current_setting('transaction_read_only') as "readOnly",
+        current_setting('transaction_deferrable') as deferrable`;
+    const [row] = await later.statement(plain, settings, []);
+    assert.deepEqual(row, { isolation: 'read committed', readOnly: 'off', deferrable: 'off' });
+  });
+
   describe('is never used again', () => {
     afterEach(async () => {
       assert.equal(lane.live, false);
