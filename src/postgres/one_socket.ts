@@ -88,8 +88,10 @@ async function secured(
   const agreed = String(reply) === 'S';
   if (!agreed && mayBePlain && String(reply) === 'N') return socket;
   if (!agreed) throw unavailable('The database does not speak TLS');
+  // The host is not connected to any more: its name, or its address, is what a certificate is for.
   const secure = connectTls({
     socket,
+    host,
     rejectUnauthorized,
     ...(isIP(host) ? {} : { servername: host }),
   });
