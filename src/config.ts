@@ -19,6 +19,9 @@ const MiB = 1_024 * KiB;
 /** What one connection may keep: prepared statements, and bytes of an answer. */
 const session = { statements: 500, answerBytes: 64 * MiB };
 
+/** Of what tenants ask. JSON, or rows of many columns, take ten times as much in the process. */
+const tenantsSession = { ...session, answerBytes: 8 * MiB };
+
 /** Reads that travel together on one lane. */
 const batches = {
   statements: 8,
@@ -57,7 +60,7 @@ export const bounds = {
     lockTimeoutMs: 500,
     idleInTransactionTimeoutMs: 3 * seconds,
     callTimeoutMs: 4 * seconds,
-    ...session,
+    ...tenantsSession,
   },
   /** Of the tenants' lanes, one tenant may hold a quarter. */
   lanes: {

@@ -55,8 +55,13 @@ export class Lane {
   /** @throws {Refusal} `unavailable` when no session could be had in time. */
   static async open(target: Target, bounds: LaneBounds): Promise<Lane> {
     const lane = new Lane(await openSession(target, bounds), target, bounds);
-    await lane.#run(groups.preparation);
-    return lane;
+    try {
+      await lane.#run(groups.preparation);
+      return lane;
+    } catch (error) {
+      // Nobody else would ever close it.
+      throw lane.#abandon(error);
+    }
   }
 
   get live(): boolean {
@@ -124,7 +129,9 @@ export class Lane {
   }
 
   /**
-   * Several statements in one transaction, which has the lane to itself until it ends.
+   * Several statements in one transaction, which has the lane to itself until it ends. Each is sent
+   * when the one before it was found to be a query: of three that were injected at once, the first could
+   * put off the role, the second change the login's password, and the third commit that.
    *
    * @param opening an envelope; or a script that begins the transaction, for work of our own.
    */
@@ -134,16 +141,23 @@ export class Lane {
   ): Promise<Result> {
     const schema = typeof opening === 'string' ? noSchema : opening.schema;
     let open = true;
+    let latest: Promise<unknown> = Promise.resolve();
     const sql: Sql = async <Row extends object>(
       text: TemplateStringsArray,
       ...values: SqlValue[]
     ): Promise<Row[]> => {
-      if (!open) throw new Error('Cannot run a statement: its transaction has ended');
-      return this.#rows<Row>({ schema, text, values });
+      const ask = () => {
+        if (!open) throw new Error('Cannot run a statement: its transaction has ended');
+        return this.#rows<Row>({ schema, text, values });
+      };
+      const rows = latest.then(ask);
+      latest = rows.catch(() => {});
+      return rows;
     };
     const transact = async (): Promise<Result> => {
       await this.#run(typeof opening === 'string' ? query(opening) : beginning(opening));
       const result = await work(sql);
+      await latest;
       open = false;
       await this.#commit();
       return result;

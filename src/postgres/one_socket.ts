@@ -32,12 +32,12 @@ export class OneSocket {
   /**
    * Takes the socket from the driver, whose session has begun and must be idle.
    *
-   * @throws {Error} when more, or less, has come than the driver can have read to its end.
+   * @throws {Refusal} `unavailable` when more, or less, has come than the driver can have read.
    */
   takeOver(): Socket {
     const socket = this.#agreed;
     if (!socket || !this.#tail.equals(readyAndIdle)) {
-      throw new Error('Cannot take over a session: it is not idle');
+      throw unavailable('The database ended the session as it began');
     }
     socket.removeAllListeners('data');
     return socket;

@@ -51,6 +51,15 @@ async function inTime<Result>(
   return await Promise.race([opening, late]).finally(() => clearTimeout(timer));
 }
 
+/**
+ * A statement in an envelope does not begin its transaction itself: these are what it gets, whatever
+ * the database or the login has for a default. As switches, because the driver leaves out what is false.
+ */
+const transactions = {
+  default_transaction_isolation: 'read committed',
+  options: '-c default_transaction_read_only=off -c default_transaction_deferrable=off',
+} as const;
+
 function settings(bounds: SessionBounds) {
   return {
     max: 1,
@@ -64,6 +73,7 @@ function settings(bounds: SessionBounds) {
       lock_timeout: bounds.lockTimeoutMs,
       idle_in_transaction_session_timeout: bounds.idleInTransactionTimeoutMs,
       TimeZone: 'UTC',
+      ...transactions,
     },
   };
 }

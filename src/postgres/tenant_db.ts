@@ -89,7 +89,10 @@ class Access {
 
 const select = /^\s*select\b/i;
 
-/** Only how a statement travels hangs on it, not what it may do. */
+/**
+ * What it may do does not hang on it. But what swaps a prepared statement must not be sent together with
+ * what uses it: only a query may begin so, and whatever else travels alone until its tag was seen.
+ */
 function isRead([text = '']: TemplateStringsArray): boolean {
   return select.test(text);
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { connect } from 'node:net';
+import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import postgres from 'postgres';
 import { databaseOf } from '../../src/postgres/installation.ts';
 import { Lane, type LaneBounds } from '../../src/postgres/lane.ts';
@@ -253,6 +254,34 @@ describe('Lane', { timeout: 30_000 }, () => {
     });
   });
 
+  it('leaves nothing of a statement that is no constant of the code', async () => {
+    const made = Object.assign([`select 'what a tenant has sent'`], { raw: [] });
+    await lane.statement(plain, made, []);
+    const kept = await lane.plain`
+      select from pg_prepared_statements where statement like '%what a tenant has sent%'`;
+    assert.equal(kept.length, 1, 'only the one that looks');
+  });
+
+  it('does not go by what the database has for a default', async (t) => {
+    const name = databaseOf(database.url);
+    const change = (what: string) => lane.script(`alter database "${name}" ${what}`);
+    await change('set default_transaction_isolation = serializable');
+    await change('set default_transaction_deferrable = on');
+    await change('set default_transaction_read_only = on');
+    t.after(async () => {
+      const mender = await open();
+      await mender.script('set default_transaction_read_only = off');
+      await mender.script(`alter database "${name}" reset all`);
+    });
+    const later = await open();
+    const settings = text`
+      select current_setting('transaction_isolation') as isolation,
+        current_setting('transaction_read_only') as "readOnly",
+        current_setting('transaction_deferrable') as deferrable`;
+    const [row] = await later.statement(plain, settings, []);
+    assert.deepEqual(row, { isolation: 'read committed', readOnly: 'off', deferrable: 'off' });
+  });
+
   describe('is never used again', () => {
     afterEach(async () => {
       assert.equal(lane.live, false);
@@ -301,6 +330,22 @@ describe('Lane', { timeout: 30_000 }, () => {
         await assert.rejects(work, { name: 'IsolationViolation' });
       });
     }
+
+    it('after one that is no query, also for what was called in the same turn', async () => {
+      const witness = await open();
+      await witness.script('create sequence noted');
+      // What a sequence has counted stays so, whatever becomes of the transaction.
+      const work = lane.transaction('begin', (sql) =>
+        Promise.all([sql(text`set role none`), sql`select nextval('noted')`]),
+      );
+      await assert.rejects(work, { name: 'IsolationViolation' });
+      await until(async () => {
+        const { pid } = lane;
+        return (await witness.plain`select from pg_stat_activity where pid = ${pid}`).length === 0;
+      });
+      const [noted] = await witness.plain<{ is_called: boolean }>`select is_called from noted`;
+      assert.equal(noted?.is_called, false);
+    });
 
     it('after its backend was ended from within', async () => {
       const end = text`select pg_terminate_backend(pg_backend_pid())`;
@@ -403,6 +448,55 @@ describe('Lane', { timeout: 30_000 }, () => {
       unavailable,
     );
     await until(() => server.open() === 0);
+  });
+
+  /** In front of the database: what it says, and what it is told, may be replaced. */
+  async function interpose(
+    t: TestContext,
+    { told, says }: { told?: (chunk: Buffer) => Buffer | null; says?: (chunk: Buffer) => Buffer },
+  ) {
+    const { hostname, port } = new URL(database.url);
+    const server = await startTcpServer((socket) => {
+      const upstream = connect(Number(port), hostname);
+      socket.on('close', () => upstream.destroy());
+      upstream.on('close', () => socket.destroy()).on('error', () => {});
+      upstream.on('data', (chunk: Buffer) => socket.write(says?.(chunk) ?? chunk));
+      socket.on('data', (chunk: Buffer) => {
+        const reply = told?.(chunk);
+        if (reply) socket.write(reply);
+        else upstream.write(chunk);
+      });
+    });
+    t.after(() => server.close());
+    const url = new URL(database.url);
+    url.port = new URL(server.url).port;
+    return { url: url.href, open: server.open };
+  }
+
+  function errorResponse(severity: string, code: string): Buffer {
+    const fields = Buffer.from(`S${severity}\0V${severity}\0C${code}\0Mno\0\0`);
+    const head = Buffer.from('E....');
+    head.writeInt32BE(fields.length + 4, 1);
+    return Buffer.concat([head, fields]);
+  }
+
+  it('leaves no connection when its statements cannot be prepared', async (t) => {
+    const ready = Buffer.from('Z\0\0\0\x05I', 'latin1');
+    const refusal = Buffer.concat([errorResponse('ERROR', '57014'), ready]);
+    const between = await interpose(t, {
+      told: (chunk) => (chunk.includes('set_config') ? refusal : null),
+    });
+    await assert.rejects(Lane.open(between.url, laneBounds), unavailable);
+    await until(() => between.open() === 0);
+  });
+
+  it('does not open when its session is ended as it begins', async (t) => {
+    const end = errorResponse('FATAL', '57P01');
+    const between = await interpose(t, {
+      says: (chunk) => (chunk.includes('SELECT 1') ? Buffer.concat([chunk, end]) : chunk),
+    });
+    await assert.rejects(Lane.open(between.url, laneBounds), unavailable);
+    await until(() => between.open() === 0);
   });
 
   it('does not open when nobody listens', async () => {

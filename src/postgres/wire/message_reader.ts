@@ -9,7 +9,7 @@
 export type Message = { type: number; bytes: Buffer; from: number; to: number };
 
 /** The type and the length. */
-const headBytes = 5;
+export const headBytes = 5;
 
 export class MessageReader {
   readonly #mostBytes: number;

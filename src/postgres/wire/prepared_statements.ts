@@ -39,11 +39,13 @@ export class PreparedStatements {
     const key = `${id} ${schema}`;
     const known = this.#kept.get(key);
     if (known?.isPrepared) return { statement: known, messages: bind(known.name, values) };
-    // Until the server has said that it could prepare the first one, others go without a name.
-    const name = known ? '' : `s${this.#named}`;
+    // Until the server has said that it could prepare the first one, others go without a name. So does
+    // what is no constant of the code: its text may be one tenant's, and others could read it.
+    const isKept = !known && Object.isFrozen(text);
+    const name = isKept ? `s${this.#named}` : '';
     const messages = Buffer.concat([parse(name, sql), describe(name), bind(name, values)]);
     const statement = { key, name, columns: [], isPrepared: false };
-    if (!known) {
+    if (isKept) {
       this.#named += 1;
       this.#kept.set(key, statement);
     }

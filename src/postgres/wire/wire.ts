@@ -6,7 +6,7 @@
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
 import type { Duplex } from 'node:stream';
-import { type Message, MessageReader } from './message_reader.ts';
+import { headBytes, type Message, MessageReader } from './message_reader.ts';
 import { terminate } from './messages.ts';
 import { type Call, PreparedStatements, type Statement } from './prepared_statements.ts';
 import { type Column, columnsIn, rowIn } from './rows.ts';
@@ -15,7 +15,7 @@ import { errorIn, type ServerError } from './server_error.ts';
 export type WireBounds = {
   /** Statements that the server keeps prepared. */
   statements: number;
-  /** Bytes of all rows of one group. */
+  /** Bytes of all rows of one group, as they travel. What is made of them may take ten times as much. */
   answerBytes: number;
   /** How long the server may be silent while it owes an answer. */
   silenceMs: number;
@@ -111,9 +111,9 @@ export class Wire {
     this.#socket.write(Buffer.concat(outgoing));
   }
 
-  /** Takes leave of the server; groups without an answer have none. */
+  /** Takes leave of the server, and does not wait for its own; groups without an answer have none. */
   end(): void {
-    this.#socket.end(terminate);
+    this.#socket.end(terminate, () => this.#socket.destroy());
     this.#giveUp();
   }
 
@@ -173,7 +173,7 @@ export class Wire {
   #onRow(asked: Asked | undefined, message: Message): void {
     if (!asked?.statement || asked.runs !== asked.wanted) return;
     const { answerBytes } = this.#bounds;
-    asked.bytes += message.to - message.from;
+    asked.bytes += message.to - message.from + headBytes;
     if (asked.bytes > answerBytes) {
       throw new Error(`Cannot take an answer: it has more than ${answerBytes} bytes`);
     }

@@ -153,10 +153,10 @@ describe('statements that a real server keeps', { timeout: 30_000 }, () => {
     return rows.map(({ name }) => name);
   }
 
-  /** Another text each time. */
+  /** Another text each time, frozen like one that the code holds. */
   function another(at: number | string): TemplateStringsArray {
     const strings = [`select ${at} as value`];
-    return Object.assign(strings, { raw: strings });
+    return Object.freeze(Object.assign(strings, { raw: strings }));
   }
 
   it('are as many as the bound allows, used one after the other', async () => {

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { Duplex } from 'node:stream';
+import { describe, it } from 'node:test';
+import { query } from '../../../src/postgres/wire/messages.ts';
+import { type Answer, Wire, type WireBounds } from '../../../src/postgres/wire/wire.ts';
+import { until } from '../../support/until.ts';
+
+const bounds: WireBounds = { statements: 10, answerBytes: 1_000, silenceMs: 1_000 };
+
+describe('Wire beside a hostile server', () => {
+  /** Takes what it is told, and never ends by itself: the other side hangs. */
+  function silentSocket(): Duplex {
+    return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  }
+
+  it('lets go of a connection whose other side does not take leave', async () => {
+    const socket = silentSocket();
+    new Wire(socket, bounds, { onEnd() {}, onSilence() {} }).end();
+    await until(() => socket.destroyed);
+  });
+
+  it('counts rows that hold nothing', async () => {
+    const socket = silentSocket();
+    const reasons: unknown[] = [];
+    const wire = new Wire(socket, bounds, {
+      onEnd: (reason) => reasons.push(reason),
+      onSilence() {},
+    });
+    const call = { schema: '', text: Object.assign(['select'], { raw: [] }), values: [] };
+    const answers: (Answer | null)[] = [];
+    wire.send({ call, after: query('') }, (answer) => answers.push(answer));
+    const noColumns = Buffer.from('T\0\0\0\x06\0\0', 'latin1');
+    const emptyRow = Buffer.from('D\0\0\0\x06\0\0', 'latin1');
+    socket.push(Buffer.concat([noColumns, ...Array(200).fill(emptyRow)]));
+    await until(() => reasons.length === 1);
+    wire.cut();
+    assert.deepEqual(answers, [null]);
+  });
+});
