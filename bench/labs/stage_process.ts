@@ -96,7 +96,7 @@ function overLanes(): Isolation {
   return {
     run: ({ id }, work) => {
       const send = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
-        pool.use(plainUrl, id, (lane) => lane.plain<Row>(text, ...values));
+        pool.share(plainUrl, id, (lane) => lane.plain<Row>(text, ...values));
       return work(Object.assign(send, { transaction: refuse }));
     },
   };

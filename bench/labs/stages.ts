@@ -5,9 +5,9 @@ export const stages = [
   { name: 'usage', what: 'requests per tenant and day' },
   { name: 'limiter', what: 'the token bucket' },
   { name: 'lookup', what: "the key's digest, the directory's caches" },
-  { name: 'envelope', what: 'begin, role, search_path, seal, row security, commit' },
-  { name: 'lane', what: 'one statement at a time on a bounded, fair pool' },
-  { name: 'database', what: 'the query itself, and the driver' },
+  { name: 'envelope', what: 'role, search_path, seal, row security, reset' },
+  { name: 'lane', what: 'shared reads on a bounded, fair pool, in place of the driver' },
+  { name: 'database', what: 'the query itself' },
   { name: 'kernel', what: 'front door, nomination, routes, input, trace' },
   { name: 'HTTP server', what: 'strict heads, bounds, common headers' },
 ] as const;

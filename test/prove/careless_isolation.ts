@@ -17,6 +17,8 @@ export type Carelessness = {
   lasting: boolean;
   /** The search path goes on to `public`. */
   openPath: boolean;
+  /** A seal stands in the text of a statement. */
+  told: boolean;
   /** Messages that may hold several statements. */
   stacked: boolean;
   /** A session is kept, whatever has happened on it. */
@@ -42,7 +44,8 @@ export function carelessIsolation(
   };
 }
 
-class CarelessEnvelopes extends Envelopes {
+/** Envelopes as a careless server makes them: each anew, with all that they say in their text. */
+export class CarelessEnvelopes extends Envelopes {
   readonly #careless: Carelessness;
 
   constructor(careless: Carelessness) {
@@ -51,8 +54,8 @@ class CarelessEnvelopes extends Envelopes {
   }
 
   override of(lane: { pid: number }, place: Place, tenant: TenantId): Envelope {
-    const { lasting, openPath } = this.#careless;
-    if (!lasting && !openPath) return super.of(lane, place, tenant);
+    const { lasting, openPath, told } = this.#careless;
+    if (!lasting && !openPath && !told) return super.of(lane, place, tenant);
     const context = {
       role: place.role,
       search_path: openPath ? `"${place.schema}", public` : `"${place.schema}"`,

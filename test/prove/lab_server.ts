@@ -14,13 +14,20 @@ import { trustedProxies } from '../../src/http/trusted_proxies.ts';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Isolation, Reply, TenantPlace, Trace } from '../../src/kernel/ports.ts';
 import type { Log } from '../../src/log.ts';
-import { carelessIsolation } from './careless_isolation.ts';
+import type { Lanes } from '../../src/postgres/tenant_db.ts';
+import { CarelessEnvelopes, type Carelessness, carelessIsolation } from './careless_isolation.ts';
 import { type LayerName, layerOf } from './layer.ts';
 import { nameInMind, type Parts, rememberingNames, withNamesKept } from './layers_of_the_kernel.ts';
 import { LooseServer } from './loose_server.ts';
 import { withVulnerable } from './vulnerable_routes.ts';
 
-export type LabServer = { app: App; url: string; close(): Promise<void> };
+export type LabServer = {
+  app: App;
+  url: string;
+  /** For work of a tenant that the lab does itself. */
+  lanes: Lanes;
+  close(): Promise<void>;
+};
 
 export type LabServerOptions = {
   config: Config;
@@ -48,9 +55,11 @@ export async function openLabServer(options: LabServerOptions): Promise<LabServe
   opened = app;
   const http = openHttp(app, options);
   const url = await http.listen('127.0.0.1', 0);
+  const careless = carelessnessOf(options);
   return {
     app,
     url,
+    lanes: { pool: app.backstage.lanes.pool, envelopes: new CarelessEnvelopes(careless) },
     close: async () => {
       await http.drain(0);
       await isolation.close();
@@ -72,18 +81,30 @@ function altered(parts: Parts, { without, world, isolation }: Alteration): Parts
   return withNamesKept(changed);
 }
 
-/** The real adapters, unless something of them was taken off. */
-function isolationWithout({ without, victim }: LabServerOptions, app: () => App) {
-  const careless = {
+function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
+  return {
     everybodyIn: () => (without.has('own place') ? victim() : null),
     lasting: without.has('local context'),
     openPath: without.has('own path'),
+    told: without.has('bound seal'),
     stacked: without.has('extended protocol'),
     kept: without.has('lane'),
   };
-  const real = !['own place', 'local context', 'own path', 'extended protocol', 'lane'].some(
-    (name) => new Set<string>(without).has(name),
-  );
+}
+
+const ofIsolation: readonly LayerName[] = [
+  'own place',
+  'local context',
+  'own path',
+  'bound seal',
+  'extended protocol',
+  'lane',
+];
+
+/** The real adapters, unless something of them was taken off. */
+function isolationWithout(options: LabServerOptions, app: () => App) {
+  const careless = carelessnessOf(options);
+  const real = !ofIsolation.some((name) => options.without.has(name));
   let made: ReturnType<typeof carelessIsolation> | undefined;
   const make = () => {
     const { lanes, fleet } = app().backstage;

@@ -39,6 +39,7 @@ const layers = {
     holds: "a mac is over the backend's pid too",
     ...databaseWithout.sealOfOneBackend,
   },
+  'bound seal': { holds: 'a seal is a parameter, and in no text of a statement' },
   'hidden activity': {
     holds: 'sessions do not tell what they run',
     ...databaseWithout.hiddenActivity,

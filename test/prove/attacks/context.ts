@@ -125,7 +125,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: "a seal that another session's activity shows",
-    layers: everywhere('hidden activity', 'seal of one backend'),
+    layers: everywhere('bound seal', 'hidden activity', 'seal of one backend'),
     run: async (attempt) => {
       await whileVictimWorks(attempt, async () => {
         const { seal } = await overhear(attempt);
@@ -135,7 +135,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'the same, on the very backend it was made for',
-    layers: everywhere('hidden activity'),
+    layers: everywhere('bound seal', 'hidden activity'),
     run: async (attempt) => {
       let heard = { pid: '0', seal: '' };
       await whileVictimWorks(attempt, async () => {
@@ -175,8 +175,9 @@ function bytes(value: Buffer): string {
 
 /** While a transaction of the victim is open on a lane of its own. */
 function whileVictimWorks({ lab, victim }: Attempt, work: () => Promise<void>): Promise<void> {
-  const { lanes } = lab.server.app.backstage;
-  return openPlace(lanes, lab.accountPlace, tenantId(victim.id), (db) => db.transaction(work));
+  return openPlace(lab.server.lanes, lab.accountPlace, tenantId(victim.id), (db) =>
+    db.transaction(work),
+  );
 }
 
 /** What sessions of its login are running, seen by who has put off its role. */
