@@ -105,7 +105,10 @@ export class LanePool {
     }
   }
 
-  /** The way without waiting: whoever waits could not have had this lane, or would have it already. */
+  /**
+   * The way without waiting. Whoever waits could not have had this lane, or will look again in a moment:
+   * `stallMs` is the most that one gets ahead of another.
+   */
   #takeAtOnce(call: Call): Batch | null {
     return this.#isWithinShare(call) ? this.#take(call) : null;
   }

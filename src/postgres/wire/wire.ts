@@ -11,6 +11,7 @@ import { terminate } from './messages.ts';
 import { type Call, PreparedStatements, type Statement } from './prepared_statements.ts';
 import { type Column, columnsIn, rowIn } from './rows.ts';
 import { errorIn, type ServerError } from './server_error.ts';
+import { passedOver, tagIn, types, unexpected } from './server_messages.ts';
 
 export type WireBounds = {
   /** Statements that the server keeps prepared. */
@@ -111,9 +112,10 @@ export class Wire {
     this.#socket.write(Buffer.concat(outgoing));
   }
 
-  /** Takes leave of the server, and does not wait for its own; groups without an answer have none. */
+  /** Takes leave of the server, if that can be said at once; groups without an answer have none. */
   end(): void {
-    this.#socket.end(terminate, () => this.#socket.destroy());
+    if (this.#socket.writableLength > 0) this.#socket.destroy();
+    else this.#socket.end(terminate, () => this.#socket.destroy());
     this.#giveUp();
   }
 
@@ -221,35 +223,4 @@ class Asked implements Answer {
     this.wanted = wanted;
     this.onAnswer = onAnswer;
   }
-}
-
-/** The first byte of a message from the server. */
-const types = {
-  commandComplete: code('C'),
-  dataRow: code('D'),
-  emptyQueryResponse: code('I'),
-  errorResponse: code('E'),
-  noData: code('n'),
-  readyForQuery: code('Z'),
-  rowDescription: code('T'),
-} as const;
-
-/**
- * What tells nothing that is waited for: done Parse, Bind and Close, parameters of a statement, a
- * notice, a notification, a changed setting. Anything else, such as an offer to copy, is not expected.
- */
-const passedOver = new Set([...'123tNAS'].map(code));
-
-function code(letter: string): number {
-  return letter.charCodeAt(0);
-}
-
-/** The words of a tag, without its counts: `INSERT` of `INSERT 0 1`, `CREATE TABLE` as it is. */
-function tagIn({ type, bytes, from, to }: Message): string | null {
-  if (type === types.emptyQueryResponse) return null;
-  return bytes.toString('latin1', from, to - 1).replace(/ [\d ]+$/, '');
-}
-
-function unexpected({ type }: Message): Error {
-  return new Error(`Cannot take a message of type "${String.fromCharCode(type)}" now`);
 }

@@ -19,6 +19,15 @@ describe('Wire beside a hostile server', () => {
     await until(() => socket.destroyed);
   });
 
+  it('lets go of a connection whose other side takes nothing any more', async () => {
+    const socket = new Duplex({ read() {}, write() {} });
+    const wire = new Wire(socket, bounds, { onEnd() {}, onSilence() {} });
+    wire.send({ after: query('select') }, () => {});
+    wire.flush();
+    wire.end();
+    assert.equal(socket.destroyed, true);
+  });
+
   it('counts rows that hold nothing', async () => {
     const socket = silentSocket();
     const reasons: unknown[] = [];
