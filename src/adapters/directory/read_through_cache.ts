@@ -10,7 +10,7 @@ export type CacheBounds = {
   entries: number;
   /** The longest that an entry may be out of date when nobody announces its change. */
   staleAfterMs: number;
-  /** How often the clock is looked at: to look for each request costs as much as to find the entry. */
+  /** How often the clock is looked at; an entry may outlive its time by as much. */
   clockMs: number;
 };
 

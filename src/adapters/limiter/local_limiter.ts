@@ -38,7 +38,7 @@ export class LocalLimiter implements Limiter {
   }
 }
 
-/** To put a key together and hash it costs more than all the rest. */
+/** Kept, so that a key is not put together and hashed for each request. */
 const budgets = new WeakMap<Tenant, string>();
 
 function budgetOf(tenant: Tenant): string {

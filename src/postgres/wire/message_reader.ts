@@ -14,7 +14,7 @@ export const headBytes = 5;
 export class MessageReader {
   readonly #mostBytes: number;
   readonly #onMessage: (message: Message) => void;
-  /** One for all: a message each would be most of the work. */
+  /** One for all, in place of an object for each message. */
   readonly #message: Message = { type: 0, bytes: Buffer.alloc(0), from: 0, to: 0 };
   /** The beginning of a message whose end has yet to come, and how many bytes it will have. */
   #pieces: Buffer[] = [];
