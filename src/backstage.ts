@@ -2,6 +2,7 @@
  * What serving and the shell commands have in common: the lanes into one Postgres, the three
  * isolation adapters, and the fleet work that needs them.
  */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import { databaseIsolation } from './adapters/isolation/database.ts';
@@ -9,7 +10,7 @@ import { schemaIsolation } from './adapters/isolation/schema.ts';
 import { sharedIsolation } from './adapters/isolation/shared.ts';
 import { bounds, type Config } from './config.ts';
 import { AuditCheckpoints } from './fleet/audit_checkpoints.ts';
-import { type Fleet, fleetWork } from './fleet/fleet.ts';
+import { type Fleet, fleetWork, type SqlFiles } from './fleet/fleet.ts';
 import { install } from './fleet/install.ts';
 import { readMigrations } from './fleet/migration_files.ts';
 import { Onboarding } from './fleet/onboarding.ts';
@@ -116,10 +117,12 @@ function endBackend({ admin, installation }: Fleet, { pid, target }: Lane): void
   void admin.use(main, fleetWork, end).catch(() => {});
 }
 
-async function readSql(folder: string) {
-  const [kernel, control, tenant] = await Promise.all(
-    ['kernel', 'control', 'tenant'].map((set) => readMigrations(join(folder, set))),
-  );
-  if (!kernel || !control || !tenant) throw new Error('Cannot read migrations: a set is missing');
-  return { kernel, control, tenant };
+async function readSql(folder: string): Promise<SqlFiles> {
+  const [kernel, control, tenant, own] = await Promise.all([
+    readMigrations(join(folder, 'kernel')),
+    readMigrations(join(folder, 'control')),
+    readMigrations(join(folder, 'tenant')),
+    readFile(join(folder, 'own', 'resident_context.sql'), 'utf8'),
+  ]);
+  return { kernel, control, tenant, own };
 }

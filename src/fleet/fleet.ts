@@ -3,10 +3,18 @@ import type { Installation } from '../postgres/installation.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
 import type { Migration } from './migration_files.ts';
 
+export type SqlFiles = {
+  kernel: Migration[];
+  control: Migration[];
+  tenant: Migration[];
+  /** Of tenants' own databases, in place of `kernel`. */
+  own: string;
+};
+
 export type Fleet = {
   admin: LanePool;
   installation: Installation;
-  sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
+  sql: SqlFiles;
   migrationLockTimeoutMs: number;
   /** The longest that a transaction of a serving login may stay open. */
   transactionTimeoutMs: number;

@@ -7,9 +7,8 @@ import { codeOf } from '../postgres/faults.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
-import { type Fleet, fleetWork } from './fleet.ts';
+import { type Fleet, fleetWork, type SqlFiles } from './fleet.ts';
 import { nobodyIsTold, upgrade } from './ledger.ts';
-import type { Migration } from './migration_files.ts';
 import {
   createLogin,
   createPlace,
@@ -24,7 +23,7 @@ import { inTurn } from './session_lock.ts';
 import { tightenMain } from './tighten.ts';
 
 export type InstallOptions = {
-  sql: { kernel: Migration[]; control: Migration[]; tenant: Migration[] };
+  sql: SqlFiles;
   placesKept: number;
   migrationLockTimeoutMs: number;
   /** The longest that a transaction of a serving login may stay open. */

@@ -8,7 +8,8 @@ import type { Lane } from '../postgres/lane.ts';
 import { scramVerifier } from '../postgres/scram.ts';
 import { type Fleet, fleetWork } from './fleet.ts';
 import { nobodyIsTold, readLedger, type Upgrade, upgrade } from './ledger.ts';
-import { readSealSecrets, writeSealKeys } from './seal_keys.ts';
+import { isOwn, type OwnPlace } from './resident.ts';
+import { readSealSecrets, writeSeals } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
 import { tightenOwn } from './tighten.ts';
 
@@ -19,7 +20,7 @@ export async function createPlace(
   onApplied: Upgrade['onApplied'] = nobodyIsTold,
 ): Promise<number> {
   const { installation } = fleet;
-  const ownDatabase = place.database !== installation.database;
+  const ownDatabase = isOwn(place);
   if (ownDatabase) await createDatabase(fleet, place);
   return workOn({ fleet, place, from: place.database }, async (lane) => {
     if (ownDatabase) {
@@ -65,7 +66,7 @@ export async function sharedVersion({ admin, installation }: Fleet): Promise<num
 /** Removes a schema or a database with all that is in it. Never for the shared place. */
 export async function dropPlace(fleet: Fleet, place: Place): Promise<void> {
   const { admin, installation } = fleet;
-  const ownDatabase = place.database !== installation.database;
+  const ownDatabase = isOwn(place);
   if (ownDatabase) admin.closeIdle(installation.adminTarget(place.database));
   await workOn({ fleet, place, from: installation.database }, async (lane) => {
     if (ownDatabase) {
@@ -142,12 +143,24 @@ export async function createRole(lane: Lane, role: string): Promise<void> {
 }
 
 /**
- * What every database with tenant rows has: `kernel.tenant()`, its keys, and who may call it. Done
- * under the lock of the place, so that a rotation of the keys does not come in between.
+ * What every database with tenant rows has: `kernel.tenant()`, which contexts it takes, and who may
+ * call it. Done under the lock of the place, so that a rotation of the keys does not come in between.
  */
 export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Promise<void> {
   const { owner } = fleet.installation.roles;
   await lane.script(`create schema if not exists "${schemas.kernel}" authorization "${owner}"`);
+  if (!isOwn(place)) await upgradeKernel(lane, fleet, place.role);
+  await writeSeals(lane, { fleet, place, seals: await readSealSecrets(fleet) });
+}
+
+/** Brings a tenant's own database, which an older version made, to what a new one gets. */
+export async function renewOwn(lane: Lane, fleet: Fleet, place: OwnPlace): Promise<void> {
+  await tightenOwn(lane, place, fleet.installation.roles.owner);
+  await inTurn(lane, lockOf(place), () => prepareKernel(lane, fleet, place));
+}
+
+async function upgradeKernel(lane: Lane, fleet: Fleet, role: string): Promise<void> {
+  const { owner } = fleet.installation.roles;
   await upgrade(lane, {
     schema: schemas.kernel,
     owner,
@@ -159,12 +172,10 @@ export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Pro
   await lane.script(
     `begin;
      set local role "${owner}";
-     grant usage on schema kernel to "${place.role}";
-     grant execute on function kernel.tenant() to "${place.role}";
+     grant usage on schema kernel to "${role}";
+     grant execute on function kernel.tenant() to "${role}";
      commit`,
   );
-  const { database } = place;
-  await writeSealKeys(lane, { database, owner }, await readSealSecrets(fleet));
 }
 
 async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
@@ -197,8 +208,11 @@ export function workOn<Result>(
   work: (lane: Lane) => Promise<Result>,
 ): Promise<Result> {
   const { admin, installation } = fleet;
-  const name = `place ${place.database} ${place.schema}`;
   return admin.use(installation.adminTarget(from), fleetWork, (lane) =>
-    inTurn(lane, name, () => work(lane)),
+    inTurn(lane, lockOf(place), () => work(lane)),
   );
+}
+
+function lockOf({ database, schema }: Place): string {
+  return `place ${database} ${schema}`;
 }

@@ -10,7 +10,7 @@ import type { Place } from '../postgres/installation.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
 import { type Fleet, fleetWork } from './fleet.ts';
 import { workOn } from './place.ts';
-import { asOwner, readSealSecrets, writeSealKeys } from './seal_keys.ts';
+import { asOwner, readSealSecrets, writeSeals } from './seal_keys.ts';
 import { ifFree } from './session_lock.ts';
 
 export type RotationOptions = {
@@ -149,14 +149,12 @@ async function distributeTo(fleet: Fleet, place: Place): Promise<boolean> {
 
 /** The lock is the one under which a new place gets its keys: neither overwrites the other's. */
 function writeKeysTo(fleet: Fleet, place: Place): Promise<boolean> {
-  const { owner } = fleet.installation.roles;
   return workOn({ fleet, place, from: place.database }, async (lane) => {
-    // Who has yet to make the table will read the secrets after us, under this lock.
-    const prepared = await lane.plain`
-      select from pg_tables where schemaname = 'kernel' and tablename = 'seal_keys'`;
-    if (prepared.length === 0) return false;
-    const secrets = await readSealSecrets(fleet);
-    await writeSealKeys(lane, { database: place.database, owner }, secrets);
+    // Who has yet to make the function will read the secrets after us, under this lock.
+    const [prepared] = await lane.plain<{ check: string | null }>`
+      select to_regprocedure('kernel.tenant()')::text as check`;
+    if (!prepared?.check) return false;
+    await writeSeals(lane, { fleet, place, seals: await readSealSecrets(fleet) });
     return true;
   });
 }

@@ -1,13 +1,14 @@
 /**
- * The installation's secrets, which only the owner role may read, and the keys that each database
- * holds seals against.
+ * The installation's secrets, which only the owner role may read, and what each database holds seals
+ * against.
  */
 import { randomBytes } from 'node:crypto';
 import type { Sql } from '../kernel/ports.ts';
-import { pads } from '../postgres/envelope.ts';
-import { type SealSecrets, type Secrets, sealKeyOf } from '../postgres/installation.ts';
+import { type Place, type SealSecrets, type Secrets, sealKeyOf } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
+import { pads } from '../postgres/seal.ts';
 import { type Fleet, fleetWork } from './fleet.ts';
+import { admitResident, isOwn } from './resident.ts';
 
 /** Runs statements as the owner role, on a lane of the main database. */
 export function asOwner<Result>(
@@ -46,8 +47,17 @@ export async function acceptedSecrets(sql: Sql): Promise<readonly Buffer[]> {
   return [current, other, retired?.value ?? null].filter((secret) => secret !== null);
 }
 
-/** Makes a database accept the seals of these secrets, and of no others. */
-export async function writeSealKeys(
+/** Makes a place's database accept the seals of these secrets, and of no others. */
+export async function writeSeals(
+  lane: Lane,
+  { fleet, place, seals }: { fleet: Fleet; place: Place; seals: SealSecrets },
+): Promise<void> {
+  const { owner } = fleet.installation.roles;
+  if (isOwn(place)) await admitResident(lane, place, { text: fleet.sql.own, owner, seals });
+  else await writeKeys(lane, { database: place.database, owner }, seals);
+}
+
+async function writeKeys(
   lane: Lane,
   { database, owner }: { database: string; owner: string },
   { current, other }: SealSecrets,

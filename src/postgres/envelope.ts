@@ -1,21 +1,24 @@
 /**
  * What surrounds a tenant's statement: before it the context, which says as whom and for which tenant
- * it runs, and behind it what undoes all settings. The context is sealed with a MAC over the tenant and
- * the backend's pid, so that neither an injected `set_config` nor a seal read in `pg_stat_activity`
- * opens another tenant's rows.
+ * it runs, and behind it what undoes all settings. In a database of the tenant's own each session begins
+ * with its context, and so does each statement.
  */
-import { createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Place } from './installation.ts';
+import { seal } from './seal.ts';
+import type { Target } from './session.ts';
 import { bind, execute, parse, sync } from './wire/messages.ts';
 
-/** The messages that set a tenant's context, and the schema that its statements are prepared for. */
-export type Envelope = { schema: string; context: Buffer };
+/**
+ * The messages that set a tenant's context, and the schema that its statements are prepared for. Null
+ * where the session has that context by itself.
+ */
+export type Envelope = { schema: string; context: Buffer | null };
 
-/** Seals are bound to its backend. */
-type Backend = { readonly pid: number };
+/** Seals are bound to its backend; and what a session begins with, to its target. */
+type Backend = { readonly pid: number; readonly target: Target };
 
 type Kept = { place: Place; envelope: Envelope };
 
@@ -30,6 +33,7 @@ export class Envelopes {
 
   /** A tenant has two places, its own and its account; while seals change, it may have more. */
   of(lane: Backend, place: Place, tenant: TenantId): Envelope {
+    if (tenant === place.resident) return ofSession(lane, place);
     const known = this.#keptFor(lane, tenant);
     for (const kept of known) if (kept.place === place) return kept.envelope;
     const made = envelope(place, tenant, lane.pid);
@@ -58,19 +62,22 @@ export class Envelopes {
   }
 }
 
-/** The envelope of one tenant on the lane whose backend has the pid. */
-export function envelope(
-  { schema, role, sealKey }: Place,
-  tenant: TenantId,
-  pid: number,
-): Envelope {
-  const context = [role, `"${schema}"`, `${tenant}.${seal(sealKey, tenant, pid)}`];
+/** Nothing but the session tells the server whose the statement is, so it has to be the right one. */
+function ofSession(lane: Backend, { target, schema }: Place): Envelope {
+  if (lane.target !== target) throw new Error("Cannot use a lane: it is not of the tenant's place");
+  return { schema, context: null };
+}
+
+/** The envelope of one tenant, whoever else is in the place, on the lane whose backend has the pid. */
+export function envelope(place: Place, tenant: TenantId, pid: number): Envelope {
+  const { schema, role } = place;
+  const context = [role, `"${schema}"`, `${tenant}.${seal(place.sealKey, tenant, pid)}`];
   return { schema, context: run('context', context) };
 }
 
 /** Opens a transaction of several statements in an envelope. */
 export function beginning({ context }: Envelope): Buffer {
-  return Buffer.concat([run('begin'), context, sync]);
+  return Buffer.concat([run('begin'), ...(context ? [context] : []), sync]);
 }
 
 /**
@@ -104,19 +111,4 @@ export const groups = {
 
 function run(name: keyof typeof constants, values: SqlValue[] = []): Buffer {
   return Buffer.concat([bind(name, values), execute]);
-}
-
-/** HMAC-SHA-256 (RFC 2104) in lower-case hexadecimal; `kernel.tenant()` computes the same. */
-export function seal(key: Buffer, tenant: TenantId, pid: number): string {
-  return createHmac('sha256', key).update(`${tenant}:${pid}`).digest('hex');
-}
-
-/** The two pads of RFC 2104 for a key of at most 64 bytes. */
-export function pads(key: Buffer): { inner: Buffer; outer: Buffer } {
-  const block = Buffer.alloc(64);
-  key.copy(block);
-  return {
-    inner: Buffer.from(block.map((byte) => byte ^ 0x36)),
-    outer: Buffer.from(block.map((byte) => byte ^ 0x5c)),
-  };
 }

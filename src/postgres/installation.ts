@@ -7,6 +7,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { TenantPlace } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
+import { residentContext } from './seal.ts';
 import type { Target } from './session.ts';
 
 /** Schemas of the main database. A tenant's own database has `kernel` and `tenant`. */
@@ -25,6 +26,8 @@ export type Place = {
   /** The role that statements run as. */
   role: string;
   sealKey: Buffer;
+  /** The one tenant of a database of its own: sessions of the target begin with its context. */
+  resident: TenantId | null;
 };
 
 /** What seals are made from. While one secret replaces another, the database accepts both. */
@@ -88,13 +91,20 @@ export class Installation {
   /** A database whose one login has no rights in any other of Kennel's databases. */
   databaseOf(id: TenantId): Place {
     const database = `${shorten(this.database, 20)}_t_${compact(id)}`;
-    return this.#remember(database, () => ({
-      target: this.#target(database, database),
-      database,
-      schema: schemas.tenant,
-      role: database,
-      sealKey: sealKeyOf(this.#seals.current, database),
-    }));
+    return this.#remember(database, () => {
+      const sealKey = sealKeyOf(this.#seals.current, database);
+      return {
+        target: this.#target(database, database, {
+          search_path: `"${schemas.tenant}"`,
+          'kennel.tenant': residentContext(sealKey, id),
+        }),
+        database,
+        schema: schemas.tenant,
+        role: database,
+        sealKey,
+        resident: id,
+      };
+    });
   }
 
   /** Seals are made from these from now on. True when they are others than before. */
@@ -144,13 +154,20 @@ export class Installation {
       schema,
       role,
       sealKey: sealKeyOf(this.#seals.current, this.database),
+      resident: null,
     };
   }
 
-  #target(database: string, login: string): Target {
+  /** @param settings that a session begins with, and that `reset all` brings back. */
+  #target(
+    database: string,
+    login: string,
+    settings: Readonly<Record<string, string>> = {},
+  ): Target {
     const url = new URL(this.adminTarget(database));
     url.username = login;
     url.password = this.password(login);
+    for (const [name, value] of Object.entries(settings)) url.searchParams.set(name, value);
     return url.href;
   }
 

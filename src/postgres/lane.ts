@@ -113,12 +113,13 @@ export class Lane {
     values: SqlValue[],
   ): Promise<Row[]> {
     const call = { schema, text, values };
-    const group = { before: context, runsBefore: 1, call, after: groups.end };
+    const runsBefore = context ? 1 : 0;
+    const group = { before: context, runsBefore, call, after: groups.end };
     return this.#ask(group, (answer) => {
       const { error, runs } = answer;
-      const rows = runs > 1 ? this.#rowsIn<Row>(answer) : [];
+      const rows = runs > runsBefore ? this.#rowsIn<Row>(answer) : [];
       // Before or behind the statement nothing of ours can fail: something is wrong with the session.
-      if (error) throw runs === 1 ? this.#fault(error) : this.#abandon(error);
+      if (error) throw runs === runsBefore ? this.#fault(error) : this.#abandon(error);
       return rows;
     });
   }

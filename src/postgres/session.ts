@@ -9,7 +9,7 @@ import { applicationName } from './application_name.ts';
 import { asRefusal } from './faults.ts';
 import { OneSocket } from './one_socket.ts';
 
-/** Where a session leads: a URL with its database, login and password. */
+/** Where a session leads: a URL with its database, login and password, and settings that it begins with. */
 export type Target = string;
 
 /** Limits of a session, in milliseconds; but for the first, the server holds them. */

@@ -1,7 +1,9 @@
 /** Where the isolation suite plays: two tenants on one lane, and the guards that can be taken away. */
+import { randomUUID } from 'node:crypto';
 import { after, before } from 'node:test';
 import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
 import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { Place } from '../../src/postgres/installation.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 
 /** Statements of the superuser that take a guard away. */
@@ -24,6 +26,8 @@ export type Stage = {
   isolation: Isolation;
   one: TenantPlace;
   other: TenantPlace;
+  /** Who may come next on a connection of the first one: in a database of its own, nobody else. */
+  next: TenantPlace;
 };
 
 /** Two tenants of a database of their own, with a guard of the first one's place taken away. */
@@ -32,9 +36,24 @@ export function stage(mode: IsolationMode, off = ''): () => Stage {
   before(async () => {
     const places = await openTenantPlaces(1);
     const [one, other] = [await places.tenant(mode), await places.tenant(mode)];
-    current = { places, isolation: places.backstage.isolation[mode], one, other };
+    const isolation = places.backstage.isolation[mode];
+    current = { places, isolation, one, other, next: mode === 'database' ? one : other };
     await places.asSuperuser(places.placeOf(one), off);
   });
   after(() => current.places.close());
   return () => current;
+}
+
+/** A pet of any tenant in any place, which nobody but a superuser can put there. @returns its id. */
+export async function plantPet(
+  places: TenantPlaces,
+  place: Place,
+  { id }: TenantPlace,
+): Promise<string> {
+  const petId = randomUUID();
+  await places.asSuperuser(
+    place,
+    `insert into pets (tenant_id, id, name, species) values ('${id}', '${petId}', 'Rex', 'dog')`,
+  );
+  return petId;
 }

@@ -1,11 +1,10 @@
 /** What a place of a tenant's own is worth without row security: the first of its two locks. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Isolation } from '../../src/kernel/ports.ts';
 import type { IsolationMode } from '../../src/kernel/tenant.ts';
 import { codeOf } from '../../src/postgres/faults.ts';
 import { addPet } from './isolation_probes.ts';
-import { guardsOff, stage } from './isolation_stage.ts';
+import { guardsOff, plantPet, stage } from './isolation_stage.ts';
 
 /** The suite, for modes that give each tenant a place. */
 export function ownPlaceContract(mode: Exclude<IsolationMode, 'shared'>): void {
@@ -13,25 +12,27 @@ export function ownPlaceContract(mode: Exclude<IsolationMode, 'shared'>): void {
     const current = stage(mode, guardsOff.rowSecurity);
 
     /** Whether the first tenant, whose place has no row security, has a pet of the other's. */
-    async function sees(isolation: Isolation): Promise<boolean> {
-      const { one, other } = current();
-      const petId = await isolation.run(other, addPet);
+    async function sees(petId: string): Promise<boolean> {
+      const { isolation, one } = current();
       const rows = await isolation.run(one, (db) => db`select id from pets where id = ${petId}`);
       return rows.length > 0;
     }
 
     it(`keeps a tenant in its own ${mode}`, async () => {
-      assert.equal(await sees(current().isolation), false);
+      const { isolation, other } = current();
+      assert.equal(await sees(await isolation.run(other, addPet)), false);
     });
 
     it('keeps nothing apart where all have the same place', async () => {
-      const { places, one } = current();
-      assert.equal(await sees(places.allIn(places.placeOf(one))), true);
+      const { places, one, other } = current();
+      assert.equal(await sees(await plantPet(places, places.placeOf(one), other)), true);
     });
 
-    it('finds no tables when the envelope names another schema', async () => {
+    it('finds no tables when the envelope, or the session, names another schema', async () => {
       const { places, one } = current();
-      const nowhere = places.allIn({ ...places.placeOf(one), schema: 'nowhere' });
+      const place = places.placeOf(one);
+      const target = place.target.replace('search_path=%22tenant%22', 'search_path=nowhere');
+      const nowhere = places.allIn({ ...place, target, schema: 'nowhere' });
       await assert.rejects(
         nowhere.run(one, addPet),
         (error: Error) => codeOf(error.cause) === '42P01',

@@ -48,9 +48,17 @@ describe('rotateSeals()', () => {
     return Promise.all(tenants.map((tenant) => call(tenant).then(() => 'fine', codeOf)));
   }
 
+  /** Keys that a tenant's database holds seals against; in its own one, contexts that it takes. */
   async function keysPerDatabase(): Promise<number[]> {
+    const keys = {
+      shared: 'select from kernel.seal_keys',
+      schema: 'select from kernel.seal_keys',
+      database: `
+        select from pg_proc, regexp_matches(prosrc, '[0-9a-f]{64}', 'g')
+        where oid = 'kernel.tenant()'::regprocedure`,
+    };
     const counts = tenants.map(async (tenant) => {
-      const rows = await places.asSuperuser(places.placeOf(tenant), 'select from kernel.seal_keys');
+      const rows = await places.asSuperuser(places.placeOf(tenant), keys[tenant.isolation]);
       return rows.length;
     });
     return Promise.all(counts);

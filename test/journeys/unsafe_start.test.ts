@@ -1,11 +1,19 @@
 /** A server looks at its database before it serves: what would mix tenants up stops it, the rest does not. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { tenantId } from '../../src/kernel/tenant.ts';
 import { clientOf, onboard } from '../support/client.ts';
 import { adminToken, runKennel, startKennel } from '../support/kennel.ts';
 import { openWard, type Ward } from '../support/ward.ts';
 
 let ward: Ward;
+
+/** What a tenant's own database had until 2026-11-28: the same as the main one. */
+async function oldKernel(): Promise<string> {
+  const text = await readFile('sql/kernel/001_sealed_context.sql', 'utf8');
+  return text.replace('create function', 'create or replace function');
+}
 
 before(async () => {
   ward = await openWard();
@@ -77,5 +85,24 @@ describe('a server on a database of an older version', () => {
     ]);
     await (await startKennel(ward.url)).stop();
     assert.deepEqual(await checks(), ['tenant_version_outside']);
+  });
+
+  it("gives a tenant's database a function that knows its tenant, in place of keys", async () => {
+    const { backstage, names, run } = ward;
+    const before = await startKennel(ward.url, { ISOLATION: 'database' });
+    const zoo = await onboard(before, 'old-zoo');
+    await before.stop();
+    const { database } = backstage.fleet.installation.databaseOf(tenantId(zoo.id));
+    await run(database, `set role ${names.owner}; set search_path = kernel; ${await oldKernel()}`);
+    const outdated = async () =>
+      (await ward.findings()).filter(({ check }) => check === 'kernel_outdated').length;
+    assert.equal(await outdated(), 1);
+    const kennel = await startKennel(ward.url);
+    try {
+      assert.equal((await clientOf(kennel, zoo)('GET /api/pets')).status, 200);
+      assert.equal(await outdated(), 0);
+    } finally {
+      await kennel.stop();
+    }
   });
 });

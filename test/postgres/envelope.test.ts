@@ -2,16 +2,18 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { type TenantId, tenantId } from '../../src/kernel/tenant.ts';
-import { Envelopes, envelope, seal } from '../../src/postgres/envelope.ts';
+import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
 import type { Place } from '../../src/postgres/installation.ts';
 import { Lane } from '../../src/postgres/lane.ts';
+import { seal } from '../../src/postgres/seal.ts';
 import { laneBounds } from '../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 const acme = tenantId('01890000-0000-7000-8000-000000000001');
 
 function placeWith(schema: string): Place {
-  return { target: '', database: 'kennel', schema, role: 'app', sealKey: Buffer.alloc(32, 1) };
+  const sealKey = Buffer.alloc(32, 1);
+  return { target: '', database: 'kennel', schema, role: 'app', sealKey, resident: null };
 }
 
 describe('envelope()', () => {
@@ -20,7 +22,7 @@ describe('envelope()', () => {
     const { schema, context } = envelope(place, acme, 7);
     assert.equal(schema, 'shared');
     for (const part of ['app', '"shared"', `${acme}.${seal(place.sealKey, acme, 7)}`]) {
-      assert.ok(context.includes(part));
+      assert.ok(context?.includes(part));
     }
   });
 });
@@ -50,6 +52,24 @@ describe('Envelopes', () => {
         }
       }
     }
+  });
+
+  it("has nothing to say on a lane that begins with the tenant's context", () => {
+    const place = { ...placeWith('tenant'), target: one.target, resident: acme };
+    const envelopes = new Envelopes(2);
+    assert.deepEqual(envelopes.of(one, place, acme), { schema: 'tenant', context: null });
+  });
+
+  it("says what it has to for everybody else on it, which only the server's check can refuse", () => {
+    const place = { ...placeWith('tenant'), target: one.target, resident: acme };
+    const other = tenantId(randomUUID());
+    const { context } = new Envelopes(2).of(one, place, other);
+    assert.ok(context?.includes(other));
+  });
+
+  it('refuses a lane that begins with the context of whoever else', () => {
+    const place = { ...placeWith('tenant'), target: 'postgres://elsewhere/', resident: acme };
+    assert.throws(() => new Envelopes(2).of(one, place, acme), /^Error: Cannot use a lane: /);
   });
 
   it('gives nobody one that a request from before a rotation has made meanwhile', () => {

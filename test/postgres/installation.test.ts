@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { Installation, rolesOf } from '../../src/postgres/installation.ts';
+import { residentContext } from '../../src/postgres/seal.ts';
 import { transportOf } from '../../src/postgres/unix_socket.ts';
 
 describe('rolesOf()', () => {
@@ -39,10 +40,18 @@ describe('Installation', () => {
     const { target, database, role } = installed('kennel').databaseOf(id);
     const url = new URL(target);
     assert.deepEqual(
-      [url.username, url.pathname, url.host, url.search],
-      [role, `/${database}`, 'host:5433', '?sslmode=require'],
+      [url.username, url.pathname, url.host, url.searchParams.get('sslmode')],
+      [role, `/${database}`, 'host:5433', 'require'],
     );
     assert.ok(database.length <= 63);
+  });
+
+  it('begins the sessions of a database of its own with the context of its tenant', () => {
+    const { target, sealKey } = installed('kennel').databaseOf(id);
+    const { searchParams } = new URL(target);
+    assert.equal(searchParams.get('kennel.tenant'), residentContext(sealKey, id));
+    assert.equal(searchParams.get('search_path'), '"tenant"');
+    assert.equal(new URL(installed('kennel').schemaOf(id).target).search, '?sslmode=require');
   });
 
   it('leads by the same Unix socket as the URL', () => {

@@ -4,10 +4,10 @@
  */
 import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
-import { type Envelope, Envelopes, seal } from '../../src/postgres/envelope.ts';
+import { type Envelope, Envelopes } from '../../src/postgres/envelope.ts';
 import { type Installation, type Place, placeOf } from '../../src/postgres/installation.ts';
 import { type Lanes, openPlace } from '../../src/postgres/tenant_db.ts';
-import { envelopeOf } from '../support/envelopes.ts';
+import { contextOf, envelopeOf } from '../support/envelopes.ts';
 import { PlainConnections } from './plain_connections.ts';
 
 export type Carelessness = {
@@ -53,13 +53,13 @@ export class CarelessEnvelopes extends Envelopes {
     this.#careless = careless;
   }
 
-  override of(lane: { pid: number }, place: Place, tenant: TenantId): Envelope {
+  override of(lane: { pid: number; target: string }, place: Place, tenant: TenantId): Envelope {
     const { lasting, openPath, told } = this.#careless;
     if (!lasting && !openPath && !told) return super.of(lane, place, tenant);
     const context = {
       role: place.role,
       search_path: openPath ? `"${place.schema}", public` : `"${place.schema}"`,
-      'kennel.tenant': `${tenant}.${seal(place.sealKey, tenant, lane.pid)}`,
+      'kennel.tenant': contextOf(place, tenant, lane.pid),
     };
     return { ...envelopeOf(context, !lasting), schema: place.schema };
   }

@@ -20,6 +20,11 @@ export function named(...layers: LayerName[]): Needed {
   return { shared: layers, schema: layers, database: ['own place', ...layers] };
 }
 
+/** The same, for what goes nowhere without a context: only its tenant has one in a database of its own. */
+export function namedWithContext(...layers: LayerName[]): Needed {
+  return { ...named(...layers), database: ['own place', 'seal', ...layers] };
+}
+
 /** Only where tenants share a database, and with it the lanes. */
 export function oneDatabase(...layers: LayerName[]): Needed {
   return { shared: layers, schema: layers };

@@ -3,7 +3,7 @@
  * schema as search_path, in the place of the attacker and in that of the victim; those of the
  * control schema run in the main database, for the account of all modes.
  */
-import type { Roles } from '../../src/postgres/installation.ts';
+import { type Roles, schemas } from '../../src/postgres/installation.ts';
 
 export type Names = {
   roles: Roles;
@@ -61,7 +61,11 @@ const permissive = (tables: string[]) =>
 
 export const databaseWithout = {
   seal: { place: () => believing, control: () => believing },
-  sealOfOneBackend: { place: () => unbound, control: () => unbound },
+  sealOfOneBackend: {
+    // A tenant's own database has no keys: there is no other backend whose seal could be used.
+    place: ({ schema }: Names) => (schema === schemas.tenant ? '' : unbound),
+    control: () => unbound,
+  },
   hiddenActivity: {
     place: ({ login }: Names) => `alter role "${login}" set track_activities = on`,
     control: ({ login }: Names) => `alter role "${login}" set track_activities = on`,

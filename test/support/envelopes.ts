@@ -1,8 +1,15 @@
 /** Envelopes that a test makes itself: with other contexts than ours, and as a script. */
 import type { TenantId } from '../../src/kernel/tenant.ts';
-import { type Envelope, seal } from '../../src/postgres/envelope.ts';
+import type { Envelope } from '../../src/postgres/envelope.ts';
 import type { Place } from '../../src/postgres/installation.ts';
+import { residentContext, seal } from '../../src/postgres/seal.ts';
 import { bind, execute, parse } from '../../src/postgres/wire/messages.ts';
+
+/** The context that is good in the place for a tenant. */
+export function contextOf({ sealKey, resident }: Place, tenant: TenantId, pid: number): string {
+  if (tenant === resident) return residentContext(sealKey, tenant);
+  return `${tenant}.${seal(sealKey, tenant, pid)}`;
+}
 
 /** With a statement of the test's own in place of the context. */
 export function envelopeWith(statement: string): Envelope {
@@ -17,13 +24,13 @@ export function envelopeOf(settings: Readonly<Record<string, string>>, local = t
   return envelopeWith(`select ${calls.join(', ')}`);
 }
 
-/** What an envelope of ours says, as a script that begins a transaction. */
+/** What an envelope of ours says, or a session of the tenant's own, as a script that begins a transaction. */
 export function openingScript(place: Place, tenant: TenantId, pid: number): string {
   return [
     'begin isolation level read committed read write not deferrable',
     'reset all',
     `set local role "${place.role}"`,
     `set local search_path = "${place.schema}"`,
-    `set local kennel.tenant = '${tenant}.${seal(place.sealKey, tenant, pid)}'`,
+    `set local kennel.tenant = '${contextOf(place, tenant, pid)}'`,
   ].join('; ');
 }

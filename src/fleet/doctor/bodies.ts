@@ -4,7 +4,7 @@ import type { Migration } from '../migration_files.ts';
 import type { Examined } from './examined.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
 
-type Guarded = {
+export type Guarded = {
   check: Check;
   schema: 'kernel' | 'control';
   name: string;
@@ -42,43 +42,47 @@ const ofControl: readonly Guarded[] = [
   gone: 'what calls it fails',
 }));
 
+/** In the main database. */
 export async function examineBodies(
   sql: Sql,
   examined: Examined,
   files: { kernel: readonly Migration[]; control: readonly Migration[] },
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const guarded of [sealCheck, ...(examined.control ? ofControl : [])]) {
-    findings.push(...(await examineBody(sql, examined, { guarded, files: files[guarded.schema] })));
+  for (const guarded of [sealCheck, ...ofControl]) {
+    const { schema } = guarded;
+    const [ledger] =
+      schema === 'kernel'
+        ? await sql<{ newest: number }>`select max(version) as newest from kernel.migrations`
+        : await sql<{ newest: number }>`select max(version) as newest from control.migrations`;
+    // Newer code may have made a newer one; an older process must be able to start beside it.
+    const isNewer = (ledger?.newest ?? 0) > files[schema].length;
+    const texts = files[schema].map(({ text }) => text);
+    findings.push(...(await examineBody(sql, examined, { guarded, texts, anyBody: isNewer })));
   }
   return findings;
 }
 
-async function examineBody(
+/** @param texts that make the function; the last one counts. */
+export async function examineBody(
   sql: Sql,
   { database, owner }: Examined,
-  { guarded, files }: { guarded: Guarded; files: readonly Migration[] },
+  { guarded, texts, anyBody }: { guarded: Guarded; texts: readonly string[]; anyBody: boolean },
 ): Promise<Finding[]> {
-  const { check, schema, signature, traits, gone } = guarded;
-  const { head, body } = newestText(guarded, files);
+  const { check, signature, traits, gone } = guarded;
+  const { head, body } = newestText(guarded, texts);
   const [found] = await sql<{ body: string; traits: string; owner: string }>`
     select prosrc as body, pg_get_userbyid(proowner) as owner,
       concat_ws(' ', prosecdef::text, provolatile, coalesce(proconfig::text, '')) as traits
     from pg_proc
     where oid = to_regprocedure(${signature})`;
-  const [ledger] =
-    schema === 'kernel'
-      ? await sql<{ newest: number }>`select max(version) as newest from kernel.migrations`
-      : await sql<{ newest: number }>`select max(version) as newest from control.migrations`;
-  // Newer code may have made a newer one; an older process must be able to start beside it.
-  const known = (ledger?.newest ?? 0) <= files.length;
   const sound = found?.traits === traits && found.owner === owner;
-  if (found && sound && (!known || squeezed(found.body) === squeezed(body))) return [];
+  if (found && sound && (anyBody || squeezed(found.body) === squeezed(body))) return [];
   return [
     finding(check, {
       database,
       where: `function ${signature} of database ${database}`,
-      what: found ? `It is not what sql/${schema} made it` : `It is gone, and ${gone}`,
+      what: found ? 'It is not what Kennel made it' : `It is gone, and ${gone}`,
       mend: `create or replace function ${head}$$${body}$$;
         alter function ${signature} owner to ${quoted(owner)}`,
     }),
@@ -88,13 +92,13 @@ async function examineBody(
 /** With its schema before each name of ours, as a mend needs it. */
 function newestText(
   { schema, name }: Guarded,
-  files: readonly Migration[],
+  texts: readonly string[],
 ): { head: string; body: string } {
   const declaration = new RegExp(
     `create (?:or replace )?function ${name}(\\([\\s\\S]*?)\\$\\$([\\s\\S]*?)\\$\\$;`,
   );
-  const found = files.map(({ text }) => declaration.exec(text)).findLast(Boolean);
-  if (!found) throw new Error(`Cannot examine ${schema}.${name}: sql/${schema} does not make it`);
+  const found = texts.map((text) => declaration.exec(text)).findLast(Boolean);
+  if (!found) throw new Error(`Cannot examine ${schema}.${name}: no file in sql/ makes it`);
   const [, head = '', body = ''] = found;
   const qualified = head.replaceAll(/\baudit_events\b/g, 'control.audit_events');
   return { head: `${schema}.${name}${qualified}`, body };

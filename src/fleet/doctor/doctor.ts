@@ -6,17 +6,19 @@ import type { Sql } from '../../kernel/ports.ts';
 import { type Installation, type Place, placeOf } from '../../postgres/installation.ts';
 import type { Lane } from '../../postgres/lane.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
+import { isOwn, type OwnPlace } from '../resident.ts';
 import { acceptedSecrets, asOwner } from '../seal_keys.ts';
 import { examineBodies } from './bodies.ts';
 import { type Admitted, examineDatabases, examineSchemas } from './databases.ts';
 import { examineDefaultGrants } from './default_grants.ts';
 import { type Examined, examinedMain, examinedOwn } from './examined.ts';
-import { type Finding, finding, isLoose } from './finding.ts';
+import { type Finding, finding, isOld } from './finding.ts';
 import { examineFunctions } from './functions.ts';
 import { examineGrants } from './grants.ts';
 import { examineKeys } from './keys.ts';
 import { examineLanguages } from './languages.ts';
 import { examinePolicies } from './policies.ts';
+import { examineResident } from './resident.ts';
 import { examineForeignOwners, examineOwners, examineRoles } from './roles.ts';
 import { examineSealKeys } from './seals.ts';
 import { examineVersion } from './server.ts';
@@ -40,12 +42,12 @@ import { examineViews } from './views.ts';
 export type DoctorOptions = {
   /** Tenants' own databases at the same time; each takes one of the administrator's lanes. */
   databases: number;
-  /** Done in a tenant's own database that gives too much to everybody; it is then looked at again. */
-  tighten?: (lane: Lane, place: Place) => Promise<void>;
+  /** Done in a tenant's own database that an older version made; it is then looked at again. */
+  renew?: (lane: Lane, place: OwnPlace) => Promise<void>;
 };
 
 /** A tenant that has a database of its own, and where it is. */
-type Housed = { tenant: ExaminedTenant; place: Place };
+type Housed = { tenant: ExaminedTenant; place: OwnPlace };
 
 /** All that is not as it should be; errors first. */
 export async function examine(fleet: Fleet, options: DoctorOptions): Promise<Finding[]> {
@@ -77,8 +79,8 @@ async function examineMain(fleet: Fleet): Promise<{ findings: Finding[]; housed:
         own.map(({ place }) => place),
       );
       const { database } = installation;
-      const housed = own.filter(({ place }) => place.database !== database);
-      const inMain = own.filter(({ place }) => place.database === database);
+      const housed = own.flatMap(({ tenant, place }) => (isOwn(place) ? [{ tenant, place }] : []));
+      const inMain = own.filter(({ place }) => !isOwn(place));
       const expected = [
         {
           schema: installation.shared.schema,
@@ -172,11 +174,23 @@ async function examineDatabase(
     ...(await examineTriggers(sql, examined)),
     ...(await examineViews(sql, examined)),
     ...(await examineFunctions(sql, examined)),
-    ...(await examineBodies(sql, examined, fleet.sql)),
+    ...(await examineSeals(sql, examined, { fleet, accepted })),
     ...(await examineLanguages(sql, examined)),
     ...(await examineSchemas(sql, examined, tablesAt(files, files.length))),
     ...(await examineOwners(sql, examined)),
     ...(await examineStatements(sql, examined)),
+  ];
+}
+
+async function examineSeals(
+  sql: Sql,
+  examined: Examined,
+  { fleet, accepted }: Pick<Expected, 'fleet' | 'accepted'>,
+): Promise<Finding[]> {
+  const { resident: place } = examined;
+  if (place) return examineResident(sql, examined, { place, text: fleet.sql.own, accepted });
+  return [
+    ...(await examineBodies(sql, examined, fleet.sql)),
     ...(await examineSealKeys(sql, examined, accepted)),
   ];
 }
@@ -188,14 +202,14 @@ async function examineOwnTwice(
   options: DoctorOptions,
 ): Promise<Finding[]> {
   const findings = await examineOwn(fleet, housed, options);
-  if (!findings.some(({ check }) => check === 'seal_key_foreign')) return findings;
+  if (!findings.some(({ check }) => check === 'seal_check_changed')) return findings;
   return examineOwn(fleet, housed, options);
 }
 
 async function examineOwn(
   fleet: Fleet,
   { tenant, place }: Housed,
-  { tighten }: DoctorOptions,
+  { renew }: DoctorOptions,
 ): Promise<Finding[]> {
   const { admin, installation } = fleet;
   const { database } = place;
@@ -209,8 +223,8 @@ async function examineOwn(
           examineDatabase(sql, examined, { fleet, expected, accepted }),
         );
       const findings = await look();
-      if (!tighten || !findings.some(isLoose)) return findings;
-      await tighten(lane, place);
+      if (!renew || !findings.some(isOld)) return findings;
+      await renew(lane, place);
       return look();
     });
   } catch (error) {

@@ -1,5 +1,6 @@
 /** One of our databases as the doctor looks at it: its places, and who has business there. */
 import { type Installation, type Place, schemas } from '../../postgres/installation.ts';
+import type { OwnPlace } from '../resident.ts';
 
 export type Examined = {
   database: string;
@@ -12,6 +13,8 @@ export type Examined = {
   serving: readonly string[];
   /** All roles of ours that may do nothing unseen: those that serve here, and those that do elsewhere. */
   ours: readonly string[];
+  /** The place of the one tenant of the database; null in the main one. */
+  resident: OwnPlace | null;
   /** Schemas with tenants' tables. */
   places: readonly string[];
 };
@@ -29,12 +32,14 @@ export function examinedMain({ database, roles, shared }: Installation, own: Pla
     control: { control, account },
     serving,
     ours: [...serving, ...logins],
+    resident: null,
     places: [shared.schema, ...inMain.map(({ schema }) => schema)],
   };
 }
 
 /** A tenant's own database. */
-export function examinedOwn({ roles }: Installation, { database, schema, role }: Place): Examined {
+export function examinedOwn({ roles }: Installation, place: OwnPlace): Examined {
+  const { database, schema, role } = place;
   const { owner, app, account, serve, control } = roles;
   return {
     database,
@@ -43,6 +48,7 @@ export function examinedOwn({ roles }: Installation, { database, schema, role }:
     control: null,
     serving: [role],
     ours: [role, serve, control, app, account],
+    resident: place,
     places: [schema],
   };
 }

@@ -27,6 +27,7 @@ const grades = {
   foreign_table: 'error',
   security_definer_reachable: 'error',
   seal_check_changed: 'error',
+  kernel_outdated: 'error',
   seal_key_foreign: 'error',
   control_function_changed: 'error',
   setting_grave: 'error',
@@ -73,8 +74,9 @@ const concernOneTenant: ReadonlySet<Check> = new Set([
   'database_unreachable',
 ]);
 
-/** What a new database of Postgres gives to everybody, and ours does not. */
-const loose: ReadonlySet<Check> = new Set([
+/** What older versions of ours left as Postgres makes it, or made otherwise. */
+const old: ReadonlySet<Check> = new Set([
+  'kernel_outdated',
   'large_objects_allowed',
   'advisory_locks_allowed',
   'announcements_allowed',
@@ -91,9 +93,9 @@ export function breaksIsolation({ check, grade }: Finding): boolean {
   return grade === 'error' && !concernOneTenant.has(check);
 }
 
-/** Whether tightening the database once more may mend it. */
-export function isLoose({ check }: Finding): boolean {
-  return loose.has(check);
+/** Whether a server may mend it as it starts. */
+export function isOld({ check }: Finding): boolean {
+  return old.has(check);
 }
 
 /** The finding in one line, with its mend. */

@@ -1,7 +1,7 @@
 /** The keys that a database holds seals against: one that our secrets give, or two in a rotation. */
 import type { Sql } from '../../kernel/ports.ts';
-import { pads } from '../../postgres/envelope.ts';
 import { schemas, sealKeyOf } from '../../postgres/installation.ts';
+import { pads } from '../../postgres/seal.ts';
 import type { Examined } from './examined.ts';
 import { type Finding, finding } from './finding.ts';
 

@@ -1,6 +1,6 @@
 /** What a server does with the doctor's findings before it serves anybody. */
 import type { Fleet } from '../fleet.ts';
-import { tightenOwn } from '../tighten.ts';
+import { renewOwn } from '../place.ts';
 import { examine } from './doctor.ts';
 import { breaksIsolation, type Finding, lineOf } from './finding.ts';
 
@@ -29,10 +29,9 @@ export async function assertIsolation(
   fleet: Fleet,
   { databases, warn }: { databases: number; warn: (finding: Finding) => void },
 ): Promise<void> {
-  const { owner } = fleet.installation.roles;
   const findings = await examine(fleet, {
     databases,
-    tighten: (lane, place) => tightenOwn(lane, place, owner),
+    renew: (lane, place) => renewOwn(lane, fleet, place),
   });
   for (const finding of findings.filter((one) => !breaksIsolation(one))) warn(finding);
   const breaking = findings.filter(breaksIsolation);

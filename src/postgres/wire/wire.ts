@@ -25,7 +25,7 @@ export type WireBounds = {
 /** What is sent, and what of it is wanted. */
 export type Group = {
   /** Messages before the statement, which run `runsBefore` others. */
-  before?: Buffer;
+  before?: Buffer | null;
   runsBefore?: number;
   /** The statement whose rows and tag are wanted; without one, the tag of the first that runs. */
   call?: Call;

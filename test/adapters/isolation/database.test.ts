@@ -1,5 +1,36 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Db } from '../../../src/kernel/ports.ts';
+import { codeOf } from '../../../src/postgres/faults.ts';
 import { isolationContract } from '../../contract/isolation.ts';
+import { guardsOff, type Stage, stage } from '../../contract/isolation_stage.ts';
 import { ownPlaceContract } from '../../contract/own_place.ts';
 
 isolationContract('database');
 ownPlaceContract('database');
+
+describe("a tenant's own database", () => {
+  const look = (db: Db) => db`select id from pets`;
+
+  /** What whoever else is told there, and what its tenant is told after that on the same connection. */
+  async function told({ places, one, other }: Stage): Promise<string[]> {
+    const isolation = places.allIn(places.placeOf(one));
+    const answer = (tenant: typeof one) =>
+      isolation.run(tenant, look).then((rows) => `${rows.length} rows`, codeOf);
+    return [await answer(other), await answer(one)];
+  }
+
+  describe('that asks for a context', () => {
+    const current = stage('database');
+    it('answers its tenant, and refuses everybody else', async () => {
+      assert.deepEqual(await told(current()), ['42501', '0 rows']);
+    });
+  });
+
+  describe('that believes what it is told', () => {
+    const current = stage('database', guardsOff.seal);
+    it('answers whoever comes', async () => {
+      assert.deepEqual(await told(current()), ['0 rows', '0 rows']);
+    });
+  });
+});

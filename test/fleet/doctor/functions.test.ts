@@ -4,6 +4,18 @@ const sealCheck: Pick<Spoilt, 'where'> = {
   where: ({ main }) => `function kernel.tenant() of database ${main}`,
 };
 
+const ofOwn: Pick<Spoilt, 'where' | 'in'> = {
+  in: ({ own }) => own,
+  where: ({ own }) => `function kernel.tenant() of database ${own}`,
+};
+
+/** Makes the function anew with another text. */
+function rewritten(replacement: string): string {
+  return `do $$ begin
+    execute regexp_replace(pg_get_functiondef('kernel.tenant()'::regprocedure), ${replacement});
+  end $$`;
+}
+
 findsEach({
   security_definer_reachable: {
     'a schema of ours': {
@@ -36,13 +48,35 @@ findsEach({
       ...sealCheck,
       spoil: () => 'alter function kernel.tenant() set search_path = shared, pg_catalog',
     },
-    "one of a tenant's database": {
+    "one of a tenant's database that is read for each row": {
+      ...ofOwn,
+      spoil: () => 'alter function kernel.tenant() volatile',
+    },
+    "one of a tenant's database that takes somebody else's context": {
+      ...ofOwn,
+      spoil: () => rewritten("'[0-9a-f]{64}', repeat('0', 64)"),
+    },
+    "one of a tenant's database that takes a second context": {
+      ...ofOwn,
+      spoil: () =>
+        rewritten("'array\\[', 'array[decode(''' || repeat('00', 32) || ''', ''hex''), '"),
+    },
+    "one of a tenant's database that says it is somebody else": {
+      ...ofOwn,
+      spoil: () =>
+        rewritten("'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', gen_random_uuid()::text"),
+    },
+    "one of a tenant's database that raises nothing": {
       in: ({ own }) => own,
-      spoil: ({
-        own,
-      }) => `alter function kernel.tenant() owner to ${own.replace(/_t_.*/, '_owner')};
-        alter function kernel.tenant() volatile`,
-      where: ({ own }) => `function kernel.tenant() of database ${own}`,
+      spoil: () => `create or replace function kernel.no_context() returns uuid language sql
+        stable parallel safe as 'select null::uuid'`,
+      where: ({ own }) => `function kernel.no_context() of database ${own}`,
+    },
+  },
+  kernel_outdated: {
+    'a database with keys': {
+      ...ofOwn,
+      spoil: () => 'create table kernel.seal_keys ()',
     },
   },
   control_function_changed: {

@@ -60,14 +60,6 @@ findsEach({
          select 2, sha512(inner_pad), sha512(outer_pad) from kernel.seal_keys`,
       where: ({ main }) => `seal keys of database ${main}`,
     },
-    "a key of somebody else in a tenant's database": {
-      in: ({ own }) => own,
-      spoil: () => `create schema stray; create table stray.kept as table kernel.seal_keys;
-        update kernel.seal_keys set outer_pad = sha512(outer_pad)`,
-      where: ({ own }) => `seal keys of database ${own}`,
-      mend: () => `update kernel.seal_keys set outer_pad = kept.outer_pad from stray.kept`,
-      sweep: () => 'drop schema stray cascade',
-    },
   },
   seal_rotation_open: {
     'a second key': {

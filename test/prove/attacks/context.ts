@@ -4,11 +4,11 @@
  */
 
 import { tenantId } from '../../../src/kernel/tenant.ts';
-import { pads } from '../../../src/postgres/envelope.ts';
 import { sealKeyOf } from '../../../src/postgres/installation.ts';
+import { pads } from '../../../src/postgres/seal.ts';
 import { openPlace } from '../../../src/postgres/tenant_db.ts';
 import type { Attack, Attempt } from '../attack.ts';
-import { everywhere, named } from '../layers_needed.ts';
+import { everywhere, named, oneDatabase } from '../layers_needed.ts';
 import { quoted, runs, sets, union } from './sql.ts';
 
 const pets = ({ lab }: Attempt) => lab.table('pets');
@@ -101,7 +101,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'a seal made with the key of seals',
-    layers: named('key table'),
+    layers: oneDatabase('key table'),
     run: (attempt) =>
       attempt.search(
         union(
@@ -151,7 +151,8 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'no context at all',
-    layers: named('lane', 'context needed'),
+    // In a database of its own the context of the session comes back.
+    layers: { ...named('lane', 'context needed'), database: ['own place', 'lane'] },
     run: (attempt) => {
       const { role, schema } = attempt.victim.place;
       // A database's own login works as itself.

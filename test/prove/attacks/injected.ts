@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Attack, Attempt } from '../attack.ts';
-import { everywhere, inPlace, named } from '../layers_needed.ts';
+import { everywhere, inPlace, named, namedWithContext } from '../layers_needed.ts';
 import { quoted, runs, sets, union } from './sql.ts';
 
 const pets = ({ lab }: Attempt) => lab.table('pets');
@@ -60,7 +60,7 @@ export const injected: readonly Attack[] = [
   },
   {
     name: "a view that looks with its owner's eyes",
-    layers: named('security invoker'),
+    layers: namedWithContext('security invoker'),
     run: (attempt) =>
       attempt.search(union(`select '', name from ${attempt.lab.table('pet_names')}`)),
   },
@@ -135,7 +135,7 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'a unique key that tells of another row',
-    layers: named('tenant keys'),
+    layers: namedWithContext('tenant keys'),
     run: async (attempt) => {
       const add = (id: string) =>
         attempt.report(
@@ -146,7 +146,7 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'ON CONFLICT that tells of another row',
-    layers: named('tenant keys'),
+    layers: namedWithContext('tenant keys'),
     run: async (attempt) => {
       const add = (id: string) =>
         attempt.report(
@@ -158,7 +158,7 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'a foreign key that tells of another row',
-    layers: named('tenant keys'),
+    layers: namedWithContext('tenant keys'),
     run: async (attempt) => {
       const add = (id: string) =>
         attempt.report(

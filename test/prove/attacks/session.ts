@@ -3,7 +3,7 @@
  * and traps that one request lays for the next one on the same connection.
  */
 import { type Attack, type Attempt, rowsIn } from '../attack.ts';
-import { everywhere, named, oneDatabase } from '../layers_needed.ts';
+import { everywhere, named, namedWithContext, oneDatabase } from '../layers_needed.ts';
 import { quoted, runs, sets, union } from './sql.ts';
 
 const pets = ({ lab }: Attempt) => lab.table('pets');
@@ -23,7 +23,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'SET ROLE to the owner, behind a semicolon',
-    layers: named('extended protocol', 'no other role'),
+    layers: namedWithContext('extended protocol', 'no other role'),
     run: (attempt) =>
       attempt.search(
         `nobody'; set local role "${roles(attempt).owner}";
