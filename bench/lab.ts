@@ -80,8 +80,9 @@ export class Lab {
       this.costs.push(made.costs);
     }
     await forgetLetters(backstage);
+    if (population.shared === 0) return;
     const some = this.members.shared.slice(0, conditions.tenants);
-    if (some.length > 0) this.baselineUrl = await makeBaselines(cluster.url, some);
+    this.baselineUrl = await makeBaselines(cluster.url, some);
   }
 }
 

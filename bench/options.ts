@@ -30,6 +30,8 @@ export type Options = {
   databases: readonly number[];
   connections: readonly number[];
   rounds: number;
+  /** Of the group that the targets are computed from. */
+  readRounds: number;
   warmupMs: number;
   measureMs: number;
   outFolder: string;
@@ -45,7 +47,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-type Preset = Pick<Options, 'tenants' | 'databases' | 'connections' | 'rounds'> & {
+type Preset = Pick<Options, 'tenants' | 'databases' | 'connections' | 'rounds' | 'readRounds'> & {
   seconds: number;
   suites: readonly SuiteName[];
 };
@@ -55,6 +57,7 @@ const full: Preset = {
   databases: [8, 100],
   connections: [1, 8, 64, 256],
   rounds: 5,
+  readRounds: 9,
   seconds: 1,
   suites: suiteNames,
 };
@@ -64,6 +67,7 @@ const quick: Preset = {
   databases: [8],
   connections: [1, 32, 256],
   rounds: 3,
+  readRounds: 5,
   seconds: 0.3,
   // Those that tell the most in a minute; the others come with --only.
   suites: ['targets', 'requests', 'cold', 'fleet', 'parts'],
@@ -79,6 +83,7 @@ export function readOptions(args: readonly string[]): Options {
   const suites = suitesIn(flags.only) ?? new Set(preset.suites);
   const list = (text: string | undefined, name: string, most: number) =>
     listIn(text, name, { least: 1, most });
+  const rounds = countIn(flags.rounds, 'rounds', 100);
   const whole = !flags.quick && Object.keys(flags).length === 0;
   return {
     suites,
@@ -86,7 +91,8 @@ export function readOptions(args: readonly string[]): Options {
     tenants: list(flags.tenants, 'tenants', 100_000) ?? preset.tenants,
     databases: list(flags.databases, 'databases', 1_000) ?? preset.databases,
     connections: list(flags.connections, 'connections', 1_000) ?? preset.connections,
-    rounds: countIn(flags.rounds, 'rounds', 100) ?? preset.rounds,
+    rounds: rounds ?? preset.rounds,
+    readRounds: rounds ?? preset.readRounds,
     warmupMs: Math.round(Math.min(0.5, seconds / 3) * 1_000),
     measureMs: Math.round(seconds * 1_000),
     // Only a whole run may take the place of the results that others are shown.

@@ -98,6 +98,8 @@ export type Settings = {
   quick: boolean;
   suites: string[];
   rounds: number;
+  /** Of the group that the targets are computed from. */
+  readRounds: number;
   warmupMs: number;
   measureMs: number;
   pool: number;

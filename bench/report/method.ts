@@ -27,7 +27,7 @@ export function methodSection({ machine, settings, startedAt, seconds }: Result)
     ['Postgres', `${settings.database}: ${settings.durability}`],
     [
       'rounds',
-      `${settings.rounds} of ${duration(settings.measureMs / 1_000)}, after ${duration(settings.warmupMs / 1_000)} of warm-up each`,
+      `${roundsOf(settings)} of ${duration(settings.measureMs / 1_000)}, after ${duration(settings.warmupMs / 1_000)} of warm-up each`,
     ],
     [
       'unless varied',
@@ -37,4 +37,8 @@ export function methodSection({ machine, settings, startedAt, seconds }: Result)
     ['seed', String(settings.seed)],
   ];
   return section('Method and machine', { text: method, tables: [{ columns: ['', ''], rows }] });
+}
+
+function roundsOf({ rounds, readRounds }: Result['settings']): string {
+  return readRounds === rounds ? String(rounds) : `${rounds} (Read one: ${readRounds})`;
 }

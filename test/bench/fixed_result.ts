@@ -47,6 +47,7 @@ export const fixedResult: Result = {
     quick: false,
     suites: ['requests'],
     rounds: 3,
+    readRounds: 3,
     warmupMs: 500,
     measureMs: 1_500,
     pool: 16,
