@@ -150,12 +150,12 @@ async function openExamined(config: Config, adminUrl: string, log: Log): Promise
 }
 
 /** What this process knows, and how it learns that it is out of date. */
-function hearChanges({ control, fleet, refreshSeals }: Backstage, quiet: QuietLog) {
+function hearChanges({ lookups, fleet, refreshSeals }: Backstage, quiet: QuietLog) {
   const seals = new SealWatch(refreshSeals, {
     everyMs: bounds.seals.refreshMs,
     onError: (error) => quiet.warn('seals could not be looked at', error),
   });
-  const directory = new CachedDirectory(postgresRegistry(control), bounds.directory);
+  const directory = new CachedDirectory(postgresRegistry(lookups), bounds.directory);
   const listener = new Listener(fleet.installation.controlTarget, 'kennel', {
     ...bounds.listener,
     onMessage: (announcement) => {

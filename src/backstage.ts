@@ -16,7 +16,7 @@ import { readMigrations } from './fleet/migration_files.ts';
 import { Onboarding } from './fleet/onboarding.ts';
 import { OperatorRegistry } from './fleet/registry.ts';
 import { readSealSecrets } from './fleet/seal_keys.ts';
-import { controlDb } from './postgres/control_db.ts';
+import { controlDb, controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import { Lane, type Target } from './postgres/lane.ts';
 import { LanePool } from './postgres/lane_pool.ts';
@@ -68,6 +68,8 @@ export async function openBackstage(config: Config, adminUrl: string) {
   return {
     fleet,
     control,
+    /** Of the directory. */
+    lookups: controlLookups(controlLanes, installation),
     lanes,
     isolation,
     jobs,

@@ -91,7 +91,8 @@ export const bounds = {
   /** The directory's and the operator's own lanes. */
   controlLanes: {
     lanes: 4,
-    lanesPerTenant: 4,
+    // Full batches on each of them.
+    lanesPerTenant: 4 * batches.statements,
     waitingPerTenant: 4_096,
     waiting: 4_096,
     waitLimitMs: 3 * seconds,

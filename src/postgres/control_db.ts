@@ -6,6 +6,9 @@ import type { LanePool } from './lane_pool.ts';
 /** Whose share of the control lanes our own work counts against. */
 const ourselves = 'control';
 
+/** Whose share short reads count against. */
+const lookups = 'lookups';
+
 /** Names in its statements are qualified: `control.tenants`. */
 export function controlDb(pool: LanePool, { controlTarget }: Installation): Db {
   const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
@@ -13,4 +16,13 @@ export function controlDb(pool: LanePool, { controlTarget }: Installation): Db {
   const transaction = <Result>(work: (sql: Sql) => Promise<Result>) =>
     pool.use(controlTarget, ourselves, (lane) => lane.transaction('begin', work));
   return Object.assign(statement, { transaction });
+}
+
+/**
+ * For short reads alone: those of a moment share a lane, as tenants' reads do. After a gap in the
+ * announcements the directory looks up everybody at once.
+ */
+export function controlLookups(pool: LanePool, { controlTarget }: Installation): Sql {
+  return <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
+    pool.share(controlTarget, lookups, (lane) => lane.plain<Row>(text, ...values));
 }

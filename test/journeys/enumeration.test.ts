@@ -110,7 +110,7 @@ function openCounting(options: LabOptions = {}, around = (registry: Registry) =>
 }
 
 function counting(app: () => App): Registry {
-  const registry = () => postgresRegistry(app().backstage.control);
+  const registry = () => postgresRegistry(app().backstage.lookups);
   return {
     caller: (id, digest) => {
       counted.queries += 1;

@@ -1,5 +1,5 @@
 /** Looks tenants and keys up in the control schema, each with all that a request needs of it. */
-import type { Db } from '../../kernel/ports.ts';
+import type { Sql } from '../../kernel/ports.ts';
 import { settingsFrom } from '../../kernel/settings.ts';
 import type { Caller, IsolationMode, Role, Slug, Tenant, TenantId } from '../../kernel/tenant.ts';
 import type { Registry } from './cached_directory.ts';
@@ -25,7 +25,7 @@ type TenantRow = {
   settings: Record<string, unknown>;
 };
 
-export function postgresRegistry(control: Db): Registry {
+export function postgresRegistry(control: Sql): Registry {
   return {
     // By the digest alone: a row that is found by its id and then rejected would show in the time.
     caller: async (keyId, secretSha256) => {
