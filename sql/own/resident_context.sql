@@ -20,7 +20,7 @@ as $$
   select case
     when pg_catalog.sha256(pg_catalog.convert_to(
       pg_catalog.current_setting('kennel.tenant', true), 'UTF8'
-    )) operator(pg_catalog.=) any (array[:digests]::pg_catalog.bytea[])
+    )) operator(pg_catalog.=) any (array[:digests])
     then :'tenant'::pg_catalog.uuid
     else kernel.no_context()
   end
@@ -29,6 +29,3 @@ $$;
 revoke execute on function no_context(), tenant() from public;
 grant execute on function no_context(), tenant() to :"app";
 grant usage on schema kernel to :"app";
-
--- Databases that were made before 2026-11-28 had keys.
-drop table if exists seal_keys, migrations;

@@ -30,6 +30,22 @@ export async function admitResident(
      ${withResident(text, place, digests)}
      commit`,
   );
+  await dropOldKeys(lane, owner);
+}
+
+/** Those of a database that was made before 2026-11-28. Whoever holds them, such as a backup, delays nobody. */
+async function dropOldKeys(lane: Lane, owner: string): Promise<void> {
+  await lane.script(
+    `begin;
+     set local role "${owner}";
+     set local client_min_messages = warning;
+     set local lock_timeout = 100;
+     do $$ begin
+       drop table if exists kernel.seal_keys;
+     exception when lock_not_available or dependent_objects_still_exist then null;
+     end $$;
+     commit`,
+  );
 }
 
 /** The digest of the context that a secret gives. */
@@ -46,5 +62,10 @@ export function withResident(
   return text
     .replaceAll(':"app"', `"${role}"`)
     .replaceAll(":'tenant'", `'${resident}'`)
-    .replaceAll(':digests', digests.map((digest) => `'\\x${digest}'`).join(', '));
+    .replaceAll(':digests', digests.map(asBytes).join(', '));
+}
+
+/** As `'\\x…'` it would be read with the caller's `standard_conforming_strings`. */
+function asBytes(digest: string): string {
+  return `pg_catalog.decode('${digest}', 'hex')`;
 }

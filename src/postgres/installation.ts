@@ -167,7 +167,12 @@ export class Installation {
     const url = new URL(this.adminTarget(database));
     url.username = login;
     url.password = this.password(login);
-    for (const [name, value] of Object.entries(settings)) url.searchParams.set(name, value);
+    for (const [name, value] of Object.entries(settings)) {
+      // Postgres knows one setting by any spelling, and takes the last.
+      const given = [...url.searchParams.keys()].filter((key) => key.toLowerCase() === name);
+      for (const key of given) url.searchParams.delete(key);
+      url.searchParams.append(name, value);
+    }
     return url.href;
   }
 

@@ -93,6 +93,7 @@ describe('a server on a database of an older version', () => {
     const zoo = await onboard(before, 'old-zoo');
     await before.stop();
     const { database } = backstage.fleet.installation.databaseOf(tenantId(zoo.id));
+    await run(database, 'drop function kernel.no_context() cascade');
     await run(database, `set role ${names.owner}; set search_path = kernel; ${await oldKernel()}`);
     const outdated = async () =>
       (await ward.findings()).filter(({ check }) => check === 'kernel_outdated').length;

@@ -54,6 +54,14 @@ describe('Installation', () => {
     assert.equal(new URL(installed('kennel').schemaOf(id).target).search, '?sslmode=require');
   });
 
+  it('begins them so whatever the URL says of these settings', () => {
+    const url = 'postgres://a:b@host/kennel?Search_Path=public&KENNEL.TENANT=x&kennel.tenant=y';
+    const seals = { current: Buffer.alloc(32), other: null };
+    const installation = new Installation(url, { installation: Buffer.alloc(32), seals }, 10);
+    const names = [...new URL(installation.databaseOf(id).target).searchParams.keys()];
+    assert.deepEqual(names, ['search_path', 'kennel.tenant']);
+  });
+
   it('leads by the same Unix socket as the URL', () => {
     const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').databaseOf(id);
     assert.equal(transportOf(target).path, '/run/A b/.s.PGSQL.5433');

@@ -18,7 +18,7 @@ export type Guarded = {
 
 const fixedPath = '{"search_path=pg_catalog, pg_temp"}';
 
-const sealCheck: Guarded = {
+export const sealCheck: Guarded = {
   check: 'seal_check_changed',
   schema: 'kernel',
   name: 'tenant',

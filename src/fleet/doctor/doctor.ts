@@ -188,7 +188,7 @@ async function examineSeals(
   { fleet, accepted }: Pick<Expected, 'fleet' | 'accepted'>,
 ): Promise<Finding[]> {
   const { resident: place } = examined;
-  if (place) return examineResident(sql, examined, { place, text: fleet.sql.own, accepted });
+  if (place) return examineResident(sql, examined, { place, files: fleet.sql, accepted });
   return [
     ...(await examineBodies(sql, examined, fleet.sql)),
     ...(await examineSealKeys(sql, examined, accepted)),
@@ -215,6 +215,13 @@ async function examineOwn(
   const { database } = place;
   const examined = examinedOwn(installation, place);
   const expected = [expectedPlace(tenant, place)];
+  const unreachable = (fault: string) =>
+    finding('database_unreachable', {
+      database,
+      where: `database ${database} of tenant ${tenant.slug}`,
+      what: `It could ${fault}`,
+      mend: null,
+    });
   try {
     const accepted = await asOwner(fleet, acceptedSecrets);
     return await admin.use(installation.adminTarget(database), fleetWork, async (lane) => {
@@ -224,15 +231,18 @@ async function examineOwn(
         );
       const findings = await look();
       if (!renew || !findings.some(isOld)) return findings;
-      await renew(lane, place);
+      const fault = await renew(lane, place).then(() => null, reasonOf);
+      // What was found is as true as before.
+      if (fault !== null) return [...findings, unreachable(`not be brought up to date: ${fault}`)];
       return look();
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const what = `It could not be looked at: ${reason}`;
-    const where = `database ${database} of tenant ${tenant.slug}`;
-    return [finding('database_unreachable', { database, where, what, mend: null })];
+    return [unreachable(`not be looked at: ${reasonOf(error)}`)];
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function presentDatabases(sql: Sql, housed: Housed[]): Promise<ReadonlySet<string>> {

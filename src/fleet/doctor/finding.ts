@@ -72,6 +72,7 @@ const concernOneTenant: ReadonlySet<Check> = new Set([
   'tenant_place_missing',
   'tenant_version_outside',
   'database_unreachable',
+  'kernel_outdated',
 ]);
 
 /** What older versions of ours left as Postgres makes it, or made otherwise. */

@@ -8,7 +8,31 @@ import { type Check, type Finding, finding, quoted } from './finding.ts';
 const meant: readonly string[] = ['kernel.tenant()'];
 
 export async function examineFunctions(sql: Sql, examined: Examined): Promise<Finding[]> {
-  return [...(await definers(sql, examined)), ...(await spares(sql, examined))];
+  return [
+    ...(await definers(sql, examined)),
+    ...(await strangers(sql, examined)),
+    ...(await spares(sql, examined)),
+  ];
+}
+
+/** A policy shows the name of what it calls, and not which of several functions of that name it is. */
+async function strangers(sql: Sql, { database, resident }: Examined): Promise<Finding[]> {
+  const ours = ['kernel.tenant()', ...(resident ? ['kernel.no_context()'] : [])];
+  const rows = await sql<{ signature: string }>`
+    select oid::regprocedure::text as signature
+    from pg_proc
+    where pronamespace = to_regnamespace('kernel') and not oid::regprocedure::text in (
+      select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb)
+    )
+    order by 1`;
+  return rows.map(({ signature }) =>
+    finding('seal_check_changed', {
+      database,
+      where: `function ${signature} of database ${database}`,
+      what: 'It is none of ours, and a policy may call it in place of kernel.tenant()',
+      mend: `drop function ${signature}`,
+    }),
+  );
 }
 
 async function definers(sql: Sql, { database, serving }: Examined): Promise<Finding[]> {

@@ -12,6 +12,8 @@ ownPlaceContract('database');
 describe("a tenant's own database", () => {
   const look = (db: Db) => db`select id from pets`;
 
+  const guarded = stage('database');
+
   /** What whoever else is told there, and what its tenant is told after that on the same connection. */
   async function told({ places, one, other }: Stage): Promise<string[]> {
     const isolation = places.allIn(places.placeOf(one));
@@ -25,6 +27,16 @@ describe("a tenant's own database", () => {
     it('answers its tenant, and refuses everybody else', async () => {
       assert.deepEqual(await told(current()), ['42501', '0 rows']);
     });
+  });
+
+  it('lets nobody else call what it asks for', async () => {
+    const { places, one } = guarded();
+    const [row] = await places.asSuperuser(
+      places.placeOf(one),
+      `select has_function_privilege('public', 'kernel.tenant()', 'execute') as tenant,
+        has_function_privilege('public', 'kernel.no_context()', 'execute') as refusal`,
+    );
+    assert.deepEqual({ ...row }, { tenant: false, refusal: false });
   });
 
   describe('that believes what it is told', () => {

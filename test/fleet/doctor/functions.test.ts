@@ -66,17 +66,24 @@ findsEach({
       spoil: () =>
         rewritten("'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', gen_random_uuid()::text"),
     },
+    "one of a tenant's database that the tenant may not call": {
+      ...ofOwn,
+      spoil: ({ own }) => `revoke execute on function kernel.no_context() from ${own}`,
+    },
+    "one of a tenant's database whose schema the tenant may not use": {
+      ...ofOwn,
+      spoil: ({ own }) => `revoke usage on schema kernel from ${own}`,
+    },
+    'another one of the same name': {
+      spoil: () => `create function kernel.tenant(of int) returns uuid language sql stable
+        return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`,
+      where: ({ main }) => `function kernel.tenant(integer) of database ${main}`,
+    },
     "one of a tenant's database that raises nothing": {
       in: ({ own }) => own,
       spoil: () => `create or replace function kernel.no_context() returns uuid language sql
         stable parallel safe as 'select null::uuid'`,
       where: ({ own }) => `function kernel.no_context() of database ${own}`,
-    },
-  },
-  kernel_outdated: {
-    'a database with keys': {
-      ...ofOwn,
-      spoil: () => 'create table kernel.seal_keys ()',
     },
   },
   control_function_changed: {
