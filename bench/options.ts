@@ -38,7 +38,7 @@ export type Options = {
 };
 
 export const usage = `Usage: npm run bench -- [--quick] [--only ${suiteNames.slice(0, 2).join()},…]
-         [--tenants 10,100,1000] [--databases 8,100] [--connections 1,8,64,256]
+         [--tenants 10,100,1000] [--databases 8,100] [--connections 1,16,256]
          [--rounds 5] [--duration SECONDS] [--out FOLDER]
 Suites:  ${suiteNames.join(' ')}`;
 
@@ -55,9 +55,9 @@ type Preset = Pick<Options, 'tenants' | 'databases' | 'connections' | 'rounds' |
 const full: Preset = {
   tenants: [10, 100, 1_000],
   databases: [8, 100],
-  connections: [1, 8, 64, 256],
+  connections: [1, 16, 256],
   rounds: 5,
-  readRounds: 9,
+  readRounds: 7,
   seconds: 1,
   suites: suiteNames,
 };
