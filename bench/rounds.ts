@@ -61,7 +61,7 @@ export async function runIn(
       url: subject.server.url,
       connections: conditions.connections,
       warmupMs: 0,
-      measureMs: Math.min(limits.runInMs, 10 * measureMs),
+      measureMs: Math.min(limits.runInMs, 5 * measureMs),
       timeoutMs: limits.requestMs,
       requests,
     });
