@@ -7,12 +7,14 @@ import { laneBounds } from '../../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { columns, done, row, said } from '../../support/server_messages.ts';
 
+const json = { chars: 200, depth: 3 };
+
 /** The rows of an answer whose messages stand behind one another in one chunk. */
 function rowsOf(...messages: Buffer[]): object[] {
   let described: Column[] = [];
   const rows: object[] = [];
   const reader = new MessageReader(10_000, (message) => {
-    if (message.type === 'T'.charCodeAt(0)) described = columnsIn(message);
+    if (message.type === 'T'.charCodeAt(0)) described = columnsIn(message, json);
     if (message.type === 'D'.charCodeAt(0)) rows.push(rowIn(described, message));
   });
   reader.read(Buffer.concat(messages));
