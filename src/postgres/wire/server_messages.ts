@@ -22,23 +22,38 @@ export const types = {
 /** A notice, a notification, a changed setting: the server may send them at any time. */
 export const ignored: ReadonlySet<number> = new Set([...'NAS'].map(code));
 
+/** Messages that are only a type. */
+export const withoutBody: ReadonlySet<number> = new Set([
+  ...[types.bindComplete, types.closeComplete, types.emptyQueryResponse],
+  ...[types.noData, types.parseComplete],
+]);
+
 /** Outside of a transaction, in one, or in one that has failed. */
 export type TransactionStatus = 'I' | 'T' | 'E';
 
 /** The longest tag that Postgres makes (`COMPLETION_TAG_BUFSIZE`), with its zero byte. */
 const tagBytes = 64;
 
+/** What a statement was, `INSERT` of `INSERT 0 1`, and of how many rows; null where none is told. */
+export type Tag = { words: string | null; rows: number | null };
+
 /**
- * The words of a tag, without its counts: `INSERT` of `INSERT 0 1`; null for an empty statement.
+ * The tag of a CommandComplete; without words for an empty statement.
  *
  * @throws {Error} for bytes that are no tag.
  */
-export function tagIn(message: Message): string | null {
+export function tagIn(message: Message): Tag {
   const { type, bytes, from, to } = message;
-  if (type === types.emptyQueryResponse) return null;
+  if (type === types.emptyQueryResponse) return noTag;
   if (to - from > tagBytes || bytes.indexOf(0, from) !== to - 1) throw unexpected(message);
-  return bytes.toString('latin1', from, to - 1).replace(/ [\d ]+$/, '');
+  const [words = '', rows] = bytes.toString('latin1', from, to - 1).split(counts);
+  return { words, rows: rows === undefined ? null : Number(rows) };
 }
+
+const noTag: Tag = { words: null, rows: null };
+
+/** The last of them are the rows; the one before was once an OID. */
+const counts = /(?: \d+)? (\d+)$/;
 
 /** The status of a ReadyForQuery. @throws {Error} when there is none. */
 export function statusIn(message: Message): TransactionStatus {

@@ -21,6 +21,7 @@ import {
   tagIn,
   types,
   unexpected,
+  withoutBody,
 } from './server_messages.ts';
 
 export type WireBounds = {
@@ -173,6 +174,7 @@ export class Wire {
       if (ignored.has(message.type)) return;
       throw message.type === types.errorResponse ? errorIn(message) : unexpected(message);
     }
+    if (message.from !== message.to && withoutBody.has(message.type)) throw unexpected(message);
     switch (message.type) {
       case types.dataRow:
         this.#onRow(asked, message);
@@ -215,7 +217,13 @@ export class Wire {
   }
 
   #onRun(asked: Asked, message: Message): void {
-    if (asked.runs === asked.wanted) asked.tag = tagIn(message);
+    if (asked.runs === asked.wanted) {
+      const { words, rows } = tagIn(message);
+      const isWhole = rows === null || !asked.statement?.columns || rows === asked.rows.length;
+      if (!isWhole)
+        throw new Error(`Cannot take an answer: it has not the ${rows} rows of its tag`);
+      asked.tag = words;
+    }
     asked.runs += 1;
   }
 

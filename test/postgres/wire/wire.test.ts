@@ -145,7 +145,15 @@ describe('Wire', () => {
     it('has neither the rows nor the tag of what runs before and behind the statement', () => {
       const after = Buffer.concat([execute, bind('reset', []), execute, sync]);
       ask({ ...call(), before: context, runsBefore: 1, after });
-      socket.say(...contextSet, ...described, row('x'), done('UPDATE 1'), bound, done('RESET'), ready);
+      socket.say(
+        ...contextSet,
+        ...described,
+        row('x'),
+        done('UPDATE 1'),
+        bound,
+        done('RESET'),
+        ready,
+      );
       assert.deepEqual(answers[0]?.rows, [{ a: 'x' }]);
       assert.deepEqual([answers[0]?.tag, answers[0]?.runs], ['UPDATE', 3]);
     });
@@ -246,14 +254,14 @@ describe('Wire', () => {
     afterEach(() => {
       assert.equal(ends.length, 1);
       const answered = answers.length;
-      socket.say(done('SELECT 1'), ready, done('LISTEN'), ready);
+      socket.say(done('SELECT 0'), ready, done('LISTEN'), ready);
       assert.equal(answers.length, answered);
       wire.cut();
       assert.deepEqual(answers.slice(answered), Array(2 - answered).fill(null));
       assert.equal(ends.length, 1);
     });
 
-    const rest = [done('SELECT 1'), ready, done('LISTEN'), ready];
+    const rest = [done('SELECT 0'), ready, done('LISTEN'), ready];
 
     for (const [what, type] of [
       ['an offer to copy in', 'G'],
@@ -306,7 +314,7 @@ describe('Wire', () => {
     });
 
     for (const [what, message] of [
-      ['a tag', done('SELECT 1')],
+      ['a tag', done('SELECT 0')],
       ['an error', failed('57P01')],
       ['an empty statement', said('I')],
     ] as const) {
