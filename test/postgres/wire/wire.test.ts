@@ -12,8 +12,7 @@ import { ScriptedSocket } from '../../support/scripted_socket.ts';
 import * as server from '../../support/server_messages.ts';
 
 const { bind, close, execute, parse, query, sync, terminate } = messages;
-const { bound, closed, columns, done, failed, noData, parameters, parsed, ready, row, said } =
-  server;
+const { bound, columns, done, failed, noData, parameters, parsed, ready, row, said } = server;
 const { readyInTransaction, readyInFailed } = server;
 
 const bounds = { statements: 10, answerBytes: 300, json: laneBounds.json, silenceMs: 1_000 };
@@ -332,6 +331,41 @@ describe('Wire', () => {
       });
     }
 
+    it('after one ReadyForQuery too many, before the group behind has an answer', () => {
+      socket.say(...described, done('SELECT 0'), ready, ready, done('LISTEN'), ready);
+      assert.deepEqual(tags(), ['SELECT']);
+    });
+
+    for (const [what, replies] of [
+      ['a completion too few', described],
+      ['a completion too many', [...described, done('SELECT 0'), done('SELECT 0')]],
+      ['no sign that it was parsed', described.slice(1)],
+      ['a row that its tag does not count', [...described, row('x'), done('SELECT 0')]],
+      ['a row less than its tag counts', [...described, row('x'), done('SELECT 2')]],
+      ['a row, where none was described', [parsed, parameters, noData, bound, row('x')]],
+      ['a tag without an end', [...described, said('C', 'SELECT 0')]],
+      ['a tag of more than 64 bytes', [...described, done('x'.repeat(64))]],
+      ['an acknowledgement with a body', [said('1', 'x'), ...described.slice(1)]],
+    ] as const) {
+      it(`after an answer with ${what}`, () => {
+        socket.say(...replies, ready, ...rest);
+        assert.deepEqual(answers, []);
+      });
+    }
+
+    for (const status of ['', '?', 'II']) {
+      it(`after a transaction status of "${status}"`, () => {
+        socket.say(...described, done('SELECT 0'), said('Z', status), ...rest);
+        assert.deepEqual(answers, []);
+      });
+    }
+
+    it('after notices that are together too large', () => {
+      const notice = said('N', 'x'.repeat(150));
+      socket.say(...described, notice, notice, ...rest);
+      assert.match(String(ends[0]), /it has more than 300 bytes$/);
+    });
+
     it('after rows that are together too large', () => {
       socket.say(...described, row('x'.repeat(150)));
       assert.deepEqual(ends, []);
@@ -360,6 +394,50 @@ describe('Wire', () => {
     });
   });
 
+  describe('the transaction status', () => {
+    const good = [bound, done('SELECT 0')];
+    const bad = [bound, failed('22012')];
+    const inside: Group = { before: bind('a', []), after: Buffer.concat([execute, sync]) };
+    const statuses = { I: ready, T: readyInTransaction, E: readyInFailed };
+    const begin = [bound, done('BEGIN'), readyInTransaction];
+
+    /** What is sent, the replies to it, and the statuses that may stand behind them. */
+    const cases: [what: string, group: Group, replies: Buffer[], good: string][] = [
+      ['a statement', inside, good, 'I'],
+      ['a statement that fails', inside, bad, 'I'],
+      ['a beginning', { ...inside, leaves: 'T' }, good, 'T'],
+      ['a beginning that fails', { ...inside, leaves: 'T' }, bad, 'IE'],
+    ];
+    const inTransaction: typeof cases = [
+      ['a statement', inside, good, 'T'],
+      ['a statement that fails', inside, bad, 'E'],
+      ['an end', { ...inside, leaves: 'I' }, good, 'I'],
+      ['an end that fails', { ...inside, leaves: 'I' }, bad, 'IE'],
+    ];
+    for (const [where, opening, all] of [
+      ['', null, cases],
+      [' in a transaction', begin, inTransaction],
+    ] as const) {
+      for (const [what, group, replies, allowed] of all) {
+        for (const [status, said] of Object.entries(statuses)) {
+          const isGood = allowed.includes(status);
+          it(`"${status}" behind ${what}${where} ${isGood ? 'is good' : 'ends it'}`, () => {
+            if (opening) {
+              ask({ ...inside, leaves: 'T' });
+              socket.say(...opening);
+              answers.pop();
+            }
+            ask(group);
+            ask(own);
+            socket.say(...replies, said);
+            const faults = answers.map((answer) => answer?.fault === null);
+            assert.deepEqual([faults, ends.length], [[isGood], isGood ? 0 : 1]);
+          });
+        }
+      }
+    }
+  });
+
   it('is told of a connection that was over before, but not before its constructor is', async () => {
     const closed = new ScriptedSocket();
     closed.destroy();
@@ -369,9 +447,10 @@ describe('Wire', () => {
     assert.equal(ends.length, 1);
   });
 
-  it('takes rows up to the bound, for each group anew', () => {
+  it('takes answers up to the bound, for each group anew', () => {
     for (let at = 0; at < 3; at += 1) ask(call());
-    const largest = row('x'.repeat(89));
+    const others = Buffer.concat([...described, row(''), done('SELECT 1'), ready]).length;
+    const largest = row('x'.repeat(bounds.answerBytes - others));
     for (let at = 0; at < 3; at += 1) socket.say(...described, largest, done('SELECT 1'), ready);
     assert.deepEqual([answers.length, ends], [3, []]);
   });
