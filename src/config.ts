@@ -16,11 +16,20 @@ const minutes = 60 * seconds;
 const KiB = 1_024;
 const MiB = 1_024 * KiB;
 
-/** What one connection may keep: prepared statements, and bytes of an answer. */
-const session = { statements: 500, answerBytes: 64 * MiB };
+/**
+ * JSON that is parsed, of which a tenant may have written each value: eight times the largest that the
+ * routes write, nested as in the body of a request.
+ */
+const json = { chars: 16 * KiB, depth: 32 };
 
-/** Of what tenants ask. JSON, or rows of many columns, take ten times as much in the process. */
-const tenantsSession = { ...session, answerBytes: 8 * MiB };
+/** What one connection may keep: prepared statements, and bytes of an answer. */
+const session = { statements: 500, answerBytes: 64 * MiB, json };
+
+/**
+ * Of what tenants ask: twice the largest page. To read it stops everything else for some 50 ms, and
+ * what comes of it takes thirty times as much: JSON, or rows of many columns.
+ */
+const tenantsSession = { ...session, answerBytes: 512 * KiB };
 
 /** Reads that travel together on one lane. */
 const batches = {
@@ -108,6 +117,8 @@ export const bounds = {
     idleInTransactionTimeoutMs: 1 * minutes,
     callTimeoutMs: 5 * minutes,
     ...session,
+    // All tenants as one value.
+    json: { ...json, chars: session.answerBytes },
   },
   adminLanes: {
     lanes: 8,

@@ -10,6 +10,8 @@ import { asRefusal, endsLane } from './faults.ts';
 import { openSession, type Session, type SessionBounds, type Target } from './session.ts';
 import { query } from './wire/messages.ts';
 import type { Call } from './wire/prepared_statements.ts';
+import type { JsonBounds } from './wire/rows.ts';
+import type { TransactionStatus } from './wire/server_messages.ts';
 import { type Answer, type Group, Wire } from './wire/wire.ts';
 
 export type { Target } from './session.ts';
@@ -21,6 +23,8 @@ export type LaneBounds = SessionBounds & {
   statements: number;
   /** The most bytes of an answer. */
   answerBytes: number;
+  /** What a value of JSON may be. */
+  json: JsonBounds;
 };
 
 /** Tags of statements that leave nothing behind but rows. */
@@ -41,11 +45,11 @@ export class Lane {
   #ended: { reason: unknown } | null = null;
 
   private constructor({ pid, socket }: Session, target: Target, bounds: LaneBounds) {
-    const { callTimeoutMs, statements, answerBytes } = bounds;
+    const { callTimeoutMs, statements, answerBytes, json } = bounds;
     this.pid = pid;
     this.target = target;
     this.#callTimeoutMs = callTimeoutMs;
-    const wireBounds = { statements, answerBytes, silenceMs: callTimeoutMs };
+    const wireBounds = { statements, answerBytes, json, silenceMs: callTimeoutMs };
     this.#wire = new Wire(socket, wireBounds, {
       onEnd: (reason) => this.#end(asLoss(asRefusal(reason))),
       onSilence: () => this.#endStuck(),
@@ -93,7 +97,7 @@ export class Lane {
    */
   async script(text: string): Promise<void> {
     try {
-      await this.#run(query(text));
+      await this.#run(query(text), 'I');
     } catch (error) {
       await this.#rollBack();
       throw error;
@@ -156,7 +160,7 @@ export class Lane {
       return rows;
     };
     const transact = async (): Promise<Result> => {
-      await this.#run(typeof opening === 'string' ? query(opening) : beginning(opening));
+      await this.#run(typeof opening === 'string' ? query(opening) : beginning(opening), 'T');
       const result = await work(sql);
       await latest;
       open = false;
@@ -178,18 +182,18 @@ export class Lane {
   }
 
   async #commit(): Promise<void> {
-    const tag = await this.#run(groups.commit);
+    const tag = await this.#run(groups.commit, 'I');
     if (tag !== 'COMMIT') throw this.#abandon(new Error(`Cannot commit: the server said ${tag}`));
   }
 
   async #rollBack(): Promise<void> {
     if (!this.live) return;
-    await this.#run(groups.rollback).catch((error) => this.#abandon(error));
+    await this.#run(groups.rollback, 'I').catch((error) => this.#abandon(error));
   }
 
   /** Messages of ours. @returns the tag of the first thing that they do. */
-  #run(messages: Buffer): Promise<string | null> {
-    return this.#ask({ after: messages }, ({ error, tag }) => {
+  #run(messages: Buffer, leaves?: TransactionStatus): Promise<string | null> {
+    return this.#ask({ after: messages, leaves }, ({ error, tag }) => {
       if (error) throw this.#fault(error);
       return tag;
     });
@@ -213,7 +217,9 @@ export class Lane {
       this.#wire.send(group, (answer) => {
         try {
           if (!answer) throw asLoss(this.#ended?.reason);
-          resolve(judge(answer));
+          const result = judge(answer);
+          if (answer.fault) throw this.#abandon(asLoss(answer.fault));
+          resolve(result);
         } catch (error) {
           reject(error);
         }

@@ -9,4 +9,5 @@ export const laneBounds: LaneBounds = {
   callTimeoutMs: 4_000,
   statements: 100,
   answerBytes: 1_000_000,
+  json: { chars: 100_000, depth: 32 },
 };

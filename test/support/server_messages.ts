@@ -34,10 +34,16 @@ export function failed(code: string, severity = 'ERROR'): Buffer {
 
 export const parsed = said('1');
 export const bound = said('2');
+export const closed = said('3');
 export const noData = said('n');
 
-/** ReadyForQuery, outside of any transaction. */
+/** ParameterDescription of a statement without parameters, or with whatever types. */
+export const parameters = said('t', int16(0));
+
+/** ReadyForQuery outside of a transaction, in one, and in one that has failed. */
 export const ready = said('Z', 'I');
+export const readyInTransaction = said('Z', 'T');
+export const readyInFailed = said('Z', 'E');
 
 /** The size of a type, its modifier, and that it travels as text. */
 const noFormat = Buffer.alloc(8);

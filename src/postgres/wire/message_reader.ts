@@ -11,14 +11,17 @@ export type Message = { type: number; bytes: Buffer; from: number; to: number };
 /** The type and the length. */
 export const headBytes = 5;
 
+const none = Buffer.alloc(0);
+
 export class MessageReader {
   readonly #mostBytes: number;
   readonly #onMessage: (message: Message) => void;
   /** One for all, in place of an object for each message. */
-  readonly #message: Message = { type: 0, bytes: Buffer.alloc(0), from: 0, to: 0 };
-  /** The beginning of a message whose end has yet to come, and how many bytes it will have. */
-  #pieces: Buffer[] = [];
-  #gathered = 0;
+  readonly #message: Message = { type: 0, bytes: none, from: 0, to: 0 };
+  /** The beginning of a message whose end has yet to come, in a buffer that grows with it. */
+  #held = none;
+  #heldBytes = 0;
+  /** How many bytes it will have. */
   #needed = 0;
 
   /** @param mostBytes of one message. */
@@ -29,15 +32,15 @@ export class MessageReader {
 
   /** @throws {Error} for a message that is too long, or cannot be one. */
   read(chunk: Buffer): void {
-    if (this.#gathered === 0) {
+    if (this.#heldBytes === 0) {
       this.#cut(chunk);
       return;
     }
-    this.#gather(chunk);
-    if (this.#gathered < this.#needed) return;
-    const whole = Buffer.concat(this.#pieces, this.#gathered);
-    this.#pieces = [];
-    this.#gathered = 0;
+    this.#hold(chunk);
+    if (this.#heldBytes < this.#needed) return;
+    const whole = this.#held.subarray(0, this.#heldBytes);
+    this.#held = none;
+    this.#heldBytes = 0;
     this.#cut(whole);
   }
 
@@ -49,7 +52,7 @@ export class MessageReader {
       const end = at + 1 + this.#lengthAt(bytes, at + 1);
       if (end > bytes.length) {
         this.#needed = end - at;
-        this.#gather(bytes.subarray(at));
+        this.#hold(bytes.subarray(at));
         return;
       }
       message.type = bytes[at] ?? 0;
@@ -60,7 +63,7 @@ export class MessageReader {
     }
     if (at === bytes.length) return;
     this.#needed = headBytes;
-    this.#gather(bytes.subarray(at));
+    this.#hold(bytes.subarray(at));
   }
 
   #lengthAt(bytes: Buffer, at: number): number {
@@ -69,9 +72,18 @@ export class MessageReader {
     throw new Error(`Cannot read a message of ${length} bytes`);
   }
 
-  /** Joined once all is there: joining at each piece would copy a long message over and over. */
-  #gather(piece: Buffer): void {
-    this.#pieces.push(piece);
-    this.#gathered += piece.length;
+  /**
+   * In a list, what comes byte by byte would take a hundred times its size; and in a buffer that is
+   * as long as announced, a few heads would take the memory.
+   */
+  #hold(bytes: Buffer): void {
+    const size = this.#heldBytes + bytes.length;
+    if (size > this.#held.length) {
+      const larger = Buffer.allocUnsafe(Math.max(size, Math.min(2 * size, this.#needed)));
+      this.#held.copy(larger, 0, 0, this.#heldBytes);
+      this.#held = larger;
+    }
+    bytes.copy(this.#held, this.#heldBytes);
+    this.#heldBytes = size;
   }
 }

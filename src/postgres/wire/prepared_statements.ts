@@ -8,8 +8,8 @@ import type { SqlValue } from '../../kernel/ports.ts';
 import { bind, close, describe, parse } from './messages.ts';
 import type { Column } from './rows.ts';
 
-/** A statement as the server knows it; `columns` are there once it has told of them. */
-export type Statement = { readonly key: string; columns: Column[]; isPrepared: boolean };
+/** A statement as the server knows it; `columns` are there once it has told of them, if it has any. */
+export type Statement = { readonly key: string; columns: Column[] | null; isPrepared: boolean };
 
 type Named = Statement & { readonly name: string };
 
@@ -44,7 +44,7 @@ export class PreparedStatements {
     const isKept = !known && Object.isFrozen(text);
     const name = isKept ? `s${this.#named}` : '';
     const messages = Buffer.concat([parse(name, sql), describe(name), bind(name, values)]);
-    const statement = { key, name, columns: [], isPrepared: false };
+    const statement = { key, name, columns: null, isPrepared: false };
     if (isKept) {
       this.#named += 1;
       this.#kept.set(key, statement);

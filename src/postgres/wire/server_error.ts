@@ -19,9 +19,12 @@ export class ServerError extends Error {
   }
 }
 
+/** Of an error, which may quote a value of any size. Its severity and code come first. */
+const mostBytes = 4_096;
+
 /** The error of an ErrorResponse: fields that begin with a letter and end with a zero byte. */
 export function errorIn({ bytes, from, to }: Message): ServerError {
-  const fields = bytes.toString('utf8', from, to).split('\0');
+  const fields = bytes.toString('utf8', from, Math.min(to, from + mostBytes)).split('\0');
   const field = (letter: string) => fields.find((text) => text.startsWith(letter))?.slice(1) ?? '';
   return new ServerError(field('M'), { severity: field('V'), code: field('C') });
 }

@@ -1,23 +1,36 @@
 /**
  * A connection to the server as a conversation in groups. What is sent up to a Sync is a group: it is
  * one transaction unless one is open, after an error the server passes over the rest of it, and it is
- * answered as a whole, in the order of the groups. Nothing is ever sent twice.
+ * answered as a whole, in the order of the groups. Nothing is ever sent twice. An answer is good only
+ * with exactly the replies and the transaction status that are due: one message too many, or too few,
+ * would give each caller the rows of the one before.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
 import type { Duplex } from 'node:stream';
+import { ExpectedReplies } from './expected_replies.ts';
 import { headBytes, type Message, MessageReader } from './message_reader.ts';
 import { terminate } from './messages.ts';
 import { type Call, PreparedStatements, type Statement } from './prepared_statements.ts';
-import { type Column, columnsIn, rowIn } from './rows.ts';
+import { columnsIn, type JsonBounds, rowIn } from './rows.ts';
 import { errorIn, type ServerError } from './server_error.ts';
-import { passedOver, tagIn, types, unexpected } from './server_messages.ts';
+import {
+  ignored,
+  statusIn,
+  type TransactionStatus,
+  tagIn,
+  types,
+  unexpected,
+  withoutBody,
+} from './server_messages.ts';
 
 export type WireBounds = {
   /** Statements that the server keeps prepared. */
   statements: number;
-  /** Bytes of all rows of one group, as they travel. What is made of them may take ten times as much. */
+  /** Bytes of all replies to one group. What is made of them may take thirty times as much. */
   answerBytes: number;
+  /** Of each value. */
+  json: JsonBounds;
   /** How long the server may be silent while it owes an answer. */
   silenceMs: number;
 };
@@ -31,6 +44,8 @@ export type Group = {
   call?: Call;
   /** Messages behind it, up to a Sync or a message that includes one. */
   after: Buffer;
+  /** The transaction status behind it, where it opens or ends a transaction. */
+  leaves?: TransactionStatus | undefined;
 };
 
 export type Answer = {
@@ -40,6 +55,8 @@ export type Answer = {
   /** The first error, and how many statements had run before it. */
   error: ServerError | null;
   runs: number;
+  /** Set when the transaction status is not what it must be: the answer is no good, and the last one. */
+  fault: Error | null;
 };
 
 export class Wire {
@@ -51,6 +68,8 @@ export class Wire {
   /** In the order in which they will be answered. */
   readonly #asked: Asked[] = [];
   #outgoing: Buffer[] = [];
+  /** The transaction status behind what was sent last. */
+  #leaves: TransactionStatus = 'I';
   #isOver = false;
 
   /**
@@ -95,13 +114,22 @@ export class Wire {
   send(group: Group, onAnswer: (answer: Answer | null) => void): void {
     const { before, runsBefore = 0, call, after } = group;
     const ready = call ? this.#statements.ready(call) : null;
+    const asked = new Asked(ready?.statement ?? null, runsBefore, onAnswer);
     if (this.#outgoing.length === 0) setImmediate(() => this.flush());
-    for (const closing of this.#statements.takeClosing()) this.#outgoing.push(closing);
-    if (before) this.#outgoing.push(before);
-    if (ready) this.#outgoing.push(ready.messages);
-    this.#outgoing.push(after);
+    for (const closing of this.#statements.takeClosing()) this.#put(asked, closing);
+    if (before) this.#put(asked, before);
+    if (ready) this.#put(asked, ready.messages);
+    this.#put(asked, after);
+    this.#leaves = group.leaves ?? this.#leaves;
+    asked.leaves = this.#leaves;
+    asked.mayOpenOrEnd = group.leaves !== undefined;
     if (this.#asked.length === 0) this.#silence.refresh();
-    this.#asked.push(new Asked(ready?.statement ?? null, runsBefore, onAnswer));
+    this.#asked.push(asked);
+  }
+
+  #put(asked: Asked, bytes: Buffer): void {
+    asked.replies.add(bytes);
+    this.#outgoing.push(bytes);
   }
 
   /** Writes now what waits for the end of the turn. */
@@ -141,6 +169,12 @@ export class Wire {
   #onMessage(message: Message): void {
     if (this.#isOver) return;
     const asked = this.#asked[0];
+    if (asked) this.#count(asked, message);
+    if (!asked?.replies.take(message.type)) {
+      if (ignored.has(message.type)) return;
+      throw message.type === types.errorResponse ? errorIn(message) : unexpected(message);
+    }
+    if (message.from !== message.to && withoutBody.has(message.type)) throw unexpected(message);
     switch (message.type) {
       case types.dataRow:
         this.#onRow(asked, message);
@@ -150,67 +184,81 @@ export class Wire {
         this.#onRun(asked, message);
         break;
       case types.readyForQuery:
-        this.#onReady();
+        this.#onReady(asked, message);
         break;
       case types.errorResponse:
         this.#onError(asked, errorIn(message));
         break;
       case types.rowDescription:
-        this.#onColumns(asked, columnsIn(message));
-        break;
       case types.noData:
-        this.#onColumns(asked, []);
+        this.#onColumns(asked, message);
         break;
-      default:
-        if (!passedOver.has(message.type)) throw unexpected(message);
     }
   }
 
-  #onColumns(asked: Asked | undefined, columns: Column[]): void {
-    if (!asked?.statement || asked.runs !== asked.wanted) return;
-    asked.statement.columns = columns;
-    asked.statement.isPrepared = true;
-  }
-
-  #onRow(asked: Asked | undefined, message: Message): void {
-    if (!asked?.statement || asked.runs !== asked.wanted) return;
+  #count(asked: Asked, { from, to }: Message): void {
     const { answerBytes } = this.#bounds;
-    asked.bytes += message.to - message.from + headBytes;
-    if (asked.bytes > answerBytes) {
-      throw new Error(`Cannot take an answer: it has more than ${answerBytes} bytes`);
-    }
-    asked.rows.push(rowIn(asked.statement.columns, message));
+    asked.bytes += to - from + headBytes;
+    if (asked.bytes <= answerBytes) return;
+    throw new Error(`Cannot take an answer: it has more than ${answerBytes} bytes`);
   }
 
-  #onRun(asked: Asked | undefined, message: Message): void {
-    if (!asked) throw unexpected(message);
-    if (asked.runs === asked.wanted) asked.tag = tagIn(message);
+  #onColumns({ statement }: Asked, message: Message): void {
+    if (!statement) return;
+    statement.columns =
+      message.type === types.noData ? null : columnsIn(message, this.#bounds.json);
+    statement.isPrepared = true;
+  }
+
+  #onRow({ statement, runs, wanted, rows }: Asked, message: Message): void {
+    if (!statement || runs !== wanted) return;
+    if (!statement.columns) throw unexpected(message);
+    rows.push(rowIn(statement.columns, message));
+  }
+
+  #onRun(asked: Asked, message: Message): void {
+    if (asked.runs === asked.wanted) {
+      const { words, rows } = tagIn(message);
+      const isWhole = rows === null || !asked.statement?.columns || rows === asked.rows.length;
+      if (!isWhole)
+        throw new Error(`Cannot take an answer: it has not the ${rows} rows of its tag`);
+      asked.tag = words;
+    }
     asked.runs += 1;
   }
 
-  #onError(asked: Asked | undefined, error: ServerError): void {
-    if (!asked || error.severity !== 'ERROR') throw error;
-    asked.error ??= error;
+  #onError(asked: Asked, error: ServerError): void {
+    if (error.severity !== 'ERROR') throw error;
+    asked.error = error;
   }
 
-  #onReady(): void {
-    const asked = this.#asked.shift();
-    if (!asked) throw new Error('Cannot take an answer: nothing was asked');
+  #onReady(asked: Asked, message: Message): void {
+    const status = statusIn(message);
+    this.#asked.shift();
     this.#silence.refresh();
     if (asked.statement && !asked.statement.isPrepared) this.#statements.forget(asked.statement);
+    if (!asked.mayLeave(status)) {
+      asked.fault = new Error(`Cannot go on: the transaction status is "${status}"`);
+    }
     asked.onAnswer(asked);
+    if (asked.fault) throw asked.fault;
   }
 }
 
 /** A group that was sent. A class, because one is made for each. */
 class Asked implements Answer {
   readonly rows: object[] = [];
+  readonly replies = new ExpectedReplies();
   readonly statement: Statement | null;
   /** How many statements run before the one that is wanted. */
   readonly wanted: number;
   readonly onAnswer: (answer: Answer | null) => void;
+  /** The transaction status behind it, and whether it is another one than before. */
+  leaves: TransactionStatus = 'I';
+  mayOpenOrEnd = false;
   tag: string | null = null;
   error: ServerError | null = null;
+  fault: Error | null = null;
   runs = 0;
   bytes = 0;
 
@@ -222,5 +270,12 @@ class Asked implements Answer {
     this.statement = statement;
     this.wanted = wanted;
     this.onAnswer = onAnswer;
+  }
+
+  /** An error in a transaction leaves it failed; where it opens or ends one, there may be none. */
+  mayLeave(status: TransactionStatus): boolean {
+    if (!this.error) return status === this.leaves;
+    if (this.mayOpenOrEnd) return status !== 'T';
+    return status === (this.leaves === 'T' ? 'E' : 'I');
   }
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
-import { query } from '../../../src/postgres/wire/messages.ts';
+import { execute, query, sync } from '../../../src/postgres/wire/messages.ts';
 import { type Answer, Wire, type WireBounds } from '../../../src/postgres/wire/wire.ts';
+import { bound, parameters, parsed } from '../../support/server_messages.ts';
 import { until } from '../../support/until.ts';
 
-const bounds: WireBounds = { statements: 10, answerBytes: 1_000, silenceMs: 1_000 };
+const json = { chars: 100, depth: 3 };
+const bounds: WireBounds = { statements: 10, answerBytes: 1_000, json, silenceMs: 1_000 };
 
 describe('Wire beside a hostile server', () => {
   /** Takes what it is told, and never ends by itself: the other side hangs. */
@@ -37,10 +39,12 @@ describe('Wire beside a hostile server', () => {
     });
     const call = { schema: '', text: Object.assign(['select'], { raw: [] }), values: [] };
     const answers: (Answer | null)[] = [];
-    wire.send({ call, after: query('') }, (answer) => answers.push(answer));
+    wire.send({ call, after: Buffer.concat([execute, sync]) }, (answer) => answers.push(answer));
     const noColumns = Buffer.from('T\0\0\0\x06\0\0', 'latin1');
     const emptyRow = Buffer.from('D\0\0\0\x06\0\0', 'latin1');
-    socket.push(Buffer.concat([noColumns, ...Array(200).fill(emptyRow)]));
+    socket.push(
+      Buffer.concat([parsed, parameters, noColumns, bound, ...Array(200).fill(emptyRow)]),
+    );
     await until(() => reasons.length === 1);
     wire.cut();
     assert.deepEqual(answers, [null]);

@@ -57,15 +57,21 @@ describe('MessageReader', () => {
     assert.deepEqual(readAll([bytes.subarray(0, 9)]), ['D:née']);
   });
 
-  it('joins a long message once, in however many pieces it comes', (t) => {
+  it('holds a long message that comes byte by byte in few buffers of about its size', (t) => {
     const body = 'x'.repeat(100_000);
     const long = Buffer.concat([said('D', body), said('Z', 'I')]);
-    const pieces = Array.from({ length: 1_001 }, (_, at) =>
-      long.subarray(at * 100, at * 100 + 100),
-    );
-    const concat = t.mock.method(Buffer, 'concat');
-    assert.deepEqual(readAll(pieces, 1_000_000), [`D:${body}`, 'Z:I']);
-    assert.equal(concat.mock.callCount(), 1);
+    const allocate = t.mock.method(Buffer, 'allocUnsafe');
+    const bytes = Array.from(long, (_, at) => long.subarray(at, at + 1));
+    assert.deepEqual(readAll(bytes, 1_000_000), [`D:${body}`, 'Z:I']);
+    const sizes = allocate.mock.calls.map(({ arguments: [size] }) => size);
+    assert.ok(sizes.length < 30, `${sizes.length} buffers`);
+    assert.equal(Math.max(...sizes), 100_005);
+  });
+
+  it('takes no memory for a message of which only the head has come', (t) => {
+    const allocate = t.mock.method(Buffer, 'allocUnsafe');
+    readAll([head(1_000_000)], 1_000_000);
+    assert.ok(allocate.mock.calls.every(({ arguments: [size] }) => size < 100));
   });
 
   it('reads a message that is as long as the bound', () => {

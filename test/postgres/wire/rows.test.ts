@@ -7,12 +7,14 @@ import { laneBounds } from '../../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { columns, done, row, said } from '../../support/server_messages.ts';
 
+const json = { chars: 200, depth: 3 };
+
 /** The rows of an answer whose messages stand behind one another in one chunk. */
 function rowsOf(...messages: Buffer[]): object[] {
   let described: Column[] = [];
   const rows: object[] = [];
   const reader = new MessageReader(10_000, (message) => {
-    if (message.type === 'T'.charCodeAt(0)) described = columnsIn(message);
+    if (message.type === 'T'.charCodeAt(0)) described = columnsIn(message, json);
     if (message.type === 'D'.charCodeAt(0)) rows.push(rowIn(described, message));
   });
   reader.read(Buffer.concat(messages));
@@ -52,6 +54,57 @@ describe('rowIn()', () => {
       assert.throws(() => rowsOf(described, message, behind), /its fields do not fill it$/);
     });
   }
+
+  for (const [what, message] of [
+    ['counts another number of values', said('D', '\0\x03', '\0\0\0\x01a', '\0\0\0\x01b')],
+    ['has a length below that of null', said('D', '\0\x02', Buffer.alloc(4, 0xfe), '\0\0\0\0')],
+    ['ends within a length', said('D', '\0\x02', '\0\0\0\x01a', '\0\0')],
+    ['has no number of values', said('D')],
+  ] as const) {
+    it(`refuses a row that ${what}`, () => {
+      const described = columns(['a', text], ['b', text]);
+      assert.throws(() => rowsOf(described, message, row('of another', null)), /do not fill it$/);
+    });
+  }
+
+  for (const [what, message] of [
+    ['without a number', said('T')],
+    ['more than there are', said('T', '\0\x02', 'a\0', Buffer.alloc(18))],
+    ['fewer than there are', said('T', '\0\0', 'a\0', Buffer.alloc(18))],
+    ['whose name has no end', said('T', '\0\x01', 'a'.repeat(20))],
+    ['in binary', said('T', '\0\x01', 'a\0', Buffer.alloc(17), '\x01')],
+  ] as const) {
+    it(`refuses columns ${what}`, () => {
+      assert.throws(() => rowsOf(message, columns(['b', text])), /do not fill it$/);
+    });
+  }
+
+  describe('of JSON', () => {
+    const jsonb = 3802;
+    const read = (written: string) => rowsOf(columns(['a', jsonb]), row(written));
+    const padding = ' '.repeat(10);
+
+    it('is parsed up to its bounds', () => {
+      const quoted = `${'['.repeat(50)}"]]]`;
+      assert.deepEqual(read(JSON.stringify([[[quoted]]])), [{ a: [[[quoted]]] }]);
+      const longest = `"${'x'.repeat(json.chars - 2)}"`;
+      assert.deepEqual(read(longest), [{ a: 'x'.repeat(json.chars - 2) }]);
+    });
+
+    for (const [what, written, said] of [
+      ['is longer', `"${'x'.repeat(json.chars - 1)}"`, 'JSON of more than 200 characters'],
+      ['is nested deeper', `[[[[]]]]${padding}`, 'JSON that is nested more than 3 deep'],
+      [
+        'is nested deeper with keys',
+        '{"a":{"b":[{"c":1}]}}',
+        'JSON that is nested more than 3 deep',
+      ],
+    ] as const) {
+      it(`is not parsed when it ${what}, and says so in its place`, () => {
+        assert.deepEqual(read(written), [{ a: { not_read: said } }]);
+      });
+    }
+  });
 
   it('leaves a type that it does not know as it is', () => {
     assert.deepEqual(rowsOf(columns(['a', 99_999]), row('(1,2)')), [{ a: '(1,2)' }]);

@@ -12,9 +12,10 @@ import { ScriptedSocket } from '../../support/scripted_socket.ts';
 import * as server from '../../support/server_messages.ts';
 
 const { bind, close, execute, parse, query, sync, terminate } = messages;
-const { bound, columns, done, failed, noData, parsed, ready, row, said } = server;
+const { bound, columns, done, failed, noData, parameters, parsed, ready, row, said } = server;
+const { readyInTransaction, readyInFailed } = server;
 
-const bounds = { statements: 10, answerBytes: 100, silenceMs: 1_000 };
+const bounds = { statements: 10, answerBytes: 300, json: laneBounds.json, silenceMs: 1_000 };
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
@@ -27,11 +28,15 @@ function call(strings = text`select ${1} as a`, values: SqlValue[] = ['1']): Gro
   return { call: { schema: '', text: strings, values }, after: Buffer.concat([execute, sync]) };
 }
 
-/** A group of our own. */
-const own: Group = { after: query('begin') };
+/** A group of our own, which says nothing of transactions. */
+const own: Group = { after: query('listen news') };
+
+/** What stands before a tenant's statement, and what a server says to it. */
+const context = Buffer.concat([bind('context', []), execute]);
+const contextSet = [bound, row('context'), done('SELECT 1')];
 
 /** What a server says to `call()` the first time. */
-const described = [parsed, columns(['a', 25]), bound];
+const described = [parsed, parameters, columns(['a', 25]), bound];
 
 describe('Wire', () => {
   let socket: ScriptedSocket;
@@ -68,7 +73,7 @@ describe('Wire', () => {
       ask({ before: bind('', []), after: sync });
       assert.deepEqual(socket.written, []);
       await setImmediate();
-      assert.deepEqual(socket.written, [Buffer.concat([query('begin'), bind('', []), sync])]);
+      assert.deepEqual(socket.written, [Buffer.concat([query('listen news'), bind('', []), sync])]);
     });
 
     it('writes what was flushed once', async () => {
@@ -78,16 +83,16 @@ describe('Wire', () => {
       wire.flush();
       wire.flush();
       await setImmediate();
-      assert.deepEqual(socket.written, [query('begin'), query('begin')]);
+      assert.deepEqual(socket.written, [query('listen news'), query('listen news')]);
     });
 
     it('sends nothing of a group whose parameter is refused', async () => {
       assert.throws(() => Reflect.apply(ask, null, [call(undefined, [new Date() as never])]));
       ask(own);
       await setImmediate();
-      assert.deepEqual(socket.written, [query('begin')]);
-      socket.say(done('BEGIN'), ready);
-      assert.deepEqual(tags(), ['BEGIN']);
+      assert.deepEqual(socket.written, [query('listen news')]);
+      socket.say(done('LISTEN'), ready);
+      assert.deepEqual(tags(), ['LISTEN']);
     });
 
     it('closes a statement that was pushed out before it prepares the next one', () => {
@@ -132,14 +137,22 @@ describe('Wire', () => {
 
     it('goes to the groups in their order', () => {
       for (let at = 0; at < 3; at += 1) ask(own);
-      socket.say(done('BEGIN'), ready, done('COMMIT'), ready, done('ROLLBACK'), ready);
-      assert.deepEqual(tags(), ['BEGIN', 'COMMIT', 'ROLLBACK']);
+      socket.say(done('LISTEN'), ready, done('COMMIT'), ready, done('ROLLBACK'), ready);
+      assert.deepEqual(tags(), ['LISTEN', 'COMMIT', 'ROLLBACK']);
     });
 
     it('has neither the rows nor the tag of what runs before and behind the statement', () => {
-      ask({ ...call(), before: bind('context', []), runsBefore: 1 });
-      const context = [bound, row('context'), done('SELECT 1')];
-      socket.say(...context, ...described, row('x'), done('UPDATE 1'), bound, done('RESET'), ready);
+      const after = Buffer.concat([execute, bind('reset', []), execute, sync]);
+      ask({ ...call(), before: context, runsBefore: 1, after });
+      socket.say(
+        ...contextSet,
+        ...described,
+        row('x'),
+        done('UPDATE 1'),
+        bound,
+        done('RESET'),
+        ready,
+      );
       assert.deepEqual(answers[0]?.rows, [{ a: 'x' }]);
       assert.deepEqual([answers[0]?.tag, answers[0]?.runs], ['UPDATE', 3]);
     });
@@ -165,13 +178,13 @@ describe('Wire', () => {
 
     it('calls an empty statement nothing, and counts it', () => {
       ask(call(text``, []));
-      socket.say(parsed, noData, bound, said('I'), ready);
+      socket.say(parsed, parameters, noData, bound, said('I'), ready);
       assert.deepEqual([answers[0]?.tag, answers[0]?.runs], [null, 1]);
     });
 
-    it('has the first error, and how many statements had run before it', () => {
-      ask({ ...call(), before: bind('context', []), runsBefore: 1 });
-      socket.say(bound, done('SELECT 1'), failed('22012'), failed('25P02'), ready);
+    it('has the error, and how many statements had run before it', () => {
+      ask({ ...call(), before: context, runsBefore: 1 });
+      socket.say(...contextSet, ...described, failed('22012'), ready);
       const [answer] = answers;
       assert.deepEqual([answer?.error?.code, answer?.error?.message], ['22012', 'failed']);
       assert.deepEqual([answer?.runs, answer?.tag, answer?.rows], [1, null, []]);
@@ -240,14 +253,14 @@ describe('Wire', () => {
     afterEach(() => {
       assert.equal(ends.length, 1);
       const answered = answers.length;
-      socket.say(done('SELECT 1'), ready, done('BEGIN'), ready);
+      socket.say(done('SELECT 0'), ready, done('LISTEN'), ready);
       assert.equal(answers.length, answered);
       wire.cut();
       assert.deepEqual(answers.slice(answered), Array(2 - answered).fill(null));
       assert.equal(ends.length, 1);
     });
 
-    const rest = [done('SELECT 1'), ready, done('BEGIN'), ready];
+    const rest = [done('SELECT 0'), ready, done('LISTEN'), ready];
 
     for (const [what, type] of [
       ['an offer to copy in', 'G'],
@@ -294,18 +307,18 @@ describe('Wire', () => {
     });
 
     it('after an answer that nobody has asked for', () => {
-      socket.say(...rest, ready);
-      assert.match(String(ends[0]), /nothing was asked$/);
-      assert.deepEqual(tags(), ['SELECT', 'BEGIN']);
+      socket.say(...described, ...rest, ready);
+      assert.match(String(ends[0]), /type "Z" now$/);
+      assert.deepEqual(tags(), ['SELECT', 'LISTEN']);
     });
 
     for (const [what, message] of [
-      ['a tag', done('SELECT 1')],
+      ['a tag', done('SELECT 0')],
       ['an error', failed('57P01')],
       ['an empty statement', said('I')],
     ] as const) {
       it(`after ${what} that nobody has asked for`, () => {
-        socket.say(...rest, message);
+        socket.say(...described, ...rest, message);
         assert.equal(answers.length, 2);
       });
     }
@@ -318,18 +331,53 @@ describe('Wire', () => {
       });
     }
 
+    it('after one ReadyForQuery too many, before the group behind has an answer', () => {
+      socket.say(...described, done('SELECT 0'), ready, ready, done('LISTEN'), ready);
+      assert.deepEqual(tags(), ['SELECT']);
+    });
+
+    for (const [what, replies] of [
+      ['a completion too few', described],
+      ['a completion too many', [...described, done('SELECT 0'), done('SELECT 0')]],
+      ['no sign that it was parsed', described.slice(1)],
+      ['a row that its tag does not count', [...described, row('x'), done('SELECT 0')]],
+      ['a row less than its tag counts', [...described, row('x'), done('SELECT 2')]],
+      ['a row, where none was described', [parsed, parameters, noData, bound, row('x')]],
+      ['a tag without an end', [...described, said('C', 'SELECT 0')]],
+      ['a tag of more than 64 bytes', [...described, done('x'.repeat(64))]],
+      ['an acknowledgement with a body', [said('1', 'x'), ...described.slice(1)]],
+    ] as const) {
+      it(`after an answer with ${what}`, () => {
+        socket.say(...replies, ready, ...rest);
+        assert.deepEqual(answers, []);
+      });
+    }
+
+    for (const status of ['', '?', 'II']) {
+      it(`after a transaction status of "${status}"`, () => {
+        socket.say(...described, done('SELECT 0'), said('Z', status), ...rest);
+        assert.deepEqual(answers, []);
+      });
+    }
+
+    it('after notices that are together too large', () => {
+      const notice = said('N', 'x'.repeat(150));
+      socket.say(...described, notice, notice, ...rest);
+      assert.match(String(ends[0]), /it has more than 300 bytes$/);
+    });
+
     it('after rows that are together too large', () => {
-      socket.say(...described, row('x'.repeat(50)));
+      socket.say(...described, row('x'.repeat(150)));
       assert.deepEqual(ends, []);
-      socket.say(row('x'.repeat(50)), ...rest);
-      assert.match(String(ends[0]), /it has more than 100 bytes$/);
+      socket.say(row('x'.repeat(150)), ...rest);
+      assert.match(String(ends[0]), /it has more than 300 bytes$/);
       assert.deepEqual(answers, []);
     });
 
     it('after one row that is too large, before it has come', () => {
       const large = row('x'.repeat(bounds.answerBytes));
       socket.say(...described, large.subarray(0, 10));
-      assert.match(String(ends[0]), /message of 110 bytes$/);
+      assert.match(String(ends[0]), /message of 310 bytes$/);
     });
 
     it('after the connection was closed', async () => {
@@ -346,6 +394,50 @@ describe('Wire', () => {
     });
   });
 
+  describe('the transaction status', () => {
+    const good = [bound, done('SELECT 0')];
+    const bad = [bound, failed('22012')];
+    const inside: Group = { before: bind('a', []), after: Buffer.concat([execute, sync]) };
+    const statuses = { I: ready, T: readyInTransaction, E: readyInFailed };
+    const begin = [bound, done('BEGIN'), readyInTransaction];
+
+    /** What is sent, the replies to it, and the statuses that may stand behind them. */
+    const cases: [what: string, group: Group, replies: Buffer[], good: string][] = [
+      ['a statement', inside, good, 'I'],
+      ['a statement that fails', inside, bad, 'I'],
+      ['a beginning', { ...inside, leaves: 'T' }, good, 'T'],
+      ['a beginning that fails', { ...inside, leaves: 'T' }, bad, 'IE'],
+    ];
+    const inTransaction: typeof cases = [
+      ['a statement', inside, good, 'T'],
+      ['a statement that fails', inside, bad, 'E'],
+      ['an end', { ...inside, leaves: 'I' }, good, 'I'],
+      ['an end that fails', { ...inside, leaves: 'I' }, bad, 'IE'],
+    ];
+    for (const [where, opening, all] of [
+      ['', null, cases],
+      [' in a transaction', begin, inTransaction],
+    ] as const) {
+      for (const [what, group, replies, allowed] of all) {
+        for (const [status, said] of Object.entries(statuses)) {
+          const isGood = allowed.includes(status);
+          it(`"${status}" behind ${what}${where} ${isGood ? 'is good' : 'ends it'}`, () => {
+            if (opening) {
+              ask({ ...inside, leaves: 'T' });
+              socket.say(...opening);
+              answers.pop();
+            }
+            ask(group);
+            ask(own);
+            socket.say(...replies, said);
+            const faults = answers.map((answer) => answer?.fault === null);
+            assert.deepEqual([faults, ends.length], [[isGood], isGood ? 0 : 1]);
+          });
+        }
+      }
+    }
+  });
+
   it('is told of a connection that was over before, but not before its constructor is', async () => {
     const closed = new ScriptedSocket();
     closed.destroy();
@@ -355,9 +447,10 @@ describe('Wire', () => {
     assert.equal(ends.length, 1);
   });
 
-  it('takes rows up to the bound, for each group anew', () => {
+  it('takes answers up to the bound, for each group anew', () => {
     for (let at = 0; at < 3; at += 1) ask(call());
-    const largest = row('x'.repeat(89));
+    const others = Buffer.concat([...described, row(''), done('SELECT 1'), ready]).length;
+    const largest = row('x'.repeat(bounds.answerBytes - others));
     for (let at = 0; at < 3; at += 1) socket.say(...described, largest, done('SELECT 1'), ready);
     assert.deepEqual([answers.length, ends], [3, []]);
   });
@@ -369,7 +462,7 @@ describe('Wire', () => {
         ask(own);
         wire[leave]();
         assert.deepEqual(answers, [null, null]);
-        socket.say(...described, done('SELECT 1'), ready, done('BEGIN'), ready);
+        socket.say(...described, done('SELECT 1'), ready, done('LISTEN'), ready);
         wire[leave]();
         await setImmediate();
         assert.equal(answers.length, 2);
@@ -395,7 +488,7 @@ describe('Wire', () => {
       it('while an answer is given keeps those behind it from theirs', () => {
         wire.send(own, () => wire[leave]());
         ask(own);
-        socket.say(done('BEGIN'), ready, done('BEGIN'), ready);
+        socket.say(done('LISTEN'), ready, done('LISTEN'), ready);
         assert.deepEqual(answers, [null]);
       });
     });
@@ -432,7 +525,7 @@ describe('Wire', () => {
         tell();
       };
     }
-    const answered = [done('BEGIN'), ready];
+    const answered = [done('LISTEN'), ready];
 
     it('is none while nothing is owed', (t) => {
       const pass = timed(t);
