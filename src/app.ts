@@ -213,9 +213,10 @@ function openOutbox({ smtpUrl, dataFolder, baseDomain }: Config, { control }: Ba
       : new SmtpMail({ url: smtpUrl, from, ...bounds.smtp });
   return new Outbox({
     ...bounds.outbox,
-    store: postgresOutbox(control),
+    store: postgresOutbox(control, bounds.outbox),
     mail,
     onError: (error) => log.warn('outbox could not be read', { error }),
+    onGivenUp: (email) => log.error('email given up, its recipient will not have it', email),
   });
 }
 

@@ -13,6 +13,8 @@ const projectFolder = fileURLToPath(new URL('..', import.meta.url));
 
 const seconds = 1_000;
 const minutes = 60 * seconds;
+const hours = 60 * minutes;
+const days = 24 * hours;
 const KiB = 1_024;
 const MiB = 1_024 * KiB;
 
@@ -197,7 +199,14 @@ export const bounds = {
   /** `named`: the broken chains that a log line names. */
   checkpoints: { bytes: 4 * MiB, chainsAtOnce: 1_000, lastMs: 2 * seconds, named: 10 },
   usage: { flushEveryMs: 1 * seconds },
-  outbox: { batch: 10, intervalMs: 5 * seconds, sendMs: 8 * seconds, flushMs: 2 * seconds },
+  outbox: {
+    batch: 10,
+    intervalMs: 5 * seconds,
+    sendMs: 8 * seconds,
+    flushMs: 2 * seconds,
+    giveUpAfterMs: 5 * days,
+    errorChars: 500,
+  },
   smtp: { connectionMs: 3 * seconds, greetingMs: 3 * seconds, silenceMs: 5 * seconds },
   metrics: {
     bucketsSeconds: [0.005, 0.02, 0.1, 0.5, 2],

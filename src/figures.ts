@@ -5,6 +5,7 @@ import type { App } from './app.ts';
 export function registerFigures(metrics: Prometheus, app: App): void {
   lanes(metrics, app);
   caches(metrics, app);
+  emails(metrics, app);
   const { denials, limiter, upkeep, admission, throttle } = app;
   metrics.gauge(
     'kennel_requests_running',
@@ -64,4 +65,25 @@ function caches(metrics: Prometheus, { directory, listener }: App): void {
   metrics.gauge('kennel_listener_connected', '1 while changes are announced to this process', () =>
     Number(listener.connected),
   );
+}
+
+/** Rows are counted once a minute, for all processes; attempts are this process's own. */
+function emails(metrics: Prometheus, { outbox, upkeep }: App): void {
+  metrics.gauge(
+    'kennel_emails_waiting',
+    'Emails not sent yet, in the database',
+    () => upkeep.figures.emails.waiting,
+  );
+  metrics.gauge(
+    'kennel_emails_given_up',
+    'Emails that are not tried again, in the database',
+    () => upkeep.figures.emails.givenUp,
+  );
+  metrics.counter('kennel_emails_sent_total', 'Emails sent', () => outbox.figures.sent);
+  metrics.counter(
+    'kennel_emails_failed_attempts_total',
+    'Attempts to send an email that failed',
+    () => outbox.figures.failedAttempts,
+  );
+  metrics.counter('kennel_emails_given_up_total', 'Emails given up', () => outbox.figures.givenUp);
 }

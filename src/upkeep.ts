@@ -3,16 +3,18 @@
  * write down where the chains of the audit trail are.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { countEmails } from './adapters/mail/postgres_outbox.ts';
 import type { Backstage } from './backstage.ts';
 import { bounds } from './config.ts';
 import { countBehind } from './fleet/standings.ts';
+import type { Db } from './kernel/ports.ts';
 import type { Log } from './log.ts';
 
 export class Upkeep {
   readonly #backstage: Backstage;
   readonly #log: Log;
   readonly #timer: NodeJS.Timeout;
-  #behind = { behind: 0, failed: 0 };
+  #figures = { behind: 0, failed: 0, emails: { waiting: 0, givenUp: 0 } };
 
   /** Begins at once. */
   constructor(backstage: Backstage, log: Log) {
@@ -22,9 +24,9 @@ export class Upkeep {
     void this.#round();
   }
 
-  /** Tenants whose tables are not at the newest version, as of the last round. */
+  /** Tenants whose tables are not at the newest version, and emails not sent, as of the last round. */
   get figures() {
-    return this.#behind;
+    return this.#figures;
   }
 
   close(): void {
@@ -46,11 +48,12 @@ export class Upkeep {
     const { onboarding, control, fleet } = this.#backstage;
     const waits = (error: unknown) => this.#log.warn('upkeep must wait', { error });
     await onboarding.recover().catch(waits);
-    await countBehind(control, fleet.sql.tenant.length)
-      .then((behind) => {
-        this.#behind = behind;
-      })
-      .catch(waits);
+    await this.#count(control, fleet.sql.tenant.length).catch(waits);
     await this.checkpoint();
+  }
+
+  async #count(control: Db, newest: number): Promise<void> {
+    const behind = await countBehind(control, newest);
+    this.#figures = { ...behind, emails: await countEmails(control) };
   }
 }

@@ -12,6 +12,10 @@ export class SmtpSink {
   readonly received: Received[] = [];
   /** Recipients that are turned away. */
   readonly refused = new Set<string>();
+  /** Recipients that are put off for a while. */
+  readonly deferred = new Set<string>();
+  /** What the sink answers to a sender, where it is not `250`. */
+  senderReply = '250 fine';
   /** When set, connections are taken and left without a word. */
   mute = false;
   readonly #sockets = new Set<Socket>();
@@ -76,7 +80,9 @@ export class SmtpSink {
     const [, command = '', address = ''] = /^(\w+)(?:.*<(.*)>)?/.exec(line) ?? [];
     if (command === 'QUIT') return '221 bye';
     if (command === 'MAIL') letter.from = address;
+    if (command === 'MAIL') return this.senderReply;
     if (command === 'RCPT' && this.refused.has(address)) return '550 nobody of that name';
+    if (command === 'RCPT' && this.deferred.has(address)) return '450 try again later';
     if (command === 'RCPT') letter.to.push(address);
     return '250 fine';
   }

@@ -3,11 +3,17 @@
 /** Plain text to one person. `id` is the outbox's own, the same at every repeated sending. */
 export type Letter = { id: string; to: string; subject: string; text: string };
 
+/** A refusal that repeating would not change, such as an unknown recipient. */
+export class PermanentMailError extends Error {
+  override readonly name = 'PermanentMailError';
+}
+
 export interface Mail {
   /**
    * Resolves when the letter has been taken over, and gives up when the signal aborts.
    *
-   * @throws {Error} when it was not taken over, or cannot be: see `message()`.
+   * @throws {PermanentMailError} when it was refused for good, or is no valid email: see `message()`.
+   * @throws {Error} when it was not taken over this time.
    */
   send(letter: Letter, signal: AbortSignal): Promise<void>;
   close(): void;

@@ -3,7 +3,7 @@
  * are held to one line and one recipient here, whatever the library makes of them.
  */
 import type { SendMailOptions } from 'nodemailer';
-import type { Letter } from './mail.ts';
+import { type Letter, PermanentMailError } from './mail.ts';
 
 const idPattern = /^[\w-]{1,64}$/;
 
@@ -17,13 +17,17 @@ const lineBreaks = /[\p{Cc}\u2028\u2029]+/gu;
  * can be recognised.
  *
  * @param from The sender's bare address.
- * @throws {Error} when the id is no file name or an address is not one plain address.
+ * @throws {PermanentMailError} when the id is no file name or an address is not one plain address.
  */
 export function message({ id, to, subject, text }: Letter, from: string): SendMailOptions {
-  if (!idPattern.test(id)) throw new Error(`Cannot send letter ${quoted(id)}: it is no plain id`);
+  if (!idPattern.test(id)) {
+    throw new PermanentMailError(`Cannot send letter ${quoted(id)}: it is no plain id`);
+  }
   for (const address of [to, from]) {
     if (addressPattern.test(address)) continue;
-    throw new Error(`Cannot send letter "${id}": ${quoted(address)} is no plain address`);
+    throw new PermanentMailError(
+      `Cannot send letter "${id}": ${quoted(address)} is no plain address`,
+    );
   }
   return {
     messageId: `<${id}@${from.slice(from.indexOf('@') + 1)}>`,

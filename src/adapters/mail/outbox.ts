@@ -2,14 +2,21 @@
  * Sends what the outbox holds. The letters were written in the transactions that caused them; here
  * they leave, at least once, and whatever fails stays in the store for a later round.
  */
-import type { Letter, Mail } from './mail.ts';
+import { type Letter, type Mail, PermanentMailError } from './mail.ts';
+
+/** Why an attempt to send failed, and whether another one could succeed. */
+export type Failure = { message: string; permanent: boolean };
+
+/** A letter that is not tried again. */
+export type GivenUp = { id: string; tenant: string; attempts: number; error: string };
 
 /** Where letters wait. A claimed letter is not given out again until its claim has expired. */
 export interface OutboxStore {
   /** Takes at most `limit` letters that are due. A failed one is due again later, not at once. */
   claim(limit: number): Promise<Letter[]>;
   sent(id: string): Promise<void>;
-  failed(id: string, message: string): Promise<void>;
+  /** Notes the failure. Returns the letter when it is given up: refused for good, or too old. */
+  failed(id: string, failure: Failure): Promise<GivenUp | null>;
 }
 
 export type OutboxOptions = {
@@ -23,6 +30,8 @@ export type OutboxOptions = {
   sendMs: number;
   /** Told when the store fails; a letter's own failure goes to the store instead. */
   onError: (error: unknown) => void;
+  /** Told of each letter that is not tried again: its recipient will never have it. */
+  onGivenUp: (letter: GivenUp) => void;
 };
 
 /** A loop that never throws: one bad letter, or a store that is down, must not stop the others. */
@@ -33,9 +42,17 @@ export class Outbox {
   #round: Promise<void> | null = null;
   #kicked = false;
   #timer: NodeJS.Timeout | undefined;
+  #sent = 0;
+  #failedAttempts = 0;
+  #givenUp = 0;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
+  }
+
+  /** Letters that this process has sent and given up, and attempts of its that failed. */
+  get figures() {
+    return { sent: this.#sent, failedAttempts: this.#failedAttempts, givenUp: this.#givenUp };
   }
 
   /** Sends at once, or right after the round that is under way. The first kick starts the loop. */
@@ -88,16 +105,27 @@ export class Outbox {
     const { store, onError } = this.#options;
     const failure = await this.#attempt(letter);
     try {
-      await (failure === null ? store.sent(letter.id) : store.failed(letter.id, failure));
+      if (failure === null) await store.sent(letter.id);
+      else await this.#noteFailure(letter, failure);
     } catch (error) {
       onError(error);
       return false;
     }
+    if (failure === null) this.#sent += 1;
     return failure === null;
   }
 
+  async #noteFailure({ id }: Letter, failure: Failure): Promise<void> {
+    const { store, onGivenUp } = this.#options;
+    this.#failedAttempts += 1;
+    const givenUp = await store.failed(id, failure);
+    if (givenUp === null) return;
+    this.#givenUp += 1;
+    onGivenUp(givenUp);
+  }
+
   /** Why the letter could not be sent, or null when it was. */
-  async #attempt(letter: Letter): Promise<string | null> {
+  async #attempt(letter: Letter): Promise<Failure | null> {
     const { mail, sendMs } = this.#options;
     // Not `AbortSignal.any()` of a timeout: on Node 20 the collector takes it, and it never fires.
     const attempt = new AbortController();
@@ -110,7 +138,8 @@ export class Outbox {
       return null;
     } catch (error) {
       const reason: unknown = attempt.signal.aborted ? attempt.signal.reason : error;
-      return reason instanceof Error ? reason.message : String(reason);
+      const message = reason instanceof Error ? reason.message : String(reason);
+      return { message, permanent: reason instanceof PermanentMailError };
     } finally {
       clearTimeout(timer);
       this.#underWay.delete(attempt);

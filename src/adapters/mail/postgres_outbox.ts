@@ -1,9 +1,22 @@
-/** The outbox table as the sender sees it. A claim is a date in the future: it expires by itself. */
+/**
+ * The outbox table as the sender sees it. A claim is a date in the future: it expires by itself. A
+ * letter that is given up is due at infinity; its row stays, with the error, for the operator.
+ */
 import type { Db } from '../../kernel/ports.ts';
 import type { Letter } from './mail.ts';
-import type { OutboxStore } from './outbox.ts';
+import type { GivenUp, OutboxStore } from './outbox.ts';
 
-export function postgresOutbox(control: Db): OutboxStore {
+export type PostgresOutboxOptions = {
+  /** How long after it was written a letter is given up (RFC 5321, 4.5.4.1: at least 4 to 5 days). */
+  giveUpAfterMs: number;
+  /** Characters of an error that are kept. */
+  errorChars: number;
+};
+
+export function postgresOutbox(
+  control: Db,
+  { giveUpAfterMs, errorChars }: PostgresOutboxOptions,
+): OutboxStore {
   return {
     claim: (limit) => control<Letter>`
       update control.outbox
@@ -20,8 +33,33 @@ export function postgresOutbox(control: Db): OutboxStore {
     sent: async (id) => {
       await control`update control.outbox set sent_at = now(), last_error = null where id = ${id}`;
     },
-    failed: async (id, message) => {
-      await control`update control.outbox set last_error = ${message} where id = ${id}`;
+    failed: async (id, { message, permanent }) => {
+      const [row] = await control<GivenUp & { given_up: boolean }>`
+        update control.outbox
+        set last_error = ${message.slice(0, errorChars)},
+          next_attempt_at = case
+            when ${permanent}::boolean
+              or outbox.created_at < now() - ${giveUpAfterMs}::float8 * interval '1 millisecond'
+            then 'infinity'
+            else next_attempt_at
+          end
+        from control.tenants
+        where outbox.id = ${id} and tenants.id = outbox.tenant_id
+        returning outbox.id, tenants.slug as tenant, attempts, last_error as error,
+          next_attempt_at = 'infinity' as given_up`;
+      if (!row?.given_up) return null;
+      const { tenant, attempts, error } = row;
+      return { id, tenant, attempts, error };
     },
   };
+}
+
+/** Letters that still wait to be sent, and those that were given up. */
+export async function countEmails(control: Db): Promise<{ waiting: number; givenUp: number }> {
+  const [row] = await control<{ waiting: number; given_up: number }>`
+    select count(*) filter (where next_attempt_at < 'infinity') as waiting,
+      count(*) filter (where next_attempt_at = 'infinity') as given_up
+    from control.outbox
+    where sent_at is null`;
+  return { waiting: row?.waiting ?? 0, givenUp: row?.given_up ?? 0 };
 }

@@ -1,6 +1,6 @@
 /** Letters by SMTP. Every wait for the server has a limit, since nodemailer's own are minutes. */
 import { createTransport, type Transporter } from 'nodemailer';
-import type { Letter, Mail } from './mail.ts';
+import { type Letter, type Mail, PermanentMailError } from './mail.ts';
 import { message } from './message.ts';
 
 export type SmtpOptions = {
@@ -32,10 +32,33 @@ export class SmtpMail implements Mail {
   }
 
   async send(letter: Letter, signal: AbortSignal): Promise<void> {
-    await this.#transport.sendMail({ ...message(letter, this.#from), signal });
+    try {
+      await this.#transport.sendMail({ ...message(letter, this.#from), signal });
+    } catch (error) {
+      throw isPermanent(error) ? new PermanentMailError(error.message, { cause: error }) : error;
+    }
   }
 
   close(): void {
     this.#transport.close();
   }
+}
+
+/** The steps of nodemailer that speak of one email: its sender and recipient, and its content. */
+const aboutTheEmail = new Set(['EENVELOPE', 'EMESSAGE']);
+
+/**
+ * Replies that speak of the conversation, at whatever step: a wrong order of commands (RFC 5321,
+ * 4.2.3), and a login that is asked for (RFC 4954, 6).
+ */
+const aboutTheSession = new Set([503, 530]);
+
+/**
+ * A reply of 5yz to the email itself (RFC 5321, 4.2.1). The same reply to the greeting, to TLS or to
+ * the login speaks of the server or of our settings: an operator can put that right, so it is repeated.
+ */
+function isPermanent(error: unknown): error is Error {
+  if (!(error instanceof Error) || !('responseCode' in error) || !('code' in error)) return false;
+  const reply = Number(error.responseCode);
+  return reply >= 500 && aboutTheEmail.has(String(error.code)) && !aboutTheSession.has(reply);
 }

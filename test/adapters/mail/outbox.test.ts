@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Letter } from '../../../src/adapters/mail/mail.ts';
-import { Outbox, type OutboxStore } from '../../../src/adapters/mail/outbox.ts';
+import {
+  type Failure,
+  type GivenUp,
+  Outbox,
+  type OutboxStore,
+} from '../../../src/adapters/mail/outbox.ts';
 import { SmtpMail } from '../../../src/adapters/mail/smtp_mail.ts';
 import { SmtpSink } from '../../support/smtp_sink.ts';
 
@@ -25,8 +30,9 @@ class MemoryStore implements OutboxStore {
     this.sentIds.push(id);
   }
 
-  async failed(id: string, message: string): Promise<void> {
+  async failed(id: string, { message, permanent }: Failure): Promise<GivenUp | null> {
     this.failures.set(id, message);
+    return permanent ? { id, tenant: 'acme-pets', attempts: 1, error: message } : null;
   }
 }
 
@@ -56,8 +62,10 @@ describe('Outbox', () => {
     const store = new MemoryStore();
     const errors: unknown[] = [];
     const onError = (error: unknown) => errors.push(error);
-    const sender = new Outbox({ store, mail, batch: 3, intervalMs, sendMs, onError });
-    return { sender, store, errors };
+    const givenUp: string[] = [];
+    const onGivenUp = ({ id }: GivenUp) => givenUp.push(id);
+    const sender = new Outbox({ store, mail, batch: 3, intervalMs, sendMs, onError, onGivenUp });
+    return { sender, store, errors, givenUp };
   }
 
   it('sends all that is due, a batch at a time', async () => {
@@ -82,6 +90,18 @@ describe('Outbox', () => {
     assert.deepEqual(store.sentIds, ['l']);
     assert.deepEqual([...store.failures.keys()].sort(), ['bad', 'refused']);
     assert.match(store.failures.get('refused') ?? '', /550/);
+    await sender.close();
+  });
+
+  it('reports each letter that is given up, and counts what it did', async () => {
+    const { sender, store, givenUp } = outbox();
+    store.due.push(letter('good'), letter('bad', 'no address'));
+    store.due.push(letter('refused', 'nobody@example.org'), letter('later', 'busy@example.org'));
+    sink.refused.add('nobody@example.org');
+    sink.deferred.add('busy@example.org');
+    await sender.flush(5_000);
+    assert.deepEqual(givenUp.sort(), ['bad', 'refused']);
+    assert.deepEqual(sender.figures, { sent: 1, failedAttempts: 3, givenUp: 2 });
     await sender.close();
   });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { PermanentMailError } from '../../../src/adapters/mail/mail.ts';
 import { SmtpMail } from '../../../src/adapters/mail/smtp_mail.ts';
 import { SmtpSink } from '../../support/smtp_sink.ts';
 
@@ -34,6 +35,27 @@ describe('SmtpMail', () => {
     await mail.send(letter, signal);
     const ids = sink.received.map(({ lines }) => lines.find((line) => /^Message-ID/.test(line)));
     assert.deepEqual(ids, ['Message-ID: <l-1@example.org>', 'Message-ID: <l-1@example.org>']);
+  });
+
+  it('calls a refused recipient permanent, and one that is put off not', async () => {
+    sink.refused.add('gone@example.org');
+    sink.deferred.add('busy@example.org');
+    const failureOf = (to: string) =>
+      mailTo(sink.url)
+        .send({ ...letter, to }, signal)
+        .catch((error: unknown) => error);
+    assert.ok((await failureOf('gone@example.org')) instanceof PermanentMailError);
+    assert.ok(!((await failureOf('busy@example.org')) instanceof PermanentMailError));
+  });
+
+  it('repeats when the server asks for a login: an operator can put that right', async () => {
+    sink.senderReply = '530 authentication required';
+    const failure = await mailTo(sink.url)
+      .send(letter, signal)
+      .catch((error: unknown) => error);
+    sink.senderReply = '250 fine';
+    assert.match(String(failure), /530/);
+    assert.ok(!(failure instanceof PermanentMailError));
   });
 
   it('lets no name add a header or a recipient', async () => {
