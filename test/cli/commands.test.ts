@@ -1,5 +1,6 @@
 /** The shell commands as an operator types them: on a database, beside no server. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,27 +37,67 @@ describe('npm run tenants', () => {
 
   it('suspends, resumes and lists', async () => {
     assert.equal((await run('tenants', 'suspend', 'zoo')).out, 'zoo is suspended\n');
-    assert.match((await run('tenants', 'list')).out, /^zoo +suspended +free +schema v\d+\n$/);
+    const { out } = await run('tenants', 'list');
+    assert.match(
+      out,
+      /^slug +status +plan +isolation +version\nzoo +suspended +free +schema +\d+\n$/,
+    );
+    const [zoo] = JSON.parse((await run('tenants', 'list', '--json')).out);
+    assert.deepEqual([zoo.slug, zoo.status, zoo.isolation], ['zoo', 'suspended', 'schema']);
     assert.equal((await run('tenants', 'resume', 'zoo')).out, 'zoo is active\n');
   });
 
-  it('deletes, once', async () => {
-    assert.equal((await run('tenants', 'delete', 'zoo')).out, 'zoo is gone\n');
+  it('does not delete what was not confirmed', async () => {
     const { code, err } = await run('tenants', 'delete', 'zoo');
+    assert.equal(code, 2);
+    assert.match(err, /^kennel: Cannot ask whether to delete "zoo": .*--yes.*\n$/);
+    assert.match((await run('tenants', 'list')).out, /^zoo /m);
+  });
+
+  it('deletes, once', async () => {
+    assert.equal((await run('tenants', 'delete', 'zoo', '--yes')).out, 'zoo is gone\n');
+    const { code, err } = await run('tenants', 'delete', 'zoo', '--yes');
     assert.deepEqual([code, err], [1, 'kennel: Cannot delete "zoo": there is no such tenant\n']);
+  });
+
+  for (const [flag, value] of [
+    ['--name', '   '],
+    ['--name', 'x'.repeat(201)],
+    ['--name', 'a\u0007b'],
+    ['--plan', ''],
+    ['--plan', 'none-such'],
+    ['--isolation', 'none'],
+    ['--email', 'no address'],
+  ] as const) {
+    it(`refuses ${flag} ${JSON.stringify(value.slice(0, 12))} as the API does`, async () => {
+      const { code, err } = await run('tenants', 'create', 'ox-cart', `${flag}=${value}`);
+      assert.equal(code, 2);
+      assert.match(err, /^kennel: [^\n]+\n$/);
+    });
+  }
+
+  it('takes a name of 150 emoji, as the API does', async () => {
+    const created = await run('tenants', 'create', 'fun', '--name', '🐕'.repeat(150), '--json');
+    assert.equal(created.code, 0);
+    assert.equal(JSON.parse(created.out).tenant.name, '🐕'.repeat(150));
+    await run('tenants', 'delete', 'fun', '--yes');
   });
 
   for (const wrong of [
     [],
     ['feed', 'zoo'],
     ['create'],
-    ['create', 'a', '--age', '3'],
+    ['create', 'abc', '--age', '3'],
     ['list', 'x'],
+    ['list', '--plan', 'free'],
+    ['suspend', 'zoo', '--yes'],
+    ['create', 'abc', '--plan'],
+    ['constructor', 'zoo'],
   ]) {
-    it(`answers "${wrong.join(' ')}" with its usage`, async () => {
+    it(`refuses "${wrong.join(' ')}" in one line`, async () => {
       const { code, err } = await run('tenants', ...wrong);
-      assert.equal(code, 64);
-      assert.match(err, /^kennel: .+\nUsage: npm run tenants/);
+      assert.equal(code, 2);
+      assert.match(err, /^kennel: [^\n]+--help[^\n]+\n$/);
     });
   }
 });
@@ -66,6 +107,9 @@ describe('npm run migrate', () => {
     await run('tenants', 'create', 'ark');
     assert.match((await run('migrate', 'status')).out, /^1 at version \d+, 0 behind\n$/);
     assert.deepEqual(await run('migrate', 'up'), { code: 0, out: 'Nothing to do\n', err: '' });
+    const { newest, current, behind } = JSON.parse((await run('migrate', 'status', '--json')).out);
+    assert.ok(newest > 0);
+    assert.deepEqual([current, behind], [1, []]);
   });
 
   it('names a tenant that fails and says so by its exit code', async () => {
@@ -76,21 +120,88 @@ describe('npm run migrate', () => {
         returning 't_' || replace(id::text, '-', '') as schema`;
       await sql`delete from ${sql(schema)}.migrations where version = 2`;
     });
-    assert.match((await run('migrate', 'status')).out, /^farm \(schema\): version 1\n/);
-    const { code, out } = await run('migrate', 'up', '--canary', '1');
+    assert.match((await run('migrate', 'status')).out, /^farm +schema +1$/m);
+    const { code, out, err } = await run('migrate', 'up', '--canary', '1');
     assert.equal(code, 1);
-    assert.match(out, /^\[1\/1\] farm: FAILED: .*microchip_id.* already exists\n/);
-    assert.match((await run('migrate', 'status')).out, /^farm \(schema\): version 1, failed: .+\n/);
+    assert.match(out, /^farm: FAILED: .*microchip_id.* already exists\n0 migrated, 1 failed/);
+    const { done, of } = JSON.parse(err);
+    assert.deepEqual([done, of], [1, 1]);
+    assert.match((await run('migrate', 'status')).out, /^farm +schema +1 +\S.+$/m);
   });
 
-  for (const wrong of [[], ['sideways'], ['up', '--canary', 'x'], ['up', '--concurrency', '0']]) {
-    it(`answers "${wrong.join(' ')}" with its usage`, async () => {
+  for (const wrong of [
+    [],
+    ['sideways'],
+    ['up', '--canary', 'x'],
+    ['up', '--concurrency', '0'],
+    ['up', 'farm'],
+    ['status', '--tenant', 'farm'],
+  ]) {
+    it(`refuses "${wrong.join(' ')}" in one line`, async () => {
       const { code, err } = await run('migrate', ...wrong);
-      assert.equal(code, 64);
-      assert.match(err, /^kennel: .+\nUsage: npm run migrate/);
+      assert.equal(code, 2);
+      assert.match(err, /^kennel: [^\n]+--help[^\n]+\n$/);
     });
   }
 });
+
+describe('every command', () => {
+  const commands = [
+    'tenants',
+    'migrate',
+    'doctor',
+    'rotate-seals',
+    'psql',
+    'prove',
+    'measure',
+    'bench',
+  ];
+  for (const name of [...commands, 'start']) {
+    it(`prints its usage: npm run ${name} -- --help`, () => {
+      const { status, stdout, stderr } = npmRun(name, '--', '--help');
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, /^Usage: npm (run )?/);
+    });
+  }
+
+  for (const name of ['doctor', 'rotate-seals', 'prove', 'measure', 'bench', 'start']) {
+    for (const wrong of ['sideways', '--sideways']) {
+      it(`refuses what it does not know: npm run ${name} -- ${wrong}`, () => {
+        const { status, stderr } = npmRun(name, '--', wrong);
+        assert.equal(status, 2);
+        assert.match(stderr, /^[^\n]*sideways[^\n]*\n$/);
+      });
+    }
+  }
+
+  for (const words of [
+    ['tenants', 'create', 'lost', '--isolation=database'],
+    ['tenants', 'create', 'lost', '--isolation', 'database'],
+    ['tenants', 'delete', 'ark', '--yes'],
+    ['tenants', 'list', '--json'],
+    ['migrate', 'up', '--tenant=ark'],
+    ['migrate', 'up', '--canary', '1'],
+    ['doctor', 'verify-audit', '--tenant=ark'],
+  ]) {
+    it(`notices what npm has kept: npm run ${words.join(' ')}`, async () => {
+      const { status, stdout, stderr } = npmRun(...words);
+      assert.equal(status, 2);
+      assert.equal(stdout, '');
+      assert.match(stderr, /npm took --\w+ for itself: write --/);
+      assert.doesNotMatch((await run('tenants', 'list')).out, /^lost/m);
+    });
+  }
+});
+
+/** As a person types it, `--silent` apart: npm itself decides which words reach the command. */
+function npmRun(...words: string[]) {
+  const { PATH = '', HOME = '' } = process.env;
+  return spawnSync('npm', ['run', '--silent', ...words], {
+    env: { PATH, HOME, DATABASE_URL: database.url, DATA_DIR: dataFolder },
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+}
 
 function run(command: 'tenants' | 'migrate', ...words: string[]) {
   return runCommand(command, words, { DATABASE_URL: database.url, DATA_DIR: dataFolder });
