@@ -1,6 +1,7 @@
 /** `npm run bench`: what each isolation mode costs on this machine, and why. See `--help`. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exitUsage } from '../src/cli/arguments.ts';
 import { readConfig } from '../src/config.ts';
 import { Undo } from './lab.ts';
 import { type Options, readOptions, UsageError, usage } from './options.ts';
@@ -11,9 +12,6 @@ import { documentOf, targetSection } from './report/sections.ts';
 import { renderTerminal } from './report/terminal.ts';
 import type { Result } from './result.ts';
 import { run } from './run.ts';
-
-/** sysexits.h: called wrongly. */
-const exitUsage = 64;
 
 /** What a shell makes of a SIGINT. */
 const exitInterrupted = 130;

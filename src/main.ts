@@ -5,6 +5,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Prometheus } from './adapters/metrics/prometheus.ts';
 import { type App, openApp } from './app.ts';
+import {
+  asksForHelp,
+  assertNoMore,
+  exitUsage,
+  readArguments,
+  UsageError,
+} from './cli/arguments.ts';
 import { assertServable, bounds, type Config, ConfigError, readConfig } from './config.ts';
 import { type Database, openDatabase } from './database.ts';
 import { demoLines, onboardDemo } from './demo.ts';
@@ -140,8 +147,17 @@ class Process {
   }
 }
 
+const usage = `Usage: npm start
+It takes no arguments: environment variables say what it does, and README.md lists them.`;
+
 async function main(): Promise<void> {
   process.stdout.on('error', () => {});
+  const args = process.argv.slice(2);
+  if (asksForHelp(args)) {
+    process.stdout.write(`${usage}\n`);
+    return;
+  }
+  assertNoMore(readArguments(args, {}, process.env).positionals);
   const config = readConfig(process.env);
   assertServable(config);
   const log = logFor(config.logLevel);
@@ -201,6 +217,7 @@ main().catch((error: unknown) => {
   const told = error instanceof ConfigError || error instanceof UnsafeError;
   const lines = told ? error.lines : [errorLine(error)];
   for (const line of lines) process.stderr.write(`kennel: ${line}\n`);
+  if (error instanceof UsageError) process.exit(exitUsage);
   process.exit(error instanceof ConfigError ? exitConfig : 1);
 });
 

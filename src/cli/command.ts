@@ -1,43 +1,60 @@
-/** What the shell commands share: open everything, do one thing, close, and tell errors in a line. */
+/** What the shell commands share: read the arguments, open everything, do one thing, close. */
 import { type Backstage, openBackstage } from '../backstage.ts';
 import { type Config, ConfigError, readConfig } from '../config.ts';
 import { openDatabase } from '../database.ts';
 import { Refusal } from '../kernel/errors.ts';
+import {
+  type Arguments,
+  asksForHelp,
+  exitUsage,
+  type Options,
+  readArguments,
+  UsageError,
+} from './arguments.ts';
 
-/** How a command was called wrongly; answered with its usage. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
-const exitUsage = 64;
 const exitConfig = 78;
 
 /** What a command does; resolves with the exit code. */
 export type Work = (backstage: Backstage, config: Config) => Promise<number>;
 
-/**
- * Runs a command and sets the exit code: what its work resolves with, 1 on an error, 64 for wrong
- * usage, which `parse` finds before anything is opened.
- */
-export async function runCommand(usage: string, parse: () => Work): Promise<void> {
-  // Whoever reads our lines may have had enough of them.
+export type Command<Taken extends Options> = {
+  /** What `--help` prints. */
+  usage: string;
+  options: Taken;
+  /** @throws {UsageError} when words or values make no sense; nothing has been opened yet. */
+  parse(given: Arguments<Taken>): Work;
+};
+
+/** Runs a command and sets the exit code: what its work resolves with, 1 on an error, 2 for wrong usage. */
+export async function runCommand<Taken extends Options>(command: Command<Taken>): Promise<void> {
+  // The reader of our lines may close the pipe early, as `head` does.
   process.stdout.on('error', () => {});
-  try {
-    const work = parse();
-    const config = readConfig(process.env);
-    const database = await openDatabase(config);
-    try {
-      process.exitCode = await withBackstage(config, database.adminUrl, work);
-    } finally {
-      await database.release();
-    }
-  } catch (error) {
-    process.exitCode = report(error, usage);
-  }
+  process.exitCode = await resultOf(command).catch(report);
 }
 
 export function print(line: string): void {
   process.stdout.write(`${line}\n`);
+}
+
+/** For programs: one document, and nothing else on stdout. */
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+async function resultOf<Taken extends Options>(command: Command<Taken>): Promise<number> {
+  const args = process.argv.slice(2);
+  if (asksForHelp(args)) {
+    print(command.usage);
+    return 0;
+  }
+  const work = command.parse(readArguments(args, command.options, process.env));
+  const config = readConfig(process.env);
+  const database = await openDatabase(config);
+  try {
+    return await withBackstage(config, database.adminUrl, work);
+  } finally {
+    await database.release();
+  }
 }
 
 async function withBackstage(config: Config, adminUrl: string, work: Work): Promise<number> {
@@ -49,25 +66,22 @@ async function withBackstage(config: Config, adminUrl: string, work: Work): Prom
   }
 }
 
-function report(error: unknown, usage: string): number {
+/** Tells the error in a line each. Returns the exit code. */
+export function report(error: unknown): number {
   const lines = error instanceof ConfigError ? error.lines : [messageOf(error)];
   for (const line of lines) process.stderr.write(`kennel: ${line}\n`);
   if (error instanceof ConfigError) return exitConfig;
-  if (!(error instanceof UsageError || isArgumentError(error))) return 1;
-  process.stderr.write(`${usage}\n`);
-  return exitUsage;
+  return error instanceof UsageError || isInvalidInput(error) ? exitUsage : 1;
 }
 
 function messageOf(error: unknown): string {
+  if (error instanceof UsageError) return `${error.message} (--help shows what there is)`;
   if (error instanceof Refusal && error.facts.errors) {
     return error.facts.errors.map(({ path, message }) => `${path}: ${message}`).join('; ');
   }
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What `parseArgs` of node:util throws. */
-function isArgumentError(error: unknown): boolean {
-  return (
-    error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE')
-  );
+function isInvalidInput(error: unknown): boolean {
+  return error instanceof Refusal && error.code === 'invalid_input';
 }

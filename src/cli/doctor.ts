@@ -2,36 +2,42 @@
  * `npm run doctor`: names everything that weakens the isolation of tenants, and how to mend it.
  * `npm run doctor -- verify-audit [--tenant SLUG]`: names every event of the trail that was falsified.
  */
-import { parseArgs } from 'node:util';
 import type { Backstage } from '../backstage.ts';
 import { bounds } from '../config.ts';
 import { examine } from '../fleet/doctor/doctor.ts';
 import { type Finding, oneLine } from '../fleet/doctor/finding.ts';
-import { print, runCommand, UsageError } from './command.ts';
+import { assertNoMore, UsageError } from './arguments.ts';
+import { print, printJson, runCommand } from './command.ts';
 import { verifyAudit } from './verify_audit.ts';
 
-const usage = `Usage: npm run doctor
-       npm run doctor -- verify-audit [--tenant SLUG]`;
+const usage = `Usage: npm run doctor [-- --json]
+       npm run doctor -- verify-audit [--tenant SLUG] [--json]`;
 
-await runCommand(usage, () => {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { tenant: { type: 'string' } },
-  });
-  const [action, ...rest] = positionals;
-  if (action === undefined && values.tenant === undefined) return examineAll;
-  if (action === 'verify-audit' && rest.length === 0) {
-    return (backstage) => verifyAudit(backstage, { slug: values.tenant ?? null });
-  }
-  throw new UsageError(`Cannot understand "${positionals.join(' ')}"`);
+await runCommand({
+  usage,
+  options: { tenant: { type: 'string' }, json: { type: 'boolean' } },
+  parse: ({ positionals, values: { tenant, json = false } }) => {
+    const [action, ...rest] = positionals;
+    assertNoMore(rest);
+    if (action === 'verify-audit') {
+      return (backstage) => verifyAudit(backstage, { slug: tenant ?? null, json });
+    }
+    if (action !== undefined) throw new UsageError(`Cannot do "${action}": say verify-audit`);
+    if (tenant !== undefined) throw new UsageError('Cannot use --tenant without verify-audit');
+    return (backstage) => examineAll(backstage, json);
+  },
 });
 
 /** Exit code 1 when an error is found, 0 for warnings alone. */
-async function examineAll({ fleet }: Backstage): Promise<number> {
+async function examineAll({ fleet }: Backstage, json: boolean): Promise<number> {
   const findings = await examine(fleet, bounds.doctor);
-  for (const finding of findings) show(finding);
   const errors = findings.filter(({ grade }) => grade === 'error').length;
-  print(`${count(errors, 'error')}, ${count(findings.length - errors, 'warning')}`);
+  const warnings = findings.length - errors;
+  if (json) printJson({ errors, warnings, findings });
+  else {
+    for (const finding of findings) show(finding);
+    print(`${count(errors, 'error')}, ${count(warnings, 'warning')}`);
+  }
   return errors === 0 ? 0 : 1;
 }
 

@@ -1,40 +1,65 @@
 /** `npm run migrate -- status | up [--tenant SLUG] [--canary N] [--concurrency N]` */
-import { parseArgs } from 'node:util';
 import type { Backstage } from '../backstage.ts';
 import { bounds } from '../config.ts';
 import { migrateFleet } from '../fleet/migrate.ts';
 import { type FleetStatus, migrationStatus } from '../fleet/standings.ts';
-import { print, runCommand, UsageError } from './command.ts';
+import { assertNoMore, UsageError } from './arguments.ts';
+import { print, printJson, runCommand } from './command.ts';
+import { Progress } from './progress.ts';
+import { table } from './table.ts';
 
-const usage = `Usage: npm run migrate -- status
-       npm run migrate -- up [--tenant SLUG] [--canary N] [--concurrency N]`;
+const usage = `Usage: npm run migrate -- status [--json]
+       npm run migrate -- up [--tenant SLUG] [--canary N] [--concurrency N] [--json]`;
 
-await runCommand(usage, () => {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: {
-      tenant: { type: 'string' },
-      canary: { type: 'string', default: '0' },
-      concurrency: { type: 'string', default: '4' },
-    },
-  });
-  const [action, ...rest] = positionals;
-  if (rest.length > 0) throw new UsageError(`Cannot understand "${rest.join(' ')}"`);
-  if (action === 'status') return async ({ fleet }) => showStatus(await migrationStatus(fleet));
-  if (action !== 'up') throw new UsageError('Cannot migrate: say "status" or "up"');
-  const wish = {
-    slug: values.tenant ?? null,
-    canary: count(values.canary, 'canary', 0, bounds.migrations.canaries),
-    concurrency: count(values.concurrency, 'concurrency', 1, bounds.migrations.places),
-  };
-  return (backstage) => up(backstage, wish);
+const options = {
+  tenant: { type: 'string' },
+  canary: { type: 'string' },
+  concurrency: { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
+
+const defaultConcurrency = 4;
+
+await runCommand({
+  usage,
+  options,
+  parse: ({ positionals, values }) => {
+    const { json = false, ...wishes } = values;
+    const [action = '', ...rest] = positionals;
+    assertNoMore(rest);
+    if (action === 'status') {
+      const [other] = Object.keys(wishes);
+      if (other !== undefined) throw new UsageError(`Cannot use --${other} with "status"`);
+      return async ({ fleet }) => showStatus(await migrationStatus(fleet), json);
+    }
+    if (action !== 'up') throw new UsageError(`Cannot do "${action}": say status or up`);
+    const { tenant, canary, concurrency } = wishes;
+    const wish = {
+      slug: tenant ?? null,
+      canary: countOf(canary, 'canary', { least: 0, most: bounds.migrations.canaries }) ?? 0,
+      concurrency:
+        countOf(concurrency, 'concurrency', { least: 1, most: bounds.migrations.places }) ??
+        defaultConcurrency,
+    };
+    return (backstage) => up(backstage, wish, json);
+  },
 });
 
-function showStatus({ newest, current, behind }: FleetStatus): number {
-  for (const { name, isolation, version, error } of behind) {
-    print(
-      `${name} (${isolation}): version ${version}${error === null ? '' : `, failed: ${error}`}`,
-    );
+/** Exit code 0 also when tenants are behind: that is no error of the command. */
+function showStatus(status: FleetStatus, json: boolean): number {
+  const { newest, current, behind } = status;
+  if (json) {
+    printJson(status);
+    return 0;
+  }
+  if (behind.length > 0) {
+    const rows = behind.map(({ name, isolation, version, error }) => [
+      name,
+      isolation,
+      String(version),
+      error ?? '',
+    ]);
+    for (const line of table(['tenant', 'isolation', 'version', 'failed with'], rows)) print(line);
   }
   print(`${current} at version ${newest}, ${behind.length} behind`);
   return 0;
@@ -43,21 +68,30 @@ function showStatus({ newest, current, behind }: FleetStatus): number {
 type Wish = { slug: string | null; canary: number; concurrency: number };
 
 /** Exit code 1 when a place failed or was left. */
-async function up({ fleet, control, jobs }: Backstage, wish: Wish): Promise<number> {
-  const { migrated, failed, left } = await migrateFleet(fleet, control, jobs, {
+async function up({ fleet, control, jobs }: Backstage, wish: Wish, json: boolean): Promise<number> {
+  const progress = new Progress(process.stderr, () => performance.now());
+  const outcome = await migrateFleet(fleet, control, jobs, {
     ...bounds.migrations,
     ...wish,
-    onProgress: ({ done, of, name, error }) =>
-      print(`[${done}/${of}] ${name}: ${error === null ? 'done' : `FAILED: ${error}`}`),
-  });
-  if (migrated + failed.length + left === 0) print('Nothing to do');
-  else print(`${migrated} migrated, ${failed.length} failed, ${left} not touched`);
+    onProgress: ({ done, of }) => progress.counted(done, of),
+  }).finally(() => progress.end());
+  const { migrated, failed, left } = outcome;
+  if (json) printJson(outcome);
+  else {
+    for (const { name, error } of failed) print(`${name}: FAILED: ${error}`);
+    if (migrated + failed.length + left === 0) print('Nothing to do');
+    else print(`${migrated} migrated, ${failed.length} failed, ${left} not touched`);
+  }
   return failed.length + left === 0 ? 0 : 1;
 }
 
-function count(text: string, name: string, least: number, most: number): number {
+type Range = { least: number; most: number };
+
+/** @throws {UsageError} when the text is no integer in the range. */
+function countOf(text: string | undefined, name: string, { least, most }: Range) {
+  if (text === undefined) return undefined;
   const value = Number(text);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
   throw new UsageError(
     `Cannot use --${name} ${text}: expected an integer from ${least} to ${most}`,
   );

@@ -3,23 +3,33 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readConfig } from '../config.ts';
 import { openDatabase } from '../database.ts';
+import { asksForHelp } from './arguments.ts';
+import { print, report } from './command.ts';
 import { psqlVariables } from './psql_variables.ts';
 
-const database = await openDatabase(readConfig(process.env));
-// Whoever interrupts means a statement; psql ends by itself.
-process.on('SIGINT', () => {});
-try {
-  const psql = spawn('psql', process.argv.slice(2), {
-    stdio: 'inherit',
-    env: { ...process.env, ...psqlVariables(database.adminUrl) },
-  });
-  const [code] = await once(psql, 'exit');
-  process.exitCode = typeof code === 'number' ? code : 1;
-} catch {
-  process.stderr.write(
-    'kennel: Cannot run psql: it is not on the PATH (package postgresql-client)\n',
-  );
-  process.exitCode = 1;
-} finally {
-  await database.release();
+const usage = `Usage: npm run psql [-- ARGUMENTS OF PSQL]
+       npm run psql -- -d DATABASE          in a tenant's own database`;
+
+async function runPsql(args: readonly string[]): Promise<number> {
+  if (asksForHelp(args)) {
+    print(usage);
+    return 0;
+  }
+  const database = await openDatabase(readConfig(process.env));
+  // An interrupt is meant for a statement; psql ends by itself.
+  process.on('SIGINT', () => {});
+  try {
+    const psql = spawn('psql', args, {
+      stdio: 'inherit',
+      env: { ...process.env, ...psqlVariables(database.adminUrl) },
+    });
+    const [code] = await once(psql, 'exit').catch(() => {
+      throw new Error('Cannot run psql: it is not on the PATH (package postgresql-client)');
+    });
+    return typeof code === 'number' ? code : 1;
+  } finally {
+    await database.release();
+  }
 }
+
+process.exitCode = await runPsql(process.argv.slice(2)).catch(report);

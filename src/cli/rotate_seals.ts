@@ -1,13 +1,30 @@
 /** `npm run rotate-seals`: replaces the key of the sealed context, while tenants are being served. */
-import { parseArgs } from 'node:util';
+
 import { bounds } from '../config.ts';
 import { rotateSeals } from '../fleet/rotate_seals.ts';
-import { print, runCommand } from './command.ts';
+import { assertNoMore } from './arguments.ts';
+import { print, printJson, runCommand } from './command.ts';
+import { Progress } from './progress.ts';
 
-await runCommand('Usage: npm run rotate-seals', () => {
-  parseArgs({ options: {} });
-  return async ({ fleet, jobs }) => {
-    await rotateSeals(fleet, jobs, { ...bounds.seals, onProgress: print });
-    return 0;
-  };
+await runCommand({
+  usage: 'Usage: npm run rotate-seals [-- --json]',
+  options: { json: { type: 'boolean' } },
+  parse: ({ positionals, values: { json = false } }) => {
+    assertNoMore(positionals);
+    return async ({ fleet, jobs }) => {
+      const progress = new Progress(process.stderr, () => performance.now());
+      const steps: string[] = [];
+      await rotateSeals(fleet, jobs, {
+        ...bounds.seals,
+        onProgress: (step) => {
+          progress.end();
+          if (json) steps.push(step);
+          else print(step);
+        },
+        onWait: (leftMs) => progress.waiting('waiting for every process', leftMs),
+      }).finally(() => progress.end());
+      if (json) printJson({ steps });
+      return 0;
+    };
+  },
 });

@@ -1,96 +1,68 @@
 /** `npm run tenants -- list | create | suspend | resume | delete`: a tenant's life from a shell. */
-import { parseArgs } from 'node:util';
+import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
 import type { Backstage } from '../backstage.ts';
-import type { Order } from '../fleet/founding.ts';
-import { type IsolationMode, isolationModes, parseSlug, type Slug } from '../kernel/tenant.ts';
-import { print, runCommand, UsageError, type Work } from './command.ts';
+import type { TenantView } from '../fleet/registry.ts';
+import { parseSlug, type Slug } from '../kernel/tenant.ts';
+import { newTenant } from '../routes/admin/tenants.ts';
+import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
+import { print, printJson, runCommand, type Work } from './command.ts';
+import { table } from './table.ts';
 
-const usage = `Usage: npm run tenants -- list
-       npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS]
-       npm run tenants -- suspend|resume|delete SLUG`;
+const usage = `Usage: npm run tenants -- list [--json]
+       npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS] [--json]
+       npm run tenants -- suspend|resume SLUG [--json]
+       npm run tenants -- delete SLUG [--yes] [--json]`;
 
 const pageSize = 100;
 
-const printable = v.pipe(v.string(), v.minLength(1), v.maxLength(200), v.regex(/^\P{Cc}+$/u));
+const options = {
+  name: { type: 'string' },
+  plan: { type: 'string' },
+  isolation: { type: 'string' },
+  email: { type: 'string' },
+  yes: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const;
 
-const address = v.pipe(v.string(), v.maxLength(254), v.email());
+/** The flag behind each field of the API's. */
+const flagOf: Readonly<Record<string, string>> = { admin_email: '--email' };
 
-await runCommand(usage, () => {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: {
-      name: { type: 'string' },
-      plan: { type: 'string' },
-      isolation: { type: 'string' },
-      email: { type: 'string' },
-    },
-  });
-  const [action, given, ...rest] = positionals;
-  if (rest.length > 0) throw new UsageError(`Cannot understand "${rest.join(' ')}"`);
-  if (action === 'list' && given === undefined) return list;
-  if (!['create', 'suspend', 'resume', 'delete'].includes(action ?? '')) {
-    throw new UsageError('Cannot do that: say list, create, suspend, resume or delete');
-  }
-  const slug = slugOf(given);
-  if (action === 'create') return create(orderOf(slug, values));
-  if (action === 'delete') return (backstage) => remove(backstage, slug);
-  const status = action === 'suspend' ? 'suspended' : 'active';
-  return (backstage) => setStatus(backstage, slug, status);
+type Values = Arguments<typeof options>['values'];
+
+/** The flags that each action takes. */
+const actions: Record<
+  string,
+  { flags: readonly string[]; work(slug: Slug, values: Values): Work }
+> = {
+  create: { flags: ['name', 'plan', 'isolation', 'email', 'json'], work: create },
+  suspend: { flags: ['json'], work: (slug, values) => setStatus(slug, 'suspended', values) },
+  resume: { flags: ['json'], work: (slug, values) => setStatus(slug, 'active', values) },
+  delete: { flags: ['yes', 'json'], work: remove },
+};
+
+await runCommand({
+  usage,
+  options,
+  parse: ({ positionals, values }) => {
+    const [name = '', slug, ...rest] = positionals;
+    assertNoMore(rest);
+    if (name === 'list' && slug === undefined) {
+      assertFlags(name, ['json'], values);
+      return (backstage) => list(backstage, values);
+    }
+    const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
+    if (!action) {
+      throw new UsageError(`Cannot do "${name}": say list, create, suspend, resume or delete`);
+    }
+    assertFlags(name, action.flags, values);
+    return action.work(slugOf(slug), values);
+  },
 });
 
-async function list({ registry }: Backstage): Promise<number> {
-  let after: string | null = null;
-  do {
-    const tenants = await registry.list({ limit: pageSize, after });
-    for (const { slug, status, plan, isolation, schema_version: version } of tenants) {
-      print(`${slug.padEnd(40)} ${status.padEnd(12)} ${plan.padEnd(12)} ${isolation} v${version}`);
-    }
-    after = tenants.length === pageSize ? (tenants.at(-1)?.slug ?? null) : null;
-  } while (after !== null);
-  return 0;
-}
-
-type Values = { [Option in 'name' | 'plan' | 'isolation' | 'email']?: string | undefined };
-
-/** Without a mode it gets the one of `ISOLATION`. */
-type Wish = Omit<Order, 'isolation'> & { isolation: IsolationMode | undefined };
-
-function orderOf(slug: Slug, values: Values): Wish {
-  const { name = slug, plan = 'free', email = `admin@${slug}.com` } = values;
-  const isolation = isolationModes.find((mode) => mode === values.isolation);
-  if (values.isolation !== undefined && !isolation) {
-    throw new UsageError('Cannot use --isolation: expected shared, schema or database');
-  }
-  if (!v.is(printable, name)) throw new UsageError('Cannot use --name: 1 to 200 characters');
-  if (!v.is(address, email)) throw new UsageError('Cannot use --email: expected an e-mail address');
-  return { slug, name, plan, isolation, adminEmail: email };
-}
-
-function create(wish: Wish): Work {
-  return async ({ onboarding }, config) => {
-    const order = { ...wish, isolation: wish.isolation ?? config.isolation };
-    const commission = { requestId: null, idempotencyKey: null, asSent: '' };
-    const { tenant, admin } = await onboarding.create(order, commission);
-    print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);
-    print(`admin:   ${admin.email}`);
-    print(`api key: ${admin.api_key}`);
-    return 0;
-  };
-}
-
-async function setStatus({ registry }: Backstage, slug: Slug, status: 'active' | 'suspended') {
-  const tenant = await registry.patch(slug, { status }, null);
-  if (!tenant) throw new Error(`Cannot change "${slug}": there is no such tenant`);
-  print(`${slug} is ${tenant.status}`);
-  return 0;
-}
-
-async function remove({ onboarding }: Backstage, slug: Slug): Promise<number> {
-  const removed = await onboarding.remove(slug, null);
-  if (!removed) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
-  print(`${slug} is gone`);
-  return 0;
+function assertFlags(action: string, flags: readonly string[], values: Values): void {
+  const [other] = Object.keys(values).filter((name) => !flags.includes(name));
+  if (other !== undefined) throw new UsageError(`Cannot use --${other} with "${action}"`);
 }
 
 function slugOf(text: string | undefined): Slug {
@@ -98,4 +70,106 @@ function slugOf(text: string | undefined): Slug {
   const slug = parseSlug(text);
   if (!slug) throw new UsageError(`Cannot use "${text}": it is no slug`);
   return slug;
+}
+
+async function list({ registry }: Backstage, { json }: Values): Promise<number> {
+  const tenants: TenantView[] = [];
+  let after: string | null = null;
+  do {
+    const page = await registry.list({ limit: pageSize, after });
+    tenants.push(...page);
+    after = page.length === pageSize ? (page.at(-1)?.slug ?? null) : null;
+  } while (after !== null);
+  if (json) printJson(tenants);
+  else for (const line of tableOf(tenants)) print(line);
+  return 0;
+}
+
+function tableOf(tenants: readonly TenantView[]): string[] {
+  return table(
+    ['slug', 'status', 'plan', 'isolation', 'version'],
+    tenants.map((tenant) => [
+      tenant.slug,
+      tenant.status,
+      tenant.plan,
+      tenant.isolation,
+      String(tenant.schema_version),
+    ]),
+  );
+}
+
+function create(slug: Slug, { json, ...values }: Values): Work {
+  const { name, plan, isolation, adminEmail } = orderOf(slug, values);
+  return async ({ onboarding }, config) => {
+    const order = { slug, name, plan, isolation: isolation ?? config.isolation, adminEmail };
+    const commission = { requestId: null, idempotencyKey: null, asSent: '' };
+    const founded = await onboarding.create(order, commission);
+    if (json) {
+      printJson(founded);
+      return 0;
+    }
+    const { tenant, admin } = founded;
+    print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);
+    print(`admin:   ${admin.email}`);
+    print(`api key: ${admin.api_key}`);
+    return 0;
+  };
+}
+
+/**
+ * By the same rules as the API's.
+ *
+ * @throws {UsageError} naming the flag whose value does not fit.
+ */
+function orderOf(slug: Slug, { name = slug, plan, isolation, email }: Values) {
+  const wish = { slug, name, plan, isolation, admin_email: email };
+  const parsed = v.safeParse(newTenant, JSON.parse(JSON.stringify(wish)));
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const field = v.getDotPath(issue) ?? '';
+    throw new UsageError(`Cannot use ${flagOf[field] ?? `--${field}`}: ${issue.message}`);
+  }
+  const { admin_email: adminEmail = `admin@${slug}.com`, ...order } = parsed.output;
+  return { ...order, adminEmail };
+}
+
+function setStatus(slug: Slug, status: 'active' | 'suspended', { json }: Values): Work {
+  return async ({ registry }) => {
+    const tenant = await registry.patch(slug, { status }, null);
+    if (!tenant) throw new Error(`Cannot change "${slug}": there is no such tenant`);
+    if (json) printJson(tenant);
+    else print(`${slug} is ${tenant.status}`);
+    return 0;
+  };
+}
+
+/** @throws {UsageError} when it was not agreed to, and there is no terminal to ask at. */
+function remove(slug: Slug, { yes = false, json }: Values): Work {
+  if (!yes && !process.stdin.isTTY) {
+    throw new UsageError(`Cannot ask whether to delete "${slug}": there is no terminal; add --yes`);
+  }
+  return async ({ registry, onboarding }) => {
+    const found = await registry.find(slug);
+    if (!found) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
+    if (!yes && !(await isConfirmed(found))) throw new Error(`"${slug}" was not deleted`);
+    if (!(await onboarding.remove(slug, null))) {
+      throw new Error(`Cannot delete "${slug}": there is no such tenant`);
+    }
+    if (json) printJson({ slug, deleted: true });
+    else print(`${slug} is gone`);
+    return 0;
+  };
+}
+
+/** Asks for the slug, because a habit answers "y" to everything. */
+async function isConfirmed({ slug, name }: TenantView): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const question = `This deletes all that "${name}" has. Type its slug to go on: `;
+  try {
+    // An input that ends answers nothing.
+    const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
+    return (await Promise.race([terminal.question(question), closed])).trim() === slug;
+  } finally {
+    terminal.close();
+  }
 }

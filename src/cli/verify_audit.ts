@@ -2,7 +2,7 @@
 import type { Backstage } from '../backstage.ts';
 import { bounds } from '../config.ts';
 import { verifyTrail } from '../fleet/audit_verification.ts';
-import { print } from './command.ts';
+import { print, printJson } from './command.ts';
 
 /**
  * A line for each finding, and a summary. Exit code 1 on any finding; a trail without one is
@@ -10,7 +10,7 @@ import { print } from './command.ts';
  */
 export async function verifyAudit(
   { control, checkpoints }: Pick<Backstage, 'control' | 'checkpoints'>,
-  { slug }: { slug: string | null },
+  { slug, json }: { slug: string | null; json: boolean },
 ): Promise<number> {
   // Before the trail, which may grow meanwhile: a checkpoint must not be ahead of what was read.
   const witnesses = await checkpoints.read();
@@ -19,11 +19,18 @@ export async function verifyAudit(
     slug,
     checkpoints: witnesses,
   });
-  for (const { kind, message } of findings) print(`${kind}: ${message}`);
   const count = findings.length + unnamed;
-  if (unnamed > 0) print(`and ${unnamed} more`);
-  print(`${events} events in ${chains} chains, ${witnesses.length} checkpoints, ${count} findings`);
+  if (json) printJson({ chains, events, checkpoints: witnesses.length, findings, unnamed });
+  else {
+    for (const { kind, message } of findings) print(`${kind}: ${message}`);
+    if (unnamed > 0) print(`and ${unnamed} more`);
+    print(
+      `${events} events in ${chains} chains, ${witnesses.length} checkpoints, ${count} findings`,
+    );
+  }
   if (count > 0) return 1;
-  await checkpoints.save().catch((error: unknown) => print(`No new checkpoints: ${error}`));
+  await checkpoints
+    .save()
+    .catch((error: unknown) => process.stderr.write(`No new checkpoints: ${error}\n`));
   return 0;
 }

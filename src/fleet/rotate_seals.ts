@@ -19,6 +19,8 @@ export type RotationOptions = {
   /** Databases at the same time. */
   concurrency: number;
   onProgress: (step: string) => void;
+  /** Told each second how much of the wait is left. */
+  onWait: (leftMs: number) => void;
 };
 
 /** What a process that hears it does: it asks for the secrets again. */
@@ -42,7 +44,7 @@ export async function rotateSeals(
 }
 
 async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
-  const { heardAfterMs, onProgress } = options;
+  const { heardAfterMs, onProgress, onWait } = options;
   const under = await rowsUnderWay(fleet);
   if (!under.has('retiring seal')) {
     if (!under.has('old seal')) {
@@ -51,12 +53,19 @@ async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
       await switchOver(fleet);
     }
     onProgress(`the next key is in use; waiting ${heardAfterMs / 1_000} s for every process`);
-    await delay(heardAfterMs);
+    await waitFor(heardAfterMs, onWait);
     await retire(fleet);
   }
   const told = await distribute(fleet, options);
   await forget(fleet);
   onProgress(`${told} databases have forgotten the old key`);
+}
+
+async function waitFor(ms: number, onWait: RotationOptions['onWait']): Promise<void> {
+  for (let leftMs = ms; leftMs > 0; leftMs -= 1_000) {
+    onWait(leftMs);
+    await delay(Math.min(leftMs, 1_000));
+  }
 }
 
 /** How far an earlier rotation got that was killed, or that could not reach a database. */

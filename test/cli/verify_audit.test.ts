@@ -16,7 +16,7 @@ describe('verifyAudit()', () => {
   it('writes down what it has found in order', async () => {
     const { control } = trail.backstage;
     const checkpoints = trail.checkpoints();
-    assert.equal(await verifyAudit({ control, checkpoints }, { slug: null }), 0);
+    assert.equal(await verifyAudit({ control, checkpoints }, { slug: null, json: false }), 0);
     assert.deepEqual(
       (await checkpoints.read()).map(({ chain }) => chain),
       [tenant.id],
@@ -29,7 +29,10 @@ describe('verifyAudit()', () => {
     await trail.falsify(
       `delete from audit_events where tenant_id = '${tenant.id}' and position = 2`,
     );
-    assert.equal(await verifyAudit({ control, checkpoints }, { slug: tenant.slug }), 1);
+    assert.equal(
+      await verifyAudit({ control, checkpoints }, { slug: tenant.slug, json: false }),
+      1,
+    );
     assert.deepEqual(await checkpoints.read(), []);
   });
 });

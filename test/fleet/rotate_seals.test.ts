@@ -36,7 +36,7 @@ describe('rotateSeals()', () => {
 
   function rotate(onProgress: (step: string) => void = () => {}, heardAfterMs = 1): Promise<void> {
     const { fleet, jobs } = places.backstage;
-    return rotateSeals(fleet, jobs, { heardAfterMs, concurrency: 2, onProgress });
+    return rotateSeals(fleet, jobs, { heardAfterMs, concurrency: 2, onProgress, onWait: () => {} });
   }
 
   function call({ id, isolation }: TenantPlace): Promise<string> {
@@ -206,7 +206,8 @@ describe('rotateSeals()', () => {
     const environment = { DATABASE_URL: places.url, ADMIN_TOKEN: 'unused' };
     const other = await openBackstage(readConfig(environment), places.url);
     try {
-      const options = { heardAfterMs: 1, concurrency: 2, onProgress: () => {} };
+      const nothing = () => {};
+      const options = { heardAfterMs: 1, concurrency: 2, onProgress: nothing, onWait: nothing };
       const second = rotateSeals(other.fleet, other.jobs, options);
       const outcome = await Promise.allSettled([rotate(), second]);
       assert.deepEqual(outcome.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);

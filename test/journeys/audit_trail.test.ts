@@ -131,7 +131,7 @@ async function verify(): Promise<number> {
   const config = readConfig({ DATABASE_URL: database.url, DATA_DIR: folder });
   const backstage = await openBackstage(config, database.url);
   try {
-    return await verifyAudit(backstage, { slug: null });
+    return await verifyAudit(backstage, { slug: null, json: false });
   } finally {
     backstage.close();
   }

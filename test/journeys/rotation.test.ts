@@ -43,7 +43,12 @@ describe('a rotation of the seals under load', () => {
       }
     });
     const { concurrency } = bounds.seals;
-    await rotateSeals(fleet, jobs, { heardAfterMs, concurrency, onProgress: () => {} });
+    await rotateSeals(fleet, jobs, {
+      heardAfterMs,
+      concurrency,
+      onProgress: () => {},
+      onWait: () => {},
+    });
     rotating = false;
     await Promise.all(load);
     close();

@@ -2,6 +2,7 @@
  * `npm run measure -- <what>`: claims about time, which no test may make because they depend on the
  * machine. Each command prints its figures and ends with 1 when a bound is missed.
  */
+import { asksForHelp, exitUsage } from '../../src/cli/arguments.ts';
 import { measureEnumeration } from './enumeration.ts';
 import { measureNoisyNeighbour } from './noisy_neighbour.ts';
 
@@ -10,12 +11,14 @@ const measurements: Record<string, (flags: string[]) => Promise<boolean>> = {
   'noisy-neighbour': measureNoisyNeighbour,
 };
 
+const known = Object.keys(measurements);
 const [name = '', ...flags] = process.argv.slice(2);
-const measure = measurements[name];
-if (measure) {
+const measure = Object.hasOwn(measurements, name) ? measurements[name] : undefined;
+if (asksForHelp([name])) {
+  process.stdout.write(`Usage: npm run measure -- ${known.join('|')} [FLAGS]\n`);
+} else if (measure) {
   process.exitCode = (await measure(flags)) ? 0 : 1;
 } else {
-  const known = Object.keys(measurements).join(' or ');
-  process.stderr.write(`Cannot measure "${name}": expected ${known}\n`);
-  process.exitCode = 1;
+  process.stderr.write(`Cannot measure "${name}": expected ${known.join(' or ')}\n`);
+  process.exitCode = exitUsage;
 }

@@ -3,7 +3,7 @@
  * know of, on real servers in all modes: which layer stops it, and that it would breach without.
  */
 import { writeFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
+import { asksForHelp, assertNoMore, exitUsage, readArguments } from '../../src/cli/arguments.ts';
 import { isolationModes } from '../../src/kernel/tenant.ts';
 import { startTestCluster } from '../support/test_cluster.ts';
 import { attacks } from './attacks.ts';
@@ -12,16 +12,18 @@ import { asJson, asTable, exitCodeOf, summaryOf } from './report.ts';
 
 const labsAtOnce = 5;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    mode: { type: 'string', default: '' },
-    json: { type: 'string' },
-  },
-});
-const modes = isolationModes.filter((mode) => values.mode === '' || mode === values.mode);
-const chosen = attacks.filter(({ name }) => name.includes(values.only));
-if (modes.length === 0 || chosen.length === 0) fail('there is no such mode or attack');
+const usage = `Usage: npm run prove [-- --only PATTERN] [--mode shared|schema|database] [--json FILE]`;
+
+const args = process.argv.slice(2);
+if (asksForHelp(args)) {
+  process.stdout.write(`${usage}\n`);
+  process.exit();
+}
+const { only, mode, json } = argumentsOf(args);
+const modes = isolationModes.filter((name) => mode === undefined || name === mode);
+const chosen = attacks.filter(({ name }) => name.includes(only ?? ''));
+if (modes.length === 0) refuse(`there is no mode "${mode}"`);
+if (chosen.length === 0) refuse(`there is no attack like "${only}"`);
 
 // Whoever interrupts ends the experiment, not us: the server has yet to be stopped.
 const interrupted = new AbortController();
@@ -41,7 +43,7 @@ try {
   tellProgress('');
   const seconds = (performance.now() - startedMs) / 1_000;
   process.stdout.write(`${asTable(findings, modes)}\n\n${summaryOf(findings, seconds)}\n`);
-  if (values.json !== undefined) await writeFile(values.json, asJson(findings, seconds));
+  if (json !== undefined) await writeFile(json, asJson(findings, seconds));
   process.exitCode = exitCodeOf(findings);
 } catch (error) {
   if (!interrupted.signal.aborted) throw error;
@@ -57,7 +59,19 @@ function tellProgress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 }
 
-function fail(reason: string): never {
-  process.stderr.write(`Cannot prove anything: ${reason}\n`);
-  process.exit(2);
+function argumentsOf(words: readonly string[]) {
+  const text = { type: 'string' } as const;
+  try {
+    const options = { only: text, mode: text, json: text };
+    const { positionals, values } = readArguments(words, options, process.env);
+    assertNoMore(positionals);
+    return values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function refuse(reason: string): never {
+  process.stderr.write(`Cannot prove anything: ${reason} (--help shows what there is)\n`);
+  process.exit(exitUsage);
 }

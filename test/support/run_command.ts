@@ -3,14 +3,25 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 
-/** Nothing of the environment that the tests run in: it may be meant for another server. */
-export async function runCommand(
+type Ended = { code: number | null; out: string; err: string };
+
+export function runCommand(
   command: string,
   words: readonly string[],
   variables: Readonly<Record<string, string>>,
-): Promise<{ code: number | null; out: string; err: string }> {
+): Promise<Ended> {
+  const args = ['--import', 'tsx', `src/cli/${command}.ts`, ...words];
+  return runProcess(process.execPath, args, variables);
+}
+
+/** With nothing of the environment that the tests run in: it may be meant for another server. */
+export async function runProcess(
+  file: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<Ended> {
   const { PATH = '', NODE_V8_COVERAGE = '' } = process.env;
-  const child = spawn(process.execPath, ['--import', 'tsx', `src/cli/${command}.ts`, ...words], {
+  const child = spawn(file, args, {
     env: { PATH, NODE_V8_COVERAGE, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -50,7 +50,8 @@ const slug = v.pipe(
 
 const isolation = v.picklist(isolationModes, 'Expected "shared", "schema" or "database"');
 
-const newTenant = v.object({
+/** What an operator says of a new tenant, by HTTP or in a shell. */
+export const newTenant = v.object({
   slug,
   name: text(200),
   plan: v.optional(text(40), 'free'),

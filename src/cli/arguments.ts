@@ -1,0 +1,72 @@
+/**
+ * The words and flags of a command line. A wrong one is told in one line, before anything is opened,
+ * and the exit code is 2. Without `--` npm keeps flags for itself, and the command would do something
+ * else than was asked: that is noticed here.
+ */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+
+/** A command was called wrongly. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export const exitUsage = 2;
+
+export type Options = NonNullable<ParseArgsConfig['options']>;
+
+type Config<Taken extends Options> = { args: string[]; options: Taken; allowPositionals: true };
+
+export type Arguments<Taken extends Options> = ReturnType<typeof parseArgs<Config<Taken>>>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function asksForHelp(args: readonly string[]): boolean {
+  return args.some((arg) => arg === '--help' || arg === '-h');
+}
+
+/**
+ * @example
+ *   readArguments(['create', 'zoo', '--plan', 'basic'], { plan: { type: 'string' } }, process.env);
+ *   // { positionals: ['create', 'zoo'], values: { plan: 'basic' } }
+ *
+ * @param options without defaults: a flag that was not given is undefined.
+ * @throws {UsageError} for an unknown flag, one without its value, and one that npm has taken.
+ */
+export function readArguments<Taken extends Options>(
+  args: readonly string[],
+  options: Taken,
+  environment: Environment,
+): Arguments<Taken> {
+  const given = parse(args, options);
+  const taken = takenByNpm(options, given.values, environment);
+  if (taken === undefined) return given;
+  throw new UsageError(
+    `npm took --${taken} for itself: write -- before the words, as in "npm run ${environment.npm_lifecycle_event} -- …"`,
+  );
+}
+
+/** @throws {UsageError} naming the words that are too many. */
+export function assertNoMore(words: readonly string[]): void {
+  if (words.length > 0) throw new UsageError(`Cannot understand "${words.join(' ')}"`);
+}
+
+function parse<Taken extends Options>(args: readonly string[], options: Taken): Arguments<Taken> {
+  try {
+    return parseArgs<Config<Taken>>({ args: [...args], options, allowPositionals: true });
+  } catch (error) {
+    // The sentences behind the first one explain how to pass a word that begins with a dash.
+    const [sentence = ''] = String(error instanceof Error ? error.message : error).split(/\. |\n/);
+    throw new UsageError(sentence);
+  }
+}
+
+/** npm hands flags that it kept to the script as `npm_config_…`, also those that it does not know. */
+function takenByNpm(options: Options, values: object, environment: Environment) {
+  if (environment.npm_lifecycle_event === undefined) return undefined;
+  const given = new Map(Object.entries(values));
+  return Object.keys(options).find(
+    (name) =>
+      given.get(name) === undefined &&
+      environment[`npm_config_${name.replaceAll('-', '_')}`] !== undefined,
+  );
+}

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Progress } from '../../src/cli/progress.ts';
+
+/** A sink that keeps what was written, and a clock that stands still until it is moved. */
+function fixture(isTTY: boolean) {
+  const written: string[] = [];
+  const clock = { ms: 0 };
+  const progress = new Progress({ isTTY, write: (text) => written.push(text) }, () => clock.ms);
+  return { written, clock, progress };
+}
+
+describe('Progress', () => {
+  it('shows rate and time left on one line of a terminal', () => {
+    const { written, clock, progress } = fixture(true);
+    clock.ms = 2_000;
+    progress.counted(10, 40);
+    progress.end();
+    assert.deepEqual(written, ['\r\u001b[K10 of 40, 5/s, 6 s left', '\r\u001b[K']);
+  });
+
+  it('writes JSON lines elsewhere', () => {
+    const { written, clock, progress } = fixture(false);
+    clock.ms = 2_000;
+    progress.counted(10, 40);
+    progress.end();
+    assert.deepEqual(
+      written.map((line) => JSON.parse(line)),
+      [{ done: 10, of: 40, per_second: 5, seconds_left: 6 }],
+    );
+  });
+
+  it('writes at most a line a second, and always the last one', () => {
+    const { written, clock, progress } = fixture(false);
+    for (let done = 1; done <= 100; done += 1) {
+      clock.ms += 11;
+      progress.counted(done, 100);
+    }
+    assert.deepEqual(
+      written.map((line) => JSON.parse(line).done),
+      [1, 92, 100],
+    );
+  });
+
+  it('says how long a wait still takes', () => {
+    const { written, progress } = fixture(false);
+    progress.waiting('waiting for every process', 59_400);
+    assert.deepEqual(JSON.parse(written[0] ?? ''), {
+      waiting: 'waiting for every process',
+      seconds_left: 60,
+    });
+  });
+});
