@@ -172,6 +172,23 @@ export const bounds = {
     spareMs: 1 * seconds,
     batches,
   },
+  /** The lane that ends backends which outlive their lanes. */
+  terminatorLanes: {
+    lanes: 1,
+    lanesPerTenant: 1,
+    waitingPerTenant: 1,
+    waiting: 1,
+    waitLimitMs: 3 * seconds,
+    idleLimitMs: 10 * seconds,
+    spareMs: 1 * seconds,
+    batches,
+  },
+  unterminated: {
+    firstDelayMs: 10,
+    longestDelayMs: 500,
+    warnAfterMs: 1 * seconds,
+    unseenMs: 1 * minutes,
+  },
   seals: {
     /** How often a process looks whether their key was replaced, should it not hear of it. */
     refreshMs: 10 * seconds,
