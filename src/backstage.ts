@@ -43,6 +43,7 @@ export async function openBackstage(
     placesKept: bounds.lanes.places,
     migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
     transactionTimeoutMs: bounds.lane.callTimeoutMs,
+    dropTimeoutMs: bounds.dropTimeoutMs,
   });
   const { installation } = fleet;
   const jobs = adminPool(bounds.jobs);

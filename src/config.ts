@@ -138,6 +138,8 @@ export const bounds = {
     lockAttempts: 10,
     lockRetryMs: 500,
   },
+  /** Dropping a database waits for every backend of the server, and one may be stuck. */
+  dropTimeoutMs: 10 * seconds,
   /** Tenants' own databases that the doctor looks into at the same time. */
   doctor: { databases: 4 },
   directory: { entries: 20_000, staleAfterMs: 30 * seconds, clockMs: 100, announced: 16 },

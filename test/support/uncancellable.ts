@@ -5,5 +5,7 @@
  * @param seconds that it takes on a machine with nothing else to do; on a busy one it takes longer.
  */
 export function uncancellable(seconds: number): string {
-  return `strpos(repeat('a', 20000000), 'b' || repeat('a', ${50 * seconds}))`;
+  // Not known before it runs, or the planner would work it out.
+  const haystack = `repeat('a', 20000000 + (0 * random())::int)`;
+  return `strpos(${haystack}, 'b' || repeat('a', ${50 * seconds}))`;
 }
