@@ -20,6 +20,9 @@ import { lookInto } from '../support/sql.ts';
 import { uncancellable } from '../support/uncancellable.ts';
 import { until } from '../support/until.ts';
 
+/** Far above what such a statement takes on a busy machine. */
+const patienceMs = 300_000;
+
 /** A tenant may hold one of them. */
 const connections = 4;
 
@@ -37,7 +40,7 @@ before(async () => {
 
 after(async () => {
   await kennel.stop();
-  await until(async () => (await stuckBackends()) === 0, 60_000);
+  await until(async () => (await stuckBackends()) === 0, patienceMs);
   await database.drop();
 });
 
@@ -88,28 +91,27 @@ describe('a statement that nothing cancels', () => {
     assert.equal(tenant_id, stuck.id);
     assert.doesNotMatch(line ?? '', /strpos/);
     await makeUncancellable(0);
-    await until(async () => (await stuck.call('GET /api/pets')).status === 200, 60_000);
+    await until(async () => (await stuck.call('GET /api/pets')).status === 200, patienceMs);
     assert.equal(await unterminated(), 0);
   });
 
-  it('lets tenants come beside it, and refuses a deletion that has to wait for it in time', async () => {
+  it('refuses a deletion that would wait for it, in time, and lets tenants come and go else', async () => {
     const leaving = await onboard(kennel, 'leaving-pets', { isolation: 'database' });
     const remove = () => operatorOf(kennel)(`DELETE /api/admin/tenants/${leaving.slug}`);
-    await makeUncancellable(30);
+    await makeUncancellable(20);
     assertUnavailable(await stuck.call('GET /api/pets'));
-    await makeUncancellable(0);
+    assertUnavailable(await remove());
+    assert.equal(await unterminated(), 1);
     for (const isolation of ['schema', 'database']) {
       await onboard(kennel, `coming-${isolation}`, { isolation });
     }
     assert.equal((await operatorOf(kennel)('DELETE /api/admin/tenants/coming-schema')).status, 204);
-    assertUnavailable(await remove());
-    assert.equal(await unterminated(), 1);
-    await until(async () => (await remove()).status === 204, 120_000);
-    await until(async () => (await unterminated()) === 0);
+    await until(async () => (await remove()).status === 204, patienceMs);
+    await until(async () => (await unterminated()) === 0, patienceMs);
   });
 
   it('does not keep the process from ending in order', async () => {
-    await makeUncancellable(20);
+    await makeUncancellable(15);
     const call = stuck.call('GET /api/pets');
     await until(async () => (await stuckBackends()) > 0);
     const startedAt = performance.now();

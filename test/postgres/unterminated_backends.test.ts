@@ -40,7 +40,7 @@ describe('a lane whose statement cannot be cancelled', () => {
   afterEach(async () => {
     pool.close();
     admin.close();
-    await until(async () => (await connections()) === 0, 60_000);
+    await until(async () => (await connections()) === 0, 300_000);
   });
 
   function openPool(ends: boolean): void {
@@ -89,7 +89,7 @@ describe('a lane whose statement cannot be cancelled', () => {
       told.map(({ tenant }) => tenant),
       ['greedy'],
     );
-    await until(() => pool.figures.unterminated === 0, 60_000);
+    await until(() => pool.figures.unterminated === 0, 300_000);
     await call('use', 'greedy', 'select 1');
   });
 
