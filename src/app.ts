@@ -135,7 +135,13 @@ export async function openApp({
 
 /** Nobody is served by a database that the doctor calls unsafe. */
 async function openExamined(config: Config, adminUrl: string, log: Log): Promise<Backstage> {
-  const backstage = await openBackstage(config, adminUrl);
+  const backstage = await openBackstage(config, adminUrl, ({ pid, login }, tenant) =>
+    log.warn('a backend cannot be terminated; it keeps a connection of its tenant until it ends', {
+      pid,
+      login,
+      tenant_id: tenant,
+    }),
+  );
   try {
     await assertIsolation(backstage.fleet, {
       ...bounds.doctor,

@@ -10,7 +10,7 @@ import { schemaIsolation } from './adapters/isolation/schema.ts';
 import { sharedIsolation } from './adapters/isolation/shared.ts';
 import { bounds, type Config } from './config.ts';
 import { AuditCheckpoints } from './fleet/audit_checkpoints.ts';
-import { type Fleet, fleetWork, type SqlFiles } from './fleet/fleet.ts';
+import type { SqlFiles } from './fleet/fleet.ts';
 import { install } from './fleet/install.ts';
 import { readMigrations } from './fleet/migration_files.ts';
 import { Onboarding } from './fleet/onboarding.ts';
@@ -20,12 +20,22 @@ import { controlDb, controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import { Lane, type Target } from './postgres/lane.ts';
 import { LanePool } from './postgres/lane_pool.ts';
+import { terminateBackends } from './postgres/terminate_backends.ts';
+import type { UnterminatedOptions } from './postgres/unterminated_backends.ts';
 import { writePrivate } from './private_file.ts';
 
 export type Backstage = Awaited<ReturnType<typeof openBackstage>>;
 
-/** Installs what the database lacks and opens everything that works on it. */
-export async function openBackstage(config: Config, adminUrl: string) {
+/**
+ * Installs what the database lacks and opens everything that works on it.
+ *
+ * @param onStay called for each backend that can't be terminated.
+ */
+export async function openBackstage(
+  config: Config,
+  adminUrl: string,
+  onStay: UnterminatedOptions['onStay'] = () => {},
+) {
   const admin = adminPool(bounds.adminLanes);
   const sql = await readSql(config.sqlFolder);
   const fleet = await install(adminUrl, admin, {
@@ -33,10 +43,16 @@ export async function openBackstage(config: Config, adminUrl: string) {
     placesKept: bounds.lanes.places,
     migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
     transactionTimeoutMs: bounds.lane.callTimeoutMs,
+    dropTimeoutMs: bounds.dropTimeoutMs,
   });
   const { installation } = fleet;
   const jobs = adminPool(bounds.jobs);
-  const serving = servingPool(config.connections, (lane) => endBackend(fleet, lane));
+  const terminatorLanes = new LanePool(controlLane, bounds.terminatorLanes);
+  const terminate = terminateBackends(
+    terminatorLanes,
+    installation.adminTarget(installation.database),
+  );
+  const serving = servingPool(config.connections, { ...bounds.unterminated, terminate, onStay });
   const controlLanes = new LanePool(controlLane, bounds.controlLanes);
   const sealLanes = new LanePool(controlLane, bounds.sealLanes);
   const control = controlDb(controlLanes, installation);
@@ -83,7 +99,8 @@ export async function openBackstage(config: Config, adminUrl: string) {
       if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     close: () => {
-      for (const pool of [serving, controlLanes, sealLanes, jobs, admin]) pool.close();
+      const own = [controlLanes, sealLanes, terminatorLanes, jobs, admin];
+      for (const pool of [serving, ...own]) pool.close();
     },
   };
 }
@@ -93,30 +110,14 @@ function adminPool(size: typeof bounds.adminLanes | typeof bounds.jobs): LanePoo
 }
 
 /** One tenant may hold a quarter of the lanes, so that its slow queries are not everybody's. */
-function servingPool(connections: number, onStuck: (lane: Lane) => void): LanePool {
+function servingPool(connections: number, unterminated: UnterminatedOptions): LanePool {
   const lanesPerTenant = Math.max(1, Math.floor(connections / 4));
-  const open = async (target: Target) => {
-    const lane = await Lane.open(target, bounds.lane);
-    lane.onStuck(() => onStuck(lane));
-    return lane;
-  };
-  return new LanePool(open, { ...bounds.lanes, lanes: connections, lanesPerTenant });
+  const size = { ...bounds.lanes, lanes: connections, lanesPerTenant };
+  return new LanePool((target) => Lane.open(target, bounds.lane), size, unterminated);
 }
 
 function controlLane(target: Target): Promise<Lane> {
   return Lane.open(target, bounds.controlLane);
-}
-
-/**
- * Known by its login, because an injected statement may change its `application_name`. Where it cannot
- * be ended, its login's own limit for a transaction is left.
- */
-function endBackend({ admin, installation }: Fleet, { pid, target }: Lane): void {
-  const login = decodeURIComponent(new URL(target).username);
-  const end = (lane: Lane) => lane.plain`
-    select pg_terminate_backend(pid) from pg_stat_activity where pid = ${pid} and usename = ${login}`;
-  const main = installation.adminTarget(installation.database);
-  void admin.use(main, fleetWork, end).catch(() => {});
 }
 
 async function readSql(folder: string): Promise<SqlFiles> {

@@ -151,6 +151,8 @@ export const bounds = {
     lockAttempts: 10,
     lockRetryMs: 500,
   },
+  /** Dropping a database waits for every backend of the server, and one may be stuck. */
+  dropTimeoutMs: 10 * seconds,
   /** Tenants' own databases that the doctor looks into at the same time. */
   doctor: { databases: 4 },
   directory: { entries: 20_000, staleAfterMs: 30 * seconds, clockMs: 100, announced: 16 },
@@ -184,6 +186,23 @@ export const bounds = {
     idleLimitMs: 1 * minutes,
     spareMs: 1 * seconds,
     batches,
+  },
+  /** The lane that ends backends which outlive their lanes. */
+  terminatorLanes: {
+    lanes: 1,
+    lanesPerTenant: 1,
+    waitingPerTenant: 1,
+    waiting: 1,
+    waitLimitMs: 3 * seconds,
+    idleLimitMs: 10 * seconds,
+    spareMs: 1 * seconds,
+    batches,
+  },
+  unterminated: {
+    firstDelayMs: 10,
+    longestDelayMs: 500,
+    warnAfterMs: 1 * seconds,
+    unseenMs: 1 * minutes,
   },
   seals: {
     /** How often a process looks whether their key was replaced, should it not hear of it. */

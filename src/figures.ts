@@ -49,6 +49,11 @@ function lanes(metrics: Prometheus, { backstage }: App): void {
     const prefix = `kennel_${name}_lanes`;
     metrics.gauge(`${prefix}_idle`, `Idle ${name} connections`, () => pool.figures.idle);
     metrics.gauge(`${prefix}_busy`, `Busy ${name} connections`, () => pool.figures.busy);
+    metrics.gauge(
+      `${prefix}_unterminated`,
+      `Connections whose backend outlives its call`,
+      () => pool.figures.unterminated,
+    );
     metrics.gauge(`${prefix}_waiting`, `Calls waiting for one`, () => pool.figures.waiting);
     metrics.counter(`${prefix}_lost_total`, `Lost while busy`, () => pool.figures.lost);
   }

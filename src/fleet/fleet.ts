@@ -18,6 +18,8 @@ export type Fleet = {
   migrationLockTimeoutMs: number;
   /** The longest that a transaction of a serving login may stay open. */
   transactionTimeoutMs: number;
+  /** The longest that dropping a database may take. */
+  dropTimeoutMs: number;
 };
 
 /** Whose share of the administrator's lanes fleet work counts against. */

@@ -28,6 +28,7 @@ export type InstallOptions = {
   migrationLockTimeoutMs: number;
   /** The longest that a transaction of a serving login may stay open. */
   transactionTimeoutMs: number;
+  dropTimeoutMs: number;
 };
 
 const oldestServer = 150_000;
@@ -59,8 +60,9 @@ async function installOn(
   lane: Lane,
   adminUrl: string,
   admin: LanePool,
-  { sql, placesKept, migrationLockTimeoutMs, transactionTimeoutMs }: InstallOptions,
+  { placesKept, ...options }: InstallOptions,
 ): Promise<Fleet> {
+  const { sql, migrationLockTimeoutMs, transactionTimeoutMs } = options;
   await assertServer(lane);
   const database = databaseOf(adminUrl);
   const roles = rolesOf(database);
@@ -85,7 +87,7 @@ async function installOn(
   const installation = new Installation(adminUrl, await readSecrets(lane, roles.owner), placesKept);
   await admitLogins(lane, installation, transactionTimeoutMs);
   await tightenMain(lane, roles.owner);
-  const fleet = { admin, installation, sql, migrationLockTimeoutMs, transactionTimeoutMs };
+  const fleet = { admin, installation, ...options };
   await createSharedPlace(lane, fleet);
   return fleet;
 }

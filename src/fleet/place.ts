@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { type Installation, type Place, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import { scramVerifier } from '../postgres/scram.ts';
+import { limitConnections } from './connection_limits.ts';
 import { type Fleet, fleetWork } from './fleet.ts';
 import { nobodyIsTold, readLedger, type Upgrade, upgrade } from './ledger.ts';
 import { isOwn, type OwnPlace } from './resident.ts';
@@ -71,13 +72,26 @@ export async function dropPlace(fleet: Fleet, place: Place): Promise<void> {
   await workOn({ fleet, place, from: installation.database }, async (lane) => {
     if (ownDatabase) {
       await joinRole(lane, place.role);
-      await lane.script(`drop database if exists "${place.database}" with (force)`);
+      await dropDatabase(lane, place.database, fleet.dropTimeoutMs);
       await lane.script(`drop role if exists "${place.role}"`);
       return;
     }
     const drop = `drop schema if exists "${place.schema}" cascade`;
     await lane.script(`begin; set local client_min_messages = warning; ${drop}; commit`);
   });
+}
+
+/**
+ * Before it goes, Postgres asks each backend of the whole server to close its files, and waits for all
+ * of them: one that is in a statement which nothing cancels would hold up everybody's deletions.
+ */
+async function dropDatabase(lane: Lane, database: string, limitMs: number): Promise<void> {
+  await lane.script(`set statement_timeout = ${limitMs}`);
+  try {
+    await lane.script(`drop database if exists "${database}" with (force)`);
+  } finally {
+    if (lane.live) await lane.script('reset statement_timeout');
+  }
 }
 
 /** A role that may log in, with the password that the installation derives for it. */
@@ -88,6 +102,7 @@ export async function createLogin(lane: Lane, installation: Installation, role: 
     `alter role "${role}" login noinherit password '${verifier}';
      alter role "${role}" reset all`,
   );
+  await limitConnections(lane, installation, role);
 }
 
 /**

@@ -25,7 +25,8 @@ export type Batch = {
   readonly begunAtMs: number;
   /** Calls that have a seat, of which some may not be sent yet, and some be answered. */
   seats: number;
-  sent: number;
+  /** Whose calls were sent, in the order in which the lane answers them. */
+  readonly sent: string[];
   running: number;
   /** When the latest call ended: the next one's time began only then. */
   endedAtMs: number;
@@ -67,7 +68,7 @@ export class Batches {
 
   /** The first call on a lane; others join it in this turn when it `shares`. */
   begin(lane: Lane, { shares, nowMs }: { shares: boolean; nowMs: number }): Batch {
-    const batch = { lane, begunAtMs: nowMs, seats: 1, sent: 0, running: 1, endedAtMs: nowMs };
+    const batch = { lane, begunAtMs: nowMs, seats: 1, sent: [], running: 1, endedAtMs: nowMs };
     // What has a lane to itself asks nobody to wait, so reads would never have their turn beside it.
     if (!shares) return batch;
     this.#latest.set(lane.target, batch);
@@ -77,9 +78,9 @@ export class Batches {
   }
 
   /** Counts a call that was sent; behind the last one nobody has to wait for the turn to end. */
-  onSent(batch: Batch): void {
-    batch.sent += 1;
-    if (batch.sent === this.#bounds.statements) batch.lane.flush();
+  onSent(batch: Batch, tenant: string): void {
+    batch.sent.push(tenant);
+    if (batch.sent.length === this.#bounds.statements) batch.lane.flush();
   }
 
   /** Counts a call that was answered. @returns whether it was the last one. */
@@ -92,6 +93,11 @@ export class Batches {
     if (batch.running > 0) return false;
     this.drop(batch);
     return true;
+  }
+
+  /** Whose call the backend of a lane that has ended may still be running: the first without an answer. */
+  ranLast({ sent, lane }: Batch): string {
+    return sent.at(-lane.unanswered) ?? sent[0] ?? '';
   }
 
   /** Its lane is idle, or lost. */

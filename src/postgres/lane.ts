@@ -8,6 +8,7 @@ import type { Sql, SqlValue } from '../kernel/ports.ts';
 import { beginning, type Envelope, groups } from './envelope.ts';
 import { asRefusal, endsLane } from './faults.ts';
 import { openSession, type Session, type SessionBounds, type Target } from './session.ts';
+import type { Backend } from './unterminated_backends.ts';
 import { query } from './wire/messages.ts';
 import type { Call } from './wire/prepared_statements.ts';
 import type { JsonBounds } from './wire/rows.ts';
@@ -40,7 +41,8 @@ export class Lane {
   readonly #callTimeoutMs: number;
   readonly #transactions = new Set<(reason: unknown) => void>();
   #onClose: () => void = () => {};
-  #onStuck: () => void = () => {};
+  #startedAt = '';
+  #unanswered = 0;
   /** Null while the lane lives. */
   #ended: { reason: unknown } | null = null;
 
@@ -52,7 +54,7 @@ export class Lane {
     const wireBounds = { statements, answerBytes, json, silenceMs: callTimeoutMs };
     this.#wire = new Wire(socket, wireBounds, {
       onEnd: (reason) => this.#end(asLoss(asRefusal(reason))),
-      onSilence: () => this.#endStuck(),
+      onSilence: () => this.#endOverdue(),
     });
   }
 
@@ -60,7 +62,7 @@ export class Lane {
   static async open(target: Target, bounds: LaneBounds): Promise<Lane> {
     const lane = new Lane(await openSession(target, bounds), target, bounds);
     try {
-      await lane.#run(groups.preparation);
+      await Promise.all([lane.#run(groups.preparation), lane.#readStart()]);
       return lane;
     } catch (error) {
       // Nobody else would ever close it.
@@ -72,18 +74,21 @@ export class Lane {
     return this.#ended === null;
   }
 
+  /** What answers it, as the server knows it. */
+  get backend(): Backend {
+    const login = decodeURIComponent(new URL(this.target).username);
+    return { pid: this.pid, login, startedAt: this.#startedAt };
+  }
+
+  /** How many of the calls that were sent had no answer, when the lane ended or so far. */
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
   /** Calls `listener` once, when the lane can take no more work. */
   onClose(listener: () => void): void {
     this.#onClose = listener;
     if (!this.live) listener();
-  }
-
-  /**
-   * Calls `listener` when the server did not answer in time. A backend that sleeps or waits for a lock
-   * does not notice that its client has gone, and an injected statement may have lifted its limits.
-   */
-  onStuck(listener: () => void): void {
-    this.#onStuck = listener;
   }
 
   /** One statement that is its own transaction, without any tenant's context. */
@@ -181,6 +186,12 @@ export class Lane {
     this.#end(unavailable('The server is shutting down'), () => this.#wire.end());
   }
 
+  async #readStart(): Promise<void> {
+    const [row] = await this.plain<{ startedAt: string }>`
+      select backend_start::text as "startedAt" from pg_stat_get_activity(pg_backend_pid())`;
+    this.#startedAt = row?.startedAt ?? '';
+  }
+
   async #commit(): Promise<void> {
     const tag = await this.#run(groups.commit, 'I');
     if (tag !== 'COMMIT') throw this.#abandon(new Error(`Cannot commit: the server said ${tag}`));
@@ -217,6 +228,7 @@ export class Lane {
       this.#wire.send(group, (answer) => {
         try {
           if (!answer) throw asLoss(this.#ended?.reason);
+          this.#unanswered -= 1;
           const result = judge(answer);
           if (answer.fault) throw this.#abandon(asLoss(answer.fault));
           resolve(result);
@@ -224,6 +236,7 @@ export class Lane {
           reject(error);
         }
       });
+      this.#unanswered += 1;
     });
   }
 
@@ -244,7 +257,7 @@ export class Lane {
       giveUp = reject;
     });
     this.#transactions.add(giveUp);
-    const timer = setTimeout(() => this.#endStuck(), this.#callTimeoutMs);
+    const timer = setTimeout(() => this.#endOverdue(), this.#callTimeoutMs);
     try {
       return await Promise.race([call(), ended]);
     } finally {
@@ -265,8 +278,7 @@ export class Lane {
     return reason;
   }
 
-  #endStuck(): void {
-    if (this.live) this.#onStuck();
+  #endOverdue(): void {
     this.#end(unavailable('The database did not answer in time'));
   }
 

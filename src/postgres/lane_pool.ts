@@ -8,6 +8,7 @@ import { type Batch, type BatchBounds, Batches } from './batches.ts';
 import { FairQueue, type FairQueueBounds, type Settle } from './fair_queue.ts';
 import { IdleLanes } from './idle_lanes.ts';
 import type { Lane, Target } from './lane.ts';
+import { UnterminatedBackends, type UnterminatedOptions } from './unterminated_backends.ts';
 
 export type LanePoolBounds = FairQueueBounds & {
   /** Connections, opening ones included. */
@@ -34,15 +35,27 @@ export class LanePool {
   readonly #batches: Batches;
   readonly #queue: FairQueue<Call, Batch>;
   readonly #held = new Map<string, number>();
+  readonly #unterminated: UnterminatedBackends | null;
   readonly #sweeper: NodeJS.Timeout;
   #stallCheck: NodeJS.Timeout | undefined;
   #lanesOpening = 0;
   #lost = 0;
   #closed = false;
 
-  constructor(open: (target: Target) => Promise<Lane>, bounds: LanePoolBounds) {
+  /**
+   * @param unterminated how to end backends that outlive their lanes. Without it a lost lane's place is
+   *   free at once: for statements of our own, all of which can be cancelled.
+   */
+  constructor(
+    open: (target: Target) => Promise<Lane>,
+    bounds: LanePoolBounds,
+    unterminated?: UnterminatedOptions,
+  ) {
     this.#open = open;
     this.#bounds = bounds;
+    this.#unterminated = unterminated
+      ? new UnterminatedBackends(unterminated, () => this.#serve())
+      : null;
     this.#queue = new FairQueue(bounds);
     this.#batches = new Batches(bounds.batches);
     const sweep = () => this.#idle.closeUnused(performance.now() - bounds.idleLimitMs);
@@ -51,7 +64,9 @@ export class LanePool {
 
   get figures() {
     const { size: idle } = this.#idle;
-    return { idle, busy: this.#busy.size, waiting: this.#queue.size, lost: this.#lost };
+    const unterminated = this.#unterminated?.size ?? 0;
+    const { size: waiting } = this.#queue;
+    return { idle, busy: this.#busy.size, unterminated, waiting, lost: this.#lost };
   }
 
   /**
@@ -88,6 +103,7 @@ export class LanePool {
   /** Ends every lane; calls that wait are refused. */
   close(): void {
     this.#closed = true;
+    this.#unterminated?.close();
     clearInterval(this.#sweeper);
     clearTimeout(this.#stallCheck);
     for (const lane of [...this.#idle.all(), ...this.#busy.keys()]) lane.close();
@@ -98,7 +114,7 @@ export class LanePool {
     const batch = this.#takeAtOnce(call) ?? (await this.#wait(call));
     try {
       const result = work(batch.lane);
-      this.#batches.onSent(batch);
+      this.#batches.onSent(batch, call.tenant);
       return await result;
     } finally {
       this.#end(batch, call);
@@ -207,9 +223,14 @@ export class LanePool {
     const { lanes, spareMs } = this.#bounds;
     const { target } = call;
     if (this.#mustWait(call) || (this.#shares(call) && this.#opening.has(target))) return false;
-    if (this.#idle.size + this.#busy.size + this.#lanesOpening < lanes) return true;
+    if (this.#connections < lanes) return true;
     const spareForMs = this.#hasLane(target) ? spareMs : 0;
     return this.#idle.closeOldest(performance.now() - spareForMs);
+  }
+
+  /** All that the server has of this pool. */
+  get #connections(): number {
+    return this.#idle.size + this.#busy.size + this.#lanesOpening + (this.#unterminated?.size ?? 0);
   }
 
   #hasLane(target: Target): boolean {
@@ -229,12 +250,17 @@ export class LanePool {
   #drop(lane: Lane): void {
     this.#idle.delete(lane);
     const batch = this.#busy.get(lane);
-    if (batch) this.#batches.drop(batch);
-    if (this.#busy.delete(lane) && !this.#closed) this.#lost += 1;
+    if (!batch) return;
+    this.#busy.delete(lane);
+    this.#batches.drop(batch);
+    if (this.#closed) return;
+    this.#lost += 1;
+    this.#unterminated?.add(lane.backend, this.#batches.ranLast(batch));
   }
 
   #isWithinShare({ tenant }: Call): boolean {
-    return (this.#held.get(tenant) ?? 0) < this.#bounds.lanesPerTenant;
+    const held = (this.#held.get(tenant) ?? 0) + (this.#unterminated?.heldBy(tenant) ?? 0);
+    return held < this.#bounds.lanesPerTenant;
   }
 
   #hold(tenant: string, change: 1 | -1): void {

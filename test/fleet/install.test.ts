@@ -87,6 +87,19 @@ describe('install()', () => {
     }
   });
 
+  it('leaves connections to the administrator, whatever its logins and tenants hold', async () => {
+    const { installation } = (await start()).fleet;
+    const { serve, control } = installation.roles;
+    const [row] = await lane.plain<{ most: number; limits: string }>`
+      select current_setting('max_connections')::int as most,
+        (select array_agg(rolconnlimit)::text from pg_roles where rolname in (${serve}, ${control})) as limits`;
+    const limits = (row?.limits ?? '').slice(1, -1).split(',').map(Number);
+    assert.equal(limits.length, 2);
+    for (const limit of limits) assert.ok(limit > 0);
+    const sum = limits.reduce((one, other) => one + other, 0);
+    assert.ok(sum < (row?.most ?? 0) - bounds.adminLanes.lanes);
+  });
+
   it('has one owner of everything, who cannot log in', async () => {
     const { roles } = (await start()).fleet.installation;
     const owners = await lane.plain<{ owner: string }>`

@@ -153,7 +153,7 @@ describe('Lane', { timeout: 30_000 }, () => {
 
       it('do not run it in the next envelope, and end the lane', async () => {
         await lane.statement(opening('thief'), note, []);
-        await lane.script('deallocate s0');
+        await lane.script('deallocate s1');
         const [thief, victim] = await Promise.allSettled([
           lane.statement(opening('thief'), note, []),
           lane.statement(opening('victim'), firstSeen, [1]),

@@ -166,7 +166,7 @@ describe('LanePool', () => {
     await assert.rejects(pool.use(target('one'), 'b', answer), unavailable);
     first.release();
     await pool.use(target('one'), 'b', answer);
-    assert.deepEqual(pool.figures, { idle: 1, busy: 0, waiting: 0, lost: 0 });
+    assert.deepEqual(pool.figures, { idle: 1, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });
 
   it('closes an idle lane to make room for one that leads elsewhere', async () => {
@@ -223,7 +223,7 @@ describe('LanePool', () => {
       poolOf({ batches });
       await warm(2);
       const calls = ['a', 'b', 'c', 'd', 'e'].map((tenant) => ask(tenant));
-      assert.deepEqual(pool.figures, { idle: 1, busy: 1, waiting: 2, lost: 0 });
+      assert.deepEqual(pool.figures, { idle: 1, busy: 1, unterminated: 0, waiting: 2, lost: 0 });
       assert.deepEqual(spread(await Promise.all(calls)), [5]);
     });
 
@@ -231,7 +231,7 @@ describe('LanePool', () => {
       poolOf({ batches });
       await warm(2);
       const calls = ['a', 'b', 'c', 'd', 'e', 'f'].map((tenant) => ask(tenant));
-      assert.deepEqual(pool.figures, { idle: 0, busy: 2, waiting: 0, lost: 0 });
+      assert.deepEqual(pool.figures, { idle: 0, busy: 2, unterminated: 0, waiting: 0, lost: 0 });
       assert.deepEqual(spread(await Promise.all(calls)), [3, 3]);
     });
 
@@ -352,7 +352,7 @@ describe('LanePool', () => {
       const held = hold('a');
       await until(() => pool.figures.busy === 1);
       const next = ask('a');
-      assert.deepEqual(pool.figures, { idle: 1, busy: 1, waiting: 1, lost: 0 });
+      assert.deepEqual(pool.figures, { idle: 1, busy: 1, unterminated: 0, waiting: 1, lost: 0 });
       held.release();
       await Promise.all([held.done, next]);
       assert.equal(opened.length, 2);
@@ -430,6 +430,6 @@ describe('LanePool', () => {
     await Promise.all(calls);
     await assert.rejects(pool.use(target('one'), 'c', answer), unavailable);
     assert.equal(connections(), 0);
-    assert.deepEqual(pool.figures, { idle: 0, busy: 0, waiting: 0, lost: 0 });
+    assert.deepEqual(pool.figures, { idle: 0, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });
 });

@@ -19,7 +19,12 @@ import { examineKeys } from './keys.ts';
 import { examineLanguages } from './languages.ts';
 import { examinePolicies } from './policies.ts';
 import { examineResident } from './resident.ts';
-import { examineForeignOwners, examineOwners, examineRoles } from './roles.ts';
+import {
+  examineConnectionLimits,
+  examineForeignOwners,
+  examineOwners,
+  examineRoles,
+} from './roles.ts';
 import { examineSealKeys } from './seals.ts';
 import { examineVersion } from './server.ts';
 import { examineSettings } from './settings.ts';
@@ -143,6 +148,7 @@ async function examineCluster(
   ];
   return [
     ...(await examineRoles(sql, examined, roles)),
+    ...(await examineConnectionLimits(sql, examined, installation)),
     ...(await examineForeignOwners(sql, examined, [...admitted.keys()])),
     ...(await examineDatabases(sql, examined, admitted)),
     ...(await examineVersion(sql, examined)),

@@ -41,6 +41,7 @@ const grades = {
   tenant_version_outside: 'error',
   database_unreachable: 'error',
   seal_rotation_open: 'warning',
+  connections_unlimited: 'warning',
   setting_unknown: 'warning',
   server_outdated: 'warning',
   activity_shown: 'warning',

@@ -1,6 +1,7 @@
 /** What our roles are: none may pass by row security or its own limits, own anything, or be another. */
 import type { Sql } from '../../kernel/ports.ts';
-import type { Roles } from '../../postgres/installation.ts';
+import type { Installation, Roles } from '../../postgres/installation.ts';
+import { limiting, readConnectionLimits } from '../connection_limits.ts';
 import type { Examined } from './examined.ts';
 import { type Finding, finding, quoted } from './finding.ts';
 
@@ -113,6 +114,27 @@ function narrowing(row: Membership): string {
       ? `alter role ${quoted(role)} noinherit`
       : `revoke inherit option for ${quoted(held)} from ${byWhom(row)}`;
   return `${admin}; ${inherit}`;
+}
+
+/** Warns of logins that may take connections which the administrator needs to get in. */
+export async function examineConnectionLimits(
+  sql: Sql,
+  { database, ours }: Examined,
+  installation: Installation,
+): Promise<Finding[]> {
+  const { app, account } = installation.roles;
+  const logins = ours.filter((role) => role !== app && role !== account);
+  const limits = await readConnectionLimits(sql, installation, logins);
+  return limits
+    .filter(({ limit, current }) => current < 0 || current > limit)
+    .map((one) =>
+      finding('connections_unlimited', {
+        database,
+        where: `role ${one.login}`,
+        what: `It may have more than ${one.limit} of the server's connections at the same time`,
+        mend: limiting(one),
+      }),
+    );
 }
 
 /**

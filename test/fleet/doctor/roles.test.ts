@@ -25,7 +25,19 @@ function owned(make: string, what: string): Spoilt {
   };
 }
 
+function unlimited(login: (names: Names) => string, limit: number): Spoilt {
+  return {
+    spoil: (names) => `alter role ${login(names)} connection limit ${limit}`,
+    where: (names) => `role ${login(names)}`,
+  };
+}
+
 findsEach({
+  connections_unlimited: {
+    'the login of all tenants': unlimited(({ serve }) => serve, -1),
+    'the login of the operator, which has all but a few': unlimited(({ control }) => control, 190),
+    "a tenant's own login": unlimited(inOwn, -1),
+  },
   role_mighty: {
     'a superuser that serves': mighty(({ serve }) => serve, 'superuser'),
     'bypassrls of the login': mighty(({ serve }) => serve, 'bypassrls'),

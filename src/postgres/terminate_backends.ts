@@ -1,0 +1,37 @@
+/** How the administrator ends backends that have outlived their lanes, and learns which are left. */
+import type { LanePool } from './lane_pool.ts';
+import type { Target } from './session.ts';
+import type { Terminate } from './unterminated_backends.ts';
+
+/** Whose share of the lanes it counts against. */
+const ourselves = 'terminator';
+
+/**
+ * All of them in one statement. A backend is known by its login and by when it started: an injected
+ * statement may change its `application_name`, and its pid may be another's by now. An administrator
+ * who may not end it, or not see when it started, still learns that it is there.
+ *
+ * Source: https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SIGNAL
+ */
+export function terminateBackends(pool: LanePool, adminTarget: Target): Terminate {
+  return async (backends) => {
+    const wanted = JSON.stringify(backends.map((backend, place) => ({ place, ...backend })));
+    const rows = await pool.use(
+      adminTarget,
+      ourselves,
+      (lane) => lane.plain<{ place: number }>`
+        select wanted.place,
+          case
+            when pg_has_role(usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage')
+            then pg_terminate_backend(activity.pid)
+          end
+        from jsonb_to_recordset(${wanted}::text::jsonb)
+            as wanted (place int, pid int, login text, "startedAt" timestamptz)
+          join pg_stat_activity activity
+            on activity.pid = wanted.pid
+            and activity.usename = wanted.login
+            and coalesce(activity.backend_start = wanted."startedAt", true)`,
+    );
+    return new Set(backends.filter((_backend, place) => rows.some((row) => row.place === place)));
+  };
+}
