@@ -79,6 +79,7 @@ export async function openAuditTrail(): Promise<AuditTrail> {
         checkpoints: (await checkpoints?.read()) ?? [],
         chainsAtOnce: 2,
         eventsAtOnce: 3,
+        eventBytes: bounds.verification.eventBytes,
         mostFindings: 5,
       }),
     close: async () => {
