@@ -66,7 +66,10 @@ describe("an operator's token", () => {
   it('has at least 32 characters', () => {
     for (const name of ['ADMIN_TOKEN', 'METRICS_TOKEN']) {
       const weak = { [name]: strong.slice(1) };
-      assert.match(errorOf(() => readConfig(weak)).message, new RegExp(`^Cannot use ${name}: expected at least 32`));
+      assert.match(
+        errorOf(() => readConfig(weak)).message,
+        new RegExp(`^Cannot use ${name}: expected at least 32`),
+      );
       readConfig({ [name]: strong });
     }
   });

@@ -56,12 +56,48 @@ export async function verifyTrail(
   const found: Verification = { chains: 0, events: 0, findings: [], unnamed: 0 };
   const checkpoints = byChain(options.checkpoints);
   for await (const chains of chainsToVerify(control, options, [...checkpoints.keys()])) {
-    for (const standing of await readStandings(control, chains)) {
+    for (const standing of await standingsOf(control, chains, found)) {
       const witnesses = checkpoints.get(standing.chain) ?? [];
       await verifyChain(control, standing, { found, witnesses, options });
     }
   }
   return found;
+}
+
+/** Those of all chains that can be read; of the others a finding. */
+async function standingsOf(
+  control: Db,
+  chains: string[],
+  found: Verification,
+): Promise<Standing[]> {
+  try {
+    return await readStandings(control, chains);
+  } catch (error) {
+    const reason = await reasonOf(control, error);
+    const [chain = '', ...others] = chains;
+    if (others.length > 0) {
+      const all: Standing[] = [];
+      for (const one of chains) all.push(...(await standingsOf(control, [one], found)));
+      return all;
+    }
+    const message = `${chain}: the end of this chain cannot be read: ${reason}`;
+    found.chains += 1;
+    found.findings.push({
+      kind: 'unreadable',
+      chain,
+      tenant: chain,
+      position: 0,
+      seq: null,
+      message,
+    });
+    return [];
+  }
+}
+
+/** Why something cannot be read. A database that is away is no finding: then this fails, too. */
+async function reasonOf(control: Db, error: unknown): Promise<string> {
+  await control`select`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 type Work = { found: Verification; witnesses: Checkpoint[]; options: VerificationOptions };
@@ -82,9 +118,7 @@ async function verifyChain(
       found.events += events.length;
     }
   } catch (error) {
-    // A database that is away is no finding: then this fails too, and with it the verification.
-    await control`select`;
-    check.breakOff(error instanceof Error ? error.message : String(error));
+    check.breakOff(await reasonOf(control, error));
   }
   const { findings, unnamed } = check.result();
   found.chains += 1;

@@ -77,7 +77,8 @@ for (const [what, line, right, address, becomesOfRight] of doors) {
       const late = answered.slice(-waitingPerAddress);
       assert.deepEqual([...new Set(late)], ['guess 401']);
       const sooner = answered.slice(0, -waitingPerAddress);
-      assert.deepEqual(new Set(sooner), 
+      assert.deepEqual(
+        new Set(sooner),
         new Set(['guess 429', 'elsewhere 401', `right ${becomesOfRight}`]),
       );
     });
@@ -91,9 +92,13 @@ for (const [what, line, right, address, becomesOfRight] of doors) {
 
 describe("the operator's token among guesses in parallel", () => {
   it('is not found past the bound, from any address of the network, and is good from another', async () => {
-    const network = '2001:db8:0:7';
-    const guesses = Array.from({ length: 4 * burst }, (_, at) =>
-      ask('GET /metrics', at === 2 * burst ? adminToken : wrongKey(), `${network}::${at + 1}`),
+    const at = (host: number) => `2001:db8:0:7::${host}`;
+    const wrong = Array.from({ length: burst }, (_, host) =>
+      ask('GET /metrics', wrongKey(), at(host)),
+    );
+    await Promise.all(wrong);
+    const guesses = Array.from({ length: 2 * burst }, (_, host) =>
+      ask('GET /metrics', host === burst ? adminToken : wrongKey(), at(host)),
     );
     await until(async () => (await waitingGuesses()) === waitingPerAddress);
     itIsOver();
@@ -104,16 +109,19 @@ describe("the operator's token among guesses in parallel", () => {
 
   it('control: is found where the bound is too high', async () => {
     const open = await openGuarded({ burst: 1_000_000 });
-    const guesses = Array.from({ length: 4 * burst }, (_, at) =>
-      ask('GET /metrics', at === 2 * burst ? adminToken : wrongKey(), '192.0.2.4', open),
+    const wrong = Array.from({ length: 2 * burst }, () =>
+      ask('GET /metrics', wrongKey(), '192.0.2.4', open),
     );
-    const statuses = (await Promise.all(guesses)).map(({ status }) => status);
+    await Promise.all(wrong);
+    const { status } = await ask('GET /metrics', adminToken, '192.0.2.4', open);
     await open.close();
-    assert.equal(statuses[2 * burst], 200);
+    assert.equal(status, 200);
   });
 
   it("is good at an address that has sent any number of wrong tenants' keys", async () => {
-    const guesses = Array.from({ length: 2 * burst }, () => ask('GET /api/me', wrongKey(), '192.0.2.5'));
+    const guesses = Array.from({ length: 2 * burst }, () =>
+      ask('GET /api/me', wrongKey(), '192.0.2.5'),
+    );
     await until(async () => (await waitingGuesses()) === waitingPerAddress);
     assert.equal((await ask('GET /metrics', adminToken, '192.0.2.5')).status, 200);
     itIsOver();
