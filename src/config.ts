@@ -185,7 +185,7 @@ export const bounds = {
     held: 1_000,
     flushEveryMs: 1 * seconds,
     gatherForMs: 1 * minutes,
-    anonymousRows: 60,
+    anonymousRows: 30,
   },
   /** What a verification of the audit trail reads at once, and what it names of one chain. */
   verification: {

@@ -26,7 +26,7 @@ export type DenialLogOptions = {
   flushEveryMs: number;
   /** How long equal denials are gathered after one was written. */
   gatherForMs: number;
-  /** Rows that name a tenant or an address, of all denials without a credential in that time. */
+  /** Rows that name a tenant or an address, of each event without a credential in that time. */
   anonymousRows: number;
 };
 
@@ -43,7 +43,7 @@ export class DenialLog implements Denials {
   readonly #writing = new Map<TenantId | null, Promise<void>>();
   #dropped = 0;
   /** Rows that strangers have caused since the beginning of the time they are counted in. */
-  #anonymous = { sinceMs: Number.NEGATIVE_INFINITY, rows: 0 };
+  #anonymous = { sinceMs: Number.NEGATIVE_INFINITY, rows: new Map<DenialName, number>() };
 
   constructor(options: DenialLogOptions) {
     this.#options = options;
@@ -92,9 +92,12 @@ export class DenialLog implements Denials {
     if (this.#waiting.get(denial.event)?.has(keyOf(denial))) return true;
     const { nowMs, gatherForMs, anonymousRows } = this.#options;
     const now = nowMs();
-    if (now - this.#anonymous.sinceMs >= gatherForMs) this.#anonymous = { sinceMs: now, rows: 0 };
-    if (this.#anonymous.rows >= anonymousRows) return false;
-    this.#anonymous.rows += 1;
+    if (now - this.#anonymous.sinceMs >= gatherForMs) {
+      this.#anonymous = { sinceMs: now, rows: new Map() };
+    }
+    const rows = this.#anonymous.rows.get(denial.event) ?? 0;
+    if (rows >= anonymousRows) return false;
+    this.#anonymous.rows.set(denial.event, rows + 1);
     return true;
   }
 
