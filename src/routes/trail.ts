@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { route } from '../http/route.ts';
 import type { RecordedEvent } from '../kernel/audit_event.ts';
-import type { TenantId } from '../kernel/tenant.ts';
+import type { Tenant } from '../kernel/tenant.ts';
 import { auditEvent } from './audit_event_view.ts';
 import { date, limit } from './fields.ts';
 import { cursor, page } from './page.ts';
@@ -22,7 +22,7 @@ const usageQuery = v.object({
 export type GatheredUsage = { flush(): Promise<void> };
 
 /** The same for what one tenant may read: one reader must not make rows of all tenants' denials. */
-export type GatheredDenials = { flushOf(id: TenantId): Promise<void> };
+export type GatheredDenials = { flushOf(reader: Tenant): Promise<void> };
 
 export function trailRoutes(gathered: { denials: GatheredDenials; usage: GatheredUsage }) {
   return [
@@ -31,7 +31,7 @@ export function trailRoutes(gathered: { denials: GatheredDenials; usage: Gathere
       '/api/audit',
       { role: 'admin', query: auditQuery },
       async ({ account, tenant }, { query }) => {
-        await gathered.denials.flushOf(tenant.id);
+        await gathered.denials.flushOf(tenant);
         const most = query.limit ?? tenant.settings.default_page_size;
         const rows = await account<RecordedEvent>`
           select seq, id, time, left(event, 64) as event, left(actor, 128) as actor, tenant,

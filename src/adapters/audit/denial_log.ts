@@ -76,7 +76,7 @@ export class DenialLog implements Denials {
    * Writes what a tenant may read, and waits for no other tenant's. Its attempts on others stay: from
    * the time that this takes it could learn which slugs exist.
    */
-  async flushOf(id: TenantId): Promise<void> {
+  async flushOf({ id }: { id: TenantId }): Promise<void> {
     await this.#write(({ tenantId, event }) => tenantId === id && event === 'rate_limit_exceeded');
     await this.#writing.get(id);
   }

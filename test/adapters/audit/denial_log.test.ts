@@ -205,7 +205,7 @@ describe('DenialLog', () => {
       for (const id of [one, other]) log.note(limitOf(id));
       log.note({ ...attemptOf('acme', 'user:u1'), tenantId: one });
       log.note(denialOf('acme'));
-      await log.flushOf(one);
+      await log.flushOf({ id: one });
       assert.deepEqual(written, [{ ...limitOf(one), count: 1 }]);
       assert.equal(log.figures.held, 3);
     });
@@ -215,7 +215,7 @@ describe('DenialLog', () => {
       heldUp = other;
       for (const id of [other, one]) log.note(limitOf(id));
       const all = log.flush();
-      await log.flushOf(one);
+      await log.flushOf({ id: one });
       assert.deepEqual(
         written.map(({ tenantId }) => tenantId),
         [one],
