@@ -20,7 +20,7 @@ export type KennelOptions = {
   redisUrl?: string;
 };
 
-export const adminToken = 'operator-of-the-bench';
+export const adminToken = 'operator-of-the-bench-0123456789abcdef';
 
 /** What `npm start` says to node. */
 export const asStarted = ['--max-old-space-size=512', 'src/main.ts'];

@@ -13,6 +13,7 @@ import { mintApiKey } from './adapters/directory/api_key.ts';
 import { CachedDirectory } from './adapters/directory/cached_directory.ts';
 import { postgresRegistry } from './adapters/directory/postgres_registry.ts';
 import { FailoverLimiter } from './adapters/limiter/failover_limiter.ts';
+import { installationOfBudgets } from './adapters/limiter/installation_of_budgets.ts';
 import { LocalLimiter } from './adapters/limiter/local_limiter.ts';
 import { RedisLimiter } from './adapters/limiter/redis_limiter.ts';
 import { FileMail } from './adapters/mail/file_mail.ts';
@@ -79,7 +80,7 @@ export async function openApp({
     onError: (error) => quiet.warn('usage must wait to be written', error),
     nowMs: Date.now,
   });
-  const limiter = await openLimiter(config, log);
+  const limiter = await openLimiter(config, backstage, log);
   const outbox = openOutbox(config, backstage, log);
   const throttle = new GuessThrottle(bounds.guesses, { nowMs: Date.now });
   const parts: KernelParts<HttpRequest> = {
@@ -189,12 +190,17 @@ type OpenLimiter = {
 };
 
 /** One budget per tenant in the process, or in Redis with the process's own as a stand-in. */
-async function openLimiter({ redisUrl }: Config, log: Log): Promise<OpenLimiter> {
+async function openLimiter(
+  { redisUrl }: Config,
+  { control, fleet }: Backstage,
+  log: Log,
+): Promise<OpenLimiter> {
   const local = new LocalLimiter(bounds.limiter.buckets, Date.now);
   const alone = { degraded: () => false, buckets: () => local.size, close: () => {} };
   if (redisUrl === null) return { limiter: local, ...alone };
+  const installation = await installationOfBudgets(control, fleet.installation.mark());
   const failover = new FailoverLimiter({
-    redis: new RedisLimiter(redisUrl, bounds.limiter.redis),
+    redis: new RedisLimiter(redisUrl, installation, bounds.limiter.redis),
     local,
     probeDelayMs: bounds.limiter.probeDelayMs,
     onChange: (change) =>

@@ -6,6 +6,7 @@ import type { BlockList } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
+import { withFiles } from './environment_files.ts';
 import { trustedProxies } from './http/trusted_proxies.ts';
 import { isolationModes } from './kernel/tenant.ts';
 
@@ -212,9 +213,19 @@ export const bounds = {
     /** Databases that are told at the same time. */
     concurrency: 4,
   },
-  denials: { held: 1_000, flushEveryMs: 1 * seconds, gatherForMs: 1 * minutes },
+  denials: {
+    held: 1_000,
+    flushEveryMs: 1 * seconds,
+    gatherForMs: 1 * minutes,
+    anonymousRows: 30,
+  },
   /** What a verification of the audit trail reads at once, and what it names of one chain. */
-  verification: { chainsAtOnce: 100, eventsAtOnce: 1_000, mostFindings: 100 },
+  verification: {
+    chainsAtOnce: 100,
+    eventsAtOnce: 1_000,
+    eventBytes: 16 * KiB,
+    mostFindings: 100,
+  },
   /** `named`: the broken chains that a log line names. */
   checkpoints: { bytes: 4 * MiB, chainsAtOnce: 1_000, lastMs: 2 * seconds, named: 10 },
   usage: { flushEveryMs: 1 * seconds },
@@ -309,6 +320,12 @@ const commaSeparated = v.transform((text: string) =>
     .filter((part) => part !== ''),
 );
 
+/** A token that nobody can guess in the time that there is; `openssl rand -hex 32` makes one. */
+const operatorToken = v.pipe(
+  v.string(),
+  v.regex(/^[\x21-\x7e]{32,}$/, 'expected at least 32 visible ASCII characters without spaces'),
+);
+
 const variables = v.object({
   ISOLATION: v.optional(
     v.picklist(isolationModes, 'expected shared, schema or database'),
@@ -341,9 +358,8 @@ const variables = v.object({
     ),
     'localhost',
   ),
-  ADMIN_TOKEN: v.optional(
-    v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/, 'expected visible ASCII without spaces')),
-  ),
+  ADMIN_TOKEN: v.optional(operatorToken),
+  METRICS_TOKEN: v.optional(operatorToken),
   DEMO: v.optional(v.picklist(['0', '1'], 'expected 0 or 1')),
   SMTP_URL: v.optional(url(/^smtps?:\/\/./, 'smtp://user:password@host:587')),
   TRUSTED_PROXIES: v.optional(
@@ -377,12 +393,18 @@ export type Config = ReturnType<typeof readConfig>;
  * @throws {ConfigError} naming every variable that is wrong; never its value, which may be secret.
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>) {
-  const given = Object.entries(environment).filter(([, value]) => value);
-  const { success, output, issues } = v.safeParse(variables, Object.fromEntries(given));
+  const given = Object.entries(environment).flatMap(([name, value]) =>
+    value ? [[name, value] as const] : [],
+  );
+  const { variables: all, problems } = withFiles(Object.fromEntries(given));
+  const { success, output, issues } = v.safeParse(variables, all);
   const lines = (issues ?? []).map((issue) => {
     return `Cannot use ${String(issue.path?.[0]?.key)}: ${issue.message}`;
   });
-  if (!success) throw new ConfigError([...new Set(lines)]);
+  if (!success || problems.length > 0) throw new ConfigError([...new Set([...problems, ...lines])]);
+  if (output.METRICS_TOKEN !== undefined && output.METRICS_TOKEN === output.ADMIN_TOKEN) {
+    throw new ConfigError(['Cannot use METRICS_TOKEN: expected another one than ADMIN_TOKEN']);
+  }
   const embedded = output.DATABASE_URL === undefined;
   return {
     isolation: output.ISOLATION,
@@ -393,6 +415,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     resolution: output.RESOLUTION,
     baseDomain: output.BASE_DOMAIN,
     adminToken: output.ADMIN_TOKEN ?? null,
+    metricsToken: output.METRICS_TOKEN ?? null,
     demo: output.DEMO === undefined ? embedded : output.DEMO === '1',
     smtpUrl: output.SMTP_URL ?? null,
     trustedProxies: output.TRUSTED_PROXIES,
@@ -401,6 +424,14 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     dataFolder: resolve(output.DATA_DIR),
     sqlFolder: join(projectFolder, 'sql'),
   };
+}
+
+/** @throws {ConfigError} when the token that an earlier start kept in a file was changed to a weak one. */
+export function assertStrongToken(token: string, file: string): void {
+  if (v.is(operatorToken, token)) return;
+  throw new ConfigError([
+    `Cannot use ${file}: expected at least 32 visible ASCII characters; without the file a start makes one`,
+  ]);
 }
 
 /** @throws {ConfigError} when what only a server needs is missing. */

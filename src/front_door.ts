@@ -9,7 +9,7 @@ import type { HttpRequest } from './http/request.ts';
 import { refuseCredential } from './kernel/credential.ts';
 import { Refusal } from './kernel/errors.ts';
 import type { Reply, Trace } from './kernel/ports.ts';
-import { isOperator, type Operator } from './routes/admin/operator.ts';
+import { isBearerOf, type Operator } from './routes/admin/operator.ts';
 
 /** What the probes and the metrics tell. */
 export type Signs = {
@@ -18,6 +18,8 @@ export type Signs = {
   ready: () => Promise<boolean>;
   metrics: () => Promise<{ contentType: string; text: string }>;
   adminToken: () => string | null;
+  /** May read the metrics and nothing else. */
+  metricsToken: string | null;
   answerLimit: AnswerLimit;
 };
 
@@ -66,17 +68,23 @@ async function operate(signs: Signs, app: App, request: HttpRequest, trace: Trac
   return (await match.prepare())(operator);
 }
 
-/** Whatever is asked for: without the token it is 401. */
+/**
+ * Whatever is asked for: without the token it is 401. Past the bound nothing that an address sends is
+ * tested, the right token included: any difference in the answer would be a test.
+ */
 async function admitOperator(
-  { adminToken }: Signs,
+  { adminToken, metricsToken }: Signs,
   { denials, throttle }: App,
-  { authorization, address }: HttpRequest,
+  { authorization, address, path }: HttpRequest,
   trace: Trace,
 ): Promise<void> {
-  const token = adminToken();
-  if (token !== null && isOperator(authorization, token)) return;
-  const detail = 'Send the admin token as a bearer token';
-  const wrong = { authorization, address, slug: null, trace, detail };
+  const tokens = [adminToken(), path === '/metrics' ? metricsToken : null];
+  const tested = throttle.tests(address, 'operator');
+  if (tested && tokens.some((token) => token !== null && isBearerOf(token, authorization))) return;
+  const detail = tested
+    ? 'Send the admin token as a bearer token'
+    : 'Too many wrong tokens came from this address; tokens from it are not tested for a while';
+  const wrong = { authorization, address, door: 'operator', slug: null, trace, detail } as const;
   await refuseCredential({ denials, throttle }, wrong);
 }
 

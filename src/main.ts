@@ -12,7 +12,14 @@ import {
   readArguments,
   UsageError,
 } from './cli/arguments.ts';
-import { assertServable, bounds, type Config, ConfigError, readConfig } from './config.ts';
+import {
+  assertServable,
+  assertStrongToken,
+  bounds,
+  type Config,
+  ConfigError,
+  readConfig,
+} from './config.ts';
 import { type Database, openDatabase } from './database.ts';
 import { demoLines, onboardDemo } from './demo.ts';
 import { registerFigures } from './figures.ts';
@@ -51,6 +58,7 @@ class Process {
       ready: () => this.#isReady(),
       metrics: () => this.#metrics.render(),
       adminToken: () => this.#adminToken,
+      metricsToken: config.metricsToken,
       answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
     };
     const ids = new RequestIds(bounds.requestIdsAtOnce, randomFillSync);
@@ -195,8 +203,11 @@ function logFor(level: Config['logLevel']): Log {
 /** The token of a Kennel on its own embedded database: made once, kept beside it. */
 async function ownAdminToken({ dataFolder }: Config): Promise<string> {
   const file = join(dataFolder, 'admin-token');
-  const known = await readFile(file, 'utf8').catch(() => '');
-  if (known.trim() !== '') return known.trim();
+  const known = (await readFile(file, 'utf8').catch(() => '')).trim();
+  if (known !== '') {
+    assertStrongToken(known, file);
+    return known;
+  }
   const made = randomBytes(32).toString('hex');
   await writePrivate(file, `${made}\n`);
   return made;

@@ -4,18 +4,18 @@ import type { HttpRequest } from './http/request.ts';
 import { Router } from './http/router.ts';
 import type { Context, Routes } from './kernel/ports.ts';
 import type { IsolationMode } from './kernel/tenant.ts';
-import { auditRoutes, type ReadTrail } from './routes/admin/audit.ts';
+import { auditRoutes, type FlushDenials, type ReadTrail } from './routes/admin/audit.ts';
 import type { Operator } from './routes/admin/operator.ts';
 import { type Plans, planRoutes } from './routes/admin/plans.ts';
 import { type TenantLifeCycle, tenantRoutes } from './routes/admin/tenants.ts';
 import { configRoutes } from './routes/config.ts';
 import { meRoutes } from './routes/me.ts';
 import { petRoutes } from './routes/pets.ts';
-import { type Gathered, trailRoutes } from './routes/trail.ts';
+import { type GatheredDenials, type GatheredUsage, trailRoutes } from './routes/trail.ts';
 import { type MintKey, userRoutes } from './routes/users.ts';
 import { visitRoutes } from './routes/visits.ts';
 
-type TenantParts = { denials: Gathered; usage: Gathered; mintKey: MintKey };
+type TenantParts = { denials: GatheredDenials; usage: GatheredUsage; mintKey: MintKey };
 
 /** What a tenant may ask for. */
 export function tenantRouter(parts: TenantParts): Routes<HttpRequest> {
@@ -38,7 +38,7 @@ type OperatorParts = {
   defaultIsolation: IsolationMode;
   plans: Plans;
   readTrail: ReadTrail;
-  denials: Gathered;
+  denials: FlushDenials;
 };
 
 /** What the operator may ask for. */

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
 import { assertServable, ConfigError, readConfig } from '../src/config.ts';
+
+const strong = '0123456789abcdef0123456789abcdef';
 
 describe('readConfig()', () => {
   it('needs nothing, and then brings its own database and the demo', () => {
@@ -40,6 +46,7 @@ describe('readConfig()', () => {
       RESOLUTION: 'path,path',
       BASE_DOMAIN: 'no domain',
       ADMIN_TOKEN: 'secret 4',
+      METRICS_TOKEN: 'secret-6-of-31-characters-xxxxx',
       DEMO: 'yes',
       SMTP_URL: 'http://secret-5',
       TRUSTED_PROXIES: '10.0.0.0/99',
@@ -55,11 +62,77 @@ describe('readConfig()', () => {
   });
 });
 
+describe("an operator's token", () => {
+  it('has at least 32 characters', () => {
+    for (const name of ['ADMIN_TOKEN', 'METRICS_TOKEN']) {
+      const weak = { [name]: strong.slice(1) };
+      assert.match(
+        errorOf(() => readConfig(weak)).message,
+        new RegExp(`^Cannot use ${name}: expected at least 32`),
+      );
+      readConfig({ [name]: strong });
+    }
+  });
+
+  it('is none that reads the metrics, too', () => {
+    const both = { ADMIN_TOKEN: strong, METRICS_TOKEN: strong };
+    assert.match(errorOf(() => readConfig(both)).message, /^Cannot use METRICS_TOKEN: expected /);
+  });
+});
+
+describe('a variable in a file', () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'kennel-secrets-'));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  async function fileWith(text: string): Promise<string> {
+    const file = join(folder, randomUUID());
+    await writeFile(file, text);
+    return file;
+  }
+
+  it('counts without the line end', async () => {
+    const config = readConfig({
+      DATABASE_URL_FILE: await fileWith('postgres://u:p@host/db\n'),
+      REDIS_URL_FILE: await fileWith('redis://host\n'),
+      SMTP_URL_FILE: await fileWith('smtp://host\n'),
+      ADMIN_TOKEN_FILE: await fileWith(`${strong}\r\n`),
+      METRICS_TOKEN_FILE: await fileWith(`${strong}-of-metrics`),
+    });
+    assert.deepEqual(
+      [config.databaseUrl, config.redisUrl, config.smtpUrl, config.adminToken, config.metricsToken],
+      ['postgres://u:p@host/db', 'redis://host', 'smtp://host', strong, `${strong}-of-metrics`],
+    );
+  });
+
+  it('is held to the same as one that is given', async () => {
+    const short = { ADMIN_TOKEN_FILE: await fileWith('secret\n') };
+    assert.match(errorOf(() => readConfig(short)).message, /^Cannot use ADMIN_TOKEN: /);
+  });
+
+  it('is refused in a line that names no file, when it is missing, empty or given twice', async () => {
+    const wrong = {
+      DATABASE_URL_FILE: join(folder, 'secret'),
+      REDIS_URL_FILE: await fileWith('\n'),
+      ADMIN_TOKEN_FILE: await fileWith(strong),
+      ADMIN_TOKEN: strong,
+    };
+    const { lines } = errorOf(() => readConfig(wrong));
+    assert.deepEqual(lines, [
+      'Cannot use DATABASE_URL_FILE: expected a file that can be read (ENOENT)',
+      'Cannot use REDIS_URL_FILE: expected a file that is not empty',
+      'Cannot use ADMIN_TOKEN_FILE: expected it without ADMIN_TOKEN',
+    ]);
+  });
+});
+
 describe('assertServable()', () => {
   it('asks for a token of its own where the database is', () => {
     const url = { DATABASE_URL: 'postgres://u:p@host/db' };
     assert.match(errorOf(() => assertServable(readConfig(url))).message, /ADMIN_TOKEN/);
-    assertServable(readConfig({ ...url, ADMIN_TOKEN: 'token' }));
+    assertServable(readConfig({ ...url, ADMIN_TOKEN: strong }));
     assertServable(readConfig({}));
   });
 });

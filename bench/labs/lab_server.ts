@@ -35,6 +35,7 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
     ready: async () => true,
     metrics: () => metrics.render(),
     adminToken: () => config.adminToken,
+    metricsToken: config.metricsToken,
     answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
   };
   const server = new HttpServer({

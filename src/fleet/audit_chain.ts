@@ -14,8 +14,11 @@ export type ChainedEvent = {
   seq: number;
   event: string;
   hash: Buffer;
-  /** A JSON array that begins with the position, as `audit_text` in `sql/control` writes it. */
-  text: string;
+  /**
+   * A JSON array that begins with the position, as `audit_text` in `sql/control` writes it; null for an
+   * event that is larger than any may be.
+   */
+  text: string | null;
 };
 
 /** What a chain ends with, as its head says; null when it has no head. */
@@ -27,6 +30,8 @@ export type Checkpoint = { time: string; chain: string; position: number; hash: 
 export type Finding = {
   kind:
     | 'edited'
+    | 'too large'
+    | 'unreadable'
     | 'removed'
     | 'reordered'
     | 'truncated'
@@ -65,6 +70,7 @@ export class ChainCheck {
   readonly #suspects: Suspect[] = [];
   #last: ChainedEvent | null = null;
   #rewritten = false;
+  #broken = false;
   #unnamed = 0;
 
   constructor(facts: ChainFacts) {
@@ -88,15 +94,26 @@ export class ChainCheck {
     this.#last = event;
   }
 
+  /** The rest of the chain could not be read; what is known of it is known of its beginning alone. */
+  breakOff(reason: string): void {
+    const { position, seq } = this.#last ?? { position: 0, seq: null };
+    this.#note('unreadable', { position, seq }, `is the last event that could be read: ${reason}`);
+    this.#broken = true;
+  }
+
   /** By position; `unnamed` counts those past the bound. */
   result(): { findings: Finding[]; unnamed: number } {
     this.#findOwners();
-    this.#checkEnd();
+    if (!this.#broken) this.#checkEnd();
     const findings = this.#findings.sort((one, two) => one.position - two.position);
     return { findings, unnamed: this.#unnamed };
   }
 
   #checkLink(event: ChainedEvent, previous: Buffer): void {
+    if (event.text === null) {
+      this.#note('too large', event, `(${event.event}) is larger than the table lets any event be`);
+      return;
+    }
     if (fits(event, event.position, previous)) return;
     if (this.#suspects.length < this.#facts.mostFindings) this.#suspects.push({ event, previous });
     else this.#unnamed += 1;
@@ -180,6 +197,7 @@ function firstHash(chain: string): Buffer {
 }
 
 function fits({ hash, text }: ChainedEvent, position: number, previous: Buffer): boolean {
+  if (text === null) return false;
   const there = text.replace(/^\[-?\d+/, `[${position}`);
   return sha256(Buffer.concat([previous, Buffer.from(there)])).equals(hash);
 }

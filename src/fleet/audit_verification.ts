@@ -1,7 +1,8 @@
 /**
  * Verifies the audit trail: reads it page by page as the control role, who sees every tenant's
  * events, and computes every hash anew. Nothing here calls a function of ours in the database: who
- * can change the trail can change those too.
+ * can change the trail can change those too. Nor may anything in a chain end the verification: what
+ * cannot be read is a finding, and the next chain's turn comes.
  */
 import type { Db } from '../kernel/ports.ts';
 import {
@@ -21,6 +22,8 @@ export type VerificationOptions = {
   /** Chains, and events of one chain, that are read at once. */
   chainsAtOnce: number;
   eventsAtOnce: number;
+  /** What the text of an event may have at most: above what the table's checks let in. */
+  eventBytes: number;
   /** Findings of one chain that are named. */
   mostFindings: number;
 };
@@ -53,12 +56,48 @@ export async function verifyTrail(
   const found: Verification = { chains: 0, events: 0, findings: [], unnamed: 0 };
   const checkpoints = byChain(options.checkpoints);
   for await (const chains of chainsToVerify(control, options, [...checkpoints.keys()])) {
-    for (const standing of await readStandings(control, chains)) {
+    for (const standing of await standingsOf(control, chains, found)) {
       const witnesses = checkpoints.get(standing.chain) ?? [];
       await verifyChain(control, standing, { found, witnesses, options });
     }
   }
   return found;
+}
+
+/** Those of all chains that can be read; of the others a finding. */
+async function standingsOf(
+  control: Db,
+  chains: string[],
+  found: Verification,
+): Promise<Standing[]> {
+  try {
+    return await readStandings(control, chains);
+  } catch (error) {
+    const reason = await reasonOf(control, error);
+    const [chain = '', ...others] = chains;
+    if (others.length > 0) {
+      const all: Standing[] = [];
+      for (const one of chains) all.push(...(await standingsOf(control, [one], found)));
+      return all;
+    }
+    const message = `${chain}: the end of this chain cannot be read: ${reason}`;
+    found.chains += 1;
+    found.findings.push({
+      kind: 'unreadable',
+      chain,
+      tenant: chain,
+      position: 0,
+      seq: null,
+      message,
+    });
+    return [];
+  }
+}
+
+/** Why something cannot be read. A database that is away is no finding: then this fails, too. */
+async function reasonOf(control: Db, error: unknown): Promise<string> {
+  await control`select`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 type Work = { found: Verification; witnesses: Checkpoint[]; options: VerificationOptions };
@@ -68,14 +107,18 @@ async function verifyChain(
   standing: Standing,
   { found, witnesses, options }: Work,
 ): Promise<void> {
-  const { eventsAtOnce, mostFindings } = options;
+  const { eventsAtOnce, eventBytes, mostFindings } = options;
   // Every tenant has at least its beginning; that something befell nobody need not be.
   const begun = standing.position !== null || standing.last !== null || witnesses.length > 0;
   if (!begun && standing.chain === chainOfNobody) return;
   const check = new ChainCheck(factsOf(standing, witnesses, mostFindings));
-  for await (const events of eventsOf(control, standing, eventsAtOnce)) {
-    for (const event of events) check.add(event);
-    found.events += events.length;
+  try {
+    for await (const events of eventsOf(control, standing, { eventsAtOnce, eventBytes })) {
+      for (const event of events) check.add(event);
+      found.events += events.length;
+    }
+  } catch (error) {
+    check.breakOff(await reasonOf(control, error));
   }
   const { findings, unnamed } = check.result();
   found.chains += 1;
@@ -171,7 +214,8 @@ async function nextChains(
 /** One statement, so that head and last event are of the same moment. */
 function readStandings(control: Db, chains: string[]): Promise<Standing[]> {
   return control<Standing>`
-    select wanted.chain, coalesce(tenants.slug, last.tenant) as tenant, head.position, head.hash,
+    select wanted.chain, coalesce(tenants.slug, left(last.tenant, 64)) as tenant, head.position,
+      substr(head.hash, 1, 33) as hash,
       last.position::text as last
     from jsonb_array_elements_text(${JSON.stringify(chains)}::text::jsonb) as list (id)
       cross join lateral (select id::uuid as chain) as wanted
@@ -195,23 +239,34 @@ function readStandings(control: Db, chains: string[]): Promise<Standing[]> {
 async function* eventsOf(
   control: Db,
   { chain, last }: Standing,
-  limit: number,
+  { eventsAtOnce, eventBytes }: Pick<VerificationOptions, 'eventsAtOnce' | 'eventBytes'>,
 ): AsyncGenerator<ChainedEvent[]> {
   let from = '-9223372036854775808';
   while (last !== null) {
     const page = await control<EventRow>`
-      select position, position::text as "exactPosition", seq, event, hash,
-        jsonb_build_array(
-          position, seq, id,
-          case when isfinite(time) then trunc(extract(epoch from time) * 1000000) end,
-          event, actor, tenant_id, tenant, request_id, audience, details
-        )::text as text
+      select position, position::text as "exactPosition", seq, left(event, 64) as event,
+        substr(hash, 1, 33) as hash,
+        case when octet_length(whole.text) <= ${eventBytes} then whole.text end as text
       from control.audit_events
+        cross join lateral (
+          select case
+            when pg_column_size(event) + pg_column_size(actor) + pg_column_size(details)
+              + coalesce(pg_column_size(tenant), 0) + coalesce(pg_column_size(request_id), 0)
+              <= ${eventBytes}
+            then jsonb_build_array(
+              position, seq, id,
+              case when isfinite(time) then trunc(extract(epoch from time) * 1000000) end,
+              event, actor, tenant_id, tenant, request_id, audience, details
+            )::text
+          end
+          -- Else it would be made twice.
+          offset 0
+        ) as whole (text)
       where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') = ${chain}
         and position >= ${from}
         and position <= ${last}
       order by coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), position
-      fetch first (${limit}) rows with ties`;
+      fetch first (${eventsAtOnce}) rows with ties`;
     yield page;
     const end = page.at(-1)?.exactPosition ?? last;
     if (end === last) return;

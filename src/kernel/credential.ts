@@ -1,11 +1,12 @@
 /** How a wrong credential is refused, a tenant's and the operator's alike. */
 import { Refusal } from './errors.ts';
-import type { Denials, Throttle, Trace } from './ports.ts';
+import type { Denials, Door, Throttle, Trace } from './ports.ts';
 
 export type Wrong = {
   authorization: string | null;
   /** Where it came from. */
   address: string;
+  door: Door;
   /** The tenant that the request named, if any. */
   slug: string | null;
   trace: Trace;
@@ -15,20 +16,21 @@ export type Wrong = {
 
 /**
  * Records the failure and refuses; an address that goes on guessing waits for its answers. A request
- * without any credential guesses nothing.
+ * without any credential guesses nothing. The trail gathers by what was named: where the request went
+ * is in the log, under its id.
  *
  * @throws {Refusal} `unauthenticated`, or `rate_limited` when too many wait already.
  */
 export async function refuseCredential(
   { denials, throttle }: { denials: Denials; throttle: Throttle },
-  { authorization, address, slug, trace, detail }: Wrong,
+  { authorization, address, door, slug, trace, detail }: Wrong,
 ): Promise<never> {
-  const { requestId, endpoint } = trace;
+  const { requestId } = trace;
   const anonymous = { actor: 'anonymous', tenantId: null, requestId } as const;
   const failure = { ...anonymous, event: 'authentication_failed', requestedSlug: slug } as const;
-  denials.note({ ...failure, details: { endpoint } });
+  denials.note({ ...failure, details: {} });
   if (authorization !== null) {
-    const { slowed, over } = throttle.failed(address);
+    const { slowed, over } = throttle.failed(address, door);
     const guessing = { ...anonymous, event: 'credential_guessing', requestedSlug: null } as const;
     if (slowed) denials.note({ ...guessing, details: { address } });
     if (!(await over)) {

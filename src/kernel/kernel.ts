@@ -106,7 +106,8 @@ export class Kernel<Request extends TenantRequest> {
     }
     const { authorization, address } = request;
     const detail = 'Send a valid API key as a bearer token';
-    return refuseCredential(this.#parts, { authorization, address, slug, trace, detail });
+    const door = 'tenant';
+    return refuseCredential(this.#parts, { authorization, address, door, slug, trace, detail });
   }
 
   /**
@@ -183,7 +184,8 @@ export class Kernel<Request extends TenantRequest> {
       );
     } catch (error) {
       if (error instanceof IsolationViolation) {
-        const reason = error.message.slice(0, reasonLength);
+        // By characters: half of a surrogate pair is no JSON that Postgres takes.
+        const reason = [...error.message].slice(0, reasonLength).join('');
         const event = 'isolation_violation' as const;
         const tenantId = tenant.id;
         const details = { endpoint, reason };

@@ -100,10 +100,13 @@ export type Slowdown = {
   over: Promise<boolean>;
 };
 
-/** Slows down whoever guesses credentials; who has a right one is never in its way. */
+/** Whose credential was wrong: each is counted by itself. */
+export type Door = 'tenant' | 'operator';
+
+/** Slows down whoever guesses credentials. */
 export interface Throttle {
   /** Counts a wrong credential that came from an address. */
-  failed(address: string): Slowdown;
+  failed(address: string, door: Door): Slowdown;
 }
 
 /** Counts what a tenant's requests cost, by day. */

@@ -32,6 +32,9 @@ const definitions: { [Key in SettingKey]: Definition<Settings[Key]> } = {
   },
 };
 
+/** All keys, for a store that may hold others. */
+export const settingKeys: readonly string[] = Object.keys(definitions);
+
 export function isSettingKey(key: string): key is SettingKey {
   return Object.hasOwn(definitions, key);
 }

@@ -42,6 +42,9 @@ export type User = { id: string; email: string; role: Role };
 /** Who calls: one user of one tenant, proven by an API key. */
 export type Caller = { user: User; keyId: string; tenantId: TenantId };
 
+/** In characters. */
+export const longestSlug = 40;
+
 const slugPattern = /^[a-z][a-z0-9-]{1,38}[a-z0-9]$/;
 
 /** Names that a host or a path needs for itself. */

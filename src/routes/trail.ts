@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { route } from '../http/route.ts';
 import type { RecordedEvent } from '../kernel/audit_event.ts';
+import type { Tenant } from '../kernel/tenant.ts';
 import { auditEvent } from './audit_event_view.ts';
 import { date, limit } from './fields.ts';
 import { cursor, page } from './page.ts';
@@ -18,19 +19,28 @@ const usageQuery = v.object({
 });
 
 /** Writes out what is still being gathered, so that a reader finds what has just happened. */
-export type Gathered = { flush(): Promise<void> };
+export type GatheredUsage = { flush(): Promise<void> };
 
-export function trailRoutes(gathered: { denials: Gathered; usage: Gathered }) {
+/** The same for what one tenant may read: one reader must not make rows of all tenants' denials. */
+export type GatheredDenials = { flushOf(reader: Tenant): Promise<void> };
+
+export function trailRoutes(gathered: { denials: GatheredDenials; usage: GatheredUsage }) {
   return [
     route(
       'GET',
       '/api/audit',
       { role: 'admin', query: auditQuery },
       async ({ account, tenant }, { query }) => {
-        await gathered.denials.flush();
+        await gathered.denials.flushOf(tenant);
         const most = query.limit ?? tenant.settings.default_page_size;
         const rows = await account<RecordedEvent>`
-          select seq, id, time, event, actor, tenant, request_id, details
+          select seq, id, time, left(event, 64) as event, left(actor, 128) as actor, tenant,
+            left(request_id, 64) as request_id,
+            case
+              when pg_column_size(details) > 16384 or octet_length(details::text) > 8192
+                then '{"too_large": true}'
+              else details
+            end as details
           from audit_events
           where seq < coalesce(${query.cursor?.[0] ?? null}::bigint, 9223372036854775807)
           order by seq desc

@@ -26,7 +26,7 @@ describe('install()', () => {
   });
 
   async function start(): Promise<Backstage> {
-    const environment = { DATABASE_URL: database.url, ADMIN_TOKEN: 'unused' };
+    const environment = { DATABASE_URL: database.url };
     const backstage = await openBackstage(readConfig(environment), database.url);
     open.push(backstage);
     return backstage;

@@ -203,7 +203,7 @@ describe('rotateSeals()', () => {
   });
 
   it('is done by one process at a time', async () => {
-    const environment = { DATABASE_URL: places.url, ADMIN_TOKEN: 'unused' };
+    const environment = { DATABASE_URL: places.url };
     const other = await openBackstage(readConfig(environment), places.url);
     try {
       const nothing = () => {};

@@ -58,6 +58,17 @@ describe('a flood', () => {
     assert.ok(rows >= 1 && rows < requests / 50, `${rows} rows`);
   });
 
+  it('of strangers from anywhere to every route leaves no more rows than the ceiling', async () => {
+    const before = await auditRows();
+    await flood([401, 404, 429], () => {
+      const path = Math.random() < 0.5 ? `/api/pets/${randomUUID()}` : '/api/me';
+      return send(kennel.url, `GET ${path}`, undefined, { 'x-tenant-id': randomSlug() });
+    });
+    await settle();
+    const rows = (await auditRows()) - before;
+    assert.ok(rows <= bounds.denials.anonymousRows, `${rows} rows`);
+  });
+
   it('pushes nobody out of the caches and stays within their bounds', async (t) => {
     const figures = await readFigures();
     const atMost = {

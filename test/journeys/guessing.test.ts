@@ -42,11 +42,11 @@ after(async () => {
 });
 
 const doors = [
-  ["a tenant's key", 'GET /api/me', () => apiKey, '192.0.2.1'],
-  ["the operator's token", 'GET /api/admin/tenants', () => adminToken, '192.0.2.2'],
+  ["a tenant's key", 'GET /api/me', () => apiKey, '192.0.2.1', 200],
+  ["the operator's token", 'GET /api/admin/tenants', () => adminToken, '192.0.2.2', 429],
 ] as const;
 
-for (const [what, line, right, address] of doors) {
+for (const [what, line, right, address, becomesOfRight] of doors) {
   describe(`guessing ${what}`, () => {
     it('is answered at once so often as anybody may be wrong, and is not audited', async () => {
       for (let guess = 1; guess <= burst; guess += 1) {
@@ -55,7 +55,7 @@ for (const [what, line, right, address] of doors) {
       assert.equal(await guessesOf(address), 0);
     });
 
-    it("is slowed down after that, in nobody's way", async () => {
+    it("is slowed down after that, in nobody else's way", async () => {
       const answered: string[] = [];
       const note = (name: string) => (answer: Answer) => {
         answered.push(`${name} ${answer.status}`);
@@ -77,15 +77,57 @@ for (const [what, line, right, address] of doors) {
       const late = answered.slice(-waitingPerAddress);
       assert.deepEqual([...new Set(late)], ['guess 401']);
       const sooner = answered.slice(0, -waitingPerAddress);
-      assert.deepEqual(new Set(sooner), new Set(['guess 429', 'elsewhere 401', 'right 200']));
+      assert.deepEqual(
+        new Set(sooner),
+        new Set(['guess 429', 'elsewhere 401', `right ${becomesOfRight}`]),
+      );
     });
 
     it('stands in the trail with the address', async () => {
-      assert.equal(await guessesOf(address), flood);
+      assert.equal(await guessesOf(address), becomesOfRight === 200 ? flood : flood + 1);
       assert.equal(await guessesOf(`${address}0`), 0);
     });
   });
 }
+
+describe("the operator's token among guesses in parallel", () => {
+  it('is not found past the bound, from any address of the network, and is good from another', async () => {
+    const at = (host: number) => `2001:db8:0:7::${host}`;
+    const wrong = Array.from({ length: burst }, (_, host) =>
+      ask('GET /metrics', wrongKey(), at(host)),
+    );
+    await Promise.all(wrong);
+    const guesses = Array.from({ length: 2 * burst }, (_, host) =>
+      ask('GET /metrics', host === burst ? adminToken : wrongKey(), at(host)),
+    );
+    await until(async () => (await waitingGuesses()) === waitingPerAddress);
+    itIsOver();
+    const statuses = (await Promise.all(guesses)).map(({ status }) => status);
+    assert.deepEqual([...new Set(statuses)].sort(), [401, 429]);
+    assert.equal((await ask('GET /metrics', adminToken, '2001:db8:0:8::1')).status, 200);
+  });
+
+  it('control: is found where the bound is too high', async () => {
+    const open = await openGuarded({ burst: 1_000_000 });
+    const wrong = Array.from({ length: 2 * burst }, () =>
+      ask('GET /metrics', wrongKey(), '192.0.2.4', open),
+    );
+    await Promise.all(wrong);
+    const { status } = await ask('GET /metrics', adminToken, '192.0.2.4', open);
+    await open.close();
+    assert.equal(status, 200);
+  });
+
+  it("is good at an address that has sent any number of wrong tenants' keys", async () => {
+    const guesses = Array.from({ length: 2 * burst }, () =>
+      ask('GET /api/me', wrongKey(), '192.0.2.5'),
+    );
+    await until(async () => (await waitingGuesses()) === waitingPerAddress);
+    assert.equal((await ask('GET /metrics', adminToken, '192.0.2.5')).status, 200);
+    itIsOver();
+    await Promise.all(guesses);
+  });
+});
 
 describe('without the throttle', () => {
   it('a flood of guesses is answered at once, and leaves no word of guessing', async () => {

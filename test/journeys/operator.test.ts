@@ -16,13 +16,15 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 
+const metricsToken = 'metrics-0123456789abcdef0123456789abcdef';
+
 let database: TestDatabase;
 let kennel: Kennel;
 let operator: Call;
 
 before(async () => {
   database = await testDatabase();
-  kennel = await startKennel(database.url);
+  kennel = await startKennel(database.url, { METRICS_TOKEN: metricsToken });
   operator = operatorOf(kennel);
 });
 
@@ -59,6 +61,26 @@ describe('the admin token', () => {
       'GET /api/me',
     );
     assertProblem(answer, 401, 'unauthenticated');
+  });
+});
+
+describe('the metrics token', () => {
+  it('reads the metrics and nothing else', async () => {
+    const ask = (line: string) => send(kennel.url, line, undefined, bearer(metricsToken));
+    assert.equal((await ask('GET /metrics')).status, 200);
+    assertProblem(await ask('POST /metrics'), 405, 'method_not_allowed');
+    for (const line of [
+      'GET /api/admin/tenants',
+      'GET /api/admin/audit',
+      'PUT /api/admin/plans/free',
+      'GET /api/admin/metrics',
+      'GET /metrics/',
+    ]) {
+      assert.ok([401, 404].includes((await ask(line)).status ?? 0), line);
+    }
+    assertProblem(await ask('GET /api/admin/tenants'), 401, 'unauthenticated');
+    const named = { ...bearer(metricsToken), 'x-tenant-id': 'curious-cats' };
+    assertProblem(await send(kennel.url, 'GET /api/me', undefined, named), 401, 'unauthenticated');
   });
 });
 
@@ -183,6 +205,7 @@ describe('metrics and log', () => {
     const said = stdout + stderr;
     assert.doesNotMatch(said, /kn_[0-9a-f]{32}_[0-9a-f]/);
     assert.ok(!said.includes(adminToken));
+    assert.ok(!said.includes(metricsToken));
     // A server of the user's own may trust its neighbours and have no password at all.
     const password = decodeURIComponent(new URL(database.url).password);
     assert.ok(password === '' || !said.includes(password));

@@ -32,7 +32,7 @@ describe('a rotation of the seals under load', () => {
   });
 
   it('refuses no request, before, meanwhile or after', async (t) => {
-    const environment = { DATABASE_URL: database.url, ADMIN_TOKEN: 'unused' };
+    const environment = { DATABASE_URL: database.url };
     const { fleet, jobs, close } = await openBackstage(readConfig(environment), database.url);
     const statuses = new Map<number | undefined, number>();
     let rotating = true;

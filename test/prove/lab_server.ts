@@ -127,6 +127,7 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
     ready: async () => true,
     metrics: () => metricsOf(finished),
     adminToken: () => adminToken,
+    metricsToken: null,
     answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
   };
   const handle = (request: HttpRequest, trace: Trace) =>

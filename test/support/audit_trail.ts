@@ -11,6 +11,7 @@ import type { Backstage } from '../../src/backstage.ts';
 import { bounds } from '../../src/config.ts';
 import { AuditCheckpoints } from '../../src/fleet/audit_checkpoints.ts';
 import { type Verification, verifyTrail } from '../../src/fleet/audit_verification.ts';
+import type { Db } from '../../src/kernel/ports.ts';
 import { writePrivate } from '../../src/private_file.ts';
 import { type Registered, register } from './registered.ts';
 import { openTenantPlaces } from './tenant_places.ts';
@@ -33,7 +34,17 @@ export type AuditTrail = {
   checkpoints(file?: string, bytes?: number): AuditCheckpoints;
   /** Verifies one tenant's trail, or with null all. */
   verify(slug: string | null, checkpoints?: AuditCheckpoints): Promise<Verification>;
+  /** Verifies all chains as another way into the database shows them. */
+  verifyOn(control: Db): Promise<Verification>;
   close(): Promise<void>;
+};
+
+/** So that every chain has several. */
+const inSmallPages = {
+  chainsAtOnce: 2,
+  eventsAtOnce: 3,
+  eventBytes: bounds.verification.eventBytes,
+  mostFindings: 5,
 };
 
 export async function openAuditTrail(): Promise<AuditTrail> {
@@ -72,15 +83,13 @@ export async function openAuditTrail(): Promise<AuditTrail> {
         replace: writePrivate,
         nowMs: () => Date.parse('2024-02-29T12:00:00Z'),
       }),
-    // In small pages, so that every chain has several.
     verify: async (slug, checkpoints) =>
       verifyTrail(control, {
+        ...inSmallPages,
         slug,
         checkpoints: (await checkpoints?.read()) ?? [],
-        chainsAtOnce: 2,
-        eventsAtOnce: 3,
-        mostFindings: 5,
       }),
+    verifyOn: (other) => verifyTrail(other, { ...inSmallPages, slug: null, checkpoints: [] }),
     close: async () => {
       await places.close();
       await rm(folder, { recursive: true });

@@ -32,7 +32,7 @@ export type Kennel = {
 };
 
 /** The operator's token of every server that is started here. */
-export const adminToken = 'operator-0123456789abcdef';
+export const adminToken = 'operator-0123456789abcdef0123456789abcdef';
 
 /** Far above what a start takes. */
 const patienceMs = 30_000;

@@ -122,6 +122,7 @@ function serverOf(
     ready: async () => true,
     metrics: () => metrics.render(),
     adminToken: () => adminToken,
+    metricsToken: null,
     answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
   };
   return new HttpServer({

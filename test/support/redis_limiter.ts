@@ -12,8 +12,8 @@ export const redisBounds: RedisBounds = {
 };
 
 /** Connected; close it when done. */
-export async function openRedisLimiter(url: string): Promise<RedisLimiter> {
-  const limiter = new RedisLimiter(url, redisBounds);
+export async function openRedisLimiter(url: string, installation = 'one'): Promise<RedisLimiter> {
+  const limiter = new RedisLimiter(url, installation, redisBounds);
   await limiter.connect();
   return limiter;
 }

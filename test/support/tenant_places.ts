@@ -32,7 +32,6 @@ export async function openTenantPlaces(connections: number): Promise<TenantPlace
   const { url, drop } = await testDatabase();
   const environment = {
     DATABASE_URL: url,
-    ADMIN_TOKEN: 'unused',
     DB_CONNECTIONS: `${connections}`,
   };
   const backstage = await openBackstage(readConfig(environment), url);

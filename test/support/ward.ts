@@ -69,7 +69,7 @@ export async function openWard(): Promise<Ward> {
 }
 
 function openOn({ url }: TestDatabase): Promise<Backstage> {
-  return openBackstage(readConfig({ DATABASE_URL: url, ADMIN_TOKEN: 'unused' }), url);
+  return openBackstage(readConfig({ DATABASE_URL: url }), url);
 }
 
 async function readTenants({ control }: Backstage): Promise<TenantPlace[]> {

@@ -1,16 +1,19 @@
 /**
  * Gathers denials and writes them in batches, so that a flood of refused requests costs neither the
  * requests nor the table much: equal denials become one row with a count, one a minute unless
- * somebody reads the trail.
+ * somebody reads the trail. The trail is kept for ever, so strangers, who need no credential for theirs,
+ * have a ceiling of rows a minute together; what is past it is counted in one row that names nothing.
  */
 import { LRUCache } from 'lru-cache';
 import type { Denial, DenialName } from '../../kernel/audit_event.ts';
 import type { Denials } from '../../kernel/ports.ts';
+import { longestSlug, type TenantId } from '../../kernel/tenant.ts';
 
 /** A denial that stands for `count` equal ones; request id and details are the first one's. */
 export type GatheredDenial = Denial & { count: number };
 
 export type DenialLogOptions = {
+  /** Writes denials of one tenant, or of none: a transaction never holds two tenants' chains. */
   write: (denials: GatheredDenial[]) => Promise<void>;
   /** A batch could not be written; it is kept for the next one. */
   onError: (error: unknown) => void;
@@ -23,7 +26,12 @@ export type DenialLogOptions = {
   flushEveryMs: number;
   /** How long equal denials are gathered after one was written. */
   gatherForMs: number;
+  /** Rows that name a tenant or an address, of each event without a credential in that time. */
+  anonymousRows: number;
 };
+
+/** Which denials are written. */
+type Selection = (denial: Denial, key: string) => boolean;
 
 export class DenialLog implements Denials {
   readonly #options: DenialLogOptions;
@@ -31,8 +39,11 @@ export class DenialLog implements Denials {
   /** When denials were last written, by their key. */
   readonly #written: LRUCache<string, number>;
   readonly #timer: NodeJS.Timeout;
-  #writing: Promise<void> = Promise.resolve();
+  /** What is being written of each tenant, and of none. */
+  readonly #writing = new Map<TenantId | null, Promise<void>>();
   #dropped = 0;
+  /** Rows that strangers have caused since the beginning of the time they are counted in. */
+  #anonymous = { sinceMs: Number.NEGATIVE_INFINITY, rows: new Map<DenialName, number>() };
 
   constructor(options: DenialLogOptions) {
     this.#options = options;
@@ -48,20 +59,46 @@ export class DenialLog implements Denials {
   /** Past the bound, whatever slugs one caller asks for become one denial that names none. */
   note(denial: Denial): void {
     const { held } = this.#options;
-    const nameless = { ...denial, requestedSlug: null };
-    if (this.#gather({ ...denial, count: 1 }, held)) return;
-    if (this.#gather({ ...nameless, count: 1 }, 2 * held)) return;
+    const named = { ...denial, requestedSlug: shortSlug(denial.requestedSlug), count: 1 };
+    const details = denial.actor === 'anonymous' ? {} : denial.details;
+    if (this.#mayBeNamed(named) && this.#gather(named, held)) return;
+    if (this.#gather({ ...named, requestedSlug: null, details }, 2 * held)) return;
     this.#dropped += 1;
   }
 
-  /** Writes all that is held, due or not. Never rejects: what cannot be written is kept. */
-  flush(): Promise<void> {
-    return this.#write(() => true);
+  /** Writes all that is held, due or not, or one event's. Never rejects: what fails is kept. */
+  async flush(event: string | null = null): Promise<void> {
+    await this.#write((denial) => event === null || denial.event === event);
+    await Promise.all(this.#writing.values());
+  }
+
+  /**
+   * Writes what a tenant may read, and waits for no other tenant's. Its attempts on others stay: from
+   * the time that this takes it could learn which slugs exist.
+   */
+  async flushOf({ id }: { id: TenantId }): Promise<void> {
+    await this.#write(({ tenantId, event }) => tenantId === id && event === 'rate_limit_exceeded');
+    await this.#writing.get(id);
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.flush();
+  }
+
+  /** Whether a denial has a credential behind it, adds to a row, or is among the first strangers'. */
+  #mayBeNamed(denial: Denial): boolean {
+    if (denial.actor !== 'anonymous') return true;
+    if (this.#waiting.get(denial.event)?.has(keyOf(denial))) return true;
+    const { nowMs, gatherForMs, anonymousRows } = this.#options;
+    const now = nowMs();
+    if (now - this.#anonymous.sinceMs >= gatherForMs) {
+      this.#anonymous = { sinceMs: now, rows: new Map() };
+    }
+    const rows = this.#anonymous.rows.get(denial.event) ?? 0;
+    if (rows >= anonymousRows) return false;
+    this.#anonymous.rows.set(denial.event, rows + 1);
+    return true;
   }
 
   #gather(denial: GatheredDenial, bound: number): boolean {
@@ -74,22 +111,31 @@ export class DenialLog implements Denials {
     return true;
   }
 
-  readonly #isDue = (key: string): boolean => {
+  readonly #isDue: Selection = (_denial, key) => {
     const { nowMs, gatherForMs } = this.#options;
     const writtenAtMs = this.#written.get(key);
     return writtenAtMs === undefined || nowMs() - writtenAtMs >= gatherForMs;
   };
 
-  /** One batch at a time, in order. */
-  #write(isDue: (key: string) => boolean): Promise<void> {
-    this.#writing = this.#writing.then(() => this.#writeBatch(isDue));
-    return this.#writing;
+  /** Each tenant's apart: one whose chain is held up, or whose denial is refused, delays no other. */
+  async #write(isSelected: Selection): Promise<void> {
+    const groups = [...byTenant(this.#takeOut(isSelected))];
+    await Promise.all(groups.map(([id, own]) => this.#writeInTurn(id, own)));
   }
 
-  async #writeBatch(isDue: (key: string) => boolean): Promise<void> {
+  #writeInTurn(id: TenantId | null, own: GatheredDenial[]): Promise<void> {
+    const before = this.#writing.get(id) ?? Promise.resolve();
+    const written = before
+      .then(() => this.#writeBatch(own))
+      .finally(() => {
+        if (this.#writing.get(id) === written) this.#writing.delete(id);
+      });
+    this.#writing.set(id, written);
+    return written;
+  }
+
+  async #writeBatch(batch: GatheredDenial[]): Promise<void> {
     const { write, onError, nowMs } = this.#options;
-    const batch = this.#takeOut(isDue);
-    if (batch.length === 0) return;
     try {
       await write(batch);
       for (const denial of batch) this.#written.set(keyOf(denial), nowMs());
@@ -99,11 +145,11 @@ export class DenialLog implements Denials {
     }
   }
 
-  #takeOut(isDue: (key: string) => boolean): GatheredDenial[] {
+  #takeOut(isSelected: Selection): GatheredDenial[] {
     const batch: GatheredDenial[] = [];
     for (const waiting of this.#waiting.values()) {
       for (const [key, denial] of waiting) {
-        if (!isDue(key)) continue;
+        if (!isSelected(denial, key)) continue;
         batch.push(denial);
         waiting.delete(key);
       }
@@ -116,6 +162,21 @@ export class DenialLog implements Denials {
       if (!this.#gather(denial, this.#options.held)) this.#dropped += denial.count;
     }
   }
+}
+
+/** A name longer than any tenant's is as good as any other: nothing of what was sent is kept. */
+function shortSlug(slug: string | null): string | null {
+  return slug === null || slug.length <= longestSlug ? slug : '?';
+}
+
+function byTenant(denials: GatheredDenial[]): Map<TenantId | null, GatheredDenial[]> {
+  const groups = new Map<TenantId | null, GatheredDenial[]>();
+  for (const denial of denials) {
+    const own = groups.get(denial.tenantId);
+    if (own) own.push(denial);
+    else groups.set(denial.tenantId, [denial]);
+  }
+  return groups;
 }
 
 function keyOf({ event, actor, tenantId, requestedSlug, details }: Denial): string {

@@ -1,7 +1,8 @@
 /**
  * Writes gathered denials to the trail. Which tenant a slug belongs to is looked up here, long after
  * the request was answered; a slug that belongs to nobody leaves no name behind, so that guessing
- * slugs does not grow the table.
+ * slugs does not grow the table. What no credential stands behind is chained with the events of no
+ * tenant: a stranger lengthens no tenant's chain and holds none up.
  *
  * A batch takes the tenants' chains in one order, and each tenant's denials in the order in which
  * they were noted: two processes that write at once wait for each other, and never in a circle.
@@ -26,7 +27,7 @@ export function postgresDenials(control: Db, newId: () => string) {
       from (
         select distinct on (event, actor, tenants.id, requested.id, denial.details)
           denial.id, event, actor,
-          case event when 'authentication_failed' then requested.id else tenants.id end,
+          tenants.id,
           case event when 'authentication_failed' then requested.slug else tenants.slug end,
           request_id,
           case event when 'rate_limit_exceeded' then 'tenant' else 'operator' end,

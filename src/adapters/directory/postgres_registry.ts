@@ -1,6 +1,6 @@
 /** Looks tenants and keys up in the control schema, each with all that a request needs of it. */
 import type { Sql } from '../../kernel/ports.ts';
-import { settingsFrom } from '../../kernel/settings.ts';
+import { settingKeys, settingsFrom } from '../../kernel/settings.ts';
 import type { Caller, IsolationMode, Role, Slug, Tenant, TenantId } from '../../kernel/tenant.ts';
 import type { Registry } from './cached_directory.ts';
 
@@ -25,6 +25,9 @@ type TenantRow = {
   settings: Record<string, unknown>;
 };
 
+/** As an array of Postgres. Any other key is left: a tenant could have made any number of them. */
+const knownKeys = `{${settingKeys.join()}}`;
+
 export function postgresRegistry(control: Sql): Registry {
   return {
     // By the digest alone: a row that is found by its id and then rejected would show in the time.
@@ -44,7 +47,7 @@ export function postgresRegistry(control: Sql): Registry {
           (
             select coalesce(jsonb_object_agg(key, value), '{}')
             from control.settings
-            where tenant_id = tenants.id
+            where tenant_id = tenants.id and key = any(${knownKeys}::text[])
           ) as settings
         from control.tenants
           join control.plans on plans.name = tenants.plan

@@ -39,8 +39,11 @@ const probePlan: Plan = { name: 'probe', requestsPerHour: 3_600, burst: 1 };
 /** Not a `Limiter`, since it rejects when Redis does not answer: `FailoverLimiter` makes one of it. */
 export class RedisLimiter {
   readonly #redis: Redis;
+  readonly #prefix: string;
 
-  constructor(url: string, bounds: RedisBounds) {
+  /** @param installation whose budgets these are: others may use the same Redis. */
+  constructor(url: string, installation: string, bounds: RedisBounds) {
+    this.#prefix = `kennel:${installation}:`;
     this.#redis = new Redis(url, {
       lazyConnect: true,
       // Without a connection a request shall fail at once, not wait for one.
@@ -66,7 +69,7 @@ export class RedisLimiter {
 
   /** @throws {Error} when Redis is away, slow, refuses to write or answers nonsense. */
   spend({ id, plan }: Tenant): Promise<Allowance> {
-    return this.#draw(`rl:{${id}}:${plan.name}`, plan);
+    return this.#draw(`${this.#prefix}{${id}}:${plan.name}`, plan);
   }
 
   /**
@@ -75,7 +78,7 @@ export class RedisLimiter {
    * @throws {Error} as `spend` does.
    */
   async probe(): Promise<void> {
-    await this.#draw('rl:{probe}:probe', probePlan);
+    await this.#draw(`${this.#prefix}{probe}`, probePlan);
   }
 
   /** Ends the connection and all that waits on it. */

@@ -1,13 +1,17 @@
 /**
  * Slows down whoever guesses credentials. An address may be wrong a number of times in a row; after
  * that its refusals come late, and when too many of them wait, the next are told to come back. Right
- * credentials are not counted and never wait: nobody can lock another one out.
+ * credentials are not counted and never wait.
+ *
+ * A late answer does not stop a guesser with many connections. A tenant's key has 256 random bits, so
+ * it is tested all the same and no tenant is locked out by a neighbour at its address. An operator's
+ * token may have been thought up by a person: `tests` says when it is not looked at any more.
  *
  * Source: OWASP Authentication Cheat Sheet, "Login Throttling".
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
-import type { Slowdown, Throttle } from '../../kernel/ports.ts';
+import type { Door, Slowdown, Throttle } from '../../kernel/ports.ts';
 import { type Bucket, draw } from '../../kernel/token_bucket.ts';
 
 export type GuessBounds = {
@@ -19,7 +23,7 @@ export type GuessBounds = {
   /** Answers to one address, and to all, that wait at the same time. */
   waitingPerAddress: number;
   waiting: number;
-  /** Addresses that are remembered; the least recently wrong one is forgotten first. */
+  /** Addresses that are remembered for each door; the least recently wrong one is forgotten first. */
   addresses: number;
 };
 
@@ -32,39 +36,42 @@ const never: Slowdown = { slowed: true, over: Promise.resolve(false) };
 export class GuessThrottle implements Throttle {
   readonly #bounds: GuessBounds;
   readonly #clock: Required<Clock>;
-  readonly #buckets: LRUCache<string, Bucket>;
+  /** Of each door its own: a tenant's stale key must not keep the operator out. */
+  readonly #buckets: Record<Door, LRUCache<string, Bucket>>;
   readonly #waiting = new Map<string, number>();
   #waitingInAll = 0;
 
   constructor(bounds: GuessBounds, { nowMs, pause = delay }: Clock) {
     this.#bounds = bounds;
     this.#clock = { nowMs, pause };
-    this.#buckets = new LRUCache({ max: bounds.addresses });
+    const max = bounds.addresses;
+    this.#buckets = { tenant: new LRUCache({ max }), operator: new LRUCache({ max }) };
   }
 
   get figures() {
     return { waiting: this.#waitingInAll };
   }
 
-  failed(address: string): Slowdown {
+  /** Whether a credential from this address is tested: not after too many wrong ones, right or not. */
+  tests(address: string, door: Door): boolean {
+    return this.#drawn(networkOf(address), door).allowance.allowed;
+  }
+
+  failed(address: string, door: Door): Slowdown {
     const network = networkOf(address);
-    if (this.#forgives(network)) return now;
+    const { allowance, bucket } = this.#drawn(network, door);
+    this.#buckets[door].set(network, bucket);
+    if (allowance.allowed) return now;
     const { waiting, waitingPerAddress } = this.#bounds;
     const ahead = this.#waiting.get(network) ?? 0;
     if (ahead >= waitingPerAddress || this.#waitingInAll >= waiting) return never;
     return { slowed: true, over: this.#wait(network) };
   }
 
-  #forgives(network: string): boolean {
+  #drawn(network: string, door: Door) {
     const { burst, perHour: requestsPerHour } = this.#bounds;
     const plan = { name: 'guesses', requestsPerHour, burst };
-    const { allowance, bucket } = draw(
-      this.#buckets.get(network) ?? null,
-      plan,
-      this.#clock.nowMs(),
-    );
-    this.#buckets.set(network, bucket);
-    return allowance.allowed;
+    return draw(this.#buckets[door].get(network) ?? null, plan, this.#clock.nowMs());
   }
 
   async #wait(network: string): Promise<boolean> {

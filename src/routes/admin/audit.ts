@@ -5,7 +5,6 @@ import type { RecordedEvent } from '../../kernel/audit_event.ts';
 import { auditEvent } from '../audit_event_view.ts';
 import { defaultLimit, limit, text } from '../fields.ts';
 import { cursor, page } from '../page.ts';
-import type { Gathered } from '../trail.ts';
 import type { Operator } from './operator.ts';
 
 /** Reads rows before a sequence number. */
@@ -16,6 +15,9 @@ export type ReadTrail = (filter: {
   limit: number;
 }) => Promise<RecordedEvent[]>;
 
+/** Writes out what is still being gathered, or what is of one event. */
+export type FlushDenials = { flush(event: string | null): Promise<void> };
+
 const listQuery = v.object({
   limit: v.optional(limit),
   cursor: v.optional(cursor((part) => /^\d{1,18}$/.test(part))),
@@ -23,16 +25,16 @@ const listQuery = v.object({
   event: v.optional(text(40)),
 });
 
-export function auditRoutes(read: ReadTrail, denials: Gathered) {
+export function auditRoutes(read: ReadTrail, denials: FlushDenials) {
   return [
     route(
       'GET',
       '/api/admin/audit',
       { query: listQuery },
       async (_operator: Operator, { query }) => {
-        await denials.flush();
-        const most = query.limit ?? defaultLimit;
         const { tenant = null, event = null } = query;
+        await denials.flush(event);
+        const most = query.limit ?? defaultLimit;
         const before = query.cursor?.[0] ?? null;
         const rows = await read({ tenant, event, before, limit: most + 1 });
         return page(rows, most, ({ seq }) => [String(seq)], auditEvent);

@@ -7,9 +7,9 @@ export type Operator = { requestId: string; idempotencyKey: string | null };
 const bearer = /^Bearer +(\S+) *$/i;
 
 /** Compares digests, so that neither content nor length of the token shows in the time it takes. */
-export function isOperator(authorization: string | null, adminToken: string): boolean {
+export function isBearerOf(token: string, authorization: string | null): boolean {
   const [, given = ''] = bearer.exec(authorization ?? '') ?? [];
-  return timingSafeEqual(digest(given), digest(adminToken));
+  return timingSafeEqual(digest(given), digest(token));
 }
 
 function digest(text: string): Buffer {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { DenialLog, type GatheredDenial } from '../../../src/adapters/audit/denial_log.ts';
 import type { Denial } from '../../../src/kernel/audit_event.ts';
+import { type TenantId, tenantId } from '../../../src/kernel/tenant.ts';
 
 function denialOf(requestedSlug: string): Denial {
   return {
@@ -14,24 +15,56 @@ function denialOf(requestedSlug: string): Denial {
   };
 }
 
+function attemptOf(requestedSlug: string, actor: `user:${string}`): Denial {
+  return { ...denialOf(requestedSlug), event: 'cross_tenant_access_attempt', actor };
+}
+
+function guessOf(address: string): Denial {
+  return { ...denialOf(''), event: 'credential_guessing', details: { address } };
+}
+
+function limitOf(id: TenantId): Denial {
+  return {
+    ...denialOf(''),
+    event: 'rate_limit_exceeded',
+    actor: 'kennel',
+    tenantId: id,
+    requestedSlug: null,
+  };
+}
+
+const one = tenantId('00000000-0000-7000-8000-000000000001');
+const other = tenantId('00000000-0000-7000-8000-000000000002');
+
 describe('DenialLog', () => {
   let log: DenialLog;
   let written: GatheredDenial[] = [];
   let away = false;
   let nowMs = 0;
   let errors: unknown[] = [];
+  let heldUp: TenantId | null = null;
+  let refused: TenantId | null = null;
+  let letGo = () => {};
   afterEach(async () => {
     away = false;
+    refused = null;
+    heldUp = null;
     await log.close();
     written = [];
     errors = [];
   });
 
-  function open(held: number): void {
+  function open(held: number, anonymousRows = 1_000): void {
     nowMs = 0;
     log = new DenialLog({
       write: async (denials) => {
         if (away) throw new Error('The database is away');
+        const [first] = denials;
+        if (refused && first?.tenantId === refused) throw new Error('The denial is refused');
+        if (heldUp && first?.tenantId === heldUp)
+          await new Promise<void>((go) => {
+            letGo = go;
+          });
         written.push(...denials);
       },
       onError: (error) => errors.push(error),
@@ -39,6 +72,7 @@ describe('DenialLog', () => {
       held,
       flushEveryMs: 60_000,
       gatherForMs: 1_000,
+      anonymousRows,
     });
   }
 
@@ -56,12 +90,15 @@ describe('DenialLog', () => {
 
   it('holds no more than its bound, and counts what it drops', async () => {
     open(2);
-    for (let count = 0; count < 100; count += 1) log.note(denialOf(`t-${count}`));
-    assert.deepEqual(log.figures, { held: 3, dropped: 0 });
-    for (let count = 0; count < 100; count += 1) {
-      log.note({ ...denialOf('t'), details: { endpoint: `/${count}` } });
-    }
-    assert.deepEqual(log.figures, { held: 4, dropped: 99 });
+    for (let count = 0; count < 100; count += 1) log.note(attemptOf('acme', `user:${count}`));
+    assert.deepEqual(log.figures, { held: 4, dropped: 96 });
+  });
+
+  it('keeps nothing of a name that is longer than any tenant may have', async () => {
+    open(10);
+    for (const letter of ['a', 'b']) log.note(denialOf(letter.repeat(8_000)));
+    await log.flush();
+    assert.deepEqual(counts(), [['?', 2]]);
   });
 
   it('makes one denial that names nobody of what is past its bound', async () => {
@@ -78,7 +115,7 @@ describe('DenialLog', () => {
   it('gives each event room of its own, so that a flood of one hides no other', async () => {
     open(2);
     for (let count = 0; count < 100; count += 1) log.note(denialOf(`t-${count}`));
-    log.note({ ...denialOf('acme'), event: 'cross_tenant_access_attempt', actor: 'user:u1' });
+    log.note(attemptOf('acme', 'user:u1'));
     await log.flush();
     assert.ok(written.some(({ event }) => event === 'cross_tenant_access_attempt'));
   });
@@ -113,6 +150,95 @@ describe('DenialLog', () => {
     away = false;
     await log.flush();
     assert.deepEqual(counts(), [['acme', 2]]);
+  });
+
+  describe('of strangers', () => {
+    const ceiling = 3;
+
+    it('makes so many rows in its time, and one of each event for the rest', async () => {
+      open(1_000, ceiling);
+      for (let second = 0; second < 10; second += 1) {
+        for (let count = 0; count < 100; count += 1) {
+          log.note(denialOf(`t-${second}-${count}`));
+          log.note({ ...guessOf(`2001:db8::${count}`), requestedSlug: null });
+        }
+        nowMs += 99;
+      }
+      await log.flush();
+      assert.equal(written.length, 2 * (ceiling + 1));
+      assert.equal(
+        written.reduce((sum, { count }) => sum + count, 0),
+        2_000,
+      );
+      const rest = written.filter(
+        ({ details, requestedSlug }) => requestedSlug === null && !details.address,
+      );
+      assert.deepEqual(rest.map(({ event }) => event).sort(), [
+        'authentication_failed',
+        'credential_guessing',
+      ]);
+    });
+
+    it('begins to count anew after that time', async () => {
+      open(1_000, ceiling);
+      for (let count = 0; count < 10; count += 1) log.note(denialOf(`a-${count}`));
+      await log.flush();
+      nowMs = 1_000;
+      for (let count = 0; count < 10; count += 1) log.note(denialOf(`b-${count}`));
+      await log.flush();
+      assert.equal(written.length, 2 * (ceiling + 1));
+    });
+
+    it('takes no row from who has a credential', async () => {
+      open(1_000, ceiling);
+      for (let count = 0; count < 10; count += 1) log.note(denialOf(`t-${count}`));
+      for (let count = 0; count < 10; count += 1) log.note(attemptOf(`t-${count}`, 'user:u1'));
+      await log.flush();
+      const attempts = written.filter(({ event }) => event === 'cross_tenant_access_attempt');
+      assert.equal(attempts.length, 10);
+    });
+  });
+
+  describe('flushOf()', () => {
+    it("writes a tenant's own limits, and nothing of others", async () => {
+      open(10);
+      for (const id of [one, other]) log.note(limitOf(id));
+      log.note({ ...attemptOf('acme', 'user:u1'), tenantId: one });
+      log.note(denialOf('acme'));
+      await log.flushOf({ id: one });
+      assert.deepEqual(written, [{ ...limitOf(one), count: 1 }]);
+      assert.equal(log.figures.held, 3);
+    });
+
+    it('waits for no other tenant whose chain is held up', async () => {
+      open(10);
+      heldUp = other;
+      for (const id of [other, one]) log.note(limitOf(id));
+      const all = log.flush();
+      await log.flushOf({ id: one });
+      assert.deepEqual(
+        written.map(({ tenantId }) => tenantId),
+        [one],
+      );
+      letGo();
+      await all;
+      assert.deepEqual(
+        written.map(({ tenantId }) => tenantId),
+        [one, other],
+      );
+    });
+  });
+
+  it("keeps a tenant's denial that is refused, and writes the others'", async () => {
+    open(10);
+    refused = other;
+    for (const id of [other, one]) log.note(limitOf(id));
+    await log.flush();
+    assert.deepEqual(
+      written.map(({ tenantId }) => tenantId),
+      [one],
+    );
+    assert.equal(log.figures.held, 1);
   });
 
   it('writes what is left when it is closed', async () => {

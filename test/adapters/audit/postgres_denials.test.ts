@@ -78,6 +78,16 @@ describe('postgresDenials()', () => {
     );
   });
 
+  it("lengthens no tenant's chain by what strangers did, and names the tenant all the same", async () => {
+    const { control } = places.backstage;
+    const chains = () => control<{ chain: string }>`
+      select chain from control.audit_chains where chain in (
+        select id from control.tenants where slug = 'rival')`;
+    const [row] = await write({ requestedSlug: 'rival' });
+    assert.equal(row?.tenant, 'rival');
+    assert.deepEqual(await chains(), []);
+  });
+
   it('tells a tenant that it was limited', async () => {
     const [row] = await write({ event: 'rate_limit_exceeded', tenantId: acme.id });
     assert.deepEqual([row?.tenant, row?.audience], ['acme', 'tenant']);

@@ -18,7 +18,7 @@ const plan = { name: 'hourly', requestsPerHour: 1, burst: 1_000 };
 type OnChange = (change: FailoverChange) => void;
 
 function failoverOn(url: string, onChange: OnChange): FailoverLimiter {
-  return failoverWith(new RedisLimiter(url, redisBounds), onChange);
+  return failoverWith(new RedisLimiter(url, 'one', redisBounds), onChange);
 }
 
 function failoverWith(redis: RedisLimiter, onChange: OnChange): FailoverLimiter {
@@ -153,7 +153,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
         answered = true;
       }
     }
-    const redis = new Probed(server().url, redisBounds);
+    const redis = new Probed(server().url, 'one', redisBounds);
     const closing = failoverWith(redis, ({ degraded }) => changes.push(degraded));
     await closing.start();
     server().pause();

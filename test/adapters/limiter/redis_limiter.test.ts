@@ -42,7 +42,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     let bucket: Bucket | null = null;
     for (let count = 0; count < 200; count += 1) {
       const allowance = await limiter.spend(tenant);
-      const stored = await bucketAt(`rl:{${tenant.id}}:odd`);
+      const stored = await bucketAt(`kennel:one:{${tenant.id}}:odd`);
       const expected = draw(bucket, odd, stored.updatedAtMs);
       assert.deepEqual({ allowance, bucket: stored }, expected);
       bucket = stored;
@@ -52,13 +52,13 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
   it('keeps every part of the largest burst', async () => {
     const tenant = tenantOn({ name: 'huge', requestsPerHour: 1, burst: 2_147_483_647 });
     await limiter.spend(tenant);
-    const { parts } = await bucketAt(`rl:{${tenant.id}}:huge`);
+    const { parts } = await bucketAt(`kennel:one:{${tenant.id}}:huge`);
     assert.equal(parts, 2_147_483_646 * 3_600_000);
   });
 
   it('refills from the time that the clock of Redis went back to', async () => {
     const tenant = tenantOn({ ...plan, burst: 1 });
-    const key = `rl:{${tenant.id}}:free`;
+    const key = `kennel:one:{${tenant.id}}:free`;
     await limiter.spend(tenant);
     const { updatedAtMs } = await bucketAt(key);
     await redis.hset(key, 'updated_at_ms', updatedAtMs + 3_600_000);
@@ -69,7 +69,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
   it('lets Redis forget a bucket once it is full', async () => {
     const tenant = tenantOn(plan);
     await limiter.spend(tenant);
-    const forgottenInMs = await redis.pttl(`rl:{${tenant.id}}:free`);
+    const forgottenInMs = await redis.pttl(`kennel:one:{${tenant.id}}:free`);
     assert.ok(forgottenInMs > 30_000 && forgottenInMs <= 36_000);
   });
 
@@ -82,6 +82,22 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     );
     const admitted = (await Promise.all(requests)).filter(({ allowed }) => allowed);
     assert.equal(admitted.length, 20);
+  });
+
+  it('shares no budget with another installation that has the same tenants', async (t) => {
+    const copy = await openRedisLimiter(server().url, 'copy');
+    t.after(() => copy.close());
+    const tenant = tenantOn({ ...plan, burst: 1 });
+    assert.equal((await copy.spend(tenant)).allowed, true);
+    assert.equal((await limiter.spend(tenant)).allowed, true);
+  });
+
+  it('control: under one name the same tenants share a budget', async (t) => {
+    const copy = await openRedisLimiter(server().url, 'one');
+    t.after(() => copy.close());
+    const tenant = tenantOn({ ...plan, burst: 1 });
+    assert.equal((await copy.spend(tenant)).allowed, true);
+    assert.equal((await limiter.spend(tenant)).allowed, false);
   });
 
   it('works on after Redis has forgotten the script', async () => {
@@ -100,7 +116,7 @@ describe('RedisLimiter, where something else listens', () => {
   ] as const) {
     it(`rejects ${what}`, async (t) => {
       const impostor = await startImpostor(answer);
-      const limiter = new RedisLimiter(impostor.url, redisBounds);
+      const limiter = new RedisLimiter(impostor.url, 'one', redisBounds);
       t.after(() => {
         limiter.close();
         impostor.close();

@@ -15,7 +15,7 @@ const bounds = {
 function onClock(nowMs: () => number) {
   const throttle = new GuessThrottle(bounds, { nowMs });
   const fail = (address: string, times: number) =>
-    Array.from({ length: times }, () => throttle.failed(address));
+    Array.from({ length: times }, () => throttle.failed(address, 'operator'));
   return { throttle, fail };
 }
 
@@ -47,6 +47,33 @@ describe('GuessThrottle', () => {
       fail('192.0.2.1', 2).map(({ slowed }) => slowed),
       [false, true],
     );
+  });
+
+  it('tests nothing from an address past its bound, however many ask at once', () => {
+    const { throttle } = onClock(() => 0);
+    const guesses = Array.from({ length: 1_000 }, () => {
+      const tested = throttle.tests('2001:db8::1', 'operator');
+      throttle.failed('2001:db8::2', 'operator');
+      return tested;
+    });
+    assert.equal(guesses.filter(Boolean).length, bounds.burst);
+    assert.equal(throttle.tests('2001:db8:0:1::1', 'operator'), true);
+  });
+
+  it('tests again as time goes by', () => {
+    let nowMs = 0;
+    const { throttle, fail } = onClock(() => nowMs);
+    fail('192.0.2.1', 4);
+    assert.equal(throttle.tests('192.0.2.1', 'operator'), false);
+    nowMs = 1_000;
+    assert.equal(throttle.tests('192.0.2.1', 'operator'), true);
+  });
+
+  it("does not count a tenant's wrong keys as guesses of the operator's token", () => {
+    const { throttle } = onClock(() => 0);
+    for (let count = 0; count < 100; count += 1) throttle.failed('192.0.2.1', 'tenant');
+    assert.equal(throttle.tests('192.0.2.1', 'operator'), true);
+    assert.equal(throttle.tests('192.0.2.1', 'tenant'), false);
   });
 
   it('lets no more wait than its bound, whatever addresses they come from', async () => {
