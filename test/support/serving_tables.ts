@@ -1,7 +1,7 @@
 /** Where a statement that was injected can be, and which tables its role can see there. */
 import type { TenantPlace } from '../../src/kernel/ports.ts';
-import { isolationModes } from '../../src/kernel/tenant.ts';
-import type { Place } from '../../src/postgres/installation.ts';
+import { isolationModes, type TenantId } from '../../src/kernel/tenant.ts';
+import type { Installation, Place } from '../../src/postgres/installation.ts';
 import { contextOf } from './envelopes.ts';
 import { lookInto } from './sql.ts';
 import type { TenantPlaces } from './tenant_places.ts';
@@ -36,11 +36,11 @@ export async function visibleTables(places: TenantPlaces, { place }: Standing): 
 
 /** How many rows the planner expects a query of the tenant to have. */
 export async function estimate(
-  places: TenantPlaces,
-  { tenant, place }: Standing,
+  installation: Installation,
+  { tenant, place }: { tenant: { id: TenantId }; place: Place },
   query: string,
 ): Promise<number> {
-  const url = places.backstage.fleet.installation.adminTarget(place.database);
+  const url = installation.adminTarget(place.database);
   return lookInto(url, (sql) =>
     sql.begin(async (own) => {
       const [backend] = await own<{ pid: number }[]>`select pg_backend_pid() as pid`;
