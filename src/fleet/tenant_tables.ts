@@ -19,15 +19,15 @@ type Script = string;
  */
 export function hardening({ schema, app }: { schema: string; app: string }): Script {
   const here = `nspname = '${schema}'`;
-  return `${guarding(here)}; ${granting(here, app)}; ${withoutStatistics(here)}`;
+  return `${guarding(here)}; ${granting(here, app)}; ${withoutStatistics(here, app)}`;
 }
 
-/** Conditions on schemas: those with tenants' tables, and those that have others. */
-export type Rehardening = { app: string; places: string; others: string };
+/** Whose work is where: conditions on schemas, and the role that tenants' statements there run as. */
+export type Rehardening = { places: string; app: string };
 
 /** Brings what an older version made to the same; verifies nothing. */
-export function rehardening({ app, places, others }: Rehardening): Script {
-  return `${granting(places, app)}; ${withoutStatistics(`(${places}) or (${others})`)}`;
+export function rehardening({ places, app }: Rehardening): Script {
+  return `${granting(places, app)}; ${withoutStatistics(places, app)}`;
 }
 
 /** Row security is the author's to write: it is the lesson, and a table without it is a mistake. */
@@ -92,8 +92,11 @@ function granting(schemas: string, app: string): Script {
     end $$`;
 }
 
-/** Columns of an index have some when they are expressions, under the number of their place. */
-function withoutStatistics(schemas: string): Script {
+/**
+ * Of what a role may read, and of expressions on it: a query that names another column is refused before it
+ * tells anything. Columns of an index have statistics when they are expressions, under their numbers.
+ */
+export function withoutStatistics(schemas: string, role: string): Script {
   return `do $$
     declare
       told record;
@@ -101,11 +104,11 @@ function withoutStatistics(schemas: string): Script {
       for told in
         select format(
           'alter %s %s %s',
-          case when relkind in ('i', 'I') then 'index' else 'table' end,
+          case when indrelid is null then 'table' else 'index' end,
           pg_class.oid::regclass,
           string_agg(format(
             'alter column %s set statistics 0',
-            case when relkind in ('i', 'I') then attnum::text else quote_ident(attname) end
+            case when indrelid is null then quote_ident(attname) else attnum::text end
           ), ', ')
         ) as statement
         from pg_class
@@ -113,8 +116,12 @@ function withoutStatistics(schemas: string): Script {
           left join pg_index on indexrelid = pg_class.oid
         where relnamespace in (${namespaces(schemas)})
           and attnum > 0 and not attisdropped and attstattarget is distinct from 0
-          and (relkind in ('r', 'p', 'm') or relkind in ('i', 'I') and indkey[attnum - 1] = 0)
-        group by pg_class.oid, relkind
+          and case
+            when relkind in ('r', 'p') then has_column_privilege('${role}', pg_class.oid, attnum, 'select')
+            else relkind in ('i', 'I') and indkey[attnum - 1] = 0
+              and has_any_column_privilege('${role}', indrelid, 'select')
+          end
+        group by pg_class.oid, indrelid
       loop
         execute told.statement;
       end loop;
@@ -125,7 +132,9 @@ function withoutStatistics(schemas: string): Script {
 export function forgettingStatistics(schemas: string): Script {
   return `do $$ begin
     delete from pg_statistic
-    where starelid in (select oid from pg_class where relnamespace in (${namespaces(schemas)}));
+    using pg_class, pg_attribute
+    where pg_class.oid = starelid and attrelid = starelid and attnum = staattnum
+      and attstattarget = 0 and relnamespace in (${namespaces(schemas)});
   exception when insufficient_privilege then null;
   end $$`;
 }

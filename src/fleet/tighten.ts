@@ -6,7 +6,7 @@ import { type Installation, type Place, schemas } from '../postgres/installation
 import type { Lane } from '../postgres/lane.ts';
 import { inTurn } from './session_lock.ts';
 import { type Keepers, withdrawSpareFunctions } from './spare_functions.ts';
-import { forgettingStatistics, type Rehardening, rehardening } from './tenant_tables.ts';
+import { forgettingStatistics, rehardening, withoutStatistics } from './tenant_tables.ts';
 
 /** The main database. Its schema `public` may have tenants that are not ours, so it stays. */
 export async function tightenMain(lane: Lane, keepers: Keepers): Promise<void> {
@@ -52,22 +52,22 @@ async function forbidBlocks(lane: Lane, owner: string): Promise<void> {
   );
 }
 
-/** Schemas with tenants' tables, in the main database. */
-const places = `nspname ~ '^(${schemas.shared}|t_[0-9a-f]{32})$'`;
-
 /** All schemas of the main database, which an older version may have made; most have nothing to change. */
-export function rehardenMain(lane: Lane, { roles }: Installation): Promise<void> {
-  const others = `nspname in ('${schemas.control}', '${schemas.kernel}')`;
-  return reharden(lane, roles.owner, { app: roles.app, places, others });
+export async function rehardenMain(lane: Lane, { roles }: Installation): Promise<void> {
+  const places = `nspname ~ '^(${schemas.shared}|t_[0-9a-f]{32})$'`;
+  const control = `nspname = '${schemas.control}'`;
+  await asOwner(lane, roles.owner, rehardening({ app: roles.app, places }));
+  await asOwner(lane, roles.owner, withoutStatistics(control, roles.account));
+  await lane.script(forgettingStatistics(`(${places}) or (${control})`));
 }
 
 /** The same for a tenant's own database. */
-export function rehardenOwn(lane: Lane, { role, schema }: Place, owner: string): Promise<void> {
-  const others = `nspname = '${schemas.kernel}'`;
-  return reharden(lane, owner, { app: role, places: `nspname = '${schema}'`, others });
+export async function rehardenOwn(lane: Lane, { role, schema }: Place, owner: string) {
+  const places = `nspname = '${schema}'`;
+  await asOwner(lane, owner, rehardening({ app: role, places }));
+  await lane.script(forgettingStatistics(places));
 }
 
-async function reharden(lane: Lane, owner: string, tables: Rehardening): Promise<void> {
-  await lane.script(`begin; set local role "${owner}"; ${rehardening(tables)}; commit`);
-  await lane.script(forgettingStatistics(`(${tables.places}) or (${tables.others})`));
+function asOwner(lane: Lane, owner: string, script: string): Promise<void> {
+  return lane.script(`begin; set local role "${owner}"; ${script}; commit`);
 }

@@ -75,11 +75,15 @@ describe('a table that a migration adds', () => {
     const state = () =>
       grown.look('in-schema', (sql) => {
         return sql`
-          select xmin::text as version from pg_class where relnamespace = current_schema()::regnamespace
+          select relname as name, xmin::text as version
+          from pg_class
+          where relnamespace = current_schema()::regnamespace
           union all
-          select pg_attribute.xmin::text from pg_attribute
+          select relname || '.' || attname, pg_attribute.xmin::text
+          from pg_attribute
             join pg_class on pg_class.oid = attrelid
-          where relnamespace = current_schema()::regnamespace and attnum > 0`;
+          where relnamespace = current_schema()::regnamespace and attnum > 0
+          order by name`;
       });
     const before = await state();
     await startAgain(grown);
