@@ -20,7 +20,7 @@ import {
 } from './place.ts';
 import { readSecrets } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
-import { tightenMain } from './tighten.ts';
+import { rehardenMain, tightenMain } from './tighten.ts';
 
 export type InstallOptions = {
   sql: SqlFiles;
@@ -86,9 +86,10 @@ async function installOn(
   });
   const installation = new Installation(adminUrl, await readSecrets(lane, roles.owner), placesKept);
   await admitLogins(lane, installation, transactionTimeoutMs);
-  await tightenMain(lane, roles.owner);
+  await tightenMain(lane, { owner: roles.owner, setter: roles.serve });
   const fleet = { admin, installation, ...options };
   await createSharedPlace(lane, fleet);
+  await rehardenMain(lane, installation);
   return fleet;
 }
 

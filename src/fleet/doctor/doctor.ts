@@ -29,6 +29,7 @@ import { examineSealKeys } from './seals.ts';
 import { examineVersion } from './server.ts';
 import { examineSettings } from './settings.ts';
 import { type Carrier, examineActivity, examineLogging, examineStatements } from './statements.ts';
+import { examineStatistics } from './statistics.ts';
 import { examineStrayGrants } from './stray_grants.ts';
 import { examineTables, readTenantTables } from './tables.ts';
 import { examineTriggers } from './triggers.ts';
@@ -177,6 +178,7 @@ async function examineDatabase(
     ...(await examineGrants(sql, examined)),
     ...(await examineStrayGrants(sql, examined)),
     ...(await examineDefaultGrants(sql, examined)),
+    ...(await examineStatistics(sql, examined)),
     ...(await examineTriggers(sql, examined)),
     ...(await examineViews(sql, examined)),
     ...(await examineFunctions(sql, examined)),

@@ -17,6 +17,7 @@ const grades = {
   grant_excessive: 'error',
   grant_stray: 'error',
   default_grant: 'error',
+  statistics_kept: 'error',
   trigger_extra: 'error',
   trigger_missing: 'error',
   trigger_off: 'error',
@@ -50,6 +51,10 @@ const grades = {
   large_objects_allowed: 'warning',
   advisory_locks_allowed: 'warning',
   announcements_allowed: 'warning',
+  set_config_allowed: 'warning',
+  query_texts_allowed: 'warning',
+  session_control_allowed: 'warning',
+  log_messages_allowed: 'warning',
   blocks_allowed: 'warning',
   foreign_database_open: 'warning',
 } as const;
@@ -78,10 +83,15 @@ const concernOneTenant: ReadonlySet<Check> = new Set([
 
 /** What older versions of ours left as Postgres makes it, or made otherwise. */
 const old: ReadonlySet<Check> = new Set([
+  'statistics_kept',
   'kernel_outdated',
   'large_objects_allowed',
   'advisory_locks_allowed',
   'announcements_allowed',
+  'set_config_allowed',
+  'query_texts_allowed',
+  'session_control_allowed',
+  'log_messages_allowed',
   'blocks_allowed',
   'schema_writable',
 ]);

@@ -24,29 +24,36 @@ const controlMay: Readonly<Record<string, string[]>> = {
   migrations: [],
   tenant_migrations: ['SELECT', 'INSERT'],
   plans: ['SELECT', 'INSERT', 'UPDATE'],
-  audit_events: ['SELECT', 'INSERT tenant_id', ...toldOfEvents.map((name) => `INSERT ${name}`)],
+  audit_events: ['SELECT', 'INSERT tenant_id', ...columns('INSERT', ...toldOfEvents)],
   audit_chains: ['SELECT'],
 };
 
 /** What the role of one tenant's account may. A key's digest is not among it. */
 const accountMay: Readonly<Record<string, string[]>> = {
-  users: ['SELECT', 'INSERT'],
+  users: [
+    ...columns('SELECT', 'tenant_id', 'id', 'email', 'role', 'created_at'),
+    ...columns('INSERT', 'id', 'email', 'role'),
+  ],
   api_keys: [
-    'INSERT',
-    'SELECT id',
-    'SELECT user_id',
-    'SELECT created_at',
-    'SELECT revoked_at',
-    'SELECT tenant_id',
+    ...columns('SELECT', 'tenant_id', 'id', 'user_id', 'created_at', 'revoked_at'),
+    ...columns('INSERT', 'id', 'user_id', 'secret_sha256'),
     'UPDATE revoked_at',
   ],
-  settings: everything,
-  audit_events: [
-    ...['seq', 'time', 'tenant_id', ...toldOfEvents].map((name) => `SELECT ${name}`),
-    ...toldOfEvents.map((name) => `INSERT ${name}`),
+  settings: [
+    ...columns('SELECT', 'tenant_id', 'key', 'value', 'updated_at'),
+    ...columns('INSERT', 'key', 'value'),
+    ...columns('UPDATE', 'value', 'updated_at'),
   ],
-  usage_days: ['SELECT'],
+  audit_events: [
+    ...columns('SELECT', 'seq', 'time', 'tenant_id', ...toldOfEvents),
+    ...columns('INSERT', ...toldOfEvents),
+  ],
+  usage_days: columns('SELECT', 'tenant_id', 'day', 'billed', 'refused'),
 };
+
+function columns(privilege: string, ...names: string[]): string[] {
+  return names.map((name) => `${privilege} ${name}`);
+}
 
 /** Tables that nobody but their owner may read, and rights that nobody but the owner may have. */
 const nobodyMay: Readonly<Record<string, string[] | null>> = {
@@ -97,9 +104,12 @@ function readGrants(sql: Sql, examined: Examined): Promise<Grant[]> {
         select jsonb_array_elements_text(${JSON.stringify(schemasOf(examined))}::text::jsonb)
       )
       and not (
-        attname is null and relname <> 'migrations' and relkind <> 'S'
+        relname <> 'migrations' and relkind <> 'S'
         and rolname is not distinct from ${examined.app}
-        and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+        and case
+          when attname is null then privilege_type = 'SELECT'
+          else privilege_type in ('SELECT', 'INSERT', 'UPDATE')
+        end
         and nspname in (
           select jsonb_array_elements_text(${JSON.stringify(examined.places)}::text::jsonb)
         )

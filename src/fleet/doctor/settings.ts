@@ -15,6 +15,7 @@ const harmless: ReadonlySet<string> = new Set([
   ...['idle_session_timeout', 'work_mem', 'maintenance_work_mem', 'temp_buffers', 'jit'],
   ...['random_page_cost', 'effective_cache_size', 'effective_io_concurrency'],
   ...['default_statistics_target', 'max_parallel_workers_per_gather', 'synchronous_commit'],
+  ...['enable_bitmapscan'],
   ...['client_min_messages', 'tcp_keepalives_idle', 'tcp_keepalives_interval'],
 ]);
 

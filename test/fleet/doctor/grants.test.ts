@@ -29,6 +29,13 @@ findsEach({
       ({ schema }) => `${schema}.pets`,
       app,
     ),
+    'deletion for the app': given('delete', table('shared.pets'), app),
+    'a whole table for the app, which is enough to lock it': given(
+      'update',
+      table('shared.pets'),
+      app,
+    ),
+    'a whole table for the account': given('insert', table('control.settings'), account),
     'the ledger for the app': given('update', table('shared.migrations'), app),
     'tables for the login itself': given('select', table('shared.pets'), serve),
     "a tenant's tables for another's login": given(
