@@ -20,6 +20,7 @@ import { controlDb, controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import { Lane, type Target } from './postgres/lane.ts';
 import { LanePool } from './postgres/lane_pool.ts';
+import { partsOf } from './postgres/target.ts';
 import { writePrivate } from './private_file.ts';
 
 export type Backstage = Awaited<ReturnType<typeof openBackstage>>;
@@ -112,7 +113,7 @@ function controlLane(target: Target): Promise<Lane> {
  * be ended, its login's own limit for a transaction is left.
  */
 function endBackend({ admin, installation }: Fleet, { pid, target }: Lane): void {
-  const login = decodeURIComponent(new URL(target).username);
+  const login = partsOf(target).options.user;
   const end = (lane: Lane) => lane.plain`
     select pg_terminate_backend(pid) from pg_stat_activity where pid = ${pid} and usename = ${login}`;
   const main = installation.adminTarget(installation.database);

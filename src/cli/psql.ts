@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readConfig } from '../config.ts';
 import { openDatabase } from '../database.ts';
-import { psqlVariables } from './psql_variables.ts';
+import { psqlVariables, withoutConnection } from './psql_variables.ts';
 
 const database = await openDatabase(readConfig(process.env));
 // Whoever interrupts means a statement; psql ends by itself.
@@ -11,7 +11,7 @@ process.on('SIGINT', () => {});
 try {
   const psql = spawn('psql', process.argv.slice(2), {
     stdio: 'inherit',
-    env: { ...process.env, ...psqlVariables(database.adminUrl) },
+    env: { ...withoutConnection(process.env), ...psqlVariables(database.adminUrl) },
   });
   const [code] = await once(psql, 'exit');
   process.exitCode = typeof code === 'number' ? code : 1;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { Lane } from '../../src/postgres/lane.ts';
 import { Listener } from '../../src/postgres/listener.ts';
-import { laneBounds } from '../support/lane.ts';
+import { laneBounds, listenerBounds } from '../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
@@ -29,12 +29,12 @@ describe('Listener', () => {
 
   function listen(url: string, connectTimeoutMs = 3_000): void {
     listener = new Listener(url, 'kennel', {
+      ...listenerBounds,
       onMessage: (message) => heard.push(message),
       onGap: () => {
         gaps += 1;
       },
       connectTimeoutMs,
-      retryAfterMs: 5,
     });
   }
 

@@ -1,5 +1,5 @@
 /** A process of its own that opens a session, because node reads whom to trust when it starts. */
-import { openSession } from '../../src/postgres/session.ts';
+import { openSession } from '../../src/postgres/connect.ts';
 import { laneBounds } from './lane.ts';
 
 const [, , url = ''] = process.argv;
