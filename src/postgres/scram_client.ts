@@ -88,7 +88,10 @@ function challengeIn(serverFirst: string) {
 function saslPrep(password: string): string {
   const mapped = password
     .replace(/[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g, ' ')
-    .replace(/\u00ad|\u034f|\u1806|[\u180b-\u180d]|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/g, '')
+    .replace(
+      /\u00ad|\u034f|\u1806|[\u180b-\u180d]|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/g,
+      '',
+    )
     .normalize('NFKC');
   const isAllowed =
     mapped !== '' && !/[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\u2028\u2029\ufffc\ufffd]/u.test(mapped);

@@ -1,22 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { rm, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
-import { after, before, describe, it, type TestContext } from 'node:test';
-import { promisify } from 'node:util';
+import { describe, it, type TestContext } from 'node:test';
 import type { Refusal } from '../../src/kernel/errors.ts';
 import { openSession } from '../../src/postgres/connect.ts';
 import { codeOf } from '../../src/postgres/faults.ts';
-import { Lane } from '../../src/postgres/lane.ts';
 import { sslRequest } from '../../src/postgres/wire/messages.ts';
 import { laneBounds } from '../support/lane.ts';
-import { type SelfSigned, selfSigned } from '../support/self_signed.ts';
 import { columns, done, failed, ready, row, said } from '../support/server_messages.ts';
-import { lookInto } from '../support/sql.ts';
 import { startTcpServer, type TcpServer } from '../support/tcp_server.ts';
-import { openFolder, startTestCluster } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
@@ -290,87 +282,4 @@ describe('openSession()', { timeout: 30_000 }, () => {
 function causedBy(what: RegExp) {
   return ({ code, cause }: Refusal) =>
     code === 'unavailable' && cause instanceof Error && what.test(cause.message);
-}
-
-const own = selfSigned('127.0.0.1');
-const skip = own ? false : 'there is no openssl command';
-
-describe('TLS with a real server', { timeout: 60_000, skip }, () => {
-  let cluster: Awaited<ReturnType<typeof startTestCluster>>;
-  let folder: string;
-  before(async () => {
-    [cluster, folder] = await Promise.all([startTestCluster(), openFolder()]);
-    if (own) await turnOnTls(cluster.url, own);
-    await writeFile(trusted(), own?.certificate ?? '');
-  });
-  after(async () => {
-    await cluster.stop();
-    await rm(folder, { recursive: true });
-  });
-
-  const trusted = () => join(folder, 'trusted.pem');
-  const urlFor = (mode: string, host = '127.0.0.1') =>
-    `${cluster.url.replace('127.0.0.1', host)}?sslmode=${mode}`;
-
-  for (const [mode, ssl] of [
-    ['require', true],
-    ['prefer', true],
-    ['disable', false],
-  ] as const) {
-    it(`is ${ssl ? '' : 'not '}spoken by sslmode=${mode}`, async (t) => {
-      const lane = await Lane.open(urlFor(mode), patient);
-      t.after(() => lane.close());
-      const [row] = await lane.plain`select ssl from pg_stat_ssl where pid = ${lane.pid}`;
-      assert.deepEqual({ ...row }, { ssl });
-    });
-  }
-
-  it('carries answers of any size, and many at once', async (t) => {
-    const lane = await Lane.open(urlFor('require'), patient);
-    t.after(() => lane.close());
-    const sizes = [1, 100_000, 16_384, 3, 300_000];
-    const answers = await Promise.all(
-      sizes.map((size) => lane.plain<{ text: string }>`select repeat('é', ${size}::int) as text`),
-    );
-    assert.deepEqual(
-      answers.map(([row]) => row?.text.length),
-      sizes,
-    );
-  });
-
-  for (const mode of ['verify-full', 'verify-ca']) {
-    it(`by sslmode=${mode} does not believe a certificate that nobody has signed`, async () => {
-      const opening = openSession(urlFor(mode), patient);
-      await assert.rejects(opening, { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
-    });
-  }
-
-  for (const [host, outcome] of [
-    ['127.0.0.1', 'opened'],
-    ['localhost', 'ERR_TLS_CERT_ALTNAME_INVALID'],
-  ] as const) {
-    it(`by sslmode=verify-full asks for the address that it was told: ${host}`, async () => {
-      const { PATH = '' } = process.env;
-      const args = ['--import', 'tsx', 'test/support/session_process.ts'];
-      const { stdout } = await promisify(execFile)(
-        process.execPath,
-        [...args, urlFor('verify-full', host)],
-        { env: { PATH, NODE_EXTRA_CA_CERTS: trusted() } },
-      );
-      assert.equal(stdout, outcome);
-    });
-  }
-});
-
-/** Through the server, to which the files have to belong. */
-async function turnOnTls(url: string, { key, certificate }: SelfSigned): Promise<void> {
-  await lookInto(url, async (sql) => {
-    for (const [name, pem] of Object.entries({ 'server.key': key, 'server.crt': certificate })) {
-      await sql.unsafe(`copy (select unnest(string_to_array(trim('${pem}'), e'\\n')))
-        to program 'umask 077; cat > ${name}'`);
-    }
-    await sql`alter system set ssl = on`;
-    await sql`select pg_reload_conf()`;
-  });
-  await until(() => lookInto(url, async (sql) => (await sql`show ssl`)[0]?.ssl === 'on'));
 }

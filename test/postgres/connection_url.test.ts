@@ -78,20 +78,38 @@ describe('keywordsIn()', () => {
       assert.throws(
         () => optionsOf(url),
         (error: Error) =>
-          error instanceof ConnectionUrlError && /^expected /.test(error.message) && !/sec/.test(error.message),
+          error instanceof ConnectionUrlError &&
+          /^expected /.test(error.message) &&
+          !/sec/.test(error.message),
       );
     });
   }
 
   it('reads again what it has written, whatever the names are', () => {
-    const name = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !text.includes('\0') && text.isWellFormed());
+    const name = fc
+      .string({ unit: 'grapheme', minLength: 1 })
+      .filter((text) => !text.includes('\0') && text.isWellFormed());
     const host = fc.constantFrom('h.example', '::1', '/run/A b', '10.0.0.1', 'fe80::1%eth0');
     fc.assert(
-      fc.property(name, name, name, host, fc.constantFrom('5433', undefined), (user, password, dbname, one, port) => {
-        const keywords = { user, password, dbname, host: one, ...(port && { port }), sslmode: 'require' };
-        assert.deepEqual(keywordsIn(urlOf(keywords)), keywords);
-        assert.equal(urlOf(keywordsIn(urlOf(keywords))), urlOf(keywords));
-      }),
+      fc.property(
+        name,
+        name,
+        name,
+        host,
+        fc.constantFrom('5433', undefined),
+        (user, password, dbname, one, port) => {
+          const keywords = {
+            user,
+            password,
+            dbname,
+            host: one,
+            ...(port && { port }),
+            sslmode: 'require',
+          };
+          assert.deepEqual(keywordsIn(urlOf(keywords)), keywords);
+          assert.equal(urlOf(keywordsIn(urlOf(keywords))), urlOf(keywords));
+        },
+      ),
     );
   });
 });
