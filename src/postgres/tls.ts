@@ -5,6 +5,7 @@
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL and
  * https://www.postgresql.org/docs/current/libpq-ssl.html
  */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isIP, type Socket } from 'node:net';
@@ -50,7 +51,10 @@ export async function readTlsFiles(tls: TlsOptions): Promise<SecureContextOption
 export function assertTlsFiles(tls: TlsOptions): void {
   try {
     const texts = filesOf(tls).map(([name, path]) => [name, readFileSync(path)]);
-    createSecureContext(contextOptions(tls, Object.fromEntries(texts)));
+    const files: Files = Object.fromEntries(texts);
+    createSecureContext(contextOptions(tls, files));
+    // OpenSSL would take a file without any certificate, and then believe no server.
+    if (files.ca instanceof Buffer) new X509Certificate(files.ca);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : error;
     throw new ConnectionUrlError(`expected readable TLS files in it (${code})`);
