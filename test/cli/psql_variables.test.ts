@@ -23,7 +23,8 @@ describe('psqlVariables()', () => {
   });
 
   it('keeps all that libpq has a variable for', () => {
-    const query = 'sslmode=verify-full&sslrootcert=/ca.pem&channel_binding=require&connect_timeout=3';
+    const query =
+      'sslmode=verify-full&sslrootcert=/ca.pem&channel_binding=require&connect_timeout=3';
     const more = 'target_session_attrs=primary&sslpassword=x&keepalives=1';
     assert.deepEqual(psqlVariables(`postgres://me@h1,[::1]:1/db?${query}&${more}`), {
       PGHOST: 'h1,::1',

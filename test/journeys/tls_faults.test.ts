@@ -81,9 +81,12 @@ describe('a server whose database is reached over TLS', { timeout: 300_000, skip
     await serves();
     await whileCalled(async () => {
       for (let round = 0; round < 10; round += 1) {
-        await lookInto(cluster.url, (sql) => sql`
+        await lookInto(
+          cluster.url,
+          (sql) => sql`
           select pg_terminate_backend(pid) from pg_stat_activity
-          where application_name like 'kennel:%'`);
+          where application_name like 'kennel:%'`,
+        );
       }
     });
     await serves();
@@ -102,10 +105,11 @@ describe('a server whose database is reached over TLS', { timeout: 300_000, skip
   });
 
   it('refuses its tenants alone when logins are at their connection limit', async () => {
-    const limit = (most: number) => lookInto(cluster.url, async (sql) => {
-      await sql`alter role kennel_serve connection limit ${sql.unsafe(String(most))}`;
-      await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'kennel_serve'`;
-    });
+    const limit = (most: number) =>
+      lookInto(cluster.url, async (sql) => {
+        await sql`alter role kennel_serve connection limit ${sql.unsafe(String(most))}`;
+        await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'kennel_serve'`;
+      });
     await limit(0);
     // The third has a login of its own.
     await until(async () => String(await statuses()).startsWith('503,503,'), patienceMs);

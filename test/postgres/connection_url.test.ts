@@ -88,7 +88,7 @@ describe('keywordsIn()', () => {
   it('reads again what it has written, whatever the names are', () => {
     const name = fc
       .string({ unit: 'grapheme', minLength: 1 })
-      .filter((text) => !text.includes('\0') && text.isWellFormed());
+      .filter((text) => !/[\0\p{Cs}]/u.test(text));
     const host = fc.constantFrom('h.example', '::1', '/run/A b', '10.0.0.1', 'fe80::1%eth0');
     fc.assert(
       fc.property(

@@ -72,7 +72,10 @@ describe('Listener', () => {
       let isOpen = true;
       let cuts = (_chunk: Buffer) => false;
       const server = await startTcpServer((socket) => {
-        if (!isOpen) return socket.destroy();
+        if (!isOpen) {
+          socket.destroy();
+          return;
+        }
         const far = connect(Number(port), hostname);
         sockets.add(socket);
         far.on('error', () => {}).on('close', () => socket.destroy());
@@ -137,7 +140,9 @@ describe('Listener', () => {
         await once(socket, 'data');
         socket.write(Buffer.concat([said('R', '\0\0\0\0'), ready]));
         await once(socket, 'data');
-        socket.write(Buffer.concat([columns(['pid', 23], ['mark', 25]), row('1', 'pinned'), ready]));
+        socket.write(
+          Buffer.concat([columns(['pid', 23], ['mark', 25]), row('1', 'pinned'), ready]),
+        );
         await once(socket, 'data');
         socket.write(Buffer.concat([failed('42501'), ready]));
       });
