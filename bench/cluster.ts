@@ -8,7 +8,7 @@ import postgres from 'postgres';
 import { bounds } from '../src/config.ts';
 import { startEmbedded } from '../src/postgres/embedded/embedded.ts';
 import { runningPostmaster } from '../src/postgres/embedded/postmaster.ts';
-import { transportOf } from '../src/postgres/unix_socket.ts';
+import { transportOf } from './driver_transport.ts';
 import { limits } from './limits.ts';
 
 export type BenchCluster = {

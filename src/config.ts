@@ -6,9 +6,15 @@ import type { BlockList } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
+import { redisAddress } from './adapters/limiter/redis_url.ts';
+import { smtpServer } from './adapters/mail/smtp_url.ts';
 import { withFiles } from './environment_files.ts';
 import { trustedProxies } from './http/trusted_proxies.ts';
 import { isolationModes } from './kernel/tenant.ts';
+import { connectionOptions } from './postgres/connection_options.ts';
+import { keywordsIn } from './postgres/connection_url.ts';
+import { targetOf } from './postgres/target.ts';
+import { assertTlsFiles } from './postgres/tls.ts';
 
 const projectFolder = fileURLToPath(new URL('..', import.meta.url));
 
@@ -24,9 +30,11 @@ const MiB = 1_024 * KiB;
  * routes write, nested as in the body of a request.
  */
 const json = { chars: 16 * KiB, depth: 32 };
+/** What a server may send, and have us compute, before it knows us. */
+const startup = { startupBytes: 64 * KiB, scramIterations: 1_000_000 };
 
 /** What one connection may keep: prepared statements, and bytes of an answer. */
-const session = { statements: 500, answerBytes: 64 * MiB, json };
+const session = { ...startup, statements: 500, answerBytes: 64 * MiB, json };
 
 /**
  * Of what tenants ask: twice the largest page. To read it stops everything else for some 50 ms, and
@@ -157,7 +165,18 @@ export const bounds = {
   /** Tenants' own databases that the doctor looks into at the same time. */
   doctor: { databases: 4 },
   directory: { entries: 20_000, staleAfterMs: 30 * seconds, clockMs: 100, announced: 16 },
-  listener: { connectTimeoutMs: 3 * seconds, retryAfterMs: 250 },
+  listener: {
+    connectTimeoutMs: 3 * seconds,
+    statementTimeoutMs: 3 * seconds,
+    lockTimeoutMs: 3 * seconds,
+    idleInTransactionTimeoutMs: 3 * seconds,
+    ...startup,
+    /** An announcement has at most 8 000 bytes. */
+    messageBytes: 64 * KiB,
+    retryAfterMs: 250,
+    /** How often the server is asked whether it is there, and how long it may take to answer. */
+    probeMs: 5 * seconds,
+  },
   limiter: {
     /** Budgets that one process keeps; the least recently used one starts full again. */
     buckets: 100_000,
@@ -297,20 +316,25 @@ const integer = (least: number, most: number) => {
   );
 };
 
-const url = (form: RegExp, example: string) =>
+/** A text that `read` understands; what it throws must name no value, which may be secret. */
+const readBy = <Output>(read: (text: string) => Output) =>
   v.pipe(
     v.string(),
-    v.check((text) => form.test(text) && isUrl(text), `expected a URL such as ${example}`),
+    v.rawTransform<string, Output>(({ dataset, addIssue, NEVER }) => {
+      try {
+        return read(dataset.value);
+      } catch (error) {
+        addIssue({ message: error instanceof Error ? error.message : String(error) });
+        return NEVER;
+      }
+    }),
   );
 
-/** Also in its host, which may be the folder of a Unix socket in percent-encoding. */
-function isUrl(text: string): boolean {
-  try {
-    decodeURIComponent(new URL(text).hostname);
-    return true;
-  } catch {
-    return false;
-  }
+/** The canonical URL of a database that can be asked for, whose files are there. */
+function databaseUrl(text: string): string {
+  const keywords = keywordsIn(text);
+  assertTlsFiles(connectionOptions(keywords).tls);
+  return targetOf(keywords);
 }
 
 const commaSeparated = v.transform((text: string) =>
@@ -333,10 +357,8 @@ const variables = v.object({
   ),
   HOST: v.optional(v.string(), '127.0.0.1'),
   PORT: v.optional(integer(0, 65_535), '8080'),
-  DATABASE_URL: v.optional(
-    url(/^postgres(ql)?:\/\/[^/]+\/[\w.$-]+(\?|$)/, 'postgres://user:password@host:5432/database'),
-  ),
-  REDIS_URL: v.optional(url(/^rediss?:\/\/./, 'redis://host:6379')),
+  DATABASE_URL: v.optional(readBy(databaseUrl)),
+  REDIS_URL: v.optional(readBy((text) => redisAddress(text) && text)),
   RESOLUTION: v.optional(
     v.pipe(
       v.string(),
@@ -361,7 +383,7 @@ const variables = v.object({
   ADMIN_TOKEN: v.optional(operatorToken),
   METRICS_TOKEN: v.optional(operatorToken),
   DEMO: v.optional(v.picklist(['0', '1'], 'expected 0 or 1')),
-  SMTP_URL: v.optional(url(/^smtps?:\/\/./, 'smtp://user:password@host:587')),
+  SMTP_URL: v.optional(readBy((text) => smtpServer(text) && text)),
   TRUSTED_PROXIES: v.optional(
     v.pipe(
       v.string(),

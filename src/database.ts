@@ -2,9 +2,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bounds, type Config } from './config.ts';
+import { nameOf } from './postgres/connection_options.ts';
 import { startEmbedded } from './postgres/embedded/embedded.ts';
 import { codeOf } from './postgres/faults.ts';
 import { Lane } from './postgres/lane.ts';
+import { partsOf } from './postgres/target.ts';
 
 export type Database = {
   adminUrl: string;
@@ -59,8 +61,10 @@ async function assertReachable(url: string): Promise<void> {
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     const reason = reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : 'no answer');
-    const { hostname, port, username, pathname } = new URL(url);
-    const where = `${hostname}:${port || '5432'}${pathname}`;
-    throw new Error(`Cannot use DATABASE_URL (${where} as "${username}"): ${reason}`);
+    const { hosts, database, user } = partsOf(url).options;
+    const where = `${hosts.map(nameOf).join(',')}/${database}`;
+    const line = `Cannot use DATABASE_URL (${where} as "${user}"): ${reason}`;
+    // The reason may be the server's own words.
+    throw new Error(line.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim());
   }
 }

@@ -37,6 +37,34 @@ describe('readConfig()', () => {
     assert.throws(() => readConfig({ DATABASE_URL: 'postgres://u:p@%zz/db' }), /DATABASE_URL/);
   });
 
+  it('has one way to write one database URL', () => {
+    const { databaseUrl } = readConfig({
+      DATABASE_URL: 'postgresql://u@[::1]:5432/k$enn?password=p%25&ssl=true',
+    });
+    assert.equal(databaseUrl, 'postgres://u:p%25@[::1]:5432/k%24enn?sslmode=require');
+  });
+
+  for (const [variable, url] of [
+    ['DATABASE_URL', 'postgres://u:secret%@h/db'],
+    ['DATABASE_URL', 'postgres://u:secret@h/db?DateStyle=German'],
+    ['DATABASE_URL', 'postgres://u:secret@h/db?sslrootcert=/no/such.pem'],
+    ['DATABASE_URL', `postgres://u:secret@h/db?sslrootcert=${import.meta.dirname}/config.test.ts`],
+    ['REDIS_URL', 'redis://u:secret%@h'],
+    ['REDIS_URL', 'redis://:secret@h/zero'],
+    ['REDIS_URL', 'redis://:secret@h?commandTimeout=99999'],
+    ['REDIS_URL', 'redis://:secret@::1:6379'],
+    ['SMTP_URL', 'smtp://u:secret%@h'],
+    ['SMTP_URL', 'smtp://u:secret@h:99999'],
+    ['SMTP_URL', 'smtp://u:secret@h?connectionTimeout=0'],
+  ] as const) {
+    it(`refuses ${variable}=${url} in one line that does not tell it`, () => {
+      const { lines } = errorOf(() => readConfig({ [variable]: url }));
+      assert.equal(lines.length, 1);
+      assert.match(String(lines), new RegExp(`^Cannot use ${variable}: expected [^\\n]+$`));
+      assert.doesNotMatch(String(lines), /secret/);
+    });
+  }
+
   it('names every wrong variable in a line, and never its value', () => {
     const wrong = {
       ISOLATION: 'secret-1',

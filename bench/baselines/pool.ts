@@ -1,6 +1,6 @@
 /** The driver's own pool as everybody uses it; dates stay text, as in Kennel. */
 import postgres from 'postgres';
-import { transportOf } from '../../src/postgres/unix_socket.ts';
+import { transportOf } from '../driver_transport.ts';
 
 export type Pool = ReturnType<typeof openPool>;
 

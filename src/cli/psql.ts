@@ -5,7 +5,7 @@ import { readConfig } from '../config.ts';
 import { openDatabase } from '../database.ts';
 import { asksForHelp } from './arguments.ts';
 import { print, report } from './command.ts';
-import { psqlVariables } from './psql_variables.ts';
+import { psqlVariables, withoutConnection } from './psql_variables.ts';
 
 const usage = `Usage: npm run psql [-- ARGUMENTS OF PSQL]
        npm run psql -- -d DATABASE          in a tenant's own database`;
@@ -21,7 +21,7 @@ async function runPsql(args: readonly string[]): Promise<number> {
   try {
     const psql = spawn('psql', args, {
       stdio: 'inherit',
-      env: { ...process.env, ...psqlVariables(database.adminUrl) },
+      env: { ...withoutConnection(process.env), ...psqlVariables(database.adminUrl) },
     });
     const [code] = await once(psql, 'exit').catch(() => {
       throw new Error('Cannot run psql: it is not on the PATH (package postgresql-client)');

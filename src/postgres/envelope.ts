@@ -8,7 +8,7 @@ import type { SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Place } from './installation.ts';
 import { seal } from './seal.ts';
-import type { Target } from './session.ts';
+import type { Target } from './target.ts';
 import { bind, execute, parse, sync } from './wire/messages.ts';
 
 /**

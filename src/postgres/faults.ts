@@ -14,10 +14,6 @@ const passing = /^(08|53|57|58)|^55P03$|^55006$|^40P01$|^40001$|^25P0[34]$/;
 const going = new Set(['42P01', '3F000', '23503']);
 
 const socketFaults = new Set([
-  'CONNECTION_CLOSED',
-  'CONNECTION_ENDED',
-  'CONNECTION_DESTROYED',
-  'CONNECT_TIMEOUT',
   'ECONNREFUSED',
   // A Unix socket whose server is stopped, and one whose queue is full.
   'ENOENT',

@@ -7,8 +7,10 @@ import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { TenantPlace } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
+import { connectionOptions } from './connection_options.ts';
+import { type Keywords, keywordsIn } from './connection_url.ts';
 import { residentContext } from './seal.ts';
-import type { Target } from './session.ts';
+import { type OwnSettings, type Target, targetOf } from './target.ts';
 
 /** Schemas of the main database. A tenant's own database has `kernel` and `tenant`. */
 export const schemas = {
@@ -55,6 +57,7 @@ export class Installation {
   readonly roles: Roles;
   /** The way of the directory and the operator into the control schema. */
   readonly controlTarget: Target;
+  readonly #admin: Keywords;
   readonly #secret: Buffer;
   readonly #places: LRUCache<string, Place>;
   #seals: SealSecrets;
@@ -62,6 +65,7 @@ export class Installation {
   /** @param placesKept how many places are remembered; deriving one costs a few HMACs. */
   constructor(adminUrl: string, { installation, seals }: Secrets, placesKept: number) {
     this.adminUrl = adminUrl;
+    this.#admin = keywordsIn(adminUrl);
     this.database = databaseOf(adminUrl);
     this.roles = rolesOf(this.database);
     this.#secret = installation;
@@ -117,9 +121,7 @@ export class Installation {
 
   /** The administrator's way into one of our databases. */
   adminTarget(database: string): Target {
-    const url = new URL(this.adminUrl);
-    url.pathname = `/${encodeURIComponent(database)}`;
-    return url.href;
+    return targetOf({ ...this.#admin, dbname: database });
   }
 
   password(role: string): string {
@@ -159,21 +161,9 @@ export class Installation {
   }
 
   /** @param settings that a session begins with, and that `reset all` brings back. */
-  #target(
-    database: string,
-    login: string,
-    settings: Readonly<Record<string, string>> = {},
-  ): Target {
-    const url = new URL(this.adminTarget(database));
-    url.username = login;
-    url.password = this.password(login);
-    for (const [name, value] of Object.entries(settings)) {
-      // Postgres knows one setting by any spelling, and takes the last.
-      const given = [...url.searchParams.keys()].filter((key) => key.toLowerCase() === name);
-      for (const key of given) url.searchParams.delete(key);
-      url.searchParams.append(name, value);
-    }
-    return url.href;
+  #target(database: string, login: string, settings?: OwnSettings): Target {
+    const password = this.password(login);
+    return targetOf({ ...this.#admin, dbname: database, user: login, password }, settings);
   }
 
   #derive(purpose: string): Buffer {
@@ -208,11 +198,9 @@ export function rolesOf(database: string): Roles {
   };
 }
 
-/** @throws {Error} when the URL names no database. */
+/** @throws {ConnectionUrlError} when the URL names no database. */
 export function databaseOf(adminUrl: string): string {
-  const name = decodeURIComponent(new URL(adminUrl).pathname.slice(1));
-  if (name === '') throw new Error('Cannot use the database URL: it names no database');
-  return name;
+  return connectionOptions(keywordsIn(adminUrl)).database;
 }
 
 function derive(secret: Buffer, purpose: string): Buffer {

@@ -5,9 +5,10 @@
  */
 import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
+import { openSession, type Session, type SessionBounds } from './connect.ts';
 import { beginning, type Envelope, groups } from './envelope.ts';
 import { asRefusal, endsLane } from './faults.ts';
-import { openSession, type Session, type SessionBounds, type Target } from './session.ts';
+import type { Target } from './target.ts';
 import type { Backend } from './unterminated_backends.ts';
 import { query } from './wire/messages.ts';
 import type { Call } from './wire/prepared_statements.ts';
@@ -15,7 +16,7 @@ import type { JsonBounds } from './wire/rows.ts';
 import type { TransactionStatus } from './wire/server_messages.ts';
 import { type Answer, type Group, Wire } from './wire/wire.ts';
 
-export type { Target } from './session.ts';
+export type { Target } from './target.ts';
 
 export type LaneBounds = SessionBounds & {
   /** The longest that a call may take, answered or not. */

@@ -1,21 +1,29 @@
 /**
- * One connection that listens on a channel and comes back by itself. The driver's own `listen`
- * tries again once and then stays silent for ever when the server is not back yet.
+ * One connection that listens on a channel and comes back by itself. It listens when the server has said
+ * so, and the server is asked now and then whether it is there still: a connection that was cut
+ * in between looks like one on which nothing happens.
  *
- * Source: https://www.postgresql.org/docs/current/sql-notify.html
+ * Source: https://www.postgresql.org/docs/current/sql-listen.html and sql-notify.html
  */
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
-import { applicationName } from './application_name.ts';
-import { OneSocket } from './one_socket.ts';
-import type { Target } from './session.ts';
+import { openSession, type SessionBounds } from './connect.ts';
+import type { Target } from './target.ts';
+import { type Message, MessageReader } from './wire/message_reader.ts';
+import { query, terminate } from './wire/messages.ts';
+import { errorIn } from './wire/server_error.ts';
 
-export type ListenerOptions = {
+export type ListenerBounds = SessionBounds & {
+  /** The most bytes of one message. */
+  messageBytes: number;
+  retryAfterMs: number;
+  probeMs: number;
+};
+
+export type ListenerOptions = ListenerBounds & {
   onMessage: (message: string) => void;
   /** Called whenever listening begins anew: messages may have been missed before. */
   onGap: () => void;
-  connectTimeoutMs: number;
-  retryAfterMs: number;
 };
 
 export class Listener {
@@ -32,6 +40,7 @@ export class Listener {
     void this.#keepListening();
   }
 
+  /** True from the server's answer to LISTEN until the connection is lost. */
   get connected(): boolean {
     return this.#connected;
   }
@@ -41,51 +50,82 @@ export class Listener {
   }
 
   async #keepListening(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      await this.#listenUntilClosed().catch(() => {});
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await this.#listenUntilLost().catch(() => {});
       this.#connected = false;
-      await delay(this.#options.retryAfterMs, null, { signal: this.#stop.signal }).catch(() => {});
+      await delay(this.#options.retryAfterMs, null, { signal }).catch(() => {});
     }
   }
 
-  async #listenUntilClosed(): Promise<void> {
-    const { promise: closed, resolve: close } = settled();
-    const { connectTimeoutMs } = this.#options;
-    const socket = new OneSocket(this.#target);
-    // `onnotify` and `socket` are missing in the driver's types, hence the variable.
-    const options = {
-      ...socket.options,
-      max: 1,
-      max_lifetime: null,
-      fetch_types: false,
-      connect_timeout: connectTimeoutMs / 1_000,
-      connection: { application_name: applicationName() },
-      onnotice: () => {},
-      onnotify: (_channel: string, message: string) => this.#options.onMessage(message),
-      onclose: close,
+  async #listenUntilLost(): Promise<void> {
+    const { socket } = await openSession(this.#target, this.#options);
+    const hangUp = () => {
+      if (socket.writableLength > 0) socket.destroy();
+      else socket.end(terminate, () => socket.destroy());
     };
-    const client = postgres(this.#target, options);
-    this.#stop.signal.addEventListener('abort', close, { once: true });
+    this.#stop.signal.addEventListener('abort', hangUp, { once: true });
     try {
-      const listening = client.unsafe(`listen "${this.#channel}"`).execute();
-      const late = delay(connectTimeoutMs, null, { ref: false });
-      const heard = await Promise.race([listening, closed, late]);
-      if (!heard) return;
-      this.#connected = true;
-      this.#options.onGap();
-      await closed;
+      if (this.#stop.signal.aborted) return;
+      await this.#hear(socket);
     } finally {
-      this.#stop.signal.removeEventListener('abort', close);
-      await client.end({ timeout: 0 }).catch(() => {});
+      this.#stop.signal.removeEventListener('abort', hangUp);
       socket.destroy();
     }
   }
+
+  /** Settles when the connection is lost, or the server does not answer in time. */
+  #hear(socket: Socket): Promise<void> {
+    const { messageBytes, probeMs, onMessage } = this.#options;
+    const listen = query(`listen "${this.#channel.replaceAll('"', '""')}"`);
+    let unanswered = 0;
+    const ask = () => {
+      // Listening again changes nothing, and is answered.
+      if (unanswered > 0) socket.destroy();
+      else socket.write(listen);
+      unanswered += 1;
+    };
+    const reader = new MessageReader(messageBytes, (message) => {
+      if (message.type === types.error) throw errorIn(message);
+      if (message.type === types.notification) onMessage(payloadIn(message));
+      if (message.type !== types.ready) return;
+      unanswered -= 1;
+      this.#onAnswer();
+    });
+    return new Promise((resolve) => {
+      const probe = setInterval(ask, probeMs);
+      const end = () => {
+        clearInterval(probe);
+        resolve();
+      };
+      socket.once('close', end);
+      if (socket.closed) end();
+      socket.on('data', (chunk: Buffer) => {
+        try {
+          reader.read(chunk);
+        } catch {
+          socket.destroy();
+        }
+      });
+      ask();
+    });
+  }
+
+  #onAnswer(): void {
+    if (this.#connected || this.#stop.signal.aborted) return;
+    this.#connected = true;
+    this.#options.onGap();
+  }
 }
 
-function settled(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = () => {};
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
+const types = {
+  error: 'E'.charCodeAt(0),
+  notification: 'A'.charCodeAt(0),
+  ready: 'Z'.charCodeAt(0),
+} as const;
+
+/** NotificationResponse: a pid, the channel, and what was said on it. */
+function payloadIn({ bytes, from, to }: Message): string {
+  const [, payload = ''] = bytes.toString('utf8', from + 4, to).split('\0');
+  return payload;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { psqlVariables } from '../../src/cli/psql_variables.ts';
+import { psqlVariables, withoutConnection } from '../../src/cli/psql_variables.ts';
 
 describe('psqlVariables()', () => {
   it('takes a URL apart, decoded', () => {
@@ -14,21 +14,36 @@ describe('psqlVariables()', () => {
   });
 
   it("finds a Unix socket's folder, and the port that is part of its name", () => {
-    const { PGHOST, PGPORT } = psqlVariables('postgres://me@%2Frun%2FA%20b/db');
-    assert.deepEqual([PGHOST, PGPORT], ['/run/A b', '5432']);
+    const { PGHOST, PGPORT } = psqlVariables('postgres://me@%2Frun%2FA%20b:5433/db');
+    assert.deepEqual([PGHOST, PGPORT], ['/run/A b', '5433']);
   });
 
   it('takes an IPv6 address out of its brackets', () => {
     assert.equal(psqlVariables('postgres://me@[::1]/db').PGHOST, '::1');
   });
 
-  it('keeps what the URL says of TLS, and of options', () => {
-    const url =
-      'postgres://me@h/db?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20x.y%3D1&ssl=1';
-    const { PGSSLMODE, PGSSLROOTCERT, PGOPTIONS, PGSSL } = psqlVariables(url);
-    assert.deepEqual(
-      [PGSSLMODE, PGSSLROOTCERT, PGOPTIONS, PGSSL],
-      ['verify-full', '/ca.pem', '-c x.y=1', undefined],
-    );
+  it('keeps all that libpq has a variable for', () => {
+    const query =
+      'sslmode=verify-full&sslrootcert=/ca.pem&channel_binding=require&connect_timeout=3';
+    const more = 'target_session_attrs=primary&sslpassword=x&keepalives=1';
+    assert.deepEqual(psqlVariables(`postgres://me@h1,[::1]:1/db?${query}&${more}`), {
+      PGHOST: 'h1,::1',
+      PGPORT: ',1',
+      PGUSER: 'me',
+      PGDATABASE: 'db',
+      PGSSLMODE: 'verify-full',
+      PGSSLROOTCERT: '/ca.pem',
+      PGCHANNELBINDING: 'require',
+      PGCONNECT_TIMEOUT: '3',
+      PGTARGETSESSIONATTRS: 'primary',
+    });
+  });
+});
+
+describe('withoutConnection()', () => {
+  it("leaves out what the user's shell says of another server, and nothing else", () => {
+    const kept = { PATH: '/bin', PAGER: 'less', PGDATESTYLE: 'German', PGOPTIONS: '-c geqo=off' };
+    const other = { PGSERVICE: 'prod', PGHOSTADDR: '::1', PGTARGETSESSIONATTRS: 'standby' };
+    assert.deepEqual(withoutConnection({ ...kept, ...other, PGSSLMODE: 'disable' }), kept);
   });
 });

@@ -11,8 +11,8 @@ import { type Embedded, startEmbedded } from '../../src/postgres/embedded/embedd
 import { runningPostmaster } from '../../src/postgres/embedded/postmaster.ts';
 import { Lane } from '../../src/postgres/lane.ts';
 import { Listener } from '../../src/postgres/listener.ts';
-import { transportOf } from '../../src/postgres/unix_socket.ts';
-import { laneBounds } from '../support/lane.ts';
+import { partsOf } from '../../src/postgres/target.ts';
+import { laneBounds, listenerBounds } from '../support/lane.ts';
 import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
@@ -107,8 +107,9 @@ describe('the socket of the embedded server', () => {
   });
 
   it('is done without where it cannot be made', async (t) => {
-    const { localUrl, revive } = await start();
-    const path = transportOf(localUrl).path ?? assert.fail();
+    const embedded = await start();
+    const { revive } = embedded;
+    const path = pathOf(embedded);
     await kill();
     await rm(path);
     await mkdir(path);
@@ -150,14 +151,14 @@ describe('the socket of the embedded server', () => {
 });
 
 function pathOf({ localUrl }: Embedded): string {
-  return transportOf(localUrl).path ?? assert.fail('it has none');
+  const [host] = partsOf(localUrl).options.hosts;
+  return host && 'path' in host ? host.path : assert.fail('it has none');
 }
 
 function listen(url: string): [string[], Listener] {
   const heard: string[] = [];
   const onMessage = (message: string) => void heard.push(message);
-  const waits = { connectTimeoutMs: 3_000, retryAfterMs: 5 };
-  return [heard, new Listener(url, 'kennel', { onMessage, onGap: () => {}, ...waits })];
+  return [heard, new Listener(url, 'kennel', { ...listenerBounds, onMessage, onGap: () => {} })];
 }
 
 function waysIn(lane: Lane): Promise<object[]> {

@@ -39,7 +39,6 @@ describe('asRefusal()', () => {
       fault('ECONNREFUSED'),
       fault('ENOENT'),
       fault('EAGAIN'),
-      fault('CONNECTION_CLOSED'),
       fault('3D000', 'FATAL'),
     ],
   })) {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { Installation, rolesOf } from '../../src/postgres/installation.ts';
 import { residentContext } from '../../src/postgres/seal.ts';
-import { transportOf } from '../../src/postgres/unix_socket.ts';
+import { partsOf } from '../../src/postgres/target.ts';
 
 describe('rolesOf()', () => {
   it('names roles after the database', () => {
@@ -54,17 +54,26 @@ describe('Installation', () => {
     assert.equal(new URL(installed('kennel').schemaOf(id).target).search, '?sslmode=require');
   });
 
-  it('begins them so whatever the URL says of these settings', () => {
-    const url = 'postgres://a:b@host/kennel?Search_Path=public&KENNEL.TENANT=x&kennel.tenant=y';
+  it('keeps the names, and all hosts, of the URL as they are', () => {
     const seals = { current: Buffer.alloc(32), other: null };
+    const url = 'postgres://a%40b:p%2Fw@[::1]:5433,%2Frun%2Fpg/k%24enn?connect_timeout=2';
     const installation = new Installation(url, { installation: Buffer.alloc(32), seals }, 10);
-    const names = [...new URL(installation.databaseOf(id).target).searchParams.keys()];
-    assert.deepEqual(names, ['search_path', 'kennel.tenant']);
+    assert.equal(installation.database, 'k$enn');
+    assert.equal(
+      installation.adminTarget('k$enn t'),
+      'postgres://a%40b:p%2Fw@[::1]:5433,%2Frun%2Fpg/k%24enn%20t?connect_timeout=2',
+    );
+    const { hosts, user } = partsOf(installation.shared.target).options;
+    assert.deepEqual(hosts, [
+      { name: '::1', address: '::1', port: 5_433 },
+      { path: '/run/pg/.s.PGSQL.5432' },
+    ]);
+    assert.equal(user, installation.roles.serve);
   });
 
   it('leads by the same Unix socket as the URL', () => {
     const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').databaseOf(id);
-    assert.equal(transportOf(target).path, '/run/A b/.s.PGSQL.5433');
+    assert.deepEqual(partsOf(target).options.hosts, [{ path: '/run/A b/.s.PGSQL.5433' }]);
   });
 
   it('derives a password for each role and a seal key for each database, from its secret alone', () => {

@@ -493,7 +493,7 @@ describe('Lane', { timeout: 30_000 }, () => {
   it('does not open when its session is ended as it begins', async (t) => {
     const end = errorResponse('FATAL', '57P01');
     const between = await interpose(t, {
-      says: (chunk) => (chunk.includes('SELECT 1') ? Buffer.concat([chunk, end]) : chunk),
+      says: (chunk) => (chunk.includes('pinned') ? Buffer.concat([chunk, end]) : chunk),
     });
     await assert.rejects(Lane.open(between.url, laneBounds), unavailable);
     await until(() => between.open() === 0);

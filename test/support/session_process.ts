@@ -1,12 +1,31 @@
-/** A process of its own that opens a session, because node reads whom to trust when it starts. */
-import { openSession } from '../../src/postgres/session.ts';
+/**
+ * A process of its own that opens sessions, some at once, and tells how each URL of its arguments went:
+ * node reads whom to trust when it starts, and an error that nobody hears would end it.
+ */
+import { openSession } from '../../src/postgres/connect.ts';
+import { codeOf } from '../../src/postgres/faults.ts';
 import { laneBounds } from './lane.ts';
 
-const [, , url = ''] = process.argv;
-try {
-  const { socket } = await openSession(url, laneBounds);
-  process.stdout.write('opened');
-  socket.destroy();
-} catch (error) {
-  process.stdout.write(error instanceof Error && 'code' in error ? `${error.code}` : `${error}`);
+const atOnce = 8;
+
+for (const url of process.argv.slice(2)) {
+  const outcomes = await Promise.all(Array.from({ length: atOnce }, () => outcomeOf(url)));
+  process.stdout.write(`${[...new Set(outcomes)].join()}\n`);
+}
+
+async function outcomeOf(url: string): Promise<string> {
+  try {
+    const { socket } = await openSession(url, laneBounds);
+    socket.destroy();
+    return 'opened';
+  } catch (error) {
+    return reasonOf(error);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (cause instanceof Error) return codeOf(cause.cause) || codeOf(cause) || cause.message;
+  return error.message;
 }

@@ -27,7 +27,7 @@ export async function startTcpServer(onConnection: (socket: Socket) => void): Pr
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : 0;
   return {
-    url: `postgres://nobody@127.0.0.1:${port}/nothing`,
+    url: `postgres://nobody@127.0.0.1:${port}/nothing?sslmode=disable`,
     accepted: () => accepted,
     open: () => sockets.size,
     close: () => {

@@ -8,6 +8,7 @@ import { Redis, type Result } from 'ioredis';
 import type { Allowance } from '../../kernel/ports.ts';
 import type { Plan, Tenant } from '../../kernel/tenant.ts';
 import { allowanceOf, capacityInParts, partsPerToken } from '../../kernel/token_bucket.ts';
+import { redisAddress } from './redis_url.ts';
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
@@ -44,7 +45,8 @@ export class RedisLimiter {
   /** @param installation whose budgets these are: others may use the same Redis. */
   constructor(url: string, installation: string, bounds: RedisBounds) {
     this.#prefix = `kennel:${installation}:`;
-    this.#redis = new Redis(url, {
+    this.#redis = new Redis({
+      ...redisAddress(url),
       lazyConnect: true,
       // Without a connection a request shall fail at once, not wait for one.
       enableOfflineQueue: false,

@@ -2,9 +2,10 @@
 import { createTransport, type Transporter } from 'nodemailer';
 import { type Letter, type Mail, PermanentMailError } from './mail.ts';
 import { message } from './message.ts';
+import { smtpServer } from './smtp_url.ts';
 
 export type SmtpOptions = {
-  /** `smtp://` or `smtps://`, with user and password; its query may set nodemailer's options. */
+  /** `smtp://` or `smtps://`, with user and password; see `smtp_url.ts`. */
   url: string;
   /** The sender's bare address. */
   from: string;
@@ -24,7 +25,7 @@ export class SmtpMail implements Mail {
   constructor({ url, from, connectionMs, greetingMs, silenceMs }: SmtpOptions) {
     this.#from = from;
     this.#transport = createTransport({
-      url,
+      ...smtpServer(url),
       connectionTimeout: connectionMs,
       greetingTimeout: greetingMs,
       socketTimeout: silenceMs,

@@ -4,6 +4,7 @@ import { CachedDirectory } from '../../../src/adapters/directory/cached_director
 import { postgresRegistry } from '../../../src/adapters/directory/postgres_registry.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { Listener } from '../../../src/postgres/listener.ts';
+import { listenerBounds } from '../../support/lane.ts';
 import { type Admin, addAdmin, type Registered, register } from '../../support/registered.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 import { until } from '../../support/until.ts';
@@ -104,8 +105,7 @@ describe('CachedDirectory on the registry', () => {
       listener = new Listener(controlTarget, 'kennel', {
         onMessage: (message) => directory.onChange(message),
         onGap: () => directory.forgetAll(),
-        connectTimeoutMs: 3_000,
-        retryAfterMs: 5,
+        ...listenerBounds,
       });
       await until(() => listener.connected);
       await Promise.all([caller(), tenant()]);

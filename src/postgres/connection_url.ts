@@ -1,0 +1,101 @@
+/**
+ * Database URLs by libpq's rules: taken apart into libpq's keywords, and put together again in one
+ * canonical form. What the keywords mean stands in `connection_options.ts`.
+ *
+ * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+ */
+
+/** What is wrong with a URL, in words that never repeat its values: one may be the password. */
+export class ConnectionUrlError extends Error {
+  override readonly name = 'ConnectionUrlError';
+}
+
+/** Keywords of libpq with their values; `host` and `port` may be lists with commas. */
+export type Keywords = Readonly<Record<string, string>>;
+
+const example = 'postgres://user:password@host:5432/database';
+
+/**
+ * The keywords that a URL gives; what its query says comes last and wins.
+ *
+ * @throws {ConnectionUrlError} when libpq could not read it.
+ * @example keywordsIn('postgres://me@[::1]:5433/k%24enn').dbname // 'k$enn'
+ */
+export function keywordsIn(url: string): Keywords {
+  const form = /^postgres(?:ql)?:\/\/(?:([^@/]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s;
+  const [whole, credentials, hosts = '', dbname, query = ''] = form.exec(url) ?? [];
+  if (whole === undefined) throw new ConnectionUrlError(`expected a URL such as ${example}`);
+  const [user, password] = credentials === undefined ? [] : cutAt(credentials, ':');
+  const keywords: Record<string, string> = { ...hostsIn(hosts) };
+  for (const [name, text] of Object.entries({ user, password, dbname })) {
+    if (text) keywords[name] = decoded(text);
+  }
+  for (const pair of query.split('&').filter((part) => part !== '')) {
+    const [name, value, more] = pair.split('=');
+    if (name === undefined || value === undefined || more !== undefined) {
+      throw new ConnectionUrlError('expected name=value pairs behind its question mark');
+    }
+    Object.assign(keywords, keyword(decoded(name), decoded(value)));
+  }
+  return keywords;
+}
+
+/**
+ * The canonical URL of some keywords: equal ones have equal URLs, whose parts stand where `new URL`
+ * finds them as well.
+ */
+export function urlOf({ user, password, host = '', port, dbname, ...others }: Keywords): string {
+  const ports = port?.split(',') ?? [];
+  const hosts = host.split(',').map((one, at) => {
+    const number = ports.length > 1 ? ports[at] : ports[0];
+    return `${encodedHost(one)}${number ? `:${number}` : ''}`;
+  });
+  const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`;
+  const credentials = user === undefined ? '' : `${encodeURIComponent(user)}${secret}@`;
+  const query = Object.entries(others).map((pair) => pair.map(encodeURIComponent).join('='));
+  const place = `${hosts.join(',')}/${encodeURIComponent(dbname ?? '')}`;
+  return `postgres://${credentials}${place}${query.length > 0 ? '?' : ''}${query.join('&')}`;
+}
+
+function hostsIn(text: string): Keywords {
+  if (text === '') return {};
+  const pairs = text.split(',').map((part) => {
+    // An IPv6 address stands in brackets, because its colons would begin a port.
+    const [, bracketed, plain = '', port] =
+      /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(.*))?$/.exec(part) ?? [];
+    if (bracketed === undefined && plain === '' && part !== '' && port === undefined) {
+      throw new ConnectionUrlError(
+        'expected an IPv6 address in brackets, and a port behind a colon',
+      );
+    }
+    return { host: decoded(bracketed ?? plain), port: decoded(port ?? '') };
+  });
+  const host = pairs.map((pair) => pair.host).join(',');
+  const port = pairs.map((pair) => pair.port).join(',');
+  return { ...(host && { host }), ...(/[^,]/.test(port) && { port }) };
+}
+
+/** JDBC's `ssl=true` means `sslmode=require`, as it does for libpq. */
+function keyword(name: string, value: string): Keywords {
+  return name === 'ssl' && value === 'true' ? { sslmode: 'require' } : { [name]: value };
+}
+
+function encodedHost(host: string): string {
+  const encoded = encodeURIComponent(host);
+  return host.includes(':') ? `[${encoded.replaceAll('%3A', ':')}]` : encoded;
+}
+
+function cutAt(text: string, mark: string): [string, string?] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + mark.length)];
+}
+
+function decoded(text: string): string {
+  try {
+    const plain = decodeURIComponent(text);
+    if (!plain.includes('\0')) return plain;
+  } catch {
+    // Told below.
+  }
+  throw new ConnectionUrlError('expected each percent sign in it to be written as %25');
+}

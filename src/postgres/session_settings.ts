@@ -1,0 +1,63 @@
+/**
+ * The settings that each of our sessions begins with, whoever it is for. They are parameters of its start:
+ * those come before what the server, the database or the login has for a default, and `reset all`
+ * brings them back.
+ *
+ * Source: https://www.postgresql.org/docs/current/runtime-config-client.html
+ */
+
+/** Limits that the server holds, in milliseconds. */
+export type SessionLimits = {
+  statementTimeoutMs: number;
+  lockTimeoutMs: number;
+  idleInTransactionTimeoutMs: number;
+};
+
+/**
+ * Its value says that the settings have arrived: a pooler may leave out what it does not know, and a
+ * session without limits is not ours.
+ */
+export const settingsMark = { name: 'kennel.settings', value: 'pinned' } as const;
+
+/** What is sent means, and what comes back is written, the same for every server. */
+const meanings = {
+  client_encoding: 'UTF8',
+  DateStyle: 'ISO, MDY',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  timezone_abbreviations: 'Default',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  xmlbinary: 'base64',
+  xmloption: 'content',
+  array_nulls: 'on',
+  standard_conforming_strings: 'on',
+  backslash_quote: 'safe_encoding',
+  transform_null_equals: 'off',
+  quote_all_identifiers: 'off',
+  // More than 0: some index scans answer with a random part of the rows.
+  gin_fuzzy_search_limit: '0',
+  row_security: 'on',
+  client_min_messages: 'warning',
+} as const;
+
+/** A statement in an envelope does not begin its transaction itself. */
+const transactions = {
+  default_transaction_isolation: 'read committed',
+  default_transaction_read_only: 'off',
+  default_transaction_deferrable: 'off',
+} as const;
+
+/** Names and values, as a StartupMessage has them. */
+export function sessionSettings(limits: SessionLimits): Readonly<Record<string, string>> {
+  return {
+    ...meanings,
+    ...transactions,
+    statement_timeout: String(limits.statementTimeoutMs),
+    lock_timeout: String(limits.lockTimeoutMs),
+    idle_in_transaction_session_timeout: String(limits.idleInTransactionTimeoutMs),
+    // An idle connection waits for its next call, and the listener for the next announcement.
+    idle_session_timeout: '0',
+    [settingsMark.name]: settingsMark.value,
+  };
+}

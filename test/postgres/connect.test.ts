@@ -1,0 +1,285 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { describe, it, type TestContext } from 'node:test';
+import type { Refusal } from '../../src/kernel/errors.ts';
+import { openSession } from '../../src/postgres/connect.ts';
+import { codeOf } from '../../src/postgres/faults.ts';
+import { sslRequest } from '../../src/postgres/wire/messages.ts';
+import { laneBounds } from '../support/lane.ts';
+import { columns, done, failed, ready, row, said } from '../support/server_messages.ts';
+import { startTcpServer, type TcpServer } from '../support/tcp_server.ts';
+import { until } from '../support/until.ts';
+
+const unavailable = { name: 'Refusal', code: 'unavailable' };
+
+/** What is waited for longer than this would fail its suite. */
+const patient = { ...laneBounds, connectTimeoutMs: 60_000 };
+
+const pid = 4_711;
+
+/** What a server says when it is asked for the pid, of a session that has its settings. */
+const named = [columns(['pid', 23], ['mark', 25]), row(`${pid}`, 'pinned'), done('SELECT 1')];
+
+const letIn = said('R', '\0\0\0\0');
+
+/** Lets anybody in, and answers the first question. */
+async function greet(socket: Socket, answer: readonly Buffer[] = [...named, ready]): Promise<void> {
+  await once(socket, 'data');
+  socket.write(Buffer.concat([letIn, ready]));
+  await once(socket, 'data');
+  socket.write(Buffer.concat(answer));
+}
+
+async function serve(t: TestContext, talk: (socket: Socket) => unknown): Promise<TcpServer> {
+  const server = await startTcpServer((socket) => void talk(socket));
+  t.after(() => server.close());
+  return server;
+}
+
+function withMode({ url }: TcpServer, mode: string): string {
+  return url.replace('sslmode=disable', `sslmode=${mode}`);
+}
+
+describe('openSession()', { timeout: 30_000 }, () => {
+  it('leaves all that comes behind the start to the one who speaks next', async (t) => {
+    const server = await serve(t, (socket) =>
+      greet(socket, [...named, ready, Buffer.from('more')]),
+    );
+    const session = await openSession(server.url, patient);
+    assert.equal(session.pid, pid);
+    assert.equal(session.socket.listenerCount('data'), 0);
+    assert.deepEqual(await once(session.socket, 'data'), [Buffer.from('more')]);
+  });
+
+  for (const [what, answer] of [
+    ['in a transaction', [...named, said('Z', 'T')]],
+    ['in a failed transaction', [...named, said('Z', 'E')]],
+    ['without a backend', [done('SELECT 0'), ready]],
+    ['with a backend that has no number', [row('', 'pinned'), ready]],
+    ['with an offer to copy', [said('H', '\0\0\0'), ready]],
+    ['with an error', [failed('57014'), ready]],
+    ['with a message that is no message', [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')]],
+    ['with a row that ends too early', [said('D', '\0\x02\0\0'), ready]],
+  ] as const) {
+    it(`does not begin ${what}, and leaves no connection`, async (t) => {
+      const server = await serve(t, (socket) => greet(socket, answer));
+      await assert.rejects(openSession(server.url, patient), unavailable);
+      await until(() => server.open() === 0);
+      assert.equal(server.accepted(), 1);
+    });
+  }
+
+  it('does not begin where a pooler has dropped its settings', async (t) => {
+    const answer = [columns(['pid', 23], ['mark', 25]), row(`${pid}`, null), ready];
+    const server = await serve(t, (socket) => greet(socket, answer));
+    await assert.rejects(openSession(server.url, patient), causedBy(/pooler/));
+  });
+
+  for (const [what, welcome] of [
+    ['before anybody was let in', [ready]],
+    ['behind a second welcome', [letIn, letIn, ready]],
+    ['with rows', [letIn, row('x'), ready]],
+    ['by Kerberos', [said('R', '\0\0\0\x07'), letIn, ready]],
+  ] as const) {
+    it(`does not begin ${what}`, async (t) => {
+      const server = await serve(t, async (socket) => {
+        await once(socket, 'data');
+        socket.write(Buffer.concat(welcome));
+      });
+      await assert.rejects(openSession(server.url, patient), unavailable);
+      await until(() => server.open() === 0);
+    });
+  }
+
+  it('tells what the server refuses it for, once', async (t) => {
+    const server = await serve(t, async (socket) => {
+      await once(socket, 'data');
+      socket.end(failed('53300', 'FATAL'));
+    });
+    const refused = (error: Refusal) => codeOf(error.cause) === '53300';
+    await assert.rejects(openSession(server.url, patient), refused);
+    assert.equal(server.accepted(), 1);
+  });
+
+  it('gives its password to nobody who may be overheard', async (t) => {
+    const came: Buffer[] = [];
+    const server = await serve(t, async (socket) => {
+      // As a server elsewhere would see it: this one is on a loopback address.
+      socket.on('data', (chunk: Buffer) => came.push(chunk));
+      await once(socket, 'data');
+      socket.write(said('R', '\0\0\0\x03'));
+    });
+    const url = `${server.url.replace('nobody@', 'nobody:secret@')}&require_auth=scram-sha-256`;
+    await assert.rejects(
+      openSession(url, patient),
+      causedBy(/require_auth does not allow password/),
+    );
+    assert.doesNotMatch(String(Buffer.concat(came)), /secret/);
+  });
+
+  describe('with several hosts', () => {
+    const portOf = ({ url }: TcpServer) => new URL(url).port;
+    const both = (one: TcpServer, other: TcpServer, more = '') =>
+      `postgres://u@127.0.0.1:${portOf(one)},127.0.0.1:${portOf(other)}/db?sslmode=disable${more}`;
+
+    for (const [what, talk] of [
+      ['hangs up', (socket: Socket) => socket.destroy()],
+      ['says nothing', () => {}],
+      [
+        'is starting up',
+        async (socket: Socket) => {
+          await once(socket, 'data');
+          socket.end(failed('57P03', 'FATAL'));
+        },
+      ],
+    ] as const) {
+      it(`tries the next when the first ${what}`, async (t) => {
+        const [first, second] = [await serve(t, talk), await serve(t, (socket) => greet(socket))];
+        const limited = { ...patient, connectTimeoutMs: 2_000 };
+        const session = await openSession(both(first, second), limited);
+        session.socket.destroy();
+        assert.deepEqual([first.accepted(), second.accepted()], [1, 1]);
+      });
+    }
+
+    it('does not try the next when the first refuses it', async (t) => {
+      const first = await serve(t, async (socket) => {
+        await once(socket, 'data');
+        socket.end(failed('28P01', 'FATAL'));
+      });
+      const second = await serve(t, (socket) => greet(socket));
+      await assert.rejects(openSession(both(first, second), patient), unavailable);
+      assert.equal(second.accepted(), 0);
+    });
+
+    for (const [wanted, reached] of [
+      ['read-write', 1],
+      ['primary', 1],
+      ['any', 0],
+    ] as const) {
+      it(`by target_session_attrs=${wanted} takes ${reached ? 'no' : 'a'} standby`, async (t) => {
+        const standby = await serve(t, async (socket) => {
+          await once(socket, 'data');
+          socket.write(Buffer.concat([letIn, said('S', 'in_hot_standby\0on\0'), ready]));
+          await once(socket, 'data');
+          socket.write(Buffer.concat([...named, ready]));
+        });
+        const primary = await serve(t, (socket) => greet(socket));
+        const url = both(standby, primary, `&target_session_attrs=${wanted}`);
+        (await openSession(url, patient)).socket.destroy();
+        assert.equal(primary.accepted(), reached);
+      });
+    }
+  });
+
+  describe('with TLS', () => {
+    /** What came, from a server that answers the offer, and whatever follows it. */
+    async function answering(t: TestContext, reply: string) {
+      const came: Buffer[] = [];
+      const server = await serve(t, async (socket) => {
+        socket.on('data', (chunk: Buffer) => came.push(chunk));
+        await once(socket, 'data');
+        socket.write(reply);
+        await greet(socket);
+      });
+      return { server, came, urlFor: (mode: string) => withMode(server, mode) };
+    }
+
+    for (const mode of ['require', 'verify-full']) {
+      it(`by sslmode=${mode} does not go on without`, async (t) => {
+        const { server, came, urlFor } = await answering(t, 'N');
+        await assert.rejects(openSession(urlFor(mode), patient), unavailable);
+        await until(() => server.open() === 0);
+        assert.deepEqual(Buffer.concat(came), sslRequest);
+      });
+    }
+
+    it('by sslmode=prefer, and by none, goes on without when there is none', async (t) => {
+      for (const mode of ['prefer', '']) {
+        const { came, urlFor } = await answering(t, 'N');
+        const session = await openSession(urlFor(mode), patient);
+        session.socket.destroy();
+        assert.equal(session.pid, pid);
+        assert.deepEqual(came[0], sslRequest);
+      }
+    });
+
+    for (const mode of ['disable', 'allow']) {
+      it(`is not offered at first by sslmode=${mode}`, async (t) => {
+        const server = await serve(t, (socket) => greet(socket));
+        const session = await openSession(withMode(server, mode), patient);
+        session.socket.destroy();
+        assert.equal(session.pid, pid);
+      });
+    }
+
+    // CVE-2021-23222: what came in plain text would be believed as if it had come by TLS.
+    for (const reply of ['S\0', `S${ready}`, 'N\0', 'SS', 'E', '\0']) {
+      it(`does not go on behind the answer ${JSON.stringify(reply)}`, async (t) => {
+        const { server, came, urlFor } = await answering(t, reply);
+        await assert.rejects(openSession(urlFor('prefer'), patient), unavailable);
+        await until(() => server.open() === 0);
+        assert.deepEqual(Buffer.concat(came), sslRequest);
+      });
+    }
+
+    for (const [what, reply] of [
+      ['instead of an answer', ''],
+      ['in the middle of the handshake', 'S'],
+    ] as const) {
+      it(`does not wait for one who hangs up ${what}`, async (t) => {
+        const server = await serve(t, async (socket) => {
+          await once(socket, 'data');
+          if (reply) {
+            socket.write(reply);
+            await once(socket, 'data');
+          }
+          socket.end();
+        });
+        await assert.rejects(openSession(withMode(server, 'require'), patient), unavailable);
+      });
+    }
+
+    for (const [where, replies] of [
+      ['before TLS', []],
+      ['in the handshake', ['S']],
+      ['before the welcome', ['N']],
+      ['in the welcome', ['N', letIn]],
+      ['in the middle of a message', ['N', letIn.subarray(0, 7)]],
+      ['before its answer', ['N', Buffer.concat([letIn, ready])]],
+    ] as const) {
+      it(`has a limit when the server hangs ${where}`, async (t) => {
+        const server = await serve(t, async (socket) => {
+          for (const reply of replies) {
+            await once(socket, 'data');
+            socket.write(reply);
+          }
+        });
+        const hasty = { ...laneBounds, connectTimeoutMs: 200 };
+        const mode = replies[0] === 'S' ? 'require' : 'prefer';
+        await assert.rejects(openSession(withMode(server, mode), hasty), {
+          ...unavailable,
+          message: 'The database did not accept a connection in time',
+        });
+        await until(() => server.open() === 0);
+      });
+    }
+
+    it('has a shorter one by connect_timeout, and none by a longer one', async (t) => {
+      const server = await serve(t, () => {});
+      const before = performance.now();
+      await assert.rejects(openSession(`${server.url}&connect_timeout=1`, patient), unavailable);
+      const hasty = { ...laneBounds, connectTimeoutMs: 50 };
+      await assert.rejects(openSession(`${server.url}&connect_timeout=0`, hasty), unavailable);
+      await assert.rejects(openSession(`${server.url}&connect_timeout=99`, hasty), unavailable);
+      assert.ok(performance.now() - before < 20_000);
+    });
+  });
+});
+
+/** The cause of a refusal says it. */
+function causedBy(what: RegExp) {
+  return ({ code, cause }: Refusal) =>
+    code === 'unavailable' && cause instanceof Error && what.test(cause.message);
+}

@@ -1,0 +1,116 @@
+/** What the database, the login and the server have for defaults changes no answer of any session. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { bounds } from '../../src/config.ts';
+import { Lane, type LaneBounds } from '../../src/postgres/lane.ts';
+import { lookInto } from '../support/sql.ts';
+import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+
+/** Defaults that would each change how a value is read, or written, or how long a statement may take. */
+const defaults = {
+  datestyle: 'German',
+  intervalstyle: 'iso_8601',
+  timezone: 'Asia/Kathmandu',
+  timezone_abbreviations: 'Australia',
+  extra_float_digits: '-3',
+  bytea_output: 'escape',
+  xmlbinary: 'hex',
+  array_nulls: 'off',
+  standard_conforming_strings: 'off',
+  backslash_quote: 'on',
+  transform_null_equals: 'on',
+  quote_all_identifiers: 'on',
+  client_encoding: 'LATIN1',
+  gin_fuzzy_search_limit: '1',
+  row_security: 'off',
+  client_min_messages: 'debug1',
+  default_transaction_isolation: 'serializable',
+  default_transaction_read_only: 'on',
+  default_transaction_deferrable: 'on',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '1h',
+} as const;
+
+describe('the settings of a session', { timeout: 120_000 }, () => {
+  let places: TenantPlaces;
+  before(async () => {
+    places = await openTenantPlaces(1);
+  });
+  after(() => places.close());
+
+  const targets = async () => {
+    const { installation } = places.backstage.fleet;
+    const own = places.placeOf(await places.tenant('database'));
+    const { adminUrl, controlTarget, shared } = installation;
+    return [
+      ['the administrator', adminUrl, bounds.adminLane],
+      ['the control plane', controlTarget, bounds.controlLane],
+      ['tenants', shared.target, bounds.lane],
+      ['a tenant of its own database', own.target, bounds.lane],
+    ] as const;
+  };
+
+  async function answers(target: string, lane: LaneBounds) {
+    const session = await Lane.open(target, lane);
+    try {
+      const [row] = await session.plain`
+        select date '2024-02-29' as day, timestamptz '2024-02-29 12:00:00.5+00' as moment,
+          interval '1 day 2 hours' as span, 1 / 3.0::float8 as third, 'a\\nb' as text,
+          '\\x00ff'::bytea as bytes, '{null}'::text[] as list, (null = null) is null as unknown,
+          '2024-02-29 12:00 EST'::timestamptz as abbreviated, quote_ident('a') as name,
+          current_setting('default_transaction_read_only') as read_only,
+          current_setting('default_transaction_isolation') as isolation,
+          current_setting('row_security') as row_security,
+          current_setting('statement_timeout') as statement_timeout,
+          current_setting('lock_timeout') as lock_timeout,
+          current_setting('idle_in_transaction_session_timeout') as idle_timeout,
+          'ü' as umlaut, to_char(date '2024-02-29', 'DD.MM') as said`;
+      return JSON.stringify(row);
+    } finally {
+      session.close();
+    }
+  }
+
+  it('are the same whatever the database and the login have for a default', async () => {
+    const before = new Map<string, string>();
+    for (const [who, target, lane] of await targets()) before.set(who, await answers(target, lane));
+    await setDefaults((name, value) => `set ${name} = '${value}'`);
+    try {
+      for (const [who, target, lane] of await targets()) {
+        assert.equal(await answers(target, lane), before.get(who), who);
+      }
+    } finally {
+      await setDefaults((name) => `reset ${name}`);
+    }
+  });
+
+  it('control: differ for a session that does not begin with them', async () => {
+    await setDefaults((name, value) => `set ${name} = '${value}'`);
+    try {
+      const rows = await lookInto(places.url, (sql) => sql`select '2024-02-29'::date::text as day`);
+      assert.equal(rows[0]?.day, '29.02.2024');
+    } finally {
+      await setDefaults((name) => `reset ${name}`);
+    }
+  });
+
+  /** For each of our databases, and each of our logins. */
+  async function setDefaults(change: (name: string, value: string) => string): Promise<void> {
+    const { database } = places.backstage.fleet.installation;
+    await lookInto(`${places.url}?default_transaction_read_only=off`, async (sql) => {
+      const all = await sql<{ what: string }[]>`
+        select 'database ' || quote_ident(datname) as what from pg_database
+        where starts_with(datname, ${database})
+        union all
+        select 'role ' || quote_ident(rolname) from pg_roles
+        where rolcanlogin and starts_with(rolname, ${database})`;
+      for (const { what } of all) {
+        for (const [name, value] of Object.entries(defaults)) {
+          await sql.unsafe(`alter ${what} ${change(name, value)}`);
+        }
+      }
+    });
+  }
+});
