@@ -137,7 +137,7 @@ export async function openApp({
 async function openExamined(config: Config, adminUrl: string, log: Log): Promise<Backstage> {
   const backstage = await openBackstage(config, adminUrl);
   try {
-    await assertIsolation(backstage.fleet, {
+    await assertIsolation(backstage, {
       ...bounds.doctor,
       warn: ({ check, where, what, mend, database }) =>
         log.warn(what, { check, where, database, mend: mend && oneLine(mend) }),

@@ -27,8 +27,8 @@ await runCommand(usage, () => {
 });
 
 /** Exit code 1 when an error is found, 0 for warnings alone. */
-async function examineAll({ fleet }: Backstage): Promise<number> {
-  const findings = await examine(fleet, bounds.doctor);
+async function examineAll(backstage: Backstage): Promise<number> {
+  const findings = await examine(backstage, bounds.doctor);
   for (const finding of findings) show(finding);
   const errors = findings.filter(({ grade }) => grade === 'error').length;
   print(`${count(errors, 'error')}, ${count(findings.length - errors, 'warning')}`);

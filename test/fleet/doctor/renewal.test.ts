@@ -16,7 +16,7 @@ before(async () => {
 after(() => ward.close());
 
 async function checks(renew: () => Promise<void>): Promise<string[]> {
-  const findings = await examine(ward.backstage.fleet, { databases: 1, renew });
+  const findings = await examine(ward.backstage, { databases: 1, renew });
   const { own } = ward.names;
   return findings.filter(({ database }) => database === own).map(({ check }) => check);
 }
