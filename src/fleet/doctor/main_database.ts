@@ -96,9 +96,9 @@ type Versions = { kernel: number; control: number; shared: number };
 
 async function readVersions(sql: Sql): Promise<Versions> {
   return {
-    kernel: await readLedgerVersion(sql, schemas.kernel),
-    control: await readLedgerVersion(sql, schemas.control),
-    shared: await readLedgerVersion(sql, schemas.shared),
+    kernel: (await readLedgerVersion(sql, schemas.kernel)) ?? 0,
+    control: (await readLedgerVersion(sql, schemas.control)) ?? 0,
+    shared: (await readLedgerVersion(sql, schemas.shared)) ?? 0,
   };
 }
 

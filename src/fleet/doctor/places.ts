@@ -26,7 +26,8 @@ export async function readSchemas(
   const versions = new Map<string, number>();
   for (const { schema, facts } of rows) {
     if (facts && places.includes(schema)) {
-      versions.set(schema, await readLedgerVersion(sql, schema));
+      const version = await readLedgerVersion(sql, schema);
+      if (version !== null) versions.set(schema, version);
     }
   }
   return { schemas: new Map(rows.map((row) => [row.schema, row])), versions };

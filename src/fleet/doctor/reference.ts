@@ -123,7 +123,9 @@ export class References {
 
   #rolledBack<Result>(script: readonly string[], look: (sql: Sql) => Promise<Result>) {
     const { admin, installation } = this.#fleet;
-    const begin = `begin; set local client_min_messages = warning; ${script.join('\n')};
+    const { owner } = installation.roles;
+    const begin = `begin; set local client_min_messages = warning; ${withoutDefaults(owner)}
+      ${script.join('\n')};
       set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
     return admin.use(installation.adminTarget(installation.database), fleetWork, (lane) =>
       rolledBack(lane, begin, look),
@@ -162,6 +164,28 @@ function opening(schema: string, owner: string): string {
     create schema "${schema}" authorization "${owner}";
     set local role "${owner}";
     set local search_path = "${schema}";`;
+}
+
+/** What the owner's new tables give away by default is a finding, and shall not be in the reference. */
+function withoutDefaults(owner: string): string {
+  return `do $$ declare given record; begin
+    for given in
+      select distinct defaclobjtype as type, coalesce(quote_ident(rolname), 'public') as grantee
+      from pg_default_acl
+        cross join lateral aclexplode(defaclacl)
+        left join pg_roles on pg_roles.oid = grantee
+      where defaclnamespace = 0 and defaclrole = (select oid from pg_roles where rolname = '${owner}')
+        and defaclobjtype in ('r', 'S', 'f', 'T') and grantee <> defaclrole
+    loop
+      execute format('alter default privileges for role %I revoke all on %s from %s', '${owner}',
+        case given.type when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
+          else 'types' end, given.grantee);
+    end loop;
+    if found then
+      alter default privileges for role "${owner}" grant execute on functions to public;
+      alter default privileges for role "${owner}" grant usage on types to public;
+    end if;
+  end $$;`;
 }
 
 function textOf(files: readonly Migration[], roles: Readonly<Record<string, string>>): string {

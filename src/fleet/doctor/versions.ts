@@ -42,14 +42,16 @@ export function placeMissing(facts: Pick<Finding, 'database' | 'where' | 'what'>
   return finding('tenant_place_missing', { ...facts, mend: null });
 }
 
-/** The version that a schema's own ledger says; 0 where there is none. */
-export async function readLedgerVersion(sql: Sql, schema: string): Promise<number> {
+/** The version that a schema's own ledger says; null where there is none that its owner may read. */
+export async function readLedgerVersion(sql: Sql, schema: string): Promise<number | null> {
   const ledger = `${quoted(schema)}.migrations`;
-  const [present] = await sql<{
-    ledger: string | null;
-  }>`select to_regclass(${ledger})::text as ledger`;
-  if (!present?.ledger) return 0;
+  const [found] = await sql<{ readable: boolean }>`
+    select has_schema_privilege(relnamespace, 'usage')
+      and has_table_privilege(pg_class.oid, 'select') as readable
+    from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where nspname = ${schema} and relname = 'migrations'`;
+  if (!found?.readable) return null;
   const text = [`select coalesce(max(version), 0)::int as version from ${ledger}`];
   const [row] = await sql<{ version: number }>(Object.assign(text, { raw: text }));
-  return row?.version ?? 0;
+  return row?.version ?? null;
 }

@@ -45,9 +45,9 @@ findsEach({
       spoil: ({ own }) => `grant truncate on tenant.pets to ${own}`,
       where: ({ own }) => `rights of ${own} on table tenant.pets of database ${own}`,
     },
-    'an owner that may not read': {
-      spoil: ({ owner }) => `revoke select on control.tenants from ${owner}`,
-      where: ({ owner, main }) => `rights of ${owner} on table control.tenants of database ${main}`,
+    'an owner that may not add': {
+      spoil: ({ owner }) => `revoke insert on control.plans from ${owner}`,
+      where: ({ owner, main }) => `rights of ${owner} on table control.plans of database ${main}`,
     },
     'a schema to add to': {
       spoil: ({ app }) => `grant create on schema shared to ${app}`,

@@ -153,7 +153,7 @@ findsEach({
         'pets',
         `create schema stray;
          create function stray.others(text) returns text language sql security definer immutable
-           return (select string_agg(name, ',') from shared.pets);
+           return (select string_agg(reason, ',') from shared.visits);
          create index more on shared.pets (stray.others(name))`,
         'index more of ',
       ),
@@ -202,7 +202,7 @@ findsEach({
     'an operator of ours': {
       spoil: () =>
         `create operator shared.=== (leftarg = uuid, rightarg = uuid, function = uuid_ne)`,
-      where: ({ main }) => `operator {schema}.===(uuid,uuid) of database ${main}`,
+      where: ({ main }) => `operator shared.===(uuid,uuid) of database ${main}`,
     },
     'a type of ours': {
       spoil: () => 'create domain kernel.uuid as text',
