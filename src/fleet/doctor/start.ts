@@ -1,5 +1,6 @@
 /** What a server does with the doctor's findings before it serves anybody. */
 import { renewOwn } from '../place.ts';
+import { withoutAccepted } from './accepted.ts';
 import { type Examination, examine } from './doctor.ts';
 import { breaksIsolation, type Finding, lineOf } from './finding.ts';
 
@@ -32,7 +33,8 @@ export async function assertIsolation(
     databases,
     renew: (lane, place) => renewOwn(lane, examination.fleet, place),
   });
-  for (const finding of findings.filter((one) => !breaksIsolation(one))) warn(finding);
+  const { told } = await withoutAccepted(examination.fleet, findings);
+  for (const finding of told.filter((one) => !breaksIsolation(one))) warn(finding);
   const breaking = findings.filter(breaksIsolation);
   if (breaking.length > 0) throw new UnsafeError(breaking);
 }
