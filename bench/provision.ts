@@ -83,12 +83,12 @@ async function onboard(backstage: Backstage, mode: IsolationMode, at: number): P
   return { mode, id, slug, apiKey: founded.admin.api_key, pets: [] };
 }
 
-/** The sample pet goes, so that all pets of all tenants are alike. */
+/** The sample pet is hidden, so that all pets of all tenants are alike. */
 async function fill({ isolation }: Backstage, member: Member): Promise<Member> {
   const pets = seedPets(member.slug);
   const rows = JSON.stringify(pets);
   await isolation[member.mode].run({ id: member.id, isolation: member.mode }, async (db) => {
-    await db`delete from pets where id = ${member.id}`;
+    await db`update pets set deleted = true where id = ${member.id}`;
     await db`
       insert into pets (id, name, species, breed, birth_date)
       select id, name, species, breed, birth_date

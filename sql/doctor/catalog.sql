@@ -148,13 +148,21 @@ with ours as materialized (
   union all
   select namespace, 'index', name, format('index %I of table %s', index.relname, name),
     concat_ws(' ', replace(pg_get_indexdef(indexrelid), prefix, '{schema}.'),
-      case when not indisvalid then 'invalid' end),
-    format('drop index if exists {schema}.%I; %s', index.relname,
-      replace(pg_get_indexdef(indexrelid), prefix, '{schema}.')),
+      case when not indisvalid then 'invalid' end, expressions.statistics),
+    format('drop index if exists {schema}.%I; %s; %s', index.relname,
+      replace(pg_get_indexdef(indexrelid), prefix, '{schema}.'), expressions.make),
     format('drop index {schema}.%I', index.relname)
   from relation
     join pg_index on indrelid = relation.oid
     join pg_class index on index.oid = indexrelid
+    cross join lateral (
+      select 'statistics ' || string_agg(format('%s: %s', attnum, coalesce(attstattarget, -1)), ', '
+          order by attnum) as statistics,
+        string_agg(format('alter index {schema}.%I alter %s set statistics %s', index.relname, attnum,
+          coalesce(attstattarget, -1)), '; ' order by attnum) as make
+      from pg_attribute
+      where attrelid = indexrelid and indkey[attnum - 1] = 0
+    ) as expressions
   where not exists (
     select from pg_constraint where conindid = indexrelid and contype in ('p', 'u', 'x')
   )

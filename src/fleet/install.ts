@@ -21,7 +21,7 @@ import {
 import { controlRights } from './schema_rights.ts';
 import { readSecrets } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
-import { tightenMain } from './tighten.ts';
+import { rehardenMain, tightenMain } from './tighten.ts';
 
 export type InstallOptions = {
   sql: SqlFiles;
@@ -85,9 +85,10 @@ async function installOn(
   });
   const installation = new Installation(adminUrl, await readSecrets(lane, roles.owner), placesKept);
   await admitLogins(lane, installation, transactionTimeoutMs);
-  await tightenMain(lane, roles.owner);
+  await tightenMain(lane, { owner: roles.owner, setter: roles.serve });
   const fleet = { admin, installation, sql, migrationLockTimeoutMs, transactionTimeoutMs };
   await createSharedPlace(lane, fleet);
+  await rehardenMain(lane, installation);
   return fleet;
 }
 

@@ -12,6 +12,8 @@ export type Upgrade = {
   /** What `:"name"` stands for in the files. */
   roles: Readonly<Record<string, string>>;
   migrations: readonly Migration[];
+  /** What each migration ends with, in its transaction, as the owner. */
+  hardening?: string;
   /** How long one statement may wait for a lock; who waits longer makes everybody else wait. */
   lockTimeoutMs: number;
   /** Told of each migration once it is there. */
@@ -74,12 +76,13 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
 }
 
 async function apply(lane: Lane, upgrade: Upgrade, migration: Migration): Promise<void> {
-  const { schema, owner, roles, lockTimeoutMs } = upgrade;
+  const { schema, owner, roles, lockTimeoutMs, hardening = '' } = upgrade;
   const { version, name, checksum, text } = migration;
   await lane.script(
     `begin; set local role "${owner}"; set local search_path = "${schema}";
      set local lock_timeout = ${lockTimeoutMs};
      ${withRoles(text, roles)};
+     ${hardening};
      insert into "${schema}".migrations (version, name, checksum)
      values (${version}, '${name}', '${checksum}');
      commit`,

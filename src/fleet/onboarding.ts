@@ -168,9 +168,9 @@ export class Onboarding {
   }
 
   async #clearPlace(tenant: Found): Promise<void> {
-    const { fleet, isolation, serving } = this.#parts;
+    const { fleet, serving } = this.#parts;
     const place = this.#placeOf(tenant);
-    if (tenant.isolation === 'shared') return eraseRows(isolation.shared, tenant);
+    if (tenant.isolation === 'shared') return eraseRows(fleet, tenant.id);
     if (tenant.isolation === 'database') serving.closeIdle(place.target);
     await dropPlace(fleet, place);
   }
@@ -184,13 +184,13 @@ export class Onboarding {
   }
 
   async #eraseLeftovers(): Promise<void> {
-    const { control, isolation } = this.#parts;
+    const { control, fleet } = this.#parts;
     const due = await control<{ tenant_id: TenantId }>`
       select tenant_id from control.leftovers
       where due_at <= now()
       limit ${this.#parts.clearedAtOnce}`;
     for (const { tenant_id: id } of due) {
-      await eraseRows(isolation.shared, { id, isolation: 'shared' });
+      await eraseRows(fleet, id);
       await control`delete from control.leftovers where tenant_id = ${id}`;
     }
   }

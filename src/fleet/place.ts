@@ -12,7 +12,8 @@ import { isOwn, type OwnPlace } from './resident.ts';
 import { kernelRights, placeRights } from './schema_rights.ts';
 import { readSealSecrets, writeSeals } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
-import { tightenOwn } from './tighten.ts';
+import { hardening } from './tenant_tables.ts';
+import { rehardenOwn, tightenOwn } from './tighten.ts';
 
 /** Makes the place ready for its tenants, with all migrations. @returns its schema version. */
 export async function createPlace(
@@ -50,6 +51,7 @@ export function upgradePlace(
     owner: fleet.installation.roles.owner,
     roles: { app: place.role },
     migrations: fleet.sql.tenant,
+    hardening: hardening({ schema: place.schema, app: place.role }),
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
     onApplied,
   });
@@ -158,6 +160,7 @@ export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Pro
 export async function renewOwn(lane: Lane, fleet: Fleet, place: OwnPlace): Promise<void> {
   await tightenOwn(lane, place, fleet.installation.roles.owner);
   await inTurn(lane, lockOf(place), () => prepareKernel(lane, fleet, place));
+  await rehardenOwn(lane, place, fleet.installation.roles.owner);
 }
 
 async function upgradeKernel(lane: Lane, fleet: Fleet, role: string): Promise<void> {

@@ -1,5 +1,10 @@
-/** What a tenant's own tables begin and end with; through the same door that its requests use. */
-import type { Db, Isolation, TenantPlace } from '../kernel/ports.ts';
+/** What a tenant's own tables begin and end with. */
+import type { Isolation, Sql, TenantPlace } from '../kernel/ports.ts';
+import type { TenantId } from '../kernel/tenant.ts';
+import type { Lane } from '../postgres/lane.ts';
+import { seal } from '../postgres/seal.ts';
+import { type Fleet, fleetWork } from './fleet.ts';
+import { erasingOrder, readTenantTables, type TenantTable } from './tenant_tables.ts';
 
 /** The seed's sample pet. Its id is the tenant's own, so that a second try adds no second pet. */
 export async function addSamplePet(isolation: Isolation, tenant: TenantPlace): Promise<void> {
@@ -12,23 +17,51 @@ export async function addSamplePet(isolation: Isolation, tenant: TenantPlace): P
   );
 }
 
+/** Rows that one statement deletes: other work comes in between. */
+const rowsAtOnce = 5_000;
+
 /**
- * Deletes a tenant's rows where others' rows are beside them. In batches, because a statement of
- * the serving role may not take long. No statement names the tenant: the context does.
+ * Deletes a tenant's rows from the shared place, from every table that is there. As the owner, for no
+ * role that serves may delete; row security holds for the owner too, so no statement names the tenant.
  */
-export async function eraseRows(isolation: Isolation, tenant: TenantPlace): Promise<void> {
-  await isolation.run(tenant, async (db) => {
-    await untilNoneIsLeft(() => eraseSomeVisits(db));
-    await untilNoneIsLeft(() => eraseSomePets(db));
+export async function eraseRows({ admin, installation }: Fleet, tenant: TenantId): Promise<void> {
+  const { shared, roles } = installation;
+  await admin.use(installation.adminTarget(shared.database), fleetWork, async (lane) => {
+    const tables = await readTenantTables(
+      (text, ...values) => lane.plain(text, ...values),
+      shared.schema,
+    );
+    const opening = `begin; set local role "${roles.owner}"; set local search_path = "${shared.schema}";
+      set local kennel.tenant = '${tenant}.${seal(shared.sealKey, tenant, lane.pid)}'`;
+    for (const group of erasingOrder(tables)) {
+      await untilNoneIsLeft(lane, opening, erasing(group, tables));
+    }
   });
 }
 
-const eraseSomeVisits = (db: Db) =>
-  db`delete from visits where id in (select id from visits limit 5000) returning id`;
+/**
+ * Keys are checked when a statement is over: the rows of a ring go in a single one, however many they
+ * are. The number of a row is its place, and says nothing among the parts of a table.
+ */
+function erasing(group: string[], tables: readonly TenantTable[]): string {
+  const own = tables.filter(({ name }) => group.includes(name));
+  const alone = own.length === 1 && own.every(inParts);
+  const deletes = own.map(({ name }, at) => {
+    const some = alone
+      ? ` where ctid = any (array(select ctid from "${name}" limit ${rowsAtOnce}))`
+      : '';
+    return `gone_${at} as (delete from "${name}"${some} returning 1)`;
+  });
+  const counts = own.map((_, at) => `(select count(*) from gone_${at})`);
+  return `with ${deletes.join(', ')} select (${counts.join(' + ')})::int as count`;
+}
 
-const eraseSomePets = (db: Db) =>
-  db`delete from pets where id in (select id from pets limit 5000) returning id`;
+function inParts({ name, partitioned, refersTo }: TenantTable): boolean {
+  return !partitioned && !refersTo.includes(name);
+}
 
-async function untilNoneIsLeft(eraseSome: () => Promise<object[]>): Promise<void> {
-  while ((await eraseSome()).length > 0);
+async function untilNoneIsLeft(lane: Lane, opening: string, statement: string): Promise<void> {
+  const text = Object.assign([statement], { raw: [statement] });
+  const eraseSome = async (sql: Sql) => (await sql<{ count: number }>(text))[0]?.count ?? 0;
+  while ((await lane.transaction(opening, eraseSome)) > 0);
 }

@@ -2,21 +2,22 @@
  * Takes from everybody what a new database of Postgres gives to everybody and nobody of ours needs.
  * Each step is skipped where the administrator may not; the doctor names what is left.
  */
-import type { Place } from '../postgres/installation.ts';
+import { type Installation, type Place, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import { inTurn } from './session_lock.ts';
-import { withdrawSpareFunctions } from './spare_functions.ts';
+import { type Keepers, withdrawSpareFunctions } from './spare_functions.ts';
+import { forgettingStatistics, type Rehardening, rehardening } from './tenant_tables.ts';
 
 /** The main database. Its schema `public` may have tenants that are not ours, so it stays. */
-export async function tightenMain(lane: Lane, owner: string): Promise<void> {
+export async function tightenMain(lane: Lane, keepers: Keepers): Promise<void> {
   await lane.script(
     `do $$ begin
        revoke all on schema public from public;
      exception when insufficient_privilege or invalid_schema_name then null;
      end $$`,
   );
-  await forbidBlocks(lane, owner);
-  await withdrawSpareFunctions(lane, owner);
+  await forbidBlocks(lane, keepers.owner);
+  await withdrawSpareFunctions(lane, keepers);
 }
 
 /** A tenant's own database, one process at a time: two that change one right at once both fail. */
@@ -32,7 +33,8 @@ export function tightenOwn(lane: Lane, place: Place, owner: string): Promise<voi
        end $$`,
     );
     await forbidBlocks(lane, owner);
-    await withdrawSpareFunctions(lane, owner);
+    // The sessions begin with their context: no login has to set it.
+    await withdrawSpareFunctions(lane, { owner, setter: null });
   });
 }
 
@@ -48,4 +50,24 @@ async function forbidBlocks(lane: Lane, owner: string): Promise<void> {
      exception when insufficient_privilege then null;
      end $$`,
   );
+}
+
+/** Schemas with tenants' tables, in the main database. */
+const places = `nspname ~ '^(${schemas.shared}|t_[0-9a-f]{32})$'`;
+
+/** All schemas of the main database, which an older version may have made; most have nothing to change. */
+export function rehardenMain(lane: Lane, { roles }: Installation): Promise<void> {
+  const others = `nspname in ('${schemas.control}', '${schemas.kernel}')`;
+  return reharden(lane, roles.owner, { app: roles.app, places, others });
+}
+
+/** The same for a tenant's own database. */
+export function rehardenOwn(lane: Lane, { role, schema }: Place, owner: string): Promise<void> {
+  const others = `nspname = '${schemas.kernel}'`;
+  return reharden(lane, owner, { app: role, places: `nspname = '${schema}'`, others });
+}
+
+async function reharden(lane: Lane, owner: string, tables: Rehardening): Promise<void> {
+  await lane.script(`begin; set local role "${owner}"; ${rehardening(tables)}; commit`);
+  await lane.script(forgettingStatistics(`(${tables.places}) or (${tables.others})`));
 }

@@ -36,7 +36,8 @@ export const configRoutes = [
 
   route('DELETE', '/api/config/{key}', adminOfKey, async ({ account }, { params: { key } }) => {
     await account.change('config_changed', async (sql) => {
-      await sql`delete from settings where key = ${key}`;
+      // No setting may be null: a row that is, counts as not set. Only the owner deletes.
+      await sql`update settings set value = 'null', updated_at = now() where key = ${key}`;
       return { result: null, details: { key, value: null } };
     });
     return noContent();

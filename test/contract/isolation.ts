@@ -13,14 +13,20 @@ import { Lane } from '../../src/postgres/lane.ts';
 import { envelopeOf, openingScript } from '../support/envelopes.ts';
 import { laneBounds } from '../support/lane.ts';
 import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
-import { guardsOff, plantPet, type Stage, stage } from './isolation_stage.ts';
+import { granted, guardsOff, plantPet, type Stage, stage } from './isolation_stage.ts';
 
 /** The suite. All of it goes through one lane at a time. */
 export function isolationContract(mode: IsolationMode): void {
   describe(`${mode} isolation`, () => {
-    twins('row security', rowProbes, mode, guardsOff.rowSecurity);
-    twins('keys that begin with the tenant', keyProbes, mode, guardsOff.tenantKeys);
-    twins('the seal', sealProbes, mode, guardsOff.seal);
+    const { rowSecurity, tenantKeys, seal } = guardsOff;
+    const { settings, deletion } = granted;
+    twins('row security', rowProbes, mode, { off: rowSecurity, besides: deletion });
+    twins('keys that begin with the tenant', keyProbes, mode, { off: tenantKeys });
+    twins('the seal', sealProbes, mode, { off: seal, besides: settings });
+    twins('no right to change settings', sealProbes, mode, { off: settings, besides: seal });
+    const { 'a delete': aDelete } = rowProbes;
+    assert.ok(aDelete);
+    twins('no right to delete', { aDelete }, mode, { off: deletion, besides: rowSecurity });
     contextEnds(mode);
     contextIsNeeded(mode);
     crowd(mode);
@@ -28,22 +34,22 @@ export function isolationContract(mode: IsolationMode): void {
   });
 }
 
-/** Each probe against the guard, and again where the guard is off. */
+/** Each probe against the guard alone, and again where the guard is off too. */
 function twins(
   guard: string,
   probes: Readonly<Record<string, Probe>>,
   mode: IsolationMode,
-  off: string,
+  { off, besides = '' }: { off: string; besides?: string },
 ): void {
   describe(`hides another tenant's rows by ${guard}`, () => {
-    const guarded = stage(mode);
+    const guarded = stage(mode, besides);
     for (const [name, probe] of Object.entries(probes)) {
       it(`from ${name}`, async () => assert.equal(await leaks(guarded(), probe), false));
     }
   });
 
   describe(`shows another tenant's rows without ${guard}`, () => {
-    const open = stage(mode, off);
+    const open = stage(mode, `${besides}; ${off}`);
     for (const [name, probe] of Object.entries(probes)) {
       it(`to ${name}`, async () => assert.equal(await leaks(open(), probe), true));
     }
@@ -79,7 +85,7 @@ const endings: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
 
 function contextEnds(mode: IsolationMode): void {
   describe('gives the next tenant on the same connection its own rows', () => {
-    const current = stage(mode);
+    const current = stage(mode, granted.settings);
     for (const [ending, work] of Object.entries(endings)) {
       it(`after ${ending}`, async () => {
         const { places, one, next } = current();
@@ -89,11 +95,13 @@ function contextEnds(mode: IsolationMode): void {
         const pid = (db: Db) => db<{ pid: number }>`select pg_backend_pid() as pid`;
         const before = await isolation.run(one, pid);
         await isolation.run(one, work).catch(() => {});
-        await isolation.run(one, (db) => db`delete from pets`);
+        await isolation.run(one, (db) => db`update pets set deleted = true`);
         const petId = await isolation.run(next, addPet);
         const rows = await isolation.run(
           next,
-          (db) => db`delete from pets returning id, tenant_id`,
+          (db) => db`
+            update pets set deleted = true where not deleted
+            returning id, tenant_id`,
         );
         assert.deepEqual([...rows], [{ id: petId, tenant_id: next.id }]);
         assert.deepEqual(await isolation.run(next, pid), before);
@@ -114,7 +122,7 @@ function contextIsNeeded(mode: IsolationMode): void {
   async function answers(stage: Stage, before: (stage: Stage, lane: Lane) => string) {
     const { places, one, next } = stage;
     const place = places.placeOf(one);
-    await places.allIn(place).run(next, (db) => db`delete from pets`);
+    await places.asSuperuser(place, 'delete from pets');
     await places.allIn(place).run(next, addPet);
     const opening = envelopeOf({ role: place.role, search_path: `"${place.schema}"` });
     const answer = async (table: string) => {
@@ -133,7 +141,7 @@ function contextIsNeeded(mode: IsolationMode): void {
   }
 
   describe('answers 42501 where there is no context', () => {
-    const current = stage(mode);
+    const current = stage(mode, granted.settings);
     const refused = tables.map(() => '42501 no tenant context');
     it('and never was one', async () => {
       assert.deepEqual(await answers(current(), () => ''), refused);
@@ -147,7 +155,7 @@ function contextIsNeeded(mode: IsolationMode): void {
   });
 
   describe('answers with an empty list where there is no context, without the seal', () => {
-    const current = stage(mode, guardsOff.seal);
+    const current = stage(mode, `${granted.settings}; ${guardsOff.seal}`);
     it('and never was one', async () => {
       assert.deepEqual(await answers(current(), () => ''), ['0 rows', '0 rows']);
     });

@@ -21,6 +21,12 @@ export const guardsOff = {
     return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`,
 };
 
+/** Rights that a serving role does not have, for probes that would be refused before they meet a guard. */
+export const granted = {
+  settings: 'grant execute on function pg_catalog.set_config(text, text, boolean) to public',
+  deletion: 'grant delete on pets to public',
+};
+
 export type Stage = {
   places: TenantPlaces;
   isolation: Isolation;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
 import { Lane } from '../../src/postgres/lane.ts';
+import { granted } from '../contract/isolation_stage.ts';
 import { openingScript } from '../support/envelopes.ts';
 import { laneBounds } from '../support/lane.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
@@ -14,6 +15,7 @@ describe('a backend that does not answer', () => {
   before(async () => {
     places = await openTenantPlaces(1);
     tenant = await places.tenant('shared');
+    await places.asSuperuser(places.placeOf(tenant), granted.settings);
   });
   after(() => places.close());
 

@@ -5,6 +5,7 @@ import { credentials } from './attacks/credentials.ts';
 import { ids } from './attacks/ids.ts';
 import { injected } from './attacks/injected.ts';
 import { naming } from './attacks/naming.ts';
+import { resources } from './attacks/resources.ts';
 import { session } from './attacks/session.ts';
 
 export const attacks: readonly Attack[] = [
@@ -13,5 +14,6 @@ export const attacks: readonly Attack[] = [
   ...ids,
   ...injected,
   ...context,
+  ...resources,
   ...session,
 ];

@@ -55,7 +55,9 @@ export class CarelessEnvelopes extends Envelopes {
 
   override of(lane: { pid: number; target: string }, place: Place, tenant: TenantId): Envelope {
     const { lasting, openPath, told } = this.#careless;
-    if (!lasting && !openPath && !told) return super.of(lane, place, tenant);
+    // In a database of its own a tenant's context is the session's: there is none to be careless with.
+    const careless = tenant !== place.resident && (lasting || openPath || told);
+    if (!careless) return super.of(lane, place, tenant);
     const context = {
       role: place.role,
       search_path: openPath ? `"${place.schema}", public` : `"${place.schema}"`,

@@ -15,9 +15,13 @@ export function inPlace(...layers: LayerName[]): Needed {
   return { shared: layers, schema: own, database: own };
 }
 
-/** The attacker knows the victim's schema and names it, so that the schema is no layer. */
+/**
+ * The attacker knows the victim's schema and names it, so that the schema is no layer. In a database
+ * that is not its own it has to set its context, so that the right to do so is none either.
+ */
 export function named(...layers: LayerName[]): Needed {
-  return { shared: layers, schema: layers, database: ['own place', ...layers] };
+  const inDatabase = layers.filter((layer) => layer !== 'no settings');
+  return { shared: layers, schema: layers, database: ['own place', ...inDatabase] };
 }
 
 /** The same, for what goes nowhere without a context: only its tenant has one in a database of its own. */

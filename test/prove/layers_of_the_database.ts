@@ -59,7 +59,33 @@ const permissive = (tables: string[]) =>
     )
     .join('\n');
 
+/** Gives functions of Postgres back to everybody. */
+const callable = (...names: string[]) => `
+  do $$ declare one regprocedure; begin
+    for one in select oid from pg_proc where pronamespace = 'pg_catalog'::regnamespace
+      and proname in (${names.map((name) => `'${name}'`).join(', ')})
+    loop execute format('grant execute on function %s to public', one); end loop;
+  end $$`;
+
+const withCalls = (...names: string[]) => ({
+  place: () => callable(...names),
+  control: () => callable(...names),
+});
+
 export const databaseWithout = {
+  ownPlace: {
+    // Who is in a database that is not its own has to set its context there.
+    place: ({ schema }: Names) => (schema === schemas.tenant ? callable('set_config') : ''),
+  },
+  noSettings: withCalls('set_config'),
+  noQueryTexts: withCalls('query_to_xml'),
+  noSessionControl: withCalls('pg_terminate_backend'),
+  noLogMessages: withCalls('pg_logical_emit_message'),
+  rightsByColumn: {
+    place: ({ role }: Names) => `grant insert, update, delete on pets, visits to "${role}"`,
+    control: ({ roles }: Names) => `grant update on users to "${roles.account}"`,
+  },
+  noStatistics: { place: () => 'alter table pets alter name set statistics 100' },
   seal: { place: () => believing, control: () => believing },
   sealOfOneBackend: {
     // A tenant's own database has no keys: there is no other backend whose seal could be used.

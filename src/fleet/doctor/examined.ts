@@ -9,6 +9,8 @@ export type Examined = {
   app: string;
   /** The other serving roles of the control schema; null in a tenant's own database. */
   control: { control: string; account: string } | null;
+  /** The login that sets contexts; null where sessions begin with theirs. */
+  setter: string | null;
   /** Roles of ours that serve here. */
   serving: readonly string[];
   /** All roles of ours that may do nothing unseen: those that serve here, and those that do elsewhere. */
@@ -30,6 +32,7 @@ export function examinedMain({ database, roles, shared }: Installation, own: Pla
     owner,
     app,
     control: { control, account },
+    setter: serve,
     serving,
     ours: [...serving, ...logins],
     resident: null,
@@ -46,6 +49,7 @@ export function examinedOwn({ roles }: Installation, place: OwnPlace): Examined 
     owner,
     app: role,
     control: null,
+    setter: null,
     serving: [role],
     ours: [role, serve, control, app, account],
     resident: place,

@@ -15,6 +15,7 @@ const grades = {
   unique_key_without_tenant: 'error',
   foreign_key_without_tenant: 'error',
   grant_stray: 'error',
+  statistics_kept: 'error',
   view_without_invoker: 'error',
   materialized_view: 'error',
   foreign_table: 'error',
@@ -44,6 +45,10 @@ const grades = {
   large_objects_allowed: 'warning',
   advisory_locks_allowed: 'warning',
   announcements_allowed: 'warning',
+  set_config_allowed: 'warning',
+  query_texts_allowed: 'warning',
+  session_control_allowed: 'warning',
+  log_messages_allowed: 'warning',
   blocks_allowed: 'warning',
   foreign_database_open: 'warning',
 } as const;
@@ -107,10 +112,15 @@ const onlyRefuse: ReadonlySet<Check> = new Set([
 
 /** What older versions of ours left as Postgres makes it, or made otherwise. */
 const old: ReadonlySet<Check> = new Set([
+  'statistics_kept',
   'kernel_outdated',
   'large_objects_allowed',
   'advisory_locks_allowed',
   'announcements_allowed',
+  'set_config_allowed',
+  'query_texts_allowed',
+  'session_control_allowed',
+  'log_messages_allowed',
   'blocks_allowed',
   'schema_writable',
 ]);

@@ -59,16 +59,30 @@ const spareChecks: Readonly<Record<Family, { check: Check; what: string }>> = {
     check: 'advisory_locks_allowed',
     what: 'An injected statement may take locks that outlive its envelope',
   },
+  settings: {
+    check: 'set_config_allowed',
+    what: 'An injected read may lift its own limits, put off its role, or write to the server log',
+  },
+  'query texts': {
+    check: 'query_texts_allowed',
+    what: 'An injected read may run further queries from texts, each planned and permitted anew',
+  },
+  sessions: {
+    check: 'session_control_allowed',
+    what: 'An injected read may end, hold up or watch the sessions of other tenants',
+  },
+  'log messages': {
+    check: 'log_messages_allowed',
+    what: 'An injected read may fill the write-ahead log',
+  },
 };
 
-export async function examineSpares(
-  sql: Sql,
-  { database, owner, serving }: Examined,
-): Promise<Finding[]> {
-  const found = await readSpareFunctions(sql, serving);
+export async function examineSpares(sql: Sql, examined: Examined): Promise<Finding[]> {
+  const { database, owner, serving, setter } = examined;
+  const found = await readSpareFunctions(sql, serving, { setter });
   return found.map((spare) => {
     const { check, what } = spareChecks[spare.family];
-    const mend = withdrawing(spare, { roles: serving, owner });
+    const mend = withdrawing(spare, { roles: serving, owner, setter });
     return finding(check, { database, where: `database ${database}`, what, mend });
   });
 }

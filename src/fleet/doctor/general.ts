@@ -7,6 +7,7 @@ import { examineDefiners, examineSpares } from './functions.ts';
 import { examineLanguages } from './languages.ts';
 import { examineOwners } from './roles.ts';
 import { examineStatements } from './statements.ts';
+import { examineStatistics } from './statistics.ts';
 import { examineStrayGrants } from './stray_grants.ts';
 import { examineViews } from './views.ts';
 
@@ -27,6 +28,7 @@ export async function examineGeneral(
     ...(await examineLanguages(sql, examined)),
     ...(await examineSchemas(sql, examined, tables)),
     ...(await examineOwners(sql, examined)),
+    ...(await examineStatistics(sql, examined)),
     ...(await examineStatements(sql, examined)),
   ];
 }

@@ -69,7 +69,8 @@ export async function examineOwn(
           return { findings, seen };
         });
       const first = await look();
-      if (!renew || !first.findings.some(isOld)) return first;
+      const isBehind = first.findings.some(isOld) || factsOf(first.seen, place.schema).length > 0;
+      if (!renew || !isBehind) return first;
       const fault = await renew(lane, place).then(() => null, reasonOf);
       // What was found is as true as before.
       if (fault === null) return look();

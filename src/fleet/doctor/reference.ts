@@ -13,6 +13,7 @@ import { ledgerTable, withRoles } from '../ledger.ts';
 import type { Migration } from '../migration_files.ts';
 import { withResident } from '../resident.ts';
 import { controlRights, kernelRights, placeRights } from '../schema_rights.ts';
+import { rehardening } from '../tenant_tables.ts';
 import { type Fact, readCatalog, type SchemaFacts } from './catalog.ts';
 import type { Finding } from './finding.ts';
 import { examineRules } from './rules.ts';
@@ -77,6 +78,7 @@ export class References {
         control,
       ),
       controlRights(roles, control),
+      rehardening({ app: roles.app, places: 'false', others: within([control, kernel]) }),
       opening(dedicated, roles.owner),
       own.replaceAll(/\bkernel\b/g, dedicated),
     ];
@@ -99,6 +101,7 @@ export class References {
       placeRights({ schema, role: roles.app }),
       ledgerTable(schema),
       textOf(files.tenant.slice(0, version), { app: roles.app }),
+      rehardening({ app: roles.app, places: `nspname = '${schema}'`, others: 'false' }),
     ];
     return this.#rolledBack(script, async (sql) => {
       const rows = await this.#read(sql, [schema]);
@@ -125,7 +128,7 @@ export class References {
     const { admin, installation } = this.#fleet;
     const { owner } = installation.roles;
     const begin = `begin; set local client_min_messages = warning; ${withoutDefaults(owner)}
-      ${script.join('\n')};
+      ${script.join(';\n')};
       set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
     return admin.use(installation.adminTarget(installation.database), fleetWork, (lane) =>
       rolledBack(lane, begin, look),
@@ -190,6 +193,10 @@ function withoutDefaults(owner: string): string {
 
 function textOf(files: readonly Migration[], roles: Readonly<Record<string, string>>): string {
   return files.map(({ text }) => withRoles(text, roles)).join(';\n');
+}
+
+function within(names: readonly string[]): string {
+  return `nspname in (${names.map((name) => `'${name}'`).join(', ')})`;
 }
 
 /** Files that name their own schema name the scratch one. */

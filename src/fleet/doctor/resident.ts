@@ -2,7 +2,7 @@
 import { digestFor, listOf, type OwnPlace } from '../resident.ts';
 import type { Fact } from './catalog.ts';
 import { differences } from './differences.ts';
-import { type Finding, finding, quoted } from './finding.ts';
+import { type Finding, finding, identifier } from './finding.ts';
 import { anyDigest, anyTenant, type KernelReference } from './reference.ts';
 
 /** Whoever knows a context that is none of ours may use it where the login may connect. */
@@ -27,7 +27,7 @@ export function examineResident(
   const digests = [...(check ?? '').matchAll(/'([0-9a-f]{64})'/g)].map(([, digest = '']) => digest);
   const fits = digests.includes(current) && digests.every((digest) => ours.includes(digest));
   const expected = reference.dedicated.map((fact) => resident(fact, place, fits ? digests : ours));
-  const setting = { database, schema: 'kernel', app: quoted(place.role) };
+  const setting = { database, schema: 'kernel', app: identifier(place.role) };
   const findings = differences(expected, facts, setting);
   if (!fits || digests.length === 1) return findings;
   const what = `It takes ${digests.length} contexts; a rotation is under way, or was interrupted`;

@@ -19,9 +19,7 @@ const probes: Readonly<Record<string, (account: Account, victim: Registered) => 
         update api_keys set revoked_at = now() where tenant_id = ${id} returning id`),
     settings: (account, { id }) =>
       admitted(account`
-        insert into settings (tenant_id, key, value) values (${id}, 'welcome_message', '"Hi"')
-        on conflict (tenant_id, key) do update set value = excluded.value
-        returning key`),
+        update settings set value = '"Hi"' where tenant_id = ${id} returning key`),
     usage: (account, { id }) =>
       admitted(account`select day from usage_days where tenant_id = ${id}`),
     trail: (account, { id }) =>
@@ -134,13 +132,17 @@ describe('Account', () => {
     const before = [await countEvents(one), changed.length];
     const failing = work(one, (account) =>
       account.change('config_changed', async (sql) => {
-        await sql`delete from settings`;
+        await sql`update settings set value = 'null'`;
         throw new Refusal('conflict');
       }),
     );
     await assert.rejects(failing, { code: 'conflict' });
     assert.deepEqual([await countEvents(one), changed.length], before);
-    assert.equal((await work(one, (account) => account`select key from settings`)).length, 1);
+    const [kept] = await work(
+      one,
+      (account) => account<{ value: string }>`select value from settings`,
+    );
+    assert.equal(kept?.value, 'Hello');
   });
 
   it('changes nothing when the event cannot be recorded', async () => {
@@ -167,6 +169,9 @@ describe('Account', () => {
 
   for (const [what, attempt] of Object.entries({
     'change the trail': (account: Account) => account`update audit_events set actor = 'nobody'`,
+    'delete its settings': (account: Account) => account`delete from settings`,
+    'set something in the name of another': (account: Account) => account`
+      insert into settings (tenant_id, key, value) values (${randomUUID()}, 'any', '1')`,
     'delete from the trail': (account: Account) => account`delete from audit_events`,
     'read the digests of secrets': (account: Account) =>
       account`select secret_sha256 from api_keys`,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { codeOf } from '../../../src/postgres/faults.ts';
 import { isolationContract } from '../../contract/isolation.ts';
-import { guardsOff, type Stage, stage } from '../../contract/isolation_stage.ts';
+import { granted, guardsOff, type Stage, stage } from '../../contract/isolation_stage.ts';
 import { ownPlaceContract } from '../../contract/own_place.ts';
 
 isolationContract('database');
@@ -23,7 +23,7 @@ describe("a tenant's own database", () => {
   }
 
   describe('that asks for a context', () => {
-    const current = stage('database');
+    const current = stage('database', granted.settings);
     it('answers its tenant, and refuses everybody else', async () => {
       assert.deepEqual(await told(current()), ['42501', '0 rows']);
     });
@@ -40,7 +40,7 @@ describe("a tenant's own database", () => {
   });
 
   describe('that believes what it is told', () => {
-    const current = stage('database', guardsOff.seal);
+    const current = stage('database', `${granted.settings}; ${guardsOff.seal}`);
     it('answers whoever comes', async () => {
       assert.deepEqual(await told(current()), ['0 rows', '0 rows']);
     });

@@ -43,6 +43,10 @@ describe('a fresh install with tenants of all modes', () => {
           'announcements_allowed',
           'blocks_allowed',
           'large_objects_allowed',
+          'log_messages_allowed',
+          'query_texts_allowed',
+          'session_control_allowed',
+          'set_config_allowed',
         ];
         assert.deepEqual([...checks].sort(), left);
         for (const { database, mend } of found) {

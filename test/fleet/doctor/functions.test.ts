@@ -134,6 +134,49 @@ findsEach({
       where: ({ main }) => `database ${main}`,
     },
   },
+  set_config_allowed: {
+    'the main database': {
+      spoil: () => 'grant execute on function set_config(text, text, boolean) to public',
+      where: ({ main }) => `database ${main}`,
+    },
+    'the role of handlers': {
+      spoil: ({ app }) => `grant execute on function set_config(text, text, boolean) to ${app}`,
+      where: ({ main }) => `database ${main}`,
+    },
+    "a tenant's database, for its own login": {
+      in: ({ own }) => own,
+      spoil: ({ own }) => `grant execute on function set_config(text, text, boolean) to ${own}`,
+      where: ({ own }) => `database ${own}`,
+    },
+  },
+  query_texts_allowed: {
+    'the main database': {
+      spoil: () => 'grant execute on function ts_stat(text) to public',
+      where: ({ main }) => `database ${main}`,
+    },
+    "a tenant's database": {
+      in: ({ own }) => own,
+      spoil: ({ own }) =>
+        `grant execute on function query_to_xml(text, boolean, boolean, text) to ${own}`,
+      where: ({ own }) => `database ${own}`,
+    },
+  },
+  session_control_allowed: {
+    "a tenant's database": {
+      in: ({ own }) => own,
+      spoil: () => 'grant execute on function pg_terminate_backend(int, bigint) to public',
+      where: ({ own }) => `database ${own}`,
+    },
+  },
+  log_messages_allowed: {
+    'the main database': {
+      spoil: () => `do $$ begin
+        execute (select 'grant execute on function ' || min(oid::regprocedure::text) || ' to public'
+          from pg_proc where proname = 'pg_logical_emit_message');
+      end $$`,
+      where: ({ main }) => `database ${main}`,
+    },
+  },
   advisory_locks_allowed: {
     'the main database': {
       spoil: () => 'grant execute on function pg_try_advisory_lock(bigint) to public',

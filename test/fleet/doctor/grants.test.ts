@@ -29,6 +29,13 @@ findsEach({
       ({ schema }) => `${schema}.pets`,
       app,
     ),
+    'deletion for the app': given('delete', table('shared.pets'), app),
+    'a whole table for the app, which is enough to lock it': given(
+      'update',
+      table('shared.pets'),
+      app,
+    ),
+    'a whole table for the account': given('insert', table('control.settings'), account),
     "a key's digest for the account": given(
       'select (secret_sha256)',
       table('control.api_keys'),

@@ -22,13 +22,13 @@ const swapped = ({ victim }: Attempt) =>
 export const context: readonly Attack[] = [
   {
     name: 'set_config in a UNION, without a seal',
-    layers: named('seal'),
+    layers: named('no settings', 'seal'),
     run: (attempt) =>
       attempt.search(union(sets('kennel.tenant', quoted(attempt.victim.id)), names(attempt))),
   },
   {
     name: 'set_config in a CTE, with a forged seal',
-    layers: named('seal'),
+    layers: named('no settings', 'seal'),
     run: (attempt) =>
       attempt.search(
         union(
@@ -44,7 +44,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'set_config in a sub-select, with its own seal',
-    layers: named('seal'),
+    layers: named('no settings', 'seal'),
     run: (attempt) =>
       attempt.search(
         union(
@@ -55,7 +55,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'set_config in query_to_xml',
-    layers: named('seal'),
+    layers: named('no query texts', 'no settings', 'seal'),
     run: (attempt) =>
       attempt.search(
         union(
@@ -66,7 +66,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'set_config by an earlier statement of the transaction',
-    layers: named('seal'),
+    layers: named('no settings', 'seal'),
     run: (attempt) =>
       attempt.report([
         `select set_config('kennel.tenant', ${swapped(attempt)}, true)`,
@@ -75,7 +75,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'set_config in a DO block that raises what it finds',
-    layers: named('no blocks', 'seal'),
+    layers: named('no blocks', 'no settings', 'seal'),
     run: (attempt) =>
       attempt.report(
         `do $$ begin
@@ -86,7 +86,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'set_config behind a semicolon',
-    layers: named('extended protocol', 'seal'),
+    layers: named('extended protocol', 'no settings', 'seal'),
     run: (attempt) =>
       attempt.search(
         `nobody'; select set_config('kennel.tenant', '${attempt.victim.id}.', true);
@@ -95,13 +95,13 @@ export const context: readonly Attack[] = [
   },
   {
     name: "set_config in a statement on the account's tables",
-    layers: everywhere('seal'),
+    layers: everywhere('no settings', 'seal'),
     run: (attempt) =>
       attempt.search(union(sets('kennel.tenant', quoted(attempt.victim.id)), emails), 'users'),
   },
   {
     name: 'a seal made with the key of seals',
-    layers: oneDatabase('key table'),
+    layers: oneDatabase('no settings', 'key table'),
     run: (attempt) =>
       attempt.search(
         union(
@@ -112,7 +112,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'a seal made with the secret of the installation',
-    layers: everywhere('secret table'),
+    layers: everywhere('no settings', 'secret table'),
     run: async (attempt) => {
       const read = "select '', encode(value, 'hex') from control.secrets";
       const { text } = await attempt.search(union(read), 'users');
@@ -125,7 +125,13 @@ export const context: readonly Attack[] = [
   },
   {
     name: "a seal that another session's activity shows",
-    layers: everywhere('bound seal', 'hidden activity', 'seal of one backend'),
+    layers: everywhere(
+      'no settings',
+      'no query texts',
+      'bound seal',
+      'hidden activity',
+      'seal of one backend',
+    ),
     run: async (attempt) => {
       await whileVictimWorks(attempt, async () => {
         const { seal } = await overhear(attempt);
@@ -135,7 +141,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'the same, on the very backend it was made for',
-    layers: everywhere('bound seal', 'hidden activity'),
+    layers: everywhere('no settings', 'no query texts', 'bound seal', 'hidden activity'),
     run: async (attempt) => {
       let heard = { pid: '0', seal: '' };
       await whileVictimWorks(attempt, async () => {

@@ -22,12 +22,12 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'query_to_xml over every row',
-    layers: named('row security'),
+    layers: named('no query texts', 'row security'),
     run: (attempt) => attempt.search(union(runs(`select name from ${pets(attempt)}`))),
   },
   {
     name: "a search_path into the victim's schema",
-    layers: named('row security'),
+    layers: named('no settings', 'no query texts', 'row security'),
     run: (attempt) =>
       attempt.search(
         union(
@@ -52,7 +52,7 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'row_security = off',
-    layers: named('modest roles'),
+    layers: named('no settings', 'no query texts', 'modest roles'),
     run: (attempt) =>
       attempt.search(
         union(sets('row_security', "'off'"), runs(`select name from ${pets(attempt)}`)),

@@ -12,7 +12,7 @@ const roles = ({ lab }: Attempt) => lab.server.app.backstage.fleet.installation.
 export const session: readonly Attack[] = [
   {
     name: 'the role put off in query_to_xml',
-    layers: oneDatabase('bare login', 'row security'),
+    layers: oneDatabase('no settings', 'no query texts', 'bare login', 'row security'),
     run: (attempt) =>
       attempt.search(union(sets('role', "'none'"), runs(`select name from ${pets(attempt)}`))),
   },
@@ -43,7 +43,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: "the directory's role, by set_config",
-    layers: everywhere('no other role'),
+    layers: everywhere('no settings', 'no query texts', 'no other role'),
     run: (attempt) =>
       attempt.search(
         union(
@@ -115,7 +115,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: "the password of everybody's login, by statements of their own",
-    layers: oneDatabase('lane'),
+    layers: oneDatabase('lane', 'no settings'),
     run: (attempt) =>
       attempt.report([
         "select set_config('role', 'none', true)",
@@ -125,7 +125,7 @@ export const session: readonly Attack[] = [
   // The last of all: where it succeeds, no tenant gets a new connection any more.
   {
     name: "the password of everybody's login, in a DO block",
-    layers: everywhere('no blocks'),
+    layers: everywhere('no blocks', 'no settings'),
     run: (attempt) =>
       attempt.report(
         `do $$ begin

@@ -1,0 +1,100 @@
+/**
+ * What all tenants share besides rows: locks, sessions, the logs, and what the planner knows. An
+ * attack that is not refused here makes others wait, or tells of them, without touching a row.
+ */
+import { tenantId } from '../../../src/kernel/tenant.ts';
+import { estimate } from '../../support/serving_tables.ts';
+import type { Attack, Attempt, Seen } from '../attack.ts';
+import { everywhere, named, oneDatabase } from '../layers_needed.ts';
+import { runs, sets, union } from './sql.ts';
+
+export const resources: readonly Attack[] = [
+  {
+    name: 'LOCK TABLE on the pets of all',
+    layers: named('rights by column'),
+    run: async (attempt) =>
+      mustBeRefused(
+        attempt,
+        await attempt.report(`lock table ${attempt.lab.table('pets')} in exclusive mode`),
+      ),
+  },
+  {
+    name: 'LOCK TABLE on the users of all',
+    layers: everywhere('rights by column'),
+    run: async (attempt) =>
+      mustBeRefused(attempt, await attempt.report('lock table users in exclusive mode', 'users')),
+  },
+  {
+    name: 'limits lifted by a read',
+    layers: everywhere('no settings'),
+    run: async (attempt) =>
+      mustBeRefused(attempt, await attempt.search(union(sets('lock_timeout', "'0'")), 'users')),
+  },
+  {
+    name: "the server's log filled by a read",
+    layers: everywhere('no settings'),
+    run: async (attempt) =>
+      mustBeRefused(
+        attempt,
+        await attempt.search(union(sets('debug_print_plan', "'on'")), 'users'),
+      ),
+  },
+  {
+    name: 'the write-ahead log filled by a read',
+    layers: everywhere('no log messages'),
+    run: async (attempt) =>
+      mustBeRefused(
+        attempt,
+        await attempt.search(
+          union("select '', pg_logical_emit_message(false, 'x', repeat('a', 9999))::text"),
+          'users',
+        ),
+      ),
+  },
+  {
+    name: 'sessions of the same login ended by a read',
+    layers: everywhere('no settings', 'no query texts', 'no session control'),
+    run: async (attempt) =>
+      mustBeRefused(
+        attempt,
+        await attempt.search(
+          // A number that no session has, or the lab would lose its own.
+          union(sets('role', "'none'"), runs('select pg_terminate_backend(2147483647)')),
+          'users',
+        ),
+      ),
+  },
+  {
+    name: "what the planner expects of the victim's value",
+    layers: oneDatabase('no statistics'),
+    run: async (attempt) => {
+      const { lab, attacker, victim } = attempt;
+      // What was there when the planner looked last, it knows until it looks again.
+      await lab.superuser.run(
+        victim.place,
+        `insert into pets (tenant_id, id, name, species)
+         select '${victim.id}', gen_random_uuid(), '${lab.mark}', 'hamster'
+         from generate_series(1, 2000);
+         analyze pets;
+         delete from pets where species = 'hamster'`,
+      );
+      const standing = { tenant: { id: tenantId(attacker.id) }, place: attacker.place };
+      const { installation } = lab.server.app.backstage.fleet;
+      const expected = async (name: string) => {
+        const query = `select id from ${lab.table('pets')} where name = '${name}'`;
+        return attempt.keep(said(`${await estimate(installation, standing, query)} rows`));
+      };
+      attempt.mustBeAlike(await expected(lab.mark), await expected('nowhere-to-be-found'));
+    },
+  },
+];
+
+/** Whatever else is answered, Postgres did it. */
+function mustBeRefused(attempt: Attempt, answer: Seen): void {
+  const refused = answer.text.includes('42501');
+  attempt.mustBeAlike(said('refused'), said(refused ? 'refused' : answer.text));
+}
+
+function said(text: string): Seen {
+  return { status: 0, headers: '', text };
+}

@@ -1,0 +1,134 @@
+/** A place with more tables than sql/tenant makes, and rows for every table that the catalog names. */
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type postgres from 'postgres';
+import { type Backstage, openBackstage } from '../../src/backstage.ts';
+import { readConfig } from '../../src/config.ts';
+import { type IsolationMode, parseSlug, tenantId } from '../../src/kernel/tenant.ts';
+import { placeOf } from '../../src/postgres/installation.ts';
+import { testDatabase } from './postgres.ts';
+import { lookInto } from './sql.ts';
+
+/** What "How to" asks of a table; its rights are not the author's business. */
+export function guarded(name: string, columns: string): string {
+  return `${bare(name, columns)} ${guards(name)}`;
+}
+
+function bare(name: string, columns: string): string {
+  return `create table ${name} (
+      tenant_id uuid not null default kernel.tenant(), id uuid not null, ${columns},
+      primary key (tenant_id, id)
+    );`;
+}
+
+function guards(name: string): string {
+  return `alter table ${name} enable row level security;
+    alter table ${name} force row level security;
+    create policy tenant_rows on ${name} using (tenant_id = (select kernel.tenant()));`;
+}
+
+/** Tables that refer to pets, to themselves, and to each other in a ring. */
+export const moreTables = [
+  guarded(
+    'toys',
+    'pet_id uuid not null, name text not null, foreign key (tenant_id, pet_id) references pets',
+  ),
+  'create index on toys (tenant_id, lower(name));',
+  guarded('folders', 'parent uuid, foreign key (tenant_id, parent) references folders'),
+  bare('owners', 'favourite uuid not null'),
+  bare('houses', 'owner_id uuid not null, foreign key (tenant_id, owner_id) references owners'),
+  // Before row security: the check of a new key would ask for a context.
+  'alter table owners add foreign key (tenant_id, favourite) references houses;',
+  guards('owners'),
+  guards('houses'),
+].join('\n');
+
+export type Grown = {
+  backstage: Backstage;
+  onboard(slug: string, isolation: IsolationMode): Promise<void>;
+  /** As the superuser, with the tenant's schema as search_path. */
+  look<Result>(slug: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
+  close(): Promise<void>;
+};
+
+/** @param third the text of a third migration. */
+export async function openGrown(third: string): Promise<Grown> {
+  const database = await testDatabase();
+  const sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
+  await cp('sql', sqlFolder, { recursive: true });
+  await writeFile(join(sqlFolder, 'tenant', '003_more.sql'), `${third};\n`);
+  const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
+  const backstage = await openBackstage(config, database.url).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  async function close() {
+    await database.drop();
+    await rm(sqlFolder, { recursive: true });
+  }
+  const { installation } = backstage.fleet;
+  return {
+    backstage,
+    onboard: async (name, isolation) => {
+      const slug = slugOf(name);
+      const order = { slug, name, plan: 'free', isolation, adminEmail: 'admin@example.com' };
+      await backstage.onboarding.create(order, {
+        requestId: null,
+        idempotencyKey: null,
+        asSent: '',
+      });
+    },
+    look: async (name, work) => {
+      const [tenant] = await backstage.control<{ id: string; isolation: IsolationMode }>`
+        select id, isolation from control.tenants where slug = ${name}`;
+      const { id, isolation } = tenant ?? { id: '', isolation: 'shared' as const };
+      const place = placeOf(installation, { id: tenantId(id), isolation });
+      return lookInto(installation.adminTarget(place.database), async (sql) => {
+        await sql.unsafe(`set search_path = "${place.schema}"`);
+        return work(sql);
+      });
+    },
+    close: async () => {
+      backstage.close();
+      await close();
+    },
+  };
+}
+
+export function slugOf(name: string) {
+  const slug = parseSlug(name);
+  if (!slug) throw new Error(`Cannot use "${name}": it is no slug`);
+  return slug;
+}
+
+/** A value of each type that a column without a default may need; one id, so that keys lead somewhere. */
+const values: Readonly<Record<string, string>> = {
+  uuid: "'00000000-0000-7000-8000-000000000001'",
+  text: "'x'",
+  date: "'2024-01-01'",
+  integer: '1',
+};
+
+/** A row of the tenant in every table that there is. @returns the tables. */
+export async function fillAll(sql: postgres.Sql, tenant: string): Promise<string[]> {
+  const tables = await sql<{ name: string; columns: string[]; types: string[] }[]>`
+    select relname as name, array_agg(attname::text) as columns,
+      array_agg(format_type(atttypid, null)) as types
+    from pg_class
+      join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
+    where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p')
+      and relname <> 'migrations' and not atthasdef and attname <> 'tenant_id'
+      and (attnotnull or atttypid = 'uuid'::regtype)
+    group by relname`;
+  // Without checks of keys: a ring has no first row.
+  await sql.unsafe('set session_replication_role = replica');
+  for (const { name, columns, types } of tables) {
+    const row = types.map((type) => values[type] ?? 'null').join(', ');
+    await sql.unsafe(
+      `insert into ${name} (tenant_id, ${columns.join(', ')}) values ('${tenant}', ${row})`,
+    );
+  }
+  await sql.unsafe('reset session_replication_role');
+  return tables.map(({ name }) => name).sort();
+}

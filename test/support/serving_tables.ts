@@ -1,0 +1,56 @@
+/** Where a statement that was injected can be, and which tables its role can see there. */
+import type { TenantPlace } from '../../src/kernel/ports.ts';
+import { isolationModes, type TenantId } from '../../src/kernel/tenant.ts';
+import type { Installation, Place } from '../../src/postgres/installation.ts';
+import { contextOf } from './envelopes.ts';
+import { lookInto } from './sql.ts';
+import type { TenantPlaces } from './tenant_places.ts';
+
+export type Standing = { name: string; tenant: TenantPlace; place: Place };
+
+/** The place of a tenant of each mode, and its account. */
+export async function standings(places: TenantPlaces): Promise<Standing[]> {
+  const all: Standing[] = [];
+  for (const mode of isolationModes) {
+    const tenant = await places.tenant(mode);
+    all.push({ name: `${mode} mode`, tenant, place: places.placeOf(tenant) });
+    const { account } = places.backstage.fleet.installation;
+    if (mode === 'database') all.push({ name: "a tenant's account", tenant, place: account });
+  }
+  return all;
+}
+
+/** Every table of which the role may read or write a column. */
+export async function visibleTables(places: TenantPlaces, { place }: Standing): Promise<string[]> {
+  const rows = await places.asSuperuser(
+    place,
+    `select format('%I.%I', nspname, relname) as name
+     from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+     where relkind in ('r', 'p') and pg_class.oid >= 16384
+       and has_schema_privilege('${place.role}', nspname, 'usage')
+       and has_any_column_privilege('${place.role}', pg_class.oid, 'select, insert, update')
+     order by 1`,
+  );
+  return rows.map(({ name }) => String(name));
+}
+
+/** How many rows the planner expects a query of the tenant to have. */
+export async function estimate(
+  installation: Installation,
+  { tenant, place }: { tenant: { id: TenantId }; place: Place },
+  query: string,
+): Promise<number> {
+  const url = installation.adminTarget(place.database);
+  return lookInto(url, (sql) =>
+    sql.begin(async (own) => {
+      const [backend] = await own<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      await own.unsafe(
+        `set local kennel.tenant = '${contextOf(place, tenant.id, backend?.pid ?? 0)}';
+         set local search_path = "${place.schema}";
+         set local role "${place.role}"`,
+      );
+      const [row] = await own.unsafe(`explain (format json) ${query}`);
+      return Number(row?.['QUERY PLAN'][0].Plan['Plan Rows']);
+    }),
+  );
+}
