@@ -144,7 +144,7 @@ async function openExamined(config: Config, adminUrl: string, log: Log): Promise
     }),
   );
   try {
-    await assertIsolation(backstage.fleet, {
+    await assertIsolation(backstage, {
       ...bounds.doctor,
       warn: ({ check, where, what, mend, database }) =>
         log.warn(what, { check, where, database, mend: mend && oneLine(mend) }),

@@ -24,6 +24,7 @@ export async function openDatabase(config: Config): Promise<Database> {
     await makeFolder(dataFolder);
     const folder = join(dataFolder, 'postgres');
     const embedded = await startEmbedded({ folder, bounds: bounds.embedded });
+    if (embedded.warning !== null) process.stderr.write(`kennel: ${embedded.warning}\n`);
     return {
       adminUrl: embedded.localUrl,
       revive: () => embedded.revive(),

@@ -1,42 +1,77 @@
 /**
  * `npm run doctor`: names everything that weakens the isolation of tenants, and how to mend it.
+ * `npm run doctor -- --accept CHECK`: tells the warnings of a check no more; `--withdraw CHECK` again.
  * `npm run doctor -- verify-audit [--tenant SLUG]`: names every event of the trail that was falsified.
  */
 import type { Backstage } from '../backstage.ts';
 import { bounds } from '../config.ts';
+import { accept, withdraw, withoutAccepted } from '../fleet/doctor/accepted.ts';
 import { examine } from '../fleet/doctor/doctor.ts';
-import { type Finding, oneLine } from '../fleet/doctor/finding.ts';
+import { type Finding, oneLine, warningNamed } from '../fleet/doctor/finding.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
-import { print, printJson, runCommand } from './command.ts';
+import { print, printJson, runCommand, type Work } from './command.ts';
 import { verifyAudit } from './verify_audit.ts';
 
 const usage = `Usage: npm run doctor [-- --json]
+       npm run doctor -- --accept CHECK | --withdraw CHECK [--json]
        npm run doctor -- verify-audit [--tenant SLUG] [--json]`;
 
 await runCommand({
   usage,
-  options: { tenant: { type: 'string' }, json: { type: 'boolean' } },
-  parse: ({ positionals, values: { tenant, json = false } }) => {
+  options: {
+    tenant: { type: 'string' },
+    accept: { type: 'string' },
+    withdraw: { type: 'string' },
+    json: { type: 'boolean' },
+  },
+  parse: ({ positionals, values }) => {
+    const { tenant, json = false } = values;
     const [action, ...rest] = positionals;
     assertNoMore(rest);
+    if (action !== undefined && action !== 'verify-audit') {
+      throw new UsageError(`Cannot do "${action}": say verify-audit, or nothing`);
+    }
+    const changes = changesOf(values);
     if (action === 'verify-audit') {
+      if (changes.length > 0) throw new UsageError(`Cannot use --accept with "${action}"`);
       return (backstage) => verifyAudit(backstage, { slug: tenant ?? null, json });
     }
-    if (action !== undefined) throw new UsageError(`Cannot do "${action}": say verify-audit`);
     if (tenant !== undefined) throw new UsageError('Cannot use --tenant without verify-audit');
-    return (backstage) => examineAll(backstage, json);
+    return async (backstage, config) => {
+      for (const change of changes) await change(backstage, config);
+      return examineAll(backstage, json);
+    };
   },
 });
 
+/** @throws {UsageError} when there is no such warning. */
+function changesOf(values: { accept?: string | undefined; withdraw?: string | undefined }): Work[] {
+  const changes = [
+    { name: values.accept, change: accept },
+    { name: values.withdraw, change: withdraw },
+  ];
+  return changes.flatMap(({ name, change }) => {
+    if (name === undefined) return [];
+    const check = warningNamed(name);
+    if (check === null) throw new UsageError(`Cannot accept "${name}": no warning has that name`);
+    return async ({ fleet }: Backstage) => {
+      await change(fleet, check);
+      return 0;
+    };
+  });
+}
+
 /** Exit code 1 when an error is found, 0 for warnings alone. */
-async function examineAll({ fleet }: Backstage, json: boolean): Promise<number> {
-  const findings = await examine(fleet, bounds.doctor);
-  const errors = findings.filter(({ grade }) => grade === 'error').length;
-  const warnings = findings.length - errors;
-  if (json) printJson({ errors, warnings, findings });
+async function examineAll(backstage: Backstage, json: boolean): Promise<number> {
+  const findings = await examine(backstage, bounds.doctor);
+  const { told, accepted } = await withoutAccepted(backstage.fleet, findings);
+  const errors = told.filter(({ grade }) => grade === 'error').length;
+  const warnings = told.length - errors;
+  if (json) printJson({ errors, warnings, accepted: accepted.length, findings: told });
   else {
-    for (const finding of findings) show(finding);
-    print(`${count(errors, 'error')}, ${count(warnings, 'warning')}`);
+    for (const finding of told) show(finding);
+    const rest = accepted.length === 0 ? '' : ` (${accepted.length} more accepted)`;
+    print(`${count(errors, 'error')}, ${count(warnings, 'warning')}${rest}`);
   }
   return errors === 0 ? 0 : 1;
 }

@@ -18,6 +18,7 @@ import {
   prepareKernel,
   workOn,
 } from './place.ts';
+import { controlRights } from './schema_rights.ts';
 import { readSecrets } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
 import { rehardenMain, tightenMain } from './tighten.ts';
@@ -133,7 +134,7 @@ async function admitLogins(
      grant connect on database "${database}" to "${roles.serve}", "${roles.control}";
      begin;
      set local role "${roles.owner}";
-     grant usage on schema control to "${roles.control}", "${roles.account}";
+     ${controlRights(roles)}
      commit`,
   );
 }

@@ -35,9 +35,7 @@ export async function upgrade(lane: Lane, upgrade: Upgrade): Promise<number> {
   const { schema, owner, migrations } = upgrade;
   await lane.script(
     `begin; set local role "${owner}"; set local client_min_messages = warning;
-     create table if not exists "${schema}".migrations (
-       version integer primary key, name text not null, checksum text not null,
-       applied_at timestamptz not null default now());
+     ${ledgerTable(schema)}
      commit`,
   );
   const applied = await readLedger(lane, schema, owner);
@@ -48,6 +46,13 @@ export async function upgrade(lane: Lane, upgrade: Upgrade): Promise<number> {
     await upgrade.onApplied(migration);
   }
   return Math.max(last, migrations.length);
+}
+
+/** Makes the ledger of a schema, unless it is there. */
+export function ledgerTable(schema: string): string {
+  return `create table if not exists "${schema}".migrations (
+    version integer primary key, name text not null, checksum text not null,
+    applied_at timestamptz not null default now());`;
 }
 
 /** What has been applied to a schema, in order. */
@@ -85,7 +90,7 @@ async function apply(lane: Lane, upgrade: Upgrade, migration: Migration): Promis
 }
 
 /** Fills in `:"name"`, as psql does with its variables. */
-function withRoles(text: string, roles: Readonly<Record<string, string>>): string {
+export function withRoles(text: string, roles: Readonly<Record<string, string>>): string {
   return text.replaceAll(/:"([a-z]+)"/g, (_match, name: string) => {
     const role = roles[name];
     if (role === undefined) throw new Error(`Cannot fill in :"${name}": no role has that name`);

@@ -10,6 +10,7 @@ import { limitConnections } from './connection_limits.ts';
 import { type Fleet, fleetWork } from './fleet.ts';
 import { nobodyIsTold, readLedger, type Upgrade, upgrade } from './ledger.ts';
 import { isOwn, type OwnPlace } from './resident.ts';
+import { kernelRights, placeRights } from './schema_rights.ts';
 import { readSealSecrets, writeSeals } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
 import { hardening } from './tenant_tables.ts';
@@ -34,7 +35,7 @@ export async function createPlace(
        set local client_min_messages = warning;
        create schema if not exists "${place.schema}" authorization "${installation.roles.owner}";
        set local role "${installation.roles.owner}";
-       grant usage on schema "${place.schema}" to "${place.role}";
+       ${placeRights(place)}
        commit`,
     );
     return upgradePlace(lane, { fleet, place, onApplied });
@@ -195,8 +196,7 @@ async function upgradeKernel(lane: Lane, fleet: Fleet, role: string): Promise<vo
   await lane.script(
     `begin;
      set local role "${owner}";
-     grant usage on schema kernel to "${role}";
-     grant execute on function kernel.tenant() to "${role}";
+     ${kernelRights(role)}
      commit`,
   );
 }

@@ -41,7 +41,7 @@ async function dropOldKeys(lane: Lane, owner: string): Promise<void> {
      set local client_min_messages = warning;
      set local lock_timeout = 100;
      do $$ begin
-       drop table if exists kernel.seal_keys;
+       drop table if exists kernel.seal_keys, kernel.migrations;
      exception when lock_not_available or dependent_objects_still_exist then null;
      end $$;
      commit`,
@@ -62,10 +62,10 @@ export function withResident(
   return text
     .replaceAll(':"app"', `"${role}"`)
     .replaceAll(":'tenant'", `'${resident}'`)
-    .replaceAll(':digests', digests.map(asBytes).join(', '));
+    .replaceAll(':digests', listOf(digests));
 }
 
 /** As `'\\x…'` it would be read with the caller's `standard_conforming_strings`. */
-function asBytes(digest: string): string {
-  return `pg_catalog.decode('${digest}', 'hex')`;
+export function listOf(digests: readonly string[]): string {
+  return digests.map((digest) => `pg_catalog.decode('${digest}', 'hex')`).join(', ');
 }

@@ -46,11 +46,30 @@ describe('npm run doctor', () => {
       `error role_mighty: role ${app}\n` +
         '  It may do too much (bypassrls)\n' +
         `  in database ${main}, as a superuser: alter role "${app}" nosuperuser nobypassrls nocreatedb nocreaterole noreplication\n`,
-      `error row_security_not_forced: table tenant.pets of database ${own}\n` +
-        "  Row security is not forced: the owner's functions see all rows\n" +
-        `  in database ${own}, as a superuser: alter table "tenant"."pets" force row level security\n`,
+      `error row_security_changed: row security of table tenant.pets of database ${own}\n` +
+        '  It is "enabled not forced", and should be "enabled forced"\n' +
+        `  in database ${own}, as a superuser: alter table tenant.pets enable row level security, force row level security\n`,
     ]);
     assert.match(findings.at(-1) ?? '', /^2 errors, \d+ warnings?\n$/);
+  });
+
+  it('tells a warning no more once it was accepted, and again when that was withdrawn', async () => {
+    const { main } = ward.names;
+    await ward.run(main, `alter database ${main} set log_statement = 'all'`);
+    const accepted = await doctor('--accept', 'statements_logged');
+    assert.doesNotMatch(accepted.findings.join(), /statements_logged/);
+    assert.match(accepted.findings.join(), /\d+ warnings? \(\d+ more accepted\)/);
+    assert.match(
+      (await doctor('--withdraw', 'statements_logged')).findings.join(),
+      /statements_logged/,
+    );
+    await ward.run(main, `alter database ${main} reset log_statement`);
+  });
+
+  it('accepts no error', async () => {
+    const { code, err } = await doctor('--accept', 'role_mighty');
+    assert.equal(code, 64);
+    assert.match(err, /Cannot accept "role_mighty": no warning has that name/);
   });
 
   it('answers what it does not know with its usage', async () => {
@@ -61,6 +80,7 @@ describe('npm run doctor', () => {
         64,
         `kennel: Cannot understand "everything"
 Usage: npm run doctor
+       npm run doctor -- --accept CHECK | --withdraw CHECK
        npm run doctor -- verify-audit [--tenant SLUG]
 `,
       ],

@@ -58,7 +58,7 @@ export async function openWard(): Promise<Ward> {
     names: namesOf(backstage, inSchema, inDatabase),
     tenants,
     findings: async () =>
-      (await examine(fleet, { databases: 2 })).filter(isOurs(installation.database)),
+      (await examine(backstage, { databases: 2 })).filter(isOurs(installation.database)),
     run: (name, text) =>
       lookInto(installation.adminTarget(name), async (sql) => void (await sql.unsafe(text))),
     close: async () => {

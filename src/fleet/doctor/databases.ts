@@ -1,6 +1,6 @@
 /** Databases and schemas: each is entered by its own logins alone, and none of ours may add to it. */
 import type { Sql } from '../../kernel/ports.ts';
-import type { Examined } from './examined.ts';
+import { type Examined, schemasOf } from './examined.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
 
 /** Who may enter each of our databases. */
@@ -62,18 +62,21 @@ function revoking(privilege: string, database: string, grantee: string): string 
   return `revoke ${privilege.toLowerCase()} on database ${quoted(database)} from ${whom}`;
 }
 
-/** Whoever may make a table in a schema that others look into may put rows before them. */
+/** Of schemas beside ours: whoever may make a table where others look may put rows before them. */
 export async function examineSchemas(
   sql: Sql,
-  { database, ours }: Examined,
-  tableNames: string[],
+  examined: Examined,
+  tableNames: readonly string[],
 ): Promise<Finding[]> {
+  const { database, ours } = examined;
+  const own = JSON.stringify(schemasOf(examined));
   const writable = await sql<{ schema: string; grantee: string }>`
     select nspname as schema, coalesce(rolname, 'public') as grantee
     from pg_namespace
       cross join aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
       left join pg_roles on pg_roles.oid = grantee
-    where privilege_type = 'CREATE' and grantee <> nspowner and (
+    where privilege_type = 'CREATE' and grantee <> nspowner
+      and nspname not in (select jsonb_array_elements_text(${own}::text::jsonb)) and (
       grantee = 0
       or rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
     )

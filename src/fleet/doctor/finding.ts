@@ -1,37 +1,30 @@
 /** What the doctor has found: which check, how grave, where, and the statement that mends it. */
 
-/** Every check, and how grave it is when it finds something. */
+import type { Kind } from './catalog.ts';
+
+/** Checks that look for one thing, and how grave it is. */
 const grades = {
   role_mighty: 'error',
   role_member: 'error',
+  role_lent: 'error',
   role_owns: 'error',
   role_may_log_in: 'error',
   row_security_off: 'error',
   row_security_not_forced: 'error',
   tenant_id_wrong: 'error',
-  policy_missing: 'error',
-  policy_changed: 'error',
-  policy_extra: 'error',
   unique_key_without_tenant: 'error',
   foreign_key_without_tenant: 'error',
-  grant_excessive: 'error',
   grant_stray: 'error',
-  default_grant: 'error',
   statistics_kept: 'error',
-  trigger_extra: 'error',
-  trigger_missing: 'error',
-  trigger_off: 'error',
-  rule_extra: 'error',
-  table_inherits: 'error',
   view_without_invoker: 'error',
   materialized_view: 'error',
   foreign_table: 'error',
   security_definer_reachable: 'error',
-  seal_check_changed: 'error',
   kernel_outdated: 'error',
   seal_key_foreign: 'error',
-  control_function_changed: 'error',
   setting_grave: 'error',
+  setting_wrong: 'error',
+  session_refused: 'error',
   parameter_granted: 'error',
   schema_writable: 'error',
   table_in_public: 'error',
@@ -41,6 +34,8 @@ const grades = {
   tenant_place_missing: 'error',
   tenant_version_outside: 'error',
   database_unreachable: 'error',
+  schema_differs: 'error',
+  schema_newer: 'warning',
   seal_rotation_open: 'warning',
   connections_unlimited: 'warning',
   setting_unknown: 'warning',
@@ -59,7 +54,37 @@ const grades = {
   foreign_database_open: 'warning',
 } as const;
 
-export type Check = keyof typeof grades;
+/** How the catalog differs from what it must be. */
+type Difference = `${Kind}_${'missing' | 'changed' | 'extra'}`;
+
+export type Check = keyof typeof grades | Difference;
+
+/** Of what belongs to the whole database, or to people who are none of ours. */
+const mildDifferences: ReadonlySet<Check> = new Set([
+  'stranger_grant_extra',
+  'event_trigger_extra',
+  'publication_extra',
+  'cast_extra',
+]);
+
+function gradeOf(check: Check): Finding['grade'] {
+  if (isSingle(check)) return grades[check];
+  return mildDifferences.has(check) ? 'warning' : 'error';
+}
+
+function isSingle(check: Check): check is keyof typeof grades {
+  return check in grades;
+}
+
+/** The check of that name, if what it finds is a warning. */
+export function warningNamed(name: string): Check | null {
+  const checks: Check[] = [...mildDifferences, ...Object.keys(grades).filter(isWarning)];
+  return checks.find((check) => check === name) ?? null;
+}
+
+function isWarning(name: string): name is keyof typeof grades {
+  return Object.entries(grades).some(([check, grade]) => check === name && grade === 'warning');
+}
 
 export type Finding = {
   check: Check;
@@ -73,12 +98,17 @@ export type Finding = {
   database: string;
 };
 
-/** Errors of one tenant alone: it cannot be served, and nobody else is worse off. */
-const concernOneTenant: ReadonlySet<Check> = new Set([
+/** Errors by which somebody is not served, or gets another answer, and nobody sees more. */
+const onlyRefuse: ReadonlySet<Check> = new Set([
   'tenant_place_missing',
   'tenant_version_outside',
   'database_unreachable',
   'kernel_outdated',
+  'table_missing',
+  'column_missing',
+  'index_missing',
+  'grant_missing',
+  'setting_wrong',
 ]);
 
 /** What older versions of ours left as Postgres makes it, or made otherwise. */
@@ -97,12 +127,12 @@ const old: ReadonlySet<Check> = new Set([
 ]);
 
 export function finding(check: Check, facts: Omit<Finding, 'check' | 'grade'>): Finding {
-  return { check, grade: grades[check], ...facts };
+  return { check, grade: gradeOf(check), ...facts };
 }
 
 /** Whether tenants would not be kept apart. */
 export function breaksIsolation({ check, grade }: Finding): boolean {
-  return grade === 'error' && !concernOneTenant.has(check);
+  return grade === 'error' && !onlyRefuse.has(check);
 }
 
 /** Whether a server may mend it as it starts. */
@@ -115,7 +145,7 @@ export function lineOf({ check, where, what, mend }: Finding): string {
   return `${check}: ${where}: ${what}${mend === null ? '' : `; mend: ${oneLine(mend)}`}`;
 }
 
-/** No statement of ours has a comment or a text that a line end belongs to. */
+/** No text in a statement of ours has a line end that belongs to it, and comments are left out. */
 export function oneLine(text: string): string {
   return text.replaceAll(/\s*\n\s*/g, ' ');
 }
@@ -123,4 +153,9 @@ export function oneLine(text: string): string {
 /** A name in a statement. */
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A name in a statement, without quotes where it needs none. */
+export function identifier(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoted(name);
 }

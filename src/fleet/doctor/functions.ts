@@ -1,49 +1,19 @@
-/** Functions that serving roles may call: none that runs with another's rights, but for the seal's. */
+/** Functions that serving roles may call: none that runs with another's rights. */
 import type { Sql } from '../../kernel/ports.ts';
 import { type Family, readSpareFunctions, withdrawing } from '../spare_functions.ts';
 import type { Examined } from './examined.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
+import type { Asked } from './views.ts';
 
-/** Functions that run as their owner and that serving roles may call. */
-const meant: readonly string[] = ['kernel.tenant()'];
-
-export async function examineFunctions(sql: Sql, examined: Examined): Promise<Finding[]> {
-  return [
-    ...(await definers(sql, examined)),
-    ...(await strangers(sql, examined)),
-    ...(await spares(sql, examined)),
-  ];
-}
-
-/** A policy shows the name of what it calls, and not which of several functions of that name it is. */
-async function strangers(sql: Sql, { database, resident }: Examined): Promise<Finding[]> {
-  const ours = ['kernel.tenant()', ...(resident ? ['kernel.no_context()'] : [])];
-  const rows = await sql<{ signature: string }>`
-    select oid::regprocedure::text as signature
-    from pg_proc
-    where pronamespace = to_regnamespace('kernel') and not oid::regprocedure::text in (
-      select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb)
-    )
-    order by 1`;
-  return rows.map(({ signature }) =>
-    finding('seal_check_changed', {
-      database,
-      where: `function ${signature} of database ${database}`,
-      what: 'It is none of ours, and a policy may call it in place of kernel.tenant()',
-      mend: `drop function ${signature}`,
-    }),
-  );
-}
-
-async function definers(sql: Sql, { database, serving }: Examined): Promise<Finding[]> {
-  const rows = await sql<{ signature: string }>`
-    select pg_proc.oid::regprocedure::text as signature
+export async function examineDefiners(
+  sql: Sql,
+  { database, serving, isAsked }: Asked,
+): Promise<Finding[]> {
+  const rows = await sql<{ signature: string; schema: string }>`
+    select pg_proc.oid::regprocedure::text as signature, nspname as schema
     from pg_proc
       join pg_namespace on pg_namespace.oid = pronamespace
     where prosecdef
-      and not pg_proc.oid::regprocedure::text in (
-        select jsonb_array_elements_text(${JSON.stringify(meant)}::text::jsonb)
-      )
       and exists (
         select
         from aclexplode(coalesce(proacl, acldefault('f', proowner)))
@@ -64,14 +34,16 @@ async function definers(sql: Sql, { database, serving }: Examined): Promise<Find
       )
     order by 1`;
   const whom = ['public', ...serving.map(quoted)].join(', ');
-  return rows.map(({ signature }) =>
-    finding('security_definer_reachable', {
-      database,
-      where: `function ${signature} of database ${database}`,
-      what: 'Serving roles may call it, and it runs with the rights of its owner',
-      mend: `revoke execute on function ${signature} from ${whom}`,
-    }),
-  );
+  return rows
+    .filter(({ schema }) => isAsked(schema))
+    .map(({ signature }) =>
+      finding('security_definer_reachable', {
+        database,
+        where: `function ${signature} of database ${database}`,
+        what: 'Serving roles may call it, and it runs with the rights of its owner',
+        mend: `revoke execute on function ${signature} from ${whom}`,
+      }),
+    );
 }
 
 const spareChecks: Readonly<Record<Family, { check: Check; what: string }>> = {
@@ -105,7 +77,7 @@ const spareChecks: Readonly<Record<Family, { check: Check; what: string }>> = {
   },
 };
 
-async function spares(sql: Sql, examined: Examined): Promise<Finding[]> {
+export async function examineSpares(sql: Sql, examined: Examined): Promise<Finding[]> {
   const { database, owner, serving, setter } = examined;
   const found = await readSpareFunctions(sql, serving, { setter });
   return found.map((spare) => {

@@ -3,41 +3,27 @@
  * does not begin with the tenant tells one tenant about another's rows.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import type { Examined } from './examined.ts';
 import { type Finding, finding, quoted } from './finding.ts';
-import { oidsOf } from './policies.ts';
-import { nameOf, type TenantTable, whereIs } from './tables.ts';
-
-/** Unique keys of the control schema that may begin with something else. */
-const exceptions: ReadonlySet<string> = new Set([
-  // The directory finds a key before it knows the tenant; its id is drawn by us, never sent to us.
-  'control.api_keys_id_key',
-  // A number that no caller chooses.
-  'control.audit_events_pkey',
-  // The chain is the tenant's id; the trigger alone gives places in it.
-  'control.audit_events_by_chain',
-]);
+import { nameOf, oidsOf, type TenantTable, whereIs } from './tables.ts';
 
 type Key = { schema: string; name: string; index: string; constraint: string | null };
 
 export async function examineKeys(
   sql: Sql,
   tables: TenantTable[],
-  { database }: Examined,
+  database: string,
 ): Promise<Finding[]> {
   const unique = await readUniqueKeys(sql, tables);
   const foreign = await readForeignKeys(sql, tables);
   return [
-    ...unique
-      .filter(({ schema, index }) => !exceptions.has(`${schema}.${index}`))
-      .map((key) =>
-        finding('unique_key_without_tenant', {
-          database,
-          where: `index ${key.index} of ${whereIs(key, database)}`,
-          what: 'It is unique over all tenants, and tells one what another has',
-          mend: dropping(key),
-        }),
-      ),
+    ...unique.map((key) =>
+      finding('unique_key_without_tenant', {
+        database,
+        where: `index ${key.index} of ${whereIs(key, database)}`,
+        what: 'It is unique over all tenants, and tells one what another has',
+        mend: dropping(key),
+      }),
+    ),
     ...foreign.map((key) =>
       finding('foreign_key_without_tenant', {
         database,
@@ -76,7 +62,6 @@ function readUniqueKeys(sql: Sql, tables: TenantTable[]): Promise<Key[]> {
     order by 1, 2, 3`;
 }
 
-/** The registry of tenants has no tenant: its id is one. */
 function readForeignKeys(sql: Sql, tables: TenantTable[]): Promise<Key[]> {
   return sql<Key>`
     select nspname as schema, relname as name, '' as index, conname as constraint
@@ -89,8 +74,7 @@ function readForeignKeys(sql: Sql, tables: TenantTable[]): Promise<Key[]> {
         conkey[1] is distinct from (
           select attnum from pg_attribute where attrelid = conrelid and attname = 'tenant_id'
         )
-        or confrelid is distinct from to_regclass('control.tenants')
-          and confkey[1] is distinct from (
+        or confkey[1] is distinct from (
             select attnum from pg_attribute where attrelid = confrelid and attname = 'tenant_id'
           )
       )

@@ -2,7 +2,7 @@
 import type { Sql } from '../../kernel/ports.ts';
 import type { Installation, Roles } from '../../postgres/installation.ts';
 import { limiting, readConnectionLimits } from '../connection_limits.ts';
-import type { Examined } from './examined.ts';
+import { type Examined, schemasOf } from './examined.ts';
 import { type Finding, finding, quoted } from './finding.ts';
 
 /** Roles belong to the whole server, so the main database is asked alone. */
@@ -11,6 +11,7 @@ export async function examineRoles(sql: Sql, examined: Examined, roles: Roles): 
     ...(await mightyRoles(sql, examined)),
     ...(await silentLogins(sql, examined, [roles.owner, roles.app, roles.account])),
     ...(await memberships(sql, examined, roles)),
+    ...(await strangers(sql, examined)),
   ];
 }
 
@@ -69,7 +70,7 @@ type Membership = {
 /** Since Postgres 16 a membership is taken back in the name of who gave it. */
 async function memberships(
   sql: Sql,
-  { database, ours }: Examined,
+  { database, owner, ours }: Examined,
   { serve, app, account }: Roles,
 ): Promise<Finding[]> {
   const rows = await sql<Membership>`
@@ -84,7 +85,7 @@ async function memberships(
       join pg_roles member on member.oid = membership.member
       join pg_roles held on held.oid = membership.roleid
       left join pg_roles grantor on grantor.oid = membership.grantor
-    where member.rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
+    where member.rolname in (select jsonb_array_elements_text(${JSON.stringify([owner, ...ours])}::text::jsonb))
     order by 1, 2`;
   return rows
     .map((row) => ({ ...row, meant: row.role === serve && [app, account].includes(row.held) }))
@@ -99,6 +100,34 @@ async function memberships(
         mend: meant ? narrowing(row) : `revoke ${quoted(row.held)} from ${byWhom(row)}`,
       }),
     );
+}
+
+/**
+ * Who is a member of our roles and none of ours may become them. The administrator may, since Postgres 16
+ * by having made them; a superuser may be anybody anyway.
+ */
+async function strangers(sql: Sql, { database, owner, ours }: Examined): Promise<Finding[]> {
+  const all = JSON.stringify([owner, ...ours]);
+  const rows = await sql<Membership>`
+    select member.rolname as role, held.rolname as held, false as wide,
+      case when current_setting('server_version_num')::int >= 160000 then grantor.rolname end
+        as grantor
+    from pg_auth_members membership
+      join pg_roles member on member.oid = membership.member
+      join pg_roles held on held.oid = membership.roleid
+      left join pg_roles grantor on grantor.oid = membership.grantor
+    where held.rolname in (select jsonb_array_elements_text(${all}::text::jsonb))
+      and member.rolname not in (select jsonb_array_elements_text(${all}::text::jsonb))
+      and not member.rolsuper and member.rolname <> session_user
+    order by 1, 2`;
+  return rows.map((row) =>
+    finding('role_lent', {
+      database,
+      where: `role ${row.held}`,
+      what: `${row.role} is none of ours, and may become it`,
+      mend: `revoke ${quoted(row.held)} from ${byWhom(row)}`,
+    }),
+  );
 }
 
 function byWhom({ role, grantor }: Membership): string {
@@ -155,6 +184,12 @@ export async function examineOwners(sql: Sql, examined: Examined): Promise<Findi
         or dbid = 0 and ${control !== null}
       )
       and rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
+      and not exists (
+        select from unnest((pg_identify_object_as_address(classid, objid, objsubid)).object_names[1:1])
+          as name
+        where name in (select jsonb_array_elements_text(${JSON.stringify(schemasOf(examined))}::text::jsonb))
+          and dbid <> 0
+      )
     order by 1, 2, 3`;
   return rows.map(({ role, type, identity, common }) =>
     finding('role_owns', {

@@ -10,6 +10,8 @@ const harmless: ReadonlySet<string> = new Set([
   ...['track_activities', 'transaction_timeout'],
   ...['log_statement', 'log_min_duration_statement', 'log_min_duration_sample'],
   ...['log_transaction_sample_rate', 'log_min_messages', 'log_min_error_statement'],
+  ...['log_parameter_max_length_on_error', 'debug_print_parse', 'debug_print_rewritten'],
+  ...['debug_print_plan'],
   ...['application_name', 'timezone', 'datestyle', 'intervalstyle', 'client_encoding'],
   ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'],
   ...['idle_session_timeout', 'work_mem', 'maintenance_work_mem', 'temp_buffers', 'jit'],
@@ -23,6 +25,9 @@ const harmless: ReadonlySet<string> = new Set([
 const grave: ReadonlySet<string> = new Set([
   ...['session_replication_role', 'row_security', 'role', 'session_authorization', 'search_path'],
   ...['session_preload_libraries', 'local_preload_libraries', 'dynamic_library_path'],
+  ...['standard_conforming_strings', 'backslash_quote', 'transform_null_equals'],
+  ...['lo_compat_privileges', 'allow_system_table_mods', 'ignore_system_indexes'],
+  ...['zero_damaged_pages', 'ignore_checksum_failure', 'check_function_bodies'],
 ]);
 
 /** What a name of a setting is found as; null when it does no harm. */
@@ -74,7 +79,7 @@ function scopeOf({ role, database }: Setting): string {
 }
 
 /** `kennel.tenant` is two names. */
-function quotedSetting(name: string): string {
+export function quotedSetting(name: string): string {
   return name.split('.').map(quoted).join('.');
 }
 

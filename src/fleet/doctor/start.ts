@@ -1,7 +1,7 @@
 /** What a server does with the doctor's findings before it serves anybody. */
-import type { Fleet } from '../fleet.ts';
 import { renewOwn } from '../place.ts';
-import { examine } from './doctor.ts';
+import { withoutAccepted } from './accepted.ts';
+import { type Examination, examine } from './doctor.ts';
 import { breaksIsolation, type Finding, lineOf } from './finding.ts';
 
 /** Tenants would not be kept apart. */
@@ -26,14 +26,15 @@ export class UnsafeError extends Error {
  * @throws {UnsafeError} with every finding that says isolation would not hold.
  */
 export async function assertIsolation(
-  fleet: Fleet,
+  examination: Examination,
   { databases, warn }: { databases: number; warn: (finding: Finding) => void },
 ): Promise<void> {
-  const findings = await examine(fleet, {
+  const findings = await examine(examination, {
     databases,
-    renew: (lane, place) => renewOwn(lane, fleet, place),
+    renew: (lane, place) => renewOwn(lane, examination.fleet, place),
   });
-  for (const finding of findings.filter((one) => !breaksIsolation(one))) warn(finding);
+  const { told } = await withoutAccepted(examination.fleet, findings);
+  for (const finding of told.filter((one) => !breaksIsolation(one))) warn(finding);
   const breaking = findings.filter(breaksIsolation);
   if (breaking.length > 0) throw new UnsafeError(breaking);
 }

@@ -1,7 +1,5 @@
 /** Tenants' tables: row security is on and forced, and every row says whose it is. */
 import type { Sql } from '../../kernel/ports.ts';
-import { schemas } from '../../postgres/installation.ts';
-import type { Examined } from './examined.ts';
 import { type Finding, finding, quoted } from './finding.ts';
 
 /** A table with rows of tenants. */
@@ -11,19 +9,12 @@ export type TenantTable = {
   name: string;
   secured: boolean;
   forced: boolean;
-  /** Whether there is a `tenant_id`, of the right type, and never null. */
-  tenant: 'absent' | 'mistyped' | 'nullable' | 'fine';
+  /** Whether there is a `tenant_id`, of the right type, never null, and by default the tenant's. */
+  tenant: 'absent' | 'mistyped' | 'nullable' | 'free' | 'fine';
 };
 
-/** Tables of the control schema whose rows a tenant reaches. */
-const accountTables = ['users', 'api_keys', 'settings', 'audit_events', 'usage_days'];
-
-/**
- * All of them in one query, however many tenants there are. Columns are looked up table by table: a
- * join would be planned for the few that the statistics of a young catalog speak of.
- */
-export async function readTenantTables(sql: Sql, examined: Examined): Promise<TenantTable[]> {
-  const inControl = examined.control ? accountTables : [];
+/** All of them but the ledger. */
+export async function readTenantTables(sql: Sql, schema: string): Promise<TenantTable[]> {
   return sql<TenantTable>`
     select pg_class.oid::int8 as oid, nspname as schema, relname as name,
       relrowsecurity as secured, relforcerowsecurity as forced,
@@ -32,24 +23,19 @@ export async function readTenantTables(sql: Sql, examined: Examined): Promise<Te
           case
             when atttypid <> 'uuid'::regtype then 'mistyped'
             when not attnotnull then 'nullable'
+            when pg_get_expr(adbin, adrelid) is distinct from 'kernel.tenant()' then 'free'
             else 'fine'
           end
-        from pg_attribute
+        from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
         where attrelid = pg_class.oid and attname = 'tenant_id'
       ), 'absent') as tenant
     from pg_class
       join pg_namespace on pg_namespace.oid = relnamespace
-    where relkind in ('r', 'p')
-      and (
-        nspname in (select jsonb_array_elements_text(${JSON.stringify(examined.places)}::text::jsonb))
-          and relname <> 'migrations'
-        or nspname = ${schemas.control}
-          and relname in (select jsonb_array_elements_text(${JSON.stringify(inControl)}::text::jsonb))
-      )
+    where relkind in ('r', 'p') and relname <> 'migrations' and nspname = ${schema}
     order by 2, 3`;
 }
 
-export function examineTables(tables: TenantTable[], { database }: Examined): Finding[] {
+export function examineTables(tables: TenantTable[], database: string): Finding[] {
   return tables.flatMap((table) => {
     const where = whereIs(table, database);
     const name = nameOf(table);
@@ -68,26 +54,24 @@ export function examineTables(tables: TenantTable[], { database }: Examined): Fi
   });
 }
 
+const faults = {
+  absent: 'There is none',
+  mistyped: 'It is no uuid',
+  nullable: 'It may be null',
+  free: 'By default it is something else than the tenant',
+};
+
 function examineTenantId(table: TenantTable, database: string): Finding[] {
   const { tenant } = table;
-  if (tenant === 'fine' || (tenant === 'nullable' && isTrail(table))) return [];
-  const where = whereIs(table, database);
-  const mend =
-    tenant === 'nullable' ? `alter table ${nameOf(table)} alter tenant_id set not null` : null;
-  const what = { absent: 'There is none', mistyped: 'It is no uuid', nullable: 'It may be null' };
+  if (tenant === 'fine') return [];
   return [
     finding('tenant_id_wrong', {
       database,
-      where: `column tenant_id of ${where}`,
-      what: `${what[tenant]}; it has to be "uuid not null"`,
-      mend,
+      where: `column tenant_id of ${whereIs(table, database)}`,
+      what: `${faults[tenant]}; it has to be "uuid not null default kernel.tenant()"`,
+      mend: null,
     }),
   ];
-}
-
-/** What the operator does concerns no tenant, and stands in the trail all the same. */
-export function isTrail({ schema, name }: TenantTable): boolean {
-  return schema === schemas.control && name === 'audit_events';
 }
 
 export function whereIs({ schema, name }: { schema: string; name: string }, database: string) {
@@ -96,4 +80,9 @@ export function whereIs({ schema, name }: { schema: string; name: string }, data
 
 export function nameOf({ schema, name }: { schema: string; name: string }): string {
   return `${quoted(schema)}.${quoted(name)}`;
+}
+
+/** For a list of tables in a query. */
+export function oidsOf(tables: TenantTable[]): string {
+  return JSON.stringify(tables.map(({ oid }) => oid));
 }

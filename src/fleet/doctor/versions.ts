@@ -1,9 +1,7 @@
 /** Tenants against the code: a version that it knows, and tables that are there. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { IsolationMode, Slug, TenantId } from '../../kernel/tenant.ts';
-import type { Migration } from '../migration_files.ts';
-import { type Finding, finding } from './finding.ts';
-import type { TenantTable } from './tables.ts';
+import { type Finding, finding, quoted } from './finding.ts';
 
 /** A tenant that has a place of its own, or a version that the code does not know. */
 export type ExaminedTenant = {
@@ -39,43 +37,21 @@ export function examineVersions(
     );
 }
 
-/** The tables that the files of sql/tenant have made by a version. */
-export function tablesAt(files: readonly Migration[], version: number): string[] {
-  const tables = new Set<string>();
-  for (const { text } of files.slice(0, version)) {
-    for (const [, verb, name = ''] of text.matchAll(/^(create|drop) table (\w+)/gm)) {
-      if (verb === 'create') tables.add(name);
-      else tables.delete(name);
-    }
-  }
-  return [...tables];
-}
-
-/** A place, whose it is, and the version that its tables have. */
-export type ExpectedPlace = { schema: string; whose: string; version: number };
-
-export function examinePlaces(
-  tables: readonly TenantTable[],
-  expected: readonly ExpectedPlace[],
-  { database, files }: { database: string; files: readonly Migration[] },
-): Finding[] {
-  const present = new Set(tables.map(({ schema, name }) => `${schema}.${name}`));
-  return expected.flatMap(({ schema, whose, version }) => {
-    const missing = tablesAt(files, version).filter((name) => !present.has(`${schema}.${name}`));
-    if (missing.length === 0) return [];
-    const what = `Schema ${schema} of database ${database} has no ${missing.join(', ')}`;
-    return [placeMissing({ database, where: whose, what })];
-  });
-}
-
 /** What was lost only a backup brings back, so there is nothing to paste. */
 export function placeMissing(facts: Pick<Finding, 'database' | 'where' | 'what'>): Finding {
   return finding('tenant_place_missing', { ...facts, mend: null });
 }
 
-/** The version of the shared place; all its tenants have the same tables. */
-export async function readSharedVersion(sql: Sql): Promise<number> {
-  const [row] = await sql<{ version: number }>`
-    select coalesce(max(version), 0)::int as version from shared.migrations`;
-  return row?.version ?? 0;
+/** The version that a schema's own ledger says; null where there is none that its owner may read. */
+export async function readLedgerVersion(sql: Sql, schema: string): Promise<number | null> {
+  const ledger = `${quoted(schema)}.migrations`;
+  const [found] = await sql<{ readable: boolean }>`
+    select has_schema_privilege(relnamespace, 'usage')
+      and has_table_privilege(pg_class.oid, 'select') as readable
+    from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where nspname = ${schema} and relname = 'migrations'`;
+  if (!found?.readable) return null;
+  const text = [`select coalesce(max(version), 0)::int as version from ${ledger}`];
+  const [row] = await sql<{ version: number }>(Object.assign(text, { raw: text }));
+  return row?.version ?? null;
 }

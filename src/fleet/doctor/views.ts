@@ -1,6 +1,5 @@
 /** What shows rows without asking the policies of whoever looks: views, copies and foreign tables. */
 import type { Sql } from '../../kernel/ports.ts';
-import { type Examined, schemasOf } from './examined.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
 
 type Kind = 'view' | 'materialized view' | 'foreign table';
@@ -20,9 +19,18 @@ const verdicts: Readonly<Record<Kind, { check: Check; what: string }>> = {
   },
 };
 
+/** Whose rights count, and which schemas. */
+export type Asked = {
+  database: string;
+  serving: readonly string[];
+  isAsked: (schema: string) => boolean;
+};
+
 /** In every schema that a serving role can name; an extension's own views read no table of ours. */
-export async function examineViews(sql: Sql, examined: Examined): Promise<Finding[]> {
-  const { database, serving } = examined;
+export async function examineViews(
+  sql: Sql,
+  { database, serving, isAsked }: Asked,
+): Promise<Finding[]> {
   const rows = await sql<{ schema: string; name: string; kind: Kind }>`
     select nspname as schema, relname as name,
       case relkind when 'v' then 'view' when 'm' then 'materialized view' else 'foreign table' end
@@ -31,18 +39,13 @@ export async function examineViews(sql: Sql, examined: Examined): Promise<Findin
       join pg_namespace on pg_namespace.oid = relnamespace
     where relkind in ('v', 'm', 'f')
       and nspname not in ('pg_catalog', 'information_schema')
-      and (
-        nspname in (
-          select jsonb_array_elements_text(${JSON.stringify(schemasOf(examined))}::text::jsonb)
-        )
-        or exists (
-          select
-          from aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
-            left join pg_roles on pg_roles.oid = grantee
-          where privilege_type = 'USAGE' and (
-            grantee = 0
-            or rolname in (select jsonb_array_elements_text(${JSON.stringify(serving)}::text::jsonb))
-          )
+      and exists (
+        select
+        from aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
+          left join pg_roles on pg_roles.oid = grantee
+        where privilege_type = 'USAGE' and (
+          grantee = 0
+          or rolname in (select jsonb_array_elements_text(${JSON.stringify(serving)}::text::jsonb))
         )
       )
       and not exists (
@@ -54,12 +57,16 @@ export async function examineViews(sql: Sql, examined: Examined): Promise<Findin
         where option_name = 'security_invoker' and option_value::boolean
       )
     order by 1, 2`;
-  return rows.map(({ schema, name, kind }) => {
-    const { check, what } = verdicts[kind];
-    const view = `${quoted(schema)}.${quoted(name)}`;
-    const where = `${kind} ${schema}.${name} of database ${database}`;
-    const mend =
-      kind === 'view' ? `alter view ${view} set (security_invoker = true)` : `drop ${kind} ${view}`;
-    return finding(check, { database, where, what, mend });
-  });
+  return rows
+    .filter(({ schema }) => isAsked(schema))
+    .map(({ schema, name, kind }) => {
+      const { check, what } = verdicts[kind];
+      const view = `${quoted(schema)}.${quoted(name)}`;
+      const where = `${kind} ${schema}.${name} of database ${database}`;
+      const mend =
+        kind === 'view'
+          ? `alter view ${view} set (security_invoker = true)`
+          : `drop ${kind} ${view}`;
+      return finding(check, { database, where, what, mend });
+    });
 }

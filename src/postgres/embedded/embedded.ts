@@ -11,7 +11,7 @@ import { type Binaries, binariesFor } from './binaries.ts';
 import { Cluster, type ClusterBounds, partsOf, type ServerSettings } from './cluster.ts';
 import { createCluster, hasCluster } from './initdb.ts';
 import { hasSocket } from './local_socket.ts';
-import { give, type Owner, ownerOf, type Run, runnerFor } from './owner.ts';
+import { give, type Owner, ownerOf, type Runner, runnerFor } from './owner.ts';
 import { runningPostmaster } from './postmaster.ts';
 import { Presence, type PresenceBounds } from './presence.ts';
 import { explained, StartError } from './start_error.ts';
@@ -41,6 +41,8 @@ export type Embedded = {
   localUrl: string;
   /** It ran already. */
   adopted: boolean;
+  /** What is worse than it could be where it runs, in one line; or null. */
+  warning: string | null;
   /** Starts the server again when it has died. True when it had. */
   revive(): Promise<boolean>;
   /** Stops the server, unless another Kennel process uses it. */
@@ -69,13 +71,15 @@ async function start(
   bounds: EmbeddedBounds,
 ): Promise<Embedded> {
   const binaries = await binariesFor(`${process.platform}-${process.arch}`);
-  const owner = await ownerOf(folder, process.getuid?.() ?? 0);
+  const ourUid = process.getuid?.() ?? 0;
   if (!(await hasCluster(folder))) {
     const password = randomBytes(32).toString('hex');
     const sync = settings.fsync !== 'off';
+    const owner = await ownerOf(folder, ourUid);
     await createCluster(folder, binaries, { owner, password, sync, limitMs: bounds.createMs });
   }
-  const run = await runnerIn(folder, owner, { binaries, limitMs: bounds.startMs });
+  const owner = await ownerOf(folder, ourUid);
+  const { run, warning } = await runnerIn(folder, owner, { binaries, limitMs: bounds.startMs });
   const cluster = new Cluster(folder, binaries, { run, settings, bounds });
   const password = await readFile(partsOf(folder).password, 'utf8');
   const { presence, port, adopted } = await enter(cluster, { folder, password, bounds });
@@ -95,6 +99,7 @@ async function start(
     url,
     localUrl: urlOf(password, { host, port, database }),
     adopted,
+    warning,
     revive: () => revive(cluster, { folder, presence, port }),
     stop: () => leave(presence, cluster),
     halt: () => cluster.stop().finally(() => presence.close()),
@@ -106,12 +111,13 @@ async function runnerIn(
   folder: string,
   owner: Owner | null,
   { binaries, limitMs }: { binaries: Binaries; limitMs: number },
-): Promise<Run> {
+): Promise<Runner> {
   if (owner && (await stat(folder)).uid !== owner.uid) await give(folder, owner);
-  const run = await runnerFor(owner, { folder, binaries, limitMs });
+  const runner = await runnerFor(owner, { folder, binaries, limitMs });
+  const { run } = runner;
   const [needed] = /\d+/.exec((await run(binaries.postgres, ['--version'], limitMs)).output) ?? [];
   const found = (await readFile(join(partsOf(folder).data, 'PG_VERSION'), 'utf8')).trim();
-  if (found === needed) return run;
+  if (found === needed) return runner;
   throw new StartError(
     `Postgres ${found} made "${folder}" and this is ${needed}; move it away, or set DATABASE_URL`,
   );

@@ -7,7 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Binaries } from './binaries.ts';
 import { partsOf } from './cluster.ts';
 import { freeSpace } from './free_space.ts';
-import { give, type Owner, runnerFor } from './owner.ts';
+import { give, namedUser, type Owner, runnerFor } from './owner.ts';
 import { isAlive } from './postmaster.ts';
 import { StartError } from './start_error.ts';
 
@@ -48,14 +48,17 @@ export async function createCluster(
   const draft = await mkdtemp(`${draftPrefix(folder)}${process.pid}-`);
   try {
     await writeFile(partsOf(draft).password, password, { mode: 0o600 });
-    await give(draft, owner);
-    const run = await runnerFor(owner, { folder: draft, binaries, limitMs });
+    const maker = owner && (await namedUser());
+    await give(draft, maker);
+    const { run } = await runnerFor(maker, { folder: draft, binaries, limitMs });
     const { ok, output } = await run(
       binaries.initdb,
       [...flags(draft), ...(sync ? [] : ['--no-sync'])],
       limitMs,
     );
     if (!ok) throw new StartError(`${reasonIn(output)} (${await freeSpace(draft)})`);
+    // A container may know no other users than those that it has: then it stays the maker's.
+    await give(draft, owner).catch(ignoreUnknownUser);
     await rename(draft, folder).catch(ignorePresent);
   } finally {
     await rm(draft, { recursive: true, force: true });
@@ -96,6 +99,10 @@ async function removeAbandoned(folder: string): Promise<void> {
 function reasonIn(output: string): string {
   const lines = output.trim().split('\n');
   return lines.find((line) => /FATAL|PANIC|error:/.test(line)) ?? lines.at(-1) ?? '';
+}
+
+function ignoreUnknownUser(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EINVAL') throw error;
 }
 
 function ignorePresent(error: NodeJS.ErrnoException): void {

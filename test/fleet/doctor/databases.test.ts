@@ -52,18 +52,6 @@ findsEach({
       () => 'public',
       ({ app }) => app,
     ),
-    'the shared place for the app': writable(
-      () => 'shared',
-      ({ app }) => app,
-    ),
-    'the registry for its login': writable(
-      () => 'control',
-      ({ control }) => control,
-    ),
-    "a tenant's schema for the common login": writable(
-      ({ schema }) => schema,
-      ({ serve }) => serve,
-    ),
   },
   table_in_public: {
     "a tenants' table": {

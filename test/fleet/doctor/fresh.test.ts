@@ -16,8 +16,8 @@ describe('a fresh install with tenants of all modes', () => {
   after(() => cluster.stop());
 
   it('has no finding', async () => {
-    await opened(cluster.url, async ({ fleet }) => {
-      assert.deepEqual(await examine(fleet, { databases: 2 }), []);
+    await opened(cluster.url, async (backstage) => {
+      assert.deepEqual(await examine(backstage, { databases: 2 }), []);
     });
   });
 
@@ -35,8 +35,8 @@ describe('a fresh install with tenants of all modes', () => {
     });
 
     it('has only warnings, and a superuser can mend each of them', async () => {
-      await opened(url.href, async ({ fleet }) => {
-        const found = await examine(fleet, { databases: 2 });
+      await opened(url.href, async (backstage) => {
+        const found = await examine(backstage, { databases: 2 });
         const checks = new Set(found.map(({ check }) => check));
         const left = [
           'advisory_locks_allowed',
@@ -55,13 +55,13 @@ describe('a fresh install with tenants of all modes', () => {
           target.pathname = database;
           await lookInto(target.href, (sql) => sql.unsafe(mend));
         }
-        assert.deepEqual(await examine(fleet, { databases: 2 }), []);
+        assert.deepEqual(await examine(backstage, { databases: 2 }), []);
       });
     });
 
     it('goes on working when they are mended', async () => {
-      await opened(url.href, async ({ fleet }) => {
-        assert.deepEqual(await examine(fleet, { databases: 2 }), []);
+      await opened(url.href, async (backstage) => {
+        assert.deepEqual(await examine(backstage, { databases: 2 }), []);
       });
     });
   });

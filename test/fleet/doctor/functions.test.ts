@@ -18,23 +18,39 @@ function rewritten(replacement: string): string {
 
 findsEach({
   security_definer_reachable: {
+    'a schema that everybody may look into': {
+      spoil: () => `create schema stray; grant usage on schema stray to public;
+        create function stray.all_pets() returns bigint language sql security definer
+        return (select count(*) from shared.pets)`,
+      where: ({ main }) => `function stray.all_pets() of database ${main}`,
+      sweep: () => 'drop schema stray cascade',
+    },
+  },
+  function_extra: {
     'a schema of ours': {
       spoil: () => `create function shared.all_pets() returns bigint language sql security definer
         return (select count(*) from shared.pets)`,
       where: ({ main }) => `function shared.all_pets() of database ${main}`,
-      sweep: () => 'drop function shared.all_pets()',
+      among: true,
+      mend: () => 'drop function shared.all_pets()',
     },
     "a tenant's own database": {
       in: ({ own }) => own,
-      spoil: ({ own }) => `create function tenant.all_pets(int) returns int language sql
-          security definer return 1;
-        revoke execute on function tenant.all_pets(int) from public;
-        grant execute on function tenant.all_pets(int) to ${own}`,
+      spoil: () => `create function tenant.all_pets(int) returns int language sql
+          security definer return 1`,
       where: ({ own }) => `function tenant.all_pets(integer) of database ${own}`,
-      sweep: () => 'drop function tenant.all_pets(int)',
+      among: true,
+      mend: () => 'drop function tenant.all_pets(int)',
+    },
+    'another one of the same name': {
+      among: true,
+      spoil: () => `create function kernel.tenant(of int) returns uuid language sql stable
+        return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`,
+      where: ({ main }) => `function kernel.tenant(integer) of database ${main}`,
+      mend: () => 'drop function kernel.tenant(int)',
     },
   },
-  seal_check_changed: {
+  function_changed: {
     'one that checks nothing': {
       ...sealCheck,
       spoil: () => `create or replace function kernel.tenant() returns uuid language sql stable
@@ -66,27 +82,12 @@ findsEach({
       spoil: () =>
         rewritten("'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', gen_random_uuid()::text"),
     },
-    "one of a tenant's database that the tenant may not call": {
-      ...ofOwn,
-      spoil: ({ own }) => `revoke execute on function kernel.no_context() from ${own}`,
-    },
-    "one of a tenant's database whose schema the tenant may not use": {
-      ...ofOwn,
-      spoil: ({ own }) => `revoke usage on schema kernel from ${own}`,
-    },
-    'another one of the same name': {
-      spoil: () => `create function kernel.tenant(of int) returns uuid language sql stable
-        return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`,
-      where: ({ main }) => `function kernel.tenant(integer) of database ${main}`,
-    },
     "one of a tenant's database that raises nothing": {
       in: ({ own }) => own,
       spoil: () => `create or replace function kernel.no_context() returns uuid language sql
         stable parallel safe as 'select null::uuid'`,
       where: ({ own }) => `function kernel.no_context() of database ${own}`,
     },
-  },
-  control_function_changed: {
     'a chain that takes any hash': {
       spoil: () => `create or replace function control.chain_event() returns trigger
         language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -98,7 +99,7 @@ findsEach({
           event control.audit_events, at bigint
         ) returns text language sql stable as 'select at::text'`,
       where: ({ main }) =>
-        `function control.audit_text(control.audit_events, bigint) of database ${main}`,
+        `function control.audit_text(control.audit_events,bigint) of database ${main}`,
     },
     'news that find their functions by another path': {
       spoil: () => 'alter function control.announce() reset search_path',

@@ -76,10 +76,32 @@ findsEach({
       spoil: ({ serve, app }) => `grant ${app} to ${serve} with admin option`,
       where: ({ serve }) => `role ${serve}`,
     },
+    'an owner that reads everything': member(
+      ({ owner }) => owner,
+      () => 'pg_read_all_data',
+    ),
     "a tenant's own login that may become the app": member(
       ({ own }) => own,
       ({ app }) => app,
     ),
+  },
+  role_lent: {
+    'a stranger who may become the app': {
+      spoil: ({ main, app }) => `create role ${main}_stranger; grant ${app} to ${main}_stranger`,
+      where: ({ app }) => `role ${app}`,
+      sweep: ({ main }) => `drop role ${main}_stranger`,
+    },
+    'a stranger who may become the owner': {
+      spoil: ({ main, owner }) =>
+        `create role ${main}_stranger; grant ${owner} to ${main}_stranger`,
+      where: ({ owner }) => `role ${owner}`,
+      sweep: ({ main }) => `drop role ${main}_stranger`,
+    },
+    "a stranger who may become a tenant's own login": {
+      spoil: ({ main, own }) => `create role ${main}_stranger; grant ${own} to ${main}_stranger`,
+      where: ({ own }) => `role ${own}`,
+      sweep: ({ main }) => `drop role ${main}_stranger`,
+    },
   },
   role_owns: {
     'a table': owned('table public.spare ()', 'table public.spare'),
@@ -97,9 +119,10 @@ findsEach({
     },
     "a table of a tenant's own database": {
       in: inOwn,
-      spoil: ({ own }) => `create table kernel.spare (); alter table kernel.spare owner to ${own}`,
-      where: ({ own }) => `table kernel.spare of database ${own}`,
-      sweep: () => 'drop table kernel.spare',
+      spoil: ({ own }) => `create schema stray; create table stray.spare ();
+        alter table stray.spare owner to ${own}`,
+      where: ({ own }) => `table stray.spare of database ${own}`,
+      sweep: () => 'drop schema stray cascade',
     },
     'a database': {
       spoil: ({ own }) => `alter database ${own} owner to ${own}`,

@@ -9,17 +9,18 @@ const copied: Pick<Spoilt, 'where' | 'sweep'> = {
 };
 
 findsEach({
-  default_grant: {
+  default_grant_extra: {
     'tables for everybody': {
       spoil: ({ owner }) =>
         `alter default privileges for role ${owner} grant select on tables to public`,
-      where: ({ main }) => `default rights on tables of database ${main}`,
+      where: ({ main }) => `default rights on tables for public of database ${main}`,
     },
     "sequences of a tenant's database for its login": {
       in: ({ own }) => own,
       spoil: ({ owner, own }) => `alter default privileges for role ${owner} in schema tenant
         grant usage on sequences to ${own}`,
-      where: ({ own }) => `default rights on sequences of database ${own}`,
+      where: ({ own }) =>
+        `default rights on sequences in schema tenant for ${own} of database ${own}`,
     },
   },
   grant_stray: {

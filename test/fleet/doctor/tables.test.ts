@@ -31,39 +31,203 @@ const inControl = (table: string, spoil: Spoilt['spoil'], where = ''): Spoilt =>
   where: ({ main }) => `${where}table control.${table} of database ${main}`,
 });
 
-const nullable = `alter table control.usage_days
-  drop constraint usage_days_pkey, alter tenant_id drop not null`;
-const bareTable = 'create table shared.toys (name text)';
-const typed = 'create table shared.toys (tenant_id text not null)';
-const byIdAlone = `
-  alter table shared.pets add constraint extra unique (id);
-  alter table shared.visits add constraint more foreign key (pet_id) references shared.pets (id)`;
-const crossed = `
-  alter table shared.pets add constraint extra unique (id, tenant_id);
-  alter table shared.visits add constraint more
-    foreign key (tenant_id, pet_id) references shared.pets (id, tenant_id)`;
-
 const inShared = (table: string, spoil: string, where = ''): Spoilt => ({
   spoil: () => spoil,
   where: ({ main }) => `${where}table shared.${table} of database ${main}`,
 });
 
 findsEach({
-  row_security_off: everywhere('alter table % disable row level security'),
-  row_security_not_forced: everywhere('alter table % no force row level security'),
-  tenant_id_wrong: {
-    'a table that lets it be null': {
-      ...inControl('usage_days', () => nullable, 'column tenant_id of '),
+  row_security_changed: {
+    ...everywhere('alter table % disable row level security', 'row security of '),
+    ...Object.fromEntries(
+      Object.entries(
+        everywhere('alter table % no force row level security', 'row security of '),
+      ).map(([name, row]) => [`${name}, not forced`, row]),
+    ),
+  },
+  column_changed: {
+    ...everywhere('alter table % alter tenant_id drop default', 'column tenant_id of '),
+    "a default that takes another tenant's rows along": {
+      ...inShared(
+        'pets',
+        `create schema stray;
+         create function stray.others() returns text language sql security definer
+           return (select string_agg(name, ',') from shared.pets);
+         alter table shared.pets alter breed set default stray.others()`,
+        'column breed of ',
+      ),
+      sweep: () => 'drop schema stray cascade',
     },
-    'a table without one': {
-      ...inShared('toys', bareTable, 'column tenant_id of '),
-      among: true,
+    'a tenant that the writer may choose': inShared(
+      'visits',
+      'alter table shared.visits alter tenant_id set default gen_random_uuid()',
+      'column tenant_id of ',
+    ),
+    'a column that may be null': inControl(
+      'api_keys',
+      () => 'alter table control.api_keys alter secret_sha256 drop not null',
+      'column secret_sha256 of ',
+    ),
+    'statistics of values': inShared(
+      'pets',
+      'alter table shared.pets alter name set statistics 500',
+      'column name of ',
+    ),
+  },
+  column_extra: {
+    "a generated column that knows others' rows": {
+      ...inShared(
+        'pets',
+        `create schema stray;
+         create function stray.others(text) returns text language sql security definer immutable
+           return (select string_agg(name, ',') from shared.visits, shared.pets);
+         alter table shared.pets add column stolen text
+           generated always as (stray.others(name)) stored`,
+        'column stolen of ',
+      ),
+      sweep: () => 'drop schema stray cascade',
+    },
+  },
+  constraint_extra: {
+    'a check that looks at other rows': {
+      ...inShared(
+        'pets',
+        `create schema stray;
+         create function stray.others(text) returns bool language sql security definer
+           return (select count(*) > 0 from shared.visits);
+         alter table shared.pets add constraint more check (stray.others(name)) not valid`,
+        'constraint more of ',
+      ),
+      sweep: () => 'drop schema stray cascade',
+    },
+    'a key over all tenants': inShared(
+      'pets',
+      'alter table shared.pets add constraint more unique (id)',
+      'constraint more of ',
+    ),
+    'an exclusion between tenants': {
+      ...inShared(
+        'pets',
+        `create schema stray; create extension btree_gist schema stray;
+         alter table shared.pets add constraint more
+           exclude using gist (tenant_id stray.gist_uuid_ops with <>)`,
+        'constraint more of ',
+      ),
+      sweep: () => 'drop schema stray cascade',
+    },
+    "a stranger's key, which tells him which rows there are": {
+      ...inShared(
+        'pets',
+        `create schema stray; create table stray.asked (tenant_id uuid, id uuid);
+         alter table stray.asked add constraint more
+           foreign key (tenant_id, id) references shared.pets`,
+      ),
+      where: ({ main }) => `constraint more of table stray.asked of database ${main}`,
+      sweep: () => 'drop schema stray cascade',
+    },
+  },
+  constraint_missing: {
+    'names of any length': inShared(
+      'pets',
+      'alter table shared.pets drop constraint pets_name_check',
+      'constraint pets_name_check of ',
+    ),
+    'visits of pets that are not there': inShared(
+      'visits',
+      'alter table shared.visits drop constraint visits_tenant_id_pet_id_fkey',
+      'constraint visits_tenant_id_pet_id_fkey of ',
+    ),
+  },
+  constraint_changed: {
+    'a check that lets everything pass': inControl(
+      'audit_events',
+      () => `alter table control.audit_events drop constraint audit_events_audience_check,
+        add constraint audit_events_audience_check check (true)`,
+      'constraint audit_events_audience_check of ',
+    ),
+  },
+  index_extra: {
+    ...everywhere('create unique index more on % (updated_at) where false', 'index more of '),
+    "an index that calls its owner's function": {
+      ...inShared(
+        'pets',
+        `create schema stray;
+         create function stray.others(text) returns text language sql security definer immutable
+           return (select string_agg(reason, ',') from shared.visits);
+         create index more on shared.pets (stray.others(name))`,
+        'index more of ',
+      ),
+      sweep: () => 'drop schema stray cascade',
+    },
+  },
+  index_missing: {
+    'pets by species': inShared(
+      'pets',
+      'drop index shared.pets_by_species',
+      'index pets_by_species of ',
+    ),
+  },
+  table_extra: {
+    'a table that is neither migrated nor deleted': {
+      ...inShared('toys', 'create table shared.toys (name text)'),
       mend: () => 'drop table shared.toys',
     },
-    'a table whose is text': {
-      ...inShared('toys', typed, 'column tenant_id of '),
+  },
+  owner_changed: {
+    'a table of a stranger': {
+      spoil: () => 'alter table shared.pets owner to pg_monitor',
+      where: ({ main }) => `owner of table shared.pets of database ${main}`,
       among: true,
-      mend: () => 'drop table shared.toys',
+    },
+    'a function of a stranger': {
+      spoil: () => 'alter function control.announce() owner to pg_monitor',
+      where: ({ main }) => `owner of function control.announce() of database ${main}`,
+      among: true,
+    },
+  },
+  schema_changed: {
+    'a schema of a stranger': {
+      spoil: ({ schema }) => `alter schema ${schema} owner to pg_monitor`,
+      where: ({ schema, main }) => `schema ${schema} of database ${main}`,
+      among: true,
+    },
+  },
+  statistics_extra: {
+    'which values go together, whoever has them': inShared(
+      'pets',
+      'create statistics shared.more on name, breed from shared.pets',
+    ),
+  },
+  object_extra: {
+    'an operator of ours': {
+      spoil: () =>
+        `create operator shared.=== (leftarg = uuid, rightarg = uuid, function = uuid_ne)`,
+      where: ({ main }) => `operator shared.===(uuid,uuid) of database ${main}`,
+    },
+    'a type of ours': {
+      spoil: () => 'create domain kernel.uuid as text',
+      where: ({ main }) => `type kernel.uuid of database ${main}`,
+    },
+  },
+  event_trigger_extra: {
+    'a function that sees each command': {
+      spoil: () => `create schema stray;
+        create function stray.watch() returns event_trigger language plpgsql as 'begin end';
+        create event trigger watch on ddl_command_end execute function stray.watch()`,
+      where: ({ main }) => `event trigger watch of database ${main}`,
+      sweep: () => 'drop schema stray cascade',
+    },
+  },
+  publication_extra: {
+    'tables that others are told of': {
+      spoil: () => 'create publication told for table shared.pets',
+      where: ({ main }) => `publication told of our tables of database ${main}`,
+    },
+  },
+  cast_extra: {
+    'a text that is a number by itself': {
+      spoil: () => 'create cast (text as integer) with inout as implicit',
+      where: ({ main }) => `(text AS integer) of database ${main}`,
     },
   },
   policy_missing: {
@@ -122,38 +286,5 @@ findsEach({
       ({ account }) => `create policy more on control.users to ${account} using (true)`,
       'policy more of ',
     ),
-  },
-  unique_key_without_tenant: {
-    ...everywhere('create unique index more on % (updated_at) where false', 'index more of '),
-    'a constraint': inShared(
-      'pets',
-      'alter table shared.pets add constraint more unique (id)',
-      'index more of ',
-    ),
-    'an exclusion between tenants': {
-      ...inShared(
-        'pets',
-        `create schema stray; create extension btree_gist schema stray;
-         alter table shared.pets add constraint more
-           exclude using gist (tenant_id stray.gist_uuid_ops with <>)`,
-        'index more of ',
-      ),
-      sweep: () => 'drop schema stray cascade',
-    },
-    'an exclusion': inShared(
-      'pets',
-      'alter table shared.pets add constraint more exclude (id with =)',
-      'index more of ',
-    ),
-  },
-  foreign_key_without_tenant: {
-    'a reference by id alone': {
-      ...inShared('visits', byIdAlone, 'foreign key more of '),
-      among: true,
-    },
-    'a reference whose other side begins with another column': {
-      ...inShared('visits', crossed, 'foreign key more of '),
-      among: true,
-    },
   },
 });

@@ -43,7 +43,7 @@ findsEach({
       'drop trigger announce on control.api_keys',
     ),
   },
-  trigger_off: {
+  triggers_changed: {
     'a chain that is switched off': inMain(
       'triggers of table control.audit_events',
       'alter table control.audit_events disable trigger chain',
@@ -63,17 +63,24 @@ findsEach({
       'create rule more as on insert to shared.pets do also notify pets',
     ),
   },
-  table_inherits: {
+  inheritance_extra: {
     'a child whose rows every tenant sees': inMain(
-      'table shared.pets',
+      'inheritance of table shared.pets by stray.more',
       'create schema stray; create table stray.more () inherits (shared.pets)',
       sweeping,
     ),
     'a parent that shows all rows': inMain(
-      'table shared.pets',
+      'inheritance of table stray.every by shared.pets',
       `create schema stray; create table stray.every (like shared.pets);
        alter table shared.pets inherit stray.every`,
       sweeping,
+    ),
+  },
+  trigger_changed: {
+    'a chain that looks at some events alone': inMain(
+      'trigger chain of table control.audit_events',
+      `create or replace trigger chain before insert on control.audit_events
+        for each row when (new.actor <> 'mallory') execute function control.chain_event()`,
     ),
   },
 });

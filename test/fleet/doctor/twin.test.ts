@@ -24,7 +24,7 @@ it('names a policy by which a tenant sees the rows of another, and no policy by 
 });
 
 async function namesPolicy(): Promise<boolean> {
-  const findings = await examine(places.backstage.fleet, { databases: 1 });
+  const findings = await examine(places.backstage, { databases: 1 });
   return findings.some(
     ({ check, where }) => check === 'policy_changed' && where.includes('shared.pets'),
   );

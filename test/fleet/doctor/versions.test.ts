@@ -1,6 +1,3 @@
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
-import { tablesAt } from '../../../src/fleet/doctor/versions.ts';
 import { findsEach, type Spoilt } from './spoilt.ts';
 
 function version(mode: string, number: number): Spoilt {
@@ -11,10 +8,12 @@ function version(mode: string, number: number): Spoilt {
   };
 }
 
-function missing(schema: Spoilt['where'], where: string): Spoilt {
+function missing(schema: Spoilt['where'], database: Spoilt['where']): Spoilt {
   return {
+    among: true,
+    in: database,
     spoil: (names) => `alter table ${schema(names)}.visits rename to gone`,
-    where: () => where,
+    where: (names) => `table ${schema(names)}.visits of database ${database(names)}`,
     mend: (names) => `alter table ${schema(names)}.gone rename to visits`,
   };
 }
@@ -25,14 +24,21 @@ findsEach({
     'a tenant of schema mode that has no version': version('schema', 0),
     'a tenant of database mode ahead of the code': version('database', 3),
   },
+  table_missing: {
+    'a shared place that lacks a table': missing(
+      () => 'shared',
+      ({ main }) => main,
+    ),
+    'a schema that lacks a table': missing(
+      ({ schema }) => schema,
+      ({ main }) => main,
+    ),
+    'a database that lacks a table': missing(
+      () => 'tenant',
+      ({ own }) => own,
+    ),
+  },
   tenant_place_missing: {
-    'a shared place that lacks a table': missing(() => 'shared', 'all tenants of shared mode'),
-    'a schema that lacks a table': missing(({ schema }) => schema, 'tenant schema-zoo'),
-    'a database that lacks a table': {
-      ...missing(() => 'tenant', 'tenant database-zoo'),
-      in: ({ own }) => own,
-      mend: () => 'alter table tenant.gone rename to visits',
-    },
     'a schema that is gone': {
       among: true,
       spoil: ({ schema }) => `alter schema ${schema} rename to gone`,
@@ -69,14 +75,4 @@ findsEach({
       mend: () => 'delete from kernel.seal_keys where slot = 2',
     },
   },
-});
-
-describe('tablesAt()', () => {
-  const files = [
-    'create table a (\n);\ncreate table b ();',
-    'drop table a;\ncreate table c ();',
-  ].map((text, at) => ({ version: at + 1, name: '', checksum: '', text }));
-
-  it('has what was made by that version', () => assert.deepEqual(tablesAt(files, 1), ['a', 'b']));
-  it('has no more what was dropped', () => assert.deepEqual(tablesAt(files, 2), ['b', 'c']));
 });

@@ -1,0 +1,321 @@
+-- What the catalog says of some schemas, as sorted facts in plain text, so that two schemas which were
+-- made by the same files are equal to the letter. Only reads. Run by anybody, with pg_catalog as
+-- search_path: then every other name is shown with its schema. With psql:
+--
+--   \set schemas '["shared"]'  \set ours '[]'  \set app kennel_app  \set owner kennel_owner  \set known '{}'
+--
+-- A row for each schema and one, with an empty name, for what belongs to the whole database. `facts` is
+-- null where their digest is the one that :'known' has for the schema: then they need not be looked at.
+-- A fact has the statements that make it so (`make`) and that take it away (`drop`), where there are any.
+-- {schema} stands for the schema's name and {app} for the role that works on tenants' tables.
+
+with ours as materialized (
+  select oid as namespace, nspname as schema, quote_ident(nspname) || '.' as prefix, nspowner, nspacl
+  from pg_namespace
+  where nspname in (select jsonb_array_elements_text(:'schemas'::text::jsonb))
+), role (oid, name, is_ours) as materialized (
+  select oid, case when rolname = :'app'::text then '{app}' else quote_ident(rolname) end,
+    rolname in (select jsonb_array_elements_text(:'ours'::text::jsonb))
+  from pg_roles
+  union all
+  select 0, 'public', true
+), relation as materialized (
+  select namespace, prefix, pg_class.oid, relname, relkind, relowner, relacl, relrowsecurity,
+    relforcerowsecurity, '{schema}.' || quote_ident(relname) as name,
+    concat_ws(' ', relpersistence, relreplident, (select amname from pg_am where oid = relam),
+      reloptions::text, case when reltablespace <> 0 then 'tablespace ' || reltablespace end) as traits,
+    case
+      when relkind in ('r', 'p') then 'table'
+      when relkind = 'S' then 'sequence'
+      when relkind = 'm' then 'materialized view'
+      when relkind = 'f' then 'foreign table'
+      when relkind = 'c' then 'type'
+      else 'view'
+    end as type
+  from ours join pg_class on relnamespace = namespace
+  where relkind in ('r', 'p', 'S', 'v', 'm', 'f', 'c')
+), routine as materialized (
+  select namespace, prefix, pg_proc.oid, proowner, proacl,
+    replace(pg_proc.oid::regprocedure::text, prefix, '{schema}.') as name,
+    case when prokind = 'a' then 'aggregate' else pg_get_functiondef(pg_proc.oid) end as definition
+  from ours join pg_proc on pronamespace = namespace
+), acl (namespace, type, name, parent, owner, columns, entries) as (
+  select namespace, 'schema', '{schema}', null, nspowner, null,
+    coalesce(nspacl, acldefault('n', nspowner))
+  from ours
+  union all
+  select namespace, case relkind when 'S' then 'sequence' else 'table' end, name, name, relowner,
+    null, coalesce(relacl, acldefault(case relkind when 'S' then 's' else 'r' end::"char", relowner))
+  from relation where relkind <> 'c'
+  union all
+  select namespace, 'table', name, name, relowner, quote_ident(attname), attacl
+  from relation join pg_attribute on attrelid = relation.oid
+  where attacl is not null and relkind <> 'c'
+  union all
+  select namespace, 'function', name, null, proowner, null,
+    coalesce(proacl, acldefault('f', proowner))
+  from routine
+), permission as (
+  select namespace, type, acl.name, parent, role.name as grantee, acl.owner,
+    privilege_type || coalesce(' (' || columns || ')', '') as privilege, is_grantable,
+    -- Row security holds for strangers too, but not everything is behind it.
+    is_ours or grantee = acl.owner or type <> 'table'
+      or acl.name in ('{schema}.secrets', '{schema}.seal_keys')
+      or acl.name in ('{schema}.audit_events', '{schema}.audit_chains')
+        and privilege_type <> 'SELECT' as is_ours
+  from acl
+    cross join lateral aclexplode(entries)
+    join role on role.oid = grantee
+), fact (namespace, kind, parent, object, value, make, drop) as (
+  select namespace, 'schema', null, 'schema {schema}', role.name,
+    format('alter schema {schema} owner to %s', role.name), null
+  from ours join role on role.oid = nspowner
+
+  union all
+  select namespace, case when relkind in ('r', 'p') then 'table' else replace(type, ' ', '_') end,
+    name, format('%s %s', type, name),
+    concat_ws(' ', traits, case
+      when relkind in ('v', 'm') then replace(pg_get_viewdef(relation.oid), prefix, '{schema}.')
+      when relkind = 'S' then (
+        select concat_ws(' ', seqtypid::regtype, seqstart, seqincrement, seqmax, seqmin, seqcycle)
+        from pg_sequence where seqrelid = relation.oid
+      )
+    end),
+    case relkind when 'v' then format('create or replace view %s as %s', name,
+      replace(pg_get_viewdef(relation.oid), prefix, '{schema}.')) end,
+    case when relkind not in ('r', 'p') then format('drop %s %s', type, name) end
+  from relation
+
+  union all
+  select namespace, 'owner', relation.name, format('owner of %s %s', type, relation.name), role.name,
+    format('alter %s %s owner to %s', type, relation.name, role.name), null
+  from relation join role on role.oid = relowner
+
+  union all
+  select namespace, 'row_security', name, format('row security of table %s', name),
+    concat_ws(' ', case when relrowsecurity then 'enabled' else 'disabled' end,
+      case when relforcerowsecurity then 'forced' else 'not forced' end),
+    format('alter table %s %s row level security, %s row level security', name,
+      case when relrowsecurity then 'enable' else 'disable' end,
+      case when relforcerowsecurity then 'force' else 'no force' end), null
+  from relation where relkind in ('r', 'p')
+
+  union all
+  select namespace, 'column', name, format('column %I of %s %s', attname, type, name),
+    concat_ws(' ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
+      'default ' || expression, 'generated ' || nullif(attgenerated::text, ''),
+      'identity ' || nullif(attidentity::text, ''),
+      case when attcollation <> 0 then 'collate ' || attcollation::regcollation end,
+      'statistics ' || coalesce(attstattarget, -1), attoptions::text, attfdwoptions::text),
+    case when relkind in ('r', 'p') then
+      format('alter table %s alter %I %s not null', name, attname,
+        case when attnotnull then 'set' else 'drop' end)
+      || format(', alter %I set statistics %s', attname, coalesce(attstattarget, -1))
+      || case when attgenerated = '' then format(', alter %I drop expression if exists', attname)
+        else '' end
+      || case
+        when attgenerated <> '' or attidentity <> '' then ''
+        when expression is null then format(', alter %I drop default', attname)
+        else format('; alter table %s alter %I set default %s', name, attname, expression)
+      end
+    end,
+    case when attgenerated <> '' then format('alter table %s drop column %I', name, attname) end
+  from relation
+    join pg_attribute on attrelid = relation.oid
+    left join lateral (
+      select replace(pg_get_expr(adbin, adrelid), prefix, '{schema}.') as expression
+      from pg_attrdef where adrelid = attrelid and adnum = attnum
+    ) as attribute_default on true
+  where attnum > 0 and not attisdropped and relkind <> 'S'
+
+  union all
+  select namespace, 'constraint', name, format('constraint %I of table %s', conname, name),
+    replace(pg_get_constraintdef(pg_constraint.oid), prefix, '{schema}.'),
+    format('alter table %s drop constraint if exists %I, add constraint %I %s', name, conname, conname,
+      replace(pg_get_constraintdef(pg_constraint.oid), prefix, '{schema}.')),
+    format('alter table %s drop constraint %I', name, conname)
+  from relation join pg_constraint on conrelid = relation.oid
+  where contype not in ('n', 't')
+
+  -- A key of somebody else's table tells him which rows there are.
+  union all
+  select namespace, 'constraint', null,
+    format('constraint %I of table %s', conname, conrelid::regclass), pg_get_constraintdef(pg_constraint.oid),
+    null, format('alter table %s drop constraint %I', conrelid::regclass, conname)
+  from relation join pg_constraint on confrelid = relation.oid
+  where conrelid not in (select oid from relation)
+
+  union all
+  select namespace, 'index', name, format('index %I of table %s', index.relname, name),
+    concat_ws(' ', replace(pg_get_indexdef(indexrelid), prefix, '{schema}.'),
+      case when not indisvalid then 'invalid' end, expressions.statistics),
+    format('drop index if exists {schema}.%I; %s; %s', index.relname,
+      replace(pg_get_indexdef(indexrelid), prefix, '{schema}.'), expressions.make),
+    format('drop index {schema}.%I', index.relname)
+  from relation
+    join pg_index on indrelid = relation.oid
+    join pg_class index on index.oid = indexrelid
+    cross join lateral (
+      select 'statistics ' || string_agg(format('%s: %s', attnum, coalesce(attstattarget, -1)), ', '
+          order by attnum) as statistics,
+        string_agg(format('alter index {schema}.%I alter %s set statistics %s', index.relname, attnum,
+          coalesce(attstattarget, -1)), '; ' order by attnum) as make
+      from pg_attribute
+      where attrelid = indexrelid and indkey[attnum - 1] = 0
+    ) as expressions
+  where not exists (
+    select from pg_constraint where conindid = indexrelid and contype in ('p', 'u', 'x')
+  )
+
+  union all
+  select namespace, 'statistics', name, format('statistics %s.%I', stxnamespace::regnamespace, stxname),
+    pg_get_statisticsobjdef(pg_statistic_ext.oid), null,
+    format('drop statistics %s.%I', stxnamespace::regnamespace, stxname)
+  from relation join pg_statistic_ext on stxrelid = relation.oid
+
+  union all
+  select namespace, 'policy', name, format('policy %I of table %s', polname, name), text,
+    format('drop policy if exists %I on %s; create policy %I on %s %s', polname, name, polname, name, text),
+    format('drop policy %I on %s', polname, name)
+  from relation
+    join pg_policy on polrelid = relation.oid
+    cross join lateral (
+      select concat_ws(' ', case when polpermissive then 'as permissive' else 'as restrictive' end,
+        'for ' || case polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update'
+          when 'd' then 'delete' else 'all' end,
+        'to ' || (select string_agg(role.name, ', ' order by role.name) from role
+          where role.oid = any (polroles)),
+        'using (' || replace(pg_get_expr(polqual, polrelid), prefix, '{schema}.') || ')',
+        'with check (' || replace(pg_get_expr(polwithcheck, polrelid), prefix, '{schema}.') || ')') as text
+    ) as shown
+
+  union all
+  select namespace, 'trigger', name, format('trigger %I of table %s', tgname, name),
+    replace(pg_get_triggerdef(pg_trigger.oid), prefix, '{schema}.'),
+    format('drop trigger if exists %I on %s; %s', tgname, name,
+      replace(pg_get_triggerdef(pg_trigger.oid), prefix, '{schema}.')),
+    format('drop trigger %I on %s', tgname, name)
+  from relation join pg_trigger on tgrelid = relation.oid
+  where not tgisinternal
+
+  -- Foreign keys are triggers too: switched off, they let in rows that refer to another tenant's.
+  union all
+  select namespace, 'triggers', name, format('triggers of table %s', name),
+    coalesce((
+      select 'some do not run as they were made to' from pg_trigger
+      where tgrelid = relation.oid and tgenabled <> 'O' limit 1
+    ), 'enabled'),
+    format('alter table %s enable trigger all', name), null
+  from relation where relkind in ('r', 'p')
+
+  union all
+  select namespace, 'rule', name, format('rule %I of table %s', rulename, name),
+    replace(pg_get_ruledef(pg_rewrite.oid), prefix, '{schema}.'), null,
+    format('drop rule %I on %s', rulename, name)
+  from relation join pg_rewrite on ev_class = relation.oid
+  where relkind in ('r', 'p')
+
+  -- A parent shows the rows of its children, past the policies of these.
+  union all
+  select namespace, 'inheritance', name,
+    format('inheritance of table %s by %s', inhparent::regclass, inhrelid::regclass), '', null,
+    format(case when relispartition then 'alter table %2$s detach partition %1$s'
+      else 'alter table %1$s no inherit %2$s' end, inhrelid::regclass, inhparent::regclass)
+  from relation
+    join pg_inherits on relation.oid in (inhrelid, inhparent)
+    join pg_class child on child.oid = inhrelid
+  where relation.relkind in ('r', 'p')
+
+  -- Comments and line ends aside: a statement that was put into one line is as good as the file.
+  union all
+  select namespace, 'function', null, format('function %s', name),
+    replace(btrim(regexp_replace(regexp_replace(definition, '^\s*--[^\n]*$', '', 'gn'), '\s+', ' ', 'g')),
+      prefix, '{schema}.'),
+    regexp_replace(replace(definition, prefix, '{schema}.'), '^\s*--[^\n]*$', '', 'gn'),
+    format('drop routine %s', name)
+  from routine
+
+  union all
+  select namespace, 'owner', null, format('owner of function %s', routine.name), role.name,
+    format('alter routine %s owner to %s', routine.name, role.name), null
+  from routine join role on role.oid = proowner
+
+  union all
+  select namespace, case when is_ours then 'grant' else 'stranger_grant' end, parent,
+    format('rights of %s on %s %s', grantee, type, name),
+    string_agg(privilege || case when is_grantable then ' with grant option' else '' end, ', '
+      order by privilege collate "C", is_grantable),
+    format('revoke all on %s %s from %s; grant %s on %s %s to %s', type, name, grantee,
+      string_agg(privilege, ', ' order by privilege collate "C"), type, name, grantee),
+    format('revoke all on %s %s from %s', type, name, grantee)
+  from permission
+  group by namespace, type, name, parent, grantee, is_ours
+
+  -- Types, operators, collations and whatever else may be in a schema.
+  union all
+  select namespace, 'object', null,
+    replace(format('%s %s', object.type, object.identity), prefix, '{schema}.'), '', null,
+    format('drop %s %s', object.type, replace(object.identity, prefix, '{schema}.'))
+  from ours
+    join pg_depend on refclassid = 'pg_namespace'::regclass and refobjid = namespace
+    cross join lateral pg_identify_object(classid, objid, 0) as object
+  where deptype = 'n' and classid not in ('pg_class'::regclass, 'pg_proc'::regclass,
+    'pg_statistic_ext'::regclass, 'pg_default_acl'::regclass, 'pg_publication_namespace'::regclass)
+
+  -- What the owner's next table, function or type would give away at once.
+  union all
+  select null, 'default_grant', null,
+    format('default rights on %s%s for %s', kind,
+      ' in schema ' || nullif(defaclnamespace, 0)::regnamespace, role.name),
+    string_agg(privilege_type, ', ' order by privilege_type), null,
+    format('alter default privileges for role %I%s revoke all on %s from %s', :'owner'::text,
+      ' in schema ' || nullif(defaclnamespace, 0)::regnamespace, kind, role.name)
+  from pg_default_acl
+    cross join lateral (
+      select case defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
+        when 'T' then 'types' when 'n' then 'schemas' else 'large objects' end as kind
+    ) as named
+    cross join lateral aclexplode(defaclacl)
+    join role on role.oid = grantee
+  where defaclrole = (select oid from pg_roles where rolname = :'owner'::text) and is_ours
+    -- Postgres gives these to everybody by itself.
+    and not (grantee = 0 and defaclobjtype in ('f', 'T'))
+  group by defaclnamespace, kind, role.name
+
+  union all
+  select null, 'event_trigger', null, format('event trigger %I', evtname), evtevent, null,
+    format('drop event trigger %I', evtname)
+  from pg_event_trigger
+
+  union all
+  select distinct null::oid, 'publication', null, format('publication %I of our tables', pubname), '', null,
+    format('drop publication %I', pubname)
+  from pg_publication
+    join pg_publication_tables using (pubname)
+    join ours on schemaname = schema
+
+  union all
+  select distinct null::oid, 'subscription', null, format('subscription %I to our tables', subname), '', null,
+    format('drop subscription %I', subname)
+  from pg_subscription_rel
+    join relation on srrelid = relation.oid
+    join pg_subscription on pg_subscription.oid = srsubid
+
+  union all
+  select null, 'cast', null, object.identity, format('%s %s', castcontext, castmethod), null,
+    format('drop %s %s', object.type, object.identity)
+  from pg_cast cross join lateral pg_identify_object('pg_cast'::regclass, pg_cast.oid, 0) as object
+  where pg_cast.oid >= 16384 and not exists (
+    select from pg_depend where classid = 'pg_cast'::regclass and objid = pg_cast.oid and deptype = 'e'
+  )
+), gathered as (
+  select namespace, jsonb_agg(to_jsonb(fact) - 'namespace') as facts,
+    md5(string_agg(concat_ws(' ', kind, object, value), e'\n'
+      order by kind collate "C", object collate "C", value collate "C")) as digest
+  from fact
+  group by namespace
+)
+select coalesce(schema, '') as schema, digest,
+  case when digest is distinct from :'known'::text::jsonb ->> coalesce(schema, '') then facts end as facts
+from gathered left join ours using (namespace)
+order by 1

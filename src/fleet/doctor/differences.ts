@@ -1,0 +1,90 @@
+/** What there is against what must be: each difference of two lists of facts, with what undoes it. */
+import type { Fact } from './catalog.ts';
+import { type Finding, finding } from './finding.ts';
+
+/** Where the facts were found, and what stands there for `{schema}` and `{app}`. */
+export type Setting = { database: string; schema: string; app: string };
+
+/** How much of a value a finding shows. */
+const shownChars = 300;
+
+export function differences(
+  expected: readonly Fact[],
+  found: readonly Fact[],
+  setting: Setting,
+): Finding[] {
+  const must = byObject(expected, setting);
+  const is = byObject(found, setting);
+  // A table that is gone has neither columns nor policies, and nobody need be told of each.
+  const gone = new Set([...tablesOnlyIn(must, is), ...tablesOnlyIn(is, must)]);
+  const tells = ({ kind, parent }: Fact) => kind === 'table' || !gone.has(parent ?? '');
+  const lacking = [...must].flatMap(([object, fact]) => {
+    const other = is.get(object);
+    if (!tells(fact) || other?.value === fact.value) return [];
+    return [other ? changed(fact, other, setting) : missing(fact, setting)];
+  });
+  const extra = [...is]
+    .filter(([object, fact]) => !must.has(object) && tells(fact))
+    .map(([, fact]) => excessive(fact, setting));
+  return [...lacking, ...extra];
+}
+
+function byObject(facts: readonly Fact[], setting: Setting): ReadonlyMap<string, Fact> {
+  return new Map(
+    facts.map((fact) => {
+      const there = placed(fact, setting);
+      return [`${there.kind} ${there.object}`, there];
+    }),
+  );
+}
+
+function placed(fact: Fact, { schema, app }: Setting): Fact {
+  const put = (text: string) => text.replaceAll('{schema}', schema).replaceAll('{app}', app);
+  const { kind, parent, object, value, make, drop } = fact;
+  return {
+    kind,
+    parent: parent && put(parent),
+    object: put(object),
+    value: put(value),
+    make: make && put(make),
+    drop: drop && put(drop),
+  };
+}
+
+function tablesOnlyIn(some: ReadonlyMap<string, Fact>, others: ReadonlyMap<string, Fact>) {
+  return [...some]
+    .filter(([object, { kind }]) => kind === 'table' && !others.has(object))
+    .map(([, { parent }]) => parent);
+}
+
+function missing({ kind, object, value, make }: Fact, { database }: Setting): Finding {
+  return finding(`${kind}_missing`, {
+    database,
+    where: `${object} of database ${database}`,
+    what: value === '' ? 'It is not there' : `It is not there, and should be "${shown(value)}"`,
+    mend: make,
+  });
+}
+
+function changed({ kind, object, value, make }: Fact, found: Fact, { database }: Setting): Finding {
+  return finding(`${kind}_changed`, {
+    database,
+    where: `${object} of database ${database}`,
+    what: `It is "${shown(found.value)}", and should be "${shown(value)}"`,
+    mend: make,
+  });
+}
+
+function excessive({ kind, object, value, drop }: Fact, { database }: Setting): Finding {
+  const what = 'No file of sql/ makes it';
+  return finding(`${kind}_extra`, {
+    database,
+    where: `${object} of database ${database}`,
+    what: value === '' ? what : `${what}: "${shown(value)}"`,
+    mend: drop,
+  });
+}
+
+function shown(value: string): string {
+  return value.length > shownChars ? `${value.slice(0, shownChars)}…` : value;
+}
