@@ -59,7 +59,8 @@ async function handle(request: HttpRequest, trace: Trace): Promise<Reply> {
   if (request.method === 'POST') return json(200, { body: await request.body() });
   if (request.path === '/wait') await released;
   if (request.path === '/release') release();
-  return request.path === '/page' ? json(200, page) : json(200, { path: request.path });
+  if (request.path !== '/page') return json(200, { path: request.path });
+  return json(200, page.slice(0, Number(request.query.split('=')[1] ?? page.length)));
 }
 
 /** As if a connection were admitted without its listener. */

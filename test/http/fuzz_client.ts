@@ -18,7 +18,7 @@ const pieces: readonly string[] = [
   ),
   `GET / HTTP/1.0\r\n${host}\r\n`,
   `GET / HTTP/1.1\r\n${host}Connection: close\r\n\r\n`,
-  `GET /page HTTP/1.1\r\n${host}${tenant}\r\n`,
+  `GET /page?limit=4 HTTP/1.1\r\n${host}${tenant}\r\n`,
   `GET / HTTP/1.1\r\n\r\n`,
   `GET //a HTTP/1.1\r\n${host}\r\n`,
   `${post}Content-Length: 2\r\n\r\n{}`,
