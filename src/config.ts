@@ -56,7 +56,7 @@ export const bounds = {
     headerBytes: 8 * KiB,
     headerLines: 100,
     targetLength: 4 * KiB,
-    body: { bytes: 256 * KiB, wireBytes: 1 * MiB, depth: 32 },
+    body: { bytes: 16 * KiB, wireBytes: 64 * KiB, depth: 32 },
     fieldErrors: 50,
     headersMs: 5 * seconds,
     requestMs: 15 * seconds,
@@ -65,6 +65,13 @@ export const bounds = {
     connections: 10_000,
     backlog: 4_096,
     pipelined: 16,
+    /** `connectionBytes` holds 16 of the largest pages. */
+    unread: {
+      replyBytes: 4 * KiB,
+      connectionBytes: 8 * MiB,
+      holderBytes: 32 * MiB,
+      bytes: 128 * MiB,
+    },
     lingerMs: 2 * seconds,
     receiveMs: 15 * seconds,
   },
@@ -286,7 +293,8 @@ export const bounds = {
   },
   /** How long a shutdown may take, and its parts. */
   shutdown: { wholeMs: 9_500, leaveMs: 500, drainMs: 5 * seconds },
-  readyMs: 1 * seconds,
+  /** What `/readyz` asks of the database, for everybody together. */
+  ready: { limitMs: 1 * seconds, freshMs: 250 },
   /** How often work that a killed process left behind is looked for. */
   upkeepEveryMs: 1 * minutes,
   clearedAtOnce: 50,

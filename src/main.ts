@@ -29,6 +29,7 @@ import { HttpServer } from './http/server.ts';
 import { createLog, type Log, requestLine } from './log.ts';
 import { writePrivate } from './private_file.ts';
 import { QuietLog } from './quiet_log.ts';
+import { Readiness } from './readiness.ts';
 import { RequestIds } from './request_ids.ts';
 
 /** sysexits.h: something is wrong with the configuration. */
@@ -40,6 +41,14 @@ class Process {
   readonly #quiet: QuietLog;
   readonly #metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
   readonly #server: HttpServer;
+  readonly #readiness = new Readiness({
+    ...bounds.ready,
+    ask: async () => {
+      if (!this.#app) throw new Error('Cannot ask the database: Kennel is starting');
+      await this.#app.backstage.control`select`;
+    },
+    nowMs: () => performance.now(),
+  });
   #database: Database | null = null;
   #app: App | null = null;
   #adminToken: string | null = null;
@@ -145,13 +154,7 @@ class Process {
   }
 
   async #isReady(): Promise<boolean> {
-    const app = this.#app;
-    if (!app || !this.#serving || this.#stopping) return false;
-    const answered = app.backstage.control`select`.then(
-      () => true,
-      () => false,
-    );
-    return Promise.race([answered, after(bounds.readyMs, false)]);
+    return this.#serving && !this.#stopping && this.#readiness.isReady();
   }
 }
 
@@ -218,10 +221,6 @@ function listenProblem(error: unknown): string {
   if (code === 'EADDRINUSE') return 'the port is taken; set PORT to another one';
   if (code === 'EACCES') return 'this user may not use that port; set PORT to one above 1023';
   return error instanceof Error ? error.message : String(error);
-}
-
-function after<Value>(ms: number, value: Value): Promise<Value> {
-  return new Promise((resolve) => setTimeout(resolve, ms, value).unref());
 }
 
 main().catch((error: unknown) => {

@@ -1,8 +1,8 @@
 /**
- * What is known of a client's socket beyond node's own books: whether requests are running on it, and
+ * What is known of a client's socket beyond node's own books: which requests are running on it, and
  * why nothing more can be read from it. A fault on the wire has to reach the request it belongs to.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Refusal } from '../kernel/errors.ts';
 import { plainAddress } from './trusted_proxies.ts';
@@ -12,8 +12,10 @@ export class Connection {
   /** Kept, because a closed socket forgets it. */
   readonly peer: string;
   readonly #broken = new AbortController();
+  readonly #unsent = new Set<() => void>();
   #running = 0;
   #takesMore = true;
+  #refusal: Refusal | null = null;
   #latest: IncomingMessage | null = null;
 
   constructor(socket: Socket) {
@@ -26,7 +28,12 @@ export class Connection {
     return this.#broken.signal;
   }
 
-  /** Requests whose reply has not been handed over; more than one when the client pipelines. */
+  /** Why it was broken off. */
+  get refusal(): Refusal | null {
+    return this.#refusal;
+  }
+
+  /** Requests whose reply has not left the process; more than one when the client pipelines. */
   get running(): number {
     return this.#running;
   }
@@ -56,6 +63,31 @@ export class Connection {
   }
 
   breakOff(refusal: Refusal): void {
+    this.#takesMore = false;
+    this.#refusal = refusal;
     this.#broken.abort(refusal);
+  }
+
+  /**
+   * Resolves when the system has taken the whole reply, or the connection is closed: node tells
+   * nothing of a reply that was still behind another one then. After `limitMs` it is cut off.
+   */
+  untilSent(outgoing: ServerResponse, limitMs: number): Promise<void> {
+    if (this.socket.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const limit = setTimeout(() => this.socket.destroy(), limitMs).unref();
+      const over = () => {
+        clearTimeout(limit);
+        this.#unsent.delete(over);
+        resolve();
+      };
+      this.#unsent.add(over);
+      outgoing.once('finish', over);
+    });
+  }
+
+  /** To be called once, when the socket is closed. */
+  closed(): void {
+    for (const over of this.#unsent) over();
   }
 }

@@ -14,6 +14,10 @@ export class Connections {
     this.#places = places;
   }
 
+  get size(): number {
+    return this.#bySocket.size;
+  }
+
   get(socket: Duplex): Connection | undefined {
     return this.#bySocket.get(socket);
   }
@@ -24,12 +28,19 @@ export class Connections {
 
   /** Gives the socket a place, or closes it when requests are running in all places. */
   admit(socket: Socket): void {
+    // For as long as it lives: node takes its own listener off when a client asks for a tunnel, and an
+    // error that is not listened to ends the process. What an error means is told by the close.
+    socket.on('error', () => {});
     if (this.#bySocket.size >= this.#places && !this.#giveWay()) {
       socket.destroy();
       return;
     }
-    this.#bySocket.set(socket, new Connection(socket));
-    socket.once('close', () => this.#bySocket.delete(socket));
+    const connection = new Connection(socket);
+    this.#bySocket.set(socket, connection);
+    socket.once('close', () => {
+      this.#bySocket.delete(socket);
+      connection.closed();
+    });
   }
 
   /** To be called when a request is over: nobody has been idle for a shorter time than its client. */

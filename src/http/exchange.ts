@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlockList } from 'node:net';
-import { type Refusal, unavailable } from '../kernel/errors.ts';
+import type { Refusal } from '../kernel/errors.ts';
 import type { Reply, Trace } from '../kernel/ports.ts';
 import { type BodyBounds, readJson } from './body.ts';
 import type { Connection } from './connection.ts';
@@ -20,6 +20,7 @@ import {
 } from './request.ts';
 import { sendReply } from './send_reply.ts';
 import type { Turn } from './turn.ts';
+import type { UnreadBounds, UnreadReplies } from './unread_replies.ts';
 
 /** A request that is over, for the log and the metrics. */
 export type Finished = {
@@ -37,8 +38,9 @@ export type ExchangeBounds = {
   /** The most header lines. */
   headerLines: number;
   body: BodyBounds;
-  /** The most requests that run at once on one connection. */
+  /** The most requests on one connection whose reply has not left. */
   pipelined: number;
+  unread: UnreadBounds;
   /** How long a client may go on sending a body that nobody reads. */
   lingerMs: number;
   /** How long a client may take to receive its reply. */
@@ -75,35 +77,59 @@ export type ServerState = {
   /** Whether the server wants connections to end. */
   closing(): boolean;
   turn: Turn;
+  unread: UnreadReplies;
 };
 
 /** Answers one request, at the end of the turn in which the answer is known. */
 export async function exchange(wire: Wire, parts: ExchangeParts & ServerState): Promise<void> {
-  const { incoming, outgoing, connection } = wire;
-  const { bounds, nowMs } = parts;
+  const { incoming, connection } = wire;
+  const { nowMs } = parts;
   const startedMs = nowMs();
   const trace = newTrace(requestIdOf(incoming.rawHeaders, parts.newId));
   connection.begin(incoming);
   const { head, reply } = await answer(wire, trace, parts);
   // Node, too, reports the end of a request only by then, even when it came in one packet.
   await parts.turn.ended();
+  const gone = connection.socket.destroyed;
   parts.observe({
     method: incoming.method ?? '',
     trace,
-    status: incoming.socket.destroyed ? clientGone : reply.status,
+    status: gone ? clientGone : reply.status,
     durationMs: nowMs() - startedMs,
     address: head?.address ?? connection.peer,
   });
+  if (!gone) await deliver(wire, reply, { trace, parts });
+  connection.end();
+}
+
+/** Until the client has read the reply, as far as a sender can tell, it counts as unread. */
+async function deliver(
+  wire: Wire,
+  reply: Reply,
+  { trace, parts }: { trace: Trace; parts: ExchangeParts & ServerState },
+): Promise<void> {
+  const { incoming, connection } = wire;
+  const { lingerMs, receiveMs } = parts.bounds;
   // What else comes on this connection belongs to a body that nobody wants.
   if (!incoming.complete) connection.takeNoMore();
-  const ending = !connection.takesMore || parts.closing() || connection.broken.aborted;
-  await sendReply(incoming, outgoing, reply, {
-    headers: commonHeaders(trace),
-    close: ending && connection.isLatest(incoming),
-    lingerMs: bounds.lingerMs,
-    receiveMs: bounds.receiveMs,
-  });
-  connection.end();
+  const ending = !connection.takesMore || parts.closing();
+  const close = ending && connection.isLatest(incoming);
+  const read = parts.unread.add(connection, holderOf(trace, reply), sizeOf(reply));
+  try {
+    await sendReply(wire, reply, { headers: commonHeaders(trace), close, lingerMs, receiveMs });
+  } finally {
+    read();
+  }
+}
+
+/** Who answers for a reply that is not read. No stranger gets the same one as the operator. */
+function holderOf({ tenant, endpoint }: Trace, { status }: Reply): string {
+  return tenant?.id ?? `${endpoint} ${status}`;
+}
+
+/** The most that a body takes in the process, as text of two bytes a character. */
+function sizeOf({ body }: Reply): number {
+  return 2 * (body?.length ?? 0);
 }
 
 /** Up to the handler without a pause: the next request may stand in the same packet. */
@@ -119,9 +145,6 @@ async function answer(
     const body = readBody.bind(null, wire, bounds.body);
     head = readHead(incoming, { peer: connection.peer, trustedProxies, bounds, body });
     if (isLastRequest(incoming.rawHeaders)) connection.takeNoMore();
-    if (connection.running > bounds.pipelined) {
-      throw unavailable('Too many requests at once on this connection');
-    }
     return { head, reply: await parts.handle(head, trace) };
   } catch (error) {
     // A client whose head made no sense is not trusted to have said where the next request begins.

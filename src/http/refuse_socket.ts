@@ -27,28 +27,29 @@ export function wireRefusal(error: NodeJS.ErrnoException): Refusal {
   });
 }
 
-/** Writes the reply and closes, leaving the client `lingerMs` to read it. */
-export function refuseSocket(
-  socket: Socket,
-  reply: Reply,
-  options: { requestId: string; lingerMs: number },
-): void {
-  const body = reply.body ?? '';
+/** A reply as the text that goes over the wire. */
+export function replyBytes({ status, headers: own, body }: Reply, requestId: string): string {
   const headers = {
-    ...reply.headers,
-    'content-length': Buffer.byteLength(body),
-    'x-request-id': options.requestId,
+    ...own,
+    'content-length': Buffer.byteLength(body ?? ''),
+    'x-request-id': requestId,
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     connection: 'close',
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const { status } = reply;
-  // The client may be gone by now, and nobody else listens on a socket that left node's hands.
-  socket.on('error', () => socket.destroy());
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body ?? ''}`;
+}
+
+/** Sends last bytes, if there are any, and closes, leaving the client `lingerMs` to read them. */
+export function endSocket(
+  socket: Socket,
+  { bytes = '', lingerMs }: { bytes?: string; lingerMs: number },
+): void {
+  if (socket.destroyed) return;
+  socket.end(bytes);
   // What the client still sends is read and dropped: unread bytes would reset the connection.
   socket.resume();
-  const timer = setTimeout(() => socket.destroy(), options.lingerMs);
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));
 }

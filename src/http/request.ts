@@ -83,7 +83,8 @@ export function readHead(
   refuseUpgrade(raw);
   const host = soleHeader(raw, 'host') ?? '';
   const ownName = hostName(host);
-  const forwarded = believedHost(raw, options);
+  const sent = believedHost(raw, options);
+  const forwarded = sent === null ? ownName : hostName(sent);
   const { path, query } = parseTarget(url, host);
   const { peer, trustedProxies, body } = options;
   return {
@@ -91,7 +92,8 @@ export function readHead(
     path,
     query,
     facts: {
-      host: forwarded === null ? ownName : hostName(forwarded),
+      host: forwarded,
+      ...(forwarded === ownName ? {} : { ownHost: ownName }),
       path,
       tenantHeaders: headerValues(raw, 'x-tenant-id').filter((value) => value !== ''),
     },

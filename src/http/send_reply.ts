@@ -2,8 +2,9 @@
  * Hands a reply to the client, also when the client is still sending: closing a socket with unread
  * bytes resets it, and a reset can overtake the reply. And a client that does not read is cut off.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Reply } from '../kernel/ports.ts';
+import type { Wire } from './exchange.ts';
 import type { RawHeaders } from './header_values.ts';
 
 export type SendOptions = {
@@ -17,10 +18,9 @@ export type SendOptions = {
   receiveMs: number;
 };
 
-/** Sends a reply; resolves when node has taken all of it and the request is over. */
+/** Sends a reply; resolves when all of it has left the process, or the connection is closed. */
 export async function sendReply(
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
+  { incoming, outgoing, connection }: Wire,
   reply: Reply,
   options: SendOptions,
 ): Promise<void> {
@@ -34,7 +34,7 @@ export async function sendReply(
   } else {
     outgoing.end(text);
   }
-  cutOffLater(incoming, outgoing, options.receiveMs);
+  return connection.untilSent(outgoing, options.receiveMs);
 }
 
 /** Names and values in turn: node takes them as they are, where it would copy an object's. */
@@ -66,10 +66,4 @@ function rest(incoming: IncomingMessage, lingerMs: number): Promise<void> {
     });
     incoming.resume();
   });
-}
-
-function cutOffLater(incoming: IncomingMessage, outgoing: ServerResponse, receiveMs: number): void {
-  const timer = setTimeout(() => incoming.socket.destroy(), receiveMs);
-  timer.unref();
-  outgoing.once('close', () => clearTimeout(timer));
 }

@@ -4,9 +4,11 @@
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Refusal } from '../kernel/errors.ts';
+import { boundedRequest } from './bounded_request.ts';
+import type { Connection } from './connection.ts';
 import { Connections } from './connections.ts';
 import {
   type ExchangeBounds,
@@ -17,8 +19,9 @@ import {
   type Wire,
 } from './exchange.ts';
 import { problem } from './problem.ts';
-import { refuseSocket, wireRefusal } from './refuse_socket.ts';
+import { endSocket, replyBytes, wireRefusal } from './refuse_socket.ts';
 import { Turn } from './turn.ts';
+import { UnreadReplies } from './unread_replies.ts';
 
 export type HttpBounds = ExchangeBounds & {
   /** All header lines together; node's parser holds it. */
@@ -47,11 +50,18 @@ export class HttpServer {
   readonly #parts: HttpServerParts & ServerState;
   readonly #server: Server;
   readonly #connections: Connections;
+  readonly #unread: UnreadReplies;
 
   constructor(parts: HttpServerParts) {
-    this.#parts = { ...parts, turn: new Turn(), closing: () => !this.#server.listening };
+    this.#unread = new UnreadReplies(parts.bounds.unread);
+    const closing = () => !this.#server.listening;
+    this.#parts = { ...parts, turn: new Turn(), unread: this.#unread, closing };
     this.#connections = new Connections(parts.bounds.connections);
     this.#server = this.#createServer(parts);
+  }
+
+  get figures() {
+    return { connections: this.#connections.size, unreadBytes: this.#unread.bytes };
   }
 
   /**
@@ -83,6 +93,7 @@ export class HttpServer {
   #createServer(parts: HttpServerParts): Server {
     const { bounds } = parts;
     const server = createServer({
+      IncomingMessage: boundedRequest((socket) => this.#isFull(socket)),
       maxHeaderSize: bounds.headerBytes,
       headersTimeout: bounds.headersMs,
       requestTimeout: bounds.requestMs,
@@ -108,17 +119,22 @@ export class HttpServer {
       server.emit('request', incoming, outgoing);
     });
     server.on('clientError', (error, socket) => this.#refuse(socket, wireRefusal(error)));
+    // Of these two node keeps nothing: the socket is ours.
     server.on('connect', (_, socket) => this.#refuse(socket, noTunnel()));
+    server.on('upgrade', (_, socket) => this.#takeNoMore(socket));
     return server;
+  }
+
+  /** Whether what comes on this socket must not be answered, nor even be made a request of. */
+  #isFull(socket: Socket): boolean {
+    const connection = this.#connections.get(socket);
+    return !connection?.takesMore || connection.running >= this.#parts.bounds.pipelined;
   }
 
   async #answer(wire: Wire): Promise<void> {
     const { incoming, connection } = wire;
-    if (!connection.takesMore) {
-      // Nothing is read any more, or what comes would pile up until the last reply is ready.
-      incoming.socket.pause();
-      return;
-    }
+    // Nothing is read any more, or what comes would pile up until the last reply is ready.
+    if (!connection.takesMore) return this.#takeNoMore(incoming.socket);
     try {
       await exchange(wire, this.#parts);
     } catch (error) {
@@ -126,25 +142,41 @@ export class HttpServer {
       incoming.socket.destroy();
     }
     this.#connections.fellIdle(connection);
+    this.#endIfOver(connection);
+  }
+
+  /** The replies that are owed still go out. */
+  #takeNoMore(duplex: Duplex): void {
+    duplex.pause();
+    const connection = this.#connections.get(duplex);
+    connection?.takeNoMore();
+    if (connection) this.#endIfOver(connection);
   }
 
   /** A running request learns of it and answers itself; else the bare socket is answered. */
   #refuse(duplex: Duplex, refusal: Refusal): void {
     const connection = this.#connections.get(duplex);
     // The parser stumbles over every further chunk; the first time is enough.
-    if (!connection || connection.broken.aborted) return;
-    const { socket, peer: address } = connection;
+    if (!connection || connection.refusal) return;
     connection.breakOff(refusal);
-    if (connection.running > 0) return;
-    if (!socket.writable || socket.bytesRead === 0) {
-      socket.destroy();
-      return;
-    }
+    this.#endIfOver(connection);
+  }
+
+  /** Ends a connection that takes no more, once no reply is owed or on its way. */
+  #endIfOver(connection: Connection): void {
+    const { socket, running, takesMore, refusal } = connection;
+    if (takesMore || running > 0) return;
+    if (socket.bytesRead === 0) socket.destroy();
+    const unanswered = refusal && socket.writable ? refusal : null;
+    const bytes = unanswered ? this.#answerBare(connection, unanswered) : '';
+    endSocket(socket, { bytes, lingerMs: this.#parts.bounds.lingerMs });
+  }
+
+  #answerBare({ peer: address }: Connection, refusal: Refusal): string {
     const trace = newTrace(this.#parts.newId());
     const reply = problem(refusal, trace.requestId);
     this.#parts.observe({ method: '-', trace, status: reply.status, durationMs: 0, address });
-    const { lingerMs } = this.#parts.bounds;
-    refuseSocket(socket, reply, { requestId: trace.requestId, lingerMs });
+    return replyBytes(reply, trace.requestId);
   }
 
   /** To node a connection that never sent a byte is busy, until its headers are overdue. */

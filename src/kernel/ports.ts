@@ -9,6 +9,8 @@ import type { Caller, IsolationMode, Role, Slug, Tenant, TenantId } from './tena
 export type RequestFacts = {
   /** The host that was asked for, without its port, in lower case: `Host`, or what a proxy says. */
   host: string;
+  /** `Host` itself, where a proxy says another: a proxy may have passed on what its client made up. */
+  ownHost?: string;
   /** The path of the request target, never decoded. */
   path: string;
   /** Every `X-Tenant-ID` header of the request. */

@@ -45,7 +45,9 @@ export type Caller = { user: User; keyId: string; tenantId: TenantId };
 /** In characters. */
 export const longestSlug = 40;
 
-const slugPattern = /^[a-z][a-z0-9-]{1,38}[a-z0-9]$/;
+// A host label with "--" at its places 3 and 4 is encoded, such as "xn--80ak6aa92e", which browsers
+// show as other letters (RFC 5891, section 4.2.3.1).
+const slugPattern = /^(?!..--)[a-z][a-z0-9-]{1,38}[a-z0-9]$/;
 
 /** Names that a host or a path needs for itself. */
 const reserved: ReadonlySet<string> = new Set([

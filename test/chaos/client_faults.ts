@@ -9,6 +9,7 @@ const track = 'clients';
 /** Sockets of one fault. */
 const crowd = 30;
 const cutEveryMs = 20;
+const strangers = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(2_000);
 
 export const clientFaults = {
   'clients are cut off': {
@@ -41,6 +42,29 @@ export const clientFaults = {
       const request = `GET /api/pets?limit=100 HTTP/1.1\r\n${headers(stage)}\r\n`;
       const sockets = await openCrowd(stage);
       for (const socket of sockets) socket.pause().write(request.repeat(16));
+      return destroyAll(sockets);
+    },
+  },
+  'clients ask for a tunnel and reset': {
+    track,
+    lastsMs: [300, 1_500],
+    takesMs: 100,
+    begin: async (stage) => {
+      const request = `GET /api/me HTTP/1.1\r\n${headers(stage)}\r\n`;
+      for (const socket of await openCrowd(stage)) {
+        socket.write(`${request}CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n`);
+        setImmediate(() => socket.resetAndDestroy());
+      }
+      return async () => {};
+    },
+  },
+  'clients send a packet full of requests': {
+    track,
+    lastsMs: [300, 3_000],
+    takesMs: 100,
+    begin: async (stage) => {
+      const sockets = await openCrowd(stage);
+      for (const socket of sockets) socket.pause().write(strangers);
       return destroyAll(sockets);
     },
   },

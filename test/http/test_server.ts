@@ -14,6 +14,7 @@ export const bounds = {
   headerLines: 64,
   targetLength: 2_048,
   body: { bytes: 262_144, wireBytes: 1_048_576, depth: 16 },
+  unread: { replyBytes: 4_096, connectionBytes: 1e9, holderBytes: 1e9, bytes: 1e9 },
   headersMs: 500,
   requestMs: 1_500,
   timeoutCheckMs: 20,

@@ -178,6 +178,14 @@ describe('X-Forwarded-Host', () => {
     assertProblem(await get('/api/me', hidden, behindProxy), 400, 'tenant_required');
   });
 
+  it('is ambiguous when the Host that a proxy passed on names another tenant', async () => {
+    const host = 'fluffy-friends.petstore.example';
+    const headers = { host, 'x-forwarded-host': 'acme-pets.petstore.example' };
+    assertProblem(await get('/api/me', headers, behindProxy), 400, 'tenant_ambiguous');
+    const same = { ...headers, host: 'acme-pets.petstore.example' };
+    assert.equal((await get('/api/me', same, behindProxy)).status, 200);
+  });
+
   it('counts for nothing from anybody else', async () => {
     const headers = { host: 'localhost', 'x-forwarded-host': 'acme-pets.localhost' };
     assertProblem(await get('/api/me', headers), 400, 'tenant_required');

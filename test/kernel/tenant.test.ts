@@ -4,7 +4,7 @@ import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
 
 describe('parseSlug()', () => {
   it('takes 3 to 40 of a-z, 0-9 and "-", from a letter to a letter or digit', () => {
-    for (const slug of ['abc', 'acme-pets', 'a-1', 'a--b', `a${'b'.repeat(39)}`]) {
+    for (const slug of ['abc', 'acme-pets', 'a-1', 'a--b', 'abc--d', `a${'b'.repeat(39)}`]) {
       assert.equal(parseSlug(slug), slug);
     }
   });
@@ -12,6 +12,10 @@ describe('parseSlug()', () => {
   it('refuses everything else', () => {
     const wrong = ['', 'ab', 'Abc', '1abc', '-abc', 'abc-', 'a_b', 'a.b', 'äbc', 'abc\n', ' abc'];
     for (const text of [...wrong, `a${'b'.repeat(40)}`]) assert.equal(parseSlug(text), null, text);
+  });
+
+  it('refuses what a host would show as other letters: "--" at places 3 and 4', () => {
+    for (const text of ['xn--80ak6aa92e', 'ab--c', 'ab---c']) assert.equal(parseSlug(text), null);
   });
 
   it('refuses the names that hosts, paths and labels need for themselves', () => {

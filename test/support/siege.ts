@@ -149,7 +149,7 @@ function bodyWeapons(head: string): Record<string, Weapon> {
       besiegers: 100,
       bytes: [
         `${head}Content-Length: 10000\r\n\r\n{`,
-        `${head}Content-Length: 262144\r\n\r\n"${'x'.repeat(200_000)}`,
+        `${head}Content-Length: 16384\r\n\r\n"${'x'.repeat(12_000)}`,
       ],
       drip: 'x',
       ending: '408',
@@ -157,7 +157,7 @@ function bodyWeapons(head: string): Record<string, Weapon> {
     // Each byte in a chunk of its own, and then no end.
     crumbledBodies: {
       besiegers: 12,
-      bytes: [`${head}${chunked}\r\n${'1\r\n \r\n'.repeat(60_000)}`],
+      bytes: [`${head}${chunked}\r\n${'1\r\n \r\n'.repeat(8_000)}`],
       drip: '1\r\n \r\n',
       ending: '408',
     },
@@ -173,7 +173,7 @@ function bodyWeapons(head: string): Record<string, Weapon> {
     jsonBombs: {
       besiegers: 4,
       bytes: [
-        sized(`${'['.repeat(120_000)}${']'.repeat(120_000)}`),
+        sized(`${'['.repeat(8_000)}${']'.repeat(8_000)}`),
         sized('{"__proto__":{"a":1}}'),
       ].map((bytes) => bytes.replace('\r\n', '\r\nConnection: close\r\n')),
       ending: '400',

@@ -38,6 +38,13 @@ describe('bySubdomain()', () => {
     assert.deepEqual(named('acme-pets.evilpetstore.example'), []);
     assert.deepEqual(named('petstore.example'), []);
   });
+
+  it('names what Host says too, where a proxy names another', () => {
+    const own = { ...facts, ownHost: 'b.petstore.example' };
+    const both = (host: string) => strategy({ ...own, host }).map(({ slug }) => slug);
+    assert.deepEqual(both('a.petstore.example'), ['a', 'b']);
+    assert.deepEqual(both('petstore.example'), [], 'a proxy that names nobody hides Host');
+  });
 });
 
 describe('byPath()', () => {

@@ -1,0 +1,74 @@
+/**
+ * The edge in a process of its own, with the bounds of a real server and a handler that asks no
+ * database: what ends it, ends it alone. Told by `EDGE`, it answers a message with what it holds.
+ */
+import { randomUUID } from 'node:crypto';
+import { Socket } from 'node:net';
+import { bounds } from '../../src/config.ts';
+import { json } from '../../src/http/reply.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import { HttpServer } from '../../src/http/server.ts';
+import { trustedProxies } from '../../src/http/trusted_proxies.ts';
+import type { Reply, Trace } from '../../src/kernel/ports.ts';
+import { tenantId } from '../../src/kernel/tenant.ts';
+import { tenantOn } from '../support/tenant.ts';
+import type { EdgeOptions, EdgeState } from './edge_server.ts';
+
+const { guardsOff = [], changed = {} }: EdgeOptions = JSON.parse(process.env.EDGE ?? '{}');
+const plan = { name: 'premium', requestsPerHour: 10_000, burst: 10_000 };
+/** Made into text anew for each reply, or they would share one in the heap. */
+const page = Array.from({ length: 100 }, () => 'x'.repeat(50_000));
+const faults: string[] = [];
+let release = () => {};
+const released = new Promise<void>((resolve) => {
+  release = resolve;
+});
+
+if (guardsOff.includes('errors')) letErrorsThrough();
+const unbounded = { ...bounds.http.unread, connectionBytes: 1e12, holderBytes: 1e12, bytes: 1e12 };
+const server = new HttpServer({
+  handle,
+  observe: () => {},
+  onInternalError: (error) => faults.push(String(error)),
+  onUnavailable: () => {},
+  newId: randomUUID,
+  nowMs: () => performance.now(),
+  trustedProxies: trustedProxies([]),
+  bounds: {
+    ...bounds.http,
+    ...changed,
+    ...(guardsOff.includes('pipelined') ? { pipelined: 1e12 } : {}),
+    ...(guardsOff.includes('unread') ? { unread: unbounded } : {}),
+  },
+});
+
+process.on('message', () => {
+  const { rss, heapUsed } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  const cpuMs = (user + system) / 1_000;
+  const state: EdgeState = { rss, heapUsed, cpuMs, faults, ...server.figures };
+  process.send?.(state);
+});
+process.on('disconnect', () => process.exit(0));
+process.send?.(await server.listen('127.0.0.1', 0));
+
+/** Each name in `X-Tenant-ID` is a tenant that is known. */
+async function handle(request: HttpRequest, trace: Trace): Promise<Reply> {
+  const [name] = request.facts.tenantHeaders;
+  if (name) trace.tenant = { ...tenantOn(plan), id: tenantId(name) };
+  if (request.method === 'POST') return json(200, { body: await request.body() });
+  if (request.path === '/wait') await released;
+  if (request.path === '/release') release();
+  if (request.path !== '/page') return json(200, { path: request.path });
+  return json(200, page.slice(0, Number(request.query.split('=')[1] ?? page.length)));
+}
+
+/** As if a connection were admitted without its listener. */
+function letErrorsThrough(): void {
+  Socket.prototype.on = new Proxy(Socket.prototype.on, {
+    apply: (on, socket, heard) => {
+      const ours = heard[0] === 'error' && new Error().stack?.includes('connections.ts');
+      return ours ? socket : Reflect.apply(on, socket, heard);
+    },
+  });
+}

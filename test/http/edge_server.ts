@@ -1,0 +1,67 @@
+/** Starts the edge in a process of its own, and asks it what it holds. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { after } from 'node:test';
+import type { bounds } from './test_server.ts';
+
+export type EdgeOptions = {
+  /** What is switched off, to show what it stops. */
+  guardsOff?: readonly ('errors' | 'unread' | 'pipelined')[];
+  changed?: Partial<typeof bounds>;
+  heapMegabytes?: number;
+};
+
+export type EdgeState = {
+  rss: number;
+  heapUsed: number;
+  cpuMs: number;
+  faults: readonly string[];
+  connections: number;
+  unreadBytes: number;
+};
+
+export type EdgeServer = {
+  url: string;
+  /** Null when the process has ended. */
+  state(): Promise<EdgeState | null>;
+  /** What it said last, and on what it ended. */
+  ended(): Promise<string>;
+};
+
+/** As `npm start` bounds it. */
+const defaultHeapMegabytes = 512;
+
+export async function startEdge(options: EdgeOptions = {}): Promise<EdgeServer> {
+  const heap = options.heapMegabytes ?? defaultHeapMegabytes;
+  const child = fork(new URL('edge_process.ts', import.meta.url), {
+    execArgv: [`--max-old-space-size=${heap}`, '--import', 'tsx'],
+    env: { ...process.env, EDGE: JSON.stringify(options) },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  after(() => child.kill('SIGKILL'));
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  const exited = once(child, 'close').then(([code, signal]) => `${said}${code ?? signal}`);
+  const url = await Promise.race([answerOf<string>(child), exited.then(failed)]);
+  return {
+    url,
+    state: () => {
+      if (!child.connected) return Promise.resolve(null);
+      child.send('state');
+      return Promise.race([answerOf<EdgeState>(child), exited.then(() => null)]);
+    },
+    ended: () => exited,
+  };
+}
+
+async function answerOf<Answer>(child: ChildProcess): Promise<Answer> {
+  const [answer]: Answer[] = await once(child, 'message');
+  if (answer === undefined) throw new Error('Cannot read an answer: there is none');
+  return answer;
+}
+
+function failed(said: string): never {
+  throw new Error(`Cannot start the edge: ${said}`);
+}
