@@ -193,10 +193,10 @@ findsEach({
     },
   },
   statistics_extra: {
-    'which values go together, whoever has them': inShared(
-      'pets',
-      'create statistics shared.more on name, breed from shared.pets',
-    ),
+    'which values go together, whoever has them': {
+      spoil: () => 'create statistics shared.more on name, breed from shared.pets',
+      where: ({ main }) => `statistics shared.more of database ${main}`,
+    },
   },
   object_extra: {
     'an operator of ours': {
