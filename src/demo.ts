@@ -36,6 +36,7 @@ export async function onboardDemo(backstage: Backstage, config: Config): Promise
       plan,
       isolation: config.isolation,
       adminEmail: `admin@${slug}.com`,
+      madeUpEmail: config.smtpUrl !== null,
     };
     const commission = { requestId: null, idempotencyKey: `demo ${slug}`, asSent: slug };
     try {
@@ -63,14 +64,18 @@ function areOurs(keys: DemoKeys, { fleet }: Backstage): boolean {
   return Object.values(keys).every((key) => isFirstKey(key, fleet.installation));
 }
 
-/** Lines to paste, one for each way to name a tenant. */
+/**
+ * Lines to paste, one for each way to name a tenant. The first names the address of the subdomain: no
+ * resolver has to know `*.localhost`.
+ */
 export function demoLines(keys: DemoKeys, config: Config, url: string): string[] {
-  const { port } = new URL(url);
+  const { port, hostname } = new URL(url);
+  const host = `acme-pets.${config.baseDomain}`;
   const bearer = (slug: string) => `-H 'Authorization: Bearer ${keys[slug]}'`;
   const ways: Record<string, { slug: string; line: string }> = {
     subdomain: {
       slug: 'acme-pets',
-      line: `${bearer('acme-pets')} http://acme-pets.${config.baseDomain}:${port}/api/pets`,
+      line: `--resolve ${host}:${port}:${hostname} ${bearer('acme-pets')} http://${host}:${port}/api/pets`,
     },
     path: {
       slug: 'fluffy-friends',

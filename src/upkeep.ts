@@ -5,6 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Backstage } from './backstage.ts';
 import { bounds } from './config.ts';
+import { clearIdempotencyKeys } from './fleet/idempotency_keys.ts';
 import { countBehind } from './fleet/standings.ts';
 import type { Log } from './log.ts';
 
@@ -51,6 +52,7 @@ export class Upkeep {
         this.#behind = behind;
       })
       .catch(waits);
+    await clearIdempotencyKeys(control, bounds.idempotency).catch(waits);
     await this.checkpoint();
   }
 }

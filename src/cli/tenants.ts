@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { Backstage } from '../backstage.ts';
 import type { Order } from '../fleet/founding.ts';
 import { type IsolationMode, isolationModes, parseSlug, type Slug } from '../kernel/tenant.ts';
+import { email as emailAddress } from '../routes/fields.ts';
 import { print, runCommand, UsageError, type Work } from './command.ts';
 
 const usage = `Usage: npm run tenants -- list
@@ -13,8 +14,6 @@ const usage = `Usage: npm run tenants -- list
 const pageSize = 100;
 
 const printable = v.pipe(v.string(), v.minLength(1), v.maxLength(200), v.regex(/^\P{Cc}+$/u));
-
-const address = v.pipe(v.string(), v.maxLength(254), v.email());
 
 await runCommand(usage, () => {
   const { positionals, values } = parseArgs({
@@ -54,22 +53,34 @@ async function list({ registry }: Backstage): Promise<number> {
 type Values = { [Option in 'name' | 'plan' | 'isolation' | 'email']?: string | undefined };
 
 /** Without a mode it gets the one of `ISOLATION`. */
-type Wish = Omit<Order, 'isolation'> & { isolation: IsolationMode | undefined };
+type Wish = Pick<Order, 'slug' | 'name' | 'plan'> & {
+  isolation: IsolationMode | undefined;
+  adminEmail: string | null;
+};
 
 function orderOf(slug: Slug, values: Values): Wish {
-  const { name = slug, plan = 'free', email = `admin@${slug}.com` } = values;
+  const { name = slug, plan = 'free', email = null } = values;
   const isolation = isolationModes.find((mode) => mode === values.isolation);
   if (values.isolation !== undefined && !isolation) {
     throw new UsageError('Cannot use --isolation: expected shared, schema or database');
   }
   if (!v.is(printable, name)) throw new UsageError('Cannot use --name: 1 to 200 characters');
-  if (!v.is(address, email)) throw new UsageError('Cannot use --email: expected an e-mail address');
+  if (email !== null && !v.is(emailAddress, email))
+    throw new UsageError('Cannot use --email: expected an e-mail address');
   return { slug, name, plan, isolation, adminEmail: email };
 }
 
 function create(wish: Wish): Work {
   return async ({ onboarding }, config) => {
-    const order = { ...wish, isolation: wish.isolation ?? config.isolation };
+    if (config.smtpUrl !== null && wish.adminEmail === null) {
+      throw new Error('Cannot create a tenant: give --email, because SMTP_URL is set');
+    }
+    const { isolation = config.isolation, adminEmail } = wish;
+    const order = {
+      ...wish,
+      isolation,
+      adminEmail: adminEmail ?? `admin@${wish.slug}.com`,
+    };
     const commission = { requestId: null, idempotencyKey: null, asSent: '' };
     const { tenant, admin } = await onboarding.create(order, commission);
     print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);

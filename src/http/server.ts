@@ -107,7 +107,9 @@ export class HttpServer {
     server.on('checkExpectation', (incoming, outgoing) => {
       server.emit('request', incoming, outgoing);
     });
-    server.on('clientError', (error, socket) => this.#refuse(socket, wireRefusal(error)));
+    server.on('clientError', (error, socket) =>
+      this.#refuse(socket, wireRefusal(error, bounds.targetLength)),
+    );
     server.on('connect', (_, socket) => this.#refuse(socket, noTunnel()));
     return server;
   }

@@ -26,6 +26,7 @@ const controlMay: Readonly<Record<string, string[]>> = {
   plans: ['SELECT', 'INSERT', 'UPDATE'],
   audit_events: ['SELECT', 'INSERT tenant_id', ...toldOfEvents.map((name) => `INSERT ${name}`)],
   audit_chains: ['SELECT'],
+  idempotency_keys: ['SELECT', 'DELETE'],
 };
 
 /** What the role of one tenant's account may. A key's digest is not among it. */
@@ -46,6 +47,13 @@ const accountMay: Readonly<Record<string, string[]>> = {
     ...toldOfEvents.map((name) => `INSERT ${name}`),
   ],
   usage_days: ['SELECT'],
+  idempotency_keys: [
+    'SELECT',
+    ...['key_digest', 'fingerprint', 'made_id', 'claimed_until'].map((name) => `INSERT ${name}`),
+    ...['fingerprint', 'made_id', 'attempts', 'claimed_until', 'answer', 'created_at'].map(
+      (name) => `UPDATE ${name}`,
+    ),
+  ],
 };
 
 /** Tables that nobody but their owner may read, and rights that nobody but the owner may have. */

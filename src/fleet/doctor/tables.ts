@@ -16,7 +16,14 @@ export type TenantTable = {
 };
 
 /** Tables of the control schema whose rows a tenant reaches. */
-const accountTables = ['users', 'api_keys', 'settings', 'audit_events', 'usage_days'];
+const accountTables = [
+  'users',
+  'api_keys',
+  'settings',
+  'audit_events',
+  'usage_days',
+  'idempotency_keys',
+];
 
 /**
  * All of them in one query, however many tenants there are. Columns are looked up table by table: a
