@@ -86,8 +86,17 @@ export function demoLines(keys: DemoKeys, config: Config, url: string): string[]
       line: `${bearer('paws-and-claws')} -H 'X-Tenant-ID: paws-and-claws' ${url}/api/pets`,
     },
   };
-  return config.resolution.flatMap((strategy) => {
+  const lines = config.resolution.flatMap((strategy) => {
     const way = ways[strategy];
     return way && keys[way.slug] ? [`curl ${way.line}`] : [];
   });
+  return lines.length > 0 ? [...lines, ...resolverHint(config)] : [];
+}
+
+/** Browsers and new versions of curl find `*.localhost` by themselves; other clients ask a resolver. */
+function resolverHint({ resolution, baseDomain }: Config): string[] {
+  if (!resolution.includes('subdomain') || !/(?:^|\.)localhost$/.test(baseDomain)) return [];
+  return [
+    `# Python, Node and Java may not find *.${baseDomain}: name the tenant by path or X-Tenant-ID.`,
+  ];
 }
