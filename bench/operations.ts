@@ -103,8 +103,8 @@ type Shown = Omit<SeedPet, 'breed' | 'birth_date'> & {
 };
 
 function shownAs({ id, name, species, breed, birth_date }: Shown): string {
-  const times = { created_at: '*', updated_at: '*' };
-  return JSON.stringify({ id, name, species, breed, birth_date, deleted: false, ...times });
+  const rest = { deleted: false, microchip_id: null, created_at: '*', updated_at: '*' };
+  return JSON.stringify({ id, name, species, breed, birth_date, ...rest });
 }
 
 function listOf(pets: readonly SeedPet[]): string {

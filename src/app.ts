@@ -12,6 +12,7 @@ import { postgresDenials } from './adapters/audit/postgres_denials.ts';
 import { mintApiKey } from './adapters/directory/api_key.ts';
 import { CachedDirectory } from './adapters/directory/cached_directory.ts';
 import { postgresRegistry } from './adapters/directory/postgres_registry.ts';
+import { postgresIdempotency } from './adapters/idempotency/postgres_idempotency.ts';
 import { FailoverLimiter } from './adapters/limiter/failover_limiter.ts';
 import { installationOfBudgets } from './adapters/limiter/installation_of_budgets.ts';
 import { LocalLimiter } from './adapters/limiter/local_limiter.ts';
@@ -66,7 +67,7 @@ export async function openApp({
   alter = (parts) => parts,
 }: AppOptions) {
   const backstage = await openExamined(config, adminUrl, log);
-  const { control, fleet } = backstage;
+  const { control } = backstage;
   const quiet = new QuietLog(log, { ...bounds.quiet, nowMs: Date.now });
   const { directory, seals, listener } = hearChanges(backstage, quiet);
   const denials = new DenialLog({
@@ -87,21 +88,17 @@ export async function openApp({
     strategies: strategiesOf(config),
     directory,
     limiter: limiter.limiter,
-    routes: tenantRouter({ denials, usage, mintKey: (id) => mintApiKey(id, randomBytes(32)) }),
-    isolation: backstage.isolation,
-    accounts: postgresAccounts(backstage.lanes, fleet.installation, {
-      newId: uuidv7,
-      onChange: (id) => directory.forget(id),
-    }),
+    routes: tenantRouter({ denials, usage, mintKey: mintApiKey }),
+    ...tenantsOwn(backstage, directory),
     denials,
     throttle,
     meter: usage,
     newId: uuidv7,
-    schemaVersions: { oldest: 1, newest: fleet.sql.tenant.length },
+    newSecret: () => randomBytes(32),
   };
   const operatorRoutes = operatorRouter({
     tenants: lifeCycle(backstage, { directory, outbox, onForget }),
-    defaultIsolation: config.isolation,
+    defaults: { isolation: config.isolation, sendsMail: config.smtpUrl !== null },
     plans: plansOf(backstage, directory),
     readTrail: (filter) => readTrail(control, filter),
     denials,
@@ -111,7 +108,9 @@ export async function openApp({
   return {
     backstage,
     kernel: new Kernel<HttpRequest>(alter(parts)),
+    tenantRoutes: parts.routes,
     operatorRoutes,
+    corsOrigins: config.corsOrigins,
     admission: new Admission(bounds.admission),
     denials,
     throttle,
@@ -131,6 +130,22 @@ export async function openApp({
       limiter.close();
       backstage.close();
     },
+  };
+}
+
+/** What the kernel opens of one tenant. */
+function tenantsOwn({ lanes, isolation, fleet }: Backstage, directory: CachedDirectory) {
+  const { installation, sql } = fleet;
+  const newId = uuidv7;
+  return {
+    isolation,
+    accounts: postgresAccounts(lanes, installation, {
+      newId,
+      onChange: (id) => directory.forget(id),
+    }),
+    idempotency: postgresIdempotency(lanes, installation, { ...bounds.idempotency, newId }),
+    // Handlers read and write a column of the second one.
+    schemaVersions: { oldest: 2, newest: sql.tenant.length },
   };
 }
 
@@ -253,8 +268,8 @@ function lifeCycle(
     },
     list: (page) => registry.list(page),
     find: (slug) => registry.find(slug),
-    patch: async (slug, patch, requestId) => {
-      const tenant = await registry.patch(slug, patch, requestId);
+    patch: async (slug, patch, requestId, assertChangeable) => {
+      const tenant = await registry.patch(slug, patch, requestId, assertChangeable);
       directory.forgetAll();
       return tenant;
     },
@@ -265,8 +280,8 @@ function plansOf({ registry }: Backstage, directory: CachedDirectory): Plans {
   return {
     plans: () => registry.plans(),
     plan: (name) => registry.plan(name),
-    putPlan: async (plan, requestId) => {
-      const created = await registry.putPlan(plan, requestId);
+    putPlan: async (plan, requestId, assertChangeable) => {
+      const created = await registry.putPlan(plan, requestId, assertChangeable);
       directory.forgetAll();
       return created;
     },

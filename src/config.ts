@@ -9,6 +9,7 @@ import * as v from 'valibot';
 import { redisAddress } from './adapters/limiter/redis_url.ts';
 import { smtpServer } from './adapters/mail/smtp_url.ts';
 import { withFiles } from './environment_files.ts';
+import { parseOrigin } from './http/cors.ts';
 import { trustedProxies } from './http/trusted_proxies.ts';
 import { isolationModes } from './kernel/tenant.ts';
 import { connectionOptions } from './postgres/connection_options.ts';
@@ -239,6 +240,16 @@ export const bounds = {
     /** Databases that are told at the same time. */
     concurrency: 4,
   },
+  /**
+   * First answers to requests with an Idempotency-Key. A claim outlasts all that an attempt may wait
+   * for; answers are at most 16 KiB each, which the table holds.
+   */
+  idempotency: {
+    keptMs: 1 * days,
+    claimMs: 10 * seconds,
+    perTenant: 100_000,
+    clearedAtOnce: 50_000,
+  },
   denials: {
     held: 1_000,
     flushEveryMs: 1 * seconds,
@@ -407,6 +418,19 @@ const variables = v.object({
     ),
     '',
   ),
+  CORS_ORIGINS: v.optional(
+    v.pipe(
+      v.string(),
+      commaSeparated,
+      v.rawTransform<string[], ReadonlySet<string>>(({ dataset, addIssue, NEVER }) => {
+        const origins = dataset.value.map(parseOrigin).filter((origin) => origin !== null);
+        if (origins.length === dataset.value.length) return new Set(origins);
+        addIssue({ message: 'expected a list of origins such as https://app.example' });
+        return NEVER;
+      }),
+    ),
+    '',
+  ),
   DB_CONNECTIONS: v.optional(integer(1, 1_000), '16'),
   LOG_LEVEL: v.optional(
     v.picklist(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
@@ -449,6 +473,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     demo: output.DEMO === undefined ? embedded : output.DEMO === '1',
     smtpUrl: output.SMTP_URL ?? null,
     trustedProxies: output.TRUSTED_PROXIES,
+    corsOrigins: output.CORS_ORIGINS,
     connections: output.DB_CONNECTIONS,
     logLevel: output.LOG_LEVEL,
     dataFolder: resolve(output.DATA_DIR),

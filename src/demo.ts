@@ -36,6 +36,7 @@ export async function onboardDemo(backstage: Backstage, config: Config): Promise
       plan,
       isolation: config.isolation,
       adminEmail: `admin@${slug}.com`,
+      madeUpEmail: config.smtpUrl !== null,
     };
     const commission = { requestId: null, idempotencyKey: `demo ${slug}`, asSent: slug };
     try {
@@ -63,14 +64,18 @@ function areOurs(keys: DemoKeys, { fleet }: Backstage): boolean {
   return Object.values(keys).every((key) => isFirstKey(key, fleet.installation));
 }
 
-/** Lines to paste, one for each way to name a tenant. */
+/**
+ * Lines to paste, one for each way to name a tenant. The first names the address of the subdomain: no
+ * resolver has to know `*.localhost`.
+ */
 export function demoLines(keys: DemoKeys, config: Config, url: string): string[] {
-  const { port } = new URL(url);
+  const { port, hostname } = new URL(url);
+  const host = `acme-pets.${config.baseDomain}`;
   const bearer = (slug: string) => `-H 'Authorization: Bearer ${keys[slug]}'`;
   const ways: Record<string, { slug: string; line: string }> = {
     subdomain: {
       slug: 'acme-pets',
-      line: `${bearer('acme-pets')} http://acme-pets.${config.baseDomain}:${port}/api/pets`,
+      line: `--resolve ${host}:${port}:${hostname} ${bearer('acme-pets')} http://${host}:${port}/api/pets`,
     },
     path: {
       slug: 'fluffy-friends',
@@ -81,8 +86,17 @@ export function demoLines(keys: DemoKeys, config: Config, url: string): string[]
       line: `${bearer('paws-and-claws')} -H 'X-Tenant-ID: paws-and-claws' ${url}/api/pets`,
     },
   };
-  return config.resolution.flatMap((strategy) => {
+  const lines = config.resolution.flatMap((strategy) => {
     const way = ways[strategy];
     return way && keys[way.slug] ? [`curl ${way.line}`] : [];
   });
+  return lines.length > 0 ? [...lines, ...resolverHint(config)] : [];
+}
+
+/** Browsers and new versions of curl find `*.localhost` by themselves; other clients ask a resolver. */
+function resolverHint({ resolution, baseDomain }: Config): string[] {
+  if (!resolution.includes('subdomain') || !/(?:^|\.)localhost$/.test(baseDomain)) return [];
+  return [
+    `# Python, Node and Java may not find *.${baseDomain}: name the tenant by path or X-Tenant-ID.`,
+  ];
 }

@@ -4,6 +4,7 @@
  */
 import { type AnswerLimit, answerInTime } from './answer_limit.ts';
 import type { App } from './app.ts';
+import { corsHeaders } from './http/cors.ts';
 import { json } from './http/reply.ts';
 import type { HttpRequest } from './http/request.ts';
 import { refuseCredential } from './kernel/credential.ts';
@@ -26,15 +27,24 @@ export type Signs = {
 const tenantPath = /^(?:\/[^/]+)?\/api(?:\/|$)/;
 const operatorPath = /^\/api\/admin(?:\/|$)/;
 
+/** The tenant's, before the path of a route. */
+const prefix = /^\/[^/]+(?=\/api(?:\/|$))/;
+
+const readMethods = ['GET', 'HEAD', 'OPTIONS'];
+const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
 /** @throws {Refusal} whatever the request is refused for. */
 export async function answer(signs: Signs, request: HttpRequest, trace: Trace): Promise<Reply> {
   const { path } = request;
   if (path === '/livez' || path === '/readyz') return probe(signs, request, trace);
+  if (path === '*') return optionsReply(everyMethod);
   const app = signs.app();
   if (!app)
     throw new Refusal('unavailable', { detail: 'Kennel is starting', retryAfterSeconds: 1 });
   if (path === '/metrics' || operatorPath.test(path)) return operate(signs, app, request, trace);
   if (tenantPath.test(path)) {
+    trace.headers = corsHeaders(app.corsOrigins, request);
+    if (request.method === 'OPTIONS') return tenantOptions(app, request, trace);
     return answerInTime(request, signs.answerLimit, (timed) =>
       app.admission.admit(timed, trace, (admitted) => app.kernel.run(admitted, trace)),
     );
@@ -42,8 +52,23 @@ export async function answer(signs: Signs, request: HttpRequest, trace: Trace): 
   throw new Refusal('not_found', { detail: 'Not found' });
 }
 
+/** What a client may ask without a credential: it learns of the API what everybody knows. */
+function tenantOptions({ tenantRoutes }: App, request: HttpRequest, trace: Trace): Reply {
+  const match = tenantRoutes(request, request.path.replace(prefix, ''));
+  trace.endpoint = match.endpoint;
+  const allow = 'prepare' in match ? null : match.allow;
+  // A browser shows a page the 404 of its request only when it was allowed to send it.
+  return optionsReply(allow ?? (request.preflight ? everyMethod : null));
+}
+
+function optionsReply(allow: readonly string[] | null): Reply {
+  if (allow === null) throw mismatch(null);
+  return { status: 204, headers: { allow: allow.join(', ') }, body: null };
+}
+
 async function probe(signs: Signs, { path, method }: HttpRequest, trace: Trace): Promise<Reply> {
   trace.endpoint = path;
+  if (method === 'OPTIONS') return optionsReply(readMethods);
   refuseOtherThanGet(method);
   if (path === '/livez') return json(200, { status: 'ok' });
   if (await signs.ready()) return json(200, { status: 'ok' });
@@ -54,6 +79,10 @@ async function operate(signs: Signs, app: App, request: HttpRequest, trace: Trac
   const { path, method } = request;
   const match = app.operatorRoutes.match(request, path);
   trace.endpoint = path === '/metrics' ? path : match.endpoint;
+  if (method === 'OPTIONS') {
+    if (path === '/metrics') return optionsReply(readMethods);
+    return optionsReply('prepare' in match ? null : match.allow);
+  }
   await admitOperator(signs, app, request, trace);
   if (path === '/metrics') {
     refuseOtherThanGet(method);
@@ -89,10 +118,10 @@ async function admitOperator(
 }
 
 function refuseOtherThanGet(method: string): void {
-  if (method !== 'GET' && method !== 'HEAD') throw mismatch(['GET', 'HEAD']);
+  if (method !== 'GET' && method !== 'HEAD') throw mismatch(readMethods);
 }
 
-function mismatch(allow: string[] | null): Refusal {
+function mismatch(allow: readonly string[] | null): Refusal {
   if (!allow) return new Refusal('not_found', { detail: 'Not found' });
   return new Refusal('method_not_allowed', { detail: `Use ${allow.join(' or ')}`, allow });
 }

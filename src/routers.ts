@@ -3,11 +3,10 @@ import { bounds } from './config.ts';
 import type { HttpRequest } from './http/request.ts';
 import { Router } from './http/router.ts';
 import type { Context, Routes } from './kernel/ports.ts';
-import type { IsolationMode } from './kernel/tenant.ts';
 import { auditRoutes, type FlushDenials, type ReadTrail } from './routes/admin/audit.ts';
 import type { Operator } from './routes/admin/operator.ts';
 import { type Plans, planRoutes } from './routes/admin/plans.ts';
-import { type TenantLifeCycle, tenantRoutes } from './routes/admin/tenants.ts';
+import { type TenantDefaults, type TenantLifeCycle, tenantRoutes } from './routes/admin/tenants.ts';
 import { configRoutes } from './routes/config.ts';
 import { meRoutes } from './routes/me.ts';
 import { petRoutes } from './routes/pets.ts';
@@ -35,7 +34,7 @@ export function tenantRouter(parts: TenantParts): Routes<HttpRequest> {
 
 type OperatorParts = {
   tenants: TenantLifeCycle;
-  defaultIsolation: IsolationMode;
+  defaults: TenantDefaults;
   plans: Plans;
   readTrail: ReadTrail;
   denials: FlushDenials;
@@ -45,7 +44,7 @@ type OperatorParts = {
 export function operatorRouter(parts: OperatorParts): Router<Operator> {
   return new Router<Operator>(
     [
-      ...tenantRoutes(parts.tenants, parts.defaultIsolation),
+      ...tenantRoutes(parts.tenants, parts.defaults),
       ...planRoutes(parts.plans),
       ...auditRoutes(parts.readTrail, parts.denials),
     ],

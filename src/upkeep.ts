@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { countEmails } from './adapters/mail/postgres_outbox.ts';
 import type { Backstage } from './backstage.ts';
 import { bounds } from './config.ts';
+import { clearIdempotencyKeys } from './fleet/idempotency_keys.ts';
 import { countBehind } from './fleet/standings.ts';
 import type { Db } from './kernel/ports.ts';
 import type { Log } from './log.ts';
@@ -49,6 +50,7 @@ export class Upkeep {
     const waits = (error: unknown) => this.#log.warn('upkeep must wait', { error });
     await onboarding.recover().catch(waits);
     await this.#count(control, fleet.sql.tenant.length).catch(waits);
+    await clearIdempotencyKeys(control, bounds.idempotency).catch(waits);
     await this.checkpoint();
   }
 

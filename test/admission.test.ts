@@ -16,6 +16,9 @@ function requestOf(body: Promise<unknown> = Promise.resolve()): HttpRequest {
     facts: { host: 'a', path: '/', tenantHeaders: [] },
     authorization: null,
     idempotencyKey: null,
+    preconditions: null,
+    origin: null,
+    preflight: false,
     address: '192.0.2.1',
     body: () => body,
   };

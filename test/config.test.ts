@@ -78,6 +78,7 @@ describe('readConfig()', () => {
       DEMO: 'yes',
       SMTP_URL: 'http://secret-5',
       TRUSTED_PROXIES: '10.0.0.0/99',
+      CORS_ORIGINS: 'https://app.example, *',
       DB_CONNECTIONS: '0',
       LOG_LEVEL: 'loud',
     };

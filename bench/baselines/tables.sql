@@ -15,6 +15,7 @@ create table bench_untenanted.pets (
   breed text,
   birth_date date,
   deleted boolean not null default false,
+  microchip_id varchar(50),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (tenant_id, id)

@@ -14,7 +14,7 @@ servePets({
     as(
       tenant,
       (tx) => tx`
-        select id, name, species, breed, birth_date, deleted, created_at, updated_at
+        select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
         from bench_textbook.pets
         where id = ${id}`,
     ),
@@ -22,7 +22,7 @@ servePets({
     as(
       tenant,
       (tx) => tx<{ id: string }[]>`
-        select id, name, species, breed, birth_date, deleted, created_at, updated_at
+        select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
         from bench_textbook.pets
         where not deleted
         order by id
@@ -34,7 +34,7 @@ servePets({
       (tx) => tx`
         insert into bench_textbook.pets (tenant_id, id, name, species)
         values (${tenant}, ${id}, ${name}, ${species})
-        returning id, name, species, breed, birth_date, deleted, created_at, updated_at`,
+        returning id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at`,
     ),
 });
 

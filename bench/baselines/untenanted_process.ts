@@ -8,11 +8,11 @@ const sql = openPool(url, Number(connections));
 
 servePets({
   read: (tenant, id) => sql`
-    select id, name, species, breed, birth_date, deleted, created_at, updated_at
+    select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
     from bench_untenanted.pets
     where tenant_id = ${tenant} and id = ${id}`,
   list: (tenant, most) => sql<{ id: string }[]>`
-    select id, name, species, breed, birth_date, deleted, created_at, updated_at
+    select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
     from bench_untenanted.pets
     where tenant_id = ${tenant} and not deleted
     order by id
@@ -20,5 +20,5 @@ servePets({
   create: (tenant, { id, name, species }) => sql`
     insert into bench_untenanted.pets (tenant_id, id, name, species)
     values (${tenant}, ${id}, ${name}, ${species})
-    returning id, name, species, breed, birth_date, deleted, created_at, updated_at`,
+    returning id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at`,
 });

@@ -110,7 +110,7 @@ async function refuse(): Promise<never> {
 async function allPets() {
   const sql = openPool(plainUrl, 1);
   const rows = await sql`
-    select id, name, species, breed, birth_date, deleted, created_at, updated_at
+    select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
     from pets`;
   await sql.end({ timeout: 1 });
   return new Map(rows.map((row) => [String(row.id), JSON.parse(JSON.stringify(row))]));

@@ -34,7 +34,13 @@ function nsPerCall(call: (at: number) => void): number {
 function routing(): (at: number) => void {
   const routes = [...meRoutes, ...petRoutes, ...visitRoutes, ...configRoutes];
   const router = new Router(routes, bounds.http);
-  const request = { method: 'GET', query: '', body: async () => null };
+  const request = {
+    method: 'GET',
+    path: '',
+    preconditions: null,
+    query: '',
+    body: async () => null,
+  };
   return (at) => void router.match(request, paths[at % paths.length] ?? '');
 }
 

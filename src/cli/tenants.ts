@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { Backstage } from '../backstage.ts';
 import type { TenantView } from '../fleet/registry.ts';
 import { parseSlug, type Slug } from '../kernel/tenant.ts';
-import { newTenant } from '../routes/admin/tenants.ts';
+import { inventedEmail, newTenant } from '../routes/admin/tenants.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { table } from './table.ts';
@@ -101,7 +101,16 @@ function tableOf(tenants: readonly TenantView[]): string[] {
 function create(slug: Slug, { json, ...values }: Values): Work {
   const { name, plan, isolation, adminEmail } = orderOf(slug, values);
   return async ({ onboarding }, config) => {
-    const order = { slug, name, plan, isolation: isolation ?? config.isolation, adminEmail };
+    if (adminEmail === undefined && config.smtpUrl !== null) {
+      throw new UsageError('Cannot create a tenant without --email where SMTP_URL is set');
+    }
+    const order = {
+      slug,
+      name,
+      plan,
+      isolation: isolation ?? config.isolation,
+      adminEmail: adminEmail ?? inventedEmail(slug),
+    };
     const commission = { requestId: null, idempotencyKey: null, asSent: '' };
     const founded = await onboarding.create(order, commission);
     if (json) {
@@ -123,13 +132,13 @@ function create(slug: Slug, { json, ...values }: Values): Work {
  */
 function orderOf(slug: Slug, { name = slug, plan, isolation, email }: Values) {
   const wish = { slug, name, plan, isolation, admin_email: email };
-  const parsed = v.safeParse(newTenant, JSON.parse(JSON.stringify(wish)));
+  const parsed = v.safeParse(newTenant({ sendsMail: false }), JSON.parse(JSON.stringify(wish)));
   if (!parsed.success) {
     const [issue] = parsed.issues;
     const field = v.getDotPath(issue) ?? '';
     throw new UsageError(`Cannot use ${flagOf[field] ?? `--${field}`}: ${issue.message}`);
   }
-  const { admin_email: adminEmail = `admin@${slug}.com`, ...order } = parsed.output;
+  const { admin_email: adminEmail, ...order } = parsed.output;
   return { ...order, adminEmail };
 }
 

@@ -19,6 +19,8 @@ export type Order = {
   plan: string;
   isolation: IsolationMode;
   adminEmail: string;
+  /** No email goes there: it is some stranger's address. */
+  madeUpEmail?: boolean;
 };
 
 /** Whose order it is, for the trail, and how a repetition of it is recognised. */
@@ -106,10 +108,7 @@ export function activate(control: Db, activation: Activation): Promise<Founded> 
   return control.transaction(async (sql) => {
     const keyId = await addAdmin(sql, activation);
     await addDefaultSettings(sql, tenant.id);
-    const letter = welcomeLetter(order);
-    await sql`
-      insert into control.outbox (id, tenant_id, recipient, subject, body)
-      values (${newId()}, ${tenant.id}, ${order.adminEmail}, ${letter.subject}, ${letter.text})`;
+    if (!order.madeUpEmail) await addWelcomeLetter(sql, activation);
     const [row] = await sql<TenantView>`
       update control.tenants
       set status = 'active', schema_version = ${schemaVersion}, updated_at = now()
@@ -152,6 +151,13 @@ async function addAdmin(sql: Sql, { tenant, order, installation, newId }: Activa
     insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
     values (${tenant.id}, ${keyId}, ${userId}, ${secretDigest(secret)})`;
   return keyId;
+}
+
+async function addWelcomeLetter(sql: Sql, { tenant, order, newId }: Activation): Promise<void> {
+  const { subject, text } = welcomeLetter(order);
+  await sql`
+    insert into control.outbox (id, tenant_id, recipient, subject, body)
+    values (${newId()}, ${tenant.id}, ${order.adminEmail}, ${subject}, ${text})`;
 }
 
 async function addDefaultSettings(sql: Sql, id: TenantId): Promise<void> {

@@ -148,6 +148,7 @@ export class Onboarding {
       // Usage and letters that are being written wait here, and then find no tenant any more.
       await sql`select from control.tenants where id = ${tenant.id} for update`;
       await sql`delete from control.outbox where tenant_id = ${tenant.id}`;
+      await sql`delete from control.idempotency_keys where tenant_id = ${tenant.id}`;
       await sql`delete from control.usage_days where tenant_id = ${tenant.id}`;
       await sql`delete from control.settings where tenant_id = ${tenant.id}`;
       await sql`delete from control.api_keys where tenant_id = ${tenant.id}`;

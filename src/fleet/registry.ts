@@ -61,13 +61,19 @@ export class OperatorRegistry {
    *
    * @throws {Refusal} `invalid_input` for an unknown plan.
    */
-  patch(slug: Slug, patch: TenantPatch, requestId: string | null): Promise<TenantView | null> {
+  patch(
+    slug: Slug,
+    patch: TenantPatch,
+    requestId: string | null,
+    assertChangeable: ((current: TenantView) => void) | null = null,
+  ): Promise<TenantView | null> {
     return this.#control.transaction(async (sql) => {
       const [before] = await sql<TenantView>`
         select * from control.tenants
         where slug = ${slug} and status in ('active', 'suspended')
         for update`;
       if (!before) return null;
+      assertChangeable?.(viewOf(before));
       if (patch.plan !== undefined) await assertPlan(sql, patch.plan);
       const [after] = await sql<TenantView>`
         update control.tenants
@@ -98,9 +104,19 @@ export class OperatorRegistry {
     return plan ?? null;
   }
 
-  /** Makes a plan or changes it. True when it is new. */
-  putPlan({ name, requestsPerHour, burst }: Plan, requestId: string | null): Promise<boolean> {
+  /**
+   * Makes a plan or changes it. True when it is new.
+   *
+   * @throws {Refusal} `precondition_failed` when a plan that was not there has been made meanwhile.
+   */
+  putPlan(
+    { name, requestsPerHour, burst }: Plan,
+    requestId: string | null,
+    assertChangeable: ((current: Plan | null) => void) | null = null,
+  ): Promise<boolean> {
     return this.#control.transaction(async (sql) => {
+      const [known = null] = assertChangeable ? await lockPlan(sql, name) : [];
+      assertChangeable?.(known);
       const [row] = await sql<{ created: boolean }>`
         insert into control.plans (name, requests_per_hour, burst)
         values (${name}, ${requestsPerHour}, ${burst})
@@ -108,6 +124,7 @@ export class OperatorRegistry {
         set requests_per_hour = excluded.requests_per_hour, burst = excluded.burst,
           updated_at = now()
         returning xmax = 0 as created`;
+      if (assertChangeable && !known && !row?.created) throw new Refusal('precondition_failed');
       const details = { plan: name, requests_per_hour: requestsPerHour, burst };
       await this.#record(sql, 'plan_changed', null, requestId, details);
       return row?.created ?? false;
@@ -154,6 +171,14 @@ export class OperatorRegistry {
       details,
     });
   }
+}
+
+function lockPlan(sql: Sql, name: string): Promise<Plan[]> {
+  return sql<Plan>`
+    select name, requests_per_hour as "requestsPerHour", burst
+    from control.plans
+    where name = ${name}
+    for update`;
 }
 
 /** @throws {Refusal} `invalid_input` when there is no plan of that name. */

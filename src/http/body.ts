@@ -7,7 +7,8 @@ import type { IncomingMessage } from 'node:http';
 import { parse } from 'secure-json-parse';
 import { Refusal } from '../kernel/errors.ts';
 import { ByteGatherer } from './byte_gatherer.ts';
-import { soleHeader } from './header_values.ts';
+import { headerValues, soleHeader } from './header_values.ts';
+import { isJson } from './media_type.ts';
 
 export type BodyBounds = {
   bytes: number;
@@ -23,8 +24,6 @@ export type BodyOptions = {
   /** Called once nothing speaks against the body any more but its bytes. */
   invite(): void;
 };
-
-const jsonPattern = /^application\/(?:json|[a-z0-9.+-]+\+json)\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
 
 /**
  * Reads and parses the body.
@@ -45,13 +44,17 @@ export async function readJson(
 function refuseUnreadable({ headers, rawHeaders }: IncomingMessage, bounds: BodyBounds): void {
   const length = Number(headers['content-length'] ?? 0);
   if (length === 0 && headers['transfer-encoding'] === undefined) throw malformed('it is empty');
-  if (!jsonPattern.test(soleHeader(rawHeaders, 'content-type') ?? '')) {
+  if (!isJson(soleHeader(rawHeaders, 'content-type') ?? '')) {
     throw new Refusal('unsupported_media_type', { detail: 'Send the body as application/json' });
   }
-  if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
+  if (!headerValues(rawHeaders, 'content-encoding').every(isIdentity)) {
     throw new Refusal('unsupported_media_type', { detail: 'Send the body without compression' });
   }
   if (length > bounds.bytes) throw tooLarge(bounds.bytes);
+}
+
+function isIdentity(codings: string): boolean {
+  return codings.split(',').every((coding) => /^\s*(?:identity)?\s*$/i.test(coding));
 }
 
 async function readBytes(

@@ -172,7 +172,7 @@ function causeOf(refusal: Refusal): unknown {
 }
 
 /** What every reply says. Nothing of a tenant may stay in a cache between client and server. */
-function commonHeaders({ requestId, tenant, allowance }: Trace): RawHeaders {
+function commonHeaders({ requestId, tenant, allowance, headers = [] }: Trace): RawHeaders {
   return [
     'x-request-id',
     requestId,
@@ -181,5 +181,6 @@ function commonHeaders({ requestId, tenant, allowance }: Trace): RawHeaders {
     'cache-control',
     'no-store',
     ...(tenant && allowance ? rateLimitHeaders(tenant.plan, allowance) : []),
+    ...headers,
   ];
 }

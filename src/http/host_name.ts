@@ -5,9 +5,9 @@
 import { isIPv6 } from 'node:net';
 import { Refusal } from '../kernel/errors.ts';
 
-// Labels of RFC 1035, and the underscore that names inside a container network may have.
-const hostPattern =
-  /^([a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|\[([0-9a-f:.]+)\])(?::([1-9]\d{0,4}))?$/i;
+// Labels of RFC 1035, and the underscore that names inside a container network may have. A port may
+// be empty or begin with zeros (RFC 3986, section 3.2.3).
+const hostPattern = /^([a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|\[([0-9a-f:.]+)\])(?::(\d*))?$/i;
 
 const longestName = 253;
 const highestPort = 65_535;
@@ -19,12 +19,16 @@ const highestPort = 65_535;
  * @throws {Refusal} `malformed` when it is no plain host.
  */
 export function hostName(host: string): string {
-  const [, sent = '', ipv6, port = '80'] = hostPattern.exec(host) ?? [];
+  const [, sent = '', ipv6, port = ''] = hostPattern.exec(host) ?? [];
   // A name that ends with a dot is the same name, said in full (RFC 1034, section 3.1).
   const name = sent.toLowerCase().replace(/\.$/, '');
   const plain = name !== '' && name.length <= longestName && (ipv6 === undefined || isIPv6(ipv6));
-  if (plain && Number(port) <= highestPort) return name;
+  if (plain && isPort(port)) return name;
   throw new Refusal('malformed', {
     detail: 'Cannot read the request: it needs one Host header with a plain host',
   });
+}
+
+function isPort(port: string): boolean {
+  return port === '' || (Number(port) >= 1 && Number(port) <= highestPort);
 }

@@ -29,25 +29,42 @@ export function parseFields<Output>(
 }
 
 /**
- * The fields of a query string. Unknown parameters are passed over, because clients and proxies add
- * their own; a known one sent twice is refused, because either could be meant.
+ * The fields of a query string. An unknown parameter is refused, because a misspelt filter would show
+ * everything; one sent twice, because either could be meant.
  *
- * @throws {Refusal} `invalid_input`.
+ * @throws {Refusal} `invalid_input`, also for what is no percent-encoded UTF-8.
  */
 export function parseQuery<Output>(
   fields: Fields<Output>,
   query: string,
   errorLimit: number,
 ): Output {
-  const sent = new URLSearchParams(query);
-  const known = Object.keys(fields.entries).filter((name) => sent.has(name));
-  const repeated = known.filter((name) => sent.getAll(name).length > 1);
-  if (repeated.length > 0) {
-    const errors = repeated.map((path) => ({ path, message: 'Expected one value' }));
-    throw wrong(errors, errorLimit);
+  const sent = new Map<string, string>();
+  const errors: FieldError[] = [];
+  for (const pair of query.split('&')) {
+    if (pair === '') continue;
+    const [name, value] = split(pair).map(decoded);
+    if (name == null || value == null) {
+      errors.push({ path: name ?? '', message: 'Expected percent-encoded UTF-8' });
+    } else if (sent.has(name)) errors.push({ path: name, message: 'Expected one value' });
+    else sent.set(name, value);
   }
-  const value = Object.fromEntries(known.map((name) => [name, sent.get(name)]));
-  return parseFields(fields, value, errorLimit);
+  if (errors.length > 0) throw wrong(errors, errorLimit);
+  return parseFields(fields, Object.fromEntries(sent), errorLimit);
+}
+
+function split(pair: string): [name: string, value: string] {
+  const at = pair.indexOf('=');
+  return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
+}
+
+/** As forms encode it, with a plus sign for a space; null when it is not so. */
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return null;
+  }
 }
 
 /** Valibot asks `key in entries`, to which `constructor` and `toString` are known fields. */

@@ -2,7 +2,7 @@
  * The one table from the kernel's refusals to HTTP, and the reply that tells them (RFC 9457). What is
  * no `Refusal` is our own fault and becomes `internal`, whose text never depends on the error.
  */
-import { Refusal, type RefusalCode } from '../kernel/errors.ts';
+import { Refusal, type RefusalCode, type RefusalFacts } from '../kernel/errors.ts';
 import type { Reply } from '../kernel/ports.ts';
 
 /** `code` is the name shown outside. */
@@ -19,7 +19,9 @@ const problems: Readonly<Record<RefusalCode, Problem>> = {
   request_timeout: { status: 408, title: 'Request timeout', code: 'request_timeout' },
   slug_taken: { status: 409, title: 'Slug taken', code: 'slug_taken' },
   conflict: { status: 409, title: 'Conflict', code: 'conflict' },
+  precondition_failed: { status: 412, title: 'Precondition failed', code: 'precondition_failed' },
   payload_too_large: { status: 413, title: 'Payload too large', code: 'payload_too_large' },
+  uri_too_long: { status: 414, title: 'URI too long', code: 'uri_too_long' },
   unsupported_media_type: {
     status: 415,
     title: 'Unsupported media type',
@@ -29,6 +31,7 @@ const problems: Readonly<Record<RefusalCode, Problem>> = {
   rate_limited: { status: 429, title: 'Rate limited', code: 'rate_limited' },
   headers_too_large: { status: 431, title: 'Headers too large', code: 'headers_too_large' },
   internal: { status: 500, title: 'Internal error', code: 'internal' },
+  not_implemented: { status: 501, title: 'Not implemented', code: 'not_implemented' },
   unavailable: { status: 503, title: 'Unavailable', code: 'unavailable' },
 };
 
@@ -54,9 +57,14 @@ export function problem({ code: reason, facts }: Refusal, requestId: string): Re
     errors: facts.errors,
   };
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
-  if (status === 401) headers['www-authenticate'] = 'Bearer';
+  if (status === 401) headers['www-authenticate'] = challenge(facts);
   if (facts.allow) headers.allow = facts.allow.join(', ');
   const retryAfterSeconds = facts.retryAfterSeconds ?? (status === 503 ? 1 : undefined);
   if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds);
   return { status, headers, body: JSON.stringify(body) };
+}
+
+/** No error where no credential was sent: the client may not know that it needs one (RFC 6750, 3.1). */
+function challenge({ invalidToken = false }: RefusalFacts): string {
+  return invalidToken ? 'Bearer realm="kennel", error="invalid_token"' : 'Bearer realm="kennel"';
 }

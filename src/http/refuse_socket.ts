@@ -6,10 +6,24 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Refusal } from '../kernel/errors.ts';
 import type { Reply } from '../kernel/ports.ts';
+import { isKnownMethod, targetTooLong, unknownMethod } from './request.ts';
 
-/** What node's parser found wrong, as a refusal. */
-export function wireRefusal(error: NodeJS.ErrnoException): Refusal {
+const requestLine = /^([\w!#$%&'*+.^`|~-]{1,32}) [!-~]+ HTTP\/1\.[01]\r\n/;
+
+/** What node's parser found wrong, as a refusal; it adds the packet in which it found it. */
+export function wireRefusal(
+  error: NodeJS.ErrnoException & { rawPacket?: Buffer },
+  targetLength: number,
+): Refusal {
+  const packet = error.rawPacket?.toString('latin1') ?? '';
+  if (error.code === 'HPE_INVALID_METHOD') {
+    const [, method] = requestLine.exec(packet) ?? [];
+    // A known one stands before the request that was not understood.
+    if (method !== undefined && !isKnownMethod(method)) return unknownMethod();
+  }
   if (error.code === 'HPE_HEADER_OVERFLOW') {
+    const [, target = ''] = /^[A-Z]+ ([!-~]+)/.exec(packet) ?? [];
+    if (target.length > targetLength) return targetTooLong(targetLength);
     return new Refusal('headers_too_large', {
       detail: 'Cannot read the request: its headers are too large',
       cause: error,

@@ -9,6 +9,7 @@ import type { RequestFacts } from '../kernel/ports.ts';
 import { refuseAmbiguousFraming } from './framing.ts';
 import { headerValues, type RawHeaders, soleHeader } from './header_values.ts';
 import { hostName } from './host_name.ts';
+import { type Preconditions, preconditionsIn } from './preconditions.ts';
 import { parseTarget } from './request_target.ts';
 import { clientAddress, forwardedHost, isTrusted } from './trusted_proxies.ts';
 
@@ -22,6 +23,12 @@ export type HttpRequest = {
   facts: RequestFacts;
   authorization: string | null;
   idempotencyKey: string | null;
+  /** Null when it has none. */
+  preconditions: Preconditions | null;
+  /** The web page's that sent it, as the browser says. */
+  origin: string | null;
+  /** A browser asks beforehand whether a page of another origin may send a request. */
+  preflight: boolean;
   /** The client's IP address. */
   address: string;
   body(): Promise<unknown>;
@@ -71,7 +78,7 @@ export function expectsContinue({
 /**
  * Reads what came before the body.
  *
- * @throws {Refusal} `malformed` or `headers_too_large`.
+ * @throws {Refusal} `malformed`, `headers_too_large`, `uri_too_long` or `not_implemented`.
  */
 export function readHead(
   incoming: Pick<IncomingMessage, 'httpVersion' | 'method' | 'rawHeaders' | 'url'>,
@@ -81,11 +88,13 @@ export function readHead(
   refuseOversized(raw, url, options.bounds);
   refuseAmbiguousFraming(incoming.httpVersion, raw);
   refuseUpgrade(raw);
-  const host = soleHeader(raw, 'host') ?? '';
-  const ownName = hostName(host);
+  if (!isKnownMethod(method)) throw unknownMethod();
+  const host = hostHeader(incoming);
+  const ownName = host === null ? '' : hostName(host);
   const sent = believedHost(raw, options);
   const forwarded = sent === null ? ownName : hostName(sent);
-  const { path, query } = parseTarget(url, host);
+  const { path, query } = parseTarget(url, { method, host: host ?? '' });
+  const origin = headerValues(raw, 'origin')[0] ?? null;
   const { peer, trustedProxies, body } = options;
   return {
     method,
@@ -99,6 +108,9 @@ export function readHead(
     },
     authorization: soleHeader(raw, 'authorization'),
     idempotencyKey: soleHeader(raw, 'idempotency-key'),
+    preconditions: preconditionsIn(raw),
+    origin,
+    preflight: isPreflight(method, origin, raw),
     address: clientAddress(trustedProxies, peer, headerValues(raw, 'x-forwarded-for')),
     body,
   };
@@ -116,11 +128,42 @@ function refuseOversized(raw: RawHeaders, url: string, bounds: HeadOptions['boun
       detail: `Cannot read the request: it has more than ${bounds.headerLines} header lines`,
     });
   }
-  if (url.length > bounds.targetLength) {
-    throw new Refusal('malformed', {
-      detail: `Cannot read the request target: it has more than ${bounds.targetLength} characters`,
-    });
-  }
+  if (url.length > bounds.targetLength) throw targetTooLong(bounds.targetLength);
+}
+
+/** Also for a target that is so long that node's parser gives up. */
+export function targetTooLong(length: number): Refusal {
+  return new Refusal('uri_too_long', {
+    detail: `Cannot read the request target: it has more than ${length} characters`,
+  });
+}
+
+/** Those of RFC 9110 and RFC 5789. A known one that a path does not have is `method_not_allowed`. */
+const methods: ReadonlySet<string> = new Set([
+  ...['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'],
+]);
+
+export function isKnownMethod(method: string): boolean {
+  return methods.has(method);
+}
+
+/** Also for a method that node's parser does not know. */
+export function unknownMethod(): Refusal {
+  return new Refusal('not_implemented', { detail: 'No resource has this method' });
+}
+
+/** Null in HTTP/1.0 without it: HAProxy's plain check sends such requests (RFC 9112, section 3.2). */
+function hostHeader({
+  httpVersion,
+  rawHeaders,
+}: Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'>): string | null {
+  const host = soleHeader(rawHeaders, 'host');
+  return host === null && httpVersion !== '1.0' ? '' : host;
+}
+
+function isPreflight(method: string, origin: string | null, raw: RawHeaders): boolean {
+  if (method !== 'OPTIONS' || origin === null) return false;
+  return headerValues(raw, 'access-control-request-method').length > 0;
 }
 
 /** An offer of HTTP/2 may be passed over (RFC 9110, 7.8), and Java's client makes it by default. */

@@ -20,10 +20,15 @@ const dotSegmentPattern = /\/\.{1,2}(?:\/|$)/;
 /**
  * Splits a request target. The absolute form is accepted for the request's own host.
  *
- * @example parseTarget('/api/pets?limit=5', 'acme.localhost') // path '/api/pets', query 'limit=5'
+ * @example parseTarget('/api/pets?limit=5', sent) // path '/api/pets', query 'limit=5'
  * @throws {Refusal} `malformed` for any other form, and for a path that could be read in two ways.
  */
-export function parseTarget(target: string, host: string): Target {
+export function parseTarget(
+  target: string,
+  { method, host }: { method: string; host: string },
+): Target {
+  // It asks for what the whole server can do (RFC 9110, section 9.3.7).
+  if (method === 'OPTIONS' && target === '*') return { path: target, query: '' };
   const [, path, query] = originPattern.exec(originForm(target, host)) ?? [];
   if (path === undefined || dotSegmentPattern.test(path)) {
     throw new Refusal('malformed', {

@@ -2,11 +2,20 @@
  * How a route is declared: method, pattern, rules, handler. The handler's input is typed by the
  * pattern and the schemas, and has been checked when it arrives; a route knows nothing of its server.
  */
+import { object } from 'valibot';
 import { Refusal } from '../kernel/errors.ts';
 import type { Reply, Context as TenantContext } from '../kernel/ports.ts';
 import type { Role } from '../kernel/tenant.ts';
 import { type Fields, parseFields, parseQuery } from './input.ts';
+import {
+  assertChangeable,
+  entityTag,
+  type Preconditions,
+  preconditionFailed,
+  unlessKnown,
+} from './preconditions.ts';
 import type { HttpRequest } from './request.ts';
+import type { Target } from './request_target.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -22,6 +31,13 @@ export type Input<Pattern extends string, Query, Body> = {
   params: Params<Pattern>;
   query: Query;
   body: Body;
+  /** Where the request was sent, for links to other pages of a list. */
+  target: Target;
+  /**
+   * Holds the request's preconditions against the resource as a GET would show it, or null when there
+   * is none; throws `precondition_failed`. Null when the request has no preconditions.
+   */
+  assertChangeable: ((current: object | null) => void) | null;
 };
 
 type Check = (text: string) => boolean;
@@ -35,6 +51,8 @@ export type Rules<Pattern extends string, Query, Body> = {
   query?: Fields<Query>;
   /** A function where what may be sent depends on what the path names. */
   body?: Fields<Body> | ((params: Params<Pattern>) => Fields<Body>);
+  /** The handler calls `assertChangeable` itself, where nothing can come between look and change. */
+  checksPreconditions?: true;
 };
 
 /** Does the work of a request that has been understood. */
@@ -43,7 +61,7 @@ export type Handler<Context, Sent> = (context: Context, input: Sent) => Promise<
 /** Where a route finds its input. */
 export type InputSource = {
   params: Readonly<Record<string, string>>;
-  request: Pick<HttpRequest, 'query' | 'body'>;
+  request: Pick<HttpRequest, 'path' | 'query' | 'preconditions' | 'body'>;
   /** The most entries in an answer that names wrong fields. */
   errorLimit: number;
 };
@@ -86,15 +104,42 @@ export function route<Context>(
     role: rules.role ?? null,
     async prepare({ params, request, errorLimit }) {
       refuseForeignParams(checks, params);
+      const { preconditions } = request;
       const fields = typeof rules.body === 'function' ? rules.body(params) : rules.body;
       const input = {
         params,
-        query: rules.query && parseQuery(rules.query, request.query, errorLimit),
+        query: queryOf(rules.query, request.query, errorLimit),
         body: fields && parseFields(fields, await request.body(), errorLimit),
+        target: request,
+        assertChangeable: preconditions && asCheck(preconditions),
       };
+      if (!preconditions) return (context) => handler(context, input);
+      if (method === 'GET') {
+        return async (context) => unlessKnown(preconditions, await handler(context, input));
+      }
+      if (!rules.checksPreconditions) refuseTags(preconditions);
       return (context) => handler(context, input);
     },
   };
+}
+
+/** A route without a query of its own refuses every parameter. */
+function queryOf<Query>(fields: Fields<Query> | undefined, query: string, errorLimit: number) {
+  if (fields) return parseQuery(fields, query, errorLimit);
+  if (query !== '') parseQuery(noFields, query, errorLimit);
+  return undefined;
+}
+
+const noFields = object({});
+
+function asCheck(preconditions: Preconditions): (current: object | null) => void {
+  return (current) =>
+    assertChangeable(preconditions, current && entityTag(JSON.stringify(current)));
+}
+
+/** Of what has no representation no tag can be known. */
+function refuseTags({ ifMatch }: Preconditions): void {
+  if (ifMatch !== null && ifMatch.trim() !== '*') throw preconditionFailed();
 }
 
 function refuseForeignParams(

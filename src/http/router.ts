@@ -5,7 +5,7 @@
 import type { Mismatch, Reply } from '../kernel/ports.ts';
 import type { Role } from '../kernel/tenant.ts';
 import type { HttpRequest } from './request.ts';
-import type { Route } from './route.ts';
+import type { InputSource, Route } from './route.ts';
 
 /** A route that fits. With the tenant's context it is the kernel's own `Match`. */
 export type RouteMatch<Context> = {
@@ -38,7 +38,7 @@ export class Router<Context> {
 
   /** The route for a request whose path, without the tenant's prefix, is `path`. */
   match(
-    request: Pick<HttpRequest, 'method' | 'query' | 'body'>,
+    request: Pick<HttpRequest, 'method'> & InputSource['request'],
     path: string,
   ): RouteMatch<Context> | Mismatch {
     const segments = segmentsOf(path);
@@ -121,7 +121,7 @@ function endpointOf<Context>({ leaves }: Node<Context>): string {
 
 function allowedMethods<Context>({ leaves }: Node<Context>): string[] {
   const methods = [...leaves.keys()];
-  return leaves.has('GET') ? [...methods, 'HEAD'] : methods;
+  return [...methods, ...(leaves.has('GET') ? ['HEAD'] : []), 'OPTIONS'];
 }
 
 function segmentsOf(path: string): string[] {

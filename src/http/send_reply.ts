@@ -46,8 +46,8 @@ function headersOf({ status, headers = {}, body }: Reply, options: SendOptions):
     if (name === 'content-type') type = value;
     else lines.push(name, value);
   }
-  // A 204 has neither (RFC 9110, section 8.6).
-  if (status !== 204) {
+  // A 204 and a 304 have neither (RFC 9110, sections 8.6 and 15.4.5).
+  if (status !== 204 && status !== 304) {
     lines.push('content-type', type, 'content-length', String(Buffer.byteLength(body ?? '')));
   }
   // Node closes by itself after HTTP/1.0, and when the client asked for it.

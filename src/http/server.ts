@@ -118,7 +118,9 @@ export class HttpServer {
     server.on('checkExpectation', (incoming, outgoing) => {
       server.emit('request', incoming, outgoing);
     });
-    server.on('clientError', (error, socket) => this.#refuse(socket, wireRefusal(error)));
+    server.on('clientError', (error, socket) =>
+      this.#refuse(socket, wireRefusal(error, bounds.targetLength)),
+    );
     // Of these two node keeps nothing: the socket is ours.
     server.on('connect', (_, socket) => this.#refuse(socket, noTunnel()));
     server.on('upgrade', (_, socket) => this.#takeNoMore(socket));

@@ -38,11 +38,29 @@ export function clientAddress(
   forwardedFor: readonly string[],
 ): string {
   let address = peer;
-  for (const hop of forwardedFor.flatMap(listed).reverse()) {
-    if (!isTrusted(proxies, address) || isIP(hop) === 0) break;
-    address = plainAddress(hop);
+  // An empty entry of a list is none (RFC 9110, section 5.6.1).
+  const hops = forwardedFor.flatMap(listed).filter((entry) => entry !== '');
+  for (const hop of hops.reverse()) {
+    const node = isTrusted(proxies, address) ? nodeName(hop) : null;
+    if (node === null) break;
+    address = node;
   }
   return address;
+}
+
+const withPort = /^"?(?:\[([^\]]+)\]|([\d.]+))(?::(?:\d{1,5}|_[\w.-]+))?"?$/;
+
+const obfuscated = /^_[\w.-]{1,63}$/;
+
+/**
+ * A hop as its address, without port and brackets, or as the id that a proxy uses in place of it (RFC
+ * 7239, section 6). Null for `unknown`, and for what is neither.
+ */
+function nodeName(hop: string): string | null {
+  if (obfuscated.test(hop)) return hop;
+  const [, ipv6, ipv4] = withPort.exec(hop) ?? [];
+  const address = ipv6 ?? ipv4 ?? hop;
+  return isIP(address) === 0 ? null : plainAddress(address);
 }
 
 /** The host that the trusted peer itself was asked for, or null when it does not say. */

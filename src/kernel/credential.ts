@@ -40,5 +40,10 @@ export async function refuseCredential(
       });
     }
   }
-  throw new Refusal('unauthenticated', { detail });
+  throw new Refusal('unauthenticated', { detail, invalidToken: isBearer(authorization) });
+}
+
+/** Credentials of another scheme are none of ours, and no token is called invalid for them. */
+function isBearer(authorization: string | null): boolean {
+  return /^bearer(?: |$)/i.test(authorization ?? '');
 }

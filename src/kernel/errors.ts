@@ -15,11 +15,14 @@ export type RefusalCode =
   | 'invalid_input'
   | 'slug_taken'
   | 'conflict'
+  | 'precondition_failed'
   | 'payload_too_large'
+  | 'uri_too_long'
   | 'headers_too_large'
   | 'request_timeout'
   | 'unsupported_media_type'
   | 'method_not_allowed'
+  | 'not_implemented'
   | 'unavailable'
   | 'internal';
 
@@ -33,7 +36,9 @@ export type RefusalFacts = {
   /** Whole seconds, at least 1. */
   retryAfterSeconds?: number;
   /** The methods that the resource does answer. */
-  allow?: string[];
+  allow?: readonly string[];
+  /** Of `unauthenticated`: a bearer token was sent, and it is not valid. */
+  invalidToken?: boolean;
   cause?: unknown;
 };
 

@@ -7,10 +7,13 @@
  */
 import { refuseCredential } from './credential.ts';
 import { IsolationViolation, Refusal, unavailable } from './errors.ts';
+import { assertIdempotencyKey } from './idempotency_key.ts';
 import type {
   Accounts,
+  Attempt,
   Denials,
   Directory,
+  Idempotency,
   Isolation,
   Limiter,
   Match,
@@ -29,9 +32,12 @@ import type { Caller, IsolationMode, Tenant } from './tenant.ts';
 /** What the kernel itself reads of a request; the routes may know more of it. */
 export type TenantRequest = {
   facts: RequestFacts;
+  method: string;
   authorization: string | null;
+  idempotencyKey: string | null;
   /** The client's. */
   address: string;
+  body(): Promise<unknown>;
 };
 
 export type KernelParts<Request extends TenantRequest> = {
@@ -44,9 +50,19 @@ export type KernelParts<Request extends TenantRequest> = {
   denials: Denials;
   throttle: Throttle;
   meter: Meter;
+  idempotency: Idempotency;
   newId: () => string;
+  newSecret: () => Uint8Array;
   /** The tenant schema versions that this code can work with. */
   schemaVersions: { oldest: number; newest: number };
+};
+
+/** A request whose tenant and caller are known. */
+type Bound = {
+  tenant: Tenant;
+  caller: Caller;
+  trace: Trace;
+  once: { key: string; sent: string } | null;
 };
 
 /** What the trail keeps of the database's own words, in characters. */
@@ -54,9 +70,11 @@ const reasonLength = 200;
 
 export class Kernel<Request extends TenantRequest> {
   readonly #parts: KernelParts<Request>;
+  readonly #firstAttempt: Attempt;
 
   constructor(parts: KernelParts<Request>) {
     this.#parts = parts;
+    this.#firstAttempt = { newId: parts.newId, newSecret: parts.newSecret, retried: false };
   }
 
   /**
@@ -66,13 +84,16 @@ export class Kernel<Request extends TenantRequest> {
    */
   async run(request: Request, trace: Trace): Promise<Reply> {
     const { slug, path } = this.#nominate(request);
-    const match = this.#parts.routes(request, path);
+    const repeatable = repeatableOf(request, path);
+    const match = this.#parts.routes(repeatable?.request ?? request, path);
     trace.endpoint = match.endpoint;
     const caller = await this.#authenticate(request, slug, trace);
     const tenant = await this.#bind(caller, slug, trace);
     await this.#spend(tenant, trace);
+    if (repeatable) assertIdempotencyKey(repeatable.key);
     const work = await this.#prepare(match, caller);
-    const reply = await this.#isolate(tenant, caller, trace, work);
+    const once = repeatable && { key: repeatable.key, sent: repeatable.sent() };
+    const reply = await this.#isolate({ tenant, caller, trace, once }, work);
     return relocated(reply, request.facts.path.slice(0, -path.length));
   }
 
@@ -168,20 +189,23 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Opens the tenant's own tables and account, and nothing else, for the time of the work. */
-  async #isolate(tenant: Tenant, caller: Caller, trace: Trace, work: Work): Promise<Reply> {
-    const { isolation, accounts, schemaVersions, newId } = this.#parts;
+  async #isolate({ tenant, caller, trace, once }: Bound, work: Work): Promise<Reply> {
+    const { isolation, accounts, schemaVersions, idempotency } = this.#parts;
     const { schemaVersion } = tenant;
     if (schemaVersion < schemaVersions.oldest || schemaVersion > schemaVersions.newest) {
       throw unavailable('This tenant is being migrated');
     }
     const actor = `user:${caller.user.id}` as const;
     const { requestId, endpoint } = trace;
-    try {
-      return await isolation[tenant.isolation].run(tenant, (db) =>
+    const attempt = ({ newId, newSecret, retried }: Attempt) =>
+      isolation[tenant.isolation].run(tenant, (db) =>
         accounts.run({ tenant, actor, requestId }, (account) =>
-          work({ tenant, caller, db, account, newId }),
+          work({ tenant, caller, db, account, newId, newSecret, retried }),
         ),
       );
+    try {
+      if (once === null) return await attempt(this.#firstAttempt);
+      return await idempotency.once({ tenant, userId: caller.user.id }, once, attempt);
     } catch (error) {
       if (error instanceof IsolationViolation) {
         // By characters: half of a surrogate pair is no JSON that Postgres takes.
@@ -202,4 +226,23 @@ function relocated(reply: Reply, prefix: string): Reply {
   const { location } = reply.headers ?? {};
   if (prefix === '' || location === undefined) return reply;
   return { ...reply, headers: { ...reply.headers, location: `${prefix}${location}` } };
+}
+
+/**
+ * A POST with an Idempotency-Key, whose body is remembered once it is read: `sent` is what makes it
+ * the same request when it comes again. Null for every other request.
+ */
+function repeatableOf<Request extends TenantRequest>(request: Request, path: string) {
+  const { idempotencyKey: key, method } = request;
+  if (key === null || method !== 'POST') return null;
+  let received: unknown = null;
+  const body = async () => {
+    received = await request.body();
+    return received;
+  };
+  return {
+    key,
+    request: { ...request, body },
+    sent: () => JSON.stringify([method, path, received]),
+  };
 }

@@ -124,6 +124,8 @@ export type Trace = {
   tenant: Tenant | null;
   caller: Caller | null;
   allowance: Allowance | null;
+  /** Further header lines of the reply, names and values in turn. */
+  headers?: readonly string[];
 };
 
 /** A reply as a plain record. `body` is JSON text, or null for none. */
@@ -139,9 +141,32 @@ export type Context = {
   caller: Caller;
   db: Db;
   account: Account;
-  /** A new UUIDv7 (RFC 9562). */
+} & Attempt;
+
+/** What a handler draws, and whether it may have been drawn before. */
+export type Attempt = {
+  /** A new UUIDv7 (RFC 9562). With an Idempotency-Key it is always the one of that key. */
   newId: () => string;
+  /** 32 bytes: random, or those of the Idempotency-Key. */
+  newSecret: () => Uint8Array;
+  /** An earlier attempt ended without an answer, and may have made what `newId` names. */
+  retried: boolean;
 };
+
+/** Gives the first answer to a request again when the request is sent again. */
+export interface Idempotency {
+  /**
+   * Does the work unless it has been done for this key. `sent` is all of the request that counts.
+   *
+   * @throws {Refusal} `invalid_input` when the key was used for another request, `conflict` while
+   * another attempt is under way.
+   */
+  once(
+    holder: { tenant: TenantPlace; userId: string },
+    request: { key: string; sent: string },
+    work: (attempt: Attempt) => Promise<Reply>,
+  ): Promise<Reply>;
+}
 
 /** A request that was understood: what remains is to do it. */
 export type Work = (context: Context) => Promise<Reply>;

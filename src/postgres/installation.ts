@@ -136,6 +136,11 @@ export class Installation {
     return this.#derive(`api-key:${keyId}`);
   }
 
+  /** What belongs to one Idempotency-Key. The key is part of the purpose, and is kept by its client. */
+  idempotencySecret(purpose: string): Buffer {
+    return this.#derive(`idempotency:${purpose}`);
+  }
+
   /** Tells what this installation has left outside its database from what another one has. */
   mark(): string {
     return this.#derive('mark').toString('hex').slice(0, 16);

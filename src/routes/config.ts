@@ -1,8 +1,10 @@
 /** A tenant's typed settings. */
 import * as v from 'valibot';
-import { json, noContent } from '../http/reply.ts';
+import { preconditionFailed } from '../http/preconditions.ts';
+import { json, noContent, resource } from '../http/reply.ts';
 import { route } from '../http/route.ts';
-import { isSettingKey, settingMismatch } from '../kernel/settings.ts';
+import type { Sql } from '../kernel/ports.ts';
+import { isSettingKey, settingMismatch, settingsFrom } from '../kernel/settings.ts';
 
 /** What a value may be depends on its key; a missing one is like null, which no setting may be. */
 function newValue({ key }: { key: string }) {
@@ -13,33 +15,64 @@ function newValue({ key }: { key: string }) {
   return v.object({ value: v.optional(v.pipe(v.unknown(), fits), null) });
 }
 
-const adminOfKey = { role: 'admin', params: { key: isSettingKey } } as const;
+const adminOfKey = {
+  role: 'admin',
+  params: { key: isSettingKey },
+  checksPreconditions: true,
+} as const;
 
 export const configRoutes = [
-  route('GET', '/api/config', {}, async ({ tenant }) => json(200, tenant.settings)),
+  route('GET', '/api/config', {}, async ({ tenant }) => resource(200, tenant.settings)),
 
   route(
     'PUT',
     '/api/config/{key}',
     { ...adminOfKey, body: newValue },
-    async ({ account }, { params: { key }, body: { value } }) => {
+    async ({ account }, { params: { key }, body: { value }, assertChangeable }) => {
       const text = JSON.stringify(value);
       await account.change('config_changed', async (sql) => {
-        await sql`
+        const known = assertChangeable && (await valueToChange(sql, key, assertChangeable));
+        const written = await sql`
           insert into settings (key, value) values (${key}, ${text}::text::jsonb)
-          on conflict on constraint settings_pkey do update set value = excluded.value, updated_at = now()`;
+          on conflict on constraint settings_pkey do update
+          set value = excluded.value, updated_at = now()
+          where ${known}::text is null or settings.value in (${known}::text::jsonb, 'null')
+          returning key`;
+        if (written.length === 0) throw preconditionFailed();
         return { result: null, details: { key, value: text } };
       });
       return json(200, { key, value });
     },
   ),
 
-  route('DELETE', '/api/config/{key}', adminOfKey, async ({ account }, { params: { key } }) => {
+  route('DELETE', '/api/config/{key}', adminOfKey, async ({ account }, input) => {
+    const { params, assertChangeable } = input;
+    const { key } = params;
     await account.change('config_changed', async (sql) => {
+      const known = assertChangeable && (await valueToChange(sql, key, assertChangeable));
       // No setting may be null: a row that is, counts as not set. Only the owner deletes.
-      await sql`update settings set value = 'null', updated_at = now() where key = ${key}`;
+      await sql`
+        update settings set value = 'null', updated_at = now()
+        where key = ${key}
+          and (${known}::text is null or value in (${known}::text::jsonb, 'null'))`;
       return { result: null, details: { key, value: null } };
     });
     return noContent();
   }),
 ];
+
+/**
+ * The value of a setting as JSON, once the request's preconditions were held against all settings:
+ * `/api/config` is what a client knows a tag of. Those that are stored stay locked until commit.
+ */
+async function valueToChange(
+  sql: Sql,
+  key: string,
+  assertChangeable: (current: object) => void,
+): Promise<string> {
+  const rows = await sql<{ key: string; value: unknown }>`
+    select key, value from settings order by key for update`;
+  const settings = settingsFrom(Object.fromEntries(rows.map((row) => [row.key, row.value])));
+  assertChangeable(settings);
+  return JSON.stringify(isSettingKey(key) ? settings[key] : null);
+}

@@ -24,7 +24,17 @@ function isCalendarDate(value: string): boolean {
   return !Number.isNaN(instant.getTime()) && instant.toISOString().startsWith(value);
 }
 
-export const email = v.pipe(text(254), v.email('Expected an e-mail address'));
+const atom = "[\\w!#$%&'*+/=?^`{|}~-]+";
+const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+
+/** A dot-string and a domain of two labels or more, the last one no number (RFC 5321, section 4.1.2). */
+const mailbox = new RegExp(
+  `^(?=[^@]{1,64}@)${atom}(?:\\.${atom})*@(?:${label}\\.)+(?!\\d+$)${label}$`,
+  'i',
+);
+
+/** An email address within the sizes of RFC 5321, section 4.5.3.1; none that needs quotes. */
+export const email = v.pipe(text(254), v.regex(mailbox, 'Expected an email address'));
 
 /** The `limit` of a list, from its query string. */
 export const limit = v.pipe(

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { json } from '../http/reply.ts';
+import type { Target } from '../http/request_target.ts';
 import type { Reply } from '../kernel/ports.ts';
 
 type Key = readonly string[];
@@ -23,22 +24,34 @@ export function cursor(...parts: ((text: string) => boolean)[]) {
   );
 }
 
+/** How long a page may be, and where the request for it was sent. */
+export type PageOptions = { limit: number; target: Target };
+
 /**
- * The reply for a page, from rows that were fetched with one more than `limit` asks for.
+ * The reply for a page, from rows that were fetched with one more than `limit` asks for. The next one
+ * is also told as a link (RFC 8288).
  *
  * @param keyOf the sort key of a row.
  * @param show the row as an item of the list.
  */
 export function page<Row>(
   rows: Row[],
-  limit: number,
+  { limit, target }: PageOptions,
   keyOf: (row: Row) => Key,
   show: (row: Row) => unknown = (row) => row,
 ): Reply {
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
-  const more = rows.length > limit && last !== undefined;
-  return json(200, { items: shown.map(show), next_cursor: more ? encode(keyOf(last)) : null });
+  const next = rows.length > limit && last !== undefined ? encode(keyOf(last)) : null;
+  const links = next === null ? {} : { link: `<${withCursor(target, next)}>; rel="next"` };
+  return json(200, { items: shown.map(show), next_cursor: next }, links);
+}
+
+/** The same target, with the tenant's prefix if it has one; its query is encoded anew. */
+function withCursor({ path, query }: Target, next: string): string {
+  const parameters = new URLSearchParams(query);
+  parameters.set('cursor', next);
+  return `${path}?${parameters}`;
 }
 
 function encode(key: Key): string {

@@ -1,7 +1,8 @@
 /** Pets. No statement here names a tenant, a schema or a mode: `db` is one tenant's already. */
 import * as v from 'valibot';
-import { json, noContent } from '../http/reply.ts';
-import { route } from '../http/route.ts';
+import { preconditionFailed } from '../http/preconditions.ts';
+import { noContent, resource } from '../http/reply.ts';
+import { type Input, route } from '../http/route.ts';
 import { Refusal } from '../kernel/errors.ts';
 import type { Db } from '../kernel/ports.ts';
 import { isUuid } from '../kernel/tenant.ts';
@@ -15,6 +16,7 @@ type Pet = {
   breed: string | null;
   birth_date: string | null;
   deleted: boolean;
+  microchip_id: string | null;
   created_at: string;
   updated_at: string;
 };
@@ -23,12 +25,14 @@ const name = text(100);
 const species = text(50);
 const breed = v.nullable(text(100));
 const birthDate = v.nullable(date);
+const microchipId = v.nullable(text(50));
 
 const newPet = v.object({
   name,
   species,
   breed: v.optional(breed, null),
   birth_date: v.optional(birthDate, null),
+  microchip_id: v.optional(microchipId, null),
 });
 
 const petPatch = v.object({
@@ -36,6 +40,7 @@ const petPatch = v.object({
   species: v.optional(species),
   breed: v.optional(breed),
   birth_date: v.optional(birthDate),
+  microchip_id: v.optional(microchipId),
 });
 
 const listQuery = v.object({
@@ -45,12 +50,13 @@ const listQuery = v.object({
 });
 
 const id = { id: isUuid };
+const change = { params: id, checksPreconditions: true } as const;
 
 /** Before every UUID there is. */
 const first = '00000000-0000-0000-0000-000000000000';
 
 export const petRoutes = [
-  route('GET', '/api/pets', { query: listQuery }, async ({ db, tenant }, { query }) => {
+  route('GET', '/api/pets', { query: listQuery }, async ({ db, tenant }, { query, target }) => {
     const { include_deleted_pets: withDeleted, default_page_size: defaultLimit } = tenant.settings;
     const most = query.limit ?? defaultLimit;
     const range = { after: query.cursor?.[0] ?? first, most: most + 1, withDeleted };
@@ -58,27 +64,27 @@ export const petRoutes = [
       query.species === undefined
         ? await listPets(db, range)
         : await listPetsOf(query.species, db, range);
-    return page(pets, most, (pet) => [pet.id]);
+    return page(pets, { limit: most, target }, (pet) => [pet.id]);
   }),
 
-  route('POST', '/api/pets', { body: newPet }, async ({ db, newId }, { body }) => {
-    const [pet] = await db<Pet>`
-      insert into pets (id, name, species, breed, birth_date)
-      values (${newId()}, ${body.name}, ${body.species}, ${body.breed}, ${body.birth_date})
-      returning id, name, species, breed, birth_date, deleted, created_at, updated_at`;
-    return json(201, pet, { location: `/api/pets/${pet?.id}` });
+  route('POST', '/api/pets', { body: newPet }, async ({ db, newId, retried }, { body }) => {
+    const id = newId();
+    const [made] = retried ? await findPet(db, id) : [];
+    const [pet] = made ? [made] : await addPet(db, id, body);
+    return resource(201, pet, `/api/pets/${id}`);
   }),
 
   route('GET', '/api/pets/{id}', { params: id }, async ({ db, tenant }, { params }) => {
     const [pet] = await db<Pet>`
-      select id, name, species, breed, birth_date, deleted, created_at, updated_at
+      select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
       from pets
       where id = ${params.id} and (not deleted or ${tenant.settings.include_deleted_pets})`;
-    return json(200, pet ?? notFound());
+    return resource(200, pet ?? notFound());
   }),
 
-  route('PATCH', '/api/pets/{id}', { params: id, body: petPatch }, async ({ db }, input) => {
+  route('PATCH', '/api/pets/{id}', { ...change, body: petPatch }, async ({ db }, input) => {
     const { params, body } = input;
+    const version = await versionToChange(db, input);
     const [pet] = await db<Pet>`
       update pets
       set name = coalesce(${body.name ?? null}, name),
@@ -86,26 +92,71 @@ export const petRoutes = [
         breed = case when ${body.breed === undefined} then breed else ${body.breed ?? null} end,
         birth_date = case when ${body.birth_date === undefined} then birth_date
           else ${body.birth_date ?? null}::date end,
+        microchip_id = case when ${body.microchip_id === undefined} then microchip_id
+          else ${body.microchip_id ?? null} end,
         updated_at = now()
       where id = ${params.id} and not deleted
-      returning id, name, species, breed, birth_date, deleted, created_at, updated_at`;
-    return json(200, pet ?? notFound());
+        and (${version}::text is null or xmin::text = ${version})
+      returning id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at`;
+    return resource(200, pet ?? missed(version));
   }),
 
-  route('DELETE', '/api/pets/{id}', { params: id }, async ({ db }, { params }) => {
+  route('DELETE', '/api/pets/{id}', change, async ({ db }, input) => {
+    const version = await versionToChange(db, input);
     const [pet] = await db`
       update pets set deleted = true, updated_at = now()
-      where id = ${params.id} and not deleted
+      where id = ${input.params.id} and not deleted
+        and (${version}::text is null or xmin::text = ${version})
       returning id`;
-    return pet ? noContent() : notFound();
+    return pet ? noContent() : missed(version);
   }),
 ];
+
+/** As an earlier attempt has made it. */
+function findPet(db: Db, id: string): Promise<Pet[]> {
+  return db<Pet>`
+    select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
+    from pets
+    where id = ${id}`;
+}
+
+function addPet(db: Db, id: string, pet: v.InferOutput<typeof newPet>): Promise<Pet[]> {
+  return db<Pet>`
+    insert into pets (id, name, species, breed, birth_date, microchip_id)
+    values (
+      ${id}, ${pet.name}, ${pet.species}, ${pet.breed}, ${pet.birth_date}, ${pet.microchip_id}
+    )
+    returning id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at`;
+}
+
+type Change = Pick<Input<'/api/pets/{id}', unknown, unknown>, 'params' | 'assertChangeable'>;
+
+/**
+ * The version of the pet that the request's preconditions were held against: the transaction that
+ * wrote it. A change that names it touches no later one. Null when there are no preconditions.
+ */
+async function versionToChange(db: Db, { params, assertChangeable }: Change) {
+  if (assertChangeable === null) return null;
+  const [found] = await db<Pet & { version: string }>`
+    select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at,
+      xmin::text as version
+    from pets
+    where id = ${params.id} and not deleted`;
+  const { version, ...pet } = found ?? notFound();
+  assertChangeable(pet);
+  return version;
+}
+
+/** No pet was changed: there is none, or somebody else was faster. */
+function missed(version: string | null): never {
+  throw version === null ? notFound() : preconditionFailed();
+}
 
 type Range = { after: string; most: number; withDeleted: boolean };
 
 function listPets(db: Db, { after, most, withDeleted }: Range): Promise<Pet[]> {
   return db<Pet>`
-    select id, name, species, breed, birth_date, deleted, created_at, updated_at
+    select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
     from pets
     where id > ${after} and (not deleted or ${withDeleted})
     order by id
@@ -115,7 +166,7 @@ function listPets(db: Db, { after, most, withDeleted }: Range): Promise<Pet[]> {
 /** A statement of its own, so that its plan can use the index by species. */
 function listPetsOf(kind: string, db: Db, { after, most, withDeleted }: Range): Promise<Pet[]> {
   return db<Pet>`
-    select id, name, species, breed, birth_date, deleted, created_at, updated_at
+    select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
     from pets
     where species = ${kind} and id > ${after} and (not deleted or ${withDeleted})
     order by id

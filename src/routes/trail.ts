@@ -30,7 +30,7 @@ export function trailRoutes(gathered: { denials: GatheredDenials; usage: Gathere
       'GET',
       '/api/audit',
       { role: 'admin', query: auditQuery },
-      async ({ account, tenant }, { query }) => {
+      async ({ account, tenant }, { query, target }) => {
         await gathered.denials.flushOf(tenant);
         const most = query.limit ?? tenant.settings.default_page_size;
         const rows = await account<RecordedEvent>`
@@ -45,11 +45,12 @@ export function trailRoutes(gathered: { denials: GatheredDenials; usage: Gathere
           where seq < coalesce(${query.cursor?.[0] ?? null}::bigint, 9223372036854775807)
           order by seq desc
           limit ${most + 1}`;
-        return page(rows, most, ({ seq }) => [String(seq)], auditEvent);
+        return page(rows, { limit: most, target }, ({ seq }) => [String(seq)], auditEvent);
       },
     ),
 
-    route('GET', '/api/usage', { query: usageQuery }, async ({ account, tenant }, { query }) => {
+    route('GET', '/api/usage', { query: usageQuery }, async ({ account, tenant }, input) => {
+      const { query, target } = input;
       await gathered.usage.flush();
       const most = query.limit ?? tenant.settings.default_page_size;
       const days = await account<UsageDay>`
@@ -58,7 +59,7 @@ export function trailRoutes(gathered: { denials: GatheredDenials; usage: Gathere
         where day < coalesce(${query.cursor?.[0] ?? null}::date, 'infinity')
         order by day desc
         limit ${most + 1}`;
-      return page(days, most, ({ day }) => [day]);
+      return page(days, { limit: most, target }, ({ day }) => [day]);
     }),
   ];
 }

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { json } from '../http/reply.ts';
 import { route } from '../http/route.ts';
 import { Refusal } from '../kernel/errors.ts';
+import type { Db } from '../kernel/ports.ts';
 import { isUuid } from '../kernel/tenant.ts';
 import { date, limit, text } from './fields.ts';
 import { cursor, page } from './page.ts';
@@ -30,7 +31,7 @@ export const visitRoutes = [
     'GET',
     '/api/pets/{id}/visits',
     { params: { id: isUuid }, query: listQuery },
-    async ({ db, tenant }, { params, query }) => {
+    async ({ db, tenant }, { params, query, target }) => {
       const most = query.limit ?? tenant.settings.default_page_size;
       const [date = latest, id = last] = query.cursor ?? [];
       // One statement for both questions: no row is no pet, a row without a visit is no visit.
@@ -49,7 +50,7 @@ export const visitRoutes = [
         order by visit.visited_on desc, visit.id desc`;
       if (rows.length === 0) throw new Refusal('not_found', { detail: 'Not found' });
       const visits = rows.filter((row) => row.id !== null);
-      return page(visits, most, (visit) => [visit.visited_on, visit.id]);
+      return page(visits, { limit: most, target }, (visit) => [visit.visited_on, visit.id]);
     },
   ),
 
@@ -57,15 +58,29 @@ export const visitRoutes = [
     'POST',
     '/api/pets/{id}/visits',
     { params: { id: isUuid }, body: newVisit },
-    async ({ db, newId }, { params, body }) => {
-      const [visit] = await db<Visit>`
-        insert into visits (id, pet_id, visited_on, reason)
-        select ${newId()}, id, ${body.visited_on}::date, ${body.reason}
-        from pets
-        where id = ${params.id} and not deleted
-        returning id, pet_id, visited_on, reason, created_at`;
+    async ({ db, newId, retried }, { params, body }) => {
+      const id = newId();
+      const [made] = retried ? await findVisit(db, id) : [];
+      const [visit = made] = made ? [] : await addVisit(db, { id, petId: params.id, ...body });
       if (!visit) throw new Refusal('not_found', { detail: 'Not found' });
       return json(201, visit);
     },
   ),
 ];
+
+function findVisit(db: Db, id: string): Promise<Visit[]> {
+  return db<Visit>`
+    select id, pet_id, visited_on, reason, created_at from visits where id = ${id}`;
+}
+
+type NewVisit = { id: string; petId: string; visited_on: string; reason: string };
+
+/** None when there is no such pet. */
+function addVisit(db: Db, { id, petId, visited_on: day, reason }: NewVisit): Promise<Visit[]> {
+  return db<Visit>`
+    insert into visits (id, pet_id, visited_on, reason)
+    select ${id}, id, ${day}::date, ${reason}
+    from pets
+    where id = ${petId} and not deleted
+    returning id, pet_id, visited_on, reason, created_at`;
+}

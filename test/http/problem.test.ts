@@ -28,7 +28,13 @@ describe('problem()', () => {
     assert.deepEqual(bodyOf(new Refusal('invalid_input', { errors })).errors, errors);
   });
   const headers: [RefusalCode, object, string, string][] = [
-    ['unauthenticated', {}, 'www-authenticate', 'Bearer'],
+    ['unauthenticated', {}, 'www-authenticate', 'Bearer realm="kennel"'],
+    [
+      'unauthenticated',
+      { invalidToken: true },
+      'www-authenticate',
+      'Bearer realm="kennel", error="invalid_token"',
+    ],
     ['method_not_allowed', { allow: ['GET', 'HEAD'] }, 'allow', 'GET, HEAD'],
     ['rate_limited', { retryAfterSeconds: 36 }, 'retry-after', '36'],
     ['unavailable', {}, 'retry-after', '1'],

@@ -13,6 +13,21 @@ describe('rateLimitHeaders()', () => {
         'ratelimit-policy "free";q=100;w=3600 ratelimit "free";r=99;t=36',
     );
   });
+  for (const [burst, requestsPerHour, quota, windowSeconds] of [
+    [50, 100, 100, 3_600],
+    [250, 100, 250, 9_000],
+    [7, 1, 7, 25_200],
+    [5, 3, 5, 6_000],
+  ] as const) {
+    it(`has a limit that nothing left can exceed: ${burst} at once, ${requestsPerHour} an hour`, () => {
+      const plan = { name: 'own', requestsPerHour, burst };
+      const headers = rateLimitHeaders(plan, { ...allowance, remaining: burst - 1 });
+      assert.deepEqual(
+        [headers[1], headers[7]],
+        [String(quota), `"own";q=${quota};w=${windowSeconds}`],
+      );
+    });
+  }
   it('lets no plan name break out of its quotes', () => {
     const odd = { name: 'a"\r\né', requestsPerHour: 1, burst: 1 };
     assert.equal(rateLimitHeaders(odd, allowance).at(-1), '"a____";r=99;t=36');

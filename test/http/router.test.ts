@@ -27,14 +27,24 @@ async function tell({ name }: Operator, input: object) {
 }
 
 async function run(method: string, path: string, { query = '', body = {} as unknown } = {}) {
-  const match = router.match({ method, query, body: async () => body }, path);
+  const match = router.match(
+    requestOf(method, query, async () => body),
+    path,
+  );
   assert.ok('prepare' in match, `${method} ${path} must match`);
   const work = await match.prepare();
   return JSON.parse((await work({ name: 'Ada' })).body ?? '');
 }
 
 function mismatch(method: string, path: string) {
-  return router.match({ method, query: '', body: async () => null }, path);
+  return router.match(
+    requestOf(method, '', async () => null),
+    path,
+  );
+}
+
+function requestOf(method: string, query: string, body: () => Promise<unknown>) {
+  return { method, path: '', query, preconditions: null, body };
 }
 
 /** The paths of the fields that a refusal names. */
@@ -79,7 +89,7 @@ describe('match()', () => {
     assert.equal(mismatch('HEAD', '/pets/1').endpoint, '/pets/{id}');
   });
   it('tells the methods of a path that exists', () => {
-    const allow = ['GET', 'DELETE', 'HEAD'];
+    const allow = ['GET', 'DELETE', 'HEAD', 'OPTIONS'];
     assert.deepEqual(mismatch('PUT', '/pets/1'), { endpoint: '/pets/{id}', allow });
   });
   it('tells the role of a route', () => {
@@ -124,15 +134,36 @@ describe('prepare()', () => {
       await assert.rejects(run('PATCH', '/pets', { body }), naming(''));
     });
   }
-  it('passes over unknown query parameters', async () => {
-    const { query } = await run('GET', '/pets', { query: 'limit=5&utm_source=x&constructor=1' });
-    assert.deepEqual(query, { limit: '5' });
+  it('decodes the query as forms encode it', async () => {
+    const { query } = await run('GET', '/pets', { query: '&limit=a+%C3%A9%26&&' });
+    assert.deepEqual(query, { limit: 'a é&' });
   });
-  it('refuses a known query parameter sent twice', async () => {
-    await assert.rejects(run('GET', '/pets', { query: 'limit=5&limit=6' }), naming('limit'));
-  });
-  it('survives a query that cannot be decoded', async () => {
-    assert.equal((await run('GET', '/pets', { query: 'limit=%zz%ff' })).query.limit, '%zz\ufffd');
+  for (const [query, path] of Object.entries({
+    'limit=5&utm_source=x': 'utm_source',
+    constructor: 'constructor',
+    '__proto__=1': '__proto__',
+    '=1': '',
+    'limit=5&limit=6': 'limit',
+    'limit=5&l%69mit=6': 'limit',
+    'limit=%zz': 'limit',
+    'limit=%': 'limit',
+    'limit=%ff': 'limit',
+    'limit=%ed%a0%80': 'limit',
+    '%ff=1': '',
+  })) {
+    it(`refuses the query "${query}"`, async () => {
+      await assert.rejects(run('GET', '/pets', { query }), naming(path));
+    });
+  }
+  it('refuses every parameter where a route has none', async () => {
+    for (const [method, path] of [
+      ['GET', '/pets/1'],
+      ['PATCH', '/pets'],
+      ['DELETE', '/pets/1'],
+    ]) {
+      await assert.rejects(run(String(method), String(path), { query: 'x=1' }), naming('x'));
+    }
+    assert.equal((await run('GET', '/pets/1', { query: '&' })).by, 'Ada');
   });
   it('takes a parameter of another form for an unknown one', async () => {
     await assert.rejects(run('GET', '/users/1'), { code: 'not_found' });

@@ -28,7 +28,37 @@ describe('clientAddress()', () => {
     const hops = ['6.6.6.6, 198.51.100.1', '10.0.0.2'];
     assert.equal(clientAddress(proxies, '10.0.0.1', hops), '198.51.100.1');
   });
-  it('ends at a hop that is no address', () => {
-    assert.equal(clientAddress(proxies, '10.0.0.1', ['198.51.100.1, x, 10.0.0.2']), '10.0.0.2');
-  });
+  for (const [sent, address] of Object.entries({
+    '203.0.113.7:51234': '203.0.113.7',
+    '203.0.113.7,': '203.0.113.7',
+    '203.0.113.7, ,': '203.0.113.7',
+    '[2001:db8::1]:443': '2001:db8::1',
+    '[2001:db8::1]': '2001:db8::1',
+    '"[2001:db8::1]:443"': '2001:db8::1',
+    '2001:db8::1': '2001:db8::1',
+    '::ffff:203.0.113.7': '203.0.113.7',
+    '203.0.113.7:_port': '203.0.113.7',
+    '203.0.113.7:1, 10.0.0.2:2': '203.0.113.7',
+    '203.0.113.7, [fd00::1]:2': '203.0.113.7',
+    '6.6.6.6, _hidden-1': '_hidden-1',
+  })) {
+    it(`reads "${sent}" as RFC 7239 writes nodes`, () => {
+      assert.equal(clientAddress(proxies, '10.0.0.1', [sent]), address);
+    });
+  }
+  for (const hop of [
+    'x',
+    'unknown',
+    '203.0.113.7:',
+    '203.0.113.7:x',
+    '[203',
+    '_',
+    '1.2.3',
+    '::g',
+  ]) {
+    it(`ends at the hop "${hop}", which is no address`, () => {
+      const hops = [`198.51.100.1, ${hop}, 10.0.0.2`];
+      assert.equal(clientAddress(proxies, '10.0.0.1', hops), '10.0.0.2');
+    });
+  }
 });

@@ -38,7 +38,7 @@ describe('body', limit, () => {
     const head = 'POST /locked HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n';
     const reply = await sendBeforeReading(tested.url, head + 'x'.repeat(5_000_000));
     assertProblem(reply, 401, 'unauthenticated');
-    assert.equal(reply.headers['www-authenticate'], 'Bearer');
+    assert.equal(reply.headers['www-authenticate'], 'Bearer realm="kennel"');
     assert.equal(reply.headers.connection, 'close');
   });
   it('that never ends is not waited for once its request was refused', async () => {

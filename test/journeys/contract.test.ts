@@ -7,7 +7,10 @@ import { isolationModes } from '../../src/kernel/tenant.ts';
 import { clientOf, type Onboarded, onboard, ways } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { browsers, page } from './contract/browsers.ts';
+import { conditions } from './contract/conditions.ts';
 import { edges } from './contract/edges.ts';
+import { once } from './contract/once.ts';
 import { pets } from './contract/pets.ts';
 import { settings } from './contract/settings.ts';
 import { trail } from './contract/trail.ts';
@@ -20,7 +23,7 @@ let kennel: Kennel;
 
 before(async () => {
   database = await testDatabase();
-  kennel = await startKennel(database.url);
+  kennel = await startKennel(database.url, { CORS_ORIGINS: page });
 });
 
 after(async () => {
@@ -52,6 +55,9 @@ for (const isolation of isolationModes) {
         settings(stay);
         users(stay);
         trail(stay);
+        conditions(stay);
+        once(stay);
+        browsers(stay);
         edges(stay);
       });
     }

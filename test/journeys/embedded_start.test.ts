@@ -30,6 +30,8 @@ describe('a start on a machine that has only Node', () => {
   it('prints a curl line for each way to name a tenant, and each works when pasted', async () => {
     const lines = await curlLines();
     assert.equal(lines.length, 3);
+    assert.match(String(lines[0]), /--resolve acme-pets\.localhost:\d+:127\.0\.0\.1 /);
+    assert.match(kennel.stderr(), /Python, Node and Java may not find \*\.localhost/);
     for (const line of lines) {
       const { stdout } = await shell('sh', ['-c', `${line} --silent --fail`]);
       assert.equal(JSON.parse(stdout).items[0].name, 'Sample Pet');

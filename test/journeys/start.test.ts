@@ -35,6 +35,7 @@ describe('a start that cannot be', () => {
       BASE_DOMAIN: 'no domain',
       ADMIN_TOKEN: 'secret of two words',
       TRUSTED_PROXIES: 'secret/8',
+      CORS_ORIGINS: 'https://app.example, secret',
       DB_CONNECTIONS: '0',
       LOG_LEVEL: 'loud',
       DEMO: 'yes',
@@ -47,6 +48,7 @@ describe('a start that cannot be', () => {
     assert.deepEqual(named.sort(), [
       'ADMIN_TOKEN',
       'BASE_DOMAIN',
+      'CORS_ORIGINS',
       'DATABASE_URL',
       'DB_CONNECTIONS',
       'DEMO',

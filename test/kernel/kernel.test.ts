@@ -179,7 +179,9 @@ function setStage(situation: Situation = {}) {
       },
     },
     meter: { count: (_id, what) => counts.push(what) },
+    idempotency: { once: () => assert.fail() },
     newId: () => 'id',
+    newSecret: () => assert.fail(),
     schemaVersions: { oldest: 1, newest: 2 },
   });
   const trace: Trace = {
@@ -191,7 +193,11 @@ function setStage(situation: Situation = {}) {
   };
   const facts = { host: 'localhost', path: '/api/pets', tenantHeaders: [] };
   const { authorization = null } = situation;
-  const run = () => kernel.run({ facts, authorization, address: '192.0.2.1' }, trace);
+  const request = {
+    ...{ method: 'GET', facts, authorization, idempotencyKey: null, address: '192.0.2.1' },
+    body: async () => null,
+  };
+  const run = () => kernel.run(request, trace);
   const refusal = async (): Promise<Refusal> => {
     const error: unknown = await run().then(
       () => assert.fail('it was taken'),

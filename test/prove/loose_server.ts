@@ -57,6 +57,9 @@ function looselyRead(incoming: IncomingMessage): HttpRequest {
     },
     authorization: headers.authorization ?? null,
     idempotencyKey: null,
+    preconditions: null,
+    origin: null,
+    preflight: false,
     address: incoming.socket.remoteAddress ?? '',
     body: () => readJson(incoming),
   };

@@ -43,6 +43,54 @@ describe('email', () => {
       assert.ok(!v.is(email, value), JSON.stringify(value));
     }
   });
+
+  const label = 'l'.repeat(63);
+  it('takes addresses as RFC 5321 has them', () => {
+    for (const value of [
+      ...[
+        "o'brien@example.com",
+        'a@xn--bcher-kva.example',
+        'a@example.xn--p1ai',
+        'A.b+c@EXAMPLE.com',
+      ],
+      ...["!#$%&'*+/=?^_`{|}~-@a-b.example", `${'a'.repeat(64)}@example.com`, `a@${label}.example`],
+      ...['a@1.example', `${'a'.repeat(64)}@${label}.${label}.${'l'.repeat(61)}`],
+    ]) {
+      assert.ok(v.is(email, value), value);
+    }
+  });
+
+  it('refuses addresses that no mail server takes', () => {
+    for (const value of [
+      ...[`${'a'.repeat(65)}@example.com`, `a@${label}l.example`, `a@b.${label}l`],
+      `${'a'.repeat(64)}@${label}.${label}.${'l'.repeat(62)}`,
+      ...[
+        '.a@example.com',
+        'a.@example.com',
+        'a..b@example.com',
+        'a@b@example.com',
+        '@example.com',
+      ],
+      ...[
+        'a@example',
+        'a@.example',
+        'a@example..com',
+        'a@example.com.',
+        'a@-a.example',
+        'a@a-.example',
+      ],
+      ...[
+        'a@1.2.3.4',
+        'a@[1.2.3.4]',
+        'a@a_b.example',
+        'a b@example.com',
+        'é@example.com',
+        'a@bücher.de',
+      ],
+    ]) {
+      assert.ok(!v.is(email, value), value);
+    }
+  });
 });
 
 describe('limit', () => {

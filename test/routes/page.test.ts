@@ -7,8 +7,9 @@ const digits = (text: string) => /^\d+$/.test(text);
 
 describe('page()', () => {
   const numbers = (count: number) => Array.from({ length: count }, (_, at) => at);
-  const list = (count: number) =>
-    JSON.parse(page(numbers(count), 2, (n) => [String(n)]).body ?? '');
+  const target = { path: '/acme/api/pets', query: 'species=a+b&cursor=old' };
+  const reply = (count: number) => page(numbers(count), { limit: 2, target }, (n) => [String(n)]);
+  const list = (count: number) => JSON.parse(reply(count).body ?? '');
 
   it('has no cursor when everything fits', () => {
     assert.deepEqual(list(2), { items: [0, 1], next_cursor: null });
@@ -19,6 +20,12 @@ describe('page()', () => {
     const { items, next_cursor } = list(3);
     assert.deepEqual(items, [0, 1]);
     assert.deepEqual(v.parse(cursor(digits), next_cursor), ['1']);
+  });
+
+  it('links to the next page, with all that was asked for', () => {
+    const { next_cursor } = list(3);
+    const link = `</acme/api/pets?species=a+b&cursor=${next_cursor}>; rel="next"`;
+    assert.deepEqual([reply(3).headers?.link, reply(2).headers?.link], [link, undefined]);
   });
 });
 

@@ -31,13 +31,13 @@ export function auditRoutes(read: ReadTrail, denials: FlushDenials) {
       'GET',
       '/api/admin/audit',
       { query: listQuery },
-      async (_operator: Operator, { query }) => {
+      async (_operator: Operator, { query, target }) => {
         const { tenant = null, event = null } = query;
         await denials.flush(event);
         const most = query.limit ?? defaultLimit;
         const before = query.cursor?.[0] ?? null;
         const rows = await read({ tenant, event, before, limit: most + 1 });
-        return page(rows, most, ({ seq }) => [String(seq)], auditEvent);
+        return page(rows, { limit: most, target }, ({ seq }) => [String(seq)], auditEvent);
       },
     ),
   ];

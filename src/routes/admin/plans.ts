@@ -1,6 +1,6 @@
 /** Plans: what a tenant may spend. A change holds for all tenants of the plan within a second. */
 import * as v from 'valibot';
-import { json } from '../../http/reply.ts';
+import { json, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Plan } from '../../kernel/tenant.ts';
@@ -11,7 +11,11 @@ export type Plans = {
   plans(): Promise<Plan[]>;
   plan(name: string): Promise<Plan | null>;
   /** True when the plan is new. */
-  putPlan(plan: Plan, requestId: string): Promise<boolean>;
+  putPlan(
+    plan: Plan,
+    requestId: string,
+    assertChangeable: ((current: Plan | null) => void) | null,
+  ): Promise<boolean>;
 };
 
 const count = v.pipe(
@@ -37,18 +41,20 @@ export function planRoutes(plans: Plans) {
     route('GET', '/api/admin/plans/{name}', named, async (_operator: Operator, { params }) => {
       const plan = await plans.plan(params.name);
       if (!plan) throw new Refusal('not_found', { detail: 'Not found' });
-      return json(200, view(plan));
+      return resource(200, view(plan));
     }),
 
     route(
       'PUT',
       '/api/admin/plans/{name}',
-      { ...named, body: newPlan },
-      async ({ requestId }: Operator, { params, body }) => {
+      { ...named, body: newPlan, checksPreconditions: true },
+      async ({ requestId }: Operator, { params, body, assertChangeable }) => {
         const { requests_per_hour: requestsPerHour, burst = requestsPerHour } = body;
         const plan = { name: params.name, requestsPerHour, burst };
-        const created = await plans.putPlan(plan, requestId);
-        return json(created ? 201 : 200, view(plan));
+        const assertPlan =
+          assertChangeable && ((known: Plan | null) => assertChangeable(known && view(known)));
+        const created = await plans.putPlan(plan, requestId, assertPlan);
+        return resource(created ? 201 : 200, view(plan));
       },
     ),
   ];

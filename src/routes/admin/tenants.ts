@@ -1,8 +1,9 @@
 /** The operator's side of a tenant's life: create, look, change, delete. */
 import * as v from 'valibot';
-import { json, noContent } from '../../http/reply.ts';
+import { json, noContent, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
 import { Refusal } from '../../kernel/errors.ts';
+import { assertIdempotencyKey } from '../../kernel/idempotency_key.ts';
 import { type IsolationMode, isolationModes, parseSlug, type Slug } from '../../kernel/tenant.ts';
 import { defaultLimit, email, limit, text } from '../fields.ts';
 import { cursor, page } from '../page.ts';
@@ -32,6 +33,7 @@ export type TenantLifeCycle = {
     slug: Slug,
     patch: v.InferOutput<typeof tenantPatch>,
     requestId: string,
+    assertChangeable: ((current: View) => void) | null,
   ): Promise<View | null>;
 };
 
@@ -50,14 +52,12 @@ const slug = v.pipe(
 
 const isolation = v.picklist(isolationModes, 'Expected "shared", "schema" or "database"');
 
-/** What an operator says of a new tenant, by HTTP or in a shell. */
-export const newTenant = v.object({
+const fields = {
   slug,
   name: text(200),
   plan: v.optional(text(40), 'free'),
   isolation: v.optional(isolation),
-  admin_email: v.optional(email),
-});
+};
 
 const tenantPatch = v.object({
   name: v.optional(text(200)),
@@ -70,22 +70,36 @@ const listQuery = v.object({
   cursor: v.optional(cursor((part) => parseSlug(part) !== null)),
 });
 
-const idempotencyKeyLength = 255;
+export type TenantDefaults = {
+  isolation: IsolationMode;
+  /** Emails leave the machine: none may go to an address that nobody has given. */
+  sendsMail: boolean;
+};
 
-export function tenantRoutes(tenants: TenantLifeCycle, defaultIsolation: IsolationMode) {
+/** What an operator says of a new tenant, by HTTP or in a shell. */
+export function newTenant({ sendsMail }: Pick<TenantDefaults, 'sendsMail'>) {
+  return v.object({ ...fields, admin_email: sendsMail ? email : v.optional(email) });
+}
+
+/** The address of a first admin when none was given, which is so only where no email leaves. */
+export function inventedEmail(slug: Slug): string {
+  return `admin@${slug}.com`;
+}
+
+export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults) {
   return [
     route(
       'POST',
       '/api/admin/tenants',
-      { body: newTenant },
+      { body: newTenant(defaults) },
       async (operator: Operator, { body }) => {
-        refuseLongKey(operator);
+        if (operator.idempotencyKey !== null) assertIdempotencyKey(operator.idempotencyKey);
         const order: Order = {
           slug: body.slug,
           name: body.name,
           plan: body.plan,
-          isolation: body.isolation ?? defaultIsolation,
-          adminEmail: body.admin_email ?? `admin@${body.slug}.com`,
+          isolation: body.isolation ?? defaults.isolation,
+          adminEmail: body.admin_email ?? inventedEmail(body.slug),
         };
         const founded = await tenants.create(order, { ...operator, asSent: JSON.stringify(body) });
         return json(201, founded, { location: `/api/admin/tenants/${body.slug}` });
@@ -96,33 +110,36 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaultIsolation: Isolati
       'GET',
       '/api/admin/tenants',
       { query: listQuery },
-      async (_operator: Operator, { query }) => {
+      async (_operator: Operator, { query, target }) => {
         const most = query.limit ?? defaultLimit;
         const rows = await tenants.list({ limit: most + 1, after: query.cursor?.[0] ?? null });
-        return page(rows, most, (tenant) => [tenant.slug]);
+        return page(rows, { limit: most, target }, (tenant) => [tenant.slug]);
       },
     ),
 
     route('GET', '/api/admin/tenants/{slug}', {}, async (_operator: Operator, { params }) => {
-      return json(200, (await tenants.find(slugOf(params.slug))) ?? notFound());
+      return resource(200, (await tenants.find(slugOf(params.slug))) ?? notFound());
     }),
 
     route(
       'PATCH',
       '/api/admin/tenants/{slug}',
-      { body: tenantPatch },
-      async ({ requestId }: Operator, { params, body }) => {
-        const tenant = await tenants.patch(slugOf(params.slug), body, requestId);
-        return json(200, tenant ?? notFound());
+      { body: tenantPatch, checksPreconditions: true },
+      async ({ requestId }: Operator, { params, body, assertChangeable }) => {
+        const tenant = await tenants.patch(slugOf(params.slug), body, requestId, assertChangeable);
+        return resource(200, tenant ?? notFound());
       },
     ),
 
     route(
       'DELETE',
       '/api/admin/tenants/{slug}',
-      {},
-      async ({ requestId }: Operator, { params }) => {
-        const removed = await tenants.remove(slugOf(params.slug), requestId);
+      { checksPreconditions: true },
+      async ({ requestId }: Operator, { params, assertChangeable }) => {
+        const slug = slugOf(params.slug);
+        // A deletion is long, and what changes a tenant meanwhile is deleted with it.
+        assertChangeable?.((await tenants.find(slug)) ?? notFound());
+        const removed = await tenants.remove(slug, requestId);
         return removed ? noContent() : notFound();
       },
     ),
@@ -131,13 +148,6 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaultIsolation: Isolati
 
 function slugOf(text: string): Slug {
   return parseSlug(text) ?? notFound();
-}
-
-function refuseLongKey({ idempotencyKey }: Operator): void {
-  if ((idempotencyKey?.length ?? 0) <= idempotencyKeyLength) return;
-  throw new Refusal('invalid_input', {
-    detail: `Expected an Idempotency-Key of at most ${idempotencyKeyLength} characters`,
-  });
 }
 
 function notFound(): never {

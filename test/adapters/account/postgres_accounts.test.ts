@@ -20,6 +20,8 @@ const probes: Readonly<Record<string, (account: Account, victim: Registered) => 
     settings: (account, { id }) =>
       admitted(account`
         update settings set value = '"Hi"' where tenant_id = ${id} returning key`),
+    'first answers': (account, { id }) =>
+      admitted(account`select made_id from idempotency_keys where tenant_id = ${id}`),
     usage: (account, { id }) =>
       admitted(account`select day from usage_days where tenant_id = ${id}`),
     trail: (account, { id }) =>
@@ -35,7 +37,9 @@ async function admitted(attempt: Promise<object[]>): Promise<boolean> {
   }
 }
 
-const rowSecurityOff = ['users', 'api_keys', 'settings', 'usage_days', 'audit_events']
+const guarded = ['users', 'api_keys', 'settings', 'usage_days', 'audit_events', 'idempotency_keys'];
+
+const rowSecurityOff = guarded
   .map((table) => `alter table ${table} disable row level security`)
   .join(';');
 
@@ -65,10 +69,18 @@ function stage(off = ''): () => Stage {
       accounts.run({ tenant, actor: 'operator', requestId: 'r-1' }, steps);
     current = { places, one, other, changed, work };
     await work(other, (account) => setWelcome(account, '"Hello"'));
+    await work(other, claimKey);
     await places.asSuperuser(fleet.installation.account, off);
   });
   after(() => current.places.close());
   return () => current;
+}
+
+async function claimKey(account: Account): Promise<void> {
+  const digest = Buffer.alloc(32);
+  await account`
+    insert into idempotency_keys (key_digest, fingerprint, made_id, claimed_until)
+    values (${digest}, ${digest}, ${randomUUID()}, now())`;
 }
 
 function setWelcome(account: Account, json: string): Promise<string> {
@@ -176,6 +188,7 @@ describe('Account', () => {
     'read the digests of secrets': (account: Account) =>
       account`select secret_sha256 from api_keys`,
     'read the tenants': (account: Account) => account`select id from tenants`,
+    'delete first answers': (account: Account) => account`delete from idempotency_keys`,
     'write its usage': (account: Account) => account`update usage_days set billed = 0`,
     'record for the operator alone': (account: Account) => account`
       insert into audit_events (id, event, actor, audience, details)

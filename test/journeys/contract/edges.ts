@@ -38,7 +38,24 @@ export function edges(stay: () => Stay): void {
     const { call } = stay().tenant;
     const answer = await call('PUT /api/pets', {});
     assertProblem(answer, 405, 'method_not_allowed');
-    assert.deepEqual(String(answer.headers.allow).split(', ').sort(), ['GET', 'HEAD', 'POST']);
+    assert.deepEqual(String(answer.headers.allow).split(', ').sort(), [
+      'GET',
+      'HEAD',
+      'OPTIONS',
+      'POST',
+    ]);
+  });
+
+  it('refuses a query that it does not know, wherever it is', async () => {
+    const { call } = stay().tenant;
+    const id = '01890000-0000-7000-8000-000000000000';
+    for (const line of [
+      ...['GET /api/me?x=1', 'GET /api/pets?Species=dog', 'GET /api/usage?limit=1&limit=1'],
+      ...['POST /api/pets?x', `DELETE /api/pets/${id}?force=1`, 'GET /api/pets?species=%E0%A4%A'],
+    ]) {
+      const answer = await call(line, line.startsWith('POST') ? {} : undefined);
+      assertProblem(answer, 422, 'invalid_input');
+    }
   });
 
   it('knows no other path', async () => {

@@ -21,6 +21,7 @@ export function pets(stay: () => Stay): void {
       breed: null,
       birth_date: '2020-02-29',
       deleted: false,
+      microchip_id: null,
     });
     assert.match(id, uuidV7);
     for (const time of [created_at, updated_at]) assert.match(time, instant);
@@ -28,6 +29,22 @@ export function pets(stay: () => Stay): void {
     assert.equal(created.headers.location, `${prefix}/api/pets/${id}`);
     const found = await call(`GET /api/pets/${id}`);
     assert.deepEqual([found.status, found.body], [200, created.body]);
+  });
+
+  it('keeps the number of the microchip, up to 50 characters', async () => {
+    const { call } = stay().tenant;
+    const microchip = '9'.repeat(50);
+    const { id } = await newPet(call, { microchip_id: microchip, species: 'chipped' });
+    const read = async () => (await call(`GET /api/pets/${id}`)).body.microchip_id;
+    assert.equal(await read(), microchip);
+    const { items } = (await call('GET /api/pets?species=chipped')).body;
+    assert.equal(items[0].microchip_id, microchip);
+    await call(`PATCH /api/pets/${id}`, { name: 'Max' });
+    assert.equal(await read(), microchip);
+    await call(`PATCH /api/pets/${id}`, { microchip_id: null });
+    assert.equal(await read(), null);
+    const long = await call(`PATCH /api/pets/${id}`, { microchip_id: `${microchip}9` });
+    assertProblem(long, 422, 'invalid_input');
   });
 
   it('changes what is named and nothing else', async () => {
@@ -58,6 +75,19 @@ export function pets(stay: () => Stay): void {
     }
     const pages = await allPages(call, 'GET /api/pets?species=newt&limit=2');
     assert.deepEqual(pages, [made.slice(0, 2), made.slice(2, 4), made.slice(4)]);
+  });
+
+  it('links each page to the next', async () => {
+    const { tenant, way } = stay();
+    const { call, slug } = tenant;
+    for (const name of ['a', 'b', 'c']) await newPet(call, { name, species: 'eft & co' });
+    const query = 'species=eft+%26+co&limit=2';
+    const { body, headers } = await call(`GET /api/pets?${query}`);
+    const prefix = way === 'path' ? `/${slug}` : '';
+    const next = `/api/pets?${query}&cursor=${body.next_cursor}`;
+    assert.equal(headers.link, `<${prefix}${next}>; rel="next"`);
+    const last = await call(`GET ${next}`);
+    assert.deepEqual([last.body.items.length, last.headers.link], [1, undefined]);
   });
 
   it('refuses a limit and a cursor that are none', async () => {

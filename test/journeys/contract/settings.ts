@@ -13,6 +13,16 @@ export function settings(stay: () => Stay): void {
     assert.deepEqual([status, body], [200, defaults]);
   });
 
+  it('greets with its own message', async () => {
+    const { call } = stay().tenant;
+    const greeting = async () => (await call('GET /api/me')).body.welcome_message;
+    assert.equal(await greeting(), '');
+    await call('PUT /api/config/welcome_message', { value: 'Wuff' });
+    assert.equal(await greeting(), 'Wuff');
+    await call('DELETE /api/config/welcome_message');
+    assert.equal(await greeting(), '');
+  });
+
   it('changes a setting and goes back to its default', async () => {
     const { call } = stay().tenant;
     await newPet(call);

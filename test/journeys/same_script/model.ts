@@ -108,10 +108,11 @@ function keyOf(keys: Books['keys'], { authorization }: Headers) {
   return keys.find(({ apiKey }) => authorization === `Bearer ${apiKey}`);
 }
 
-/** HEAD goes with GET (RFC 9110, section 9.1). */
+/** HEAD goes with GET (RFC 9110, section 9.1), and OPTIONS with all. */
 function allowed(routes: readonly ModelRoute[]): string {
   const methods = routes.map(({ method }) => method);
-  return (methods.includes('GET') ? [...methods, 'HEAD'] : methods).sort().join(', ');
+  const head = methods.includes('GET') ? ['HEAD'] : [];
+  return [...methods, ...head, 'OPTIONS'].sort().join(', ');
 }
 
 function bodyFor(

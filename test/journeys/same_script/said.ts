@@ -19,6 +19,8 @@ const hopByHop = new Set(['connection', 'keep-alive', 'transfer-encoding']);
 const variable = new Set([
   'content-length',
   'date',
+  'etag',
+  'link',
   'ratelimit',
   'x-ratelimit-remaining',
   'x-ratelimit-reset',
