@@ -302,9 +302,10 @@ with ours as materialized (
     join pg_subscription on pg_subscription.oid = srsubid
 
   union all
-  select null, 'cast', null, object.identity, format('%s %s', castcontext, castmethod), null,
-    format('drop %s %s', object.type, object.identity)
-  from pg_cast cross join lateral pg_identify_object('pg_cast'::regclass, pg_cast.oid, 0) as object
+  select null, 'cast', null, format('cast (%s as %s)', castsource::regtype, casttarget::regtype),
+    concat_ws(' ', castcontext, castmethod), null,
+    format('drop cast (%s as %s)', castsource::regtype, casttarget::regtype)
+  from pg_cast
   where pg_cast.oid >= 16384 and not exists (
     select from pg_depend where classid = 'pg_cast'::regclass and objid = pg_cast.oid and deptype = 'e'
   )

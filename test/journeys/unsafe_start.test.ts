@@ -44,7 +44,7 @@ describe('a server on a spoilt database', () => {
     assert.match(first, /^kennel: Cannot serve: tenants would not be kept apart/);
     assert.deepEqual(
       findings.map((line) => /^kennel: (\w+): .+; mend: \w+/.exec(line)?.[1]),
-      ['role_mighty', 'row_security_off', 'view_without_invoker'],
+      ['role_mighty', 'row_security_changed', 'view_extra'],
     );
   });
 });

@@ -5,6 +5,11 @@ import { type Finding, finding } from './finding.ts';
 /** Where the facts were found, and what stands there for `{schema}` and `{app}`. */
 export type Setting = { database: string; schema: string; app: string };
 
+/** What has columns, an owner and rights, which nobody need be told of beside it. */
+const relations: ReadonlySet<Fact['kind']> = new Set([
+  ...(['table', 'sequence', 'view', 'materialized_view', 'foreign_table', 'type'] as const),
+]);
+
 /** How much of a value a finding shows. */
 const shownChars = 300;
 
@@ -17,7 +22,7 @@ export function differences(
   const is = byObject(found, setting);
   // A table that is gone has neither columns nor policies, and nobody need be told of each.
   const gone = new Set([...tablesOnlyIn(must, is), ...tablesOnlyIn(is, must)]);
-  const tells = ({ kind, parent }: Fact) => kind === 'table' || !gone.has(parent ?? '');
+  const tells = ({ kind, parent }: Fact) => relations.has(kind) || !gone.has(parent ?? '');
   const lacking = [...must].flatMap(([object, fact]) => {
     const other = is.get(object);
     if (!tells(fact) || other?.value === fact.value) return [];
@@ -53,7 +58,7 @@ function placed(fact: Fact, { schema, app }: Setting): Fact {
 
 function tablesOnlyIn(some: ReadonlyMap<string, Fact>, others: ReadonlyMap<string, Fact>) {
   return [...some]
-    .filter(([object, { kind }]) => kind === 'table' && !others.has(object))
+    .filter(([object, { kind }]) => relations.has(kind) && !others.has(object))
     .map(([, { parent }]) => parent);
 }
 
@@ -86,5 +91,6 @@ function excessive({ kind, object, value, drop }: Fact, { database }: Setting): 
 }
 
 function shown(value: string): string {
-  return value.length > shownChars ? `${value.slice(0, shownChars)}…` : value;
+  const line = value.replaceAll(/\s+/g, ' ');
+  return line.length > shownChars ? `${line.slice(0, shownChars)}…` : line;
 }

@@ -202,7 +202,8 @@ findsEach({
     'an operator of ours': {
       spoil: () =>
         `create operator shared.=== (leftarg = uuid, rightarg = uuid, function = uuid_ne)`,
-      where: ({ main }) => `operator shared.===(uuid,uuid) of database ${main}`,
+      where: ({ main }) =>
+        `operator shared.===(pg_catalog.uuid,pg_catalog.uuid) of database ${main}`,
     },
     'a type of ours': {
       spoil: () => 'create domain kernel.uuid as text',
@@ -227,7 +228,7 @@ findsEach({
   cast_extra: {
     'a text that is a number by itself': {
       spoil: () => 'create cast (text as integer) with inout as implicit',
-      where: ({ main }) => `(text AS integer) of database ${main}`,
+      where: ({ main }) => `cast (text as integer) of database ${main}`,
     },
   },
   policy_missing: {
