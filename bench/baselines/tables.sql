@@ -30,6 +30,8 @@ create table bench_textbook.pets (like bench_untenanted.pets including all);
 alter table bench_textbook.pets enable row level security;
 create policy tenant_rows on bench_textbook.pets
   using (tenant_id = current_setting('app.tenant_id')::uuid);
+-- Kennel takes this function from PUBLIC.
+grant execute on function pg_catalog.set_config(text, text, boolean) to :"role";
 grant usage on schema bench_textbook to :"role";
 grant select, insert on bench_textbook.pets to :"role";
 

@@ -60,12 +60,16 @@ function parse<Taken extends Options>(args: readonly string[], options: Taken): 
   }
 }
 
+/** A setting of npm's that many have in their `.npmrc`: to find it set tells nothing. */
+const ofNpmItself = new Set(['yes']);
+
 /** npm hands flags that it kept to the script as `npm_config_…`, also those that it does not know. */
 function takenByNpm(options: Options, values: object, environment: Environment) {
   if (environment.npm_lifecycle_event === undefined) return undefined;
   const given = new Map(Object.entries(values));
   return Object.keys(options).find(
     (name) =>
+      !ofNpmItself.has(name) &&
       given.get(name) === undefined &&
       environment[`npm_config_${name.replaceAll('-', '_')}`] !== undefined,
   );

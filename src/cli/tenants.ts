@@ -155,7 +155,9 @@ function setStatus(slug: Slug, status: 'active' | 'suspended', { json }: Values)
 /** @throws {UsageError} when it was not agreed to, and there is no terminal to ask at. */
 function remove(slug: Slug, { yes = false, json }: Values): Work {
   if (!yes && !process.stdin.isTTY) {
-    throw new UsageError(`Cannot ask whether to delete "${slug}": there is no terminal; add --yes`);
+    throw new UsageError(
+      `Cannot ask whether to delete "${slug}": there is no terminal; add -- --yes`,
+    );
   }
   return async ({ registry, onboarding }) => {
     const found = await registry.find(slug);

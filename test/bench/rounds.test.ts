@@ -23,13 +23,18 @@ const member: Member = {
 
 type Answer = (path: string) => { status: number; body: unknown };
 
-const times = { created_at: '2026-01-01T00:00:00.000Z', updated_at: '2026-01-01T00:00:00.000Z' };
+const rest = {
+  deleted: false,
+  microchip_id: null,
+  created_at: '2026-01-01T00:00:00.000Z',
+  updated_at: '2026-01-01T00:00:00.000Z',
+};
 
 const rightly: Answer = (path) => {
   const { id, name, species, breed, birth_date } = member.pets.find(({ id }) =>
     path.endsWith(id),
   ) ?? { id: '', name: '', species: '', breed: '', birth_date: '' };
-  return { status: 200, body: { id, name, species, breed, birth_date, deleted: false, ...times } };
+  return { status: 200, body: { id, name, species, breed, birth_date, ...rest } };
 };
 
 describe('runGroup()', () => {

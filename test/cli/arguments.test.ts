@@ -30,7 +30,7 @@ describe('readArguments()', () => {
     });
   }
 
-  for (const taken of ['plan', 'dry_run', 'yes']) {
+  for (const taken of ['plan', 'dry_run']) {
     it(`notices that npm took --${taken.replace('_', '-')} for itself`, () => {
       const swallowed = { ...environment, [`npm_config_${taken}`]: 'true' };
       assert.throws(
@@ -45,8 +45,13 @@ describe('readArguments()', () => {
     assert.equal(readArguments(['--yes'], options, set).values.yes, true);
   });
 
+  it('passes over what many have in their .npmrc', () => {
+    const set = { ...environment, npm_config_yes: 'true' };
+    assert.deepEqual({ ...readArguments([], options, set).values }, {});
+  });
+
   it('does not look at what npm has set when npm did not start it', () => {
-    assert.deepEqual({ ...readArguments([], options, { npm_config_yes: 'true' }).values }, {});
+    assert.deepEqual({ ...readArguments([], options, { npm_config_plan: 'basic' }).values }, {});
   });
 });
 

@@ -157,11 +157,18 @@ describe('every command', () => {
     }
   });
 
+  it('does not delete when npm has kept --yes for itself', async () => {
+    const { code, err } = await npmRun('tenants', 'delete', 'ark', '--yes');
+    assert.equal(code, 2);
+    assert.match(err, /there is no terminal; add -- --yes/);
+    assert.match((await run('tenants', 'list')).out, /^ark /m);
+  });
+
   it('notices what npm has kept for itself, and does nothing', async () => {
     const swallowed = [
       ['tenants', 'create', 'lost', '--isolation=database'],
       ['tenants', 'create', 'lost', '--isolation', 'database'],
-      ['tenants', 'delete', 'ark', '--yes'],
+      ['tenants', 'list', '--json'],
       ['migrate', 'up', '--tenant=ark'],
       ['doctor', 'verify-audit', '--tenant=ark'],
     ];
@@ -171,7 +178,6 @@ describe('every command', () => {
       assert.match(err, /npm took --\w+ for itself: write --/);
     }
     const { out } = await run('tenants', 'list');
-    assert.match(out, /^ark /m);
     assert.doesNotMatch(out, /^lost /m);
   });
 });
