@@ -49,7 +49,7 @@ describe('emails', () => {
       ...variables,
       SMTP_URL: 'smtp://127.0.0.1:1',
     });
-    assert.equal(made.code, 1);
+    assert.equal(made.code, 2);
     assert.match(made.err, /--email/);
     // The demo tenants have addresses that nobody has given.
     assert.deepEqual(await recipients(), []);
