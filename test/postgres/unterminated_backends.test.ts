@@ -170,11 +170,18 @@ describe('UnterminatedBackends', () => {
   });
 
   it('keeps them while the server cannot be asked, for a limited time', async () => {
-    const backends = open(() => null, { unseenMs: 100 });
+    const sizes: number[] = [];
+    const backends = open(
+      () => {
+        sizes.push(backends.size);
+        return null;
+      },
+      { unseenMs: 500 },
+    );
     backends.add(backend(1), 'a');
-    await until(() => asked.length === 2);
-    assert.equal(backends.size, 1);
     await until(() => freed === 1);
+    assert.ok(sizes.length > 1);
+    assert.equal(Math.min(...sizes), 1);
     assert.equal(backends.size, 0);
     backends.close();
   });
