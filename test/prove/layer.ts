@@ -34,6 +34,7 @@ const layers = {
     ...databaseWithout.ownPlace,
   },
   'own path': { holds: 'search_path names that place alone' },
+  'queries alone': { holds: 'nothing else is sent for a tenant' },
   'extended protocol': { holds: 'one message, one statement' },
   'local context': { holds: 'role and seal end with the transaction' },
   lane: { holds: 'a session in doubt is never used again' },
