@@ -2,6 +2,7 @@
  * What all tenants share besides rows: locks, sessions, the logs, and what the planner knows. An
  * attack that is not refused here makes others wait, or tells of them, without touching a row.
  */
+import { randomUUID } from 'node:crypto';
 import { tenantId } from '../../../src/kernel/tenant.ts';
 import { estimate } from '../../support/serving_tables.ts';
 import { until } from '../../support/until.ts';
@@ -74,6 +75,20 @@ export const resources: readonly Attack[] = [
           'users',
         ),
       ),
+  },
+  {
+    name: "an event that fills the operator's page of the trail",
+    layers: everywhere('bounded rows'),
+    run: async (attempt) => {
+      const { slug } = attempt.attacker;
+      const { text } = await attempt.report(
+        `insert into audit_events (id, event, actor, tenant, request_id, audience, details)
+         values ('${randomUUID()}', 'pets', 'nobody', '${slug}', 'x', 'tenant',
+           jsonb_build_object('x', repeat('x', 9000000)))`,
+        'users',
+      );
+      attempt.mustBeAlike(said('refused'), said(text.includes('23514') ? 'refused' : text));
+    },
   },
   {
     name: "what the planner expects of the victim's value",
