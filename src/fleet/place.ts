@@ -117,7 +117,7 @@ export async function createLogin(lane: Lane, installation: Installation, role: 
  * Keeps what a login's sessions run from others, and from the server's log. Who becomes the login by an
  * injected `set role none` can read what its other sessions are running, seals included. And an error is
  * logged however long its message is: one that quotes a value of megabytes would fill the disk. Without the
- * right to forbid that, Kennel runs all the same, and the doctor tells of the first.
+ * right to forbid that, Kennel runs all the same, and the doctor says so.
  */
 export async function keepStatementsQuiet(lane: Lane, role: string): Promise<void> {
   for (const setting of ['track_activities = off', 'log_min_messages = log']) {
