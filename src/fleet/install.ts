@@ -13,7 +13,7 @@ import {
   createLogin,
   createPlace,
   createRole,
-  hideActivity,
+  keepStatementsQuiet,
   limitTransactions,
   prepareKernel,
   workOn,
@@ -127,7 +127,7 @@ async function admitLogins(
     await createLogin(lane, installation, login);
     await limitTransactions(lane, login, transactionTimeoutMs);
   }
-  await hideActivity(lane, roles.serve);
+  await keepStatementsQuiet(lane, roles.serve);
   await lane.script(
     `grant "${roles.app}", "${roles.account}" to "${roles.serve}";
      revoke connect, temporary on database "${database}" from public;

@@ -114,16 +114,20 @@ export async function createLogin(lane: Lane, installation: Installation, role: 
 }
 
 /**
- * Who becomes the login by an injected `set role none` can read what its other sessions are running,
- * seals included. Without the right to forbid that, Kennel runs all the same and the doctor says so.
+ * Keeps what a login's sessions run from others, and from the server's log. Who becomes the login by an
+ * injected `set role none` can read what its other sessions are running, seals included. And an error is
+ * logged however long its message is: one that quotes a value of megabytes would fill the disk. Without the
+ * right to forbid that, Kennel runs all the same, and the doctor says so.
  */
-export async function hideActivity(lane: Lane, role: string): Promise<void> {
-  await lane.script(
-    `do $$ begin
-       alter role "${role}" set track_activities = off;
-     exception when insufficient_privilege then null;
-     end $$`,
-  );
+export async function keepStatementsQuiet(lane: Lane, role: string): Promise<void> {
+  for (const setting of ['track_activities = off', 'log_min_messages = log']) {
+    await lane.script(
+      `do $$ begin
+         alter role "${role}" set ${setting};
+       exception when insufficient_privilege then null;
+       end $$`,
+    );
+  }
 }
 
 /**
@@ -206,7 +210,7 @@ async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
   const { database, role } = place;
   await workOn({ fleet, place, from: installation.database }, async (lane) => {
     await createLogin(lane, installation, role);
-    await hideActivity(lane, role);
+    await keepStatementsQuiet(lane, role);
     await limitTransactions(lane, role, transactionTimeoutMs);
     const found = await lane.plain`select from pg_database where datname = ${database}`;
     // template0, because nobody can be connected to it, which would make the copy fail.

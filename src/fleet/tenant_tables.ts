@@ -30,7 +30,11 @@ export function rehardening({ places, app }: Rehardening): Script {
   return `${granting(places, app)}; ${withoutStatistics(places, app)}`;
 }
 
-/** Row security is the author's to write: it is the lesson, and a table without it is a mistake. */
+/**
+ * Row security is the author's to write: it is the lesson, and a table without it is a mistake. Asked for a
+ * default, Postgres locks its table: by a value of each table, and not by EXISTS, which it may hash over
+ * the tables of all tenants, so that places that are made at the same time would wait for each other.
+ */
 function guarding(schemas: string): Script {
   return `do $$
     declare
@@ -39,13 +43,13 @@ function guarding(schemas: string): Script {
       for bare in
         select oid::regclass as name,
           case
-            when not exists (
-              select
+            when not coalesce((
+              select pg_get_expr(adbin, adrelid) = 'kernel.tenant()'
               from pg_attribute
                 join pg_attrdef on adrelid = attrelid and adnum = attnum
               where attrelid = pg_class.oid and attname = 'tenant_id'
                 and atttypid = 'uuid'::regtype and attnotnull
-                and pg_get_expr(adbin, adrelid) = 'kernel.tenant()'
+            ), false
             ) then 'no column "tenant_id uuid not null default kernel.tenant()"'
             when not (relrowsecurity and relforcerowsecurity)
               then 'no row security that is enabled and forced'

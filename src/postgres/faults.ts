@@ -35,6 +35,11 @@ export function endsLane(error: unknown): boolean {
   return severityOf(error) !== 'ERROR' || untrusted.has(codeOf(error));
 }
 
+/** True when the server has said that the session's backend ends: it says so as its last word. */
+export function endsBackend(error: unknown): boolean {
+  return severityOf(error) === 'FATAL';
+}
+
 /** The error as a refusal where the caller can do something about it, else as it is. */
 export function asRefusal(error: unknown): unknown {
   const code = codeOf(error);

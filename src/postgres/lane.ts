@@ -7,7 +7,7 @@ import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
 import { openSession, type Session, type SessionBounds } from './connect.ts';
 import { beginning, type Envelope, groups } from './envelope.ts';
-import { asRefusal, endsLane } from './faults.ts';
+import { asRefusal, endsBackend, endsLane } from './faults.ts';
 import type { Target } from './target.ts';
 import type { Backend } from './unterminated_backends.ts';
 import { query } from './wire/messages.ts';
@@ -44,6 +44,7 @@ export class Lane {
   #onClose: () => void = () => {};
   #startedAt = '';
   #unanswered = 0;
+  #backendEnds = false;
   /** Null while the lane lives. */
   #ended: { reason: unknown } | null = null;
 
@@ -54,7 +55,10 @@ export class Lane {
     this.#callTimeoutMs = callTimeoutMs;
     const wireBounds = { statements, answerBytes, json, silenceMs: callTimeoutMs };
     this.#wire = new Wire(socket, wireBounds, {
-      onEnd: (reason) => this.#end(asLoss(asRefusal(reason))),
+      onEnd: (reason) => {
+        this.#backendEnds = endsBackend(reason);
+        this.#end(asLoss(asRefusal(reason)));
+      },
       onSilence: () => this.#endOverdue(),
     });
   }
@@ -79,6 +83,11 @@ export class Lane {
   get backend(): Backend {
     const login = decodeURIComponent(new URL(this.target).username);
     return { pid: this.pid, login, startedAt: this.#startedAt };
+  }
+
+  /** Whether the server has said that the backend ends. Without a word it may go on after its lane. */
+  get backendEnds(): boolean {
+    return this.#backendEnds;
   }
 
   /** How many of the calls that were sent had no answer, when the lane ended or so far. */

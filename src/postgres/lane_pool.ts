@@ -255,6 +255,7 @@ export class LanePool {
     this.#batches.drop(batch);
     if (this.#closed) return;
     this.#lost += 1;
+    if (lane.backendEnds) return;
     this.#unterminated?.add(lane.backend, this.#batches.ranLast(batch));
   }
 

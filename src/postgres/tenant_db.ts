@@ -2,6 +2,7 @@
  * A tenant's `db`: tagged statements that each travel in an envelope of that tenant. What a handler
  * holds cannot reach any other tenant, and is dead once its request has ended.
  */
+import { IsolationViolation } from '../kernel/errors.ts';
 import type { Db, Sql, SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Envelope, Envelopes } from './envelope.ts';
@@ -57,7 +58,7 @@ class Access {
     this.#assertOpen();
     const { pool } = this.#lanes;
     const { target } = this.#place;
-    const travel = isRead(text) ? 'share' : 'use';
+    const travel = travelOf(text);
     try {
       return await pool[travel](target, this.#tenant, (lane) =>
         lane.statement<Row>(this.#envelope(lane), text, values),
@@ -71,7 +72,7 @@ class Access {
     this.#assertOpen();
     try {
       return await this.#lanes.pool.use(this.#place.target, this.#tenant, (lane) =>
-        lane.transaction(this.#envelope(lane), steps),
+        lane.transaction(this.#envelope(lane), (sql) => steps(queriesOnly(sql))),
       );
     } catch (error) {
       throw asViolation(error);
@@ -87,12 +88,36 @@ class Access {
   }
 }
 
+const query = /^\s*(select|insert|update|delete|merge|with|values)\b/i;
 const select = /^\s*select\b/i;
 
+/** What sends queries alone, as `openPlace` does. */
+export function queriesOnly(sql: Sql): Sql {
+  return async (text, ...values) => {
+    travelOf(text);
+    return sql(text, ...values);
+  };
+}
+
+/** Statements are constants of the code: each is looked at once. */
+const travels = new WeakMap<TemplateStringsArray, 'share' | 'use'>();
+
 /**
- * What it may do does not hang on it. But what swaps a prepared statement must not be sent together with
- * what uses it: only a query may begin so, and whatever else travels alone until its tag was seen.
+ * What a read may do does not hang on how it begins. But what swaps a prepared statement must not be sent
+ * together with what uses it: only a query may begin so, and whatever else travels alone until its tag
+ * was seen.
+ *
+ * @throws {IsolationViolation} for what is no query. Postgres asks whether one may make a rule on a table
+ *   only when it has locked it, and until then all others wait behind that lock.
  */
-function isRead([text = '']: TemplateStringsArray): boolean {
-  return select.test(text);
+function travelOf(text: TemplateStringsArray): 'share' | 'use' {
+  const known = travels.get(text);
+  if (known) return known;
+  const [first = ''] = text;
+  if (!query.test(first)) {
+    throw new IsolationViolation(new Error('Cannot send a statement: it is no query'));
+  }
+  const travel = select.test(first) ? 'share' : 'use';
+  travels.set(text, travel);
+  return travel;
 }

@@ -31,19 +31,6 @@ let kennel: Kennel;
 let stuck: Onboarded;
 let other: Onboarded;
 
-before(async () => {
-  database = await testDatabase();
-  kennel = await startKennel(database.url, { DB_CONNECTIONS: `${connections}` });
-  stuck = await onboard(kennel, 'stuck-pets');
-  other = await onboard(kennel, 'other-pets');
-});
-
-after(async () => {
-  await kennel.stop();
-  await until(async () => (await stuckBackends()) === 0, patienceMs);
-  await database.drop();
-});
-
 /** Makes each look at the tenant's pets a statement that nothing cancels, as an injected one would be. */
 async function makeUncancellable(seconds: number): Promise<void> {
   await lookInto(database.url, (sql) =>
@@ -73,6 +60,19 @@ function assertUnavailable(answer: Answer): void {
 }
 
 describe('a statement that nothing cancels', () => {
+  before(async () => {
+    database = await testDatabase();
+    kennel = await startKennel(database.url, { DB_CONNECTIONS: `${connections}` });
+    stuck = await onboard(kennel, 'stuck-pets');
+    other = await onboard(kennel, 'other-pets');
+  });
+
+  after(async () => {
+    await kennel.stop();
+    await until(async () => (await stuckBackends()) === 0, patienceMs);
+    await database.drop();
+  });
+
   it('costs its tenant its share until its backend is gone, and nobody else', async () => {
     await makeUncancellable(10);
     assertUnavailable(await stuck.call('GET /api/pets'));

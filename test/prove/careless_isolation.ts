@@ -2,11 +2,13 @@
  * Isolation as careless servers have it: everybody in one place, settings that outlast their
  * transaction, a search path that goes on to `public`, or a plain connection in place of a lane.
  */
-import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
+import type { Db, Isolation, Sql, TenantPlace } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import { type Envelope, Envelopes } from '../../src/postgres/envelope.ts';
+import { asViolation } from '../../src/postgres/faults.ts';
 import { type Installation, type Place, placeOf } from '../../src/postgres/installation.ts';
-import { type Lanes, openPlace } from '../../src/postgres/tenant_db.ts';
+import type { Lane } from '../../src/postgres/lane.ts';
+import { type Lanes, openPlace, queriesOnly } from '../../src/postgres/tenant_db.ts';
 import { contextOf, envelopeOf } from '../support/envelopes.ts';
 import { PlainConnections } from './plain_connections.ts';
 
@@ -19,6 +21,8 @@ export type Carelessness = {
   openPath: boolean;
   /** A seal stands in the text of a statement. */
   told: boolean;
+  /** Whatever the text of a statement begins with. */
+  anyStatement: boolean;
   /** Messages that may hold several statements. */
   stacked: boolean;
   /** A session is kept, whatever has happened on it. */
@@ -36,12 +40,38 @@ export function carelessIsolation(
   const placeFor = (tenant: TenantPlace): Place =>
     placeOf(installation, careless.everybodyIn() ?? tenant);
   return {
-    run: (tenant, work) =>
-      careless.stacked || careless.kept
-        ? plain.run(placeFor(tenant), tenant.id, work)
-        : openPlace(lanes, placeFor(tenant), tenant.id, work),
+    run: (tenant, work) => {
+      const place = placeFor(tenant);
+      if (careless.stacked || careless.kept) {
+        const looked = careless.anyStatement ? work : (db: Db) => work(queriesAlone(db));
+        return plain.run(place, tenant.id, looked);
+      }
+      if (careless.anyStatement) return work(anyStatements(lanes, place, tenant.id));
+      return openPlace(lanes, place, tenant.id, work);
+    },
     close: () => plain.close(),
   };
+}
+
+function queriesAlone(db: Db): Db {
+  const transaction: Db['transaction'] = (steps) =>
+    db.transaction((sql) => steps(queriesOnly(sql)));
+  return Object.assign(queriesOnly(db), { transaction });
+}
+
+/** A tenant's `db` that does not look at what it sends. */
+export function anyStatements({ pool, envelopes }: Lanes, place: Place, tenant: TenantId): Db {
+  const use = <Result>(work: (lane: Lane, envelope: Envelope) => Promise<Result>) =>
+    pool
+      .use(place.target, tenant, (lane) => work(lane, envelopes.of(lane, place, tenant)))
+      .catch((error: unknown) => {
+        throw asViolation(error);
+      });
+  const statement: Sql = (text, ...values) =>
+    use((lane, envelope) => lane.statement(envelope, text, values));
+  const transaction: Db['transaction'] = (steps) =>
+    use((lane, envelope) => lane.transaction(envelope, steps));
+  return Object.assign(statement, { transaction });
 }
 
 /** Envelopes as a careless server makes them: each anew, with all that they say in their text. */

@@ -15,7 +15,12 @@ import { Refusal } from '../../src/kernel/errors.ts';
 import type { Isolation, Reply, TenantPlace, Trace } from '../../src/kernel/ports.ts';
 import type { Log } from '../../src/log.ts';
 import type { Lanes } from '../../src/postgres/tenant_db.ts';
-import { CarelessEnvelopes, type Carelessness, carelessIsolation } from './careless_isolation.ts';
+import {
+  anyStatements,
+  CarelessEnvelopes,
+  type Carelessness,
+  carelessIsolation,
+} from './careless_isolation.ts';
 import { type LayerName, layerOf } from './layer.ts';
 import { nameInMind, type Parts, rememberingNames, withNamesKept } from './layers_of_the_kernel.ts';
 import { LooseServer } from './loose_server.ts';
@@ -78,7 +83,21 @@ function altered(parts: Parts, { without, world, isolation }: Alteration): Parts
   const all = { shared: isolation, schema: isolation, database: isolation };
   let changed: Parts = { ...parts, isolation: all, routes: withVulnerable(parts.routes) };
   for (const name of without) changed = layerOf(name).parts?.(changed, world) ?? changed;
+  if (without.has('queries alone'))
+    changed = { ...changed, accounts: carelessAccounts(parts, world) };
   return withNamesKept(changed);
+}
+
+/** Accounts that do not look at what they send. */
+function carelessAccounts({ accounts }: Parts, world: Alteration['world']): Parts['accounts'] {
+  return {
+    run: (caller, work) =>
+      accounts.run(caller, ({ change }) => {
+        const { lanes, fleet } = world.app().backstage;
+        const db = anyStatements(lanes, fleet.installation.account, caller.tenant.id);
+        return work(Object.assign(db, { change }));
+      }),
+  };
 }
 
 function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
@@ -87,6 +106,7 @@ function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
     lasting: without.has('local context'),
     openPath: without.has('own path'),
     told: without.has('bound seal'),
+    anyStatement: without.has('queries alone'),
     stacked: without.has('extended protocol'),
     kept: without.has('lane'),
   };
@@ -97,6 +117,7 @@ const ofIsolation: readonly LayerName[] = [
   'local context',
   'own path',
   'bound seal',
+  'queries alone',
   'extended protocol',
   'lane',
 ];

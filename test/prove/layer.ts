@@ -34,6 +34,7 @@ const layers = {
     ...databaseWithout.ownPlace,
   },
   'own path': { holds: 'search_path names that place alone' },
+  'queries alone': { holds: 'nothing else is sent for a tenant' },
   'extended protocol': { holds: 'one message, one statement' },
   'local context': { holds: 'role and seal end with the transaction' },
   lane: { holds: 'a session in doubt is never used again' },
@@ -58,6 +59,7 @@ const layers = {
   'no log messages': { holds: 'nobody writes messages', ...databaseWithout.noLogMessages },
   'rights by column': { holds: 'no right on a whole table', ...databaseWithout.rightsByColumn },
   'no statistics': { holds: 'the planner keeps no values', ...databaseWithout.noStatistics },
+  'bounded rows': { holds: 'the table takes no row of megabytes', ...accountWithout.boundedRows },
   'bare login': { holds: 'the login may do nothing by itself', ...databaseWithout.bareLogin },
   'no other role': { holds: 'it may become no mightier one', ...databaseWithout.noOtherRole },
   'modest roles': {

@@ -153,6 +153,9 @@ export const databaseWithout = {
 };
 
 export const accountWithout = {
+  boundedRows: {
+    control: () => 'alter table audit_events drop constraint audit_events_details_size',
+  },
   secretTable: {
     control: ({ roles }: Names) => `grant select on secrets to "${roles.account}"`,
   },

@@ -24,6 +24,21 @@ export class Superuser {
     return Array.isArray(last) ? last.map(({ row }) => String(row)) : [];
   }
 
+  /** Reads a table in a transaction that lasts as long as `work`, which may ask who waits for that table. */
+  async whileReading<Result>(
+    { database, schema }: Place,
+    table: string,
+    work: (waiters: () => Promise<number>) => Promise<Result>,
+  ): Promise<Result> {
+    const client = this.#clientOf(database);
+    const name = `"${schema}".${table}`;
+    await client.unsafe(`begin; lock table ${name} in access share mode`);
+    const waiters = async () =>
+      (await client`select from pg_locks where not granted and relation = ${name}::regclass`)
+        .length;
+    return work(waiters).finally(() => client.unsafe('rollback'));
+  }
+
   async close(): Promise<void> {
     for (const client of this.#clients.values()) await client.end({ timeout: 1 });
   }

@@ -9,7 +9,7 @@ import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { route } from '../../src/http/route.ts';
 import { Router } from '../../src/http/router.ts';
-import { Refusal } from '../../src/kernel/errors.ts';
+import { IsolationViolation, Refusal } from '../../src/kernel/errors.ts';
 import type { Account, Context, Db, Routes, Sql } from '../../src/kernel/ports.ts';
 import { codeOf } from '../../src/postgres/faults.ts';
 
@@ -84,6 +84,9 @@ async function tell(work: () => Promise<object[]>) {
     return json(200, { rows: await work() });
   } catch (error) {
     const code = codeOf(error);
+    if (error instanceof IsolationViolation && code === '') {
+      throw new Refusal('invalid_input', { detail: error.message });
+    }
     if (error instanceof Refusal || code === '') throw error;
     const words = error instanceof Error ? error.message : String(error);
     throw new Refusal('invalid_input', { detail: `${code}: ${words}` });

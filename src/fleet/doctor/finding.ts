@@ -41,6 +41,7 @@ const grades = {
   setting_unknown: 'warning',
   server_outdated: 'warning',
   activity_shown: 'warning',
+  errors_logged: 'warning',
   statements_shown: 'warning',
   statements_logged: 'warning',
   large_objects_allowed: 'warning',

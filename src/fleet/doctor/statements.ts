@@ -20,36 +20,72 @@ export function logsSeals(name: string, value: string): boolean {
   return number >= 0 && number < sealsReachLogsBelowMs;
 }
 
-/** A setting for a role in one database outranks one for the role, and that one for the database. */
+/** Logins whose sessions show what they run, or have each of their errors logged. */
 export async function examineActivity(sql: Sql, carriers: Carrier[]): Promise<Finding[]> {
-  const rows = await sql<Carrier>`
-    select login, database
-    from jsonb_to_recordset(${JSON.stringify(carriers)}::text::jsonb)
-        as carrier (login name, database name)
-      join pg_roles on rolname = login
-      join pg_database on datname = database
-    where coalesce(
+  const shown = await settingOf(sql, carriers, 'track_activities');
+  const logged = await settingOf(sql, carriers, 'log_min_messages');
+  return [
+    ...shown
+      .filter(({ value }) => !off.has(value))
+      .map((carrier) =>
+        finding('activity_shown', {
+          database: carrier.database,
+          where: `role ${carrier.login}`,
+          what: 'Its sessions show what they run in pg_stat_activity, seals included',
+          mend: settingTo(carrier, 'track_activities', 'off'),
+        }),
+      ),
+    ...logged
+      .filter(({ value }) => !withoutErrors.has(value))
+      .map((carrier) =>
+        finding('errors_logged', {
+          database: carrier.database,
+          where: `role ${carrier.login}`,
+          what: `The server logs its errors, and an injected statement's can be of megabytes`,
+          mend: settingTo(carrier, 'log_min_messages', 'log'),
+        }),
+      ),
+  ];
+}
+
+/** As an administrator may have written it. */
+const off: ReadonlySet<string> = new Set(['off', 'false', 'no', '0']);
+
+/** Levels of `log_min_messages` that leave out the errors of statements. */
+const withoutErrors: ReadonlySet<string> = new Set(['log', 'fatal', 'panic']);
+
+function settingTo({ login, database }: Carrier, name: string, value: string): string {
+  return `alter role ${quoted(login)} set ${name} = ${value};
+        alter role ${quoted(login)} in database ${quoted(database)} reset ${name}`;
+}
+
+/**
+ * What the sessions of each begin with. A setting for a role in one database outranks one for the role,
+ * and that one for the database.
+ */
+function settingOf(
+  sql: Sql,
+  carriers: Carrier[],
+  name: string,
+): Promise<(Carrier & { value: string })[]> {
+  return sql<Carrier & { value: string }>`
+    select login, database, coalesce(
       (
-        select split_part(setting, '=', 2)
+        select lower(split_part(setting, '=', 2))
         from pg_db_role_setting
           cross join unnest(setconfig) as setting
-        where starts_with(setting, 'track_activities=')
+        where starts_with(setting, ${name} || '=')
           and setrole in (0, pg_roles.oid) and setdatabase in (0, pg_database.oid)
         order by setrole = 0, setdatabase = 0
         limit 1
       ),
-      (select reset_val from pg_settings where name = 'track_activities')
-    )::boolean
+      (select reset_val from pg_settings where name = ${name})
+    ) as value
+    from jsonb_to_recordset(${JSON.stringify(carriers)}::text::jsonb)
+        as carrier (login name, database name)
+      join pg_roles on rolname = login
+      join pg_database on datname = database
     order by 1`;
-  return rows.map(({ login, database }) =>
-    finding('activity_shown', {
-      database,
-      where: `role ${login}`,
-      what: 'Its sessions show what they run in pg_stat_activity, seals included',
-      mend: `alter role ${quoted(login)} set track_activities = off;
-        alter role ${quoted(login)} in database ${quoted(database)} reset track_activities`,
-    }),
-  );
 }
 
 type Setting = { name: string; value: string; role: string | null; database: string | null };

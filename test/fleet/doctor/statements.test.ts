@@ -29,6 +29,16 @@ findsEach({
       where: ({ own }) => `role ${own}`,
     },
   },
+  errors_logged: {
+    'the common login': {
+      spoil: ({ serve }) => `alter role ${serve} set log_min_messages = warning`,
+      where: ({ serve }) => `role ${serve}`,
+    },
+    "a tenant's login in its database": {
+      spoil: ({ own }) => `alter role ${own} in database ${own} set log_min_messages = error`,
+      where: ({ own }) => `role ${own}`,
+    },
+  },
   statements_logged: {
     'a database that logs all statements': {
       spoil: ({ main }) => `alter database ${main} set log_statement = 'all'`,

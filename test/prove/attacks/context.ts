@@ -75,7 +75,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'set_config in a DO block that raises what it finds',
-    layers: named('no blocks', 'no settings', 'seal'),
+    layers: named('queries alone', 'no blocks', 'no settings', 'seal'),
     run: (attempt) =>
       attempt.report(
         `do $$ begin
@@ -158,7 +158,10 @@ export const context: readonly Attack[] = [
   {
     name: 'no context at all',
     // In a database of its own the context of the session comes back.
-    layers: { ...named('lane', 'context needed'), database: ['own place', 'lane'] },
+    layers: {
+      ...named('queries alone', 'lane', 'context needed'),
+      database: ['own place', 'queries alone', 'lane'],
+    },
     run: (attempt) => {
       const { role, schema } = attempt.victim.place;
       // A database's own login works as itself.

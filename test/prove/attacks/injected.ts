@@ -88,7 +88,7 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'a function that is cheaper than the policy',
-    layers: named('creates nothing', 'row security'),
+    layers: named('queries alone', 'creates nothing', 'row security'),
     run: async (attempt) => {
       const { petId, place } = attempt.victim;
       const { schema } = place;
@@ -119,7 +119,7 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'row security switched off by its owner',
-    layers: named('owns nothing'),
+    layers: named('queries alone', 'owns nothing'),
     run: async (attempt) => {
       await attempt.report(`alter table ${pets(attempt)} disable row level security`);
       await attempt.report(`select name from ${pets(attempt)}`);

@@ -2,8 +2,10 @@
  * What all tenants share besides rows: locks, sessions, the logs, and what the planner knows. An
  * attack that is not refused here makes others wait, or tells of them, without touching a row.
  */
+import { randomUUID } from 'node:crypto';
 import { tenantId } from '../../../src/kernel/tenant.ts';
 import { estimate } from '../../support/serving_tables.ts';
+import { until } from '../../support/until.ts';
 import type { Attack, Attempt, Seen } from '../attack.ts';
 import { everywhere, named, oneDatabase } from '../layers_needed.ts';
 import { runs, sets, union } from './sql.ts';
@@ -11,7 +13,7 @@ import { runs, sets, union } from './sql.ts';
 export const resources: readonly Attack[] = [
   {
     name: 'LOCK TABLE on the pets of all',
-    layers: named('rights by column'),
+    layers: named('queries alone', 'rights by column'),
     run: async (attempt) =>
       mustBeRefused(
         attempt,
@@ -20,9 +22,19 @@ export const resources: readonly Attack[] = [
   },
   {
     name: 'LOCK TABLE on the users of all',
-    layers: everywhere('rights by column'),
+    layers: everywhere('queries alone', 'rights by column'),
     run: async (attempt) =>
       mustBeRefused(attempt, await attempt.report('lock table users in exclusive mode', 'users')),
+  },
+  ...injectedKinds(),
+  {
+    name: 'a rule whose lock all others wait behind',
+    layers: named('queries alone'),
+    run: async (attempt) => {
+      const { lab } = attempt;
+      const rule = `create rule x as on insert to ${lab.table('pets')} do also nothing`;
+      attempt.mustBeAlike(said('0 wait'), said(`${await waitersBehind(attempt, rule)} wait`));
+    },
   },
   {
     name: 'limits lifted by a read',
@@ -65,6 +77,20 @@ export const resources: readonly Attack[] = [
       ),
   },
   {
+    name: "an event that fills the operator's page of the trail",
+    layers: everywhere('bounded rows'),
+    run: async (attempt) => {
+      const { slug } = attempt.attacker;
+      const { text } = await attempt.report(
+        `insert into audit_events (id, event, actor, tenant, request_id, audience, details)
+         values ('${randomUUID()}', 'pets', 'nobody', '${slug}', 'x', 'tenant',
+           jsonb_build_object('x', repeat('x', 9000000)))`,
+        'users',
+      );
+      attempt.mustBeAlike(said('refused'), said(text.includes('23514') ? 'refused' : text));
+    },
+  },
+  {
     name: "what the planner expects of the victim's value",
     layers: oneDatabase('no statistics'),
     run: async (attempt) => {
@@ -89,9 +115,55 @@ export const resources: readonly Attack[] = [
   },
 ];
 
+/** One of each kind of statement that is no query, as no handler sends it. */
+function injectedKinds(): Attack[] {
+  const kinds: Readonly<Record<string, string>> = {
+    'a lock behind a comment': '/**/ lock table pets in access share mode',
+    'a query in parentheses': '(select 1)',
+    'a policy to drop': 'drop policy if exists nothing on pets',
+    'settings of its own role': "alter role current_user set application_name = 'x'",
+    'a statement to prepare': 'prepare trap as select 1',
+    'a setting': "set local statement_timeout = '0'",
+    'a reset': 'reset all',
+    'a copy': 'copy pets to stdout',
+    'a call': 'call nothing()',
+    'a block': 'do $$ begin end $$',
+    'an explanation that runs': 'explain analyze select 1',
+    'a channel to listen to': 'listen everything',
+  };
+  return Object.entries(kinds).map(([name, statement]) => ({
+    name: `${name}, as a statement of its own`,
+    layers: everywhere('queries alone'),
+    run: async (attempt) => {
+      const { text } = await attempt.report(statement);
+      attempt.mustBeAlike(said('not sent'), said(text.includes(notSent) ? 'not sent' : 'sent'));
+    },
+  }));
+}
+
+/** How many wait for the victim's pets, while somebody reads them, when the attacker sends a statement. */
+async function waitersBehind(attempt: Attempt, statement: string): Promise<number> {
+  const { lab, victim } = attempt;
+  return lab.superuser.whileReading(victim.place, 'pets', async (waiters) => {
+    let answered = false;
+    const answer = attempt.report(statement).finally(() => {
+      answered = true;
+    });
+    let seen = 0;
+    await until(async () => {
+      seen = await waiters();
+      return answered || seen > 0;
+    });
+    await answer;
+    return seen;
+  });
+}
+
+const notSent = 'Cannot send a statement';
+
 /** Whatever else is answered, Postgres did it. */
 function mustBeRefused(attempt: Attempt, answer: Seen): void {
-  const refused = answer.text.includes('42501');
+  const refused = answer.text.includes('42501') || answer.text.includes(notSent);
   attempt.mustBeAlike(said('refused'), said(refused ? 'refused' : answer.text));
 }
 

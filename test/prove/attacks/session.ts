@@ -33,7 +33,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'SET ROLE to the owner, as a statement of its own',
-    layers: named('lane', 'no other role'),
+    layers: named('queries alone', 'lane', 'no other role'),
     run: (attempt) =>
       attempt.report([
         `set local role "${roles(attempt).owner}"`,
@@ -55,7 +55,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'SET SESSION AUTHORIZATION',
-    layers: named('lane', 'modest roles'),
+    layers: named('queries alone', 'lane', 'modest roles'),
     run: (attempt) =>
       attempt.report([
         `set session authorization "${new URL(attempt.lab.server.app.backstage.fleet.installation.adminUrl).username}"`,
@@ -64,7 +64,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'the tenant before, by ROLLBACK',
-    layers: oneDatabase('lane', 'local context'),
+    layers: oneDatabase('queries alone', 'lane', 'local context'),
     run: async (attempt) => {
       await attempt.asVictim('GET /api/pets');
       await attempt.report(['rollback', `select name from ${pets(attempt)}`]);
@@ -72,7 +72,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'a temporary table in place of the real one',
-    layers: oneDatabase('no temporary tables'),
+    layers: oneDatabase('queries alone', 'no temporary tables'),
     run: async (attempt) => {
       const columns = `tenant_id, id, '${attempt.lab.bait}' as name, species, breed, birth_date,
         deleted, created_at, updated_at`;
@@ -92,7 +92,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'a prepared statement swapped by statements of their own',
-    layers: oneDatabase('lane'),
+    layers: oneDatabase('queries alone', 'lane'),
     run: async (attempt) => {
       await attempt.asVictim('GET /api/pets');
       await attempt.report(await swaps(attempt));
@@ -115,7 +115,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: "the password of everybody's login, by statements of their own",
-    layers: oneDatabase('lane', 'no settings'),
+    layers: oneDatabase('queries alone', 'lane', 'no settings'),
     run: (attempt) =>
       attempt.report([
         "select set_config('role', 'none', true)",
@@ -125,7 +125,7 @@ export const session: readonly Attack[] = [
   // The last of all: where it succeeds, no tenant gets a new connection any more.
   {
     name: "the password of everybody's login, in a DO block",
-    layers: everywhere('no blocks', 'no settings'),
+    layers: everywhere('queries alone', 'no blocks', 'no settings'),
     run: (attempt) =>
       attempt.report(
         `do $$ begin
