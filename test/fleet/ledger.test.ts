@@ -1,27 +1,23 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { nobodyIsTold, readLedger, upgrade } from '../../src/fleet/ledger.ts';
-import type { Migration } from '../../src/fleet/migration_files.ts';
-import { createRole } from '../../src/fleet/place.ts';
+import { type Migration, migrationOf } from '../../src/fleet/migration_files.ts';
+import { createLogin, createRole } from '../../src/fleet/place.ts';
 import { codeOf } from '../../src/postgres/faults.ts';
-import { databaseOf, rolesOf } from '../../src/postgres/installation.ts';
+import { databaseOf, Installation, type Roles } from '../../src/postgres/installation.ts';
 import { Lane } from '../../src/postgres/lane.ts';
 import { laneBounds } from '../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 function migrationsOf(...texts: string[]): Migration[] {
-  return texts.map((text, index) => ({
-    version: index + 1,
-    name: `step_${index + 1}`,
-    checksum: createHash('sha256').update(text).digest('hex'),
-    text,
-  }));
+  return texts.map((text, index) => migrationOf(index + 1, `step_${index + 1}`, text));
 }
 
 describe('upgrade()', () => {
   let database: TestDatabase;
   let lane: Lane;
+  let installation: Installation;
+  let roles: Roles;
   let owner: string;
   let schema: string;
   let turn = 0;
@@ -29,8 +25,14 @@ describe('upgrade()', () => {
     database = await testDatabase();
     // Without a limit of its own, so that only the upgrade's can end a wait for a lock.
     lane = await Lane.open(database.url, { ...laneBounds, lockTimeoutMs: 0 });
-    ({ owner } = rolesOf(databaseOf(database.url)));
+    const secret = Buffer.alloc(32, 1);
+    const secrets = { installation: secret, seals: { current: secret, other: null } };
+    installation = new Installation(database.url, secrets, 1);
+    ({ roles } = installation);
+    ({ owner } = roles);
     await createRole(lane, owner);
+    await createLogin(lane, installation, roles.migrate);
+    await lane.script(`grant "${owner}" to "${roles.migrate}"`);
   });
   after(async () => {
     lane.close();
@@ -42,13 +44,23 @@ describe('upgrade()', () => {
     await lane.script(`create schema ${schema} authorization "${owner}"`);
   });
 
-  const run = (...texts: string[]) =>
+  /** In a session of the migrations' login, without a limit of its own too. */
+  const migrating = async (work: (own: Lane) => Promise<void>) => {
+    const target = installation.migrationTarget(databaseOf(database.url));
+    const own = await Lane.open(target, { ...laneBounds, lockTimeoutMs: 0 });
+    await work(own).finally(() => own.close());
+  };
+
+  const run = (...texts: string[]) => runWith(migrating, ...texts);
+
+  const runWith = (lend: typeof migrating, ...texts: string[]) =>
     upgrade(lane, {
       schema,
       owner,
       roles: { app: owner },
       migrations: migrationsOf(...texts),
       lockTimeoutMs: 50,
+      migrating: lend,
       onApplied: nobodyIsTold,
     });
 

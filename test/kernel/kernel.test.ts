@@ -48,7 +48,7 @@ describe('Kernel.run()', () => {
       [{ role: 'admin' }, 'forbidden', ['authenticate', 'bind', 'spend']],
       [{ route: 'bad input' }, 'invalid_input', ['authenticate', 'bind', 'spend', 'prepare']],
       [
-        { tenant: { schemaVersion: 3 } },
+        { tenant: { schemaVersion: 3, requiredVersion: 3 } },
         'unavailable',
         ['authenticate', 'bind', 'spend', 'prepare'],
       ],
@@ -124,7 +124,8 @@ function setStage(situation: Situation = {}) {
   const id = tenantId('01890000-0000-7000-8000-000000000001');
   const plan = { name: 'free', requestsPerHour: 10, burst: 10 };
   const tenant: Tenant = {
-    ...{ id, slug, plan, name: 'Acme', status: 'active', isolation: 'shared', schemaVersion: 2 },
+    ...{ id, slug, plan, name: 'Acme', status: 'active', isolation: 'shared' },
+    ...{ schemaVersion: 2, requiredVersion: 0 },
     settings: settingsFrom({}),
     ...situation.tenant,
   };
