@@ -65,6 +65,13 @@ describe('Kernel.run()', () => {
     }
   });
 
+  it('serves tables of a newer version, unless it needs servers that know it', async () => {
+    const stage = setStage({ tenant: { schemaVersion: 99, requiredVersion: 2 } });
+    assert.equal((await stage.run()).status, 200);
+    const { facts } = await setStage({ tenant: { requiredVersion: 3 } }).refusal();
+    assert.match(String(facts.cause), /this server knows 1 to 2, and they need one that knows 3/);
+  });
+
   it('refuses a foreign and a suspended tenant with the same words', async () => {
     const [foreign, suspended] = await Promise.all([
       setStage({ nominations: ['other'] }).refusal(),
