@@ -27,6 +27,7 @@ import { bySubdomain } from './adapters/resolution/by_subdomain.ts';
 import { GuessThrottle } from './adapters/throttle/guess_throttle.ts';
 import { UsageMeter } from './adapters/usage/usage_meter.ts';
 import { Admission } from './admission.ts';
+import { readAppVersion } from './app_version.ts';
 import { type Backstage, openBackstage } from './backstage.ts';
 import { bounds, type Config } from './config.ts';
 import { oneLine } from './fleet/doctor/finding.ts';
@@ -103,7 +104,7 @@ export async function openApp({
     readTrail: (filter) => readTrail(control, filter),
     denials,
   });
-  const upkeep = new Upkeep(backstage, log);
+  const upkeep = await beginUpkeep(backstage, log, parts);
   outbox.kick();
   return {
     backstage,
@@ -126,11 +127,21 @@ export async function openApp({
       listener.close();
       await Promise.all([denials.close(), usage.close(), outbox.flush(bounds.outbox.flushMs)]);
       await outbox.close();
-      await upkeep.checkpoint();
+      await Promise.all([upkeep.checkpoint(), upkeep.withdraw()]);
       limiter.close();
       backstage.close();
     },
   };
+}
+
+async function beginUpkeep(
+  backstage: Backstage,
+  log: Log,
+  { schemaVersions: versions }: Pick<KernelParts<HttpRequest>, 'schemaVersions'>,
+): Promise<Upkeep> {
+  const appVersion = await readAppVersion();
+  const { goneAfterMs } = bounds.processes;
+  return Upkeep.begin(backstage, log, { id: uuidv7(), appVersion, versions, goneAfterMs });
 }
 
 /** What the kernel opens of one tenant. */

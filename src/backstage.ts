@@ -10,16 +10,17 @@ import { schemaIsolation } from './adapters/isolation/schema.ts';
 import { sharedIsolation } from './adapters/isolation/shared.ts';
 import { bounds, type Config } from './config.ts';
 import { AuditCheckpoints } from './fleet/audit_checkpoints.ts';
-import type { SqlFiles } from './fleet/fleet.ts';
+import type { Fleet, SqlFiles } from './fleet/fleet.ts';
 import { install } from './fleet/install.ts';
 import { readMigrations } from './fleet/migration_files.ts';
 import { Onboarding } from './fleet/onboarding.ts';
 import { OperatorRegistry } from './fleet/registry.ts';
 import { readSealSecrets } from './fleet/seal_keys.ts';
+import type { Db } from './kernel/ports.ts';
 import { controlDb, controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import { Lane, type Target } from './postgres/lane.ts';
-import { LanePool } from './postgres/lane_pool.ts';
+import { LanePool, type LanePoolBounds } from './postgres/lane_pool.ts';
 import { terminateBackends } from './postgres/terminate_backends.ts';
 import type { UnterminatedOptions } from './postgres/unterminated_backends.ts';
 import { writePrivate } from './private_file.ts';
@@ -37,9 +38,11 @@ export async function openBackstage(
   onStay: UnterminatedOptions['onStay'] = () => {},
 ) {
   const admin = adminPool(bounds.adminLanes);
+  const migrators = adminPool(bounds.migrators);
   const sql = await readSql(config.sqlFolder);
   const fleet = await install(adminUrl, admin, {
     sql,
+    migrators,
     placesKept: bounds.lanes.places,
     migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
     transactionTimeoutMs: bounds.lane.callTimeoutMs,
@@ -74,13 +77,6 @@ export async function openBackstage(
     heardAfterMs,
     clearedAtOnce: bounds.clearedAtOnce,
   });
-  const checkpoints = new AuditCheckpoints(control, {
-    ...bounds.checkpoints,
-    file: join(config.dataFolder, 'audit-checkpoints.jsonl'),
-    installation: installation.mark(),
-    replace: writePrivate,
-    nowMs: Date.now,
-  });
   return {
     fleet,
     control,
@@ -90,7 +86,7 @@ export async function openBackstage(
     isolation,
     jobs,
     onboarding,
-    checkpoints,
+    checkpoints: openCheckpoints(config, control, fleet),
     registry: new OperatorRegistry(control, uuidv7),
     pools: { serving, control: controlLanes },
     /** Makes seals as the installation makes them now: their key may have been replaced. */
@@ -99,13 +95,23 @@ export async function openBackstage(
       if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     close: () => {
-      const own = [controlLanes, sealLanes, terminatorLanes, jobs, admin];
+      const own = [controlLanes, sealLanes, terminatorLanes, jobs, migrators, admin];
       for (const pool of [serving, ...own]) pool.close();
     },
   };
 }
 
-function adminPool(size: typeof bounds.adminLanes | typeof bounds.jobs): LanePool {
+function openCheckpoints({ dataFolder }: Config, control: Db, { installation }: Fleet) {
+  return new AuditCheckpoints(control, {
+    ...bounds.checkpoints,
+    file: join(dataFolder, 'audit-checkpoints.jsonl'),
+    installation: installation.mark(),
+    replace: writePrivate,
+    nowMs: Date.now,
+  });
+}
+
+function adminPool(size: LanePoolBounds): LanePool {
   return new LanePool((target) => Lane.open(target, bounds.adminLane), size);
 }
 

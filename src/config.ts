@@ -149,6 +149,17 @@ export const bounds = {
     spareMs: 1 * seconds,
     batches,
   },
+  /** Sessions of the migrations' login. Work that asks for one holds an administrator's lane. */
+  migrators: {
+    lanes: 8,
+    lanesPerTenant: 8,
+    waitingPerTenant: 256,
+    waiting: 256,
+    waitLimitMs: 30 * seconds,
+    idleLimitMs: 10 * seconds,
+    spareMs: 1 * seconds,
+    batches,
+  },
   /** Onboardings and deletions at once, one per slug; further ones wait. */
   jobs: {
     lanes: 3,
@@ -306,6 +317,8 @@ export const bounds = {
   shutdown: { wholeMs: 9_500, leaveMs: 500, drainMs: 5 * seconds },
   /** What `/readyz` asks of the database, for everybody together. */
   ready: { limitMs: 1 * seconds, freshMs: 250 },
+  /** How often a serving process says that it is there, and when one that is not heard of counts as gone. */
+  processes: { renewMs: 10 * seconds, goneAfterMs: 60 * seconds },
   /** How often work that a killed process left behind is looked for. */
   upkeepEveryMs: 1 * minutes,
   clearedAtOnce: 50,

@@ -42,6 +42,22 @@ export function registerFigures(metrics: Prometheus, app: App): void {
     'Tenants whose last migration failed',
     () => upkeep.figures.failed,
   );
+  metrics.gauge(
+    'kennel_tenants_ahead',
+    'Tenants of a newer schema version than this process has migrations',
+    () => upkeep.figures.ahead,
+  );
+  metrics.gauge(
+    'kennel_tenants_unserved',
+    'Tenants whose schema version this process cannot work with',
+    () => upkeep.figures.unserved,
+  );
+  metrics.gauge('kennel_processes', 'Processes that serve', () => upkeep.figures.processes);
+  metrics.gauge(
+    'kennel_processes_left_behind',
+    'Processes that cannot serve all tenants once they have all migrations',
+    () => upkeep.figures.processesLeftBehind,
+  );
 }
 
 function lanes(metrics: Prometheus, { backstage }: App): void {

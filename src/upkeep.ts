@@ -1,28 +1,42 @@
 /**
- * What a serving process does now and then: clear up after killed ones, count who is behind, and
- * write down where the chains of the audit trail are.
+ * What a serving process does now and then: say that it is there, clear up after killed ones, count who is
+ * behind, and write down where the chains of the audit trail are.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { countEmails } from './adapters/mail/postgres_outbox.ts';
 import type { Backstage } from './backstage.ts';
 import { bounds } from './config.ts';
 import { clearIdempotencyKeys } from './fleet/idempotency_keys.ts';
-import { countBehind } from './fleet/standings.ts';
-import type { Db } from './kernel/ports.ts';
+import { announceProcess, type Presence, withdrawProcess } from './fleet/processes.ts';
+import { countFleet, type FleetFigures } from './fleet/standings.ts';
 import type { Log } from './log.ts';
 
 export class Upkeep {
   readonly #backstage: Backstage;
   readonly #log: Log;
-  readonly #timer: NodeJS.Timeout;
-  #figures = { behind: 0, failed: 0, emails: { waiting: 0, givenUp: 0 } };
+  readonly #presence: Presence;
+  readonly #timers: NodeJS.Timeout[];
+  #renewal: Promise<void> = Promise.resolve();
+  #figures: FleetFigures & { emails: { waiting: number; givenUp: number } } = {
+    ...{ behind: 0, failed: 0, ahead: 0, unserved: 0, processes: 0, processesLeftBehind: 0 },
+    emails: { waiting: 0, givenUp: 0 },
+  };
 
-  /** Begins at once. */
-  constructor(backstage: Backstage, log: Log) {
+  private constructor(backstage: Backstage, log: Log, presence: Presence) {
     this.#backstage = backstage;
     this.#log = log;
-    this.#timer = setInterval(() => void this.#round(), bounds.upkeepEveryMs).unref();
+    this.#presence = presence;
+    this.#timers = [
+      setInterval(() => void this.#round(), bounds.upkeepEveryMs).unref(),
+      setInterval(() => this.#renew(), bounds.processes.renewMs).unref(),
+    ];
     void this.#round();
+  }
+
+  /** Begins at once, when this process is known to migrations. */
+  static async begin(backstage: Backstage, log: Log, presence: Presence): Promise<Upkeep> {
+    await announceProcess(backstage.control, presence);
+    return new Upkeep(backstage, log, presence);
   }
 
   /** Tenants whose tables are not at the newest version, and emails not sent, as of the last round. */
@@ -31,7 +45,22 @@ export class Upkeep {
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /** After `close`: no migration waits for this process. Takes no longer than a shutdown can wait. */
+  async withdraw(): Promise<void> {
+    const { control } = this.#backstage;
+    const withdrawn = this.#renewal
+      .then(() => withdrawProcess(control, this.#presence.id))
+      .catch((error) => this.#log.warn('process stays listed until it counts as gone', { error }));
+    await Promise.race([withdrawn, pause(bounds.checkpoints.lastMs, undefined, { ref: false })]);
+  }
+
+  #renew(): void {
+    this.#renewal = announceProcess(this.#backstage.control, this.#presence).catch((error) =>
+      this.#log.warn('process could not be listed, will retry', { error }),
+    );
   }
 
   /** Never rejects, and takes no longer than a shutdown can wait: requests need no checkpoint. */
@@ -46,16 +75,17 @@ export class Upkeep {
   }
 
   async #round(): Promise<void> {
-    const { onboarding, control, fleet } = this.#backstage;
+    const { onboarding, control } = this.#backstage;
     const waits = (error: unknown) => this.#log.warn('upkeep must wait', { error });
     await onboarding.recover().catch(waits);
-    await this.#count(control, fleet.sql.tenant.length).catch(waits);
+    await this.#count().catch(waits);
     await clearIdempotencyKeys(control, bounds.idempotency).catch(waits);
     await this.checkpoint();
   }
 
-  async #count(control: Db, newest: number): Promise<void> {
-    const behind = await countBehind(control, newest);
-    this.#figures = { ...behind, emails: await countEmails(control) };
+  async #count(): Promise<void> {
+    const { control, fleet } = this.#backstage;
+    const counted = await countFleet(control, fleet.sql.tenant, this.#presence);
+    this.#figures = { ...counted, emails: await countEmails(control) };
   }
 }

@@ -30,6 +30,7 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
   try {
     const { failed } = await migrateFleet(backstage.fleet, backstage.control, backstage.jobs, {
       ...bounds.migrations,
+      goneAfterMs: bounds.processes.goneAfterMs,
       slug: null,
       canary: 0,
       concurrency,

@@ -30,7 +30,8 @@ await runCommand({
     if (action === 'status') {
       const [other] = Object.keys(wishes);
       if (other !== undefined) throw new UsageError(`Cannot use --${other} with "status"`);
-      return async ({ fleet }) => showStatus(await migrationStatus(fleet), json);
+      return async ({ fleet, control }) =>
+        showStatus(await migrationStatus(fleet, control, bounds.processes.goneAfterMs), json);
     }
     if (action !== 'up') throw new UsageError(`Cannot do "${action}": say status or up`);
     const { tenant, canary, concurrency } = wishes;
@@ -47,13 +48,13 @@ await runCommand({
 
 /** Exit code 0 also when tenants are behind: that is no error of the command. */
 function showStatus(status: FleetStatus, json: boolean): number {
-  const { newest, current, behind } = status;
+  const { newest, current, behind, ahead, processes } = status;
   if (json) {
     printJson(status);
     return 0;
   }
-  if (behind.length > 0) {
-    const rows = behind.map(({ name, isolation, version, error }) => [
+  if (behind.length + ahead.length > 0) {
+    const rows = [...behind, ...ahead].map(({ name, isolation, version, error }) => [
       name,
       isolation,
       String(version),
@@ -61,7 +62,17 @@ function showStatus(status: FleetStatus, json: boolean): number {
     ]);
     for (const line of table(['tenant', 'isolation', 'version', 'failed with'], rows)) print(line);
   }
-  print(`${current} at version ${newest}, ${behind.length} behind`);
+  if (processes.length > 0) {
+    const rows = processes.map(({ host, pid, newest: known, seenAgo, leftBehind }) => [
+      `${host} ${pid}`,
+      String(known),
+      `${seenAgo} s ago`,
+      leftBehind ? 'left behind' : '',
+    ]);
+    for (const line of table(['server', 'knows up to', 'seen', 'migrated'], rows)) print(line);
+  }
+  const further = ahead.length > 0 ? `, ${ahead.length} ahead of the files` : '';
+  print(`${current} at version ${newest}, ${behind.length} behind${further}`);
   return 0;
 }
 
@@ -72,6 +83,7 @@ async function up({ fleet, control, jobs }: Backstage, wish: Wish, json: boolean
   const progress = new Progress(process.stderr, () => performance.now());
   const outcome = await migrateFleet(fleet, control, jobs, {
     ...bounds.migrations,
+    goneAfterMs: bounds.processes.goneAfterMs,
     ...wish,
     onProgress: ({ done, of }) => progress.counted(done, of),
   }).finally(() => progress.end());

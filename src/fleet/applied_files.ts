@@ -1,7 +1,7 @@
 /** What the migrations of `sql/tenant` were when they were first applied, to whichever tenant. */
-import type { Db } from '../kernel/ports.ts';
+import type { Db, Sql } from '../kernel/ports.ts';
 import { assertUnedited, type LedgerRow } from './ledger.ts';
-import type { Migration } from './migration_files.ts';
+import { type Migration, requiredBy } from './migration_files.ts';
 
 /** @throws {Error} when a file that has been applied anywhere is another one now. */
 export async function assertFilesUnedited(control: Db, files: readonly Migration[]): Promise<void> {
@@ -10,10 +10,10 @@ export async function assertFilesUnedited(control: Db, files: readonly Migration
   assertUnedited(applied, files);
 }
 
-/** Remembers a file as it is, unless it was applied before. */
-export async function recordFile(control: Db, { version, checksum }: Migration): Promise<void> {
-  await control`
-    insert into control.tenant_migrations (version, checksum)
-    values (${version}, ${checksum})
+/** Remembers a file as it is, and what it needs of servers, unless it was applied before. */
+export async function recordFile(sql: Sql, file: Migration): Promise<void> {
+  await sql`
+    insert into control.tenant_migrations (version, checksum, required_version)
+    values (${file.version}, ${file.checksum}, ${requiredBy([file])})
     on conflict do nothing`;
 }

@@ -10,7 +10,7 @@ import type { Installation } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 
 /** In percent of what is not reserved for superusers. */
-const shares = { serve: 60, control: 25, own: 15 } as const;
+const shares = { serve: 60, control: 25, migrate: 10, own: 15 } as const;
 
 export type ConnectionLimit = { login: string; limit: number; current: number };
 
@@ -25,6 +25,7 @@ export function readConnectionLimits(
       greatest(1, usable.connections * case rolname
         when ${roles.serve} then ${shares.serve}::int
         when ${roles.control} then ${shares.control}::int
+        when ${roles.migrate} then ${shares.migrate}::int
         else ${shares.own}::int
       end / 100) as limit
     from pg_roles,

@@ -13,6 +13,8 @@ export type SqlFiles = {
 
 export type Fleet = {
   admin: LanePool;
+  /** Sessions of the migrations' login. Of their own: work that holds an `admin` lane asks for them. */
+  migrators: LanePool;
   installation: Installation;
   sql: SqlFiles;
   migrationLockTimeoutMs: number;

@@ -7,23 +7,27 @@ import { codeOf } from '../postgres/faults.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../postgres/installation.ts';
 import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
+import { recordFile } from './applied_files.ts';
 import { type Fleet, fleetWork, type SqlFiles } from './fleet.ts';
 import { nobodyIsTold, upgrade } from './ledger.ts';
+import type { Migration } from './migration_files.ts';
 import {
   createLogin,
   createPlace,
   createRole,
   keepStatementsQuiet,
   limitTransactions,
+  migrating,
   prepareKernel,
   workOn,
 } from './place.ts';
 import { controlRights } from './schema_rights.ts';
-import { readSecrets } from './seal_keys.ts';
+import { keepSecret, readSecrets } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
 import { rehardenMain, tightenMain } from './tighten.ts';
 
 export type InstallOptions = {
+  migrators: LanePool;
   sql: SqlFiles;
   placesKept: number;
   migrationLockTimeoutMs: number;
@@ -63,7 +67,7 @@ async function installOn(
   admin: LanePool,
   { placesKept, ...options }: InstallOptions,
 ): Promise<Fleet> {
-  const { sql, migrationLockTimeoutMs, transactionTimeoutMs } = options;
+  const { sql, migrators, migrationLockTimeoutMs, transactionTimeoutMs } = options;
   await assertServer(lane);
   const database = databaseOf(adminUrl);
   const roles = rolesOf(database);
@@ -73,9 +77,14 @@ async function installOn(
   // The control tables default to kernel.tenant(), so the kernel schema comes first; its keys need
   // the secret, which is a control table. The function can be there before its keys are.
   await createSchema(lane, schemas.kernel, roles.owner);
+  const secrets = await readSecrets(lane, roles.owner);
+  const installation = new Installation(adminUrl, secrets, placesKept);
+  await admitMigrations(lane, installation);
   const common = {
     owner: roles.owner,
     lockTimeoutMs: migrationLockTimeoutMs,
+    migrating: (work: (own: Lane) => Promise<void>) =>
+      migrating({ migrators, installation }, database, work),
     onApplied: nobodyIsTold,
   };
   await upgrade(lane, { ...common, schema: schemas.kernel, roles: {}, migrations: sql.kernel });
@@ -85,7 +94,7 @@ async function installOn(
     roles: { control: roles.control, account: roles.account },
     migrations: sql.control,
   });
-  const installation = new Installation(adminUrl, await readSecrets(lane, roles.owner), placesKept);
+  await keepSecret(lane, roles.owner, secrets.installation);
   await admitLogins(lane, installation, transactionTimeoutMs);
   await tightenMain(lane, { owner: roles.owner, setter: roles.serve });
   const fleet = { admin, installation, ...options };
@@ -115,6 +124,19 @@ async function becomeMember(lane: Lane, owner: string): Promise<void> {
 
 async function createSchema(lane: Lane, schema: string, owner: string): Promise<void> {
   await lane.script(`create schema if not exists "${schema}" authorization "${owner}"`);
+}
+
+/**
+ * Migrations run in a session that no statement of theirs turns into the administrator's. The doctor runs
+ * them once more in schemas that are rolled back, and these schemas need a right on the database.
+ */
+async function admitMigrations(lane: Lane, installation: Installation): Promise<void> {
+  const { database, roles } = installation;
+  await createLogin(lane, installation, roles.migrate);
+  await lane.script(
+    `grant "${roles.owner}" to "${roles.migrate}";
+     grant connect, create on database "${database}" to "${roles.migrate}"`,
+  );
 }
 
 async function admitLogins(
@@ -148,5 +170,8 @@ async function createSharedPlace(lane: Lane, fleet: Fleet): Promise<void> {
   });
   const found = await lane.plain`
     select from pg_tables where schemaname = ${schemas.shared} and tablename = 'migrations'`;
-  if (found.length === 0) await createPlace(fleet, installation.shared);
+  const { owner } = installation.roles;
+  const onApplied = (file: Migration) =>
+    lane.transaction(`begin; set local role "${owner}"`, (sql) => recordFile(sql, file));
+  if (found.length === 0) await createPlace(fleet, installation.shared, onApplied);
 }

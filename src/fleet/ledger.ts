@@ -1,9 +1,10 @@
 /**
  * Brings one schema up to date. Each migration runs in a transaction of its own together with its
- * row in the schema's ledger, so it is there entirely or not at all.
+ * row in the schema's ledger, so it is there entirely or not at all. Its statements run in a session that
+ * is nobody but the owner: what a file says can make it no administrator.
  */
 import type { Lane } from '../postgres/lane.ts';
-import type { Migration } from './migration_files.ts';
+import { type Migration, statementsIn } from './migration_files.ts';
 
 export type Upgrade = {
   schema: string;
@@ -16,6 +17,8 @@ export type Upgrade = {
   hardening?: string;
   /** How long one statement may wait for a lock; who waits longer makes everybody else wait. */
   lockTimeoutMs: number;
+  /** Lends a session of the migrations' own login, in the database of the schema. */
+  migrating: (work: (lane: Lane) => Promise<void>) => Promise<void>;
   /** Told of each migration once it is there. */
   onApplied: (migration: Migration) => Promise<void>;
 };
@@ -25,6 +28,9 @@ export const nobodyIsTold = async (): Promise<void> => {};
 
 export type LedgerRow = { version: number; checksum: string };
 
+/** A migration with the texts that are run. */
+type Prepared = Omit<Migration, 'statements'> & { statements: string[] };
+
 /**
  * Applies what is missing, in order.
  *
@@ -32,7 +38,7 @@ export type LedgerRow = { version: number; checksum: string };
  * @throws {Error} when an applied file was edited since, or when a migration fails.
  */
 export async function upgrade(lane: Lane, upgrade: Upgrade): Promise<number> {
-  const { schema, owner, migrations } = upgrade;
+  const { schema, owner, roles, migrations } = upgrade;
   await lane.script(
     `begin; set local role "${owner}"; set local client_min_messages = warning;
      ${ledgerTable(schema)}
@@ -41,9 +47,16 @@ export async function upgrade(lane: Lane, upgrade: Upgrade): Promise<number> {
   const applied = await readLedger(lane, schema, owner);
   assertUnedited(applied, migrations);
   const last = applied.at(-1)?.version ?? 0;
-  for (const migration of migrations.slice(last)) {
-    await apply(lane, upgrade, migration);
-    await upgrade.onApplied(migration);
+  const missing = migrations
+    .slice(last)
+    .map((migration) => ({ migration, statements: statementsIn(migration, roles) }));
+  if (missing.length > 0) {
+    await upgrade.migrating(async (migrating) => {
+      for (const { migration, statements } of missing) {
+        await apply(migrating, upgrade, { ...migration, statements });
+        await upgrade.onApplied(migration);
+      }
+    });
   }
   return Math.max(last, migrations.length);
 }
@@ -75,25 +88,21 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
   }
 }
 
-async function apply(lane: Lane, upgrade: Upgrade, migration: Migration): Promise<void> {
-  const { schema, owner, roles, lockTimeoutMs, hardening = '' } = upgrade;
-  const { version, name, checksum, text } = migration;
-  await lane.script(
-    `begin; set local role "${owner}"; set local search_path = "${schema}";
-     set local lock_timeout = ${lockTimeoutMs};
-     ${withRoles(text, roles)};
+async function apply(
+  lane: Lane,
+  { schema, owner, lockTimeoutMs, hardening = '' }: Upgrade,
+  { version, name, checksum, statements }: Prepared,
+): Promise<void> {
+  // A file may have put off the role and chosen another path.
+  const asOwner = `set local role "${owner}"; set local search_path = "${schema}"`;
+  await lane.scripts(
+    `begin; set local client_min_messages = warning; set local lock_timeout = ${lockTimeoutMs};
+     ${asOwner}`,
+    statements,
+    `${asOwner};
      ${hardening};
      insert into "${schema}".migrations (version, name, checksum)
      values (${version}, '${name}', '${checksum}');
      commit`,
   );
-}
-
-/** Fills in `:"name"`, as psql does with its variables. */
-export function withRoles(text: string, roles: Readonly<Record<string, string>>): string {
-  return text.replaceAll(/:"([a-z]+)"/g, (_match, name: string) => {
-    const role = roles[name];
-    if (role === undefined) throw new Error(`Cannot fill in :"${name}": no role has that name`);
-    return `"${role}"`;
-  });
 }

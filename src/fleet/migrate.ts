@@ -13,8 +13,9 @@ import type { LanePool } from '../postgres/lane_pool.ts';
 import { assertFilesUnedited, recordFile } from './applied_files.ts';
 import { type Fleet, fleetWork } from './fleet.ts';
 import { assertUnedited } from './ledger.ts';
-import type { Migration } from './migration_files.ts';
+import { type Migration, requiredBy } from './migration_files.ts';
 import { upgradePlace } from './place.ts';
+import { assertAllCanGoOn, readProcesses } from './processes.ts';
 import { ifFree } from './session_lock.ts';
 import { readStandings } from './standings.ts';
 
@@ -27,10 +28,12 @@ export type MigrateOptions = {
   concurrency: number;
   lockAttempts: number;
   lockRetryMs: number;
+  /** A serving process that was not seen for so long counts as gone. */
+  goneAfterMs: number;
   onProgress: (progress: Progress) => void;
 };
 
-/** A place that is behind, and whom it concerns. */
+/** A place that is behind, and whom it concerns; its version rises while it is migrated. */
 export type Pending = { place: Place; isolation: IsolationMode; tenants: Slug[]; version: number };
 
 export type Progress = { done: number; of: number; name: string; error: string | null };
@@ -40,7 +43,8 @@ export type Outcome = { migrated: number; failed: { name: string; error: string 
 /**
  * Migrates what is behind.
  *
- * @throws {Error} when a file was edited, the tenant is unknown, or another migration is running.
+ * @throws {Error} when a file was edited, the tenant is unknown, another migration is running, or a process
+ *   that serves could not go on; nothing has been touched then.
  */
 export async function migrateFleet(
   fleet: Fleet,
@@ -74,11 +78,19 @@ class Run {
     const { canary, concurrency } = this.#options;
     await assertFilesUnedited(this.#control, this.#fleet.sql.tenant);
     const pending = await pendingPlaces(this.#fleet, this.#options.slug);
+    await this.#assertServersCanGoOn(pending);
     this.#total = pending.length;
     const canaries = pending.splice(0, canary);
     await this.#drain(canaries, 1);
     if (this.#outcome.failed.length === 0) await this.#drain(pending, concurrency);
     return { ...this.#outcome, left: pending.length };
+  }
+
+  async #assertServersCanGoOn(pending: readonly Pending[]): Promise<void> {
+    const lowest = Math.min(...pending.map(({ version }) => version));
+    const required = requiredBy(this.#fleet.sql.tenant.slice(lowest));
+    if (required === 0) return;
+    assertAllCanGoOn(await readProcesses(this.#control, this.#options.goneAfterMs), required);
   }
 
   /** Takes places off the list until it is empty, so many at the same time. */
@@ -100,11 +112,15 @@ class Run {
   }
 
   /** What went wrong, or null. A lock that did not come is waited for again, from a distance. */
-  async #attempt({ place }: Pending): Promise<string | null> {
+  async #attempt(pending: Pending): Promise<string | null> {
+    const { place } = pending;
     const { admin, installation } = this.#fleet;
     const { lockAttempts, lockRetryMs } = this.#options;
     const target = installation.adminTarget(place.database);
-    const onApplied = (file: Migration) => recordFile(this.#control, file);
+    const onApplied = async (file: Migration) => {
+      pending.version = file.version;
+      await recordFile(this.#control, file);
+    };
     const upgrade = (lane: Lane) => upgradePlace(lane, { fleet: this.#fleet, place, onApplied });
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -119,12 +135,17 @@ class Run {
   }
 
   /** The registry's copy of the version: it lets a run that finds nothing to do end with one query. */
-  async #note({ tenants }: Pending, error: string | null): Promise<void> {
+  async #note({ tenants, version }: Pending, error: string | null): Promise<void> {
     const slugs = JSON.stringify(tenants);
-    const version = error === null ? this.#fleet.sql.tenant.length : null;
+    // What is there already when a further file fails counts too: servers must know it.
+    const reached = error === null ? this.#fleet.sql.tenant.length : version;
     await this.#control`
       update control.tenants
-      set schema_version = coalesce(${version}, schema_version), migration_error = ${error}
+      set schema_version = greatest(schema_version, ${reached}), migration_error = ${error},
+        required_version = greatest(
+          required_version,
+          (select max(required_version) from control.tenant_migrations where version <= ${reached})
+        )
       where slug in (select jsonb_array_elements_text(${slugs}::text::jsonb))`;
   }
 }

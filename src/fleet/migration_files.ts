@@ -5,25 +5,109 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readSql, type SqlText, SqlTextError, type Statement } from './sql_text.ts';
+import { areAdditive, refusalOf } from './statement_rules.ts';
 
-export type Migration = { version: number; name: string; checksum: string; text: string };
+export type Migration = {
+  version: number;
+  name: string;
+  checksum: string;
+  statements: readonly Statement[];
+  /** Whether servers must know the file, or go on without it as before. */
+  breaking: boolean;
+};
 
 const fileName = /^(\d{3})_([a-z0-9_]+)\.sql$/;
 
-/** @throws {Error} when a file's name does not fit or a number is missing. */
+/** @throws {Error} when a file's name does not fit, a number is missing, or a text cannot be applied. */
 export async function readMigrations(folder: string): Promise<Migration[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
-  return Promise.all(names.map((name, index) => readMigration(folder, name, index + 1)));
+  return Promise.all(names.map((name, index) => readFileOf(folder, name, index + 1)));
 }
 
-async function readMigration(folder: string, file: string, expected: number): Promise<Migration> {
+async function readFileOf(folder: string, file: string, expected: number): Promise<Migration> {
   const [, digits, name] = fileName.exec(file) ?? [];
   if (!digits || !name || Number(digits) !== expected) {
     const wanted = String(expected).padStart(3, '0');
     throw new Error(`Cannot read migrations: expected "${wanted}_<name>.sql", found "${file}"`);
   }
-  const text = await readFile(join(folder, file), 'utf8');
-  return { version: expected, name, checksum: digestOf(text), text };
+  return migrationOf(expected, name, decoded(await readFile(join(folder, file)), file));
+}
+
+/** A file's text, without its byte order mark. */
+function decoded(bytes: Buffer, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error(`Cannot read migrations: "${file}" is not in UTF-8`);
+  }
+}
+
+/** @throws {Error} that names the line which is wrong. */
+export function migrationOf(version: number, name: string, text: string): Migration {
+  try {
+    const sql = readSql(text);
+    for (const statement of sql.statements) {
+      const refusal = refusalOf(statement);
+      if (refusal !== null) throw new SqlTextError(statement.line, refusal);
+    }
+    return {
+      version,
+      name,
+      checksum: digestOf(text),
+      statements: sql.statements,
+      breaking: isBreaking(sql),
+    };
+  } catch (error) {
+    throw inFile(error, { version, name });
+  }
+}
+
+/** The version that servers must know when these have been applied; 0 when any will do. */
+export function requiredBy(files: readonly Migration[]): number {
+  return Math.max(0, ...files.filter(({ breaking }) => breaking).map(({ version }) => version));
+}
+
+/** The texts that are run. @throws {Error} that names the line of a variable without a value. */
+export function statementsIn(
+  migration: Migration,
+  roles: Readonly<Record<string, string>>,
+): string[] {
+  try {
+    return migration.statements.map((statement) => statement.withVariables(roles));
+  } catch (error) {
+    throw inFile(error, migration);
+  }
+}
+
+function inFile(error: unknown, { version, name }: Pick<Migration, 'version' | 'name'>): unknown {
+  if (!(error instanceof SqlTextError)) return error;
+  const file = `${String(version).padStart(3, '0')}_${name}.sql`;
+  return new Error(`Cannot apply "${file}", line ${error.line}: ${error.message}`);
+}
+
+const needs = /^--\s*servers\s*:\s*(.*?)\s*$/i;
+
+const breakingBySaying: Readonly<Record<string, boolean>> = {
+  'compatible with the version before': false,
+  'must know this file': true,
+};
+
+/** As the file says; one that says nothing is read with caution. */
+function isBreaking({ statements, comments }: SqlText): boolean {
+  const said = comments.flatMap(({ text, line }) => {
+    const [, value] = needs.exec(text) ?? [];
+    return value === undefined ? [] : [{ line, value: value.replace(/\.$/, '').toLowerCase() }];
+  });
+  const [first, second] = said;
+  if (!first) return !areAdditive(statements);
+  if (second) throw new SqlTextError(second.line, 'it says for the second time what servers need');
+  const breaking = Object.hasOwn(breakingBySaying, first.value)
+    ? breakingBySaying[first.value]
+    : undefined;
+  if (breaking !== undefined) return breaking;
+  const known = Object.keys(breakingBySaying).map((value) => `"-- Servers: ${value}"`);
+  throw new SqlTextError(first.line, `expected ${known.join(' or ')}`);
 }
 
 /** Line ends do not count: a checkout on another system is no edit. */

@@ -54,8 +54,20 @@ export function upgradePlace(
     migrations: fleet.sql.tenant,
     hardening: hardening({ schema: place.schema, app: place.role }),
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
+    migrating: (work) => migrating(fleet, place.database, work),
     onApplied,
   });
+}
+
+/** What a file left in its session goes with it. */
+export function migrating(
+  { migrators, installation }: Pick<Fleet, 'migrators' | 'installation'>,
+  database: string,
+  work: (lane: Lane) => Promise<void>,
+): Promise<void> {
+  return migrators.use(installation.migrationTarget(database), fleetWork, (lane) =>
+    work(lane).finally(() => lane.close()),
+  );
 }
 
 /** The version that the shared place has. */
@@ -180,21 +192,31 @@ export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Pro
   await writeSeals(lane, { fleet, place, seals: await readSealSecrets(fleet) });
 }
 
+async function admitToOwn(lane: Lane, { installation }: Fleet, { database, role }: Place) {
+  const { migrate } = installation.roles;
+  await lane.script(`grant connect on database "${database}" to "${role}", "${migrate}"`);
+}
+
 /** Brings a tenant's own database, which an older version made, to what a new one gets. */
 export async function renewOwn(lane: Lane, fleet: Fleet, place: OwnPlace): Promise<void> {
   await tightenOwn(lane, place, fleet.installation.roles.owner);
-  await inTurn(lane, lockOf(place), () => prepareKernel(lane, fleet, place));
+  await inTurn(lane, lockOf(place), async () => {
+    await admitToOwn(lane, fleet, place);
+    await prepareKernel(lane, fleet, place);
+  });
   await rehardenOwn(lane, place, fleet.installation.roles.owner);
 }
 
 async function upgradeKernel(lane: Lane, fleet: Fleet, role: string): Promise<void> {
-  const { owner } = fleet.installation.roles;
+  const { installation } = fleet;
+  const { owner } = installation.roles;
   await upgrade(lane, {
     schema: schemas.kernel,
     owner,
     roles: {},
     migrations: fleet.sql.kernel,
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
+    migrating: (work) => migrating(fleet, installation.database, work),
     onApplied: nobodyIsTold,
   });
   await lane.script(
@@ -218,10 +240,8 @@ async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
       const owner = installation.roles.owner;
       await lane.script(`create database "${database}" owner "${owner}" template template0`);
     }
-    await lane.script(
-      `revoke all on database "${database}" from public;
-       grant connect on database "${database}" to "${role}"`,
-    );
+    await lane.script(`revoke all on database "${database}" from public`);
+    await admitToOwn(lane, fleet, place);
   });
 }
 

@@ -21,15 +21,30 @@ export function asOwner<Result>(
   );
 }
 
-/** All secrets. The installation's own is drawn by the first start, and the same for ever after. */
+/** All secrets. Before the control schema is there, drawn for the first start to keep. */
 export function readSecrets(lane: Lane, owner: string): Promise<Secrets> {
   return lane.transaction(`begin; set local role "${owner}"`, async (sql) => {
-    await sql`
-      insert into control.secrets (name, value)
-      values ('installation', ${randomBytes(32)})
-      on conflict do nothing`;
-    return secretsIn(sql);
+    const [found] = await sql<{ isThere: boolean }>`
+      select to_regclass('control.secrets') is not null as "isThere"`;
+    const rows = found?.isThere ? await readRows(sql) : [];
+    return secretsOf(rows) ?? drawn();
   });
+}
+
+function drawn(): Secrets {
+  const installation = randomBytes(32);
+  return { installation, seals: { current: installation, other: null } };
+}
+
+/** The same for ever after. */
+export async function keepSecret(lane: Lane, owner: string, secret: Buffer): Promise<void> {
+  await lane.transaction(
+    `begin; set local role "${owner}"`,
+    (sql) => sql`
+      insert into control.secrets (name, value)
+      values ('installation', ${secret})
+      on conflict do nothing`,
+  );
 }
 
 /** What seals are made from as of now, whatever this process has heard. */
@@ -78,12 +93,23 @@ async function writeKeys(
   );
 }
 
-/** Before the first rotation, seals are made from the installation's own secret. */
 async function secretsIn(sql: Sql): Promise<Secrets> {
-  const rows = await sql<{ name: string; value: Buffer }>`select name, value from control.secrets`;
+  const secrets = secretsOf(await readRows(sql));
+  if (!secrets) throw new Error('Cannot start: the control schema has no secret');
+  return secrets;
+}
+
+type SecretRow = { name: string; value: Buffer };
+
+function readRows(sql: Sql): Promise<SecretRow[]> {
+  return sql<SecretRow>`select name, value from control.secrets`;
+}
+
+/** Before the first rotation, seals are made from the installation's own secret. */
+function secretsOf(rows: readonly SecretRow[]): Secrets | null {
   const secret = (name: string) => rows.find((row) => row.name === name)?.value ?? null;
   const installation = secret('installation');
-  if (!installation) throw new Error('Cannot start: the control schema has no secret');
+  if (!installation) return null;
   const current = secret('seal') ?? installation;
   return { installation, seals: { current, other: secret('next seal') ?? secret('old seal') } };
 }

@@ -24,9 +24,14 @@ const rowsAtOnce = 5_000;
  * Deletes a tenant's rows from the shared place, from every table that is there. As the owner, for no
  * role that serves may delete; row security holds for the owner too, so no statement names the tenant.
  */
-export async function eraseRows({ admin, installation }: Fleet, tenant: TenantId): Promise<void> {
+export async function eraseRows(
+  { migrators, installation }: Fleet,
+  tenant: TenantId,
+): Promise<void> {
   const { shared, roles } = installation;
-  await admin.use(installation.adminTarget(shared.database), fleetWork, async (lane) => {
+  // A migration may have made a trigger: it runs here, and must not become the administrator.
+  const target = installation.migrationTarget(shared.database);
+  await migrators.use(target, fleetWork, async (lane) => {
     const tables = await readTenantTables(
       (text, ...values) => lane.plain(text, ...values),
       shared.schema,

@@ -191,10 +191,7 @@ export class Kernel<Request extends TenantRequest> {
   /** Opens the tenant's own tables and account, and nothing else, for the time of the work. */
   async #isolate({ tenant, caller, trace, once }: Bound, work: Work): Promise<Reply> {
     const { isolation, accounts, schemaVersions, idempotency } = this.#parts;
-    const { schemaVersion } = tenant;
-    if (schemaVersion < schemaVersions.oldest || schemaVersion > schemaVersions.newest) {
-      throw unavailable('This tenant is being migrated');
-    }
+    assertServable(tenant, schemaVersions);
     const actor = `user:${caller.user.id}` as const;
     const { requestId, endpoint } = trace;
     const attempt = ({ newId, newSecret, retried }: Attempt) =>
@@ -219,6 +216,18 @@ export class Kernel<Request extends TenantRequest> {
       throw error;
     }
   }
+}
+
+/** A version that the code does not know is no harm, unless a migration says that it is. */
+function assertServable(
+  { schemaVersion, requiredVersion }: Tenant,
+  { oldest, newest }: { oldest: number; newest: number },
+): void {
+  if (schemaVersion >= oldest && requiredVersion <= newest) return;
+  const cause = new Error(
+    `Cannot work with tables of schema version ${schemaVersion}: this server knows ${oldest} to ${newest}, and they need one that knows ${Math.max(requiredVersion, oldest)}`,
+  );
+  throw unavailable('This tenant is being migrated', cause);
 }
 
 /** Routes know nothing of a tenant's prefix, but a client that used it must find its way back. */

@@ -33,6 +33,8 @@ export type Tenant = {
   settings: Settings;
   /** The last migration of `sql/tenant` that its tables have. */
   schemaVersion: number;
+  /** The newest migration that servers must know to work with them; 0 when any will do. */
+  requiredVersion: number;
 };
 
 export type Role = 'admin' | 'member';

@@ -109,6 +109,11 @@ export const groups = {
   rollback: Buffer.concat([run('rollback'), run('reset'), sync]),
 };
 
+/** One statement, whatever it is: the server takes no second one in a Parse. */
+export function single(statement: string): Buffer {
+  return Buffer.concat([parse('', statement), bind('', []), execute, sync]);
+}
+
 function run(name: keyof typeof constants, values: SqlValue[] = []): Buffer {
   return Buffer.concat([bind(name, values), execute]);
 }

@@ -49,6 +49,8 @@ export type Roles = {
   serve: string;
   /** The login of the directory and the operator. */
   control: string;
+  /** The login that migrations run in, as the owner; it may only become that one. */
+  migrate: string;
 };
 
 export class Installation {
@@ -122,6 +124,11 @@ export class Installation {
   /** The administrator's way into one of our databases. */
   adminTarget(database: string): Target {
     return targetOf({ ...this.#admin, dbname: database });
+  }
+
+  /** The way of migrations, and of all else that may run what they left, into one of our databases. */
+  migrationTarget(database: string): Target {
+    return this.#target(database, this.roles.migrate);
   }
 
   password(role: string): string {
@@ -200,6 +207,7 @@ export function rolesOf(database: string): Roles {
     account: `${prefix}_account`,
     serve: `${prefix}_serve`,
     control: `${prefix}_control`,
+    migrate: `${prefix}_migrate`,
   };
 }
 

@@ -6,7 +6,7 @@
 import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
 import { openSession, type Session, type SessionBounds } from './connect.ts';
-import { beginning, type Envelope, groups } from './envelope.ts';
+import { beginning, type Envelope, groups, single } from './envelope.ts';
 import { asRefusal, endsBackend, endsLane } from './faults.ts';
 import type { Target } from './target.ts';
 import type { Backend } from './unterminated_backends.ts';
@@ -113,6 +113,24 @@ export class Lane {
   async script(text: string): Promise<void> {
     try {
       await this.#run(query(text), 'I');
+    } catch (error) {
+      await this.#rollBack();
+      throw error;
+    }
+  }
+
+  /**
+   * Statements that others wrote, in one transaction that ours begin and commit. Each is sent alone and
+   * must be a single one, and must leave the transaction open: else the lane ends, and all is rolled back.
+   *
+   * @param opening a script of ours that begins the transaction.
+   * @param closing a script of ours that ends with `commit`.
+   */
+  async scripts(opening: string, statements: readonly string[], closing: string): Promise<void> {
+    try {
+      await this.#run(query(opening), 'T');
+      for (const statement of statements) await this.#run(single(statement), 'T');
+      await this.#run(query(closing), 'I');
     } catch (error) {
       await this.#rollBack();
       throw error;

@@ -57,7 +57,7 @@ describe('install()', () => {
         select rolcanlogin as login, rolinherit as inherits,
           rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication as mighty
         from pg_roles where rolname = ${role}`;
-      const login = name === 'serve' || name === 'control';
+      const login = ['serve', 'control', 'migrate'].includes(name);
       assert.deepEqual({ ...row }, { login, inherits: false, mighty: false }, name);
     }
   });

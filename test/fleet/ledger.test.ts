@@ -1,27 +1,23 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { nobodyIsTold, readLedger, upgrade } from '../../src/fleet/ledger.ts';
-import type { Migration } from '../../src/fleet/migration_files.ts';
-import { createRole } from '../../src/fleet/place.ts';
+import { type Migration, migrationOf } from '../../src/fleet/migration_files.ts';
+import { createLogin, createRole } from '../../src/fleet/place.ts';
 import { codeOf } from '../../src/postgres/faults.ts';
-import { databaseOf, rolesOf } from '../../src/postgres/installation.ts';
+import { databaseOf, Installation, type Roles } from '../../src/postgres/installation.ts';
 import { Lane } from '../../src/postgres/lane.ts';
 import { laneBounds } from '../support/lane.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 function migrationsOf(...texts: string[]): Migration[] {
-  return texts.map((text, index) => ({
-    version: index + 1,
-    name: `step_${index + 1}`,
-    checksum: createHash('sha256').update(text).digest('hex'),
-    text,
-  }));
+  return texts.map((text, index) => migrationOf(index + 1, `step_${index + 1}`, text));
 }
 
 describe('upgrade()', () => {
   let database: TestDatabase;
   let lane: Lane;
+  let installation: Installation;
+  let roles: Roles;
   let owner: string;
   let schema: string;
   let turn = 0;
@@ -29,8 +25,14 @@ describe('upgrade()', () => {
     database = await testDatabase();
     // Without a limit of its own, so that only the upgrade's can end a wait for a lock.
     lane = await Lane.open(database.url, { ...laneBounds, lockTimeoutMs: 0 });
-    ({ owner } = rolesOf(databaseOf(database.url)));
+    const secret = Buffer.alloc(32, 1);
+    const secrets = { installation: secret, seals: { current: secret, other: null } };
+    installation = new Installation(database.url, secrets, 1);
+    ({ roles } = installation);
+    ({ owner } = roles);
     await createRole(lane, owner);
+    await createLogin(lane, installation, roles.migrate);
+    await lane.script(`grant "${owner}" to "${roles.migrate}"`);
   });
   after(async () => {
     lane.close();
@@ -42,13 +44,23 @@ describe('upgrade()', () => {
     await lane.script(`create schema ${schema} authorization "${owner}"`);
   });
 
-  const run = (...texts: string[]) =>
+  /** In a session of the migrations' login, without a limit of its own too. */
+  const migrating = async (work: (own: Lane) => Promise<void>) => {
+    const target = installation.migrationTarget(databaseOf(database.url));
+    const own = await Lane.open(target, { ...laneBounds, lockTimeoutMs: 0 });
+    await work(own).finally(() => own.close());
+  };
+
+  const run = (...texts: string[]) => runWith(migrating, ...texts);
+
+  const runWith = (lend: typeof migrating, ...texts: string[]) =>
     upgrade(lane, {
       schema,
       owner,
       roles: { app: owner },
       migrations: migrationsOf(...texts),
       lockTimeoutMs: 50,
+      migrating: lend,
       onApplied: nobodyIsTold,
     });
 
@@ -96,6 +108,101 @@ describe('upgrade()', () => {
       await assert.rejects(waiting, (error: Error) => codeOf(error.cause) === '55P03');
     });
     other.close();
+  });
+
+  it('reads a file as psql does', async () => {
+    await run(
+      `create table a (b jsonb default '{"theme":"dark"}', c text default ':"app"', d "char"); -- it's
+       comment on table a is $$ :"app" $$; select ''::"char"; -- note`,
+      'create function f() returns int begin atomic select 1; end -- note',
+    );
+    const [row] = await lane.plain<{ defaults: string }>`
+      select string_agg(pg_get_expr(adbin, adrelid), ' ' order by adnum) as defaults
+      from pg_attrdef where adrelid = to_regclass(${`${schema}.a`})`;
+    assert.equal(row?.defaults, `'{"theme": "dark"}'::jsonb ':"app"'::text`);
+  });
+
+  const evil = () => `evil_${schema}`;
+
+  /** What makes a superuser, where the role can be put off. */
+  const uprisings: (() => string)[] = [
+    () => `reset role; create role ${evil()} superuser`,
+    () => `set role none; create role ${evil()} superuser`,
+    () => `set session authorization default; create role ${evil()} superuser`,
+    () => `reset session authorization; create role ${evil()} superuser`,
+    () => `select set_config('role', 'none', true); create role ${evil()} superuser`,
+    () => `do $$ begin execute 'reset role'; execute 'create role ${evil()} superuser'; end $$`,
+    () => `create function f() returns void language plpgsql as
+        $f$ begin reset role; create role ${evil()} superuser; end $f$; select f()`,
+  ];
+
+  const isThere = async () =>
+    (await lane.plain`select from pg_roles where rolname = ${evil()}`).length === 1;
+
+  it('runs nothing as the administrator, whatever a file says', async () => {
+    for (const uprising of uprisings) {
+      const text = `create table a (); ${uprising()}`;
+      await assert.rejects(
+        run(text),
+        (error: Error) => codeOf(error.cause ?? error) === '42501',
+        text,
+      );
+      assert.equal(await isThere(), false);
+    }
+    assert.deepEqual(await tables(), []);
+    assert.equal(await run('create table a (); reset role'), 1, "the ledger row is the owner's");
+    assert.deepEqual(await tables(), ['a']);
+  });
+
+  it("control: in the administrator's own session each of them makes a superuser", async () => {
+    for (const uprising of uprisings) {
+      const own = await Lane.open(database.url, laneBounds);
+      await runWith((work) => work(own), uprising());
+      own.close();
+      assert.equal(await isThere(), true, uprising());
+      await lane.script(`drop role ${evil()}; drop schema ${schema} cascade;
+        create schema ${schema} authorization "${owner}"`);
+    }
+  });
+
+  it('ends a transaction with its ledger row alone', async () => {
+    const endings = [
+      'do $$ begin commit; end $$',
+      'create procedure p() language plpgsql as $$ begin rollback; end $$; call p()',
+      "do $$ begin execute 'commit'; end $$",
+    ];
+    for (const ending of endings) {
+      await assert.rejects(run(`create table a (); ${ending}; create table b ()`), ending);
+      assert.deepEqual(await tables(), []);
+      assert.deepEqual(await readLedger(lane, schema, owner), []);
+    }
+    assert.equal(await run('create table a (); savepoint s; drop table a; rollback to s'), 1);
+    assert.deepEqual(await tables(), ['a']);
+  });
+
+  it('sends one statement at a time, and ends the lane where one has ended the transaction', async () => {
+    const own = await Lane.open(database.url, laneBounds);
+    const two = own.scripts('begin', [`create table ${schema}.a (); commit`], 'commit');
+    await assert.rejects(two, { code: '42601' });
+    assert.equal(own.live, true);
+    await assert.rejects(own.scripts('begin', ['commit'], 'commit'));
+    assert.equal(own.live, false);
+    assert.deepEqual(await tables(), []);
+  });
+
+  it('touches nothing when a later file has a variable without a value', async () => {
+    await assert.rejects(
+      run('create table a ()', '\nselect :"nobody"'),
+      /"002_step_2.sql", line 2/,
+    );
+    assert.deepEqual(await tables(), []);
+  });
+
+  it('leaves nothing of a file in the session of the next one', async () => {
+    await run("set search_path = pg_catalog; select set_config('x.y', '1', false)");
+    const later = `create table b (); select 1 / coalesce(nullif(current_setting('x.y', true), ''), '1')::int`;
+    await run("set search_path = pg_catalog; select set_config('x.y', '1', false)", later);
+    assert.deepEqual(await tables(), ['b']);
   });
 
   it('makes everything the property of the owner', async () => {

@@ -39,7 +39,7 @@ describe('migrations over the fleet', () => {
   });
 
   it('finds nothing to do when every tenant is at the newest version', async () => {
-    const { current, behind } = await migrationStatus((await backstageNow()).fleet);
+    const { current, behind } = await statusOf(await backstageNow());
     assert.deepEqual([current, behind.length], [6, 0]);
     assert.deepEqual(await migrate(await backstageNow()), { migrated: 0, failed: [], left: 0 });
   });
@@ -51,7 +51,7 @@ describe('migrations over the fleet', () => {
     );
     const backstage = await backstageNow();
     await spoil(backstage, 'schema-one');
-    assert.equal((await migrationStatus(backstage.fleet)).behind.length, 6);
+    assert.equal((await statusOf(backstage)).behind.length, 6);
 
     const progress: Progress[] = [];
     const first = await migrate(backstage, (step) => progress.push(step));
@@ -61,7 +61,7 @@ describe('migrations over the fleet', () => {
     );
     assert.match(first.failed[0]?.error ?? '', /microchip_id.*already exists/);
     assert.deepEqual([first.migrated, progress.length], [4, 5], 'five places hold six tenants');
-    const { behind } = await migrationStatus(backstage.fleet);
+    const { behind } = await statusOf(backstage);
     assert.deepEqual(
       behind.map(({ name }) => name),
       ['schema-one'],
@@ -100,7 +100,7 @@ describe('migrations over the fleet', () => {
     const outcomes = await Promise.allSettled([migrate(first), migrate(second)]);
     const refused = outcomes.filter(({ status }) => status === 'rejected');
     assert.equal(refused.length, 1);
-    assert.equal((await migrationStatus(first.fleet)).behind.length, 0);
+    assert.equal((await statusOf(first)).behind.length, 0);
   });
 
   it('waits for a lock from a distance, so that readers are not held up', async () => {
@@ -184,9 +184,14 @@ function migrate(
   onProgress: (progress: Progress) => void = () => {},
   wish: { canary?: number; slug?: string } = {},
 ) {
-  const options = { slug: null, canary: 0, concurrency: 2, ...bounds.migrations, ...wish };
+  const { goneAfterMs } = bounds.processes;
+  const common = { slug: null, canary: 0, concurrency: 2, goneAfterMs };
+  const options = { ...common, ...bounds.migrations, ...wish };
   return migrateFleet(fleet, control, jobs, { ...options, lockRetryMs: 20, onProgress });
 }
+
+const statusOf = ({ fleet, control }: Backstage) =>
+  migrationStatus(fleet, control, bounds.processes.goneAfterMs);
 
 async function microchips(backstage: Backstage, slug: string) {
   const tenant = await tenantOf(backstage, slug);

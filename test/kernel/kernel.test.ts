@@ -48,7 +48,7 @@ describe('Kernel.run()', () => {
       [{ role: 'admin' }, 'forbidden', ['authenticate', 'bind', 'spend']],
       [{ route: 'bad input' }, 'invalid_input', ['authenticate', 'bind', 'spend', 'prepare']],
       [
-        { tenant: { schemaVersion: 3 } },
+        { tenant: { schemaVersion: 3, requiredVersion: 3 } },
         'unavailable',
         ['authenticate', 'bind', 'spend', 'prepare'],
       ],
@@ -63,6 +63,13 @@ describe('Kernel.run()', () => {
       await assert.rejects(stage.run(), (error) => error instanceof Refusal && error.code === code);
       assert.deepEqual(stage.steps, steps, code);
     }
+  });
+
+  it('serves tables of a newer version, unless it needs servers that know it', async () => {
+    const stage = setStage({ tenant: { schemaVersion: 99, requiredVersion: 2 } });
+    assert.equal((await stage.run()).status, 200);
+    const { facts } = await setStage({ tenant: { requiredVersion: 3 } }).refusal();
+    assert.match(String(facts.cause), /this server knows 1 to 2, and they need one that knows 3/);
   });
 
   it('refuses a foreign and a suspended tenant with the same words', async () => {
@@ -124,7 +131,8 @@ function setStage(situation: Situation = {}) {
   const id = tenantId('01890000-0000-7000-8000-000000000001');
   const plan = { name: 'free', requestsPerHour: 10, burst: 10 };
   const tenant: Tenant = {
-    ...{ id, slug, plan, name: 'Acme', status: 'active', isolation: 'shared', schemaVersion: 2 },
+    ...{ id, slug, plan, name: 'Acme', status: 'active', isolation: 'shared' },
+    ...{ schemaVersion: 2, requiredVersion: 0 },
     settings: settingsFrom({}),
     ...situation.tenant,
   };

@@ -16,5 +16,6 @@ export function tenantOn(plan: Plan): Tenant {
     plan,
     settings: settingsFrom({}),
     schemaVersion: 1,
+    requiredVersion: 0,
   };
 }

@@ -19,6 +19,7 @@ type TenantRow = {
   status: Tenant['status'];
   isolation: IsolationMode;
   schema_version: number;
+  required_version: number;
   plan: string;
   requests_per_hour: number;
   burst: number;
@@ -42,7 +43,7 @@ export function postgresRegistry(control: Sql): Registry {
     },
     tenant: async (id) => {
       const [row] = await control<TenantRow>`
-        select id, slug, tenants.name, status, isolation, schema_version, plan,
+        select id, slug, tenants.name, status, isolation, schema_version, required_version, plan,
           requests_per_hour, burst,
           (
             select coalesce(jsonb_object_agg(key, value), '{}')
@@ -63,8 +64,10 @@ function callerOf(row: KeyRow): Caller {
 }
 
 function tenantRecord(row: TenantRow): Tenant {
-  const { id, slug, name, status, isolation, schema_version: schemaVersion } = row;
+  const { id, slug, name, status, isolation } = row;
+  const { schema_version: schemaVersion, required_version: requiredVersion } = row;
   const plan = { name: row.plan, requestsPerHour: row.requests_per_hour, burst: row.burst };
   const settings = settingsFrom(row.settings);
-  return { id, slug, name, status, isolation, schemaVersion, plan, settings };
+  const versions = { schemaVersion, requiredVersion };
+  return { id, slug, name, status, isolation, ...versions, plan, settings };
 }

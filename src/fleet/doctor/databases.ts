@@ -3,8 +3,10 @@ import type { Sql } from '../../kernel/ports.ts';
 import { type Examined, schemasOf } from './examined.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
 
-/** Who may enter each of our databases. */
-export type Admitted = ReadonlyMap<string, readonly string[]>;
+/** Who may enter each of our databases, and who may make schemas in it. */
+export type Admitted = ReadonlyMap<string, Admission>;
+
+export type Admission = Record<'CONNECT' | 'CREATE', readonly string[]>;
 
 type Grant = { database: string; grantee: string; privilege: string };
 
@@ -31,10 +33,12 @@ export async function examineDatabases(
     )
     order by 1, 2, 3`;
   return grants.flatMap((grant) => {
-    const logins = admitted.get(grant.database);
-    if (!logins) return grant.privilege === 'CONNECT' ? [foreign(grant)] : [];
-    const meant = grant.privilege === 'CONNECT' && logins.includes(grant.grantee);
-    return meant ? [] : [excessive(grant)];
+    const { database, grantee, privilege } = grant;
+    const meant = admitted.get(database);
+    if (!meant) return privilege === 'CONNECT' ? [foreign(grant)] : [];
+    const isMeant =
+      (privilege === 'CONNECT' || privilege === 'CREATE') && meant[privilege].includes(grantee);
+    return isMeant ? [] : [excessive(grant)];
   });
 }
 

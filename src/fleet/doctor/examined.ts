@@ -23,7 +23,7 @@ export type Examined = {
 
 /** The main database. `own` are the places of tenants that have a schema or a database. */
 export function examinedMain({ database, roles, shared }: Installation, own: Place[]): Examined {
-  const { owner, app, account, serve, control } = roles;
+  const { owner, app, account, serve, control, migrate } = roles;
   const serving = [serve, control, app, account];
   const inMain = own.filter((place) => place.database === database);
   const logins = own.filter((place) => place.database !== database).map(({ role }) => role);
@@ -34,7 +34,7 @@ export function examinedMain({ database, roles, shared }: Installation, own: Pla
     control: { control, account },
     setter: serve,
     serving,
-    ours: [...serving, ...logins],
+    ours: [...serving, migrate, ...logins],
     resident: null,
     places: [shared.schema, ...inMain.map(({ schema }) => schema)],
   };
@@ -43,7 +43,7 @@ export function examinedMain({ database, roles, shared }: Installation, own: Pla
 /** A tenant's own database. */
 export function examinedOwn({ roles }: Installation, place: OwnPlace): Examined {
   const { database, schema, role } = place;
-  const { owner, app, account, serve, control } = roles;
+  const { owner, app, account, serve, control, migrate } = roles;
   return {
     database,
     owner,
@@ -51,7 +51,7 @@ export function examinedOwn({ roles }: Installation, place: OwnPlace): Examined 
     control: null,
     setter: null,
     serving: [role],
-    ours: [role, serve, control, app, account],
+    ours: [role, serve, control, app, account, migrate],
     resident: place,
     places: [schema],
   };

@@ -5,7 +5,7 @@ import type { Fleet } from '../fleet.ts';
 import { isOwn } from '../resident.ts';
 import { acceptedSecrets } from '../seal_keys.ts';
 import { noSchema } from './catalog.ts';
-import { type Admitted, examineDatabases } from './databases.ts';
+import { type Admission, type Admitted, examineDatabases } from './databases.ts';
 import { differences } from './differences.ts';
 import { type Examined, examinedMain, schemasOf } from './examined.ts';
 import { type Finding, identifier } from './finding.ts';
@@ -133,9 +133,13 @@ async function examineCluster(
 ): Promise<Finding[]> {
   const { database, roles } = installation;
   const own = housed.map(({ place }) => place);
+  const { serve, control, migrate } = roles;
   const admitted: Admitted = new Map([
-    [database, [roles.serve, roles.control]],
-    ...own.map((place): [string, string[]] => [place.database, [place.role]]),
+    [database, { CONNECT: [serve, control, migrate], CREATE: [migrate] }],
+    ...own.map(({ database: name, role }): [string, Admission] => [
+      name,
+      { CONNECT: [role, migrate], CREATE: [] },
+    ]),
   ]);
   const carriers: Carrier[] = [
     { login: roles.serve, database },

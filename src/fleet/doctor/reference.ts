@@ -9,8 +9,8 @@ import { tenantId } from '../../kernel/tenant.ts';
 import { schemas } from '../../postgres/installation.ts';
 import type { Lane } from '../../postgres/lane.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
-import { ledgerTable, withRoles } from '../ledger.ts';
-import type { Migration } from '../migration_files.ts';
+import { ledgerTable } from '../ledger.ts';
+import { type Migration, statementsIn } from '../migration_files.ts';
 import { withResident } from '../resident.ts';
 import { controlRights, kernelRights, placeRights } from '../schema_rights.ts';
 import { rehardening, withoutStatistics } from '../tenant_tables.ts';
@@ -125,14 +125,14 @@ export class References {
   }
 
   #rolledBack<Result>(script: readonly string[], look: (sql: Sql) => Promise<Result>) {
-    const { admin, installation } = this.#fleet;
+    const { migrators, installation } = this.#fleet;
     const { owner } = installation.roles;
-    const begin = `begin; set local client_min_messages = warning; ${withoutDefaults(owner)}
+    const begin = `begin; set local client_min_messages = warning; set local role "${owner}";
+      ${withoutDefaults(owner)}
       ${script.join(';\n')};
       set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
-    return admin.use(installation.adminTarget(installation.database), fleetWork, (lane) =>
-      rolledBack(lane, begin, look),
-    );
+    const target = installation.migrationTarget(installation.database);
+    return migrators.use(target, fleetWork, (lane) => rolledBack(lane, begin, look));
   }
 }
 
@@ -161,7 +161,7 @@ function scratchName(): string {
   return `reference_${randomBytes(8).toString('hex')}`;
 }
 
-/** The administrator may make schemas, and what is in them is the owner's. */
+/** The login of migrations may make schemas, and what is in them is the owner's. */
 function opening(schema: string, owner: string): string {
   return `reset role;
     create schema "${schema}" authorization "${owner}";
@@ -192,7 +192,7 @@ function withoutDefaults(owner: string): string {
 }
 
 function textOf(files: readonly Migration[], roles: Readonly<Record<string, string>>): string {
-  return files.map(({ text }) => withRoles(text, roles)).join(';\n');
+  return files.flatMap((file) => statementsIn(file, roles)).join(';\n');
 }
 
 function within(names: readonly string[]): string {

@@ -71,8 +71,9 @@ type Membership = {
 async function memberships(
   sql: Sql,
   { database, owner, ours }: Examined,
-  { serve, app, account }: Roles,
+  { serve, app, account, migrate }: Roles,
 ): Promise<Finding[]> {
+  const meant: Record<string, string[]> = { [serve]: [app, account], [migrate]: [owner] };
   const rows = await sql<Membership>`
     select member.rolname as role, held.rolname as held,
       admin_option or coalesce(
@@ -88,7 +89,7 @@ async function memberships(
     where member.rolname in (select jsonb_array_elements_text(${JSON.stringify([owner, ...ours])}::text::jsonb))
     order by 1, 2`;
   return rows
-    .map((row) => ({ ...row, meant: row.role === serve && [app, account].includes(row.held) }))
+    .map((row) => ({ ...row, meant: meant[row.role]?.includes(row.held) ?? false }))
     .filter(({ meant, wide }) => !meant || wide)
     .map(({ meant, ...row }) =>
       finding('role_member', {

@@ -9,14 +9,16 @@ export type ExaminedTenant = {
   slug: Slug;
   isolation: IsolationMode;
   version: number;
+  /** The version that servers must know. */
+  required: number;
 };
 
 export function readExaminedTenants(sql: Sql, newest: number): Promise<ExaminedTenant[]> {
   return sql<ExaminedTenant>`
-    select id, slug, isolation, schema_version as version
+    select id, slug, isolation, schema_version as version, required_version as required
     from control.tenants
     where status in ('active', 'suspended')
-      and (isolation <> 'shared' or schema_version not between 1 and ${newest})
+      and (isolation <> 'shared' or schema_version < 1 or required_version > ${newest})
     order by slug`;
 }
 
@@ -26,12 +28,15 @@ export function examineVersions(
   database: string,
 ): Finding[] {
   return tenants
-    .filter(({ version }) => version < 1 || version > newest)
-    .map(({ slug, version }) =>
+    .filter(({ version, required }) => version < 1 || required > newest)
+    .map(({ slug, version, required }) =>
       finding('tenant_version_outside', {
         database,
         where: `tenant ${slug}`,
-        what: `Its tables have version ${version}, and this code knows 1 to ${newest}`,
+        what:
+          version < 1
+            ? `Its tables have version ${version}, and this code knows 1 to ${newest}`
+            : `Its tables have version ${version} and need servers that know ${required}; this code knows 1 to ${newest}`,
         mend: version < 1 ? `npm run migrate -- up --tenant ${slug}` : null,
       }),
     );

@@ -72,6 +72,7 @@ describe('CachedDirectory on the registry', () => {
       status: 'active',
       isolation: 'shared',
       schemaVersion: 0,
+      requiredVersion: 0,
       plan: { name: 'free', requestsPerHour: 100, burst: 100 },
       settings: { default_page_size: 5, include_deleted_pets: false, welcome_message: '' },
     });

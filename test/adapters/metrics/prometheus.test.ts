@@ -32,6 +32,7 @@ function tenant(name: string): Tenant {
     plan: { name: 'free', requestsPerHour: 100, burst: 100 },
     settings: settingsFrom({}),
     schemaVersion: 1,
+    requiredVersion: 0,
   };
 }
 

@@ -38,6 +38,7 @@ findsEach({
   database_writable: {
     'a main database where a login may make schemas': open('create', main, ({ serve }) => serve),
     "a tenant's database where its login may": open('create', own, own),
+    "a tenant's database where migrations may": open('create', own, ({ migrate }) => migrate),
   },
   foreign_database_open: {
     'a database beside ours': {

@@ -52,6 +52,14 @@ findsEach({
       ({ serve }) => serve,
       ({ owner }) => owner,
     ),
+    'a login of migrations that may become more than the owner': member(
+      ({ migrate }) => migrate,
+      ({ serve }) => serve,
+    ),
+    'a login of migrations that has the rights of the owner at once': {
+      spoil: ({ migrate, owner }) => `grant ${owner} to ${migrate} with inherit true`,
+      where: ({ migrate }) => `role ${migrate}`,
+    },
     'a role that reads everything': member(
       ({ app }) => app,
       () => 'pg_read_all_data',

@@ -2,9 +2,11 @@ import { findsEach, type Spoilt } from './spoilt.ts';
 
 function version(mode: string, number: number): Spoilt {
   return {
-    spoil: () => `update control.tenants set schema_version = ${number} where slug = '${mode}-zoo'`,
+    spoil: () => `update control.tenants
+      set schema_version = ${number}, required_version = ${number} where slug = '${mode}-zoo'`,
     where: () => `tenant ${mode}-zoo`,
-    mend: () => `update control.tenants set schema_version = 2 where slug = '${mode}-zoo'`,
+    mend: () => `update control.tenants
+      set schema_version = 2, required_version = 0 where slug = '${mode}-zoo'`,
   };
 }
 

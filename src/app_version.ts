@@ -1,0 +1,10 @@
+/** Which version of Kennel this is, as package.json says. */
+import { readFile } from 'node:fs/promises';
+import * as v from 'valibot';
+
+const packageJson = v.object({ version: v.string() });
+
+export async function readAppVersion(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+  return v.parse(packageJson, JSON.parse(text)).version;
+}
