@@ -107,9 +107,9 @@ describe('a lane whose statement cannot be cancelled', () => {
     pool.close();
     pool = new LanePool((to) => Lane.open(to, laneBounds), size, options);
     await pool.use(target(), 'first', async (lane) => {
-      const cut = lane.plain`select pg_sleep(60)`;
+      const cut = assert.rejects(lane.plain`select pg_sleep(60)`, unavailable);
       await lookInto(database.url, (sql) => sql`select pg_terminate_backend(${lane.pid})`);
-      await assert.rejects(cut, unavailable);
+      await cut;
     });
     assert.equal(pool.figures.unterminated, 0);
     await pool.use(target(), 'second', (lane) => lane.plain`select 1`);
