@@ -118,10 +118,10 @@ function serverOf(
   { log, metrics, trustedProxies }: ServerWiring,
 ): HttpServer {
   const signs = {
-    app: () => app,
+    app,
     ready: async () => true,
     metrics: () => metrics.render(),
-    adminToken: () => adminToken,
+    adminToken,
     metricsToken: null,
     answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
   };
