@@ -12,7 +12,7 @@ import { bearer, type Headers, onboard } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { freePort, reportMissing } from '../support/programs.ts';
-import { type Proxy, proxies, type StartProxy } from '../support/proxies.ts';
+import { proxies, type RunningProxy, type StartProxy } from '../support/proxies.ts';
 import { type SelfSigned, selfSigned } from '../support/self_signed.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
@@ -40,7 +40,7 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
   const agent = new Agent({ keepAlive: true, ca: own.certificate });
   const kennels: Kennel[] = [];
   let ports: readonly [number, number];
-  let proxy: Proxy;
+  let proxy: RunningProxy;
   let tenant: { slug: string; apiKey: string };
   let other: { slug: string; apiKey: string };
 

@@ -11,10 +11,13 @@ import { canConnect, findProgram, freePort } from './programs.ts';
 import type { SelfSigned } from './self_signed.ts';
 import { until } from './until.ts';
 
-export type Proxy = { port: number; stop(): Promise<void> };
+export type RunningProxy = { port: number; stop(): Promise<void> };
 
 /** Starts it before two ports of 127.0.0.1. */
-export type StartProxy = (ports: readonly [number, number], tls: SelfSigned) => Promise<Proxy>;
+export type StartProxy = (
+  ports: readonly [number, number],
+  tls: SelfSigned,
+) => Promise<RunningProxy>;
 
 const nginx = findProgram('nginx');
 const haproxy = findProgram('haproxy');
@@ -43,7 +46,7 @@ async function startNginx(
   program: string,
   [one, other]: readonly [number, number],
   { key, certificate }: SelfSigned,
-): Promise<Proxy> {
+): Promise<RunningProxy> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), 'kennel-nginx-'));
   const text = replaced(await readFile('test/proxies/nginx.conf', 'utf8'), {
@@ -63,7 +66,7 @@ async function startHaproxy(
   program: string,
   [one, other]: readonly [number, number],
   { key, certificate }: SelfSigned,
-): Promise<Proxy> {
+): Promise<RunningProxy> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), 'kennel-haproxy-'));
   const text = replaced(await readFile('test/proxies/haproxy.cfg', 'utf8'), {
@@ -88,7 +91,7 @@ async function run(
   program: string,
   args: readonly string[],
   { port, folder }: { port: number; folder: string },
-): Promise<Proxy> {
+): Promise<RunningProxy> {
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
