@@ -4,6 +4,7 @@ import { randomBytes, randomFillSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { object, parse, string } from 'valibot';
 import { Prometheus } from './adapters/metrics/prometheus.ts';
 import { type App, openApp } from './app.ts';
 import {
@@ -23,7 +24,7 @@ import {
 } from './config.ts';
 import { type Database, openDatabase } from './database.ts';
 import { demoLines, onboardDemo } from './demo.ts';
-import { registerFigures } from './figures.ts';
+import { type Build, registerFigures } from './figures.ts';
 import { UnsafeError } from './fleet/doctor/start.ts';
 import { answer, type Signs } from './front_door.ts';
 import { assertCanListen, cannotListen } from './http/port.ts';
@@ -106,7 +107,7 @@ class Process {
     if (this.#stopping) return;
     this.#watch = setInterval(() => void this.#revive(database), bounds.embedded.watchMs).unref();
     const server = this.#createServer(app, adminToken);
-    registerFigures(this.#metrics, app);
+    registerFigures(this.#metrics, { app, server, build: await readBuild(config) });
     const url = await server.listen(config.host, config.port).catch(cannotListen(config));
     this.#server = server;
     // Whoever started us waits for this line, whatever the level of the others.
@@ -207,6 +208,10 @@ async function main(): Promise<void> {
 
 function logFor(level: Config['logLevel']): Log {
   return createLog({ ...bounds.log, level, sink: process.stdout, nowMs: Date.now });
+}
+
+async function readBuild({ packageFile }: Config): Promise<Build> {
+  return parse(object({ version: string() }), JSON.parse(await readFile(packageFile, 'utf8')));
 }
 
 /** The token of a Kennel on its own embedded database: made once, kept beside it. */

@@ -7,7 +7,7 @@ import { countEmails } from './adapters/mail/postgres_outbox.ts';
 import type { Backstage } from './backstage.ts';
 import { bounds } from './config.ts';
 import { clearIdempotencyKeys } from './fleet/idempotency_keys.ts';
-import { countBehind } from './fleet/standings.ts';
+import { countBehind, countTenants, type TenantCount } from './fleet/standings.ts';
 import type { Db } from './kernel/ports.ts';
 import type { Log } from './log.ts';
 
@@ -16,6 +16,7 @@ export class Upkeep {
   readonly #log: Log;
   readonly #timer: NodeJS.Timeout;
   #figures = { behind: 0, failed: 0, emails: { waiting: 0, givenUp: 0 } };
+  #tenants: readonly TenantCount[] = [];
 
   /** Begins at once. */
   constructor(backstage: Backstage, log: Log) {
@@ -28,6 +29,11 @@ export class Upkeep {
   /** Tenants whose tables are not at the newest version, and emails not sent, as of the last round. */
   get figures() {
     return this.#figures;
+  }
+
+  /** Tenants by mode and status, as of the last round. */
+  get tenants(): readonly TenantCount[] {
+    return this.#tenants;
   }
 
   close(): void {
@@ -57,5 +63,6 @@ export class Upkeep {
   async #count(control: Db, newest: number): Promise<void> {
     const behind = await countBehind(control, newest);
     this.#figures = { ...behind, emails: await countEmails(control) };
+    this.#tenants = await countTenants(control);
   }
 }
