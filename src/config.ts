@@ -62,6 +62,7 @@ export const bounds = {
     headersMs: 5 * seconds,
     requestMs: 15 * seconds,
     timeoutCheckMs: 1 * seconds,
+    /** Where `KEEP_ALIVE_SECONDS` is unset: longer than proxies keep theirs, 60 s in nginx. */
     keepAliveMs: 65 * seconds,
     connections: 10_000,
     backlog: 4_096,
@@ -287,7 +288,8 @@ export const bounds = {
   },
   smtp: { connectionMs: 3 * seconds, greetingMs: 3 * seconds, silenceMs: 5 * seconds },
   metrics: {
-    bucketsSeconds: [0.005, 0.02, 0.1, 0.5, 2],
+    // From what a cached answer takes to past `answerMs`.
+    bucketsSeconds: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     tenants: 200,
     ranked: 2_000,
     windowMs: 10 * minutes,
@@ -313,8 +315,11 @@ export const bounds = {
     connectSeconds: 5,
     statementMs: 5 * seconds,
   },
-  /** How long a shutdown may take, and its parts. */
-  shutdown: { wholeMs: 9_500, leaveMs: 500, drainMs: 5 * seconds },
+  /**
+   * `delayMs` where `SHUTDOWN_DELAY_MS` is unset; how long a shutdown may take after the delay, and its
+   * parts. An idle connection outlives the listener by `idleMs`: a request may be on its way there.
+   */
+  shutdown: { delayMs: 500, wholeMs: 9 * seconds, idleMs: 1 * seconds, drainMs: 5 * seconds },
   /** What `/readyz` asks of the database, for everybody together. */
   ready: { limitMs: 1 * seconds, freshMs: 250 },
   /** How often a serving process says that it is there, and when one that is not heard of counts as gone. */
@@ -382,6 +387,13 @@ const operatorToken = v.pipe(
   v.regex(/^[\x21-\x7e]{32,}$/, 'expected at least 32 visible ASCII characters without spaces'),
 );
 
+/** An absolute path. Postgres keeps it in a file of lines, and messages are lines too. */
+const folder = v.pipe(
+  v.string(),
+  v.transform((path) => resolve(path)),
+  v.regex(/^\P{Cc}+$/u, 'expected a path without line breaks and other control characters'),
+);
+
 const variables = v.object({
   ISOLATION: v.optional(
     v.picklist(isolationModes, 'expected shared, schema or database'),
@@ -445,11 +457,13 @@ const variables = v.object({
     '',
   ),
   DB_CONNECTIONS: v.optional(integer(1, 1_000), '16'),
+  SHUTDOWN_DELAY_MS: v.optional(integer(0, 60_000), `${bounds.shutdown.delayMs}`),
+  KEEP_ALIVE_SECONDS: v.optional(integer(1, 3_600), `${bounds.http.keepAliveMs / seconds}`),
   LOG_LEVEL: v.optional(
     v.picklist(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
     'info',
   ),
-  DATA_DIR: v.optional(v.string(), join(projectFolder, '.data')),
+  DATA_DIR: v.optional(folder, join(projectFolder, '.data')),
 });
 
 export type Config = ReturnType<typeof readConfig>;
@@ -488,9 +502,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     trustedProxies: output.TRUSTED_PROXIES,
     corsOrigins: output.CORS_ORIGINS,
     connections: output.DB_CONNECTIONS,
+    shutdownDelayMs: output.SHUTDOWN_DELAY_MS,
+    keepAliveMs: output.KEEP_ALIVE_SECONDS * seconds,
     logLevel: output.LOG_LEVEL,
-    dataFolder: resolve(output.DATA_DIR),
+    dataFolder: output.DATA_DIR,
     sqlFolder: join(projectFolder, 'sql'),
+    packageFile: join(projectFolder, 'package.json'),
   };
 }
 

@@ -1,9 +1,20 @@
 /** The figures behind `/metrics` that are not of one request: lanes, caches, limiter, audit, fleet. */
 import type { Prometheus } from './adapters/metrics/prometheus.ts';
 import type { App } from './app.ts';
+import type { HttpServer } from './http/server.ts';
 
-export function registerFigures(metrics: Prometheus, app: App): void {
+/** What runs here. */
+export type Build = { version: string };
+
+export type Shown = { app: App; server: HttpServer; build: Build };
+
+export function registerFigures(metrics: Prometheus, { app, server, build }: Shown): void {
+  metrics.gauges('kennel_build_info', 'Always 1', ['version', 'node'], () => [
+    { labels: { version: build.version, node: process.version }, value: 1 },
+  ]);
+  http(metrics, server);
   lanes(metrics, app);
+  connections(metrics, app);
   caches(metrics, app);
   emails(metrics, app);
   const { denials, limiter, upkeep, admission, throttle } = app;
@@ -31,6 +42,12 @@ export function registerFigures(metrics: Prometheus, app: App): void {
     'kennel_denials_dropped_total',
     'Denials lost to a full log',
     () => denials.figures.dropped,
+  );
+  metrics.gauges('kennel_tenants', 'Tenants', ['isolation', 'status'], () =>
+    upkeep.tenants.map(({ isolation, status, tenants: value }) => ({
+      labels: { isolation, status },
+      value,
+    })),
   );
   metrics.gauge(
     'kennel_tenants_behind',
@@ -73,6 +90,43 @@ function lanes(metrics: Prometheus, { backstage }: App): void {
     metrics.gauge(`${prefix}_waiting`, `Calls waiting for one`, () => pool.figures.waiting);
     metrics.counter(`${prefix}_lost_total`, `Lost while busy`, () => pool.figures.lost);
   }
+}
+
+/** What tells that the connections do not suffice: the time that calls wait, and how near the limit is. */
+function connections(metrics: Prometheus, { backstage }: App): void {
+  const read = (name: 'limit' | 'inUse' | 'waits' | 'waitedMs', unit = 1) => {
+    const pools = Object.entries(backstage.pools);
+    return () =>
+      pools.map(([pool, { figures }]) => ({ labels: { pool }, value: figures[name] / unit }));
+  };
+  const names = ['pool'];
+  metrics.gauges('kennel_connections_limit', 'The most connections', names, read('limit'));
+  metrics.gauges('kennel_connections_in_use', 'Connections at work', names, read('inUse'));
+  metrics.counters(
+    'kennel_connections_waits_total',
+    'Calls that waited for a connection',
+    names,
+    read('waits'),
+  );
+  metrics.counters(
+    'kennel_connections_wait_seconds_total',
+    'Time that calls waited for a connection',
+    names,
+    read('waitedMs', 1_000),
+  );
+}
+
+function http(metrics: Prometheus, server: HttpServer): void {
+  metrics.gauge(
+    'kennel_http_connections',
+    "Clients' open connections",
+    () => server.figures.connections,
+  );
+  metrics.gauge(
+    'kennel_http_unread_reply_bytes',
+    'Replies that clients have not read yet, as estimated',
+    () => server.figures.unreadBytes,
+  );
 }
 
 function caches(metrics: Prometheus, { directory, listener }: App): void {

@@ -14,11 +14,10 @@ import { isBearerOf, type Operator } from './routes/admin/operator.ts';
 
 /** What the probes and the metrics tell. */
 export type Signs = {
-  /** Null while starting. */
-  app: () => App | null;
+  app: App;
   ready: () => Promise<boolean>;
   metrics: () => Promise<{ contentType: string; text: string }>;
-  adminToken: () => string | null;
+  adminToken: string;
   /** May read the metrics and nothing else. */
   metricsToken: string | null;
   answerLimit: AnswerLimit;
@@ -35,13 +34,11 @@ const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 /** @throws {Refusal} whatever the request is refused for. */
 export async function answer(signs: Signs, request: HttpRequest, trace: Trace): Promise<Reply> {
+  const { app } = signs;
   const { path } = request;
   if (path === '/livez' || path === '/readyz') return probe(signs, request, trace);
   if (path === '*') return optionsReply(everyMethod);
-  const app = signs.app();
-  if (!app)
-    throw new Refusal('unavailable', { detail: 'Kennel is starting', retryAfterSeconds: 1 });
-  if (path === '/metrics' || operatorPath.test(path)) return operate(signs, app, request, trace);
+  if (path === '/metrics' || operatorPath.test(path)) return operate(signs, request, trace);
   if (tenantPath.test(path)) {
     trace.headers = corsHeaders(app.corsOrigins, request);
     if (request.method === 'OPTIONS') return tenantOptions(app, request, trace);
@@ -75,15 +72,15 @@ async function probe(signs: Signs, { path, method }: HttpRequest, trace: Trace):
   throw new Refusal('unavailable', { detail: 'Not ready', retryAfterSeconds: 1 });
 }
 
-async function operate(signs: Signs, app: App, request: HttpRequest, trace: Trace): Promise<Reply> {
+async function operate(signs: Signs, request: HttpRequest, trace: Trace): Promise<Reply> {
   const { path, method } = request;
-  const match = app.operatorRoutes.match(request, path);
+  const match = signs.app.operatorRoutes.match(request, path);
   trace.endpoint = path === '/metrics' ? path : match.endpoint;
   if (method === 'OPTIONS') {
     if (path === '/metrics') return optionsReply(readMethods);
     return optionsReply('prepare' in match ? null : match.allow);
   }
-  await admitOperator(signs, app, request, trace);
+  await admitOperator(signs, request, trace);
   if (path === '/metrics') {
     refuseOtherThanGet(method);
     const { contentType, text } = await signs.metrics();
@@ -102,12 +99,11 @@ async function operate(signs: Signs, app: App, request: HttpRequest, trace: Trac
  * tested, the right token included: any difference in the answer would be a test.
  */
 async function admitOperator(
-  { adminToken, metricsToken }: Signs,
-  { denials, throttle }: App,
+  { app: { denials, throttle }, adminToken, metricsToken }: Signs,
   { authorization, address, path }: HttpRequest,
   trace: Trace,
 ): Promise<void> {
-  const tokens = [adminToken(), path === '/metrics' ? metricsToken : null];
+  const tokens = [adminToken, path === '/metrics' ? metricsToken : null];
   const tested = throttle.tests(address, 'operator');
   if (tested && tokens.some((token) => token !== null && isBearerOf(token, authorization))) return;
   const detail = tested

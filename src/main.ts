@@ -3,6 +3,8 @@
 import { randomBytes, randomFillSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { object, parse, string } from 'valibot';
 import { Prometheus } from './adapters/metrics/prometheus.ts';
 import { type App, openApp } from './app.ts';
 import {
@@ -22,9 +24,10 @@ import {
 } from './config.ts';
 import { type Database, openDatabase } from './database.ts';
 import { demoLines, onboardDemo } from './demo.ts';
-import { registerFigures } from './figures.ts';
+import { type Build, registerFigures } from './figures.ts';
 import { UnsafeError } from './fleet/doctor/start.ts';
 import { answer, type Signs } from './front_door.ts';
+import { assertCanListen, cannotListen } from './http/port.ts';
 import { HttpServer } from './http/server.ts';
 import { createLog, type Log, requestLine } from './log.ts';
 import { writePrivate } from './private_file.ts';
@@ -35,26 +38,19 @@ import { RequestIds } from './request_ids.ts';
 /** sysexits.h: something is wrong with the configuration. */
 const exitConfig = 78;
 
+/** How long requests are still taken after a signal, and idle connections kept after that. */
+type Leaving = { delayMs: number; idleMs: number };
+
 class Process {
   readonly #config: Config;
   readonly #log: Log;
   readonly #quiet: QuietLog;
   readonly #metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
-  readonly #server: HttpServer;
-  readonly #readiness = new Readiness({
-    ...bounds.ready,
-    ask: async () => {
-      if (!this.#app) throw new Error('Cannot ask the database: Kennel is starting');
-      await this.#app.backstage.control`select`;
-    },
-    nowMs: () => performance.now(),
-  });
   #database: Database | null = null;
   #app: App | null = null;
-  #adminToken: string | null = null;
+  #server: HttpServer | null = null;
   #starting: Promise<void> | undefined;
   #watch: NodeJS.Timeout | undefined;
-  #serving = false;
   #stopping = false;
   #reviving = false;
 
@@ -62,52 +58,30 @@ class Process {
     this.#config = config;
     this.#log = log;
     this.#quiet = new QuietLog(log, { ...bounds.quiet, nowMs: Date.now });
-    const signs: Signs = {
-      app: () => (this.#serving ? this.#app : null),
-      ready: () => this.#isReady(),
-      metrics: () => this.#metrics.render(),
-      adminToken: () => this.#adminToken,
-      metricsToken: config.metricsToken,
-      answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
-    };
-    const ids = new RequestIds(bounds.requestIdsAtOnce, randomFillSync);
-    this.#server = new HttpServer({
-      handle: (request, trace) => answer(signs, request, trace),
-      observe: (finished) => {
-        this.#metrics.observe(finished);
-        log.info('request', requestLine(finished));
-      },
-      onInternalError: (error, requestId) =>
-        log.error('internal', { request_id: requestId, error }),
-      onUnavailable: (cause) => this.#quiet.warn('unavailable', cause),
-      newId: () => ids.next(),
-      nowMs: () => performance.now(),
-      trustedProxies: config.trustedProxies,
-      bounds: bounds.http,
-    });
   }
 
-  /** Takes the port first, so that a taken one is told before anything is touched. */
+  /** Takes the port last: until then a proxy that knocks goes to another process at once. */
   start(): Promise<void> {
     this.#starting = this.#open();
     return this.#starting;
   }
 
-  /** Not ready at once; gone when the running requests are done. */
-  async stop(leaveMs: number): Promise<void> {
+  /** Not ready at once, serving for `delayMs`, and gone when the running requests are done. */
+  async stop({ delayMs, idleMs }: Leaving): Promise<void> {
     this.#stopping = true;
     this.#log.info('stopping');
-    // Whoever watches /readyz sends no more requests here; until then they are served.
-    await new Promise((resolve) => setTimeout(resolve, leaveMs));
-    await this.#server.drain(bounds.shutdown.drainMs);
+    // In the middle of a start its steps end one by one.
+    await this.#starting?.catch(() => {});
+    if (this.#server) {
+      // Whoever watches /readyz sends no more requests here; until then they are served.
+      await pause(delayMs);
+      await this.#server.drain(bounds.shutdown.drainMs, idleMs);
+    }
     await this.close();
     this.#log.info('stopped');
   }
 
-  /** Also in the middle of a start, whose steps then end one by one. */
   async close(): Promise<void> {
-    this.#stopping = true;
-    await this.#starting?.catch(() => {});
     clearInterval(this.#watch);
     await this.#app?.close();
     await this.#database?.release();
@@ -115,13 +89,12 @@ class Process {
 
   async #open(): Promise<void> {
     const config = this.#config;
-    const url = await this.#server.listen(config.host, config.port).catch((error) => {
-      throw new Error(`Cannot listen on ${config.host}:${config.port}: ${listenProblem(error)}`);
-    });
+    // Told before anything is touched, and again by `listen` where two start at once.
+    await assertCanListen(config);
     const database = await openDatabase(config);
     this.#database = database;
     if (this.#stopping) return;
-    this.#adminToken = config.adminToken ?? (await ownAdminToken(config));
+    const adminToken = config.adminToken ?? (await ownAdminToken(config));
     const app = await openApp({
       config,
       adminUrl: database.adminUrl,
@@ -129,15 +102,50 @@ class Process {
       onForget: (slug) => this.#metrics.forget(slug),
     });
     this.#app = app;
-    registerFigures(this.#metrics, app);
     if (this.#stopping) return;
     const keys = config.demo ? await onboardDemo(app.backstage, config) : {};
+    if (this.#stopping) return;
     this.#watch = setInterval(() => void this.#revive(database), bounds.embedded.watchMs).unref();
-    this.#serving = true;
+    const server = this.#createServer(app, adminToken);
+    registerFigures(this.#metrics, { app, server, build: await readBuild(config) });
+    const url = await server.listen(config.host, config.port).catch(cannotListen(config));
+    this.#server = server;
     // Whoever started us waits for this line, whatever the level of the others.
     logFor('info').info('listening', { url, isolation: config.isolation });
     const lines = demoLines(keys, config, url);
     if (lines.length > 0) process.stderr.write(`\nTry it:\n${lines.join('\n')}\n\n`);
+  }
+
+  #createServer(app: App, adminToken: string): HttpServer {
+    const { metricsToken, trustedProxies, keepAliveMs } = this.#config;
+    const readiness = new Readiness({
+      ...bounds.ready,
+      ask: () => app.backstage.control`select`,
+      nowMs: () => performance.now(),
+    });
+    const signs: Signs = {
+      app,
+      ready: async () => !this.#stopping && readiness.isReady(),
+      metrics: () => this.#metrics.render(),
+      adminToken,
+      metricsToken,
+      answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
+    };
+    const ids = new RequestIds(bounds.requestIdsAtOnce, randomFillSync);
+    return new HttpServer({
+      handle: (request, trace) => answer(signs, request, trace),
+      observe: (finished) => {
+        this.#metrics.observe(finished);
+        this.#log.info('request', requestLine(finished));
+      },
+      onInternalError: (error, requestId) =>
+        this.#log.error('internal', { request_id: requestId, error }),
+      onUnavailable: (cause) => this.#quiet.warn('unavailable', cause),
+      newId: () => ids.next(),
+      nowMs: () => performance.now(),
+      trustedProxies,
+      bounds: { ...bounds.http, keepAliveMs },
+    });
   }
 
   /** A dead embedded Postgres is nobody else's to start again. */
@@ -152,17 +160,14 @@ class Process {
       this.#reviving = false;
     }
   }
-
-  async #isReady(): Promise<boolean> {
-    return this.#serving && !this.#stopping && this.#readiness.isReady();
-  }
 }
 
 const usage = `Usage: npm start
 It takes no arguments: environment variables say what it does, and README.md lists them.`;
 
 async function main(): Promise<void> {
-  process.stdout.on('error', () => {});
+  // Full, closed, or a terminal that is gone: it costs the lines and not the process.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const args = process.argv.slice(2);
   if (asksForHelp(args)) {
     process.stdout.write(`${usage}\n`);
@@ -176,18 +181,20 @@ async function main(): Promise<void> {
   process.on('exit', () => void log.flush());
   const kennel = new Process(config, log);
   let ending: Promise<void> | undefined;
-  const end = async (leaveMs: number) => {
-    setTimeout(() => process.exit(1), bounds.shutdown.wholeMs).unref();
-    await kennel.stop(leaveMs);
+  const end = async (leaving: Leaving) => {
+    setTimeout(() => process.exit(1), leaving.delayMs + bounds.shutdown.wholeMs).unref();
+    await kennel.stop(leaving);
     await log.flush();
     process.exit(0);
   };
   // Signals come in pairs, from a terminal and from npm; the second must not cut the first short.
-  process.on('SIGTERM', () => {
-    ending ??= end(bounds.shutdown.leaveMs);
-  });
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGQUIT']) {
+    process.on(signal, () => {
+      ending ??= end({ delayMs: config.shutdownDelayMs, idleMs: bounds.shutdown.idleMs });
+    });
+  }
   process.on('SIGINT', () => {
-    ending ??= end(0);
+    ending ??= end({ delayMs: 0, idleMs: 0 });
   });
   try {
     await kennel.start();
@@ -203,6 +210,10 @@ function logFor(level: Config['logLevel']): Log {
   return createLog({ ...bounds.log, level, sink: process.stdout, nowMs: Date.now });
 }
 
+async function readBuild({ packageFile }: Config): Promise<Build> {
+  return parse(object({ version: string() }), JSON.parse(await readFile(packageFile, 'utf8')));
+}
+
 /** The token of a Kennel on its own embedded database: made once, kept beside it. */
 async function ownAdminToken({ dataFolder }: Config): Promise<string> {
   const file = join(dataFolder, 'admin-token');
@@ -214,13 +225,6 @@ async function ownAdminToken({ dataFolder }: Config): Promise<string> {
   const made = randomBytes(32).toString('hex');
   await writePrivate(file, `${made}\n`);
   return made;
-}
-
-function listenProblem(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : '';
-  if (code === 'EADDRINUSE') return 'the port is taken; set PORT to another one';
-  if (code === 'EACCES') return 'this user may not use that port; set PORT to one above 1023';
-  return error instanceof Error ? error.message : String(error);
 }
 
 main().catch((error: unknown) => {

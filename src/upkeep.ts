@@ -8,7 +8,12 @@ import type { Backstage } from './backstage.ts';
 import { bounds } from './config.ts';
 import { clearIdempotencyKeys } from './fleet/idempotency_keys.ts';
 import { announceProcess, type Presence, withdrawProcess } from './fleet/processes.ts';
-import { countFleet, type FleetFigures } from './fleet/standings.ts';
+import {
+  countFleet,
+  countTenants,
+  type FleetFigures,
+  type TenantCount,
+} from './fleet/standings.ts';
 import type { Log } from './log.ts';
 
 export class Upkeep {
@@ -21,6 +26,7 @@ export class Upkeep {
     ...{ behind: 0, failed: 0, ahead: 0, unserved: 0, processes: 0, processesLeftBehind: 0 },
     emails: { waiting: 0, givenUp: 0 },
   };
+  #tenants: readonly TenantCount[] = [];
 
   private constructor(backstage: Backstage, log: Log, presence: Presence) {
     this.#backstage = backstage;
@@ -42,6 +48,11 @@ export class Upkeep {
   /** Tenants whose tables are not at the newest version, and emails not sent, as of the last round. */
   get figures() {
     return this.#figures;
+  }
+
+  /** Tenants by mode and status, as of the last round. */
+  get tenants(): readonly TenantCount[] {
+    return this.#tenants;
   }
 
   close(): void {
@@ -87,5 +98,6 @@ export class Upkeep {
     const { control, fleet } = this.#backstage;
     const counted = await countFleet(control, fleet.sql.tenant, this.#presence);
     this.#figures = { ...counted, emails: await countEmails(control) };
+    this.#tenants = await countTenants(control);
   }
 }

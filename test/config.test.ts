@@ -80,6 +80,9 @@ describe('readConfig()', () => {
       TRUSTED_PROXIES: '10.0.0.0/99',
       CORS_ORIGINS: 'https://app.example, *',
       DB_CONNECTIONS: '0',
+      SHUTDOWN_DELAY_MS: '-1',
+      KEEP_ALIVE_SECONDS: '0',
+      DATA_DIR: '/tmp/secret\nfolder',
       LOG_LEVEL: 'loud',
     };
     const error = errorOf(() => readConfig(wrong));

@@ -31,10 +31,10 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
   const adminUrl = config.databaseUrl ?? '';
   const app = await openApp({ config, adminUrl, log, onForget: () => {}, alter });
   const signs: Signs = {
-    app: () => app,
+    app,
     ready: async () => true,
     metrics: () => metrics.render(),
-    adminToken: () => config.adminToken,
+    adminToken: config.adminToken ?? '',
     metricsToken: config.metricsToken,
     answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
   };

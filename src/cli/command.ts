@@ -27,8 +27,8 @@ export type Command<Taken extends Options> = {
 
 /** Runs a command and sets the exit code: what its work resolves with, 1 on an error, 2 for wrong usage. */
 export async function runCommand<Taken extends Options>(command: Command<Taken>): Promise<void> {
-  // The reader of our lines may close the pipe early, as `head` does.
-  process.stdout.on('error', () => {});
+  // The reader of our lines may close the pipe early, as `head` does; work goes on to its end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.exitCode = await resultOf(command).catch(report);
 }
 

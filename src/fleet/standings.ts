@@ -119,6 +119,16 @@ export async function countFleet(
   return { ...counts, processes: processes.length, processesLeftBehind: behind.length };
 }
 
+export type TenantCount = { isolation: IsolationMode; status: string; tenants: number };
+
+/** How many tenants there are of each mode and status. */
+export function countTenants(control: Db): Promise<TenantCount[]> {
+  return control<TenantCount>`
+    select isolation, status, count(*) as tenants
+    from control.tenants
+    group by isolation, status`;
+}
+
 /** All that a run must know, in one query. */
 export async function readStandings(fleet: Fleet) {
   const { admin, installation } = fleet;

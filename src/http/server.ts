@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Refusal } from '../kernel/errors.ts';
 import { boundedRequest } from './bounded_request.ts';
@@ -42,8 +42,7 @@ export type HttpBounds = ExchangeBounds & {
 
 export type HttpServerParts = ExchangeParts & { bounds: HttpBounds };
 
-// Between two looks at connections that fell idle while the server drains. The first look is not at
-// once: the first request of a new connection may be on its way.
+// Between two looks at connections that fell idle while the server drains.
 const idleCheckMs = 50;
 
 export class HttpServer {
@@ -78,16 +77,30 @@ export class HttpServer {
   }
 
   /**
-   * Takes no new connection, closes the idle ones, lets running requests finish and tells their
-   * clients to go; after `limitMs` what is left is cut off.
+   * Takes no new connection and resolves when the others are closed: each with the reply to its next
+   * request, which says so, or once it is idle after `idleMs`. After `limitMs` what is left is cut off.
    */
-  async drain(limitMs: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const idleCheck = setInterval(() => this.#closeIdle(), idleCheckMs);
+  async drain(limitMs: number, idleMs = 0): Promise<void> {
+    const closed = this.#closeListener();
+    let idleCheck: NodeJS.Timeout | undefined;
+    const idle = setTimeout(() => {
+      idleCheck = setInterval(() => this.#closeIdle(), idleCheckMs);
+    }, idleMs);
     const limit = setTimeout(() => this.#cutOff(), limitMs);
     await closed;
-    clearInterval(idleCheck);
-    clearTimeout(limit);
+    for (const timer of [idle, idleCheck, limit]) clearTimeout(timer);
+    // What node's own `close` also does: it ends the look for requests that take too long.
+    this.#server.close();
+  }
+
+  /**
+   * Node's own `close` of an HTTP server closes idle connections, too. A proxy may have sent its next
+   * request on one of them, and must not send a POST again.
+   */
+  #closeListener(): Promise<void> {
+    return new Promise((resolve) => {
+      NetServer.prototype.close.call(this.#server, () => resolve());
+    });
   }
 
   #createServer(parts: HttpServerParts): Server {

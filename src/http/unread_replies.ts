@@ -8,7 +8,7 @@
 import type { Connection } from './connection.ts';
 
 export type UnreadBounds = {
-  /** What a reply takes besides its body: node's objects and ours, measured. */
+  /** What a reply takes besides its body, node's objects and ours: an estimate, not measured. */
   replyBytes: number;
   /** Of several replies on one connection; a single one is bounded by its holder. */
   connectionBytes: number;

@@ -40,6 +40,8 @@ export class LanePool {
   #stallCheck: NodeJS.Timeout | undefined;
   #lanesOpening = 0;
   #lost = 0;
+  #waits = 0;
+  #waitedMs = 0;
   #closed = false;
 
   /**
@@ -66,7 +68,14 @@ export class LanePool {
     const { size: idle } = this.#idle;
     const unterminated = this.#unterminated?.size ?? 0;
     const { size: waiting } = this.#queue;
-    return { idle, busy: this.#busy.size, unterminated, waiting, lost: this.#lost };
+    return {
+      ...{ idle, busy: this.#busy.size, unterminated, waiting, lost: this.#lost },
+      limit: this.#bounds.lanes,
+      /** Connections that no other call could have now. */
+      inUse: this.#connections - idle,
+      waits: this.#waits,
+      waitedMs: this.#waitedMs,
+    };
   }
 
   /**
@@ -132,10 +141,21 @@ export class LanePool {
   #wait(call: Call): Promise<Batch> {
     if (this.#closed) throw unavailable('The server is shutting down');
     const got = this.#queue.wait(call);
+    this.#countWait(got);
     // Mostly it waits for others, and nobody could be served.
     if (this.#mustWait(call)) this.#serveWhenStalled();
     else this.#serve();
     return got;
+  }
+
+  /** Counts a wait, also one in vain. Beside the call, which it does not delay. */
+  #countWait(got: Promise<Batch>): void {
+    const sinceMs = performance.now();
+    const over = () => {
+      this.#waits += 1;
+      this.#waitedMs += performance.now() - sinceMs;
+    };
+    got.then(over, over);
   }
 
   #serve(): void {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { binary, type PrivateRedis, reportMissing, startRedis } from '../support/redis.ts';
+import { binary, type PrivateRedis, reportNoRedis, startRedis } from '../support/redis.ts';
 import { type Report, runChaos } from './chaos.ts';
 import { type FaultName, faults } from './faults.ts';
 import { findingKinds } from './findings.ts';
@@ -22,7 +22,7 @@ const recoveryMs = 1_000;
 
 const names = Object.keys(faults).filter(isFault);
 const played = names.filter((name) => binary !== undefined || faults[name].track !== 'redis');
-for (const name of names) if (!played.includes(name)) reportMissing(`chaos where ${name}`);
+for (const name of names) if (!played.includes(name)) reportNoRedis(`chaos where ${name}`);
 
 describe(`chaos of CHAOS_SEED=${seed}`, () => {
   let redis: PrivateRedis | null = null;

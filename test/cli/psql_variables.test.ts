@@ -42,8 +42,12 @@ describe('psqlVariables()', () => {
 
 describe('withoutConnection()', () => {
   it("leaves out what the user's shell says of another server, and nothing else", () => {
-    const kept = { PATH: '/bin', PAGER: 'less', PGDATESTYLE: 'German', PGOPTIONS: '-c geqo=off' };
+    const kept = { PATH: '/bin', PAGER: 'less', PGDATESTYLE: 'German' };
     const other = { PGSERVICE: 'prod', PGHOSTADDR: '::1', PGTARGETSESSIONATTRS: 'standby' };
-    assert.deepEqual(withoutConnection({ ...kept, ...other, PGSSLMODE: 'disable' }), kept);
+    const options = { PGOPTIONS: '-c search_path=other' };
+    assert.deepEqual(
+      withoutConnection({ ...kept, ...other, ...options, PGSSLMODE: 'disable' }),
+      kept,
+    );
   });
 });

@@ -1,5 +1,7 @@
 /** Connections from their first byte to their last: places, idleness, half-closed ones, the drain. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
@@ -80,9 +82,7 @@ describe('drain()', limit, () => {
   it('closes idle connections at once and lets running requests finish', async () => {
     const draining = await startTestServer({ headersMs: 5_000, requestMs: 5_000 });
     const silent = await open(draining.url);
-    const idle = await open(draining.url);
-    idle.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    await untilText(idle, (text) => text.endsWith('}'));
+    const idle = await openIdle(draining.url);
     const running = await open(draining.url);
     running.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
     const text = untilClosed(running);
@@ -94,6 +94,30 @@ describe('drain()', limit, () => {
     assert.deepEqual([reply.status, reply.headers.connection], [200, 'close']);
     await drained;
     await assert.rejects(open(draining.url));
+  });
+  it('answers what was on its way on an idle connection, and closes with the reply', async () => {
+    const draining = await startTestServer();
+    const idle = await openIdle(draining.url);
+    const drained = draining.server.drain(5_000, 5_000);
+    await assert.rejects(open(draining.url));
+    idle.write('GET /late HTTP/1.1\r\nHost: a\r\n\r\n');
+    const reply = parseReply(await untilClosed(idle));
+    assert.deepEqual([reply.status, reply.headers.connection], [200, 'close']);
+    await drained;
+  });
+  it("control: node's own close of a server cuts it", async () => {
+    const plain = createServer((_, outgoing) => outgoing.end('{}')).listen(0, '127.0.0.1');
+    await once(plain, 'listening');
+    const address = plain.address();
+    const idle = await openIdle(`:${typeof address === 'object' && address?.port}`);
+    plain.close();
+    idle.write('GET /late HTTP/1.1\r\nHost: a\r\n\r\n');
+    assert.equal(await untilClosed(idle), '');
+  });
+  it('closes what stays idle', async () => {
+    const draining = await startTestServer();
+    const idle = await openIdle(draining.url);
+    await Promise.all([draining.server.drain(5_000, 50), untilClosed(idle)]);
   });
   it('cuts off what is left after its limit', async () => {
     const draining = await startTestServer();
@@ -115,3 +139,11 @@ describe('listen()', limit, () => {
     await assert.rejects(other.server.listen('127.0.0.1', port), { code: 'EADDRINUSE' });
   });
 });
+
+/** A connection on which one request has been answered. */
+async function openIdle(url: string): Promise<Socket> {
+  const socket = await open(url);
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await untilText(socket, (text) => text.endsWith('}'));
+  return socket;
+}

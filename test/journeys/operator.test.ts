@@ -194,6 +194,28 @@ describe('metrics and log', () => {
     assert.ok(!(await operator('GET /metrics')).text.includes('counted-pets'));
   });
 
+  it('show what runs, the tenants by mode and status, and how near the connections are to their limit', async () => {
+    const suspended = await onboard(kennel, 'shown-pets', { isolation: 'schema' });
+    await operator(`PATCH /api/admin/tenants/${suspended.slug}`, { status: 'suspended' });
+    // Tenants are counted once a minute, and at the start.
+    const fresh = await startKennel(database.url, { DB_CONNECTIONS: '7' });
+    const read = async () => samples((await operatorOf(fresh)('GET /metrics')).text);
+    const figure = async (name: string, labels: string) =>
+      (await read()).find((sample) => sample.name === name && sample.labels === labels)?.value;
+    await until(
+      async () => (await figure('kennel_tenants', 'isolation="schema",status="suspended"')) === 1,
+    );
+    const build = (await read()).find(({ name }) => name === 'kennel_build_info');
+    assert.match(`${build?.labels} ${build?.value}`, /^version="\d.+",node="v\d.+" 1$/);
+    assert.equal(await figure('kennel_connections_limit', 'pool="serving"'), 7);
+    for (const name of ['in_use', 'waits_total', 'wait_seconds_total']) {
+      assert.ok(Number(await figure(`kennel_connections_${name}`, 'pool="serving"')) >= 0, name);
+    }
+    assert.ok(Number(await figure('kennel_http_connections', '')) >= 1);
+    assert.ok(Number(await figure('kennel_http_unread_reply_bytes', '')) >= 0);
+    await fresh.stop();
+  });
+
   it('hold no key, no token and no password', async () => {
     const { apiKey } = await onboard(kennel, 'secret-pets', { isolation: 'database' });
     const call = clientOf(kennel, { slug: 'secret-pets', apiKey });

@@ -144,10 +144,10 @@ function isolationWithout(options: LabServerOptions, app: () => App) {
 function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
   const finished: Finished[] = [];
   const signs: Signs = {
-    app: () => app,
+    app,
     ready: async () => true,
     metrics: () => metricsOf(finished),
-    adminToken: () => adminToken,
+    adminToken,
     metricsToken: null,
     answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
   };

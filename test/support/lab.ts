@@ -53,8 +53,8 @@ export async function openLab(databaseUrl: string, options: LabOptions = {}): Pr
   const log = createLog({ ...bounds.log, level: 'info', sink: silence, nowMs: Date.now });
   const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
   const app = await openAltered(options, { config, log, metrics });
-  registerFigures(metrics, app);
   const server = serverOf(app, options, { log, metrics, trustedProxies: config.trustedProxies });
+  registerFigures(metrics, { app, server, build: { version: 'lab' } });
   const url = await server.listen(config.host, config.port);
   const close = async () => {
     await server.drain(0);
@@ -118,10 +118,10 @@ function serverOf(
   { log, metrics, trustedProxies }: ServerWiring,
 ): HttpServer {
   const signs = {
-    app: () => app,
+    app,
     ready: async () => true,
     metrics: () => metrics.render(),
-    adminToken: () => adminToken,
+    adminToken,
     metricsToken: null,
     answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
   };

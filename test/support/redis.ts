@@ -1,18 +1,15 @@
 /**
  * Redis for tests. Where a `redis-server` or `valkey-server` is on the PATH each suite has one of its
  * own on a free port, which it may stop and kill; otherwise `REDIS_URL` serves those that need not.
- * The one rule for a missing Redis is here: the suite is skipped by name, and fails under `CI=true`.
  */
-import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe } from 'node:test';
+import { canConnect, findProgram, freePort, reportMissing } from './programs.ts';
 import { until } from './until.ts';
 
 /** A server that belongs to one suite. */
@@ -54,7 +51,7 @@ export function describeWithPrivateRedis(
   suite: (redis: () => PrivateRedis) => void,
 ): void {
   if (binary === undefined) {
-    reportMissing(name);
+    reportNoRedis(name);
     return;
   }
   describe(name, () => {
@@ -68,24 +65,11 @@ export function describeWithPrivateRedis(
 }
 
 /** What Redis is started with, where there is one. */
-export const binary = ['redis-server', 'valkey-server'].find(isOnPath);
-
-function isOnPath(command: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, command), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
+export const binary = findProgram('redis-server', 'valkey-server');
 
 /** Says by name what is not tested without a Redis of one's own. */
-export function reportMissing(name: string): void {
-  const reason = 'neither redis-server nor valkey-server is on the PATH';
-  if (process.env.CI === 'true') it(name, () => assert.fail(`Cannot run "${name}": ${reason}`));
-  else it(name, { skip: reason });
+export function reportNoRedis(name: string): void {
+  reportMissing(name, 'neither redis-server nor valkey-server is installed');
 }
 
 /**
@@ -114,7 +98,7 @@ async function launch(port: number): Promise<Server> {
   });
   const ended = once(shell, 'exit');
   const [pid] = await once(createInterface(shell.stdout), 'line');
-  await until(() => answers(port));
+  await until(() => canConnect(port));
   return {
     signal: (name) => process.kill(Number(pid), name),
     kill: async () => {
@@ -122,22 +106,4 @@ async function launch(port: number): Promise<Server> {
       await ended;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('Cannot find a free port');
-  return address.port;
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 }

@@ -27,6 +27,11 @@ export type Answered = {
   durationMs: number;
 };
 
+export type ReadFigures = () => readonly {
+  labels?: Readonly<Record<string, string>>;
+  value: number;
+}[];
+
 /** The label of a request whose tenant was not established, or that needs none. */
 const noTenantLabel = 'none';
 
@@ -79,17 +84,32 @@ export class Prometheus {
 
   /** Shows a figure that goes up and down; `read` is called at every scrape. */
   gauge(name: string, help: string, read: () => number): void {
-    const collect = () => gauge.set(read());
-    const gauge: Gauge = new Gauge({ name, help, registers: [this.#registry], collect });
+    this.gauges(name, help, [], () => [{ value: read() }]);
+  }
+
+  /** Shows figures of one name, told apart by labels, each from a bounded set. */
+  gauges(name: string, help: string, labelNames: readonly string[], read: ReadFigures): void {
+    const collect = () => {
+      gauge.reset();
+      for (const { labels = {}, value } of read()) gauge.set(labels, value);
+    };
+    const options = { name, help, labelNames, registers: [this.#registry], collect };
+    const gauge: Gauge = new Gauge(options);
   }
 
   /** Shows a figure that only grows, named `…_total`; `read` is called at every scrape. */
   counter(name: string, help: string, read: () => number): void {
+    this.counters(name, help, [], () => [{ value: read() }]);
+  }
+
+  /** As `gauges`, of figures that only grow. */
+  counters(name: string, help: string, labelNames: readonly string[], read: ReadFigures): void {
     const collect = () => {
       counter.reset();
-      counter.inc(read());
+      for (const { labels = {}, value } of read()) counter.inc(labels, value);
     };
-    const counter: Counter = new Counter({ name, help, registers: [this.#registry], collect });
+    const options = { name, help, labelNames, registers: [this.#registry], collect };
+    const counter: Counter = new Counter(options);
   }
 
   /** Removes a deleted tenant's series and gives its label free. */

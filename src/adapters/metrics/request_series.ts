@@ -20,20 +20,19 @@ type Series = {
   labels: string;
   /** Requests by method and then by status. */
   answers: Map<string, Map<number, number>>;
-  /** Requests by the first bucket that holds them; the last one has no upper bound. */
+  /** Served requests by the first bucket that holds them; the last one has no upper bound. */
   buckets: number[];
   sumSeconds: number;
+  served: boolean;
 };
 
-const requestsHead = [
-  '# HELP api_requests_total API requests answered',
-  '# TYPE api_requests_total counter',
-];
+const requestsHead = `# HELP api_requests_total API requests answered
+# TYPE api_requests_total counter
+`;
 
-const durationHead = [
-  '# HELP api_request_duration_seconds Time from the request to its answer',
-  '# TYPE api_request_duration_seconds histogram',
-];
+const durationHead = `# HELP api_request_duration_seconds Time to the answer of a served request (status below 400)
+# TYPE api_request_duration_seconds histogram
+`;
 
 /** Tallies by tenant and endpoint; a tenant's series are removed together. */
 export class RequestSeries {
@@ -49,6 +48,9 @@ export class RequestSeries {
     const series = this.#series(tenant, endpoint);
     const statuses = at(series.answers, method, () => new Map<number, number>());
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    // A refusal takes no time: a flood of them would make every percentile look good.
+    if (status >= 400) return;
+    series.served = true;
     const bucket = this.#upperBounds.findIndex((upperBound) => seconds <= upperBound);
     const index = bucket === -1 ? this.#upperBounds.length : bucket;
     series.buckets[index] = (series.buckets[index] ?? 0) + 1;
@@ -60,12 +62,18 @@ export class RequestSeries {
     this.#byTenant.delete(tenant);
   }
 
-  /** Both families, each line ended. */
+  /** Both families, each line ended. In the worst case tens of thousands of lines, as one text. */
   text(): string {
-    const all = [...this.#byTenant.values()].flatMap((byEndpoint) => [...byEndpoint.values()]);
-    const requests = all.flatMap(requestLines);
-    const durations = all.flatMap((series) => durationLines(series, this.#upperBounds));
-    return [...requestsHead, ...requests, ...durationHead, ...durations, ''].join('\n');
+    let requests = requestsHead;
+    let durations = durationHead;
+    const upperBounds = [...this.#upperBounds.map(String), '+Inf'];
+    for (const byEndpoint of this.#byTenant.values()) {
+      for (const series of byEndpoint.values()) {
+        requests += requestText(series);
+        if (series.served) durations += durationText(series, upperBounds);
+      }
+    }
+    return requests + durations;
   }
 
   #series(tenant: string, endpoint: string): Series {
@@ -75,28 +83,31 @@ export class RequestSeries {
       answers: new Map(),
       buckets: new Array<number>(this.#upperBounds.length + 1).fill(0),
       sumSeconds: 0,
+      served: false,
     }));
   }
 }
 
-function requestLines({ labels, answers }: Series): string[] {
-  return [...answers].flatMap(([method, statuses]) =>
-    [...statuses].map(
-      ([status, count]) =>
-        `api_requests_total{${labels},method="${method}",status="${status}"} ${count}`,
-    ),
-  );
+function requestText({ labels, answers }: Series): string {
+  let text = '';
+  for (const [method, statuses] of answers) {
+    for (const [status, count] of statuses) {
+      text += `api_requests_total{${labels},method="${method}",status="${status}"} ${count}\n`;
+    }
+  }
+  return text;
 }
 
-function durationLines(series: Series, upperBounds: readonly number[]): string[] {
+function durationText(series: Series, upperBounds: readonly string[]): string {
   const { labels, buckets, sumSeconds } = series;
   const name = 'api_request_duration_seconds';
+  let text = '';
   let count = 0;
-  const lines = buckets.map((inBucket, index) => {
-    count += inBucket;
-    return `${name}_bucket{${labels},le="${upperBounds[index] ?? '+Inf'}"} ${count}`;
-  });
-  return [...lines, `${name}_sum{${labels}} ${sumSeconds}`, `${name}_count{${labels}} ${count}`];
+  for (const [index, upperBound] of upperBounds.entries()) {
+    count += buckets[index] ?? 0;
+    text += `${name}_bucket{${labels},le="${upperBound}"} ${count}\n`;
+  }
+  return `${text}${name}_sum{${labels}} ${sumSeconds}\n${name}_count{${labels}} ${count}\n`;
 }
 
 function at<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {

@@ -20,6 +20,12 @@ const linksShape = array(object({ source: string(), target: string() }));
  */
 export async function binariesFor(platform: string): Promise<Binaries> {
   const paths = await pathsFor(platform);
+  // initdb and pg_ctl look for `postgres` beside them by a shell, between double quotes.
+  if (/[$`"\\\p{Cc}]/u.test(paths.postgres)) {
+    throw new StartError(
+      'the path of the project has $, `, ", \\ or a line break in it; move it, or set DATABASE_URL',
+    );
+  }
   await linkLibraries(resolve(dirname(paths.postgres), '../..'));
   for (const path of Object.values(paths)) await makeExecutable(path);
   return paths;

@@ -1,6 +1,9 @@
 /**
  * A cluster of our own on the disk: made by initdb, started and stopped by pg_ctl. pg_ctl gives the
- * server a session of its own, so a Ctrl-C in the terminal reaches us and not the server.
+ * server a session of its own, so a Ctrl-C in the terminal reaches us and not the server. It starts the
+ * server by a shell, in which it quotes nothing: so it gets no path, but runs in the cluster's folder.
+ *
+ * Source: `start_postmaster` in src/bin/pg_ctl/pg_ctl.c.
  */
 import { open, rename, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -31,13 +34,12 @@ export type ClusterBounds = {
 /** Server settings by name; words and numbers only. */
 export type ServerSettings = Readonly<Record<string, string | number>>;
 
+const names = { data: 'data', log: 'postgres.log', password: 'password' };
+
 /** What the folder of a cluster holds. */
-export function partsOf(folder: string): { data: string; log: string; password: string } {
-  return {
-    data: join(folder, 'data'),
-    log: join(folder, 'postgres.log'),
-    password: join(folder, 'password'),
-  };
+export function partsOf(folder: string): typeof names {
+  const { data, log, password } = names;
+  return { data: join(folder, data), log: join(folder, log), password: join(folder, password) };
 }
 
 /** The server of one folder. */
@@ -105,15 +107,20 @@ export class Cluster {
 
   #start(port: number): Promise<Outcome> {
     const { startMs } = this.#bounds;
-    const args = ['start', '-D', this.#data, '-l', this.#log, '-o', this.#options(port)];
+    const args = ['start', '-l', names.log, '-o', this.#options(port)];
     const waiting = ['-w', '-t', `${Math.ceil(startMs / 1_000)}`];
-    return this.#run(this.#pgCtl, [...args, ...waiting], startMs + 1_000);
+    return this.#control([...args, ...waiting], startMs + 1_000);
   }
 
   #stop(mode: 'fast' | 'immediate'): Promise<Outcome> {
     const seconds = this.#bounds.stopSeconds;
-    const args = ['stop', '-D', this.#data, '-m', mode, '-w', '-t', `${seconds}`];
-    return this.#run(this.#pgCtl, args, seconds * 1_000 + 500);
+    const args = ['stop', '-m', mode, '-w', '-t', `${seconds}`];
+    return this.#control(args, seconds * 1_000 + 500);
+  }
+
+  #control(args: readonly string[], limitMs: number): Promise<Outcome> {
+    const script = ['-c', 'cd "$1" && shift && exec "$@"', 'pg_ctl', this.#folder];
+    return this.#run('/bin/sh', [...script, this.#pgCtl, ...args, '-D', names.data], limitMs);
   }
 
   #options(port: number): string {

@@ -14,6 +14,23 @@ export type PresenceBounds = { connectSeconds: number; statementMs: number };
 const serverInUse = 1;
 const rightsInChange = 2;
 
+/**
+ * All that the driver would else take from variables such as PGSSL or PGTARGETSESSIONATTRS, which the
+ * user's shell may hold for another server.
+ */
+const ownOptions = {
+  max: 1,
+  ssl: false,
+  idle_timeout: 0,
+  max_lifetime: null,
+  keep_alive: 60,
+  prepare: true,
+  debug: false,
+  fetch_types: false,
+  target_session_attrs: 'primary',
+  onnotice: () => {},
+} as const;
+
 /** What a process holds while it uses the server. */
 export class Presence {
   readonly #sql: postgres.Sql;
@@ -23,11 +40,8 @@ export class Presence {
   constructor(url: string, bounds: PresenceBounds) {
     this.#bounds = bounds;
     this.#sql = postgres(url, {
-      max: 1,
-      max_lifetime: null,
-      fetch_types: false,
+      ...ownOptions,
       connect_timeout: bounds.connectSeconds,
-      onnotice: () => {},
       connection: {
         // Not the process's own name: leaving looks for that.
         application_name: `presence of ${applicationName()}`,

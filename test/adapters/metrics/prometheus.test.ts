@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Prometheus } from '../../../src/adapters/metrics/prometheus.ts';
+import { bounds } from '../../../src/config.ts';
 import { settingsFrom } from '../../../src/kernel/settings.ts';
 import type { Tenant } from '../../../src/kernel/tenant.ts';
 import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
@@ -74,6 +75,27 @@ describe('Prometheus', () => {
     ]);
   });
 
+  it('observes no duration of a refusal, which takes no time', async () => {
+    const { metrics } = prometheus();
+    for (const status of [401, 404, 429, 499, 503])
+      metrics.observe(answered('acme-pets', { status }));
+    const duration = 'api_request_duration_seconds';
+    assert.deepEqual(await lines(metrics, duration), []);
+    metrics.observe(answered('acme-pets', { status: 304 }));
+    assert.match((await lines(metrics, `${duration}_count`)).join(), / 1$/);
+  });
+
+  it('tells an answer of half a millisecond from one of two', async () => {
+    const metrics = new Prometheus({ ...bounds.metrics, nowMs: () => 0 });
+    for (const durationMs of [0.4, 2]) metrics.observe(answered('acme-pets', { durationMs }));
+    const filled = samples((await metrics.render()).text).filter(({ name, value }) => {
+      return name === 'api_request_duration_seconds_bucket' && value > 0;
+    });
+    const [fast, , slow] = filled;
+    assert.match(`${fast?.labels} ${fast?.value}`, /le="0\.0005" 1$/);
+    assert.match(`${slow?.labels} ${slow?.value}`, /le="0\.0025" 2$/);
+  });
+
   it('labels a request without a tenant, and a method nobody knows', async () => {
     const { metrics } = prometheus();
     metrics.observe(answered(null, { method: 'BREW', status: 401 }));
@@ -122,6 +144,19 @@ describe('Prometheus', () => {
       { name: 'kennel_lanes_busy', labels: '', value: 0 },
       { name: 'kennel_lanes_opened_total', labels: '', value: 8 },
     ]);
+  });
+
+  it('tells figures of one name apart by labels, and forgets those that are gone', async () => {
+    const { metrics } = prometheus();
+    const counts = new Map([['shared', 2]]);
+    metrics.gauges('kennel_tenants', 'Tenants', ['isolation'], () =>
+      [...counts].map(([isolation, value]) => ({ labels: { isolation }, value })),
+    );
+    assert.deepEqual(await lines(metrics, 'kennel_tenants'), [
+      'kennel_tenants{isolation="shared"} 2',
+    ]);
+    counts.clear();
+    assert.deepEqual(await lines(metrics, 'kennel_tenants'), []);
   });
 
   it('is clean under the linter, with the process and the runtime', async () => {

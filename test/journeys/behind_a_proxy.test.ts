@@ -1,0 +1,187 @@
+/**
+ * Two servers behind a real nginx and a real HAProxy, as README configures them: each way to name a
+ * tenant, what clients say of themselves, and restarts that no client notices.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, type RequestOptions, request } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { bearer, type Headers, onboard } from '../support/client.ts';
+import { type Kennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { freePort, reportMissing } from '../support/programs.ts';
+import { proxies, type RunningProxy, type StartProxy } from '../support/proxies.ts';
+import { type SelfSigned, selfSigned } from '../support/self_signed.ts';
+import { lookInto } from '../support/sql.ts';
+import { until } from '../support/until.ts';
+
+/** `ROLLS=20` for a longer look. */
+const rolls = Number(process.env.ROLLS ?? 2);
+const clients = 6;
+const baseDomain = 'pets.example';
+const tls = selfSigned('127.0.0.1', baseDomain, `*.${baseDomain}`);
+
+let database: TestDatabase;
+before(async () => {
+  database = await testDatabase();
+});
+after(() => database.drop());
+
+for (const [name, start] of Object.entries(proxies)) {
+  const suite = `two servers behind ${name}`;
+  if (!start) reportMissing(suite, `${name} is not installed`);
+  else if (!tls) reportMissing(suite, 'openssl is not installed');
+  else describe(suite, () => servers(start, tls));
+}
+
+function servers(startProxy: StartProxy, own: SelfSigned): void {
+  const agent = new Agent({ keepAlive: true, ca: own.certificate });
+  const kennels: Kennel[] = [];
+  let ports: readonly [number, number];
+  let proxy: RunningProxy;
+  let tenant: { slug: string; apiKey: string };
+  let other: { slug: string; apiKey: string };
+
+  before(async () => {
+    ports = [await freePort(), await freePort()];
+    kennels.push(...(await Promise.all(ports.map(startOn))));
+    proxy = await startProxy(ports, own);
+    const [first] = kennels;
+    assert.ok(first);
+    const suffix = proxy.port;
+    tenant = await onboard(first, `acme-${suffix}`);
+    other = await onboard(first, `other-${suffix}`);
+    await until(async () => (await send('GET /api/me')).status === 200);
+  });
+
+  after(async () => {
+    agent.destroy();
+    await proxy.stop();
+    await Promise.all(kennels.map((kennel) => kennel.stop()));
+  });
+
+  function startOn(port: number): Promise<Kennel> {
+    const variables = { BASE_DOMAIN: baseDomain, TRUSTED_PROXIES: '127.0.0.1', PORT: `${port}` };
+    return startKennel(database.url, variables);
+  }
+
+  /** As a client that resolves the host by a wildcard in the DNS and checks the certificate. */
+  async function send(
+    line: string,
+    { host = baseDomain, headers = {}, body, ...more }: Partial<Sent> = {},
+  ) {
+    const [method, path] = line.split(' ');
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    const outgoing = request({
+      ...{ agent, host: '127.0.0.1', port: proxy.port, servername: host, method, path, ...more },
+      headers: {
+        host,
+        ...bearer(tenant.apiKey),
+        ...(path?.startsWith('/api') && host === baseDomain ? { 'x-tenant-id': tenant.slug } : {}),
+        ...(content ? { 'content-type': 'application/json' } : {}),
+        ...headers,
+      },
+    });
+    outgoing.end(content);
+    const [incoming] = await once(outgoing, 'response');
+    const received = await text(incoming);
+    const json = `${incoming.headers['content-type']}`.includes('json');
+    return {
+      status: Number(incoming.statusCode),
+      id: String(incoming.headers['x-request-id']),
+      body: json && received !== '' ? JSON.parse(received) : received,
+    };
+  }
+
+  it('find the tenant by the host under a wildcard certificate, the path and the header', async () => {
+    const { slug } = tenant;
+    const answers = await Promise.all([
+      send('GET /api/me', { host: `${slug}.${baseDomain}` }),
+      send(`GET /${slug}/api/me`),
+      send('GET /api/me', { headers: { 'x-tenant-id': slug } }),
+    ]);
+    assert.deepEqual(
+      answers.map(({ status, body }) => [status, body.tenant?.slug]),
+      answers.map(() => [200, slug]),
+    );
+  });
+
+  it('still refuse a key of another tenant, and two names that disagree', async () => {
+    const host = `${other.slug}.${baseDomain}`;
+    assert.equal((await send('GET /api/me', { host })).status, 404);
+    const headers = { 'x-tenant-id': tenant.slug };
+    const { status, body } = await send('GET /api/me', { host, headers });
+    assert.deepEqual([status, body.code], [400, 'tenant_ambiguous']);
+  });
+
+  it('believe the proxy of the client and its host, and not the client', async () => {
+    const forged = {
+      'x-forwarded-for': '203.0.113.9',
+      'x-forwarded-host': `${other.slug}.${baseDomain}`,
+      forwarded: `for=203.0.113.9;host=${other.slug}.${baseDomain}`,
+    };
+    const host = `${tenant.slug}.${baseDomain}`;
+    // A client on the proxy's own address could not be told from it.
+    const asked = await send('GET /api/me', { host, headers: forged, localAddress: '127.0.0.2' });
+    assert.deepEqual([asked.status, asked.body.tenant.slug], [200, tenant.slug]);
+    const line = () => logged().find((text) => text.includes(asked.id));
+    await until(() => line() !== undefined);
+    assert.equal(JSON.parse(line() ?? '').client, '127.0.0.2');
+  });
+
+  it(`restart in turn, ${rolls} times under load, and no request fails`, async () => {
+    const failed: string[] = [];
+    let created = 0;
+    let rolling = true;
+    const before = await pets();
+    const client = async (_: unknown, at: number) => {
+      for (let count = at; rolling; count += 1) {
+        const post = count % 2 === 0;
+        const body = post ? { name: 'Rex', species: 'dog' } : undefined;
+        const line = post ? 'POST /api/pets' : 'GET /api/pets?limit=1';
+        const status = await send(line, { body }).then(
+          (answer) => answer.status,
+          (error) => String(error),
+        );
+        if (status !== (post ? 201 : 200)) failed.push(`${line} ${status}`);
+        else if (post) created += 1;
+        await pause(5);
+      }
+    };
+    const load = Array.from({ length: clients }, client);
+    for (let roll = 0; roll < rolls; roll += 1) {
+      for (const [at, port] of ports.entries()) {
+        kennels[at]?.signal('SIGTERM');
+        assert.equal((await kennels[at]?.ended)?.code, 0);
+        const started = await startOn(port);
+        kennels[at] = started;
+        await until(() => started.stdout().includes('"route":"/api/pets"'));
+      }
+    }
+    rolling = false;
+    await Promise.all(load);
+    assert.deepEqual(failed, []);
+    assert.ok(created > 0);
+    assert.equal((await pets()) - before, created, 'no proxy has sent a POST twice');
+  });
+
+  function logged(): string[] {
+    return kennels.flatMap((kennel) => kennel.stdout().split('\n'));
+  }
+
+  async function pets(): Promise<number> {
+    const [row] = await lookInto(
+      database.url,
+      (sql) => sql<{ count: number }[]>`select count(*)::integer as count from shared.pets`,
+    );
+    return row?.count ?? 0;
+  }
+}
+
+type Sent = Pick<RequestOptions, 'localAddress'> & {
+  host: string;
+  headers: Headers;
+  body: object | undefined;
+};

@@ -1,0 +1,84 @@
+/** A terminal that is closed, and streams that take no more: what they cost a server. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { clientOf, onboard } from '../support/client.ts';
+import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { canConnect, freePort } from '../support/programs.ts';
+import { until } from '../support/until.ts';
+
+let database: TestDatabase;
+let kennel: Kennel;
+let tenant: { slug: string; apiKey: string };
+before(async () => {
+  database = await testDatabase();
+  kennel = await startKennel(database.url);
+  tenant = await onboard(kennel, 'terminal-pets');
+});
+after(async () => {
+  await kennel.stop();
+  await database.drop();
+});
+
+describe('a signal to end', () => {
+  for (const signal of ['SIGHUP', 'SIGQUIT'] as const) {
+    it(`as ${signal} ends in order, with all that was gathered`, async () => {
+      const leaving = await startKennel(database.url, { SHUTDOWN_DELAY_MS: '0' });
+      const before = await billed();
+      assert.equal((await clientOf(leaving, tenant)('GET /api/me')).status, 200);
+      leaving.signal(signal);
+      const { code, stdout } = await leaving.ended;
+      assert.deepEqual([code, stdout.includes('"msg":"stopped"')], [0, true]);
+      // One of them is that of `before`, which is written a second later.
+      await until(async () => (await billed()) >= before + 2);
+    });
+  }
+});
+
+describe('a server whose streams take no more', () => {
+  for (const [fault, redirection] of Object.entries({
+    'stderr is full': '2>/dev/full',
+    'stdout is full': '>/dev/full',
+    'both are full': '>/dev/full 2>&1',
+    'both are closed': '>&- 2>&-',
+    'the reader of both has gone': '',
+  })) {
+    const skip = redirection.includes('full') && process.platform !== 'linux' && 'needs /dev/full';
+    it(`serves on and ends in order when ${fault}`, { skip }, async () => {
+      const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-streams-'));
+      const port = await freePort();
+      const node = [process.execPath, '--import', 'tsx', 'src/main.ts'];
+      const child = spawn('sh', ['-c', `exec "$@" ${redirection}`, 'sh', ...node], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: {
+          ...{ PATH: process.env.PATH, PORT: `${port}`, DATA_DIR: dataFolder, DEMO: '1' },
+          ...{ DATABASE_URL: database.url, ADMIN_TOKEN: adminToken, SHUTDOWN_DELAY_MS: '0' },
+        },
+      });
+      const ended = once(child, 'exit');
+      child.stdout.destroy();
+      child.stderr.destroy();
+      await until(() => {
+        assert.equal(child.exitCode, null, 'it must not end');
+        return canConnect(port);
+      }, 30_000);
+      const url = `http://127.0.0.1:${port}`;
+      for (let count = 0; count < 50; count += 1) {
+        assert.equal((await clientOf({ url }, tenant)('GET /api/me')).status, 200);
+      }
+      child.kill('SIGHUP');
+      assert.deepEqual(await ended, [0, null]);
+      await rm(dataFolder, { recursive: true });
+    });
+  }
+});
+
+async function billed(): Promise<number> {
+  const { body } = await clientOf(kennel, tenant)('GET /api/usage');
+  return body.items[0]?.billed ?? 0;
+}

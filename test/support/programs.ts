@@ -1,0 +1,55 @@
+/**
+ * Programs of others that some suites need. The one rule for a missing one is here: the suite is skipped
+ * by name, and fails under `CI=true`.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { it } from 'node:test';
+
+// Where servers are, and the path of an ordinary user of Debian does not lead.
+const serverFolders = ['/usr/sbin', '/usr/local/sbin'];
+
+/** The path of the first of these programs that is installed. */
+export function findProgram(...names: readonly string[]): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...serverFolders];
+  const paths = names.flatMap((name) => folders.map((folder) => join(folder, name)));
+  return paths.find(isExecutable);
+}
+
+/** Says by name what is not tested, and why. */
+export function reportMissing(name: string, reason: string): void {
+  if (process.env.CI === 'true') it(name, () => assert.fail(`Cannot run "${name}": ${reason}`));
+  else it(name, { skip: reason });
+}
+
+/** A port of 127.0.0.1 that nobody uses just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('Cannot find a free port');
+  return address.port;
+}
+
+/** Whether somebody listens on a port of 127.0.0.1. */
+export function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
