@@ -32,6 +32,11 @@ export function readSecrets(lane: Lane, owner: string): Promise<Secrets> {
   });
 }
 
+/** All secrets of an installation that is there. */
+export function knownSecrets(lane: Lane, owner: string): Promise<Secrets> {
+  return lane.transaction(`begin read only; set local role "${owner}"`, secretsIn);
+}
+
 /** What seals are made from as of now, whatever this process has heard. */
 export async function readSealSecrets(
   fleet: Pick<Fleet, 'admin' | 'installation'>,
