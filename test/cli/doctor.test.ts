@@ -68,22 +68,13 @@ describe('npm run doctor', () => {
 
   it('accepts no error', async () => {
     const { code, err } = await doctor('--accept', 'role_mighty');
-    assert.equal(code, 64);
+    assert.equal(code, 2);
     assert.match(err, /Cannot accept "role_mighty": no warning has that name/);
   });
 
-  it('answers what it does not know with its usage', async () => {
+  it('says in a line what it does not know', async () => {
     const { code, err } = await doctor('everything');
-    assert.deepEqual(
-      [code, err],
-      [
-        64,
-        `kennel: Cannot understand "everything"
-Usage: npm run doctor
-       npm run doctor -- --accept CHECK | --withdraw CHECK
-       npm run doctor -- verify-audit [--tenant SLUG]
-`,
-      ],
-    );
+    assert.equal(code, 2);
+    assert.match(err, /^kennel: Cannot do "everything": say verify-audit, or nothing .+\n$/);
   });
 });
