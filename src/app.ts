@@ -34,6 +34,7 @@ import { oneLine } from './fleet/doctor/finding.ts';
 import { assertIsolation } from './fleet/doctor/start.ts';
 import { readTrail } from './fleet/operator_trail.ts';
 import { sealsAnnouncement } from './fleet/rotate_seals.ts';
+import { assertLoginsAdmitted } from './fleet/usable_server.ts';
 import type { HttpRequest } from './http/request.ts';
 import { Kernel, type KernelParts } from './kernel/kernel.ts';
 import type { Limiter } from './kernel/ports.ts';
@@ -162,18 +163,25 @@ function tenantsOwn({ lanes, isolation, fleet }: Backstage, directory: CachedDir
 
 /** Nobody is served by a database that the doctor calls unsafe. */
 async function openExamined(config: Config, adminUrl: string, log: Log): Promise<Backstage> {
-  const backstage = await openBackstage(config, adminUrl, ({ pid, login }, tenant) =>
-    log.warn('a backend cannot be terminated; it keeps a connection of its tenant until it ends', {
-      pid,
-      login,
-      tenant_id: tenant,
-    }),
-  );
+  const backstage = await openBackstage(config, adminUrl, {
+    onStay: ({ pid, login }, tenant) =>
+      log.warn(
+        'a backend cannot be terminated; it keeps a connection of its tenant until it ends',
+        { pid, login, tenant_id: tenant },
+      ),
+  });
   try {
+    await assertLoginsAdmitted(backstage.fleet.installation, backstage.pools);
     await assertIsolation(backstage, {
       ...bounds.doctor,
-      warn: ({ check, where, what, mend, database }) =>
-        log.warn(what, { check, where, database, mend: mend && oneLine(mend) }),
+      warn: ({ check, where, what, mend, database, more }) =>
+        log.warn(what, {
+          check,
+          where,
+          database,
+          ...(more > 0 && { more_databases: more }),
+          mend: mend && oneLine(mend),
+        }),
     });
     return backstage;
   } catch (error) {

@@ -11,7 +11,7 @@ import { sharedIsolation } from './adapters/isolation/shared.ts';
 import { bounds, type Config } from './config.ts';
 import { AuditCheckpoints } from './fleet/audit_checkpoints.ts';
 import type { Fleet, SqlFiles } from './fleet/fleet.ts';
-import { install } from './fleet/install.ts';
+import { install, openInstalled } from './fleet/install.ts';
 import { readMigrations } from './fleet/migration_files.ts';
 import { Onboarding } from './fleet/onboarding.ts';
 import { OperatorRegistry } from './fleet/registry.ts';
@@ -27,20 +27,23 @@ import { writePrivate } from './private_file.ts';
 
 export type Backstage = Awaited<ReturnType<typeof openBackstage>>;
 
-/**
- * Installs what the database lacks and opens everything that works on it.
- *
- * @param onStay called for each backend that can't be terminated.
- */
+type BackstageOptions = {
+  /** False for what only reads: then nothing in the database changes. */
+  installs?: boolean;
+  /** Called for each backend that can't be terminated. */
+  onStay?: UnterminatedOptions['onStay'];
+};
+
+/** Installs what the database lacks and opens everything that works on it. */
 export async function openBackstage(
   config: Config,
   adminUrl: string,
-  onStay: UnterminatedOptions['onStay'] = () => {},
+  { installs = true, onStay = () => {} }: BackstageOptions = {},
 ) {
   const admin = adminPool(bounds.adminLanes);
   const migrators = adminPool(bounds.migrators);
   const sql = await readSql(config.sqlFolder);
-  const fleet = await install(adminUrl, admin, {
+  const fleet = await (installs ? install : openInstalled)(adminUrl, admin, {
     sql,
     migrators,
     placesKept: bounds.lanes.places,

@@ -13,7 +13,7 @@ import { parseOrigin } from './http/cors.ts';
 import { trustedProxies } from './http/trusted_proxies.ts';
 import { isolationModes } from './kernel/tenant.ts';
 import { connectionOptions } from './postgres/connection_options.ts';
-import { keywordsIn } from './postgres/connection_url.ts';
+import { ConnectionUrlError, keywordsIn } from './postgres/connection_url.ts';
 import { targetOf } from './postgres/target.ts';
 import { assertTlsFiles } from './postgres/tls.ts';
 
@@ -367,10 +367,19 @@ const readBy = <Output>(read: (text: string) => Output) =>
     }),
   );
 
+/** They belong to the server: new databases are copies of one, and every tool begins in another. */
+const databasesOfServer: ReadonlySet<string> = new Set(['postgres', 'template0', 'template1']);
+
 /** The canonical URL of a database that can be asked for, whose files are there. */
 function databaseUrl(text: string): string {
   const keywords = keywordsIn(text);
-  assertTlsFiles(connectionOptions(keywords).tls);
+  const { tls, database } = connectionOptions(keywords);
+  if (databasesOfServer.has(database)) {
+    throw new ConnectionUrlError(
+      `expected a database of its own, and "${database}" is the server's; make one with: create database kennel`,
+    );
+  }
+  assertTlsFiles(tls);
   return targetOf(keywords);
 }
 

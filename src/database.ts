@@ -54,6 +54,8 @@ const reasons: Readonly<Record<string, string>> = {
   '3D000': 'there is no such database',
   '53300': 'it has no connection left',
   '42501': 'this login may not connect there',
+  // A setting that each session begins with: the newest of them is of Postgres 14.
+  '42704': 'it does not know the settings of our sessions; Kennel needs Postgres 15 or newer',
 };
 
 async function assertReachable(url: string): Promise<void> {

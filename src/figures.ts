@@ -17,7 +17,8 @@ export function registerFigures(metrics: Prometheus, { app, server, build }: Sho
   connections(metrics, app);
   caches(metrics, app);
   emails(metrics, app);
-  const { denials, limiter, upkeep, admission, throttle } = app;
+  fleet(metrics, app);
+  const { denials, limiter, admission, throttle } = app;
   metrics.gauge(
     'kennel_requests_running',
     'Tenant requests being worked on',
@@ -43,6 +44,10 @@ export function registerFigures(metrics: Prometheus, { app, server, build }: Sho
     'Denials lost to a full log',
     () => denials.figures.dropped,
   );
+}
+
+/** As of the last round of maintenance, in the whole installation. */
+function fleet(metrics: Prometheus, { upkeep }: App): void {
   metrics.gauges('kennel_tenants', 'Tenants', ['isolation', 'status'], () =>
     upkeep.tenants.map(({ isolation, status, tenants: value }) => ({
       labels: { isolation, status },

@@ -3,9 +3,11 @@
 -- search_path: then every other name is shown with its schema. With psql:
 --
 --   \set schemas '["shared"]'  \set ours '[]'  \set app kennel_app  \set owner kennel_owner  \set known '{}'
+--   \set most 20
 --
 -- A row for each schema and one, with an empty name, for what belongs to the whole database. `facts` is
 -- null where their digest is the one that :'known' has for the schema: then they need not be looked at.
+-- It is also null where more than :'most' of the known schemas are otherwise than they should be.
 -- A fact has the statements that make it so (`make`) and that take it away (`drop`), where there are any.
 -- {schema} stands for the schema's name and {app} for the role that works on tenants' tables.
 
@@ -309,14 +311,31 @@ with ours as materialized (
   where pg_cast.oid >= 16384 and not exists (
     select from pg_depend where classid = 'pg_cast'::regclass and objid = pg_cast.oid and deptype = 'e'
   )
-), gathered as (
-  select namespace, jsonb_agg(to_jsonb(fact) - 'namespace') as facts,
+), digested as (
+  select namespace, coalesce(schema, '') as schema,
+    :'known'::text::jsonb ->> coalesce(schema, '') as known,
     md5(string_agg(concat_ws(' ', kind, object, value), e'\n'
       order by kind collate "C", object collate "C", value collate "C")) as digest
+  from fact left join ours using (namespace)
+  group by namespace, schema
+), asked as (
+  select namespace
+  from digested
+  where known is null
+  union all
+  (
+    select namespace
+    from digested
+    where digest <> known
+    order by schema collate "C"
+    limit :'most'::text::int
+  )
+), gathered as (
+  select coalesce(namespace, 0) as namespace, jsonb_agg(to_jsonb(fact) - 'namespace') as facts
   from fact
+  where coalesce(namespace, 0) in (select coalesce(namespace, 0) from asked)
   group by namespace
 )
-select coalesce(schema, '') as schema, digest,
-  case when digest is distinct from :'known'::text::jsonb ->> coalesce(schema, '') then facts end as facts
-from gathered left join ours using (namespace)
+select schema, digest, facts
+from digested left join gathered on gathered.namespace = coalesce(digested.namespace, 0)
 order by 1

@@ -21,6 +21,8 @@ export type Command<Taken extends Options> = {
   /** What `--help` prints. */
   usage: string;
   options: Taken;
+  /** Whether it installs what the database lacks; not where it only reads. Yes unless it is said. */
+  installs?(given: Arguments<Taken>): boolean;
   /** @throws {UsageError} when words or values make no sense; nothing has been opened yet. */
   parse(given: Arguments<Taken>): Work;
 };
@@ -47,18 +49,23 @@ async function resultOf<Taken extends Options>(command: Command<Taken>): Promise
     print(command.usage);
     return 0;
   }
-  const work = command.parse(readArguments(args, command.options, process.env));
+  const given = readArguments(args, command.options, process.env);
+  const work = command.parse(given);
+  const installs = command.installs?.(given) ?? true;
   const config = readConfig(process.env);
   const database = await openDatabase(config);
   try {
-    return await withBackstage(config, database.adminUrl, work);
+    return await withBackstage(
+      await openBackstage(config, database.adminUrl, { installs }),
+      config,
+      work,
+    );
   } finally {
     await database.release();
   }
 }
 
-async function withBackstage(config: Config, adminUrl: string, work: Work): Promise<number> {
-  const backstage = await openBackstage(config, adminUrl);
+async function withBackstage(backstage: Backstage, config: Config, work: Work): Promise<number> {
   try {
     return await work(backstage, config);
   } finally {

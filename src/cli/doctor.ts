@@ -7,7 +7,8 @@ import type { Backstage } from '../backstage.ts';
 import { bounds } from '../config.ts';
 import { accept, withdraw, withoutAccepted } from '../fleet/doctor/accepted.ts';
 import { examine } from '../fleet/doctor/doctor.ts';
-import { type Finding, oneLine, warningNamed } from '../fleet/doctor/finding.ts';
+import { oneLine, warningNamed } from '../fleet/doctor/finding.ts';
+import { type Summed, summed } from '../fleet/doctor/summed.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { verifyAudit } from './verify_audit.ts';
@@ -24,6 +25,7 @@ await runCommand({
     withdraw: { type: 'string' },
     json: { type: 'boolean' },
   },
+  installs: () => false,
   parse: ({ positionals, values }) => {
     const { tenant, json = false } = values;
     const [action, ...rest] = positionals;
@@ -69,15 +71,16 @@ async function examineAll(backstage: Backstage, json: boolean): Promise<number> 
   const warnings = told.length - errors;
   if (json) printJson({ errors, warnings, accepted: accepted.length, findings: told });
   else {
-    for (const finding of told) show(finding);
+    for (const finding of summed(told)) show(finding);
     const rest = accepted.length === 0 ? '' : ` (${accepted.length} more accepted)`;
     print(`${count(errors, 'error')}, ${count(warnings, 'warning')}${rest}`);
   }
   return errors === 0 ? 0 : 1;
 }
 
-function show({ check, grade, where, what, mend, database }: Finding): void {
-  print(`${grade} ${check}: ${where}`);
+function show({ check, grade, where, what, mend, database, more }: Summed): void {
+  const others = more === 0 ? '' : ` (the same in ${count(more, 'more database')})`;
+  print(`${grade} ${check}: ${where}${others}`);
   print(`  ${what}`);
   if (mend === null) return;
   const how = mend.startsWith('npm ') ? 'run' : `in database ${database}, as a superuser`;

@@ -23,6 +23,7 @@ const defaultConcurrency = 4;
 await runCommand({
   usage,
   options,
+  installs: ({ positionals }) => positionals[0] !== 'status',
   parse: ({ positionals, values }) => {
     const { json = false, ...wishes } = values;
     const [action = '', ...rest] = positionals;

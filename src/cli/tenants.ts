@@ -44,6 +44,7 @@ const actions: Record<
 await runCommand({
   usage,
   options,
+  installs: ({ positionals }) => positionals[0] !== 'list',
   parse: ({ positionals, values }) => {
     const [name = '', slug, ...rest] = positionals;
     assertNoMore(rest);

@@ -9,7 +9,7 @@ import type { Lane } from '../postgres/lane.ts';
 import type { LanePool } from '../postgres/lane_pool.ts';
 import { recordFile } from './applied_files.ts';
 import { type Fleet, fleetWork, type SqlFiles } from './fleet.ts';
-import { nobodyIsTold, upgrade } from './ledger.ts';
+import { nobodyIsTold, readLedger, upgrade } from './ledger.ts';
 import type { Migration } from './migration_files.ts';
 import {
   createLogin,
@@ -22,9 +22,10 @@ import {
   workOn,
 } from './place.ts';
 import { controlRights } from './schema_rights.ts';
-import { keepSecret, readSecrets } from './seal_keys.ts';
+import { keepSecret, knownSecrets, readSecrets } from './seal_keys.ts';
 import { inTurn } from './session_lock.ts';
 import { rehardenMain, tightenMain } from './tighten.ts';
+import { assertUsable } from './usable_server.ts';
 
 export type InstallOptions = {
   migrators: LanePool;
@@ -35,8 +36,6 @@ export type InstallOptions = {
   transactionTimeoutMs: number;
   dropTimeoutMs: number;
 };
-
-const oldestServer = 150_000;
 
 /**
  * One process at a time: the others wait, and find nothing left to make.
@@ -61,6 +60,47 @@ export function install(
     });
 }
 
+/**
+ * What has been installed, as it is: nothing in the database changes.
+ *
+ * @throws {Error} when there is nothing, or an older version of Kennel made it.
+ */
+export function openInstalled(
+  adminUrl: string,
+  admin: LanePool,
+  { placesKept, ...options }: InstallOptions,
+): Promise<Fleet> {
+  return admin.use(adminUrl, fleetWork, async (lane) => {
+    await assertUsable(lane);
+    const database = databaseOf(adminUrl);
+    const { owner } = rolesOf(database);
+    await assertInstalled(lane, { database, owner, sql: options.sql });
+    const secrets = await knownSecrets(lane, owner);
+    return { admin, installation: new Installation(adminUrl, secrets, placesKept), ...options };
+  });
+}
+
+async function assertInstalled(
+  lane: Lane,
+  { database, owner, sql }: { database: string; owner: string; sql: SqlFiles },
+): Promise<void> {
+  const [found] = await lane.plain<{ ledgers: number }>`
+    select count(*)::int as ledgers
+    from pg_tables
+    where tableowner = ${owner} and tablename = 'migrations'
+      and schemaname in (${schemas.kernel}, ${schemas.control}, ${schemas.shared})`;
+  if (found?.ledgers !== 3) {
+    throw new Error(`Kennel is not installed in the database "${database}"; npm start installs it`);
+  }
+  for (const schema of ['kernel', 'control'] as const) {
+    const { length } = await readLedger(lane, schema, owner);
+    if (length >= sql[schema].length) continue;
+    throw new Error(
+      `An older version installed the database "${database}"; npm start, or npm run migrate -- up, brings it up to date`,
+    );
+  }
+}
+
 async function installOn(
   lane: Lane,
   adminUrl: string,
@@ -68,7 +108,7 @@ async function installOn(
   { placesKept, ...options }: InstallOptions,
 ): Promise<Fleet> {
   const { sql, migrators, migrationLockTimeoutMs, transactionTimeoutMs } = options;
-  await assertServer(lane);
+  await assertUsable(lane);
   const database = databaseOf(adminUrl);
   const roles = rolesOf(database);
   for (const role of Object.values(roles)) await createRole(lane, role);
@@ -101,14 +141,6 @@ async function installOn(
   await createSharedPlace(lane, fleet);
   await rehardenMain(lane, installation);
   return fleet;
-}
-
-async function assertServer(lane: Lane): Promise<void> {
-  const [server] = await lane.plain<{ number: number; name: string }>`
-    select current_setting('server_version_num')::int as number,
-      current_setting('server_version') as name`;
-  if (server && server.number >= oldestServer) return;
-  throw new Error(`Cannot use this Postgres: it is ${server?.name}, Kennel needs 15 or newer`);
 }
 
 /** An administrator who is no superuser must be a member of the role whose objects it makes. */

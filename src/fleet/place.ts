@@ -238,11 +238,24 @@ async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
     // template0, because nobody can be connected to it, which would make the copy fail.
     if (found.length === 0) {
       const owner = installation.roles.owner;
-      await lane.script(`create database "${database}" owner "${owner}" template template0`);
+      const likeMain = await writingOfMain(lane);
+      await lane.script(
+        `create database "${database}" owner "${owner}" template template0 ${likeMain}`,
+      );
     }
     await lane.script(`revoke all on database "${database}" from public`);
     await admitToOwn(lane, fleet, place);
   });
+}
+
+/** How the main database is encoded and sorted: by default a new one is as the server was made. */
+async function writingOfMain(lane: Lane): Promise<string> {
+  const [main] = await lane.plain<{ options: string }>`
+    select format('encoding %L lc_collate %L lc_ctype %L', pg_encoding_to_char(encoding), datcollate,
+      datctype) as options
+    from pg_database
+    where datname = current_database()`;
+  return main?.options ?? '';
 }
 
 /**

@@ -47,6 +47,11 @@ export async function keepSecret(lane: Lane, owner: string, secret: Buffer): Pro
   );
 }
 
+/** All secrets of an installation that is there. */
+export function knownSecrets(lane: Lane, owner: string): Promise<Secrets> {
+  return lane.transaction(`begin read only; set local role "${owner}"`, secretsIn);
+}
+
 /** What seals are made from as of now, whatever this process has heard. */
 export async function readSealSecrets(
   fleet: Pick<Fleet, 'admin' | 'installation'>,

@@ -39,6 +39,26 @@ const meanings = {
   gin_fuzzy_search_limit: '0',
   row_security: 'on',
   client_min_messages: 'warning',
+  // A name without a schema is the catalog's, and nobody's table or operator comes before it.
+  search_path: 'pg_catalog, pg_temp',
+  role: 'none',
+  check_function_bodies: 'on',
+  ignore_system_indexes: 'off',
+  default_table_access_method: 'heap',
+  default_tablespace: '',
+  temp_tablespaces: '',
+} as const;
+
+/** What a session does beside its statements. */
+const conduct = {
+  local_preload_libraries: '',
+  exit_on_error: 'off',
+  post_auth_delay: '0',
+  // Parameters of a statement carry seals; what shows them stays out of the server's log.
+  debug_print_parse: 'off',
+  debug_print_rewritten: 'off',
+  debug_print_plan: 'off',
+  log_parameter_max_length_on_error: '0',
 } as const;
 
 /** A statement in an envelope does not begin its transaction itself. */
@@ -48,10 +68,18 @@ const transactions = {
   default_transaction_deferrable: 'off',
 } as const;
 
+/** The names of the settings that every session begins with. */
+export function pinnedSettings(): string[] {
+  return Object.keys(
+    sessionSettings({ statementTimeoutMs: 0, lockTimeoutMs: 0, idleInTransactionTimeoutMs: 0 }),
+  );
+}
+
 /** Names and values, as a StartupMessage has them. */
 export function sessionSettings(limits: SessionLimits): Readonly<Record<string, string>> {
   return {
     ...meanings,
+    ...conduct,
     ...transactions,
     statement_timeout: String(limits.statementTimeoutMs),
     lock_timeout: String(limits.lockTimeoutMs),

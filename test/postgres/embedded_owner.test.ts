@@ -1,9 +1,11 @@
 /** Whose the embedded Postgres is when root starts it, and what its superuser may read of the machine. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { type Embedded, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
@@ -29,7 +31,7 @@ describe('the embedded Postgres of root, in a folder that is closed to others', 
   let embedded: Embedded;
 
   before(async () => {
-    closed = await mkdtemp(join(tmpdir(), 'kennel-closed-'));
+    closed = await mkdtemp(join(tmpdir(), 'kennel closed-'));
     secret = join(closed, 'secret');
     await writeFile(secret, 'dear', { mode: 0o600 });
     embedded = await startEmbedded({
@@ -73,4 +75,42 @@ describe('the embedded Postgres of root, in a folder that is closed to others', 
       .map((line) => line.split(':')[2]);
     assert.ok(!users.includes(uid));
   });
+
+  it('is left by a killed process as it is, and joined by the next one', async () => {
+    const folder = join(closed, 'left/postgres');
+    const first = await begin([], folder);
+    first.child.kill('SIGKILL');
+    await once(first.child, 'exit');
+    const second = await begin([], folder);
+    assert.deepEqual([second.told.adopted, second.told.url], [true, first.told.url]);
+    await ended(second.child);
+    assert.equal(await runningPostmaster(join(folder, 'data')), null);
+  });
+
+  it('warns in a line where it can have no view of its own, and has one again when it can', async () => {
+    const folder = join(closed, 'other/postgres');
+    const without = await begin(['setpriv', '--bounding-set=-sys_admin'], folder);
+    assert.match(without.told.warning ?? '', /^The embedded Postgres may read every file .+$/);
+    await ended(without.child);
+    const withView = await begin([], folder);
+    assert.deepEqual([withView.told.adopted, withView.told.warning], [false, null]);
+    await ended(withView.child);
+  });
 });
+
+type Told = { url: string; adopted: boolean; warning: string | null };
+
+/** Starts the embedded Postgres in a process of its own, which `prefix` may take rights from. */
+async function begin(prefix: readonly string[], folder: string) {
+  const script = 'test/support/embedded_process.ts';
+  const [program = '', ...args] = [...prefix, process.execPath, '--import', 'tsx', script, folder];
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = await once(createInterface(child.stdout), 'line');
+  const told: Told = JSON.parse(line);
+  return { child, told };
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}

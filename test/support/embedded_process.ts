@@ -3,10 +3,10 @@ import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { testBounds, unsafeButFast } from './test_cluster.ts';
 
 const [, , folder = ''] = process.argv;
-const { url, adopted, stop } = await startEmbedded({
+const { url, adopted, warning, stop } = await startEmbedded({
   folder,
   settings: unsafeButFast,
   bounds: testBounds,
 });
 process.once('SIGTERM', stop);
-process.stdout.write(`${JSON.stringify({ url, adopted })}\n`);
+process.stdout.write(`${JSON.stringify({ url, adopted, warning })}\n`);

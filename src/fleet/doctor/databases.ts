@@ -32,7 +32,7 @@ export async function examineDatabases(
       or rolname in (select jsonb_array_elements_text(${JSON.stringify(ours)}::text::jsonb))
     )
     order by 1, 2, 3`;
-  return grants.flatMap((grant) => {
+  const open = grants.flatMap((grant) => {
     const { database, grantee, privilege } = grant;
     const meant = admitted.get(database);
     if (!meant) return privilege === 'CONNECT' ? [foreign(grant)] : [];
@@ -40,6 +40,25 @@ export async function examineDatabases(
       (privilege === 'CONNECT' || privilege === 'CREATE') && meant[privilege].includes(grantee);
     return isMeant ? [] : [excessive(grant)];
   });
+  return [...open, ...(await examineEncodings(sql, [...admitted.keys()]))];
+}
+
+/** Tenants write in every language, and a database of another encoding refuses most of them. */
+async function examineEncodings(sql: Sql, databases: readonly string[]): Promise<Finding[]> {
+  const rows = await sql<{ database: string; encoding: string }>`
+    select datname as database, pg_encoding_to_char(encoding) as encoding
+    from pg_database
+    where datname in (select jsonb_array_elements_text(${JSON.stringify(databases)}::text::jsonb))
+      and pg_encoding_to_char(encoding) <> 'UTF8'
+    order by 1`;
+  return rows.map(({ database, encoding }) =>
+    finding('encoding_wrong', {
+      database,
+      where: `database ${database}`,
+      what: `Its encoding is ${encoding}, and has to be UTF8`,
+      mend: null,
+    }),
+  );
 }
 
 function excessive({ database, grantee, privilege }: Grant): Finding {

@@ -83,7 +83,7 @@ export async function examineMain({
     findings: [
       ...findings,
       ...examineVersions(tenants, newest, database),
-      ...(await examineSessions(installation, pools, fleet.transactionTimeoutMs)),
+      ...(await examineSessions(fleet, pools)),
       ...(await examineOurs(seen, { examined, references, fleet, versions })),
       ...(await examinePlaces(seen, expected, { examined, references, newest })),
       ...housed.filter((one) => !isHere(one)).map((one) => databaseMissing(one, database)),

@@ -1,13 +1,13 @@
 /**
- * Settings that sessions of ours really have: asked of a session that serves, whatever the server, the
- * database, the login or the URL says. What decides on rows, rights or answers must be as Postgres has it
- * by itself, or as Kennel sets it.
+ * Settings that sessions of ours really have, whatever the server, the database, the login or a pooler
+ * says: asked of one session of each kind. What decides on rows, rights or answers must be as Kennel
+ * pins it, or as Postgres has it by itself.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import type { Installation } from '../../postgres/installation.ts';
 import type { LanePool } from '../../postgres/lane_pool.ts';
-import { fleetWork } from '../fleet.ts';
+import { type Fleet, fleetWork } from '../fleet.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
+import { settingClass } from './setting_classes.ts';
 import { gravityOf, quotedSetting } from './settings.ts';
 
 /** The lanes that serve: their sessions begin as those of requests do. */
@@ -15,92 +15,83 @@ export type Pools = { serving: LanePool; control: LanePool };
 
 type Had = { name: string; setting: string; source: string; plain: string };
 
-/** What Kennel has otherwise than Postgres by itself, or what changes nothing that we do. */
-const fine: Readonly<Record<string, RegExp>> = {
-  timezone: /^(UTC|Etc\/UTC)$/,
-  client_encoding: /^UTF8$/,
-  application_name: /^/,
-  // As text they read back the same numbers from 1 on.
-  extra_float_digits: /^[1-3]$/,
-};
+type Session = { login: string; settings: Had[] };
 
-const harmless =
-  /^(lc_\w+|default_text_search_config|client_min_messages|timezone_abbreviations|shared_preload_libraries|jit\w*|default_toast_compression|default_tablespace|temp_tablespaces|vacuum_\w+|gin_\w+|trace_\w+|icu_validation_level|createrole_self_grant|idle_session_timeout|transaction_timeout|allow_alter_system|synchronize_seqscans|wal_consistency_checking|kennel\.tenant)$/i;
-
-const timeouts = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'];
-
-/** Those that change what a statement means, but neither whose rows it sees nor whose rights it has. */
-const onlyAnswers =
-  /^(datestyle|intervalstyle|timezone|client_encoding|bytea_output|extra_float_digits|array_nulls|xml\w+|default_transaction_\w+|transaction_\w+|\w+_timeout|exit_on_error)$/i;
-
-/** @param longestMs of each timeout that a session has. */
 export async function examineSessions(
-  { database, roles, shared, controlTarget }: Installation,
+  { admin, installation, transactionTimeoutMs }: Fleet,
   { serving, control }: Pools,
-  longestMs: number,
 ): Promise<Finding[]> {
+  const { database, roles, shared, controlTarget } = installation;
+  const adminTarget = installation.adminTarget(database);
   const sessions = [
-    { role: roles.serve, pool: serving, target: shared.target },
-    { role: roles.control, pool: control, target: controlTarget },
+    { login: roles.serve, pool: serving, target: shared.target, named: namedOfOurs },
+    { login: roles.control, pool: control, target: controlTarget, named: namedOfOurs },
+    { login: 'of the administrator', pool: admin, target: adminTarget, named: namedOfAll },
   ];
-  const found = sessions.map(async ({ role, pool, target }) => {
+  const found = sessions.map(async ({ login, pool, target, named }) => {
     try {
-      const had = await pool.use(target, fleetWork, (lane) =>
-        readSettings((text, ...values) => lane.plain(text, ...values), longestMs),
+      const session = await pool.use(target, fleetWork, (lane) =>
+        readSession((text, ...values) => lane.plain(text, ...values)),
       );
-      return had.flatMap((one) => judged(one, role, database));
+      return judged(session, { database, ourLimit: `${transactionTimeoutMs}`, named });
     } catch (error) {
-      return [refused(error, role, database)];
+      return [refused(error, login, database)];
     }
   });
   return (await Promise.all(found)).flat();
 }
 
-/** Of the categories that decide; tuning, logging and what belongs to the whole server are not among them. */
-function readSettings(sql: Sql, longestMs: number): Promise<Had[]> {
-  return sql<Had>`
-    select name, setting, source, coalesce(boot_val, '') as plain
+/** Of extensions only what is known to matter. */
+async function readSession(sql: Sql): Promise<Session> {
+  const settings = await sql<Had & { login: string }>`
+    select session_user::text as login, name, setting, source, coalesce(boot_val, '') as plain
     from pg_catalog.pg_settings
-    where setting is distinct from boot_val
-      and (
-        category ~ '^(Client Connection Defaults|Version and Platform|Developer Options|Error Handling)'
-        or name ~ '^(auto_explain|kennel)\.'
-      )
-      and context in ('user', 'superuser', 'backend', 'superuser-backend')
-      and not name in (select jsonb_array_elements_text(${JSON.stringify(timeouts)}::text::jsonb))
-    union all
-    select name, setting, source, 'at most ' || ${longestMs}::int
-    from pg_catalog.pg_settings
-    where name in (select jsonb_array_elements_text(${JSON.stringify(timeouts)}::text::jsonb))
-      and case when name ~ '_timeout$' then not setting::bigint between 1 and ${longestMs}::int end
-    order by 1`;
+    where context in ('user', 'superuser', 'backend', 'superuser-backend')
+      and (category <> 'Customized Options' or name ~ '^(auto_explain|kennel)\.')
+    order by name`;
+  return { login: settings[0]?.login ?? '', settings };
 }
 
-function judged(had: Had, role: string, database: string): Finding[] {
-  const { name, setting, source, plain } = had;
-  if (harmless.test(name) || fine[name.toLowerCase()]?.test(setting)) return [];
-  const byName = gravityOf(name);
-  // Named already where it was set.
-  if (byName && ['database', 'user', 'database user', 'global'].includes(source)) return [];
-  return [
-    finding(checkOf(name, byName), {
-      database,
-      where: `setting ${name} of sessions of role ${role}`,
-      what: `It is "${setting}" (${originOf(source)}), and should be "${plain}"`,
-      mend: undoing(had, { role, database }),
-    }),
-  ];
+/** Sources that `settings.ts` looks at, of databases and all roles, and of our own logins. */
+const namedOfAll: readonly string[] = ['database', 'global'];
+const namedOfOurs: readonly string[] = [...namedOfAll, 'user', 'database user'];
+
+type Where = { database: string; ourLimit: string; named: readonly string[] };
+
+function judged({ login, settings }: Session, { database, ourLimit, named }: Where): Finding[] {
+  return settings.flatMap((had) => {
+    const { name, setting, source, plain } = had;
+    const check = verdictOn(had, ourLimit);
+    if (check === null || (gravityOf(name) && named.includes(source))) return [];
+    return [
+      finding(check, {
+        database,
+        where: `setting ${name} of sessions of role ${login}`,
+        what: `It is "${setting}" (${originOf(source)}), and should be "${plain}"`,
+        mend: undoing(had, { role: login, database }),
+      }),
+    ];
+  });
 }
 
-function checkOf(name: string, byName: Check | null): Check {
-  if (onlyAnswers.test(name)) return 'setting_wrong';
-  return byName ?? 'setting_unknown';
+function verdictOn({ name, setting, source, plain }: Had, ourLimit: string): Check | null {
+  switch (settingClass(name)) {
+    case 'harmless':
+    case 'revealing':
+      return null;
+    case 'pinned':
+      return source === 'client' ? null : 'setting_wrong';
+    case 'decisive':
+      return setting === plain ? null : 'setting_grave';
+    case 'answering':
+      return setting === plain || setting === ourLimit ? null : 'setting_wrong';
+    default:
+      return setting === plain || name === 'kennel.tenant' ? null : 'setting_unknown';
+  }
 }
 
 function originOf(source: string): string {
-  if (source === 'client') return 'from DATABASE_URL';
-  if (source === 'configuration file') return 'for the whole server';
-  return `from the ${source}`;
+  return source === 'configuration file' ? 'for the whole server' : `from the ${source}`;
 }
 
 /** Null where no statement undoes it. */
@@ -119,11 +110,11 @@ function undoing(
   return `alter role ${quoted(role)} in database ${quoted(database)} reset ${setting}`;
 }
 
-function refused(error: unknown, role: string, database: string): Finding {
+function refused(error: unknown, login: string, database: string): Finding {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return finding('session_refused', {
     database,
-    where: `role ${role}`,
+    where: `role ${login}`,
     what: `It could not open a session: ${cause instanceof Error ? cause.message : String(cause)}`,
     mend: null,
   });

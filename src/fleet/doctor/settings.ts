@@ -2,39 +2,21 @@
 import type { Sql } from '../../kernel/ports.ts';
 import type { Examined } from './examined.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
+import { settingClass } from './setting_classes.ts';
 
 type Setting = { name: string; role: string | null; database: string | null };
 
-/** Ours, what the check of logging looks at, and what changes neither rows nor rights. */
-const harmless: ReadonlySet<string> = new Set([
-  ...['track_activities', 'transaction_timeout'],
-  ...['log_statement', 'log_min_duration_statement', 'log_min_duration_sample'],
-  ...['log_transaction_sample_rate', 'log_min_messages', 'log_min_error_statement'],
-  ...['log_parameter_max_length_on_error', 'debug_print_parse', 'debug_print_rewritten'],
-  ...['debug_print_plan'],
-  ...['application_name', 'timezone', 'datestyle', 'intervalstyle', 'client_encoding'],
-  ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'],
-  ...['idle_session_timeout', 'work_mem', 'maintenance_work_mem', 'temp_buffers', 'jit'],
-  ...['random_page_cost', 'effective_cache_size', 'effective_io_concurrency'],
-  ...['default_statistics_target', 'max_parallel_workers_per_gather', 'synchronous_commit'],
-  ...['enable_bitmapscan'],
-  ...['client_min_messages', 'tcp_keepalives_idle', 'tcp_keepalives_interval'],
+/** Sessions of ours do not have these; who sets them wants rows or rights to be others all the same. */
+const graveThoughPinned: ReadonlySet<string> = new Set([
+  ...['row_security', 'role', 'search_path', 'local_preload_libraries', 'ignore_system_indexes'],
 ]);
 
-/** Those that switch triggers or policies off, or change whose names and rights a statement has. */
-const grave: ReadonlySet<string> = new Set([
-  ...['session_replication_role', 'row_security', 'role', 'session_authorization', 'search_path'],
-  ...['session_preload_libraries', 'local_preload_libraries', 'dynamic_library_path'],
-  ...['standard_conforming_strings', 'backslash_quote', 'transform_null_equals'],
-  ...['lo_compat_privileges', 'allow_system_table_mods', 'ignore_system_indexes'],
-  ...['zero_damaged_pages', 'ignore_checksum_failure', 'check_function_bodies'],
-]);
-
-/** What a name of a setting is found as; null when it does no harm. */
+/** As what a default of a login or a database is found; null for what sessions are asked about. */
 export function gravityOf(name: string): Check | null {
-  const lower = name.toLowerCase();
-  if (harmless.has(lower)) return null;
-  return grave.has(lower) ? 'setting_grave' : 'setting_unknown';
+  if (graveThoughPinned.has(name.toLowerCase())) return 'setting_grave';
+  const known = settingClass(name);
+  if (known === 'decisive') return 'setting_grave';
+  return known === null ? 'setting_unknown' : null;
 }
 
 /** Of our logins, of our databases, and of all roles; they belong to the whole server. */

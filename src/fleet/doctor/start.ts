@@ -3,6 +3,7 @@ import { renewOwn } from '../place.ts';
 import { withoutAccepted } from './accepted.ts';
 import { type Examination, examine } from './doctor.ts';
 import { breaksIsolation, type Finding, lineOf } from './finding.ts';
+import { type Summed, summed } from './summed.ts';
 
 /** Tenants would not be kept apart. */
 export class UnsafeError extends Error {
@@ -27,14 +28,14 @@ export class UnsafeError extends Error {
  */
 export async function assertIsolation(
   examination: Examination,
-  { databases, warn }: { databases: number; warn: (finding: Finding) => void },
+  { databases, warn }: { databases: number; warn: (finding: Summed) => void },
 ): Promise<void> {
   const findings = await examine(examination, {
     databases,
     renew: (lane, place) => renewOwn(lane, examination.fleet, place),
   });
   const { told } = await withoutAccepted(examination.fleet, findings);
-  for (const finding of told.filter((one) => !breaksIsolation(one))) warn(finding);
+  for (const finding of summed(told.filter((one) => !breaksIsolation(one)))) warn(finding);
   const breaking = findings.filter(breaksIsolation);
   if (breaking.length > 0) throw new UnsafeError(breaking);
 }

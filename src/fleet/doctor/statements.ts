@@ -12,10 +12,7 @@ const sealsReachLogsBelowMs = 100;
 /** Whether a setting with this value puts statements that carry seals into the server's log. */
 export function logsSeals(name: string, value: string): boolean {
   if (name === 'log_statement') return value === 'all';
-  if (name.startsWith('debug_print_')) return value === 'on';
   const number = Number.parseFloat(value);
-  // Contexts are parameters.
-  if (name === 'log_parameter_max_length_on_error') return number !== 0;
   if (name === 'log_transaction_sample_rate') return number > 0;
   return number >= 0 && number < sealsReachLogsBelowMs;
 }
@@ -98,8 +95,7 @@ export async function examineLogging(
   const settings = await sql<Setting>`
     with watched (name) as (
       values ('log_statement'), ('log_min_duration_statement'), ('log_min_duration_sample'),
-        ('log_transaction_sample_rate'), ('log_parameter_max_length_on_error'),
-        ('debug_print_parse'), ('debug_print_rewritten'), ('debug_print_plan')
+        ('log_transaction_sample_rate')
     )
     select name, reset_val as value, null as role, null as database
     from watched join pg_settings using (name)

@@ -14,7 +14,7 @@ export async function inViewOf(
 ): Promise<string[]> {
   const tops = await Promise.all(folders.map(topmostClosed));
   const closed = [...new Set(tops.filter((top) => top !== null))];
-  const stage = stages.find((one) => !folders.some((folder) => folder.startsWith(`${one}/`)));
+  const stage = stages.find((one) => !folders.some((folder) => `${folder}/`.startsWith(`${one}/`)));
   return [
     ...['unshare', '--mount', '--propagation', 'private', '/bin/sh', '-c', script, 'view'],
     ...[stage ?? '/mnt', `${uid}`, `${gid}`],

@@ -6,6 +6,7 @@
 import { setTimeout } from 'node:timers/promises';
 import postgres from 'postgres';
 import { applicationName } from '../application_name.ts';
+import { sessionSettings } from '../session_settings.ts';
 
 /** How long to wait for a connection, and for an answer. */
 export type PresenceBounds = { connectSeconds: number; statementMs: number };
@@ -45,7 +46,11 @@ export class Presence {
       connection: {
         // Not the process's own name: leaving looks for that.
         application_name: `presence of ${applicationName()}`,
-        statement_timeout: bounds.statementMs,
+        ...sessionSettings({
+          statementTimeoutMs: bounds.statementMs,
+          lockTimeoutMs: bounds.statementMs,
+          idleInTransactionTimeoutMs: bounds.statementMs,
+        }),
       },
     });
   }

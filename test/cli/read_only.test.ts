@@ -1,0 +1,97 @@
+/** Commands that only read change nothing in the database, not even where an older version made it. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { runCommand } from '../support/run_command.ts';
+import { lookInto } from '../support/sql.ts';
+import { openWard, type Ward } from '../support/ward.ts';
+
+const commands = [
+  ['tenants', 'list'],
+  ['migrate', 'status'],
+  ['doctor', ''],
+  ['doctor', 'verify-audit'],
+] as const;
+
+const wordsOf = (action: string) => (action === '' ? [] : [action]);
+
+describe('a command that only reads', () => {
+  let ward: Ward;
+  let empty: TestDatabase;
+  before(async () => {
+    ward = await openWard();
+    empty = await testDatabase();
+  });
+  after(async () => {
+    await empty.drop();
+    await ward.close();
+  });
+
+  /** All rows of ours, and every row of the catalog with the transaction that wrote it. */
+  async function all(): Promise<string> {
+    const rows = await lookInto(
+      ward.url,
+      (sql) => sql<{ table: string; content: string }[]>`
+        select relid::regclass::text as table,
+          md5(query_to_xml(format('select xmin, * from %s as t order by ctid', relid::regclass),
+            true, false, '')::text) as content
+        from (
+          select oid as relid
+          from pg_class
+          where relkind = 'r' and (
+            relnamespace::regnamespace::text in ('control', 'kernel', 'shared')
+            or relname in ('pg_class', 'pg_attribute', 'pg_proc', 'pg_namespace', 'pg_policy',
+              'pg_trigger', 'pg_constraint', 'pg_default_acl', 'pg_language')
+          )
+        ) as looked_at
+        order by 1`,
+    );
+    assert.ok(rows.length > 20);
+    return JSON.stringify(rows);
+  }
+
+  for (const [command, action] of commands) {
+    it(`changes nothing: ${command} ${action}`, async () => {
+      const before = await all();
+      const { code, err } = await runCommand(command, wordsOf(action), { DATABASE_URL: ward.url });
+      assert.equal(code, 0, err);
+      assert.equal(await all(), before);
+    });
+
+    it(`says in one line that nothing is installed, and installs nothing: ${command} ${action}`, async () => {
+      const ended = await runCommand(command, wordsOf(action), { DATABASE_URL: empty.url });
+      assert.equal(ended.code, 1);
+      assert.match(
+        ended.err,
+        /^kennel: Kennel is not installed in the database "\w+"; npm start installs it\n$/,
+      );
+      const schemas = await lookInto(
+        empty.url,
+        (sql) => sql`select from pg_namespace where nspname in ('control', 'kernel', 'shared')`,
+      );
+      assert.equal(schemas.length, 0);
+    });
+  }
+
+  it('control: one that changes a tenant is seen', async () => {
+    const before = await all();
+    await runCommand('tenants', ['suspend', 'shared-zoo'], { DATABASE_URL: ward.url });
+    assert.notEqual(await all(), before);
+  });
+
+  it('says in one line that an older version installed the database', async () => {
+    const { main } = ward.names;
+    await ward.run(
+      main,
+      `create table public.kept as select * from control.migrations order by version desc limit 1;
+       delete from control.migrations where version = (select version from public.kept)`,
+    );
+    const { code, err } = await runCommand('doctor', [], { DATABASE_URL: ward.url });
+    await ward.run(
+      main,
+      'insert into control.migrations select * from public.kept; drop table public.kept',
+    );
+    assert.equal(code, 1);
+    assert.match(err, /^kennel: An older version installed the database .*npm start.*\n$/);
+  });
+});

@@ -1,0 +1,214 @@
+/** Places that cannot work are refused at the start, in one line, before anything is made in them. */
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
+import { pinnedSettings } from '../../src/postgres/session_settings.ts';
+import { onboard } from '../support/client.ts';
+import { adminToken, runKennel, startKennel } from '../support/kennel.ts';
+import { lookInto } from '../support/sql.ts';
+import {
+  openFolder,
+  startTestCluster,
+  testBounds,
+  unsafeButFast,
+} from '../support/test_cluster.ts';
+import { until } from '../support/until.ts';
+
+let cluster: Awaited<ReturnType<typeof startTestCluster>>;
+before(async () => {
+  cluster = await startTestCluster();
+});
+after(() => cluster.stop());
+
+/** The exit code and the one line of a server that does not start. */
+async function refusal(url: string): Promise<string> {
+  const { code, stdout, stderr } = await runKennel({ DATABASE_URL: url, ADMIN_TOKEN: adminToken });
+  assert.doesNotMatch(stdout, /"msg":"listening"/);
+  assert.equal(stderr.trimEnd().split('\n').length, 1, stderr);
+  return `${code} ${stderr.trimEnd()}`;
+}
+
+function inDatabase(name: string): string {
+  const url = new URL(cluster.url);
+  url.pathname = name;
+  return url.href;
+}
+
+async function asSuperuser(...texts: string[]): Promise<void> {
+  await lookInto(cluster.url, async (sql) => {
+    for (const text of texts) await sql.unsafe(text);
+  });
+}
+
+describe('a start', () => {
+  for (const name of ['postgres', 'template0', 'template1']) {
+    it(`refuses the database ${name}, which is the server's`, async () => {
+      assert.match(
+        await refusal(inDatabase(name)),
+        new RegExp(`^78 kennel: Cannot use DATABASE_URL: expected .* "${name}" is the server's`),
+      );
+    });
+  }
+
+  for (const encoding of ['SQL_ASCII', 'LATIN1']) {
+    it(`refuses a database of ${encoding}, and leaves it as it was`, async () => {
+      const name = `kennel_${encoding.toLowerCase()}`;
+      await asSuperuser(
+        `create database ${name} encoding '${encoding}' locale 'C' template template0`,
+      );
+      assert.match(
+        await refusal(inDatabase(name)),
+        new RegExp(`^1 kennel: .*encoding ${encoding}, and Kennel needs UTF8`),
+      );
+      const rows = await lookInto(
+        inDatabase(name),
+        (sql) => sql`select from pg_namespace where nspname = 'control'`,
+      );
+      assert.equal(rows.length, 0);
+    });
+  }
+
+  it('names the login that the server does not let in', async () => {
+    await asSuperuser('create database kennel_closed');
+    await (await startKennel(inDatabase('kennel_closed'))).stop();
+    const hba = await hbaFile();
+    const open = await readFile(hba, 'utf8');
+    await writeFile(hba, `host all kennel_closed_serve all reject\n${open}`);
+    await asSuperuser('select pg_reload_conf()', 'select pg_sleep(0.2)');
+    const told = await refusal(inDatabase('kennel_closed'));
+    await writeFile(hba, open);
+    await asSuperuser('select pg_reload_conf()', 'select pg_sleep(0.2)');
+    assert.match(told, /^1 kennel: Cannot serve: .* login "kennel_closed_serve" in: .*pg_hba/);
+    await (await startKennel(inDatabase('kennel_closed'))).stop();
+  });
+});
+
+describe("a tenant's own database", () => {
+  it("is written as the main one, whatever the server's own are", async () => {
+    await asSuperuser(
+      "create database kennel_words encoding 'UTF8' locale 'C' template template0",
+      `update pg_database set encoding = 0 where datname in ('template0', 'template1')`,
+    );
+    const kennel = await startKennel(inDatabase('kennel_words'));
+    try {
+      const { call } = await onboard(kennel, 'words', { isolation: 'database' });
+      const name = '犬'.repeat(60);
+      const pet = await call('POST /api/pets', { name, species: 'dog' });
+      assert.deepEqual([pet.status, pet.body.name], [201, name]);
+    } finally {
+      await kennel.stop();
+      await asSuperuser(
+        `update pg_database set encoding = pg_char_to_encoding('UTF8')
+         where datname in ('template0', 'template1')`,
+      );
+    }
+  });
+});
+
+async function hbaFile(): Promise<string> {
+  const [row] = await lookInto(
+    cluster.url,
+    (sql) => sql<{ file: string }[]>`select current_setting('hba_file') as file`,
+  );
+  assert.ok(row);
+  return row.file;
+}
+
+describe('a hot standby', () => {
+  it('is refused, and told to be one', async () => {
+    const parent = await openFolder();
+    const options = { folder: join(parent, 'postgres'), settings: unsafeButFast };
+    const primary = await startEmbedded({ ...options, bounds: testBounds });
+    await primary.halt();
+    await writeFile(join(options.folder, 'data/standby.signal'), '');
+    const standby = await startEmbedded({ ...options, bounds: testBounds });
+    try {
+      assert.match(await refusal(standby.url), /^1 kennel: .* it is a standby/);
+    } finally {
+      await standby.halt();
+      await rm(parent, { recursive: true, force: true });
+    }
+  });
+});
+
+const hasBouncer = await promisify(execFile)('pgbouncer', ['--version']).then(
+  () => true,
+  () => false,
+);
+const mayLack = process.env.CI !== 'true';
+
+describe('a pooler in session mode', {
+  skip: !hasBouncer && mayLack && 'pgbouncer is not on the PATH',
+}, () => {
+  it('is refused where it drops the settings of sessions', async () => {
+    const dropped = pinnedSettings().join(', ');
+    await throughBouncer(`ignore_startup_parameters = ${dropped}`, async (url) => {
+      assert.match(await refusal(url), /^1 kennel: .*a pooler in between drops them/);
+    });
+  });
+
+  it('is refused, by its own words, where it takes no settings', async () => {
+    await throughBouncer('', async (url) => {
+      assert.match(await refusal(url), /^1 kennel: .*unsupported startup parameter/);
+    });
+  });
+});
+
+async function throughBouncer(line: string, work: (url: string) => Promise<void>): Promise<void> {
+  const folder = await openFolder();
+  const port = await freePort();
+  const { hostname, port: behind, username, password } = new URL(cluster.url);
+  const file = join(folder, 'pgbouncer.ini');
+  await writeFile(
+    file,
+    `[databases]
+kennel = host=${hostname} port=${behind} user=${username} password=${password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = session
+${line}
+`,
+  );
+  // It refuses to run as root.
+  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
+  const bouncer = spawn('pgbouncer', [...user, file], { stdio: 'ignore' });
+  const ended = once(bouncer, 'exit');
+  try {
+    await until(() => isOpen(port));
+    await work(`postgres://${username}@127.0.0.1:${port}/kennel`);
+  } finally {
+    bouncer.kill('SIGKILL');
+    await ended;
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  assert.ok(address !== null && typeof address !== 'string');
+  return address.port;
+}
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}
