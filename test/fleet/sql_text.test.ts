@@ -44,9 +44,7 @@ describe('readSql()', () => {
     assert.deepEqual(statementsOf(`select 1 -- it's :"nobody" ; \n + 2; -- note`), [
       'select 1  \n + 2',
     ]);
-    assert.deepEqual(statementsOf(`/* a /* ' */ ; b */ select /* :"nobody" */ 1`), [
-      'select   1',
-    ]);
+    assert.deepEqual(statementsOf(`/* a /* ' */ ; b */ select /* :"nobody" */ 1`), ['select   1']);
     assert.deepEqual(statementsOf('select 1 -- note'), ['select 1']);
     assert.deepEqual(statementsOf('-- nothing\n;;/* */;'), []);
   });
@@ -112,7 +110,9 @@ describe('readSql()', () => {
       (text) => `1 -- ${text.replaceAll(/[\n\r]/g, '')}\n`,
     ];
     const text = fc
-      .array(fc.constantFrom(...`'";:$\\-*/\n\r aAeE`.split(''), ':app', ':"app"', '$$', '--', '/*'))
+      .array(
+        fc.constantFrom(...`'";:$\\-*/\n\r aAeE`.split(''), ':app', ':"app"', '$$', '--', '/*'),
+      )
       .map((parts) => parts.join(''));
     const statement = fc.tuple(fc.constantFrom(...quotings), text);
     fc.assert(
