@@ -41,6 +41,42 @@ describe('the deletion of a shared tenant', () => {
     assert.deepEqual(await rowsOf(staying), everyTable);
   });
 
+  it('runs no trigger of a migration as the administrator', async () => {
+    await grown.onboard('watched', 'shared');
+    const role = 'made_by_a_trigger';
+    // What a migration could have made as the owner.
+    await grown.look('staying', async (sql) => {
+      const { owner } = grown.backstage.fleet.installation.roles;
+      await sql.unsafe(`begin; set local role "${owner}";
+        create function uprising() returns trigger language plpgsql as $$ begin
+          reset role;
+          create role ${role} superuser;
+          return old;
+        exception when insufficient_privilege then return old;
+        end $$;
+        create trigger uprising before delete on toys for each row execute function uprising();
+        commit`);
+    });
+    const watched = await idOf('watched');
+    await grown.look('staying', (sql) => fillAll(sql, watched));
+    await grown.backstage.onboarding.remove(slugOf('watched'), null).catch(() => {});
+    const made = () =>
+      grown.look('staying', (sql) => sql`select from pg_roles where rolname = ${role}`);
+    assert.equal((await made()).length, 0);
+    // control: the same deletion in the administrator's own session makes a superuser.
+    await grown.look('staying', async (sql) => {
+      const { owner } = grown.backstage.fleet.installation.roles;
+      await fillAll(sql, watched);
+      await sql.unsafe(`alter table toys disable row level security`);
+      await sql.unsafe(`set role "${owner}"; delete from toys where tenant_id = '${watched}'`);
+    });
+    assert.equal((await made()).length, 1);
+    await grown.look('staying', (sql) =>
+      sql.unsafe(`drop role ${role};
+      drop function uprising() cascade; alter table toys enable row level security`),
+    );
+  });
+
   it('deletes more rows than one statement takes', async () => {
     await grown.onboard('large', 'shared');
     const large = await idOf('large');
