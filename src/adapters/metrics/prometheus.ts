@@ -22,7 +22,7 @@ export type PrometheusOptions = {
 /** A request that has been answered. */
 export type Answered = {
   method: string;
-  trace: Pick<Trace, 'endpoint' | 'tenant'>;
+  trace: Pick<Trace, 'endpoint' | 'tenant' | 'allowance'>;
   status: number;
   durationMs: number;
 };
@@ -71,14 +71,19 @@ export class Prometheus {
     for (const name of misnamed) this.#registry.removeSingleMetric(name);
   }
 
-  /** Counts a request and its duration. */
-  observe({ method, trace: { endpoint, tenant }, status, durationMs }: Answered): void {
+  /**
+   * Counts a request, and its duration if it was served: what fails, or is not found, after its tenant's
+   * budget has paid for it took its time like any other.
+   */
+  observe({ method, trace, status, durationMs }: Answered): void {
+    const { endpoint, tenant, allowance } = trace;
     this.#series.record({
       tenant: tenant ? this.#busiest.label(tenant.slug, this.#nowMs()) : noTenantLabel,
       endpoint,
       method: methods.has(method) ? method : 'OTHER',
       status,
       seconds: durationMs / 1_000,
+      served: status < 400 || allowance?.allowed === true,
     });
   }
 

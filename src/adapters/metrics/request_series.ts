@@ -13,6 +13,8 @@ export type LabelledRequest = {
   method: string;
   status: number;
   seconds: number;
+  /** Whether it was worked on, and not refused before that. */
+  served: boolean;
 };
 
 type Series = {
@@ -30,7 +32,7 @@ const requestsHead = `# HELP api_requests_total API requests answered
 # TYPE api_requests_total counter
 `;
 
-const durationHead = `# HELP api_request_duration_seconds Time to the answer of a served request (status below 400)
+const durationHead = `# HELP api_request_duration_seconds Time to the answer of a request that was not refused (401, 429 …)
 # TYPE api_request_duration_seconds histogram
 `;
 
@@ -44,12 +46,12 @@ export class RequestSeries {
     this.#upperBounds = upperBounds;
   }
 
-  record({ tenant, endpoint, method, status, seconds }: LabelledRequest): void {
+  record({ tenant, endpoint, method, status, seconds, served }: LabelledRequest): void {
     const series = this.#series(tenant, endpoint);
     const statuses = at(series.answers, method, () => new Map<number, number>());
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
     // A refusal takes no time: a flood of them would make every percentile look good.
-    if (status >= 400) return;
+    if (!served) return;
     series.served = true;
     const bucket = this.#upperBounds.findIndex((upperBound) => seconds <= upperBound);
     const index = bucket === -1 ? this.#upperBounds.length : bucket;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Prometheus } from '../../../src/adapters/metrics/prometheus.ts';
+import { type Answered, Prometheus } from '../../../src/adapters/metrics/prometheus.ts';
 import { bounds } from '../../../src/config.ts';
 import { settingsFrom } from '../../../src/kernel/settings.ts';
 import type { Tenant } from '../../../src/kernel/tenant.ts';
@@ -38,7 +38,8 @@ function tenant(name: string): Tenant {
 }
 
 function answered(slug: string | null, { method = 'GET', status = 200, durationMs = 5 } = {}) {
-  const trace = { endpoint: '/api/pets', tenant: slug === null ? null : tenant(slug) };
+  const named = slug === null ? null : tenant(slug);
+  const trace: Answered['trace'] = { endpoint: '/api/pets', tenant: named, allowance: null };
   return { method, trace, status, durationMs };
 }
 
@@ -81,8 +82,14 @@ describe('Prometheus', () => {
       metrics.observe(answered('acme-pets', { status }));
     const duration = 'api_request_duration_seconds';
     assert.deepEqual(await lines(metrics, duration), []);
+    const limited = { allowed: false, remaining: 0, retryAfterSeconds: 1, resetSeconds: 1 };
+    const request = answered('acme-pets', { status: 404 });
+    metrics.observe({ ...request, trace: { ...request.trace, allowance: limited } });
+    assert.deepEqual(await lines(metrics, duration), []);
     metrics.observe(answered('acme-pets', { status: 304 }));
-    assert.match((await lines(metrics, `${duration}_count`)).join(), / 1$/);
+    const paid = { ...limited, allowed: true };
+    metrics.observe({ ...request, trace: { ...request.trace, allowance: paid } });
+    assert.match((await lines(metrics, `${duration}_count`)).join(), / 2$/);
   });
 
   it('tells an answer of half a millisecond from one of two', async () => {
@@ -162,7 +169,10 @@ describe('Prometheus', () => {
   it('is clean under the linter, with the process and the runtime', async () => {
     const { metrics } = prometheus();
     metrics.observe(answered('acme-pets'));
-    metrics.observe({ ...answered(null), trace: { endpoint: '/a"b\\c\nd', tenant: null } });
+    metrics.observe({
+      ...answered(null),
+      trace: { endpoint: '/a"b\\c\nd', tenant: null, allowance: null },
+    });
     metrics.gauge('kennel_lanes_busy', 'Lanes at work', () => 1);
     const { contentType, text } = await metrics.render();
     assert.deepEqual(lint(text), []);
