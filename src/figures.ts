@@ -102,7 +102,7 @@ function connections(metrics: Prometheus, { backstage }: App): void {
   const read = (name: 'limit' | 'inUse' | 'waits' | 'waitedMs', unit = 1) => {
     const pools = Object.entries(backstage.pools);
     return () =>
-      pools.map(([pool, { figures }]) => ({ labels: { pool }, value: figures[name] / unit }));
+      pools.map(([pool, { saturation }]) => ({ labels: { pool }, value: saturation[name] / unit }));
   };
   const names = ['pool'];
   metrics.gauges('kennel_connections_limit', 'The most connections', names, read('limit'));

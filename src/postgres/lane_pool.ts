@@ -68,11 +68,14 @@ export class LanePool {
     const { size: idle } = this.#idle;
     const unterminated = this.#unterminated?.size ?? 0;
     const { size: waiting } = this.#queue;
+    return { idle, busy: this.#busy.size, unterminated, waiting, lost: this.#lost };
+  }
+
+  /** How near the pool is to its limit, and how long calls have waited for that. */
+  get saturation() {
     return {
-      ...{ idle, busy: this.#busy.size, unterminated, waiting, lost: this.#lost },
       limit: this.#bounds.lanes,
-      /** Connections that no other call could have now. */
-      inUse: this.#connections - idle,
+      inUse: this.#connections - this.#idle.size,
       waits: this.#waits,
       waitedMs: this.#waitedMs,
     };

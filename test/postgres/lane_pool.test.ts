@@ -111,16 +111,16 @@ describe('LanePool', () => {
     poolOf({ lanes: 1, lanesPerTenant: 1, waitLimitMs: 50 });
     const holder = hold('a');
     await until(() => pool.figures.busy === 1);
-    const { limit, inUse, waits, waitedMs } = pool.figures;
+    const { limit, inUse, waits, waitedMs } = pool.saturation;
     assert.deepEqual([limit, inUse], [1, 1]);
     await assert.rejects(pool.use(target('one'), 'a', answer), unavailable);
-    assert.equal(pool.figures.waits, waits + 1);
+    assert.equal(pool.saturation.waits, waits + 1);
     // A timer may be early by the fraction of a millisecond that it does not know.
-    assert.ok(pool.figures.waitedMs - waitedMs >= 49, `${pool.figures.waitedMs}`);
+    assert.ok(pool.saturation.waitedMs - waitedMs >= 49, `${pool.saturation.waitedMs}`);
     holder.release();
     await holder.done;
     await pool.use(target('one'), 'a', answer);
-    assert.deepEqual([pool.figures.waits, pool.figures.inUse], [waits + 1, 0]);
+    assert.deepEqual([pool.saturation.waits, pool.saturation.inUse], [waits + 1, 0]);
   });
 
   it('serves those who wait round-robin over tenants', async () => {
