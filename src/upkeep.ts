@@ -3,12 +3,12 @@
  * behind, and write down where the chains of the audit trail are.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { countEmails } from './adapters/mail/postgres_outbox.ts';
 import type { Backstage } from './backstage.ts';
 import { bounds } from './config.ts';
 import { clearIdempotencyKeys } from './fleet/idempotency_keys.ts';
 import { announceProcess, type Presence, withdrawProcess } from './fleet/processes.ts';
 import {
+  countEmails,
   countFleet,
   countTenants,
   type FleetFigures,

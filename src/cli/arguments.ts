@@ -26,7 +26,7 @@ export function asksForHelp(args: readonly string[]): boolean {
 
 /**
  * @example
- *   readArguments(['create', 'zoo', '--plan', 'basic'], { plan: { type: 'string' } }, process.env);
+ *   readArguments(['create', 'zoo', '--plan', 'basic'], { plan: { type: 'string' } }, environment);
  *   // { positionals: ['create', 'zoo'], values: { plan: 'basic' } }
  *
  * @param options without defaults: a flag that was not given is undefined.

@@ -7,6 +7,13 @@ import type { Socket } from 'node:net';
 import type { Refusal } from '../kernel/errors.ts';
 import { plainAddress } from './trusted_proxies.ts';
 
+/** What the network gave us of one request. */
+export type RawExchange = {
+  incoming: IncomingMessage;
+  outgoing: ServerResponse;
+  connection: Connection;
+};
+
 export class Connection {
   readonly socket: Socket;
   /** Kept, because a closed socket forgets it. */

@@ -2,12 +2,11 @@
  * One request and its reply. Whatever happens in between, the request is observed once and answered
  * once: a refusal with its problem, anything else that was thrown with `internal`.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlockList } from 'node:net';
 import type { Refusal } from '../kernel/errors.ts';
 import type { Reply, Trace } from '../kernel/ports.ts';
 import { type BodyBounds, readJson } from './body.ts';
-import type { Connection } from './connection.ts';
+import type { RawExchange } from './connection.ts';
 import type { RawHeaders } from './header_values.ts';
 import { problem, refusalFrom } from './problem.ts';
 import { rateLimitHeaders } from './rate_limit_headers.ts';
@@ -61,9 +60,6 @@ export type ExchangeParts = {
   bounds: ExchangeBounds;
 };
 
-/** What the network gave us of one request. */
-export type Wire = { incoming: IncomingMessage; outgoing: ServerResponse; connection: Connection };
-
 // Nginx's status for a client that closed before it was answered; it is logged and never sent.
 const clientGone = 499;
 
@@ -81,13 +77,16 @@ export type ServerState = {
 };
 
 /** Answers one request, at the end of the turn in which the answer is known. */
-export async function exchange(wire: Wire, parts: ExchangeParts & ServerState): Promise<void> {
-  const { incoming, connection } = wire;
+export async function exchange(
+  raw: RawExchange,
+  parts: ExchangeParts & ServerState,
+): Promise<void> {
+  const { incoming, connection } = raw;
   const { nowMs } = parts;
   const startedMs = nowMs();
   const trace = newTrace(requestIdOf(incoming.rawHeaders, parts.newId));
   connection.begin(incoming);
-  const { head, reply } = await answer(wire, trace, parts);
+  const { head, reply } = await answer(raw, trace, parts);
   // Node, too, reports the end of a request only by then, even when it came in one packet.
   await parts.turn.ended();
   const gone = connection.socket.destroyed;
@@ -98,17 +97,17 @@ export async function exchange(wire: Wire, parts: ExchangeParts & ServerState): 
     durationMs: nowMs() - startedMs,
     address: head?.address ?? connection.peer,
   });
-  if (!gone) await deliver(wire, reply, { trace, parts });
+  if (!gone) await deliver(raw, reply, { trace, parts });
   connection.end();
 }
 
 /** Until the client has read the reply, as far as a sender can tell, it counts as unread. */
 async function deliver(
-  wire: Wire,
+  raw: RawExchange,
   reply: Reply,
   { trace, parts }: { trace: Trace; parts: ExchangeParts & ServerState },
 ): Promise<void> {
-  const { incoming, connection } = wire;
+  const { incoming, connection } = raw;
   const { lingerMs, receiveMs } = parts.bounds;
   // What else comes on this connection belongs to a body that nobody wants.
   if (!incoming.complete) connection.takeNoMore();
@@ -116,7 +115,7 @@ async function deliver(
   const close = ending && connection.isLatest(incoming);
   const read = parts.unread.add(connection, holderOf(trace, reply), sizeOf(reply));
   try {
-    await sendReply(wire, reply, { headers: commonHeaders(trace), close, lingerMs, receiveMs });
+    await sendReply(raw, reply, { headers: commonHeaders(trace), close, lingerMs, receiveMs });
   } finally {
     read();
   }
@@ -134,15 +133,15 @@ function sizeOf({ body }: Reply): number {
 
 /** Up to the handler without a pause: the next request may stand in the same packet. */
 async function answer(
-  wire: Wire,
+  raw: RawExchange,
   trace: Trace,
   parts: ExchangeParts,
 ): Promise<{ head: HttpRequest | null; reply: Reply }> {
-  const { incoming, connection } = wire;
+  const { incoming, connection } = raw;
   const { bounds, trustedProxies } = parts;
   let head: HttpRequest | null = null;
   try {
-    const body = readBody.bind(null, wire, bounds.body);
+    const body = readBody.bind(null, raw, bounds.body);
     head = readHead(incoming, { peer: connection.peer, trustedProxies, bounds, body });
     if (isLastRequest(incoming.rawHeaders)) connection.takeNoMore();
     return { head, reply: await parts.handle(head, trace) };
@@ -157,13 +156,13 @@ async function answer(
   }
 }
 
-function readBody(wire: Wire, bounds: BodyBounds): Promise<unknown> {
-  const { broken } = wire.connection;
-  return readJson(wire.incoming, bounds, { broken, invite: () => invite(wire) });
+function readBody(raw: RawExchange, bounds: BodyBounds): Promise<unknown> {
+  const { broken } = raw.connection;
+  return readJson(raw.incoming, bounds, { broken, invite: () => invite(raw) });
 }
 
 /** Not before the body is wanted: a client that waits for this uploads nothing in vain. */
-function invite({ incoming, outgoing }: Wire): void {
+function invite({ incoming, outgoing }: RawExchange): void {
   if (expectsContinue(incoming)) outgoing.writeContinue();
 }
 

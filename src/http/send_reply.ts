@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Reply } from '../kernel/ports.ts';
-import type { Wire } from './exchange.ts';
+import type { RawExchange } from './connection.ts';
 import type { RawHeaders } from './header_values.ts';
 
 export type SendOptions = {
@@ -20,7 +20,7 @@ export type SendOptions = {
 
 /** Sends a reply; resolves when all of it has left the process, or the connection is closed. */
 export async function sendReply(
-  { incoming, outgoing, connection }: Wire,
+  { incoming, outgoing, connection }: RawExchange,
   reply: Reply,
   options: SendOptions,
 ): Promise<void> {

@@ -8,7 +8,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Refusal } from '../kernel/errors.ts';
 import { boundedRequest } from './bounded_request.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, RawExchange } from './connection.ts';
 import { Connections } from './connections.ts';
 import {
   type ExchangeBounds,
@@ -16,7 +16,6 @@ import {
   exchange,
   newTrace,
   type ServerState,
-  type Wire,
 } from './exchange.ts';
 import { problem } from './problem.ts';
 import { endSocket, replyBytes, wireRefusal } from './refuse_socket.ts';
@@ -146,12 +145,12 @@ export class HttpServer {
     return !connection?.takesMore || connection.running >= this.#parts.bounds.pipelined;
   }
 
-  async #answer(wire: Wire): Promise<void> {
-    const { incoming, connection } = wire;
+  async #answer(raw: RawExchange): Promise<void> {
+    const { incoming, connection } = raw;
     // Nothing is read any more, or what comes would pile up until the last reply is ready.
     if (!connection.takesMore) return this.#takeNoMore(incoming.socket);
     try {
-      await exchange(wire, this.#parts);
+      await exchange(raw, this.#parts);
     } catch (error) {
       this.#parts.onInternalError(error, null);
       incoming.socket.destroy();

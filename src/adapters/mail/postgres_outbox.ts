@@ -53,13 +53,3 @@ export function postgresOutbox(
     },
   };
 }
-
-/** Letters that still wait to be sent, and those that were given up. */
-export async function countEmails(control: Db): Promise<{ waiting: number; givenUp: number }> {
-  const [row] = await control<{ waiting: number; given_up: number }>`
-    select count(*) filter (where next_attempt_at < 'infinity') as waiting,
-      count(*) filter (where next_attempt_at = 'infinity') as given_up
-    from control.outbox
-    where sent_at is null`;
-  return { waiting: row?.waiting ?? 0, givenUp: row?.given_up ?? 0 };
-}
