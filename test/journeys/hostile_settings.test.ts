@@ -34,6 +34,8 @@ const namedAnyway = ['search_path', 'row_security', 'ignore_system_indexes'];
 /** At their least or most they hold up every statement of the server, or let none through. */
 const unusable = [
   ...['post_auth_delay', 'debug_discard_caches', 'max_stack_depth'],
+  // Not beside those of its parts.
+  'log_statement_stats',
   ...['client_min_messages', 'log_min_messages'],
 ];
 
@@ -137,7 +139,7 @@ describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
 
   /** With a session that has what it needs whatever the defaults are. */
   async function superuser<Row extends object>(...texts: string[]): Promise<Row[]> {
-    const url = `${cluster.url}?default_transaction_read_only=off&session_preload_libraries=`;
+    const url = `${cluster.url}?default_transaction_read_only=off&exit_on_error=off`;
     return lookInto(url, async (sql) => {
       let rows: Row[] = [];
       for (const text of texts) rows = [...(await sql.unsafe<Row[]>(text))];
