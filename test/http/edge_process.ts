@@ -10,7 +10,7 @@ import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
 import { trustedProxies } from '../../src/http/trusted_proxies.ts';
 import type { Reply, Trace } from '../../src/kernel/ports.ts';
-import { tenantId } from '../../src/kernel/tenant.ts';
+import { isUuid, tenantId } from '../../src/kernel/tenant.ts';
 import { tenantOn } from '../support/tenant.ts';
 import type { EdgeOptions, EdgeState } from './edge_server.ts';
 
@@ -55,7 +55,8 @@ process.send?.(await server.listen('127.0.0.1', 0));
 /** Each name in `X-Tenant-ID` is a tenant that is known. */
 async function handle(request: HttpRequest, trace: Trace): Promise<Reply> {
   const [name] = request.facts.tenantHeaders;
-  if (name) trace.tenant = { ...tenantOn(plan), id: tenantId(name) };
+  // A fuzzed name may be none.
+  if (name && isUuid(name)) trace.tenant = { ...tenantOn(plan), id: tenantId(name) };
   if (request.method === 'POST') return json(200, { body: await request.body() });
   if (request.path === '/wait') await released;
   if (request.path === '/release') release();

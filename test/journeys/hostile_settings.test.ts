@@ -116,9 +116,10 @@ describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
       );
       const alters = await statements();
       for (const alter of alters) {
-        for (const { name, value } of changed) {
-          await superuser(`${alter} set ${name} = '${value.replaceAll("'", "''")}'`);
-        }
+        const quoted = (value: string) => `'${value.replaceAll("'", "''")}'`;
+        await superuser(
+          ...changed.map(({ name, value }) => `${alter} set ${name} = ${quoted(value)}`),
+        );
       }
       await superuser('select pg_reload_conf()', 'select pg_sleep(0.3)');
       try {
