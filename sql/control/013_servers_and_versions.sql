@@ -11,6 +11,27 @@ alter table tenant_migrations add column required_version integer not null defau
 update tenants set required_version = schema_version where schema_version > 2;
 update tenant_migrations set required_version = version where version > 2;
 
+-- A version that no applied file is known for is one that a server must know.
+create function set_required_version() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.required_version := case
+    when new.schema_version = 0 then 0
+    when exists (select from control.tenant_migrations where version = new.schema_version) then (
+      select max(tenant_migrations.required_version) from control.tenant_migrations
+      where version <= new.schema_version
+    )
+    else new.schema_version
+  end;
+  return new;
+end
+$$;
+
+create trigger required_version before insert or update of schema_version on tenants
+  for each row execute function set_required_version();
+
 create table processes (
   id uuid primary key,
   host text not null,

@@ -111,14 +111,7 @@ export function activate(control: Db, activation: Activation): Promise<Founded> 
     if (!order.madeUpEmail) await addWelcomeLetter(sql, activation);
     const [row] = await sql<TenantView>`
       update control.tenants
-      set status = 'active', schema_version = ${schemaVersion}, updated_at = now(),
-        required_version = coalesce(
-          (
-            select max(required_version) from control.tenant_migrations
-            where version <= ${schemaVersion}
-          ),
-          0
-        )
+      set status = 'active', schema_version = ${schemaVersion}, updated_at = now()
       where id = ${tenant.id} and status = 'provisioning'
       returning *`;
     if (!row) throw new Error('Cannot activate a tenant: its row was cleared away meanwhile');

@@ -141,11 +141,7 @@ class Run {
     const reached = error === null ? this.#fleet.sql.tenant.length : version;
     await this.#control`
       update control.tenants
-      set schema_version = greatest(schema_version, ${reached}), migration_error = ${error},
-        required_version = greatest(
-          required_version,
-          (select max(required_version) from control.tenant_migrations where version <= ${reached})
-        )
+      set schema_version = greatest(schema_version, ${reached}), migration_error = ${error}
       where slug in (select jsonb_array_elements_text(${slugs}::text::jsonb))`;
   }
 }
