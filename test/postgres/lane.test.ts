@@ -7,7 +7,7 @@ import { databaseOf } from '../../src/postgres/installation.ts';
 import { Lane, type LaneBounds } from '../../src/postgres/lane.ts';
 import { envelopeOf, envelopeWith } from '../support/envelopes.ts';
 import { laneBounds } from '../support/lane.ts';
-import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { inPublic, type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
 
@@ -39,7 +39,7 @@ describe('Lane', { timeout: 30_000 }, () => {
   });
 
   async function open(bounds: Partial<LaneBounds> = {}): Promise<Lane> {
-    const opened = await Lane.open(database.url, { ...laneBounds, ...bounds });
+    const opened = await Lane.open(inPublic(database), { ...laneBounds, ...bounds });
     lanes.push(opened);
     return opened;
   }

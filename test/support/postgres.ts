@@ -25,3 +25,8 @@ export async function testDatabase(): Promise<TestDatabase> {
   // A server of our own goes as a whole, and may be gone before the file's last hook.
   return { url, drop: async () => (ownCluster ? undefined : drop()) };
 }
+
+/** A target whose sessions look in schema `public`, where others look nowhere by default. */
+export function inPublic({ url }: { url: string }): string {
+  return `${url}${url.includes('?') ? '&' : '?'}search_path=public`;
+}

@@ -7,7 +7,7 @@ import { Lane, type LaneBounds } from '../../../src/postgres/lane.ts';
 import * as messages from '../../../src/postgres/wire/messages.ts';
 import { type Answer, type Group, Wire } from '../../../src/postgres/wire/wire.ts';
 import { laneBounds } from '../../support/lane.ts';
-import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
+import { inPublic, type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { ScriptedSocket } from '../../support/scripted_socket.ts';
 import * as server from '../../support/server_messages.ts';
 
@@ -593,13 +593,13 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
   });
 
   async function open(more: Partial<LaneBounds> = {}): Promise<Lane> {
-    const lane = await Lane.open(database.url, { ...laneBounds, ...more });
+    const lane = await Lane.open(inPublic(database), { ...laneBounds, ...more });
     opened.push(lane);
     return lane;
   }
 
   async function openWire(): Promise<Wire> {
-    const { socket } = await openSession(database.url, laneBounds);
+    const { socket } = await openSession(inPublic(database), laneBounds);
     const listeners = { onEnd: () => {}, onSilence: () => {} };
     const wire = new Wire(socket, { ...laneBounds, silenceMs: 10_000 }, listeners);
     opened.push({ close: () => wire.end() });
