@@ -390,7 +390,7 @@ const commaSeparated = v.transform((text: string) =>
     .filter((part) => part !== ''),
 );
 
-/** A token that nobody can guess in the time that there is; `openssl rand -hex 32` makes one. */
+/** A token that is too long to be guessed; `openssl rand -hex 32` makes one. */
 const operatorToken = v.pipe(
   v.string(),
   v.regex(/^[\x21-\x7e]{32,}$/, 'expected at least 32 visible ASCII characters without spaces'),

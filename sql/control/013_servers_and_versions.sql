@@ -7,7 +7,7 @@
 alter table tenants add column required_version integer not null default 0;
 alter table tenant_migrations add column required_version integer not null default 0;
 
--- Nobody said so far what they need; until now it was every one of them.
+-- Files applied before this one said nothing of what they need: a server had to know each of them.
 update tenants set required_version = schema_version where schema_version > 2;
 update tenant_migrations set required_version = version where version > 2;
 

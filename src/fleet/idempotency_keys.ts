@@ -1,4 +1,4 @@
-/** Removes first answers that nobody may ask for any more; done now and then, by the control role. */
+/** Removes first answers that are older than clients may ask for; maintenance calls it, as the control role. */
 import type { Sql } from '../kernel/ports.ts';
 
 export type KeptAnswers = {

@@ -128,7 +128,7 @@ function dial(host: HostAddress, { keepAlive }: ConnectionOptions, signal: Abort
           keepAlive: keepAlive.enabled,
           keepAliveInitialDelay: keepAlive.idleMs,
         });
-  // Also when nobody speaks by it any more: an error that nobody hears ends the process.
+  // For the socket's whole life: an error event without a listener ends the process.
   socket.on('error', () => {});
   signal.addEventListener('abort', () => socket.destroy(), { once: true });
   return socket;
