@@ -27,13 +27,18 @@ describe('a command that only reads', () => {
     await ward.close();
   });
 
+  /** Without its figures, which autovacuum writes in their place whenever it comes by. */
+  const columnsOfPgClass =
+    'oid, relname, relowner, relacl, reloptions, relrowsecurity, relforcerowsecurity, relhastriggers';
+
   /** All rows of ours, and every row of the catalog with the transaction that wrote it. */
   async function all(): Promise<string> {
     const rows = await lookInto(
       ward.url,
       (sql) => sql<{ table: string; content: string }[]>`
         select relid::regclass::text as table,
-          md5(query_to_xml(format('select xmin, * from %s as t order by ctid', relid::regclass),
+          md5(query_to_xml(format('select xmin, %s from %s as t order by ctid',
+            case relid when 'pg_class'::regclass then ${columnsOfPgClass} else '*' end, relid::regclass),
             true, false, '')::text) as content
         from (
           select oid as relid
