@@ -7,17 +7,11 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { pinnedSettings } from '../../src/postgres/session_settings.ts';
 import { onboard } from '../support/client.ts';
 import { adminToken, runKennel, startKennel } from '../support/kennel.ts';
 import { lookInto } from '../support/sql.ts';
-import {
-  openFolder,
-  startTestCluster,
-  testBounds,
-  unsafeButFast,
-} from '../support/test_cluster.ts';
+import { openFolder, startTestCluster } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
 let cluster: Awaited<ReturnType<typeof startTestCluster>>;
@@ -119,25 +113,6 @@ async function hbaFile(): Promise<string> {
   assert.ok(row);
   return row.file;
 }
-
-describe('a hot standby', () => {
-  it('is refused, and told to be one', async () => {
-    const parent = await openFolder();
-    const options = { folder: join(parent, 'postgres'), settings: unsafeButFast };
-    const primary = await startEmbedded({ ...options, bounds: testBounds });
-    await primary.halt();
-    await writeFile(join(options.folder, 'data/standby.signal'), '');
-    // It lets nobody in before it has replayed what there is.
-    const start = () => startEmbedded({ ...options, bounds: testBounds });
-    const standby = await start().catch(start);
-    try {
-      assert.match(await refusal(standby.url), /^1 kennel: .* it is a standby/);
-    } finally {
-      await standby.halt();
-      await rm(parent, { recursive: true, force: true });
-    }
-  });
-});
 
 const hasBouncer = await promisify(execFile)('pgbouncer', ['--version']).then(
   () => true,
