@@ -22,7 +22,7 @@ format: node_modules ## Mend style and format
 	@npm run --silent format
 
 clean: ## Remove packages and all local data, the embedded database included
-	rm -rf node_modules .data coverage
+	rm -rf node_modules .data
 
 # Written by npm at the end of an install, so an interrupted one is done again.
 node_modules: node_modules/.package-lock.json

@@ -43,13 +43,18 @@ export async function openBackstage(
   const admin = adminPool(bounds.adminLanes);
   const migrators = adminPool(bounds.migrators);
   const sql = await readSql(config.sqlFolder);
-  const fleet = await (installs ? install : openInstalled)(adminUrl, admin, {
+  const opened = (installs ? install : openInstalled)(adminUrl, admin, {
     sql,
     migrators,
     placesKept: bounds.lanes.places,
     migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
     transactionTimeoutMs: bounds.lane.callTimeoutMs,
     dropTimeoutMs: bounds.dropTimeoutMs,
+  });
+  const fleet = await opened.catch((error) => {
+    // Their idle sessions would keep a command from ending.
+    for (const pool of [migrators, admin]) pool.close();
+    throw error;
   });
   const { installation } = fleet;
   const jobs = adminPool(bounds.jobs);

@@ -36,18 +36,33 @@ export type Stage = {
   next: TenantPlace;
 };
 
-/** Two tenants of a database of their own, with a guard of the first one's place taken away. */
+/** Installations by what was taken away in them. */
+const installations = new Map<string, Promise<TenantPlaces>>();
+
+after(async () => {
+  for (const places of installations.values()) (await places).close();
+});
+
+/** Two new tenants, with a guard of the first one's place taken away. */
 export function stage(mode: IsolationMode, off = ''): () => Stage {
   let current: Stage;
   before(async () => {
-    const places = await openTenantPlaces(1);
+    const places = await installationFor(mode, off);
     const [one, other] = [await places.tenant(mode), await places.tenant(mode)];
     const isolation = places.backstage.isolation[mode];
     current = { places, isolation, one, other, next: mode === 'database' ? one : other };
     await places.asSuperuser(places.placeOf(one), off);
   });
-  after(() => current.places.close());
   return () => current;
+}
+
+/** One where nothing else is taken away from tenants of this mode. */
+function installationFor(mode: IsolationMode, off: string): Promise<TenantPlaces> {
+  const isCommon = mode === 'shared' || (mode === 'schema' && /kernel|pg_catalog/.test(off));
+  const key = isCommon ? off : '';
+  const places = installations.get(key) ?? openTenantPlaces(1);
+  installations.set(key, places);
+  return places;
 }
 
 /** A pet of any tenant in any place, which nobody but a superuser can put there. @returns its id. */

@@ -68,7 +68,7 @@ async function handle(request: HttpRequest, trace: Trace): Promise<Reply> {
 function letErrorsThrough(): void {
   Socket.prototype.on = new Proxy(Socket.prototype.on, {
     apply: (on, socket, heard) => {
-      const ours = heard[0] === 'error' && new Error().stack?.includes('connections.ts');
+      const ours = heard[0] === 'error' && new Error().stack?.includes('connections.');
       return ours ? socket : Reflect.apply(on, socket, heard);
     },
   });

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { after } from 'node:test';
+import { nodeScript } from '../support/node_script.ts';
 import type { bounds } from './test_server.ts';
 
 export type EdgeOptions = {
@@ -32,9 +33,10 @@ export type EdgeServer = {
 const defaultHeapMegabytes = 512;
 
 export async function startEdge(options: EdgeOptions = {}): Promise<EdgeServer> {
+  const [script = '', ...loader] = nodeScript('test/http/edge_process.ts').reverse();
   const heap = options.heapMegabytes ?? defaultHeapMegabytes;
-  const child = fork(new URL('edge_process.ts', import.meta.url), {
-    execArgv: [`--max-old-space-size=${heap}`, '--import', 'tsx'],
+  const child = fork(script, {
+    execArgv: [`--max-old-space-size=${heap}`, ...loader],
     env: { ...process.env, EDGE: JSON.stringify(options) },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { clientOf, onboard } from '../support/client.ts';
 import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';
+import { nodeScript } from '../support/node_script.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { canConnect, freePort } from '../support/programs.ts';
 import { until } from '../support/until.ts';
@@ -52,7 +53,7 @@ describe('a server whose streams take no more', () => {
     it(`serves on and ends in order when ${fault}`, { skip }, async () => {
       const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-streams-'));
       const port = await freePort();
-      const node = [process.execPath, '--import', 'tsx', 'src/main.ts'];
+      const node = [process.execPath, ...nodeScript('src/main.ts')];
       const child = spawn('sh', ['-c', `exec "$@" ${redirection}`, 'sh', ...node], {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {

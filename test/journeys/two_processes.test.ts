@@ -1,5 +1,6 @@
 /** Two servers on one database: what one of them changes holds in the other within a second. */
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import {
   type Answer,
@@ -109,13 +110,26 @@ describeWithPrivateRedis('two processes on one Redis', (redis) => {
   });
   after(() => Promise.all([here.stop(), there.stop()]));
 
-  it('share one budget per tenant', async () => {
-    const { slug, apiKey, call } = await onboard(here, 'sharing-pets', { plan: 'twenty' });
+  /** The statuses of ten requests more than a new tenant's budget allows. */
+  async function spendInBoth(): Promise<(number | undefined)[]> {
+    const { slug, apiKey, call } = await onboard(here, `sharing-${randomInt(1e9)}`, {
+      plan: 'twenty',
+    });
     const calls = [call, clientOf(there, { slug, apiKey })];
     const answers = await Promise.all(
       Array.from({ length: 15 }, () => calls.map((each) => each('GET /api/me'))).flat(),
     );
-    const statuses = answers.map(({ status }) => status);
+    return answers.map(({ status }) => status);
+  }
+
+  it('share one budget per tenant', async () => {
+    // On a busy machine Redis can miss its time limit; then each process counts by itself.
+    let statuses: (number | undefined)[] = [];
+    await until(async () => {
+      statuses = await spendInBoth();
+      const counted = [here, there].map((kennel) => figure(kennel, 'kennel_limiter_degraded', 0));
+      return (await Promise.all(counted)).every(Boolean);
+    }, 60_000);
     assert.equal(statuses.filter((status) => status === 200).length, 20);
     assert.equal(statuses.filter((status) => status === 429).length, 10);
   });

@@ -10,6 +10,7 @@ import { binariesFor } from '../../src/postgres/embedded/binaries.ts';
 import type { ServerSettings } from '../../src/postgres/embedded/cluster.ts';
 import { type Embedded, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { runningPostmaster } from '../../src/postgres/embedded/postmaster.ts';
+import { nodeScript } from '../support/node_script.ts';
 import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
 
 const asRoot = process.getuid?.() === 0;
@@ -39,8 +40,8 @@ async function start(settings: ServerSettings = unsafeButFast): Promise<Embedded
 
 /** Another process that uses the same folder. */
 async function startElsewhere() {
-  const script = join(import.meta.dirname, '../support/embedded_process.ts');
-  const child = spawn(process.execPath, ['--import', 'tsx', script, folder], {
+  const script = nodeScript('test/support/embedded_process.ts');
+  const child = spawn(process.execPath, [...script, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);

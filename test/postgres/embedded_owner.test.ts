@@ -10,6 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { type Embedded, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
 import { runningPostmaster } from '../../src/postgres/embedded/postmaster.ts';
+import { nodeScript } from '../support/node_script.ts';
 import { lookInto } from '../support/sql.ts';
 import { testBounds, unsafeButFast } from '../support/test_cluster.ts';
 
@@ -102,8 +103,8 @@ type Told = { url: string; adopted: boolean; warning: string | null };
 
 /** Starts the embedded Postgres in a process of its own, which `prefix` may take rights from. */
 async function begin(prefix: readonly string[], folder: string) {
-  const script = 'test/support/embedded_process.ts';
-  const [program = '', ...args] = [...prefix, process.execPath, '--import', 'tsx', script, folder];
+  const script = nodeScript('test/support/embedded_process.ts');
+  const [program = '', ...args] = [...prefix, process.execPath, ...script, folder];
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = await once(createInterface(child.stdout), 'line');
   const told: Told = JSON.parse(line);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { binariesFor } from '../../src/postgres/embedded/binaries.ts';
+import { nodeScript } from '../support/node_script.ts';
 import { lookInto } from '../support/sql.ts';
 import { openFolder } from '../support/test_cluster.ts';
 
@@ -38,9 +39,9 @@ describe('startEmbedded() in a folder whose name a shell would run', () => {
   after(() => rm(parent, { recursive: true, force: true }));
 
   it("serves there and stops, with another server in the user's variables", async () => {
-    const script = join(import.meta.dirname, '../support/embedded_process.ts');
+    const script = nodeScript('test/support/embedded_process.ts');
     const folder = join(parent, name, 'postgres');
-    const child = spawn(process.execPath, ['--import', 'tsx', script, folder], {
+    const child = spawn(process.execPath, [...script, folder], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, ...variables },
     });

@@ -13,6 +13,7 @@ import { openSession } from '../../src/postgres/connect.ts';
 import { Lane } from '../../src/postgres/lane.ts';
 import { sslRequest } from '../../src/postgres/wire/messages.ts';
 import { laneBounds } from '../support/lane.ts';
+import { nodeScript } from '../support/node_script.ts';
 import { selfSigned } from '../support/self_signed.ts';
 import { lookInto } from '../support/sql.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
@@ -226,7 +227,7 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
 
   /** In a process of its own, which must be alive at the end. */
   async function inChild(urls: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string[]> {
-    const args = ['--import', 'tsx', 'test/support/session_process.ts', ...urls];
+    const args = [...nodeScript('test/support/session_process.ts'), ...urls];
     const { PATH = '' } = process.env;
     const { stdout } = await promisify(execFile)(process.execPath, args, { env: { PATH, ...env } });
     return stdout.trim().split('\n');

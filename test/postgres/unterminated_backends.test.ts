@@ -10,10 +10,12 @@ import {
   UnterminatedBackends,
   type UnterminatedOptions,
 } from '../../src/postgres/unterminated_backends.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { envelopeOf } from '../support/envelopes.ts';
 import { laneBounds } from '../support/lane.ts';
-import { serverUrl, type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { lookInto } from '../support/sql.ts';
+import { StoppedBackends, sleep } from '../support/stopped_backends.ts';
+import { startTestCluster } from '../support/test_cluster.ts';
 import { uncancellable } from '../support/uncancellable.ts';
 import { until } from '../support/until.ts';
 
@@ -25,19 +27,22 @@ describe('a lane whose statement cannot be cancelled', () => {
   const share = 1;
   let database: TestDatabase;
   /** The administrator works from another database, so that only the pool's sessions are counted. */
-  let server: string;
+  let server: { url: string; stop(): Promise<void> };
+  let backends: StoppedBackends;
   let admin: LanePool;
   let pool: LanePool;
   let told: { pid: number; tenant: string }[];
   before(async () => {
-    database = await testDatabase();
-    server = await serverUrl();
+    server = await startTestCluster();
+    database = await createDatabase(server.url);
+    backends = new StoppedBackends(database.url);
   });
-  after(() => database.drop());
+  after(() => server.stop());
   beforeEach(() => {
     told = [];
   });
   afterEach(async () => {
+    backends.resumeAll();
     pool.close();
     admin.close();
     await until(async () => (await connections()) === 0, 300_000);
@@ -48,7 +53,7 @@ describe('a lane whose statement cannot be cancelled', () => {
     admin = new LanePool(open, bounds.terminatorLanes);
     const unterminated = {
       ...quick,
-      terminate: terminateBackends(admin, server),
+      terminate: terminateBackends(admin, server.url),
       onStay: ({ pid }: Backend, tenant: string) => void told.push({ pid, tenant }),
     };
     const size = { ...bounds.lanes, lanes, lanesPerTenant: share, waitLimitMs: 1_500 };
@@ -72,12 +77,15 @@ describe('a lane whose statement cannot be cancelled', () => {
   const text = (statement: string) => Object.assign([statement], { raw: [statement] });
   const call = (travel: 'use' | 'share', tenant: string, statement: string) =>
     pool[travel](target(), tenant, (lane) => lane.statement(plain, text(statement), []));
-  const stick = (travel: 'use' | 'share', tenant: string, seconds: number) =>
-    assert.rejects(call(travel, tenant, `select ${uncancellable(seconds)}`), unavailable);
+  const stick = async (travel: 'use' | 'share', tenant: string) => {
+    const stuck = assert.rejects(call(travel, tenant, `select ${sleep}`), unavailable);
+    await backends.stopNext();
+    return stuck;
+  };
 
   it('keeps its place and its share until the backend is gone, and the others are served', async () => {
     openPool(true);
-    await stick('use', 'greedy', 8);
+    await assert.rejects(call('use', 'greedy', `select ${uncancellable(8)}`), unavailable);
     assert.equal(pool.figures.unterminated, share);
     const others = Array.from({ length: 3 }, (_, turn) =>
       pool.use(target(), `other ${turn}`, (lane) => lane.plain`select pg_sleep(0.02)`),
@@ -95,7 +103,7 @@ describe('a lane whose statement cannot be cancelled', () => {
 
   it('control: frees its place early without that, and the server has more than the budget', async () => {
     openPool(false);
-    for (let turn = 0; turn <= lanes; turn += 1) await stick('use', 'greedy', 5);
+    for (let turn = 0; turn <= lanes; turn += 1) await stick('use', 'greedy');
     assert.ok((await connections()) > lanes);
   });
 
@@ -120,7 +128,7 @@ describe('a lane whose statement cannot be cancelled', () => {
     await pool.use(target(), 'warm', (lane) => lane.plain`select 1`);
     await Promise.all([
       call('share', 'before', 'select 1'),
-      stick('share', 'stuck', 4),
+      stick('share', 'stuck'),
       assert.rejects(call('share', 'behind', 'select 1'), unavailable),
     ]);
     assert.equal(pool.figures.unterminated, 1);
@@ -130,7 +138,7 @@ describe('a lane whose statement cannot be cancelled', () => {
 
   it('is known by when its backend started, because a pid is used again', async () => {
     openPool(true);
-    const ask = terminateBackends(admin, server);
+    const ask = terminateBackends(admin, server.url);
     const lane = await Lane.open(target(), laneBounds);
     const later = { ...lane.backend, startedAt: '2199-01-01 00:00:00+00' };
     assert.deepEqual(await ask([later]), new Set());

@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nodeScript } from './node_script.ts';
 
 export type Variables = Readonly<Record<string, string>>;
 
@@ -87,9 +88,9 @@ export async function runKennel(variables: Variables): Promise<Ended> {
 /** Nothing of the environment that the tests run in: it may be meant for another server. */
 async function launch(variables: Variables, script = mainScript) {
   const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
-  const { PATH = '', NODE_V8_COVERAGE = '' } = process.env;
-  const env = { PATH, NODE_V8_COVERAGE, PORT: '0', DATA_DIR: dataFolder, ...variables };
-  const child = spawn(process.execPath, ['--import', 'tsx', script], {
+  const { PATH = '', TMPDIR = '' } = process.env;
+  const env = { PATH, TMPDIR, PORT: '0', DATA_DIR: dataFolder, ...variables };
+  const child = spawn(process.execPath, nodeScript(script), {
     cwd: projectFolder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { nodeScript } from './node_script.ts';
 
 type Ended = { code: number | null; out: string; err: string };
 
@@ -10,7 +11,7 @@ export function runCommand(
   words: readonly string[],
   variables: Readonly<Record<string, string>>,
 ): Promise<Ended> {
-  const args = ['--import', 'tsx', `src/cli/${command}.ts`, ...words];
+  const args = [...nodeScript(`src/cli/${command}.ts`), ...words];
   return runProcess(process.execPath, args, variables);
 }
 
@@ -20,9 +21,9 @@ export async function runProcess(
   args: readonly string[],
   variables: Readonly<Record<string, string>>,
 ): Promise<Ended> {
-  const { PATH = '', NODE_V8_COVERAGE = '' } = process.env;
+  const { PATH = '', TMPDIR = '' } = process.env;
   const child = spawn(file, args, {
-    env: { PATH, NODE_V8_COVERAGE, ...variables },
+    env: { PATH, TMPDIR, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const closed = once(child, 'close');
