@@ -2,7 +2,7 @@
 import { limits } from './limits.ts';
 import { Client } from './load/client.ts';
 import { expectationsOf, type Workload } from './operations.ts';
-import type { Subject } from './subjects.ts';
+import type { Subject } from './systems_under_test.ts';
 
 /** What was wrong with an answer; null when all were right. */
 export async function check(

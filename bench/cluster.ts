@@ -6,8 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { bounds } from '../src/config.ts';
-import { startEmbedded } from '../src/postgres/embedded/embedded.ts';
-import { runningPostmaster } from '../src/postgres/embedded/postmaster.ts';
+import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
+import { runningPostmaster } from '../src/embedded_postgres/postmaster.ts';
 import { transportOf } from './driver_transport.ts';
 import { limits } from './limits.ts';
 

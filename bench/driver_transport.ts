@@ -1,5 +1,5 @@
 /** A Unix socket for the driver, which would look the folder in a URL up as a name. */
-import { partsOf } from '../src/postgres/target.ts';
+import { partsOf } from '../src/postgres/session_url.ts';
 
 /** What the driver needs to be told besides the URL. */
 export function transportOf(url: string): { path?: string; ssl?: false } {

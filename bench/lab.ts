@@ -4,10 +4,10 @@
  */
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Backstage, openBackstage } from '../src/backstage.ts';
 import { readConfig } from '../src/config.ts';
 import type { IsolationMode } from '../src/kernel/tenant.ts';
-import { chanceOf } from '../test/support/chance.ts';
+import { type Backstage, openBackstage } from '../src/services.ts';
+import { chanceOf } from '../test/support/random.ts';
 import { makeBaselines } from './baselines/tables.ts';
 import { Children } from './children.ts';
 import { type BenchCluster, openCluster } from './cluster.ts';

@@ -2,15 +2,15 @@
  * What is asked, and what must be answered. Requests are drawn once for each case; the same answers
  * are expected of a mode and of a baseline, down to the order of the members.
  */
-import { choose } from '../test/support/chance.ts';
-import { drawerOf, type Spread } from './draws.ts';
+import { choose } from '../test/support/random.ts';
 import { conditions, limits } from './limits.ts';
 import type { Answer } from './load/client.ts';
 import type { LoadRequest } from './load/messages.ts';
 import type { SeedPet } from './pets.ts';
 import type { Member } from './provision.ts';
 import type { Operation } from './result.ts';
-import type { Subject } from './subjects.ts';
+import { drawerOf, type Spread } from './sampling.ts';
+import type { Subject } from './systems_under_test.ts';
 
 type Ask = Pick<LoadRequest, 'method' | 'path' | 'body'>;
 

@@ -2,8 +2,9 @@
  * Makes tenants by the product's own code, several at a time as the product does, and fills their
  * tables through the same door that their requests use. The time of the first part is a result.
  */
-import type { Backstage } from '../src/backstage.ts';
+
 import { type IsolationMode, parseSlug, type TenantId, tenantId } from '../src/kernel/tenant.ts';
+import type { Backstage } from '../src/services.ts';
 import { limits } from './limits.ts';
 import { type SeedPet, seedPets } from './pets.ts';
 import type { ModeCosts } from './result.ts';

@@ -1,6 +1,6 @@
 /** What a run finds out, as it stands in `report.json`. Every report is made from this alone. */
 import type { IsolationMode } from '../src/kernel/tenant.ts';
-import type { Spread } from './draws.ts';
+import type { Spread } from './sampling.ts';
 import type { Figure } from './statistics.ts';
 
 /** Who answers: a mode of Kennel, or one of the baselines beside it. */

@@ -11,7 +11,7 @@ import type { Load } from './load/load.ts';
 import type { Outcome } from './load/messages.ts';
 import { drawRequests, type Workload } from './operations.ts';
 import type { CaseResult, CpuUs, GroupResult, Sample } from './result.ts';
-import type { Subject } from './subjects.ts';
+import type { Subject } from './systems_under_test.ts';
 
 export type Case = Workload & { name: string; subject: Subject; connections: number };
 

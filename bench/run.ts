@@ -7,12 +7,12 @@ import type { GroupResult, Result, Settings } from './result.ts';
 import { timeColdStarts } from './suites/cold.ts';
 import { timeMigrations } from './suites/fleet.ts';
 import { lookAtBackends } from './suites/footprint.ts';
-import { measureKnown } from './suites/known.ts';
 import { timeLimiters } from './suites/limiter.ts';
+import { timeParts } from './suites/micro.ts';
 import { timeNeighbours } from './suites/neighbour.ts';
-import { timeParts } from './suites/parts.ts';
 import { timeStages } from './suites/stages.ts';
 import { timeRequests } from './suites/throughput.ts';
+import { measureKnown } from './suites/warm_memory.ts';
 
 export type RunOptions = LabOptions & {
   redisUrl: string | null;

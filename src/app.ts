@@ -11,42 +11,42 @@ import { DenialLog } from './adapters/audit/denial_log.ts';
 import { postgresDenials } from './adapters/audit/postgres_denials.ts';
 import { mintApiKey } from './adapters/directory/api_key.ts';
 import { CachedDirectory } from './adapters/directory/cached_directory.ts';
-import { postgresRegistry } from './adapters/directory/postgres_registry.ts';
+import { postgresRegistry } from './adapters/directory/postgres_directory.ts';
 import { postgresIdempotency } from './adapters/idempotency/postgres_idempotency.ts';
 import { FailoverLimiter } from './adapters/limiter/failover_limiter.ts';
-import { installationOfBudgets } from './adapters/limiter/installation_of_budgets.ts';
-import { LocalLimiter } from './adapters/limiter/local_limiter.ts';
+import { LocalLimiter } from './adapters/limiter/memory_limiter.ts';
+import { installationOfBudgets } from './adapters/limiter/redis_key_prefix.ts';
 import { RedisLimiter } from './adapters/limiter/redis_limiter.ts';
-import { FileMail } from './adapters/mail/file_mail.ts';
-import { Outbox } from './adapters/mail/outbox.ts';
-import { postgresOutbox } from './adapters/mail/postgres_outbox.ts';
-import { SmtpMail } from './adapters/mail/smtp_mail.ts';
+import { GuessThrottle } from './adapters/login_throttle/login_throttle.ts';
 import { byHeader } from './adapters/resolution/by_header.ts';
 import { byPath } from './adapters/resolution/by_path.ts';
 import { bySubdomain } from './adapters/resolution/by_subdomain.ts';
-import { GuessThrottle } from './adapters/throttle/guess_throttle.ts';
 import { UsageMeter } from './adapters/usage/usage_meter.ts';
-import { Admission } from './admission.ts';
 import { readAppVersion } from './app_version.ts';
-import { type Backstage, openBackstage } from './backstage.ts';
 import { bounds, type Config } from './config.ts';
-import { oneLine } from './fleet/doctor/finding.ts';
-import { assertIsolation } from './fleet/doctor/start.ts';
-import { readTrail } from './fleet/operator_trail.ts';
-import { sealsAnnouncement } from './fleet/rotate_seals.ts';
-import { assertLoginsAdmitted } from './fleet/usable_server.ts';
+import { readTrail } from './control_plane/audit/query.ts';
+import { oneLine } from './control_plane/doctor/finding.ts';
+import { assertIsolation } from './control_plane/doctor/start.ts';
+import { SealWatch } from './control_plane/keys/key_refresher.ts';
+import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
+import { assertLoginsAdmitted } from './control_plane/provisioning/usable_server.ts';
 import type { HttpRequest } from './http/request.ts';
 import { Kernel, type KernelParts } from './kernel/kernel.ts';
 import type { Limiter } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
-import type { Log } from './log.ts';
-import { Listener } from './postgres/listener.ts';
-import { QuietLog } from './quiet_log.ts';
-import { operatorRouter, tenantRouter } from './routers.ts';
+import { FileMail } from './mail/file_mail.ts';
+import { Outbox } from './mail/outbox.ts';
+import { postgresOutbox } from './mail/postgres_outbox.ts';
+import { SmtpMail } from './mail/smtp_mail.ts';
+import type { Log } from './observability/log.ts';
+import { QuietLog } from './observability/throttled_log.ts';
+import { Listener } from './postgres/notification_listener.ts';
 import type { Plans } from './routes/admin/plans.ts';
 import type { TenantLifeCycle } from './routes/admin/tenants.ts';
-import { SealWatch } from './seal_watch.ts';
-import { Upkeep } from './upkeep.ts';
+import { operatorRouter, tenantRouter } from './routes/routers.ts';
+import { Admission } from './server/admission_control.ts';
+import { Upkeep } from './server/maintenance.ts';
+import { type Backstage, openBackstage } from './services.ts';
 
 export type App = Awaited<ReturnType<typeof openApp>>;
 
@@ -90,7 +90,7 @@ export async function openApp({
     strategies: strategiesOf(config),
     directory,
     limiter: limiter.limiter,
-    routes: tenantRouter({ denials, usage, mintKey: mintApiKey }),
+    routes: tenantRouter({ denials, usage, mintKey: mintApiKey }, bounds.http),
     ...tenantsOwn(backstage, directory),
     denials,
     throttle,
@@ -98,13 +98,16 @@ export async function openApp({
     newId: uuidv7,
     newSecret: () => randomBytes(32),
   };
-  const operatorRoutes = operatorRouter({
-    tenants: lifeCycle(backstage, { directory, outbox, onForget }),
-    defaults: { isolation: config.isolation, sendsMail: config.smtpUrl !== null },
-    plans: plansOf(backstage, directory),
-    readTrail: (filter) => readTrail(control, filter),
-    denials,
-  });
+  const operatorRoutes = operatorRouter(
+    {
+      tenants: lifeCycle(backstage, { directory, outbox, onForget }),
+      defaults: { isolation: config.isolation, sendsMail: config.smtpUrl !== null },
+      plans: plansOf(backstage, directory),
+      readTrail: (filter) => readTrail(control, filter),
+      denials,
+    },
+    bounds.http,
+  );
   const upkeep = await beginUpkeep(backstage, log, parts);
   outbox.kick();
   return {

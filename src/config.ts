@@ -7,14 +7,14 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { redisAddress } from './adapters/limiter/redis_url.ts';
-import { smtpServer } from './adapters/mail/smtp_url.ts';
 import { withFiles } from './environment_files.ts';
 import { parseOrigin } from './http/cors.ts';
 import { trustedProxies } from './http/trusted_proxies.ts';
 import { isolationModes } from './kernel/tenant.ts';
+import { smtpServer } from './mail/smtp_url.ts';
 import { connectionOptions } from './postgres/connection_options.ts';
 import { ConnectionUrlError, keywordsIn } from './postgres/connection_url.ts';
-import { targetOf } from './postgres/target.ts';
+import { targetOf } from './postgres/session_url.ts';
 import { assertTlsFiles } from './postgres/tls.ts';
 
 const projectFolder = fileURLToPath(new URL('..', import.meta.url));

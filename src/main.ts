@@ -5,7 +5,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { object, parse, string } from 'valibot';
-import { Prometheus } from './adapters/metrics/prometheus.ts';
 import { type App, openApp } from './app.ts';
 import {
   asksForHelp,
@@ -22,18 +21,19 @@ import {
   ConfigError,
   readConfig,
 } from './config.ts';
-import { type Database, openDatabase } from './database.ts';
-import { demoLines, onboardDemo } from './demo.ts';
-import { type Build, registerFigures } from './figures.ts';
-import { UnsafeError } from './fleet/doctor/start.ts';
-import { answer, type Signs } from './front_door.ts';
+import { UnsafeError } from './control_plane/doctor/start.ts';
+import { demoLines, onboardDemo } from './demo_tenants.ts';
 import { assertCanListen, cannotListen } from './http/port.ts';
 import { HttpServer } from './http/server.ts';
-import { createLog, type Log, requestLine } from './log.ts';
+import { createLog, type Log, requestLine } from './observability/log.ts';
+import { Prometheus } from './observability/prometheus.ts';
+import { QuietLog } from './observability/throttled_log.ts';
+import { type Database, openDatabase } from './open_database.ts';
 import { writePrivate } from './private_file.ts';
-import { QuietLog } from './quiet_log.ts';
-import { Readiness } from './readiness.ts';
-import { RequestIds } from './request_ids.ts';
+import { answer, type Signs } from './server/dispatch.ts';
+import { type Build, registerFigures } from './server/metrics.ts';
+import { Readiness } from './server/readiness.ts';
+import { RequestIds } from './server/request_ids.ts';
 
 /** sysexits.h: something is wrong with the configuration. */
 const exitConfig = 78;

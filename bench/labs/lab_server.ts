@@ -3,12 +3,12 @@
  * request costs without a part is what the part costs.
  */
 import { v7 as uuidv7 } from 'uuid';
-import { Prometheus } from '../../src/adapters/metrics/prometheus.ts';
 import { type AppOptions, openApp } from '../../src/app.ts';
 import { bounds, readConfig } from '../../src/config.ts';
-import { answer, type Signs } from '../../src/front_door.ts';
 import { HttpServer, type HttpServerParts } from '../../src/http/server.ts';
-import { createLog, requestLine } from '../../src/log.ts';
+import { createLog, requestLine } from '../../src/observability/log.ts';
+import { Prometheus } from '../../src/observability/prometheus.ts';
+import { answer, type Signs } from '../../src/server/dispatch.ts';
 
 export type LabServerOptions = {
   alter: NonNullable<AppOptions['alter']>;

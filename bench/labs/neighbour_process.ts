@@ -4,14 +4,14 @@
  * lane.
  */
 import { sharedIsolation } from '../../src/adapters/isolation/shared.ts';
-import { openBackstage } from '../../src/backstage.ts';
 import { bounds, readConfig } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Match } from '../../src/kernel/ports.ts';
-import { Lane, type Target } from '../../src/postgres/lane.ts';
-import { LanePool } from '../../src/postgres/lane_pool.ts';
+import { Lane, type Target } from '../../src/postgres/connection.ts';
+import { LanePool } from '../../src/postgres/connection_pool.ts';
+import { openBackstage } from '../../src/services.ts';
 import { serveLab } from './lab_server.ts';
 
 /** How long the slow route keeps its lane. */

@@ -1,8 +1,8 @@
 /** The process that sends the requests, so that sending them does not slow down who is measured. */
 import { parse } from 'valibot';
+import { storm } from './load_run.ts';
 import { type Job, job, type Report } from './messages.ts';
 import { pace, sweep } from './pace.ts';
-import { storm } from './storm.ts';
 
 process.on('message', async (message: unknown) => {
   try {

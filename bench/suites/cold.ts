@@ -9,7 +9,7 @@ import { Client } from '../load/client.ts';
 import type { Member } from '../provision.ts';
 import type { ColdStart } from '../result.ts';
 import { percentileOf } from '../statistics.ts';
-import type { Subject } from '../subjects.ts';
+import type { Subject } from '../systems_under_test.ts';
 import { kennelOf, stopAll } from './servers.ts';
 
 /** Tenants whose first request is looked at. */

@@ -6,7 +6,7 @@ import type { Lab } from '../lab.ts';
 import { conditions, limits } from '../limits.ts';
 import { drawRequests } from '../operations.ts';
 import type { BackendMemory } from '../result.ts';
-import type { Subject } from '../subjects.ts';
+import type { Subject } from '../systems_under_test.ts';
 import { kennelOf, stopAll } from './servers.ts';
 
 /** So many requests for each tenant and connection, that nearly each has met nearly all. */

@@ -7,7 +7,7 @@ import type { Lab } from '../lab.ts';
 import { conditions, limits } from '../limits.ts';
 import type { GroupResult } from '../result.ts';
 import { runGroup, runIn } from '../rounds.ts';
-import { type Subject, startKennel } from '../subjects.ts';
+import { type Subject, startKennel } from '../systems_under_test.ts';
 import { kennelOf, kennelOptions, kennelSubject, stopAll } from './servers.ts';
 
 /** @throws {Error} when there is no Redis to be had. */

@@ -10,7 +10,7 @@ import type { LoadRequest } from '../load/messages.ts';
 import { drawRequests } from '../operations.ts';
 import type { NeighbourResult } from '../result.ts';
 import { runIn } from '../rounds.ts';
-import type { Subject } from '../subjects.ts';
+import type { Subject } from '../systems_under_test.ts';
 import { labServer, stopAll } from './servers.ts';
 
 const scenes = ['quiet', 'noisy, fair lanes', 'noisy, one queue'] as const;

@@ -11,7 +11,7 @@ import {
   kennelVariables,
   type Subject,
   startKennel,
-} from '../subjects.ts';
+} from '../systems_under_test.ts';
 
 export function kennelOptions({ cluster, folder }: Lab): KennelOptions {
   return { databaseUrl: cluster.url, folder, pool: conditions.pool };

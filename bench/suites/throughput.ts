@@ -4,7 +4,7 @@ import { conditions } from '../limits.ts';
 import type { SuiteName } from '../options.ts';
 import type { GroupResult, Operation } from '../result.ts';
 import { type Case, type Group, runGroup, runIn } from '../rounds.ts';
-import type { Subject } from '../subjects.ts';
+import type { Subject } from '../systems_under_test.ts';
 import { bareBeside, baseline, kennelOf, stopAll } from './servers.ts';
 
 type Subjects = {

@@ -1,8 +1,9 @@
 /** What the shell commands share: read the arguments, open everything, do one thing, close. */
-import { type Backstage, openBackstage } from '../backstage.ts';
+
 import { type Config, ConfigError, readConfig } from '../config.ts';
-import { openDatabase } from '../database.ts';
 import { Refusal } from '../kernel/errors.ts';
+import { openDatabase } from '../open_database.ts';
+import { type Backstage, openBackstage } from '../services.ts';
 import {
   type Arguments,
   asksForHelp,

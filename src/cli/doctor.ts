@@ -3,12 +3,13 @@
  * `npm run doctor -- --accept CHECK`: tells the warnings of a check no more; `--withdraw CHECK` again.
  * `npm run doctor -- verify-audit [--tenant SLUG]`: names every event of the trail that was falsified.
  */
-import type { Backstage } from '../backstage.ts';
+
 import { bounds } from '../config.ts';
-import { accept, withdraw, withoutAccepted } from '../fleet/doctor/accepted.ts';
-import { examine } from '../fleet/doctor/doctor.ts';
-import { oneLine, warningNamed } from '../fleet/doctor/finding.ts';
-import { type Summed, summed } from '../fleet/doctor/summed.ts';
+import { accept, withdraw, withoutAccepted } from '../control_plane/doctor/accepted.ts';
+import { examine } from '../control_plane/doctor/doctor.ts';
+import { oneLine, warningNamed } from '../control_plane/doctor/finding.ts';
+import { type Summed, summed } from '../control_plane/doctor/summed.ts';
+import type { Backstage } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { verifyAudit } from './verify_audit.ts';

@@ -1,8 +1,9 @@
 /** `npm run migrate -- status | up [--tenant SLUG] [--canary N] [--concurrency N]` */
-import type { Backstage } from '../backstage.ts';
+
 import { bounds } from '../config.ts';
-import { migrateFleet } from '../fleet/migrate.ts';
-import { type FleetStatus, migrationStatus } from '../fleet/standings.ts';
+import { migrateFleet } from '../control_plane/migrations/migrate.ts';
+import { type FleetStatus, migrationStatus } from '../control_plane/migrations/status.ts';
+import type { Backstage } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
 import { Progress } from './progress.ts';

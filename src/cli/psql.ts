@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readConfig } from '../config.ts';
-import { openDatabase } from '../database.ts';
+import { openDatabase } from '../open_database.ts';
 import { asksForHelp } from './arguments.ts';
 import { print, report } from './command.ts';
 import { psqlVariables, withoutConnection } from './psql_variables.ts';

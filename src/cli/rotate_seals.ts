@@ -1,7 +1,7 @@
 /** `npm run rotate-seals`: replaces the key of the sealed context, while tenants are being served. */
 
 import { bounds } from '../config.ts';
-import { rotateSeals } from '../fleet/rotate_seals.ts';
+import { rotateSeals } from '../control_plane/keys/rotate_seals.ts';
 import { assertNoMore } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
 import { Progress } from './progress.ts';

@@ -1,10 +1,10 @@
 /** `npm run tenants -- list | create | suspend | resume | delete`: a tenant's life from a shell. */
 import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
-import type { Backstage } from '../backstage.ts';
-import type { TenantView } from '../fleet/registry.ts';
+import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
 import { parseSlug, type Slug } from '../kernel/tenant.ts';
 import { inventedEmail, newTenant } from '../routes/admin/tenants.ts';
+import type { Backstage } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { table } from './table.ts';

@@ -1,7 +1,8 @@
 /** `npm run doctor -- verify-audit [--tenant SLUG]`: is the audit trail what was once written? */
-import type { Backstage } from '../backstage.ts';
+
 import { bounds } from '../config.ts';
-import { verifyTrail } from '../fleet/audit_verification.ts';
+import { verifyTrail } from '../control_plane/audit/verify.ts';
+import type { Backstage } from '../services.ts';
 import { print, printJson } from './command.ts';
 
 /**

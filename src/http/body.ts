@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { parse } from 'secure-json-parse';
 import { Refusal } from '../kernel/errors.ts';
-import { ByteGatherer } from './byte_gatherer.ts';
+import { ByteGatherer } from './growable_buffer.ts';
 import { headerValues, soleHeader } from './header_values.ts';
 import { isJson } from './media_type.ts';
 

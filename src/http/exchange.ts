@@ -6,7 +6,7 @@ import type { BlockList } from 'node:net';
 import type { Refusal } from '../kernel/errors.ts';
 import type { Reply, Trace } from '../kernel/ports.ts';
 import { type BodyBounds, readJson } from './body.ts';
-import type { RawExchange } from './connection.ts';
+import type { RawExchange } from './client_connection.ts';
 import type { RawHeaders } from './header_values.ts';
 import { problem, refusalFrom } from './problem.ts';
 import { rateLimitHeaders } from './rate_limit_headers.ts';

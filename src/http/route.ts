@@ -6,7 +6,6 @@ import { object } from 'valibot';
 import { Refusal } from '../kernel/errors.ts';
 import type { Reply, Context as TenantContext } from '../kernel/ports.ts';
 import type { Role } from '../kernel/tenant.ts';
-import { type Fields, parseFields, parseQuery } from './input.ts';
 import {
   assertChangeable,
   entityTag,
@@ -16,6 +15,7 @@ import {
 } from './preconditions.ts';
 import type { HttpRequest } from './request.ts';
 import type { Target } from './request_target.ts';
+import { type Fields, parseFields, parseQuery } from './validation.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 

@@ -26,13 +26,18 @@ type Node<Context> = {
   leaves: Map<string, Leaf<Context>>;
 };
 
+export type RouterLimits = {
+  /** Faults of one request that are named in its reply. */
+  fieldErrors: number;
+};
+
 export class Router<Context> {
   readonly #root: Node<Context> = emptyNode();
   readonly #errorLimit: number;
 
   /** @throws {Error} when two routes answer the same method and path. */
-  constructor(routes: readonly Route<Context>[], bounds: { fieldErrors: number }) {
-    this.#errorLimit = bounds.fieldErrors;
+  constructor(routes: readonly Route<Context>[], limits: RouterLimits) {
+    this.#errorLimit = limits.fieldErrors;
     for (const route of routes) this.#add(route);
   }
 

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Reply } from '../kernel/ports.ts';
-import type { RawExchange } from './connection.ts';
+import type { RawExchange } from './client_connection.ts';
 import type { RawHeaders } from './header_values.ts';
 
 export type SendOptions = {

@@ -8,8 +8,8 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Refusal } from '../kernel/errors.ts';
 import { boundedRequest } from './bounded_request.ts';
-import type { Connection, RawExchange } from './connection.ts';
-import { Connections } from './connections.ts';
+import type { Connection, RawExchange } from './client_connection.ts';
+import { Connections } from './connection_table.ts';
 import {
   type ExchangeBounds,
   type ExchangeParts,
@@ -18,7 +18,7 @@ import {
   type ServerState,
 } from './exchange.ts';
 import { problem } from './problem.ts';
-import { endSocket, replyBytes, wireRefusal } from './refuse_socket.ts';
+import { endSocket, replyBytes, wireRefusal } from './raw_error_reply.ts';
 import { Turn } from './turn.ts';
 import { UnreadReplies } from './unread_replies.ts';
 

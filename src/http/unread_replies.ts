@@ -5,7 +5,7 @@
  * Source: B. Suter et al., "Design considerations for supporting TCP with per-flow queueing", 1998
  * (longest queue drop).
  */
-import type { Connection } from './connection.ts';
+import type { Connection } from './client_connection.ts';
 
 export type UnreadBounds = {
   /** What a reply takes besides its body, node's objects and ours: an estimate, not measured. */

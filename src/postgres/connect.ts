@@ -6,11 +6,11 @@ import { connect, type Socket } from 'node:net';
 import { Refusal, unavailable } from '../kernel/errors.ts';
 import { applicationName } from './application_name.ts';
 import type { ConnectionOptions, HostAddress } from './connection_options.ts';
+import { ServerError } from './protocol/server_error.ts';
 import { type SessionLimits, sessionSettings } from './session_settings.ts';
+import { partsOf, type Target } from './session_url.ts';
 import { type Startup, type StartupBounds, startSession } from './startup.ts';
-import { partsOf, type Target } from './target.ts';
 import { HandshakeError, offersTls, readTlsFiles, secured } from './tls.ts';
-import { ServerError } from './wire/server_error.ts';
 
 export type SessionBounds = SessionLimits &
   StartupBounds & {

@@ -1,7 +1,7 @@
 /** The control schema as the directory and the operator see it: every tenant's rows. */
 import type { Db, Sql, SqlValue } from '../kernel/ports.ts';
+import type { LanePool } from './connection_pool.ts';
 import type { Installation } from './installation.ts';
-import type { LanePool } from './lane_pool.ts';
 
 /** Whose share of the control lanes our own work counts against. */
 const ourselves = 'control';

@@ -7,9 +7,9 @@ import { LRUCache } from 'lru-cache';
 import type { SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Place } from './installation.ts';
+import { bind, execute, parse, sync } from './protocol/messages.ts';
 import { seal } from './seal.ts';
-import type { Target } from './target.ts';
-import { bind, execute, parse, sync } from './wire/messages.ts';
+import type { Target } from './session_url.ts';
 
 /**
  * The messages that set a tenant's context, and the schema that its statements are prepared for. Null

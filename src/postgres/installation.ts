@@ -10,7 +10,7 @@ import type { TenantId } from '../kernel/tenant.ts';
 import { connectionOptions } from './connection_options.ts';
 import { type Keywords, keywordsIn } from './connection_url.ts';
 import { residentContext } from './seal.ts';
-import { type OwnSettings, type Target, targetOf } from './target.ts';
+import { type OwnSettings, type Target, targetOf } from './session_url.ts';
 
 /** Schemas of the main database. A tenant's own database has `kernel` and `tenant`. */
 export const schemas = {

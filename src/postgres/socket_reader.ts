@@ -3,7 +3,7 @@
  * the socket, for the one who speaks next.
  */
 import type { Socket } from 'node:net';
-import { headBytes, type Message } from './wire/message_reader.ts';
+import { headBytes, type Message } from './protocol/message_reader.ts';
 
 const events = ['readable', 'end', 'error', 'close'] as const;
 

@@ -6,11 +6,11 @@
 import type { Socket } from 'node:net';
 import { Authentication } from './authentication.ts';
 import type { ConnectionOptions } from './connection_options.ts';
+import type { Message } from './protocol/message_reader.ts';
+import { query } from './protocol/messages.ts';
+import { errorIn } from './protocol/server_error.ts';
 import { settingsMark } from './session_settings.ts';
 import { SocketReader } from './socket_reader.ts';
-import type { Message } from './wire/message_reader.ts';
-import { query } from './wire/messages.ts';
-import { errorIn } from './wire/server_error.ts';
 
 /** What a server may ask of us before it knows us. */
 export type StartupBounds = { startupBytes: number; scramIterations: number };

@@ -1,6 +1,6 @@
 /** How the administrator ends backends that have outlived their lanes, and learns which are left. */
-import type { LanePool } from './lane_pool.ts';
-import type { Target } from './target.ts';
+import type { LanePool } from './connection_pool.ts';
+import type { Target } from './session_url.ts';
 import type { Terminate } from './unterminated_backends.ts';
 
 /** Whose share of the lanes it counts against. */

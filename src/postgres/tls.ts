@@ -12,8 +12,8 @@ import { isIP, type Socket } from 'node:net';
 import { connect, createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
 import type { TlsOptions } from './connection_options.ts';
 import { ConnectionUrlError } from './connection_url.ts';
+import { sslRequest } from './protocol/messages.ts';
 import { SocketReader } from './socket_reader.ts';
-import { sslRequest } from './wire/messages.ts';
 
 /** The handshake failed: by `sslmode=prefer` there is another try without TLS. */
 export class HandshakeError extends Error {

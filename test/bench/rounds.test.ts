@@ -11,7 +11,7 @@ import { seedPets } from '../../bench/pets.ts';
 import type { Member } from '../../bench/provision.ts';
 import { type Case, runGroup } from '../../bench/rounds.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
-import { chanceOf } from '../support/chance.ts';
+import { chanceOf } from '../support/random.ts';
 
 const member: Member = {
   mode: 'shared',

@@ -1,8 +1,8 @@
 /** Those who work on the server while it is broken: writers, readers, and one who looks at its pulse. */
 import { setTimeout as pause } from 'node:timers/promises';
 import * as v from 'valibot';
-import { choose } from '../support/chance.ts';
 import { ways } from '../support/client.ts';
+import { choose } from '../support/random.ts';
 import { accountActions } from './account_actions.ts';
 import { drawOperation } from './operations.ts';
 import type { Pauses } from './pauses.ts';

@@ -3,22 +3,22 @@
  * and what everybody found. The same seed gives the same schedule and the same operations.
  */
 import { isolationModes } from '../../src/kernel/tenant.ts';
-import { chanceOf } from '../support/chance.ts';
 import { type Ended, type Kennel, startKennel } from '../support/kennel.ts';
+import { chanceOf } from '../support/random.ts';
 import type { PrivateRedis } from '../support/redis.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 import { act, feelPulse, watch } from './actors.ts';
 import { Caller, type LongCall } from './caller.ts';
 import { type ChaosCluster, startChaosCluster } from './cluster.ts';
-import { enrol, enrolBystander } from './enrolment.ts';
 import type { FaultName, Stage } from './faults.ts';
+import { lookIntoPlaces, lookThroughApi } from './final_state.ts';
 import { Findings } from './findings.ts';
+import { Settlement } from './in_flight.ts';
 import { Pauses } from './pauses.ts';
 import type { Player, Scene } from './scene.ts';
 import { play, type Turn } from './schedule.ts';
-import { Settlement } from './settlement.ts';
-import { lookIntoPlaces, lookThroughApi } from './whole_look.ts';
+import { enrol, enrolBystander } from './setup_tenants.ts';
 
 const tenantsPerMode = { shared: 4, schema: 3, database: 2 };
 

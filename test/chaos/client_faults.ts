@@ -1,7 +1,7 @@
 /** What clients do that nobody asked them to. */
 import type { Socket } from 'node:net';
 import { open } from '../http/raw_client.ts';
-import { choose } from '../support/chance.ts';
+import { choose } from '../support/random.ts';
 import type { Fault, Stage } from './faults.ts';
 
 const track = 'clients';

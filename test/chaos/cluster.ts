@@ -6,8 +6,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
-import { runningPostmaster } from '../../src/postgres/embedded/postmaster.ts';
+import { startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
+import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { lookInto } from '../support/sql.ts';
 import { openFolder, testBounds } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';

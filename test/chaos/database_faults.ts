@@ -1,7 +1,7 @@
 /** What can happen to Postgres and to its backends. */
 import postgres from 'postgres';
 import { killBackends } from '../support/backend_killer.ts';
-import { choose } from '../support/chance.ts';
+import { choose } from '../support/random.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 import type { Fault, Stage } from './faults.ts';

@@ -2,8 +2,9 @@
  * What actors do, drawn from chance before anything is known of the answers: the same seed gives
  * the same stream of operations, whatever becomes of them.
  */
-import { choose } from '../support/chance.ts';
+
 import { type Way, ways } from '../support/client.ts';
+import { choose } from '../support/random.ts';
 
 /** How often each comes up. */
 const weights = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chanceOf } from '../support/chance.ts';
+import { chanceOf } from '../support/random.ts';
 import { type FaultName, faults } from './faults.ts';
 import { drawOperation } from './operations.ts';
 import { drawSchedule } from './schedule.ts';

@@ -1,6 +1,6 @@
 /** Which fault comes when: drawn from the seed as a whole, before anything has begun. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { chanceOf } from '../support/chance.ts';
+import { chanceOf } from '../support/random.ts';
 import { type Fault, type FaultName, faults, type Stage } from './faults.ts';
 
 export type Turn = { atMs: number; fault: FaultName; lastsMs: number; seed: number };

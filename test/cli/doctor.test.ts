@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { openWard, type Ward } from '../support/doctor_fixture.ts';
 import { runCommand } from '../support/run_command.ts';
-import { openWard, type Ward } from '../support/ward.ts';
 
 describe('npm run doctor', () => {
   let ward: Ward;

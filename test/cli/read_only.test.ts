@@ -1,10 +1,10 @@
 /** Commands that only read change nothing in the database, not even where an older version made it. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { openWard, type Ward } from '../support/doctor_fixture.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';
-import { openWard, type Ward } from '../support/ward.ts';
 
 const commands = [
   ['tenants', 'list'],

@@ -8,10 +8,10 @@ import { describe, it } from 'node:test';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Db, Isolation, TenantPlace } from '../../src/kernel/ports.ts';
 import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
-import { codeOf } from '../../src/postgres/faults.ts';
-import { Lane } from '../../src/postgres/lane.ts';
+import { Lane } from '../../src/postgres/connection.ts';
+import { codeOf } from '../../src/postgres/errors.ts';
+import { laneBounds } from '../support/connection.ts';
 import { envelopeOf, openingScript } from '../support/envelopes.ts';
-import { laneBounds } from '../support/lane.ts';
 import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
 import { granted, guardsOff, plantPet, type Stage, stage } from './isolation_stage.ts';
 

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Db, Sql } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
-import { codeOf } from '../../src/postgres/faults.ts';
+import { codeOf } from '../../src/postgres/errors.ts';
 import { seal } from '../../src/postgres/seal.ts';
 
 export type Victim = { id: TenantId; petId: string; sealKey: Buffer };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { IsolationMode } from '../../src/kernel/tenant.ts';
-import { codeOf } from '../../src/postgres/faults.ts';
+import { codeOf } from '../../src/postgres/errors.ts';
 import { addPet } from './isolation_probes.ts';
 import { guardsOff, plantPet, stage } from './isolation_stage.ts';
 

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chanceOf } from '../support/chance.ts';
+import { chanceOf } from '../support/random.ts';
 import { until } from '../support/until.ts';
 import { assertServing, limit } from './edge.ts';
 import { type EdgeServer, startEdge } from './edge_server.ts';

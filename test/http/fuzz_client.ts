@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { choose } from '../support/chance.ts';
+import { choose } from '../support/random.ts';
 
 type Chance = () => number;
 

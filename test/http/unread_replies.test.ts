@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { Connection } from '../../src/http/connection.ts';
+import { Connection } from '../../src/http/client_connection.ts';
 import { UnreadReplies } from '../../src/http/unread_replies.ts';
 
 const bounds = { replyBytes: 1, connectionBytes: 50, holderBytes: 100, bytes: 150 };

@@ -11,9 +11,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { formatApiKey } from '../../src/adapters/directory/api_key.ts';
-import { chanceOf, choose } from '../support/chance.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { type Kennel, startKennel, startScript } from '../support/kennel.ts';
+import { chanceOf, choose } from '../support/random.ts';
 import { KeepAlive, requestBytes } from './keep_alive.ts';
 import { quantile } from './quantile.ts';
 import { medianDifference, rankDifference } from './rank_test.ts';

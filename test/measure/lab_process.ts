@@ -3,15 +3,16 @@
  * without one of its guards. `LAB_LOOKUP=1` looks unknown slugs up, `LAB_QUEUE=common` has all tenants
  * wait in one queue, `LAB_WAITING` and `LAB_REQUESTS` set other bounds.
  */
-import { Admission } from '../../src/admission.ts';
+
 import { bounds } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { Db } from '../../src/kernel/ports.ts';
-import { Lane, type Target } from '../../src/postgres/lane.ts';
-import { LanePool } from '../../src/postgres/lane_pool.ts';
-import { CommonQueue } from '../support/common_queue.ts';
+import { Lane, type Target } from '../../src/postgres/connection.ts';
+import { LanePool } from '../../src/postgres/connection_pool.ts';
+import { Admission } from '../../src/server/admission_control.ts';
 import { type LabOptions, openLab, withPool, withRoute } from '../support/lab.ts';
+import { CommonQueue } from '../support/unfair_pool.ts';
 
 const { DATABASE_URL = '', LAB_LOOKUP, LAB_QUEUE, LAB_REQUESTS, LAB_WAITING } = process.env;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chanceOf } from '../support/chance.ts';
+import { chanceOf } from '../support/random.ts';
 import { quantile } from './quantile.ts';
 import { medianDifference, rankDifference } from './rank_test.ts';
 

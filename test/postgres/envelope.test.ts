@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { type TenantId, tenantId } from '../../src/kernel/tenant.ts';
+import { Lane } from '../../src/postgres/connection.ts';
 import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
 import type { Place } from '../../src/postgres/installation.ts';
-import { Lane } from '../../src/postgres/lane.ts';
 import { seal } from '../../src/postgres/seal.ts';
-import { laneBounds } from '../support/lane.ts';
+import { laneBounds } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 const acme = tenantId('01890000-0000-7000-8000-000000000001');

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { Installation, rolesOf } from '../../src/postgres/installation.ts';
 import { residentContext } from '../../src/postgres/seal.ts';
-import { partsOf } from '../../src/postgres/target.ts';
+import { partsOf } from '../../src/postgres/session_url.ts';
 
 describe('rolesOf()', () => {
   it('names roles after the database', () => {

@@ -8,8 +8,8 @@ import { after, before, describe, it } from 'node:test';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
 import { isolationModes } from '../../src/kernel/tenant.ts';
 import { killBackends } from '../support/backend_killer.ts';
-import { chanceOf } from '../support/chance.ts';
 import { isOf, read, runPetLoad, type Tally } from '../support/pet_load.ts';
+import { chanceOf } from '../support/random.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 import { until } from '../support/until.ts';
 

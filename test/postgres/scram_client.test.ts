@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { scramVerifier } from '../../src/postgres/scram.ts';
 import { ScramClient, type ScramOptions } from '../../src/postgres/scram_client.ts';
+import { scramVerifier } from '../../src/postgres/scram_verifier.ts';
 
 const none = { header: 'n,,', data: Buffer.alloc(0) } as const;
 

@@ -3,12 +3,12 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
+import { Lane } from '../../src/postgres/connection.ts';
 import { type Envelope, envelope } from '../../src/postgres/envelope.ts';
 import type { Place } from '../../src/postgres/installation.ts';
-import { Lane } from '../../src/postgres/lane.ts';
 import { pads, seal } from '../../src/postgres/seal.ts';
+import { laneBounds } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
-import { laneBounds } from '../support/lane.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 

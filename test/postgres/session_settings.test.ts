@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { bounds } from '../../src/config.ts';
-import { Lane, type LaneBounds } from '../../src/postgres/lane.ts';
+import { Lane, type LaneBounds } from '../../src/postgres/connection.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 

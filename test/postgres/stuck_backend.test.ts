@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TenantPlace } from '../../src/kernel/ports.ts';
-import { Lane } from '../../src/postgres/lane.ts';
+import { Lane } from '../../src/postgres/connection.ts';
 import { granted } from '../contract/isolation_stage.ts';
+import { laneBounds } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
-import { laneBounds } from '../support/lane.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 import { until } from '../support/until.ts';
 

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { bounds } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
-import { Lane } from '../../src/postgres/lane.ts';
-import { LanePool } from '../../src/postgres/lane_pool.ts';
+import { Lane } from '../../src/postgres/connection.ts';
+import { LanePool } from '../../src/postgres/connection_pool.ts';
 import { terminateBackends } from '../../src/postgres/terminate_backends.ts';
 import {
   type Backend,
   UnterminatedBackends,
   type UnterminatedOptions,
 } from '../../src/postgres/unterminated_backends.ts';
+import { laneBounds } from '../support/connection.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { envelopeOf } from '../support/envelopes.ts';
-import { laneBounds } from '../support/lane.ts';
 import { lookInto } from '../support/sql.ts';
 import { StoppedBackends, sleep } from '../support/stopped_backends.ts';
 import { startTestCluster } from '../support/test_cluster.ts';

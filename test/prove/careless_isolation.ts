@@ -2,13 +2,14 @@
  * Isolation as careless servers have it: everybody in one place, settings that outlast their
  * transaction, a search path that goes on to `public`, or a plain connection in place of a lane.
  */
+
+import { type Lanes, openPlace, queriesOnly } from '../../src/isolation/tenant_db.ts';
 import type { Db, Isolation, Sql, TenantPlace } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
+import type { Lane } from '../../src/postgres/connection.ts';
 import { type Envelope, Envelopes } from '../../src/postgres/envelope.ts';
-import { asViolation } from '../../src/postgres/faults.ts';
+import { asViolation } from '../../src/postgres/errors.ts';
 import { type Installation, type Place, placeOf } from '../../src/postgres/installation.ts';
-import type { Lane } from '../../src/postgres/lane.ts';
-import { type Lanes, openPlace, queriesOnly } from '../../src/postgres/tenant_db.ts';
 import { contextOf, envelopeOf } from '../support/envelopes.ts';
 import { PlainConnections } from './plain_connections.ts';
 

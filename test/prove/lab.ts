@@ -13,7 +13,7 @@ import { type Place, placeOf } from '../../src/postgres/installation.ts';
 import { type Call, type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { adminToken } from '../support/kennel.ts';
-import { furnishVictim, installTraps, renewRows, rowsOfVictim, takeOff } from './furniture.ts';
+import { furnishVictim, installTraps, renewRows, rowsOfVictim, takeOff } from './fixture.ts';
 import { type LabServer, openLabServer } from './lab_server.ts';
 import type { LayerName } from './layer.ts';
 import { Superuser } from './superuser.ts';

@@ -3,18 +3,18 @@
  * the real ones, and without the layers that were taken off.
  */
 import { v7 as uuidv7 } from 'uuid';
-import { Prometheus } from '../../src/adapters/metrics/prometheus.ts';
 import { type App, openApp } from '../../src/app.ts';
 import { bounds, type Config } from '../../src/config.ts';
-import { answer, type Signs } from '../../src/front_door.ts';
 import type { Finished } from '../../src/http/exchange.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
 import { trustedProxies } from '../../src/http/trusted_proxies.ts';
+import type { Lanes } from '../../src/isolation/tenant_db.ts';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Isolation, Reply, TenantPlace, Trace } from '../../src/kernel/ports.ts';
-import type { Log } from '../../src/log.ts';
-import type { Lanes } from '../../src/postgres/tenant_db.ts';
+import type { Log } from '../../src/observability/log.ts';
+import { Prometheus } from '../../src/observability/prometheus.ts';
+import { answer, type Signs } from '../../src/server/dispatch.ts';
 import {
   anyStatements,
   CarelessEnvelopes,

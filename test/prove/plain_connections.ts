@@ -5,9 +5,9 @@
 import postgres from 'postgres';
 import type { Db, Sql, SqlValue } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
-import { endsLane } from '../../src/postgres/faults.ts';
+import type { Target } from '../../src/postgres/connection.ts';
+import { endsLane } from '../../src/postgres/errors.ts';
 import type { Place } from '../../src/postgres/installation.ts';
-import type { Target } from '../../src/postgres/lane.ts';
 import { openingScript } from '../support/envelopes.ts';
 import { type Carelessness, spoil } from './careless_isolation.ts';
 

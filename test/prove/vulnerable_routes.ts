@@ -11,7 +11,7 @@ import { route } from '../../src/http/route.ts';
 import { Router } from '../../src/http/router.ts';
 import { IsolationViolation, Refusal } from '../../src/kernel/errors.ts';
 import type { Account, Context, Db, Routes, Sql } from '../../src/kernel/ports.ts';
-import { codeOf } from '../../src/postgres/faults.ts';
+import { codeOf } from '../../src/postgres/errors.ts';
 
 const store = v.optional(v.picklist(['pets', 'users'], 'Expected a store'), 'pets');
 

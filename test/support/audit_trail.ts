@@ -7,12 +7,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { postgresAccounts } from '../../src/adapters/account/postgres_accounts.ts';
-import type { Backstage } from '../../src/backstage.ts';
 import { bounds } from '../../src/config.ts';
-import { AuditCheckpoints } from '../../src/fleet/audit_checkpoints.ts';
-import { type Verification, verifyTrail } from '../../src/fleet/audit_verification.ts';
+import { AuditCheckpoints } from '../../src/control_plane/audit/checkpoints.ts';
+import { type Verification, verifyTrail } from '../../src/control_plane/audit/verify.ts';
 import type { Db } from '../../src/kernel/ports.ts';
 import { writePrivate } from '../../src/private_file.ts';
+import type { Backstage } from '../../src/services.ts';
 import { type Registered, register } from './registered.ts';
 import { openTenantPlaces } from './tenant_places.ts';
 

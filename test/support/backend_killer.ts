@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
 import { databaseOf } from '../../src/postgres/installation.ts';
-import { choose } from './chance.ts';
+import { choose } from './random.ts';
 
 export type BackendKiller = {
   kills(): number;

@@ -1,5 +1,5 @@
 /** A process of its own that uses the embedded Postgres in the folder it is given. */
-import { startEmbedded } from '../../src/postgres/embedded/embedded.ts';
+import { startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { testBounds, unsafeButFast } from './test_cluster.ts';
 
 const [, , folder = ''] = process.argv;

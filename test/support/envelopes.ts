@@ -2,8 +2,8 @@
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Envelope } from '../../src/postgres/envelope.ts';
 import type { Place } from '../../src/postgres/installation.ts';
+import { bind, execute, parse } from '../../src/postgres/protocol/messages.ts';
 import { residentContext, seal } from '../../src/postgres/seal.ts';
-import { bind, execute, parse } from '../../src/postgres/wire/messages.ts';
 
 /** The context that is good in the place for a tenant. */
 export function contextOf({ sealKey, resident }: Place, tenant: TenantId, pid: number): string {

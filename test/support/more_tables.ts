@@ -3,10 +3,10 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type postgres from 'postgres';
-import { type Backstage, openBackstage } from '../../src/backstage.ts';
 import { readConfig } from '../../src/config.ts';
 import { type IsolationMode, parseSlug, tenantId } from '../../src/kernel/tenant.ts';
 import { placeOf } from '../../src/postgres/installation.ts';
+import { type Backstage, openBackstage } from '../../src/services.ts';
 import { testDatabase } from './postgres.ts';
 import { lookInto } from './sql.ts';
 

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
 import type { IsolationMode, TenantId } from '../../src/kernel/tenant.ts';
-import { choose } from './chance.ts';
+import { choose } from './random.ts';
 
 type Row = { tenant_id: TenantId; name: string };
 

@@ -3,8 +3,8 @@
  * node reads whom to trust when it starts, and an error that nobody hears would end it.
  */
 import { openSession } from '../../src/postgres/connect.ts';
-import { codeOf } from '../../src/postgres/faults.ts';
-import { laneBounds } from './lane.ts';
+import { codeOf } from '../../src/postgres/errors.ts';
+import { laneBounds } from './connection.ts';
 
 const atOnce = 8;
 

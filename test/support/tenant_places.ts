@@ -4,13 +4,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
-import { type Backstage, openBackstage } from '../../src/backstage.ts';
 import { readConfig } from '../../src/config.ts';
-import { createPlace } from '../../src/fleet/place.ts';
+import { createPlace } from '../../src/control_plane/provisioning/place.ts';
+import { openPlace } from '../../src/isolation/tenant_db.ts';
 import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
 import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
 import { type Place, placeOf } from '../../src/postgres/installation.ts';
-import { openPlace } from '../../src/postgres/tenant_db.ts';
+import { type Backstage, openBackstage } from '../../src/services.ts';
 import { testDatabase } from './postgres.ts';
 
 export type TenantPlaces = {

@@ -4,7 +4,10 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EmbeddedBounds, startEmbedded } from '../../src/postgres/embedded/embedded.ts';
+import {
+  type EmbeddedBounds,
+  startEmbedded,
+} from '../../src/embedded_postgres/embedded_postgres.ts';
 
 export const testBounds: EmbeddedBounds = {
   createMs: 60_000,

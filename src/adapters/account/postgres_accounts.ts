@@ -2,10 +2,11 @@
  * A tenant's own rows of the control schema: users, keys, settings, usage, trail. They are guarded
  * like the tenant's tables: sealed context, row security, a role that may do no more.
  */
+
+import { type Lanes, openPlace } from '../../isolation/tenant_db.ts';
 import type { Account, Accounts, Change, Db, Sql } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Installation } from '../../postgres/installation.ts';
-import { type Lanes, openPlace } from '../../postgres/tenant_db.ts';
 
 export function postgresAccounts(
   lanes: Lanes,

@@ -5,10 +5,10 @@
  * second attempt after a crash makes the same thing, or finds it.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { type Lanes, openPlace } from '../../isolation/tenant_db.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Attempt, Db, Idempotency, Reply } from '../../kernel/ports.ts';
 import type { Installation } from '../../postgres/installation.ts';
-import { type Lanes, openPlace } from '../../postgres/tenant_db.ts';
 
 export type IdempotencyOptions = {
   /** How long a first answer is given again. */

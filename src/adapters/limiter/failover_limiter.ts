@@ -6,7 +6,7 @@
  */
 import type { Allowance, Limiter } from '../../kernel/ports.ts';
 import type { Tenant } from '../../kernel/tenant.ts';
-import type { LocalLimiter } from './local_limiter.ts';
+import type { LocalLimiter } from './memory_limiter.ts';
 import type { RedisLimiter } from './redis_limiter.ts';
 
 /** The breaker opened, and why, or closed. */

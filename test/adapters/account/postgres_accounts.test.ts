@@ -5,7 +5,7 @@ import { postgresAccounts } from '../../../src/adapters/account/postgres_account
 import { Refusal } from '../../../src/kernel/errors.ts';
 import type { Account } from '../../../src/kernel/ports.ts';
 import type { TenantId } from '../../../src/kernel/tenant.ts';
-import { codeOf } from '../../../src/postgres/faults.ts';
+import { codeOf } from '../../../src/postgres/errors.ts';
 import { addAdmin, type Registered, register } from '../../support/registered.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 

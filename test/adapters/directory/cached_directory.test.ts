@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { CachedDirectory } from '../../../src/adapters/directory/cached_directory.ts';
-import { postgresRegistry } from '../../../src/adapters/directory/postgres_registry.ts';
+import { postgresRegistry } from '../../../src/adapters/directory/postgres_directory.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
-import { Listener } from '../../../src/postgres/listener.ts';
-import { listenerBounds } from '../../support/lane.ts';
+import { Listener } from '../../../src/postgres/notification_listener.ts';
+import { listenerBounds } from '../../support/connection.ts';
 import { type Admin, addAdmin, type Registered, register } from '../../support/registered.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 import { until } from '../../support/until.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { postgresIdempotency } from '../../../src/adapters/idempotency/postgres_idempotency.ts';
-import { clearIdempotencyKeys } from '../../../src/fleet/idempotency_keys.ts';
+import { clearIdempotencyKeys } from '../../../src/control_plane/provisioning/idempotency_keys.ts';
 import { Refusal, unavailable } from '../../../src/kernel/errors.ts';
 import type { Attempt, Reply } from '../../../src/kernel/ports.ts';
 import { type Registered, register } from '../../support/registered.ts';

@@ -5,7 +5,7 @@ import {
   type FailoverChange,
   FailoverLimiter,
 } from '../../../src/adapters/limiter/failover_limiter.ts';
-import { LocalLimiter } from '../../../src/adapters/limiter/local_limiter.ts';
+import { LocalLimiter } from '../../../src/adapters/limiter/memory_limiter.ts';
 import { RedisLimiter } from '../../../src/adapters/limiter/redis_limiter.ts';
 import { limiterContract } from '../../contract/limiter.ts';
 import { describeWithPrivateRedis, describeWithRedis } from '../../support/redis.ts';

@@ -3,10 +3,10 @@
  * or stolen, or with none. It names the victim's rows in the schema where they are.
  */
 
+import { openPlace } from '../../../src/isolation/tenant_db.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
 import { sealKeyOf } from '../../../src/postgres/installation.ts';
 import { pads } from '../../../src/postgres/seal.ts';
-import { openPlace } from '../../../src/postgres/tenant_db.ts';
 import type { Attack, Attempt } from '../attack.ts';
 import { everywhere, named, oneDatabase } from '../layers_needed.ts';
 import { quoted, runs, sets, union } from './sql.ts';

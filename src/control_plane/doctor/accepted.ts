@@ -1,0 +1,36 @@
+/** Warnings that an operator has accepted, by their check: an error can't be accepted. */
+import type { Fleet } from '../fleet.ts';
+import { asOwner } from '../keys/seal_keys.ts';
+import type { Check, Finding } from './finding.ts';
+
+export type Judged = { told: Finding[]; accepted: Finding[] };
+
+/** Parts findings into those that are told and those that were accepted. */
+export async function withoutAccepted(fleet: Fleet, findings: Finding[]): Promise<Judged> {
+  const rows = await asOwner(
+    fleet,
+    (sql) => sql<{ check: string }>`select check_name as check from control.accepted_warnings`,
+  );
+  const checks = new Set(rows.map(({ check }) => check));
+  const isAccepted = ({ check, grade }: Finding) => grade === 'warning' && checks.has(check);
+  return {
+    told: findings.filter((one) => !isAccepted(one)),
+    accepted: findings.filter(isAccepted),
+  };
+}
+
+export async function accept(fleet: Fleet, check: Check): Promise<void> {
+  await asOwner(
+    fleet,
+    (sql) => sql`
+      insert into control.accepted_warnings (check_name) values (${check}) on conflict do nothing`,
+  );
+}
+
+/** The warning is told again. */
+export async function withdraw(fleet: Fleet, check: Check): Promise<void> {
+  await asOwner(
+    fleet,
+    (sql) => sql`delete from control.accepted_warnings where check_name = ${check}`,
+  );
+}

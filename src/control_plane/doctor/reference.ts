@@ -1,0 +1,216 @@
+/**
+ * What the catalog must be: the files of `sql/` are run once more, beside what is there, in schemas that
+ * are rolled back. Nothing of ours is locked, and nothing stays. What they give is listed by the query
+ * that lists what is there, so the two can be compared to the letter, on any version of Postgres.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Sql } from '../../kernel/ports.ts';
+import { tenantId } from '../../kernel/tenant.ts';
+import type { Lane } from '../../postgres/connection.ts';
+import { schemas } from '../../postgres/installation.ts';
+import { type Fleet, fleetWork } from '../fleet.ts';
+import { type Migration, statementsIn } from '../migrations/migration_files.ts';
+import { ledgerTable } from '../migrations/schema_migrator.ts';
+import { withResident } from '../provisioning/dedicated_context.ts';
+import { controlRights, kernelRights, placeRights } from '../provisioning/schema_rights.ts';
+import { rehardening, withoutStatistics } from '../provisioning/tenant_tables.ts';
+import { type Fact, readCatalog, type SchemaFacts } from './catalog.ts';
+import type { Finding } from './finding.ts';
+import { examineRules } from './rules.ts';
+
+/** A tenant's tables at one version. */
+export type PlaceReference = {
+  facts: Fact[];
+  digest: string;
+  /** Names of its tables. */
+  tables: string[];
+  /** What is wrong with the files themselves. */
+  findings: Finding[];
+};
+
+/** The schemas of ours that have no tenant's tables. */
+export type KernelReference = Record<'control' | 'kernel' | 'dedicated', Fact[]>;
+
+/** Stands for the tenant and for the digests of its contexts in the reference of `kernel.tenant()`. */
+export const anyTenant = tenantId('00000000-0000-0000-0000-000000000000');
+export const anyDigest = '0'.repeat(64);
+
+export class References {
+  readonly #fleet: Fleet;
+  readonly #places = new Map<number, Promise<PlaceReference>>();
+  #kernel: Promise<KernelReference> | undefined;
+
+  constructor(fleet: Fleet) {
+    this.#fleet = fleet;
+  }
+
+  kernel(): Promise<KernelReference> {
+    this.#kernel ??= this.#makeKernel();
+    return this.#kernel;
+  }
+
+  /** @param version from 1 to the newest; a schema of version 0 has its ledger alone. */
+  place(version: number): Promise<PlaceReference> {
+    const known = this.#places.get(version);
+    if (known) return known;
+    const made = this.#makePlace(version);
+    this.#places.set(version, made);
+    return made;
+  }
+
+  async #makeKernel(): Promise<KernelReference> {
+    const { installation, sql: files } = this.#fleet;
+    const { roles } = installation;
+    const [control, kernel, dedicated] = [scratchName(), scratchName(), scratchName()];
+    const place = { ...installation.databaseOf(anyTenant), resident: anyTenant, role: roles.app };
+    const own = withResident(files.own, place, [anyDigest]);
+    const script = [
+      opening(kernel, roles.owner),
+      ledgerTable(kernel),
+      named(textOf(files.kernel, {}), schemas.kernel, kernel),
+      kernelRights(roles.app, kernel),
+      kernelRights(roles.account, kernel),
+      opening(control, roles.owner),
+      ledgerTable(control),
+      named(
+        textOf(files.control, { control: roles.control, account: roles.account }),
+        schemas.control,
+        control,
+      ),
+      controlRights(roles, control),
+      withoutStatistics(within([control]), roles.account),
+      opening(dedicated, roles.owner),
+      own.replaceAll(/\bkernel\b/g, dedicated),
+    ];
+    const rows = await this.#rolledBack(script, (sql) =>
+      this.#read(sql, [control, kernel, dedicated]),
+    );
+    return {
+      control: factsOf(rows, control),
+      kernel: factsOf(rows, kernel),
+      dedicated: factsOf(rows, dedicated),
+    };
+  }
+
+  async #makePlace(version: number): Promise<PlaceReference> {
+    const { installation, sql: files } = this.#fleet;
+    const { roles, database } = installation;
+    const schema = scratchName();
+    const script = [
+      opening(schema, roles.owner),
+      placeRights({ schema, role: roles.app }),
+      ledgerTable(schema),
+      textOf(files.tenant.slice(0, version), { app: roles.app }),
+      rehardening({ app: roles.app, places: `nspname = '${schema}'` }),
+    ];
+    return this.#rolledBack(script, async (sql) => {
+      const rows = await this.#read(sql, [schema]);
+      const findings = await examineRules(sql, { database, schema, role: roles.app });
+      const digest = rows.find((row) => row.schema === schema)?.digest ?? '';
+      const facts = factsOf(rows, schema);
+      return { facts, digest, tables: tablesIn(facts), findings };
+    });
+  }
+
+  #read(sql: Sql, scratch: readonly string[]): Promise<SchemaFacts[]> {
+    const { roles } = this.#fleet.installation;
+    const ours = Object.values(roles);
+    return readCatalog(sql, {
+      schemas: scratch,
+      app: roles.app,
+      owner: roles.owner,
+      ours,
+      known: {},
+    });
+  }
+
+  #rolledBack<Result>(script: readonly string[], look: (sql: Sql) => Promise<Result>) {
+    const { migrators, installation } = this.#fleet;
+    const { owner } = installation.roles;
+    const begin = `begin; set local client_min_messages = warning; set local role "${owner}";
+      ${withoutDefaults(owner)}
+      ${script.join(';\n')};
+      set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
+    const target = installation.migrationTarget(installation.database);
+    return migrators.use(target, fleetWork, (lane) => rolledBack(lane, begin, look));
+  }
+}
+
+/** A transaction of a lane is committed, unless it fails: so it fails when it has its result. */
+async function rolledBack<Result>(
+  lane: Lane,
+  begin: string,
+  look: (sql: Sql) => Promise<Result>,
+): Promise<Result> {
+  const done = new Error('It has been looked at');
+  const results: Result[] = [];
+  const seen = lane.transaction(begin, async (sql) => {
+    results.push(await look(sql));
+    throw done;
+  });
+  await seen.catch((error: unknown) => {
+    if (error !== done) throw error;
+  });
+  const [result] = results;
+  if (result === undefined) throw new Error('Cannot examine: there is no reference');
+  return result;
+}
+
+/** Its own for each look, because two processes may look at once. */
+function scratchName(): string {
+  return `reference_${randomBytes(8).toString('hex')}`;
+}
+
+/** The login of migrations may make schemas, and what is in them is the owner's. */
+function opening(schema: string, owner: string): string {
+  return `reset role;
+    create schema "${schema}" authorization "${owner}";
+    set local role "${owner}";
+    set local search_path = "${schema}";`;
+}
+
+/** What the owner's new tables give away by default is a finding, and shall not be in the reference. */
+function withoutDefaults(owner: string): string {
+  return `do $$ declare given record; begin
+    for given in
+      select distinct defaclobjtype as type, coalesce(quote_ident(rolname), 'public') as grantee
+      from pg_default_acl
+        cross join lateral aclexplode(defaclacl)
+        left join pg_roles on pg_roles.oid = grantee
+      where defaclnamespace = 0 and defaclrole = (select oid from pg_roles where rolname = '${owner}')
+        and defaclobjtype in ('r', 'S', 'f', 'T') and grantee <> defaclrole
+    loop
+      execute format('alter default privileges for role %I revoke all on %s from %s', '${owner}',
+        case given.type when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
+          else 'types' end, given.grantee);
+    end loop;
+    if found then
+      alter default privileges for role "${owner}" grant execute on functions to public;
+      alter default privileges for role "${owner}" grant usage on types to public;
+    end if;
+  end $$;`;
+}
+
+function textOf(files: readonly Migration[], roles: Readonly<Record<string, string>>): string {
+  return files.flatMap((file) => statementsIn(file, roles)).join(';\n');
+}
+
+function within(names: readonly string[]): string {
+  return `nspname in (${names.map((name) => `'${name}'`).join(', ')})`;
+}
+
+/** Files that name their own schema name the scratch one. */
+function named(text: string, schema: string, scratch: string): string {
+  return text.replaceAll(new RegExp(`\\b${schema}\\.`, 'g'), `${scratch}.`);
+}
+
+function tablesIn(facts: readonly Fact[]): string[] {
+  const tables = facts.filter(({ kind }) => kind === 'table').map(({ object }) => object);
+  return tables
+    .map((object) => object.replace('table {schema}.', ''))
+    .filter((name) => name !== 'migrations');
+}
+
+function factsOf(rows: readonly SchemaFacts[], schema: string): Fact[] {
+  return rows.find((row) => row.schema === schema)?.facts ?? [];
+}

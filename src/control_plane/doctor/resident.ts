@@ -1,0 +1,47 @@
+/** `kernel.tenant()` of a tenant's own database: whose it is, and the contexts that it takes. */
+import { digestFor, listOf, type OwnPlace } from '../provisioning/dedicated_context.ts';
+import type { Fact } from './catalog.ts';
+import { differences } from './differences.ts';
+import { type Finding, finding, identifier } from './finding.ts';
+import { anyDigest, anyTenant, type KernelReference } from './reference.ts';
+
+/** Whoever knows a context that is none of ours may use it where the login may connect. */
+export function examineResident(
+  facts: readonly Fact[],
+  {
+    place,
+    reference,
+    accepted,
+  }: { place: OwnPlace; reference: KernelReference; accepted: readonly Buffer[] },
+): Finding[] {
+  const { database } = place;
+  const check = bodyIn(facts);
+  const where = `function kernel.tenant() of database ${database}`;
+  // What the main database has: so it was before 2026-11-28.
+  if (check !== null && check === bodyIn(reference.kernel)) {
+    const what = 'An older version made it; the next start of a server brings it up to date';
+    return [finding('kernel_outdated', { database, where, what, mend: 'npm run rotate-seals' })];
+  }
+  const ours = accepted.map((secret) => digestFor(place, secret));
+  const [current = ''] = ours;
+  const digests = [...(check ?? '').matchAll(/'([0-9a-f]{64})'/g)].map(([, digest = '']) => digest);
+  const fits = digests.includes(current) && digests.every((digest) => ours.includes(digest));
+  const expected = reference.dedicated.map((fact) => resident(fact, place, fits ? digests : ours));
+  const setting = { database, schema: 'kernel', app: identifier(place.role) };
+  const findings = differences(expected, facts, setting);
+  if (!fits || digests.length === 1) return findings;
+  const what = `It takes ${digests.length} contexts; a rotation is under way, or was interrupted`;
+  const mend = 'npm run rotate-seals';
+  return [...findings, finding('seal_rotation_open', { database, where, what, mend })];
+}
+
+function bodyIn(facts: readonly Fact[]): string | null {
+  return facts.find(({ object }) => object === 'function {schema}.tenant()')?.value ?? null;
+}
+
+/** The reference, with the tenant and the contexts of one database. */
+function resident(fact: Fact, place: OwnPlace, digests: readonly string[]): Fact {
+  const put = (text: string) =>
+    text.replaceAll(anyTenant, place.resident).replaceAll(listOf([anyDigest]), listOf(digests));
+  return { ...fact, value: put(fact.value), make: fact.make && put(fact.make) };
+}

@@ -1,0 +1,29 @@
+/** What fleet work needs: the administrator's lanes, the names, and the SQL. */
+
+import type { LanePool } from '../postgres/connection_pool.ts';
+import type { Installation } from '../postgres/installation.ts';
+import type { Migration } from './migrations/migration_files.ts';
+
+export type SqlFiles = {
+  kernel: Migration[];
+  control: Migration[];
+  tenant: Migration[];
+  /** Of tenants' own databases, in place of `kernel`. */
+  own: string;
+};
+
+export type Fleet = {
+  admin: LanePool;
+  /** Sessions of the migrations' login. Of their own: work that holds an `admin` lane asks for them. */
+  migrators: LanePool;
+  installation: Installation;
+  sql: SqlFiles;
+  migrationLockTimeoutMs: number;
+  /** The longest that a transaction of a serving login may stay open. */
+  transactionTimeoutMs: number;
+  /** The longest that dropping a database may take. */
+  dropTimeoutMs: number;
+};
+
+/** Whose share of the administrator's lanes fleet work counts against. */
+export const fleetWork = 'fleet';

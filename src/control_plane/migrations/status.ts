@@ -1,0 +1,168 @@
+/**
+ * Where the tenants stand: which schema version each has, and which migration failed; and which serving
+ * processes can go on with it.
+ */
+import type { Db } from '../../kernel/ports.ts';
+import type { IsolationMode, Slug, TenantId } from '../../kernel/tenant.ts';
+import { schemas } from '../../postgres/installation.ts';
+import { type Fleet, fleetWork } from '../fleet.ts';
+import { type Migration, requiredBy } from './migration_files.ts';
+import {
+  leftBehind,
+  readProcesses,
+  type SchemaVersions,
+  type ServingProcess,
+} from './processes.ts';
+import type { LedgerRow } from './schema_migrator.ts';
+
+type Listed = { name: string; isolation: IsolationMode; version: number; error: string | null };
+
+export type FleetStatus = {
+  newest: number;
+  current: number;
+  behind: Listed[];
+  /** Of a newer version than the files that are here. */
+  ahead: Listed[];
+  processes: (ServingProcess & {
+    /** It can't serve all tenants once these files are applied to all, or can't as it is. */
+    leftBehind: boolean;
+  })[];
+};
+
+type Standing = {
+  id: TenantId;
+  slug: Slug;
+  isolation: IsolationMode;
+  version: number;
+  /** The version that servers must know to serve it. */
+  required: number;
+  error: string | null;
+};
+
+/** Where every tenant stands, and every process. */
+export async function migrationStatus(
+  fleet: Fleet,
+  control: Db,
+  goneAfterMs: number,
+): Promise<FleetStatus> {
+  const files = fleet.sql.tenant;
+  const newest = files.length;
+  const { tenants } = await readStandings(fleet);
+  const listed = tenants.map(({ slug: name, isolation, version, error }) => {
+    return { name, isolation, version, error };
+  });
+  const ahead = listed.filter(({ version }) => version > newest);
+  const behind = listed.filter(
+    ({ version, error }) => version < newest || (version === newest && error !== null),
+  );
+  const lowest = Math.min(newest, ...tenants.map(({ version }) => version));
+  const required = requiredOnceMigrated(files, {
+    lowest,
+    required: Math.max(0, ...tenants.map((tenant) => tenant.required)),
+  });
+  const processes = await readProcesses(control, goneAfterMs);
+  const left = leftBehind(processes, required);
+  return {
+    newest,
+    current: tenants.length - behind.length - ahead.length,
+    behind,
+    ahead,
+    processes: processes.map((one) => ({ ...one, leftBehind: left.includes(one) })),
+  };
+}
+
+/** What servers must know when all tenants, of which one has the lowest version, have all files. */
+function requiredOnceMigrated(
+  files: readonly Migration[],
+  { lowest, required }: { lowest: number; required: number },
+): number {
+  return Math.max(required, requiredBy(files.slice(lowest)));
+}
+
+export type FleetFigures = {
+  behind: number;
+  failed: number;
+  /** Of a newer version than this process has files. */
+  ahead: number;
+  /** Which this process can't serve, whatever its version. */
+  unserved: number;
+  processes: number;
+  processesLeftBehind: number;
+};
+
+type Counted = Omit<FleetFigures, 'processes' | 'processesLeftBehind'> & {
+  lowest: number;
+  required: number;
+};
+
+/** How many tenants and processes are where. */
+export async function countFleet(
+  control: Db,
+  files: readonly Migration[],
+  { versions: { oldest, newest }, goneAfterMs }: { versions: SchemaVersions; goneAfterMs: number },
+): Promise<FleetFigures> {
+  const [row] = await control<Counted>`
+    select
+      (count(*) filter (where schema_version < ${newest}))::int as behind,
+      (count(migration_error) filter (where schema_version < ${newest}))::int as failed,
+      (count(*) filter (where schema_version > ${newest}))::int as ahead,
+      (count(*) filter (where schema_version < ${oldest} or required_version > ${newest}))::int
+        as unserved,
+      coalesce(min(schema_version), ${newest}) as lowest,
+      coalesce(max(required_version), 0) as required
+    from control.tenants
+    where status in ('active', 'suspended')`;
+  if (!row) throw new Error('Cannot count the tenants: there was no answer');
+  const { lowest, required, ...counts } = row;
+  const processes = await readProcesses(control, goneAfterMs);
+  const behind = leftBehind(processes, requiredOnceMigrated(files, { lowest, required }));
+  return { ...counts, processes: processes.length, processesLeftBehind: behind.length };
+}
+
+export type TenantCount = { isolation: IsolationMode; status: string; tenants: number };
+
+/** How many tenants there are of each mode and status. */
+export function countTenants(control: Db): Promise<TenantCount[]> {
+  return control<TenantCount>`
+    select isolation, status, count(*) as tenants
+    from control.tenants
+    group by isolation, status`;
+}
+
+/** All that a run must know, in one query. */
+export async function readStandings(fleet: Fleet) {
+  const { admin, installation } = fleet;
+  const target = installation.adminTarget(installation.database);
+  const [row] = await admin.use(target, fleetWork, (lane) =>
+    lane.transaction(
+      `begin read only; set local role "${installation.roles.owner}";
+       set local search_path = "${schemas.shared}"`,
+      (sql) => sql<{ tenants: Standing[]; ledger: LedgerRow[] }>`
+        select
+          (
+            select coalesce(jsonb_agg(tenant order by tenant.slug), '[]')
+            from (
+              select id, slug, isolation, schema_version as version,
+                required_version as required, migration_error as error
+              from control.tenants
+              where status in ('active', 'suspended')
+            ) as tenant
+          ) as tenants,
+          (
+            select coalesce(jsonb_agg(row order by row.version), '[]')
+            from (select version, checksum from migrations) as row
+          ) as ledger`,
+    ),
+  );
+  return { tenants: row?.tenants ?? [], sharedLedger: row?.ledger ?? [] };
+}
+
+/** Emails that still wait to be sent, and those that were given up. */
+export async function countEmails(control: Db): Promise<{ waiting: number; givenUp: number }> {
+  const [row] = await control<{ waiting: number; given_up: number }>`
+    select count(*) filter (where next_attempt_at < 'infinity') as waiting,
+      count(*) filter (where next_attempt_at = 'infinity') as given_up
+    from control.outbox
+    where sent_at is null`;
+  return { waiting: row?.waiting ?? 0, givenUp: row?.given_up ?? 0 };
+}

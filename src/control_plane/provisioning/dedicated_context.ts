@@ -1,0 +1,71 @@
+/**
+ * What `kernel.tenant()` is in a tenant's own database: a function that knows the tenant, and digests
+ * of the contexts that it takes. It needs no keys there, because nobody else's context is good.
+ */
+import type { TenantId } from '../../kernel/tenant.ts';
+import type { Lane } from '../../postgres/connection.ts';
+import { type Place, type SealSecrets, sealKeyOf } from '../../postgres/installation.ts';
+import { contextDigest, residentContext } from '../../postgres/seal.ts';
+
+/** A place that is a database of its tenant's own. */
+export type OwnPlace = Place & { resident: TenantId };
+
+export function isOwn(place: Place): place is OwnPlace {
+  return place.resident !== null;
+}
+
+/** Makes the database take the contexts that these secrets give, and no others. */
+export async function admitResident(
+  lane: Lane,
+  place: OwnPlace,
+  { text, owner, seals }: { text: string; owner: string; seals: SealSecrets },
+): Promise<void> {
+  const secrets = seals.other ? [seals.current, seals.other] : [seals.current];
+  const digests = secrets.map((secret) => digestFor(place, secret));
+  await lane.script(
+    `begin;
+     set local role "${owner}";
+     set local search_path = kernel;
+     set local client_min_messages = warning;
+     ${withResident(text, place, digests)}
+     commit`,
+  );
+  await dropOldKeys(lane, owner);
+}
+
+/** Those of a database that was made before 2026-11-28. Whoever holds them, such as a backup, delays nobody. */
+async function dropOldKeys(lane: Lane, owner: string): Promise<void> {
+  await lane.script(
+    `begin;
+     set local role "${owner}";
+     set local client_min_messages = warning;
+     set local lock_timeout = 100;
+     do $$ begin
+       drop table if exists kernel.seal_keys, kernel.migrations;
+     exception when lock_not_available or dependent_objects_still_exist then null;
+     end $$;
+     commit`,
+  );
+}
+
+/** The digest of the context that a secret gives. */
+export function digestFor({ database, resident }: OwnPlace, secret: Buffer): string {
+  return contextDigest(residentContext(sealKeyOf(secret, database), resident));
+}
+
+/** The text of `sql/own` for one database. */
+export function withResident(
+  text: string,
+  { resident, role }: OwnPlace,
+  digests: readonly string[],
+): string {
+  return text
+    .replaceAll(':"app"', `"${role}"`)
+    .replaceAll(":'tenant'", `'${resident}'`)
+    .replaceAll(':digests', listOf(digests));
+}
+
+/** As `'\\x…'` it would be read with the caller's `standard_conforming_strings`. */
+export function listOf(digests: readonly string[]): string {
+  return digests.map((digest) => `pg_catalog.decode('${digest}', 'hex')`).join(', ');
+}

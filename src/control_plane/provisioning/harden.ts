@@ -1,0 +1,74 @@
+/**
+ * Takes from everybody what a new database of Postgres gives to everybody and nobody of ours needs.
+ * Each step is skipped where the administrator may not; the doctor names what is left.
+ */
+
+import { inTurn } from '../../postgres/advisory_lock.ts';
+import type { Lane } from '../../postgres/connection.ts';
+import { type Installation, type Place, schemas } from '../../postgres/installation.ts';
+import { type Keepers, withdrawSpareFunctions } from './revoked_functions.ts';
+import { forgettingStatistics, rehardening, withoutStatistics } from './tenant_tables.ts';
+
+/** The main database. Its schema `public` may have tenants that are not ours, so it stays. */
+export async function tightenMain(lane: Lane, keepers: Keepers): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       revoke all on schema public from public;
+     exception when insufficient_privilege or invalid_schema_name then null;
+     end $$`,
+  );
+  await forbidBlocks(lane, keepers.owner);
+  await withdrawSpareFunctions(lane, keepers);
+}
+
+/** A tenant's own database, one process at a time: two that change one right at once both fail. */
+export function tightenOwn(lane: Lane, place: Place, owner: string): Promise<void> {
+  return inTurn(lane, `tighten ${place.database}`, async () => {
+    await lane.script(
+      `do $$ begin
+         set local client_min_messages = warning;
+         drop schema if exists public;
+       exception
+         when dependent_objects_still_exist then revoke all on schema public from public;
+         when insufficient_privilege then null;
+       end $$`,
+    );
+    await forbidBlocks(lane, owner);
+    // The sessions begin with their context: no login has to set it.
+    await withdrawSpareFunctions(lane, { owner, setter: null });
+  });
+}
+
+/**
+ * An injected DO block could put off its role and change the password of its own login: one tenant
+ * would lock out all. What needs no language is one statement at a time, and a lane looks at its tag.
+ */
+async function forbidBlocks(lane: Lane, owner: string): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       revoke usage on language plpgsql from public;
+       grant usage on language plpgsql to "${owner}", current_user;
+     exception when insufficient_privilege then null;
+     end $$`,
+  );
+}
+
+/** All schemas of the main database, which an older version may have made; most have nothing to change. */
+export async function rehardenMain(lane: Lane, { roles }: Installation): Promise<void> {
+  const places = `nspname ~ '^(${schemas.shared}|t_[0-9a-f]{32})$'`;
+  const control = `nspname = '${schemas.control}'`;
+  await asOwner(lane, roles.owner, rehardening({ app: roles.app, places }));
+  await asOwner(lane, roles.owner, withoutStatistics(control, roles.account));
+  await lane.script(forgettingStatistics(`(${places}) or (${control})`));
+}
+
+/** The same for a tenant's own database. */
+export async function rehardenOwn(lane: Lane, { role, schema }: Place, owner: string) {
+  const places = `nspname = '${schema}'`;
+  await asOwner(lane, owner, rehardening({ app: role, places }));
+  await lane.script(forgettingStatistics(places));
+}
+
+function asOwner(lane: Lane, owner: string, script: string): Promise<void> {
+  return lane.script(`begin; set local role "${owner}"; ${script}; commit`);
+}

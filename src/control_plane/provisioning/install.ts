@@ -1,0 +1,210 @@
+/**
+ * Makes a database Kennel's own: roles, schemas, the control tables, the shared place. Done at every
+ * start, by the administrator; a second start makes nothing anew and sets passwords, rights and keys
+ * to what they were.
+ */
+
+import { inTurn } from '../../postgres/advisory_lock.ts';
+import type { Lane } from '../../postgres/connection.ts';
+import type { LanePool } from '../../postgres/connection_pool.ts';
+import { codeOf } from '../../postgres/errors.ts';
+import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/installation.ts';
+import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
+import { keepSecret, knownSecrets, readSecrets } from '../keys/seal_keys.ts';
+import { recordFile } from '../migrations/checksums.ts';
+import type { Migration } from '../migrations/migration_files.ts';
+import { nobodyIsTold, readLedger, upgrade } from '../migrations/schema_migrator.ts';
+import { rehardenMain, tightenMain } from './harden.ts';
+import {
+  createLogin,
+  createPlace,
+  createRole,
+  keepStatementsQuiet,
+  limitTransactions,
+  migrating,
+  prepareKernel,
+  workOn,
+} from './place.ts';
+import { controlRights } from './schema_rights.ts';
+import { assertUsable } from './usable_server.ts';
+
+export type InstallOptions = {
+  migrators: LanePool;
+  sql: SqlFiles;
+  placesKept: number;
+  migrationLockTimeoutMs: number;
+  /** The longest that a transaction of a serving login may stay open. */
+  transactionTimeoutMs: number;
+  dropTimeoutMs: number;
+};
+
+/**
+ * One process at a time: the others wait, and find nothing left to make.
+ *
+ * @throws {Error} when the server is too old or the administrator may not do this.
+ */
+export function install(
+  adminUrl: string,
+  admin: LanePool,
+  options: InstallOptions,
+): Promise<Fleet> {
+  return admin
+    .use(adminUrl, fleetWork, (lane) =>
+      inTurn(lane, 'install', () => installOn(lane, adminUrl, admin, options)),
+    )
+    .catch((error: unknown) => {
+      if (codeOf(error) !== '42501') throw error;
+      const reason = error instanceof Error ? error.message : '';
+      throw new Error(
+        `Cannot install Kennel: ${reason}; the login of DATABASE_URL needs createrole, createdb and create on its database`,
+      );
+    });
+}
+
+/**
+ * What has been installed, as it is: nothing in the database changes.
+ *
+ * @throws {Error} when there is nothing, or an older version of Kennel made it.
+ */
+export function openInstalled(
+  adminUrl: string,
+  admin: LanePool,
+  { placesKept, ...options }: InstallOptions,
+): Promise<Fleet> {
+  return admin.use(adminUrl, fleetWork, async (lane) => {
+    await assertUsable(lane);
+    const database = databaseOf(adminUrl);
+    const { owner } = rolesOf(database);
+    await assertInstalled(lane, { database, owner, sql: options.sql });
+    const secrets = await knownSecrets(lane, owner);
+    return { admin, installation: new Installation(adminUrl, secrets, placesKept), ...options };
+  });
+}
+
+async function assertInstalled(
+  lane: Lane,
+  { database, owner, sql }: { database: string; owner: string; sql: SqlFiles },
+): Promise<void> {
+  const [found] = await lane.plain<{ ledgers: number }>`
+    select count(*)::int as ledgers
+    from pg_tables
+    where tableowner = ${owner} and tablename = 'migrations'
+      and schemaname in (${schemas.kernel}, ${schemas.control}, ${schemas.shared})`;
+  if (found?.ledgers !== 3) {
+    throw new Error(`Kennel is not installed in the database "${database}"; npm start installs it`);
+  }
+  for (const schema of ['kernel', 'control'] as const) {
+    const { length } = await readLedger(lane, schema, owner);
+    if (length >= sql[schema].length) continue;
+    throw new Error(
+      `An older version installed the database "${database}"; npm start, or npm run migrate -- up, brings it up to date`,
+    );
+  }
+}
+
+async function installOn(
+  lane: Lane,
+  adminUrl: string,
+  admin: LanePool,
+  { placesKept, ...options }: InstallOptions,
+): Promise<Fleet> {
+  const { sql, migrators, migrationLockTimeoutMs, transactionTimeoutMs } = options;
+  await assertUsable(lane);
+  const database = databaseOf(adminUrl);
+  const roles = rolesOf(database);
+  for (const role of Object.values(roles)) await createRole(lane, role);
+  await becomeMember(lane, roles.owner);
+  await createSchema(lane, schemas.control, roles.owner);
+  // The control tables default to kernel.tenant(), so the kernel schema comes first; its keys need
+  // the secret, which is a control table. The function can be there before its keys are.
+  await createSchema(lane, schemas.kernel, roles.owner);
+  const secrets = await readSecrets(lane, roles.owner);
+  const installation = new Installation(adminUrl, secrets, placesKept);
+  await admitMigrations(lane, installation);
+  const common = {
+    owner: roles.owner,
+    lockTimeoutMs: migrationLockTimeoutMs,
+    migrating: (work: (own: Lane) => Promise<void>) =>
+      migrating({ migrators, installation }, database, work),
+    onApplied: nobodyIsTold,
+  };
+  await upgrade(lane, { ...common, schema: schemas.kernel, roles: {}, migrations: sql.kernel });
+  await upgrade(lane, {
+    ...common,
+    schema: schemas.control,
+    roles: { control: roles.control, account: roles.account },
+    migrations: sql.control,
+  });
+  await keepSecret(lane, roles.owner, secrets.installation);
+  await admitLogins(lane, installation, transactionTimeoutMs);
+  await tightenMain(lane, { owner: roles.owner, setter: roles.serve });
+  const fleet = { admin, installation, ...options };
+  await createSharedPlace(lane, fleet);
+  await rehardenMain(lane, installation);
+  return fleet;
+}
+
+/** An administrator who is no superuser must be a member of the role whose objects it makes. */
+async function becomeMember(lane: Lane, owner: string): Promise<void> {
+  await lane.script(
+    `do $$ begin
+       if not (select rolsuper from pg_roles where rolname = current_user) then
+         execute format('grant %I to %I', '${owner}', current_user);
+       end if;
+     end $$`,
+  );
+}
+
+async function createSchema(lane: Lane, schema: string, owner: string): Promise<void> {
+  await lane.script(`create schema if not exists "${schema}" authorization "${owner}"`);
+}
+
+/**
+ * Migrations run in a session that no statement of theirs turns into the administrator's. The doctor runs
+ * them once more in schemas that are rolled back, and these schemas need a right on the database.
+ */
+async function admitMigrations(lane: Lane, installation: Installation): Promise<void> {
+  const { database, roles } = installation;
+  await createLogin(lane, installation, roles.migrate);
+  await lane.script(
+    `grant "${roles.owner}" to "${roles.migrate}";
+     grant connect, create on database "${database}" to "${roles.migrate}"`,
+  );
+}
+
+async function admitLogins(
+  lane: Lane,
+  installation: Installation,
+  transactionTimeoutMs: number,
+): Promise<void> {
+  const { database, roles } = installation;
+  for (const login of [roles.serve, roles.control]) {
+    await createLogin(lane, installation, login);
+    await limitTransactions(lane, login, transactionTimeoutMs);
+  }
+  await keepStatementsQuiet(lane, roles.serve);
+  await lane.script(
+    `grant "${roles.app}", "${roles.account}" to "${roles.serve}";
+     revoke connect, temporary on database "${database}" from public;
+     grant connect on database "${database}" to "${roles.serve}", "${roles.control}";
+     begin;
+     set local role "${roles.owner}";
+     ${controlRights(roles)}
+     commit`,
+  );
+}
+
+/** Pending migrations of the shared place are left to `npm run migrate`, once it exists. */
+async function createSharedPlace(lane: Lane, fleet: Fleet): Promise<void> {
+  const { installation } = fleet;
+  await workOn({ fleet, place: installation.shared, from: installation.database }, async (own) => {
+    await prepareKernel(own, fleet, installation.account);
+    await prepareKernel(own, fleet, installation.shared);
+  });
+  const found = await lane.plain`
+    select from pg_tables where schemaname = ${schemas.shared} and tablename = 'migrations'`;
+  const { owner } = installation.roles;
+  const onApplied = (file: Migration) =>
+    lane.transaction(`begin; set local role "${owner}"`, (sql) => recordFile(sql, file));
+  if (found.length === 0) await createPlace(fleet, installation.shared, onApplied);
+}

@@ -1,0 +1,179 @@
+/**
+ * A cluster of our own on the disk: made by initdb, started and stopped by pg_ctl. pg_ctl gives the
+ * server a session of its own, so a Ctrl-C in the terminal reaches us and not the server. It starts the
+ * server by a shell, in which it quotes nothing: so it gets no path, but runs in the cluster's folder.
+ *
+ * Source: `start_postmaster` in src/bin/pg_ctl/pg_ctl.c.
+ */
+import { open, rename, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import type { Binaries } from './binaries.ts';
+import { freeSpace } from './free_space.ts';
+import {
+  canHoldSocket,
+  removeSocketLock,
+  removeStaleSockets,
+  socketSettings,
+} from './local_socket.ts';
+import type { Outcome, Run } from './os_user.ts';
+import { runningPostmaster } from './postmaster.ts';
+import { StartError } from './start_error.ts';
+
+/** How long a start and a stop may take, and how large the server may get. */
+export type ClusterBounds = {
+  startMs: number;
+  /** For a fast stop, and again for an immediate one. */
+  stopSeconds: number;
+  maxConnections: number;
+  sharedBuffersMb: number;
+  /** A log that has grown past this is put aside at the next start, in place of the last one. */
+  logBytes: number;
+};
+
+/** Server settings by name; words and numbers only. */
+export type ServerSettings = Readonly<Record<string, string | number>>;
+
+const names = { data: 'data', log: 'postgres.log', password: 'password' };
+
+/** What the folder of a cluster holds. */
+export function partsOf(folder: string): typeof names {
+  const { data, log, password } = names;
+  return { data: join(folder, data), log: join(folder, log), password: join(folder, password) };
+}
+
+/** The server of one folder. */
+export class Cluster {
+  readonly #folder: string;
+  readonly #data: string;
+  readonly #log: string;
+  readonly #pgCtl: string;
+  readonly #run: Run;
+  readonly #settings: ServerSettings;
+  readonly #bounds: ClusterBounds;
+  #withSocket: boolean;
+
+  constructor(
+    folder: string,
+    { pgCtl }: Binaries,
+    { run, settings, bounds }: { run: Run; settings: ServerSettings; bounds: ClusterBounds },
+  ) {
+    this.#folder = folder;
+    ({ data: this.#data, log: this.#log } = partsOf(folder));
+    this.#pgCtl = pgCtl;
+    this.#run = run;
+    this.#settings = settings;
+    this.#bounds = bounds;
+    this.#withSocket = canHoldSocket(folder);
+  }
+
+  /**
+   * Starts the server, on a free port unless it shall have the one it had. False when another was
+   * faster, or its port was just taken, or backends of a killed server have not ended yet: what
+   * holds it up will pass. Where it cannot have a socket it does without.
+   *
+   * @throws {StartError} with the end of the server's log, when it will not.
+   */
+  async start(formerPort?: number): Promise<boolean> {
+    await this.#putLogAside();
+    const before = await sizeOf(this.#log);
+    const port = formerPort ?? (await freePort());
+    await removeSocketLock(this.#folder, port);
+    const { ok, output } = await this.#start(port);
+    if (ok) {
+      // Now that this one holds the data folder, there is no other.
+      await removeStaleSockets(this.#folder, port);
+      return true;
+    }
+    const log = await this.#logSince(before);
+    if (this.#withSocket && refusesSocket.test(log)) {
+      this.#withSocket = false;
+      return this.start(formerPort);
+    }
+    if (passes.test(log)) return false;
+    const where = `${this.#log} (${await freeSpace(this.#data)})`;
+    throw new StartError(`it did not start; ${where} ends with\n${lastLines(log || output)}`);
+  }
+
+  /** Stops the server, whoever is connected. Even a hasty stop keeps what was acknowledged. */
+  async stop(): Promise<void> {
+    for (const mode of ['fast', 'immediate'] as const) {
+      if (!(await runningPostmaster(this.#data))) return;
+      const { ok, output } = await this.#stop(mode);
+      if (ok) return;
+      if (mode === 'immediate') throw new Error(`Cannot stop the embedded Postgres: ${output}`);
+    }
+  }
+
+  #start(port: number): Promise<Outcome> {
+    const { startMs } = this.#bounds;
+    const args = ['start', '-l', names.log, '-o', this.#options(port)];
+    const waiting = ['-w', '-t', `${Math.ceil(startMs / 1_000)}`];
+    return this.#control([...args, ...waiting], startMs + 1_000);
+  }
+
+  #stop(mode: 'fast' | 'immediate'): Promise<Outcome> {
+    const seconds = this.#bounds.stopSeconds;
+    const args = ['stop', '-m', mode, '-w', '-t', `${seconds}`];
+    return this.#control(args, seconds * 1_000 + 500);
+  }
+
+  #control(args: readonly string[], limitMs: number): Promise<Outcome> {
+    const script = ['-c', 'cd "$1" && shift && exec "$@"', 'pg_ctl', this.#folder];
+    return this.#run('/bin/sh', [...script, this.#pgCtl, ...args, '-D', names.data], limitMs);
+  }
+
+  #options(port: number): string {
+    const settings = {
+      listen_addresses: '127.0.0.1',
+      port,
+      ...socketSettings(this.#withSocket),
+      max_connections: this.#bounds.maxConnections,
+      shared_buffers: `${this.#bounds.sharedBuffersMb}MB`,
+      // The log grows without bound while the server runs, so failed statements stay out of it.
+      log_min_messages: 'log',
+      log_min_error_statement: 'log',
+      log_checkpoints: 'off',
+      ...this.#settings,
+    };
+    return Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' ');
+  }
+
+  async #putLogAside(): Promise<void> {
+    if ((await sizeOf(this.#log)) > this.#bounds.logBytes) {
+      await rename(this.#log, `${this.#log}.1`);
+    }
+  }
+
+  async #logSince(offset: number): Promise<string> {
+    const file = await open(this.#log).catch(() => null);
+    if (!file) return '';
+    const { bytesRead, buffer } = await file.read({ position: offset }).finally(() => file.close());
+    return buffer.toString('utf8', 0, bytesRead);
+  }
+}
+
+/** Some file systems hold none, for one those that a virtual machine shares with its host. */
+const refusesSocket = /could not create any Unix-domain sockets|\.s\.PGSQL\.\d+\.lock"/;
+
+const passes = /lock file "postmaster.pid"|still in use|could not bind/;
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => ({ size: 0 }))).size;
+}
+
+function lastLines(text: string): string {
+  return text.trim().split('\n').slice(-5).join('\n');
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
+}

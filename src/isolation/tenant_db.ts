@@ -1,0 +1,123 @@
+/**
+ * A tenant's `db`: tagged statements that each travel in an envelope of that tenant. What a handler
+ * holds cannot reach any other tenant, and is dead once its request has ended.
+ */
+import { IsolationViolation } from '../kernel/errors.ts';
+import type { Db, Sql, SqlValue } from '../kernel/ports.ts';
+import type { TenantId } from '../kernel/tenant.ts';
+import type { Lane } from '../postgres/connection.ts';
+import type { LanePool } from '../postgres/connection_pool.ts';
+import type { Envelope, Envelopes } from '../postgres/envelope.ts';
+import { asViolation } from '../postgres/errors.ts';
+import type { Place } from '../postgres/installation.ts';
+
+export type Lanes = { pool: LanePool; envelopes: Envelopes };
+
+/** Opens one tenant's tables in a place for the time of `work`. */
+export async function openPlace<Result>(
+  lanes: Lanes,
+  place: Place,
+  tenant: TenantId,
+  work: (db: Db) => Promise<Result>,
+): Promise<Result> {
+  const access = new Access(lanes, place, tenant);
+  try {
+    return await work(dbOf(access, (text, ...values) => access.statement(text, values)));
+  } finally {
+    access.close();
+  }
+}
+
+/** By an assignment: `Object.assign` goes through the runtime, and this runs for each request. */
+function dbOf(access: Access, db: Sql & Partial<Db>): Db {
+  db.transaction = (steps) => access.transaction(steps);
+  return db as Db;
+}
+
+class Access {
+  readonly #lanes: Lanes;
+  readonly #place: Place;
+  readonly #tenant: TenantId;
+  #open = true;
+
+  constructor(lanes: Lanes, place: Place, tenant: TenantId) {
+    this.#lanes = lanes;
+    this.#place = place;
+    this.#tenant = tenant;
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+
+  /** Reads share a lane. What writes has one to itself: it waits for the disk, and nobody behind it. */
+  async statement<Row extends object>(
+    text: TemplateStringsArray,
+    values: SqlValue[],
+  ): Promise<Row[]> {
+    this.#assertOpen();
+    const { pool } = this.#lanes;
+    const { target } = this.#place;
+    const travel = travelOf(text);
+    try {
+      return await pool[travel](target, this.#tenant, (lane) =>
+        lane.statement<Row>(this.#envelope(lane), text, values),
+      );
+    } catch (error) {
+      throw asViolation(error);
+    }
+  }
+
+  async transaction<Value>(steps: (sql: Sql) => Promise<Value>): Promise<Value> {
+    this.#assertOpen();
+    try {
+      return await this.#lanes.pool.use(this.#place.target, this.#tenant, (lane) =>
+        lane.transaction(this.#envelope(lane), (sql) => steps(queriesOnly(sql))),
+      );
+    } catch (error) {
+      throw asViolation(error);
+    }
+  }
+
+  #envelope(lane: Lane): Envelope {
+    return this.#lanes.envelopes.of(lane, this.#place, this.#tenant);
+  }
+
+  #assertOpen(): void {
+    if (!this.#open) throw new Error("Cannot use a tenant's db: its request has ended");
+  }
+}
+
+const query = /^\s*(select|insert|update|delete|merge|with|values)\b/i;
+const select = /^\s*select\b/i;
+
+/** What sends queries alone, as `openPlace` does. */
+export function queriesOnly(sql: Sql): Sql {
+  return async (text, ...values) => {
+    travelOf(text);
+    return sql(text, ...values);
+  };
+}
+
+/** Statements are constants of the code: each is looked at once. */
+const travels = new WeakMap<TemplateStringsArray, 'share' | 'use'>();
+
+/**
+ * What a read may do does not hang on how it begins. But what swaps a prepared statement must not be sent
+ * together with what uses it: only a query may begin so, and whatever else travels alone until its tag
+ * was seen.
+ *
+ * @throws {IsolationViolation} for what is no query. Postgres asks whether one may make a rule on a table
+ *   only when it has locked it, and until then all others wait behind that lock.
+ */
+function travelOf(text: TemplateStringsArray): 'share' | 'use' {
+  const known = travels.get(text);
+  if (known) return known;
+  const [first = ''] = text;
+  if (!query.test(first)) {
+    throw new IsolationViolation(new Error('Cannot send a statement: it is no query'));
+  }
+  const travel = select.test(first) ? 'share' : 'use';
+  travels.set(text, travel);
+  return travel;
+}

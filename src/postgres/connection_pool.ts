@@ -1,0 +1,304 @@
+/**
+ * All the lanes that a process may hold, whatever they lead to. Calls that wait are served
+ * round-robin over tenants, and no tenant may have more than its share under way: one tenant's slow
+ * queries must not become another's latency.
+ */
+import { unavailable } from '../kernel/errors.ts';
+import type { Lane, Target } from './connection.ts';
+import { FairQueue, type FairQueueBounds, type Settle } from './fair_queue.ts';
+import { IdleLanes } from './idle_connections.ts';
+import { type Batch, type BatchBounds, Batches } from './read_batches.ts';
+import { UnterminatedBackends, type UnterminatedOptions } from './unterminated_backends.ts';
+
+export type LanePoolBounds = FairQueueBounds & {
+  /** Connections, opening ones included. */
+  lanes: number;
+  /** Calls of one tenant that may be under way at once. */
+  lanesPerTenant: number;
+  /** An idle lane is closed after this time. */
+  idleLimitMs: number;
+  /** One that is idle for this long gives way to a further lane of somebody who has one. */
+  spareMs: number;
+  batches: BatchBounds;
+};
+
+/** A call that may share does so unless its tenant is slow by the time that it has its turn. */
+type Call = { target: Target; tenant: string; mayShare: boolean };
+
+export class LanePool {
+  readonly #open: (target: Target) => Promise<Lane>;
+  readonly #bounds: LanePoolBounds;
+  readonly #idle = new IdleLanes();
+  readonly #busy = new Map<Lane, Batch>();
+  /** Targets that lanes are being opened to. */
+  readonly #opening = new Map<Target, number>();
+  readonly #batches: Batches;
+  readonly #queue: FairQueue<Call, Batch>;
+  readonly #held = new Map<string, number>();
+  readonly #unterminated: UnterminatedBackends | null;
+  readonly #sweeper: NodeJS.Timeout;
+  #stallCheck: NodeJS.Timeout | undefined;
+  #lanesOpening = 0;
+  #lost = 0;
+  #waits = 0;
+  #waitedMs = 0;
+  #closed = false;
+
+  /**
+   * @param unterminated how to end backends that outlive their lanes. Without it a lost lane's place is
+   *   free at once: for statements of our own, all of which can be cancelled.
+   */
+  constructor(
+    open: (target: Target) => Promise<Lane>,
+    bounds: LanePoolBounds,
+    unterminated?: UnterminatedOptions,
+  ) {
+    this.#open = open;
+    this.#bounds = bounds;
+    this.#unterminated = unterminated
+      ? new UnterminatedBackends(unterminated, () => this.#serve())
+      : null;
+    this.#queue = new FairQueue(bounds);
+    this.#batches = new Batches(bounds.batches);
+    const sweep = () => this.#idle.closeUnused(performance.now() - bounds.idleLimitMs);
+    this.#sweeper = setInterval(sweep, bounds.idleLimitMs / 2).unref();
+  }
+
+  get figures() {
+    const { size: idle } = this.#idle;
+    const unterminated = this.#unterminated?.size ?? 0;
+    const { size: waiting } = this.#queue;
+    return { idle, busy: this.#busy.size, unterminated, waiting, lost: this.#lost };
+  }
+
+  /** How near the pool is to its limit, and how long calls have waited for that. */
+  get saturation() {
+    return {
+      limit: this.#bounds.lanes,
+      inUse: this.#connections - this.#idle.size,
+      waits: this.#waits,
+      waitedMs: this.#waitedMs,
+    };
+  }
+
+  /**
+   * Lends a lane to `work`, and to nobody else meanwhile. `tenant` is whose share it counts against.
+   *
+   * @throws {Refusal} `unavailable` when no lane came free in time, or too many wait already.
+   */
+  use<Result>(
+    target: Target,
+    tenant: string,
+    work: (lane: Lane) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#run({ target, tenant, mayShare: false }, work);
+  }
+
+  /**
+   * Lends a lane that others may use at the same time. `work` is one `Lane.statement`, called at once.
+   *
+   * @throws {Refusal} `unavailable` as above.
+   */
+  share<Result>(
+    target: Target,
+    tenant: string,
+    work: (lane: Lane) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#run({ target, tenant, mayShare: true }, work);
+  }
+
+  /** Closes all idle lanes to a target, for a database that is about to go. */
+  closeIdle(target: Target): void {
+    for (const lane of this.#idle.to(target)) lane.close();
+  }
+
+  /** Ends every lane; calls that wait are refused. */
+  close(): void {
+    this.#closed = true;
+    this.#unterminated?.close();
+    clearInterval(this.#sweeper);
+    clearTimeout(this.#stallCheck);
+    for (const lane of [...this.#idle.all(), ...this.#busy.keys()]) lane.close();
+    this.#queue.clear(unavailable('The server is shutting down'));
+  }
+
+  async #run<Result>(call: Call, work: (lane: Lane) => Promise<Result>): Promise<Result> {
+    const batch = this.#takeAtOnce(call) ?? (await this.#wait(call));
+    try {
+      const result = work(batch.lane);
+      this.#batches.onSent(batch, call.tenant);
+      return await result;
+    } finally {
+      this.#end(batch, call);
+    }
+  }
+
+  /**
+   * The way without waiting. Whoever waits could not have had this lane, or will look again in a moment:
+   * `stallMs` is the most that one gets ahead of another.
+   */
+  #takeAtOnce(call: Call): Batch | null {
+    return this.#isWithinShare(call) ? this.#take(call) : null;
+  }
+
+  #wait(call: Call): Promise<Batch> {
+    if (this.#closed) throw unavailable('The server is shutting down');
+    const got = this.#queue.wait(call);
+    this.#countWait(got);
+    // Mostly it waits for others, and nobody could be served.
+    if (this.#mustWait(call)) this.#serveWhenStalled();
+    else this.#serve();
+    return got;
+  }
+
+  /** Counts a wait, also one in vain. Beside the call, which it does not delay. */
+  #countWait(got: Promise<Batch>): void {
+    const sinceMs = performance.now();
+    const over = () => {
+      this.#waits += 1;
+      this.#waitedMs += performance.now() - sinceMs;
+    };
+    got.then(over, over);
+  }
+
+  #serve(): void {
+    if (this.#queue.size === 0) return;
+    this.#queue.serve((call, settle) => this.#offer(call, settle));
+    if (this.#queue.size > 0) this.#serveWhenStalled();
+  }
+
+  #offer(call: Call, settle: Settle<Batch>): boolean {
+    if (!this.#isWithinShare(call)) return false;
+    const batch = this.#take(call);
+    if (batch) settle.resolve(batch);
+    else if (this.#mayOpen(call)) void this.#openFor(call, settle);
+    else return false;
+    return true;
+  }
+
+  /** A seat in a batch, or an idle lane. */
+  #take(call: Call): Batch | null {
+    const { target, tenant } = call;
+    const batch = (this.#shares(call) ? this.#batches.join(target) : null) ?? this.#takeIdle(call);
+    if (batch) this.#hold(tenant, 1);
+    return batch;
+  }
+
+  #takeIdle(call: Call): Batch | null {
+    if (this.#mustWait(call)) return null;
+    const lane = this.#idle.take(call.target);
+    return lane && this.#begin(lane, call);
+  }
+
+  #shares({ mayShare, tenant }: Call): boolean {
+    return mayShare && !this.#batches.isSlow(tenant);
+  }
+
+  #mustWait(call: Call): boolean {
+    const { target } = call;
+    const waiting = this.#queue.sizeOf(target);
+    return (
+      this.#shares(call) && this.#batches.mustWait(target, { waiting, nowMs: performance.now() })
+    );
+  }
+
+  #begin(lane: Lane, call: Call): Batch {
+    const shares = this.#shares(call);
+    const batch = this.#batches.begin(lane, { shares, nowMs: performance.now() });
+    this.#busy.set(lane, batch);
+    return batch;
+  }
+
+  #end(batch: Batch, call: Call): void {
+    const { lane } = batch;
+    const nowMs = performance.now();
+    const hadItsShare = !this.#isWithinShare(call);
+    this.#hold(call.tenant, -1);
+    const isOver = this.#batches.onEnd(batch, call.tenant, nowMs);
+    if (isOver && this.#busy.delete(lane) && lane.live) this.#idle.add(lane, nowMs);
+    if (isOver || hadItsShare) this.#serve();
+  }
+
+  async #openFor(call: Call, { resolve, reject }: Settle<Batch>): Promise<void> {
+    const { target, tenant } = call;
+    this.#countOpening(target, 1);
+    this.#hold(tenant, 1);
+    try {
+      const lane = await this.#open(target);
+      if (this.#closed) lane.close();
+      const batch = this.#begin(lane, call);
+      lane.onClose(() => this.#drop(lane));
+      resolve(batch);
+    } catch (error) {
+      this.#hold(tenant, -1);
+      reject(error);
+    } finally {
+      this.#countOpening(target, -1);
+      this.#serve();
+    }
+  }
+
+  /**
+   * Whether one more lane may be opened, if need be because an idle one gives way. Opening costs far
+   * more than waiting: whoever has a lane takes none away from who used it a moment ago.
+   */
+  #mayOpen(call: Call): boolean {
+    const { lanes, spareMs } = this.#bounds;
+    const { target } = call;
+    if (this.#mustWait(call) || (this.#shares(call) && this.#opening.has(target))) return false;
+    if (this.#connections < lanes) return true;
+    const spareForMs = this.#hasLane(target) ? spareMs : 0;
+    return this.#idle.closeOldest(performance.now() - spareForMs);
+  }
+
+  /** All that the server has of this pool. */
+  get #connections(): number {
+    return this.#idle.size + this.#busy.size + this.#lanesOpening + (this.#unterminated?.size ?? 0);
+  }
+
+  #hasLane(target: Target): boolean {
+    if (this.#opening.has(target)) return true;
+    for (const { target: other } of this.#busy.keys()) if (other === target) return true;
+    return false;
+  }
+
+  /** Nothing tells of a lane that does not come back; so those who wait look again. */
+  #serveWhenStalled(): void {
+    this.#stallCheck ??= setTimeout(() => {
+      this.#stallCheck = undefined;
+      this.#serve();
+    }, this.#bounds.batches.stallMs).unref();
+  }
+
+  #drop(lane: Lane): void {
+    this.#idle.delete(lane);
+    const batch = this.#busy.get(lane);
+    if (!batch) return;
+    this.#busy.delete(lane);
+    this.#batches.drop(batch);
+    if (this.#closed) return;
+    this.#lost += 1;
+    if (lane.backendEnds) return;
+    this.#unterminated?.add(lane.backend, this.#batches.ranLast(batch));
+  }
+
+  #isWithinShare({ tenant }: Call): boolean {
+    const held = (this.#held.get(tenant) ?? 0) + (this.#unterminated?.heldBy(tenant) ?? 0);
+    return held < this.#bounds.lanesPerTenant;
+  }
+
+  #hold(tenant: string, change: 1 | -1): void {
+    count(this.#held, tenant, change);
+  }
+
+  #countOpening(target: Target, change: 1 | -1): void {
+    this.#lanesOpening += change;
+    count(this.#opening, target, change);
+  }
+}
+
+function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const sum = (counts.get(key) ?? 0) + change;
+  if (sum === 0) counts.delete(key);
+  else counts.set(key, sum);
+}

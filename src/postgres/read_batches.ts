@@ -1,0 +1,109 @@
+/**
+ * Who travels with whom: reads share a lane, one behind the other, which saves both ends most of their
+ * work. While a batch is under way the next one fills: it goes when that one is back, when it is full,
+ * or when that one stalls. Only short reads should share, because each waits for those before it: a
+ * tenant that was slow a moment ago travels alone.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Lane, Target } from './connection.ts';
+
+export type BatchBounds = {
+  /** The most statements of a batch. */
+  statements: number;
+  /** A batch that has been under way for longer than this stalls. */
+  stallMs: number;
+  /** A statement that took longer than this was slow, and its tenant travels alone for a while. */
+  slowMs: number;
+  aloneMs: number;
+  /** Tenants that are known to be slow; the one that was so least recently is forgotten first. */
+  slowTenants: number;
+};
+
+/** The use of a lane from the moment it is lent until nobody uses it any more. */
+export type Batch = {
+  readonly lane: Lane;
+  readonly begunAtMs: number;
+  /** Calls that have a seat, of which some may not be sent yet, and some be answered. */
+  seats: number;
+  /** Whose calls were sent, in the order in which the lane answers them. */
+  readonly sent: string[];
+  running: number;
+  /** When the latest call ended: the next one's time began only then. */
+  endedAtMs: number;
+};
+
+export class Batches {
+  readonly #bounds: BatchBounds;
+  /** Those of this very turn, which take further calls. */
+  readonly #filling = new Map<Target, Batch>();
+  /** The latest to each target, while it is under way: others may wait for it. */
+  readonly #latest = new Map<Target, Batch>();
+  readonly #slow: LRUCache<string, true>;
+
+  constructor(bounds: BatchBounds) {
+    this.#bounds = bounds;
+    this.#slow = new LRUCache({ max: bounds.slowTenants, ttl: bounds.aloneMs });
+  }
+
+  isSlow(tenant: string): boolean {
+    // Mostly there are none, and to look for one costs a look at the clock.
+    return this.#slow.size > 0 && this.#slow.has(tenant);
+  }
+
+  /** Whether a read should wait for others, with so many that wait already. */
+  mustWait(target: Target, { waiting, nowMs }: { waiting: number; nowMs: number }): boolean {
+    const latest = this.#latest.get(target);
+    if (!latest || waiting >= this.#bounds.statements) return false;
+    return nowMs - latest.begunAtMs < this.#bounds.stallMs;
+  }
+
+  /** A seat in the batch that is being filled, if there is one. */
+  join(target: Target): Batch | null {
+    const batch = this.#filling.get(target);
+    if (!batch || batch.seats === this.#bounds.statements || !batch.lane.live) return null;
+    batch.seats += 1;
+    batch.running += 1;
+    return batch;
+  }
+
+  /** The first call on a lane; others join it in this turn when it `shares`. */
+  begin(lane: Lane, { shares, nowMs }: { shares: boolean; nowMs: number }): Batch {
+    const batch = { lane, begunAtMs: nowMs, seats: 1, sent: [], running: 1, endedAtMs: nowMs };
+    // What has a lane to itself asks nobody to wait, so reads would never have their turn beside it.
+    if (!shares) return batch;
+    this.#latest.set(lane.target, batch);
+    if (this.#filling.size === 0) setImmediate(() => this.#filling.clear());
+    this.#filling.set(lane.target, batch);
+    return batch;
+  }
+
+  /** Counts a call that was sent; behind the last one nobody has to wait for the turn to end. */
+  onSent(batch: Batch, tenant: string): void {
+    batch.sent.push(tenant);
+    if (batch.sent.length === this.#bounds.statements) batch.lane.flush();
+  }
+
+  /** Counts a call that was answered. @returns whether it was the last one. */
+  onEnd(batch: Batch, tenant: string, nowMs: number): boolean {
+    const tookMs = nowMs - batch.endedAtMs;
+    // Of those on a lane that ended, one may have ended it, and shall not take others along again.
+    if (tookMs > this.#bounds.slowMs || !batch.lane.live) this.#slow.set(tenant, true);
+    batch.endedAtMs = nowMs;
+    batch.running -= 1;
+    if (batch.running > 0) return false;
+    this.drop(batch);
+    return true;
+  }
+
+  /** Whose call the backend of a lane that has ended may still be running: the first without an answer. */
+  ranLast({ sent, lane }: Batch): string {
+    return sent.at(-lane.unanswered) ?? sent[0] ?? '';
+  }
+
+  /** Its lane is idle, or lost. */
+  drop(batch: Batch): void {
+    const { target } = batch.lane;
+    if (this.#latest.get(target) === batch) this.#latest.delete(target);
+    if (this.#filling.get(target) === batch) this.#filling.delete(target);
+  }
+}

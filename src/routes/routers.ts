@@ -1,0 +1,52 @@
+/** All routes: the tenant API, and the operator's beside it. */
+import type { HttpRequest } from '../http/request.ts';
+import { Router, type RouterLimits } from '../http/router.ts';
+import type { Context, Routes } from '../kernel/ports.ts';
+import { auditRoutes, type FlushDenials, type ReadTrail } from './admin/audit.ts';
+import type { Operator } from './admin/operator.ts';
+import { type Plans, planRoutes } from './admin/plans.ts';
+import { type TenantDefaults, type TenantLifeCycle, tenantRoutes } from './admin/tenants.ts';
+import { configRoutes } from './config.ts';
+import { meRoutes } from './me.ts';
+import { petRoutes } from './pets.ts';
+import { type GatheredDenials, type GatheredUsage, trailRoutes } from './trail.ts';
+import { type MintKey, userRoutes } from './users.ts';
+import { visitRoutes } from './visits.ts';
+
+type TenantParts = { denials: GatheredDenials; usage: GatheredUsage; mintKey: MintKey };
+
+/** What a tenant may ask for. */
+export function tenantRouter(parts: TenantParts, limits: RouterLimits): Routes<HttpRequest> {
+  const router = new Router<Context>(
+    [
+      ...meRoutes,
+      ...petRoutes,
+      ...visitRoutes,
+      ...configRoutes,
+      ...userRoutes(parts.mintKey),
+      ...trailRoutes(parts),
+    ],
+    limits,
+  );
+  return (request, path) => router.match(request, path);
+}
+
+type OperatorParts = {
+  tenants: TenantLifeCycle;
+  defaults: TenantDefaults;
+  plans: Plans;
+  readTrail: ReadTrail;
+  denials: FlushDenials;
+};
+
+/** What the operator may ask for. */
+export function operatorRouter(parts: OperatorParts, limits: RouterLimits): Router<Operator> {
+  return new Router<Operator>(
+    [
+      ...tenantRoutes(parts.tenants, parts.defaults),
+      ...planRoutes(parts.plans),
+      ...auditRoutes(parts.readTrail, parts.denials),
+    ],
+    limits,
+  );
+}

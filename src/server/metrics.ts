@@ -1,0 +1,170 @@
+/** The figures behind `/metrics` that are not of one request: lanes, caches, limiter, audit, fleet. */
+
+import type { App } from '../app.ts';
+import type { HttpServer } from '../http/server.ts';
+import type { Prometheus } from '../observability/prometheus.ts';
+
+/** What runs here. */
+export type Build = { version: string };
+
+export type Shown = { app: App; server: HttpServer; build: Build };
+
+export function registerFigures(metrics: Prometheus, { app, server, build }: Shown): void {
+  metrics.gauges('kennel_build_info', 'Always 1', ['version', 'node'], () => [
+    { labels: { version: build.version, node: process.version }, value: 1 },
+  ]);
+  http(metrics, server);
+  lanes(metrics, app);
+  connections(metrics, app);
+  caches(metrics, app);
+  emails(metrics, app);
+  fleet(metrics, app);
+  const { denials, limiter, admission, throttle } = app;
+  metrics.gauge(
+    'kennel_requests_running',
+    'Tenant requests being worked on',
+    () => admission.figures.running,
+  );
+  metrics.counter(
+    'kennel_requests_shed_total',
+    'Tenant requests refused because too many were running',
+    () => admission.figures.shed,
+  );
+  metrics.gauge(
+    'kennel_guesses_waiting',
+    'Refusals of guessed credentials that are delayed',
+    () => throttle.figures.waiting,
+  );
+  metrics.gauge('kennel_limiter_degraded', '1 while this process limits without Redis', () =>
+    Number(limiter.degraded()),
+  );
+  metrics.gauge('kennel_limiter_buckets', 'Budgets kept in this process', () => limiter.buckets());
+  metrics.gauge('kennel_denials_held', 'Denials not written yet', () => denials.figures.held);
+  metrics.counter(
+    'kennel_denials_dropped_total',
+    'Denials lost to a full log',
+    () => denials.figures.dropped,
+  );
+}
+
+/** As of the last round of maintenance, in the whole installation. */
+function fleet(metrics: Prometheus, { upkeep }: App): void {
+  metrics.gauges('kennel_tenants', 'Tenants', ['isolation', 'status'], () =>
+    upkeep.tenants.map(({ isolation, status, tenants: value }) => ({
+      labels: { isolation, status },
+      value,
+    })),
+  );
+  metrics.gauge(
+    'kennel_tenants_behind',
+    'Tenants not at the newest schema version',
+    () => upkeep.figures.behind,
+  );
+  metrics.gauge(
+    'kennel_tenants_migration_failed',
+    'Tenants whose last migration failed',
+    () => upkeep.figures.failed,
+  );
+  metrics.gauge(
+    'kennel_tenants_ahead',
+    'Tenants of a newer schema version than this process has migrations',
+    () => upkeep.figures.ahead,
+  );
+  metrics.gauge(
+    'kennel_tenants_unserved',
+    'Tenants whose schema version this process cannot work with',
+    () => upkeep.figures.unserved,
+  );
+  metrics.gauge('kennel_processes', 'Processes that serve', () => upkeep.figures.processes);
+  metrics.gauge(
+    'kennel_processes_left_behind',
+    'Processes that cannot serve all tenants once they have all migrations',
+    () => upkeep.figures.processesLeftBehind,
+  );
+}
+
+function lanes(metrics: Prometheus, { backstage }: App): void {
+  for (const [name, pool] of Object.entries(backstage.pools)) {
+    const prefix = `kennel_${name}_lanes`;
+    metrics.gauge(`${prefix}_idle`, `Idle ${name} connections`, () => pool.figures.idle);
+    metrics.gauge(`${prefix}_busy`, `Busy ${name} connections`, () => pool.figures.busy);
+    metrics.gauge(
+      `${prefix}_unterminated`,
+      `Connections whose backend outlives its call`,
+      () => pool.figures.unterminated,
+    );
+    metrics.gauge(`${prefix}_waiting`, `Calls waiting for one`, () => pool.figures.waiting);
+    metrics.counter(`${prefix}_lost_total`, `Lost while busy`, () => pool.figures.lost);
+  }
+}
+
+/** What tells that the connections do not suffice: the time that calls wait, and how near the limit is. */
+function connections(metrics: Prometheus, { backstage }: App): void {
+  const read = (name: 'limit' | 'inUse' | 'waits' | 'waitedMs', unit = 1) => {
+    const pools = Object.entries(backstage.pools);
+    return () =>
+      pools.map(([pool, { saturation }]) => ({ labels: { pool }, value: saturation[name] / unit }));
+  };
+  const names = ['pool'];
+  metrics.gauges('kennel_connections_limit', 'The most connections', names, read('limit'));
+  metrics.gauges('kennel_connections_in_use', 'Connections at work', names, read('inUse'));
+  metrics.counters(
+    'kennel_connections_waits_total',
+    'Calls that waited for a connection',
+    names,
+    read('waits'),
+  );
+  metrics.counters(
+    'kennel_connections_wait_seconds_total',
+    'Time that calls waited for a connection',
+    names,
+    read('waitedMs', 1_000),
+  );
+}
+
+function http(metrics: Prometheus, server: HttpServer): void {
+  metrics.gauge(
+    'kennel_http_connections',
+    "Clients' open connections",
+    () => server.figures.connections,
+  );
+  metrics.gauge(
+    'kennel_http_unread_reply_bytes',
+    'Replies that clients have not read yet, as estimated',
+    () => server.figures.unreadBytes,
+  );
+}
+
+function caches(metrics: Prometheus, { directory, listener }: App): void {
+  for (const name of ['keys', 'tenants'] as const) {
+    const figures = () => directory.figures[name];
+    const prefix = `kennel_${name}_cache`;
+    metrics.gauge(`${prefix}_entries`, `Known ${name}`, () => figures().entries);
+    metrics.counter(`${prefix}_hits_total`, 'Answers without a query', () => figures().hits);
+    metrics.counter(`${prefix}_misses_total`, 'Answers with a query', () => figures().misses);
+  }
+  metrics.gauge('kennel_listener_connected', '1 while changes are announced to this process', () =>
+    Number(listener.connected),
+  );
+}
+
+/** Rows are counted once a minute, for all processes; attempts are this process's own. */
+function emails(metrics: Prometheus, { outbox, upkeep }: App): void {
+  metrics.gauge(
+    'kennel_emails_waiting',
+    'Emails not sent yet, in the database',
+    () => upkeep.figures.emails.waiting,
+  );
+  metrics.gauge(
+    'kennel_emails_given_up',
+    'Emails that are not tried again, in the database',
+    () => upkeep.figures.emails.givenUp,
+  );
+  metrics.counter('kennel_emails_sent_total', 'Emails sent', () => outbox.figures.sent);
+  metrics.counter(
+    'kennel_emails_failed_attempts_total',
+    'Attempts to send an email that failed',
+    () => outbox.figures.failedAttempts,
+  );
+  metrics.counter('kennel_emails_given_up_total', 'Emails given up', () => outbox.figures.givenUp);
+}

@@ -1,0 +1,44 @@
+/** Whose budgets a Redis keeps, where the same tables are in another place. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { installationOfBudgets } from '../../../src/adapters/limiter/redis_key_prefix.ts';
+import { readConfig } from '../../../src/config.ts';
+import { type Backstage, openBackstage } from '../../../src/services.ts';
+import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
+
+describe('installationOfBudgets()', () => {
+  let databases: TestDatabase[];
+  let opened: Backstage[];
+  before(async () => {
+    databases = [await testDatabase(), await testDatabase()];
+    opened = await Promise.all(
+      databases.map(({ url }) => openBackstage(readConfig({ DATABASE_URL: url }), url)),
+    );
+  });
+  after(async () => {
+    for (const backstage of opened) backstage.close();
+    for (const database of databases) await database.drop();
+  });
+
+  const namesOf = (mark: string) =>
+    Promise.all(opened.map(({ control }) => installationOfBudgets(control, mark)));
+
+  it('is another one for a copy with the same secret in another database', async () => {
+    const [one, other] = await namesOf('the same mark');
+    assert.notEqual(one, other);
+  });
+
+  it('is the same for each process, and another one for another secret', async () => {
+    const [one] = await namesOf('a mark');
+    assert.deepEqual([one], [(await namesOf('a mark'))[0]]);
+    assert.notEqual(one, (await namesOf('another mark'))[0]);
+  });
+
+  it('is read with the rights that the control role has', async () => {
+    for (const { control } of opened) {
+      const [row] = await control<{ told: boolean }>`
+        select has_function_privilege('pg_control_system()', 'execute') as told`;
+      assert.equal(row?.told, true);
+    }
+  });
+});

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { GuessThrottle, networkOf } from '../../../src/adapters/login_throttle/login_throttle.ts';
+
+const bounds = {
+  burst: 3,
+  perHour: 3_600,
+  delayMs: 1,
+  waitingPerAddress: 2,
+  waiting: 3,
+  addresses: 10,
+};
+
+/** A throttle on a clock of its own, and what became of so many failures at once. */
+function onClock(nowMs: () => number) {
+  const throttle = new GuessThrottle(bounds, { nowMs });
+  const fail = (address: string, times: number) =>
+    Array.from({ length: times }, () => throttle.failed(address, 'operator'));
+  return { throttle, fail };
+}
+
+describe('GuessThrottle', () => {
+  it('forgives the first, slows down the next and turns away what is too much', async () => {
+    const { fail } = onClock(() => 0);
+    const failures = fail('192.0.2.1', 6);
+    assert.deepEqual(
+      failures.map(({ slowed }) => slowed),
+      [false, false, false, true, true, true],
+    );
+    const over = await Promise.all(failures.map((failure) => failure.over));
+    assert.deepEqual(over, [true, true, true, true, true, false]);
+  });
+
+  it('slows down nobody else', () => {
+    const { fail } = onClock(() => 0);
+    fail('192.0.2.1', 6);
+    assert.equal(fail('192.0.2.2', 1).at(0)?.slowed, false);
+  });
+
+  it('forgives again as time goes by', () => {
+    let nowMs = 0;
+    const { fail } = onClock(() => nowMs);
+    fail('192.0.2.1', 3);
+    assert.equal(fail('192.0.2.1', 1).at(0)?.slowed, true);
+    nowMs = 1_000;
+    assert.deepEqual(
+      fail('192.0.2.1', 2).map(({ slowed }) => slowed),
+      [false, true],
+    );
+  });
+
+  it('tests nothing from an address past its bound, however many ask at once', () => {
+    const { throttle } = onClock(() => 0);
+    const guesses = Array.from({ length: 1_000 }, () => {
+      const tested = throttle.tests('2001:db8::1', 'operator');
+      throttle.failed('2001:db8::2', 'operator');
+      return tested;
+    });
+    assert.equal(guesses.filter(Boolean).length, bounds.burst);
+    assert.equal(throttle.tests('2001:db8:0:1::1', 'operator'), true);
+  });
+
+  it('tests again as time goes by', () => {
+    let nowMs = 0;
+    const { throttle, fail } = onClock(() => nowMs);
+    fail('192.0.2.1', 4);
+    assert.equal(throttle.tests('192.0.2.1', 'operator'), false);
+    nowMs = 1_000;
+    assert.equal(throttle.tests('192.0.2.1', 'operator'), true);
+  });
+
+  it("does not count a tenant's wrong keys as guesses of the operator's token", () => {
+    const { throttle } = onClock(() => 0);
+    for (let count = 0; count < 100; count += 1) throttle.failed('192.0.2.1', 'tenant');
+    assert.equal(throttle.tests('192.0.2.1', 'operator'), true);
+    assert.equal(throttle.tests('192.0.2.1', 'tenant'), false);
+  });
+
+  it('lets no more wait than its bound, whatever addresses they come from', async () => {
+    const { throttle, fail } = onClock(() => 0);
+    const addresses = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
+    const failures = addresses.flatMap((address) => fail(address, 5).slice(3));
+    assert.equal(throttle.figures.waiting, bounds.waiting);
+    const over = await Promise.all(failures.map((failure) => failure.over));
+    assert.equal(over.filter(Boolean).length, bounds.waiting);
+    assert.equal(throttle.figures.waiting, 0);
+  });
+});
+
+describe('networkOf()', () => {
+  for (const [address, network] of [
+    ['192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+    ['2001:db8::1', '2001:db8:0:0'],
+    ['::1', '0:0:0:0'],
+    ['fe80::1%eth0', 'fe80:0:0:0'],
+  ] as const) {
+    it(`of ${address} is ${network}`, () => assert.equal(networkOf(address), network));
+  }
+});

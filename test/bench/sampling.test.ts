@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { drawerOf, type Spread } from '../../bench/sampling.ts';
+import { chanceOf } from '../support/random.ts';
+
+const draws = 100_000;
+
+/** How often an index was drawn, as a share of all draws. */
+function frequency(spread: Spread, count: number): (index: number) => number {
+  const seen = new Map<number, number>();
+  const draw = drawerOf(spread, count, chanceOf(1));
+  for (let at = 0; at < draws; at += 1) {
+    const index = draw();
+    seen.set(index, (seen.get(index) ?? 0) + 1);
+  }
+  assert.ok([...seen.keys()].every((index) => index >= 0 && index < count));
+  return (index) => (seen.get(index) ?? 0) / draws;
+}
+
+function isNear(value: number, expected: number): void {
+  assert.ok(Math.abs(value - expected) < 0.01, `${value} is not near ${expected}`);
+}
+
+describe('drawerOf()', () => {
+  it('draws evenly', () => {
+    const of = frequency('uniform', 10);
+    for (let index = 0; index < 10; index += 1) isNear(of(index), 0.1);
+  });
+
+  it("follows Zipf's law: the n-th in proportion to 1/n", () => {
+    const of = frequency('zipf', 4);
+    const sum = 1 + 1 / 2 + 1 / 3 + 1 / 4;
+    for (const rank of [1, 2, 3, 4]) isNear(of(rank - 1), 1 / rank / sum);
+  });
+
+  it('gives the hot tenant nine requests of ten, and its part of the tenth', () => {
+    const of = frequency('hot', 100);
+    isNear(of(0), 0.901);
+  });
+
+  it('knows what to do with a single tenant', () => {
+    for (const spread of ['uniform', 'zipf', 'hot'] as const) {
+      assert.equal(frequency(spread, 1)(0), 1);
+    }
+  });
+
+  it('draws the same again from the same seed', () => {
+    const list = () => Array.from({ length: 50 }, drawerOf('zipf', 100, chanceOf(7)));
+    assert.deepEqual(list(), list());
+  });
+});

@@ -1,0 +1,145 @@
+import type { Names } from '../../support/doctor_fixture.ts';
+import { findsEach, type Spoilt } from './spoilt.ts';
+
+const inOwn = ({ own }: Names) => own;
+
+function mighty(role: (names: Names) => string, power: string): Spoilt {
+  return {
+    spoil: (names) => `alter role ${role(names)} ${power}`,
+    where: (names) => `role ${role(names)}`,
+  };
+}
+
+function member(role: (names: Names) => string, of: (names: Names) => string): Spoilt {
+  return {
+    spoil: (names) => `grant ${of(names)} to ${role(names)}`,
+    where: (names) => `role ${role(names)}`,
+  };
+}
+
+function owned(make: string, what: string): Spoilt {
+  return {
+    spoil: ({ app }) => `create ${make}; alter ${what} owner to ${app}`,
+    where: ({ main }) => `${what} of database ${main}`,
+    sweep: () => (what.startsWith('large') ? 'select lo_unlink(424242)' : `drop ${what}`),
+  };
+}
+
+function unlimited(login: (names: Names) => string, limit: number): Spoilt {
+  return {
+    spoil: (names) => `alter role ${login(names)} connection limit ${limit}`,
+    where: (names) => `role ${login(names)}`,
+  };
+}
+
+findsEach({
+  connections_unlimited: {
+    'the login of all tenants': unlimited(({ serve }) => serve, -1),
+    'the login of the operator, which has all but a few': unlimited(({ control }) => control, 190),
+    "a tenant's own login": unlimited(inOwn, -1),
+  },
+  role_mighty: {
+    'a superuser that serves': mighty(({ serve }) => serve, 'superuser'),
+    'bypassrls of the login': mighty(({ serve }) => serve, 'bypassrls'),
+    'createdb of the operator': mighty(({ control }) => control, 'createdb'),
+    'createrole of the app': mighty(({ app }) => app, 'createrole'),
+    'replication of the account': mighty(({ account }) => account, 'replication'),
+    'bypassrls of the owner': mighty(({ owner }) => owner, 'bypassrls'),
+    "bypassrls of a tenant's own login": mighty(({ own }) => own, 'bypassrls'),
+  },
+  role_member: {
+    'a login that may become the owner': member(
+      ({ serve }) => serve,
+      ({ owner }) => owner,
+    ),
+    'a login of migrations that may become more than the owner': member(
+      ({ migrate }) => migrate,
+      ({ serve }) => serve,
+    ),
+    'a login of migrations that has the rights of the owner at once': {
+      spoil: ({ migrate, owner }) => `grant ${owner} to ${migrate} with inherit true`,
+      where: ({ migrate }) => `role ${migrate}`,
+    },
+    'a role that reads everything': member(
+      ({ app }) => app,
+      () => 'pg_read_all_data',
+    ),
+    'a role that writes everything': member(
+      ({ account }) => account,
+      () => 'pg_write_all_data',
+    ),
+    'a role that ends sessions': member(
+      ({ control }) => control,
+      () => 'pg_signal_backend',
+    ),
+    'a role that runs programs': member(
+      ({ own }) => own,
+      () => 'pg_execute_server_program',
+    ),
+    'a login that has the rights of the app at once': {
+      spoil: ({ serve, app }) => `grant ${app} to ${serve} with inherit true`,
+      where: ({ serve }) => `role ${serve}`,
+    },
+    'a login that may give the app on': {
+      spoil: ({ serve, app }) => `grant ${app} to ${serve} with admin option`,
+      where: ({ serve }) => `role ${serve}`,
+    },
+    'an owner that reads everything': member(
+      ({ owner }) => owner,
+      () => 'pg_read_all_data',
+    ),
+    "a tenant's own login that may become the app": member(
+      ({ own }) => own,
+      ({ app }) => app,
+    ),
+  },
+  role_lent: {
+    'a stranger who may become the app': {
+      spoil: ({ main, app }) => `create role ${main}_stranger; grant ${app} to ${main}_stranger`,
+      where: ({ app }) => `role ${app}`,
+      sweep: ({ main }) => `drop role ${main}_stranger`,
+    },
+    'a stranger who may become the owner': {
+      spoil: ({ main, owner }) =>
+        `create role ${main}_stranger; grant ${owner} to ${main}_stranger`,
+      where: ({ owner }) => `role ${owner}`,
+      sweep: ({ main }) => `drop role ${main}_stranger`,
+    },
+    "a stranger who may become a tenant's own login": {
+      spoil: ({ main, own }) => `create role ${main}_stranger; grant ${own} to ${main}_stranger`,
+      where: ({ own }) => `role ${own}`,
+      sweep: ({ main }) => `drop role ${main}_stranger`,
+    },
+  },
+  role_owns: {
+    'a table': owned('table public.spare ()', 'table public.spare'),
+    'a schema': owned('schema spare', 'schema spare'),
+    'a function': owned(
+      'function public.spare() returns int language sql return 1',
+      'function public.spare()',
+    ),
+    'a large object': {
+      ...owned('', 'large object 424242'),
+      spoil: ({ app }) => `select lo_create(424242); alter large object 424242 owner to ${app}`,
+    },
+    'a view': {
+      ...owned('view public.spare as select 1', 'view public.spare'),
+    },
+    "a table of a tenant's own database": {
+      in: inOwn,
+      spoil: ({ own }) => `create schema stray; create table stray.spare ();
+        alter table stray.spare owner to ${own}`,
+      where: ({ own }) => `table stray.spare of database ${own}`,
+      sweep: () => 'drop schema stray cascade',
+    },
+    'a database': {
+      spoil: ({ own }) => `alter database ${own} owner to ${own}`,
+      where: ({ own }) => `database ${own}`,
+    },
+  },
+  role_may_log_in: {
+    'the app': mighty(({ app }) => app, 'login'),
+    'the account': mighty(({ account }) => account, 'login'),
+    'the owner': mighty(({ owner }) => owner, 'login'),
+  },
+});

@@ -1,0 +1,85 @@
+/** Settings for the whole server, on a server of its own: all tests' sessions would have them. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { readConfig } from '../../../src/config.ts';
+import { examine } from '../../../src/control_plane/doctor/doctor.ts';
+import { settingClass } from '../../../src/control_plane/doctor/setting_classes.ts';
+import { openBackstage } from '../../../src/services.ts';
+import { lookInto } from '../../support/sql.ts';
+import { startTestCluster } from '../../support/test_cluster.ts';
+
+describe('settings that sessions really have', () => {
+  let cluster: Awaited<ReturnType<typeof startTestCluster>>;
+  before(async () => {
+    cluster = await startTestCluster();
+  });
+  after(() => cluster.stop());
+
+  async function look(): Promise<string[]> {
+    const { url } = cluster;
+    const backstage = await openBackstage(readConfig({ DATABASE_URL: url }), url);
+    try {
+      const findings = await examine(backstage, { databases: 1 });
+      return findings.map(({ check, where }) => `${check}: ${where}`);
+    } finally {
+      backstage.close();
+    }
+  }
+
+  const named = (check: string, setting: string) =>
+    ['kennel', 'kennel_control', 'kennel_serve'].map(
+      (role) => `${check}: setting ${setting} of sessions of role ${role}`,
+    );
+
+  it('are as they should be on a fresh server', async () => {
+    assert.deepEqual(await look(), []);
+  });
+
+  for (const [setting, value, check] of [
+    ['session_replication_role', 'replica', 'setting_grave'],
+    ['lo_compat_privileges', 'on', 'setting_grave'],
+    ['transaction_timeout', '10min', 'setting_wrong'],
+    ['restrict_nonsystem_relation_kind', 'view', 'setting_wrong'],
+    ['row_security', 'off', 'setting_grave'],
+    ['bytea_output', 'escape', 'setting_wrong'],
+    ['enable_seqscan', 'off', 'setting_wrong'],
+  ] as const) {
+    it(`are found, or are not had, where the whole server has ${setting} = ${value}`, async (t) => {
+      if (!(await isKnown(setting))) return t.skip(`this Postgres has no ${setting}`);
+      await serverWide(`alter system set ${setting} = '${value}'`);
+      const found = await look();
+      await serverWide(`alter system reset ${setting}`);
+      const kind = settingClass(setting);
+      const isFound = kind === 'decisive' || kind === 'answering';
+      // Our logins' own limit comes before the server's.
+      const expected = named(check, setting).filter(
+        (line) => setting !== 'transaction_timeout' || line.endsWith('role kennel'),
+      );
+      assert.deepEqual(found, isFound ? expected : []);
+      assert.deepEqual(await look(), []);
+    });
+  }
+
+  it('are found where the administrator has them', async () => {
+    await serverWide(`alter role kennel set session_replication_role = 'replica'`);
+    const found = await look();
+    await serverWide('alter role kennel reset session_replication_role');
+    assert.deepEqual(found, named('setting_grave', 'session_replication_role').slice(0, 1));
+  });
+
+  async function isKnown(setting: string): Promise<boolean> {
+    const rows = await lookInto(
+      cluster.url,
+      (sql) => sql`select from pg_settings where name = ${setting}`,
+    );
+    return rows.length > 0;
+  }
+
+  async function serverWide(text: string): Promise<void> {
+    await lookInto(cluster.url, async (sql) => {
+      await sql.unsafe(text);
+      await sql`select pg_reload_conf()`;
+      await sql`select pg_sleep(0.2)`;
+    });
+  }
+});

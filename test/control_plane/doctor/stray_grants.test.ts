@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { openWard } from '../../support/doctor_fixture.ts';
+import { findsEach, type Spoilt } from './spoilt.ts';
+
+const copied: Pick<Spoilt, 'where' | 'sweep'> = {
+  where: ({ main }) => `table stray.x of database ${main}`,
+  sweep: () => 'drop schema stray cascade',
+};
+
+findsEach({
+  default_grant_extra: {
+    'tables for everybody': {
+      spoil: ({ owner }) =>
+        `alter default privileges for role ${owner} grant select on tables to public`,
+      where: ({ main }) => `default rights on tables for public of database ${main}`,
+    },
+    "sequences of a tenant's database for its login": {
+      in: ({ own }) => own,
+      spoil: ({ owner, own }) => `alter default privileges for role ${owner} in schema tenant
+        grant usage on sequences to ${own}`,
+      where: ({ own }) =>
+        `default rights on sequences in schema tenant for ${own} of database ${own}`,
+    },
+  },
+  grant_stray: {
+    'a copy of the secrets that everybody may read': {
+      ...copied,
+      spoil: () => `create schema stray; create table stray.x as select * from control.secrets;
+        grant usage on schema stray to public; grant select on stray.x to public`,
+    },
+    'a column of a copy that the app may read': {
+      ...copied,
+      spoil: ({ app }) => `create schema stray;
+        create table stray.x as select * from control.secrets;
+        grant select (value) on stray.x to ${app}`,
+    },
+    "a table of a tenant's database that its login may read": {
+      in: ({ own }) => own,
+      spoil: ({ own }) => `create schema stray; create table stray.x ();
+        grant select on stray.x to ${own}`,
+      where: ({ own }) => `table stray.x of database ${own}`,
+      sweep: () => 'drop schema stray cascade',
+    },
+    'statistics that the app may read': {
+      spoil: ({ app }) => `grant select on pg_statistic to ${app}`,
+      where: ({ main }) => `table pg_catalog.pg_statistic of database ${main}`,
+    },
+    'passwords that everybody may read': {
+      spoil: () => 'grant select (rolpassword) on pg_authid to public',
+      where: ({ main }) => `table pg_catalog.pg_authid of database ${main}`,
+    },
+    'files that the app may read': {
+      spoil: ({ app }) => `grant execute on function pg_read_binary_file(text) to ${app}`,
+      where: ({ main }) => `function pg_read_binary_file(text) of database ${main}`,
+    },
+    'files that everybody may read': {
+      spoil: () => 'grant execute on function pg_read_file(text) to public',
+      where: ({ main }) => `function pg_read_file(text) of database ${main}`,
+    },
+  },
+});
+
+it('finds nothing in the schema of a tenant that is being made', async () => {
+  const { names, run, findings, close } = await openWard();
+  try {
+    await run(names.main, "update control.tenants set status = 'provisioning'");
+    assert.deepEqual(await findings(), []);
+  } finally {
+    await close();
+  }
+});

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { finding } from '../../../src/control_plane/doctor/finding.ts';
+import { summed } from '../../../src/control_plane/doctor/summed.ts';
+
+const facts = (database: string) => ({
+  database,
+  where: `database ${database}`,
+  what: 'An injected statement may take locks',
+  mend: null,
+});
+
+describe('summed()', () => {
+  it('tells a warning of many databases once, and of how many', () => {
+    const findings = ['kennel', 'kennel_t_a', 'kennel_t_b'].map((database) =>
+      finding('advisory_locks_allowed', facts(database)),
+    );
+    const other = finding('blocks_allowed', facts('kennel'));
+    assert.deepEqual(
+      summed([...findings, other]).map(({ check, database, more }) => [check, database, more]),
+      [
+        ['advisory_locks_allowed', 'kennel', 2],
+        ['blocks_allowed', 'kennel', 0],
+      ],
+    );
+  });
+
+  it('tells each error', () => {
+    const findings = ['kennel_t_a', 'kennel_t_b'].map((database) =>
+      finding('grant_stray', facts(database)),
+    );
+    assert.deepEqual(
+      summed(findings).map(({ more }) => more),
+      [0, 0],
+    );
+  });
+});

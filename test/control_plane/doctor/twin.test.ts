@@ -1,0 +1,38 @@
+/** What the doctor names really is a leak: seen by a tenant, in the place that was named. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { examine } from '../../../src/control_plane/doctor/doctor.ts';
+import type { TenantPlace } from '../../../src/kernel/ports.ts';
+import { addPet } from '../../contract/isolation_probes.ts';
+import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+
+let places: TenantPlaces;
+let one: TenantPlace;
+let other: TenantPlace;
+
+before(async () => {
+  places = await openTenantPlaces(1);
+  [one, other] = [await places.tenant('shared'), await places.tenant('shared')];
+});
+
+after(() => places.close());
+
+it('names a policy by which a tenant sees the rows of another, and no policy by which it does not', async () => {
+  assert.deepEqual([await namesPolicy(), await sees()], [false, false]);
+  await places.asSuperuser(places.placeOf(one), 'alter policy tenant_rows on pets using (true)');
+  assert.deepEqual([await namesPolicy(), await sees()], [true, true]);
+});
+
+async function namesPolicy(): Promise<boolean> {
+  const findings = await examine(places.backstage, { databases: 1 });
+  return findings.some(
+    ({ check, where }) => check === 'policy_changed' && where.includes('shared.pets'),
+  );
+}
+
+async function sees(): Promise<boolean> {
+  const { shared } = places.backstage.isolation;
+  const petId = await shared.run(other, addPet);
+  const rows = await shared.run(one, (db) => db`select id from pets where id = ${petId}`);
+  return rows.length > 0;
+}

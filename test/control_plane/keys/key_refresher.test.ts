@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { SealWatch } from '../../../src/control_plane/keys/key_refresher.ts';
+import { until } from '../../support/until.ts';
+
+/** A watch whose looks end when they are told to. */
+function watch(everyMs: number) {
+  const looks: { end: () => void; fail: (error: Error) => void }[] = [];
+  const errors: unknown[] = [];
+  const refresh = () =>
+    new Promise<void>((resolve, reject) => looks.push({ end: resolve, fail: reject }));
+  const seals = new SealWatch(refresh, { everyMs, onError: (error) => errors.push(error) });
+  return { seals, looks, errors };
+}
+
+describe('SealWatch', () => {
+  it('looks once more when it was told while it looked, for that may have been too early', async () => {
+    const { seals, looks } = watch(60_000);
+    for (let turn = 0; turn < 3; turn += 1) seals.look();
+    assert.equal(looks.length, 1);
+    looks[0]?.end();
+    await until(() => looks.length === 2);
+    looks[1]?.end();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(looks.length, 2);
+    seals.close();
+  });
+
+  it('looks now and then, also when nobody tells it to and a look has failed', async () => {
+    const { seals, looks, errors } = watch(2);
+    await until(() => looks.length === 1);
+    looks[0]?.fail(new Error('away'));
+    await until(() => looks.length === 2);
+    assert.match(String(errors[0]), /away/);
+    seals.close();
+  });
+});

@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { readConfig } from '../../../src/config.ts';
+import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
+import { dropPlace, workOn } from '../../../src/control_plane/provisioning/place.ts';
+import type { Order } from '../../../src/control_plane/provisioning/tenant_record.ts';
+import type { TenantPlace } from '../../../src/kernel/ports.ts';
+import { isolationModes, parseSlug } from '../../../src/kernel/tenant.ts';
+import { codeOf } from '../../../src/postgres/errors.ts';
+import type { Place } from '../../../src/postgres/installation.ts';
+import { openBackstage } from '../../../src/services.ts';
+import { addPet } from '../../contract/isolation_probes.ts';
+import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { until } from '../../support/until.ts';
+
+describe('rotateSeals()', () => {
+  let places: TenantPlaces;
+  let tenants: TenantPlace[];
+  before(async () => {
+    places = await openTenantPlaces(8);
+    tenants = await Promise.all(isolationModes.map((mode) => registered(mode)));
+  });
+  after(() => places.close());
+
+  /** A tenant with a place and a row in the registry, by which its database is found. */
+  async function registered(
+    mode: TenantPlace['isolation'],
+    slug = `${mode}-farm`,
+  ): Promise<TenantPlace> {
+    const tenant = await places.tenant(mode);
+    await places.backstage.control`
+      insert into control.tenants (id, slug, name, plan, status, isolation)
+      values (${tenant.id}, ${slug}, 'Farm', 'free', 'active', ${mode})`;
+    return tenant;
+  }
+
+  function rotate(onProgress: (step: string) => void = () => {}, heardAfterMs = 1): Promise<void> {
+    const { fleet, jobs } = places.backstage;
+    return rotateSeals(fleet, jobs, { heardAfterMs, concurrency: 2, onProgress, onWait: () => {} });
+  }
+
+  function call({ id, isolation }: TenantPlace): Promise<string> {
+    return places.backstage.isolation[isolation].run({ id, isolation }, addPet);
+  }
+
+  /** What became of a call of each tenant: `fine`, or the code of the error. */
+  async function outcomes(): Promise<string[]> {
+    return Promise.all(tenants.map((tenant) => call(tenant).then(() => 'fine', codeOf)));
+  }
+
+  /** Keys that a tenant's database holds seals against; in its own one, contexts that it takes. */
+  async function keysPerDatabase(): Promise<number[]> {
+    const keys = {
+      shared: 'select from kernel.seal_keys',
+      schema: 'select from kernel.seal_keys',
+      database: `
+        select from pg_proc, regexp_matches(prosrc, '[0-9a-f]{64}', 'g')
+        where oid = 'kernel.tenant()'::regprocedure`,
+    };
+    const counts = tenants.map(async (tenant) => {
+      const rows = await places.asSuperuser(places.placeOf(tenant), keys[tenant.isolation]);
+      return rows.length;
+    });
+    return Promise.all(counts);
+  }
+
+  async function isWaitedFor({ database }: Place): Promise<boolean> {
+    const { shared } = places.backstage.fleet.installation;
+    const waiting = await places.asSuperuser(
+      shared,
+      `select from pg_stat_activity where datname = '${database}' and wait_event = 'advisory'`,
+    );
+    return waiting.length > 0;
+  }
+
+  /** What seals are made from. */
+  async function seal(): Promise<string> {
+    const { account } = places.backstage.fleet.installation;
+    const read = `select encode(value, 'hex') as value from secrets where name = 'seal'`;
+    const rows = await places.asSuperuser(account, read);
+    return rows.map(({ value }) => String(value)).join();
+  }
+
+  it('disturbs nobody who is being served', async () => {
+    const failures: unknown[] = [];
+    let rotating = true;
+    const load = tenants.map(async (tenant) => {
+      while (rotating) await call(tenant).catch((error) => failures.push(error));
+    });
+    for (let turn = 0; turn < 3; turn += 1) {
+      // What the announcement does in a serving process.
+      await rotate(() => void places.backstage.refreshSeals(), 1_000);
+    }
+    rotating = false;
+    await Promise.all(load);
+    assert.deepEqual(failures, []);
+    assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
+  });
+
+  it('leaves a process that has not heard of it without a context', async () => {
+    await rotate();
+    assert.deepEqual(await outcomes(), ['42501', '42501', '42501']);
+    await places.backstage.refreshSeals();
+    assert.deepEqual(await outcomes(), ['fine', 'fine', 'fine']);
+  });
+
+  for (const step of [1, 2, 3]) {
+    describe(`when it is killed after its step ${step}`, () => {
+      beforeEach(async () => {
+        let steps = 0;
+        const killed = rotate(() => {
+          steps += 1;
+          if (steps === step) throw new Error('killed');
+        });
+        await assert.rejects(killed, /^Error: killed$/);
+      });
+      afterEach(() => places.backstage.refreshSeals());
+
+      it('is brought to its end by the next one', async () => {
+        await rotate();
+        await places.backstage.refreshSeals();
+        assert.deepEqual(await outcomes(), ['fine', 'fine', 'fine']);
+        assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
+      });
+
+      it('gives a new tenant all the keys that are good', async () => {
+        const late = await places.tenant('database');
+        await places.backstage.refreshSeals();
+        await call(late);
+        await rotate();
+      });
+    });
+  }
+
+  it('does not mind tenants that come and go meanwhile', async () => {
+    const { onboarding } = places.backstage;
+    const order = (name: string): Order => {
+      const slug = parseSlug(name);
+      assert.ok(slug);
+      return { slug, name, plan: 'free', isolation: 'database', adminEmail: 'a@example.com' };
+    };
+    const once = { requestId: null, idempotencyKey: null, asSent: '' };
+    const names = Array.from({ length: 8 }, (_, number) => `going-${number}`);
+    for (const name of names) await onboarding.create(order(name), once);
+    let changing = true;
+    const changes = (async () => {
+      for (const name of names) {
+        await onboarding.remove(order(name).slug, null);
+        await onboarding.create(order(`new-${name}`), once);
+      }
+      changing = false;
+    })();
+    while (changing) await rotate(() => void places.backstage.refreshSeals(), 500);
+    await changes;
+    for (const name of names) await onboarding.remove(order(`new-${name}`).slug, null);
+    assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
+  });
+
+  it('leaves a database alone that is not prepared yet', async () => {
+    const place = places.placeOf(await registered('database', 'unprepared'));
+    await places.asSuperuser(place, 'drop schema kernel cascade');
+    await rotate();
+    await dropPlace(places.backstage.fleet, place);
+    await places.backstage.refreshSeals();
+  });
+
+  it('leaves a database alone that goes while it is being told', async () => {
+    const { fleet } = places.backstage;
+    const place = places.placeOf(await registered('database', 'going'));
+    let rotation = Promise.resolve();
+    await workOn({ fleet, place, from: place.database }, async () => {
+      rotation = rotate();
+      await until(() => isWaitedFor(place));
+      await dropPlace(fleet, place);
+    });
+    await rotation;
+    await places.backstage.refreshSeals();
+  });
+
+  describe('when a database cannot be told to forget the old key', () => {
+    const broken = 'alter table kernel.seal_keys add constraint broken check (false) not valid';
+    const mended = 'alter table kernel.seal_keys drop constraint broken';
+
+    it('tells all others, says which one, and goes on there the next time', async () => {
+      const { shared } = places.backstage.fleet.installation;
+      const steps: string[] = [];
+      const failing = rotate((step) => steps.push(step), 500);
+      await until(async () => steps.length === 2);
+      await places.asSuperuser(shared, broken);
+      await assert.rejects(failing, new RegExp(`^Error: Cannot tell .*: ${shared.database}: `));
+      // In the main database are those of two tenants.
+      assert.deepEqual(await keysPerDatabase(), [2, 2, 1]);
+      await places.asSuperuser(shared, mended);
+      const before = await seal();
+      steps.length = 0;
+      await rotate((step) => steps.push(step));
+      assert.deepEqual([steps.length, await seal()], [1, before]);
+      assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
+      await rotate();
+      assert.notEqual(await seal(), before);
+      await places.backstage.refreshSeals();
+    });
+  });
+
+  it('is done by one process at a time', async () => {
+    const environment = { DATABASE_URL: places.url };
+    const other = await openBackstage(readConfig(environment), places.url);
+    try {
+      const nothing = () => {};
+      const options = { heardAfterMs: 1, concurrency: 2, onProgress: nothing, onWait: nothing };
+      const second = rotateSeals(other.fleet, other.jobs, options);
+      const outcome = await Promise.allSettled([rotate(), second]);
+      assert.deepEqual(outcome.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+    } finally {
+      other.close();
+      await places.backstage.refreshSeals();
+    }
+  });
+});

@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { bounds, readConfig } from '../../../src/config.ts';
+import { migrateFleet, type Progress } from '../../../src/control_plane/migrations/migrate.ts';
+import { migrationStatus } from '../../../src/control_plane/migrations/status.ts';
+import {
+  type IsolationMode,
+  isolationModes,
+  parseSlug,
+  tenantId,
+} from '../../../src/kernel/tenant.ts';
+import { placeOf } from '../../../src/postgres/installation.ts';
+import { type Backstage, openBackstage } from '../../../src/services.ts';
+import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
+
+describe('migrations over the fleet', () => {
+  let database: TestDatabase;
+  let sqlFolder: string;
+  let open: Backstage[] = [];
+
+  before(async () => {
+    database = await testDatabase();
+    sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
+    await cp('sql', sqlFolder, { recursive: true });
+    await rm(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'));
+    const backstage = await backstageNow();
+    for (const mode of isolationModes) {
+      for (const which of ['one', 'two']) await onboard(backstage, `${mode}-${which}`, mode);
+    }
+  });
+
+  after(async () => {
+    closeAll();
+    await database.drop();
+    await rm(sqlFolder, { recursive: true });
+  });
+
+  it('finds nothing to do when every tenant is at the newest version', async () => {
+    const { current, behind } = await statusOf(await backstageNow());
+    assert.deepEqual([current, behind.length], [6, 0]);
+    assert.deepEqual(await migrate(await backstageNow()), { migrated: 0, failed: [], left: 0 });
+  });
+
+  it('brings the microchip column to tenants of all modes, and names the one that fails', async () => {
+    await cp(
+      'sql/tenant/002_pet_microchip_id.sql',
+      join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'),
+    );
+    const backstage = await backstageNow();
+    await spoil(backstage, 'schema-one');
+    assert.equal((await statusOf(backstage)).behind.length, 6);
+
+    const progress: Progress[] = [];
+    const first = await migrate(backstage, (step) => progress.push(step));
+    assert.deepEqual(
+      first.failed.map(({ name }) => name),
+      ['schema-one'],
+    );
+    assert.match(first.failed[0]?.error ?? '', /microchip_id.*already exists/);
+    assert.deepEqual([first.migrated, progress.length], [4, 5], 'five places hold six tenants');
+    const { behind } = await statusOf(backstage);
+    assert.deepEqual(
+      behind.map(({ name }) => name),
+      ['schema-one'],
+    );
+    for (const slug of ['shared-one', 'schema-two', 'database-one', 'database-two']) {
+      assert.deepEqual(await microchips(backstage, slug), [null]);
+    }
+  });
+
+  it('touches only what is left in a second run', async () => {
+    const backstage = await backstageNow();
+    await mend(backstage, 'schema-one');
+    const progress: Progress[] = [];
+    assert.deepEqual(await migrate(backstage, (step) => progress.push(step)), {
+      migrated: 1,
+      failed: [],
+      left: 0,
+    });
+    assert.deepEqual(
+      progress.map(({ name }) => name),
+      ['schema-one'],
+    );
+  });
+
+  it('leaves the rest alone when a canary fails', async () => {
+    await writeFile(join(sqlFolder, 'tenant', '003_broken.sql'), 'select 1 / 0;\n');
+    const outcome = await migrate(await backstageNow(), () => {}, { canary: 1 });
+    assert.deepEqual([outcome.migrated, outcome.failed.length, outcome.left], [0, 1, 4]);
+    await rm(join(sqlFolder, 'tenant', '003_broken.sql'));
+  });
+
+  it('lets one run at a time', async () => {
+    await writeFile(join(sqlFolder, 'tenant', '003_slow.sql'), 'select pg_sleep(0.3);\n');
+    const first = await backstageNow();
+    const second = await another();
+    const outcomes = await Promise.allSettled([migrate(first), migrate(second)]);
+    const refused = outcomes.filter(({ status }) => status === 'rejected');
+    assert.equal(refused.length, 1);
+    assert.equal((await statusOf(first)).behind.length, 0);
+  });
+
+  it('waits for a lock from a distance, so that readers are not held up', async () => {
+    await writeFile(
+      join(sqlFolder, 'tenant', '004_note.sql'),
+      'alter table pets add column note text;\n',
+    );
+    const backstage = await backstageNow();
+    let released = false;
+    const holder = holdLock(backstage, 'schema-one', () => released);
+    const migrating = migrate(backstage, () => {}, { slug: 'schema-one' });
+    assert.equal((await microchips(backstage, 'schema-one')).length, 1);
+    released = true;
+    await holder;
+    assert.deepEqual(await migrating, { migrated: 1, failed: [], left: 0 });
+  });
+
+  it('refuses a file that was edited after it had been applied to one tenant alone', async () => {
+    const file = join(sqlFolder, 'tenant', '005_first.sql');
+    await writeFile(file, 'alter table pets add column one text;\n');
+    await migrate(await backstageNow(), () => {}, { slug: 'schema-one' });
+    await writeFile(file, 'alter table pets add column two text;\n');
+    await assert.rejects(async () => migrate(await backstageNow()), /was edited/);
+    await assert.rejects(
+      async () => onboard(await backstageNow(), 'new-one', 'schema'),
+      /was edited/,
+    );
+    await writeFile(file, 'alter table pets add column one text;\n');
+    assert.equal((await migrate(await backstageNow())).failed.length, 0);
+  });
+
+  it('refuses an edited file also where the one after it had failed', async () => {
+    const [fine, broken] = ['006_fine.sql', '007_broken.sql'].map((name) =>
+      join(sqlFolder, 'tenant', name),
+    );
+    assert.ok(fine && broken);
+    await writeFile(fine, 'alter table pets add column three text;\n');
+    await writeFile(broken, 'select 1 / 0;\n');
+    const first = await migrate(await backstageNow(), () => {}, { slug: 'schema-one' });
+    assert.equal(first.failed.length, 1);
+    await writeFile(fine, 'alter table pets add column four text;\n');
+    await writeFile(broken, 'select 1;\n');
+    await assert.rejects(async () => migrate(await backstageNow()), /was edited/);
+    await writeFile(fine, 'alter table pets add column three text;\n');
+    assert.equal((await migrate(await backstageNow())).failed.length, 0);
+  });
+
+  it('refuses a file that was edited after it had been applied', async () => {
+    await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
+    await assert.rejects(async () => migrate(await backstageNow()), /was edited/);
+  });
+
+  /** Opened anew, so that it reads the folder as it is now. */
+  function backstageNow(): Promise<Backstage> {
+    closeAll();
+    return another();
+  }
+
+  async function another(): Promise<Backstage> {
+    const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
+    const backstage = await openBackstage(config, database.url);
+    open.push(backstage);
+    return backstage;
+  }
+
+  function closeAll(): void {
+    for (const backstage of open) backstage.close();
+    open = [];
+  }
+});
+
+async function onboard(backstage: Backstage, name: string, isolation: IsolationMode) {
+  await backstage.onboarding.create(
+    { slug: slugOf(name), name, plan: 'free', isolation, adminEmail: 'admin@example.com' },
+    { requestId: null, idempotencyKey: null, asSent: '' },
+  );
+}
+
+function migrate(
+  { fleet, control, jobs }: Backstage,
+  onProgress: (progress: Progress) => void = () => {},
+  wish: { canary?: number; slug?: string } = {},
+) {
+  const { goneAfterMs } = bounds.processes;
+  const common = { slug: null, canary: 0, concurrency: 2, goneAfterMs };
+  const options = { ...common, ...bounds.migrations, ...wish };
+  return migrateFleet(fleet, control, jobs, { ...options, lockRetryMs: 20, onProgress });
+}
+
+const statusOf = ({ fleet, control }: Backstage) =>
+  migrationStatus(fleet, control, bounds.processes.goneAfterMs);
+
+async function microchips(backstage: Backstage, slug: string) {
+  const tenant = await tenantOf(backstage, slug);
+  const pets = await backstage.isolation[tenant.isolation].run(
+    tenant,
+    (db) => db<{ microchip_id: string | null }>`select microchip_id from pets`,
+  );
+  return pets.map((pet) => pet.microchip_id);
+}
+
+const spoil = (backstage: Backstage, slug: string) =>
+  asOwner(backstage, slug, 'alter table pets add column microchip_id text');
+
+const mend = (backstage: Backstage, slug: string) =>
+  asOwner(backstage, slug, 'alter table pets drop column microchip_id');
+
+async function asOwner(backstage: Backstage, slug: string, statement: string): Promise<void> {
+  const { admin, installation } = backstage.fleet;
+  const place = placeOf(installation, await tenantOf(backstage, slug));
+  await admin.use(installation.adminTarget(place.database), 'test', (lane) =>
+    lane.script(`begin; set local search_path = "${place.schema}"; ${statement}; commit`),
+  );
+}
+
+/** A reader that keeps its transaction, and with it its lock on the table, until it is told. */
+async function holdLock(backstage: Backstage, slug: string, released: () => boolean) {
+  const tenant = await tenantOf(backstage, slug);
+  await backstage.isolation[tenant.isolation].run(tenant, (db) =>
+    db.transaction(async (sql) => {
+      for (;;) {
+        await sql`select id, pg_sleep(0.02) from pets`;
+        if (released()) return;
+      }
+    }),
+  );
+}
+
+async function tenantOf({ control }: Backstage, slug: string) {
+  const [tenant] = await control<{ id: string; isolation: IsolationMode }>`
+    select id, isolation from control.tenants where slug = ${slug}`;
+  assert.ok(tenant);
+  return { ...tenant, id: tenantId(tenant.id) };
+}
+
+function slugOf(text: string) {
+  const slug = parseSlug(text);
+  assert.ok(slug);
+  return slug;
+}

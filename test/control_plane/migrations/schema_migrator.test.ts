@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import {
+  type Migration,
+  migrationOf,
+} from '../../../src/control_plane/migrations/migration_files.ts';
+import {
+  nobodyIsTold,
+  readLedger,
+  upgrade,
+} from '../../../src/control_plane/migrations/schema_migrator.ts';
+import { createLogin, createRole } from '../../../src/control_plane/provisioning/place.ts';
+import { Lane } from '../../../src/postgres/connection.ts';
+import { codeOf } from '../../../src/postgres/errors.ts';
+import { databaseOf, Installation, type Roles } from '../../../src/postgres/installation.ts';
+import { laneBounds } from '../../support/connection.ts';
+import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
+
+function migrationsOf(...texts: string[]): Migration[] {
+  return texts.map((text, index) => migrationOf(index + 1, `step_${index + 1}`, text));
+}
+
+describe('upgrade()', () => {
+  let database: TestDatabase;
+  let lane: Lane;
+  let installation: Installation;
+  let roles: Roles;
+  let owner: string;
+  let schema: string;
+  let turn = 0;
+  before(async () => {
+    database = await testDatabase();
+    // Without a limit of its own, so that only the upgrade's can end a wait for a lock.
+    lane = await Lane.open(database.url, { ...laneBounds, lockTimeoutMs: 0 });
+    const secret = Buffer.alloc(32, 1);
+    const secrets = { installation: secret, seals: { current: secret, other: null } };
+    installation = new Installation(database.url, secrets, 1);
+    ({ roles } = installation);
+    ({ owner } = roles);
+    await createRole(lane, owner);
+    await createLogin(lane, installation, roles.migrate);
+    await lane.script(`grant "${owner}" to "${roles.migrate}"`);
+  });
+  after(async () => {
+    lane.close();
+    await database.drop();
+  });
+  beforeEach(async () => {
+    turn += 1;
+    schema = `s${turn}`;
+    await lane.script(`create schema ${schema} authorization "${owner}"`);
+  });
+
+  /** In a session of the migrations' login, without a limit of its own too. */
+  const migrating = async (work: (own: Lane) => Promise<void>) => {
+    const target = installation.migrationTarget(databaseOf(database.url));
+    const own = await Lane.open(target, { ...laneBounds, lockTimeoutMs: 0 });
+    await work(own).finally(() => own.close());
+  };
+
+  const run = (...texts: string[]) => runWith(migrating, ...texts);
+
+  const runWith = (lend: typeof migrating, ...texts: string[]) =>
+    upgrade(lane, {
+      schema,
+      owner,
+      roles: { app: owner },
+      migrations: migrationsOf(...texts),
+      lockTimeoutMs: 50,
+      migrating: lend,
+      onApplied: nobodyIsTold,
+    });
+
+  const tables = async () => {
+    const rows = await lane.plain<{ name: string }>`
+      select tablename as name from pg_tables
+      where schemaname = ${schema} and tablename <> 'migrations'
+      order by tablename`;
+    return rows.map(({ name }) => name);
+  };
+
+  it('applies what is missing, and nothing twice', async () => {
+    assert.equal(await run('create table a ()'), 1);
+    assert.equal(await run('create table a ()', 'create table b ()'), 2);
+    assert.equal(await run('create table a ()', 'create table b ()'), 2);
+    assert.deepEqual(await tables(), ['a', 'b']);
+  });
+
+  it('keeps what was done before a failure, and nothing of what failed', async () => {
+    const broken = 'create table b (); select 1 / 0';
+    await assert.rejects(run('create table a ()', broken, 'create table c ()'), { code: '22012' });
+    assert.deepEqual(await tables(), ['a']);
+    assert.equal((await readLedger(lane, schema, owner)).length, 1);
+    assert.equal(await run('create table a ()', 'create table b ()'), 2);
+  });
+
+  it('refuses a file that was edited after it had been applied, and applies nothing then', async () => {
+    await run('create table a ()');
+    const edited = run('create table a (x int)', 'create table b ()');
+    await assert.rejects(edited, /^Error: Cannot migrate: "step_1" \(1\) was edited/);
+    assert.deepEqual(await tables(), ['a']);
+  });
+
+  it('leaves a schema alone that is ahead of the files', async () => {
+    await run('create table a ()', 'create table b ()');
+    assert.equal(await run('create table a ()'), 2);
+  });
+
+  it('does not wait for a lock for long', async () => {
+    await run('create table a ()');
+    const other = await Lane.open(database.url, laneBounds);
+    await other.transaction('begin', async (sql) => {
+      await sql`select pg_advisory_xact_lock(1)`;
+      const waiting = run('create table a ()', 'select pg_advisory_xact_lock(1)');
+      await assert.rejects(waiting, (error: Error) => codeOf(error.cause) === '55P03');
+    });
+    other.close();
+  });
+
+  it('reads a file as psql does', async () => {
+    await run(
+      `create table a (b jsonb default '{"theme":"dark"}', c text default ':"app"', d "char"); -- it's
+       comment on table a is $$ :"app" $$; select ''::"char"; -- note`,
+      'create function f() returns int begin atomic select 1; end -- note',
+    );
+    const [row] = await lane.plain<{ defaults: string }>`
+      select string_agg(pg_get_expr(adbin, adrelid), ' ' order by adnum) as defaults
+      from pg_attrdef where adrelid = to_regclass(${`${schema}.a`})`;
+    assert.equal(row?.defaults, `'{"theme": "dark"}'::jsonb ':"app"'::text`);
+  });
+
+  const evil = () => `evil_${schema}`;
+
+  /** What makes a superuser, where the role can be put off. */
+  const uprisings: (() => string)[] = [
+    () => `reset role; create role ${evil()} superuser`,
+    () => `set role none; create role ${evil()} superuser`,
+    () => `set session authorization default; create role ${evil()} superuser`,
+    () => `reset session authorization; create role ${evil()} superuser`,
+    () => `select set_config('role', 'none', true); create role ${evil()} superuser`,
+    () => `do $$ begin execute 'reset role'; execute 'create role ${evil()} superuser'; end $$`,
+    () => `create function f() returns void language plpgsql as
+        $f$ begin reset role; create role ${evil()} superuser; end $f$; select f()`,
+  ];
+
+  const isThere = async () =>
+    (await lane.plain`select from pg_roles where rolname = ${evil()}`).length === 1;
+
+  it('runs nothing as the administrator, whatever a file says', async () => {
+    for (const uprising of uprisings) {
+      const text = `create table a (); ${uprising()}`;
+      await assert.rejects(
+        run(text),
+        (error: Error) => codeOf(error.cause ?? error) === '42501',
+        text,
+      );
+      assert.equal(await isThere(), false);
+    }
+    assert.deepEqual(await tables(), []);
+    assert.equal(await run('create table a (); reset role'), 1, "the ledger row is the owner's");
+    assert.deepEqual(await tables(), ['a']);
+  });
+
+  it("control: in the administrator's own session each of them makes a superuser", async () => {
+    for (const uprising of uprisings) {
+      const own = await Lane.open(database.url, laneBounds);
+      await runWith((work) => work(own), uprising());
+      own.close();
+      assert.equal(await isThere(), true, uprising());
+      await lane.script(`drop role ${evil()}; drop schema ${schema} cascade;
+        create schema ${schema} authorization "${owner}"`);
+    }
+  });
+
+  it('ends a transaction with its ledger row alone', async () => {
+    const endings = [
+      'do $$ begin commit; end $$',
+      'create procedure p() language plpgsql as $$ begin rollback; end $$; call p()',
+      "do $$ begin execute 'commit'; end $$",
+    ];
+    for (const ending of endings) {
+      await assert.rejects(run(`create table a (); ${ending}; create table b ()`), ending);
+      assert.deepEqual(await tables(), []);
+      assert.deepEqual(await readLedger(lane, schema, owner), []);
+    }
+    assert.equal(await run('create table a (); savepoint s; drop table a; rollback to s'), 1);
+    assert.deepEqual(await tables(), ['a']);
+  });
+
+  it('sends one statement at a time, and ends the lane where one has ended the transaction', async () => {
+    const own = await Lane.open(database.url, laneBounds);
+    const two = own.scripts('begin', [`create table ${schema}.a (); commit`], 'commit');
+    await assert.rejects(two, { code: '42601' });
+    assert.equal(own.live, true);
+    await assert.rejects(own.scripts('begin', ['commit'], 'commit'));
+    assert.equal(own.live, false);
+    assert.deepEqual(await tables(), []);
+  });
+
+  it('touches nothing when a later file has a variable without a value', async () => {
+    await assert.rejects(
+      run('create table a ()', '\nselect :"nobody"'),
+      /"002_step_2.sql", line 2/,
+    );
+    assert.deepEqual(await tables(), []);
+  });
+
+  it('leaves nothing of a file in the session of the next one', async () => {
+    await run("set search_path = pg_catalog; select set_config('x.y', '1', false)");
+    const later = `create table b (); select 1 / coalesce(nullif(current_setting('x.y', true), ''), '1')::int`;
+    await run("set search_path = pg_catalog; select set_config('x.y', '1', false)", later);
+    assert.deepEqual(await tables(), ['b']);
+  });
+
+  it('makes everything the property of the owner', async () => {
+    await run('create table a ()');
+    const [row] = await lane.plain`
+      select tableowner from pg_tables where schemaname = ${schema} and tablename = 'a'`;
+    assert.equal(row && 'tableowner' in row && row.tableowner, owner);
+  });
+
+  it('fills in roles, and refuses one that has no name', async () => {
+    await run('create table a (); grant select on a to :"app"');
+    const nameless = run('create table a (); grant select on a to :"app"', 'reset :"nobody"');
+    await assert.rejects(nameless, /no role has that name/);
+  });
+});

@@ -1,0 +1,128 @@
+/** Row security hides rows, not statistics: what the planner knows of a table, its estimates tell. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Place } from '../../../src/postgres/installation.ts';
+import { openingScript } from '../../support/envelopes.ts';
+import { estimate, type Standing, standings } from '../../support/serving_tables.ts';
+import { lookInto } from '../../support/sql.ts';
+import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+
+describe("the planner's statistics", () => {
+  let places: TenantPlaces;
+  let all: Standing[];
+  before(async () => {
+    places = await openTenantPlaces(1);
+    all = await standings(places);
+    const { account } = places.backstage.fleet.installation;
+    const [shared] = all;
+    assert.ok(shared);
+    await places.asSuperuser(
+      shared.place,
+      `insert into pets (tenant_id, id, name, species)
+       select '${(await places.tenant('shared')).id}', gen_random_uuid(), 'Rex', 'dog'
+       from generate_series(1, 2000);
+       insert into pets (tenant_id, id, name, species)
+       select '${shared.tenant.id}', gen_random_uuid(), 'Tom', 'dog' from generate_series(1, 2000);
+       insert into visits (tenant_id, id, pet_id, visited_on, reason)
+       select tenant_id, id, id, '2024-01-01', 'Cough' from pets`,
+    );
+    await places.asSuperuser(
+      account,
+      `insert into audit_events (id, event, actor, tenant_id, tenant, audience, details)
+       select gen_random_uuid(), 'config_changed', 'operator', null, 'a-customer', 'tenant', '{}'
+       from generate_series(1, 2000)`,
+    );
+    for (const { place } of all) await places.asSuperuser(place, 'analyze');
+  });
+  after(() => places.close());
+
+  /** Columns of which values are kept although the role may read them, or expressions on its tables. */
+  async function told(place: Place): Promise<string[]> {
+    const { role } = place;
+    const rows = await places.asSuperuser(
+      place,
+      `select format('%s %s', starelid::regclass, staattnum) as name
+       from pg_statistic
+         left join pg_index on indexrelid = starelid
+       where starelid >= 16384 and case
+         when indrelid is null then has_column_privilege('${role}', starelid, staattnum, 'select')
+         else has_any_column_privilege('${role}', indrelid, 'select')
+       end`,
+    );
+    return rows.map(({ name }) => String(name));
+  }
+
+  /** Whether a tenant's estimate depends on the values of others. */
+  async function distinguishes(
+    standing: Standing,
+    query: (value: string) => string,
+    value: string,
+  ) {
+    const [known, unknown] = [value, 'nowhere-to-be-found'].map((one) =>
+      estimate(places.backstage.fleet.installation, standing, query(one)),
+    );
+    return (await known) !== (await unknown);
+  }
+
+  /** As the login that lanes have, with all that its sessions begin with. */
+  function planOf({ place, tenant }: Standing, query: string): Promise<string> {
+    return lookInto(place.target, async (sql) => {
+      const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      await sql.unsafe(openingScript(place, tenant.id, backend?.pid ?? 0));
+      const rows = await sql.unsafe(`explain ${query}`);
+      return rows.map((row) => row['QUERY PLAN']).join('\n');
+    });
+  }
+
+  const ofPets = (name: string) => `select id from pets where name = '${name}'`;
+  const ofSlugs = (slug: string) => `select id from audit_events where tenant = '${slug}'`;
+
+  it('are kept of nothing that a serving role may read, not even after ANALYZE', async () => {
+    for (const { name, place } of all) assert.deepEqual(await told(place), [], name);
+  });
+
+  it("tell one shared tenant nothing of another's values", async () => {
+    const [shared] = all;
+    assert.ok(shared);
+    assert.equal(await distinguishes(shared, ofPets, 'Rex'), false);
+  });
+
+  it("tell a tenant's account nothing of other customers", async () => {
+    const account = all.at(-1);
+    assert.ok(account);
+    assert.equal(await distinguishes(account, ofSlugs, 'a-customer'), false);
+  });
+
+  it('are not needed for a page of a list to come from its index, in order', async () => {
+    const [shared] = all;
+    assert.ok(shared);
+    const after = "id > '00000000-0000-0000-0000-000000000000'";
+    for (const query of [
+      `select * from pets where ${after} and not deleted order by id limit 21`,
+      `select * from pets where species = 'dog' and ${after} order by id limit 21`,
+      `select * from pets where id = '00000000-0000-7000-8000-000000000001'`,
+      `select * from visits where pet_id = '00000000-0000-7000-8000-000000000001'
+       order by visited_on desc, id desc limit 21`,
+    ]) {
+      const plan = await planOf(shared, query);
+      assert.match(plan, /Index Scan using/, plan);
+      assert.doesNotMatch(plan, /Sort|Seq Scan|Bitmap/, plan);
+    }
+  });
+
+  it('control: tell both where columns have statistics', async () => {
+    const [shared, account] = [all[0], all.at(-1)];
+    assert.ok(shared && account);
+    await places.asSuperuser(
+      shared.place,
+      'alter table pets alter name set statistics 100; analyze pets',
+    );
+    await places.asSuperuser(
+      account.place,
+      `alter table audit_events alter tenant set statistics 100, alter audience set statistics 100;
+       analyze audit_events`,
+    );
+    assert.equal(await distinguishes(shared, ofPets, 'Rex'), true);
+    assert.equal(await distinguishes(account, ofSlugs, 'a-customer'), true);
+  });
+});

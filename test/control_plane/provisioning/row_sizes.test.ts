@@ -1,0 +1,198 @@
+/** What an injected statement may write as one tenant, and what then becomes of everybody's reads. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { postgresAccounts } from '../../../src/adapters/account/postgres_accounts.ts';
+import { postgresRegistry } from '../../../src/adapters/directory/postgres_directory.ts';
+import { readTrail } from '../../../src/control_plane/audit/query.ts';
+import type { Account, Db, SqlValue } from '../../../src/kernel/ports.ts';
+import { codeOf } from '../../../src/postgres/errors.ts';
+import { type AuditTrail, eventsEach, openAuditTrail } from '../../support/audit_trail.ts';
+import type { Registered } from '../../support/registered.ts';
+
+let trail: AuditTrail;
+let attacker: Registered;
+let neighbour: Registered;
+
+before(async () => {
+  trail = await openAuditTrail();
+  attacker = await trail.tenant();
+  neighbour = await trail.tenant();
+});
+
+after(() => trail.close());
+
+function inject<Result>(steps: (account: Account) => Promise<Result>): Promise<Result> {
+  const { lanes, fleet } = trail.backstage;
+  const options = { newId: randomUUID, onChange: () => {} };
+  const accounts = postgresAccounts(lanes, fleet.installation, options);
+  return accounts.run({ tenant: attacker, actor: 'operator', requestId: 'r-1' }, steps);
+}
+
+/** The attacker's event with details of so many bytes; as the superuser, whom no limit cuts short. */
+const addEvent = (bytes: number) =>
+  trail.falsify(`
+    insert into audit_events (id, event, actor, tenant_id, audience, details)
+    values (gen_random_uuid(), 'config_changed', 'kennel', '${attacker.id}', 'tenant',
+      jsonb_build_object('a', repeat('x', ${bytes})))`);
+
+describe('the table refuses', () => {
+  const large = 'x'.repeat(10_000);
+  const event = (column: 'event' | 'actor' | 'request_id', account: Account) => {
+    const [name, actor, id] = [
+      column === 'event' ? large : 'config_changed',
+      column === 'actor' ? large : 'kennel',
+      column === 'request_id' ? large : 'r-1',
+    ];
+    return account`
+      insert into audit_events (id, event, actor, tenant, request_id, audience, details)
+      values (gen_random_uuid(), ${name}, ${actor}, '', ${id}, 'tenant', '{}')`;
+  };
+  const details = (text: string, account: Account) => account`
+    insert into audit_events (id, event, actor, tenant, audience, details)
+    values (gen_random_uuid(), 'config_changed', 'kennel', '', 'tenant', ${text}::text::jsonb)`;
+
+  const writes: Record<string, (account: Account) => Promise<object[]>> = {
+    'a name of an event': (account) => event('event', account),
+    'an actor': (account) => event('actor', account),
+    'a request id': (account) => event('request_id', account),
+    details: (account) => details(JSON.stringify({ large }), account),
+    'details that are small as numbers and large as text': (account) =>
+      details('{"a": 1e131071}', account),
+    'details that are no object': (account) => details('"text"', account),
+    'the value of a setting': (account) => account`
+      insert into settings (key, value) values ('welcome_message', to_jsonb(${large}::text))
+      on conflict (tenant_id, key) do update set value = excluded.value`,
+    'the value of a setting that is small as a number': (account) => account`
+      insert into settings (key, value) values ('default_page_size', '1e131071')
+      on conflict (tenant_id, key) do update set value = excluded.value`,
+    'the key of a setting': (account) => account`
+      insert into settings (key, value) values (substr(${large}, 1, 1000), '1')`,
+    "a user's email": (account) => account`
+      insert into users (id, email, role) values (gen_random_uuid(), ${large}, 'member')`,
+  };
+  for (const [what, write] of Object.entries(writes)) {
+    it(`${what} past its size`, async () => {
+      await assert.rejects(inject(write), (error: unknown) => codeOf(error) === '23514');
+    });
+  }
+
+  it('nothing that the API takes', async () => {
+    const value = JSON.stringify('"'.repeat(500));
+    await inject((account) =>
+      account.change('config_changed', async (sql) => {
+        await sql`
+          insert into settings (key, value) values ('welcome_message', ${value}::text::jsonb)
+          on conflict on constraint settings_pkey do update set value = excluded.value`;
+        return { result: null, details: { key: 'welcome_message', value } };
+      }),
+    );
+    await inject((account) => {
+      const email = `${'😀'.repeat(240)}@example.org`;
+      return account`
+        insert into users (id, email, role) values (gen_random_uuid(), ${email}, 'member')`;
+    });
+  });
+});
+
+describe('any number of settings', () => {
+  it('that no code knows makes the lookup of a tenant no larger', async () => {
+    await trail.falsify(`
+      set session_replication_role = replica;
+      insert into settings (tenant_id, key, value)
+      select '${attacker.id}', 'k' || n, to_jsonb(repeat('x', 4000))
+      from generate_series(1, 20000) as n`);
+    const { control } = trail.backstage;
+    const tenant = await postgresRegistry(control).tenant(attacker.id);
+    assert.equal(tenant?.settings.default_page_size, 20);
+    const all = control`
+      select jsonb_object_agg(key, value) from control.settings where tenant_id = ${attacker.id}`;
+    await assert.rejects(all);
+    await trail.falsify("delete from settings where key like 'k%'");
+  });
+});
+
+describe('events of megabytes, where the check of their size is gone', () => {
+  const bytes = 9_000_000;
+  const many = 8;
+  before(async () => {
+    await trail.falsify('alter table audit_events drop constraint audit_events_details_size');
+    for (let count = 0; count < many; count += 1) await addEvent(bytes);
+  });
+  after(async () => {
+    await trail.falsify(`
+      delete from audit_events where octet_length(details::text) > 8192;
+      alter table audit_events add constraint audit_events_details_size
+        check (octet_length(details::text) <= 8192) not valid`);
+    await trail.falsify(`
+      delete from users where tenant_id = '${attacker.id}';
+      delete from settings where tenant_id = '${attacker.id}'`);
+    await trail.forget(attacker);
+  });
+
+  it("are shown to the operator without their details, beside the others'", async () => {
+    const page = { tenant: null, event: null, before: null, limit: 100 };
+    const rows = await readTrail(trail.backstage.control, page);
+    assert.equal(rows.filter(({ details }) => details.too_large === true).length, many);
+    assert.equal(rows.filter(({ tenant }) => tenant === neighbour.slug).length, eventsEach);
+  });
+
+  it('are findings, and the rest of the trail is verified', async () => {
+    const { findings, events } = await trail.verify(null);
+    assert.deepEqual(
+      findings.map(({ kind, tenant }) => [kind, tenant]),
+      findings.map(() => ['too large', attacker.slug]),
+    );
+    assert.ok(findings.length > 0 && events >= many + 2 * eventsEach);
+  });
+
+  it('control: a read that is not bounded fails', async () => {
+    const { control } = trail.backstage;
+    await assert.rejects(control`select details from control.audit_events`);
+  });
+
+  it('control: with its check the table takes none of them', async () => {
+    await trail.falsify(`alter table audit_events add constraint audit_events_details_size
+      check (octet_length(details::text) <= 8192) not valid`);
+    await assert.rejects(addEvent(bytes), { code: '23514' });
+    await trail.falsify('alter table audit_events drop constraint audit_events_details_size');
+  });
+});
+
+describe('a chain that cannot be read', () => {
+  /** The way of the control role, on which some reads fail as if the disk had lost a page. */
+  const spoilt = (fails: (values: SqlValue[]) => boolean): Db => {
+    const { control } = trail.backstage;
+    const read = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
+      fails(values) ? Promise.reject(new Error('invalid page')) : control<Row>(text, ...values);
+    return Object.assign(read, { transaction: control.transaction });
+  };
+
+  it('from its middle on is a finding, and the others are verified', async () => {
+    const [broken, other] = [await trail.tenant(), await trail.tenant()];
+    const isRead = (values: SqlValue[]) => values.includes(broken.id) && values.includes('4');
+    const { findings, events } = await trail.verifyOn(spoilt(isRead));
+    assert.deepEqual(
+      findings.map(({ kind, tenant, position }) => [kind, tenant, position]),
+      [['unreadable', broken.slug, 3]],
+    );
+    assert.ok(events >= 3 + (await trail.verify(other.slug)).events);
+    await trail.forget(broken);
+  });
+
+  it('from its end is a finding, and the others of its page are verified', async () => {
+    const [broken, other] = [await trail.tenant(), await trail.tenant()];
+    const isRead = (values: SqlValue[]) => String(values[0]).includes(`"${broken.id}"`);
+    const { findings, events } = await trail.verifyOn(spoilt(isRead));
+    assert.deepEqual(
+      findings.map(({ kind, chain }) => [kind, chain]),
+      [['unreadable', broken.id]],
+    );
+    assert.ok(events >= (await trail.verify(other.slug)).events);
+    await trail.forget(broken);
+  });
+
+  it('is no finding while the database is away', async () => {
+    await assert.rejects(trail.verifyOn(spoilt(() => true)), /invalid page/);
+  });
+});

@@ -1,0 +1,45 @@
+/** An error of a statement is logged however long its message is, and injected ones can be of megabytes. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { Lane } from '../../../src/postgres/connection.ts';
+import { laneBounds } from '../../support/connection.ts';
+import { type Standing, standings } from '../../support/serving_tables.ts';
+import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+
+describe("the errors of tenants' statements", () => {
+  let places: TenantPlaces;
+  let all: Standing[];
+  before(async () => {
+    places = await openTenantPlaces(1);
+    all = await standings(places);
+    // As servers come; the one of the tests logs no errors of anybody.
+    for (const { place } of all) {
+      const { database } = place;
+      await places.asSuperuser(
+        place,
+        `alter database "${database}" set log_min_messages = warning`,
+      );
+    }
+  });
+  after(() => places.close());
+
+  async function logged({ place }: Standing): Promise<unknown> {
+    const lane = await Lane.open(place.target, laneBounds);
+    const [row] = await lane.plain<{ level: string }>`
+      select current_setting('log_min_messages') as level`;
+    lane.close();
+    return row?.level;
+  }
+
+  it('are not in the log of the server, in any mode', async () => {
+    for (const standing of all) assert.equal(await logged(standing), 'log', standing.name);
+  });
+
+  it('control: are there without the setting of the login', async () => {
+    for (const standing of all) {
+      const login = decodeURIComponent(new URL(standing.place.target).username);
+      await places.asSuperuser(standing.place, `alter role "${login}" reset log_min_messages`);
+      assert.equal(await logged(standing), 'warning', standing.name);
+    }
+  });
+});

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import {
+  activate,
+  found,
+  type Order,
+} from '../../../src/control_plane/provisioning/tenant_record.ts';
+import type { Db } from '../../../src/kernel/ports.ts';
+import { parseSlug } from '../../../src/kernel/tenant.ts';
+import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+
+const commission = { requestId: 'r-1', idempotencyKey: null, asSent: '' };
+
+function orderOf(name: string): Order {
+  const slug = parseSlug(name);
+  assert.ok(slug);
+  return { slug, name, plan: 'free', isolation: 'shared', adminEmail: `admin@${name}.example` };
+}
+
+describe('activate()', () => {
+  let places: TenantPlaces;
+  let control: Db;
+  before(async () => {
+    places = await openTenantPlaces(1);
+    control = places.backstage.control;
+  });
+  after(() => places.close());
+
+  /** Claims a slug and hands over its activation, still to be done. */
+  async function claim(name: string) {
+    const order = orderOf(name);
+    const tenant = await found(control, order, commission, randomUUID);
+    assert.ok(tenant);
+    const { installation } = places.backstage.fleet;
+    const common = { order, commission, schemaVersion: 1, installation, newId: randomUUID };
+    return { id: tenant.id, activation: () => activate(control, { ...common, tenant }) };
+  }
+
+  async function usersOf(id: string): Promise<number> {
+    return (await control`select from control.users where tenant_id = ${id}`).length;
+  }
+
+  it('makes a tenant active, once', async () => {
+    const { id, activation } = await claim('once-only');
+    assert.equal((await activation()).tenant.status, 'active');
+    await assert.rejects(activation());
+    assert.equal(await usersOf(id), 1);
+  });
+
+  it('adds nothing to a tenant that is being deleted meanwhile', async () => {
+    const { id, activation } = await claim('going');
+    await control`update control.tenants set status = 'deleting' where id = ${id}`;
+    await assert.rejects(activation(), /^Error: Cannot activate a tenant: its row was cleared/);
+    assert.equal(await usersOf(id), 0);
+  });
+
+  it('adds nothing to a tenant that was cleared away meanwhile', async () => {
+    const { id, activation } = await claim('gone');
+    await control`delete from control.tenants where id = ${id}`;
+    await assert.rejects(activation());
+    assert.equal(await usersOf(id), 0);
+  });
+});

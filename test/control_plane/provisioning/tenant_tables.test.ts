@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { readConfig } from '../../../src/config.ts';
+import { erasingOrder } from '../../../src/control_plane/provisioning/tenant_tables.ts';
+import { isolationModes } from '../../../src/kernel/tenant.ts';
+import { openBackstage } from '../../../src/services.ts';
+import { type Grown, guarded, moreTables, openGrown } from '../../support/more_tables.ts';
+
+const table = (name: string, ...refersTo: string[]) => ({ name, partitioned: false, refersTo });
+
+describe('erasingOrder()', () => {
+  it('puts what refers to others first', () => {
+    const tables = [table('pets'), table('toys', 'visits'), table('visits', 'pets')];
+    assert.deepEqual(erasingOrder(tables), [['toys'], ['visits'], ['pets']]);
+  });
+
+  it('does not mind a table that refers to itself', () => {
+    assert.deepEqual(erasingOrder([table('folders', 'folders')]), [['folders']]);
+  });
+
+  it('keeps a ring together, behind what refers to it', () => {
+    const ring = [table('houses', 'owners'), table('owners', 'houses')];
+    const tables = [...ring, table('keys', 'houses')];
+    assert.deepEqual(erasingOrder(tables), [['keys'], ['houses', 'owners']]);
+  });
+});
+
+describe('a table that a migration adds', () => {
+  let grown: Grown;
+  before(async () => {
+    grown = await openGrown(moreTables);
+    for (const mode of isolationModes) await grown.onboard(`in-${mode}`, mode);
+  });
+  after(() => grown.close());
+
+  for (const mode of isolationModes) {
+    it(`has its rights by column in ${mode} mode, without a grant of its own`, async () => {
+      const rights = await grown.look(`in-${mode}`, (sql) => {
+        return sql<{ rights: string; columns: string }[]>`
+          select
+            (
+              select string_agg(privilege_type, ' ' order by privilege_type)
+              from aclexplode(relacl)
+              where grantee <> relowner
+            ) as rights,
+            (
+              select string_agg(distinct entries::text, ' ')
+              from (
+                select string_agg(privilege_type, ' ' order by privilege_type) as entries
+                from pg_attribute cross join lateral aclexplode(attacl)
+                where attrelid = pg_class.oid and not attisdropped and attnum > 0
+                group by attnum
+              ) as by_column
+            ) as columns
+          from pg_class
+          where oid = 'toys'::regclass`;
+      });
+      assert.deepEqual([...rights], [{ rights: 'SELECT', columns: 'INSERT UPDATE' }]);
+    });
+
+    it(`is read and written by handlers in ${mode} mode`, async () => {
+      const { control, isolation } = grown.backstage;
+      const [tenant] = await control<{ id: never; isolation: never }>`
+        select id, isolation from control.tenants where slug = ${`in-${mode}`}`;
+      assert.ok(tenant);
+      const rows = await isolation[mode].run(tenant, async (db) => {
+        await db`insert into folders (id) values (gen_random_uuid())`;
+        return db<{ own: boolean }>`select tenant_id = kernel.tenant() as own from folders`;
+      });
+      assert.deepEqual([...rows], [{ own: true }]);
+    });
+  }
+
+  it('is left alone when it is as it must be', async () => {
+    const state = () =>
+      grown.look('in-schema', (sql) => {
+        return sql`
+          select relname as name, xmin::text as version
+          from pg_class
+          where relnamespace = current_schema()::regnamespace
+          union all
+          select relname || '.' || attname, pg_attribute.xmin::text
+          from pg_attribute
+            join pg_class on pg_class.oid = attrelid
+          where relnamespace = current_schema()::regnamespace and attnum > 0
+          order by name`;
+      });
+    const before = await state();
+    await startAgain(grown);
+    assert.deepEqual(await state(), before);
+  });
+
+  it('gets its rights and loses its statistics at a start, when an older version made it', async () => {
+    const { app } = grown.backstage.fleet.installation.roles;
+    await grown.look('in-schema', (sql) => {
+      return sql.unsafe(`revoke all on pets from ${app};
+        grant select, insert, update, delete on pets to ${app};
+        alter table pets alter name set statistics 100;
+        analyze pets`);
+    });
+    await startAgain(grown);
+    const [row] = await grown.look('in-schema', (sql) => {
+      return sql`
+        select has_table_privilege(${app}, 'pets', 'insert, update, delete') as whole,
+          has_column_privilege(${app}, 'pets', 'name', 'update') as column,
+          exists (select from pg_statistic where starelid = 'pets'::regclass) as told`;
+    });
+    assert.deepEqual({ ...row }, { whole: false, column: true, told: false });
+  });
+});
+
+async function startAgain({ backstage }: Grown): Promise<void> {
+  const { adminUrl } = backstage.fleet.installation;
+  (await openBackstage(readConfig({ DATABASE_URL: adminUrl }), adminUrl)).close();
+}
+
+describe('a migration', () => {
+  const fine = guarded('toys', 'name text');
+  for (const [what, text, expected] of [
+    ['without a tenant', 'create table toys (id uuid)', 'no column "tenant_id uuid not null'],
+    [
+      'whose tenant may be null',
+      fine
+        .replace('not null default', 'default')
+        .replace('primary key (tenant_id, id)', 'unique (id)'),
+      'no column',
+    ],
+    ['whose tenant is not the context', fine.replace('default kernel.tenant()', ''), 'no column'],
+    ['without row security', fine.replace(/alter table \w+ enable.*/, ''), 'no row security'],
+    [
+      'whose row security is not forced',
+      fine.replace(/alter table \w+ force.*/, ''),
+      'no row security',
+    ],
+    ['without a policy', fine.replace(/create policy.*/, ''), 'no policy "tenant_rows"'],
+    [
+      'with statistics over columns',
+      `${fine} create statistics pairs on name, id from toys`,
+      'extended statistics',
+    ],
+  ] as const) {
+    it(`is refused with a table ${what}`, async () => {
+      await assert.rejects(openGrown(text), (error: Error) => {
+        assert.match(error.message, new RegExp(expected));
+        return true;
+      });
+    });
+  }
+});

@@ -1,0 +1,121 @@
+/**
+ * A server under siege: thousands of silent connections, slow heads, bodies and readers, and bombs, all
+ * at once. Those who do as they should notice nothing, and nothing is left when the siege is over.
+ * `SIEGE_SECONDS` makes it longer.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { bounds } from '../../src/config.ts';
+import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
+import { Siege } from '../support/connection_flood.ts';
+import { samples } from '../support/exposition.ts';
+import { type Kennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { until } from '../support/until.ts';
+
+const siegeMs = Number(process.env.SIEGE_SECONDS ?? 5) * 1_000;
+const silentConnections = 5_000;
+
+/** Enough for a server with its clients and all besiegers; what grows beyond it kills the process. */
+const heapMegabytes = 160;
+
+/** Connections to the database that are opened when they are needed, and then kept. */
+const lanesOnDemand = 20;
+
+/** A client that never rests would be a siege of its own. */
+const betweenRequestsMs = 50;
+
+const MiB = 1_024 * 1_024;
+
+let database: TestDatabase;
+let kennel: Kennel;
+let tenants: Onboarded[];
+let mallory: Onboarded;
+
+before(async () => {
+  database = await testDatabase();
+  kennel = await startKennel(database.url, {
+    NODE_OPTIONS: `--max-old-space-size=${heapMegabytes}`,
+    LOG_LEVEL: 'error',
+  });
+  mallory = await onboard(kennel, 'mallory');
+  const slugs = Array.from({ length: 10 }, (_, at) => `tenant-${at}`);
+  tenants = await Promise.all(slugs.map((slug) => onboard(kennel, slug)));
+  // A page of a hundred of these is what a reader can be slow with.
+  const pet = { name: '🐕'.repeat(100), species: '🐕'.repeat(50), breed: '🐕'.repeat(100) };
+  for (let at = 0; at < 100; at += 1) await mallory.call('POST /api/pets', pet);
+});
+
+after(async () => {
+  await kennel.stop();
+  await database.drop();
+});
+
+describe('a siege', { timeout: 120_000 }, () => {
+  it('ends every besieger, refuses nobody else and leaves nothing behind', async (t) => {
+    // All lanes are open now, and what is opened later is not theirs.
+    await Promise.all(Array.from({ length: 64 }, (_, at) => tenants[at % 10]?.call('GET /api/me')));
+    const before = await figures();
+    const siege = new Siege(kennel.url, mallory, silentConnections);
+    const besieged = siege.run(siegeMs);
+    const latencies = await Promise.all(tenants.map((tenant) => goOn(tenant, siege)));
+    const under = await figures();
+    const tally = await besieged;
+    const most = before.sockets + lanesOnDemand;
+    await until(async () => (await figures()).sockets <= most, 2 * bounds.http.receiveMs);
+    const left = await figures();
+
+    for (const [weapon, ends] of Object.entries(tally)) {
+      t.diagnostic(`${weapon}: ${[...ends].map(([end, count]) => `${count} × ${end}`).join(', ')}`);
+    }
+    t.diagnostic(`${siege.mostOpen} connections of besiegers were open at once`);
+    for (const [when, { heap, rss, sockets, lag }] of Object.entries({ before, under, left })) {
+      const sizes = `heap ${Math.round(heap / MiB)} MiB, RSS ${Math.round(rss / MiB)} MiB`;
+      t.diagnostic(`${when}: ${sizes}, ${sockets} descriptors, the loop late by ${lag} s at most`);
+    }
+    const sorted = latencies.flat().sort((a, b) => a - b);
+    const at = (share: number) => Math.round(sorted[Math.floor(share * sorted.length)] ?? 0);
+    t.diagnostic(`${sorted.length} good requests: median ${at(0.5)} ms, p99 ${at(0.99)} ms`);
+
+    for (const [weapon, expected] of Object.entries(siege.endings)) {
+      const ends = tally[weapon] ?? new Map<string, number>();
+      assert.ok(ends.has(expected), `${weapon} should have met with ${expected}`);
+      // Who sends on after it was refused may lose the refusal to a reset; and a tenant that has more
+      // than its share of bodies under way gets 503 for the next ones.
+      const others = [...ends.keys()].filter((end) => ![expected, 'closed', '503'].includes(end));
+      assert.deepEqual(others, [], weapon);
+    }
+    assert.ok(left.heap < heapMegabytes * MiB);
+  });
+});
+
+/** Reads and writes until the siege is over. Every answer must be right; tells how long each took. */
+async function goOn({ call, slug }: Onboarded, siege: Siege): Promise<number[]> {
+  const latencies: number[] = [];
+  for (let at = 0; !siege.isOver; at += 1) {
+    const startedAt = performance.now();
+    const made = await call('POST /api/pets', { name: `${slug}-${at}`, species: 'dog' });
+    const writtenAt = performance.now();
+    assert.equal(made.status, 201, made.text);
+    const read = await call(`GET /api/pets/${made.body.id}`);
+    latencies.push(writtenAt - startedAt, performance.now() - writtenAt);
+    await pause(betweenRequestsMs);
+    assert.equal(read.status, 200, read.text);
+    assert.deepEqual(read.body, made.body);
+    assert.equal(read.body.name, `${slug}-${at}`);
+  }
+  return latencies;
+}
+
+async function figures() {
+  const { text } = await operatorOf(kennel)('GET /metrics');
+  const all = new Map(samples(text).map(({ name, value }) => [name, value]));
+  const figure = (name: string) => all.get(name) ?? Number.NaN;
+  return {
+    heap: figure('nodejs_heap_size_used_bytes'),
+    rss: figure('process_resident_memory_bytes'),
+    sockets: figure('process_open_fds'),
+    lag: figure('nodejs_eventloop_lag_max_seconds'),
+  };
+}

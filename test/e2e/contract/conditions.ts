@@ -1,0 +1,115 @@
+/** Tags: what a client has need not be sent again, and no update is lost. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { assertProblem } from '../../support/client.ts';
+import type { Stay } from './journey_context.ts';
+import { newPet } from './pets.ts';
+
+export function conditions(stay: () => Stay): void {
+  it('sends a single resource once, for as long as it stays as it is', async () => {
+    const { call } = stay().tenant;
+    const { id } = await newPet(call);
+    for (const line of [`GET /api/pets/${id}`, 'GET /api/me', 'GET /api/config']) {
+      const { headers } = await call(line);
+      const etag = String(headers.etag);
+      assert.match(etag, /^"[\x21\x23-\x7e]+"$/);
+      for (const known of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+        const again = await call(line, undefined, { 'if-none-match': known });
+        assert.deepEqual([again.status, again.text, again.headers.etag], [304, '', etag]);
+        assert.ok(again.headers['x-request-id']);
+      }
+      const head = await call(line.replace('GET', 'HEAD'), undefined, { 'if-none-match': etag });
+      assert.equal(head.status, 304);
+      const other = await call(line, undefined, { 'if-none-match': '"other"' });
+      assert.deepEqual([other.status, other.headers.etag], [200, etag]);
+    }
+  });
+
+  it('gives a changed pet another tag, which its answer tells', async () => {
+    const { call } = stay().tenant;
+    const created = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
+    const line = `/api/pets/${created.body.id}`;
+    assert.equal((await call(`GET ${line}`)).headers.etag, created.headers.etag);
+    const changed = await call(`PATCH ${line}`, { name: 'Max' });
+    assert.notEqual(changed.headers.etag, created.headers.etag);
+    assert.equal((await call(`GET ${line}`)).headers.etag, changed.headers.etag);
+  });
+
+  it('changes a pet only as the client knows it', async () => {
+    const { call } = stay().tenant;
+    const { body: pet, headers } = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
+    const line = `/api/pets/${pet.id}`;
+    const etag = String(headers.etag);
+    const stale = ['"bogus"', `W/${etag}`, '', '"a", "b"'].map((value) => ({ 'if-match': value }));
+    for (const headers of [...stale, { 'if-none-match': '*' }, { 'if-none-match': etag }]) {
+      const patched = await call(`PATCH ${line}`, { name: 'Lost' }, headers);
+      assertProblem(patched, 412, 'precondition_failed');
+      assertProblem(await call(`DELETE ${line}`, undefined, headers), 412, 'precondition_failed');
+    }
+    assert.deepEqual((await call(`GET ${line}`)).body, pet);
+    const first = await call(`PATCH ${line}`, { name: 'Max' }, { 'if-match': `"x", ${etag}` });
+    assert.equal(first.status, 200);
+    const second = await call(`PATCH ${line}`, { name: 'Lost' }, { 'if-match': etag });
+    assertProblem(second, 412, 'precondition_failed');
+    assert.equal((await call(`PATCH ${line}`, { name: 'Tom' }, { 'if-match': '*' })).status, 200);
+    const newest = String((await call(`GET ${line}`)).headers.etag);
+    assert.equal((await call(`DELETE ${line}`, undefined, { 'if-match': newest })).status, 204);
+    assertProblem(await call(`PATCH ${line}`, {}, { 'if-match': '*' }), 404, 'not_found');
+  });
+
+  it('lets one of many win who change the same pet', async () => {
+    const { call } = stay().tenant;
+    const { body, headers } = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
+    const match = { 'if-match': String(headers.etag) };
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const patch = (name: string) => call(`PATCH /api/pets/${body.id}`, { name }, match);
+    const answers = await Promise.all(names.map(patch));
+    const [winner, ...others] = answers.filter(({ status }) => status === 200);
+    assert.ok(winner);
+    assert.deepEqual(others, []);
+    for (const answer of answers) {
+      if (answer !== winner) assertProblem(answer, 412, 'precondition_failed');
+    }
+    assert.deepEqual((await call(`GET /api/pets/${body.id}`)).body, winner.body);
+  });
+
+  it('control: without a tag the last of many wins', async () => {
+    const { call } = stay().tenant;
+    const { id } = await newPet(call);
+    const patch = (name: string) => call(`PATCH /api/pets/${id}`, { name });
+    for (const { status } of await Promise.all(['a', 'b', 'c'].map(patch))) {
+      assert.equal(status, 200);
+    }
+  });
+
+  it('changes a setting only as the client knows them all', async () => {
+    const { call } = stay().tenant;
+    const line = 'PUT /api/config/default_page_size';
+    const before = await call('GET /api/config');
+    const match = { 'if-match': String(before.headers.etag) };
+    const bogus = { 'if-match': '"bogus"' };
+    assertProblem(await call(line, { value: 7 }, bogus), 412, 'precondition_failed');
+    const reset = line.replace('PUT', 'DELETE');
+    assertProblem(await call(reset, undefined, bogus), 412, 'precondition_failed');
+    assert.deepEqual((await call('GET /api/config')).body, before.body);
+    const answers = await Promise.all([5, 6, 7, 8].map((value) => call(line, { value }, match)));
+    const statuses = answers.map(({ status }) => status).sort();
+    assert.deepEqual(statuses, [200, 412, 412, 412]);
+    assert.equal((await call(reset, undefined, { 'if-match': '*' })).status, 204);
+  });
+
+  it('does nothing for a tag of what has none', async () => {
+    const { call } = stay().tenant;
+    const { id } = await newPet(call);
+    for (const line of [
+      'POST /api/pets',
+      `POST /api/pets/${id}/visits`,
+      'POST /api/users',
+      `DELETE /api/keys/${id}`,
+    ]) {
+      const body = line.startsWith('POST') ? { name: 'Rex', species: 'dog' } : undefined;
+      const answer = await call(line, body, { 'if-match': '"bogus"' });
+      assert.ok([412, 422].includes(Number(answer.status)), `${line}: ${answer.status}`);
+    }
+  });
+}

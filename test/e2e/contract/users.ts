@@ -1,0 +1,78 @@
+/** Users and their keys: what an admin may do, a member may not, and a revoked key opens nothing. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { assertProblem, type Call, clientOf } from '../../support/client.ts';
+import { instant, type Stay, uuidV7 } from './journey_context.ts';
+import { allPages } from './pets.ts';
+
+export function users(stay: () => Stay): void {
+  it('lets an admin add users, each address once', async () => {
+    const { call } = stay().tenant;
+    const email = 'vet@clinic.example';
+    const { status, body } = await call('POST /api/users', { email, role: 'member' });
+    assert.equal(status, 201);
+    const { id, created_at, ...rest } = body;
+    assert.deepEqual(rest, { email, role: 'member' });
+    assert.match(id, uuidV7);
+    assert.match(created_at, instant);
+    const again = { email: email.toUpperCase(), role: 'admin' };
+    assertProblem(await call('POST /api/users', again), 409, 'conflict');
+    const list = await call('GET /api/users');
+    const roles = list.body.items.map(({ role }: { role: string }) => role);
+    assert.deepEqual([roles, list.body.next_cursor], [['admin', 'member'], null]);
+    const ids = list.body.items.map((user: { id: string }) => [user.id]);
+    assert.deepEqual(await allPages(call, 'GET /api/users?limit=1'), ids);
+  });
+
+  it('keeps from a member what takes an admin', async () => {
+    const { call } = await member(stay(), 'member@clinic.example');
+    for (const line of ['GET /api/me', 'GET /api/pets', 'GET /api/config', 'GET /api/usage']) {
+      assert.equal((await call(line)).status, 200, line);
+    }
+    const id = '01890000-0000-7000-8000-000000000000';
+    for (const line of [
+      'PUT /api/config/welcome_message',
+      'DELETE /api/config/welcome_message',
+      'GET /api/users',
+      'POST /api/users',
+      `POST /api/users/${id}/keys`,
+      `DELETE /api/keys/${id}`,
+      'GET /api/audit',
+    ]) {
+      assertProblem(await call(line), 403, 'forbidden');
+    }
+  });
+
+  it('serves a new key at once and a revoked one no more', async () => {
+    const { tenant } = stay();
+    const { call, keyId } = await member(stay(), 'leaver@clinic.example');
+    assert.equal((await call('GET /api/me')).body.user.email, 'leaver@clinic.example');
+    const revoked = await tenant.call(`DELETE /api/keys/${keyId}`);
+    assert.deepEqual([revoked.status, revoked.text], [204, '']);
+    assertProblem(await call('GET /api/me'), 401, 'unauthenticated');
+    assertProblem(await tenant.call(`DELETE /api/keys/${keyId}`), 404, 'not_found');
+  });
+
+  it("reaches no neighbour's users and keys", async () => {
+    const { tenant, neighbour } = stay();
+    const { user } = (await neighbour.call('GET /api/me')).body;
+    const { body: key } = await neighbour.call(`POST /api/users/${user.id}/keys`);
+    assertProblem(await tenant.call(`POST /api/users/${user.id}/keys`), 404, 'not_found');
+    assertProblem(await tenant.call(`DELETE /api/keys/${key.id}`), 404, 'not_found');
+    const { kennel } = stay();
+    const theirs = clientOf(kennel, { slug: neighbour.slug, apiKey: key.api_key });
+    assert.equal((await theirs('GET /api/me')).status, 200);
+  });
+}
+
+/** A member with a key of its own. */
+async function member(
+  { kennel, tenant, way }: Stay,
+  email: string,
+): Promise<{ call: Call; keyId: string }> {
+  const { body: user } = await tenant.call('POST /api/users', { email, role: 'member' });
+  const { status, body: key } = await tenant.call(`POST /api/users/${user.id}/keys`);
+  assert.equal(status, 201);
+  assert.equal(key.user_id, user.id);
+  return { keyId: key.id, call: clientOf(kennel, { slug: tenant.slug, apiKey: key.api_key, way }) };
+}

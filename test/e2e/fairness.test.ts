@@ -1,0 +1,224 @@
+/**
+ * One tenant's slow queries are its own affair. What its neighbours notice of it in milliseconds is
+ * told by `npm run measure -- noisy-neighbour`.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { bounds } from '../../src/config.ts';
+import { noContent } from '../../src/http/reply.ts';
+import type { Work } from '../../src/kernel/ports.ts';
+import { Lane } from '../../src/postgres/connection.ts';
+import { LanePool, type LanePoolBounds } from '../../src/postgres/connection_pool.ts';
+import { Admission } from '../../src/server/admission_control.ts';
+import {
+  type Answer,
+  assertProblem,
+  type Onboarded,
+  onboard,
+  operatorOf,
+  send,
+} from '../support/client.ts';
+import { type Lab, type LabOptions, openLab, withPool, withRoute } from '../support/lab.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { CommonQueue } from '../support/unfair_pool.ts';
+import { until } from '../support/until.ts';
+
+const lanes = 8;
+const share = lanes / 4;
+/** Patient enough for a busy machine: what is shown here is who is served, not when. */
+const waitLimitMs = 20_000;
+const fair: LanePoolBounds = { ...bounds.lanes, lanes, lanesPerTenant: share, waitLimitMs };
+const laneBounds = {
+  ...bounds.lane,
+  idleInTransactionTimeoutMs: waitLimitMs,
+  callTimeoutMs: waitLimitMs,
+};
+/** As many requests at once as there are victims. */
+const atOnce = 10;
+
+let database: TestDatabase;
+
+before(async () => {
+  database = await testDatabase();
+});
+
+after(() => database.drop());
+
+describe('a tenant with 20 times its share of slow queries', () => {
+  it('holds its quarter of the lanes at most, and nobody waits behind it', async () => {
+    await inLab({ pool: poolOf(fair) }, async ({ hog, victims, pool, holding, release }) => {
+      const slow = hog(20 * share);
+      await until(() => pool.figures.waiting === 19 * share);
+      const others = await Promise.all(victims());
+      assert.equal(holding(), share);
+      assert.deepEqual(statusesOf(others), [200]);
+      assert.equal(pool.figures.waiting, 19 * share);
+      release();
+      assert.deepEqual(statusesOf(await Promise.all(slow)), [204]);
+      assert.equal(holding.most(), share);
+    });
+  });
+
+  it('holds all of them where all wait in one queue, and everybody waits behind it', async () => {
+    const pool = new CommonQueue(openLane, fair);
+    await inLab({ pool }, async ({ hog, victims, holding, release }) => {
+      const slow = hog(20 * share);
+      await until(() => holding() === lanes && pool.figures.waiting === 20 * share - lanes);
+      const others = victims();
+      await until(() => pool.figures.waiting === 20 * share - lanes + others.length);
+      const first = Promise.race(others.map((call) => call.then(() => 'a victim')));
+      release();
+      assert.equal(await Promise.race([first, slow[lanes]?.then(() => 'the hog')]), 'the hog');
+      await Promise.all([...slow, ...others]);
+    });
+  });
+
+  it('is told to come back once its queue is full, and nobody else is', async () => {
+    await inLab({ pool: poolOf(fair) }, async ({ hog, victims, pool, release }) => {
+      const { waitingPerTenant } = bounds.lanes;
+      const patient = hog(share + waitingPerTenant);
+      await until(() => pool.figures.waiting === waitingPerTenant);
+      for (const answer of await Promise.all(hog(5))) assertComeBack(answer);
+      assert.deepEqual(statusesOf(await Promise.all(victims())), [200]);
+      release();
+      assert.deepEqual(statusesOf(await Promise.all(patient)), [204]);
+    });
+  });
+
+  it('is never told so where its queue has no end', async () => {
+    const pool = poolOf({ ...fair, waitingPerTenant: 10_000 });
+    await inLab({ pool }, async ({ hog, release }) => {
+      const endless = hog(share + bounds.lanes.waitingPerTenant + 5);
+      await until(() => pool.figures.waiting === endless.length - share);
+      release();
+      assert.deepEqual(statusesOf(await Promise.all(endless)), [204]);
+    });
+  });
+});
+
+describe('the bound on all requests', () => {
+  it('refuses before anything is looked up; probes and the operator are answered', async () => {
+    const admission = new Admission({ ...bounds.admission, requests: atOnce });
+    await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
+      const running = hog(atOnce);
+      await until(() => pool.figures.waiting === atOnce - share);
+      const before = lookups(lab);
+      for (const answer of await Promise.all(victims())) assertComeBack(answer);
+      assert.equal(lookups(lab), before);
+      for (const path of ['/livez', '/readyz']) {
+        assert.equal((await send(lab.url, `GET ${path}`)).status, 200);
+      }
+      for (const path of ['/metrics', '/api/admin/tenants', '/api/admin/audit']) {
+        assert.equal((await operatorOf(lab)(`GET ${path}`)).status, 200);
+      }
+      release();
+      assert.deepEqual(statusesOf(await Promise.all(running)), [204]);
+      assert.deepEqual(statusesOf(await Promise.all(victims())), [200]);
+    });
+  });
+
+  it('is what refuses: without it all are looked up', async () => {
+    const admission = new Admission({ ...bounds.admission, requests: 1_000_000 });
+    await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
+      const running = hog(atOnce);
+      await until(() => pool.figures.waiting === atOnce - share);
+      const before = lookups(lab);
+      assert.deepEqual(statusesOf(await Promise.all(victims())), [200]);
+      assert.ok(lookups(lab) > before);
+      release();
+      await Promise.all(running);
+    });
+  });
+});
+
+type Scene = {
+  lab: Lab;
+  pool: LanePool;
+  /** Sends so many requests of the hog, each of which holds a lane until `release`. */
+  hog: (requests: number) => Promise<Answer>[];
+  /** Sends one request of each of ten others. */
+  victims: () => Promise<Answer>[];
+  /** Lanes that the hog holds now, and the most that it ever held. */
+  holding: (() => number) & { most: () => number };
+  release: () => void;
+};
+
+type Parts = Pick<LabOptions, 'admission'> & { pool: LanePool };
+
+let turn = 0;
+
+/** A server with a hog and ten others on lanes of a pool of its own. */
+async function inLab({ pool, admission }: Parts, act: (scene: Scene) => Promise<void>) {
+  const { work, holding, release } = holder();
+  const lab = await openLab(database.url, {
+    ...(admission ? { admission } : {}),
+    alter: (parts, app) => withPool(withRoute(parts, '/api/lab/hold', work), app, pool),
+  });
+  try {
+    turn += 1;
+    const hungry = await onboard(lab, `hog-${turn}`);
+    const modest = await Promise.all(
+      Array.from({ length: atOnce }, (_, index) => onboard(lab, `victim-${turn}-${index}`)),
+    );
+    const hold = () => {
+      const answer = hungry.call('POST /api/lab/hold');
+      // Cut off when an assertion fails half-way: that assertion is what should be told.
+      answer.catch(() => {});
+      return answer;
+    };
+    const hog = (requests: number) => Array.from({ length: requests }, hold);
+    await act({ lab, pool, hog, victims: () => modest.map(askForPets), holding, release });
+  } finally {
+    release();
+    await lab.close();
+    pool.close();
+  }
+}
+
+/** Work that keeps its lane until it is released. */
+function holder() {
+  let [now, most] = [0, 0];
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const work: Work = async ({ db }) => {
+    await db.transaction(async (sql) => {
+      await sql`select`;
+      now += 1;
+      most = Math.max(most, now);
+      await released;
+      now -= 1;
+    });
+    return noContent();
+  };
+  const holding = Object.assign(() => now, { most: () => most });
+  return { work, holding, release };
+}
+
+function askForPets({ call }: Onboarded): Promise<Answer> {
+  return call('GET /api/pets');
+}
+
+function poolOf(its: LanePoolBounds): LanePool {
+  return new LanePool(openLane, its);
+}
+
+function openLane(target: string): Promise<Lane> {
+  return Lane.open(target, laneBounds);
+}
+
+function statusesOf(answers: Answer[]) {
+  return [...new Set(answers.map(({ status }) => status))];
+}
+
+function assertComeBack(answer: Answer): void {
+  assertProblem(answer, 503, 'unavailable');
+  assert.equal(answer.headers['retry-after'], '1');
+}
+
+/** What the directory was asked, whether it knew or not. */
+function lookups({ app }: Lab): number {
+  const { keys, tenants } = app.directory.figures;
+  return keys.hits + keys.misses + tenants.hits + tenants.misses;
+}

@@ -1,0 +1,193 @@
+/**
+ * Migrations beside a running server that has not their files: one that only adds takes nobody down, and one
+ * that the server could not go on with is refused before it touches anything.
+ */
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { bounds, readConfig } from '../../src/config.ts';
+import { migrateFleet, type Outcome } from '../../src/control_plane/migrations/migrate.ts';
+import { announceProcess, readProcesses } from '../../src/control_plane/migrations/processes.ts';
+import { isolationModes, tenantId } from '../../src/kernel/tenant.ts';
+import { type Backstage, openBackstage } from '../../src/services.ts';
+import { assertProblem, bearer, clientOf, onboard, operatorOf, send } from '../support/client.ts';
+import { samples } from '../support/exposition.ts';
+import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';
+import { guarded } from '../support/more_tables.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { runCommand } from '../support/run_command.ts';
+import { until } from '../support/until.ts';
+
+const { goneAfterMs } = bounds.processes;
+
+/** A table as "How to" describes it, and a column. */
+const additive = `${guarded(
+  'toys',
+  'pet_id uuid not null, foreign key (tenant_id, pet_id) references pets (tenant_id, id)',
+)}
+alter table pets add column note text; -- on pets`;
+
+const breaking = 'alter table pets rename column breed to race';
+
+describe('a migration beside a server without its file', () => {
+  let database: TestDatabase;
+  let sqlFolder: string;
+  let server: Kennel;
+  const keys = new Map<string, { id: string; apiKey: string }>();
+
+  before(async () => {
+    database = await testDatabase();
+    sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
+    await cp('sql', sqlFolder, { recursive: true });
+    server = await startKennel(database.url);
+    for (const isolation of isolationModes) {
+      keys.set(`${isolation}-zoo`, await onboard(server, `${isolation}-zoo`, { isolation }));
+    }
+  });
+  after(async () => {
+    await server.stop();
+    await database.drop();
+    await rm(sqlFolder, { recursive: true });
+  });
+
+  const addFile = (name: string, text: string) => writeFile(join(sqlFolder, 'tenant', name), text);
+
+  /** Somebody else's shell, which has the files. */
+  async function withFiles<Result>(work: (backstage: Backstage) => Promise<Result>) {
+    const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
+    const backstage = await openBackstage(config, database.url);
+    return work(backstage).finally(() => backstage.close());
+  }
+
+  const up = (): Promise<Outcome> =>
+    withFiles(({ fleet, control, jobs }) => {
+      const own = { slug: null, canary: 0, concurrency: 2, goneAfterMs, onProgress: () => {} };
+      return migrateFleet(fleet, control, jobs, { ...bounds.migrations, ...own });
+    });
+
+  const ask = (slug: string, line: string, body?: unknown) => {
+    const apiKey = keys.get(slug)?.apiKey ?? '';
+    return clientOf(server, { slug, apiKey })(line, body);
+  };
+
+  async function assertAllServed(): Promise<void> {
+    for (const slug of keys.keys()) {
+      assert.equal((await ask(slug, 'GET /api/pets')).status, 200, slug);
+      const pet = { name: 'Rex', species: 'dog' };
+      assert.equal((await ask(slug, 'POST /api/pets', pet)).status, 201, slug);
+    }
+  }
+
+  const versions = () =>
+    withFiles(async ({ control }) => {
+      const rows = await control<{ version: number; required: number }>`
+        select distinct schema_version as version, required_version as required from control.tenants`;
+      return rows.map(({ version, required }) => [version, required]);
+    });
+
+  async function figure(name: string): Promise<number | undefined> {
+    const { text } = await send(server.url, 'GET /metrics', undefined, bearer(adminToken));
+    return samples(text).find((sample) => sample.name === name)?.value;
+  }
+
+  it('takes nobody down when it only adds, also when the server is started anew', async () => {
+    await addFile('003_toys.sql', additive);
+    assert.deepEqual((await up()).failed, []);
+    assert.deepEqual(await versions(), [[3, 0]]);
+    await assertAllServed();
+    await server.stop();
+    server = await startKennel(database.url);
+    await assertAllServed();
+    assert.doesNotMatch(server.stdout(), /"unavailable"/);
+  });
+
+  it('is told by "status" as ahead of files without it, with the servers that there are', async () => {
+    const { out } = await runCommand('migrate', ['status'], { DATABASE_URL: database.url });
+    assert.match(out, /0 at version 2, 0 behind, 3 ahead of the files/);
+    assert.match(out, new RegExp(`${hostname()} \\d+ +2 +\\d+ s ago`));
+    assert.doesNotMatch(out, /left behind/);
+    await until(async () => (await figure('kennel_tenants_ahead')) === 3);
+    assert.equal(await figure('kennel_tenants_unserved'), 0);
+    assert.equal(await figure('kennel_processes'), 1);
+    assert.equal(await figure('kennel_processes_left_behind'), 0);
+  });
+
+  it('adds a table whose rows go with their tenant, though the server does not know it', async () => {
+    for (const isolation of isolationModes) {
+      const slug = `${isolation}-leaving`;
+      const { id } = await onboard(server, slug, { isolation });
+      const tenant = { id: tenantId(id), isolation };
+      const count = await withFiles(async ({ isolation: modes, fleet, control, jobs }) => {
+        // The server has made the place without the file.
+        const own = { slug: null, canary: 0, concurrency: 1, goneAfterMs, onProgress: () => {} };
+        await migrateFleet(fleet, control, jobs, { ...bounds.migrations, ...own });
+        return modes[isolation].run(tenant, async (db) => {
+          await db`insert into toys (id, pet_id) select gen_random_uuid(), id from pets`;
+          return (await db`select from toys`).length;
+        });
+      });
+      assert.equal(count, 1, slug);
+      const removed = await operatorOf(server)(`DELETE /api/admin/tenants/${slug}`);
+      assert.equal(removed.status, 204, slug);
+    }
+    const left = await withFiles(({ fleet }) =>
+      fleet.admin.use(
+        fleet.installation.adminUrl,
+        'test',
+        (lane) => lane.plain`
+        select from shared.toys`,
+      ),
+    );
+    assert.equal(left.length, 0);
+  });
+
+  it('is refused before it touches anything when the server could not go on, which it names', async () => {
+    await addFile('004_race.sql', breaking);
+    const [one] = await withFiles(({ control }) => readProcesses(control, goneAfterMs));
+    assert.ok(one);
+    await assert.rejects(
+      up(),
+      new RegExp(`Cannot migrate: servers must know version 4.*${one.host} pid ${one.pid} `),
+    );
+    assert.deepEqual(await versions(), [[3, 0]]);
+    await assertAllServed();
+  });
+
+  it('control: a process that migrations do not know of is left behind, and says so', async () => {
+    await withFiles(({ control }) => control`delete from control.processes`);
+    assert.deepEqual((await up()).failed, []);
+    assert.deepEqual(await versions(), [[4, 4]]);
+    for (const slug of keys.keys()) {
+      await until(async () => (await ask(slug, 'GET /api/pets')).status === 503);
+      assertProblem(await ask(slug, 'GET /api/pets'), 503, 'unavailable');
+    }
+    await until(() => /"unavailable".*need one that knows 4/.test(server.stdout()));
+    await server.stop();
+    server = await startKennel(database.url);
+    await until(async () => (await figure('kennel_tenants_unserved')) === 3);
+    assert.equal(await figure('kennel_processes_left_behind'), 1);
+  });
+
+  it('waits for no process that knows the file, has left or was not seen for long', async () => {
+    await server.stop();
+    await addFile('005_breed.sql', 'alter table pets rename column race to breed');
+    await withFiles(async ({ control }) => {
+      assert.deepEqual(await readProcesses(control, goneAfterMs), []);
+      const versions = { oldest: 2, newest: 5 };
+      const presence = { appVersion: '9', versions, goneAfterMs };
+      await announceProcess(control, { ...presence, id: '01890000-0000-7000-8000-000000000001' });
+      await control`
+        insert into control.processes (id, host, pid, app_version, oldest_version, newest_version, seen_at)
+        values ('01890000-0000-7000-8000-000000000002', 'gone', 1, '9', 2, 2, now() - interval '61 s')`;
+      const live = await readProcesses(control, goneAfterMs);
+      assert.deepEqual(
+        live.map(({ newest }) => newest),
+        [5],
+      );
+    });
+    assert.deepEqual((await up()).failed, []);
+    assert.deepEqual(await versions(), [[5, 5]]);
+  });
+});

@@ -1,0 +1,59 @@
+/** The key of the sealed context is replaced while two servers are serving tenants of all modes. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { bounds, readConfig } from '../../src/config.ts';
+import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
+import { isolationModes } from '../../src/kernel/tenant.ts';
+import { openBackstage } from '../../src/services.ts';
+import { type Call, clientOf, onboard } from '../support/client.ts';
+import { type Kennel, startKennel } from '../support/kennel.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+
+/** Processes that listen have heard long before; by the end the old key opens nothing. */
+const heardAfterMs = 1_000;
+
+describe('a rotation of the seals under load', () => {
+  let database: TestDatabase;
+  let servers: Kennel[];
+  let calls: Call[];
+  before(async () => {
+    database = await testDatabase();
+    servers = await Promise.all([startKennel(database.url), startKennel(database.url)]);
+    const [server] = servers;
+    assert.ok(server);
+    const tenants = await Promise.all(
+      isolationModes.map((isolation) => onboard(server, `${isolation}-pets`, { isolation })),
+    );
+    calls = servers.flatMap((one) => tenants.map((tenant) => clientOf(one, tenant)));
+  });
+  after(async () => {
+    await Promise.all(servers.map((server) => server.stop()));
+    await database.drop();
+  });
+
+  it('refuses no request, before, meanwhile or after', async (t) => {
+    const environment = { DATABASE_URL: database.url };
+    const { fleet, jobs, close } = await openBackstage(readConfig(environment), database.url);
+    const statuses = new Map<number | undefined, number>();
+    let rotating = true;
+    const load = calls.map(async (call) => {
+      while (rotating) {
+        const { status } = await call('GET /api/pets');
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      }
+    });
+    const { concurrency } = bounds.seals;
+    await rotateSeals(fleet, jobs, {
+      heardAfterMs,
+      concurrency,
+      onProgress: () => {},
+      onWait: () => {},
+    });
+    rotating = false;
+    await Promise.all(load);
+    close();
+    for (const call of calls) assert.equal((await call('GET /api/pets')).status, 200);
+    t.diagnostic(`${statuses.get(200)} requests meanwhile`);
+    assert.deepEqual([...statuses.keys()], [200]);
+  });
+});

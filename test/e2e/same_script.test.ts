@@ -1,0 +1,172 @@
+/**
+ * The isolation mode is nobody's business: random scripts of API calls get the same answers from a
+ * tenant in each of the modes and from a model that was written from the contract alone.
+ *
+ * `SCRIPT_RUNS=5000 npm test -- same_script` plays more of them; `SCRIPT_SEED` and `SCRIPT_PATH`, as
+ * a failure prints them, play the one that failed.
+ */
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import fc from 'fast-check';
+import { bearer } from '../support/client.ts';
+import { type Script, scriptsUpTo } from './same_script/calls.ts';
+import { Model } from './same_script/model.ts';
+import { type Home, Party, type Send } from './same_script/participant.ts';
+import { type Cast, Difference, type Played, play } from './same_script/play.ts';
+import { isRecord } from './same_script/response.ts';
+import { openStage, type Stage } from './same_script/stage.ts';
+
+const runs = Number(process.env.SCRIPT_RUNS ?? 6);
+const seed = Number(process.env.SCRIPT_SEED ?? randomInt(2 ** 31));
+const path = process.env.SCRIPT_PATH;
+
+/** Enough calls for every kind to meet every other. */
+const longest = 50;
+
+/** For one script, far above what it takes. */
+const patienceMs = 60_000;
+
+let stage: Stage;
+before(async () => {
+  stage = await openStage();
+});
+after(() => stage.close());
+
+describe('a script', () => {
+  it('gets the same answers in all modes and from the model', async (test) => {
+    const statuses: number[] = [];
+    const options = { longest, numRuns: runs, seed, ...(path && { path }) };
+    const startedAt = performance.now();
+    const difference = await search(options, async (script) => {
+      for (const { status } of await play(script, cast())) statuses.push(status);
+    });
+    const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
+    test.diagnostic(`seed ${seed}, ${runs} scripts in ${seconds} s; calls by status:`);
+    test.diagnostic(tally(statuses));
+    assert.ok(difference === null, difference?.report);
+  });
+
+  it('meets every kind of answer that the contract has for a tenant', async () => {
+    const played: Played[] = [];
+    for (const script of fc.sample(scriptsUpTo(longest), { numRuns: 200, seed: 1 })) {
+      played.push(...(await play(script, { ...cast(), servers: [] })));
+    }
+    const statuses = new Set(played.map(({ status }) => status));
+    assert.deepEqual([...statuses].sort(), [200, 201, 204, 400, 401, 403, 404, 405, 409, 415, 422]);
+    for (const list of ['pets', 'visits', 'users']) {
+      const next = new RegExp(`cursor={${list}_cursor .* → 200$`);
+      assert.ok(
+        played.some(({ line }) => next.test(line)),
+        `no second page of ${list}`,
+      );
+    }
+  });
+});
+
+describe('a difference is found, and told in as few calls as it takes', () => {
+  it('when the model forgets that a pet was deleted', async (test) => {
+    const lines = await shortest(test, { model: forgettingDeletes });
+    assert.deepEqual(methods(lines).slice(0, 2), ['POST', 'DELETE']);
+    assert.equal(lines.length, 3);
+  });
+
+  it("when one mode shows a neighbour's pet", async (test) => {
+    const lines = await shortest(test, { shared: showingTheNeighbours });
+    assert.deepEqual(methods(lines), ['GET']);
+  });
+
+  it('when one mode has its lists in another order', async (test) => {
+    const lines = await shortest(test, { database: reversingLists });
+    assert.equal(lines.length, 1);
+  });
+});
+
+/** Alters what one party answers. */
+type Fault = (send: Send, home: Home) => Send;
+
+/** The parties as they are before a script, each with its fault if it has one. */
+function cast(faults: Readonly<Record<string, Fault>> = {}): Cast {
+  const party = (name: string, home: Home, send: Send) =>
+    new Party(name, home, faults[name]?.(send, home) ?? send);
+  const model = new Model(stage.plan);
+  return {
+    model: party('model', model.furnish(), model.send),
+    servers: stage.homes.map((home) => party(home.isolation, home, stage.send)),
+  };
+}
+
+type Found = { error: unknown; report: string };
+
+/** Plays scripts until one fails, and then shorter ones, as long as they fail. */
+async function search(
+  { longest: most, ...options }: fc.Parameters<[Script]> & { longest: number },
+  playOne: (script: Script) => Promise<void>,
+): Promise<Found | null> {
+  const property = fc.asyncProperty(scriptsUpTo(most), async (script) => {
+    await stage.clear();
+    await playOne(script);
+  });
+  const {
+    failed,
+    errorInstance: error,
+    ...details
+  } = await fc.check(property, {
+    ...options,
+    timeout: patienceMs,
+  });
+  if (!failed) return null;
+  const again = `SCRIPT_SEED=${details.seed} SCRIPT_PATH=${details.counterexamplePath}`;
+  const script = error instanceof Difference ? '' : JSON.stringify(details.counterexample);
+  return { error, report: `${error}\n${script}\nRepeat it: ${again} npm test -- same_script` };
+}
+
+/** The shortest script that shows the fault; always the same, because the seed is. */
+async function shortest(
+  test: TestContext,
+  faults: Readonly<Record<string, Fault>>,
+): Promise<readonly string[]> {
+  const options = { longest: 10, numRuns: 500, seed: 1 };
+  const found = await search(options, async (script) => {
+    await play(script, cast(faults));
+  });
+  assert.ok(found?.error instanceof Difference, found?.report ?? 'Cannot find a difference');
+  for (const line of found.error.lines) test.diagnostic(line);
+  return found.error.lines;
+}
+
+function forgettingDeletes(send: Send): Send {
+  return async (line, body, headers) => {
+    if (!/^DELETE .api.pets/.test(line)) return send(line, body, headers);
+    const said = await send(line.replace('DELETE', 'GET'), body, headers);
+    const { 'content-type': _, ...rest } = said.headers;
+    return said.status === 200 ? { status: 204, headers: rest } : said;
+  };
+}
+
+function showingTheNeighbours(send: Send, { ids, neighbour, keys }: Home): Send {
+  const theirs = { 'x-tenant-id': neighbour, ...bearer(keys.neighbour) };
+  return (line, body, headers) => {
+    const leaks = line.startsWith(`GET /api/pets/${ids.get('neighbours_pet')}`);
+    return send(line, body, leaks ? theirs : headers);
+  };
+}
+
+function reversingLists(send: Send): Send {
+  return async (line, body, headers) => {
+    const said = await send(line, body, headers);
+    if (!isRecord(said.body) || !Array.isArray(said.body.items)) return said;
+    return { ...said, body: { ...said.body, items: said.body.items.toReversed() } };
+  };
+}
+
+function methods(lines: readonly string[]): (string | undefined)[] {
+  return lines.map((line) => /[A-Z]{3,}/.exec(line)?.[0]);
+}
+
+function tally(statuses: readonly number[]): string {
+  const counts = new Map<number, number>();
+  for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1);
+  const sorted = [...counts].sort(([one], [two]) => one - two);
+  return sorted.map(([status, count]) => `${status}: ${count}`).join(', ');
+}

@@ -1,0 +1,112 @@
+/**
+ * One who plays a script: a tenant of a server, or the model. Scripts name what they are about by
+ * order of appearance, and each party has its own ids for it.
+ */
+import { bearer, type Headers } from '../../support/client.ts';
+import type { Actor, Step } from './calls.ts';
+import { Labels } from './labels.ts';
+import { isRecord, type Said } from './response.ts';
+
+/** Who lives here before a script begins, and next door. */
+export type Home = {
+  slug: string;
+  isolation: string;
+  neighbour: string;
+  keys: Readonly<Record<'admin' | 'member' | 'neighbour', string>>;
+  /** What a script may name although it did not make it: `{neighbours_pet}`. */
+  ids: ReadonlyMap<string, string>;
+};
+
+/** Sends `METHOD /path`, as `Call` does. */
+export type Send = (line: string, body: unknown, headers: Headers) => Promise<Said>;
+
+/** A UUIDv7 that nobody has. */
+export const unknownId = '01890000-0000-7000-8000-000000000000';
+
+const placeholder = /\{(\w+)(?::(\d+))?\}/g;
+
+export class Party {
+  readonly name: string;
+  readonly #home: Home;
+  readonly #send: Send;
+  /** Ids by the list they are in (`pets`), cursors by their list (`pets_cursor`), API keys. */
+  readonly #made = new Map<string, string[]>();
+
+  constructor(name: string, home: Home, send: Send) {
+    this.name = name;
+    this.#home = home;
+    this.#send = send;
+  }
+
+  /** Labels for what it says, with nothing counted yet. */
+  labels(): Labels {
+    const { slug, neighbour, isolation } = this.#home;
+    return new Labels({ [slug]: '{slug}', [neighbour]: '{neighbour}', [isolation]: '{mode}' });
+  }
+
+  /** Does one step and remembers what it made. */
+  async take({ as, line, body, type }: Step): Promise<Said> {
+    const headers = { ...this.#headersOf(as), ...(type && { 'content-type': type }) };
+    const own = line.replace(placeholder, (_, list, nth) => this.#named(list, nth));
+    const said = await this.#send(own, body, headers);
+    this.#remember(line, said);
+    return said;
+  }
+
+  /** The step in the contract's notation, with `{pets 1}` for the first pet that was made. */
+  show({ as, line, body }: Step): string {
+    const shown = line.replace(placeholder, (_, list, nth) => this.#shown(list, nth));
+    const who =
+      as === 'admin' ? '' : `${as.replace(placeholder, (_, l, n) => this.#shown(l, n))}: `;
+    const content = typeof body === 'string' ? body : JSON.stringify(body);
+    return [who + shown, content].filter((part) => part !== undefined).join(' ');
+  }
+
+  #headersOf(as: Actor): Headers {
+    const { slug, neighbour, keys } = this.#home;
+    const here = { 'x-tenant-id': slug };
+    const there = { 'x-tenant-id': neighbour };
+    if (as === 'admin' || as === 'member') return { ...here, ...bearer(keys[as]) };
+    if (as === 'neighbour') return { ...there, ...bearer(keys.neighbour) };
+    if (as === 'stranger') return { ...here, ...bearer(keys.neighbour) };
+    if (as === 'astray') return { ...there, ...bearer(keys.admin) };
+    if (as === 'lost') return bearer(keys.admin);
+    if (as === 'nobody') return here;
+    return {
+      ...here,
+      ...bearer(as.replace(placeholder, (_, list, nth) => this.#named(list, nth))),
+    };
+  }
+
+  /** Before anything was made there is only what nobody has. */
+  #named(list: string, nth: string | undefined): string {
+    const known = this.#home.ids.get(list);
+    if (known) return known;
+    const made = this.#made.get(list) ?? [];
+    const value = made[Number(nth) % made.length];
+    // The next page of what has none is the first, or cursors would mostly be wrong ones.
+    if (list.endsWith('_cursor')) return value === undefined ? '' : `cursor=${value}`;
+    return value ?? unknownId;
+  }
+
+  #shown(list: string, nth: string | undefined): string {
+    if (nth === undefined) return `{${list}}`;
+    const { length } = this.#made.get(list) ?? [];
+    const isCursor = list.endsWith('_cursor');
+    if (length === 0) return isCursor ? '' : `{no ${list}}`;
+    return `${isCursor ? 'cursor=' : ''}{${list} ${(Number(nth) % length) + 1}}`;
+  }
+
+  #remember(line: string, { status, body }: Said): void {
+    if (!isRecord(body)) return;
+    const list = /(\w+)(?:\?.*)?$/.exec(line)?.[1] ?? '';
+    if (status === 201) this.#add(list, body.id);
+    if (status === 201) this.#add('api_keys', body.api_key);
+    this.#add(`${list}_cursor`, body.next_cursor);
+  }
+
+  #add(list: string, value: unknown): void {
+    if (typeof value !== 'string') return;
+    this.#made.set(list, [...(this.#made.get(list) ?? []), value]);
+  }
+}

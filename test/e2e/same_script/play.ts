@@ -1,0 +1,79 @@
+/** Plays one script on all parties at once and holds their answers against one another. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Script } from './calls.ts';
+import type { Labels } from './labels.ts';
+import type { Party } from './participant.ts';
+import { narrowed, type Said } from './response.ts';
+
+/** The servers must agree in everything, and with the model in all that the model says. */
+export type Cast = { servers: readonly Party[]; model: Party };
+
+/** That the parties gave different answers to the last call; its message is the script. */
+export class Difference extends Error {
+  override readonly name = 'Difference';
+  /** One per call, in the contract's own notation. */
+  readonly lines: readonly string[];
+
+  constructor(lines: readonly string[], answers: readonly string[]) {
+    const script = lines.map((line) => `  ${line}`);
+    const shown = answers.map((answer) => `    ${answer}`);
+    super(['The answers to the last call differ:', ...script, ...shown].join('\n'));
+    this.lines = lines;
+  }
+}
+
+/** A call in the contract's own notation, and its answer's status. */
+export type Played = { line: string; status: number };
+
+/**
+ * Plays the script to its end.
+ *
+ * @throws {Difference} at the first call that is answered differently.
+ */
+export async function play(script: Script, cast: Cast): Promise<Played[]> {
+  const compare = comparison(cast);
+  const played: Played[] = [];
+  for (const step of script) {
+    const shown = cast.model.show(step);
+    const [expected, ...said] = await Promise.all(
+      [cast.model, ...cast.servers].map((party) => party.take(step)),
+    );
+    if (!expected) throw new Error('Cannot play a script: there is no model');
+    const answers = compare(expected, said);
+    if (answers.length > 0) {
+      const lines = [...played.map(({ line }) => line), `${shown} → different answers`];
+      throw new Difference(lines, answers);
+    }
+    played.push({ line: `${shown} → ${expected.status}`, status: expected.status });
+  }
+  return played;
+}
+
+/** What compares the answers to one call after the other: the answers in words if they differ. */
+function comparison({ servers, model }: Cast) {
+  const labels = servers.map((server) => server.labels());
+  // A second set of ordinals: what only the servers tell must not be counted.
+  const narrowedLabels = servers.map((server) => server.labels());
+  const modelLabels = model.labels();
+  return (expected: Said, said: readonly Said[]): string[] => {
+    const full = labelled(labels, said);
+    const narrow = labelled(
+      narrowedLabels,
+      said.map((one) => narrowed(one, expected)),
+    );
+    const wanted = modelLabels.of(expected);
+    if (allEqual(full) && allEqual([wanted, ...narrow])) return [];
+    const shown = allEqual(full) ? narrow : full;
+    return [model, ...servers].map(
+      ({ name }, at) => `${name}: ${JSON.stringify([wanted, ...shown][at])}`,
+    );
+  };
+}
+
+function labelled(labels: readonly Labels[], values: readonly unknown[]): unknown[] {
+  return labels.map((each, at) => each.of(values[at]));
+}
+
+function allEqual(values: readonly unknown[]): boolean {
+  return values.every((value) => isDeepStrictEqual(value, values[0]));
+}

@@ -1,0 +1,109 @@
+/** A server looks at its database before it serves: what would mix tenants up stops it, the rest does not. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { tenantId } from '../../src/kernel/tenant.ts';
+import { clientOf, onboard } from '../support/client.ts';
+import { openWard, type Ward } from '../support/doctor_fixture.ts';
+import { adminToken, runKennel, startKennel } from '../support/kennel.ts';
+
+let ward: Ward;
+
+/** What a tenant's own database had until 2026-11-28: the same as the main one. */
+async function oldKernel(): Promise<string> {
+  const text = await readFile('sql/kernel/001_sealed_context.sql', 'utf8');
+  return text.replace('create function', 'create or replace function');
+}
+
+before(async () => {
+  ward = await openWard();
+});
+
+after(() => ward.close());
+
+describe('a server on a spoilt database', () => {
+  afterEach(async () => {
+    const { main, serve, own } = ward.names;
+    await ward.run(main, `alter role ${serve} nobypassrls`);
+    await ward.run(main, 'alter table shared.pets enable row level security');
+    await ward.run(own, 'drop view if exists tenant.all_pets');
+  });
+
+  it('does not start, and names each fault with its mend in a line', async () => {
+    const { main, serve, own } = ward.names;
+    await ward.run(main, `alter role ${serve} bypassrls`);
+    await ward.run(main, 'alter table shared.pets disable row level security');
+    await ward.run(own, 'create view tenant.all_pets as select * from tenant.pets');
+    const { code, stdout, stderr } = await runKennel({
+      DATABASE_URL: ward.url,
+      ADMIN_TOKEN: adminToken,
+    });
+    assert.equal(code, 1);
+    assert.doesNotMatch(stdout, /"msg":"listening"/);
+    const [first = '', ...findings] = stderr.trimEnd().split('\n');
+    assert.match(first, /^kennel: Cannot serve: tenants would not be kept apart/);
+    assert.deepEqual(
+      findings.map((line) => /^kennel: (\w+): .+; mend: \w+/.exec(line)?.[1]),
+      ['role_mighty', 'row_security_changed', 'view_extra'],
+    );
+  });
+});
+
+describe('a server with a tenant that cannot be served', () => {
+  it('serves all others, and tells of it in a line of its log', async () => {
+    const { main } = ward.names;
+    const before = await startKennel(ward.url);
+    const spoilt = await onboard(before, 'future-farm');
+    const fine = await onboard(before, 'present-farm');
+    await before.stop();
+    await ward.run(
+      main,
+      "update control.tenants set schema_version = 99 where slug = 'future-farm'",
+    );
+    const kennel = await startKennel(ward.url);
+    try {
+      assert.equal((await clientOf(kennel, spoilt)('GET /api/pets')).status, 503);
+      assert.equal((await clientOf(kennel, fine)('GET /api/pets')).status, 200);
+      const lines = kennel.stdout().match(/"check":"tenant_version_outside".*future-farm.*/g);
+      assert.equal(lines?.length, 1);
+    } finally {
+      await kennel.stop();
+    }
+  });
+});
+
+describe('a server on a database of an older version', () => {
+  it("takes from everybody what a new tenant's database does not give", async () => {
+    const { own } = ward.names;
+    await ward.run(own, 'create schema public; grant usage, create on schema public to public');
+    await ward.run(own, 'grant execute on function lo_create(oid) to public');
+    const checks = async () => (await ward.findings()).map(({ check }) => check);
+    assert.deepEqual((await checks()).sort(), [
+      'large_objects_allowed',
+      'schema_writable',
+      'tenant_version_outside',
+    ]);
+    await (await startKennel(ward.url)).stop();
+    assert.deepEqual(await checks(), ['tenant_version_outside']);
+  });
+
+  it("gives a tenant's database a function that knows its tenant, in place of keys", async () => {
+    const { backstage, names, run } = ward;
+    const before = await startKennel(ward.url, { ISOLATION: 'database' });
+    const zoo = await onboard(before, 'old-zoo');
+    await before.stop();
+    const { database } = backstage.fleet.installation.databaseOf(tenantId(zoo.id));
+    await run(database, 'drop function kernel.no_context() cascade');
+    await run(database, `set role ${names.owner}; set search_path = kernel; ${await oldKernel()}`);
+    const outdated = async () =>
+      (await ward.findings()).filter(({ check }) => check === 'kernel_outdated').length;
+    assert.equal(await outdated(), 1);
+    const kennel = await startKennel(ward.url);
+    try {
+      assert.equal((await clientOf(kennel, zoo)('GET /api/pets')).status, 200);
+      assert.equal(await outdated(), 0);
+    } finally {
+      await kennel.stop();
+    }
+  });
+});

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import postgres from 'postgres';
+import { binariesFor } from '../../src/embedded_postgres/binaries.ts';
+import type { ServerSettings } from '../../src/embedded_postgres/cluster.ts';
+import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
+import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
+import { nodeScript } from '../support/node_script.ts';
+import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
+
+const asRoot = process.getuid?.() === 0;
+
+let parent: string;
+let folder: string;
+let running: Embedded | undefined;
+let children: ChildProcess[] = [];
+
+beforeEach(async () => {
+  parent = await openFolder();
+  folder = join(parent, 'postgres');
+});
+
+afterEach(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  children = [];
+  await running?.halt();
+  running = undefined;
+  await rm(parent, { recursive: true, force: true });
+});
+
+async function start(settings: ServerSettings = unsafeButFast): Promise<Embedded> {
+  running = await startEmbedded({ folder, settings, bounds: testBounds });
+  return running;
+}
+
+/** Another process that uses the same folder. */
+async function startElsewhere() {
+  const script = nodeScript('test/support/embedded_process.ts');
+  const child = spawn(process.execPath, [...script, folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  const [line]: string[] = await once(createInterface(child.stdout), 'line');
+  const { url, adopted }: { url: string; adopted: boolean } = JSON.parse(line ?? '');
+  return { child, url, adopted };
+}
+
+async function query(url: string, text: string): Promise<object[]> {
+  const sql = postgres(url, { max: 1, connect_timeout: 5 });
+  return [...(await sql.unsafe(text).finally(() => sql.end({ timeout: 1 })))];
+}
+
+async function serverPid(): Promise<number | undefined> {
+  return (await runningPostmaster(join(folder, 'data')))?.pid;
+}
+
+describe('startEmbedded() on a fresh folder', () => {
+  it('serves a database of its own on 127.0.0.1, under a password', async () => {
+    const { url, adopted } = await start();
+    assert.equal(adopted, false);
+    assert.match(url, /^postgres:\/\/kennel:[0-9a-f]{64}@127\.0\.0\.1:\d+\/kennel$/);
+    assert.deepEqual(await query(url, 'select current_database() as name'), [{ name: 'kennel' }]);
+    await assert.rejects(query(url.replace(/:[0-9a-f]{64}@/, ':wrong@'), 'select 1'), /password/);
+  });
+
+  it('keeps the URL for psql where only its owner can read it', async () => {
+    const { url } = await start();
+    const path = join(parent, 'database-url');
+    assert.equal((await readFile(path, 'utf8')).trim(), url);
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+  });
+
+  it('makes one cluster and one server when two start at once', async () => {
+    const [one, other] = await Promise.all([startElsewhere(), start()]);
+    assert.equal(one.url, other.url);
+    assert.notEqual(one.adopted, other.adopted);
+    assert.deepEqual((await readdir(parent)).sort(), ['database-url', 'postgres']);
+  });
+
+  it('removes what a process left that was killed while it made the cluster', async () => {
+    const abandoned = `${folder}.draft-2147483647-x`;
+    await mkdir(abandoned);
+    await start();
+    await assert.rejects(stat(abandoned), /ENOENT/);
+  });
+
+  it('names a folder that holds something else', async () => {
+    await mkdir(folder);
+    await writeFile(join(folder, 'letter.txt'), 'dear');
+    await assert.rejects(start(), { name: 'StartError', message: /holds something else/ });
+  });
+
+  it('names a folder that it may not write', { skip: asRoot && 'root may' }, async () => {
+    await chmod(parent, 0o555);
+    await assert.rejects(start(), { name: 'StartError', message: /is closed to this user/ });
+  });
+
+  it('names a platform without binaries', async () => {
+    await assert.rejects(binariesFor('plan9-mips'), /no binaries for plan9-mips.*DATABASE_URL/);
+  });
+});
+
+describe('startEmbedded() on its cluster', () => {
+  it('keeps the data over a restart', async () => {
+    const first = await start();
+    await query(first.url, 'create table pets as select 7 as id');
+    await first.stop();
+    const second = await start();
+    assert.equal(second.adopted, false);
+    assert.deepEqual(await query(second.url, 'select id from pets'), [{ id: 7 }]);
+  });
+
+  it('takes over the server of a process that was killed', async () => {
+    const { child, url } = await startElsewhere();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const taken = await start();
+    assert.equal(taken.adopted, true);
+    assert.equal(taken.url, url);
+  });
+
+  it('recovers what was acknowledged when the server was killed', async () => {
+    const first = await start({});
+    await query(first.url, 'create table pets as select 7 as id');
+    process.kill((await serverPid()) ?? assert.fail(), 'SIGKILL');
+    await first.stop();
+    const second = await start();
+    assert.equal(second.adopted, false);
+    assert.deepEqual(await query(second.url, 'select id from pets'), [{ id: 7 }]);
+  });
+
+  it('starts when a crash left a pid that is now another program', async () => {
+    await (await start()).stop();
+    const lines = [process.pid, join(folder, 'data'), 1, 5432, '', '127.0.0.1', '0 0', 'ready'];
+    await writeFile(join(folder, 'data/postmaster.pid'), `${lines.join('\n')}\n`);
+    assert.equal((await start()).adopted, false);
+  });
+
+  it('is out of reach of a Ctrl-C in the terminal', {
+    skip: process.platform !== 'linux' && 'needs /proc',
+  }, async () => {
+    await start();
+    const pid = await serverPid();
+    const [, group] = /\) \S+ \d+ (\d+)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    assert.equal(Number(group), pid);
+  });
+
+  it('names a folder that another major version made', async () => {
+    await (await start()).stop();
+    await writeFile(join(folder, 'data/PG_VERSION'), '17\n');
+    await assert.rejects(start(), {
+      name: 'StartError',
+      message: /Postgres 17 made .* this is 18/,
+    });
+  });
+
+  it('says what the server says when it cannot start', async () => {
+    await (await start()).stop();
+    await writeFile(join(folder, 'data/postgresql.conf'), 'bogus = 1\n');
+    await assert.rejects(start(), { name: 'StartError', message: /parameter "bogus"/ });
+  });
+});
+
+describe('stop()', () => {
+  it('stops the server', async () => {
+    const { stop } = await start();
+    await stop();
+    assert.equal(await serverPid(), undefined);
+  });
+
+  it('leaves the server to another process, and the last one stops it', async () => {
+    const other = await startElsewhere();
+    const { stop } = await start();
+    await stop();
+    await query(other.url, 'select 1');
+    other.child.kill('SIGTERM');
+    await once(other.child, 'exit');
+    assert.equal(await serverPid(), undefined);
+  });
+
+  it('leaves the server to a process that came by its URL alone', async () => {
+    const { url, stop } = await start();
+    const client = postgres(url, { max: 1, connection: { application_name: 'kennel:other' } });
+    await client`select 1`;
+    await stop();
+    assert.deepEqual([...(await client`select 1 as one`)], [{ one: 1 }]);
+    await client.end({ timeout: 1 });
+  });
+});

@@ -1,0 +1,181 @@
+/** The Unix socket of the embedded Postgres: who comes in by it, and when there is none. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import type { ServerSettings } from '../../src/embedded_postgres/cluster.ts';
+import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
+import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
+import { Lane } from '../../src/postgres/connection.ts';
+import { Listener } from '../../src/postgres/notification_listener.ts';
+import { partsOf } from '../../src/postgres/session_url.ts';
+import { laneBounds, listenerBounds } from '../support/connection.ts';
+import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
+import { until } from '../support/until.ts';
+
+const asRoot = process.getuid?.() === 0;
+const otherUser = 65_534;
+
+describe('the socket of the embedded server', () => {
+  let parent: string;
+  let folder: string;
+  let running: Embedded | undefined;
+
+  before(async () => {
+    parent = await openFolder();
+    folder = join(parent, 'postgres');
+  });
+
+  afterEach(async () => {
+    await running?.halt();
+    running = undefined;
+  });
+
+  after(() => rm(parent, { recursive: true, force: true }));
+
+  async function start(settings: ServerSettings = {}): Promise<Embedded> {
+    running = await startEmbedded({
+      folder,
+      settings: { ...unsafeButFast, ...settings },
+      bounds: testBounds,
+    });
+    return running;
+  }
+
+  it('takes lanes and listeners, whatever the URL says about TLS', async (t) => {
+    const url = `${(await start()).localUrl}?sslmode=require`;
+    const lane = await Lane.open(url, laneBounds);
+    t.after(() => lane.close());
+    const [heard, listener] = listen(url);
+    t.after(() => listener.close());
+    await until(() => listener.connected);
+    await lane.plain`select pg_notify('kennel', 'hello')`;
+    await until(() => heard.includes('hello'));
+    assert.deepEqual(await waysIn(lane), [{ by: null, lanes: 2 }]);
+  });
+
+  it('asks for the password', async () => {
+    const { localUrl } = await start();
+    const wrong = localUrl.replace(/:[0-9a-f]{64}@/, ':wrong@');
+    const refused = await Lane.open(wrong, laneBounds).catch((error: Error) => error.cause);
+    assert.match(String(refused), /password authentication failed/);
+  });
+
+  it('is behind doors that are closed to all others', async () => {
+    const path = pathOf(await start());
+    for (const door of [folder, path]) assert.equal((await stat(door)).mode & 0o777, 0o700, door);
+  });
+
+  it('is out of reach of another user, until its doors are opened', {
+    skip: !asRoot && 'needs root, to become another user',
+  }, async (t) => {
+    const path = pathOf(await start());
+    assert.equal(await reach(path, otherUser), 'EACCES');
+    await chmod(folder, 0o755);
+    t.after(() => chmod(folder, 0o700));
+    assert.equal(await reach(path, otherUser), 'EACCES');
+    await chmod(path, 0o777);
+    assert.equal(await reach(path, otherUser), 'connect');
+  });
+
+  it('is there again when the server was killed, and its pid is another program now', async (t) => {
+    const first = await start();
+    const { localUrl, revive } = first;
+    await kill();
+    const { uid, gid } = await stat(folder);
+    const other = spawn('sleep', ['60'], { uid, gid });
+    t.after(() => other.kill());
+    await writeFile(`${pathOf(first)}.lock`, `${other.pid}\n`);
+    await until(() => revive().catch(() => false));
+    (await Lane.open(localUrl, laneBounds)).close();
+  });
+
+  it('stands alone after a start: what killed servers left is gone', async () => {
+    const first = await start();
+    await kill();
+    await first.stop();
+    const name = `.s.PGSQL.${new URL((await start()).localUrl).port}`;
+    assert.deepEqual(await sockets(), [name, `${name}.lock`]);
+  });
+
+  it('is not used where the server has none, as one that was started without', async () => {
+    const { url, localUrl } = await start({ unix_socket_directories: '' });
+    assert.equal(localUrl, url);
+  });
+
+  it('is done without where it cannot be made', async (t) => {
+    const embedded = await start();
+    const { revive } = embedded;
+    const path = pathOf(embedded);
+    await kill();
+    await rm(path);
+    await mkdir(path);
+    t.after(() => rm(path, { recursive: true }));
+    await until(() => revive().catch(() => false));
+    const { url, ...second } = await start();
+    assert.deepEqual([second.adopted, second.localUrl], [true, url]);
+  });
+
+  it('is not used where it is elsewhere, for the data folder is a link', async () => {
+    const [data, elsewhere] = [join(folder, 'data'), join(parent, 'data')];
+    await rename(data, elsewhere);
+    await symlink(elsewhere, data);
+    const { url, localUrl } = await start();
+    assert.equal(localUrl, url);
+    (await Lane.open(localUrl, laneBounds)).close();
+  });
+
+  it('is done without where its path is longer than an address', async () => {
+    const long = join(parent, 'x'.repeat(100));
+    await mkdir(long);
+    await rename(folder, join(long, 'postgres'));
+    folder = join(long, 'postgres');
+    const { url, localUrl } = await start();
+    assert.equal(localUrl, url);
+    assert.deepEqual(await sockets(), []);
+    (await Lane.open(localUrl, laneBounds)).close();
+  });
+
+  async function kill(): Promise<void> {
+    const { pid } = (await runningPostmaster(join(folder, 'data'))) ?? assert.fail();
+    process.kill(pid, 'SIGKILL');
+    await until(async () => (await runningPostmaster(join(folder, 'data'))) === null);
+  }
+
+  async function sockets(): Promise<string[]> {
+    return (await readdir(folder)).filter((name) => name.startsWith('.s.PGSQL')).sort();
+  }
+});
+
+function pathOf({ localUrl }: Embedded): string {
+  const [host] = partsOf(localUrl).options.hosts;
+  return host && 'path' in host ? host.path : assert.fail('it has none');
+}
+
+function listen(url: string): [string[], Listener] {
+  const heard: string[] = [];
+  const onMessage = (message: string) => void heard.push(message);
+  return [heard, new Listener(url, 'kennel', { ...listenerBounds, onMessage, onGap: () => {} })];
+}
+
+function waysIn(lane: Lane): Promise<object[]> {
+  return lane.plain`
+    select client_addr as by, count(*) as lanes
+    from pg_stat_activity
+    where application_name like 'kennel:%'
+    group by client_addr`.then((rows) => rows.map((row) => ({ ...row })));
+}
+
+/** Node connects to a socket at once, so it does so as the user that the process is at this moment. */
+async function reach(path: string, uid: number): Promise<string> {
+  process.seteuid?.(uid);
+  const socket = connect(path);
+  process.seteuid?.(0);
+  const refused = once(socket, 'error').then(([error]) => error.code);
+  return Promise.race([refused, once(socket, 'connect').then(() => 'connect')]).finally(() =>
+    socket.destroy(),
+  );
+}

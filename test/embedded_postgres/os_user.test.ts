@@ -1,0 +1,117 @@
+/** Whose the embedded Postgres is when root starts it, and what its superuser may read of the machine. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
+import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
+import { nodeScript } from '../support/node_script.ts';
+import { lookInto } from '../support/sql.ts';
+import { testBounds, unsafeButFast } from '../support/test_cluster.ts';
+
+const shell = promisify(execFile);
+
+const canHaveView =
+  process.platform === 'linux' &&
+  process.getuid?.() === 0 &&
+  (await shell('unshare', ['--mount', 'true']).then(
+    () => true,
+    () => false,
+  ));
+
+describe('the embedded Postgres of root, in a folder that is closed to others', {
+  skip: !canHaveView && 'needs root and mount namespaces',
+}, () => {
+  let closed: string;
+  let secret: string;
+  let embedded: Embedded;
+
+  before(async () => {
+    closed = await mkdtemp(join(tmpdir(), 'kennel closed-'));
+    secret = join(closed, 'secret');
+    await writeFile(secret, 'dear', { mode: 0o600 });
+    embedded = await startEmbedded({
+      folder: join(closed, 'data/postgres'),
+      settings: unsafeButFast,
+      bounds: testBounds,
+    });
+  });
+
+  after(async () => {
+    await embedded.halt();
+    await rm(closed, { recursive: true });
+  });
+
+  it("has a superuser that reads nobody's files", async () => {
+    assert.equal(embedded.warning, null);
+    for (const path of [secret, '/etc/shadow']) {
+      await lookInto(embedded.url, (sql) =>
+        assert.rejects(sql`select pg_read_file(${path})`, /Permission denied|No such file/),
+      );
+    }
+  });
+
+  it('control: the right to pass closed folders is the right to read such a file', async () => {
+    const { uid, gid } = await stat(join(closed, 'data/postgres'));
+    const capable = ['--inh-caps=-all,+dac_read_search', '--ambient-caps=-all,+dac_read_search'];
+    const user = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+    const { stdout } = await shell('setpriv', [...user, ...capable, 'cat', secret]);
+    assert.equal(stdout, 'dear');
+    await assert.rejects(shell('setpriv', [...user, 'cat', secret]), /Permission denied/);
+  });
+
+  it('runs as a user that the machine does not have, without any capability', async () => {
+    const { pid } = (await runningPostmaster(join(closed, 'data/postgres/data'))) ?? assert.fail();
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    const [, uid = ''] = /^Uid:\s+(\d+)/m.exec(status) ?? [];
+    assert.ok(Number(uid) >= 0x7000_0000);
+    assert.match(status, /^CapEff:\s+0+$/m);
+    const users = (await readFile('/etc/passwd', 'utf8'))
+      .split('\n')
+      .map((line) => line.split(':')[2]);
+    assert.ok(!users.includes(uid));
+  });
+
+  it('is left by a killed process as it is, and joined by the next one', async () => {
+    const folder = join(closed, 'left/postgres');
+    const first = await begin([], folder);
+    first.child.kill('SIGKILL');
+    await once(first.child, 'exit');
+    const second = await begin([], folder);
+    assert.deepEqual([second.told.adopted, second.told.url], [true, first.told.url]);
+    await ended(second.child);
+    assert.equal(await runningPostmaster(join(folder, 'data')), null);
+  });
+
+  it('warns in a line where it can have no view of its own, and has one again when it can', async () => {
+    const folder = join(closed, 'other/postgres');
+    const without = await begin(['setpriv', '--bounding-set=-sys_admin'], folder);
+    assert.match(without.told.warning ?? '', /^The embedded Postgres may read every file .+$/);
+    await ended(without.child);
+    const withView = await begin([], folder);
+    assert.deepEqual([withView.told.adopted, withView.told.warning], [false, null]);
+    await ended(withView.child);
+  });
+});
+
+type Told = { url: string; adopted: boolean; warning: string | null };
+
+/** Starts the embedded Postgres in a process of its own, which `prefix` may take rights from. */
+async function begin(prefix: readonly string[], folder: string) {
+  const script = nodeScript('test/support/embedded_process.ts');
+  const [program = '', ...args] = [...prefix, process.execPath, ...script, folder];
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = await once(createInterface(child.stdout), 'line');
+  const told: Told = JSON.parse(line);
+  return { child, told };
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}

@@ -1,0 +1,78 @@
+/** What the user's shell and the name of the folder may hold, and must not do to the embedded Postgres. */
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe, it } from 'node:test';
+import { binariesFor } from '../../src/embedded_postgres/binaries.ts';
+import { nodeScript } from '../support/node_script.ts';
+import { lookInto } from '../support/sql.ts';
+import { openFolder } from '../support/test_cluster.ts';
+
+/** All that a shell would make something of. */
+const name = 'a b$HOME`touch ran`$(touch ran)"\'\\;&|*?~#%20 é';
+
+/** For another server, in the shell of the user. */
+const variables = {
+  PGHOST: '203.0.113.1',
+  PGPORT: '1',
+  PGUSER: 'stranger',
+  PGDATABASE: 'elsewhere',
+  PGOPTIONS: '-c search_path=elsewhere',
+  PGSERVICE: 'elsewhere',
+  PGDATA: '/nowhere',
+  PGSSL: 'require',
+  PGSSLMODE: 'verify-full',
+  PGTARGETSESSIONATTRS: 'standby',
+  PGIDLE_TIMEOUT: '1',
+};
+
+describe('startEmbedded() in a folder whose name a shell would run', () => {
+  let parent: string;
+
+  before(async () => {
+    parent = await openFolder();
+    await mkdir(join(parent, name), { mode: 0o755 });
+  });
+  after(() => rm(parent, { recursive: true, force: true }));
+
+  it("serves there and stops, with another server in the user's variables", async () => {
+    const script = nodeScript('test/support/embedded_process.ts');
+    const folder = join(parent, name, 'postgres');
+    const child = spawn(process.execPath, [...script, folder], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...variables },
+    });
+    const ended = once(child, 'close');
+    const line = once(createInterface(child.stdout), 'line');
+    const [text] = await Promise.race([line, ended]);
+    const { url }: { url: string } = JSON.parse(text);
+    const [row] = await lookInto(url, (sql) => sql`select current_setting('data_directory') as at`);
+    assert.equal(row?.at, join(folder, 'data'));
+    child.kill('SIGTERM');
+    await ended;
+    assert.deepEqual((await readdir(join(parent, name))).sort(), ['database-url', 'postgres']);
+    assert.ok(!(await readdir(join(folder, 'data'))).includes('postmaster.pid'));
+    for (const place of ['/', process.cwd(), folder, join(folder, 'data')]) {
+      assert.ok(!(await readdir(place)).includes('ran'), place);
+    }
+  });
+
+  it('control: pg_ctl hands a folder that it is given to a shell', async () => {
+    const { pgCtl } = await binariesFor(`${process.platform}-${process.arch}`);
+    const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    const folder = await openFolder();
+    await writeFile(join(folder, 'PG_VERSION'), '18\n');
+    const log = join(folder, '$(echo ran >&2; kill -9 $$)');
+    const args = ['start', '-W', '-D', folder, '-l', log];
+    const output = await new Promise<string>((resolve) => {
+      execFile(pgCtl, args, { ...nobody, cwd: '/' }, (_, stdout, stderr) =>
+        resolve(stdout + stderr),
+      );
+    });
+    await rm(folder, { recursive: true });
+    assert.match(output, /^ran$/m);
+  });
+});

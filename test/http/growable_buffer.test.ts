@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { ByteGatherer } from '../../src/http/growable_buffer.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
+
+const pieces = 200_000;
+const MiB = 1_024 * 1_024;
+
+/** What the heap has gained while `keep` kept every piece it was given. */
+function heapGained(keep: (piece: Buffer) => void): number {
+  collectGarbage();
+  const before = process.memoryUsage().heapUsed;
+  for (let at = 0; at < pieces; at += 1) keep(Buffer.from([at % 256]));
+  collectGarbage();
+  return process.memoryUsage().heapUsed - before;
+}
+
+describe('ByteGatherer', () => {
+  it('gives back all pieces in order', () => {
+    const gathered = new ByteGatherer();
+    for (const piece of ['', 'a', 'bc', '', 'defghij']) gathered.add(Buffer.from(piece));
+    assert.deepEqual([String(gathered.bytes()), gathered.size], ['abcdefghij', 10]);
+  });
+  it('is empty before the first', () => {
+    assert.equal(new ByteGatherer().bytes().length, 0);
+  });
+  it('keeps no piece, however many there are; a list of them does', () => {
+    const gathered = new ByteGatherer();
+    const list: Buffer[] = [];
+    assert.ok(heapGained((piece) => gathered.add(piece)) < 2 * MiB);
+    assert.ok(heapGained((piece) => list.push(piece)) > 10 * MiB);
+    assert.deepEqual([gathered.size, list.length], [pieces, pieces]);
+  });
+});

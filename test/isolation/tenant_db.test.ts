@@ -1,0 +1,172 @@
+/** Postgres asks for most rights only once it has the lock, and all others wait behind who waits for it. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { bounds } from '../../src/config.ts';
+import { openPlace } from '../../src/isolation/tenant_db.ts';
+import type { TenantPlace } from '../../src/kernel/ports.ts';
+import { tenantId } from '../../src/kernel/tenant.ts';
+import { Lane } from '../../src/postgres/connection.ts';
+import { LanePool } from '../../src/postgres/connection_pool.ts';
+import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
+import type { Place } from '../../src/postgres/installation.ts';
+import { laneBounds } from '../support/connection.ts';
+import { lookInto } from '../support/sql.ts';
+import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { until } from '../support/until.ts';
+
+const violation = { name: 'IsolationViolation' };
+
+const injected = (text: string) => Object.assign([text], { raw: [text] });
+
+/** A kind of statement each, and ways to hide what it is. */
+const noQueries = [
+  'lock table pets in access share mode',
+  'drop policy tenant_rows on pets',
+  'drop trigger if exists x on pets',
+  'drop table pets',
+  'alter table pets disable row level security',
+  "alter role current_user set statement_timeout = '0'",
+  'create rule x as on select to pets do instead nothing',
+  'create temporary table pets (id int)',
+  "comment on table pets is 'x'",
+  'truncate pets',
+  'vacuum pets',
+  'analyze pets',
+  'reindex table pets',
+  'cluster pets',
+  'refresh materialized view pets',
+  "security label on table pets is 'x'",
+  'grant select on pets to public',
+  'prepare x as select 1',
+  'execute x',
+  'deallocate all',
+  'declare x cursor for select 1',
+  'fetch x',
+  "set lock_timeout = '0'",
+  'set role none',
+  'reset role',
+  'show all',
+  'discard all',
+  'copy pets to stdout',
+  'call x()',
+  'do $$ begin end $$',
+  'explain analyze select 1',
+  'listen x',
+  'notify x',
+  "load 'x'",
+  'begin',
+  'commit',
+  'rollback',
+  'savepoint x',
+  "prepare transaction 'x'",
+  'checkpoint',
+  'table pets',
+  '/**/ lock table pets',
+  '/* select */ lock table pets',
+  '-- select\nlock table pets',
+  '(select 1)',
+  ';select 1',
+  '\u0000select 1',
+  'selection',
+  'select_1',
+  '',
+  ' ',
+];
+
+const queries = [
+  'select 1',
+  ' \n\t SELECT 1',
+  'select(1)',
+  'values (1)',
+  'with one as (select 1) select from one',
+  'insert into pets default values',
+  'update pets set name = name',
+  'delete from pets',
+  'merge into pets using pets as others on false when matched then do nothing',
+];
+
+describe("a tenant's db", () => {
+  let places: TenantPlaces;
+  before(async () => {
+    places = await openTenantPlaces(2);
+  });
+  after(() => places.close());
+
+  it('sends no statement that is no query', async () => {
+    const opened: string[] = [];
+    const pool = new LanePool(
+      async (target) => {
+        opened.push(target);
+        throw new Error('opened');
+      },
+      { ...bounds.lanes, lanes: 1, lanesPerTenant: 1 },
+    );
+    const { shared } = places.backstage.fleet.installation;
+    await openPlace(
+      { pool, envelopes: new Envelopes(1) },
+      shared,
+      tenantId(randomUUID()),
+      async (db) => {
+        for (const text of noQueries) await assert.rejects(db(injected(text)), violation, text);
+        assert.deepEqual(opened, []);
+        for (const text of queries) await assert.rejects(db(injected(text)), /opened/, text);
+        assert.equal(opened.length, queries.length);
+      },
+    );
+    pool.close();
+  });
+
+  it('nor one in a transaction, which fails with it', async () => {
+    const one = await places.tenant('shared');
+    const isolation = places.allIn(places.placeOf(one));
+    for (const text of noQueries) {
+      const work = isolation.run(one, (db) => db.transaction((sql) => sql(injected(text))));
+      await assert.rejects(work, violation, text);
+    }
+    const rows = await isolation.run(one, (db) => db.transaction((sql) => sql`select 1 as one`));
+    assert.deepEqual(rows, [{ one: 1 }]);
+  });
+
+  const rule = injected('create rule x as on insert to pets do also nothing');
+
+  /** Whether all others would wait behind it while somebody reads the table in a long transaction. */
+  async function waits(work: (tenant: TenantPlace, place: Place) => Promise<unknown>) {
+    const tenant = await places.tenant('shared');
+    return lookInto(places.url, (sql) =>
+      sql.begin(async (reading) => {
+        await reading`lock table shared.pets in access share mode`;
+        const waiters = async () =>
+          (
+            await reading`select from pg_locks where not granted and relation = 'shared.pets'::regclass`
+          ).length;
+        let refused = false;
+        const refusal = assert.rejects(work(tenant, places.placeOf(tenant)));
+        void refusal.then(() => {
+          refused = true;
+        });
+        let seen = 0;
+        await until(async () => {
+          seen = await waiters();
+          return refused || seen > 0;
+        });
+        await refusal;
+        return seen > 0;
+      }),
+    );
+  }
+
+  it('makes nobody wait for a lock that its tenant has no right to', async () => {
+    const ask = (tenant: TenantPlace, place: Place) =>
+      places.allIn(place).run(tenant, (db) => db(rule));
+    assert.equal(await waits(ask), false);
+  });
+
+  it('control: without that, Postgres waits for the lock before it asks for the right', async () => {
+    const ask = async ({ id }: TenantPlace, place: Place) => {
+      const lane = await Lane.open(place.target, laneBounds);
+      await lane.statement(envelope(place, id, lane.pid), rule, []).finally(() => lane.close());
+    };
+    assert.equal(await waits(ask), true);
+  });
+});

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { countEmails } from '../../src/control_plane/migrations/status.ts';
+import type { Db } from '../../src/kernel/ports.ts';
+import type { OutboxStore } from '../../src/mail/outbox.ts';
+import { postgresOutbox } from '../../src/mail/postgres_outbox.ts';
+import { type Registered, register } from '../support/registered.ts';
+import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+
+const fiveDays = 5 * 24 * 3_600_000;
+const limits = { giveUpAfterMs: fiveDays, errorChars: 20 };
+
+describe('postgresOutbox()', () => {
+  let places: TenantPlaces;
+  let control: Db;
+  let acme: Registered;
+  let store: OutboxStore;
+  before(async () => {
+    places = await openTenantPlaces(1);
+    control = places.backstage.control;
+    acme = await register(control, 'acme');
+    store = postgresOutbox(control, limits);
+  });
+  after(() => places.close());
+  beforeEach(() => control`delete from control.outbox`);
+
+  async function post(): Promise<string> {
+    const id = randomUUID();
+    await control`
+      insert into control.outbox (id, tenant_id, recipient, subject, body)
+      values (${id}, ${acme.id}, 'ada@example.org', 'Welcome', 'Hello')`;
+    return id;
+  }
+
+  const claimed = async (limit: number) => (await store.claim(limit)).map(({ id }) => id);
+
+  const makeDue = () => control`update control.outbox set next_attempt_at = now()`;
+
+  it('gives out a letter as it was written', async () => {
+    const id = await post();
+    const [letter] = await store.claim(1);
+    const { ...fields } = letter;
+    assert.deepEqual(fields, { id, to: 'ada@example.org', subject: 'Welcome', text: 'Hello' });
+  });
+
+  it('shares no letter between two claims at once, and lets neither wait', async () => {
+    const ids = [await post(), await post(), await post()];
+    await control.transaction(async (sql) => {
+      const underWay = postgresOutbox(
+        Object.assign(sql, { transaction: control.transaction }),
+        limits,
+      );
+      const first = await underWay.claim(2);
+      const second = await store.claim(2);
+      assert.deepEqual([first.length, second.length], [2, 1]);
+      const all = [...first, ...second].map(({ id }) => id);
+      assert.deepEqual(all.sort(), ids.sort());
+    });
+  });
+
+  it('does not give out what was claimed just now', async () => {
+    const id = await post();
+    assert.deepEqual(await claimed(10), [id]);
+    assert.deepEqual(await claimed(10), []);
+  });
+
+  it('never gives out what was sent', async () => {
+    const [id = ''] = [await post()];
+    await store.claim(10);
+    await store.sent(id);
+    await makeDue();
+    assert.deepEqual(await claimed(10), []);
+  });
+
+  it('gives out what failed once it is due again, and notes why it failed', async () => {
+    const id = await post();
+    await store.claim(10);
+    const failure = { message: '450 try again later', permanent: false };
+    assert.equal(await store.failed(id, failure), null);
+    assert.deepEqual(await claimed(10), []);
+    await makeDue();
+    assert.deepEqual(await claimed(10), [id]);
+    const rows = await control`select attempts, last_error from control.outbox`;
+    assert.deepEqual({ ...rows[0] }, { attempts: 2, last_error: '450 try again later' });
+  });
+
+  it('gives up what was refused for good, and says whose it was', async () => {
+    const id = await post();
+    await store.claim(10);
+    const givenUp = await store.failed(id, { message: '550 no such user', permanent: true });
+    assert.deepEqual(givenUp, { id, tenant: acme.slug, attempts: 1, error: '550 no such user' });
+    assert.deepEqual(await countEmails(control), { waiting: 0, givenUp: 1 });
+  });
+
+  it('never gives out what was given up, however late', async () => {
+    const id = await post();
+    await store.failed(id, { message: '550 no such user', permanent: true });
+    await control`update control.outbox set next_attempt_at = next_attempt_at - interval '99 years'`;
+    assert.deepEqual(await claimed(10), []);
+  });
+
+  it('gives up after five days, and not before', async () => {
+    const failure = { message: '450 try again later', permanent: false };
+    const [young, old] = [await post(), await post()];
+    const hours = (id: string, count: number) => control`
+      update control.outbox set created_at = now() - ${count}::int * interval '1 hour'
+      where id = ${id}`;
+    await hours(young, 119);
+    await hours(old, 121);
+    assert.equal(await store.failed(young, failure), null);
+    assert.equal((await store.failed(old, failure))?.id, old);
+    assert.deepEqual(await countEmails(control), { waiting: 1, givenUp: 1 });
+  });
+
+  it('keeps a bounded part of the error', async () => {
+    const id = await post();
+    await store.failed(id, { message: 'x'.repeat(1_000), permanent: false });
+    const [row] = await control<{ last_error: string }>`select last_error from control.outbox`;
+    assert.equal(row?.last_error, 'x'.repeat(20));
+  });
+
+  it('lets a letter wait twice as long after each attempt, an hour at most', async () => {
+    await post();
+    for (const [attempts, seconds] of [
+      [0, 10],
+      [1, 20],
+      [8, 2_560],
+      [9, 3_600],
+      [1_000, 3_600],
+    ] as const) {
+      await control`update control.outbox set attempts = ${attempts}, next_attempt_at = now()`;
+      // In one transaction, because now() stands still in it.
+      const [row] = await control.transaction(async (sql) => {
+        await postgresOutbox(
+          Object.assign(sql, { transaction: control.transaction }),
+          limits,
+        ).claim(1);
+        return sql<{ seconds: number }>`
+          select extract(epoch from next_attempt_at - now())::int as seconds from control.outbox`;
+      });
+      assert.equal(row?.seconds, seconds);
+    }
+  });
+});

@@ -1,0 +1,516 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { connect } from 'node:net';
+import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
+import postgres from 'postgres';
+import { Lane, type LaneBounds } from '../../src/postgres/connection.ts';
+import { databaseOf } from '../../src/postgres/installation.ts';
+import { laneBounds } from '../support/connection.ts';
+import { envelopeOf, envelopeWith } from '../support/envelopes.ts';
+import { inPublic, type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { startTcpServer } from '../support/tcp_server.ts';
+import { until } from '../support/until.ts';
+
+/** An envelope around anything. */
+const plain = envelopeOf({ 'kennel.tenant': 'anybody' });
+
+const unavailable = { name: 'Refusal', code: 'unavailable' };
+
+// A call that never ends is what a lane must not have: it shall fail the suite, not hang it.
+describe('Lane', { timeout: 30_000 }, () => {
+  let database: TestDatabase;
+  let lanes: Lane[] = [];
+  let lane: Lane;
+  before(async () => {
+    database = await testDatabase();
+    const setUp = await open();
+    await setUp.script(`
+      create table pets (name text);
+      create function fail(code text) returns void language plpgsql
+      as $$ begin raise exception using errcode = code; end $$`);
+  });
+  after(() => database.drop());
+  beforeEach(async () => {
+    lane = await open();
+  });
+  afterEach(() => {
+    for (const opened of lanes) opened.close();
+    lanes = [];
+  });
+
+  async function open(bounds: Partial<LaneBounds> = {}): Promise<Lane> {
+    const opened = await Lane.open(inPublic(database), { ...laneBounds, ...bounds });
+    lanes.push(opened);
+    return opened;
+  }
+
+  /** A statement as `lane.statement` takes it. */
+  function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStringsArray {
+    return strings;
+  }
+
+  async function terminate({ pid }: Lane): Promise<void> {
+    await (await open()).plain`select pg_terminate_backend(${pid})`;
+  }
+
+  it('answers with dates as text, instants in ISO 8601 and counts as numbers', async () => {
+    const [row] = await lane.plain`
+      select date '2024-02-29' as date, timestamptz '2024-02-29 12:00+02' as instant,
+        timestamptz 'infinity' as never, count(*) as count, '\\x00ff'::bytea as bytes`;
+    assert.deepEqual(
+      { ...row },
+      {
+        date: '2024-02-29',
+        instant: '2024-02-29T10:00:00.000Z',
+        never: 'infinity',
+        count: 1,
+        bytes: Buffer.from([0, 255]),
+      },
+    );
+  });
+
+  it('commits a statement in its envelope', async () => {
+    await lane.statement(plain, text`insert into pets values ('Rex')`, []);
+    const rows = await (await open()).plain`delete from pets returning name`;
+    assert.deepEqual(
+      rows.map((row) => ({ ...row })),
+      [{ name: 'Rex' }],
+    );
+  });
+
+  describe('reads of one turn', () => {
+    const slowly = text`select pg_sleep(0.01), current_setting('kennel.tenant') as tenant`;
+    const opening = (tenant: string) => envelopeOf({ 'kennel.tenant': tenant });
+
+    it('see their own context each, in one write', async () => {
+      const tenants = ['a', 'b', 'c', 'd'];
+      const reads = tenants.map((tenant) =>
+        lane.statement<{ tenant: string }>(opening(tenant), slowly, []),
+      );
+      const seen = (await Promise.all(reads)).map(([row]) => row?.tenant);
+      assert.deepEqual(seen, tenants);
+    });
+
+    it('fail alone when a statement of theirs fails', async () => {
+      const [good, bad, next] = await Promise.allSettled([
+        lane.statement(opening('a'), slowly, []),
+        lane.statement(opening('b'), text`select 1 / 0`, []),
+        lane.statement<{ tenant: string }>(opening('c'), slowly, []),
+      ]);
+      assert.equal(good.status, 'fulfilled');
+      assert.equal(bad.status === 'rejected' && bad.reason.code, '22012');
+      assert.equal(next.status === 'fulfilled' && next.value[0]?.tenant, 'c');
+      assert.equal(lane.live, true);
+    });
+
+    it('show no rows behind a context that could not be set, and end the lane', async () => {
+      const reads = [opening('a'), envelopeWith('select 1 / 0'), opening('c')].map((envelope) =>
+        lane.statement(envelope, text`select 1`, []),
+      );
+      const [first, ...others] = await Promise.allSettled(reads);
+      assert.equal(first?.status, 'fulfilled');
+      assert.deepEqual(
+        others.map(({ status }) => status),
+        ['rejected', 'rejected'],
+      );
+      assert.equal(lane.live, false);
+    });
+
+    it('show no rows where no context was set before them', async () => {
+      await assert.rejects(lane.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
+      assert.equal(lane.live, false);
+    });
+
+    it('are lost behind one that ends the lane, and are not blamed for what it did', async () => {
+      for (const violation of [text`select fail('42501')`, text`commit`]) {
+        const behind = await open();
+        const [culprit, bystander] = await Promise.allSettled([
+          behind.statement(opening('a'), violation, []),
+          behind.statement(opening('b'), slowly, []),
+        ]);
+        assert.notEqual(culprit.status === 'rejected' && culprit.reason.code, 'unavailable');
+        assert.equal(bystander.status === 'rejected' && bystander.reason.code, 'unavailable');
+      }
+    });
+
+    it('are over before anything else is sent', async () => {
+      // Postgres refuses to begin one within a transaction that has read.
+      const own = "begin not deferrable; set local kennel.tenant = 'b'";
+      const reader = text`select current_setting('kennel.tenant') as tenant`;
+      const read = lane.statement(opening('a'), slowly, []);
+      const other = lane.transaction(own, (sql) => sql<{ tenant: string }>(reader));
+      const [rows] = await Promise.all([other, read]);
+      assert.equal(rows[0]?.tenant, 'b');
+    });
+
+    describe('when the server no longer knows a statement', () => {
+      /** What a sequence has counted stays so, whatever becomes of the transaction. */
+      const note = text`select nextval('public.' || current_setting('kennel.tenant'))`;
+      const firstSeen = text`select ${1}::int as first_seen`;
+      before(async () => {
+        await (await open()).script('create sequence thief; create sequence victim');
+      });
+
+      it('do not run it in the next envelope, and end the lane', async () => {
+        await lane.statement(opening('thief'), note, []);
+        await lane.script('deallocate s1');
+        const [thief, victim] = await Promise.allSettled([
+          lane.statement(opening('thief'), note, []),
+          lane.statement(opening('victim'), firstSeen, [1]),
+        ]);
+        assert.equal(thief.status === 'rejected' && thief.reason.code, '26000');
+        assert.equal(victim.status === 'rejected' && victim.reason.code, 'unavailable');
+        assert.equal(lane.live, false);
+        assert.equal(await hasNotedVictim(lane.pid), false);
+      });
+
+      it('would run it there as the driver does it', async (t) => {
+        const client = postgres(database.url, { max: 1, fetch_types: false });
+        t.after(() => client.end({ timeout: 0 }));
+        const [backend] = await client<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        const sql = await client.reserve();
+        const begin = (tenant: string) => `begin; set local kennel.tenant = '${tenant}'`;
+        const send = (message: string) => void sql.unsafe(message).catch(() => {});
+        await sql.unsafe(`set kennel.tenant = 'thief'`);
+        await sql(note);
+        await sql.unsafe('deallocate all');
+        send(begin('thief'));
+        const theft = sql(note).catch(() => {});
+        send(`commit; ${begin('victim')}`);
+        await Promise.all([theft, sql(firstSeen, 1).catch(() => {})]);
+        await client.end({ timeout: 0 });
+        assert.equal(await hasNotedVictim(backend?.pid ?? 0), true);
+      });
+
+      /** Asked once the session has ended. */
+      async function hasNotedVictim(pid: number): Promise<boolean | undefined> {
+        const witness = await open();
+        await until(async () => {
+          return (
+            (await witness.plain`select from pg_stat_activity where pid = ${pid}`).length === 0
+          );
+        });
+        const [row] = await witness.plain<{ is_called: boolean }>`select is_called from victim`;
+        return row?.is_called;
+      }
+    });
+
+    it('do not hear what went wrong in another one', async () => {
+      const [own, other] = await Promise.allSettled([
+        lane.statement(opening('a'), text`select fail('42501')`, []),
+        lane.statement(opening('b'), text`select 1`, []),
+      ]);
+      assert.equal(own.status === 'rejected' && own.reason.code, '42501');
+      assert.equal(other.status === 'rejected' && other.reason.code, 'unavailable');
+    });
+  });
+
+  it('sends a message that fills the buffer of the driver, though none follows it', async () => {
+    await lane.script(`select '${'x'.repeat(2_000)}'`);
+  });
+
+  describe('stays in step', () => {
+    afterEach(async () => {
+      assert.equal(lane.live, true);
+      assert.deepEqual(
+        [...(await lane.plain`select ${'in step'} as answer`)],
+        [{ answer: 'in step' }],
+      );
+    });
+
+    it('after an error of a statement', async () => {
+      for (const code of ['22012', '23514', 'P0001']) {
+        await assert.rejects(lane.plain`select fail(${code})`, { code });
+        await assert.rejects(lane.statement(plain, text`select 1 / 0`, []), { code: '22012' });
+      }
+    });
+
+    it('after a statement that the server has cancelled for its length', async () => {
+      const slow = lane.statement(
+        envelopeOf({ statement_timeout: '20' }),
+        text`select pg_sleep(5)`,
+        [],
+      );
+      await assert.rejects(slow, unavailable);
+    });
+
+    it('after a script that failed in a transaction of its own', async () => {
+      await assert.rejects(lane.script(`begin; insert into pets values ('Rex'); select 1 / 0`));
+      assert.equal((await lane.plain`select from pets`).length, 0);
+    });
+
+    it('refusing parameters of a wrong type before anything is sent', async () => {
+      for (const value of [undefined, {}, [], 1n, Symbol(), new Date(), () => {}]) {
+        const attempt = Reflect.apply(lane.plain, lane, [text`select ${''}`, value]);
+        await assert.rejects(attempt, TypeError);
+      }
+    });
+
+    it('when a parameter does not fit, though the statement is known already', async () => {
+      const misfit = () => lane.statement(plain, text`select ${1}::bytea as bytes`, [1]);
+      for (let turn = 0; turn < 3; turn += 1) await misfit();
+      const wrong = () => lane.statement(plain, text`select ${'x'}::uuid`, ['x']);
+      for (let turn = 0; turn < 3; turn += 1) await assert.rejects(wrong(), { code: '22P02' });
+    });
+  });
+
+  it('leaves nothing of a statement that is no constant of the code', async () => {
+    const made = Object.assign([`select 'what a tenant has sent'`], { raw: [] });
+    await lane.statement(plain, made, []);
+    const kept = await lane.plain`
+      select from pg_prepared_statements where statement like '%what a tenant has sent%'`;
+    assert.equal(kept.length, 1, 'only the one that looks');
+  });
+
+  it('does not go by what the database has for a default', async (t) => {
+    const name = databaseOf(database.url);
+    const change = (what: string) => lane.script(`alter database "${name}" ${what}`);
+    await change('set default_transaction_isolation = serializable');
+    await change('set default_transaction_deferrable = on');
+    await change('set default_transaction_read_only = on');
+    t.after(async () => {
+      const mender = await open();
+      await mender.script('set default_transaction_read_only = off');
+      await mender.script(`alter database "${name}" reset all`);
+    });
+    const later = await open();
+    const settings = text`
+      select current_setting('transaction_isolation') as isolation,
+        current_setting('transaction_read_only') as "readOnly",
+        current_setting('transaction_deferrable') as deferrable`;
+    const [row] = await later.statement(plain, settings, []);
+    assert.deepEqual(row, { isolation: 'read committed', readOnly: 'off', deferrable: 'off' });
+  });
+
+  describe('is never used again', () => {
+    afterEach(async () => {
+      assert.equal(lane.live, false);
+      await assert.rejects(lane.plain`select 1`, unavailable);
+    });
+
+    for (const code of ['42501', '25P01', '26000', '0A000']) {
+      it(`after ${code}`, () => assert.rejects(lane.plain`select fail(${code})`, { code }));
+
+      it(`after ${code} in a transaction, which says so`, async () => {
+        const work = lane.transaction('begin', (sql) => sql`select fail(${code})`);
+        await assert.rejects(work, { code });
+      });
+    }
+
+    it('after an envelope that failed', async () => {
+      await assert.rejects(lane.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
+    });
+
+    it('after a commit that became a rollback', async () => {
+      const work = lane.transaction('begin', async (sql) => {
+        await sql`select 1 / 0`.catch(() => {});
+      });
+      await assert.rejects(work, /^Error: Cannot commit: the server said ROLLBACK$/);
+    });
+
+    const others = [
+      text`prepare swapped as select 1`,
+      text`deallocate all`,
+      text`set role none`,
+      text`create temporary table pets (name text)`,
+      text`do 'begin end'`,
+      text`listen kennel`,
+      text``,
+    ];
+    for (const other of others) {
+      it(`after "${other}", which is no query`, async () => {
+        await assert.rejects(lane.statement(plain, other, []), { name: 'IsolationViolation' });
+      });
+
+      it(`after "${other}" in a transaction, whose next statement does not run`, async () => {
+        const work = lane.transaction('begin', async (sql) => {
+          await sql(other).catch(() => {});
+          return sql`select 1`;
+        });
+        await assert.rejects(work, { name: 'IsolationViolation' });
+      });
+    }
+
+    it('after one that is no query, also for what was called in the same turn', async () => {
+      const witness = await open();
+      await witness.script('create sequence noted');
+      // What a sequence has counted stays so, whatever becomes of the transaction.
+      const work = lane.transaction('begin', (sql) =>
+        Promise.all([sql(text`set role none`), sql`select nextval('noted')`]),
+      );
+      await assert.rejects(work, { name: 'IsolationViolation' });
+      await until(async () => {
+        const { pid } = lane;
+        return (await witness.plain`select from pg_stat_activity where pid = ${pid}`).length === 0;
+      });
+      const [noted] = await witness.plain<{ is_called: boolean }>`select is_called from noted`;
+      assert.equal(noted?.is_called, false);
+    });
+
+    it('after its backend was ended from within', async () => {
+      const end = text`select pg_terminate_backend(pg_backend_pid())`;
+      await assert.rejects(lane.statement(plain, end, []), unavailable);
+    });
+
+    it('after its backend was ended from outside, with every call in flight refused', async () => {
+      let ends = 0;
+      lane.onClose(() => {
+        ends += 1;
+      });
+      const calls = [
+        lane.plain`select pg_sleep(5)`,
+        lane.plain`select ${'waits for the types of its parameter'}::text`,
+        lane.statement(plain, text`select 1`, []),
+        lane.statement(plain, text`select 1`, []),
+        lane.transaction('begin', (sql) => sql`select 1`),
+        lane.script('select 1'),
+      ];
+      const refused = Promise.all(calls.map((call) => assert.rejects(call, unavailable)));
+      await terminate(lane);
+      await refused;
+      assert.equal(ends, 1);
+    });
+
+    it('after its backend was ended while it was idle', async () => {
+      await terminate(lane);
+      await until(() => !lane.live);
+    });
+
+    it('after a transaction was idle for too long', async () => {
+      lane = await open({ idleInTransactionTimeoutMs: 20 });
+      const work = lane.transaction('begin', async (sql) => {
+        await until(() => !lane.live);
+        return sql`select 1`;
+      });
+      await assert.rejects(work, unavailable);
+    });
+
+    it('after a call that took too long', async () => {
+      lane = await open({ callTimeoutMs: 50 });
+      await assert.rejects(lane.plain`select pg_sleep(5)`, unavailable);
+    });
+
+    it('after a read that took too long, though those before it were answered', async () => {
+      lane = await open({ callTimeoutMs: 200 });
+      const reads = [0.1, 0.1, 5].map((seconds) =>
+        lane.statement(plain, text`select pg_sleep(${seconds})`, [seconds]),
+      );
+      const outcomes = await Promise.allSettled(reads);
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ['fulfilled', 'fulfilled', 'rejected'],
+      );
+    });
+
+    it('after a read that took too long, though it was idle for longer before', async () => {
+      lane = await open({ callTimeoutMs: 50 });
+      const openedAt = performance.now();
+      await until(() => performance.now() - openedAt > 60);
+      await assert.rejects(lane.statement(plain, text`select pg_sleep(5)`, []), unavailable);
+    });
+
+    it('after work in a transaction that never ended', async () => {
+      lane = await open({ callTimeoutMs: 50 });
+      const work = lane.transaction('begin', () => new Promise<never>(() => {}));
+      await assert.rejects(work, unavailable);
+    });
+
+    it('after its backend has hung', async (t) => {
+      lane = await open({ callTimeoutMs: 200 });
+      if (!isOurs(lane.pid)) return t.skip('its backend is no process that this test may stop');
+      process.kill(lane.pid, 'SIGSTOP');
+      t.after(() => process.kill(lane.pid, 'SIGCONT'));
+      await assert.rejects(lane.statement(plain, text`select 1`, []), unavailable);
+    });
+  });
+
+  it('ends its connection when it is closed', async () => {
+    const { pid } = lane;
+    lane.close();
+    const witness = await open();
+    await until(async () => {
+      return (await witness.plain`select from pg_stat_activity where pid = ${pid}`).length === 0;
+    });
+  });
+
+  it('does not open when the server hangs up, and asks no second time', async (t) => {
+    const server = await startTcpServer((socket) => socket.destroy());
+    t.after(() => server.close());
+    await assert.rejects(Lane.open(server.url, laneBounds), unavailable);
+    assert.equal(server.accepted(), 1);
+  });
+
+  it('does not open when the server says nothing, and leaves no connection', async (t) => {
+    const server = await startTcpServer(() => {});
+    t.after(() => server.close());
+    await assert.rejects(
+      Lane.open(server.url, { ...laneBounds, connectTimeoutMs: 50 }),
+      unavailable,
+    );
+    await until(() => server.open() === 0);
+  });
+
+  /** In front of the database: what it says, and what it is told, may be replaced. */
+  async function interpose(
+    t: TestContext,
+    { told, says }: { told?: (chunk: Buffer) => Buffer | null; says?: (chunk: Buffer) => Buffer },
+  ) {
+    const { hostname, port } = new URL(database.url);
+    const server = await startTcpServer((socket) => {
+      const upstream = connect(Number(port), hostname);
+      socket.on('close', () => upstream.destroy());
+      upstream.on('close', () => socket.destroy()).on('error', () => {});
+      upstream.on('data', (chunk: Buffer) => socket.write(says?.(chunk) ?? chunk));
+      socket.on('data', (chunk: Buffer) => {
+        const reply = told?.(chunk);
+        if (reply) socket.write(reply);
+        else upstream.write(chunk);
+      });
+    });
+    t.after(() => server.close());
+    const url = new URL(database.url);
+    url.port = new URL(server.url).port;
+    return { url: url.href, open: server.open };
+  }
+
+  function errorResponse(severity: string, code: string): Buffer {
+    const fields = Buffer.from(`S${severity}\0V${severity}\0C${code}\0Mno\0\0`);
+    const head = Buffer.from('E....');
+    head.writeInt32BE(fields.length + 4, 1);
+    return Buffer.concat([head, fields]);
+  }
+
+  it('leaves no connection when its statements cannot be prepared', async (t) => {
+    const ready = Buffer.from('Z\0\0\0\x05I', 'latin1');
+    const refusal = Buffer.concat([errorResponse('ERROR', '57014'), ready]);
+    const between = await interpose(t, {
+      told: (chunk) => (chunk.includes('set_config') ? refusal : null),
+    });
+    await assert.rejects(Lane.open(between.url, laneBounds), unavailable);
+    await until(() => between.open() === 0);
+  });
+
+  it('does not open when its session is ended as it begins', async (t) => {
+    const end = errorResponse('FATAL', '57P01');
+    const between = await interpose(t, {
+      says: (chunk) => (chunk.includes('pinned') ? Buffer.concat([chunk, end]) : chunk),
+    });
+    await assert.rejects(Lane.open(between.url, laneBounds), unavailable);
+    await until(() => between.open() === 0);
+  });
+
+  it('does not open when nobody listens', async () => {
+    await assert.rejects(Lane.open('postgres://127.0.0.1:1/kennel', laneBounds), unavailable);
+  });
+
+  /** True for a backend on this machine that a signal of ours would reach. */
+  function isOurs(pid: number): boolean {
+    const { stdout } = spawnSync('ps', ['-o', 'command=', '-p', `${pid}`], { encoding: 'utf8' });
+    if (!stdout?.includes(databaseOf(database.url))) return false;
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  }
+});

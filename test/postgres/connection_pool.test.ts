@@ -1,0 +1,451 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { bounds } from '../../src/config.ts';
+import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
+import { Lane, type Target } from '../../src/postgres/connection.ts';
+import { LanePool, type LanePoolBounds } from '../../src/postgres/connection_pool.ts';
+import { laneBounds } from '../support/connection.ts';
+import { envelopeOf } from '../support/envelopes.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { until } from '../support/until.ts';
+
+const roomy: LanePoolBounds = {
+  lanes: 4,
+  lanesPerTenant: 4,
+  waitingPerTenant: 100,
+  waiting: 1_000,
+  waitLimitMs: 5_000,
+  idleLimitMs: 60_000,
+  spareMs: 1_000,
+  batches: bounds.lanes.batches,
+};
+
+const unavailable = { name: 'Refusal', code: 'unavailable' };
+
+describe('LanePool', () => {
+  let database: TestDatabase;
+  let pool: LanePool;
+  let opened: Lane[];
+  let opening: number;
+  before(async () => {
+    database = await testDatabase();
+  });
+  after(() => database.drop());
+  beforeEach(() => {
+    opened = [];
+    opening = 0;
+  });
+  afterEach(() => pool.close());
+
+  async function open(target: Target): Promise<Lane> {
+    opening += 1;
+    const lane = await Lane.open(target, laneBounds).finally(() => {
+      opening -= 1;
+    });
+    opened.push(lane);
+    return lane;
+  }
+
+  function poolOf(bounds: Partial<LanePoolBounds>, opens = open): LanePool {
+    pool = new LanePool(opens, { ...roomy, ...bounds });
+    return pool;
+  }
+
+  /** Lanes to one database that the pool takes for different targets. */
+  const target = (name: string) => `${database.url}?application_name=${name}`;
+
+  const connections = () => opening + opened.filter(({ live }) => live).length;
+
+  const answer = (lane: Lane) => lane.plain`select 1`;
+
+  /** Holds a lane until `release` is called. */
+  function hold(tenant: string): { release: () => void; done: Promise<void> } {
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    return { release, done: pool.use(target('one'), tenant, () => released) };
+  }
+
+  it('lends the same lane again', async () => {
+    poolOf({});
+    const first = await pool.use(target('one'), 'a', async ({ pid }) => pid);
+    assert.equal(await pool.use(target('one'), 'b', async ({ pid }) => pid), first);
+  });
+
+  it('lends the one that was used last, so that those nobody needs grow old', async () => {
+    poolOf({});
+    const holders = [hold('a'), hold('a')];
+    await until(() => pool.figures.busy === 2);
+    for (const { release } of holders) release();
+    await Promise.all(holders.map(({ done }) => done));
+    const pidOf = () => pool.use(target('one'), 'a', async ({ pid }) => pid);
+    assert.equal(await pidOf(), await pidOf());
+  });
+
+  it('holds no more lanes than its budget, whatever they lead to', async () => {
+    poolOf({ lanes: 3 });
+    let most = 0;
+    const calls = Array.from({ length: 60 }, (_, turn) =>
+      pool.use(target(`t${turn % 5}`), `t${turn % 5}`, async (lane) => {
+        most = Math.max(most, connections());
+        await answer(lane);
+      }),
+    );
+    await Promise.all(calls);
+    assert.equal(most, 3);
+  });
+
+  it('lends no tenant more than its share, and the rest to others', async () => {
+    poolOf({ lanesPerTenant: 2 });
+    const greedy = Array.from({ length: 5 }, () => hold('greedy'));
+    await until(() => pool.figures.busy === 2);
+    await pool.use(target('one'), 'modest', answer);
+    assert.equal(pool.figures.waiting, 3);
+    for (const { release } of greedy) release();
+    await Promise.all(greedy.map(({ done }) => done));
+  });
+
+  it('counts the time that calls wait, also in vain, and none of those that need not', async () => {
+    poolOf({ lanes: 1, lanesPerTenant: 1, waitLimitMs: 50 });
+    const holder = hold('a');
+    await until(() => pool.figures.busy === 1);
+    const { limit, inUse, waits, waitedMs } = pool.saturation;
+    assert.deepEqual([limit, inUse], [1, 1]);
+    await assert.rejects(pool.use(target('one'), 'a', answer), unavailable);
+    assert.equal(pool.saturation.waits, waits + 1);
+    // A timer may be early by the fraction of a millisecond that it does not know.
+    assert.ok(pool.saturation.waitedMs - waitedMs >= 49, `${pool.saturation.waitedMs}`);
+    holder.release();
+    await holder.done;
+    await pool.use(target('one'), 'a', answer);
+    assert.deepEqual([pool.saturation.waits, pool.saturation.inUse], [waits + 1, 0]);
+  });
+
+  it('serves those who wait round-robin over tenants', async () => {
+    poolOf({ lanes: 1 });
+    const first = hold('a');
+    await until(() => pool.figures.busy === 1);
+    const order: string[] = [];
+    const calls = ['a1', 'a2', 'a3', 'b1', 'b2', 'c1'].map((call) =>
+      pool.use(target('one'), call.charAt(0), async () => order.push(call)),
+    );
+    first.release();
+    await Promise.all(calls);
+    assert.deepEqual(order, ['a1', 'b1', 'c1', 'a2', 'b2', 'a3']);
+  });
+
+  it('keeps the turn of a tenant that waited in vain', async () => {
+    const waitLimitMs = 200;
+    poolOf({ lanes: 1, waitLimitMs });
+    const first = hold('x');
+    await until(() => pool.figures.busy === 1);
+    const startedAt = performance.now();
+    const inVain = assert.rejects(pool.use(target('one'), 'a', answer), unavailable);
+    await until(() => performance.now() - startedAt > waitLimitMs / 2);
+    const order: string[] = [];
+    const calls = ['a', 'b'].map((tenant) =>
+      pool.use(target('one'), tenant, async () => order.push(tenant)),
+    );
+    await inVain;
+    first.release();
+    await Promise.all(calls);
+    assert.deepEqual(order, ['a', 'b']);
+  });
+
+  it('refuses who would wait behind too many', async () => {
+    poolOf({ lanes: 1, waitingPerTenant: 1, waiting: 2 });
+    const holders = [hold('a'), hold('a'), hold('b')];
+    await until(() => pool.figures.waiting === 2);
+    for (const tenant of ['a', 'c']) {
+      await assert.rejects(pool.use(target('one'), tenant, answer), unavailable);
+    }
+    for (const { release } of holders) release();
+    await Promise.all(holders.map(({ done }) => done));
+  });
+
+  it('lets others wait where one tenant has too many calls that do', async () => {
+    poolOf({ lanes: 1, waitingPerTenant: 1 });
+    const holders = [hold('a'), hold('a')];
+    await until(() => pool.figures.busy === 1);
+    await assert.rejects(pool.use(target('one'), 'a', answer), unavailable);
+    const other = pool.use(target('one'), 'b', answer);
+    for (const { release } of holders) release();
+    await Promise.all([other, ...holders.map(({ done }) => done)]);
+  });
+
+  it('refuses who has waited too long, and lends the lane to the next', async () => {
+    poolOf({ lanes: 1, waitLimitMs: 20 });
+    const first = hold('a');
+    await until(() => pool.figures.busy === 1);
+    await assert.rejects(pool.use(target('one'), 'b', answer), unavailable);
+    first.release();
+    await pool.use(target('one'), 'b', answer);
+    assert.deepEqual(pool.figures, { idle: 1, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
+  });
+
+  it('closes an idle lane to make room for one that leads elsewhere', async () => {
+    poolOf({ lanes: 1 });
+    await pool.use(target('one'), 'a', answer);
+    await pool.use(target('two'), 'b', answer);
+    assert.deepEqual(
+      opened.map(({ live }) => live),
+      [false, true],
+    );
+  });
+
+  describe('with calls that share', () => {
+    const batches = { ...bounds.lanes.batches, statements: 3, stallMs: 60_000 };
+    const hour = 3_600_000;
+
+    /** One statement of a tenant; tells which lane it had. */
+    const ask = (tenant: string, seconds = 0) =>
+      pool.share(target('one'), tenant, async (lane) => {
+        await lane.statement(plain, sleep, [seconds]);
+        return lane.pid;
+      });
+
+    const plain = envelopeOf({ 'kennel.tenant': 'a' });
+
+    const sleep = ((strings: TemplateStringsArray, ..._: unknown[]) => strings)`
+      select pg_sleep(${0}::float8)`;
+
+    const noQuery = ((strings: TemplateStringsArray) => strings)`deallocate all`;
+
+    /** How many calls each lane had, the busiest first. */
+    const spread = (pids: number[]) => {
+      const counts = new Map<number, number>();
+      for (const pid of pids) counts.set(pid, (counts.get(pid) ?? 0) + 1);
+      return [...counts.values()].sort((one, two) => two - one);
+    };
+
+    /** So many idle lanes. */
+    async function warm(lanes: number): Promise<void> {
+      const holders = Array.from({ length: lanes }, () => hold('warm'));
+      await until(() => pool.figures.busy === lanes);
+      for (const { release } of holders) release();
+      await Promise.all(holders.map(({ done }) => done));
+    }
+
+    it('puts those of one moment on one lane', async () => {
+      poolOf({ batches });
+      await warm(2);
+      const pids = await Promise.all(['a', 'b', 'c'].map((tenant) => ask(tenant)));
+      assert.deepEqual(spread(pids), [3]);
+    });
+
+    it('lets the next ones wait while a batch is under way, though lanes are idle', async () => {
+      poolOf({ batches });
+      await warm(2);
+      const calls = ['a', 'b', 'c', 'd', 'e'].map((tenant) => ask(tenant));
+      assert.deepEqual(pool.figures, { idle: 1, busy: 1, unterminated: 0, waiting: 2, lost: 0 });
+      assert.deepEqual(spread(await Promise.all(calls)), [5]);
+    });
+
+    it('lets them go on another lane as soon as they fill a batch', async () => {
+      poolOf({ batches });
+      await warm(2);
+      const calls = ['a', 'b', 'c', 'd', 'e', 'f'].map((tenant) => ask(tenant));
+      assert.deepEqual(pool.figures, { idle: 0, busy: 2, unterminated: 0, waiting: 0, lost: 0 });
+      assert.deepEqual(spread(await Promise.all(calls)), [3, 3]);
+    });
+
+    it('lets nobody wait for those who go elsewhere', async () => {
+      poolOf({ batches });
+      await pool.use(target('two'), 'a', answer);
+      await warm(1);
+      const first = ask('a', 0.05);
+      const other = pool.share(target('two'), 'b', answer);
+      assert.equal(pool.figures.waiting, 0);
+      await Promise.all([first, other]);
+    });
+
+    it('does not let them wait for calls that have a lane to themselves', async () => {
+      poolOf({ batches });
+      await warm(3);
+      const writers = [hold('a'), hold('b')];
+      await ask('c');
+      assert.equal(pool.figures.busy, 2);
+      for (const { release } of writers) release();
+      await Promise.all(writers.map(({ done }) => done));
+    });
+
+    it('does not let them wait for batches that stall', async () => {
+      poolOf({ batches: { ...batches, statements: 1, stallMs: 5, slowMs: hour } });
+      await warm(3);
+      const stalled = ['a', 'b'].map((tenant) => ask(tenant, 1));
+      const order: string[] = [];
+      await Promise.all([
+        ...stalled.map((call) => call.then(() => order.push('stalled'))),
+        ask('c').then(() => order.push('next')),
+      ]);
+      assert.equal(order[0], 'next');
+    });
+
+    it('sends a tenant that was slow a moment ago alone', async () => {
+      poolOf({ batches: { ...batches, slowMs: 20 } });
+      await warm(2);
+      assert.equal(spread(await Promise.all([ask('slow', 0.1), ask('a')])).length, 1);
+      assert.equal(spread(await Promise.all([ask('slow'), ask('a')])).length, 2);
+    });
+
+    it('sends it alone with those of its calls too that had to wait', async () => {
+      poolOf({ lanesPerTenant: 1, batches });
+      await pool.use(target('one'), 'warm', answer);
+      const slow = ask('slow', 0.1);
+      const waiting = ask('slow');
+      await slow;
+      assert.notEqual(await ask('a'), await waiting);
+    });
+
+    it('counts them against the share of their tenant, whose next one follows the first that ends', async () => {
+      poolOf({ lanesPerTenant: 2, batches: { ...batches, stallMs: 0 } });
+      await pool.use(target('one'), 'warm', answer);
+      const order: string[] = [];
+      const calls = Object.entries({ quick: 0, slow: 0.3, next: 0 }).map(([name, seconds]) =>
+        ask('a', seconds).then(() => order.push(name)),
+      );
+      assert.equal(pool.figures.waiting, 1);
+      await Promise.all(calls);
+      assert.deepEqual(order, ['quick', 'next', 'slow']);
+    });
+
+    it('lets nobody join after the turn', async () => {
+      poolOf({ batches: { ...batches, stallMs: 0 } });
+      await warm(2);
+      const first = ask('a', 0.05);
+      await nextTurn();
+      assert.notEqual(await ask('b'), await first);
+    });
+
+    it('lets nobody join a batch that is over: its lane may be lent to somebody else', async () => {
+      poolOf({ batches });
+      await warm(2);
+      let used = 0;
+      const failing = pool.share(target('one'), 'a', async ({ pid }) => {
+        used = pid;
+        assert.fail('it failed');
+      });
+      await assert.rejects(failing, /failed/);
+      const held = hold('alone');
+      assert.notEqual(await ask('b'), used);
+      held.release();
+      await held.done;
+    });
+
+    it('sends whoever was on a lane that ended alone', async () => {
+      poolOf({ batches });
+      await warm(1);
+      const broken = pool.share(target('one'), 'a', (lane) => lane.statement(plain, noQuery, []));
+      await assert.rejects(broken, { name: 'IsolationViolation' });
+      await warm(2);
+      assert.equal(spread(await Promise.all([ask('a'), ask('b')])).length, 2);
+    });
+
+    it('blames nobody for what was slow before it on the same lane', async () => {
+      poolOf({ batches: { ...batches, slowMs: 50 } });
+      await warm(2);
+      await Promise.all([ask('slow', 0.2), ask('behind')]);
+      assert.equal(spread(await Promise.all([ask('a'), ask('behind')])).length, 1);
+    });
+
+    it('keeps them off a lane that somebody has to himself', async () => {
+      poolOf({ batches });
+      await warm(1);
+      const held = hold('alone');
+      assert.equal(pool.figures.busy, 1);
+      const pids = await Promise.all([ask('a'), ask('b')]);
+      held.release();
+      await held.done;
+      assert.deepEqual(spread(pids), [2]);
+      assert.notEqual(pids[0], opened[0]?.pid);
+    });
+
+    it('waits for its own lane rather than take one that was just used by others', async () => {
+      poolOf({ lanes: 2, batches });
+      await pool.use(target('two'), 'b', answer);
+      const held = hold('a');
+      await until(() => pool.figures.busy === 1);
+      const next = ask('a');
+      assert.deepEqual(pool.figures, { idle: 1, busy: 1, unterminated: 0, waiting: 1, lost: 0 });
+      held.release();
+      await Promise.all([held.done, next]);
+      assert.equal(opened.length, 2);
+    });
+  });
+
+  it('closes a lane that nobody has used for long', async () => {
+    poolOf({ idleLimitMs: 20 });
+    await pool.use(target('one'), 'a', answer);
+    await until(() => connections() === 0);
+    assert.equal(pool.figures.idle, 0);
+  });
+
+  it('closes the idle lanes to a target that is about to go', async () => {
+    poolOf({});
+    await pool.use(target('one'), 'a', answer);
+    await pool.use(target('two'), 'a', answer);
+    pool.closeIdle(target('one'));
+    assert.deepEqual(
+      opened.map(({ live }) => live),
+      [false, true],
+    );
+  });
+
+  it('passes on why a lane did not open, and has its place free again', async () => {
+    let failures = 2;
+    poolOf({ lanes: 1, lanesPerTenant: 1 }, (to) => {
+      failures -= 1;
+      return failures < 0 ? open(to) : Promise.reject(unavailableNow('The database is away'));
+    });
+    const calls = Array.from({ length: 3 }, () => pool.use(target('one'), 'a', answer));
+    const outcomes = await Promise.allSettled(calls);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['rejected', 'rejected', 'fulfilled'],
+    );
+  });
+
+  it('has the place of a lost lane free again, and counts the loss', async () => {
+    poolOf({ lanes: 1, lanesPerTenant: 1 });
+    const end = (lane: Lane) => lane.plain`select pg_terminate_backend(pg_backend_pid())`;
+    for (let turn = 1; turn <= 3; turn += 1) {
+      await assert.rejects(pool.use(target('one'), 'a', end), unavailable);
+      assert.equal(pool.figures.lost, turn);
+    }
+    await pool.use(target('one'), 'a', answer);
+  });
+
+  it('has the place of an idle lane that was lost free again', async () => {
+    poolOf({ lanes: 1 });
+    await pool.use(target('one'), 'a', answer);
+    opened[0]?.close();
+    await pool.use(target('one'), 'a', answer);
+    assert.equal(connections(), 1);
+  });
+
+  it('gives the place of work that failed back', async () => {
+    poolOf({ lanes: 1, lanesPerTenant: 1 });
+    const fail = () => Promise.reject(new Error('it failed'));
+    await assert.rejects(pool.use(target('one'), 'a', fail), /failed/);
+    await pool.use(target('one'), 'a', answer);
+  });
+
+  it('refuses everybody once closed, and keeps no lane that opens late', async () => {
+    let letOpen = () => {};
+    const gate = new Promise<void>((resolve) => {
+      letOpen = resolve;
+    });
+    poolOf({ lanes: 1 }, (to) => gate.then(() => open(to)));
+    const calls = ['a', 'b'].map((tenant) =>
+      assert.rejects(pool.use(target('one'), tenant, answer), unavailable),
+    );
+    pool.close();
+    letOpen();
+    await Promise.all(calls);
+    await assert.rejects(pool.use(target('one'), 'c', answer), unavailable);
+    assert.equal(connections(), 0);
+    assert.deepEqual(pool.figures, { idle: 0, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
+  });
+});

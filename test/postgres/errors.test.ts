@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Refusal } from '../../src/kernel/errors.ts';
+import { asRefusal, endsLane } from '../../src/postgres/errors.ts';
+
+function fault(code: string, severity?: 'ERROR' | 'FATAL'): Error {
+  return Object.assign(new Error('x'), { code, ...(severity && { severity }) });
+}
+
+describe('endsLane()', () => {
+  it('trusts a session after an error that the server itself has sent', () => {
+    assert.equal(endsLane(fault('23505', 'ERROR')), false);
+  });
+  it('trusts none after the end of the session, or an error from anywhere else', () => {
+    assert.equal(endsLane(fault('57P01', 'FATAL')), true);
+    assert.equal(endsLane(fault('ECONNRESET')), true);
+    assert.equal(endsLane(new Error('x')), true);
+  });
+  for (const code of ['42501', '25P01', '25006', '26000', '0A000']) {
+    it(`trusts none after ${code}`, () => assert.equal(endsLane(fault(code, 'ERROR')), true));
+  }
+});
+
+describe('asRefusal()', () => {
+  for (const [meaning, faults] of Object.entries({
+    conflict: [fault('23505', 'ERROR')],
+    unavailable: [
+      fault('53300', 'FATAL'),
+      fault('53300', 'ERROR'),
+      fault('57014', 'ERROR'),
+      fault('55P03', 'ERROR'),
+      fault('40P01', 'ERROR'),
+      fault('40001', 'ERROR'),
+      fault('55006', 'ERROR'),
+      // The tables, the schema or the registry row of a tenant that goes just now.
+      fault('42P01', 'ERROR'),
+      fault('3F000', 'ERROR'),
+      fault('23503', 'ERROR'),
+      fault('ECONNREFUSED'),
+      fault('ENOENT'),
+      fault('EAGAIN'),
+      fault('3D000', 'FATAL'),
+    ],
+  })) {
+    for (const error of faults) {
+      it(`makes ${JSON.stringify(error)} "${meaning}", and keeps it as the cause`, () => {
+        const refusal = asRefusal(error);
+        assert.ok(refusal instanceof Refusal);
+        assert.deepEqual([refusal.code, refusal.cause], [meaning, error]);
+      });
+    }
+  }
+  for (const error of [
+    fault('42501', 'ERROR'),
+    fault('42501', 'FATAL'),
+    fault('22012', 'ERROR'),
+    new Error('x'),
+    new Refusal('not_found'),
+  ]) {
+    it(`leaves ${JSON.stringify(error)} as it is`, () => assert.equal(asRefusal(error), error));
+  }
+});

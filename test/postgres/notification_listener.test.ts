@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
+import { Lane } from '../../src/postgres/connection.ts';
+import { Listener } from '../../src/postgres/notification_listener.ts';
+import { laneBounds, listenerBounds } from '../support/connection.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { columns, failed, ready, row, said } from '../support/server_messages.ts';
+import { startTcpServer } from '../support/tcp_server.ts';
+import { until } from '../support/until.ts';
+
+describe('Listener', () => {
+  let database: TestDatabase;
+  let lane: Lane;
+  let listener: Listener;
+  let heard: string[];
+  let gaps: number;
+  before(async () => {
+    database = await testDatabase();
+    lane = await Lane.open(database.url, laneBounds);
+  });
+  after(async () => {
+    lane.close();
+    await database.drop();
+  });
+  beforeEach(() => {
+    heard = [];
+    gaps = 0;
+  });
+  afterEach(() => listener.close());
+
+  function listen(url: string, connectTimeoutMs = 3_000, probeMs = 5_000): void {
+    listener = new Listener(url, 'kennel', {
+      ...listenerBounds,
+      onMessage: (message) => heard.push(message),
+      onGap: () => {
+        gaps += 1;
+      },
+      connectTimeoutMs,
+      probeMs,
+    });
+  }
+
+  const backends = () => lane.plain<{ pid: number; query_start: string }>`
+    select pid, query_start
+    from pg_stat_activity
+    where datname = current_database() and query like 'listen %' and pid <> pg_backend_pid()`;
+
+  it('hands on messages in order', async () => {
+    listen(database.url);
+    await until(() => listener.connected);
+    for (const message of ['one', 'two']) await lane.plain`select pg_notify('kennel', ${message})`;
+    await until(() => heard.length === 2);
+    assert.deepEqual(heard, ['one', 'two']);
+  });
+
+  it('comes back when its backend was ended, and says that there was a gap', async () => {
+    listen(database.url);
+    await until(() => gaps === 1);
+    for (const { pid } of await backends()) await lane.plain`select pg_terminate_backend(${pid})`;
+    await until(() => gaps === 2 && listener.connected);
+    await lane.plain`select pg_notify('kennel', 'again')`;
+    await until(() => heard.includes('again'));
+  });
+
+  describe('while Postgres is away', () => {
+    /** In front of the database; nobody gets through while it is away. */
+    async function door(t: TestContext) {
+      const { hostname, port } = new URL(database.url);
+      const sockets = new Set<Socket>();
+      let isOpen = true;
+      let cuts = (_chunk: Buffer) => false;
+      const server = await startTcpServer((socket) => {
+        if (!isOpen) {
+          socket.destroy();
+          return;
+        }
+        const far = connect(Number(port), hostname);
+        sockets.add(socket);
+        far.on('error', () => {}).on('close', () => socket.destroy());
+        socket.on('close', () => far.destroy());
+        far.pipe(socket);
+        socket.on('data', (chunk: Buffer) => {
+          if (cuts(chunk)) socket.destroy();
+          else far.write(chunk);
+        });
+      });
+      t.after(() => server.close());
+      const url = new URL(database.url);
+      url.port = new URL(server.url).port;
+      return {
+        url: `${url.href}?sslmode=disable`,
+        attempts: server.accepted,
+        away: () => {
+          isOpen = false;
+          for (const socket of sockets) socket.destroy();
+        },
+        back: () => {
+          isOpen = true;
+        },
+        cutWhen: (cut: (chunk: Buffer) => boolean) => {
+          cuts = cut;
+        },
+        hang: () => {
+          for (const socket of sockets) socket.unpipe().removeAllListeners('data').pause();
+        },
+      };
+    }
+
+    it('says that it does not listen, and tells of one gap when it is back', async (t) => {
+      const { url, attempts, away, back } = await door(t);
+      listen(url);
+      await until(() => gaps === 1);
+      away();
+      const before = attempts();
+      await until(() => attempts() > before + 5);
+      assert.deepEqual([listener.connected, gaps], [false, 1]);
+      back();
+      await until(() => listener.connected);
+      assert.equal(gaps, 2);
+      await lane.plain`select pg_notify('kennel', 'again')`;
+      await until(() => heard.includes('again'));
+      assert.equal(gaps, 2);
+    });
+
+    it('does not believe that it listens before it was told so', async (t) => {
+      const { url, attempts, cutWhen } = await door(t);
+      cutWhen((chunk) => chunk.includes('listen "kennel"'));
+      listen(url);
+      await until(() => attempts() > 5);
+      assert.deepEqual([listener.connected, gaps], [false, 0]);
+      cutWhen(() => false);
+      await until(() => listener.connected);
+      assert.equal(gaps, 1);
+    });
+
+    it('does not listen when the server says no', async (t) => {
+      const server = await startTcpServer(async (socket) => {
+        await once(socket, 'data');
+        socket.write(Buffer.concat([said('R', '\0\0\0\0'), ready]));
+        await once(socket, 'data');
+        socket.write(
+          Buffer.concat([columns(['pid', 23], ['mark', 25]), row('1', 'pinned'), ready]),
+        );
+        await once(socket, 'data');
+        socket.write(Buffer.concat([failed('42501'), ready]));
+      });
+      t.after(() => server.close());
+      listen(server.url);
+      await until(() => server.accepted() >= 3);
+      assert.deepEqual([listener.connected, gaps], [false, 0]);
+    });
+
+    it('notices that nothing comes any more from a connection that looks alive', async (t) => {
+      const { url, hang } = await door(t);
+      listen(url, 3_000, 50);
+      await until(() => gaps === 1);
+      hang();
+      await until(() => gaps === 2);
+    });
+
+    it('tells of no gap as long as its probes are answered', async () => {
+      listen(database.url, 3_000, 1_000);
+      await until(() => listener.connected);
+      const [before] = await backends();
+      const probed = async () => {
+        const [now] = await backends();
+        return String(now?.query_start) !== String(before?.query_start);
+      };
+      await until(probed);
+      assert.deepEqual([listener.connected, gaps], [true, 1]);
+    });
+  });
+
+  it('tries again when the server hangs up', async (t) => {
+    const server = await startTcpServer((socket) => socket.destroy());
+    t.after(() => server.close());
+    listen(server.url);
+    await until(() => server.accepted() >= 3);
+    assert.deepEqual([listener.connected, gaps], [false, 0]);
+  });
+
+  it('tries again when the server says nothing, and leaves no connection behind', async (t) => {
+    const server = await startTcpServer(() => {});
+    t.after(() => server.close());
+    listen(server.url, 20);
+    await until(() => server.accepted() >= 3);
+    listener.close();
+    await until(() => server.open() === 0);
+  });
+
+  it('ends its connection when it is closed', async () => {
+    listen(database.url);
+    await until(() => listener.connected);
+    listener.close();
+    await until(async () => (await backends()).length === 0);
+    assert.equal(gaps, 1);
+  });
+});

@@ -1,0 +1,112 @@
+/**
+ * Some callers that share a connection, and a server whose replies to them are mutated. Each caller's
+ * rows carry its marker, so it is seen when one gets another's.
+ */
+import { once } from 'node:events';
+import { connect, type Server, type Socket } from 'node:net';
+import { setTimeout as pause, setImmediate } from 'node:timers/promises';
+import { bind, execute, query, sync } from '../../../src/postgres/protocol/messages.ts';
+import type { Answer, Group, Wire } from '../../../src/postgres/protocol/pipeline.ts';
+import { chanceOf, choose } from '../../support/random.ts';
+import { FakeBackend, failing } from './fake_backend.ts';
+import { inPieces, mutations } from './mutations.ts';
+
+/** Sends groups on a socket, and answers with null what is not answered when the connection ends. */
+type Client = Pick<Wire, 'send'>;
+
+/** A listening server, its address, and the client that is tried on it. */
+export type Stage = { server: Server; path: string; openClient: (socket: Socket) => Client };
+
+/** A group, and how many rows a good answer has; null when there must be none. */
+type Call = { group: Group; marker: string; rows: number | null };
+
+type Chance = () => number;
+
+const callers = ['alice', 'bob', 'carol', 'dave'];
+
+/** The longest that a conversation may take: far more than it does on a busy machine. */
+const limitMs = 20_000;
+
+const texts = ['select a ', 'select b ', 'select c '].map(frozen);
+const failingText = frozen(`${failing} `);
+
+function frozen(first: string): TemplateStringsArray {
+  return Object.freeze(Object.assign([first, ''], { raw: [first, ''] }));
+}
+
+/**
+ * One honest turn, so that statements are prepared, and one whose replies are mutated.
+ *
+ * @returns what was wrong with the answers, in words.
+ */
+export async function converse(stage: Stage, seed: number): Promise<string[]> {
+  const chance = chanceOf(seed);
+  const [name, mutate] = choose(Object.entries(mutations), chance);
+  const accepted = once(stage.server, 'connection');
+  const client = stage.openClient(connect(stage.path));
+  const [socket]: Socket[] = await accepted;
+  if (!socket) throw new Error('Cannot converse: there is no connection');
+  socket.on('error', () => {});
+  const backend = new FakeBackend(socket);
+  const turn = async (calls: Call[], change: (replies: Buffer[]) => Buffer[]) => {
+    const judged = calls.map((call) => judge(client, call));
+    await say(socket, change(await backend.repliesTo(calls.length)));
+    return judged;
+  };
+  const honest = await Promise.all(await turn(callsOf('erin', chance), (replies) => replies));
+  const fuzzed = callers.flatMap((marker) => callsOf(marker, chance));
+  const judged = await turn(fuzzed, (replies) => {
+    return inPieces(Buffer.concat(mutate(replies, chance)), chance);
+  });
+  socket.end();
+  const wrong = [...honest, ...(await Promise.all(judged))].filter((what) => what !== null);
+  return wrong.map((what) => `${what} (${name}, seed ${seed})`);
+}
+
+async function say(socket: Socket, pieces: readonly Buffer[]): Promise<void> {
+  for (const piece of pieces) {
+    if (socket.destroyed) return;
+    socket.write(piece);
+    await setImmediate();
+  }
+}
+
+/** What one caller asks: a statement, one in an envelope, one that fails in it, a transaction. */
+function callsOf(marker: string, chance: Chance): Call[] {
+  const call = { schema: '', text: choose(texts, chance), values: [marker] };
+  const before = run('context', marker, marker, marker);
+  const envelope = { before, runsBefore: 1, after: Buffer.concat([execute, run('reset'), sync]) };
+  const statement = { group: { call, after: Buffer.concat([execute, sync]) }, marker, rows: 1 };
+  const failed = { ...envelope, call: { ...call, text: failingText } };
+  const own = (text: string, leaves: 'I' | 'T') => {
+    return { group: { after: query(text), leaves }, marker, rows: 0 };
+  };
+  return choose<Call[]>(
+    [
+      [statement],
+      [{ group: { ...envelope, call }, marker, rows: 1 }],
+      [{ group: failed, marker, rows: null }],
+      [own('begin', 'T'), statement, own('commit', 'I')],
+    ],
+    chance,
+  );
+}
+
+function run(name: string, ...values: string[]): Buffer {
+  return Buffer.concat([bind(name, values), execute]);
+}
+
+/** Null when the answer is right, or there is none. */
+async function judge(client: Client, { group, marker, rows }: Call): Promise<string | null> {
+  const late = pause(limitMs, undefined, { ref: false });
+  const answered = new Promise<Answer | null>((resolve) => client.send(group, resolve));
+  const answer = await Promise.race([answered, late]);
+  if (answer === undefined) return `${marker} waits for ever`;
+  if (answer === null || answer.error || answer.fault) return null;
+  const told = JSON.stringify(answer.rows);
+  const other = [...callers, 'erin', 'stray'].find(
+    (name) => name !== marker && told.includes(name),
+  );
+  if (other) return `${marker} has a row of ${other}`;
+  return answer.rows.length === rows ? null : `${marker} has ${told}, not ${rows} rows`;
+}

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { MessageReader } from '../../../src/postgres/protocol/message_reader.ts';
+import { said } from '../../support/server_messages.ts';
+
+const mostBytes = 1_000;
+
+/** All that is read from the chunks, as `type:body`. */
+function readAll(chunks: readonly Buffer[], most = mostBytes): string[] {
+  const messages: string[] = [];
+  const reader = new MessageReader(most, ({ type, bytes, from, to }) => {
+    messages.push(`${String.fromCharCode(type)}:${bytes.toString('utf8', from, to)}`);
+  });
+  for (const chunk of chunks) reader.read(chunk);
+  return messages;
+}
+
+/** A head that announces so many bytes, itself but for the type included. */
+function head(length: number): Buffer {
+  const bytes = Buffer.from('D    ');
+  bytes.writeUInt32BE(length, 1);
+  return bytes;
+}
+
+describe('MessageReader', () => {
+  const bytes = Buffer.concat([
+    said('D', 'née'),
+    said('1'),
+    said('C', 'SELECT 1\0'),
+    said('Z', 'I'),
+  ]);
+  const messages = ['D:née', '1:', 'C:SELECT 1\0', 'Z:I'];
+
+  it('reads many messages of one chunk', () => assert.deepEqual(readAll([bytes]), messages));
+
+  it('reads messages that are cut anywhere', () => {
+    for (let at = 0; at <= bytes.length; at += 1) {
+      assert.deepEqual(readAll([bytes.subarray(0, at), bytes.subarray(at)]), messages, `at ${at}`);
+    }
+  });
+
+  it('reads messages that are cut anywhere, twice', () => {
+    for (let at = 0; at <= bytes.length; at += 1) {
+      for (let next = at; next <= bytes.length; next += 1) {
+        const chunks = [bytes.subarray(0, at), bytes.subarray(at, next), bytes.subarray(next)];
+        assert.deepEqual(readAll(chunks), messages, `at ${at} and ${next}`);
+      }
+    }
+  });
+
+  it('reads messages that come byte by byte', () => {
+    assert.deepEqual(readAll([...bytes].map((byte) => Buffer.from([byte]))), messages);
+  });
+
+  it('gives a message away once it is whole, and no sooner', () => {
+    assert.deepEqual(readAll([bytes.subarray(0, 8)]), []);
+    assert.deepEqual(readAll([bytes.subarray(0, 9)]), ['D:née']);
+  });
+
+  it('holds a long message that comes byte by byte in few buffers of about its size', (t) => {
+    const body = 'x'.repeat(100_000);
+    const long = Buffer.concat([said('D', body), said('Z', 'I')]);
+    const allocate = t.mock.method(Buffer, 'allocUnsafe');
+    const bytes = Array.from(long, (_, at) => long.subarray(at, at + 1));
+    assert.deepEqual(readAll(bytes, 1_000_000), [`D:${body}`, 'Z:I']);
+    const sizes = allocate.mock.calls.map(({ arguments: [size] }) => size);
+    assert.ok(sizes.length < 30, `${sizes.length} buffers`);
+    assert.equal(Math.max(...sizes), 100_005);
+  });
+
+  it('takes no memory for a message of which only the head has come', (t) => {
+    const allocate = t.mock.method(Buffer, 'allocUnsafe');
+    readAll([head(1_000_000)], 1_000_000);
+    assert.ok(allocate.mock.calls.every(({ arguments: [size] }) => size < 100));
+  });
+
+  it('reads a message that is as long as the bound', () => {
+    const body = 'x'.repeat(mostBytes - 4);
+    assert.deepEqual(readAll([said('D', body)]), [`D:${body}`]);
+  });
+
+  it('refuses a longer one by its head, before it has come', () => {
+    const chunks = [head(mostBytes + 1)];
+    assert.throws(() => readAll(chunks), /^Error: Cannot read a message of 1001 bytes$/);
+  });
+
+  it('refuses a longer one whose head comes in pieces', () => {
+    const long = head(mostBytes + 1);
+    assert.throws(() => readAll([long.subarray(0, 3), long.subarray(3)]), /1001 bytes/);
+  });
+
+  for (const length of [0, 3, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]) {
+    it(`refuses a length of ${length}`, () => {
+      assert.throws(() => readAll([said('1'), head(length)]), RegExp(`of ${length} bytes`));
+    });
+  }
+});

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe as about, it } from 'node:test';
+import type { SqlValue } from '../../../src/kernel/ports.ts';
+import * as messages from '../../../src/postgres/protocol/messages.ts';
+import { said } from '../../support/server_messages.ts';
+
+const { bind, close, describe, execute, parse, query, sslRequest, sync, terminate } = messages;
+
+about('the messages of a client', () => {
+  for (const [name, message, expected] of [
+    ['Parse', parse('s0', 'select 1'), said('P', 's0\0select 1\0\0\0')],
+    ['Describe', describe('s0'), said('D', 'Ss0\0')],
+    ['Close', close('s0'), said('C', 'Ss0\0')],
+    ['Execute', execute, said('E', '\0\0\0\0\0')],
+    ['Sync', sync, said('S')],
+    ['Query', query("select 'é'"), said('Q', "select 'é'\0")],
+    ['Terminate', terminate, said('X')],
+    ['SSLRequest', sslRequest, Buffer.from('0000000804d2162f', 'hex')],
+  ] as const) {
+    it(`are as Postgres reads them: ${name}`, () => assert.deepEqual(message, expected));
+  }
+
+  it('refuse a zero byte, behind which Postgres would read something else', () => {
+    for (const message of [parse, describe, close, query]) {
+      assert.throws(() => message('a\0b', 'select 1'), TypeError);
+    }
+    assert.throws(() => parse('s0', 'select 1\0select 2'), TypeError);
+  });
+});
+
+about('bind()', () => {
+  const kinds: [what: string, value: SqlValue, hex: string][] = [
+    ['null', null, 'ffffffff'],
+    ['an empty text', '', '00000000'],
+    ['a text by its bytes, not its characters', 'é🐶', '00000006c3a9f09f90b6'],
+    ['half a character as its replacement', '\ud83d', '00000003efbfbd'],
+    ['a whole number', -12, '000000032d3132'],
+    ['a fraction', 1.5, '00000003312e35'],
+    ['what is no number', Number.NaN, '000000034e614e'],
+    ['true', true, '0000000174'],
+    ['false', false, '0000000166'],
+    ['bytes', Buffer.from([0, 255]), '000000065c7830306666'],
+    ['bytes that are part of others', new Uint8Array([1, 2, 3]).subarray(1, 2), '000000045c783032'],
+    ['no bytes', new Uint8Array(), '000000025c78'],
+  ];
+  for (const [what, value, hex] of kinds) {
+    it(`sends ${what}`, () => {
+      const expected = said('B', '\0s0\0\0\0', '\0\x01', Buffer.from(hex, 'hex'), '\0\0');
+      assert.deepEqual(bind('s0', [value]), expected);
+    });
+  }
+
+  it('sends parameters in their order', () => {
+    const three = said(
+      'B',
+      '\0\0\0\0',
+      '\0\x03',
+      '\0\0\0\x01a',
+      '\0\0\0\x01b',
+      '\0\0\0\x01c',
+      '\0\0',
+    );
+    assert.deepEqual(bind('', ['a', 'b', 'c']), three);
+  });
+
+  it('sends none', () => assert.deepEqual(bind('s0', []), said('B', '\0s0\0\0\0', '\0\0', '\0\0')));
+
+  it('refuses more parameters than can be counted', () => {
+    assert.equal(bind('', Array(65_535).fill(null)).readUInt16BE(9), 65_535);
+    assert.throws(() => bind('', Array(65_536).fill(null)), RangeError);
+  });
+
+  for (const value of [undefined, {}, [], 1n, Symbol(), new Date(), () => {}, new ArrayBuffer(1)]) {
+    it(`refuses a value such as ${Object.prototype.toString.call(value)}`, () => {
+      assert.throws(() => Reflect.apply(bind, null, ['', [value]]), TypeError);
+    });
+  }
+});

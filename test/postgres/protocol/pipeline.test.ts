@@ -1,0 +1,692 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import type { SqlValue } from '../../../src/kernel/ports.ts';
+import { openSession } from '../../../src/postgres/connect.ts';
+import { Lane, type LaneBounds } from '../../../src/postgres/connection.ts';
+import * as messages from '../../../src/postgres/protocol/messages.ts';
+import { type Answer, type Group, Wire } from '../../../src/postgres/protocol/pipeline.ts';
+import { laneBounds } from '../../support/connection.ts';
+import { inPublic, type TestDatabase, testDatabase } from '../../support/postgres.ts';
+import { ScriptedSocket } from '../../support/scripted_socket.ts';
+import * as server from '../../support/server_messages.ts';
+
+const { bind, close, execute, parse, query, sync, terminate } = messages;
+const { bound, columns, done, failed, noData, parameters, parsed, ready, row, said } = server;
+const { readyInTransaction, readyInFailed } = server;
+
+const bounds = { statements: 10, answerBytes: 300, json: laneBounds.json, silenceMs: 1_000 };
+
+const unavailable = { name: 'Refusal', code: 'unavailable' };
+
+function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStringsArray {
+  return strings;
+}
+
+/** A group with a statement whose rows are wanted. */
+function call(strings = text`select ${1} as a`, values: SqlValue[] = ['1']): Group {
+  return { call: { schema: '', text: strings, values }, after: Buffer.concat([execute, sync]) };
+}
+
+/** A group of our own, which says nothing of transactions. */
+const own: Group = { after: query('listen news') };
+
+/** What stands before a tenant's statement, and what a server says to it. */
+const context = Buffer.concat([bind('context', []), execute]);
+const contextSet = [bound, row('context'), done('SELECT 1')];
+
+/** What a server says to `call()` the first time. */
+const described = [parsed, parameters, columns(['a', 25]), bound];
+
+describe('Wire', () => {
+  let socket: ScriptedSocket;
+  let wire: Wire;
+  let answers: (Answer | null)[];
+  let ends: unknown[];
+  let silences: number;
+  beforeEach(() => {
+    socket = new ScriptedSocket();
+    wire = wireOn(socket);
+  });
+
+  function wireOn(on: ScriptedSocket): Wire {
+    answers = [];
+    ends = [];
+    silences = 0;
+    return new Wire(on, bounds, {
+      onEnd: (reason) => ends.push(reason),
+      onSilence: () => {
+        silences += 1;
+      },
+    });
+  }
+
+  function ask(group: Group): void {
+    wire.send(group, (answer) => answers.push(answer));
+  }
+
+  const tags = () => answers.map((answer) => answer?.tag);
+
+  describe('send()', () => {
+    it('writes all groups of one turn at once, at its end', async () => {
+      ask(own);
+      ask({ before: bind('', []), after: sync });
+      assert.deepEqual(socket.written, []);
+      await setImmediate();
+      assert.deepEqual(socket.written, [Buffer.concat([query('listen news'), bind('', []), sync])]);
+    });
+
+    it('writes what was flushed once', async () => {
+      ask(own);
+      wire.flush();
+      ask(own);
+      wire.flush();
+      wire.flush();
+      await setImmediate();
+      assert.deepEqual(socket.written, [query('listen news'), query('listen news')]);
+    });
+
+    it('sends nothing of a group whose parameter is refused', async () => {
+      assert.throws(() => Reflect.apply(ask, null, [call(undefined, [new Date() as never])]));
+      ask(own);
+      await setImmediate();
+      assert.deepEqual(socket.written, [query('listen news')]);
+      socket.say(done('LISTEN'), ready);
+      assert.deepEqual(tags(), ['LISTEN']);
+    });
+
+    it('closes a statement that was pushed out before it prepares the next one', () => {
+      const texts = Array.from({ length: bounds.statements + 1 }, () => [`select 1`]);
+      for (const strings of texts)
+        ask(call(Object.freeze(Object.assign(strings, { raw: strings })), []));
+      wire.flush();
+      const closing = socket.written[0]?.indexOf(close('s0')) ?? -1;
+      assert.notEqual(closing, -1);
+      assert.equal(
+        closing + close('s0').length,
+        socket.written[0]?.indexOf(parse('s10', 'select 1')),
+      );
+    });
+  });
+
+  describe('an answer', () => {
+    it('has the rows and the tag of the statement', () => {
+      ask(call());
+      socket.say(...described, row('x'), row(null), done('SELECT 2'), ready);
+      const [answer] = answers;
+      assert.deepEqual(answer?.rows, [{ a: 'x' }, { a: null }]);
+      assert.deepEqual([answer?.tag, answer?.error, answer?.runs], ['SELECT', null, 1]);
+    });
+
+    it('has them also when the server does not describe the statement again', () => {
+      const again = call();
+      ask(again);
+      socket.say(...described, done('SELECT 0'), ready);
+      ask(again);
+      socket.say(bound, row('x'), done('SELECT 1'), ready);
+      assert.deepEqual(answers[1]?.rows, [{ a: 'x' }]);
+    });
+
+    it('comes when the group is over, and not before', () => {
+      ask(call());
+      socket.say(...described, done('SELECT 0'));
+      assert.deepEqual(answers, []);
+      socket.say(ready);
+      assert.equal(answers.length, 1);
+    });
+
+    it('goes to the groups in their order', () => {
+      for (let at = 0; at < 3; at += 1) ask(own);
+      socket.say(done('LISTEN'), ready, done('COMMIT'), ready, done('ROLLBACK'), ready);
+      assert.deepEqual(tags(), ['LISTEN', 'COMMIT', 'ROLLBACK']);
+    });
+
+    it('has neither the rows nor the tag of what runs before and behind the statement', () => {
+      const after = Buffer.concat([execute, bind('reset', []), execute, sync]);
+      ask({ ...call(), before: context, runsBefore: 1, after });
+      socket.say(
+        ...contextSet,
+        ...described,
+        row('x'),
+        done('UPDATE 1'),
+        bound,
+        done('RESET'),
+        ready,
+      );
+      assert.deepEqual(answers[0]?.rows, [{ a: 'x' }]);
+      assert.deepEqual([answers[0]?.tag, answers[0]?.runs], ['UPDATE', 3]);
+    });
+
+    it('has the tag of the first of several statements of ours, and no rows', () => {
+      ask(own);
+      socket.say(columns(['a', 25]), row('x'), done('SELECT 1'), done('COMMIT'), ready);
+      assert.deepEqual([answers[0]?.tag, answers[0]?.runs, answers[0]?.rows], ['SELECT', 2, []]);
+    });
+
+    for (const [said, tag] of [
+      ['INSERT 0 12', 'INSERT'],
+      ['SELECT 3', 'SELECT'],
+      ['CREATE TABLE', 'CREATE TABLE'],
+      ['COMMIT', 'COMMIT'],
+    ] as const) {
+      it(`calls "${said}" "${tag}"`, () => {
+        ask(own);
+        socket.say(done(said), ready);
+        assert.deepEqual(tags(), [tag]);
+      });
+    }
+
+    it('calls an empty statement nothing, and counts it', () => {
+      ask(call(text``, []));
+      socket.say(parsed, parameters, noData, bound, said('I'), ready);
+      assert.deepEqual([answers[0]?.tag, answers[0]?.runs], [null, 1]);
+    });
+
+    it('has the error, and how many statements had run before it', () => {
+      ask({ ...call(), before: context, runsBefore: 1 });
+      socket.say(...contextSet, ...described, failed('22012'), ready);
+      const [answer] = answers;
+      assert.deepEqual([answer?.error?.code, answer?.error?.message], ['22012', 'failed']);
+      assert.deepEqual([answer?.runs, answer?.tag, answer?.rows], [1, null, []]);
+    });
+
+    it('is not touched by an error of the group before', () => {
+      ask(call());
+      ask(call(text`select 2`, []));
+      socket.say(parsed, failed('42703'), ready, ...described, row('x'), done('SELECT 1'), ready);
+      assert.equal(answers[0]?.error?.code, '42703');
+      assert.deepEqual([answers[1]?.error, answers[1]?.rows], [null, [{ a: 'x' }]]);
+    });
+
+    it('is not touched by notices, notifications and changed settings', () => {
+      const others = [said('N', 'VNOTICE\0\0'), said('S', 'a\0b\0'), said('A', '\0\0\0\x01a\0\0')];
+      socket.say(...others);
+      ask(call());
+      socket.say(...others, ...described, ...others, row('x'), ...others, done('SELECT 1'));
+      socket.say(...others, ready, ...others);
+      assert.deepEqual([answers[0]?.rows, answers.length, ends], [[{ a: 'x' }], 1, []]);
+    });
+  });
+
+  describe('a statement', () => {
+    const same = text`select ${1} as a`;
+    const sentFor = (group: Group) => {
+      wire.flush();
+      ask(group);
+      wire.flush();
+      return socket.written.at(-1);
+    };
+
+    it('is bound alone when it is used again', () => {
+      ask(call(same));
+      socket.say(...described, done('SELECT 0'), ready);
+      assert.deepEqual(sentFor(call(same)), Buffer.concat([bind('s0', ['1']), execute, sync]));
+    });
+
+    for (const [failure, said] of [
+      ['whose Parse failed', [failed('42601')]],
+      ['whose Describe failed', [parsed, failed('42P18')]],
+      ['that was not reached because of an error before it', [failed('22012')]],
+    ] as const) {
+      it(`${failure} is closed and prepared anew the next time`, () => {
+        ask(call(same));
+        socket.say(...said, ready);
+        const anew = [parse('s1', 'select $1 as a'), messages.describe('s1'), bind('s1', ['1'])];
+        const expected = [close('s0'), ...anew, execute, sync];
+        assert.deepEqual(sentFor(call(same)), Buffer.concat(expected));
+      });
+    }
+
+    it('that failed when it ran is kept', () => {
+      ask(call(same));
+      socket.say(...described, failed('22012'), ready);
+      assert.deepEqual(sentFor(call(same)), Buffer.concat([bind('s0', ['1']), execute, sync]));
+    });
+  });
+
+  describe('the conversation is over', () => {
+    /** A group behind the one that ends it; whatever comes, neither is answered. */
+    beforeEach(() => {
+      ask(call());
+      ask(own);
+    });
+    afterEach(() => {
+      assert.equal(ends.length, 1);
+      const answered = answers.length;
+      socket.say(done('SELECT 0'), ready, done('LISTEN'), ready);
+      assert.equal(answers.length, answered);
+      wire.cut();
+      assert.deepEqual(answers.slice(answered), Array(2 - answered).fill(null));
+      assert.equal(ends.length, 1);
+    });
+
+    const rest = [done('SELECT 0'), ready, done('LISTEN'), ready];
+
+    for (const [what, type] of [
+      ['an offer to copy in', 'G'],
+      ['an offer to copy out', 'H'],
+      ['an offer to copy both ways', 'W'],
+      ['copied data', 'd'],
+      ['a portal that is suspended', 's'],
+      ['a question for the password', 'R'],
+      ['a key for cancelling', 'K'],
+      ['a type that there is not', '?'],
+    ] as const) {
+      it(`after ${what}, and nothing behind it is read`, () => {
+        socket.say(...described, said(type, '\0\0\0'), ...rest);
+        assert.match(String(ends[0]), RegExp(`type "[${type}]" now$`));
+        assert.deepEqual(answers, []);
+      });
+    }
+
+    it('and nothing more is sent', async () => {
+      socket.say(said('G'), ...rest);
+      wire.flush();
+      await setImmediate();
+      assert.deepEqual(socket.written, []);
+    });
+
+    it('after bytes that are no message', () => {
+      socket.say(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), ...rest);
+      assert.match(String(ends[0]), /Cannot read a message of \d+ bytes$/);
+    });
+
+    it('after columns that are not where they were announced', () => {
+      socket.say(parsed, said('T', '\0\x05'), ...rest);
+      assert.deepEqual(answers, []);
+    });
+
+    it('after a row that does not fit its columns', () => {
+      socket.say(...described, row('x', 'y'), ...rest);
+      assert.deepEqual(answers, []);
+    });
+
+    it('after a row whose text is longer than the row', () => {
+      socket.say(...described, said('D', '\0\x01', '\0\0\0\x09', 'x'), ...rest);
+      assert.deepEqual(answers, []);
+    });
+
+    it('after an answer that nobody has asked for', () => {
+      socket.say(...described, ...rest, ready);
+      assert.match(String(ends[0]), /type "Z" now$/);
+      assert.deepEqual(tags(), ['SELECT', 'LISTEN']);
+    });
+
+    for (const [what, message] of [
+      ['a tag', done('SELECT 0')],
+      ['an error', failed('57P01')],
+      ['an empty statement', said('I')],
+    ] as const) {
+      it(`after ${what} that nobody has asked for`, () => {
+        socket.say(...described, ...rest, message);
+        assert.equal(answers.length, 2);
+      });
+    }
+
+    for (const severity of ['FATAL', 'PANIC', '']) {
+      it(`after an error of severity "${severity}"`, () => {
+        socket.say(failed('57P01', severity), ...rest);
+        assert.equal(ends[0] instanceof Error && 'code' in ends[0] && ends[0].code, '57P01');
+        assert.deepEqual(answers, []);
+      });
+    }
+
+    it('after one ReadyForQuery too many, before the group behind has an answer', () => {
+      socket.say(...described, done('SELECT 0'), ready, ready, done('LISTEN'), ready);
+      assert.deepEqual(tags(), ['SELECT']);
+    });
+
+    for (const [what, replies] of [
+      ['a completion too few', described],
+      ['a completion too many', [...described, done('SELECT 0'), done('SELECT 0')]],
+      ['no sign that it was parsed', described.slice(1)],
+      ['a row that its tag does not count', [...described, row('x'), done('SELECT 0')]],
+      ['a row less than its tag counts', [...described, row('x'), done('SELECT 2')]],
+      ['a row, where none was described', [parsed, parameters, noData, bound, row('x')]],
+      ['a tag without an end', [...described, said('C', 'SELECT 0')]],
+      ['a tag of more than 64 bytes', [...described, done('x'.repeat(64))]],
+      ['an acknowledgement with a body', [said('1', 'x'), ...described.slice(1)]],
+    ] as const) {
+      it(`after an answer with ${what}`, () => {
+        socket.say(...replies, ready, ...rest);
+        assert.deepEqual(answers, []);
+      });
+    }
+
+    for (const status of ['', '?', 'II']) {
+      it(`after a transaction status of "${status}"`, () => {
+        socket.say(...described, done('SELECT 0'), said('Z', status), ...rest);
+        assert.deepEqual(answers, []);
+      });
+    }
+
+    it('after notices that are together too large', () => {
+      const notice = said('N', 'x'.repeat(150));
+      socket.say(...described, notice, notice, ...rest);
+      assert.match(String(ends[0]), /it has more than 300 bytes$/);
+    });
+
+    it('after rows that are together too large', () => {
+      socket.say(...described, row('x'.repeat(150)));
+      assert.deepEqual(ends, []);
+      socket.say(row('x'.repeat(150)), ...rest);
+      assert.match(String(ends[0]), /it has more than 300 bytes$/);
+      assert.deepEqual(answers, []);
+    });
+
+    it('after one row that is too large, before it has come', () => {
+      const large = row('x'.repeat(bounds.answerBytes));
+      socket.say(...described, large.subarray(0, 10));
+      assert.match(String(ends[0]), /message of 310 bytes$/);
+    });
+
+    it('after the connection was closed', async () => {
+      socket.destroy();
+      await setImmediate();
+      assert.match(String(ends[0]), /the connection was closed$/);
+    });
+
+    it('after the connection was lost, for the reason that was told', async () => {
+      const reason = new Error('ECONNRESET');
+      socket.destroy(reason);
+      await setImmediate();
+      assert.deepEqual(ends, [reason]);
+    });
+  });
+
+  describe('the transaction status', () => {
+    const good = [bound, done('SELECT 0')];
+    const bad = [bound, failed('22012')];
+    const inside: Group = { before: bind('a', []), after: Buffer.concat([execute, sync]) };
+    const statuses = { I: ready, T: readyInTransaction, E: readyInFailed };
+    const begin = [bound, done('BEGIN'), readyInTransaction];
+
+    /** What is sent, the replies to it, and the statuses that may stand behind them. */
+    const cases: [what: string, group: Group, replies: Buffer[], good: string][] = [
+      ['a statement', inside, good, 'I'],
+      ['a statement that fails', inside, bad, 'I'],
+      ['a beginning', { ...inside, leaves: 'T' }, good, 'T'],
+      ['a beginning that fails', { ...inside, leaves: 'T' }, bad, 'IE'],
+    ];
+    const inTransaction: typeof cases = [
+      ['a statement', inside, good, 'T'],
+      ['a statement that fails', inside, bad, 'E'],
+      ['an end', { ...inside, leaves: 'I' }, good, 'I'],
+      ['an end that fails', { ...inside, leaves: 'I' }, bad, 'IE'],
+    ];
+    for (const [where, opening, all] of [
+      ['', null, cases],
+      [' in a transaction', begin, inTransaction],
+    ] as const) {
+      for (const [what, group, replies, allowed] of all) {
+        for (const [status, said] of Object.entries(statuses)) {
+          const isGood = allowed.includes(status);
+          it(`"${status}" behind ${what}${where} ${isGood ? 'is good' : 'ends it'}`, () => {
+            if (opening) {
+              ask({ ...inside, leaves: 'T' });
+              socket.say(...opening);
+              answers.pop();
+            }
+            ask(group);
+            ask(own);
+            socket.say(...replies, said);
+            const faults = answers.map((answer) => answer?.fault === null);
+            assert.deepEqual([faults, ends.length], [[isGood], isGood ? 0 : 1]);
+          });
+        }
+      }
+    }
+  });
+
+  it('is told of a connection that was over before, but not before its constructor is', async () => {
+    const closed = new ScriptedSocket();
+    closed.destroy();
+    wire = wireOn(closed);
+    assert.deepEqual(ends, []);
+    await setImmediate();
+    assert.equal(ends.length, 1);
+  });
+
+  it('takes answers up to the bound, for each group anew', () => {
+    for (let at = 0; at < 3; at += 1) ask(call());
+    const others = Buffer.concat([...described, row(''), done('SELECT 1'), ready]).length;
+    const largest = row('x'.repeat(bounds.answerBytes - others));
+    for (let at = 0; at < 3; at += 1) socket.say(...described, largest, done('SELECT 1'), ready);
+    assert.deepEqual([answers.length, ends], [3, []]);
+  });
+
+  for (const leave of ['end', 'cut'] as const) {
+    describe(`${leave}()`, () => {
+      it('answers what is in flight with null, once', async () => {
+        ask(call());
+        ask(own);
+        wire[leave]();
+        assert.deepEqual(answers, [null, null]);
+        socket.say(...described, done('SELECT 1'), ready, done('LISTEN'), ready);
+        wire[leave]();
+        await setImmediate();
+        assert.equal(answers.length, 2);
+      });
+
+      it('lets out nothing that waits for the end of the turn', async () => {
+        ask(own);
+        wire[leave]();
+        wire.flush();
+        await setImmediate();
+        assert.deepEqual(socket.written, leave === 'end' ? [terminate] : []);
+      });
+
+      it('is no end that has to be told', async () => {
+        wire[leave]();
+        socket.say(said('G'));
+        socket.emit('error', new Error('lost'));
+        socket.destroy();
+        await setImmediate();
+        assert.deepEqual(ends, []);
+      });
+
+      it('while an answer is given keeps those behind it from theirs', () => {
+        wire.send(own, () => wire[leave]());
+        ask(own);
+        socket.say(done('LISTEN'), ready, done('LISTEN'), ready);
+        assert.deepEqual(answers, [null]);
+      });
+    });
+  }
+
+  it('ends the connection with cut(), and only its own side of it with end()', () => {
+    wire.end();
+    assert.deepEqual([socket.writableEnded, socket.destroyed], [true, false]);
+    wire.cut();
+    assert.equal(socket.destroyed, true);
+  });
+
+  describe('silence', () => {
+    /** A wire whose time the test lets pass. Node's own fake timers cannot be refreshed. */
+    function timed(t: TestContext): (ms: number) => void {
+      let [nowMs, dueMs] = [0, Number.POSITIVE_INFINITY];
+      let tell = () => {};
+      const refresh = () => {
+        dueMs = nowMs + bounds.silenceMs;
+      };
+      t.mock.method(globalThis, 'setTimeout', (listener: () => void) => {
+        tell = listener;
+        refresh();
+        return { refresh, unref: () => ({ refresh }) };
+      });
+      t.mock.method(globalThis, 'clearTimeout', () => {
+        dueMs = Number.POSITIVE_INFINITY;
+      });
+      wire = wireOn(socket);
+      return (ms) => {
+        nowMs += ms;
+        if (nowMs < dueMs) return;
+        dueMs = Number.POSITIVE_INFINITY;
+        tell();
+      };
+    }
+    const answered = [done('LISTEN'), ready];
+
+    it('is none while nothing is owed', (t) => {
+      const pass = timed(t);
+      pass(10 * bounds.silenceMs);
+      ask(own);
+      socket.say(...answered);
+      pass(10 * bounds.silenceMs);
+      assert.equal(silences, 0);
+    });
+
+    it('is told once', (t) => {
+      const pass = timed(t);
+      ask(own);
+      pass(bounds.silenceMs - 1);
+      assert.equal(silences, 0);
+      pass(1);
+      assert.equal(silences, 1);
+      pass(10 * bounds.silenceMs);
+      assert.equal(silences, 1);
+    });
+
+    it('begins when something is owed, however long nothing was before', (t) => {
+      const pass = timed(t);
+      pass(bounds.silenceMs - 1);
+      ask(own);
+      pass(bounds.silenceMs - 1);
+      assert.equal(silences, 0);
+    });
+
+    it('begins anew with each answer, and not with each question', (t) => {
+      const pass = timed(t);
+      ask(own);
+      ask(own);
+      pass(bounds.silenceMs - 1);
+      socket.say(...answered);
+      pass(bounds.silenceMs - 1);
+      assert.equal(silences, 0);
+      ask(own);
+      pass(1);
+      assert.equal(silences, 1);
+    });
+
+    for (const leave of ['end', 'cut'] as const) {
+      it(`is not told after ${leave}()`, (t) => {
+        const pass = timed(t);
+        ask(own);
+        wire[leave]();
+        pass(10 * bounds.silenceMs);
+        assert.equal(silences, 0);
+      });
+    }
+  });
+});
+
+describe('a wire to a real server', { timeout: 30_000 }, () => {
+  let database: TestDatabase;
+  let opened: { close(): void }[] = [];
+  before(async () => {
+    database = await testDatabase();
+  });
+  after(() => database.drop());
+  afterEach(() => {
+    for (const one of opened) one.close();
+    opened = [];
+  });
+
+  async function open(more: Partial<LaneBounds> = {}): Promise<Lane> {
+    const lane = await Lane.open(inPublic(database), { ...laneBounds, ...more });
+    opened.push(lane);
+    return lane;
+  }
+
+  async function openWire(): Promise<Wire> {
+    const { socket } = await openSession(inPublic(database), laneBounds);
+    const listeners = { onEnd: () => {}, onSilence: () => {} };
+    const wire = new Wire(socket, { ...laneBounds, silenceMs: 10_000 }, listeners);
+    opened.push({ close: () => wire.end() });
+    return wire;
+  }
+
+  function answerOf(wire: Wire, group: Group): Promise<Answer | null> {
+    return new Promise((resolve) => wire.send(group, resolve));
+  }
+
+  describe('passes over a statement', () => {
+    const count = text`select nextval('counter')`;
+    /** Each statement of a group before the call. */
+    const running = (sql: string) => Buffer.concat([parse('', sql), bind('', []), execute]);
+
+    for (const [before, called] of [
+      ['select 1', true],
+      ['select 1 / 0', false],
+      ['select wrong', false],
+    ] as const) {
+      it(`${called ? 'not ' : ''}when "${before}" stands before it`, async () => {
+        const lane = await open();
+        await lane.script('drop sequence if exists counter; create sequence counter');
+        const wire = await openWire();
+        const group = { ...call(count, []), before: running(before), runsBefore: 1 };
+        const answer = await answerOf(wire, group);
+        assert.equal(answer?.error === null, called);
+        const [counter] = await lane.plain`select is_called from counter`;
+        assert.deepEqual({ ...counter }, { is_called: called });
+        const next = await answerOf(wire, call(text`select 1 as one`, []));
+        assert.deepEqual(next?.rows, [{ one: 1 }]);
+      });
+    }
+  });
+
+  describe('is cut', () => {
+    for (const copy of ['copy pets to stdout', 'copy pets from stdin']) {
+      const strings = Object.assign([copy], { raw: [copy] });
+      it(`by "${copy}", and nobody behind it is answered`, async () => {
+        const lane = await open();
+        await lane.script('create table if not exists pets (name text)');
+        const outcomes = await Promise.allSettled([
+          lane.plain`select 1`,
+          lane.plain(strings),
+          lane.plain`select 2`,
+        ]);
+        const statuses = outcomes.map(({ status }) => status);
+        assert.deepEqual(statuses, ['fulfilled', 'rejected', 'rejected']);
+        assert.equal(lane.live, false);
+      });
+
+      it(`by the script "${copy}"`, async () => {
+        const lane = await open();
+        await lane.script('create table if not exists pets (name text)');
+        await assert.rejects(lane.script(copy), unavailable);
+        assert.equal(lane.live, false);
+      });
+    }
+
+    it('by rows that are together too large', async () => {
+      const lane = await open({ answerBytes: 1_000 });
+      await assert.rejects(lane.plain`select generate_series(1, 1000)`, unavailable);
+      assert.equal(lane.live, false);
+    });
+
+    it('by one row that is too large', async () => {
+      const lane = await open({ answerBytes: 1_000 });
+      await assert.rejects(lane.plain`select repeat('x', 1000)`, unavailable);
+      assert.equal(lane.live, false);
+    });
+  });
+
+  it('passes over notices, notifications and changed settings', async () => {
+    const lane = await open();
+    await lane.script(`listen news; set TimeZone = 'Asia/Tokyo'; notify news, 'it';
+      do $$ begin raise notice 'look'; end $$`);
+    const [row] = await lane.plain`
+      select set_config('TimeZone', 'UTC', false) as zone, pg_notify('news', 'more')::text as sent`;
+    assert.deepEqual({ ...row }, { zone: 'UTC', sent: '' });
+    assert.equal(lane.live, true);
+  });
+
+  it('prepares a statement anew whose table was not there the first time', async () => {
+    const lane = await open();
+    const read = () => lane.plain`select name from latecomers`;
+    for (let turn = 0; turn < 2; turn += 1) await assert.rejects(read(), unavailable);
+    await lane.script('create table latecomers (name text)');
+    assert.deepEqual(await read(), []);
+  });
+});

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { Lane } from '../../../src/postgres/connection.ts';
+import * as messages from '../../../src/postgres/protocol/messages.ts';
+import {
+  PreparedStatements,
+  type Statement,
+} from '../../../src/postgres/protocol/prepared_statements.ts';
+import { laneBounds } from '../../support/connection.ts';
+import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
+
+const { bind, close, parse } = messages;
+
+function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStringsArray {
+  return strings;
+}
+
+const one = text`select ${1}::int as one`;
+const two = text`select ${1}::int + ${2} as two`;
+const three = text`select 3 as three`;
+const oneSql = 'select $1::int as one';
+
+/** All that has to be said of a statement that the server does not know. */
+function anew(name: string, sql: string, values: string[]): Buffer {
+  return Buffer.concat([parse(name, sql), messages.describe(name), bind(name, values)]);
+}
+
+describe('PreparedStatements', () => {
+  const use = (statements: PreparedStatements, strings = one, schema = 'a', values = ['1']) =>
+    statements.ready({ schema, text: strings, values });
+
+  /** What the server's description does. */
+  const settle = (statement: Statement) => {
+    statement.isPrepared = true;
+  };
+
+  it('prepare the first use', () => {
+    assert.deepEqual(use(new PreparedStatements(2)).messages, anew('s0', oneSql, ['1']));
+  });
+
+  it('number the parameters of a text', () => {
+    const { messages } = use(new PreparedStatements(2), two, 'a', ['1', '2']);
+    assert.deepEqual(messages, anew('s0', 'select $1::int + $2 as two', ['1', '2']));
+  });
+
+  it('bind the second use alone', () => {
+    const statements = new PreparedStatements(2);
+    const { statement } = use(statements);
+    settle(statement);
+    const second = use(statements, one, 'a', ['2']);
+    assert.deepEqual(second.messages, bind('s0', ['2']));
+    assert.equal(second.statement, statement);
+  });
+
+  it('go without a name until the server has prepared the first', () => {
+    const statements = new PreparedStatements(2);
+    const first = use(statements);
+    const second = use(statements);
+    assert.deepEqual(second.messages, anew('', oneSql, ['1']));
+    assert.notEqual(second.statement, first.statement);
+    settle(second.statement);
+    assert.deepEqual(use(statements).messages, anew('', oneSql, ['1']));
+    settle(first.statement);
+    assert.deepEqual(use(statements).messages, bind('s0', ['1']));
+  });
+
+  it('take a new name after a failure, and close the old one', () => {
+    const statements = new PreparedStatements(2);
+    statements.forget(use(statements).statement);
+    assert.deepEqual(statements.takeClosing(), [close('s0')]);
+    assert.deepEqual(use(statements).messages, anew('s1', oneSql, ['1']));
+  });
+
+  it('keep the first when a later one without a name has failed', () => {
+    const statements = new PreparedStatements(2);
+    const first = use(statements);
+    const second = use(statements);
+    settle(first.statement);
+    statements.forget(second.statement);
+    assert.deepEqual(use(statements).messages, bind('s0', ['1']));
+    assert.deepEqual(statements.takeClosing(), []);
+  });
+
+  it('keep what took the place of one that was forgotten already', () => {
+    const statements = new PreparedStatements(2);
+    const first = use(statements);
+    statements.forget(first.statement);
+    settle(use(statements).statement);
+    statements.forget(first.statement);
+    assert.deepEqual(use(statements).messages, bind('s1', ['1']));
+  });
+
+  it('close the one that was used least recently when there are too many, once', () => {
+    const statements = new PreparedStatements(2);
+    for (const strings of [one, two, one]) settle(use(statements, strings).statement);
+    assert.deepEqual(statements.takeClosing(), []);
+    use(statements, three);
+    assert.deepEqual(statements.takeClosing(), [close('s1')]);
+    assert.deepEqual(statements.takeClosing(), []);
+    assert.deepEqual(use(statements, one).messages, bind('s0', ['1']));
+  });
+
+  it('prepare one that was closed under a new name', () => {
+    const statements = new PreparedStatements(1);
+    for (const strings of [one, three]) settle(use(statements, strings).statement);
+    assert.deepEqual(use(statements).messages, anew('s2', oneSql, ['1']));
+  });
+
+  it('prepare the same text for each schema', () => {
+    const statements = new PreparedStatements(2);
+    settle(use(statements, one, 'a').statement);
+    const other = use(statements, one, 'b');
+    assert.deepEqual(other.messages, anew('s1', oneSql, ['1']));
+    settle(other.statement);
+    assert.deepEqual(use(statements, one, 'a').messages, bind('s0', ['1']));
+    assert.deepEqual(use(statements, one, 'b').messages, bind('s1', ['1']));
+  });
+
+  it('know a statement by where it stands in the code, not by what it says', () => {
+    const statements = new PreparedStatements(2);
+    settle(use(statements, text`select ${1}::int as one`).statement);
+    assert.deepEqual(use(statements).messages, anew('s1', oneSql, ['1']));
+  });
+
+  it('remember nothing of one whose parameter is refused', () => {
+    const statements = new PreparedStatements(2);
+    assert.throws(() => Reflect.apply(statements.ready, statements, [call(undefined)]), TypeError);
+    assert.deepEqual(statements.ready(call('1')).messages, anew('s0', oneSql, ['1']));
+
+    function call<Value>(value: Value) {
+      return { schema: 'a', text: one, values: [value] };
+    }
+  });
+});
+
+describe('statements that a real server keeps', { timeout: 30_000 }, () => {
+  const statements = 3;
+  let database: TestDatabase;
+  let lane: Lane;
+  before(async () => {
+    database = await testDatabase();
+    lane = await Lane.open(database.url, { ...laneBounds, statements });
+  });
+  after(async () => {
+    lane.close();
+    await database.drop();
+  });
+
+  /** Those with names of ours; the one that asks is among them. */
+  async function kept(): Promise<string[]> {
+    const rows = await lane.plain<{ name: string }>`
+      select name from pg_prepared_statements where name ~ '^s[0-9]+$' order by prepare_time`;
+    return rows.map(({ name }) => name);
+  }
+
+  /** Another text each time, frozen like one that the code holds. */
+  function another(at: number | string): TemplateStringsArray {
+    const strings = [`select ${at} as value`];
+    return Object.freeze(Object.assign(strings, { raw: strings }));
+  }
+
+  it('are as many as the bound allows, used one after the other', async () => {
+    for (let at = 0; at < 10; at += 1) await lane.plain(another(at));
+    assert.equal((await kept()).length, statements);
+  });
+
+  it('are as many as the bound allows, used all at once', async () => {
+    await Promise.all(Array.from({ length: 10 }, (_, at) => lane.plain(another(at))));
+    assert.equal((await kept()).length, statements);
+  });
+
+  it('are as many as the bound allows, though others fail', async () => {
+    const wrong = Array.from({ length: 10 }, (_, at) => lane.plain(another(`wrong${at}`)));
+    await Promise.allSettled(wrong);
+    assert.ok((await kept()).length <= statements);
+  });
+
+  it('answer while they push each other out', async () => {
+    const texts = Array.from({ length: 5 }, (_, at) => another(at));
+    const asked = Array.from({ length: 50 }, (_, at) => at % texts.length);
+    const answers = await Promise.all(
+      asked.map((at) => lane.plain<{ value: number }>(texts[at] ?? another(0))),
+    );
+    assert.deepEqual(
+      answers.map(([row]) => row?.value),
+      asked,
+    );
+  });
+
+  it('are prepared once, though many ask at once', async () => {
+    const same = another("'same'");
+    await Promise.all(Array.from({ length: 5 }, () => lane.plain(same)));
+    const before = await kept();
+    await Promise.all(Array.from({ length: 5 }, () => lane.plain(same)));
+    assert.deepEqual(await kept(), before);
+  });
+});

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { newTrace } from '../../src/http/exchange.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import { Admission } from '../../src/server/admission_control.ts';
+
+const bounds = { requests: 1, bodies: 2, bodiesPerTenant: 1 };
+const done = { status: 200, body: null };
+
+/** A request whose body comes when it is told to. */
+function requestOf(body: Promise<unknown> = Promise.resolve()): HttpRequest {
+  return {
+    method: 'POST',
+    path: '/',
+    query: '',
+    facts: { host: 'a', path: '/', tenantHeaders: [] },
+    authorization: null,
+    idempotencyKey: null,
+    preconditions: null,
+    origin: null,
+    preflight: false,
+    address: '192.0.2.1',
+    body: () => body,
+  };
+}
+
+/** Something to wait for, and how it is ended. */
+function held(): { promise: Promise<void>; end: () => void } {
+  let end = () => {};
+  const promise = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  return { promise, end };
+}
+
+describe('Admission', () => {
+  it('refuses at once what is too much, and admits again when somebody is done', async () => {
+    const admission = new Admission(bounds);
+    const { promise, end } = held();
+    const admit = (work: () => Promise<typeof done>) =>
+      admission.admit(requestOf(), newTrace('r'), work);
+    const first = admit(() => promise.then(() => done));
+    await assert.rejects(
+      admit(async () => assert.fail('it was admitted')),
+      { code: 'unavailable' },
+    );
+    assert.deepEqual(admission.figures, { running: 1, receiving: 0, shed: 1 });
+    end();
+    await first;
+    assert.equal(await admit(async () => done), done);
+  });
+
+  it('counts what fails as done', async () => {
+    const admission = new Admission(bounds);
+    const broken = () => Promise.reject(new Error('broken'));
+    await assert.rejects(admission.admit(requestOf(), newTrace('r'), broken), /broken/);
+    assert.deepEqual(admission.figures, { running: 0, receiving: 0, shed: 0 });
+  });
+
+  it('keeps no place for a request whose body is still coming', async () => {
+    const admission = new Admission(bounds);
+    const { promise, end } = held();
+    const reading = async (request: HttpRequest) => request.body().then(() => done);
+    const slow = admission.admit(requestOf(promise), newTrace('r'), reading);
+    assert.deepEqual(admission.figures, { running: 0, receiving: 1, shed: 0 });
+    assert.equal(await admission.admit(requestOf(), newTrace('r'), async () => done), done);
+    const second = admission.admit(requestOf(), newTrace('r'), reading);
+    await assert.rejects(second, { code: 'unavailable' });
+    end();
+    await slow;
+    assert.deepEqual(admission.figures, { running: 0, receiving: 0, shed: 1 });
+  });
+});

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { json } from '../../src/http/reply.ts';
+import type { HttpRequest } from '../../src/http/request.ts';
+import { answerInTime } from '../../src/server/deadline.ts';
+
+const reply = json(200, {});
+
+const limit = { limitMs: 20, nowMs: () => performance.now() };
+
+describe('answerInTime()', () => {
+  it('hands the reply on', async () => {
+    assert.equal(
+      await answerInTime(
+        requestOf(async () => {}),
+        limit,
+        async () => reply,
+      ),
+      reply,
+    );
+  });
+
+  it('gives up on work that does not end', async () => {
+    const answered = answerInTime(
+      requestOf(async () => {}),
+      limit,
+      () => new Promise(() => {}),
+    );
+    await assert.rejects(answered, { code: 'unavailable' });
+  });
+
+  it('gives up on work that does not end after the body was read', async () => {
+    const answered = answerInTime(
+      requestOf(async () => {}),
+      limit,
+      async ({ body }) => {
+        await body();
+        return new Promise(() => {});
+      },
+    );
+    await assert.rejects(answered, { code: 'unavailable' });
+  });
+
+  it('counts what came before the body', { timeout: 1_000 }, async () => {
+    let nowMs = 0;
+    const answered = answerInTime(
+      requestOf(async () => {}),
+      { limitMs: 3_000, nowMs: () => nowMs },
+      async ({ body }) => {
+        nowMs = 3_000;
+        await body();
+        return new Promise(() => {});
+      },
+    );
+    await assert.rejects(answered, { code: 'unavailable' });
+  });
+
+  it('does not count the reading of the body', async () => {
+    const slow = requestOf(() => new Promise((resolve) => setTimeout(resolve, 3 * limit.limitMs)));
+    const answered = answerInTime(slow, limit, async ({ body }) => {
+      await body();
+      return reply;
+    });
+    assert.equal(await answered, reply);
+  });
+});
+
+function requestOf(body: () => Promise<unknown>): HttpRequest {
+  return {
+    method: 'POST',
+    path: '/api/pets',
+    query: '',
+    authorization: null,
+    idempotencyKey: null,
+    preconditions: null,
+    origin: null,
+    preflight: false,
+    address: '127.0.0.1',
+    facts: { host: 'localhost', path: '/api/pets', tenantHeaders: [] },
+    body,
+  };
+}

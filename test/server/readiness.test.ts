@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Readiness } from '../../src/server/readiness.ts';
+
+type Question = { resolve: () => void; reject: (error: Error) => void };
+
+/** A database that is asked, and answers when it is told to. */
+function asked(limitMs = 60_000) {
+  const questions: Question[] = [];
+  const clock = { nowMs: 0 };
+  const readiness = new Readiness({
+    ask: () => new Promise<void>((resolve, reject) => questions.push({ resolve, reject })),
+    freshMs: 250,
+    limitMs,
+    nowMs: () => clock.nowMs,
+  });
+  return { readiness, questions, clock };
+}
+
+describe('readiness', () => {
+  it('asks once for all who ask at the same time, and for all who ask soon after', async () => {
+    const { readiness, questions, clock } = asked();
+    const crowd = Array.from({ length: 100 }, () => readiness.isReady());
+    questions[0]?.resolve();
+    assert.deepEqual(new Set(await Promise.all(crowd)), new Set([true]));
+    clock.nowMs = 249;
+    assert.equal(await readiness.isReady(), true);
+    assert.equal(questions.length, 1);
+  });
+  it('asks again when the answer is old', async () => {
+    const { readiness, questions, clock } = asked();
+    const first = readiness.isReady();
+    questions[0]?.resolve();
+    await first;
+    clock.nowMs = 250;
+    const second = readiness.isReady();
+    questions[1]?.reject(new Error('gone'));
+    assert.equal(await second, false);
+    assert.equal(questions.length, 2);
+  });
+  it('counts an answer from when it came, and a question that is open as fresh', async () => {
+    const { readiness, questions, clock } = asked();
+    const first = readiness.isReady();
+    clock.nowMs = 900;
+    const second = readiness.isReady();
+    questions[0]?.resolve();
+    assert.deepEqual(await Promise.all([first, second]), [true, true]);
+    assert.equal(questions.length, 1);
+  });
+  it('is no when the database does not answer in time', async () => {
+    const { readiness } = asked(1);
+    assert.equal(await readiness.isReady(), false);
+  });
+});

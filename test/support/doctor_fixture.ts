@@ -1,0 +1,90 @@
+/**
+ * An installation with an onboarded tenant of each mode, for the doctor to look at, and statements of
+ * a superuser that spoil it.
+ */
+import assert from 'node:assert/strict';
+import { readConfig } from '../../src/config.ts';
+import { examine } from '../../src/control_plane/doctor/doctor.ts';
+import type { Finding } from '../../src/control_plane/doctor/finding.ts';
+import type { TenantPlace } from '../../src/kernel/ports.ts';
+import { isolationModes, parseSlug, tenantId } from '../../src/kernel/tenant.ts';
+import { type Place, placeOf, type Roles } from '../../src/postgres/installation.ts';
+import { type Backstage, openBackstage } from '../../src/services.ts';
+import { type TestDatabase, testDatabase } from './postgres.ts';
+import { lookInto } from './sql.ts';
+
+/** What a statement has to name. */
+export type Names = Roles & {
+  /** The main database. */
+  main: string;
+  /** The tenant's own database, which is its login's name too. */
+  own: string;
+  /** The schema of the tenant in schema mode. */
+  schema: string;
+};
+
+export type Ward = {
+  url: string;
+  backstage: Backstage;
+  names: Names;
+  /** In the order of `isolationModes`; their slugs are `shared-zoo`, `schema-zoo`, `database-zoo`. */
+  tenants: TenantPlace[];
+  /** Without those about databases of other tests on the same server. */
+  findings(): Promise<Finding[]>;
+  /** As a superuser of the database. */
+  run(database: string, text: string): Promise<void>;
+  close(): Promise<void>;
+};
+
+export async function openWard(): Promise<Ward> {
+  const database = await testDatabase();
+  const backstage = await openOn(database);
+  const { fleet, onboarding } = backstage;
+  const { installation } = fleet;
+  for (const isolation of isolationModes) {
+    const slug = parseSlug(`${isolation}-zoo`);
+    assert.ok(slug);
+    await onboarding.create(
+      { slug, name: 'Zoo', plan: 'free', isolation, adminEmail: 'admin@zoo.example' },
+      { requestId: null, idempotencyKey: null, asSent: '' },
+    );
+  }
+  const tenants = await readTenants(backstage);
+  const [, inSchema, inDatabase] = tenants.map((tenant) => placeOf(installation, tenant));
+  assert.ok(inSchema && inDatabase);
+  return {
+    url: database.url,
+    backstage,
+    names: namesOf(backstage, inSchema, inDatabase),
+    tenants,
+    findings: async () =>
+      (await examine(backstage, { databases: 2 })).filter(isOurs(installation.database)),
+    run: (name, text) =>
+      lookInto(installation.adminTarget(name), async (sql) => void (await sql.unsafe(text))),
+    close: async () => {
+      backstage.close();
+      await database.drop();
+    },
+  };
+}
+
+function openOn({ url }: TestDatabase): Promise<Backstage> {
+  return openBackstage(readConfig({ DATABASE_URL: url }), url);
+}
+
+async function readTenants({ control }: Backstage): Promise<TenantPlace[]> {
+  const rows = await control<TenantPlace>`
+    select id, isolation from control.tenants
+    order by array_position(array['shared', 'schema', 'database'], isolation)`;
+  return rows.map(({ id, isolation }) => ({ id: tenantId(id), isolation }));
+}
+
+function namesOf({ fleet }: Backstage, inSchema: Place, inDatabase: Place): Names {
+  const { roles, database: main } = fleet.installation;
+  return { ...roles, main, own: inDatabase.database, schema: inSchema.schema };
+}
+
+function isOurs(main: string): (finding: Finding) => boolean {
+  return ({ check, database }) =>
+    check !== 'foreign_database_open' || database.startsWith(`${main}_`);
+}
