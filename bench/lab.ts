@@ -6,7 +6,7 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readConfig } from '../src/config.ts';
 import type { IsolationMode } from '../src/kernel/tenant.ts';
-import { type Backstage, openBackstage } from '../src/services.ts';
+import { type Services, openServices } from '../src/services.ts';
 import { chanceOf } from '../test/support/random.ts';
 import { makeBaselines } from './baselines/tables.ts';
 import { Children } from './children.ts';
@@ -38,7 +38,7 @@ export class Lab {
   readonly children: Children;
   readonly cluster: BenchCluster;
   readonly load: Load;
-  readonly backstage: Backstage;
+  readonly backstage: Services;
   /** Of the login of the baselines. */
   baselineUrl = '';
 
@@ -118,7 +118,7 @@ async function openParts(lab: LabOptions, undo: Undo): Promise<Opened> {
   const cluster = await openCluster(folder, databaseUrl);
   undo.defer(() => cluster.stop());
   const config = readConfig({ DATABASE_URL: cluster.url, DATA_DIR: folder });
-  const backstage = await openBackstage(config, cluster.url);
+  const backstage = await openServices(config, cluster.url);
   undo.defer(() => backstage.close());
   const children = new Children(folder);
   undo.defer(() => children.stopAll());

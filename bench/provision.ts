@@ -4,7 +4,7 @@
  */
 
 import { type IsolationMode, parseSlug, type TenantId, tenantId } from '../src/kernel/tenant.ts';
-import type { Backstage } from '../src/services.ts';
+import type { Services } from '../src/services.ts';
 import { limits } from './limits.ts';
 import { type SeedPet, seedPets } from './pets.ts';
 import type { ModeCosts } from './result.ts';
@@ -29,13 +29,13 @@ export type ProvisionOptions = {
 };
 
 /** A plan whose bucket is never empty: limiting takes part in every request and refuses none. */
-export async function openPlan({ registry }: Backstage): Promise<void> {
+export async function openPlan({ registry }: Services): Promise<void> {
   await registry.putPlan({ name: 'enterprise', requestsPerHour: 1e9, burst: 1e9 }, null);
 }
 
 /** Makes so many tenants of a mode, with their pets. */
 export async function provision(
-  backstage: Backstage,
+  backstage: Services,
   { mode, count, url, onProgress }: ProvisionOptions,
 ): Promise<Provisioned> {
   const before = await sizesOf(url);
@@ -63,11 +63,11 @@ export async function provision(
 }
 
 /** The welcome letters of a thousand tenants would be sent while we measure. */
-export async function forgetLetters({ control }: Backstage): Promise<void> {
+export async function forgetLetters({ control }: Services): Promise<void> {
   await control`delete from control.outbox`;
 }
 
-async function onboard(backstage: Backstage, mode: IsolationMode, at: number): Promise<Member> {
+async function onboard(backstage: Services, mode: IsolationMode, at: number): Promise<Member> {
   const slug = parseSlug(`${mode}-${String(at).padStart(6, '0')}`);
   if (!slug) throw new Error(`Cannot name tenant ${at} of mode "${mode}"`);
   const founded = await backstage.onboarding.create(
@@ -78,14 +78,14 @@ async function onboard(backstage: Backstage, mode: IsolationMode, at: number): P
       isolation: mode,
       adminEmail: `admin@${slug}.example`,
     },
-    { requestId: null, idempotencyKey: null, asSent: slug },
+    { requestId: null, idempotencyKey: null, rawBody: slug },
   );
   const id = tenantId(founded.tenant.id);
   return { mode, id, slug, apiKey: founded.admin.api_key, pets: [] };
 }
 
 /** The sample pet is hidden, so that all pets of all tenants are alike. */
-async function fill({ isolation }: Backstage, member: Member): Promise<Member> {
+async function fill({ isolation }: Services, member: Member): Promise<Member> {
   const pets = seedPets(member.slug);
   const rows = JSON.stringify(pets);
   await isolation[member.mode].run({ id: member.id, isolation: member.mode }, async (db) => {

@@ -11,23 +11,23 @@ import { DenialLog } from './adapters/audit/denial_log.ts';
 import { postgresDenials } from './adapters/audit/postgres_denials.ts';
 import { mintApiKey } from './adapters/directory/api_key.ts';
 import { CachedDirectory } from './adapters/directory/cached_directory.ts';
-import { postgresRegistry } from './adapters/directory/postgres_directory.ts';
+import { postgresDirectory } from './adapters/directory/postgres_directory.ts';
 import { postgresIdempotency } from './adapters/idempotency/postgres_idempotency.ts';
 import { FailoverLimiter } from './adapters/limiter/failover_limiter.ts';
-import { LocalLimiter } from './adapters/limiter/memory_limiter.ts';
-import { installationOfBudgets } from './adapters/limiter/redis_key_prefix.ts';
+import { MemoryLimiter } from './adapters/limiter/memory_limiter.ts';
+import { redisKeyPrefix } from './adapters/limiter/redis_key_prefix.ts';
 import { RedisLimiter } from './adapters/limiter/redis_limiter.ts';
-import { GuessThrottle } from './adapters/login_throttle/login_throttle.ts';
+import { LoginThrottle } from './adapters/login_throttle/login_throttle.ts';
 import { byHeader } from './adapters/resolution/by_header.ts';
 import { byPath } from './adapters/resolution/by_path.ts';
 import { bySubdomain } from './adapters/resolution/by_subdomain.ts';
 import { UsageMeter } from './adapters/usage/usage_meter.ts';
 import { readAppVersion } from './app_version.ts';
 import { bounds, type Config } from './config.ts';
-import { readTrail } from './control_plane/audit/query.ts';
+import { queryAudit } from './control_plane/audit/query.ts';
 import { oneLine } from './control_plane/doctor/finding.ts';
 import { assertIsolation } from './control_plane/doctor/start.ts';
-import { SealWatch } from './control_plane/keys/key_refresher.ts';
+import { KeyRefresher } from './control_plane/keys/key_refresher.ts';
 import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
 import { assertLoginsAdmitted } from './control_plane/provisioning/usable_server.ts';
 import type { HttpRequest } from './http/request.ts';
@@ -39,14 +39,14 @@ import { Outbox } from './mail/outbox.ts';
 import { postgresOutbox } from './mail/postgres_outbox.ts';
 import { SmtpMail } from './mail/smtp_mail.ts';
 import type { Log } from './observability/log.ts';
-import { QuietLog } from './observability/throttled_log.ts';
-import { Listener } from './postgres/notification_listener.ts';
+import { ThrottledLog } from './observability/throttled_log.ts';
+import { NotificationListener } from './postgres/notification_listener.ts';
 import type { Plans } from './routes/admin/plans.ts';
 import type { TenantLifeCycle } from './routes/admin/tenants.ts';
 import { operatorRouter, tenantRouter } from './routes/routers.ts';
 import { Admission } from './server/admission_control.ts';
-import { Upkeep } from './server/maintenance.ts';
-import { type Backstage, openBackstage } from './services.ts';
+import { Maintenance } from './server/maintenance.ts';
+import { type Services, openServices } from './services.ts';
 
 export type App = Awaited<ReturnType<typeof openApp>>;
 
@@ -70,7 +70,7 @@ export async function openApp({
 }: AppOptions) {
   const backstage = await openExamined(config, adminUrl, log);
   const { control } = backstage;
-  const quiet = new QuietLog(log, { ...bounds.quiet, nowMs: Date.now });
+  const quiet = new ThrottledLog(log, { ...bounds.quiet, nowMs: Date.now });
   const { directory, seals, listener } = hearChanges(backstage, quiet);
   const denials = new DenialLog({
     ...bounds.denials,
@@ -85,7 +85,7 @@ export async function openApp({
   });
   const limiter = await openLimiter(config, backstage, log);
   const outbox = openOutbox(config, backstage, log);
-  const throttle = new GuessThrottle(bounds.guesses, { nowMs: Date.now });
+  const throttle = new LoginThrottle(bounds.guesses, { nowMs: Date.now });
   const parts: KernelParts<HttpRequest> = {
     strategies: strategiesOf(config),
     directory,
@@ -103,7 +103,7 @@ export async function openApp({
       tenants: lifeCycle(backstage, { directory, outbox, onForget }),
       defaults: { isolation: config.isolation, sendsMail: config.smtpUrl !== null },
       plans: plansOf(backstage, directory),
-      readTrail: (filter) => readTrail(control, filter),
+      readTrail: (filter) => queryAudit(control, filter),
       denials,
     },
     bounds.http,
@@ -139,17 +139,17 @@ export async function openApp({
 }
 
 async function beginUpkeep(
-  backstage: Backstage,
+  backstage: Services,
   log: Log,
   { schemaVersions: versions }: Pick<KernelParts<HttpRequest>, 'schemaVersions'>,
-): Promise<Upkeep> {
+): Promise<Maintenance> {
   const appVersion = await readAppVersion();
   const { goneAfterMs } = bounds.processes;
-  return Upkeep.begin(backstage, log, { id: uuidv7(), appVersion, versions, goneAfterMs });
+  return Maintenance.begin(backstage, log, { id: uuidv7(), appVersion, versions, goneAfterMs });
 }
 
 /** What the kernel opens of one tenant. */
-function tenantsOwn({ lanes, isolation, fleet }: Backstage, directory: CachedDirectory) {
+function tenantsOwn({ lanes, isolation, fleet }: Services, directory: CachedDirectory) {
   const { installation, sql } = fleet;
   const newId = uuidv7;
   return {
@@ -165,8 +165,8 @@ function tenantsOwn({ lanes, isolation, fleet }: Backstage, directory: CachedDir
 }
 
 /** Nobody is served by a database that the doctor calls unsafe. */
-async function openExamined(config: Config, adminUrl: string, log: Log): Promise<Backstage> {
-  const backstage = await openBackstage(config, adminUrl, {
+async function openExamined(config: Config, adminUrl: string, log: Log): Promise<Services> {
+  const backstage = await openServices(config, adminUrl, {
     onStay: ({ pid, login }, tenant) =>
       log.warn(
         'a backend cannot be terminated; it keeps a connection of its tenant until it ends',
@@ -177,7 +177,7 @@ async function openExamined(config: Config, adminUrl: string, log: Log): Promise
     await assertLoginsAdmitted(backstage.fleet.installation, backstage.pools);
     await assertIsolation(backstage, {
       ...bounds.doctor,
-      warn: ({ check, where, what, mend, database, more }) =>
+      warn: ({ check, where, what, fix: mend, database, more }) =>
         log.warn(what, {
           check,
           where,
@@ -194,13 +194,13 @@ async function openExamined(config: Config, adminUrl: string, log: Log): Promise
 }
 
 /** What this process knows, and how it learns that it is out of date. */
-function hearChanges({ lookups, fleet, refreshSeals }: Backstage, quiet: QuietLog) {
-  const seals = new SealWatch(refreshSeals, {
+function hearChanges({ lookups, fleet, refreshSeals }: Services, quiet: ThrottledLog) {
+  const seals = new KeyRefresher(refreshSeals, {
     everyMs: bounds.seals.refreshMs,
     onError: (error) => quiet.warn('seals could not be looked at', error),
   });
-  const directory = new CachedDirectory(postgresRegistry(lookups), bounds.directory);
-  const listener = new Listener(fleet.installation.controlTarget, 'kennel', {
+  const directory = new CachedDirectory(postgresDirectory(lookups), bounds.directory);
+  const listener = new NotificationListener(fleet.installation.controlTarget, 'kennel', {
     ...bounds.listener,
     onMessage: (announcement) => {
       if (announcement === sealsAnnouncement) seals.look();
@@ -229,13 +229,13 @@ type OpenLimiter = {
 /** One budget per tenant in the process, or in Redis with the process's own as a stand-in. */
 async function openLimiter(
   { redisUrl }: Config,
-  { control, fleet }: Backstage,
+  { control, fleet }: Services,
   log: Log,
 ): Promise<OpenLimiter> {
-  const local = new LocalLimiter(bounds.limiter.buckets, Date.now);
+  const local = new MemoryLimiter(bounds.limiter.buckets, Date.now);
   const alone = { degraded: () => false, buckets: () => local.size, close: () => {} };
   if (redisUrl === null) return { limiter: local, ...alone };
-  const installation = await installationOfBudgets(control, fleet.installation.mark());
+  const installation = await redisKeyPrefix(control, fleet.installation.mark());
   const failover = new FailoverLimiter({
     redis: new RedisLimiter(redisUrl, installation, bounds.limiter.redis),
     local,
@@ -254,7 +254,7 @@ async function openLimiter(
   };
 }
 
-function openOutbox({ smtpUrl, dataFolder, baseDomain }: Config, { control }: Backstage, log: Log) {
+function openOutbox({ smtpUrl, dataFolder, baseDomain }: Config, { control }: Services, log: Log) {
   const from = `kennel@${baseDomain}`;
   const mail =
     smtpUrl === null
@@ -273,7 +273,7 @@ type Aftermath = { directory: CachedDirectory; outbox: Outbox; onForget: (slug: 
 
 /** The fleet's work, with what must follow it in this very process. */
 function lifeCycle(
-  { onboarding, registry }: Backstage,
+  { onboarding, registry }: Services,
   { directory, outbox, onForget }: Aftermath,
 ): TenantLifeCycle {
   return {
@@ -298,7 +298,7 @@ function lifeCycle(
   };
 }
 
-function plansOf({ registry }: Backstage, directory: CachedDirectory): Plans {
+function plansOf({ registry }: Services, directory: CachedDirectory): Plans {
   return {
     plans: () => registry.plans(),
     plan: (name) => registry.plan(name),

@@ -7,7 +7,7 @@ import { isFirstKey } from './control_plane/provisioning/tenant_record.ts';
 import { Refusal } from './kernel/errors.ts';
 import { parseSlug } from './kernel/tenant.ts';
 import { writePrivate } from './private_file.ts';
-import type { Backstage } from './services.ts';
+import type { Services } from './services.ts';
 
 const tenants = [
   { slug: 'acme-pets', name: 'Acme Pets', plan: 'free' },
@@ -22,7 +22,7 @@ export type DemoKeys = Record<string, string>;
  * Onboards what is missing and keeps the keys in `demo.json`. A start that was killed half-way is
  * simply repeated: the idempotency key brings the same API key again.
  */
-export async function onboardDemo(backstage: Backstage, config: Config): Promise<DemoKeys> {
+export async function onboardDemo(backstage: Services, config: Config): Promise<DemoKeys> {
   const file = join(config.dataFolder, 'demo.json');
   const known = await keysIn(file);
   if (known && areOurs(known, backstage)) return known;
@@ -60,7 +60,7 @@ async function keysIn(file: string): Promise<DemoKeys | null> {
 }
 
 /** The file may have stayed when the database was changed: first keys follow from its secret. */
-function areOurs(keys: DemoKeys, { fleet }: Backstage): boolean {
+function areOurs(keys: DemoKeys, { fleet }: Services): boolean {
   return Object.values(keys).every((key) => isFirstKey(key, fleet.installation));
 }
 

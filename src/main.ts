@@ -27,11 +27,11 @@ import { assertCanListen, cannotListen } from './http/port.ts';
 import { HttpServer } from './http/server.ts';
 import { createLog, type Log, requestLine } from './observability/log.ts';
 import { Prometheus } from './observability/prometheus.ts';
-import { QuietLog } from './observability/throttled_log.ts';
+import { ThrottledLog } from './observability/throttled_log.ts';
 import { type Database, openDatabase } from './open_database.ts';
 import { writePrivate } from './private_file.ts';
-import { answer, type Signs } from './server/dispatch.ts';
-import { type Build, registerFigures } from './server/metrics.ts';
+import { dispatch, type DispatchParts } from './server/dispatch.ts';
+import { type Build, registerMetrics } from './server/metrics.ts';
 import { Readiness } from './server/readiness.ts';
 import { RequestIds } from './server/request_ids.ts';
 
@@ -44,7 +44,7 @@ type Leaving = { delayMs: number; idleMs: number };
 class Process {
   readonly #config: Config;
   readonly #log: Log;
-  readonly #quiet: QuietLog;
+  readonly #quiet: ThrottledLog;
   readonly #metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
   #database: Database | null = null;
   #app: App | null = null;
@@ -57,7 +57,7 @@ class Process {
   constructor(config: Config, log: Log) {
     this.#config = config;
     this.#log = log;
-    this.#quiet = new QuietLog(log, { ...bounds.quiet, nowMs: Date.now });
+    this.#quiet = new ThrottledLog(log, { ...bounds.quiet, nowMs: Date.now });
   }
 
   /** Takes the port last: until then a proxy that knocks goes to another process at once. */
@@ -107,7 +107,7 @@ class Process {
     if (this.#stopping) return;
     this.#watch = setInterval(() => void this.#revive(database), bounds.embedded.watchMs).unref();
     const server = this.#createServer(app, adminToken);
-    registerFigures(this.#metrics, { app, server, build: await readBuild(config) });
+    registerMetrics(this.#metrics, { app, server, build: await readBuild(config) });
     const url = await server.listen(config.host, config.port).catch(cannotListen(config));
     this.#server = server;
     // Whoever started us waits for this line, whatever the level of the others.
@@ -123,7 +123,7 @@ class Process {
       ask: () => app.backstage.control`select`,
       nowMs: () => performance.now(),
     });
-    const signs: Signs = {
+    const signs: DispatchParts = {
       app,
       ready: async () => !this.#stopping && readiness.isReady(),
       metrics: () => this.#metrics.render(),
@@ -133,7 +133,7 @@ class Process {
     };
     const ids = new RequestIds(bounds.requestIdsAtOnce, randomFillSync);
     return new HttpServer({
-      handle: (request, trace) => answer(signs, request, trace),
+      handle: (request, trace) => dispatch(signs, request, trace),
       observe: (finished) => {
         this.#metrics.observe(finished);
         this.#log.info('request', requestLine(finished));

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bounds, type Config } from './config.ts';
 import { startEmbedded } from './embedded_postgres/embedded_postgres.ts';
-import { Lane } from './postgres/connection.ts';
+import { Connection } from './postgres/connection.ts';
 import { nameOf } from './postgres/connection_options.ts';
 import { codeOf } from './postgres/errors.ts';
 import { partsOf } from './postgres/session_url.ts';
@@ -60,7 +60,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 async function assertReachable(url: string): Promise<void> {
   try {
-    (await Lane.open(url, bounds.adminLane)).close();
+    (await Connection.open(url, bounds.adminLane)).close();
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     const reason = reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : 'no answer');

@@ -15,19 +15,19 @@ import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
 import { readMigrations } from './control_plane/migrations/migration_files.ts';
 import { install, openInstalled } from './control_plane/provisioning/install.ts';
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
-import { OperatorRegistry } from './control_plane/provisioning/tenant_admin.ts';
+import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import type { Db } from './kernel/ports.ts';
-import { Lane, type Target } from './postgres/connection.ts';
-import { LanePool, type LanePoolBounds } from './postgres/connection_pool.ts';
+import { Connection, type Target } from './postgres/connection.ts';
+import { ConnectionPool, type ConnectionPoolLimits } from './postgres/connection_pool.ts';
 import { controlDb, controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import { terminateBackends } from './postgres/terminate_backends.ts';
 import type { UnterminatedOptions } from './postgres/unterminated_backends.ts';
 import { writePrivate } from './private_file.ts';
 
-export type Backstage = Awaited<ReturnType<typeof openBackstage>>;
+export type Services = Awaited<ReturnType<typeof openServices>>;
 
-type BackstageOptions = {
+type ServicesOptions = {
   /** False for what only reads: then nothing in the database changes. */
   installs?: boolean;
   /** Called for each backend that can't be terminated. */
@@ -35,10 +35,10 @@ type BackstageOptions = {
 };
 
 /** Installs what the database lacks and opens everything that works on it. */
-export async function openBackstage(
+export async function openServices(
   config: Config,
   adminUrl: string,
-  { installs = true, onStay = () => {} }: BackstageOptions = {},
+  { installs = true, onStay = () => {} }: ServicesOptions = {},
 ) {
   const admin = adminPool(bounds.adminLanes);
   const migrators = adminPool(bounds.migrators);
@@ -58,14 +58,14 @@ export async function openBackstage(
   });
   const { installation } = fleet;
   const jobs = adminPool(bounds.jobs);
-  const terminatorLanes = new LanePool(controlLane, bounds.terminatorLanes);
+  const terminatorLanes = new ConnectionPool(controlLane, bounds.terminatorLanes);
   const terminate = terminateBackends(
     terminatorLanes,
     installation.adminTarget(installation.database),
   );
   const serving = servingPool(config.connections, { ...bounds.unterminated, terminate, onStay });
-  const controlLanes = new LanePool(controlLane, bounds.controlLanes);
-  const sealLanes = new LanePool(controlLane, bounds.sealLanes);
+  const controlLanes = new ConnectionPool(controlLane, bounds.controlLanes);
+  const sealLanes = new ConnectionPool(controlLane, bounds.sealLanes);
   const control = controlDb(controlLanes, installation);
   const envelopes = new Envelopes(Math.ceil(bounds.lanes.envelopes / config.connections));
   const lanes = { pool: serving, envelopes };
@@ -95,7 +95,7 @@ export async function openBackstage(
     jobs,
     onboarding,
     checkpoints: openCheckpoints(config, control, fleet),
-    registry: new OperatorRegistry(control, uuidv7),
+    registry: new TenantAdmin(control, uuidv7),
     pools: { serving, control: controlLanes },
     /** Makes seals as the installation makes them now: their key may have been replaced. */
     refreshSeals: async () => {
@@ -119,19 +119,19 @@ function openCheckpoints({ dataFolder }: Config, control: Db, { installation }: 
   });
 }
 
-function adminPool(size: LanePoolBounds): LanePool {
-  return new LanePool((target) => Lane.open(target, bounds.adminLane), size);
+function adminPool(size: ConnectionPoolLimits): ConnectionPool {
+  return new ConnectionPool((target) => Connection.open(target, bounds.adminLane), size);
 }
 
 /** One tenant may hold a quarter of the lanes, so that its slow queries are not everybody's. */
-function servingPool(connections: number, unterminated: UnterminatedOptions): LanePool {
+function servingPool(connections: number, unterminated: UnterminatedOptions): ConnectionPool {
   const lanesPerTenant = Math.max(1, Math.floor(connections / 4));
   const size = { ...bounds.lanes, lanes: connections, lanesPerTenant };
-  return new LanePool((target) => Lane.open(target, bounds.lane), size, unterminated);
+  return new ConnectionPool((target) => Connection.open(target, bounds.lane), size, unterminated);
 }
 
-function controlLane(target: Target): Promise<Lane> {
-  return Lane.open(target, bounds.controlLane);
+function controlLane(target: Target): Promise<Connection> {
+  return Connection.open(target, bounds.controlLane);
 }
 
 async function readSql(folder: string): Promise<SqlFiles> {

@@ -8,7 +8,7 @@ import { bounds, readConfig } from '../../src/config.ts';
 import { HttpServer, type HttpServerParts } from '../../src/http/server.ts';
 import { createLog, requestLine } from '../../src/observability/log.ts';
 import { Prometheus } from '../../src/observability/prometheus.ts';
-import { answer, type Signs } from '../../src/server/dispatch.ts';
+import { dispatch, type DispatchParts } from '../../src/server/dispatch.ts';
 
 export type LabServerOptions = {
   alter: NonNullable<AppOptions['alter']>;
@@ -30,7 +30,7 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
   const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
   const adminUrl = config.databaseUrl ?? '';
   const app = await openApp({ config, adminUrl, log, onForget: () => {}, alter });
-  const signs: Signs = {
+  const signs: DispatchParts = {
     app,
     ready: async () => true,
     metrics: () => metrics.render(),
@@ -39,7 +39,7 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
     answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
   };
   const server = new HttpServer({
-    handle: handle ?? ((request, trace) => answer(signs, request, trace)),
+    handle: handle ?? ((request, trace) => dispatch(signs, request, trace)),
     observe: (finished) => {
       if (counts) metrics.observe(finished);
       if (logs) log.info('request', requestLine(finished));

@@ -9,21 +9,21 @@ import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Match } from '../../src/kernel/ports.ts';
-import { Lane, type Target } from '../../src/postgres/connection.ts';
-import { LanePool } from '../../src/postgres/connection_pool.ts';
-import { openBackstage } from '../../src/services.ts';
+import { Connection, type Target } from '../../src/postgres/connection.ts';
+import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
+import { openServices } from '../../src/services.ts';
 import { serveLab } from './lab_server.ts';
 
 /** How long the slow route keeps its lane. */
 const slowSeconds = 0.05;
 
-class OneQueue extends LanePool {
-  override use<Result>(target: Target, _tenant: string, work: (lane: Lane) => Promise<Result>) {
-    return super.use(target, 'everybody', work);
+class OneQueue extends ConnectionPool {
+  override exclusive<Result>(target: Target, _tenant: string, work: (lane: Connection) => Promise<Result>) {
+    return super.exclusive(target, 'everybody', work);
   }
 
-  override share<Result>(target: Target, _tenant: string, work: (lane: Lane) => Promise<Result>) {
-    return super.use(target, 'everybody', work);
+  override shared<Result>(target: Target, _tenant: string, work: (lane: Connection) => Promise<Result>) {
+    return super.exclusive(target, 'everybody', work);
   }
 }
 
@@ -53,8 +53,8 @@ await serveLab({
 
 async function unfairIsolation() {
   const config = readConfig(process.env);
-  const { lanes, fleet } = await openBackstage(config, config.databaseUrl ?? '');
-  const pool = new OneQueue((target) => Lane.open(target, bounds.lane), {
+  const { lanes, fleet } = await openServices(config, config.databaseUrl ?? '');
+  const pool = new OneQueue((target) => Connection.open(target, bounds.lane), {
     ...bounds.lanes,
     lanes: config.connections,
     lanesPerTenant: config.connections,

@@ -9,8 +9,8 @@ import type { HttpRequest } from '../../src/http/request.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Directory, Isolation, Limiter, SqlValue } from '../../src/kernel/ports.ts';
 import type { Caller, Tenant } from '../../src/kernel/tenant.ts';
-import { Lane } from '../../src/postgres/connection.ts';
-import { LanePool } from '../../src/postgres/connection_pool.ts';
+import { Connection } from '../../src/postgres/connection.ts';
+import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { serve } from '../baselines/pet_server.ts';
 import { openPool } from '../baselines/pool.ts';
 import { serveLab } from './lab_server.ts';
@@ -46,7 +46,7 @@ async function alteration() {
 
 function generous(): Limiter {
   const allowance = { allowed: true, remaining: 1, retryAfterSeconds: 0, resetSeconds: 0 };
-  return { spend: async () => allowance };
+  return { consume: async () => allowance };
 }
 
 /** Asks once, and then takes the header's word for it. As many entries as the bench has tenants. */
@@ -88,7 +88,7 @@ async function isolationWithout(): Promise<Isolation | null> {
 
 /** Bare statements over a pool of the product's own lanes. */
 function overLanes(): Isolation {
-  const pool = new LanePool((target) => Lane.open(target, bounds.lane), {
+  const pool = new ConnectionPool((target) => Connection.open(target, bounds.lane), {
     ...bounds.lanes,
     lanes: connections,
     lanesPerTenant: Math.max(1, Math.floor(connections / 4)),
@@ -96,7 +96,7 @@ function overLanes(): Isolation {
   return {
     run: ({ id }, work) => {
       const send = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
-        pool.share(plainUrl, id, (lane) => lane.plain<Row>(text, ...values));
+        pool.shared(plainUrl, id, (lane) => lane.plain<Row>(text, ...values));
       return work(Object.assign(send, { transaction: refuse }));
     },
   };

@@ -8,7 +8,7 @@ import { bounds, readConfig } from '../../src/config.ts';
 import { migrateFleet } from '../../src/control_plane/migrations/migrate.ts';
 import { readMigrations } from '../../src/control_plane/migrations/migration_files.ts';
 import type { IsolationMode } from '../../src/kernel/tenant.ts';
-import { openBackstage } from '../../src/services.ts';
+import { openServices } from '../../src/services.ts';
 import type { Lab } from '../lab.ts';
 import type { Migration } from '../result.ts';
 
@@ -24,7 +24,7 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
   progress.phase('migrate all tenants');
   const own = readConfig({ DATABASE_URL: cluster.url, DATA_DIR: folder });
   const config = { ...own, sqlFolder: await withOneMore(own.sqlFolder, folder) };
-  const backstage = await openBackstage(config, cluster.url);
+  const backstage = await openServices(config, cluster.url);
   const ends: Record<IsolationMode, number> = { shared: 0, schema: 0, database: 0 };
   const startedAt = performance.now();
   try {

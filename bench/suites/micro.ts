@@ -2,7 +2,7 @@
 
 import { bounds } from '../../src/config.ts';
 import { Router } from '../../src/http/router.ts';
-import { type Bucket, draw } from '../../src/kernel/token_bucket.ts';
+import { type Bucket, takeToken } from '../../src/kernel/token_bucket.ts';
 import { configRoutes } from '../../src/routes/config.ts';
 import { meRoutes } from '../../src/routes/me.ts';
 import { petRoutes } from '../../src/routes/pets.ts';
@@ -48,6 +48,6 @@ function drawing(): (at: number) => void {
   const plan = { name: 'bench', requestsPerHour: 100_000, burst: 100_000 };
   let bucket: Bucket | null = null;
   return (at) => {
-    ({ bucket } = draw(bucket, plan, at));
+    ({ bucket } = takeToken(bucket, plan, at));
   };
 }

@@ -3,7 +3,7 @@
 import { type Config, ConfigError, readConfig } from '../config.ts';
 import { Refusal } from '../kernel/errors.ts';
 import { openDatabase } from '../open_database.ts';
-import { type Backstage, openBackstage } from '../services.ts';
+import { type Services, openServices } from '../services.ts';
 import {
   type Arguments,
   asksForHelp,
@@ -16,7 +16,7 @@ import {
 const exitConfig = 78;
 
 /** What a command does; resolves with the exit code. */
-export type Work = (backstage: Backstage, config: Config) => Promise<number>;
+export type Work = (backstage: Services, config: Config) => Promise<number>;
 
 export type Command<Taken extends Options> = {
   /** What `--help` prints. */
@@ -57,7 +57,7 @@ async function resultOf<Taken extends Options>(command: Command<Taken>): Promise
   const database = await openDatabase(config);
   try {
     return await withBackstage(
-      await openBackstage(config, database.adminUrl, { installs }),
+      await openServices(config, database.adminUrl, { installs }),
       config,
       work,
     );
@@ -66,7 +66,7 @@ async function resultOf<Taken extends Options>(command: Command<Taken>): Promise
   }
 }
 
-async function withBackstage(backstage: Backstage, config: Config, work: Work): Promise<number> {
+async function withBackstage(backstage: Services, config: Config, work: Work): Promise<number> {
   try {
     return await work(backstage, config);
   } finally {

@@ -9,7 +9,7 @@ import { accept, withdraw, withoutAccepted } from '../control_plane/doctor/accep
 import { examine } from '../control_plane/doctor/doctor.ts';
 import { oneLine, warningNamed } from '../control_plane/doctor/finding.ts';
 import { type Summed, summed } from '../control_plane/doctor/summed.ts';
-import type { Backstage } from '../services.ts';
+import type { Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { verifyAudit } from './verify_audit.ts';
@@ -57,7 +57,7 @@ function changesOf(values: { accept?: string | undefined; withdraw?: string | un
     if (name === undefined) return [];
     const check = warningNamed(name);
     if (check === null) throw new UsageError(`Cannot accept "${name}": no warning has that name`);
-    return async ({ fleet }: Backstage) => {
+    return async ({ fleet }: Services) => {
       await change(fleet, check);
       return 0;
     };
@@ -65,10 +65,10 @@ function changesOf(values: { accept?: string | undefined; withdraw?: string | un
 }
 
 /** Exit code 1 when an error is found, 0 for warnings alone. */
-async function examineAll(backstage: Backstage, json: boolean): Promise<number> {
+async function examineAll(backstage: Services, json: boolean): Promise<number> {
   const findings = await examine(backstage, bounds.doctor);
   const { told, accepted } = await withoutAccepted(backstage.fleet, findings);
-  const errors = told.filter(({ grade }) => grade === 'error').length;
+  const errors = told.filter(({ severity: grade }) => grade === 'error').length;
   const warnings = told.length - errors;
   if (json) printJson({ errors, warnings, accepted: accepted.length, findings: told });
   else {
@@ -79,7 +79,7 @@ async function examineAll(backstage: Backstage, json: boolean): Promise<number> 
   return errors === 0 ? 0 : 1;
 }
 
-function show({ check, grade, where, what, mend, database, more }: Summed): void {
+function show({ check, severity: grade, where, what, fix: mend, database, more }: Summed): void {
   const others = more === 0 ? '' : ` (the same in ${count(more, 'more database')})`;
   print(`${grade} ${check}: ${where}${others}`);
   print(`  ${what}`);

@@ -3,7 +3,7 @@
 import { bounds } from '../config.ts';
 import { migrateFleet } from '../control_plane/migrations/migrate.ts';
 import { type FleetStatus, migrationStatus } from '../control_plane/migrations/status.ts';
-import type { Backstage } from '../services.ts';
+import type { Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
 import { Progress } from './progress.ts';
@@ -81,7 +81,7 @@ function showStatus(status: FleetStatus, json: boolean): number {
 type Wish = { slug: string | null; canary: number; concurrency: number };
 
 /** Exit code 1 when a place failed or was left. */
-async function up({ fleet, control, jobs }: Backstage, wish: Wish, json: boolean): Promise<number> {
+async function up({ fleet, control, jobs }: Services, wish: Wish, json: boolean): Promise<number> {
   const progress = new Progress(process.stderr, () => performance.now());
   const outcome = await migrateFleet(fleet, control, jobs, {
     ...bounds.migrations,

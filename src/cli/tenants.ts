@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
 import { parseSlug, type Slug } from '../kernel/tenant.ts';
 import { inventedEmail, newTenant } from '../routes/admin/tenants.ts';
-import type { Backstage } from '../services.ts';
+import type { Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { table } from './table.ts';
@@ -73,7 +73,7 @@ function slugOf(text: string | undefined): Slug {
   return slug;
 }
 
-async function list({ registry }: Backstage, { json }: Values): Promise<number> {
+async function list({ registry }: Services, { json }: Values): Promise<number> {
   const tenants: TenantView[] = [];
   let after: string | null = null;
   do {

@@ -2,7 +2,7 @@
 
 import { bounds } from '../config.ts';
 import { verifyTrail } from '../control_plane/audit/verify.ts';
-import type { Backstage } from '../services.ts';
+import type { Services } from '../services.ts';
 import { print, printJson } from './command.ts';
 
 /**
@@ -10,7 +10,7 @@ import { print, printJson } from './command.ts';
  * written down in the checkpoints.
  */
 export async function verifyAudit(
-  { control, checkpoints }: Pick<Backstage, 'control' | 'checkpoints'>,
+  { control, checkpoints }: Pick<Services, 'control' | 'checkpoints'>,
   { slug, json }: { slug: string | null; json: boolean },
 ): Promise<number> {
   // Before the trail, which may grow meanwhile: a checkpoint must not be ahead of what was read.

@@ -1,6 +1,6 @@
 /** What fleet work needs: the administrator's lanes, the names, and the SQL. */
 
-import type { LanePool } from '../postgres/connection_pool.ts';
+import type { ConnectionPool } from '../postgres/connection_pool.ts';
 import type { Installation } from '../postgres/installation.ts';
 import type { Migration } from './migrations/migration_files.ts';
 
@@ -13,9 +13,9 @@ export type SqlFiles = {
 };
 
 export type Fleet = {
-  admin: LanePool;
+  admin: ConnectionPool;
   /** Sessions of the migrations' login. Of their own: work that holds an `admin` lane asks for them. */
-  migrators: LanePool;
+  migrators: ConnectionPool;
   installation: Installation;
   sql: SqlFiles;
   migrationLockTimeoutMs: number;

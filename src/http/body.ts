@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { parse } from 'secure-json-parse';
 import { Refusal } from '../kernel/errors.ts';
-import { ByteGatherer } from './growable_buffer.ts';
+import { GrowableBuffer } from './growable_buffer.ts';
 import { headerValues, soleHeader } from './header_values.ts';
 import { isJson } from './media_type.ts';
 
@@ -66,7 +66,7 @@ async function readBytes(
   if (incoming.destroyed) throw cutShort();
   const { socket } = incoming;
   const wireLimit = socket.bytesRead + wireBytes;
-  const gathered = new ByteGatherer();
+  const gathered = new GrowableBuffer();
   let onBroken = () => {};
   const complete = new Promise<Buffer>((resolve, reject) => {
     onBroken = () => reject(broken.reason);

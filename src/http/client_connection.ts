@@ -46,12 +46,12 @@ export class Connection {
   }
 
   /** Whether a further request may be answered. */
-  get takesMore(): boolean {
+  get acceptsRequests(): boolean {
     return this.#takesMore;
   }
 
   /** To be called with the latest request at hand, whose reply then closes the connection. */
-  takeNoMore(): void {
+  stopAccepting(): void {
     this.#takesMore = false;
   }
 
@@ -69,7 +69,7 @@ export class Connection {
     return this.#latest === incoming;
   }
 
-  breakOff(refusal: Refusal): void {
+  abort(refusal: Refusal): void {
     this.#takesMore = false;
     this.#refusal = refusal;
     this.#broken.abort(refusal);

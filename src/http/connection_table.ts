@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Connection } from './client_connection.ts';
 
-export class Connections {
+export class ConnectionTable {
   readonly #bySocket = new Map<Duplex, Connection>();
   readonly #places: number;
 

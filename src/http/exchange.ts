@@ -4,7 +4,7 @@
  */
 import type { BlockList } from 'node:net';
 import type { Refusal } from '../kernel/errors.ts';
-import type { Reply, Trace } from '../kernel/ports.ts';
+import type { Reply, RequestRecord } from '../kernel/ports.ts';
 import { type BodyBounds, readJson } from './body.ts';
 import type { RawExchange } from './client_connection.ts';
 import type { RawHeaders } from './header_values.ts';
@@ -24,7 +24,7 @@ import type { UnreadBounds, UnreadReplies } from './unread_replies.ts';
 /** A request that is over, for the log and the metrics. */
 export type Finished = {
   method: string;
-  trace: Trace;
+  trace: RequestRecord;
   /** The status sent, or 499 when the client had gone. */
   status: number;
   durationMs: number;
@@ -48,7 +48,7 @@ export type ExchangeBounds = {
 
 /** What an exchange needs from outside. */
 export type ExchangeParts = {
-  handle(request: HttpRequest, trace: Trace): Promise<Reply>;
+  handle(request: HttpRequest, trace: RequestRecord): Promise<Reply>;
   observe(finished: Finished): void;
   /** Takes what must not reach the client. The id is null when no request is to blame. */
   onInternalError(error: unknown, requestId: string | null): void;
@@ -64,7 +64,7 @@ export type ExchangeParts = {
 const clientGone = 499;
 
 /** A trace of which only the id is known. */
-export function newTrace(requestId: string): Trace {
+export function newTrace(requestId: string): RequestRecord {
   return { requestId, endpoint: 'unmatched', tenant: null, caller: null, allowance: null };
 }
 
@@ -105,13 +105,13 @@ export async function exchange(
 async function deliver(
   raw: RawExchange,
   reply: Reply,
-  { trace, parts }: { trace: Trace; parts: ExchangeParts & ServerState },
+  { trace, parts }: { trace: RequestRecord; parts: ExchangeParts & ServerState },
 ): Promise<void> {
   const { incoming, connection } = raw;
   const { lingerMs, receiveMs } = parts.bounds;
   // What else comes on this connection belongs to a body that nobody wants.
-  if (!incoming.complete) connection.takeNoMore();
-  const ending = !connection.takesMore || parts.closing();
+  if (!incoming.complete) connection.stopAccepting();
+  const ending = !connection.acceptsRequests || parts.closing();
   const close = ending && connection.isLatest(incoming);
   const read = parts.unread.add(connection, holderOf(trace, reply), sizeOf(reply));
   try {
@@ -122,7 +122,7 @@ async function deliver(
 }
 
 /** Who answers for a reply that is not read. No stranger gets the same one as the operator. */
-function holderOf({ tenant, endpoint }: Trace, { status }: Reply): string {
+function holderOf({ tenant, endpoint }: RequestRecord, { status }: Reply): string {
   return tenant?.id ?? `${endpoint} ${status}`;
 }
 
@@ -134,7 +134,7 @@ function sizeOf({ body }: Reply): number {
 /** Up to the handler without a pause: the next request may stand in the same packet. */
 async function answer(
   raw: RawExchange,
-  trace: Trace,
+  trace: RequestRecord,
   parts: ExchangeParts,
 ): Promise<{ head: HttpRequest | null; reply: Reply }> {
   const { incoming, connection } = raw;
@@ -143,11 +143,11 @@ async function answer(
   try {
     const body = readBody.bind(null, raw, bounds.body);
     head = readHead(incoming, { peer: connection.peer, trustedProxies, bounds, body });
-    if (isLastRequest(incoming.rawHeaders)) connection.takeNoMore();
+    if (isLastRequest(incoming.rawHeaders)) connection.stopAccepting();
     return { head, reply: await parts.handle(head, trace) };
   } catch (error) {
     // A client whose head made no sense is not trusted to have said where the next request begins.
-    if (head === null) connection.takeNoMore();
+    if (head === null) connection.stopAccepting();
     const refusal = refusalFrom(error);
     const { code, facts } = refusal;
     if (code === 'internal') parts.onInternalError(causeOf(refusal), trace.requestId);
@@ -171,7 +171,7 @@ function causeOf(refusal: Refusal): unknown {
 }
 
 /** What every reply says. Nothing of a tenant may stay in a cache between client and server. */
-function commonHeaders({ requestId, tenant, allowance, headers = [] }: Trace): RawHeaders {
+function commonHeaders({ requestId, tenant, allowance, headers = [] }: RequestRecord): RawHeaders {
   return [
     'x-request-id',
     requestId,

@@ -3,7 +3,7 @@
  * byte would take 200 times its size, and a few clients could fill the memory with it.
  */
 
-export class ByteGatherer {
+export class GrowableBuffer {
   #buffer: Buffer = Buffer.alloc(0);
   #size = 0;
 

@@ -2,7 +2,7 @@
  * A tenant's budget as headers, in the two dialects that clients read: the customary `X-RateLimit-*`
  * and `RateLimit-Policy` / `RateLimit` of draft-ietf-httpapi-ratelimit-headers.
  */
-import type { Allowance } from '../kernel/ports.ts';
+import type { RateLimitResult } from '../kernel/ports.ts';
 import type { Plan } from '../kernel/tenant.ts';
 import type { RawHeaders } from './header_values.ts';
 
@@ -14,7 +14,7 @@ const hourSeconds = 3_600;
  *
  * @example rateLimitHeaders(free, allowance).slice(-2) // ['ratelimit', '"free";r=99;t=36']
  */
-export function rateLimitHeaders(plan: Plan, { remaining, resetSeconds }: Allowance): RawHeaders {
+export function rateLimitHeaders(plan: Plan, { remaining, resetSeconds }: RateLimitResult): RawHeaders {
   // An operator chooses the name; whatever it holds, it must not end the quoted string or the header.
   const quota = Math.max(plan.requestsPerHour, plan.burst);
   const windowSeconds = Math.ceil((quota / plan.requestsPerHour) * hourSeconds);

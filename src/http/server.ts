@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import { Refusal } from '../kernel/errors.ts';
 import { boundedRequest } from './bounded_request.ts';
 import type { Connection, RawExchange } from './client_connection.ts';
-import { Connections } from './connection_table.ts';
+import { ConnectionTable } from './connection_table.ts';
 import {
   type ExchangeBounds,
   type ExchangeParts,
@@ -47,14 +47,14 @@ const idleCheckMs = 50;
 export class HttpServer {
   readonly #parts: HttpServerParts & ServerState;
   readonly #server: Server;
-  readonly #connections: Connections;
+  readonly #connections: ConnectionTable;
   readonly #unread: UnreadReplies;
 
   constructor(parts: HttpServerParts) {
     this.#unread = new UnreadReplies(parts.bounds.unread);
     const closing = () => !this.#server.listening;
     this.#parts = { ...parts, turn: new Turn(), unread: this.#unread, closing };
-    this.#connections = new Connections(parts.bounds.connections);
+    this.#connections = new ConnectionTable(parts.bounds.connections);
     this.#server = this.#createServer(parts);
   }
 
@@ -142,13 +142,13 @@ export class HttpServer {
   /** Whether what comes on this socket must not be answered, nor even be made a request of. */
   #isFull(socket: Socket): boolean {
     const connection = this.#connections.get(socket);
-    return !connection?.takesMore || connection.running >= this.#parts.bounds.pipelined;
+    return !connection?.acceptsRequests || connection.running >= this.#parts.bounds.pipelined;
   }
 
   async #answer(raw: RawExchange): Promise<void> {
     const { incoming, connection } = raw;
     // Nothing is read any more, or what comes would pile up until the last reply is ready.
-    if (!connection.takesMore) return this.#takeNoMore(incoming.socket);
+    if (!connection.acceptsRequests) return this.#takeNoMore(incoming.socket);
     try {
       await exchange(raw, this.#parts);
     } catch (error) {
@@ -163,7 +163,7 @@ export class HttpServer {
   #takeNoMore(duplex: Duplex): void {
     duplex.pause();
     const connection = this.#connections.get(duplex);
-    connection?.takeNoMore();
+    connection?.stopAccepting();
     if (connection) this.#endIfOver(connection);
   }
 
@@ -172,13 +172,13 @@ export class HttpServer {
     const connection = this.#connections.get(duplex);
     // The parser stumbles over every further chunk; the first time is enough.
     if (!connection || connection.refusal) return;
-    connection.breakOff(refusal);
+    connection.abort(refusal);
     this.#endIfOver(connection);
   }
 
   /** Ends a connection that takes no more, once no reply is owed or on its way. */
   #endIfOver(connection: Connection): void {
-    const { socket, running, takesMore, refusal } = connection;
+    const { socket, running, acceptsRequests: takesMore, refusal } = connection;
     if (takesMore || running > 0) return;
     if (socket.bytesRead === 0) socket.destroy();
     const unanswered = refusal && socket.writable ? refusal : null;

@@ -5,18 +5,18 @@
 import { IsolationViolation } from '../kernel/errors.ts';
 import type { Db, Sql, SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
-import type { Lane } from '../postgres/connection.ts';
-import type { LanePool } from '../postgres/connection_pool.ts';
+import type { Connection } from '../postgres/connection.ts';
+import type { ConnectionPool } from '../postgres/connection_pool.ts';
 import type { Envelope, Envelopes } from '../postgres/envelope.ts';
 import { asViolation } from '../postgres/errors.ts';
-import type { Place } from '../postgres/installation.ts';
+import type { Placement } from '../postgres/installation.ts';
 
-export type Lanes = { pool: LanePool; envelopes: Envelopes };
+export type Lanes = { pool: ConnectionPool; envelopes: Envelopes };
 
 /** Opens one tenant's tables in a place for the time of `work`. */
-export async function openPlace<Result>(
+export async function openTenantDb<Result>(
   lanes: Lanes,
-  place: Place,
+  place: Placement,
   tenant: TenantId,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
@@ -36,11 +36,11 @@ function dbOf(access: Access, db: Sql & Partial<Db>): Db {
 
 class Access {
   readonly #lanes: Lanes;
-  readonly #place: Place;
+  readonly #place: Placement;
   readonly #tenant: TenantId;
   #open = true;
 
-  constructor(lanes: Lanes, place: Place, tenant: TenantId) {
+  constructor(lanes: Lanes, place: Placement, tenant: TenantId) {
     this.#lanes = lanes;
     this.#place = place;
     this.#tenant = tenant;
@@ -71,7 +71,7 @@ class Access {
   async transaction<Value>(steps: (sql: Sql) => Promise<Value>): Promise<Value> {
     this.#assertOpen();
     try {
-      return await this.#lanes.pool.use(this.#place.target, this.#tenant, (lane) =>
+      return await this.#lanes.pool.exclusive(this.#place.target, this.#tenant, (lane) =>
         lane.transaction(this.#envelope(lane), (sql) => steps(queriesOnly(sql))),
       );
     } catch (error) {
@@ -79,7 +79,7 @@ class Access {
     }
   }
 
-  #envelope(lane: Lane): Envelope {
+  #envelope(lane: Connection): Envelope {
     return this.#lanes.envelopes.of(lane, this.#place, this.#tenant);
   }
 

@@ -1,15 +1,15 @@
 /** How a wrong credential is refused, a tenant's and the operator's alike. */
 import { Refusal } from './errors.ts';
-import type { Denials, Door, Throttle, Trace } from './ports.ts';
+import type { Denials, Door, Throttle, RequestRecord } from './ports.ts';
 
-export type Wrong = {
+export type RejectedCredential = {
   authorization: string | null;
   /** Where it came from. */
   address: string;
   door: Door;
   /** The tenant that the request named, if any. */
   slug: string | null;
-  trace: Trace;
+  trace: RequestRecord;
   /** What the caller should do. */
   detail: string;
 };
@@ -21,16 +21,16 @@ export type Wrong = {
  *
  * @throws {Refusal} `unauthenticated`, or `rate_limited` when too many wait already.
  */
-export async function refuseCredential(
+export async function rejectCredential(
   { denials, throttle }: { denials: Denials; throttle: Throttle },
-  { authorization, address, door, slug, trace, detail }: Wrong,
+  { authorization, address, door, slug, trace, detail }: RejectedCredential,
 ): Promise<never> {
   const { requestId } = trace;
   const anonymous = { actor: 'anonymous', tenantId: null, requestId } as const;
   const failure = { ...anonymous, event: 'authentication_failed', requestedSlug: slug } as const;
   denials.note({ ...failure, details: {} });
   if (authorization !== null) {
-    const { slowed, over } = throttle.failed(address, door);
+    const { slowed, over } = throttle.onFailure(address, door);
     const guessing = { ...anonymous, event: 'credential_guessing', requestedSlug: null } as const;
     if (slowed) denials.note({ ...guessing, details: { address } });
     if (!(await over)) {

@@ -5,7 +5,7 @@
  *
  *     nominate → authenticate → bind → spend → prepare → isolate → work
  */
-import { refuseCredential } from './credential.ts';
+import { rejectCredential } from './credential.ts';
 import { IsolationViolation, Refusal, unavailable } from './errors.ts';
 import { assertIdempotencyKey } from './idempotency_key.ts';
 import type {
@@ -22,10 +22,10 @@ import type {
   Reply,
   RequestFacts,
   Routes,
-  Strategy,
+  TenantResolver,
   Throttle,
-  Trace,
-  Work,
+  RequestRecord,
+  Handle,
 } from './ports.ts';
 import type { Caller, IsolationMode, Tenant } from './tenant.ts';
 
@@ -41,7 +41,7 @@ export type TenantRequest = {
 };
 
 export type KernelParts<Request extends TenantRequest> = {
-  strategies: readonly Strategy[];
+  strategies: readonly TenantResolver[];
   directory: Directory;
   limiter: Limiter;
   routes: Routes<Request>;
@@ -61,7 +61,7 @@ export type KernelParts<Request extends TenantRequest> = {
 type Bound = {
   tenant: Tenant;
   caller: Caller;
-  trace: Trace;
+  trace: RequestRecord;
   once: { key: string; sent: string } | null;
 };
 
@@ -82,7 +82,7 @@ export class Kernel<Request extends TenantRequest> {
    *
    * @throws {Refusal} when a stage refuses.
    */
-  async run(request: Request, trace: Trace): Promise<Reply> {
+  async run(request: Request, trace: RequestRecord): Promise<Reply> {
     const { slug, path } = this.#nominate(request);
     const repeatable = repeatableOf(request, path);
     const match = this.#parts.routes(repeatable?.request ?? request, path);
@@ -94,7 +94,7 @@ export class Kernel<Request extends TenantRequest> {
     const work = await this.#prepare(match, caller);
     const once = repeatable && { key: repeatable.key, sent: repeatable.sent() };
     const reply = await this.#isolate({ tenant, caller, trace, once }, work);
-    return relocated(reply, request.facts.path.slice(0, -path.length));
+    return withTenantPrefix(reply, request.facts.path.slice(0, -path.length));
   }
 
   /** Finds the one slug that the request names, and the path without it. */
@@ -119,7 +119,7 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Proves who calls. The answer is the same whatever tenant was named. */
-  async #authenticate(request: Request, slug: string, trace: Trace): Promise<Caller> {
+  async #authenticate(request: Request, slug: string, trace: RequestRecord): Promise<Caller> {
     const caller = await this.#parts.directory.caller(request.authorization);
     if (caller) {
       trace.caller = caller;
@@ -128,14 +128,14 @@ export class Kernel<Request extends TenantRequest> {
     const { authorization, address } = request;
     const detail = 'Send a valid API key as a bearer token';
     const door = 'tenant';
-    return refuseCredential(this.#parts, { authorization, address, door, slug, trace, detail });
+    return rejectCredential(this.#parts, { authorization, address, door, slug, trace, detail });
   }
 
   /**
    * Holds the named tenant against the caller's own. An unknown, a foreign and a suspended tenant
    * take the same steps to the same answer, so that nobody learns which tenants there are.
    */
-  async #bind(caller: Caller, slug: string, trace: Trace): Promise<Tenant> {
+  async #bind(caller: Caller, slug: string, trace: RequestRecord): Promise<Tenant> {
     const tenant = await this.#parts.directory.tenant(caller.tenantId);
     const own = tenant !== null && tenant.slug === slug;
     if (own && tenant.status === 'active') {
@@ -154,8 +154,8 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Takes one token of the tenant's budget; a refused request takes none. */
-  async #spend(tenant: Tenant, trace: Trace): Promise<void> {
-    const allowance = await this.#parts.limiter.spend(tenant);
+  async #spend(tenant: Tenant, trace: RequestRecord): Promise<void> {
+    const allowance = await this.#parts.limiter.consume(tenant);
     trace.allowance = allowance;
     this.#parts.meter.count(tenant.id, allowance.allowed ? 'billed' : 'refused');
     if (allowance.allowed) return;
@@ -174,7 +174,7 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Understands the request while no connection is held: route, role, then the input. */
-  #prepare(match: Match | Mismatch, caller: Caller): Promise<Work> {
+  #prepare(match: Match | Mismatch, caller: Caller): Promise<Handle> {
     if (!('prepare' in match)) {
       if (!match.allow) throw new Refusal('not_found', { detail: 'Not found' });
       throw new Refusal('method_not_allowed', {
@@ -189,7 +189,7 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Opens the tenant's own tables and account, and nothing else, for the time of the work. */
-  async #isolate({ tenant, caller, trace, once }: Bound, work: Work): Promise<Reply> {
+  async #isolate({ tenant, caller, trace, once }: Bound, work: Handle): Promise<Reply> {
     const { isolation, accounts, schemaVersions, idempotency } = this.#parts;
     assertServable(tenant, schemaVersions);
     const actor = `user:${caller.user.id}` as const;
@@ -231,7 +231,7 @@ function assertServable(
 }
 
 /** Routes know nothing of a tenant's prefix, but a client that used it must find its way back. */
-function relocated(reply: Reply, prefix: string): Reply {
+function withTenantPrefix(reply: Reply, prefix: string): Reply {
   const { location } = reply.headers ?? {};
   if (prefix === '' || location === undefined) return reply;
   return { ...reply, headers: { ...reply.headers, location: `${prefix}${location}` } };

@@ -18,14 +18,14 @@ export type RequestFacts = {
 };
 
 /** A tenant named by a request: text, which need not be a slug, let alone a tenant's. */
-export type Nomination = {
+export type TenantClaim = {
   slug: string;
   /** The path without the tenant's prefix. */
   path?: string;
 };
 
 /** One way to name a tenant. Empty when the request does not use it. */
-export type Strategy = (facts: RequestFacts) => readonly Nomination[];
+export type TenantResolver = (facts: RequestFacts) => readonly TenantClaim[];
 
 /** Who is behind a credential, and what is known of a tenant. Warm answers cost no query. */
 export interface Directory {
@@ -35,7 +35,7 @@ export interface Directory {
 }
 
 /** What is left of a tenant's budget after one request asked for a token. */
-export type Allowance = {
+export type RateLimitResult = {
   allowed: boolean;
   remaining: number;
   retryAfterSeconds: number;
@@ -44,7 +44,7 @@ export type Allowance = {
 
 export interface Limiter {
   /** Never rejects: a limiter that lost its store decides from what it has. */
-  spend(tenant: Tenant): Promise<Allowance>;
+  consume(tenant: Tenant): Promise<RateLimitResult>;
 }
 
 /** What may be a parameter. Dates, arrays and JSON travel as text with a cast in the SQL. */
@@ -65,11 +65,11 @@ export interface Db {
 
 /** Opens one tenant's tables for the time of `work`. */
 export interface Isolation {
-  run<Result>(tenant: TenantPlace, work: (db: Db) => Promise<Result>): Promise<Result>;
+  run<Result>(tenant: TenantRef, work: (db: Db) => Promise<Result>): Promise<Result>;
 }
 
 /** All that an isolation adapter needs to know of a tenant. */
-export type TenantPlace = { id: TenantId; isolation: IsolationMode };
+export type TenantRef = { id: TenantId; isolation: IsolationMode };
 
 /** A change that has been made, with what the trail shall say about it. */
 export type Change<Result> = { result: Result; details: AuditDetails };
@@ -84,7 +84,7 @@ export interface Account {
 /** Opens one tenant's account for the time of `work`, in the name of an actor. */
 export interface Accounts {
   run<Result>(
-    holder: { tenant: TenantPlace & { slug: Slug }; actor: Actor; requestId: string },
+    holder: { tenant: TenantRef & { slug: Slug }; actor: Actor; requestId: string },
     work: (account: Account) => Promise<Result>,
   ): Promise<Result>;
 }
@@ -95,7 +95,7 @@ export interface Denials {
 }
 
 /** What a wrong credential comes to. */
-export type Slowdown = {
+export type ThrottleDecision = {
   /** This address has sent so many of them that its answers are delayed. */
   slowed: boolean;
   /** Resolves when the answer may go out; false when too many wait for theirs already. */
@@ -108,7 +108,7 @@ export type Door = 'tenant' | 'operator';
 /** Slows down whoever guesses credentials. */
 export interface Throttle {
   /** Counts a wrong credential that came from an address. */
-  failed(address: string, door: Door): Slowdown;
+  onFailure(address: string, door: Door): ThrottleDecision;
 }
 
 /** Counts what a tenant's requests cost, by day. */
@@ -117,13 +117,13 @@ export interface Meter {
 }
 
 /** What is known of a request so far; read by the log line, the metrics and the reply's headers. */
-export type Trace = {
+export type RequestRecord = {
   readonly requestId: string;
   /** The route's pattern, or `unmatched`: a label, so it must not grow with what clients send. */
   endpoint: string;
   tenant: Tenant | null;
   caller: Caller | null;
-  allowance: Allowance | null;
+  allowance: RateLimitResult | null;
   /** Further header lines of the reply, names and values in turn. */
   headers?: readonly string[];
 };
@@ -162,14 +162,14 @@ export interface Idempotency {
    * another attempt is under way.
    */
   once(
-    holder: { tenant: TenantPlace; userId: string },
+    holder: { tenant: TenantRef; userId: string },
     request: { key: string; sent: string },
     work: (attempt: Attempt) => Promise<Reply>,
   ): Promise<Reply>;
 }
 
 /** A request that was understood: what remains is to do it. */
-export type Work = (context: Context) => Promise<Reply>;
+export type Handle = (context: Context) => Promise<Reply>;
 
 /** A route of the tenant API that fits the request. */
 export type Match = {
@@ -181,7 +181,7 @@ export type Match = {
    *
    * @throws {Refusal} when the input is wrong, too large or too slow.
    */
-  prepare(): Promise<Work>;
+  prepare(): Promise<Handle>;
 };
 
 /** No route fits. `allow` lists the methods of a path that exists. */

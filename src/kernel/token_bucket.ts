@@ -6,7 +6,7 @@
  *
  * Source: J. Turner, "New directions in communications", IEEE Communications Magazine 24(10), 1986.
  */
-import type { Allowance } from './ports.ts';
+import type { RateLimitResult } from './ports.ts';
 import type { Plan } from './tenant.ts';
 
 /**
@@ -18,7 +18,7 @@ export const partsPerToken = 3_600_000;
 /** `parts` lies between 0 and the capacity, as of `updatedAtMs` on the clock that draws. */
 export type Bucket = { parts: number; updatedAtMs: number };
 
-export type Draw = { allowance: Allowance; bucket: Bucket };
+export type Taken = { allowance: RateLimitResult; bucket: Bucket };
 
 /**
  * Takes a token if there is one; null is a bucket that nobody has drawn from. A clock that goes back
@@ -29,7 +29,7 @@ export type Draw = { allowance: Allowance; bucket: Bucket };
  * @param nowMs Whole milliseconds.
  * @example draw(null, { name: 'tiny', requestsPerHour: 3600, burst: 2 }, 0).allowance.remaining // 1
  */
-export function draw(bucket: Bucket | null, plan: Plan, nowMs: number): Draw {
+export function takeToken(bucket: Bucket | null, plan: Plan, nowMs: number): Taken {
   const before = bucket ? refill(bucket, plan, nowMs) : capacityInParts(plan);
   const allowed = before >= partsPerToken;
   const parts = allowed ? before - partsPerToken : before;
@@ -42,7 +42,7 @@ export function draw(bucket: Bucket | null, plan: Plan, nowMs: number): Draw {
  *
  * @example allowanceOf(false, 0, { name: 'free', requestsPerHour: 100, burst: 100 }).retryAfterSeconds // 36
  */
-export function allowanceOf(allowed: boolean, parts: number, plan: Plan): Allowance {
+export function allowanceOf(allowed: boolean, parts: number, plan: Plan): RateLimitResult {
   const partsPerSecond = plan.requestsPerHour * 1_000;
   return {
     allowed,

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
-import type { Letter, Mail } from './mail.ts';
+import type { Email, Mail } from './mail.ts';
 import { message } from './message.ts';
 
 /** Writes every letter whole or not at all; a repeated sending replaces the file. */
@@ -20,7 +20,7 @@ export class FileMail implements Mail {
     this.#from = from;
   }
 
-  async send(letter: Letter, signal: AbortSignal): Promise<void> {
+  async send(letter: Email, signal: AbortSignal): Promise<void> {
     const composed = await this.#composer.sendMail({ ...message(letter, this.#from), signal });
     const unfinished = join(this.#folder, `.${letter.id}.${randomUUID()}`);
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });

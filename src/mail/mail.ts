@@ -1,7 +1,7 @@
 /** How a letter leaves: as a file in development, by SMTP otherwise. */
 
 /** Plain text to one person. `id` is the outbox's own, the same at every repeated sending. */
-export type Letter = { id: string; to: string; subject: string; text: string };
+export type Email = { id: string; to: string; subject: string; text: string };
 
 /** A refusal that repeating would not change, such as an unknown recipient. */
 export class PermanentMailError extends Error {
@@ -15,6 +15,6 @@ export interface Mail {
    * @throws {PermanentMailError} when it was refused for good, or is no valid email: see `message()`.
    * @throws {Error} when it was not taken over this time.
    */
-  send(letter: Letter, signal: AbortSignal): Promise<void>;
+  send(letter: Email, signal: AbortSignal): Promise<void>;
   close(): void;
 }

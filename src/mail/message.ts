@@ -3,7 +3,7 @@
  * are held to one line and one recipient here, whatever the library makes of them.
  */
 import type { SendMailOptions } from 'nodemailer';
-import { type Letter, PermanentMailError } from './mail.ts';
+import { type Email, PermanentMailError } from './mail.ts';
 
 const idPattern = /^[\w-]{1,64}$/;
 
@@ -19,7 +19,7 @@ const lineBreaks = /[\p{Cc}\u2028\u2029]+/gu;
  * @param from The sender's bare address.
  * @throws {PermanentMailError} when the id is no file name or an address is not one plain address.
  */
-export function message({ id, to, subject, text }: Letter, from: string): SendMailOptions {
+export function message({ id, to, subject, text }: Email, from: string): SendMailOptions {
   if (!idPattern.test(id)) {
     throw new PermanentMailError(`Cannot send letter ${quoted(id)}: it is no plain id`);
   }

@@ -2,7 +2,7 @@
  * Sends what the outbox holds. The letters were written in the transactions that caused them; here
  * they leave, at least once, and whatever fails stays in the store for a later round.
  */
-import { type Letter, type Mail, PermanentMailError } from './mail.ts';
+import { type Email, type Mail, PermanentMailError } from './mail.ts';
 
 /** Why an attempt to send failed, and whether another one could succeed. */
 export type Failure = { message: string; permanent: boolean };
@@ -13,7 +13,7 @@ export type GivenUp = { id: string; tenant: string; attempts: number; error: str
 /** Where letters wait. A claimed letter is not given out again until its claim has expired. */
 export interface OutboxStore {
   /** Takes at most `limit` letters that are due. A failed one is due again later, not at once. */
-  claim(limit: number): Promise<Letter[]>;
+  claim(limit: number): Promise<Email[]>;
   sent(id: string): Promise<void>;
   /** Notes the failure. Returns the letter when it is given up: refused for good, or too old. */
   failed(id: string, failure: Failure): Promise<GivenUp | null>;
@@ -101,7 +101,7 @@ export class Outbox {
   }
 
   /** Whether the letter was sent. */
-  async #deliver(letter: Letter): Promise<boolean> {
+  async #deliver(letter: Email): Promise<boolean> {
     const { store, onError } = this.#options;
     const failure = await this.#attempt(letter);
     try {
@@ -115,7 +115,7 @@ export class Outbox {
     return failure === null;
   }
 
-  async #noteFailure({ id }: Letter, failure: Failure): Promise<void> {
+  async #noteFailure({ id }: Email, failure: Failure): Promise<void> {
     const { store, onGivenUp } = this.#options;
     this.#failedAttempts += 1;
     const givenUp = await store.failed(id, failure);
@@ -125,7 +125,7 @@ export class Outbox {
   }
 
   /** Why the letter could not be sent, or null when it was. */
-  async #attempt(letter: Letter): Promise<Failure | null> {
+  async #attempt(letter: Email): Promise<Failure | null> {
     const { mail, sendMs } = this.#options;
     // Not `AbortSignal.any()` of a timeout: on Node 20 the collector takes it, and it never fires.
     const attempt = new AbortController();

@@ -3,7 +3,7 @@
  * letter that is given up is due at infinity; its row stays, with the error, for the operator.
  */
 import type { Db } from '../kernel/ports.ts';
-import type { Letter } from './mail.ts';
+import type { Email } from './mail.ts';
 import type { GivenUp, OutboxStore } from './outbox.ts';
 
 export type PostgresOutboxOptions = {
@@ -18,7 +18,7 @@ export function postgresOutbox(
   { giveUpAfterMs, errorChars }: PostgresOutboxOptions,
 ): OutboxStore {
   return {
-    claim: (limit) => control<Letter>`
+    claim: (limit) => control<Email>`
       update control.outbox
       set attempts = attempts + 1,
         next_attempt_at = now() + least(power(2, attempts), 360) * interval '10 seconds'

@@ -1,6 +1,6 @@
 /** Letters by SMTP. Every wait for the server has a limit, since nodemailer's own are minutes. */
 import { createTransport, type Transporter } from 'nodemailer';
-import { type Letter, type Mail, PermanentMailError } from './mail.ts';
+import { type Email, type Mail, PermanentMailError } from './mail.ts';
 import { message } from './message.ts';
 import { smtpServer } from './smtp_url.ts';
 
@@ -32,7 +32,7 @@ export class SmtpMail implements Mail {
     });
   }
 
-  async send(letter: Letter, signal: AbortSignal): Promise<void> {
+  async send(letter: Email, signal: AbortSignal): Promise<void> {
     try {
       await this.#transport.sendMail({ ...message(letter, this.#from), signal });
     } catch (error) {

@@ -1,6 +1,6 @@
 /** The letter to a new tenant's admin. It carries no key: mail is no place for secrets. */
 
-export function welcomeLetter({ slug, name }: { slug: string; name: string }) {
+export function welcomeEmail({ slug, name }: { slug: string; name: string }) {
   return {
     subject: `Welcome to Kennel, ${name}`,
     text: [

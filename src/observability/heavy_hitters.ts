@@ -7,7 +7,7 @@
  * window's requests is sure to be there at the window's end, however many rare names come by.
  */
 
-export type BusiestOptions = {
+export type HeavyHittersOptions = {
   /** How many names have a label of their own. */
   slots: number;
   /** How many names are counted at the same time; several times the slots. */
@@ -21,13 +21,13 @@ export type BusiestOptions = {
 const otherLabel = 'other';
 
 /** Ranks names by their requests, window by window. */
-export class Busiest {
-  readonly #options: BusiestOptions;
+export class HeavyHitters {
+  readonly #options: HeavyHittersOptions;
   #labelled = new Set<string>();
   #requests = new Map<string, number>();
   #windowEndsAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: BusiestOptions) {
+  constructor(options: HeavyHittersOptions) {
     this.#options = options;
   }
 

@@ -3,7 +3,7 @@
  * warning loses those of its last `gatherMs`. When their reader is stuck they are dropped and counted,
  * since a log must not fill the memory.
  */
-import type { Trace } from '../kernel/ports.ts';
+import type { RequestRecord } from '../kernel/ports.ts';
 import { type LogFields, type LogLevel, logLine } from './log_line.ts';
 
 export type { LogFields, LogLevel };
@@ -45,7 +45,7 @@ export function createLog(options: LogOptions): Log {
 /** A request that has been answered. */
 export type LoggedRequest = {
   method: string;
-  trace: Pick<Trace, 'requestId' | 'endpoint' | 'tenant' | 'caller'>;
+  trace: Pick<RequestRecord, 'requestId' | 'endpoint' | 'tenant' | 'caller'>;
   status: number;
   durationMs: number;
   /** The client's IP address. */

@@ -3,8 +3,8 @@
  * the composition root has to show. Every label comes from a bounded set.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Trace } from '../kernel/ports.ts';
-import { Busiest } from './heavy_hitters.ts';
+import type { RequestRecord } from '../kernel/ports.ts';
+import { HeavyHitters } from './heavy_hitters.ts';
 import { RequestSeries } from './request_series.ts';
 
 export type PrometheusOptions = {
@@ -22,7 +22,7 @@ export type PrometheusOptions = {
 /** A request that has been answered. */
 export type Answered = {
   method: string;
-  trace: Pick<Trace, 'endpoint' | 'tenant' | 'allowance'>;
+  trace: Pick<RequestRecord, 'endpoint' | 'tenant' | 'allowance'>;
   status: number;
   durationMs: number;
 };
@@ -58,14 +58,14 @@ const misnamed = [
 export class Prometheus {
   readonly #registry = new Registry();
   readonly #series: RequestSeries;
-  readonly #busiest: Busiest;
+  readonly #busiest: HeavyHitters;
   readonly #nowMs: () => number;
 
   constructor({ bucketsSeconds, tenants, ranked, windowMs, nowMs }: PrometheusOptions) {
     const series = new RequestSeries(bucketsSeconds);
     const onDropped = (slug: string) => series.remove(slug);
     this.#series = series;
-    this.#busiest = new Busiest({ slots: tenants, counted: ranked, windowMs, onDropped });
+    this.#busiest = new HeavyHitters({ slots: tenants, counted: ranked, windowMs, onDropped });
     this.#nowMs = nowMs;
     collectDefaultMetrics({ register: this.#registry });
     for (const name of misnamed) this.#registry.removeSingleMetric(name);

@@ -3,7 +3,7 @@ import type { Log } from './log.ts';
 
 type Said = { atMs: number; silent: number };
 
-export class QuietLog {
+export class ThrottledLog {
   readonly #log: Log;
   readonly #options: { everyMs: number; things: number; nowMs: () => number };
   readonly #said = new Map<string, Said>();

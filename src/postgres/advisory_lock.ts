@@ -1,9 +1,9 @@
 /** Locks among all processes, held by a session: they go with the lane, should the process die. */
-import type { Lane } from './connection.ts';
+import type { Connection } from './connection.ts';
 
 /** Runs `work` alone; null when somebody else holds the lock. */
-export async function ifFree<Result>(
-  lane: Lane,
+export async function tryWithLock<Result>(
+  lane: Connection,
   name: string,
   work: () => Promise<Result>,
 ): Promise<Result | null> {
@@ -13,8 +13,8 @@ export async function ifFree<Result>(
 }
 
 /** Runs `work` alone, after all who came before; the lane's own limit bounds the wait. */
-export async function inTurn<Result>(
-  lane: Lane,
+export async function withLock<Result>(
+  lane: Connection,
   name: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
@@ -22,7 +22,7 @@ export async function inTurn<Result>(
   return thenUnlock(lane, name, work);
 }
 
-async function thenUnlock<Result>(lane: Lane, name: string, work: () => Promise<Result>) {
+async function thenUnlock<Result>(lane: Connection, name: string, work: () => Promise<Result>) {
   try {
     return await work();
   } finally {

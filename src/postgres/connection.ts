@@ -7,10 +7,10 @@ import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
 import { openSession, type Session, type SessionBounds } from './connect.ts';
 import { beginning, type Envelope, groups, single } from './envelope.ts';
-import { asRefusal, endsBackend, endsLane } from './errors.ts';
+import { asRefusal, endsBackend, poisonsConnection } from './errors.ts';
 import type { TransactionStatus } from './protocol/backend_messages.ts';
 import { query } from './protocol/messages.ts';
-import { type Answer, type Group, Wire } from './protocol/pipeline.ts';
+import { type GroupResult, type SyncGroup, Pipeline } from './protocol/pipeline.ts';
 import type { Call } from './protocol/prepared_statements.ts';
 import type { JsonBounds } from './protocol/rows.ts';
 import type { Target } from './session_url.ts';
@@ -18,7 +18,7 @@ import type { Backend } from './unterminated_backends.ts';
 
 export type { Target } from './session_url.ts';
 
-export type LaneBounds = SessionBounds & {
+export type ConnectionLimits = SessionBounds & {
   /** The longest that a call may take, answered or not. */
   callTimeoutMs: number;
   /** Statements that the server keeps prepared. */
@@ -35,10 +35,10 @@ const queries = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE']);
 /** What `plain` is prepared for: its statements name their schemas. */
 const noSchema = '';
 
-export class Lane {
+export class Connection {
   readonly pid: number;
   readonly target: Target;
-  readonly #wire: Wire;
+  readonly #wire: Pipeline;
   readonly #callTimeoutMs: number;
   readonly #transactions = new Set<(reason: unknown) => void>();
   #onClose: () => void = () => {};
@@ -48,13 +48,13 @@ export class Lane {
   /** Null while the lane lives. */
   #ended: { reason: unknown } | null = null;
 
-  private constructor({ pid, socket }: Session, target: Target, bounds: LaneBounds) {
+  private constructor({ pid, socket }: Session, target: Target, bounds: ConnectionLimits) {
     const { callTimeoutMs, statements, answerBytes, json } = bounds;
     this.pid = pid;
     this.target = target;
     this.#callTimeoutMs = callTimeoutMs;
     const wireBounds = { statements, answerBytes, json, silenceMs: callTimeoutMs };
-    this.#wire = new Wire(socket, wireBounds, {
+    this.#wire = new Pipeline(socket, wireBounds, {
       onEnd: (reason) => {
         this.#backendEnds = endsBackend(reason);
         this.#end(asLoss(asRefusal(reason)));
@@ -64,8 +64,8 @@ export class Lane {
   }
 
   /** @throws {Refusal} `unavailable` when no session could be had in time. */
-  static async open(target: Target, bounds: LaneBounds): Promise<Lane> {
-    const lane = new Lane(await openSession(target, bounds), target, bounds);
+  static async open(target: Target, bounds: ConnectionLimits): Promise<Connection> {
+    const lane = new Connection(await openSession(target, bounds), target, bounds);
     try {
       await Promise.all([lane.#run(groups.preparation), lane.#readStart()]);
       return lane;
@@ -250,7 +250,7 @@ export class Lane {
    * Sends a group. `judge` looks at its answer before anything behind it is read: nobody is answered who
    * travelled behind what has ended the lane.
    */
-  #ask<Result>(group: Group, judge: (answer: Answer) => Result): Promise<Result> {
+  #ask<Result>(group: SyncGroup, judge: (answer: GroupResult) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.#ended) throw asLoss(this.#ended.reason);
       this.#wire.send(group, (answer) => {
@@ -272,7 +272,7 @@ export class Lane {
    * Our statements are queries. Another one was injected, and what it leaves in the session (a swapped
    * prepared statement, an ended transaction, a role) must not meet the next tenant.
    */
-  #rowsIn<Row extends object>({ tag, rows }: Answer): Row[] {
+  #rowsIn<Row extends object>({ tag, rows }: GroupResult): Row[] {
     if (queries.has(tag ?? '')) return rows as Row[];
     const fault = new Error(`the server said ${tag}, which is no query`);
     throw this.#abandon(new IsolationViolation(fault));
@@ -296,7 +296,7 @@ export class Lane {
 
   /** An error of a statement; some of them also say that this session cannot be trusted. */
   #fault(error: unknown): unknown {
-    return endsLane(error) ? this.#abandon(error) : asRefusal(error);
+    return poisonsConnection(error) ? this.#abandon(error) : asRefusal(error);
   }
 
   /** Ends the lane. A transaction fails as its statement did. */
@@ -310,7 +310,7 @@ export class Lane {
     this.#end(unavailable('The database did not answer in time'));
   }
 
-  #end(reason: unknown, leave = () => this.#wire.cut()): void {
+  #end(reason: unknown, leave = () => this.#wire.destroy()): void {
     if (this.#ended) return;
     this.#ended = { reason };
     for (const reject of this.#transactions) reject(reason);

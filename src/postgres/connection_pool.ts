@@ -4,13 +4,13 @@
  * queries must not become another's latency.
  */
 import { unavailable } from '../kernel/errors.ts';
-import type { Lane, Target } from './connection.ts';
+import type { Connection, Target } from './connection.ts';
 import { FairQueue, type FairQueueBounds, type Settle } from './fair_queue.ts';
-import { IdleLanes } from './idle_connections.ts';
-import { type Batch, type BatchBounds, Batches } from './read_batches.ts';
+import { IdleConnections } from './idle_connections.ts';
+import { type ReadBatch, type BatchBounds, ReadBatches } from './read_batches.ts';
 import { UnterminatedBackends, type UnterminatedOptions } from './unterminated_backends.ts';
 
-export type LanePoolBounds = FairQueueBounds & {
+export type ConnectionPoolLimits = FairQueueBounds & {
   /** Connections, opening ones included. */
   lanes: number;
   /** Calls of one tenant that may be under way at once. */
@@ -25,15 +25,15 @@ export type LanePoolBounds = FairQueueBounds & {
 /** A call that may share does so unless its tenant is slow by the time that it has its turn. */
 type Call = { target: Target; tenant: string; mayShare: boolean };
 
-export class LanePool {
-  readonly #open: (target: Target) => Promise<Lane>;
-  readonly #bounds: LanePoolBounds;
-  readonly #idle = new IdleLanes();
-  readonly #busy = new Map<Lane, Batch>();
+export class ConnectionPool {
+  readonly #open: (target: Target) => Promise<Connection>;
+  readonly #bounds: ConnectionPoolLimits;
+  readonly #idle = new IdleConnections();
+  readonly #busy = new Map<Connection, ReadBatch>();
   /** Targets that lanes are being opened to. */
   readonly #opening = new Map<Target, number>();
-  readonly #batches: Batches;
-  readonly #queue: FairQueue<Call, Batch>;
+  readonly #batches: ReadBatches;
+  readonly #queue: FairQueue<Call, ReadBatch>;
   readonly #held = new Map<string, number>();
   readonly #unterminated: UnterminatedBackends | null;
   readonly #sweeper: NodeJS.Timeout;
@@ -49,8 +49,8 @@ export class LanePool {
    *   free at once: for statements of our own, all of which can be cancelled.
    */
   constructor(
-    open: (target: Target) => Promise<Lane>,
-    bounds: LanePoolBounds,
+    open: (target: Target) => Promise<Connection>,
+    bounds: ConnectionPoolLimits,
     unterminated?: UnterminatedOptions,
   ) {
     this.#open = open;
@@ -59,7 +59,7 @@ export class LanePool {
       ? new UnterminatedBackends(unterminated, () => this.#serve())
       : null;
     this.#queue = new FairQueue(bounds);
-    this.#batches = new Batches(bounds.batches);
+    this.#batches = new ReadBatches(bounds.batches);
     const sweep = () => this.#idle.closeUnused(performance.now() - bounds.idleLimitMs);
     this.#sweeper = setInterval(sweep, bounds.idleLimitMs / 2).unref();
   }
@@ -86,10 +86,10 @@ export class LanePool {
    *
    * @throws {Refusal} `unavailable` when no lane came free in time, or too many wait already.
    */
-  use<Result>(
+  exclusive<Result>(
     target: Target,
     tenant: string,
-    work: (lane: Lane) => Promise<Result>,
+    work: (lane: Connection) => Promise<Result>,
   ): Promise<Result> {
     return this.#run({ target, tenant, mayShare: false }, work);
   }
@@ -99,10 +99,10 @@ export class LanePool {
    *
    * @throws {Refusal} `unavailable` as above.
    */
-  share<Result>(
+  shared<Result>(
     target: Target,
     tenant: string,
-    work: (lane: Lane) => Promise<Result>,
+    work: (lane: Connection) => Promise<Result>,
   ): Promise<Result> {
     return this.#run({ target, tenant, mayShare: true }, work);
   }
@@ -122,7 +122,7 @@ export class LanePool {
     this.#queue.clear(unavailable('The server is shutting down'));
   }
 
-  async #run<Result>(call: Call, work: (lane: Lane) => Promise<Result>): Promise<Result> {
+  async #run<Result>(call: Call, work: (lane: Connection) => Promise<Result>): Promise<Result> {
     const batch = this.#takeAtOnce(call) ?? (await this.#wait(call));
     try {
       const result = work(batch.lane);
@@ -137,11 +137,11 @@ export class LanePool {
    * The way without waiting. Whoever waits could not have had this lane, or will look again in a moment:
    * `stallMs` is the most that one gets ahead of another.
    */
-  #takeAtOnce(call: Call): Batch | null {
+  #takeAtOnce(call: Call): ReadBatch | null {
     return this.#isWithinShare(call) ? this.#take(call) : null;
   }
 
-  #wait(call: Call): Promise<Batch> {
+  #wait(call: Call): Promise<ReadBatch> {
     if (this.#closed) throw unavailable('The server is shutting down');
     const got = this.#queue.wait(call);
     this.#countWait(got);
@@ -152,7 +152,7 @@ export class LanePool {
   }
 
   /** Counts a wait, also one in vain. Beside the call, which it does not delay. */
-  #countWait(got: Promise<Batch>): void {
+  #countWait(got: Promise<ReadBatch>): void {
     const sinceMs = performance.now();
     const over = () => {
       this.#waits += 1;
@@ -167,7 +167,7 @@ export class LanePool {
     if (this.#queue.size > 0) this.#serveWhenStalled();
   }
 
-  #offer(call: Call, settle: Settle<Batch>): boolean {
+  #offer(call: Call, settle: Settle<ReadBatch>): boolean {
     if (!this.#isWithinShare(call)) return false;
     const batch = this.#take(call);
     if (batch) settle.resolve(batch);
@@ -177,14 +177,14 @@ export class LanePool {
   }
 
   /** A seat in a batch, or an idle lane. */
-  #take(call: Call): Batch | null {
+  #take(call: Call): ReadBatch | null {
     const { target, tenant } = call;
     const batch = (this.#shares(call) ? this.#batches.join(target) : null) ?? this.#takeIdle(call);
     if (batch) this.#hold(tenant, 1);
     return batch;
   }
 
-  #takeIdle(call: Call): Batch | null {
+  #takeIdle(call: Call): ReadBatch | null {
     if (this.#mustWait(call)) return null;
     const lane = this.#idle.take(call.target);
     return lane && this.#begin(lane, call);
@@ -202,14 +202,14 @@ export class LanePool {
     );
   }
 
-  #begin(lane: Lane, call: Call): Batch {
+  #begin(lane: Connection, call: Call): ReadBatch {
     const shares = this.#shares(call);
     const batch = this.#batches.begin(lane, { shares, nowMs: performance.now() });
     this.#busy.set(lane, batch);
     return batch;
   }
 
-  #end(batch: Batch, call: Call): void {
+  #end(batch: ReadBatch, call: Call): void {
     const { lane } = batch;
     const nowMs = performance.now();
     const hadItsShare = !this.#isWithinShare(call);
@@ -219,7 +219,7 @@ export class LanePool {
     if (isOver || hadItsShare) this.#serve();
   }
 
-  async #openFor(call: Call, { resolve, reject }: Settle<Batch>): Promise<void> {
+  async #openFor(call: Call, { resolve, reject }: Settle<ReadBatch>): Promise<void> {
     const { target, tenant } = call;
     this.#countOpening(target, 1);
     this.#hold(tenant, 1);
@@ -270,7 +270,7 @@ export class LanePool {
     }, this.#bounds.batches.stallMs).unref();
   }
 
-  #drop(lane: Lane): void {
+  #drop(lane: Connection): void {
     this.#idle.delete(lane);
     const batch = this.#busy.get(lane);
     if (!batch) return;

@@ -1,6 +1,6 @@
 /** The control schema as the directory and the operator see it: every tenant's rows. */
 import type { Db, Sql, SqlValue } from '../kernel/ports.ts';
-import type { LanePool } from './connection_pool.ts';
+import type { ConnectionPool } from './connection_pool.ts';
 import type { Installation } from './installation.ts';
 
 /** Whose share of the control lanes our own work counts against. */
@@ -10,11 +10,11 @@ const ourselves = 'control';
 const lookups = 'lookups';
 
 /** Names in its statements are qualified: `control.tenants`. */
-export function controlDb(pool: LanePool, { controlTarget }: Installation): Db {
+export function controlDb(pool: ConnectionPool, { controlTarget }: Installation): Db {
   const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
-    pool.use(controlTarget, ourselves, (lane) => lane.plain<Row>(text, ...values));
+    pool.exclusive(controlTarget, ourselves, (lane) => lane.plain<Row>(text, ...values));
   const transaction = <Result>(work: (sql: Sql) => Promise<Result>) =>
-    pool.use(controlTarget, ourselves, (lane) => lane.transaction('begin', work));
+    pool.exclusive(controlTarget, ourselves, (lane) => lane.transaction('begin', work));
   return Object.assign(statement, { transaction });
 }
 
@@ -22,7 +22,7 @@ export function controlDb(pool: LanePool, { controlTarget }: Installation): Db {
  * For short reads alone: those of a moment share a lane, as tenants' reads do. After a gap in the
  * announcements the directory looks up everybody at once.
  */
-export function controlLookups(pool: LanePool, { controlTarget }: Installation): Sql {
+export function controlLookups(pool: ConnectionPool, { controlTarget }: Installation): Sql {
   return <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
-    pool.share(controlTarget, lookups, (lane) => lane.plain<Row>(text, ...values));
+    pool.shared(controlTarget, lookups, (lane) => lane.plain<Row>(text, ...values));
 }

@@ -6,7 +6,7 @@
 import { LRUCache } from 'lru-cache';
 import type { SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
-import type { Place } from './installation.ts';
+import type { Placement } from './installation.ts';
 import { bind, execute, parse, sync } from './protocol/messages.ts';
 import { seal } from './seal.ts';
 import type { Target } from './session_url.ts';
@@ -20,7 +20,7 @@ export type Envelope = { schema: string; context: Buffer | null };
 /** Seals are bound to its backend; and what a session begins with, to its target. */
 type Backend = { readonly pid: number; readonly target: Target };
 
-type Kept = { place: Place; envelope: Envelope };
+type Kept = { place: Placement; envelope: Envelope };
 
 /** Makes envelopes and keeps those of each lane's latest tenants. */
 export class Envelopes {
@@ -32,8 +32,8 @@ export class Envelopes {
   }
 
   /** A tenant has two places, its own and its account; while seals change, it may have more. */
-  of(lane: Backend, place: Place, tenant: TenantId): Envelope {
-    if (tenant === place.resident) return ofSession(lane, place);
+  of(lane: Backend, place: Placement, tenant: TenantId): Envelope {
+    if (tenant === place.dedicated) return ofSession(lane, place);
     const known = this.#keptFor(lane, tenant);
     for (const kept of known) if (kept.place === place) return kept.envelope;
     const made = envelope(place, tenant, lane.pid);
@@ -63,13 +63,13 @@ export class Envelopes {
 }
 
 /** Nothing but the session tells the server whose the statement is, so it has to be the right one. */
-function ofSession(lane: Backend, { target, schema }: Place): Envelope {
+function ofSession(lane: Backend, { target, schema }: Placement): Envelope {
   if (lane.target !== target) throw new Error("Cannot use a lane: it is not of the tenant's place");
   return { schema, context: null };
 }
 
 /** The envelope of one tenant, whoever else is in the place, on the lane whose backend has the pid. */
-export function envelope(place: Place, tenant: TenantId, pid: number): Envelope {
+export function envelope(place: Placement, tenant: TenantId, pid: number): Envelope {
   const { schema, role } = place;
   const context = [role, `"${schema}"`, `${tenant}.${seal(place.sealKey, tenant, pid)}`];
   return { schema, context: run('context', context) };

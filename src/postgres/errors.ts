@@ -31,7 +31,7 @@ const socketFaults = new Set([
  * True when whatever runs next in this session might run in the wrong context. Only an error that
  * the server itself has sent, and that leaves its session alive, says that nothing got out of step.
  */
-export function endsLane(error: unknown): boolean {
+export function poisonsConnection(error: unknown): boolean {
   return severityOf(error) !== 'ERROR' || untrusted.has(codeOf(error));
 }
 

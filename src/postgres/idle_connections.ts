@@ -2,26 +2,26 @@
  * Lanes that nobody uses. The one that was used last is lent first: what it and its backend have in
  * their caches is still warm, and those that nobody needs grow old and are closed.
  */
-import type { Lane, Target } from './connection.ts';
+import type { Connection, Target } from './connection.ts';
 
-export class IdleLanes {
+export class IdleConnections {
   /** With the time they were last used, least recently used first. */
-  readonly #usedAtMs = new Map<Lane, number>();
-  readonly #byTarget = new Map<Target, Lane[]>();
+  readonly #usedAtMs = new Map<Connection, number>();
+  readonly #byTarget = new Map<Target, Connection[]>();
 
   get size(): number {
     return this.#usedAtMs.size;
   }
 
-  all(): Iterable<Lane> {
+  all(): Iterable<Connection> {
     return this.#usedAtMs.keys();
   }
 
-  to(target: Target): Lane[] {
+  to(target: Target): Connection[] {
     return [...(this.#byTarget.get(target) ?? [])];
   }
 
-  add(lane: Lane, nowMs: number): void {
+  add(lane: Connection, nowMs: number): void {
     const lanes = this.#byTarget.get(lane.target);
     if (lanes) lanes.push(lane);
     else this.#byTarget.set(lane.target, [lane]);
@@ -29,14 +29,14 @@ export class IdleLanes {
   }
 
   /** The lane to a target that was used last, which is idle no more. */
-  take(target: Target): Lane | null {
+  take(target: Target): Connection | null {
     const lane = this.#byTarget.get(target)?.at(-1);
     if (!lane) return null;
     this.delete(lane);
     return lane;
   }
 
-  delete(lane: Lane): void {
+  delete(lane: Connection): void {
     if (!this.#usedAtMs.delete(lane)) return;
     const lanes = this.#byTarget.get(lane.target) ?? [];
     lanes.splice(lanes.lastIndexOf(lane), 1);

@@ -5,7 +5,7 @@
  */
 import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { TenantPlace } from '../kernel/ports.ts';
+import type { TenantRef } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import { connectionOptions } from './connection_options.ts';
 import { type Keywords, keywordsIn } from './connection_url.ts';
@@ -21,7 +21,7 @@ export const schemas = {
 } as const;
 
 /** Where one tenant's tables are, and who works on them. */
-export type Place = {
+export type Placement = {
   target: Target;
   database: string;
   schema: string;
@@ -29,7 +29,7 @@ export type Place = {
   role: string;
   sealKey: Buffer;
   /** The one tenant of a database of its own: sessions of the target begin with its context. */
-  resident: TenantId | null;
+  dedicated: TenantId | null;
 };
 
 /** What seals are made from. While one secret replaces another, the database accepts both. */
@@ -61,7 +61,7 @@ export class Installation {
   readonly controlTarget: Target;
   readonly #admin: Keywords;
   readonly #secret: Buffer;
-  readonly #places: LRUCache<string, Place>;
+  readonly #places: LRUCache<string, Placement>;
   #seals: SealSecrets;
 
   /** @param placesKept how many places are remembered; deriving one costs a few HMACs. */
@@ -77,25 +77,25 @@ export class Installation {
   }
 
   /** The schema that all tenants of shared mode live in. */
-  get shared(): Place {
+  get shared(): Placement {
     return this.#remember(schemas.shared, () => this.#mainPlace(schemas.shared, this.roles.app));
   }
 
   /** One tenant's rows of the control schema. */
-  get account(): Place {
+  get account(): Placement {
     return this.#remember(schemas.control, () =>
       this.#mainPlace(schemas.control, this.roles.account),
     );
   }
 
   /** A schema with a name that tells nothing about the tenant. */
-  schemaOf(id: TenantId): Place {
+  schemaOf(id: TenantId): Placement {
     const schema = `t_${compact(id)}`;
     return this.#remember(schema, () => this.#mainPlace(schema, this.roles.app));
   }
 
   /** A database whose one login has no rights in any other of Kennel's databases. */
-  databaseOf(id: TenantId): Place {
+  databaseOf(id: TenantId): Placement {
     const database = `${shorten(this.database, 20)}_t_${compact(id)}`;
     return this.#remember(database, () => {
       const sealKey = sealKeyOf(this.#seals.current, database);
@@ -108,7 +108,7 @@ export class Installation {
         schema: schemas.tenant,
         role: database,
         sealKey,
-        resident: id,
+        dedicated: id,
       };
     });
   }
@@ -153,7 +153,7 @@ export class Installation {
     return this.#derive('mark').toString('hex').slice(0, 16);
   }
 
-  #remember(name: string, make: () => Place): Place {
+  #remember(name: string, make: () => Placement): Placement {
     const known = this.#places.get(name);
     if (known) return known;
     const made = make();
@@ -161,14 +161,14 @@ export class Installation {
     return made;
   }
 
-  #mainPlace(schema: string, role: string): Place {
+  #mainPlace(schema: string, role: string): Placement {
     return {
       target: this.#target(this.database, this.roles.serve),
       database: this.database,
       schema,
       role,
       sealKey: sealKeyOf(this.#seals.current, this.database),
-      resident: null,
+      dedicated: null,
     };
   }
 
@@ -189,7 +189,7 @@ export function sealKeyOf(secret: Buffer, database: string): Buffer {
 }
 
 /** Where a tenant's tables are. */
-export function placeOf(installation: Installation, { id, isolation }: TenantPlace): Place {
+export function placementOf(installation: Installation, { id, isolation }: TenantRef): Placement {
   if (isolation === 'shared') return installation.shared;
   return isolation === 'schema' ? installation.schemaOf(id) : installation.databaseOf(id);
 }

@@ -13,27 +13,27 @@ import { query, terminate } from './protocol/messages.ts';
 import { errorIn } from './protocol/server_error.ts';
 import type { Target } from './session_url.ts';
 
-export type ListenerBounds = SessionBounds & {
+export type NotificationListenerLimits = SessionBounds & {
   /** The most bytes of one message. */
   messageBytes: number;
   retryAfterMs: number;
   probeMs: number;
 };
 
-export type ListenerOptions = ListenerBounds & {
+export type NotificationListenerOptions = NotificationListenerLimits & {
   onMessage: (message: string) => void;
   /** Called whenever listening begins anew: messages may have been missed before. */
   onGap: () => void;
 };
 
-export class Listener {
+export class NotificationListener {
   readonly #target: Target;
   readonly #channel: string;
-  readonly #options: ListenerOptions;
+  readonly #options: NotificationListenerOptions;
   readonly #stop = new AbortController();
   #connected = false;
 
-  constructor(target: Target, channel: string, options: ListenerOptions) {
+  constructor(target: Target, channel: string, options: NotificationListenerOptions) {
     this.#target = target;
     this.#channel = channel;
     this.#options = options;

@@ -5,7 +5,7 @@
  * tenant that was slow a moment ago travels alone.
  */
 import { LRUCache } from 'lru-cache';
-import type { Lane, Target } from './connection.ts';
+import type { Connection, Target } from './connection.ts';
 
 export type BatchBounds = {
   /** The most statements of a batch. */
@@ -20,8 +20,8 @@ export type BatchBounds = {
 };
 
 /** The use of a lane from the moment it is lent until nobody uses it any more. */
-export type Batch = {
-  readonly lane: Lane;
+export type ReadBatch = {
+  readonly lane: Connection;
   readonly begunAtMs: number;
   /** Calls that have a seat, of which some may not be sent yet, and some be answered. */
   seats: number;
@@ -32,12 +32,12 @@ export type Batch = {
   endedAtMs: number;
 };
 
-export class Batches {
+export class ReadBatches {
   readonly #bounds: BatchBounds;
   /** Those of this very turn, which take further calls. */
-  readonly #filling = new Map<Target, Batch>();
+  readonly #filling = new Map<Target, ReadBatch>();
   /** The latest to each target, while it is under way: others may wait for it. */
-  readonly #latest = new Map<Target, Batch>();
+  readonly #latest = new Map<Target, ReadBatch>();
   readonly #slow: LRUCache<string, true>;
 
   constructor(bounds: BatchBounds) {
@@ -58,7 +58,7 @@ export class Batches {
   }
 
   /** A seat in the batch that is being filled, if there is one. */
-  join(target: Target): Batch | null {
+  join(target: Target): ReadBatch | null {
     const batch = this.#filling.get(target);
     if (!batch || batch.seats === this.#bounds.statements || !batch.lane.live) return null;
     batch.seats += 1;
@@ -67,7 +67,7 @@ export class Batches {
   }
 
   /** The first call on a lane; others join it in this turn when it `shares`. */
-  begin(lane: Lane, { shares, nowMs }: { shares: boolean; nowMs: number }): Batch {
+  begin(lane: Connection, { shares, nowMs }: { shares: boolean; nowMs: number }): ReadBatch {
     const batch = { lane, begunAtMs: nowMs, seats: 1, sent: [], running: 1, endedAtMs: nowMs };
     // What has a lane to itself asks nobody to wait, so reads would never have their turn beside it.
     if (!shares) return batch;
@@ -78,13 +78,13 @@ export class Batches {
   }
 
   /** Counts a call that was sent; behind the last one nobody has to wait for the turn to end. */
-  onSent(batch: Batch, tenant: string): void {
+  onSent(batch: ReadBatch, tenant: string): void {
     batch.sent.push(tenant);
     if (batch.sent.length === this.#bounds.statements) batch.lane.flush();
   }
 
   /** Counts a call that was answered. @returns whether it was the last one. */
-  onEnd(batch: Batch, tenant: string, nowMs: number): boolean {
+  onEnd(batch: ReadBatch, tenant: string, nowMs: number): boolean {
     const tookMs = nowMs - batch.endedAtMs;
     // Of those on a lane that ended, one may have ended it, and shall not take others along again.
     if (tookMs > this.#bounds.slowMs || !batch.lane.live) this.#slow.set(tenant, true);
@@ -96,12 +96,12 @@ export class Batches {
   }
 
   /** Whose call the backend of a lane that has ended may still be running: the first without an answer. */
-  ranLast({ sent, lane }: Batch): string {
+  ranLast({ sent, lane }: ReadBatch): string {
     return sent.at(-lane.unanswered) ?? sent[0] ?? '';
   }
 
   /** Its lane is idle, or lost. */
-  drop(batch: Batch): void {
+  drop(batch: ReadBatch): void {
     const { target } = batch.lane;
     if (this.#latest.get(target) === batch) this.#latest.delete(target);
     if (this.#filling.get(target) === batch) this.#filling.delete(target);

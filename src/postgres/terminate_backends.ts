@@ -1,5 +1,5 @@
 /** How the administrator ends backends that have outlived their lanes, and learns which are left. */
-import type { LanePool } from './connection_pool.ts';
+import type { ConnectionPool } from './connection_pool.ts';
 import type { Target } from './session_url.ts';
 import type { Terminate } from './unterminated_backends.ts';
 
@@ -13,10 +13,10 @@ const ourselves = 'terminator';
  *
  * Source: https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SIGNAL
  */
-export function terminateBackends(pool: LanePool, adminTarget: Target): Terminate {
+export function terminateBackends(pool: ConnectionPool, adminTarget: Target): Terminate {
   return async (backends) => {
     const wanted = JSON.stringify(backends.map((backend, place) => ({ place, ...backend })));
-    const rows = await pool.use(
+    const rows = await pool.exclusive(
       adminTarget,
       ourselves,
       (lane) => lane.plain<{ place: number }>`

@@ -5,7 +5,7 @@
  */
 import type { HttpRequest } from '../http/request.ts';
 import { unavailable } from '../kernel/errors.ts';
-import type { Reply, Trace } from '../kernel/ports.ts';
+import type { Reply, RequestRecord } from '../kernel/ports.ts';
 
 export type AdmissionBounds = {
   /** Requests that run at once, those included that wait for a lane. */
@@ -33,7 +33,7 @@ export class Admission {
   /** @throws {Refusal} `unavailable` when so many requests are running already. */
   async admit(
     request: HttpRequest,
-    trace: Trace,
+    trace: RequestRecord,
     work: (request: HttpRequest) => Promise<Reply>,
   ): Promise<Reply> {
     if (this.#running >= this.#bounds.requests) throw this.#refusal();
@@ -47,7 +47,7 @@ export class Admission {
   }
 
   /** Gives the request's place to others until its body is there. */
-  async #receive(request: HttpRequest, trace: Trace): Promise<unknown> {
+  async #receive(request: HttpRequest, trace: RequestRecord): Promise<unknown> {
     const tenant = trace.tenant?.id ?? '';
     const own = this.#bodies.get(tenant) ?? 0;
     const { bodies, bodiesPerTenant } = this.#bounds;

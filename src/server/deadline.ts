@@ -7,7 +7,7 @@ import type { HttpRequest } from '../http/request.ts';
 import { unavailable } from '../kernel/errors.ts';
 import type { Reply } from '../kernel/ports.ts';
 
-export type AnswerLimit = { limitMs: number; nowMs: () => number };
+export type Deadline = { limitMs: number; nowMs: () => number };
 
 /**
  * Runs `work`, for at most `limitMs` besides the reading of the body, which has a limit of its own.
@@ -15,9 +15,9 @@ export type AnswerLimit = { limitMs: number; nowMs: () => number };
  *
  * @throws {Refusal} `unavailable` when the time is over: the work may be done yet, or not.
  */
-export function answerInTime(
+export function withDeadline(
   request: HttpRequest,
-  limit: AnswerLimit,
+  limit: Deadline,
   work: (request: HttpRequest) => Promise<Reply>,
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
@@ -27,10 +27,10 @@ export function answerInTime(
     const timed = {
       ...request,
       body() {
-        return watch.standStill(request.body());
+        return watch.pause(request.body());
       },
     };
-    watch.goOn();
+    watch.resume();
     work(timed).then(
       (reply) => {
         watch.stop();
@@ -52,13 +52,13 @@ class StopWatch {
   #startedMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor({ limitMs, nowMs }: AnswerLimit, ring: () => void) {
+  constructor({ limitMs, nowMs }: Deadline, ring: () => void) {
     this.#nowMs = nowMs;
     this.#ring = ring;
     this.#leftMs = limitMs;
   }
 
-  goOn(): void {
+  resume(): void {
     this.#startedMs = this.#nowMs();
     this.#timer = setTimeout(this.#ring, this.#leftMs);
   }
@@ -68,12 +68,12 @@ class StopWatch {
     this.#leftMs -= this.#nowMs() - this.#startedMs;
   }
 
-  async standStill<Value>(until: Promise<Value>): Promise<Value> {
+  async pause<Value>(until: Promise<Value>): Promise<Value> {
     this.stop();
     try {
       return await until;
     } finally {
-      this.goOn();
+      this.resume();
     }
   }
 }

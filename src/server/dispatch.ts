@@ -7,21 +7,21 @@ import type { App } from '../app.ts';
 import { corsHeaders } from '../http/cors.ts';
 import { json } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
-import { refuseCredential } from '../kernel/credential.ts';
+import { rejectCredential } from '../kernel/credential.ts';
 import { Refusal } from '../kernel/errors.ts';
-import type { Reply, Trace } from '../kernel/ports.ts';
+import type { Reply, RequestRecord } from '../kernel/ports.ts';
 import { isBearerOf, type Operator } from '../routes/admin/operator.ts';
-import { type AnswerLimit, answerInTime } from './deadline.ts';
+import { type Deadline, withDeadline } from './deadline.ts';
 
 /** What the probes and the metrics tell. */
-export type Signs = {
+export type DispatchParts = {
   app: App;
   ready: () => Promise<boolean>;
   metrics: () => Promise<{ contentType: string; text: string }>;
   adminToken: string;
   /** May read the metrics and nothing else. */
   metricsToken: string | null;
-  answerLimit: AnswerLimit;
+  answerLimit: Deadline;
 };
 
 const tenantPath = /^(?:\/[^/]+)?\/api(?:\/|$)/;
@@ -34,7 +34,7 @@ const readMethods = ['GET', 'HEAD', 'OPTIONS'];
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
 /** @throws {Refusal} whatever the request is refused for. */
-export async function answer(signs: Signs, request: HttpRequest, trace: Trace): Promise<Reply> {
+export async function dispatch(signs: DispatchParts, request: HttpRequest, trace: RequestRecord): Promise<Reply> {
   const { app } = signs;
   const { path } = request;
   if (path === '/livez' || path === '/readyz') return probe(signs, request, trace);
@@ -43,7 +43,7 @@ export async function answer(signs: Signs, request: HttpRequest, trace: Trace): 
   if (tenantPath.test(path)) {
     trace.headers = corsHeaders(app.corsOrigins, request);
     if (request.method === 'OPTIONS') return tenantOptions(app, request, trace);
-    return answerInTime(request, signs.answerLimit, (timed) =>
+    return withDeadline(request, signs.answerLimit, (timed) =>
       app.admission.admit(timed, trace, (admitted) => app.kernel.run(admitted, trace)),
     );
   }
@@ -51,7 +51,7 @@ export async function answer(signs: Signs, request: HttpRequest, trace: Trace): 
 }
 
 /** What a client may ask without a credential: it learns of the API what everybody knows. */
-function tenantOptions({ tenantRoutes }: App, request: HttpRequest, trace: Trace): Reply {
+function tenantOptions({ tenantRoutes }: App, request: HttpRequest, trace: RequestRecord): Reply {
   const match = tenantRoutes(request, request.path.replace(prefix, ''));
   trace.endpoint = match.endpoint;
   const allow = 'prepare' in match ? null : match.allow;
@@ -64,7 +64,7 @@ function optionsReply(allow: readonly string[] | null): Reply {
   return { status: 204, headers: { allow: allow.join(', ') }, body: null };
 }
 
-async function probe(signs: Signs, { path, method }: HttpRequest, trace: Trace): Promise<Reply> {
+async function probe(signs: DispatchParts, { path, method }: HttpRequest, trace: RequestRecord): Promise<Reply> {
   trace.endpoint = path;
   if (method === 'OPTIONS') return optionsReply(readMethods);
   refuseOtherThanGet(method);
@@ -73,7 +73,7 @@ async function probe(signs: Signs, { path, method }: HttpRequest, trace: Trace):
   throw new Refusal('unavailable', { detail: 'Not ready', retryAfterSeconds: 1 });
 }
 
-async function operate(signs: Signs, request: HttpRequest, trace: Trace): Promise<Reply> {
+async function operate(signs: DispatchParts, request: HttpRequest, trace: RequestRecord): Promise<Reply> {
   const { path, method } = request;
   const match = signs.app.operatorRoutes.match(request, path);
   trace.endpoint = path === '/metrics' ? path : match.endpoint;
@@ -100,9 +100,9 @@ async function operate(signs: Signs, request: HttpRequest, trace: Trace): Promis
  * tested, the right token included: any difference in the answer would be a test.
  */
 async function admitOperator(
-  { app: { denials, throttle }, adminToken, metricsToken }: Signs,
+  { app: { denials, throttle }, adminToken, metricsToken }: DispatchParts,
   { authorization, address, path }: HttpRequest,
-  trace: Trace,
+  trace: RequestRecord,
 ): Promise<void> {
   const tokens = [adminToken, path === '/metrics' ? metricsToken : null];
   const tested = throttle.tests(address, 'operator');
@@ -111,7 +111,7 @@ async function admitOperator(
     ? 'Send the admin token as a bearer token'
     : 'Too many wrong tokens came from this address; tokens from it are not tested for a while';
   const wrong = { authorization, address, door: 'operator', slug: null, trace, detail } as const;
-  await refuseCredential({ denials, throttle }, wrong);
+  await rejectCredential({ denials, throttle }, wrong);
 }
 
 function refuseOtherThanGet(method: string): void {

@@ -18,10 +18,10 @@ import {
 } from '../control_plane/migrations/status.ts';
 import { clearIdempotencyKeys } from '../control_plane/provisioning/idempotency_keys.ts';
 import type { Log } from '../observability/log.ts';
-import type { Backstage } from '../services.ts';
+import type { Services } from '../services.ts';
 
-export class Upkeep {
-  readonly #backstage: Backstage;
+export class Maintenance {
+  readonly #backstage: Services;
   readonly #log: Log;
   readonly #presence: Presence;
   readonly #timers: NodeJS.Timeout[];
@@ -32,7 +32,7 @@ export class Upkeep {
   };
   #tenants: readonly TenantCount[] = [];
 
-  private constructor(backstage: Backstage, log: Log, presence: Presence) {
+  private constructor(backstage: Services, log: Log, presence: Presence) {
     this.#backstage = backstage;
     this.#log = log;
     this.#presence = presence;
@@ -44,9 +44,9 @@ export class Upkeep {
   }
 
   /** Begins at once, when this process is known to migrations. */
-  static async begin(backstage: Backstage, log: Log, presence: Presence): Promise<Upkeep> {
+  static async begin(backstage: Services, log: Log, presence: Presence): Promise<Maintenance> {
     await announceProcess(backstage.control, presence);
-    return new Upkeep(backstage, log, presence);
+    return new Maintenance(backstage, log, presence);
   }
 
   /** Tenants whose tables are not at the newest version, and emails not sent, as of the last round. */

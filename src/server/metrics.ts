@@ -9,7 +9,7 @@ export type Build = { version: string };
 
 export type Shown = { app: App; server: HttpServer; build: Build };
 
-export function registerFigures(metrics: Prometheus, { app, server, build }: Shown): void {
+export function registerMetrics(metrics: Prometheus, { app, server, build }: Shown): void {
   metrics.gauges('kennel_build_info', 'Always 1', ['version', 'node'], () => [
     { labels: { version: build.version, node: process.version }, value: 1 },
   ]);

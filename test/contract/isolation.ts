@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Refusal } from '../../src/kernel/errors.ts';
-import type { Db, Isolation, TenantPlace } from '../../src/kernel/ports.ts';
+import type { Db, Isolation, TenantRef } from '../../src/kernel/ports.ts';
 import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
-import { Lane } from '../../src/postgres/connection.ts';
+import { Connection } from '../../src/postgres/connection.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { laneBounds } from '../support/connection.ts';
 import { envelopeOf, openingScript } from '../support/envelopes.ts';
@@ -114,19 +114,19 @@ function contextIsNeeded(mode: IsolationMode): void {
   const tables = ['pets', 'visits'];
 
   /** A tenant's envelope, ended as it is after each statement. */
-  const local = ({ places, one, next }: Stage, { pid }: Lane) =>
+  const local = ({ places, one, next }: Stage, { pid }: Connection) =>
     `${openingScript(places.placeOf(one), next.id, pid)}; commit`;
-  const lasting = (stage: Stage, lane: Lane) => local(stage, lane).replaceAll('set local', 'set');
+  const lasting = (stage: Stage, lane: Connection) => local(stage, lane).replaceAll('set local', 'set');
 
   /** What each table tells a session that has the role and the schema, but no tenant. */
-  async function answers(stage: Stage, before: (stage: Stage, lane: Lane) => string) {
+  async function answers(stage: Stage, before: (stage: Stage, lane: Connection) => string) {
     const { places, one, next } = stage;
     const place = places.placeOf(one);
     await places.asSuperuser(place, 'delete from pets');
     await places.allIn(place).run(next, addPet);
     const opening = envelopeOf({ role: place.role, search_path: `"${place.schema}"` });
     const answer = async (table: string) => {
-      const lane = await Lane.open(withoutContext(place.target), laneBounds);
+      const lane = await Connection.open(withoutContext(place.target), laneBounds);
       await lane.script(before(stage, lane));
       const text = Object.assign([`select from ${table}`], { raw: [] });
       return lane
@@ -162,7 +162,7 @@ function contextIsNeeded(mode: IsolationMode): void {
   });
 }
 
-async function seesOwnAlone(isolation: Isolation, tenant: TenantPlace): Promise<boolean> {
+async function seesOwnAlone(isolation: Isolation, tenant: TenantRef): Promise<boolean> {
   return isolation.run(tenant, async (db) => {
     await addPet(db);
     const rows = await db<{ tenant_id: string }>`select tenant_id from pets`;

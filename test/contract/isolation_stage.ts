@@ -1,9 +1,9 @@
 /** Where the isolation suite plays: two tenants on one lane, and the guards that can be taken away. */
 import { randomUUID } from 'node:crypto';
 import { after, before } from 'node:test';
-import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
+import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
 import type { IsolationMode } from '../../src/kernel/tenant.ts';
-import type { Place } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/installation.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 
 /** Statements of the superuser that take a guard away. */
@@ -30,10 +30,10 @@ export const granted = {
 export type Stage = {
   places: TenantPlaces;
   isolation: Isolation;
-  one: TenantPlace;
-  other: TenantPlace;
+  one: TenantRef;
+  other: TenantRef;
   /** Who may come next on a connection of the first one: in a database of its own, nobody else. */
-  next: TenantPlace;
+  next: TenantRef;
 };
 
 /** Installations by what was taken away in them. */
@@ -68,8 +68,8 @@ function installationFor(mode: IsolationMode, off: string): Promise<TenantPlaces
 /** A pet of any tenant in any place, which nobody but a superuser can put there. @returns its id. */
 export async function plantPet(
   places: TenantPlaces,
-  place: Place,
-  { id }: TenantPlace,
+  place: Placement,
+  { id }: TenantRef,
 ): Promise<string> {
   const petId = randomUUID();
   await places.asSuperuser(

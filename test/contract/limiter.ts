@@ -26,7 +26,7 @@ export function limiterContract(name: string, open: () => Promise<OpenLimiter>):
     it('starts full and spends one token per request', async () => {
       const tenant = tenantOn(slow);
       for (const remaining of [2, 1, 0]) {
-        const allowance = await limiter.spend(tenant);
+        const allowance = await limiter.consume(tenant);
         assert.equal(allowance.allowed, true);
         assert.equal(allowance.remaining, remaining);
       }
@@ -34,9 +34,9 @@ export function limiterContract(name: string, open: () => Promise<OpenLimiter>):
 
     it('refuses an empty bucket, tells when to come again and takes nothing', async () => {
       const tenant = tenantOn({ ...slow, burst: 1 });
-      await limiter.spend(tenant);
+      await limiter.consume(tenant);
       for (let refusal = 0; refusal < 3; refusal += 1) {
-        const { retryAfterSeconds, resetSeconds, ...rest } = await limiter.spend(tenant);
+        const { retryAfterSeconds, resetSeconds, ...rest } = await limiter.consume(tenant);
         assert.deepEqual(rest, { allowed: false, remaining: 0 });
         assert.ok(retryAfterSeconds > 3_590 && retryAfterSeconds <= 3_600);
         assert.equal(resetSeconds, retryAfterSeconds);
@@ -45,34 +45,34 @@ export function limiterContract(name: string, open: () => Promise<OpenLimiter>):
 
     it('admits whoever waits as long as told', async () => {
       const tenant = tenantOn({ name: 'fast', requestsPerHour: 36_000, burst: 1 });
-      await limiter.spend(tenant);
-      const { allowed, retryAfterSeconds } = await limiter.spend(tenant);
+      await limiter.consume(tenant);
+      const { allowed, retryAfterSeconds } = await limiter.consume(tenant);
       assert.deepEqual({ allowed, retryAfterSeconds }, { allowed: false, retryAfterSeconds: 1 });
-      await until(async () => (await limiter.spend(tenant)).allowed, retryAfterSeconds * 1_000);
+      await until(async () => (await limiter.consume(tenant)).allowed, retryAfterSeconds * 1_000);
     });
 
     it('gives each tenant a budget of its own', async () => {
       const [one, other] = [tenantOn(slow), tenantOn(slow)];
-      await limiter.spend(one);
-      assert.equal((await limiter.spend(other)).remaining, 2);
+      await limiter.consume(one);
+      assert.equal((await limiter.consume(other)).remaining, 2);
     });
 
     it('starts a new bucket with a new plan', async () => {
       const tenant = tenantOn(slow);
-      await limiter.spend(tenant);
+      await limiter.consume(tenant);
       const upgraded = { ...tenant, plan: { ...slow, name: 'better', burst: 10 } };
-      assert.equal((await limiter.spend(upgraded)).remaining, 9);
+      assert.equal((await limiter.consume(upgraded)).remaining, 9);
     });
 
     it('clamps the bucket when the burst of the plan is lowered', async () => {
       const tenant = tenantOn({ ...slow, burst: 10 });
-      await limiter.spend(tenant);
-      assert.equal((await limiter.spend({ ...tenant, plan: slow })).remaining, 2);
+      await limiter.consume(tenant);
+      assert.equal((await limiter.consume({ ...tenant, plan: slow })).remaining, 2);
     });
 
     it('never admits more than the burst at once', async () => {
       const tenant = tenantOn({ ...slow, burst: 20 });
-      const requests = Array.from({ length: 100 }, () => limiter.spend(tenant));
+      const requests = Array.from({ length: 100 }, () => limiter.consume(tenant));
       const admitted = (await Promise.all(requests)).filter(({ allowed }) => allowed);
       assert.equal(admitted.length, 20);
     });

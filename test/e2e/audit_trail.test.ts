@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { verifyAudit } from '../../src/cli/verify_audit.ts';
 import { readConfig } from '../../src/config.ts';
-import { openBackstage } from '../../src/services.ts';
+import { openServices } from '../../src/services.ts';
 import { type Answer, type Onboarded, onboard } from '../support/client.ts';
 import { startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -129,7 +129,7 @@ function eventsByRequest(): Promise<Map<string, number>> {
 
 async function verify(): Promise<number> {
   const config = readConfig({ DATABASE_URL: database.url, DATA_DIR: folder });
-  const backstage = await openBackstage(config, database.url);
+  const backstage = await openServices(config, database.url);
   try {
     return await verifyAudit(backstage, { slug: null, json: false });
   } finally {

@@ -7,7 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { apiKeyIn, formatApiKey } from '../../src/adapters/directory/api_key.ts';
 import { CachedDirectory, type Registry } from '../../src/adapters/directory/cached_directory.ts';
-import { postgresRegistry } from '../../src/adapters/directory/postgres_directory.ts';
+import { postgresDirectory } from '../../src/adapters/directory/postgres_directory.ts';
 import type { App } from '../../src/app.ts';
 import { bounds } from '../../src/config.ts';
 import {
@@ -110,7 +110,7 @@ function openCounting(options: LabOptions = {}, around = (registry: Registry) =>
 }
 
 function counting(app: () => App): Registry {
-  const registry = () => postgresRegistry(app().backstage.lookups);
+  const registry = () => postgresDirectory(app().backstage.lookups);
   return {
     caller: (id, digest) => {
       counted.queries += 1;

@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { bounds } from '../../src/config.ts';
 import { noContent } from '../../src/http/reply.ts';
-import type { Work } from '../../src/kernel/ports.ts';
-import { Lane } from '../../src/postgres/connection.ts';
-import { LanePool, type LanePoolBounds } from '../../src/postgres/connection_pool.ts';
+import type { Handle } from '../../src/kernel/ports.ts';
+import { Connection } from '../../src/postgres/connection.ts';
+import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 import { Admission } from '../../src/server/admission_control.ts';
 import {
   type Answer,
@@ -27,7 +27,7 @@ const lanes = 8;
 const share = lanes / 4;
 /** Patient enough for a busy machine: what is shown here is who is served, not when. */
 const waitLimitMs = 20_000;
-const fair: LanePoolBounds = { ...bounds.lanes, lanes, lanesPerTenant: share, waitLimitMs };
+const fair: ConnectionPoolLimits = { ...bounds.lanes, lanes, lanesPerTenant: share, waitLimitMs };
 const laneBounds = {
   ...bounds.lane,
   idleInTransactionTimeoutMs: waitLimitMs,
@@ -133,7 +133,7 @@ describe('the bound on all requests', () => {
 
 type Scene = {
   lab: Lab;
-  pool: LanePool;
+  pool: ConnectionPool;
   /** Sends so many requests of the hog, each of which holds a lane until `release`. */
   hog: (requests: number) => Promise<Answer>[];
   /** Sends one request of each of ten others. */
@@ -143,7 +143,7 @@ type Scene = {
   release: () => void;
 };
 
-type Parts = Pick<LabOptions, 'admission'> & { pool: LanePool };
+type Parts = Pick<LabOptions, 'admission'> & { pool: ConnectionPool };
 
 let turn = 0;
 
@@ -182,7 +182,7 @@ function holder() {
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const work: Work = async ({ db }) => {
+  const work: Handle = async ({ db }) => {
     await db.transaction(async (sql) => {
       await sql`select`;
       now += 1;
@@ -200,12 +200,12 @@ function askForPets({ call }: Onboarded): Promise<Answer> {
   return call('GET /api/pets');
 }
 
-function poolOf(its: LanePoolBounds): LanePool {
-  return new LanePool(openLane, its);
+function poolOf(its: ConnectionPoolLimits): ConnectionPool {
+  return new ConnectionPool(openLane, its);
 }
 
-function openLane(target: string): Promise<Lane> {
-  return Lane.open(target, laneBounds);
+function openLane(target: string): Promise<Connection> {
+  return Connection.open(target, laneBounds);
 }
 
 function statusesOf(answers: Answer[]) {

@@ -4,8 +4,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { formatApiKey } from '../../src/adapters/directory/api_key.ts';
 import {
-  type GuessBounds,
-  GuessThrottle,
+  type LoginThrottleLimits,
+  LoginThrottle,
 } from '../../src/adapters/login_throttle/login_throttle.ts';
 import { bounds } from '../../src/config.ts';
 import { type Answer, bearer, onboard, operatorOf, send } from '../support/client.ts';
@@ -161,10 +161,10 @@ describe('X-Forwarded-For', () => {
 });
 
 /** A server behind a proxy, with a throttle whose clock stands still: nothing is forgiven. */
-function openGuarded(changed: Partial<GuessBounds> = {}, proxies = '127.0.0.1/32'): Promise<Lab> {
+function openGuarded(changed: Partial<LoginThrottleLimits> = {}, proxies = '127.0.0.1/32'): Promise<Lab> {
   return openLab(database.url, {
     variables: { TRUSTED_PROXIES: proxies },
-    throttle: new GuessThrottle({ ...bounds.guesses, ...changed }, { nowMs: () => 0, pause }),
+    throttle: new LoginThrottle({ ...bounds.guesses, ...changed }, { nowMs: () => 0, pause }),
   });
 }
 

@@ -11,7 +11,7 @@ import { bounds, readConfig } from '../../src/config.ts';
 import { migrateFleet, type Outcome } from '../../src/control_plane/migrations/migrate.ts';
 import { announceProcess, readProcesses } from '../../src/control_plane/migrations/processes.ts';
 import { isolationModes, tenantId } from '../../src/kernel/tenant.ts';
-import { type Backstage, openBackstage } from '../../src/services.ts';
+import { type Services, openServices } from '../../src/services.ts';
 import { assertProblem, bearer, clientOf, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';
@@ -55,9 +55,9 @@ describe('a migration beside a server without its file', () => {
   const addFile = (name: string, text: string) => writeFile(join(sqlFolder, 'tenant', name), text);
 
   /** Somebody else's shell, which has the files. */
-  async function withFiles<Result>(work: (backstage: Backstage) => Promise<Result>) {
+  async function withFiles<Result>(work: (backstage: Services) => Promise<Result>) {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
-    const backstage = await openBackstage(config, database.url);
+    const backstage = await openServices(config, database.url);
     return work(backstage).finally(() => backstage.close());
   }
 
@@ -133,7 +133,7 @@ describe('a migration beside a server without its file', () => {
       assert.equal(removed.status, 204, slug);
     }
     const left = await withFiles(({ fleet }) =>
-      fleet.admin.use(
+      fleet.admin.exclusive(
         fleet.installation.adminUrl,
         'test',
         (lane) => lane.plain`

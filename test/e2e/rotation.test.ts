@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { bounds, readConfig } from '../../src/config.ts';
 import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
 import { isolationModes } from '../../src/kernel/tenant.ts';
-import { openBackstage } from '../../src/services.ts';
+import { openServices } from '../../src/services.ts';
 import { type Call, clientOf, onboard } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -33,7 +33,7 @@ describe('a rotation of the seals under load', () => {
 
   it('refuses no request, before, meanwhile or after', async (t) => {
     const environment = { DATABASE_URL: database.url };
-    const { fleet, jobs, close } = await openBackstage(readConfig(environment), database.url);
+    const { fleet, jobs, close } = await openServices(readConfig(environment), database.url);
     const statuses = new Map<number | undefined, number>();
     let rotating = true;
     const load = calls.map(async (call) => {

@@ -9,8 +9,8 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import type { ServerSettings } from '../../src/embedded_postgres/cluster.ts';
 import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
-import { Lane } from '../../src/postgres/connection.ts';
-import { Listener } from '../../src/postgres/notification_listener.ts';
+import { Connection } from '../../src/postgres/connection.ts';
+import { NotificationListener } from '../../src/postgres/notification_listener.ts';
 import { partsOf } from '../../src/postgres/session_url.ts';
 import { laneBounds, listenerBounds } from '../support/connection.ts';
 import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
@@ -47,7 +47,7 @@ describe('the socket of the embedded server', () => {
 
   it('takes lanes and listeners, whatever the URL says about TLS', async (t) => {
     const url = `${(await start()).localUrl}?sslmode=require`;
-    const lane = await Lane.open(url, laneBounds);
+    const lane = await Connection.open(url, laneBounds);
     t.after(() => lane.close());
     const [heard, listener] = listen(url);
     t.after(() => listener.close());
@@ -60,7 +60,7 @@ describe('the socket of the embedded server', () => {
   it('asks for the password', async () => {
     const { localUrl } = await start();
     const wrong = localUrl.replace(/:[0-9a-f]{64}@/, ':wrong@');
-    const refused = await Lane.open(wrong, laneBounds).catch((error: Error) => error.cause);
+    const refused = await Connection.open(wrong, laneBounds).catch((error: Error) => error.cause);
     assert.match(String(refused), /password authentication failed/);
   });
 
@@ -90,7 +90,7 @@ describe('the socket of the embedded server', () => {
     t.after(() => other.kill());
     await writeFile(`${pathOf(first)}.lock`, `${other.pid}\n`);
     await until(() => revive().catch(() => false));
-    (await Lane.open(localUrl, laneBounds)).close();
+    (await Connection.open(localUrl, laneBounds)).close();
   });
 
   it('stands alone after a start: what killed servers left is gone', async () => {
@@ -125,7 +125,7 @@ describe('the socket of the embedded server', () => {
     await symlink(elsewhere, data);
     const { url, localUrl } = await start();
     assert.equal(localUrl, url);
-    (await Lane.open(localUrl, laneBounds)).close();
+    (await Connection.open(localUrl, laneBounds)).close();
   });
 
   it('is done without where its path is longer than an address', async () => {
@@ -136,7 +136,7 @@ describe('the socket of the embedded server', () => {
     const { url, localUrl } = await start();
     assert.equal(localUrl, url);
     assert.deepEqual(await sockets(), []);
-    (await Lane.open(localUrl, laneBounds)).close();
+    (await Connection.open(localUrl, laneBounds)).close();
   });
 
   async function kill(): Promise<void> {
@@ -155,13 +155,13 @@ function pathOf({ localUrl }: Embedded): string {
   return host && 'path' in host ? host.path : assert.fail('it has none');
 }
 
-function listen(url: string): [string[], Listener] {
+function listen(url: string): [string[], NotificationListener] {
   const heard: string[] = [];
   const onMessage = (message: string) => void heard.push(message);
-  return [heard, new Listener(url, 'kennel', { ...listenerBounds, onMessage, onGap: () => {} })];
+  return [heard, new NotificationListener(url, 'kennel', { ...listenerBounds, onMessage, onGap: () => {} })];
 }
 
-function waysIn(lane: Lane): Promise<object[]> {
+function waysIn(lane: Connection): Promise<object[]> {
   return lane.plain`
     select client_addr as by, count(*) as lanes
     from pg_stat_activity

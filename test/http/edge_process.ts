@@ -9,7 +9,7 @@ import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
 import { trustedProxies } from '../../src/http/trusted_proxies.ts';
-import type { Reply, Trace } from '../../src/kernel/ports.ts';
+import type { Reply, RequestRecord } from '../../src/kernel/ports.ts';
 import { isUuid, tenantId } from '../../src/kernel/tenant.ts';
 import { tenantOn } from '../support/tenant.ts';
 import type { EdgeOptions, EdgeState } from './edge_server.ts';
@@ -53,7 +53,7 @@ process.on('disconnect', () => process.exit(0));
 process.send?.(await server.listen('127.0.0.1', 0));
 
 /** Each name in `X-Tenant-ID` is a tenant that is known. */
-async function handle(request: HttpRequest, trace: Trace): Promise<Reply> {
+async function handle(request: HttpRequest, trace: RequestRecord): Promise<Reply> {
   const [name] = request.facts.tenantHeaders;
   // A fuzzed name may be none.
   if (name && isUuid(name)) trace.tenant = { ...tenantOn(plan), id: tenantId(name) };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { ByteGatherer } from '../../src/http/growable_buffer.ts';
+import { GrowableBuffer } from '../../src/http/growable_buffer.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
@@ -21,15 +21,15 @@ function heapGained(keep: (piece: Buffer) => void): number {
 
 describe('ByteGatherer', () => {
   it('gives back all pieces in order', () => {
-    const gathered = new ByteGatherer();
+    const gathered = new GrowableBuffer();
     for (const piece of ['', 'a', 'bc', '', 'defghij']) gathered.add(Buffer.from(piece));
     assert.deepEqual([String(gathered.bytes()), gathered.size], ['abcdefghij', 10]);
   });
   it('is empty before the first', () => {
-    assert.equal(new ByteGatherer().bytes().length, 0);
+    assert.equal(new GrowableBuffer().bytes().length, 0);
   });
   it('keeps no piece, however many there are; a list of them does', () => {
-    const gathered = new ByteGatherer();
+    const gathered = new GrowableBuffer();
     const list: Buffer[] = [];
     assert.ok(heapGained((piece) => gathered.add(piece)) < 2 * MiB);
     assert.ok(heapGained((piece) => list.push(piece)) > 10 * MiB);

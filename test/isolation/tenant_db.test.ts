@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { bounds } from '../../src/config.ts';
-import { openPlace } from '../../src/isolation/tenant_db.ts';
-import type { TenantPlace } from '../../src/kernel/ports.ts';
+import { openTenantDb } from '../../src/isolation/tenant_db.ts';
+import type { TenantRef } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
-import { Lane } from '../../src/postgres/connection.ts';
-import { LanePool } from '../../src/postgres/connection_pool.ts';
+import { Connection } from '../../src/postgres/connection.ts';
+import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
-import type { Place } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/installation.ts';
 import { laneBounds } from '../support/connection.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
@@ -95,7 +95,7 @@ describe("a tenant's db", () => {
 
   it('sends no statement that is no query', async () => {
     const opened: string[] = [];
-    const pool = new LanePool(
+    const pool = new ConnectionPool(
       async (target) => {
         opened.push(target);
         throw new Error('opened');
@@ -103,7 +103,7 @@ describe("a tenant's db", () => {
       { ...bounds.lanes, lanes: 1, lanesPerTenant: 1 },
     );
     const { shared } = places.backstage.fleet.installation;
-    await openPlace(
+    await openTenantDb(
       { pool, envelopes: new Envelopes(1) },
       shared,
       tenantId(randomUUID()),
@@ -131,7 +131,7 @@ describe("a tenant's db", () => {
   const rule = injected('create rule x as on insert to pets do also nothing');
 
   /** Whether all others would wait behind it while somebody reads the table in a long transaction. */
-  async function waits(work: (tenant: TenantPlace, place: Place) => Promise<unknown>) {
+  async function waits(work: (tenant: TenantRef, place: Placement) => Promise<unknown>) {
     const tenant = await places.tenant('shared');
     return lookInto(places.url, (sql) =>
       sql.begin(async (reading) => {
@@ -157,14 +157,14 @@ describe("a tenant's db", () => {
   }
 
   it('makes nobody wait for a lock that its tenant has no right to', async () => {
-    const ask = (tenant: TenantPlace, place: Place) =>
+    const ask = (tenant: TenantRef, place: Placement) =>
       places.allIn(place).run(tenant, (db) => db(rule));
     assert.equal(await waits(ask), false);
   });
 
   it('control: without that, Postgres waits for the lock before it asks for the right', async () => {
-    const ask = async ({ id }: TenantPlace, place: Place) => {
-      const lane = await Lane.open(place.target, laneBounds);
+    const ask = async ({ id }: TenantRef, place: Placement) => {
+      const lane = await Connection.open(place.target, laneBounds);
       await lane.statement(envelope(place, id, lane.pid), rule, []).finally(() => lane.close());
     };
     assert.equal(await waits(ask), true);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { IsolationViolation, Refusal } from '../../src/kernel/errors.ts';
 import { Kernel, type KernelParts, type TenantRequest } from '../../src/kernel/kernel.ts';
-import type { Db, Trace } from '../../src/kernel/ports.ts';
+import type { Db, RequestRecord } from '../../src/kernel/ports.ts';
 import { settingsFrom } from '../../src/kernel/settings.ts';
 import { parseSlug, type Role, type Tenant, tenantId } from '../../src/kernel/tenant.ts';
 
@@ -159,7 +159,7 @@ function setStage(situation: Situation = {}) {
       },
     },
     limiter: {
-      spend: async () => {
+      consume: async () => {
         steps.push('spend');
         return { allowed: !spent, remaining: 9, retryAfterSeconds: 1, resetSeconds: 1 };
       },
@@ -181,7 +181,7 @@ function setStage(situation: Situation = {}) {
     accounts: { run: (_holder, work) => work(account) },
     denials: { note: ({ event }) => steps.push(`note ${event}`) },
     throttle: {
-      failed: () => {
+      onFailure: () => {
         steps.push('slow down');
         return { slowed: situation.guessing ?? false, over: Promise.resolve(!situation.guessing) };
       },
@@ -192,7 +192,7 @@ function setStage(situation: Situation = {}) {
     newSecret: () => assert.fail(),
     schemaVersions: { oldest: 1, newest: 2 },
   });
-  const trace: Trace = {
+  const trace: RequestRecord = {
     requestId: 'r1',
     endpoint: 'unmatched',
     tenant: null,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Plan } from '../../src/kernel/tenant.ts';
-import { allowanceOf, type Bucket, draw } from '../../src/kernel/token_bucket.ts';
+import { allowanceOf, type Bucket, takeToken } from '../../src/kernel/token_bucket.ts';
 
 const hourMs = 3_600_000;
 
@@ -10,17 +10,17 @@ const tiny: Plan = { name: 'tiny', requestsPerHour: 3_600, burst: 2 };
 
 /** Draws at each of the times, and gives the last bucket. */
 function drawAt(plan: Plan, ...times: number[]): Bucket | null {
-  return times.reduce<Bucket | null>((bucket, nowMs) => draw(bucket, plan, nowMs).bucket, null);
+  return times.reduce<Bucket | null>((bucket, nowMs) => takeToken(bucket, plan, nowMs).bucket, null);
 }
 
 describe('draw()', () => {
   it('does what its example says', () => {
     const plan = { name: 'tiny', requestsPerHour: 3600, burst: 2 };
-    assert.equal(draw(null, plan, 0).allowance.remaining, 1);
+    assert.equal(takeToken(null, plan, 0).allowance.remaining, 1);
   });
 
   it('starts full', () => {
-    assert.deepEqual(draw(null, tiny, 0).allowance, {
+    assert.deepEqual(takeToken(null, tiny, 0).allowance, {
       allowed: true,
       remaining: 1,
       retryAfterSeconds: 0,
@@ -30,7 +30,7 @@ describe('draw()', () => {
 
   it('takes none when it refuses', () => {
     const empty = drawAt(tiny, 0, 0);
-    const refused = draw(empty, tiny, 0);
+    const refused = takeToken(empty, tiny, 0);
     assert.deepEqual(refused.bucket, empty);
     assert.deepEqual(refused.allowance, {
       allowed: false,
@@ -42,8 +42,8 @@ describe('draw()', () => {
 
   it('refills evenly', () => {
     const empty = drawAt(tiny, 0, 0);
-    assert.equal(draw(empty, tiny, 999).allowance.allowed, false);
-    assert.equal(draw(empty, tiny, 1_000).allowance.allowed, true);
+    assert.equal(takeToken(empty, tiny, 999).allowance.allowed, false);
+    assert.equal(takeToken(empty, tiny, 1_000).allowance.allowed, true);
   });
 
   it('refills as much in many small steps as in a large one', () => {
@@ -53,42 +53,42 @@ describe('draw()', () => {
   });
 
   it('never refills past capacity', () => {
-    const rested = draw(drawAt(tiny, 0), tiny, 1_000 * hourMs);
+    const rested = takeToken(drawAt(tiny, 0), tiny, 1_000 * hourMs);
     assert.equal(rested.allowance.remaining, tiny.burst - 1);
   });
 
   it('refills nothing and takes nothing when the clock goes back', () => {
     const used = drawAt(tiny, hourMs);
-    assert.equal(draw(used, tiny, 0).allowance.remaining, 0);
-    assert.equal(draw(drawAt(tiny, hourMs, hourMs), tiny, 0).allowance.remaining, 0);
+    assert.equal(takeToken(used, tiny, 0).allowance.remaining, 0);
+    assert.equal(takeToken(drawAt(tiny, hourMs, hourMs), tiny, 0).allowance.remaining, 0);
   });
 
   it('refills from the time that the clock went back to', () => {
     const empty = drawAt(tiny, hourMs, hourMs, 0);
-    assert.equal(draw(empty, tiny, 1_000).allowance.allowed, true);
+    assert.equal(takeToken(empty, tiny, 1_000).allowance.allowed, true);
   });
 
   it('clamps a bucket whose burst was lowered', () => {
     const lowered = { ...tiny, burst: 1 };
-    assert.equal(draw(drawAt({ ...tiny, burst: 1_000 }, 0), lowered, 0).allowance.remaining, 0);
+    assert.equal(takeToken(drawAt({ ...tiny, burst: 1_000 }, 0), lowered, 0).allowance.remaining, 0);
   });
 
   it('admits whoever waits as long as told, and nobody a second earlier', () => {
     for (const requestsPerHour of [1, 3, 7, 97, 100, 999, 3_601, 10_000, 36_000, 99_991]) {
       for (let waitedMs = 0; waitedMs < 2_000; waitedMs += 37) {
         const plan = { name: 'any', requestsPerHour, burst: 1 };
-        const { allowance, bucket } = draw(drawAt(plan, 0), plan, waitedMs);
+        const { allowance, bucket } = takeToken(drawAt(plan, 0), plan, waitedMs);
         if (allowance.allowed) continue;
         const told = waitedMs + allowance.retryAfterSeconds * 1_000;
-        assert.equal(draw(bucket, plan, told).allowance.allowed, true, `${requestsPerHour}/h`);
-        assert.equal(draw(bucket, plan, told - 1_000).allowance.allowed, false);
+        assert.equal(takeToken(bucket, plan, told).allowance.allowed, true, `${requestsPerHour}/h`);
+        assert.equal(takeToken(bucket, plan, told - 1_000).allowance.allowed, false);
       }
     }
   });
 
   it('is full after the seconds it names', () => {
-    const { allowance, bucket } = draw(drawAt(tiny, 0, 0), tiny, 300);
-    const rested = draw(bucket, tiny, 300 + allowance.resetSeconds * 1_000);
+    const { allowance, bucket } = takeToken(drawAt(tiny, 0, 0), tiny, 300);
+    const rested = takeToken(bucket, tiny, 300 + allowance.resetSeconds * 1_000);
     assert.equal(rested.allowance.remaining, tiny.burst - 1);
   });
 
@@ -97,7 +97,7 @@ describe('draw()', () => {
     let bucket: Bucket | null = null;
     let admitted = 0;
     for (let nowMs = 0; nowMs <= hourMs; nowMs += 1_000) {
-      const drawn = draw(bucket, plan, nowMs);
+      const drawn = takeToken(bucket, plan, nowMs);
       bucket = drawn.bucket;
       if (drawn.allowance.allowed) admitted += 1;
     }

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Letter } from '../../src/mail/mail.ts';
+import type { Email } from '../../src/mail/mail.ts';
 import { type Failure, type GivenUp, Outbox, type OutboxStore } from '../../src/mail/outbox.ts';
 import { SmtpMail } from '../../src/mail/smtp_mail.ts';
 import { SmtpSink } from '../support/smtp_sink.ts';
 
 /** A store in memory, in which a failed letter is not due again. */
 class MemoryStore implements OutboxStore {
-  readonly due: Letter[] = [];
+  readonly due: Email[] = [];
   readonly sentIds: string[] = [];
   readonly failures = new Map<string, string>();
   readonly claims: number[] = [];
   down = false;
 
-  async claim(limit: number): Promise<Letter[]> {
+  async claim(limit: number): Promise<Email[]> {
     if (this.down) throw new Error('the store is down');
     const letters = this.due.splice(0, limit);
     this.claims.push(letters.length);
@@ -31,7 +31,7 @@ class MemoryStore implements OutboxStore {
   }
 }
 
-function letter(id: string, to = 'ada@example.org'): Letter {
+function letter(id: string, to = 'ada@example.org'): Email {
   return { id, to, subject: 'Welcome', text: 'Hello' };
 }
 

@@ -8,8 +8,8 @@ import { bounds } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { Db } from '../../src/kernel/ports.ts';
-import { Lane, type Target } from '../../src/postgres/connection.ts';
-import { LanePool } from '../../src/postgres/connection_pool.ts';
+import { Connection, type Target } from '../../src/postgres/connection.ts';
+import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { Admission } from '../../src/server/admission_control.ts';
 import { type LabOptions, openLab, withPool, withRoute } from '../support/lab.ts';
 import { CommonQueue } from '../support/unfair_pool.ts';
@@ -44,11 +44,11 @@ const lab = await openLab(DATABASE_URL, {
 process.once('SIGINT', () => void lab.close().then(() => process.exit(0)));
 process.stdout.write(`${JSON.stringify({ msg: 'listening', url: lab.url })}\n`);
 
-function servingPool(): LanePool {
+function servingPool(): ConnectionPool {
   const waitingPerTenant = Number(LAB_WAITING ?? bounds.lanes.waitingPerTenant);
   const its = { ...bounds.lanes, lanes, lanesPerTenant: lanes / 4, waitingPerTenant };
-  const open = (target: Target) => Lane.open(target, bounds.lane);
-  return LAB_QUEUE === 'common' ? new CommonQueue(open, its) : new LanePool(open, its);
+  const open = (target: Target) => Connection.open(target, bounds.lane);
+  return LAB_QUEUE === 'common' ? new CommonQueue(open, its) : new ConnectionPool(open, its);
 }
 
 /** What a cache of slugs does that remembers only those that exist. */

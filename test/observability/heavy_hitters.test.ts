@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Busiest } from '../../src/observability/heavy_hitters.ts';
+import { HeavyHitters } from '../../src/observability/heavy_hitters.ts';
 
 function busiest(slots: number, counted: number) {
   const dropped: string[] = [];
   const onDropped = (name: string) => dropped.push(name);
-  const names = new Busiest({ slots, counted, windowMs: 1_000, onDropped });
+  const names = new HeavyHitters({ slots, counted, windowMs: 1_000, onDropped });
   const request = (name: string, nowMs: number, times = 1) => {
     for (let time = 1; time < times; time += 1) names.label(name, nowMs);
     return names.label(name, nowMs);

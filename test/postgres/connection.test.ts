@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import postgres from 'postgres';
-import { Lane, type LaneBounds } from '../../src/postgres/connection.ts';
+import { Connection, type ConnectionLimits } from '../../src/postgres/connection.ts';
 import { databaseOf } from '../../src/postgres/installation.ts';
 import { laneBounds } from '../support/connection.ts';
 import { envelopeOf, envelopeWith } from '../support/envelopes.ts';
@@ -19,8 +19,8 @@ const unavailable = { name: 'Refusal', code: 'unavailable' };
 // A call that never ends is what a lane must not have: it shall fail the suite, not hang it.
 describe('Lane', { timeout: 30_000 }, () => {
   let database: TestDatabase;
-  let lanes: Lane[] = [];
-  let lane: Lane;
+  let lanes: Connection[] = [];
+  let lane: Connection;
   before(async () => {
     database = await testDatabase();
     const setUp = await open();
@@ -38,8 +38,8 @@ describe('Lane', { timeout: 30_000 }, () => {
     lanes = [];
   });
 
-  async function open(bounds: Partial<LaneBounds> = {}): Promise<Lane> {
-    const opened = await Lane.open(inPublic(database), { ...laneBounds, ...bounds });
+  async function open(bounds: Partial<ConnectionLimits> = {}): Promise<Connection> {
+    const opened = await Connection.open(inPublic(database), { ...laneBounds, ...bounds });
     lanes.push(opened);
     return opened;
   }
@@ -49,7 +49,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     return strings;
   }
 
-  async function terminate({ pid }: Lane): Promise<void> {
+  async function terminate({ pid }: Connection): Promise<void> {
     await (await open()).plain`select pg_terminate_backend(${pid})`;
   }
 
@@ -436,7 +436,7 @@ describe('Lane', { timeout: 30_000 }, () => {
   it('does not open when the server hangs up, and asks no second time', async (t) => {
     const server = await startTcpServer((socket) => socket.destroy());
     t.after(() => server.close());
-    await assert.rejects(Lane.open(server.url, laneBounds), unavailable);
+    await assert.rejects(Connection.open(server.url, laneBounds), unavailable);
     assert.equal(server.accepted(), 1);
   });
 
@@ -444,7 +444,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     const server = await startTcpServer(() => {});
     t.after(() => server.close());
     await assert.rejects(
-      Lane.open(server.url, { ...laneBounds, connectTimeoutMs: 50 }),
+      Connection.open(server.url, { ...laneBounds, connectTimeoutMs: 50 }),
       unavailable,
     );
     await until(() => server.open() === 0);
@@ -486,7 +486,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     const between = await interpose(t, {
       told: (chunk) => (chunk.includes('set_config') ? refusal : null),
     });
-    await assert.rejects(Lane.open(between.url, laneBounds), unavailable);
+    await assert.rejects(Connection.open(between.url, laneBounds), unavailable);
     await until(() => between.open() === 0);
   });
 
@@ -495,12 +495,12 @@ describe('Lane', { timeout: 30_000 }, () => {
     const between = await interpose(t, {
       says: (chunk) => (chunk.includes('pinned') ? Buffer.concat([chunk, end]) : chunk),
     });
-    await assert.rejects(Lane.open(between.url, laneBounds), unavailable);
+    await assert.rejects(Connection.open(between.url, laneBounds), unavailable);
     await until(() => between.open() === 0);
   });
 
   it('does not open when nobody listens', async () => {
-    await assert.rejects(Lane.open('postgres://127.0.0.1:1/kennel', laneBounds), unavailable);
+    await assert.rejects(Connection.open('postgres://127.0.0.1:1/kennel', laneBounds), unavailable);
   });
 
   /** True for a backend on this machine that a signal of ours would reach. */

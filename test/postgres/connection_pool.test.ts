@@ -3,14 +3,14 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { bounds } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
-import { Lane, type Target } from '../../src/postgres/connection.ts';
-import { LanePool, type LanePoolBounds } from '../../src/postgres/connection_pool.ts';
+import { Connection, type Target } from '../../src/postgres/connection.ts';
+import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 import { laneBounds } from '../support/connection.ts';
 import { envelopeOf } from '../support/envelopes.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
-const roomy: LanePoolBounds = {
+const roomy: ConnectionPoolLimits = {
   lanes: 4,
   lanesPerTenant: 4,
   waitingPerTenant: 100,
@@ -25,8 +25,8 @@ const unavailable = { name: 'Refusal', code: 'unavailable' };
 
 describe('LanePool', () => {
   let database: TestDatabase;
-  let pool: LanePool;
-  let opened: Lane[];
+  let pool: ConnectionPool;
+  let opened: Connection[];
   let opening: number;
   before(async () => {
     database = await testDatabase();
@@ -38,17 +38,17 @@ describe('LanePool', () => {
   });
   afterEach(() => pool.close());
 
-  async function open(target: Target): Promise<Lane> {
+  async function open(target: Target): Promise<Connection> {
     opening += 1;
-    const lane = await Lane.open(target, laneBounds).finally(() => {
+    const lane = await Connection.open(target, laneBounds).finally(() => {
       opening -= 1;
     });
     opened.push(lane);
     return lane;
   }
 
-  function poolOf(bounds: Partial<LanePoolBounds>, opens = open): LanePool {
-    pool = new LanePool(opens, { ...roomy, ...bounds });
+  function poolOf(bounds: Partial<ConnectionPoolLimits>, opens = open): ConnectionPool {
+    pool = new ConnectionPool(opens, { ...roomy, ...bounds });
     return pool;
   }
 
@@ -57,7 +57,7 @@ describe('LanePool', () => {
 
   const connections = () => opening + opened.filter(({ live }) => live).length;
 
-  const answer = (lane: Lane) => lane.plain`select 1`;
+  const answer = (lane: Connection) => lane.plain`select 1`;
 
   /** Holds a lane until `release` is called. */
   function hold(tenant: string): { release: () => void; done: Promise<void> } {
@@ -65,13 +65,13 @@ describe('LanePool', () => {
     const released = new Promise<void>((resolve) => {
       release = resolve;
     });
-    return { release, done: pool.use(target('one'), tenant, () => released) };
+    return { release, done: pool.exclusive(target('one'), tenant, () => released) };
   }
 
   it('lends the same lane again', async () => {
     poolOf({});
-    const first = await pool.use(target('one'), 'a', async ({ pid }) => pid);
-    assert.equal(await pool.use(target('one'), 'b', async ({ pid }) => pid), first);
+    const first = await pool.exclusive(target('one'), 'a', async ({ pid }) => pid);
+    assert.equal(await pool.exclusive(target('one'), 'b', async ({ pid }) => pid), first);
   });
 
   it('lends the one that was used last, so that those nobody needs grow old', async () => {
@@ -80,7 +80,7 @@ describe('LanePool', () => {
     await until(() => pool.figures.busy === 2);
     for (const { release } of holders) release();
     await Promise.all(holders.map(({ done }) => done));
-    const pidOf = () => pool.use(target('one'), 'a', async ({ pid }) => pid);
+    const pidOf = () => pool.exclusive(target('one'), 'a', async ({ pid }) => pid);
     assert.equal(await pidOf(), await pidOf());
   });
 
@@ -88,7 +88,7 @@ describe('LanePool', () => {
     poolOf({ lanes: 3 });
     let most = 0;
     const calls = Array.from({ length: 60 }, (_, turn) =>
-      pool.use(target(`t${turn % 5}`), `t${turn % 5}`, async (lane) => {
+      pool.exclusive(target(`t${turn % 5}`), `t${turn % 5}`, async (lane) => {
         most = Math.max(most, connections());
         await answer(lane);
       }),
@@ -101,7 +101,7 @@ describe('LanePool', () => {
     poolOf({ lanesPerTenant: 2 });
     const greedy = Array.from({ length: 5 }, () => hold('greedy'));
     await until(() => pool.figures.busy === 2);
-    await pool.use(target('one'), 'modest', answer);
+    await pool.exclusive(target('one'), 'modest', answer);
     assert.equal(pool.figures.waiting, 3);
     for (const { release } of greedy) release();
     await Promise.all(greedy.map(({ done }) => done));
@@ -113,13 +113,13 @@ describe('LanePool', () => {
     await until(() => pool.figures.busy === 1);
     const { limit, inUse, waits, waitedMs } = pool.saturation;
     assert.deepEqual([limit, inUse], [1, 1]);
-    await assert.rejects(pool.use(target('one'), 'a', answer), unavailable);
+    await assert.rejects(pool.exclusive(target('one'), 'a', answer), unavailable);
     assert.equal(pool.saturation.waits, waits + 1);
     // A timer may be early by the fraction of a millisecond that it does not know.
     assert.ok(pool.saturation.waitedMs - waitedMs >= 49, `${pool.saturation.waitedMs}`);
     holder.release();
     await holder.done;
-    await pool.use(target('one'), 'a', answer);
+    await pool.exclusive(target('one'), 'a', answer);
     assert.deepEqual([pool.saturation.waits, pool.saturation.inUse], [waits + 1, 0]);
   });
 
@@ -129,7 +129,7 @@ describe('LanePool', () => {
     await until(() => pool.figures.busy === 1);
     const order: string[] = [];
     const calls = ['a1', 'a2', 'a3', 'b1', 'b2', 'c1'].map((call) =>
-      pool.use(target('one'), call.charAt(0), async () => order.push(call)),
+      pool.exclusive(target('one'), call.charAt(0), async () => order.push(call)),
     );
     first.release();
     await Promise.all(calls);
@@ -142,11 +142,11 @@ describe('LanePool', () => {
     const first = hold('x');
     await until(() => pool.figures.busy === 1);
     const startedAt = performance.now();
-    const inVain = assert.rejects(pool.use(target('one'), 'a', answer), unavailable);
+    const inVain = assert.rejects(pool.exclusive(target('one'), 'a', answer), unavailable);
     await until(() => performance.now() - startedAt > waitLimitMs / 2);
     const order: string[] = [];
     const calls = ['a', 'b'].map((tenant) =>
-      pool.use(target('one'), tenant, async () => order.push(tenant)),
+      pool.exclusive(target('one'), tenant, async () => order.push(tenant)),
     );
     await inVain;
     first.release();
@@ -159,7 +159,7 @@ describe('LanePool', () => {
     const holders = [hold('a'), hold('a'), hold('b')];
     await until(() => pool.figures.waiting === 2);
     for (const tenant of ['a', 'c']) {
-      await assert.rejects(pool.use(target('one'), tenant, answer), unavailable);
+      await assert.rejects(pool.exclusive(target('one'), tenant, answer), unavailable);
     }
     for (const { release } of holders) release();
     await Promise.all(holders.map(({ done }) => done));
@@ -169,8 +169,8 @@ describe('LanePool', () => {
     poolOf({ lanes: 1, waitingPerTenant: 1 });
     const holders = [hold('a'), hold('a')];
     await until(() => pool.figures.busy === 1);
-    await assert.rejects(pool.use(target('one'), 'a', answer), unavailable);
-    const other = pool.use(target('one'), 'b', answer);
+    await assert.rejects(pool.exclusive(target('one'), 'a', answer), unavailable);
+    const other = pool.exclusive(target('one'), 'b', answer);
     for (const { release } of holders) release();
     await Promise.all([other, ...holders.map(({ done }) => done)]);
   });
@@ -179,16 +179,16 @@ describe('LanePool', () => {
     poolOf({ lanes: 1, waitLimitMs: 20 });
     const first = hold('a');
     await until(() => pool.figures.busy === 1);
-    await assert.rejects(pool.use(target('one'), 'b', answer), unavailable);
+    await assert.rejects(pool.exclusive(target('one'), 'b', answer), unavailable);
     first.release();
-    await pool.use(target('one'), 'b', answer);
+    await pool.exclusive(target('one'), 'b', answer);
     assert.deepEqual(pool.figures, { idle: 1, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });
 
   it('closes an idle lane to make room for one that leads elsewhere', async () => {
     poolOf({ lanes: 1 });
-    await pool.use(target('one'), 'a', answer);
-    await pool.use(target('two'), 'b', answer);
+    await pool.exclusive(target('one'), 'a', answer);
+    await pool.exclusive(target('two'), 'b', answer);
     assert.deepEqual(
       opened.map(({ live }) => live),
       [false, true],
@@ -201,7 +201,7 @@ describe('LanePool', () => {
 
     /** One statement of a tenant; tells which lane it had. */
     const ask = (tenant: string, seconds = 0) =>
-      pool.share(target('one'), tenant, async (lane) => {
+      pool.shared(target('one'), tenant, async (lane) => {
         await lane.statement(plain, sleep, [seconds]);
         return lane.pid;
       });
@@ -253,10 +253,10 @@ describe('LanePool', () => {
 
     it('lets nobody wait for those who go elsewhere', async () => {
       poolOf({ batches });
-      await pool.use(target('two'), 'a', answer);
+      await pool.exclusive(target('two'), 'a', answer);
       await warm(1);
       const first = ask('a', 0.05);
-      const other = pool.share(target('two'), 'b', answer);
+      const other = pool.shared(target('two'), 'b', answer);
       assert.equal(pool.figures.waiting, 0);
       await Promise.all([first, other]);
     });
@@ -292,7 +292,7 @@ describe('LanePool', () => {
 
     it('sends it alone with those of its calls too that had to wait', async () => {
       poolOf({ lanesPerTenant: 1, batches });
-      await pool.use(target('one'), 'warm', answer);
+      await pool.exclusive(target('one'), 'warm', answer);
       const slow = ask('slow', 0.1);
       const waiting = ask('slow');
       await slow;
@@ -301,7 +301,7 @@ describe('LanePool', () => {
 
     it('counts them against the share of their tenant, whose next one follows the first that ends', async () => {
       poolOf({ lanesPerTenant: 2, batches: { ...batches, stallMs: 0 } });
-      await pool.use(target('one'), 'warm', answer);
+      await pool.exclusive(target('one'), 'warm', answer);
       const order: string[] = [];
       const calls = Object.entries({ quick: 0, slow: 0.3, next: 0 }).map(([name, seconds]) =>
         ask('a', seconds).then(() => order.push(name)),
@@ -323,7 +323,7 @@ describe('LanePool', () => {
       poolOf({ batches });
       await warm(2);
       let used = 0;
-      const failing = pool.share(target('one'), 'a', async ({ pid }) => {
+      const failing = pool.shared(target('one'), 'a', async ({ pid }) => {
         used = pid;
         assert.fail('it failed');
       });
@@ -337,7 +337,7 @@ describe('LanePool', () => {
     it('sends whoever was on a lane that ended alone', async () => {
       poolOf({ batches });
       await warm(1);
-      const broken = pool.share(target('one'), 'a', (lane) => lane.statement(plain, noQuery, []));
+      const broken = pool.shared(target('one'), 'a', (lane) => lane.statement(plain, noQuery, []));
       await assert.rejects(broken, { name: 'IsolationViolation' });
       await warm(2);
       assert.equal(spread(await Promise.all([ask('a'), ask('b')])).length, 2);
@@ -364,7 +364,7 @@ describe('LanePool', () => {
 
     it('waits for its own lane rather than take one that was just used by others', async () => {
       poolOf({ lanes: 2, batches });
-      await pool.use(target('two'), 'b', answer);
+      await pool.exclusive(target('two'), 'b', answer);
       const held = hold('a');
       await until(() => pool.figures.busy === 1);
       const next = ask('a');
@@ -377,15 +377,15 @@ describe('LanePool', () => {
 
   it('closes a lane that nobody has used for long', async () => {
     poolOf({ idleLimitMs: 20 });
-    await pool.use(target('one'), 'a', answer);
+    await pool.exclusive(target('one'), 'a', answer);
     await until(() => connections() === 0);
     assert.equal(pool.figures.idle, 0);
   });
 
   it('closes the idle lanes to a target that is about to go', async () => {
     poolOf({});
-    await pool.use(target('one'), 'a', answer);
-    await pool.use(target('two'), 'a', answer);
+    await pool.exclusive(target('one'), 'a', answer);
+    await pool.exclusive(target('two'), 'a', answer);
     pool.closeIdle(target('one'));
     assert.deepEqual(
       opened.map(({ live }) => live),
@@ -399,7 +399,7 @@ describe('LanePool', () => {
       failures -= 1;
       return failures < 0 ? open(to) : Promise.reject(unavailableNow('The database is away'));
     });
-    const calls = Array.from({ length: 3 }, () => pool.use(target('one'), 'a', answer));
+    const calls = Array.from({ length: 3 }, () => pool.exclusive(target('one'), 'a', answer));
     const outcomes = await Promise.allSettled(calls);
     assert.deepEqual(
       outcomes.map(({ status }) => status),
@@ -409,27 +409,27 @@ describe('LanePool', () => {
 
   it('has the place of a lost lane free again, and counts the loss', async () => {
     poolOf({ lanes: 1, lanesPerTenant: 1 });
-    const end = (lane: Lane) => lane.plain`select pg_terminate_backend(pg_backend_pid())`;
+    const end = (lane: Connection) => lane.plain`select pg_terminate_backend(pg_backend_pid())`;
     for (let turn = 1; turn <= 3; turn += 1) {
-      await assert.rejects(pool.use(target('one'), 'a', end), unavailable);
+      await assert.rejects(pool.exclusive(target('one'), 'a', end), unavailable);
       assert.equal(pool.figures.lost, turn);
     }
-    await pool.use(target('one'), 'a', answer);
+    await pool.exclusive(target('one'), 'a', answer);
   });
 
   it('has the place of an idle lane that was lost free again', async () => {
     poolOf({ lanes: 1 });
-    await pool.use(target('one'), 'a', answer);
+    await pool.exclusive(target('one'), 'a', answer);
     opened[0]?.close();
-    await pool.use(target('one'), 'a', answer);
+    await pool.exclusive(target('one'), 'a', answer);
     assert.equal(connections(), 1);
   });
 
   it('gives the place of work that failed back', async () => {
     poolOf({ lanes: 1, lanesPerTenant: 1 });
     const fail = () => Promise.reject(new Error('it failed'));
-    await assert.rejects(pool.use(target('one'), 'a', fail), /failed/);
-    await pool.use(target('one'), 'a', answer);
+    await assert.rejects(pool.exclusive(target('one'), 'a', fail), /failed/);
+    await pool.exclusive(target('one'), 'a', answer);
   });
 
   it('refuses everybody once closed, and keeps no lane that opens late', async () => {
@@ -439,12 +439,12 @@ describe('LanePool', () => {
     });
     poolOf({ lanes: 1 }, (to) => gate.then(() => open(to)));
     const calls = ['a', 'b'].map((tenant) =>
-      assert.rejects(pool.use(target('one'), tenant, answer), unavailable),
+      assert.rejects(pool.exclusive(target('one'), tenant, answer), unavailable),
     );
     pool.close();
     letOpen();
     await Promise.all(calls);
-    await assert.rejects(pool.use(target('one'), 'c', answer), unavailable);
+    await assert.rejects(pool.exclusive(target('one'), 'c', answer), unavailable);
     assert.equal(connections(), 0);
     assert.deepEqual(pool.figures, { idle: 0, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });

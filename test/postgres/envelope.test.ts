@@ -2,18 +2,18 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { type TenantId, tenantId } from '../../src/kernel/tenant.ts';
-import { Lane } from '../../src/postgres/connection.ts';
+import { Connection } from '../../src/postgres/connection.ts';
 import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
-import type { Place } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/installation.ts';
 import { seal } from '../../src/postgres/seal.ts';
 import { laneBounds } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 const acme = tenantId('01890000-0000-7000-8000-000000000001');
 
-function placeWith(schema: string): Place {
+function placeWith(schema: string): Placement {
   const sealKey = Buffer.alloc(32, 1);
-  return { target: '', database: 'kennel', schema, role: 'app', sealKey, resident: null };
+  return { target: '', database: 'kennel', schema, role: 'app', sealKey, dedicated: null };
 }
 
 describe('envelope()', () => {
@@ -29,12 +29,12 @@ describe('envelope()', () => {
 
 describe('Envelopes', () => {
   let database: TestDatabase;
-  let one: Lane;
-  let other: Lane;
+  let one: Connection;
+  let other: Connection;
   before(async () => {
     database = await testDatabase();
-    one = await Lane.open(database.url, laneBounds);
-    other = await Lane.open(database.url, laneBounds);
+    one = await Connection.open(database.url, laneBounds);
+    other = await Connection.open(database.url, laneBounds);
   });
   after(async () => {
     one.close();

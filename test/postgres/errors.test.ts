@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Refusal } from '../../src/kernel/errors.ts';
-import { asRefusal, endsLane } from '../../src/postgres/errors.ts';
+import { asRefusal, poisonsConnection } from '../../src/postgres/errors.ts';
 
 function fault(code: string, severity?: 'ERROR' | 'FATAL'): Error {
   return Object.assign(new Error('x'), { code, ...(severity && { severity }) });
@@ -9,15 +9,15 @@ function fault(code: string, severity?: 'ERROR' | 'FATAL'): Error {
 
 describe('endsLane()', () => {
   it('trusts a session after an error that the server itself has sent', () => {
-    assert.equal(endsLane(fault('23505', 'ERROR')), false);
+    assert.equal(poisonsConnection(fault('23505', 'ERROR')), false);
   });
   it('trusts none after the end of the session, or an error from anywhere else', () => {
-    assert.equal(endsLane(fault('57P01', 'FATAL')), true);
-    assert.equal(endsLane(fault('ECONNRESET')), true);
-    assert.equal(endsLane(new Error('x')), true);
+    assert.equal(poisonsConnection(fault('57P01', 'FATAL')), true);
+    assert.equal(poisonsConnection(fault('ECONNRESET')), true);
+    assert.equal(poisonsConnection(new Error('x')), true);
   });
   for (const code of ['42501', '25P01', '25006', '26000', '0A000']) {
-    it(`trusts none after ${code}`, () => assert.equal(endsLane(fault(code, 'ERROR')), true));
+    it(`trusts none after ${code}`, () => assert.equal(poisonsConnection(fault(code, 'ERROR')), true));
   }
 });
 

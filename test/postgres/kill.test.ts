@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import type { TenantPlace } from '../../src/kernel/ports.ts';
+import type { TenantRef } from '../../src/kernel/ports.ts';
 import { isolationModes } from '../../src/kernel/tenant.ts';
 import { killBackends } from '../support/backend_killer.ts';
 import { isOf, read, runPetLoad, type Tally } from '../support/pet_load.ts';
@@ -20,11 +20,11 @@ const tenantsPerMode = { shared: 16, schema: 12, database: 4 };
 
 describe('isolation while random backends are killed', () => {
   let places: TenantPlaces;
-  let tenants: TenantPlace[];
+  let tenants: TenantRef[];
   let tally: Tally;
   let answeringAgainMs: number;
   /** Rows of all places, as the superuser sees them. */
-  let stored: Map<string, TenantPlace>;
+  let stored: Map<string, TenantRef>;
   const misplaced: unknown[] = [];
   const uncaught: unknown[] = [];
   const onUncaught = (error: unknown) => uncaught.push(error);
@@ -100,7 +100,7 @@ describe('isolation while random backends are killed', () => {
 
   it('leaves no error uncaught', () => assert.deepEqual(uncaught, []));
 
-  function answers(tenant: TenantPlace): Promise<boolean> {
+  function answers(tenant: TenantRef): Promise<boolean> {
     const { isolation } = places.backstage;
     return read(isolation[tenant.isolation], tenant, tally).then(
       () => true,
@@ -109,8 +109,8 @@ describe('isolation while random backends are killed', () => {
   }
 
   /** Shared mode's place is read once for all of its tenants. */
-  async function readAll(): Promise<Map<string, TenantPlace>> {
-    const found = new Map<string, TenantPlace>();
+  async function readAll(): Promise<Map<string, TenantRef>> {
+    const found = new Map<string, TenantRef>();
     for (const place of new Set(tenants.map(places.placeOf))) {
       const owners = tenants.filter((tenant) => places.placeOf(tenant) === place);
       const rows = await places.asSuperuser(place, 'select id, tenant_id, name from pets');

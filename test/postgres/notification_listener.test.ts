@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
-import { Lane } from '../../src/postgres/connection.ts';
-import { Listener } from '../../src/postgres/notification_listener.ts';
+import { Connection } from '../../src/postgres/connection.ts';
+import { NotificationListener } from '../../src/postgres/notification_listener.ts';
 import { laneBounds, listenerBounds } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { columns, failed, ready, row, said } from '../support/server_messages.ts';
@@ -12,13 +12,13 @@ import { until } from '../support/until.ts';
 
 describe('Listener', () => {
   let database: TestDatabase;
-  let lane: Lane;
-  let listener: Listener;
+  let lane: Connection;
+  let listener: NotificationListener;
   let heard: string[];
   let gaps: number;
   before(async () => {
     database = await testDatabase();
-    lane = await Lane.open(database.url, laneBounds);
+    lane = await Connection.open(database.url, laneBounds);
   });
   after(async () => {
     lane.close();
@@ -31,7 +31,7 @@ describe('Listener', () => {
   afterEach(() => listener.close());
 
   function listen(url: string, connectTimeoutMs = 3_000, probeMs = 5_000): void {
-    listener = new Listener(url, 'kennel', {
+    listener = new NotificationListener(url, 'kennel', {
       ...listenerBounds,
       onMessage: (message) => heard.push(message),
       onGap: () => {

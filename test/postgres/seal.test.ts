@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import type { TenantPlace } from '../../src/kernel/ports.ts';
+import type { TenantRef } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
-import { Lane } from '../../src/postgres/connection.ts';
+import { Connection } from '../../src/postgres/connection.ts';
 import { type Envelope, envelope } from '../../src/postgres/envelope.ts';
-import type { Place } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/installation.ts';
 import { pads, seal } from '../../src/postgres/seal.ts';
 import { laneBounds } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
@@ -35,8 +35,8 @@ describe('seal()', () => {
 
 describe('kernel.tenant()', () => {
   let places: TenantPlaces;
-  let tenant: TenantPlace;
-  let place: Place;
+  let tenant: TenantRef;
+  let place: Placement;
   before(async () => {
     places = await openTenantPlaces(1);
     tenant = await places.tenant('shared');
@@ -46,7 +46,7 @@ describe('kernel.tenant()', () => {
 
   /** What it answers, or the code of its error, in a session with this context and search path. */
   async function answer(contextOf: (pid: number) => string, path = 'pg_catalog'): Promise<string> {
-    const lane = await Lane.open(place.target, laneBounds);
+    const lane = await Connection.open(place.target, laneBounds);
     const opening = `begin; set local role "${place.role}"; set local search_path = ${path};
       set local kennel.tenant = '${contextOf(lane.pid)}'`;
     try {
@@ -133,8 +133,8 @@ describe('kernel.tenant()', () => {
     openingOf: (...tenant: Parameters<typeof envelope>) => Envelope | string,
   ): Promise<string> {
     const [speaker, listener] = await Promise.all([
-      Lane.open(place.target, laneBounds),
-      Lane.open(place.target, laneBounds),
+      Connection.open(place.target, laneBounds),
+      Connection.open(place.target, laneBounds),
     ]);
     try {
       return await speaker.transaction(openingOf(place, tenant.id, speaker.pid), async () => {

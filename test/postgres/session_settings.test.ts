@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { bounds } from '../../src/config.ts';
-import { Lane, type LaneBounds } from '../../src/postgres/connection.ts';
+import { Connection, type ConnectionLimits } from '../../src/postgres/connection.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 
@@ -52,8 +52,8 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
     ] as const;
   };
 
-  async function answers(target: string, lane: LaneBounds) {
-    const session = await Lane.open(target, lane);
+  async function answers(target: string, lane: ConnectionLimits) {
+    const session = await Connection.open(target, lane);
     try {
       const [row] = await session.plain`
         select date '2024-02-29' as day, timestamptz '2024-02-29 12:00:00.5+00' as moment,

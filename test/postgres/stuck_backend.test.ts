@@ -1,8 +1,8 @@
 /** A statement that has lifted its own limits: no setting of the server ends it, so we do. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { TenantPlace } from '../../src/kernel/ports.ts';
-import { Lane } from '../../src/postgres/connection.ts';
+import type { TenantRef } from '../../src/kernel/ports.ts';
+import { Connection } from '../../src/postgres/connection.ts';
 import { granted } from '../contract/isolation_stage.ts';
 import { laneBounds } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 
 describe('a backend that does not answer', () => {
   let places: TenantPlaces;
-  let tenant: TenantPlace;
+  let tenant: TenantRef;
   before(async () => {
     places = await openTenantPlaces(1);
     tenant = await places.tenant('shared');
@@ -45,7 +45,7 @@ describe('a backend that does not answer', () => {
 
   it('outlives its call when nobody ends it', async () => {
     const place = places.placeOf(tenant);
-    const lane = await Lane.open(place.target, { ...laneBounds, callTimeoutMs: 300 });
+    const lane = await Connection.open(place.target, { ...laneBounds, callTimeoutMs: 300 });
     const opening = `${openingScript(place, tenant.id, lane.pid)}; set local statement_timeout = 0`;
     const stuck = lane.transaction(opening, (sql) => sql`select pg_sleep(60)`);
     await assert.rejects(stuck, { code: 'unavailable' });

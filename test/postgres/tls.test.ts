@@ -10,7 +10,7 @@ import { connect, TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import type { Refusal } from '../../src/kernel/errors.ts';
 import { openSession } from '../../src/postgres/connect.ts';
-import { Lane } from '../../src/postgres/connection.ts';
+import { Connection } from '../../src/postgres/connection.ts';
 import { sslRequest } from '../../src/postgres/protocol/messages.ts';
 import { laneBounds } from '../support/connection.ts';
 import { nodeScript } from '../support/node_script.ts';
@@ -81,7 +81,7 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
 
   /** Opens it in this process. @returns what `pg_stat_ssl` says of it. */
   async function secured(t: TestContext, url: string) {
-    const lane = await Lane.open(url, patient);
+    const lane = await Connection.open(url, patient);
     t.after(() => lane.close());
     const [row] = await lane.plain<{ ssl: boolean; subject: string | null }>`
       select ssl, client_dn as subject from pg_stat_ssl where pid = ${lane.pid}`;
@@ -117,7 +117,7 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
   });
 
   it('carries answers of any size, and many at once', async (t) => {
-    const lane = await Lane.open(urlFor('sslmode=require'), patient);
+    const lane = await Connection.open(urlFor('sslmode=require'), patient);
     t.after(() => lane.close());
     const sizes = [1, 100_000, 16_384, 3, 300_000];
     const answers = await Promise.all(

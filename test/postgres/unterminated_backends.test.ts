@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { bounds } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
-import { Lane } from '../../src/postgres/connection.ts';
-import { LanePool } from '../../src/postgres/connection_pool.ts';
+import { Connection } from '../../src/postgres/connection.ts';
+import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { terminateBackends } from '../../src/postgres/terminate_backends.ts';
 import {
   type Backend,
@@ -29,8 +29,8 @@ describe('a lane whose statement cannot be cancelled', () => {
   /** The administrator works from another database, so that only the pool's sessions are counted. */
   let server: { url: string; stop(): Promise<void> };
   let backends: StoppedBackends;
-  let admin: LanePool;
-  let pool: LanePool;
+  let admin: ConnectionPool;
+  let pool: ConnectionPool;
   let told: { pid: number; tenant: string }[];
   before(async () => {
     server = await startTestCluster();
@@ -49,8 +49,8 @@ describe('a lane whose statement cannot be cancelled', () => {
   });
 
   function openPool(ends: boolean): void {
-    const open = (target: string) => Lane.open(target, laneBounds);
-    admin = new LanePool(open, bounds.terminatorLanes);
+    const open = (target: string) => Connection.open(target, laneBounds);
+    admin = new ConnectionPool(open, bounds.terminatorLanes);
     const unterminated = {
       ...quick,
       terminate: terminateBackends(admin, server.url),
@@ -58,8 +58,8 @@ describe('a lane whose statement cannot be cancelled', () => {
     };
     const size = { ...bounds.lanes, lanes, lanesPerTenant: share, waitLimitMs: 1_500 };
     const openServing = (target: string) =>
-      Lane.open(target, { ...laneBounds, callTimeoutMs: 1_000 });
-    pool = new LanePool(openServing, size, ends ? unterminated : undefined);
+      Connection.open(target, { ...laneBounds, callTimeoutMs: 1_000 });
+    pool = new ConnectionPool(openServing, size, ends ? unterminated : undefined);
   }
 
   const target = () => `${database.url}?application_name=serving`;
@@ -88,7 +88,7 @@ describe('a lane whose statement cannot be cancelled', () => {
     await assert.rejects(call('use', 'greedy', `select ${uncancellable(8)}`), unavailable);
     assert.equal(pool.figures.unterminated, share);
     const others = Array.from({ length: 3 }, (_, turn) =>
-      pool.use(target(), `other ${turn}`, (lane) => lane.plain`select pg_sleep(0.02)`),
+      pool.exclusive(target(), `other ${turn}`, (lane) => lane.plain`select pg_sleep(0.02)`),
     );
     await Promise.all(others);
     assert.equal(await connections(), lanes);
@@ -113,19 +113,19 @@ describe('a lane whose statement cannot be cancelled', () => {
     const options = { ...quick, terminate: neverAsked, onStay: neverAsked };
     openPool(true);
     pool.close();
-    pool = new LanePool((to) => Lane.open(to, laneBounds), size, options);
-    await pool.use(target(), 'first', async (lane) => {
+    pool = new ConnectionPool((to) => Connection.open(to, laneBounds), size, options);
+    await pool.exclusive(target(), 'first', async (lane) => {
       const cut = assert.rejects(lane.plain`select pg_sleep(60)`, unavailable);
       await lookInto(database.url, (sql) => sql`select pg_terminate_backend(${lane.pid})`);
       await cut;
     });
     assert.equal(pool.figures.unterminated, 0);
-    await pool.use(target(), 'second', (lane) => lane.plain`select 1`);
+    await pool.exclusive(target(), 'second', (lane) => lane.plain`select 1`);
   });
 
   it('counts against the tenant whose statement it runs, of all that share it', async () => {
     openPool(true);
-    await pool.use(target(), 'warm', (lane) => lane.plain`select 1`);
+    await pool.exclusive(target(), 'warm', (lane) => lane.plain`select 1`);
     await Promise.all([
       call('share', 'before', 'select 1'),
       stick('share', 'stuck'),
@@ -139,7 +139,7 @@ describe('a lane whose statement cannot be cancelled', () => {
   it('is known by when its backend started, because a pid is used again', async () => {
     openPool(true);
     const ask = terminateBackends(admin, server.url);
-    const lane = await Lane.open(target(), laneBounds);
+    const lane = await Connection.open(target(), laneBounds);
     const later = { ...lane.backend, startedAt: '2199-01-01 00:00:00+00' };
     assert.deepEqual(await ask([later]), new Set());
     await lane.plain`select 1`;

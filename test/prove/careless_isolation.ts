@@ -3,19 +3,19 @@
  * transaction, a search path that goes on to `public`, or a plain connection in place of a lane.
  */
 
-import { type Lanes, openPlace, queriesOnly } from '../../src/isolation/tenant_db.ts';
-import type { Db, Isolation, Sql, TenantPlace } from '../../src/kernel/ports.ts';
+import { type Lanes, openTenantDb, queriesOnly } from '../../src/isolation/tenant_db.ts';
+import type { Db, Isolation, Sql, TenantRef } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
-import type { Lane } from '../../src/postgres/connection.ts';
+import type { Connection } from '../../src/postgres/connection.ts';
 import { type Envelope, Envelopes } from '../../src/postgres/envelope.ts';
 import { asViolation } from '../../src/postgres/errors.ts';
-import { type Installation, type Place, placeOf } from '../../src/postgres/installation.ts';
+import { type Installation, type Placement, placementOf } from '../../src/postgres/installation.ts';
 import { contextOf, envelopeOf } from '../support/envelopes.ts';
 import { PlainConnections } from './plain_connections.ts';
 
 export type Carelessness = {
   /** Whose place everybody works in; null for each in its own. */
-  everybodyIn: () => TenantPlace | null;
+  everybodyIn: () => TenantRef | null;
   /** `set` in place of `set local`. */
   lasting: boolean;
   /** The search path goes on to `public`. */
@@ -38,8 +38,8 @@ export function carelessIsolation(
 ): Isolation & { close(): Promise<void> } {
   const lanes = { pool, envelopes: new CarelessEnvelopes(careless) };
   const plain = new PlainConnections(careless);
-  const placeFor = (tenant: TenantPlace): Place =>
-    placeOf(installation, careless.everybodyIn() ?? tenant);
+  const placeFor = (tenant: TenantRef): Placement =>
+    placementOf(installation, careless.everybodyIn() ?? tenant);
   return {
     run: (tenant, work) => {
       const place = placeFor(tenant);
@@ -48,7 +48,7 @@ export function carelessIsolation(
         return plain.run(place, tenant.id, looked);
       }
       if (careless.anyStatement) return work(anyStatements(lanes, place, tenant.id));
-      return openPlace(lanes, place, tenant.id, work);
+      return openTenantDb(lanes, place, tenant.id, work);
     },
     close: () => plain.close(),
   };
@@ -61,10 +61,10 @@ function queriesAlone(db: Db): Db {
 }
 
 /** A tenant's `db` that does not look at what it sends. */
-export function anyStatements({ pool, envelopes }: Lanes, place: Place, tenant: TenantId): Db {
-  const use = <Result>(work: (lane: Lane, envelope: Envelope) => Promise<Result>) =>
+export function anyStatements({ pool, envelopes }: Lanes, place: Placement, tenant: TenantId): Db {
+  const use = <Result>(work: (lane: Connection, envelope: Envelope) => Promise<Result>) =>
     pool
-      .use(place.target, tenant, (lane) => work(lane, envelopes.of(lane, place, tenant)))
+      .exclusive(place.target, tenant, (lane) => work(lane, envelopes.of(lane, place, tenant)))
       .catch((error: unknown) => {
         throw asViolation(error);
       });
@@ -84,10 +84,10 @@ export class CarelessEnvelopes extends Envelopes {
     this.#careless = careless;
   }
 
-  override of(lane: { pid: number; target: string }, place: Place, tenant: TenantId): Envelope {
+  override of(lane: { pid: number; target: string }, place: Placement, tenant: TenantId): Envelope {
     const { lasting, openPath, told } = this.#careless;
     // In a database of its own a tenant's context is the session's: there is none to be careless with.
-    const careless = tenant !== place.resident && (lasting || openPath || told);
+    const careless = tenant !== place.dedicated && (lasting || openPath || told);
     if (!careless) return super.of(lane, place, tenant);
     const context = {
       role: place.role,

@@ -3,7 +3,7 @@
  * layers guard, and the layers that are taken off.
  */
 import { randomUUID } from 'node:crypto';
-import type { Place } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/installation.ts';
 import type { Lab, Party, Victim } from './lab.ts';
 import { type LayerName, layerOf } from './layer.ts';
 
@@ -67,7 +67,7 @@ export async function rowsOfVictim({ victim, superuser, accountPlace }: Lab): Pr
 }
 
 /** What a layer guards must be there with it and without it. */
-export async function installTraps({ mode, victim, superuser }: Lab, places: Place[]) {
+export async function installTraps({ mode, victim, superuser }: Lab, places: Placement[]) {
   for (const place of places) {
     await superuser.run(
       place,
@@ -89,7 +89,7 @@ export async function installTraps({ mode, victim, superuser }: Lab, places: Pla
 export async function takeOff(
   { server, superuser, accountPlace }: Lab,
   name: LayerName,
-  places: Place[],
+  places: Placement[],
 ): Promise<void> {
   const { place: inPlace, control } = layerOf(name);
   const { database, roles } = server.app.backstage.fleet.installation;
@@ -102,7 +102,7 @@ export async function takeOff(
 }
 
 /** The login whose lanes lead to a place. */
-function loginOf({ target }: Place): string {
+function loginOf({ target }: Placement): string {
   return new URL(target).username;
 }
 

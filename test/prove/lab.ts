@@ -7,9 +7,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../src/config.ts';
-import type { TenantPlace } from '../../src/kernel/ports.ts';
+import type { TenantRef } from '../../src/kernel/ports.ts';
 import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
-import { type Place, placeOf } from '../../src/postgres/installation.ts';
+import { type Placement, placementOf } from '../../src/postgres/installation.ts';
 import { type Call, type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { adminToken } from '../support/kennel.ts';
@@ -18,7 +18,7 @@ import { type LabServer, openLabServer } from './lab_server.ts';
 import type { LayerName } from './layer.ts';
 import { Superuser } from './superuser.ts';
 
-export type Party = Onboarded & { place: Place };
+export type Party = Onboarded & { place: Placement };
 
 export type Victim = Party & {
   /** Renewed for each attack; the attacker has found out its id. */
@@ -138,7 +138,7 @@ export class Lab {
   }
 
   /** Where users, keys, settings and trail are, in every mode. */
-  get accountPlace(): Place {
+  get accountPlace(): Placement {
     return this.server.app.backstage.fleet.installation.account;
   }
 
@@ -150,7 +150,7 @@ export class Lab {
   }
 
   /** Null while it is being made. */
-  #victimPlace(): TenantPlace | null {
+  #victimPlace(): TenantRef | null {
     return this.#victim && { id: tenantId(this.#victim.id), isolation: this.mode };
   }
 
@@ -171,7 +171,7 @@ export class Lab {
   }
 
   /** The places of both tenants: in shared mode it is the same. */
-  #places(): Place[] {
+  #places(): Placement[] {
     const { place: own } = this.attacker;
     const { place: foreign } = this.victim;
     const same = own.database === foreign.database && own.schema === foreign.schema;
@@ -181,7 +181,7 @@ export class Lab {
   async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<Party> {
     const onboarded = await onboard(this.server, slug, order);
     const { installation } = this.server.app.backstage.fleet;
-    const place = placeOf(installation, {
+    const place = placementOf(installation, {
       id: tenantId(onboarded.id),
       isolation: this.mode,
     });

@@ -11,10 +11,10 @@ import { HttpServer } from '../../src/http/server.ts';
 import { trustedProxies } from '../../src/http/trusted_proxies.ts';
 import type { Lanes } from '../../src/isolation/tenant_db.ts';
 import { Refusal } from '../../src/kernel/errors.ts';
-import type { Isolation, Reply, TenantPlace, Trace } from '../../src/kernel/ports.ts';
+import type { Isolation, Reply, TenantRef, RequestRecord } from '../../src/kernel/ports.ts';
 import type { Log } from '../../src/observability/log.ts';
 import { Prometheus } from '../../src/observability/prometheus.ts';
-import { answer, type Signs } from '../../src/server/dispatch.ts';
+import { dispatch, type DispatchParts } from '../../src/server/dispatch.ts';
 import {
   anyStatements,
   CarelessEnvelopes,
@@ -40,7 +40,7 @@ export type LabServerOptions = {
   adminToken: string;
   without: ReadonlySet<LayerName>;
   /** Whose place everybody works in where nobody has its own. */
-  victim: () => TenantPlace | null;
+  victim: () => TenantRef | null;
 };
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, flush: async () => {} };
@@ -143,7 +143,7 @@ function isolationWithout(options: LabServerOptions, app: () => App) {
 
 function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
   const finished: Finished[] = [];
-  const signs: Signs = {
+  const signs: DispatchParts = {
     app,
     ready: async () => true,
     metrics: () => metricsOf(finished),
@@ -151,10 +151,10 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
     metricsToken: null,
     answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
   };
-  const handle = (request: HttpRequest, trace: Trace) =>
+  const handle = (request: HttpRequest, trace: RequestRecord) =>
     rememberingNames(async () => {
       const believed = without.has('operator token') ? asOperator(request, adminToken) : request;
-      const reply = answer(signs, believed, trace);
+      const reply = dispatch(signs, believed, trace);
       return without.has('one 404') ? reply.catch((error) => tellApart(app, error)) : reply;
     });
   if (without.has('strict HTTP')) return new LooseServer(handle, uuidv7);

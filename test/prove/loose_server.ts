@@ -10,12 +10,12 @@ import { newTrace } from '../../src/http/exchange.ts';
 import { headerValues } from '../../src/http/header_values.ts';
 import { problem, refusalFrom } from '../../src/http/problem.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
-import type { Reply, Trace } from '../../src/kernel/ports.ts';
+import type { Reply, RequestRecord } from '../../src/kernel/ports.ts';
 
 export class LooseServer {
   readonly #server: Server;
 
-  constructor(handle: (request: HttpRequest, trace: Trace) => Promise<Reply>, newId: () => string) {
+  constructor(handle: (request: HttpRequest, trace: RequestRecord) => Promise<Reply>, newId: () => string) {
     const lenient = { insecureHTTPParser: true, requireHostHeader: false };
     this.#server = createServer(lenient, async (incoming, outgoing) => {
       const trace = newTrace(newId());

@@ -6,8 +6,8 @@ import postgres from 'postgres';
 import type { Db, Sql, SqlValue } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Target } from '../../src/postgres/connection.ts';
-import { endsLane } from '../../src/postgres/errors.ts';
-import type { Place } from '../../src/postgres/installation.ts';
+import { poisonsConnection } from '../../src/postgres/errors.ts';
+import type { Placement } from '../../src/postgres/installation.ts';
 import { openingScript } from '../support/envelopes.ts';
 import { type Carelessness, spoil } from './careless_isolation.ts';
 
@@ -24,7 +24,7 @@ export class PlainConnections {
     this.#careless = careless;
   }
 
-  run<Result>(place: Place, tenant: TenantId, work: (db: Db) => Promise<Result>): Promise<Result> {
+  run<Result>(place: Placement, tenant: TenantId, work: (db: Db) => Promise<Result>): Promise<Result> {
     const transaction = <Value>(steps: (sql: Sql) => Promise<Value>) =>
       this.#inTurn(() => this.#transact(place, tenant, steps));
     const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
@@ -40,7 +40,7 @@ export class PlainConnections {
   }
 
   async #transact<Value>(
-    place: Place,
+    place: Placement,
     tenant: TenantId,
     steps: (sql: Sql) => Promise<Value>,
   ): Promise<Value> {
@@ -52,7 +52,7 @@ export class PlainConnections {
       return value;
     } catch (error) {
       await sql.unsafe('rollback');
-      if (!this.#careless.kept && endsLane(error)) await this.#discard(place.target);
+      if (!this.#careless.kept && poisonsConnection(error)) await this.#discard(place.target);
       throw error;
     }
   }

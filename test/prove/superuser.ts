@@ -1,6 +1,6 @@
 /** The superuser of a lab, for whom no row security counts: it furnishes, takes layers off, and looks. */
 import postgres from 'postgres';
-import type { Installation, Place } from '../../src/postgres/installation.ts';
+import type { Installation, Placement } from '../../src/postgres/installation.ts';
 
 export class Superuser {
   readonly #clients = new Map<string, postgres.Sql>();
@@ -11,12 +11,12 @@ export class Superuser {
   }
 
   /** Runs statements with the place's schema as search_path. */
-  async run({ database, schema }: Place, text: string): Promise<void> {
+  async run({ database, schema }: Placement, text: string): Promise<void> {
     await this.#clientOf(database).unsafe(`set search_path = "${schema}"; ${text}`);
   }
 
   /** What a query answers in its column `row`. */
-  async ask({ database, schema }: Place, query: string): Promise<string[]> {
+  async ask({ database, schema }: Placement, query: string): Promise<string[]> {
     const client = this.#clientOf(database);
     const results = await client.unsafe(`set search_path = "${schema}"; ${query}`);
     // Several statements have several results; the last one is what was asked for.
@@ -26,7 +26,7 @@ export class Superuser {
 
   /** Reads a table in a transaction that lasts as long as `work`, which may ask who waits for that table. */
   async whileReading<Result>(
-    { database, schema }: Place,
+    { database, schema }: Placement,
     table: string,
     work: (waiters: () => Promise<number>) => Promise<Result>,
   ): Promise<Result> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
-import { answerInTime } from '../../src/server/deadline.ts';
+import { withDeadline } from '../../src/server/deadline.ts';
 
 const reply = json(200, {});
 
@@ -11,7 +11,7 @@ const limit = { limitMs: 20, nowMs: () => performance.now() };
 describe('answerInTime()', () => {
   it('hands the reply on', async () => {
     assert.equal(
-      await answerInTime(
+      await withDeadline(
         requestOf(async () => {}),
         limit,
         async () => reply,
@@ -21,7 +21,7 @@ describe('answerInTime()', () => {
   });
 
   it('gives up on work that does not end', async () => {
-    const answered = answerInTime(
+    const answered = withDeadline(
       requestOf(async () => {}),
       limit,
       () => new Promise(() => {}),
@@ -30,7 +30,7 @@ describe('answerInTime()', () => {
   });
 
   it('gives up on work that does not end after the body was read', async () => {
-    const answered = answerInTime(
+    const answered = withDeadline(
       requestOf(async () => {}),
       limit,
       async ({ body }) => {
@@ -43,7 +43,7 @@ describe('answerInTime()', () => {
 
   it('counts what came before the body', { timeout: 1_000 }, async () => {
     let nowMs = 0;
-    const answered = answerInTime(
+    const answered = withDeadline(
       requestOf(async () => {}),
       { limitMs: 3_000, nowMs: () => nowMs },
       async ({ body }) => {
@@ -57,7 +57,7 @@ describe('answerInTime()', () => {
 
   it('does not count the reading of the body', async () => {
     const slow = requestOf(() => new Promise((resolve) => setTimeout(resolve, 3 * limit.limitMs)));
-    const answered = answerInTime(slow, limit, async ({ body }) => {
+    const answered = withDeadline(slow, limit, async ({ body }) => {
       await body();
       return reply;
     });

@@ -12,7 +12,7 @@ import { AuditCheckpoints } from '../../src/control_plane/audit/checkpoints.ts';
 import { type Verification, verifyTrail } from '../../src/control_plane/audit/verify.ts';
 import type { Db } from '../../src/kernel/ports.ts';
 import { writePrivate } from '../../src/private_file.ts';
-import type { Backstage } from '../../src/services.ts';
+import type { Services } from '../../src/services.ts';
 import { type Registered, register } from './registered.ts';
 import { openTenantPlaces } from './tenant_places.ts';
 
@@ -20,7 +20,7 @@ import { openTenantPlaces } from './tenant_places.ts';
 export const eventsEach = 10;
 
 export type AuditTrail = {
-  backstage: Backstage;
+  backstage: Services;
   /** The folder of the checkpoints. */
   folder: string;
   /** Records an event that says `note`. */

@@ -1,8 +1,8 @@
 /** Bounds of a lane that suit tests: short where a test waits for them. */
-import type { LaneBounds } from '../../src/postgres/connection.ts';
-import type { ListenerBounds } from '../../src/postgres/notification_listener.ts';
+import type { ConnectionLimits } from '../../src/postgres/connection.ts';
+import type { NotificationListenerLimits } from '../../src/postgres/notification_listener.ts';
 
-export const laneBounds: LaneBounds = {
+export const laneBounds: ConnectionLimits = {
   connectTimeoutMs: 3_000,
   statementTimeoutMs: 2_000,
   lockTimeoutMs: 500,
@@ -15,7 +15,7 @@ export const laneBounds: LaneBounds = {
   scramIterations: 100_000,
 };
 
-export const listenerBounds: ListenerBounds = {
+export const listenerBounds: NotificationListenerLimits = {
   ...laneBounds,
   messageBytes: 65_536,
   retryAfterMs: 5,

@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import { readConfig } from '../../src/config.ts';
 import { examine } from '../../src/control_plane/doctor/doctor.ts';
 import type { Finding } from '../../src/control_plane/doctor/finding.ts';
-import type { TenantPlace } from '../../src/kernel/ports.ts';
+import type { TenantRef } from '../../src/kernel/ports.ts';
 import { isolationModes, parseSlug, tenantId } from '../../src/kernel/tenant.ts';
-import { type Place, placeOf, type Roles } from '../../src/postgres/installation.ts';
-import { type Backstage, openBackstage } from '../../src/services.ts';
+import { type Placement, placementOf, type Roles } from '../../src/postgres/installation.ts';
+import { type Services, openServices } from '../../src/services.ts';
 import { type TestDatabase, testDatabase } from './postgres.ts';
 import { lookInto } from './sql.ts';
 
@@ -25,10 +25,10 @@ export type Names = Roles & {
 
 export type Ward = {
   url: string;
-  backstage: Backstage;
+  backstage: Services;
   names: Names;
   /** In the order of `isolationModes`; their slugs are `shared-zoo`, `schema-zoo`, `database-zoo`. */
-  tenants: TenantPlace[];
+  tenants: TenantRef[];
   /** Without those about databases of other tests on the same server. */
   findings(): Promise<Finding[]>;
   /** As a superuser of the database. */
@@ -46,11 +46,11 @@ export async function openWard(): Promise<Ward> {
     assert.ok(slug);
     await onboarding.create(
       { slug, name: 'Zoo', plan: 'free', isolation, adminEmail: 'admin@zoo.example' },
-      { requestId: null, idempotencyKey: null, asSent: '' },
+      { requestId: null, idempotencyKey: null, rawBody: '' },
     );
   }
   const tenants = await readTenants(backstage);
-  const [, inSchema, inDatabase] = tenants.map((tenant) => placeOf(installation, tenant));
+  const [, inSchema, inDatabase] = tenants.map((tenant) => placementOf(installation, tenant));
   assert.ok(inSchema && inDatabase);
   return {
     url: database.url,
@@ -68,18 +68,18 @@ export async function openWard(): Promise<Ward> {
   };
 }
 
-function openOn({ url }: TestDatabase): Promise<Backstage> {
-  return openBackstage(readConfig({ DATABASE_URL: url }), url);
+function openOn({ url }: TestDatabase): Promise<Services> {
+  return openServices(readConfig({ DATABASE_URL: url }), url);
 }
 
-async function readTenants({ control }: Backstage): Promise<TenantPlace[]> {
-  const rows = await control<TenantPlace>`
+async function readTenants({ control }: Services): Promise<TenantRef[]> {
+  const rows = await control<TenantRef>`
     select id, isolation from control.tenants
     order by array_position(array['shared', 'schema', 'database'], isolation)`;
   return rows.map(({ id, isolation }) => ({ id: tenantId(id), isolation }));
 }
 
-function namesOf({ fleet }: Backstage, inSchema: Place, inDatabase: Place): Names {
+function namesOf({ fleet }: Services, inSchema: Placement, inDatabase: Placement): Names {
   const { roles, database: main } = fleet.installation;
   return { ...roles, main, own: inDatabase.database, schema: inSchema.schema };
 }

@@ -1,12 +1,12 @@
 /** Envelopes that a test makes itself: with other contexts than ours, and as a script. */
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Envelope } from '../../src/postgres/envelope.ts';
-import type { Place } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/installation.ts';
 import { bind, execute, parse } from '../../src/postgres/protocol/messages.ts';
 import { residentContext, seal } from '../../src/postgres/seal.ts';
 
 /** The context that is good in the place for a tenant. */
-export function contextOf({ sealKey, resident }: Place, tenant: TenantId, pid: number): string {
+export function contextOf({ sealKey, dedicated: resident }: Placement, tenant: TenantId, pid: number): string {
   if (tenant === resident) return residentContext(sealKey, tenant);
   return `${tenant}.${seal(sealKey, tenant, pid)}`;
 }
@@ -25,7 +25,7 @@ export function envelopeOf(settings: Readonly<Record<string, string>>, local = t
 }
 
 /** What an envelope of ours says, or a session of the tenant's own, as a script that begins a transaction. */
-export function openingScript(place: Place, tenant: TenantId, pid: number): string {
+export function openingScript(place: Placement, tenant: TenantId, pid: number): string {
   return [
     'begin isolation level read committed read write not deferrable',
     'reset all',

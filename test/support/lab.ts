@@ -9,19 +9,19 @@ import { join } from 'node:path';
 import { databaseIsolation } from '../../src/adapters/isolation/database.ts';
 import { schemaIsolation } from '../../src/adapters/isolation/schema.ts';
 import { sharedIsolation } from '../../src/adapters/isolation/shared.ts';
-import type { GuessThrottle } from '../../src/adapters/login_throttle/login_throttle.ts';
+import type { LoginThrottle } from '../../src/adapters/login_throttle/login_throttle.ts';
 import { type App, openApp } from '../../src/app.ts';
 import { bounds, readConfig } from '../../src/config.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
-import type { Work } from '../../src/kernel/ports.ts';
+import type { Handle } from '../../src/kernel/ports.ts';
 import { createLog, type LineSink, type Log, requestLine } from '../../src/observability/log.ts';
 import { Prometheus } from '../../src/observability/prometheus.ts';
-import type { LanePool } from '../../src/postgres/connection_pool.ts';
+import type { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import type { Admission } from '../../src/server/admission_control.ts';
-import { answer } from '../../src/server/dispatch.ts';
-import { registerFigures } from '../../src/server/metrics.ts';
+import { dispatch } from '../../src/server/dispatch.ts';
+import { registerMetrics } from '../../src/server/metrics.ts';
 import { adminToken, type Variables } from './kennel.ts';
 
 type Parts = KernelParts<HttpRequest>;
@@ -31,7 +31,7 @@ export type LabOptions = {
   /** Changes the kernel's parts. The whole is there once the first request comes. */
   alter?: (parts: Parts, app: () => App) => Parts;
   admission?: Admission;
-  throttle?: GuessThrottle;
+  throttle?: LoginThrottle;
   /** What is done for a request before anything else. */
   first?: (request: HttpRequest, app: App) => Promise<void>;
 };
@@ -54,7 +54,7 @@ export async function openLab(databaseUrl: string, options: LabOptions = {}): Pr
   const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
   const app = await openAltered(options, { config, log, metrics });
   const server = serverOf(app, options, { log, metrics, trustedProxies: config.trustedProxies });
-  registerFigures(metrics, { app, server, build: { version: 'lab' } });
+  registerMetrics(metrics, { app, server, build: { version: 'lab' } });
   const url = await server.listen(config.host, config.port);
   const close = async () => {
     await server.drain(0);
@@ -65,7 +65,7 @@ export async function openLab(databaseUrl: string, options: LabOptions = {}): Pr
 }
 
 /** The parts with one more route, whatever the method and whoever the caller. */
-export function withRoute(parts: Parts, endpoint: string, work: Work): Parts {
+export function withRoute(parts: Parts, endpoint: string, work: Handle): Parts {
   const match = { endpoint, role: null, prepare: async () => work };
   const routes: Parts['routes'] = (request, path) =>
     path === endpoint ? match : parts.routes(request, path);
@@ -73,7 +73,7 @@ export function withRoute(parts: Parts, endpoint: string, work: Work): Parts {
 }
 
 /** The parts with every tenant's tables behind the lanes of another pool. */
-export function withPool(parts: Parts, app: () => App, pool: LanePool): Parts {
+export function withPool(parts: Parts, app: () => App, pool: ConnectionPool): Parts {
   const over = (isolationOf: typeof sharedIsolation): Parts['isolation']['shared'] => ({
     run: (tenant, work) => {
       const { lanes, fleet } = app().backstage;
@@ -128,7 +128,7 @@ function serverOf(
   return new HttpServer({
     handle: async (request, trace) => {
       await first?.(request, app);
-      return answer(signs, request, trace);
+      return dispatch(signs, request, trace);
     },
     observe: (finished) => {
       metrics.observe(finished);

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import type postgres from 'postgres';
 import { readConfig } from '../../src/config.ts';
 import { type IsolationMode, parseSlug, tenantId } from '../../src/kernel/tenant.ts';
-import { placeOf } from '../../src/postgres/installation.ts';
-import { type Backstage, openBackstage } from '../../src/services.ts';
+import { placementOf } from '../../src/postgres/installation.ts';
+import { type Services, openServices } from '../../src/services.ts';
 import { testDatabase } from './postgres.ts';
 import { lookInto } from './sql.ts';
 
@@ -45,7 +45,7 @@ export const moreTables = [
 ].join('\n');
 
 export type Grown = {
-  backstage: Backstage;
+  backstage: Services;
   onboard(slug: string, isolation: IsolationMode): Promise<void>;
   /** As the superuser, with the tenant's schema as search_path. */
   look<Result>(slug: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
@@ -59,7 +59,7 @@ export async function openGrown(third: string): Promise<Grown> {
   await cp('sql', sqlFolder, { recursive: true });
   await writeFile(join(sqlFolder, 'tenant', '003_more.sql'), `${third};\n`);
   const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
-  const backstage = await openBackstage(config, database.url).catch(async (error: unknown) => {
+  const backstage = await openServices(config, database.url).catch(async (error: unknown) => {
     await close();
     throw error;
   });
@@ -76,14 +76,14 @@ export async function openGrown(third: string): Promise<Grown> {
       await backstage.onboarding.create(order, {
         requestId: null,
         idempotencyKey: null,
-        asSent: '',
+        rawBody: '',
       });
     },
     look: async (name, work) => {
       const [tenant] = await backstage.control<{ id: string; isolation: IsolationMode }>`
         select id, isolation from control.tenants where slug = ${name}`;
       const { id, isolation } = tenant ?? { id: '', isolation: 'shared' as const };
-      const place = placeOf(installation, { id: tenantId(id), isolation });
+      const place = placementOf(installation, { id: tenantId(id), isolation });
       return lookInto(installation.adminTarget(place.database), async (sql) => {
         await sql.unsafe(`set search_path = "${place.schema}"`);
         return work(sql);

@@ -5,14 +5,14 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Refusal } from '../../src/kernel/errors.ts';
-import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
+import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
 import type { IsolationMode, TenantId } from '../../src/kernel/tenant.ts';
 import { choose } from './random.ts';
 
 type Row = { tenant_id: TenantId; name: string };
 
 /** What a call adds, as a whole or not at all. */
-type Litter = { tenant: TenantPlace; ids: string[] };
+type Litter = { tenant: TenantRef; ids: string[] };
 
 export type Tally = {
   calls: number;
@@ -31,7 +31,7 @@ export type Tally = {
 
 export type PetLoadOptions = {
   isolation: Readonly<Record<IsolationMode, Isolation>>;
-  tenants: readonly TenantPlace[];
+  tenants: readonly TenantRef[];
   callers: number;
   forMs: number;
   /** A call that takes longer counts as endless. */
@@ -74,7 +74,7 @@ async function callOnce({ isolation, tenants, callLimitMs, chance }: PetLoadOpti
 /** Looks at the latest rows. */
 export async function read(
   isolation: Isolation,
-  tenant: TenantPlace,
+  tenant: TenantRef,
   tally: Pick<Tally, 'foreign'>,
 ) {
   const rows = await isolation.run(
@@ -85,11 +85,11 @@ export async function read(
 }
 
 /** True when the row is in the right tenant and was written for it. */
-export function isOf({ tenant_id, name }: Row, { id }: TenantPlace): boolean {
+export function isOf({ tenant_id, name }: Row, { id }: TenantRef): boolean {
   return tenant_id === id && name === id;
 }
 
-function add(isolation: Isolation, tenant: TenantPlace, tally: Tally): Promise<void> {
+function add(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<void> {
   const id = randomUUID();
   return keepBooks({ tenant, ids: [id] }, tally, () =>
     isolation.run(
@@ -99,7 +99,7 @@ function add(isolation: Isolation, tenant: TenantPlace, tally: Tally): Promise<v
   );
 }
 
-function addTwo(isolation: Isolation, tenant: TenantPlace, tally: Tally): Promise<void> {
+function addTwo(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<void> {
   const ids = [randomUUID(), randomUUID()];
   return keepBooks({ tenant, ids }, tally, () =>
     isolation.run(tenant, (db) =>

@@ -1,10 +1,10 @@
 /** Tenants, users and keys that stand in the registry, without the work of an onboarding. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { formatApiKey, secretDigest } from '../../src/adapters/directory/api_key.ts';
-import type { Db, TenantPlace } from '../../src/kernel/ports.ts';
+import type { Db, TenantRef } from '../../src/kernel/ports.ts';
 import { parseSlug, type Slug, tenantId } from '../../src/kernel/tenant.ts';
 
-export type Registered = TenantPlace & { slug: Slug };
+export type Registered = TenantRef & { slug: Slug };
 
 /** An active tenant of shared mode on the plan `free`. */
 export async function register(control: Db, name: string): Promise<Registered> {

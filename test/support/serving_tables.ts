@@ -1,12 +1,12 @@
 /** Where a statement that was injected can be, and which tables its role can see there. */
-import type { TenantPlace } from '../../src/kernel/ports.ts';
+import type { TenantRef } from '../../src/kernel/ports.ts';
 import { isolationModes, type TenantId } from '../../src/kernel/tenant.ts';
-import type { Installation, Place } from '../../src/postgres/installation.ts';
+import type { Installation, Placement } from '../../src/postgres/installation.ts';
 import { contextOf } from './envelopes.ts';
 import { lookInto } from './sql.ts';
 import type { TenantPlaces } from './tenant_places.ts';
 
-export type Standing = { name: string; tenant: TenantPlace; place: Place };
+export type Standing = { name: string; tenant: TenantRef; place: Placement };
 
 /** The place of a tenant of each mode, and its account. */
 export async function standings(places: TenantPlaces): Promise<Standing[]> {
@@ -37,7 +37,7 @@ export async function visibleTables(places: TenantPlaces, { place }: Standing): 
 /** How many rows the planner expects a query of the tenant to have. */
 export async function estimate(
   installation: Installation,
-  { tenant, place }: { tenant: { id: TenantId }; place: Place },
+  { tenant, place }: { tenant: { id: TenantId }; place: Placement },
   query: string,
 ): Promise<number> {
   const url = installation.adminTarget(place.database);

@@ -6,24 +6,24 @@ import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import { readConfig } from '../../src/config.ts';
 import { createPlace } from '../../src/control_plane/provisioning/place.ts';
-import { openPlace } from '../../src/isolation/tenant_db.ts';
-import type { Isolation, TenantPlace } from '../../src/kernel/ports.ts';
+import { openTenantDb } from '../../src/isolation/tenant_db.ts';
+import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
 import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
-import { type Place, placeOf } from '../../src/postgres/installation.ts';
-import { type Backstage, openBackstage } from '../../src/services.ts';
+import { type Placement, placementOf } from '../../src/postgres/installation.ts';
+import { type Services, openServices } from '../../src/services.ts';
 import { testDatabase } from './postgres.ts';
 
 export type TenantPlaces = {
   /** The superuser's. */
   url: string;
-  backstage: Backstage;
+  backstage: Services;
   /** A new tenant whose tables are there and empty. */
-  tenant(mode: IsolationMode): Promise<TenantPlace>;
-  placeOf(tenant: TenantPlace): Place;
+  tenant(mode: IsolationMode): Promise<TenantRef>;
+  placeOf(tenant: TenantRef): Placement;
   /** Every tenant's rows in one place, whatever its mode: row security alone tells them apart. */
-  allIn(place: Place): Isolation;
+  allIn(place: Placement): Isolation;
   /** Statements of the superuser, for whom no row security counts, with the place's schema. */
-  asSuperuser(place: Place, text: string): Promise<postgres.Row[]>;
+  asSuperuser(place: Placement, text: string): Promise<postgres.Row[]>;
   close(): Promise<void>;
 };
 
@@ -34,9 +34,9 @@ export async function openTenantPlaces(connections: number): Promise<TenantPlace
     DATABASE_URL: url,
     DB_CONNECTIONS: `${connections}`,
   };
-  const backstage = await openBackstage(readConfig(environment), url);
+  const backstage = await openServices(readConfig(environment), url);
   const { fleet, lanes } = backstage;
-  const place = (tenant: TenantPlace) => placeOf(fleet.installation, tenant);
+  const place = (tenant: TenantRef) => placementOf(fleet.installation, tenant);
   return {
     url,
     backstage,
@@ -46,7 +46,7 @@ export async function openTenantPlaces(connections: number): Promise<TenantPlace
       if (isolation !== 'shared') await createPlace(fleet, place(tenant));
       return tenant;
     },
-    allIn: (one) => ({ run: ({ id }, work) => openPlace(lanes, one, id, work) }),
+    allIn: (one) => ({ run: ({ id }, work) => openTenantDb(lanes, one, id, work) }),
     asSuperuser: async ({ database, schema }, text) => {
       const sql = postgres(fleet.installation.adminTarget(database), {
         max: 1,

@@ -1,28 +1,28 @@
 /** Lanes without fairness: everybody waits in one queue, and whoever comes first may take all. */
-import type { Lane, Target } from '../../src/postgres/connection.ts';
-import { LanePool, type LanePoolBounds } from '../../src/postgres/connection_pool.ts';
+import type { Connection, Target } from '../../src/postgres/connection.ts';
+import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 
 const everybody = 'everybody';
 
-export class CommonQueue extends LanePool {
-  constructor(open: (target: Target) => Promise<Lane>, bounds: LanePoolBounds) {
+export class CommonQueue extends ConnectionPool {
+  constructor(open: (target: Target) => Promise<Connection>, bounds: ConnectionPoolLimits) {
     const { lanes, waiting } = bounds;
     super(open, { ...bounds, lanesPerTenant: lanes, waitingPerTenant: waiting });
   }
 
-  override use<Result>(
+  override exclusive<Result>(
     target: Target,
     _tenant: string,
-    work: (lane: Lane) => Promise<Result>,
+    work: (lane: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return super.use(target, everybody, work);
+    return super.exclusive(target, everybody, work);
   }
 
-  override share<Result>(
+  override shared<Result>(
     target: Target,
     _tenant: string,
-    work: (lane: Lane) => Promise<Result>,
+    work: (lane: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return super.use(target, everybody, work);
+    return super.exclusive(target, everybody, work);
   }
 }

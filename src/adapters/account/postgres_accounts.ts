@@ -3,7 +3,7 @@
  * like the tenant's tables: sealed context, row security, a role that may do no more.
  */
 
-import { type Lanes, openPlace } from '../../isolation/tenant_db.ts';
+import { type Lanes, openTenantDb } from '../../isolation/tenant_db.ts';
 import type { Account, Accounts, Change, Db, Sql } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Installation } from '../../postgres/installation.ts';
@@ -15,7 +15,7 @@ export function postgresAccounts(
 ): Accounts {
   return {
     run: ({ tenant, actor, requestId }, work) =>
-      openPlace(lanes, installation.account, tenant.id, (db) => {
+      openTenantDb(lanes, installation.account, tenant.id, (db) => {
         // By an assignment, as in `openPlace`.
         const account: Db & Partial<Account> = db;
         account.change = async (event, steps) => {

@@ -29,7 +29,7 @@ type TenantRow = {
 /** As an array of Postgres. Any other key is left: a tenant could have made any number of them. */
 const knownKeys = `{${settingKeys.join()}}`;
 
-export function postgresRegistry(control: Sql): Registry {
+export function postgresDirectory(control: Sql): Registry {
   return {
     // By the digest alone: a row that is found by its id and then rejected would show in the time.
     caller: async (keyId, secretSha256) => {

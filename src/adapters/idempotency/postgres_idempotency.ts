@@ -5,7 +5,7 @@
  * second attempt after a crash makes the same thing, or finds it.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { type Lanes, openPlace } from '../../isolation/tenant_db.ts';
+import { type Lanes, openTenantDb } from '../../isolation/tenant_db.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Attempt, Db, Idempotency, Reply } from '../../kernel/ports.ts';
 import type { Installation } from '../../postgres/installation.ts';
@@ -27,7 +27,7 @@ export function postgresIdempotency(
 ): Idempotency {
   return {
     once: ({ tenant, userId }, { key, sent }, work) =>
-      openPlace(lanes, installation.account, tenant.id, async (db) => {
+      openTenantDb(lanes, installation.account, tenant.id, async (db) => {
         const secret = (use: string) =>
           installation.idempotencySecret(`${use} ${tenant.id} ${userId} ${key}`);
         const keys = new Keys(db, secret('digest'), options);

@@ -4,9 +4,9 @@
  * the background closes it. Each process then grants at most one burst of its own over all outages,
  * plus what refills: its buckets are kept from one outage to the next.
  */
-import type { Allowance, Limiter } from '../../kernel/ports.ts';
+import type { RateLimitResult, Limiter } from '../../kernel/ports.ts';
 import type { Tenant } from '../../kernel/tenant.ts';
-import type { LocalLimiter } from './memory_limiter.ts';
+import type { MemoryLimiter } from './memory_limiter.ts';
 import type { RedisLimiter } from './redis_limiter.ts';
 
 /** The breaker opened, and why, or closed. */
@@ -14,7 +14,7 @@ export type FailoverChange = { degraded: true; cause: unknown } | { degraded: fa
 
 export type FailoverParts = {
   redis: RedisLimiter;
-  local: LocalLimiter;
+  local: MemoryLimiter;
   /** From the start of an outage to the first probe, and from each failed one to the next. */
   probeDelayMs: number;
   /** Called once for each change; must not throw. */
@@ -42,13 +42,13 @@ export class FailoverLimiter implements Limiter {
     await this.#parts.redis.connect().catch((cause) => this.#open(cause));
   }
 
-  async spend(tenant: Tenant): Promise<Allowance> {
-    if (this.#degraded) return this.#parts.local.spend(tenant);
+  async consume(tenant: Tenant): Promise<RateLimitResult> {
+    if (this.#degraded) return this.#parts.local.consume(tenant);
     try {
       return await this.#parts.redis.spend(tenant);
     } catch (cause) {
       this.#open(cause);
-      return this.#parts.local.spend(tenant);
+      return this.#parts.local.consume(tenant);
     }
   }
 

@@ -3,12 +3,12 @@
  * that asked least recently are forgotten first, and a forgotten bucket is full again.
  */
 import { LRUCache } from 'lru-cache';
-import type { Allowance, Limiter } from '../../kernel/ports.ts';
+import type { RateLimitResult, Limiter } from '../../kernel/ports.ts';
 import type { Tenant } from '../../kernel/tenant.ts';
-import { type Bucket, draw } from '../../kernel/token_bucket.ts';
+import { type Bucket, takeToken } from '../../kernel/token_bucket.ts';
 
 /** A bucket per tenant and plan, at most `maxBuckets` of them. */
-export class LocalLimiter implements Limiter {
+export class MemoryLimiter implements Limiter {
   /** Each in a holder: to change that costs a fraction of putting a new entry. */
   readonly #buckets: LRUCache<string, { bucket: Bucket | null }>;
   readonly #nowMs: () => number;
@@ -23,10 +23,10 @@ export class LocalLimiter implements Limiter {
     return this.#buckets.size;
   }
 
-  async spend(tenant: Tenant): Promise<Allowance> {
+  async consume(tenant: Tenant): Promise<RateLimitResult> {
     const { plan } = tenant;
     const kept = this.#kept(budgetOf(tenant));
-    const { allowance, bucket } = draw(kept.bucket, plan, this.#nowMs());
+    const { allowance, bucket } = takeToken(kept.bucket, plan, this.#nowMs());
     kept.bucket = bucket;
     return allowance;
   }

@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto';
 import type { Sql } from '../../kernel/ports.ts';
 
 /** @param mark what the installation's secret says of it. */
-export async function installationOfBudgets(control: Sql, mark: string): Promise<string> {
+export async function redisKeyPrefix(control: Sql, mark: string): Promise<string> {
   const [database] = await control<{ oid: string }>`
     select oid::text from pg_database where datname = current_database()`;
   const text = JSON.stringify([mark, await serverOf(control), database?.oid]);

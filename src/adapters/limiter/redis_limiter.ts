@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Redis, type Result } from 'ioredis';
-import type { Allowance } from '../../kernel/ports.ts';
+import type { RateLimitResult } from '../../kernel/ports.ts';
 import type { Plan, Tenant } from '../../kernel/tenant.ts';
 import { allowanceOf, capacityInParts, partsPerToken } from '../../kernel/token_bucket.ts';
 import { redisAddress } from './redis_url.ts';
@@ -70,7 +70,7 @@ export class RedisLimiter {
   }
 
   /** @throws {Error} when Redis is away, slow, refuses to write or answers nonsense. */
-  spend({ id, plan }: Tenant): Promise<Allowance> {
+  spend({ id, plan }: Tenant): Promise<RateLimitResult> {
     return this.#draw(`${this.#prefix}{${id}}:${plan.name}`, plan);
   }
 
@@ -88,7 +88,7 @@ export class RedisLimiter {
     this.#redis.disconnect();
   }
 
-  async #draw(key: string, plan: Plan): Promise<Allowance> {
+  async #draw(key: string, plan: Plan): Promise<RateLimitResult> {
     const capacity = capacityInParts(plan);
     const reply = await this.#redis.drawToken(key, capacity, partsPerToken, plan.requestsPerHour);
     if (!isDrawReply(reply, capacity)) {

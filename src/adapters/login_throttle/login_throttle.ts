@@ -11,10 +11,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
-import type { Door, Slowdown, Throttle } from '../../kernel/ports.ts';
-import { type Bucket, draw } from '../../kernel/token_bucket.ts';
+import type { Door, ThrottleDecision, Throttle } from '../../kernel/ports.ts';
+import { type Bucket, takeToken } from '../../kernel/token_bucket.ts';
 
-export type GuessBounds = {
+export type LoginThrottleLimits = {
   /** Wrong credentials that an address may send at once, and how many are forgiven in an hour. */
   burst: number;
   perHour: number;
@@ -30,18 +30,18 @@ export type GuessBounds = {
 /** What time it is, and how one waits. */
 type Clock = { nowMs: () => number; pause?: (ms: number) => Promise<unknown> };
 
-const now: Slowdown = { slowed: false, over: Promise.resolve(true) };
-const never: Slowdown = { slowed: true, over: Promise.resolve(false) };
+const now: ThrottleDecision = { slowed: false, over: Promise.resolve(true) };
+const never: ThrottleDecision = { slowed: true, over: Promise.resolve(false) };
 
-export class GuessThrottle implements Throttle {
-  readonly #bounds: GuessBounds;
+export class LoginThrottle implements Throttle {
+  readonly #bounds: LoginThrottleLimits;
   readonly #clock: Required<Clock>;
   /** Of each door its own: a tenant's stale key must not keep the operator out. */
   readonly #buckets: Record<Door, LRUCache<string, Bucket>>;
   readonly #waiting = new Map<string, number>();
   #waitingInAll = 0;
 
-  constructor(bounds: GuessBounds, { nowMs, pause = delay }: Clock) {
+  constructor(bounds: LoginThrottleLimits, { nowMs, pause = delay }: Clock) {
     this.#bounds = bounds;
     this.#clock = { nowMs, pause };
     const max = bounds.addresses;
@@ -57,7 +57,7 @@ export class GuessThrottle implements Throttle {
     return this.#drawn(networkOf(address), door).allowance.allowed;
   }
 
-  failed(address: string, door: Door): Slowdown {
+  onFailure(address: string, door: Door): ThrottleDecision {
     const network = networkOf(address);
     const { allowance, bucket } = this.#drawn(network, door);
     this.#buckets[door].set(network, bucket);
@@ -71,7 +71,7 @@ export class GuessThrottle implements Throttle {
   #drawn(network: string, door: Door) {
     const { burst, perHour: requestsPerHour } = this.#bounds;
     const plan = { name: 'guesses', requestsPerHour, burst };
-    return draw(this.#buckets[door].get(network) ?? null, plan, this.#clock.nowMs());
+    return takeToken(this.#buckets[door].get(network) ?? null, plan, this.#clock.nowMs());
   }
 
   async #wait(network: string): Promise<boolean> {

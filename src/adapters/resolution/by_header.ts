@@ -1,4 +1,4 @@
 /** `X-Tenant-ID: acme-pets`; sent twice, it names twice. */
-import type { Strategy } from '../../kernel/ports.ts';
+import type { TenantResolver } from '../../kernel/ports.ts';
 
-export const byHeader: Strategy = ({ tenantHeaders }) => tenantHeaders.map((slug) => ({ slug }));
+export const byHeader: TenantResolver = ({ tenantHeaders }) => tenantHeaders.map((slug) => ({ slug }));

@@ -1,10 +1,10 @@
 /** `/acme-pets/api/pets` names `acme-pets` and asks for `/api/pets`. */
-import type { Strategy } from '../../kernel/ports.ts';
+import type { TenantResolver } from '../../kernel/ports.ts';
 
 const prefixed = /^\/([^/]+)(\/api(?:\/.*)?)$/;
 
 /** A path that begins with `/api` has no prefix: `api` is a reserved name. */
-export const byPath: Strategy = ({ path }) => {
+export const byPath: TenantResolver = ({ path }) => {
   const [, slug, rest] = prefixed.exec(path) ?? [];
   return slug === undefined || rest === undefined || slug === 'api' ? [] : [{ slug, path: rest }];
 };

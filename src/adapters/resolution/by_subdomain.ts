@@ -1,5 +1,5 @@
 /** `Host: acme-pets.<base domain>` names `acme-pets`. */
-import type { Strategy } from '../../kernel/ports.ts';
+import type { TenantResolver } from '../../kernel/ports.ts';
 import { isReserved } from '../../kernel/tenant.ts';
 
 /**
@@ -8,7 +8,7 @@ import { isReserved } from '../../kernel/tenant.ts';
  * host, it alone can name; but what it names must not contradict the request's own `Host`, or a client
  * could show that proxy one tenant and us another.
  */
-export function bySubdomain(baseDomain: string): Strategy {
+export function bySubdomain(baseDomain: string): TenantResolver {
   const suffix = `.${baseDomain}`;
   const named = (host: string) => {
     if (!host.endsWith(suffix)) return [];

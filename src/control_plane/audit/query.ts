@@ -2,7 +2,7 @@
 import type { RecordedEvent } from '../../kernel/audit_event.ts';
 import type { Db } from '../../kernel/ports.ts';
 
-export type TrailFilter = {
+export type AuditFilter = {
   tenant: string | null;
   event: string | null;
   /** Rows before this sequence number. */
@@ -14,7 +14,7 @@ export type TrailFilter = {
  * Newest first. A tenant's events are those of its own and the attempts of others to get at it. The table
  * refuses what is too large; what was put there past its checks must not keep the others from being read.
  */
-export function readTrail(control: Db, { tenant, event, before, limit }: TrailFilter) {
+export function queryAudit(control: Db, { tenant, event, before, limit }: AuditFilter) {
   return control<RecordedEvent>`
     select seq, id, time, left(event, 64) as event, left(actor, 128) as actor,
       left(tenant, 64) as tenant, left(request_id, 64) as request_id,

@@ -61,7 +61,7 @@ async function examineEncodings(sql: Sql, databases: readonly string[]): Promise
       database,
       where: `database ${database}`,
       what: `Its encoding is ${encoding}, and has to be UTF8`,
-      mend: null,
+      fix: null,
     }),
   );
 }
@@ -72,7 +72,7 @@ function excessive({ database, grantee, privilege }: Grant): Finding {
     database,
     where: `database ${database}`,
     what: `${grantee} ${what}`,
-    mend: revoking(privilege, database, grantee),
+    fix: revoking(privilege, database, grantee),
   });
 }
 
@@ -81,7 +81,7 @@ function foreign({ database, grantee }: Grant): Finding {
     database,
     where: `database ${database}`,
     what: `It is none of ours, and our logins may connect to it (granted to ${grantee})`,
-    mend: revoking('CONNECT', database, grantee),
+    fix: revoking('CONNECT', database, grantee),
   });
 }
 
@@ -121,7 +121,7 @@ export async function examineSchemas(
         database,
         where: `schema ${schema} of database ${database}`,
         what: `${grantee} may make tables and functions in it`,
-        mend: `revoke create on schema ${quoted(schema)} from ${grantee === 'public' ? grantee : quoted(grantee)}`,
+        fix: `revoke create on schema ${quoted(schema)} from ${grantee === 'public' ? grantee : quoted(grantee)}`,
       }),
     ),
     ...strays.map(({ name }) =>
@@ -129,7 +129,7 @@ export async function examineSchemas(
         database,
         where: `table public.${name} of database ${database}`,
         what: "It has the name of a tenants' table; nothing of ours is in public",
-        mend: `create schema if not exists stray; alter table public.${quoted(name)} set schema stray`,
+        fix: `create schema if not exists stray; alter table public.${quoted(name)} set schema stray`,
       }),
     ),
   ];

@@ -67,7 +67,7 @@ function missing({ kind, object, value, make }: Fact, { database }: Setting): Fi
     database,
     where: `${object} of database ${database}`,
     what: value === '' ? 'It is not there' : `It is not there, and should be "${shown(value)}"`,
-    mend: make,
+    fix: make,
   });
 }
 
@@ -76,7 +76,7 @@ function changed({ kind, object, value, make }: Fact, found: Fact, { database }:
     database,
     where: `${object} of database ${database}`,
     what: `It is "${shown(found.value)}", and should be "${shown(value)}"`,
-    mend: make,
+    fix: make,
   });
 }
 
@@ -86,7 +86,7 @@ function excessive({ kind, object, value, drop }: Fact, { database }: Setting): 
     database,
     where: `${object} of database ${database}`,
     what: value === '' ? what : `${what}: "${shown(value)}"`,
-    mend: drop,
+    fix: drop,
   });
 }
 

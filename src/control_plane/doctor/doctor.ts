@@ -5,7 +5,7 @@
 import type { Fleet } from '../fleet.ts';
 import type { Finding } from './finding.ts';
 import { examineMain } from './main_database.ts';
-import { examineOwn, type Housed, type Renew } from './own_database.ts';
+import { examineOwn, type DedicatedTenant, type Renew } from './own_database.ts';
 import { References } from './reference.ts';
 import type { Pools } from './sessions.ts';
 
@@ -34,14 +34,14 @@ export async function examine(
   };
   await Promise.all(Array.from({ length: options.databases }, work));
   return findings.sort(
-    (one, other) => one.grade.localeCompare(other.grade) || one.where.localeCompare(other.where),
+    (one, other) => one.severity.localeCompare(other.severity) || one.where.localeCompare(other.where),
   );
 }
 
 /** A rotation may go on between a look at the secrets and one at the keys: then both are looked at again. */
 async function examineOwnTwice(
   fleet: Fleet,
-  housed: Housed,
+  housed: DedicatedTenant,
   options: { references: References; renew?: Renew },
 ): Promise<Finding[]> {
   const findings = await examineOwn(fleet, housed, options);

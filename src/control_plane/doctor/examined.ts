@@ -1,5 +1,5 @@
 /** One of our databases as the doctor looks at it: its places, and who has business there. */
-import { type Installation, type Place, schemas } from '../../postgres/installation.ts';
+import { type Installation, type Placement, schemas } from '../../postgres/installation.ts';
 import type { OwnPlace } from '../provisioning/dedicated_context.ts';
 
 export type Examined = {
@@ -22,7 +22,7 @@ export type Examined = {
 };
 
 /** The main database. `own` are the places of tenants that have a schema or a database. */
-export function examinedMain({ database, roles, shared }: Installation, own: Place[]): Examined {
+export function examinedMain({ database, roles, shared }: Installation, own: Placement[]): Examined {
   const { owner, app, account, serve, control, migrate } = roles;
   const serving = [serve, control, app, account];
   const inMain = own.filter((place) => place.database === database);

@@ -69,7 +69,7 @@ const mildDifferences: ReadonlySet<Check> = new Set([
   'cast_extra',
 ]);
 
-function gradeOf(check: Check): Finding['grade'] {
+function gradeOf(check: Check): Finding['severity'] {
   if (isSingle(check)) return grades[check];
   return mildDifferences.has(check) ? 'warning' : 'error';
 }
@@ -91,12 +91,12 @@ function isWarning(name: string): name is keyof typeof grades {
 export type Finding = {
   check: Check;
   /** An error says that something is broken; a warning, that one wall is thinner than it could be. */
-  grade: 'error' | 'warning';
+  severity: 'error' | 'warning';
   where: string;
   /** One plain sentence without a full stop. */
   what: string;
   /** SQL for a superuser of `database`, or a shell command; null when it takes a decision. */
-  mend: string | null;
+  fix: string | null;
   database: string;
 };
 
@@ -130,11 +130,11 @@ const old: ReadonlySet<Check> = new Set([
 ]);
 
 export function finding(check: Check, facts: Omit<Finding, 'check' | 'grade'>): Finding {
-  return { check, grade: gradeOf(check), ...facts };
+  return { check, severity: gradeOf(check), ...facts };
 }
 
 /** Whether tenants would not be kept apart. */
-export function breaksIsolation({ check, grade }: Finding): boolean {
+export function breaksIsolation({ check, severity: grade }: Finding): boolean {
   return grade === 'error' && !onlyRefuse.has(check);
 }
 
@@ -144,7 +144,7 @@ export function isOld({ check }: Finding): boolean {
 }
 
 /** The finding in one line, with its mend. */
-export function lineOf({ check, where, what, mend }: Finding): string {
+export function lineOf({ check, where, what, fix: mend }: Finding): string {
   return `${check}: ${where}: ${what}${mend === null ? '' : `; mend: ${oneLine(mend)}`}`;
 }
 

@@ -1,6 +1,6 @@
 /** Functions that serving roles may call: none that runs with another's rights. */
 import type { Sql } from '../../kernel/ports.ts';
-import { type Family, readSpareFunctions, withdrawing } from '../provisioning/revoked_functions.ts';
+import { type Family, readRevokedFunctions, withdrawing } from '../provisioning/revoked_functions.ts';
 import type { Examined } from './examined.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
 import type { Asked } from './views.ts';
@@ -41,7 +41,7 @@ export async function examineDefiners(
         database,
         where: `function ${signature} of database ${database}`,
         what: 'Serving roles may call it, and it runs with the rights of its owner',
-        mend: `revoke execute on function ${signature} from ${whom}`,
+        fix: `revoke execute on function ${signature} from ${whom}`,
       }),
     );
 }
@@ -79,10 +79,10 @@ const spareChecks: Readonly<Record<Family, { check: Check; what: string }>> = {
 
 export async function examineSpares(sql: Sql, examined: Examined): Promise<Finding[]> {
   const { database, owner, serving, setter } = examined;
-  const found = await readSpareFunctions(sql, serving, { setter });
+  const found = await readRevokedFunctions(sql, serving, { setter });
   return found.map((spare) => {
     const { check, what } = spareChecks[spare.family];
     const mend = withdrawing(spare, { roles: serving, owner, setter });
-    return finding(check, { database, where: `database ${database}`, what, mend });
+    return finding(check, { database, where: `database ${database}`, what, fix: mend });
   });
 }

@@ -21,7 +21,7 @@ export async function examineKeys(
         database,
         where: `index ${key.index} of ${whereIs(key, database)}`,
         what: 'It is unique over all tenants, and tells one what another has',
-        mend: dropping(key),
+        fix: dropping(key),
       }),
     ),
     ...foreign.map((key) =>
@@ -29,7 +29,7 @@ export async function examineKeys(
         database,
         where: `foreign key ${key.constraint} of ${whereIs(key, database)}`,
         what: "It does not begin with tenant_id on both sides, and accepts another tenant's rows",
-        mend: dropping(key),
+        fix: dropping(key),
       }),
     ),
   ];

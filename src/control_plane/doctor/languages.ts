@@ -26,7 +26,7 @@ export async function examineLanguages(
       database,
       where: `language ${language} of database ${database}`,
       what: 'An injected DO block may change the password of the login that all tenants share',
-      mend: `revoke usage on language ${name} from ${whom};
+      fix: `revoke usage on language ${name} from ${whom};
         grant usage on language ${name} to ${quoted(owner)}`,
     });
   });

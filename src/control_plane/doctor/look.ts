@@ -1,6 +1,6 @@
 /** One look at a database, as it is at one moment. */
 import type { Sql } from '../../kernel/ports.ts';
-import type { Lane } from '../../postgres/connection.ts';
+import type { Connection } from '../../postgres/connection.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 
 /** On a lane of its own. */
@@ -10,14 +10,14 @@ export function lookAt<Result>(
   look: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {
   const { admin, installation } = fleet;
-  return admin.use(installation.adminTarget(database), fleetWork, (lane) =>
+  return admin.exclusive(installation.adminTarget(database), fleetWork, (lane) =>
     looking(lane, fleet, look),
   );
 }
 
 /** Only reads, as the owner: a name in a query is the catalog's, whatever the search path was. */
 export function looking<Result>(
-  lane: Lane,
+  lane: Connection,
   { installation }: Fleet,
   look: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {

@@ -1,6 +1,6 @@
 /** The server, and the main database: control schema, kernel, shared place and tenants' schemas. */
 import type { Sql } from '../../kernel/ports.ts';
-import { type Installation, placeOf, schemas } from '../../postgres/installation.ts';
+import { type Installation, placementOf, schemas } from '../../postgres/installation.ts';
 import type { Fleet } from '../fleet.ts';
 import { acceptedSecrets } from '../keys/seal_keys.ts';
 import { isOwn } from '../provisioning/dedicated_context.ts';
@@ -11,7 +11,7 @@ import { type Examined, examinedMain, schemasOf } from './examined.ts';
 import { type Finding, identifier } from './finding.ts';
 import { examineGeneral } from './general.ts';
 import { lookAt } from './look.ts';
-import { expectedPlace, type Housed } from './own_database.ts';
+import { expectedPlace, type DedicatedTenant } from './own_database.ts';
 import {
   type ExpectedPlace,
   examinePlaces,
@@ -41,7 +41,7 @@ export async function examineMain({
   fleet,
   pools,
   references,
-}: Task): Promise<{ findings: Finding[]; housed: Housed[] }> {
+}: Task): Promise<{ findings: Finding[]; housed: DedicatedTenant[] }> {
   const { installation, sql: files } = fleet;
   const { database } = installation;
   const newest = files.tenant.length;
@@ -51,7 +51,7 @@ export async function examineMain({
   }));
   const own = tenants
     .filter(({ isolation }) => isolation !== 'shared')
-    .map((tenant) => ({ tenant, place: placeOf(installation, tenant) }));
+    .map((tenant) => ({ tenant, place: placementOf(installation, tenant) }));
   const examined = examinedMain(
     installation,
     own.map(({ place }) => place),
@@ -78,7 +78,7 @@ export async function examineMain({
     seen: await readSchemas(sql, examined, { schemas: schemasOf(examined), known }),
     present: await presentDatabases(sql, housed),
   }));
-  const isHere = ({ place }: Housed) => present.has(place.database);
+  const isHere = ({ place }: DedicatedTenant) => present.has(place.database);
   return {
     findings: [
       ...findings,
@@ -102,7 +102,7 @@ async function readVersions(sql: Sql): Promise<Versions> {
   };
 }
 
-function databaseMissing({ tenant, place }: Housed, database: string): Finding {
+function databaseMissing({ tenant, place }: DedicatedTenant, database: string): Finding {
   const what = `Its database ${place.database} is gone`;
   return placeMissing({ database, where: `tenant ${tenant.slug}`, what });
 }
@@ -129,7 +129,7 @@ async function examineOurs(
 async function examineCluster(
   sql: Sql,
   examined: Examined,
-  { installation, housed }: { installation: Installation; housed: Housed[] },
+  { installation, housed }: { installation: Installation; housed: DedicatedTenant[] },
 ): Promise<Finding[]> {
   const { database, roles } = installation;
   const own = housed.map(({ place }) => place);
@@ -157,7 +157,7 @@ async function examineCluster(
   ];
 }
 
-async function presentDatabases(sql: Sql, housed: Housed[]): Promise<ReadonlySet<string>> {
+async function presentDatabases(sql: Sql, housed: DedicatedTenant[]): Promise<ReadonlySet<string>> {
   const names = JSON.stringify(housed.map(({ place }) => place.database));
   const rows = await sql<{ name: string }>`
     select datname as name

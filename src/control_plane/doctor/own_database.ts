@@ -1,7 +1,7 @@
 /** The database of one tenant. */
 
-import type { Lane } from '../../postgres/connection.ts';
-import { type Place, schemas } from '../../postgres/installation.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import { type Placement, schemas } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { acceptedSecrets, asOwner } from '../keys/seal_keys.ts';
 import type { OwnPlace } from '../provisioning/dedicated_context.ts';
@@ -20,15 +20,15 @@ import {
   type Seen,
 } from './places.ts';
 import type { References } from './reference.ts';
-import { examineResident } from './resident.ts';
+import { examineDedicatedContext } from './resident.ts';
 import type { ExaminedTenant } from './versions.ts';
 
 /** A tenant that has a database of its own, and where it is. */
-export type Housed = { tenant: ExaminedTenant; place: OwnPlace };
+export type DedicatedTenant = { tenant: ExaminedTenant; place: OwnPlace };
 
-export type Renew = (lane: Lane, place: OwnPlace) => Promise<void>;
+export type Renew = (lane: Connection, place: OwnPlace) => Promise<void>;
 
-export function expectedPlace({ slug, version }: ExaminedTenant, { schema }: Place): ExpectedPlace {
+export function expectedPlace({ slug, version }: ExaminedTenant, { schema }: Placement): ExpectedPlace {
   return { schema, whose: `tenant ${slug}`, version };
 }
 
@@ -37,7 +37,7 @@ type Looked = { findings: Finding[]; seen: Seen };
 
 export async function examineOwn(
   fleet: Fleet,
-  { tenant, place }: Housed,
+  { tenant, place }: DedicatedTenant,
   { references, renew }: Task,
 ): Promise<Finding[]> {
   const { admin, installation } = fleet;
@@ -51,20 +51,20 @@ export async function examineOwn(
       database,
       where: `database ${database} of tenant ${tenant.slug}`,
       what: `It could ${fault}`,
-      mend: null,
+      fix: null,
     });
   const known = await knownDigests(expected, references);
   const reference = await references.kernel();
   const { tables } = await references.place(newest);
   try {
     const accepted = await asOwner(fleet, acceptedSecrets);
-    const looked = await admin.use(installation.adminTarget(database), fleetWork, async (lane) => {
+    const looked = await admin.exclusive(installation.adminTarget(database), fleetWork, async (lane) => {
       const look = () =>
         looking(lane, fleet, async (sql) => {
           const seen = await readSchemas(sql, examined, { schemas: schemasOf(examined), known });
           const findings = [
             ...(await examineGeneral(sql, examined, tables)),
-            ...examineResident(factsOf(seen, schemas.kernel), { place, reference, accepted }),
+            ...examineDedicatedContext(factsOf(seen, schemas.kernel), { place, reference, accepted }),
             ...examineCommon(seen, examined),
           ];
           return { findings, seen };

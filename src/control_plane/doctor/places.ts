@@ -83,7 +83,7 @@ export function newer({ database, schema }: { database: string; schema: string }
     database,
     where: `schema ${schema} of database ${database}`,
     what: 'A newer version made it, and this one does not know what it has to be',
-    mend: null,
+    fix: null,
   });
 }
 
@@ -92,7 +92,7 @@ function alike({ database, schema }: { database: string; schema: string }): Find
     database,
     where: `schema ${schema} of database ${database}`,
     what: 'It is not as the files of sql/ make it, as many others are not; look again when those are',
-    mend: null,
+    fix: null,
   });
 }
 

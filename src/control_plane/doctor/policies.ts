@@ -47,11 +47,11 @@ function examineRule(table: TenantTable, policies: Policy[], database: string): 
   const where = `policy tenant_rows of ${whereIs(table, database)}`;
   if (!policy) {
     const what = `There is none, so nobody is told which rows are theirs; it has to be "${rule}"`;
-    return [finding('policy_missing', { database, where, what, mend: create })];
+    return [finding('policy_missing', { database, where, what, fix: create })];
   }
   const what = `It says "${policy.shown}", and has to be "${rule}" for all`;
   const mend = `drop policy tenant_rows on ${name}; ${create}`;
-  return [finding('policy_changed', { database, where, what, mend })];
+  return [finding('policy_changed', { database, where, what, fix: mend })];
 }
 
 /** Permissive policies add up: one more shows more. */
@@ -63,7 +63,7 @@ function extras(table: TenantTable, policies: Policy[], database: string): Findi
         database,
         where: `policy ${name} of ${whereIs(table, database)}`,
         what: `It shows more rows: ${shown}`,
-        mend: `drop policy ${quoted(name)} on ${nameOf(table)}`,
+        fix: `drop policy ${quoted(name)} on ${nameOf(table)}`,
       }),
     );
 }

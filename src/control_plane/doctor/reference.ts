@@ -6,12 +6,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Sql } from '../../kernel/ports.ts';
 import { tenantId } from '../../kernel/tenant.ts';
-import type { Lane } from '../../postgres/connection.ts';
+import type { Connection } from '../../postgres/connection.ts';
 import { schemas } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { type Migration, statementsIn } from '../migrations/migration_files.ts';
 import { ledgerTable } from '../migrations/schema_migrator.ts';
-import { withResident } from '../provisioning/dedicated_context.ts';
+import { withDedicatedTenant } from '../provisioning/dedicated_context.ts';
 import { controlRights, kernelRights, placeRights } from '../provisioning/schema_rights.ts';
 import { rehardening, withoutStatistics } from '../provisioning/tenant_tables.ts';
 import { type Fact, readCatalog, type SchemaFacts } from './catalog.ts';
@@ -63,7 +63,7 @@ export class References {
     const { roles } = installation;
     const [control, kernel, dedicated] = [scratchName(), scratchName(), scratchName()];
     const place = { ...installation.databaseOf(anyTenant), resident: anyTenant, role: roles.app };
-    const own = withResident(files.own, place, [anyDigest]);
+    const own = withDedicatedTenant(files.own, place, [anyDigest]);
     const script = [
       opening(kernel, roles.owner),
       ledgerTable(kernel),
@@ -132,13 +132,13 @@ export class References {
       ${script.join(';\n')};
       set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
     const target = installation.migrationTarget(installation.database);
-    return migrators.use(target, fleetWork, (lane) => rolledBack(lane, begin, look));
+    return migrators.exclusive(target, fleetWork, (lane) => rolledBack(lane, begin, look));
   }
 }
 
 /** A transaction of a lane is committed, unless it fails: so it fails when it has its result. */
 async function rolledBack<Result>(
-  lane: Lane,
+  lane: Connection,
   begin: string,
   look: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {

@@ -6,7 +6,7 @@ import { type Finding, finding, identifier } from './finding.ts';
 import { anyDigest, anyTenant, type KernelReference } from './reference.ts';
 
 /** Whoever knows a context that is none of ours may use it where the login may connect. */
-export function examineResident(
+export function examineDedicatedContext(
   facts: readonly Fact[],
   {
     place,
@@ -20,7 +20,7 @@ export function examineResident(
   // What the main database has: so it was before 2026-11-28.
   if (check !== null && check === bodyIn(reference.kernel)) {
     const what = 'An older version made it; the next start of a server brings it up to date';
-    return [finding('kernel_outdated', { database, where, what, mend: 'npm run rotate-seals' })];
+    return [finding('kernel_outdated', { database, where, what, fix: 'npm run rotate-seals' })];
   }
   const ours = accepted.map((secret) => digestFor(place, secret));
   const [current = ''] = ours;
@@ -32,7 +32,7 @@ export function examineResident(
   if (!fits || digests.length === 1) return findings;
   const what = `It takes ${digests.length} contexts; a rotation is under way, or was interrupted`;
   const mend = 'npm run rotate-seals';
-  return [...findings, finding('seal_rotation_open', { database, where, what, mend })];
+  return [...findings, finding('seal_rotation_open', { database, where, what, fix: mend })];
 }
 
 function bodyIn(facts: readonly Fact[]): string | null {
@@ -42,6 +42,6 @@ function bodyIn(facts: readonly Fact[]): string | null {
 /** The reference, with the tenant and the contexts of one database. */
 function resident(fact: Fact, place: OwnPlace, digests: readonly string[]): Fact {
   const put = (text: string) =>
-    text.replaceAll(anyTenant, place.resident).replaceAll(listOf([anyDigest]), listOf(digests));
+    text.replaceAll(anyTenant, place.dedicated).replaceAll(listOf([anyDigest]), listOf(digests));
   return { ...fact, value: put(fact.value), make: fact.make && put(fact.make) };
 }

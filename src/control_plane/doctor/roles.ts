@@ -33,7 +33,7 @@ async function mightyRoles(sql: Sql, { database, owner, ours }: Examined): Promi
       database,
       where: `role ${role}`,
       what: `It may do too much (${powers})`,
-      mend: `alter role ${quoted(role)} nosuperuser nobypassrls nocreatedb nocreaterole noreplication`,
+      fix: `alter role ${quoted(role)} nosuperuser nobypassrls nocreatedb nocreaterole noreplication`,
     }),
   );
 }
@@ -54,7 +54,7 @@ async function silentLogins(
       database,
       where: `role ${role}`,
       what: 'It may log in, and has all its rights without an envelope',
-      mend: `alter role ${quoted(role)} nologin`,
+      fix: `alter role ${quoted(role)} nologin`,
     }),
   );
 }
@@ -98,7 +98,7 @@ async function memberships(
         what: meant
           ? `It has the rights of ${row.held} without becoming it, or may give them on`
           : `It may become ${row.held}`,
-        mend: meant ? narrowing(row) : `revoke ${quoted(row.held)} from ${byWhom(row)}`,
+        fix: meant ? narrowing(row) : `revoke ${quoted(row.held)} from ${byWhom(row)}`,
       }),
     );
 }
@@ -126,7 +126,7 @@ async function strangers(sql: Sql, { database, owner, ours }: Examined): Promise
       database,
       where: `role ${row.held}`,
       what: `${row.role} is none of ours, and may become it`,
-      mend: `revoke ${quoted(row.held)} from ${byWhom(row)}`,
+      fix: `revoke ${quoted(row.held)} from ${byWhom(row)}`,
     }),
   );
 }
@@ -162,7 +162,7 @@ export async function examineConnectionLimits(
         database,
         where: `role ${one.login}`,
         what: `It may have more than ${one.limit} of the server's connections at the same time`,
-        mend: limiting(one),
+        fix: limiting(one),
       }),
     );
 }
@@ -197,7 +197,7 @@ export async function examineOwners(sql: Sql, examined: Examined): Promise<Findi
       database,
       where: common ? `${type} ${identity}` : `${type} ${identity} of database ${database}`,
       what: `It belongs to ${role}, which serves and may own nothing`,
-      mend: `alter ${type} ${identity} owner to ${quoted(owner)}`,
+      fix: `alter ${type} ${identity} owner to ${quoted(owner)}`,
     }),
   );
 }
@@ -223,7 +223,7 @@ export async function examineForeignOwners(
       database,
       where: `database ${database}`,
       what: `${count} of its objects belong to ${role}, which serves and may own nothing`,
-      mend: `reassign owned by ${quoted(role)} to ${quoted(owner)}`,
+      fix: `reassign owned by ${quoted(role)} to ${quoted(owner)}`,
     }),
   );
 }

@@ -26,7 +26,7 @@ export async function examineSealKeys(
       foreign.length < keys.length
         ? `delete from kernel.seal_keys where slot in (${slots})`
         : 'npm run rotate-seals';
-    return [finding('seal_key_foreign', { database, where, what, mend })];
+    return [finding('seal_key_foreign', { database, where, what, fix: mend })];
   }
   if (keys.length === 1) return [];
   return [
@@ -34,7 +34,7 @@ export async function examineSealKeys(
       database,
       where,
       what: `There are ${keys.length}; a rotation is under way, or was interrupted`,
-      mend: 'npm run rotate-seals',
+      fix: 'npm run rotate-seals',
     }),
   ];
 }

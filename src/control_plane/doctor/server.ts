@@ -43,7 +43,7 @@ export async function examineVersion(sql: Sql, { database }: Examined): Promise<
       database,
       where: `Postgres ${server.name}`,
       what: `Later releases have closed holes in row security: ${open.join(', ')}`,
-      mend: null,
+      fix: null,
     }),
   ];
 }

@@ -4,14 +4,14 @@
  * pins it, or as Postgres has it by itself.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import type { LanePool } from '../../postgres/connection_pool.ts';
+import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
 import { settingClass } from './setting_classes.ts';
 import { gravityOf, quotedSetting } from './settings.ts';
 
 /** The lanes that serve: their sessions begin as those of requests do. */
-export type Pools = { serving: LanePool; control: LanePool };
+export type Pools = { serving: ConnectionPool; control: ConnectionPool };
 
 type Had = { name: string; setting: string; source: string; plain: string };
 
@@ -30,7 +30,7 @@ export async function examineSessions(
   ];
   const found = sessions.map(async ({ login, pool, target, named }) => {
     try {
-      const session = await pool.use(target, fleetWork, (lane) =>
+      const session = await pool.exclusive(target, fleetWork, (lane) =>
         readSession((text, ...values) => lane.plain(text, ...values)),
       );
       return judged(session, { database, ourLimit: `${transactionTimeoutMs}`, named });
@@ -68,7 +68,7 @@ function judged({ login, settings }: Session, { database, ourLimit, named }: Whe
         database,
         where: `setting ${name} of sessions of role ${login}`,
         what: `It is "${setting}" (${originOf(source)}), and should be "${plain}"`,
-        mend: undoing(had, { role: login, database }),
+        fix: undoing(had, { role: login, database }),
       }),
     ];
   });
@@ -116,6 +116,6 @@ function refused(error: unknown, login: string, database: string): Finding {
     database,
     where: `role ${login}`,
     what: `It could not open a session: ${cause instanceof Error ? cause.message : String(cause)}`,
-    mend: null,
+    fix: null,
   });
 }

@@ -50,7 +50,7 @@ function judged(setting: Setting, { database: main }: Examined): Finding[] {
       database: database ?? main,
       where: `setting ${name} of ${scopeOf(setting)}`,
       what,
-      mend,
+      fix: mend,
     }),
   ];
 }
@@ -101,7 +101,7 @@ async function parameters(sql: Sql, { database, ours }: Examined): Promise<Findi
       database,
       where: `parameter ${name}`,
       what: `${grantee} may set what a superuser alone should`,
-      mend: `revoke all on parameter ${quotedSetting(name)} from ${
+      fix: `revoke all on parameter ${quotedSetting(name)} from ${
         grantee === 'public' ? grantee : quoted(grantee)
       }`,
     }),

@@ -29,7 +29,7 @@ export async function examineActivity(sql: Sql, carriers: Carrier[]): Promise<Fi
           database: carrier.database,
           where: `role ${carrier.login}`,
           what: 'Its sessions show what they run in pg_stat_activity, seals included',
-          mend: settingTo(carrier, 'track_activities', 'off'),
+          fix: settingTo(carrier, 'track_activities', 'off'),
         }),
       ),
     ...logged
@@ -39,7 +39,7 @@ export async function examineActivity(sql: Sql, carriers: Carrier[]): Promise<Fi
           database: carrier.database,
           where: `role ${carrier.login}`,
           what: `The server logs its errors, and an injected statement's can be of megabytes`,
-          mend: settingTo(carrier, 'log_min_messages', 'log'),
+          fix: settingTo(carrier, 'log_min_messages', 'log'),
         }),
       ),
   ];
@@ -121,7 +121,7 @@ export async function examineLogging(
         database: setting.database ?? main,
         where: `setting ${setting.name} of ${scopeOf(setting)}`,
         what: `It is ${setting.value}, and puts statements into the log, seals included`,
-        mend: resetting(setting),
+        fix: resetting(setting),
       }),
     );
 }
@@ -186,7 +186,7 @@ export async function examineStatements(
       database,
       where: `extension pg_stat_statements of database ${database}`,
       what: 'Serving roles may read the statements that it keeps, seals included',
-      mend: mends.join('; '),
+      fix: mends.join('; '),
     }),
   ];
 }

@@ -40,7 +40,7 @@ export async function examineStatistics(sql: Sql, examined: Examined): Promise<F
       database,
       where: `table ${identity} of database ${database}`,
       what: 'Values are kept, and estimates tell a tenant what others have',
-      mend,
+      fix: mend,
     }),
   );
 }

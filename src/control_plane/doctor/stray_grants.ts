@@ -20,7 +20,7 @@ export async function examineStrayGrants(sql: Sql, examined: Examined): Promise<
       database,
       where: `${kind} ${identity} of database ${database}`,
       what: `${grantee} may use what is none of ours and no policy guards: ${privileges}`,
-      mend: `revoke ${privileges} on ${kind} ${identity} from ${
+      fix: `revoke ${privileges} on ${kind} ${identity} from ${
         grantee === 'public' ? grantee : quoted(grantee)
       }`,
     }),

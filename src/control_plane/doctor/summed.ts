@@ -16,12 +16,12 @@ export function summed(findings: readonly Finding[]): Summed[] {
     }
     const first = { ...finding, more: 0 };
     told.push(first);
-    if (finding.grade === 'warning') warnings.set(faultOf(finding), first);
+    if (finding.severity === 'warning') warnings.set(faultOf(finding), first);
   }
   return told;
 }
 
 /** The same for each database that has it. */
-function faultOf({ grade, check, where, what, database }: Finding): string {
+function faultOf({ severity: grade, check, where, what, database }: Finding): string {
   return [grade, check, where, what].join('\n').replaceAll(database, '');
 }

@@ -43,12 +43,12 @@ export function examineTables(tables: TenantTable[], database: string): Finding[
     if (!table.secured) {
       const what = 'Row security is off: every tenant sees all rows';
       const mend = `alter table ${name} enable row level security`;
-      findings.push(finding('row_security_off', { database, where, what, mend }));
+      findings.push(finding('row_security_off', { database, where, what, fix: mend }));
     }
     if (!table.forced) {
       const what = "Row security is not forced: the owner's functions see all rows";
       const mend = `alter table ${name} force row level security`;
-      findings.push(finding('row_security_not_forced', { database, where, what, mend }));
+      findings.push(finding('row_security_not_forced', { database, where, what, fix: mend }));
     }
     return [...findings, ...examineTenantId(table, database)];
   });
@@ -69,7 +69,7 @@ function examineTenantId(table: TenantTable, database: string): Finding[] {
       database,
       where: `column tenant_id of ${whereIs(table, database)}`,
       what: `${faults[tenant]}; it has to be "uuid not null default kernel.tenant()"`,
-      mend: null,
+      fix: null,
     }),
   ];
 }

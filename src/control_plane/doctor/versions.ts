@@ -37,14 +37,14 @@ export function examineVersions(
           version < 1
             ? `Its tables have version ${version}, and this code knows 1 to ${newest}`
             : `Its tables have version ${version} and need servers that know ${required}; this code knows 1 to ${newest}`,
-        mend: version < 1 ? `npm run migrate -- up --tenant ${slug}` : null,
+        fix: version < 1 ? `npm run migrate -- up --tenant ${slug}` : null,
       }),
     );
 }
 
 /** What was lost only a backup brings back, so there is nothing to paste. */
 export function placeMissing(facts: Pick<Finding, 'database' | 'where' | 'what'>): Finding {
-  return finding('tenant_place_missing', { ...facts, mend: null });
+  return finding('tenant_place_missing', { ...facts, fix: null });
 }
 
 /** The version that a schema's own ledger says; null where there is none that its owner may read. */

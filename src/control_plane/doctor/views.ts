@@ -67,6 +67,6 @@ export async function examineViews(
         kind === 'view'
           ? `alter view ${view} set (security_invoker = true)`
           : `drop ${kind} ${view}`;
-      return finding(check, { database, where, what, mend });
+      return finding(check, { database, where, what, fix: mend });
     });
 }

@@ -2,20 +2,20 @@
  * Keeps this process making the seals that its databases accept: asks for their secret when a
  * replacement is announced, after a gap in the announcements, and now and then.
  */
-export type SealWatchOptions = {
+export type KeyRefresherOptions = {
   everyMs: number;
   /** The secret could not be asked for; it is tried again the next time. */
   onError: (error: unknown) => void;
 };
 
-export class SealWatch {
+export class KeyRefresher {
   readonly #refresh: () => Promise<void>;
-  readonly #options: SealWatchOptions;
+  readonly #options: KeyRefresherOptions;
   readonly #timer: NodeJS.Timeout;
   #running = false;
   #again = false;
 
-  constructor(refresh: () => Promise<void>, options: SealWatchOptions) {
+  constructor(refresh: () => Promise<void>, options: KeyRefresherOptions) {
     this.#refresh = refresh;
     this.#options = options;
     this.#timer = setInterval(() => this.look(), options.everyMs).unref();

@@ -6,9 +6,9 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TenantId } from '../../kernel/tenant.ts';
-import { ifFree } from '../../postgres/advisory_lock.ts';
-import type { LanePool } from '../../postgres/connection_pool.ts';
-import type { Place } from '../../postgres/installation.ts';
+import { tryWithLock } from '../../postgres/advisory_lock.ts';
+import type { ConnectionPool } from '../../postgres/connection_pool.ts';
+import type { Placement } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { workOn } from '../provisioning/place.ts';
 import { asOwner, readSealSecrets, writeSeals } from './seal_keys.ts';
@@ -29,13 +29,13 @@ export const sealsAnnouncement = 'seals';
 /** @throws {Error} when another rotation is running, or a database cannot be reached. */
 export async function rotateSeals(
   fleet: Fleet,
-  jobs: LanePool,
+  jobs: ConnectionPool,
   options: RotationOptions,
 ): Promise<void> {
   const { installation } = fleet;
   const target = installation.adminTarget(installation.database);
-  const done = await jobs.use(target, 'seals', (lane) =>
-    ifFree(lane, 'seals', async () => {
+  const done = await jobs.exclusive(target, 'seals', (lane) =>
+    tryWithLock(lane, 'seals', async () => {
       await rotate(fleet, options);
       return true;
     }),
@@ -147,7 +147,7 @@ async function distribute(fleet: Fleet, options: RotationOptions): Promise<numbe
 }
 
 /** @returns whether there is a database to tell, which its tenant's removal may have taken away. */
-async function distributeTo(fleet: Fleet, place: Place): Promise<boolean> {
+async function distributeTo(fleet: Fleet, place: Placement): Promise<boolean> {
   try {
     return await writeKeysTo(fleet, place);
   } catch (error) {
@@ -157,7 +157,7 @@ async function distributeTo(fleet: Fleet, place: Place): Promise<boolean> {
 }
 
 /** The lock is the one under which a new place gets its keys: neither overwrites the other's. */
-function writeKeysTo(fleet: Fleet, place: Place): Promise<boolean> {
+function writeKeysTo(fleet: Fleet, place: Placement): Promise<boolean> {
   return workOn({ fleet, place, from: place.database }, async (lane) => {
     // Who has yet to make the function will read the secrets after us, under this lock.
     const [prepared] = await lane.plain<{ check: string | null }>`
@@ -172,7 +172,7 @@ function writeKeysTo(fleet: Fleet, place: Place): Promise<boolean> {
  * Asked under the lock of whoever drops a place: before its end, the database is there and its
  * sessions are not. One whose dropping was killed takes no session any more, and has the limit -2.
  */
-function isThere(fleet: Fleet, place: Place): Promise<boolean> {
+function isThere(fleet: Fleet, place: Placement): Promise<boolean> {
   return workOn({ fleet, place, from: fleet.installation.database }, async (lane) => {
     const found = await lane.plain`
       select from pg_database where datname = ${place.database} and datconnlimit <> -2`;
@@ -185,7 +185,7 @@ function messageOf(error: unknown): string {
 }
 
 /** Also of tenants that are just being made: theirs may have been given its keys a moment ago. */
-async function ownDatabases(fleet: Fleet): Promise<Place[]> {
+async function ownDatabases(fleet: Fleet): Promise<Placement[]> {
   const { admin, installation } = fleet;
   const tenants = await asOwner(
     fleet,
@@ -193,7 +193,7 @@ async function ownDatabases(fleet: Fleet): Promise<Place[]> {
   );
   const places = tenants.map(({ id }) => installation.databaseOf(id));
   const target = installation.adminTarget(installation.database);
-  const found = await admin.use(
+  const found = await admin.exclusive(
     target,
     fleetWork,
     (lane) => lane.plain<{ name: string }>`

@@ -4,16 +4,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Sql } from '../../kernel/ports.ts';
-import type { Lane } from '../../postgres/connection.ts';
+import type { Connection } from '../../postgres/connection.ts';
 import {
-  type Place,
+  type Placement,
   type SealSecrets,
   type Secrets,
   sealKeyOf,
 } from '../../postgres/installation.ts';
 import { pads } from '../../postgres/seal.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
-import { admitResident, isOwn } from '../provisioning/dedicated_context.ts';
+import { admitDedicatedTenant, isOwn } from '../provisioning/dedicated_context.ts';
 
 /** Runs statements as the owner role, on a lane of the main database. */
 export function asOwner<Result>(
@@ -21,13 +21,13 @@ export function asOwner<Result>(
   work: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {
   const { database, roles } = installation;
-  return admin.use(installation.adminTarget(database), fleetWork, (lane) =>
+  return admin.exclusive(installation.adminTarget(database), fleetWork, (lane) =>
     lane.transaction(`begin; set local role "${roles.owner}"`, work),
   );
 }
 
 /** All secrets. Before the control schema is there, drawn for the first start to keep. */
-export function readSecrets(lane: Lane, owner: string): Promise<Secrets> {
+export function readSecrets(lane: Connection, owner: string): Promise<Secrets> {
   return lane.transaction(`begin; set local role "${owner}"`, async (sql) => {
     const [found] = await sql<{ isThere: boolean }>`
       select to_regclass('control.secrets') is not null as "isThere"`;
@@ -42,7 +42,7 @@ function drawn(): Secrets {
 }
 
 /** The same for ever after. */
-export async function keepSecret(lane: Lane, owner: string, secret: Buffer): Promise<void> {
+export async function keepSecret(lane: Connection, owner: string, secret: Buffer): Promise<void> {
   await lane.transaction(
     `begin; set local role "${owner}"`,
     (sql) => sql`
@@ -53,7 +53,7 @@ export async function keepSecret(lane: Lane, owner: string, secret: Buffer): Pro
 }
 
 /** All secrets of an installation that is there. */
-export function knownSecrets(lane: Lane, owner: string): Promise<Secrets> {
+export function knownSecrets(lane: Connection, owner: string): Promise<Secrets> {
   return lane.transaction(`begin read only; set local role "${owner}"`, secretsIn);
 }
 
@@ -74,16 +74,16 @@ export async function acceptedSecrets(sql: Sql): Promise<readonly Buffer[]> {
 
 /** Makes a place's database accept the seals of these secrets, and of no others. */
 export async function writeSeals(
-  lane: Lane,
-  { fleet, place, seals }: { fleet: Fleet; place: Place; seals: SealSecrets },
+  lane: Connection,
+  { fleet, place, seals }: { fleet: Fleet; place: Placement; seals: SealSecrets },
 ): Promise<void> {
   const { owner } = fleet.installation.roles;
-  if (isOwn(place)) await admitResident(lane, place, { text: fleet.sql.own, owner, seals });
+  if (isOwn(place)) await admitDedicatedTenant(lane, place, { text: fleet.sql.own, owner, seals });
   else await writeKeys(lane, { database: place.database, owner }, seals);
 }
 
 async function writeKeys(
-  lane: Lane,
+  lane: Connection,
   { database, owner }: { database: string; owner: string },
   { current, other }: SealSecrets,
 ): Promise<void> {

@@ -6,18 +6,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Db } from '../../kernel/ports.ts';
 import type { IsolationMode, Slug } from '../../kernel/tenant.ts';
-import { ifFree } from '../../postgres/advisory_lock.ts';
-import type { Lane } from '../../postgres/connection.ts';
-import type { LanePool } from '../../postgres/connection_pool.ts';
+import { tryWithLock } from '../../postgres/advisory_lock.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { codeOf } from '../../postgres/errors.ts';
-import { type Place, placeOf } from '../../postgres/installation.ts';
+import { type Placement, placementOf } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { upgradePlace } from '../provisioning/place.ts';
 import { assertFilesUnedited, recordFile } from './checksums.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import { assertAllCanGoOn, readProcesses } from './processes.ts';
 import { assertUnedited } from './schema_migrator.ts';
-import { readStandings } from './status.ts';
+import { readStatus } from './status.ts';
 
 export type MigrateOptions = {
   /** Only the place of this tenant; in shared mode that is all tenants of the shared schema. */
@@ -34,7 +34,7 @@ export type MigrateOptions = {
 };
 
 /** A place that is behind, and whom it concerns; its version rises while it is migrated. */
-export type Pending = { place: Place; isolation: IsolationMode; tenants: Slug[]; version: number };
+export type Pending = { place: Placement; isolation: IsolationMode; tenants: Slug[]; version: number };
 
 export type Progress = { done: number; of: number; name: string; error: string | null };
 
@@ -49,13 +49,13 @@ export type Outcome = { migrated: number; failed: { name: string; error: string 
 export async function migrateFleet(
   fleet: Fleet,
   control: Db,
-  jobs: LanePool,
+  jobs: ConnectionPool,
   options: MigrateOptions,
 ): Promise<Outcome> {
   const { installation } = fleet;
   const target = installation.adminTarget(installation.database);
-  const outcome = await jobs.use(target, 'migrate', (lane) =>
-    ifFree(lane, 'migrate', () => new Run(fleet, control, options).all()),
+  const outcome = await jobs.exclusive(target, 'migrate', (lane) =>
+    tryWithLock(lane, 'migrate', () => new Run(fleet, control, options).all()),
   );
   if (outcome) return outcome;
   throw new Error('Cannot migrate: another migration is running');
@@ -121,10 +121,10 @@ class Run {
       pending.version = file.version;
       await recordFile(this.#control, file);
     };
-    const upgrade = (lane: Lane) => upgradePlace(lane, { fleet: this.#fleet, place, onApplied });
+    const upgrade = (lane: Connection) => upgradePlace(lane, { fleet: this.#fleet, place, onApplied });
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await admin.use(target, fleetWork, upgrade);
+        await admin.exclusive(target, fleetWork, upgrade);
         return null;
       } catch (error) {
         const cause = causeOf(error);
@@ -149,7 +149,7 @@ class Run {
 /** The places that are behind; the shared one last, because it concerns the most tenants. */
 async function pendingPlaces(fleet: Fleet, slug: string | null): Promise<Pending[]> {
   const newest = fleet.sql.tenant.length;
-  const { tenants, sharedLedger } = await readStandings(fleet);
+  const { tenants, sharedLedger } = await readStatus(fleet);
   assertUnedited(sharedLedger, fleet.sql.tenant);
   if (slug !== null && !tenants.some((tenant) => tenant.slug === slug)) {
     throw new Error(`Cannot migrate "${slug}": there is no such tenant`);
@@ -157,7 +157,7 @@ async function pendingPlaces(fleet: Fleet, slug: string | null): Promise<Pending
   const own = tenants
     .filter(({ isolation, version }) => isolation !== 'shared' && version < newest)
     .map((tenant) => ({
-      place: placeOf(fleet.installation, tenant),
+      place: placementOf(fleet.installation, tenant),
       isolation: tenant.isolation,
       tenants: [tenant.slug],
       version: tenant.version,

@@ -3,7 +3,7 @@
  * row in the schema's ledger, so it is there entirely or not at all. Its statements run in a session that
  * is nobody but the owner: what a file says can make it no administrator.
  */
-import type { Lane } from '../../postgres/connection.ts';
+import type { Connection } from '../../postgres/connection.ts';
 import { type Migration, statementsIn } from './migration_files.ts';
 
 export type Upgrade = {
@@ -18,7 +18,7 @@ export type Upgrade = {
   /** How long one statement may wait for a lock; who waits longer makes everybody else wait. */
   lockTimeoutMs: number;
   /** Lends a session of the migrations' own login, in the database of the schema. */
-  migrating: (work: (lane: Lane) => Promise<void>) => Promise<void>;
+  migrating: (work: (lane: Connection) => Promise<void>) => Promise<void>;
   /** Told of each migration once it is there. */
   onApplied: (migration: Migration) => Promise<void>;
 };
@@ -37,7 +37,7 @@ type Prepared = Omit<Migration, 'statements'> & { statements: string[] };
  * @returns the version that the schema has now.
  * @throws {Error} when an applied file was edited since, or when a migration fails.
  */
-export async function upgrade(lane: Lane, upgrade: Upgrade): Promise<number> {
+export async function upgrade(lane: Connection, upgrade: Upgrade): Promise<number> {
   const { schema, owner, roles, migrations } = upgrade;
   await lane.script(
     `begin; set local role "${owner}"; set local client_min_messages = warning;
@@ -69,7 +69,7 @@ export function ledgerTable(schema: string): string {
 }
 
 /** What has been applied to a schema, in order. */
-export function readLedger(lane: Lane, schema: string, owner: string): Promise<LedgerRow[]> {
+export function readLedger(lane: Connection, schema: string, owner: string): Promise<LedgerRow[]> {
   return lane.transaction(
     `begin read only; set local role "${owner}"; set local search_path = "${schema}"`,
     (sql) => sql<LedgerRow>`select version, checksum from migrations order by version`,
@@ -89,7 +89,7 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
 }
 
 async function apply(
-  lane: Lane,
+  lane: Connection,
   { schema, owner, lockTimeoutMs, hardening = '' }: Upgrade,
   { version, name, checksum, statements }: Prepared,
 ): Promise<void> {

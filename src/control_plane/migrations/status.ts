@@ -47,7 +47,7 @@ export async function migrationStatus(
 ): Promise<FleetStatus> {
   const files = fleet.sql.tenant;
   const newest = files.length;
-  const { tenants } = await readStandings(fleet);
+  const { tenants } = await readStatus(fleet);
   const listed = tenants.map(({ slug: name, isolation, version, error }) => {
     return { name, isolation, version, error };
   });
@@ -130,10 +130,10 @@ export function countTenants(control: Db): Promise<TenantCount[]> {
 }
 
 /** All that a run must know, in one query. */
-export async function readStandings(fleet: Fleet) {
+export async function readStatus(fleet: Fleet) {
   const { admin, installation } = fleet;
   const target = installation.adminTarget(installation.database);
-  const [row] = await admin.use(target, fleetWork, (lane) =>
+  const [row] = await admin.exclusive(target, fleetWork, (lane) =>
     lane.transaction(
       `begin read only; set local role "${installation.roles.owner}";
        set local search_path = "${schemas.shared}"`,

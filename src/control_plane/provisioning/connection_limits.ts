@@ -6,7 +6,7 @@
  * Source: https://www.postgresql.org/docs/current/runtime-config-connection.html
  */
 import type { Sql } from '../../kernel/ports.ts';
-import type { Lane } from '../../postgres/connection.ts';
+import type { Connection } from '../../postgres/connection.ts';
 import type { Installation } from '../../postgres/installation.ts';
 
 /** In percent of what is not reserved for superusers. */
@@ -44,7 +44,7 @@ export function limiting({ login, limit }: ConnectionLimit): string {
 
 /** Gives a login its limit, which follows the server's: an administrator may have changed that one. */
 export async function limitConnections(
-  lane: Lane,
+  lane: Connection,
   installation: Installation,
   login: string,
 ): Promise<void> {

@@ -3,20 +3,20 @@
  * of the contexts that it takes. It needs no keys there, because nobody else's context is good.
  */
 import type { TenantId } from '../../kernel/tenant.ts';
-import type { Lane } from '../../postgres/connection.ts';
-import { type Place, type SealSecrets, sealKeyOf } from '../../postgres/installation.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import { type Placement, type SealSecrets, sealKeyOf } from '../../postgres/installation.ts';
 import { contextDigest, residentContext } from '../../postgres/seal.ts';
 
 /** A place that is a database of its tenant's own. */
-export type OwnPlace = Place & { resident: TenantId };
+export type OwnPlace = Placement & { resident: TenantId };
 
-export function isOwn(place: Place): place is OwnPlace {
-  return place.resident !== null;
+export function isOwn(place: Placement): place is OwnPlace {
+  return place.dedicated !== null;
 }
 
 /** Makes the database take the contexts that these secrets give, and no others. */
-export async function admitResident(
-  lane: Lane,
+export async function admitDedicatedTenant(
+  lane: Connection,
   place: OwnPlace,
   { text, owner, seals }: { text: string; owner: string; seals: SealSecrets },
 ): Promise<void> {
@@ -27,14 +27,14 @@ export async function admitResident(
      set local role "${owner}";
      set local search_path = kernel;
      set local client_min_messages = warning;
-     ${withResident(text, place, digests)}
+     ${withDedicatedTenant(text, place, digests)}
      commit`,
   );
   await dropOldKeys(lane, owner);
 }
 
 /** Those of a database that was made before 2026-11-28. Whoever holds them, such as a backup, delays nobody. */
-async function dropOldKeys(lane: Lane, owner: string): Promise<void> {
+async function dropOldKeys(lane: Connection, owner: string): Promise<void> {
   await lane.script(
     `begin;
      set local role "${owner}";
@@ -49,14 +49,14 @@ async function dropOldKeys(lane: Lane, owner: string): Promise<void> {
 }
 
 /** The digest of the context that a secret gives. */
-export function digestFor({ database, resident }: OwnPlace, secret: Buffer): string {
+export function digestFor({ database, dedicated: resident }: OwnPlace, secret: Buffer): string {
   return contextDigest(residentContext(sealKeyOf(secret, database), resident));
 }
 
 /** The text of `sql/own` for one database. */
-export function withResident(
+export function withDedicatedTenant(
   text: string,
-  { resident, role }: OwnPlace,
+  { dedicated: resident, role }: OwnPlace,
   digests: readonly string[],
 ): string {
   return text

@@ -3,14 +3,14 @@
  * Each step is skipped where the administrator may not; the doctor names what is left.
  */
 
-import { inTurn } from '../../postgres/advisory_lock.ts';
-import type { Lane } from '../../postgres/connection.ts';
-import { type Installation, type Place, schemas } from '../../postgres/installation.ts';
-import { type Keepers, withdrawSpareFunctions } from './revoked_functions.ts';
+import { withLock } from '../../postgres/advisory_lock.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import { type Installation, type Placement, schemas } from '../../postgres/installation.ts';
+import { type Keepers, revokeFunctions } from './revoked_functions.ts';
 import { forgettingStatistics, rehardening, withoutStatistics } from './tenant_tables.ts';
 
 /** The main database. Its schema `public` may have tenants that are not ours, so it stays. */
-export async function tightenMain(lane: Lane, keepers: Keepers): Promise<void> {
+export async function hardenMain(lane: Connection, keepers: Keepers): Promise<void> {
   await lane.script(
     `do $$ begin
        revoke all on schema public from public;
@@ -18,12 +18,12 @@ export async function tightenMain(lane: Lane, keepers: Keepers): Promise<void> {
      end $$`,
   );
   await forbidBlocks(lane, keepers.owner);
-  await withdrawSpareFunctions(lane, keepers);
+  await revokeFunctions(lane, keepers);
 }
 
 /** A tenant's own database, one process at a time: two that change one right at once both fail. */
-export function tightenOwn(lane: Lane, place: Place, owner: string): Promise<void> {
-  return inTurn(lane, `tighten ${place.database}`, async () => {
+export function hardenDedicated(lane: Connection, place: Placement, owner: string): Promise<void> {
+  return withLock(lane, `tighten ${place.database}`, async () => {
     await lane.script(
       `do $$ begin
          set local client_min_messages = warning;
@@ -35,7 +35,7 @@ export function tightenOwn(lane: Lane, place: Place, owner: string): Promise<voi
     );
     await forbidBlocks(lane, owner);
     // The sessions begin with their context: no login has to set it.
-    await withdrawSpareFunctions(lane, { owner, setter: null });
+    await revokeFunctions(lane, { owner, setter: null });
   });
 }
 
@@ -43,7 +43,7 @@ export function tightenOwn(lane: Lane, place: Place, owner: string): Promise<voi
  * An injected DO block could put off its role and change the password of its own login: one tenant
  * would lock out all. What needs no language is one statement at a time, and a lane looks at its tag.
  */
-async function forbidBlocks(lane: Lane, owner: string): Promise<void> {
+async function forbidBlocks(lane: Connection, owner: string): Promise<void> {
   await lane.script(
     `do $$ begin
        revoke usage on language plpgsql from public;
@@ -54,7 +54,7 @@ async function forbidBlocks(lane: Lane, owner: string): Promise<void> {
 }
 
 /** All schemas of the main database, which an older version may have made; most have nothing to change. */
-export async function rehardenMain(lane: Lane, { roles }: Installation): Promise<void> {
+export async function rehardenMain(lane: Connection, { roles }: Installation): Promise<void> {
   const places = `nspname ~ '^(${schemas.shared}|t_[0-9a-f]{32})$'`;
   const control = `nspname = '${schemas.control}'`;
   await asOwner(lane, roles.owner, rehardening({ app: roles.app, places }));
@@ -63,12 +63,12 @@ export async function rehardenMain(lane: Lane, { roles }: Installation): Promise
 }
 
 /** The same for a tenant's own database. */
-export async function rehardenOwn(lane: Lane, { role, schema }: Place, owner: string) {
+export async function rehardenOwn(lane: Connection, { role, schema }: Placement, owner: string) {
   const places = `nspname = '${schema}'`;
   await asOwner(lane, owner, rehardening({ app: role, places }));
   await lane.script(forgettingStatistics(places));
 }
 
-function asOwner(lane: Lane, owner: string, script: string): Promise<void> {
+function asOwner(lane: Connection, owner: string, script: string): Promise<void> {
   return lane.script(`begin; set local role "${owner}"; ${script}; commit`);
 }

@@ -4,9 +4,9 @@
  * to what they were.
  */
 
-import { inTurn } from '../../postgres/advisory_lock.ts';
-import type { Lane } from '../../postgres/connection.ts';
-import type { LanePool } from '../../postgres/connection_pool.ts';
+import { withLock } from '../../postgres/advisory_lock.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { codeOf } from '../../postgres/errors.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
@@ -14,7 +14,7 @@ import { keepSecret, knownSecrets, readSecrets } from '../keys/seal_keys.ts';
 import { recordFile } from '../migrations/checksums.ts';
 import type { Migration } from '../migrations/migration_files.ts';
 import { nobodyIsTold, readLedger, upgrade } from '../migrations/schema_migrator.ts';
-import { rehardenMain, tightenMain } from './harden.ts';
+import { rehardenMain, hardenMain } from './harden.ts';
 import {
   createLogin,
   createPlace,
@@ -29,7 +29,7 @@ import { controlRights } from './schema_rights.ts';
 import { assertUsable } from './usable_server.ts';
 
 export type InstallOptions = {
-  migrators: LanePool;
+  migrators: ConnectionPool;
   sql: SqlFiles;
   placesKept: number;
   migrationLockTimeoutMs: number;
@@ -45,12 +45,12 @@ export type InstallOptions = {
  */
 export function install(
   adminUrl: string,
-  admin: LanePool,
+  admin: ConnectionPool,
   options: InstallOptions,
 ): Promise<Fleet> {
   return admin
-    .use(adminUrl, fleetWork, (lane) =>
-      inTurn(lane, 'install', () => installOn(lane, adminUrl, admin, options)),
+    .exclusive(adminUrl, fleetWork, (lane) =>
+      withLock(lane, 'install', () => installOn(lane, adminUrl, admin, options)),
     )
     .catch((error: unknown) => {
       if (codeOf(error) !== '42501') throw error;
@@ -68,10 +68,10 @@ export function install(
  */
 export function openInstalled(
   adminUrl: string,
-  admin: LanePool,
+  admin: ConnectionPool,
   { placesKept, ...options }: InstallOptions,
 ): Promise<Fleet> {
-  return admin.use(adminUrl, fleetWork, async (lane) => {
+  return admin.exclusive(adminUrl, fleetWork, async (lane) => {
     await assertUsable(lane);
     const database = databaseOf(adminUrl);
     const { owner } = rolesOf(database);
@@ -82,7 +82,7 @@ export function openInstalled(
 }
 
 async function assertInstalled(
-  lane: Lane,
+  lane: Connection,
   { database, owner, sql }: { database: string; owner: string; sql: SqlFiles },
 ): Promise<void> {
   const [found] = await lane.plain<{ ledgers: number }>`
@@ -103,9 +103,9 @@ async function assertInstalled(
 }
 
 async function installOn(
-  lane: Lane,
+  lane: Connection,
   adminUrl: string,
-  admin: LanePool,
+  admin: ConnectionPool,
   { placesKept, ...options }: InstallOptions,
 ): Promise<Fleet> {
   const { sql, migrators, migrationLockTimeoutMs, transactionTimeoutMs } = options;
@@ -124,7 +124,7 @@ async function installOn(
   const common = {
     owner: roles.owner,
     lockTimeoutMs: migrationLockTimeoutMs,
-    migrating: (work: (own: Lane) => Promise<void>) =>
+    migrating: (work: (own: Connection) => Promise<void>) =>
       migrating({ migrators, installation }, database, work),
     onApplied: nobodyIsTold,
   };
@@ -137,7 +137,7 @@ async function installOn(
   });
   await keepSecret(lane, roles.owner, secrets.installation);
   await admitLogins(lane, installation, transactionTimeoutMs);
-  await tightenMain(lane, { owner: roles.owner, setter: roles.serve });
+  await hardenMain(lane, { owner: roles.owner, setter: roles.serve });
   const fleet = { admin, installation, ...options };
   await createSharedPlace(lane, fleet);
   await rehardenMain(lane, installation);
@@ -145,7 +145,7 @@ async function installOn(
 }
 
 /** An administrator who is no superuser must be a member of the role whose objects it makes. */
-async function becomeMember(lane: Lane, owner: string): Promise<void> {
+async function becomeMember(lane: Connection, owner: string): Promise<void> {
   await lane.script(
     `do $$ begin
        if not (select rolsuper from pg_roles where rolname = current_user) then
@@ -155,7 +155,7 @@ async function becomeMember(lane: Lane, owner: string): Promise<void> {
   );
 }
 
-async function createSchema(lane: Lane, schema: string, owner: string): Promise<void> {
+async function createSchema(lane: Connection, schema: string, owner: string): Promise<void> {
   await lane.script(`create schema if not exists "${schema}" authorization "${owner}"`);
 }
 
@@ -163,7 +163,7 @@ async function createSchema(lane: Lane, schema: string, owner: string): Promise<
  * Migrations run in a session that no statement of theirs turns into the administrator's. The doctor runs
  * them once more in schemas that are rolled back, and these schemas need a right on the database.
  */
-async function admitMigrations(lane: Lane, installation: Installation): Promise<void> {
+async function admitMigrations(lane: Connection, installation: Installation): Promise<void> {
   const { database, roles } = installation;
   await createLogin(lane, installation, roles.migrate);
   await lane.script(
@@ -173,7 +173,7 @@ async function admitMigrations(lane: Lane, installation: Installation): Promise<
 }
 
 async function admitLogins(
-  lane: Lane,
+  lane: Connection,
   installation: Installation,
   transactionTimeoutMs: number,
 ): Promise<void> {
@@ -195,7 +195,7 @@ async function admitLogins(
 }
 
 /** Pending migrations of the shared place are left to `npm run migrate`, once it exists. */
-async function createSharedPlace(lane: Lane, fleet: Fleet): Promise<void> {
+async function createSharedPlace(lane: Connection, fleet: Fleet): Promise<void> {
   const { installation } = fleet;
   await workOn({ fleet, place: installation.shared, from: installation.database }, async (own) => {
     await prepareKernel(own, fleet, installation.account);

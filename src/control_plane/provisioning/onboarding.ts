@@ -4,11 +4,11 @@
  * a creation ends absent and a deletion complete.
  */
 import { Refusal } from '../../kernel/errors.ts';
-import type { Db, Isolation, Sql, TenantPlace } from '../../kernel/ports.ts';
+import type { Db, Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { IsolationMode, Slug, TenantId } from '../../kernel/tenant.ts';
-import { ifFree } from '../../postgres/advisory_lock.ts';
-import type { LanePool } from '../../postgres/connection_pool.ts';
-import { type Place, placeOf } from '../../postgres/installation.ts';
+import { tryWithLock } from '../../postgres/advisory_lock.ts';
+import type { ConnectionPool } from '../../postgres/connection_pool.ts';
+import { type Placement, placementOf } from '../../postgres/installation.ts';
 import { recordChange } from '../audit/record.ts';
 import type { Fleet } from '../fleet.ts';
 import { assertFilesUnedited, recordFile } from '../migrations/checksums.ts';
@@ -16,12 +16,12 @@ import { createPlace, dropPlace, sharedVersion } from './place.ts';
 import { addSamplePet, eraseRows } from './tenant_data.ts';
 import {
   activate,
-  type Commission,
-  type Founded,
-  found,
-  type Order,
-  priorAnswer,
-  refuseWhileUnderWay,
+  type RequestMeta,
+  type OnboardingResult,
+  claimSlug,
+  type NewTenant,
+  replay,
+  assertNotInProgress,
 } from './tenant_record.ts';
 
 export type OnboardingParts = {
@@ -29,9 +29,9 @@ export type OnboardingParts = {
   control: Db;
   isolation: Readonly<Record<IsolationMode, Isolation>>;
   /** Lanes that hold the locks; as many jobs as it has lanes run at once, the others wait. */
-  jobs: LanePool;
+  jobs: ConnectionPool;
   /** The lanes that serve tenants: those of a deleted database are closed. */
-  serving: LanePool;
+  serving: ConnectionPool;
   newId: () => string;
   /** After this time every process has heard of a deletion. */
   heardAfterMs: number;
@@ -39,7 +39,7 @@ export type OnboardingParts = {
   clearedAtOnce: number;
 };
 
-type Found = TenantPlace & { slug: Slug; status: string };
+type Found = TenantRef & { slug: Slug; status: string };
 
 export class Onboarding {
   readonly #parts: OnboardingParts;
@@ -54,10 +54,10 @@ export class Onboarding {
    *
    * @throws {Refusal} `slug_taken`, or `conflict` and `invalid_input` for a misused idempotency key.
    */
-  async create(order: Order, commission: Commission): Promise<Founded> {
+  async create(order: NewTenant, commission: RequestMeta): Promise<OnboardingResult> {
     const founded = await this.#locked(order.slug, () => this.#build(order, commission));
     if (founded) return founded;
-    await refuseWhileUnderWay(this.#parts.control, commission.idempotencyKey);
+    await assertNotInProgress(this.#parts.control, commission.idempotencyKey);
     throw new Refusal('slug_taken', { detail: `The slug "${order.slug}" is taken` });
   }
 
@@ -87,12 +87,12 @@ export class Onboarding {
     if (reasons.length > 0) throw new AggregateError(reasons, 'Cannot clear up everything');
   }
 
-  async #build(order: Order, commission: Commission): Promise<Founded | null> {
+  async #build(order: NewTenant, commission: RequestMeta): Promise<OnboardingResult | null> {
     const { control, fleet, isolation, newId } = this.#parts;
     await this.#clear(order.slug);
-    const prior = await priorAnswer(control, fleet.installation, commission);
+    const prior = await replay(control, fleet.installation, commission);
     if (prior) return prior;
-    const tenant = await found(control, order, commission, newId);
+    const tenant = await claimSlug(control, order, commission, newId);
     if (!tenant) return null;
     try {
       const schemaVersion = await this.#prepare(tenant);
@@ -177,7 +177,7 @@ export class Onboarding {
   }
 
   /** What was under way may still write rows into the shared place, behind the eraser's back. */
-  async #noteLeftovers(sql: Sql, { id, isolation }: TenantPlace): Promise<void> {
+  async #noteLeftovers(sql: Sql, { id, isolation }: TenantRef): Promise<void> {
     await sql`
       insert into control.leftovers (tenant_id, due_at)
       select ${id}, now() + ${this.#parts.heardAfterMs} * interval '1 millisecond'
@@ -202,8 +202,8 @@ export class Onboarding {
     return row ?? null;
   }
 
-  #placeOf({ id, isolation }: TenantPlace): Place {
-    return placeOf(this.#parts.fleet.installation, { id, isolation });
+  #placeOf({ id, isolation }: TenantRef): Placement {
+    return placementOf(this.#parts.fleet.installation, { id, isolation });
   }
 
   /** Runs `work` alone among all processes; null when another one holds the slug. */
@@ -211,6 +211,6 @@ export class Onboarding {
     const { jobs, fleet } = this.#parts;
     const { installation } = fleet;
     const target = installation.adminTarget(installation.database);
-    return jobs.use(target, slug, (lane) => ifFree(lane, `tenant ${slug}`, work));
+    return jobs.exclusive(target, slug, (lane) => tryWithLock(lane, `tenant ${slug}`, work));
   }
 }

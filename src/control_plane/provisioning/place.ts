@@ -3,23 +3,23 @@
  * its own. Every step may be repeated, so a piece of work that was killed is simply done again.
  */
 import { randomBytes } from 'node:crypto';
-import { inTurn } from '../../postgres/advisory_lock.ts';
-import type { Lane } from '../../postgres/connection.ts';
-import { type Installation, type Place, schemas } from '../../postgres/installation.ts';
+import { withLock } from '../../postgres/advisory_lock.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import { type Installation, type Placement, schemas } from '../../postgres/installation.ts';
 import { scramVerifier } from '../../postgres/scram_verifier.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { readSealSecrets, writeSeals } from '../keys/seal_keys.ts';
 import { nobodyIsTold, readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
 import { limitConnections } from './connection_limits.ts';
 import { isOwn, type OwnPlace } from './dedicated_context.ts';
-import { rehardenOwn, tightenOwn } from './harden.ts';
+import { rehardenOwn, hardenDedicated } from './harden.ts';
 import { kernelRights, placeRights } from './schema_rights.ts';
 import { hardening } from './tenant_tables.ts';
 
 /** Makes the place ready for its tenants, with all migrations. @returns its schema version. */
 export async function createPlace(
   fleet: Fleet,
-  place: Place,
+  place: Placement,
   onApplied: Upgrade['onApplied'] = nobodyIsTold,
 ): Promise<number> {
   const { installation } = fleet;
@@ -27,7 +27,7 @@ export async function createPlace(
   if (ownDatabase) await createDatabase(fleet, place);
   return workOn({ fleet, place, from: place.database }, async (lane) => {
     if (ownDatabase) {
-      await tightenOwn(lane, place, installation.roles.owner);
+      await hardenDedicated(lane, place, installation.roles.owner);
       await prepareKernel(lane, fleet, place);
     }
     await lane.script(
@@ -44,8 +44,8 @@ export async function createPlace(
 
 /** Applies the migrations of `sql/tenant` that a place lacks. @returns its schema version. */
 export function upgradePlace(
-  lane: Lane,
-  { fleet, place, onApplied }: { fleet: Fleet; place: Place; onApplied: Upgrade['onApplied'] },
+  lane: Connection,
+  { fleet, place, onApplied }: { fleet: Fleet; place: Placement; onApplied: Upgrade['onApplied'] },
 ): Promise<number> {
   return upgrade(lane, {
     schema: place.schema,
@@ -63,9 +63,9 @@ export function upgradePlace(
 export function migrating(
   { migrators, installation }: Pick<Fleet, 'migrators' | 'installation'>,
   database: string,
-  work: (lane: Lane) => Promise<void>,
+  work: (lane: Connection) => Promise<void>,
 ): Promise<void> {
-  return migrators.use(installation.migrationTarget(database), fleetWork, (lane) =>
+  return migrators.exclusive(installation.migrationTarget(database), fleetWork, (lane) =>
     work(lane).finally(() => lane.close()),
   );
 }
@@ -73,14 +73,14 @@ export function migrating(
 /** The version that the shared place has. */
 export async function sharedVersion({ admin, installation }: Fleet): Promise<number> {
   const target = installation.adminTarget(installation.database);
-  const ledger = await admin.use(target, fleetWork, (lane) =>
+  const ledger = await admin.exclusive(target, fleetWork, (lane) =>
     readLedger(lane, schemas.shared, installation.roles.owner),
   );
   return ledger.length;
 }
 
 /** Removes a schema or a database with all that is in it. Never for the shared place. */
-export async function dropPlace(fleet: Fleet, place: Place): Promise<void> {
+export async function dropPlace(fleet: Fleet, place: Placement): Promise<void> {
   const { admin, installation } = fleet;
   const ownDatabase = isOwn(place);
   if (ownDatabase) admin.closeIdle(installation.adminTarget(place.database));
@@ -100,7 +100,7 @@ export async function dropPlace(fleet: Fleet, place: Place): Promise<void> {
  * Before it goes, Postgres asks each backend of the whole server to close its files, and waits for all
  * of them: one that is in a statement which nothing cancels would hold up everybody's deletions.
  */
-async function dropDatabase(lane: Lane, database: string, limitMs: number): Promise<void> {
+async function dropDatabase(lane: Connection, database: string, limitMs: number): Promise<void> {
   await lane.script(`set statement_timeout = ${limitMs}`);
   try {
     await lane.script(`drop database if exists "${database}" with (force)`);
@@ -114,7 +114,7 @@ async function dropDatabase(lane: Lane, database: string, limitMs: number): Prom
  * index in order: without statistics the planner believes a tenant's part of an index to be small, and
  * would fetch and sort all of it for each page of a list.
  */
-export async function createLogin(lane: Lane, installation: Installation, role: string) {
+export async function createLogin(lane: Connection, installation: Installation, role: string) {
   await createRole(lane, role);
   const verifier = scramVerifier(installation.password(role), randomBytes(16));
   await lane.script(
@@ -131,7 +131,7 @@ export async function createLogin(lane: Lane, installation: Installation, role: 
  * logged however long its message is: one that quotes a value of megabytes would fill the disk. Without the
  * right to forbid that, Kennel runs all the same, and the doctor says so.
  */
-export async function keepStatementsQuiet(lane: Lane, role: string): Promise<void> {
+export async function keepStatementsQuiet(lane: Connection, role: string): Promise<void> {
   for (const setting of ['track_activities = off', 'log_min_messages = log']) {
     await lane.script(
       `do $$ begin
@@ -147,7 +147,7 @@ export async function keepStatementsQuiet(lane: Lane, role: string): Promise<voi
  * halves of a statement (it was parsed and never bound), and it would keep its locks for as long.
  * Since Postgres 17 there is one that does.
  */
-export async function limitTransactions(lane: Lane, role: string, limitMs: number): Promise<void> {
+export async function limitTransactions(lane: Connection, role: string, limitMs: number): Promise<void> {
   await lane.script(
     `do $$ begin
        if exists (select from pg_settings where name = 'transaction_timeout') then
@@ -158,7 +158,7 @@ export async function limitTransactions(lane: Lane, role: string, limitMs: numbe
 }
 
 /** An administrator who is no superuser may end a role's sessions only as a member of it. */
-async function joinRole(lane: Lane, role: string): Promise<void> {
+async function joinRole(lane: Connection, role: string): Promise<void> {
   await lane.script(
     `do $$ begin
        if exists (select from pg_roles where rolname = '${role}')
@@ -170,7 +170,7 @@ async function joinRole(lane: Lane, role: string): Promise<void> {
 }
 
 /** A role without login. Two processes may start at once: the later one finds it there. */
-export async function createRole(lane: Lane, role: string): Promise<void> {
+export async function createRole(lane: Connection, role: string): Promise<void> {
   await lane.script(
     `do $$ begin
        if not exists (select from pg_roles where rolname = '${role}') then
@@ -185,29 +185,29 @@ export async function createRole(lane: Lane, role: string): Promise<void> {
  * What every database with tenant rows has: `kernel.tenant()`, which contexts it takes, and who may
  * call it. Done under the lock of the place, so that a rotation of the keys does not come in between.
  */
-export async function prepareKernel(lane: Lane, fleet: Fleet, place: Place): Promise<void> {
+export async function prepareKernel(lane: Connection, fleet: Fleet, place: Placement): Promise<void> {
   const { owner } = fleet.installation.roles;
   await lane.script(`create schema if not exists "${schemas.kernel}" authorization "${owner}"`);
   if (!isOwn(place)) await upgradeKernel(lane, fleet, place.role);
   await writeSeals(lane, { fleet, place, seals: await readSealSecrets(fleet) });
 }
 
-async function admitToOwn(lane: Lane, { installation }: Fleet, { database, role }: Place) {
+async function admitToOwn(lane: Connection, { installation }: Fleet, { database, role }: Placement) {
   const { migrate } = installation.roles;
   await lane.script(`grant connect on database "${database}" to "${role}", "${migrate}"`);
 }
 
 /** Brings a tenant's own database, which an older version made, to what a new one gets. */
-export async function renewOwn(lane: Lane, fleet: Fleet, place: OwnPlace): Promise<void> {
-  await tightenOwn(lane, place, fleet.installation.roles.owner);
-  await inTurn(lane, lockOf(place), async () => {
+export async function renewOwn(lane: Connection, fleet: Fleet, place: OwnPlace): Promise<void> {
+  await hardenDedicated(lane, place, fleet.installation.roles.owner);
+  await withLock(lane, lockOf(place), async () => {
     await admitToOwn(lane, fleet, place);
     await prepareKernel(lane, fleet, place);
   });
   await rehardenOwn(lane, place, fleet.installation.roles.owner);
 }
 
-async function upgradeKernel(lane: Lane, fleet: Fleet, role: string): Promise<void> {
+async function upgradeKernel(lane: Connection, fleet: Fleet, role: string): Promise<void> {
   const { installation } = fleet;
   const { owner } = installation.roles;
   await upgrade(lane, {
@@ -227,7 +227,7 @@ async function upgradeKernel(lane: Lane, fleet: Fleet, role: string): Promise<vo
   );
 }
 
-async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
+async function createDatabase(fleet: Fleet, place: Placement): Promise<void> {
   const { installation, transactionTimeoutMs } = fleet;
   const { database, role } = place;
   await workOn({ fleet, place, from: installation.database }, async (lane) => {
@@ -249,7 +249,7 @@ async function createDatabase(fleet: Fleet, place: Place): Promise<void> {
 }
 
 /** How the main database is encoded and sorted: by default a new one is as the server was made. */
-async function writingOfMain(lane: Lane): Promise<string> {
+async function writingOfMain(lane: Connection): Promise<string> {
   const [main] = await lane.plain<{ options: string }>`
     select format('encoding %L lc_collate %L lc_ctype %L', pg_encoding_to_char(encoding), datcollate,
       datctype) as options
@@ -264,15 +264,15 @@ async function writingOfMain(lane: Lane): Promise<string> {
  * not come too early, or would find nothing to drop yet.
  */
 export function workOn<Result>(
-  { fleet, place, from }: { fleet: Fleet; place: Place; from: string },
-  work: (lane: Lane) => Promise<Result>,
+  { fleet, place, from }: { fleet: Fleet; place: Placement; from: string },
+  work: (lane: Connection) => Promise<Result>,
 ): Promise<Result> {
   const { admin, installation } = fleet;
-  return admin.use(installation.adminTarget(from), fleetWork, (lane) =>
-    inTurn(lane, lockOf(place), () => work(lane)),
+  return admin.exclusive(installation.adminTarget(from), fleetWork, (lane) =>
+    withLock(lane, lockOf(place), () => work(lane)),
   );
 }
 
-function lockOf({ database, schema }: Place): string {
+function lockOf({ database, schema }: Placement): string {
   return `place ${database} ${schema}`;
 }

@@ -6,7 +6,7 @@
  * write-ahead log.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import type { Lane } from '../../postgres/connection.ts';
+import type { Connection } from '../../postgres/connection.ts';
 
 export type Family =
   | 'large objects'
@@ -18,18 +18,18 @@ export type Family =
   | 'log messages';
 
 /** The functions of a family that the roles may call, as they are named in a statement. */
-export type SpareFunctions = { family: Family; functions: string; ownedByUs: boolean };
+export type RevokedFunctions = { family: Family; functions: string; ownedByUs: boolean };
 
 /** Who keeps some of them: the owner for fleet work, and the login that sets contexts. */
 export type Keepers = { owner: string; setter: string | null };
 
 /** Those that everybody, or one of the roles, may call in this database. */
-export function readSpareFunctions(
+export function readRevokedFunctions(
   sql: Sql,
   roles: readonly string[],
   { setter }: Pick<Keepers, 'setter'>,
-): Promise<SpareFunctions[]> {
-  return sql<SpareFunctions>`
+): Promise<RevokedFunctions[]> {
+  return sql<RevokedFunctions>`
     with spare as (
       select oid, proname, proacl, proowner,
         case
@@ -69,7 +69,7 @@ export function readSpareFunctions(
 
 /** The statements that take them away, and leave them to who needs them. */
 export function withdrawing(
-  { family, functions }: SpareFunctions,
+  { family, functions }: RevokedFunctions,
   { roles, owner, setter }: Keepers & { roles: readonly string[] },
 ): string {
   const keepers = [owner, ...(family === 'settings' && setter !== null ? [setter] : [])];
@@ -80,9 +80,9 @@ export function withdrawing(
 }
 
 /** Takes them from everybody, where the administrator may; the doctor names what is left. */
-export async function withdrawSpareFunctions(lane: Lane, keepers: Keepers): Promise<void> {
+export async function revokeFunctions(lane: Connection, keepers: Keepers): Promise<void> {
   const sql: Sql = (text, ...values) => lane.plain(text, ...values);
-  const found = await readSpareFunctions(sql, [], keepers);
+  const found = await readRevokedFunctions(sql, [], keepers);
   for (const spare of found.filter(({ ownedByUs }) => ownedByUs)) {
     await lane.script(withdrawing(spare, { ...keepers, roles: [] }));
   }

@@ -31,7 +31,7 @@ export function viewOf(row: TenantView): TenantView {
   return { id, slug, name, plan, status, isolation, schema_version, created_at, updated_at };
 }
 
-export class OperatorRegistry {
+export class TenantAdmin {
   readonly #control: Db;
   readonly #newId: () => string;
 

@@ -1,13 +1,13 @@
 /** What a tenant's own tables begin and end with. */
-import type { Isolation, Sql, TenantPlace } from '../../kernel/ports.ts';
+import type { Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
-import type { Lane } from '../../postgres/connection.ts';
+import type { Connection } from '../../postgres/connection.ts';
 import { seal } from '../../postgres/seal.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { erasingOrder, readTenantTables, type TenantTable } from './tenant_tables.ts';
 
 /** The seed's sample pet. Its id is the tenant's own, so that a second try adds no second pet. */
-export async function addSamplePet(isolation: Isolation, tenant: TenantPlace): Promise<void> {
+export async function addSamplePet(isolation: Isolation, tenant: TenantRef): Promise<void> {
   await isolation.run(
     tenant,
     (db) => db`
@@ -31,7 +31,7 @@ export async function eraseRows(
   const { shared, roles } = installation;
   // A migration may have made a trigger: it runs here, and must not become the administrator.
   const target = installation.migrationTarget(shared.database);
-  await migrators.use(target, fleetWork, async (lane) => {
+  await migrators.exclusive(target, fleetWork, async (lane) => {
     const tables = await readTenantTables(
       (text, ...values) => lane.plain(text, ...values),
       shared.schema,
@@ -65,7 +65,7 @@ function inParts({ name, partitioned, refersTo }: TenantTable): boolean {
   return !partitioned && !refersTo.includes(name);
 }
 
-async function untilNoneIsLeft(lane: Lane, opening: string, statement: string): Promise<void> {
+async function untilNoneIsLeft(lane: Connection, opening: string, statement: string): Promise<void> {
   const text = Object.assign([statement], { raw: [statement] });
   const eraseSome = async (sql: Sql) => (await sql<{ count: number }>(text))[0]?.count ?? 0;
   while ((await lane.transaction(opening, eraseSome)) > 0);

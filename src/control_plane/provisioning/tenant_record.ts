@@ -8,12 +8,12 @@ import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Sql } from '../../kernel/ports.ts';
 import { settingsFrom } from '../../kernel/settings.ts';
 import { type IsolationMode, type Slug, type TenantId, tenantId } from '../../kernel/tenant.ts';
-import { welcomeLetter } from '../../mail/welcome_email.ts';
+import { welcomeEmail } from '../../mail/welcome_email.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { recordChange } from '../audit/record.ts';
 import { assertPlan, type TenantView, viewOf } from './tenant_admin.ts';
 
-export type Order = {
+export type NewTenant = {
   slug: Slug;
   name: string;
   plan: string;
@@ -24,24 +24,24 @@ export type Order = {
 };
 
 /** Whose order it is, for the trail, and how a repetition of it is recognised. */
-export type Commission = {
+export type RequestMeta = {
   requestId: string | null;
   idempotencyKey: string | null;
   /** The order as it was sent, before anything was filled in: defaults may change meanwhile. */
-  asSent: string;
+  rawBody: string;
 };
 
 /** The answer to an onboarding. The key is not stored anywhere; it can be derived again. */
-export type Founded = { tenant: TenantView; admin: { email: string; api_key: string } };
+export type OnboardingResult = { tenant: TenantView; admin: { email: string; api_key: string } };
 
 type Claimed = { id: TenantId; slug: Slug; isolation: IsolationMode; status: string };
 
 /** What a repeated request got the first time; null when it is no repetition. */
-export async function priorAnswer(
+export async function replay(
   control: Db,
   installation: Installation,
-  { idempotencyKey, asSent }: Commission,
-): Promise<Founded | null> {
+  { idempotencyKey, rawBody: asSent }: RequestMeta,
+): Promise<OnboardingResult | null> {
   if (idempotencyKey === null) return null;
   const [row] = await control<{ fingerprint: string; answer: Answer | null }>`
     select idempotency_fingerprint as fingerprint, onboarding_answer as answer
@@ -57,7 +57,7 @@ export async function priorAnswer(
 }
 
 /** @throws {Refusal} `conflict` while another process works on the very same order. */
-export async function refuseWhileUnderWay(control: Db, idempotencyKey: string | null) {
+export async function assertNotInProgress(control: Db, idempotencyKey: string | null) {
   if (idempotencyKey === null) return;
   const underWay = await control`
     select from control.tenants
@@ -73,10 +73,10 @@ export function isFirstKey(apiKey: string, installation: Installation): boolean 
 }
 
 /** Claims the slug. Null when it is taken. */
-export async function found(
+export async function claimSlug(
   control: Db,
-  order: Order,
-  { idempotencyKey, asSent }: Commission,
+  order: NewTenant,
+  { idempotencyKey, rawBody: asSent }: RequestMeta,
   newId: () => string,
 ): Promise<Claimed | null> {
   const { slug, name, plan, isolation } = order;
@@ -95,15 +95,15 @@ export async function found(
 
 type Activation = {
   tenant: Claimed;
-  order: Order;
-  commission: Commission;
+  order: NewTenant;
+  commission: RequestMeta;
   schemaVersion: number;
   installation: Installation;
   newId: () => string;
 };
 
 /** Admin, key, settings, letter, audit event and status: all of them, or the tenant stays absent. */
-export function activate(control: Db, activation: Activation): Promise<Founded> {
+export function activate(control: Db, activation: Activation): Promise<OnboardingResult> {
   const { tenant, order, commission, schemaVersion, installation, newId } = activation;
   return control.transaction(async (sql) => {
     const keyId = await addAdmin(sql, activation);
@@ -135,7 +135,7 @@ export function activate(control: Db, activation: Activation): Promise<Founded> 
 
 type Answer = { tenant: TenantView; email: string; key_id: string };
 
-function founded(installation: Installation, { tenant, email, key_id: keyId }: Answer): Founded {
+function founded(installation: Installation, { tenant, email, key_id: keyId }: Answer): OnboardingResult {
   const apiKey = formatApiKey(keyId, installation.firstKeySecret(keyId));
   // A stored answer comes back with its keys in another order; repeated, it must read the same.
   return { tenant: viewOf(tenant), admin: { email, api_key: apiKey } };
@@ -154,7 +154,7 @@ async function addAdmin(sql: Sql, { tenant, order, installation, newId }: Activa
 }
 
 async function addWelcomeLetter(sql: Sql, { tenant, order, newId }: Activation): Promise<void> {
-  const { subject, text } = welcomeLetter(order);
+  const { subject, text } = welcomeEmail(order);
   await sql`
     insert into control.outbox (id, tenant_id, recipient, subject, body)
     values (${newId()}, ${tenant.id}, ${order.adminEmail}, ${subject}, ${text})`;
@@ -167,6 +167,6 @@ async function addDefaultSettings(sql: Sql, id: TenantId): Promise<void> {
     from jsonb_each(${JSON.stringify(settingsFrom({}))}::text::jsonb)`;
 }
 
-function fingerprintOf(asSent: string): string {
-  return createHash('sha256').update(asSent).digest('hex');
+function fingerprintOf(rawBody: string): string {
+  return createHash('sha256').update(rawBody).digest('hex');
 }

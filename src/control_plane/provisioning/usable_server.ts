@@ -1,7 +1,7 @@
 /** A server and a database that Kennel can work in; what can't is told in one line before anything is made. */
 
-import type { Lane } from '../../postgres/connection.ts';
-import type { LanePool } from '../../postgres/connection_pool.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { fleetWork } from '../fleet.ts';
 
@@ -16,7 +16,7 @@ type Server = {
 };
 
 /** @throws {Error} that says what is wrong with the server, or with the database of the lane. */
-export async function assertUsable(lane: Lane): Promise<void> {
+export async function assertUsable(lane: Connection): Promise<void> {
   const [server] = await lane.plain<Server>`
     select current_setting('server_version_num')::int as version,
       current_setting('server_version') as "versionName",
@@ -41,7 +41,7 @@ function faultOf({ version, versionName, isStandby, encoding, database }: Server
  */
 export async function assertLoginsAdmitted(
   { roles, shared, controlTarget }: Installation,
-  { serving, control }: { serving: LanePool; control: LanePool },
+  { serving, control }: { serving: ConnectionPool; control: ConnectionPool },
 ): Promise<void> {
   const logins = [
     { login: roles.serve, pool: serving, target: shared.target },
@@ -49,7 +49,7 @@ export async function assertLoginsAdmitted(
   ];
   for (const { login, pool, target } of logins) {
     await pool
-      .use(target, fleetWork, (lane) => lane.plain`select`)
+      .exclusive(target, fleetWork, (lane) => lane.plain`select`)
       .catch((error: unknown) => {
         const cause = error instanceof Error ? (error.cause ?? error) : error;
         const reason = cause instanceof Error ? cause.message : String(cause);

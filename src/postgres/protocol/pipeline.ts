@@ -24,7 +24,7 @@ import { type Call, PreparedStatements, type Statement } from './prepared_statem
 import { columnsIn, type JsonBounds, rowIn } from './rows.ts';
 import { errorIn, type ServerError } from './server_error.ts';
 
-export type WireBounds = {
+export type PipelineLimits = {
   /** Statements that the server keeps prepared. */
   statements: number;
   /** Bytes of all replies to one group. What is made of them may take thirty times as much. */
@@ -36,7 +36,7 @@ export type WireBounds = {
 };
 
 /** What is sent, and what of it is wanted. */
-export type Group = {
+export type SyncGroup = {
   /** Messages before the statement, which run `runsBefore` others. */
   before?: Buffer | null;
   runsBefore?: number;
@@ -48,7 +48,7 @@ export type Group = {
   leaves?: TransactionStatus | undefined;
 };
 
-export type Answer = {
+export type GroupResult = {
   rows: object[];
   /** What the server calls what it has done, such as `SELECT`; null for an empty statement. */
   tag: string | null;
@@ -59,14 +59,14 @@ export type Answer = {
   fault: Error | null;
 };
 
-export class Wire {
+export class Pipeline {
   readonly #socket: Duplex;
-  readonly #bounds: WireBounds;
+  readonly #bounds: PipelineLimits;
   readonly #statements: PreparedStatements;
   readonly #silence: NodeJS.Timeout;
   readonly #onEnd: (reason: unknown) => void;
   /** In the order in which they will be answered. */
-  readonly #asked: Asked[] = [];
+  readonly #asked: PendingGroup[] = [];
   #outgoing: Buffer[] = [];
   /** The transaction status behind what was sent last. */
   #leaves: TransactionStatus = 'I';
@@ -79,7 +79,7 @@ export class Wire {
    */
   constructor(
     socket: Duplex,
-    bounds: WireBounds,
+    bounds: PipelineLimits,
     { onEnd, onSilence }: { onEnd: (reason: unknown) => void; onSilence: () => void },
   ) {
     this.#socket = socket;
@@ -111,10 +111,10 @@ export class Wire {
    * @param onAnswer called once: with the answer, or with null when the connection is over.
    * @throws {TypeError} for a value that cannot be a parameter; then nothing is sent.
    */
-  send(group: Group, onAnswer: (answer: Answer | null) => void): void {
+  send(group: SyncGroup, onAnswer: (answer: GroupResult | null) => void): void {
     const { before, runsBefore = 0, call, after } = group;
     const ready = call ? this.#statements.ready(call) : null;
-    const asked = new Asked(ready?.statement ?? null, runsBefore, onAnswer);
+    const asked = new PendingGroup(ready?.statement ?? null, runsBefore, onAnswer);
     if (this.#outgoing.length === 0) setImmediate(() => this.flush());
     for (const closing of this.#statements.takeClosing()) this.#put(asked, closing);
     if (before) this.#put(asked, before);
@@ -127,7 +127,7 @@ export class Wire {
     this.#asked.push(asked);
   }
 
-  #put(asked: Asked, bytes: Buffer): void {
+  #put(asked: PendingGroup, bytes: Buffer): void {
     asked.replies.add(bytes);
     this.#outgoing.push(bytes);
   }
@@ -148,7 +148,7 @@ export class Wire {
   }
 
   /** Lets nothing more out, and does not wait for the other side. */
-  cut(): void {
+  destroy(): void {
     this.#socket.destroy();
     this.#giveUp();
   }
@@ -196,27 +196,27 @@ export class Wire {
     }
   }
 
-  #count(asked: Asked, { from, to }: Message): void {
+  #count(asked: PendingGroup, { from, to }: Message): void {
     const { answerBytes } = this.#bounds;
     asked.bytes += to - from + headBytes;
     if (asked.bytes <= answerBytes) return;
     throw new Error(`Cannot take an answer: it has more than ${answerBytes} bytes`);
   }
 
-  #onColumns({ statement }: Asked, message: Message): void {
+  #onColumns({ statement }: PendingGroup, message: Message): void {
     if (!statement) return;
     statement.columns =
       message.type === types.noData ? null : columnsIn(message, this.#bounds.json);
     statement.isPrepared = true;
   }
 
-  #onRow({ statement, runs, wanted, rows }: Asked, message: Message): void {
+  #onRow({ statement, runs, wanted, rows }: PendingGroup, message: Message): void {
     if (!statement || runs !== wanted) return;
     if (!statement.columns) throw unexpected(message);
     rows.push(rowIn(statement.columns, message));
   }
 
-  #onRun(asked: Asked, message: Message): void {
+  #onRun(asked: PendingGroup, message: Message): void {
     if (asked.runs === asked.wanted) {
       const { words, rows } = tagIn(message);
       const isWhole = rows === null || !asked.statement?.columns || rows === asked.rows.length;
@@ -227,12 +227,12 @@ export class Wire {
     asked.runs += 1;
   }
 
-  #onError(asked: Asked, error: ServerError): void {
+  #onError(asked: PendingGroup, error: ServerError): void {
     if (error.severity !== 'ERROR') throw error;
     asked.error = error;
   }
 
-  #onReady(asked: Asked, message: Message): void {
+  #onReady(asked: PendingGroup, message: Message): void {
     const status = statusIn(message);
     this.#asked.shift();
     this.#silence.refresh();
@@ -246,13 +246,13 @@ export class Wire {
 }
 
 /** A group that was sent. A class, because one is made for each. */
-class Asked implements Answer {
+class PendingGroup implements GroupResult {
   readonly rows: object[] = [];
   readonly replies = new ExpectedReplies();
   readonly statement: Statement | null;
   /** How many statements run before the one that is wanted. */
   readonly wanted: number;
-  readonly onAnswer: (answer: Answer | null) => void;
+  readonly onAnswer: (answer: GroupResult | null) => void;
   /** The transaction status behind it, and whether it is another one than before. */
   leaves: TransactionStatus = 'I';
   mayOpenOrEnd = false;
@@ -265,7 +265,7 @@ class Asked implements Answer {
   constructor(
     statement: Statement | null,
     wanted: number,
-    onAnswer: (answer: Answer | null) => void,
+    onAnswer: (answer: GroupResult | null) => void,
   ) {
     this.statement = statement;
     this.wanted = wanted;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { CachedDirectory } from '../../../src/adapters/directory/cached_directory.ts';
-import { postgresRegistry } from '../../../src/adapters/directory/postgres_directory.ts';
+import { postgresDirectory } from '../../../src/adapters/directory/postgres_directory.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
-import { Listener } from '../../../src/postgres/notification_listener.ts';
+import { NotificationListener } from '../../../src/postgres/notification_listener.ts';
 import { listenerBounds } from '../../support/connection.ts';
 import { type Admin, addAdmin, type Registered, register } from '../../support/registered.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
@@ -27,7 +27,7 @@ describe('CachedDirectory on the registry', () => {
     turn += 1;
     acme = await register(control, `acme-${turn}`);
     admin = await addAdmin(control, acme);
-    directory = new CachedDirectory(postgresRegistry(control), bounds);
+    directory = new CachedDirectory(postgresDirectory(control), bounds);
   });
 
   const caller = () => directory.caller(admin.authorization);
@@ -100,10 +100,10 @@ describe('CachedDirectory on the registry', () => {
   });
 
   describe('with a listener', () => {
-    let listener: Listener;
+    let listener: NotificationListener;
     beforeEach(async () => {
       const { controlTarget } = places.backstage.fleet.installation;
-      listener = new Listener(controlTarget, 'kennel', {
+      listener = new NotificationListener(controlTarget, 'kennel', {
         onMessage: (message) => directory.onChange(message),
         onGap: () => directory.forgetAll(),
         ...listenerBounds,

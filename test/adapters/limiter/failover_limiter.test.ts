@@ -5,7 +5,7 @@ import {
   type FailoverChange,
   FailoverLimiter,
 } from '../../../src/adapters/limiter/failover_limiter.ts';
-import { LocalLimiter } from '../../../src/adapters/limiter/memory_limiter.ts';
+import { MemoryLimiter } from '../../../src/adapters/limiter/memory_limiter.ts';
 import { RedisLimiter } from '../../../src/adapters/limiter/redis_limiter.ts';
 import { limiterContract } from '../../contract/limiter.ts';
 import { describeWithPrivateRedis, describeWithRedis } from '../../support/redis.ts';
@@ -22,7 +22,7 @@ function failoverOn(url: string, onChange: OnChange): FailoverLimiter {
 }
 
 function failoverWith(redis: RedisLimiter, onChange: OnChange): FailoverLimiter {
-  const local = new LocalLimiter(100, Date.now);
+  const local = new MemoryLimiter(100, Date.now);
   return new FailoverLimiter({ redis, local, probeDelayMs: 20, onChange });
 }
 
@@ -68,14 +68,14 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
   async function surviveOutage(back: () => Promise<unknown>): Promise<void> {
     const tenant = tenantOn(plan);
     const startedAt = performance.now();
-    const first = await Promise.all(Array.from({ length: 50 }, () => limiter.spend(tenant)));
+    const first = await Promise.all(Array.from({ length: 50 }, () => limiter.consume(tenant)));
     assert.ok(performance.now() - startedAt < 500);
     assert.ok(first.every(({ allowed }) => allowed));
     assert.equal(limiter.degraded, true);
-    assert.equal((await limiter.spend(tenant)).remaining, plan.burst - 51);
+    assert.equal((await limiter.consume(tenant)).remaining, plan.burst - 51);
     await back();
     await until(() => !limiter.degraded);
-    assert.equal((await limiter.spend(tenantOn(plan))).allowed, true);
+    assert.equal((await limiter.consume(tenantOn(plan))).allowed, true);
     assert.deepEqual(changes, [true, false]);
   }
 
@@ -117,19 +117,19 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
   it('asks nothing of a hanging Redis while it is out', async () => {
     const tenant = tenantOn(plan);
     server().pause();
-    await limiter.spend(tenant);
-    for (let count = 0; count < 100; count += 1) await limiter.spend(tenant);
+    await limiter.consume(tenant);
+    for (let count = 0; count < 100; count += 1) await limiter.consume(tenant);
     server().resume();
     await until(() => !limiter.degraded);
     // The one request that timed out is drawn when Redis wakes; the other hundred never got there.
-    assert.ok((await limiter.spend(tenant)).remaining >= plan.burst - 2);
+    assert.ok((await limiter.consume(tenant)).remaining >= plan.burst - 2);
   });
 
   it('keeps what was spent alone from one outage to the next', async () => {
     const tenant = tenantOn({ ...plan, burst: 1 });
     for (const allowed of [true, false]) {
       server().pause();
-      assert.equal((await limiter.spend(tenant)).allowed, allowed);
+      assert.equal((await limiter.consume(tenant)).allowed, allowed);
       server().resume();
       await until(() => !limiter.degraded);
     }
@@ -137,7 +137,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
 
   it('says nothing more and probes no more once closed', async () => {
     server().pause();
-    const waiting = limiter.spend(tenantOn(plan));
+    const waiting = limiter.consume(tenantOn(plan));
     limiter.close();
     assert.equal((await waiting).allowed, true);
     server().resume();
@@ -157,7 +157,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     const closing = failoverWith(redis, ({ degraded }) => changes.push(degraded));
     await closing.start();
     server().pause();
-    await closing.spend(tenantOn(plan));
+    await closing.consume(tenantOn(plan));
     server().resume();
     await until(() => answered);
     assert.deepEqual(changes, [true]);

@@ -1,41 +1,41 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LocalLimiter } from '../../../src/adapters/limiter/memory_limiter.ts';
+import { MemoryLimiter } from '../../../src/adapters/limiter/memory_limiter.ts';
 import { limiterContract } from '../../contract/limiter.ts';
 import { tenantOn } from '../../support/tenant.ts';
 
 const plan = { name: 'hourly', requestsPerHour: 1, burst: 1 };
 
 limiterContract('LocalLimiter', async () => ({
-  limiter: new LocalLimiter(100, Date.now),
+  limiter: new MemoryLimiter(100, Date.now),
   close: () => {},
 }));
 
 describe('LocalLimiter', () => {
   it('refills by the clock it was given', async () => {
     let nowMs = 0;
-    const limiter = new LocalLimiter(1, () => nowMs);
+    const limiter = new MemoryLimiter(1, () => nowMs);
     const tenant = tenantOn(plan);
-    await limiter.spend(tenant);
+    await limiter.consume(tenant);
     nowMs = 3_599_999;
-    assert.equal((await limiter.spend(tenant)).allowed, false);
+    assert.equal((await limiter.consume(tenant)).allowed, false);
     nowMs = 3_600_000;
-    assert.equal((await limiter.spend(tenant)).allowed, true);
+    assert.equal((await limiter.consume(tenant)).allowed, true);
   });
 
   it('keeps no more buckets than its bound for 100 000 unknown tenants', async () => {
-    const limiter = new LocalLimiter(1_000, () => 0);
-    for (let count = 0; count < 100_000; count += 1) await limiter.spend(tenantOn(plan));
+    const limiter = new MemoryLimiter(1_000, () => 0);
+    for (let count = 0; count < 100_000; count += 1) await limiter.consume(tenantOn(plan));
     assert.equal(limiter.size, 1_000);
   });
 
   it('forgets the tenant that asked least recently, not the busy one', async () => {
-    const limiter = new LocalLimiter(2, () => 0);
+    const limiter = new MemoryLimiter(2, () => 0);
     const busy = tenantOn(plan);
-    await limiter.spend(busy);
+    await limiter.consume(busy);
     for (let count = 0; count < 10; count += 1) {
-      await limiter.spend(tenantOn(plan));
-      assert.equal((await limiter.spend(busy)).allowed, false);
+      await limiter.consume(tenantOn(plan));
+      assert.equal((await limiter.consume(busy)).allowed, false);
     }
   });
 });

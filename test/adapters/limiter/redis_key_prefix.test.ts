@@ -1,18 +1,18 @@
 /** Whose budgets a Redis keeps, where the same tables are in another place. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { installationOfBudgets } from '../../../src/adapters/limiter/redis_key_prefix.ts';
+import { redisKeyPrefix } from '../../../src/adapters/limiter/redis_key_prefix.ts';
 import { readConfig } from '../../../src/config.ts';
-import { type Backstage, openBackstage } from '../../../src/services.ts';
+import { type Services, openServices } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 describe('installationOfBudgets()', () => {
   let databases: TestDatabase[];
-  let opened: Backstage[];
+  let opened: Services[];
   before(async () => {
     databases = [await testDatabase(), await testDatabase()];
     opened = await Promise.all(
-      databases.map(({ url }) => openBackstage(readConfig({ DATABASE_URL: url }), url)),
+      databases.map(({ url }) => openServices(readConfig({ DATABASE_URL: url }), url)),
     );
   });
   after(async () => {
@@ -21,7 +21,7 @@ describe('installationOfBudgets()', () => {
   });
 
   const namesOf = (mark: string) =>
-    Promise.all(opened.map(({ control }) => installationOfBudgets(control, mark)));
+    Promise.all(opened.map(({ control }) => redisKeyPrefix(control, mark)));
 
   it('is another one for a copy with the same secret in another database', async () => {
     const [one, other] = await namesOf('the same mark');

@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { RedisLimiter } from '../../../src/adapters/limiter/redis_limiter.ts';
-import { type Bucket, draw } from '../../../src/kernel/token_bucket.ts';
+import { type Bucket, takeToken } from '../../../src/kernel/token_bucket.ts';
 import { limiterContract } from '../../contract/limiter.ts';
 import { describeWithPrivateRedis, describeWithRedis } from '../../support/redis.ts';
 import { openRedisLimiter, redisBounds } from '../../support/redis_limiter.ts';
@@ -43,7 +43,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     for (let count = 0; count < 200; count += 1) {
       const allowance = await limiter.spend(tenant);
       const stored = await bucketAt(`kennel:one:{${tenant.id}}:odd`);
-      const expected = draw(bucket, odd, stored.updatedAtMs);
+      const expected = takeToken(bucket, odd, stored.updatedAtMs);
       assert.deepEqual({ allowance, bucket: stored }, expected);
       bucket = stored;
     }

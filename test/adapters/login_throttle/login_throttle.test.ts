@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { GuessThrottle, networkOf } from '../../../src/adapters/login_throttle/login_throttle.ts';
+import { LoginThrottle, networkOf } from '../../../src/adapters/login_throttle/login_throttle.ts';
 
 const bounds = {
   burst: 3,
@@ -13,9 +13,9 @@ const bounds = {
 
 /** A throttle on a clock of its own, and what became of so many failures at once. */
 function onClock(nowMs: () => number) {
-  const throttle = new GuessThrottle(bounds, { nowMs });
+  const throttle = new LoginThrottle(bounds, { nowMs });
   const fail = (address: string, times: number) =>
-    Array.from({ length: times }, () => throttle.failed(address, 'operator'));
+    Array.from({ length: times }, () => throttle.onFailure(address, 'operator'));
   return { throttle, fail };
 }
 
@@ -53,7 +53,7 @@ describe('GuessThrottle', () => {
     const { throttle } = onClock(() => 0);
     const guesses = Array.from({ length: 1_000 }, () => {
       const tested = throttle.tests('2001:db8::1', 'operator');
-      throttle.failed('2001:db8::2', 'operator');
+      throttle.onFailure('2001:db8::2', 'operator');
       return tested;
     });
     assert.equal(guesses.filter(Boolean).length, bounds.burst);
@@ -71,7 +71,7 @@ describe('GuessThrottle', () => {
 
   it("does not count a tenant's wrong keys as guesses of the operator's token", () => {
     const { throttle } = onClock(() => 0);
-    for (let count = 0; count < 100; count += 1) throttle.failed('192.0.2.1', 'tenant');
+    for (let count = 0; count < 100; count += 1) throttle.onFailure('192.0.2.1', 'tenant');
     assert.equal(throttle.tests('192.0.2.1', 'operator'), true);
     assert.equal(throttle.tests('192.0.2.1', 'tenant'), false);
   });

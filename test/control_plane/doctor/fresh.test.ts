@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
 import { isolationModes, parseSlug } from '../../../src/kernel/tenant.ts';
-import { type Backstage, openBackstage } from '../../../src/services.ts';
+import { type Services, openServices } from '../../../src/services.ts';
 import { lookInto } from '../../support/sql.ts';
 import { startTestCluster } from '../../support/test_cluster.ts';
 
@@ -49,7 +49,7 @@ describe('a fresh install with tenants of all modes', () => {
           'set_config_allowed',
         ];
         assert.deepEqual([...checks].sort(), left);
-        for (const { database, mend } of found) {
+        for (const { database, fix: mend } of found) {
           assert.ok(mend);
           const target = new URL(cluster.url);
           target.pathname = database;
@@ -68,8 +68,8 @@ describe('a fresh install with tenants of all modes', () => {
 });
 
 /** Installs, onboards a tenant of each mode unless it is there, and lets go again. */
-async function opened(url: string, look: (backstage: Backstage) => Promise<void>): Promise<void> {
-  const backstage = await openBackstage(readConfig({ DATABASE_URL: url }), url);
+async function opened(url: string, look: (backstage: Services) => Promise<void>): Promise<void> {
+  const backstage = await openServices(readConfig({ DATABASE_URL: url }), url);
   try {
     for (const isolation of isolationModes) await onboard(backstage, isolation);
     await look(backstage);
@@ -79,13 +79,13 @@ async function opened(url: string, look: (backstage: Backstage) => Promise<void>
 }
 
 async function onboard(
-  { onboarding }: Backstage,
+  { onboarding }: Services,
   isolation: (typeof isolationModes)[number],
 ): Promise<void> {
   const slug = parseSlug(`${isolation}-zoo`);
   assert.ok(slug);
   await onboarding.create(
     { slug, name: 'Zoo', plan: 'free', isolation, adminEmail: 'admin@zoo.example' },
-    { requestId: null, idempotencyKey: `demo ${slug}`, asSent: slug },
+    { requestId: null, idempotencyKey: `demo ${slug}`, rawBody: slug },
   );
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Config, readConfig } from '../../../src/config.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import { openBackstage } from '../../../src/services.ts';
+import { openServices } from '../../../src/services.ts';
 import { testDatabase } from '../../support/postgres.ts';
 
 const guarded = (table: string) => `
@@ -100,7 +100,7 @@ async function checksWith(sqlFolder: string): Promise<string[]> {
 }
 
 async function examined(config: Config, url: string): Promise<string[]> {
-  const backstage = await openBackstage(config, url);
+  const backstage = await openServices(config, url);
   try {
     const findings = await examine(backstage, { databases: 1 });
     return findings

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
 import { settingClass } from '../../../src/control_plane/doctor/setting_classes.ts';
-import { openBackstage } from '../../../src/services.ts';
+import { openServices } from '../../../src/services.ts';
 import { lookInto } from '../../support/sql.ts';
 import { startTestCluster } from '../../support/test_cluster.ts';
 
@@ -17,7 +17,7 @@ describe('settings that sessions really have', () => {
 
   async function look(): Promise<string[]> {
     const { url } = cluster;
-    const backstage = await openBackstage(readConfig({ DATABASE_URL: url }), url);
+    const backstage = await openServices(readConfig({ DATABASE_URL: url }), url);
     try {
       const findings = await examine(backstage, { databases: 1 });
       return findings.map(({ check, where }) => `${check}: ${where}`);

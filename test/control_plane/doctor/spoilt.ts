@@ -51,7 +51,7 @@ async function findsOne({ names, run, findings }: Ward, check: string, row: Spoi
   else assert.deepEqual(named, [wanted]);
   const mends = row.mend
     ? [{ database, mend: row.mend(names) }]
-    : found.map((finding) => ({ database: finding.database, mend: finding.mend }));
+    : found.map((finding) => ({ database: finding.database, mend: finding.fix }));
   for (const { database: where, mend } of mends) {
     assert.ok(mend);
     await run(where, mend);

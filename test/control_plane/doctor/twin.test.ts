@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import type { TenantPlace } from '../../../src/kernel/ports.ts';
+import type { TenantRef } from '../../../src/kernel/ports.ts';
 import { addPet } from '../../contract/isolation_probes.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 
 let places: TenantPlaces;
-let one: TenantPlace;
-let other: TenantPlace;
+let one: TenantRef;
+let other: TenantRef;
 
 before(async () => {
   places = await openTenantPlaces(1);

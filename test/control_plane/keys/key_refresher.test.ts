@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { SealWatch } from '../../../src/control_plane/keys/key_refresher.ts';
+import { KeyRefresher } from '../../../src/control_plane/keys/key_refresher.ts';
 import { until } from '../../support/until.ts';
 
 /** A watch whose looks end when they are told to. */
@@ -9,7 +9,7 @@ function watch(everyMs: number) {
   const errors: unknown[] = [];
   const refresh = () =>
     new Promise<void>((resolve, reject) => looks.push({ end: resolve, fail: reject }));
-  const seals = new SealWatch(refresh, { everyMs, onError: (error) => errors.push(error) });
+  const seals = new KeyRefresher(refresh, { everyMs, onError: (error) => errors.push(error) });
   return { seals, looks, errors };
 }
 

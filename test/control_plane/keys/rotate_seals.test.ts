@@ -3,19 +3,19 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
 import { dropPlace, workOn } from '../../../src/control_plane/provisioning/place.ts';
-import type { Order } from '../../../src/control_plane/provisioning/tenant_record.ts';
-import type { TenantPlace } from '../../../src/kernel/ports.ts';
+import type { NewTenant } from '../../../src/control_plane/provisioning/tenant_record.ts';
+import type { TenantRef } from '../../../src/kernel/ports.ts';
 import { isolationModes, parseSlug } from '../../../src/kernel/tenant.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
-import type { Place } from '../../../src/postgres/installation.ts';
-import { openBackstage } from '../../../src/services.ts';
+import type { Placement } from '../../../src/postgres/installation.ts';
+import { openServices } from '../../../src/services.ts';
 import { addPet } from '../../contract/isolation_probes.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 import { until } from '../../support/until.ts';
 
 describe('rotateSeals()', () => {
   let places: TenantPlaces;
-  let tenants: TenantPlace[];
+  let tenants: TenantRef[];
   before(async () => {
     places = await openTenantPlaces(8);
     tenants = await Promise.all(isolationModes.map((mode) => registered(mode)));
@@ -24,9 +24,9 @@ describe('rotateSeals()', () => {
 
   /** A tenant with a place and a row in the registry, by which its database is found. */
   async function registered(
-    mode: TenantPlace['isolation'],
+    mode: TenantRef['isolation'],
     slug = `${mode}-farm`,
-  ): Promise<TenantPlace> {
+  ): Promise<TenantRef> {
     const tenant = await places.tenant(mode);
     await places.backstage.control`
       insert into control.tenants (id, slug, name, plan, status, isolation)
@@ -39,7 +39,7 @@ describe('rotateSeals()', () => {
     return rotateSeals(fleet, jobs, { heardAfterMs, concurrency: 2, onProgress, onWait: () => {} });
   }
 
-  function call({ id, isolation }: TenantPlace): Promise<string> {
+  function call({ id, isolation }: TenantRef): Promise<string> {
     return places.backstage.isolation[isolation].run({ id, isolation }, addPet);
   }
 
@@ -64,7 +64,7 @@ describe('rotateSeals()', () => {
     return Promise.all(counts);
   }
 
-  async function isWaitedFor({ database }: Place): Promise<boolean> {
+  async function isWaitedFor({ database }: Placement): Promise<boolean> {
     const { shared } = places.backstage.fleet.installation;
     const waiting = await places.asSuperuser(
       shared,
@@ -134,7 +134,7 @@ describe('rotateSeals()', () => {
 
   it('does not mind tenants that come and go meanwhile', async () => {
     const { onboarding } = places.backstage;
-    const order = (name: string): Order => {
+    const order = (name: string): NewTenant => {
       const slug = parseSlug(name);
       assert.ok(slug);
       return { slug, name, plan: 'free', isolation: 'database', adminEmail: 'a@example.com' };
@@ -204,7 +204,7 @@ describe('rotateSeals()', () => {
 
   it('is done by one process at a time', async () => {
     const environment = { DATABASE_URL: places.url };
-    const other = await openBackstage(readConfig(environment), places.url);
+    const other = await openServices(readConfig(environment), places.url);
     try {
       const nothing = () => {};
       const options = { heardAfterMs: 1, concurrency: 2, onProgress: nothing, onWait: nothing };

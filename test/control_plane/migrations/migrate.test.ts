@@ -12,14 +12,14 @@ import {
   parseSlug,
   tenantId,
 } from '../../../src/kernel/tenant.ts';
-import { placeOf } from '../../../src/postgres/installation.ts';
-import { type Backstage, openBackstage } from '../../../src/services.ts';
+import { placementOf } from '../../../src/postgres/installation.ts';
+import { type Services, openServices } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 describe('migrations over the fleet', () => {
   let database: TestDatabase;
   let sqlFolder: string;
-  let open: Backstage[] = [];
+  let open: Services[] = [];
 
   before(async () => {
     database = await testDatabase();
@@ -154,14 +154,14 @@ describe('migrations over the fleet', () => {
   });
 
   /** Opened anew, so that it reads the folder as it is now. */
-  function backstageNow(): Promise<Backstage> {
+  function backstageNow(): Promise<Services> {
     closeAll();
     return another();
   }
 
-  async function another(): Promise<Backstage> {
+  async function another(): Promise<Services> {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
-    const backstage = await openBackstage(config, database.url);
+    const backstage = await openServices(config, database.url);
     open.push(backstage);
     return backstage;
   }
@@ -172,15 +172,15 @@ describe('migrations over the fleet', () => {
   }
 });
 
-async function onboard(backstage: Backstage, name: string, isolation: IsolationMode) {
+async function onboard(backstage: Services, name: string, isolation: IsolationMode) {
   await backstage.onboarding.create(
     { slug: slugOf(name), name, plan: 'free', isolation, adminEmail: 'admin@example.com' },
-    { requestId: null, idempotencyKey: null, asSent: '' },
+    { requestId: null, idempotencyKey: null, rawBody: '' },
   );
 }
 
 function migrate(
-  { fleet, control, jobs }: Backstage,
+  { fleet, control, jobs }: Services,
   onProgress: (progress: Progress) => void = () => {},
   wish: { canary?: number; slug?: string } = {},
 ) {
@@ -190,10 +190,10 @@ function migrate(
   return migrateFleet(fleet, control, jobs, { ...options, lockRetryMs: 20, onProgress });
 }
 
-const statusOf = ({ fleet, control }: Backstage) =>
+const statusOf = ({ fleet, control }: Services) =>
   migrationStatus(fleet, control, bounds.processes.goneAfterMs);
 
-async function microchips(backstage: Backstage, slug: string) {
+async function microchips(backstage: Services, slug: string) {
   const tenant = await tenantOf(backstage, slug);
   const pets = await backstage.isolation[tenant.isolation].run(
     tenant,
@@ -202,22 +202,22 @@ async function microchips(backstage: Backstage, slug: string) {
   return pets.map((pet) => pet.microchip_id);
 }
 
-const spoil = (backstage: Backstage, slug: string) =>
+const spoil = (backstage: Services, slug: string) =>
   asOwner(backstage, slug, 'alter table pets add column microchip_id text');
 
-const mend = (backstage: Backstage, slug: string) =>
+const mend = (backstage: Services, slug: string) =>
   asOwner(backstage, slug, 'alter table pets drop column microchip_id');
 
-async function asOwner(backstage: Backstage, slug: string, statement: string): Promise<void> {
+async function asOwner(backstage: Services, slug: string, statement: string): Promise<void> {
   const { admin, installation } = backstage.fleet;
-  const place = placeOf(installation, await tenantOf(backstage, slug));
-  await admin.use(installation.adminTarget(place.database), 'test', (lane) =>
+  const place = placementOf(installation, await tenantOf(backstage, slug));
+  await admin.exclusive(installation.adminTarget(place.database), 'test', (lane) =>
     lane.script(`begin; set local search_path = "${place.schema}"; ${statement}; commit`),
   );
 }
 
 /** A reader that keeps its transaction, and with it its lock on the table, until it is told. */
-async function holdLock(backstage: Backstage, slug: string, released: () => boolean) {
+async function holdLock(backstage: Services, slug: string, released: () => boolean) {
   const tenant = await tenantOf(backstage, slug);
   await backstage.isolation[tenant.isolation].run(tenant, (db) =>
     db.transaction(async (sql) => {
@@ -229,7 +229,7 @@ async function holdLock(backstage: Backstage, slug: string, released: () => bool
   );
 }
 
-async function tenantOf({ control }: Backstage, slug: string) {
+async function tenantOf({ control }: Services, slug: string) {
   const [tenant] = await control<{ id: string; isolation: IsolationMode }>`
     select id, isolation from control.tenants where slug = ${slug}`;
   assert.ok(tenant);

@@ -10,7 +10,7 @@ import {
   upgrade,
 } from '../../../src/control_plane/migrations/schema_migrator.ts';
 import { createLogin, createRole } from '../../../src/control_plane/provisioning/place.ts';
-import { Lane } from '../../../src/postgres/connection.ts';
+import { Connection } from '../../../src/postgres/connection.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { databaseOf, Installation, type Roles } from '../../../src/postgres/installation.ts';
 import { laneBounds } from '../../support/connection.ts';
@@ -22,7 +22,7 @@ function migrationsOf(...texts: string[]): Migration[] {
 
 describe('upgrade()', () => {
   let database: TestDatabase;
-  let lane: Lane;
+  let lane: Connection;
   let installation: Installation;
   let roles: Roles;
   let owner: string;
@@ -31,7 +31,7 @@ describe('upgrade()', () => {
   before(async () => {
     database = await testDatabase();
     // Without a limit of its own, so that only the upgrade's can end a wait for a lock.
-    lane = await Lane.open(database.url, { ...laneBounds, lockTimeoutMs: 0 });
+    lane = await Connection.open(database.url, { ...laneBounds, lockTimeoutMs: 0 });
     const secret = Buffer.alloc(32, 1);
     const secrets = { installation: secret, seals: { current: secret, other: null } };
     installation = new Installation(database.url, secrets, 1);
@@ -52,9 +52,9 @@ describe('upgrade()', () => {
   });
 
   /** In a session of the migrations' login, without a limit of its own too. */
-  const migrating = async (work: (own: Lane) => Promise<void>) => {
+  const migrating = async (work: (own: Connection) => Promise<void>) => {
     const target = installation.migrationTarget(databaseOf(database.url));
-    const own = await Lane.open(target, { ...laneBounds, lockTimeoutMs: 0 });
+    const own = await Connection.open(target, { ...laneBounds, lockTimeoutMs: 0 });
     await work(own).finally(() => own.close());
   };
 
@@ -108,7 +108,7 @@ describe('upgrade()', () => {
 
   it('does not wait for a lock for long', async () => {
     await run('create table a ()');
-    const other = await Lane.open(database.url, laneBounds);
+    const other = await Connection.open(database.url, laneBounds);
     await other.transaction('begin', async (sql) => {
       await sql`select pg_advisory_xact_lock(1)`;
       const waiting = run('create table a ()', 'select pg_advisory_xact_lock(1)');
@@ -163,7 +163,7 @@ describe('upgrade()', () => {
 
   it("control: in the administrator's own session each of them makes a superuser", async () => {
     for (const uprising of uprisings) {
-      const own = await Lane.open(database.url, laneBounds);
+      const own = await Connection.open(database.url, laneBounds);
       await runWith((work) => work(own), uprising());
       own.close();
       assert.equal(await isThere(), true, uprising());
@@ -188,7 +188,7 @@ describe('upgrade()', () => {
   });
 
   it('sends one statement at a time, and ends the lane where one has ended the transaction', async () => {
-    const own = await Lane.open(database.url, laneBounds);
+    const own = await Connection.open(database.url, laneBounds);
     const two = own.scripts('begin', [`create table ${schema}.a (); commit`], 'commit');
     await assert.rejects(two, { code: '42601' });
     assert.equal(own.live, true);

@@ -4,18 +4,18 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { bounds, readConfig } from '../../../src/config.ts';
 import { createPlace } from '../../../src/control_plane/provisioning/place.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
-import { Lane } from '../../../src/postgres/connection.ts';
-import { type Backstage, openBackstage } from '../../../src/services.ts';
+import { Connection } from '../../../src/postgres/connection.ts';
+import { type Services, openServices } from '../../../src/services.ts';
 import { laneBounds } from '../../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 describe('install()', () => {
   let database: TestDatabase;
-  let lane: Lane;
-  const open: Backstage[] = [];
+  let lane: Connection;
+  const open: Services[] = [];
   before(async () => {
     database = await testDatabase();
-    lane = await Lane.open(database.url, laneBounds);
+    lane = await Connection.open(database.url, laneBounds);
   });
   after(async () => {
     lane.close();
@@ -25,9 +25,9 @@ describe('install()', () => {
     for (const backstage of open.splice(0)) backstage.close();
   });
 
-  async function start(): Promise<Backstage> {
+  async function start(): Promise<Services> {
     const environment = { DATABASE_URL: database.url };
-    const backstage = await openBackstage(readConfig(environment), database.url);
+    const backstage = await openServices(readConfig(environment), database.url);
     open.push(backstage);
     return backstage;
   }
@@ -79,7 +79,7 @@ describe('install()', () => {
     const own = installation.databaseOf(tenantId(randomUUID()));
     await createPlace(fleet, own);
     for (const target of [installation.controlTarget, installation.shared.target, own.target]) {
-      const opened = await Lane.open(target, laneBounds);
+      const opened = await Connection.open(target, laneBounds);
       const rows = await opened.plain<{ setting: number }>`
         select setting::int from pg_settings where name = 'transaction_timeout'`;
       opened.close();

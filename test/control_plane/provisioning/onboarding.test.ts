@@ -3,24 +3,24 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { bounds as productBounds } from '../../../src/config.ts';
 import { Onboarding } from '../../../src/control_plane/provisioning/onboarding.ts';
-import type { Order } from '../../../src/control_plane/provisioning/tenant_record.ts';
+import type { NewTenant } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import {
   type IsolationMode,
   isolationModes,
   parseSlug,
   tenantId,
 } from '../../../src/kernel/tenant.ts';
-import { Lane } from '../../../src/postgres/connection.ts';
-import { LanePool } from '../../../src/postgres/connection_pool.ts';
+import { Connection } from '../../../src/postgres/connection.ts';
+import { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
 import { controlDb } from '../../../src/postgres/control_db.ts';
-import type { Backstage } from '../../../src/services.ts';
+import type { Services } from '../../../src/services.ts';
 import { laneBounds } from '../../support/connection.ts';
 import { lookInto } from '../../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 import { orphansIn, theTrail, tracesOf } from '../../support/traces.ts';
 import { until } from '../../support/until.ts';
 
-function orderOf(name: string, isolation: IsolationMode): Order {
+function orderOf(name: string, isolation: IsolationMode): NewTenant {
   const slug = parseSlug(name);
   assert.ok(slug);
   return { slug, name, plan: 'free', isolation, adminEmail: `admin@${name}.example` };
@@ -30,7 +30,7 @@ const once = { requestId: 'r-1', idempotencyKey: null, asSent: '' };
 
 describe('Onboarding', () => {
   let places: TenantPlaces;
-  let backstage: Backstage;
+  let backstage: Services;
   before(async () => {
     places = await openTenantPlaces(4);
     backstage = places.backstage;
@@ -49,7 +49,7 @@ describe('Onboarding', () => {
   }
 
   /** What is left of an order anywhere, but for the audit trail. */
-  const traces = async ({ slug }: Order) => {
+  const traces = async ({ slug }: NewTenant) => {
     const found = [...(await tracesOf(places.url, [slug])), ...(await orphansIn(places.url))];
     return found.filter((trace) => !theTrail.includes(trace));
   };
@@ -62,7 +62,7 @@ describe('Onboarding', () => {
       statementTimeoutMs: 0,
       callTimeoutMs: 20_000,
     };
-    const pool = new LanePool((target) => Lane.open(target, bounds), {
+    const pool = new ConnectionPool((target) => Connection.open(target, bounds), {
       lanes: 2,
       lanesPerTenant: 2,
       waitingPerTenant: 10,

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createPlace, dropPlace } from '../../../src/control_plane/provisioning/place.ts';
-import type { TenantPlace } from '../../../src/kernel/ports.ts';
-import { Lane } from '../../../src/postgres/connection.ts';
+import type { TenantRef } from '../../../src/kernel/ports.ts';
+import { Connection } from '../../../src/postgres/connection.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
-import { databaseOf, type Place } from '../../../src/postgres/installation.ts';
+import { databaseOf, type Placement } from '../../../src/postgres/installation.ts';
 import { laneBounds } from '../../support/connection.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 
@@ -12,14 +12,14 @@ const modes = ['schema', 'database'] as const;
 
 describe('a place', () => {
   let places: TenantPlaces;
-  const tenants: Partial<Record<(typeof modes)[number], TenantPlace>> = {};
+  const tenants: Partial<Record<(typeof modes)[number], TenantRef>> = {};
   before(async () => {
     places = await openTenantPlaces(1);
     for (const mode of modes) tenants[mode] = await places.tenant(mode);
   });
   after(() => places.close());
 
-  function placeOf(mode: (typeof modes)[number]): Place {
+  function placeOf(mode: (typeof modes)[number]): Placement {
     const tenant = tenants[mode];
     assert.ok(tenant);
     return places.placeOf(tenant);
@@ -34,7 +34,7 @@ describe('a place', () => {
     it(`of ${mode} mode lets its role add no tables, not even temporary ones`, async () => {
       const { target, role, schema } = placeOf(mode);
       for (const what of [`table "${schema}".mine ()`, 'temporary table mine ()', 'schema mine']) {
-        const lane = await Lane.open(target, laneBounds);
+        const lane = await Connection.open(target, laneBounds);
         const attempt = lane.script(`begin; set local role "${role}"; create ${what}; commit`);
         await assert.rejects(attempt, { code: '42501' });
         lane.close();
@@ -55,7 +55,7 @@ describe('a place', () => {
       const target = new URL(placeOf('database').target);
       target.pathname = (await other()).database;
       try {
-        (await Lane.open(target.href, laneBounds)).close();
+        (await Connection.open(target.href, laneBounds)).close();
         return true;
       } catch (error) {
         assert.equal(error instanceof Error && codeOf(error.cause), '42501');
@@ -63,8 +63,8 @@ describe('a place', () => {
       }
     }
 
-    let made: Place | undefined;
-    async function other(): Promise<Place> {
+    let made: Placement | undefined;
+    async function other(): Promise<Placement> {
       made ??= places.placeOf(await places.tenant('database'));
       return made;
     }
@@ -74,7 +74,7 @@ describe('a place', () => {
       const main = new URL(placeOf('database').target);
       main.pathname = databaseOf(places.url);
       await assert.rejects(
-        Lane.open(main.href, laneBounds),
+        Connection.open(main.href, laneBounds),
         (error: Error) => codeOf(error.cause) === '42501',
       );
     });

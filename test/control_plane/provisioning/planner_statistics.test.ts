@@ -1,7 +1,7 @@
 /** Row security hides rows, not statistics: what the planner knows of a table, its estimates tell. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Place } from '../../../src/postgres/installation.ts';
+import type { Placement } from '../../../src/postgres/installation.ts';
 import { openingScript } from '../../support/envelopes.ts';
 import { estimate, type Standing, standings } from '../../support/serving_tables.ts';
 import { lookInto } from '../../support/sql.ts';
@@ -37,7 +37,7 @@ describe("the planner's statistics", () => {
   after(() => places.close());
 
   /** Columns of which values are kept although the role may read them, or expressions on its tables. */
-  async function told(place: Place): Promise<string[]> {
+  async function told(place: Placement): Promise<string[]> {
     const { role } = place;
     const rows = await places.asSuperuser(
       place,

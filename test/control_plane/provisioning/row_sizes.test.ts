@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { postgresAccounts } from '../../../src/adapters/account/postgres_accounts.ts';
-import { postgresRegistry } from '../../../src/adapters/directory/postgres_directory.ts';
-import { readTrail } from '../../../src/control_plane/audit/query.ts';
+import { postgresDirectory } from '../../../src/adapters/directory/postgres_directory.ts';
+import { queryAudit } from '../../../src/control_plane/audit/query.ts';
 import type { Account, Db, SqlValue } from '../../../src/kernel/ports.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { type AuditTrail, eventsEach, openAuditTrail } from '../../support/audit_trail.ts';
@@ -103,7 +103,7 @@ describe('any number of settings', () => {
       select '${attacker.id}', 'k' || n, to_jsonb(repeat('x', 4000))
       from generate_series(1, 20000) as n`);
     const { control } = trail.backstage;
-    const tenant = await postgresRegistry(control).tenant(attacker.id);
+    const tenant = await postgresDirectory(control).tenant(attacker.id);
     assert.equal(tenant?.settings.default_page_size, 20);
     const all = control`
       select jsonb_object_agg(key, value) from control.settings where tenant_id = ${attacker.id}`;
@@ -132,7 +132,7 @@ describe('events of megabytes, where the check of their size is gone', () => {
 
   it("are shown to the operator without their details, beside the others'", async () => {
     const page = { tenant: null, event: null, before: null, limit: 100 };
-    const rows = await readTrail(trail.backstage.control, page);
+    const rows = await queryAudit(trail.backstage.control, page);
     assert.equal(rows.filter(({ details }) => details.too_large === true).length, many);
     assert.equal(rows.filter(({ tenant }) => tenant === neighbour.slug).length, eventsEach);
   });

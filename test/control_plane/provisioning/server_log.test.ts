@@ -1,7 +1,7 @@
 /** An error of a statement is logged however long its message is, and injected ones can be of megabytes. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Lane } from '../../../src/postgres/connection.ts';
+import { Connection } from '../../../src/postgres/connection.ts';
 import { laneBounds } from '../../support/connection.ts';
 import { type Standing, standings } from '../../support/serving_tables.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
@@ -24,7 +24,7 @@ describe("the errors of tenants' statements", () => {
   after(() => places.close());
 
   async function logged({ place }: Standing): Promise<unknown> {
-    const lane = await Lane.open(place.target, laneBounds);
+    const lane = await Connection.open(place.target, laneBounds);
     const [row] = await lane.plain<{ level: string }>`
       select current_setting('log_min_messages') as level`;
     lane.close();

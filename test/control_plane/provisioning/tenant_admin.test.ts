@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { OperatorRegistry } from '../../../src/control_plane/provisioning/tenant_admin.ts';
+import type { TenantAdmin } from '../../../src/control_plane/provisioning/tenant_admin.ts';
 import type { AuditDetails } from '../../../src/kernel/audit_event.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { register } from '../../support/registered.ts';
@@ -9,7 +9,7 @@ import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places
 describe('OperatorRegistry.patch()', () => {
   let places: TenantPlaces;
   let control: Db;
-  let registry: OperatorRegistry;
+  let registry: TenantAdmin;
   before(async () => {
     places = await openTenantPlaces(1);
     ({ control, registry } = places.backstage);

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import {
   activate,
-  found,
-  type Order,
+  claimSlug,
+  type NewTenant,
 } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { parseSlug } from '../../../src/kernel/tenant.ts';
@@ -12,7 +12,7 @@ import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places
 
 const commission = { requestId: 'r-1', idempotencyKey: null, asSent: '' };
 
-function orderOf(name: string): Order {
+function orderOf(name: string): NewTenant {
   const slug = parseSlug(name);
   assert.ok(slug);
   return { slug, name, plan: 'free', isolation: 'shared', adminEmail: `admin@${name}.example` };
@@ -30,7 +30,7 @@ describe('activate()', () => {
   /** Claims a slug and hands over its activation, still to be done. */
   async function claim(name: string) {
     const order = orderOf(name);
-    const tenant = await found(control, order, commission, randomUUID);
+    const tenant = await claimSlug(control, order, commission, randomUUID);
     assert.ok(tenant);
     const { installation } = places.backstage.fleet;
     const common = { order, commission, schemaVersion: 1, installation, newId: randomUUID };

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { erasingOrder } from '../../../src/control_plane/provisioning/tenant_tables.ts';
 import { isolationModes } from '../../../src/kernel/tenant.ts';
-import { openBackstage } from '../../../src/services.ts';
+import { openServices } from '../../../src/services.ts';
 import { type Grown, guarded, moreTables, openGrown } from '../../support/more_tables.ts';
 
 const table = (name: string, ...refersTo: string[]) => ({ name, partitioned: false, refersTo });
@@ -111,7 +111,7 @@ describe('a table that a migration adds', () => {
 
 async function startAgain({ backstage }: Grown): Promise<void> {
   const { adminUrl } = backstage.fleet.installation;
-  (await openBackstage(readConfig({ DATABASE_URL: adminUrl }), adminUrl)).close();
+  (await openServices(readConfig({ DATABASE_URL: adminUrl }), adminUrl)).close();
 }
 
 describe('a migration', () => {

@@ -6,19 +6,19 @@ import { once } from 'node:events';
 import { connect, type Server, type Socket } from 'node:net';
 import { setTimeout as pause, setImmediate } from 'node:timers/promises';
 import { bind, execute, query, sync } from '../../../src/postgres/protocol/messages.ts';
-import type { Answer, Group, Wire } from '../../../src/postgres/protocol/pipeline.ts';
+import type { GroupResult, SyncGroup, Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
 import { chanceOf, choose } from '../../support/random.ts';
 import { FakeBackend, failing } from './fake_backend.ts';
 import { inPieces, mutations } from './mutations.ts';
 
 /** Sends groups on a socket, and answers with null what is not answered when the connection ends. */
-type Client = Pick<Wire, 'send'>;
+type Client = Pick<Pipeline, 'send'>;
 
 /** A listening server, its address, and the client that is tried on it. */
 export type Stage = { server: Server; path: string; openClient: (socket: Socket) => Client };
 
 /** A group, and how many rows a good answer has; null when there must be none. */
-type Call = { group: Group; marker: string; rows: number | null };
+type Call = { group: SyncGroup; marker: string; rows: number | null };
 
 type Chance = () => number;
 
@@ -99,7 +99,7 @@ function run(name: string, ...values: string[]): Buffer {
 /** Null when the answer is right, or there is none. */
 async function judge(client: Client, { group, marker, rows }: Call): Promise<string | null> {
   const late = pause(limitMs, undefined, { ref: false });
-  const answered = new Promise<Answer | null>((resolve) => client.send(group, resolve));
+  const answered = new Promise<GroupResult | null>((resolve) => client.send(group, resolve));
   const answer = await Promise.race([answered, late]);
   if (answer === undefined) return `${marker} waits for ever`;
   if (answer === null || answer.error || answer.fault) return null;

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { execute, query, sync } from '../../../src/postgres/protocol/messages.ts';
-import { type Answer, Wire, type WireBounds } from '../../../src/postgres/protocol/pipeline.ts';
+import { type GroupResult, Pipeline, type PipelineLimits } from '../../../src/postgres/protocol/pipeline.ts';
 import { bound, parameters, parsed } from '../../support/server_messages.ts';
 import { until } from '../../support/until.ts';
 
 const json = { chars: 100, depth: 3 };
-const bounds: WireBounds = { statements: 10, answerBytes: 1_000, json, silenceMs: 1_000 };
+const bounds: PipelineLimits = { statements: 10, answerBytes: 1_000, json, silenceMs: 1_000 };
 
 describe('Wire beside a hostile server', () => {
   /** Takes what it is told, and never ends by itself: the other side hangs. */
@@ -17,13 +17,13 @@ describe('Wire beside a hostile server', () => {
 
   it('lets go of a connection whose other side does not take leave', async () => {
     const socket = silentSocket();
-    new Wire(socket, bounds, { onEnd() {}, onSilence() {} }).end();
+    new Pipeline(socket, bounds, { onEnd() {}, onSilence() {} }).end();
     await until(() => socket.destroyed);
   });
 
   it('lets go of a connection whose other side takes nothing any more', async () => {
     const socket = new Duplex({ read() {}, write() {} });
-    const wire = new Wire(socket, bounds, { onEnd() {}, onSilence() {} });
+    const wire = new Pipeline(socket, bounds, { onEnd() {}, onSilence() {} });
     wire.send({ after: query('select') }, () => {});
     wire.flush();
     wire.end();
@@ -33,12 +33,12 @@ describe('Wire beside a hostile server', () => {
   it('counts rows that hold nothing', async () => {
     const socket = silentSocket();
     const reasons: unknown[] = [];
-    const wire = new Wire(socket, bounds, {
+    const wire = new Pipeline(socket, bounds, {
       onEnd: (reason) => reasons.push(reason),
       onSilence() {},
     });
     const call = { schema: '', text: Object.assign(['select'], { raw: [] }), values: [] };
-    const answers: (Answer | null)[] = [];
+    const answers: (GroupResult | null)[] = [];
     wire.send({ call, after: Buffer.concat([execute, sync]) }, (answer) => answers.push(answer));
     const noColumns = Buffer.from('T\0\0\0\x06\0\0', 'latin1');
     const emptyRow = Buffer.from('D\0\0\0\x06\0\0', 'latin1');
@@ -46,7 +46,7 @@ describe('Wire beside a hostile server', () => {
       Buffer.concat([parsed, parameters, noColumns, bound, ...Array(200).fill(emptyRow)]),
     );
     await until(() => reasons.length === 1);
-    wire.cut();
+    wire.destroy();
     assert.deepEqual(answers, [null]);
   });
 });

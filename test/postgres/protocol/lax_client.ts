@@ -4,12 +4,12 @@
  */
 import type { Socket } from 'node:net';
 import { type Message, MessageReader } from '../../../src/postgres/protocol/message_reader.ts';
-import type { Answer, Group } from '../../../src/postgres/protocol/pipeline.ts';
+import type { GroupResult, SyncGroup } from '../../../src/postgres/protocol/pipeline.ts';
 import { PreparedStatements } from '../../../src/postgres/protocol/prepared_statements.ts';
 import { type Column, columnsIn, rowIn } from '../../../src/postgres/protocol/rows.ts';
 import { errorIn, type ServerError } from '../../../src/postgres/protocol/server_error.ts';
 
-type OnAnswer = (answer: Answer | null) => void;
+type OnAnswer = (answer: GroupResult | null) => void;
 
 export class LaxClient {
   readonly #socket: Socket;
@@ -34,7 +34,7 @@ export class LaxClient {
       });
   }
 
-  send({ before, call, after }: Group, onAnswer: OnAnswer): void {
+  send({ before, call, after }: SyncGroup, onAnswer: OnAnswer): void {
     const ready = call ? new PreparedStatements(1).ready(call).messages : Buffer.alloc(0);
     this.#socket.write(Buffer.concat([before ?? Buffer.alloc(0), ready, after]));
     this.#waiting.push(onAnswer);

@@ -3,9 +3,9 @@ import { after, afterEach, before, beforeEach, describe, it, type TestContext } 
 import { setImmediate } from 'node:timers/promises';
 import type { SqlValue } from '../../../src/kernel/ports.ts';
 import { openSession } from '../../../src/postgres/connect.ts';
-import { Lane, type LaneBounds } from '../../../src/postgres/connection.ts';
+import { Connection, type ConnectionLimits } from '../../../src/postgres/connection.ts';
 import * as messages from '../../../src/postgres/protocol/messages.ts';
-import { type Answer, type Group, Wire } from '../../../src/postgres/protocol/pipeline.ts';
+import { type GroupResult, type SyncGroup, Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
 import { laneBounds } from '../../support/connection.ts';
 import { inPublic, type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { ScriptedSocket } from '../../support/scripted_socket.ts';
@@ -24,12 +24,12 @@ function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStr
 }
 
 /** A group with a statement whose rows are wanted. */
-function call(strings = text`select ${1} as a`, values: SqlValue[] = ['1']): Group {
+function call(strings = text`select ${1} as a`, values: SqlValue[] = ['1']): SyncGroup {
   return { call: { schema: '', text: strings, values }, after: Buffer.concat([execute, sync]) };
 }
 
 /** A group of our own, which says nothing of transactions. */
-const own: Group = { after: query('listen news') };
+const own: SyncGroup = { after: query('listen news') };
 
 /** What stands before a tenant's statement, and what a server says to it. */
 const context = Buffer.concat([bind('context', []), execute]);
@@ -40,8 +40,8 @@ const described = [parsed, parameters, columns(['a', 25]), bound];
 
 describe('Wire', () => {
   let socket: ScriptedSocket;
-  let wire: Wire;
-  let answers: (Answer | null)[];
+  let wire: Pipeline;
+  let answers: (GroupResult | null)[];
   let ends: unknown[];
   let silences: number;
   beforeEach(() => {
@@ -49,11 +49,11 @@ describe('Wire', () => {
     wire = wireOn(socket);
   });
 
-  function wireOn(on: ScriptedSocket): Wire {
+  function wireOn(on: ScriptedSocket): Pipeline {
     answers = [];
     ends = [];
     silences = 0;
-    return new Wire(on, bounds, {
+    return new Pipeline(on, bounds, {
       onEnd: (reason) => ends.push(reason),
       onSilence: () => {
         silences += 1;
@@ -61,7 +61,7 @@ describe('Wire', () => {
     });
   }
 
-  function ask(group: Group): void {
+  function ask(group: SyncGroup): void {
     wire.send(group, (answer) => answers.push(answer));
   }
 
@@ -210,7 +210,7 @@ describe('Wire', () => {
 
   describe('a statement', () => {
     const same = text`select ${1} as a`;
-    const sentFor = (group: Group) => {
+    const sentFor = (group: SyncGroup) => {
       wire.flush();
       ask(group);
       wire.flush();
@@ -255,7 +255,7 @@ describe('Wire', () => {
       const answered = answers.length;
       socket.say(done('SELECT 0'), ready, done('LISTEN'), ready);
       assert.equal(answers.length, answered);
-      wire.cut();
+      wire.destroy();
       assert.deepEqual(answers.slice(answered), Array(2 - answered).fill(null));
       assert.equal(ends.length, 1);
     });
@@ -397,12 +397,12 @@ describe('Wire', () => {
   describe('the transaction status', () => {
     const good = [bound, done('SELECT 0')];
     const bad = [bound, failed('22012')];
-    const inside: Group = { before: bind('a', []), after: Buffer.concat([execute, sync]) };
+    const inside: SyncGroup = { before: bind('a', []), after: Buffer.concat([execute, sync]) };
     const statuses = { I: ready, T: readyInTransaction, E: readyInFailed };
     const begin = [bound, done('BEGIN'), readyInTransaction];
 
     /** What is sent, the replies to it, and the statuses that may stand behind them. */
-    const cases: [what: string, group: Group, replies: Buffer[], good: string][] = [
+    const cases: [what: string, group: SyncGroup, replies: Buffer[], good: string][] = [
       ['a statement', inside, good, 'I'],
       ['a statement that fails', inside, bad, 'I'],
       ['a beginning', { ...inside, leaves: 'T' }, good, 'T'],
@@ -497,7 +497,7 @@ describe('Wire', () => {
   it('ends the connection with cut(), and only its own side of it with end()', () => {
     wire.end();
     assert.deepEqual([socket.writableEnded, socket.destroyed], [true, false]);
-    wire.cut();
+    wire.destroy();
     assert.equal(socket.destroyed, true);
   });
 
@@ -592,21 +592,21 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
     opened = [];
   });
 
-  async function open(more: Partial<LaneBounds> = {}): Promise<Lane> {
-    const lane = await Lane.open(inPublic(database), { ...laneBounds, ...more });
+  async function open(more: Partial<ConnectionLimits> = {}): Promise<Connection> {
+    const lane = await Connection.open(inPublic(database), { ...laneBounds, ...more });
     opened.push(lane);
     return lane;
   }
 
-  async function openWire(): Promise<Wire> {
+  async function openWire(): Promise<Pipeline> {
     const { socket } = await openSession(inPublic(database), laneBounds);
     const listeners = { onEnd: () => {}, onSilence: () => {} };
-    const wire = new Wire(socket, { ...laneBounds, silenceMs: 10_000 }, listeners);
+    const wire = new Pipeline(socket, { ...laneBounds, silenceMs: 10_000 }, listeners);
     opened.push({ close: () => wire.end() });
     return wire;
   }
 
-  function answerOf(wire: Wire, group: Group): Promise<Answer | null> {
+  function answerOf(wire: Pipeline, group: SyncGroup): Promise<GroupResult | null> {
     return new Promise((resolve) => wire.send(group, resolve));
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Lane } from '../../../src/postgres/connection.ts';
+import { Connection } from '../../../src/postgres/connection.ts';
 import * as messages from '../../../src/postgres/protocol/messages.ts';
 import {
   PreparedStatements,
@@ -136,10 +136,10 @@ describe('PreparedStatements', () => {
 describe('statements that a real server keeps', { timeout: 30_000 }, () => {
   const statements = 3;
   let database: TestDatabase;
-  let lane: Lane;
+  let lane: Connection;
   before(async () => {
     database = await testDatabase();
-    lane = await Lane.open(database.url, { ...laneBounds, statements });
+    lane = await Connection.open(database.url, { ...laneBounds, statements });
   });
   after(async () => {
     lane.close();

@@ -6,7 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Wire } from '../../../src/postgres/protocol/pipeline.ts';
+import { Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
 import { converse, type Stage } from './fuzzed_conversation.ts';
 import { LaxClient } from './lax_client.ts';
 
@@ -40,10 +40,10 @@ describe(`a wire to a server that errs (seed ${seed})`, {
   }
 
   /** A wire whose user cuts it when told of its end, as a lane does. */
-  function openWire(socket: Socket): Wire {
-    const wire: Wire = new Wire(socket, bounds, {
-      onEnd: () => wire.cut(),
-      onSilence: () => wire.cut(),
+  function openWire(socket: Socket): Pipeline {
+    const wire: Pipeline = new Pipeline(socket, bounds, {
+      onEnd: () => wire.destroy(),
+      onSilence: () => wire.destroy(),
     });
     return wire;
   }

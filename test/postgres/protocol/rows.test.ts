@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Lane } from '../../../src/postgres/connection.ts';
+import { Connection } from '../../../src/postgres/connection.ts';
 import { MessageReader } from '../../../src/postgres/protocol/message_reader.ts';
 import { type Column, columnsIn, rowIn } from '../../../src/postgres/protocol/rows.ts';
 import { laneBounds } from '../../support/connection.ts';
@@ -130,10 +130,10 @@ describe('rowIn()', () => {
 
 describe('rows of a real server', { timeout: 30_000 }, () => {
   let database: TestDatabase;
-  let lane: Lane;
+  let lane: Connection;
   before(async () => {
     database = await testDatabase();
-    lane = await Lane.open(database.url, laneBounds);
+    lane = await Connection.open(database.url, laneBounds);
   });
   after(async () => {
     lane.close();

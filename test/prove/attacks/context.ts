@@ -3,7 +3,7 @@
  * or stolen, or with none. It names the victim's rows in the schema where they are.
  */
 
-import { openPlace } from '../../../src/isolation/tenant_db.ts';
+import { openTenantDb } from '../../../src/isolation/tenant_db.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
 import { sealKeyOf } from '../../../src/postgres/installation.ts';
 import { pads } from '../../../src/postgres/seal.ts';
@@ -185,7 +185,7 @@ function bytes(value: Buffer): string {
 
 /** While a transaction of the victim is open on a lane of its own. */
 function whileVictimWorks({ lab, victim }: Attempt, work: () => Promise<void>): Promise<void> {
-  return openPlace(lab.server.lanes, lab.accountPlace, tenantId(victim.id), (db) =>
+  return openTenantDb(lab.server.lanes, lab.accountPlace, tenantId(victim.id), (db) =>
     db.transaction(work),
   );
 }
