@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { bounds } from '../src/config.ts';
+import { limits as serverLimits } from '../src/config.ts';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../src/embedded_postgres/postmaster.ts';
 import { transportOf } from './driver_transport.ts';
@@ -43,7 +43,7 @@ async function startOwn(folder: string): Promise<BenchCluster> {
   const cluster = join(folder, 'postgres');
   const embedded = await startEmbedded({
     folder: cluster,
-    bounds: { ...bounds.embedded, ...limits.embedded },
+    limits: { ...serverLimits.embedded, ...limits.embedded },
   });
   const postmaster = await runningPostmaster(join(cluster, 'data'));
   return {

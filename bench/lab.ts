@@ -6,7 +6,7 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readConfig } from '../src/config.ts';
 import type { IsolationMode } from '../src/kernel/tenant.ts';
-import { type Services, openServices } from '../src/services.ts';
+import { openServices, type Services } from '../src/services.ts';
 import { chanceOf } from '../test/support/random.ts';
 import { makeBaselines } from './baselines/tables.ts';
 import { Children } from './children.ts';
@@ -38,7 +38,7 @@ export class Lab {
   readonly children: Children;
   readonly cluster: BenchCluster;
   readonly load: Load;
-  readonly backstage: Services;
+  readonly services: Services;
   /** Of the login of the baselines. */
   baselineUrl = '';
 
@@ -49,7 +49,7 @@ export class Lab {
     this.children = parts.children;
     this.cluster = parts.cluster;
     this.load = parts.load;
-    this.backstage = parts.backstage;
+    this.services = parts.services;
   }
 
   /** Everything but the tenants. What had been opened when something fails is closed again. */
@@ -68,18 +68,18 @@ export class Lab {
 
   /** Onboards the tenants mode by mode, and makes the baselines beside them. */
   async populate(population: Population): Promise<void> {
-    const { backstage, progress, cluster } = this;
-    await openPlan(backstage);
+    const { services, progress, cluster } = this;
+    await openPlan(services);
     for (const mode of ['shared', 'schema', 'database'] as const) {
       const count = population[mode];
       if (count === 0) continue;
       progress.phase(`onboard ${count} tenants of mode ${mode}`);
       const onProgress = (done: number) => progress.step({ done, of: count, name: '' });
-      const made = await provision(backstage, { mode, count, url: cluster.url, onProgress });
+      const made = await provision(services, { mode, count, url: cluster.url, onProgress });
       this.members[mode] = made.members;
       this.costs.push(made.costs);
     }
-    await forgetLetters(backstage);
+    await forgetLetters(services);
     if (population.shared === 0) return;
     const some = this.members.shared.slice(0, conditions.tenants);
     this.baselineUrl = await makeBaselines(cluster.url, some);
@@ -108,7 +108,7 @@ export class Undo {
   }
 }
 
-type Opened = Pick<Lab, 'folder' | 'children' | 'cluster' | 'load' | 'backstage'>;
+type Opened = Pick<Lab, 'folder' | 'children' | 'cluster' | 'load' | 'services'>;
 
 async function openParts(lab: LabOptions, undo: Undo): Promise<Opened> {
   const { databaseUrl, dataFolder, progress } = lab;
@@ -118,12 +118,12 @@ async function openParts(lab: LabOptions, undo: Undo): Promise<Opened> {
   const cluster = await openCluster(folder, databaseUrl);
   undo.defer(() => cluster.stop());
   const config = readConfig({ DATABASE_URL: cluster.url, DATA_DIR: folder });
-  const backstage = await openServices(config, cluster.url);
-  undo.defer(() => backstage.close());
+  const services = await openServices(config, cluster.url);
+  undo.defer(() => services.close());
   const children = new Children(folder);
   undo.defer(() => children.stopAll());
   const load = await Load.start(children);
-  return { folder, children, cluster, load, backstage };
+  return { folder, children, cluster, load, services };
 }
 
 /** Others must be able to pass through: as root, Postgres runs as another user. */

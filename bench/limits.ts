@@ -11,7 +11,7 @@ export const conditions = {
   connections: 32,
   tenants: 200,
   petsPerTenant: 50,
-  /** Tenants of database mode that stay warm: two lanes of the pool for each. */
+  /** Tenants of database mode that stay warm: two connections of the pool for each. */
   warmDatabases: 8,
   /** Tenants whose being known costs memory. */
   knownTenants: 10_000,

@@ -35,13 +35,13 @@ export async function openPlan({ registry }: Services): Promise<void> {
 
 /** Makes so many tenants of a mode, with their pets. */
 export async function provision(
-  backstage: Services,
+  services: Services,
   { mode, count, url, onProgress }: ProvisionOptions,
 ): Promise<Provisioned> {
   const before = await sizesOf(url);
   const startedAt = performance.now();
   const bare = await inParallel(limits.onboardings, count, async (at) => {
-    const member = await onboard(backstage, mode, at);
+    const member = await onboard(services, mode, at);
     onProgress(at + 1);
     return member;
   });
@@ -49,7 +49,7 @@ export async function provision(
   const members = await inParallel(limits.seedings, count, async (at) => {
     const member = bare[at];
     if (!member) throw new Error(`Cannot fill tenant ${at}: there is none`);
-    return fill(backstage, member);
+    return fill(services, member);
   });
   const after = await sizesOf(url);
   const costs: ModeCosts = {
@@ -67,10 +67,10 @@ export async function forgetLetters({ control }: Services): Promise<void> {
   await control`delete from control.outbox`;
 }
 
-async function onboard(backstage: Services, mode: IsolationMode, at: number): Promise<Member> {
+async function onboard(services: Services, mode: IsolationMode, at: number): Promise<Member> {
   const slug = parseSlug(`${mode}-${String(at).padStart(6, '0')}`);
   if (!slug) throw new Error(`Cannot name tenant ${at} of mode "${mode}"`);
-  const founded = await backstage.onboarding.create(
+  const founded = await services.onboarding.create(
     {
       slug,
       name: `Tenant ${at}`,

@@ -1,5 +1,5 @@
 /**
- * The composition root. With `backstage.ts`, which has what the shell commands need too, it is the
+ * The composition root. With `services.ts`, which has what the shell commands need too, it is the
  * place that names the adapters: it wires the kernel to Postgres, Redis and mail, puts the operator's
  * routes beside it, and closes all of it in order.
  */
@@ -23,7 +23,7 @@ import { byPath } from './adapters/resolution/by_path.ts';
 import { bySubdomain } from './adapters/resolution/by_subdomain.ts';
 import { UsageMeter } from './adapters/usage/usage_meter.ts';
 import { readAppVersion } from './app_version.ts';
-import { bounds, type Config } from './config.ts';
+import { type Config, limits } from './config.ts';
 import { queryAudit } from './control_plane/audit/query.ts';
 import { oneLine } from './control_plane/doctor/finding.ts';
 import { assertIsolation } from './control_plane/doctor/start.ts';
@@ -32,7 +32,7 @@ import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
 import { assertLoginsAdmitted } from './control_plane/provisioning/usable_server.ts';
 import type { HttpRequest } from './http/request.ts';
 import { Kernel, type KernelParts } from './kernel/kernel.ts';
-import type { Limiter } from './kernel/ports.ts';
+import type { Db, Limiter } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
 import { FileMail } from './mail/file_mail.ts';
 import { Outbox } from './mail/outbox.ts';
@@ -46,7 +46,7 @@ import type { TenantLifeCycle } from './routes/admin/tenants.ts';
 import { operatorRouter, tenantRouter } from './routes/routers.ts';
 import { Admission } from './server/admission_control.ts';
 import { Maintenance } from './server/maintenance.ts';
-import { type Services, openServices } from './services.ts';
+import { openServices, type Services } from './services.ts';
 
 export type App = Awaited<ReturnType<typeof openApp>>;
 
@@ -68,30 +68,20 @@ export async function openApp({
   onForget,
   alter = (parts) => parts,
 }: AppOptions) {
-  const backstage = await openExamined(config, adminUrl, log);
-  const { control } = backstage;
-  const quiet = new ThrottledLog(log, { ...bounds.quiet, nowMs: Date.now });
-  const { directory, seals, listener } = hearChanges(backstage, quiet);
-  const denials = new DenialLog({
-    ...bounds.denials,
-    write: postgresDenials(control, uuidv7),
-    onError: (error) => quiet.warn('denials must wait to be written', error),
-    nowMs: Date.now,
-  });
-  const usage = new UsageMeter(control, {
-    ...bounds.usage,
-    onError: (error) => quiet.warn('usage must wait to be written', error),
-    nowMs: Date.now,
-  });
-  const limiter = await openLimiter(config, backstage, log);
-  const outbox = openOutbox(config, backstage, log);
-  const throttle = new LoginThrottle(bounds.guesses, { nowMs: Date.now });
+  const services = await openExamined(config, adminUrl, log);
+  const { control } = services;
+  const quiet = new ThrottledLog(log, { ...limits.quiet, nowMs: Date.now });
+  const { directory, seals, listener } = hearChanges(services, quiet);
+  const { denials, usage } = openRecorders(control, quiet);
+  const limiter = await openLimiter(config, services, log);
+  const outbox = openOutbox(config, services, log);
+  const throttle = new LoginThrottle(limits.guesses, { nowMs: Date.now });
   const parts: KernelParts<HttpRequest> = {
     strategies: strategiesOf(config),
     directory,
     limiter: limiter.limiter,
-    routes: tenantRouter({ denials, usage, mintKey: mintApiKey }, bounds.http),
-    ...tenantsOwn(backstage, directory),
+    routes: tenantRouter({ denials, usage, mintKey: mintApiKey }, limits.http),
+    ...tenantsOwn(services, directory),
     denials,
     throttle,
     meter: usage,
@@ -100,65 +90,81 @@ export async function openApp({
   };
   const operatorRoutes = operatorRouter(
     {
-      tenants: lifeCycle(backstage, { directory, outbox, onForget }),
+      tenants: lifeCycle(services, { directory, outbox, onForget }),
       defaults: { isolation: config.isolation, sendsMail: config.smtpUrl !== null },
-      plans: plansOf(backstage, directory),
+      plans: plansOf(services, directory),
       readTrail: (filter) => queryAudit(control, filter),
       denials,
     },
-    bounds.http,
+    limits.http,
   );
-  const upkeep = await beginUpkeep(backstage, log, parts);
+  const maintenance = await beginMaintenance(services, log, parts);
   outbox.kick();
   return {
-    backstage,
+    services,
     kernel: new Kernel<HttpRequest>(alter(parts)),
     tenantRoutes: parts.routes,
     operatorRoutes,
     corsOrigins: config.corsOrigins,
-    admission: new Admission(bounds.admission),
+    admission: new Admission(limits.admission),
     denials,
     throttle,
     directory,
     listener,
     limiter,
     outbox,
-    upkeep,
+    maintenance,
     /** Writes out what was gathered, then lets go of everything. */
     close: async () => {
-      upkeep.close();
+      maintenance.close();
       seals.close();
       listener.close();
-      await Promise.all([denials.close(), usage.close(), outbox.flush(bounds.outbox.flushMs)]);
+      await Promise.all([denials.close(), usage.close(), outbox.flush(limits.outbox.flushMs)]);
       await outbox.close();
-      await Promise.all([upkeep.checkpoint(), upkeep.withdraw()]);
+      await Promise.all([maintenance.checkpoint(), maintenance.withdraw()]);
       limiter.close();
-      backstage.close();
+      services.close();
     },
   };
 }
 
-async function beginUpkeep(
-  backstage: Services,
+/** What is gathered in memory and written in batches. */
+function openRecorders(control: Db, log: ThrottledLog) {
+  const denials = new DenialLog({
+    ...limits.denials,
+    write: postgresDenials(control, uuidv7),
+    onError: (error) => log.warn('denials could not be written, will retry', error),
+    nowMs: Date.now,
+  });
+  const usage = new UsageMeter(control, {
+    ...limits.usage,
+    onError: (error) => log.warn('usage could not be written, will retry', error),
+    nowMs: Date.now,
+  });
+  return { denials, usage };
+}
+
+async function beginMaintenance(
+  services: Services,
   log: Log,
   { schemaVersions: versions }: Pick<KernelParts<HttpRequest>, 'schemaVersions'>,
 ): Promise<Maintenance> {
   const appVersion = await readAppVersion();
-  const { goneAfterMs } = bounds.processes;
-  return Maintenance.begin(backstage, log, { id: uuidv7(), appVersion, versions, goneAfterMs });
+  const { goneAfterMs } = limits.processes;
+  return Maintenance.begin(services, log, { id: uuidv7(), appVersion, versions, goneAfterMs });
 }
 
 /** What the kernel opens of one tenant. */
-function tenantsOwn({ lanes, isolation, fleet }: Services, directory: CachedDirectory) {
+function tenantsOwn({ connections, isolation, fleet }: Services, directory: CachedDirectory) {
   const { installation, sql } = fleet;
   const newId = uuidv7;
   return {
     isolation,
-    accounts: postgresAccounts(lanes, installation, {
+    accounts: postgresAccounts(connections, installation, {
       newId,
       onChange: (id) => directory.forget(id),
     }),
-    idempotency: postgresIdempotency(lanes, installation, { ...bounds.idempotency, newId }),
+    idempotency: postgresIdempotency(connections, installation, { ...limits.idempotency, newId }),
     // Handlers read and write a column of the second one.
     schemaVersions: { oldest: 2, newest: sql.tenant.length },
   };
@@ -166,7 +172,7 @@ function tenantsOwn({ lanes, isolation, fleet }: Services, directory: CachedDire
 
 /** Nobody is served by a database that the doctor calls unsafe. */
 async function openExamined(config: Config, adminUrl: string, log: Log): Promise<Services> {
-  const backstage = await openServices(config, adminUrl, {
+  const services = await openServices(config, adminUrl, {
     onStay: ({ pid, login }, tenant) =>
       log.warn(
         'a backend cannot be terminated; it keeps a connection of its tenant until it ends',
@@ -174,21 +180,21 @@ async function openExamined(config: Config, adminUrl: string, log: Log): Promise
       ),
   });
   try {
-    await assertLoginsAdmitted(backstage.fleet.installation, backstage.pools);
-    await assertIsolation(backstage, {
-      ...bounds.doctor,
-      warn: ({ check, where, what, fix: mend, database, more }) =>
+    await assertLoginsAdmitted(services.fleet.installation, services.pools);
+    await assertIsolation(services, {
+      ...limits.doctor,
+      warn: ({ check, where, what, fix, database, more }) =>
         log.warn(what, {
           check,
           where,
           database,
           ...(more > 0 && { more_databases: more }),
-          mend: mend && oneLine(mend),
+          fix: fix && oneLine(fix),
         }),
     });
-    return backstage;
+    return services;
   } catch (error) {
-    backstage.close();
+    services.close();
     throw error;
   }
 }
@@ -196,12 +202,12 @@ async function openExamined(config: Config, adminUrl: string, log: Log): Promise
 /** What this process knows, and how it learns that it is out of date. */
 function hearChanges({ lookups, fleet, refreshSeals }: Services, quiet: ThrottledLog) {
   const seals = new KeyRefresher(refreshSeals, {
-    everyMs: bounds.seals.refreshMs,
+    everyMs: limits.seals.refreshMs,
     onError: (error) => quiet.warn('seals could not be looked at', error),
   });
-  const directory = new CachedDirectory(postgresDirectory(lookups), bounds.directory);
+  const directory = new CachedDirectory(postgresDirectory(lookups), limits.directory);
   const listener = new NotificationListener(fleet.installation.controlTarget, 'kennel', {
-    ...bounds.listener,
+    ...limits.listener,
     onMessage: (announcement) => {
       if (announcement === sealsAnnouncement) seals.look();
       else directory.onChange(announcement);
@@ -232,14 +238,14 @@ async function openLimiter(
   { control, fleet }: Services,
   log: Log,
 ): Promise<OpenLimiter> {
-  const local = new MemoryLimiter(bounds.limiter.buckets, Date.now);
+  const local = new MemoryLimiter(limits.limiter.buckets, Date.now);
   const alone = { degraded: () => false, buckets: () => local.size, close: () => {} };
   if (redisUrl === null) return { limiter: local, ...alone };
   const installation = await redisKeyPrefix(control, fleet.installation.mark());
   const failover = new FailoverLimiter({
-    redis: new RedisLimiter(redisUrl, installation, bounds.limiter.redis),
+    redis: new RedisLimiter(redisUrl, installation, limits.limiter.redis),
     local,
-    probeDelayMs: bounds.limiter.probeDelayMs,
+    probeDelayMs: limits.limiter.probeDelayMs,
     onChange: (change) =>
       change.degraded
         ? log.warn('limiter lost Redis, this process decides alone', { error: change.cause })
@@ -259,10 +265,10 @@ function openOutbox({ smtpUrl, dataFolder, baseDomain }: Config, { control }: Se
   const mail =
     smtpUrl === null
       ? new FileMail(join(dataFolder, 'mail'), from)
-      : new SmtpMail({ url: smtpUrl, from, ...bounds.smtp });
+      : new SmtpMail({ url: smtpUrl, from, ...limits.smtp });
   return new Outbox({
-    ...bounds.outbox,
-    store: postgresOutbox(control, bounds.outbox),
+    ...limits.outbox,
+    store: postgresOutbox(control, limits.outbox),
     mail,
     onError: (error) => log.warn('outbox could not be read', { error }),
     onGivenUp: (email) => log.error('email given up, its recipient will not have it', email),

@@ -43,7 +43,7 @@ const session = { ...startup, statements: 500, answerBytes: 64 * MiB, json };
  */
 const tenantsSession = { ...session, answerBytes: 512 * KiB };
 
-/** Reads that travel together on one lane. */
+/** Reads that travel together on one connection. */
 const batches = {
   statements: 8,
   stallMs: 3,
@@ -52,7 +52,7 @@ const batches = {
   slowTenants: 1_000,
 };
 
-export const bounds = {
+export const limits = {
   http: {
     headerBytes: 8 * KiB,
     headerLines: 100,
@@ -82,8 +82,8 @@ export const bounds = {
   admission: { requests: 1_000, bodies: 1_000, bodiesPerTenant: 100 },
   /** The longest that a tenant waits for an answer, whatever the limits on the way add up to. */
   answerMs: 4.5 * seconds,
-  /** One lane of a tenant: what a request may ask of the database. */
-  lane: {
+  /** One connection of a tenant: what a request may ask of the database. */
+  connection: {
     connectTimeoutMs: 3 * seconds,
     statementTimeoutMs: 2 * seconds,
     lockTimeoutMs: 500,
@@ -91,10 +91,10 @@ export const bounds = {
     callTimeoutMs: 4 * seconds,
     ...tenantsSession,
   },
-  /** Of the tenants' lanes, one tenant may hold a quarter. */
-  lanes: {
+  /** Of the tenants' connections, one tenant may hold a quarter. */
+  connections: {
     /**
-     * With 4 lanes and calls of 30 ms the last of these is served within `waitLimitMs`; of slower
+     * With 4 connections and calls of 30 ms the last of these is served within `waitLimitMs`; of slower
      * calls more would only wait to be refused. It takes 7 such tenants to use up `admission.requests`.
      */
     waitingPerTenant: 128,
@@ -103,13 +103,13 @@ export const bounds = {
     idleLimitMs: 5 * minutes,
     spareMs: 1 * seconds,
     batches,
-    /** Sealed envelopes that are kept, all lanes together: about half a kilobyte each. */
+    /** Sealed envelopes that are kept, all connections together: about half a kilobyte each. */
     envelopes: 16_000,
     /** Tenants whose schema or database name is remembered. */
     places: 10_000,
   },
   /** What the operator changes may have to wait for what a tenant is just recording. */
-  controlLane: {
+  controlConnection: {
     connectTimeoutMs: 3 * seconds,
     statementTimeoutMs: 3.5 * seconds,
     lockTimeoutMs: 3 * seconds,
@@ -117,11 +117,11 @@ export const bounds = {
     callTimeoutMs: 4 * seconds,
     ...session,
   },
-  /** The directory's and the operator's own lanes. */
-  controlLanes: {
-    lanes: 4,
+  /** The directory's and the operator's own connections. */
+  controlConnections: {
+    connections: 4,
     // Full batches on each of them.
-    lanesPerTenant: 4 * batches.statements,
+    connectionsPerTenant: 4 * batches.statements,
     waitingPerTenant: 4_096,
     waiting: 4_096,
     waitLimitMs: 3 * seconds,
@@ -129,8 +129,8 @@ export const bounds = {
     spareMs: 1 * seconds,
     batches,
   },
-  /** The administrator's lanes: for schemas, databases and migrations, which take longer. */
-  adminLane: {
+  /** The administrator's connections: for schemas, databases and migrations, which take longer. */
+  adminConnection: {
     connectTimeoutMs: 5 * seconds,
     statementTimeoutMs: 5 * minutes,
     lockTimeoutMs: 30 * seconds,
@@ -140,9 +140,9 @@ export const bounds = {
     // All tenants as one value.
     json: { ...json, chars: session.answerBytes },
   },
-  adminLanes: {
-    lanes: 8,
-    lanesPerTenant: 8,
+  adminConnections: {
+    connections: 8,
+    connectionsPerTenant: 8,
     waitingPerTenant: 256,
     waiting: 256,
     waitLimitMs: 30 * seconds,
@@ -150,10 +150,10 @@ export const bounds = {
     spareMs: 1 * seconds,
     batches,
   },
-  /** Sessions of the migrations' login. Work that asks for one holds an administrator's lane. */
+  /** Sessions of the migrations' login. Work that asks for one holds an administrator's connection. */
   migrators: {
-    lanes: 8,
-    lanesPerTenant: 8,
+    connections: 8,
+    connectionsPerTenant: 8,
     waitingPerTenant: 256,
     waiting: 256,
     waitLimitMs: 30 * seconds,
@@ -163,8 +163,8 @@ export const bounds = {
   },
   /** Onboardings and deletions at once, one per slug; further ones wait. */
   jobs: {
-    lanes: 3,
-    lanesPerTenant: 1,
+    connections: 3,
+    connectionsPerTenant: 1,
     waitingPerTenant: 64,
     waiting: 256,
     waitLimitMs: 30 * seconds,
@@ -173,7 +173,7 @@ export const bounds = {
     batches,
   },
   migrations: {
-    /** The most places at the same time: each takes one of the administrator's lanes. */
+    /** The most places at the same time: each takes one of the administrator's connections. */
     places: 8,
     canaries: 1_000,
     lockTimeoutMs: 200,
@@ -216,10 +216,10 @@ export const bounds = {
     waiting: 200,
     addresses: 10_000,
   },
-  /** The lane that asks for the seals' secret: it must not hang for as long as the old key is good. */
-  sealLanes: {
-    lanes: 1,
-    lanesPerTenant: 1,
+  /** The connection that asks for the seals' secret: it must not hang for as long as the old key is good. */
+  sealConnections: {
+    connections: 1,
+    connectionsPerTenant: 1,
     waitingPerTenant: 2,
     waiting: 2,
     waitLimitMs: 3 * seconds,
@@ -227,10 +227,10 @@ export const bounds = {
     spareMs: 1 * seconds,
     batches,
   },
-  /** The lane that ends backends which outlive their lanes. */
-  terminatorLanes: {
-    lanes: 1,
-    lanesPerTenant: 1,
+  /** The connection that ends backends which outlive their connections. */
+  terminatorConnections: {
+    connections: 1,
+    connectionsPerTenant: 1,
     waitingPerTenant: 1,
     waiting: 1,
     waitLimitMs: 3 * seconds,
@@ -248,7 +248,7 @@ export const bounds = {
     /** How often a process looks whether their key was replaced, should it not hear of it. */
     refreshMs: 10 * seconds,
     /** How long the old key stays good, for a process that hears of the new one last. */
-    heardAfterMs: 60 * seconds,
+    propagationMs: 60 * seconds,
     /** Databases that are told at the same time. */
     concurrency: 4,
   },
@@ -466,8 +466,8 @@ const variables = v.object({
     '',
   ),
   DB_CONNECTIONS: v.optional(integer(1, 1_000), '16'),
-  SHUTDOWN_DELAY_MS: v.optional(integer(0, 60_000), `${bounds.shutdown.delayMs}`),
-  KEEP_ALIVE_SECONDS: v.optional(integer(1, 3_600), `${bounds.http.keepAliveMs / seconds}`),
+  SHUTDOWN_DELAY_MS: v.optional(integer(0, 60_000), `${limits.shutdown.delayMs}`),
+  KEEP_ALIVE_SECONDS: v.optional(integer(1, 3_600), `${limits.http.keepAliveMs / seconds}`),
   LOG_LEVEL: v.optional(
     v.picklist(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
     'info',

@@ -22,10 +22,10 @@ export type DemoKeys = Record<string, string>;
  * Onboards what is missing and keeps the keys in `demo.json`. A start that was killed half-way is
  * simply repeated: the idempotency key brings the same API key again.
  */
-export async function onboardDemo(backstage: Services, config: Config): Promise<DemoKeys> {
+export async function onboardDemo(services: Services, config: Config): Promise<DemoKeys> {
   const file = join(config.dataFolder, 'demo.json');
   const known = await keysIn(file);
-  if (known && areOurs(known, backstage)) return known;
+  if (known && areOurs(known, services)) return known;
   const keys: DemoKeys = {};
   for (const { name, plan, ...demo } of tenants) {
     const slug = parseSlug(demo.slug);
@@ -38,9 +38,9 @@ export async function onboardDemo(backstage: Services, config: Config): Promise<
       adminEmail: `admin@${slug}.com`,
       madeUpEmail: config.smtpUrl !== null,
     };
-    const commission = { requestId: null, idempotencyKey: `demo ${slug}`, asSent: slug };
+    const commission = { requestId: null, idempotencyKey: `demo ${slug}`, rawBody: slug };
     try {
-      const { admin } = await backstage.onboarding.create(order, commission);
+      const { admin } = await services.onboarding.create(order, commission);
       keys[slug] = admin.api_key;
     } catch (error) {
       if (!(error instanceof Refusal && error.code === 'slug_taken')) throw error;

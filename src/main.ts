@@ -16,9 +16,9 @@ import {
 import {
   assertServable,
   assertStrongToken,
-  bounds,
   type Config,
   ConfigError,
+  limits,
   readConfig,
 } from './config.ts';
 import { UnsafeError } from './control_plane/doctor/start.ts';
@@ -30,7 +30,7 @@ import { Prometheus } from './observability/prometheus.ts';
 import { ThrottledLog } from './observability/throttled_log.ts';
 import { type Database, openDatabase } from './open_database.ts';
 import { writePrivate } from './private_file.ts';
-import { dispatch, type DispatchParts } from './server/dispatch.ts';
+import { type DispatchParts, dispatch } from './server/dispatch.ts';
 import { type Build, registerMetrics } from './server/metrics.ts';
 import { Readiness } from './server/readiness.ts';
 import { RequestIds } from './server/request_ids.ts';
@@ -45,7 +45,7 @@ class Process {
   readonly #config: Config;
   readonly #log: Log;
   readonly #quiet: ThrottledLog;
-  readonly #metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
+  readonly #metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   #database: Database | null = null;
   #app: App | null = null;
   #server: HttpServer | null = null;
@@ -57,7 +57,7 @@ class Process {
   constructor(config: Config, log: Log) {
     this.#config = config;
     this.#log = log;
-    this.#quiet = new ThrottledLog(log, { ...bounds.quiet, nowMs: Date.now });
+    this.#quiet = new ThrottledLog(log, { ...limits.quiet, nowMs: Date.now });
   }
 
   /** Takes the port last: until then a proxy that knocks goes to another process at once. */
@@ -75,7 +75,7 @@ class Process {
     if (this.#server) {
       // Whoever watches /readyz sends no more requests here; until then they are served.
       await pause(delayMs);
-      await this.#server.drain(bounds.shutdown.drainMs, idleMs);
+      await this.#server.drain(limits.shutdown.drainMs, idleMs);
     }
     await this.close();
     this.#log.info('stopped');
@@ -103,9 +103,9 @@ class Process {
     });
     this.#app = app;
     if (this.#stopping) return;
-    const keys = config.demo ? await onboardDemo(app.backstage, config) : {};
+    const keys = config.demo ? await onboardDemo(app.services, config) : {};
     if (this.#stopping) return;
-    this.#watch = setInterval(() => void this.#revive(database), bounds.embedded.watchMs).unref();
+    this.#watch = setInterval(() => void this.#revive(database), limits.embedded.watchMs).unref();
     const server = this.#createServer(app, adminToken);
     registerMetrics(this.#metrics, { app, server, build: await readBuild(config) });
     const url = await server.listen(config.host, config.port).catch(cannotListen(config));
@@ -119,8 +119,8 @@ class Process {
   #createServer(app: App, adminToken: string): HttpServer {
     const { metricsToken, trustedProxies, keepAliveMs } = this.#config;
     const readiness = new Readiness({
-      ...bounds.ready,
-      ask: () => app.backstage.control`select`,
+      ...limits.ready,
+      ask: () => app.services.control`select`,
       nowMs: () => performance.now(),
     });
     const signs: DispatchParts = {
@@ -129,9 +129,9 @@ class Process {
       metrics: () => this.#metrics.render(),
       adminToken,
       metricsToken,
-      answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
+      deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
     };
-    const ids = new RequestIds(bounds.requestIdsAtOnce, randomFillSync);
+    const ids = new RequestIds(limits.requestIdsAtOnce, randomFillSync);
     return new HttpServer({
       handle: (request, trace) => dispatch(signs, request, trace),
       observe: (finished) => {
@@ -144,7 +144,7 @@ class Process {
       newId: () => ids.next(),
       nowMs: () => performance.now(),
       trustedProxies,
-      bounds: { ...bounds.http, keepAliveMs },
+      limits: { ...limits.http, keepAliveMs },
     });
   }
 
@@ -182,7 +182,7 @@ async function main(): Promise<void> {
   const kennel = new Process(config, log);
   let ending: Promise<void> | undefined;
   const end = async (leaving: Leaving) => {
-    setTimeout(() => process.exit(1), leaving.delayMs + bounds.shutdown.wholeMs).unref();
+    setTimeout(() => process.exit(1), leaving.delayMs + limits.shutdown.wholeMs).unref();
     await kennel.stop(leaving);
     await log.flush();
     process.exit(0);
@@ -190,7 +190,7 @@ async function main(): Promise<void> {
   // Signals come in pairs, from a terminal and from npm; the second must not cut the first short.
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGQUIT']) {
     process.on(signal, () => {
-      ending ??= end({ delayMs: config.shutdownDelayMs, idleMs: bounds.shutdown.idleMs });
+      ending ??= end({ delayMs: config.shutdownDelayMs, idleMs: limits.shutdown.idleMs });
     });
   }
   process.on('SIGINT', () => {
@@ -207,7 +207,7 @@ async function main(): Promise<void> {
 }
 
 function logFor(level: Config['logLevel']): Log {
-  return createLog({ ...bounds.log, level, sink: process.stdout, nowMs: Date.now });
+  return createLog({ ...limits.log, level, sink: process.stdout, nowMs: Date.now });
 }
 
 async function readBuild({ packageFile }: Config): Promise<Build> {

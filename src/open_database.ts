@@ -1,7 +1,7 @@
 /** The administrator's way to Postgres: the one of `DATABASE_URL`, else the embedded one. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bounds, type Config } from './config.ts';
+import { type Config, limits } from './config.ts';
 import { startEmbedded } from './embedded_postgres/embedded_postgres.ts';
 import { Connection } from './postgres/connection.ts';
 import { nameOf } from './postgres/connection_options.ts';
@@ -23,7 +23,7 @@ export async function openDatabase(config: Config): Promise<Database> {
     // Others must be able to pass through to the cluster: as root, Postgres runs as another user.
     await makeFolder(dataFolder);
     const folder = join(dataFolder, 'postgres');
-    const embedded = await startEmbedded({ folder, bounds: bounds.embedded });
+    const embedded = await startEmbedded({ folder, limits: limits.embedded });
     if (embedded.warning !== null) process.stderr.write(`kennel: ${embedded.warning}\n`);
     return {
       adminUrl: embedded.localUrl,
@@ -60,7 +60,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 async function assertReachable(url: string): Promise<void> {
   try {
-    (await Connection.open(url, bounds.adminLane)).close();
+    (await Connection.open(url, limits.adminConnection)).close();
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     const reason = reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : 'no answer');

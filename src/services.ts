@@ -1,21 +1,23 @@
 /**
- * What serving and the shell commands have in common: the lanes into one Postgres, the three
+ * What serving and the shell commands have in common: the connections into one Postgres, the three
  * isolation adapters, and the fleet work that needs them.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
-import { databaseIsolation } from './adapters/isolation/database.ts';
-import { schemaIsolation } from './adapters/isolation/schema.ts';
-import { sharedIsolation } from './adapters/isolation/shared.ts';
-import { bounds, type Config } from './config.ts';
+import { type Config, limits } from './config.ts';
 import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
 import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
 import { readMigrations } from './control_plane/migrations/migration_files.ts';
-import { install, openInstalled } from './control_plane/provisioning/install.ts';
+import {
+  type InstallOptions,
+  install,
+  openInstalled,
+} from './control_plane/provisioning/install.ts';
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
+import { isolationByMode } from './isolation/mode.ts';
 import type { Db } from './kernel/ports.ts';
 import { Connection, type Target } from './postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from './postgres/connection_pool.ts';
@@ -40,41 +42,30 @@ export async function openServices(
   adminUrl: string,
   { installs = true, onStay = () => {} }: ServicesOptions = {},
 ) {
-  const admin = adminPool(bounds.adminLanes);
-  const migrators = adminPool(bounds.migrators);
-  const sql = await readSql(config.sqlFolder);
-  const opened = (installs ? install : openInstalled)(adminUrl, admin, {
-    sql,
-    migrators,
-    placesKept: bounds.lanes.places,
-    migrationLockTimeoutMs: bounds.migrations.lockTimeoutMs,
-    transactionTimeoutMs: bounds.lane.callTimeoutMs,
-    dropTimeoutMs: bounds.dropTimeoutMs,
-  });
-  const fleet = await opened.catch((error) => {
+  const admin = adminPool(limits.adminConnections);
+  const migrators = adminPool(limits.migrators);
+  const open = installs ? install : openInstalled;
+  const options = await installOptions(config, migrators);
+  const fleet = await open(adminUrl, admin, options).catch((error) => {
     // Their idle sessions would keep a command from ending.
     for (const pool of [migrators, admin]) pool.close();
     throw error;
   });
   const { installation } = fleet;
-  const jobs = adminPool(bounds.jobs);
-  const terminatorLanes = new ConnectionPool(controlLane, bounds.terminatorLanes);
+  const jobs = adminPool(limits.jobs);
+  const terminatorConnections = new ConnectionPool(controlConnection, limits.terminatorConnections);
   const terminate = terminateBackends(
-    terminatorLanes,
+    terminatorConnections,
     installation.adminTarget(installation.database),
   );
-  const serving = servingPool(config.connections, { ...bounds.unterminated, terminate, onStay });
-  const controlLanes = new ConnectionPool(controlLane, bounds.controlLanes);
-  const sealLanes = new ConnectionPool(controlLane, bounds.sealLanes);
-  const control = controlDb(controlLanes, installation);
-  const envelopes = new Envelopes(Math.ceil(bounds.lanes.envelopes / config.connections));
-  const lanes = { pool: serving, envelopes };
-  const isolation = {
-    shared: sharedIsolation(lanes, installation),
-    schema: schemaIsolation(lanes, installation),
-    database: databaseIsolation(lanes, installation),
-  };
-  const heardAfterMs = 2 * bounds.directory.staleAfterMs;
+  const serving = servingPool(config.connections, { ...limits.unterminated, terminate, onStay });
+  const controlConnections = new ConnectionPool(controlConnection, limits.controlConnections);
+  const sealConnections = new ConnectionPool(controlConnection, limits.sealConnections);
+  const control = controlDb(controlConnections, installation);
+  const envelopes = new Envelopes(Math.ceil(limits.connections.envelopes / config.connections));
+  const connections = { pool: serving, envelopes };
+  const isolation = isolationByMode(connections, installation);
+  const propagationMs = 2 * limits.directory.staleAfterMs;
   const onboarding = new Onboarding({
     fleet,
     control,
@@ -82,36 +73,54 @@ export async function openServices(
     jobs,
     serving,
     newId: uuidv7,
-    heardAfterMs,
-    clearedAtOnce: bounds.clearedAtOnce,
+    propagationMs,
+    clearedAtOnce: limits.clearedAtOnce,
   });
   return {
     fleet,
     control,
     /** Of the directory. */
-    lookups: controlLookups(controlLanes, installation),
-    lanes,
+    lookups: controlLookups(controlConnections, installation),
+    connections,
     isolation,
     jobs,
     onboarding,
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
-    pools: { serving, control: controlLanes },
+    pools: { serving, control: controlConnections },
     /** Makes seals as the installation makes them now: their key may have been replaced. */
     refreshSeals: async () => {
-      const seals = await readSealSecrets({ admin: sealLanes, installation });
+      const seals = await readSealSecrets({ admin: sealConnections, installation });
       if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     close: () => {
-      const own = [controlLanes, sealLanes, terminatorLanes, jobs, migrators, admin];
+      const own = [
+        controlConnections,
+        sealConnections,
+        terminatorConnections,
+        jobs,
+        migrators,
+        admin,
+      ];
       for (const pool of [serving, ...own]) pool.close();
     },
   };
 }
 
+async function installOptions(config: Config, migrators: ConnectionPool): Promise<InstallOptions> {
+  return {
+    sql: await readSql(config.sqlFolder),
+    migrators,
+    placesKept: limits.connections.places,
+    migrationLockTimeoutMs: limits.migrations.lockTimeoutMs,
+    transactionTimeoutMs: limits.connection.callTimeoutMs,
+    dropTimeoutMs: limits.dropTimeoutMs,
+  };
+}
+
 function openCheckpoints({ dataFolder }: Config, control: Db, { installation }: Fleet) {
   return new AuditCheckpoints(control, {
-    ...bounds.checkpoints,
+    ...limits.checkpoints,
     file: join(dataFolder, 'audit-checkpoints.jsonl'),
     installation: installation.mark(),
     replace: writePrivate,
@@ -120,18 +129,22 @@ function openCheckpoints({ dataFolder }: Config, control: Db, { installation }: 
 }
 
 function adminPool(size: ConnectionPoolLimits): ConnectionPool {
-  return new ConnectionPool((target) => Connection.open(target, bounds.adminLane), size);
+  return new ConnectionPool((target) => Connection.open(target, limits.adminConnection), size);
 }
 
-/** One tenant may hold a quarter of the lanes, so that its slow queries are not everybody's. */
+/** One tenant may hold a quarter of the connections, so that its slow queries are not everybody's. */
 function servingPool(connections: number, unterminated: UnterminatedOptions): ConnectionPool {
-  const lanesPerTenant = Math.max(1, Math.floor(connections / 4));
-  const size = { ...bounds.lanes, lanes: connections, lanesPerTenant };
-  return new ConnectionPool((target) => Connection.open(target, bounds.lane), size, unterminated);
+  const connectionsPerTenant = Math.max(1, Math.floor(connections / 4));
+  const size = { ...limits.connections, connections, connectionsPerTenant };
+  return new ConnectionPool(
+    (target) => Connection.open(target, limits.connection),
+    size,
+    unterminated,
+  );
 }
 
-function controlLane(target: Target): Promise<Connection> {
-  return Connection.open(target, bounds.controlLane);
+function controlConnection(target: Target): Promise<Connection> {
+  return Connection.open(target, limits.controlConnection);
 }
 
 async function readSql(folder: string): Promise<SqlFiles> {

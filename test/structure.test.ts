@@ -82,7 +82,7 @@ describe('the structure', () => {
     assert.deepEqual(circleIn(modules), []);
   });
 
-  it('names every adapter in the composition root or its backstage alone', () => {
+  it('names every adapter in the composition root or its services alone', () => {
     // The configuration reads the URLs of Redis and the mail server as their adapters do.
     const roots = [
       'src/app.ts',

@@ -4,11 +4,11 @@
  */
 import { v7 as uuidv7 } from 'uuid';
 import { type AppOptions, openApp } from '../../src/app.ts';
-import { bounds, readConfig } from '../../src/config.ts';
+import { limits, readConfig } from '../../src/config.ts';
 import { HttpServer, type HttpServerParts } from '../../src/http/server.ts';
 import { createLog, requestLine } from '../../src/observability/log.ts';
 import { Prometheus } from '../../src/observability/prometheus.ts';
-import { dispatch, type DispatchParts } from '../../src/server/dispatch.ts';
+import { type DispatchParts, dispatch } from '../../src/server/dispatch.ts';
 
 export type LabServerOptions = {
   alter: NonNullable<AppOptions['alter']>;
@@ -22,12 +22,12 @@ export type LabServerOptions = {
 export async function serveLab({ alter, logs, counts, handle }: LabServerOptions): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog({
-    ...bounds.log,
+    ...limits.log,
     level: config.logLevel,
     sink: process.stdout,
     nowMs: Date.now,
   });
-  const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
+  const metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   const adminUrl = config.databaseUrl ?? '';
   const app = await openApp({ config, adminUrl, log, onForget: () => {}, alter });
   const signs: DispatchParts = {
@@ -36,7 +36,7 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
     metrics: () => metrics.render(),
     adminToken: config.adminToken ?? '',
     metricsToken: config.metricsToken,
-    answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
+    deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
   };
   const server = new HttpServer({
     handle: handle ?? ((request, trace) => dispatch(signs, request, trace)),
@@ -49,11 +49,11 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
     newId: uuidv7,
     nowMs: () => performance.now(),
     trustedProxies: config.trustedProxies,
-    bounds: bounds.http,
+    limits: limits.http,
   });
   log.info('listening', { url: await server.listen(config.host, 0) });
   process.once('SIGINT', async () => {
-    await server.drain(bounds.shutdown.drainMs);
+    await server.drain(limits.shutdown.drainMs);
     await app.close();
     process.exit(0);
   });

@@ -1,12 +1,13 @@
 /**
- * A Kennel with a slow route, `GET /api/slow`, and with fair lanes or without:
+ * A Kennel with a slow route, `GET /api/slow`, and with fair connections or without:
  * `neighbour_process.ts fair|unfair`. Without, all tenants stand in one queue and one may hold every
- * lane.
+ * connection.
  */
-import { sharedIsolation } from '../../src/adapters/isolation/shared.ts';
-import { bounds, readConfig } from '../../src/config.ts';
+
+import { limits, readConfig } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
+import { sharedIsolation } from '../../src/isolation/shared.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Match } from '../../src/kernel/ports.ts';
 import { Connection, type Target } from '../../src/postgres/connection.ts';
@@ -14,15 +15,23 @@ import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { openServices } from '../../src/services.ts';
 import { serveLab } from './lab_server.ts';
 
-/** How long the slow route keeps its lane. */
+/** How long the slow route keeps its connection. */
 const slowSeconds = 0.05;
 
 class OneQueue extends ConnectionPool {
-  override exclusive<Result>(target: Target, _tenant: string, work: (lane: Connection) => Promise<Result>) {
+  override exclusive<Result>(
+    target: Target,
+    _tenant: string,
+    work: (connection: Connection) => Promise<Result>,
+  ) {
     return super.exclusive(target, 'everybody', work);
   }
 
-  override shared<Result>(target: Target, _tenant: string, work: (lane: Connection) => Promise<Result>) {
+  override shared<Result>(
+    target: Target,
+    _tenant: string,
+    work: (connection: Connection) => Promise<Result>,
+  ) {
     return super.exclusive(target, 'everybody', work);
   }
 }
@@ -53,12 +62,12 @@ await serveLab({
 
 async function unfairIsolation() {
   const config = readConfig(process.env);
-  const { lanes, fleet } = await openServices(config, config.databaseUrl ?? '');
-  const pool = new OneQueue((target) => Connection.open(target, bounds.lane), {
-    ...bounds.lanes,
-    lanes: config.connections,
-    lanesPerTenant: config.connections,
-    waitingPerTenant: bounds.lanes.waiting,
+  const { connections, fleet } = await openServices(config, config.databaseUrl ?? '');
+  const pool = new OneQueue((target) => Connection.open(target, limits.connection), {
+    ...limits.connections,
+    connections: config.connections,
+    connectionsPerTenant: config.connections,
+    waitingPerTenant: limits.connections.waiting,
   });
-  return sharedIsolation({ ...lanes, pool }, fleet.installation);
+  return sharedIsolation({ ...connections, pool }, fleet.installation);
 }

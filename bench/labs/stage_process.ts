@@ -3,7 +3,7 @@
  * `GET /api/pets/{id}` of shared mode, rightly for as long as only that is asked.
  */
 
-import { bounds, readConfig } from '../../src/config.ts';
+import { limits, readConfig } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
@@ -77,26 +77,26 @@ async function isolationWithout(): Promise<Isolation | null> {
     const recall = async (_: TemplateStringsArray, id: SqlValue) => [pets.get(String(id))];
     return { run: (_tenant, work) => work(Object.assign(recall, { transaction: refuse })) };
   }
-  if (isOff('lane', gone)) {
+  if (isOff('connection', gone)) {
     const sql = openPool(plainUrl, connections);
     const send = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
       sql<Row[]>(text, ...values).execute();
     return { run: (_tenant, work) => work(Object.assign(send, { transaction: refuse })) };
   }
-  return isOff('envelope', gone) ? overLanes() : null;
+  return isOff('envelope', gone) ? overConnections() : null;
 }
 
-/** Bare statements over a pool of the product's own lanes. */
-function overLanes(): Isolation {
-  const pool = new ConnectionPool((target) => Connection.open(target, bounds.lane), {
-    ...bounds.lanes,
-    lanes: connections,
-    lanesPerTenant: Math.max(1, Math.floor(connections / 4)),
+/** Bare statements over a pool of the product's own connections. */
+function overConnections(): Isolation {
+  const pool = new ConnectionPool((target) => Connection.open(target, limits.connection), {
+    ...limits.connections,
+    connections,
+    connectionsPerTenant: Math.max(1, Math.floor(connections / 4)),
   });
   return {
     run: ({ id }, work) => {
       const send = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
-        pool.shared(plainUrl, id, (lane) => lane.plain<Row>(text, ...values));
+        pool.shared(plainUrl, id, (connection) => connection.plain<Row>(text, ...values));
       return work(Object.assign(send, { transaction: refuse }));
     },
   };

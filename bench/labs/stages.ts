@@ -6,10 +6,10 @@ export const stages = [
   { name: 'limiter', what: 'the token bucket' },
   { name: 'lookup', what: "the key's digest, the directory's caches" },
   { name: 'envelope', what: 'role, search_path, seal, row security, reset' },
-  { name: 'lane', what: 'shared reads on a bounded, fair pool, in place of the driver' },
+  { name: 'connection', what: 'shared reads on a bounded, fair pool, in place of the driver' },
   { name: 'database', what: 'the query itself' },
   { name: 'kernel', what: 'front door, nomination, routes, input, trace' },
-  { name: 'HTTP server', what: 'strict heads, bounds, common headers' },
+  { name: 'HTTP server', what: 'strict heads, limits, common headers' },
 ] as const;
 
 /** How many of the stages are gone, by name. */

@@ -95,7 +95,7 @@ export function neighbourSection({ neighbours }: Result): Section[] {
   return [
     section('Noisy neighbour', {
       text: [
-        'Ten tenants read a pet now and then, on a timetable; an eleventh keeps twenty times its share of lanes asked for, with queries of 50 ms. Times are those of the ten, counted from when a request was due.',
+        'Ten tenants read a pet now and then, on a timetable; an eleventh keeps twenty times its share of connections asked for, with queries of 50 ms. Times are those of the ten, counted from when a request was due.',
       ],
       tables: [{ columns: ['', 'p50', 'p99', 'p99 ÷ quiet', 'not answered'], rows }],
       charts: [{ kind: 'bars', title: "The victims' p99", show: milliseconds, bars }],

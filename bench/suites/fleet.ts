@@ -4,7 +4,7 @@
  */
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bounds, readConfig } from '../../src/config.ts';
+import { limits, readConfig } from '../../src/config.ts';
 import { migrateFleet } from '../../src/control_plane/migrations/migrate.ts';
 import { readMigrations } from '../../src/control_plane/migrations/migration_files.ts';
 import type { IsolationMode } from '../../src/kernel/tenant.ts';
@@ -24,13 +24,13 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
   progress.phase('migrate all tenants');
   const own = readConfig({ DATABASE_URL: cluster.url, DATA_DIR: folder });
   const config = { ...own, sqlFolder: await withOneMore(own.sqlFolder, folder) };
-  const backstage = await openServices(config, cluster.url);
+  const services = await openServices(config, cluster.url);
   const ends: Record<IsolationMode, number> = { shared: 0, schema: 0, database: 0 };
   const startedAt = performance.now();
   try {
-    const { failed } = await migrateFleet(backstage.fleet, backstage.control, backstage.jobs, {
-      ...bounds.migrations,
-      goneAfterMs: bounds.processes.goneAfterMs,
+    const { failed } = await migrateFleet(services.fleet, services.control, services.jobs, {
+      ...limits.migrations,
+      goneAfterMs: limits.processes.goneAfterMs,
       slug: null,
       canary: 0,
       concurrency,
@@ -42,7 +42,7 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
     const [first] = failed;
     if (first) throw new Error(`Cannot migrate ${first.name}: ${first.error}`);
   } finally {
-    backstage.close();
+    services.close();
   }
   // Places come in the order of their slugs, which begin with the mode, and the shared one last.
   const order = (['database', 'schema', 'shared'] as const).filter((mode) => ends[mode] > 0);

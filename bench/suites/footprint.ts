@@ -44,8 +44,8 @@ async function serveAll({ load, rounds }: Lab, subject: Subject, tenants: number
 }
 
 /** Backends of tenants: the process's other connections log in as somebody else. */
-async function backendsOf({ cluster, backstage }: Lab, mode: IsolationMode, pid: number) {
-  const { serve } = backstage.fleet.installation.roles;
+async function backendsOf({ cluster, services }: Lab, mode: IsolationMode, pid: number) {
+  const { serve } = services.fleet.installation.roles;
   const admin = connect(cluster.url);
   try {
     const backends = await admin<{ pid: number }[]>`

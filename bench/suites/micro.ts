@@ -1,6 +1,6 @@
 /** Two parts of the kernel alone, without a server around them: the router and the token bucket. */
 
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { Router } from '../../src/http/router.ts';
 import { type Bucket, takeToken } from '../../src/kernel/token_bucket.ts';
 import { configRoutes } from '../../src/routes/config.ts';
@@ -33,7 +33,7 @@ function nsPerCall(call: (at: number) => void): number {
 
 function routing(): (at: number) => void {
   const routes = [...meRoutes, ...petRoutes, ...visitRoutes, ...configRoutes];
-  const router = new Router(routes, bounds.http);
+  const router = new Router(routes, limits.http);
   const request = {
     method: 'GET',
     path: '',

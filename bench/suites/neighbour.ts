@@ -1,6 +1,6 @@
 /**
  * A noisy neighbour: ten tenants ask for a pet now and then, on a timetable, while an eleventh sends
- * slow requests, twenty times as many at once as its share of the lanes. Alone, with fair lanes,
+ * slow requests, twenty times as many at once as its share of the connections. Alone, with fair connections,
  * and with one queue for all.
  */
 import type { Lab } from '../lab.ts';
@@ -13,7 +13,7 @@ import { runIn } from '../rounds.ts';
 import type { Subject } from '../systems_under_test.ts';
 import { labServer, stopAll } from './servers.ts';
 
-const scenes = ['quiet', 'noisy, fair lanes', 'noisy, one queue'] as const;
+const scenes = ['quiet', 'noisy, fair connections', 'noisy, one queue'] as const;
 
 const victims = 10;
 const victimsPerSecond = 200;
@@ -28,11 +28,11 @@ const longer = 2;
 export async function timeNeighbours(lab: Lab): Promise<NeighbourResult[]> {
   lab.progress.phase('noisy neighbour');
   const script = 'bench/labs/neighbour_process.ts';
-  const fair = await labServer(lab, 'fair lanes', [script, 'fair']);
+  const fair = await labServer(lab, 'fair connections', [script, 'fair']);
   const unfair = await labServer(lab, 'one queue', [script, 'unfair']);
   await runIn([fair, unfair], lab.rounds);
   const noise = await Load.start(lab.children);
-  const servers = { quiet: fair, 'noisy, fair lanes': fair, 'noisy, one queue': unfair };
+  const servers = { quiet: fair, 'noisy, fair connections': fair, 'noisy, one queue': unfair };
   const results: NeighbourResult[] = scenes.map((name) => ({
     name,
     p50Us: [],

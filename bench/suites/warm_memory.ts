@@ -41,14 +41,14 @@ export async function measureKnown(lab: Lab): Promise<KnownMemory> {
   return { tenants, beforeBytes, afterBytes };
 }
 
-async function register({ backstage, progress }: Lab, count: number): Promise<Member[]> {
+async function register({ services, progress }: Lab, count: number): Promise<Member[]> {
   const members: Member[] = [];
   for (let from = 0; from < count; from += limits.rowsPerStatement) {
     progress.step({ done: from, of: count, name: 'register' });
     const rows = Array.from({ length: Math.min(limits.rowsPerStatement, count - from) }, (_, at) =>
       newRow(`known-${String(from + at).padStart(6, '0')}`),
     );
-    await insert(backstage, rows);
+    await insert(services, rows);
     for (const { id, slug, apiKey } of rows) {
       members.push({ mode: 'shared', id: tenantId(id), slug, apiKey, pets: [] });
     }
@@ -64,7 +64,7 @@ function newRow(slug: string) {
   return { id, slug, user, key, digest: digest.toString('hex'), apiKey };
 }
 
-async function insert({ control, fleet }: Lab['backstage'], rows: readonly Row[]): Promise<void> {
+async function insert({ control, fleet }: Lab['services'], rows: readonly Row[]): Promise<void> {
   const text = JSON.stringify(rows.map(({ apiKey: _, ...row }) => row));
   await control`
     with given as (

@@ -3,7 +3,7 @@
 import { type Config, ConfigError, readConfig } from '../config.ts';
 import { Refusal } from '../kernel/errors.ts';
 import { openDatabase } from '../open_database.ts';
-import { type Services, openServices } from '../services.ts';
+import { openServices, type Services } from '../services.ts';
 import {
   type Arguments,
   asksForHelp,
@@ -16,7 +16,7 @@ import {
 const exitConfig = 78;
 
 /** What a command does; resolves with the exit code. */
-export type Work = (backstage: Services, config: Config) => Promise<number>;
+export type Work = (services: Services, config: Config) => Promise<number>;
 
 export type Command<Taken extends Options> = {
   /** What `--help` prints. */
@@ -66,11 +66,11 @@ async function resultOf<Taken extends Options>(command: Command<Taken>): Promise
   }
 }
 
-async function withBackstage(backstage: Services, config: Config, work: Work): Promise<number> {
+async function withBackstage(services: Services, config: Config, work: Work): Promise<number> {
   try {
-    return await work(backstage, config);
+    return await work(services, config);
   } finally {
-    backstage.close();
+    services.close();
   }
 }
 

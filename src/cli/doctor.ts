@@ -1,10 +1,10 @@
 /**
- * `npm run doctor`: names everything that weakens the isolation of tenants, and how to mend it.
+ * `npm run doctor`: names everything that weakens the isolation of tenants, and how to fix it.
  * `npm run doctor -- --accept CHECK`: tells the warnings of a check no more; `--withdraw CHECK` again.
  * `npm run doctor -- verify-audit [--tenant SLUG]`: names every event of the trail that was falsified.
  */
 
-import { bounds } from '../config.ts';
+import { limits } from '../config.ts';
 import { accept, withdraw, withoutAccepted } from '../control_plane/doctor/accepted.ts';
 import { examine } from '../control_plane/doctor/doctor.ts';
 import { oneLine, warningNamed } from '../control_plane/doctor/finding.ts';
@@ -37,12 +37,12 @@ await runCommand({
     const changes = changesOf(values);
     if (action === 'verify-audit') {
       if (changes.length > 0) throw new UsageError(`Cannot use --accept with "${action}"`);
-      return (backstage) => verifyAudit(backstage, { slug: tenant ?? null, json });
+      return (services) => verifyAudit(services, { slug: tenant ?? null, json });
     }
     if (tenant !== undefined) throw new UsageError('Cannot use --tenant without verify-audit');
-    return async (backstage, config) => {
-      for (const change of changes) await change(backstage, config);
-      return examineAll(backstage, json);
+    return async (services, config) => {
+      for (const change of changes) await change(services, config);
+      return examineAll(services, json);
     };
   },
 });
@@ -65,10 +65,10 @@ function changesOf(values: { accept?: string | undefined; withdraw?: string | un
 }
 
 /** Exit code 1 when an error is found, 0 for warnings alone. */
-async function examineAll(backstage: Services, json: boolean): Promise<number> {
-  const findings = await examine(backstage, bounds.doctor);
-  const { told, accepted } = await withoutAccepted(backstage.fleet, findings);
-  const errors = told.filter(({ severity: grade }) => grade === 'error').length;
+async function examineAll(services: Services, json: boolean): Promise<number> {
+  const findings = await examine(services, limits.doctor);
+  const { told, accepted } = await withoutAccepted(services.fleet, findings);
+  const errors = told.filter(({ severity }) => severity === 'error').length;
   const warnings = told.length - errors;
   if (json) printJson({ errors, warnings, accepted: accepted.length, findings: told });
   else {
@@ -79,13 +79,13 @@ async function examineAll(backstage: Services, json: boolean): Promise<number> {
   return errors === 0 ? 0 : 1;
 }
 
-function show({ check, severity: grade, where, what, fix: mend, database, more }: Summed): void {
+function show({ check, severity, where, what, fix, database, more }: Summed): void {
   const others = more === 0 ? '' : ` (the same in ${count(more, 'more database')})`;
-  print(`${grade} ${check}: ${where}${others}`);
+  print(`${severity} ${check}: ${where}${others}`);
   print(`  ${what}`);
-  if (mend === null) return;
-  const how = mend.startsWith('npm ') ? 'run' : `in database ${database}, as a superuser`;
-  print(`  ${how}: ${oneLine(mend)}`);
+  if (fix === null) return;
+  const how = fix.startsWith('npm ') ? 'run' : `in database ${database}, as a superuser`;
+  print(`  ${how}: ${oneLine(fix)}`);
 }
 
 function count(number: number, noun: string): string {

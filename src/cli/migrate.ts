@@ -1,6 +1,6 @@
 /** `npm run migrate -- status | up [--tenant SLUG] [--canary N] [--concurrency N]` */
 
-import { bounds } from '../config.ts';
+import { limits } from '../config.ts';
 import { migrateFleet } from '../control_plane/migrations/migrate.ts';
 import { type FleetStatus, migrationStatus } from '../control_plane/migrations/status.ts';
 import type { Services } from '../services.ts';
@@ -33,18 +33,18 @@ await runCommand({
       const [other] = Object.keys(wishes);
       if (other !== undefined) throw new UsageError(`Cannot use --${other} with "status"`);
       return async ({ fleet, control }) =>
-        showStatus(await migrationStatus(fleet, control, bounds.processes.goneAfterMs), json);
+        showStatus(await migrationStatus(fleet, control, limits.processes.goneAfterMs), json);
     }
     if (action !== 'up') throw new UsageError(`Cannot do "${action}": say status or up`);
     const { tenant, canary, concurrency } = wishes;
     const wish = {
       slug: tenant ?? null,
-      canary: countOf(canary, 'canary', { least: 0, most: bounds.migrations.canaries }) ?? 0,
+      canary: countOf(canary, 'canary', { least: 0, most: limits.migrations.canaries }) ?? 0,
       concurrency:
-        countOf(concurrency, 'concurrency', { least: 1, most: bounds.migrations.places }) ??
+        countOf(concurrency, 'concurrency', { least: 1, most: limits.migrations.places }) ??
         defaultConcurrency,
     };
-    return (backstage) => up(backstage, wish, json);
+    return (services) => up(services, wish, json);
   },
 });
 
@@ -84,8 +84,8 @@ type Wish = { slug: string | null; canary: number; concurrency: number };
 async function up({ fleet, control, jobs }: Services, wish: Wish, json: boolean): Promise<number> {
   const progress = new Progress(process.stderr, () => performance.now());
   const outcome = await migrateFleet(fleet, control, jobs, {
-    ...bounds.migrations,
-    goneAfterMs: bounds.processes.goneAfterMs,
+    ...limits.migrations,
+    goneAfterMs: limits.processes.goneAfterMs,
     ...wish,
     onProgress: ({ done, of }) => progress.counted(done, of),
   }).finally(() => progress.end());

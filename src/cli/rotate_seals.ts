@@ -1,6 +1,6 @@
 /** `npm run rotate-seals`: replaces the key of the sealed context, while tenants are being served. */
 
-import { bounds } from '../config.ts';
+import { limits } from '../config.ts';
 import { rotateSeals } from '../control_plane/keys/rotate_seals.ts';
 import { assertNoMore } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
@@ -15,7 +15,7 @@ await runCommand({
       const progress = new Progress(process.stderr, () => performance.now());
       const steps: string[] = [];
       await rotateSeals(fleet, jobs, {
-        ...bounds.seals,
+        ...limits.seals,
         onProgress: (step) => {
           progress.end();
           if (json) steps.push(step);

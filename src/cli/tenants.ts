@@ -50,7 +50,7 @@ await runCommand({
     assertNoMore(rest);
     if (name === 'list' && slug === undefined) {
       assertFlags(name, ['json'], values);
-      return (backstage) => list(backstage, values);
+      return (services) => list(services, values);
     }
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
     if (!action) {
@@ -112,7 +112,7 @@ function create(slug: Slug, { json, ...values }: Values): Work {
       isolation: isolation ?? config.isolation,
       adminEmail: adminEmail ?? inventedEmail(slug),
     };
-    const commission = { requestId: null, idempotencyKey: null, asSent: '' };
+    const commission = { requestId: null, idempotencyKey: null, rawBody: '' };
     const founded = await onboarding.create(order, commission);
     if (json) {
       printJson(founded);

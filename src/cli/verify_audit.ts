@@ -1,6 +1,6 @@
 /** `npm run doctor -- verify-audit [--tenant SLUG]`: is the audit trail what was once written? */
 
-import { bounds } from '../config.ts';
+import { limits } from '../config.ts';
 import { verifyTrail } from '../control_plane/audit/verify.ts';
 import type { Services } from '../services.ts';
 import { print, printJson } from './command.ts';
@@ -16,7 +16,7 @@ export async function verifyAudit(
   // Before the trail, which may grow meanwhile: a checkpoint must not be ahead of what was read.
   const witnesses = await checkpoints.read();
   const { chains, events, findings, unnamed } = await verifyTrail(control, {
-    ...bounds.verification,
+    ...limits.verification,
     slug,
     checkpoints: witnesses,
   });

@@ -1,4 +1,4 @@
-/** What fleet work needs: the administrator's lanes, the names, and the SQL. */
+/** What fleet work needs: the administrator's connections, the names, and the SQL. */
 
 import type { ConnectionPool } from '../postgres/connection_pool.ts';
 import type { Installation } from '../postgres/installation.ts';
@@ -14,7 +14,7 @@ export type SqlFiles = {
 
 export type Fleet = {
   admin: ConnectionPool;
-  /** Sessions of the migrations' login. Of their own: work that holds an `admin` lane asks for them. */
+  /** Sessions of the migrations' login. Of their own: work that holds an `admin` connection asks for them. */
   migrators: ConnectionPool;
   installation: Installation;
   sql: SqlFiles;
@@ -25,5 +25,5 @@ export type Fleet = {
   dropTimeoutMs: number;
 };
 
-/** Whose share of the administrator's lanes fleet work counts against. */
+/** Whose share of the administrator's connections fleet work counts against. */
 export const fleetWork = 'fleet';

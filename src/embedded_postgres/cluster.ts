@@ -21,7 +21,7 @@ import { runningPostmaster } from './postmaster.ts';
 import { StartError } from './start_error.ts';
 
 /** How long a start and a stop may take, and how large the server may get. */
-export type ClusterBounds = {
+export type ClusterLimits = {
   startMs: number;
   /** For a fast stop, and again for an immediate one. */
   stopSeconds: number;
@@ -50,20 +50,20 @@ export class Cluster {
   readonly #pgCtl: string;
   readonly #run: Run;
   readonly #settings: ServerSettings;
-  readonly #bounds: ClusterBounds;
+  readonly #limits: ClusterLimits;
   #withSocket: boolean;
 
   constructor(
     folder: string,
     { pgCtl }: Binaries,
-    { run, settings, bounds }: { run: Run; settings: ServerSettings; bounds: ClusterBounds },
+    { run, settings, limits }: { run: Run; settings: ServerSettings; limits: ClusterLimits },
   ) {
     this.#folder = folder;
     ({ data: this.#data, log: this.#log } = partsOf(folder));
     this.#pgCtl = pgCtl;
     this.#run = run;
     this.#settings = settings;
-    this.#bounds = bounds;
+    this.#limits = limits;
     this.#withSocket = canHoldSocket(folder);
   }
 
@@ -106,14 +106,14 @@ export class Cluster {
   }
 
   #start(port: number): Promise<Outcome> {
-    const { startMs } = this.#bounds;
+    const { startMs } = this.#limits;
     const args = ['start', '-l', names.log, '-o', this.#options(port)];
     const waiting = ['-w', '-t', `${Math.ceil(startMs / 1_000)}`];
     return this.#control([...args, ...waiting], startMs + 1_000);
   }
 
   #stop(mode: 'fast' | 'immediate'): Promise<Outcome> {
-    const seconds = this.#bounds.stopSeconds;
+    const seconds = this.#limits.stopSeconds;
     const args = ['stop', '-m', mode, '-w', '-t', `${seconds}`];
     return this.#control(args, seconds * 1_000 + 500);
   }
@@ -128,8 +128,8 @@ export class Cluster {
       listen_addresses: '127.0.0.1',
       port,
       ...socketSettings(this.#withSocket),
-      max_connections: this.#bounds.maxConnections,
-      shared_buffers: `${this.#bounds.sharedBuffersMb}MB`,
+      max_connections: this.#limits.maxConnections,
+      shared_buffers: `${this.#limits.sharedBuffersMb}MB`,
       // The log grows without bound while the server runs, so failed statements stay out of it.
       log_min_messages: 'log',
       log_min_error_statement: 'log',
@@ -142,7 +142,7 @@ export class Cluster {
   }
 
   async #putLogAside(): Promise<void> {
-    if ((await sizeOf(this.#log)) > this.#bounds.logBytes) {
+    if ((await sizeOf(this.#log)) > this.#limits.logBytes) {
       await rename(this.#log, `${this.#log}.1`);
     }
   }

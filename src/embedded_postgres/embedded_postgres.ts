@@ -8,17 +8,17 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Binaries, binariesFor } from './binaries.ts';
-import { Cluster, type ClusterBounds, partsOf, type ServerSettings } from './cluster.ts';
+import { Cluster, type ClusterLimits, partsOf, type ServerSettings } from './cluster.ts';
 import { createCluster, hasCluster } from './initdb.ts';
 import { hasSocket } from './local_socket.ts';
 import { give, type Owner, ownerOf, type Runner, runnerFor } from './os_user.ts';
 import { runningPostmaster } from './postmaster.ts';
-import { Presence, type PresenceBounds } from './server_lease.ts';
+import { Presence, type PresenceLimits } from './server_lease.ts';
 import { explained, StartError } from './start_error.ts';
 
 /** Every wait and every size; `config.ts` holds the values. */
-export type EmbeddedBounds = ClusterBounds &
-  PresenceBounds & {
+export type EmbeddedLimits = ClusterLimits &
+  PresenceLimits & {
     createMs: number;
     /** The pause before looking again at a server that starts or stops. */
     pollMs: number;
@@ -30,7 +30,7 @@ export type EmbeddedOptions = {
   folder: string;
   /** Over the built-in ones; with `fsync: 'off'` nothing is safe, but tests are fast. */
   settings?: ServerSettings;
-  bounds: EmbeddedBounds;
+  limits: EmbeddedLimits;
 };
 
 /** A server that runs, and that this process is known to use. */
@@ -59,7 +59,7 @@ export type Embedded = {
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const folder = resolve(options.folder);
   try {
-    return await start(folder, options.settings ?? {}, options.bounds);
+    return await start(folder, options.settings ?? {}, options.limits);
   } catch (error) {
     throw explained(error, folder);
   }
@@ -68,7 +68,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 async function start(
   folder: string,
   settings: ServerSettings,
-  bounds: EmbeddedBounds,
+  limits: EmbeddedLimits,
 ): Promise<Embedded> {
   const binaries = await binariesFor(`${process.platform}-${process.arch}`);
   const ourUid = process.getuid?.() ?? 0;
@@ -76,13 +76,13 @@ async function start(
     const password = randomBytes(32).toString('hex');
     const sync = settings.fsync !== 'off';
     const owner = await ownerOf(folder, ourUid);
-    await createCluster(folder, binaries, { owner, password, sync, limitMs: bounds.createMs });
+    await createCluster(folder, binaries, { owner, password, sync, limitMs: limits.createMs });
   }
   const owner = await ownerOf(folder, ourUid);
-  const { run, warning } = await runnerIn(folder, owner, { binaries, limitMs: bounds.startMs });
-  const cluster = new Cluster(folder, binaries, { run, settings, bounds });
+  const { run, warning } = await runnerIn(folder, owner, { binaries, limitMs: limits.startMs });
+  const cluster = new Cluster(folder, binaries, { run, settings, limits });
   const password = await readFile(partsOf(folder).password, 'utf8');
-  const { presence, port, adopted } = await enter(cluster, { folder, password, bounds });
+  const { presence, port, adopted } = await enter(cluster, { folder, password, limits });
   const database = 'kennel';
   const url = urlOf(password, { host: loopback, port, database });
   try {
@@ -93,7 +93,7 @@ async function start(
     await leave(presence, cluster);
     throw error;
   }
-  const withSocket = await hasSocket(folder, port, bounds.connectSeconds * 1_000);
+  const withSocket = await hasSocket(folder, port, limits.connectSeconds * 1_000);
   const host = withSocket ? encodeURIComponent(folder) : loopback;
   return {
     url,
@@ -128,10 +128,10 @@ type Entry = { presence: Presence; port: number; adopted: boolean };
 /** Starts the server unless it runs, and enters. Looks again while it starts up or shuts down. */
 async function enter(
   cluster: Cluster,
-  { folder, password, bounds }: { folder: string; password: string; bounds: EmbeddedBounds },
+  { folder, password, limits }: { folder: string; password: string; limits: EmbeddedLimits },
 ): Promise<Entry> {
   const { data } = partsOf(folder);
-  const deadline = AbortSignal.timeout(bounds.startMs);
+  const deadline = AbortSignal.timeout(limits.startMs);
   let adopted = true;
   let obstacle = 'it starts up or shuts down';
   while (!deadline.aborted) {
@@ -142,13 +142,13 @@ async function enter(
       const { port } = running;
       const presence = new Presence(
         urlOf(password, { host: loopback, port, database: 'postgres' }),
-        bounds,
+        limits,
       );
       const refusal = await presence.enter();
       if (refusal === null) return { presence, port, adopted };
       obstacle = refusal;
     }
-    await setTimeout(bounds.pollMs);
+    await setTimeout(limits.pollMs);
   }
   throw new StartError(
     `the one that runs on "${data}" lets nobody in (${obstacle}); end it, see postmaster.pid there`,

@@ -9,7 +9,7 @@ import { applicationName } from '../postgres/application_name.ts';
 import { sessionSettings } from '../postgres/session_settings.ts';
 
 /** How long to wait for a connection, and for an answer. */
-export type PresenceBounds = { connectSeconds: number; statementMs: number };
+export type PresenceLimits = { connectSeconds: number; statementMs: number };
 
 // Any numbers; the locks live in a database of this cluster that nobody else locks in.
 const serverInUse = 1;
@@ -35,21 +35,21 @@ const ownOptions = {
 /** What a process holds while it uses the server. */
 export class Presence {
   readonly #sql: postgres.Sql;
-  readonly #bounds: PresenceBounds;
+  readonly #limits: PresenceLimits;
 
   /** @param url of the database `postgres`, where locks of all processes meet. */
-  constructor(url: string, bounds: PresenceBounds) {
-    this.#bounds = bounds;
+  constructor(url: string, limits: PresenceLimits) {
+    this.#limits = limits;
     this.#sql = postgres(url, {
       ...ownOptions,
-      connect_timeout: bounds.connectSeconds,
+      connect_timeout: limits.connectSeconds,
       connection: {
         // Not the process's own name: leaving looks for that.
         application_name: `presence of ${applicationName()}`,
         ...sessionSettings({
-          statementTimeoutMs: bounds.statementMs,
-          lockTimeoutMs: bounds.statementMs,
-          idleInTransactionTimeoutMs: bounds.statementMs,
+          statementTimeoutMs: limits.statementMs,
+          lockTimeoutMs: limits.statementMs,
+          idleInTransactionTimeoutMs: limits.statementMs,
         }),
       },
     });
@@ -94,7 +94,7 @@ export class Presence {
 
   /** True when no other process is left; until `close` none can enter then. */
   async leave(): Promise<boolean> {
-    const tooLong = setTimeout(this.#bounds.statementMs, false, { ref: false });
+    const tooLong = setTimeout(this.#limits.statementMs, false, { ref: false });
     return Promise.race([this.#isLast().catch(() => false), tooLong]);
   }
 

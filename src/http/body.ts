@@ -10,7 +10,7 @@ import { GrowableBuffer } from './growable_buffer.ts';
 import { headerValues, soleHeader } from './header_values.ts';
 import { isJson } from './media_type.ts';
 
-export type BodyBounds = {
+export type BodyLimits = {
   bytes: number;
   /** What may come over the wire for them: chunks may have long extensions (CVE-2023-39326). */
   wireBytes: number;
@@ -32,16 +32,16 @@ export type BodyOptions = {
  */
 export async function readJson(
   incoming: IncomingMessage,
-  bounds: BodyBounds,
+  limits: BodyLimits,
   { broken, invite }: BodyOptions,
 ): Promise<unknown> {
-  refuseUnreadable(incoming, bounds);
+  refuseUnreadable(incoming, limits);
   invite();
-  return parseJson(await readBytes(incoming, bounds, broken), bounds.depth);
+  return parseJson(await readBytes(incoming, limits, broken), limits.depth);
 }
 
 /** What the head alone tells, so that nobody uploads in vain. */
-function refuseUnreadable({ headers, rawHeaders }: IncomingMessage, bounds: BodyBounds): void {
+function refuseUnreadable({ headers, rawHeaders }: IncomingMessage, limits: BodyLimits): void {
   const length = Number(headers['content-length'] ?? 0);
   if (length === 0 && headers['transfer-encoding'] === undefined) throw malformed('it is empty');
   if (!isJson(soleHeader(rawHeaders, 'content-type') ?? '')) {
@@ -50,7 +50,7 @@ function refuseUnreadable({ headers, rawHeaders }: IncomingMessage, bounds: Body
   if (!headerValues(rawHeaders, 'content-encoding').every(isIdentity)) {
     throw new Refusal('unsupported_media_type', { detail: 'Send the body without compression' });
   }
-  if (length > bounds.bytes) throw tooLarge(bounds.bytes);
+  if (length > limits.bytes) throw tooLarge(limits.bytes);
 }
 
 function isIdentity(codings: string): boolean {
@@ -59,7 +59,7 @@ function isIdentity(codings: string): boolean {
 
 async function readBytes(
   incoming: IncomingMessage,
-  { bytes: limit, wireBytes }: BodyBounds,
+  { bytes: limit, wireBytes }: BodyLimits,
   broken: AbortSignal,
 ): Promise<Buffer> {
   broken.throwIfAborted();

@@ -5,7 +5,7 @@
 import type { BlockList } from 'node:net';
 import type { Refusal } from '../kernel/errors.ts';
 import type { Reply, RequestRecord } from '../kernel/ports.ts';
-import { type BodyBounds, readJson } from './body.ts';
+import { type BodyLimits, readJson } from './body.ts';
 import type { RawExchange } from './client_connection.ts';
 import type { RawHeaders } from './header_values.ts';
 import { problem, refusalFrom } from './problem.ts';
@@ -19,7 +19,7 @@ import {
 } from './request.ts';
 import { sendReply } from './send_reply.ts';
 import type { Turn } from './turn.ts';
-import type { UnreadBounds, UnreadReplies } from './unread_replies.ts';
+import type { UnreadLimits, UnreadReplies } from './unread_replies.ts';
 
 /** A request that is over, for the log and the metrics. */
 export type Finished = {
@@ -31,15 +31,15 @@ export type Finished = {
   address: string;
 };
 
-export type ExchangeBounds = {
+export type ExchangeLimits = {
   /** The longest request target, in characters. */
   targetLength: number;
   /** The most header lines. */
   headerLines: number;
-  body: BodyBounds;
+  body: BodyLimits;
   /** The most requests on one connection whose reply has not left. */
   pipelined: number;
-  unread: UnreadBounds;
+  unread: UnreadLimits;
   /** How long a client may go on sending a body that nobody reads. */
   lingerMs: number;
   /** How long a client may take to receive its reply. */
@@ -57,7 +57,7 @@ export type ExchangeParts = {
   newId(): string;
   nowMs(): number;
   trustedProxies: BlockList;
-  bounds: ExchangeBounds;
+  limits: ExchangeLimits;
 };
 
 // Nginx's status for a client that closed before it was answered; it is logged and never sent.
@@ -108,7 +108,7 @@ async function deliver(
   { trace, parts }: { trace: RequestRecord; parts: ExchangeParts & ServerState },
 ): Promise<void> {
   const { incoming, connection } = raw;
-  const { lingerMs, receiveMs } = parts.bounds;
+  const { lingerMs, receiveMs } = parts.limits;
   // What else comes on this connection belongs to a body that nobody wants.
   if (!incoming.complete) connection.stopAccepting();
   const ending = !connection.acceptsRequests || parts.closing();
@@ -138,11 +138,11 @@ async function answer(
   parts: ExchangeParts,
 ): Promise<{ head: HttpRequest | null; reply: Reply }> {
   const { incoming, connection } = raw;
-  const { bounds, trustedProxies } = parts;
+  const { limits, trustedProxies } = parts;
   let head: HttpRequest | null = null;
   try {
-    const body = readBody.bind(null, raw, bounds.body);
-    head = readHead(incoming, { peer: connection.peer, trustedProxies, bounds, body });
+    const body = readBody.bind(null, raw, limits.body);
+    head = readHead(incoming, { peer: connection.peer, trustedProxies, limits, body });
     if (isLastRequest(incoming.rawHeaders)) connection.stopAccepting();
     return { head, reply: await parts.handle(head, trace) };
   } catch (error) {
@@ -156,9 +156,9 @@ async function answer(
   }
 }
 
-function readBody(raw: RawExchange, bounds: BodyBounds): Promise<unknown> {
+function readBody(raw: RawExchange, limits: BodyLimits): Promise<unknown> {
   const { broken } = raw.connection;
-  return readJson(raw.incoming, bounds, { broken, invite: () => invite(raw) });
+  return readJson(raw.incoming, limits, { broken, invite: () => invite(raw) });
 }
 
 /** Not before the body is wanted: a client that waits for this uploads nothing in vain. */

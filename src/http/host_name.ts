@@ -1,5 +1,5 @@
 /**
- * The host that a request was sent to, as its name alone. Never by `new URL()`, which mends what it
+ * The host that a request was sent to, as its name alone. Never by `new URL()`, which fixes what it
  * should refuse.
  */
 import { isIPv6 } from 'node:net';

@@ -14,7 +14,10 @@ const hourSeconds = 3_600;
  *
  * @example rateLimitHeaders(free, allowance).slice(-2) // ['ratelimit', '"free";r=99;t=36']
  */
-export function rateLimitHeaders(plan: Plan, { remaining, resetSeconds }: RateLimitResult): RawHeaders {
+export function rateLimitHeaders(
+  plan: Plan,
+  { remaining, resetSeconds }: RateLimitResult,
+): RawHeaders {
   // An operator chooses the name; whatever it holds, it must not end the quoted string or the header.
   const quota = Math.max(plan.requestsPerHour, plan.burst);
   const windowSeconds = Math.ceil((quota / plan.requestsPerHour) * hourSeconds);

@@ -38,7 +38,7 @@ export type HttpRequest = {
 export type HeadOptions = {
   peer: string;
   trustedProxies: BlockList;
-  bounds: {
+  limits: {
     /** The longest request target, in characters. */
     targetLength: number;
     /** The most header lines. */
@@ -85,7 +85,7 @@ export function readHead(
   options: HeadOptions,
 ): HttpRequest {
   const { rawHeaders: raw, url = '', method = '' } = incoming;
-  refuseOversized(raw, url, options.bounds);
+  refuseOversized(raw, url, options.limits);
   refuseAmbiguousFraming(incoming.httpVersion, raw);
   refuseUpgrade(raw);
   if (!isKnownMethod(method)) throw unknownMethod();
@@ -122,13 +122,13 @@ function believedHost(raw: RawHeaders, { peer, trustedProxies }: HeadOptions): s
   return forwarded !== null && isTrusted(trustedProxies, peer) ? forwarded : null;
 }
 
-function refuseOversized(raw: RawHeaders, url: string, bounds: HeadOptions['bounds']): void {
-  if (raw.length > 2 * bounds.headerLines) {
+function refuseOversized(raw: RawHeaders, url: string, limits: HeadOptions['limits']): void {
+  if (raw.length > 2 * limits.headerLines) {
     throw new Refusal('headers_too_large', {
-      detail: `Cannot read the request: it has more than ${bounds.headerLines} header lines`,
+      detail: `Cannot read the request: it has more than ${limits.headerLines} header lines`,
     });
   }
-  if (url.length > bounds.targetLength) throw targetTooLong(bounds.targetLength);
+  if (url.length > limits.targetLength) throw targetTooLong(limits.targetLength);
 }
 
 /** Also for a target that is so long that node's parser gives up. */

@@ -11,7 +11,7 @@ import { boundedRequest } from './bounded_request.ts';
 import type { Connection, RawExchange } from './client_connection.ts';
 import { ConnectionTable } from './connection_table.ts';
 import {
-  type ExchangeBounds,
+  type ExchangeLimits,
   type ExchangeParts,
   exchange,
   newTrace,
@@ -22,7 +22,7 @@ import { endSocket, replyBytes, wireRefusal } from './raw_error_reply.ts';
 import { Turn } from './turn.ts';
 import { UnreadReplies } from './unread_replies.ts';
 
-export type HttpBounds = ExchangeBounds & {
+export type HttpLimits = ExchangeLimits & {
   /** All header lines together; node's parser holds it. */
   headerBytes: number;
   /** From the connection, or the first byte of a request, to the end of its headers. */
@@ -39,7 +39,7 @@ export type HttpBounds = ExchangeBounds & {
   connections: number;
 };
 
-export type HttpServerParts = ExchangeParts & { bounds: HttpBounds };
+export type HttpServerParts = ExchangeParts & { limits: HttpLimits };
 
 // Between two looks at connections that fell idle while the server drains.
 const idleCheckMs = 50;
@@ -51,14 +51,14 @@ export class HttpServer {
   readonly #unread: UnreadReplies;
 
   constructor(parts: HttpServerParts) {
-    this.#unread = new UnreadReplies(parts.bounds.unread);
+    this.#unread = new UnreadReplies(parts.limits.unread);
     const closing = () => !this.#server.listening;
     this.#parts = { ...parts, turn: new Turn(), unread: this.#unread, closing };
-    this.#connections = new ConnectionTable(parts.bounds.connections);
+    this.#connections = new ConnectionTable(parts.limits.connections);
     this.#server = this.#createServer(parts);
   }
 
-  get figures() {
+  get stats() {
     return { connections: this.#connections.size, unreadBytes: this.#unread.bytes };
   }
 
@@ -68,7 +68,7 @@ export class HttpServer {
    * @throws {Error} what node says when it cannot listen.
    */
   async listen(host: string, port: number): Promise<string> {
-    this.#server.listen(port, host, this.#parts.bounds.backlog);
+    this.#server.listen(port, host, this.#parts.limits.backlog);
     await once(this.#server, 'listening');
     // Node emits what goes wrong in an accept, such as too many open files; that must not end us.
     this.#server.on('error', (error) => this.#parts.onInternalError(error, null));
@@ -103,14 +103,14 @@ export class HttpServer {
   }
 
   #createServer(parts: HttpServerParts): Server {
-    const { bounds } = parts;
+    const { limits } = parts;
     const server = createServer({
       IncomingMessage: boundedRequest((socket) => this.#isFull(socket)),
-      maxHeaderSize: bounds.headerBytes,
-      headersTimeout: bounds.headersMs,
-      requestTimeout: bounds.requestMs,
-      connectionsCheckingInterval: bounds.timeoutCheckMs,
-      keepAliveTimeout: bounds.keepAliveMs,
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      connectionsCheckingInterval: limits.timeoutCheckMs,
+      keepAliveTimeout: limits.keepAliveMs,
       // Node's own answer to a missing Host is a bare line; `readHead` refuses it with a problem.
       requireHostHeader: false,
       insecureHTTPParser: false,
@@ -131,7 +131,7 @@ export class HttpServer {
       server.emit('request', incoming, outgoing);
     });
     server.on('clientError', (error, socket) =>
-      this.#refuse(socket, wireRefusal(error, bounds.targetLength)),
+      this.#refuse(socket, wireRefusal(error, limits.targetLength)),
     );
     // Of these two node keeps nothing: the socket is ours.
     server.on('connect', (_, socket) => this.#refuse(socket, noTunnel()));
@@ -142,7 +142,7 @@ export class HttpServer {
   /** Whether what comes on this socket must not be answered, nor even be made a request of. */
   #isFull(socket: Socket): boolean {
     const connection = this.#connections.get(socket);
-    return !connection?.acceptsRequests || connection.running >= this.#parts.bounds.pipelined;
+    return !connection?.acceptsRequests || connection.running >= this.#parts.limits.pipelined;
   }
 
   async #answer(raw: RawExchange): Promise<void> {
@@ -183,7 +183,7 @@ export class HttpServer {
     if (socket.bytesRead === 0) socket.destroy();
     const unanswered = refusal && socket.writable ? refusal : null;
     const bytes = unanswered ? this.#answerBare(connection, unanswered) : '';
-    endSocket(socket, { bytes, lingerMs: this.#parts.bounds.lingerMs });
+    endSocket(socket, { bytes, lingerMs: this.#parts.limits.lingerMs });
   }
 
   #answerBare({ peer: address }: Connection, refusal: Refusal): string {

@@ -7,7 +7,7 @@
  */
 import type { Connection } from './client_connection.ts';
 
-export type UnreadBounds = {
+export type UnreadLimits = {
   /** What a reply takes besides its body, node's objects and ours: an estimate, not measured. */
   replyBytes: number;
   /** Of several replies on one connection; a single one is bounded by its holder. */
@@ -20,12 +20,12 @@ export type UnreadBounds = {
 type Holder = { name: string; bytes: number; byConnection: Map<Connection, number> };
 
 export class UnreadReplies {
-  readonly #bounds: UnreadBounds;
+  readonly #limits: UnreadLimits;
   readonly #holders = new Map<string, Holder>();
   #bytes = 0;
 
-  constructor(bounds: UnreadBounds) {
-    this.#bounds = bounds;
+  constructor(limits: UnreadLimits) {
+    this.#limits = limits;
   }
 
   get bytes(): number {
@@ -34,7 +34,7 @@ export class UnreadReplies {
 
   /** Counts a reply until the returned function is called. May close connections, also this one. */
   add(connection: Connection, name: string, bodyBytes: number): () => void {
-    const { replyBytes, connectionBytes, holderBytes, bytes: most } = this.#bounds;
+    const { replyBytes, connectionBytes, holderBytes, bytes: most } = this.#limits;
     const bytes = bodyBytes + replyBytes;
     const holder = this.#holders.get(name) ?? { name, bytes: 0, byConnection: new Map() };
     this.#holders.set(name, holder);

@@ -1,6 +1,6 @@
 /**
  * A request's query and body, held against valibot schemas. A wrong input is answered with one entry
- * per field, so that a client can mend all of them at once.
+ * per field, so that a client can fix all of them at once.
  */
 import { type BaseIssue, type GenericSchema, getDotPath, safeParse } from 'valibot';
 import { type FieldError, Refusal } from '../kernel/errors.ts';

@@ -11,16 +11,16 @@ import type { Envelope, Envelopes } from '../postgres/envelope.ts';
 import { asViolation } from '../postgres/errors.ts';
 import type { Placement } from '../postgres/installation.ts';
 
-export type Lanes = { pool: ConnectionPool; envelopes: Envelopes };
+export type Connections = { pool: ConnectionPool; envelopes: Envelopes };
 
 /** Opens one tenant's tables in a place for the time of `work`. */
 export async function openTenantDb<Result>(
-  lanes: Lanes,
+  connections: Connections,
   place: Placement,
   tenant: TenantId,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
-  const access = new Access(lanes, place, tenant);
+  const access = new Access(connections, place, tenant);
   try {
     return await work(dbOf(access, (text, ...values) => access.statement(text, values)));
   } finally {
@@ -35,13 +35,13 @@ function dbOf(access: Access, db: Sql & Partial<Db>): Db {
 }
 
 class Access {
-  readonly #lanes: Lanes;
+  readonly #connections: Connections;
   readonly #place: Placement;
   readonly #tenant: TenantId;
   #open = true;
 
-  constructor(lanes: Lanes, place: Placement, tenant: TenantId) {
-    this.#lanes = lanes;
+  constructor(connections: Connections, place: Placement, tenant: TenantId) {
+    this.#connections = connections;
     this.#place = place;
     this.#tenant = tenant;
   }
@@ -50,18 +50,18 @@ class Access {
     this.#open = false;
   }
 
-  /** Reads share a lane. What writes has one to itself: it waits for the disk, and nobody behind it. */
+  /** Reads share a connection. What writes has one to itself: it waits for the disk, and nobody behind it. */
   async statement<Row extends object>(
     text: TemplateStringsArray,
     values: SqlValue[],
   ): Promise<Row[]> {
     this.#assertOpen();
-    const { pool } = this.#lanes;
+    const { pool } = this.#connections;
     const { target } = this.#place;
     const travel = travelOf(text);
     try {
-      return await pool[travel](target, this.#tenant, (lane) =>
-        lane.statement<Row>(this.#envelope(lane), text, values),
+      return await pool[travel](target, this.#tenant, (connection) =>
+        connection.statement<Row>(this.#envelope(connection), text, values),
       );
     } catch (error) {
       throw asViolation(error);
@@ -71,16 +71,19 @@ class Access {
   async transaction<Value>(steps: (sql: Sql) => Promise<Value>): Promise<Value> {
     this.#assertOpen();
     try {
-      return await this.#lanes.pool.exclusive(this.#place.target, this.#tenant, (lane) =>
-        lane.transaction(this.#envelope(lane), (sql) => steps(queriesOnly(sql))),
+      return await this.#connections.pool.exclusive(
+        this.#place.target,
+        this.#tenant,
+        (connection) =>
+          connection.transaction(this.#envelope(connection), (sql) => steps(queriesOnly(sql))),
       );
     } catch (error) {
       throw asViolation(error);
     }
   }
 
-  #envelope(lane: Connection): Envelope {
-    return this.#lanes.envelopes.of(lane, this.#place, this.#tenant);
+  #envelope(connection: Connection): Envelope {
+    return this.#connections.envelopes.of(connection, this.#place, this.#tenant);
   }
 
   #assertOpen(): void {
@@ -100,7 +103,7 @@ export function queriesOnly(sql: Sql): Sql {
 }
 
 /** Statements are constants of the code: each is looked at once. */
-const travels = new WeakMap<TemplateStringsArray, 'share' | 'use'>();
+const travels = new WeakMap<TemplateStringsArray, 'shared' | 'exclusive'>();
 
 /**
  * What a read may do does not hang on how it begins. But what swaps a prepared statement must not be sent
@@ -110,14 +113,14 @@ const travels = new WeakMap<TemplateStringsArray, 'share' | 'use'>();
  * @throws {IsolationViolation} for what is no query. Postgres asks whether one may make a rule on a table
  *   only when it has locked it, and until then all others wait behind that lock.
  */
-function travelOf(text: TemplateStringsArray): 'share' | 'use' {
+function travelOf(text: TemplateStringsArray): 'shared' | 'exclusive' {
   const known = travels.get(text);
   if (known) return known;
   const [first = ''] = text;
   if (!query.test(first)) {
     throw new IsolationViolation(new Error('Cannot send a statement: it is no query'));
   }
-  const travel = select.test(first) ? 'share' : 'use';
+  const travel = select.test(first) ? 'shared' : 'exclusive';
   travels.set(text, travel);
   return travel;
 }

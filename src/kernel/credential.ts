@@ -1,6 +1,6 @@
 /** How a wrong credential is refused, a tenant's and the operator's alike. */
 import { Refusal } from './errors.ts';
-import type { Denials, Door, Throttle, RequestRecord } from './ports.ts';
+import type { Denials, Door, RequestRecord, Throttle } from './ports.ts';
 
 export type RejectedCredential = {
   authorization: string | null;

@@ -13,6 +13,7 @@ import type {
   Attempt,
   Denials,
   Directory,
+  Handle,
   Idempotency,
   Isolation,
   Limiter,
@@ -21,11 +22,10 @@ import type {
   Mismatch,
   Reply,
   RequestFacts,
+  RequestRecord,
   Routes,
   TenantResolver,
   Throttle,
-  RequestRecord,
-  Handle,
 } from './ports.ts';
 import type { Caller, IsolationMode, Tenant } from './tenant.ts';
 

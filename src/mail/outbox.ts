@@ -51,7 +51,7 @@ export class Outbox {
   }
 
   /** Letters that this process has sent and given up, and attempts of its that failed. */
-  get figures() {
+  get stats() {
     return { sent: this.#sent, failedAttempts: this.#failedAttempts, givenUp: this.#givenUp };
   }
 

@@ -38,12 +38,12 @@ const durationHead = `# HELP api_request_duration_seconds Time to the answer of 
 
 /** Tallies by tenant and endpoint; a tenant's series are removed together. */
 export class RequestSeries {
-  readonly #upperBounds: readonly number[];
+  readonly #upperLimits: readonly number[];
   readonly #byTenant = new Map<string, Map<string, Series>>();
 
-  /** @param upperBounds The histogram's buckets in seconds, ascending. */
-  constructor(upperBounds: readonly number[]) {
-    this.#upperBounds = upperBounds;
+  /** @param upperLimits The histogram's buckets in seconds, ascending. */
+  constructor(upperLimits: readonly number[]) {
+    this.#upperLimits = upperLimits;
   }
 
   record({ tenant, endpoint, method, status, seconds, served }: LabelledRequest): void {
@@ -53,8 +53,8 @@ export class RequestSeries {
     // A refusal takes no time: a flood of them would make every percentile look good.
     if (!served) return;
     series.served = true;
-    const bucket = this.#upperBounds.findIndex((upperBound) => seconds <= upperBound);
-    const index = bucket === -1 ? this.#upperBounds.length : bucket;
+    const bucket = this.#upperLimits.findIndex((upperBound) => seconds <= upperBound);
+    const index = bucket === -1 ? this.#upperLimits.length : bucket;
     series.buckets[index] = (series.buckets[index] ?? 0) + 1;
     series.sumSeconds += seconds;
   }
@@ -68,11 +68,11 @@ export class RequestSeries {
   text(): string {
     let requests = requestsHead;
     let durations = durationHead;
-    const upperBounds = [...this.#upperBounds.map(String), '+Inf'];
+    const upperLimits = [...this.#upperLimits.map(String), '+Inf'];
     for (const byEndpoint of this.#byTenant.values()) {
       for (const series of byEndpoint.values()) {
         requests += requestText(series);
-        if (series.served) durations += durationText(series, upperBounds);
+        if (series.served) durations += durationText(series, upperLimits);
       }
     }
     return requests + durations;
@@ -83,7 +83,7 @@ export class RequestSeries {
     return at(byEndpoint, endpoint, () => ({
       labels: `tenant="${escaped(tenant)}",endpoint="${escaped(endpoint)}"`,
       answers: new Map(),
-      buckets: new Array<number>(this.#upperBounds.length + 1).fill(0),
+      buckets: new Array<number>(this.#upperLimits.length + 1).fill(0),
       sumSeconds: 0,
       served: false,
     }));
@@ -100,12 +100,12 @@ function requestText({ labels, answers }: Series): string {
   return text;
 }
 
-function durationText(series: Series, upperBounds: readonly string[]): string {
+function durationText(series: Series, upperLimits: readonly string[]): string {
   const { labels, buckets, sumSeconds } = series;
   const name = 'api_request_duration_seconds';
   let text = '';
   let count = 0;
-  for (const [index, upperBound] of upperBounds.entries()) {
+  for (const [index, upperBound] of upperLimits.entries()) {
     count += buckets[index] ?? 0;
     text += `${name}_bucket{${labels},le="${upperBound}"} ${count}\n`;
   }

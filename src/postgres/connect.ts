@@ -7,13 +7,13 @@ import { Refusal, unavailable } from '../kernel/errors.ts';
 import { applicationName } from './application_name.ts';
 import type { ConnectionOptions, HostAddress } from './connection_options.ts';
 import { ServerError } from './protocol/server_error.ts';
-import { type SessionLimits, sessionSettings } from './session_settings.ts';
+import { type SessionTimeouts, sessionSettings } from './session_settings.ts';
 import { partsOf, type Target } from './session_url.ts';
-import { type Startup, type StartupBounds, startSession } from './startup.ts';
+import { type Startup, type StartupLimits, startSession } from './startup.ts';
 import { HandshakeError, offersTls, readTlsFiles, secured } from './tls.ts';
 
-export type SessionBounds = SessionLimits &
-  StartupBounds & {
+export type SessionLimits = SessionTimeouts &
+  StartupLimits & {
     /** From the first byte to the session, all hosts together. */
     connectTimeoutMs: number;
   };
@@ -23,13 +23,13 @@ export type Session = { pid: number; socket: Socket };
 /** @throws {Refusal} `unavailable` with the cause, when no session could be had in time. */
 export async function openSession(
   target: Target,
-  bounds: SessionBounds,
+  limits: SessionLimits,
   name = applicationName(),
 ): Promise<Session> {
   const { options, settings: own } = partsOf(target);
-  const settings = { application_name: name, ...sessionSettings(bounds), ...own };
-  const startup = { options, settings, bounds };
-  const deadline = performance.now() + bounds.connectTimeoutMs;
+  const settings = { application_name: name, ...sessionSettings(limits), ...own };
+  const startup = { options, settings, limits };
+  const deadline = performance.now() + limits.connectTimeoutMs;
   let failure: unknown;
   for (const [at, host] of options.hosts.entries()) {
     // A host that is silent leaves the next ones their share.

@@ -1,24 +1,24 @@
 /**
- * A lane: one connection that carries tenants' statements, each in an envelope of its own, for as long
+ * A connection: one connection that carries tenants' statements, each in an envelope of its own, for as long
  * as it lives. It is never used again after a close, an unexpected tag, a call that took too long, or
  * an error that speaks of a wrong context.
  */
 import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
 import type { Sql, SqlValue } from '../kernel/ports.ts';
-import { openSession, type Session, type SessionBounds } from './connect.ts';
+import { openSession, type Session, type SessionLimits } from './connect.ts';
 import { beginning, type Envelope, groups, single } from './envelope.ts';
 import { asRefusal, endsBackend, poisonsConnection } from './errors.ts';
 import type { TransactionStatus } from './protocol/backend_messages.ts';
 import { query } from './protocol/messages.ts';
-import { type GroupResult, type SyncGroup, Pipeline } from './protocol/pipeline.ts';
+import { type GroupResult, Pipeline, type SyncGroup } from './protocol/pipeline.ts';
 import type { Call } from './protocol/prepared_statements.ts';
-import type { JsonBounds } from './protocol/rows.ts';
+import type { JsonLimits } from './protocol/rows.ts';
 import type { Target } from './session_url.ts';
 import type { Backend } from './unterminated_backends.ts';
 
 export type { Target } from './session_url.ts';
 
-export type ConnectionLimits = SessionBounds & {
+export type ConnectionLimits = SessionLimits & {
   /** The longest that a call may take, answered or not. */
   callTimeoutMs: number;
   /** Statements that the server keeps prepared. */
@@ -26,7 +26,7 @@ export type ConnectionLimits = SessionBounds & {
   /** The most bytes of an answer. */
   answerBytes: number;
   /** What a value of JSON may be. */
-  json: JsonBounds;
+  json: JsonLimits;
 };
 
 /** Tags of statements that leave nothing behind but rows. */
@@ -45,16 +45,16 @@ export class Connection {
   #startedAt = '';
   #unanswered = 0;
   #backendEnds = false;
-  /** Null while the lane lives. */
+  /** Null while the connection lives. */
   #ended: { reason: unknown } | null = null;
 
-  private constructor({ pid, socket }: Session, target: Target, bounds: ConnectionLimits) {
-    const { callTimeoutMs, statements, answerBytes, json } = bounds;
+  private constructor({ pid, socket }: Session, target: Target, limits: ConnectionLimits) {
+    const { callTimeoutMs, statements, answerBytes, json } = limits;
     this.pid = pid;
     this.target = target;
     this.#callTimeoutMs = callTimeoutMs;
-    const wireBounds = { statements, answerBytes, json, silenceMs: callTimeoutMs };
-    this.#wire = new Pipeline(socket, wireBounds, {
+    const wireLimits = { statements, answerBytes, json, silenceMs: callTimeoutMs };
+    this.#wire = new Pipeline(socket, wireLimits, {
       onEnd: (reason) => {
         this.#backendEnds = endsBackend(reason);
         this.#end(asLoss(asRefusal(reason)));
@@ -64,14 +64,14 @@ export class Connection {
   }
 
   /** @throws {Refusal} `unavailable` when no session could be had in time. */
-  static async open(target: Target, bounds: ConnectionLimits): Promise<Connection> {
-    const lane = new Connection(await openSession(target, bounds), target, bounds);
+  static async open(target: Target, limits: ConnectionLimits): Promise<Connection> {
+    const connection = new Connection(await openSession(target, limits), target, limits);
     try {
-      await Promise.all([lane.#run(groups.preparation), lane.#readStart()]);
-      return lane;
+      await Promise.all([connection.#run(groups.preparation), connection.#readStart()]);
+      return connection;
     } catch (error) {
       // Nobody else would ever close it.
-      throw lane.#abandon(error);
+      throw connection.#abandon(error);
     }
   }
 
@@ -85,17 +85,17 @@ export class Connection {
     return { pid: this.pid, login, startedAt: this.#startedAt };
   }
 
-  /** Whether the server has said that the backend ends. Without a word it may go on after its lane. */
+  /** Whether the server has said that the backend ends. Without a word it may go on after its connection. */
   get backendEnds(): boolean {
     return this.#backendEnds;
   }
 
-  /** How many of the calls that were sent had no answer, when the lane ended or so far. */
+  /** How many of the calls that were sent had no answer, when the connection ended or so far. */
   get unanswered(): number {
     return this.#unanswered;
   }
 
-  /** Calls `listener` once, when the lane can take no more work. */
+  /** Calls `listener` once, when the connection can take no more work. */
   onClose(listener: () => void): void {
     this.#onClose = listener;
     if (!this.live) listener();
@@ -121,7 +121,7 @@ export class Connection {
 
   /**
    * Statements that others wrote, in one transaction that ours begin and commit. Each is sent alone and
-   * must be a single one, and must leave the transaction open: else the lane ends, and all is rolled back.
+   * must be a single one, and must leave the transaction open: else the connection ends, and all is rolled back.
    *
    * @param opening a script of ours that begins the transaction.
    * @param closing a script of ours that ends with `commit`.
@@ -167,7 +167,7 @@ export class Connection {
   }
 
   /**
-   * Several statements in one transaction, which has the lane to itself until it ends. Each is sent
+   * Several statements in one transaction, which has the connection to itself until it ends. Each is sent
    * when the one before it was found to be a query: of three that were injected at once, the first could
    * put off the role, the second change the login's password, and the third commit that.
    *
@@ -248,7 +248,7 @@ export class Connection {
 
   /**
    * Sends a group. `judge` looks at its answer before anything behind it is read: nobody is answered who
-   * travelled behind what has ended the lane.
+   * travelled behind what has ended the connection.
    */
   #ask<Result>(group: SyncGroup, judge: (answer: GroupResult) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
@@ -278,7 +278,7 @@ export class Connection {
     throw this.#abandon(new IsolationViolation(fault));
   }
 
-  /** Settles at the latest when the lane ends or the call's time is over. */
+  /** Settles at the latest when the connection ends or the call's time is over. */
   async #bounded<Result>(call: () => Promise<Result>): Promise<Result> {
     let giveUp: (reason: unknown) => void = () => {};
     const ended = new Promise<never>((_resolve, reject) => {
@@ -299,7 +299,7 @@ export class Connection {
     return poisonsConnection(error) ? this.#abandon(error) : asRefusal(error);
   }
 
-  /** Ends the lane. A transaction fails as its statement did. */
+  /** Ends the connection. A transaction fails as its statement did. */
   #abandon(error: unknown): unknown {
     const reason = asRefusal(error);
     this.#end(reason);
@@ -320,7 +320,7 @@ export class Connection {
   }
 }
 
-/** What ended a lane, to those behind it: neither their fault nor their business is what it was. */
+/** What ended a connection, to those behind it: neither their fault nor their business is what it was. */
 function asLoss(reason: unknown): Refusal {
   if (reason instanceof Refusal) return reason;
   return unavailable('The database connection was lost', reason);

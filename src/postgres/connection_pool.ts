@@ -1,25 +1,25 @@
 /**
- * All the lanes that a process may hold, whatever they lead to. Calls that wait are served
+ * All the connections that a process may hold, whatever they lead to. Calls that wait are served
  * round-robin over tenants, and no tenant may have more than its share under way: one tenant's slow
  * queries must not become another's latency.
  */
 import { unavailable } from '../kernel/errors.ts';
 import type { Connection, Target } from './connection.ts';
-import { FairQueue, type FairQueueBounds, type Settle } from './fair_queue.ts';
+import { FairQueue, type FairQueueLimits, type Settle } from './fair_queue.ts';
 import { IdleConnections } from './idle_connections.ts';
-import { type ReadBatch, type BatchBounds, ReadBatches } from './read_batches.ts';
+import { type BatchLimits, type ReadBatch, ReadBatches } from './read_batches.ts';
 import { UnterminatedBackends, type UnterminatedOptions } from './unterminated_backends.ts';
 
-export type ConnectionPoolLimits = FairQueueBounds & {
+export type ConnectionPoolLimits = FairQueueLimits & {
   /** Connections, opening ones included. */
-  lanes: number;
+  connections: number;
   /** Calls of one tenant that may be under way at once. */
-  lanesPerTenant: number;
-  /** An idle lane is closed after this time. */
+  connectionsPerTenant: number;
+  /** An idle connection is closed after this time. */
   idleLimitMs: number;
-  /** One that is idle for this long gives way to a further lane of somebody who has one. */
+  /** One that is idle for this long gives way to a further connection of somebody who has one. */
   spareMs: number;
-  batches: BatchBounds;
+  batches: BatchLimits;
 };
 
 /** A call that may share does so unless its tenant is slow by the time that it has its turn. */
@@ -27,10 +27,10 @@ type Call = { target: Target; tenant: string; mayShare: boolean };
 
 export class ConnectionPool {
   readonly #open: (target: Target) => Promise<Connection>;
-  readonly #bounds: ConnectionPoolLimits;
+  readonly #limits: ConnectionPoolLimits;
   readonly #idle = new IdleConnections();
   readonly #busy = new Map<Connection, ReadBatch>();
-  /** Targets that lanes are being opened to. */
+  /** Targets that connections are being opened to. */
   readonly #opening = new Map<Target, number>();
   readonly #batches: ReadBatches;
   readonly #queue: FairQueue<Call, ReadBatch>;
@@ -38,33 +38,33 @@ export class ConnectionPool {
   readonly #unterminated: UnterminatedBackends | null;
   readonly #sweeper: NodeJS.Timeout;
   #stallCheck: NodeJS.Timeout | undefined;
-  #lanesOpening = 0;
+  #connectionsOpening = 0;
   #lost = 0;
   #waits = 0;
   #waitedMs = 0;
   #closed = false;
 
   /**
-   * @param unterminated how to end backends that outlive their lanes. Without it a lost lane's place is
+   * @param unterminated how to end backends that outlive their connections. Without it a lost connection's place is
    *   free at once: for statements of our own, all of which can be cancelled.
    */
   constructor(
     open: (target: Target) => Promise<Connection>,
-    bounds: ConnectionPoolLimits,
+    limits: ConnectionPoolLimits,
     unterminated?: UnterminatedOptions,
   ) {
     this.#open = open;
-    this.#bounds = bounds;
+    this.#limits = limits;
     this.#unterminated = unterminated
       ? new UnterminatedBackends(unterminated, () => this.#serve())
       : null;
-    this.#queue = new FairQueue(bounds);
-    this.#batches = new ReadBatches(bounds.batches);
-    const sweep = () => this.#idle.closeUnused(performance.now() - bounds.idleLimitMs);
-    this.#sweeper = setInterval(sweep, bounds.idleLimitMs / 2).unref();
+    this.#queue = new FairQueue(limits);
+    this.#batches = new ReadBatches(limits.batches);
+    const sweep = () => this.#idle.closeUnused(performance.now() - limits.idleLimitMs);
+    this.#sweeper = setInterval(sweep, limits.idleLimitMs / 2).unref();
   }
 
-  get figures() {
+  get stats() {
     const { size: idle } = this.#idle;
     const unterminated = this.#unterminated?.size ?? 0;
     const { size: waiting } = this.#queue;
@@ -74,7 +74,7 @@ export class ConnectionPool {
   /** How near the pool is to its limit, and how long calls have waited for that. */
   get saturation() {
     return {
-      limit: this.#bounds.lanes,
+      limit: this.#limits.connections,
       inUse: this.#connections - this.#idle.size,
       waits: this.#waits,
       waitedMs: this.#waitedMs,
@@ -82,50 +82,53 @@ export class ConnectionPool {
   }
 
   /**
-   * Lends a lane to `work`, and to nobody else meanwhile. `tenant` is whose share it counts against.
+   * Lends a connection to `work`, and to nobody else meanwhile. `tenant` is whose share it counts against.
    *
-   * @throws {Refusal} `unavailable` when no lane came free in time, or too many wait already.
+   * @throws {Refusal} `unavailable` when no connection came free in time, or too many wait already.
    */
   exclusive<Result>(
     target: Target,
     tenant: string,
-    work: (lane: Connection) => Promise<Result>,
+    work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
     return this.#run({ target, tenant, mayShare: false }, work);
   }
 
   /**
-   * Lends a lane that others may use at the same time. `work` is one `Lane.statement`, called at once.
+   * Lends a connection that others may use at the same time. `work` is one `Connection.statement`, called at once.
    *
    * @throws {Refusal} `unavailable` as above.
    */
   shared<Result>(
     target: Target,
     tenant: string,
-    work: (lane: Connection) => Promise<Result>,
+    work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
     return this.#run({ target, tenant, mayShare: true }, work);
   }
 
-  /** Closes all idle lanes to a target, for a database that is about to go. */
+  /** Closes all idle connections to a target, for a database that is about to go. */
   closeIdle(target: Target): void {
-    for (const lane of this.#idle.to(target)) lane.close();
+    for (const connection of this.#idle.to(target)) connection.close();
   }
 
-  /** Ends every lane; calls that wait are refused. */
+  /** Ends every connection; calls that wait are refused. */
   close(): void {
     this.#closed = true;
     this.#unterminated?.close();
     clearInterval(this.#sweeper);
     clearTimeout(this.#stallCheck);
-    for (const lane of [...this.#idle.all(), ...this.#busy.keys()]) lane.close();
+    for (const connection of [...this.#idle.all(), ...this.#busy.keys()]) connection.close();
     this.#queue.clear(unavailable('The server is shutting down'));
   }
 
-  async #run<Result>(call: Call, work: (lane: Connection) => Promise<Result>): Promise<Result> {
+  async #run<Result>(
+    call: Call,
+    work: (connection: Connection) => Promise<Result>,
+  ): Promise<Result> {
     const batch = this.#takeAtOnce(call) ?? (await this.#wait(call));
     try {
-      const result = work(batch.lane);
+      const result = work(batch.connection);
       this.#batches.onSent(batch, call.tenant);
       return await result;
     } finally {
@@ -134,7 +137,7 @@ export class ConnectionPool {
   }
 
   /**
-   * The way without waiting. Whoever waits could not have had this lane, or will look again in a moment:
+   * The way without waiting. Whoever waits could not have had this connection, or will look again in a moment:
    * `stallMs` is the most that one gets ahead of another.
    */
   #takeAtOnce(call: Call): ReadBatch | null {
@@ -176,7 +179,7 @@ export class ConnectionPool {
     return true;
   }
 
-  /** A seat in a batch, or an idle lane. */
+  /** A seat in a batch, or an idle connection. */
   #take(call: Call): ReadBatch | null {
     const { target, tenant } = call;
     const batch = (this.#shares(call) ? this.#batches.join(target) : null) ?? this.#takeIdle(call);
@@ -186,8 +189,8 @@ export class ConnectionPool {
 
   #takeIdle(call: Call): ReadBatch | null {
     if (this.#mustWait(call)) return null;
-    const lane = this.#idle.take(call.target);
-    return lane && this.#begin(lane, call);
+    const connection = this.#idle.take(call.target);
+    return connection && this.#begin(connection, call);
   }
 
   #shares({ mayShare, tenant }: Call): boolean {
@@ -202,20 +205,21 @@ export class ConnectionPool {
     );
   }
 
-  #begin(lane: Connection, call: Call): ReadBatch {
+  #begin(connection: Connection, call: Call): ReadBatch {
     const shares = this.#shares(call);
-    const batch = this.#batches.begin(lane, { shares, nowMs: performance.now() });
-    this.#busy.set(lane, batch);
+    const batch = this.#batches.begin(connection, { shares, nowMs: performance.now() });
+    this.#busy.set(connection, batch);
     return batch;
   }
 
   #end(batch: ReadBatch, call: Call): void {
-    const { lane } = batch;
+    const { connection } = batch;
     const nowMs = performance.now();
     const hadItsShare = !this.#isWithinShare(call);
     this.#hold(call.tenant, -1);
     const isOver = this.#batches.onEnd(batch, call.tenant, nowMs);
-    if (isOver && this.#busy.delete(lane) && lane.live) this.#idle.add(lane, nowMs);
+    if (isOver && this.#busy.delete(connection) && connection.live)
+      this.#idle.add(connection, nowMs);
     if (isOver || hadItsShare) this.#serve();
   }
 
@@ -224,10 +228,10 @@ export class ConnectionPool {
     this.#countOpening(target, 1);
     this.#hold(tenant, 1);
     try {
-      const lane = await this.#open(target);
-      if (this.#closed) lane.close();
-      const batch = this.#begin(lane, call);
-      lane.onClose(() => this.#drop(lane));
+      const connection = await this.#open(target);
+      if (this.#closed) connection.close();
+      const batch = this.#begin(connection, call);
+      connection.onClose(() => this.#drop(connection));
       resolve(batch);
     } catch (error) {
       this.#hold(tenant, -1);
@@ -239,52 +243,54 @@ export class ConnectionPool {
   }
 
   /**
-   * Whether one more lane may be opened, if need be because an idle one gives way. Opening costs far
-   * more than waiting: whoever has a lane takes none away from who used it a moment ago.
+   * Whether one more connection may be opened, if need be because an idle one gives way. Opening costs far
+   * more than waiting: whoever has a connection takes none away from who used it a moment ago.
    */
   #mayOpen(call: Call): boolean {
-    const { lanes, spareMs } = this.#bounds;
+    const { connections, spareMs } = this.#limits;
     const { target } = call;
     if (this.#mustWait(call) || (this.#shares(call) && this.#opening.has(target))) return false;
-    if (this.#connections < lanes) return true;
-    const spareForMs = this.#hasLane(target) ? spareMs : 0;
+    if (this.#connections < connections) return true;
+    const spareForMs = this.#hasConnection(target) ? spareMs : 0;
     return this.#idle.closeOldest(performance.now() - spareForMs);
   }
 
   /** All that the server has of this pool. */
   get #connections(): number {
-    return this.#idle.size + this.#busy.size + this.#lanesOpening + (this.#unterminated?.size ?? 0);
+    return (
+      this.#idle.size + this.#busy.size + this.#connectionsOpening + (this.#unterminated?.size ?? 0)
+    );
   }
 
-  #hasLane(target: Target): boolean {
+  #hasConnection(target: Target): boolean {
     if (this.#opening.has(target)) return true;
     for (const { target: other } of this.#busy.keys()) if (other === target) return true;
     return false;
   }
 
-  /** Nothing tells of a lane that does not come back; so those who wait look again. */
+  /** Nothing tells of a connection that does not come back; so those who wait look again. */
   #serveWhenStalled(): void {
     this.#stallCheck ??= setTimeout(() => {
       this.#stallCheck = undefined;
       this.#serve();
-    }, this.#bounds.batches.stallMs).unref();
+    }, this.#limits.batches.stallMs).unref();
   }
 
-  #drop(lane: Connection): void {
-    this.#idle.delete(lane);
-    const batch = this.#busy.get(lane);
+  #drop(connection: Connection): void {
+    this.#idle.delete(connection);
+    const batch = this.#busy.get(connection);
     if (!batch) return;
-    this.#busy.delete(lane);
+    this.#busy.delete(connection);
     this.#batches.drop(batch);
     if (this.#closed) return;
     this.#lost += 1;
-    if (lane.backendEnds) return;
-    this.#unterminated?.add(lane.backend, this.#batches.ranLast(batch));
+    if (connection.backendEnds) return;
+    this.#unterminated?.add(connection.backend, this.#batches.ranLast(batch));
   }
 
   #isWithinShare({ tenant }: Call): boolean {
     const held = (this.#held.get(tenant) ?? 0) + (this.#unterminated?.heldBy(tenant) ?? 0);
-    return held < this.#bounds.lanesPerTenant;
+    return held < this.#limits.connectionsPerTenant;
   }
 
   #hold(tenant: string, change: 1 | -1): void {
@@ -292,7 +298,7 @@ export class ConnectionPool {
   }
 
   #countOpening(target: Target, change: 1 | -1): void {
-    this.#lanesOpening += change;
+    this.#connectionsOpening += change;
     count(this.#opening, target, change);
   }
 }

@@ -22,21 +22,21 @@ type Backend = { readonly pid: number; readonly target: Target };
 
 type Kept = { place: Placement; envelope: Envelope };
 
-/** Makes envelopes and keeps those of each lane's latest tenants. */
+/** Makes envelopes and keeps those of each connection's latest tenants. */
 export class Envelopes {
   #kept = new WeakMap<Backend, LRUCache<TenantId, Kept[]>>();
-  readonly #tenantsPerLane: number;
+  readonly #tenantsPerConnection: number;
 
-  constructor(tenantsPerLane: number) {
-    this.#tenantsPerLane = tenantsPerLane;
+  constructor(tenantsPerConnection: number) {
+    this.#tenantsPerConnection = tenantsPerConnection;
   }
 
   /** A tenant has two places, its own and its account; while seals change, it may have more. */
-  of(lane: Backend, place: Placement, tenant: TenantId): Envelope {
-    if (tenant === place.dedicated) return ofSession(lane, place);
-    const known = this.#keptFor(lane, tenant);
+  of(connection: Backend, place: Placement, tenant: TenantId): Envelope {
+    if (tenant === place.dedicatedTo) return ofSession(connection, place);
+    const known = this.#keptFor(connection, tenant);
     for (const kept of known) if (kept.place === place) return kept.envelope;
-    const made = envelope(place, tenant, lane.pid);
+    const made = envelope(place, tenant, connection.pid);
     // A request that began before the seals' key was replaced keeps what it has, for itself alone.
     const others = known.filter((kept) => kept.place.schema !== place.schema);
     known.splice(0, known.length, ...others, { place, envelope: made });
@@ -48,11 +48,11 @@ export class Envelopes {
     this.#kept = new WeakMap();
   }
 
-  #keptFor(lane: Backend, tenant: TenantId): Kept[] {
-    let tenants = this.#kept.get(lane);
+  #keptFor(connection: Backend, tenant: TenantId): Kept[] {
+    let tenants = this.#kept.get(connection);
     if (!tenants) {
-      tenants = new LRUCache({ max: this.#tenantsPerLane });
-      this.#kept.set(lane, tenants);
+      tenants = new LRUCache({ max: this.#tenantsPerConnection });
+      this.#kept.set(connection, tenants);
     }
     const known = tenants.get(tenant);
     if (known) return known;
@@ -63,12 +63,13 @@ export class Envelopes {
 }
 
 /** Nothing but the session tells the server whose the statement is, so it has to be the right one. */
-function ofSession(lane: Backend, { target, schema }: Placement): Envelope {
-  if (lane.target !== target) throw new Error("Cannot use a lane: it is not of the tenant's place");
+function ofSession(connection: Backend, { target, schema }: Placement): Envelope {
+  if (connection.target !== target)
+    throw new Error("Cannot use a connection: it is not of the tenant's place");
   return { schema, context: null };
 }
 
-/** The envelope of one tenant, whoever else is in the place, on the lane whose backend has the pid. */
+/** The envelope of one tenant, whoever else is in the place, on the connection whose backend has the pid. */
 export function envelope(place: Placement, tenant: TenantId, pid: number): Envelope {
   const { schema, role } = place;
   const context = [role, `"${schema}"`, `${tenant}.${seal(place.sealKey, tenant, pid)}`];
@@ -81,7 +82,7 @@ export function beginning({ context }: Envelope): Buffer {
 }
 
 /**
- * All of it local to the transaction, so a lane cannot carry it to the next tenant. And `reset all`
+ * All of it local to the transaction, so a connection cannot carry it to the next tenant. And `reset all`
  * comes before its end, because an injected statement may have set something for the session.
  */
 const constants = {

@@ -1,10 +1,10 @@
 /**
- * Calls that wait for a lane, bounded per tenant, in all, and in time. They are served round-robin
+ * Calls that wait for a connection, bounded per tenant, in all, and in time. They are served round-robin
  * over tenants: whoever has many calls waiting has no more turns than whoever has one.
  */
 import { unavailable } from '../kernel/errors.ts';
 
-export type FairQueueBounds = {
+export type FairQueueLimits = {
   /** Calls of one tenant that may wait, and of all tenants together. */
   waitingPerTenant: number;
   waiting: number;
@@ -19,14 +19,14 @@ type Waiting<Call, Got> = {
 };
 
 export class FairQueue<Call extends { tenant: string; target: string }, Got> {
-  readonly #bounds: FairQueueBounds;
+  readonly #limits: FairQueueLimits;
   /** By tenant; the order of the keys is whose turn it is. */
   readonly #waiting = new Map<string, Waiting<Call, Got>[]>();
   readonly #byTarget = new Map<string, number>();
   #size = 0;
 
-  constructor(bounds: FairQueueBounds) {
-    this.#bounds = bounds;
+  constructor(limits: FairQueueLimits) {
+    this.#limits = limits;
   }
 
   get size(): number {
@@ -44,7 +44,7 @@ export class FairQueue<Call extends { tenant: string; target: string }, Got> {
    * @throws {Refusal} `unavailable` when too many wait already, or when its time is over.
    */
   wait(call: Call): Promise<Got> {
-    const { waitingPerTenant, waiting, waitLimitMs } = this.#bounds;
+    const { waitingPerTenant, waiting, waitLimitMs } = this.#limits;
     const ahead = this.#waiting.get(call.tenant) ?? [];
     if (ahead.length >= waitingPerTenant || this.#size >= waiting) {
       throw unavailable('Too many requests are waiting for the database');

@@ -1,5 +1,5 @@
 /**
- * Lanes that nobody uses. The one that was used last is lent first: what it and its backend have in
+ * Connections that nobody uses. The one that was used last is lent first: what it and its backend have in
  * their caches is still warm, and those that nobody needs grow old and are closed.
  */
 import type { Connection, Target } from './connection.ts';
@@ -21,26 +21,26 @@ export class IdleConnections {
     return [...(this.#byTarget.get(target) ?? [])];
   }
 
-  add(lane: Connection, nowMs: number): void {
-    const lanes = this.#byTarget.get(lane.target);
-    if (lanes) lanes.push(lane);
-    else this.#byTarget.set(lane.target, [lane]);
-    this.#usedAtMs.set(lane, nowMs);
+  add(connection: Connection, nowMs: number): void {
+    const connections = this.#byTarget.get(connection.target);
+    if (connections) connections.push(connection);
+    else this.#byTarget.set(connection.target, [connection]);
+    this.#usedAtMs.set(connection, nowMs);
   }
 
-  /** The lane to a target that was used last, which is idle no more. */
+  /** The connection to a target that was used last, which is idle no more. */
   take(target: Target): Connection | null {
-    const lane = this.#byTarget.get(target)?.at(-1);
-    if (!lane) return null;
-    this.delete(lane);
-    return lane;
+    const connection = this.#byTarget.get(target)?.at(-1);
+    if (!connection) return null;
+    this.delete(connection);
+    return connection;
   }
 
-  delete(lane: Connection): void {
-    if (!this.#usedAtMs.delete(lane)) return;
-    const lanes = this.#byTarget.get(lane.target) ?? [];
-    lanes.splice(lanes.lastIndexOf(lane), 1);
-    if (lanes.length === 0) this.#byTarget.delete(lane.target);
+  delete(connection: Connection): void {
+    if (!this.#usedAtMs.delete(connection)) return;
+    const connections = this.#byTarget.get(connection.target) ?? [];
+    connections.splice(connections.lastIndexOf(connection), 1);
+    if (connections.length === 0) this.#byTarget.delete(connection.target);
   }
 
   /** Closes the one that has been idle for longest, if it was not used since. @returns whether so. */
@@ -52,6 +52,7 @@ export class IdleConnections {
   }
 
   closeUnused(sinceMs: number): void {
-    for (const [lane, usedAtMs] of [...this.#usedAtMs]) if (usedAtMs <= sinceMs) lane.close();
+    for (const [connection, usedAtMs] of [...this.#usedAtMs])
+      if (usedAtMs <= sinceMs) connection.close();
   }
 }

@@ -9,7 +9,7 @@ import type { TenantRef } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import { connectionOptions } from './connection_options.ts';
 import { type Keywords, keywordsIn } from './connection_url.ts';
-import { residentContext } from './seal.ts';
+import { dedicatedContext } from './seal.ts';
 import { type OwnSettings, type Target, targetOf } from './session_url.ts';
 
 /** Schemas of the main database. A tenant's own database has `kernel` and `tenant`. */
@@ -29,7 +29,7 @@ export type Placement = {
   role: string;
   sealKey: Buffer;
   /** The one tenant of a database of its own: sessions of the target begin with its context. */
-  dedicated: TenantId | null;
+  dedicatedTo: TenantId | null;
 };
 
 /** What seals are made from. While one secret replaces another, the database accepts both. */
@@ -45,7 +45,7 @@ export type Roles = {
   app: string;
   /** Works on one tenant's rows of the control schema. */
   account: string;
-  /** The login of the lanes; may only become `app` or `account`. */
+  /** The login of the connections; may only become `app` or `account`. */
   serve: string;
   /** The login of the directory and the operator. */
   control: string;
@@ -102,13 +102,13 @@ export class Installation {
       return {
         target: this.#target(database, database, {
           search_path: `"${schemas.tenant}"`,
-          'kennel.tenant': residentContext(sealKey, id),
+          'kennel.tenant': dedicatedContext(sealKey, id),
         }),
         database,
         schema: schemas.tenant,
         role: database,
         sealKey,
-        dedicated: id,
+        dedicatedTo: id,
       };
     });
   }
@@ -168,7 +168,7 @@ export class Installation {
       schema,
       role,
       sealKey: sealKeyOf(this.#seals.current, this.database),
-      dedicated: null,
+      dedicatedTo: null,
     };
   }
 

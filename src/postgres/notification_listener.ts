@@ -7,13 +7,13 @@
  */
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openSession, type SessionBounds } from './connect.ts';
+import { openSession, type SessionLimits } from './connect.ts';
 import { type Message, MessageReader } from './protocol/message_reader.ts';
 import { query, terminate } from './protocol/messages.ts';
 import { errorIn } from './protocol/server_error.ts';
 import type { Target } from './session_url.ts';
 
-export type NotificationListenerLimits = SessionBounds & {
+export type NotificationListenerLimits = SessionLimits & {
   /** The most bytes of one message. */
   messageBytes: number;
   retryAfterMs: number;

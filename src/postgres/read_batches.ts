@@ -1,5 +1,5 @@
 /**
- * Who travels with whom: reads share a lane, one behind the other, which saves both ends most of their
+ * Who travels with whom: reads share a connection, one behind the other, which saves both ends most of their
  * work. While a batch is under way the next one fills: it goes when that one is back, when it is full,
  * or when that one stalls. Only short reads should share, because each waits for those before it: a
  * tenant that was slow a moment ago travels alone.
@@ -7,7 +7,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Connection, Target } from './connection.ts';
 
-export type BatchBounds = {
+export type BatchLimits = {
   /** The most statements of a batch. */
   statements: number;
   /** A batch that has been under way for longer than this stalls. */
@@ -19,13 +19,13 @@ export type BatchBounds = {
   slowTenants: number;
 };
 
-/** The use of a lane from the moment it is lent until nobody uses it any more. */
+/** The use of a connection from the moment it is lent until nobody uses it any more. */
 export type ReadBatch = {
-  readonly lane: Connection;
+  readonly connection: Connection;
   readonly begunAtMs: number;
   /** Calls that have a seat, of which some may not be sent yet, and some be answered. */
   seats: number;
-  /** Whose calls were sent, in the order in which the lane answers them. */
+  /** Whose calls were sent, in the order in which the connection answers them. */
   readonly sent: string[];
   running: number;
   /** When the latest call ended: the next one's time began only then. */
@@ -33,16 +33,16 @@ export type ReadBatch = {
 };
 
 export class ReadBatches {
-  readonly #bounds: BatchBounds;
+  readonly #limits: BatchLimits;
   /** Those of this very turn, which take further calls. */
   readonly #filling = new Map<Target, ReadBatch>();
   /** The latest to each target, while it is under way: others may wait for it. */
   readonly #latest = new Map<Target, ReadBatch>();
   readonly #slow: LRUCache<string, true>;
 
-  constructor(bounds: BatchBounds) {
-    this.#bounds = bounds;
-    this.#slow = new LRUCache({ max: bounds.slowTenants, ttl: bounds.aloneMs });
+  constructor(limits: BatchLimits) {
+    this.#limits = limits;
+    this.#slow = new LRUCache({ max: limits.slowTenants, ttl: limits.aloneMs });
   }
 
   isSlow(tenant: string): boolean {
@@ -53,41 +53,48 @@ export class ReadBatches {
   /** Whether a read should wait for others, with so many that wait already. */
   mustWait(target: Target, { waiting, nowMs }: { waiting: number; nowMs: number }): boolean {
     const latest = this.#latest.get(target);
-    if (!latest || waiting >= this.#bounds.statements) return false;
-    return nowMs - latest.begunAtMs < this.#bounds.stallMs;
+    if (!latest || waiting >= this.#limits.statements) return false;
+    return nowMs - latest.begunAtMs < this.#limits.stallMs;
   }
 
   /** A seat in the batch that is being filled, if there is one. */
   join(target: Target): ReadBatch | null {
     const batch = this.#filling.get(target);
-    if (!batch || batch.seats === this.#bounds.statements || !batch.lane.live) return null;
+    if (!batch || batch.seats === this.#limits.statements || !batch.connection.live) return null;
     batch.seats += 1;
     batch.running += 1;
     return batch;
   }
 
-  /** The first call on a lane; others join it in this turn when it `shares`. */
-  begin(lane: Connection, { shares, nowMs }: { shares: boolean; nowMs: number }): ReadBatch {
-    const batch = { lane, begunAtMs: nowMs, seats: 1, sent: [], running: 1, endedAtMs: nowMs };
-    // What has a lane to itself asks nobody to wait, so reads would never have their turn beside it.
+  /** The first call on a connection; others join it in this turn when it `shares`. */
+  begin(connection: Connection, { shares, nowMs }: { shares: boolean; nowMs: number }): ReadBatch {
+    const batch = {
+      connection,
+      begunAtMs: nowMs,
+      seats: 1,
+      sent: [],
+      running: 1,
+      endedAtMs: nowMs,
+    };
+    // What has a connection to itself asks nobody to wait, so reads would never have their turn beside it.
     if (!shares) return batch;
-    this.#latest.set(lane.target, batch);
+    this.#latest.set(connection.target, batch);
     if (this.#filling.size === 0) setImmediate(() => this.#filling.clear());
-    this.#filling.set(lane.target, batch);
+    this.#filling.set(connection.target, batch);
     return batch;
   }
 
   /** Counts a call that was sent; behind the last one nobody has to wait for the turn to end. */
   onSent(batch: ReadBatch, tenant: string): void {
     batch.sent.push(tenant);
-    if (batch.sent.length === this.#bounds.statements) batch.lane.flush();
+    if (batch.sent.length === this.#limits.statements) batch.connection.flush();
   }
 
   /** Counts a call that was answered. @returns whether it was the last one. */
   onEnd(batch: ReadBatch, tenant: string, nowMs: number): boolean {
     const tookMs = nowMs - batch.endedAtMs;
-    // Of those on a lane that ended, one may have ended it, and shall not take others along again.
-    if (tookMs > this.#bounds.slowMs || !batch.lane.live) this.#slow.set(tenant, true);
+    // Of those on a connection that ended, one may have ended it, and shall not take others along again.
+    if (tookMs > this.#limits.slowMs || !batch.connection.live) this.#slow.set(tenant, true);
     batch.endedAtMs = nowMs;
     batch.running -= 1;
     if (batch.running > 0) return false;
@@ -95,14 +102,14 @@ export class ReadBatches {
     return true;
   }
 
-  /** Whose call the backend of a lane that has ended may still be running: the first without an answer. */
-  ranLast({ sent, lane }: ReadBatch): string {
-    return sent.at(-lane.unanswered) ?? sent[0] ?? '';
+  /** Whose call the backend of a connection that has ended may still be running: the first without an answer. */
+  ranLast({ sent, connection }: ReadBatch): string {
+    return sent.at(-connection.unanswered) ?? sent[0] ?? '';
   }
 
-  /** Its lane is idle, or lost. */
+  /** Its connection is idle, or lost. */
   drop(batch: ReadBatch): void {
-    const { target } = batch.lane;
+    const { target } = batch.connection;
     if (this.#latest.get(target) === batch) this.#latest.delete(target);
     if (this.#filling.get(target) === batch) this.#filling.delete(target);
   }

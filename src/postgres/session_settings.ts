@@ -7,7 +7,7 @@
  */
 
 /** Limits that the server holds, in milliseconds. */
-export type SessionLimits = {
+export type SessionTimeouts = {
   statementTimeoutMs: number;
   lockTimeoutMs: number;
   idleInTransactionTimeoutMs: number;
@@ -76,7 +76,7 @@ export function pinnedSettings(): string[] {
 }
 
 /** Names and values, as a StartupMessage has them. */
-export function sessionSettings(limits: SessionLimits): Readonly<Record<string, string>> {
+export function sessionSettings(limits: SessionTimeouts): Readonly<Record<string, string>> {
   return {
     ...meanings,
     ...conduct,

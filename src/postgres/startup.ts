@@ -13,12 +13,12 @@ import { settingsMark } from './session_settings.ts';
 import { SocketReader } from './socket_reader.ts';
 
 /** What a server may ask of us before it knows us. */
-export type StartupBounds = { startupBytes: number; scramIterations: number };
+export type StartupLimits = { startupBytes: number; scramIterations: number };
 
 export type Startup = {
   options: ConnectionOptions;
   settings: Readonly<Record<string, string>>;
-  bounds: StartupBounds;
+  limits: StartupLimits;
 };
 
 /**
@@ -31,7 +31,7 @@ export type Startup = {
 export async function startSession(socket: Socket, startup: Startup): Promise<number> {
   const reader = new SocketReader(socket);
   try {
-    return await converse(socket, () => reader.message(startup.bounds.startupBytes), startup);
+    return await converse(socket, () => reader.message(startup.limits.startupBytes), startup);
   } finally {
     reader.release();
   }
@@ -40,10 +40,10 @@ export async function startSession(socket: Socket, startup: Startup): Promise<nu
 async function converse(
   socket: Socket,
   next: Messages,
-  { options, settings, bounds }: Startup,
+  { options, settings, limits }: Startup,
 ): Promise<number> {
   const { user, database, mustWrite } = options;
-  const authentication = new Authentication(socket, options, bounds.scramIterations);
+  const authentication = new Authentication(socket, options, limits.scramIterations);
   socket.write(startupMessage({ user, database, ...settings }));
   const parameters = await welcomed(next, authentication);
   if (mustWrite && parameters.get('in_hot_standby') === 'on') {

@@ -1,9 +1,9 @@
-/** How the administrator ends backends that have outlived their lanes, and learns which are left. */
+/** How the administrator ends backends that have outlived their connections, and learns which are left. */
 import type { ConnectionPool } from './connection_pool.ts';
 import type { Target } from './session_url.ts';
 import type { Terminate } from './unterminated_backends.ts';
 
-/** Whose share of the lanes it counts against. */
+/** Whose share of the connections it counts against. */
 const ourselves = 'terminator';
 
 /**
@@ -19,7 +19,7 @@ export function terminateBackends(pool: ConnectionPool, adminTarget: Target): Te
     const rows = await pool.exclusive(
       adminTarget,
       ourselves,
-      (lane) => lane.plain<{ place: number }>`
+      (connection) => connection.plain<{ place: number }>`
         select wanted.place,
           case
             when pg_has_role(usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage')

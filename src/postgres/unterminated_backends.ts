@@ -1,5 +1,5 @@
 /**
- * Backends that have outlived their lanes. A statement inside one long call of a C function (`strpos`
+ * Backends that have outlived their connections. A statement inside one long call of a C function (`strpos`
  * of 20 MB) sees no timeout, no closed socket and no pg_terminate_backend before that call returns. Its
  * backend is still one of the server's connections, so it keeps its place in the pool and in its
  * tenant's share until the server says that it is gone.
@@ -16,7 +16,7 @@ export type Backend = {
 /** Ends backends, as far as that is possible. @returns those of them that are still there. */
 export type Terminate = (backends: readonly Backend[]) => Promise<ReadonlySet<Backend>>;
 
-export type UnterminatedBounds = {
+export type UnterminatedLimits = {
   /** From one question to the server to the next: twice as long each time, up to the longest. */
   firstDelayMs: number;
   longestDelayMs: number;
@@ -26,7 +26,7 @@ export type UnterminatedBounds = {
   unseenMs: number;
 };
 
-export type UnterminatedOptions = UnterminatedBounds & {
+export type UnterminatedOptions = UnterminatedLimits & {
   terminate: Terminate;
   /** Called once for each backend that stays. */
   onStay: (backend: Backend, tenant: string) => void;
@@ -54,7 +54,7 @@ export class UnterminatedBackends {
     return this.#holders.size;
   }
 
-  /** How many places they take of a tenant's share. There are never more of them than lanes. */
+  /** How many places they take of a tenant's share. There are never more of them than connections. */
   heldBy(tenant: string): number {
     if (this.#holders.size === 0) return 0;
     let held = 0;

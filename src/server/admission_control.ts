@@ -7,8 +7,8 @@ import type { HttpRequest } from '../http/request.ts';
 import { unavailable } from '../kernel/errors.ts';
 import type { Reply, RequestRecord } from '../kernel/ports.ts';
 
-export type AdmissionBounds = {
-  /** Requests that run at once, those included that wait for a lane. */
+export type AdmissionLimits = {
+  /** Requests that run at once, those included that wait for a connection. */
   requests: number;
   /** Bodies that are being received at once, of all tenants and of one. */
   bodies: number;
@@ -16,17 +16,17 @@ export type AdmissionBounds = {
 };
 
 export class Admission {
-  readonly #bounds: AdmissionBounds;
+  readonly #limits: AdmissionLimits;
   readonly #bodies = new Map<string, number>();
   #running = 0;
   #receiving = 0;
   #shed = 0;
 
-  constructor(bounds: AdmissionBounds) {
-    this.#bounds = bounds;
+  constructor(limits: AdmissionLimits) {
+    this.#limits = limits;
   }
 
-  get figures() {
+  get stats() {
     return { running: this.#running, receiving: this.#receiving, shed: this.#shed };
   }
 
@@ -36,7 +36,7 @@ export class Admission {
     trace: RequestRecord,
     work: (request: HttpRequest) => Promise<Reply>,
   ): Promise<Reply> {
-    if (this.#running >= this.#bounds.requests) throw this.#refusal();
+    if (this.#running >= this.#limits.requests) throw this.#refusal();
     const receive = this.#receive.bind(this, request, trace);
     this.#running += 1;
     try {
@@ -50,7 +50,7 @@ export class Admission {
   async #receive(request: HttpRequest, trace: RequestRecord): Promise<unknown> {
     const tenant = trace.tenant?.id ?? '';
     const own = this.#bodies.get(tenant) ?? 0;
-    const { bodies, bodiesPerTenant } = this.#bounds;
+    const { bodies, bodiesPerTenant } = this.#limits;
     if (own >= bodiesPerTenant || this.#receiving >= bodies) throw this.#refusal();
     this.#count(tenant, 1);
     this.#running -= 1;

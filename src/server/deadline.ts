@@ -1,6 +1,6 @@
 /**
  * The longest that a tenant's request may take. Each wait on its way has a limit of its own, for the
- * directory, a lane and the statement; when the database hangs they come one after the other, and
+ * directory, a connection and the statement; when the database hangs they come one after the other, and
  * nobody waits for their sum.
  */
 import type { HttpRequest } from '../http/request.ts';

@@ -21,7 +21,7 @@ export type DispatchParts = {
   adminToken: string;
   /** May read the metrics and nothing else. */
   metricsToken: string | null;
-  answerLimit: Deadline;
+  deadline: Deadline;
 };
 
 const tenantPath = /^(?:\/[^/]+)?\/api(?:\/|$)/;
@@ -34,7 +34,11 @@ const readMethods = ['GET', 'HEAD', 'OPTIONS'];
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
 /** @throws {Refusal} whatever the request is refused for. */
-export async function dispatch(signs: DispatchParts, request: HttpRequest, trace: RequestRecord): Promise<Reply> {
+export async function dispatch(
+  signs: DispatchParts,
+  request: HttpRequest,
+  trace: RequestRecord,
+): Promise<Reply> {
   const { app } = signs;
   const { path } = request;
   if (path === '/livez' || path === '/readyz') return probe(signs, request, trace);
@@ -43,7 +47,7 @@ export async function dispatch(signs: DispatchParts, request: HttpRequest, trace
   if (tenantPath.test(path)) {
     trace.headers = corsHeaders(app.corsOrigins, request);
     if (request.method === 'OPTIONS') return tenantOptions(app, request, trace);
-    return withDeadline(request, signs.answerLimit, (timed) =>
+    return withDeadline(request, signs.deadline, (timed) =>
       app.admission.admit(timed, trace, (admitted) => app.kernel.run(admitted, trace)),
     );
   }
@@ -64,7 +68,11 @@ function optionsReply(allow: readonly string[] | null): Reply {
   return { status: 204, headers: { allow: allow.join(', ') }, body: null };
 }
 
-async function probe(signs: DispatchParts, { path, method }: HttpRequest, trace: RequestRecord): Promise<Reply> {
+async function probe(
+  signs: DispatchParts,
+  { path, method }: HttpRequest,
+  trace: RequestRecord,
+): Promise<Reply> {
   trace.endpoint = path;
   if (method === 'OPTIONS') return optionsReply(readMethods);
   refuseOtherThanGet(method);
@@ -73,7 +81,11 @@ async function probe(signs: DispatchParts, { path, method }: HttpRequest, trace:
   throw new Refusal('unavailable', { detail: 'Not ready', retryAfterSeconds: 1 });
 }
 
-async function operate(signs: DispatchParts, request: HttpRequest, trace: RequestRecord): Promise<Reply> {
+async function operate(
+  signs: DispatchParts,
+  request: HttpRequest,
+  trace: RequestRecord,
+): Promise<Reply> {
   const { path, method } = request;
   const match = signs.app.operatorRoutes.match(request, path);
   trace.endpoint = path === '/metrics' ? path : match.endpoint;

@@ -3,7 +3,7 @@
  * behind, and write down where the chains of the audit trail are.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { bounds } from '../config.ts';
+import { limits } from '../config.ts';
 import {
   announceProcess,
   type Presence,
@@ -21,37 +21,37 @@ import type { Log } from '../observability/log.ts';
 import type { Services } from '../services.ts';
 
 export class Maintenance {
-  readonly #backstage: Services;
+  readonly #services: Services;
   readonly #log: Log;
   readonly #presence: Presence;
   readonly #timers: NodeJS.Timeout[];
   #renewal: Promise<void> = Promise.resolve();
-  #figures: FleetFigures & { emails: { waiting: number; givenUp: number } } = {
+  #stats: FleetFigures & { emails: { waiting: number; givenUp: number } } = {
     ...{ behind: 0, failed: 0, ahead: 0, unserved: 0, processes: 0, processesLeftBehind: 0 },
     emails: { waiting: 0, givenUp: 0 },
   };
   #tenants: readonly TenantCount[] = [];
 
-  private constructor(backstage: Services, log: Log, presence: Presence) {
-    this.#backstage = backstage;
+  private constructor(services: Services, log: Log, presence: Presence) {
+    this.#services = services;
     this.#log = log;
     this.#presence = presence;
     this.#timers = [
-      setInterval(() => void this.#round(), bounds.upkeepEveryMs).unref(),
-      setInterval(() => this.#renew(), bounds.processes.renewMs).unref(),
+      setInterval(() => void this.#round(), limits.upkeepEveryMs).unref(),
+      setInterval(() => this.#renew(), limits.processes.renewMs).unref(),
     ];
     void this.#round();
   }
 
   /** Begins at once, when this process is known to migrations. */
-  static async begin(backstage: Services, log: Log, presence: Presence): Promise<Maintenance> {
-    await announceProcess(backstage.control, presence);
-    return new Maintenance(backstage, log, presence);
+  static async begin(services: Services, log: Log, presence: Presence): Promise<Maintenance> {
+    await announceProcess(services.control, presence);
+    return new Maintenance(services, log, presence);
   }
 
   /** Tenants whose tables are not at the newest version, and emails not sent, as of the last round. */
-  get figures() {
-    return this.#figures;
+  get stats() {
+    return this.#stats;
   }
 
   /** Tenants by mode and status, as of the last round. */
@@ -65,43 +65,44 @@ export class Maintenance {
 
   /** After `close`: no migration waits for this process. Takes no longer than a shutdown can wait. */
   async withdraw(): Promise<void> {
-    const { control } = this.#backstage;
+    const { control } = this.#services;
     const withdrawn = this.#renewal
       .then(() => withdrawProcess(control, this.#presence.id))
       .catch((error) => this.#log.warn('process stays listed until it counts as gone', { error }));
-    await Promise.race([withdrawn, pause(bounds.checkpoints.lastMs, undefined, { ref: false })]);
+    await Promise.race([withdrawn, pause(limits.checkpoints.lastMs, undefined, { ref: false })]);
   }
 
   #renew(): void {
-    this.#renewal = announceProcess(this.#backstage.control, this.#presence).catch((error) =>
+    this.#renewal = announceProcess(this.#services.control, this.#presence).catch((error) =>
       this.#log.warn('process could not be listed, will retry', { error }),
     );
   }
 
   /** Never rejects, and takes no longer than a shutdown can wait: requests need no checkpoint. */
   async checkpoint(): Promise<void> {
-    const waits = (error: unknown) => this.#log.warn('audit checkpoints must wait', { error });
-    const saved = this.#backstage.checkpoints.save().then((refuted) => {
+    const waits = (error: unknown) =>
+      this.#log.warn('audit checkpoints could not be written, will retry', { error });
+    const saved = this.#services.checkpoints.save().then((refuted) => {
       if (refuted.length === 0) return;
-      const chains = refuted.slice(0, bounds.checkpoints.named).join();
+      const chains = refuted.slice(0, limits.checkpoints.named).join();
       this.#log.error('audit trail was rewritten', { chains, count: refuted.length });
     }, waits);
-    await Promise.race([saved, pause(bounds.checkpoints.lastMs, undefined, { ref: false })]);
+    await Promise.race([saved, pause(limits.checkpoints.lastMs, undefined, { ref: false })]);
   }
 
   async #round(): Promise<void> {
-    const { onboarding, control } = this.#backstage;
-    const waits = (error: unknown) => this.#log.warn('upkeep must wait', { error });
+    const { onboarding, control } = this.#services;
+    const waits = (error: unknown) => this.#log.warn('maintenance failed, will retry', { error });
     await onboarding.recover().catch(waits);
     await this.#count().catch(waits);
-    await clearIdempotencyKeys(control, bounds.idempotency).catch(waits);
+    await clearIdempotencyKeys(control, limits.idempotency).catch(waits);
     await this.checkpoint();
   }
 
   async #count(): Promise<void> {
-    const { control, fleet } = this.#backstage;
+    const { control, fleet } = this.#services;
     const counted = await countFleet(control, fleet.sql.tenant, this.#presence);
-    this.#figures = { ...counted, emails: await countEmails(control) };
+    this.#stats = { ...counted, emails: await countEmails(control) };
     this.#tenants = await countTenants(control);
   }
 }

@@ -1,4 +1,4 @@
-/** The figures behind `/metrics` that are not of one request: lanes, caches, limiter, audit, fleet. */
+/** The figures behind `/metrics` that are not of one request: connections, caches, limiter, audit, fleet. */
 
 import type { App } from '../app.ts';
 import type { HttpServer } from '../http/server.ts';
@@ -14,8 +14,8 @@ export function registerMetrics(metrics: Prometheus, { app, server, build }: Sho
     { labels: { version: build.version, node: process.version }, value: 1 },
   ]);
   http(metrics, server);
-  lanes(metrics, app);
   connections(metrics, app);
+  saturation(metrics, app);
   caches(metrics, app);
   emails(metrics, app);
   fleet(metrics, app);
@@ -23,34 +23,34 @@ export function registerMetrics(metrics: Prometheus, { app, server, build }: Sho
   metrics.gauge(
     'kennel_requests_running',
     'Tenant requests being worked on',
-    () => admission.figures.running,
+    () => admission.stats.running,
   );
   metrics.counter(
     'kennel_requests_shed_total',
     'Tenant requests refused because too many were running',
-    () => admission.figures.shed,
+    () => admission.stats.shed,
   );
   metrics.gauge(
     'kennel_guesses_waiting',
     'Refusals of guessed credentials that are delayed',
-    () => throttle.figures.waiting,
+    () => throttle.stats.waiting,
   );
   metrics.gauge('kennel_limiter_degraded', '1 while this process limits without Redis', () =>
     Number(limiter.degraded()),
   );
   metrics.gauge('kennel_limiter_buckets', 'Budgets kept in this process', () => limiter.buckets());
-  metrics.gauge('kennel_denials_held', 'Denials not written yet', () => denials.figures.held);
+  metrics.gauge('kennel_denials_held', 'Denials not written yet', () => denials.stats.held);
   metrics.counter(
     'kennel_denials_dropped_total',
     'Denials lost to a full log',
-    () => denials.figures.dropped,
+    () => denials.stats.dropped,
   );
 }
 
 /** As of the last round of maintenance, in the whole installation. */
-function fleet(metrics: Prometheus, { upkeep }: App): void {
+function fleet(metrics: Prometheus, { maintenance }: App): void {
   metrics.gauges('kennel_tenants', 'Tenants', ['isolation', 'status'], () =>
-    upkeep.tenants.map(({ isolation, status, tenants: value }) => ({
+    maintenance.tenants.map(({ isolation, status, tenants: value }) => ({
       labels: { isolation, status },
       value,
     })),
@@ -58,50 +58,50 @@ function fleet(metrics: Prometheus, { upkeep }: App): void {
   metrics.gauge(
     'kennel_tenants_behind',
     'Tenants not at the newest schema version',
-    () => upkeep.figures.behind,
+    () => maintenance.stats.behind,
   );
   metrics.gauge(
     'kennel_tenants_migration_failed',
     'Tenants whose last migration failed',
-    () => upkeep.figures.failed,
+    () => maintenance.stats.failed,
   );
   metrics.gauge(
     'kennel_tenants_ahead',
     'Tenants of a newer schema version than this process has migrations',
-    () => upkeep.figures.ahead,
+    () => maintenance.stats.ahead,
   );
   metrics.gauge(
     'kennel_tenants_unserved',
     'Tenants whose schema version this process cannot work with',
-    () => upkeep.figures.unserved,
+    () => maintenance.stats.unserved,
   );
-  metrics.gauge('kennel_processes', 'Processes that serve', () => upkeep.figures.processes);
+  metrics.gauge('kennel_processes', 'Processes that serve', () => maintenance.stats.processes);
   metrics.gauge(
     'kennel_processes_left_behind',
     'Processes that cannot serve all tenants once they have all migrations',
-    () => upkeep.figures.processesLeftBehind,
+    () => maintenance.stats.processesLeftBehind,
   );
 }
 
-function lanes(metrics: Prometheus, { backstage }: App): void {
-  for (const [name, pool] of Object.entries(backstage.pools)) {
+function connections(metrics: Prometheus, { services }: App): void {
+  for (const [name, pool] of Object.entries(services.pools)) {
     const prefix = `kennel_${name}_lanes`;
-    metrics.gauge(`${prefix}_idle`, `Idle ${name} connections`, () => pool.figures.idle);
-    metrics.gauge(`${prefix}_busy`, `Busy ${name} connections`, () => pool.figures.busy);
+    metrics.gauge(`${prefix}_idle`, `Idle ${name} connections`, () => pool.stats.idle);
+    metrics.gauge(`${prefix}_busy`, `Busy ${name} connections`, () => pool.stats.busy);
     metrics.gauge(
       `${prefix}_unterminated`,
       `Connections whose backend outlives its call`,
-      () => pool.figures.unterminated,
+      () => pool.stats.unterminated,
     );
-    metrics.gauge(`${prefix}_waiting`, `Calls waiting for one`, () => pool.figures.waiting);
-    metrics.counter(`${prefix}_lost_total`, `Lost while busy`, () => pool.figures.lost);
+    metrics.gauge(`${prefix}_waiting`, `Calls waiting for one`, () => pool.stats.waiting);
+    metrics.counter(`${prefix}_lost_total`, `Lost while busy`, () => pool.stats.lost);
   }
 }
 
 /** What tells that the connections do not suffice: the time that calls wait, and how near the limit is. */
-function connections(metrics: Prometheus, { backstage }: App): void {
+function saturation(metrics: Prometheus, { services }: App): void {
   const read = (name: 'limit' | 'inUse' | 'waits' | 'waitedMs', unit = 1) => {
-    const pools = Object.entries(backstage.pools);
+    const pools = Object.entries(services.pools);
     return () =>
       pools.map(([pool, { saturation }]) => ({ labels: { pool }, value: saturation[name] / unit }));
   };
@@ -126,18 +126,18 @@ function http(metrics: Prometheus, server: HttpServer): void {
   metrics.gauge(
     'kennel_http_connections',
     "Clients' open connections",
-    () => server.figures.connections,
+    () => server.stats.connections,
   );
   metrics.gauge(
     'kennel_http_unread_reply_bytes',
     'Replies that clients have not read yet, as estimated',
-    () => server.figures.unreadBytes,
+    () => server.stats.unreadBytes,
   );
 }
 
 function caches(metrics: Prometheus, { directory, listener }: App): void {
   for (const name of ['keys', 'tenants'] as const) {
-    const figures = () => directory.figures[name];
+    const figures = () => directory.stats[name];
     const prefix = `kennel_${name}_cache`;
     metrics.gauge(`${prefix}_entries`, `Known ${name}`, () => figures().entries);
     metrics.counter(`${prefix}_hits_total`, 'Answers without a query', () => figures().hits);
@@ -149,22 +149,22 @@ function caches(metrics: Prometheus, { directory, listener }: App): void {
 }
 
 /** Rows are counted once a minute, for all processes; attempts are this process's own. */
-function emails(metrics: Prometheus, { outbox, upkeep }: App): void {
+function emails(metrics: Prometheus, { outbox, maintenance }: App): void {
   metrics.gauge(
     'kennel_emails_waiting',
     'Emails not sent yet, in the database',
-    () => upkeep.figures.emails.waiting,
+    () => maintenance.stats.emails.waiting,
   );
   metrics.gauge(
     'kennel_emails_given_up',
     'Emails that are not tried again, in the database',
-    () => upkeep.figures.emails.givenUp,
+    () => maintenance.stats.emails.givenUp,
   );
-  metrics.counter('kennel_emails_sent_total', 'Emails sent', () => outbox.figures.sent);
+  metrics.counter('kennel_emails_sent_total', 'Emails sent', () => outbox.stats.sent);
   metrics.counter(
     'kennel_emails_failed_attempts_total',
     'Attempts to send an email that failed',
-    () => outbox.figures.failedAttempts,
+    () => outbox.stats.failedAttempts,
   );
-  metrics.counter('kennel_emails_given_up_total', 'Emails given up', () => outbox.figures.givenUp);
+  metrics.counter('kennel_emails_given_up_total', 'Emails given up', () => outbox.stats.givenUp);
 }

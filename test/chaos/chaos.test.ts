@@ -14,10 +14,10 @@ import { drawSchedule } from './schedule.ts';
 const seconds = Number(process.env.CHAOS_SECONDS ?? 12);
 const seed = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 32));
 
-/** Where opening the lanes alone takes longer, times say more about the machine than about us. */
+/** Where opening the connections alone takes longer, times say more about the machine than about us. */
 const starvedMs = 500;
 
-/** How soon all is well again, once the lanes are open. */
+/** How soon all is well again, once the connections are open. */
 const recoveryMs = 1_000;
 
 const names = Object.keys(faults).filter(isFault);
@@ -70,8 +70,8 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
     assert.deepEqual(lines, []);
   });
 
-  // A request needs a lane of the directory and then one of its tenant, and all of them are new.
-  it('answers everybody within a second after the last fault, besides opening lanes twice', (t) => {
+  // A request needs a connection of the directory and then one of its tenant, and all of them are new.
+  it('answers everybody within a second after the last fault, besides opening connections twice', (t) => {
     if (report.connectedMs > starvedMs) return t.skip(tooBusy(report));
     const { answeringAgainMs, connectedMs } = report;
     const besidesMs = answeringAgainMs - 2 * connectedMs;
@@ -80,7 +80,7 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
 });
 
 function tooBusy({ connectedMs }: Report): string {
-  return `the machine is too busy for times: opening the lanes alone takes ${Math.round(connectedMs)} ms`;
+  return `the machine is too busy for times: opening the connections alone takes ${Math.round(connectedMs)} ms`;
 }
 
 function isFault(name: string): name is FaultName {

@@ -26,8 +26,8 @@ const tenants = isolationModes.flatMap((mode) =>
   Array.from({ length: tenantsPerMode[mode] }, () => mode),
 );
 
-/** The server's lanes, those of its tenants and of its directory. */
-const lanes = 16 + 4;
+/** The server's connections, those of its tenants and of its directory. */
+const connections = 16 + 4;
 
 /** No call may take longer while the server runs. */
 const callLimitMs = 5_000;
@@ -107,7 +107,9 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
     onDown: () => settlement.note(performance.now()),
   };
   const connect = () =>
-    Promise.all(Array.from({ length: lanes }, () => lookInto(cluster.url, (sql) => sql`select`)));
+    Promise.all(
+      Array.from({ length: connections }, () => lookInto(cluster.url, (sql) => sql`select`)),
+    );
   const played = await workWhile({ writers, readers, probes, pauses, seed, connect }, (onEnded) =>
     play(schedule, stage, onEnded),
   );

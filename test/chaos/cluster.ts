@@ -9,12 +9,12 @@ import postgres from 'postgres';
 import { startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { lookInto } from '../support/sql.ts';
-import { openFolder, testBounds } from '../support/test_cluster.ts';
+import { openFolder, testLimits } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
 /** Room for the server's own connections and little more, so that it can be used up. */
 const maxConnections = 90;
-/** For the administrator's lanes and for those who break and look. */
+/** For the administrator's connections and for those who break and look. */
 const reservedConnections = 30;
 
 export type ChaosCluster = {
@@ -42,7 +42,7 @@ export async function startChaosCluster(): Promise<ChaosCluster> {
       full_page_writes: 'off',
       superuser_reserved_connections: reservedConnections,
     },
-    bounds: { ...testBounds, maxConnections },
+    limits: { ...testLimits, maxConnections },
   });
   const running = () => runningPostmaster(join(folder, 'data'));
   return {

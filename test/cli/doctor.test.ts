@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { openWard, type Ward } from '../support/doctor_fixture.ts';
+import { type DoctorFixture, openDoctorFixture } from '../support/doctor_fixture.ts';
 import { runCommand } from '../support/run_command.ts';
 
 describe('npm run doctor', () => {
-  let ward: Ward;
+  let fixture: DoctorFixture;
   before(async () => {
-    ward = await openWard();
+    fixture = await openDoctorFixture();
   });
-  after(() => ward.close());
+  after(() => fixture.close());
 
   /** Without what it says of other tests' databases on the same server. */
   async function doctor(...words: string[]) {
-    const { code, out, err } = await runCommand('doctor', words, { DATABASE_URL: ward.url });
+    const { code, out, err } = await runCommand('doctor', words, { DATABASE_URL: fixture.url });
     const findings = out.split(/^(?=warning |error |\d+ errors?, )/m);
     const ours = findings.filter((text) => !text.startsWith('warning foreign_database_open'));
     return { code, findings: ours, err };
@@ -25,25 +25,25 @@ describe('npm run doctor', () => {
   });
 
   it('ends with 0 for warnings alone', async () => {
-    const { main } = ward.names;
-    await ward.run(main, `alter database ${main} set log_statement = 'all'`);
+    const { main } = fixture.names;
+    await fixture.run(main, `alter database ${main} set log_statement = 'all'`);
     const { code, findings } = await doctor();
     assert.equal(code, 0);
     assert.match(
       findings[0] ?? '',
       /^warning statements_logged: setting log_statement of database/,
     );
-    await ward.run(main, `alter database ${main} reset log_statement`);
+    await fixture.run(main, `alter database ${main} reset log_statement`);
   });
 
-  it('names every error with its mend, and ends with 1', async () => {
-    const { main, own, app } = ward.names;
-    await ward.run(main, `alter role ${app} bypassrls`);
-    await ward.run(own, 'alter table tenant.pets no force row level security');
+  it('names every error with its fix, and ends with 1', async () => {
+    const { main, own, app } = fixture.names;
+    await fixture.run(main, `alter role ${app} bypassrls`);
+    await fixture.run(own, 'alter table tenant.pets no force row level security');
     const { code, findings } = await doctor();
     assert.equal(code, 1);
     assert.deepEqual(findings.slice(0, -1), [
-      `error role_mighty: role ${app}\n` +
+      `error role_overprivileged: role ${app}\n` +
         '  It may do too much (bypassrls)\n' +
         `  in database ${main}, as a superuser: alter role "${app}" nosuperuser nobypassrls nocreatedb nocreaterole noreplication\n`,
       `error row_security_changed: row security of table tenant.pets of database ${own}\n` +
@@ -54,8 +54,8 @@ describe('npm run doctor', () => {
   });
 
   it('tells a warning no more once it was accepted, and again when that was withdrawn', async () => {
-    const { main } = ward.names;
-    await ward.run(main, `alter database ${main} set log_statement = 'all'`);
+    const { main } = fixture.names;
+    await fixture.run(main, `alter database ${main} set log_statement = 'all'`);
     const accepted = await doctor('--accept', 'statements_logged');
     assert.doesNotMatch(accepted.findings.join(), /statements_logged/);
     assert.match(accepted.findings.join(), /\d+ warnings? \(\d+ more accepted\)/);
@@ -63,13 +63,13 @@ describe('npm run doctor', () => {
       (await doctor('--withdraw', 'statements_logged')).findings.join(),
       /statements_logged/,
     );
-    await ward.run(main, `alter database ${main} reset log_statement`);
+    await fixture.run(main, `alter database ${main} reset log_statement`);
   });
 
   it('accepts no error', async () => {
-    const { code, err } = await doctor('--accept', 'role_mighty');
+    const { code, err } = await doctor('--accept', 'role_overprivileged');
     assert.equal(code, 2);
-    assert.match(err, /Cannot accept "role_mighty": no warning has that name/);
+    assert.match(err, /Cannot accept "role_overprivileged": no warning has that name/);
   });
 
   it('says in a line what it does not know', async () => {

@@ -1,7 +1,7 @@
 /** Commands that only read change nothing in the database, not even where an older version made it. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { openWard, type Ward } from '../support/doctor_fixture.ts';
+import { type DoctorFixture, openDoctorFixture } from '../support/doctor_fixture.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';
@@ -16,15 +16,15 @@ const commands = [
 const wordsOf = (action: string) => (action === '' ? [] : [action]);
 
 describe('a command that only reads', () => {
-  let ward: Ward;
+  let fixture: DoctorFixture;
   let empty: TestDatabase;
   before(async () => {
-    ward = await openWard();
+    fixture = await openDoctorFixture();
     empty = await testDatabase();
   });
   after(async () => {
     await empty.drop();
-    await ward.close();
+    await fixture.close();
   });
 
   /** Without its figures, which autovacuum writes in their place whenever it comes by. */
@@ -34,7 +34,7 @@ describe('a command that only reads', () => {
   /** All rows of ours, and every row of the catalog with the transaction that wrote it. */
   async function all(): Promise<string> {
     const rows = await lookInto(
-      ward.url,
+      fixture.url,
       (sql) => sql<{ table: string; content: string }[]>`
         select relid::regclass::text as table,
           md5(query_to_xml(format('select xmin, %s from %s as t order by ctid',
@@ -57,7 +57,7 @@ describe('a command that only reads', () => {
 
   it('changes nothing', async () => {
     const before = await all();
-    const variables = { DATABASE_URL: ward.url };
+    const variables = { DATABASE_URL: fixture.url };
     const answers = commands.map(([command, action]) =>
       runCommand(command, wordsOf(action), variables),
     );
@@ -86,19 +86,19 @@ describe('a command that only reads', () => {
 
   it('control: one that changes a tenant is seen', async () => {
     const before = await all();
-    await runCommand('tenants', ['suspend', 'shared-zoo'], { DATABASE_URL: ward.url });
+    await runCommand('tenants', ['suspend', 'shared-zoo'], { DATABASE_URL: fixture.url });
     assert.notEqual(await all(), before);
   });
 
   it('says in one line that an older version installed the database', async () => {
-    const { main } = ward.names;
-    await ward.run(
+    const { main } = fixture.names;
+    await fixture.run(
       main,
       `create table public.kept as select * from control.migrations order by version desc limit 1;
        delete from control.migrations where version = (select version from public.kept)`,
     );
-    const { code, err } = await runCommand('doctor', [], { DATABASE_URL: ward.url });
-    await ward.run(
+    const { code, err } = await runCommand('doctor', [], { DATABASE_URL: fixture.url });
+    await fixture.run(
       main,
       'insert into control.migrations select * from public.kept; drop table public.kept',
     );

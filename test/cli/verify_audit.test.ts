@@ -14,7 +14,7 @@ describe('verifyAudit()', () => {
   after(() => trail.close());
 
   it('writes down what it has found in order', async () => {
-    const { control } = trail.backstage;
+    const { control } = trail.services;
     const checkpoints = trail.checkpoints();
     assert.equal(await verifyAudit({ control, checkpoints }, { slug: null, json: false }), 0);
     assert.deepEqual(
@@ -24,7 +24,7 @@ describe('verifyAudit()', () => {
   });
 
   it('fails on a finding, and writes nothing down', async () => {
-    const { control } = trail.backstage;
+    const { control } = trail.services;
     const checkpoints = trail.checkpoints();
     await trail.falsify(
       `delete from audit_events where tenant_id = '${tenant.id}' and position = 2`,

@@ -10,12 +10,12 @@ import type { Db, Isolation, TenantRef } from '../../src/kernel/ports.ts';
 import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf, openingScript } from '../support/envelopes.ts';
 import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
 import { granted, guardsOff, plantPet, type Stage, stage } from './isolation_stage.ts';
 
-/** The suite. All of it goes through one lane at a time. */
+/** The suite. All of it goes through one connection at a time. */
 export function isolationContract(mode: IsolationMode): void {
   describe(`${mode} isolation`, () => {
     const { rowSecurity, tenantKeys, seal } = guardsOff;
@@ -116,26 +116,27 @@ function contextIsNeeded(mode: IsolationMode): void {
   /** A tenant's envelope, ended as it is after each statement. */
   const local = ({ places, one, next }: Stage, { pid }: Connection) =>
     `${openingScript(places.placeOf(one), next.id, pid)}; commit`;
-  const lasting = (stage: Stage, lane: Connection) => local(stage, lane).replaceAll('set local', 'set');
+  const lasting = (stage: Stage, connection: Connection) =>
+    local(stage, connection).replaceAll('set local', 'set');
 
   /** What each table tells a session that has the role and the schema, but no tenant. */
-  async function answers(stage: Stage, before: (stage: Stage, lane: Connection) => string) {
+  async function answers(stage: Stage, before: (stage: Stage, connection: Connection) => string) {
     const { places, one, next } = stage;
     const place = places.placeOf(one);
     await places.asSuperuser(place, 'delete from pets');
     await places.allIn(place).run(next, addPet);
     const opening = envelopeOf({ role: place.role, search_path: `"${place.schema}"` });
     const answer = async (table: string) => {
-      const lane = await Connection.open(withoutContext(place.target), laneBounds);
-      await lane.script(before(stage, lane));
+      const connection = await Connection.open(withoutContext(place.target), connectionLimits);
+      await connection.script(before(stage, connection));
       const text = Object.assign([`select from ${table}`], { raw: [] });
-      return lane
+      return connection
         .statement(opening, text, [])
         .then(
           (rows) => `${rows.length} rows`,
           (error) => `${codeOf(error)} ${error.message}`,
         )
-        .finally(() => lane.close());
+        .finally(() => connection.close());
     };
     return Promise.all(tables.map(answer));
   }
@@ -172,7 +173,7 @@ async function seesOwnAlone(isolation: Isolation, tenant: TenantRef): Promise<bo
 }
 
 function crowd(mode: IsolationMode): void {
-  // A lane that changes databases for each call is slow, and no call may wait for it for long.
+  // A connection that changes databases for each call is slow, and no call may wait for it for long.
   const tenants = mode === 'database' ? 3 : 12;
   const rounds = 4;
 
@@ -186,7 +187,7 @@ function crowd(mode: IsolationMode): void {
     return seen.filter((own) => !own).length;
   }
 
-  describe('keeps many tenants apart on a single lane', () => {
+  describe('keeps many tenants apart on a single connection', () => {
     const current = stage(mode);
     it('in places of their own', async () => {
       const { isolation } = current();
@@ -200,7 +201,7 @@ function crowd(mode: IsolationMode): void {
   });
 
   if (mode === 'database') return;
-  describe('confuses many tenants on a single lane without row security', () => {
+  describe('confuses many tenants on a single connection without row security', () => {
     const current = stage(mode, guardsOff.rowSecurity);
     it('in one place', async () => {
       const { places, one } = current();

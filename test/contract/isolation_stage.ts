@@ -1,4 +1,4 @@
-/** Where the isolation suite plays: two tenants on one lane, and the guards that can be taken away. */
+/** Where the isolation suite plays: two tenants on one connection, and the guards that can be taken away. */
 import { randomUUID } from 'node:crypto';
 import { after, before } from 'node:test';
 import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
@@ -49,7 +49,7 @@ export function stage(mode: IsolationMode, off = ''): () => Stage {
   before(async () => {
     const places = await installationFor(mode, off);
     const [one, other] = [await places.tenant(mode), await places.tenant(mode)];
-    const isolation = places.backstage.isolation[mode];
+    const isolation = places.services.isolation[mode];
     current = { places, isolation, one, other, next: mode === 'database' ? one : other };
     await places.asSuperuser(places.placeOf(one), off);
   });

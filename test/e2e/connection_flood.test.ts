@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { Siege } from '../support/connection_flood.ts';
 import { samples } from '../support/exposition.ts';
@@ -21,7 +21,7 @@ const silentConnections = 5_000;
 const heapMegabytes = 160;
 
 /** Connections to the database that are opened when they are needed, and then kept. */
-const lanesOnDemand = 20;
+const connectionsOnDemand = 20;
 
 /** A client that never rests would be a siege of its own. */
 const betweenRequestsMs = 50;
@@ -54,7 +54,7 @@ after(async () => {
 
 describe('a siege', { timeout: 120_000 }, () => {
   it('ends every besieger, refuses nobody else and leaves nothing behind', async (t) => {
-    // All lanes are open now, and what is opened later is not theirs.
+    // All connections are open now, and what is opened later is not theirs.
     await Promise.all(Array.from({ length: 64 }, (_, at) => tenants[at % 10]?.call('GET /api/me')));
     const before = await figures();
     const siege = new Siege(kennel.url, mallory, silentConnections);
@@ -62,8 +62,8 @@ describe('a siege', { timeout: 120_000 }, () => {
     const latencies = await Promise.all(tenants.map((tenant) => goOn(tenant, siege)));
     const under = await figures();
     const tally = await besieged;
-    const most = before.sockets + lanesOnDemand;
-    await until(async () => (await figures()).sockets <= most, 2 * bounds.http.receiveMs);
+    const most = before.sockets + connectionsOnDemand;
+    await until(async () => (await figures()).sockets <= most, 2 * limits.http.receiveMs);
     const left = await figures();
 
     for (const [weapon, ends] of Object.entries(tally)) {

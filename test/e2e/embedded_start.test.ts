@@ -58,7 +58,7 @@ describe('a start on a machine that has only Node', () => {
     const host = encodeURIComponent(join(folder, 'postgres'));
     const other = await startKennel(url.href.replace(url.hostname, host));
     assert.equal((await fetch(`${other.url}/readyz`)).status, 200);
-    const lanes = await lookInto(
+    const connections = await lookInto(
       url.href,
       (sql) => sql<{ name: string; address: string | null }[]>`
         select application_name as name, client_addr as address
@@ -66,8 +66,8 @@ describe('a start on a machine that has only Node', () => {
         where application_name like 'kennel:%'`,
     );
     await other.stop();
-    assert.equal(new Set(lanes.map(({ name }) => name)).size, 2);
-    assert.deepEqual(new Set(lanes.map(({ address }) => address)), new Set([null]));
+    assert.equal(new Set(connections.map(({ name }) => name)).size, 2);
+    assert.deepEqual(new Set(connections.map(({ address }) => address)), new Set([null]));
   });
 
   it('has its data after a stop and a start', async () => {

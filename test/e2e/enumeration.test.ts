@@ -9,7 +9,7 @@ import { apiKeyIn, formatApiKey } from '../../src/adapters/directory/api_key.ts'
 import { CachedDirectory, type Registry } from '../../src/adapters/directory/cached_directory.ts';
 import { postgresDirectory } from '../../src/adapters/directory/postgres_directory.ts';
 import type { App } from '../../src/app.ts';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import {
   type Answer,
   bearer,
@@ -63,11 +63,11 @@ describe('an unknown, a foreign and a suspended tenant', () => {
 
   it('would be told apart if unknown ones were looked up', async () => {
     const broken = await openCounting({
-      first: async ({ facts }, { backstage }) => {
+      first: async ({ facts }, { services }) => {
         const [slug = ''] = facts.tenantHeaders;
         if (/acme|fluffy|sleeping/.test(slug)) return;
         counted.queries += 1;
-        await backstage.control`select from control.tenants where slug = ${slug}`;
+        await services.control`select from control.tenants where slug = ${slug}`;
       },
     });
     const refusals = await tenants(broken, (named) => named).finally(() => broken.close());
@@ -98,7 +98,7 @@ function openCounting(options: LabOptions = {}, around = (registry: Registry) =>
     ...options,
     alter: (parts, app) => ({
       ...parts,
-      directory: new CachedDirectory(around(counting(app)), bounds.directory),
+      directory: new CachedDirectory(around(counting(app)), limits.directory),
       denials: {
         note: (denial) => {
           counted.denials += 1;
@@ -110,7 +110,7 @@ function openCounting(options: LabOptions = {}, around = (registry: Registry) =>
 }
 
 function counting(app: () => App): Registry {
-  const registry = () => postgresDirectory(app().backstage.lookups);
+  const registry = () => postgresDirectory(app().services.lookups);
   return {
     caller: (id, digest) => {
       counted.queries += 1;

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { noContent } from '../../src/http/reply.ts';
 import type { Handle } from '../../src/kernel/ports.ts';
 import { Connection } from '../../src/postgres/connection.ts';
@@ -23,13 +23,18 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { CommonQueue } from '../support/unfair_pool.ts';
 import { until } from '../support/until.ts';
 
-const lanes = 8;
-const share = lanes / 4;
+const connections = 8;
+const share = connections / 4;
 /** Patient enough for a busy machine: what is shown here is who is served, not when. */
 const waitLimitMs = 20_000;
-const fair: ConnectionPoolLimits = { ...bounds.lanes, lanes, lanesPerTenant: share, waitLimitMs };
-const laneBounds = {
-  ...bounds.lane,
+const fair: ConnectionPoolLimits = {
+  ...limits.connections,
+  connections,
+  connectionsPerTenant: share,
+  waitLimitMs,
+};
+const connectionLimits = {
+  ...limits.connection,
   idleInTransactionTimeoutMs: waitLimitMs,
   callTimeoutMs: waitLimitMs,
 };
@@ -45,14 +50,14 @@ before(async () => {
 after(() => database.drop());
 
 describe('a tenant with 20 times its share of slow queries', () => {
-  it('holds its quarter of the lanes at most, and nobody waits behind it', async () => {
+  it('holds its quarter of the connections at most, and nobody waits behind it', async () => {
     await inLab({ pool: poolOf(fair) }, async ({ hog, victims, pool, holding, release }) => {
       const slow = hog(20 * share);
-      await until(() => pool.figures.waiting === 19 * share);
+      await until(() => pool.stats.waiting === 19 * share);
       const others = await Promise.all(victims());
       assert.equal(holding(), share);
       assert.deepEqual(statusesOf(others), [200]);
-      assert.equal(pool.figures.waiting, 19 * share);
+      assert.equal(pool.stats.waiting, 19 * share);
       release();
       assert.deepEqual(statusesOf(await Promise.all(slow)), [204]);
       assert.equal(holding.most(), share);
@@ -60,24 +65,29 @@ describe('a tenant with 20 times its share of slow queries', () => {
   });
 
   it('holds all of them where all wait in one queue, and everybody waits behind it', async () => {
-    const pool = new CommonQueue(openLane, fair);
+    const pool = new CommonQueue(openConnection, fair);
     await inLab({ pool }, async ({ hog, victims, holding, release }) => {
       const slow = hog(20 * share);
-      await until(() => holding() === lanes && pool.figures.waiting === 20 * share - lanes);
+      await until(
+        () => holding() === connections && pool.stats.waiting === 20 * share - connections,
+      );
       const others = victims();
-      await until(() => pool.figures.waiting === 20 * share - lanes + others.length);
+      await until(() => pool.stats.waiting === 20 * share - connections + others.length);
       const first = Promise.race(others.map((call) => call.then(() => 'a victim')));
       release();
-      assert.equal(await Promise.race([first, slow[lanes]?.then(() => 'the hog')]), 'the hog');
+      assert.equal(
+        await Promise.race([first, slow[connections]?.then(() => 'the hog')]),
+        'the hog',
+      );
       await Promise.all([...slow, ...others]);
     });
   });
 
   it('is told to come back once its queue is full, and nobody else is', async () => {
     await inLab({ pool: poolOf(fair) }, async ({ hog, victims, pool, release }) => {
-      const { waitingPerTenant } = bounds.lanes;
+      const { waitingPerTenant } = limits.connections;
       const patient = hog(share + waitingPerTenant);
-      await until(() => pool.figures.waiting === waitingPerTenant);
+      await until(() => pool.stats.waiting === waitingPerTenant);
       for (const answer of await Promise.all(hog(5))) assertComeBack(answer);
       assert.deepEqual(statusesOf(await Promise.all(victims())), [200]);
       release();
@@ -88,8 +98,8 @@ describe('a tenant with 20 times its share of slow queries', () => {
   it('is never told so where its queue has no end', async () => {
     const pool = poolOf({ ...fair, waitingPerTenant: 10_000 });
     await inLab({ pool }, async ({ hog, release }) => {
-      const endless = hog(share + bounds.lanes.waitingPerTenant + 5);
-      await until(() => pool.figures.waiting === endless.length - share);
+      const endless = hog(share + limits.connections.waitingPerTenant + 5);
+      await until(() => pool.stats.waiting === endless.length - share);
       release();
       assert.deepEqual(statusesOf(await Promise.all(endless)), [204]);
     });
@@ -98,10 +108,10 @@ describe('a tenant with 20 times its share of slow queries', () => {
 
 describe('the bound on all requests', () => {
   it('refuses before anything is looked up; probes and the operator are answered', async () => {
-    const admission = new Admission({ ...bounds.admission, requests: atOnce });
+    const admission = new Admission({ ...limits.admission, requests: atOnce });
     await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
       const running = hog(atOnce);
-      await until(() => pool.figures.waiting === atOnce - share);
+      await until(() => pool.stats.waiting === atOnce - share);
       const before = lookups(lab);
       for (const answer of await Promise.all(victims())) assertComeBack(answer);
       assert.equal(lookups(lab), before);
@@ -118,10 +128,10 @@ describe('the bound on all requests', () => {
   });
 
   it('is what refuses: without it all are looked up', async () => {
-    const admission = new Admission({ ...bounds.admission, requests: 1_000_000 });
+    const admission = new Admission({ ...limits.admission, requests: 1_000_000 });
     await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
       const running = hog(atOnce);
-      await until(() => pool.figures.waiting === atOnce - share);
+      await until(() => pool.stats.waiting === atOnce - share);
       const before = lookups(lab);
       assert.deepEqual(statusesOf(await Promise.all(victims())), [200]);
       assert.ok(lookups(lab) > before);
@@ -134,11 +144,11 @@ describe('the bound on all requests', () => {
 type Scene = {
   lab: Lab;
   pool: ConnectionPool;
-  /** Sends so many requests of the hog, each of which holds a lane until `release`. */
+  /** Sends so many requests of the hog, each of which holds a connection until `release`. */
   hog: (requests: number) => Promise<Answer>[];
   /** Sends one request of each of ten others. */
   victims: () => Promise<Answer>[];
-  /** Lanes that the hog holds now, and the most that it ever held. */
+  /** Connections that the hog holds now, and the most that it ever held. */
   holding: (() => number) & { most: () => number };
   release: () => void;
 };
@@ -147,7 +157,7 @@ type Parts = Pick<LabOptions, 'admission'> & { pool: ConnectionPool };
 
 let turn = 0;
 
-/** A server with a hog and ten others on lanes of a pool of its own. */
+/** A server with a hog and ten others on connections of a pool of its own. */
 async function inLab({ pool, admission }: Parts, act: (scene: Scene) => Promise<void>) {
   const { work, holding, release } = holder();
   const lab = await openLab(database.url, {
@@ -175,7 +185,7 @@ async function inLab({ pool, admission }: Parts, act: (scene: Scene) => Promise<
   }
 }
 
-/** Work that keeps its lane until it is released. */
+/** Work that keeps its connection until it is released. */
 function holder() {
   let [now, most] = [0, 0];
   let release = () => {};
@@ -201,11 +211,11 @@ function askForPets({ call }: Onboarded): Promise<Answer> {
 }
 
 function poolOf(its: ConnectionPoolLimits): ConnectionPool {
-  return new ConnectionPool(openLane, its);
+  return new ConnectionPool(openConnection, its);
 }
 
-function openLane(target: string): Promise<Connection> {
-  return Connection.open(target, laneBounds);
+function openConnection(target: string): Promise<Connection> {
+  return Connection.open(target, connectionLimits);
 }
 
 function statusesOf(answers: Answer[]) {
@@ -219,6 +229,6 @@ function assertComeBack(answer: Answer): void {
 
 /** What the directory was asked, whether it knew or not. */
 function lookups({ app }: Lab): number {
-  const { keys, tenants } = app.directory.figures;
+  const { keys, tenants } = app.directory.stats;
   return keys.hits + keys.misses + tenants.hits + tenants.misses;
 }

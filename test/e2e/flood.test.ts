@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { bearer, clientOf, type Onboarded, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
@@ -39,7 +39,7 @@ describe('a flood', () => {
     const startedAt = performance.now();
     await flood([404], () => clientOf(kennel, { ...acme, slug: randomSlug() })('GET /api/pets'));
     await settle();
-    const minutes = (performance.now() - startedAt) / bounds.denials.gatherForMs;
+    const minutes = (performance.now() - startedAt) / limits.denials.gatherForMs;
     const rows = (await auditRows()) - before;
     // One at once, one each minute, and what is left when somebody reads the trail.
     assert.ok(rows <= 2 + minutes, `${rows} rows`);
@@ -66,15 +66,15 @@ describe('a flood', () => {
     });
     await settle();
     const rows = (await auditRows()) - before;
-    assert.ok(rows <= bounds.denials.anonymousRows, `${rows} rows`);
+    assert.ok(rows <= limits.denials.anonymousRows, `${rows} rows`);
   });
 
-  it('pushes nobody out of the caches and stays within their bounds', async (t) => {
+  it('pushes nobody out of the caches and stays within their limits', async (t) => {
     const figures = await readFigures();
     const atMost = {
       kennel_keys_cache_entries: 1,
       kennel_tenants_cache_entries: 1,
-      kennel_denials_held: bounds.denials.held,
+      kennel_denials_held: limits.denials.held,
       nodejs_heap_size_used_bytes: heapMegabytes * 1_024 * 1_024,
     };
     for (const [name, most] of Object.entries(atMost)) {

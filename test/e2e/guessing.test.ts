@@ -4,10 +4,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { formatApiKey } from '../../src/adapters/directory/api_key.ts';
 import {
-  type LoginThrottleLimits,
   LoginThrottle,
+  type LoginThrottleLimits,
 } from '../../src/adapters/login_throttle/login_throttle.ts';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { type Answer, bearer, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { adminToken } from '../support/kennel.ts';
@@ -15,7 +15,7 @@ import { type Lab, openLab } from '../support/lab.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
-const { burst, waitingPerAddress } = bounds.guesses;
+const { burst, waitingPerAddress } = limits.guesses;
 const flood = waitingPerAddress + 20;
 
 /** Who has to wait does so until `itIsOver`. */
@@ -152,7 +152,7 @@ describe('X-Forwarded-For', () => {
       await ask('GET /api/me', wrongKey(), `198.51.100.${guess}`, direct);
     }
     const late = ask('GET /api/me', wrongKey(), '198.51.100.99', direct);
-    await until(() => direct.app.throttle.figures.waiting === 1);
+    await until(() => direct.app.throttle.stats.waiting === 1);
     itIsOver();
     await late;
     await direct.close();
@@ -161,10 +161,13 @@ describe('X-Forwarded-For', () => {
 });
 
 /** A server behind a proxy, with a throttle whose clock stands still: nothing is forgiven. */
-function openGuarded(changed: Partial<LoginThrottleLimits> = {}, proxies = '127.0.0.1/32'): Promise<Lab> {
+function openGuarded(
+  changed: Partial<LoginThrottleLimits> = {},
+  proxies = '127.0.0.1/32',
+): Promise<Lab> {
   return openLab(database.url, {
     variables: { TRUSTED_PROXIES: proxies },
-    throttle: new LoginThrottle({ ...bounds.guesses, ...changed }, { nowMs: () => 0, pause }),
+    throttle: new LoginThrottle({ ...limits.guesses, ...changed }, { nowMs: () => 0, pause }),
   });
 }
 

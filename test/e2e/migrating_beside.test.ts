@@ -7,11 +7,11 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { bounds, readConfig } from '../../src/config.ts';
+import { limits, readConfig } from '../../src/config.ts';
 import { migrateFleet, type Outcome } from '../../src/control_plane/migrations/migrate.ts';
 import { announceProcess, readProcesses } from '../../src/control_plane/migrations/processes.ts';
 import { isolationModes, tenantId } from '../../src/kernel/tenant.ts';
-import { type Services, openServices } from '../../src/services.ts';
+import { openServices, type Services } from '../../src/services.ts';
 import { assertProblem, bearer, clientOf, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';
@@ -20,7 +20,7 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { until } from '../support/until.ts';
 
-const { goneAfterMs } = bounds.processes;
+const { goneAfterMs } = limits.processes;
 
 /** A table as "How to" describes it, and a column. */
 const additive = `${guarded(
@@ -55,16 +55,16 @@ describe('a migration beside a server without its file', () => {
   const addFile = (name: string, text: string) => writeFile(join(sqlFolder, 'tenant', name), text);
 
   /** Somebody else's shell, which has the files. */
-  async function withFiles<Result>(work: (backstage: Services) => Promise<Result>) {
+  async function withFiles<Result>(work: (services: Services) => Promise<Result>) {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
-    const backstage = await openServices(config, database.url);
-    return work(backstage).finally(() => backstage.close());
+    const services = await openServices(config, database.url);
+    return work(services).finally(() => services.close());
   }
 
   const up = (): Promise<Outcome> =>
     withFiles(({ fleet, control, jobs }) => {
       const own = { slug: null, canary: 0, concurrency: 2, goneAfterMs, onProgress: () => {} };
-      return migrateFleet(fleet, control, jobs, { ...bounds.migrations, ...own });
+      return migrateFleet(fleet, control, jobs, { ...limits.migrations, ...own });
     });
 
   const ask = (slug: string, line: string, body?: unknown) => {
@@ -122,7 +122,7 @@ describe('a migration beside a server without its file', () => {
       const count = await withFiles(async ({ isolation: modes, fleet, control, jobs }) => {
         // The server has made the place without the file.
         const own = { slug: null, canary: 0, concurrency: 1, goneAfterMs, onProgress: () => {} };
-        await migrateFleet(fleet, control, jobs, { ...bounds.migrations, ...own });
+        await migrateFleet(fleet, control, jobs, { ...limits.migrations, ...own });
         return modes[isolation].run(tenant, async (db) => {
           await db`insert into toys (id, pet_id) select gen_random_uuid(), id from pets`;
           return (await db`select from toys`).length;
@@ -136,7 +136,7 @@ describe('a migration beside a server without its file', () => {
       fleet.admin.exclusive(
         fleet.installation.adminUrl,
         'test',
-        (lane) => lane.plain`
+        (connection) => connection.plain`
         select from shared.toys`,
       ),
     );

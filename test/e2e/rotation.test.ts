@@ -1,7 +1,7 @@
 /** The key of the sealed context is replaced while two servers are serving tenants of all modes. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { bounds, readConfig } from '../../src/config.ts';
+import { limits, readConfig } from '../../src/config.ts';
 import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
 import { isolationModes } from '../../src/kernel/tenant.ts';
 import { openServices } from '../../src/services.ts';
@@ -10,7 +10,7 @@ import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 /** Processes that listen have heard long before; by the end the old key opens nothing. */
-const heardAfterMs = 1_000;
+const propagationMs = 1_000;
 
 describe('a rotation of the seals under load', () => {
   let database: TestDatabase;
@@ -42,9 +42,9 @@ describe('a rotation of the seals under load', () => {
         statuses.set(status, (statuses.get(status) ?? 0) + 1);
       }
     });
-    const { concurrency } = bounds.seals;
+    const { concurrency } = limits.seals;
     await rotateSeals(fleet, jobs, {
-      heardAfterMs,
+      propagationMs,
       concurrency,
       onProgress: () => {},
       onWait: () => {},

@@ -9,7 +9,7 @@ import { type Onboarded, onboard } from '../support/client.ts';
 import { adminToken, type Kennel, runKennel, startKennel } from '../support/kennel.ts';
 import { selfSigned } from '../support/self_signed.ts';
 import { lookInto } from '../support/sql.ts';
-import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
+import { openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
 import { turnOnTls } from '../support/tls_server.ts';
 import { until } from '../support/until.ts';
 
@@ -28,7 +28,7 @@ describe('a server whose database is reached over TLS', { timeout: 300_000, skip
   before(async () => {
     parent = await openFolder();
     const folder = join(parent, 'postgres');
-    cluster = await startEmbedded({ folder, settings: unsafeButFast, bounds: testBounds });
+    cluster = await startEmbedded({ folder, settings: unsafeButFast, limits: testLimits });
     if (own) await turnOnTls(cluster.url, own);
     kennel = await startKennel(tls(cluster.url));
     void kennel.ended.then(() => {

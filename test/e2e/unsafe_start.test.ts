@@ -4,10 +4,10 @@ import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { clientOf, onboard } from '../support/client.ts';
-import { openWard, type Ward } from '../support/doctor_fixture.ts';
+import { type DoctorFixture, openDoctorFixture } from '../support/doctor_fixture.ts';
 import { adminToken, runKennel, startKennel } from '../support/kennel.ts';
 
-let ward: Ward;
+let fixture: DoctorFixture;
 
 /** What a tenant's own database had until 2026-11-28: the same as the main one. */
 async function oldKernel(): Promise<string> {
@@ -16,26 +16,26 @@ async function oldKernel(): Promise<string> {
 }
 
 before(async () => {
-  ward = await openWard();
+  fixture = await openDoctorFixture();
 });
 
-after(() => ward.close());
+after(() => fixture.close());
 
 describe('a server on a spoilt database', () => {
   afterEach(async () => {
-    const { main, serve, own } = ward.names;
-    await ward.run(main, `alter role ${serve} nobypassrls`);
-    await ward.run(main, 'alter table shared.pets enable row level security');
-    await ward.run(own, 'drop view if exists tenant.all_pets');
+    const { main, serve, own } = fixture.names;
+    await fixture.run(main, `alter role ${serve} nobypassrls`);
+    await fixture.run(main, 'alter table shared.pets enable row level security');
+    await fixture.run(own, 'drop view if exists tenant.all_pets');
   });
 
-  it('does not start, and names each fault with its mend in a line', async () => {
-    const { main, serve, own } = ward.names;
-    await ward.run(main, `alter role ${serve} bypassrls`);
-    await ward.run(main, 'alter table shared.pets disable row level security');
-    await ward.run(own, 'create view tenant.all_pets as select * from tenant.pets');
+  it('does not start, and names each fault with its fix in a line', async () => {
+    const { main, serve, own } = fixture.names;
+    await fixture.run(main, `alter role ${serve} bypassrls`);
+    await fixture.run(main, 'alter table shared.pets disable row level security');
+    await fixture.run(own, 'create view tenant.all_pets as select * from tenant.pets');
     const { code, stdout, stderr } = await runKennel({
-      DATABASE_URL: ward.url,
+      DATABASE_URL: fixture.url,
       ADMIN_TOKEN: adminToken,
     });
     assert.equal(code, 1);
@@ -43,24 +43,24 @@ describe('a server on a spoilt database', () => {
     const [first = '', ...findings] = stderr.trimEnd().split('\n');
     assert.match(first, /^kennel: Cannot serve: tenants would not be kept apart/);
     assert.deepEqual(
-      findings.map((line) => /^kennel: (\w+): .+; mend: \w+/.exec(line)?.[1]),
-      ['role_mighty', 'row_security_changed', 'view_extra'],
+      findings.map((line) => /^kennel: (\w+): .+; fix: \w+/.exec(line)?.[1]),
+      ['role_overprivileged', 'row_security_changed', 'view_extra'],
     );
   });
 });
 
 describe('a server with a tenant that cannot be served', () => {
   it('serves all others, and tells of it in a line of its log', async () => {
-    const { main } = ward.names;
-    const before = await startKennel(ward.url);
+    const { main } = fixture.names;
+    const before = await startKennel(fixture.url);
     const spoilt = await onboard(before, 'future-farm');
     const fine = await onboard(before, 'present-farm');
     await before.stop();
-    await ward.run(
+    await fixture.run(
       main,
       "update control.tenants set schema_version = 99 where slug = 'future-farm'",
     );
-    const kennel = await startKennel(ward.url);
+    const kennel = await startKennel(fixture.url);
     try {
       assert.equal((await clientOf(kennel, spoilt)('GET /api/pets')).status, 503);
       assert.equal((await clientOf(kennel, fine)('GET /api/pets')).status, 200);
@@ -74,31 +74,31 @@ describe('a server with a tenant that cannot be served', () => {
 
 describe('a server on a database of an older version', () => {
   it("takes from everybody what a new tenant's database does not give", async () => {
-    const { own } = ward.names;
-    await ward.run(own, 'create schema public; grant usage, create on schema public to public');
-    await ward.run(own, 'grant execute on function lo_create(oid) to public');
-    const checks = async () => (await ward.findings()).map(({ check }) => check);
+    const { own } = fixture.names;
+    await fixture.run(own, 'create schema public; grant usage, create on schema public to public');
+    await fixture.run(own, 'grant execute on function lo_create(oid) to public');
+    const checks = async () => (await fixture.findings()).map(({ check }) => check);
     assert.deepEqual((await checks()).sort(), [
       'large_objects_allowed',
       'schema_writable',
       'tenant_version_outside',
     ]);
-    await (await startKennel(ward.url)).stop();
+    await (await startKennel(fixture.url)).stop();
     assert.deepEqual(await checks(), ['tenant_version_outside']);
   });
 
   it("gives a tenant's database a function that knows its tenant, in place of keys", async () => {
-    const { backstage, names, run } = ward;
-    const before = await startKennel(ward.url, { ISOLATION: 'database' });
+    const { services, names, run } = fixture;
+    const before = await startKennel(fixture.url, { ISOLATION: 'database' });
     const zoo = await onboard(before, 'old-zoo');
     await before.stop();
-    const { database } = backstage.fleet.installation.databaseOf(tenantId(zoo.id));
+    const { database } = services.fleet.installation.databaseOf(tenantId(zoo.id));
     await run(database, 'drop function kernel.no_context() cascade');
     await run(database, `set role ${names.owner}; set search_path = kernel; ${await oldKernel()}`);
     const outdated = async () =>
-      (await ward.findings()).filter(({ check }) => check === 'kernel_outdated').length;
+      (await fixture.findings()).filter(({ check }) => check === 'kernel_outdated').length;
     assert.equal(await outdated(), 1);
-    const kennel = await startKennel(ward.url);
+    const kennel = await startKennel(fixture.url);
     try {
       assert.equal((await clientOf(kennel, zoo)('GET /api/pets')).status, 200);
       assert.equal(await outdated(), 0);

@@ -11,7 +11,7 @@ import type { ServerSettings } from '../../src/embedded_postgres/cluster.ts';
 import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { nodeScript } from '../support/node_script.ts';
-import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
+import { openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
 
 const asRoot = process.getuid?.() === 0;
 
@@ -34,7 +34,7 @@ afterEach(async () => {
 });
 
 async function start(settings: ServerSettings = unsafeButFast): Promise<Embedded> {
-  running = await startEmbedded({ folder, settings, bounds: testBounds });
+  running = await startEmbedded({ folder, settings, limits: testLimits });
   return running;
 }
 

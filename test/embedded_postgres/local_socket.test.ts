@@ -12,8 +12,8 @@ import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { NotificationListener } from '../../src/postgres/notification_listener.ts';
 import { partsOf } from '../../src/postgres/session_url.ts';
-import { laneBounds, listenerBounds } from '../support/connection.ts';
-import { openFolder, testBounds, unsafeButFast } from '../support/test_cluster.ts';
+import { connectionLimits, listenerLimits } from '../support/connection.ts';
+import { openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
 const asRoot = process.getuid?.() === 0;
@@ -40,27 +40,29 @@ describe('the socket of the embedded server', () => {
     running = await startEmbedded({
       folder,
       settings: { ...unsafeButFast, ...settings },
-      bounds: testBounds,
+      limits: testLimits,
     });
     return running;
   }
 
-  it('takes lanes and listeners, whatever the URL says about TLS', async (t) => {
+  it('takes connections and listeners, whatever the URL says about TLS', async (t) => {
     const url = `${(await start()).localUrl}?sslmode=require`;
-    const lane = await Connection.open(url, laneBounds);
-    t.after(() => lane.close());
+    const connection = await Connection.open(url, connectionLimits);
+    t.after(() => connection.close());
     const [heard, listener] = listen(url);
     t.after(() => listener.close());
     await until(() => listener.connected);
-    await lane.plain`select pg_notify('kennel', 'hello')`;
+    await connection.plain`select pg_notify('kennel', 'hello')`;
     await until(() => heard.includes('hello'));
-    assert.deepEqual(await waysIn(lane), [{ by: null, lanes: 2 }]);
+    assert.deepEqual(await waysIn(connection), [{ by: null, connections: 2 }]);
   });
 
   it('asks for the password', async () => {
     const { localUrl } = await start();
     const wrong = localUrl.replace(/:[0-9a-f]{64}@/, ':wrong@');
-    const refused = await Connection.open(wrong, laneBounds).catch((error: Error) => error.cause);
+    const refused = await Connection.open(wrong, connectionLimits).catch(
+      (error: Error) => error.cause,
+    );
     assert.match(String(refused), /password authentication failed/);
   });
 
@@ -90,7 +92,7 @@ describe('the socket of the embedded server', () => {
     t.after(() => other.kill());
     await writeFile(`${pathOf(first)}.lock`, `${other.pid}\n`);
     await until(() => revive().catch(() => false));
-    (await Connection.open(localUrl, laneBounds)).close();
+    (await Connection.open(localUrl, connectionLimits)).close();
   });
 
   it('stands alone after a start: what killed servers left is gone', async () => {
@@ -125,7 +127,7 @@ describe('the socket of the embedded server', () => {
     await symlink(elsewhere, data);
     const { url, localUrl } = await start();
     assert.equal(localUrl, url);
-    (await Connection.open(localUrl, laneBounds)).close();
+    (await Connection.open(localUrl, connectionLimits)).close();
   });
 
   it('is done without where its path is longer than an address', async () => {
@@ -136,7 +138,7 @@ describe('the socket of the embedded server', () => {
     const { url, localUrl } = await start();
     assert.equal(localUrl, url);
     assert.deepEqual(await sockets(), []);
-    (await Connection.open(localUrl, laneBounds)).close();
+    (await Connection.open(localUrl, connectionLimits)).close();
   });
 
   async function kill(): Promise<void> {
@@ -158,12 +160,15 @@ function pathOf({ localUrl }: Embedded): string {
 function listen(url: string): [string[], NotificationListener] {
   const heard: string[] = [];
   const onMessage = (message: string) => void heard.push(message);
-  return [heard, new NotificationListener(url, 'kennel', { ...listenerBounds, onMessage, onGap: () => {} })];
+  return [
+    heard,
+    new NotificationListener(url, 'kennel', { ...listenerLimits, onMessage, onGap: () => {} }),
+  ];
 }
 
-function waysIn(lane: Connection): Promise<object[]> {
-  return lane.plain`
-    select client_addr as by, count(*) as lanes
+function waysIn(connection: Connection): Promise<object[]> {
+  return connection.plain`
+    select client_addr as by, count(*) as connections
     from pg_stat_activity
     where application_name like 'kennel:%'
     group by client_addr`.then((rows) => rows.map((row) => ({ ...row })));

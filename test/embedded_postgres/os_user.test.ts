@@ -12,7 +12,7 @@ import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedd
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { nodeScript } from '../support/node_script.ts';
 import { lookInto } from '../support/sql.ts';
-import { testBounds, unsafeButFast } from '../support/test_cluster.ts';
+import { testLimits, unsafeButFast } from '../support/test_cluster.ts';
 
 const shell = promisify(execFile);
 
@@ -38,7 +38,7 @@ describe('the embedded Postgres of root, in a folder that is closed to others', 
     embedded = await startEmbedded({
       folder: join(closed, 'data/postgres'),
       settings: unsafeButFast,
-      bounds: testBounds,
+      limits: testLimits,
     });
   });
 

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
@@ -25,7 +25,7 @@ const released = new Promise<void>((resolve) => {
 });
 
 if (guardsOff.includes('errors')) letErrorsThrough();
-const unbounded = { ...bounds.http.unread, connectionBytes: 1e12, holderBytes: 1e12, bytes: 1e12 };
+const unbounded = { ...limits.http.unread, connectionBytes: 1e12, holderBytes: 1e12, bytes: 1e12 };
 const server = new HttpServer({
   handle,
   observe: () => {},
@@ -34,8 +34,8 @@ const server = new HttpServer({
   newId: randomUUID,
   nowMs: () => performance.now(),
   trustedProxies: trustedProxies([]),
-  bounds: {
-    ...bounds.http,
+  limits: {
+    ...limits.http,
     ...changed,
     ...(guardsOff.includes('pipelined') ? { pipelined: 1e12 } : {}),
     ...(guardsOff.includes('unread') ? { unread: unbounded } : {}),
@@ -46,7 +46,7 @@ process.on('message', () => {
   const { rss, heapUsed } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   const cpuMs = (user + system) / 1_000;
-  const state: EdgeState = { rss, heapUsed, cpuMs, faults, ...server.figures };
+  const state: EdgeState = { rss, heapUsed, cpuMs, faults, ...server.stats };
   process.send?.(state);
 });
 process.on('disconnect', () => process.exit(0));

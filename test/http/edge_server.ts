@@ -3,12 +3,12 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { after } from 'node:test';
 import { nodeScript } from '../support/node_script.ts';
-import type { bounds } from './test_server.ts';
+import type { limits } from './test_server.ts';
 
 export type EdgeOptions = {
   /** What is switched off, to show what it stops. */
   guardsOff?: readonly ('errors' | 'unread' | 'pipelined')[];
-  changed?: Partial<typeof bounds>;
+  changed?: Partial<typeof limits>;
   heapMegabytes?: number;
 };
 

@@ -9,7 +9,7 @@ import { trustedProxies } from '../../src/http/trusted_proxies.ts';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Reply } from '../../src/kernel/ports.ts';
 
-export const bounds = {
+export const limits = {
   headerBytes: 8_192,
   headerLines: 64,
   targetLength: 2_048,
@@ -44,7 +44,7 @@ after(() => Promise.all(opened.map((server) => server.drain(0))));
 
 /** Starts it on a free port; it ends with the test file, if not before. */
 export async function startTestServer(
-  changed: Partial<typeof bounds> = {},
+  changed: Partial<typeof limits> = {},
   proxies: readonly string[] = [],
 ): Promise<TestServer> {
   const observed: Finished[] = [];
@@ -65,7 +65,7 @@ export async function startTestServer(
     newId: randomUUID,
     nowMs: () => performance.now(),
     trustedProxies: trustedProxies(proxies),
-    bounds: { ...bounds, ...changed },
+    limits: { ...limits, ...changed },
   });
   opened.push(server);
   const url = await server.listen('127.0.0.1', 0);

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { Connection } from '../../src/http/client_connection.ts';
 import { UnreadReplies } from '../../src/http/unread_replies.ts';
 
-const bounds = { replyBytes: 1, connectionBytes: 50, holderBytes: 100, bytes: 150 };
+const limits = { replyBytes: 1, connectionBytes: 50, holderBytes: 100, bytes: 150 };
 
 function connections(count: number): Connection[] {
   return Array.from({ length: count }, () => new Connection(new Socket()));
@@ -17,7 +17,7 @@ function closedOf(all: readonly Connection[]): boolean[] {
 
 describe('unread replies', () => {
   it('count with what node keeps of each, until they are read', () => {
-    const unread = new UnreadReplies(bounds);
+    const unread = new UnreadReplies(limits);
     const [one] = connections(1);
     assert.ok(one);
     const read = [unread.add(one, 'acme', 9), unread.add(one, 'acme', 0)];
@@ -26,7 +26,7 @@ describe('unread replies', () => {
     assert.equal(unread.bytes, 0);
   });
   it('past the bound of a connection close it; a single one does not', () => {
-    const unread = new UnreadReplies(bounds);
+    const unread = new UnreadReplies(limits);
     const all = connections(2);
     const [one, two] = all;
     assert.ok(one && two);
@@ -39,7 +39,7 @@ describe('unread replies', () => {
     assert.equal(unread.bytes, 61, 'what was taken out is not taken out again');
   });
   it('past the bound of a holder close the connection with the most of it, and nobody else', () => {
-    const unread = new UnreadReplies(bounds);
+    const unread = new UnreadReplies(limits);
     const all = connections(4);
     const [other, small, large, last] = all;
     assert.ok(other && small && large && last);
@@ -51,7 +51,7 @@ describe('unread replies', () => {
     assert.equal(unread.bytes, 50 + 10 + 30);
   });
   it('past the bound of all close one of the holder with the most', () => {
-    const unread = new UnreadReplies({ ...bounds, connectionBytes: 1_000 });
+    const unread = new UnreadReplies({ ...limits, connectionBytes: 1_000 });
     const all = connections(4);
     const [modest, one, two, last] = all;
     assert.ok(modest && one && two && last);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { openTenantDb } from '../../src/isolation/tenant_db.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
@@ -10,7 +10,7 @@ import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
 import type { Placement } from '../../src/postgres/installation.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 import { until } from '../support/until.ts';
@@ -100,9 +100,9 @@ describe("a tenant's db", () => {
         opened.push(target);
         throw new Error('opened');
       },
-      { ...bounds.lanes, lanes: 1, lanesPerTenant: 1 },
+      { ...limits.connections, connections: 1, connectionsPerTenant: 1 },
     );
-    const { shared } = places.backstage.fleet.installation;
+    const { shared } = places.services.fleet.installation;
     await openTenantDb(
       { pool, envelopes: new Envelopes(1) },
       shared,
@@ -164,8 +164,10 @@ describe("a tenant's db", () => {
 
   it('control: without that, Postgres waits for the lock before it asks for the right', async () => {
     const ask = async ({ id }: TenantRef, place: Placement) => {
-      const lane = await Connection.open(place.target, laneBounds);
-      await lane.statement(envelope(place, id, lane.pid), rule, []).finally(() => lane.close());
+      const connection = await Connection.open(place.target, connectionLimits);
+      await connection
+        .statement(envelope(place, id, connection.pid), rule, [])
+        .finally(() => connection.close());
     };
     assert.equal(await waits(ask), true);
   });

@@ -10,7 +10,10 @@ const tiny: Plan = { name: 'tiny', requestsPerHour: 3_600, burst: 2 };
 
 /** Draws at each of the times, and gives the last bucket. */
 function drawAt(plan: Plan, ...times: number[]): Bucket | null {
-  return times.reduce<Bucket | null>((bucket, nowMs) => takeToken(bucket, plan, nowMs).bucket, null);
+  return times.reduce<Bucket | null>(
+    (bucket, nowMs) => takeToken(bucket, plan, nowMs).bucket,
+    null,
+  );
 }
 
 describe('draw()', () => {
@@ -70,7 +73,10 @@ describe('draw()', () => {
 
   it('clamps a bucket whose burst was lowered', () => {
     const lowered = { ...tiny, burst: 1 };
-    assert.equal(takeToken(drawAt({ ...tiny, burst: 1_000 }, 0), lowered, 0).allowance.remaining, 0);
+    assert.equal(
+      takeToken(drawAt({ ...tiny, burst: 1_000 }, 0), lowered, 0).allowance.remaining,
+      0,
+    );
   });
 
   it('admits whoever waits as long as told, and nobody a second earlier', () => {

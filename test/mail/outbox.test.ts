@@ -96,7 +96,7 @@ describe('Outbox', () => {
     sink.deferred.add('busy@example.org');
     await sender.flush(5_000);
     assert.deepEqual(givenUp.sort(), ['bad', 'refused']);
-    assert.deepEqual(sender.figures, { sent: 1, failedAttempts: 3, givenUp: 2 });
+    assert.deepEqual(sender.stats, { sent: 1, failedAttempts: 3, givenUp: 2 });
     await sender.close();
   });
 

@@ -18,7 +18,7 @@ describe('postgresOutbox()', () => {
   let store: OutboxStore;
   before(async () => {
     places = await openTenantPlaces(1);
-    control = places.backstage.control;
+    control = places.services.control;
     acme = await register(control, 'acme');
     store = postgresOutbox(control, limits);
   });

@@ -1,10 +1,10 @@
 /**
  * The server of a measurement: the real one with two slow routes and, if its environment says so,
  * without one of its guards. `LAB_LOOKUP=1` looks unknown slugs up, `LAB_QUEUE=common` has all tenants
- * wait in one queue, `LAB_WAITING` and `LAB_REQUESTS` set other bounds.
+ * wait in one queue, `LAB_WAITING` and `LAB_REQUESTS` set other limits.
  */
 
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { Db } from '../../src/kernel/ports.ts';
@@ -22,7 +22,7 @@ const slow = {
   cpu: (db: Db) => db`select sum(length(md5(n::text))) from generate_series(1, 90000) as n`,
 };
 
-const lanes = 16;
+const connections = 16;
 
 const alter: LabOptions['alter'] = (parts, app) => {
   let altered = withPool(parts, app, servingPool());
@@ -33,11 +33,11 @@ const alter: LabOptions['alter'] = (parts, app) => {
 };
 
 const lab = await openLab(DATABASE_URL, {
-  variables: { DB_CONNECTIONS: String(lanes), TRUSTED_PROXIES: '127.0.0.1/32' },
+  variables: { DB_CONNECTIONS: String(connections), TRUSTED_PROXIES: '127.0.0.1/32' },
   alter,
   admission: new Admission({
-    ...bounds.admission,
-    requests: Number(LAB_REQUESTS ?? bounds.admission.requests),
+    ...limits.admission,
+    requests: Number(LAB_REQUESTS ?? limits.admission.requests),
   }),
   ...(LAB_LOOKUP ? { first: lookUpUnknown } : {}),
 });
@@ -45,19 +45,24 @@ process.once('SIGINT', () => void lab.close().then(() => process.exit(0)));
 process.stdout.write(`${JSON.stringify({ msg: 'listening', url: lab.url })}\n`);
 
 function servingPool(): ConnectionPool {
-  const waitingPerTenant = Number(LAB_WAITING ?? bounds.lanes.waitingPerTenant);
-  const its = { ...bounds.lanes, lanes, lanesPerTenant: lanes / 4, waitingPerTenant };
-  const open = (target: Target) => Connection.open(target, bounds.lane);
+  const waitingPerTenant = Number(LAB_WAITING ?? limits.connections.waitingPerTenant);
+  const its = {
+    ...limits.connections,
+    connections,
+    connectionsPerTenant: connections / 4,
+    waitingPerTenant,
+  };
+  const open = (target: Target) => Connection.open(target, limits.connection);
   return LAB_QUEUE === 'common' ? new CommonQueue(open, its) : new ConnectionPool(open, its);
 }
 
 /** What a cache of slugs does that remembers only those that exist. */
 async function lookUpUnknown(
   { facts }: HttpRequest,
-  { backstage }: Parameters<NonNullable<LabOptions['first']>>[1],
+  { services }: Parameters<NonNullable<LabOptions['first']>>[1],
 ): Promise<void> {
   const [slug = ''] = facts.tenantHeaders;
   if (slug.startsWith('nobody')) {
-    await backstage.control`select from control.tenants where slug = ${slug}`;
+    await services.control`select from control.tenants where slug = ${slug}`;
   }
 }

@@ -1,11 +1,11 @@
 /**
  * What ten tenants notice of an eleventh that sends slow queries at 20 times its share: each of the
  * ten sends so many requests a second, and the hog 20 times as many. Rounds alone, with the hog, and
- * with the hog on a server whose lanes know no fairness take turns, so that whatever else the machine
+ * with the hog on a server whose connections know no fairness take turns, so that whatever else the machine
  * does strikes all three; the medians of the rounds are compared.
  *
  * `--mode shared|schema|database`, `--slow sleep|cpu`, `--seconds N` of each round, `--rounds N`;
- * `--rate N` requests a second of each of the ten, so that the hog alone could use all lanes;
+ * `--rate N` requests a second of each of the ten, so that the hog alone could use all connections;
  * `--waiting N` tries another length of a tenant's queue.
  */
 import { spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { adminToken, type Kennel, startScript, type Variables } from '../support/kennel.ts';
@@ -38,7 +38,7 @@ const options = {
   seconds: { type: 'string', default: '4' },
   rounds: { type: 'string', default: '5' },
   rate: { type: 'string', default: '20' },
-  waiting: { type: 'string', default: String(bounds.lanes.waitingPerTenant) },
+  waiting: { type: 'string', default: String(limits.connections.waitingPerTenant) },
 } as const;
 
 const conditions = ['alone', 'with the hog', 'without fairness'] as const;
@@ -117,7 +117,7 @@ function requestsOf([hungry, ...others]: Onboarded[], slow: string) {
 
 async function playRounds(stage: Stage, times: number): Promise<Map<Condition, Round[]>> {
   const rounds = new Map<Condition, Round[]>(conditions.map((name) => [name, []]));
-  // The first round of each opens lanes and warms the code; it does not count.
+  // The first round of each opens connections and warms the code; it does not count.
   for (const name of conditions) await playRound(stage, name);
   for (let turn = 0; turn < times; turn += 1) {
     for (let at = 0; at < conditions.length; at += 1) {

@@ -23,7 +23,7 @@ class Sink extends Writable {
   }
 }
 
-const bounds = {
+const limits = {
   gatherMs: 5,
   gatherChars: 1_000,
   backlogBytes: 200,
@@ -31,8 +31,8 @@ const bounds = {
   flushMs: 20,
 };
 
-function logTo(out: Sink, level: LogLevel = 'info', changed: Partial<typeof bounds> = {}) {
-  return createLog({ level, sink: out, nowMs: () => 0, ...bounds, ...changed });
+function logTo(out: Sink, level: LogLevel = 'info', changed: Partial<typeof limits> = {}) {
+  return createLog({ level, sink: out, nowMs: () => 0, ...limits, ...changed });
 }
 
 describe('createLog()', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { settingsFrom } from '../../src/kernel/settings.ts';
 import type { Tenant } from '../../src/kernel/tenant.ts';
 import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
@@ -93,7 +93,7 @@ describe('Prometheus', () => {
   });
 
   it('tells an answer of half a millisecond from one of two', async () => {
-    const metrics = new Prometheus({ ...bounds.metrics, nowMs: () => 0 });
+    const metrics = new Prometheus({ ...limits.metrics, nowMs: () => 0 });
     for (const durationMs of [0.4, 2]) metrics.observe(answered('acme-pets', { durationMs }));
     const filled = samples((await metrics.render()).text).filter(({ name, value }) => {
       return name === 'api_request_duration_seconds_bucket' && value > 0;
@@ -140,13 +140,15 @@ describe('Prometheus', () => {
 
   it('reads gauges and counters at the time of the scrape', async () => {
     const { metrics } = prometheus();
-    const lanes = { busy: 3, opened: 7 };
-    metrics.gauge('kennel_lanes_busy', 'Lanes at work', () => lanes.busy);
-    metrics.counter('kennel_lanes_opened_total', 'Lanes opened', () => lanes.opened);
+    const connections = { busy: 3, opened: 7 };
+    metrics.gauge('kennel_lanes_busy', 'Connections at work', () => connections.busy);
+    metrics.counter('kennel_lanes_opened_total', 'Connections opened', () => connections.opened);
     await metrics.render();
-    lanes.busy = 0;
-    lanes.opened = 8;
-    const values = samples((await metrics.render()).text).filter(({ name }) => /lanes/.test(name));
+    connections.busy = 0;
+    connections.opened = 8;
+    const values = samples((await metrics.render()).text).filter(({ name }) =>
+      /connections/.test(name),
+    );
     assert.deepEqual(values, [
       { name: 'kennel_lanes_busy', labels: '', value: 0 },
       { name: 'kennel_lanes_opened_total', labels: '', value: 8 },
@@ -173,7 +175,7 @@ describe('Prometheus', () => {
       ...answered(null),
       trace: { endpoint: '/a"b\\c\nd', tenant: null, allowance: null },
     });
-    metrics.gauge('kennel_lanes_busy', 'Lanes at work', () => 1);
+    metrics.gauge('kennel_lanes_busy', 'Connections at work', () => 1);
     const { contentType, text } = await metrics.render();
     assert.deepEqual(lint(text), []);
     assert.match(contentType, /^text\/plain; version=0\.0\.4/);

@@ -6,7 +6,7 @@ import type { Refusal } from '../../src/kernel/errors.ts';
 import { openSession } from '../../src/postgres/connect.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { sslRequest } from '../../src/postgres/protocol/messages.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { columns, done, failed, ready, row, said } from '../support/server_messages.ts';
 import { startTcpServer, type TcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
 /** What is waited for longer than this would fail its suite. */
-const patient = { ...laneBounds, connectTimeoutMs: 60_000 };
+const patient = { ...connectionLimits, connectTimeoutMs: 60_000 };
 
 const pid = 4_711;
 
@@ -256,7 +256,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
             socket.write(reply);
           }
         });
-        const hasty = { ...laneBounds, connectTimeoutMs: 200 };
+        const hasty = { ...connectionLimits, connectTimeoutMs: 200 };
         const mode = replies[0] === 'S' ? 'require' : 'prefer';
         await assert.rejects(openSession(withMode(server, mode), hasty), {
           ...unavailable,
@@ -270,7 +270,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
       const server = await serve(t, () => {});
       const before = performance.now();
       await assert.rejects(openSession(`${server.url}&connect_timeout=1`, patient), unavailable);
-      const hasty = { ...laneBounds, connectTimeoutMs: 50 };
+      const hasty = { ...connectionLimits, connectTimeoutMs: 50 };
       await assert.rejects(openSession(`${server.url}&connect_timeout=0`, hasty), unavailable);
       await assert.rejects(openSession(`${server.url}&connect_timeout=99`, hasty), unavailable);
       assert.ok(performance.now() - before < 20_000);

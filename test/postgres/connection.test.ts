@@ -5,7 +5,7 @@ import { after, afterEach, before, beforeEach, describe, it, type TestContext } 
 import postgres from 'postgres';
 import { Connection, type ConnectionLimits } from '../../src/postgres/connection.ts';
 import { databaseOf } from '../../src/postgres/installation.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf, envelopeWith } from '../support/envelopes.ts';
 import { inPublic, type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
@@ -16,11 +16,11 @@ const plain = envelopeOf({ 'kennel.tenant': 'anybody' });
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
-// A call that never ends is what a lane must not have: it shall fail the suite, not hang it.
-describe('Lane', { timeout: 30_000 }, () => {
+// A call that never ends is what a connection must not have: it shall fail the suite, not hang it.
+describe('Connection', { timeout: 30_000 }, () => {
   let database: TestDatabase;
-  let lanes: Connection[] = [];
-  let lane: Connection;
+  let connections: Connection[] = [];
+  let connection: Connection;
   before(async () => {
     database = await testDatabase();
     const setUp = await open();
@@ -31,20 +31,20 @@ describe('Lane', { timeout: 30_000 }, () => {
   });
   after(() => database.drop());
   beforeEach(async () => {
-    lane = await open();
+    connection = await open();
   });
   afterEach(() => {
-    for (const opened of lanes) opened.close();
-    lanes = [];
+    for (const opened of connections) opened.close();
+    connections = [];
   });
 
-  async function open(bounds: Partial<ConnectionLimits> = {}): Promise<Connection> {
-    const opened = await Connection.open(inPublic(database), { ...laneBounds, ...bounds });
-    lanes.push(opened);
+  async function open(limits: Partial<ConnectionLimits> = {}): Promise<Connection> {
+    const opened = await Connection.open(inPublic(database), { ...connectionLimits, ...limits });
+    connections.push(opened);
     return opened;
   }
 
-  /** A statement as `lane.statement` takes it. */
+  /** A statement as `connection.statement` takes it. */
   function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStringsArray {
     return strings;
   }
@@ -54,7 +54,7 @@ describe('Lane', { timeout: 30_000 }, () => {
   }
 
   it('answers with dates as text, instants in ISO 8601 and counts as numbers', async () => {
-    const [row] = await lane.plain`
+    const [row] = await connection.plain`
       select date '2024-02-29' as date, timestamptz '2024-02-29 12:00+02' as instant,
         timestamptz 'infinity' as never, count(*) as count, '\\x00ff'::bytea as bytes`;
     assert.deepEqual(
@@ -70,7 +70,7 @@ describe('Lane', { timeout: 30_000 }, () => {
   });
 
   it('commits a statement in its envelope', async () => {
-    await lane.statement(plain, text`insert into pets values ('Rex')`, []);
+    await connection.statement(plain, text`insert into pets values ('Rex')`, []);
     const rows = await (await open()).plain`delete from pets returning name`;
     assert.deepEqual(
       rows.map((row) => ({ ...row })),
@@ -85,7 +85,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     it('see their own context each, in one write', async () => {
       const tenants = ['a', 'b', 'c', 'd'];
       const reads = tenants.map((tenant) =>
-        lane.statement<{ tenant: string }>(opening(tenant), slowly, []),
+        connection.statement<{ tenant: string }>(opening(tenant), slowly, []),
       );
       const seen = (await Promise.all(reads)).map(([row]) => row?.tenant);
       assert.deepEqual(seen, tenants);
@@ -93,19 +93,19 @@ describe('Lane', { timeout: 30_000 }, () => {
 
     it('fail alone when a statement of theirs fails', async () => {
       const [good, bad, next] = await Promise.allSettled([
-        lane.statement(opening('a'), slowly, []),
-        lane.statement(opening('b'), text`select 1 / 0`, []),
-        lane.statement<{ tenant: string }>(opening('c'), slowly, []),
+        connection.statement(opening('a'), slowly, []),
+        connection.statement(opening('b'), text`select 1 / 0`, []),
+        connection.statement<{ tenant: string }>(opening('c'), slowly, []),
       ]);
       assert.equal(good.status, 'fulfilled');
       assert.equal(bad.status === 'rejected' && bad.reason.code, '22012');
       assert.equal(next.status === 'fulfilled' && next.value[0]?.tenant, 'c');
-      assert.equal(lane.live, true);
+      assert.equal(connection.live, true);
     });
 
-    it('show no rows behind a context that could not be set, and end the lane', async () => {
+    it('show no rows behind a context that could not be set, and end the connection', async () => {
       const reads = [opening('a'), envelopeWith('select 1 / 0'), opening('c')].map((envelope) =>
-        lane.statement(envelope, text`select 1`, []),
+        connection.statement(envelope, text`select 1`, []),
       );
       const [first, ...others] = await Promise.allSettled(reads);
       assert.equal(first?.status, 'fulfilled');
@@ -113,15 +113,15 @@ describe('Lane', { timeout: 30_000 }, () => {
         others.map(({ status }) => status),
         ['rejected', 'rejected'],
       );
-      assert.equal(lane.live, false);
+      assert.equal(connection.live, false);
     });
 
     it('show no rows where no context was set before them', async () => {
-      await assert.rejects(lane.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
-      assert.equal(lane.live, false);
+      await assert.rejects(connection.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
+      assert.equal(connection.live, false);
     });
 
-    it('are lost behind one that ends the lane, and are not blamed for what it did', async () => {
+    it('are lost behind one that ends the connection, and are not blamed for what it did', async () => {
       for (const violation of [text`select fail('42501')`, text`commit`]) {
         const behind = await open();
         const [culprit, bystander] = await Promise.allSettled([
@@ -137,8 +137,8 @@ describe('Lane', { timeout: 30_000 }, () => {
       // Postgres refuses to begin one within a transaction that has read.
       const own = "begin not deferrable; set local kennel.tenant = 'b'";
       const reader = text`select current_setting('kennel.tenant') as tenant`;
-      const read = lane.statement(opening('a'), slowly, []);
-      const other = lane.transaction(own, (sql) => sql<{ tenant: string }>(reader));
+      const read = connection.statement(opening('a'), slowly, []);
+      const other = connection.transaction(own, (sql) => sql<{ tenant: string }>(reader));
       const [rows] = await Promise.all([other, read]);
       assert.equal(rows[0]?.tenant, 'b');
     });
@@ -151,17 +151,17 @@ describe('Lane', { timeout: 30_000 }, () => {
         await (await open()).script('create sequence thief; create sequence victim');
       });
 
-      it('do not run it in the next envelope, and end the lane', async () => {
-        await lane.statement(opening('thief'), note, []);
-        await lane.script('deallocate s1');
+      it('do not run it in the next envelope, and end the connection', async () => {
+        await connection.statement(opening('thief'), note, []);
+        await connection.script('deallocate s1');
         const [thief, victim] = await Promise.allSettled([
-          lane.statement(opening('thief'), note, []),
-          lane.statement(opening('victim'), firstSeen, [1]),
+          connection.statement(opening('thief'), note, []),
+          connection.statement(opening('victim'), firstSeen, [1]),
         ]);
         assert.equal(thief.status === 'rejected' && thief.reason.code, '26000');
         assert.equal(victim.status === 'rejected' && victim.reason.code, 'unavailable');
-        assert.equal(lane.live, false);
-        assert.equal(await hasNotedVictim(lane.pid), false);
+        assert.equal(connection.live, false);
+        assert.equal(await hasNotedVictim(connection.pid), false);
       });
 
       it('would run it there as the driver does it', async (t) => {
@@ -197,8 +197,8 @@ describe('Lane', { timeout: 30_000 }, () => {
 
     it('do not hear what went wrong in another one', async () => {
       const [own, other] = await Promise.allSettled([
-        lane.statement(opening('a'), text`select fail('42501')`, []),
-        lane.statement(opening('b'), text`select 1`, []),
+        connection.statement(opening('a'), text`select fail('42501')`, []),
+        connection.statement(opening('b'), text`select 1`, []),
       ]);
       assert.equal(own.status === 'rejected' && own.reason.code, '42501');
       assert.equal(other.status === 'rejected' && other.reason.code, 'unavailable');
@@ -206,27 +206,29 @@ describe('Lane', { timeout: 30_000 }, () => {
   });
 
   it('sends a message that fills the buffer of the driver, though none follows it', async () => {
-    await lane.script(`select '${'x'.repeat(2_000)}'`);
+    await connection.script(`select '${'x'.repeat(2_000)}'`);
   });
 
   describe('stays in step', () => {
     afterEach(async () => {
-      assert.equal(lane.live, true);
+      assert.equal(connection.live, true);
       assert.deepEqual(
-        [...(await lane.plain`select ${'in step'} as answer`)],
+        [...(await connection.plain`select ${'in step'} as answer`)],
         [{ answer: 'in step' }],
       );
     });
 
     it('after an error of a statement', async () => {
       for (const code of ['22012', '23514', 'P0001']) {
-        await assert.rejects(lane.plain`select fail(${code})`, { code });
-        await assert.rejects(lane.statement(plain, text`select 1 / 0`, []), { code: '22012' });
+        await assert.rejects(connection.plain`select fail(${code})`, { code });
+        await assert.rejects(connection.statement(plain, text`select 1 / 0`, []), {
+          code: '22012',
+        });
       }
     });
 
     it('after a statement that the server has cancelled for its length', async () => {
-      const slow = lane.statement(
+      const slow = connection.statement(
         envelopeOf({ statement_timeout: '20' }),
         text`select pg_sleep(5)`,
         [],
@@ -235,36 +237,38 @@ describe('Lane', { timeout: 30_000 }, () => {
     });
 
     it('after a script that failed in a transaction of its own', async () => {
-      await assert.rejects(lane.script(`begin; insert into pets values ('Rex'); select 1 / 0`));
-      assert.equal((await lane.plain`select from pets`).length, 0);
+      await assert.rejects(
+        connection.script(`begin; insert into pets values ('Rex'); select 1 / 0`),
+      );
+      assert.equal((await connection.plain`select from pets`).length, 0);
     });
 
     it('refusing parameters of a wrong type before anything is sent', async () => {
       for (const value of [undefined, {}, [], 1n, Symbol(), new Date(), () => {}]) {
-        const attempt = Reflect.apply(lane.plain, lane, [text`select ${''}`, value]);
+        const attempt = Reflect.apply(connection.plain, connection, [text`select ${''}`, value]);
         await assert.rejects(attempt, TypeError);
       }
     });
 
     it('when a parameter does not fit, though the statement is known already', async () => {
-      const misfit = () => lane.statement(plain, text`select ${1}::bytea as bytes`, [1]);
+      const misfit = () => connection.statement(plain, text`select ${1}::bytea as bytes`, [1]);
       for (let turn = 0; turn < 3; turn += 1) await misfit();
-      const wrong = () => lane.statement(plain, text`select ${'x'}::uuid`, ['x']);
+      const wrong = () => connection.statement(plain, text`select ${'x'}::uuid`, ['x']);
       for (let turn = 0; turn < 3; turn += 1) await assert.rejects(wrong(), { code: '22P02' });
     });
   });
 
   it('leaves nothing of a statement that is no constant of the code', async () => {
     const made = Object.assign([`select 'what a tenant has sent'`], { raw: [] });
-    await lane.statement(plain, made, []);
-    const kept = await lane.plain`
+    await connection.statement(plain, made, []);
+    const kept = await connection.plain`
       select from pg_prepared_statements where statement like '%what a tenant has sent%'`;
     assert.equal(kept.length, 1, 'only the one that looks');
   });
 
   it('does not go by what the database has for a default', async (t) => {
     const name = databaseOf(database.url);
-    const change = (what: string) => lane.script(`alter database "${name}" ${what}`);
+    const change = (what: string) => connection.script(`alter database "${name}" ${what}`);
     await change('set default_transaction_isolation = serializable');
     await change('set default_transaction_deferrable = on');
     await change('set default_transaction_read_only = on');
@@ -284,25 +288,25 @@ describe('Lane', { timeout: 30_000 }, () => {
 
   describe('is never used again', () => {
     afterEach(async () => {
-      assert.equal(lane.live, false);
-      await assert.rejects(lane.plain`select 1`, unavailable);
+      assert.equal(connection.live, false);
+      await assert.rejects(connection.plain`select 1`, unavailable);
     });
 
     for (const code of ['42501', '25P01', '26000', '0A000']) {
-      it(`after ${code}`, () => assert.rejects(lane.plain`select fail(${code})`, { code }));
+      it(`after ${code}`, () => assert.rejects(connection.plain`select fail(${code})`, { code }));
 
       it(`after ${code} in a transaction, which says so`, async () => {
-        const work = lane.transaction('begin', (sql) => sql`select fail(${code})`);
+        const work = connection.transaction('begin', (sql) => sql`select fail(${code})`);
         await assert.rejects(work, { code });
       });
     }
 
     it('after an envelope that failed', async () => {
-      await assert.rejects(lane.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
+      await assert.rejects(connection.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
     });
 
     it('after a commit that became a rollback', async () => {
-      const work = lane.transaction('begin', async (sql) => {
+      const work = connection.transaction('begin', async (sql) => {
         await sql`select 1 / 0`.catch(() => {});
       });
       await assert.rejects(work, /^Error: Cannot commit: the server said ROLLBACK$/);
@@ -319,11 +323,13 @@ describe('Lane', { timeout: 30_000 }, () => {
     ];
     for (const other of others) {
       it(`after "${other}", which is no query`, async () => {
-        await assert.rejects(lane.statement(plain, other, []), { name: 'IsolationViolation' });
+        await assert.rejects(connection.statement(plain, other, []), {
+          name: 'IsolationViolation',
+        });
       });
 
       it(`after "${other}" in a transaction, whose next statement does not run`, async () => {
-        const work = lane.transaction('begin', async (sql) => {
+        const work = connection.transaction('begin', async (sql) => {
           await sql(other).catch(() => {});
           return sql`select 1`;
         });
@@ -335,12 +341,12 @@ describe('Lane', { timeout: 30_000 }, () => {
       const witness = await open();
       await witness.script('create sequence noted');
       // What a sequence has counted stays so, whatever becomes of the transaction.
-      const work = lane.transaction('begin', (sql) =>
+      const work = connection.transaction('begin', (sql) =>
         Promise.all([sql(text`set role none`), sql`select nextval('noted')`]),
       );
       await assert.rejects(work, { name: 'IsolationViolation' });
       await until(async () => {
-        const { pid } = lane;
+        const { pid } = connection;
         return (await witness.plain`select from pg_stat_activity where pid = ${pid}`).length === 0;
       });
       const [noted] = await witness.plain<{ is_called: boolean }>`select is_called from noted`;
@@ -349,51 +355,51 @@ describe('Lane', { timeout: 30_000 }, () => {
 
     it('after its backend was ended from within', async () => {
       const end = text`select pg_terminate_backend(pg_backend_pid())`;
-      await assert.rejects(lane.statement(plain, end, []), unavailable);
+      await assert.rejects(connection.statement(plain, end, []), unavailable);
     });
 
     it('after its backend was ended from outside, with every call in flight refused', async () => {
       let ends = 0;
-      lane.onClose(() => {
+      connection.onClose(() => {
         ends += 1;
       });
       const calls = [
-        lane.plain`select pg_sleep(5)`,
-        lane.plain`select ${'waits for the types of its parameter'}::text`,
-        lane.statement(plain, text`select 1`, []),
-        lane.statement(plain, text`select 1`, []),
-        lane.transaction('begin', (sql) => sql`select 1`),
-        lane.script('select 1'),
+        connection.plain`select pg_sleep(5)`,
+        connection.plain`select ${'waits for the types of its parameter'}::text`,
+        connection.statement(plain, text`select 1`, []),
+        connection.statement(plain, text`select 1`, []),
+        connection.transaction('begin', (sql) => sql`select 1`),
+        connection.script('select 1'),
       ];
       const refused = Promise.all(calls.map((call) => assert.rejects(call, unavailable)));
-      await terminate(lane);
+      await terminate(connection);
       await refused;
       assert.equal(ends, 1);
     });
 
     it('after its backend was ended while it was idle', async () => {
-      await terminate(lane);
-      await until(() => !lane.live);
+      await terminate(connection);
+      await until(() => !connection.live);
     });
 
     it('after a transaction was idle for too long', async () => {
-      lane = await open({ idleInTransactionTimeoutMs: 20 });
-      const work = lane.transaction('begin', async (sql) => {
-        await until(() => !lane.live);
+      connection = await open({ idleInTransactionTimeoutMs: 20 });
+      const work = connection.transaction('begin', async (sql) => {
+        await until(() => !connection.live);
         return sql`select 1`;
       });
       await assert.rejects(work, unavailable);
     });
 
     it('after a call that took too long', async () => {
-      lane = await open({ callTimeoutMs: 50 });
-      await assert.rejects(lane.plain`select pg_sleep(5)`, unavailable);
+      connection = await open({ callTimeoutMs: 50 });
+      await assert.rejects(connection.plain`select pg_sleep(5)`, unavailable);
     });
 
     it('after a read that took too long, though those before it were answered', async () => {
-      lane = await open({ callTimeoutMs: 200 });
+      connection = await open({ callTimeoutMs: 200 });
       const reads = [0.1, 0.1, 5].map((seconds) =>
-        lane.statement(plain, text`select pg_sleep(${seconds})`, [seconds]),
+        connection.statement(plain, text`select pg_sleep(${seconds})`, [seconds]),
       );
       const outcomes = await Promise.allSettled(reads);
       assert.deepEqual(
@@ -403,30 +409,31 @@ describe('Lane', { timeout: 30_000 }, () => {
     });
 
     it('after a read that took too long, though it was idle for longer before', async () => {
-      lane = await open({ callTimeoutMs: 50 });
+      connection = await open({ callTimeoutMs: 50 });
       const openedAt = performance.now();
       await until(() => performance.now() - openedAt > 60);
-      await assert.rejects(lane.statement(plain, text`select pg_sleep(5)`, []), unavailable);
+      await assert.rejects(connection.statement(plain, text`select pg_sleep(5)`, []), unavailable);
     });
 
     it('after work in a transaction that never ended', async () => {
-      lane = await open({ callTimeoutMs: 50 });
-      const work = lane.transaction('begin', () => new Promise<never>(() => {}));
+      connection = await open({ callTimeoutMs: 50 });
+      const work = connection.transaction('begin', () => new Promise<never>(() => {}));
       await assert.rejects(work, unavailable);
     });
 
     it('after its backend has hung', async (t) => {
-      lane = await open({ callTimeoutMs: 200 });
-      if (!isOurs(lane.pid)) return t.skip('its backend is no process that this test may stop');
-      process.kill(lane.pid, 'SIGSTOP');
-      t.after(() => process.kill(lane.pid, 'SIGCONT'));
-      await assert.rejects(lane.statement(plain, text`select 1`, []), unavailable);
+      connection = await open({ callTimeoutMs: 200 });
+      if (!isOurs(connection.pid))
+        return t.skip('its backend is no process that this test may stop');
+      process.kill(connection.pid, 'SIGSTOP');
+      t.after(() => process.kill(connection.pid, 'SIGCONT'));
+      await assert.rejects(connection.statement(plain, text`select 1`, []), unavailable);
     });
   });
 
   it('ends its connection when it is closed', async () => {
-    const { pid } = lane;
-    lane.close();
+    const { pid } = connection;
+    connection.close();
     const witness = await open();
     await until(async () => {
       return (await witness.plain`select from pg_stat_activity where pid = ${pid}`).length === 0;
@@ -436,7 +443,7 @@ describe('Lane', { timeout: 30_000 }, () => {
   it('does not open when the server hangs up, and asks no second time', async (t) => {
     const server = await startTcpServer((socket) => socket.destroy());
     t.after(() => server.close());
-    await assert.rejects(Connection.open(server.url, laneBounds), unavailable);
+    await assert.rejects(Connection.open(server.url, connectionLimits), unavailable);
     assert.equal(server.accepted(), 1);
   });
 
@@ -444,7 +451,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     const server = await startTcpServer(() => {});
     t.after(() => server.close());
     await assert.rejects(
-      Connection.open(server.url, { ...laneBounds, connectTimeoutMs: 50 }),
+      Connection.open(server.url, { ...connectionLimits, connectTimeoutMs: 50 }),
       unavailable,
     );
     await until(() => server.open() === 0);
@@ -486,7 +493,7 @@ describe('Lane', { timeout: 30_000 }, () => {
     const between = await interpose(t, {
       told: (chunk) => (chunk.includes('set_config') ? refusal : null),
     });
-    await assert.rejects(Connection.open(between.url, laneBounds), unavailable);
+    await assert.rejects(Connection.open(between.url, connectionLimits), unavailable);
     await until(() => between.open() === 0);
   });
 
@@ -495,12 +502,15 @@ describe('Lane', { timeout: 30_000 }, () => {
     const between = await interpose(t, {
       says: (chunk) => (chunk.includes('pinned') ? Buffer.concat([chunk, end]) : chunk),
     });
-    await assert.rejects(Connection.open(between.url, laneBounds), unavailable);
+    await assert.rejects(Connection.open(between.url, connectionLimits), unavailable);
     await until(() => between.open() === 0);
   });
 
   it('does not open when nobody listens', async () => {
-    await assert.rejects(Connection.open('postgres://127.0.0.1:1/kennel', laneBounds), unavailable);
+    await assert.rejects(
+      Connection.open('postgres://127.0.0.1:1/kennel', connectionLimits),
+      unavailable,
+    );
   });
 
   /** True for a backend on this machine that a signal of ours would reach. */

@@ -1,29 +1,29 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
 import { Connection, type Target } from '../../src/postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf } from '../support/envelopes.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
 const roomy: ConnectionPoolLimits = {
-  lanes: 4,
-  lanesPerTenant: 4,
+  connections: 4,
+  connectionsPerTenant: 4,
   waitingPerTenant: 100,
   waiting: 1_000,
   waitLimitMs: 5_000,
   idleLimitMs: 60_000,
   spareMs: 1_000,
-  batches: bounds.lanes.batches,
+  batches: limits.connections.batches,
 };
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
-describe('LanePool', () => {
+describe('ConnectionPool', () => {
   let database: TestDatabase;
   let pool: ConnectionPool;
   let opened: Connection[];
@@ -40,26 +40,26 @@ describe('LanePool', () => {
 
   async function open(target: Target): Promise<Connection> {
     opening += 1;
-    const lane = await Connection.open(target, laneBounds).finally(() => {
+    const connection = await Connection.open(target, connectionLimits).finally(() => {
       opening -= 1;
     });
-    opened.push(lane);
-    return lane;
+    opened.push(connection);
+    return connection;
   }
 
-  function poolOf(bounds: Partial<ConnectionPoolLimits>, opens = open): ConnectionPool {
-    pool = new ConnectionPool(opens, { ...roomy, ...bounds });
+  function poolOf(limits: Partial<ConnectionPoolLimits>, opens = open): ConnectionPool {
+    pool = new ConnectionPool(opens, { ...roomy, ...limits });
     return pool;
   }
 
-  /** Lanes to one database that the pool takes for different targets. */
+  /** Connections to one database that the pool takes for different targets. */
   const target = (name: string) => `${database.url}?application_name=${name}`;
 
   const connections = () => opening + opened.filter(({ live }) => live).length;
 
-  const answer = (lane: Connection) => lane.plain`select 1`;
+  const answer = (connection: Connection) => connection.plain`select 1`;
 
-  /** Holds a lane until `release` is called. */
+  /** Holds a connection until `release` is called. */
   function hold(tenant: string): { release: () => void; done: Promise<void> } {
     let release = () => {};
     const released = new Promise<void>((resolve) => {
@@ -68,7 +68,7 @@ describe('LanePool', () => {
     return { release, done: pool.exclusive(target('one'), tenant, () => released) };
   }
 
-  it('lends the same lane again', async () => {
+  it('lends the same connection again', async () => {
     poolOf({});
     const first = await pool.exclusive(target('one'), 'a', async ({ pid }) => pid);
     assert.equal(await pool.exclusive(target('one'), 'b', async ({ pid }) => pid), first);
@@ -77,20 +77,20 @@ describe('LanePool', () => {
   it('lends the one that was used last, so that those nobody needs grow old', async () => {
     poolOf({});
     const holders = [hold('a'), hold('a')];
-    await until(() => pool.figures.busy === 2);
+    await until(() => pool.stats.busy === 2);
     for (const { release } of holders) release();
     await Promise.all(holders.map(({ done }) => done));
     const pidOf = () => pool.exclusive(target('one'), 'a', async ({ pid }) => pid);
     assert.equal(await pidOf(), await pidOf());
   });
 
-  it('holds no more lanes than its budget, whatever they lead to', async () => {
-    poolOf({ lanes: 3 });
+  it('holds no more connections than its budget, whatever they lead to', async () => {
+    poolOf({ connections: 3 });
     let most = 0;
     const calls = Array.from({ length: 60 }, (_, turn) =>
-      pool.exclusive(target(`t${turn % 5}`), `t${turn % 5}`, async (lane) => {
+      pool.exclusive(target(`t${turn % 5}`), `t${turn % 5}`, async (connection) => {
         most = Math.max(most, connections());
-        await answer(lane);
+        await answer(connection);
       }),
     );
     await Promise.all(calls);
@@ -98,19 +98,19 @@ describe('LanePool', () => {
   });
 
   it('lends no tenant more than its share, and the rest to others', async () => {
-    poolOf({ lanesPerTenant: 2 });
+    poolOf({ connectionsPerTenant: 2 });
     const greedy = Array.from({ length: 5 }, () => hold('greedy'));
-    await until(() => pool.figures.busy === 2);
+    await until(() => pool.stats.busy === 2);
     await pool.exclusive(target('one'), 'modest', answer);
-    assert.equal(pool.figures.waiting, 3);
+    assert.equal(pool.stats.waiting, 3);
     for (const { release } of greedy) release();
     await Promise.all(greedy.map(({ done }) => done));
   });
 
   it('counts the time that calls wait, also in vain, and none of those that need not', async () => {
-    poolOf({ lanes: 1, lanesPerTenant: 1, waitLimitMs: 50 });
+    poolOf({ connections: 1, connectionsPerTenant: 1, waitLimitMs: 50 });
     const holder = hold('a');
-    await until(() => pool.figures.busy === 1);
+    await until(() => pool.stats.busy === 1);
     const { limit, inUse, waits, waitedMs } = pool.saturation;
     assert.deepEqual([limit, inUse], [1, 1]);
     await assert.rejects(pool.exclusive(target('one'), 'a', answer), unavailable);
@@ -124,9 +124,9 @@ describe('LanePool', () => {
   });
 
   it('serves those who wait round-robin over tenants', async () => {
-    poolOf({ lanes: 1 });
+    poolOf({ connections: 1 });
     const first = hold('a');
-    await until(() => pool.figures.busy === 1);
+    await until(() => pool.stats.busy === 1);
     const order: string[] = [];
     const calls = ['a1', 'a2', 'a3', 'b1', 'b2', 'c1'].map((call) =>
       pool.exclusive(target('one'), call.charAt(0), async () => order.push(call)),
@@ -138,9 +138,9 @@ describe('LanePool', () => {
 
   it('keeps the turn of a tenant that waited in vain', async () => {
     const waitLimitMs = 200;
-    poolOf({ lanes: 1, waitLimitMs });
+    poolOf({ connections: 1, waitLimitMs });
     const first = hold('x');
-    await until(() => pool.figures.busy === 1);
+    await until(() => pool.stats.busy === 1);
     const startedAt = performance.now();
     const inVain = assert.rejects(pool.exclusive(target('one'), 'a', answer), unavailable);
     await until(() => performance.now() - startedAt > waitLimitMs / 2);
@@ -155,9 +155,9 @@ describe('LanePool', () => {
   });
 
   it('refuses who would wait behind too many', async () => {
-    poolOf({ lanes: 1, waitingPerTenant: 1, waiting: 2 });
+    poolOf({ connections: 1, waitingPerTenant: 1, waiting: 2 });
     const holders = [hold('a'), hold('a'), hold('b')];
-    await until(() => pool.figures.waiting === 2);
+    await until(() => pool.stats.waiting === 2);
     for (const tenant of ['a', 'c']) {
       await assert.rejects(pool.exclusive(target('one'), tenant, answer), unavailable);
     }
@@ -166,27 +166,27 @@ describe('LanePool', () => {
   });
 
   it('lets others wait where one tenant has too many calls that do', async () => {
-    poolOf({ lanes: 1, waitingPerTenant: 1 });
+    poolOf({ connections: 1, waitingPerTenant: 1 });
     const holders = [hold('a'), hold('a')];
-    await until(() => pool.figures.busy === 1);
+    await until(() => pool.stats.busy === 1);
     await assert.rejects(pool.exclusive(target('one'), 'a', answer), unavailable);
     const other = pool.exclusive(target('one'), 'b', answer);
     for (const { release } of holders) release();
     await Promise.all([other, ...holders.map(({ done }) => done)]);
   });
 
-  it('refuses who has waited too long, and lends the lane to the next', async () => {
-    poolOf({ lanes: 1, waitLimitMs: 20 });
+  it('refuses who has waited too long, and lends the connection to the next', async () => {
+    poolOf({ connections: 1, waitLimitMs: 20 });
     const first = hold('a');
-    await until(() => pool.figures.busy === 1);
+    await until(() => pool.stats.busy === 1);
     await assert.rejects(pool.exclusive(target('one'), 'b', answer), unavailable);
     first.release();
     await pool.exclusive(target('one'), 'b', answer);
-    assert.deepEqual(pool.figures, { idle: 1, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
+    assert.deepEqual(pool.stats, { idle: 1, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });
 
-  it('closes an idle lane to make room for one that leads elsewhere', async () => {
-    poolOf({ lanes: 1 });
+  it('closes an idle connection to make room for one that leads elsewhere', async () => {
+    poolOf({ connections: 1 });
     await pool.exclusive(target('one'), 'a', answer);
     await pool.exclusive(target('two'), 'b', answer);
     assert.deepEqual(
@@ -196,14 +196,14 @@ describe('LanePool', () => {
   });
 
   describe('with calls that share', () => {
-    const batches = { ...bounds.lanes.batches, statements: 3, stallMs: 60_000 };
+    const batches = { ...limits.connections.batches, statements: 3, stallMs: 60_000 };
     const hour = 3_600_000;
 
-    /** One statement of a tenant; tells which lane it had. */
+    /** One statement of a tenant; tells which connection it had. */
     const ask = (tenant: string, seconds = 0) =>
-      pool.shared(target('one'), tenant, async (lane) => {
-        await lane.statement(plain, sleep, [seconds]);
-        return lane.pid;
+      pool.shared(target('one'), tenant, async (connection) => {
+        await connection.statement(plain, sleep, [seconds]);
+        return connection.pid;
       });
 
     const plain = envelopeOf({ 'kennel.tenant': 'a' });
@@ -213,41 +213,41 @@ describe('LanePool', () => {
 
     const noQuery = ((strings: TemplateStringsArray) => strings)`deallocate all`;
 
-    /** How many calls each lane had, the busiest first. */
+    /** How many calls each connection had, the busiest first. */
     const spread = (pids: number[]) => {
       const counts = new Map<number, number>();
       for (const pid of pids) counts.set(pid, (counts.get(pid) ?? 0) + 1);
       return [...counts.values()].sort((one, two) => two - one);
     };
 
-    /** So many idle lanes. */
-    async function warm(lanes: number): Promise<void> {
-      const holders = Array.from({ length: lanes }, () => hold('warm'));
-      await until(() => pool.figures.busy === lanes);
+    /** So many idle connections. */
+    async function warm(connections: number): Promise<void> {
+      const holders = Array.from({ length: connections }, () => hold('warm'));
+      await until(() => pool.stats.busy === connections);
       for (const { release } of holders) release();
       await Promise.all(holders.map(({ done }) => done));
     }
 
-    it('puts those of one moment on one lane', async () => {
+    it('puts those of one moment on one connection', async () => {
       poolOf({ batches });
       await warm(2);
       const pids = await Promise.all(['a', 'b', 'c'].map((tenant) => ask(tenant)));
       assert.deepEqual(spread(pids), [3]);
     });
 
-    it('lets the next ones wait while a batch is under way, though lanes are idle', async () => {
+    it('lets the next ones wait while a batch is under way, though connections are idle', async () => {
       poolOf({ batches });
       await warm(2);
       const calls = ['a', 'b', 'c', 'd', 'e'].map((tenant) => ask(tenant));
-      assert.deepEqual(pool.figures, { idle: 1, busy: 1, unterminated: 0, waiting: 2, lost: 0 });
+      assert.deepEqual(pool.stats, { idle: 1, busy: 1, unterminated: 0, waiting: 2, lost: 0 });
       assert.deepEqual(spread(await Promise.all(calls)), [5]);
     });
 
-    it('lets them go on another lane as soon as they fill a batch', async () => {
+    it('lets them go on another connection as soon as they fill a batch', async () => {
       poolOf({ batches });
       await warm(2);
       const calls = ['a', 'b', 'c', 'd', 'e', 'f'].map((tenant) => ask(tenant));
-      assert.deepEqual(pool.figures, { idle: 0, busy: 2, unterminated: 0, waiting: 0, lost: 0 });
+      assert.deepEqual(pool.stats, { idle: 0, busy: 2, unterminated: 0, waiting: 0, lost: 0 });
       assert.deepEqual(spread(await Promise.all(calls)), [3, 3]);
     });
 
@@ -257,16 +257,16 @@ describe('LanePool', () => {
       await warm(1);
       const first = ask('a', 0.05);
       const other = pool.shared(target('two'), 'b', answer);
-      assert.equal(pool.figures.waiting, 0);
+      assert.equal(pool.stats.waiting, 0);
       await Promise.all([first, other]);
     });
 
-    it('does not let them wait for calls that have a lane to themselves', async () => {
+    it('does not let them wait for calls that have a connection to themselves', async () => {
       poolOf({ batches });
       await warm(3);
       const writers = [hold('a'), hold('b')];
       await ask('c');
-      assert.equal(pool.figures.busy, 2);
+      assert.equal(pool.stats.busy, 2);
       for (const { release } of writers) release();
       await Promise.all(writers.map(({ done }) => done));
     });
@@ -291,7 +291,7 @@ describe('LanePool', () => {
     });
 
     it('sends it alone with those of its calls too that had to wait', async () => {
-      poolOf({ lanesPerTenant: 1, batches });
+      poolOf({ connectionsPerTenant: 1, batches });
       await pool.exclusive(target('one'), 'warm', answer);
       const slow = ask('slow', 0.1);
       const waiting = ask('slow');
@@ -300,13 +300,13 @@ describe('LanePool', () => {
     });
 
     it('counts them against the share of their tenant, whose next one follows the first that ends', async () => {
-      poolOf({ lanesPerTenant: 2, batches: { ...batches, stallMs: 0 } });
+      poolOf({ connectionsPerTenant: 2, batches: { ...batches, stallMs: 0 } });
       await pool.exclusive(target('one'), 'warm', answer);
       const order: string[] = [];
       const calls = Object.entries({ quick: 0, slow: 0.3, next: 0 }).map(([name, seconds]) =>
         ask('a', seconds).then(() => order.push(name)),
       );
-      assert.equal(pool.figures.waiting, 1);
+      assert.equal(pool.stats.waiting, 1);
       await Promise.all(calls);
       assert.deepEqual(order, ['quick', 'next', 'slow']);
     });
@@ -319,7 +319,7 @@ describe('LanePool', () => {
       assert.notEqual(await ask('b'), await first);
     });
 
-    it('lets nobody join a batch that is over: its lane may be lent to somebody else', async () => {
+    it('lets nobody join a batch that is over: its connection may be lent to somebody else', async () => {
       poolOf({ batches });
       await warm(2);
       let used = 0;
@@ -334,27 +334,29 @@ describe('LanePool', () => {
       await held.done;
     });
 
-    it('sends whoever was on a lane that ended alone', async () => {
+    it('sends whoever was on a connection that ended alone', async () => {
       poolOf({ batches });
       await warm(1);
-      const broken = pool.shared(target('one'), 'a', (lane) => lane.statement(plain, noQuery, []));
+      const broken = pool.shared(target('one'), 'a', (connection) =>
+        connection.statement(plain, noQuery, []),
+      );
       await assert.rejects(broken, { name: 'IsolationViolation' });
       await warm(2);
       assert.equal(spread(await Promise.all([ask('a'), ask('b')])).length, 2);
     });
 
-    it('blames nobody for what was slow before it on the same lane', async () => {
+    it('blames nobody for what was slow before it on the same connection', async () => {
       poolOf({ batches: { ...batches, slowMs: 50 } });
       await warm(2);
       await Promise.all([ask('slow', 0.2), ask('behind')]);
       assert.equal(spread(await Promise.all([ask('a'), ask('behind')])).length, 1);
     });
 
-    it('keeps them off a lane that somebody has to himself', async () => {
+    it('keeps them off a connection that somebody has to himself', async () => {
       poolOf({ batches });
       await warm(1);
       const held = hold('alone');
-      assert.equal(pool.figures.busy, 1);
+      assert.equal(pool.stats.busy, 1);
       const pids = await Promise.all([ask('a'), ask('b')]);
       held.release();
       await held.done;
@@ -362,27 +364,27 @@ describe('LanePool', () => {
       assert.notEqual(pids[0], opened[0]?.pid);
     });
 
-    it('waits for its own lane rather than take one that was just used by others', async () => {
-      poolOf({ lanes: 2, batches });
+    it('waits for its own connection rather than take one that was just used by others', async () => {
+      poolOf({ connections: 2, batches });
       await pool.exclusive(target('two'), 'b', answer);
       const held = hold('a');
-      await until(() => pool.figures.busy === 1);
+      await until(() => pool.stats.busy === 1);
       const next = ask('a');
-      assert.deepEqual(pool.figures, { idle: 1, busy: 1, unterminated: 0, waiting: 1, lost: 0 });
+      assert.deepEqual(pool.stats, { idle: 1, busy: 1, unterminated: 0, waiting: 1, lost: 0 });
       held.release();
       await Promise.all([held.done, next]);
       assert.equal(opened.length, 2);
     });
   });
 
-  it('closes a lane that nobody has used for long', async () => {
+  it('closes a connection that nobody has used for long', async () => {
     poolOf({ idleLimitMs: 20 });
     await pool.exclusive(target('one'), 'a', answer);
     await until(() => connections() === 0);
-    assert.equal(pool.figures.idle, 0);
+    assert.equal(pool.stats.idle, 0);
   });
 
-  it('closes the idle lanes to a target that is about to go', async () => {
+  it('closes the idle connections to a target that is about to go', async () => {
     poolOf({});
     await pool.exclusive(target('one'), 'a', answer);
     await pool.exclusive(target('two'), 'a', answer);
@@ -393,9 +395,9 @@ describe('LanePool', () => {
     );
   });
 
-  it('passes on why a lane did not open, and has its place free again', async () => {
+  it('passes on why a connection did not open, and has its place free again', async () => {
     let failures = 2;
-    poolOf({ lanes: 1, lanesPerTenant: 1 }, (to) => {
+    poolOf({ connections: 1, connectionsPerTenant: 1 }, (to) => {
       failures -= 1;
       return failures < 0 ? open(to) : Promise.reject(unavailableNow('The database is away'));
     });
@@ -407,18 +409,19 @@ describe('LanePool', () => {
     );
   });
 
-  it('has the place of a lost lane free again, and counts the loss', async () => {
-    poolOf({ lanes: 1, lanesPerTenant: 1 });
-    const end = (lane: Connection) => lane.plain`select pg_terminate_backend(pg_backend_pid())`;
+  it('has the place of a lost connection free again, and counts the loss', async () => {
+    poolOf({ connections: 1, connectionsPerTenant: 1 });
+    const end = (connection: Connection) =>
+      connection.plain`select pg_terminate_backend(pg_backend_pid())`;
     for (let turn = 1; turn <= 3; turn += 1) {
       await assert.rejects(pool.exclusive(target('one'), 'a', end), unavailable);
-      assert.equal(pool.figures.lost, turn);
+      assert.equal(pool.stats.lost, turn);
     }
     await pool.exclusive(target('one'), 'a', answer);
   });
 
-  it('has the place of an idle lane that was lost free again', async () => {
-    poolOf({ lanes: 1 });
+  it('has the place of an idle connection that was lost free again', async () => {
+    poolOf({ connections: 1 });
     await pool.exclusive(target('one'), 'a', answer);
     opened[0]?.close();
     await pool.exclusive(target('one'), 'a', answer);
@@ -426,18 +429,18 @@ describe('LanePool', () => {
   });
 
   it('gives the place of work that failed back', async () => {
-    poolOf({ lanes: 1, lanesPerTenant: 1 });
+    poolOf({ connections: 1, connectionsPerTenant: 1 });
     const fail = () => Promise.reject(new Error('it failed'));
     await assert.rejects(pool.exclusive(target('one'), 'a', fail), /failed/);
     await pool.exclusive(target('one'), 'a', answer);
   });
 
-  it('refuses everybody once closed, and keeps no lane that opens late', async () => {
+  it('refuses everybody once closed, and keeps no connection that opens late', async () => {
     let letOpen = () => {};
     const gate = new Promise<void>((resolve) => {
       letOpen = resolve;
     });
-    poolOf({ lanes: 1 }, (to) => gate.then(() => open(to)));
+    poolOf({ connections: 1 }, (to) => gate.then(() => open(to)));
     const calls = ['a', 'b'].map((tenant) =>
       assert.rejects(pool.exclusive(target('one'), tenant, answer), unavailable),
     );
@@ -446,6 +449,6 @@ describe('LanePool', () => {
     await Promise.all(calls);
     await assert.rejects(pool.exclusive(target('one'), 'c', answer), unavailable);
     assert.equal(connections(), 0);
-    assert.deepEqual(pool.figures, { idle: 0, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
+    assert.deepEqual(pool.stats, { idle: 0, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });
 });

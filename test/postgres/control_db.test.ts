@@ -20,18 +20,18 @@ describe('the way to the control schema', () => {
     return new Set(answers.flat().map(({ pid }) => pid)).size;
   }
 
-  it('is one lane for the lookups of a moment', async () => {
-    assert.equal(await backends(places.backstage.lookups, 8), 1);
+  it('is one connection for the lookups of a moment', async () => {
+    assert.equal(await backends(places.services.lookups, 8), 1);
   });
 
-  it('is a lane for each statement of everybody else', async () => {
-    assert.ok((await backends(places.backstage.control, 8)) > 1);
+  it('is a connection for each statement of everybody else', async () => {
+    assert.ok((await backends(places.services.control, 8)) > 1);
   });
 
-  it('answers each of more lookups than fit into the batches of all lanes', async () => {
+  it('answers each of more lookups than fit into the batches of all connections', async () => {
     const asking = Array.from(
       { length: 200 },
-      (_, number) => places.backstage.lookups<{ number: number }>`select ${number}::int as number`,
+      (_, number) => places.services.lookups<{ number: number }>`select ${number}::int as number`,
     );
     const answers = (await Promise.all(asking)).map(([row]) => row?.number);
     assert.deepEqual(answers, [...answers.keys()]);

@@ -6,14 +6,14 @@ import { Connection } from '../../src/postgres/connection.ts';
 import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
 import type { Placement } from '../../src/postgres/installation.ts';
 import { seal } from '../../src/postgres/seal.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 const acme = tenantId('01890000-0000-7000-8000-000000000001');
 
 function placeWith(schema: string): Placement {
   const sealKey = Buffer.alloc(32, 1);
-  return { target: '', database: 'kennel', schema, role: 'app', sealKey, dedicated: null };
+  return { target: '', database: 'kennel', schema, role: 'app', sealKey, dedicatedTo: null };
 }
 
 describe('envelope()', () => {
@@ -33,8 +33,8 @@ describe('Envelopes', () => {
   let other: Connection;
   before(async () => {
     database = await testDatabase();
-    one = await Connection.open(database.url, laneBounds);
-    other = await Connection.open(database.url, laneBounds);
+    one = await Connection.open(database.url, connectionLimits);
+    other = await Connection.open(database.url, connectionLimits);
   });
   after(async () => {
     one.close();
@@ -42,19 +42,22 @@ describe('Envelopes', () => {
     await database.drop();
   });
 
-  it("says for each lane, place and tenant what envelope() says with the lane's pid", () => {
+  it("says for each connection, place and tenant what envelope() says with the connection's pid", () => {
     const envelopes = new Envelopes(2);
     const tenants: TenantId[] = [acme, tenantId(randomUUID()), tenantId(randomUUID())];
     for (const tenant of [...tenants, ...tenants]) {
-      for (const lane of [one, other]) {
+      for (const connection of [one, other]) {
         for (const place of [placeWith('shared'), placeWith('t_1')]) {
-          assert.deepEqual(envelopes.of(lane, place, tenant), envelope(place, tenant, lane.pid));
+          assert.deepEqual(
+            envelopes.of(connection, place, tenant),
+            envelope(place, tenant, connection.pid),
+          );
         }
       }
     }
   });
 
-  it("has nothing to say on a lane that begins with the tenant's context", () => {
+  it("has nothing to say on a connection that begins with the tenant's context", () => {
     const place = { ...placeWith('tenant'), target: one.target, resident: acme };
     const envelopes = new Envelopes(2);
     assert.deepEqual(envelopes.of(one, place, acme), { schema: 'tenant', context: null });
@@ -67,9 +70,9 @@ describe('Envelopes', () => {
     assert.ok(context?.includes(other));
   });
 
-  it('refuses a lane that begins with the context of whoever else', () => {
+  it('refuses a connection that begins with the context of whoever else', () => {
     const place = { ...placeWith('tenant'), target: 'postgres://elsewhere/', resident: acme };
-    assert.throws(() => new Envelopes(2).of(one, place, acme), /^Error: Cannot use a lane: /);
+    assert.throws(() => new Envelopes(2).of(one, place, acme), /^Error: Cannot use a connection: /);
   });
 
   it('gives nobody one that a request from before a rotation has made meanwhile', () => {

@@ -7,7 +7,7 @@ function fault(code: string, severity?: 'ERROR' | 'FATAL'): Error {
   return Object.assign(new Error('x'), { code, ...(severity && { severity }) });
 }
 
-describe('endsLane()', () => {
+describe('endsConnection()', () => {
   it('trusts a session after an error that the server itself has sent', () => {
     assert.equal(poisonsConnection(fault('23505', 'ERROR')), false);
   });
@@ -17,7 +17,8 @@ describe('endsLane()', () => {
     assert.equal(poisonsConnection(new Error('x')), true);
   });
   for (const code of ['42501', '25P01', '25006', '26000', '0A000']) {
-    it(`trusts none after ${code}`, () => assert.equal(poisonsConnection(fault(code, 'ERROR')), true));
+    it(`trusts none after ${code}`, () =>
+      assert.equal(poisonsConnection(fault(code, 'ERROR')), true));
   }
 });
 

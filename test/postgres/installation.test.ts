@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { Installation, rolesOf } from '../../src/postgres/installation.ts';
-import { residentContext } from '../../src/postgres/seal.ts';
+import { dedicatedContext } from '../../src/postgres/seal.ts';
 import { partsOf } from '../../src/postgres/session_url.ts';
 
 describe('rolesOf()', () => {
@@ -49,7 +49,7 @@ describe('Installation', () => {
   it('begins the sessions of a database of its own with the context of its tenant', () => {
     const { target, sealKey } = installed('kennel').databaseOf(id);
     const { searchParams } = new URL(target);
-    assert.equal(searchParams.get('kennel.tenant'), residentContext(sealKey, id));
+    assert.equal(searchParams.get('kennel.tenant'), dedicatedContext(sealKey, id));
     assert.equal(searchParams.get('search_path'), '"tenant"');
     assert.equal(new URL(installed('kennel').schemaOf(id).target).search, '?sslmode=require');
   });

@@ -15,7 +15,7 @@ import { until } from '../support/until.ts';
 
 const seconds = Number(process.env.KILL_SECONDS ?? 4);
 const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 32));
-/** Few with a database: with more, most of the time would go into changing lanes. */
+/** Few with a database: with more, most of the time would go into changing connections. */
 const tenantsPerMode = { shared: 16, schema: 12, database: 4 };
 
 describe('isolation while random backends are killed', () => {
@@ -43,7 +43,7 @@ describe('isolation while random backends are killed', () => {
   });
 
   it('goes on', async (t) => {
-    const { isolation } = places.backstage;
+    const { isolation } = places.services;
     const chance = chanceOf(seed);
     const killer = killBackends(places.url, { everyMs: 50, chance });
     tally = await runPetLoad({
@@ -101,7 +101,7 @@ describe('isolation while random backends are killed', () => {
   it('leaves no error uncaught', () => assert.deepEqual(uncaught, []));
 
   function answers(tenant: TenantRef): Promise<boolean> {
-    const { isolation } = places.backstage;
+    const { isolation } = places.services;
     return read(isolation[tenant.isolation], tenant, tally).then(
       () => true,
       () => false,

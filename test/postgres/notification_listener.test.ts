@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { Connection } from '../../src/postgres/connection.ts';
 import { NotificationListener } from '../../src/postgres/notification_listener.ts';
-import { laneBounds, listenerBounds } from '../support/connection.ts';
+import { connectionLimits, listenerLimits } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { columns, failed, ready, row, said } from '../support/server_messages.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
@@ -12,16 +12,16 @@ import { until } from '../support/until.ts';
 
 describe('Listener', () => {
   let database: TestDatabase;
-  let lane: Connection;
+  let connection: Connection;
   let listener: NotificationListener;
   let heard: string[];
   let gaps: number;
   before(async () => {
     database = await testDatabase();
-    lane = await Connection.open(database.url, laneBounds);
+    connection = await Connection.open(database.url, connectionLimits);
   });
   after(async () => {
-    lane.close();
+    connection.close();
     await database.drop();
   });
   beforeEach(() => {
@@ -32,7 +32,7 @@ describe('Listener', () => {
 
   function listen(url: string, connectTimeoutMs = 3_000, probeMs = 5_000): void {
     listener = new NotificationListener(url, 'kennel', {
-      ...listenerBounds,
+      ...listenerLimits,
       onMessage: (message) => heard.push(message),
       onGap: () => {
         gaps += 1;
@@ -42,7 +42,7 @@ describe('Listener', () => {
     });
   }
 
-  const backends = () => lane.plain<{ pid: number; query_start: string }>`
+  const backends = () => connection.plain<{ pid: number; query_start: string }>`
     select pid, query_start
     from pg_stat_activity
     where datname = current_database() and query like 'listen %' and pid <> pg_backend_pid()`;
@@ -50,7 +50,8 @@ describe('Listener', () => {
   it('hands on messages in order', async () => {
     listen(database.url);
     await until(() => listener.connected);
-    for (const message of ['one', 'two']) await lane.plain`select pg_notify('kennel', ${message})`;
+    for (const message of ['one', 'two'])
+      await connection.plain`select pg_notify('kennel', ${message})`;
     await until(() => heard.length === 2);
     assert.deepEqual(heard, ['one', 'two']);
   });
@@ -58,9 +59,10 @@ describe('Listener', () => {
   it('comes back when its backend was ended, and says that there was a gap', async () => {
     listen(database.url);
     await until(() => gaps === 1);
-    for (const { pid } of await backends()) await lane.plain`select pg_terminate_backend(${pid})`;
+    for (const { pid } of await backends())
+      await connection.plain`select pg_terminate_backend(${pid})`;
     await until(() => gaps === 2 && listener.connected);
-    await lane.plain`select pg_notify('kennel', 'again')`;
+    await connection.plain`select pg_notify('kennel', 'again')`;
     await until(() => heard.includes('again'));
   });
 
@@ -119,7 +121,7 @@ describe('Listener', () => {
       back();
       await until(() => listener.connected);
       assert.equal(gaps, 2);
-      await lane.plain`select pg_notify('kennel', 'again')`;
+      await connection.plain`select pg_notify('kennel', 'again')`;
       await until(() => heard.includes('again'));
       assert.equal(gaps, 2);
     });

@@ -7,7 +7,7 @@ import { Connection } from '../../src/postgres/connection.ts';
 import { type Envelope, envelope } from '../../src/postgres/envelope.ts';
 import type { Placement } from '../../src/postgres/installation.ts';
 import { pads, seal } from '../../src/postgres/seal.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
@@ -46,18 +46,18 @@ describe('kernel.tenant()', () => {
 
   /** What it answers, or the code of its error, in a session with this context and search path. */
   async function answer(contextOf: (pid: number) => string, path = 'pg_catalog'): Promise<string> {
-    const lane = await Connection.open(place.target, laneBounds);
+    const connection = await Connection.open(place.target, connectionLimits);
     const opening = `begin; set local role "${place.role}"; set local search_path = ${path};
-      set local kennel.tenant = '${contextOf(lane.pid)}'`;
+      set local kennel.tenant = '${contextOf(connection.pid)}'`;
     try {
-      const [row] = await lane.transaction(opening, (sql) => {
+      const [row] = await connection.transaction(opening, (sql) => {
         return sql<{ id: string }>`select kernel.tenant() as id`;
       });
       return row?.id ?? 'nothing';
     } catch (error) {
       return error instanceof Error && 'code' in error ? String(error.code) : 'no code';
     } finally {
-      lane.close();
+      connection.close();
     }
   }
 
@@ -118,7 +118,7 @@ describe('kernel.tenant()', () => {
   });
 
   it('keeps its keys from everybody but its owner', async () => {
-    const { roles } = places.backstage.fleet.installation;
+    const { roles } = places.services.fleet.installation;
     for (const role of [roles.app, roles.account, roles.serve, roles.control]) {
       const [row] = await places.asSuperuser(
         place,
@@ -133,8 +133,8 @@ describe('kernel.tenant()', () => {
     openingOf: (...tenant: Parameters<typeof envelope>) => Envelope | string,
   ): Promise<string> {
     const [speaker, listener] = await Promise.all([
-      Connection.open(place.target, laneBounds),
-      Connection.open(place.target, laneBounds),
+      Connection.open(place.target, connectionLimits),
+      Connection.open(place.target, connectionLimits),
     ]);
     try {
       return await speaker.transaction(openingOf(place, tenant.id, speaker.pid), async () => {
@@ -153,7 +153,7 @@ describe('kernel.tenant()', () => {
   });
 
   it('has seals that they could read if activity were tracked', async () => {
-    const { serve } = places.backstage.fleet.installation.roles;
+    const { serve } = places.services.fleet.installation.roles;
     await lookInto(places.url, (sql) => sql`alter role ${sql(serve)} reset track_activities`);
     assert.match(await overheard(openingScript), /kennel\.tenant' |kennel\.tenant =/);
   });

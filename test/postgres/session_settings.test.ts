@@ -1,7 +1,7 @@
 /** What the database, the login and the server have for defaults changes no answer of any session. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { Connection, type ConnectionLimits } from '../../src/postgres/connection.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
@@ -41,19 +41,19 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
   after(() => places.close());
 
   const targets = async () => {
-    const { installation } = places.backstage.fleet;
+    const { installation } = places.services.fleet;
     const own = places.placeOf(await places.tenant('database'));
     const { adminUrl, controlTarget, shared } = installation;
     return [
-      ['the administrator', adminUrl, bounds.adminLane],
-      ['the control plane', controlTarget, bounds.controlLane],
-      ['tenants', shared.target, bounds.lane],
-      ['a tenant of its own database', own.target, bounds.lane],
+      ['the administrator', adminUrl, limits.adminConnection],
+      ['the control plane', controlTarget, limits.controlConnection],
+      ['tenants', shared.target, limits.connection],
+      ['a tenant of its own database', own.target, limits.connection],
     ] as const;
   };
 
-  async function answers(target: string, lane: ConnectionLimits) {
-    const session = await Connection.open(target, lane);
+  async function answers(target: string, connection: ConnectionLimits) {
+    const session = await Connection.open(target, connection);
     try {
       const [row] = await session.plain`
         select date '2024-02-29' as day, timestamptz '2024-02-29 12:00:00.5+00' as moment,
@@ -75,11 +75,12 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
 
   it('are the same whatever the database and the login have for a default', async () => {
     const before = new Map<string, string>();
-    for (const [who, target, lane] of await targets()) before.set(who, await answers(target, lane));
+    for (const [who, target, connection] of await targets())
+      before.set(who, await answers(target, connection));
     await setDefaults((name, value) => `set ${name} = '${value}'`);
     try {
-      for (const [who, target, lane] of await targets()) {
-        assert.equal(await answers(target, lane), before.get(who), who);
+      for (const [who, target, connection] of await targets()) {
+        assert.equal(await answers(target, connection), before.get(who), who);
       }
     } finally {
       await setDefaults((name) => `reset ${name}`);
@@ -98,7 +99,7 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
 
   /** For each of our databases, and each of our logins. */
   async function setDefaults(change: (name: string, value: string) => string): Promise<void> {
-    const { database } = places.backstage.fleet.installation;
+    const { database } = places.services.fleet.installation;
     await lookInto(`${places.url}?default_transaction_read_only=off`, async (sql) => {
       const all = await sql<{ what: string }[]>`
         select 'database ' || quote_ident(datname) as what from pg_database

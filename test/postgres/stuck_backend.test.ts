@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { granted } from '../contract/isolation_stage.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 import { until } from '../support/until.ts';
@@ -29,7 +29,7 @@ describe('a backend that does not answer', () => {
 
   it('is ended with its call', async () => {
     let pid = 0;
-    const stuck = places.backstage.isolation.shared.run(tenant, (db) =>
+    const stuck = places.services.isolation.shared.run(tenant, (db) =>
       db.transaction(async (sql) => {
         const [row] = await sql<{ pid: number }>`
           select pg_backend_pid() as pid, set_config('statement_timeout', '0', true),
@@ -45,11 +45,14 @@ describe('a backend that does not answer', () => {
 
   it('outlives its call when nobody ends it', async () => {
     const place = places.placeOf(tenant);
-    const lane = await Connection.open(place.target, { ...laneBounds, callTimeoutMs: 300 });
-    const opening = `${openingScript(place, tenant.id, lane.pid)}; set local statement_timeout = 0`;
-    const stuck = lane.transaction(opening, (sql) => sql`select pg_sleep(60)`);
+    const connection = await Connection.open(place.target, {
+      ...connectionLimits,
+      callTimeoutMs: 300,
+    });
+    const opening = `${openingScript(place, tenant.id, connection.pid)}; set local statement_timeout = 0`;
+    const stuck = connection.transaction(opening, (sql) => sql`select pg_sleep(60)`);
     await assert.rejects(stuck, { code: 'unavailable' });
-    assert.equal(await isAlive(lane.pid), true);
-    await places.asSuperuser(place, `select pg_terminate_backend(${lane.pid})`);
+    assert.equal(await isAlive(connection.pid), true);
+    await places.asSuperuser(place, `select pg_terminate_backend(${connection.pid})`);
   });
 });

@@ -12,7 +12,7 @@ import type { Refusal } from '../../src/kernel/errors.ts';
 import { openSession } from '../../src/postgres/connect.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { sslRequest } from '../../src/postgres/protocol/messages.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { nodeScript } from '../support/node_script.ts';
 import { selfSigned } from '../support/self_signed.ts';
 import { lookInto } from '../support/sql.ts';
@@ -21,7 +21,7 @@ import { openFolder, startTestCluster } from '../support/test_cluster.ts';
 import { turnOnTls } from '../support/tls_server.ts';
 
 /** What is waited for longer than this would fail its suite. */
-const patient = { ...laneBounds, connectTimeoutMs: 60_000 };
+const patient = { ...connectionLimits, connectTimeoutMs: 60_000 };
 
 const own = selfSigned('127.0.0.1');
 const other = selfSigned('127.0.0.1');
@@ -81,10 +81,10 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
 
   /** Opens it in this process. @returns what `pg_stat_ssl` says of it. */
   async function secured(t: TestContext, url: string) {
-    const lane = await Connection.open(url, patient);
-    t.after(() => lane.close());
-    const [row] = await lane.plain<{ ssl: boolean; subject: string | null }>`
-      select ssl, client_dn as subject from pg_stat_ssl where pid = ${lane.pid}`;
+    const connection = await Connection.open(url, patient);
+    t.after(() => connection.close());
+    const [row] = await connection.plain<{ ssl: boolean; subject: string | null }>`
+      select ssl, client_dn as subject from pg_stat_ssl where pid = ${connection.pid}`;
     return row ?? assert.fail();
   }
 
@@ -117,11 +117,13 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
   });
 
   it('carries answers of any size, and many at once', async (t) => {
-    const lane = await Connection.open(urlFor('sslmode=require'), patient);
-    t.after(() => lane.close());
+    const connection = await Connection.open(urlFor('sslmode=require'), patient);
+    t.after(() => connection.close());
     const sizes = [1, 100_000, 16_384, 3, 300_000];
     const answers = await Promise.all(
-      sizes.map((size) => lane.plain<{ text: string }>`select repeat('é', ${size}::int) as text`),
+      sizes.map(
+        (size) => connection.plain<{ text: string }>`select repeat('é', ${size}::int) as text`,
+      ),
     );
     assert.deepEqual(
       answers.map(([row]) => row?.text.length),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
@@ -10,7 +10,7 @@ import {
   UnterminatedBackends,
   type UnterminatedOptions,
 } from '../../src/postgres/unterminated_backends.ts';
-import { laneBounds } from '../support/connection.ts';
+import { connectionLimits } from '../support/connection.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { envelopeOf } from '../support/envelopes.ts';
 import { lookInto } from '../support/sql.ts';
@@ -22,8 +22,8 @@ import { until } from '../support/until.ts';
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 const quick = { firstDelayMs: 1, longestDelayMs: 20, warnAfterMs: 50, unseenMs: 60_000 };
 
-describe('a lane whose statement cannot be cancelled', () => {
-  const lanes = 2;
+describe('a connection whose statement cannot be cancelled', () => {
+  const size = 2;
   const share = 1;
   let database: TestDatabase;
   /** The administrator works from another database, so that only the pool's sessions are counted. */
@@ -49,17 +49,22 @@ describe('a lane whose statement cannot be cancelled', () => {
   });
 
   function openPool(ends: boolean): void {
-    const open = (target: string) => Connection.open(target, laneBounds);
-    admin = new ConnectionPool(open, bounds.terminatorLanes);
+    const open = (target: string) => Connection.open(target, connectionLimits);
+    admin = new ConnectionPool(open, limits.terminatorConnections);
     const unterminated = {
       ...quick,
       terminate: terminateBackends(admin, server.url),
       onStay: ({ pid }: Backend, tenant: string) => void told.push({ pid, tenant }),
     };
-    const size = { ...bounds.lanes, lanes, lanesPerTenant: share, waitLimitMs: 1_500 };
+    const poolLimits = {
+      ...limits.connections,
+      connections: size,
+      connectionsPerTenant: share,
+      waitLimitMs: 1_500,
+    };
     const openServing = (target: string) =>
-      Connection.open(target, { ...laneBounds, callTimeoutMs: 1_000 });
-    pool = new ConnectionPool(openServing, size, ends ? unterminated : undefined);
+      Connection.open(target, { ...connectionLimits, callTimeoutMs: 1_000 });
+    pool = new ConnectionPool(openServing, poolLimits, ends ? unterminated : undefined);
   }
 
   const target = () => `${database.url}?application_name=serving`;
@@ -75,9 +80,11 @@ describe('a lane whose statement cannot be cancelled', () => {
 
   const plain = envelopeOf({ 'kennel.tenant': 'a' });
   const text = (statement: string) => Object.assign([statement], { raw: [statement] });
-  const call = (travel: 'use' | 'share', tenant: string, statement: string) =>
-    pool[travel](target(), tenant, (lane) => lane.statement(plain, text(statement), []));
-  const stick = async (travel: 'use' | 'share', tenant: string) => {
+  const call = (travel: 'exclusive' | 'shared', tenant: string, statement: string) =>
+    pool[travel](target(), tenant, (connection) =>
+      connection.statement(plain, text(statement), []),
+    );
+  const stick = async (travel: 'exclusive' | 'shared', tenant: string) => {
     const stuck = assert.rejects(call(travel, tenant, `select ${sleep}`), unavailable);
     await backends.stopNext();
     return stuck;
@@ -85,53 +92,57 @@ describe('a lane whose statement cannot be cancelled', () => {
 
   it('keeps its place and its share until the backend is gone, and the others are served', async () => {
     openPool(true);
-    await assert.rejects(call('use', 'greedy', `select ${uncancellable(8)}`), unavailable);
-    assert.equal(pool.figures.unterminated, share);
+    await assert.rejects(call('exclusive', 'greedy', `select ${uncancellable(8)}`), unavailable);
+    assert.equal(pool.stats.unterminated, share);
     const others = Array.from({ length: 3 }, (_, turn) =>
-      pool.exclusive(target(), `other ${turn}`, (lane) => lane.plain`select pg_sleep(0.02)`),
+      pool.exclusive(
+        target(),
+        `other ${turn}`,
+        (connection) => connection.plain`select pg_sleep(0.02)`,
+      ),
     );
     await Promise.all(others);
-    assert.equal(await connections(), lanes);
-    await assert.rejects(call('use', 'greedy', 'select 1'), unavailable);
+    assert.equal(await connections(), size);
+    await assert.rejects(call('exclusive', 'greedy', 'select 1'), unavailable);
     assert.deepEqual(
       told.map(({ tenant }) => tenant),
       ['greedy'],
     );
-    await until(() => pool.figures.unterminated === 0, 300_000);
-    await call('use', 'greedy', 'select 1');
+    await until(() => pool.stats.unterminated === 0, 300_000);
+    await call('exclusive', 'greedy', 'select 1');
   });
 
   it('control: frees its place early without that, and the server has more than the budget', async () => {
     openPool(false);
-    for (let turn = 0; turn <= lanes; turn += 1) await stick('use', 'greedy');
-    assert.ok((await connections()) > lanes);
+    for (let turn = 0; turn <= size; turn += 1) await stick('exclusive', 'greedy');
+    assert.ok((await connections()) > size);
   });
 
   it('frees its place at once when the server says that the backend ends, whoever can be asked', async () => {
     const neverAsked = () => assert.fail('asked');
-    const size = { ...bounds.lanes, lanes: 1, lanesPerTenant: 1 };
+    const size = { ...limits.connections, connections: 1, connectionsPerTenant: 1 };
     const options = { ...quick, terminate: neverAsked, onStay: neverAsked };
     openPool(true);
     pool.close();
-    pool = new ConnectionPool((to) => Connection.open(to, laneBounds), size, options);
-    await pool.exclusive(target(), 'first', async (lane) => {
-      const cut = assert.rejects(lane.plain`select pg_sleep(60)`, unavailable);
-      await lookInto(database.url, (sql) => sql`select pg_terminate_backend(${lane.pid})`);
+    pool = new ConnectionPool((to) => Connection.open(to, connectionLimits), size, options);
+    await pool.exclusive(target(), 'first', async (connection) => {
+      const cut = assert.rejects(connection.plain`select pg_sleep(60)`, unavailable);
+      await lookInto(database.url, (sql) => sql`select pg_terminate_backend(${connection.pid})`);
       await cut;
     });
-    assert.equal(pool.figures.unterminated, 0);
-    await pool.exclusive(target(), 'second', (lane) => lane.plain`select 1`);
+    assert.equal(pool.stats.unterminated, 0);
+    await pool.exclusive(target(), 'second', (connection) => connection.plain`select 1`);
   });
 
   it('counts against the tenant whose statement it runs, of all that share it', async () => {
     openPool(true);
-    await pool.exclusive(target(), 'warm', (lane) => lane.plain`select 1`);
+    await pool.exclusive(target(), 'warm', (connection) => connection.plain`select 1`);
     await Promise.all([
-      call('share', 'before', 'select 1'),
-      stick('share', 'stuck'),
-      assert.rejects(call('share', 'behind', 'select 1'), unavailable),
+      call('shared', 'before', 'select 1'),
+      stick('shared', 'stuck'),
+      assert.rejects(call('shared', 'behind', 'select 1'), unavailable),
     ]);
-    assert.equal(pool.figures.unterminated, 1);
+    assert.equal(pool.stats.unterminated, 1);
     await until(() => told.length === 1);
     assert.equal(told[0]?.tenant, 'stuck');
   });
@@ -139,13 +150,13 @@ describe('a lane whose statement cannot be cancelled', () => {
   it('is known by when its backend started, because a pid is used again', async () => {
     openPool(true);
     const ask = terminateBackends(admin, server.url);
-    const lane = await Connection.open(target(), laneBounds);
-    const later = { ...lane.backend, startedAt: '2199-01-01 00:00:00+00' };
+    const connection = await Connection.open(target(), connectionLimits);
+    const later = { ...connection.backend, startedAt: '2199-01-01 00:00:00+00' };
     assert.deepEqual(await ask([later]), new Set());
-    await lane.plain`select 1`;
-    const { backend } = lane;
+    await connection.plain`select 1`;
+    const { backend } = connection;
     assert.deepEqual(await ask([later, backend]), new Set([backend]));
-    await until(() => !lane.live);
+    await until(() => !connection.live);
     await until(async () => (await ask([backend])).size === 0);
   });
 });

@@ -1,9 +1,9 @@
 /**
  * Isolation as careless servers have it: everybody in one place, settings that outlast their
- * transaction, a search path that goes on to `public`, or a plain connection in place of a lane.
+ * transaction, a search path that goes on to `public`, or a plain connection in place of a connection.
  */
 
-import { type Lanes, openTenantDb, queriesOnly } from '../../src/isolation/tenant_db.ts';
+import { type Connections, openTenantDb, queriesOnly } from '../../src/isolation/tenant_db.ts';
 import type { Db, Isolation, Sql, TenantRef } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Connection } from '../../src/postgres/connection.ts';
@@ -32,11 +32,11 @@ export type Carelessness = {
 
 /** Works like the real one but for what it is careless about; `close` ends what it has opened. */
 export function carelessIsolation(
-  { pool }: Lanes,
+  { pool }: Connections,
   installation: Installation,
   careless: Carelessness,
 ): Isolation & { close(): Promise<void> } {
-  const lanes = { pool, envelopes: new CarelessEnvelopes(careless) };
+  const connections = { pool, envelopes: new CarelessEnvelopes(careless) };
   const plain = new PlainConnections(careless);
   const placeFor = (tenant: TenantRef): Placement =>
     placementOf(installation, careless.everybodyIn() ?? tenant);
@@ -47,8 +47,8 @@ export function carelessIsolation(
         const looked = careless.anyStatement ? work : (db: Db) => work(queriesAlone(db));
         return plain.run(place, tenant.id, looked);
       }
-      if (careless.anyStatement) return work(anyStatements(lanes, place, tenant.id));
-      return openTenantDb(lanes, place, tenant.id, work);
+      if (careless.anyStatement) return work(anyStatements(connections, place, tenant.id));
+      return openTenantDb(connections, place, tenant.id, work);
     },
     close: () => plain.close(),
   };
@@ -61,17 +61,23 @@ function queriesAlone(db: Db): Db {
 }
 
 /** A tenant's `db` that does not look at what it sends. */
-export function anyStatements({ pool, envelopes }: Lanes, place: Placement, tenant: TenantId): Db {
-  const use = <Result>(work: (lane: Connection, envelope: Envelope) => Promise<Result>) =>
+export function anyStatements(
+  { pool, envelopes }: Connections,
+  place: Placement,
+  tenant: TenantId,
+): Db {
+  const use = <Result>(work: (connection: Connection, envelope: Envelope) => Promise<Result>) =>
     pool
-      .exclusive(place.target, tenant, (lane) => work(lane, envelopes.of(lane, place, tenant)))
+      .exclusive(place.target, tenant, (connection) =>
+        work(connection, envelopes.of(connection, place, tenant)),
+      )
       .catch((error: unknown) => {
         throw asViolation(error);
       });
   const statement: Sql = (text, ...values) =>
-    use((lane, envelope) => lane.statement(envelope, text, values));
+    use((connection, envelope) => connection.statement(envelope, text, values));
   const transaction: Db['transaction'] = (steps) =>
-    use((lane, envelope) => lane.transaction(envelope, steps));
+    use((connection, envelope) => connection.transaction(envelope, steps));
   return Object.assign(statement, { transaction });
 }
 
@@ -84,15 +90,19 @@ export class CarelessEnvelopes extends Envelopes {
     this.#careless = careless;
   }
 
-  override of(lane: { pid: number; target: string }, place: Placement, tenant: TenantId): Envelope {
+  override of(
+    connection: { pid: number; target: string },
+    place: Placement,
+    tenant: TenantId,
+  ): Envelope {
     const { lasting, openPath, told } = this.#careless;
     // In a database of its own a tenant's context is the session's: there is none to be careless with.
-    const careless = tenant !== place.dedicated && (lasting || openPath || told);
-    if (!careless) return super.of(lane, place, tenant);
+    const careless = tenant !== place.dedicatedTo && (lasting || openPath || told);
+    if (!careless) return super.of(connection, place, tenant);
     const context = {
       role: place.role,
       search_path: openPath ? `"${place.schema}", public` : `"${place.schema}"`,
-      'kennel.tenant': contextOf(place, tenant, lane.pid),
+      'kennel.tenant': contextOf(place, tenant, connection.pid),
     };
     return { ...envelopeOf(context, !lasting), schema: place.schema };
   }

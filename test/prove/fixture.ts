@@ -92,7 +92,7 @@ export async function takeOff(
   places: Placement[],
 ): Promise<void> {
   const { place: inPlace, control } = layerOf(name);
-  const { database, roles } = server.app.backstage.fleet.installation;
+  const { database, roles } = server.app.services.fleet.installation;
   for (const place of inPlace ? places : []) {
     const login = place.database === database ? roles.serve : place.role;
     await superuser.run(place, inPlace?.({ ...place, roles, login }) ?? '');
@@ -101,7 +101,7 @@ export async function takeOff(
   await superuser.run(accountPlace, control({ ...accountPlace, roles, login: roles.serve }));
 }
 
-/** The login whose lanes lead to a place. */
+/** The login whose connections lead to a place. */
 function loginOf({ target }: Placement): string {
   return new URL(target).username;
 }

@@ -52,7 +52,7 @@ export class Lab {
   ) {
     this.mode = mode;
     this.server = parts.server;
-    this.superuser = new Superuser(parts.server.app.backstage.fleet.installation);
+    this.superuser = new Superuser(parts.server.app.services.fleet.installation);
     this.#database = parts.database;
     this.#folder = parts.folder;
   }
@@ -139,7 +139,7 @@ export class Lab {
 
   /** Where users, keys, settings and trail are, in every mode. */
   get accountPlace(): Placement {
-    return this.server.app.backstage.fleet.installation.account;
+    return this.server.app.services.fleet.installation.account;
   }
 
   async close(): Promise<void> {
@@ -166,7 +166,7 @@ export class Lab {
     await installTraps(this, places);
     for (const name of without) await takeOff(this, name, places);
     // What a login may do is settled when its session begins.
-    const { serving } = this.server.app.backstage.pools;
+    const { serving } = this.server.app.services.pools;
     for (const { target } of [...places, this.accountPlace]) serving.closeIdle(target);
   }
 
@@ -180,7 +180,7 @@ export class Lab {
 
   async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<Party> {
     const onboarded = await onboard(this.server, slug, order);
-    const { installation } = this.server.app.backstage.fleet;
+    const { installation } = this.server.app.services.fleet;
     const place = placementOf(installation, {
       id: tenantId(onboarded.id),
       isolation: this.mode,

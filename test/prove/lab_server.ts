@@ -4,17 +4,17 @@
  */
 import { v7 as uuidv7 } from 'uuid';
 import { type App, openApp } from '../../src/app.ts';
-import { bounds, type Config } from '../../src/config.ts';
+import { type Config, limits } from '../../src/config.ts';
 import type { Finished } from '../../src/http/exchange.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
 import { trustedProxies } from '../../src/http/trusted_proxies.ts';
-import type { Lanes } from '../../src/isolation/tenant_db.ts';
+import type { Connections } from '../../src/isolation/tenant_db.ts';
 import { Refusal } from '../../src/kernel/errors.ts';
-import type { Isolation, Reply, TenantRef, RequestRecord } from '../../src/kernel/ports.ts';
+import type { Isolation, Reply, RequestRecord, TenantRef } from '../../src/kernel/ports.ts';
 import type { Log } from '../../src/observability/log.ts';
 import { Prometheus } from '../../src/observability/prometheus.ts';
-import { dispatch, type DispatchParts } from '../../src/server/dispatch.ts';
+import { type DispatchParts, dispatch } from '../../src/server/dispatch.ts';
 import {
   anyStatements,
   CarelessEnvelopes,
@@ -30,7 +30,7 @@ export type LabServer = {
   app: App;
   url: string;
   /** For work of a tenant that the lab does itself. */
-  lanes: Lanes;
+  connections: Connections;
   close(): Promise<void>;
 };
 
@@ -64,7 +64,10 @@ export async function openLabServer(options: LabServerOptions): Promise<LabServe
   return {
     app,
     url,
-    lanes: { pool: app.backstage.lanes.pool, envelopes: new CarelessEnvelopes(careless) },
+    connections: {
+      pool: app.services.connections.pool,
+      envelopes: new CarelessEnvelopes(careless),
+    },
     close: async () => {
       await http.drain(0);
       await isolation.close();
@@ -93,8 +96,8 @@ function carelessAccounts({ accounts }: Parts, world: Alteration['world']): Part
   return {
     run: (caller, work) =>
       accounts.run(caller, ({ change }) => {
-        const { lanes, fleet } = world.app().backstage;
-        const db = anyStatements(lanes, fleet.installation.account, caller.tenant.id);
+        const { connections, fleet } = world.app().services;
+        const db = anyStatements(connections, fleet.installation.account, caller.tenant.id);
         return work(Object.assign(db, { change }));
       }),
   };
@@ -108,7 +111,7 @@ function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
     told: without.has('bound seal'),
     anyStatement: without.has('queries alone'),
     stacked: without.has('extended protocol'),
-    kept: without.has('lane'),
+    kept: without.has('connection'),
   };
 }
 
@@ -119,7 +122,7 @@ const ofIsolation: readonly LayerName[] = [
   'bound seal',
   'queries alone',
   'extended protocol',
-  'lane',
+  'connection',
 ];
 
 /** The real adapters, unless something of them was taken off. */
@@ -128,14 +131,14 @@ function isolationWithout(options: LabServerOptions, app: () => App) {
   const real = !ofIsolation.some((name) => options.without.has(name));
   let made: ReturnType<typeof carelessIsolation> | undefined;
   const make = () => {
-    const { lanes, fleet } = app().backstage;
-    made ??= carelessIsolation(lanes, fleet.installation, careless);
+    const { connections, fleet } = app().services;
+    made ??= carelessIsolation(connections, fleet.installation, careless);
     return made;
   };
   const isolation: Isolation = {
     run: (tenant, work) =>
       real
-        ? app().backstage.isolation[tenant.isolation].run(tenant, work)
+        ? app().services.isolation[tenant.isolation].run(tenant, work)
         : make().run(tenant, work),
   };
   return { ...isolation, close: async () => made?.close() };
@@ -149,7 +152,7 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
     metrics: () => metricsOf(finished),
     adminToken,
     metricsToken: null,
-    answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
+    deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
   };
   const handle = (request: HttpRequest, trace: RequestRecord) =>
     rememberingNames(async () => {
@@ -168,13 +171,13 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
     trustedProxies: without.has('trusted proxies')
       ? trustedProxies(['127.0.0.0/8'])
       : config.trustedProxies,
-    bounds: bounds.http,
+    limits: limits.http,
   });
 }
 
 /** Made when somebody asks: its observers of the process cannot be stopped. */
 async function metricsOf(finished: readonly Finished[]) {
-  const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
+  const metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   for (const one of finished) metrics.observe(one);
   return metrics.render();
 }
@@ -188,7 +191,7 @@ function asOperator(request: HttpRequest, adminToken: string): HttpRequest {
 /** A 403 for what exists: well meant, and a list of all tenants for whoever asks long enough. */
 async function tellApart(app: App, error: unknown): Promise<Reply> {
   if (!(error instanceof Refusal) || error.code !== 'not_found') throw error;
-  const rows = await app.backstage.control`
+  const rows = await app.services.control`
     select from control.tenants where slug = ${nameInMind()}`;
   throw rows.length > 0 ? new Refusal('forbidden', { detail: 'Not yours' }) : error;
 }

@@ -37,7 +37,7 @@ const layers = {
   'queries alone': { holds: 'nothing else is sent for a tenant' },
   'extended protocol': { holds: 'one message, one statement' },
   'local context': { holds: 'role and seal end with the transaction' },
-  lane: { holds: 'a session in doubt is never used again' },
+  connection: { holds: 'a session in doubt is never used again' },
   seal: { holds: 'kernel.tenant() believes no context without its mac', ...databaseWithout.seal },
   'seal of one backend': {
     holds: "a mac is over the backend's pid too",

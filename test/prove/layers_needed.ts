@@ -29,7 +29,7 @@ export function namedWithContext(...layers: LayerName[]): Needed {
   return { ...named(...layers), database: ['own place', 'seal', ...layers] };
 }
 
-/** Only where tenants share a database, and with it the lanes. */
+/** Only where tenants share a database, and with it the connections. */
 export function oneDatabase(...layers: LayerName[]): Needed {
   return { shared: layers, schema: layers };
 }

@@ -92,7 +92,7 @@ function active(tenant: Tenant | null): Tenant | null {
 }
 
 async function named(world: LabWorld): Promise<TenantId | null> {
-  const [row] = await world.app().backstage.control<{ id: TenantId }>`
+  const [row] = await world.app().services.control<{ id: TenantId }>`
     select id from control.tenants where slug = ${nameInMind()}`;
   return row?.id ?? null;
 }

@@ -15,7 +15,10 @@ import type { Reply, RequestRecord } from '../../src/kernel/ports.ts';
 export class LooseServer {
   readonly #server: Server;
 
-  constructor(handle: (request: HttpRequest, trace: RequestRecord) => Promise<Reply>, newId: () => string) {
+  constructor(
+    handle: (request: HttpRequest, trace: RequestRecord) => Promise<Reply>,
+    newId: () => string,
+  ) {
     const lenient = { insecureHTTPParser: true, requireHostHeader: false };
     this.#server = createServer(lenient, async (incoming, outgoing) => {
       const trace = newTrace(newId());

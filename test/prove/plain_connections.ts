@@ -1,5 +1,5 @@
 /**
- * What most servers have in place of lanes: a connection to each target that all tenants share in
+ * What most servers have in place of connections: a connection to each target that all tenants share in
  * turn, as long as it lives.
  */
 import postgres from 'postgres';
@@ -24,7 +24,11 @@ export class PlainConnections {
     this.#careless = careless;
   }
 
-  run<Result>(place: Placement, tenant: TenantId, work: (db: Db) => Promise<Result>): Promise<Result> {
+  run<Result>(
+    place: Placement,
+    tenant: TenantId,
+    work: (db: Db) => Promise<Result>,
+  ): Promise<Result> {
     const transaction = <Value>(steps: (sql: Sql) => Promise<Value>) =>
       this.#inTurn(() => this.#transact(place, tenant, steps));
     const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>

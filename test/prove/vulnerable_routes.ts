@@ -4,7 +4,7 @@
  * fails. The rest of the server is the real one.
  */
 import * as v from 'valibot';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { route } from '../../src/http/route.ts';
@@ -53,7 +53,7 @@ const vulnerable = new Router<Context>(
       ),
     ),
   ],
-  bounds.http,
+  limits.http,
 );
 
 /** The real routes, and these beside them. */

@@ -4,7 +4,7 @@ import { newTrace } from '../../src/http/exchange.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { Admission } from '../../src/server/admission_control.ts';
 
-const bounds = { requests: 1, bodies: 2, bodiesPerTenant: 1 };
+const limits = { requests: 1, bodies: 2, bodiesPerTenant: 1 };
 const done = { status: 200, body: null };
 
 /** A request whose body comes when it is told to. */
@@ -35,7 +35,7 @@ function held(): { promise: Promise<void>; end: () => void } {
 
 describe('Admission', () => {
   it('refuses at once what is too much, and admits again when somebody is done', async () => {
-    const admission = new Admission(bounds);
+    const admission = new Admission(limits);
     const { promise, end } = held();
     const admit = (work: () => Promise<typeof done>) =>
       admission.admit(requestOf(), newTrace('r'), work);
@@ -44,30 +44,30 @@ describe('Admission', () => {
       admit(async () => assert.fail('it was admitted')),
       { code: 'unavailable' },
     );
-    assert.deepEqual(admission.figures, { running: 1, receiving: 0, shed: 1 });
+    assert.deepEqual(admission.stats, { running: 1, receiving: 0, shed: 1 });
     end();
     await first;
     assert.equal(await admit(async () => done), done);
   });
 
   it('counts what fails as done', async () => {
-    const admission = new Admission(bounds);
+    const admission = new Admission(limits);
     const broken = () => Promise.reject(new Error('broken'));
     await assert.rejects(admission.admit(requestOf(), newTrace('r'), broken), /broken/);
-    assert.deepEqual(admission.figures, { running: 0, receiving: 0, shed: 0 });
+    assert.deepEqual(admission.stats, { running: 0, receiving: 0, shed: 0 });
   });
 
   it('keeps no place for a request whose body is still coming', async () => {
-    const admission = new Admission(bounds);
+    const admission = new Admission(limits);
     const { promise, end } = held();
     const reading = async (request: HttpRequest) => request.body().then(() => done);
     const slow = admission.admit(requestOf(promise), newTrace('r'), reading);
-    assert.deepEqual(admission.figures, { running: 0, receiving: 1, shed: 0 });
+    assert.deepEqual(admission.stats, { running: 0, receiving: 1, shed: 0 });
     assert.equal(await admission.admit(requestOf(), newTrace('r'), async () => done), done);
     const second = admission.admit(requestOf(), newTrace('r'), reading);
     await assert.rejects(second, { code: 'unavailable' });
     end();
     await slow;
-    assert.deepEqual(admission.figures, { running: 0, receiving: 0, shed: 1 });
+    assert.deepEqual(admission.stats, { running: 0, receiving: 0, shed: 1 });
   });
 });

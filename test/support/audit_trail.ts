@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { postgresAccounts } from '../../src/adapters/account/postgres_accounts.ts';
-import { bounds } from '../../src/config.ts';
+import { limits } from '../../src/config.ts';
 import { AuditCheckpoints } from '../../src/control_plane/audit/checkpoints.ts';
 import { type Verification, verifyTrail } from '../../src/control_plane/audit/verify.ts';
 import type { Db } from '../../src/kernel/ports.ts';
@@ -20,7 +20,7 @@ import { openTenantPlaces } from './tenant_places.ts';
 export const eventsEach = 10;
 
 export type AuditTrail = {
-  backstage: Services;
+  services: Services;
   /** The folder of the checkpoints. */
   folder: string;
   /** Records an event that says `note`. */
@@ -43,16 +43,16 @@ export type AuditTrail = {
 const inSmallPages = {
   chainsAtOnce: 2,
   eventsAtOnce: 3,
-  eventBytes: bounds.verification.eventBytes,
+  eventBytes: limits.verification.eventBytes,
   mostFindings: 5,
 };
 
 export async function openAuditTrail(): Promise<AuditTrail> {
   const places = await openTenantPlaces(8);
   const folder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
-  const { backstage } = places;
-  const { control, fleet, lanes } = backstage;
-  const accounts = postgresAccounts(lanes, fleet.installation, {
+  const { services } = places;
+  const { control, fleet, connections } = services;
+  const accounts = postgresAccounts(connections, fleet.installation, {
     newId: randomUUID,
     onChange: () => {},
   });
@@ -64,7 +64,7 @@ export async function openAuditTrail(): Promise<AuditTrail> {
     await places.asSuperuser(fleet.installation.account, text);
   };
   return {
-    backstage,
+    services,
     folder,
     record,
     tenant: async () => {
@@ -74,7 +74,7 @@ export async function openAuditTrail(): Promise<AuditTrail> {
     },
     falsify,
     forget: ({ id }) => falsify(`${without(id)}; delete from tenants where id = '${id}'`),
-    checkpoints: (file = randomUUID(), bytes = bounds.checkpoints.bytes) =>
+    checkpoints: (file = randomUUID(), bytes = limits.checkpoints.bytes) =>
       new AuditCheckpoints(control, {
         file: join(folder, file),
         installation: 'this one',

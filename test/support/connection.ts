@@ -1,8 +1,8 @@
-/** Bounds of a lane that suit tests: short where a test waits for them. */
+/** Limits of a connection that suit tests: short where a test waits for them. */
 import type { ConnectionLimits } from '../../src/postgres/connection.ts';
 import type { NotificationListenerLimits } from '../../src/postgres/notification_listener.ts';
 
-export const laneBounds: ConnectionLimits = {
+export const connectionLimits: ConnectionLimits = {
   connectTimeoutMs: 3_000,
   statementTimeoutMs: 2_000,
   lockTimeoutMs: 500,
@@ -15,8 +15,8 @@ export const laneBounds: ConnectionLimits = {
   scramIterations: 100_000,
 };
 
-export const listenerBounds: NotificationListenerLimits = {
-  ...laneBounds,
+export const listenerLimits: NotificationListenerLimits = {
+  ...connectionLimits,
   messageBytes: 65_536,
   retryAfterMs: 5,
   probeMs: 5_000,

@@ -9,7 +9,7 @@ import type { Finding } from '../../src/control_plane/doctor/finding.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { isolationModes, parseSlug, tenantId } from '../../src/kernel/tenant.ts';
 import { type Placement, placementOf, type Roles } from '../../src/postgres/installation.ts';
-import { type Services, openServices } from '../../src/services.ts';
+import { openServices, type Services } from '../../src/services.ts';
 import { type TestDatabase, testDatabase } from './postgres.ts';
 import { lookInto } from './sql.ts';
 
@@ -23,9 +23,9 @@ export type Names = Roles & {
   schema: string;
 };
 
-export type Ward = {
+export type DoctorFixture = {
   url: string;
-  backstage: Services;
+  services: Services;
   names: Names;
   /** In the order of `isolationModes`; their slugs are `shared-zoo`, `schema-zoo`, `database-zoo`. */
   tenants: TenantRef[];
@@ -36,10 +36,10 @@ export type Ward = {
   close(): Promise<void>;
 };
 
-export async function openWard(): Promise<Ward> {
+export async function openDoctorFixture(): Promise<DoctorFixture> {
   const database = await testDatabase();
-  const backstage = await openOn(database);
-  const { fleet, onboarding } = backstage;
+  const services = await openOn(database);
+  const { fleet, onboarding } = services;
   const { installation } = fleet;
   for (const isolation of isolationModes) {
     const slug = parseSlug(`${isolation}-zoo`);
@@ -49,20 +49,20 @@ export async function openWard(): Promise<Ward> {
       { requestId: null, idempotencyKey: null, rawBody: '' },
     );
   }
-  const tenants = await readTenants(backstage);
+  const tenants = await readTenants(services);
   const [, inSchema, inDatabase] = tenants.map((tenant) => placementOf(installation, tenant));
   assert.ok(inSchema && inDatabase);
   return {
     url: database.url,
-    backstage,
-    names: namesOf(backstage, inSchema, inDatabase),
+    services,
+    names: namesOf(services, inSchema, inDatabase),
     tenants,
     findings: async () =>
-      (await examine(backstage, { databases: 2 })).filter(isOurs(installation.database)),
+      (await examine(services, { databases: 2 })).filter(isOurs(installation.database)),
     run: (name, text) =>
       lookInto(installation.adminTarget(name), async (sql) => void (await sql.unsafe(text))),
     close: async () => {
-      backstage.close();
+      services.close();
       await database.drop();
     },
   };

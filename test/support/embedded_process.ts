@@ -1,12 +1,12 @@
 /** A process of its own that uses the embedded Postgres in the folder it is given. */
 import { startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
-import { testBounds, unsafeButFast } from './test_cluster.ts';
+import { testLimits, unsafeButFast } from './test_cluster.ts';
 
 const [, , folder = ''] = process.argv;
 const { url, adopted, warning, stop } = await startEmbedded({
   folder,
   settings: unsafeButFast,
-  bounds: testBounds,
+  limits: testLimits,
 });
 process.once('SIGTERM', stop);
 process.stdout.write(`${JSON.stringify({ url, adopted, warning })}\n`);

@@ -3,11 +3,15 @@ import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Envelope } from '../../src/postgres/envelope.ts';
 import type { Placement } from '../../src/postgres/installation.ts';
 import { bind, execute, parse } from '../../src/postgres/protocol/messages.ts';
-import { residentContext, seal } from '../../src/postgres/seal.ts';
+import { dedicatedContext, seal } from '../../src/postgres/seal.ts';
 
 /** The context that is good in the place for a tenant. */
-export function contextOf({ sealKey, dedicated: resident }: Placement, tenant: TenantId, pid: number): string {
-  if (tenant === resident) return residentContext(sealKey, tenant);
+export function contextOf(
+  { sealKey, dedicatedTo: resident }: Placement,
+  tenant: TenantId,
+  pid: number,
+): string {
+  if (tenant === resident) return dedicatedContext(sealKey, tenant);
   return `${tenant}.${seal(sealKey, tenant, pid)}`;
 }
 

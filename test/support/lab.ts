@@ -6,14 +6,14 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { databaseIsolation } from '../../src/adapters/isolation/database.ts';
-import { schemaIsolation } from '../../src/adapters/isolation/schema.ts';
-import { sharedIsolation } from '../../src/adapters/isolation/shared.ts';
 import type { LoginThrottle } from '../../src/adapters/login_throttle/login_throttle.ts';
 import { type App, openApp } from '../../src/app.ts';
-import { bounds, readConfig } from '../../src/config.ts';
+import { limits, readConfig } from '../../src/config.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
+import { databaseIsolation } from '../../src/isolation/database.ts';
+import { schemaIsolation } from '../../src/isolation/schema.ts';
+import { sharedIsolation } from '../../src/isolation/shared.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Handle } from '../../src/kernel/ports.ts';
 import { createLog, type LineSink, type Log, requestLine } from '../../src/observability/log.ts';
@@ -50,8 +50,8 @@ export async function openLab(databaseUrl: string, options: LabOptions = {}): Pr
     PORT: '0',
     ...options.variables,
   });
-  const log = createLog({ ...bounds.log, level: 'info', sink: silence, nowMs: Date.now });
-  const metrics = new Prometheus({ ...bounds.metrics, nowMs: Date.now });
+  const log = createLog({ ...limits.log, level: 'info', sink: silence, nowMs: Date.now });
+  const metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   const app = await openAltered(options, { config, log, metrics });
   const server = serverOf(app, options, { log, metrics, trustedProxies: config.trustedProxies });
   registerMetrics(metrics, { app, server, build: { version: 'lab' } });
@@ -72,12 +72,12 @@ export function withRoute(parts: Parts, endpoint: string, work: Handle): Parts {
   return { ...parts, routes };
 }
 
-/** The parts with every tenant's tables behind the lanes of another pool. */
+/** The parts with every tenant's tables behind the connections of another pool. */
 export function withPool(parts: Parts, app: () => App, pool: ConnectionPool): Parts {
   const over = (isolationOf: typeof sharedIsolation): Parts['isolation']['shared'] => ({
     run: (tenant, work) => {
-      const { lanes, fleet } = app().backstage;
-      return isolationOf({ ...lanes, pool }, fleet.installation).run(tenant, work);
+      const { connections, fleet } = app().services;
+      return isolationOf({ ...connections, pool }, fleet.installation).run(tenant, work);
     },
   });
   const isolation = {
@@ -123,7 +123,7 @@ function serverOf(
     metrics: () => metrics.render(),
     adminToken,
     metricsToken: null,
-    answerLimit: { limitMs: bounds.answerMs, nowMs: () => performance.now() },
+    deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
   };
   return new HttpServer({
     handle: async (request, trace) => {
@@ -139,6 +139,6 @@ function serverOf(
     newId: randomUUID,
     nowMs: () => performance.now(),
     trustedProxies,
-    bounds: bounds.http,
+    limits: limits.http,
   });
 }

@@ -6,7 +6,7 @@ import type postgres from 'postgres';
 import { readConfig } from '../../src/config.ts';
 import { type IsolationMode, parseSlug, tenantId } from '../../src/kernel/tenant.ts';
 import { placementOf } from '../../src/postgres/installation.ts';
-import { type Services, openServices } from '../../src/services.ts';
+import { openServices, type Services } from '../../src/services.ts';
 import { testDatabase } from './postgres.ts';
 import { lookInto } from './sql.ts';
 
@@ -45,7 +45,7 @@ export const moreTables = [
 ].join('\n');
 
 export type Grown = {
-  backstage: Services;
+  services: Services;
   onboard(slug: string, isolation: IsolationMode): Promise<void>;
   /** As the superuser, with the tenant's schema as search_path. */
   look<Result>(slug: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
@@ -59,7 +59,7 @@ export async function openGrown(third: string): Promise<Grown> {
   await cp('sql', sqlFolder, { recursive: true });
   await writeFile(join(sqlFolder, 'tenant', '003_more.sql'), `${third};\n`);
   const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
-  const backstage = await openServices(config, database.url).catch(async (error: unknown) => {
+  const services = await openServices(config, database.url).catch(async (error: unknown) => {
     await close();
     throw error;
   });
@@ -67,20 +67,20 @@ export async function openGrown(third: string): Promise<Grown> {
     await database.drop();
     await rm(sqlFolder, { recursive: true });
   }
-  const { installation } = backstage.fleet;
+  const { installation } = services.fleet;
   return {
-    backstage,
+    services,
     onboard: async (name, isolation) => {
       const slug = slugOf(name);
       const order = { slug, name, plan: 'free', isolation, adminEmail: 'admin@example.com' };
-      await backstage.onboarding.create(order, {
+      await services.onboarding.create(order, {
         requestId: null,
         idempotencyKey: null,
         rawBody: '',
       });
     },
     look: async (name, work) => {
-      const [tenant] = await backstage.control<{ id: string; isolation: IsolationMode }>`
+      const [tenant] = await services.control<{ id: string; isolation: IsolationMode }>`
         select id, isolation from control.tenants where slug = ${name}`;
       const { id, isolation } = tenant ?? { id: '', isolation: 'shared' as const };
       const place = placementOf(installation, { id: tenantId(id), isolation });
@@ -90,7 +90,7 @@ export async function openGrown(third: string): Promise<Grown> {
       });
     },
     close: async () => {
-      backstage.close();
+      services.close();
       await close();
     },
   };

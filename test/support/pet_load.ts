@@ -72,11 +72,7 @@ async function callOnce({ isolation, tenants, callLimitMs, chance }: PetLoadOpti
 }
 
 /** Looks at the latest rows. */
-export async function read(
-  isolation: Isolation,
-  tenant: TenantRef,
-  tally: Pick<Tally, 'foreign'>,
-) {
+export async function read(isolation: Isolation, tenant: TenantRef, tally: Pick<Tally, 'foreign'>) {
   const rows = await isolation.run(
     tenant,
     (db) => db<Row>`select tenant_id, name from pets order by created_at desc limit 10`,

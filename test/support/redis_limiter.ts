@@ -2,9 +2,9 @@
  * A Redis limiter with bounds that suit tests: short where a test waits for them, and yet long enough
  * for a busy machine.
  */
-import { type RedisBounds, RedisLimiter } from '../../src/adapters/limiter/redis_limiter.ts';
+import { RedisLimiter, type RedisLimits } from '../../src/adapters/limiter/redis_limiter.ts';
 
-export const redisBounds: RedisBounds = {
+export const redisLimits: RedisLimits = {
   commandTimeoutMs: 200,
   connectTimeoutMs: 1_000,
   silenceTimeoutMs: 600,
@@ -13,7 +13,7 @@ export const redisBounds: RedisBounds = {
 
 /** Connected; close it when done. */
 export async function openRedisLimiter(url: string, installation = 'one'): Promise<RedisLimiter> {
-  const limiter = new RedisLimiter(url, installation, redisBounds);
+  const limiter = new RedisLimiter(url, installation, redisLimits);
   await limiter.connect();
   return limiter;
 }

@@ -14,7 +14,7 @@ export async function standings(places: TenantPlaces): Promise<Standing[]> {
   for (const mode of isolationModes) {
     const tenant = await places.tenant(mode);
     all.push({ name: `${mode} mode`, tenant, place: places.placeOf(tenant) });
-    const { account } = places.backstage.fleet.installation;
+    const { account } = places.services.fleet.installation;
     if (mode === 'database') all.push({ name: "a tenant's account", tenant, place: account });
   }
   return all;

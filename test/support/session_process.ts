@@ -4,7 +4,7 @@
  */
 import { openSession } from '../../src/postgres/connect.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
-import { laneBounds } from './connection.ts';
+import { connectionLimits } from './connection.ts';
 
 const atOnce = 8;
 
@@ -15,7 +15,7 @@ for (const url of process.argv.slice(2)) {
 
 async function outcomeOf(url: string): Promise<string> {
   try {
-    const { socket } = await openSession(url, laneBounds);
+    const { socket } = await openSession(url, connectionLimits);
     socket.destroy();
     return 'opened';
   } catch (error) {

@@ -10,13 +10,13 @@ import { openTenantDb } from '../../src/isolation/tenant_db.ts';
 import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
 import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
 import { type Placement, placementOf } from '../../src/postgres/installation.ts';
-import { type Services, openServices } from '../../src/services.ts';
+import { openServices, type Services } from '../../src/services.ts';
 import { testDatabase } from './postgres.ts';
 
 export type TenantPlaces = {
   /** The superuser's. */
   url: string;
-  backstage: Services;
+  services: Services;
   /** A new tenant whose tables are there and empty. */
   tenant(mode: IsolationMode): Promise<TenantRef>;
   placeOf(tenant: TenantRef): Placement;
@@ -27,26 +27,26 @@ export type TenantPlaces = {
   close(): Promise<void>;
 };
 
-/** With one connection, every call of every tenant in a database goes through one lane. */
-export async function openTenantPlaces(connections: number): Promise<TenantPlaces> {
+/** With one connection, every call of every tenant in a database goes through one connection. */
+export async function openTenantPlaces(size: number): Promise<TenantPlaces> {
   const { url, drop } = await testDatabase();
   const environment = {
     DATABASE_URL: url,
-    DB_CONNECTIONS: `${connections}`,
+    DB_CONNECTIONS: `${size}`,
   };
-  const backstage = await openServices(readConfig(environment), url);
-  const { fleet, lanes } = backstage;
+  const services = await openServices(readConfig(environment), url);
+  const { fleet, connections } = services;
   const place = (tenant: TenantRef) => placementOf(fleet.installation, tenant);
   return {
     url,
-    backstage,
+    services,
     placeOf: place,
     tenant: async (isolation) => {
       const tenant = { id: tenantId(randomUUID()), isolation };
       if (isolation !== 'shared') await createPlace(fleet, place(tenant));
       return tenant;
     },
-    allIn: (one) => ({ run: ({ id }, work) => openTenantDb(lanes, one, id, work) }),
+    allIn: (one) => ({ run: ({ id }, work) => openTenantDb(connections, one, id, work) }),
     asSuperuser: async ({ database, schema }, text) => {
       const sql = postgres(fleet.installation.adminTarget(database), {
         max: 1,
@@ -56,7 +56,7 @@ export async function openTenantPlaces(connections: number): Promise<TenantPlace
       return await sql.unsafe(text).finally(() => sql.end({ timeout: 1 }));
     },
     close: async () => {
-      backstage.close();
+      services.close();
       await drop();
     },
   };

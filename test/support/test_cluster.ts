@@ -5,11 +5,11 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  type EmbeddedBounds,
+  type EmbeddedLimits,
   startEmbedded,
 } from '../../src/embedded_postgres/embedded_postgres.ts';
 
-export const testBounds: EmbeddedBounds = {
+export const testLimits: EmbeddedLimits = {
   createMs: 60_000,
   startMs: 20_000,
   stopSeconds: 2,
@@ -36,7 +36,7 @@ export async function startTestCluster(): Promise<{ url: string; stop(): Promise
   const { url, halt } = await startEmbedded({
     folder: join(parent, 'postgres'),
     settings: unsafeButFast,
-    bounds: testBounds,
+    limits: testLimits,
   });
   const stop = async () => {
     await halt();

@@ -1,19 +1,19 @@
-/** Lanes without fairness: everybody waits in one queue, and whoever comes first may take all. */
+/** Connections without fairness: everybody waits in one queue, and whoever comes first may take all. */
 import type { Connection, Target } from '../../src/postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 
 const everybody = 'everybody';
 
 export class CommonQueue extends ConnectionPool {
-  constructor(open: (target: Target) => Promise<Connection>, bounds: ConnectionPoolLimits) {
-    const { lanes, waiting } = bounds;
-    super(open, { ...bounds, lanesPerTenant: lanes, waitingPerTenant: waiting });
+  constructor(open: (target: Target) => Promise<Connection>, limits: ConnectionPoolLimits) {
+    const { connections, waiting } = limits;
+    super(open, { ...limits, connectionsPerTenant: connections, waitingPerTenant: waiting });
   }
 
   override exclusive<Result>(
     target: Target,
     _tenant: string,
-    work: (lane: Connection) => Promise<Result>,
+    work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
     return super.exclusive(target, everybody, work);
   }
@@ -21,7 +21,7 @@ export class CommonQueue extends ConnectionPool {
   override shared<Result>(
     target: Target,
     _tenant: string,
-    work: (lane: Connection) => Promise<Result>,
+    work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
     return super.exclusive(target, everybody, work);
   }

@@ -3,19 +3,19 @@
  * like the tenant's tables: sealed context, row security, a role that may do no more.
  */
 
-import { type Lanes, openTenantDb } from '../../isolation/tenant_db.ts';
+import { type Connections, openTenantDb } from '../../isolation/tenant_db.ts';
 import type { Account, Accounts, Change, Db, Sql } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Installation } from '../../postgres/installation.ts';
 
 export function postgresAccounts(
-  lanes: Lanes,
+  connections: Connections,
   installation: Installation,
   { newId, onChange }: { newId: () => string; onChange: (id: TenantId) => void },
 ): Accounts {
   return {
     run: ({ tenant, actor, requestId }, work) =>
-      openTenantDb(lanes, installation.account, tenant.id, (db) => {
+      openTenantDb(connections, installation.account, tenant.id, (db) => {
         // By an assignment, as in `openPlace`.
         const account: Db & Partial<Account> = db;
         account.change = async (event, steps) => {

@@ -51,7 +51,7 @@ export class DenialLog implements Denials {
     this.#timer = setInterval(() => void this.#write(this.#isDue), options.flushEveryMs).unref();
   }
 
-  get figures() {
+  get stats() {
     const held = [...this.#waiting.values()].reduce((sum, { size }) => sum + size, 0);
     return { held, dropped: this.#dropped };
   }

@@ -9,7 +9,7 @@
 import type { Directory } from '../../kernel/ports.ts';
 import { type Caller, isUuid, type Tenant, type TenantId, tenantId } from '../../kernel/tenant.ts';
 import { apiKeyIn, secretDigestHex } from './api_key.ts';
-import { type CacheBounds, ReadThroughCache } from './read_through_cache.ts';
+import { type CacheLimits, ReadThroughCache } from './read_through_cache.ts';
 
 /** A key's id and the digest of a secret, in hexadecimal. */
 type Credential = `${string} ${string}`;
@@ -21,7 +21,7 @@ export interface Registry {
   tenant(id: TenantId): Promise<Tenant | null>;
 }
 
-export type DirectoryBounds = CacheBounds & {
+export type DirectoryLimits = CacheLimits & {
   /** Announcements that are looked at one by one; when more come at once, everything is forgotten. */
   announced: number;
 };
@@ -33,17 +33,17 @@ export class CachedDirectory implements Directory {
   readonly #callers: ReadThroughCache<Credential, Caller>;
   readonly #tenants: ReadThroughCache<TenantId, Tenant>;
 
-  constructor(registry: Registry, bounds: DirectoryBounds) {
-    this.#mostAnnounced = bounds.announced;
+  constructor(registry: Registry, limits: DirectoryLimits) {
+    this.#mostAnnounced = limits.announced;
     this.#callers = new ReadThroughCache((credential) => {
       const [keyId = '', digest = ''] = credential.split(' ');
       return registry.caller(keyId, Buffer.from(digest, 'hex'));
-    }, bounds);
-    this.#tenants = new ReadThroughCache((id) => registry.tenant(id), bounds);
+    }, limits);
+    this.#tenants = new ReadThroughCache((id) => registry.tenant(id), limits);
   }
 
-  get figures() {
-    return { keys: this.#callers.figures, tenants: this.#tenants.figures };
+  get stats() {
+    return { keys: this.#callers.stats, tenants: this.#tenants.stats };
   }
 
   caller(authorization: string | null): Promise<Caller | null> {

@@ -5,7 +5,7 @@
  */
 import { LRUCache } from 'lru-cache';
 
-export type CacheBounds = {
+export type CacheLimits = {
   /** The most entries; the least recently used one gives way. */
   entries: number;
   /** The longest that an entry may be out of date when nobody announces its change. */
@@ -21,16 +21,16 @@ export class ReadThroughCache<Key extends string, Value extends object> {
   #hits = 0;
   #misses = 0;
 
-  constructor(load: (key: Key) => Promise<Value | null>, bounds: CacheBounds) {
+  constructor(load: (key: Key) => Promise<Value | null>, limits: CacheLimits) {
     this.#load = load;
     this.#kept = new LRUCache({
-      max: bounds.entries,
-      ttl: bounds.staleAfterMs,
-      ttlResolution: bounds.clockMs,
+      max: limits.entries,
+      ttl: limits.staleAfterMs,
+      ttlResolution: limits.clockMs,
     });
   }
 
-  get figures() {
+  get stats() {
     return { hits: this.#hits, misses: this.#misses, entries: this.#kept.size };
   }
 

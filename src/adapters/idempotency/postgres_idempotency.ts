@@ -5,7 +5,7 @@
  * second attempt after a crash makes the same thing, or finds it.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { type Lanes, openTenantDb } from '../../isolation/tenant_db.ts';
+import { type Connections, openTenantDb } from '../../isolation/tenant_db.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Attempt, Db, Idempotency, Reply } from '../../kernel/ports.ts';
 import type { Installation } from '../../postgres/installation.ts';
@@ -21,13 +21,13 @@ export type IdempotencyOptions = {
 type Claim = { id: string; attempts: number };
 
 export function postgresIdempotency(
-  lanes: Lanes,
+  connections: Connections,
   installation: Installation,
   options: IdempotencyOptions,
 ): Idempotency {
   return {
     once: ({ tenant, userId }, { key, sent }, work) =>
-      openTenantDb(lanes, installation.account, tenant.id, async (db) => {
+      openTenantDb(connections, installation.account, tenant.id, async (db) => {
         const secret = (use: string) =>
           installation.idempotencySecret(`${use} ${tenant.id} ${userId} ${key}`);
         const keys = new Keys(db, secret('digest'), options);

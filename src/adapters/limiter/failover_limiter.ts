@@ -4,7 +4,7 @@
  * the background closes it. Each process then grants at most one burst of its own over all outages,
  * plus what refills: its buckets are kept from one outage to the next.
  */
-import type { RateLimitResult, Limiter } from '../../kernel/ports.ts';
+import type { Limiter, RateLimitResult } from '../../kernel/ports.ts';
 import type { Tenant } from '../../kernel/tenant.ts';
 import type { MemoryLimiter } from './memory_limiter.ts';
 import type { RedisLimiter } from './redis_limiter.ts';
@@ -45,7 +45,7 @@ export class FailoverLimiter implements Limiter {
   async consume(tenant: Tenant): Promise<RateLimitResult> {
     if (this.#degraded) return this.#parts.local.consume(tenant);
     try {
-      return await this.#parts.redis.spend(tenant);
+      return await this.#parts.redis.consume(tenant);
     } catch (cause) {
       this.#open(cause);
       return this.#parts.local.consume(tenant);

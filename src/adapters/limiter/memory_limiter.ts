@@ -3,7 +3,7 @@
  * that asked least recently are forgotten first, and a forgotten bucket is full again.
  */
 import { LRUCache } from 'lru-cache';
-import type { RateLimitResult, Limiter } from '../../kernel/ports.ts';
+import type { Limiter, RateLimitResult } from '../../kernel/ports.ts';
 import type { Tenant } from '../../kernel/tenant.ts';
 import { type Bucket, takeToken } from '../../kernel/token_bucket.ts';
 

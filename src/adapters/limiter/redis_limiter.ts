@@ -22,7 +22,7 @@ declare module 'ioredis' {
 }
 
 /** How long this waits for Redis, and how often it tries. */
-export type RedisBounds = {
+export type RedisLimits = {
   /** For the answer to one request. */
   commandTimeoutMs: number;
   /** For a connection. */
@@ -43,7 +43,7 @@ export class RedisLimiter {
   readonly #prefix: string;
 
   /** @param installation whose budgets these are: others may use the same Redis. */
-  constructor(url: string, installation: string, bounds: RedisBounds) {
+  constructor(url: string, installation: string, limits: RedisLimits) {
     this.#prefix = `kennel:${installation}:`;
     this.#redis = new Redis({
       ...redisAddress(url),
@@ -51,13 +51,13 @@ export class RedisLimiter {
       // Without a connection a request shall fail at once, not wait for one.
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
-      commandTimeout: bounds.commandTimeoutMs,
-      connectTimeout: bounds.connectTimeoutMs,
+      commandTimeout: limits.commandTimeoutMs,
+      connectTimeout: limits.connectTimeoutMs,
       // A hanging Redis keeps its connection; unanswered probes would pile up on it.
-      socketTimeout: bounds.silenceTimeoutMs,
+      socketTimeout: limits.silenceTimeoutMs,
       // A hanging Redis does not say goodbye either.
-      disconnectTimeout: bounds.commandTimeoutMs,
-      retryStrategy: () => bounds.reconnectDelayMs,
+      disconnectTimeout: limits.commandTimeoutMs,
+      retryStrategy: () => limits.reconnectDelayMs,
       scripts: { drawToken: { lua, numberOfKeys: 1 } },
     });
     // Every failed attempt to reconnect is an event. The outage is told once, by the failover.
@@ -70,7 +70,7 @@ export class RedisLimiter {
   }
 
   /** @throws {Error} when Redis is away, slow, refuses to write or answers nonsense. */
-  spend({ id, plan }: Tenant): Promise<RateLimitResult> {
+  consume({ id, plan }: Tenant): Promise<RateLimitResult> {
     return this.#draw(`${this.#prefix}{${id}}:${plan.name}`, plan);
   }
 

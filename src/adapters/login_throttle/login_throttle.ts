@@ -11,7 +11,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
-import type { Door, ThrottleDecision, Throttle } from '../../kernel/ports.ts';
+import type { Door, Throttle, ThrottleDecision } from '../../kernel/ports.ts';
 import { type Bucket, takeToken } from '../../kernel/token_bucket.ts';
 
 export type LoginThrottleLimits = {
@@ -34,21 +34,21 @@ const now: ThrottleDecision = { slowed: false, over: Promise.resolve(true) };
 const never: ThrottleDecision = { slowed: true, over: Promise.resolve(false) };
 
 export class LoginThrottle implements Throttle {
-  readonly #bounds: LoginThrottleLimits;
+  readonly #limits: LoginThrottleLimits;
   readonly #clock: Required<Clock>;
   /** Of each door its own: a tenant's stale key must not keep the operator out. */
   readonly #buckets: Record<Door, LRUCache<string, Bucket>>;
   readonly #waiting = new Map<string, number>();
   #waitingInAll = 0;
 
-  constructor(bounds: LoginThrottleLimits, { nowMs, pause = delay }: Clock) {
-    this.#bounds = bounds;
+  constructor(limits: LoginThrottleLimits, { nowMs, pause = delay }: Clock) {
+    this.#limits = limits;
     this.#clock = { nowMs, pause };
-    const max = bounds.addresses;
+    const max = limits.addresses;
     this.#buckets = { tenant: new LRUCache({ max }), operator: new LRUCache({ max }) };
   }
 
-  get figures() {
+  get stats() {
     return { waiting: this.#waitingInAll };
   }
 
@@ -62,21 +62,21 @@ export class LoginThrottle implements Throttle {
     const { allowance, bucket } = this.#drawn(network, door);
     this.#buckets[door].set(network, bucket);
     if (allowance.allowed) return now;
-    const { waiting, waitingPerAddress } = this.#bounds;
+    const { waiting, waitingPerAddress } = this.#limits;
     const ahead = this.#waiting.get(network) ?? 0;
     if (ahead >= waitingPerAddress || this.#waitingInAll >= waiting) return never;
     return { slowed: true, over: this.#wait(network) };
   }
 
   #drawn(network: string, door: Door) {
-    const { burst, perHour: requestsPerHour } = this.#bounds;
+    const { burst, perHour: requestsPerHour } = this.#limits;
     const plan = { name: 'guesses', requestsPerHour, burst };
     return takeToken(this.#buckets[door].get(network) ?? null, plan, this.#clock.nowMs());
   }
 
   async #wait(network: string): Promise<boolean> {
     this.#count(network, 1);
-    await this.#clock.pause(this.#bounds.delayMs);
+    await this.#clock.pause(this.#limits.delayMs);
     this.#count(network, -1);
     return true;
   }

@@ -1,4 +1,5 @@
 /** `X-Tenant-ID: acme-pets`; sent twice, it names twice. */
 import type { TenantResolver } from '../../kernel/ports.ts';
 
-export const byHeader: TenantResolver = ({ tenantHeaders }) => tenantHeaders.map((slug) => ({ slug }));
+export const byHeader: TenantResolver = ({ tenantHeaders }) =>
+  tenantHeaders.map((slug) => ({ slug }));

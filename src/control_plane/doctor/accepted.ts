@@ -12,7 +12,7 @@ export async function withoutAccepted(fleet: Fleet, findings: Finding[]): Promis
     (sql) => sql<{ check: string }>`select check_name as check from control.accepted_warnings`,
   );
   const checks = new Set(rows.map(({ check }) => check));
-  const isAccepted = ({ check, severity: grade }: Finding) => grade === 'warning' && checks.has(check);
+  const isAccepted = ({ check, severity }: Finding) => severity === 'warning' && checks.has(check);
   return {
     told: findings.filter((one) => !isAccepted(one)),
     accepted: findings.filter(isAccepted),

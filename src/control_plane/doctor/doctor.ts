@@ -5,7 +5,7 @@
 import type { Fleet } from '../fleet.ts';
 import type { Finding } from './finding.ts';
 import { examineMain } from './main_database.ts';
-import { examineOwn, type DedicatedTenant, type Renew } from './own_database.ts';
+import { type DedicatedTenant, examineOwn, type Renew } from './own_database.ts';
 import { References } from './reference.ts';
 import type { Pools } from './sessions.ts';
 
@@ -13,7 +13,7 @@ import type { Pools } from './sessions.ts';
 export type Examination = { fleet: Fleet; pools: Pools };
 
 export type DoctorOptions = {
-  /** Tenants' own databases at the same time; each takes one of the administrator's lanes. */
+  /** Tenants' own databases at the same time; each takes one of the administrator's connections. */
   databases: number;
   /** Done in a tenant's own database that an older version made; it is then looked at again. */
   renew?: Renew;
@@ -34,7 +34,8 @@ export async function examine(
   };
   await Promise.all(Array.from({ length: options.databases }, work));
   return findings.sort(
-    (one, other) => one.severity.localeCompare(other.severity) || one.where.localeCompare(other.where),
+    (one, other) =>
+      one.severity.localeCompare(other.severity) || one.where.localeCompare(other.where),
   );
 }
 

@@ -1,11 +1,11 @@
 /** One of our databases as the doctor looks at it: its places, and who has business there. */
 import { type Installation, type Placement, schemas } from '../../postgres/installation.ts';
-import type { OwnPlace } from '../provisioning/dedicated_context.ts';
+import type { DedicatedPlacement } from '../provisioning/dedicated_context.ts';
 
 export type Examined = {
   database: string;
   owner: string;
-  /** Works on tenants' tables: the role of a lane, or the login of a tenant's own database. */
+  /** Works on tenants' tables: the role of a connection, or the login of a tenant's own database. */
   app: string;
   /** The other serving roles of the control schema; null in a tenant's own database. */
   control: { control: string; account: string } | null;
@@ -16,13 +16,16 @@ export type Examined = {
   /** All roles of ours that may do nothing unseen: those that serve here, and those that do elsewhere. */
   ours: readonly string[];
   /** The place of the one tenant of the database; null in the main one. */
-  resident: OwnPlace | null;
+  dedicated: DedicatedPlacement | null;
   /** Schemas with tenants' tables. */
   places: readonly string[];
 };
 
 /** The main database. `own` are the places of tenants that have a schema or a database. */
-export function examinedMain({ database, roles, shared }: Installation, own: Placement[]): Examined {
+export function examinedMain(
+  { database, roles, shared }: Installation,
+  own: Placement[],
+): Examined {
   const { owner, app, account, serve, control, migrate } = roles;
   const serving = [serve, control, app, account];
   const inMain = own.filter((place) => place.database === database);
@@ -35,13 +38,13 @@ export function examinedMain({ database, roles, shared }: Installation, own: Pla
     setter: serve,
     serving,
     ours: [...serving, migrate, ...logins],
-    resident: null,
+    dedicated: null,
     places: [shared.schema, ...inMain.map(({ schema }) => schema)],
   };
 }
 
 /** A tenant's own database. */
-export function examinedOwn({ roles }: Installation, place: OwnPlace): Examined {
+export function examinedOwn({ roles }: Installation, place: DedicatedPlacement): Examined {
   const { database, schema, role } = place;
   const { owner, app, account, serve, control, migrate } = roles;
   return {
@@ -52,7 +55,7 @@ export function examinedOwn({ roles }: Installation, place: OwnPlace): Examined 
     setter: null,
     serving: [role],
     ours: [role, serve, control, app, account, migrate],
-    resident: place,
+    dedicated: place,
     places: [schema],
   };
 }

@@ -1,10 +1,10 @@
-/** What the doctor has found: which check, how grave, where, and the statement that mends it. */
+/** What the doctor has found: which check, how grave, where, and the statement that fixes it. */
 
 import type { Kind } from './catalog.ts';
 
 /** Checks that look for one thing, and how grave it is. */
-const grades = {
-  role_mighty: 'error',
+const severities = {
+  role_overprivileged: 'error',
   role_member: 'error',
   role_lent: 'error',
   role_owns: 'error',
@@ -22,7 +22,7 @@ const grades = {
   security_definer_reachable: 'error',
   kernel_outdated: 'error',
   seal_key_foreign: 'error',
-  setting_grave: 'error',
+  setting_unsafe: 'error',
   setting_wrong: 'error',
   session_refused: 'error',
   parameter_granted: 'error',
@@ -41,9 +41,9 @@ const grades = {
   connections_unlimited: 'warning',
   setting_unknown: 'warning',
   server_outdated: 'warning',
-  activity_shown: 'warning',
+  activity_visible: 'warning',
   errors_logged: 'warning',
-  statements_shown: 'warning',
+  statements_visible: 'warning',
   statements_logged: 'warning',
   large_objects_allowed: 'warning',
   advisory_locks_allowed: 'warning',
@@ -52,14 +52,14 @@ const grades = {
   query_texts_allowed: 'warning',
   session_control_allowed: 'warning',
   log_messages_allowed: 'warning',
-  blocks_allowed: 'warning',
+  plpgsql_allowed: 'warning',
   foreign_database_open: 'warning',
 } as const;
 
 /** How the catalog differs from what it must be. */
 type Difference = `${Kind}_${'missing' | 'changed' | 'extra'}`;
 
-export type Check = keyof typeof grades | Difference;
+export type Check = keyof typeof severities | Difference;
 
 /** Of what belongs to the whole database, or to people who are none of ours. */
 const mildDifferences: ReadonlySet<Check> = new Set([
@@ -70,22 +70,24 @@ const mildDifferences: ReadonlySet<Check> = new Set([
 ]);
 
 function gradeOf(check: Check): Finding['severity'] {
-  if (isSingle(check)) return grades[check];
+  if (isSingle(check)) return severities[check];
   return mildDifferences.has(check) ? 'warning' : 'error';
 }
 
-function isSingle(check: Check): check is keyof typeof grades {
-  return check in grades;
+function isSingle(check: Check): check is keyof typeof severities {
+  return check in severities;
 }
 
 /** The check of that name, if what it finds is a warning. */
 export function warningNamed(name: string): Check | null {
-  const checks: Check[] = [...mildDifferences, ...Object.keys(grades).filter(isWarning)];
+  const checks: Check[] = [...mildDifferences, ...Object.keys(severities).filter(isWarning)];
   return checks.find((check) => check === name) ?? null;
 }
 
-function isWarning(name: string): name is keyof typeof grades {
-  return Object.entries(grades).some(([check, grade]) => check === name && grade === 'warning');
+function isWarning(name: string): name is keyof typeof severities {
+  return Object.entries(severities).some(
+    ([check, severity]) => check === name && severity === 'warning',
+  );
 }
 
 export type Finding = {
@@ -125,27 +127,27 @@ const old: ReadonlySet<Check> = new Set([
   'query_texts_allowed',
   'session_control_allowed',
   'log_messages_allowed',
-  'blocks_allowed',
+  'plpgsql_allowed',
   'schema_writable',
 ]);
 
-export function finding(check: Check, facts: Omit<Finding, 'check' | 'grade'>): Finding {
+export function finding(check: Check, facts: Omit<Finding, 'check' | 'severity'>): Finding {
   return { check, severity: gradeOf(check), ...facts };
 }
 
 /** Whether tenants would not be kept apart. */
-export function breaksIsolation({ check, severity: grade }: Finding): boolean {
-  return grade === 'error' && !onlyRefuse.has(check);
+export function breaksIsolation({ check, severity }: Finding): boolean {
+  return severity === 'error' && !onlyRefuse.has(check);
 }
 
-/** Whether a server may mend it as it starts. */
+/** Whether a server may fix it as it starts. */
 export function isOld({ check }: Finding): boolean {
   return old.has(check);
 }
 
-/** The finding in one line, with its mend. */
-export function lineOf({ check, where, what, fix: mend }: Finding): string {
-  return `${check}: ${where}: ${what}${mend === null ? '' : `; mend: ${oneLine(mend)}`}`;
+/** The finding in one line, with its fix. */
+export function lineOf({ check, where, what, fix }: Finding): string {
+  return `${check}: ${where}: ${what}${fix === null ? '' : `; fix: ${oneLine(fix)}`}`;
 }
 
 /** No text in a statement of ours has a line end that belongs to it, and comments are left out. */

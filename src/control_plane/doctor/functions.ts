@@ -1,6 +1,10 @@
 /** Functions that serving roles may call: none that runs with another's rights. */
 import type { Sql } from '../../kernel/ports.ts';
-import { type Family, readRevokedFunctions, withdrawing } from '../provisioning/revoked_functions.ts';
+import {
+  type Family,
+  readRevokedFunctions,
+  withdrawing,
+} from '../provisioning/revoked_functions.ts';
 import type { Examined } from './examined.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
 import type { Asked } from './views.ts';
@@ -82,7 +86,7 @@ export async function examineSpares(sql: Sql, examined: Examined): Promise<Findi
   const found = await readRevokedFunctions(sql, serving, { setter });
   return found.map((spare) => {
     const { check, what } = spareChecks[spare.family];
-    const mend = withdrawing(spare, { roles: serving, owner, setter });
-    return finding(check, { database, where: `database ${database}`, what, fix: mend });
+    const fix = withdrawing(spare, { roles: serving, owner, setter });
+    return finding(check, { database, where: `database ${database}`, what, fix });
   });
 }

@@ -22,7 +22,7 @@ export async function examineLanguages(
   const whom = ['public', ...serving.map(quoted)].join(', ');
   return rows.map(({ language }) => {
     const name = quoted(language);
-    return finding('blocks_allowed', {
+    return finding('plpgsql_allowed', {
       database,
       where: `language ${language} of database ${database}`,
       what: 'An injected DO block may change the password of the login that all tenants share',

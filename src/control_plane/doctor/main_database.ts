@@ -11,7 +11,7 @@ import { type Examined, examinedMain, schemasOf } from './examined.ts';
 import { type Finding, identifier } from './finding.ts';
 import { examineGeneral } from './general.ts';
 import { lookAt } from './look.ts';
-import { expectedPlace, type DedicatedTenant } from './own_database.ts';
+import { type DedicatedTenant, expectedPlace } from './own_database.ts';
 import {
   type ExpectedPlace,
   examinePlaces,

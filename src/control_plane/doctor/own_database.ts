@@ -4,8 +4,9 @@ import type { Connection } from '../../postgres/connection.ts';
 import { type Placement, schemas } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { acceptedSecrets, asOwner } from '../keys/seal_keys.ts';
-import type { OwnPlace } from '../provisioning/dedicated_context.ts';
+import type { DedicatedPlacement } from '../provisioning/dedicated_context.ts';
 import { noSchema } from './catalog.ts';
+import { examineDedicatedContext } from './dedicated_context.ts';
 import { differences } from './differences.ts';
 import { type Examined, examinedOwn, schemasOf } from './examined.ts';
 import { type Finding, finding, identifier, isOld } from './finding.ts';
@@ -20,15 +21,17 @@ import {
   type Seen,
 } from './places.ts';
 import type { References } from './reference.ts';
-import { examineDedicatedContext } from './resident.ts';
 import type { ExaminedTenant } from './versions.ts';
 
 /** A tenant that has a database of its own, and where it is. */
-export type DedicatedTenant = { tenant: ExaminedTenant; place: OwnPlace };
+export type DedicatedTenant = { tenant: ExaminedTenant; place: DedicatedPlacement };
 
-export type Renew = (lane: Connection, place: OwnPlace) => Promise<void>;
+export type Renew = (connection: Connection, place: DedicatedPlacement) => Promise<void>;
 
-export function expectedPlace({ slug, version }: ExaminedTenant, { schema }: Placement): ExpectedPlace {
+export function expectedPlace(
+  { slug, version }: ExaminedTenant,
+  { schema }: Placement,
+): ExpectedPlace {
   return { schema, whose: `tenant ${slug}`, version };
 }
 
@@ -58,25 +61,33 @@ export async function examineOwn(
   const { tables } = await references.place(newest);
   try {
     const accepted = await asOwner(fleet, acceptedSecrets);
-    const looked = await admin.exclusive(installation.adminTarget(database), fleetWork, async (lane) => {
-      const look = () =>
-        looking(lane, fleet, async (sql) => {
-          const seen = await readSchemas(sql, examined, { schemas: schemasOf(examined), known });
-          const findings = [
-            ...(await examineGeneral(sql, examined, tables)),
-            ...examineDedicatedContext(factsOf(seen, schemas.kernel), { place, reference, accepted }),
-            ...examineCommon(seen, examined),
-          ];
-          return { findings, seen };
-        });
-      const first = await look();
-      const isBehind = first.findings.some(isOld) || factsOf(first.seen, place.schema).length > 0;
-      if (!renew || !isBehind) return first;
-      const fault = await renew(lane, place).then(() => null, reasonOf);
-      // What was found is as true as before.
-      if (fault === null) return look();
-      return withFinding(first, unreachable(`not be brought up to date: ${fault}`));
-    });
+    const looked = await admin.exclusive(
+      installation.adminTarget(database),
+      fleetWork,
+      async (connection) => {
+        const look = () =>
+          looking(connection, fleet, async (sql) => {
+            const seen = await readSchemas(sql, examined, { schemas: schemasOf(examined), known });
+            const findings = [
+              ...(await examineGeneral(sql, examined, tables)),
+              ...examineDedicatedContext(factsOf(seen, schemas.kernel), {
+                place,
+                reference,
+                accepted,
+              }),
+              ...examineCommon(seen, examined),
+            ];
+            return { findings, seen };
+          });
+        const first = await look();
+        const isBehind = first.findings.some(isOld) || factsOf(first.seen, place.schema).length > 0;
+        if (!renew || !isBehind) return first;
+        const fault = await renew(connection, place).then(() => null, reasonOf);
+        // What was found is as true as before.
+        if (fault === null) return look();
+        return withFinding(first, unreachable(`not be brought up to date: ${fault}`));
+      },
+    );
     const inPlaces = await examinePlaces(looked.seen, expected, { examined, references, newest });
     return [...looked.findings, ...inPlaces];
   } catch (error) {

@@ -50,8 +50,8 @@ function examineRule(table: TenantTable, policies: Policy[], database: string): 
     return [finding('policy_missing', { database, where, what, fix: create })];
   }
   const what = `It says "${policy.shown}", and has to be "${rule}" for all`;
-  const mend = `drop policy tenant_rows on ${name}; ${create}`;
-  return [finding('policy_changed', { database, where, what, fix: mend })];
+  const fix = `drop policy tenant_rows on ${name}; ${create}`;
+  return [finding('policy_changed', { database, where, what, fix })];
 }
 
 /** Permissive policies add up: one more shows more. */

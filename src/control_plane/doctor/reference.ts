@@ -62,7 +62,11 @@ export class References {
     const { installation, sql: files } = this.#fleet;
     const { roles } = installation;
     const [control, kernel, dedicated] = [scratchName(), scratchName(), scratchName()];
-    const place = { ...installation.databaseOf(anyTenant), resident: anyTenant, role: roles.app };
+    const place = {
+      ...installation.databaseOf(anyTenant),
+      dedicatedTo: anyTenant,
+      role: roles.app,
+    };
     const own = withDedicatedTenant(files.own, place, [anyDigest]);
     const script = [
       opening(kernel, roles.owner),
@@ -132,19 +136,21 @@ export class References {
       ${script.join(';\n')};
       set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
     const target = installation.migrationTarget(installation.database);
-    return migrators.exclusive(target, fleetWork, (lane) => rolledBack(lane, begin, look));
+    return migrators.exclusive(target, fleetWork, (connection) =>
+      rolledBack(connection, begin, look),
+    );
   }
 }
 
-/** A transaction of a lane is committed, unless it fails: so it fails when it has its result. */
+/** A transaction of a connection is committed, unless it fails: so it fails when it has its result. */
 async function rolledBack<Result>(
-  lane: Connection,
+  connection: Connection,
   begin: string,
   look: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {
   const done = new Error('It has been looked at');
   const results: Result[] = [];
-  const seen = lane.transaction(begin, async (sql) => {
+  const seen = connection.transaction(begin, async (sql) => {
     results.push(await look(sql));
     throw done;
   });

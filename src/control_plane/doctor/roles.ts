@@ -29,7 +29,7 @@ async function mightyRoles(sql: Sql, { database, owner, ours }: Examined): Promi
       and (rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication)
     order by rolname`;
   return rows.map(({ role, powers }) =>
-    finding('role_mighty', {
+    finding('role_overprivileged', {
       database,
       where: `role ${role}`,
       what: `It may do too much (${powers})`,

@@ -33,6 +33,6 @@ export async function examineRules(sql: Sql, ruled: Ruled): Promise<Finding[]> {
       ', as the files of sql/tenant make it',
     ),
     what: unplaced(finding.what),
-    mend: null,
+    fix: null,
   }));
 }

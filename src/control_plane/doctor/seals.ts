@@ -22,11 +22,11 @@ export async function examineSealKeys(
   if (foreign.length > 0) {
     const slots = foreign.map(({ slot }) => slot).join(', ');
     const what = `Of slot ${slots} it holds what no secret of ours gives: others may make seals`;
-    const mend =
+    const fix =
       foreign.length < keys.length
         ? `delete from kernel.seal_keys where slot in (${slots})`
         : 'npm run rotate-seals';
-    return [finding('seal_key_foreign', { database, where, what, fix: mend })];
+    return [finding('seal_key_foreign', { database, where, what, fix })];
   }
   if (keys.length === 1) return [];
   return [

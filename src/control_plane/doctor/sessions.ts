@@ -10,7 +10,7 @@ import { type Check, type Finding, finding, quoted } from './finding.ts';
 import { settingClass } from './setting_classes.ts';
 import { gravityOf, quotedSetting } from './settings.ts';
 
-/** The lanes that serve: their sessions begin as those of requests do. */
+/** The connections that serve: their sessions begin as those of requests do. */
 export type Pools = { serving: ConnectionPool; control: ConnectionPool };
 
 type Had = { name: string; setting: string; source: string; plain: string };
@@ -30,8 +30,8 @@ export async function examineSessions(
   ];
   const found = sessions.map(async ({ login, pool, target, named }) => {
     try {
-      const session = await pool.exclusive(target, fleetWork, (lane) =>
-        readSession((text, ...values) => lane.plain(text, ...values)),
+      const session = await pool.exclusive(target, fleetWork, (connection) =>
+        readSession((text, ...values) => connection.plain(text, ...values)),
       );
       return judged(session, { database, ourLimit: `${transactionTimeoutMs}`, named });
     } catch (error) {
@@ -82,7 +82,7 @@ function verdictOn({ name, setting, source, plain }: Had, ourLimit: string): Che
     case 'pinned':
       return source === 'client' ? null : 'setting_wrong';
     case 'decisive':
-      return setting === plain ? null : 'setting_grave';
+      return setting === plain ? null : 'setting_unsafe';
     case 'answering':
       return setting === plain || setting === ourLimit ? null : 'setting_wrong';
     default:

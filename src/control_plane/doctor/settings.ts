@@ -13,9 +13,9 @@ const graveThoughPinned: ReadonlySet<string> = new Set([
 
 /** As what a default of a login or a database is found; null for what sessions are asked about. */
 export function gravityOf(name: string): Check | null {
-  if (graveThoughPinned.has(name.toLowerCase())) return 'setting_grave';
+  if (graveThoughPinned.has(name.toLowerCase())) return 'setting_unsafe';
   const known = settingClass(name);
-  if (known === 'decisive') return 'setting_grave';
+  if (known === 'decisive') return 'setting_unsafe';
   return known === null ? 'setting_unknown' : null;
 }
 
@@ -37,11 +37,11 @@ function judged(setting: Setting, { database: main }: Examined): Finding[] {
   const check = gravityOf(name);
   if (!check) return [];
   const what =
-    check === 'setting_grave'
+    check === 'setting_unsafe'
       ? 'Sessions begin with it, and it decides on rows or rights'
       : 'Sessions begin with it, and it is none that is known to do no harm';
   const place = database === null ? '' : ` in database ${quoted(database)}`;
-  const mend =
+  const fix =
     role === null && database !== null
       ? `alter database ${quoted(database)} reset ${quotedSetting(name)}`
       : `alter role ${role === null ? 'all' : quoted(role)}${place} reset ${quotedSetting(name)}`;
@@ -50,7 +50,7 @@ function judged(setting: Setting, { database: main }: Examined): Finding[] {
       database: database ?? main,
       where: `setting ${name} of ${scopeOf(setting)}`,
       what,
-      fix: mend,
+      fix,
     }),
   ];
 }

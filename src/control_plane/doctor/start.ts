@@ -12,7 +12,7 @@ export class UnsafeError extends Error {
 
   constructor(findings: readonly Finding[]) {
     const lines = [
-      'Cannot serve: tenants would not be kept apart (npm run doctor shows it again, npm run psql takes the mends)',
+      'Cannot serve: tenants would not be kept apart (npm run doctor shows it again, npm run psql takes the fixes)',
       ...findings.map(lineOf),
     ];
     super(lines.join('\n'));
@@ -32,7 +32,7 @@ export async function assertIsolation(
 ): Promise<void> {
   const findings = await examine(examination, {
     databases,
-    renew: (lane, place) => renewOwn(lane, examination.fleet, place),
+    renew: (connection, place) => renewOwn(connection, examination.fleet, place),
   });
   const { told } = await withoutAccepted(examination.fleet, findings);
   for (const finding of summed(told.filter((one) => !breaksIsolation(one)))) warn(finding);

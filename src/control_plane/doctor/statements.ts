@@ -25,7 +25,7 @@ export async function examineActivity(sql: Sql, carriers: Carrier[]): Promise<Fi
     ...shown
       .filter(({ value }) => !off.has(value))
       .map((carrier) =>
-        finding('activity_shown', {
+        finding('activity_visible', {
           database: carrier.database,
           where: `role ${carrier.login}`,
           what: 'Its sessions show what they run in pg_stat_activity, seals included',
@@ -177,16 +177,16 @@ export async function examineStatements(
       ) as functions`;
   if (!found || (found.views === null && found.functions === null)) return [];
   const whom = ['public', ...serving.map(quoted)].join(', ');
-  const mends = [
+  const fixes = [
     ...(found.views === null ? [] : [`revoke all on ${found.views} from ${whom}`]),
     ...(found.functions === null ? [] : [`revoke all on function ${found.functions} from ${whom}`]),
   ];
   return [
-    finding('statements_shown', {
+    finding('statements_visible', {
       database,
       where: `extension pg_stat_statements of database ${database}`,
       what: 'Serving roles may read the statements that it keeps, seals included',
-      fix: mends.join('; '),
+      fix: fixes.join('; '),
     }),
   ];
 }

@@ -18,10 +18,10 @@ export async function examineStatistics(sql: Sql, examined: Examined): Promise<F
     select has_table_privilege(session_user, 'pg_statistic', 'select') as may`;
   if (!reader?.may) return [];
   await sql`select set_config('role', 'none', true)`;
-  const kept = await sql<{ identity: string; mend: string }>`
+  const kept = await sql<{ identity: string; fix: string }>`
     select coalesce(indrelid, starelid)::regclass::text as identity,
       string_agg(distinct format('delete from pg_statistic where starelid = %L::regclass',
-        starelid::regclass), '; ') as mend
+        starelid::regclass), '; ') as fix
     from pg_statistic
       join pg_class on pg_class.oid = starelid
       join pg_namespace on pg_namespace.oid = relnamespace
@@ -35,12 +35,12 @@ export async function examineStatistics(sql: Sql, examined: Examined): Promise<F
     group by 1
     order by 1`;
   await sql`select set_config('role', ${owner}, true)`;
-  return kept.map(({ identity, mend }) =>
+  return kept.map(({ identity, fix }) =>
     finding('statistics_kept', {
       database,
       where: `table ${identity} of database ${database}`,
       what: 'Values are kept, and estimates tell a tenant what others have',
-      fix: mend,
+      fix,
     }),
   );
 }

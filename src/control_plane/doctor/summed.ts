@@ -4,7 +4,7 @@ import type { Finding } from './finding.ts';
 /** A finding, and in how many more databases it is the same. */
 export type Summed = Finding & { more: number };
 
-/** Errors stay as they are: each has to be mended where it is. */
+/** Errors stay as they are: each has to be fixed where it is. */
 export function summed(findings: readonly Finding[]): Summed[] {
   const told: Summed[] = [];
   const warnings = new Map<string, Summed>();
@@ -22,6 +22,6 @@ export function summed(findings: readonly Finding[]): Summed[] {
 }
 
 /** The same for each database that has it. */
-function faultOf({ severity: grade, check, where, what, database }: Finding): string {
-  return [grade, check, where, what].join('\n').replaceAll(database, '');
+function faultOf({ severity, check, where, what, database }: Finding): string {
+  return [severity, check, where, what].join('\n').replaceAll(database, '');
 }

@@ -42,13 +42,13 @@ export function examineTables(tables: TenantTable[], database: string): Finding[
     const findings: Finding[] = [];
     if (!table.secured) {
       const what = 'Row security is off: every tenant sees all rows';
-      const mend = `alter table ${name} enable row level security`;
-      findings.push(finding('row_security_off', { database, where, what, fix: mend }));
+      const fix = `alter table ${name} enable row level security`;
+      findings.push(finding('row_security_off', { database, where, what, fix }));
     }
     if (!table.forced) {
       const what = "Row security is not forced: the owner's functions see all rows";
-      const mend = `alter table ${name} force row level security`;
-      findings.push(finding('row_security_not_forced', { database, where, what, fix: mend }));
+      const fix = `alter table ${name} force row level security`;
+      findings.push(finding('row_security_not_forced', { database, where, what, fix }));
     }
     return [...findings, ...examineTenantId(table, database)];
   });

@@ -63,10 +63,10 @@ export async function examineViews(
       const { check, what } = verdicts[kind];
       const view = `${quoted(schema)}.${quoted(name)}`;
       const where = `${kind} ${schema}.${name} of database ${database}`;
-      const mend =
+      const fix =
         kind === 'view'
           ? `alter view ${view} set (security_invoker = true)`
           : `drop ${kind} ${view}`;
-      return finding(check, { database, where, what, fix: mend });
+      return finding(check, { database, where, what, fix });
     });
 }

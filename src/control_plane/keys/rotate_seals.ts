@@ -15,7 +15,7 @@ import { asOwner, readSealSecrets, writeSeals } from './seal_keys.ts';
 
 export type RotationOptions = {
   /** After this time every process has heard that there is another secret. */
-  heardAfterMs: number;
+  propagationMs: number;
   /** Databases at the same time. */
   concurrency: number;
   onProgress: (step: string) => void;
@@ -34,8 +34,8 @@ export async function rotateSeals(
 ): Promise<void> {
   const { installation } = fleet;
   const target = installation.adminTarget(installation.database);
-  const done = await jobs.exclusive(target, 'seals', (lane) =>
-    tryWithLock(lane, 'seals', async () => {
+  const done = await jobs.exclusive(target, 'seals', (connection) =>
+    tryWithLock(connection, 'seals', async () => {
       await rotate(fleet, options);
       return true;
     }),
@@ -44,7 +44,7 @@ export async function rotateSeals(
 }
 
 async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
-  const { heardAfterMs, onProgress, onWait } = options;
+  const { propagationMs, onProgress, onWait } = options;
   const under = await rowsUnderWay(fleet);
   if (!under.has('retiring seal')) {
     if (!under.has('old seal')) {
@@ -52,8 +52,8 @@ async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
       onProgress(`${await distribute(fleet, options)} databases accept the next key`);
       await switchOver(fleet);
     }
-    onProgress(`the next key is in use; waiting ${heardAfterMs / 1_000} s for every process`);
-    await waitFor(heardAfterMs, onWait);
+    onProgress(`the next key is in use; waiting ${propagationMs / 1_000} s for every process`);
+    await waitFor(propagationMs, onWait);
     await retire(fleet);
   }
   const told = await distribute(fleet, options);
@@ -158,12 +158,12 @@ async function distributeTo(fleet: Fleet, place: Placement): Promise<boolean> {
 
 /** The lock is the one under which a new place gets its keys: neither overwrites the other's. */
 function writeKeysTo(fleet: Fleet, place: Placement): Promise<boolean> {
-  return workOn({ fleet, place, from: place.database }, async (lane) => {
+  return workOn({ fleet, place, from: place.database }, async (connection) => {
     // Who has yet to make the function will read the secrets after us, under this lock.
-    const [prepared] = await lane.plain<{ check: string | null }>`
+    const [prepared] = await connection.plain<{ check: string | null }>`
       select to_regprocedure('kernel.tenant()')::text as check`;
     if (!prepared?.check) return false;
-    await writeSeals(lane, { fleet, place, seals: await readSealSecrets(fleet) });
+    await writeSeals(connection, { fleet, place, seals: await readSealSecrets(fleet) });
     return true;
   });
 }
@@ -173,8 +173,8 @@ function writeKeysTo(fleet: Fleet, place: Placement): Promise<boolean> {
  * sessions are not. One whose dropping was killed takes no session any more, and has the limit -2.
  */
 function isThere(fleet: Fleet, place: Placement): Promise<boolean> {
-  return workOn({ fleet, place, from: fleet.installation.database }, async (lane) => {
-    const found = await lane.plain`
+  return workOn({ fleet, place, from: fleet.installation.database }, async (connection) => {
+    const found = await connection.plain`
       select from pg_database where datname = ${place.database} and datconnlimit <> -2`;
     return found.length > 0;
   });
@@ -196,7 +196,7 @@ async function ownDatabases(fleet: Fleet): Promise<Placement[]> {
   const found = await admin.exclusive(
     target,
     fleetWork,
-    (lane) => lane.plain<{ name: string }>`
+    (connection) => connection.plain<{ name: string }>`
       select datname as name from pg_database
       where datname in (
         select jsonb_array_elements_text(${JSON.stringify(places.map((place) => place.database))}::text::jsonb)

@@ -15,20 +15,20 @@ import { pads } from '../../postgres/seal.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { admitDedicatedTenant, isOwn } from '../provisioning/dedicated_context.ts';
 
-/** Runs statements as the owner role, on a lane of the main database. */
+/** Runs statements as the owner role, on a connection of the main database. */
 export function asOwner<Result>(
   { admin, installation }: Pick<Fleet, 'admin' | 'installation'>,
   work: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {
   const { database, roles } = installation;
-  return admin.exclusive(installation.adminTarget(database), fleetWork, (lane) =>
-    lane.transaction(`begin; set local role "${roles.owner}"`, work),
+  return admin.exclusive(installation.adminTarget(database), fleetWork, (connection) =>
+    connection.transaction(`begin; set local role "${roles.owner}"`, work),
   );
 }
 
 /** All secrets. Before the control schema is there, drawn for the first start to keep. */
-export function readSecrets(lane: Connection, owner: string): Promise<Secrets> {
-  return lane.transaction(`begin; set local role "${owner}"`, async (sql) => {
+export function readSecrets(connection: Connection, owner: string): Promise<Secrets> {
+  return connection.transaction(`begin; set local role "${owner}"`, async (sql) => {
     const [found] = await sql<{ isThere: boolean }>`
       select to_regclass('control.secrets') is not null as "isThere"`;
     const rows = found?.isThere ? await readRows(sql) : [];
@@ -42,8 +42,12 @@ function drawn(): Secrets {
 }
 
 /** The same for ever after. */
-export async function keepSecret(lane: Connection, owner: string, secret: Buffer): Promise<void> {
-  await lane.transaction(
+export async function keepSecret(
+  connection: Connection,
+  owner: string,
+  secret: Buffer,
+): Promise<void> {
+  await connection.transaction(
     `begin; set local role "${owner}"`,
     (sql) => sql`
       insert into control.secrets (name, value)
@@ -53,8 +57,8 @@ export async function keepSecret(lane: Connection, owner: string, secret: Buffer
 }
 
 /** All secrets of an installation that is there. */
-export function knownSecrets(lane: Connection, owner: string): Promise<Secrets> {
-  return lane.transaction(`begin read only; set local role "${owner}"`, secretsIn);
+export function knownSecrets(connection: Connection, owner: string): Promise<Secrets> {
+  return connection.transaction(`begin read only; set local role "${owner}"`, secretsIn);
 }
 
 /** What seals are made from as of now, whatever this process has heard. */
@@ -74,16 +78,17 @@ export async function acceptedSecrets(sql: Sql): Promise<readonly Buffer[]> {
 
 /** Makes a place's database accept the seals of these secrets, and of no others. */
 export async function writeSeals(
-  lane: Connection,
+  connection: Connection,
   { fleet, place, seals }: { fleet: Fleet; place: Placement; seals: SealSecrets },
 ): Promise<void> {
   const { owner } = fleet.installation.roles;
-  if (isOwn(place)) await admitDedicatedTenant(lane, place, { text: fleet.sql.own, owner, seals });
-  else await writeKeys(lane, { database: place.database, owner }, seals);
+  if (isOwn(place))
+    await admitDedicatedTenant(connection, place, { text: fleet.sql.own, owner, seals });
+  else await writeKeys(connection, { database: place.database, owner }, seals);
 }
 
 async function writeKeys(
-  lane: Connection,
+  connection: Connection,
   { database, owner }: { database: string; owner: string },
   { current, other }: SealSecrets,
 ): Promise<void> {
@@ -91,7 +96,7 @@ async function writeKeys(
     const { inner, outer } = pads(sealKeyOf(secret, database));
     return `(${at + 1}, '\\x${inner.toString('hex')}', '\\x${outer.toString('hex')}')`;
   });
-  await lane.script(
+  await connection.script(
     `begin;
      set local role "${owner}";
      insert into kernel.seal_keys (slot, inner_pad, outer_pad)

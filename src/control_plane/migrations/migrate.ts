@@ -34,7 +34,12 @@ export type MigrateOptions = {
 };
 
 /** A place that is behind, and whom it concerns; its version rises while it is migrated. */
-export type Pending = { place: Placement; isolation: IsolationMode; tenants: Slug[]; version: number };
+export type Pending = {
+  place: Placement;
+  isolation: IsolationMode;
+  tenants: Slug[];
+  version: number;
+};
 
 export type Progress = { done: number; of: number; name: string; error: string | null };
 
@@ -54,8 +59,8 @@ export async function migrateFleet(
 ): Promise<Outcome> {
   const { installation } = fleet;
   const target = installation.adminTarget(installation.database);
-  const outcome = await jobs.exclusive(target, 'migrate', (lane) =>
-    tryWithLock(lane, 'migrate', () => new Run(fleet, control, options).all()),
+  const outcome = await jobs.exclusive(target, 'migrate', (connection) =>
+    tryWithLock(connection, 'migrate', () => new Run(fleet, control, options).all()),
   );
   if (outcome) return outcome;
   throw new Error('Cannot migrate: another migration is running');
@@ -121,7 +126,8 @@ class Run {
       pending.version = file.version;
       await recordFile(this.#control, file);
     };
-    const upgrade = (lane: Connection) => upgradePlace(lane, { fleet: this.#fleet, place, onApplied });
+    const upgrade = (connection: Connection) =>
+      upgradePlace(connection, { fleet: this.#fleet, place, onApplied });
     for (let attempt = 1; ; attempt += 1) {
       try {
         await admin.exclusive(target, fleetWork, upgrade);

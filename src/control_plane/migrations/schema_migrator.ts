@@ -18,7 +18,7 @@ export type Upgrade = {
   /** How long one statement may wait for a lock; who waits longer makes everybody else wait. */
   lockTimeoutMs: number;
   /** Lends a session of the migrations' own login, in the database of the schema. */
-  migrating: (work: (lane: Connection) => Promise<void>) => Promise<void>;
+  migrating: (work: (connection: Connection) => Promise<void>) => Promise<void>;
   /** Told of each migration once it is there. */
   onApplied: (migration: Migration) => Promise<void>;
 };
@@ -37,14 +37,14 @@ type Prepared = Omit<Migration, 'statements'> & { statements: string[] };
  * @returns the version that the schema has now.
  * @throws {Error} when an applied file was edited since, or when a migration fails.
  */
-export async function upgrade(lane: Connection, upgrade: Upgrade): Promise<number> {
+export async function upgrade(connection: Connection, upgrade: Upgrade): Promise<number> {
   const { schema, owner, roles, migrations } = upgrade;
-  await lane.script(
+  await connection.script(
     `begin; set local role "${owner}"; set local client_min_messages = warning;
      ${ledgerTable(schema)}
      commit`,
   );
-  const applied = await readLedger(lane, schema, owner);
+  const applied = await readLedger(connection, schema, owner);
   assertUnedited(applied, migrations);
   const last = applied.at(-1)?.version ?? 0;
   const missing = migrations
@@ -69,8 +69,12 @@ export function ledgerTable(schema: string): string {
 }
 
 /** What has been applied to a schema, in order. */
-export function readLedger(lane: Connection, schema: string, owner: string): Promise<LedgerRow[]> {
-  return lane.transaction(
+export function readLedger(
+  connection: Connection,
+  schema: string,
+  owner: string,
+): Promise<LedgerRow[]> {
+  return connection.transaction(
     `begin read only; set local role "${owner}"; set local search_path = "${schema}"`,
     (sql) => sql<LedgerRow>`select version, checksum from migrations order by version`,
   );
@@ -89,13 +93,13 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
 }
 
 async function apply(
-  lane: Connection,
+  connection: Connection,
   { schema, owner, lockTimeoutMs, hardening = '' }: Upgrade,
   { version, name, checksum, statements }: Prepared,
 ): Promise<void> {
   // A file may have put off the role and chosen another path.
   const asOwner = `set local role "${owner}"; set local search_path = "${schema}"`;
-  await lane.scripts(
+  await connection.scripts(
     `begin; set local client_min_messages = warning; set local lock_timeout = ${lockTimeoutMs};
      ${asOwner}`,
     statements,

@@ -147,12 +147,12 @@ function quotedAt(text: string, at: number): Token | string | null {
 
 /** Comments nest. */
 function endOfComment(text: string, at: number): number {
-  const bounds = /\/\*|\*\//g;
-  bounds.lastIndex = at;
+  const limits = /\/\*|\*\//g;
+  limits.lastIndex = at;
   let depth = 0;
-  for (let found = bounds.exec(text); found; found = bounds.exec(text)) {
+  for (let found = limits.exec(text); found; found = limits.exec(text)) {
     depth += found[0] === '/*' ? 1 : -1;
-    if (depth === 0) return bounds.lastIndex;
+    if (depth === 0) return limits.lastIndex;
   }
   return -1;
 }

@@ -133,8 +133,8 @@ export function countTenants(control: Db): Promise<TenantCount[]> {
 export async function readStatus(fleet: Fleet) {
   const { admin, installation } = fleet;
   const target = installation.adminTarget(installation.database);
-  const [row] = await admin.exclusive(target, fleetWork, (lane) =>
-    lane.transaction(
+  const [row] = await admin.exclusive(target, fleetWork, (connection) =>
+    connection.transaction(
       `begin read only; set local role "${installation.roles.owner}";
        set local search_path = "${schemas.shared}"`,
       (sql) => sql<{ tenants: Standing[]; ledger: LedgerRow[] }>`

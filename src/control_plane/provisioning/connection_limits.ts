@@ -44,12 +44,12 @@ export function limiting({ login, limit }: ConnectionLimit): string {
 
 /** Gives a login its limit, which follows the server's: an administrator may have changed that one. */
 export async function limitConnections(
-  lane: Connection,
+  connection: Connection,
   installation: Installation,
   login: string,
 ): Promise<void> {
-  const sql: Sql = (text, ...values) => lane.plain(text, ...values);
+  const sql: Sql = (text, ...values) => connection.plain(text, ...values);
   for (const one of await readConnectionLimits(sql, installation, [login])) {
-    await lane.script(limiting(one));
+    await connection.script(limiting(one));
   }
 }

@@ -5,24 +5,24 @@
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { type Placement, type SealSecrets, sealKeyOf } from '../../postgres/installation.ts';
-import { contextDigest, residentContext } from '../../postgres/seal.ts';
+import { contextDigest, dedicatedContext } from '../../postgres/seal.ts';
 
 /** A place that is a database of its tenant's own. */
-export type OwnPlace = Placement & { resident: TenantId };
+export type DedicatedPlacement = Placement & { dedicatedTo: TenantId };
 
-export function isOwn(place: Placement): place is OwnPlace {
-  return place.dedicated !== null;
+export function isOwn(place: Placement): place is DedicatedPlacement {
+  return place.dedicatedTo !== null;
 }
 
 /** Makes the database take the contexts that these secrets give, and no others. */
 export async function admitDedicatedTenant(
-  lane: Connection,
-  place: OwnPlace,
+  connection: Connection,
+  place: DedicatedPlacement,
   { text, owner, seals }: { text: string; owner: string; seals: SealSecrets },
 ): Promise<void> {
   const secrets = seals.other ? [seals.current, seals.other] : [seals.current];
   const digests = secrets.map((secret) => digestFor(place, secret));
-  await lane.script(
+  await connection.script(
     `begin;
      set local role "${owner}";
      set local search_path = kernel;
@@ -30,12 +30,12 @@ export async function admitDedicatedTenant(
      ${withDedicatedTenant(text, place, digests)}
      commit`,
   );
-  await dropOldKeys(lane, owner);
+  await dropOldKeys(connection, owner);
 }
 
 /** Those of a database that was made before 2026-11-28. Whoever holds them, such as a backup, delays nobody. */
-async function dropOldKeys(lane: Connection, owner: string): Promise<void> {
-  await lane.script(
+async function dropOldKeys(connection: Connection, owner: string): Promise<void> {
+  await connection.script(
     `begin;
      set local role "${owner}";
      set local client_min_messages = warning;
@@ -49,19 +49,22 @@ async function dropOldKeys(lane: Connection, owner: string): Promise<void> {
 }
 
 /** The digest of the context that a secret gives. */
-export function digestFor({ database, dedicated: resident }: OwnPlace, secret: Buffer): string {
-  return contextDigest(residentContext(sealKeyOf(secret, database), resident));
+export function digestFor(
+  { database, dedicatedTo: tenant }: DedicatedPlacement,
+  secret: Buffer,
+): string {
+  return contextDigest(dedicatedContext(sealKeyOf(secret, database), tenant));
 }
 
 /** The text of `sql/own` for one database. */
 export function withDedicatedTenant(
   text: string,
-  { dedicated: resident, role }: OwnPlace,
+  { dedicatedTo: tenant, role }: DedicatedPlacement,
   digests: readonly string[],
 ): string {
   return text
     .replaceAll(':"app"', `"${role}"`)
-    .replaceAll(":'tenant'", `'${resident}'`)
+    .replaceAll(":'tenant'", `'${tenant}'`)
     .replaceAll(':digests', listOf(digests));
 }
 

@@ -10,21 +10,25 @@ import { type Keepers, revokeFunctions } from './revoked_functions.ts';
 import { forgettingStatistics, rehardening, withoutStatistics } from './tenant_tables.ts';
 
 /** The main database. Its schema `public` may have tenants that are not ours, so it stays. */
-export async function hardenMain(lane: Connection, keepers: Keepers): Promise<void> {
-  await lane.script(
+export async function hardenMain(connection: Connection, keepers: Keepers): Promise<void> {
+  await connection.script(
     `do $$ begin
        revoke all on schema public from public;
      exception when insufficient_privilege or invalid_schema_name then null;
      end $$`,
   );
-  await forbidBlocks(lane, keepers.owner);
-  await revokeFunctions(lane, keepers);
+  await forbidBlocks(connection, keepers.owner);
+  await revokeFunctions(connection, keepers);
 }
 
 /** A tenant's own database, one process at a time: two that change one right at once both fail. */
-export function hardenDedicated(lane: Connection, place: Placement, owner: string): Promise<void> {
-  return withLock(lane, `tighten ${place.database}`, async () => {
-    await lane.script(
+export function hardenDedicated(
+  connection: Connection,
+  place: Placement,
+  owner: string,
+): Promise<void> {
+  return withLock(connection, `tighten ${place.database}`, async () => {
+    await connection.script(
       `do $$ begin
          set local client_min_messages = warning;
          drop schema if exists public;
@@ -33,18 +37,18 @@ export function hardenDedicated(lane: Connection, place: Placement, owner: strin
          when insufficient_privilege then null;
        end $$`,
     );
-    await forbidBlocks(lane, owner);
+    await forbidBlocks(connection, owner);
     // The sessions begin with their context: no login has to set it.
-    await revokeFunctions(lane, { owner, setter: null });
+    await revokeFunctions(connection, { owner, setter: null });
   });
 }
 
 /**
  * An injected DO block could put off its role and change the password of its own login: one tenant
- * would lock out all. What needs no language is one statement at a time, and a lane looks at its tag.
+ * would lock out all. What needs no language is one statement at a time, and a connection looks at its tag.
  */
-async function forbidBlocks(lane: Connection, owner: string): Promise<void> {
-  await lane.script(
+async function forbidBlocks(connection: Connection, owner: string): Promise<void> {
+  await connection.script(
     `do $$ begin
        revoke usage on language plpgsql from public;
        grant usage on language plpgsql to "${owner}", current_user;
@@ -54,21 +58,25 @@ async function forbidBlocks(lane: Connection, owner: string): Promise<void> {
 }
 
 /** All schemas of the main database, which an older version may have made; most have nothing to change. */
-export async function rehardenMain(lane: Connection, { roles }: Installation): Promise<void> {
+export async function rehardenMain(connection: Connection, { roles }: Installation): Promise<void> {
   const places = `nspname ~ '^(${schemas.shared}|t_[0-9a-f]{32})$'`;
   const control = `nspname = '${schemas.control}'`;
-  await asOwner(lane, roles.owner, rehardening({ app: roles.app, places }));
-  await asOwner(lane, roles.owner, withoutStatistics(control, roles.account));
-  await lane.script(forgettingStatistics(`(${places}) or (${control})`));
+  await asOwner(connection, roles.owner, rehardening({ app: roles.app, places }));
+  await asOwner(connection, roles.owner, withoutStatistics(control, roles.account));
+  await connection.script(forgettingStatistics(`(${places}) or (${control})`));
 }
 
 /** The same for a tenant's own database. */
-export async function rehardenOwn(lane: Connection, { role, schema }: Placement, owner: string) {
+export async function rehardenOwn(
+  connection: Connection,
+  { role, schema }: Placement,
+  owner: string,
+) {
   const places = `nspname = '${schema}'`;
-  await asOwner(lane, owner, rehardening({ app: role, places }));
-  await lane.script(forgettingStatistics(places));
+  await asOwner(connection, owner, rehardening({ app: role, places }));
+  await connection.script(forgettingStatistics(places));
 }
 
-function asOwner(lane: Connection, owner: string, script: string): Promise<void> {
-  return lane.script(`begin; set local role "${owner}"; ${script}; commit`);
+function asOwner(connection: Connection, owner: string, script: string): Promise<void> {
+  return connection.script(`begin; set local role "${owner}"; ${script}; commit`);
 }

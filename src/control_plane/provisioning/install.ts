@@ -14,7 +14,7 @@ import { keepSecret, knownSecrets, readSecrets } from '../keys/seal_keys.ts';
 import { recordFile } from '../migrations/checksums.ts';
 import type { Migration } from '../migrations/migration_files.ts';
 import { nobodyIsTold, readLedger, upgrade } from '../migrations/schema_migrator.ts';
-import { rehardenMain, hardenMain } from './harden.ts';
+import { hardenMain, rehardenMain } from './harden.ts';
 import {
   createLogin,
   createPlace,
@@ -49,8 +49,8 @@ export function install(
   options: InstallOptions,
 ): Promise<Fleet> {
   return admin
-    .exclusive(adminUrl, fleetWork, (lane) =>
-      withLock(lane, 'install', () => installOn(lane, adminUrl, admin, options)),
+    .exclusive(adminUrl, fleetWork, (connection) =>
+      withLock(connection, 'install', () => installOn(connection, adminUrl, admin, options)),
     )
     .catch((error: unknown) => {
       if (codeOf(error) !== '42501') throw error;
@@ -71,21 +71,21 @@ export function openInstalled(
   admin: ConnectionPool,
   { placesKept, ...options }: InstallOptions,
 ): Promise<Fleet> {
-  return admin.exclusive(adminUrl, fleetWork, async (lane) => {
-    await assertUsable(lane);
+  return admin.exclusive(adminUrl, fleetWork, async (connection) => {
+    await assertUsable(connection);
     const database = databaseOf(adminUrl);
     const { owner } = rolesOf(database);
-    await assertInstalled(lane, { database, owner, sql: options.sql });
-    const secrets = await knownSecrets(lane, owner);
+    await assertInstalled(connection, { database, owner, sql: options.sql });
+    const secrets = await knownSecrets(connection, owner);
     return { admin, installation: new Installation(adminUrl, secrets, placesKept), ...options };
   });
 }
 
 async function assertInstalled(
-  lane: Connection,
+  connection: Connection,
   { database, owner, sql }: { database: string; owner: string; sql: SqlFiles },
 ): Promise<void> {
-  const [found] = await lane.plain<{ ledgers: number }>`
+  const [found] = await connection.plain<{ ledgers: number }>`
     select count(*)::int as ledgers
     from pg_tables
     where tableowner = ${owner} and tablename = 'migrations'
@@ -94,7 +94,7 @@ async function assertInstalled(
     throw new Error(`Kennel is not installed in the database "${database}"; npm start installs it`);
   }
   for (const schema of ['kernel', 'control'] as const) {
-    const { length } = await readLedger(lane, schema, owner);
+    const { length } = await readLedger(connection, schema, owner);
     if (length >= sql[schema].length) continue;
     throw new Error(
       `An older version installed the database "${database}"; npm start, or npm run migrate -- up, brings it up to date`,
@@ -103,24 +103,24 @@ async function assertInstalled(
 }
 
 async function installOn(
-  lane: Connection,
+  connection: Connection,
   adminUrl: string,
   admin: ConnectionPool,
   { placesKept, ...options }: InstallOptions,
 ): Promise<Fleet> {
   const { sql, migrators, migrationLockTimeoutMs, transactionTimeoutMs } = options;
-  await assertUsable(lane);
+  await assertUsable(connection);
   const database = databaseOf(adminUrl);
   const roles = rolesOf(database);
-  for (const role of Object.values(roles)) await createRole(lane, role);
-  await becomeMember(lane, roles.owner);
-  await createSchema(lane, schemas.control, roles.owner);
+  for (const role of Object.values(roles)) await createRole(connection, role);
+  await becomeMember(connection, roles.owner);
+  await createSchema(connection, schemas.control, roles.owner);
   // The control tables default to kernel.tenant(), so the kernel schema comes first; its keys need
   // the secret, which is a control table. The function can be there before its keys are.
-  await createSchema(lane, schemas.kernel, roles.owner);
-  const secrets = await readSecrets(lane, roles.owner);
+  await createSchema(connection, schemas.kernel, roles.owner);
+  const secrets = await readSecrets(connection, roles.owner);
   const installation = new Installation(adminUrl, secrets, placesKept);
-  await admitMigrations(lane, installation);
+  await admitMigrations(connection, installation);
   const common = {
     owner: roles.owner,
     lockTimeoutMs: migrationLockTimeoutMs,
@@ -128,25 +128,30 @@ async function installOn(
       migrating({ migrators, installation }, database, work),
     onApplied: nobodyIsTold,
   };
-  await upgrade(lane, { ...common, schema: schemas.kernel, roles: {}, migrations: sql.kernel });
-  await upgrade(lane, {
+  await upgrade(connection, {
+    ...common,
+    schema: schemas.kernel,
+    roles: {},
+    migrations: sql.kernel,
+  });
+  await upgrade(connection, {
     ...common,
     schema: schemas.control,
     roles: { control: roles.control, account: roles.account },
     migrations: sql.control,
   });
-  await keepSecret(lane, roles.owner, secrets.installation);
-  await admitLogins(lane, installation, transactionTimeoutMs);
-  await hardenMain(lane, { owner: roles.owner, setter: roles.serve });
+  await keepSecret(connection, roles.owner, secrets.installation);
+  await admitLogins(connection, installation, transactionTimeoutMs);
+  await hardenMain(connection, { owner: roles.owner, setter: roles.serve });
   const fleet = { admin, installation, ...options };
-  await createSharedPlace(lane, fleet);
-  await rehardenMain(lane, installation);
+  await createSharedPlace(connection, fleet);
+  await rehardenMain(connection, installation);
   return fleet;
 }
 
 /** An administrator who is no superuser must be a member of the role whose objects it makes. */
-async function becomeMember(lane: Connection, owner: string): Promise<void> {
-  await lane.script(
+async function becomeMember(connection: Connection, owner: string): Promise<void> {
+  await connection.script(
     `do $$ begin
        if not (select rolsuper from pg_roles where rolname = current_user) then
          execute format('grant %I to %I', '${owner}', current_user);
@@ -155,35 +160,35 @@ async function becomeMember(lane: Connection, owner: string): Promise<void> {
   );
 }
 
-async function createSchema(lane: Connection, schema: string, owner: string): Promise<void> {
-  await lane.script(`create schema if not exists "${schema}" authorization "${owner}"`);
+async function createSchema(connection: Connection, schema: string, owner: string): Promise<void> {
+  await connection.script(`create schema if not exists "${schema}" authorization "${owner}"`);
 }
 
 /**
  * Migrations run in a session that no statement of theirs turns into the administrator's. The doctor runs
  * them once more in schemas that are rolled back, and these schemas need a right on the database.
  */
-async function admitMigrations(lane: Connection, installation: Installation): Promise<void> {
+async function admitMigrations(connection: Connection, installation: Installation): Promise<void> {
   const { database, roles } = installation;
-  await createLogin(lane, installation, roles.migrate);
-  await lane.script(
+  await createLogin(connection, installation, roles.migrate);
+  await connection.script(
     `grant "${roles.owner}" to "${roles.migrate}";
      grant connect, create on database "${database}" to "${roles.migrate}"`,
   );
 }
 
 async function admitLogins(
-  lane: Connection,
+  connection: Connection,
   installation: Installation,
   transactionTimeoutMs: number,
 ): Promise<void> {
   const { database, roles } = installation;
   for (const login of [roles.serve, roles.control]) {
-    await createLogin(lane, installation, login);
-    await limitTransactions(lane, login, transactionTimeoutMs);
+    await createLogin(connection, installation, login);
+    await limitTransactions(connection, login, transactionTimeoutMs);
   }
-  await keepStatementsQuiet(lane, roles.serve);
-  await lane.script(
+  await keepStatementsQuiet(connection, roles.serve);
+  await connection.script(
     `grant "${roles.app}", "${roles.account}" to "${roles.serve}";
      revoke connect, temporary on database "${database}" from public;
      grant connect on database "${database}" to "${roles.serve}", "${roles.control}";
@@ -195,16 +200,16 @@ async function admitLogins(
 }
 
 /** Pending migrations of the shared place are left to `npm run migrate`, once it exists. */
-async function createSharedPlace(lane: Connection, fleet: Fleet): Promise<void> {
+async function createSharedPlace(connection: Connection, fleet: Fleet): Promise<void> {
   const { installation } = fleet;
   await workOn({ fleet, place: installation.shared, from: installation.database }, async (own) => {
     await prepareKernel(own, fleet, installation.account);
     await prepareKernel(own, fleet, installation.shared);
   });
-  const found = await lane.plain`
+  const found = await connection.plain`
     select from pg_tables where schemaname = ${schemas.shared} and tablename = 'migrations'`;
   const { owner } = installation.roles;
   const onApplied = (file: Migration) =>
-    lane.transaction(`begin; set local role "${owner}"`, (sql) => recordFile(sql, file));
+    connection.transaction(`begin; set local role "${owner}"`, (sql) => recordFile(sql, file));
   if (found.length === 0) await createPlace(fleet, installation.shared, onApplied);
 }

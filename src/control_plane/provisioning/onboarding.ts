@@ -16,25 +16,25 @@ import { createPlace, dropPlace, sharedVersion } from './place.ts';
 import { addSamplePet, eraseRows } from './tenant_data.ts';
 import {
   activate,
-  type RequestMeta,
-  type OnboardingResult,
+  assertNotInProgress,
   claimSlug,
   type NewTenant,
+  type OnboardingResult,
+  type RequestMeta,
   replay,
-  assertNotInProgress,
 } from './tenant_record.ts';
 
 export type OnboardingParts = {
   fleet: Fleet;
   control: Db;
   isolation: Readonly<Record<IsolationMode, Isolation>>;
-  /** Lanes that hold the locks; as many jobs as it has lanes run at once, the others wait. */
+  /** Connections that hold the locks; as many jobs as it has connections run at once, the others wait. */
   jobs: ConnectionPool;
-  /** The lanes that serve tenants: those of a deleted database are closed. */
+  /** The connections that serve tenants: those of a deleted database are closed. */
   serving: ConnectionPool;
   newId: () => string;
   /** After this time every process has heard of a deletion. */
-  heardAfterMs: number;
+  propagationMs: number;
   /** Half-done tenants, and erased ones, that one round of recovery looks at. */
   clearedAtOnce: number;
 };
@@ -180,7 +180,7 @@ export class Onboarding {
   async #noteLeftovers(sql: Sql, { id, isolation }: TenantRef): Promise<void> {
     await sql`
       insert into control.leftovers (tenant_id, due_at)
-      select ${id}, now() + ${this.#parts.heardAfterMs} * interval '1 millisecond'
+      select ${id}, now() + ${this.#parts.propagationMs} * interval '1 millisecond'
       where ${isolation} = 'shared'`;
   }
 
@@ -211,6 +211,8 @@ export class Onboarding {
     const { jobs, fleet } = this.#parts;
     const { installation } = fleet;
     const target = installation.adminTarget(installation.database);
-    return jobs.exclusive(target, slug, (lane) => tryWithLock(lane, `tenant ${slug}`, work));
+    return jobs.exclusive(target, slug, (connection) =>
+      tryWithLock(connection, `tenant ${slug}`, work),
+    );
   }
 }

@@ -11,8 +11,8 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 import { readSealSecrets, writeSeals } from '../keys/seal_keys.ts';
 import { nobodyIsTold, readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
 import { limitConnections } from './connection_limits.ts';
-import { isOwn, type OwnPlace } from './dedicated_context.ts';
-import { rehardenOwn, hardenDedicated } from './harden.ts';
+import { type DedicatedPlacement, isOwn } from './dedicated_context.ts';
+import { hardenDedicated, rehardenOwn } from './harden.ts';
 import { kernelRights, placeRights } from './schema_rights.ts';
 import { hardening } from './tenant_tables.ts';
 
@@ -25,12 +25,12 @@ export async function createPlace(
   const { installation } = fleet;
   const ownDatabase = isOwn(place);
   if (ownDatabase) await createDatabase(fleet, place);
-  return workOn({ fleet, place, from: place.database }, async (lane) => {
+  return workOn({ fleet, place, from: place.database }, async (connection) => {
     if (ownDatabase) {
-      await hardenDedicated(lane, place, installation.roles.owner);
-      await prepareKernel(lane, fleet, place);
+      await hardenDedicated(connection, place, installation.roles.owner);
+      await prepareKernel(connection, fleet, place);
     }
-    await lane.script(
+    await connection.script(
       `begin;
        set local client_min_messages = warning;
        create schema if not exists "${place.schema}" authorization "${installation.roles.owner}";
@@ -38,16 +38,16 @@ export async function createPlace(
        ${placeRights(place)}
        commit`,
     );
-    return upgradePlace(lane, { fleet, place, onApplied });
+    return upgradePlace(connection, { fleet, place, onApplied });
   });
 }
 
 /** Applies the migrations of `sql/tenant` that a place lacks. @returns its schema version. */
 export function upgradePlace(
-  lane: Connection,
+  connection: Connection,
   { fleet, place, onApplied }: { fleet: Fleet; place: Placement; onApplied: Upgrade['onApplied'] },
 ): Promise<number> {
-  return upgrade(lane, {
+  return upgrade(connection, {
     schema: place.schema,
     owner: fleet.installation.roles.owner,
     roles: { app: place.role },
@@ -63,18 +63,18 @@ export function upgradePlace(
 export function migrating(
   { migrators, installation }: Pick<Fleet, 'migrators' | 'installation'>,
   database: string,
-  work: (lane: Connection) => Promise<void>,
+  work: (connection: Connection) => Promise<void>,
 ): Promise<void> {
-  return migrators.exclusive(installation.migrationTarget(database), fleetWork, (lane) =>
-    work(lane).finally(() => lane.close()),
+  return migrators.exclusive(installation.migrationTarget(database), fleetWork, (connection) =>
+    work(connection).finally(() => connection.close()),
   );
 }
 
 /** The version that the shared place has. */
 export async function sharedVersion({ admin, installation }: Fleet): Promise<number> {
   const target = installation.adminTarget(installation.database);
-  const ledger = await admin.exclusive(target, fleetWork, (lane) =>
-    readLedger(lane, schemas.shared, installation.roles.owner),
+  const ledger = await admin.exclusive(target, fleetWork, (connection) =>
+    readLedger(connection, schemas.shared, installation.roles.owner),
   );
   return ledger.length;
 }
@@ -84,15 +84,15 @@ export async function dropPlace(fleet: Fleet, place: Placement): Promise<void> {
   const { admin, installation } = fleet;
   const ownDatabase = isOwn(place);
   if (ownDatabase) admin.closeIdle(installation.adminTarget(place.database));
-  await workOn({ fleet, place, from: installation.database }, async (lane) => {
+  await workOn({ fleet, place, from: installation.database }, async (connection) => {
     if (ownDatabase) {
-      await joinRole(lane, place.role);
-      await dropDatabase(lane, place.database, fleet.dropTimeoutMs);
-      await lane.script(`drop role if exists "${place.role}"`);
+      await joinRole(connection, place.role);
+      await dropDatabase(connection, place.database, fleet.dropTimeoutMs);
+      await connection.script(`drop role if exists "${place.role}"`);
       return;
     }
     const drop = `drop schema if exists "${place.schema}" cascade`;
-    await lane.script(`begin; set local client_min_messages = warning; ${drop}; commit`);
+    await connection.script(`begin; set local client_min_messages = warning; ${drop}; commit`);
   });
 }
 
@@ -100,12 +100,16 @@ export async function dropPlace(fleet: Fleet, place: Placement): Promise<void> {
  * Before it goes, Postgres asks each backend of the whole server to close its files, and waits for all
  * of them: one that is in a statement which nothing cancels would hold up everybody's deletions.
  */
-async function dropDatabase(lane: Connection, database: string, limitMs: number): Promise<void> {
-  await lane.script(`set statement_timeout = ${limitMs}`);
+async function dropDatabase(
+  connection: Connection,
+  database: string,
+  limitMs: number,
+): Promise<void> {
+  await connection.script(`set statement_timeout = ${limitMs}`);
   try {
-    await lane.script(`drop database if exists "${database}" with (force)`);
+    await connection.script(`drop database if exists "${database}" with (force)`);
   } finally {
-    if (lane.live) await lane.script('reset statement_timeout');
+    if (connection.live) await connection.script('reset statement_timeout');
   }
 }
 
@@ -114,15 +118,19 @@ async function dropDatabase(lane: Connection, database: string, limitMs: number)
  * index in order: without statistics the planner believes a tenant's part of an index to be small, and
  * would fetch and sort all of it for each page of a list.
  */
-export async function createLogin(lane: Connection, installation: Installation, role: string) {
-  await createRole(lane, role);
+export async function createLogin(
+  connection: Connection,
+  installation: Installation,
+  role: string,
+) {
+  await createRole(connection, role);
   const verifier = scramVerifier(installation.password(role), randomBytes(16));
-  await lane.script(
+  await connection.script(
     `alter role "${role}" login noinherit password '${verifier}';
      alter role "${role}" reset all;
      alter role "${role}" set enable_bitmapscan = off`,
   );
-  await limitConnections(lane, installation, role);
+  await limitConnections(connection, installation, role);
 }
 
 /**
@@ -131,9 +139,9 @@ export async function createLogin(lane: Connection, installation: Installation, 
  * logged however long its message is: one that quotes a value of megabytes would fill the disk. Without the
  * right to forbid that, Kennel runs all the same, and the doctor says so.
  */
-export async function keepStatementsQuiet(lane: Connection, role: string): Promise<void> {
+export async function keepStatementsQuiet(connection: Connection, role: string): Promise<void> {
   for (const setting of ['track_activities = off', 'log_min_messages = log']) {
-    await lane.script(
+    await connection.script(
       `do $$ begin
          alter role "${role}" set ${setting};
        exception when insufficient_privilege then null;
@@ -147,8 +155,12 @@ export async function keepStatementsQuiet(lane: Connection, role: string): Promi
  * halves of a statement (it was parsed and never bound), and it would keep its locks for as long.
  * Since Postgres 17 there is one that does.
  */
-export async function limitTransactions(lane: Connection, role: string, limitMs: number): Promise<void> {
-  await lane.script(
+export async function limitTransactions(
+  connection: Connection,
+  role: string,
+  limitMs: number,
+): Promise<void> {
+  await connection.script(
     `do $$ begin
        if exists (select from pg_settings where name = 'transaction_timeout') then
          alter role "${role}" set transaction_timeout = ${limitMs};
@@ -158,8 +170,8 @@ export async function limitTransactions(lane: Connection, role: string, limitMs:
 }
 
 /** An administrator who is no superuser may end a role's sessions only as a member of it. */
-async function joinRole(lane: Connection, role: string): Promise<void> {
-  await lane.script(
+async function joinRole(connection: Connection, role: string): Promise<void> {
+  await connection.script(
     `do $$ begin
        if exists (select from pg_roles where rolname = '${role}')
          and not (select rolsuper from pg_roles where rolname = current_user) then
@@ -170,8 +182,8 @@ async function joinRole(lane: Connection, role: string): Promise<void> {
 }
 
 /** A role without login. Two processes may start at once: the later one finds it there. */
-export async function createRole(lane: Connection, role: string): Promise<void> {
-  await lane.script(
+export async function createRole(connection: Connection, role: string): Promise<void> {
+  await connection.script(
     `do $$ begin
        if not exists (select from pg_roles where rolname = '${role}') then
          create role "${role}" noinherit;
@@ -185,32 +197,46 @@ export async function createRole(lane: Connection, role: string): Promise<void> 
  * What every database with tenant rows has: `kernel.tenant()`, which contexts it takes, and who may
  * call it. Done under the lock of the place, so that a rotation of the keys does not come in between.
  */
-export async function prepareKernel(lane: Connection, fleet: Fleet, place: Placement): Promise<void> {
+export async function prepareKernel(
+  connection: Connection,
+  fleet: Fleet,
+  place: Placement,
+): Promise<void> {
   const { owner } = fleet.installation.roles;
-  await lane.script(`create schema if not exists "${schemas.kernel}" authorization "${owner}"`);
-  if (!isOwn(place)) await upgradeKernel(lane, fleet, place.role);
-  await writeSeals(lane, { fleet, place, seals: await readSealSecrets(fleet) });
+  await connection.script(
+    `create schema if not exists "${schemas.kernel}" authorization "${owner}"`,
+  );
+  if (!isOwn(place)) await upgradeKernel(connection, fleet, place.role);
+  await writeSeals(connection, { fleet, place, seals: await readSealSecrets(fleet) });
 }
 
-async function admitToOwn(lane: Connection, { installation }: Fleet, { database, role }: Placement) {
+async function admitToOwn(
+  connection: Connection,
+  { installation }: Fleet,
+  { database, role }: Placement,
+) {
   const { migrate } = installation.roles;
-  await lane.script(`grant connect on database "${database}" to "${role}", "${migrate}"`);
+  await connection.script(`grant connect on database "${database}" to "${role}", "${migrate}"`);
 }
 
 /** Brings a tenant's own database, which an older version made, to what a new one gets. */
-export async function renewOwn(lane: Connection, fleet: Fleet, place: OwnPlace): Promise<void> {
-  await hardenDedicated(lane, place, fleet.installation.roles.owner);
-  await withLock(lane, lockOf(place), async () => {
-    await admitToOwn(lane, fleet, place);
-    await prepareKernel(lane, fleet, place);
+export async function renewOwn(
+  connection: Connection,
+  fleet: Fleet,
+  place: DedicatedPlacement,
+): Promise<void> {
+  await hardenDedicated(connection, place, fleet.installation.roles.owner);
+  await withLock(connection, lockOf(place), async () => {
+    await admitToOwn(connection, fleet, place);
+    await prepareKernel(connection, fleet, place);
   });
-  await rehardenOwn(lane, place, fleet.installation.roles.owner);
+  await rehardenOwn(connection, place, fleet.installation.roles.owner);
 }
 
-async function upgradeKernel(lane: Connection, fleet: Fleet, role: string): Promise<void> {
+async function upgradeKernel(connection: Connection, fleet: Fleet, role: string): Promise<void> {
   const { installation } = fleet;
   const { owner } = installation.roles;
-  await upgrade(lane, {
+  await upgrade(connection, {
     schema: schemas.kernel,
     owner,
     roles: {},
@@ -219,7 +245,7 @@ async function upgradeKernel(lane: Connection, fleet: Fleet, role: string): Prom
     migrating: (work) => migrating(fleet, installation.database, work),
     onApplied: nobodyIsTold,
   });
-  await lane.script(
+  await connection.script(
     `begin;
      set local role "${owner}";
      ${kernelRights(role)}
@@ -230,27 +256,27 @@ async function upgradeKernel(lane: Connection, fleet: Fleet, role: string): Prom
 async function createDatabase(fleet: Fleet, place: Placement): Promise<void> {
   const { installation, transactionTimeoutMs } = fleet;
   const { database, role } = place;
-  await workOn({ fleet, place, from: installation.database }, async (lane) => {
-    await createLogin(lane, installation, role);
-    await keepStatementsQuiet(lane, role);
-    await limitTransactions(lane, role, transactionTimeoutMs);
-    const found = await lane.plain`select from pg_database where datname = ${database}`;
+  await workOn({ fleet, place, from: installation.database }, async (connection) => {
+    await createLogin(connection, installation, role);
+    await keepStatementsQuiet(connection, role);
+    await limitTransactions(connection, role, transactionTimeoutMs);
+    const found = await connection.plain`select from pg_database where datname = ${database}`;
     // template0, because nobody can be connected to it, which would make the copy fail.
     if (found.length === 0) {
       const owner = installation.roles.owner;
-      const likeMain = await writingOfMain(lane);
-      await lane.script(
+      const likeMain = await writingOfMain(connection);
+      await connection.script(
         `create database "${database}" owner "${owner}" template template0 ${likeMain}`,
       );
     }
-    await lane.script(`revoke all on database "${database}" from public`);
-    await admitToOwn(lane, fleet, place);
+    await connection.script(`revoke all on database "${database}" from public`);
+    await admitToOwn(connection, fleet, place);
   });
 }
 
 /** How the main database is encoded and sorted: by default a new one is as the server was made. */
-async function writingOfMain(lane: Connection): Promise<string> {
-  const [main] = await lane.plain<{ options: string }>`
+async function writingOfMain(connection: Connection): Promise<string> {
+  const [main] = await connection.plain<{ options: string }>`
     select format('encoding %L lc_collate %L lc_ctype %L', pg_encoding_to_char(encoding), datcollate,
       datctype) as options
     from pg_database
@@ -259,17 +285,17 @@ async function writingOfMain(lane: Connection): Promise<string> {
 }
 
 /**
- * Lends a lane of the database `from` while no other session works on the place. Postgres ends a
+ * Lends a connection of the database `from` while no other session works on the place. Postgres ends a
  * statement even when the process that sent it was killed; whoever clears up after that process must
  * not come too early, or would find nothing to drop yet.
  */
 export function workOn<Result>(
   { fleet, place, from }: { fleet: Fleet; place: Placement; from: string },
-  work: (lane: Connection) => Promise<Result>,
+  work: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
   const { admin, installation } = fleet;
-  return admin.exclusive(installation.adminTarget(from), fleetWork, (lane) =>
-    withLock(lane, lockOf(place), () => work(lane)),
+  return admin.exclusive(installation.adminTarget(from), fleetWork, (connection) =>
+    withLock(connection, lockOf(place), () => work(connection)),
   );
 }
 

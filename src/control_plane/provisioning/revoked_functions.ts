@@ -80,11 +80,11 @@ export function withdrawing(
 }
 
 /** Takes them from everybody, where the administrator may; the doctor names what is left. */
-export async function revokeFunctions(lane: Connection, keepers: Keepers): Promise<void> {
-  const sql: Sql = (text, ...values) => lane.plain(text, ...values);
+export async function revokeFunctions(connection: Connection, keepers: Keepers): Promise<void> {
+  const sql: Sql = (text, ...values) => connection.plain(text, ...values);
   const found = await readRevokedFunctions(sql, [], keepers);
   for (const spare of found.filter(({ ownedByUs }) => ownedByUs)) {
-    await lane.script(withdrawing(spare, { ...keepers, roles: [] }));
+    await connection.script(withdrawing(spare, { ...keepers, roles: [] }));
   }
 }
 

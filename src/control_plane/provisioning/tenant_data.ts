@@ -31,15 +31,15 @@ export async function eraseRows(
   const { shared, roles } = installation;
   // A migration may have made a trigger: it runs here, and must not become the administrator.
   const target = installation.migrationTarget(shared.database);
-  await migrators.exclusive(target, fleetWork, async (lane) => {
+  await migrators.exclusive(target, fleetWork, async (connection) => {
     const tables = await readTenantTables(
-      (text, ...values) => lane.plain(text, ...values),
+      (text, ...values) => connection.plain(text, ...values),
       shared.schema,
     );
     const opening = `begin; set local role "${roles.owner}"; set local search_path = "${shared.schema}";
-      set local kennel.tenant = '${tenant}.${seal(shared.sealKey, tenant, lane.pid)}'`;
+      set local kennel.tenant = '${tenant}.${seal(shared.sealKey, tenant, connection.pid)}'`;
     for (const group of erasingOrder(tables)) {
-      await untilNoneIsLeft(lane, opening, erasing(group, tables));
+      await untilNoneIsLeft(connection, opening, erasing(group, tables));
     }
   });
 }
@@ -65,8 +65,12 @@ function inParts({ name, partitioned, refersTo }: TenantTable): boolean {
   return !partitioned && !refersTo.includes(name);
 }
 
-async function untilNoneIsLeft(lane: Connection, opening: string, statement: string): Promise<void> {
+async function untilNoneIsLeft(
+  connection: Connection,
+  opening: string,
+  statement: string,
+): Promise<void> {
   const text = Object.assign([statement], { raw: [statement] });
   const eraseSome = async (sql: Sql) => (await sql<{ count: number }>(text))[0]?.count ?? 0;
-  while ((await lane.transaction(opening, eraseSome)) > 0);
+  while ((await connection.transaction(opening, eraseSome)) > 0);
 }

@@ -40,7 +40,7 @@ type Claimed = { id: TenantId; slug: Slug; isolation: IsolationMode; status: str
 export async function replay(
   control: Db,
   installation: Installation,
-  { idempotencyKey, rawBody: asSent }: RequestMeta,
+  { idempotencyKey, rawBody }: RequestMeta,
 ): Promise<OnboardingResult | null> {
   if (idempotencyKey === null) return null;
   const [row] = await control<{ fingerprint: string; answer: Answer | null }>`
@@ -48,7 +48,7 @@ export async function replay(
     from control.tenants
     where idempotency_key = ${idempotencyKey} and status <> 'provisioning'`;
   if (!row) return null;
-  if (row.fingerprint !== fingerprintOf(asSent) || !row.answer) {
+  if (row.fingerprint !== fingerprintOf(rawBody) || !row.answer) {
     throw new Refusal('invalid_input', {
       detail: 'This Idempotency-Key was used for another request',
     });
@@ -76,7 +76,7 @@ export function isFirstKey(apiKey: string, installation: Installation): boolean 
 export async function claimSlug(
   control: Db,
   order: NewTenant,
-  { idempotencyKey, rawBody: asSent }: RequestMeta,
+  { idempotencyKey, rawBody }: RequestMeta,
   newId: () => string,
 ): Promise<Claimed | null> {
   const { slug, name, plan, isolation } = order;
@@ -86,7 +86,7 @@ export async function claimSlug(
       (id, slug, name, plan, status, isolation, idempotency_key, idempotency_fingerprint)
     values (
       ${tenantId(newId())}, ${slug}, ${name}, ${plan}, 'provisioning', ${isolation},
-      ${idempotencyKey}, ${fingerprintOf(asSent)}
+      ${idempotencyKey}, ${fingerprintOf(rawBody)}
     )
     on conflict (slug) do nothing
     returning id, slug, isolation, status`;
@@ -135,7 +135,10 @@ export function activate(control: Db, activation: Activation): Promise<Onboardin
 
 type Answer = { tenant: TenantView; email: string; key_id: string };
 
-function founded(installation: Installation, { tenant, email, key_id: keyId }: Answer): OnboardingResult {
+function founded(
+  installation: Installation,
+  { tenant, email, key_id: keyId }: Answer,
+): OnboardingResult {
   const apiKey = formatApiKey(keyId, installation.firstKeySecret(keyId));
   // A stored answer comes back with its keys in another order; repeated, it must read the same.
   return { tenant: viewOf(tenant), admin: { email, api_key: apiKey } };

@@ -15,9 +15,9 @@ type Server = {
   database: string;
 };
 
-/** @throws {Error} that says what is wrong with the server, or with the database of the lane. */
-export async function assertUsable(lane: Connection): Promise<void> {
-  const [server] = await lane.plain<Server>`
+/** @throws {Error} that says what is wrong with the server, or with the database of the connection. */
+export async function assertUsable(connection: Connection): Promise<void> {
+  const [server] = await connection.plain<Server>`
     select current_setting('server_version_num')::int as version,
       current_setting('server_version') as "versionName",
       pg_is_in_recovery() as "isStandby",
@@ -49,7 +49,7 @@ export async function assertLoginsAdmitted(
   ];
   for (const { login, pool, target } of logins) {
     await pool
-      .exclusive(target, fleetWork, (lane) => lane.plain`select`)
+      .exclusive(target, fleetWork, (connection) => connection.plain`select`)
       .catch((error: unknown) => {
         const cause = error instanceof Error ? (error.cause ?? error) : error;
         const reason = cause instanceof Error ? cause.message : String(cause);

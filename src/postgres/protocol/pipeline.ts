@@ -21,7 +21,7 @@ import { ExpectedReplies } from './expected_replies.ts';
 import { headBytes, type Message, MessageReader } from './message_reader.ts';
 import { terminate } from './messages.ts';
 import { type Call, PreparedStatements, type Statement } from './prepared_statements.ts';
-import { columnsIn, type JsonBounds, rowIn } from './rows.ts';
+import { columnsIn, type JsonLimits, rowIn } from './rows.ts';
 import { errorIn, type ServerError } from './server_error.ts';
 
 export type PipelineLimits = {
@@ -30,7 +30,7 @@ export type PipelineLimits = {
   /** Bytes of all replies to one group. What is made of them may take thirty times as much. */
   answerBytes: number;
   /** Of each value. */
-  json: JsonBounds;
+  json: JsonLimits;
   /** How long the server may be silent while it owes an answer. */
   silenceMs: number;
 };
@@ -61,7 +61,7 @@ export type GroupResult = {
 
 export class Pipeline {
   readonly #socket: Duplex;
-  readonly #bounds: PipelineLimits;
+  readonly #limits: PipelineLimits;
   readonly #statements: PreparedStatements;
   readonly #silence: NodeJS.Timeout;
   readonly #onEnd: (reason: unknown) => void;
@@ -79,17 +79,17 @@ export class Pipeline {
    */
   constructor(
     socket: Duplex,
-    bounds: PipelineLimits,
+    limits: PipelineLimits,
     { onEnd, onSilence }: { onEnd: (reason: unknown) => void; onSilence: () => void },
   ) {
     this.#socket = socket;
-    this.#bounds = bounds;
+    this.#limits = limits;
     this.#onEnd = onEnd;
-    this.#statements = new PreparedStatements(bounds.statements);
+    this.#statements = new PreparedStatements(limits.statements);
     this.#silence = setTimeout(() => {
       if (this.#asked.length > 0) onSilence();
-    }, bounds.silenceMs).unref();
-    const reader = new MessageReader(bounds.answerBytes, (message) => this.#onMessage(message));
+    }, limits.silenceMs).unref();
+    const reader = new MessageReader(limits.answerBytes, (message) => this.#onMessage(message));
     socket.on('data', (chunk: Buffer) => {
       try {
         reader.read(chunk);
@@ -197,7 +197,7 @@ export class Pipeline {
   }
 
   #count(asked: PendingGroup, { from, to }: Message): void {
-    const { answerBytes } = this.#bounds;
+    const { answerBytes } = this.#limits;
     asked.bytes += to - from + headBytes;
     if (asked.bytes <= answerBytes) return;
     throw new Error(`Cannot take an answer: it has more than ${answerBytes} bytes`);
@@ -206,7 +206,7 @@ export class Pipeline {
   #onColumns({ statement }: PendingGroup, message: Message): void {
     if (!statement) return;
     statement.columns =
-      message.type === types.noData ? null : columnsIn(message, this.#bounds.json);
+      message.type === types.noData ? null : columnsIn(message, this.#limits.json);
     statement.isPrepared = true;
   }
 

@@ -13,14 +13,14 @@ export type Column = { name: string; read: (text: string) => unknown };
  * What a value of JSON may be to be parsed. Parsing stops everything else, and what comes of nested
  * brackets takes thirty times their size and overflows the stack of whoever walks through it.
  */
-export type JsonBounds = { chars: number; depth: number };
+export type JsonLimits = { chars: number; depth: number };
 
 /**
  * The columns that a RowDescription tells of.
  *
  * @throws {Error} when they do not fill it, or their values do not travel as text.
  */
-export function columnsIn({ bytes, from, to }: Message, json: JsonBounds): Column[] {
+export function columnsIn({ bytes, from, to }: Message, json: JsonLimits): Column[] {
   const columns: Column[] = [];
   let at = from + 2;
   if (at > to) throw malformed();
@@ -68,7 +68,7 @@ function malformed(): Error {
   return new Error('Cannot read a message: its fields do not fill it');
 }
 
-function readerOf(type: number, json: JsonBounds): Column['read'] {
+function readerOf(type: number, json: JsonLimits): Column['read'] {
   if (jsonTypes.has(type)) return (text) => parsed(text, json);
   return readers.get(type) ?? asIs;
 }
@@ -97,7 +97,7 @@ function asIs(text: string): string {
  * The value of JSON, or in its place an object that says why it was not parsed. Not an error: one row
  * that a tenant has written must not hide those around it, as in the audit trail.
  */
-function parsed(text: string, { chars, depth }: JsonBounds): unknown {
+function parsed(text: string, { chars, depth }: JsonLimits): unknown {
   if (text.length > chars) return { not_read: `JSON of more than ${chars} characters` };
   // To be nested deeper it would take more than two brackets for each level.
   if (text.length > 2 * depth && depthOf(text) > depth) {

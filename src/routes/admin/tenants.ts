@@ -23,7 +23,7 @@ type Order = {
 export type TenantLifeCycle = {
   create(
     order: Order,
-    commission: { requestId: string; idempotencyKey: string | null; asSent: string },
+    commission: { requestId: string; idempotencyKey: string | null; rawBody: string },
   ): Promise<{ tenant: View }>;
   /** False when there is none. */
   remove(slug: Slug, requestId: string): Promise<boolean>;
@@ -101,7 +101,7 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
           isolation: body.isolation ?? defaults.isolation,
           adminEmail: body.admin_email ?? inventedEmail(body.slug),
         };
-        const founded = await tenants.create(order, { ...operator, asSent: JSON.stringify(body) });
+        const founded = await tenants.create(order, { ...operator, rawBody: JSON.stringify(body) });
         return json(201, founded, { location: `/api/admin/tenants/${body.slug}` });
       },
     ),

@@ -56,12 +56,12 @@ function stage(off = ''): () => Stage {
   let current: Stage;
   before(async () => {
     const places = await openTenantPlaces(1);
-    const { control, lanes, fleet } = places.backstage;
+    const { control, connections, fleet } = places.services;
     const [one, other] = [await register(control, 'one'), await register(control, 'the-other')];
     await addAdmin(control, other);
     await control`insert into control.usage_days values (${other.id}, '2024-01-01', 1, 0)`;
     const changed: TenantId[] = [];
-    const accounts = postgresAccounts(lanes, fleet.installation, {
+    const accounts = postgresAccounts(connections, fleet.installation, {
       newId: randomUUID,
       onChange: (id) => changed.push(id),
     });
@@ -173,7 +173,7 @@ describe('Account', () => {
   it('does not show what the operator alone shall see', async () => {
     const { one, places } = current();
     const before = await countEvents(one);
-    await places.backstage.control`
+    await places.services.control`
       insert into control.audit_events (id, event, actor, tenant_id, audience, details)
       values (${randomUUID()}, 'cross_tenant_access_attempt', 'anonymous', ${one.id}, 'operator', '{}')`;
     assert.equal(await countEvents(one), before);

@@ -91,7 +91,7 @@ describe('DenialLog', () => {
   it('holds no more than its bound, and counts what it drops', async () => {
     open(2);
     for (let count = 0; count < 100; count += 1) log.note(attemptOf('acme', `user:${count}`));
-    assert.deepEqual(log.figures, { held: 4, dropped: 96 });
+    assert.deepEqual(log.stats, { held: 4, dropped: 96 });
   });
 
   it('keeps nothing of a name that is longer than any tenant may have', async () => {
@@ -127,7 +127,7 @@ describe('DenialLog', () => {
       for (let count = 0; count < 10; count += 1) log.note(denialOf(`${batch}-${count}`));
       await log.flush();
     }
-    assert.ok(log.figures.held <= 4);
+    assert.ok(log.stats.held <= 4);
     assert.equal(errors.length, 10);
   });
 
@@ -137,7 +137,7 @@ describe('DenialLog', () => {
     await log.flush();
     for (const slug of ['b1', 'b2']) log.note(denialOf(slug));
     await log.flush();
-    assert.deepEqual(log.figures, { held: 0, dropped: 0 });
+    assert.deepEqual(log.stats, { held: 0, dropped: 0 });
     assert.equal(written.length, 4);
   });
 
@@ -207,7 +207,7 @@ describe('DenialLog', () => {
       log.note(denialOf('acme'));
       await log.flushOf({ id: one });
       assert.deepEqual(written, [{ ...limitOf(one), count: 1 }]);
-      assert.equal(log.figures.held, 3);
+      assert.equal(log.stats.held, 3);
     });
 
     it('waits for no other tenant whose chain is held up', async () => {
@@ -238,7 +238,7 @@ describe('DenialLog', () => {
       written.map(({ tenantId }) => tenantId),
       [one],
     );
-    assert.equal(log.figures.held, 1);
+    assert.equal(log.stats.held, 1);
   });
 
   it('writes what is left when it is closed', async () => {

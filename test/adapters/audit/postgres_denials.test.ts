@@ -17,14 +17,14 @@ describe('postgresDenials()', () => {
   let acme: Registered;
   before(async () => {
     places = await openTenantPlaces(1);
-    acme = await register(places.backstage.control, 'acme');
-    await register(places.backstage.control, 'rival');
+    acme = await register(places.services.control, 'acme');
+    await register(places.services.control, 'rival');
   });
   after(() => places.close());
   beforeEach(() => places.asSuperuser(places.placeOf(acme), 'truncate control.audit_events'));
 
   async function write(...denials: Partial<GatheredDenial>[]): Promise<Row[]> {
-    const { control } = places.backstage;
+    const { control } = places.services;
     await postgresDenials(
       control,
       randomUUID,
@@ -79,7 +79,7 @@ describe('postgresDenials()', () => {
   });
 
   it("lengthens no tenant's chain by what strangers did, and names the tenant all the same", async () => {
-    const { control } = places.backstage;
+    const { control } = places.services;
     const chains = () => control<{ chain: string }>`
       select chain from control.audit_chains where chain in (
         select id from control.tenants where slug = 'rival')`;
@@ -97,7 +97,7 @@ describe('postgresDenials()', () => {
     const slugs = ['alder', 'birch', 'cedar', 'dogwood', 'elm'];
     let trees: Registered[];
     before(async () => {
-      const { control } = places.backstage;
+      const { control } = places.services;
       trees = await Promise.all(slugs.map((slug) => register(control, slug)));
       trees.sort((one, two) => (one.id < two.id ? -1 : 1));
       for (const { id } of trees) await writeAll([id]);
@@ -105,7 +105,7 @@ describe('postgresDenials()', () => {
 
     const writeAll = (ids: TenantId[]) =>
       postgresDenials(
-        places.backstage.control,
+        places.services.control,
         randomUUID,
       )(
         ids.map((tenantId) => ({

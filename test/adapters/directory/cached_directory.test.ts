@@ -4,12 +4,12 @@ import { CachedDirectory } from '../../../src/adapters/directory/cached_director
 import { postgresDirectory } from '../../../src/adapters/directory/postgres_directory.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { NotificationListener } from '../../../src/postgres/notification_listener.ts';
-import { listenerBounds } from '../../support/connection.ts';
+import { listenerLimits } from '../../support/connection.ts';
 import { type Admin, addAdmin, type Registered, register } from '../../support/registered.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 import { until } from '../../support/until.ts';
 
-const bounds = { entries: 100, staleAfterMs: 60_000, clockMs: 1, announced: 2 };
+const limits = { entries: 100, staleAfterMs: 60_000, clockMs: 1, announced: 2 };
 
 describe('CachedDirectory on the registry', () => {
   let places: TenantPlaces;
@@ -20,14 +20,14 @@ describe('CachedDirectory on the registry', () => {
   let turn = 0;
   before(async () => {
     places = await openTenantPlaces(1);
-    control = places.backstage.control;
+    control = places.services.control;
   });
   after(() => places.close());
   beforeEach(async () => {
     turn += 1;
     acme = await register(control, `acme-${turn}`);
     admin = await addAdmin(control, acme);
-    directory = new CachedDirectory(postgresDirectory(control), bounds);
+    directory = new CachedDirectory(postgresDirectory(control), limits);
   });
 
   const caller = () => directory.caller(admin.authorization);
@@ -92,21 +92,21 @@ describe('CachedDirectory on the registry', () => {
   it('forgets everything at once when more is announced than it looks at one by one', async () => {
     await caller();
     for (const id of ['a', 'b', 'c']) directory.onChange(`key ${id}`);
-    await until(() => directory.figures.keys.entries === 0);
+    await until(() => directory.stats.keys.entries === 0);
     await caller();
     directory.onChange('key a');
     await new Promise((resolve) => setImmediate(resolve));
-    assert.equal(directory.figures.keys.entries, 1);
+    assert.equal(directory.stats.keys.entries, 1);
   });
 
   describe('with a listener', () => {
     let listener: NotificationListener;
     beforeEach(async () => {
-      const { controlTarget } = places.backstage.fleet.installation;
+      const { controlTarget } = places.services.fleet.installation;
       listener = new NotificationListener(controlTarget, 'kennel', {
         onMessage: (message) => directory.onChange(message),
         onGap: () => directory.forgetAll(),
-        ...listenerBounds,
+        ...listenerLimits,
       });
       await until(() => listener.connected);
       await Promise.all([caller(), tenant()]);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { ReadThroughCache } from '../../../src/adapters/directory/read_through_cache.ts';
 import { until } from '../../support/until.ts';
 
-const bounds = { entries: 3, staleAfterMs: 60_000, clockMs: 1 };
+const limits = { entries: 3, staleAfterMs: 60_000, clockMs: 1 };
 
 type Row = { value: string };
 
@@ -34,23 +34,23 @@ class SlowStore {
 describe('ReadThroughCache', () => {
   it('asks once for what is there', async () => {
     const store = new SlowStore();
-    const cache = new ReadThroughCache(store.load, bounds);
+    const cache = new ReadThroughCache(store.load, limits);
     store.rows.set('a', { value: 'A' });
     for (let turn = 0; turn < 3; turn += 1) assert.deepEqual(await cache.get('a'), { value: 'A' });
     assert.equal(store.loads, 1);
-    assert.deepEqual(cache.figures, { hits: 2, misses: 1, entries: 1 });
+    assert.deepEqual(cache.stats, { hits: 2, misses: 1, entries: 1 });
   });
 
   it('asks each time for what is not', async () => {
     const store = new SlowStore();
-    const cache = new ReadThroughCache(store.load, bounds);
+    const cache = new ReadThroughCache(store.load, limits);
     for (let turn = 0; turn < 3; turn += 1) assert.equal(await cache.get('a'), null);
     assert.equal(store.loads, 3);
   });
 
   it('asks once for all who ask at the same time', async () => {
     const store = new SlowStore();
-    const cache = new ReadThroughCache(store.load, bounds);
+    const cache = new ReadThroughCache(store.load, limits);
     await Promise.all(Array.from({ length: 10 }, () => cache.get('a')));
     assert.equal(store.loads, 1);
   });
@@ -62,7 +62,7 @@ describe('ReadThroughCache', () => {
       if (failures === 0) throw new Error('away');
       return { value: 'A' };
     };
-    const cache = new ReadThroughCache(load, bounds);
+    const cache = new ReadThroughCache(load, limits);
     await assert.rejects(cache.get('a'), /away/);
     assert.deepEqual(await cache.get('a'), { value: 'A' });
   });
@@ -74,7 +74,7 @@ describe('ReadThroughCache', () => {
   ] as const) {
     it(`keeps nothing of a load that ${how} overtook`, async () => {
       const store = new SlowStore();
-      const cache = new ReadThroughCache(store.load, bounds);
+      const cache = new ReadThroughCache(store.load, limits);
       store.rows.set('a', { value: 'old' });
       store.hold();
       const overtaken = cache.get('a');
@@ -87,7 +87,7 @@ describe('ReadThroughCache', () => {
 
     it(`asks again after ${how}`, async () => {
       const store = new SlowStore();
-      const cache = new ReadThroughCache(store.load, bounds);
+      const cache = new ReadThroughCache(store.load, limits);
       store.rows.set('a', { value: 'old' });
       await cache.get('a');
       forget(cache);
@@ -98,22 +98,22 @@ describe('ReadThroughCache', () => {
 
   it('keeps nothing of 100 000 unknown keys, and loses nothing to them', async () => {
     const store = new SlowStore();
-    const cache = new ReadThroughCache(store.load, bounds);
+    const cache = new ReadThroughCache(store.load, limits);
     store.rows.set('known', { value: 'K' });
     await cache.get('known');
     for (let count = 0; count < 100_000; count += 1) await cache.get(`${count}`);
-    assert.equal(cache.figures.entries, 1);
+    assert.equal(cache.stats.entries, 1);
   });
 
   it('keeps no more than its bound', async () => {
-    const cache = new ReadThroughCache(async (key: string) => ({ value: key }), bounds);
+    const cache = new ReadThroughCache(async (key: string) => ({ value: key }), limits);
     for (let count = 0; count < 10; count += 1) await cache.get(`${count}`);
-    assert.equal(cache.figures.entries, bounds.entries);
+    assert.equal(cache.stats.entries, limits.entries);
   });
 
   it('asks again once an entry is stale', async () => {
     const store = new SlowStore();
-    const cache = new ReadThroughCache(store.load, { ...bounds, staleAfterMs: 5 });
+    const cache = new ReadThroughCache(store.load, { ...limits, staleAfterMs: 5 });
     store.rows.set('a', { value: 'old' });
     await cache.get('a');
     store.rows.set('a', { value: 'new' });

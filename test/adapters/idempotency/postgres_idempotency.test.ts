@@ -23,11 +23,11 @@ after(() => places.close());
 
 /** A tenant of its own for each test; `drawn` has what each attempt was given. */
 async function stage({ keptMs = 60_000, claimMs = 60_000 } = {}) {
-  const { control, lanes, fleet } = places.backstage;
+  const { control, connections, fleet } = places.services;
   count += 1;
   tenant = await register(control, `keyed-${count}`);
   const options = { keptMs, claimMs, newId: randomUUID };
-  const idempotency = postgresIdempotency(lanes, fleet.installation, options);
+  const idempotency = postgresIdempotency(connections, fleet.installation, options);
   const drawn: { id: string; secret: string; retried: boolean }[] = [];
   const once = (work: () => Promise<Reply> = async () => created, changed = {}) =>
     idempotency.once({ tenant, userId: 'u1' }, { ...request, ...changed }, (attempt: Attempt) => {
@@ -40,7 +40,7 @@ async function stage({ keptMs = 60_000, claimMs = 60_000 } = {}) {
 
 function inTable(columns: string): Promise<object[]> {
   const text = `select ${columns} from idempotency_keys where tenant_id = '${tenant.id}'`;
-  return places.asSuperuser(places.backstage.fleet.installation.account, text);
+  return places.asSuperuser(places.services.fleet.installation.account, text);
 }
 
 const gone = async () => {
@@ -143,7 +143,7 @@ describe('once()', () => {
 
 describe('clearIdempotencyKeys()', () => {
   const clear = (limits: { keptMs?: number; perTenant?: number }) =>
-    clearIdempotencyKeys(places.backstage.control, {
+    clearIdempotencyKeys(places.services.control, {
       ...{ keptMs: 60_000, perTenant: 100, clearedAtOnce: 100 },
       ...limits,
     });

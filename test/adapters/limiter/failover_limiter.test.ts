@@ -9,7 +9,7 @@ import { MemoryLimiter } from '../../../src/adapters/limiter/memory_limiter.ts';
 import { RedisLimiter } from '../../../src/adapters/limiter/redis_limiter.ts';
 import { limiterContract } from '../../contract/limiter.ts';
 import { describeWithPrivateRedis, describeWithRedis } from '../../support/redis.ts';
-import { redisBounds } from '../../support/redis_limiter.ts';
+import { redisLimits } from '../../support/redis_limiter.ts';
 import { tenantOn } from '../../support/tenant.ts';
 import { until } from '../../support/until.ts';
 
@@ -18,7 +18,7 @@ const plan = { name: 'hourly', requestsPerHour: 1, burst: 1_000 };
 type OnChange = (change: FailoverChange) => void;
 
 function failoverOn(url: string, onChange: OnChange): FailoverLimiter {
-  return failoverWith(new RedisLimiter(url, 'one', redisBounds), onChange);
+  return failoverWith(new RedisLimiter(url, 'one', redisLimits), onChange);
 }
 
 function failoverWith(redis: RedisLimiter, onChange: OnChange): FailoverLimiter {
@@ -90,7 +90,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     const before = await ids();
     server().pause();
     await surviveOutage(async () => {
-      const givenUpAt = performance.now() + 2 * redisBounds.silenceTimeoutMs;
+      const givenUpAt = performance.now() + 2 * redisLimits.silenceTimeoutMs;
       await until(() => performance.now() > givenUpAt);
       server().resume();
     });
@@ -153,7 +153,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
         answered = true;
       }
     }
-    const redis = new Probed(server().url, 'one', redisBounds);
+    const redis = new Probed(server().url, 'one', redisLimits);
     const closing = failoverWith(redis, ({ degraded }) => changes.push(degraded));
     await closing.start();
     server().pause();

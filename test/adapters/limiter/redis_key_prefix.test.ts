@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { redisKeyPrefix } from '../../../src/adapters/limiter/redis_key_prefix.ts';
 import { readConfig } from '../../../src/config.ts';
-import { type Services, openServices } from '../../../src/services.ts';
+import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 describe('installationOfBudgets()', () => {
@@ -16,7 +16,7 @@ describe('installationOfBudgets()', () => {
     );
   });
   after(async () => {
-    for (const backstage of opened) backstage.close();
+    for (const services of opened) services.close();
     for (const database of databases) await database.drop();
   });
 

@@ -7,7 +7,7 @@ import { RedisLimiter } from '../../../src/adapters/limiter/redis_limiter.ts';
 import { type Bucket, takeToken } from '../../../src/kernel/token_bucket.ts';
 import { limiterContract } from '../../contract/limiter.ts';
 import { describeWithPrivateRedis, describeWithRedis } from '../../support/redis.ts';
-import { openRedisLimiter, redisBounds } from '../../support/redis_limiter.ts';
+import { openRedisLimiter, redisLimits } from '../../support/redis_limiter.ts';
 import { tenantOn } from '../../support/tenant.ts';
 
 const plan = { name: 'free', requestsPerHour: 100, burst: 100 };
@@ -41,7 +41,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     const tenant = tenantOn(odd);
     let bucket: Bucket | null = null;
     for (let count = 0; count < 200; count += 1) {
-      const allowance = await limiter.spend(tenant);
+      const allowance = await limiter.consume(tenant);
       const stored = await bucketAt(`kennel:one:{${tenant.id}}:odd`);
       const expected = takeToken(bucket, odd, stored.updatedAtMs);
       assert.deepEqual({ allowance, bucket: stored }, expected);
@@ -51,7 +51,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
 
   it('keeps every part of the largest burst', async () => {
     const tenant = tenantOn({ name: 'huge', requestsPerHour: 1, burst: 2_147_483_647 });
-    await limiter.spend(tenant);
+    await limiter.consume(tenant);
     const { parts } = await bucketAt(`kennel:one:{${tenant.id}}:huge`);
     assert.equal(parts, 2_147_483_646 * 3_600_000);
   });
@@ -59,16 +59,16 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
   it('refills from the time that the clock of Redis went back to', async () => {
     const tenant = tenantOn({ ...plan, burst: 1 });
     const key = `kennel:one:{${tenant.id}}:free`;
-    await limiter.spend(tenant);
+    await limiter.consume(tenant);
     const { updatedAtMs } = await bucketAt(key);
     await redis.hset(key, 'updated_at_ms', updatedAtMs + 3_600_000);
-    assert.equal((await limiter.spend(tenant)).allowed, false);
+    assert.equal((await limiter.consume(tenant)).allowed, false);
     assert.ok((await bucketAt(key)).updatedAtMs < updatedAtMs + 3_600_000);
   });
 
   it('lets Redis forget a bucket once it is full', async () => {
     const tenant = tenantOn(plan);
-    await limiter.spend(tenant);
+    await limiter.consume(tenant);
     const forgottenInMs = await redis.pttl(`kennel:one:{${tenant.id}}:free`);
     assert.ok(forgottenInMs > 30_000 && forgottenInMs <= 36_000);
   });
@@ -78,7 +78,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     t.after(() => other.close());
     const tenant = tenantOn({ ...plan, burst: 20 });
     const requests = Array.from({ length: 100 }, (_, count) =>
-      (count % 2 === 0 ? limiter : other).spend(tenant),
+      (count % 2 === 0 ? limiter : other).consume(tenant),
     );
     const admitted = (await Promise.all(requests)).filter(({ allowed }) => allowed);
     assert.equal(admitted.length, 20);
@@ -88,23 +88,23 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     const copy = await openRedisLimiter(server().url, 'copy');
     t.after(() => copy.close());
     const tenant = tenantOn({ ...plan, burst: 1 });
-    assert.equal((await copy.spend(tenant)).allowed, true);
-    assert.equal((await limiter.spend(tenant)).allowed, true);
+    assert.equal((await copy.consume(tenant)).allowed, true);
+    assert.equal((await limiter.consume(tenant)).allowed, true);
   });
 
   it('control: under one name the same tenants share a budget', async (t) => {
     const copy = await openRedisLimiter(server().url, 'one');
     t.after(() => copy.close());
     const tenant = tenantOn({ ...plan, burst: 1 });
-    assert.equal((await copy.spend(tenant)).allowed, true);
-    assert.equal((await limiter.spend(tenant)).allowed, false);
+    assert.equal((await copy.consume(tenant)).allowed, true);
+    assert.equal((await limiter.consume(tenant)).allowed, false);
   });
 
   it('works on after Redis has forgotten the script', async () => {
     const tenant = tenantOn(plan);
-    await limiter.spend(tenant);
+    await limiter.consume(tenant);
     await redis.script('FLUSH');
-    assert.equal((await limiter.spend(tenant)).remaining, 98);
+    assert.equal((await limiter.consume(tenant)).remaining, 98);
   });
 });
 
@@ -116,13 +116,13 @@ describe('RedisLimiter, where something else listens', () => {
   ] as const) {
     it(`rejects ${what}`, async (t) => {
       const impostor = await startImpostor(answer);
-      const limiter = new RedisLimiter(impostor.url, 'one', redisBounds);
+      const limiter = new RedisLimiter(impostor.url, 'one', redisLimits);
       t.after(() => {
         limiter.close();
         impostor.close();
       });
       await limiter.connect().catch(() => {});
-      await assert.rejects(limiter.spend(tenantOn(plan)), reason);
+      await assert.rejects(limiter.consume(tenantOn(plan)), reason);
     });
   }
 });

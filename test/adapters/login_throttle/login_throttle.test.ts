@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LoginThrottle, networkOf } from '../../../src/adapters/login_throttle/login_throttle.ts';
 
-const bounds = {
+const limits = {
   burst: 3,
   perHour: 3_600,
   delayMs: 1,
@@ -13,7 +13,7 @@ const bounds = {
 
 /** A throttle on a clock of its own, and what became of so many failures at once. */
 function onClock(nowMs: () => number) {
-  const throttle = new LoginThrottle(bounds, { nowMs });
+  const throttle = new LoginThrottle(limits, { nowMs });
   const fail = (address: string, times: number) =>
     Array.from({ length: times }, () => throttle.onFailure(address, 'operator'));
   return { throttle, fail };
@@ -56,7 +56,7 @@ describe('GuessThrottle', () => {
       throttle.onFailure('2001:db8::2', 'operator');
       return tested;
     });
-    assert.equal(guesses.filter(Boolean).length, bounds.burst);
+    assert.equal(guesses.filter(Boolean).length, limits.burst);
     assert.equal(throttle.tests('2001:db8:0:1::1', 'operator'), true);
   });
 
@@ -80,10 +80,10 @@ describe('GuessThrottle', () => {
     const { throttle, fail } = onClock(() => 0);
     const addresses = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
     const failures = addresses.flatMap((address) => fail(address, 5).slice(3));
-    assert.equal(throttle.figures.waiting, bounds.waiting);
+    assert.equal(throttle.stats.waiting, limits.waiting);
     const over = await Promise.all(failures.map((failure) => failure.over));
-    assert.equal(over.filter(Boolean).length, bounds.waiting);
-    assert.equal(throttle.figures.waiting, 0);
+    assert.equal(over.filter(Boolean).length, limits.waiting);
+    assert.equal(throttle.stats.waiting, 0);
   });
 });
 

@@ -19,7 +19,7 @@ describe('UsageMeter', () => {
   });
   after(() => places.close());
   beforeEach(async () => {
-    const { control } = places.backstage;
+    const { control } = places.services;
     tenant = await register(control, `t-${randomUUID().slice(0, 8)}`);
     nowMs = Date.parse('2024-02-29T23:59:59.999Z');
     away = false;
@@ -38,7 +38,7 @@ describe('UsageMeter', () => {
 
   async function days() {
     await meter.flush();
-    const rows = await places.backstage.control`
+    const rows = await places.services.control`
       select day, billed, refused from control.usage_days where tenant_id = ${tenant.id} order by day`;
     return rows.map((row) => ({ ...row }));
   }

@@ -23,7 +23,7 @@ after(() => trail.close());
 describe('a verification', () => {
   it('finds nothing in a trail that nobody has touched, the operator’s and that of nobody included', async () => {
     const tenant = await trail.tenant();
-    const { control, registry } = trail.backstage;
+    const { control, registry } = trail.services;
     await control`
       insert into control.audit_events (id, event, actor, tenant_id, audience, details)
       values (${randomUUID()}, 'cross_tenant_access_attempt', 'anonymous', ${tenant.id}, 'operator',
@@ -79,7 +79,7 @@ describe('the role that serves the operator', () => {
   }
 
   const asControl = (text: string) => {
-    const { control } = trail.backstage.fleet.installation.roles;
+    const { control } = trail.services.fleet.installation.roles;
     return `set role "${control}"; ${text}`;
   };
 });

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
 import { isolationModes, parseSlug } from '../../../src/kernel/tenant.ts';
-import { type Services, openServices } from '../../../src/services.ts';
+import { openServices, type Services } from '../../../src/services.ts';
 import { lookInto } from '../../support/sql.ts';
 import { startTestCluster } from '../../support/test_cluster.ts';
 
@@ -16,8 +16,8 @@ describe('a fresh install with tenants of all modes', () => {
   after(() => cluster.stop());
 
   it('has no finding', async () => {
-    await opened(cluster.url, async (backstage) => {
-      assert.deepEqual(await examine(backstage, { databases: 2 }), []);
+    await opened(cluster.url, async (services) => {
+      assert.deepEqual(await examine(services, { databases: 2 }), []);
     });
   });
 
@@ -34,14 +34,14 @@ describe('a fresh install with tenants of all modes', () => {
       [url.username, url.password, url.pathname] = ['modest', 'modest', main];
     });
 
-    it('has only warnings, and a superuser can mend each of them', async () => {
-      await opened(url.href, async (backstage) => {
-        const found = await examine(backstage, { databases: 2 });
+    it('has only warnings, and a superuser can fix each of them', async () => {
+      await opened(url.href, async (services) => {
+        const found = await examine(services, { databases: 2 });
         const checks = new Set(found.map(({ check }) => check));
         const left = [
           'advisory_locks_allowed',
           'announcements_allowed',
-          'blocks_allowed',
+          'plpgsql_allowed',
           'large_objects_allowed',
           'log_messages_allowed',
           'query_texts_allowed',
@@ -49,32 +49,32 @@ describe('a fresh install with tenants of all modes', () => {
           'set_config_allowed',
         ];
         assert.deepEqual([...checks].sort(), left);
-        for (const { database, fix: mend } of found) {
-          assert.ok(mend);
+        for (const { database, fix } of found) {
+          assert.ok(fix);
           const target = new URL(cluster.url);
           target.pathname = database;
-          await lookInto(target.href, (sql) => sql.unsafe(mend));
+          await lookInto(target.href, (sql) => sql.unsafe(fix));
         }
-        assert.deepEqual(await examine(backstage, { databases: 2 }), []);
+        assert.deepEqual(await examine(services, { databases: 2 }), []);
       });
     });
 
-    it('goes on working when they are mended', async () => {
-      await opened(url.href, async (backstage) => {
-        assert.deepEqual(await examine(backstage, { databases: 2 }), []);
+    it('goes on working when they are fixed', async () => {
+      await opened(url.href, async (services) => {
+        assert.deepEqual(await examine(services, { databases: 2 }), []);
       });
     });
   });
 });
 
 /** Installs, onboards a tenant of each mode unless it is there, and lets go again. */
-async function opened(url: string, look: (backstage: Services) => Promise<void>): Promise<void> {
-  const backstage = await openServices(readConfig({ DATABASE_URL: url }), url);
+async function opened(url: string, look: (services: Services) => Promise<void>): Promise<void> {
+  const services = await openServices(readConfig({ DATABASE_URL: url }), url);
   try {
-    for (const isolation of isolationModes) await onboard(backstage, isolation);
-    await look(backstage);
+    for (const isolation of isolationModes) await onboard(services, isolation);
+    await look(services);
   } finally {
-    backstage.close();
+    services.close();
   }
 }
 

@@ -32,7 +32,7 @@ findsEach({
         return (select count(*) from shared.pets)`,
       where: ({ main }) => `function shared.all_pets() of database ${main}`,
       among: true,
-      mend: () => 'drop function shared.all_pets()',
+      fix: () => 'drop function shared.all_pets()',
     },
     "a tenant's own database": {
       in: ({ own }) => own,
@@ -40,14 +40,14 @@ findsEach({
           security definer return 1`,
       where: ({ own }) => `function tenant.all_pets(integer) of database ${own}`,
       among: true,
-      mend: () => 'drop function tenant.all_pets(int)',
+      fix: () => 'drop function tenant.all_pets(int)',
     },
     'another one of the same name': {
       among: true,
       spoil: () => `create function kernel.tenant(of int) returns uuid language sql stable
         return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`,
       where: ({ main }) => `function kernel.tenant(integer) of database ${main}`,
-      mend: () => 'drop function kernel.tenant(int)',
+      fix: () => 'drop function kernel.tenant(int)',
     },
   },
   function_changed: {
@@ -117,7 +117,7 @@ findsEach({
       where: ({ own }) => `database ${own}`,
     },
   },
-  blocks_allowed: {
+  plpgsql_allowed: {
     'the main database': {
       spoil: () => 'grant usage on language plpgsql to public',
       where: ({ main }) => `language plpgsql of database ${main}`,

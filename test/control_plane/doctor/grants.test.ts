@@ -131,7 +131,7 @@ findsEach({
          grant select on shared.all_pets to ${names.app}`,
       where: ({ main }) => `view shared.all_pets of database ${main}`,
       among: true,
-      mend: () => 'drop view shared.all_pets',
+      fix: () => 'drop view shared.all_pets',
     },
   },
   view_without_invoker: {
@@ -148,7 +148,7 @@ findsEach({
       spoil: () => 'create materialized view shared.copied_pets as select * from shared.pets',
       where: ({ main }) => `materialized view shared.copied_pets of database ${main}`,
       among: true,
-      mend: () => 'drop materialized view shared.copied_pets',
+      fix: () => 'drop materialized view shared.copied_pets',
     },
   },
   materialized_view: {

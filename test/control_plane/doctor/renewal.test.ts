@@ -2,22 +2,22 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import { openWard, type Ward } from '../../support/doctor_fixture.ts';
+import { type DoctorFixture, openDoctorFixture } from '../../support/doctor_fixture.ts';
 
-let ward: Ward;
+let fixture: DoctorFixture;
 
 before(async () => {
-  ward = await openWard();
-  const { own } = ward.names;
-  await ward.run(own, 'grant execute on function lo_create(oid) to public');
-  await ward.run(own, 'alter table tenant.pets disable row level security');
+  fixture = await openDoctorFixture();
+  const { own } = fixture.names;
+  await fixture.run(own, 'grant execute on function lo_create(oid) to public');
+  await fixture.run(own, 'alter table tenant.pets disable row level security');
 });
 
-after(() => ward.close());
+after(() => fixture.close());
 
 async function checks(renew: () => Promise<void>): Promise<string[]> {
-  const findings = await examine(ward.backstage, { databases: 1, renew });
-  const { own } = ward.names;
+  const findings = await examine(fixture.services, { databases: 1, renew });
+  const { own } = fixture.names;
   return findings.filter(({ database }) => database === own).map(({ check }) => check);
 }
 
@@ -32,5 +32,7 @@ it('keeps what it found when the database cannot be brought up to date', async (
 
 it('looks again when it was', async () => {
   const revoke = 'revoke execute on function lo_create(oid) from public';
-  assert.deepEqual(await checks(() => ward.run(ward.names.own, revoke)), ['row_security_changed']);
+  assert.deepEqual(await checks(() => fixture.run(fixture.names.own, revoke)), [
+    'row_security_changed',
+  ]);
 });

@@ -38,7 +38,7 @@ findsEach({
     'the login of the operator, which has all but a few': unlimited(({ control }) => control, 190),
     "a tenant's own login": unlimited(inOwn, -1),
   },
-  role_mighty: {
+  role_overprivileged: {
     'a superuser that serves': mighty(({ serve }) => serve, 'superuser'),
     'bypassrls of the login': mighty(({ serve }) => serve, 'bypassrls'),
     'createdb of the operator': mighty(({ control }) => control, 'createdb'),

@@ -100,13 +100,13 @@ async function checksWith(sqlFolder: string): Promise<string[]> {
 }
 
 async function examined(config: Config, url: string): Promise<string[]> {
-  const backstage = await openServices(config, url);
+  const services = await openServices(config, url);
   try {
-    const findings = await examine(backstage, { databases: 1 });
+    const findings = await examine(services, { databases: 1 });
     return findings
       .filter(({ check }) => check !== 'foreign_database_open')
       .map(({ check }) => check);
   } finally {
-    backstage.close();
+    services.close();
   }
 }

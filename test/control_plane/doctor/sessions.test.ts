@@ -17,12 +17,12 @@ describe('settings that sessions really have', () => {
 
   async function look(): Promise<string[]> {
     const { url } = cluster;
-    const backstage = await openServices(readConfig({ DATABASE_URL: url }), url);
+    const services = await openServices(readConfig({ DATABASE_URL: url }), url);
     try {
-      const findings = await examine(backstage, { databases: 1 });
+      const findings = await examine(services, { databases: 1 });
       return findings.map(({ check, where }) => `${check}: ${where}`);
     } finally {
-      backstage.close();
+      services.close();
     }
   }
 
@@ -36,11 +36,11 @@ describe('settings that sessions really have', () => {
   });
 
   for (const [setting, value, check] of [
-    ['session_replication_role', 'replica', 'setting_grave'],
-    ['lo_compat_privileges', 'on', 'setting_grave'],
+    ['session_replication_role', 'replica', 'setting_unsafe'],
+    ['lo_compat_privileges', 'on', 'setting_unsafe'],
     ['transaction_timeout', '10min', 'setting_wrong'],
     ['restrict_nonsystem_relation_kind', 'view', 'setting_wrong'],
-    ['row_security', 'off', 'setting_grave'],
+    ['row_security', 'off', 'setting_unsafe'],
     ['bytea_output', 'escape', 'setting_wrong'],
     ['enable_seqscan', 'off', 'setting_wrong'],
   ] as const) {
@@ -64,7 +64,7 @@ describe('settings that sessions really have', () => {
     await serverWide(`alter role kennel set session_replication_role = 'replica'`);
     const found = await look();
     await serverWide('alter role kennel reset session_replication_role');
-    assert.deepEqual(found, named('setting_grave', 'session_replication_role').slice(0, 1));
+    assert.deepEqual(found, named('setting_unsafe', 'session_replication_role').slice(0, 1));
   });
 
   async function isKnown(setting: string): Promise<boolean> {

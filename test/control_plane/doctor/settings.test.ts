@@ -7,9 +7,9 @@ describe('gravityOf()', () => {
   for (const [name, gravity] of [
     ['track_activities', null],
     ['TimeZone', null],
-    ['row_security', 'setting_grave'],
-    ['session_authorization', 'setting_grave'],
-    ['local_preload_libraries', 'setting_grave'],
+    ['row_security', 'setting_unsafe'],
+    ['session_authorization', 'setting_unsafe'],
+    ['local_preload_libraries', 'setting_unsafe'],
     ['kennel.tenant', 'setting_unknown'],
   ] as const) {
     it(`says ${gravity} of ${name}`, () => assert.equal(gravityOf(name), gravity));
@@ -17,7 +17,7 @@ describe('gravityOf()', () => {
 });
 
 findsEach({
-  setting_grave: {
+  setting_unsafe: {
     'a login without triggers': {
       spoil: ({ serve }) => `alter role ${serve} set session_replication_role = replica`,
       where: ({ serve }) => `setting session_replication_role of role ${serve}`,

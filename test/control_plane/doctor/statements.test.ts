@@ -19,7 +19,7 @@ describe('logsSeals()', () => {
 });
 
 findsEach({
-  activity_shown: {
+  activity_visible: {
     'the common login': {
       spoil: ({ serve }) => `alter role ${serve} reset track_activities`,
       where: ({ serve }) => `role ${serve}`,
@@ -53,7 +53,7 @@ findsEach({
       where: ({ own }) => `setting log_statement of role ${own} in database ${own}`,
     },
   },
-  statements_shown: {
+  statements_visible: {
     'an extension that everybody may read': {
       spoil: () => `create schema spare; grant usage on schema spare to public;
         create extension pg_stat_statements schema spare`,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { openWard } from '../../support/doctor_fixture.ts';
+import { openDoctorFixture } from '../../support/doctor_fixture.ts';
 import { findsEach, type Spoilt } from './spoilt.ts';
 
 const copied: Pick<Spoilt, 'where' | 'sweep'> = {
@@ -62,7 +62,7 @@ findsEach({
 });
 
 it('finds nothing in the schema of a tenant that is being made', async () => {
-  const { names, run, findings, close } = await openWard();
+  const { names, run, findings, close } = await openDoctorFixture();
   try {
     await run(names.main, "update control.tenants set status = 'provisioning'");
     assert.deepEqual(await findings(), []);

@@ -7,7 +7,7 @@ const facts = (database: string) => ({
   database,
   where: `database ${database}`,
   what: 'An injected statement may take locks',
-  mend: null,
+  fix: null,
 });
 
 describe('summed()', () => {
@@ -15,12 +15,12 @@ describe('summed()', () => {
     const findings = ['kennel', 'kennel_t_a', 'kennel_t_b'].map((database) =>
       finding('advisory_locks_allowed', facts(database)),
     );
-    const other = finding('blocks_allowed', facts('kennel'));
+    const other = finding('plpgsql_allowed', facts('kennel'));
     assert.deepEqual(
       summed([...findings, other]).map(({ check, database, more }) => [check, database, more]),
       [
         ['advisory_locks_allowed', 'kennel', 2],
-        ['blocks_allowed', 'kennel', 0],
+        ['plpgsql_allowed', 'kennel', 0],
       ],
     );
   });

@@ -170,7 +170,7 @@ findsEach({
   table_extra: {
     'a table that is neither migrated nor deleted': {
       ...inShared('toys', 'create table shared.toys (name text)'),
-      mend: () => 'drop table shared.toys',
+      fix: () => 'drop table shared.toys',
     },
   },
   owner_changed: {

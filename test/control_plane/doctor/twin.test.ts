@@ -24,14 +24,14 @@ it('names a policy by which a tenant sees the rows of another, and no policy by 
 });
 
 async function namesPolicy(): Promise<boolean> {
-  const findings = await examine(places.backstage, { databases: 1 });
+  const findings = await examine(places.services, { databases: 1 });
   return findings.some(
     ({ check, where }) => check === 'policy_changed' && where.includes('shared.pets'),
   );
 }
 
 async function sees(): Promise<boolean> {
-  const { shared } = places.backstage.isolation;
+  const { shared } = places.services.isolation;
   const petId = await shared.run(other, addPet);
   const rows = await shared.run(one, (db) => db`select id from pets where id = ${petId}`);
   return rows.length > 0;

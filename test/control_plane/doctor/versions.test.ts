@@ -5,7 +5,7 @@ function version(mode: string, number: number): Spoilt {
     spoil: () => `update control.tenants
       set schema_version = ${number}, required_version = ${number} where slug = '${mode}-zoo'`,
     where: () => `tenant ${mode}-zoo`,
-    mend: () => `update control.tenants
+    fix: () => `update control.tenants
       set schema_version = 2, required_version = 0 where slug = '${mode}-zoo'`,
   };
 }
@@ -16,7 +16,7 @@ function missing(schema: Spoilt['where'], database: Spoilt['where']): Spoilt {
     in: database,
     spoil: (names) => `alter table ${schema(names)}.visits rename to gone`,
     where: (names) => `table ${schema(names)}.visits of database ${database(names)}`,
-    mend: (names) => `alter table ${schema(names)}.gone rename to visits`,
+    fix: (names) => `alter table ${schema(names)}.gone rename to visits`,
   };
 }
 
@@ -45,12 +45,12 @@ findsEach({
       among: true,
       spoil: ({ schema }) => `alter schema ${schema} rename to gone`,
       where: () => 'tenant schema-zoo',
-      mend: ({ schema }) => `alter schema gone rename to ${schema}`,
+      fix: ({ schema }) => `alter schema gone rename to ${schema}`,
     },
     'a database that is gone': {
       spoil: ({ own }) => `alter role ${own} rename to ${own}_gone`,
       where: () => 'tenant database-zoo',
-      mend: ({ own }) => `alter role ${own}_gone rename to ${own}`,
+      fix: ({ own }) => `alter role ${own}_gone rename to ${own}`,
     },
   },
   database_unreachable: {
@@ -58,7 +58,7 @@ findsEach({
       spoil: ({ own }) => `alter database ${own} allow_connections false;
         select pg_terminate_backend(pid) from pg_stat_activity where datname = '${own}'`,
       where: ({ own }) => `database ${own} of tenant database-zoo`,
-      mend: ({ own }) => `alter database ${own} allow_connections true`,
+      fix: ({ own }) => `alter database ${own} allow_connections true`,
     },
   },
   seal_key_foreign: {
@@ -74,7 +74,7 @@ findsEach({
       spoil: () =>
         `insert into kernel.seal_keys select 2, inner_pad, outer_pad from kernel.seal_keys`,
       where: ({ main }) => `seal keys of database ${main}`,
-      mend: () => 'delete from kernel.seal_keys where slot = 2',
+      fix: () => 'delete from kernel.seal_keys where slot = 2',
     },
   },
 });

@@ -28,19 +28,24 @@ describe('rotateSeals()', () => {
     slug = `${mode}-farm`,
   ): Promise<TenantRef> {
     const tenant = await places.tenant(mode);
-    await places.backstage.control`
+    await places.services.control`
       insert into control.tenants (id, slug, name, plan, status, isolation)
       values (${tenant.id}, ${slug}, 'Farm', 'free', 'active', ${mode})`;
     return tenant;
   }
 
-  function rotate(onProgress: (step: string) => void = () => {}, heardAfterMs = 1): Promise<void> {
-    const { fleet, jobs } = places.backstage;
-    return rotateSeals(fleet, jobs, { heardAfterMs, concurrency: 2, onProgress, onWait: () => {} });
+  function rotate(onProgress: (step: string) => void = () => {}, propagationMs = 1): Promise<void> {
+    const { fleet, jobs } = places.services;
+    return rotateSeals(fleet, jobs, {
+      propagationMs,
+      concurrency: 2,
+      onProgress,
+      onWait: () => {},
+    });
   }
 
   function call({ id, isolation }: TenantRef): Promise<string> {
-    return places.backstage.isolation[isolation].run({ id, isolation }, addPet);
+    return places.services.isolation[isolation].run({ id, isolation }, addPet);
   }
 
   /** What became of a call of each tenant: `fine`, or the code of the error. */
@@ -65,7 +70,7 @@ describe('rotateSeals()', () => {
   }
 
   async function isWaitedFor({ database }: Placement): Promise<boolean> {
-    const { shared } = places.backstage.fleet.installation;
+    const { shared } = places.services.fleet.installation;
     const waiting = await places.asSuperuser(
       shared,
       `select from pg_stat_activity where datname = '${database}' and wait_event = 'advisory'`,
@@ -75,7 +80,7 @@ describe('rotateSeals()', () => {
 
   /** What seals are made from. */
   async function seal(): Promise<string> {
-    const { account } = places.backstage.fleet.installation;
+    const { account } = places.services.fleet.installation;
     const read = `select encode(value, 'hex') as value from secrets where name = 'seal'`;
     const rows = await places.asSuperuser(account, read);
     return rows.map(({ value }) => String(value)).join();
@@ -89,7 +94,7 @@ describe('rotateSeals()', () => {
     });
     for (let turn = 0; turn < 3; turn += 1) {
       // What the announcement does in a serving process.
-      await rotate(() => void places.backstage.refreshSeals(), 1_000);
+      await rotate(() => void places.services.refreshSeals(), 1_000);
     }
     rotating = false;
     await Promise.all(load);
@@ -100,7 +105,7 @@ describe('rotateSeals()', () => {
   it('leaves a process that has not heard of it without a context', async () => {
     await rotate();
     assert.deepEqual(await outcomes(), ['42501', '42501', '42501']);
-    await places.backstage.refreshSeals();
+    await places.services.refreshSeals();
     assert.deepEqual(await outcomes(), ['fine', 'fine', 'fine']);
   });
 
@@ -114,18 +119,18 @@ describe('rotateSeals()', () => {
         });
         await assert.rejects(killed, /^Error: killed$/);
       });
-      afterEach(() => places.backstage.refreshSeals());
+      afterEach(() => places.services.refreshSeals());
 
       it('is brought to its end by the next one', async () => {
         await rotate();
-        await places.backstage.refreshSeals();
+        await places.services.refreshSeals();
         assert.deepEqual(await outcomes(), ['fine', 'fine', 'fine']);
         assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
       });
 
       it('gives a new tenant all the keys that are good', async () => {
         const late = await places.tenant('database');
-        await places.backstage.refreshSeals();
+        await places.services.refreshSeals();
         await call(late);
         await rotate();
       });
@@ -133,13 +138,13 @@ describe('rotateSeals()', () => {
   }
 
   it('does not mind tenants that come and go meanwhile', async () => {
-    const { onboarding } = places.backstage;
+    const { onboarding } = places.services;
     const order = (name: string): NewTenant => {
       const slug = parseSlug(name);
       assert.ok(slug);
       return { slug, name, plan: 'free', isolation: 'database', adminEmail: 'a@example.com' };
     };
-    const once = { requestId: null, idempotencyKey: null, asSent: '' };
+    const once = { requestId: null, idempotencyKey: null, rawBody: '' };
     const names = Array.from({ length: 8 }, (_, number) => `going-${number}`);
     for (const name of names) await onboarding.create(order(name), once);
     let changing = true;
@@ -150,7 +155,7 @@ describe('rotateSeals()', () => {
       }
       changing = false;
     })();
-    while (changing) await rotate(() => void places.backstage.refreshSeals(), 500);
+    while (changing) await rotate(() => void places.services.refreshSeals(), 500);
     await changes;
     for (const name of names) await onboarding.remove(order(`new-${name}`).slug, null);
     assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
@@ -160,12 +165,12 @@ describe('rotateSeals()', () => {
     const place = places.placeOf(await registered('database', 'unprepared'));
     await places.asSuperuser(place, 'drop schema kernel cascade');
     await rotate();
-    await dropPlace(places.backstage.fleet, place);
-    await places.backstage.refreshSeals();
+    await dropPlace(places.services.fleet, place);
+    await places.services.refreshSeals();
   });
 
   it('leaves a database alone that goes while it is being told', async () => {
-    const { fleet } = places.backstage;
+    const { fleet } = places.services;
     const place = places.placeOf(await registered('database', 'going'));
     let rotation = Promise.resolve();
     await workOn({ fleet, place, from: place.database }, async () => {
@@ -174,15 +179,15 @@ describe('rotateSeals()', () => {
       await dropPlace(fleet, place);
     });
     await rotation;
-    await places.backstage.refreshSeals();
+    await places.services.refreshSeals();
   });
 
   describe('when a database cannot be told to forget the old key', () => {
     const broken = 'alter table kernel.seal_keys add constraint broken check (false) not valid';
-    const mended = 'alter table kernel.seal_keys drop constraint broken';
+    const fixed = 'alter table kernel.seal_keys drop constraint broken';
 
     it('tells all others, says which one, and goes on there the next time', async () => {
-      const { shared } = places.backstage.fleet.installation;
+      const { shared } = places.services.fleet.installation;
       const steps: string[] = [];
       const failing = rotate((step) => steps.push(step), 500);
       await until(async () => steps.length === 2);
@@ -190,7 +195,7 @@ describe('rotateSeals()', () => {
       await assert.rejects(failing, new RegExp(`^Error: Cannot tell .*: ${shared.database}: `));
       // In the main database are those of two tenants.
       assert.deepEqual(await keysPerDatabase(), [2, 2, 1]);
-      await places.asSuperuser(shared, mended);
+      await places.asSuperuser(shared, fixed);
       const before = await seal();
       steps.length = 0;
       await rotate((step) => steps.push(step));
@@ -198,7 +203,7 @@ describe('rotateSeals()', () => {
       assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
       await rotate();
       assert.notEqual(await seal(), before);
-      await places.backstage.refreshSeals();
+      await places.services.refreshSeals();
     });
   });
 
@@ -207,13 +212,13 @@ describe('rotateSeals()', () => {
     const other = await openServices(readConfig(environment), places.url);
     try {
       const nothing = () => {};
-      const options = { heardAfterMs: 1, concurrency: 2, onProgress: nothing, onWait: nothing };
+      const options = { propagationMs: 1, concurrency: 2, onProgress: nothing, onWait: nothing };
       const second = rotateSeals(other.fleet, other.jobs, options);
       const outcome = await Promise.allSettled([rotate(), second]);
       assert.deepEqual(outcome.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
     } finally {
       other.close();
-      await places.backstage.refreshSeals();
+      await places.services.refreshSeals();
     }
   });
 });

@@ -3,7 +3,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { bounds, readConfig } from '../../../src/config.ts';
+import { limits, readConfig } from '../../../src/config.ts';
 import { migrateFleet, type Progress } from '../../../src/control_plane/migrations/migrate.ts';
 import { migrationStatus } from '../../../src/control_plane/migrations/status.ts';
 import {
@@ -13,7 +13,7 @@ import {
   tenantId,
 } from '../../../src/kernel/tenant.ts';
 import { placementOf } from '../../../src/postgres/installation.ts';
-import { type Services, openServices } from '../../../src/services.ts';
+import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 describe('migrations over the fleet', () => {
@@ -26,9 +26,9 @@ describe('migrations over the fleet', () => {
     sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
     await cp('sql', sqlFolder, { recursive: true });
     await rm(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'));
-    const backstage = await backstageNow();
+    const services = await backstageNow();
     for (const mode of isolationModes) {
-      for (const which of ['one', 'two']) await onboard(backstage, `${mode}-${which}`, mode);
+      for (const which of ['one', 'two']) await onboard(services, `${mode}-${which}`, mode);
     }
   });
 
@@ -49,33 +49,33 @@ describe('migrations over the fleet', () => {
       'sql/tenant/002_pet_microchip_id.sql',
       join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'),
     );
-    const backstage = await backstageNow();
-    await spoil(backstage, 'schema-one');
-    assert.equal((await statusOf(backstage)).behind.length, 6);
+    const services = await backstageNow();
+    await spoil(services, 'schema-one');
+    assert.equal((await statusOf(services)).behind.length, 6);
 
     const progress: Progress[] = [];
-    const first = await migrate(backstage, (step) => progress.push(step));
+    const first = await migrate(services, (step) => progress.push(step));
     assert.deepEqual(
       first.failed.map(({ name }) => name),
       ['schema-one'],
     );
     assert.match(first.failed[0]?.error ?? '', /microchip_id.*already exists/);
     assert.deepEqual([first.migrated, progress.length], [4, 5], 'five places hold six tenants');
-    const { behind } = await statusOf(backstage);
+    const { behind } = await statusOf(services);
     assert.deepEqual(
       behind.map(({ name }) => name),
       ['schema-one'],
     );
     for (const slug of ['shared-one', 'schema-two', 'database-one', 'database-two']) {
-      assert.deepEqual(await microchips(backstage, slug), [null]);
+      assert.deepEqual(await microchips(services, slug), [null]);
     }
   });
 
   it('touches only what is left in a second run', async () => {
-    const backstage = await backstageNow();
-    await mend(backstage, 'schema-one');
+    const services = await backstageNow();
+    await fix(services, 'schema-one');
     const progress: Progress[] = [];
-    assert.deepEqual(await migrate(backstage, (step) => progress.push(step)), {
+    assert.deepEqual(await migrate(services, (step) => progress.push(step)), {
       migrated: 1,
       failed: [],
       left: 0,
@@ -108,11 +108,11 @@ describe('migrations over the fleet', () => {
       join(sqlFolder, 'tenant', '004_note.sql'),
       'alter table pets add column note text;\n',
     );
-    const backstage = await backstageNow();
+    const services = await backstageNow();
     let released = false;
-    const holder = holdLock(backstage, 'schema-one', () => released);
-    const migrating = migrate(backstage, () => {}, { slug: 'schema-one' });
-    assert.equal((await microchips(backstage, 'schema-one')).length, 1);
+    const holder = holdLock(services, 'schema-one', () => released);
+    const migrating = migrate(services, () => {}, { slug: 'schema-one' });
+    assert.equal((await microchips(services, 'schema-one')).length, 1);
     released = true;
     await holder;
     assert.deepEqual(await migrating, { migrated: 1, failed: [], left: 0 });
@@ -161,19 +161,19 @@ describe('migrations over the fleet', () => {
 
   async function another(): Promise<Services> {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
-    const backstage = await openServices(config, database.url);
-    open.push(backstage);
-    return backstage;
+    const services = await openServices(config, database.url);
+    open.push(services);
+    return services;
   }
 
   function closeAll(): void {
-    for (const backstage of open) backstage.close();
+    for (const services of open) services.close();
     open = [];
   }
 });
 
-async function onboard(backstage: Services, name: string, isolation: IsolationMode) {
-  await backstage.onboarding.create(
+async function onboard(services: Services, name: string, isolation: IsolationMode) {
+  await services.onboarding.create(
     { slug: slugOf(name), name, plan: 'free', isolation, adminEmail: 'admin@example.com' },
     { requestId: null, idempotencyKey: null, rawBody: '' },
   );
@@ -184,42 +184,42 @@ function migrate(
   onProgress: (progress: Progress) => void = () => {},
   wish: { canary?: number; slug?: string } = {},
 ) {
-  const { goneAfterMs } = bounds.processes;
+  const { goneAfterMs } = limits.processes;
   const common = { slug: null, canary: 0, concurrency: 2, goneAfterMs };
-  const options = { ...common, ...bounds.migrations, ...wish };
+  const options = { ...common, ...limits.migrations, ...wish };
   return migrateFleet(fleet, control, jobs, { ...options, lockRetryMs: 20, onProgress });
 }
 
 const statusOf = ({ fleet, control }: Services) =>
-  migrationStatus(fleet, control, bounds.processes.goneAfterMs);
+  migrationStatus(fleet, control, limits.processes.goneAfterMs);
 
-async function microchips(backstage: Services, slug: string) {
-  const tenant = await tenantOf(backstage, slug);
-  const pets = await backstage.isolation[tenant.isolation].run(
+async function microchips(services: Services, slug: string) {
+  const tenant = await tenantOf(services, slug);
+  const pets = await services.isolation[tenant.isolation].run(
     tenant,
     (db) => db<{ microchip_id: string | null }>`select microchip_id from pets`,
   );
   return pets.map((pet) => pet.microchip_id);
 }
 
-const spoil = (backstage: Services, slug: string) =>
-  asOwner(backstage, slug, 'alter table pets add column microchip_id text');
+const spoil = (services: Services, slug: string) =>
+  asOwner(services, slug, 'alter table pets add column microchip_id text');
 
-const mend = (backstage: Services, slug: string) =>
-  asOwner(backstage, slug, 'alter table pets drop column microchip_id');
+const fix = (services: Services, slug: string) =>
+  asOwner(services, slug, 'alter table pets drop column microchip_id');
 
-async function asOwner(backstage: Services, slug: string, statement: string): Promise<void> {
-  const { admin, installation } = backstage.fleet;
-  const place = placementOf(installation, await tenantOf(backstage, slug));
-  await admin.exclusive(installation.adminTarget(place.database), 'test', (lane) =>
-    lane.script(`begin; set local search_path = "${place.schema}"; ${statement}; commit`),
+async function asOwner(services: Services, slug: string, statement: string): Promise<void> {
+  const { admin, installation } = services.fleet;
+  const place = placementOf(installation, await tenantOf(services, slug));
+  await admin.exclusive(installation.adminTarget(place.database), 'test', (connection) =>
+    connection.script(`begin; set local search_path = "${place.schema}"; ${statement}; commit`),
   );
 }
 
 /** A reader that keeps its transaction, and with it its lock on the table, until it is told. */
-async function holdLock(backstage: Services, slug: string, released: () => boolean) {
-  const tenant = await tenantOf(backstage, slug);
-  await backstage.isolation[tenant.isolation].run(tenant, (db) =>
+async function holdLock(services: Services, slug: string, released: () => boolean) {
+  const tenant = await tenantOf(services, slug);
+  await services.isolation[tenant.isolation].run(tenant, (db) =>
     db.transaction(async (sql) => {
       for (;;) {
         await sql`select id, pg_sleep(0.02) from pets`;

@@ -13,7 +13,7 @@ import { createLogin, createRole } from '../../../src/control_plane/provisioning
 import { Connection } from '../../../src/postgres/connection.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { databaseOf, Installation, type Roles } from '../../../src/postgres/installation.ts';
-import { laneBounds } from '../../support/connection.ts';
+import { connectionLimits } from '../../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 function migrationsOf(...texts: string[]): Migration[] {
@@ -22,7 +22,7 @@ function migrationsOf(...texts: string[]): Migration[] {
 
 describe('upgrade()', () => {
   let database: TestDatabase;
-  let lane: Connection;
+  let connection: Connection;
   let installation: Installation;
   let roles: Roles;
   let owner: string;
@@ -31,37 +31,37 @@ describe('upgrade()', () => {
   before(async () => {
     database = await testDatabase();
     // Without a limit of its own, so that only the upgrade's can end a wait for a lock.
-    lane = await Connection.open(database.url, { ...laneBounds, lockTimeoutMs: 0 });
+    connection = await Connection.open(database.url, { ...connectionLimits, lockTimeoutMs: 0 });
     const secret = Buffer.alloc(32, 1);
     const secrets = { installation: secret, seals: { current: secret, other: null } };
     installation = new Installation(database.url, secrets, 1);
     ({ roles } = installation);
     ({ owner } = roles);
-    await createRole(lane, owner);
-    await createLogin(lane, installation, roles.migrate);
-    await lane.script(`grant "${owner}" to "${roles.migrate}"`);
+    await createRole(connection, owner);
+    await createLogin(connection, installation, roles.migrate);
+    await connection.script(`grant "${owner}" to "${roles.migrate}"`);
   });
   after(async () => {
-    lane.close();
+    connection.close();
     await database.drop();
   });
   beforeEach(async () => {
     turn += 1;
     schema = `s${turn}`;
-    await lane.script(`create schema ${schema} authorization "${owner}"`);
+    await connection.script(`create schema ${schema} authorization "${owner}"`);
   });
 
   /** In a session of the migrations' login, without a limit of its own too. */
   const migrating = async (work: (own: Connection) => Promise<void>) => {
     const target = installation.migrationTarget(databaseOf(database.url));
-    const own = await Connection.open(target, { ...laneBounds, lockTimeoutMs: 0 });
+    const own = await Connection.open(target, { ...connectionLimits, lockTimeoutMs: 0 });
     await work(own).finally(() => own.close());
   };
 
   const run = (...texts: string[]) => runWith(migrating, ...texts);
 
   const runWith = (lend: typeof migrating, ...texts: string[]) =>
-    upgrade(lane, {
+    upgrade(connection, {
       schema,
       owner,
       roles: { app: owner },
@@ -72,7 +72,7 @@ describe('upgrade()', () => {
     });
 
   const tables = async () => {
-    const rows = await lane.plain<{ name: string }>`
+    const rows = await connection.plain<{ name: string }>`
       select tablename as name from pg_tables
       where schemaname = ${schema} and tablename <> 'migrations'
       order by tablename`;
@@ -90,7 +90,7 @@ describe('upgrade()', () => {
     const broken = 'create table b (); select 1 / 0';
     await assert.rejects(run('create table a ()', broken, 'create table c ()'), { code: '22012' });
     assert.deepEqual(await tables(), ['a']);
-    assert.equal((await readLedger(lane, schema, owner)).length, 1);
+    assert.equal((await readLedger(connection, schema, owner)).length, 1);
     assert.equal(await run('create table a ()', 'create table b ()'), 2);
   });
 
@@ -108,7 +108,7 @@ describe('upgrade()', () => {
 
   it('does not wait for a lock for long', async () => {
     await run('create table a ()');
-    const other = await Connection.open(database.url, laneBounds);
+    const other = await Connection.open(database.url, connectionLimits);
     await other.transaction('begin', async (sql) => {
       await sql`select pg_advisory_xact_lock(1)`;
       const waiting = run('create table a ()', 'select pg_advisory_xact_lock(1)');
@@ -123,7 +123,7 @@ describe('upgrade()', () => {
        comment on table a is $$ :"app" $$; select ''::"char"; -- note`,
       'create function f() returns int begin atomic select 1; end -- note',
     );
-    const [row] = await lane.plain<{ defaults: string }>`
+    const [row] = await connection.plain<{ defaults: string }>`
       select string_agg(pg_get_expr(adbin, adrelid), ' ' order by adnum) as defaults
       from pg_attrdef where adrelid = to_regclass(${`${schema}.a`})`;
     assert.equal(row?.defaults, `'{"theme": "dark"}'::jsonb ':"app"'::text`);
@@ -144,7 +144,7 @@ describe('upgrade()', () => {
   ];
 
   const isThere = async () =>
-    (await lane.plain`select from pg_roles where rolname = ${evil()}`).length === 1;
+    (await connection.plain`select from pg_roles where rolname = ${evil()}`).length === 1;
 
   it('runs nothing as the administrator, whatever a file says', async () => {
     for (const uprising of uprisings) {
@@ -163,11 +163,11 @@ describe('upgrade()', () => {
 
   it("control: in the administrator's own session each of them makes a superuser", async () => {
     for (const uprising of uprisings) {
-      const own = await Connection.open(database.url, laneBounds);
+      const own = await Connection.open(database.url, connectionLimits);
       await runWith((work) => work(own), uprising());
       own.close();
       assert.equal(await isThere(), true, uprising());
-      await lane.script(`drop role ${evil()}; drop schema ${schema} cascade;
+      await connection.script(`drop role ${evil()}; drop schema ${schema} cascade;
         create schema ${schema} authorization "${owner}"`);
     }
   });
@@ -181,14 +181,14 @@ describe('upgrade()', () => {
     for (const ending of endings) {
       await assert.rejects(run(`create table a (); ${ending}; create table b ()`), ending);
       assert.deepEqual(await tables(), []);
-      assert.deepEqual(await readLedger(lane, schema, owner), []);
+      assert.deepEqual(await readLedger(connection, schema, owner), []);
     }
     assert.equal(await run('create table a (); savepoint s; drop table a; rollback to s'), 1);
     assert.deepEqual(await tables(), ['a']);
   });
 
-  it('sends one statement at a time, and ends the lane where one has ended the transaction', async () => {
-    const own = await Connection.open(database.url, laneBounds);
+  it('sends one statement at a time, and ends the connection where one has ended the transaction', async () => {
+    const own = await Connection.open(database.url, connectionLimits);
     const two = own.scripts('begin', [`create table ${schema}.a (); commit`], 'commit');
     await assert.rejects(two, { code: '42601' });
     assert.equal(own.live, true);
@@ -214,7 +214,7 @@ describe('upgrade()', () => {
 
   it('makes everything the property of the owner', async () => {
     await run('create table a ()');
-    const [row] = await lane.plain`
+    const [row] = await connection.plain`
       select tableowner from pg_tables where schemaname = ${schema} and tablename = 'a'`;
     assert.equal(row && 'tableowner' in row && row.tableowner, owner);
   });

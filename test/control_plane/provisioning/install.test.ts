@@ -1,46 +1,46 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { bounds, readConfig } from '../../../src/config.ts';
+import { limits, readConfig } from '../../../src/config.ts';
 import { createPlace } from '../../../src/control_plane/provisioning/place.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
-import { type Services, openServices } from '../../../src/services.ts';
-import { laneBounds } from '../../support/connection.ts';
+import { openServices, type Services } from '../../../src/services.ts';
+import { connectionLimits } from '../../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 describe('install()', () => {
   let database: TestDatabase;
-  let lane: Connection;
+  let connection: Connection;
   const open: Services[] = [];
   before(async () => {
     database = await testDatabase();
-    lane = await Connection.open(database.url, laneBounds);
+    connection = await Connection.open(database.url, connectionLimits);
   });
   after(async () => {
-    lane.close();
+    connection.close();
     await database.drop();
   });
   afterEach(() => {
-    for (const backstage of open.splice(0)) backstage.close();
+    for (const services of open.splice(0)) services.close();
   });
 
   async function start(): Promise<Services> {
     const environment = { DATABASE_URL: database.url };
-    const backstage = await openServices(readConfig(environment), database.url);
-    open.push(backstage);
-    return backstage;
+    const services = await openServices(readConfig(environment), database.url);
+    open.push(services);
+    return services;
   }
 
   /** Every table's ledger and the one secret: what a second start must find and keep. */
-  const state = () => lane.plain`
+  const state = () => connection.plain`
     select value, (select array_agg(applied_at order by version)::text from control.migrations) as control,
       (select array_agg(applied_at order by version)::text from shared.migrations) as shared
     from control.secrets`;
 
   it('makes one installation when several processes start at once', async () => {
-    const backstages = await Promise.all([start(), start(), start()]);
-    const passwords = backstages.map(({ fleet }) => fleet.installation.password('any'));
+    const services = await Promise.all([start(), start(), start()]);
+    const passwords = services.map(({ fleet }) => fleet.installation.password('any'));
     assert.equal(new Set(passwords).size, 1);
   });
 
@@ -53,7 +53,7 @@ describe('install()', () => {
   it('has roles that may no more than they must', async () => {
     const { roles } = (await start()).fleet.installation;
     for (const [name, role] of Object.entries(roles)) {
-      const [row] = await lane.plain`
+      const [row] = await connection.plain`
         select rolcanlogin as login, rolinherit as inherits,
           rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication as mighty
         from pg_roles where rolname = ${role}`;
@@ -65,9 +65,9 @@ describe('install()', () => {
   it('takes back what was set for a login meanwhile', async () => {
     const { fleet } = await start();
     const { serve } = fleet.installation.roles;
-    await lane.script(`alter role "${serve}" set statement_timeout = 0`);
+    await connection.script(`alter role "${serve}" set statement_timeout = 0`);
     await start();
-    const [row] = await lane.plain<{ settings: string }>`
+    const [row] = await connection.plain<{ settings: string }>`
       select rolconfig::text as settings from pg_roles where rolname = ${serve}`;
     assert.match(row?.settings ?? '', /track_activities=off/);
     assert.doesNotMatch(row?.settings ?? '', /statement_timeout/);
@@ -79,30 +79,30 @@ describe('install()', () => {
     const own = installation.databaseOf(tenantId(randomUUID()));
     await createPlace(fleet, own);
     for (const target of [installation.controlTarget, installation.shared.target, own.target]) {
-      const opened = await Connection.open(target, laneBounds);
+      const opened = await Connection.open(target, connectionLimits);
       const rows = await opened.plain<{ setting: number }>`
         select setting::int from pg_settings where name = 'transaction_timeout'`;
       opened.close();
-      for (const { setting } of rows) assert.equal(setting, bounds.lane.callTimeoutMs);
+      for (const { setting } of rows) assert.equal(setting, limits.connection.callTimeoutMs);
     }
   });
 
   it('leaves connections to the administrator, whatever its logins and tenants hold', async () => {
     const { installation } = (await start()).fleet;
     const { serve, control } = installation.roles;
-    const [row] = await lane.plain<{ most: number; limits: string }>`
+    const [row] = await connection.plain<{ most: number; limits: string }>`
       select current_setting('max_connections')::int as most,
         (select array_agg(rolconnlimit)::text from pg_roles where rolname in (${serve}, ${control})) as limits`;
-    const limits = (row?.limits ?? '').slice(1, -1).split(',').map(Number);
-    assert.equal(limits.length, 2);
-    for (const limit of limits) assert.ok(limit > 0);
-    const sum = limits.reduce((one, other) => one + other, 0);
-    assert.ok(sum < (row?.most ?? 0) - bounds.adminLanes.lanes);
+    const most = (row?.limits ?? '').slice(1, -1).split(',').map(Number);
+    assert.equal(most.length, 2);
+    for (const limit of most) assert.ok(limit > 0);
+    const sum = most.reduce((one, other) => one + other, 0);
+    assert.ok(sum < (row?.most ?? 0) - limits.adminConnections.connections);
   });
 
   it('has one owner of everything, who cannot log in', async () => {
     const { roles } = (await start()).fleet.installation;
-    const owners = await lane.plain<{ owner: string }>`
+    const owners = await connection.plain<{ owner: string }>`
       select distinct pg_get_userbyid(relowner) as owner
       from pg_class join pg_namespace on pg_namespace.oid = relnamespace
       where nspname in ('kernel', 'control', 'shared')`;
@@ -114,7 +114,7 @@ describe('install()', () => {
 
   it('has forced row security on every table with a tenant, but for the registry and the outbox', async () => {
     await start();
-    const bare = await lane.plain<{ name: string }>`
+    const bare = await connection.plain<{ name: string }>`
       select nspname || '.' || relname as name
       from pg_class
         join pg_namespace on pg_namespace.oid = relnamespace
@@ -131,7 +131,7 @@ describe('install()', () => {
   it('has no role that serves and may write a DO block', async () => {
     const { app, account, serve, control } = (await start()).fleet.installation.roles;
     for (const role of [app, account, serve, control]) {
-      const [row] = await lane.plain<{ may: boolean }>`
+      const [row] = await connection.plain<{ may: boolean }>`
         select has_language_privilege(${role}, 'plpgsql', 'usage') as may`;
       assert.equal(row?.may, false, role);
     }
@@ -139,7 +139,7 @@ describe('install()', () => {
 
   it('refuses connections to who is none of its own', async () => {
     await start();
-    const [row] = await lane.plain<{ may: boolean }>`
+    const [row] = await connection.plain<{ may: boolean }>`
       select has_database_privilege('pg_monitor', current_database(), 'connect') as may`;
     assert.equal(row?.may, false);
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { bounds as productBounds } from '../../../src/config.ts';
+import { limits as productLimits } from '../../../src/config.ts';
 import { Onboarding } from '../../../src/control_plane/provisioning/onboarding.ts';
 import type { NewTenant } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import {
@@ -14,7 +14,7 @@ import { Connection } from '../../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
 import { controlDb } from '../../../src/postgres/control_db.ts';
 import type { Services } from '../../../src/services.ts';
-import { laneBounds } from '../../support/connection.ts';
+import { connectionLimits } from '../../support/connection.ts';
 import { lookInto } from '../../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 import { orphansIn, theTrail, tracesOf } from '../../support/traces.ts';
@@ -26,20 +26,20 @@ function orderOf(name: string, isolation: IsolationMode): NewTenant {
   return { slug, name, plan: 'free', isolation, adminEmail: `admin@${name}.example` };
 }
 
-const once = { requestId: 'r-1', idempotencyKey: null, asSent: '' };
+const once = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
 
 describe('Onboarding', () => {
   let places: TenantPlaces;
-  let backstage: Services;
+  let services: Services;
   before(async () => {
     places = await openTenantPlaces(4);
-    backstage = places.backstage;
+    services = places.services;
   });
   after(() => places.close());
 
   /** Lets the last step of an onboarding fail. */
   async function failing(work: () => Promise<unknown>): Promise<void> {
-    const { account } = backstage.fleet.installation;
+    const { account } = services.fleet.installation;
     await places.asSuperuser(
       account,
       'alter table outbox add constraint broken check (false) not valid',
@@ -54,28 +54,28 @@ describe('Onboarding', () => {
     return found.filter((trace) => !theTrail.includes(trace));
   };
 
-  /** The same on control lanes that wait for a lock as long as a test may have to. */
+  /** The same on control connections that wait for a lock as long as a test may have to. */
   function patient(t: TestContext) {
-    const bounds = {
-      ...laneBounds,
+    const limits = {
+      ...connectionLimits,
       lockTimeoutMs: 0,
       statementTimeoutMs: 0,
       callTimeoutMs: 20_000,
     };
-    const pool = new ConnectionPool((target) => Connection.open(target, bounds), {
-      lanes: 2,
-      lanesPerTenant: 2,
+    const pool = new ConnectionPool((target) => Connection.open(target, limits), {
+      connections: 2,
+      connectionsPerTenant: 2,
       waitingPerTenant: 10,
       waiting: 10,
       waitLimitMs: 20_000,
       idleLimitMs: 60_000,
       spareMs: 1_000,
-      batches: productBounds.lanes.batches,
+      batches: productLimits.connections.batches,
     });
     t.after(() => pool.close());
-    const { fleet, isolation, jobs, pools } = backstage;
+    const { fleet, isolation, jobs, pools } = services;
     const control = controlDb(pool, fleet.installation);
-    const common = { newId: randomUUID, heardAfterMs: 60_000, clearedAtOnce: 10 };
+    const common = { newId: randomUUID, propagationMs: 60_000, clearedAtOnce: 10 };
     const { serving } = pools;
     const onboarding = new Onboarding({ fleet, isolation, jobs, serving, control, ...common });
     return { onboarding, control };
@@ -98,13 +98,13 @@ describe('Onboarding', () => {
     describe(`in ${mode} mode`, () => {
       it('makes a tenant with a sample pet, an admin, settings, a letter and an event', async () => {
         const order = orderOf(`whole-${mode}`, mode);
-        const { tenant, admin } = await backstage.onboarding.create(order, once);
+        const { tenant, admin } = await services.onboarding.create(order, once);
         assert.deepEqual([tenant.status, tenant.isolation], ['active', mode]);
         assert.match(admin.api_key, /^kn_/);
         const place = { id: tenantId(tenant.id), isolation: mode };
-        const pets = await backstage.isolation[mode].run(place, (db) => db`select id from pets`);
+        const pets = await services.isolation[mode].run(place, (db) => db`select id from pets`);
         assert.equal(pets.length, 1);
-        const [counts] = await backstage.control`
+        const [counts] = await services.control`
           select (select count(*) from control.users where tenant_id = ${tenant.id}) as users,
             (select count(*) from control.settings where tenant_id = ${tenant.id}) as settings,
             (select count(*) from control.outbox where tenant_id = ${tenant.id}) as letters,
@@ -114,26 +114,26 @@ describe('Onboarding', () => {
 
       it('leaves nothing of a tenant that failed half-way, and makes it when asked again', async () => {
         const order = orderOf(`half-${mode}`, mode);
-        await failing(() => backstage.onboarding.create(order, once));
+        await failing(() => services.onboarding.create(order, once));
         assert.deepEqual(await traces(order), []);
-        const { tenant } = await backstage.onboarding.create(order, once);
+        const { tenant } = await services.onboarding.create(order, once);
         assert.equal(tenant.status, 'active');
       });
 
       it('leaves nothing of a tenant that was removed, and its slug is free', async () => {
         const order = orderOf(`gone-${mode}`, mode);
-        await backstage.onboarding.create(order, once);
-        assert.equal(await backstage.onboarding.remove(order.slug, 'r-2'), true);
+        await services.onboarding.create(order, once);
+        assert.equal(await services.onboarding.remove(order.slug, 'r-2'), true);
         assert.deepEqual(await traces(order), []);
-        assert.equal(await backstage.onboarding.remove(order.slug, 'r-3'), false);
-        await backstage.onboarding.create(order, once);
+        assert.equal(await services.onboarding.remove(order.slug, 'r-3'), false);
+        await services.onboarding.create(order, once);
       });
     });
   }
 
   it('removes a tenant whose usage is being written just then', async (t) => {
     const order = orderOf('busy', 'shared');
-    const { tenant } = await backstage.onboarding.create(order, once);
+    const { tenant } = await services.onboarding.create(order, once);
     const { onboarding, control } = patient(t);
     const removal = await control.transaction(async (sql) => {
       await sql`
@@ -150,7 +150,7 @@ describe('Onboarding', () => {
   it('makes one tenant of ten orders for one slug, and refuses nine', async () => {
     const orders = Array.from({ length: 10 }, () => orderOf('wanted', 'shared'));
     const outcomes = await Promise.allSettled(
-      orders.map((order) => backstage.onboarding.create(order, once)),
+      orders.map((order) => services.onboarding.create(order, once)),
     );
     const refused = outcomes.filter(({ status }) => status === 'rejected');
     assert.deepEqual(
@@ -160,27 +160,27 @@ describe('Onboarding', () => {
   });
 
   describe('with an idempotency key', () => {
-    const commission = { requestId: 'r-1', idempotencyKey: 'key-1', asSent: 'first' };
+    const commission = { requestId: 'r-1', idempotencyKey: 'key-1', rawBody: 'first' };
     const order = orderOf('repeated', 'shared');
 
     it('gives a repeated order the first answer', async () => {
-      const first = await backstage.onboarding.create(order, commission);
-      assert.deepEqual(await backstage.onboarding.create(order, commission), first);
+      const first = await services.onboarding.create(order, commission);
+      assert.deepEqual(await services.onboarding.create(order, commission), first);
       const filledInAnew = { ...order, isolation: 'schema' as const };
-      assert.deepEqual(await backstage.onboarding.create(filledInAnew, commission), first);
+      assert.deepEqual(await services.onboarding.create(filledInAnew, commission), first);
     });
 
     it('refuses another order under the same key', async () => {
-      const other = { ...commission, asSent: 'another' };
-      const misused = backstage.onboarding.create(order, other);
+      const other = { ...commission, rawBody: 'another' };
+      const misused = services.onboarding.create(order, other);
       await assert.rejects(misused, { code: 'invalid_input' });
     });
   });
 
   it('refuses a plan that there is not, and leaves the slug free', async () => {
     const order = orderOf('planless', 'shared');
-    const wrong = backstage.onboarding.create({ ...order, plan: 'gold' }, once);
+    const wrong = services.onboarding.create({ ...order, plan: 'gold' }, once);
     await assert.rejects(wrong, { code: 'invalid_input' });
-    await backstage.onboarding.create(order, once);
+    await services.onboarding.create(order, once);
   });
 });

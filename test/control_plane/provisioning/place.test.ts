@@ -5,7 +5,7 @@ import type { TenantRef } from '../../../src/kernel/ports.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { databaseOf, type Placement } from '../../../src/postgres/installation.ts';
-import { laneBounds } from '../../support/connection.ts';
+import { connectionLimits } from '../../support/connection.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 
 const modes = ['schema', 'database'] as const;
@@ -27,22 +27,24 @@ describe('a place', () => {
 
   for (const mode of modes) {
     it(`of ${mode} mode is made once, however often it is asked for`, async () => {
-      const { fleet } = places.backstage;
+      const { fleet } = places.services;
       assert.equal(await createPlace(fleet, placeOf(mode)), fleet.sql.tenant.length);
     });
 
     it(`of ${mode} mode lets its role add no tables, not even temporary ones`, async () => {
       const { target, role, schema } = placeOf(mode);
       for (const what of [`table "${schema}".mine ()`, 'temporary table mine ()', 'schema mine']) {
-        const lane = await Connection.open(target, laneBounds);
-        const attempt = lane.script(`begin; set local role "${role}"; create ${what}; commit`);
+        const connection = await Connection.open(target, connectionLimits);
+        const attempt = connection.script(
+          `begin; set local role "${role}"; create ${what}; commit`,
+        );
         await assert.rejects(attempt, { code: '42501' });
-        lane.close();
+        connection.close();
       }
     });
 
     it(`of ${mode} mode can be removed twice and made again`, async () => {
-      const { fleet } = places.backstage;
+      const { fleet } = places.services;
       const place = placeOf(mode);
       for (let turn = 0; turn < 2; turn += 1) await dropPlace(fleet, place);
       assert.equal(await createPlace(fleet, place), fleet.sql.tenant.length);
@@ -55,7 +57,7 @@ describe('a place', () => {
       const target = new URL(placeOf('database').target);
       target.pathname = (await other()).database;
       try {
-        (await Connection.open(target.href, laneBounds)).close();
+        (await Connection.open(target.href, connectionLimits)).close();
         return true;
       } catch (error) {
         assert.equal(error instanceof Error && codeOf(error.cause), '42501');
@@ -74,7 +76,7 @@ describe('a place', () => {
       const main = new URL(placeOf('database').target);
       main.pathname = databaseOf(places.url);
       await assert.rejects(
-        Connection.open(main.href, laneBounds),
+        Connection.open(main.href, connectionLimits),
         (error: Error) => codeOf(error.cause) === '42501',
       );
     });

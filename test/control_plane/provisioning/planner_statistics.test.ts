@@ -13,7 +13,7 @@ describe("the planner's statistics", () => {
   before(async () => {
     places = await openTenantPlaces(1);
     all = await standings(places);
-    const { account } = places.backstage.fleet.installation;
+    const { account } = places.services.fleet.installation;
     const [shared] = all;
     assert.ok(shared);
     await places.asSuperuser(
@@ -59,12 +59,12 @@ describe("the planner's statistics", () => {
     value: string,
   ) {
     const [known, unknown] = [value, 'nowhere-to-be-found'].map((one) =>
-      estimate(places.backstage.fleet.installation, standing, query(one)),
+      estimate(places.services.fleet.installation, standing, query(one)),
     );
     return (await known) !== (await unknown);
   }
 
-  /** As the login that lanes have, with all that its sessions begin with. */
+  /** As the login that connections have, with all that its sessions begin with. */
   function planOf({ place, tenant }: Standing, query: string): Promise<string> {
     return lookInto(place.target, async (sql) => {
       const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;

@@ -23,9 +23,9 @@ before(async () => {
 after(() => trail.close());
 
 function inject<Result>(steps: (account: Account) => Promise<Result>): Promise<Result> {
-  const { lanes, fleet } = trail.backstage;
+  const { connections, fleet } = trail.services;
   const options = { newId: randomUUID, onChange: () => {} };
-  const accounts = postgresAccounts(lanes, fleet.installation, options);
+  const accounts = postgresAccounts(connections, fleet.installation, options);
   return accounts.run({ tenant: attacker, actor: 'operator', requestId: 'r-1' }, steps);
 }
 
@@ -102,7 +102,7 @@ describe('any number of settings', () => {
       insert into settings (tenant_id, key, value)
       select '${attacker.id}', 'k' || n, to_jsonb(repeat('x', 4000))
       from generate_series(1, 20000) as n`);
-    const { control } = trail.backstage;
+    const { control } = trail.services;
     const tenant = await postgresDirectory(control).tenant(attacker.id);
     assert.equal(tenant?.settings.default_page_size, 20);
     const all = control`
@@ -132,7 +132,7 @@ describe('events of megabytes, where the check of their size is gone', () => {
 
   it("are shown to the operator without their details, beside the others'", async () => {
     const page = { tenant: null, event: null, before: null, limit: 100 };
-    const rows = await queryAudit(trail.backstage.control, page);
+    const rows = await queryAudit(trail.services.control, page);
     assert.equal(rows.filter(({ details }) => details.too_large === true).length, many);
     assert.equal(rows.filter(({ tenant }) => tenant === neighbour.slug).length, eventsEach);
   });
@@ -147,7 +147,7 @@ describe('events of megabytes, where the check of their size is gone', () => {
   });
 
   it('control: a read that is not bounded fails', async () => {
-    const { control } = trail.backstage;
+    const { control } = trail.services;
     await assert.rejects(control`select details from control.audit_events`);
   });
 
@@ -162,7 +162,7 @@ describe('events of megabytes, where the check of their size is gone', () => {
 describe('a chain that cannot be read', () => {
   /** The way of the control role, on which some reads fail as if the disk had lost a page. */
   const spoilt = (fails: (values: SqlValue[]) => boolean): Db => {
-    const { control } = trail.backstage;
+    const { control } = trail.services;
     const read = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
       fails(values) ? Promise.reject(new Error('invalid page')) : control<Row>(text, ...values);
     return Object.assign(read, { transaction: control.transaction });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Connection } from '../../../src/postgres/connection.ts';
-import { laneBounds } from '../../support/connection.ts';
+import { connectionLimits } from '../../support/connection.ts';
 import { type Standing, standings } from '../../support/serving_tables.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 
@@ -24,10 +24,10 @@ describe("the errors of tenants' statements", () => {
   after(() => places.close());
 
   async function logged({ place }: Standing): Promise<unknown> {
-    const lane = await Connection.open(place.target, laneBounds);
-    const [row] = await lane.plain<{ level: string }>`
+    const connection = await Connection.open(place.target, connectionLimits);
+    const [row] = await connection.plain<{ level: string }>`
       select current_setting('log_min_messages') as level`;
-    lane.close();
+    connection.close();
     return row?.level;
   }
 

@@ -28,7 +28,7 @@ describe('LOCK TABLE by an injected statement', () => {
 
   /** What each lock of the table comes to, in a transaction that has lifted its own limits. */
   function attempts({ place }: Standing, table: string): Promise<string[]> {
-    const url = places.backstage.fleet.installation.adminTarget(place.database);
+    const url = places.services.fleet.installation.adminTarget(place.database);
     return lookInto(url, async (sql) => {
       const outcomes: string[] = [];
       for (const mode of modes) {

@@ -12,7 +12,7 @@ describe('OperatorRegistry.patch()', () => {
   let registry: TenantAdmin;
   before(async () => {
     places = await openTenantPlaces(1);
-    ({ control, registry } = places.backstage);
+    ({ control, registry } = places.services);
   });
   after(() => places.close());
 

@@ -26,7 +26,7 @@ describe('the deletion of a shared tenant', () => {
   }
 
   async function idOf(slug: string): Promise<TenantId> {
-    const [row] = await grown.backstage.control<{ id: string }>`
+    const [row] = await grown.services.control<{ id: string }>`
       select id from control.tenants where slug = ${slug}`;
     return tenantId(row?.id ?? '');
   }
@@ -36,7 +36,7 @@ describe('the deletion of a shared tenant', () => {
     for (const id of [leaving, staying]) {
       assert.deepEqual(await grown.look('staying', (sql) => fillAll(sql, id)), everyTable);
     }
-    assert.equal(await grown.backstage.onboarding.remove(slugOf('leaving'), null), true);
+    assert.equal(await grown.services.onboarding.remove(slugOf('leaving'), null), true);
     assert.deepEqual(await rowsOf(leaving), []);
     assert.deepEqual(await rowsOf(staying), everyTable);
   });
@@ -46,7 +46,7 @@ describe('the deletion of a shared tenant', () => {
     const role = 'made_by_a_trigger';
     // What a migration could have made as the owner.
     await grown.look('staying', async (sql) => {
-      const { owner } = grown.backstage.fleet.installation.roles;
+      const { owner } = grown.services.fleet.installation.roles;
       await sql.unsafe(`begin; set local role "${owner}";
         create function uprising() returns trigger language plpgsql as $$ begin
           reset role;
@@ -59,13 +59,13 @@ describe('the deletion of a shared tenant', () => {
     });
     const watched = await idOf('watched');
     await grown.look('staying', (sql) => fillAll(sql, watched));
-    await grown.backstage.onboarding.remove(slugOf('watched'), null).catch(() => {});
+    await grown.services.onboarding.remove(slugOf('watched'), null).catch(() => {});
     const made = () =>
       grown.look('staying', (sql) => sql`select from pg_roles where rolname = ${role}`);
     assert.equal((await made()).length, 0);
     // control: the same deletion in the administrator's own session makes a superuser.
     await grown.look('staying', async (sql) => {
-      const { owner } = grown.backstage.fleet.installation.roles;
+      const { owner } = grown.services.fleet.installation.roles;
       await fillAll(sql, watched);
       await sql.unsafe(`alter table toys disable row level security`);
       await sql.unsafe(`set role "${owner}"; delete from toys where tenant_id = '${watched}'`);
@@ -86,7 +86,7 @@ describe('the deletion of a shared tenant', () => {
         insert into pets (tenant_id, id, name, species)
         select ${large}::uuid, gen_random_uuid(), 'Rex', 'dog' from generate_series(1, 5001)`,
     );
-    assert.equal(await grown.backstage.onboarding.remove(slugOf('large'), null), true);
+    assert.equal(await grown.services.onboarding.remove(slugOf('large'), null), true);
     assert.deepEqual(await rowsOf(large), []);
   });
 });

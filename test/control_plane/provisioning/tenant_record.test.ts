@@ -10,7 +10,7 @@ import type { Db } from '../../../src/kernel/ports.ts';
 import { parseSlug } from '../../../src/kernel/tenant.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 
-const commission = { requestId: 'r-1', idempotencyKey: null, asSent: '' };
+const commission = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
 
 function orderOf(name: string): NewTenant {
   const slug = parseSlug(name);
@@ -23,7 +23,7 @@ describe('activate()', () => {
   let control: Db;
   before(async () => {
     places = await openTenantPlaces(1);
-    control = places.backstage.control;
+    control = places.services.control;
   });
   after(() => places.close());
 
@@ -32,7 +32,7 @@ describe('activate()', () => {
     const order = orderOf(name);
     const tenant = await claimSlug(control, order, commission, randomUUID);
     assert.ok(tenant);
-    const { installation } = places.backstage.fleet;
+    const { installation } = places.services.fleet;
     const common = { order, commission, schemaVersion: 1, installation, newId: randomUUID };
     return { id: tenant.id, activation: () => activate(control, { ...common, tenant }) };
   }

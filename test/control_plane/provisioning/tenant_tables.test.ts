@@ -59,7 +59,7 @@ describe('a table that a migration adds', () => {
     });
 
     it(`is read and written by handlers in ${mode} mode`, async () => {
-      const { control, isolation } = grown.backstage;
+      const { control, isolation } = grown.services;
       const [tenant] = await control<{ id: never; isolation: never }>`
         select id, isolation from control.tenants where slug = ${`in-${mode}`}`;
       assert.ok(tenant);
@@ -91,7 +91,7 @@ describe('a table that a migration adds', () => {
   });
 
   it('gets its rights and loses its statistics at a start, when an older version made it', async () => {
-    const { app } = grown.backstage.fleet.installation.roles;
+    const { app } = grown.services.fleet.installation.roles;
     await grown.look('in-schema', (sql) => {
       return sql.unsafe(`revoke all on pets from ${app};
         grant select, insert, update, delete on pets to ${app};
@@ -109,8 +109,8 @@ describe('a table that a migration adds', () => {
   });
 });
 
-async function startAgain({ backstage }: Grown): Promise<void> {
-  const { adminUrl } = backstage.fleet.installation;
+async function startAgain({ services }: Grown): Promise<void> {
+  const { adminUrl } = services.fleet.installation;
   (await openServices(readConfig({ DATABASE_URL: adminUrl }), adminUrl)).close();
 }
 

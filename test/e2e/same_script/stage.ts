@@ -2,7 +2,7 @@
  * A server with one tenant per isolation mode that is empty again before each script. Founding is
  * dear in database mode, so the tenants stay, and what a script made is taken away: settings by the
  * API, so that no cache keeps them; rows by the superuser, because pets, users and keys have no way
- * out through the API. Nothing else begins anew, neither lanes nor caches nor statements, as in a
+ * out through the API. Nothing else begins anew, neither connections nor caches nor statements, as in a
  * server that has been up for long. What was left behind would be the next script's difference.
  */
 import postgres from 'postgres';

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, type Server, type Socket } from 'node:net';
 import { setTimeout as pause, setImmediate } from 'node:timers/promises';
 import { bind, execute, query, sync } from '../../../src/postgres/protocol/messages.ts';
-import type { GroupResult, SyncGroup, Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
+import type { GroupResult, Pipeline, SyncGroup } from '../../../src/postgres/protocol/pipeline.ts';
 import { chanceOf, choose } from '../../support/random.ts';
 import { FakeBackend, failing } from './fake_backend.ts';
 import { inPieces, mutations } from './mutations.ts';

@@ -2,12 +2,16 @@ import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { execute, query, sync } from '../../../src/postgres/protocol/messages.ts';
-import { type GroupResult, Pipeline, type PipelineLimits } from '../../../src/postgres/protocol/pipeline.ts';
+import {
+  type GroupResult,
+  Pipeline,
+  type PipelineLimits,
+} from '../../../src/postgres/protocol/pipeline.ts';
 import { bound, parameters, parsed } from '../../support/server_messages.ts';
 import { until } from '../../support/until.ts';
 
 const json = { chars: 100, depth: 3 };
-const bounds: PipelineLimits = { statements: 10, answerBytes: 1_000, json, silenceMs: 1_000 };
+const limits: PipelineLimits = { statements: 10, answerBytes: 1_000, json, silenceMs: 1_000 };
 
 describe('Wire beside a hostile server', () => {
   /** Takes what it is told, and never ends by itself: the other side hangs. */
@@ -17,13 +21,13 @@ describe('Wire beside a hostile server', () => {
 
   it('lets go of a connection whose other side does not take leave', async () => {
     const socket = silentSocket();
-    new Pipeline(socket, bounds, { onEnd() {}, onSilence() {} }).end();
+    new Pipeline(socket, limits, { onEnd() {}, onSilence() {} }).end();
     await until(() => socket.destroyed);
   });
 
   it('lets go of a connection whose other side takes nothing any more', async () => {
     const socket = new Duplex({ read() {}, write() {} });
-    const wire = new Pipeline(socket, bounds, { onEnd() {}, onSilence() {} });
+    const wire = new Pipeline(socket, limits, { onEnd() {}, onSilence() {} });
     wire.send({ after: query('select') }, () => {});
     wire.flush();
     wire.end();
@@ -33,7 +37,7 @@ describe('Wire beside a hostile server', () => {
   it('counts rows that hold nothing', async () => {
     const socket = silentSocket();
     const reasons: unknown[] = [];
-    const wire = new Pipeline(socket, bounds, {
+    const wire = new Pipeline(socket, limits, {
       onEnd: (reason) => reasons.push(reason),
       onSilence() {},
     });

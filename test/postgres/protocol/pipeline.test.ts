@@ -5,8 +5,12 @@ import type { SqlValue } from '../../../src/kernel/ports.ts';
 import { openSession } from '../../../src/postgres/connect.ts';
 import { Connection, type ConnectionLimits } from '../../../src/postgres/connection.ts';
 import * as messages from '../../../src/postgres/protocol/messages.ts';
-import { type GroupResult, type SyncGroup, Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
-import { laneBounds } from '../../support/connection.ts';
+import {
+  type GroupResult,
+  Pipeline,
+  type SyncGroup,
+} from '../../../src/postgres/protocol/pipeline.ts';
+import { connectionLimits } from '../../support/connection.ts';
 import { inPublic, type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { ScriptedSocket } from '../../support/scripted_socket.ts';
 import * as server from '../../support/server_messages.ts';
@@ -15,7 +19,7 @@ const { bind, close, execute, parse, query, sync, terminate } = messages;
 const { bound, columns, done, failed, noData, parameters, parsed, ready, row, said } = server;
 const { readyInTransaction, readyInFailed } = server;
 
-const bounds = { statements: 10, answerBytes: 300, json: laneBounds.json, silenceMs: 1_000 };
+const limits = { statements: 10, answerBytes: 300, json: connectionLimits.json, silenceMs: 1_000 };
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
@@ -53,7 +57,7 @@ describe('Wire', () => {
     answers = [];
     ends = [];
     silences = 0;
-    return new Pipeline(on, bounds, {
+    return new Pipeline(on, limits, {
       onEnd: (reason) => ends.push(reason),
       onSilence: () => {
         silences += 1;
@@ -96,7 +100,7 @@ describe('Wire', () => {
     });
 
     it('closes a statement that was pushed out before it prepares the next one', () => {
-      const texts = Array.from({ length: bounds.statements + 1 }, () => [`select 1`]);
+      const texts = Array.from({ length: limits.statements + 1 }, () => [`select 1`]);
       for (const strings of texts)
         ask(call(Object.freeze(Object.assign(strings, { raw: strings })), []));
       wire.flush();
@@ -375,7 +379,7 @@ describe('Wire', () => {
     });
 
     it('after one row that is too large, before it has come', () => {
-      const large = row('x'.repeat(bounds.answerBytes));
+      const large = row('x'.repeat(limits.answerBytes));
       socket.say(...described, large.subarray(0, 10));
       assert.match(String(ends[0]), /message of 310 bytes$/);
     });
@@ -450,12 +454,12 @@ describe('Wire', () => {
   it('takes answers up to the bound, for each group anew', () => {
     for (let at = 0; at < 3; at += 1) ask(call());
     const others = Buffer.concat([...described, row(''), done('SELECT 1'), ready]).length;
-    const largest = row('x'.repeat(bounds.answerBytes - others));
+    const largest = row('x'.repeat(limits.answerBytes - others));
     for (let at = 0; at < 3; at += 1) socket.say(...described, largest, done('SELECT 1'), ready);
     assert.deepEqual([answers.length, ends], [3, []]);
   });
 
-  for (const leave of ['end', 'cut'] as const) {
+  for (const leave of ['end', 'destroy'] as const) {
     describe(`${leave}()`, () => {
       it('answers what is in flight with null, once', async () => {
         ask(call());
@@ -507,7 +511,7 @@ describe('Wire', () => {
       let [nowMs, dueMs] = [0, Number.POSITIVE_INFINITY];
       let tell = () => {};
       const refresh = () => {
-        dueMs = nowMs + bounds.silenceMs;
+        dueMs = nowMs + limits.silenceMs;
       };
       t.mock.method(globalThis, 'setTimeout', (listener: () => void) => {
         tell = listener;
@@ -529,29 +533,29 @@ describe('Wire', () => {
 
     it('is none while nothing is owed', (t) => {
       const pass = timed(t);
-      pass(10 * bounds.silenceMs);
+      pass(10 * limits.silenceMs);
       ask(own);
       socket.say(...answered);
-      pass(10 * bounds.silenceMs);
+      pass(10 * limits.silenceMs);
       assert.equal(silences, 0);
     });
 
     it('is told once', (t) => {
       const pass = timed(t);
       ask(own);
-      pass(bounds.silenceMs - 1);
+      pass(limits.silenceMs - 1);
       assert.equal(silences, 0);
       pass(1);
       assert.equal(silences, 1);
-      pass(10 * bounds.silenceMs);
+      pass(10 * limits.silenceMs);
       assert.equal(silences, 1);
     });
 
     it('begins when something is owed, however long nothing was before', (t) => {
       const pass = timed(t);
-      pass(bounds.silenceMs - 1);
+      pass(limits.silenceMs - 1);
       ask(own);
-      pass(bounds.silenceMs - 1);
+      pass(limits.silenceMs - 1);
       assert.equal(silences, 0);
     });
 
@@ -559,21 +563,21 @@ describe('Wire', () => {
       const pass = timed(t);
       ask(own);
       ask(own);
-      pass(bounds.silenceMs - 1);
+      pass(limits.silenceMs - 1);
       socket.say(...answered);
-      pass(bounds.silenceMs - 1);
+      pass(limits.silenceMs - 1);
       assert.equal(silences, 0);
       ask(own);
       pass(1);
       assert.equal(silences, 1);
     });
 
-    for (const leave of ['end', 'cut'] as const) {
+    for (const leave of ['end', 'destroy'] as const) {
       it(`is not told after ${leave}()`, (t) => {
         const pass = timed(t);
         ask(own);
         wire[leave]();
-        pass(10 * bounds.silenceMs);
+        pass(10 * limits.silenceMs);
         assert.equal(silences, 0);
       });
     }
@@ -593,15 +597,15 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
   });
 
   async function open(more: Partial<ConnectionLimits> = {}): Promise<Connection> {
-    const lane = await Connection.open(inPublic(database), { ...laneBounds, ...more });
-    opened.push(lane);
-    return lane;
+    const connection = await Connection.open(inPublic(database), { ...connectionLimits, ...more });
+    opened.push(connection);
+    return connection;
   }
 
   async function openWire(): Promise<Pipeline> {
-    const { socket } = await openSession(inPublic(database), laneBounds);
+    const { socket } = await openSession(inPublic(database), connectionLimits);
     const listeners = { onEnd: () => {}, onSilence: () => {} };
-    const wire = new Pipeline(socket, { ...laneBounds, silenceMs: 10_000 }, listeners);
+    const wire = new Pipeline(socket, { ...connectionLimits, silenceMs: 10_000 }, listeners);
     opened.push({ close: () => wire.end() });
     return wire;
   }
@@ -621,13 +625,13 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
       ['select wrong', false],
     ] as const) {
       it(`${called ? 'not ' : ''}when "${before}" stands before it`, async () => {
-        const lane = await open();
-        await lane.script('drop sequence if exists counter; create sequence counter');
+        const connection = await open();
+        await connection.script('drop sequence if exists counter; create sequence counter');
         const wire = await openWire();
         const group = { ...call(count, []), before: running(before), runsBefore: 1 };
         const answer = await answerOf(wire, group);
         assert.equal(answer?.error === null, called);
-        const [counter] = await lane.plain`select is_called from counter`;
+        const [counter] = await connection.plain`select is_called from counter`;
         assert.deepEqual({ ...counter }, { is_called: called });
         const next = await answerOf(wire, call(text`select 1 as one`, []));
         assert.deepEqual(next?.rows, [{ one: 1 }]);
@@ -639,54 +643,54 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
     for (const copy of ['copy pets to stdout', 'copy pets from stdin']) {
       const strings = Object.assign([copy], { raw: [copy] });
       it(`by "${copy}", and nobody behind it is answered`, async () => {
-        const lane = await open();
-        await lane.script('create table if not exists pets (name text)');
+        const connection = await open();
+        await connection.script('create table if not exists pets (name text)');
         const outcomes = await Promise.allSettled([
-          lane.plain`select 1`,
-          lane.plain(strings),
-          lane.plain`select 2`,
+          connection.plain`select 1`,
+          connection.plain(strings),
+          connection.plain`select 2`,
         ]);
         const statuses = outcomes.map(({ status }) => status);
         assert.deepEqual(statuses, ['fulfilled', 'rejected', 'rejected']);
-        assert.equal(lane.live, false);
+        assert.equal(connection.live, false);
       });
 
       it(`by the script "${copy}"`, async () => {
-        const lane = await open();
-        await lane.script('create table if not exists pets (name text)');
-        await assert.rejects(lane.script(copy), unavailable);
-        assert.equal(lane.live, false);
+        const connection = await open();
+        await connection.script('create table if not exists pets (name text)');
+        await assert.rejects(connection.script(copy), unavailable);
+        assert.equal(connection.live, false);
       });
     }
 
     it('by rows that are together too large', async () => {
-      const lane = await open({ answerBytes: 1_000 });
-      await assert.rejects(lane.plain`select generate_series(1, 1000)`, unavailable);
-      assert.equal(lane.live, false);
+      const connection = await open({ answerBytes: 1_000 });
+      await assert.rejects(connection.plain`select generate_series(1, 1000)`, unavailable);
+      assert.equal(connection.live, false);
     });
 
     it('by one row that is too large', async () => {
-      const lane = await open({ answerBytes: 1_000 });
-      await assert.rejects(lane.plain`select repeat('x', 1000)`, unavailable);
-      assert.equal(lane.live, false);
+      const connection = await open({ answerBytes: 1_000 });
+      await assert.rejects(connection.plain`select repeat('x', 1000)`, unavailable);
+      assert.equal(connection.live, false);
     });
   });
 
   it('passes over notices, notifications and changed settings', async () => {
-    const lane = await open();
-    await lane.script(`listen news; set TimeZone = 'Asia/Tokyo'; notify news, 'it';
+    const connection = await open();
+    await connection.script(`listen news; set TimeZone = 'Asia/Tokyo'; notify news, 'it';
       do $$ begin raise notice 'look'; end $$`);
-    const [row] = await lane.plain`
+    const [row] = await connection.plain`
       select set_config('TimeZone', 'UTC', false) as zone, pg_notify('news', 'more')::text as sent`;
     assert.deepEqual({ ...row }, { zone: 'UTC', sent: '' });
-    assert.equal(lane.live, true);
+    assert.equal(connection.live, true);
   });
 
   it('prepares a statement anew whose table was not there the first time', async () => {
-    const lane = await open();
-    const read = () => lane.plain`select name from latecomers`;
+    const connection = await open();
+    const read = () => connection.plain`select name from latecomers`;
     for (let turn = 0; turn < 2; turn += 1) await assert.rejects(read(), unavailable);
-    await lane.script('create table latecomers (name text)');
+    await connection.script('create table latecomers (name text)');
     assert.deepEqual(await read(), []);
   });
 });

@@ -6,7 +6,7 @@ import {
   PreparedStatements,
   type Statement,
 } from '../../../src/postgres/protocol/prepared_statements.ts';
-import { laneBounds } from '../../support/connection.ts';
+import { connectionLimits } from '../../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 const { bind, close, parse } = messages;
@@ -136,19 +136,19 @@ describe('PreparedStatements', () => {
 describe('statements that a real server keeps', { timeout: 30_000 }, () => {
   const statements = 3;
   let database: TestDatabase;
-  let lane: Connection;
+  let connection: Connection;
   before(async () => {
     database = await testDatabase();
-    lane = await Connection.open(database.url, { ...laneBounds, statements });
+    connection = await Connection.open(database.url, { ...connectionLimits, statements });
   });
   after(async () => {
-    lane.close();
+    connection.close();
     await database.drop();
   });
 
   /** Those with names of ours; the one that asks is among them. */
   async function kept(): Promise<string[]> {
-    const rows = await lane.plain<{ name: string }>`
+    const rows = await connection.plain<{ name: string }>`
       select name from pg_prepared_statements where name ~ '^s[0-9]+$' order by prepare_time`;
     return rows.map(({ name }) => name);
   }
@@ -160,17 +160,17 @@ describe('statements that a real server keeps', { timeout: 30_000 }, () => {
   }
 
   it('are as many as the bound allows, used one after the other', async () => {
-    for (let at = 0; at < 10; at += 1) await lane.plain(another(at));
+    for (let at = 0; at < 10; at += 1) await connection.plain(another(at));
     assert.equal((await kept()).length, statements);
   });
 
   it('are as many as the bound allows, used all at once', async () => {
-    await Promise.all(Array.from({ length: 10 }, (_, at) => lane.plain(another(at))));
+    await Promise.all(Array.from({ length: 10 }, (_, at) => connection.plain(another(at))));
     assert.equal((await kept()).length, statements);
   });
 
   it('are as many as the bound allows, though others fail', async () => {
-    const wrong = Array.from({ length: 10 }, (_, at) => lane.plain(another(`wrong${at}`)));
+    const wrong = Array.from({ length: 10 }, (_, at) => connection.plain(another(`wrong${at}`)));
     await Promise.allSettled(wrong);
     assert.ok((await kept()).length <= statements);
   });
@@ -179,7 +179,7 @@ describe('statements that a real server keeps', { timeout: 30_000 }, () => {
     const texts = Array.from({ length: 5 }, (_, at) => another(at));
     const asked = Array.from({ length: 50 }, (_, at) => at % texts.length);
     const answers = await Promise.all(
-      asked.map((at) => lane.plain<{ value: number }>(texts[at] ?? another(0))),
+      asked.map((at) => connection.plain<{ value: number }>(texts[at] ?? another(0))),
     );
     assert.deepEqual(
       answers.map(([row]) => row?.value),
@@ -189,9 +189,9 @@ describe('statements that a real server keeps', { timeout: 30_000 }, () => {
 
   it('are prepared once, though many ask at once', async () => {
     const same = another("'same'");
-    await Promise.all(Array.from({ length: 5 }, () => lane.plain(same)));
+    await Promise.all(Array.from({ length: 5 }, () => connection.plain(same)));
     const before = await kept();
-    await Promise.all(Array.from({ length: 5 }, () => lane.plain(same)));
+    await Promise.all(Array.from({ length: 5 }, () => connection.plain(same)));
     assert.deepEqual(await kept(), before);
   });
 });

@@ -13,7 +13,7 @@ import { LaxClient } from './lax_client.ts';
 const seconds = Number(process.env.PROTOCOL_FUZZ_SECONDS ?? 4);
 const seed = Number(process.env.PROTOCOL_FUZZ_SEED ?? randomInt(2 ** 31));
 
-const bounds = {
+const limits = {
   statements: 2,
   answerBytes: 4_000,
   json: { chars: 1_000, depth: 8 },
@@ -39,9 +39,9 @@ describe(`a wire to a server that errs (seed ${seed})`, {
     for (let at = 0; ; at += 1) yield converse({ server, path, openClient }, seed + at);
   }
 
-  /** A wire whose user cuts it when told of its end, as a lane does. */
+  /** A wire whose user cuts it when told of its end, as a connection does. */
   function openWire(socket: Socket): Pipeline {
-    const wire: Pipeline = new Pipeline(socket, bounds, {
+    const wire: Pipeline = new Pipeline(socket, limits, {
       onEnd: () => wire.destroy(),
       onSilence: () => wire.destroy(),
     });

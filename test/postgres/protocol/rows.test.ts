@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { MessageReader } from '../../../src/postgres/protocol/message_reader.ts';
 import { type Column, columnsIn, rowIn } from '../../../src/postgres/protocol/rows.ts';
-import { laneBounds } from '../../support/connection.ts';
+import { connectionLimits } from '../../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { columns, done, row, said } from '../../support/server_messages.ts';
 
@@ -84,7 +84,7 @@ describe('rowIn()', () => {
     const read = (written: string) => rowsOf(columns(['a', jsonb]), row(written));
     const padding = ' '.repeat(10);
 
-    it('is parsed up to its bounds', () => {
+    it('is parsed up to its limits', () => {
       const quoted = `${'['.repeat(50)}"]]]`;
       assert.deepEqual(read(JSON.stringify([[[quoted]]])), [{ a: [[[quoted]]] }]);
       const longest = `"${'x'.repeat(json.chars - 2)}"`;
@@ -130,20 +130,22 @@ describe('rowIn()', () => {
 
 describe('rows of a real server', { timeout: 30_000 }, () => {
   let database: TestDatabase;
-  let lane: Connection;
+  let connection: Connection;
   before(async () => {
     database = await testDatabase();
-    lane = await Connection.open(database.url, laneBounds);
+    connection = await Connection.open(database.url, connectionLimits);
   });
   after(async () => {
-    lane.close();
+    connection.close();
     await database.drop();
   });
 
   /** The value of an expression, whose text stands for itself. */
   async function read(expression: string): Promise<unknown> {
     const strings = [`select ${expression} as value`];
-    const [row] = await lane.plain<{ value: unknown }>(Object.assign(strings, { raw: strings }));
+    const [row] = await connection.plain<{ value: unknown }>(
+      Object.assign(strings, { raw: strings }),
+    );
     return row?.value;
   }
 
@@ -187,13 +189,13 @@ describe('rows of a real server', { timeout: 30_000 }, () => {
   }
 
   it('keep instants of another time zone than UTC as text, which says which', async (t) => {
-    await lane.script("set TimeZone = 'Europe/Berlin'");
-    t.after(() => lane.script('reset TimeZone'));
+    await connection.script("set TimeZone = 'Europe/Berlin'");
+    t.after(() => connection.script('reset TimeZone'));
     const value = await read("timestamptz '2024-02-29 12:00Z'");
     assert.equal(value, '2024-02-29 13:00:00+01');
   });
 
   it('have the value of the last of several columns of one name', async () => {
-    assert.deepEqual({ ...(await lane.plain`select 1 as a, 2 as a`)[0] }, { a: 2 });
+    assert.deepEqual({ ...(await connection.plain`select 1 as a, 2 as a`)[0] }, { a: 2 });
   });
 });

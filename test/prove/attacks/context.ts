@@ -149,7 +149,7 @@ export const context: readonly Attack[] = [
       });
       const there = `case when pg_backend_pid() = ${heard.pid} then ${quoted(heard.seal)}
         else current_setting('kennel.tenant') end`;
-      // The pool lends the lane that was idle for longest, so that each of them has its turn.
+      // The pool lends the connection that was idle for longest, so that each of them has its turn.
       for (let turn = 0; turn < 4; turn += 1) {
         await attempt.search(union(sets('kennel.tenant', there), emails), 'users');
       }
@@ -159,8 +159,8 @@ export const context: readonly Attack[] = [
     name: 'no context at all',
     // In a database of its own the context of the session comes back.
     layers: {
-      ...named('queries alone', 'lane', 'context needed'),
-      database: ['own place', 'queries alone', 'lane'],
+      ...named('queries alone', 'connection', 'context needed'),
+      database: ['own place', 'queries alone', 'connection'],
     },
     run: (attempt) => {
       const { role, schema } = attempt.victim.place;
@@ -183,9 +183,9 @@ function bytes(value: Buffer): string {
   return `'\\x${value.toString('hex')}'::bytea`;
 }
 
-/** While a transaction of the victim is open on a lane of its own. */
+/** While a transaction of the victim is open on a connection of its own. */
 function whileVictimWorks({ lab, victim }: Attempt, work: () => Promise<void>): Promise<void> {
-  return openTenantDb(lab.server.lanes, lab.accountPlace, tenantId(victim.id), (db) =>
+  return openTenantDb(lab.server.connections, lab.accountPlace, tenantId(victim.id), (db) =>
     db.transaction(work),
   );
 }

@@ -105,7 +105,7 @@ export const resources: readonly Attack[] = [
          delete from pets where species = 'hamster'`,
       );
       const standing = { tenant: { id: tenantId(attacker.id) }, place: attacker.place };
-      const { installation } = lab.server.app.backstage.fleet;
+      const { installation } = lab.server.app.services.fleet;
       const expected = async (name: string) => {
         const query = `select id from ${lab.table('pets')} where name = '${name}'`;
         return attempt.keep(said(`${await estimate(installation, standing, query)} rows`));

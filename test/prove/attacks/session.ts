@@ -7,7 +7,7 @@ import { everywhere, named, namedWithContext, oneDatabase } from '../layers_need
 import { quoted, runs, sets, union } from './sql.ts';
 
 const pets = ({ lab }: Attempt) => lab.table('pets');
-const roles = ({ lab }: Attempt) => lab.server.app.backstage.fleet.installation.roles;
+const roles = ({ lab }: Attempt) => lab.server.app.services.fleet.installation.roles;
 
 export const session: readonly Attack[] = [
   {
@@ -33,7 +33,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'SET ROLE to the owner, as a statement of its own',
-    layers: named('queries alone', 'lane', 'no other role'),
+    layers: named('queries alone', 'connection', 'no other role'),
     run: (attempt) =>
       attempt.report([
         `set local role "${roles(attempt).owner}"`,
@@ -55,16 +55,16 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'SET SESSION AUTHORIZATION',
-    layers: named('queries alone', 'lane', 'modest roles'),
+    layers: named('queries alone', 'connection', 'modest roles'),
     run: (attempt) =>
       attempt.report([
-        `set session authorization "${new URL(attempt.lab.server.app.backstage.fleet.installation.adminUrl).username}"`,
+        `set session authorization "${new URL(attempt.lab.server.app.services.fleet.installation.adminUrl).username}"`,
         `select name from ${pets(attempt)}`,
       ]),
   },
   {
     name: 'the tenant before, by ROLLBACK',
-    layers: oneDatabase('queries alone', 'lane', 'local context'),
+    layers: oneDatabase('queries alone', 'connection', 'local context'),
     run: async (attempt) => {
       await attempt.asVictim('GET /api/pets');
       await attempt.report(['rollback', `select name from ${pets(attempt)}`]);
@@ -92,7 +92,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'a prepared statement swapped by statements of their own',
-    layers: oneDatabase('queries alone', 'lane'),
+    layers: oneDatabase('queries alone', 'connection'),
     run: async (attempt) => {
       await attempt.asVictim('GET /api/pets');
       await attempt.report(await swaps(attempt));
@@ -115,7 +115,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: "the password of everybody's login, by statements of their own",
-    layers: oneDatabase('queries alone', 'lane', 'no settings'),
+    layers: oneDatabase('queries alone', 'connection', 'no settings'),
     run: (attempt) =>
       attempt.report([
         "select set_config('role', 'none', true)",

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Db } from '../../../src/kernel/ports.ts';
-import { codeOf } from '../../../src/postgres/errors.ts';
-import { isolationContract } from '../../contract/isolation.ts';
-import { granted, guardsOff, type Stage, stage } from '../../contract/isolation_stage.ts';
-import { ownPlaceContract } from '../../contract/own_place.ts';
+import type { Db } from '../../src/kernel/ports.ts';
+import { codeOf } from '../../src/postgres/errors.ts';
+import { isolationContract } from '../contract/isolation.ts';
+import { granted, guardsOff, type Stage, stage } from '../contract/isolation_stage.ts';
+import { ownPlaceContract } from '../contract/own_place.ts';
 
 isolationContract('database');
 ownPlaceContract('database');

@@ -1,5 +1,5 @@
 /** `kernel.tenant()` of a tenant's own database: whose it is, and the contexts that it takes. */
-import { digestFor, listOf, type OwnPlace } from '../provisioning/dedicated_context.ts';
+import { type DedicatedPlacement, digestFor, listOf } from '../provisioning/dedicated_context.ts';
 import type { Fact } from './catalog.ts';
 import { differences } from './differences.ts';
 import { type Finding, finding, identifier } from './finding.ts';
@@ -12,7 +12,7 @@ export function examineDedicatedContext(
     place,
     reference,
     accepted,
-  }: { place: OwnPlace; reference: KernelReference; accepted: readonly Buffer[] },
+  }: { place: DedicatedPlacement; reference: KernelReference; accepted: readonly Buffer[] },
 ): Finding[] {
   const { database } = place;
   const check = bodyIn(facts);
@@ -26,13 +26,13 @@ export function examineDedicatedContext(
   const [current = ''] = ours;
   const digests = [...(check ?? '').matchAll(/'([0-9a-f]{64})'/g)].map(([, digest = '']) => digest);
   const fits = digests.includes(current) && digests.every((digest) => ours.includes(digest));
-  const expected = reference.dedicated.map((fact) => resident(fact, place, fits ? digests : ours));
+  const expected = reference.dedicated.map((fact) => forTenant(fact, place, fits ? digests : ours));
   const setting = { database, schema: 'kernel', app: identifier(place.role) };
   const findings = differences(expected, facts, setting);
   if (!fits || digests.length === 1) return findings;
   const what = `It takes ${digests.length} contexts; a rotation is under way, or was interrupted`;
-  const mend = 'npm run rotate-seals';
-  return [...findings, finding('seal_rotation_open', { database, where, what, fix: mend })];
+  const fix = 'npm run rotate-seals';
+  return [...findings, finding('seal_rotation_open', { database, where, what, fix })];
 }
 
 function bodyIn(facts: readonly Fact[]): string | null {
@@ -40,8 +40,8 @@ function bodyIn(facts: readonly Fact[]): string | null {
 }
 
 /** The reference, with the tenant and the contexts of one database. */
-function resident(fact: Fact, place: OwnPlace, digests: readonly string[]): Fact {
+function forTenant(fact: Fact, place: DedicatedPlacement, digests: readonly string[]): Fact {
   const put = (text: string) =>
-    text.replaceAll(anyTenant, place.dedicated).replaceAll(listOf([anyDigest]), listOf(digests));
+    text.replaceAll(anyTenant, place.dedicatedTo).replaceAll(listOf([anyDigest]), listOf(digests));
   return { ...fact, value: put(fact.value), make: fact.make && put(fact.make) };
 }

@@ -1,3 +1,0 @@
-import { isolationContract } from '../../contract/isolation.ts';
-
-isolationContract('shared');

@@ -1,0 +1,3 @@
+import { isolationContract } from '../contract/isolation.ts';
+
+isolationContract('shared');
