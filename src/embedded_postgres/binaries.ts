@@ -26,7 +26,7 @@ export async function binariesFor(platform: string): Promise<Binaries> {
       'the path of the project has $, `, ", \\ or a line break in it; move it, or set DATABASE_URL',
     );
   }
-  await linkLibraries(resolve(dirname(paths.postgres), '..'));
+  await linkLibraries(resolve(dirname(paths.postgres), '../..'));
   for (const path of Object.values(paths)) await makeExecutable(path);
   return paths;
 }

@@ -78,7 +78,7 @@ export async function runnerFor(
   const sample = resolve(dirname(binaries.postgres), '../share/postgresql/postgres.bki');
   const probe = ['-c', 'cd "$1" && cat "$2" >/dev/null && exec "$3" --version', 'probe'];
   let output = '';
-  const programs = resolve(dirname(binaries.postgres), '..');
+  const programs = resolve(dirname(binaries.postgres), '../..');
   for (const way of await waysToRun(owner, [folder, programs])) {
     const outcome = await way.run(
       '/bin/sh',

@@ -58,20 +58,20 @@ describe('Envelopes', () => {
   });
 
   it("has nothing to say on a connection that begins with the tenant's context", () => {
-    const place = { ...placeWith('tenant'), target: one.target, resident: acme };
+    const place = { ...placeWith('tenant'), target: one.target, dedicatedTo: acme };
     const envelopes = new Envelopes(2);
     assert.deepEqual(envelopes.of(one, place, acme), { schema: 'tenant', context: null });
   });
 
   it("says what it has to for everybody else on it, which only the server's check can refuse", () => {
-    const place = { ...placeWith('tenant'), target: one.target, resident: acme };
+    const place = { ...placeWith('tenant'), target: one.target, dedicatedTo: acme };
     const other = tenantId(randomUUID());
     const { context } = new Envelopes(2).of(one, place, other);
     assert.ok(context?.includes(other));
   });
 
   it('refuses a connection that begins with the context of whoever else', () => {
-    const place = { ...placeWith('tenant'), target: 'postgres://elsewhere/', resident: acme };
+    const place = { ...placeWith('tenant'), target: 'postgres://elsewhere/', dedicatedTo: acme };
     assert.throws(() => new Envelopes(2).of(one, place, acme), /^Error: Cannot use a connection: /);
   });
 

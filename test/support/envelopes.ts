@@ -7,11 +7,11 @@ import { dedicatedContext, seal } from '../../src/postgres/seal.ts';
 
 /** The context that is good in the place for a tenant. */
 export function contextOf(
-  { sealKey, dedicatedTo: resident }: Placement,
+  { sealKey, dedicatedTo }: Placement,
   tenant: TenantId,
   pid: number,
 ): string {
-  if (tenant === resident) return dedicatedContext(sealKey, tenant);
+  if (tenant === dedicatedTo) return dedicatedContext(sealKey, tenant);
   return `${tenant}.${seal(sealKey, tenant, pid)}`;
 }
 
