@@ -55,7 +55,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'SET SESSION AUTHORIZATION',
-    layers: named('queries alone', 'lane', 'modest roles'),
+    layers: named('queries alone', 'lane', 'modest login'),
     run: (attempt) =>
       attempt.report([
         `set session authorization "${new URL(attempt.lab.server.app.backstage.fleet.installation.adminUrl).username}"`,
