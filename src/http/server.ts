@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { Refusal } from '../kernel/errors.ts';
 import { boundedRequest } from './bounded_request.ts';
 import type { Connection, RawExchange } from './client_connection.ts';
@@ -80,6 +81,8 @@ export class HttpServer {
    * request, which says so, or once it is idle after `idleMs`. After `limitMs` what is left is cut off.
    */
   async drain(limitMs: number, idleMs = 0): Promise<void> {
+    // Right after node has accepted what was waiting: a close resets what it has not accepted yet.
+    await setImmediate();
     const closed = this.#closeListener();
     let idleCheck: NodeJS.Timeout | undefined;
     const idle = setTimeout(() => {

@@ -62,10 +62,8 @@ const layers = {
   'bounded rows': { holds: 'the table takes no row of megabytes', ...accountWithout.boundedRows },
   'bare login': { holds: 'the login may do nothing by itself', ...databaseWithout.bareLogin },
   'no other role': { holds: 'it may become no mightier one', ...databaseWithout.noOtherRole },
-  'modest roles': {
-    holds: 'no superuser, no bypassrls, no files',
-    ...databaseWithout.modestRoles,
-  },
+  'modest login': { holds: 'the login is no superuser', ...databaseWithout.modestLogin },
+  'modest roles': { holds: 'no bypassrls, no files', ...databaseWithout.modestRoles },
   'owns nothing': { holds: 'tables belong to another role', ...databaseWithout.ownsNothing },
   'creates nothing': { holds: 'no function, table or schema', ...databaseWithout.createsNothing },
   'no blocks': { holds: 'DO is refused for want of a language', ...databaseWithout.noBlocks },

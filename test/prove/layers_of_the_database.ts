@@ -123,9 +123,10 @@ export const databaseWithout = {
     place: ({ login, roles }: Names) => `grant "${roles.owner}" to "${login}"`,
     control: ({ login, roles }: Names) => `grant "${roles.control}" to "${login}"`,
   },
+  // In a database of its own the login is the role, and a superuser may call every function.
+  modestLogin: { place: ({ login }: Names) => `alter role "${login}" superuser` },
   modestRoles: {
-    place: ({ login, role }: Names) => `
-      alter role "${login}" superuser;
+    place: ({ role }: Names) => `
       alter role "${role}" bypassrls;
       grant pg_read_server_files to "${role}";
       grant execute on function pg_read_binary_file(text) to "${role}"`,

@@ -33,9 +33,13 @@ export class Superuser {
     const client = this.#clientOf(database);
     const name = `"${schema}".${table}`;
     await client.unsafe(`begin; lock table ${name} in access share mode`);
-    const waiters = async () =>
-      (await client`select from pg_locks where not granted and relation = ${name}::regclass`)
-        .length;
+    const waiters = async () => {
+      const waiting = await client`
+        select
+        from pg_locks join pg_database on pg_database.oid = database
+        where not granted and relation = ${name}::regclass and datname = current_database()`;
+      return waiting.length;
+    };
     return work(waiters).finally(() => client.unsafe('rollback'));
   }
 

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { nodeScript } from './node_script.ts';
 
@@ -39,6 +40,14 @@ export const adminToken = 'operator-0123456789abcdef0123456789abcdef';
 const patienceMs = 30_000;
 
 const mainScript = 'src/main.ts';
+
+/** A test that failed before it stopped its server must not keep its file from ending. */
+const running = new Set<ChildProcess>();
+const killAll = () => {
+  for (const child of running) child.kill('SIGKILL');
+};
+process.once('exit', killAll);
+if (process.env.NODE_TEST_CONTEXT) after(killAll);
 
 const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -102,10 +111,9 @@ async function launch(variables: Variables, script = mainScript) {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said.stderr += text;
   });
-  const killWithUs = () => child.kill('SIGKILL');
-  process.once('exit', killWithUs);
+  running.add(child);
   const ended = once(child, 'close').then(async (): Promise<Ended> => {
-    process.off('exit', killWithUs);
+    running.delete(child);
     await rm(dataFolder, { recursive: true, force: true });
     return { code: child.exitCode, signal: child.signalCode, ...said };
   });

@@ -105,7 +105,7 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'what the planner knows of the column',
-    layers: named('row security'),
+    layers: named('row security', 'no statistics'),
     run: async (attempt) => {
       const { place } = attempt.victim;
       await attempt.lab.superuser.run(place, 'analyze pets');

@@ -14,11 +14,9 @@ export const resources: readonly Attack[] = [
   {
     name: 'LOCK TABLE on the pets of all',
     layers: named('queries alone', 'rights by column'),
-    run: async (attempt) =>
-      mustBeRefused(
-        attempt,
-        await attempt.report(`lock table ${attempt.lab.table('pets')} in exclusive mode`),
-      ),
+    // By itself it is refused in a database of its own, where no context begins a transaction.
+    run: (attempt) =>
+      mustKeepNobodyWaiting(attempt, ['select 1', `lock table ${attempt.lab.table('pets')}`]),
   },
   {
     name: 'LOCK TABLE on the users of all',
@@ -30,10 +28,11 @@ export const resources: readonly Attack[] = [
   {
     name: 'a rule whose lock all others wait behind',
     layers: named('queries alone'),
-    run: async (attempt) => {
-      const { lab } = attempt;
-      const rule = `create rule x as on insert to ${lab.table('pets')} do also nothing`;
-      attempt.mustBeAlike(said('0 wait'), said(`${await waitersBehind(attempt, rule)} wait`));
+    run: (attempt) => {
+      const table = attempt.lab.table('pets');
+      return mustKeepNobodyWaiting(attempt, [
+        `create rule x as on insert to ${table} do also nothing`,
+      ]);
     },
   },
   {
@@ -141,12 +140,18 @@ function injectedKinds(): Attack[] {
   }));
 }
 
-/** How many wait for the victim's pets, while somebody reads them, when the attacker sends a statement. */
-async function waitersBehind(attempt: Attempt, statement: string): Promise<number> {
+/** All others wait behind a lock that waits for one who reads. */
+async function mustKeepNobodyWaiting(attempt: Attempt, statements: string[]): Promise<void> {
+  const waiters = await waitersBehind(attempt, statements);
+  attempt.mustBeAlike(said('0 wait'), said(`${waiters} wait`));
+}
+
+/** How many wait for the victim's pets, while somebody reads them, when the attacker sends statements. */
+async function waitersBehind(attempt: Attempt, statements: string[]): Promise<number> {
   const { lab, victim } = attempt;
   return lab.superuser.whileReading(victim.place, 'pets', async (waiters) => {
     let answered = false;
-    const answer = attempt.report(statement).finally(() => {
+    const answer = attempt.report(statements).finally(() => {
       answered = true;
     });
     let seen = 0;

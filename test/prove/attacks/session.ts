@@ -55,7 +55,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'SET SESSION AUTHORIZATION',
-    layers: named('queries alone', 'connection', 'modest roles'),
+    layers: named('queries alone', 'connection', 'modest login'),
     run: (attempt) =>
       attempt.report([
         `set session authorization "${new URL(attempt.lab.server.app.services.fleet.installation.adminUrl).username}"`,
@@ -74,9 +74,8 @@ export const session: readonly Attack[] = [
     name: 'a temporary table in place of the real one',
     layers: oneDatabase('queries alone', 'no temporary tables'),
     run: async (attempt) => {
-      const columns = `tenant_id, id, '${attempt.lab.bait}' as name, species, breed, birth_date,
-        deleted, created_at, updated_at`;
-      await attempt.report(`create temporary table pets as select ${columns} from pets`);
+      const baited = `jsonb_populate_record(pets, '{"name": "${attempt.lab.bait}"}')`;
+      await attempt.report(`create temporary table pets as select (${baited}).* from pets`);
       await attempt.asVictim('GET /api/pets');
     },
   },
@@ -137,16 +136,18 @@ export const session: readonly Attack[] = [
   },
 ];
 
-/** Statements that put another one in the place of what lists the pets. */
+/** Statements that put another one, with the same columns, in the place of what lists the pets. */
 async function swaps(attempt: Attempt): Promise<string[]> {
   const found = await attempt.report(
-    `select name, parameter_types::text as types from pg_prepared_statements
+    `select name, parameter_types::text as types,
+       substring(statement from 'select (.*)from pets') as columns
+     from pg_prepared_statements
      where statement like '%from pets%order by id%' and statement not like '%species = $%'`,
   );
-  return rowsIn(found).flatMap(({ name, types }) => [
+  return rowsIn(found).flatMap(({ name, types, columns }) => [
     `deallocate "${name}"`,
     `prepare "${name}" (${String(types).slice(1, -1)}) as
      update pets set name = 'Stolen' where $1 is not null and $2 is not null and $3 is not null
-     returning id, name, species, breed, birth_date, deleted, created_at, updated_at`,
+     returning ${columns}`,
   ]);
 }
