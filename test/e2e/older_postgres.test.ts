@@ -1,0 +1,86 @@
+/**
+ * What meets a server's own rules (settings, URLs, migrations, places that cannot work) on the oldest
+ * Postgres that Debian's packages have installed; the other tests run on the embedded one.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { chown, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { nodeScript } from '../support/node_script.ts';
+import { freePort, reportMissing } from '../support/programs.ts';
+import { openFolder } from '../support/test_cluster.ts';
+
+const suites = [
+  'control_plane/migrations/migrate',
+  'control_plane/migrations/migration_files',
+  'control_plane/doctor/fresh',
+  'control_plane/doctor/sessions',
+  'control_plane/provisioning/planner_statistics',
+  'control_plane/provisioning/table_locks',
+  'control_plane/provisioning/tenant_tables',
+  'e2e/hostile_settings',
+  'e2e/migrating_beside',
+  'isolation/shared',
+  'postgres/connect',
+  'postgres/session_settings',
+];
+
+/** Debian's folders are called after the major version. */
+const packages = '/usr/lib/postgresql';
+const newest = 18;
+
+const run = promisify(execFile);
+const majors = (await readdir(packages).catch(() => [])).map(Number);
+const [oldest] = majors.filter((major) => major < newest).sort((a, b) => a - b);
+
+if (oldest === undefined) reportMissing('Kennel on an older Postgres', 'needs its Debian package');
+else describe(`Kennel on Postgres ${oldest}`, () => onOlder(join(packages, `${oldest}`, 'bin')));
+
+function onOlder(programs: string): void {
+  let folder: string;
+  let url: string;
+  let asUser: { uid?: number; gid?: number; cwd?: string } = {};
+  const program = (name: string, ...args: string[]) => run(join(programs, name), args, asUser);
+
+  before(async () => {
+    folder = await openFolder();
+    if (process.getuid?.() === 0) {
+      asUser = { ...(await postgresUser()), cwd: '/' };
+      await chown(folder, asUser.uid ?? 0, asUser.gid ?? 0);
+    }
+    const data = join(folder, 'data');
+    const port = await freePort();
+    await program('initdb', '-D', data, '-U', 'kennel', '-A', 'trust', '-E', 'UTF8');
+    const options = `-p ${port} -c unix_socket_directories= -c fsync=off -c max_connections=200`;
+    await program('pg_ctl', '-D', data, '-w', '-l', join(folder, 'log'), '-o', options, 'start');
+    url = `postgres://kennel@127.0.0.1:${port}/postgres`;
+  });
+  after(async () => {
+    await program('pg_ctl', '-D', join(folder, 'data'), '-m', 'immediate', 'stop');
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  for (const suite of suites) {
+    it(`passes ${suite}`, async () => {
+      const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
+      const args = ['--test-reporter=tap', ...nodeScript(`test/${suite}.test.ts`)];
+      const env = { ...environment, TEST_DATABASE_URL: url };
+      const { stdout } = await run(process.execPath, args, { env }).catch((error) =>
+        assert.fail(error.stdout.split('\n').filter(isFailure).join('\n') || error.message),
+      );
+      assert.match(stdout, /^# fail 0$/m);
+      assert.doesNotMatch(stdout, /^# pass 0$/m);
+    });
+  }
+}
+
+const isFailure = (line: string) => /^\s*(not ok|error:|failureType:)/.test(line);
+
+/** The one that Debian's package makes: Postgres refuses to run as root. */
+async function postgresUser(): Promise<{ uid: number; gid: number }> {
+  const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
+  const [, , uid, gid] = users.find(([name]) => name === 'postgres') ?? [];
+  return { uid: Number(uid), gid: Number(gid) };
+}
