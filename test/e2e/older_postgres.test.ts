@@ -4,10 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chown, readdir, readFile, rm } from 'node:fs/promises';
+import { chown, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { createDatabase } from '../support/database.ts';
+import { adminToken, runKennel } from '../support/kennel.ts';
 import { nodeScript } from '../support/node_script.ts';
 import { freePort, reportMissing } from '../support/programs.ts';
 import { openFolder } from '../support/test_cluster.ts';
@@ -41,6 +43,7 @@ else describe(`Kennel on Postgres ${oldest}`, () => onOlder(join(packages, `${ol
 function onOlder(programs: string): void {
   let folder: string;
   let url: string;
+  let start: () => Promise<unknown>;
   let asUser: { uid?: number; gid?: number; cwd?: string } = {};
   const program = (name: string, ...args: string[]) => run(join(programs, name), args, asUser);
 
@@ -54,7 +57,9 @@ function onOlder(programs: string): void {
     const port = await freePort();
     await program('initdb', '-D', data, '-U', 'kennel', '-A', 'trust', '-E', 'UTF8');
     const options = `-p ${port} -c unix_socket_directories= -c fsync=off -c max_connections=200`;
-    await program('pg_ctl', '-D', data, '-w', '-l', join(folder, 'log'), '-o', options, 'start');
+    start = () =>
+      program('pg_ctl', '-D', data, '-w', '-l', join(folder, 'log'), '-o', options, 'start');
+    await start();
     url = `postgres://kennel@127.0.0.1:${port}/postgres`;
   });
   after(async () => {
@@ -74,6 +79,19 @@ function onOlder(programs: string): void {
       assert.doesNotMatch(stdout, /^# pass 0$/m);
     });
   }
+
+  it('refuses a hot standby in one line', async () => {
+    const database = await createDatabase(url);
+    await program('pg_ctl', '-D', join(folder, 'data'), '-m', 'fast', 'stop');
+    await writeFile(join(folder, 'data', 'standby.signal'), '');
+    await start();
+    const { code, stderr } = await runKennel({
+      DATABASE_URL: database.url,
+      ADMIN_TOKEN: adminToken,
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, /^kennel: Cannot use this Postgres: it is a standby, [^\n]+ primary\n$/);
+  });
 }
 
 const isFailure = (line: string) => /^\s*(not ok|error:|failureType:)/.test(line);

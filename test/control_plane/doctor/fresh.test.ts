@@ -41,9 +41,9 @@ describe('a fresh install with tenants of all modes', () => {
         const left = [
           'advisory_locks_allowed',
           'announcements_allowed',
-          'plpgsql_allowed',
           'large_objects_allowed',
           'log_messages_allowed',
+          'plpgsql_allowed',
           'query_texts_allowed',
           'session_control_allowed',
           'set_config_allowed',
