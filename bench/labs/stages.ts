@@ -8,7 +8,7 @@ export const stages = [
   { name: 'envelope', what: 'role, search_path, seal, row security, reset' },
   { name: 'connection', what: 'shared reads on a bounded, fair pool, in place of the driver' },
   { name: 'database', what: 'the query itself' },
-  { name: 'kernel', what: 'front door, nomination, routes, input, trace' },
+  { name: 'kernel', what: 'dispatch, resolution, routes, validation, record' },
   { name: 'HTTP server', what: 'strict heads, limits, common headers' },
 ] as const;
 

@@ -3,7 +3,7 @@
  * what the next one needs or refuses; nothing that holds a database connection comes before the
  * request has been understood.
  *
- *     nominate → authenticate → bind → spend → prepare → isolate → work
+ *     resolve → authenticate → authorize → limit → parse → execute
  */
 import { rejectCredential } from './credential.ts';
 import { IsolationViolation, Refusal, unavailable } from './errors.ts';
@@ -58,7 +58,7 @@ export type KernelParts<Request extends TenantRequest> = {
 };
 
 /** A request whose tenant and caller are known. */
-type Bound = {
+type Authorized = {
   tenant: Tenant;
   caller: Caller;
   trace: RequestRecord;
@@ -83,33 +83,33 @@ export class Kernel<Request extends TenantRequest> {
    * @throws {Refusal} when a stage refuses.
    */
   async run(request: Request, trace: RequestRecord): Promise<Reply> {
-    const { slug, path } = this.#nominate(request);
+    const { slug, path } = this.#resolve(request);
     const repeatable = repeatableOf(request, path);
     const match = this.#parts.routes(repeatable?.request ?? request, path);
     trace.endpoint = match.endpoint;
     const caller = await this.#authenticate(request, slug, trace);
-    const tenant = await this.#bind(caller, slug, trace);
-    await this.#spend(tenant, trace);
+    const tenant = await this.#authorize(caller, slug, trace);
+    await this.#limit(tenant, trace);
     if (repeatable) assertIdempotencyKey(repeatable.key);
-    const work = await this.#prepare(match, caller);
+    const work = await this.#parse(match, caller);
     const once = repeatable && { key: repeatable.key, sent: repeatable.sent() };
-    const reply = await this.#isolate({ tenant, caller, trace, once }, work);
+    const reply = await this.#execute({ tenant, caller, trace, once }, work);
     return withTenantPrefix(reply, request.facts.path.slice(0, -path.length));
   }
 
   /** Finds the one slug that the request names, and the path without it. */
-  #nominate({ facts }: Request): { slug: string; path: string } {
+  #resolve({ facts }: Request): { slug: string; path: string } {
     let slug: string | null = null;
     let path: string | null = null;
     for (const strategy of this.#parts.strategies) {
-      for (const nomination of strategy(facts)) {
-        if (slug !== null && nomination.slug !== slug) {
+      for (const claim of strategy(facts)) {
+        if (slug !== null && claim.slug !== slug) {
           throw new Refusal('tenant_ambiguous', {
             detail: 'The request names more than one tenant',
           });
         }
-        slug = nomination.slug;
-        path ??= nomination.path ?? null;
+        slug = claim.slug;
+        path ??= claim.path ?? null;
       }
     }
     if (slug !== null) return { slug, path: path ?? facts.path };
@@ -135,7 +135,7 @@ export class Kernel<Request extends TenantRequest> {
    * Holds the named tenant against the caller's own. An unknown, a foreign and a suspended tenant
    * take the same steps to the same answer, so that nobody learns which tenants there are.
    */
-  async #bind(caller: Caller, slug: string, trace: RequestRecord): Promise<Tenant> {
+  async #authorize(caller: Caller, slug: string, trace: RequestRecord): Promise<Tenant> {
     const tenant = await this.#parts.directory.tenant(caller.tenantId);
     const own = tenant !== null && tenant.slug === slug;
     if (own && tenant.status === 'active') {
@@ -154,7 +154,7 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Takes one token of the tenant's budget; a refused request takes none. */
-  async #spend(tenant: Tenant, trace: RequestRecord): Promise<void> {
+  async #limit(tenant: Tenant, trace: RequestRecord): Promise<void> {
     const allowance = await this.#parts.limiter.consume(tenant);
     trace.allowance = allowance;
     this.#parts.meter.count(tenant.id, allowance.allowed ? 'billed' : 'refused');
@@ -174,7 +174,7 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Understands the request while no connection is held: route, role, then the input. */
-  #prepare(match: Match | Mismatch, caller: Caller): Promise<Handle> {
+  #parse(match: Match | Mismatch, caller: Caller): Promise<Handle> {
     if (!('prepare' in match)) {
       if (!match.allow) throw new Refusal('not_found', { detail: 'Not found' });
       throw new Refusal('method_not_allowed', {
@@ -189,7 +189,7 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /** Opens the tenant's own tables and account, and nothing else, for the time of the work. */
-  async #isolate({ tenant, caller, trace, once }: Bound, work: Handle): Promise<Reply> {
+  async #execute({ tenant, caller, trace, once }: Authorized, work: Handle): Promise<Reply> {
     const { isolation, accounts, schemaVersions, idempotency } = this.#parts;
     assertServable(tenant, schemaVersions);
     const actor = `user:${caller.user.id}` as const;

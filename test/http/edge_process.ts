@@ -68,7 +68,7 @@ async function handle(request: HttpRequest, trace: RequestRecord): Promise<Reply
 function letErrorsThrough(): void {
   Socket.prototype.on = new Proxy(Socket.prototype.on, {
     apply: (on, socket, heard) => {
-      const ours = heard[0] === 'error' && new Error().stack?.includes('connections.');
+      const ours = heard[0] === 'error' && new Error().stack?.includes('connection_table.');
       return ours ? socket : Reflect.apply(on, socket, heard);
     },
   });

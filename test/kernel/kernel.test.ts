@@ -10,13 +10,20 @@ describe('Kernel.run()', () => {
   it('passes the stages in order, and opens the tables last', async () => {
     const stage = setStage();
     assert.equal((await stage.run()).status, 200);
-    assert.deepEqual(stage.steps, ['authenticate', 'bind', 'spend', 'prepare', 'isolate', 'work']);
+    assert.deepEqual(stage.steps, [
+      'authenticate',
+      'authorize',
+      'limit',
+      'parse',
+      'execute',
+      'handle',
+    ]);
   });
 
   it('stops where a stage refuses: nothing later runs', async () => {
     const refusals: [Parameters<typeof setStage>[0], string, string[]][] = [
-      [{ nominations: [] }, 'tenant_required', []],
-      [{ nominations: ['acme', 'other'] }, 'tenant_ambiguous', []],
+      [{ claims: [] }, 'tenant_required', []],
+      [{ claims: ['acme', 'other'] }, 'tenant_ambiguous', []],
       [{ known: false }, 'unauthenticated', ['authenticate', 'note authentication_failed']],
       [
         { known: false, authorization: 'Bearer wrong' },
@@ -29,33 +36,33 @@ describe('Kernel.run()', () => {
         ['authenticate', 'note authentication_failed', 'slow down', 'note credential_guessing'],
       ],
       [
-        { nominations: ['other'] },
+        { claims: ['other'] },
         'not_found',
-        ['authenticate', 'bind', 'note cross_tenant_access_attempt'],
+        ['authenticate', 'authorize', 'note cross_tenant_access_attempt'],
       ],
       [
         { tenant: { status: 'suspended' } },
         'not_found',
-        ['authenticate', 'bind', 'note suspended_tenant_access_attempt'],
+        ['authenticate', 'authorize', 'note suspended_tenant_access_attempt'],
       ],
       [
         { spent: true },
         'rate_limited',
-        ['authenticate', 'bind', 'spend', 'note rate_limit_exceeded'],
+        ['authenticate', 'authorize', 'limit', 'note rate_limit_exceeded'],
       ],
-      [{ route: 'none' }, 'not_found', ['authenticate', 'bind', 'spend']],
-      [{ route: 'other method' }, 'method_not_allowed', ['authenticate', 'bind', 'spend']],
-      [{ role: 'admin' }, 'forbidden', ['authenticate', 'bind', 'spend']],
-      [{ route: 'bad input' }, 'invalid_input', ['authenticate', 'bind', 'spend', 'prepare']],
+      [{ route: 'none' }, 'not_found', ['authenticate', 'authorize', 'limit']],
+      [{ route: 'other method' }, 'method_not_allowed', ['authenticate', 'authorize', 'limit']],
+      [{ role: 'admin' }, 'forbidden', ['authenticate', 'authorize', 'limit']],
+      [{ route: 'bad input' }, 'invalid_input', ['authenticate', 'authorize', 'limit', 'parse']],
       [
         { tenant: { schemaVersion: 3, requiredVersion: 3 } },
         'unavailable',
-        ['authenticate', 'bind', 'spend', 'prepare'],
+        ['authenticate', 'authorize', 'limit', 'parse'],
       ],
       [
         { tenant: { schemaVersion: 0 } },
         'unavailable',
-        ['authenticate', 'bind', 'spend', 'prepare'],
+        ['authenticate', 'authorize', 'limit', 'parse'],
       ],
     ];
     for (const [situation, code, steps] of refusals) {
@@ -74,7 +81,7 @@ describe('Kernel.run()', () => {
 
   it('refuses a foreign and a suspended tenant with the same words', async () => {
     const [foreign, suspended] = await Promise.all([
-      setStage({ nominations: ['other'] }).refusal(),
+      setStage({ claims: ['other'] }).refusal(),
       setStage({ tenant: { status: 'suspended' } }).refusal(),
     ]);
     assert.deepEqual([foreign.message, foreign.facts], [suspended.message, suspended.facts]);
@@ -94,7 +101,7 @@ describe('Kernel.run()', () => {
     assert.equal(violated.steps.at(-1), 'note isolation_violation');
     const broken = setStage({ fault: new Error('out of memory') });
     await assert.rejects(broken.run(), /^Error: out of memory$/);
-    assert.equal(broken.steps.at(-1), 'isolate');
+    assert.equal(broken.steps.at(-1), 'execute');
   });
 
   it('leaves in the trace what it has found out', async () => {
@@ -109,7 +116,7 @@ describe('Kernel.run()', () => {
 });
 
 type Situation = {
-  nominations?: string[];
+  claims?: string[];
   known?: boolean;
   authorization?: string;
   guessing?: boolean;
@@ -123,7 +130,7 @@ type Situation = {
 
 /** A kernel whose ports write down that they were asked. */
 function setStage(situation: Situation = {}) {
-  const { nominations = ['acme'], known = true, spent = false, route = 'found' } = situation;
+  const { claims = ['acme'], known = true, spent = false, route = 'found' } = situation;
   const steps: string[] = [];
   const counts: string[] = [];
   const slug = parseSlug('acme');
@@ -141,26 +148,26 @@ function setStage(situation: Situation = {}) {
   const account = Object.assign(async () => [], { change: async () => assert.fail() });
   const isolation: KernelParts<TenantRequest>['isolation']['shared'] = {
     run: async (_tenant, work) => {
-      steps.push('isolate');
+      steps.push('execute');
       if (situation.fault) throw situation.fault;
       return work(db);
     },
   };
   const kernel = new Kernel<TenantRequest>({
-    strategies: [() => nominations.map((name) => ({ slug: name }))],
+    strategies: [() => claims.map((name) => ({ slug: name }))],
     directory: {
       caller: async () => {
         steps.push('authenticate');
         return known ? { user, keyId: 'k1', tenantId: id } : null;
       },
       tenant: async () => {
-        steps.push('bind');
+        steps.push('authorize');
         return tenant;
       },
     },
     limiter: {
       consume: async () => {
-        steps.push('spend');
+        steps.push('limit');
         return { allowed: !spent, remaining: 9, retryAfterSeconds: 1, resetSeconds: 1 };
       },
     },
@@ -168,10 +175,10 @@ function setStage(situation: Situation = {}) {
       if (route === 'none') return { endpoint: 'unmatched', allow: null };
       if (route === 'other method') return { endpoint: '/api/pets', allow: ['GET'] };
       const prepare = async () => {
-        steps.push('prepare');
+        steps.push('parse');
         if (route === 'bad input') throw new Refusal('invalid_input');
         return async () => {
-          steps.push('work');
+          steps.push('handle');
           return { status: 200, body: null };
         };
       };

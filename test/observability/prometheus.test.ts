@@ -146,9 +146,7 @@ describe('Prometheus', () => {
     await metrics.render();
     connections.busy = 0;
     connections.opened = 8;
-    const values = samples((await metrics.render()).text).filter(({ name }) =>
-      /connections/.test(name),
-    );
+    const values = samples((await metrics.render()).text).filter(({ name }) => /lanes/.test(name));
     assert.deepEqual(values, [
       { name: 'kennel_lanes_busy', labels: '', value: 0 },
       { name: 'kennel_lanes_opened_total', labels: '', value: 8 },

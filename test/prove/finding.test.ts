@@ -3,15 +3,18 @@ import { describe, it } from 'node:test';
 import { findingOf, type Outcome, variantsOf, type Without } from './finding.ts';
 import { exitCodeOf, summaryOf } from './report.ts';
 
-const attack = { name: 'a forged Host', layers: { shared: ['nomination', 'bind'] } } as const;
+const attack = {
+  name: 'a forged Host',
+  layers: { shared: ['resolution', 'authorization'] },
+} as const;
 
 /** As it shall be, but for what happens without the layers of `changed`. */
 function found(changed: Readonly<Record<string, Outcome>> = {}) {
   const usual: Readonly<Record<string, Outcome>> = {
     '': stopped('404'),
-    nomination: stopped('404'),
-    bind: stopped('400'),
-    'nomination+bind': breached,
+    resolution: stopped('404'),
+    authorization: stopped('400'),
+    'resolution+authorization': breached,
   };
   return findingOf(attack, 'shared', (without: Without) => {
     const key = without.join('+');
@@ -27,7 +30,12 @@ function stopped(told: string): Outcome {
 
 describe('variantsOf()', () => {
   it('has the whole server, each layer alone, and none of them', () => {
-    assert.deepEqual(variantsOf(['seal', 'bind']), [[], ['bind'], ['seal'], ['seal', 'bind']]);
+    assert.deepEqual(variantsOf(['seal', 'authorization']), [
+      [],
+      ['authorization'],
+      ['seal'],
+      ['seal', 'authorization'],
+    ]);
   });
 
   it('runs a single layer alone once: that is the whole server', () => {
@@ -40,7 +48,7 @@ describe('findingOf()', () => {
     const { stoppedBy, behind, fault } = found();
     assert.deepEqual(
       { stoppedBy, behind, fault },
-      { stoppedBy: 'bind', behind: ['nomination'], fault: null },
+      { stoppedBy: 'authorization', behind: ['resolution'], fault: null },
     );
   });
 
@@ -52,15 +60,15 @@ describe('findingOf()', () => {
   });
 
   it('fails when the twin was not breached: such an attack proves nothing', () => {
-    const finding = found({ 'nomination+bind': stopped('404') });
+    const finding = found({ 'resolution+authorization': stopped('404') });
     assert.match(finding.fault ?? '', /^proves nothing/);
     assert.equal(exitCodeOf([found(), finding]), 1);
     assert.match(summaryOf([finding], 1), /, 1 twins not breached, /);
   });
 
   it('fails when a layer does not stop it alone', () => {
-    const finding = found({ nomination: breached });
-    assert.match(finding.fault ?? '', /^"bind" alone does not stop it/);
+    const finding = found({ resolution: breached });
+    assert.match(finding.fault ?? '', /^"authorization" alone does not stop it/);
     assert.equal(exitCodeOf([finding]), 1);
   });
 

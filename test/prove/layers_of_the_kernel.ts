@@ -31,17 +31,17 @@ export function nameInMind(): string | null {
 /** Notes which tenant each request names first. */
 export function withNamesKept(parts: Parts): Parts {
   const strategies = parts.strategies.map((strategy): typeof strategy => (facts) => {
-    const nominations = strategy(facts);
+    const claims = strategy(facts);
     const kept = request.getStore();
-    if (kept) kept.slug ??= nominations[0]?.slug ?? null;
-    return nominations;
+    if (kept) kept.slug ??= claims[0]?.slug ?? null;
+    return claims;
   });
   return { ...parts, strategies };
 }
 
 export const kernelWithout = {
   /** Takes the first name that it finds. */
-  nomination: (parts: Parts): Parts => ({
+  resolution: (parts: Parts): Parts => ({
     ...parts,
     strategies: [(facts) => parts.strategies.flatMap((strategy) => strategy(facts)).slice(0, 1)],
   }),
@@ -61,7 +61,7 @@ export const kernelWithout = {
   }),
 
   /** Serves the tenant that was named, whosever the key is. */
-  bind: (parts: Parts, world: LabWorld): Parts => ({
+  authorization: (parts: Parts, world: LabWorld): Parts => ({
     ...parts,
     directory: {
       caller: (authorization) => parts.directory.caller(authorization),

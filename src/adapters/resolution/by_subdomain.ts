@@ -16,8 +16,8 @@ export function bySubdomain(baseDomain: string): TenantResolver {
     return isReserved(slug) ? [] : [{ slug }];
   };
   return ({ host, ownHost }) => {
-    const nominations = named(host);
-    if (ownHost === undefined || nominations.length === 0) return nominations;
-    return [...nominations, ...named(ownHost)];
+    const claims = named(host);
+    if (ownHost === undefined || claims.length === 0) return claims;
+    return [...claims, ...named(ownHost)];
   };
 }

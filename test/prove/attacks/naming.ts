@@ -11,23 +11,23 @@ const headerOf = ({ slug }: { slug: string }) => ({ 'x-tenant-id': slug });
 export const naming: readonly Attack[] = [
   {
     name: 'a forged Host',
-    layers: everywhere('bind'),
+    layers: everywhere('authorization'),
     run: (attempt) => attempt.send('GET /api/pets', { ...own(attempt), ...hostOf(attempt.victim) }),
   },
   {
     name: 'a forged path',
-    layers: everywhere('bind'),
+    layers: everywhere('authorization'),
     run: (attempt) => attempt.send(`GET /${attempt.victim.slug}/api/pets`, own(attempt)),
   },
   {
     name: 'a forged header',
-    layers: everywhere('bind'),
+    layers: everywhere('authorization'),
     run: (attempt) =>
       attempt.send('GET /api/pets', { ...own(attempt), ...headerOf(attempt.victim) }),
   },
   {
     name: 'a Host that disagrees with the header',
-    layers: everywhere('nomination', 'bind'),
+    layers: everywhere('resolution', 'authorization'),
     run: (attempt) =>
       attempt.send('GET /api/pets', {
         ...own(attempt),
@@ -37,7 +37,7 @@ export const naming: readonly Attack[] = [
   },
   {
     name: 'a path that disagrees with the header',
-    layers: everywhere('nomination', 'bind'),
+    layers: everywhere('resolution', 'authorization'),
     run: (attempt) =>
       attempt.send(`GET /${attempt.victim.slug}/api/pets`, {
         ...own(attempt),
@@ -46,7 +46,7 @@ export const naming: readonly Attack[] = [
   },
   {
     name: 'a header sent twice',
-    layers: everywhere('nomination', 'bind'),
+    layers: everywhere('resolution', 'authorization'),
     run: (attempt) =>
       attempt.send('GET /api/pets', {
         ...own(attempt),
@@ -55,7 +55,7 @@ export const naming: readonly Attack[] = [
   },
   {
     name: 'X-Forwarded-Host from anybody',
-    layers: everywhere('trusted proxies', 'bind'),
+    layers: everywhere('trusted proxies', 'authorization'),
     run: (attempt) =>
       attempt.send('GET /api/pets', {
         ...own(attempt),
@@ -65,7 +65,7 @@ export const naming: readonly Attack[] = [
   },
   {
     name: 'two Host lines',
-    layers: everywhere('strict HTTP', 'bind'),
+    layers: everywhere('strict HTTP', 'authorization'),
     run: (attempt) =>
       sendRaw(attempt, 'GET /api/pets', [
         `Host: ${hostOf(attempt.attacker).host}`,
@@ -74,7 +74,7 @@ export const naming: readonly Attack[] = [
   },
   {
     name: 'a target with a host of its own',
-    layers: everywhere('strict HTTP', 'bind'),
+    layers: everywhere('strict HTTP', 'authorization'),
     run: (attempt) =>
       sendRaw(attempt, `GET http://${hostOf(attempt.victim).host}/api/pets`, [
         `Host: ${hostOf(attempt.attacker).host}`,
@@ -82,7 +82,7 @@ export const naming: readonly Attack[] = [
   },
   {
     name: 'an encoded slug in the path',
-    layers: everywhere('strict HTTP', 'bind'),
+    layers: everywhere('strict HTTP', 'authorization'),
     run: (attempt) =>
       attempt.send(`GET /%76${attempt.victim.slug.slice(1)}/api/pets`, own(attempt)),
   },
@@ -112,7 +112,7 @@ export const naming: readonly Attack[] = [
   },
   {
     name: 'a suspended tenant, named by another',
-    layers: everywhere('bind', 'standing'),
+    layers: everywhere('authorization', 'standing'),
     run: async (attempt) => {
       const { slug } = await suspended(attempt);
       await attempt.send('GET /api/config', { ...own(attempt), 'x-tenant-id': slug });

@@ -46,14 +46,14 @@ function get(path: string, headers: Headers, server = kennel): Promise<Answer> {
   return send(server.url, `GET ${path}`, undefined, { ...bearer(acme.apiKey), ...headers });
 }
 
-describe('nomination', () => {
-  it('takes nominations that agree', async () => {
+describe('resolution', () => {
+  it('takes names that agree', async () => {
     const host = 'Acme-Pets.LOCALHOST:80';
     const { status } = await get('/acme-pets/api/me', { host, 'x-tenant-id': 'acme-pets' });
     assert.equal(status, 200);
   });
 
-  it('refuses nominations that disagree, whoever asks', async () => {
+  it('refuses names that disagree, with any credential', async () => {
     const host = 'acme-pets.localhost';
     const disagreeing: [path: string, headers: Headers][] = [
       ['/fluffy-friends/api/me', { host }],
@@ -147,7 +147,7 @@ describe('RESOLUTION=header', () => {
   });
   after(() => strict.stop());
 
-  it('makes host and path no nomination', async () => {
+  it('ignores host and path', async () => {
     const host = 'acme-pets.localhost';
     assertProblem(await get('/api/me', { host }, strict), 400, 'tenant_required');
     assertProblem(await get('/acme-pets/api/me', {}, strict), 400, 'tenant_required');
@@ -168,7 +168,7 @@ describe('X-Forwarded-Host', () => {
   });
   after(() => behindProxy.stop());
 
-  it('nominates when a trusted proxy sends it', async () => {
+  it('names the tenant when a trusted proxy sends it', async () => {
     const forwarded = (name: string) => ({ 'x-forwarded-host': name, host: 'inside' });
     const own = await get('/api/me', forwarded('acme-pets.petstore.example'), behindProxy);
     assert.equal(own.status, 200);
