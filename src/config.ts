@@ -216,7 +216,9 @@ export const limits = {
     waiting: 200,
     addresses: 10_000,
   },
-  /** The connection that asks for the seals' secret: it must not hang for as long as the old key is good. */
+  /**
+   * The connection that asks for the seals' secret: it must not hang for as long as the old key is good.
+   */
   sealConnections: {
     connections: 1,
     connectionsPerTenant: 1,
@@ -322,7 +324,9 @@ export const limits = {
   shutdown: { delayMs: 500, wholeMs: 9 * seconds, idleMs: 1 * seconds, drainMs: 5 * seconds },
   /** What `/readyz` asks of the database, for everybody together. */
   ready: { limitMs: 1 * seconds, freshMs: 250 },
-  /** How often a serving process says that it is there, and when one that is not heard of counts as gone. */
+  /**
+   * How often a serving process says that it is there, and when one that is not heard of counts as gone.
+   */
   processes: { renewMs: 10 * seconds, goneAfterMs: 60 * seconds },
   /** How often work that a killed process left behind is looked for. */
   upkeepEveryMs: 1 * minutes,

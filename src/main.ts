@@ -73,7 +73,7 @@ class Process {
     // In the middle of a start its steps end one by one.
     await this.#starting?.catch(() => {});
     if (this.#server) {
-      // Whoever watches /readyz sends no more requests here; until then they are served.
+      // A proxy that watches /readyz sends no more requests here; until then they are served.
       await pause(delayMs);
       await this.#server.drain(limits.shutdown.drainMs, idleMs);
     }
@@ -110,7 +110,7 @@ class Process {
     registerMetrics(this.#metrics, { app, server, build: await readBuild(config) });
     const url = await server.listen(config.host, config.port).catch(cannotListen(config));
     this.#server = server;
-    // Whoever started us waits for this line, whatever the level of the others.
+    // The parent process waits for this line, whatever the level of the others.
     logFor('info').info('listening', { url, isolation: config.isolation });
     const lines = demoLines(keys, config, url);
     if (lines.length > 0) process.stderr.write(`\nTry it:\n${lines.join('\n')}\n\n`);

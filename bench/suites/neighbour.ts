@@ -1,7 +1,7 @@
 /**
- * A noisy neighbour: ten tenants ask for a pet now and then, on a timetable, while an eleventh sends
- * slow requests, twenty times as many at once as its share of the connections. Alone, with fair connections,
- * and with one queue for all.
+ * A noisy neighbour: ten tenants ask for a pet now and then, on a timetable, while an eleventh sends slow
+ * requests, twenty times as many at once as its share of the connections. Alone, with fair connections, and
+ * with one queue for all.
  */
 import type { Lab } from '../lab.ts';
 import { conditions, limits } from '../limits.ts';

@@ -14,7 +14,9 @@ export type SqlFiles = {
 
 export type Fleet = {
   admin: ConnectionPool;
-  /** Sessions of the migrations' login. Of their own: work that holds an `admin` connection asks for them. */
+  /**
+   * Sessions of the migrations' login. Of their own: work that holds an `admin` connection asks for them.
+   */
   migrators: ConnectionPool;
   installation: Installation;
   sql: SqlFiles;

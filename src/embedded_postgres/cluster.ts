@@ -95,7 +95,7 @@ export class Cluster {
     throw new StartError(`it did not start; ${where} ends with\n${lastLines(log || output)}`);
   }
 
-  /** Stops the server, whoever is connected. Even a hasty stop keeps what was acknowledged. */
+  /** Stops the server, with or without clients. Even a hasty stop keeps what was acknowledged. */
   async stop(): Promise<void> {
     for (const mode of ['fast', 'immediate'] as const) {
       if (!(await runningPostmaster(this.#data))) return;

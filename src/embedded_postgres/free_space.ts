@@ -1,5 +1,5 @@
 /**
- * A full disk shows itself in many words. So whoever reports a failed start says how much is free.
+ * A full disk shows itself in many words. So a report of a failed start says how much is free.
  */
 import { statfs } from 'node:fs/promises';
 

@@ -1,5 +1,5 @@
 /**
- * One connection by which a process shows that it uses the shared server. Whoever leaves last stops
+ * One connection by which a process shows that it uses the shared server. The last one to leave stops
  * the server, and locks decide who that is: two that leave at once, or one that comes as another
  * leaves, must not both be wrong.
  */

@@ -1,5 +1,5 @@
 /**
- * Why there is no embedded Postgres, in words for whoever started it: what is so, and what to do.
+ * Why there is no embedded Postgres, in words for its user: what is so, and what to do.
  * A stack would add nothing, so `main.ts` prints the message alone.
  */
 

@@ -1,6 +1,6 @@
 /**
  * The body of a request as JSON: counted while it arrives, parsed once, and refused when it could
- * harm whoever walks through it (`__proto__`, bottomless nesting).
+ * harm code that walks through it (`__proto__`, bottomless nesting).
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';

@@ -50,7 +50,9 @@ class Access {
     this.#open = false;
   }
 
-  /** Reads share a connection. What writes has one to itself: it waits for the disk, and nobody behind it. */
+  /**
+   * Reads share a connection. What writes has one to itself: it waits for the disk, and nobody behind it.
+   */
   async statement<Row extends object>(
     text: TemplateStringsArray,
     values: SqlValue[],

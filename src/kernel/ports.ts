@@ -105,7 +105,7 @@ export type ThrottleDecision = {
 /** Whose credential was wrong: each is counted by itself. */
 export type Door = 'tenant' | 'operator';
 
-/** Slows down whoever guesses credentials. */
+/** Delays the replies to repeated failed logins. */
 export interface Throttle {
   /** Counts a wrong credential that came from an address. */
   onFailure(address: string, door: Door): ThrottleDecision;

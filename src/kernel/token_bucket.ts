@@ -1,7 +1,7 @@
 /**
  * The token bucket, as arithmetic: no clock, no store. A bucket starts full, refills evenly, and a
  * request takes one whole token or none. It is counted in parts of a token, so that a millisecond
- * adds a whole number of them: no rounding, hence whoever waits as told is admitted, and a script in
+ * adds a whole number of them: no rounding, hence a client that waits as told is admitted, and a script in
  * a store comes to the same sums.
  *
  * Source: J. Turner, "New directions in communications", IEEE Communications Magazine 24(10), 1986.

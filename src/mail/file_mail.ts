@@ -1,5 +1,5 @@
 /**
- * Letters as files, for development: `<id>.eml` opens in any mail program. They hold names and
+ * Email as files, for development: `<id>.eml` opens in any mail program. They hold names and
  * addresses, so only their owner reads them.
  */
 import { randomUUID } from 'node:crypto';
@@ -9,7 +9,7 @@ import { createTransport } from 'nodemailer';
 import type { Email, Mail } from './mail.ts';
 import { message } from './message.ts';
 
-/** Writes every letter whole or not at all; a repeated sending replaces the file. */
+/** Writes every email whole or not at all; a repeated sending replaces the file. */
 export class FileMail implements Mail {
   readonly #folder: string;
   readonly #from: string;
@@ -20,13 +20,13 @@ export class FileMail implements Mail {
     this.#from = from;
   }
 
-  async send(letter: Email, signal: AbortSignal): Promise<void> {
-    const composed = await this.#composer.sendMail({ ...message(letter, this.#from), signal });
-    const unfinished = join(this.#folder, `.${letter.id}.${randomUUID()}`);
+  async send(email: Email, signal: AbortSignal): Promise<void> {
+    const composed = await this.#composer.sendMail({ ...message(email, this.#from), signal });
+    const unfinished = join(this.#folder, `.${email.id}.${randomUUID()}`);
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     try {
       await writeFile(unfinished, composed.message, { mode: 0o600, signal });
-      await rename(unfinished, join(this.#folder, `${letter.id}.eml`));
+      await rename(unfinished, join(this.#folder, `${email.id}.eml`));
     } catch (error) {
       await rm(unfinished, { force: true });
       throw error;

@@ -1,4 +1,4 @@
-/** How a letter leaves: as a file in development, by SMTP otherwise. */
+/** How an email leaves: as a file in development, by SMTP otherwise. */
 
 /** Plain text to one person. `id` is the outbox's own, the same at every repeated sending. */
 export type Email = { id: string; to: string; subject: string; text: string };
@@ -10,11 +10,11 @@ export class PermanentMailError extends Error {
 
 export interface Mail {
   /**
-   * Resolves when the letter has been taken over, and gives up when the signal aborts.
+   * Resolves when the email has been taken over, and gives up when the signal aborts.
    *
    * @throws {PermanentMailError} when it was refused for good, or is no valid email: see `message()`.
    * @throws {Error} when it was not taken over this time.
    */
-  send(letter: Email, signal: AbortSignal): Promise<void>;
+  send(email: Email, signal: AbortSignal): Promise<void>;
   close(): void;
 }

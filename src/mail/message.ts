@@ -1,5 +1,5 @@
 /**
- * A letter as the message that nodemailer composes. Names and addresses come from tenants, so they
+ * An email as the message that nodemailer composes. Names and addresses come from tenants, so they
  * are held to one line and one recipient here, whatever the library makes of them.
  */
 import type { SendMailOptions } from 'nodemailer';
@@ -13,7 +13,7 @@ const addressPattern = /^[^\s\p{Cc}@<>()[\]\\,;:"]{1,64}@[^\s\p{Cc}@<>()[\]\\,;:
 const lineBreaks = /[\p{Cc}\u2028\u2029]+/gu;
 
 /**
- * The message of a letter. Its Message-ID is made from the letter's id, so that a repeated sending
+ * The message of an email. Its Message-ID is made from the email's id, so that a repeated sending
  * can be recognised.
  *
  * @param from The sender's bare address.
@@ -21,12 +21,12 @@ const lineBreaks = /[\p{Cc}\u2028\u2029]+/gu;
  */
 export function message({ id, to, subject, text }: Email, from: string): SendMailOptions {
   if (!idPattern.test(id)) {
-    throw new PermanentMailError(`Cannot send letter ${quoted(id)}: it is no plain id`);
+    throw new PermanentMailError(`Cannot send email ${quoted(id)}: it is no plain id`);
   }
   for (const address of [to, from]) {
     if (addressPattern.test(address)) continue;
     throw new PermanentMailError(
-      `Cannot send letter "${id}": ${quoted(address)} is no plain address`,
+      `Cannot send email "${id}": ${quoted(address)} is no plain address`,
     );
   }
   return {

@@ -1,5 +1,5 @@
 /**
- * Sends what the outbox holds. The letters were written in the transactions that caused them; here
+ * Sends what the outbox holds. The emails were written in the transactions that caused them; here
  * they leave, at least once, and whatever fails stays in the store for a later round.
  */
 import { type Email, type Mail, PermanentMailError } from './mail.ts';
@@ -7,34 +7,34 @@ import { type Email, type Mail, PermanentMailError } from './mail.ts';
 /** Why an attempt to send failed, and whether another one could succeed. */
 export type Failure = { message: string; permanent: boolean };
 
-/** A letter that is not tried again. */
+/** An email that is not tried again. */
 export type GivenUp = { id: string; tenant: string; attempts: number; error: string };
 
-/** Where letters wait. A claimed letter is not given out again until its claim has expired. */
+/** Where emails wait. A claimed email is not given out again until its claim has expired. */
 export interface OutboxStore {
-  /** Takes at most `limit` letters that are due. A failed one is due again later, not at once. */
+  /** Takes at most `limit` emails that are due. A failed one is due again later, not at once. */
   claim(limit: number): Promise<Email[]>;
   sent(id: string): Promise<void>;
-  /** Notes the failure. Returns the letter when it is given up: refused for good, or too old. */
+  /** Notes the failure. Returns the email when it is given up: refused for good, or too old. */
   failed(id: string, failure: Failure): Promise<GivenUp | null>;
 }
 
 export type OutboxOptions = {
   store: OutboxStore;
   mail: Mail;
-  /** Letters claimed, and sent side by side, at a time. */
+  /** Email claimed, and sent side by side, at a time. */
   batch: number;
   /** The longest pause between two looks at the store. */
   intervalMs: number;
-  /** How long one letter may take. */
+  /** How long one email may take. */
   sendMs: number;
-  /** Told when the store fails; a letter's own failure goes to the store instead. */
+  /** Told when the store fails; an email's own failure goes to the store instead. */
   onError: (error: unknown) => void;
-  /** Told of each letter that is not tried again: its recipient will never have it. */
-  onGivenUp: (letter: GivenUp) => void;
+  /** Told of each email that is not tried again: its recipient will never have it. */
+  onGivenUp: (email: GivenUp) => void;
 };
 
-/** A loop that never throws: one bad letter, or a store that is down, must not stop the others. */
+/** A loop that never throws: one bad email, or a store that is down, must not stop the others. */
 export class Outbox {
   readonly #options: OutboxOptions;
   readonly #underWay = new Set<AbortController>();
@@ -50,7 +50,7 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Letters that this process has sent and given up, and attempts of its that failed. */
+  /** Email that this process has sent and given up, and attempts of its that failed. */
   get stats() {
     return { sent: this.#sent, failedAttempts: this.#failedAttempts, givenUp: this.#givenUp };
   }
@@ -68,7 +68,7 @@ export class Outbox {
     if (this.#round) await settledWithin(this.#round, timeoutMs);
   }
 
-  /** Ends the loop. Letters under way are given up, and count as failed. */
+  /** Ends the loop. Email under way are given up, and count as failed. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -91,22 +91,22 @@ export class Outbox {
   async #sendBatch(): Promise<void> {
     const { store, batch, onError } = this.#options;
     try {
-      const letters = await store.claim(batch);
-      const sent = await Promise.all(letters.map((letter) => this.#deliver(letter)));
+      const emails = await store.claim(batch);
+      const sent = await Promise.all(emails.map((email) => this.#deliver(email)));
       // Only progress asks for more: with a mail server that is down, the next round can wait.
-      if (letters.length === batch && sent.includes(true)) this.#kicked = true;
+      if (emails.length === batch && sent.includes(true)) this.#kicked = true;
     } catch (error) {
       onError(error);
     }
   }
 
-  /** Whether the letter was sent. */
-  async #deliver(letter: Email): Promise<boolean> {
+  /** Whether the email was sent. */
+  async #deliver(email: Email): Promise<boolean> {
     const { store, onError } = this.#options;
-    const failure = await this.#attempt(letter);
+    const failure = await this.#attempt(email);
     try {
-      if (failure === null) await store.sent(letter.id);
-      else await this.#noteFailure(letter, failure);
+      if (failure === null) await store.sent(email.id);
+      else await this.#noteFailure(email, failure);
     } catch (error) {
       onError(error);
       return false;
@@ -124,17 +124,17 @@ export class Outbox {
     onGivenUp(givenUp);
   }
 
-  /** Why the letter could not be sent, or null when it was. */
-  async #attempt(letter: Email): Promise<Failure | null> {
+  /** Why the email could not be sent, or null when it was. */
+  async #attempt(email: Email): Promise<Failure | null> {
     const { mail, sendMs } = this.#options;
     // Not `AbortSignal.any()` of a timeout: on Node 20 the collector takes it, and it never fires.
     const attempt = new AbortController();
-    const tooLate = () => attempt.abort(new Error(`Cannot send letter: ${sendMs} ms have passed`));
+    const tooLate = () => attempt.abort(new Error(`Cannot send email: ${sendMs} ms have passed`));
     const timer = setTimeout(tooLate, sendMs);
     if (this.#closed) attempt.abort(closing());
     this.#underWay.add(attempt);
     try {
-      await mail.send(letter, attempt.signal);
+      await mail.send(email, attempt.signal);
       return null;
     } catch (error) {
       const reason: unknown = attempt.signal.aborted ? attempt.signal.reason : error;
@@ -148,7 +148,7 @@ export class Outbox {
 }
 
 function closing(): Error {
-  return new Error('Cannot send letter: the outbox is closing');
+  return new Error('Cannot send email: the outbox is closing');
 }
 
 async function settledWithin(work: Promise<void>, timeoutMs: number): Promise<void> {

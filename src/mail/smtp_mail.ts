@@ -1,4 +1,4 @@
-/** Letters by SMTP. Every wait for the server has a limit, since nodemailer's own are minutes. */
+/** Email by SMTP. Every wait for the server has a limit, since nodemailer's own are minutes. */
 import { createTransport, type Transporter } from 'nodemailer';
 import { type Email, type Mail, PermanentMailError } from './mail.ts';
 import { message } from './message.ts';
@@ -17,7 +17,7 @@ export type SmtpOptions = {
   silenceMs: number;
 };
 
-/** Sends each letter on a connection of its own, which ends with it. */
+/** Sends each email on a connection of its own, which ends with it. */
 export class SmtpMail implements Mail {
   readonly #from: string;
   readonly #transport: Transporter;
@@ -32,9 +32,9 @@ export class SmtpMail implements Mail {
     });
   }
 
-  async send(letter: Email, signal: AbortSignal): Promise<void> {
+  async send(email: Email, signal: AbortSignal): Promise<void> {
     try {
-      await this.#transport.sendMail({ ...message(letter, this.#from), signal });
+      await this.#transport.sendMail({ ...message(email, this.#from), signal });
     } catch (error) {
       throw isPermanent(error) ? new PermanentMailError(error.message, { cause: error }) : error;
     }

@@ -1,5 +1,5 @@
 /**
- * The name under which this process is known to Postgres. Whoever is about to stop a shared server
+ * The name under which this process is known to Postgres. An operator who is about to stop a shared server
  * looks for the names of other processes first.
  */
 

@@ -1,6 +1,6 @@
 /**
- * A connection: one connection that carries tenants' statements, each in an envelope of its own, for as long
- * as it lives. It is never used again after a close, an unexpected tag, a call that took too long, or
+ * A connection: one connection that carries tenants' statements, each in an envelope of its own, for as
+ * long as it lives. It is never used again after a close, an unexpected tag, a call that took too long, or
  * an error that speaks of a wrong context.
  */
 import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
@@ -85,7 +85,9 @@ export class Connection {
     return { pid: this.pid, login, startedAt: this.#startedAt };
   }
 
-  /** Whether the server has said that the backend ends. Without a word it may go on after its connection. */
+  /**
+   * Whether the server has said that the backend ends. Without a word it may go on after its connection.
+   */
   get backendEnds(): boolean {
     return this.#backendEnds;
   }

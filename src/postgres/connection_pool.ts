@@ -137,8 +137,8 @@ export class ConnectionPool {
   }
 
   /**
-   * The way without waiting. Whoever waits could not have had this connection, or will look again in a moment:
-   * `stallMs` is the most that one gets ahead of another.
+   * The way without waiting. A call that waits could not have had this connection, or will look again in a
+   * moment: `stallMs` is the most that one gets ahead of another.
    */
   #takeAtOnce(call: Call): ReadBatch | null {
     return this.#isWithinShare(call) ? this.#take(call) : null;
@@ -244,7 +244,7 @@ export class ConnectionPool {
 
   /**
    * Whether one more connection may be opened, if need be because an idle one gives way. Opening costs far
-   * more than waiting: whoever has a connection takes none away from who used it a moment ago.
+   * more than waiting: a call that has a connection takes none away from the one that used it a moment ago.
    */
   #mayOpen(call: Call): boolean {
     const { connections, spareMs } = this.#limits;

@@ -69,7 +69,7 @@ function ofSession(connection: Backend, { target, schema }: Placement): Envelope
   return { schema, context: null };
 }
 
-/** The envelope of one tenant, whoever else is in the place, on the connection whose backend has the pid. */
+/** The envelope of one tenant in a place, on the connection whose backend has the pid. */
 export function envelope(place: Placement, tenant: TenantId, pid: number): Envelope {
   const { schema, role } = place;
   const context = [role, `"${schema}"`, `${tenant}.${seal(place.sealKey, tenant, pid)}`];

@@ -1,6 +1,6 @@
 /**
  * Calls that wait for a connection, bounded per tenant, in all, and in time. They are served round-robin
- * over tenants: whoever has many calls waiting has no more turns than whoever has one.
+ * over tenants: one with many calls waiting has no more turns than one with a single call.
  */
 import { unavailable } from '../kernel/errors.ts';
 
@@ -62,7 +62,7 @@ export class FairQueue<Call extends { tenant: string; target: string }, Got> {
   }
 
   /**
-   * Offers a turn to the first call of each tenant, and again to the next one of whoever was served:
+   * Offers a turn to the first call of each tenant, and again to the next one of the tenant that was served:
    * it goes to the end of the very list that is being walked.
    *
    * @param offer tells whether the call was served.
@@ -99,7 +99,7 @@ export class FairQueue<Call extends { tenant: string; target: string }, Got> {
     this.#size += change;
   }
 
-  /** Whoever was served lets the others go first; whoever waited in vain keeps its turn. */
+  /** A tenant that was served lets the others go first; one that waited in vain keeps its turn. */
   #sendToTheEnd(tenant: string): void {
     const queue = this.#waiting.get(tenant);
     if (!queue) return;

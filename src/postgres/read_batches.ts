@@ -1,7 +1,7 @@
 /**
- * Who travels with whom: reads share a connection, one behind the other, which saves both ends most of their
- * work. While a batch is under way the next one fills: it goes when that one is back, when it is full,
- * or when that one stalls. Only short reads should share, because each waits for those before it: a
+ * Who travels with whom: reads share a connection, one behind the other, which saves both ends most of
+ * their work. While a batch is under way the next one fills: it goes when that one is back, when it is
+ * full, or when that one stalls. Only short reads should share, because each waits for those before it: a
  * tenant that was slow a moment ago travels alone.
  */
 import { LRUCache } from 'lru-cache';
@@ -102,7 +102,10 @@ export class ReadBatches {
     return true;
   }
 
-  /** Whose call the backend of a connection that has ended may still be running: the first without an answer. */
+  /**
+   * Whose call the backend of a connection that has ended may still be running: the first without an
+   * answer.
+   */
   ranLast({ sent, connection }: ReadBatch): string {
     return sent.at(-connection.unanswered) ?? sent[0] ?? '';
   }

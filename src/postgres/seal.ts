@@ -7,7 +7,7 @@ import type { TenantId } from '../kernel/tenant.ts';
 
 /**
  * What each session of a tenant's own database begins with. No pid is known by then, and none is
- * needed: whoever reads it in another session of that database is the same tenant.
+ * needed: a reader in another session of that database is the same tenant.
  */
 export function dedicatedContext(key: Buffer, tenant: TenantId): string {
   return `${tenant}.${mac(key, tenant)}`;

@@ -1,5 +1,5 @@
 /**
- * The settings that each of our sessions begins with, whoever it is for. They are parameters of its start:
+ * The settings that each of our sessions begins with. They are parameters of its start:
  * those come before what the server, the database or the login has for a default, and `reset all`
  * brings them back.
  *

@@ -1,4 +1,6 @@
-/** The figures behind `/metrics` that are not of one request: connections, caches, limiter, audit, fleet. */
+/**
+ * The figures behind `/metrics` that are not of one request: connections, caches, limiter, audit, fleet.
+ */
 
 import type { App } from '../app.ts';
 import type { HttpServer } from '../http/server.ts';

@@ -1,4 +1,6 @@
-/** Where the isolation suite plays: two tenants on one connection, and the guards that can be taken away. */
+/**
+ * Where the isolation suite plays: two tenants on one connection, and the guards that can be taken away.
+ */
 import { randomUUID } from 'node:crypto';
 import { after, before } from 'node:test';
 import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';

@@ -1,6 +1,6 @@
 /**
- * Migrations beside a running server that has not their files: one that only adds takes nobody down, and one
- * that the server could not go on with is refused before it touches anything.
+ * Migrations beside a running server that has not their files: one that only adds takes nobody down, and
+ * one that the server could not go on with is refused before it touches anything.
  */
 import assert from 'node:assert/strict';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -185,19 +185,19 @@ describe('tenants', () => {
     await next.stop();
   });
 
-  it('get a letter that holds no key', async () => {
-    const { apiKey } = await onboard(kennel, 'letter-pets', {
-      admin_email: 'boss@letters.example',
+  it('get an email that holds no key', async () => {
+    const { apiKey } = await onboard(kennel, 'email-pets', {
+      admin_email: 'boss@emails.example',
     });
     const folder = join(kennel.dataFolder, 'mail');
-    let letter: string | undefined;
+    let email: string | undefined;
     await until(async () => {
       const files = (await readdir(folder)).filter((name) => name.endsWith('.eml'));
-      const letters = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
-      letter = letters.find((text) => text.includes('To: boss@letters.example'));
-      return letter !== undefined;
+      const emails = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+      email = emails.find((text) => text.includes('To: boss@emails.example'));
+      return email !== undefined;
     });
-    assert.match(String(letter), /Subject: Welcome to Kennel/);
-    assert.ok(!letter?.includes(apiKey));
+    assert.match(String(email), /Subject: Welcome to Kennel/);
+    assert.ok(!email?.includes(apiKey));
   });
 });

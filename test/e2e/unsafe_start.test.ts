@@ -1,4 +1,6 @@
-/** A server looks at its database before it serves: what would mix tenants up stops it, the rest does not. */
+/**
+ * A server looks at its database before it serves: what would mix tenants up stops it, the rest does not.
+ */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'node:test';

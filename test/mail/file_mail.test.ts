@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { FileMail } from '../../src/mail/file_mail.ts';
 
-const letter = { id: 'l-1', to: 'ada@example.org', subject: 'Grüße', text: 'Hello' };
+const email = { id: 'l-1', to: 'ada@example.org', subject: 'Grüße', text: 'Hello' };
 const { signal } = new AbortController();
 
 describe('FileMail', () => {
@@ -15,9 +15,9 @@ describe('FileMail', () => {
   });
   after(() => rm(folder, { recursive: true }));
 
-  it('writes a letter that a mail program can read', async () => {
+  it('writes an email that a mail program can read', async () => {
     const mail = new FileMail(join(folder, 'new', 'folder'), 'kennel@example.org');
-    await mail.send(letter, signal);
+    await mail.send(email, signal);
     const text = await readFile(join(folder, 'new', 'folder', 'l-1.eml'), 'utf8');
     assert.match(text, /^From: Kennel <kennel@example\.org>\r?$/m);
     assert.match(text, /^To: ada@example\.org\r?$/m);
@@ -28,20 +28,20 @@ describe('FileMail', () => {
 
   it('has one file after a repeated sending, and nothing unfinished', async () => {
     const mail = new FileMail(join(folder, 'twice'), 'kennel@example.org');
-    await Promise.all([mail.send(letter, signal), mail.send(letter, signal)]);
+    await Promise.all([mail.send(email, signal), mail.send(email, signal)]);
     assert.deepEqual(await readdir(join(folder, 'twice')), ['l-1.eml']);
   });
 
-  it('shows a letter to its owner alone', async () => {
+  it('shows an email to its owner alone', async () => {
     const mail = new FileMail(join(folder, 'own'), 'kennel@example.org');
-    await mail.send(letter, signal);
+    await mail.send(email, signal);
     assert.equal((await stat(join(folder, 'own', 'l-1.eml'))).mode & 0o077, 0);
   });
 
   it('leaves nothing behind when it is given up', async () => {
     const mail = new FileMail(join(folder, 'aborted'), 'kennel@example.org');
-    await mail.send(letter, signal);
-    await assert.rejects(mail.send({ ...letter, id: 'l-2' }, AbortSignal.abort()));
+    await mail.send(email, signal);
+    await assert.rejects(mail.send({ ...email, id: 'l-2' }, AbortSignal.abort()));
     assert.deepEqual(await readdir(join(folder, 'aborted')), ['l-1.eml']);
   });
 });

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { message } from '../../src/mail/message.ts';
 
-const letter = { id: 'l-1', to: 'ada@example.org', subject: 'Welcome', text: 'Hello' };
+const email = { id: 'l-1', to: 'ada@example.org', subject: 'Welcome', text: 'Hello' };
 
 describe('message()', () => {
   it('makes the Message-ID from the id', () => {
-    assert.equal(message(letter, 'kennel@example.org').messageId, '<l-1@example.org>');
+    assert.equal(message(email, 'kennel@example.org').messageId, '<l-1@example.org>');
   });
 
   const addresses = [
@@ -21,19 +21,19 @@ describe('message()', () => {
   ];
   for (const to of addresses) {
     it(`refuses the address ${JSON.stringify(to)}`, () => {
-      assert.throws(() => message({ ...letter, to }, 'kennel@example.org'), /is no plain address/);
+      assert.throws(() => message({ ...email, to }, 'kennel@example.org'), /is no plain address/);
     });
   }
 
   it('refuses an id that is no file name', () => {
     for (const id of ['', '../up', 'a\r\nb', 'a'.repeat(65)]) {
-      assert.throws(() => message({ ...letter, id }, 'kennel@example.org'), /is no plain id/);
+      assert.throws(() => message({ ...email, id }, 'kennel@example.org'), /is no plain id/);
     }
   });
 
   it('keeps the subject on one line', () => {
     const subject = 'Welcome, Paws\r\nBcc: eve@example.org\u2028!';
-    const { subject: one } = message({ ...letter, subject }, 'kennel@example.org');
+    const { subject: one } = message({ ...email, subject }, 'kennel@example.org');
     assert.equal(one, 'Welcome, Paws Bcc: eve@example.org !');
   });
 });

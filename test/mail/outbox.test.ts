@@ -6,7 +6,7 @@ import { type Failure, type GivenUp, Outbox, type OutboxStore } from '../../src/
 import { SmtpMail } from '../../src/mail/smtp_mail.ts';
 import { SmtpSink } from '../support/smtp_sink.ts';
 
-/** A store in memory, in which a failed letter is not due again. */
+/** A store in memory, in which a failed email is not due again. */
 class MemoryStore implements OutboxStore {
   readonly due: Email[] = [];
   readonly sentIds: string[] = [];
@@ -16,9 +16,9 @@ class MemoryStore implements OutboxStore {
 
   async claim(limit: number): Promise<Email[]> {
     if (this.down) throw new Error('the store is down');
-    const letters = this.due.splice(0, limit);
-    this.claims.push(letters.length);
-    return letters;
+    const emails = this.due.splice(0, limit);
+    this.claims.push(emails.length);
+    return emails;
   }
 
   async sent(id: string): Promise<void> {
@@ -31,7 +31,7 @@ class MemoryStore implements OutboxStore {
   }
 }
 
-function letter(id: string, to = 'ada@example.org'): Email {
+function email(id: string, to = 'ada@example.org'): Email {
   return { id, to, subject: 'Welcome', text: 'Hello' };
 }
 
@@ -65,7 +65,7 @@ describe('Outbox', () => {
 
   it('sends all that is due, a batch at a time', async () => {
     const { sender, store } = outbox();
-    for (let index = 0; index < 7; index += 1) store.due.push(letter(`l-${index}`));
+    for (let index = 0; index < 7; index += 1) store.due.push(email(`l-${index}`));
     await sender.flush(5_000);
     assert.equal(sink.received.length, 7);
     assert.equal(store.sentIds.length, 7);
@@ -73,13 +73,9 @@ describe('Outbox', () => {
     await sender.close();
   });
 
-  it('does not let one bad letter stop the others', async () => {
+  it('does not let one bad email stop the others', async () => {
     const { sender, store } = outbox();
-    store.due.push(
-      letter('bad', 'no address'),
-      letter('refused', 'nobody@example.org'),
-      letter('l'),
-    );
+    store.due.push(email('bad', 'no address'), email('refused', 'nobody@example.org'), email('l'));
     sink.refused.add('nobody@example.org');
     await sender.flush(5_000);
     assert.deepEqual(store.sentIds, ['l']);
@@ -88,10 +84,10 @@ describe('Outbox', () => {
     await sender.close();
   });
 
-  it('reports each letter that is given up, and counts what it did', async () => {
+  it('reports each email that is given up, and counts what it did', async () => {
     const { sender, store, givenUp } = outbox();
-    store.due.push(letter('good'), letter('bad', 'no address'));
-    store.due.push(letter('refused', 'nobody@example.org'), letter('later', 'busy@example.org'));
+    store.due.push(email('good'), email('bad', 'no address'));
+    store.due.push(email('refused', 'nobody@example.org'), email('later', 'busy@example.org'));
     sink.refused.add('nobody@example.org');
     sink.deferred.add('busy@example.org');
     await sender.flush(5_000);
@@ -102,7 +98,7 @@ describe('Outbox', () => {
 
   it('waits for its interval when a whole batch failed', async () => {
     const { sender, store } = outbox();
-    for (let index = 0; index < 4; index += 1) store.due.push(letter(`l-${index}`, 'no address'));
+    for (let index = 0; index < 4; index += 1) store.due.push(email(`l-${index}`, 'no address'));
     await sender.flush(5_000);
     assert.deepEqual(store.claims, [3]);
     await sender.close();
@@ -114,26 +110,26 @@ describe('Outbox', () => {
     sender.kick();
     await until(() => errors.length > 1);
     store.down = false;
-    store.due.push(letter('l-1'));
+    store.due.push(email('l-1'));
     await until(() => store.sentIds.length === 1);
     await sender.close();
   });
 
   it('sends what a kick during a round announced', async () => {
     const { sender, store } = outbox();
-    store.due.push(letter('l-1'));
+    store.due.push(email('l-1'));
     sender.kick();
     await until(() => store.claims.length === 1);
-    store.due.push(letter('l-2'));
+    store.due.push(email('l-2'));
     sender.kick();
     await until(() => store.sentIds.length === 2);
     await sender.close();
   });
 
-  it('gives up a letter that takes too long', async () => {
+  it('gives up an email that takes too long', async () => {
     sink.mute = true;
     const { sender, store } = outbox({ sendMs: 50 });
-    store.due.push(letter('l-1'));
+    store.due.push(email('l-1'));
     await sender.flush(5_000);
     assert.match(store.failures.get('l-1') ?? '', /50 ms have passed/);
     await sender.close();
@@ -142,7 +138,7 @@ describe('Outbox', () => {
   it('ends a flush in time, and gives up what is under way when it closes', async () => {
     sink.mute = true;
     const { sender, store } = outbox({ sendMs: 60_000 });
-    store.due.push(letter('l-1'));
+    store.due.push(email('l-1'));
     await sender.flush(50);
     assert.equal(store.failures.size, 0);
     await sender.close();
@@ -152,7 +148,7 @@ describe('Outbox', () => {
   it('sends nothing once it is closed', async () => {
     const { sender, store } = outbox();
     await sender.close();
-    store.due.push(letter('l-1'));
+    store.due.push(email('l-1'));
     await sender.flush(50);
     assert.deepEqual(store.claims, []);
   });

@@ -37,14 +37,14 @@ describe('postgresOutbox()', () => {
 
   const makeDue = () => control`update control.outbox set next_attempt_at = now()`;
 
-  it('gives out a letter as it was written', async () => {
+  it('gives out an email as it was written', async () => {
     const id = await post();
-    const [letter] = await store.claim(1);
-    const { ...fields } = letter;
+    const [email] = await store.claim(1);
+    const { ...fields } = email;
     assert.deepEqual(fields, { id, to: 'ada@example.org', subject: 'Welcome', text: 'Hello' });
   });
 
-  it('shares no letter between two claims at once, and lets neither wait', async () => {
+  it('shares no email between two claims at once, and lets neither wait', async () => {
     const ids = [await post(), await post(), await post()];
     await control.transaction(async (sql) => {
       const underWay = postgresOutbox(
@@ -120,7 +120,7 @@ describe('postgresOutbox()', () => {
     assert.equal(row?.last_error, 'x'.repeat(20));
   });
 
-  it('lets a letter wait twice as long after each attempt, an hour at most', async () => {
+  it('lets an email wait twice as long after each attempt, an hour at most', async () => {
     await post();
     for (const [attempts, seconds] of [
       [0, 10],

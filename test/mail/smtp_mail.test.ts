@@ -4,7 +4,7 @@ import { PermanentMailError } from '../../src/mail/mail.ts';
 import { SmtpMail } from '../../src/mail/smtp_mail.ts';
 import { SmtpSink } from '../support/smtp_sink.ts';
 
-const letter = { id: 'l-1', to: 'ada@example.org', subject: 'Welcome', text: 'Hello' };
+const email = { id: 'l-1', to: 'ada@example.org', subject: 'Welcome', text: 'Hello' };
 const { signal } = new AbortController();
 
 function mailTo(url: string, limitMs = 2_000): SmtpMail {
@@ -20,8 +20,8 @@ describe('SmtpMail', () => {
   after(() => sink.close());
   beforeEach(() => sink.received.splice(0));
 
-  it('hands the letter to the server', async () => {
-    await mailTo(sink.url).send(letter, signal);
+  it('hands the email to the server', async () => {
+    await mailTo(sink.url).send(email, signal);
     const [received] = sink.received;
     assert.equal(received?.from, 'kennel@example.org');
     assert.deepEqual(received?.to, ['ada@example.org']);
@@ -31,8 +31,8 @@ describe('SmtpMail', () => {
 
   it('gives a repeated sending the same Message-ID', async () => {
     const mail = mailTo(sink.url);
-    await mail.send(letter, signal);
-    await mail.send(letter, signal);
+    await mail.send(email, signal);
+    await mail.send(email, signal);
     const ids = sink.received.map(({ lines }) => lines.find((line) => /^Message-ID/.test(line)));
     assert.deepEqual(ids, ['Message-ID: <l-1@example.org>', 'Message-ID: <l-1@example.org>']);
   });
@@ -42,7 +42,7 @@ describe('SmtpMail', () => {
     sink.deferred.add('busy@example.org');
     const failureOf = (to: string) =>
       mailTo(sink.url)
-        .send({ ...letter, to }, signal)
+        .send({ ...email, to }, signal)
         .catch((error: unknown) => error);
     assert.ok((await failureOf('gone@example.org')) instanceof PermanentMailError);
     assert.ok(!((await failureOf('busy@example.org')) instanceof PermanentMailError));
@@ -51,7 +51,7 @@ describe('SmtpMail', () => {
   it('repeats when the server asks for a login: an operator can put that right', async () => {
     sink.senderReply = '530 authentication required';
     const failure = await mailTo(sink.url)
-      .send(letter, signal)
+      .send(email, signal)
       .catch((error: unknown) => error);
     sink.senderReply = '250 fine';
     assert.match(String(failure), /530/);
@@ -60,7 +60,7 @@ describe('SmtpMail', () => {
 
   it('lets no name add a header or a recipient', async () => {
     const subject = 'Welcome, Paws\r\nBcc: eve@example.org\r\n\r\nBuy now';
-    await mailTo(sink.url).send({ ...letter, subject }, signal);
+    await mailTo(sink.url).send({ ...email, subject }, signal);
     const [received] = sink.received;
     const headers = received?.lines.slice(0, received.lines.indexOf('')) ?? [];
     assert.deepEqual(received?.to, ['ada@example.org']);
@@ -73,26 +73,26 @@ describe('SmtpMail', () => {
 
   it('never speaks to the server about an address with a line break', async () => {
     const to = 'ada@example.org>\r\nRCPT TO:<eve@example.org';
-    await assert.rejects(mailTo(sink.url).send({ ...letter, to }, signal), /is no plain address/);
+    await assert.rejects(mailTo(sink.url).send({ ...email, to }, signal), /is no plain address/);
     assert.deepEqual(sink.received, []);
   });
 
   it('keeps a lone dot within the text', async () => {
-    await mailTo(sink.url).send({ ...letter, text: 'a\n.\nb' }, signal);
+    await mailTo(sink.url).send({ ...email, text: 'a\n.\nb' }, signal);
     assert.equal(sink.received.length, 1);
     assert.ok(sink.received[0]?.lines.includes('..'));
   });
 
   it('rejects when the server refuses the recipient', async () => {
     sink.refused.add('nobody@example.org');
-    const sending = mailTo(sink.url).send({ ...letter, to: 'nobody@example.org' }, signal);
+    const sending = mailTo(sink.url).send({ ...email, to: 'nobody@example.org' }, signal);
     await assert.rejects(sending, /550 nobody of that name/);
   });
 
   it('gives up a server that says nothing', async () => {
     sink.mute = true;
     await assert.rejects(
-      mailTo(sink.url, 50).send(letter, signal),
+      mailTo(sink.url, 50).send(email, signal),
       /Greeting never received|Timeout/,
     );
     sink.mute = false;
@@ -100,7 +100,7 @@ describe('SmtpMail', () => {
 
   it('gives up, and hangs up, when the signal aborts', async () => {
     sink.mute = true;
-    await assert.rejects(mailTo(sink.url).send(letter, AbortSignal.timeout(50)), /abort/i);
+    await assert.rejects(mailTo(sink.url).send(email, AbortSignal.timeout(50)), /abort/i);
     sink.mute = false;
     for (let turn = 0; turn < 1_000 && sink.openConnections > 0; turn += 1) {
       await new Promise((resolve) => setImmediate(resolve));

@@ -1,12 +1,13 @@
 /**
  * Whether time tells what answers do not: unknown, foreign and suspended tenants; unknown, wrong and
- * revoked keys. 2 000 requests of each kind, in random order on a connection that stays open, against
- * a server process of its own; `--requests N` takes more. `--broken` takes a server that looks unknown slugs up and must be found.
+ * revoked keys. 2 000 requests of each kind, in random order on a connection that stays open, against a
+ * server process of its own; `--requests N` takes more. `--broken` takes a server that looks unknown slugs
+ * up and must be found.
  *
  * Nine pairs are compared. Each is a hit at a rank difference that two equal kinds reach in 1 of 900
- * comparisons, so that all of them together are wrong once in 100 runs (Bonferroni); and a hit counts
- * when fresh requests confirm it in the same direction, which chance does once in 100 000 runs. Random
- * order is what allows this on a busy machine: what disturbs it strikes all kinds alike.
+ * comparisons, so that all of them together are wrong once in 100 runs (Bonferroni); and a hit counts when
+ * fresh requests confirm it in the same direction, which chance does once in 100 000 runs. Random order is
+ * what allows this on a busy machine: what disturbs it strikes all kinds alike.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';

@@ -52,7 +52,10 @@ export async function renewRows({ victim, superuser, accountPlace, mark }: Lab):
   return petId;
 }
 
-/** Every row of the victim, with its table, and the logins that lead to them. Usage is left out: it is counted behind the requests. */
+/**
+ * Every row of the victim, with its table, and the logins that lead to them. Usage is left out: it is
+ * counted behind the requests.
+ */
 export async function rowsOfVictim({ victim, superuser, accountPlace }: Lab): Promise<string[]> {
   const { id, place } = victim;
   const own = await superuser.ask(place, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`));

@@ -24,7 +24,9 @@ export class Superuser {
     return Array.isArray(last) ? last.map(({ row }) => String(row)) : [];
   }
 
-  /** Reads a table in a transaction that lasts as long as `work`, which may ask who waits for that table. */
+  /**
+   * Reads a table in a transaction that lasts as long as `work`, which may ask who waits for that table.
+   */
   async whileReading<Result>(
     { database, schema }: Placement,
     table: string,

@@ -28,7 +28,9 @@ export function envelopeOf(settings: Readonly<Record<string, string>>, local = t
   return envelopeWith(`select ${calls.join(', ')}`);
 }
 
-/** What an envelope of ours says, or a session of the tenant's own, as a script that begins a transaction. */
+/**
+ * What an envelope of ours says, or a session of the tenant's own, as a script that begins a transaction.
+ */
 export function openingScript(place: Placement, tenant: TenantId, pid: number): string {
   return [
     'begin isolation level read committed read write not deferrable',

@@ -53,7 +53,7 @@ export class SmtpSink {
 
   async #converse(socket: Socket): Promise<void> {
     const say = (line: string) => socket.write(`${line}\r\n`);
-    let letter: Received = { from: '', to: [], lines: [] };
+    let email: Received = { from: '', to: [], lines: [] };
     let inData = false;
     say('220 sink');
     for await (const line of createInterface({
@@ -61,29 +61,29 @@ export class SmtpSink {
       crlfDelay: Number.POSITIVE_INFINITY,
     })) {
       if (inData && line !== '.') {
-        letter.lines.push(line);
+        email.lines.push(line);
       } else if (inData) {
-        this.received.push(letter);
-        letter = { from: '', to: [], lines: [] };
+        this.received.push(email);
+        email = { from: '', to: [], lines: [] };
         inData = false;
         say('250 taken');
       } else if (line === 'DATA') {
         inData = true;
         say('354 go on');
       } else {
-        say(this.#answer(line, letter));
+        say(this.#answer(line, email));
       }
     }
   }
 
-  #answer(line: string, letter: Received): string {
+  #answer(line: string, email: Received): string {
     const [, command = '', address = ''] = /^(\w+)(?:.*<(.*)>)?/.exec(line) ?? [];
     if (command === 'QUIT') return '221 bye';
-    if (command === 'MAIL') letter.from = address;
+    if (command === 'MAIL') email.from = address;
     if (command === 'MAIL') return this.senderReply;
     if (command === 'RCPT' && this.refused.has(address)) return '550 nobody of that name';
     if (command === 'RCPT' && this.deferred.has(address)) return '450 try again later';
-    if (command === 'RCPT') letter.to.push(address);
+    if (command === 'RCPT') email.to.push(address);
     return '250 fine';
   }
 }

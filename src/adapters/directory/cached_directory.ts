@@ -4,7 +4,7 @@
  * within `staleAfterMs` when the announcement was lost.
  *
  * A key is looked up with the digest of its secret, here and in the registry. So a wrong secret is as
- * unknown as an unknown id: the same steps in the same time, whoever holds the key.
+ * unknown as an unknown id: the same steps in the same time for every key.
  */
 import type { Directory } from '../../kernel/ports.ts';
 import { type Caller, isUuid, type Tenant, type TenantId, tenantId } from '../../kernel/tenant.ts';

@@ -1,5 +1,5 @@
 /**
- * Slows down whoever guesses credentials. An address may be wrong a number of times in a row; after
+ * Delays the replies to repeated failed logins. An address may be wrong a number of times in a row; after
  * that its refusals come late, and when too many of them wait, the next are told to come back. Right
  * credentials are not counted and never wait.
  *

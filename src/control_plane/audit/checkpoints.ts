@@ -1,6 +1,6 @@
 /**
  * Witnesses of the audit trail outside the database: where each chain was, line by line in a file.
- * Whoever rewrites a whole chain, hashes and all, cannot make it fit what was written down here. A
+ * A whole chain that is rewritten, hashes and all, does not fit what was written down here. A
  * new line of a chain is written only while the one before it still stands in the database, so
  * what has been rewritten never gets a witness of its own.
  */

@@ -90,7 +90,7 @@ function revoking(privilege: string, database: string, grantee: string): string 
   return `revoke ${privilege.toLowerCase()} on database ${quoted(database)} from ${whom}`;
 }
 
-/** Of schemas beside ours: whoever may make a table where others look may put rows before them. */
+/** Of schemas beside ours: a role that may make a table where others look may put rows before them. */
 export async function examineSchemas(
   sql: Sql,
   examined: Examined,

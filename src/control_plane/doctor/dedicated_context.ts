@@ -5,7 +5,7 @@ import { differences } from './differences.ts';
 import { type Finding, finding, identifier } from './finding.ts';
 import { anyDigest, anyTenant, type KernelReference } from './reference.ts';
 
-/** Whoever knows a context that is none of ours may use it where the login may connect. */
+/** A foreign context can be used by all who know it, where the login may connect. */
 export function examineDedicatedContext(
   facts: readonly Fact[],
   {

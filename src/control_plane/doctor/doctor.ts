@@ -39,7 +39,9 @@ export async function examine(
   );
 }
 
-/** A rotation may go on between a look at the secrets and one at the keys: then both are looked at again. */
+/**
+ * A rotation may go on between a look at the secrets and one at the keys: then both are looked at again.
+ */
 async function examineOwnTwice(
   fleet: Fleet,
   housed: DedicatedTenant,

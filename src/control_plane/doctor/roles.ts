@@ -168,7 +168,7 @@ export async function examineConnectionLimits(
 }
 
 /**
- * Whoever owns a table may switch its row security off. Databases and what else belongs to the whole
+ * The owner of a table may switch its row security off. Databases and what else belongs to the whole
  * server are told in the main database alone.
  */
 export async function examineOwners(sql: Sql, examined: Examined): Promise<Finding[]> {

@@ -7,7 +7,7 @@ import { type Finding, finding } from './finding.ts';
 
 type Key = { slot: number; inner: Buffer; outer: Buffer };
 
-/** Whoever has the secret of a key that is none of ours seals any tenant's context. */
+/** A key that is none of ours seals any tenant's context for those who have its secret. */
 export async function examineSealKeys(
   sql: Sql,
   { database }: Examined,

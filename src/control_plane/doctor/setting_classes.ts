@@ -1,6 +1,7 @@
 /**
- * Every setting that a session can have (context `user`, `backend` or `superuser` of `pg_settings`, Postgres
- * 15 to 18), and what Kennel does about it. A test holds the table against the server that it runs on.
+ * Every setting that a session can have (context `user`, `backend` or `superuser` of `pg_settings`,
+ * Postgres 15 to 18), and what Kennel does about it. A test holds the table against the server that it runs
+ * on.
  *
  * Source: https://www.postgresql.org/docs/current/runtime-config.html
  */

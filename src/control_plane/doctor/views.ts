@@ -1,4 +1,4 @@
-/** What shows rows without asking the policies of whoever looks: views, copies and foreign tables. */
+/** Objects that show rows without the reader's policies: views, copies and foreign tables. */
 import type { Sql } from '../../kernel/ports.ts';
 import { type Check, type Finding, finding, quoted } from './finding.ts';
 

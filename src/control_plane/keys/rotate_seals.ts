@@ -169,7 +169,7 @@ function writeKeysTo(fleet: Fleet, place: Placement): Promise<boolean> {
 }
 
 /**
- * Asked under the lock of whoever drops a place: before its end, the database is there and its
+ * Asked under the lock that dropping a place takes: before its end, the database is there and its
  * sessions are not. One whose dropping was killed takes no session any more, and has the limit -2.
  */
 function isThere(fleet: Fleet, place: Placement): Promise<boolean> {

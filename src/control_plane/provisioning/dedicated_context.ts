@@ -33,7 +33,9 @@ export async function admitDedicatedTenant(
   await dropOldKeys(connection, owner);
 }
 
-/** Those of a database that was made before 2026-11-28. Whoever holds them, such as a backup, delays nobody. */
+/**
+ * Those of a database that was made before 2026-11-28. Whoever holds them, such as a backup, delays nobody.
+ */
 async function dropOldKeys(connection: Connection, owner: string): Promise<void> {
   await connection.script(
     `begin;

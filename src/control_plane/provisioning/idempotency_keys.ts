@@ -1,4 +1,6 @@
-/** Removes first answers that are older than clients may ask for; maintenance calls it, as the control role. */
+/**
+ * Removes first answers that are older than clients may ask for; maintenance calls it, as the control role.
+ */
 import type { Sql } from '../../kernel/ports.ts';
 
 export type KeptAnswers = {

@@ -50,7 +50,7 @@ export class Onboarding {
 
   /**
    * Makes a tenant: registry row, place, migrations, sample pet; then, in one transaction, its
-   * admin, key, settings, welcome letter and audit event.
+   * admin, key, settings, welcome email and audit event.
    *
    * @throws {Refusal} `slug_taken`, or `conflict` and `invalid_input` for a misused idempotency key.
    */
@@ -145,7 +145,7 @@ export class Onboarding {
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
     await this.#clearPlace(tenant);
     await control.transaction(async (sql) => {
-      // Usage and letters that are being written wait here, and then find no tenant any more.
+      // Usage and emails that are being written wait here, and then find no tenant any more.
       await sql`select from control.tenants where id = ${tenant.id} for update`;
       await sql`delete from control.outbox where tenant_id = ${tenant.id}`;
       await sql`delete from control.idempotency_keys where tenant_id = ${tenant.id}`;

@@ -286,7 +286,7 @@ async function writingOfMain(connection: Connection): Promise<string> {
 
 /**
  * Lends a connection of the database `from` while no other session works on the place. Postgres ends a
- * statement even when the process that sent it was killed; whoever clears up after that process must
+ * statement even when the process that sent it was killed; the one that clears up after that process must
  * not come too early, or would find nothing to drop yet.
  */
 export function workOn<Result>(

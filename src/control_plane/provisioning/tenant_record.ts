@@ -102,7 +102,7 @@ type Activation = {
   newId: () => string;
 };
 
-/** Admin, key, settings, letter, audit event and status: all of them, or the tenant stays absent. */
+/** Admin, key, settings, email, audit event and status: all of them, or the tenant stays absent. */
 export function activate(control: Db, activation: Activation): Promise<OnboardingResult> {
   const { tenant, order, commission, schemaVersion, installation, newId } = activation;
   return control.transaction(async (sql) => {

@@ -1,4 +1,6 @@
-/** A server and a database that Kennel can work in; what can't is told in one line before anything is made. */
+/**
+ * A server and a database that Kennel can work in; what can't is told in one line before anything is made.
+ */
 
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';

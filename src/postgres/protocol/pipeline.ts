@@ -99,7 +99,7 @@ export class Pipeline {
     });
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#fail(new Error('the connection was closed')));
-    // Whoever is told may want to cut it, and has to have it before.
+    // The caller may want to destroy it, and has to have it before.
     if (socket.destroyed)
       process.nextTick(() => this.#fail(new Error('the connection was closed')));
   }

@@ -11,7 +11,7 @@ export type Column = { name: string; read: (text: string) => unknown };
 
 /**
  * What a value of JSON may be to be parsed. Parsing stops everything else, and what comes of nested
- * brackets takes thirty times their size and overflows the stack of whoever walks through it.
+ * brackets takes thirty times their size and overflows the stack of code that walks through it.
  */
 export type JsonLimits = { chars: number; depth: number };
 

@@ -1,4 +1,4 @@
-/** The operator: whoever holds the admin token. There is one, and it belongs to no tenant. */
+/** The operator, who holds the admin token. There is one, and it belongs to no tenant. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 /** What a control plane handler works with besides its input. */
