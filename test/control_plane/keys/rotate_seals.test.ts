@@ -6,6 +6,7 @@ import { dropPlace, workOn } from '../../../src/control_plane/provisioning/place
 import type { NewTenant } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import type { TenantRef } from '../../../src/kernel/ports.ts';
 import { isolationModes, parseSlug } from '../../../src/kernel/tenant.ts';
+import { tryWithLock } from '../../../src/postgres/advisory_lock.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import type { Placement } from '../../../src/postgres/installation.ts';
 import { openServices } from '../../../src/services.ts';
@@ -210,12 +211,19 @@ describe('rotateSeals()', () => {
   it('is done by one process at a time', async () => {
     const environment = { DATABASE_URL: places.url };
     const other = await openServices(readConfig(environment), places.url);
+    const { installation } = other.fleet;
+    const target = installation.adminTarget(installation.database);
+    let refused = false;
     try {
-      const nothing = () => {};
-      const options = { propagationMs: 1, concurrency: 2, onProgress: nothing, onWait: nothing };
-      const second = rotateSeals(other.fleet, other.jobs, options);
-      const outcome = await Promise.allSettled([rotate(), second]);
-      assert.deepEqual(outcome.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+      // As a rotation of the other process holds it.
+      await other.jobs.exclusive(target, 'seals', (connection) =>
+        tryWithLock(connection, 'seals', async () => {
+          await assert.rejects(rotate(), /another rotation is running/);
+          refused = true;
+        }),
+      );
+      assert.ok(refused);
+      await rotate();
     } finally {
       other.close();
       await places.services.refreshSeals();
