@@ -56,7 +56,7 @@ async function resultOf<Taken extends Options>(command: Command<Taken>): Promise
   const config = readConfig(process.env);
   const database = await openDatabase(config);
   try {
-    return await withBackstage(
+    return await withServices(
       await openServices(config, database.adminUrl, { installs }),
       config,
       work,
@@ -66,7 +66,7 @@ async function resultOf<Taken extends Options>(command: Command<Taken>): Promise
   }
 }
 
-async function withBackstage(services: Services, config: Config, work: Work): Promise<number> {
+async function withServices(services: Services, config: Config, work: Work): Promise<number> {
   try {
     return await work(services, config);
   } finally {

@@ -27,7 +27,9 @@ export async function assertCanListen(place: Place): Promise<void> {
     if (error.code !== 'EADDRINUSE') cannotListen(place)(error);
   });
   socket.close();
-  if (place.port !== 0 && (await isServed(place.port, reachable(address)))) {
+  if (place.port === 0) return;
+  const served = await Promise.all(reachable(address).map((host) => isServed(place.port, host)));
+  if (served.includes(true)) {
     cannotListen(place)(Object.assign(new Error('It is taken'), { code: 'EADDRINUSE' }));
   }
 }
@@ -51,10 +53,10 @@ function isServed(port: number, host: string): Promise<boolean> {
   });
 }
 
-/** The address of this machine that a server on all addresses is reached by. */
-function reachable(address: string): string {
-  if (address === '0.0.0.0') return '127.0.0.1';
-  return address === '::' ? '::1' : address;
+/** The addresses of this machine that would reach a server on that one. */
+function reachable(address: string): string[] {
+  if (address === '0.0.0.0') return ['127.0.0.1'];
+  return address === '::' ? ['::1', '127.0.0.1'] : [address];
 }
 
 function listenProblem(error: unknown): string {

@@ -6,7 +6,10 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { apiKeyIn, formatApiKey } from '../../src/adapters/directory/api_key.ts';
-import { CachedDirectory, type Registry } from '../../src/adapters/directory/cached_directory.ts';
+import {
+  CachedDirectory,
+  type DirectorySource,
+} from '../../src/adapters/directory/cached_directory.ts';
 import { postgresDirectory } from '../../src/adapters/directory/postgres_directory.ts';
 import type { App } from '../../src/app.ts';
 import { limits } from '../../src/config.ts';
@@ -93,7 +96,7 @@ describe('an unknown key, a wrong secret and a revoked key', () => {
 });
 
 /** A server that counts what its registry is asked, and what it notes. */
-function openCounting(options: LabOptions = {}, around = (registry: Registry) => registry) {
+function openCounting(options: LabOptions = {}, around = (registry: DirectorySource) => registry) {
   return openLab(database.url, {
     ...options,
     alter: (parts, app) => ({
@@ -109,7 +112,7 @@ function openCounting(options: LabOptions = {}, around = (registry: Registry) =>
   });
 }
 
-function counting(app: () => App): Registry {
+function counting(app: () => App): DirectorySource {
   const registry = () => postgresDirectory(app().services.lookups);
   return {
     caller: (id, digest) => {
@@ -124,7 +127,7 @@ function counting(app: () => App): Registry {
 }
 
 /** A registry behind a cache of the ids that no key has. */
-function remembering(registry: Registry): Registry {
+function remembering(registry: DirectorySource): DirectorySource {
   const unknown = new Set<string>();
   const there = [acme.apiKey, revokedKey].map((key) => apiKeyIn(`Bearer ${key}`)?.id);
   return {

@@ -19,7 +19,7 @@ function heapGained(keep: (piece: Buffer) => void): number {
   return process.memoryUsage().heapUsed - before;
 }
 
-describe('ByteGatherer', () => {
+describe('GrowableBuffer', () => {
   it('gives back all pieces in order', () => {
     const gathered = new GrowableBuffer();
     for (const piece of ['', 'a', 'bc', '', 'defghij']) gathered.add(Buffer.from(piece));

@@ -8,7 +8,7 @@ const reply = json(200, {});
 
 const limit = { limitMs: 20, nowMs: () => performance.now() };
 
-describe('answerInTime()', () => {
+describe('withDeadline()', () => {
   it('hands the reply on', async () => {
     assert.equal(
       await withDeadline(

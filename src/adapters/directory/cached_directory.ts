@@ -15,7 +15,7 @@ import { type CacheLimits, ReadThroughCache } from './read_through_cache.ts';
 type Credential = `${string} ${string}`;
 
 /** Where the truth is. */
-export interface Registry {
+export interface DirectorySource {
   /** Null for an unknown or revoked key, and for a secret whose digest is not the key's. */
   caller(keyId: string, secretSha256: Uint8Array): Promise<Caller | null>;
   tenant(id: TenantId): Promise<Tenant | null>;
@@ -33,7 +33,7 @@ export class CachedDirectory implements Directory {
   readonly #callers: ReadThroughCache<Credential, Caller>;
   readonly #tenants: ReadThroughCache<TenantId, Tenant>;
 
-  constructor(registry: Registry, limits: DirectoryLimits) {
+  constructor(registry: DirectorySource, limits: DirectoryLimits) {
     this.#mostAnnounced = limits.announced;
     this.#callers = new ReadThroughCache((credential) => {
       const [keyId = '', digest = ''] = credential.split(' ');

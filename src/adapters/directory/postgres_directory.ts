@@ -2,7 +2,7 @@
 import type { Sql } from '../../kernel/ports.ts';
 import { settingKeys, settingsFrom } from '../../kernel/settings.ts';
 import type { Caller, IsolationMode, Role, Slug, Tenant, TenantId } from '../../kernel/tenant.ts';
-import type { Registry } from './cached_directory.ts';
+import type { DirectorySource } from './cached_directory.ts';
 
 type KeyRow = {
   id: string;
@@ -29,7 +29,7 @@ type TenantRow = {
 /** As an array of Postgres. Any other key is left: a tenant could have made any number of them. */
 const knownKeys = `{${settingKeys.join()}}`;
 
-export function postgresDirectory(control: Sql): Registry {
+export function postgresDirectory(control: Sql): DirectorySource {
   return {
     // By the digest alone: a row that is found by its id and then rejected would show in the time.
     caller: async (keyId, secretSha256) => {

@@ -11,7 +11,7 @@ import { until } from '../../support/until.ts';
 
 const limits = { entries: 100, staleAfterMs: 60_000, clockMs: 1, announced: 2 };
 
-describe('CachedDirectory on the registry', () => {
+describe('CachedDirectory on Postgres', () => {
   let places: TenantPlaces;
   let control: Db;
   let directory: CachedDirectory;

@@ -6,12 +6,12 @@ import { tenantOn } from '../../support/tenant.ts';
 
 const plan = { name: 'hourly', requestsPerHour: 1, burst: 1 };
 
-limiterContract('LocalLimiter', async () => ({
+limiterContract('MemoryLimiter', async () => ({
   limiter: new MemoryLimiter(100, Date.now),
   close: () => {},
 }));
 
-describe('LocalLimiter', () => {
+describe('MemoryLimiter', () => {
   it('refills by the clock it was given', async () => {
     let nowMs = 0;
     const limiter = new MemoryLimiter(1, () => nowMs);

@@ -6,7 +6,7 @@ import { readConfig } from '../../../src/config.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
-describe('installationOfBudgets()', () => {
+describe('redisKeyPrefix()', () => {
   let databases: TestDatabase[];
   let opened: Services[];
   before(async () => {

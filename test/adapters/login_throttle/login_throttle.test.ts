@@ -19,7 +19,7 @@ function onClock(nowMs: () => number) {
   return { throttle, fail };
 }
 
-describe('GuessThrottle', () => {
+describe('LoginThrottle', () => {
   it('forgives the first, slows down the next and turns away what is too much', async () => {
     const { fail } = onClock(() => 0);
     const failures = fail('192.0.2.1', 6);

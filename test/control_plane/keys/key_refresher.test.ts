@@ -13,7 +13,7 @@ function watch(everyMs: number) {
   return { seals, looks, errors };
 }
 
-describe('SealWatch', () => {
+describe('KeyRefresher', () => {
   it('looks once more when it was told while it looked, for that may have been too early', async () => {
     const { seals, looks } = watch(60_000);
     for (let turn = 0; turn < 3; turn += 1) seals.look();

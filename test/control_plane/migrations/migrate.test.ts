@@ -26,7 +26,7 @@ describe('migrations over the fleet', () => {
     sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
     await cp('sql', sqlFolder, { recursive: true });
     await rm(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'));
-    const services = await backstageNow();
+    const services = await servicesNow();
     for (const mode of isolationModes) {
       for (const which of ['one', 'two']) await onboard(services, `${mode}-${which}`, mode);
     }
@@ -39,9 +39,9 @@ describe('migrations over the fleet', () => {
   });
 
   it('finds nothing to do when every tenant is at the newest version', async () => {
-    const { current, behind } = await statusOf(await backstageNow());
+    const { current, behind } = await statusOf(await servicesNow());
     assert.deepEqual([current, behind.length], [6, 0]);
-    assert.deepEqual(await migrate(await backstageNow()), { migrated: 0, failed: [], left: 0 });
+    assert.deepEqual(await migrate(await servicesNow()), { migrated: 0, failed: [], left: 0 });
   });
 
   it('brings the microchip column to tenants of all modes, and names the one that fails', async () => {
@@ -49,7 +49,7 @@ describe('migrations over the fleet', () => {
       'sql/tenant/002_pet_microchip_id.sql',
       join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'),
     );
-    const services = await backstageNow();
+    const services = await servicesNow();
     await spoil(services, 'schema-one');
     assert.equal((await statusOf(services)).behind.length, 6);
 
@@ -72,7 +72,7 @@ describe('migrations over the fleet', () => {
   });
 
   it('touches only what is left in a second run', async () => {
-    const services = await backstageNow();
+    const services = await servicesNow();
     await fix(services, 'schema-one');
     const progress: Progress[] = [];
     assert.deepEqual(await migrate(services, (step) => progress.push(step)), {
@@ -88,14 +88,14 @@ describe('migrations over the fleet', () => {
 
   it('leaves the rest alone when a canary fails', async () => {
     await writeFile(join(sqlFolder, 'tenant', '003_broken.sql'), 'select 1 / 0;\n');
-    const outcome = await migrate(await backstageNow(), () => {}, { canary: 1 });
+    const outcome = await migrate(await servicesNow(), () => {}, { canary: 1 });
     assert.deepEqual([outcome.migrated, outcome.failed.length, outcome.left], [0, 1, 4]);
     await rm(join(sqlFolder, 'tenant', '003_broken.sql'));
   });
 
   it('lets one run at a time', async () => {
     await writeFile(join(sqlFolder, 'tenant', '003_slow.sql'), 'select pg_sleep(0.3);\n');
-    const first = await backstageNow();
+    const first = await servicesNow();
     const second = await another();
     const outcomes = await Promise.allSettled([migrate(first), migrate(second)]);
     const refused = outcomes.filter(({ status }) => status === 'rejected');
@@ -108,7 +108,7 @@ describe('migrations over the fleet', () => {
       join(sqlFolder, 'tenant', '004_note.sql'),
       'alter table pets add column note text;\n',
     );
-    const services = await backstageNow();
+    const services = await servicesNow();
     let released = false;
     const holder = holdLock(services, 'schema-one', () => released);
     const migrating = migrate(services, () => {}, { slug: 'schema-one' });
@@ -121,15 +121,15 @@ describe('migrations over the fleet', () => {
   it('refuses a file that was edited after it had been applied to one tenant alone', async () => {
     const file = join(sqlFolder, 'tenant', '005_first.sql');
     await writeFile(file, 'alter table pets add column one text;\n');
-    await migrate(await backstageNow(), () => {}, { slug: 'schema-one' });
+    await migrate(await servicesNow(), () => {}, { slug: 'schema-one' });
     await writeFile(file, 'alter table pets add column two text;\n');
-    await assert.rejects(async () => migrate(await backstageNow()), /was edited/);
+    await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
     await assert.rejects(
-      async () => onboard(await backstageNow(), 'new-one', 'schema'),
+      async () => onboard(await servicesNow(), 'new-one', 'schema'),
       /was edited/,
     );
     await writeFile(file, 'alter table pets add column one text;\n');
-    assert.equal((await migrate(await backstageNow())).failed.length, 0);
+    assert.equal((await migrate(await servicesNow())).failed.length, 0);
   });
 
   it('refuses an edited file also where the one after it had failed', async () => {
@@ -139,22 +139,22 @@ describe('migrations over the fleet', () => {
     assert.ok(fine && broken);
     await writeFile(fine, 'alter table pets add column three text;\n');
     await writeFile(broken, 'select 1 / 0;\n');
-    const first = await migrate(await backstageNow(), () => {}, { slug: 'schema-one' });
+    const first = await migrate(await servicesNow(), () => {}, { slug: 'schema-one' });
     assert.equal(first.failed.length, 1);
     await writeFile(fine, 'alter table pets add column four text;\n');
     await writeFile(broken, 'select 1;\n');
-    await assert.rejects(async () => migrate(await backstageNow()), /was edited/);
+    await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
     await writeFile(fine, 'alter table pets add column three text;\n');
-    assert.equal((await migrate(await backstageNow())).failed.length, 0);
+    assert.equal((await migrate(await servicesNow())).failed.length, 0);
   });
 
   it('refuses a file that was edited after it had been applied', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
-    await assert.rejects(async () => migrate(await backstageNow()), /was edited/);
+    await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
   });
 
   /** Opened anew, so that it reads the folder as it is now. */
-  function backstageNow(): Promise<Services> {
+  function servicesNow(): Promise<Services> {
     closeAll();
     return another();
   }
