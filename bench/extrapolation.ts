@@ -2,11 +2,11 @@
  * What ten and a hundred times as many tenants would take, if all goes on as it began. These are
  * straight lines through what was measured, and nobody has been there: reports mark them as such.
  */
-import type { IsolationMode } from '../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../src/isolation/modes.ts';
 import type { Result } from './result.ts';
 
 export type Outlook = {
-  mode: IsolationMode;
+  mode: IsolationModeName;
   tenants: number;
   onboardingSeconds: number | null;
   migrationSeconds: number | null;
@@ -20,7 +20,7 @@ export type Outlook = {
 
 export const horizons = [10_000, 100_000] as const;
 
-export function outlookOf(result: Result, mode: IsolationMode, tenants: number): Outlook {
+export function outlookOf(result: Result, mode: IsolationModeName, tenants: number): Outlook {
   const costs = result.costs.find((one) => one.mode === mode);
   const migration = result.migrations.find((one) => one.mode === mode);
   // Shared tenants are migrated as one place, whose rows are not rewritten.
@@ -41,7 +41,11 @@ export function outlookOf(result: Result, mode: IsolationMode, tenants: number):
 }
 
 /** Tenants with which the backends of one server take so much memory; null when it never comes. */
-export function tenantsWithin(result: Result, mode: IsolationMode, bytes: number): number | null {
+export function tenantsWithin(
+  result: Result,
+  mode: IsolationModeName,
+  bytes: number,
+): number | null {
   const line = memoryLine(result, mode);
   if (!line) return null;
   const { pool } = result.settings;
@@ -50,14 +54,14 @@ export function tenantsWithin(result: Result, mode: IsolationMode, bytes: number
 }
 
 /** Of one connection. In database mode it has met one tenant, and will meet no other. */
-function backendBytes(result: Result, mode: IsolationMode, tenants: number): number | null {
+function backendBytes(result: Result, mode: IsolationModeName, tenants: number): number | null {
   const line = memoryLine(result, mode);
   if (!line) return null;
   return mode === 'database' ? line.base : line.base + line.slope * tenants;
 }
 
 /** Through the first and the last measured point; a slope within the noise of 1 kB is none. */
-function memoryLine({ memory }: Result, mode: IsolationMode) {
+function memoryLine({ memory }: Result, mode: IsolationModeName) {
   const seen = memory.filter((one) => one.mode === mode && one.bytesPerBackend !== null);
   const [first] = seen;
   const last = seen.at(-1);

@@ -2,10 +2,11 @@
  * The lab of one run: a Postgres, tenants of all modes, a process that loads, and servers to be
  * loaded. All of it is in a folder of its own, and all of it goes with the run.
  */
+
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readConfig } from '../src/config.ts';
-import type { IsolationMode } from '../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../src/isolation/modes.ts';
 import { openServices, type Services } from '../src/services.ts';
 import { chanceOf } from '../test/support/random.ts';
 import { makeBaselines } from './baselines/tables.ts';
@@ -27,12 +28,12 @@ export type LabOptions = {
 };
 
 /** How many tenants of each mode are made. */
-export type Population = Readonly<Record<IsolationMode, number>>;
+export type Population = Readonly<Record<IsolationModeName, number>>;
 
 export class Lab {
   readonly options: Options;
   readonly progress: Progress;
-  readonly members: Record<IsolationMode, Member[]> = { shared: [], schema: [], database: [] };
+  readonly members: Record<IsolationModeName, Member[]> = { shared: [], schema: [], database: [] };
   readonly costs: ModeCosts[] = [];
   readonly folder: string;
   readonly children: Children;

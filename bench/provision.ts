@@ -3,7 +3,8 @@
  * tables through the same door that their requests use. The time of the first part is a result.
  */
 
-import { type IsolationMode, parseSlug, type TenantId, tenantId } from '../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../src/isolation/modes.ts';
+import { parseSlug, type TenantId, tenantId } from '../src/kernel/tenant.ts';
 import type { Services } from '../src/services.ts';
 import { limits } from './limits.ts';
 import { type SeedPet, seedPets } from './pets.ts';
@@ -11,7 +12,7 @@ import type { ModeCosts } from './result.ts';
 import { sizesOf } from './sizes.ts';
 
 export type Member = {
-  mode: IsolationMode;
+  mode: IsolationModeName;
   id: TenantId;
   slug: string;
   apiKey: string;
@@ -21,7 +22,7 @@ export type Member = {
 export type Provisioned = { members: Member[]; costs: ModeCosts };
 
 export type ProvisionOptions = {
-  mode: IsolationMode;
+  mode: IsolationModeName;
   count: number;
   /** The administrator's. */
   url: string;
@@ -67,7 +68,7 @@ export async function forgetLetters({ control }: Services): Promise<void> {
   await control`delete from control.outbox`;
 }
 
-async function onboard(services: Services, mode: IsolationMode, at: number): Promise<Member> {
+async function onboard(services: Services, mode: IsolationModeName, at: number): Promise<Member> {
   const slug = parseSlug(`${mode}-${String(at).padStart(6, '0')}`);
   if (!slug) throw new Error(`Cannot name tenant ${at} of mode "${mode}"`);
   const founded = await services.onboarding.create(
@@ -88,7 +89,7 @@ async function onboard(services: Services, mode: IsolationMode, at: number): Pro
 async function fill({ isolation }: Services, member: Member): Promise<Member> {
   const pets = seedPets(member.slug);
   const rows = JSON.stringify(pets);
-  await isolation[member.mode].run({ id: member.id, isolation: member.mode }, async (db) => {
+  await isolation.run({ id: member.id, isolation: member.mode }, async (db) => {
     await db`update pets set deleted = true where id = ${member.id}`;
     await db`
       insert into pets (id, name, species, breed, birth_date)

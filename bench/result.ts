@@ -1,10 +1,10 @@
 /** What a run finds out, as it stands in `report.json`. Every report is made from this alone. */
-import type { IsolationMode } from '../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../src/isolation/modes.ts';
 import type { Spread } from './sampling.ts';
 import type { Figure } from './statistics.ts';
 
 /** Who answers: a mode of Kennel, or one of the baselines beside it. */
-export type SubjectName = 'bare' | 'untenanted' | 'textbook' | IsolationMode;
+export type SubjectName = 'bare' | 'untenanted' | 'textbook' | IsolationModeName;
 
 export type Operation = 'me' | 'read' | 'list' | 'create' | 'mix';
 
@@ -40,7 +40,7 @@ export type GroupResult = { name: string; title: string; cases: CaseResult[] };
 
 /** What it takes to have so many tenants of one mode. */
 export type ModeCosts = {
-  mode: IsolationMode;
+  mode: IsolationModeName;
   tenants: number;
   onboardedPerSecond: number;
   /** Of the whole server, by difference; null where it was not asked for. */
@@ -49,7 +49,7 @@ export type ModeCosts = {
 };
 
 export type BackendMemory = {
-  mode: IsolationMode;
+  mode: IsolationModeName;
   /** Tenants that were served before the look. */
   tenants: number;
   connections: number;
@@ -58,13 +58,18 @@ export type BackendMemory = {
 };
 
 export type ColdStart = {
-  mode: IsolationMode;
+  mode: IsolationModeName;
   tenants: number;
   first: { p50Us: number; p99Us: number };
   second: { p50Us: number; p99Us: number };
 };
 
-export type Migration = { mode: IsolationMode; tenants: number; places: number; seconds: number };
+export type Migration = {
+  mode: IsolationModeName;
+  tenants: number;
+  places: number;
+  seconds: number;
+};
 
 export type NeighbourResult = {
   name: string;

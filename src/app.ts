@@ -31,6 +31,7 @@ import { KeyRefresher } from './control_plane/keys/key_refresher.ts';
 import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
 import { assertLoginsAdmitted } from './control_plane/provisioning/usable_server.ts';
 import type { HttpRequest } from './http/request.ts';
+import { isolationModes } from './isolation/modes.ts';
 import { Kernel, type KernelParts } from './kernel/kernel.ts';
 import type { Db, Limiter } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
@@ -91,7 +92,11 @@ export async function openApp({
   const operatorRoutes = operatorRouter(
     {
       tenants: lifeCycle(services, { directory, outbox, onForget }),
-      defaults: { isolation: config.isolation, sendsMail: config.smtpUrl !== null },
+      defaults: {
+        isolation: config.isolation,
+        isolationModes,
+        sendsMail: config.smtpUrl !== null,
+      },
       plans: plansOf(services, directory),
       readTrail: (filter) => queryAudit(control, filter),
       denials,

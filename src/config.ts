@@ -10,7 +10,7 @@ import { redisAddress } from './adapters/limiter/redis_url.ts';
 import { withFiles } from './environment_files.ts';
 import { parseOrigin } from './http/cors.ts';
 import { trustedProxies } from './http/trusted_proxies.ts';
-import { isolationModes } from './kernel/tenant.ts';
+import { isolationModes } from './isolation/modes.ts';
 import { smtpServer } from './mail/smtp_url.ts';
 import { connectionOptions } from './postgres/connection_options.ts';
 import { ConnectionUrlError, keywordsIn } from './postgres/connection_url.ts';
@@ -106,7 +106,7 @@ export const limits = {
     /** Sealed envelopes that are kept, all connections together: about half a kilobyte each. */
     envelopes: 16_000,
     /** Tenants whose schema or database name is remembered. */
-    places: 10_000,
+    placements: 10_000,
   },
   /** What the operator changes may have to wait for what a tenant is just recording. */
   controlConnection: {
@@ -173,8 +173,8 @@ export const limits = {
     batches,
   },
   migrations: {
-    /** The most places at the same time: each takes one of the administrator's connections. */
-    places: 8,
+    /** The most schemas at the same time: each takes one of the administrator's connections. */
+    schemas: 8,
     canaries: 1_000,
     lockTimeoutMs: 200,
     lockAttempts: 10,

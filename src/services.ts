@@ -1,6 +1,6 @@
 /**
- * What serving and the shell commands have in common: the connections into one Postgres, the three
- * isolation adapters, and the fleet work that needs them.
+ * What serving and the shell commands have in common: the connections into one Postgres, the isolation
+ * modes, and the control plane that needs them.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +17,8 @@ import {
 } from './control_plane/provisioning/install.ts';
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
-import { isolationByMode } from './isolation/mode.ts';
+import type { ModeFactory } from './isolation/mode.ts';
+import { tenantIsolation } from './isolation/tenant_db.ts';
 import type { Db } from './kernel/ports.ts';
 import { Connection, type Target } from './postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from './postgres/connection_pool.ts';
@@ -32,6 +33,8 @@ export type Services = Awaited<ReturnType<typeof openServices>>;
 type ServicesOptions = {
   /** False for what only reads: then nothing in the database changes. */
   installs?: boolean;
+  /** Isolation modes besides the registered ones. */
+  modes?: readonly ModeFactory[];
   /** Called for each backend that can't be terminated. */
   onStay?: UnterminatedOptions['onStay'];
 };
@@ -40,12 +43,12 @@ type ServicesOptions = {
 export async function openServices(
   config: Config,
   adminUrl: string,
-  { installs = true, onStay = () => {} }: ServicesOptions = {},
+  { installs = true, modes = [], onStay = () => {} }: ServicesOptions = {},
 ) {
   const admin = adminPool(limits.adminConnections);
   const migrators = adminPool(limits.migrators);
   const open = installs ? install : openInstalled;
-  const options = await installOptions(config, migrators);
+  const options = { ...(await installOptions(config, migrators)), modes };
   const fleet = await open(adminUrl, admin, options).catch((error) => {
     // Their idle sessions would keep a command from ending.
     for (const pool of [migrators, admin]) pool.close();
@@ -64,7 +67,7 @@ export async function openServices(
   const control = controlDb(controlConnections, installation);
   const envelopes = new Envelopes(Math.ceil(limits.connections.envelopes / config.connections));
   const connections = { pool: serving, envelopes };
-  const isolation = isolationByMode(connections, installation);
+  const isolation = tenantIsolation(connections, fleet.modes);
   const propagationMs = 2 * limits.directory.staleAfterMs;
   const onboarding = new Onboarding({
     fleet,
@@ -107,11 +110,14 @@ export async function openServices(
   };
 }
 
-async function installOptions(config: Config, migrators: ConnectionPool): Promise<InstallOptions> {
+async function installOptions(
+  config: Config,
+  migrators: ConnectionPool,
+): Promise<Omit<InstallOptions, 'modes'>> {
   return {
     sql: await readSql(config.sqlFolder),
     migrators,
-    placesKept: limits.connections.places,
+    placementsKept: limits.connections.placements,
     migrationLockTimeoutMs: limits.migrations.lockTimeoutMs,
     transactionTimeoutMs: limits.connection.callTimeoutMs,
     dropTimeoutMs: limits.dropTimeoutMs,

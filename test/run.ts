@@ -1,5 +1,5 @@
 /**
- * `npm test [-- pattern]`: all test files, or those whose path contains the pattern, on one Postgres
+ * `npm test [-- NAME...]`: all test files, or those whose path contains one of the names, on one Postgres
  * that is started for them, or on the one that `DATABASE_URL` names.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -12,9 +12,10 @@ import { openFolder, startTestCluster } from './support/test_cluster.ts';
 // More than two cores hold: many tests wait, for a limit or for a process to start.
 const filesAtOnce = 3;
 
-const files = await testFiles(process.argv[2] ?? '');
+const names = process.argv.slice(2);
+const files = await testFiles(names);
 if (files.length === 0) {
-  process.stderr.write(`Cannot test "${process.argv[2] ?? ''}": no test file has it in its path\n`);
+  process.stderr.write(`Cannot test "${names.join(' ')}": no test file has it in its path\n`);
   process.exit(1);
 }
 
@@ -24,10 +25,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => te
 
 process.exitCode = await testAll(files);
 
-async function testFiles(pattern: string): Promise<string[]> {
+async function testFiles(names: readonly string[]): Promise<string[]> {
   const entries = await readdir('test', { recursive: true });
   const paths = entries.filter((entry) => entry.endsWith('.test.ts')).map((x) => join('test', x));
-  return paths.filter((path) => path.includes(pattern)).sort();
+  const isNamed = (path: string) => names.some((name) => path.includes(name));
+  return (names.length === 0 ? paths : paths.filter(isNamed)).sort();
 }
 
 async function testAll(paths: readonly string[]): Promise<number> {

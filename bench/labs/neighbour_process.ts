@@ -7,7 +7,7 @@
 import { limits, readConfig } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
-import { sharedIsolation } from '../../src/isolation/shared.ts';
+import { tenantIsolation } from '../../src/isolation/tenant_db.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Match } from '../../src/kernel/ports.ts';
 import { Connection, type Target } from '../../src/postgres/connection.ts';
@@ -56,7 +56,7 @@ await serveLab({
   alter: (parts: KernelParts<HttpRequest>) => ({
     ...parts,
     routes: (request, path) => (path === slow.endpoint ? slow : parts.routes(request, path)),
-    ...(unfair ? { isolation: { ...parts.isolation, shared: unfair } } : {}),
+    ...(unfair ? { isolation: unfair } : {}),
   }),
 });
 
@@ -69,5 +69,5 @@ async function unfairIsolation() {
     connectionsPerTenant: config.connections,
     waitingPerTenant: limits.connections.waiting,
   });
-  return sharedIsolation({ ...connections, pool }, fleet.installation);
+  return tenantIsolation({ ...connections, pool }, fleet.modes);
 }

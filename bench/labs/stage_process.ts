@@ -40,7 +40,7 @@ async function alteration() {
     ...(isOff('usage', gone) ? { meter: { count: () => {} } } : {}),
     ...(isOff('limiter', gone) ? { limiter: generous() } : {}),
     ...(isOff('lookup', gone) ? { directory: knowing(parts.directory) } : {}),
-    ...(isolation ? { isolation: { ...parts.isolation, shared: isolation } } : {}),
+    ...(isolation ? { isolation } : {}),
   });
 }
 

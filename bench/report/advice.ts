@@ -1,5 +1,5 @@
 /** *Which mode should I pick?* A table and three sentences, made of the figures of this very run. */
-import { isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { over, ratioIn, throughput, validCase } from '../comparison.ts';
 import { horizons, type Outlook, outlookOf, tenantsWithin } from '../extrapolation.ts';
 import type { Result } from '../result.ts';

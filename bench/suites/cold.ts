@@ -2,7 +2,7 @@
  * A tenant's first request to a process that has never heard of it, and its second. The process has
  * served others before, one after the other, and nothing else is going on.
  */
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Lab } from '../lab.ts';
 import { limits } from '../limits.ts';
 import { Client } from '../load/client.ts';
@@ -31,7 +31,7 @@ export async function timeColdStarts(lab: Lab): Promise<ColdStart[]> {
   return results;
 }
 
-async function coldStart(mode: IsolationMode, subject: Subject): Promise<ColdStart> {
+async function coldStart(mode: IsolationModeName, subject: Subject): Promise<ColdStart> {
   const [known, ...others] = subject.members;
   const cold = others.slice(0, most);
   const client = new Client(subject.server.url, limits.requestMs);

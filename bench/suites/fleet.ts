@@ -2,12 +2,13 @@
  * How fast all tenants are migrated: one more column, by the product's own runner. It comes last,
  * because the servers of the lab do not know the version that it leaves behind.
  */
+
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits, readConfig } from '../../src/config.ts';
 import { migrateFleet } from '../../src/control_plane/migrations/migrate.ts';
 import { readMigrations } from '../../src/control_plane/migrations/migration_files.ts';
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { openServices } from '../../src/services.ts';
 import type { Lab } from '../lab.ts';
 import type { Migration } from '../result.ts';
@@ -25,7 +26,7 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
   const own = readConfig({ DATABASE_URL: cluster.url, DATA_DIR: folder });
   const config = { ...own, sqlFolder: await withOneMore(own.sqlFolder, folder) };
   const services = await openServices(config, cluster.url);
-  const ends: Record<IsolationMode, number> = { shared: 0, schema: 0, database: 0 };
+  const ends: Record<IsolationModeName, number> = { shared: 0, schema: 0, database: 0 };
   const startedAt = performance.now();
   try {
     const { failed } = await migrateFleet(services.fleet, services.control, services.jobs, {
@@ -65,7 +66,7 @@ async function withOneMore(sqlFolder: string, folder: string): Promise<string> {
   return copy;
 }
 
-function modeIn(name: string): IsolationMode {
+function modeIn(name: string): IsolationModeName {
   if (name.startsWith('database-')) return 'database';
   return name.startsWith('schema-') ? 'schema' : 'shared';
 }

@@ -1,5 +1,5 @@
 /** What stays when many tenants have been served: connections, and the memory behind each of them. */
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { connect } from '../cluster.ts';
 import { privateBytesOf } from '../cpu.ts';
 import type { Lab } from '../lab.ts';
@@ -44,7 +44,7 @@ async function serveAll({ load, rounds }: Lab, subject: Subject, tenants: number
 }
 
 /** Backends of tenants: the process's other connections log in as somebody else. */
-async function backendsOf({ cluster, services }: Lab, mode: IsolationMode, pid: number) {
+async function backendsOf({ cluster, services }: Lab, mode: IsolationModeName, pid: number) {
   const { serve } = services.fleet.installation.roles;
   const admin = connect(cluster.url);
   try {

@@ -1,5 +1,5 @@
 /** The servers of the lab, each ready to be measured. */
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Lab } from '../lab.ts';
 import { conditions } from '../limits.ts';
 import { Client } from '../load/client.ts';
@@ -18,7 +18,7 @@ export function kennelOptions({ cluster, folder }: Lab): KennelOptions {
 }
 
 /** Kennel with the tenants of one mode. */
-export async function kennelOf(lab: Lab, mode: IsolationMode): Promise<Subject> {
+export async function kennelOf(lab: Lab, mode: IsolationModeName): Promise<Subject> {
   const server = await startKennel(lab.children, `kennel ${mode}`, kennelOptions(lab));
   return kennelSubject(mode, server, lab.members[mode]);
 }

@@ -31,7 +31,7 @@ create table tenants (
   name text not null,
   plan text not null references plans,
   status text not null check (status in ('provisioning', 'active', 'suspended', 'deleting')),
-  isolation text not null check (isolation in ('shared', 'schema', 'database')),
+  isolation text not null check (isolation ~ '^[a-z_]{1,40}$'),
   schema_version integer not null default 0,
   -- Why the last migration of this tenant's tables failed; null when it did not.
   migration_error text,
@@ -43,10 +43,11 @@ create table tenants (
   updated_at timestamptz not null default now()
 );
 
--- Deleted tenants of shared mode whose rows are erased once more after every process has heard of
--- the deletion: a request that was under way may have written behind the eraser's back.
+-- Deleted tenants whose rows, in tables that outlive them, are erased once more after every process has
+-- heard of the deletion: a request that was under way may have written behind the eraser's back.
 create table leftovers (
   tenant_id uuid primary key,
+  isolation text not null,
   due_at timestamptz not null
 );
 

@@ -41,7 +41,7 @@ await runCommand({
       slug: tenant ?? null,
       canary: countOf(canary, 'canary', { least: 0, most: limits.migrations.canaries }) ?? 0,
       concurrency:
-        countOf(concurrency, 'concurrency', { least: 1, most: limits.migrations.places }) ??
+        countOf(concurrency, 'concurrency', { least: 1, most: limits.migrations.schemas }) ??
         defaultConcurrency,
     };
     return (services) => up(services, wish, json);

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
+import { isolationModes } from '../isolation/modes.ts';
 import { parseSlug, type Slug } from '../kernel/tenant.ts';
 import { inventedEmail, newTenant } from '../routes/admin/tenants.ts';
 import type { Services } from '../services.ts';
@@ -133,7 +134,10 @@ function create(slug: Slug, { json, ...values }: Values): Work {
  */
 function orderOf(slug: Slug, { name = slug, plan, isolation, email }: Values) {
   const wish = { slug, name, plan, isolation, admin_email: email };
-  const parsed = v.safeParse(newTenant({ sendsMail: false }), JSON.parse(JSON.stringify(wish)));
+  const parsed = v.safeParse(
+    newTenant({ sendsMail: false, isolationModes }),
+    JSON.parse(JSON.stringify(wish)),
+  );
   if (!parsed.success) {
     const [issue] = parsed.issues;
     const field = v.getDotPath(issue) ?? '';

@@ -1,5 +1,6 @@
 /** What fleet work needs: the administrator's connections, the names, and the SQL. */
 
+import type { IsolationModes } from '../isolation/modes.ts';
 import type { ConnectionPool } from '../postgres/connection_pool.ts';
 import type { Installation } from '../postgres/installation.ts';
 import type { Migration } from './migrations/migration_files.ts';
@@ -19,6 +20,7 @@ export type Fleet = {
    */
   migrators: ConnectionPool;
   installation: Installation;
+  modes: IsolationModes;
   sql: SqlFiles;
   migrationLockTimeoutMs: number;
   /** The longest that a transaction of a serving login may stay open. */

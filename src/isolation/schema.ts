@@ -1,9 +1,22 @@
-/** Schema mode: the tenant's tables are in a schema of its own; row security is the second lock. */
-
-import type { Isolation } from '../kernel/ports.ts';
+/**
+ * Schema mode: each tenant has its tables in a schema of its own in the main database.
+ *
+ * One login serves all tenants, as in shared mode. Each statement brings the name of the schema together
+ * with its tenant's sealed context, and row security, the second lock, compares that context here too. A
+ * tenant begins with its schema and all migrations, and ends when the schema is dropped; each schema is
+ * migrated by itself.
+ */
+import type { TenantRef } from '../kernel/ports.ts';
 import type { Installation } from '../postgres/installation.ts';
-import { type Connections, openTenantDb } from './tenant_db.ts';
+import { type IsolationMode, nameOf } from './mode.ts';
 
-export function schemaIsolation(connections: Connections, installation: Installation): Isolation {
-  return { run: ({ id }, work) => openTenantDb(connections, installation.schemaOf(id), id, work) };
+export function schemaMode(installation: Installation): IsolationMode {
+  const placementOf = (tenant: TenantRef) => installation.placement(nameOf(tenant));
+  return {
+    name: 'schema',
+    commonPlacements: () => [],
+    placementOf,
+    provision: (tenant, steps) => steps.createSchema(placementOf(tenant)),
+    destroy: (tenant, steps) => steps.dropSchema(placementOf(tenant)),
+  };
 }

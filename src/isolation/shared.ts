@@ -1,9 +1,20 @@
-/** Shared mode: one schema for all, told apart by tenant_id, row security and the sealed context. */
+/**
+ * Shared mode: all tenants have their rows in the same tables, in the schema `shared` of the main database.
+ *
+ * One login serves all of them, so each statement brings its tenant's sealed context, and row security
+ * compares it with the column `tenant_id`: that alone keeps the tenants apart. A tenant begins with no rows
+ * and ends when its rows are deleted; one migration reaches all tenants at once.
+ */
+import { type Installation, schemas } from '../postgres/installation.ts';
+import type { IsolationMode } from './mode.ts';
 
-import type { Isolation } from '../kernel/ports.ts';
-import type { Installation } from '../postgres/installation.ts';
-import { type Connections, openTenantDb } from './tenant_db.ts';
-
-export function sharedIsolation(connections: Connections, installation: Installation): Isolation {
-  return { run: ({ id }, work) => openTenantDb(connections, installation.shared, id, work) };
+export function sharedMode(installation: Installation): IsolationMode {
+  const placement = () => installation.placement(schemas.shared);
+  return {
+    name: 'shared',
+    commonPlacements: () => [placement()],
+    placementOf: placement,
+    provision: (_tenant, steps) => steps.schemaVersion(placement()),
+    destroy: ({ id }, steps) => steps.eraseRows(placement(), id),
+  };
 }

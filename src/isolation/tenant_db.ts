@@ -3,24 +3,35 @@
  * holds cannot reach any other tenant, and is dead once its request has ended.
  */
 import { IsolationViolation } from '../kernel/errors.ts';
-import type { Db, Sql, SqlValue } from '../kernel/ports.ts';
+import type { Db, Isolation, Sql, SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Connection } from '../postgres/connection.ts';
 import type { ConnectionPool } from '../postgres/connection_pool.ts';
 import type { Envelope, Envelopes } from '../postgres/envelope.ts';
 import { asViolation } from '../postgres/errors.ts';
-import type { Placement } from '../postgres/installation.ts';
+import type { Placement } from '../postgres/placement.ts';
+import type { IsolationModes } from './modes.ts';
 
 export type Connections = { pool: ConnectionPool; envelopes: Envelopes };
 
-/** Opens one tenant's tables in a place for the time of `work`. */
+/** The kernel's way to a tenant's tables, wherever its mode has placed them. */
+export function tenantIsolation(
+  connections: Connections,
+  modes: Pick<IsolationModes, 'placementOf'>,
+): Isolation {
+  return {
+    run: (tenant, work) => openTenantDb(connections, modes.placementOf(tenant), tenant.id, work),
+  };
+}
+
+/** Opens one tenant's tables in a placement for the time of `work`. */
 export async function openTenantDb<Result>(
   connections: Connections,
-  place: Placement,
+  placement: Placement,
   tenant: TenantId,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
-  const access = new Access(connections, place, tenant);
+  const access = new Access(connections, placement, tenant);
   try {
     return await work(dbOf(access, (text, ...values) => access.statement(text, values)));
   } finally {
@@ -36,13 +47,13 @@ function dbOf(access: Access, db: Sql & Partial<Db>): Db {
 
 class Access {
   readonly #connections: Connections;
-  readonly #place: Placement;
+  readonly #placement: Placement;
   readonly #tenant: TenantId;
   #open = true;
 
-  constructor(connections: Connections, place: Placement, tenant: TenantId) {
+  constructor(connections: Connections, placement: Placement, tenant: TenantId) {
     this.#connections = connections;
-    this.#place = place;
+    this.#placement = placement;
     this.#tenant = tenant;
   }
 
@@ -59,7 +70,7 @@ class Access {
   ): Promise<Row[]> {
     this.#assertOpen();
     const { pool } = this.#connections;
-    const { target } = this.#place;
+    const { target } = this.#placement;
     const travel = travelOf(text);
     try {
       return await pool[travel](target, this.#tenant, (connection) =>
@@ -74,7 +85,7 @@ class Access {
     this.#assertOpen();
     try {
       return await this.#connections.pool.exclusive(
-        this.#place.target,
+        this.#placement.target,
         this.#tenant,
         (connection) =>
           connection.transaction(this.#envelope(connection), (sql) => steps(queriesOnly(sql))),
@@ -85,7 +96,7 @@ class Access {
   }
 
   #envelope(connection: Connection): Envelope {
-    return this.#connections.envelopes.of(connection, this.#place, this.#tenant);
+    return this.#connections.envelopes.of(connection, this.#placement, this.#tenant);
   }
 
   #assertOpen(): void {

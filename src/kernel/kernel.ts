@@ -27,7 +27,7 @@ import type {
   TenantResolver,
   Throttle,
 } from './ports.ts';
-import type { Caller, IsolationMode, Tenant } from './tenant.ts';
+import type { Caller, Tenant } from './tenant.ts';
 
 /** What the kernel itself reads of a request; the routes may know more of it. */
 export type TenantRequest = {
@@ -45,7 +45,7 @@ export type KernelParts<Request extends TenantRequest> = {
   directory: Directory;
   limiter: Limiter;
   routes: Routes<Request>;
-  isolation: Readonly<Record<IsolationMode, Isolation>>;
+  isolation: Isolation;
   accounts: Accounts;
   denials: Denials;
   throttle: Throttle;
@@ -195,7 +195,7 @@ export class Kernel<Request extends TenantRequest> {
     const actor = `user:${caller.user.id}` as const;
     const { requestId, endpoint } = trace;
     const attempt = ({ newId, newSecret, retried }: Attempt) =>
-      isolation[tenant.isolation].run(tenant, (db) =>
+      isolation.run(tenant, (db) =>
         accounts.run({ tenant, actor, requestId }, (account) =>
           work({ tenant, caller, db, account, newId, newSecret, retried }),
         ),

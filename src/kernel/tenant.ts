@@ -12,11 +12,6 @@ export type TenantId = string & { readonly [brand]: 'TenantId' };
 /** A tenant's name in hosts, paths and headers: 3 to 40 of `a-z 0-9 -`. */
 export type Slug = string & { readonly [brand]: 'Slug' };
 
-/** Where a tenant's tables are. A column of the tenant, not of the process. */
-export type IsolationMode = 'shared' | 'schema' | 'database';
-
-export const isolationModes = ['shared', 'schema', 'database'] as const;
-
 /** Only an `active` tenant is served; the others look like no tenant at all. */
 export type TenantStatus = 'provisioning' | 'active' | 'suspended' | 'deleting';
 
@@ -28,7 +23,8 @@ export type Tenant = {
   slug: Slug;
   name: string;
   status: TenantStatus;
-  isolation: IsolationMode;
+  /** The name of its isolation mode. A column of the tenant, not of the process. */
+  isolation: string;
   plan: Plan;
   settings: Settings;
   /** The last migration of `sql/tenant` that its tables have. */

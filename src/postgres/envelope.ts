@@ -6,7 +6,7 @@
 import { LRUCache } from 'lru-cache';
 import type { SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
-import type { Placement } from './installation.ts';
+import { isDedicated, type Placement } from './placement.ts';
 import { bind, execute, parse, sync } from './protocol/messages.ts';
 import { seal } from './seal.ts';
 import type { Target } from './session_url.ts';
@@ -20,7 +20,7 @@ export type Envelope = { schema: string; context: Buffer | null };
 /** Seals are bound to its backend; and what a session begins with, to its target. */
 type Backend = { readonly pid: number; readonly target: Target };
 
-type Kept = { place: Placement; envelope: Envelope };
+type Kept = { placement: Placement; envelope: Envelope };
 
 /** Makes envelopes and keeps those of each connection's latest tenants. */
 export class Envelopes {
@@ -32,14 +32,15 @@ export class Envelopes {
   }
 
   /** A tenant has two places, its own and its account; while seals change, it may have more. */
-  of(connection: Backend, place: Placement, tenant: TenantId): Envelope {
-    if (tenant === place.dedicatedTo) return ofSession(connection, place);
+  of(connection: Backend, placement: Placement, tenant: TenantId): Envelope {
+    if (isDedicated(placement) && tenant === placement.tenant)
+      return ofSession(connection, placement);
     const known = this.#keptFor(connection, tenant);
-    for (const kept of known) if (kept.place === place) return kept.envelope;
-    const made = envelope(place, tenant, connection.pid);
+    for (const kept of known) if (kept.placement === placement) return kept.envelope;
+    const made = envelope(placement, tenant, connection.pid);
     // A request that began before the seals' key was replaced keeps what it has, for itself alone.
-    const others = known.filter((kept) => kept.place.schema !== place.schema);
-    known.splice(0, known.length, ...others, { place, envelope: made });
+    const others = known.filter((kept) => kept.placement.schema !== placement.schema);
+    known.splice(0, known.length, ...others, { placement, envelope: made });
     return made;
   }
 
@@ -65,14 +66,14 @@ export class Envelopes {
 /** Nothing but the session tells the server whose the statement is, so it has to be the right one. */
 function ofSession(connection: Backend, { target, schema }: Placement): Envelope {
   if (connection.target !== target)
-    throw new Error("Cannot use a connection: it is not of the tenant's place");
+    throw new Error("Cannot use a connection: it is not of the tenant's placement");
   return { schema, context: null };
 }
 
-/** The envelope of one tenant in a place, on the connection whose backend has the pid. */
-export function envelope(place: Placement, tenant: TenantId, pid: number): Envelope {
-  const { schema, role } = place;
-  const context = [role, `"${schema}"`, `${tenant}.${seal(place.sealKey, tenant, pid)}`];
+/** The envelope of one tenant in a placement, on the connection whose backend has the pid. */
+export function envelope(placement: Placement, tenant: TenantId, pid: number): Envelope {
+  const { schema, role } = placement;
+  const context = [role, `"${schema}"`, `${tenant}.${seal(placement.sealKey, tenant, pid)}`];
   return { schema, context: run('context', context) };
 }
 

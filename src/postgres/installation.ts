@@ -5,10 +5,10 @@
  */
 import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { TenantRef } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import { connectionOptions } from './connection_options.ts';
 import { type Keywords, keywordsIn } from './connection_url.ts';
+import type { DedicatedPlacement, Placement } from './placement.ts';
 import { dedicatedContext } from './seal.ts';
 import { type OwnSettings, type Target, targetOf } from './session_url.ts';
 
@@ -19,18 +19,6 @@ export const schemas = {
   shared: 'shared',
   tenant: 'tenant',
 } as const;
-
-/** Where one tenant's tables are, and who works on them. */
-export type Placement = {
-  target: Target;
-  database: string;
-  schema: string;
-  /** The role that statements run as. */
-  role: string;
-  sealKey: Buffer;
-  /** The one tenant of a database of its own: sessions of the target begin with its context. */
-  dedicatedTo: TenantId | null;
-};
 
 /** What seals are made from. While one secret replaces another, the database accepts both. */
 export type SealSecrets = { current: Buffer; other: Buffer | null };
@@ -59,65 +47,80 @@ export class Installation {
   readonly roles: Roles;
   /** The way of the directory and the operator into the control schema. */
   readonly controlTarget: Target;
+  /** The way of tenants' statements into the main database. */
+  readonly servingTarget: Target;
   readonly #admin: Keywords;
   readonly #secret: Buffer;
-  readonly #places: LRUCache<string, Placement>;
+  readonly #placements: LRUCache<string, Placement>;
+  readonly #dedicated: LRUCache<string, DedicatedPlacement>;
   #seals: SealSecrets;
 
-  /** @param placesKept how many places are remembered; deriving one costs a few HMACs. */
-  constructor(adminUrl: string, { installation, seals }: Secrets, placesKept: number) {
+  /** @param placementsKept how many of each kind are remembered; deriving one costs a few HMACs. */
+  constructor(adminUrl: string, { installation, seals }: Secrets, placementsKept: number) {
     this.adminUrl = adminUrl;
     this.#admin = keywordsIn(adminUrl);
     this.database = databaseOf(adminUrl);
     this.roles = rolesOf(this.database);
     this.#secret = installation;
     this.#seals = seals;
-    this.#places = new LRUCache({ max: placesKept });
+    this.#placements = new LRUCache({ max: placementsKept });
+    this.#dedicated = new LRUCache({ max: placementsKept });
     this.controlTarget = this.#target(this.database, this.roles.control);
-  }
-
-  /** The schema that all tenants of shared mode live in. */
-  get shared(): Placement {
-    return this.#remember(schemas.shared, () => this.#mainPlace(schemas.shared, this.roles.app));
+    this.servingTarget = this.#target(this.database, this.roles.serve);
   }
 
   /** One tenant's rows of the control schema. */
   get account(): Placement {
-    return this.#remember(schemas.control, () =>
-      this.#mainPlace(schemas.control, this.roles.account),
-    );
+    return this.placement(schemas.control, { role: this.roles.account });
   }
 
-  /** A schema with a name that tells nothing about the tenant. */
-  schemaOf(id: TenantId): Placement {
-    const schema = `t_${compact(id)}`;
-    return this.#remember(schema, () => this.#mainPlace(schema, this.roles.app));
+  /** A schema that sessions of the serving login work in, each statement in its tenant's context. */
+  placement(
+    schema: string,
+    { database = this.database, role = this.roles.app }: { database?: string; role?: string } = {},
+  ): Placement {
+    return remembered(this.#placements, `${database} ${schema}`, () => ({
+      context: 'statement',
+      target: this.#target(database, this.roles.serve),
+      database,
+      login: this.roles.serve,
+      schema,
+      role,
+      sealKey: sealKeyOf(this.#seals.current, database),
+    }));
   }
 
-  /** A database whose one login has no rights in any other of Kennel's databases. */
-  databaseOf(id: TenantId): Placement {
-    const database = `${shorten(this.database, 20)}_t_${compact(id)}`;
-    return this.#remember(database, () => {
+  /** A database, and a login of the same name, whose sessions begin with the context of its one tenant. */
+  dedicatedPlacement(name: string, tenant: TenantId): DedicatedPlacement {
+    return remembered(this.#dedicated, name, () => {
+      const database = this.databaseNamed(name);
       const sealKey = sealKeyOf(this.#seals.current, database);
       return {
+        context: 'session',
+        tenant,
         target: this.#target(database, database, {
           search_path: `"${schemas.tenant}"`,
-          'kennel.tenant': dedicatedContext(sealKey, id),
+          'kennel.tenant': dedicatedContext(sealKey, tenant),
         }),
         database,
+        login: database,
         schema: schemas.tenant,
         role: database,
         sealKey,
-        dedicatedTo: id,
       };
     });
+  }
+
+  /** A further database of this installation, at most 63 bytes for a name of at most 42. */
+  databaseNamed(name: string): string {
+    return `${shorten(this.database, 20)}_${name}`;
   }
 
   /** Seals are made from these from now on. True when they are others than before. */
   useSeals(seals: SealSecrets): boolean {
     const changed = !seals.current.equals(this.#seals.current);
     this.#seals = seals;
-    if (changed) this.#places.clear();
+    if (changed) for (const kept of [this.#placements, this.#dedicated]) kept.clear();
     return changed;
   }
 
@@ -153,25 +156,6 @@ export class Installation {
     return this.#derive('mark').toString('hex').slice(0, 16);
   }
 
-  #remember(name: string, make: () => Placement): Placement {
-    const known = this.#places.get(name);
-    if (known) return known;
-    const made = make();
-    this.#places.set(name, made);
-    return made;
-  }
-
-  #mainPlace(schema: string, role: string): Placement {
-    return {
-      target: this.#target(this.database, this.roles.serve),
-      database: this.database,
-      schema,
-      role,
-      sealKey: sealKeyOf(this.#seals.current, this.database),
-      dedicatedTo: null,
-    };
-  }
-
   /** @param settings that a session begins with, and that `reset all` brings back. */
   #target(database: string, login: string, settings?: OwnSettings): Target {
     const password = this.password(login);
@@ -183,15 +167,21 @@ export class Installation {
   }
 }
 
+function remembered<Kept extends object>(
+  kept: LRUCache<string, Kept>,
+  name: string,
+  make: () => Kept,
+): Kept {
+  const known = kept.get(name);
+  if (known) return known;
+  const made = make();
+  kept.set(name, made);
+  return made;
+}
+
 /** Each database has a key of its own: a seal of one opens nothing in another. */
 export function sealKeyOf(secret: Buffer, database: string): Buffer {
   return derive(secret, `seal:${database}`);
-}
-
-/** Where a tenant's tables are. */
-export function placementOf(installation: Installation, { id, isolation }: TenantRef): Placement {
-  if (isolation === 'shared') return installation.shared;
-  return isolation === 'schema' ? installation.schemaOf(id) : installation.databaseOf(id);
 }
 
 /**
@@ -218,10 +208,6 @@ export function databaseOf(adminUrl: string): string {
 
 function derive(secret: Buffer, purpose: string): Buffer {
   return createHmac('sha256', secret).update(purpose).digest();
-}
-
-function compact(id: TenantId): string {
-  return id.replaceAll('-', '');
 }
 
 /** Postgres cuts names at 63 bytes without a word; a cut of our own stays unique. */

@@ -2,7 +2,7 @@
  * A run: a server with tenants of all three modes, those who work on it, the faults of a schedule,
  * and what everybody found. The same seed gives the same schedule and the same operations.
  */
-import { isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { type Ended, type Kennel, startKennel } from '../support/kennel.ts';
 import { chanceOf } from '../support/random.ts';
 import type { PrivateRedis } from '../support/redis.ts';

@@ -1,7 +1,9 @@
 /** The last look: everything that is stored, as a superuser sees it and as the API shows it. */
+
+import { IsolationModes } from '../../src/isolation/modes.ts';
 import { settingsFrom } from '../../src/kernel/settings.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
-import { Installation, placementOf } from '../../src/postgres/installation.ts';
+import { Installation } from '../../src/postgres/installation.ts';
 import { lookInto } from '../support/sql.ts';
 import { lookAtUsers } from './account_actions.ts';
 import { lookAtAllPets } from './pet_actions.ts';
@@ -48,7 +50,10 @@ async function rowsOf(url: string, { player: { id, isolation } }: Scene) {
   const secret = Buffer.alloc(32);
   const secrets = { installation: secret, seals: { current: secret, other: null } };
   const installation = new Installation(url, secrets, 1);
-  const { database, schema } = placementOf(installation, { id: tenantId(id), isolation });
+  const { database, schema } = new IsolationModes(installation).placementOf({
+    id: tenantId(id),
+    isolation,
+  });
   return await lookInto(installation.adminTarget(database), async (sql) => ({
     pets: await sql<PetRow[]>`
       select id, tenant_id, name, species, deleted from ${sql(schema)}.pets`,

@@ -1,6 +1,7 @@
 /** What an actor has at hand: its tenant, the tenant's model, the others, and a way to ask. */
+
 import * as v from 'valibot';
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Answer, Caller, Order } from './caller.ts';
 import type { Findings } from './findings.ts';
 import type { TenantModel } from './model.ts';
@@ -12,7 +13,7 @@ export type Player = {
   slug: string;
   id: string;
   apiKey: string;
-  isolation: IsolationMode;
+  isolation: IsolationModeName;
   model: TenantModel;
 };
 

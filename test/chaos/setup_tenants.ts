@@ -1,5 +1,5 @@
 /** Those who take part in a run, made as an operator makes them. */
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { type Call, onboard } from '../support/client.ts';
 import type { Kennel } from '../support/kennel.ts';
 import type { Findings } from './findings.ts';
@@ -11,7 +11,7 @@ import type { Player } from './scene.ts';
 /** Makes a tenant for each mode, through the API. */
 export async function enrol(
   server: Kennel,
-  isolations: readonly IsolationMode[],
+  isolations: readonly IsolationModeName[],
   findings: Findings,
 ): Promise<Player[]> {
   const players: Player[] = [];

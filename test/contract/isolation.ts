@@ -2,12 +2,13 @@
  * What every isolation adapter holds, wherever it keeps its tenants' tables. Row security is the
  * last lock in all modes, so the other tenant's rows are put into the very table that is attacked.
  */
+
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Db, Isolation, TenantRef } from '../../src/kernel/ports.ts';
-import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
+import { tenantId } from '../../src/kernel/tenant.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { connectionLimits } from '../support/connection.ts';
@@ -16,7 +17,7 @@ import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolatio
 import { granted, guardsOff, plantPet, type Stage, stage } from './isolation_stage.ts';
 
 /** The suite. All of it goes through one connection at a time. */
-export function isolationContract(mode: IsolationMode): void {
+export function isolationContract(mode: string): void {
   describe(`${mode} isolation`, () => {
     const { rowSecurity, tenantKeys, seal } = guardsOff;
     const { settings, deletion } = granted;
@@ -38,7 +39,7 @@ export function isolationContract(mode: IsolationMode): void {
 function twins(
   guard: string,
   probes: Readonly<Record<string, Probe>>,
-  mode: IsolationMode,
+  mode: string,
   { off, besides = '' }: { off: string; besides?: string },
 ): void {
   describe(`hides another tenant's rows by ${guard}`, () => {
@@ -83,7 +84,7 @@ const endings: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
     set_config('kennel.tenant', current_setting('kennel.tenant'), false)`,
 };
 
-function contextEnds(mode: IsolationMode): void {
+function contextEnds(mode: string): void {
   describe('gives the next tenant on the same connection its own rows', () => {
     const current = stage(mode, granted.settings);
     for (const [ending, work] of Object.entries(endings)) {
@@ -110,7 +111,7 @@ function contextEnds(mode: IsolationMode): void {
   });
 }
 
-function contextIsNeeded(mode: IsolationMode): void {
+function contextIsNeeded(mode: string): void {
   const tables = ['pets', 'visits'];
 
   /** A tenant's envelope, ended as it is after each statement. */
@@ -172,7 +173,7 @@ async function seesOwnAlone(isolation: Isolation, tenant: TenantRef): Promise<bo
   });
 }
 
-function crowd(mode: IsolationMode): void {
+function crowd(mode: string): void {
   // A connection that changes databases for each call is slow, and no call may wait for it for long.
   const tenants = mode === 'database' ? 3 : 12;
   const rounds = 4;
@@ -217,7 +218,7 @@ function withoutContext(target: string): string {
   return url.href;
 }
 
-function transactions(mode: IsolationMode): void {
+function transactions(mode: string): void {
   describe('commits everything or nothing', () => {
     const current = stage(mode);
     const countPets = async () => {

@@ -1,11 +1,11 @@
 /**
  * Where the isolation suite plays: two tenants on one connection, and the guards that can be taken away.
  */
+
 import { randomUUID } from 'node:crypto';
 import { after, before } from 'node:test';
 import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
-import type { Placement } from '../../src/postgres/installation.ts';
+import { isDedicated, type Placement } from '../../src/postgres/placement.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 
 /** Statements of the superuser that take a guard away. */
@@ -38,6 +38,13 @@ export type Stage = {
   next: TenantRef;
 };
 
+/** What is common to all tenants of a mode: their tables, or the schemas beside these. */
+const takesAwayFromAll: Readonly<Record<string, RegExp>> = {
+  shared: /./,
+  schema: /kernel|pg_catalog/,
+  second_database: /kernel|pg_catalog/,
+};
+
 /** Installations by what was taken away in them. */
 const installations = new Map<string, Promise<TenantPlaces>>();
 
@@ -46,22 +53,22 @@ after(async () => {
 });
 
 /** Two new tenants, with a guard of the first one's place taken away. */
-export function stage(mode: IsolationMode, off = ''): () => Stage {
+export function stage(mode: string, off = ''): () => Stage {
   let current: Stage;
   before(async () => {
     const places = await installationFor(mode, off);
     const [one, other] = [await places.tenant(mode), await places.tenant(mode)];
-    const isolation = places.services.isolation[mode];
-    current = { places, isolation, one, other, next: mode === 'database' ? one : other };
-    await places.asSuperuser(places.placeOf(one), off);
+    const { isolation } = places.services;
+    const placement = places.placeOf(one);
+    current = { places, isolation, one, other, next: isDedicated(placement) ? one : other };
+    await places.asSuperuser(placement, off);
   });
   return () => current;
 }
 
 /** One where nothing else is taken away from tenants of this mode. */
-function installationFor(mode: IsolationMode, off: string): Promise<TenantPlaces> {
-  const isCommon = mode === 'shared' || (mode === 'schema' && /kernel|pg_catalog/.test(off));
-  const key = isCommon ? off : '';
+function installationFor(mode: string, off: string): Promise<TenantPlaces> {
+  const key = takesAwayFromAll[mode]?.test(off) ? off : '';
   const places = installations.get(key) ?? openTenantPlaces(1);
   installations.set(key, places);
   return places;

@@ -1,8 +1,9 @@
 /** What clients, browsers and load balancers expect of the server beside the tenant API itself. */
+
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { send as sendBytes } from '../http/raw_client.ts';
 import { assertProblem, type Call, onboard, operatorOf, send } from '../support/client.ts';
 import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';

@@ -2,8 +2,9 @@
  * The tenant API of the contract, from outside: one journey, made in each of the three modes with
  * each of the three ways to name the tenant.
  */
+
 import { after, before, describe } from 'node:test';
-import { isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { clientOf, type Onboarded, onboard, ways } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';

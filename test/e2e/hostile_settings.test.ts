@@ -2,10 +2,11 @@
  * What the server, a database or a login has for a default changes no answer: one script of calls is
  * played in each mode, with every setting that Kennel pins, or takes for harmless, at another value.
  */
+
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { settingClasses } from '../../src/control_plane/doctor/setting_classes.ts';
-import { isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { type Call, onboard } from '../support/client.ts';
 import { startKennel } from '../support/kennel.ts';
 import { lookInto } from '../support/sql.ts';

@@ -1,8 +1,9 @@
 /** A server that is killed in the midst of an onboarding leaves a tenant, or nothing. */
+
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type IsolationMode, isolationModes } from '../../src/kernel/tenant.ts';
+import { type IsolationModeName, isolationModes } from '../../src/isolation/modes.ts';
 import { type Answer, type Call, clientOf, operatorOf } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -62,7 +63,7 @@ for (const isolation of isolationModes) {
 }
 
 /** The same order every time, so that repeating it is safe. */
-function order(operator: Call, slug: string, isolation: IsolationMode): Promise<Answer> {
+function order(operator: Call, slug: string, isolation: IsolationModeName): Promise<Answer> {
   const body = { slug, name: 'Killed', isolation };
   return operator('POST /api/admin/tenants', body, { 'idempotency-key': `order of ${slug}` });
 }
@@ -80,7 +81,7 @@ async function completeOrAbsent(slug: string): Promise<boolean> {
 }
 
 /** Whoever ordered the tenant repeats the order and has it; taken away, it leaves nothing. */
-async function assertFinishable(server: Kennel, slug: string, isolation: IsolationMode) {
+async function assertFinishable(server: Kennel, slug: string, isolation: IsolationModeName) {
   const operator = operatorOf(server);
   // The dead process's session may hold its lock until Postgres has seen the connection end.
   let answer = await order(operator, slug, isolation);
@@ -110,7 +111,7 @@ async function remove(server: Kennel, slug: string): Promise<void> {
   assert.equal(status, 204, errorsOf(server));
 }
 
-async function timeToOnboard(server: Kennel, slug: string, isolation: IsolationMode) {
+async function timeToOnboard(server: Kennel, slug: string, isolation: IsolationModeName) {
   const startedAt = performance.now();
   const { status } = await order(operatorOf(server), slug, isolation);
   assert.equal(status, 201, errorsOf(server));

@@ -2,6 +2,7 @@
  * Migrations beside a running server that has not their files: one that only adds takes nobody down, and
  * one that the server could not go on with is refused before it touches anything.
  */
+
 import assert from 'node:assert/strict';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
@@ -10,7 +11,8 @@ import { after, before, describe, it } from 'node:test';
 import { limits, readConfig } from '../../src/config.ts';
 import { migrateFleet, type Outcome } from '../../src/control_plane/migrations/migrate.ts';
 import { announceProcess, readProcesses } from '../../src/control_plane/migrations/processes.ts';
-import { isolationModes, tenantId } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
+import { tenantId } from '../../src/kernel/tenant.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { assertProblem, bearer, clientOf, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
@@ -119,11 +121,11 @@ describe('a migration beside a server without its file', () => {
       const slug = `${isolation}-leaving`;
       const { id } = await onboard(server, slug, { isolation });
       const tenant = { id: tenantId(id), isolation };
-      const count = await withFiles(async ({ isolation: modes, fleet, control, jobs }) => {
+      const count = await withFiles(async ({ isolation: opened, fleet, control, jobs }) => {
         // The server has made the place without the file.
         const own = { slug: null, canary: 0, concurrency: 1, goneAfterMs, onProgress: () => {} };
         await migrateFleet(fleet, control, jobs, { ...limits.migrations, ...own });
-        return modes[isolation].run(tenant, async (db) => {
+        return opened.run(tenant, async (db) => {
           await db`insert into toys (id, pet_id) select gen_random_uuid(), id from pets`;
           return (await db`select from toys`).length;
         });

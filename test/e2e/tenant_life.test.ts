@@ -1,9 +1,10 @@
 /** A tenant's life as the operator leads it: ordered, looked at, changed, taken away. */
+
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { assertProblem, type Call, onboard, operatorOf } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';

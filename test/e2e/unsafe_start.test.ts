@@ -94,7 +94,10 @@ describe('a server on a database of an older version', () => {
     const before = await startKennel(fixture.url, { ISOLATION: 'database' });
     const zoo = await onboard(before, 'old-zoo');
     await before.stop();
-    const { database } = services.fleet.installation.databaseOf(tenantId(zoo.id));
+    const { database } = services.fleet.modes.placementOf({
+      id: tenantId(zoo.id),
+      isolation: 'database',
+    });
     await run(database, 'drop function kernel.no_context() cascade');
     await run(database, `set role ${names.owner}; set search_path = kernel; ${await oldKernel()}`);
     const outdated = async () =>

@@ -1,4 +1,5 @@
 /** Postgres asks for most rights only once it has the lock, and all others wait behind who waits for it. */
+
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -9,7 +10,7 @@ import { tenantId } from '../../src/kernel/tenant.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
-import type { Placement } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
@@ -102,10 +103,9 @@ describe("a tenant's db", () => {
       },
       { ...limits.connections, connections: 1, connectionsPerTenant: 1 },
     );
-    const { shared } = places.services.fleet.installation;
     await openTenantDb(
       { pool, envelopes: new Envelopes(1) },
-      shared,
+      places.services.fleet.installation.placement('shared'),
       tenantId(randomUUID()),
       async (db) => {
         for (const text of noQueries) await assert.rejects(db(injected(text)), violation, text);

@@ -146,7 +146,7 @@ function setStage(situation: Situation = {}) {
   const user = { id: 'u1', email: 'a@acme.com', role: 'member' as const };
   const db: Db = Object.assign(async () => [], { transaction: async () => assert.fail() });
   const account = Object.assign(async () => [], { change: async () => assert.fail() });
-  const isolation: KernelParts<TenantRequest>['isolation']['shared'] = {
+  const isolation: KernelParts<TenantRequest>['isolation'] = {
     run: async (_tenant, work) => {
       steps.push('execute');
       if (situation.fault) throw situation.fault;
@@ -184,7 +184,7 @@ function setStage(situation: Situation = {}) {
       };
       return { endpoint: '/api/pets', role: situation.role ?? null, prepare };
     },
-    isolation: { shared: isolation, schema: isolation, database: isolation },
+    isolation,
     accounts: { run: (_holder, work) => work(account) },
     denials: { note: ({ event }) => steps.push(`note ${event}`) },
     throttle: {

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { type TenantId, tenantId } from '../../src/kernel/tenant.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
-import type { Placement } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 import { seal } from '../../src/postgres/seal.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -13,7 +13,12 @@ const acme = tenantId('01890000-0000-7000-8000-000000000001');
 
 function placeWith(schema: string): Placement {
   const sealKey = Buffer.alloc(32, 1);
-  return { target: '', database: 'kennel', schema, role: 'app', sealKey, dedicatedTo: null };
+  const names = { database: 'kennel', login: 'serve', role: 'app' };
+  return { context: 'statement', target: '', ...names, schema, sealKey };
+}
+
+function dedicated(target: string): Placement {
+  return { ...placeWith('tenant'), context: 'session', tenant: acme, target };
 }
 
 describe('envelope()', () => {
@@ -58,20 +63,20 @@ describe('Envelopes', () => {
   });
 
   it("has nothing to say on a connection that begins with the tenant's context", () => {
-    const place = { ...placeWith('tenant'), target: one.target, dedicatedTo: acme };
+    const place = dedicated(one.target);
     const envelopes = new Envelopes(2);
     assert.deepEqual(envelopes.of(one, place, acme), { schema: 'tenant', context: null });
   });
 
   it("says what it has to for everybody else on it, which only the server's check can refuse", () => {
-    const place = { ...placeWith('tenant'), target: one.target, dedicatedTo: acme };
+    const place = dedicated(one.target);
     const other = tenantId(randomUUID());
     const { context } = new Envelopes(2).of(one, place, other);
     assert.ok(context?.includes(other));
   });
 
   it('refuses a connection that begins with the context of whoever else', () => {
-    const place = { ...placeWith('tenant'), target: 'postgres://elsewhere/', dedicatedTo: acme };
+    const place = dedicated('postgres://elsewhere/');
     assert.throws(() => new Envelopes(2).of(one, place, acme), /^Error: Cannot use a connection: /);
   });
 

@@ -37,21 +37,21 @@ describe('Installation', () => {
     );
 
   it("leads to a tenant's database with its own login, and with what else the URL says", () => {
-    const { target, database, role } = installed('kennel').databaseOf(id);
+    const { target, database, login } = installed('kennel').dedicatedPlacement('t_1', id);
     const url = new URL(target);
     assert.deepEqual(
       [url.username, url.pathname, url.host, url.searchParams.get('sslmode')],
-      [role, `/${database}`, 'host:5433', 'require'],
+      [login, `/${database}`, 'host:5433', 'require'],
     );
     assert.ok(database.length <= 63);
   });
 
   it('begins the sessions of a database of its own with the context of its tenant', () => {
-    const { target, sealKey } = installed('kennel').databaseOf(id);
+    const { target, sealKey } = installed('kennel').dedicatedPlacement('t_1', id);
     const { searchParams } = new URL(target);
     assert.equal(searchParams.get('kennel.tenant'), dedicatedContext(sealKey, id));
     assert.equal(searchParams.get('search_path'), '"tenant"');
-    assert.equal(new URL(installed('kennel').schemaOf(id).target).search, '?sslmode=require');
+    assert.equal(new URL(installed('kennel').placement('t_1').target).search, '?sslmode=require');
   });
 
   it('keeps the names, and all hosts, of the URL as they are', () => {
@@ -63,7 +63,7 @@ describe('Installation', () => {
       installation.adminTarget('k$enn t'),
       'postgres://a%40b:p%2Fw@[::1]:5433,%2Frun%2Fpg/k%24enn%20t?connect_timeout=2',
     );
-    const { hosts, user } = partsOf(installation.shared.target).options;
+    const { hosts, user } = partsOf(installation.servingTarget).options;
     assert.deepEqual(hosts, [
       { name: '::1', address: '::1', port: 5_433 },
       { path: '/run/pg/.s.PGSQL.5432' },
@@ -72,7 +72,7 @@ describe('Installation', () => {
   });
 
   it('leads by the same Unix socket as the URL', () => {
-    const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').databaseOf(id);
+    const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').dedicatedPlacement('t_1', id);
     assert.deepEqual(partsOf(target).options.hosts, [{ path: '/run/A b/.s.PGSQL.5433' }]);
   });
 
@@ -81,6 +81,6 @@ describe('Installation', () => {
     assert.equal(one.password('x'), installed('kennel').password('x'));
     assert.notEqual(one.password('x'), one.password('y'));
     assert.notEqual(one.password('x'), installed('kennel', 2).password('x'));
-    assert.notDeepEqual(one.databaseOf(id).sealKey, one.shared.sealKey);
+    assert.notDeepEqual(one.dedicatedPlacement('t_1', id).sealKey, one.placement('shared').sealKey);
   });
 });

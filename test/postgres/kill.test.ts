@@ -2,11 +2,12 @@
  * What is left of isolation when connections die in the middle of everything. `KILL_SECONDS` makes
  * it longer, `KILL_SEED` repeats an order of events as far as that goes.
  */
+
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
-import { isolationModes } from '../../src/kernel/tenant.ts';
 import { killBackends } from '../support/backend_killer.ts';
 import { isOf, read, runPetLoad, type Tally } from '../support/pet_load.ts';
 import { chanceOf } from '../support/random.ts';
@@ -102,7 +103,7 @@ describe('isolation while random backends are killed', () => {
 
   function answers(tenant: TenantRef): Promise<boolean> {
     const { isolation } = places.services;
-    return read(isolation[tenant.isolation], tenant, tally).then(
+    return read(isolation, tenant, tally).then(
       () => true,
       () => false,
     );

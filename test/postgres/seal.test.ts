@@ -5,7 +5,7 @@ import type { TenantRef } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { type Envelope, envelope } from '../../src/postgres/envelope.ts';
-import type { Placement } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 import { pads, seal } from '../../src/postgres/seal.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';

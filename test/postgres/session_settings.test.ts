@@ -43,11 +43,11 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
   const targets = async () => {
     const { installation } = places.services.fleet;
     const own = places.placeOf(await places.tenant('database'));
-    const { adminUrl, controlTarget, shared } = installation;
+    const { adminUrl, controlTarget, servingTarget } = installation;
     return [
       ['the administrator', adminUrl, limits.adminConnection],
       ['the control plane', controlTarget, limits.controlConnection],
-      ['tenants', shared.target, limits.connection],
+      ['tenants', servingTarget, limits.connection],
       ['a tenant of its own database', own.target, limits.connection],
     ] as const;
   };

@@ -29,7 +29,7 @@ describe('a backend that does not answer', () => {
 
   it('is ended with its call', async () => {
     let pid = 0;
-    const stuck = places.services.isolation.shared.run(tenant, (db) =>
+    const stuck = places.services.isolation.run(tenant, (db) =>
       db.transaction(async (sql) => {
         const [row] = await sql<{ pid: number }>`
           select pg_backend_pid() as pid, set_config('statement_timeout', '0', true),

@@ -2,7 +2,7 @@
  * What an attack is, and one attempt at it: whatever the attacker and the victim are shown on the
  * way is kept, and the judge decides from that and from the victim's rows.
  */
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { bearer, type Headers, send } from '../support/client.ts';
 import type { Lab, Party, Victim } from './lab.ts';
 import type { LayerName } from './layer.ts';
@@ -14,7 +14,7 @@ export type Attack = {
    * Layers each of which stops it alone, in the order in which it meets them: without all of them it
    * breaches. A mode that is absent has nothing to attack.
    */
-  layers: Readonly<Partial<Record<IsolationMode, readonly LayerName[]>>>;
+  layers: Readonly<Partial<Record<IsolationModeName, readonly LayerName[]>>>;
   run(attempt: Attempt): Promise<unknown>;
 };
 

@@ -3,13 +3,14 @@
  * transaction, a search path that goes on to `public`, or a plain connection in place of a connection.
  */
 
+import type { IsolationModes } from '../../src/isolation/modes.ts';
 import { type Connections, openTenantDb, queriesOnly } from '../../src/isolation/tenant_db.ts';
 import type { Db, Isolation, Sql, TenantRef } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Connection } from '../../src/postgres/connection.ts';
 import { type Envelope, Envelopes } from '../../src/postgres/envelope.ts';
 import { asViolation } from '../../src/postgres/errors.ts';
-import { type Installation, type Placement, placementOf } from '../../src/postgres/installation.ts';
+import { isDedicated, type Placement } from '../../src/postgres/placement.ts';
 import { contextOf, envelopeOf } from '../support/envelopes.ts';
 import { PlainConnections } from './plain_connections.ts';
 
@@ -33,13 +34,13 @@ export type Carelessness = {
 /** Works like the real one but for what it is careless about; `close` ends what it has opened. */
 export function carelessIsolation(
   { pool }: Connections,
-  installation: Installation,
+  modes: Pick<IsolationModes, 'placementOf'>,
   careless: Carelessness,
 ): Isolation & { close(): Promise<void> } {
   const connections = { pool, envelopes: new CarelessEnvelopes(careless) };
   const plain = new PlainConnections(careless);
   const placeFor = (tenant: TenantRef): Placement =>
-    placementOf(installation, careless.everybodyIn() ?? tenant);
+    modes.placementOf(careless.everybodyIn() ?? tenant);
   return {
     run: (tenant, work) => {
       const place = placeFor(tenant);
@@ -97,7 +98,8 @@ export class CarelessEnvelopes extends Envelopes {
   ): Envelope {
     const { lasting, openPath, told } = this.#careless;
     // In a database of its own a tenant's context is the session's: there is none to be careless with.
-    const careless = tenant !== place.dedicatedTo && (lasting || openPath || told);
+    const ofSession = isDedicated(place) && tenant === place.tenant;
+    const careless = !ofSession && (lasting || openPath || told);
     if (!careless) return super.of(connection, place, tenant);
     const context = {
       role: place.role,

@@ -2,20 +2,20 @@
  * Runs attacks on servers with and without the layers that stop them. Each combination of mode and
  * layers has one lab, which all attacks that need it share; a few labs are open at the same time.
  */
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { type Attack, Attempt } from './attack.ts';
 import { type Finding, findingOf, type Outcome, variantsOf, type Without } from './finding.ts';
 import { breachIn, wordsFor } from './judge.ts';
 import { Lab } from './lab.ts';
 
 /** A lab, and the attacks that are tried in it. */
-type Session = { mode: IsolationMode; without: Without; attacks: Attack[] };
+type Session = { mode: IsolationModeName; without: Without; attacks: Attack[] };
 
 export type ExperimentOptions = {
   /** The superuser's URL of a Postgres. */
   cluster: string;
   attacks: readonly Attack[];
-  modes: readonly IsolationMode[];
+  modes: readonly IsolationModeName[];
   labsAtOnce: number;
   /** Told after each lab how many there were, and are. */
   onProgress?: (done: number, all: number) => void;
@@ -60,7 +60,7 @@ export async function experiment(options: ExperimentOptions): Promise<Finding[]>
 const neverRun: Outcome = { breach: null, told: 'never run' };
 
 /** The guarded labs come first: they are the ones with the most to do. */
-function sessionsFor(attacks: readonly Attack[], modes: readonly IsolationMode[]): Session[] {
+function sessionsFor(attacks: readonly Attack[], modes: readonly IsolationModeName[]): Session[] {
   const sessions = new Map<string, Session>();
   for (const attack of attacks) {
     for (const mode of modes) {
@@ -75,7 +75,7 @@ function sessionsFor(attacks: readonly Attack[], modes: readonly IsolationMode[]
   return [...sessions.values()].sort((one, other) => other.attacks.length - one.attacks.length);
 }
 
-function keyOf(mode: IsolationMode, without: Without, attack = ''): string {
+function keyOf(mode: IsolationModeName, without: Without, attack = ''): string {
   return [mode, [...without].sort().join('+'), attack].join('|');
 }
 

@@ -2,7 +2,7 @@
  * What the runs of one attack in one mode come to. It must be stopped by the whole server and by each
  * of its layers alone, and it must breach the twin that has none of them, or it proves nothing.
  */
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Attack } from './attack.ts';
 import type { LayerName } from './layer.ts';
 
@@ -16,7 +16,7 @@ export type Outcome = {
 
 export type Finding = {
   attack: string;
-  mode: IsolationMode;
+  mode: IsolationModeName;
   /** The layer that alone answers as the whole server did. */
   stoppedBy: LayerName | null;
   /** Others that stop it when that one is gone. */
@@ -40,7 +40,7 @@ export function variantsOf(layers: Without): Without[] {
 
 export function findingOf(
   { name, layers }: Pick<Attack, 'name' | 'layers'>,
-  mode: IsolationMode,
+  mode: IsolationModeName,
   outcomeOf: (without: Without) => Outcome,
 ): Finding {
   const all = layers[mode] ?? [];

@@ -2,8 +2,9 @@
  * What stands in a lab before anything is tried: a victim whose rows are marked, traps that some
  * layers guard, and the layers that are taken off.
  */
+
 import { randomUUID } from 'node:crypto';
-import type { Placement } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 import type { Lab, Party, Victim } from './lab.ts';
 import { type LayerName, layerOf } from './layer.ts';
 

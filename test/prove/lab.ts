@@ -2,14 +2,16 @@
  * One lab: a database of its own, a server on it without the layers that were taken off, and two
  * ordinary tenants. What the victim has is marked, so that a leak cannot be mistaken for anything.
  */
+
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../src/config.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
-import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
-import { type Placement, placementOf } from '../../src/postgres/installation.ts';
+import { tenantId } from '../../src/kernel/tenant.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 import { type Call, type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { adminToken } from '../support/kennel.ts';
@@ -33,7 +35,7 @@ export type Victim = Party & {
 const connections = '8';
 
 export class Lab {
-  readonly mode: IsolationMode;
+  readonly mode: IsolationModeName;
   readonly server: LabServer;
   readonly superuser: Superuser;
   /** Stands in all that is the victim's, and is known to nobody else. */
@@ -47,7 +49,7 @@ export class Lab {
   #victim: Victim | null = null;
 
   private constructor(
-    mode: IsolationMode,
+    mode: IsolationModeName,
     parts: { server: LabServer; database: TestDatabase; folder: string },
   ) {
     this.mode = mode;
@@ -60,7 +62,7 @@ export class Lab {
   /** @param cluster the superuser's URL of a server. */
   static async open(
     cluster: string,
-    mode: IsolationMode,
+    mode: IsolationModeName,
     without: ReadonlySet<LayerName>,
   ): Promise<Lab> {
     const database = await createDatabase(cluster);
@@ -180,8 +182,7 @@ export class Lab {
 
   async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<Party> {
     const onboarded = await onboard(this.server, slug, order);
-    const { installation } = this.server.app.services.fleet;
-    const place = placementOf(installation, {
+    const place = this.server.app.services.fleet.modes.placementOf({
       id: tenantId(onboarded.id),
       isolation: this.mode,
     });

@@ -83,8 +83,7 @@ type Alteration = {
 };
 
 function altered(parts: Parts, { without, world, isolation }: Alteration): Parts {
-  const all = { shared: isolation, schema: isolation, database: isolation };
-  let changed: Parts = { ...parts, isolation: all, routes: withVulnerable(parts.routes) };
+  let changed: Parts = { ...parts, isolation, routes: withVulnerable(parts.routes) };
   for (const name of without) changed = layerOf(name).parts?.(changed, world) ?? changed;
   if (without.has('queries alone'))
     changed = { ...changed, accounts: carelessAccounts(parts, world) };
@@ -132,14 +131,12 @@ function isolationWithout(options: LabServerOptions, app: () => App) {
   let made: ReturnType<typeof carelessIsolation> | undefined;
   const make = () => {
     const { connections, fleet } = app().services;
-    made ??= carelessIsolation(connections, fleet.installation, careless);
+    made ??= carelessIsolation(connections, fleet.modes, careless);
     return made;
   };
   const isolation: Isolation = {
     run: (tenant, work) =>
-      real
-        ? app().services.isolation[tenant.isolation].run(tenant, work)
-        : make().run(tenant, work),
+      real ? app().services.isolation.run(tenant, work) : make().run(tenant, work),
   };
   return { ...isolation, close: async () => made?.close() };
 }

@@ -2,12 +2,13 @@
  * What most servers have in place of connections: a connection to each target that all tenants share in
  * turn, as long as it lives.
  */
+
 import postgres from 'postgres';
 import type { Db, Sql, SqlValue } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Target } from '../../src/postgres/connection.ts';
 import { poisonsConnection } from '../../src/postgres/errors.ts';
-import type { Placement } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 import { openingScript } from '../support/envelopes.ts';
 import { type Carelessness, spoil } from './careless_isolation.ts';
 

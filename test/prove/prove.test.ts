@@ -2,9 +2,10 @@
  * Part of the leak lab with every run of the tests: all attacks on the whole server in shared mode,
  * and the twins of two attacks in each mode. `npm run prove` runs the rest.
  */
+
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { serverUrl } from '../support/postgres.ts';
 import { attacks } from './attacks.ts';
 import { attempt, experiment } from './experiment.ts';

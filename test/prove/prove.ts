@@ -2,9 +2,10 @@
  * `npm run prove [-- --only PATTERN] [--mode MODE] [--json FILE]`: the leak lab. Every attack that we
  * know of, on real servers in all modes: which layer stops it, and that it would breach without.
  */
+
 import { writeFile } from 'node:fs/promises';
 import { asksForHelp, assertNoMore, exitUsage, readArguments } from '../../src/cli/arguments.ts';
-import { isolationModes } from '../../src/kernel/tenant.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { startTestCluster } from '../support/test_cluster.ts';
 import { attacks } from './attacks.ts';
 import { experiment } from './experiment.ts';

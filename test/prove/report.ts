@@ -1,10 +1,10 @@
 /** What the experiment has found, as a table for the terminal and as JSON with all evidence. */
-import type { IsolationMode } from '../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Finding } from './finding.ts';
 import { layerOf } from './layer.ts';
 
 /** One line per attack: what stopped it in each mode, and without what it breached. */
-export function asTable(findings: readonly Finding[], modes: readonly IsolationMode[]): string {
+export function asTable(findings: readonly Finding[], modes: readonly IsolationModeName[]): string {
   const head = ['attack', ...modes, 'breached without'];
   const names = [...new Set(findings.map(({ attack }) => attack))];
   const lines = names.map((name) => {

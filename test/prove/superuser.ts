@@ -1,6 +1,8 @@
 /** The superuser of a lab, for whom no row security counts: it furnishes, takes layers off, and looks. */
+
 import postgres from 'postgres';
-import type { Installation, Placement } from '../../src/postgres/installation.ts';
+import type { Installation } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 
 export class Superuser {
   readonly #clients = new Map<string, postgres.Sql>();

@@ -2,13 +2,16 @@
  * An installation with an onboarded tenant of each mode, for the doctor to look at, and statements of
  * a superuser that spoil it.
  */
+
 import assert from 'node:assert/strict';
 import { readConfig } from '../../src/config.ts';
 import { examine } from '../../src/control_plane/doctor/doctor.ts';
 import type { Finding } from '../../src/control_plane/doctor/finding.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
-import { isolationModes, parseSlug, tenantId } from '../../src/kernel/tenant.ts';
-import { type Placement, placementOf, type Roles } from '../../src/postgres/installation.ts';
+import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
+import type { Roles } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { type TestDatabase, testDatabase } from './postgres.ts';
 import { lookInto } from './sql.ts';
@@ -50,7 +53,7 @@ export async function openDoctorFixture(): Promise<DoctorFixture> {
     );
   }
   const tenants = await readTenants(services);
-  const [, inSchema, inDatabase] = tenants.map((tenant) => placementOf(installation, tenant));
+  const [, inSchema, inDatabase] = tenants.map((tenant) => fleet.modes.placementOf(tenant));
   assert.ok(inSchema && inDatabase);
   return {
     url: database.url,

@@ -1,17 +1,16 @@
 /** Envelopes that a test makes itself: with other contexts than ours, and as a script. */
+
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Envelope } from '../../src/postgres/envelope.ts';
-import type { Placement } from '../../src/postgres/installation.ts';
+import { isDedicated, type Placement } from '../../src/postgres/placement.ts';
 import { bind, execute, parse } from '../../src/postgres/protocol/messages.ts';
 import { dedicatedContext, seal } from '../../src/postgres/seal.ts';
 
 /** The context that is good in the place for a tenant. */
-export function contextOf(
-  { sealKey, dedicatedTo }: Placement,
-  tenant: TenantId,
-  pid: number,
-): string {
-  if (tenant === dedicatedTo) return dedicatedContext(sealKey, tenant);
+export function contextOf(placement: Placement, tenant: TenantId, pid: number): string {
+  const { sealKey } = placement;
+  if (isDedicated(placement) && tenant === placement.tenant)
+    return dedicatedContext(sealKey, tenant);
   return `${tenant}.${seal(sealKey, tenant, pid)}`;
 }
 

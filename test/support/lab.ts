@@ -11,9 +11,7 @@ import { type App, openApp } from '../../src/app.ts';
 import { limits, readConfig } from '../../src/config.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
-import { databaseIsolation } from '../../src/isolation/database.ts';
-import { schemaIsolation } from '../../src/isolation/schema.ts';
-import { sharedIsolation } from '../../src/isolation/shared.ts';
+import { tenantIsolation } from '../../src/isolation/tenant_db.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Handle } from '../../src/kernel/ports.ts';
 import { createLog, type LineSink, type Log, requestLine } from '../../src/observability/log.ts';
@@ -74,16 +72,11 @@ export function withRoute(parts: Parts, endpoint: string, work: Handle): Parts {
 
 /** The parts with every tenant's tables behind the connections of another pool. */
 export function withPool(parts: Parts, app: () => App, pool: ConnectionPool): Parts {
-  const over = (isolationOf: typeof sharedIsolation): Parts['isolation']['shared'] => ({
+  const isolation: Parts['isolation'] = {
     run: (tenant, work) => {
       const { connections, fleet } = app().services;
-      return isolationOf({ ...connections, pool }, fleet.installation).run(tenant, work);
+      return tenantIsolation({ ...connections, pool }, fleet.modes).run(tenant, work);
     },
-  });
-  const isolation = {
-    shared: over(sharedIsolation),
-    schema: over(schemaIsolation),
-    database: over(databaseIsolation),
   };
   return { ...parts, isolation };
 }

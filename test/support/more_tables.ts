@@ -1,11 +1,12 @@
 /** A place with more tables than sql/tenant makes, and rows for every table that the catalog names. */
+
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type postgres from 'postgres';
 import { readConfig } from '../../src/config.ts';
-import { type IsolationMode, parseSlug, tenantId } from '../../src/kernel/tenant.ts';
-import { placementOf } from '../../src/postgres/installation.ts';
+import type { IsolationModeName } from '../../src/isolation/modes.ts';
+import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { testDatabase } from './postgres.ts';
 import { lookInto } from './sql.ts';
@@ -46,7 +47,7 @@ export const moreTables = [
 
 export type Grown = {
   services: Services;
-  onboard(slug: string, isolation: IsolationMode): Promise<void>;
+  onboard(slug: string, isolation: IsolationModeName): Promise<void>;
   /** As the superuser, with the tenant's schema as search_path. */
   look<Result>(slug: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
   close(): Promise<void>;
@@ -80,10 +81,10 @@ export async function openGrown(third: string): Promise<Grown> {
       });
     },
     look: async (name, work) => {
-      const [tenant] = await services.control<{ id: string; isolation: IsolationMode }>`
+      const [tenant] = await services.control<{ id: string; isolation: IsolationModeName }>`
         select id, isolation from control.tenants where slug = ${name}`;
       const { id, isolation } = tenant ?? { id: '', isolation: 'shared' as const };
-      const place = placementOf(installation, { id: tenantId(id), isolation });
+      const place = services.fleet.modes.placementOf({ id: tenantId(id), isolation });
       return lookInto(installation.adminTarget(place.database), async (sql) => {
         await sql.unsafe(`set search_path = "${place.schema}"`);
         return work(sql);

@@ -2,11 +2,12 @@
  * Mixed load of many tenants, in which every row says whose it is: its name is its tenant's id. So a
  * row that was read or written by the wrong tenant is seen wherever it turns up.
  */
+
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
-import type { IsolationMode, TenantId } from '../../src/kernel/tenant.ts';
+import type { TenantId } from '../../src/kernel/tenant.ts';
 import { choose } from './random.ts';
 
 type Row = { tenant_id: TenantId; name: string };
@@ -30,7 +31,7 @@ export type Tally = {
 };
 
 export type PetLoadOptions = {
-  isolation: Readonly<Record<IsolationMode, Isolation>>;
+  isolation: Isolation;
   tenants: readonly TenantRef[];
   callers: number;
   forMs: number;
@@ -62,7 +63,7 @@ async function callOnce({ isolation, tenants, callLimitMs, chance }: PetLoadOpti
   const call = choose([read, read, add, addTwo], chance);
   const timer = new AbortController();
   const late = pause(callLimitMs, 'late', { signal: timer.signal }).catch(() => 'late');
-  const done = call(isolation[tenant.isolation], tenant, tally).catch((error) => {
+  const done = call(isolation, tenant, tally).catch((error) => {
     if (error instanceof Refusal && error.code === 'unavailable') tally.refused += 1;
     else tally.odd.push(error);
   });

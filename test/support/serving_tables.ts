@@ -1,7 +1,9 @@
 /** Where a statement that was injected can be, and which tables its role can see there. */
+import { isolationModes } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
-import { isolationModes, type TenantId } from '../../src/kernel/tenant.ts';
-import type { Installation, Placement } from '../../src/postgres/installation.ts';
+import type { TenantId } from '../../src/kernel/tenant.ts';
+import type { Installation } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 import { contextOf } from './envelopes.ts';
 import { lookInto } from './sql.ts';
 import type { TenantPlaces } from './tenant_places.ts';

@@ -2,15 +2,17 @@
  * A fresh database with the isolation adapters opened on it as the server opens them, and tenants
  * that have a place and nothing else: no registry row, no key.
  */
+
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import { readConfig } from '../../src/config.ts';
-import { createPlace } from '../../src/control_plane/provisioning/place.ts';
+import { Provisioner } from '../../src/control_plane/provisioning/provisioner.ts';
 import { openTenantDb } from '../../src/isolation/tenant_db.ts';
 import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
-import { type IsolationMode, tenantId } from '../../src/kernel/tenant.ts';
-import { type Placement, placementOf } from '../../src/postgres/installation.ts';
+import { tenantId } from '../../src/kernel/tenant.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
 import { openServices, type Services } from '../../src/services.ts';
+import { secondDatabaseMode } from '../isolation/second_database.ts';
 import { testDatabase } from './postgres.ts';
 
 export type TenantPlaces = {
@@ -18,7 +20,9 @@ export type TenantPlaces = {
   url: string;
   services: Services;
   /** A new tenant whose tables are there and empty. */
-  tenant(mode: IsolationMode): Promise<TenantRef>;
+  tenant(mode: string): Promise<TenantRef>;
+  /** The steps by which its modes make and remove placements. */
+  steps: Provisioner;
   placeOf(tenant: TenantRef): Placement;
   /** Every tenant's rows in one place, whatever its mode: row security alone tells them apart. */
   allIn(place: Placement): Isolation;
@@ -34,16 +38,20 @@ export async function openTenantPlaces(size: number): Promise<TenantPlaces> {
     DATABASE_URL: url,
     DB_CONNECTIONS: `${size}`,
   };
-  const services = await openServices(readConfig(environment), url);
-  const { fleet, connections } = services;
-  const place = (tenant: TenantRef) => placementOf(fleet.installation, tenant);
+  const services = await openServices(readConfig(environment), url, {
+    modes: [secondDatabaseMode],
+  });
+  const { fleet, connections, control } = services;
+  const steps = new Provisioner({ fleet, control, serving: connections.pool });
+  const place = (tenant: TenantRef) => fleet.modes.placementOf(tenant);
   return {
     url,
     services,
+    steps,
     placeOf: place,
     tenant: async (isolation) => {
       const tenant = { id: tenantId(randomUUID()), isolation };
-      if (isolation !== 'shared') await createPlace(fleet, place(tenant));
+      await fleet.modes.of(tenant).provision(tenant, steps);
       return tenant;
     },
     allIn: (one) => ({ run: ({ id }, work) => openTenantDb(connections, one, id, work) }),

@@ -1,7 +1,7 @@
 /** Looks tenants and keys up in the control schema, each with all that a request needs of it. */
 import type { Sql } from '../../kernel/ports.ts';
 import { settingKeys, settingsFrom } from '../../kernel/settings.ts';
-import type { Caller, IsolationMode, Role, Slug, Tenant, TenantId } from '../../kernel/tenant.ts';
+import type { Caller, Role, Slug, Tenant, TenantId } from '../../kernel/tenant.ts';
 import type { DirectorySource } from './cached_directory.ts';
 
 type KeyRow = {
@@ -17,7 +17,7 @@ type TenantRow = {
   slug: Slug;
   name: string;
   status: Tenant['status'];
-  isolation: IsolationMode;
+  isolation: string;
   schema_version: number;
   required_version: number;
   plan: string;

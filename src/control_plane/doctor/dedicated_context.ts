@@ -1,5 +1,6 @@
 /** `kernel.tenant()` of a tenant's own database: whose it is, and the contexts that it takes. */
-import { type DedicatedPlacement, digestFor, listOf } from '../provisioning/dedicated_context.ts';
+import type { DedicatedPlacement } from '../../postgres/placement.ts';
+import { digestFor, listOf } from '../provisioning/dedicated_context.ts';
 import type { Fact } from './catalog.ts';
 import { differences } from './differences.ts';
 import { type Finding, finding, identifier } from './finding.ts';
@@ -42,6 +43,6 @@ function bodyIn(facts: readonly Fact[]): string | null {
 /** The reference, with the tenant and the contexts of one database. */
 function forTenant(fact: Fact, place: DedicatedPlacement, digests: readonly string[]): Fact {
   const put = (text: string) =>
-    text.replaceAll(anyTenant, place.dedicatedTo).replaceAll(listOf([anyDigest]), listOf(digests));
+    text.replaceAll(anyTenant, place.tenant).replaceAll(listOf([anyDigest]), listOf(digests));
   return { ...fact, value: put(fact.value), make: fact.make && put(fact.make) };
 }

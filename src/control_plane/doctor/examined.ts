@@ -1,6 +1,6 @@
 /** One of our databases as the doctor looks at it: its places, and who has business there. */
-import { type Installation, type Placement, schemas } from '../../postgres/installation.ts';
-import type { DedicatedPlacement } from '../provisioning/dedicated_context.ts';
+import { type Installation, schemas } from '../../postgres/installation.ts';
+import type { DedicatedPlacement, Placement } from '../../postgres/placement.ts';
 
 export type Examined = {
   database: string;
@@ -22,10 +22,7 @@ export type Examined = {
 };
 
 /** The main database. `own` are the places of tenants that have a schema or a database. */
-export function examinedMain(
-  { database, roles, shared }: Installation,
-  own: Placement[],
-): Examined {
+export function examinedMain({ database, roles }: Installation, own: Placement[]): Examined {
   const { owner, app, account, serve, control, migrate } = roles;
   const serving = [serve, control, app, account];
   const inMain = own.filter((place) => place.database === database);
@@ -39,7 +36,7 @@ export function examinedMain(
     serving,
     ours: [...serving, migrate, ...logins],
     dedicated: null,
-    places: [shared.schema, ...inMain.map(({ schema }) => schema)],
+    places: [schemas.shared, ...inMain.map(({ schema }) => schema)],
   };
 }
 

@@ -1,9 +1,9 @@
 /** The server, and the main database: control schema, kernel, shared place and tenants' schemas. */
 import type { Sql } from '../../kernel/ports.ts';
-import { type Installation, placementOf, schemas } from '../../postgres/installation.ts';
+import { type Installation, schemas } from '../../postgres/installation.ts';
+import { isDedicated } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
 import { acceptedSecrets } from '../keys/seal_keys.ts';
-import { isOwn } from '../provisioning/dedicated_context.ts';
 import { noSchema } from './catalog.ts';
 import { type Admission, type Admitted, examineDatabases } from './databases.ts';
 import { differences } from './differences.ts';
@@ -51,20 +51,22 @@ export async function examineMain({
   }));
   const own = tenants
     .filter(({ isolation }) => isolation !== 'shared')
-    .map((tenant) => ({ tenant, place: placementOf(installation, tenant) }));
+    .map((tenant) => ({ tenant, place: fleet.modes.placementOf(tenant) }));
   const examined = examinedMain(
     installation,
     own.map(({ place }) => place),
   );
-  const housed = own.flatMap(({ tenant, place }) => (isOwn(place) ? [{ tenant, place }] : []));
+  const housed = own.flatMap(({ tenant, place }) =>
+    isDedicated(place) ? [{ tenant, place }] : [],
+  );
   const expected: ExpectedPlace[] = [
     {
-      schema: installation.shared.schema,
+      schema: schemas.shared,
       whose: 'all tenants of shared mode',
       version: versions.shared,
     },
     ...own
-      .filter(({ place }) => !isOwn(place))
+      .filter(({ place }) => !isDedicated(place))
       .map(({ tenant, place }) => expectedPlace(tenant, place)),
   ].map((place) => ({ ...place, version: Math.min(place.version, newest) }));
   const known = await knownDigests(expected, references);

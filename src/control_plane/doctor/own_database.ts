@@ -1,10 +1,10 @@
 /** The database of one tenant. */
 
 import type { Connection } from '../../postgres/connection.ts';
-import { type Placement, schemas } from '../../postgres/installation.ts';
+import { schemas } from '../../postgres/installation.ts';
+import type { DedicatedPlacement, Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { acceptedSecrets, asOwner } from '../keys/seal_keys.ts';
-import type { DedicatedPlacement } from '../provisioning/dedicated_context.ts';
 import { noSchema } from './catalog.ts';
 import { examineDedicatedContext } from './dedicated_context.ts';
 import { differences } from './differences.ts';

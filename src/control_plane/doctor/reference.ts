@@ -62,12 +62,8 @@ export class References {
     const { installation, sql: files } = this.#fleet;
     const { roles } = installation;
     const [control, kernel, dedicated] = [scratchName(), scratchName(), scratchName()];
-    const place = {
-      ...installation.databaseOf(anyTenant),
-      dedicatedTo: anyTenant,
-      role: roles.app,
-    };
-    const own = withDedicatedTenant(files.own, place, [anyDigest]);
+    const anyone = { tenant: anyTenant, role: roles.app };
+    const own = withDedicatedTenant(files.own, anyone, [anyDigest]);
     const script = [
       opening(kernel, roles.owner),
       ledgerTable(kernel),

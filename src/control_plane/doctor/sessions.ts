@@ -21,10 +21,10 @@ export async function examineSessions(
   { admin, installation, transactionTimeoutMs }: Fleet,
   { serving, control }: Pools,
 ): Promise<Finding[]> {
-  const { database, roles, shared, controlTarget } = installation;
+  const { database, roles, servingTarget, controlTarget } = installation;
   const adminTarget = installation.adminTarget(database);
   const sessions = [
-    { login: roles.serve, pool: serving, target: shared.target, named: namedOfOurs },
+    { login: roles.serve, pool: serving, target: servingTarget, named: namedOfOurs },
     { login: roles.control, pool: control, target: controlTarget, named: namedOfOurs },
     { login: 'of the administrator', pool: admin, target: adminTarget, named: namedOfAll },
   ];

@@ -1,5 +1,5 @@
 /** What a server does with the doctor's findings before it serves anybody. */
-import { renewOwn } from '../provisioning/place.ts';
+import { renewOwn } from '../provisioning/tenant_database.ts';
 import { withoutAccepted } from './accepted.ts';
 import { type Examination, examine } from './doctor.ts';
 import { breaksIsolation, type Finding, lineOf } from './finding.ts';

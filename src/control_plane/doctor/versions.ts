@@ -1,13 +1,13 @@
 /** Tenants against the code: a version that it knows, and tables that are there. */
 import type { Sql } from '../../kernel/ports.ts';
-import type { IsolationMode, Slug, TenantId } from '../../kernel/tenant.ts';
+import type { Slug, TenantId } from '../../kernel/tenant.ts';
 import { type Finding, finding, quoted } from './finding.ts';
 
 /** A tenant that has a place of its own, or a version that the code does not know. */
 export type ExaminedTenant = {
   id: TenantId;
   slug: Slug;
-  isolation: IsolationMode;
+  isolation: string;
   version: number;
   /** The version that servers must know. */
   required: number;

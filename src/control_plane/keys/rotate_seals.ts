@@ -5,12 +5,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TenantId } from '../../kernel/tenant.ts';
+import type { TenantRef } from '../../kernel/ports.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
-import type { Placement } from '../../postgres/installation.ts';
+import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
-import { workOn } from '../provisioning/place.ts';
+import { withDatabaseLock } from '../provisioning/placement_lock.ts';
 import { asOwner, readSealSecrets, writeSeals } from './seal_keys.ts';
 
 export type RotationOptions = {
@@ -126,8 +126,7 @@ async function forget(fleet: Fleet): Promise<void> {
  * @throws {Error} which databases could not be told, and why.
  */
 async function distribute(fleet: Fleet, options: RotationOptions): Promise<number> {
-  const { installation } = fleet;
-  const left = [installation.shared, ...(await ownDatabases(fleet))];
+  const left = await databasesWithSeals(fleet);
   const failures: string[] = [];
   let told = 0;
   const work = async () => {
@@ -147,35 +146,36 @@ async function distribute(fleet: Fleet, options: RotationOptions): Promise<numbe
 }
 
 /** @returns whether there is a database to tell, which its tenant's removal may have taken away. */
-async function distributeTo(fleet: Fleet, place: Placement): Promise<boolean> {
+async function distributeTo(fleet: Fleet, placement: Placement): Promise<boolean> {
   try {
-    return await writeKeysTo(fleet, place);
+    return await writeKeysTo(fleet, placement);
   } catch (error) {
-    if (await isThere(fleet, place)) throw error;
+    if (await isThere(fleet, placement)) throw error;
     return false;
   }
 }
 
-/** The lock is the one under which a new place gets its keys: neither overwrites the other's. */
-function writeKeysTo(fleet: Fleet, place: Placement): Promise<boolean> {
-  return workOn({ fleet, place, from: place.database }, async (connection) => {
+/** The lock is the one under which a new database gets its keys: neither overwrites the other's. */
+function writeKeysTo(fleet: Fleet, placement: Placement): Promise<boolean> {
+  return withDatabaseLock(fleet, placement, async (connection) => {
     // Who has yet to make the function will read the secrets after us, under this lock.
     const [prepared] = await connection.plain<{ check: string | null }>`
       select to_regprocedure('kernel.tenant()')::text as check`;
     if (!prepared?.check) return false;
-    await writeSeals(connection, { fleet, place, seals: await readSealSecrets(fleet) });
+    await writeSeals(connection, { fleet, placement, seals: await readSealSecrets(fleet) });
     return true;
   });
 }
 
 /**
- * Asked under the lock that dropping a place takes: before its end, the database is there and its
+ * Asked under the lock that dropping a database takes: before its end, the database is there and its
  * sessions are not. One whose dropping was killed takes no session any more, and has the limit -2.
  */
-function isThere(fleet: Fleet, place: Placement): Promise<boolean> {
-  return workOn({ fleet, place, from: fleet.installation.database }, async (connection) => {
+function isThere(fleet: Fleet, { database }: Placement): Promise<boolean> {
+  const { database: main } = fleet.installation;
+  return withDatabaseLock(fleet, { database, from: main }, async (connection) => {
     const found = await connection.plain`
-      select from pg_database where datname = ${place.database} and datconnlimit <> -2`;
+      select from pg_database where datname = ${database} and datconnlimit <> -2`;
     return found.length > 0;
   });
 }
@@ -184,14 +184,18 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Also of tenants that are just being made: theirs may have been given its keys a moment ago. */
-async function ownDatabases(fleet: Fleet): Promise<Placement[]> {
-  const { admin, installation } = fleet;
+/**
+ * One placement of each database. Also of tenants that are just being made: theirs may have been given its
+ * keys a moment ago.
+ */
+async function databasesWithSeals(fleet: Fleet): Promise<Placement[]> {
+  const { admin, installation, modes } = fleet;
   const tenants = await asOwner(
     fleet,
-    (sql) => sql<{ id: TenantId }>`select id from control.tenants where isolation = 'database'`,
+    (sql) => sql<TenantRef>`select id, isolation from control.tenants`,
   );
-  const places = tenants.map(({ id }) => installation.databaseOf(id));
+  const placements = modes.groupsOf(tenants).map(({ placement }) => placement);
+  const byDatabase = new Map(placements.map((placement) => [placement.database, placement]));
   const target = installation.adminTarget(installation.database);
   const found = await admin.exclusive(
     target,
@@ -199,9 +203,9 @@ async function ownDatabases(fleet: Fleet): Promise<Placement[]> {
     (connection) => connection.plain<{ name: string }>`
       select datname as name from pg_database
       where datname in (
-        select jsonb_array_elements_text(${JSON.stringify(places.map((place) => place.database))}::text::jsonb)
+        select jsonb_array_elements_text(${JSON.stringify([...byDatabase.keys()])}::text::jsonb)
       )`,
   );
   const names = new Set(found.map(({ name }) => name));
-  return places.filter(({ database }) => names.has(database));
+  return [...byDatabase.values()].filter(({ database }) => names.has(database));
 }

@@ -5,15 +5,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Sql } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import {
-  type Placement,
-  type SealSecrets,
-  type Secrets,
-  sealKeyOf,
-} from '../../postgres/installation.ts';
+import { type SealSecrets, type Secrets, sealKeyOf } from '../../postgres/installation.ts';
+import { isDedicated, type Placement } from '../../postgres/placement.ts';
 import { pads } from '../../postgres/seal.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
-import { admitDedicatedTenant, isOwn } from '../provisioning/dedicated_context.ts';
+import { admitDedicatedTenant } from '../provisioning/dedicated_context.ts';
 
 /** Runs statements as the owner role, on a connection of the main database. */
 export function asOwner<Result>(
@@ -76,15 +72,16 @@ export async function acceptedSecrets(sql: Sql): Promise<readonly Buffer[]> {
   return [current, other, retired?.value ?? null].filter((secret) => secret !== null);
 }
 
-/** Makes a place's database accept the seals of these secrets, and of no others. */
+/** Makes the database of a placement accept the contexts that these secrets give, and no others. */
 export async function writeSeals(
   connection: Connection,
-  { fleet, place, seals }: { fleet: Fleet; place: Placement; seals: SealSecrets },
+  { fleet, placement, seals }: { fleet: Fleet; placement: Placement; seals: SealSecrets },
 ): Promise<void> {
   const { owner } = fleet.installation.roles;
-  if (isOwn(place))
-    await admitDedicatedTenant(connection, place, { text: fleet.sql.own, owner, seals });
-  else await writeKeys(connection, { database: place.database, owner }, seals);
+  if (!isDedicated(placement)) {
+    return writeKeys(connection, { database: placement.database, owner }, seals);
+  }
+  await admitDedicatedTenant(connection, placement, { text: fleet.sql.own, owner, seals });
 }
 
 async function writeKeys(

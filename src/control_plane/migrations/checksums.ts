@@ -1,10 +1,13 @@
 /** What the migrations of `sql/tenant` were when they were first applied, to whichever tenant. */
-import type { Db, Sql } from '../../kernel/ports.ts';
+import type { Sql } from '../../kernel/ports.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import { assertUnedited, type LedgerRow } from './schema_migrator.ts';
 
 /** @throws {Error} when a file that has been applied anywhere is another one now. */
-export async function assertFilesUnedited(control: Db, files: readonly Migration[]): Promise<void> {
+export async function assertFilesUnedited(
+  control: Sql,
+  files: readonly Migration[],
+): Promise<void> {
   const applied = await control<LedgerRow>`
     select version, checksum from control.tenant_migrations order by version`;
   assertUnedited(applied, files);

@@ -1,30 +1,31 @@
 /**
- * Brings all tenants to the newest schema version, place by place: the shared schema is one place
- * with many tenants, every other tenant has its own. A place that fails is named and parked; the
- * others are done, and a second run touches only what is left.
+ * Brings all tenants to the newest schema version, one schema after another, with all tenants that are in
+ * it. A schema that fails is named and parked; the others are done, and a second run touches only what is
+ * left.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { PlacementGroup } from '../../isolation/modes.ts';
 import type { Db } from '../../kernel/ports.ts';
-import type { IsolationMode, Slug } from '../../kernel/tenant.ts';
+import type { Slug } from '../../kernel/tenant.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { codeOf } from '../../postgres/errors.ts';
-import { type Placement, placementOf } from '../../postgres/installation.ts';
+import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
-import { upgradePlace } from '../provisioning/place.ts';
+import { upgradeSchema } from '../provisioning/tenant_schema.ts';
 import { assertFilesUnedited, recordFile } from './checksums.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import { assertAllCanGoOn, readProcesses } from './processes.ts';
 import { assertUnedited } from './schema_migrator.ts';
-import { readStatus } from './status.ts';
+import { readStatus, type TenantState } from './status.ts';
 
 export type MigrateOptions = {
-  /** Only the place of this tenant; in shared mode that is all tenants of the shared schema. */
+  /** Only the schema of this tenant, with all tenants that are in it. */
   slug: string | null;
-  /** So many places go first, one by one; when one of them fails, the rest is not touched. */
+  /** So many schemas go first, one by one; when one of them fails, the rest is not touched. */
   canary: number;
-  /** Places at the same time. */
+  /** Schemas at the same time. */
   concurrency: number;
   lockAttempts: number;
   lockRetryMs: number;
@@ -33,13 +34,8 @@ export type MigrateOptions = {
   onProgress: (progress: Progress) => void;
 };
 
-/** A place that is behind, and whom it concerns; its version rises while it is migrated. */
-export type Pending = {
-  place: Placement;
-  isolation: IsolationMode;
-  tenants: Slug[];
-  version: number;
-};
+/** A schema that is behind, and its tenants; its version rises while it is migrated. */
+export type Pending = { name: string; placement: Placement; tenants: Slug[]; version: number };
 
 export type Progress = { done: number; of: number; name: string; error: string | null };
 
@@ -82,7 +78,7 @@ class Run {
   async all(): Promise<Outcome> {
     const { canary, concurrency } = this.#options;
     await assertFilesUnedited(this.#control, this.#fleet.sql.tenant);
-    const pending = await pendingPlaces(this.#fleet, this.#options.slug);
+    const pending = await pendingSchemas(this.#fleet, this.#options.slug);
     await this.#assertServersCanGoOn(pending);
     this.#total = pending.length;
     const canaries = pending.splice(0, canary);
@@ -98,7 +94,7 @@ class Run {
     assertAllCanGoOn(await readProcesses(this.#control, this.#options.goneAfterMs), required);
   }
 
-  /** Takes places off the list until it is empty, so many at the same time. */
+  /** Takes schemas off the list until it is empty, so many at the same time. */
   async #drain(pending: Pending[], workers: number): Promise<void> {
     const work = async () => {
       for (let next = pending.shift(); next; next = pending.shift()) await this.#migrate(next);
@@ -107,7 +103,7 @@ class Run {
   }
 
   async #migrate(pending: Pending): Promise<void> {
-    const name = nameOf(pending);
+    const { name } = pending;
     const error = await this.#attempt(pending);
     await this.#note(pending, error);
     if (error === null) this.#outcome.migrated += 1;
@@ -118,16 +114,16 @@ class Run {
 
   /** What went wrong, or null. A lock that did not come is waited for again, from a distance. */
   async #attempt(pending: Pending): Promise<string | null> {
-    const { place } = pending;
+    const { placement } = pending;
     const { admin, installation } = this.#fleet;
     const { lockAttempts, lockRetryMs } = this.#options;
-    const target = installation.adminTarget(place.database);
+    const target = installation.adminTarget(placement.database);
     const onApplied = async (file: Migration) => {
       pending.version = file.version;
       await recordFile(this.#control, file);
     };
     const upgrade = (connection: Connection) =>
-      upgradePlace(connection, { fleet: this.#fleet, place, onApplied });
+      upgradeSchema(connection, { fleet: this.#fleet, placement, onApplied });
     for (let attempt = 1; ; attempt += 1) {
       try {
         await admin.exclusive(target, fleetWork, upgrade);
@@ -152,40 +148,36 @@ class Run {
   }
 }
 
-/** The places that are behind; the shared one last, because it concerns the most tenants. */
-async function pendingPlaces(fleet: Fleet, slug: string | null): Promise<Pending[]> {
+/** The schemas that are behind. One without tenants has no version but that of its own ledger. */
+async function pendingSchemas(fleet: Fleet, slug: string | null): Promise<Pending[]> {
   const newest = fleet.sql.tenant.length;
-  const { tenants, sharedLedger } = await readStatus(fleet);
-  assertUnedited(sharedLedger, fleet.sql.tenant);
+  const { tenants, ledgers } = await readStatus(fleet);
+  for (const ledger of ledgers.values()) assertUnedited(ledger, fleet.sql.tenant);
   if (slug !== null && !tenants.some((tenant) => tenant.slug === slug)) {
     throw new Error(`Cannot migrate "${slug}": there is no such tenant`);
   }
-  const own = tenants
-    .filter(({ isolation, version }) => isolation !== 'shared' && version < newest)
-    .map((tenant) => ({
-      place: placementOf(fleet.installation, tenant),
-      isolation: tenant.isolation,
-      tenants: [tenant.slug],
-      version: tenant.version,
-    }));
-  const sharing = tenants.filter(({ isolation }) => isolation === 'shared');
-  const version = Math.min(sharedLedger.length, ...sharing.map((tenant) => tenant.version));
-  const shared: Pending = {
-    place: fleet.installation.shared,
-    isolation: 'shared',
-    tenants: sharing.map((tenant) => tenant.slug),
-    version,
-  };
-  const behind = version < newest ? [...own, shared] : own;
-  return slug === null
-    ? behind
-    : behind.filter((pending) => pending.tenants.some((s) => s === slug));
+  return fleet.modes
+    .groupsOf(tenants)
+    .map((group) => {
+      const { placement } = group;
+      const ledger = ledgers.get(placement.schema);
+      const versions = group.tenants.map((tenant) => tenant.version);
+      return {
+        name: nameOf(group),
+        placement,
+        tenants: group.tenants.map((tenant) => tenant.slug),
+        version: Math.min(...versions, ...(ledger ? [ledger.length] : [])),
+      };
+    })
+    .filter(({ version }) => version < newest)
+    .filter((pending) => slug === null || pending.tenants.some((other) => other === slug));
 }
 
-function nameOf({ isolation, tenants }: Pending): string {
-  if (isolation !== 'shared') return tenants.join();
-  const some = tenants.slice(0, 3).join(', ');
-  return `shared (${tenants.length} tenants: ${some}${tenants.length > 3 ? ', …' : ''})`;
+function nameOf({ placement, tenants, common }: PlacementGroup<TenantState>): string {
+  const slugs = tenants.map(({ slug }) => slug);
+  if (!common) return slugs.join();
+  const some = slugs.slice(0, 3).join(', ');
+  return `${placement.schema} (${slugs.length} tenants: ${some}${slugs.length > 3 ? ', …' : ''})`;
 }
 
 function causeOf(error: unknown): Error {

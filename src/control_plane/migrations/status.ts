@@ -3,9 +3,9 @@
  * processes can go on with it.
  */
 import type { Db } from '../../kernel/ports.ts';
-import type { IsolationMode, Slug, TenantId } from '../../kernel/tenant.ts';
-import { schemas } from '../../postgres/installation.ts';
+import type { Slug, TenantId } from '../../kernel/tenant.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
+import { asOwner } from '../keys/seal_keys.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import {
   leftBehind,
@@ -13,9 +13,9 @@ import {
   type SchemaVersions,
   type ServingProcess,
 } from './processes.ts';
-import type { LedgerRow } from './schema_migrator.ts';
+import { type LedgerRow, readLedger } from './schema_migrator.ts';
 
-type Listed = { name: string; isolation: IsolationMode; version: number; error: string | null };
+type Listed = { name: string; isolation: string; version: number; error: string | null };
 
 export type FleetStatus = {
   newest: number;
@@ -29,10 +29,10 @@ export type FleetStatus = {
   })[];
 };
 
-type Standing = {
+export type TenantState = {
   id: TenantId;
   slug: Slug;
-  isolation: IsolationMode;
+  isolation: string;
   version: number;
   /** The version that servers must know to serve it. */
   required: number;
@@ -119,7 +119,7 @@ export async function countFleet(
   return { ...counts, processes: processes.length, processesLeftBehind: behind.length };
 }
 
-export type TenantCount = { isolation: IsolationMode; status: string; tenants: number };
+export type TenantCount = { isolation: string; status: string; tenants: number };
 
 /** How many tenants there are of each mode and status. */
 export function countTenants(control: Db): Promise<TenantCount[]> {
@@ -129,32 +129,31 @@ export function countTenants(control: Db): Promise<TenantCount[]> {
     group by isolation, status`;
 }
 
-/** All that a run must know, in one query. */
-export async function readStatus(fleet: Fleet) {
-  const { admin, installation } = fleet;
-  const target = installation.adminTarget(installation.database);
-  const [row] = await admin.exclusive(target, fleetWork, (connection) =>
-    connection.transaction(
-      `begin read only; set local role "${installation.roles.owner}";
-       set local search_path = "${schemas.shared}"`,
-      (sql) => sql<{ tenants: Standing[]; ledger: LedgerRow[] }>`
-        select
-          (
-            select coalesce(jsonb_agg(tenant order by tenant.slug), '[]')
-            from (
-              select id, slug, isolation, schema_version as version,
-                required_version as required, migration_error as error
-              from control.tenants
-              where status in ('active', 'suspended')
-            ) as tenant
-          ) as tenants,
-          (
-            select coalesce(jsonb_agg(row order by row.version), '[]')
-            from (select version, checksum from migrations) as row
-          ) as ledger`,
-    ),
+/** All that a run must know. The ledgers are those of the common placements, by schema. */
+export async function readStatus(
+  fleet: Fleet,
+): Promise<{ tenants: TenantState[]; ledgers: Map<string, LedgerRow[]> }> {
+  const { admin, installation, modes } = fleet;
+  const { owner } = installation.roles;
+  const tenants = await asOwner(
+    fleet,
+    (sql) => sql<TenantState>`
+      select id, slug, isolation, schema_version as version, required_version as required,
+        migration_error as error
+      from control.tenants
+      where status in ('active', 'suspended')
+      order by slug`,
   );
-  return { tenants: row?.tenants ?? [], sharedLedger: row?.ledger ?? [] };
+  const ledgers = new Map<string, LedgerRow[]>();
+  for (const { database, schema } of modes.commonPlacements()) {
+    const ledger = await admin.exclusive(
+      installation.adminTarget(database),
+      fleetWork,
+      (connection) => readLedger(connection, schema, owner),
+    );
+    ledgers.set(schema, ledger);
+  }
+  return { tenants, ledgers };
 }
 
 /** Emails that still wait to be sent, and those that were given up. */

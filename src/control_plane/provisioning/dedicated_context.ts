@@ -2,32 +2,25 @@
  * What `kernel.tenant()` is in a tenant's own database: a function that knows the tenant, and digests
  * of the contexts that it takes. It needs no keys there, because nobody else's context is good.
  */
-import type { TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import { type Placement, type SealSecrets, sealKeyOf } from '../../postgres/installation.ts';
+import { type SealSecrets, sealKeyOf } from '../../postgres/installation.ts';
+import type { DedicatedPlacement } from '../../postgres/placement.ts';
 import { contextDigest, dedicatedContext } from '../../postgres/seal.ts';
-
-/** A place that is a database of its tenant's own. */
-export type DedicatedPlacement = Placement & { dedicatedTo: TenantId };
-
-export function isOwn(place: Placement): place is DedicatedPlacement {
-  return place.dedicatedTo !== null;
-}
 
 /** Makes the database take the contexts that these secrets give, and no others. */
 export async function admitDedicatedTenant(
   connection: Connection,
-  place: DedicatedPlacement,
+  placement: DedicatedPlacement,
   { text, owner, seals }: { text: string; owner: string; seals: SealSecrets },
 ): Promise<void> {
   const secrets = seals.other ? [seals.current, seals.other] : [seals.current];
-  const digests = secrets.map((secret) => digestFor(place, secret));
+  const digests = secrets.map((secret) => digestFor(placement, secret));
   await connection.script(
     `begin;
      set local role "${owner}";
      set local search_path = kernel;
      set local client_min_messages = warning;
-     ${withDedicatedTenant(text, place, digests)}
+     ${withDedicatedTenant(text, placement, digests)}
      commit`,
   );
   await dropOldKeys(connection, owner);
@@ -51,17 +44,14 @@ async function dropOldKeys(connection: Connection, owner: string): Promise<void>
 }
 
 /** The digest of the context that a secret gives. */
-export function digestFor(
-  { database, dedicatedTo: tenant }: DedicatedPlacement,
-  secret: Buffer,
-): string {
+export function digestFor({ database, tenant }: DedicatedPlacement, secret: Buffer): string {
   return contextDigest(dedicatedContext(sealKeyOf(secret, database), tenant));
 }
 
 /** The text of `sql/own` for one database. */
 export function withDedicatedTenant(
   text: string,
-  { dedicatedTo: tenant, role }: DedicatedPlacement,
+  { tenant, role }: Pick<DedicatedPlacement, 'tenant' | 'role'>,
   digests: readonly string[],
 ): string {
   return text

@@ -5,7 +5,8 @@
 
 import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import { type Installation, type Placement, schemas } from '../../postgres/installation.ts';
+import { type Installation, schemas } from '../../postgres/installation.ts';
+import { isDedicated, type Placement } from '../../postgres/placement.ts';
 import { type Keepers, revokeFunctions } from './revoked_functions.ts';
 import { forgettingStatistics, rehardening, withoutStatistics } from './tenant_tables.ts';
 
@@ -21,13 +22,13 @@ export async function hardenMain(connection: Connection, keepers: Keepers): Prom
   await revokeFunctions(connection, keepers);
 }
 
-/** A tenant's own database, one process at a time: two that change one right at once both fail. */
-export function hardenDedicated(
+/** A further database, one process at a time: two that change one right at once both fail. */
+export function hardenDatabase(
   connection: Connection,
-  place: Placement,
+  placement: Placement,
   owner: string,
 ): Promise<void> {
-  return withLock(connection, `tighten ${place.database}`, async () => {
+  return withLock(connection, `harden ${placement.database}`, async () => {
     await connection.script(
       `do $$ begin
          set local client_min_messages = warning;
@@ -38,8 +39,9 @@ export function hardenDedicated(
        end $$`,
     );
     await forbidBlocks(connection, owner);
-    // The sessions begin with their context: no login has to set it.
-    await revokeFunctions(connection, { owner, setter: null });
+    // A session that begins with its context has none to set.
+    const setter = isDedicated(placement) ? null : placement.login;
+    await revokeFunctions(connection, { owner, setter });
   });
 }
 

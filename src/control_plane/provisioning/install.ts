@@ -4,6 +4,9 @@
  * to what they were.
  */
 
+import type { ModeFactory } from '../../isolation/mode.ts';
+import { IsolationModes } from '../../isolation/modes.ts';
+import type { Sql } from '../../kernel/ports.ts';
 import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
@@ -11,27 +14,27 @@ import { codeOf } from '../../postgres/errors.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
 import { keepSecret, knownSecrets, readSecrets } from '../keys/seal_keys.ts';
-import { recordFile } from '../migrations/checksums.ts';
-import type { Migration } from '../migrations/migration_files.ts';
 import { nobodyIsTold, readLedger, upgrade } from '../migrations/schema_migrator.ts';
 import { hardenMain, rehardenMain } from './harden.ts';
+import { prepareKernel } from './kernel_schema.ts';
 import {
+  becomeMember,
   createLogin,
-  createPlace,
   createRole,
   keepStatementsQuiet,
   limitTransactions,
-  migrating,
-  prepareKernel,
-  workOn,
-} from './place.ts';
+} from './logins.ts';
+import { withDatabaseLock } from './placement_lock.ts';
 import { controlRights } from './schema_rights.ts';
+import { createSchema, migrating } from './tenant_schema.ts';
 import { assertUsable } from './usable_server.ts';
 
 export type InstallOptions = {
   migrators: ConnectionPool;
   sql: SqlFiles;
-  placesKept: number;
+  placementsKept: number;
+  /** Isolation modes besides the registered ones. */
+  modes: readonly ModeFactory[];
   migrationLockTimeoutMs: number;
   /** The longest that a transaction of a serving login may stay open. */
   transactionTimeoutMs: number;
@@ -69,7 +72,7 @@ export function install(
 export function openInstalled(
   adminUrl: string,
   admin: ConnectionPool,
-  { placesKept, ...options }: InstallOptions,
+  { placementsKept, modes, ...options }: InstallOptions,
 ): Promise<Fleet> {
   return admin.exclusive(adminUrl, fleetWork, async (connection) => {
     await assertUsable(connection);
@@ -77,7 +80,8 @@ export function openInstalled(
     const { owner } = rolesOf(database);
     await assertInstalled(connection, { database, owner, sql: options.sql });
     const secrets = await knownSecrets(connection, owner);
-    return { admin, installation: new Installation(adminUrl, secrets, placesKept), ...options };
+    const installation = new Installation(adminUrl, secrets, placementsKept);
+    return { admin, installation, modes: new IsolationModes(installation, modes), ...options };
   });
 }
 
@@ -106,7 +110,7 @@ async function installOn(
   connection: Connection,
   adminUrl: string,
   admin: ConnectionPool,
-  { placesKept, ...options }: InstallOptions,
+  { placementsKept, modes, ...options }: InstallOptions,
 ): Promise<Fleet> {
   const { sql, migrators, migrationLockTimeoutMs, transactionTimeoutMs } = options;
   await assertUsable(connection);
@@ -114,12 +118,12 @@ async function installOn(
   const roles = rolesOf(database);
   for (const role of Object.values(roles)) await createRole(connection, role);
   await becomeMember(connection, roles.owner);
-  await createSchema(connection, schemas.control, roles.owner);
+  await createEmptySchema(connection, schemas.control, roles.owner);
   // The control tables default to kernel.tenant(), so the kernel schema comes first; its keys need
   // the secret, which is a control table. The function can be there before its keys are.
-  await createSchema(connection, schemas.kernel, roles.owner);
+  await createEmptySchema(connection, schemas.kernel, roles.owner);
   const secrets = await readSecrets(connection, roles.owner);
-  const installation = new Installation(adminUrl, secrets, placesKept);
+  const installation = new Installation(adminUrl, secrets, placementsKept);
   await admitMigrations(connection, installation);
   const common = {
     owner: roles.owner,
@@ -143,24 +147,19 @@ async function installOn(
   await keepSecret(connection, roles.owner, secrets.installation);
   await admitLogins(connection, installation, transactionTimeoutMs);
   await hardenMain(connection, { owner: roles.owner, setter: roles.serve });
-  const fleet = { admin, installation, ...options };
-  await createSharedPlace(connection, fleet);
+  const more = { modes: new IsolationModes(installation, modes) };
+  const fleet = { admin, installation, ...more, ...options };
+  await prepareMain(fleet);
+  await createCommonSchemas(connection, fleet);
   await rehardenMain(connection, installation);
   return fleet;
 }
 
-/** An administrator who is no superuser must be a member of the role whose objects it makes. */
-async function becomeMember(connection: Connection, owner: string): Promise<void> {
-  await connection.script(
-    `do $$ begin
-       if not (select rolsuper from pg_roles where rolname = current_user) then
-         execute format('grant %I to %I', '${owner}', current_user);
-       end if;
-     end $$`,
-  );
-}
-
-async function createSchema(connection: Connection, schema: string, owner: string): Promise<void> {
+async function createEmptySchema(
+  connection: Connection,
+  schema: string,
+  owner: string,
+): Promise<void> {
   await connection.script(`create schema if not exists "${schema}" authorization "${owner}"`);
 }
 
@@ -199,17 +198,23 @@ async function admitLogins(
   );
 }
 
-/** Pending migrations of the shared place are left to `npm run migrate`, once it exists. */
-async function createSharedPlace(connection: Connection, fleet: Fleet): Promise<void> {
-  const { installation } = fleet;
-  await workOn({ fleet, place: installation.shared, from: installation.database }, async (own) => {
-    await prepareKernel(own, fleet, installation.account);
-    await prepareKernel(own, fleet, installation.shared);
+/** The contexts of tenants' accounts and of their tables in the main database. */
+function prepareMain(fleet: Fleet): Promise<void> {
+  const { account, database } = fleet.installation;
+  return withDatabaseLock(fleet, { database }, async (connection) => {
+    await prepareKernel(connection, fleet, account);
+    await prepareKernel(connection, fleet, fleet.installation.placement(schemas.shared));
   });
-  const found = await connection.plain`
-    select from pg_tables where schemaname = ${schemas.shared} and tablename = 'migrations'`;
-  const { owner } = installation.roles;
-  const onApplied = (file: Migration) =>
-    connection.transaction(`begin; set local role "${owner}"`, (sql) => recordFile(sql, file));
-  if (found.length === 0) await createPlace(fleet, installation.shared, onApplied);
+}
+
+/** Pending migrations of a schema that is there are left to `npm run migrate`. */
+async function createCommonSchemas(connection: Connection, fleet: Fleet): Promise<void> {
+  const { owner } = fleet.installation.roles;
+  const control: Sql = (text, ...values) =>
+    connection.transaction(`begin; set local role "${owner}"`, (sql) => sql(text, ...values));
+  for (const placement of fleet.modes.commonPlacements()) {
+    const found = await connection.plain`
+      select from pg_tables where schemaname = ${placement.schema} and tablename = 'migrations'`;
+    if (found.length === 0) await createSchema(fleet, placement, control);
+  }
 }

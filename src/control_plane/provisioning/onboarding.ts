@@ -5,15 +5,13 @@
  */
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
-import type { IsolationMode, Slug, TenantId } from '../../kernel/tenant.ts';
+import type { Slug } from '../../kernel/tenant.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
-import { type Placement, placementOf } from '../../postgres/installation.ts';
 import { recordChange } from '../audit/record.ts';
 import type { Fleet } from '../fleet.ts';
-import { assertFilesUnedited, recordFile } from '../migrations/checksums.ts';
-import { createPlace, dropPlace, sharedVersion } from './place.ts';
-import { addSamplePet, eraseRows } from './tenant_data.ts';
+import { Provisioner } from './provisioner.ts';
+import { addSamplePet } from './tenant_data.ts';
 import {
   activate,
   assertNotInProgress,
@@ -27,7 +25,7 @@ import {
 export type OnboardingParts = {
   fleet: Fleet;
   control: Db;
-  isolation: Readonly<Record<IsolationMode, Isolation>>;
+  isolation: Isolation;
   /** Connections that hold the locks; as many jobs as it has connections run at once, the others wait. */
   jobs: ConnectionPool;
   /** The connections that serve tenants: those of a deleted database are closed. */
@@ -39,13 +37,15 @@ export type OnboardingParts = {
   clearedAtOnce: number;
 };
 
-type Found = TenantRef & { slug: Slug; status: string };
+type TenantRow = TenantRef & { slug: Slug; status: string };
 
 export class Onboarding {
   readonly #parts: OnboardingParts;
+  readonly #steps: Provisioner;
 
   constructor(parts: OnboardingParts) {
     this.#parts = parts;
+    this.#steps = new Provisioner(parts);
   }
 
   /**
@@ -55,7 +55,7 @@ export class Onboarding {
    * @throws {Refusal} `slug_taken`, or `conflict` and `invalid_input` for a misused idempotency key.
    */
   async create(order: NewTenant, commission: RequestMeta): Promise<OnboardingResult> {
-    const founded = await this.#locked(order.slug, () => this.#build(order, commission));
+    const founded = await this.#locked(order.slug, () => this.#provision(order, commission));
     if (founded) return founded;
     await assertNotInProgress(this.#parts.control, commission.idempotencyKey);
     throw new Refusal('slug_taken', { detail: `The slug "${order.slug}" is taken` });
@@ -65,7 +65,7 @@ export class Onboarding {
   async remove(slug: Slug, requestId: string | null): Promise<boolean> {
     const removed = await this.#locked(slug, async () => {
       const tenant = await this.#find(slug);
-      if (tenant) await this.#dismantle(tenant, requestId);
+      if (tenant) await this.#deprovision(tenant, requestId);
       return tenant !== null;
     });
     if (removed === null) throw new Refusal('conflict', { detail: 'It is being worked on' });
@@ -87,7 +87,7 @@ export class Onboarding {
     if (reasons.length > 0) throw new AggregateError(reasons, 'Cannot clear up everything');
   }
 
-  async #build(order: NewTenant, commission: RequestMeta): Promise<OnboardingResult | null> {
+  async #provision(order: NewTenant, commission: RequestMeta): Promise<OnboardingResult | null> {
     const { control, fleet, isolation, newId } = this.#parts;
     await this.#clear(order.slug);
     const prior = await replay(control, fleet.installation, commission);
@@ -95,8 +95,8 @@ export class Onboarding {
     const tenant = await claimSlug(control, order, commission, newId);
     if (!tenant) return null;
     try {
-      const schemaVersion = await this.#prepare(tenant);
-      await addSamplePet(isolation[tenant.isolation], tenant);
+      const schemaVersion = await fleet.modes.of(tenant).provision(tenant, this.#steps);
+      await addSamplePet(isolation, tenant);
       const { installation } = fleet;
       return await activate(control, {
         tenant,
@@ -107,43 +107,35 @@ export class Onboarding {
         newId,
       });
     } catch (error) {
-      await this.#undo(tenant).catch(() => {});
+      await this.#rollBack(tenant).catch(() => {});
       throw error;
     }
   }
 
-  /** The shared place is there already, and `npm run migrate` alone changes its version. */
-  async #prepare(tenant: Found): Promise<number> {
-    const { fleet, control } = this.#parts;
-    if (tenant.isolation === 'shared') return sharedVersion(fleet);
-    await assertFilesUnedited(control, fleet.sql.tenant);
-    return createPlace(fleet, this.#placeOf(tenant), (file) => recordFile(control, file));
-  }
-
   async #clear(slug: Slug): Promise<void> {
     const left = await this.#find(slug);
-    if (left?.status === 'provisioning') await this.#undo(left);
-    if (left?.status === 'deleting') await this.#dismantle(left, null);
+    if (left?.status === 'provisioning') await this.#rollBack(left);
+    if (left?.status === 'deleting') await this.#deprovision(left, null);
   }
 
-  async #undo(tenant: Found): Promise<void> {
+  async #rollBack(tenant: TenantRow): Promise<void> {
     const { control } = this.#parts;
     // Waits for an activation whose process was killed, or whose answer was lost: it may commit yet.
     const unfinished = await control`
       select from control.tenants where id = ${tenant.id} and status = 'provisioning' for update`;
     if (unfinished.length === 0) return;
-    await this.#clearPlace(tenant);
+    await this.#destroy(tenant);
     await control.transaction(async (sql) => {
       await sql`delete from control.tenants where id = ${tenant.id}`;
       await this.#noteLeftovers(sql, tenant);
     });
   }
 
-  async #dismantle(tenant: Found, requestId: string | null): Promise<void> {
+  async #deprovision(tenant: TenantRow, requestId: string | null): Promise<void> {
     const { control, newId } = this.#parts;
     await control`
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
-    await this.#clearPlace(tenant);
+    await this.#destroy(tenant);
     await control.transaction(async (sql) => {
       // Usage and emails that are being written wait here, and then find no tenant any more.
       await sql`select from control.tenants where id = ${tenant.id} for update`;
@@ -168,42 +160,37 @@ export class Onboarding {
     });
   }
 
-  async #clearPlace(tenant: Found): Promise<void> {
-    const { fleet, serving } = this.#parts;
-    const place = this.#placeOf(tenant);
-    if (tenant.isolation === 'shared') return eraseRows(fleet, tenant.id);
-    if (tenant.isolation === 'database') serving.closeIdle(place.target);
-    await dropPlace(fleet, place);
+  #destroy(tenant: TenantRef): Promise<void> {
+    return this.#parts.fleet.modes.of(tenant).destroy(tenant, this.#steps);
   }
 
-  /** What was under way may still write rows into the shared place, behind the eraser's back. */
-  async #noteLeftovers(sql: Sql, { id, isolation }: TenantRef): Promise<void> {
+  /** Requests under way may still write rows into tables that outlive the tenant. */
+  async #noteLeftovers(sql: Sql, tenant: TenantRef): Promise<void> {
+    const { fleet, propagationMs } = this.#parts;
+    if (!fleet.modes.isCommon(tenant)) return;
     await sql`
-      insert into control.leftovers (tenant_id, due_at)
-      select ${id}, now() + ${this.#parts.propagationMs} * interval '1 millisecond'
-      where ${isolation} = 'shared'`;
+      insert into control.leftovers (tenant_id, isolation, due_at)
+      values (
+        ${tenant.id}, ${tenant.isolation}, now() + ${propagationMs} * interval '1 millisecond'
+      )`;
   }
 
   async #eraseLeftovers(): Promise<void> {
-    const { control, fleet } = this.#parts;
-    const due = await control<{ tenant_id: TenantId }>`
-      select tenant_id from control.leftovers
+    const { control } = this.#parts;
+    const due = await control<TenantRef>`
+      select tenant_id as id, isolation from control.leftovers
       where due_at <= now()
       limit ${this.#parts.clearedAtOnce}`;
-    for (const { tenant_id: id } of due) {
-      await eraseRows(fleet, id);
-      await control`delete from control.leftovers where tenant_id = ${id}`;
+    for (const tenant of due) {
+      await this.#destroy(tenant);
+      await control`delete from control.leftovers where tenant_id = ${tenant.id}`;
     }
   }
 
-  async #find(slug: Slug): Promise<Found | null> {
-    const [row] = await this.#parts.control<Found>`
+  async #find(slug: Slug): Promise<TenantRow | null> {
+    const [row] = await this.#parts.control<TenantRow>`
       select id, slug, status, isolation from control.tenants where slug = ${slug}`;
     return row ?? null;
-  }
-
-  #placeOf({ id, isolation }: TenantRef): Placement {
-    return placementOf(this.#parts.fleet.installation, { id, isolation });
   }
 
   /** Runs `work` alone among all processes; null when another one holds the slug. */

@@ -2,7 +2,7 @@
 import type { ChangeName } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Sql } from '../../kernel/ports.ts';
-import type { IsolationMode, Plan, Slug, TenantStatus } from '../../kernel/tenant.ts';
+import type { Plan, Slug, TenantStatus } from '../../kernel/tenant.ts';
 import { recordChange } from '../audit/record.ts';
 
 export type TenantView = {
@@ -11,7 +11,7 @@ export type TenantView = {
   name: string;
   plan: string;
   status: TenantStatus;
-  isolation: IsolationMode;
+  isolation: string;
   schema_version: number;
   created_at: string;
   updated_at: string;

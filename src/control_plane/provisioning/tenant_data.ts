@@ -2,6 +2,7 @@
 import type { Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
+import type { Placement } from '../../postgres/placement.ts';
 import { seal } from '../../postgres/seal.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { erasingOrder, readTenantTables, type TenantTable } from './tenant_tables.ts';
@@ -21,23 +22,23 @@ export async function addSamplePet(isolation: Isolation, tenant: TenantRef): Pro
 const rowsAtOnce = 5_000;
 
 /**
- * Deletes a tenant's rows from the shared place, from every table that is there. As the owner, for no
- * role that serves may delete; row security holds for the owner too, so no statement names the tenant.
+ * Deletes a tenant's rows from every table of a placement. As the owner, for no role that serves may
+ * delete; row security holds for the owner too, so no statement names the tenant.
  */
 export async function eraseRows(
   { migrators, installation }: Fleet,
+  { database, schema, sealKey }: Placement,
   tenant: TenantId,
 ): Promise<void> {
-  const { shared, roles } = installation;
   // A migration may have made a trigger: it runs here, and must not become the administrator.
-  const target = installation.migrationTarget(shared.database);
+  const target = installation.migrationTarget(database);
   await migrators.exclusive(target, fleetWork, async (connection) => {
     const tables = await readTenantTables(
       (text, ...values) => connection.plain(text, ...values),
-      shared.schema,
+      schema,
     );
-    const opening = `begin; set local role "${roles.owner}"; set local search_path = "${shared.schema}";
-      set local kennel.tenant = '${tenant}.${seal(shared.sealKey, tenant, connection.pid)}'`;
+    const opening = `begin; set local role "${installation.roles.owner}"; set local search_path = "${schema}";
+      set local kennel.tenant = '${tenant}.${seal(sealKey, tenant, connection.pid)}'`;
     for (const group of erasingOrder(tables)) {
       await untilNoneIsLeft(connection, opening, erasing(group, tables));
     }

@@ -7,7 +7,7 @@ import { apiKeyIn, formatApiKey, secretDigest } from '../../adapters/directory/a
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Sql } from '../../kernel/ports.ts';
 import { settingsFrom } from '../../kernel/settings.ts';
-import { type IsolationMode, type Slug, type TenantId, tenantId } from '../../kernel/tenant.ts';
+import { type Slug, type TenantId, tenantId } from '../../kernel/tenant.ts';
 import { welcomeEmail } from '../../mail/welcome_email.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { recordChange } from '../audit/record.ts';
@@ -17,7 +17,7 @@ export type NewTenant = {
   slug: Slug;
   name: string;
   plan: string;
-  isolation: IsolationMode;
+  isolation: string;
   adminEmail: string;
   /** No email goes there: it is some stranger's address. */
   madeUpEmail?: boolean;
@@ -34,7 +34,7 @@ export type RequestMeta = {
 /** The answer to an onboarding. The key is not stored anywhere; it can be derived again. */
 export type OnboardingResult = { tenant: TenantView; admin: { email: string; api_key: string } };
 
-type Claimed = { id: TenantId; slug: Slug; isolation: IsolationMode; status: string };
+type Claimed = { id: TenantId; slug: Slug; isolation: string; status: string };
 
 /** What a repeated request got the first time; null when it is no repetition. */
 export async function replay(

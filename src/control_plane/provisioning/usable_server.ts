@@ -42,11 +42,11 @@ function faultOf({ version, versionName, isStandby, encoding, database }: Server
  * @throws {Error} naming the login that the server refuses.
  */
 export async function assertLoginsAdmitted(
-  { roles, shared, controlTarget }: Installation,
+  { roles, servingTarget, controlTarget }: Installation,
   { serving, control }: { serving: ConnectionPool; control: ConnectionPool },
 ): Promise<void> {
   const logins = [
-    { login: roles.serve, pool: serving, target: shared.target },
+    { login: roles.serve, pool: serving, target: servingTarget },
     { login: roles.control, pool: control, target: controlTarget },
   ];
   for (const { login, pool, target } of logins) {

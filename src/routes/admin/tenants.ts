@@ -4,7 +4,7 @@ import { json, noContent, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import { assertIdempotencyKey } from '../../kernel/idempotency_key.ts';
-import { type IsolationMode, isolationModes, parseSlug, type Slug } from '../../kernel/tenant.ts';
+import { parseSlug, type Slug } from '../../kernel/tenant.ts';
 import { defaultLimit, email, limit, text } from '../fields.ts';
 import { cursor, page } from '../page.ts';
 import type { Operator } from './operator.ts';
@@ -15,7 +15,7 @@ type Order = {
   slug: Slug;
   name: string;
   plan: string;
-  isolation: IsolationMode;
+  isolation: string;
   adminEmail: string;
 };
 
@@ -50,15 +50,6 @@ const slug = v.pipe(
   }),
 );
 
-const isolation = v.picklist(isolationModes, 'Expected "shared", "schema" or "database"');
-
-const fields = {
-  slug,
-  name: text(200),
-  plan: v.optional(text(40), 'free'),
-  isolation: v.optional(isolation),
-};
-
 const tenantPatch = v.object({
   name: v.optional(text(200)),
   plan: v.optional(text(40)),
@@ -71,14 +62,30 @@ const listQuery = v.object({
 });
 
 export type TenantDefaults = {
-  isolation: IsolationMode;
+  /** The mode of a tenant that comes without one. */
+  isolation: string;
+  isolationModes: readonly string[];
   /** Emails leave the machine: none may go to an address that nobody has given. */
   sendsMail: boolean;
 };
 
 /** What an operator says of a new tenant, by HTTP or in a shell. */
-export function newTenant({ sendsMail }: Pick<TenantDefaults, 'sendsMail'>) {
-  return v.object({ ...fields, admin_email: sendsMail ? email : v.optional(email) });
+export function newTenant({ sendsMail, isolationModes }: Omit<TenantDefaults, 'isolation'>) {
+  return v.object({
+    slug,
+    name: text(200),
+    plan: v.optional(text(40), 'free'),
+    isolation: v.optional(v.picklist(isolationModes, `Expected ${anyOf(isolationModes)}`)),
+    admin_email: sendsMail ? email : v.optional(email),
+  });
+}
+
+/** @example anyOf(['a', 'b', 'c']) // '"a", "b" or "c"' */
+function anyOf(names: readonly string[]): string {
+  return names
+    .map((name) => `"${name}"`)
+    .join(', ')
+    .replace(/, ("[^"]*")$/, ' or $1');
 }
 
 /** The address of a first admin when none was given, which is so only where no email leaves. */

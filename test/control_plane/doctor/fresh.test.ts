@@ -1,9 +1,11 @@
 /** On a server of its own, because others' databases and rights on them are findings too. */
+
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import { isolationModes, parseSlug } from '../../../src/kernel/tenant.ts';
+import { isolationModes } from '../../../src/isolation/modes.ts';
+import { parseSlug } from '../../../src/kernel/tenant.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { lookInto } from '../../support/sql.ts';
 import { startTestCluster } from '../../support/test_cluster.ts';

@@ -31,8 +31,8 @@ async function namesPolicy(): Promise<boolean> {
 }
 
 async function sees(): Promise<boolean> {
-  const { shared } = places.services.isolation;
-  const petId = await shared.run(other, addPet);
-  const rows = await shared.run(one, (db) => db`select id from pets where id = ${petId}`);
+  const { isolation } = places.services;
+  const petId = await isolation.run(other, addPet);
+  const rows = await isolation.run(one, (db) => db`select id from pets where id = ${petId}`);
   return rows.length > 0;
 }

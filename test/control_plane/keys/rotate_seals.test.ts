@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
-import { dropPlace, workOn } from '../../../src/control_plane/provisioning/place.ts';
+import { withDatabaseLock } from '../../../src/control_plane/provisioning/placement_lock.ts';
 import type { NewTenant } from '../../../src/control_plane/provisioning/tenant_record.ts';
+import { isolationModes } from '../../../src/isolation/modes.ts';
 import type { TenantRef } from '../../../src/kernel/ports.ts';
-import { isolationModes, parseSlug } from '../../../src/kernel/tenant.ts';
+import { parseSlug } from '../../../src/kernel/tenant.ts';
 import { tryWithLock } from '../../../src/postgres/advisory_lock.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
-import type { Placement } from '../../../src/postgres/installation.ts';
+import type { Placement } from '../../../src/postgres/placement.ts';
 import { openServices } from '../../../src/services.ts';
 import { addPet } from '../../contract/isolation_probes.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
@@ -24,15 +25,16 @@ describe('rotateSeals()', () => {
   after(() => places.close());
 
   /** A tenant with a place and a row in the registry, by which its database is found. */
-  async function registered(
-    mode: TenantRef['isolation'],
-    slug = `${mode}-farm`,
-  ): Promise<TenantRef> {
+  async function registered(mode: string, slug = `${mode}-farm`): Promise<TenantRef> {
     const tenant = await places.tenant(mode);
     await places.services.control`
       insert into control.tenants (id, slug, name, plan, status, isolation)
       values (${tenant.id}, ${slug}, 'Farm', 'free', 'active', ${mode})`;
     return tenant;
+  }
+
+  function destroy(tenant: TenantRef): Promise<void> {
+    return places.services.fleet.modes.of(tenant).destroy(tenant, places.steps);
   }
 
   function rotate(onProgress: (step: string) => void = () => {}, propagationMs = 1): Promise<void> {
@@ -46,7 +48,7 @@ describe('rotateSeals()', () => {
   }
 
   function call({ id, isolation }: TenantRef): Promise<string> {
-    return places.services.isolation[isolation].run({ id, isolation }, addPet);
+    return places.services.isolation.run({ id, isolation }, addPet);
   }
 
   /** What became of a call of each tenant: `fine`, or the code of the error. */
@@ -57,23 +59,23 @@ describe('rotateSeals()', () => {
   /** Keys that a tenant's database holds seals against; in its own one, contexts that it takes. */
   async function keysPerDatabase(): Promise<number[]> {
     const keys = {
-      shared: 'select from kernel.seal_keys',
-      schema: 'select from kernel.seal_keys',
-      database: `
+      statement: 'select from kernel.seal_keys',
+      session: `
         select from pg_proc, regexp_matches(prosrc, '[0-9a-f]{64}', 'g')
         where oid = 'kernel.tenant()'::regprocedure`,
     };
     const counts = tenants.map(async (tenant) => {
-      const rows = await places.asSuperuser(places.placeOf(tenant), keys[tenant.isolation]);
+      const placement = places.placeOf(tenant);
+      const rows = await places.asSuperuser(placement, keys[placement.context]);
       return rows.length;
     });
     return Promise.all(counts);
   }
 
   async function isWaitedFor({ database }: Placement): Promise<boolean> {
-    const { shared } = places.services.fleet.installation;
+    const { account } = places.services.fleet.installation;
     const waiting = await places.asSuperuser(
-      shared,
+      account,
       `select from pg_stat_activity where datname = '${database}' and wait_event = 'advisory'`,
     );
     return waiting.length > 0;
@@ -163,21 +165,22 @@ describe('rotateSeals()', () => {
   });
 
   it('leaves a database alone that is not prepared yet', async () => {
-    const place = places.placeOf(await registered('database', 'unprepared'));
-    await places.asSuperuser(place, 'drop schema kernel cascade');
+    const tenant = await registered('database', 'unprepared');
+    await places.asSuperuser(places.placeOf(tenant), 'drop schema kernel cascade');
     await rotate();
-    await dropPlace(places.services.fleet, place);
+    await destroy(tenant);
     await places.services.refreshSeals();
   });
 
   it('leaves a database alone that goes while it is being told', async () => {
     const { fleet } = places.services;
-    const place = places.placeOf(await registered('database', 'going'));
+    const tenant = await registered('database', 'going');
+    const place = places.placeOf(tenant);
     let rotation = Promise.resolve();
-    await workOn({ fleet, place, from: place.database }, async () => {
+    await withDatabaseLock(fleet, place, async () => {
       rotation = rotate();
       await until(() => isWaitedFor(place));
-      await dropPlace(fleet, place);
+      await destroy(tenant);
     });
     await rotation;
     await places.services.refreshSeals();
@@ -188,15 +191,15 @@ describe('rotateSeals()', () => {
     const fixed = 'alter table kernel.seal_keys drop constraint broken';
 
     it('tells all others, says which one, and goes on there the next time', async () => {
-      const { shared } = places.services.fleet.installation;
+      const { account, database } = places.services.fleet.installation;
       const steps: string[] = [];
       const failing = rotate((step) => steps.push(step), 500);
       await until(async () => steps.length === 2);
-      await places.asSuperuser(shared, broken);
-      await assert.rejects(failing, new RegExp(`^Error: Cannot tell .*: ${shared.database}: `));
+      await places.asSuperuser(account, broken);
+      await assert.rejects(failing, new RegExp(`^Error: Cannot tell .*: ${database}: `));
       // In the main database are those of two tenants.
       assert.deepEqual(await keysPerDatabase(), [2, 2, 1]);
-      await places.asSuperuser(shared, fixed);
+      await places.asSuperuser(account, fixed);
       const before = await seal();
       steps.length = 0;
       await rotate((step) => steps.push(step));

@@ -6,13 +6,8 @@ import { after, before, describe, it } from 'node:test';
 import { limits, readConfig } from '../../../src/config.ts';
 import { migrateFleet, type Progress } from '../../../src/control_plane/migrations/migrate.ts';
 import { migrationStatus } from '../../../src/control_plane/migrations/status.ts';
-import {
-  type IsolationMode,
-  isolationModes,
-  parseSlug,
-  tenantId,
-} from '../../../src/kernel/tenant.ts';
-import { placementOf } from '../../../src/postgres/installation.ts';
+import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
+import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
@@ -172,7 +167,7 @@ describe('migrations over the fleet', () => {
   }
 });
 
-async function onboard(services: Services, name: string, isolation: IsolationMode) {
+async function onboard(services: Services, name: string, isolation: IsolationModeName) {
   await services.onboarding.create(
     { slug: slugOf(name), name, plan: 'free', isolation, adminEmail: 'admin@example.com' },
     { requestId: null, idempotencyKey: null, rawBody: '' },
@@ -195,7 +190,7 @@ const statusOf = ({ fleet, control }: Services) =>
 
 async function microchips(services: Services, slug: string) {
   const tenant = await tenantOf(services, slug);
-  const pets = await services.isolation[tenant.isolation].run(
+  const pets = await services.isolation.run(
     tenant,
     (db) => db<{ microchip_id: string | null }>`select microchip_id from pets`,
   );
@@ -210,7 +205,7 @@ const fix = (services: Services, slug: string) =>
 
 async function asOwner(services: Services, slug: string, statement: string): Promise<void> {
   const { admin, installation } = services.fleet;
-  const place = placementOf(installation, await tenantOf(services, slug));
+  const place = services.fleet.modes.placementOf(await tenantOf(services, slug));
   await admin.exclusive(installation.adminTarget(place.database), 'test', (connection) =>
     connection.script(`begin; set local search_path = "${place.schema}"; ${statement}; commit`),
   );
@@ -219,7 +214,7 @@ async function asOwner(services: Services, slug: string, statement: string): Pro
 /** A reader that keeps its transaction, and with it its lock on the table, until it is told. */
 async function holdLock(services: Services, slug: string, released: () => boolean) {
   const tenant = await tenantOf(services, slug);
-  await services.isolation[tenant.isolation].run(tenant, (db) =>
+  await services.isolation.run(tenant, (db) =>
     db.transaction(async (sql) => {
       for (;;) {
         await sql`select id, pg_sleep(0.02) from pets`;
@@ -230,7 +225,7 @@ async function holdLock(services: Services, slug: string, released: () => boolea
 }
 
 async function tenantOf({ control }: Services, slug: string) {
-  const [tenant] = await control<{ id: string; isolation: IsolationMode }>`
+  const [tenant] = await control<{ id: string; isolation: IsolationModeName }>`
     select id, isolation from control.tenants where slug = ${slug}`;
   assert.ok(tenant);
   return { ...tenant, id: tenantId(tenant.id) };

@@ -9,7 +9,7 @@ import {
   readLedger,
   upgrade,
 } from '../../../src/control_plane/migrations/schema_migrator.ts';
-import { createLogin, createRole } from '../../../src/control_plane/provisioning/place.ts';
+import { createLogin, createRole } from '../../../src/control_plane/provisioning/logins.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { databaseOf, Installation, type Roles } from '../../../src/postgres/installation.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { limits, readConfig } from '../../../src/config.ts';
-import { createPlace } from '../../../src/control_plane/provisioning/place.ts';
+import { Provisioner } from '../../../src/control_plane/provisioning/provisioner.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { openServices, type Services } from '../../../src/services.ts';
@@ -74,11 +74,13 @@ describe('install()', () => {
   });
 
   it('has no login of a server keep a transaction open, from Postgres 17 on', async () => {
-    const { fleet } = await start();
-    const { installation } = fleet;
-    const own = installation.databaseOf(tenantId(randomUUID()));
-    await createPlace(fleet, own);
-    for (const target of [installation.controlTarget, installation.shared.target, own.target]) {
+    const { fleet, control, pools } = await start();
+    const { installation, modes } = fleet;
+    const tenant = { id: tenantId(randomUUID()), isolation: 'database' };
+    const steps = new Provisioner({ fleet, control, serving: pools.serving });
+    await modes.of(tenant).provision(tenant, steps);
+    const { target: own } = modes.placementOf(tenant);
+    for (const target of [installation.controlTarget, installation.servingTarget, own]) {
       const opened = await Connection.open(target, connectionLimits);
       const rows = await opened.plain<{ setting: number }>`
         select setting::int from pg_settings where name = 'transaction_timeout'`;

@@ -4,12 +4,8 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { limits as productLimits } from '../../../src/config.ts';
 import { Onboarding } from '../../../src/control_plane/provisioning/onboarding.ts';
 import type { NewTenant } from '../../../src/control_plane/provisioning/tenant_record.ts';
-import {
-  type IsolationMode,
-  isolationModes,
-  parseSlug,
-  tenantId,
-} from '../../../src/kernel/tenant.ts';
+import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
+import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
 import { controlDb } from '../../../src/postgres/control_db.ts';
@@ -20,7 +16,7 @@ import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places
 import { orphansIn, theTrail, tracesOf } from '../../support/traces.ts';
 import { until } from '../../support/until.ts';
 
-function orderOf(name: string, isolation: IsolationMode): NewTenant {
+function orderOf(name: string, isolation: IsolationModeName): NewTenant {
   const slug = parseSlug(name);
   assert.ok(slug);
   return { slug, name, plan: 'free', isolation, adminEmail: `admin@${name}.example` };
@@ -102,7 +98,7 @@ describe('Onboarding', () => {
         assert.deepEqual([tenant.status, tenant.isolation], ['active', mode]);
         assert.match(admin.api_key, /^kn_/);
         const place = { id: tenantId(tenant.id), isolation: mode };
-        const pets = await services.isolation[mode].run(place, (db) => db`select id from pets`);
+        const pets = await services.isolation.run(place, (db) => db`select id from pets`);
         assert.equal(pets.length, 1);
         const [counts] = await services.control`
           select (select count(*) from control.users where tenant_id = ${tenant.id}) as users,

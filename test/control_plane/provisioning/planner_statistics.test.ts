@@ -1,7 +1,8 @@
 /** Row security hides rows, not statistics: what the planner knows of a table, its estimates tell. */
+
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Placement } from '../../../src/postgres/installation.ts';
+import type { Placement } from '../../../src/postgres/placement.ts';
 import { openingScript } from '../../support/envelopes.ts';
 import { estimate, type Standing, standings } from '../../support/serving_tables.ts';
 import { lookInto } from '../../support/sql.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { erasingOrder } from '../../../src/control_plane/provisioning/tenant_tables.ts';
-import { isolationModes } from '../../../src/kernel/tenant.ts';
+import { isolationModes } from '../../../src/isolation/modes.ts';
 import { openServices } from '../../../src/services.ts';
 import { type Grown, guarded, moreTables, openGrown } from '../../support/more_tables.ts';
 
@@ -63,7 +63,7 @@ describe('a table that a migration adds', () => {
       const [tenant] = await control<{ id: never; isolation: never }>`
         select id, isolation from control.tenants where slug = ${`in-${mode}`}`;
       assert.ok(tenant);
-      const rows = await isolation[mode].run(tenant, async (db) => {
+      const rows = await isolation.run(tenant, async (db) => {
         await db`insert into folders (id) values (gen_random_uuid())`;
         return db<{ own: boolean }>`select tenant_id = kernel.tenant() as own from folders`;
       });

@@ -1,11 +1,11 @@
 /** What a part of the journey finds: where it is, as whom, and who lives next door. */
-import type { IsolationMode } from '../../../src/kernel/tenant.ts';
+import type { IsolationModeName } from '../../../src/isolation/modes.ts';
 import type { Onboarded, Way } from '../../support/client.ts';
 import type { Kennel } from '../../support/kennel.ts';
 
 export type Stay = {
   kennel: Kennel;
-  isolation: IsolationMode;
+  isolation: IsolationModeName;
   way: Way;
   /** Its `call` names the tenant in the way of this journey. */
   tenant: Onboarded;

@@ -5,8 +5,9 @@
  * out through the API. Nothing else begins anew, neither connections nor caches nor statements, as in a
  * server that has been up for long. What was left behind would be the next script's difference.
  */
+
 import postgres from 'postgres';
-import { type IsolationMode, isolationModes } from '../../../src/kernel/tenant.ts';
+import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import { type Onboarded, onboard, operatorOf, send } from '../../support/client.ts';
 import { type Kennel, startKennel } from '../../support/kennel.ts';
 import { testDatabase } from '../../support/postgres.ts';
@@ -52,7 +53,7 @@ export async function openStage(): Promise<Stage> {
   };
 }
 
-async function settle(kennel: Kennel, isolation: IsolationMode, url: string): Promise<Settled> {
+async function settle(kennel: Kennel, isolation: IsolationModeName, url: string): Promise<Settled> {
   const order = { isolation, plan: plan.name, name: 'Script Pets' };
   const own = await onboard(kennel, `script-${isolation}`, {
     ...order,
@@ -97,7 +98,7 @@ async function furnish(own: Onboarded, next: Onboarded, isolation: string): Prom
 }
 
 /** The rows of one tenant: its own in their place, its people's in the control schema. */
-async function rowsOf({ id }: Onboarded, isolation: IsolationMode, url: string) {
+async function rowsOf({ id }: Onboarded, isolation: IsolationModeName, url: string) {
   const control = connect(url);
   const compact = id.replaceAll('-', '');
   const own = isolation === 'database' ? connect(await databaseNamed(control, compact)) : control;

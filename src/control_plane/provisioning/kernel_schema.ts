@@ -1,0 +1,46 @@
+/** The schema `kernel` of a database with tenants' rows: `kernel.tenant()`, and the contexts that it accepts. */
+import type { Connection } from '../../postgres/connection.ts';
+import { schemas } from '../../postgres/installation.ts';
+import { isDedicated, type Placement } from '../../postgres/placement.ts';
+import type { Fleet } from '../fleet.ts';
+import { readSealSecrets, writeSeals } from '../keys/seal_keys.ts';
+import { nobodyIsTold, upgrade } from '../migrations/schema_migrator.ts';
+import { kernelRights } from './schema_rights.ts';
+import { migrating } from './tenant_schema.ts';
+
+/** Done under the lock of the database: a rotation of the keys must not come in between. */
+export async function prepareKernel(
+  connection: Connection,
+  fleet: Fleet,
+  placement: Placement,
+): Promise<void> {
+  const { owner } = fleet.installation.roles;
+  await connection.script(
+    `create schema if not exists "${schemas.kernel}" authorization "${owner}"`,
+  );
+  if (!isDedicated(placement)) await upgradeKernel(connection, fleet, placement);
+  await writeSeals(connection, { fleet, placement, seals: await readSealSecrets(fleet) });
+}
+
+async function upgradeKernel(
+  connection: Connection,
+  fleet: Fleet,
+  { database, role }: Placement,
+): Promise<void> {
+  const { owner } = fleet.installation.roles;
+  await upgrade(connection, {
+    schema: schemas.kernel,
+    owner,
+    roles: {},
+    migrations: fleet.sql.kernel,
+    lockTimeoutMs: fleet.migrationLockTimeoutMs,
+    migrating: (work) => migrating(fleet, database, work),
+    onApplied: nobodyIsTold,
+  });
+  await connection.script(
+    `begin;
+     set local role "${owner}";
+     ${kernelRights(role)}
+     commit`,
+  );
+}

@@ -1,0 +1,72 @@
+/** The steps from which isolation modes make and remove placements, on a real server. */
+import type { ProvisioningSteps } from '../../isolation/mode.ts';
+import type { Sql } from '../../kernel/ports.ts';
+import type { TenantId } from '../../kernel/tenant.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import type { ConnectionPool } from '../../postgres/connection_pool.ts';
+import type { DedicatedPlacement, Placement } from '../../postgres/placement.ts';
+import type { Fleet } from '../fleet.ts';
+import { createLogin, keepStatementsQuiet, limitTransactions } from './logins.ts';
+import { withDatabaseLock } from './placement_lock.ts';
+import { eraseRows } from './tenant_data.ts';
+import { createDatabase, dropDatabase } from './tenant_database.ts';
+import { createSchema, dropSchema, schemaVersion } from './tenant_schema.ts';
+
+export type ProvisionerParts = {
+  fleet: Fleet;
+  control: Sql;
+  /** The connections that serve tenants: those of a dropped database are closed. */
+  serving: Pick<ConnectionPool, 'closeIdle'>;
+};
+
+export class Provisioner implements ProvisioningSteps {
+  readonly #parts: ProvisionerParts;
+
+  constructor(parts: ProvisionerParts) {
+    this.#parts = parts;
+  }
+
+  createLogin({ database, login }: DedicatedPlacement): Promise<void> {
+    const { installation, transactionTimeoutMs } = this.#parts.fleet;
+    return this.#fromMain(database, async (main) => {
+      await createLogin(main, installation, login);
+      await keepStatementsQuiet(main, login);
+      await limitTransactions(main, login, transactionTimeoutMs);
+    });
+  }
+
+  createDatabase(placement: Placement): Promise<void> {
+    return createDatabase(this.#parts.fleet, placement);
+  }
+
+  createSchema(placement: Placement): Promise<number> {
+    return createSchema(this.#parts.fleet, placement, this.#parts.control);
+  }
+
+  schemaVersion(placement: Placement): Promise<number> {
+    return schemaVersion(this.#parts.fleet, placement);
+  }
+
+  eraseRows(placement: Placement, tenant: TenantId): Promise<void> {
+    return eraseRows(this.#parts.fleet, placement, tenant);
+  }
+
+  dropSchema(placement: Placement): Promise<void> {
+    return dropSchema(this.#parts.fleet, placement);
+  }
+
+  dropDatabase(placement: Placement): Promise<void> {
+    this.#parts.serving.closeIdle(placement.target);
+    return dropDatabase(this.#parts.fleet, placement);
+  }
+
+  dropLogin({ database, login }: DedicatedPlacement): Promise<void> {
+    return this.#fromMain(database, (main) => main.script(`drop role if exists "${login}"`));
+  }
+
+  /** Logins belong to the server, which every database can change. */
+  #fromMain(database: string, work: (main: Connection) => Promise<void>): Promise<void> {
+    const { fleet } = this.#parts;
+    return withDatabaseLock(fleet, { database, from: fleet.installation.database }, work);
+  }
+}

@@ -1,0 +1,80 @@
+/** A schema with tenants' tables: made, brought up to date, and dropped. Every step may be repeated. */
+import type { Sql } from '../../kernel/ports.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import type { Placement } from '../../postgres/placement.ts';
+import { type Fleet, fleetWork } from '../fleet.ts';
+import { assertFilesUnedited, recordFile } from '../migrations/checksums.ts';
+import { readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
+import { withSchemaLock } from './placement_lock.ts';
+import { placeRights } from './schema_rights.ts';
+import { hardening } from './tenant_tables.ts';
+
+/** Makes the schema, with all migrations. @param control where applied files are recorded. */
+export function createSchema(fleet: Fleet, placement: Placement, control: Sql): Promise<number> {
+  const { owner } = fleet.installation.roles;
+  return withSchemaLock(fleet, placement, async (connection) => {
+    await assertFilesUnedited(control, fleet.sql.tenant);
+    await connection.script(
+      `begin;
+       set local client_min_messages = warning;
+       create schema if not exists "${placement.schema}" authorization "${owner}";
+       set local role "${owner}";
+       ${placeRights(placement)}
+       commit`,
+    );
+    const onApplied: Upgrade['onApplied'] = (file) => recordFile(control, file);
+    return upgradeSchema(connection, { fleet, placement, onApplied });
+  });
+}
+
+/** Applies the migrations of `sql/tenant` that a schema lacks. @returns its version. */
+export function upgradeSchema(
+  connection: Connection,
+  {
+    fleet,
+    placement: { database, schema, role },
+    onApplied,
+  }: { fleet: Fleet; placement: Placement; onApplied: Upgrade['onApplied'] },
+): Promise<number> {
+  return upgrade(connection, {
+    schema,
+    owner: fleet.installation.roles.owner,
+    roles: { app: role },
+    migrations: fleet.sql.tenant,
+    hardening: hardening({ schema, app: role }),
+    lockTimeoutMs: fleet.migrationLockTimeoutMs,
+    migrating: (work) => migrating(fleet, database, work),
+    onApplied,
+  });
+}
+
+/** The session ends with its work, and so does everything that a file left in it. */
+export function migrating(
+  { migrators, installation }: Pick<Fleet, 'migrators' | 'installation'>,
+  database: string,
+  work: (connection: Connection) => Promise<void>,
+): Promise<void> {
+  return migrators.exclusive(installation.migrationTarget(database), fleetWork, (connection) =>
+    work(connection).finally(() => connection.close()),
+  );
+}
+
+/** The number of migrations that a schema has. */
+export async function schemaVersion(
+  { admin, installation }: Fleet,
+  { database, schema }: Placement,
+): Promise<number> {
+  const ledger = await admin.exclusive(
+    installation.adminTarget(database),
+    fleetWork,
+    (connection) => readLedger(connection, schema, installation.roles.owner),
+  );
+  return ledger.length;
+}
+
+export function dropSchema(fleet: Fleet, placement: Placement): Promise<void> {
+  return withSchemaLock(fleet, placement, async (connection) => {
+    const drop = `drop schema if exists "${placement.schema}" cascade`;
+    await connection.script(`begin; set local client_min_messages = warning; ${drop}; commit`);
+  });
+}

@@ -1,0 +1,79 @@
+/** The registered isolation modes: a new one is a file of this folder and a line in `factories`. */
+import type { TenantRef } from '../kernel/ports.ts';
+import type { Installation } from '../postgres/installation.ts';
+import type { Placement } from '../postgres/placement.ts';
+import { databaseMode } from './database.ts';
+import type { IsolationMode, ModeFactory } from './mode.ts';
+import { schemaMode } from './schema.ts';
+import { sharedMode } from './shared.ts';
+
+export const isolationModes = ['shared', 'schema', 'database'] as const;
+
+export type IsolationModeName = (typeof isolationModes)[number];
+
+const factories: Readonly<Record<IsolationModeName, ModeFactory>> = {
+  shared: sharedMode,
+  schema: schemaMode,
+  database: databaseMode,
+};
+
+/** Tenants whose tables are in the same schema; migrated together, and none where nobody moved in yet. */
+export type PlacementGroup<T extends TenantRef> = {
+  placement: Placement;
+  tenants: T[];
+  /** Whether the installation has it with or without tenants. */
+  common: boolean;
+};
+
+export class IsolationModes {
+  readonly #modes: ReadonlyMap<string, IsolationMode>;
+
+  /** @param more than the ones registered here, such as a test's own. */
+  constructor(installation: Installation, more: readonly ModeFactory[] = []) {
+    const modes = [...Object.values(factories), ...more].map((make) => make(installation));
+    this.#modes = new Map(modes.map((mode) => [mode.name, mode]));
+  }
+
+  /** @throws {Error} when a newer version of the code has made the tenant in a mode that is unknown here. */
+  of({ isolation }: Pick<TenantRef, 'isolation'>): IsolationMode {
+    const mode = this.#modes.get(isolation);
+    if (mode) return mode;
+    throw new Error(`Cannot place a tenant: the isolation mode "${isolation}" is unknown`);
+  }
+
+  placementOf(tenant: TenantRef): Placement {
+    return this.of(tenant).placementOf(tenant);
+  }
+
+  commonPlacements(): Placement[] {
+    return [...this.#modes.values()].flatMap((mode) => mode.commonPlacements());
+  }
+
+  /** By schema. The common placements come last: they have the most tenants. */
+  groupsOf<T extends TenantRef>(tenants: readonly T[]): PlacementGroup<T>[] {
+    const common = new Map<string, PlacementGroup<T>>();
+    for (const placement of this.commonPlacements()) {
+      common.set(keyOf(placement), { placement, tenants: [], common: true });
+    }
+    const own = new Map<string, PlacementGroup<T>>();
+    for (const tenant of tenants) {
+      const placement = this.placementOf(tenant);
+      const key = keyOf(placement);
+      const known = common.get(key) ?? own.get(key);
+      if (known) known.tenants.push(tenant);
+      else own.set(key, { placement, tenants: [tenant], common: false });
+    }
+    return [...own.values(), ...common.values()];
+  }
+
+  /** Whether other tenants' rows are in the tenant's tables. */
+  isCommon(tenant: TenantRef): boolean {
+    const key = keyOf(this.placementOf(tenant));
+    return this.commonPlacements().some((placement) => keyOf(placement) === key);
+  }
+}
+
+/** Where the tables are, whatever else a placement says. */
+function keyOf({ database, schema }: Placement): string {
+  return `${database} ${schema}`;
+}

@@ -1,0 +1,113 @@
+/** A mode is one file and one registration: everything else works with it as it is. */
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { limits, readConfig } from '../../src/config.ts';
+import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
+import { migrateFleet } from '../../src/control_plane/migrations/migrate.ts';
+import type { TenantRef } from '../../src/kernel/ports.ts';
+import { parseSlug, type Slug, tenantId } from '../../src/kernel/tenant.ts';
+import { codeOf } from '../../src/postgres/errors.ts';
+import { openServices, type Services } from '../../src/services.ts';
+import { isolationContract } from '../contract/isolation.ts';
+import { ownPlaceContract } from '../contract/own_place.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { tracesOf } from '../support/traces.ts';
+import { secondDatabaseMode } from './second_database.ts';
+
+isolationContract('second_database');
+ownPlaceContract('second_database');
+
+describe('a tenant of a mode that only tests have', () => {
+  let database: TestDatabase;
+  let sqlFolder: string;
+  let services: Services;
+  let one: TenantRef;
+  before(async () => {
+    database = await testDatabase();
+    sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
+    await cp('sql', sqlFolder, { recursive: true });
+    await open();
+    one = await onboard('second-one');
+    await onboard('second-two');
+  });
+  after(async () => {
+    services.close();
+    await database.drop();
+    await rm(sqlFolder, { recursive: true });
+  });
+
+  async function open(): Promise<void> {
+    services?.close();
+    const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
+    services = await openServices(config, database.url, { modes: [secondDatabaseMode] });
+  }
+
+  async function onboard(name: string): Promise<TenantRef> {
+    const order = {
+      slug: slugOf(name),
+      name: 'Zoo',
+      plan: 'free',
+      isolation: 'second_database',
+      adminEmail: 'admin@zoo.example',
+    };
+    const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
+    const { tenant } = await services.onboarding.create(order, meta);
+    return { id: tenantId(tenant.id), isolation: order.isolation };
+  }
+
+  const petsOf = (tenant: TenantRef) =>
+    services.isolation.run(tenant, (db) => db<{ name: string }>`select * from pets`);
+
+  it('is onboarded into its own schema of the second database', async () => {
+    const { database: where, schema } = services.fleet.modes.placementOf(one);
+    assert.match(where, /_second$/);
+    assert.match(schema, /^t_/);
+    assert.deepEqual(
+      (await petsOf(one)).map(({ name }) => name),
+      ['Sample Pet'],
+    );
+  });
+
+  it('is migrated by itself', async () => {
+    await writeFile(
+      join(sqlFolder, 'tenant', '003_note.sql'),
+      'alter table pets add column note text;\n',
+    );
+    await open();
+    const { fleet, control, jobs } = services;
+    const wish = { slug: 'second-one', canary: 0, concurrency: 1, goneAfterMs: 1_000 };
+    const outcome = await migrateFleet(fleet, control, jobs, {
+      ...limits.migrations,
+      ...wish,
+      onProgress: () => {},
+    });
+    assert.deepEqual(outcome, { migrated: 1, failed: [], left: 0 });
+    assert.ok('note' in ((await petsOf(one))[0] ?? {}));
+  });
+
+  it('goes on when the seals are rotated', async () => {
+    const { fleet, jobs } = services;
+    const options = { propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} };
+    await rotateSeals(fleet, jobs, options);
+    assert.equal(await petsOf(one).then(() => 'fine', codeOf), '42501');
+    await services.refreshSeals();
+    assert.equal((await petsOf(one)).length, 1);
+  });
+
+  it('leaves no trace in the second database when it is deleted', async () => {
+    const { database: where } = services.fleet.modes.placementOf(one);
+    const url = services.fleet.installation.adminTarget(where);
+    assert.equal((await tracesOf(url, [one.id])).length > 0, true);
+    assert.equal(await services.onboarding.remove(slugOf('second-one'), null), true);
+    assert.deepEqual(await tracesOf(url, [one.id]), []);
+  });
+});
+
+function slugOf(text: string): Slug {
+  const slug = parseSlug(text);
+  assert.ok(slug);
+  return slug;
+}
