@@ -14,6 +14,11 @@ export class Tally {
     this.#openedAt = process.cpuUsage();
   }
 
+  /** Good answers since the counting began. */
+  get answers(): number {
+    return this.#times.count;
+  }
+
   answered(status: number, ms: number): void {
     if (status >= 200 && status < 300) this.#times.record(Math.max(1, Math.round(ms * 1_000)));
     else this.fault(`status ${status}`);

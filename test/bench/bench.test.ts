@@ -1,10 +1,12 @@
 /** One real run, as short as it gets: the whole way from onboarding to the page. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
 
@@ -20,8 +22,9 @@ describe('npm run bench', () => {
   it('measures modes beside baselines and writes the report', async () => {
     const out = join(folder, 'out');
     const bench = start(['--only', 'requests', '--tenants', '2', '--databases', '2', '--out', out]);
+    const said = text(bench.stderr);
     const [code] = await once(bench, 'exit');
-    assert.equal(code, 0);
+    assert.equal(code, 0, await said);
     const { groups } = JSON.parse(await readFile(join(out, 'report.json'), 'utf8'));
     const names = groups.map(({ name }: { name: string }) => name);
     assert.deepEqual(names, ['read', 'list', 'create', 'mix']);
@@ -42,18 +45,19 @@ describe('npm run bench', () => {
     const data = join(folder, 'data');
     const files = () => readdir(data, { recursive: true }).catch(() => []);
     await until(async () => (await files()).some((name) => /untenanted\.log$/.test(name)), 120_000);
+    bench.stderr.resume();
     bench.kill('SIGINT');
     const [code] = await once(bench, 'exit');
     assert.equal(code, 130);
     assert.deepEqual(await files(), []);
   });
 
-  function start(flags: string[]): ChildProcess {
+  function start(flags: string[]): ChildProcessByStdio<null, null, Readable> {
     const { PATH = '' } = process.env;
     const script = ['--import', 'tsx', 'bench/bench.ts', '--rounds', '1', '--duration', '0.2'];
     return spawn(process.execPath, [...script, ...flags], {
       env: { PATH, DATA_DIR: join(folder, 'data') },
-      stdio: 'ignore',
+      stdio: ['ignore', 'ignore', 'pipe'],
     });
   }
 });
