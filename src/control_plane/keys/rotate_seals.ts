@@ -198,9 +198,7 @@ async function ownDatabases(fleet: Fleet): Promise<Placement[]> {
     fleetWork,
     (connection) => connection.plain<{ name: string }>`
       select datname as name from pg_database
-      where datname in (
-        select jsonb_array_elements_text(${JSON.stringify(places.map((place) => place.database))}::text::jsonb)
-      )`,
+      where datname = any (${places.map(({ database }) => database)})`,
   );
   const names = new Set(found.map(({ name }) => name));
   return places.filter(({ database }) => names.has(database));
