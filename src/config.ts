@@ -10,8 +10,9 @@ import { redisAddress } from './adapters/limiter/redis_url.ts';
 import { withFiles } from './environment_files.ts';
 import { parseOrigin } from './http/cors.ts';
 import { trustedProxies } from './http/trusted_proxies.ts';
-import { isolationModes } from './kernel/tenant.ts';
+import { type IsolationMode, isolationModes } from './kernel/tenant.ts';
 import { smtpServer } from './mail/smtp_url.ts';
+import type { LogLevel } from './observability/log_line.ts';
 import { connectionOptions } from './postgres/connection_options.ts';
 import { ConnectionUrlError, keywordsIn } from './postgres/connection_url.ts';
 import { targetOf } from './postgres/session_url.ts';
@@ -345,6 +346,37 @@ export class ConfigError extends Error {
 }
 
 const strategies = ['subdomain', 'path', 'header'] as const;
+type Strategy = (typeof strategies)[number];
+
+/** What the environment says, with a default for the rest. */
+export type Config = {
+  /** Of new tenants. */
+  isolation: IsolationMode;
+  host: string;
+  /** 0 for any that is free. */
+  port: number;
+  /** Null for the embedded Postgres. */
+  databaseUrl: string | null;
+  /** Null for a budget in each process. */
+  redisUrl: string | null;
+  /** How a request may name its tenant. */
+  resolution: readonly Strategy[];
+  baseDomain: string;
+  adminToken: string | null;
+  metricsToken: string | null;
+  demo: boolean;
+  /** Null for emails as files. */
+  smtpUrl: string | null;
+  trustedProxies: BlockList;
+  corsOrigins: ReadonlySet<string>;
+  connections: number;
+  shutdownDelayMs: number;
+  keepAliveMs: number;
+  logLevel: LogLevel;
+  dataFolder: string;
+  sqlFolder: string;
+  packageFile: string;
+};
 
 const integer = (least: number, most: number) => {
   const message = `expected an integer from ${least} to ${most}`;
@@ -479,14 +511,12 @@ const variables = v.object({
   DATA_DIR: v.optional(folder, join(projectFolder, '.data')),
 });
 
-export type Config = ReturnType<typeof readConfig>;
-
 /**
  * The configuration in an environment. An empty variable counts as unset.
  *
  * @throws {ConfigError} naming every variable that is wrong; never its value, which may be secret.
  */
-export function readConfig(environment: Readonly<Record<string, string | undefined>>) {
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const given = Object.entries(environment).flatMap(([name, value]) =>
     value ? [[name, value] as const] : [],
   );

@@ -18,7 +18,9 @@ import {
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import { isolationByMode } from './isolation/mode.ts';
-import type { Db } from './kernel/ports.ts';
+import type { Connections } from './isolation/tenant_db.ts';
+import type { Db, Isolation, Sql } from './kernel/ports.ts';
+import type { IsolationMode } from './kernel/tenant.ts';
 import { Connection, type Target } from './postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from './postgres/connection_pool.ts';
 import { controlDb, controlLookups } from './postgres/control_db.ts';
@@ -27,7 +29,22 @@ import { terminateBackends } from './postgres/terminate_backends.ts';
 import type { UnterminatedOptions } from './postgres/unterminated_backends.ts';
 import { writePrivate } from './private_file.ts';
 
-export type Services = Awaited<ReturnType<typeof openServices>>;
+export type Services = {
+  fleet: Fleet;
+  control: Db;
+  /** Of the directory. */
+  lookups: Sql;
+  connections: Connections;
+  isolation: Record<IsolationMode, Isolation>;
+  jobs: ConnectionPool;
+  onboarding: Onboarding;
+  checkpoints: AuditCheckpoints;
+  registry: TenantAdmin;
+  pools: { serving: ConnectionPool; control: ConnectionPool };
+  /** Makes seals as the installation makes them now: their key may have been replaced. */
+  refreshSeals(): Promise<void>;
+  close(): void;
+};
 
 type ServicesOptions = {
   /** False for what only reads: then nothing in the database changes. */
@@ -41,7 +58,7 @@ export async function openServices(
   config: Config,
   adminUrl: string,
   { installs = true, onStay = () => {} }: ServicesOptions = {},
-) {
+): Promise<Services> {
   const admin = adminPool(limits.adminConnections);
   const migrators = adminPool(limits.migrators);
   const open = installs ? install : openInstalled;
@@ -79,7 +96,6 @@ export async function openServices(
   return {
     fleet,
     control,
-    /** Of the directory. */
     lookups: controlLookups(controlConnections, installation),
     connections,
     isolation,
@@ -88,7 +104,6 @@ export async function openServices(
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
     pools: { serving, control: controlConnections },
-    /** Makes seals as the installation makes them now: their key may have been replaced. */
     refreshSeals: async () => {
       const seals = await readSealSecrets({ admin: sealConnections, installation });
       if (installation.useSeals(seals)) envelopes.forgetAll();
