@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
-import { type Config, limits } from './config.ts';
+import type { Config } from './config.ts';
 import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
 import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
@@ -21,6 +21,7 @@ import { isolationByMode } from './isolation/mode.ts';
 import type { Connections } from './isolation/tenant_db.ts';
 import type { Db, Isolation, Sql } from './kernel/ports.ts';
 import type { IsolationMode } from './kernel/tenant.ts';
+import { limits } from './limits.ts';
 import { Connection, type Target } from './postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from './postgres/connection_pool.ts';
 import { controlDb, controlLookups } from './postgres/control_db.ts';

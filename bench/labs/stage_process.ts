@@ -3,12 +3,13 @@
  * `GET /api/pets/{id}` of shared mode, rightly for as long as only that is asked.
  */
 
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Directory, Isolation, Limiter, SqlValue } from '../../src/kernel/ports.ts';
 import type { Caller, Tenant } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { serve } from '../baselines/pet_server.ts';

@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
 import { noContent } from '../../src/http/reply.ts';
 import type { Handle } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 import { Admission } from '../../src/server/admission_control.ts';

@@ -1,9 +1,10 @@
 /** The key of the sealed context is replaced while two servers are serving tenants of all modes. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
 import { isolationModes } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
 import { openServices } from '../../src/services.ts';
 import { type Call, clientOf, onboard } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';

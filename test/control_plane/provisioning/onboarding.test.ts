@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { limits as productLimits } from '../../../src/config.ts';
 import { Onboarding } from '../../../src/control_plane/provisioning/onboarding.ts';
 import type { NewTenant } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import {
@@ -10,6 +9,7 @@ import {
   parseSlug,
   tenantId,
 } from '../../../src/kernel/tenant.ts';
+import { limits as productLimits } from '../../../src/limits.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
 import { controlDb } from '../../../src/postgres/control_db.ts';
