@@ -22,10 +22,10 @@ import type { Connections } from './isolation/tenant_db.ts';
 import type { Db, Isolation, Sql } from './kernel/ports.ts';
 import type { IsolationMode } from './kernel/tenant.ts';
 import { limits } from './limits.ts';
-import { Connection, type Target } from './postgres/connection.ts';
-import { ConnectionPool, type ConnectionPoolLimits } from './postgres/connection_pool.ts';
+import type { ConnectionPool } from './postgres/connection_pool.ts';
 import { controlDb, controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
+import { openConnectionPool } from './postgres/open_connection_pool.ts';
 import { terminateBackends } from './postgres/terminate_backends.ts';
 import type { UnterminatedOptions } from './postgres/unterminated_backends.ts';
 import { writePrivate } from './private_file.ts';
@@ -60,8 +60,9 @@ export async function openServices(
   adminUrl: string,
   { installs = true, onStay = () => {} }: ServicesOptions = {},
 ): Promise<Services> {
-  const admin = adminPool(limits.adminConnections);
-  const migrators = adminPool(limits.migrators);
+  const { adminConnection, controlConnection } = limits;
+  const admin = openConnectionPool(adminConnection, limits.adminConnections);
+  const migrators = openConnectionPool(adminConnection, limits.migrators);
   const open = installs ? install : openInstalled;
   const options = await installOptions(config, migrators);
   const fleet = await open(adminUrl, admin, options).catch((error) => {
@@ -70,15 +71,15 @@ export async function openServices(
     throw error;
   });
   const { installation } = fleet;
-  const jobs = adminPool(limits.jobs);
-  const terminatorConnections = new ConnectionPool(controlConnection, limits.terminatorConnections);
+  const jobs = openConnectionPool(adminConnection, limits.jobs);
+  const terminatorConnections = openConnectionPool(controlConnection, limits.terminatorConnections);
   const terminate = terminateBackends(
     terminatorConnections,
     installation.adminTarget(installation.database),
   );
   const serving = servingPool(config.connections, { ...limits.unterminated, terminate, onStay });
-  const controlConnections = new ConnectionPool(controlConnection, limits.controlConnections);
-  const sealConnections = new ConnectionPool(controlConnection, limits.sealConnections);
+  const controlConnections = openConnectionPool(controlConnection, limits.controlConnections);
+  const sealConnections = openConnectionPool(controlConnection, limits.sealConnections);
   const control = controlDb(controlConnections, installation);
   const envelopes = new Envelopes(Math.ceil(limits.connections.envelopes / config.connections));
   const connections = { pool: serving, envelopes };
@@ -144,23 +145,11 @@ function openCheckpoints({ dataFolder }: Config, control: Db, { installation }: 
   });
 }
 
-function adminPool(size: ConnectionPoolLimits): ConnectionPool {
-  return new ConnectionPool((target) => Connection.open(target, limits.adminConnection), size);
-}
-
 /** One tenant may hold a quarter of the connections, so that its slow queries are not everybody's. */
 function servingPool(connections: number, unterminated: UnterminatedOptions): ConnectionPool {
   const connectionsPerTenant = Math.max(1, Math.floor(connections / 4));
   const size = { ...limits.connections, connections, connectionsPerTenant };
-  return new ConnectionPool(
-    (target) => Connection.open(target, limits.connection),
-    size,
-    unterminated,
-  );
-}
-
-function controlConnection(target: Target): Promise<Connection> {
-  return Connection.open(target, limits.controlConnection);
+  return openConnectionPool(limits.connection, size, unterminated);
 }
 
 async function readSql(folder: string): Promise<SqlFiles> {

@@ -9,10 +9,9 @@ import {
   parseSlug,
   tenantId,
 } from '../../../src/kernel/tenant.ts';
-import { limits as productLimits } from '../../../src/limits.ts';
-import { Connection } from '../../../src/postgres/connection.ts';
-import { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
+import { limits } from '../../../src/limits.ts';
 import { controlDb } from '../../../src/postgres/control_db.ts';
+import { openConnectionPool } from '../../../src/postgres/open_connection_pool.ts';
 import type { Services } from '../../../src/services.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { lookInto } from '../../support/sql.ts';
@@ -56,22 +55,13 @@ describe('Onboarding', () => {
 
   /** The same on control connections that wait for a lock as long as a test may have to. */
   function patient(t: TestContext) {
-    const limits = {
+    const patient = {
       ...connectionLimits,
       lockTimeoutMs: 0,
       statementTimeoutMs: 0,
       callTimeoutMs: 20_000,
     };
-    const pool = new ConnectionPool((target) => Connection.open(target, limits), {
-      connections: 2,
-      connectionsPerTenant: 2,
-      waitingPerTenant: 10,
-      waiting: 10,
-      waitLimitMs: 20_000,
-      idleLimitMs: 60_000,
-      spareMs: 1_000,
-      batches: productLimits.connections.batches,
-    });
+    const pool = openConnectionPool(patient, limits.adminConnections);
     t.after(() => pool.close());
     const { fleet, isolation, jobs, pools } = services;
     const control = controlDb(pool, fleet.installation);
