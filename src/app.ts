@@ -23,7 +23,7 @@ import { byPath } from './adapters/resolution/by_path.ts';
 import { bySubdomain } from './adapters/resolution/by_subdomain.ts';
 import { UsageMeter } from './adapters/usage/usage_meter.ts';
 import { readAppVersion } from './app_version.ts';
-import { type Config, limits } from './config.ts';
+import type { Config } from './config.ts';
 import { queryAudit } from './control_plane/audit/query.ts';
 import { oneLine } from './control_plane/doctor/finding.ts';
 import { assertIsolation } from './control_plane/doctor/start.ts';
@@ -31,10 +31,12 @@ import { KeyRefresher } from './control_plane/keys/key_refresher.ts';
 import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
 import { assertLoginsAdmitted } from './control_plane/provisioning/usable_server.ts';
 import type { HttpRequest } from './http/request.ts';
+import type { Router } from './http/router.ts';
 import { isolationModes } from './isolation/modes.ts';
 import { Kernel, type KernelParts } from './kernel/kernel.ts';
-import type { Db, Limiter } from './kernel/ports.ts';
+import type { Db, Limiter, Routes } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
+import { limits } from './limits.ts';
 import { FileMail } from './mail/file_mail.ts';
 import { Outbox } from './mail/outbox.ts';
 import { postgresOutbox } from './mail/postgres_outbox.ts';
@@ -42,6 +44,7 @@ import { SmtpMail } from './mail/smtp_mail.ts';
 import type { Log } from './observability/log.ts';
 import { ThrottledLog } from './observability/throttled_log.ts';
 import { NotificationListener } from './postgres/notification_listener.ts';
+import type { Operator } from './routes/admin/operator.ts';
 import type { Plans } from './routes/admin/plans.ts';
 import type { TenantLifeCycle } from './routes/admin/tenants.ts';
 import { operatorRouter, tenantRouter } from './routes/routers.ts';
@@ -49,7 +52,32 @@ import { Admission } from './server/admission_control.ts';
 import { Maintenance } from './server/maintenance.ts';
 import { openServices, type Services } from './services.ts';
 
-export type App = Awaited<ReturnType<typeof openApp>>;
+/** Everything behind the HTTP server, as dispatch and the metrics use it. */
+export type App = {
+  services: Services;
+  kernel: Kernel<HttpRequest>;
+  tenantRoutes: Routes<HttpRequest>;
+  operatorRoutes: Router<Operator>;
+  corsOrigins: ReadonlySet<string>;
+  admission: Admission;
+  denials: DenialLog;
+  throttle: LoginThrottle;
+  directory: CachedDirectory;
+  listener: NotificationListener;
+  limiter: OpenLimiter;
+  outbox: Outbox;
+  maintenance: Maintenance;
+  /** Writes out what was gathered, then lets go of everything. */
+  close(): Promise<void>;
+};
+
+/** A limiter, with what the metrics read of it. */
+type OpenLimiter = {
+  limiter: Limiter;
+  degraded: () => boolean;
+  buckets: () => number;
+  close: () => void;
+};
 
 export type AppOptions = {
   config: Config;
@@ -61,14 +89,14 @@ export type AppOptions = {
   alter?: (parts: KernelParts<HttpRequest>) => KernelParts<HttpRequest>;
 };
 
-/** Everything behind the HTTP server, ready to serve. */
+/** Opens it all, ready to serve. */
 export async function openApp({
   config,
   adminUrl,
   log,
   onForget,
   alter = (parts) => parts,
-}: AppOptions) {
+}: AppOptions): Promise<App> {
   const services = await openExamined(config, adminUrl, log);
   const { control } = services;
   const quiet = new ThrottledLog(log, { ...limits.quiet, nowMs: Date.now });
@@ -119,7 +147,6 @@ export async function openApp({
     limiter,
     outbox,
     maintenance,
-    /** Writes out what was gathered, then lets go of everything. */
     close: async () => {
       maintenance.close();
       seals.close();
@@ -229,13 +256,6 @@ function strategiesOf({ resolution, baseDomain }: Config) {
   const all = { subdomain: bySubdomain(baseDomain), path: byPath, header: byHeader };
   return resolution.map((name) => all[name]);
 }
-
-type OpenLimiter = {
-  limiter: Limiter;
-  degraded: () => boolean;
-  buckets: () => number;
-  close: () => void;
-};
 
 /** One budget per tenant in the process, or in Redis with the process's own as a stand-in. */
 async function openLimiter(

@@ -18,13 +18,13 @@ import {
   assertStrongToken,
   type Config,
   ConfigError,
-  limits,
   readConfig,
 } from './config.ts';
 import { UnsafeError } from './control_plane/doctor/start.ts';
 import { demoLines, onboardDemo } from './demo_tenants.ts';
 import { assertCanListen, cannotListen } from './http/port.ts';
 import { HttpServer } from './http/server.ts';
+import { limits } from './limits.ts';
 import { createLog, type Log, requestLine } from './observability/log.ts';
 import { Prometheus } from './observability/prometheus.ts';
 import { ThrottledLog } from './observability/throttled_log.ts';

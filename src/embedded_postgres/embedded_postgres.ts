@@ -16,7 +16,7 @@ import { runningPostmaster } from './postmaster.ts';
 import { Presence, type PresenceLimits } from './server_lease.ts';
 import { explained, StartError } from './start_error.ts';
 
-/** Every wait and every size; `config.ts` holds the values. */
+/** Every wait and every size; `limits.ts` holds the values. */
 export type EmbeddedLimits = ClusterLimits &
   PresenceLimits & {
     createMs: number;

@@ -47,8 +47,12 @@ export interface Limiter {
   consume(tenant: Tenant): Promise<RateLimitResult>;
 }
 
-/** What may be a parameter. Dates, arrays and JSON travel as text with a cast in the SQL. */
-export type SqlValue = string | number | boolean | null | Uint8Array;
+/**
+ * What may be a parameter. Dates and JSON travel as text with a cast in the SQL. A list is a single
+ * parameter, `where id = any (${ids})`, with a cast (`::uuid[]`) where nothing else says its type; its
+ * caller bounds it, and Postgres refuses one of 1 GiB.
+ */
+export type SqlValue = string | number | boolean | null | Uint8Array | readonly string[];
 
 /** One statement with its parameters; the tenant is already decided. */
 export type Sql = <Row extends object>(

@@ -13,6 +13,7 @@ import { Connection } from '../../src/postgres/connection.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf, openingScript } from '../support/envelopes.ts';
+import { hostileTexts } from '../support/hostile_texts.ts';
 import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
 import { granted, guardsOff, plantPet, type Stage, stage } from './isolation_stage.ts';
 
@@ -31,6 +32,7 @@ export function isolationContract(mode: string): void {
     contextEnds(mode);
     contextIsNeeded(mode);
     crowd(mode);
+    lists(mode);
     transactions(mode);
   });
 }
@@ -207,6 +209,25 @@ function crowd(mode: string): void {
     it('in one place', async () => {
       const { places, one } = current();
       assert.notEqual(await confused(current(), places.allIn(places.placeOf(one))), 0);
+    });
+  });
+}
+
+function lists(mode: string): void {
+  describe('takes a list as one parameter', () => {
+    const current = stage(mode);
+    it('and finds the rows of its elements, whatever they hold', async () => {
+      const { isolation, one } = current();
+      const names = hostileTexts.filter((text) => text !== '');
+      const found = await isolation.run(one, async (db) => {
+        await db`
+          insert into pets (id, name, species)
+          select id, name, 'dog'
+          from unnest(${names.map(() => randomUUID())}::uuid[], ${names}::text[]) as pet (id, name)`;
+        await addPet(db);
+        return db<{ name: string }>`select name from pets where name = any (${names})`;
+      });
+      assert.deepEqual(found.map(({ name }) => name).sort(), names.toSorted());
     });
   });
 }

@@ -18,6 +18,8 @@ export type Probe = (db: Db, victim: Victim) => Promise<boolean>;
 /** What row security stops. Each ends with the rows that it got hold of. */
 export const rowProbes: Readonly<Record<string, Probe>> = {
   'a select': (db, { petId }) => admitted(db`select id from pets where id = ${petId}`),
+  'a select of a list': (db, { petId }) =>
+    admitted(db`select id from pets where id = any (${[petId, randomUUID()]})`),
   'a select of everything': async (db, { id }) => {
     const rows = await db<{ tenant_id: string }>`select tenant_id from pets`;
     return rows.some((row) => row.tenant_id === id);

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { Siege } from '../support/connection_flood.ts';
 import { samples } from '../support/exposition.ts';

@@ -1,17 +1,14 @@
 /** What `make start` does on a machine that has only Node: the embedded Postgres and the demo. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
 import { clientOf } from '../support/client.ts';
+import { curlLines, paste } from '../support/demo_lines.ts';
 import { type Kennel, startEmbeddedKennel, startKennel } from '../support/kennel.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
-
-const shell = promisify(execFile);
 
 describe('a start on a machine that has only Node', () => {
   let folder: string;
@@ -28,14 +25,11 @@ describe('a start on a machine that has only Node', () => {
   });
 
   it('prints a curl line for each way to name a tenant, and each works when pasted', async () => {
-    const lines = await curlLines();
+    const lines = await curlLines(kennel);
     assert.equal(lines.length, 3);
     assert.match(String(lines[0]), /--resolve acme-pets\.localhost:\d+:127\.0\.0\.1 /);
     assert.match(kennel.stderr(), /Python, Node and Java may not find \*\.localhost/);
-    for (const line of lines) {
-      const { stdout } = await shell('sh', ['-c', `${line} --silent --fail`]);
-      assert.equal(JSON.parse(stdout).items[0].name, 'Sample Pet');
-    }
+    for (const line of lines) assert.deepEqual(await paste(line), ['Sample Pet']);
   });
 
   it('keeps the demo keys and the admin token to its owner', async () => {
@@ -117,16 +111,6 @@ describe('a start on a machine that has only Node', () => {
   async function postmaster(): Promise<number> {
     const pidFile = join(folder, 'postgres', 'data', 'postmaster.pid');
     return Number((await readFile(pidFile, 'utf8')).split('\n')[0]);
-  }
-
-  async function curlLines(): Promise<string[]> {
-    const lines = () =>
-      kennel
-        .stderr()
-        .split('\n')
-        .filter((line) => line.startsWith('curl '));
-    await until(() => lines().length === 3);
-    return lines();
   }
 
   function acme() {

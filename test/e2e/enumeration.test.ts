@@ -12,7 +12,7 @@ import {
 } from '../../src/adapters/directory/cached_directory.ts';
 import { postgresDirectory } from '../../src/adapters/directory/postgres_directory.ts';
 import type { App } from '../../src/app.ts';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import {
   type Answer,
   bearer,

@@ -4,11 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
 import { noContent } from '../../src/http/reply.ts';
 import type { Handle } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
-import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
+import type { ConnectionPool, ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
+import { openConnectionPool } from '../../src/postgres/open_connection_pool.ts';
 import { Admission } from '../../src/server/admission_control.ts';
 import {
   type Answer,
@@ -211,7 +212,7 @@ function askForPets({ call }: Onboarded): Promise<Answer> {
 }
 
 function poolOf(its: ConnectionPoolLimits): ConnectionPool {
-  return new ConnectionPool(openConnection, its);
+  return openConnectionPool(connectionLimits, its);
 }
 
 function openConnection(target: string): Promise<Connection> {

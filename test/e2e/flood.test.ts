@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { bearer, clientOf, type Onboarded, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';

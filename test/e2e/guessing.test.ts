@@ -7,7 +7,7 @@ import {
   LoginThrottle,
   type LoginThrottleLimits,
 } from '../../src/adapters/login_throttle/login_throttle.ts';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { type Answer, bearer, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { adminToken } from '../support/kennel.ts';

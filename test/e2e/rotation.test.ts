@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
+import { limits } from '../../src/limits.ts';
 import { openServices } from '../../src/services.ts';
 import { type Call, clientOf, onboard } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';

@@ -4,13 +4,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
-import { limits } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
 import { trustedProxies } from '../../src/http/trusted_proxies.ts';
 import type { Reply, RequestRecord } from '../../src/kernel/ports.ts';
 import { isUuid, tenantId } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
 import { tenantOn } from '../support/tenant.ts';
 import type { EdgeOptions, EdgeState } from './edge_server.ts';
 

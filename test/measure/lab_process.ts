@@ -4,10 +4,10 @@
  * wait in one queue, `LAB_WAITING` and `LAB_REQUESTS` set other limits.
  */
 
-import { limits } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { Db } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection, type Target } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { Admission } from '../../src/server/admission_control.ts';

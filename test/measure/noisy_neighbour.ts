@@ -13,7 +13,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { adminToken, type Kennel, startScript, type Variables } from '../support/kennel.ts';

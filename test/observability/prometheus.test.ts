@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
 import { settingsFrom } from '../../src/kernel/settings.ts';
-import type { Tenant } from '../../src/kernel/tenant.ts';
-import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
+import { parseSlug, type Tenant, tenantId } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
 import { type Answered, Prometheus } from '../../src/observability/prometheus.ts';
 import { lint, samples } from '../support/exposition.ts';
 

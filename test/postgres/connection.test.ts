@@ -7,6 +7,7 @@ import { Connection, type ConnectionLimits } from '../../src/postgres/connection
 import { databaseOf } from '../../src/postgres/installation.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf, envelopeWith } from '../support/envelopes.ts';
+import { hostileTexts } from '../support/hostile_texts.ts';
 import { inPublic, type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
@@ -67,6 +68,36 @@ describe('Connection', { timeout: 30_000 }, () => {
         bytes: Buffer.from([0, 255]),
       },
     );
+  });
+
+  describe('takes a list as one parameter', () => {
+    it('with any text as an element', async () => {
+      const rows = await connection.plain<{ element: string }>`
+        select element from unnest(${hostileTexts}::text[]) with ordinality as list (element, place)
+        order by place`;
+      assert.deepEqual(
+        rows.map(({ element }) => element),
+        hostileTexts,
+      );
+    });
+
+    it('whose type the server finds, or the statement says', async () => {
+      const id = '0190a6e0-0000-7000-8000-000000000001';
+      const [row] = await connection.plain`
+        select ${id}::uuid = any (${[id]}) as uuid, 2 = any (${['1', '2']}) as int,
+          9007199254740993 = any (${['9007199254740993']}) as bigint,
+          'a' = any (${['a']}::text[]) as text, name 'a' = any (${['a']}) as name,
+          'a' = any (${[]}::text[]) as none`;
+      const found = { uuid: true, int: true, bigint: true, text: true, name: true, none: false };
+      assert.deepEqual({ ...row }, found);
+    });
+
+    it('and refuses a zero byte in it as in a text, without harm to the session', async () => {
+      for (const value of ['a\0b', ['a', '\0']]) {
+        await assert.rejects(connection.plain`select ${value}::text`, { code: '22021' });
+      }
+      assert.equal(connection.live, true);
+    });
   });
 
   it('commits a statement in its envelope', async () => {
@@ -244,7 +275,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
 
     it('refusing parameters of a wrong type before anything is sent', async () => {
-      for (const value of [undefined, {}, [], 1n, Symbol(), new Date(), () => {}]) {
+      for (const value of [undefined, {}, [1], 1n, Symbol(), new Date(), () => {}]) {
         const attempt = Reflect.apply(connection.plain, connection, [text`select ${''}`, value]);
         await assert.rejects(attempt, TypeError);
       }

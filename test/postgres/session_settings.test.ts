@@ -1,7 +1,7 @@
 /** What the database, the login and the server have for defaults changes no answer of any session. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection, type ConnectionLimits } from '../../src/postgres/connection.ts';
 import { lookInto } from '../support/sql.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';

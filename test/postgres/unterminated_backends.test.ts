@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
-import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
+import type { ConnectionPool } from '../../src/postgres/connection_pool.ts';
+import { openConnectionPool } from '../../src/postgres/open_connection_pool.ts';
 import { terminateBackends } from '../../src/postgres/terminate_backends.ts';
 import {
   type Backend,
@@ -48,9 +49,8 @@ describe('a connection whose statement cannot be cancelled', () => {
     await until(async () => (await connections()) === 0, 300_000);
   });
 
-  function openPool(ends: boolean): void {
-    const open = (target: string) => Connection.open(target, connectionLimits);
-    admin = new ConnectionPool(open, limits.terminatorConnections);
+  function openPools(ends: boolean): void {
+    admin = openConnectionPool(connectionLimits, limits.terminatorConnections);
     const unterminated = {
       ...quick,
       terminate: terminateBackends(admin, server.url),
@@ -62,9 +62,8 @@ describe('a connection whose statement cannot be cancelled', () => {
       connectionsPerTenant: share,
       waitLimitMs: 1_500,
     };
-    const openServing = (target: string) =>
-      Connection.open(target, { ...connectionLimits, callTimeoutMs: 1_000 });
-    pool = new ConnectionPool(openServing, poolLimits, ends ? unterminated : undefined);
+    const impatient = { ...connectionLimits, callTimeoutMs: 1_000 };
+    pool = openConnectionPool(impatient, poolLimits, ends ? unterminated : undefined);
   }
 
   const target = () => `${database.url}?application_name=serving`;
@@ -91,7 +90,7 @@ describe('a connection whose statement cannot be cancelled', () => {
   };
 
   it('keeps its place and its share until the backend is gone, and the others are served', async () => {
-    openPool(true);
+    openPools(true);
     await assert.rejects(call('exclusive', 'greedy', `select ${uncancellable(8)}`), unavailable);
     assert.equal(pool.stats.unterminated, share);
     const others = Array.from({ length: 3 }, (_, turn) =>
@@ -113,7 +112,7 @@ describe('a connection whose statement cannot be cancelled', () => {
   });
 
   it('control: frees its place early without that, and the server has more than the budget', async () => {
-    openPool(false);
+    openPools(false);
     for (let turn = 0; turn <= size; turn += 1) await stick('exclusive', 'greedy');
     assert.ok((await connections()) > size);
   });
@@ -122,9 +121,9 @@ describe('a connection whose statement cannot be cancelled', () => {
     const neverAsked = () => assert.fail('asked');
     const size = { ...limits.connections, connections: 1, connectionsPerTenant: 1 };
     const options = { ...quick, terminate: neverAsked, onStay: neverAsked };
-    openPool(true);
+    openPools(true);
     pool.close();
-    pool = new ConnectionPool((to) => Connection.open(to, connectionLimits), size, options);
+    pool = openConnectionPool(connectionLimits, size, options);
     await pool.exclusive(target(), 'first', async (connection) => {
       const cut = assert.rejects(connection.plain`select pg_sleep(60)`, unavailable);
       await lookInto(database.url, (sql) => sql`select pg_terminate_backend(${connection.pid})`);
@@ -135,7 +134,7 @@ describe('a connection whose statement cannot be cancelled', () => {
   });
 
   it('counts against the tenant whose statement it runs, of all that share it', async () => {
-    openPool(true);
+    openPools(true);
     await pool.exclusive(target(), 'warm', (connection) => connection.plain`select 1`);
     await Promise.all([
       call('shared', 'before', 'select 1'),
@@ -148,7 +147,7 @@ describe('a connection whose statement cannot be cancelled', () => {
   });
 
   it('is known by when its backend started, because a pid is used again', async () => {
-    openPool(true);
+    openPools(true);
     const ask = terminateBackends(admin, server.url);
     const connection = await Connection.open(target(), connectionLimits);
     const later = { ...connection.backend, startedAt: '2199-01-01 00:00:00+00' };

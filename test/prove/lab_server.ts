@@ -4,7 +4,7 @@
  */
 import { v7 as uuidv7 } from 'uuid';
 import { type App, openApp } from '../../src/app.ts';
-import { type Config, limits } from '../../src/config.ts';
+import type { Config } from '../../src/config.ts';
 import type { Finished } from '../../src/http/exchange.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
@@ -12,6 +12,7 @@ import { trustedProxies } from '../../src/http/trusted_proxies.ts';
 import type { Connections } from '../../src/isolation/tenant_db.ts';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Isolation, Reply, RequestRecord, TenantRef } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import type { Log } from '../../src/observability/log.ts';
 import { Prometheus } from '../../src/observability/prometheus.ts';
 import { type DispatchParts, dispatch } from '../../src/server/dispatch.ts';

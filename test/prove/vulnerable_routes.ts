@@ -4,13 +4,13 @@
  * fails. The rest of the server is the real one.
  */
 import * as v from 'valibot';
-import { limits } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { route } from '../../src/http/route.ts';
 import { Router } from '../../src/http/router.ts';
 import { IsolationViolation, Refusal } from '../../src/kernel/errors.ts';
 import type { Account, Context, Db, Routes, Sql } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 
 const store = v.optional(v.picklist(['pets', 'users'], 'Expected a store'), 'pets');

@@ -39,7 +39,7 @@ export const adminToken = 'operator-0123456789abcdef0123456789abcdef';
 /** Far above what a start takes. */
 const patienceMs = 30_000;
 
-const mainScript = 'src/main.ts';
+const ourMain = node('src/main.ts');
 
 /** A test that failed before it stopped its server must not keep its file from ending. */
 const running = new Set<ChildProcess>();
@@ -62,7 +62,16 @@ export function startScript(
   databaseUrl: string,
   variables: Variables = {},
 ): Promise<Kennel> {
-  return start({ DATABASE_URL: databaseUrl, ...variables }, script);
+  return start({ DATABASE_URL: databaseUrl, ...variables }, node(script));
+}
+
+/** Starts the server by another program than node, which is given with its arguments. */
+export function startProgram(
+  command: readonly string[],
+  databaseUrl: string,
+  variables: Variables = {},
+): Promise<Kennel> {
+  return start({ DATABASE_URL: databaseUrl, ADMIN_TOKEN: adminToken, ...variables }, command);
 }
 
 /** Starts a server with the embedded Postgres in a folder that stays when the server ends. */
@@ -70,8 +79,8 @@ export function startEmbeddedKennel(dataFolder: string): Promise<Kennel> {
   return start({ DATA_DIR: dataFolder });
 }
 
-async function start(variables: Variables, script = mainScript): Promise<Kennel> {
-  const { child, dataFolder, said, ended } = await launch(variables, script);
+async function start(variables: Variables, command = ourMain): Promise<Kennel> {
+  const { child, dataFolder, said, ended } = await launch(variables, command);
   const url = await Promise.race([listening(child, said), ended.then(failed)]);
   return {
     url,
@@ -95,11 +104,11 @@ export async function runKennel(variables: Variables): Promise<Ended> {
 }
 
 /** Nothing of the environment that the tests run in: it may be meant for another server. */
-async function launch(variables: Variables, script = mainScript) {
+async function launch(variables: Variables, [program = '', ...words] = ourMain) {
   const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
   const { PATH = '', TMPDIR = '' } = process.env;
   const env = { PATH, TMPDIR, PORT: '0', DATA_DIR: dataFolder, ...variables };
-  const child = spawn(process.execPath, nodeScript(script), {
+  const child = spawn(program, words, {
     cwd: projectFolder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -118,6 +127,10 @@ async function launch(variables: Variables, script = mainScript) {
     return { code: child.exitCode, signal: child.signalCode, ...said };
   });
   return { child, dataFolder, said, ended };
+}
+
+function node(script: string): readonly string[] {
+  return [process.execPath, ...nodeScript(script)];
 }
 
 function listening(child: ChildProcess, said: { stdout: string }): Promise<string> {

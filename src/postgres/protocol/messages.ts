@@ -94,5 +94,16 @@ function asText(value: SqlValue): string | null {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'boolean') return value ? 't' : 'f';
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`;
+  if (Array.isArray(value)) return `{${value.map(quoted).join()}}`;
   throw new TypeError(`Cannot use a value of type ${typeof value} as a parameter`);
+}
+
+/**
+ * An element of an array. All of them are quoted, so that none ends the list or reads as null.
+ *
+ * Source: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
+ */
+function quoted(element: unknown): string {
+  if (typeof element === 'string') return `"${element.replaceAll(/["\\]/g, '\\$&')}"`;
+  throw new TypeError(`Cannot use a list with a value of type ${typeof element} as a parameter`);
 }

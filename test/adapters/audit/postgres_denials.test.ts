@@ -124,8 +124,8 @@ describe('postgresDenials()', () => {
         places.url,
         (sql) => sql`
           insert into control.audit_events (id, event, actor, tenant_id, audience, details)
-          select gen_random_uuid(), 'rate_limit_exceeded', 'operator', id::uuid, 'tenant', '{}'
-          from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb) as id`,
+          select gen_random_uuid(), 'rate_limit_exceeded', 'operator', id, 'tenant', '{}'
+          from unnest(${ids}::uuid[]) as id`,
       );
 
     /** Holds the middle chain until both have come as far as they can. */

@@ -3,11 +3,12 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { limits, readConfig } from '../../../src/config.ts';
+import { readConfig } from '../../../src/config.ts';
 import { migrateFleet, type Progress } from '../../../src/control_plane/migrations/migrate.ts';
 import { migrationStatus } from '../../../src/control_plane/migrations/status.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
+import { limits } from '../../../src/limits.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 

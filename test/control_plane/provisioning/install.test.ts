@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { limits, readConfig } from '../../../src/config.ts';
+import { readConfig } from '../../../src/config.ts';
 import { Provisioner } from '../../../src/control_plane/provisioning/provisioner.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
+import { limits } from '../../../src/limits.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { connectionLimits } from '../../support/connection.ts';

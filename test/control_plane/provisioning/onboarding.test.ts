@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { limits as productLimits } from '../../../src/config.ts';
 import { Onboarding } from '../../../src/control_plane/provisioning/onboarding.ts';
 import type { NewTenant } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
-import { Connection } from '../../../src/postgres/connection.ts';
-import { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
+import { limits } from '../../../src/limits.ts';
 import { controlDb } from '../../../src/postgres/control_db.ts';
+import { openConnectionPool } from '../../../src/postgres/open_connection_pool.ts';
 import type { Services } from '../../../src/services.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { lookInto } from '../../support/sql.ts';
@@ -52,22 +51,13 @@ describe('Onboarding', () => {
 
   /** The same on control connections that wait for a lock as long as a test may have to. */
   function patient(t: TestContext) {
-    const limits = {
+    const patient = {
       ...connectionLimits,
       lockTimeoutMs: 0,
       statementTimeoutMs: 0,
       callTimeoutMs: 20_000,
     };
-    const pool = new ConnectionPool((target) => Connection.open(target, limits), {
-      connections: 2,
-      connectionsPerTenant: 2,
-      waitingPerTenant: 10,
-      waiting: 10,
-      waitLimitMs: 20_000,
-      idleLimitMs: 60_000,
-      spareMs: 1_000,
-      batches: productLimits.connections.batches,
-    });
+    const pool = openConnectionPool(patient, limits.adminConnections);
     t.after(() => pool.close());
     const { fleet, isolation, jobs, pools } = services;
     const control = controlDb(pool, fleet.installation);

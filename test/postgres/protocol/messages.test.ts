@@ -42,6 +42,14 @@ about('bind()', () => {
     ['bytes', Buffer.from([0, 255]), '000000065c7830306666'],
     ['bytes that are part of others', new Uint8Array([1, 2, 3]).subarray(1, 2), '000000045c783032'],
     ['no bytes', new Uint8Array(), '000000025c78'],
+    ['an empty list', [], '000000027b7d'],
+    [
+      'a list with each element in quotes',
+      ['a', 'NULL', ''],
+      '0000000f7b2261222c224e554c4c222c22227d',
+    ],
+    ['a list with its quotes and backslashes escaped', ['"\\'], '000000087b225c225c5c227d'],
+    ['a list by its bytes, not its characters', ['🐶'], '000000087b22f09f90b6227d'],
   ];
   for (const [what, value, hex] of kinds) {
     it(`sends ${what}`, () => {
@@ -70,9 +78,15 @@ about('bind()', () => {
     assert.throws(() => bind('', Array(65_536).fill(null)), RangeError);
   });
 
-  for (const value of [undefined, {}, [], 1n, Symbol(), new Date(), () => {}, new ArrayBuffer(1)]) {
+  for (const value of [undefined, {}, 1n, Symbol(), new Date(), () => {}, new ArrayBuffer(1)]) {
     it(`refuses a value such as ${Object.prototype.toString.call(value)}`, () => {
       assert.throws(() => Reflect.apply(bind, null, ['', [value]]), TypeError);
+    });
+  }
+
+  for (const element of [null, undefined, 1, ['a'], { toString: () => '"' }]) {
+    it(`refuses a list with a value such as ${JSON.stringify(element)}`, () => {
+      assert.throws(() => Reflect.apply(bind, null, ['', [['a', element]]]), TypeError);
     });
   }
 });
