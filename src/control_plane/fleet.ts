@@ -9,7 +9,7 @@ export type SqlFiles = {
   control: Migration[];
   tenant: Migration[];
   /** Of tenants' own databases, in place of `kernel`. */
-  own: string;
+  dedicatedContext: string;
 };
 
 export type Fleet = {

@@ -67,7 +67,7 @@ export class References {
       dedicatedTo: anyTenant,
       role: roles.app,
     };
-    const own = withDedicatedTenant(files.own, place, [anyDigest]);
+    const own = withDedicatedTenant(files.dedicatedContext, place, [anyDigest]);
     const script = [
       opening(kernel, roles.owner),
       ledgerTable(kernel),

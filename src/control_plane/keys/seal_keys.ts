@@ -82,9 +82,10 @@ export async function writeSeals(
   { fleet, place, seals }: { fleet: Fleet; place: Placement; seals: SealSecrets },
 ): Promise<void> {
   const { owner } = fleet.installation.roles;
-  if (isOwn(place))
-    await admitDedicatedTenant(connection, place, { text: fleet.sql.own, owner, seals });
-  else await writeKeys(connection, { database: place.database, owner }, seals);
+  if (isOwn(place)) {
+    const text = fleet.sql.dedicatedContext;
+    await admitDedicatedTenant(connection, place, { text, owner, seals });
+  } else await writeKeys(connection, { database: place.database, owner }, seals);
 }
 
 async function writeKeys(

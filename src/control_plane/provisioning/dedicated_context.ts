@@ -58,7 +58,7 @@ export function digestFor(
   return contextDigest(dedicatedContext(sealKeyOf(secret, database), tenant));
 }
 
-/** The text of `sql/own` for one database. */
+/** The text of `sql/kernel/dedicated_context.sql` for one database. */
 export function withDedicatedTenant(
   text: string,
   { dedicatedTo: tenant, role }: DedicatedPlacement,

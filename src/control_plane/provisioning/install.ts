@@ -13,7 +13,12 @@ import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
 import { keepSecret, knownSecrets, readSecrets } from '../keys/seal_keys.ts';
 import { recordFile } from '../migrations/checksums.ts';
 import type { Migration } from '../migrations/migration_files.ts';
-import { nobodyIsTold, readLedger, upgrade } from '../migrations/schema_migrator.ts';
+import {
+  assertUnedited,
+  nobodyIsTold,
+  readLedger,
+  upgrade,
+} from '../migrations/schema_migrator.ts';
 import { hardenMain, rehardenMain } from './harden.ts';
 import {
   createLogin,
@@ -64,7 +69,7 @@ export function install(
 /**
  * What has been installed, as it is: nothing in the database changes.
  *
- * @throws {Error} when there is nothing, or an older version of Kennel made it.
+ * @throws {Error} when there is nothing, or other files than these made it.
  */
 export function openInstalled(
   adminUrl: string,
@@ -94,8 +99,9 @@ async function assertInstalled(
     throw new Error(`Kennel is not installed in the database "${database}"; npm start installs it`);
   }
   for (const schema of ['kernel', 'control'] as const) {
-    const { length } = await readLedger(connection, schema, owner);
-    if (length >= sql[schema].length) continue;
+    const applied = await readLedger(connection, schema, owner);
+    assertUnedited(applied, sql[schema]);
+    if (applied.length >= sql[schema].length) continue;
     throw new Error(
       `An older version installed the database "${database}"; npm start, or npm run migrate -- up, brings it up to date`,
     );
