@@ -66,17 +66,6 @@ export async function rehardenMain(connection: Connection, { roles }: Installati
   await connection.script(forgettingStatistics(`(${places}) or (${control})`));
 }
 
-/** The same for a tenant's own database. */
-export async function rehardenOwn(
-  connection: Connection,
-  { role, schema }: Placement,
-  owner: string,
-) {
-  const places = `nspname = '${schema}'`;
-  await asOwner(connection, owner, rehardening({ app: role, places }));
-  await connection.script(forgettingStatistics(places));
-}
-
 function asOwner(connection: Connection, owner: string, script: string): Promise<void> {
   return connection.script(`begin; set local role "${owner}"; ${script}; commit`);
 }

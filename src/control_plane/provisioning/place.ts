@@ -11,8 +11,8 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 import { readSealSecrets, writeSeals } from '../keys/seal_keys.ts';
 import { nobodyIsTold, readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
 import { limitConnections } from './connection_limits.ts';
-import { type DedicatedPlacement, isOwn } from './dedicated_context.ts';
-import { hardenDedicated, rehardenOwn } from './harden.ts';
+import { isOwn } from './dedicated_context.ts';
+import { hardenDedicated } from './harden.ts';
 import { kernelRights, placeRights } from './schema_rights.ts';
 import { hardening } from './tenant_tables.ts';
 
@@ -210,29 +210,6 @@ export async function prepareKernel(
   await writeSeals(connection, { fleet, place, seals: await readSealSecrets(fleet) });
 }
 
-async function admitToOwn(
-  connection: Connection,
-  { installation }: Fleet,
-  { database, role }: Placement,
-) {
-  const { migrate } = installation.roles;
-  await connection.script(`grant connect on database "${database}" to "${role}", "${migrate}"`);
-}
-
-/** Brings a tenant's own database, which an older version made, to what a new one gets. */
-export async function renewOwn(
-  connection: Connection,
-  fleet: Fleet,
-  place: DedicatedPlacement,
-): Promise<void> {
-  await hardenDedicated(connection, place, fleet.installation.roles.owner);
-  await withLock(connection, lockOf(place), async () => {
-    await admitToOwn(connection, fleet, place);
-    await prepareKernel(connection, fleet, place);
-  });
-  await rehardenOwn(connection, place, fleet.installation.roles.owner);
-}
-
 async function upgradeKernel(connection: Connection, fleet: Fleet, role: string): Promise<void> {
   const { installation } = fleet;
   const { owner } = installation.roles;
@@ -269,8 +246,10 @@ async function createDatabase(fleet: Fleet, place: Placement): Promise<void> {
         `create database "${database}" owner "${owner}" template template0 ${likeMain}`,
       );
     }
-    await connection.script(`revoke all on database "${database}" from public`);
-    await admitToOwn(connection, fleet, place);
+    await connection.script(
+      `revoke all on database "${database}" from public;
+       grant connect on database "${database}" to "${role}", "${installation.roles.migrate}"`,
+    );
   });
 }
 
