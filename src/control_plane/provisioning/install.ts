@@ -19,7 +19,7 @@ import {
   readLedger,
   upgrade,
 } from '../migrations/schema_migrator.ts';
-import { hardenMain, rehardenMain } from './harden.ts';
+import { hardenMain } from './harden.ts';
 import {
   createLogin,
   createPlace,
@@ -31,6 +31,7 @@ import {
   workOn,
 } from './place.ts';
 import { controlRights } from './schema_rights.ts';
+import { withoutStatistics } from './tenant_tables.ts';
 import { assertUsable } from './usable_server.ts';
 
 export type InstallOptions = {
@@ -145,13 +146,13 @@ async function installOn(
     schema: schemas.control,
     roles: { control: roles.control, account: roles.account },
     migrations: sql.control,
+    hardening: withoutStatistics(schemas.control, roles.account),
   });
   await keepSecret(connection, roles.owner, secrets.installation);
   await admitLogins(connection, installation, transactionTimeoutMs);
   await hardenMain(connection, { owner: roles.owner, setter: roles.serve });
   const fleet = { admin, installation, ...options };
   await createSharedPlace(connection, fleet);
-  await rehardenMain(connection, installation);
   return fleet;
 }
 
