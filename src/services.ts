@@ -157,11 +157,12 @@ function servingPool(connections: number, unterminated: UnterminatedOptions): Co
 }
 
 async function readSql(folder: string): Promise<SqlFiles> {
-  const [kernel, control, tenant, own] = await Promise.all([
-    readMigrations(join(folder, 'kernel')),
+  const dedicated = 'dedicated_context.sql';
+  const [kernel, control, tenant, dedicatedContext] = await Promise.all([
+    readMigrations(join(folder, 'kernel'), [dedicated]),
     readMigrations(join(folder, 'control')),
     readMigrations(join(folder, 'tenant')),
-    readFile(join(folder, 'own', 'resident_context.sql'), 'utf8'),
+    readFile(join(folder, 'kernel', dedicated), 'utf8'),
   ]);
-  return { kernel, control, tenant, own };
+  return { kernel, control, tenant, dedicatedContext };
 }

@@ -90,6 +90,15 @@ describe('a command that only reads', () => {
     assert.notEqual(await all(), before);
   });
 
+  it('says in one line that other files installed the database', async () => {
+    const { main } = fixture.names;
+    await fixture.run(main, 'update control.migrations set checksum = reverse(checksum)');
+    const { code, err } = await runCommand('doctor', [], { DATABASE_URL: fixture.url });
+    await fixture.run(main, 'update control.migrations set checksum = reverse(checksum)');
+    assert.equal(code, 1);
+    assert.match(err, /^kennel: Cannot use this database: "001_registry\.sql" is not .*\n$/);
+  });
+
   it('says in one line that an older version installed the database', async () => {
     const { main } = fixture.names;
     await fixture.run(

@@ -139,10 +139,7 @@ describe('the trail', () => {
       'tenant_suspended',
       'user_created',
     ]);
-    // Denials are gathered, and written beside each other: their transactions may begin in another order.
-    const changes = items.filter(({ event }) => !/attempt|exceeded|failed/.test(event));
-    const times = changes.map(({ time }) => time);
-    assert.ok(times.length > 5);
+    const times = items.map(({ time }) => time);
     assert.deepEqual(times, [...times].sort().reverse());
     const filtered = await operator('GET /api/admin/audit?tenant=eventful-pets&event=key_created');
     assert.equal(filtered.body.items.length, 1);

@@ -68,6 +68,17 @@ describe('a start', () => {
     });
   }
 
+  it('names the file that the database was not made with', async () => {
+    await asSuperuser('create database kennel_foreign');
+    await (await startKennel(inDatabase('kennel_foreign'))).stop();
+    await lookInto(
+      inDatabase('kennel_foreign'),
+      (sql) => sql`update control.migrations set checksum = 'another' where version = 1`,
+    );
+    const expected = 'Cannot use this database: "001_registry.sql" is not the file that it was';
+    assert.match(await refusal(inDatabase('kennel_foreign')), new RegExp(`^1 kennel: ${expected}`));
+  });
+
   it('names the login that the server does not let in', async () => {
     await asSuperuser('create database kennel_closed');
     await (await startKennel(inDatabase('kennel_closed'))).stop();

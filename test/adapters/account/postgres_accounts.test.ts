@@ -203,7 +203,7 @@ describe('Account', () => {
       insert into audit_events (id, event, actor, audience, details, hash)
       values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', sha256(''))`,
     'choose the number of an event': (account: Account) => account`
-      insert into audit_events (id, event, actor, audience, details, seq) overriding system value
+      insert into audit_events (id, event, actor, audience, details, seq)
       values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', 1)`,
     'record for another tenant': (account: Account) => account`
       insert into audit_events (id, event, actor, audience, details, tenant_id)

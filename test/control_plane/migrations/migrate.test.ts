@@ -119,10 +119,10 @@ describe('migrations over the fleet', () => {
     await writeFile(file, 'alter table pets add column one text;\n');
     await migrate(await servicesNow(), () => {}, { slug: 'schema-one' });
     await writeFile(file, 'alter table pets add column two text;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
+    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
     await assert.rejects(
       async () => onboard(await servicesNow(), 'new-one', 'schema'),
-      /was edited/,
+      /is not the file/,
     );
     await writeFile(file, 'alter table pets add column one text;\n');
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
@@ -139,14 +139,14 @@ describe('migrations over the fleet', () => {
     assert.equal(first.failed.length, 1);
     await writeFile(fine, 'alter table pets add column four text;\n');
     await writeFile(broken, 'select 1;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
+    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
     await writeFile(fine, 'alter table pets add column three text;\n');
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
   });
 
   it('refuses a file that was edited after it had been applied', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
+    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
   });
 
   /** Opened anew, so that it reads the folder as it is now. */

@@ -99,6 +99,25 @@ describe('a migration file', () => {
     for (const text of taken) assert.equal(migrationOf(3, 'more', text).statements.length, 1, text);
   });
 
+  it('is every SQL file of its folder, but for those that are named', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
+    try {
+      await writeFile(join(folder, '001_a.sql'), 'select 1');
+      await writeFile(join(folder, 'other.sql'), 'select :other');
+      await assert.rejects(
+        readMigrations(folder),
+        /expected "002_<name>\.sql", found "other\.sql"/,
+      );
+      const migrations = await readMigrations(folder, ['other.sql']);
+      assert.deepEqual(
+        migrations.map(({ name }) => name),
+        ['a'],
+      );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   it('may begin with a byte order mark, and is in UTF-8', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
     const write = (bytes: Buffer) => writeFile(join(folder, '001_a.sql'), bytes);
