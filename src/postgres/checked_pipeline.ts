@@ -14,7 +14,7 @@ import type { Call } from './protocol/prepared_statements.ts';
 import type { JsonLimits } from './protocol/rows.ts';
 
 export type CallLimits = {
-  /** The longest time for a call, and for a silence of the server while a reply is due. */
+  /** The longest time for a transaction, and for the next result while one is due. */
   callTimeoutMs: number;
   /** The most statements that the server keeps prepared. */
   statements: number;

@@ -13,7 +13,7 @@ export type PoolConnectionsLimits = {
   connections: number;
   /** An idle connection is closed after this time. */
   idleLimitMs: number;
-  /** An idle connection is closed for a target that has a connection already only after this time. */
+  /** How long a connection must be idle to be closed in favour of a target that has one already. */
   spareMs: number;
 };
 

@@ -29,7 +29,7 @@ export type PipelineLimits = {
   answerBytes: number;
   /** Bounds of each JSON value. */
   json: JsonLimits;
-  /** The longest time without a reply while one is due. */
+  /** The longest wait for the next result while one is due. */
   silenceMs: number;
 };
 
@@ -49,7 +49,7 @@ export class Pipeline {
   /**
    * @param socket of a session that has begun and has no reply due.
    * @param listeners `onEnd` is called when the connection is lost, the session ends or the server
-   *   violates the protocol; `onSilence` when a reply is overdue. Neither is called after `end` or `destroy`.
+   *   violates the protocol; `onSilence` when a result is overdue. Neither is called after `end` or `destroy`.
    */
   constructor(
     socket: Duplex,
