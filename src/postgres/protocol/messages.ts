@@ -1,23 +1,23 @@
 /**
- * What a client says to Postgres: messages of its protocol, version 3. Values travel as text, and
- * the server decides of which type they are.
+ * Messages of the client, in version 3 of the protocol. Values are sent as text, and the server infers
+ * their types.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import type { SqlValue } from '../../kernel/ports.ts';
 
-/** Parses a statement and keeps it under a name; the empty name is good until the next Parse. */
+/** Parses a statement and keeps it under a name. The empty name is valid until the next Parse. */
 export function parse(name: string, text: string): Buffer {
   return message('P', cString(name), cString(text), int16(0));
 }
 
-/** Asks for the columns of a prepared statement. */
+/** Requests the columns of a prepared statement. */
 export function describe(name: string): Buffer {
   return message('D', Buffer.from('S'), cString(name));
 }
 
 /**
- * Makes a prepared statement ready to run, with its parameters.
+ * Binds parameters to a prepared statement.
  *
  * @throws {TypeError} for a value that cannot be a parameter.
  */
@@ -45,13 +45,13 @@ export function bind(name: string, values: readonly SqlValue[]): Buffer {
   return bytes;
 }
 
-/** Runs what was bound last, to its end. */
+/** Runs the statement that was bound last, to its end. */
 export const execute = message('E', cString(''), int32(0));
 
-/** Ends a group: commits it, unless a transaction is open, and has the server answer. */
+/** Ends a group: the server commits it, unless a transaction is open, and sends its replies. */
 export const sync = message('S');
 
-/** Forgets a prepared statement. */
+/** Closes a prepared statement. */
 export function close(name: string): Buffer {
   return message('C', Buffer.from('S'), cString(name));
 }
@@ -64,7 +64,7 @@ export function query(text: string): Buffer {
 /** Ends the session. */
 export const terminate = message('X');
 
-/** An offer to go on with TLS, before anything else. */
+/** Asks for TLS. It is the first message of a connection. */
 export const sslRequest = Buffer.concat([int32(8), int32(80_877_103)]);
 
 function message(type: string, ...parts: Buffer[]): Buffer {

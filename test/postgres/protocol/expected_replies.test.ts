@@ -9,7 +9,7 @@ const { bind, close, execute, parse, query, sync } = messages;
 function firstWrong(sent: readonly Buffer[], replies: string): string | null {
   const expected = new ExpectedReplies();
   for (const bytes of sent) expected.add(bytes);
-  const wrong = [...replies].findIndex((reply) => !expected.take(reply.charCodeAt(0)));
+  const wrong = [...replies].findIndex((reply) => !expected.accept(reply.charCodeAt(0)));
   return wrong === -1 ? null : replies.slice(wrong);
 }
 

@@ -6,7 +6,8 @@ import { once } from 'node:events';
 import { connect, type Server, type Socket } from 'node:net';
 import { setTimeout as pause, setImmediate } from 'node:timers/promises';
 import { bind, execute, query, sync } from '../../../src/postgres/protocol/messages.ts';
-import type { GroupResult, Pipeline, SyncGroup } from '../../../src/postgres/protocol/pipeline.ts';
+import type { GroupResult, SyncGroup } from '../../../src/postgres/protocol/pending_group.ts';
+import type { Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
 import { chanceOf, choose } from '../../support/random.ts';
 import { FakeBackend, failing } from './fake_backend.ts';
 import { inPieces, mutations } from './mutations.ts';
@@ -75,11 +76,15 @@ async function say(socket: Socket, pieces: readonly Buffer[]): Promise<void> {
 function callsOf(marker: string, chance: Chance): Call[] {
   const call = { schema: '', text: choose(texts, chance), values: [marker] };
   const before = run('context', marker, marker, marker);
-  const envelope = { before, runsBefore: 1, after: Buffer.concat([execute, run('reset'), sync]) };
+  const envelope = {
+    before,
+    statementsBefore: 1,
+    after: Buffer.concat([execute, run('reset'), sync]),
+  };
   const statement = { group: { call, after: Buffer.concat([execute, sync]) }, marker, rows: 1 };
   const failed = { ...envelope, call: { ...call, text: failingText } };
-  const own = (text: string, leaves: 'I' | 'T') => {
-    return { group: { after: query(text), leaves }, marker, rows: 0 };
+  const own = (text: string, statusAfter: 'I' | 'T') => {
+    return { group: { after: query(text), statusAfter }, marker, rows: 0 };
   };
   return choose<Call[]>(
     [
@@ -102,7 +107,7 @@ async function judge(client: Client, { group, marker, rows }: Call): Promise<str
   const answered = new Promise<GroupResult | null>((resolve) => client.send(group, resolve));
   const answer = await Promise.race([answered, late]);
   if (answer === undefined) return `${marker} waits for ever`;
-  if (answer === null || answer.error || answer.fault) return null;
+  if (answer === null || answer.error || answer.protocolError) return null;
   const told = JSON.stringify(answer.rows);
   const other = [...callers, 'erin', 'stray'].find(
     (name) => name !== marker && told.includes(name),

@@ -2,11 +2,8 @@ import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { execute, query, sync } from '../../../src/postgres/protocol/messages.ts';
-import {
-  type GroupResult,
-  Pipeline,
-  type PipelineLimits,
-} from '../../../src/postgres/protocol/pipeline.ts';
+import type { GroupResult } from '../../../src/postgres/protocol/pending_group.ts';
+import { Pipeline, type PipelineLimits } from '../../../src/postgres/protocol/pipeline.ts';
 import { bound, parameters, parsed } from '../../support/server_messages.ts';
 import { until } from '../../support/until.ts';
 

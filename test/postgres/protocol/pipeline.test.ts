@@ -5,11 +5,8 @@ import type { SqlValue } from '../../../src/kernel/ports.ts';
 import { openSession } from '../../../src/postgres/connect.ts';
 import { Connection, type ConnectionLimits } from '../../../src/postgres/connection.ts';
 import * as messages from '../../../src/postgres/protocol/messages.ts';
-import {
-  type GroupResult,
-  Pipeline,
-  type SyncGroup,
-} from '../../../src/postgres/protocol/pipeline.ts';
+import type { GroupResult, SyncGroup } from '../../../src/postgres/protocol/pending_group.ts';
+import { Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { inPublic, type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { ScriptedSocket } from '../../support/scripted_socket.ts';
@@ -119,7 +116,7 @@ describe('Wire', () => {
       socket.say(...described, row('x'), row(null), done('SELECT 2'), ready);
       const [answer] = answers;
       assert.deepEqual(answer?.rows, [{ a: 'x' }, { a: null }]);
-      assert.deepEqual([answer?.tag, answer?.error, answer?.runs], ['SELECT', null, 1]);
+      assert.deepEqual([answer?.tag, answer?.error, answer?.completed], ['SELECT', null, 1]);
     });
 
     it('has them also when the server does not describe the statement again', () => {
@@ -147,7 +144,7 @@ describe('Wire', () => {
 
     it('has neither the rows nor the tag of what runs before and behind the statement', () => {
       const after = Buffer.concat([execute, bind('reset', []), execute, sync]);
-      ask({ ...call(), before: context, runsBefore: 1, after });
+      ask({ ...call(), before: context, statementsBefore: 1, after });
       socket.say(
         ...contextSet,
         ...described,
@@ -158,13 +155,16 @@ describe('Wire', () => {
         ready,
       );
       assert.deepEqual(answers[0]?.rows, [{ a: 'x' }]);
-      assert.deepEqual([answers[0]?.tag, answers[0]?.runs], ['UPDATE', 3]);
+      assert.deepEqual([answers[0]?.tag, answers[0]?.completed], ['UPDATE', 3]);
     });
 
     it('has the tag of the first of several statements of ours, and no rows', () => {
       ask(own);
       socket.say(columns(['a', 25]), row('x'), done('SELECT 1'), done('COMMIT'), ready);
-      assert.deepEqual([answers[0]?.tag, answers[0]?.runs, answers[0]?.rows], ['SELECT', 2, []]);
+      assert.deepEqual(
+        [answers[0]?.tag, answers[0]?.completed, answers[0]?.rows],
+        ['SELECT', 2, []],
+      );
     });
 
     for (const [said, tag] of [
@@ -183,15 +183,15 @@ describe('Wire', () => {
     it('calls an empty statement nothing, and counts it', () => {
       ask(call(text``, []));
       socket.say(parsed, parameters, noData, bound, said('I'), ready);
-      assert.deepEqual([answers[0]?.tag, answers[0]?.runs], [null, 1]);
+      assert.deepEqual([answers[0]?.tag, answers[0]?.completed], [null, 1]);
     });
 
     it('has the error, and how many statements had run before it', () => {
-      ask({ ...call(), before: context, runsBefore: 1 });
+      ask({ ...call(), before: context, statementsBefore: 1 });
       socket.say(...contextSet, ...described, failed('22012'), ready);
       const [answer] = answers;
       assert.deepEqual([answer?.error?.code, answer?.error?.message], ['22012', 'failed']);
-      assert.deepEqual([answer?.runs, answer?.tag, answer?.rows], [1, null, []]);
+      assert.deepEqual([answer?.completed, answer?.tag, answer?.rows], [1, null, []]);
     });
 
     it('is not touched by an error of the group before', () => {
@@ -409,14 +409,14 @@ describe('Wire', () => {
     const cases: [what: string, group: SyncGroup, replies: Buffer[], good: string][] = [
       ['a statement', inside, good, 'I'],
       ['a statement that fails', inside, bad, 'I'],
-      ['a beginning', { ...inside, leaves: 'T' }, good, 'T'],
-      ['a beginning that fails', { ...inside, leaves: 'T' }, bad, 'IE'],
+      ['a beginning', { ...inside, statusAfter: 'T' }, good, 'T'],
+      ['a beginning that fails', { ...inside, statusAfter: 'T' }, bad, 'IE'],
     ];
     const inTransaction: typeof cases = [
       ['a statement', inside, good, 'T'],
       ['a statement that fails', inside, bad, 'E'],
-      ['an end', { ...inside, leaves: 'I' }, good, 'I'],
-      ['an end that fails', { ...inside, leaves: 'I' }, bad, 'IE'],
+      ['an end', { ...inside, statusAfter: 'I' }, good, 'I'],
+      ['an end that fails', { ...inside, statusAfter: 'I' }, bad, 'IE'],
     ];
     for (const [where, opening, all] of [
       ['', null, cases],
@@ -427,14 +427,14 @@ describe('Wire', () => {
           const isGood = allowed.includes(status);
           it(`"${status}" behind ${what}${where} ${isGood ? 'is good' : 'ends it'}`, () => {
             if (opening) {
-              ask({ ...inside, leaves: 'T' });
+              ask({ ...inside, statusAfter: 'T' });
               socket.say(...opening);
               answers.pop();
             }
             ask(group);
             ask(own);
             socket.say(...replies, said);
-            const faults = answers.map((answer) => answer?.fault === null);
+            const faults = answers.map((answer) => answer?.protocolError === null);
             assert.deepEqual([faults, ends.length], [[isGood], isGood ? 0 : 1]);
           });
         }
@@ -628,7 +628,7 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
         const connection = await open();
         await connection.script('drop sequence if exists counter; create sequence counter');
         const wire = await openWire();
-        const group = { ...call(count, []), before: running(before), runsBefore: 1 };
+        const group = { ...call(count, []), before: running(before), statementsBefore: 1 };
         const answer = await answerOf(wire, group);
         assert.equal(answer?.error === null, called);
         const [counter] = await connection.plain`select is_called from counter`;

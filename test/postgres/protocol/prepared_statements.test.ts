@@ -27,7 +27,7 @@ function anew(name: string, sql: string, values: string[]): Buffer {
 
 describe('PreparedStatements', () => {
   const use = (statements: PreparedStatements, strings = one, schema = 'a', values = ['1']) =>
-    statements.ready({ schema, text: strings, values });
+    statements.prepare({ schema, text: strings, values });
 
   /** What the server's description does. */
   const settle = (statement: Statement) => {
@@ -67,7 +67,7 @@ describe('PreparedStatements', () => {
   it('take a new name after a failure, and close the old one', () => {
     const statements = new PreparedStatements(2);
     statements.forget(use(statements).statement);
-    assert.deepEqual(statements.takeClosing(), [close('s0')]);
+    assert.deepEqual(statements.takeCloseMessages(), [close('s0')]);
     assert.deepEqual(use(statements).messages, anew('s1', oneSql, ['1']));
   });
 
@@ -78,7 +78,7 @@ describe('PreparedStatements', () => {
     settle(first.statement);
     statements.forget(second.statement);
     assert.deepEqual(use(statements).messages, bind('s0', ['1']));
-    assert.deepEqual(statements.takeClosing(), []);
+    assert.deepEqual(statements.takeCloseMessages(), []);
   });
 
   it('keep what took the place of one that was forgotten already', () => {
@@ -93,10 +93,10 @@ describe('PreparedStatements', () => {
   it('close the one that was used least recently when there are too many, once', () => {
     const statements = new PreparedStatements(2);
     for (const strings of [one, two, one]) settle(use(statements, strings).statement);
-    assert.deepEqual(statements.takeClosing(), []);
+    assert.deepEqual(statements.takeCloseMessages(), []);
     use(statements, three);
-    assert.deepEqual(statements.takeClosing(), [close('s1')]);
-    assert.deepEqual(statements.takeClosing(), []);
+    assert.deepEqual(statements.takeCloseMessages(), [close('s1')]);
+    assert.deepEqual(statements.takeCloseMessages(), []);
     assert.deepEqual(use(statements, one).messages, bind('s0', ['1']));
   });
 
@@ -124,8 +124,11 @@ describe('PreparedStatements', () => {
 
   it('remember nothing of one whose parameter is refused', () => {
     const statements = new PreparedStatements(2);
-    assert.throws(() => Reflect.apply(statements.ready, statements, [call(undefined)]), TypeError);
-    assert.deepEqual(statements.ready(call('1')).messages, anew('s0', oneSql, ['1']));
+    assert.throws(
+      () => Reflect.apply(statements.prepare, statements, [call(undefined)]),
+      TypeError,
+    );
+    assert.deepEqual(statements.prepare(call('1')).messages, anew('s0', oneSql, ['1']));
 
     function call<Value>(value: Value) {
       return { schema: 'a', text: one, values: [value] };
