@@ -113,6 +113,17 @@ describe('body', limit, () => {
     );
     assertProblem(reply, 413, 'payload_too_large');
   });
+  it('in chunks with long extensions is 413, also when they came before it was wanted', async () => {
+    const late = await startTestServer();
+    const bomb = `${`1;${'a'.repeat(16_000)}\r\n \r\n`.repeat(70)}2\r\n{}\r\n0\r\n\r\n`;
+    const socket = await open(late.url);
+    const head = `POST /wait HTTP/1.1\r\nHost: a\r\n${chunked}${close}\r\n`;
+    await new Promise((resolve) => socket.write(head + bomb, resolve));
+    for (let turn = 0; turn < 20; turn += 1)
+      await send(late.url, `GET / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+    late.release();
+    assertProblem(parseReply(await untilClosed(socket)), 413, 'payload_too_large');
+  });
   it('in many small chunks is read', async () => {
     const chunks = `${'1\r\n \r\n'.repeat(100_000)}2\r\n{}\r\n0\r\n\r\n`;
     const patient = await startTestServer({ requestMs: 15_000 });
