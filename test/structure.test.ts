@@ -32,8 +32,8 @@ const homes: Record<string, string> = {
   'secure-json-parse': 'src/http/',
 };
 
-describe('the structure', () => {
-  it('has a kernel that imports nothing outside its folder, not even of node', () => {
+describe('the structure of src', () => {
+  it('keeps the kernel from importing anything outside its folder, even node modules', () => {
     const foreign = modules
       .filter(({ path }) => partOf(path) === 'kernel')
       .flatMap(({ path, imports }) =>
@@ -68,7 +68,7 @@ describe('the structure', () => {
   });
 
   for (const [name, home] of Object.entries(homes)) {
-    it(`knows the package ${name} in ${home} alone`, () => {
+    it(`imports the package ${name} in ${home} alone`, () => {
       const users = modules.filter(({ imports }) => imports.includes(name)).map(({ path }) => path);
       assert.ok(users.length > 0);
       assert.deepEqual(
@@ -78,11 +78,11 @@ describe('the structure', () => {
     });
   }
 
-  it('has no circle of imports', () => {
+  it('has no cycle of imports', () => {
     assert.deepEqual(circleIn(modules), []);
   });
 
-  it('names every adapter in the composition root or its services alone', () => {
+  it('imports adapters in the composition root and its services alone', () => {
     // The configuration reads the URLs of Redis and the mail server as their adapters do.
     const roots = [
       'src/app.ts',
@@ -103,7 +103,7 @@ describe('the structure', () => {
     );
   });
 
-  it('says at the top of each module what it is for', () => {
+  it('begins each module with a comment on its purpose', () => {
     const silent = modules.filter(({ text }) => !text.startsWith('/**')).map(({ path }) => path);
     assert.deepEqual(silent, []);
   });
@@ -118,7 +118,7 @@ describe('the structure', () => {
     ]);
   });
 
-  it('names no tenant, schema or mode in a route', () => {
+  it('names no tenant id, schema or mode in a route', () => {
     const knowing = modules
       .filter(({ path }) => path.startsWith('src/routes/') && !path.includes('/admin/'))
       .filter(({ text }) =>

@@ -40,7 +40,7 @@ describe('npm run bench', () => {
     assert.deepEqual(await readdir(join(folder, 'data')), []);
   });
 
-  it('leaves nothing behind when it is interrupted', async () => {
+  it('leaves no files behind when it is interrupted', async () => {
     const bench = start(['--only', 'requests', '--tenants', '2', '--databases', '2']);
     const data = join(folder, 'data');
     const files = () => readdir(data, { recursive: true }).catch(() => []);

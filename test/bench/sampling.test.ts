@@ -22,7 +22,7 @@ function isNear(value: number, expected: number): void {
 }
 
 describe('drawerOf()', () => {
-  it('draws evenly', () => {
+  it('draws evenly for uniform', () => {
     const of = frequency('uniform', 10);
     for (let index = 0; index < 10; index += 1) isNear(of(index), 0.1);
   });
@@ -33,18 +33,18 @@ describe('drawerOf()', () => {
     for (const rank of [1, 2, 3, 4]) isNear(of(rank - 1), 1 / rank / sum);
   });
 
-  it('gives the hot tenant nine requests of ten, and its part of the tenth', () => {
+  it('gives the hot tenant 90 % of the requests and its share of the rest', () => {
     const of = frequency('hot', 100);
     isNear(of(0), 0.901);
   });
 
-  it('knows what to do with a single tenant', () => {
+  it('draws a single tenant always', () => {
     for (const spread of ['uniform', 'zipf', 'hot'] as const) {
       assert.equal(frequency(spread, 1)(0), 1);
     }
   });
 
-  it('draws the same again from the same seed', () => {
+  it('draws the same sequence from the same seed', () => {
     const list = () => Array.from({ length: 50 }, drawerOf('zipf', 100, chanceOf(7)));
     assert.deepEqual(list(), list());
   });

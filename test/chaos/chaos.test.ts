@@ -34,7 +34,7 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
   });
   after(() => redis?.kill());
 
-  it('keeps everybody busy', (t) => {
+  it('keeps writers and readers working', (t) => {
     const { operations, reads, rows, answers, struck, findings, slowest } = report;
     t.diagnostic(`CHAOS_SEED=${seed} CHAOS_SECONDS=${seconds}`);
     t.diagnostic(`${operations} operations, ${reads} reads beside them, ${rows} rows in the end`);
@@ -49,29 +49,29 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
     assert.ok(operations > seconds && reads > seconds && rows > 0);
   });
 
-  it('has every kind of fault', () => {
+  it('includes every kind of fault', () => {
     assert.deepEqual([...report.struck.keys()].sort(), [...played].sort());
   });
 
   for (const kind of findingKinds) {
-    it(`has no ${kind}`, (t) => {
+    it(`finds no ${kind}`, (t) => {
       if (kind === 'late answer' && report.connectedMs > starvedMs) return t.skip(tooBusy(report));
       assert.deepEqual(report.findings.examples(kind), []);
     });
   }
 
-  it('leaves the process alive, and lets it end in order', () => {
+  it('leaves the process running until it is stopped, and it exits with 0', () => {
     const { survived, ended } = report;
     assert.deepEqual([survived, ended.code, ended.stderr], [true, 0, '']);
   });
 
-  it('lets nothing happen that the server cannot explain', () => {
+  it('logs no internal error', () => {
     const lines = report.ended.stdout.split('\n').filter((line) => line.includes('"internal"'));
     assert.deepEqual(lines, []);
   });
 
   // A request needs a connection of the directory and then one of its tenant, and all of them are new.
-  it('answers everybody within a second after the last fault, besides opening connections twice', (t) => {
+  it('answers every tenant within a second after the last fault, apart from opening connections twice', (t) => {
     if (report.connectedMs > starvedMs) return t.skip(tooBusy(report));
     const { answeringAgainMs, connectedMs } = report;
     const besidesMs = answeringAgainMs - 2 * connectedMs;

@@ -18,8 +18,8 @@ beforeEach(() => {
   model = new TenantModel('acme', findings);
 });
 
-describe('the model', () => {
-  it('believes what was acknowledged, and nothing else', () => {
+describe('the model of a tenant', () => {
+  it('expects an acknowledged pet, and reports a missing one as a lost write', () => {
     const { pet, name } = created('done');
     model.pets.lookAtAll([seen(name)], living);
     assert.deepEqual(found(), []);
@@ -27,44 +27,44 @@ describe('the model', () => {
     assert.deepEqual(found(), ['lost write']);
   });
 
-  it('knows a foreign row at sight', () => {
+  it("reports a row with another tenant's mark as foreign", () => {
     model.pets.lookAtAll([seen('globex#1.1')], living);
     assert.deepEqual(found(), ['foreign row']);
   });
 
-  it('finds a lost patch, for it shows the pet from before', () => {
+  it('reports a lost patch as a stale read', () => {
     const { pet, name } = created('done');
     patched(pet, 'done');
     model.pets.look(pet, seen(name), living);
     assert.deepEqual(found(), ['stale read']);
   });
 
-  it('finds a deleted pet that is back', () => {
+  it('reports a deleted pet that is shown again', () => {
     const { pet, name } = created('done');
     model.pets.wrote(pet, petChanges.remove, 'done');
     model.pets.look(pet, seen(name), living);
     assert.deepEqual(found(), ['resurrected']);
   });
 
-  it('finds a pet that was refused and is there', () => {
+  it('reports a 404 for an existing pet', () => {
     const { pet } = created('done');
     model.pets.wrote(pet, petChanges.remove, 'refused');
     assert.deepEqual(found(), ['lost write']);
   });
 
-  it('finds a write that nobody sent', () => {
+  it('reports rows that no write made', () => {
     created('done');
     model.pets.lookAtAll([seen('acme#1.2'), seen('acme#7.1')], living);
     assert.equal(findings.count('invented row'), 2);
   });
 
-  it('finds one create that made two rows', () => {
+  it('reports two rows of one create', () => {
     const { name } = created('done');
     model.pets.lookAtAll([seen(name), { ...seen(name), id: 'another' }], living);
     assert.deepEqual(found(), ['doubled row']);
   });
 
-  it('finds a lost visit, one that nobody acknowledged, and one with the wrong pet', () => {
+  it('reports a lost visit, a visit before its write, and a visit of the wrong pet', () => {
     const { pet } = created('done');
     const { pet: other } = created('done');
     const mark = model.pets.nextMark(pet);
@@ -75,7 +75,7 @@ describe('the model', () => {
     assert.deepEqual(found(), ['lost write', 'resurrected', 'misplaced row']);
   });
 
-  it('finds a setting from before', () => {
+  it('reports an old value of a setting', () => {
     model.set('welcome_message', 'good day', 'done');
     model.lookAtSettings({
       include_deleted_pets: false,
@@ -85,13 +85,13 @@ describe('the model', () => {
     assert.deepEqual(found(), ['stale read']);
   });
 
-  it('finds a lost user, and a foreign one', () => {
+  it("reports a lost user and another tenant's user", () => {
     model.newUser('kim@acme.example').now.done(keyChanges.create);
     model.lookAtUsers([{ id: '1', email: 'lee@globex.example' }]);
     assert.deepEqual(found(), ['foreign row', 'lost write']);
   });
 
-  it('finds a revoked key that opens', () => {
+  it('reports a revoked key that is accepted', () => {
     model.newKey({ id: '1', text: 'kn_1', user: model.newUser('kim@acme.example') });
     const [key] = model.keys;
     assert.ok(key);
@@ -101,8 +101,8 @@ describe('the model', () => {
   });
 });
 
-describe('a write without an outcome', () => {
-  it('may have happened, or not', () => {
+describe('a write with an unknown outcome', () => {
+  it('may show as done after it showed as not done', () => {
     const { pet, name } = created('done');
     const late = patched(pet, doubt);
     model.pets.look(pet, seen(name), living);
@@ -110,7 +110,7 @@ describe('a write without an outcome', () => {
     assert.deepEqual(found(), []);
   });
 
-  it('has happened for good once it was seen', () => {
+  it('must stay done once it showed as done', () => {
     const { pet, name } = created('done');
     const late = patched(pet, doubt);
     model.pets.look(pet, seen(late), living);
@@ -118,7 +118,7 @@ describe('a write without an outcome', () => {
     assert.deepEqual(found(), ['stale read']);
   });
 
-  it('may come after a later one that was acknowledged', () => {
+  it('may take effect after a later, acknowledged write', () => {
     const { pet } = created('done');
     const late = patched(pet, doubt);
     model.pets.look(pet, seen(patched(pet, 'done')), living);
@@ -126,7 +126,7 @@ describe('a write without an outcome', () => {
     assert.deepEqual(found(), []);
   });
 
-  it('comes no more when it is over', () => {
+  it('cannot take effect once it is settled', () => {
     const { pet, name } = created('done');
     const late = patched(pet, doubt);
     model.pets.settle(() => true);
@@ -135,7 +135,7 @@ describe('a write without an outcome', () => {
     assert.deepEqual(found(), ['stale read']);
   });
 
-  it('leaves a pet that never was out of everything', () => {
+  it('is forgotten when it was a create that never happened', () => {
     created(doubt);
     model.pets.settle(() => true);
     model.pets.lookAtAll([], everything);

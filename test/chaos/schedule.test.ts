@@ -8,19 +8,19 @@ import { drawSchedule } from './schedule.ts';
 const names = Object.keys(faults).filter((name): name is FaultName => Object.hasOwn(faults, name));
 
 describe('the schedule of a seed', () => {
-  it('is always the same, and another for another seed', () => {
+  it('is the same each time, and differs for another seed', () => {
     assert.deepEqual(drawSchedule(7, 20_000, names), drawSchedule(7, 20_000, names));
     assert.notDeepEqual(drawSchedule(7, 20_000, names), drawSchedule(8, 20_000, names));
   });
 
-  it('has every fault, also when there is hardly time', () => {
+  it('has every fault, even for a run of a millisecond', () => {
     const drawn = drawSchedule(7, 1, names).map(({ fault }) => fault);
     assert.deepEqual([...drawn].sort(), [...names].sort());
   });
 });
 
 describe('the operations of a seed', () => {
-  it('are always the same, and others for another seed', () => {
+  it('are the same each time, and differ for another seed', () => {
     assert.deepEqual(operations(7), operations(7));
     assert.notDeepEqual(operations(7), operations(8));
   });

@@ -55,7 +55,7 @@ describe('a command that only reads', () => {
     return JSON.stringify(rows);
   }
 
-  it('changes nothing', async () => {
+  it('changes no row and no catalog entry', async () => {
     const before = await all();
     const variables = { DATABASE_URL: fixture.url };
     const answers = commands.map(([command, action]) =>
@@ -65,7 +65,7 @@ describe('a command that only reads', () => {
     assert.equal(await all(), before);
   });
 
-  it('says in one line that nothing is installed, and installs nothing', async () => {
+  it('reports in one line that Kennel is not installed, and installs nothing', async () => {
     const variables = { DATABASE_URL: empty.url };
     const answers = commands
       .slice(0, 3)
@@ -84,13 +84,13 @@ describe('a command that only reads', () => {
     assert.equal(schemas.length, 0);
   });
 
-  it('control: one that changes a tenant is seen', async () => {
+  it('control: a command that changes a tenant is noticed', async () => {
     const before = await all();
     await runCommand('tenants', ['suspend', 'shared-zoo'], { DATABASE_URL: fixture.url });
     assert.notEqual(await all(), before);
   });
 
-  it('says in one line that an older version installed the database', async () => {
+  it('reports in one line that an older version installed the database', async () => {
     const { main } = fixture.names;
     await fixture.run(
       main,

@@ -24,10 +24,10 @@ export function isolationContract(mode: string): void {
     twins('row security', rowProbes, mode, { off: rowSecurity, besides: deletion });
     twins('keys that begin with the tenant', keyProbes, mode, { off: tenantKeys });
     twins('the seal', sealProbes, mode, { off: seal, besides: settings });
-    twins('no right to change settings', sealProbes, mode, { off: settings, besides: seal });
+    twins('the ban on set_config()', sealProbes, mode, { off: settings, besides: seal });
     const { 'a delete': aDelete } = rowProbes;
     assert.ok(aDelete);
-    twins('no right to delete', { aDelete }, mode, { off: deletion, besides: rowSecurity });
+    twins('the ban on deletes', { aDelete }, mode, { off: deletion, besides: rowSecurity });
     contextEnds(mode);
     contextIsNeeded(mode);
     crowd(mode);
@@ -42,17 +42,19 @@ function twins(
   mode: string,
   { off, besides = '' }: { off: string; besides?: string },
 ): void {
-  describe(`hides another tenant's rows by ${guard}`, () => {
+  describe(`guarded by ${guard} alone`, () => {
     const guarded = stage(mode, besides);
     for (const [name, probe] of Object.entries(probes)) {
-      it(`from ${name}`, async () => assert.equal(await leaks(guarded(), probe), false));
+      it(`hides another tenant's rows from ${name}`, async () =>
+        assert.equal(await leaks(guarded(), probe), false));
     }
   });
 
-  describe(`shows another tenant's rows without ${guard}`, () => {
+  describe(`control: without ${guard}`, () => {
     const open = stage(mode, `${besides}; ${off}`);
     for (const [name, probe] of Object.entries(probes)) {
-      it(`to ${name}`, async () => assert.equal(await leaks(open(), probe), true));
+      it(`shows another tenant's rows to ${name}`, async () =>
+        assert.equal(await leaks(open(), probe), true));
     }
   });
 }
@@ -142,23 +144,23 @@ function contextIsNeeded(mode: string): void {
     return Promise.all(tables.map(answer));
   }
 
-  describe('answers 42501 where there is no context', () => {
+  describe('answers 42501 without a context', () => {
     const current = stage(mode, granted.settings);
     const refused = tables.map(() => '42501 no tenant context');
-    it('and never was one', async () => {
+    it('in a new session', async () => {
       assert.deepEqual(await answers(current(), () => ''), refused);
     });
-    it('and the one before has ended with its transaction', async () => {
+    it('after a transaction with a local context', async () => {
       assert.deepEqual(await answers(current(), local), refused);
     });
-    it('but shows the rows of the tenant before when its context was not local', async () => {
+    it("control: shows the previous tenant's rows after a context that was not local", async () => {
       assert.deepEqual(await answers(current(), lasting), ['1 rows', '0 rows']);
     });
   });
 
-  describe('answers with an empty list where there is no context, without the seal', () => {
+  describe('control: answers an empty list without a context and without the seal', () => {
     const current = stage(mode, `${granted.settings}; ${guardsOff.seal}`);
-    it('and never was one', async () => {
+    it('in a new session', async () => {
       assert.deepEqual(await answers(current(), () => ''), ['0 rows', '0 rows']);
     });
   });
@@ -190,21 +192,21 @@ function crowd(mode: string): void {
 
   describe('keeps many tenants apart on a single connection', () => {
     const current = stage(mode);
-    it('in places of their own', async () => {
+    it('each in its own placement', async () => {
       const { isolation } = current();
       assert.equal(await confused(current(), isolation), 0);
     });
     if (mode === 'database') return;
-    it('in one place', async () => {
+    it('all in one placement', async () => {
       const { places, one } = current();
       assert.equal(await confused(current(), places.allIn(places.placeOf(one))), 0);
     });
   });
 
   if (mode === 'database') return;
-  describe('confuses many tenants on a single connection without row security', () => {
+  describe('control: mixes up many tenants on a single connection without row security', () => {
     const current = stage(mode, guardsOff.rowSecurity);
-    it('in one place', async () => {
+    it('all in one placement', async () => {
       const { places, one } = current();
       assert.notEqual(await confused(current(), places.allIn(places.placeOf(one))), 0);
     });
@@ -219,14 +221,14 @@ function withoutContext(target: string): string {
 }
 
 function transactions(mode: string): void {
-  describe('commits everything or nothing', () => {
+  describe('a transaction', () => {
     const current = stage(mode);
     const countPets = async () => {
       const { isolation, one } = current();
       return (await isolation.run(one, (db) => db`select id from pets`)).length;
     };
 
-    it('when the work throws', async () => {
+    it('commits nothing when the work throws', async () => {
       const { isolation, one } = current();
       const work = isolation.run(one, (db) =>
         db.transaction(async (sql) => {
@@ -238,7 +240,7 @@ function transactions(mode: string): void {
       assert.equal(await countPets(), 0);
     });
 
-    it('when a statement fails and nobody minds', async () => {
+    it('commits nothing when the error of a statement is caught', async () => {
       const { isolation, one } = current();
       const work = isolation.run(one, (db) =>
         db.transaction(async (sql) => {
@@ -250,7 +252,7 @@ function transactions(mode: string): void {
       assert.equal(await countPets(), 0);
     });
 
-    it('and ends both with their request', async () => {
+    it('takes no statement after its end, nor does a db after its request', async () => {
       const { isolation, one } = current();
       const [db, sql] = await isolation.run(one, async (own) => {
         return [own, await own.transaction(async (sql) => ({ sql }))] as const;

@@ -26,7 +26,7 @@ export const rowProbes: Readonly<Record<string, Probe>> = {
     const [row] = await db<{ count: number }>`select count(*) from pets where id = ${petId}`;
     return row?.count !== 0;
   },
-  'an insert in its name': (db, { id }) =>
+  'an insert with its tenant id': (db, { id }) =>
     admitted(db`
       insert into pets (tenant_id, id, name, species)
       values (${id}, ${randomUUID()}, 'Cuckoo', 'bird')
@@ -43,7 +43,7 @@ export const rowProbes: Readonly<Record<string, Probe>> = {
       insert into pets (tenant_id, id, name, species) values (${id}, ${petId}, 'Stolen', 'dog')
       on conflict (tenant_id, id) do update set name = excluded.name
       returning id`),
-  'a visit in its name': (db, { id, petId }) =>
+  'a visit with its tenant id': (db, { id, petId }) =>
     admitted(db`
       insert into visits (tenant_id, id, pet_id, visited_on, reason)
       values (${id}, ${randomUUID()}, ${petId}, '2024-01-01', 'Spying')
@@ -61,9 +61,9 @@ export const keyProbes: Readonly<Record<string, Probe>> = {
 type Forgery = (own: string, victim: Victim) => string;
 
 const forgeries: Readonly<Record<string, Forgery>> = {
-  'a tenant without a seal': (_own, { id }) => id,
+  'a tenant id without a seal': (_own, { id }) => id,
   'an invented seal': (_own, { id }) => `${id}.${'0'.repeat(64)}`,
-  'the seal of its own tenant': (own, { id }) => `${id}.${own.split('.')[1]}`,
+  "the seal of the attacker's own tenant": (own, { id }) => `${id}.${own.split('.')[1]}`,
   'the seal of another backend': (_own, { id, sealKey }) => `${id}.${seal(sealKey, id, 1)}`,
 };
 

@@ -18,17 +18,17 @@ export function ownPlaceContract(mode: string): void {
       return rows.length > 0;
     }
 
-    it(`keeps a tenant in its own ${mode}`, async () => {
+    it(`does not show rows of another tenant's ${mode}`, async () => {
       const { isolation, other } = current();
       assert.equal(await sees(await isolation.run(other, addPet)), false);
     });
 
-    it('keeps nothing apart where all have the same place', async () => {
+    it("control: shows another tenant's row in the same placement", async () => {
       const { places, one, other } = current();
       assert.equal(await sees(await plantPet(places, places.placeOf(one), other)), true);
     });
 
-    it('finds no tables when the envelope, or the session, names another schema', async () => {
+    it('finds no tables when the context names another schema', async () => {
       const { places, one } = current();
       const place = places.placeOf(one);
       const target = place.target.replace('search_path=%22tenant%22', 'search_path=nowhere');

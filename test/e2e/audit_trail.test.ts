@@ -30,7 +30,7 @@ after(async () => {
 });
 
 describe('a server that is killed', () => {
-  it('has recorded every change that it had answered, once, in unbroken chains', async (t) => {
+  it('has recorded every acknowledged change once, in unbroken chains', async (t) => {
     const kennel = await startKennel(database.url, { LOG_LEVEL: 'warn' });
     const tenants = [await onboard(kennel, 'busy-pets'), await onboard(kennel, 'other-pets')];
     const answered = await changeAll(tenants, () => kennel.signal('SIGKILL'));
@@ -48,7 +48,7 @@ describe('a server that is killed', () => {
 });
 
 describe('a server that stops', () => {
-  it('has written down where the chains are', async () => {
+  it('has written checkpoints of its chains', async () => {
     const kennel = await startKennel(database.url, { DATA_DIR: folder });
     const { id, call } = await onboard(kennel, 'late-pets');
     await call('PUT /api/config/welcome_message', { value: 'Late' });
@@ -60,7 +60,7 @@ describe('a server that stops', () => {
 });
 
 describe('a server that cannot write its checkpoints', () => {
-  it('serves and stops all the same, and warns', async () => {
+  it('serves, stops with exit code 0, and logs a warning', async () => {
     const spoilt = join(folder, 'spoilt');
     await mkdir(join(spoilt, 'audit-checkpoints.jsonl'), { recursive: true });
     const kennel = await startKennel(database.url, { DATA_DIR: spoilt });

@@ -108,7 +108,7 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
     );
   });
 
-  it('still refuse a key of another tenant, and two names that disagree', async () => {
+  it("refuse another tenant's key, and two names that disagree", async () => {
     const host = `${other.slug}.${baseDomain}`;
     assert.equal((await send('GET /api/me', { host })).status, 404);
     const headers = { 'x-tenant-id': tenant.slug };
@@ -116,7 +116,7 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
     assert.deepEqual([status, body.code], [400, 'tenant_ambiguous']);
   });
 
-  it('believe the proxy of the client and its host, and not the client', async () => {
+  it("take address and host from the proxy and not from the client's headers", async () => {
     const forged = {
       'x-forwarded-for': '203.0.113.9',
       'x-forwarded-host': `${other.slug}.${baseDomain}`,
@@ -131,7 +131,7 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
     assert.equal(JSON.parse(line() ?? '').client, '127.0.0.2');
   });
 
-  it(`restart in turn, ${rolls} times under load, and no request fails`, async () => {
+  it(`restart one after the other, ${rolls} times under load, without a failed request`, async () => {
     const failed: string[] = [];
     let created = 0;
     let rolling = true;

@@ -52,8 +52,8 @@ after(async () => {
   await database.drop();
 });
 
-describe('a siege', { timeout: 120_000 }, () => {
-  it('ends every besieger, refuses nobody else and leaves nothing behind', async (t) => {
+describe('a flood of connections', { timeout: 120_000 }, () => {
+  it('loses each hostile connection, refuses no good client and leaves nothing open', async (t) => {
     // All connections are open now, and what is opened later is not theirs.
     await Promise.all(Array.from({ length: 64 }, (_, at) => tenants[at % 10]?.call('GET /api/me')));
     const before = await figures();

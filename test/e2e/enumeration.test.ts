@@ -58,13 +58,13 @@ const lines = ['GET /api/pets', 'POST /api/pets'];
 
 describe('an unknown, a foreign and a suspended tenant', () => {
   for (const way of ways) {
-    it(`get the same answer by the same work when named by ${way}`, async () => {
+    it(`get the same bytes by the same work when named by ${way}`, async () => {
       for (const line of lines)
         assertAlike(await tenants(lab, (named) => ({ ...named, way }), line));
     });
   }
 
-  it('would be told apart if unknown ones were looked up', async () => {
+  it('control: differ when unknown tenants are looked up', async () => {
     const broken = await openCounting({
       first: async ({ facts }, { services }) => {
         const [slug = ''] = facts.tenantHeaders;
@@ -79,16 +79,16 @@ describe('an unknown, a foreign and a suspended tenant', () => {
 });
 
 describe('an unknown key, a wrong secret and a revoked key', () => {
-  it('get the same answer by the same work', async () => {
+  it('get the same bytes by the same work', async () => {
     for (const line of lines) assertAlike(await keys(lab, line));
   });
 
-  it('get the answer that a key without form gets', async () => {
+  it('get the same reply as a malformed key', async () => {
     const [{ answer } = { answer: '' }] = await keys(lab);
     assert.equal((await refusalOf(wrongKey(lab, 'kn_no_key'))).answer, answer);
   });
 
-  it('would be told apart if it were remembered what does not exist', async () => {
+  it('control: differ when unknown keys are cached', async () => {
     const broken = await openCounting({}, remembering);
     const refusals = await keys(broken).finally(() => broken.close());
     assert.throws(() => assertAlike(refusals), { code: 'ERR_ASSERTION' });

@@ -50,7 +50,7 @@ before(async () => {
 after(() => database.drop());
 
 describe('a tenant with 20 times its share of slow queries', () => {
-  it('holds its quarter of the connections at most, and nobody waits behind it', async () => {
+  it('holds at most its quarter of the connections, and delays no other tenant', async () => {
     await inLab({ pool: poolOf(fair) }, async ({ hog, victims, pool, holding, release }) => {
       const slow = hog(20 * share);
       await until(() => pool.stats.waiting === 19 * share);
@@ -64,7 +64,7 @@ describe('a tenant with 20 times its share of slow queries', () => {
     });
   });
 
-  it('holds all of them where all wait in one queue, and everybody waits behind it', async () => {
+  it('control: holds all connections and delays other tenants with one queue for all', async () => {
     const pool = new CommonQueue(openConnection, fair);
     await inLab({ pool }, async ({ hog, victims, holding, release }) => {
       const slow = hog(20 * share);
@@ -83,7 +83,7 @@ describe('a tenant with 20 times its share of slow queries', () => {
     });
   });
 
-  it('is told to come back once its queue is full, and nobody else is', async () => {
+  it('gets 503 with Retry-After once its queue is full, and no other tenant does', async () => {
     await inLab({ pool: poolOf(fair) }, async ({ hog, victims, pool, release }) => {
       const { waitingPerTenant } = limits.connections;
       const patient = hog(share + waitingPerTenant);
@@ -95,7 +95,7 @@ describe('a tenant with 20 times its share of slow queries', () => {
     });
   });
 
-  it('is never told so where its queue has no end', async () => {
+  it('control: never gets 503 when its queue has no bound', async () => {
     const pool = poolOf({ ...fair, waitingPerTenant: 10_000 });
     await inLab({ pool }, async ({ hog, release }) => {
       const endless = hog(share + limits.connections.waitingPerTenant + 5);
@@ -107,7 +107,7 @@ describe('a tenant with 20 times its share of slow queries', () => {
 });
 
 describe('the bound on all requests', () => {
-  it('refuses before anything is looked up; probes and the operator are answered', async () => {
+  it('refuses before any lookup, except probes and the operator', async () => {
     const admission = new Admission({ ...limits.admission, requests: atOnce });
     await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
       const running = hog(atOnce);
@@ -127,7 +127,7 @@ describe('the bound on all requests', () => {
     });
   });
 
-  it('is what refuses: without it all are looked up', async () => {
+  it('control: admits and looks up every request without the bound', async () => {
     const admission = new Admission({ ...limits.admission, requests: 1_000_000 });
     await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
       const running = hog(atOnce);

@@ -51,14 +51,14 @@ const doors = [
 
 for (const [what, line, right, address, becomesOfRight] of doors) {
   describe(`guessing ${what}`, () => {
-    it('is answered at once so often as anybody may be wrong, and is not audited', async () => {
+    it('is neither delayed nor recorded up to the burst', async () => {
       for (let guess = 1; guess <= burst; guess += 1) {
         assert.equal((await ask(line, wrongKey(), address)).status, 401);
       }
       assert.equal(await guessesOf(address), 0);
     });
 
-    it("is slowed down after that, in nobody else's way", async () => {
+    it('is delayed after that, without an effect on other addresses', async () => {
       const answered: string[] = [];
       const note = (name: string) => (answer: Answer) => {
         answered.push(`${name} ${answer.status}`);
@@ -86,15 +86,15 @@ for (const [what, line, right, address, becomesOfRight] of doors) {
       );
     });
 
-    it('stands in the trail with the address', async () => {
+    it('is in the audit trail with its address', async () => {
       assert.equal(await guessesOf(address), becomesOfRight === 200 ? flood : flood + 1);
       assert.equal(await guessesOf(`${address}0`), 0);
     });
   });
 }
 
-describe("the operator's token among guesses in parallel", () => {
-  it('is not found past the bound, from any address of the network, and is good from another', async () => {
+describe("the operator's token among concurrent guesses", () => {
+  it('is refused past the bound from any address of the network, and accepted from another', async () => {
     const at = (host: number) => `2001:db8:0:7::${host}`;
     const wrong = Array.from({ length: burst }, (_, host) =>
       ask('GET /metrics', wrongKey(), at(host)),
@@ -110,7 +110,7 @@ describe("the operator's token among guesses in parallel", () => {
     assert.equal((await ask('GET /metrics', adminToken, '2001:db8:0:8::1')).status, 200);
   });
 
-  it('control: is found where the bound is too high', async () => {
+  it('control: is accepted when the bound is too high', async () => {
     const open = await openGuarded({ burst: 1_000_000 });
     const wrong = Array.from({ length: 2 * burst }, () =>
       ask('GET /metrics', wrongKey(), '192.0.2.4', open),
@@ -121,7 +121,7 @@ describe("the operator's token among guesses in parallel", () => {
     assert.equal(status, 200);
   });
 
-  it("is good at an address that has sent any number of wrong tenants' keys", async () => {
+  it('is accepted from an address that sent many wrong tenant keys', async () => {
     const guesses = Array.from({ length: 2 * burst }, () =>
       ask('GET /api/me', wrongKey(), '192.0.2.5'),
     );
@@ -132,8 +132,8 @@ describe("the operator's token among guesses in parallel", () => {
   });
 });
 
-describe('without the throttle', () => {
-  it('a flood of guesses is answered at once, and leaves no word of guessing', async () => {
+describe('control: without the throttle', () => {
+  it('a flood of guesses is neither delayed nor recorded', async () => {
     const open = await openGuarded({ burst: 1_000_000 });
     const guesses = Array.from({ length: burst + flood }, () =>
       ask('GET /api/me', wrongKey(), '192.0.2.3', open),
@@ -146,7 +146,7 @@ describe('without the throttle', () => {
 });
 
 describe('X-Forwarded-For', () => {
-  it('of who is no trusted proxy gives a guesser no other address', async () => {
+  it('is ignored unless a trusted proxy sent it, so that it hides no guesser', async () => {
     const direct = await openGuarded({}, '');
     for (let guess = 1; guess <= burst; guess += 1) {
       await ask('GET /api/me', wrongKey(), `198.51.100.${guess}`, direct);

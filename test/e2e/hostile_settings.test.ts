@@ -83,7 +83,7 @@ async function played(call: Call): Promise<string[]> {
 
 type Setting = { name: string; value: string };
 
-describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
+describe('the replies to tenants of all modes', { timeout: 300_000 }, () => {
   let cluster: Awaited<ReturnType<typeof startTestCluster>>;
   let usual: string;
   let settings: Setting[];
@@ -111,7 +111,7 @@ describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
   };
 
   for (const [place, statements] of Object.entries(places)) {
-    it(`are the same to the byte where ${place} has other settings`, async () => {
+    it(`are the same to the byte when ${place} has other settings`, async () => {
       const changed = settings.filter(
         ({ name }) => place === 'the server' || !namedAnyway.includes(name),
       );
@@ -132,7 +132,7 @@ describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
     });
   }
 
-  it('control: a session without settings of its own answers otherwise', async () => {
+  it('control: a session without pinned settings answers differently', async () => {
     await superuser("alter database kennel set datestyle = 'German'");
     const rows = await superuser<{ day: string }>("select date '2024-02-29'::text as day");
     await superuser('alter database kennel reset datestyle');

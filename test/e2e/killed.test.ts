@@ -29,10 +29,10 @@ after(async () => {
 });
 
 for (const isolation of isolationModes) {
-  describe(`killed while it makes a tenant: ${isolation}`, () => {
+  describe(`a server that is killed while it creates a tenant: ${isolation}`, () => {
     const slug = `killed-${isolation}`;
 
-    it('leaves it complete or absent to the next start', async () => {
+    it('leaves the tenant complete or absent after the next start', async () => {
       const wholeMs = await timeToOnboard(kennel, slug, isolation);
       for (let round = 1; round <= momentsPerMode; round += 1) {
         const momentMs = Math.random() * wholeMs;
@@ -50,7 +50,7 @@ for (const isolation of isolationModes) {
       }
     });
 
-    it('leaves it to a living process to finish', async () => {
+    it('leaves a tenant that another process can complete', async () => {
       const wholeMs = await timeToOnboard(kennel, slug, isolation);
       for (let round = 1; round <= momentsPerMode; round += 1) {
         const victim = await startKennel(database.url);

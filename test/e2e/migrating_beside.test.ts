@@ -94,7 +94,7 @@ describe('a migration beside a server without its file', () => {
     return samples(text).find((sample) => sample.name === name)?.value;
   }
 
-  it('takes nobody down when it only adds, also when the server is started anew', async () => {
+  it('interrupts no tenant when it only adds, also after a restart of the server', async () => {
     await addFile('003_toys.sql', additive);
     assert.deepEqual((await up()).failed, []);
     assert.deepEqual(await versions(), [[3, 0]]);
@@ -105,7 +105,7 @@ describe('a migration beside a server without its file', () => {
     assert.doesNotMatch(server.stdout(), /"unavailable"/);
   });
 
-  it('is told by "status" as ahead of files without it, with the servers that there are', async () => {
+  it('is shown by "status" as ahead of the files, with the running servers', async () => {
     const { out } = await runCommand('migrate', ['status'], { DATABASE_URL: database.url });
     assert.match(out, /0 at version 2, 0 behind, 3 ahead of the files/);
     assert.match(out, new RegExp(`${hostname()} \\d+ +2 +\\d+ s ago`));
@@ -116,7 +116,7 @@ describe('a migration beside a server without its file', () => {
     assert.equal(await figure('kennel_processes_left_behind'), 0);
   });
 
-  it('adds a table whose rows go with their tenant, though the server does not know it', async () => {
+  it('adds a table whose rows the older server deletes with their tenant', async () => {
     for (const isolation of isolationModes) {
       const slug = `${isolation}-leaving`;
       const { id } = await onboard(server, slug, { isolation });
@@ -145,7 +145,7 @@ describe('a migration beside a server without its file', () => {
     assert.equal(left.length, 0);
   });
 
-  it('is refused before it touches anything when the server could not go on, which it names', async () => {
+  it("is refused before any change, with the server's name, when that server could not go on", async () => {
     await addFile('004_race.sql', breaking);
     const [one] = await withFiles(({ control }) => readProcesses(control, goneAfterMs));
     assert.ok(one);
@@ -157,7 +157,7 @@ describe('a migration beside a server without its file', () => {
     await assertAllServed();
   });
 
-  it('control: a process that migrations do not know of is left behind, and says so', async () => {
+  it('control: leaves an unregistered server unable to serve, which its log and metrics show', async () => {
     await withFiles(({ control }) => control`delete from control.processes`);
     assert.deepEqual((await up()).failed, []);
     assert.deepEqual(await versions(), [[4, 4]]);
@@ -172,7 +172,7 @@ describe('a migration beside a server without its file', () => {
     assert.equal(await figure('kennel_processes_left_behind'), 1);
   });
 
-  it('waits for no process that knows the file, has left or was not seen for long', async () => {
+  it('ignores processes that know the file, have left or are stale', async () => {
     await server.stop();
     await addFile('005_breed.sql', 'alter table pets rename column race to breed');
     await withFiles(async ({ control }) => {

@@ -33,7 +33,7 @@ after(async () => {
 });
 
 describe('SIGTERM under load', () => {
-  it('turns /readyz away, lets running requests finish and exits with 0', async () => {
+  it('answers /readyz with 503, lets running requests finish and exits with 0', async () => {
     const leaving = await startKennel(database.url);
     const { slug, apiKey } = await onboard(leaving, 'leaving-pets');
     const upload = await beginUpload(leaving, { slug, apiKey });
@@ -60,8 +60,8 @@ describe('SIGTERM under load', () => {
   });
 });
 
-describe('a database that goes away', () => {
-  it('costs answers while it is gone, and not the process', async () => {
+describe('a database that becomes unreachable', () => {
+  it('causes 503 until it is back, and does not end the process', async () => {
     const { call } = await onboard(kennel, 'patient-pets');
     await closeDatabase(database.url);
     try {

@@ -33,8 +33,8 @@ before(async () => {
 });
 after(() => stage.close());
 
-describe('a script', () => {
-  it('gets the same answers in all modes and from the model', async (test) => {
+describe('a random script of calls', () => {
+  it('gets the same replies in all modes and from the model', async (test) => {
     const statuses: number[] = [];
     const options = { longest, numRuns: runs, seed, ...(path && { path }) };
     const startedAt = performance.now();
@@ -47,7 +47,7 @@ describe('a script', () => {
     assert.ok(difference === null, difference?.report);
   });
 
-  it('meets every kind of answer that the contract has for a tenant', async () => {
+  it('covers every status and every paged list', async () => {
     const played: Played[] = [];
     for (const script of fc.sample(scriptsUpTo(longest), { numRuns: 200, seed: 1 })) {
       played.push(...(await play(script, { ...cast(), servers: [] })));
@@ -64,7 +64,7 @@ describe('a script', () => {
   });
 });
 
-describe('a difference is found, and told in as few calls as it takes', () => {
+describe('control: the shortest script shows the difference', () => {
   it('when the model forgets that a pet was deleted', async (test) => {
     const lines = await shortest(test, { model: forgettingDeletes });
     assert.deepEqual(methods(lines).slice(0, 2), ['POST', 'DELETE']);

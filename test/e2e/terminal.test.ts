@@ -26,9 +26,9 @@ after(async () => {
   await database.drop();
 });
 
-describe('a signal to end', () => {
+describe('a signal to stop', () => {
   for (const signal of ['SIGHUP', 'SIGQUIT'] as const) {
-    it(`as ${signal} ends in order, with all that was gathered`, async () => {
+    it(`${signal} stops the server with exit code 0 and with all usage written`, async () => {
       const leaving = await startKennel(database.url, { SHUTDOWN_DELAY_MS: '0' });
       const before = await billed();
       assert.equal((await clientOf(leaving, tenant)('GET /api/me')).status, 200);
@@ -41,7 +41,7 @@ describe('a signal to end', () => {
   }
 });
 
-describe('a server whose streams take no more', () => {
+describe('a server whose stdout and stderr cannot be written', () => {
   for (const [fault, redirection] of Object.entries({
     'stderr is full': '2>/dev/full',
     'stdout is full': '>/dev/full',
@@ -50,7 +50,7 @@ describe('a server whose streams take no more', () => {
     'the reader of both has gone': '',
   })) {
     const skip = redirection.includes('full') && process.platform !== 'linux' && 'needs /dev/full';
-    it(`serves on and ends in order when ${fault}`, { skip }, async (t) => {
+    it(`serves, and stops with exit code 0, when ${fault}`, { skip }, async (t) => {
       const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-streams-'));
       const port = await freePort();
       const url = `http://127.0.0.1:${port}`;

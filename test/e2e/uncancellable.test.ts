@@ -75,7 +75,7 @@ function assertUnavailable(answer: Answer): void {
   assert.equal(answer.headers['retry-after'], '1');
 }
 
-describe('a statement that nothing cancels', () => {
+describe('a statement that cannot be cancelled', () => {
   before(async () => {
     database = await startTestCluster();
     backends = new StoppedBackends(database.url);
@@ -90,7 +90,7 @@ describe('a statement that nothing cancels', () => {
     await database.stop();
   });
 
-  it('costs its tenant its share until its backend is gone, and nobody else', async () => {
+  it("uses up its tenant's share until its backend is gone, and affects no other tenant", async () => {
     assertUnavailable(await callUnendingly());
     assert.equal(await unterminated(), 1);
     assertUnavailable(await stuck.call('GET /api/pets'));
@@ -111,7 +111,7 @@ describe('a statement that nothing cancels', () => {
     assert.equal(await unterminated(), 0);
   });
 
-  it('refuses a deletion that would wait for it, in time, and lets tenants come and go else', async () => {
+  it('refuses in time a deletion that would wait for it, and does not hold up other creations and deletions', async () => {
     const leaving = await onboard(kennel, 'leaving-pets', { isolation: 'database' });
     const remove = () => operatorOf(kennel)(`DELETE /api/admin/tenants/${leaving.slug}`);
     assertUnavailable(await callUnendingly());
@@ -126,7 +126,7 @@ describe('a statement that nothing cancels', () => {
     await until(async () => (await unterminated()) === 0, patienceMs);
   });
 
-  it('does not keep the process from ending in order', async () => {
+  it('does not keep the process from stopping with exit code 0', async () => {
     const call = callUnendingly();
     await until(async () => (await stuckBackends()) > 0);
     const startedAt = performance.now();

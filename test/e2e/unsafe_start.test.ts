@@ -23,7 +23,7 @@ before(async () => {
 
 after(() => fixture.close());
 
-describe('a server on a spoilt database', () => {
+describe('a server on a database without isolation', () => {
   afterEach(async () => {
     const { main, serve, own } = fixture.names;
     await fixture.run(main, `alter role ${serve} nobypassrls`);
@@ -31,7 +31,7 @@ describe('a server on a spoilt database', () => {
     await fixture.run(own, 'drop view if exists tenant.all_pets');
   });
 
-  it('does not start, and names each fault with its fix in a line', async () => {
+  it('does not start, and reports each fault with its fix in one line', async () => {
     const { main, serve, own } = fixture.names;
     await fixture.run(main, `alter role ${serve} bypassrls`);
     await fixture.run(main, 'alter table shared.pets disable row level security');
@@ -51,8 +51,8 @@ describe('a server on a spoilt database', () => {
   });
 });
 
-describe('a server with a tenant that cannot be served', () => {
-  it('serves all others, and tells of it in a line of its log', async () => {
+describe('a server with a tenant of an unknown schema version', () => {
+  it('serves all other tenants, and logs one line about that tenant', async () => {
     const { main } = fixture.names;
     const before = await startKennel(fixture.url);
     const spoilt = await onboard(before, 'future-farm');
@@ -75,7 +75,7 @@ describe('a server with a tenant that cannot be served', () => {
 });
 
 describe('a server on a database of an older version', () => {
-  it("takes from everybody what a new tenant's database does not give", async () => {
+  it("revokes rights of public that a new tenant's database does not grant", async () => {
     const { own } = fixture.names;
     await fixture.run(own, 'create schema public; grant usage, create on schema public to public');
     await fixture.run(own, 'grant execute on function lo_create(oid) to public');
@@ -89,7 +89,7 @@ describe('a server on a database of an older version', () => {
     assert.deepEqual(await checks(), ['tenant_version_outside']);
   });
 
-  it("gives a tenant's database a function that knows its tenant, in place of keys", async () => {
+  it("replaces an outdated kernel.tenant() in a tenant's database", async () => {
     const { services, names, run } = fixture;
     const before = await startKennel(fixture.url, { ISOLATION: 'database' });
     const zoo = await onboard(before, 'old-zoo');

@@ -29,7 +29,7 @@ const variables = {
   PGIDLE_TIMEOUT: '1',
 };
 
-describe('startEmbedded() in a folder whose name a shell would run', () => {
+describe('startEmbedded() in a folder whose name holds shell syntax', () => {
   let parent: string;
 
   before(async () => {
@@ -38,7 +38,7 @@ describe('startEmbedded() in a folder whose name a shell would run', () => {
   });
   after(() => rm(parent, { recursive: true, force: true }));
 
-  it("serves there and stops, with another server in the user's variables", async () => {
+  it("starts and stops, although the user's variables name another server", async () => {
     const script = nodeScript('test/support/embedded_process.ts');
     const folder = join(parent, name, 'postgres');
     const child = spawn(process.execPath, [...script, folder], {
@@ -60,7 +60,7 @@ describe('startEmbedded() in a folder whose name a shell would run', () => {
     }
   });
 
-  it('control: pg_ctl hands a folder that it is given to a shell', async () => {
+  it('control: pg_ctl passes a path to a shell', async () => {
     const { pgCtl } = await binariesFor(`${process.platform}-${process.arch}`);
     const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
     const folder = await openFolder();

@@ -20,8 +20,10 @@ const heapMegabytes = 64;
 
 const MiB = 1_024 * 1_024;
 
-describe('a fuzzed edge', { timeout: Math.max(limit.timeout, connections * 10) }, () => {
-  it('serves good clients meanwhile, has no fault and holds nothing afterwards', async (t) => {
+describe('an HTTP edge under random bytes', {
+  timeout: Math.max(limit.timeout, connections * 10),
+}, () => {
+  it('serves good clients, has no fault and holds nothing afterwards', async (t) => {
     t.diagnostic(`seed ${seed}, ${connections} connections`);
     const edge = await startEdge({ heapMegabytes });
     await fuzzAll(edge);
@@ -30,7 +32,7 @@ describe('a fuzzed edge', { timeout: Math.max(limit.timeout, connections * 10) }
     t.diagnostic(`RSS ${Math.round((state?.rss ?? 0) / MiB)} MiB`);
     assert.deepEqual([state?.faults, state?.unreadBytes], [[], 0]);
   });
-  it('control: ends when its sockets are not listened to', async () => {
+  it('control: crashes when its sockets have no error listener', async () => {
     const edge = await startEdge({ heapMegabytes, guardsOff: ['errors'] });
     await fuzzAll(edge).catch(() => {});
     assert.match(await edge.ended(), /Unhandled 'error' event/);

@@ -51,13 +51,13 @@ describe('a packet full of requests', patient, () => {
     return made;
   }
 
-  it('is not read past the bound', async () => {
+  it('is read up to the bound on pipelined requests', async () => {
     assert.equal(await madeOf(pipelined), pipelined);
   });
-  it('control: is read to its end without it', async () => {
+  it('control: is read to its end without the bound', async () => {
     assert.equal(await madeOf(2 * inPacket), inPacket + 1);
   });
-  it('from a hundred strangers that read nothing ends their connections', async () => {
+  it('from a hundred clients that read nothing ends their connections', async () => {
     const edge = await startEdge({ heapMegabytes });
     const strangers = Array.from({ length: 110 }, () => ask(edge, request.repeat(2_000)));
     await Promise.all(strangers);
@@ -78,9 +78,9 @@ describe('a tenant that reads none of its pages', patient, () => {
 
   for (const [whose, bytes] of Object.entries({
     'its own': page,
-    "another's": pageOf(randomUUID()),
+    "another tenant's": pageOf(randomUUID()),
   })) {
-    it(`loses its connections, and ${whose} slow reader is served`, async () => {
+    it(`loses its connections, while ${whose} slow reader is served`, async () => {
       const slow: Socket[] = [];
       const edge = await besiege({}, async (early) => {
         slow.push(await ask(early, bytes));
@@ -91,7 +91,7 @@ describe('a tenant that reads none of its pages', patient, () => {
       assert.equal((await fetch(edge.url)).status, 200);
     });
   }
-  it('control: fills the heap when nothing bounds it', async () => {
+  it('control: fills the heap without the bounds', async () => {
     const edge = await besiege({ guardsOff: ['unread'] });
     assert.match(await edge.ended(), /heap out of memory/);
   });

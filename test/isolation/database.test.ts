@@ -22,14 +22,14 @@ describe("a tenant's own database", () => {
     return [await answer(other), await answer(one)];
   }
 
-  describe('that asks for a context', () => {
+  describe('that checks the context', () => {
     const current = stage('database', granted.settings);
-    it('answers its tenant, and refuses everybody else', async () => {
+    it('serves its tenant, and refuses any other', async () => {
       assert.deepEqual(await told(current()), ['42501', '0 rows']);
     });
   });
 
-  it('lets nobody else call what it asks for', async () => {
+  it('does not let public call kernel.tenant() or kernel.no_context()', async () => {
     const { places, one } = guarded();
     const [row] = await places.asSuperuser(
       places.placeOf(one),
@@ -39,9 +39,9 @@ describe("a tenant's own database", () => {
     assert.deepEqual({ ...row }, { tenant: false, refusal: false });
   });
 
-  describe('that believes what it is told', () => {
+  describe('control: that does not check the context', () => {
     const current = stage('database', `${granted.settings}; ${guardsOff.seal}`);
-    it('answers whoever comes', async () => {
+    it('serves any tenant', async () => {
       assert.deepEqual(await told(current()), ['0 rows', '0 rows']);
     });
   });

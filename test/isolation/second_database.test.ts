@@ -20,7 +20,7 @@ import { secondDatabaseMode } from './second_database.ts';
 isolationContract('second_database');
 ownPlaceContract('second_database');
 
-describe('a tenant of a mode that only tests have', () => {
+describe('a tenant of a fourth isolation mode', () => {
   let database: TestDatabase;
   let sqlFolder: string;
   let services: Services;
@@ -71,7 +71,7 @@ describe('a tenant of a mode that only tests have', () => {
     );
   });
 
-  it('is migrated by itself', async () => {
+  it('is migrated', async () => {
     await writeFile(
       join(sqlFolder, 'tenant', '003_note.sql'),
       'alter table pets add column note text;\n',
@@ -88,7 +88,7 @@ describe('a tenant of a mode that only tests have', () => {
     assert.ok('note' in ((await petsOf(one))[0] ?? {}));
   });
 
-  it('goes on when the seals are rotated', async () => {
+  it('is served after a rotation of the seals', async () => {
     const { fleet, jobs } = services;
     const options = { propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} };
     await rotateSeals(fleet, jobs, options);

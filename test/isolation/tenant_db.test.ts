@@ -94,7 +94,7 @@ describe("a tenant's db", () => {
   });
   after(() => places.close());
 
-  it('sends no statement that is no query', async () => {
+  it('refuses statements that are not queries before it opens a connection', async () => {
     const opened: string[] = [];
     const pool = new ConnectionPool(
       async (target) => {
@@ -117,7 +117,7 @@ describe("a tenant's db", () => {
     pool.close();
   });
 
-  it('nor one in a transaction, which fails with it', async () => {
+  it('refuses statements that are not queries in a transaction, which then fails', async () => {
     const one = await places.tenant('shared');
     const isolation = places.allIn(places.placeOf(one));
     for (const text of noQueries) {
@@ -156,13 +156,13 @@ describe("a tenant's db", () => {
     );
   }
 
-  it('makes nobody wait for a lock that its tenant has no right to', async () => {
+  it('waits for no lock without a right to it, so that nobody waits behind', async () => {
     const ask = (tenant: TenantRef, place: Placement) =>
       places.allIn(place).run(tenant, (db) => db(rule));
     assert.equal(await waits(ask), false);
   });
 
-  it('control: without that, Postgres waits for the lock before it asks for the right', async () => {
+  it('control: Postgres itself waits for the lock before it checks the right', async () => {
     const ask = async ({ id }: TenantRef, place: Placement) => {
       const connection = await Connection.open(place.target, connectionLimits);
       await connection

@@ -7,7 +7,7 @@ import { settingsFrom } from '../../src/kernel/settings.ts';
 import { parseSlug, type Role, type Tenant, tenantId } from '../../src/kernel/tenant.ts';
 
 describe('Kernel.run()', () => {
-  it('passes the stages in order, and opens the tables last', async () => {
+  it("runs the stages in order, and opens the tenant's db last", async () => {
     const stage = setStage();
     assert.equal((await stage.run()).status, 200);
     assert.deepEqual(stage.steps, [
@@ -20,7 +20,7 @@ describe('Kernel.run()', () => {
     ]);
   });
 
-  it('stops where a stage refuses: nothing later runs', async () => {
+  it('runs no stage after a refusal', async () => {
     const refusals: [Parameters<typeof setStage>[0], string, string[]][] = [
       [{ claims: [] }, 'tenant_required', []],
       [{ claims: ['acme', 'other'] }, 'tenant_ambiguous', []],
@@ -72,14 +72,14 @@ describe('Kernel.run()', () => {
     }
   });
 
-  it('serves tables of a newer version, unless it needs servers that know it', async () => {
+  it('serves a newer schema version, unless that version requires newer servers', async () => {
     const stage = setStage({ tenant: { schemaVersion: 99, requiredVersion: 2 } });
     assert.equal((await stage.run()).status, 200);
     const { facts } = await setStage({ tenant: { requiredVersion: 3 } }).refusal();
     assert.match(String(facts.cause), /this server knows 1 to 2, and they need one that knows 3/);
   });
 
-  it('refuses a foreign and a suspended tenant with the same words', async () => {
+  it('refuses a foreign and a suspended tenant with the same message', async () => {
     const [foreign, suspended] = await Promise.all([
       setStage({ claims: ['other'] }).refusal(),
       setStage({ tenant: { status: 'suspended' } }).refusal(),
@@ -87,7 +87,7 @@ describe('Kernel.run()', () => {
     assert.deepEqual([foreign.message, foreign.facts], [suspended.message, suspended.facts]);
   });
 
-  it('bills a request that spent a token, and counts one that could not as refused', async () => {
+  it('bills a request that got a token, and counts one that did not as refused', async () => {
     const billed = setStage({ route: 'bad input' });
     await billed.refusal();
     const refused = setStage({ spent: true });
@@ -95,7 +95,7 @@ describe('Kernel.run()', () => {
     assert.deepEqual([billed.counts, refused.counts], [['billed'], ['refused']]);
   });
 
-  it('records that a statement had no right to what it asked for, and nothing else that fails', async () => {
+  it('records an isolation violation, and no other error', async () => {
     const violated = setStage({ fault: new IsolationViolation(new Error('no tenant context')) });
     await assert.rejects(violated.run(), /^IsolationViolation: no tenant context$/);
     assert.equal(violated.steps.at(-1), 'note isolation_violation');
@@ -104,7 +104,7 @@ describe('Kernel.run()', () => {
     assert.equal(broken.steps.at(-1), 'execute');
   });
 
-  it('leaves in the trace what it has found out', async () => {
+  it('leaves endpoint, tenant, caller and rate limit in the request record', async () => {
     const stage = setStage({ route: 'bad input' });
     await stage.refusal();
     const { endpoint, tenant, caller, allowance } = stage.trace;

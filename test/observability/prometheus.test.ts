@@ -60,7 +60,7 @@ describe('Prometheus', () => {
     ]);
   });
 
-  it('puts a duration into every bucket that is wide enough', async () => {
+  it('counts a duration in every bucket that is wide enough', async () => {
     const { metrics } = prometheus();
     for (const durationMs of [10, 50, 2_000]) {
       metrics.observe(answered('acme-pets', { durationMs }));
@@ -76,7 +76,7 @@ describe('Prometheus', () => {
     ]);
   });
 
-  it('observes no duration of a refusal, which takes no time', async () => {
+  it('observes no duration of refusals', async () => {
     const { metrics } = prometheus();
     for (const status of [401, 404, 429, 499, 503])
       metrics.observe(answered('acme-pets', { status }));
@@ -92,7 +92,7 @@ describe('Prometheus', () => {
     assert.match((await lines(metrics, `${duration}_count`)).join(), / 2$/);
   });
 
-  it('tells an answer of half a millisecond from one of two', async () => {
+  it('separates durations of 0.5 and 2 milliseconds by its buckets', async () => {
     const metrics = new Prometheus({ ...limits.metrics, nowMs: () => 0 });
     for (const durationMs of [0.4, 2]) metrics.observe(answered('acme-pets', { durationMs }));
     const filled = samples((await metrics.render()).text).filter(({ name, value }) => {
@@ -103,7 +103,7 @@ describe('Prometheus', () => {
     assert.match(`${slow?.labels} ${slow?.value}`, /le="0\.0025" 2$/);
   });
 
-  it('labels a request without a tenant, and a method nobody knows', async () => {
+  it('labels a request without a tenant as none, and an unknown method as OTHER', async () => {
     const { metrics } = prometheus();
     metrics.observe(answered(null, { method: 'BREW', status: 401 }));
     assert.deepEqual(await lines(metrics, 'api_requests_total'), [
@@ -111,7 +111,7 @@ describe('Prometheus', () => {
     ]);
   });
 
-  it('names at most 200 of 5 000 tenants and loses no request', async () => {
+  it('names at most 200 of 5 000 tenants, and counts every request', async () => {
     const { metrics } = prometheus();
     for (let index = 0; index < 5_000; index += 1) metrics.observe(answered(`tenant-${index}`));
     const requests = await lines(metrics, 'api_requests_total');
@@ -153,7 +153,7 @@ describe('Prometheus', () => {
     ]);
   });
 
-  it('tells figures of one name apart by labels, and forgets those that are gone', async () => {
+  it('shows gauges of one name by label, and drops labels that are gone', async () => {
     const { metrics } = prometheus();
     const counts = new Map([['shared', 2]]);
     metrics.gauges('kennel_tenants', 'Tenants', ['isolation'], () =>
@@ -166,7 +166,7 @@ describe('Prometheus', () => {
     assert.deepEqual(await lines(metrics, 'kennel_tenants'), []);
   });
 
-  it('is clean under the linter, with the process and the runtime', async () => {
+  it('passes the linter, with metrics of the process and the runtime', async () => {
     const { metrics } = prometheus();
     metrics.observe(answered('acme-pets'));
     metrics.observe({
@@ -183,7 +183,7 @@ describe('Prometheus', () => {
 });
 
 describe('lint()', () => {
-  it('finds what it is there to find', () => {
+  it('finds each kind of fault', () => {
     const faulty = [
       '# HELP a_total A',
       '# TYPE a_total gauge',

@@ -53,7 +53,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     await (await open()).plain`select pg_terminate_backend(${pid})`;
   }
 
-  it('answers with dates as text, instants in ISO 8601 and counts as numbers', async () => {
+  it('returns dates as text, timestamps in ISO 8601 and counts as numbers', async () => {
     const [row] = await connection.plain`
       select date '2024-02-29' as date, timestamptz '2024-02-29 12:00+02' as instant,
         timestamptz 'infinity' as never, count(*) as count, '\\x00ff'::bytea as bytes`;
@@ -78,11 +78,11 @@ describe('Connection', { timeout: 30_000 }, () => {
     );
   });
 
-  describe('reads of one turn', () => {
+  describe('reads of one event loop turn', () => {
     const slowly = text`select pg_sleep(0.01), current_setting('kennel.tenant') as tenant`;
     const opening = (tenant: string) => envelopeOf({ 'kennel.tenant': tenant });
 
-    it('see their own context each, in one write', async () => {
+    it('each see their own context', async () => {
       const tenants = ['a', 'b', 'c', 'd'];
       const reads = tenants.map((tenant) =>
         connection.statement<{ tenant: string }>(opening(tenant), slowly, []),
@@ -91,7 +91,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.deepEqual(seen, tenants);
     });
 
-    it('fail alone when a statement of theirs fails', async () => {
+    it('fail alone when their own statement fails', async () => {
       const [good, bad, next] = await Promise.allSettled([
         connection.statement(opening('a'), slowly, []),
         connection.statement(opening('b'), text`select 1 / 0`, []),
@@ -103,7 +103,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal(connection.live, true);
     });
 
-    it('show no rows behind a context that could not be set, and end the connection', async () => {
+    it('return no rows after a context that failed, and end the connection', async () => {
       const reads = [opening('a'), envelopeWith('select 1 / 0'), opening('c')].map((envelope) =>
         connection.statement(envelope, text`select 1`, []),
       );
@@ -116,12 +116,12 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal(connection.live, false);
     });
 
-    it('show no rows where no context was set before them', async () => {
+    it('return no rows when their own context failed', async () => {
       await assert.rejects(connection.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
       assert.equal(connection.live, false);
     });
 
-    it('are lost behind one that ends the connection, and are not blamed for what it did', async () => {
+    it('are refused as unavailable after a statement that ends the connection', async () => {
       for (const violation of [text`select fail('42501')`, text`commit`]) {
         const behind = await open();
         const [culprit, bystander] = await Promise.allSettled([
@@ -133,7 +133,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       }
     });
 
-    it('are over before anything else is sent', async () => {
+    it('end before a transaction is sent', async () => {
       // Postgres refuses to begin one within a transaction that has read.
       const own = "begin not deferrable; set local kennel.tenant = 'b'";
       const reader = text`select current_setting('kennel.tenant') as tenant`;
@@ -151,7 +151,7 @@ describe('Connection', { timeout: 30_000 }, () => {
         await (await open()).script('create sequence thief; create sequence victim');
       });
 
-      it('do not run it in the next envelope, and end the connection', async () => {
+      it('do not run it in the next envelope, and the connection ends', async () => {
         await connection.statement(opening('thief'), note, []);
         await connection.script('deallocate s1');
         const [thief, victim] = await Promise.allSettled([
@@ -164,7 +164,7 @@ describe('Connection', { timeout: 30_000 }, () => {
         assert.equal(await hasNotedVictim(connection.pid), false);
       });
 
-      it('would run it there as the driver does it', async (t) => {
+      it('control: postgres.js runs it in the next envelope', async (t) => {
         const client = postgres(database.url, { max: 1, fetch_types: false });
         t.after(() => client.end({ timeout: 0 }));
         const [backend] = await client<{ pid: number }[]>`select pg_backend_pid() as pid`;
@@ -195,7 +195,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       }
     });
 
-    it('do not hear what went wrong in another one', async () => {
+    it('do not get the error of another statement', async () => {
       const [own, other] = await Promise.allSettled([
         connection.statement(opening('a'), text`select fail('42501')`, []),
         connection.statement(opening('b'), text`select 1`, []),
@@ -205,11 +205,11 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
   });
 
-  it('sends a message that fills the buffer of the driver, though none follows it', async () => {
+  it('sends a script of 2 000 characters at once', async () => {
     await connection.script(`select '${'x'.repeat(2_000)}'`);
   });
 
-  describe('stays in step', () => {
+  describe('stays usable', () => {
     afterEach(async () => {
       assert.equal(connection.live, true);
       assert.deepEqual(
@@ -227,7 +227,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       }
     });
 
-    it('after a statement that the server has cancelled for its length', async () => {
+    it('after a statement that reached its timeout', async () => {
       const slow = connection.statement(
         envelopeOf({ statement_timeout: '20' }),
         text`select pg_sleep(5)`,
@@ -243,14 +243,14 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal((await connection.plain`select from pets`).length, 0);
     });
 
-    it('refusing parameters of a wrong type before anything is sent', async () => {
+    it('after parameters of a wrong type, which are not sent', async () => {
       for (const value of [undefined, {}, [], 1n, Symbol(), new Date(), () => {}]) {
         const attempt = Reflect.apply(connection.plain, connection, [text`select ${''}`, value]);
         await assert.rejects(attempt, TypeError);
       }
     });
 
-    it('when a parameter does not fit, though the statement is known already', async () => {
+    it('after a wrong parameter of a prepared statement', async () => {
       const misfit = () => connection.statement(plain, text`select ${1}::bytea as bytes`, [1]);
       for (let turn = 0; turn < 3; turn += 1) await misfit();
       const wrong = () => connection.statement(plain, text`select ${'x'}::uuid`, ['x']);
@@ -258,7 +258,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
   });
 
-  it('leaves nothing of a statement that is no constant of the code', async () => {
+  it('does not prepare a statement whose text is built at run time', async () => {
     const made = Object.assign([`select 'what a tenant has sent'`], { raw: [] });
     await connection.statement(plain, made, []);
     const kept = await connection.plain`
@@ -266,7 +266,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     assert.equal(kept.length, 1, 'only the one that looks');
   });
 
-  it('does not go by what the database has for a default', async (t) => {
+  it('ignores the transaction defaults of the database', async (t) => {
     const name = databaseOf(database.url);
     const change = (what: string) => connection.script(`alter database "${name}" ${what}`);
     await change('set default_transaction_isolation = serializable');
@@ -295,7 +295,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     for (const code of ['42501', '25P01', '26000', '0A000']) {
       it(`after ${code}`, () => assert.rejects(connection.plain`select fail(${code})`, { code }));
 
-      it(`after ${code} in a transaction, which says so`, async () => {
+      it(`after ${code} in a transaction, which rejects with it`, async () => {
         const work = connection.transaction('begin', (sql) => sql`select fail(${code})`);
         await assert.rejects(work, { code });
       });
@@ -322,13 +322,13 @@ describe('Connection', { timeout: 30_000 }, () => {
       text``,
     ];
     for (const other of others) {
-      it(`after "${other}", which is no query`, async () => {
+      it(`after "${other}", which is not a query`, async () => {
         await assert.rejects(connection.statement(plain, other, []), {
           name: 'IsolationViolation',
         });
       });
 
-      it(`after "${other}" in a transaction, whose next statement does not run`, async () => {
+      it(`after "${other}" in a transaction, which fails`, async () => {
         const work = connection.transaction('begin', async (sql) => {
           await sql(other).catch(() => {});
           return sql`select 1`;
@@ -337,7 +337,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       });
     }
 
-    it('after one that is no query, also for what was called in the same turn', async () => {
+    it('after a statement that is not a query, not even for calls of the same turn', async () => {
       const witness = await open();
       await witness.script('create sequence noted');
       // What a sequence has counted stays so, whatever becomes of the transaction.
@@ -353,12 +353,12 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal(noted?.is_called, false);
     });
 
-    it('after its backend was ended from within', async () => {
+    it('after its own statement terminated its backend', async () => {
       const end = text`select pg_terminate_backend(pg_backend_pid())`;
       await assert.rejects(connection.statement(plain, end, []), unavailable);
     });
 
-    it('after its backend was ended from outside, with every call in flight refused', async () => {
+    it('after its backend was terminated, with every pending call refused', async () => {
       let ends = 0;
       connection.onClose(() => {
         ends += 1;
@@ -377,7 +377,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal(ends, 1);
     });
 
-    it('after its backend was ended while it was idle', async () => {
+    it('after its backend was terminated while it was idle', async () => {
       await terminate(connection);
       await until(() => !connection.live);
     });
@@ -396,7 +396,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       await assert.rejects(connection.plain`select pg_sleep(5)`, unavailable);
     });
 
-    it('after a read that took too long, though those before it were answered', async () => {
+    it('after a read that took too long behind quick ones', async () => {
       connection = await open({ callTimeoutMs: 200 });
       const reads = [0.1, 0.1, 5].map((seconds) =>
         connection.statement(plain, text`select pg_sleep(${seconds})`, [seconds]),
@@ -408,7 +408,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       );
     });
 
-    it('after a read that took too long, though it was idle for longer before', async () => {
+    it('after a read that took too long, timed from the call and not from the idle time before', async () => {
       connection = await open({ callTimeoutMs: 50 });
       const openedAt = performance.now();
       await until(() => performance.now() - openedAt > 60);
@@ -431,7 +431,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
   });
 
-  it('ends its connection when it is closed', async () => {
+  it('ends its backend when it is closed', async () => {
     const { pid } = connection;
     connection.close();
     const witness = await open();
@@ -440,14 +440,14 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
   });
 
-  it('does not open when the server hangs up, and asks no second time', async (t) => {
+  it('does not open when the server hangs up, without a second attempt', async (t) => {
     const server = await startTcpServer((socket) => socket.destroy());
     t.after(() => server.close());
     await assert.rejects(Connection.open(server.url, connectionLimits), unavailable);
     assert.equal(server.accepted(), 1);
   });
 
-  it('does not open when the server says nothing, and leaves no connection', async (t) => {
+  it('does not open when the server is silent, and leaves no connection', async (t) => {
     const server = await startTcpServer(() => {});
     t.after(() => server.close());
     await assert.rejects(
@@ -497,7 +497,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     await until(() => between.open() === 0);
   });
 
-  it('does not open when its session is ended as it begins', async (t) => {
+  it('does not open when its session is terminated at its start', async (t) => {
     const end = errorResponse('FATAL', '57P01');
     const between = await interpose(t, {
       says: (chunk) => (chunk.includes('pinned') ? Buffer.concat([chunk, end]) : chunk),
@@ -506,7 +506,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     await until(() => between.open() === 0);
   });
 
-  it('does not open when nobody listens', async () => {
+  it('does not open when the port is closed', async () => {
     await assert.rejects(
       Connection.open('postgres://127.0.0.1:1/kennel', connectionLimits),
       unavailable,

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Sql } from '../../src/kernel/ports.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 
-describe('the way to the control schema', () => {
+describe('controlDb()', () => {
   let places: TenantPlaces;
   before(async () => {
     places = await openTenantPlaces(1);
@@ -20,15 +20,15 @@ describe('the way to the control schema', () => {
     return new Set(answers.flat().map(({ pid }) => pid)).size;
   }
 
-  it('is one connection for the lookups of a moment', async () => {
+  it('shares one connection among lookups of one turn', async () => {
     assert.equal(await backends(places.services.lookups, 8), 1);
   });
 
-  it('is a connection for each statement of everybody else', async () => {
+  it('uses several connections for other statements of one turn', async () => {
     assert.ok((await backends(places.services.control, 8)) > 1);
   });
 
-  it('answers each of more lookups than fit into the batches of all connections', async () => {
+  it('answers more lookups than all batches can hold', async () => {
     const asking = Array.from(
       { length: 200 },
       (_, number) => places.services.lookups<{ number: number }>`select ${number}::int as number`,

@@ -22,7 +22,7 @@ function dedicated(target: string): Placement {
 }
 
 describe('envelope()', () => {
-  it('holds role, schema and sealed tenant as parameters, and is for statements of the schema', () => {
+  it('has the role, the schema and the sealed tenant as parameters', () => {
     const place = placeWith('shared');
     const { schema, context } = envelope(place, acme, 7);
     assert.equal(schema, 'shared');
@@ -47,7 +47,7 @@ describe('Envelopes', () => {
     await database.drop();
   });
 
-  it("says for each connection, place and tenant what envelope() says with the connection's pid", () => {
+  it("returns envelope() of the connection's pid for each connection, placement and tenant", () => {
     const envelopes = new Envelopes(2);
     const tenants: TenantId[] = [acme, tenantId(randomUUID()), tenantId(randomUUID())];
     for (const tenant of [...tenants, ...tenants]) {
@@ -62,25 +62,25 @@ describe('Envelopes', () => {
     }
   });
 
-  it("has nothing to say on a connection that begins with the tenant's context", () => {
+  it("has no context for a connection that started with the tenant's own", () => {
     const place = dedicated(one.target);
     const envelopes = new Envelopes(2);
     assert.deepEqual(envelopes.of(one, place, acme), { schema: 'tenant', context: null });
   });
 
-  it("says what it has to for everybody else on it, which only the server's check can refuse", () => {
+  it('has a context for another tenant on such a connection, which Postgres then refuses', () => {
     const place = dedicated(one.target);
     const other = tenantId(randomUUID());
     const { context } = new Envelopes(2).of(one, place, other);
     assert.ok(context?.includes(other));
   });
 
-  it('refuses a connection that begins with the context of whoever else', () => {
+  it('refuses a connection that started with the context of another placement', () => {
     const place = dedicated('postgres://elsewhere/');
     assert.throws(() => new Envelopes(2).of(one, place, acme), /^Error: Cannot use a connection: /);
   });
 
-  it('gives nobody one that a request from before a rotation has made meanwhile', () => {
+  it('returns no cached envelope with a key from before a rotation', () => {
     const envelopes = new Envelopes(2);
     const now = { ...placeWith('shared'), sealKey: Buffer.alloc(32, 2) };
     envelopes.forgetAll();

@@ -19,7 +19,7 @@ const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 32));
 /** Few with a database: with more, most of the time would go into changing connections. */
 const tenantsPerMode = { shared: 16, schema: 12, database: 4 };
 
-describe('isolation while random backends are killed', () => {
+describe('isolation while random backends are terminated', () => {
   let places: TenantPlaces;
   let tenants: TenantRef[];
   let tally: Tally;
@@ -43,7 +43,7 @@ describe('isolation while random backends are killed', () => {
     process.off('uncaughtException', onUncaught).off('unhandledRejection', onUncaught);
   });
 
-  it('goes on', async (t) => {
+  it('keeps serving calls and writes', async (t) => {
     const { isolation } = places.services;
     const chance = chanceOf(seed);
     const killer = killBackends(places.url, { everyMs: 50, chance });
@@ -68,9 +68,9 @@ describe('isolation while random backends are killed', () => {
     assert.ok(killer.kills() > seconds && acknowledged.length > 0);
   });
 
-  it('reads no foreign row', () => assert.deepEqual(tally.foreign, []));
+  it('shows no foreign row', () => assert.deepEqual(tally.foreign, []));
 
-  it('has no row in the wrong tenant', () => assert.deepEqual(misplaced, []));
+  it('stores no row in the wrong tenant', () => assert.deepEqual(misplaced, []));
 
   it('ends every call', () => assert.equal(tally.endless, 0));
 
@@ -95,7 +95,7 @@ describe('isolation while random backends are killed', () => {
     assert.deepEqual(torn, []);
   });
 
-  it('answers everybody within a second after the last kill', () => {
+  it('answers every tenant within a second after the last kill', () => {
     assert.ok(answeringAgainMs < 1_000, `${answeringAgainMs} ms`);
   });
 

@@ -61,29 +61,29 @@ describe('kernel.tenant()', () => {
     }
   }
 
-  it('opens a seal for its own backend', async () => {
+  it('accepts a seal of its own backend', async () => {
     const { id } = tenant;
     assert.equal(await answer((pid) => `${id}.${seal(place.sealKey, id, pid)}`), id);
   });
 
-  it('refuses the seal of any other backend', async () => {
+  it('refuses a seal of another backend', async () => {
     const { id } = tenant;
     assert.equal(await answer((pid) => `${id}.${seal(place.sealKey, id, pid + 1)}`), '42501');
   });
 
-  it("refuses the seal of another place's key", async () => {
+  it('refuses a seal with the key of another placement', async () => {
     const { id } = tenant;
     const { sealKey } = places.placeOf({ ...tenant, isolation: 'database' });
     assert.equal(await answer((pid) => `${id}.${seal(sealKey, id, pid)}`), '42501');
   });
 
   for (const context of ['', '.', acme, `${acme}.`, `${acme}.x.y`, 'x'.repeat(10_000)]) {
-    it(`refuses "${context.slice(0, 40)}"`, async () => {
+    it(`refuses the context "${context.slice(0, 40)}"`, async () => {
       assert.equal(await answer(() => context), '42501');
     });
   }
 
-  it("is not taken in by a session's own sha256()", async () => {
+  it('ignores another sha256() in the search_path', async () => {
     await places.asSuperuser(
       place,
       `create schema hostile;
@@ -93,7 +93,7 @@ describe('kernel.tenant()', () => {
     assert.equal(await answer(() => `${tenant.id}.00`, 'hostile, pg_catalog'), '42501');
   });
 
-  it('answers nobody who was not let in', async () => {
+  it("can be executed by the placement's role and not by public", async () => {
     const mayCall = (role: string) =>
       places.asSuperuser(
         place,
@@ -103,7 +103,7 @@ describe('kernel.tenant()', () => {
     assert.deepEqual([...(await mayCall('public'))], [{ may: false }]);
   });
 
-  it('opens the seals of two keys, while one replaces the other', async () => {
+  it('accepts seals of both keys during a rotation', async () => {
     const { id } = tenant;
     const next = randomBytes(32);
     const { inner, outer } = pads(next);
@@ -117,7 +117,7 @@ describe('kernel.tenant()', () => {
     }
   });
 
-  it('keeps its keys from everybody but its owner', async () => {
+  it('hides its keys from every serving role', async () => {
     const { roles } = places.services.fleet.installation;
     for (const role of [roles.app, roles.account, roles.serve, roles.control]) {
       const [row] = await places.asSuperuser(
@@ -148,17 +148,17 @@ describe('kernel.tenant()', () => {
     }
   }
 
-  it('has seals that other sessions of the login cannot read', async () => {
+  it('has seals that other sessions of the login cannot read in pg_stat_activity', async () => {
     assert.doesNotMatch(await overheard(openingScript), /kennel\.tenant/);
   });
 
-  it('has seals that they could read if activity were tracked', async () => {
+  it('control: has seals that those sessions can read while activity is tracked', async () => {
     const { serve } = places.services.fleet.installation.roles;
     await lookInto(places.url, (sql) => sql`alter role ${sql(serve)} reset track_activities`);
     assert.match(await overheard(openingScript), /kennel\.tenant' |kennel\.tenant =/);
   });
 
-  it('has seals that are parameters, which they could not read even then', async () => {
+  it('has seals as parameters, which are hidden even while activity is tracked', async () => {
     const heard = await overheard(envelope);
     assert.match(heard, /kennel\.tenant/);
     assert.doesNotMatch(heard, new RegExp(tenant.id));

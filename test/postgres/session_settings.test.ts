@@ -73,7 +73,7 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
     }
   }
 
-  it('are the same whatever the database and the login have for a default', async () => {
+  it('do not depend on defaults of the database and the login', async () => {
     const before = new Map<string, string>();
     for (const [who, target, connection] of await targets())
       before.set(who, await answers(target, connection));
@@ -87,7 +87,7 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
     }
   });
 
-  it('control: differ for a session that does not begin with them', async () => {
+  it('control: depend on them in a session without pinned settings', async () => {
     await setDefaults((name, value) => `set ${name} = '${value}'`);
     try {
       const rows = await lookInto(places.url, (sql) => sql`select '2024-02-29'::date::text as day`);

@@ -9,7 +9,7 @@ import { openingScript } from '../support/envelopes.ts';
 import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
 import { until } from '../support/until.ts';
 
-describe('a backend that does not answer', () => {
+describe('a backend whose statement does not end', () => {
   let places: TenantPlaces;
   let tenant: TenantRef;
   before(async () => {
@@ -27,7 +27,7 @@ describe('a backend that does not answer', () => {
     return rows.length > 0;
   }
 
-  it('is ended with its call', async () => {
+  it('is terminated when its call times out', async () => {
     let pid = 0;
     const stuck = places.services.isolation.run(tenant, (db) =>
       db.transaction(async (sql) => {
@@ -43,7 +43,7 @@ describe('a backend that does not answer', () => {
     await until(async () => !(await isAlive(pid)), 2_000);
   });
 
-  it('outlives its call when nobody ends it', async () => {
+  it('control: outlives its call when it is not terminated', async () => {
     const place = places.placeOf(tenant);
     const connection = await Connection.open(place.target, {
       ...connectionLimits,

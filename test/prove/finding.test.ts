@@ -29,7 +29,7 @@ function stopped(told: string): Outcome {
 }
 
 describe('variantsOf()', () => {
-  it('has the whole server, each layer alone, and none of them', () => {
+  it('has the whole server, each layer alone, and no layer', () => {
     assert.deepEqual(variantsOf(['seal', 'authorization']), [
       [],
       ['authorization'],
@@ -38,13 +38,13 @@ describe('variantsOf()', () => {
     ]);
   });
 
-  it('runs a single layer alone once: that is the whole server', () => {
+  it('has two variants for a single layer', () => {
     assert.deepEqual(variantsOf(['seal']), [[], ['seal']]);
   });
 });
 
 describe('findingOf()', () => {
-  it('names the layer that alone answers as the whole server did, and what is behind it', () => {
+  it('names the layer that alone answers like the whole server, and the layers behind it', () => {
     const { stoppedBy, behind, fault } = found();
     assert.deepEqual(
       { stoppedBy, behind, fault },
@@ -59,20 +59,20 @@ describe('findingOf()', () => {
     assert.match(summaryOf([finding], 1), /, 1 breaches, /);
   });
 
-  it('fails when the twin was not breached: such an attack proves nothing', () => {
+  it('fails when the control was not breached', () => {
     const finding = found({ 'resolution+authorization': stopped('404') });
     assert.match(finding.fault ?? '', /^proves nothing/);
     assert.equal(exitCodeOf([found(), finding]), 1);
     assert.match(summaryOf([finding], 1), /, 1 twins not breached, /);
   });
 
-  it('fails when a layer does not stop it alone', () => {
+  it('fails when a layer alone does not stop the attack', () => {
     const finding = found({ resolution: breached });
     assert.match(finding.fault ?? '', /^"authorization" alone does not stop it/);
     assert.equal(exitCodeOf([finding]), 1);
   });
 
-  it('does not fail when all is as it shall be', () => {
+  it('succeeds when every layer stops the attack and the control is breached', () => {
     assert.equal(exitCodeOf([found()]), 0);
     assert.match(summaryOf([found()], 1), /, 3 runs stopped, 0 breaches, all twins breached, 1 s$/);
   });

@@ -13,7 +13,7 @@ import { Lab } from './lab.ts';
 
 const everyRun = ['a forged header', "the victim's id in the path"];
 
-describe('in shared mode, the server', () => {
+describe('the server in shared mode', () => {
   let lab: Lab;
   before(async () => {
     lab = await Lab.open(await serverUrl(), 'shared', new Set());
@@ -28,12 +28,12 @@ describe('in shared mode, the server', () => {
   }
 });
 
-describe('each of its layers alone', () => {
+describe('each layer alone', () => {
   const chosen = attacks.filter(({ name }) => everyRun.includes(name));
 
   for (const mode of isolationModes) {
     for (const attack of chosen) {
-      it(`stops ${attack.name} in ${mode} mode, and without any it breaches`, async () => {
+      it(`stops ${attack.name} in ${mode} mode; control: without any layer it breaches`, async () => {
         const cluster = await serverUrl();
         const [finding] = await experiment({
           cluster,
@@ -48,8 +48,8 @@ describe('each of its layers alone', () => {
   }
 });
 
-describe('the attacks', () => {
-  it('are at least 30, each with a name of its own', () => {
+describe('the list of attacks', () => {
+  it('has at least 30 with different names', () => {
     assert.ok(attacks.length >= 30);
     assert.equal(new Set(attacks.map(({ name }) => name)).size, attacks.length);
   });

@@ -34,7 +34,7 @@ function held(): { promise: Promise<void>; end: () => void } {
 }
 
 describe('Admission', () => {
-  it('refuses at once what is too much, and admits again when somebody is done', async () => {
+  it('refuses requests past the bound at once, and admits again when one is done', async () => {
     const admission = new Admission(limits);
     const { promise, end } = held();
     const admit = (work: () => Promise<typeof done>) =>
@@ -50,14 +50,14 @@ describe('Admission', () => {
     assert.equal(await admit(async () => done), done);
   });
 
-  it('counts what fails as done', async () => {
+  it('frees the slot of a request that failed', async () => {
     const admission = new Admission(limits);
     const broken = () => Promise.reject(new Error('broken'));
     await assert.rejects(admission.admit(requestOf(), newTrace('r'), broken), /broken/);
     assert.deepEqual(admission.stats, { running: 0, receiving: 0, shed: 0 });
   });
 
-  it('keeps no place for a request whose body is still coming', async () => {
+  it('does not count a request as running while its body arrives', async () => {
     const admission = new Admission(limits);
     const { promise, end } = held();
     const reading = async (request: HttpRequest) => request.body().then(() => done);

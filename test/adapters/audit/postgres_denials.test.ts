@@ -47,7 +47,7 @@ describe('postgresDenials()', () => {
 
   const attempt = { event: 'cross_tenant_access_attempt', actor: 'user:u-1' } as const;
 
-  it('tells the operator alone who tried to get where', async () => {
+  it('records a cross-tenant attempt for the operator alone, with user and both tenants', async () => {
     const denial = { ...attempt, tenantId: acme.id, requestedSlug: 'rival', count: 3 };
     assert.deepEqual(await write(denial), [
       {
@@ -59,11 +59,11 @@ describe('postgresDenials()', () => {
     ]);
   });
 
-  it('leaves out attempts on slugs that are nobody', async () => {
+  it('does not record an attempt on a slug that no tenant has', async () => {
     assert.deepEqual(await write({ ...attempt, tenantId: acme.id, requestedSlug: 'nobody' }), []);
   });
 
-  it('makes one row of failures that named nobody, whatever slugs they guessed', async () => {
+  it('records failed logins on unknown slugs as one row', async () => {
     const rows = await write(
       { requestedSlug: 'guess-1', count: 2 },
       { requestedSlug: 'guess-2' },
@@ -78,7 +78,7 @@ describe('postgresDenials()', () => {
     );
   });
 
-  it("lengthens no tenant's chain by what strangers did, and names the tenant all the same", async () => {
+  it("records an anonymous failure with the tenant's name but outside its chain", async () => {
     const { control } = places.services;
     const chains = () => control<{ chain: string }>`
       select chain from control.audit_chains where chain in (
@@ -88,12 +88,12 @@ describe('postgresDenials()', () => {
     assert.deepEqual(await chains(), []);
   });
 
-  it('tells a tenant that it was limited', async () => {
+  it('records a rate limit denial for the tenant to read', async () => {
     const [row] = await write({ event: 'rate_limit_exceeded', tenantId: acme.id });
     assert.deepEqual([row?.tenant, row?.audience], ['acme', 'tenant']);
   });
 
-  describe('two batches at once', () => {
+  describe('two concurrent batches', () => {
     const slugs = ['alder', 'birch', 'cedar', 'dogwood', 'elm'];
     let trees: Registered[];
     before(async () => {
@@ -154,11 +154,11 @@ describe('postgresDenials()', () => {
       return rows.length;
     }
 
-    it('wait for each other, whatever order their denials are in', async () => {
+    it('both succeed in whatever order their denials are', async () => {
       assert.deepEqual(await atOnce(writeAll), ['fulfilled', 'fulfilled']);
     });
 
-    it('would lock each other out if they took the chains as they come', async () => {
+    it('control: deadlock when they lock the chains in their own order', async () => {
       assert.deepEqual(await atOnce(unordered), ['fulfilled', 'rejected']);
     });
   });

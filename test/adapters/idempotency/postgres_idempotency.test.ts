@@ -48,13 +48,13 @@ const gone = async () => {
 };
 
 describe('once()', () => {
-  it('does the work once and gives its answer again', async () => {
+  it('runs the work once and replays its reply', async () => {
     const { once, drawn } = await stage();
     assert.deepEqual([await once(), await once()], [created, created]);
     assert.deepEqual([drawn.length, drawn[0]?.retried], [1, false]);
   });
 
-  it('goes on with what a lost attempt has drawn', async () => {
+  it('gives a retry the ids and secrets of a lost attempt', async () => {
     const { once, drawn } = await stage();
     await assert.rejects(once(gone), { code: 'unavailable' });
     assert.deepEqual(await once(), created);
@@ -62,7 +62,7 @@ describe('once()', () => {
     assert.deepEqual(next, { ...lost, retried: true });
   });
 
-  it('draws anew after a refusal, also for another request', async () => {
+  it('gives new ids after a refusal, also to another request', async () => {
     const { once, drawn } = await stage();
     const refuse = async () => {
       throw new Refusal('conflict');
@@ -73,7 +73,7 @@ describe('once()', () => {
     assert.equal(drawn[1]?.retried, false);
   });
 
-  it('keeps what a lost attempt has drawn when a later one is refused', async () => {
+  it('keeps the ids of a lost attempt when a later one is refused', async () => {
     const { once, drawn } = await stage();
     await assert.rejects(once(gone));
     const refuse = async () => {
@@ -84,7 +84,7 @@ describe('once()', () => {
     assert.equal(new Set(drawn.map(({ id }) => id)).size, 1);
   });
 
-  it('refuses a second attempt while the first is under way', async () => {
+  it('refuses a second attempt while the first is in progress', async () => {
     const { once, drawn } = await stage();
     const first = once(async () => {
       await assert.rejects(once(), { code: 'conflict' });
@@ -94,7 +94,7 @@ describe('once()', () => {
     assert.equal(drawn.length, 1);
   });
 
-  it('control: a claim that is over stops nobody, and both draw the same', async () => {
+  it('control: after its claim has expired, a second attempt runs with the same ids', async () => {
     const { once, drawn } = await stage({ claimMs: 0 });
     const first = once(async () => {
       assert.deepEqual(await once(), created);
@@ -105,20 +105,20 @@ describe('once()', () => {
     assert.deepEqual([drawn.length, await once()], [2, created]);
   });
 
-  it('refuses the key for another request', async () => {
+  it('refuses the same key for another request', async () => {
     const { once } = await stage();
     await once();
     await assert.rejects(once(undefined, { sent: 'other' }), { code: 'invalid_input' });
   });
 
-  it('forgets after its time', async () => {
+  it('forgets a key after its retention', async () => {
     const { once, drawn } = await stage({ keptMs: 0 });
     await once();
     await once(undefined, { sent: 'other' });
     assert.notEqual(drawn[0]?.id, drawn[1]?.id);
   });
 
-  it('writes down neither key nor answer, so that a copy of the table opens nothing', async () => {
+  it('stores key, reply and secrets unreadably', async () => {
     const { once, drawn } = await stage();
     await once();
     const rows = await inTable("idempotency_keys::text || encode(answer, 'escape') as row");
@@ -131,7 +131,7 @@ describe('once()', () => {
     }
   });
 
-  it("is another key for each user, and for each tenant's", async () => {
+  it('keeps the same key of two tenants apart', async () => {
     const one = await stage();
     await one.once();
     const other = await stage();
@@ -148,7 +148,7 @@ describe('clearIdempotencyKeys()', () => {
       ...limits,
     });
 
-  it('removes what is older than the time for which answers are kept', async () => {
+  it('removes keys older than the retention', async () => {
     const { once } = await stage();
     await once();
     await clear({});
@@ -157,7 +157,7 @@ describe('clearIdempotencyKeys()', () => {
     assert.deepEqual([...(await inTable('made_id'))], []);
   });
 
-  it('leaves a tenant its newest answers', async () => {
+  it('keeps the newest keys of a tenant up to the limit', async () => {
     const { once, drawn } = await stage();
     for (const key of ['a', 'b', 'c', 'd']) await once(undefined, { key });
     await clear({ perTenant: 2 });

@@ -34,7 +34,7 @@ describeWithRedis('FailoverLimiter on a Redis', (url) => {
   });
 });
 
-describe('FailoverLimiter without a Redis', () => {
+describe('FailoverLimiter without Redis', () => {
   limiterContract('FailoverLimiter alone', async () => {
     const limiter = failoverOn('redis://127.0.0.1:1', () => {});
     await limiter.start();
@@ -79,12 +79,12 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     assert.deepEqual(changes, [true, false]);
   }
 
-  it('bridges a Redis that hangs', async () => {
+  it('works on in memory while Redis hangs', async () => {
     server().pause();
     await surviveOutage(async () => server().resume());
   });
 
-  it('gives up the connection to a Redis that hangs for long, and makes a new one', async (t) => {
+  it('reconnects after Redis was silent past the timeout', async (t) => {
     const operator = connectOperator(t);
     const ids = async () => String(await operator.client('LIST')).match(/(?<=^id=)\d+/gm);
     const before = await ids();
@@ -97,24 +97,24 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     assert.notDeepEqual(await ids(), before);
   });
 
-  it('bridges a Redis that was killed and starts again empty', async () => {
+  it('works on in memory while Redis is killed and restarts empty', async () => {
     await server().kill();
     await surviveOutage(() => server().restart());
   });
 
-  it('bridges a Redis that has no memory left', async (t) => {
+  it('works on in memory while Redis has no memory left', async (t) => {
     const operator = connectOperator(t);
     await operator.config('SET', 'maxmemory', '1');
     await surviveOutage(() => operator.config('SET', 'maxmemory', '0'));
   });
 
-  it('bridges a Redis that became a read-only replica', async (t) => {
+  it('works on in memory while Redis is a read-only replica', async (t) => {
     const operator = connectOperator(t);
     await operator.replicaof('127.0.0.1', 1);
     await surviveOutage(() => operator.replicaof('NO', 'ONE'));
   });
 
-  it('asks nothing of a hanging Redis while it is out', async () => {
+  it('sends no request to Redis during an outage', async () => {
     const tenant = tenantOn(plan);
     server().pause();
     await limiter.consume(tenant);
@@ -125,7 +125,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     assert.ok((await limiter.consume(tenant)).remaining >= plan.burst - 2);
   });
 
-  it('keeps what was spent alone from one outage to the next', async () => {
+  it('keeps its own buckets from one outage to the next', async () => {
     const tenant = tenantOn({ ...plan, burst: 1 });
     for (const allowed of [true, false]) {
       server().pause();
@@ -135,7 +135,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     }
   });
 
-  it('says nothing more and probes no more once closed', async () => {
+  it('reports no change once it is closed', async () => {
     server().pause();
     const waiting = limiter.consume(tenantOn(plan));
     limiter.close();
@@ -144,7 +144,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     assert.deepEqual(changes, []);
   });
 
-  it('says nothing of a probe that was answered when it had been closed', async () => {
+  it('reports no recovery by a probe that was answered after the close', async () => {
     let answered = false;
     class Probed extends RedisLimiter {
       override async probe(): Promise<void> {

@@ -23,18 +23,18 @@ describe('redisKeyPrefix()', () => {
   const namesOf = (mark: string) =>
     Promise.all(opened.map(({ control }) => redisKeyPrefix(control, mark)));
 
-  it('is another one for a copy with the same secret in another database', async () => {
+  it('differs for a copy with the same secret in another database', async () => {
     const [one, other] = await namesOf('the same mark');
     assert.notEqual(one, other);
   });
 
-  it('is the same for each process, and another one for another secret', async () => {
+  it('is the same for the same secret, and differs for another secret', async () => {
     const [one] = await namesOf('a mark');
     assert.deepEqual([one], [(await namesOf('a mark'))[0]]);
     assert.notEqual(one, (await namesOf('another mark'))[0]);
   });
 
-  it('is read with the rights that the control role has', async () => {
+  it('needs no right that the control role lacks', async () => {
     for (const { control } of opened) {
       const [row] = await control<{ told: boolean }>`
         select has_function_privilege('pg_control_system()', 'execute') as told`;

@@ -43,7 +43,7 @@ describe('UsageMeter', () => {
     return rows.map((row) => ({ ...row }));
   }
 
-  it('adds up by UTC day', async () => {
+  it('sums requests by UTC day', async () => {
     meter.count(tenant.id, 'billed');
     meter.count(tenant.id, 'billed');
     nowMs += 1;
@@ -54,7 +54,7 @@ describe('UsageMeter', () => {
     ]);
   });
 
-  it('adds to what was written before', async () => {
+  it('adds to counts that were written before', async () => {
     for (let turn = 0; turn < 3; turn += 1) {
       meter.count(tenant.id, 'billed');
       await meter.flush();
@@ -62,7 +62,7 @@ describe('UsageMeter', () => {
     assert.deepEqual(await days(), [{ day: '2024-02-29', billed: 3, refused: 0 }]);
   });
 
-  it('counts again what could not be written, once', async () => {
+  it('writes counts of a failed flush once, with the next one', async () => {
     meter.count(tenant.id, 'billed');
     away = true;
     await meter.flush();
@@ -71,7 +71,7 @@ describe('UsageMeter', () => {
     assert.deepEqual(await days(), [{ day: '2024-02-29', billed: 2, refused: 0 }]);
   });
 
-  it('forgets a tenant that was deleted meanwhile, and writes the others', async () => {
+  it('drops the counts of a deleted tenant, and writes those of others', async () => {
     meter.count(tenantId(randomUUID()), 'billed');
     meter.count(tenant.id, 'billed');
     assert.deepEqual(await days(), [{ day: '2024-02-29', billed: 1, refused: 0 }]);

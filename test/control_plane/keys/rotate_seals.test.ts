@@ -89,7 +89,7 @@ describe('rotateSeals()', () => {
     return rows.map(({ value }) => String(value)).join();
   }
 
-  it('disturbs nobody who is being served', async () => {
+  it('fails no request of tenants that are being served', async () => {
     const failures: unknown[] = [];
     let rotating = true;
     const load = tenants.map(async (tenant) => {
@@ -105,7 +105,7 @@ describe('rotateSeals()', () => {
     assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
   });
 
-  it('leaves a process that has not heard of it without a context', async () => {
+  it('makes a process with the old key fail with 42501 until it refreshes', async () => {
     await rotate();
     assert.deepEqual(await outcomes(), ['42501', '42501', '42501']);
     await places.services.refreshSeals();
@@ -113,7 +113,7 @@ describe('rotateSeals()', () => {
   });
 
   for (const step of [1, 2, 3]) {
-    describe(`when it is killed after its step ${step}`, () => {
+    describe(`when it was killed after step ${step}`, () => {
       beforeEach(async () => {
         let steps = 0;
         const killed = rotate(() => {
@@ -124,14 +124,14 @@ describe('rotateSeals()', () => {
       });
       afterEach(() => places.services.refreshSeals());
 
-      it('is brought to its end by the next one', async () => {
+      it('is completed by the next rotation', async () => {
         await rotate();
         await places.services.refreshSeals();
         assert.deepEqual(await outcomes(), ['fine', 'fine', 'fine']);
         assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
       });
 
-      it('gives a new tenant all the keys that are good', async () => {
+      it("gives a new tenant's database every valid key", async () => {
         const late = await places.tenant('database');
         await places.services.refreshSeals();
         await call(late);
@@ -140,7 +140,7 @@ describe('rotateSeals()', () => {
     });
   }
 
-  it('does not mind tenants that come and go meanwhile', async () => {
+  it('succeeds while tenants are created and deleted', async () => {
     const { onboarding } = places.services;
     const order = (name: string): NewTenant => {
       const slug = parseSlug(name);
@@ -164,7 +164,7 @@ describe('rotateSeals()', () => {
     assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
   });
 
-  it('leaves a database alone that is not prepared yet', async () => {
+  it('skips a database that is not provisioned yet', async () => {
     const tenant = await registered('database', 'unprepared');
     await places.asSuperuser(places.placeOf(tenant), 'drop schema kernel cascade');
     await rotate();
@@ -172,7 +172,7 @@ describe('rotateSeals()', () => {
     await places.services.refreshSeals();
   });
 
-  it('leaves a database alone that goes while it is being told', async () => {
+  it('skips a database that is dropped meanwhile', async () => {
     const { fleet } = places.services;
     const tenant = await registered('database', 'going');
     const place = places.placeOf(tenant);
@@ -186,11 +186,11 @@ describe('rotateSeals()', () => {
     await places.services.refreshSeals();
   });
 
-  describe('when a database cannot be told to forget the old key', () => {
+  describe('when a database cannot drop the old key', () => {
     const broken = 'alter table kernel.seal_keys add constraint broken check (false) not valid';
     const fixed = 'alter table kernel.seal_keys drop constraint broken';
 
-    it('tells all others, says which one, and goes on there the next time', async () => {
+    it('updates all others, names that database, and resumes there the next time', async () => {
       const { account, database } = places.services.fleet.installation;
       const steps: string[] = [];
       const failing = rotate((step) => steps.push(step), 500);
@@ -211,7 +211,7 @@ describe('rotateSeals()', () => {
     });
   });
 
-  it('is done by one process at a time', async () => {
+  it('refuses while another process is rotating', async () => {
     const environment = { DATABASE_URL: places.url };
     const other = await openServices(readConfig(environment), places.url);
     const { installation } = other.fleet;

@@ -11,7 +11,7 @@ import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
-describe('migrations over the fleet', () => {
+describe('migrateFleet()', () => {
   let database: TestDatabase;
   let sqlFolder: string;
   let open: Services[] = [];
@@ -33,13 +33,13 @@ describe('migrations over the fleet', () => {
     await rm(sqlFolder, { recursive: true });
   });
 
-  it('finds nothing to do when every tenant is at the newest version', async () => {
+  it('does nothing when every tenant is at the newest version', async () => {
     const { current, behind } = await statusOf(await servicesNow());
     assert.deepEqual([current, behind.length], [6, 0]);
     assert.deepEqual(await migrate(await servicesNow()), { migrated: 0, failed: [], left: 0 });
   });
 
-  it('brings the microchip column to tenants of all modes, and names the one that fails', async () => {
+  it('migrates tenants of all modes, and names the one that fails', async () => {
     await cp(
       'sql/tenant/002_pet_microchip_id.sql',
       join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'),
@@ -66,7 +66,7 @@ describe('migrations over the fleet', () => {
     }
   });
 
-  it('touches only what is left in a second run', async () => {
+  it('migrates only the remaining tenants in a second run', async () => {
     const services = await servicesNow();
     await fix(services, 'schema-one');
     const progress: Progress[] = [];
@@ -81,14 +81,14 @@ describe('migrations over the fleet', () => {
     );
   });
 
-  it('leaves the rest alone when a canary fails', async () => {
+  it('does not migrate the rest when a canary fails', async () => {
     await writeFile(join(sqlFolder, 'tenant', '003_broken.sql'), 'select 1 / 0;\n');
     const outcome = await migrate(await servicesNow(), () => {}, { canary: 1 });
     assert.deepEqual([outcome.migrated, outcome.failed.length, outcome.left], [0, 1, 4]);
     await rm(join(sqlFolder, 'tenant', '003_broken.sql'));
   });
 
-  it('lets one run at a time', async () => {
+  it('refuses a second run at the same time', async () => {
     await writeFile(join(sqlFolder, 'tenant', '003_slow.sql'), 'select pg_sleep(0.3);\n');
     const first = await servicesNow();
     const second = await another();
@@ -98,7 +98,7 @@ describe('migrations over the fleet', () => {
     assert.equal((await statusOf(first)).behind.length, 0);
   });
 
-  it('waits for a lock from a distance, so that readers are not held up', async () => {
+  it('retries a lock with short waits, so that readers are not blocked', async () => {
     await writeFile(
       join(sqlFolder, 'tenant', '004_note.sql'),
       'alter table pets add column note text;\n',
@@ -113,7 +113,7 @@ describe('migrations over the fleet', () => {
     assert.deepEqual(await migrating, { migrated: 1, failed: [], left: 0 });
   });
 
-  it('refuses a file that was edited after it had been applied to one tenant alone', async () => {
+  it('refuses a file that was edited after one tenant had it', async () => {
     const file = join(sqlFolder, 'tenant', '005_first.sql');
     await writeFile(file, 'alter table pets add column one text;\n');
     await migrate(await servicesNow(), () => {}, { slug: 'schema-one' });
@@ -127,7 +127,7 @@ describe('migrations over the fleet', () => {
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
   });
 
-  it('refuses an edited file also where the one after it had failed', async () => {
+  it('refuses an edited file also when the next file had failed', async () => {
     const [fine, broken] = ['006_fine.sql', '007_broken.sql'].map((name) =>
       join(sqlFolder, 'tenant', name),
     );
@@ -143,7 +143,7 @@ describe('migrations over the fleet', () => {
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
   });
 
-  it('refuses a file that was edited after it had been applied', async () => {
+  it('refuses a file that was edited after all tenants had it', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
     await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
   });

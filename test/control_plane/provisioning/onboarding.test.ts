@@ -92,7 +92,7 @@ describe('Onboarding', () => {
 
   for (const mode of isolationModes) {
     describe(`in ${mode} mode`, () => {
-      it('makes a tenant with a sample pet, an admin, settings, a letter and an event', async () => {
+      it('creates a tenant with a sample pet, an admin, settings, an email and an event', async () => {
         const order = orderOf(`whole-${mode}`, mode);
         const { tenant, admin } = await services.onboarding.create(order, once);
         assert.deepEqual([tenant.status, tenant.isolation], ['active', mode]);
@@ -108,7 +108,7 @@ describe('Onboarding', () => {
         assert.deepEqual({ ...counts }, { users: 1, settings: 3, letters: 1, events: 1 });
       });
 
-      it('leaves nothing of a tenant that failed half-way, and makes it when asked again', async () => {
+      it('leaves nothing of a tenant that failed half-way, and can create it again', async () => {
         const order = orderOf(`half-${mode}`, mode);
         await failing(() => services.onboarding.create(order, once));
         assert.deepEqual(await traces(order), []);
@@ -116,7 +116,7 @@ describe('Onboarding', () => {
         assert.equal(tenant.status, 'active');
       });
 
-      it('leaves nothing of a tenant that was removed, and its slug is free', async () => {
+      it('leaves nothing of a removed tenant, and frees its slug', async () => {
         const order = orderOf(`gone-${mode}`, mode);
         await services.onboarding.create(order, once);
         assert.equal(await services.onboarding.remove(order.slug, 'r-2'), true);
@@ -127,7 +127,7 @@ describe('Onboarding', () => {
     });
   }
 
-  it('removes a tenant whose usage is being written just then', async (t) => {
+  it('removes a tenant whose usage is being written at the same time', async (t) => {
     const order = orderOf('busy', 'shared');
     const { tenant } = await services.onboarding.create(order, once);
     const { onboarding, control } = patient(t);
@@ -143,7 +143,7 @@ describe('Onboarding', () => {
     assert.deepEqual(await traces(order), []);
   });
 
-  it('makes one tenant of ten orders for one slug, and refuses nine', async () => {
+  it('creates one tenant of ten concurrent requests for one slug, and refuses nine', async () => {
     const orders = Array.from({ length: 10 }, () => orderOf('wanted', 'shared'));
     const outcomes = await Promise.allSettled(
       orders.map((order) => services.onboarding.create(order, once)),
@@ -159,21 +159,21 @@ describe('Onboarding', () => {
     const commission = { requestId: 'r-1', idempotencyKey: 'key-1', rawBody: 'first' };
     const order = orderOf('repeated', 'shared');
 
-    it('gives a repeated order the first answer', async () => {
+    it('replays the first reply to a repeated request', async () => {
       const first = await services.onboarding.create(order, commission);
       assert.deepEqual(await services.onboarding.create(order, commission), first);
       const filledInAnew = { ...order, isolation: 'schema' as const };
       assert.deepEqual(await services.onboarding.create(filledInAnew, commission), first);
     });
 
-    it('refuses another order under the same key', async () => {
+    it('refuses another request with the same key', async () => {
       const other = { ...commission, rawBody: 'another' };
       const misused = services.onboarding.create(order, other);
       await assert.rejects(misused, { code: 'invalid_input' });
     });
   });
 
-  it('refuses a plan that there is not, and leaves the slug free', async () => {
+  it('refuses an unknown plan, and leaves the slug free', async () => {
     const order = orderOf('planless', 'shared');
     const wrong = services.onboarding.create({ ...order, plan: 'gold' }, once);
     await assert.rejects(wrong, { code: 'invalid_input' });

@@ -78,23 +78,23 @@ describe("the planner's statistics", () => {
   const ofPets = (name: string) => `select id from pets where name = '${name}'`;
   const ofSlugs = (slug: string) => `select id from audit_events where tenant = '${slug}'`;
 
-  it('are kept of nothing that a serving role may read, not even after ANALYZE', async () => {
+  it('do not exist for columns that a serving role may read, even after ANALYZE', async () => {
     for (const { name, place } of all) assert.deepEqual(await told(place), [], name);
   });
 
-  it("tell one shared tenant nothing of another's values", async () => {
+  it("reveal nothing of another shared tenant's values", async () => {
     const [shared] = all;
     assert.ok(shared);
     assert.equal(await distinguishes(shared, ofPets, 'Rex'), false);
   });
 
-  it("tell a tenant's account nothing of other customers", async () => {
+  it("reveal no other customers to a tenant's account", async () => {
     const account = all.at(-1);
     assert.ok(account);
     assert.equal(await distinguishes(account, ofSlugs, 'a-customer'), false);
   });
 
-  it('are not needed for a page of a list to come from its index, in order', async () => {
+  it('are not needed to read a page of a list from its index, in order', async () => {
     const [shared] = all;
     assert.ok(shared);
     const after = "id > '00000000-0000-0000-0000-000000000000'";
@@ -111,7 +111,7 @@ describe("the planner's statistics", () => {
     }
   });
 
-  it('control: tell both where columns have statistics', async () => {
+  it('control: reveal both when the columns have statistics', async () => {
     const [shared, account] = [all[0], all.at(-1)];
     assert.ok(shared && account);
     await places.asSuperuser(

@@ -8,7 +8,7 @@ import type { Placement } from '../../../src/postgres/placement.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 
-describe('a placement of one tenant', () => {
+describe('a dedicated placement', () => {
   let places: TenantPlaces;
   before(async () => {
     places = await openTenantPlaces(1);
@@ -25,11 +25,11 @@ describe('a placement of one tenant', () => {
       const mode = () => places.services.fleet.modes.of(tenant);
       const newest = () => places.services.fleet.sql.tenant.length;
 
-      it('is made once, however often it is asked for', async () => {
+      it('is kept when it is provisioned again', async () => {
         assert.equal(await mode().provision(tenant, places.steps), newest());
       });
 
-      it('lets its role add no tables, not even temporary ones', async () => {
+      it('does not let its role create tables, temporary tables or schemas', async () => {
         const { target, role, schema } = places.placeOf(tenant);
         for (const what of [
           `table "${schema}".mine ()`,
@@ -45,14 +45,14 @@ describe('a placement of one tenant', () => {
         }
       });
 
-      it('can be removed twice and made again', async () => {
+      it('can be destroyed twice and provisioned again', async () => {
         for (let turn = 0; turn < 2; turn += 1) await mode().destroy(tenant, places.steps);
         assert.equal(await mode().provision(tenant, places.steps), newest());
       });
     });
   }
 
-  describe('that is a database', () => {
+  describe('of database mode', () => {
     let own: Placement;
     let other: Placement;
     before(async () => {
@@ -73,7 +73,7 @@ describe('a placement of one tenant', () => {
       }
     }
 
-    it("keeps a tenant's login out of every other database", async () => {
+    it("refuses its login in another tenant's database and the main one", async () => {
       assert.equal(await opens(), false);
       const main = new URL(own.target);
       main.pathname = databaseOf(places.url);
@@ -83,7 +83,7 @@ describe('a placement of one tenant', () => {
       );
     });
 
-    it('control: lets it in where everybody may connect', async () => {
+    it('control: accepts its login in another database that grants connect to public', async () => {
       const { database } = other;
       await places.asSuperuser(other, `grant connect on database "${database}" to public`);
       assert.equal(await opens(), true);

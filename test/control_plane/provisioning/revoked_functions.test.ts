@@ -31,17 +31,19 @@ const harmless = new RegExp(
 const attempts: Readonly<Record<string, (db: Db) => Promise<object[]>>> = {
   'lift its limits': (db) => db`select set_config('statement_timeout', '0', true)`,
   'write plans to the server log': (db) => db`select set_config('debug_print_plan', 'on', false)`,
-  'run a query from a text': (db) => db`select query_to_xml('select 1', true, false, '')`,
-  'run one for its lexemes': (db) => db`select ts_stat('select ''a''::tsvector')`,
-  'run one for a rewriting': (db) => db`select ts_rewrite('a'::tsquery, 'select ''a'', ''b''')`,
+  'run a query with query_to_xml()': (db) => db`select query_to_xml('select 1', true, false, '')`,
+  'run a query with ts_stat()': (db) => db`select ts_stat('select ''a''::tsvector')`,
+  'run a query with ts_rewrite()': (db) =>
+    db`select ts_rewrite('a'::tsquery, 'select ''a'', ''b''')`,
   'read a whole table as XML': (db) => db`select table_to_xml('pg_class', true, false, '')`,
   'end sessions of the same login': (db) => db`
     select pg_terminate_backend(pid) from pg_stat_activity where usename = session_user`,
   'cancel statements': (db) => db`select pg_cancel_backend(pg_backend_pid())`,
   'fill the write-ahead log': (db) => db`select pg_logical_emit_message(false, 'x', 'y')`,
-  'fill it with bytes': (db) => db`select pg_logical_emit_message(true, 'x', '\\x00'::bytea)`,
+  'fill the write-ahead log with bytes': (db) =>
+    db`select pg_logical_emit_message(true, 'x', '\\x00'::bytea)`,
   'export its snapshot': (db) => db`select pg_export_snapshot()`,
-  'watch the locks of others': (db) => db`select * from pg_locks`,
+  'read the locks of other sessions': (db) => db`select * from pg_locks`,
 };
 
 describe('a statement of a tenant', () => {
@@ -64,7 +66,7 @@ describe('a statement of a tenant', () => {
   }
 
   for (const [what, attempt] of Object.entries(attempts)) {
-    it(`may not ${what}`, async () => {
+    it(`cannot ${what}`, async () => {
       assert.deepEqual(
         await outcomes(attempt),
         all.map(() => '42501'),
@@ -72,7 +74,7 @@ describe('a statement of a tenant', () => {
     });
   }
 
-  it('may call nothing that acts, but for what was looked at', async () => {
+  it('can execute no volatile function outside the reviewed list', async () => {
     for (const { place, name } of all) {
       const rows = await places.asSuperuser(
         place,
@@ -88,7 +90,7 @@ describe('a statement of a tenant', () => {
     }
   });
 
-  it('control: may do all of it where everybody may', async () => {
+  it('control: can do four of these after the rights were granted to public', async () => {
     for (const { place } of all) {
       await places.asSuperuser(
         place,
@@ -101,9 +103,9 @@ describe('a statement of a tenant', () => {
     }
     for (const what of [
       'lift its limits',
-      'run a query from a text',
+      'run a query with query_to_xml()',
       'fill the write-ahead log',
-      'watch the locks of others',
+      'read the locks of other sessions',
     ] as const) {
       const attempt = attempts[what];
       assert.ok(attempt);

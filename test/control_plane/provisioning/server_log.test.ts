@@ -31,11 +31,11 @@ describe("the errors of tenants' statements", () => {
     return row?.level;
   }
 
-  it('are not in the log of the server, in any mode', async () => {
+  it("are below the session's log_min_messages, in any mode", async () => {
     for (const standing of all) assert.equal(await logged(standing), 'log', standing.name);
   });
 
-  it('control: are there without the setting of the login', async () => {
+  it("control: are logged without the login's own log_min_messages", async () => {
     for (const standing of all) {
       const login = decodeURIComponent(new URL(standing.place.target).username);
       await places.asSuperuser(standing.place, `alter role "${login}" reset log_min_messages`);

@@ -43,7 +43,7 @@ describe('LOCK TABLE by an injected statement', () => {
     });
   }
 
-  it('is refused for every table that a serving role sees, in every mode of isolation', async () => {
+  it('is refused for every table that a serving role sees, in every isolation mode', async () => {
     const refused = modes.map(() => '42501');
     for (const standing of all) {
       const tables = await visibleTables(places, standing);
@@ -57,7 +57,7 @@ describe('LOCK TABLE by an injected statement', () => {
     }
   });
 
-  it('control: is granted with a right to the table as a whole', async () => {
+  it('control: is allowed with a right to the whole table', async () => {
     const locked = modes.map(() => 'locked');
     for (const standing of all) {
       const [table = ''] = await visibleTables(places, standing);

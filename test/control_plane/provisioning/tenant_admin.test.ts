@@ -6,7 +6,7 @@ import type { Db } from '../../../src/kernel/ports.ts';
 import { register } from '../../support/registered.ts';
 import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
 
-describe('OperatorRegistry.patch()', () => {
+describe('TenantAdmin.patch()', () => {
   let places: TenantPlaces;
   let control: Db;
   let registry: TenantAdmin;
@@ -16,7 +16,7 @@ describe('OperatorRegistry.patch()', () => {
   });
   after(() => places.close());
 
-  it('records what each of many changes at once has really changed', async () => {
+  it('records the real old and new value of each concurrent change', async () => {
     const { id, slug } = await register(control, 'renamed');
     const names = Array.from({ length: 16 }, (_, turn) => `name ${turn}`);
     await Promise.all(names.map((name) => registry.patch(slug, { name }, null)));
@@ -29,7 +29,7 @@ describe('OperatorRegistry.patch()', () => {
   });
 
   for (const status of ['provisioning', 'deleting']) {
-    it(`does not touch a tenant that is ${status}`, async () => {
+    it(`does not change a tenant whose status is ${status}`, async () => {
       const { id, slug } = await register(control, `still-${status}`);
       await control`update control.tenants set status = ${status} where id = ${id}`;
       assert.equal(await registry.patch(slug, { name: 'Other', status: 'active' }, null), null);

@@ -31,7 +31,7 @@ describe('the deletion of a shared tenant', () => {
     return tenantId(row?.id ?? '');
   }
 
-  it('leaves no row in any table that the catalog names, and takes none of another tenant', async () => {
+  it("deletes its rows from every tenant table of the catalog, and no other tenant's", async () => {
     const [leaving, staying] = [await idOf('leaving'), await idOf('staying')];
     for (const id of [leaving, staying]) {
       assert.deepEqual(await grown.look('staying', (sql) => fillAll(sql, id)), everyTable);
@@ -77,7 +77,7 @@ describe('the deletion of a shared tenant', () => {
     );
   });
 
-  it('deletes more rows than one statement takes', async () => {
+  it('deletes more rows than the batch size', async () => {
     await grown.onboard('large', 'shared');
     const large = await idOf('large');
     await grown.look(

@@ -41,21 +41,21 @@ describe('activate()', () => {
     return (await control`select from control.users where tenant_id = ${id}`).length;
   }
 
-  it('makes a tenant active, once', async () => {
+  it('activates a tenant once', async () => {
     const { id, activation } = await claim('once-only');
     assert.equal((await activation()).tenant.status, 'active');
     await assert.rejects(activation());
     assert.equal(await usersOf(id), 1);
   });
 
-  it('adds nothing to a tenant that is being deleted meanwhile', async () => {
+  it('adds nothing to a tenant that is being deleted', async () => {
     const { id, activation } = await claim('going');
     await control`update control.tenants set status = 'deleting' where id = ${id}`;
     await assert.rejects(activation(), /^Error: Cannot activate a tenant: its row was cleared/);
     assert.equal(await usersOf(id), 0);
   });
 
-  it('adds nothing to a tenant that was cleared away meanwhile', async () => {
+  it('adds nothing to a tenant whose row was deleted', async () => {
     const { id, activation } = await claim('gone');
     await control`delete from control.tenants where id = ${id}`;
     await assert.rejects(activation());

@@ -9,16 +9,16 @@ import { type Grown, guarded, moreTables, openGrown } from '../../support/more_t
 const table = (name: string, ...refersTo: string[]) => ({ name, partitioned: false, refersTo });
 
 describe('erasingOrder()', () => {
-  it('puts what refers to others first', () => {
+  it('puts a table before the tables that it refers to', () => {
     const tables = [table('pets'), table('toys', 'visits'), table('visits', 'pets')];
     assert.deepEqual(erasingOrder(tables), [['toys'], ['visits'], ['pets']]);
   });
 
-  it('does not mind a table that refers to itself', () => {
+  it('accepts a table that refers to itself', () => {
     assert.deepEqual(erasingOrder([table('folders', 'folders')]), [['folders']]);
   });
 
-  it('keeps a ring together, behind what refers to it', () => {
+  it('keeps a cycle of tables together, after tables that refer to it', () => {
     const ring = [table('houses', 'owners'), table('owners', 'houses')];
     const tables = [...ring, table('keys', 'houses')];
     assert.deepEqual(erasingOrder(tables), [['keys'], ['houses', 'owners']]);
@@ -34,7 +34,7 @@ describe('a table that a migration adds', () => {
   after(() => grown.close());
 
   for (const mode of isolationModes) {
-    it(`has its rights by column in ${mode} mode, without a grant of its own`, async () => {
+    it(`gets its rights by column in ${mode} mode without a grant in the file`, async () => {
       const rights = await grown.look(`in-${mode}`, (sql) => {
         return sql<{ rights: string; columns: string }[]>`
           select
@@ -71,7 +71,7 @@ describe('a table that a migration adds', () => {
     });
   }
 
-  it('is left alone when it is as it must be', async () => {
+  it('is not changed by a start when its rights are right', async () => {
     const state = () =>
       grown.look('in-schema', (sql) => {
         return sql`
@@ -90,7 +90,7 @@ describe('a table that a migration adds', () => {
     assert.deepEqual(await state(), before);
   });
 
-  it('gets its rights and loses its statistics at a start, when an older version made it', async () => {
+  it('gets its rights and loses its statistics at a start when they are wrong', async () => {
     const { app } = grown.services.fleet.installation.roles;
     await grown.look('in-schema', (sql) => {
       return sql.unsafe(`revoke all on pets from ${app};
@@ -114,7 +114,7 @@ async function startAgain({ services }: Grown): Promise<void> {
   (await openServices(readConfig({ DATABASE_URL: adminUrl }), adminUrl)).close();
 }
 
-describe('a migration', () => {
+describe('a tenant migration', () => {
   const fine = guarded('toys', 'name text');
   for (const [what, text, expected] of [
     ['without a tenant', 'create table toys (id uuid)', 'no column "tenant_id uuid not null'],

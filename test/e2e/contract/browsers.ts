@@ -21,7 +21,7 @@ export function browsers(stay: () => Stay): void {
     return send(kennel.url, `OPTIONS ${prefix}${path}`, undefined, sent);
   };
 
-  it('tells the methods of a path to everybody', async () => {
+  it('answers OPTIONS with the methods of a path without a credential', async () => {
     const plain = await options('/api/pets', {});
     assert.deepEqual([plain.status, plain.text], [204, '']);
     const allow = String(plain.headers.allow).split(', ').sort();
@@ -29,7 +29,7 @@ export function browsers(stay: () => Stay): void {
     assertProblem(await options('/api/nothing', {}), 404, 'not_found');
   });
 
-  it('lets a listed page call, with all headers that it needs', async () => {
+  it('allows a listed origin all methods and headers of the API', async () => {
     for (const path of ['/api/pets', '/api/nothing']) {
       const { status, headers } = await options(path, asking(page, 'POST'));
       assert.equal(status, 204);
@@ -46,7 +46,7 @@ export function browsers(stay: () => Stay): void {
     }
   });
 
-  it('shows a listed page every answer, and another one none', async () => {
+  it('lets a listed origin read every reply, and no other origin', async () => {
     const { call } = stay().tenant;
     for (const line of ['GET /api/pets', 'GET /api/nothing', 'POST /api/pets']) {
       const { headers } = await call(line, undefined, { origin: page });
@@ -61,7 +61,7 @@ export function browsers(stay: () => Stay): void {
     assert.deepEqual([answer.status, answer.headers['access-control-allow-origin']], [401, page]);
   });
 
-  it('tells a strange page nothing but the methods', async () => {
+  it('sends no CORS headers to a preflight of another origin', async () => {
     for (const origin of ['https://evil.example', 'null', `${page}.evil.example`]) {
       const { status, headers } = await options('/api/pets', asking(origin, 'POST'));
       assert.equal(status, 204);
@@ -70,7 +70,7 @@ export function browsers(stay: () => Stay): void {
     }
   });
 
-  it('spends nothing for a preflight, and calls it no failure', async () => {
+  it('does not bill a preflight, nor record it as a failed login', async () => {
     const { kennel, tenant } = stay();
     const operator = operatorOf(kennel);
     const failures = async () =>

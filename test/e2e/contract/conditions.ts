@@ -6,7 +6,7 @@ import type { Stay } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
 export function conditions(stay: () => Stay): void {
-  it('sends a single resource once, for as long as it stays as it is', async () => {
+  it('answers 304 while a resource is unchanged', async () => {
     const { call } = stay().tenant;
     const { id } = await newPet(call);
     for (const line of [`GET /api/pets/${id}`, 'GET /api/me', 'GET /api/config']) {
@@ -25,7 +25,7 @@ export function conditions(stay: () => Stay): void {
     }
   });
 
-  it('gives a changed pet another tag, which its answer tells', async () => {
+  it('returns the new ETag of a changed pet with the change', async () => {
     const { call } = stay().tenant;
     const created = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
     const line = `/api/pets/${created.body.id}`;
@@ -35,7 +35,7 @@ export function conditions(stay: () => Stay): void {
     assert.equal((await call(`GET ${line}`)).headers.etag, changed.headers.etag);
   });
 
-  it('changes a pet only as the client knows it', async () => {
+  it('changes a pet only if If-Match fits', async () => {
     const { call } = stay().tenant;
     const { body: pet, headers } = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
     const line = `/api/pets/${pet.id}`;
@@ -57,7 +57,7 @@ export function conditions(stay: () => Stay): void {
     assertProblem(await call(`PATCH ${line}`, {}, { 'if-match': '*' }), 404, 'not_found');
   });
 
-  it('lets one of many win who change the same pet', async () => {
+  it('applies one of many concurrent changes with the same ETag', async () => {
     const { call } = stay().tenant;
     const { body, headers } = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
     const match = { 'if-match': String(headers.etag) };
@@ -73,7 +73,7 @@ export function conditions(stay: () => Stay): void {
     assert.deepEqual((await call(`GET /api/pets/${body.id}`)).body, winner.body);
   });
 
-  it('control: without a tag the last of many wins', async () => {
+  it('control: applies every concurrent change without an ETag', async () => {
     const { call } = stay().tenant;
     const { id } = await newPet(call);
     const patch = (name: string) => call(`PATCH /api/pets/${id}`, { name });
@@ -82,7 +82,7 @@ export function conditions(stay: () => Stay): void {
     }
   });
 
-  it('changes a setting only as the client knows them all', async () => {
+  it('changes a setting only if If-Match fits all settings', async () => {
     const { call } = stay().tenant;
     const line = 'PUT /api/config/default_page_size';
     const before = await call('GET /api/config');
@@ -98,7 +98,7 @@ export function conditions(stay: () => Stay): void {
     assert.equal((await call(reset, undefined, { 'if-match': '*' })).status, 204);
   });
 
-  it('does nothing for a tag of what has none', async () => {
+  it('refuses If-Match for resources without an ETag', async () => {
     const { call } = stay().tenant;
     const { id } = await newPet(call);
     for (const line of [

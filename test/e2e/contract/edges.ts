@@ -23,7 +23,7 @@ export function edges(stay: () => Stay): void {
     for (const { message } of errors) assert.ok(message.length > 0);
   });
 
-  it('refuses a body that is no JSON, of another type, or too large', async () => {
+  it('refuses a body that is not JSON, of another type, or too large', async () => {
     const { call } = stay().tenant;
     const line = 'POST /api/pets';
     assertProblem(await call(line, '{"name":'), 400, 'invalid_input');
@@ -34,7 +34,7 @@ export function edges(stay: () => Stay): void {
     assertProblem(await call(line, { name, species: 'dog' }), 413, 'payload_too_large');
   });
 
-  it('names the methods that a path has', async () => {
+  it('answers 405 with the methods of the path', async () => {
     const { call } = stay().tenant;
     const answer = await call('PUT /api/pets', {});
     assertProblem(answer, 405, 'method_not_allowed');
@@ -46,7 +46,7 @@ export function edges(stay: () => Stay): void {
     ]);
   });
 
-  it('refuses a query that it does not know, wherever it is', async () => {
+  it('refuses unknown, repeated and malformed query parameters', async () => {
     const { call } = stay().tenant;
     const id = '01890000-0000-7000-8000-000000000000';
     for (const line of [
@@ -58,7 +58,7 @@ export function edges(stay: () => Stay): void {
     }
   });
 
-  it('knows no other path', async () => {
+  it('answers 404 for an unknown path', async () => {
     const { call } = stay().tenant;
     for (const path of ['/api', '/api/', '/api/pet', '/api/pets/', '/api/me/me']) {
       assertProblem(await call(`GET ${path}`), 404, 'not_found');

@@ -9,7 +9,7 @@ import { newPet } from './pets.ts';
 const key = (value: string = randomUUID()) => ({ 'idempotency-key': value });
 
 export function once(stay: () => Stay): void {
-  it('gives the first answer again', async () => {
+  it('replays the first reply to a POST with the same Idempotency-Key', async () => {
     const { call } = stay().tenant;
     const pet = await newPet(call);
     const { user } = (await call('GET /api/me')).body;
@@ -31,7 +31,7 @@ export function once(stay: () => Stay): void {
     }
   });
 
-  it('makes one thing, and bears witness to it once', async () => {
+  it('records one event for repeated POSTs with one Idempotency-Key', async () => {
     const { call } = stay().tenant;
     const headers = key();
     const email = `${randomUUID()}@once.example`;
@@ -43,13 +43,13 @@ export function once(stay: () => Stay): void {
     assert.notDeepEqual(events, ['user_created', 'user_created']);
   });
 
-  it('control: without a key each one makes its own', async () => {
+  it('control: creates one pet for each POST without an Idempotency-Key', async () => {
     const { call } = stay().tenant;
     const [one, two] = [await newPet(call), await newPet(call)];
     assert.notEqual(one.id, two.id);
   });
 
-  it('is done once by many that come together', async () => {
+  it('creates one pet for concurrent POSTs with one Idempotency-Key', async () => {
     const { call } = stay().tenant;
     const headers = key();
     const body = { name: 'Race', species: `racer-${headers['idempotency-key']}`.slice(0, 50) };
@@ -64,7 +64,7 @@ export function once(stay: () => Stay): void {
     for (const answer of [...made, await send()]) assert.deepEqual(answer.body, items[0]);
   });
 
-  it('belongs to one request', async () => {
+  it('refuses an Idempotency-Key that another request had', async () => {
     const { call } = stay().tenant;
     const headers = key();
     const pet = await newPet(call);
@@ -77,7 +77,7 @@ export function once(stay: () => Stay): void {
     assertProblem(elsewhere, 422, 'invalid_input');
   });
 
-  it('is free again after a refusal', async () => {
+  it('accepts an Idempotency-Key again after a refusal', async () => {
     const { call } = stay().tenant;
     const headers = key();
     const nothing = '01890000-0000-7000-8000-000000000000';
@@ -92,7 +92,7 @@ export function once(stay: () => Stay): void {
   });
 
   for (const blank of ['', '   ', '""', '" "', 'x'.repeat(256)]) {
-    it(`is refused as ${JSON.stringify(blank.slice(0, 9))}`, async () => {
+    it(`refuses ${JSON.stringify(blank.slice(0, 9))} as Idempotency-Key`, async () => {
       const { call } = stay().tenant;
       const body = { name: 'Blank', species: 'blank' };
       assertProblem(await call('POST /api/pets', body, key(blank)), 422, 'invalid_input');
@@ -100,7 +100,7 @@ export function once(stay: () => Stay): void {
     });
   }
 
-  it("is each user's own, and no neighbour's", async () => {
+  it('keeps the Idempotency-Keys of users and tenants apart', async () => {
     const { tenant, neighbour } = stay();
     const headers = key();
     const body = { name: 'Own', species: 'dog' };

@@ -5,7 +5,7 @@ import { assertProblem, type Call } from '../../support/client.ts';
 import { instant, type Stay, uuidV7 } from './journey_context.ts';
 
 export function pets(stay: () => Stay): void {
-  it('makes a pet and finds it again', async () => {
+  it('creates a pet and returns it again', async () => {
     const { way, tenant } = stay();
     const { call, slug } = tenant;
     const created = await call('POST /api/pets', {
@@ -31,7 +31,7 @@ export function pets(stay: () => Stay): void {
     assert.deepEqual([found.status, found.body], [200, created.body]);
   });
 
-  it('keeps the number of the microchip, up to 50 characters', async () => {
+  it('stores a microchip number of up to 50 characters', async () => {
     const { call } = stay().tenant;
     const microchip = '9'.repeat(50);
     const { id } = await newPet(call, { microchip_id: microchip, species: 'chipped' });
@@ -47,7 +47,7 @@ export function pets(stay: () => Stay): void {
     assertProblem(long, 422, 'invalid_input');
   });
 
-  it('changes what is named and nothing else', async () => {
+  it('changes only the fields of a pet that are sent', async () => {
     const { call } = stay().tenant;
     const before = await newPet(call, { breed: 'Beagle' });
     const { status, body } = await call(`PATCH /api/pets/${before.id}`, {
@@ -90,7 +90,7 @@ export function pets(stay: () => Stay): void {
     assert.deepEqual([last.body.items.length, last.headers.link], [1, undefined]);
   });
 
-  it('refuses a limit and a cursor that are none', async () => {
+  it('refuses an invalid limit or cursor', async () => {
     const { call } = stay().tenant;
     for (const query of ['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'cursor=WyJ4Il0']) {
       const answer = await call(`GET /api/pets?${query}`);
@@ -99,7 +99,7 @@ export function pets(stay: () => Stay): void {
     }
   });
 
-  it('shows a deleted pet only to a tenant that wants to see it', async () => {
+  it('shows a deleted pet only while include_deleted_pets is on', async () => {
     const { call } = stay().tenant;
     const { id } = await newPet(call, { species: 'dodo' });
     const deleted = await call(`DELETE /api/pets/${id}`);
@@ -119,7 +119,7 @@ export function pets(stay: () => Stay): void {
     assertProblem(await call(`GET /api/pets/${id}`), 404, 'not_found');
   });
 
-  it("does not know a neighbour's pet from no pet", async () => {
+  it("answers 404 for another tenant's pet as for an unknown one", async () => {
     const { tenant, neighbour } = stay();
     const { id } = await newPet(neighbour.call, { name: 'Theirs' });
     for (const pet of [id, '01890000-0000-7000-8000-000000000000', 'rex']) {

@@ -8,12 +8,12 @@ import { newPet } from './pets.ts';
 const defaults = { include_deleted_pets: false, default_page_size: 20, welcome_message: '' };
 
 export function settings(stay: () => Stay): void {
-  it('begins with the defaults', async () => {
+  it('starts with the default settings', async () => {
     const { status, body } = await stay().tenant.call('GET /api/config');
     assert.deepEqual([status, body], [200, defaults]);
   });
 
-  it('greets with its own message', async () => {
+  it("shows the tenant's own welcome message", async () => {
     const { call } = stay().tenant;
     const greeting = async () => (await call('GET /api/me')).body.welcome_message;
     assert.equal(await greeting(), '');
@@ -23,7 +23,7 @@ export function settings(stay: () => Stay): void {
     assert.equal(await greeting(), '');
   });
 
-  it('changes a setting and goes back to its default', async () => {
+  it('changes a setting and resets it to its default', async () => {
     const { call } = stay().tenant;
     await newPet(call);
     const changed = await call('PUT /api/config/default_page_size', { value: 1 });
@@ -38,7 +38,7 @@ export function settings(stay: () => Stay): void {
     assert.deepEqual((await call('GET /api/config')).body, defaults);
   });
 
-  it('knows no other key', async () => {
+  it('answers 404 for an unknown setting', async () => {
     const { call } = stay().tenant;
     for (const key of ['colour', 'toString', '__proto__']) {
       assertProblem(await call(`PUT /api/config/${key}`, { value: 1 }), 404, 'not_found');
@@ -46,7 +46,7 @@ export function settings(stay: () => Stay): void {
     }
   });
 
-  it('refuses a value of the wrong type', async () => {
+  it('refuses a setting of the wrong type', async () => {
     const { call } = stay().tenant;
     const wrong = {
       include_deleted_pets: ['true', 1, null],
@@ -63,7 +63,7 @@ export function settings(stay: () => Stay): void {
     assert.deepEqual((await call('GET /api/config')).body, defaults);
   });
 
-  it('names a wrong or missing value beside an unknown field', async () => {
+  it('names a wrong or missing value as well as an unknown field', async () => {
     const { call } = stay().tenant;
     for (const body of [{ colour: 'red' }, { value: 7, colour: 'red' }]) {
       const answer = await call('PUT /api/config/welcome_message', body);

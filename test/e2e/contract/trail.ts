@@ -6,7 +6,7 @@ import { instant, type Stay, uuidV7 } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
 export function trail(stay: () => Stay): void {
-  it('tells a tenant what was changed, newest first, page by page', async () => {
+  it('lists the changes of a tenant, newest first, page by page', async () => {
     const { slug, call } = stay().tenant;
     const change = { 'x-request-id': 'trail-of-change' };
     await call('PUT /api/config/welcome_message', { value: 'Woof' }, change);
@@ -33,7 +33,7 @@ export function trail(stay: () => Stay): void {
     assert.deepEqual([events.at(-1), older.body.next_cursor], ['tenant_created', null]);
   });
 
-  it('tells a tenant nothing of attempts, its own or others', async () => {
+  it('hides failed logins and cross-tenant attempts from tenants', async () => {
     const { kennel, tenant, neighbour, way } = stay();
     const strays = [
       clientOf(kennel, { slug: neighbour.slug, apiKey: tenant.apiKey, way }),
@@ -51,7 +51,7 @@ export function trail(stay: () => Stay): void {
     assert.ok(!own.text.includes(neighbour.slug));
   });
 
-  it('bills every request of its own and no other', async () => {
+  it('bills every authenticated request of the tenant and no other', async () => {
     const { tenant, neighbour, kennel } = stay();
     const before = await billed(stay());
     await tenant.call('GET /api/pets');
@@ -62,7 +62,7 @@ export function trail(stay: () => Stay): void {
     assert.equal(await billed(stay()), before + 3);
   });
 
-  it('is shown in pages of the size that the tenant has set, like every list', async () => {
+  it("uses the tenant's page size in every list", async () => {
     const { call } = stay().tenant;
     await newPet(call);
     await call('PUT /api/config/default_page_size', { value: 1 });

@@ -6,7 +6,7 @@ import { instant, type Stay, uuidV7 } from './journey_context.ts';
 import { allPages } from './pets.ts';
 
 export function users(stay: () => Stay): void {
-  it('lets an admin add users, each address once', async () => {
+  it('lets an admin add users, each email once', async () => {
     const { call } = stay().tenant;
     const email = 'vet@clinic.example';
     const { status, body } = await call('POST /api/users', { email, role: 'member' });
@@ -24,7 +24,7 @@ export function users(stay: () => Stay): void {
     assert.deepEqual(await allPages(call, 'GET /api/users?limit=1'), ids);
   });
 
-  it('keeps from a member what takes an admin', async () => {
+  it('refuses a member the routes of an admin', async () => {
     const { call } = await member(stay(), 'member@clinic.example');
     for (const line of ['GET /api/me', 'GET /api/pets', 'GET /api/config', 'GET /api/usage']) {
       assert.equal((await call(line)).status, 200, line);
@@ -43,7 +43,7 @@ export function users(stay: () => Stay): void {
     }
   });
 
-  it('serves a new key at once and a revoked one no more', async () => {
+  it('accepts a new key at once, and refuses a revoked one', async () => {
     const { tenant } = stay();
     const { call, keyId } = await member(stay(), 'leaver@clinic.example');
     assert.equal((await call('GET /api/me')).body.user.email, 'leaver@clinic.example');
@@ -53,7 +53,7 @@ export function users(stay: () => Stay): void {
     assertProblem(await tenant.call(`DELETE /api/keys/${keyId}`), 404, 'not_found');
   });
 
-  it("reaches no neighbour's users and keys", async () => {
+  it("answers 404 for another tenant's users and keys", async () => {
     const { tenant, neighbour } = stay();
     const { user } = (await neighbour.call('GET /api/me')).body;
     const { body: key } = await neighbour.call(`POST /api/users/${user.id}/keys`);

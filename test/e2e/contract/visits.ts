@@ -38,7 +38,7 @@ export function visits(stay: () => Stay): void {
     assert.equal(new Set(pages.flat()).size, made.size);
   });
 
-  it("does not know a neighbour's or a deleted pet's visits", async () => {
+  it("answers 404 for visits of another tenant's or a deleted pet", async () => {
     const { tenant, neighbour } = stay();
     const theirs = await newPet(neighbour.call);
     const deleted = await newPet(tenant.call);

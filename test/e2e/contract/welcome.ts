@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import { type Stay, uuidV7 } from './journey_context.ts';
 
 export function welcome(stay: () => Stay): void {
-  it('serves the key of a new tenant at once', async () => {
+  it('accepts the key of a new tenant at once', async () => {
     const { tenant, isolation } = stay();
     const { status, body } = await tenant.call('GET /api/me');
     assert.equal(status, 200);
@@ -21,13 +21,13 @@ export function welcome(stay: () => Stay): void {
     assert.deepEqual(user, { email: `admin@${tenant.slug}.com`, role: 'admin' });
   });
 
-  it('begins with the sample pet', async () => {
+  it('starts with the sample pet', async () => {
     const { body } = await stay().tenant.call('GET /api/pets');
     const names = body.items.map(({ name }: { name: string }) => name);
     assert.deepEqual([names, body.next_cursor], [['Sample Pet'], null]);
   });
 
-  it('tells in every answer what is left of the budget', async () => {
+  it('shows the rest of the budget in every reply', async () => {
     const { call } = stay().tenant;
     for (const line of ['GET /api/me', 'GET /api/nothing', 'POST /api/pets', 'PUT /api/pets']) {
       const { headers } = await call(line);

@@ -13,19 +13,19 @@ import { until } from '../../support/until.ts';
 const json = { chars: 100, depth: 3 };
 const limits: PipelineLimits = { statements: 10, answerBytes: 1_000, json, silenceMs: 1_000 };
 
-describe('Wire beside a hostile server', () => {
+describe('Pipeline with a hostile server', () => {
   /** Takes what it is told, and never ends by itself: the other side hangs. */
   function silentSocket(): Duplex {
     return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
   }
 
-  it('lets go of a connection whose other side does not take leave', async () => {
+  it('destroys a connection that the server does not close', async () => {
     const socket = silentSocket();
     new Pipeline(socket, limits, { onEnd() {}, onSilence() {} }).end();
     await until(() => socket.destroyed);
   });
 
-  it('lets go of a connection whose other side takes nothing any more', async () => {
+  it('destroys a connection that the server does not read', async () => {
     const socket = new Duplex({ read() {}, write() {} });
     const wire = new Pipeline(socket, limits, { onEnd() {}, onSilence() {} });
     wire.send({ after: query('select') }, () => {});
@@ -34,7 +34,7 @@ describe('Wire beside a hostile server', () => {
     assert.equal(socket.destroyed, true);
   });
 
-  it('counts rows that hold nothing', async () => {
+  it('counts empty rows towards the bound of a result', async () => {
     const socket = silentSocket();
     const reasons: unknown[] = [];
     const wire = new Pipeline(socket, limits, {

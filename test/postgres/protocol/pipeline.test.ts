@@ -42,7 +42,7 @@ const contextSet = [bound, row('context'), done('SELECT 1')];
 /** What a server says to `call()` the first time. */
 const described = [parsed, parameters, columns(['a', 25]), bound];
 
-describe('Wire', () => {
+describe('Pipeline', () => {
   let socket: ScriptedSocket;
   let wire: Pipeline;
   let answers: (GroupResult | null)[];
@@ -72,7 +72,7 @@ describe('Wire', () => {
   const tags = () => answers.map((answer) => answer?.tag);
 
   describe('send()', () => {
-    it('writes all groups of one turn at once, at its end', async () => {
+    it('writes all groups of one turn at its end, in one write', async () => {
       ask(own);
       ask({ before: bind('', []), after: sync });
       assert.deepEqual(socket.written, []);
@@ -80,7 +80,7 @@ describe('Wire', () => {
       assert.deepEqual(socket.written, [Buffer.concat([query('listen news'), bind('', []), sync])]);
     });
 
-    it('writes what was flushed once', async () => {
+    it('does not write flushed groups again', async () => {
       ask(own);
       wire.flush();
       ask(own);
@@ -99,7 +99,7 @@ describe('Wire', () => {
       assert.deepEqual(tags(), ['LISTEN']);
     });
 
-    it('closes a statement that was pushed out before it prepares the next one', () => {
+    it('closes an evicted statement before it prepares the next one', () => {
       const texts = Array.from({ length: limits.statements + 1 }, () => [`select 1`]);
       for (const strings of texts)
         ask(call(Object.freeze(Object.assign(strings, { raw: strings })), []));
@@ -113,7 +113,7 @@ describe('Wire', () => {
     });
   });
 
-  describe('an answer', () => {
+  describe('a result', () => {
     it('has the rows and the tag of the statement', () => {
       ask(call());
       socket.say(...described, row('x'), row(null), done('SELECT 2'), ready);
@@ -122,7 +122,7 @@ describe('Wire', () => {
       assert.deepEqual([answer?.tag, answer?.error, answer?.runs], ['SELECT', null, 1]);
     });
 
-    it('has them also when the server does not describe the statement again', () => {
+    it('has rows of a prepared statement that is not described again', () => {
       const again = call();
       ask(again);
       socket.say(...described, done('SELECT 0'), ready);
@@ -131,7 +131,7 @@ describe('Wire', () => {
       assert.deepEqual(answers[1]?.rows, [{ a: 'x' }]);
     });
 
-    it('comes when the group is over, and not before', () => {
+    it('is delivered at the end of the group, and not before', () => {
       ask(call());
       socket.say(...described, done('SELECT 0'));
       assert.deepEqual(answers, []);
@@ -139,13 +139,13 @@ describe('Wire', () => {
       assert.equal(answers.length, 1);
     });
 
-    it('goes to the groups in their order', () => {
+    it('is delivered in the order of the groups', () => {
       for (let at = 0; at < 3; at += 1) ask(own);
       socket.say(done('LISTEN'), ready, done('COMMIT'), ready, done('ROLLBACK'), ready);
       assert.deepEqual(tags(), ['LISTEN', 'COMMIT', 'ROLLBACK']);
     });
 
-    it('has neither the rows nor the tag of what runs before and behind the statement', () => {
+    it('leaves out rows and tags of the statements around the call', () => {
       const after = Buffer.concat([execute, bind('reset', []), execute, sync]);
       ask({ ...call(), before: context, runsBefore: 1, after });
       socket.say(
@@ -161,7 +161,7 @@ describe('Wire', () => {
       assert.deepEqual([answers[0]?.tag, answers[0]?.runs], ['UPDATE', 3]);
     });
 
-    it('has the tag of the first of several statements of ours, and no rows', () => {
+    it('has the first tag and no rows of a group without a call', () => {
       ask(own);
       socket.say(columns(['a', 25]), row('x'), done('SELECT 1'), done('COMMIT'), ready);
       assert.deepEqual([answers[0]?.tag, answers[0]?.runs, answers[0]?.rows], ['SELECT', 2, []]);
@@ -173,20 +173,20 @@ describe('Wire', () => {
       ['CREATE TABLE', 'CREATE TABLE'],
       ['COMMIT', 'COMMIT'],
     ] as const) {
-      it(`calls "${said}" "${tag}"`, () => {
+      it(`shortens the tag "${said}" to "${tag}"`, () => {
         ask(own);
         socket.say(done(said), ready);
         assert.deepEqual(tags(), [tag]);
       });
     }
 
-    it('calls an empty statement nothing, and counts it', () => {
+    it('has no tag for an empty statement, and counts it', () => {
       ask(call(text``, []));
       socket.say(parsed, parameters, noData, bound, said('I'), ready);
       assert.deepEqual([answers[0]?.tag, answers[0]?.runs], [null, 1]);
     });
 
-    it('has the error, and how many statements had run before it', () => {
+    it('has the error and the number of statements before it', () => {
       ask({ ...call(), before: context, runsBefore: 1 });
       socket.say(...contextSet, ...described, failed('22012'), ready);
       const [answer] = answers;
@@ -194,7 +194,7 @@ describe('Wire', () => {
       assert.deepEqual([answer?.runs, answer?.tag, answer?.rows], [1, null, []]);
     });
 
-    it('is not touched by an error of the group before', () => {
+    it('is not affected by an error of the group before', () => {
       ask(call());
       ask(call(text`select 2`, []));
       socket.say(parsed, failed('42703'), ready, ...described, row('x'), done('SELECT 1'), ready);
@@ -202,7 +202,7 @@ describe('Wire', () => {
       assert.deepEqual([answers[1]?.error, answers[1]?.rows], [null, [{ a: 'x' }]]);
     });
 
-    it('is not touched by notices, notifications and changed settings', () => {
+    it('is not affected by notices, notifications and changed settings', () => {
       const others = [said('N', 'VNOTICE\0\0'), said('S', 'a\0b\0'), said('A', '\0\0\0\x01a\0\0')];
       socket.say(...others);
       ask(call());
@@ -221,7 +221,7 @@ describe('Wire', () => {
       return socket.written.at(-1);
     };
 
-    it('is bound alone when it is used again', () => {
+    it('is only bound when it is used again', () => {
       ask(call(same));
       socket.say(...described, done('SELECT 0'), ready);
       assert.deepEqual(sentFor(call(same)), Buffer.concat([bind('s0', ['1']), execute, sync]));
@@ -232,7 +232,7 @@ describe('Wire', () => {
       ['whose Describe failed', [parsed, failed('42P18')]],
       ['that was not reached because of an error before it', [failed('22012')]],
     ] as const) {
-      it(`${failure} is closed and prepared anew the next time`, () => {
+      it(`${failure} is closed and prepared again the next time`, () => {
         ask(call(same));
         socket.say(...said, ready);
         const anew = [parse('s1', 'select $1 as a'), messages.describe('s1'), bind('s1', ['1'])];
@@ -241,14 +241,14 @@ describe('Wire', () => {
       });
     }
 
-    it('that failed when it ran is kept', () => {
+    it('that failed in its execution stays prepared', () => {
       ask(call(same));
       socket.say(...described, failed('22012'), ready);
       assert.deepEqual(sentFor(call(same)), Buffer.concat([bind('s0', ['1']), execute, sync]));
     });
   });
 
-  describe('the conversation is over', () => {
+  describe('the connection ends', () => {
     /** A group behind the one that ends it; whatever comes, neither is answered. */
     beforeEach(() => {
       ask(call());
@@ -272,30 +272,30 @@ describe('Wire', () => {
       ['an offer to copy both ways', 'W'],
       ['copied data', 'd'],
       ['a portal that is suspended', 's'],
-      ['a question for the password', 'R'],
-      ['a key for cancelling', 'K'],
-      ['a type that there is not', '?'],
+      ['a password request', 'R'],
+      ['a cancellation key', 'K'],
+      ['an unknown type', '?'],
     ] as const) {
-      it(`after ${what}, and nothing behind it is read`, () => {
+      it(`after ${what}, and ignores later bytes`, () => {
         socket.say(...described, said(type, '\0\0\0'), ...rest);
         assert.match(String(ends[0]), RegExp(`type "[${type}]" now$`));
         assert.deepEqual(answers, []);
       });
     }
 
-    it('and nothing more is sent', async () => {
+    it('and sends nothing more', async () => {
       socket.say(said('G'), ...rest);
       wire.flush();
       await setImmediate();
       assert.deepEqual(socket.written, []);
     });
 
-    it('after bytes that are no message', () => {
+    it('after an invalid message', () => {
       socket.say(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), ...rest);
       assert.match(String(ends[0]), /Cannot read a message of \d+ bytes$/);
     });
 
-    it('after columns that are not where they were announced', () => {
+    it('after a description of columns without its columns', () => {
       socket.say(parsed, said('T', '\0\x05'), ...rest);
       assert.deepEqual(answers, []);
     });
@@ -310,7 +310,7 @@ describe('Wire', () => {
       assert.deepEqual(answers, []);
     });
 
-    it('after an answer that nobody has asked for', () => {
+    it('after a result that was not asked for', () => {
       socket.say(...described, ...rest, ready);
       assert.match(String(ends[0]), /type "Z" now$/);
       assert.deepEqual(tags(), ['SELECT', 'LISTEN']);
@@ -321,7 +321,7 @@ describe('Wire', () => {
       ['an error', failed('57P01')],
       ['an empty statement', said('I')],
     ] as const) {
-      it(`after ${what} that nobody has asked for`, () => {
+      it(`after ${what} that was not asked for`, () => {
         socket.say(...described, ...rest, message);
         assert.equal(answers.length, 2);
       });
@@ -335,7 +335,7 @@ describe('Wire', () => {
       });
     }
 
-    it('after one ReadyForQuery too many, before the group behind has an answer', () => {
+    it('after one ReadyForQuery too many, without a result for the next group', () => {
       socket.say(...described, done('SELECT 0'), ready, ready, done('LISTEN'), ready);
       assert.deepEqual(tags(), ['SELECT']);
     });
@@ -343,15 +343,15 @@ describe('Wire', () => {
     for (const [what, replies] of [
       ['a completion too few', described],
       ['a completion too many', [...described, done('SELECT 0'), done('SELECT 0')]],
-      ['no sign that it was parsed', described.slice(1)],
+      ['no ParseComplete', described.slice(1)],
       ['a row that its tag does not count', [...described, row('x'), done('SELECT 0')]],
       ['a row less than its tag counts', [...described, row('x'), done('SELECT 2')]],
-      ['a row, where none was described', [parsed, parameters, noData, bound, row('x')]],
+      ['a row of a statement without columns', [parsed, parameters, noData, bound, row('x')]],
       ['a tag without an end', [...described, said('C', 'SELECT 0')]],
       ['a tag of more than 64 bytes', [...described, done('x'.repeat(64))]],
       ['an acknowledgement with a body', [said('1', 'x'), ...described.slice(1)]],
     ] as const) {
-      it(`after an answer with ${what}`, () => {
+      it(`after a result with ${what}`, () => {
         socket.say(...replies, ready, ...rest);
         assert.deepEqual(answers, []);
       });
@@ -390,7 +390,7 @@ describe('Wire', () => {
       assert.match(String(ends[0]), /the connection was closed$/);
     });
 
-    it('after the connection was lost, for the reason that was told', async () => {
+    it('after the connection was lost, with its error', async () => {
       const reason = new Error('ECONNRESET');
       socket.destroy(reason);
       await setImmediate();
@@ -425,7 +425,7 @@ describe('Wire', () => {
       for (const [what, group, replies, allowed] of all) {
         for (const [status, said] of Object.entries(statuses)) {
           const isGood = allowed.includes(status);
-          it(`"${status}" behind ${what}${where} ${isGood ? 'is good' : 'ends it'}`, () => {
+          it(`"${status}" after ${what}${where} ${isGood ? 'is accepted' : 'ends the connection'}`, () => {
             if (opening) {
               ask({ ...inside, leaves: 'T' });
               socket.say(...opening);
@@ -442,7 +442,7 @@ describe('Wire', () => {
     }
   });
 
-  it('is told of a connection that was over before, but not before its constructor is', async () => {
+  it('reports a connection that had ended before, after its constructor has returned', async () => {
     const closed = new ScriptedSocket();
     closed.destroy();
     wire = wireOn(closed);
@@ -451,7 +451,7 @@ describe('Wire', () => {
     assert.equal(ends.length, 1);
   });
 
-  it('takes answers up to the bound, for each group anew', () => {
+  it('accepts results up to the bound for each group', () => {
     for (let at = 0; at < 3; at += 1) ask(call());
     const others = Buffer.concat([...described, row(''), done('SELECT 1'), ready]).length;
     const largest = row('x'.repeat(limits.answerBytes - others));
@@ -461,7 +461,7 @@ describe('Wire', () => {
 
   for (const leave of ['end', 'destroy'] as const) {
     describe(`${leave}()`, () => {
-      it('answers what is in flight with null, once', async () => {
+      it('answers pending groups with null, once', async () => {
         ask(call());
         ask(own);
         wire[leave]();
@@ -472,7 +472,7 @@ describe('Wire', () => {
         assert.equal(answers.length, 2);
       });
 
-      it('lets out nothing that waits for the end of the turn', async () => {
+      it('does not send groups that wait for the end of the turn', async () => {
         ask(own);
         wire[leave]();
         wire.flush();
@@ -480,7 +480,7 @@ describe('Wire', () => {
         assert.deepEqual(socket.written, leave === 'end' ? [terminate] : []);
       });
 
-      it('is no end that has to be told', async () => {
+      it('reports no end', async () => {
         wire[leave]();
         socket.say(said('G'));
         socket.emit('error', new Error('lost'));
@@ -489,7 +489,7 @@ describe('Wire', () => {
         assert.deepEqual(ends, []);
       });
 
-      it('while an answer is given keeps those behind it from theirs', () => {
+      it('during a result leaves later groups without theirs', () => {
         wire.send(own, () => wire[leave]());
         ask(own);
         socket.say(done('LISTEN'), ready, done('LISTEN'), ready);
@@ -498,7 +498,7 @@ describe('Wire', () => {
     });
   }
 
-  it('ends the connection with cut(), and only its own side of it with end()', () => {
+  it('destroys the connection with destroy(), and closes only its own side with end()', () => {
     wire.end();
     assert.deepEqual([socket.writableEnded, socket.destroyed], [true, false]);
     wire.destroy();
@@ -531,7 +531,7 @@ describe('Wire', () => {
     }
     const answered = [done('LISTEN'), ready];
 
-    it('is none while nothing is owed', (t) => {
+    it('is not reported while no reply is due', (t) => {
       const pass = timed(t);
       pass(10 * limits.silenceMs);
       ask(own);
@@ -540,7 +540,7 @@ describe('Wire', () => {
       assert.equal(silences, 0);
     });
 
-    it('is told once', (t) => {
+    it('is reported once', (t) => {
       const pass = timed(t);
       ask(own);
       pass(limits.silenceMs - 1);
@@ -551,7 +551,7 @@ describe('Wire', () => {
       assert.equal(silences, 1);
     });
 
-    it('begins when something is owed, however long nothing was before', (t) => {
+    it('begins with the first pending group', (t) => {
       const pass = timed(t);
       pass(limits.silenceMs - 1);
       ask(own);
@@ -559,7 +559,7 @@ describe('Wire', () => {
       assert.equal(silences, 0);
     });
 
-    it('begins anew with each answer, and not with each question', (t) => {
+    it('begins again with each result, and not with each group', (t) => {
       const pass = timed(t);
       ask(own);
       ask(own);
@@ -573,7 +573,7 @@ describe('Wire', () => {
     });
 
     for (const leave of ['end', 'destroy'] as const) {
-      it(`is not told after ${leave}()`, (t) => {
+      it(`is not reported after ${leave}()`, (t) => {
         const pass = timed(t);
         ask(own);
         wire[leave]();
@@ -584,7 +584,7 @@ describe('Wire', () => {
   });
 });
 
-describe('a wire to a real server', { timeout: 30_000 }, () => {
+describe('a Pipeline on a real server', { timeout: 30_000 }, () => {
   let database: TestDatabase;
   let opened: { close(): void }[] = [];
   before(async () => {
@@ -614,7 +614,7 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
     return new Promise((resolve) => wire.send(group, resolve));
   }
 
-  describe('passes over a statement', () => {
+  describe('skips a statement', () => {
     const count = text`select nextval('counter')`;
     /** Each statement of a group before the call. */
     const running = (sql: string) => Buffer.concat([parse('', sql), bind('', []), execute]);
@@ -624,7 +624,7 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
       ['select 1 / 0', false],
       ['select wrong', false],
     ] as const) {
-      it(`${called ? 'not ' : ''}when "${before}" stands before it`, async () => {
+      it(`${called ? 'not ' : ''}after "${before}" in the same group`, async () => {
         const connection = await open();
         await connection.script('drop sequence if exists counter; create sequence counter');
         const wire = await openWire();
@@ -639,10 +639,10 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
     }
   });
 
-  describe('is cut', () => {
+  describe('ends its connection', () => {
     for (const copy of ['copy pets to stdout', 'copy pets from stdin']) {
       const strings = Object.assign([copy], { raw: [copy] });
-      it(`by "${copy}", and nobody behind it is answered`, async () => {
+      it(`after "${copy}", without results for later calls`, async () => {
         const connection = await open();
         await connection.script('create table if not exists pets (name text)');
         const outcomes = await Promise.allSettled([
@@ -655,7 +655,7 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
         assert.equal(connection.live, false);
       });
 
-      it(`by the script "${copy}"`, async () => {
+      it(`after the script "${copy}"`, async () => {
         const connection = await open();
         await connection.script('create table if not exists pets (name text)');
         await assert.rejects(connection.script(copy), unavailable);
@@ -663,20 +663,20 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
       });
     }
 
-    it('by rows that are together too large', async () => {
+    it('after rows that are together too large', async () => {
       const connection = await open({ answerBytes: 1_000 });
       await assert.rejects(connection.plain`select generate_series(1, 1000)`, unavailable);
       assert.equal(connection.live, false);
     });
 
-    it('by one row that is too large', async () => {
+    it('after one row that is too large', async () => {
       const connection = await open({ answerBytes: 1_000 });
       await assert.rejects(connection.plain`select repeat('x', 1000)`, unavailable);
       assert.equal(connection.live, false);
     });
   });
 
-  it('passes over notices, notifications and changed settings', async () => {
+  it('ignores notices, notifications and changed settings', async () => {
     const connection = await open();
     await connection.script(`listen news; set TimeZone = 'Asia/Tokyo'; notify news, 'it';
       do $$ begin raise notice 'look'; end $$`);
@@ -686,7 +686,7 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
     assert.equal(connection.live, true);
   });
 
-  it('prepares a statement anew whose table was not there the first time', async () => {
+  it('prepares a statement again whose table did not exist the first time', async () => {
     const connection = await open();
     const read = () => connection.plain`select name from latecomers`;
     for (let turn = 0; turn < 2; turn += 1) await assert.rejects(read(), unavailable);

@@ -20,7 +20,7 @@ const limits = {
   silenceMs: 60_000,
 };
 
-describe(`a wire to a server that errs (seed ${seed})`, {
+describe(`a Pipeline on a server with mutated replies (seed ${seed})`, {
   timeout: 60_000 + seconds * 2_000,
 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'wire-'));
@@ -48,7 +48,7 @@ describe(`a wire to a server that errs (seed ${seed})`, {
     return wire;
   }
 
-  it('gives no caller an answer of another, and each one an answer', async (t) => {
+  it("gives each caller a result, and none another caller's rows", async (t) => {
     const endsAt = performance.now() + seconds * 1_000;
     let count = 0;
     for await (const wrong of conversations(openWire)) {
@@ -59,7 +59,7 @@ describe(`a wire to a server that errs (seed ${seed})`, {
     t.diagnostic(`${count} conversations`);
   });
 
-  it('control: sees that a client which counts ReadyForQuery alone mixes up answers', async () => {
+  it('control: a client that only counts ReadyForQuery mixes up results', async () => {
     let count = 0;
     for await (const wrong of conversations((socket) => new LaxClient(socket))) {
       if (wrong.some((what) => what.includes('has a row of'))) return;
