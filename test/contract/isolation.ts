@@ -14,7 +14,7 @@ import { codeOf } from '../../src/postgres/errors.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf, openingScript } from '../support/envelopes.ts';
 import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
-import { granted, guardsOff, plantPet, type Stage, stage } from './isolation_stage.ts';
+import { granted, guardsOff, insertPet, type Stage, stage } from './two_tenants.ts';
 
 /** The suite. All of it goes through one connection at a time. */
 export function isolationContract(mode: string): void {
@@ -59,10 +59,10 @@ function twins(
   });
 }
 
-async function leaks({ places, isolation, one, other }: Stage, probe: Probe): Promise<boolean> {
-  const place = places.placeOf(one);
-  const petId = await plantPet(places, place, other);
-  const victim = { id: other.id, petId, sealKey: place.sealKey };
+async function leaks({ fixture, isolation, one, other }: Stage, probe: Probe): Promise<boolean> {
+  const placement = fixture.placementOf(one);
+  const petId = await insertPet(fixture, placement, other);
+  const victim = { id: other.id, petId, sealKey: placement.sealKey };
   return isolation.run(one, (db) => probe(db, victim));
 }
 
@@ -91,10 +91,10 @@ function contextEnds(mode: string): void {
     const current = stage(mode, granted.settings);
     for (const [ending, work] of Object.entries(endings)) {
       it(`after ${ending}`, async () => {
-        const { places, one, next } = current();
-        const place = places.placeOf(one);
-        const isolation = places.allIn(place);
-        await plantPet(places, place, { ...one, id: tenantId(randomUUID()) });
+        const { fixture, one, next } = current();
+        const placement = fixture.placementOf(one);
+        const isolation = fixture.allIn(placement);
+        await insertPet(fixture, placement, { ...one, id: tenantId(randomUUID()) });
         const pid = (db: Db) => db<{ pid: number }>`select pg_backend_pid() as pid`;
         const before = await isolation.run(one, pid);
         await isolation.run(one, work).catch(() => {});
@@ -117,20 +117,20 @@ function contextIsNeeded(mode: string): void {
   const tables = ['pets', 'visits'];
 
   /** A tenant's envelope, ended as it is after each statement. */
-  const local = ({ places, one, next }: Stage, { pid }: Connection) =>
-    `${openingScript(places.placeOf(one), next.id, pid)}; commit`;
+  const local = ({ fixture, one, next }: Stage, { pid }: Connection) =>
+    `${openingScript(fixture.placementOf(one), next.id, pid)}; commit`;
   const lasting = (stage: Stage, connection: Connection) =>
     local(stage, connection).replaceAll('set local', 'set');
 
   /** What each table tells a session that has the role and the schema, but no tenant. */
   async function answers(stage: Stage, before: (stage: Stage, connection: Connection) => string) {
-    const { places, one, next } = stage;
-    const place = places.placeOf(one);
-    await places.asSuperuser(place, 'delete from pets');
-    await places.allIn(place).run(next, addPet);
-    const opening = envelopeOf({ role: place.role, search_path: `"${place.schema}"` });
+    const { fixture, one, next } = stage;
+    const placement = fixture.placementOf(one);
+    await fixture.asSuperuser(placement, 'delete from pets');
+    await fixture.allIn(placement).run(next, addPet);
+    const opening = envelopeOf({ role: placement.role, search_path: `"${placement.schema}"` });
     const answer = async (table: string) => {
-      const connection = await Connection.open(withoutContext(place.target), connectionLimits);
+      const connection = await Connection.open(withoutContext(placement.target), connectionLimits);
       await connection.script(before(stage, connection));
       const text = Object.assign([`select from ${table}`], { raw: [] });
       return connection
@@ -181,8 +181,8 @@ function crowd(mode: string): void {
   const rounds = 4;
 
   /** Tenants that see a row of another, when all of them add and look at once. */
-  async function confused({ places }: Stage, isolation: Isolation): Promise<number> {
-    const all = await Promise.all(Array.from({ length: tenants }, () => places.tenant(mode)));
+  async function confused({ fixture }: Stage, isolation: Isolation): Promise<number> {
+    const all = await Promise.all(Array.from({ length: tenants }, () => fixture.tenant(mode)));
     const seen: boolean[] = [];
     for (let round = 0; round < rounds; round += 1) {
       seen.push(...(await Promise.all(all.map((tenant) => seesOwnAlone(isolation, tenant)))));
@@ -198,8 +198,8 @@ function crowd(mode: string): void {
     });
     if (mode === 'database') return;
     it('all in one placement', async () => {
-      const { places, one } = current();
-      assert.equal(await confused(current(), places.allIn(places.placeOf(one))), 0);
+      const { fixture, one } = current();
+      assert.equal(await confused(current(), fixture.allIn(fixture.placementOf(one))), 0);
     });
   });
 
@@ -207,8 +207,8 @@ function crowd(mode: string): void {
   describe('control: mixes up many tenants on a single connection without row security', () => {
     const current = stage(mode, guardsOff.rowSecurity);
     it('all in one placement', async () => {
-      const { places, one } = current();
-      assert.notEqual(await confused(current(), places.allIn(places.placeOf(one))), 0);
+      const { fixture, one } = current();
+      assert.notEqual(await confused(current(), fixture.allIn(fixture.placementOf(one))), 0);
     });
   });
 }

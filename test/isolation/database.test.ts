@@ -3,11 +3,11 @@ import { describe, it } from 'node:test';
 import type { Db } from '../../src/kernel/ports.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { isolationContract } from '../contract/isolation.ts';
-import { granted, guardsOff, type Stage, stage } from '../contract/isolation_stage.ts';
-import { ownPlaceContract } from '../contract/own_place.ts';
+import { granted, guardsOff, type Stage, stage } from '../contract/two_tenants.ts';
+import { ownPlacementContract } from '../contract/own_placement.ts';
 
 isolationContract('database');
-ownPlaceContract('database');
+ownPlacementContract('database');
 
 describe("a tenant's own database", () => {
   const look = (db: Db) => db`select id from pets`;
@@ -15,8 +15,8 @@ describe("a tenant's own database", () => {
   const guarded = stage('database');
 
   /** What whoever else is told there, and what its tenant is told after that on the same connection. */
-  async function told({ places, one, other }: Stage): Promise<string[]> {
-    const isolation = places.allIn(places.placeOf(one));
+  async function told({ fixture, one, other }: Stage): Promise<string[]> {
+    const isolation = fixture.allIn(fixture.placementOf(one));
     const answer = (tenant: typeof one) =>
       isolation.run(tenant, look).then((rows) => `${rows.length} rows`, codeOf);
     return [await answer(other), await answer(one)];
@@ -30,9 +30,9 @@ describe("a tenant's own database", () => {
   });
 
   it('does not let public call kernel.tenant() or kernel.no_context()', async () => {
-    const { places, one } = guarded();
-    const [row] = await places.asSuperuser(
-      places.placeOf(one),
+    const { fixture, one } = guarded();
+    const [row] = await fixture.asSuperuser(
+      fixture.placementOf(one),
       `select has_function_privilege('public', 'kernel.tenant()', 'execute') as tenant,
         has_function_privilege('public', 'kernel.no_context()', 'execute') as refusal`,
     );

@@ -12,13 +12,13 @@ import { parseSlug, type Slug, tenantId } from '../../src/kernel/tenant.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { isolationContract } from '../contract/isolation.ts';
-import { ownPlaceContract } from '../contract/own_place.ts';
+import { ownPlacementContract } from '../contract/own_placement.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { tracesOf } from '../support/traces.ts';
 import { secondDatabaseMode } from './second_database.ts';
 
 isolationContract('second_database');
-ownPlaceContract('second_database');
+ownPlacementContract('second_database');
 
 describe('a tenant of a fourth isolation mode', () => {
   let database: TestDatabase;

@@ -6,23 +6,23 @@ import type { Db } from '../../src/kernel/ports.ts';
 import type { OutboxStore } from '../../src/mail/outbox.ts';
 import { postgresOutbox } from '../../src/mail/postgres_outbox.ts';
 import { type Registered, register } from '../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
 const fiveDays = 5 * 24 * 3_600_000;
 const limits = { giveUpAfterMs: fiveDays, errorChars: 20 };
 
 describe('postgresOutbox()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let control: Db;
   let acme: Registered;
   let store: OutboxStore;
   before(async () => {
-    places = await openTenantPlaces(1);
-    control = places.services.control;
+    fixture = await openTenantFixture(1);
+    control = fixture.services.control;
     acme = await register(control, 'acme');
     store = postgresOutbox(control, limits);
   });
-  after(() => places.close());
+  after(() => fixture.close());
   beforeEach(() => control`delete from control.outbox`);
 
   async function post(): Promise<string> {

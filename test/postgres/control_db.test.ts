@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Sql } from '../../src/kernel/ports.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
 describe('controlDb()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   before(async () => {
-    places = await openTenantPlaces(1);
+    fixture = await openTenantFixture(1);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   /** Backends that answered when so many asked in the same moment. */
   async function backends(sql: Sql, asked: number): Promise<number> {
@@ -21,17 +21,17 @@ describe('controlDb()', () => {
   }
 
   it('shares one connection among lookups of one turn', async () => {
-    assert.equal(await backends(places.services.lookups, 8), 1);
+    assert.equal(await backends(fixture.services.lookups, 8), 1);
   });
 
   it('uses several connections for other statements of one turn', async () => {
-    assert.ok((await backends(places.services.control, 8)) > 1);
+    assert.ok((await backends(fixture.services.control, 8)) > 1);
   });
 
   it('answers more lookups than all batches can hold', async () => {
     const asking = Array.from(
       { length: 200 },
-      (_, number) => places.services.lookups<{ number: number }>`select ${number}::int as number`,
+      (_, number) => fixture.services.lookups<{ number: number }>`select ${number}::int as number`,
     );
     const answers = (await Promise.all(asking)).map(([row]) => row?.number);
     assert.deepEqual(answers, [...answers.keys()]);

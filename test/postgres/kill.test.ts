@@ -11,7 +11,7 @@ import type { TenantRef } from '../../src/kernel/ports.ts';
 import { killBackends } from '../support/backend_killer.ts';
 import { isOf, read, runPetLoad, type Tally } from '../support/pet_load.ts';
 import { chanceOf } from '../support/random.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 import { until } from '../support/until.ts';
 
 const seconds = Number(process.env.KILL_SECONDS ?? 4);
@@ -20,7 +20,7 @@ const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 32));
 const tenantsPerMode = { shared: 16, schema: 12, database: 4 };
 
 describe('isolation while random backends are terminated', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let tenants: TenantRef[];
   let tally: Tally;
   let answeringAgainMs: number;
@@ -32,21 +32,21 @@ describe('isolation while random backends are terminated', () => {
 
   before(async () => {
     process.on('uncaughtException', onUncaught).on('unhandledRejection', onUncaught);
-    places = await openTenantPlaces(16);
+    fixture = await openTenantFixture(16);
     const modes = isolationModes.flatMap((mode) =>
       Array.from({ length: tenantsPerMode[mode] }, () => mode),
     );
-    tenants = await Promise.all(modes.map((mode) => places.tenant(mode)));
+    tenants = await Promise.all(modes.map((mode) => fixture.tenant(mode)));
   });
   after(async () => {
-    await places.close();
+    await fixture.close();
     process.off('uncaughtException', onUncaught).off('unhandledRejection', onUncaught);
   });
 
   it('keeps serving calls and writes', async (t) => {
-    const { isolation } = places.services;
+    const { isolation } = fixture.services;
     const chance = chanceOf(seed);
-    const killer = killBackends(places.url, { everyMs: 50, chance });
+    const killer = killBackends(fixture.url, { everyMs: 50, chance });
     tally = await runPetLoad({
       isolation,
       tenants,
@@ -102,7 +102,7 @@ describe('isolation while random backends are terminated', () => {
   it('leaves no error uncaught', () => assert.deepEqual(uncaught, []));
 
   function answers(tenant: TenantRef): Promise<boolean> {
-    const { isolation } = places.services;
+    const { isolation } = fixture.services;
     return read(isolation, tenant, tally).then(
       () => true,
       () => false,
@@ -112,13 +112,13 @@ describe('isolation while random backends are terminated', () => {
   /** Shared mode's place is read once for all of its tenants. */
   async function readAll(): Promise<Map<string, TenantRef>> {
     const found = new Map<string, TenantRef>();
-    for (const place of new Set(tenants.map(places.placeOf))) {
-      const owners = tenants.filter((tenant) => places.placeOf(tenant) === place);
-      const rows = await places.asSuperuser(place, 'select id, tenant_id, name from pets');
+    for (const placement of new Set(tenants.map(fixture.placementOf))) {
+      const owners = tenants.filter((tenant) => fixture.placementOf(tenant) === placement);
+      const rows = await fixture.asSuperuser(placement, 'select id, tenant_id, name from pets');
       for (const { id, tenant_id, name } of rows) {
         const owner = owners.find((tenant) => isOf({ tenant_id, name }, tenant));
         if (owner) found.set(id, owner);
-        else misplaced.push({ place: place.schema, id, tenant_id, name });
+        else misplaced.push({ placement: placement.schema, id, tenant_id, name });
       }
     }
     return found;

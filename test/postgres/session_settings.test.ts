@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { limits } from '../../src/config.ts';
 import { Connection, type ConnectionLimits } from '../../src/postgres/connection.ts';
 import { lookInto } from '../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
 /** Defaults that would each change how a value is read, or written, or how long a statement may take. */
 const defaults = {
@@ -34,15 +34,15 @@ const defaults = {
 } as const;
 
 describe('the settings of a session', { timeout: 120_000 }, () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   before(async () => {
-    places = await openTenantPlaces(1);
+    fixture = await openTenantFixture(1);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   const targets = async () => {
-    const { installation } = places.services.fleet;
-    const own = places.placeOf(await places.tenant('database'));
+    const { installation } = fixture.services.fleet;
+    const own = fixture.placementOf(await fixture.tenant('database'));
     const { adminUrl, controlTarget, servingTarget } = installation;
     return [
       ['the administrator', adminUrl, limits.adminConnection],
@@ -90,7 +90,10 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
   it('control: depend on them in a session without pinned settings', async () => {
     await setDefaults((name, value) => `set ${name} = '${value}'`);
     try {
-      const rows = await lookInto(places.url, (sql) => sql`select '2024-02-29'::date::text as day`);
+      const rows = await lookInto(
+        fixture.url,
+        (sql) => sql`select '2024-02-29'::date::text as day`,
+      );
       assert.equal(rows[0]?.day, '29.02.2024');
     } finally {
       await setDefaults((name) => `reset ${name}`);
@@ -99,8 +102,8 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
 
   /** For each of our databases, and each of our logins. */
   async function setDefaults(change: (name: string, value: string) => string): Promise<void> {
-    const { database } = places.services.fleet.installation;
-    await lookInto(`${places.url}?default_transaction_read_only=off`, async (sql) => {
+    const { database } = fixture.services.fleet.installation;
+    await lookInto(`${fixture.url}?default_transaction_read_only=off`, async (sql) => {
       const all = await sql<{ what: string }[]>`
         select 'database ' || quote_ident(datname) as what from pg_database
         where starts_with(datname, ${database})

@@ -39,17 +39,17 @@ export function carelessIsolation(
 ): Isolation & { close(): Promise<void> } {
   const connections = { pool, envelopes: new CarelessEnvelopes(careless) };
   const plain = new PlainConnections(careless);
-  const placeFor = (tenant: TenantRef): Placement =>
+  const placementFor = (tenant: TenantRef): Placement =>
     modes.placementOf(careless.everybodyIn() ?? tenant);
   return {
     run: (tenant, work) => {
-      const place = placeFor(tenant);
+      const placement = placementFor(tenant);
       if (careless.stacked || careless.kept) {
         const looked = careless.anyStatement ? work : (db: Db) => work(queriesAlone(db));
-        return plain.run(place, tenant.id, looked);
+        return plain.run(placement, tenant.id, looked);
       }
-      if (careless.anyStatement) return work(anyStatements(connections, place, tenant.id));
-      return openTenantDb(connections, place, tenant.id, work);
+      if (careless.anyStatement) return work(anyStatements(connections, placement, tenant.id));
+      return openTenantDb(connections, placement, tenant.id, work);
     },
     close: () => plain.close(),
   };
@@ -64,13 +64,13 @@ function queriesAlone(db: Db): Db {
 /** A tenant's `db` that does not look at what it sends. */
 export function anyStatements(
   { pool, envelopes }: Connections,
-  place: Placement,
+  placement: Placement,
   tenant: TenantId,
 ): Db {
   const use = <Result>(work: (connection: Connection, envelope: Envelope) => Promise<Result>) =>
     pool
-      .exclusive(place.target, tenant, (connection) =>
-        work(connection, envelopes.of(connection, place, tenant)),
+      .exclusive(placement.target, tenant, (connection) =>
+        work(connection, envelopes.of(connection, placement, tenant)),
       )
       .catch((error: unknown) => {
         throw asViolation(error);
@@ -93,20 +93,20 @@ export class CarelessEnvelopes extends Envelopes {
 
   override of(
     connection: { pid: number; target: string },
-    place: Placement,
+    placement: Placement,
     tenant: TenantId,
   ): Envelope {
     const { lasting, openPath, told } = this.#careless;
     // In a database of its own a tenant's context is the session's: there is none to be careless with.
-    const ofSession = isDedicated(place) && tenant === place.tenant;
+    const ofSession = isDedicated(placement) && tenant === placement.tenant;
     const careless = !ofSession && (lasting || openPath || told);
-    if (!careless) return super.of(connection, place, tenant);
+    if (!careless) return super.of(connection, placement, tenant);
     const context = {
-      role: place.role,
-      search_path: openPath ? `"${place.schema}", public` : `"${place.schema}"`,
-      'kennel.tenant': contextOf(place, tenant, connection.pid),
+      role: placement.role,
+      search_path: openPath ? `"${placement.schema}", public` : `"${placement.schema}"`,
+      'kennel.tenant': contextOf(placement, tenant, connection.pid),
     };
-    return { ...envelopeOf(context, !lasting), schema: place.schema };
+    return { ...envelopeOf(context, !lasting), schema: placement.schema };
   }
 }
 

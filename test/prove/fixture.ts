@@ -30,11 +30,16 @@ export async function furnishVictim(party: Party, mark: string): Promise<Victim>
 }
 
 /** Brings the victim back to what it was. @returns the id of its new pet. */
-export async function renewRows({ victim, superuser, accountPlace, mark }: Lab): Promise<string> {
-  const { id, place, adminKeyId } = victim;
+export async function renewRows({
+  victim,
+  superuser,
+  accountPlacement,
+  mark,
+}: Lab): Promise<string> {
+  const { id, placement, adminKeyId } = victim;
   const petId = randomUUID();
   await superuser.run(
-    place,
+    placement,
     `delete from visits;
      delete from pets where tenant_id = '${id}';
      insert into pets (tenant_id, id, name, species)
@@ -44,7 +49,7 @@ export async function renewRows({ victim, superuser, accountPlace, mark }: Lab):
      values ('${id}', '${randomUUID()}', '${petId}', '2026-01-01', '${mark}')`,
   );
   await superuser.run(
-    accountPlace,
+    accountPlacement,
     `update api_keys set revoked_at = null where id = '${adminKeyId}' and revoked_at is not null;
      update tenants set plan = 'enterprise' where id = '${id}' and plan <> 'enterprise';
      update settings set value = to_jsonb('${mark}'::text)
@@ -57,52 +62,59 @@ export async function renewRows({ victim, superuser, accountPlace, mark }: Lab):
  * Every row of the victim, with its table, and the logins that lead to them. Usage is left out: it is
  * counted behind the requests.
  */
-export async function rowsOfVictim({ victim, superuser, accountPlace }: Lab): Promise<string[]> {
-  const { id, place } = victim;
-  const own = await superuser.ask(place, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`));
+export async function rowsOfVictim({
+  victim,
+  superuser,
+  accountPlacement,
+}: Lab): Promise<string[]> {
+  const { id, placement } = victim;
+  const own = await superuser.ask(placement, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`));
   const account = await superuser.ask(
-    accountPlace,
+    accountPlacement,
     `${rowsOf(['users', 'api_keys', 'settings'], `tenant_id = '${id}'`)}
      union all ${rowsOf(['tenants'], `id = '${id}'`)}
      union all ${rowsOf(['audit_events'], `tenant_id = '${id}' and audience = 'tenant'`)}
-     union all ${rowsOf(['pg_authid'], `rolname in ('${loginOf(place)}', '${loginOf(accountPlace)}')`)}`,
+     union all ${rowsOf(['pg_authid'], `rolname in ('${loginOf(placement)}', '${loginOf(accountPlacement)}')`)}`,
   );
   return [...own, ...account].sort();
 }
 
 /** What a layer guards must be there with it and without it. */
-export async function installTraps({ mode, victim, superuser }: Lab, places: Placement[]) {
-  for (const place of places) {
+export async function installTraps({ mode, victim, superuser }: Lab, placements: Placement[]) {
+  for (const placement of placements) {
     await superuser.run(
-      place,
+      placement,
       `create view pet_names with (security_invoker = true) as select name from pets;
-       grant select on pet_names to "${place.role}"`,
+       grant select on pet_names to "${placement.role}"`,
     );
   }
   if (mode !== 'schema') return;
-  const { place } = victim;
+  const { placement } = victim;
   await superuser.run(
-    place,
+    placement,
     `create table public.pets as select * from pets;
-     grant usage on schema public to "${place.role}";
-     grant select on public.pets to "${place.role}"`,
+     grant usage on schema public to "${placement.role}";
+     grant select on public.pets to "${placement.role}"`,
   );
 }
 
 /** Takes a layer off the database, in the places and in the control schema. */
 export async function takeOff(
-  { server, superuser, accountPlace }: Lab,
+  { server, superuser, accountPlacement }: Lab,
   name: LayerName,
-  places: Placement[],
+  placements: Placement[],
 ): Promise<void> {
-  const { place: inPlace, control } = layerOf(name);
+  const { placement: inPlace, control } = layerOf(name);
   const { database, roles } = server.app.services.fleet.installation;
-  for (const place of inPlace ? places : []) {
-    const login = place.database === database ? roles.serve : place.role;
-    await superuser.run(place, inPlace?.({ ...place, roles, login }) ?? '');
+  for (const placement of inPlace ? placements : []) {
+    const login = placement.database === database ? roles.serve : placement.role;
+    await superuser.run(placement, inPlace?.({ ...placement, roles, login }) ?? '');
   }
   if (!control) return;
-  await superuser.run(accountPlace, control({ ...accountPlace, roles, login: roles.serve }));
+  await superuser.run(
+    accountPlacement,
+    control({ ...accountPlacement, roles, login: roles.serve }),
+  );
 }
 
 /** The login whose connections lead to a place. */

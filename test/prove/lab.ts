@@ -20,7 +20,7 @@ import { type LabServer, openLabServer } from './lab_server.ts';
 import type { LayerName } from './layer.ts';
 import { Superuser } from './superuser.ts';
 
-export type Party = Onboarded & { place: Placement };
+export type Party = Onboarded & { placement: Placement };
 
 export type Victim = Party & {
   /** Renewed for each attack; the attacker has found out its id. */
@@ -79,7 +79,7 @@ export class Lab {
       adminUrl: database.url,
       adminToken,
       without,
-      victim: () => lab.#victimPlace(),
+      victim: () => lab.#victimPlacement(),
     });
     const lab = new Lab(mode, { server, database, folder });
     try {
@@ -119,13 +119,13 @@ export class Lab {
 
   /** How a statement names one of the victim's tables: in schema mode with the schema. */
   table(name: 'pets' | 'visits' | 'pet_names'): string {
-    return this.mode === 'schema' ? `"${this.victim.place.schema}".${name}` : name;
+    return this.mode === 'schema' ? `"${this.victim.placement.schema}".${name}` : name;
   }
 
   /** Where the server keeps one of the victim's tables, all of it written out. */
   async fileOf(table: string): Promise<string> {
     const query = `checkpoint; select pg_relation_filepath('${table}') as row`;
-    const [path = ''] = await this.superuser.ask(this.victim.place, query);
+    const [path = ''] = await this.superuser.ask(this.victim.placement, query);
     return path;
   }
 
@@ -140,7 +140,7 @@ export class Lab {
   }
 
   /** Where users, keys, settings and trail are, in every mode. */
-  get accountPlace(): Placement {
+  get accountPlacement(): Placement {
     return this.server.app.services.fleet.installation.account;
   }
 
@@ -152,7 +152,7 @@ export class Lab {
   }
 
   /** Null while it is being made. */
-  #victimPlace(): TenantRef | null {
+  #victimPlacement(): TenantRef | null {
     return this.#victim && { id: tenantId(this.#victim.id), isolation: this.mode };
   }
 
@@ -164,29 +164,29 @@ export class Lab {
     this.#attacker = attacker;
     this.#victim = await furnishVictim(victim, this.mark);
     await this.renewVictim();
-    const places = this.#places();
-    await installTraps(this, places);
-    for (const name of without) await takeOff(this, name, places);
+    const placements = this.#placements();
+    await installTraps(this, placements);
+    for (const name of without) await takeOff(this, name, placements);
     // What a login may do is settled when its session begins.
     const { serving } = this.server.app.services.pools;
-    for (const { target } of [...places, this.accountPlace]) serving.closeIdle(target);
+    for (const { target } of [...placements, this.accountPlacement]) serving.closeIdle(target);
   }
 
   /** The places of both tenants: in shared mode it is the same. */
-  #places(): Placement[] {
-    const { place: own } = this.attacker;
-    const { place: foreign } = this.victim;
+  #placements(): Placement[] {
+    const { placement: own } = this.attacker;
+    const { placement: foreign } = this.victim;
     const same = own.database === foreign.database && own.schema === foreign.schema;
     return same ? [foreign] : [foreign, own];
   }
 
   async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<Party> {
     const onboarded = await onboard(this.server, slug, order);
-    const place = this.server.app.services.fleet.modes.placementOf({
+    const placement = this.server.app.services.fleet.modes.placementOf({
       id: tenantId(onboarded.id),
       isolation: this.mode,
     });
-    return { ...onboarded, place };
+    return { ...onboarded, placement };
   }
 }
 

@@ -104,7 +104,7 @@ function carelessAccounts({ accounts }: Parts, world: Alteration['world']): Part
 
 function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
   return {
-    everybodyIn: () => (without.has('own place') ? victim() : null),
+    everybodyIn: () => (without.has('own placement') ? victim() : null),
     lasting: without.has('local context'),
     openPath: without.has('own path'),
     told: without.has('bound seal'),
@@ -115,7 +115,7 @@ function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
 }
 
 const ofIsolation: readonly LayerName[] = [
-  'own place',
+  'own placement',
   'local context',
   'own path',
   'bound seal',

@@ -13,7 +13,7 @@ export type Layer = {
   /** The kernel's parts without it. */
   parts?: (parts: Parts, world: LabWorld) => Parts;
   /** Statements that take it away wherever a tenant's tables are. */
-  place?: (names: Names) => string;
+  placement?: (names: Names) => string;
   /** The same for the control schema. */
   control?: (names: Names) => string;
 };
@@ -32,11 +32,11 @@ const layers = {
   standing: { holds: 'only an active tenant is served', parts: kernelWithout.standing },
   'one 404': { holds: 'foreign, unknown and suspended look alike' },
   role: { holds: 'what takes an admin is refused to a member', parts: kernelWithout.role },
-  'own place': {
+  'own placement': {
     holds: 'a schema or database of its own, and no other',
-    ...databaseWithout.ownPlace,
+    ...databaseWithout.ownPlacement,
   },
-  'own path': { holds: 'search_path names that place alone' },
+  'own path': { holds: 'search_path names that placement alone' },
   'queries alone': { holds: 'nothing else is sent for a tenant' },
   'extended protocol': { holds: 'one message, one statement' },
   'local context': { holds: 'role and seal end with the transaction' },

@@ -11,7 +11,7 @@ export function everywhere(...layers: LayerName[]): Needed {
 
 /** Where the tables are is one more layer in the modes that give each tenant a place. */
 export function inPlace(...layers: LayerName[]): Needed {
-  const own = ['own place', ...layers] as const;
+  const own = ['own placement', ...layers] as const;
   return { shared: layers, schema: own, database: own };
 }
 
@@ -21,12 +21,12 @@ export function inPlace(...layers: LayerName[]): Needed {
  */
 export function named(...layers: LayerName[]): Needed {
   const inDatabase = layers.filter((layer) => layer !== 'no settings');
-  return { shared: layers, schema: layers, database: ['own place', ...inDatabase] };
+  return { shared: layers, schema: layers, database: ['own placement', ...inDatabase] };
 }
 
 /** The same, for what goes nowhere without a context: only its tenant has one in a database of its own. */
 export function namedWithContext(...layers: LayerName[]): Needed {
-  return { ...named(...layers), database: ['own place', 'seal', ...layers] };
+  return { ...named(...layers), database: ['own placement', 'seal', ...layers] };
 }
 
 /** Only where tenants share a database, and with it the connections. */

@@ -68,41 +68,41 @@ const callable = (...names: string[]) => `
   end $$`;
 
 const withCalls = (...names: string[]) => ({
-  place: () => callable(...names),
+  placement: () => callable(...names),
   control: () => callable(...names),
 });
 
 export const databaseWithout = {
-  ownPlace: {
+  ownPlacement: {
     // Who is in a database that is not its own has to set its context there.
-    place: ({ schema }: Names) => (schema === schemas.tenant ? callable('set_config') : ''),
+    placement: ({ schema }: Names) => (schema === schemas.tenant ? callable('set_config') : ''),
   },
   noSettings: withCalls('set_config'),
   noQueryTexts: withCalls('query_to_xml'),
   noSessionControl: withCalls('pg_terminate_backend'),
   noLogMessages: withCalls('pg_logical_emit_message'),
   rightsByColumn: {
-    place: ({ role }: Names) => `grant insert, update, delete on pets, visits to "${role}"`,
+    placement: ({ role }: Names) => `grant insert, update, delete on pets, visits to "${role}"`,
     control: ({ roles }: Names) => `grant update on users to "${roles.account}"`,
   },
-  noStatistics: { place: () => 'alter table pets alter name set statistics 100' },
-  seal: { place: () => believing, control: () => believing },
+  noStatistics: { placement: () => 'alter table pets alter name set statistics 100' },
+  seal: { placement: () => believing, control: () => believing },
   sealOfOneBackend: {
     // A tenant's own database has no keys: there is no other backend whose seal could be used.
-    place: ({ schema }: Names) => (schema === schemas.tenant ? '' : unbound),
+    placement: ({ schema }: Names) => (schema === schemas.tenant ? '' : unbound),
     control: () => unbound,
   },
   hiddenActivity: {
-    place: ({ login }: Names) => `alter role "${login}" set track_activities = on`,
+    placement: ({ login }: Names) => `alter role "${login}" set track_activities = on`,
     control: ({ login }: Names) => `alter role "${login}" set track_activities = on`,
   },
-  contextNeeded: { place: () => permissive(tenantTables) },
+  contextNeeded: { placement: () => permissive(tenantTables) },
   rowSecurity: {
-    place: () => unguarded(tenantTables),
+    placement: () => unguarded(tenantTables),
     control: () => unguarded(accountTables),
   },
   tenantKeys: {
-    place: () => `
+    placement: () => `
       alter table pets add unique (id);
       alter table visits
         drop constraint visits_tenant_id_pet_id_fkey,
@@ -110,46 +110,47 @@ export const databaseWithout = {
     control: () => 'create unique index on users (lower(email))',
   },
   keyTable: {
-    place: ({ role }: Names) => `grant select on kernel.seal_keys to "${role}"`,
+    placement: ({ role }: Names) => `grant select on kernel.seal_keys to "${role}"`,
   },
   bareLogin: {
-    place: ({ login, role, schema }: Names) => `
+    placement: ({ login, role, schema }: Names) => `
       grant usage on schema "${schema}", kernel to "${login}";
       grant execute on function kernel.tenant() to "${login}";
       grant select on pets, visits to "${login}";
       alter role "${role}" inherit`,
   },
   noOtherRole: {
-    place: ({ login, roles }: Names) => `grant "${roles.owner}" to "${login}"`,
+    placement: ({ login, roles }: Names) => `grant "${roles.owner}" to "${login}"`,
     control: ({ login, roles }: Names) => `grant "${roles.control}" to "${login}"`,
   },
   // In a database of its own the login is the role, and a superuser may call every function.
-  modestLogin: { place: ({ login }: Names) => `alter role "${login}" superuser` },
+  modestLogin: { placement: ({ login }: Names) => `alter role "${login}" superuser` },
   modestRoles: {
-    place: ({ role }: Names) => `
+    placement: ({ role }: Names) => `
       alter role "${role}" bypassrls;
       grant pg_read_server_files to "${role}";
       grant execute on function pg_read_binary_file(text) to "${role}"`,
   },
   ownsNothing: {
-    place: ({ role, schema }: Names) => `
+    placement: ({ role, schema }: Names) => `
       alter table pets owner to "${role}";
       grant create on schema "${schema}" to "${role}"`,
   },
   createsNothing: {
-    place: ({ role, schema }: Names) => `
+    placement: ({ role, schema }: Names) => `
       grant create on schema "${schema}" to "${role}";
       grant usage on language plpgsql to "${role}"`,
   },
   noBlocks: {
-    place: () => 'grant usage on language plpgsql to public',
+    placement: () => 'grant usage on language plpgsql to public',
     control: () => 'grant usage on language plpgsql to public',
   },
   noTemporaryTables: {
-    place: ({ role, database }: Names) => `grant temporary on database "${database}" to "${role}"`,
+    placement: ({ role, database }: Names) =>
+      `grant temporary on database "${database}" to "${role}"`,
   },
   securityInvoker: {
-    place: () => 'alter view pet_names set (security_invoker = false)',
+    placement: () => 'alter view pet_names set (security_invoker = false)',
   },
 };
 

@@ -26,12 +26,12 @@ export class PlainConnections {
   }
 
   run<Result>(
-    place: Placement,
+    placement: Placement,
     tenant: TenantId,
     work: (db: Db) => Promise<Result>,
   ): Promise<Result> {
     const transaction = <Value>(steps: (sql: Sql) => Promise<Value>) =>
-      this.#inTurn(() => this.#transact(place, tenant, steps));
+      this.#inTurn(() => this.#transact(placement, tenant, steps));
     const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
       transaction((sql) => sql<Row>(text, ...values));
     return work(Object.assign(statement, { transaction }));
@@ -45,19 +45,19 @@ export class PlainConnections {
   }
 
   async #transact<Value>(
-    place: Placement,
+    placement: Placement,
     tenant: TenantId,
     steps: (sql: Sql) => Promise<Value>,
   ): Promise<Value> {
-    const { sql, pid } = await this.#connection(place.target);
+    const { sql, pid } = await this.#connection(placement.target);
     try {
-      await sql.unsafe(spoil(openingScript(place, tenant, pid), this.#careless));
+      await sql.unsafe(spoil(openingScript(placement, tenant, pid), this.#careless));
       const value = await steps((text, ...values) => this.#send(sql, text, values));
       await sql.unsafe('commit');
       return value;
     } catch (error) {
       await sql.unsafe('rollback');
-      if (!this.#careless.kept && poisonsConnection(error)) await this.#discard(place.target);
+      if (!this.#careless.kept && poisonsConnection(error)) await this.#discard(placement.target);
       throw error;
     }
   }

@@ -50,7 +50,7 @@ function cellOf(finding: Finding | undefined): string {
   if (!finding) return '–';
   if (finding.guarded.breach !== null) return 'BREACH';
   const more = finding.behind.length;
-  const layer = finding.stoppedBy === 'own place' ? `own ${finding.mode}` : finding.stoppedBy;
+  const layer = finding.stoppedBy === 'own placement' ? `own ${finding.mode}` : finding.stoppedBy;
   return `${finding.fault === null ? '' : '! '}${layer}${more > 0 ? ` +${more}` : ''}`;
 }
 

@@ -14,7 +14,7 @@ import type { Db } from '../../src/kernel/ports.ts';
 import { writePrivate } from '../../src/private_file.ts';
 import type { Services } from '../../src/services.ts';
 import { type Registered, register } from './registered.ts';
-import { openTenantPlaces } from './tenant_places.ts';
+import { openTenantFixture } from './tenant_fixture.ts';
 
 /** How many events a tenant has to begin with. */
 export const eventsEach = 10;
@@ -48,9 +48,9 @@ const inSmallPages = {
 };
 
 export async function openAuditTrail(): Promise<AuditTrail> {
-  const places = await openTenantPlaces(8);
+  const fixture = await openTenantFixture(8);
   const folder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
-  const { services } = places;
+  const { services } = fixture;
   const { control, fleet, connections } = services;
   const accounts = postgresAccounts(connections, fleet.installation, {
     newId: randomUUID,
@@ -61,7 +61,7 @@ export async function openAuditTrail(): Promise<AuditTrail> {
       account.change('config_changed', async () => ({ result: undefined, details: { note } })),
     );
   const falsify = async (text: string) => {
-    await places.asSuperuser(fleet.installation.account, text);
+    await fixture.asSuperuser(fleet.installation.account, text);
   };
   return {
     services,
@@ -91,7 +91,7 @@ export async function openAuditTrail(): Promise<AuditTrail> {
       }),
     verifyOn: (other) => verifyTrail(other, { ...inSmallPages, slug: null, checkpoints: [] }),
     close: async () => {
-      await places.close();
+      await fixture.close();
       await rm(folder, { recursive: true });
     },
   };

@@ -30,12 +30,12 @@ export function envelopeOf(settings: Readonly<Record<string, string>>, local = t
 /**
  * What an envelope of ours says, or a session of the tenant's own, as a script that begins a transaction.
  */
-export function openingScript(place: Placement, tenant: TenantId, pid: number): string {
+export function openingScript(placement: Placement, tenant: TenantId, pid: number): string {
   return [
     'begin isolation level read committed read write not deferrable',
     'reset all',
-    `set local role "${place.role}"`,
-    `set local search_path = "${place.schema}"`,
-    `set local kennel.tenant = '${contextOf(place, tenant, pid)}'`,
+    `set local role "${placement.role}"`,
+    `set local search_path = "${placement.schema}"`,
+    `set local kennel.tenant = '${contextOf(placement, tenant, pid)}'`,
   ].join('; ');
 }

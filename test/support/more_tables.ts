@@ -84,9 +84,9 @@ export async function openGrown(third: string): Promise<Grown> {
       const [tenant] = await services.control<{ id: string; isolation: IsolationModeName }>`
         select id, isolation from control.tenants where slug = ${name}`;
       const { id, isolation } = tenant ?? { id: '', isolation: 'shared' as const };
-      const place = services.fleet.modes.placementOf({ id: tenantId(id), isolation });
-      return lookInto(installation.adminTarget(place.database), async (sql) => {
-        await sql.unsafe(`set search_path = "${place.schema}"`);
+      const placement = services.fleet.modes.placementOf({ id: tenantId(id), isolation });
+      return lookInto(installation.adminTarget(placement.database), async (sql) => {
+        await sql.unsafe(`set search_path = "${placement.schema}"`);
         return work(sql);
       });
     },

@@ -7,7 +7,7 @@ import type { Account } from '../../../src/kernel/ports.ts';
 import type { TenantId } from '../../../src/kernel/tenant.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { addAdmin, type Registered, register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 /** Each is true when something of the victim was read or changed. */
 const probes: Readonly<Record<string, (account: Account, victim: Registered) => Promise<boolean>>> =
@@ -44,7 +44,7 @@ const rowSecurityOff = guarded
   .join(';');
 
 type Stage = {
-  places: TenantPlaces;
+  fixture: TenantFixture;
   one: Registered;
   other: Registered;
   changed: TenantId[];
@@ -55,8 +55,8 @@ type Stage = {
 function stage(off = ''): () => Stage {
   let current: Stage;
   before(async () => {
-    const places = await openTenantPlaces(1);
-    const { control, connections, fleet } = places.services;
+    const fixture = await openTenantFixture(1);
+    const { control, connections, fleet } = fixture.services;
     const [one, other] = [await register(control, 'one'), await register(control, 'the-other')];
     await addAdmin(control, other);
     await control`insert into control.usage_days values (${other.id}, '2024-01-01', 1, 0)`;
@@ -67,12 +67,12 @@ function stage(off = ''): () => Stage {
     });
     const work: Stage['work'] = (tenant, steps) =>
       accounts.run({ tenant, actor: 'operator', requestId: 'r-1' }, steps);
-    current = { places, one, other, changed, work };
+    current = { fixture, one, other, changed, work };
     await work(other, (account) => setWelcome(account, '"Hello"'));
     await work(other, claimKey);
-    await places.asSuperuser(fleet.installation.account, off);
+    await fixture.asSuperuser(fleet.installation.account, off);
   });
-  after(() => current.places.close());
+  after(() => current.fixture.close());
   return () => current;
 }
 
@@ -171,9 +171,9 @@ describe('Account', () => {
   });
 
   it('hides events whose audience is the operator', async () => {
-    const { one, places } = current();
+    const { one, fixture } = current();
     const before = await countEvents(one);
-    await places.services.control`
+    await fixture.services.control`
       insert into control.audit_events (id, event, actor, tenant_id, audience, details)
       values (${randomUUID()}, 'cross_tenant_access_attempt', 'anonymous', ${one.id}, 'operator', '{}')`;
     assert.equal(await countEvents(one), before);

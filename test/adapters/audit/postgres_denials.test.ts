@@ -7,24 +7,24 @@ import type { AuditDetails } from '../../../src/kernel/audit_event.ts';
 import type { TenantId } from '../../../src/kernel/tenant.ts';
 import { type Registered, register } from '../../support/registered.ts';
 import { lookInto } from '../../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 import { until } from '../../support/until.ts';
 
 type Row = { event: string; tenant: string | null; audience: string; details: AuditDetails };
 
 describe('postgresDenials()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let acme: Registered;
   before(async () => {
-    places = await openTenantPlaces(1);
-    acme = await register(places.services.control, 'acme');
-    await register(places.services.control, 'rival');
+    fixture = await openTenantFixture(1);
+    acme = await register(fixture.services.control, 'acme');
+    await register(fixture.services.control, 'rival');
   });
-  after(() => places.close());
-  beforeEach(() => places.asSuperuser(places.placeOf(acme), 'truncate control.audit_events'));
+  after(() => fixture.close());
+  beforeEach(() => fixture.asSuperuser(fixture.placementOf(acme), 'truncate control.audit_events'));
 
   async function write(...denials: Partial<GatheredDenial>[]): Promise<Row[]> {
-    const { control } = places.services;
+    const { control } = fixture.services;
     await postgresDenials(
       control,
       randomUUID,
@@ -79,7 +79,7 @@ describe('postgresDenials()', () => {
   });
 
   it("records an anonymous failure with the tenant's name but outside its chain", async () => {
-    const { control } = places.services;
+    const { control } = fixture.services;
     const chains = () => control<{ chain: string }>`
       select chain from control.audit_chains where chain in (
         select id from control.tenants where slug = 'rival')`;
@@ -97,7 +97,7 @@ describe('postgresDenials()', () => {
     const slugs = ['alder', 'birch', 'cedar', 'dogwood', 'elm'];
     let trees: Registered[];
     before(async () => {
-      const { control } = places.services;
+      const { control } = fixture.services;
       trees = await Promise.all(slugs.map((slug) => register(control, slug)));
       trees.sort((one, two) => (one.id < two.id ? -1 : 1));
       for (const { id } of trees) await writeAll([id]);
@@ -105,7 +105,7 @@ describe('postgresDenials()', () => {
 
     const writeAll = (ids: TenantId[]) =>
       postgresDenials(
-        places.services.control,
+        fixture.services.control,
         randomUUID,
       )(
         ids.map((tenantId) => ({
@@ -121,7 +121,7 @@ describe('postgresDenials()', () => {
 
     const unordered = (ids: TenantId[]) =>
       lookInto(
-        places.url,
+        fixture.url,
         (sql) => sql`
           insert into control.audit_events (id, event, actor, tenant_id, audience, details)
           select gen_random_uuid(), 'rate_limit_exceeded', 'operator', id::uuid, 'tenant', '{}'
@@ -131,7 +131,7 @@ describe('postgresDenials()', () => {
     /** Holds the middle chain until both have come as far as they can. */
     async function atOnce(insert: (ids: TenantId[]) => Promise<unknown>) {
       const ids = trees.map(({ id }) => id);
-      return lookInto(places.url, async (sql) => {
+      return lookInto(fixture.url, async (sql) => {
         const both = await sql.begin(async (held) => {
           await held`select from control.audit_chains where chain = ${String(ids[2])} for update`;
           const batches = [insert(ids), insert(ids.toReversed())];
@@ -146,7 +146,7 @@ describe('postgresDenials()', () => {
     /** From a session of its own: a transaction sees the others as they were when it first looked. */
     async function waiting(): Promise<number> {
       const rows = await lookInto(
-        places.url,
+        fixture.url,
         (sql) => sql`
           select from pg_stat_activity
           where datname = current_database() and wait_event_type = 'Lock'`,

@@ -6,23 +6,23 @@ import type { Db } from '../../../src/kernel/ports.ts';
 import { NotificationListener } from '../../../src/postgres/notification_listener.ts';
 import { listenerLimits } from '../../support/connection.ts';
 import { type Admin, addAdmin, type Registered, register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 import { until } from '../../support/until.ts';
 
 const limits = { entries: 100, staleAfterMs: 60_000, clockMs: 1, announced: 2 };
 
 describe('CachedDirectory on Postgres', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let control: Db;
   let directory: CachedDirectory;
   let acme: Registered;
   let admin: Admin;
   let turn = 0;
   before(async () => {
-    places = await openTenantPlaces(1);
-    control = places.services.control;
+    fixture = await openTenantFixture(1);
+    control = fixture.services.control;
   });
-  after(() => places.close());
+  after(() => fixture.close());
   beforeEach(async () => {
     turn += 1;
     acme = await register(control, `acme-${turn}`);
@@ -102,7 +102,7 @@ describe('CachedDirectory on Postgres', () => {
   describe('with a listener', () => {
     let listener: NotificationListener;
     beforeEach(async () => {
-      const { controlTarget } = places.services.fleet.installation;
+      const { controlTarget } = fixture.services.fleet.installation;
       listener = new NotificationListener(controlTarget, 'kennel', {
         onMessage: (message) => directory.onChange(message),
         onGap: () => directory.forgetAll(),
@@ -142,17 +142,17 @@ describe('CachedDirectory on Postgres', () => {
     }
 
     it('clears the cache after its connection was lost', async () => {
-      const place = places.placeOf(acme);
+      const placement = fixture.placementOf(acme);
       // Without triggers, so that nobody is told.
-      await places.asSuperuser(
-        place,
+      await fixture.asSuperuser(
+        placement,
         `begin;
          set local session_replication_role = replica;
          update control.tenants set status = 'suspended' where id = '${acme.id}';
          commit`,
       );
-      await places.asSuperuser(
-        place,
+      await fixture.asSuperuser(
+        placement,
         `select pg_terminate_backend(pid) from pg_stat_activity
          where datname = current_database() and query like 'listen %'`,
       );

@@ -6,24 +6,24 @@ import { clearIdempotencyKeys } from '../../../src/control_plane/provisioning/id
 import { Refusal, unavailable } from '../../../src/kernel/errors.ts';
 import type { Attempt, Reply } from '../../../src/kernel/ports.ts';
 import { type Registered, register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 const created = { status: 201, headers: { location: '/x' }, body: '{"api_key":"kn_secret"}' };
 const request = { key: 'order-4711', sent: '["POST","/api/pets",{"name":"Rex"}]' };
 
-let places: TenantPlaces;
+let fixture: TenantFixture;
 let tenant: Registered;
 let count = 0;
 
 before(async () => {
-  places = await openTenantPlaces(2);
+  fixture = await openTenantFixture(2);
 });
 
-after(() => places.close());
+after(() => fixture.close());
 
 /** A tenant of its own for each test; `drawn` has what each attempt was given. */
 async function stage({ keptMs = 60_000, claimMs = 60_000 } = {}) {
-  const { control, connections, fleet } = places.services;
+  const { control, connections, fleet } = fixture.services;
   count += 1;
   tenant = await register(control, `keyed-${count}`);
   const options = { keptMs, claimMs, newId: randomUUID };
@@ -40,7 +40,7 @@ async function stage({ keptMs = 60_000, claimMs = 60_000 } = {}) {
 
 function inTable(columns: string): Promise<object[]> {
   const text = `select ${columns} from idempotency_keys where tenant_id = '${tenant.id}'`;
-  return places.asSuperuser(places.services.fleet.installation.account, text);
+  return fixture.asSuperuser(fixture.services.fleet.installation.account, text);
 }
 
 const gone = async () => {
@@ -143,7 +143,7 @@ describe('once()', () => {
 
 describe('clearIdempotencyKeys()', () => {
   const clear = (limits: { keptMs?: number; perTenant?: number }) =>
-    clearIdempotencyKeys(places.services.control, {
+    clearIdempotencyKeys(fixture.services.control, {
       ...{ keptMs: 60_000, perTenant: 100, clearedAtOnce: 100 },
       ...limits,
     });

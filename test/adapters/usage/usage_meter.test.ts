@@ -6,20 +6,20 @@ import { unavailable } from '../../../src/kernel/errors.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
 import { type Registered, register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 describe('UsageMeter', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let tenant: Registered;
   let meter: UsageMeter;
   let nowMs: number;
   let away: boolean;
   before(async () => {
-    places = await openTenantPlaces(1);
+    fixture = await openTenantFixture(1);
   });
-  after(() => places.close());
+  after(() => fixture.close());
   beforeEach(async () => {
-    const { control } = places.services;
+    const { control } = fixture.services;
     tenant = await register(control, `t-${randomUUID().slice(0, 8)}`);
     nowMs = Date.parse('2024-02-29T23:59:59.999Z');
     away = false;
@@ -38,7 +38,7 @@ describe('UsageMeter', () => {
 
   async function days() {
     await meter.flush();
-    const rows = await places.services.control`
+    const rows = await fixture.services.control`
       select day, billed, refused from control.usage_days where tenant_id = ${tenant.id} order by day`;
     return rows.map((row) => ({ ...row }));
   }

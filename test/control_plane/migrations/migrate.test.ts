@@ -205,9 +205,9 @@ const fix = (services: Services, slug: string) =>
 
 async function asOwner(services: Services, slug: string, statement: string): Promise<void> {
   const { admin, installation } = services.fleet;
-  const place = services.fleet.modes.placementOf(await tenantOf(services, slug));
-  await admin.exclusive(installation.adminTarget(place.database), 'test', (connection) =>
-    connection.script(`begin; set local search_path = "${place.schema}"; ${statement}; commit`),
+  const placement = services.fleet.modes.placementOf(await tenantOf(services, slug));
+  await admin.exclusive(installation.adminTarget(placement.database), 'test', (connection) =>
+    connection.script(`begin; set local search_path = "${placement.schema}"; ${statement}; commit`),
   );
 }
 

@@ -12,7 +12,7 @@ import { controlDb } from '../../../src/postgres/control_db.ts';
 import type { Services } from '../../../src/services.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { lookInto } from '../../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 import { orphansIn, theTrail, tracesOf } from '../../support/traces.ts';
 import { until } from '../../support/until.ts';
 
@@ -25,28 +25,28 @@ function orderOf(name: string, isolation: IsolationModeName): NewTenant {
 const once = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
 
 describe('Onboarding', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let services: Services;
   before(async () => {
-    places = await openTenantPlaces(4);
-    services = places.services;
+    fixture = await openTenantFixture(4);
+    services = fixture.services;
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   /** Lets the last step of an onboarding fail. */
   async function failing(work: () => Promise<unknown>): Promise<void> {
     const { account } = services.fleet.installation;
-    await places.asSuperuser(
+    await fixture.asSuperuser(
       account,
       'alter table outbox add constraint broken check (false) not valid',
     );
     await assert.rejects(work(), { code: '23514' });
-    await places.asSuperuser(account, 'alter table outbox drop constraint broken');
+    await fixture.asSuperuser(account, 'alter table outbox drop constraint broken');
   }
 
   /** What is left of an order anywhere, but for the audit trail. */
   const traces = async ({ slug }: NewTenant) => {
-    const found = [...(await tracesOf(places.url, [slug])), ...(await orphansIn(places.url))];
+    const found = [...(await tracesOf(fixture.url, [slug])), ...(await orphansIn(fixture.url))];
     return found.filter((trace) => !theTrail.includes(trace));
   };
 
@@ -80,7 +80,7 @@ describe('Onboarding', () => {
   /** Whether anybody waits for a lock in this database. */
   async function isSomebodyWaiting(): Promise<boolean> {
     const waiting = await lookInto(
-      places.url,
+      fixture.url,
       (sql) => sql`
         select from pg_locks
         where not granted and pid in (

@@ -6,31 +6,31 @@ import { codeOf } from '../../../src/postgres/errors.ts';
 import { databaseOf } from '../../../src/postgres/installation.ts';
 import type { Placement } from '../../../src/postgres/placement.ts';
 import { connectionLimits } from '../../support/connection.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 describe('a dedicated placement', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   before(async () => {
-    places = await openTenantPlaces(1);
+    fixture = await openTenantFixture(1);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   for (const name of ['schema', 'database']) {
     describe(`in ${name} mode`, () => {
       let tenant: TenantRef;
       before(async () => {
-        tenant = await places.tenant(name);
+        tenant = await fixture.tenant(name);
       });
 
-      const mode = () => places.services.fleet.modes.of(tenant);
-      const newest = () => places.services.fleet.sql.tenant.length;
+      const mode = () => fixture.services.fleet.modes.of(tenant);
+      const newest = () => fixture.services.fleet.sql.tenant.length;
 
       it('is kept when it is provisioned again', async () => {
-        assert.equal(await mode().provision(tenant, places.steps), newest());
+        assert.equal(await mode().provision(tenant, fixture.steps), newest());
       });
 
       it('does not let its role create tables, temporary tables or schemas', async () => {
-        const { target, role, schema } = places.placeOf(tenant);
+        const { target, role, schema } = fixture.placementOf(tenant);
         for (const what of [
           `table "${schema}".mine ()`,
           'temporary table mine ()',
@@ -46,8 +46,8 @@ describe('a dedicated placement', () => {
       });
 
       it('can be destroyed twice and provisioned again', async () => {
-        for (let turn = 0; turn < 2; turn += 1) await mode().destroy(tenant, places.steps);
-        assert.equal(await mode().provision(tenant, places.steps), newest());
+        for (let turn = 0; turn < 2; turn += 1) await mode().destroy(tenant, fixture.steps);
+        assert.equal(await mode().provision(tenant, fixture.steps), newest());
       });
     });
   }
@@ -56,8 +56,8 @@ describe('a dedicated placement', () => {
     let own: Placement;
     let other: Placement;
     before(async () => {
-      own = places.placeOf(await places.tenant('database'));
-      other = places.placeOf(await places.tenant('database'));
+      own = fixture.placementOf(await fixture.tenant('database'));
+      other = fixture.placementOf(await fixture.tenant('database'));
     });
 
     /** Whether one tenant's login gets into the other's database. */
@@ -76,7 +76,7 @@ describe('a dedicated placement', () => {
     it("refuses its login in another tenant's database and the main one", async () => {
       assert.equal(await opens(), false);
       const main = new URL(own.target);
-      main.pathname = databaseOf(places.url);
+      main.pathname = databaseOf(fixture.url);
       await assert.rejects(
         Connection.open(main.href, connectionLimits),
         (error: Error) => codeOf(error.cause) === '42501',
@@ -85,7 +85,7 @@ describe('a dedicated placement', () => {
 
     it('control: accepts its login in another database that grants connect to public', async () => {
       const { database } = other;
-      await places.asSuperuser(other, `grant connect on database "${database}" to public`);
+      await fixture.asSuperuser(other, `grant connect on database "${database}" to public`);
       assert.equal(await opens(), true);
     });
   });

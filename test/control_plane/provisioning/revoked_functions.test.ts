@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { type Standing, standings } from '../../support/serving_tables.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 /**
  * What a handler's role may call though its result is not from its arguments alone. Each was looked at:
@@ -47,19 +47,19 @@ const attempts: Readonly<Record<string, (db: Db) => Promise<object[]>>> = {
 };
 
 describe('a statement of a tenant', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let all: Standing[];
   before(async () => {
-    places = await openTenantPlaces(2);
-    all = await standings(places);
+    fixture = await openTenantFixture(2);
+    all = await standings(fixture);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   /** What each call comes to, in the place of each tenant and in its account. */
   async function outcomes(attempt: (db: Db) => Promise<object[]>): Promise<string[]> {
     const results: string[] = [];
-    for (const { place, tenant } of all) {
-      const done = places.allIn(place).run(tenant, attempt);
+    for (const { placement, tenant } of all) {
+      const done = fixture.allIn(placement).run(tenant, attempt);
       results.push(await done.then(() => 'done', codeOf));
     }
     return results;
@@ -75,15 +75,15 @@ describe('a statement of a tenant', () => {
   }
 
   it('can execute no volatile function outside the reviewed list', async () => {
-    for (const { place, name } of all) {
-      const rows = await places.asSuperuser(
-        place,
+    for (const { placement, name } of all) {
+      const rows = await fixture.asSuperuser(
+        placement,
         `select distinct proname as name
          from pg_proc
          where pronamespace = 'pg_catalog'::regnamespace and provolatile = 'v' and prokind = 'f'
            and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
            and not 'internal'::regtype = any (proargtypes) and prorettype <> 'internal'::regtype
-           and has_function_privilege('${place.role}', oid, 'execute')`,
+           and has_function_privilege('${placement.role}', oid, 'execute')`,
       );
       const unknown = rows.map(({ name }) => String(name)).filter((one) => !harmless.test(one));
       assert.deepEqual(unknown, [], name);
@@ -91,9 +91,9 @@ describe('a statement of a tenant', () => {
   });
 
   it('control: can do four of these after the rights were granted to public', async () => {
-    for (const { place } of all) {
-      await places.asSuperuser(
-        place,
+    for (const { placement } of all) {
+      await fixture.asSuperuser(
+        placement,
         `do $$ declare one regprocedure; begin
            for one in select oid from pg_proc where pronamespace = 'pg_catalog'::regnamespace
              and proname in ('set_config', 'query_to_xml', 'pg_logical_emit_message', 'pg_lock_status')

@@ -4,27 +4,27 @@ import { after, before, describe, it } from 'node:test';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { type Standing, standings } from '../../support/serving_tables.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 describe("the errors of tenants' statements", () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let all: Standing[];
   before(async () => {
-    places = await openTenantPlaces(1);
-    all = await standings(places);
+    fixture = await openTenantFixture(1);
+    all = await standings(fixture);
     // As servers come; the one of the tests logs no errors of anybody.
-    for (const { place } of all) {
-      const { database } = place;
-      await places.asSuperuser(
-        place,
+    for (const { placement } of all) {
+      const { database } = placement;
+      await fixture.asSuperuser(
+        placement,
         `alter database "${database}" set log_min_messages = warning`,
       );
     }
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  async function logged({ place }: Standing): Promise<unknown> {
-    const connection = await Connection.open(place.target, connectionLimits);
+  async function logged({ placement }: Standing): Promise<unknown> {
+    const connection = await Connection.open(placement.target, connectionLimits);
     const [row] = await connection.plain<{ level: string }>`
       select current_setting('log_min_messages') as level`;
     connection.close();
@@ -37,8 +37,8 @@ describe("the errors of tenants' statements", () => {
 
   it("control: are logged without the login's own log_min_messages", async () => {
     for (const standing of all) {
-      const login = decodeURIComponent(new URL(standing.place.target).username);
-      await places.asSuperuser(standing.place, `alter role "${login}" reset log_min_messages`);
+      const login = decodeURIComponent(new URL(standing.placement.target).username);
+      await fixture.asSuperuser(standing.placement, `alter role "${login}" reset log_min_messages`);
       assert.equal(await logged(standing), 'warning', standing.name);
     }
   });

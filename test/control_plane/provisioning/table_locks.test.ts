@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { type Standing, standings, visibleTables } from '../../support/serving_tables.ts';
 import { lookInto } from '../../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 /** All but ACCESS SHARE, which waits for migrations alone and comes with the right to read. */
 const modes = [
@@ -18,22 +18,22 @@ const modes = [
 ];
 
 describe('LOCK TABLE by an injected statement', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let all: Standing[];
   before(async () => {
-    places = await openTenantPlaces(1);
-    all = await standings(places);
+    fixture = await openTenantFixture(1);
+    all = await standings(fixture);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   /** What each lock of the table comes to, in a transaction that has lifted its own limits. */
-  function attempts({ place }: Standing, table: string): Promise<string[]> {
-    const url = places.services.fleet.installation.adminTarget(place.database);
+  function attempts({ placement }: Standing, table: string): Promise<string[]> {
+    const url = fixture.services.fleet.installation.adminTarget(placement.database);
     return lookInto(url, async (sql) => {
       const outcomes: string[] = [];
       for (const mode of modes) {
         const lock = sql.unsafe(
-          `begin; set local role "${place.role}"; set local lock_timeout = 0;
+          `begin; set local role "${placement.role}"; set local lock_timeout = 0;
            set local statement_timeout = 0; lock table ${table} in ${mode} mode`,
         );
         outcomes.push(await lock.then(() => 'locked', codeOf));
@@ -46,7 +46,7 @@ describe('LOCK TABLE by an injected statement', () => {
   it('is refused for every table that a serving role sees, in every isolation mode', async () => {
     const refused = modes.map(() => '42501');
     for (const standing of all) {
-      const tables = await visibleTables(places, standing);
+      const tables = await visibleTables(fixture, standing);
       assert.ok(tables.length >= 2, standing.name);
       for (const table of tables) {
         const outcomes = await attempts(standing, table);
@@ -60,8 +60,8 @@ describe('LOCK TABLE by an injected statement', () => {
   it('control: is allowed with a right to the whole table', async () => {
     const locked = modes.map(() => 'locked');
     for (const standing of all) {
-      const [table = ''] = await visibleTables(places, standing);
-      await places.asSuperuser(standing.place, `grant delete on ${table} to public`);
+      const [table = ''] = await visibleTables(fixture, standing);
+      await fixture.asSuperuser(standing.placement, `grant delete on ${table} to public`);
       const outcomes = await attempts(standing, table);
       assert.deepEqual(outcomes.slice(1), locked.slice(1), `${table} in ${standing.name}`);
     }

@@ -4,17 +4,17 @@ import type { TenantAdmin } from '../../../src/control_plane/provisioning/tenant
 import type { AuditDetails } from '../../../src/kernel/audit_event.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 describe('TenantAdmin.patch()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let control: Db;
   let registry: TenantAdmin;
   before(async () => {
-    places = await openTenantPlaces(1);
-    ({ control, registry } = places.services);
+    fixture = await openTenantFixture(1);
+    ({ control, registry } = fixture.services);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   it('records the real old and new value of each concurrent change', async () => {
     const { id, slug } = await register(control, 'renamed');

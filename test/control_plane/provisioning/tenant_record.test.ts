@@ -8,7 +8,7 @@ import {
 } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { parseSlug } from '../../../src/kernel/tenant.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 const commission = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
 
@@ -19,20 +19,20 @@ function orderOf(name: string): NewTenant {
 }
 
 describe('activate()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let control: Db;
   before(async () => {
-    places = await openTenantPlaces(1);
-    control = places.services.control;
+    fixture = await openTenantFixture(1);
+    control = fixture.services.control;
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   /** Claims a slug and hands over its activation, still to be done. */
   async function claim(name: string) {
     const order = orderOf(name);
     const tenant = await claimSlug(control, order, commission, randomUUID);
     assert.ok(tenant);
-    const { installation } = places.services.fleet;
+    const { installation } = fixture.services.fleet;
     const common = { order, commission, schemaVersion: 1, installation, newId: randomUUID };
     return { id: tenant.id, activation: () => activate(control, { ...common, tenant }) };
   }

@@ -117,7 +117,7 @@ export const context: readonly Attack[] = [
       const read = "select '', encode(value, 'hex') from control.secrets";
       const { text } = await attempt.search(union(read), 'users');
       const [secret = ''] = /[0-9a-f]{64}/.exec(text) ?? [];
-      const key = sealKeyOf(Buffer.from(secret, 'hex'), attempt.lab.accountPlace.database);
+      const key = sealKeyOf(Buffer.from(secret, 'hex'), attempt.lab.accountPlacement.database);
       const { inner, outer } = pads(key);
       const keys = `${bytes(inner)} as inner_pad, ${bytes(outer)} as outer_pad`;
       await attempt.search(union(sets('kennel.tenant', sealFrom(keys, attempt)), emails), 'users');
@@ -160,10 +160,10 @@ export const context: readonly Attack[] = [
     // In a database of its own the context of the session comes back.
     layers: {
       ...named('queries alone', 'connection', 'context needed'),
-      database: ['own place', 'queries alone', 'connection'],
+      database: ['own placement', 'queries alone', 'connection'],
     },
     run: (attempt) => {
-      const { role, schema } = attempt.victim.place;
+      const { role, schema } = attempt.victim.placement;
       // A database's own login works as itself.
       const own = attempt.lab.mode === 'database' ? 'none' : `"${role}"`;
       const path = `set search_path = "${schema}"`;
@@ -185,7 +185,7 @@ function bytes(value: Buffer): string {
 
 /** While a transaction of the victim is open on a connection of its own. */
 function whileVictimWorks({ lab, victim }: Attempt, work: () => Promise<void>): Promise<void> {
-  return openTenantDb(lab.server.connections, lab.accountPlace, tenantId(victim.id), (db) =>
+  return openTenantDb(lab.server.connections, lab.accountPlacement, tenantId(victim.id), (db) =>
     db.transaction(work),
   );
 }

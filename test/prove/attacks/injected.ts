@@ -31,7 +31,7 @@ export const injected: readonly Attack[] = [
     run: (attempt) =>
       attempt.search(
         union(
-          sets('search_path', quoted(attempt.victim.place.schema)),
+          sets('search_path', quoted(attempt.victim.placement.schema)),
           runs('select name from pets'),
         ),
       ),
@@ -90,8 +90,8 @@ export const injected: readonly Attack[] = [
     name: 'a function that is cheaper than the policy',
     layers: named('queries alone', 'creates nothing', 'row security'),
     run: async (attempt) => {
-      const { petId, place } = attempt.victim;
-      const { schema } = place;
+      const { petId, placement } = attempt.victim;
+      const { schema } = placement;
       await attempt.report(
         `create function ${schema}.tell(id uuid, name text) returns boolean
          language plpgsql cost 0.0000001
@@ -107,12 +107,12 @@ export const injected: readonly Attack[] = [
     name: 'what the planner knows of the column',
     layers: named('row security', 'no statistics'),
     run: async (attempt) => {
-      const { place } = attempt.victim;
-      await attempt.lab.superuser.run(place, 'analyze pets');
+      const { placement } = attempt.victim;
+      await attempt.lab.superuser.run(placement, 'analyze pets');
       await attempt.search(
         union(
           `select '', most_common_vals::text from pg_stats
-           where schemaname = '${place.schema}' and attname = 'name'`,
+           where schemaname = '${placement.schema}' and attname = 'name'`,
         ),
       );
     },

@@ -96,14 +96,14 @@ export const resources: readonly Attack[] = [
       const { lab, attacker, victim } = attempt;
       // What was there when the planner looked last, it knows until it looks again.
       await lab.superuser.run(
-        victim.place,
+        victim.placement,
         `insert into pets (tenant_id, id, name, species)
          select '${victim.id}', gen_random_uuid(), '${lab.mark}', 'hamster'
          from generate_series(1, 2000);
          analyze pets;
          delete from pets where species = 'hamster'`,
       );
-      const standing = { tenant: { id: tenantId(attacker.id) }, place: attacker.place };
+      const standing = { tenant: { id: tenantId(attacker.id) }, placement: attacker.placement };
       const { installation } = lab.server.app.services.fleet;
       const expected = async (name: string) => {
         const query = `select id from ${lab.table('pets')} where name = '${name}'`;
@@ -149,7 +149,7 @@ async function mustKeepNobodyWaiting(attempt: Attempt, statements: string[]): Pr
 /** How many wait for the victim's pets, while somebody reads them, when the attacker sends statements. */
 async function waitersBehind(attempt: Attempt, statements: string[]): Promise<number> {
   const { lab, victim } = attempt;
-  return lab.superuser.whileReading(victim.place, 'pets', async (waiters) => {
+  return lab.superuser.whileReading(victim.placement, 'pets', async (waiters) => {
     let answered = false;
     const answer = attempt.report(statements).finally(() => {
       answered = true;

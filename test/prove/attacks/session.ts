@@ -102,10 +102,10 @@ export const session: readonly Attack[] = [
     name: 'no schema of its own any more',
     layers: { schema: ['own path'] },
     run: async (attempt) => {
-      const { schema } = attempt.attacker.place;
+      const { schema } = attempt.attacker.placement;
       const rename = (from: string, to: string) =>
         attempt.lab.superuser.run(
-          attempt.lab.accountPlace,
+          attempt.lab.accountPlacement,
           `alter schema "${from}" rename to "${to}"`,
         );
       await rename(schema, 'elsewhere');

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { addPet } from './isolation_probes.ts';
-import { guardsOff, plantPet, stage } from './isolation_stage.ts';
+import { guardsOff, insertPet, stage } from './two_tenants.ts';
 
 /** The suite, for modes that give each tenant a place. */
-export function ownPlaceContract(mode: string): void {
+export function ownPlacementContract(mode: string): void {
   describe(`${mode} isolation without row security`, () => {
     const current = stage(mode, guardsOff.rowSecurity);
 
@@ -24,15 +24,15 @@ export function ownPlaceContract(mode: string): void {
     });
 
     it("control: shows another tenant's row in the same placement", async () => {
-      const { places, one, other } = current();
-      assert.equal(await sees(await plantPet(places, places.placeOf(one), other)), true);
+      const { fixture, one, other } = current();
+      assert.equal(await sees(await insertPet(fixture, fixture.placementOf(one), other)), true);
     });
 
     it('finds no tables when the context names another schema', async () => {
-      const { places, one } = current();
-      const place = places.placeOf(one);
-      const target = place.target.replace('search_path=%22tenant%22', 'search_path=nowhere');
-      const nowhere = places.allIn({ ...place, target, schema: 'nowhere' });
+      const { fixture, one } = current();
+      const placement = fixture.placementOf(one);
+      const target = placement.target.replace('search_path=%22tenant%22', 'search_path=nowhere');
+      const nowhere = fixture.allIn({ ...placement, target, schema: 'nowhere' });
       await assert.rejects(
         nowhere.run(one, addPet),
         (error: Error) => codeOf(error.cause) === '42P01',

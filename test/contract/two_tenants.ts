@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before } from 'node:test';
 import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
 import { isDedicated, type Placement } from '../../src/postgres/placement.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
 /** Statements of the superuser that take a guard away. */
 export const guardsOff = {
@@ -30,7 +30,7 @@ export const granted = {
 };
 
 export type Stage = {
-  places: TenantPlaces;
+  fixture: TenantFixture;
   isolation: Isolation;
   one: TenantRef;
   other: TenantRef;
@@ -46,43 +46,43 @@ const takesAwayFromAll: Readonly<Record<string, RegExp>> = {
 };
 
 /** Installations by what was taken away in them. */
-const installations = new Map<string, Promise<TenantPlaces>>();
+const installations = new Map<string, Promise<TenantFixture>>();
 
 after(async () => {
-  for (const places of installations.values()) (await places).close();
+  for (const fixture of installations.values()) (await fixture).close();
 });
 
 /** Two new tenants, with a guard of the first one's place taken away. */
 export function stage(mode: string, off = ''): () => Stage {
   let current: Stage;
   before(async () => {
-    const places = await installationFor(mode, off);
-    const [one, other] = [await places.tenant(mode), await places.tenant(mode)];
-    const { isolation } = places.services;
-    const placement = places.placeOf(one);
-    current = { places, isolation, one, other, next: isDedicated(placement) ? one : other };
-    await places.asSuperuser(placement, off);
+    const fixture = await installationFor(mode, off);
+    const [one, other] = [await fixture.tenant(mode), await fixture.tenant(mode)];
+    const { isolation } = fixture.services;
+    const placement = fixture.placementOf(one);
+    current = { fixture, isolation, one, other, next: isDedicated(placement) ? one : other };
+    await fixture.asSuperuser(placement, off);
   });
   return () => current;
 }
 
 /** One where nothing else is taken away from tenants of this mode. */
-function installationFor(mode: string, off: string): Promise<TenantPlaces> {
+function installationFor(mode: string, off: string): Promise<TenantFixture> {
   const key = takesAwayFromAll[mode]?.test(off) ? off : '';
-  const places = installations.get(key) ?? openTenantPlaces(1);
-  installations.set(key, places);
-  return places;
+  const fixture = installations.get(key) ?? openTenantFixture(1);
+  installations.set(key, fixture);
+  return fixture;
 }
 
 /** A pet of any tenant in any place, which nobody but a superuser can put there. @returns its id. */
-export async function plantPet(
-  places: TenantPlaces,
-  place: Placement,
+export async function insertPet(
+  fixture: TenantFixture,
+  placement: Placement,
   { id }: TenantRef,
 ): Promise<string> {
   const petId = randomUUID();
-  await places.asSuperuser(
-    place,
+  await fixture.asSuperuser(
+    placement,
     `insert into pets (tenant_id, id, name, species) values ('${id}', '${petId}', 'Rex', 'dog')`,
   );
   return petId;

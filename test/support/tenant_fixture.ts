@@ -15,7 +15,7 @@ import { openServices, type Services } from '../../src/services.ts';
 import { secondDatabaseMode } from '../isolation/second_database.ts';
 import { testDatabase } from './postgres.ts';
 
-export type TenantPlaces = {
+export type TenantFixture = {
   /** The superuser's. */
   url: string;
   services: Services;
@@ -23,16 +23,16 @@ export type TenantPlaces = {
   tenant(mode: string): Promise<TenantRef>;
   /** The steps by which its modes make and remove placements. */
   steps: Provisioner;
-  placeOf(tenant: TenantRef): Placement;
+  placementOf(tenant: TenantRef): Placement;
   /** Every tenant's rows in one place, whatever its mode: row security alone tells them apart. */
-  allIn(place: Placement): Isolation;
+  allIn(placement: Placement): Isolation;
   /** Statements of the superuser, for whom no row security counts, with the place's schema. */
-  asSuperuser(place: Placement, text: string): Promise<postgres.Row[]>;
+  asSuperuser(placement: Placement, text: string): Promise<postgres.Row[]>;
   close(): Promise<void>;
 };
 
 /** With one connection, every call of every tenant in a database goes through one connection. */
-export async function openTenantPlaces(size: number): Promise<TenantPlaces> {
+export async function openTenantFixture(size: number): Promise<TenantFixture> {
   const { url, drop } = await testDatabase();
   const environment = {
     DATABASE_URL: url,
@@ -43,12 +43,12 @@ export async function openTenantPlaces(size: number): Promise<TenantPlaces> {
   });
   const { fleet, connections, control } = services;
   const steps = new Provisioner({ fleet, control, serving: connections.pool });
-  const place = (tenant: TenantRef) => fleet.modes.placementOf(tenant);
+  const placement = (tenant: TenantRef) => fleet.modes.placementOf(tenant);
   return {
     url,
     services,
     steps,
-    placeOf: place,
+    placementOf: placement,
     tenant: async (isolation) => {
       const tenant = { id: tenantId(randomUUID()), isolation };
       await fleet.modes.of(tenant).provision(tenant, steps);
