@@ -69,8 +69,8 @@ async function compile(folder: string): Promise<string> {
     else await symlink(resolve(entry), join(folder, entry));
   }
   const options = ['--noCheck', '--noEmit', 'false', '--rewriteRelativeImportExtensions'];
-  const places = ['--rootDir', '.', '--outDir', folder, '--inlineSourceMap'];
-  const tsc = spawn('node_modules/.bin/tsc', [...options, ...places], { stdio: 'inherit' });
+  const folders = ['--rootDir', '.', '--outDir', folder, '--inlineSourceMap'];
+  const tsc = spawn('node_modules/.bin/tsc', [...options, ...folders], { stdio: 'inherit' });
   const [code] = await once(tsc, 'exit');
   if (code !== 0) throw new Error(`Cannot compile the tests: tsc ended with ${code}`);
   return folder;

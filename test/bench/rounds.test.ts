@@ -11,7 +11,7 @@ import { seedPets } from '../../bench/pets.ts';
 import type { Member } from '../../bench/provision.ts';
 import { type Case, runGroup } from '../../bench/rounds.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
-import { chanceOf } from '../support/random.ts';
+import { seededRandom } from '../support/random.ts';
 
 const member: Member = {
   mode: 'shared',
@@ -106,7 +106,7 @@ describe('runGroup()', () => {
         rounds: 2,
         warmupMs: 20,
         measureMs: 100,
-        chance: chanceOf(1),
+        chance: seededRandom(1),
         onProgress: () => {},
       },
     );

@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { binary, type PrivateRedis, reportNoRedis, startRedis } from '../support/redis.ts';
+import { anomalyKinds } from './anomalies.ts';
 import { type Report, runChaos } from './chaos.ts';
 import { type FaultName, faults } from './faults.ts';
-import { findingKinds } from './findings.ts';
 import { drawSchedule } from './schedule.ts';
 
 const seconds = Number(process.env.CHAOS_SECONDS ?? 12);
@@ -35,12 +35,14 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
   after(() => redis?.kill());
 
   it('keeps writers and readers working', (t) => {
-    const { operations, reads, rows, answers, struck, findings, slowest } = report;
+    const { operations, reads, rows, answers, struck, anomalies, slowest } = report;
     t.diagnostic(`CHAOS_SEED=${seed} CHAOS_SECONDS=${seconds}`);
     t.diagnostic(`${operations} operations, ${reads} reads beside them, ${rows} rows in the end`);
     t.diagnostic(`answers: ${countsOf(answers)}`);
     t.diagnostic(`faults: ${countsOf(struck)}`);
-    t.diagnostic(`findings: ${countsOf(findingKinds.map((kind) => [kind, findings.count(kind)]))}`);
+    t.diagnostic(
+      `anomalies: ${countsOf(anomalyKinds.map((kind) => [kind, anomalies.count(kind)]))}`,
+    );
     t.diagnostic(`the server did not run for ${Math.round(report.stoppedMs)} ms; without them:`);
     t.diagnostic(`slowest answer ${slowest.ranMs} ms: ${slowest.what.slice(0, 200)}`);
     t.diagnostic(
@@ -53,10 +55,10 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
     assert.deepEqual([...report.struck.keys()].sort(), [...played].sort());
   });
 
-  for (const kind of findingKinds) {
+  for (const kind of anomalyKinds) {
     it(`finds no ${kind}`, (t) => {
       if (kind === 'late answer' && report.connectedMs > starvedMs) return t.skip(tooBusy(report));
-      assert.deepEqual(report.findings.examples(kind), []);
+      assert.deepEqual(report.anomalies.examples(kind), []);
     });
   }
 

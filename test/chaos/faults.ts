@@ -13,7 +13,7 @@ import { processFaults } from './process_faults.ts';
 import type { Player } from './scene.ts';
 
 /** What there is to break. */
-export type Stage = {
+export type FaultTargets = {
   cluster: ChaosCluster;
   server: Kennel;
   pauses: Pauses;
@@ -34,7 +34,7 @@ export type Fault = {
   lastsMs: readonly [number, number];
   /** About what its beginning and its end take besides. */
   takesMs: number;
-  begin(stage: Stage, chance: () => number): Promise<End>;
+  begin(targets: FaultTargets, random: () => number): Promise<End>;
 };
 
 export const faults = { ...databaseFaults, ...processFaults, ...clientFaults };

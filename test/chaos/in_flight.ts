@@ -12,7 +12,7 @@ const requestLifeMs = 15_000;
 /** Until every process has heard of a change, with room: it has to reconnect first. */
 const hearsayMs = 3_000;
 
-export class Settlement {
+export class InFlightWrites {
   readonly #models: readonly TenantModel[];
   /** When Postgres was down before; what the server keeps in memory is behind for a moment. */
   #heardOfMs = Number.NEGATIVE_INFINITY;

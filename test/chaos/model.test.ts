@@ -1,7 +1,7 @@
 /** The model finds what it is there to find: each wrong answer is told by its name. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
-import { type FindingKind, Findings, findingKinds } from './findings.ts';
+import { Anomalies, type AnomalyKind, anomalyKinds } from './anomalies.ts';
 import { markText } from './mark.ts';
 import { keyChanges, TenantModel } from './model.ts';
 import { everything, type KnownPet, type Outcome, petChanges, type View } from './pet_model.ts';
@@ -10,39 +10,39 @@ import type { Attempt } from './possible.ts';
 const living: View = { withDeleted: [false] };
 const doubt: Attempt = { sentMs: 0, answeredMs: 10 };
 
-let findings: Findings;
+let anomalies: Anomalies;
 let model: TenantModel;
 
 beforeEach(() => {
-  findings = new Findings();
-  model = new TenantModel('acme', findings);
+  anomalies = new Anomalies();
+  model = new TenantModel('acme', anomalies);
 });
 
 describe('the model of a tenant', () => {
   it('expects an acknowledged pet, and reports a missing one as a lost write', () => {
     const { pet, name } = created('done');
-    model.pets.lookAtAll([seen(name)], living);
+    model.pets.checkAll([seen(name)], living);
     assert.deepEqual(found(), []);
-    model.pets.look(pet, null, living);
+    model.pets.check(pet, null, living);
     assert.deepEqual(found(), ['lost write']);
   });
 
   it("reports a row with another tenant's mark as foreign", () => {
-    model.pets.lookAtAll([seen('globex#1.1')], living);
+    model.pets.checkAll([seen('globex#1.1')], living);
     assert.deepEqual(found(), ['foreign row']);
   });
 
   it('reports a lost patch as a stale read', () => {
     const { pet, name } = created('done');
     patched(pet, 'done');
-    model.pets.look(pet, seen(name), living);
+    model.pets.check(pet, seen(name), living);
     assert.deepEqual(found(), ['stale read']);
   });
 
   it('reports a deleted pet that is shown again', () => {
     const { pet, name } = created('done');
     model.pets.wrote(pet, petChanges.remove, 'done');
-    model.pets.look(pet, seen(name), living);
+    model.pets.check(pet, seen(name), living);
     assert.deepEqual(found(), ['resurrected']);
   });
 
@@ -54,13 +54,13 @@ describe('the model of a tenant', () => {
 
   it('reports rows that no write made', () => {
     created('done');
-    model.pets.lookAtAll([seen('acme#1.2'), seen('acme#7.1')], living);
-    assert.equal(findings.count('invented row'), 2);
+    model.pets.checkAll([seen('acme#1.2'), seen('acme#7.1')], living);
+    assert.equal(anomalies.count('invented row'), 2);
   });
 
   it('reports two rows of one create', () => {
     const { name } = created('done');
-    model.pets.lookAtAll([seen(name), { ...seen(name), id: 'another' }], living);
+    model.pets.checkAll([seen(name), { ...seen(name), id: 'another' }], living);
     assert.deepEqual(found(), ['doubled row']);
   });
 
@@ -68,16 +68,16 @@ describe('the model of a tenant', () => {
     const { pet } = created('done');
     const { pet: other } = created('done');
     const mark = model.pets.nextMark(pet);
-    model.pets.lookAtVisits(pet, [markText(mark)], living);
+    model.pets.checkVisits(pet, [markText(mark)], living);
     model.pets.wrote(pet, petChanges.visit(mark), 'done');
-    model.pets.lookAtVisits(pet, [], living);
-    model.pets.lookAtVisits(other, [markText(mark)], living);
+    model.pets.checkVisits(pet, [], living);
+    model.pets.checkVisits(other, [markText(mark)], living);
     assert.deepEqual(found(), ['lost write', 'resurrected', 'misplaced row']);
   });
 
   it('reports an old value of a setting', () => {
     model.set('welcome_message', 'good day', 'done');
-    model.lookAtSettings({
+    model.checkSettings({
       include_deleted_pets: false,
       default_page_size: 20,
       welcome_message: '',
@@ -87,7 +87,7 @@ describe('the model of a tenant', () => {
 
   it("reports a lost user and another tenant's user", () => {
     model.newUser('kim@acme.example').now.done(keyChanges.create);
-    model.lookAtUsers([{ id: '1', email: 'lee@globex.example' }]);
+    model.checkUsers([{ id: '1', email: 'lee@globex.example' }]);
     assert.deepEqual(found(), ['foreign row', 'lost write']);
   });
 
@@ -105,24 +105,24 @@ describe('a write with an unknown outcome', () => {
   it('may show as done after it showed as not done', () => {
     const { pet, name } = created('done');
     const late = patched(pet, doubt);
-    model.pets.look(pet, seen(name), living);
-    model.pets.look(pet, seen(late), living);
+    model.pets.check(pet, seen(name), living);
+    model.pets.check(pet, seen(late), living);
     assert.deepEqual(found(), []);
   });
 
   it('must stay done once it showed as done', () => {
     const { pet, name } = created('done');
     const late = patched(pet, doubt);
-    model.pets.look(pet, seen(late), living);
-    model.pets.look(pet, seen(name), living);
+    model.pets.check(pet, seen(late), living);
+    model.pets.check(pet, seen(name), living);
     assert.deepEqual(found(), ['stale read']);
   });
 
   it('may take effect after a later, acknowledged write', () => {
     const { pet } = created('done');
     const late = patched(pet, doubt);
-    model.pets.look(pet, seen(patched(pet, 'done')), living);
-    model.pets.look(pet, seen(late), living);
+    model.pets.check(pet, seen(patched(pet, 'done')), living);
+    model.pets.check(pet, seen(late), living);
     assert.deepEqual(found(), []);
   });
 
@@ -130,15 +130,15 @@ describe('a write with an unknown outcome', () => {
     const { pet, name } = created('done');
     const late = patched(pet, doubt);
     model.pets.settle(() => true);
-    model.pets.look(pet, seen(name), living);
-    model.pets.look(pet, seen(late), living);
+    model.pets.check(pet, seen(name), living);
+    model.pets.check(pet, seen(late), living);
     assert.deepEqual(found(), ['stale read']);
   });
 
   it('is forgotten when it was a create that never happened', () => {
     created(doubt);
     model.pets.settle(() => true);
-    model.pets.lookAtAll([], everything);
+    model.pets.checkAll([], everything);
     model.pets.settle(() => true);
     assert.deepEqual([found(), model.pets.size], [[], 0]);
   });
@@ -162,6 +162,6 @@ function seen(name: string) {
   return { id: 'id', name, species: 'owl', deleted: false };
 }
 
-function found(): FindingKind[] {
-  return findingKinds.filter((kind) => findings.count(kind) > 0);
+function found(): AnomalyKind[] {
+  return anomalyKinds.filter((kind) => anomalies.count(kind) > 0);
 }

@@ -4,7 +4,7 @@
  * each write ended.
  */
 import { type SettingKey, settingsFrom } from '../../src/kernel/settings.ts';
-import type { Findings } from './findings.ts';
+import type { Anomalies } from './anomalies.ts';
 import { type Outcome, PetModel, type View } from './pet_model.ts';
 import { type Attempt, Possible } from './possible.ts';
 
@@ -25,7 +25,7 @@ export class TenantModel {
   readonly pets: PetModel;
   readonly users: KnownUser[] = [];
   readonly keys: KnownKey[] = [];
-  readonly #findings: Findings;
+  readonly #anomalies: Anomalies;
   readonly #settings = new Map(
     Object.entries(settingsFrom({})).map(([key, fallback]: [string, Value]) => [
       key,
@@ -33,10 +33,10 @@ export class TenantModel {
     ]),
   );
 
-  constructor(slug: string, findings: Findings) {
+  constructor(slug: string, anomalies: Anomalies) {
     this.slug = slug;
-    this.pets = new PetModel(slug, findings);
-    this.#findings = findings;
+    this.pets = new PetModel(slug, anomalies);
+    this.#anomalies = anomalies;
   }
 
   /** What reads may show of deleted pets. */
@@ -60,15 +60,15 @@ export class TenantModel {
     const { fallback, now } = this.#setting(key);
     const change = () => value ?? fallback;
     if (outcome === 'done') now.done(change);
-    else if (outcome === 'refused') this.#findings.report('odd answer', `no setting ${key}`);
+    else if (outcome === 'refused') this.#anomalies.report('odd answer', `no setting ${key}`);
     else now.doubtful(change, outcome);
   }
 
-  lookAtSettings(seen: Readonly<Record<string, unknown>>): void {
+  checkSettings(seen: Readonly<Record<string, unknown>>): void {
     for (const [key, { now }] of this.#settings) {
       const states = JSON.stringify(now.states());
       if (now.seen((value) => value === seen[key])) continue;
-      this.#findings.report(
+      this.#anomalies.report(
         'stale read',
         `${this.slug}: ${key} is ${JSON.stringify(seen[key])} and may be ${states}`,
       );
@@ -82,16 +82,16 @@ export class TenantModel {
   }
 
   /** Holds the whole list of users, without those that came with the tenant, against the model. */
-  lookAtUsers(seen: readonly { id: string; email: string }[]): void {
+  checkUsers(seen: readonly { id: string; email: string }[]): void {
     for (const { email } of seen) {
       if (this.users.some((user) => user.email === email)) continue;
-      this.#findings.report('foreign row', `${this.slug}: the user ${email}`);
+      this.#anomalies.report('foreign row', `${this.slug}: the user ${email}`);
     }
     for (const user of this.users) {
       const row = seen.find(({ email }) => email === user.email);
       user.id ??= row?.id ?? null;
       if (user.now.seen((there) => there === (row !== undefined))) continue;
-      this.#findings.report('lost write', `${this.slug}: the user ${user.email}`);
+      this.#anomalies.report('lost write', `${this.slug}: the user ${user.email}`);
     }
   }
 
@@ -104,9 +104,9 @@ export class TenantModel {
   revoked({ id, now }: KnownKey, outcome: Outcome): void {
     const { revoke } = keyChanges;
     if (outcome === 'done') {
-      if (!now.done(revoke)) this.#findings.report('resurrected', `${this.slug}: the key ${id}`);
+      if (!now.done(revoke)) this.#anomalies.report('resurrected', `${this.slug}: the key ${id}`);
     } else if (outcome === 'refused') {
-      if (!now.refused(revoke)) this.#findings.report('lost write', `${this.slug}: the key ${id}`);
+      if (!now.refused(revoke)) this.#anomalies.report('lost write', `${this.slug}: the key ${id}`);
     } else {
       now.doubtful(revoke, outcome);
     }
@@ -115,7 +115,7 @@ export class TenantModel {
   /** Takes whether a key opened its tenant. */
   tried(key: KnownKey, opened: boolean): void {
     if (key.now.seen((live) => live === opened)) return;
-    this.#findings.report(
+    this.#anomalies.report(
       opened ? 'resurrected' : 'lost write',
       `${this.slug}: the key ${key.id} ${opened ? 'opens again' : 'is not known'}`,
     );

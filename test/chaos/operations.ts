@@ -43,9 +43,9 @@ const deck = Object.entries(weights).flatMap(([kind, weight]) =>
   Array.from({ length: weight }, () => kind),
 );
 
-export function drawOperation(chance: () => number): Operation {
-  const kind = choose(deck.filter(isKind), chance);
-  return { kind, way: choose(ways, chance), pick: chance(), detail: chance() };
+export function drawOperation(random: () => number): Operation {
+  const kind = choose(deck.filter(isKind), random);
+  return { kind, way: choose(ways, random), pick: random(), detail: random() };
 }
 
 function isKind(text: string): text is OperationKind {

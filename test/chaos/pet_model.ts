@@ -2,7 +2,7 @@
  * One tenant's pets and their visits as they may be. Every write has a mark of its own, so a row
  * tells by itself whose it is, which one, and whether it is out of date.
  */
-import type { FindingKind, Findings } from './findings.ts';
+import type { Anomalies, AnomalyKind } from './anomalies.ts';
 import { type Mark, markIn, markText } from './mark.ts';
 import { type Attempt, type Change, Possible } from './possible.ts';
 
@@ -40,13 +40,13 @@ const openWrites = 3;
 
 export class PetModel {
   readonly slug: string;
-  readonly #findings: Findings;
+  readonly #anomalies: Anomalies;
   readonly #pets = new Map<number, KnownPet>();
   #serial = 0;
 
-  constructor(slug: string, findings: Findings) {
+  constructor(slug: string, anomalies: Anomalies) {
     this.slug = slug;
-    this.#findings = findings;
+    this.#anomalies = anomalies;
   }
 
   /** Also those that may never have been made. */
@@ -92,25 +92,25 @@ export class PetModel {
   }
 
   /** Holds a pet that was shown, or was not, against what it may be. */
-  look(pet: KnownPet, seen: SeenPet | null, view: View): void {
+  check(pet: KnownPet, seen: SeenPet | null, view: View): void {
     const before = show(pet);
     const kind = judge(pet, seen, view);
     if (kind) this.#report(kind, `${this.slug}: saw ${JSON.stringify(seen)} of ${before}`);
   }
 
   /** Holds a whole list, or a whole table, against all that there may be. */
-  lookAtAll(items: readonly SeenPet[], view: View): void {
+  checkAll(items: readonly SeenPet[], view: View): void {
     const shown = new Map<KnownPet, SeenPet>();
     for (const item of items) {
       const pet = this.ownerOf(item.name, JSON.stringify(item));
       if (pet && shown.has(pet)) this.#report('doubled row', `${item.name} is listed twice`);
       else if (pet) shown.set(pet, item);
     }
-    for (const pet of this.#pets.values()) this.look(pet, shown.get(pet) ?? null, view);
+    for (const pet of this.#pets.values()) this.check(pet, shown.get(pet) ?? null, view);
   }
 
   /** Holds all visits of a pet, by their reasons, against those that there may be. */
-  lookAtVisits(pet: KnownPet, reasons: readonly string[], view: View): void {
+  checkVisits(pet: KnownPet, reasons: readonly string[], view: View): void {
     const owners = reasons.map((reason) => this.ownerOf(reason, `a visit of ${pet.serial}`));
     if (owners.includes(null)) return;
     const before = show(pet);
@@ -138,8 +138,8 @@ export class PetModel {
     }
   }
 
-  #report(kind: FindingKind, what: string): void {
-    this.#findings.report(kind, what);
+  #report(kind: AnomalyKind, what: string): void {
+    this.#anomalies.report(kind, what);
   }
 }
 
@@ -161,7 +161,7 @@ function ofLiving(change: (pet: Pet) => Pet): Change<Pet | null> {
 }
 
 /** Null when the pet may look like this. */
-function judge(pet: KnownPet, seen: SeenPet | null, view: View): FindingKind | null {
+function judge(pet: KnownPet, seen: SeenPet | null, view: View): AnomalyKind | null {
   pet.id ??= seen?.id ?? null;
   if (seen !== null && pet.id !== seen.id) return 'doubled row';
   if (pet.now.seen((state) => looksLike(state, seen, view))) return null;
@@ -173,7 +173,7 @@ function judge(pet: KnownPet, seen: SeenPet | null, view: View): FindingKind | n
 function judgeVisits(
   { now }: KnownPet,
   { reasons, view, astray }: { reasons: readonly string[]; view: View; astray: boolean },
-): FindingKind | null {
+): AnomalyKind | null {
   if (astray) return 'misplaced row';
   const seen = reasons.map((reason) => markIn(reason)?.write ?? 0).sort((a, b) => a - b);
   const fits = (state: Pet | null) =>

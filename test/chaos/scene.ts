@@ -2,8 +2,8 @@
 
 import * as v from 'valibot';
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
+import type { Anomalies } from './anomalies.ts';
 import type { Answer, Caller, Order } from './caller.ts';
-import type { Findings } from './findings.ts';
 import type { TenantModel } from './model.ts';
 import type { Operation } from './operations.ts';
 import type { Outcome } from './pet_model.ts';
@@ -21,7 +21,7 @@ export type Scene = {
   player: Player;
   others: readonly Player[];
   caller: Caller;
-  findings: Findings;
+  anomalies: Anomalies;
 };
 
 export type Action = (scene: Scene, operation: Operation) => Promise<unknown>;
@@ -31,12 +31,12 @@ const mostPages = 200;
 
 /** Asks in the tenant's own name and with its own key, which must be known. */
 export async function askOwn(
-  { player, caller, findings }: Scene,
+  { player, caller, anomalies }: Scene,
   line: string,
   order: Pick<Order, 'way'> & { body?: unknown },
 ): Promise<Answer> {
   const answer = await caller.ask(line, { ...player, ...order });
-  if (answer.status === 401) findings.report('odd answer', `${line} of ${player.slug}: 401`);
+  if (answer.status === 401) anomalies.report('odd answer', `${line} of ${player.slug}: 401`);
   return answer;
 }
 
@@ -47,13 +47,13 @@ export function outcomeOf({ status, attempt }: Answer): Outcome {
 
 /** What a body holds; null, and reported, when it does not have the shape. */
 export function read<Output>(
-  { findings, player }: Scene,
+  { anomalies, player }: Scene,
   shape: v.GenericSchema<unknown, Output>,
   body: unknown,
 ): Output | null {
   const { success, output } = v.safeParse(shape, body);
   if (success) return output;
-  findings.report('malformed answer', `${player.slug}: ${JSON.stringify(body)}`);
+  anomalies.report('malformed answer', `${player.slug}: ${JSON.stringify(body)}`);
   return null;
 }
 
@@ -79,6 +79,6 @@ export async function walk<Item>(
     if (page.next_cursor === null) return { status, items, pages };
     cursor = `${path.includes('?') ? '&' : '?'}cursor=${page.next_cursor}`;
   }
-  scene.findings.report('malformed answer', `${path} has no end`);
+  scene.anomalies.report('malformed answer', `${path} has no end`);
   return { status: 0, items, pages };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chanceOf } from '../support/random.ts';
+import { seededRandom } from '../support/random.ts';
 import { type FaultName, faults } from './faults.ts';
 import { drawOperation } from './operations.ts';
 import { drawSchedule } from './schedule.ts';
@@ -27,6 +27,6 @@ describe('the operations of a seed', () => {
 });
 
 function operations(seed: number) {
-  const chance = chanceOf(seed);
-  return Array.from({ length: 100 }, () => drawOperation(chance));
+  const random = seededRandom(seed);
+  return Array.from({ length: 100 }, () => drawOperation(random));
 }

@@ -14,20 +14,20 @@ import { codeOf } from '../../src/postgres/errors.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf, openingScript } from '../support/envelopes.ts';
 import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
-import { granted, guardsOff, insertPet, type Stage, stage } from './two_tenants.ts';
+import { granted, guardsOff, insertPet, type TwoTenants, twoTenants } from './two_tenants.ts';
 
 /** The suite. All of it goes through one connection at a time. */
 export function isolationContract(mode: string): void {
   describe(`${mode} isolation`, () => {
     const { rowSecurity, tenantKeys, seal } = guardsOff;
     const { settings, deletion } = granted;
-    twins('row security', rowProbes, mode, { off: rowSecurity, besides: deletion });
-    twins('keys that begin with the tenant', keyProbes, mode, { off: tenantKeys });
-    twins('the seal', sealProbes, mode, { off: seal, besides: settings });
-    twins('the ban on set_config()', sealProbes, mode, { off: settings, besides: seal });
+    testGuard('row security', rowProbes, mode, { off: rowSecurity, besides: deletion });
+    testGuard('keys that begin with the tenant', keyProbes, mode, { off: tenantKeys });
+    testGuard('the seal', sealProbes, mode, { off: seal, besides: settings });
+    testGuard('the ban on set_config()', sealProbes, mode, { off: settings, besides: seal });
     const { 'a delete': aDelete } = rowProbes;
     assert.ok(aDelete);
-    twins('the ban on deletes', { aDelete }, mode, { off: deletion, besides: rowSecurity });
+    testGuard('the ban on deletes', { aDelete }, mode, { off: deletion, besides: rowSecurity });
     contextEnds(mode);
     contextIsNeeded(mode);
     crowd(mode);
@@ -36,14 +36,14 @@ export function isolationContract(mode: string): void {
 }
 
 /** Each probe against the guard alone, and again where the guard is off too. */
-function twins(
+function testGuard(
   guard: string,
   probes: Readonly<Record<string, Probe>>,
   mode: string,
   { off, besides = '' }: { off: string; besides?: string },
 ): void {
   describe(`guarded by ${guard} alone`, () => {
-    const guarded = stage(mode, besides);
+    const guarded = twoTenants(mode, besides);
     for (const [name, probe] of Object.entries(probes)) {
       it(`hides another tenant's rows from ${name}`, async () =>
         assert.equal(await leaks(guarded(), probe), false));
@@ -51,7 +51,7 @@ function twins(
   });
 
   describe(`control: without ${guard}`, () => {
-    const open = stage(mode, `${besides}; ${off}`);
+    const open = twoTenants(mode, `${besides}; ${off}`);
     for (const [name, probe] of Object.entries(probes)) {
       it(`shows another tenant's rows to ${name}`, async () =>
         assert.equal(await leaks(open(), probe), true));
@@ -59,7 +59,10 @@ function twins(
   });
 }
 
-async function leaks({ fixture, isolation, one, other }: Stage, probe: Probe): Promise<boolean> {
+async function leaks(
+  { fixture, isolation, one, other }: TwoTenants,
+  probe: Probe,
+): Promise<boolean> {
   const placement = fixture.placementOf(one);
   const petId = await insertPet(fixture, placement, other);
   const victim = { id: other.id, petId, sealKey: placement.sealKey };
@@ -88,7 +91,7 @@ const endings: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
 
 function contextEnds(mode: string): void {
   describe('gives the next tenant on the same connection its own rows', () => {
-    const current = stage(mode, granted.settings);
+    const current = twoTenants(mode, granted.settings);
     for (const [ending, work] of Object.entries(endings)) {
       it(`after ${ending}`, async () => {
         const { fixture, one, next } = current();
@@ -117,21 +120,24 @@ function contextIsNeeded(mode: string): void {
   const tables = ['pets', 'visits'];
 
   /** A tenant's envelope, ended as it is after each statement. */
-  const local = ({ fixture, one, next }: Stage, { pid }: Connection) =>
+  const local = ({ fixture, one, next }: TwoTenants, { pid }: Connection) =>
     `${openingScript(fixture.placementOf(one), next.id, pid)}; commit`;
-  const lasting = (stage: Stage, connection: Connection) =>
-    local(stage, connection).replaceAll('set local', 'set');
+  const lasting = (twoTenants: TwoTenants, connection: Connection) =>
+    local(twoTenants, connection).replaceAll('set local', 'set');
 
   /** What each table tells a session that has the role and the schema, but no tenant. */
-  async function answers(stage: Stage, before: (stage: Stage, connection: Connection) => string) {
-    const { fixture, one, next } = stage;
+  async function answers(
+    twoTenants: TwoTenants,
+    before: (twoTenants: TwoTenants, connection: Connection) => string,
+  ) {
+    const { fixture, one, next } = twoTenants;
     const placement = fixture.placementOf(one);
     await fixture.asSuperuser(placement, 'delete from pets');
     await fixture.allIn(placement).run(next, addPet);
     const opening = envelopeOf({ role: placement.role, search_path: `"${placement.schema}"` });
     const answer = async (table: string) => {
       const connection = await Connection.open(withoutContext(placement.target), connectionLimits);
-      await connection.script(before(stage, connection));
+      await connection.script(before(twoTenants, connection));
       const text = Object.assign([`select from ${table}`], { raw: [] });
       return connection
         .statement(opening, text, [])
@@ -145,7 +151,7 @@ function contextIsNeeded(mode: string): void {
   }
 
   describe('answers 42501 without a context', () => {
-    const current = stage(mode, granted.settings);
+    const current = twoTenants(mode, granted.settings);
     const refused = tables.map(() => '42501 no tenant context');
     it('in a new session', async () => {
       assert.deepEqual(await answers(current(), () => ''), refused);
@@ -159,7 +165,7 @@ function contextIsNeeded(mode: string): void {
   });
 
   describe('control: answers an empty list without a context and without the seal', () => {
-    const current = stage(mode, `${granted.settings}; ${guardsOff.seal}`);
+    const current = twoTenants(mode, `${granted.settings}; ${guardsOff.seal}`);
     it('in a new session', async () => {
       assert.deepEqual(await answers(current(), () => ''), ['0 rows', '0 rows']);
     });
@@ -181,7 +187,7 @@ function crowd(mode: string): void {
   const rounds = 4;
 
   /** Tenants that see a row of another, when all of them add and look at once. */
-  async function confused({ fixture }: Stage, isolation: Isolation): Promise<number> {
+  async function confused({ fixture }: TwoTenants, isolation: Isolation): Promise<number> {
     const all = await Promise.all(Array.from({ length: tenants }, () => fixture.tenant(mode)));
     const seen: boolean[] = [];
     for (let round = 0; round < rounds; round += 1) {
@@ -191,7 +197,7 @@ function crowd(mode: string): void {
   }
 
   describe('keeps many tenants apart on a single connection', () => {
-    const current = stage(mode);
+    const current = twoTenants(mode);
     it('each in its own placement', async () => {
       const { isolation } = current();
       assert.equal(await confused(current(), isolation), 0);
@@ -205,7 +211,7 @@ function crowd(mode: string): void {
 
   if (mode === 'database') return;
   describe('control: mixes up many tenants on a single connection without row security', () => {
-    const current = stage(mode, guardsOff.rowSecurity);
+    const current = twoTenants(mode, guardsOff.rowSecurity);
     it('all in one placement', async () => {
       const { fixture, one } = current();
       assert.notEqual(await confused(current(), fixture.allIn(fixture.placementOf(one))), 0);
@@ -222,7 +228,7 @@ function withoutContext(target: string): string {
 
 function transactions(mode: string): void {
   describe('a transaction', () => {
-    const current = stage(mode);
+    const current = twoTenants(mode);
     const countPets = async () => {
       const { isolation, one } = current();
       return (await isolation.run(one, (db) => db`select id from pets`)).length;

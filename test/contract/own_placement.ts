@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { addPet } from './isolation_probes.ts';
-import { guardsOff, insertPet, stage } from './two_tenants.ts';
+import { guardsOff, insertPet, twoTenants } from './two_tenants.ts';
 
 /** The suite, for modes that give each tenant a place. */
 export function ownPlacementContract(mode: string): void {
   describe(`${mode} isolation without row security`, () => {
-    const current = stage(mode, guardsOff.rowSecurity);
+    const current = twoTenants(mode, guardsOff.rowSecurity);
 
     /** Whether the first tenant, whose place has no row security, has a pet of the other's. */
     async function sees(petId: string): Promise<boolean> {

@@ -29,7 +29,7 @@ export const granted = {
   deletion: 'grant delete on pets to public',
 };
 
-export type Stage = {
+export type TwoTenants = {
   fixture: TenantFixture;
   isolation: Isolation;
   one: TenantRef;
@@ -53,8 +53,8 @@ after(async () => {
 });
 
 /** Two new tenants, with a guard of the first one's place taken away. */
-export function stage(mode: string, off = ''): () => Stage {
-  let current: Stage;
+export function twoTenants(mode: string, off = ''): () => TwoTenants {
+  let current: TwoTenants;
   before(async () => {
     const fixture = await installationFor(mode, off);
     const [one, other] = [await fixture.tenant(mode), await fixture.tenant(mode)];

@@ -61,9 +61,9 @@ describe('a server that stops', () => {
 
 describe('a server that cannot write its checkpoints', () => {
   it('serves, stops with exit code 0, and logs a warning', async () => {
-    const spoilt = join(folder, 'spoilt');
-    await mkdir(join(spoilt, 'audit-checkpoints.jsonl'), { recursive: true });
-    const kennel = await startKennel(database.url, { DATA_DIR: spoilt });
+    const unwritable = join(folder, 'unwritable');
+    await mkdir(join(unwritable, 'audit-checkpoints.jsonl'), { recursive: true });
+    const kennel = await startKennel(database.url, { DATA_DIR: unwritable });
     const { call } = await onboard(kennel, 'unwitnessed-pets');
     const { status } = await call('PUT /api/config/welcome_message', { value: 'Hi' });
     const { code, stdout } = await kennel.stop();

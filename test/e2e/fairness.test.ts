@@ -20,7 +20,7 @@ import {
 } from '../support/client.ts';
 import { type Lab, type LabOptions, openLab, withPool, withRoute } from '../support/lab.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
-import { CommonQueue } from '../support/unfair_pool.ts';
+import { UnfairPool } from '../support/unfair_pool.ts';
 import { until } from '../support/until.ts';
 
 const connections = 8;
@@ -65,7 +65,7 @@ describe('a tenant with 20 times its share of slow queries', () => {
   });
 
   it('control: holds all connections and delays other tenants with one queue for all', async () => {
-    const pool = new CommonQueue(openConnection, fair);
+    const pool = new UnfairPool(openConnection, fair);
     await inLab({ pool }, async ({ hog, victims, holding, release }) => {
       const slow = hog(20 * share);
       await until(

@@ -19,11 +19,11 @@ const { burst, waitingPerAddress } = limits.guesses;
 const flood = waitingPerAddress + 20;
 
 /** Who has to wait does so until `itIsOver`. */
-let itIsOver = () => {};
+let endWaits = () => {};
 const pause = () =>
   new Promise<void>((resolve) => {
-    const before = itIsOver;
-    itIsOver = () => {
+    const before = endWaits;
+    endWaits = () => {
       before();
       resolve();
     };
@@ -44,12 +44,12 @@ after(async () => {
   await database.drop();
 });
 
-const doors = [
+const credentials = [
   ["a tenant's key", 'GET /api/me', () => apiKey, '192.0.2.1', 200],
   ["the operator's token", 'GET /api/admin/tenants', () => adminToken, '192.0.2.2', 429],
 ] as const;
 
-for (const [what, line, right, address, becomesOfRight] of doors) {
+for (const [what, line, right, address, becomesOfRight] of credentials) {
   describe(`guessing ${what}`, () => {
     it('is neither delayed nor recorded up to the burst', async () => {
       for (let guess = 1; guess <= burst; guess += 1) {
@@ -74,7 +74,7 @@ for (const [what, line, right, address, becomesOfRight] of doors) {
       ]);
       assert.equal(await waitingGuesses(), waitingPerAddress);
       await until(() => answered.length === flood - waitingPerAddress + 2);
-      itIsOver();
+      endWaits();
       const refused = (await Promise.all(guesses)).find(({ status }) => status === 429);
       assert.equal(refused?.headers['retry-after'], '1');
       const late = answered.slice(-waitingPerAddress);
@@ -104,7 +104,7 @@ describe("the operator's token among concurrent guesses", () => {
       ask('GET /metrics', host === burst ? adminToken : wrongKey(), at(host)),
     );
     await until(async () => (await waitingGuesses()) === waitingPerAddress);
-    itIsOver();
+    endWaits();
     const statuses = (await Promise.all(guesses)).map(({ status }) => status);
     assert.deepEqual([...new Set(statuses)].sort(), [401, 429]);
     assert.equal((await ask('GET /metrics', adminToken, '2001:db8:0:8::1')).status, 200);
@@ -127,7 +127,7 @@ describe("the operator's token among concurrent guesses", () => {
     );
     await until(async () => (await waitingGuesses()) === waitingPerAddress);
     assert.equal((await ask('GET /metrics', adminToken, '192.0.2.5')).status, 200);
-    itIsOver();
+    endWaits();
     await Promise.all(guesses);
   });
 });
@@ -153,7 +153,7 @@ describe('X-Forwarded-For', () => {
     }
     const late = ask('GET /api/me', wrongKey(), '198.51.100.99', direct);
     await until(() => direct.app.throttle.stats.waiting === 1);
-    itIsOver();
+    endWaits();
     await late;
     await direct.close();
     assert.equal(await guessesOf('127.0.0.1'), 1);

@@ -12,10 +12,10 @@ import fc from 'fast-check';
 import { bearer } from '../support/client.ts';
 import { type Script, scriptsUpTo } from './same_script/calls.ts';
 import { Model } from './same_script/model.ts';
-import { type Home, Party, type Send } from './same_script/participant.ts';
+import { type Home, Participant, type Send } from './same_script/participant.ts';
 import { type Cast, Difference, type Played, play } from './same_script/play.ts';
 import { isRecord } from './same_script/response.ts';
-import { openStage, type Stage } from './same_script/stage.ts';
+import { openScriptServer, type ScriptServer } from './same_script/script_server.ts';
 
 const runs = Number(process.env.SCRIPT_RUNS ?? 6);
 const seed = Number(process.env.SCRIPT_SEED ?? randomInt(2 ** 31));
@@ -27,11 +27,11 @@ const longest = 50;
 /** For one script, far above what it takes. */
 const patienceMs = 60_000;
 
-let stage: Stage;
+let server: ScriptServer;
 before(async () => {
-  stage = await openStage();
+  server = await openScriptServer();
 });
-after(() => stage.close());
+after(() => server.close());
 
 describe('a random script of calls', () => {
   it('gets the same replies in all modes and from the model', async (test) => {
@@ -87,12 +87,12 @@ type Fault = (send: Send, home: Home) => Send;
 
 /** The parties as they are before a script, each with its fault if it has one. */
 function cast(faults: Readonly<Record<string, Fault>> = {}): Cast {
-  const party = (name: string, home: Home, send: Send) =>
-    new Party(name, home, faults[name]?.(send, home) ?? send);
-  const model = new Model(stage.plan);
+  const participant = (name: string, home: Home, send: Send) =>
+    new Participant(name, home, faults[name]?.(send, home) ?? send);
+  const model = new Model(server.plan);
   return {
-    model: party('model', model.furnish(), model.send),
-    servers: stage.homes.map((home) => party(home.isolation, home, stage.send)),
+    model: participant('model', model.createFixture(), model.send),
+    servers: server.homes.map((home) => participant(home.isolation, home, server.send)),
   };
 }
 
@@ -104,7 +104,7 @@ async function search(
   playOne: (script: Script) => Promise<void>,
 ): Promise<Found | null> {
   const property = fc.asyncProperty(scriptsUpTo(most), async (script) => {
-    await stage.clear();
+    await server.clear();
     await playOne(script);
   });
   const {

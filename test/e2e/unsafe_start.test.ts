@@ -55,7 +55,7 @@ describe('a server with a tenant of an unknown schema version', () => {
   it('serves all other tenants, and logs one line about that tenant', async () => {
     const { main } = fixture.names;
     const before = await startKennel(fixture.url);
-    const spoilt = await onboard(before, 'future-farm');
+    const unknownVersion = await onboard(before, 'future-farm');
     const fine = await onboard(before, 'present-farm');
     await before.stop();
     await fixture.run(
@@ -64,7 +64,7 @@ describe('a server with a tenant of an unknown schema version', () => {
     );
     const kennel = await startKennel(fixture.url);
     try {
-      assert.equal((await clientOf(kennel, spoilt)('GET /api/pets')).status, 503);
+      assert.equal((await clientOf(kennel, unknownVersion)('GET /api/pets')).status, 503);
       assert.equal((await clientOf(kennel, fine)('GET /api/pets')).status, 200);
       const lines = kennel.stdout().match(/"check":"tenant_version_outside".*future-farm.*/g);
       assert.equal(lines?.length, 1);

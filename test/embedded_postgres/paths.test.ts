@@ -55,8 +55,8 @@ describe('startEmbedded() in a folder whose name holds shell syntax', () => {
     await ended;
     assert.deepEqual((await readdir(join(parent, name))).sort(), ['database-url', 'postgres']);
     assert.ok(!(await readdir(join(folder, 'data'))).includes('postmaster.pid'));
-    for (const place of ['/', process.cwd(), folder, join(folder, 'data')]) {
-      assert.ok(!(await readdir(place)).includes('ran'), place);
+    for (const path of ['/', process.cwd(), folder, join(folder, 'data')]) {
+      assert.ok(!(await readdir(path)).includes('ran'), path);
     }
   });
 

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chanceOf } from '../support/random.ts';
+import { seededRandom } from '../support/random.ts';
 import { until } from '../support/until.ts';
 import { assertServing, limit } from './edge.ts';
 import { type EdgeServer, startEdge } from './edge_server.ts';
@@ -42,11 +42,11 @@ describe('an HTTP edge under random bytes', {
 /** Many at once, and a good client among them, until all are through or the server is gone. */
 async function fuzzAll(edge: EdgeServer): Promise<void> {
   const port = Number(new URL(edge.url).port);
-  const chance = chanceOf(seed);
+  const random = seededRandom(seed);
   let left = connections;
   const one = async () => {
     for (; left > 0; left -= 1) {
-      await fuzz(port, chanceOf(chance() * 2 ** 32));
+      await fuzz(port, seededRandom(random() * 2 ** 32));
       if (left % goodEvery === 0) await assertServing(edge);
     }
   };

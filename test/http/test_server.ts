@@ -37,10 +37,10 @@ export type TestServer = {
   release(): void;
 };
 
-const opened: HttpServer[] = [];
+const servers: HttpServer[] = [];
 
 // A test that failed half-way must not leave a server that keeps the process from its end.
-after(() => Promise.all(opened.map((server) => server.drain(0))));
+after(() => Promise.all(servers.map((server) => server.drain(0))));
 
 /** Starts it on a free port; it ends with the test file, if not before. */
 export async function startTestServer(
@@ -67,7 +67,7 @@ export async function startTestServer(
     trustedProxies: trustedProxies(proxies),
     limits: { ...limits, ...changed },
   });
-  opened.push(server);
+  servers.push(server);
   const url = await server.listen('127.0.0.1', 0);
   return { server, url, observed, faults, started, release };
 }

@@ -69,7 +69,7 @@ describe('a packet full of requests', patient, () => {
 describe('a tenant that reads none of its pages', patient, () => {
   const page = pageOf(randomUUID());
 
-  async function besiege(options: EdgeOptions, more = (_: EdgeServer) => Promise.resolve()) {
+  async function askForPages(options: EdgeOptions, more = (_: EdgeServer) => Promise.resolve()) {
     const edge = await startEdge({ ...options, heapMegabytes, changed });
     await more(edge);
     for (let at = 0; at < hogs; at += 1) await ask(edge, page.repeat(30));
@@ -82,7 +82,7 @@ describe('a tenant that reads none of its pages', patient, () => {
   })) {
     it(`loses its connections, while ${whose} slow reader is served`, async () => {
       const slow: Socket[] = [];
-      const edge = await besiege({}, async (early) => {
+      const edge = await askForPages({}, async (early) => {
         slow.push(await ask(early, bytes));
         await until(async () => ((await early.state())?.unreadBytes ?? 0) > 0, patienceMs);
       });
@@ -92,7 +92,7 @@ describe('a tenant that reads none of its pages', patient, () => {
     });
   }
   it('control: fills the heap without the bounds', async () => {
-    const edge = await besiege({ guardsOff: ['unread'] });
+    const edge = await askForPages({ guardsOff: ['unread'] });
     assert.match(await edge.ended(), /heap out of memory/);
   });
 });

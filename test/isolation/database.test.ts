@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import type { Db } from '../../src/kernel/ports.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { isolationContract } from '../contract/isolation.ts';
-import { granted, guardsOff, type Stage, stage } from '../contract/two_tenants.ts';
 import { ownPlacementContract } from '../contract/own_placement.ts';
+import { granted, guardsOff, type TwoTenants, twoTenants } from '../contract/two_tenants.ts';
 
 isolationContract('database');
 ownPlacementContract('database');
@@ -12,10 +12,10 @@ ownPlacementContract('database');
 describe("a tenant's own database", () => {
   const look = (db: Db) => db`select id from pets`;
 
-  const guarded = stage('database');
+  const guarded = twoTenants('database');
 
   /** What whoever else is told there, and what its tenant is told after that on the same connection. */
-  async function told({ fixture, one, other }: Stage): Promise<string[]> {
+  async function told({ fixture, one, other }: TwoTenants): Promise<string[]> {
     const isolation = fixture.allIn(fixture.placementOf(one));
     const answer = (tenant: typeof one) =>
       isolation.run(tenant, look).then((rows) => `${rows.length} rows`, codeOf);
@@ -23,7 +23,7 @@ describe("a tenant's own database", () => {
   }
 
   describe('that checks the context', () => {
-    const current = stage('database', granted.settings);
+    const current = twoTenants('database', granted.settings);
     it('serves its tenant, and refuses any other', async () => {
       assert.deepEqual(await told(current()), ['42501', '0 rows']);
     });
@@ -40,7 +40,7 @@ describe("a tenant's own database", () => {
   });
 
   describe('control: that does not check the context', () => {
-    const current = stage('database', `${granted.settings}; ${guardsOff.seal}`);
+    const current = twoTenants('database', `${granted.settings}; ${guardsOff.seal}`);
     it('serves any tenant', async () => {
       assert.deepEqual(await told(current()), ['0 rows', '0 rows']);
     });

@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { formatApiKey } from '../../src/adapters/directory/api_key.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { type Kennel, startKennel, startScript } from '../support/kennel.ts';
-import { chanceOf, choose } from '../support/random.ts';
+import { choose, seededRandom } from '../support/random.ts';
 import { KeepAlive, requestBytes } from './keep_alive.ts';
 import { quantile } from './quantile.ts';
 import { medianDifference, rankDifference } from './rank_test.ts';
@@ -74,7 +74,7 @@ async function compareAll(kennel: Kennel, samples: number): Promise<Pair[]> {
 async function compare(kinds: readonly Kind[], from: Source): Promise<Pair[]> {
   const hits = hitsIn(await measure(kinds, { ...from, seed: 1 }));
   if (hits.length === 0) return [];
-  print('Once more, to see whether it was chance:\n');
+  print('Once more, to rule out a random difference:\n');
   const again = hitsIn(await measure(kinds, { ...from, seed: 2 }));
   return hits.filter(({ first, second, difference }) =>
     again.some(
@@ -119,12 +119,12 @@ async function measure(
   kinds: readonly Kind[],
   { kennel: { url }, samples, seed }: Source & { seed: number },
 ): Promise<Sample> {
-  const chance = chanceOf(seed);
+  const random = seededRandom(seed);
   const sample: Sample = new Map(kinds.map(({ name }) => [name, []]));
   const client = await KeepAlive.open(url);
   const asked = new Map<string, number>();
   let turn = 0;
-  for (const kind of inRandomOrder(kinds, warmUp + samples, chance)) {
+  for (const kind of inRandomOrder(kinds, warmUp + samples, random)) {
     turn += 1;
     const { status, ms } = await client.ask(kind.bytes(addressOf(turn, seed)));
     if (status !== kind.status) throw new Error(`Cannot measure: ${kind.name} got ${status}`);
@@ -133,16 +133,16 @@ async function measure(
     if (count > warmUp) sample.get(kind.name)?.push(ms);
   }
   client.close();
-  report(sample, chance);
+  report(sample, random);
   return sample;
 }
 
 /** Each kind the same number of times. */
-function inRandomOrder(kinds: readonly Kind[], times: number, chance: () => number): Kind[] {
+function inRandomOrder(kinds: readonly Kind[], times: number, random: () => number): Kind[] {
   const left = new Map(kinds.map((kind) => [kind, times]));
   const order: Kind[] = [];
   while (left.size > 0) {
-    const kind = choose([...left.keys()], chance);
+    const kind = choose([...left.keys()], random);
     const rest = (left.get(kind) ?? 0) - 1;
     if (rest > 0) left.set(kind, rest);
     else left.delete(kind);
@@ -151,7 +151,7 @@ function inRandomOrder(kinds: readonly Kind[], times: number, chance: () => numb
   return order;
 }
 
-function report(sample: Sample, chance: () => number): void {
+function report(sample: Sample, random: () => number): void {
   printTable(
     ['kind', 'requests', 'median µs', 'p25 µs', 'p75 µs'],
     [...sample].map(([name, ms]) => [
@@ -164,7 +164,7 @@ function report(sample: Sample, chance: () => number): void {
     ['pair', 'median difference µs', '95% within', 'rank difference', `hit at ±${hitAt}`],
     pairsOf(sample).map(({ first, second, difference }) => {
       const [a, b] = [sample.get(first) ?? [], sample.get(second) ?? []];
-      const { middle, low, high } = medianDifference(a, b, chance);
+      const { middle, low, high } = medianDifference(a, b, random);
       const spread = `${micros(low)} to ${micros(high)}`;
       const hit = Math.abs(difference) >= hitAt ? 'hit' : '';
       return [`${first} / ${second}`, micros(middle), spread, Number(difference.toFixed(2)), hit];

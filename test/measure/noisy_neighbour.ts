@@ -51,7 +51,7 @@ type Round = { errors: number; p50: number; p99: number; p999: number };
 /** `shut` admits no request of a tenant at all. */
 type Servers = { fair: Kennel; unfair: Kennel; shut: Kennel };
 
-type Stage = Servers & {
+type Setup = Servers & {
   modest: string[];
   hog: string;
   seconds: number;
@@ -63,15 +63,15 @@ export async function measureNoisyNeighbour(flags: string[]): Promise<boolean> {
   const { values } = parseArgs({ args: flags, options });
   return onServers(values.waiting, async (servers) => {
     const tenants = await onboardAll(servers.fair, values.mode);
-    const stage = {
+    const setup = {
       ...servers,
       seconds: Number(values.seconds),
       perVictim: Number(values.rate),
       ...requestsOf(tenants, values.slow),
     };
-    const rounds = await playRounds(stage, Number(values.rounds));
+    const rounds = await playRounds(setup, Number(values.rounds));
     const good = judge(rounds);
-    await reportShedding(stage);
+    await reportShedding(setup);
     return good;
   });
 }
@@ -115,26 +115,26 @@ function requestsOf([hungry, ...others]: Onboarded[], slow: string) {
   return { modest: others.map((tenant) => ask('/api/pets', tenant)), hog };
 }
 
-async function playRounds(stage: Stage, times: number): Promise<Map<Condition, Round[]>> {
+async function playRounds(setup: Setup, times: number): Promise<Map<Condition, Round[]>> {
   const rounds = new Map<Condition, Round[]>(conditions.map((name) => [name, []]));
   // The first round of each opens connections and warms the code; it does not count.
-  for (const name of conditions) await playRound(stage, name);
+  for (const name of conditions) await playRound(setup, name);
   for (let turn = 0; turn < times; turn += 1) {
     for (let at = 0; at < conditions.length; at += 1) {
       const name = conditions[(turn + at) % conditions.length] ?? 'alone';
-      rounds.get(name)?.push(await playRound(stage, name));
+      rounds.get(name)?.push(await playRound(setup, name));
     }
   }
   return rounds;
 }
 
-async function playRound(stage: Stage, condition: Condition): Promise<Round> {
-  const { fair, unfair, seconds, modest } = stage;
+async function playRound(setup: Setup, condition: Condition): Promise<Round> {
+  const { fair, unfair, seconds, modest } = setup;
   const { url } = condition === 'without fairness' ? unfair : fair;
-  const hog = condition === 'alone' ? null : await startHog(stage, url);
+  const hog = condition === 'alone' ? null : await startHog(setup, url);
   // The hog's queue is full before anybody is measured.
   await pause(settleMs);
-  const perSecond = victims * stage.perVictim;
+  const perSecond = victims * setup.perVictim;
   const done = await runPaced({ url, requests: modest, perSecond, seconds, connections: 200 });
   const told = await hog?.told;
   if (told)
@@ -148,7 +148,7 @@ async function playRound(stage: Stage, condition: Condition): Promise<Round> {
 type Told = { all: number; served: number; refused: number; lost: number };
 
 /** Resolves when it begins: the start of a process is not what is measured. */
-async function startHog({ hog, seconds, perVictim }: Stage, url: string) {
+async function startHog({ hog, seconds, perVictim }: Setup, url: string) {
   const rate = String(timesItsShare * perVictim);
   const lasting = String(seconds + settleMs / 1_000);
   const args = ['--import', 'tsx', 'test/measure/hog_process.ts', url, hog, rate, lasting];
@@ -193,17 +193,17 @@ function judge(rounds: Map<Condition, Round[]>): boolean {
     ]),
   );
   const good = errors('with the hog') === 0 && ratio('with the hog') <= ratioBound;
-  const twin = errors('without fairness') > 0 || ratio('without fairness') > ratioBound;
+  const control = errors('without fairness') > 0 || ratio('without fairness') > ratioBound;
   print(
     good ? `Within ${ratioBound}, without an error` : `MISSED: errors, or more than ${ratioBound}`,
   );
-  if (!twin) print('MISSED: without fairness it is no worse, so nothing has been shown');
-  return good && twin;
+  if (!control) print('MISSED: without fairness it is no worse, so nothing has been shown');
+  return good && control;
 }
 
 /** What it costs to serve a request and to shed one. */
-async function reportShedding(stage: Stage): Promise<void> {
-  const { fair, shut, modest } = stage;
+async function reportShedding(setup: Setup): Promise<void> {
+  const { fair, shut, modest } = setup;
   const seconds = 3;
   const served = await costOf(fair, () =>
     runClosed({ url: fair.url, requests: modest, seconds, connections: 16 }),
@@ -211,8 +211,8 @@ async function reportShedding(stage: Stage): Promise<void> {
   const turnedAway = await costOf(shut, () =>
     runClosed({ url: shut.url, requests: modest, seconds, connections: 16 }),
   );
-  const perSecond = victims * stage.perVictim;
-  const flood = { ...stage, seconds, perVictim: floodPerSecond / timesItsShare };
+  const perSecond = victims * setup.perVictim;
+  const flood = { ...setup, seconds, perVictim: floodPerSecond / timesItsShare };
   let refused = 0;
   const full = await costOf(fair, async () => {
     const { told } = await startHog(flood, fair.url);

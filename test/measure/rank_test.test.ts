@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chanceOf } from '../support/random.ts';
+import { seededRandom } from '../support/random.ts';
 import { quantile } from './quantile.ts';
 import { medianDifference, rankDifference } from './rank_test.ts';
 
-const chance = chanceOf(1947);
-const sampleAround = (middle: number) => Array.from({ length: 2_000 }, () => middle + chance());
+const random = seededRandom(1947);
+const sampleAround = (middle: number) => Array.from({ length: 2_000 }, () => middle + random());
 
 describe('rankDifference()', () => {
   it('equals the statistic computed by hand', () => {
@@ -30,7 +30,7 @@ describe('rankDifference()', () => {
 
 describe('medianDifference()', () => {
   it('has the shift within its limits', () => {
-    const { low, middle, high } = medianDifference(sampleAround(0), sampleAround(1), chance);
+    const { low, middle, high } = medianDifference(sampleAround(0), sampleAround(1), random);
     assert.ok(low <= middle && middle <= high);
     assert.ok(low > 0.9 && high < 1.1);
   });

@@ -30,12 +30,12 @@ export function rankDifference(first: readonly number[], second: readonly number
 export function medianDifference(
   first: readonly number[],
   second: readonly number[],
-  chance: () => number,
+  random: () => number,
 ): { middle: number; low: number; high: number } {
   const differ = (a: readonly number[], b: readonly number[]) =>
     quantile(b, 0.5) - quantile(a, 0.5);
   const redraw = (sample: readonly number[]) =>
-    sample.map(() => sample[Math.floor(chance() * sample.length)] ?? 0);
+    sample.map(() => sample[Math.floor(random() * sample.length)] ?? 0);
   const differences = Array.from({ length: 200 }, () => differ(redraw(first), redraw(second)));
   return {
     middle: differ(first, second),

@@ -141,15 +141,21 @@ describe('Prometheus', () => {
   it('reads gauges and counters at the time of the scrape', async () => {
     const { metrics } = prometheus();
     const connections = { busy: 3, opened: 7 };
-    metrics.gauge('kennel_lanes_busy', 'Connections at work', () => connections.busy);
-    metrics.counter('kennel_lanes_opened_total', 'Connections opened', () => connections.opened);
+    metrics.gauge('kennel_connections_busy', 'Connections at work', () => connections.busy);
+    metrics.counter(
+      'kennel_connections_opened_total',
+      'Connections opened',
+      () => connections.opened,
+    );
     await metrics.render();
     connections.busy = 0;
     connections.opened = 8;
-    const values = samples((await metrics.render()).text).filter(({ name }) => /lanes/.test(name));
+    const values = samples((await metrics.render()).text).filter(({ name }) =>
+      /connections/.test(name),
+    );
     assert.deepEqual(values, [
-      { name: 'kennel_lanes_busy', labels: '', value: 0 },
-      { name: 'kennel_lanes_opened_total', labels: '', value: 8 },
+      { name: 'kennel_connections_busy', labels: '', value: 0 },
+      { name: 'kennel_connections_opened_total', labels: '', value: 8 },
     ]);
   });
 
@@ -173,7 +179,7 @@ describe('Prometheus', () => {
       ...answered(null),
       trace: { endpoint: '/a"b\\c\nd', tenant: null, allowance: null },
     });
-    metrics.gauge('kennel_lanes_busy', 'Connections at work', () => 1);
+    metrics.gauge('kennel_connections_busy', 'Connections at work', () => 1);
     const { contentType, text } = await metrics.render();
     assert.deepEqual(lint(text), []);
     assert.match(contentType, /^text\/plain; version=0\.0\.4/);

@@ -273,9 +273,9 @@ describe('Connection', { timeout: 30_000 }, () => {
     await change('set default_transaction_deferrable = on');
     await change('set default_transaction_read_only = on');
     t.after(async () => {
-      const mender = await open();
-      await mender.script('set default_transaction_read_only = off');
-      await mender.script(`alter database "${name}" reset all`);
+      const fixer = await open();
+      await fixer.script('set default_transaction_read_only = off');
+      await fixer.script(`alter database "${name}" reset all`);
     });
     const later = await open();
     const settings = text`

@@ -10,7 +10,7 @@ import { isolationModes } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { killBackends } from '../support/backend_killer.ts';
 import { isOf, read, runPetLoad, type Tally } from '../support/pet_load.ts';
-import { chanceOf } from '../support/random.ts';
+import { seededRandom } from '../support/random.ts';
 import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 import { until } from '../support/until.ts';
 
@@ -45,15 +45,15 @@ describe('isolation while random backends are terminated', () => {
 
   it('keeps serving calls and writes', async (t) => {
     const { isolation } = fixture.services;
-    const chance = chanceOf(seed);
-    const killer = killBackends(fixture.url, { everyMs: 50, chance });
+    const random = seededRandom(seed);
+    const killer = killBackends(fixture.url, { everyMs: 50, random });
     tally = await runPetLoad({
       isolation,
       tenants,
       callers: 48,
       forMs: seconds * 1_000,
       callLimitMs: 5_000,
-      chance,
+      random,
     });
     await killer.stop();
     const killedAt = performance.now();

@@ -68,7 +68,7 @@ describe('NotificationListener', () => {
 
   describe('while Postgres is away', () => {
     /** In front of the database; nobody gets through while it is away. */
-    async function door(t: TestContext) {
+    async function openProxy(t: TestContext) {
       const { hostname, port } = new URL(database.url);
       const sockets = new Set<Socket>();
       let isOpen = true;
@@ -111,7 +111,7 @@ describe('NotificationListener', () => {
     }
 
     it('is not connected, and reports one gap when Postgres is back', async (t) => {
-      const { url, attempts, away, back } = await door(t);
+      const { url, attempts, away, back } = await openProxy(t);
       listen(url);
       await until(() => gaps === 1);
       away();
@@ -127,7 +127,7 @@ describe('NotificationListener', () => {
     });
 
     it('is not connected before the server has confirmed LISTEN', async (t) => {
-      const { url, attempts, cutWhen } = await door(t);
+      const { url, attempts, cutWhen } = await openProxy(t);
       cutWhen((chunk) => chunk.includes('listen "kennel"'));
       listen(url);
       await until(() => attempts() > 5);
@@ -155,7 +155,7 @@ describe('NotificationListener', () => {
     });
 
     it('reconnects when a connection is open but silent', async (t) => {
-      const { url, hang } = await door(t);
+      const { url, hang } = await openProxy(t);
       listen(url, 3_000, 50);
       await until(() => gaps === 1);
       hang();

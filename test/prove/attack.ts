@@ -4,7 +4,7 @@
  */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { bearer, type Headers, send } from '../support/client.ts';
-import type { Lab, Party, Victim } from './lab.ts';
+import type { Lab, LabTenant, Victim } from './lab.ts';
 import type { LayerName } from './layer.ts';
 
 export type Attack = {
@@ -33,7 +33,7 @@ export class Attempt {
     this.lab = lab;
   }
 
-  get attacker(): Party {
+  get attacker(): LabTenant {
     return this.lab.attacker;
   }
 

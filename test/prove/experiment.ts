@@ -4,7 +4,13 @@
  */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { type Attack, Attempt } from './attack.ts';
-import { type Finding, findingOf, type Outcome, variantsOf, type Without } from './finding.ts';
+import {
+  type AttackResult,
+  attackResultOf,
+  type Outcome,
+  variantsOf,
+  type Without,
+} from './attack_result.ts';
 import { breachIn, wordsFor } from './judge.ts';
 import { Lab } from './lab.ts';
 
@@ -24,7 +30,7 @@ export type ExperimentOptions = {
 };
 
 /** @throws {unknown} the reason of the signal, once the open labs are closed. */
-export async function experiment(options: ExperimentOptions): Promise<Finding[]> {
+export async function experiment(options: ExperimentOptions): Promise<AttackResult[]> {
   const { cluster, attacks, modes, labsAtOnce, signal } = options;
   const sessions = sessionsFor(attacks, modes);
   const outcomes = new Map<string, Outcome>();
@@ -50,7 +56,7 @@ export async function experiment(options: ExperimentOptions): Promise<Finding[]>
     modes
       .filter((mode) => attack.layers[mode])
       .map((mode) =>
-        findingOf(attack, mode, (without) => {
+        attackResultOf(attack, mode, (without) => {
           return outcomes.get(keyOf(mode, without, attack.name)) ?? neverRun;
         }),
       ),

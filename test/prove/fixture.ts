@@ -5,12 +5,12 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Placement } from '../../src/postgres/placement.ts';
-import type { Lab, Party, Victim } from './lab.ts';
+import type { Lab, LabTenant, Victim } from './lab.ts';
 import { type LayerName, layerOf } from './layer.ts';
 
 /** Gives a tenant users, keys and a setting over HTTP, as any tenant has. */
-export async function furnishVictim(party: Party, mark: string): Promise<Victim> {
-  const { call } = party;
+export async function addVictimData(tenant: LabTenant, mark: string): Promise<Victim> {
+  const { call } = tenant;
   const me = await call('GET /api/me');
   const adminId = me.body.user.id;
   const member = await call('POST /api/users', { email: 'known@example.com', role: 'member' });
@@ -20,10 +20,10 @@ export async function furnishVictim(party: Party, mark: string): Promise<Victim>
   const header = { 'x-request-id': mark };
   await call('PUT /api/config/welcome_message', { value: mark }, header);
   return {
-    ...party,
+    ...tenant,
     petId: '',
     adminId,
-    adminKeyId: keyIdOf(party.apiKey),
+    adminKeyId: keyIdOf(tenant.apiKey),
     memberKey: key.body.api_key,
     revokedKey: revoked.body.api_key,
   };

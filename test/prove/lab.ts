@@ -15,14 +15,14 @@ import type { Placement } from '../../src/postgres/placement.ts';
 import { type Call, type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { adminToken } from '../support/kennel.ts';
-import { furnishVictim, installTraps, renewRows, rowsOfVictim, takeOff } from './fixture.ts';
+import { addVictimData, installTraps, renewRows, rowsOfVictim, takeOff } from './fixture.ts';
 import { type LabServer, openLabServer } from './lab_server.ts';
 import type { LayerName } from './layer.ts';
 import { Superuser } from './superuser.ts';
 
-export type Party = Onboarded & { placement: Placement };
+export type LabTenant = Onboarded & { placement: Placement };
 
-export type Victim = Party & {
+export type Victim = LabTenant & {
   /** Renewed for each attack; the attacker has found out its id. */
   petId: string;
   adminId: string;
@@ -44,8 +44,8 @@ export class Lab {
   readonly bait = `bait-${randomBytes(8).toString('hex')}`;
   readonly #database: TestDatabase;
   readonly #folder: string;
-  readonly #others = new Map<string, Promise<Party>>();
-  #attacker: Party | null = null;
+  readonly #others = new Map<string, Promise<LabTenant>>();
+  #attacker: LabTenant | null = null;
   #victim: Victim | null = null;
 
   private constructor(
@@ -83,7 +83,7 @@ export class Lab {
     });
     const lab = new Lab(mode, { server, database, folder });
     try {
-      await lab.#furnish(without);
+      await lab.#setUp(without);
       return lab;
     } catch (error) {
       await lab.close();
@@ -91,7 +91,7 @@ export class Lab {
     }
   }
 
-  get attacker(): Party {
+  get attacker(): LabTenant {
     return this.#attacker ?? missing();
   }
 
@@ -104,7 +104,7 @@ export class Lab {
   }
 
   /** A tenant that few attacks need. */
-  other(slug: string): Promise<Party> {
+  other(slug: string): Promise<LabTenant> {
     const known = this.#others.get(slug);
     if (known) return known;
     const made = this.#onboard(slug);
@@ -156,13 +156,13 @@ export class Lab {
     return this.#victim && { id: tenantId(this.#victim.id), isolation: this.mode };
   }
 
-  async #furnish(without: ReadonlySet<LayerName>): Promise<void> {
+  async #setUp(without: ReadonlySet<LayerName>): Promise<void> {
     const [victim, attacker] = await Promise.all([
       this.#onboard('victim', { name: this.mark, admin_email: `${this.mark}@example.com` }),
       this.#onboard('attacker'),
     ]);
     this.#attacker = attacker;
-    this.#victim = await furnishVictim(victim, this.mark);
+    this.#victim = await addVictimData(victim, this.mark);
     await this.renewVictim();
     const placements = this.#placements();
     await installTraps(this, placements);
@@ -180,7 +180,7 @@ export class Lab {
     return same ? [foreign] : [foreign, own];
   }
 
-  async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<Party> {
+  async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<LabTenant> {
     const onboarded = await onboard(this.server, slug, order);
     const placement = this.server.app.services.fleet.modes.placementOf({
       id: tenantId(onboarded.id),

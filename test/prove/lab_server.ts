@@ -143,7 +143,7 @@ function isolationWithout(options: LabServerOptions, app: () => App) {
 
 function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
   const finished: Finished[] = [];
-  const signs: DispatchParts = {
+  const parts: DispatchParts = {
     app,
     ready: async () => true,
     metrics: () => metricsOf(finished),
@@ -154,7 +154,7 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
   const handle = (request: HttpRequest, trace: RequestRecord) =>
     rememberingNames(async () => {
       const believed = without.has('operator token') ? asOperator(request, adminToken) : request;
-      const reply = dispatch(signs, believed, trace);
+      const reply = dispatch(parts, believed, trace);
       return without.has('one 404') ? reply.catch((error) => tellApart(app, error)) : reply;
     });
   if (without.has('strict HTTP')) return new LooseServer(handle, uuidv7);

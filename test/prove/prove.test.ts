@@ -35,14 +35,14 @@ describe('each layer alone', () => {
     for (const attack of chosen) {
       it(`stops ${attack.name} in ${mode} mode; control: without any layer it breaches`, async () => {
         const cluster = await serverUrl();
-        const [finding] = await experiment({
+        const [result] = await experiment({
           cluster,
           attacks: [attack],
           modes: [mode],
           labsAtOnce: 2,
         });
-        assert.equal(finding?.fault, null);
-        assert.notEqual(finding.twin.breach, null);
+        assert.equal(result?.fault, null);
+        assert.notEqual(result.control.breach, null);
       });
     }
   }

@@ -33,7 +33,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interr
 const startedMs = performance.now();
 const { url, stop } = await startTestCluster();
 try {
-  const findings = await experiment({
+  const results = await experiment({
     cluster: url,
     attacks: chosen,
     modes,
@@ -43,9 +43,9 @@ try {
   });
   tellProgress('');
   const seconds = (performance.now() - startedMs) / 1_000;
-  process.stdout.write(`${asTable(findings, modes)}\n\n${summaryOf(findings, seconds)}\n`);
-  if (json !== undefined) await writeFile(json, asJson(findings, seconds));
-  process.exitCode = exitCodeOf(findings);
+  process.stdout.write(`${asTable(results, modes)}\n\n${summaryOf(results, seconds)}\n`);
+  if (json !== undefined) await writeFile(json, asJson(results, seconds));
+  process.exitCode = exitCodeOf(results);
 } catch (error) {
   if (!interrupted.signal.aborted) throw error;
   process.exitCode = 130;

@@ -75,9 +75,9 @@ export async function onboard(
   order: Readonly<Record<string, string>> = {},
 ): Promise<Onboarded> {
   const body = { slug, name: `Pets of ${slug}`, plan: 'enterprise', ...order };
-  const founded = await operatorOf(server)('POST /api/admin/tenants', body);
-  assert.equal(founded.status, 201, founded.text);
-  const { tenant, admin } = founded.body;
+  const created = await operatorOf(server)('POST /api/admin/tenants', body);
+  assert.equal(created.status, 201, created.text);
+  const { tenant, admin } = created.body;
   const apiKey: string = admin.api_key;
   return { slug, id: tenant.id, apiKey, call: clientOf(server, { slug, apiKey }) };
 }

@@ -110,7 +110,7 @@ function serverOf(
   { first }: LabOptions,
   { log, metrics, trustedProxies }: ServerWiring,
 ): HttpServer {
-  const signs = {
+  const parts = {
     app,
     ready: async () => true,
     metrics: () => metrics.render(),
@@ -121,7 +121,7 @@ function serverOf(
   return new HttpServer({
     handle: async (request, trace) => {
       await first?.(request, app);
-      return dispatch(signs, request, trace);
+      return dispatch(parts, request, trace);
     },
     observe: (finished) => {
       metrics.observe(finished);

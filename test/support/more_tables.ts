@@ -45,16 +45,16 @@ export const moreTables = [
   guards('houses'),
 ].join('\n');
 
-export type Grown = {
+export type ExtendedInstallation = {
   services: Services;
   onboard(slug: string, isolation: IsolationModeName): Promise<void>;
   /** As the superuser, with the tenant's schema as search_path. */
-  look<Result>(slug: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
+  asSuperuser<Result>(slug: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
   close(): Promise<void>;
 };
 
 /** @param third the text of a third migration. */
-export async function openGrown(third: string): Promise<Grown> {
+export async function openExtended(third: string): Promise<ExtendedInstallation> {
   const database = await testDatabase();
   const sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
   await cp('sql', sqlFolder, { recursive: true });
@@ -80,7 +80,7 @@ export async function openGrown(third: string): Promise<Grown> {
         rawBody: '',
       });
     },
-    look: async (name, work) => {
+    asSuperuser: async (name, work) => {
       const [tenant] = await services.control<{ id: string; isolation: IsolationModeName }>`
         select id, isolation from control.tenants where slug = ${name}`;
       const { id, isolation } = tenant ?? { id: '', isolation: 'shared' as const };

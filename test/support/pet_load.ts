@@ -13,7 +13,7 @@ import { choose } from './random.ts';
 type Row = { tenant_id: TenantId; name: string };
 
 /** What a call adds, as a whole or not at all. */
-type Litter = { tenant: TenantRef; ids: string[] };
+type Write = { tenant: TenantRef; ids: string[] };
 
 export type Tally = {
   calls: number;
@@ -25,9 +25,9 @@ export type Tally = {
   odd: unknown[];
   /** Calls that did not end in time. */
   endless: number;
-  acknowledged: Litter[];
+  acknowledged: Write[];
   /** It is not known whether they were committed. */
-  doubtful: Litter[];
+  doubtful: Write[];
 };
 
 export type PetLoadOptions = {
@@ -37,7 +37,7 @@ export type PetLoadOptions = {
   forMs: number;
   /** A call that takes longer counts as endless. */
   callLimitMs: number;
-  chance: () => number;
+  random: () => number;
 };
 
 export async function runPetLoad(options: PetLoadOptions): Promise<Tally> {
@@ -58,9 +58,9 @@ export async function runPetLoad(options: PetLoadOptions): Promise<Tally> {
   return tally;
 }
 
-async function callOnce({ isolation, tenants, callLimitMs, chance }: PetLoadOptions, tally: Tally) {
-  const tenant = choose(tenants, chance);
-  const call = choose([read, read, add, addTwo], chance);
+async function callOnce({ isolation, tenants, callLimitMs, random }: PetLoadOptions, tally: Tally) {
+  const tenant = choose(tenants, random);
+  const call = choose([read, read, add, addTwo], random);
   const timer = new AbortController();
   const late = pause(callLimitMs, 'late', { signal: timer.signal }).catch(() => 'late');
   const done = call(isolation, tenant, tally).catch((error) => {
@@ -88,7 +88,7 @@ export function isOf({ tenant_id, name }: Row, { id }: TenantRef): boolean {
 
 function add(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<void> {
   const id = randomUUID();
-  return keepBooks({ tenant, ids: [id] }, tally, () =>
+  return recordOutcome({ tenant, ids: [id] }, tally, () =>
     isolation.run(
       tenant,
       (db) => db`insert into pets (id, name, species) values (${id}, ${tenant.id}, 'dog')`,
@@ -98,7 +98,7 @@ function add(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<voi
 
 function addTwo(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<void> {
   const ids = [randomUUID(), randomUUID()];
-  return keepBooks({ tenant, ids }, tally, () =>
+  return recordOutcome({ tenant, ids }, tally, () =>
     isolation.run(tenant, (db) =>
       db.transaction(async (sql) => {
         for (const id of ids) {
@@ -109,12 +109,12 @@ function addTwo(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<
   );
 }
 
-async function keepBooks(litter: Litter, tally: Tally, write: () => Promise<unknown>) {
+async function recordOutcome(written: Write, tally: Tally, write: () => Promise<unknown>) {
   try {
     await write();
-    tally.acknowledged.push(litter);
+    tally.acknowledged.push(written);
   } catch (error) {
-    tally.doubtful.push(litter);
+    tally.doubtful.push(written);
     throw error;
   }
 }

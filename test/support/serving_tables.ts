@@ -8,11 +8,11 @@ import { contextOf } from './envelopes.ts';
 import { lookInto } from './sql.ts';
 import type { TenantFixture } from './tenant_fixture.ts';
 
-export type Standing = { name: string; tenant: TenantRef; placement: Placement };
+export type ServingContext = { name: string; tenant: TenantRef; placement: Placement };
 
 /** The place of a tenant of each mode, and its account. */
-export async function standings(fixture: TenantFixture): Promise<Standing[]> {
-  const all: Standing[] = [];
+export async function servingContexts(fixture: TenantFixture): Promise<ServingContext[]> {
+  const all: ServingContext[] = [];
   for (const mode of isolationModes) {
     const tenant = await fixture.tenant(mode);
     all.push({ name: `${mode} mode`, tenant, placement: fixture.placementOf(tenant) });
@@ -25,7 +25,7 @@ export async function standings(fixture: TenantFixture): Promise<Standing[]> {
 /** Every table of which the role may read or write a column. */
 export async function visibleTables(
   fixture: TenantFixture,
-  { placement }: Standing,
+  { placement }: ServingContext,
 ): Promise<string[]> {
   const rows = await fixture.asSuperuser(
     placement,

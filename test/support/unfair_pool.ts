@@ -4,7 +4,7 @@ import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/co
 
 const everybody = 'everybody';
 
-export class CommonQueue extends ConnectionPool {
+export class UnfairPool extends ConnectionPool {
   constructor(open: (target: Target) => Promise<Connection>, limits: ConnectionPoolLimits) {
     const { connections, waiting } = limits;
     super(open, { ...limits, connectionsPerTenant: connections, waitingPerTenant: waiting });

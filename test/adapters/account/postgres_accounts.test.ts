@@ -43,7 +43,7 @@ const rowSecurityOff = guarded
   .map((table) => `alter table ${table} disable row level security`)
   .join(';');
 
-type Stage = {
+type AccountFixture = {
   fixture: TenantFixture;
   one: Registered;
   other: Registered;
@@ -52,8 +52,8 @@ type Stage = {
 };
 
 /** Two tenants, the second one with something in every table. */
-function stage(off = ''): () => Stage {
-  let current: Stage;
+function accountFixture(off = ''): () => AccountFixture {
+  let current: AccountFixture;
   before(async () => {
     const fixture = await openTenantFixture(1);
     const { control, connections, fleet } = fixture.services;
@@ -65,7 +65,7 @@ function stage(off = ''): () => Stage {
       newId: randomUUID,
       onChange: (id) => changed.push(id),
     });
-    const work: Stage['work'] = (tenant, steps) =>
+    const work: AccountFixture['work'] = (tenant, steps) =>
       accounts.run({ tenant, actor: 'operator', requestId: 'r-1' }, steps);
     current = { fixture, one, other, changed, work };
     await work(other, (account) => setWelcome(account, '"Hello"'));
@@ -93,7 +93,7 @@ function setWelcome(account: Account, json: string): Promise<string> {
 }
 
 describe('postgresAccounts() with row security', () => {
-  const current = stage();
+  const current = accountFixture();
   for (const [what, probe] of Object.entries(probes)) {
     it(`gives a tenant no access to another's ${what}`, async () => {
       const { one, other, work } = current();
@@ -103,7 +103,7 @@ describe('postgresAccounts() with row security', () => {
 });
 
 describe('control: postgresAccounts() without row security', () => {
-  const current = stage(rowSecurityOff);
+  const current = accountFixture(rowSecurityOff);
   for (const [what, probe] of Object.entries(probes)) {
     it(`gives a tenant access to another's ${what}`, async () => {
       const { one, other, work } = current();
@@ -113,7 +113,7 @@ describe('control: postgresAccounts() without row security', () => {
 });
 
 describe('Account', () => {
-  const current = stage();
+  const current = accountFixture();
   const countEvents = async (tenant: Registered) => {
     const { work } = current();
     return (await work(tenant, (account) => account`select id from audit_events`)).length;

@@ -22,7 +22,7 @@ before(async () => {
 after(() => fixture.close());
 
 /** A tenant of its own for each test; `drawn` has what each attempt was given. */
-async function stage({ keptMs = 60_000, claimMs = 60_000 } = {}) {
+async function setUp({ keptMs = 60_000, claimMs = 60_000 } = {}) {
   const { control, connections, fleet } = fixture.services;
   count += 1;
   tenant = await register(control, `keyed-${count}`);
@@ -49,13 +49,13 @@ const gone = async () => {
 
 describe('once()', () => {
   it('runs the work once and replays its reply', async () => {
-    const { once, drawn } = await stage();
+    const { once, drawn } = await setUp();
     assert.deepEqual([await once(), await once()], [created, created]);
     assert.deepEqual([drawn.length, drawn[0]?.retried], [1, false]);
   });
 
   it('gives a retry the ids and secrets of a lost attempt', async () => {
-    const { once, drawn } = await stage();
+    const { once, drawn } = await setUp();
     await assert.rejects(once(gone), { code: 'unavailable' });
     assert.deepEqual(await once(), created);
     const [lost, next] = drawn;
@@ -63,7 +63,7 @@ describe('once()', () => {
   });
 
   it('gives new ids after a refusal, also to another request', async () => {
-    const { once, drawn } = await stage();
+    const { once, drawn } = await setUp();
     const refuse = async () => {
       throw new Refusal('conflict');
     };
@@ -74,7 +74,7 @@ describe('once()', () => {
   });
 
   it('keeps the ids of a lost attempt when a later one is refused', async () => {
-    const { once, drawn } = await stage();
+    const { once, drawn } = await setUp();
     await assert.rejects(once(gone));
     const refuse = async () => {
       throw new Refusal('conflict');
@@ -85,7 +85,7 @@ describe('once()', () => {
   });
 
   it('refuses a second attempt while the first is in progress', async () => {
-    const { once, drawn } = await stage();
+    const { once, drawn } = await setUp();
     const first = once(async () => {
       await assert.rejects(once(), { code: 'conflict' });
       return created;
@@ -95,7 +95,7 @@ describe('once()', () => {
   });
 
   it('control: after its claim has expired, a second attempt runs with the same ids', async () => {
-    const { once, drawn } = await stage({ claimMs: 0 });
+    const { once, drawn } = await setUp({ claimMs: 0 });
     const first = once(async () => {
       assert.deepEqual(await once(), created);
       return { ...created, body: 'late' };
@@ -106,20 +106,20 @@ describe('once()', () => {
   });
 
   it('refuses the same key for another request', async () => {
-    const { once } = await stage();
+    const { once } = await setUp();
     await once();
     await assert.rejects(once(undefined, { sent: 'other' }), { code: 'invalid_input' });
   });
 
   it('forgets a key after its retention', async () => {
-    const { once, drawn } = await stage({ keptMs: 0 });
+    const { once, drawn } = await setUp({ keptMs: 0 });
     await once();
     await once(undefined, { sent: 'other' });
     assert.notEqual(drawn[0]?.id, drawn[1]?.id);
   });
 
   it('stores key, reply and secrets unreadably', async () => {
-    const { once, drawn } = await stage();
+    const { once, drawn } = await setUp();
     await once();
     const rows = await inTable("idempotency_keys::text || encode(answer, 'escape') as row");
     const text = JSON.stringify(rows);
@@ -132,9 +132,9 @@ describe('once()', () => {
   });
 
   it('keeps the same key of two tenants apart', async () => {
-    const one = await stage();
+    const one = await setUp();
     await one.once();
-    const other = await stage();
+    const other = await setUp();
     await other.once();
     assert.equal(other.drawn.length, 1);
     assert.notEqual(one.drawn[0]?.secret, other.drawn[0]?.secret);
@@ -149,7 +149,7 @@ describe('clearIdempotencyKeys()', () => {
     });
 
   it('removes keys older than the retention', async () => {
-    const { once } = await stage();
+    const { once } = await setUp();
     await once();
     await clear({});
     assert.equal((await inTable('made_id')).length, 1);
@@ -158,7 +158,7 @@ describe('clearIdempotencyKeys()', () => {
   });
 
   it('keeps the newest keys of a tenant up to the limit', async () => {
-    const { once, drawn } = await stage();
+    const { once, drawn } = await setUp();
     for (const key of ['a', 'b', 'c', 'd']) await once(undefined, { key });
     await clear({ perTenant: 2 });
     const left = await inTable('made_id');

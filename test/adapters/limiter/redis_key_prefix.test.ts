@@ -8,20 +8,20 @@ import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 describe('redisKeyPrefix()', () => {
   let databases: TestDatabase[];
-  let opened: Services[];
+  let services: Services[];
   before(async () => {
     databases = [await testDatabase(), await testDatabase()];
-    opened = await Promise.all(
+    services = await Promise.all(
       databases.map(({ url }) => openServices(readConfig({ DATABASE_URL: url }), url)),
     );
   });
   after(async () => {
-    for (const services of opened) services.close();
+    for (const each of services) each.close();
     for (const database of databases) await database.drop();
   });
 
   const namesOf = (mark: string) =>
-    Promise.all(opened.map(({ control }) => redisKeyPrefix(control, mark)));
+    Promise.all(services.map(({ control }) => redisKeyPrefix(control, mark)));
 
   it('differs for a copy with the same secret in another database', async () => {
     const [one, other] = await namesOf('the same mark');
@@ -35,7 +35,7 @@ describe('redisKeyPrefix()', () => {
   });
 
   it('needs no right that the control role lacks', async () => {
-    for (const { control } of opened) {
+    for (const { control } of services) {
       const [row] = await control<{ told: boolean }>`
         select has_function_privilege('pg_control_system()', 'execute') as told`;
       assert.equal(row?.told, true);

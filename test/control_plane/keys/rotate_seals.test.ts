@@ -147,14 +147,14 @@ describe('rotateSeals()', () => {
       assert.ok(slug);
       return { slug, name, plan: 'free', isolation: 'database', adminEmail: 'a@example.com' };
     };
-    const once = { requestId: null, idempotencyKey: null, rawBody: '' };
+    const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
     const names = Array.from({ length: 8 }, (_, number) => `going-${number}`);
-    for (const name of names) await onboarding.create(order(name), once);
+    for (const name of names) await onboarding.create(order(name), meta);
     let changing = true;
     const changes = (async () => {
       for (const name of names) {
         await onboarding.remove(order(name).slug, null);
-        await onboarding.create(order(`new-${name}`), once);
+        await onboarding.create(order(`new-${name}`), meta);
       }
       changing = false;
     })();

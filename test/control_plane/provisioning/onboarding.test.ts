@@ -22,7 +22,7 @@ function orderOf(name: string, isolation: IsolationModeName): NewTenant {
   return { slug, name, plan: 'free', isolation, adminEmail: `admin@${name}.example` };
 }
 
-const once = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
+const meta = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
 
 describe('Onboarding', () => {
   let fixture: TenantFixture;
@@ -94,11 +94,11 @@ describe('Onboarding', () => {
     describe(`in ${mode} mode`, () => {
       it('creates a tenant with a sample pet, an admin, settings, an email and an event', async () => {
         const order = orderOf(`whole-${mode}`, mode);
-        const { tenant, admin } = await services.onboarding.create(order, once);
+        const { tenant, admin } = await services.onboarding.create(order, meta);
         assert.deepEqual([tenant.status, tenant.isolation], ['active', mode]);
         assert.match(admin.api_key, /^kn_/);
-        const place = { id: tenantId(tenant.id), isolation: mode };
-        const pets = await services.isolation.run(place, (db) => db`select id from pets`);
+        const ref = { id: tenantId(tenant.id), isolation: mode };
+        const pets = await services.isolation.run(ref, (db) => db`select id from pets`);
         assert.equal(pets.length, 1);
         const [counts] = await services.control`
           select (select count(*) from control.users where tenant_id = ${tenant.id}) as users,
@@ -110,26 +110,26 @@ describe('Onboarding', () => {
 
       it('leaves nothing of a tenant that failed half-way, and can create it again', async () => {
         const order = orderOf(`half-${mode}`, mode);
-        await failing(() => services.onboarding.create(order, once));
+        await failing(() => services.onboarding.create(order, meta));
         assert.deepEqual(await traces(order), []);
-        const { tenant } = await services.onboarding.create(order, once);
+        const { tenant } = await services.onboarding.create(order, meta);
         assert.equal(tenant.status, 'active');
       });
 
       it('leaves nothing of a removed tenant, and frees its slug', async () => {
         const order = orderOf(`gone-${mode}`, mode);
-        await services.onboarding.create(order, once);
+        await services.onboarding.create(order, meta);
         assert.equal(await services.onboarding.remove(order.slug, 'r-2'), true);
         assert.deepEqual(await traces(order), []);
         assert.equal(await services.onboarding.remove(order.slug, 'r-3'), false);
-        await services.onboarding.create(order, once);
+        await services.onboarding.create(order, meta);
       });
     });
   }
 
   it('removes a tenant whose usage is being written at the same time', async (t) => {
     const order = orderOf('busy', 'shared');
-    const { tenant } = await services.onboarding.create(order, once);
+    const { tenant } = await services.onboarding.create(order, meta);
     const { onboarding, control } = patient(t);
     const removal = await control.transaction(async (sql) => {
       await sql`
@@ -146,7 +146,7 @@ describe('Onboarding', () => {
   it('creates one tenant of ten concurrent requests for one slug, and refuses nine', async () => {
     const orders = Array.from({ length: 10 }, () => orderOf('wanted', 'shared'));
     const outcomes = await Promise.allSettled(
-      orders.map((order) => services.onboarding.create(order, once)),
+      orders.map((order) => services.onboarding.create(order, meta)),
     );
     const refused = outcomes.filter(({ status }) => status === 'rejected');
     assert.deepEqual(
@@ -156,18 +156,18 @@ describe('Onboarding', () => {
   });
 
   describe('with an idempotency key', () => {
-    const commission = { requestId: 'r-1', idempotencyKey: 'key-1', rawBody: 'first' };
+    const meta = { requestId: 'r-1', idempotencyKey: 'key-1', rawBody: 'first' };
     const order = orderOf('repeated', 'shared');
 
     it('replays the first reply to a repeated request', async () => {
-      const first = await services.onboarding.create(order, commission);
-      assert.deepEqual(await services.onboarding.create(order, commission), first);
+      const first = await services.onboarding.create(order, meta);
+      assert.deepEqual(await services.onboarding.create(order, meta), first);
       const filledInAnew = { ...order, isolation: 'schema' as const };
-      assert.deepEqual(await services.onboarding.create(filledInAnew, commission), first);
+      assert.deepEqual(await services.onboarding.create(filledInAnew, meta), first);
     });
 
     it('refuses another request with the same key', async () => {
-      const other = { ...commission, rawBody: 'another' };
+      const other = { ...meta, rawBody: 'another' };
       const misused = services.onboarding.create(order, other);
       await assert.rejects(misused, { code: 'invalid_input' });
     });
@@ -175,8 +175,8 @@ describe('Onboarding', () => {
 
   it('refuses an unknown plan, and leaves the slug free', async () => {
     const order = orderOf('planless', 'shared');
-    const wrong = services.onboarding.create({ ...order, plan: 'gold' }, once);
+    const wrong = services.onboarding.create({ ...order, plan: 'gold' }, meta);
     await assert.rejects(wrong, { code: 'invalid_input' });
-    await services.onboarding.create(order, once);
+    await services.onboarding.create(order, meta);
   });
 });

@@ -4,16 +4,16 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Placement } from '../../../src/postgres/placement.ts';
 import { openingScript } from '../../support/envelopes.ts';
-import { estimate, type Standing, standings } from '../../support/serving_tables.ts';
+import { estimate, type ServingContext, servingContexts } from '../../support/serving_tables.ts';
 import { lookInto } from '../../support/sql.ts';
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 describe("the planner's statistics", () => {
   let fixture: TenantFixture;
-  let all: Standing[];
+  let all: ServingContext[];
   before(async () => {
     fixture = await openTenantFixture(1);
-    all = await standings(fixture);
+    all = await servingContexts(fixture);
     const { account } = fixture.services.fleet.installation;
     const [shared] = all;
     assert.ok(shared);
@@ -55,18 +55,18 @@ describe("the planner's statistics", () => {
 
   /** Whether a tenant's estimate depends on the values of others. */
   async function distinguishes(
-    standing: Standing,
+    context: ServingContext,
     query: (value: string) => string,
     value: string,
   ) {
     const [known, unknown] = [value, 'nowhere-to-be-found'].map((one) =>
-      estimate(fixture.services.fleet.installation, standing, query(one)),
+      estimate(fixture.services.fleet.installation, context, query(one)),
     );
     return (await known) !== (await unknown);
   }
 
   /** As the login that connections have, with all that its sessions begin with. */
-  function planOf({ placement, tenant }: Standing, query: string): Promise<string> {
+  function planOf({ placement, tenant }: ServingContext, query: string): Promise<string> {
     return lookInto(placement.target, async (sql) => {
       const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
       await sql.unsafe(openingScript(placement, tenant.id, backend?.pid ?? 0));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
-import { type Standing, standings } from '../../support/serving_tables.ts';
+import { type ServingContext, servingContexts } from '../../support/serving_tables.ts';
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 /**
@@ -48,10 +48,10 @@ const attempts: Readonly<Record<string, (db: Db) => Promise<object[]>>> = {
 
 describe('a statement of a tenant', () => {
   let fixture: TenantFixture;
-  let all: Standing[];
+  let all: ServingContext[];
   before(async () => {
     fixture = await openTenantFixture(2);
-    all = await standings(fixture);
+    all = await servingContexts(fixture);
   });
   after(() => fixture.close());
 

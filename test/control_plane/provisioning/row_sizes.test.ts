@@ -161,7 +161,7 @@ describe('events of 9 MB, after their size check was dropped', () => {
 
 describe('an unreadable audit chain', () => {
   /** The way of the control role, on which some reads fail as if the disk had lost a page. */
-  const spoilt = (fails: (values: SqlValue[]) => boolean): Db => {
+  const damaged = (fails: (values: SqlValue[]) => boolean): Db => {
     const { control } = trail.services;
     const read = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
       fails(values) ? Promise.reject(new Error('invalid page')) : control<Row>(text, ...values);
@@ -171,7 +171,7 @@ describe('an unreadable audit chain', () => {
   it('is a finding when it fails in the middle, and other chains are verified', async () => {
     const [broken, other] = [await trail.tenant(), await trail.tenant()];
     const isRead = (values: SqlValue[]) => values.includes(broken.id) && values.includes('4');
-    const { findings, events } = await trail.verifyOn(spoilt(isRead));
+    const { findings, events } = await trail.verifyOn(damaged(isRead));
     assert.deepEqual(
       findings.map(({ kind, tenant, position }) => [kind, tenant, position]),
       [['unreadable', broken.slug, 3]],
@@ -183,7 +183,7 @@ describe('an unreadable audit chain', () => {
   it('is a finding when its end fails, and the other chains of its page are verified', async () => {
     const [broken, other] = [await trail.tenant(), await trail.tenant()];
     const isRead = (values: SqlValue[]) => String(values[0]).includes(`"${broken.id}"`);
-    const { findings, events } = await trail.verifyOn(spoilt(isRead));
+    const { findings, events } = await trail.verifyOn(damaged(isRead));
     assert.deepEqual(
       findings.map(({ kind, chain }) => [kind, chain]),
       [['unreadable', broken.id]],
@@ -193,6 +193,6 @@ describe('an unreadable audit chain', () => {
   });
 
   it('is an error instead of a finding while the database is away', async () => {
-    await assert.rejects(trail.verifyOn(spoilt(() => true)), /invalid page/);
+    await assert.rejects(trail.verifyOn(damaged(() => true)), /invalid page/);
   });
 });

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { connectionLimits } from '../../support/connection.ts';
-import { type Standing, standings } from '../../support/serving_tables.ts';
+import { type ServingContext, servingContexts } from '../../support/serving_tables.ts';
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 describe("the errors of tenants' statements", () => {
   let fixture: TenantFixture;
-  let all: Standing[];
+  let all: ServingContext[];
   before(async () => {
     fixture = await openTenantFixture(1);
-    all = await standings(fixture);
+    all = await servingContexts(fixture);
     // As servers come; the one of the tests logs no errors of anybody.
     for (const { placement } of all) {
       const { database } = placement;
@@ -23,7 +23,7 @@ describe("the errors of tenants' statements", () => {
   });
   after(() => fixture.close());
 
-  async function logged({ placement }: Standing): Promise<unknown> {
+  async function logged({ placement }: ServingContext): Promise<unknown> {
     const connection = await Connection.open(placement.target, connectionLimits);
     const [row] = await connection.plain<{ level: string }>`
       select current_setting('log_min_messages') as level`;
@@ -32,14 +32,14 @@ describe("the errors of tenants' statements", () => {
   }
 
   it("are below the session's log_min_messages, in any mode", async () => {
-    for (const standing of all) assert.equal(await logged(standing), 'log', standing.name);
+    for (const context of all) assert.equal(await logged(context), 'log', context.name);
   });
 
   it("control: are logged without the login's own log_min_messages", async () => {
-    for (const standing of all) {
-      const login = decodeURIComponent(new URL(standing.placement.target).username);
-      await fixture.asSuperuser(standing.placement, `alter role "${login}" reset log_min_messages`);
-      assert.equal(await logged(standing), 'warning', standing.name);
+    for (const context of all) {
+      const login = decodeURIComponent(new URL(context.placement.target).username);
+      await fixture.asSuperuser(context.placement, `alter role "${login}" reset log_min_messages`);
+      assert.equal(await logged(context), 'warning', context.name);
     }
   });
 });

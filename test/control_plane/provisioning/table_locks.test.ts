@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { codeOf } from '../../../src/postgres/errors.ts';
-import { type Standing, standings, visibleTables } from '../../support/serving_tables.ts';
+import {
+  type ServingContext,
+  servingContexts,
+  visibleTables,
+} from '../../support/serving_tables.ts';
 import { lookInto } from '../../support/sql.ts';
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
@@ -19,15 +23,15 @@ const modes = [
 
 describe('LOCK TABLE by an injected statement', () => {
   let fixture: TenantFixture;
-  let all: Standing[];
+  let all: ServingContext[];
   before(async () => {
     fixture = await openTenantFixture(1);
-    all = await standings(fixture);
+    all = await servingContexts(fixture);
   });
   after(() => fixture.close());
 
   /** What each lock of the table comes to, in a transaction that has lifted its own limits. */
-  function attempts({ placement }: Standing, table: string): Promise<string[]> {
+  function attempts({ placement }: ServingContext, table: string): Promise<string[]> {
     const url = fixture.services.fleet.installation.adminTarget(placement.database);
     return lookInto(url, async (sql) => {
       const outcomes: string[] = [];
@@ -45,25 +49,25 @@ describe('LOCK TABLE by an injected statement', () => {
 
   it('is refused for every table that a serving role sees, in every isolation mode', async () => {
     const refused = modes.map(() => '42501');
-    for (const standing of all) {
-      const tables = await visibleTables(fixture, standing);
-      assert.ok(tables.length >= 2, standing.name);
+    for (const context of all) {
+      const tables = await visibleTables(fixture, context);
+      assert.ok(tables.length >= 2, context.name);
       for (const table of tables) {
-        const outcomes = await attempts(standing, table);
+        const outcomes = await attempts(context, table);
         // From Postgres 16 on, the right to read is enough for this one, which blocks no statement.
         if (outcomes[0] === 'locked') outcomes[0] = '42501';
-        assert.deepEqual(outcomes, refused, `${table} in ${standing.name}`);
+        assert.deepEqual(outcomes, refused, `${table} in ${context.name}`);
       }
     }
   });
 
   it('control: is allowed with a right to the whole table', async () => {
     const locked = modes.map(() => 'locked');
-    for (const standing of all) {
-      const [table = ''] = await visibleTables(fixture, standing);
-      await fixture.asSuperuser(standing.placement, `grant delete on ${table} to public`);
-      const outcomes = await attempts(standing, table);
-      assert.deepEqual(outcomes.slice(1), locked.slice(1), `${table} in ${standing.name}`);
+    for (const context of all) {
+      const [table = ''] = await visibleTables(fixture, context);
+      await fixture.asSuperuser(context.placement, `grant delete on ${table} to public`);
+      const outcomes = await attempts(context, table);
+      assert.deepEqual(outcomes.slice(1), locked.slice(1), `${table} in ${context.name}`);
     }
   });
 });

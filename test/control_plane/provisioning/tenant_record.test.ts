@@ -10,7 +10,7 @@ import type { Db } from '../../../src/kernel/ports.ts';
 import { parseSlug } from '../../../src/kernel/tenant.ts';
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
-const commission = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
+const meta = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
 
 function orderOf(name: string): NewTenant {
   const slug = parseSlug(name);
@@ -30,10 +30,10 @@ describe('activate()', () => {
   /** Claims a slug and hands over its activation, still to be done. */
   async function claim(name: string) {
     const order = orderOf(name);
-    const tenant = await claimSlug(control, order, commission, randomUUID);
+    const tenant = await claimSlug(control, order, meta, randomUUID);
     assert.ok(tenant);
     const { installation } = fixture.services.fleet;
-    const common = { order, commission, schemaVersion: 1, installation, newId: randomUUID };
+    const common = { order, commission: meta, schemaVersion: 1, installation, newId: randomUUID };
     return { id: tenant.id, activation: () => activate(control, { ...common, tenant }) };
   }
 

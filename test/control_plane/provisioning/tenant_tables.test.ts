@@ -4,7 +4,12 @@ import { readConfig } from '../../../src/config.ts';
 import { erasingOrder } from '../../../src/control_plane/provisioning/tenant_tables.ts';
 import { isolationModes } from '../../../src/isolation/modes.ts';
 import { openServices } from '../../../src/services.ts';
-import { type Grown, guarded, moreTables, openGrown } from '../../support/more_tables.ts';
+import {
+  type ExtendedInstallation,
+  guarded,
+  moreTables,
+  openExtended,
+} from '../../support/more_tables.ts';
 
 const table = (name: string, ...refersTo: string[]) => ({ name, partitioned: false, refersTo });
 
@@ -26,16 +31,16 @@ describe('erasingOrder()', () => {
 });
 
 describe('a table that a migration adds', () => {
-  let grown: Grown;
+  let extended: ExtendedInstallation;
   before(async () => {
-    grown = await openGrown(moreTables);
-    for (const mode of isolationModes) await grown.onboard(`in-${mode}`, mode);
+    extended = await openExtended(moreTables);
+    for (const mode of isolationModes) await extended.onboard(`in-${mode}`, mode);
   });
-  after(() => grown.close());
+  after(() => extended.close());
 
   for (const mode of isolationModes) {
     it(`gets its rights by column in ${mode} mode without a grant in the file`, async () => {
-      const rights = await grown.look(`in-${mode}`, (sql) => {
+      const rights = await extended.asSuperuser(`in-${mode}`, (sql) => {
         return sql<{ rights: string; columns: string }[]>`
           select
             (
@@ -59,7 +64,7 @@ describe('a table that a migration adds', () => {
     });
 
     it(`is read and written by handlers in ${mode} mode`, async () => {
-      const { control, isolation } = grown.services;
+      const { control, isolation } = extended.services;
       const [tenant] = await control<{ id: never; isolation: never }>`
         select id, isolation from control.tenants where slug = ${`in-${mode}`}`;
       assert.ok(tenant);
@@ -73,7 +78,7 @@ describe('a table that a migration adds', () => {
 
   it('is not changed by a start when its rights are right', async () => {
     const state = () =>
-      grown.look('in-schema', (sql) => {
+      extended.asSuperuser('in-schema', (sql) => {
         return sql`
           select relname as name, xmin::text as version
           from pg_class
@@ -86,20 +91,20 @@ describe('a table that a migration adds', () => {
           order by name`;
       });
     const before = await state();
-    await startAgain(grown);
+    await startAgain(extended);
     assert.deepEqual(await state(), before);
   });
 
   it('gets its rights and loses its statistics at a start when they are wrong', async () => {
-    const { app } = grown.services.fleet.installation.roles;
-    await grown.look('in-schema', (sql) => {
+    const { app } = extended.services.fleet.installation.roles;
+    await extended.asSuperuser('in-schema', (sql) => {
       return sql.unsafe(`revoke all on pets from ${app};
         grant select, insert, update, delete on pets to ${app};
         alter table pets alter name set statistics 100;
         analyze pets`);
     });
-    await startAgain(grown);
-    const [row] = await grown.look('in-schema', (sql) => {
+    await startAgain(extended);
+    const [row] = await extended.asSuperuser('in-schema', (sql) => {
       return sql`
         select has_table_privilege(${app}, 'pets', 'insert, update, delete') as whole,
           has_column_privilege(${app}, 'pets', 'name', 'update') as column,
@@ -109,7 +114,7 @@ describe('a table that a migration adds', () => {
   });
 });
 
-async function startAgain({ services }: Grown): Promise<void> {
+async function startAgain({ services }: ExtendedInstallation): Promise<void> {
   const { adminUrl } = services.fleet.installation;
   (await openServices(readConfig({ DATABASE_URL: adminUrl }), adminUrl)).close();
 }
@@ -140,7 +145,7 @@ describe('a tenant migration', () => {
     ],
   ] as const) {
     it(`is refused with a table ${what}`, async () => {
-      await assert.rejects(openGrown(text), (error: Error) => {
+      await assert.rejects(openExtended(text), (error: Error) => {
         assert.match(error.message, new RegExp(expected));
         return true;
       });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, naming, operatorOf, send } from '../../support/client.ts';
-import type { Stay } from './journey_context.ts';
+import type { JourneyContext } from './journey_context.ts';
 
 export const page = 'https://app.example';
 
@@ -12,10 +12,10 @@ const asking = (origin: string, method: string) => ({
   'access-control-request-headers': 'authorization,idempotency-key',
 });
 
-export function browsers(stay: () => Stay): void {
+export function browsers(context: () => JourneyContext): void {
   /** As a browser sends a preflight: the tenant's name in the URL, and no credential. */
   const options = (path: string, headers: Record<string, string>) => {
-    const { kennel, tenant, way } = stay();
+    const { kennel, tenant, way } = context();
     const { prefix, named } = naming(kennel.url, tenant.slug)[way];
     const sent = way === 'header' ? headers : { ...named, ...headers };
     return send(kennel.url, `OPTIONS ${prefix}${path}`, undefined, sent);
@@ -47,7 +47,7 @@ export function browsers(stay: () => Stay): void {
   });
 
   it('lets a listed origin read every reply, and no other origin', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     for (const line of ['GET /api/pets', 'GET /api/nothing', 'POST /api/pets']) {
       const { headers } = await call(line, undefined, { origin: page });
       assert.equal(headers['access-control-allow-origin'], page, line);
@@ -71,7 +71,7 @@ export function browsers(stay: () => Stay): void {
   });
 
   it('does not bill a preflight, nor record it as a failed login', async () => {
-    const { kennel, tenant } = stay();
+    const { kennel, tenant } = context();
     const operator = operatorOf(kennel);
     const failures = async () =>
       (await operator('GET /api/admin/audit?event=authentication_failed&limit=1')).text;

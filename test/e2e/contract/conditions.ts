@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';
-import type { Stay } from './journey_context.ts';
+import type { JourneyContext } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
-export function conditions(stay: () => Stay): void {
+export function conditions(context: () => JourneyContext): void {
   it('answers 304 while a resource is unchanged', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const { id } = await newPet(call);
     for (const line of [`GET /api/pets/${id}`, 'GET /api/me', 'GET /api/config']) {
       const { headers } = await call(line);
@@ -26,7 +26,7 @@ export function conditions(stay: () => Stay): void {
   });
 
   it('returns the new ETag of a changed pet with the change', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const created = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
     const line = `/api/pets/${created.body.id}`;
     assert.equal((await call(`GET ${line}`)).headers.etag, created.headers.etag);
@@ -36,7 +36,7 @@ export function conditions(stay: () => Stay): void {
   });
 
   it('changes a pet only if If-Match fits', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const { body: pet, headers } = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
     const line = `/api/pets/${pet.id}`;
     const etag = String(headers.etag);
@@ -58,7 +58,7 @@ export function conditions(stay: () => Stay): void {
   });
 
   it('applies one of many concurrent changes with the same ETag', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const { body, headers } = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
     const match = { 'if-match': String(headers.etag) };
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
@@ -74,7 +74,7 @@ export function conditions(stay: () => Stay): void {
   });
 
   it('control: applies every concurrent change without an ETag', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const { id } = await newPet(call);
     const patch = (name: string) => call(`PATCH /api/pets/${id}`, { name });
     for (const { status } of await Promise.all(['a', 'b', 'c'].map(patch))) {
@@ -83,7 +83,7 @@ export function conditions(stay: () => Stay): void {
   });
 
   it('changes a setting only if If-Match fits all settings', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const line = 'PUT /api/config/default_page_size';
     const before = await call('GET /api/config');
     const match = { 'if-match': String(before.headers.etag) };
@@ -99,7 +99,7 @@ export function conditions(stay: () => Stay): void {
   });
 
   it('refuses If-Match for resources without an ETag', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const { id } = await newPet(call);
     for (const line of [
       'POST /api/pets',

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';
-import type { Stay } from './journey_context.ts';
+import type { JourneyContext } from './journey_context.ts';
 
-export function edges(stay: () => Stay): void {
+export function edges(context: () => JourneyContext): void {
   it('names every wrong field', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const answer = await call('POST /api/pets', {
       name: 7,
       birth_date: '2023-02-29',
@@ -24,7 +24,7 @@ export function edges(stay: () => Stay): void {
   });
 
   it('refuses a body that is not JSON, of another type, or too large', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const line = 'POST /api/pets';
     assertProblem(await call(line, '{"name":'), 400, 'invalid_input');
     assertProblem(await call(line, '{"__proto__":{}}'), 400, 'invalid_input');
@@ -35,7 +35,7 @@ export function edges(stay: () => Stay): void {
   });
 
   it('answers 405 with the methods of the path', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const answer = await call('PUT /api/pets', {});
     assertProblem(answer, 405, 'method_not_allowed');
     assert.deepEqual(String(answer.headers.allow).split(', ').sort(), [
@@ -47,7 +47,7 @@ export function edges(stay: () => Stay): void {
   });
 
   it('refuses unknown, repeated and malformed query parameters', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const id = '01890000-0000-7000-8000-000000000000';
     for (const line of [
       ...['GET /api/me?x=1', 'GET /api/pets?Species=dog', 'GET /api/usage?limit=1&limit=1'],
@@ -59,14 +59,14 @@ export function edges(stay: () => Stay): void {
   });
 
   it('answers 404 for an unknown path', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     for (const path of ['/api', '/api/', '/api/pet', '/api/pets/', '/api/me/me']) {
       assertProblem(await call(`GET ${path}`), 404, 'not_found');
     }
   });
 
   it('answers HEAD as GET without the body', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const [head, get] = [await call('HEAD /api/config'), await call('GET /api/config')];
     assert.deepEqual([head.status, head.text], [200, '']);
     assert.equal(head.headers['content-length'], get.headers['content-length']);

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';
 import { type Answer, assertProblem, bearer, type Call, clientOf } from '../../support/client.ts';
-import type { Stay } from './journey_context.ts';
+import type { JourneyContext } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
 const key = (value: string = randomUUID()) => ({ 'idempotency-key': value });
 
-export function once(stay: () => Stay): void {
+export function once(context: () => JourneyContext): void {
   it('replays the first reply to a POST with the same Idempotency-Key', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const pet = await newPet(call);
     const { user } = (await call('GET /api/me')).body;
     const email = `${randomUUID()}@once.example`;
@@ -32,7 +32,7 @@ export function once(stay: () => Stay): void {
   });
 
   it('records one event for repeated POSTs with one Idempotency-Key', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const headers = key();
     const email = `${randomUUID()}@once.example`;
     for (let sent = 0; sent < 3; sent += 1) {
@@ -44,13 +44,13 @@ export function once(stay: () => Stay): void {
   });
 
   it('control: creates one pet for each POST without an Idempotency-Key', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const [one, two] = [await newPet(call), await newPet(call)];
     assert.notEqual(one.id, two.id);
   });
 
   it('creates one pet for concurrent POSTs with one Idempotency-Key', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const headers = key();
     const body = { name: 'Race', species: `racer-${headers['idempotency-key']}`.slice(0, 50) };
     const send = () => call('POST /api/pets', body, headers);
@@ -65,7 +65,7 @@ export function once(stay: () => Stay): void {
   });
 
   it('refuses an Idempotency-Key that another request had', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const headers = key();
     const pet = await newPet(call);
     const body = { name: 'First', species: 'dog' };
@@ -78,7 +78,7 @@ export function once(stay: () => Stay): void {
   });
 
   it('accepts an Idempotency-Key again after a refusal', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const headers = key();
     const nothing = '01890000-0000-7000-8000-000000000000';
     const visit = { visited_on: '2024-02-29', reason: 'Cough' };
@@ -93,7 +93,7 @@ export function once(stay: () => Stay): void {
 
   for (const blank of ['', '   ', '""', '" "', 'x'.repeat(256)]) {
     it(`refuses ${JSON.stringify(blank.slice(0, 9))} as Idempotency-Key`, async () => {
-      const { call } = stay().tenant;
+      const { call } = context().tenant;
       const body = { name: 'Blank', species: 'blank' };
       assertProblem(await call('POST /api/pets', body, key(blank)), 422, 'invalid_input');
       assert.deepEqual((await call('GET /api/pets?species=blank')).body.items, []);
@@ -101,10 +101,10 @@ export function once(stay: () => Stay): void {
   }
 
   it('keeps the Idempotency-Keys of users and tenants apart', async () => {
-    const { tenant, neighbour } = stay();
+    const { tenant, neighbour } = context();
     const headers = key();
     const body = { name: 'Own', species: 'dog' };
-    const member = await memberOf(stay());
+    const member = await memberOf(context());
     const made: Answer[] = [];
     for (const call of [tenant.call, neighbour.call, member]) {
       made.push(await call('POST /api/pets', body, headers));
@@ -123,7 +123,7 @@ function shown({ status, headers, text }: Answer) {
   return { status, text, location: headers.location, etag: headers.etag };
 }
 
-async function memberOf({ kennel, tenant, way }: Stay): Promise<Call> {
+async function memberOf({ kennel, tenant, way }: JourneyContext): Promise<Call> {
   const order = { email: `${randomUUID()}@member.example`, role: 'member' };
   const { body: user } = await tenant.call('POST /api/users', order);
   const { body } = await tenant.call(`POST /api/users/${user.id}/keys`);

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, type Call } from '../../support/client.ts';
-import { instant, type Stay, uuidV7 } from './journey_context.ts';
+import { type JourneyContext, timestamp, uuidV7 } from './journey_context.ts';
 
-export function pets(stay: () => Stay): void {
+export function pets(context: () => JourneyContext): void {
   it('creates a pet and returns it again', async () => {
-    const { way, tenant } = stay();
+    const { way, tenant } = context();
     const { call, slug } = tenant;
     const created = await call('POST /api/pets', {
       name: 'Rex 🐕',
@@ -24,7 +24,7 @@ export function pets(stay: () => Stay): void {
       microchip_id: null,
     });
     assert.match(id, uuidV7);
-    for (const time of [created_at, updated_at]) assert.match(time, instant);
+    for (const time of [created_at, updated_at]) assert.match(time, timestamp);
     const prefix = way === 'path' ? `/${slug}` : '';
     assert.equal(created.headers.location, `${prefix}/api/pets/${id}`);
     const found = await call(`GET /api/pets/${id}`);
@@ -32,7 +32,7 @@ export function pets(stay: () => Stay): void {
   });
 
   it('stores a microchip number of up to 50 characters', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const microchip = '9'.repeat(50);
     const { id } = await newPet(call, { microchip_id: microchip, species: 'chipped' });
     const read = async () => (await call(`GET /api/pets/${id}`)).body.microchip_id;
@@ -48,7 +48,7 @@ export function pets(stay: () => Stay): void {
   });
 
   it('changes only the fields of a pet that are sent', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const before = await newPet(call, { breed: 'Beagle' });
     const { status, body } = await call(`PATCH /api/pets/${before.id}`, {
       name: 'Max',
@@ -68,7 +68,7 @@ export function pets(stay: () => Stay): void {
   });
 
   it('lists one species, page by page, each pet once', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const made: string[] = [];
     for (const name of ['a', 'b', 'c', 'd', 'e']) {
       made.push((await newPet(call, { name, species: 'newt' })).id);
@@ -78,7 +78,7 @@ export function pets(stay: () => Stay): void {
   });
 
   it('links each page to the next', async () => {
-    const { tenant, way } = stay();
+    const { tenant, way } = context();
     const { call, slug } = tenant;
     for (const name of ['a', 'b', 'c']) await newPet(call, { name, species: 'eft & co' });
     const query = 'species=eft+%26+co&limit=2';
@@ -91,7 +91,7 @@ export function pets(stay: () => Stay): void {
   });
 
   it('refuses an invalid limit or cursor', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     for (const query of ['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'cursor=WyJ4Il0']) {
       const answer = await call(`GET /api/pets?${query}`);
       assertProblem(answer, 422, 'invalid_input');
@@ -100,7 +100,7 @@ export function pets(stay: () => Stay): void {
   });
 
   it('shows a deleted pet only while include_deleted_pets is on', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const { id } = await newPet(call, { species: 'dodo' });
     const deleted = await call(`DELETE /api/pets/${id}`);
     assert.deepEqual([deleted.status, deleted.text], [204, '']);
@@ -120,7 +120,7 @@ export function pets(stay: () => Stay): void {
   });
 
   it("answers 404 for another tenant's pet as for an unknown one", async () => {
-    const { tenant, neighbour } = stay();
+    const { tenant, neighbour } = context();
     const { id } = await newPet(neighbour.call, { name: 'Theirs' });
     for (const pet of [id, '01890000-0000-7000-8000-000000000000', 'rex']) {
       assertProblem(await tenant.call(`GET /api/pets/${pet}`), 404, 'not_found');

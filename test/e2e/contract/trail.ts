@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, bearer, clientOf } from '../../support/client.ts';
-import { instant, type Stay, uuidV7 } from './journey_context.ts';
+import { type JourneyContext, timestamp, uuidV7 } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
-export function trail(stay: () => Stay): void {
+export function trail(context: () => JourneyContext): void {
   it('lists the changes of a tenant, newest first, page by page', async () => {
-    const { slug, call } = stay().tenant;
+    const { slug, call } = context().tenant;
     const change = { 'x-request-id': 'trail-of-change' };
     await call('PUT /api/config/welcome_message', { value: 'Woof' }, change);
     const { user } = (await call('GET /api/me')).body;
@@ -15,7 +15,7 @@ export function trail(stay: () => Stay): void {
     assert.equal(status, 200);
     const [{ id, time, ...event }] = body.items;
     assert.match(id, uuidV7);
-    assert.match(time, instant);
+    assert.match(time, timestamp);
     assert.deepEqual(event, {
       event: 'config_changed',
       actor: `user:${user.id}`,
@@ -34,7 +34,7 @@ export function trail(stay: () => Stay): void {
   });
 
   it('hides failed logins and cross-tenant attempts from tenants', async () => {
-    const { kennel, tenant, neighbour, way } = stay();
+    const { kennel, tenant, neighbour, way } = context();
     const strays = [
       clientOf(kennel, { slug: neighbour.slug, apiKey: tenant.apiKey, way }),
       clientOf(kennel, { slug: tenant.slug, apiKey: neighbour.apiKey, way }),
@@ -52,18 +52,18 @@ export function trail(stay: () => Stay): void {
   });
 
   it('bills every authenticated request of the tenant and no other', async () => {
-    const { tenant, neighbour, kennel } = stay();
-    const before = await billed(stay());
+    const { tenant, neighbour, kennel } = context();
+    const before = await billed(context());
     await tenant.call('GET /api/pets');
     await tenant.call('GET /api/nothing');
     await tenant.call('GET /api/pets', undefined, bearer('wrong'));
     await clientOf(kennel, { slug: tenant.slug, apiKey: neighbour.apiKey })('GET /api/pets');
     // The reading is a request, too.
-    assert.equal(await billed(stay()), before + 3);
+    assert.equal(await billed(context()), before + 3);
   });
 
   it("uses the tenant's page size in every list", async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     await newPet(call);
     await call('PUT /api/config/default_page_size', { value: 1 });
     for (const list of ['pets', 'users', 'audit']) {
@@ -74,7 +74,7 @@ export function trail(stay: () => Stay): void {
   });
 }
 
-async function billed({ tenant }: Stay): Promise<number> {
+async function billed({ tenant }: JourneyContext): Promise<number> {
   const { status, body } = await tenant.call('GET /api/usage');
   assert.equal(status, 200);
   const days: { day: string; billed: number; refused: number }[] = body.items;

@@ -2,19 +2,19 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, type Call, clientOf } from '../../support/client.ts';
-import { instant, type Stay, uuidV7 } from './journey_context.ts';
+import { type JourneyContext, timestamp, uuidV7 } from './journey_context.ts';
 import { allPages } from './pets.ts';
 
-export function users(stay: () => Stay): void {
+export function users(context: () => JourneyContext): void {
   it('lets an admin add users, each email once', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const email = 'vet@clinic.example';
     const { status, body } = await call('POST /api/users', { email, role: 'member' });
     assert.equal(status, 201);
     const { id, created_at, ...rest } = body;
     assert.deepEqual(rest, { email, role: 'member' });
     assert.match(id, uuidV7);
-    assert.match(created_at, instant);
+    assert.match(created_at, timestamp);
     const again = { email: email.toUpperCase(), role: 'admin' };
     assertProblem(await call('POST /api/users', again), 409, 'conflict');
     const list = await call('GET /api/users');
@@ -25,7 +25,7 @@ export function users(stay: () => Stay): void {
   });
 
   it('refuses a member the routes of an admin', async () => {
-    const { call } = await member(stay(), 'member@clinic.example');
+    const { call } = await member(context(), 'member@clinic.example');
     for (const line of ['GET /api/me', 'GET /api/pets', 'GET /api/config', 'GET /api/usage']) {
       assert.equal((await call(line)).status, 200, line);
     }
@@ -44,8 +44,8 @@ export function users(stay: () => Stay): void {
   });
 
   it('accepts a new key at once, and refuses a revoked one', async () => {
-    const { tenant } = stay();
-    const { call, keyId } = await member(stay(), 'leaver@clinic.example');
+    const { tenant } = context();
+    const { call, keyId } = await member(context(), 'leaver@clinic.example');
     assert.equal((await call('GET /api/me')).body.user.email, 'leaver@clinic.example');
     const revoked = await tenant.call(`DELETE /api/keys/${keyId}`);
     assert.deepEqual([revoked.status, revoked.text], [204, '']);
@@ -54,12 +54,12 @@ export function users(stay: () => Stay): void {
   });
 
   it("answers 404 for another tenant's users and keys", async () => {
-    const { tenant, neighbour } = stay();
+    const { tenant, neighbour } = context();
     const { user } = (await neighbour.call('GET /api/me')).body;
     const { body: key } = await neighbour.call(`POST /api/users/${user.id}/keys`);
     assertProblem(await tenant.call(`POST /api/users/${user.id}/keys`), 404, 'not_found');
     assertProblem(await tenant.call(`DELETE /api/keys/${key.id}`), 404, 'not_found');
-    const { kennel } = stay();
+    const { kennel } = context();
     const theirs = clientOf(kennel, { slug: neighbour.slug, apiKey: key.api_key });
     assert.equal((await theirs('GET /api/me')).status, 200);
   });
@@ -67,7 +67,7 @@ export function users(stay: () => Stay): void {
 
 /** A member with a key of its own. */
 async function member(
-  { kennel, tenant, way }: Stay,
+  { kennel, tenant, way }: JourneyContext,
   email: string,
 ): Promise<{ call: Call; keyId: string }> {
   const { body: user } = await tenant.call('POST /api/users', { email, role: 'member' });

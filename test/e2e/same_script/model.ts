@@ -6,8 +6,8 @@ import type { Headers } from '../../support/client.ts';
 import { type Fields, readBody, wrongPaths } from './inputs.ts';
 import { type ModelRoute, modelRoutes, type Outcome } from './model_routes.ts';
 import type { Home, Send } from './participant.ts';
-import { present, type Said } from './response.ts';
-import { Books, type User } from './tenant_model.ts';
+import { present, type ScriptReply } from './response.ts';
+import { TenantModel, type User } from './tenant_model.ts';
 
 /** Of every tenant that plays a script. */
 export type Plan = { name: string; requestsPerHour: number };
@@ -17,14 +17,14 @@ export const theirPet = { name: 'Theirs', species: 'dog', breed: null, birth_dat
 
 type Request = { line: string; body: unknown; headers: Headers };
 
-type Caller = { books: Books; user: User; requestId: string };
+type Caller = { tenant: TenantModel; user: User; requestId: string };
 
 const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 
 export class Model {
   readonly #plan: Plan;
-  readonly #own = new Books('script-model');
-  readonly #next = new Books('next-to-model');
+  readonly #own = new TenantModel('script-model');
+  readonly #next = new TenantModel('next-to-model');
   #count = 0;
 
   constructor(plan: Plan) {
@@ -32,7 +32,7 @@ export class Model {
   }
 
   /** Moves in whom every script finds: two users with keys, and a neighbour with a pet. */
-  furnish(): Home {
+  createFixture(): Home {
     const admin = this.#join(this.#own, { email: 'admin@script.example', role: 'admin' });
     const member = this.#join(this.#own, { email: 'member@script.example', role: 'member' });
     const neighbour = this.#join(this.#next, { email: 'admin@next.example', role: 'admin' });
@@ -56,12 +56,12 @@ export class Model {
     const requestId = this.#newId();
     const slug = headers['x-tenant-id'];
     if (slug === undefined) return told({ status: 400, code: 'tenant_required' }, requestId);
-    const books = [this.#own, this.#next].find(({ keys }) => keyOf(keys, headers));
-    const key = keyOf(books?.keys ?? [], headers);
+    const tenant = [this.#own, this.#next].find(({ keys }) => keyOf(keys, headers));
+    const key = keyOf(tenant?.keys ?? [], headers);
     // Whatever was named; nobody learns from it which tenants there are.
-    if (!books || !key) return told({ status: 401, code: 'unauthenticated' }, requestId);
-    if (books.slug !== slug) return told({ status: 404, code: 'not_found' }, requestId);
-    const caller = { books, user: key.user, requestId };
+    if (!tenant || !key) return told({ status: 401, code: 'unauthenticated' }, requestId);
+    if (tenant.slug !== slug) return told({ status: 404, code: 'not_found' }, requestId);
+    const caller = { tenant, user: key.user, requestId };
     return told(this.#answer({ line, body, headers }, caller), requestId, this.#plan);
   };
 
@@ -86,10 +86,10 @@ export class Model {
     return route.work({ ...caller, ...made, id: id ?? '', query, body: read.input });
   }
 
-  #join(books: Books, { email, role }: { email: string; role: string }) {
+  #join(tenant: TenantModel, { email, role }: { email: string; role: string }) {
     const user = { id: this.#newId(), email, role, created_at: this.#now() };
-    const key = books.addKey(this.#newId(), user);
-    books.users.push(user);
+    const key = tenant.addKey(this.#newId(), user);
+    tenant.users.push(user);
     return { ...key, user };
   }
 
@@ -104,7 +104,7 @@ export class Model {
   }
 }
 
-function keyOf(keys: Books['keys'], { authorization }: Headers) {
+function keyOf(keys: TenantModel['keys'], { authorization }: Headers) {
   return keys.find(({ apiKey }) => authorization === `Bearer ${apiKey}`);
 }
 
@@ -130,7 +130,7 @@ function bodyFor(
 }
 
 /** The answer with what every answer has; `plan` is known once the tenant is bound. */
-function told(outcome: Outcome, requestId: string, plan?: Plan): Said {
+function told(outcome: Outcome, requestId: string, plan?: Plan): ScriptReply {
   const { status, code, location, allow } = outcome;
   const headers = {
     'x-request-id': requestId,
@@ -144,7 +144,7 @@ function told(outcome: Outcome, requestId: string, plan?: Plan): Said {
   return { status, headers, body: { status, code, request_id: requestId, ...errors } };
 }
 
-function budget({ name, requestsPerHour }: Plan): Said['headers'] {
+function budget({ name, requestsPerHour }: Plan): ScriptReply['headers'] {
   return {
     'x-ratelimit-limit': String(requestsPerHour),
     'x-ratelimit-remaining': present,

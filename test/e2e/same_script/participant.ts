@@ -5,7 +5,7 @@
 import { bearer, type Headers } from '../../support/client.ts';
 import type { Actor, Step } from './calls.ts';
 import { Labels } from './labels.ts';
-import { isRecord, type Said } from './response.ts';
+import { isRecord, type ScriptReply } from './response.ts';
 
 /** Who lives here before a script begins, and next door. */
 export type Home = {
@@ -18,14 +18,14 @@ export type Home = {
 };
 
 /** Sends `METHOD /path`, as `Call` does. */
-export type Send = (line: string, body: unknown, headers: Headers) => Promise<Said>;
+export type Send = (line: string, body: unknown, headers: Headers) => Promise<ScriptReply>;
 
 /** A UUIDv7 that nobody has. */
 export const unknownId = '01890000-0000-7000-8000-000000000000';
 
 const placeholder = /\{(\w+)(?::(\d+))?\}/g;
 
-export class Party {
+export class Participant {
   readonly name: string;
   readonly #home: Home;
   readonly #send: Send;
@@ -45,7 +45,7 @@ export class Party {
   }
 
   /** Does one step and remembers what it made. */
-  async take({ as, line, body, type }: Step): Promise<Said> {
+  async take({ as, line, body, type }: Step): Promise<ScriptReply> {
     const headers = { ...this.#headersOf(as), ...(type && { 'content-type': type }) };
     const own = line.replace(placeholder, (_, list, nth) => this.#named(list, nth));
     const said = await this.#send(own, body, headers);
@@ -97,7 +97,7 @@ export class Party {
     return `${isCursor ? 'cursor=' : ''}{${list} ${(Number(nth) % length) + 1}}`;
   }
 
-  #remember(line: string, { status, body }: Said): void {
+  #remember(line: string, { status, body }: ScriptReply): void {
     if (!isRecord(body)) return;
     const list = /(\w+)(?:\?.*)?$/.exec(line)?.[1] ?? '';
     if (status === 201) this.#add(list, body.id);

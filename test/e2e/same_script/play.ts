@@ -2,11 +2,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Script } from './calls.ts';
 import type { Labels } from './labels.ts';
-import type { Party } from './participant.ts';
-import { narrowed, type Said } from './response.ts';
+import type { Participant } from './participant.ts';
+import { narrowed, type ScriptReply } from './response.ts';
 
 /** The servers must agree in everything, and with the model in all that the model says. */
-export type Cast = { servers: readonly Party[]; model: Party };
+export type Cast = { servers: readonly Participant[]; model: Participant };
 
 /** That the parties gave different answers to the last call; its message is the script. */
 export class Difference extends Error {
@@ -36,7 +36,7 @@ export async function play(script: Script, cast: Cast): Promise<Played[]> {
   for (const step of script) {
     const shown = cast.model.show(step);
     const [expected, ...said] = await Promise.all(
-      [cast.model, ...cast.servers].map((party) => party.take(step)),
+      [cast.model, ...cast.servers].map((participant) => participant.take(step)),
     );
     if (!expected) throw new Error('Cannot play a script: there is no model');
     const answers = compare(expected, said);
@@ -55,7 +55,7 @@ function comparison({ servers, model }: Cast) {
   // A second set of ordinals: what only the servers tell must not be counted.
   const narrowedLabels = servers.map((server) => server.labels());
   const modelLabels = model.labels();
-  return (expected: Said, said: readonly Said[]): string[] => {
+  return (expected: ScriptReply, said: readonly ScriptReply[]): string[] => {
     const full = labelled(labels, said);
     const narrow = labelled(
       narrowedLabels,

@@ -2,7 +2,7 @@
 import type { Answer } from '../../support/client.ts';
 
 /** A model's answer has the headers and members that the contract speaks of, and no others. */
-export type Said = {
+export type ScriptReply = {
   status: number;
   headers: Readonly<Record<string, string>>;
   /** Absent when the contract says nothing about it. */
@@ -27,7 +27,7 @@ const variable = new Set([
 ]);
 
 /** A server's answer, with lists whose order means nothing put in order. */
-export function saidBy({ status, headers, body }: Answer): Said {
+export function replyOf({ status, headers, body }: Answer): ScriptReply {
   const shown = Object.entries(headers)
     .filter(([name]) => !hopByHop.has(name))
     .map(([name, value]) => [name, headerValue(name, String(value))]);

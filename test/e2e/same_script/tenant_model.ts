@@ -23,7 +23,7 @@ export const defaults: Readonly<Record<string, unknown>> = {
 
 export type User = Item & { email: unknown; role: unknown };
 
-export class Books {
+export class TenantModel {
   readonly slug: string;
   pets: Item[] = [];
   visits: Item[] = [];

@@ -7,7 +7,7 @@ import { connect, type Server, type Socket } from 'node:net';
 import { setTimeout as pause, setImmediate } from 'node:timers/promises';
 import { bind, execute, query, sync } from '../../../src/postgres/protocol/messages.ts';
 import type { GroupResult, Pipeline, SyncGroup } from '../../../src/postgres/protocol/pipeline.ts';
-import { chanceOf, choose } from '../../support/random.ts';
+import { choose, seededRandom } from '../../support/random.ts';
 import { FakeBackend, failing } from './fake_backend.ts';
 import { inPieces, mutations } from './mutations.ts';
 
@@ -15,12 +15,16 @@ import { inPieces, mutations } from './mutations.ts';
 type Client = Pick<Pipeline, 'send'>;
 
 /** A listening server, its address, and the client that is tried on it. */
-export type Stage = { server: Server; path: string; openClient: (socket: Socket) => Client };
+export type FuzzedServer = {
+  listener: Server;
+  path: string;
+  openClient: (socket: Socket) => Client;
+};
 
 /** A group, and how many rows a good answer has; null when there must be none. */
 type Call = { group: SyncGroup; marker: string; rows: number | null };
 
-type Chance = () => number;
+type Random = () => number;
 
 const callers = ['alice', 'bob', 'carol', 'dave'];
 
@@ -39,11 +43,11 @@ function frozen(first: string): TemplateStringsArray {
  *
  * @returns what was wrong with the answers, in words.
  */
-export async function converse(stage: Stage, seed: number): Promise<string[]> {
-  const chance = chanceOf(seed);
-  const [name, mutate] = choose(Object.entries(mutations), chance);
-  const accepted = once(stage.server, 'connection');
-  const client = stage.openClient(connect(stage.path));
+export async function converse(server: FuzzedServer, seed: number): Promise<string[]> {
+  const random = seededRandom(seed);
+  const [name, mutate] = choose(Object.entries(mutations), random);
+  const accepted = once(server.listener, 'connection');
+  const client = server.openClient(connect(server.path));
   const [socket]: Socket[] = await accepted;
   if (!socket) throw new Error('Cannot converse: there is no connection');
   socket.on('error', () => {});
@@ -53,10 +57,10 @@ export async function converse(stage: Stage, seed: number): Promise<string[]> {
     await say(socket, change(await backend.repliesTo(calls.length)));
     return judged;
   };
-  const honest = await Promise.all(await turn(callsOf('erin', chance), (replies) => replies));
-  const fuzzed = callers.flatMap((marker) => callsOf(marker, chance));
+  const honest = await Promise.all(await turn(callsOf('erin', random), (replies) => replies));
+  const fuzzed = callers.flatMap((marker) => callsOf(marker, random));
   const judged = await turn(fuzzed, (replies) => {
-    return inPieces(Buffer.concat(mutate(replies, chance)), chance);
+    return inPieces(Buffer.concat(mutate(replies, random)), random);
   });
   socket.end();
   const wrong = [...honest, ...(await Promise.all(judged))].filter((what) => what !== null);
@@ -72,8 +76,8 @@ async function say(socket: Socket, pieces: readonly Buffer[]): Promise<void> {
 }
 
 /** What one caller asks: a statement, one in an envelope, one that fails in it, a transaction. */
-function callsOf(marker: string, chance: Chance): Call[] {
-  const call = { schema: '', text: choose(texts, chance), values: [marker] };
+function callsOf(marker: string, random: Random): Call[] {
+  const call = { schema: '', text: choose(texts, random), values: [marker] };
   const before = run('context', marker, marker, marker);
   const envelope = { before, runsBefore: 1, after: Buffer.concat([execute, run('reset'), sync]) };
   const statement = { group: { call, after: Buffer.concat([execute, sync]) }, marker, rows: 1 };
@@ -88,7 +92,7 @@ function callsOf(marker: string, chance: Chance): Call[] {
       [{ group: failed, marker, rows: null }],
       [own('begin', 'T'), statement, own('commit', 'I')],
     ],
-    chance,
+    random,
   );
 }
 

@@ -44,16 +44,16 @@ const described = [parsed, parameters, columns(['a', 25]), bound];
 
 describe('Pipeline', () => {
   let socket: ScriptedSocket;
-  let wire: Pipeline;
+  let pipeline: Pipeline;
   let answers: (GroupResult | null)[];
   let ends: unknown[];
   let silences: number;
   beforeEach(() => {
     socket = new ScriptedSocket();
-    wire = wireOn(socket);
+    pipeline = pipelineOn(socket);
   });
 
-  function wireOn(on: ScriptedSocket): Pipeline {
+  function pipelineOn(on: ScriptedSocket): Pipeline {
     answers = [];
     ends = [];
     silences = 0;
@@ -66,7 +66,7 @@ describe('Pipeline', () => {
   }
 
   function ask(group: SyncGroup): void {
-    wire.send(group, (answer) => answers.push(answer));
+    pipeline.send(group, (answer) => answers.push(answer));
   }
 
   const tags = () => answers.map((answer) => answer?.tag);
@@ -82,10 +82,10 @@ describe('Pipeline', () => {
 
     it('does not write flushed groups again', async () => {
       ask(own);
-      wire.flush();
+      pipeline.flush();
       ask(own);
-      wire.flush();
-      wire.flush();
+      pipeline.flush();
+      pipeline.flush();
       await setImmediate();
       assert.deepEqual(socket.written, [query('listen news'), query('listen news')]);
     });
@@ -103,7 +103,7 @@ describe('Pipeline', () => {
       const texts = Array.from({ length: limits.statements + 1 }, () => [`select 1`]);
       for (const strings of texts)
         ask(call(Object.freeze(Object.assign(strings, { raw: strings })), []));
-      wire.flush();
+      pipeline.flush();
       const closing = socket.written[0]?.indexOf(close('s0')) ?? -1;
       assert.notEqual(closing, -1);
       assert.equal(
@@ -215,9 +215,9 @@ describe('Pipeline', () => {
   describe('a statement', () => {
     const same = text`select ${1} as a`;
     const sentFor = (group: SyncGroup) => {
-      wire.flush();
+      pipeline.flush();
       ask(group);
-      wire.flush();
+      pipeline.flush();
       return socket.written.at(-1);
     };
 
@@ -259,7 +259,7 @@ describe('Pipeline', () => {
       const answered = answers.length;
       socket.say(done('SELECT 0'), ready, done('LISTEN'), ready);
       assert.equal(answers.length, answered);
-      wire.destroy();
+      pipeline.destroy();
       assert.deepEqual(answers.slice(answered), Array(2 - answered).fill(null));
       assert.equal(ends.length, 1);
     });
@@ -285,7 +285,7 @@ describe('Pipeline', () => {
 
     it('and sends nothing more', async () => {
       socket.say(said('G'), ...rest);
-      wire.flush();
+      pipeline.flush();
       await setImmediate();
       assert.deepEqual(socket.written, []);
     });
@@ -445,7 +445,7 @@ describe('Pipeline', () => {
   it('reports a connection that had ended before, after its constructor has returned', async () => {
     const closed = new ScriptedSocket();
     closed.destroy();
-    wire = wireOn(closed);
+    pipeline = pipelineOn(closed);
     assert.deepEqual(ends, []);
     await setImmediate();
     assert.equal(ends.length, 1);
@@ -464,24 +464,24 @@ describe('Pipeline', () => {
       it('answers pending groups with null, once', async () => {
         ask(call());
         ask(own);
-        wire[leave]();
+        pipeline[leave]();
         assert.deepEqual(answers, [null, null]);
         socket.say(...described, done('SELECT 1'), ready, done('LISTEN'), ready);
-        wire[leave]();
+        pipeline[leave]();
         await setImmediate();
         assert.equal(answers.length, 2);
       });
 
       it('does not send groups that wait for the end of the turn', async () => {
         ask(own);
-        wire[leave]();
-        wire.flush();
+        pipeline[leave]();
+        pipeline.flush();
         await setImmediate();
         assert.deepEqual(socket.written, leave === 'end' ? [terminate] : []);
       });
 
       it('reports no end', async () => {
-        wire[leave]();
+        pipeline[leave]();
         socket.say(said('G'));
         socket.emit('error', new Error('lost'));
         socket.destroy();
@@ -490,7 +490,7 @@ describe('Pipeline', () => {
       });
 
       it('during a result leaves later groups without theirs', () => {
-        wire.send(own, () => wire[leave]());
+        pipeline.send(own, () => pipeline[leave]());
         ask(own);
         socket.say(done('LISTEN'), ready, done('LISTEN'), ready);
         assert.deepEqual(answers, [null]);
@@ -499,9 +499,9 @@ describe('Pipeline', () => {
   }
 
   it('destroys the connection with destroy(), and closes only its own side with end()', () => {
-    wire.end();
+    pipeline.end();
     assert.deepEqual([socket.writableEnded, socket.destroyed], [true, false]);
-    wire.destroy();
+    pipeline.destroy();
     assert.equal(socket.destroyed, true);
   });
 
@@ -521,7 +521,7 @@ describe('Pipeline', () => {
       t.mock.method(globalThis, 'clearTimeout', () => {
         dueMs = Number.POSITIVE_INFINITY;
       });
-      wire = wireOn(socket);
+      pipeline = pipelineOn(socket);
       return (ms) => {
         nowMs += ms;
         if (nowMs < dueMs) return;
@@ -576,7 +576,7 @@ describe('Pipeline', () => {
       it(`is not reported after ${leave}()`, (t) => {
         const pass = timed(t);
         ask(own);
-        wire[leave]();
+        pipeline[leave]();
         pass(10 * limits.silenceMs);
         assert.equal(silences, 0);
       });
@@ -602,16 +602,16 @@ describe('a Pipeline on a real server', { timeout: 30_000 }, () => {
     return connection;
   }
 
-  async function openWire(): Promise<Pipeline> {
+  async function openPipeline(): Promise<Pipeline> {
     const { socket } = await openSession(inPublic(database), connectionLimits);
     const listeners = { onEnd: () => {}, onSilence: () => {} };
-    const wire = new Pipeline(socket, { ...connectionLimits, silenceMs: 10_000 }, listeners);
-    opened.push({ close: () => wire.end() });
-    return wire;
+    const pipeline = new Pipeline(socket, { ...connectionLimits, silenceMs: 10_000 }, listeners);
+    opened.push({ close: () => pipeline.end() });
+    return pipeline;
   }
 
-  function answerOf(wire: Pipeline, group: SyncGroup): Promise<GroupResult | null> {
-    return new Promise((resolve) => wire.send(group, resolve));
+  function answerOf(pipeline: Pipeline, group: SyncGroup): Promise<GroupResult | null> {
+    return new Promise((resolve) => pipeline.send(group, resolve));
   }
 
   describe('skips a statement', () => {
@@ -627,13 +627,13 @@ describe('a Pipeline on a real server', { timeout: 30_000 }, () => {
       it(`${called ? 'not ' : ''}after "${before}" in the same group`, async () => {
         const connection = await open();
         await connection.script('drop sequence if exists counter; create sequence counter');
-        const wire = await openWire();
+        const pipeline = await openPipeline();
         const group = { ...call(count, []), before: running(before), runsBefore: 1 };
-        const answer = await answerOf(wire, group);
+        const answer = await answerOf(pipeline, group);
         assert.equal(answer?.error === null, called);
         const [counter] = await connection.plain`select is_called from counter`;
         assert.deepEqual({ ...counter }, { is_called: called });
-        const next = await answerOf(wire, call(text`select 1 as one`, []));
+        const next = await answerOf(pipeline, call(text`select 1 as one`, []));
         assert.deepEqual(next?.rows, [{ one: 1 }]);
       });
     }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
-import { converse, type Stage } from './fuzzed_conversation.ts';
+import { converse, type FuzzedServer } from './fuzzed_conversation.ts';
 import { LaxClient } from './lax_client.ts';
 
 const seconds = Number(process.env.PROTOCOL_FUZZ_SECONDS ?? 4);
@@ -23,7 +23,7 @@ const limits = {
 describe(`a Pipeline on a server with mutated replies (seed ${seed})`, {
   timeout: 60_000 + seconds * 2_000,
 }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'wire-'));
+  const folder = mkdtempSync(join(tmpdir(), 'pipeline-'));
   const path = join(folder, 'server');
   let server: Server;
   before(async () => {
@@ -35,23 +35,23 @@ describe(`a Pipeline on a server with mutated replies (seed ${seed})`, {
     rmSync(folder, { recursive: true });
   });
 
-  async function* conversations(openClient: Stage['openClient']) {
-    for (let at = 0; ; at += 1) yield converse({ server, path, openClient }, seed + at);
+  async function* conversations(openClient: FuzzedServer['openClient']) {
+    for (let at = 0; ; at += 1) yield converse({ listener: server, path, openClient }, seed + at);
   }
 
   /** A wire whose user cuts it when told of its end, as a connection does. */
-  function openWire(socket: Socket): Pipeline {
-    const wire: Pipeline = new Pipeline(socket, limits, {
-      onEnd: () => wire.destroy(),
-      onSilence: () => wire.destroy(),
+  function openPipeline(socket: Socket): Pipeline {
+    const pipeline: Pipeline = new Pipeline(socket, limits, {
+      onEnd: () => pipeline.destroy(),
+      onSilence: () => pipeline.destroy(),
     });
-    return wire;
+    return pipeline;
   }
 
   it("gives each caller a result, and none another caller's rows", async (t) => {
     const endsAt = performance.now() + seconds * 1_000;
     let count = 0;
-    for await (const wrong of conversations(openWire)) {
+    for await (const wrong of conversations(openPipeline)) {
       assert.deepEqual(wrong, []);
       count += 1;
       if (performance.now() > endsAt) break;

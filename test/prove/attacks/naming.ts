@@ -130,9 +130,9 @@ export const naming: readonly Attack[] = [
 
 /** What it has is as secret as the victim's. */
 async function suspended({ lab }: Attempt) {
-  const party = await lab.other('sleeper');
+  const tenant = await lab.other('sleeper');
   await lab.operator('PATCH /api/admin/tenants/sleeper', { status: 'active' });
-  await party.call('PUT /api/config/welcome_message', { value: lab.mark });
+  await tenant.call('PUT /api/config/welcome_message', { value: lab.mark });
   await lab.operator('PATCH /api/admin/tenants/sleeper', { status: 'suspended' });
-  return party;
+  return tenant;
 }

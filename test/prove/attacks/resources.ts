@@ -103,11 +103,11 @@ export const resources: readonly Attack[] = [
          analyze pets;
          delete from pets where species = 'hamster'`,
       );
-      const standing = { tenant: { id: tenantId(attacker.id) }, placement: attacker.placement };
+      const context = { tenant: { id: tenantId(attacker.id) }, placement: attacker.placement };
       const { installation } = lab.server.app.services.fleet;
       const expected = async (name: string) => {
         const query = `select id from ${lab.table('pets')} where name = '${name}'`;
-        return attempt.keep(said(`${await estimate(installation, standing, query)} rows`));
+        return attempt.keep(said(`${await estimate(installation, context, query)} rows`));
       };
       attempt.mustBeAlike(await expected(lab.mark), await expected('nowhere-to-be-found'));
     },

@@ -13,9 +13,9 @@ import { type Kennel, startKennel } from '../../support/kennel.ts';
 import { testDatabase } from '../../support/postgres.ts';
 import { type Plan, theirPet } from './model.ts';
 import type { Home, Send } from './participant.ts';
-import { saidBy } from './response.ts';
+import { replyOf } from './response.ts';
 
-export type Stage = {
+export type ScriptServer = {
   plan: Plan;
   homes: readonly Home[];
   /** Over real HTTP. */
@@ -26,34 +26,39 @@ export type Stage = {
 };
 
 /** A tenant, and how the superuser takes its rows away. */
-type Settled = { home: Home; clear(): Promise<void>; close(): Promise<void> };
+type ScriptTenant = { home: Home; clear(): Promise<void>; close(): Promise<void> };
 
 /** No script ever comes to the end of it. */
 const plan = { name: 'scripts', requestsPerHour: 1_000_000_000 };
 
-export async function openStage(): Promise<Stage> {
+export async function openScriptServer(): Promise<ScriptServer> {
   const database = await testDatabase();
   const kennel = await startKennel(database.url);
   const allowance = { requests_per_hour: plan.requestsPerHour, burst: plan.requestsPerHour };
   await operatorOf(kennel)(`PUT /api/admin/plans/${plan.name}`, allowance);
-  const settled: Settled[] = [];
-  for (const mode of isolationModes) settled.push(await settle(kennel, mode, database.url));
+  const scriptTenants: ScriptTenant[] = [];
+  for (const mode of isolationModes)
+    scriptTenants.push(await addTenant(kennel, mode, database.url));
   return {
     plan,
-    homes: settled.map(({ home }) => home),
-    send: async (line, body, headers) => saidBy(await send(kennel.url, line, body, headers)),
+    homes: scriptTenants.map(({ home }) => home),
+    send: async (line, body, headers) => replyOf(await send(kennel.url, line, body, headers)),
     clear: async () => {
-      await Promise.all(settled.map((each) => each.clear()));
+      await Promise.all(scriptTenants.map((each) => each.clear()));
     },
     close: async () => {
-      await Promise.all(settled.map((each) => each.close()));
+      await Promise.all(scriptTenants.map((each) => each.close()));
       await kennel.stop();
       await database.drop();
     },
   };
 }
 
-async function settle(kennel: Kennel, isolation: IsolationModeName, url: string): Promise<Settled> {
+async function addTenant(
+  kennel: Kennel,
+  isolation: IsolationModeName,
+  url: string,
+): Promise<ScriptTenant> {
   const order = { isolation, plan: plan.name, name: 'Script Pets' };
   const own = await onboard(kennel, `script-${isolation}`, {
     ...order,
@@ -63,7 +68,7 @@ async function settle(kennel: Kennel, isolation: IsolationModeName, url: string)
     ...order,
     admin_email: 'admin@next.example',
   });
-  const home = await furnish(own, next, isolation);
+  const home = await createFixture(own, next, isolation);
   const rows = await rowsOf(own, isolation, url);
   const { body: settings } = await own.call('GET /api/config');
   const clear = async () => {
@@ -75,7 +80,7 @@ async function settle(kennel: Kennel, isolation: IsolationModeName, url: string)
   return { home, clear, close: rows.close };
 }
 
-async function furnish(own: Onboarded, next: Onboarded, isolation: string): Promise<Home> {
+async function createFixture(own: Onboarded, next: Onboarded, isolation: string): Promise<Home> {
   const { user } = (await own.call('GET /api/me')).body;
   const order = { email: 'member@script.example', role: 'member' };
   const { body: member } = await own.call('POST /api/users', order);

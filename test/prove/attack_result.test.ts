@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { findingOf, type Outcome, variantsOf, type Without } from './finding.ts';
+import { attackResultOf, type Outcome, variantsOf, type Without } from './attack_result.ts';
 import { exitCodeOf, summaryOf } from './report.ts';
 
 const attack = {
@@ -16,7 +16,7 @@ function found(changed: Readonly<Record<string, Outcome>> = {}) {
     authorization: stopped('400'),
     'resolution+authorization': breached,
   };
-  return findingOf(attack, 'shared', (without: Without) => {
+  return attackResultOf(attack, 'shared', (without: Without) => {
     const key = without.join('+');
     return changed[key] ?? usual[key] ?? stopped('never run');
   });
@@ -43,7 +43,7 @@ describe('variantsOf()', () => {
   });
 });
 
-describe('findingOf()', () => {
+describe('attackResultOf()', () => {
   it('names the layer that alone answers like the whole server, and the layers behind it', () => {
     const { stoppedBy, behind, fault } = found();
     assert.deepEqual(
@@ -53,27 +53,30 @@ describe('findingOf()', () => {
   });
 
   it('fails when the whole server was breached', () => {
-    const finding = found({ '': breached });
-    assert.match(finding.fault ?? '', /^BREACH: a secret/);
-    assert.equal(exitCodeOf([found(), finding]), 1);
-    assert.match(summaryOf([finding], 1), /, 1 breaches, /);
+    const result = found({ '': breached });
+    assert.match(result.fault ?? '', /^BREACH: a secret/);
+    assert.equal(exitCodeOf([found(), result]), 1);
+    assert.match(summaryOf([result], 1), /, 1 breaches, /);
   });
 
   it('fails when the control was not breached', () => {
-    const finding = found({ 'resolution+authorization': stopped('404') });
-    assert.match(finding.fault ?? '', /^proves nothing/);
-    assert.equal(exitCodeOf([found(), finding]), 1);
-    assert.match(summaryOf([finding], 1), /, 1 twins not breached, /);
+    const result = found({ 'resolution+authorization': stopped('404') });
+    assert.match(result.fault ?? '', /^proves nothing/);
+    assert.equal(exitCodeOf([found(), result]), 1);
+    assert.match(summaryOf([result], 1), /, 1 controls not breached, /);
   });
 
   it('fails when a layer alone does not stop the attack', () => {
-    const finding = found({ resolution: breached });
-    assert.match(finding.fault ?? '', /^"authorization" alone does not stop it/);
-    assert.equal(exitCodeOf([finding]), 1);
+    const result = found({ resolution: breached });
+    assert.match(result.fault ?? '', /^"authorization" alone does not stop it/);
+    assert.equal(exitCodeOf([result]), 1);
   });
 
   it('succeeds when every layer stops the attack and the control is breached', () => {
     assert.equal(exitCodeOf([found()]), 0);
-    assert.match(summaryOf([found()], 1), /, 3 runs stopped, 0 breaches, all twins breached, 1 s$/);
+    assert.match(
+      summaryOf([found()], 1),
+      /, 3 runs stopped, 0 breaches, all controls breached, 1 s$/,
+    );
   });
 });

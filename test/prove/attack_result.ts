@@ -14,7 +14,7 @@ export type Outcome = {
   told: string;
 };
 
-export type Finding = {
+export type AttackResult = {
   attack: string;
   mode: IsolationModeName;
   /** The layer that alone answers as the whole server did. */
@@ -24,7 +24,7 @@ export type Finding = {
   guarded: Outcome;
   alone: readonly { layer: LayerName; outcome: Outcome }[];
   /** Without any of the layers. */
-  twin: Outcome;
+  control: Outcome;
   /** Why the whole run fails; null when all is as it shall be. */
   fault: string | null;
 };
@@ -38,14 +38,14 @@ export function variantsOf(layers: Without): Without[] {
   return layers.length === 1 ? [[], layers] : [[], ...alone, layers];
 }
 
-export function findingOf(
+export function attackResultOf(
   { name, layers }: Pick<Attack, 'name' | 'layers'>,
   mode: IsolationModeName,
   outcomeOf: (without: Without) => Outcome,
-): Finding {
+): AttackResult {
   const all = layers[mode] ?? [];
   const guarded = outcomeOf([]);
-  const twin = outcomeOf(all);
+  const control = outcomeOf(all);
   const alone = all.map((layer) => ({
     layer,
     outcome: outcomeOf(all.filter((other) => other !== layer)),
@@ -59,14 +59,14 @@ export function findingOf(
     behind: all.filter((layer) => layer !== stoppedBy),
     guarded,
     alone,
-    twin,
-    fault: faultIn({ guarded, alone, twin }),
+    control,
+    fault: faultIn({ guarded, alone, control }),
   };
 }
 
-function faultIn({ guarded, alone, twin }: Pick<Finding, 'guarded' | 'alone' | 'twin'>) {
+function faultIn({ guarded, alone, control }: Pick<AttackResult, 'guarded' | 'alone' | 'control'>) {
   if (guarded.breach !== null) return `BREACH: ${guarded.breach}`;
   const weak = alone.find(({ outcome }) => outcome.breach !== null);
   if (weak) return `"${weak.layer}" alone does not stop it: ${weak.outcome.breach}`;
-  return twin.breach === null ? 'proves nothing: its twin was not breached' : null;
+  return control.breach === null ? 'proves nothing: its control was not breached' : null;
 }
