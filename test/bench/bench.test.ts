@@ -1,4 +1,4 @@
-/** One real run, as short as it gets: the whole way from onboarding to the page. */
+/** One real run, as short as possible: the whole way from onboarding to the page. */
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';

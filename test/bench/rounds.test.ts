@@ -92,7 +92,7 @@ describe('runGroup()', () => {
       };
     };
     await runCases({ a: noting('a'), b: noting('b') });
-    // Each is checked first; then come the rounds.
+    // Each target is checked first; then the rounds begin.
     assert.deepEqual(order, ['a', 'b', 'a', 'b', 'a', 'b']);
   });
 

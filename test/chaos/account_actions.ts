@@ -1,6 +1,6 @@
 /**
- * What an actor does with settings, users and keys, and how it tries to reach what is not its own:
- * whatever is broken at the time, that is never answered with anything but a 404 or a 401.
+ * How an actor works on settings, users and keys, and how it tries to reach those of other tenants.
+ * Whatever fault is active, such an attempt gets a 404 or a 401.
  */
 import * as v from 'valibot';
 import { isSettingKey, type SettingKey } from '../../src/kernel/settings.ts';
@@ -152,7 +152,7 @@ const intrusions = [
   ['POST', '/visits', { visited_on: '2026-01-01', reason: 'stolen' }],
 ] as const;
 
-/** All users but those that came with the tenant. */
+/** All users except those that were created with the tenant. */
 export async function checkUsers(scene: Scene, { way }: Pick<Operation, 'way'>): Promise<boolean> {
   const path = '/api/users?limit=100';
   const { status, items } = await walk(scene, path, { way, shape: userShape });
@@ -172,7 +172,7 @@ async function assertRefused(
   anomalies.report(kind, `${line} as ${order.slug}: ${answer.status}`);
 }
 
-/** A setting that may take one more write whose outcome stays unknown. */
+/** A setting with room for one more write of unknown outcome. */
 function settingOf({ player: { model } }: Scene, { pick }: Operation): SettingKey | undefined {
   const keys = Object.keys(values).filter(isSettingKey);
   const key = pickFrom(keys, pick);

@@ -1,4 +1,7 @@
-/** Those who work on the server while it is broken: writers, readers, and one who looks at its pulse. */
+/**
+ * The clients of the server while faults are active: writers, readers, and one that probes
+ * liveness.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import * as v from 'valibot';
 import { ways } from '../support/client.ts';
@@ -13,13 +16,13 @@ export type ActorOptions = { random: () => number; signal: AbortSignal };
 
 const actions = { ...petActions, ...accountActions };
 
-/** How long an actor waits after a call without an answer; also the pulse. */
+/** How long an actor waits after a call without an answer, and between two liveness probes. */
 const pauseMs = 20;
 
-/** A sign of life that takes longer says that the process had no time on the machine. */
+/** A liveness probe that takes longer means that the machine gave the process no time. */
 const stallMs = 100;
 
-/** The one who writes to a tenant: all its answers are held against the tenant's model. */
+/** The writer of one tenant: all its answers are checked against the tenant's model. */
 export async function act(scene: Scene, { random, signal }: ActorOptions): Promise<number> {
   let operations = 0;
   while (!signal.aborted) {
@@ -36,7 +39,7 @@ export async function act(scene: Scene, { random, signal }: ActorOptions): Promi
 
 const listShape = v.object({ items: v.array(v.object({ name: v.string() })) });
 
-/** Reads beside the writer: every row must be the tenant's own. */
+/** Reads beside the writer: every row must belong to the tenant itself. */
 export async function watch(scene: Scene, { random, signal }: ActorOptions): Promise<number> {
   const { pets } = scene.player.model;
   let reads = 0;
@@ -53,8 +56,8 @@ export async function watch(scene: Scene, { random, signal }: ActorOptions): Pro
 }
 
 /**
- * Feels whether the process is sane, whatever its database does. While it does not get to answer
- * that, it does not run.
+ * Probes whether the process is alive, whatever its database does. While the process does not get
+ * to answer, it counts as not running.
  */
 export async function probeLiveness(
   scene: Scene,

@@ -1,4 +1,4 @@
-/** What the checkers found, counted by kind, with the first of each in words. */
+/** The anomalies that the checkers found, counted by kind; the first of each kind in words. */
 
 export const anomalyKinds = [
   'foreign row',
@@ -16,7 +16,7 @@ export const anomalyKinds = [
 
 export type AnomalyKind = (typeof anomalyKinds)[number];
 
-/** So many of a kind are kept in words. */
+/** How many anomalies of each kind are kept in words. */
 const examplesKept = 5;
 
 export class Anomalies {

@@ -1,6 +1,6 @@
 /**
- * A client with a keep-alive socket of its own that expects the worst: every call ends with an
- * answer or without one, is timed, and may be cut off in the middle.
+ * A client with its own keep-alive socket that expects the worst: every call ends with or without
+ * an answer, is timed, and may be cut off half-way.
  */
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
@@ -9,12 +9,12 @@ import { bearer, type Headers, naming, type Way } from '../support/client.ts';
 import type { Anomalies } from './anomalies.ts';
 import type { Attempt } from './possible.ts';
 
-/** The status is 0 when the socket was lost; the body is null when it is no JSON. */
+/** The status is 0 when the socket was lost; the body is null when it is not JSON. */
 export type Answer = { status: number; body: unknown; attempt: Attempt };
 
 export type Order = { slug: string; apiKey: string; way: Way; body?: unknown };
 
-/** A call that took so long that it has to be looked at when all pauses are known. */
+/** A call that took so long that it is checked again once all pauses are known. */
 export type LongCall = { what: string; sentMs: number; endedMs: number };
 
 export type CallRecord = {
@@ -25,10 +25,10 @@ export type CallRecord = {
 };
 
 const longMs = 1_000;
-/** Past every limit and the longest stop of the server. */
+/** Longer than every limit and the longest pause of the server. */
 const patienceMs = 30_000;
 
-/** What a server may say to a call that is right; 0 is a lost socket. */
+/** Statuses that the server may answer to a correct call; 0 is a lost socket. */
 const expected = new Set([200, 201, 204, 401, 404, 429, 503, 0]);
 
 export class Caller {
@@ -42,7 +42,7 @@ export class Caller {
     this.#calls = calls;
   }
 
-  /** Calls so far that the server could not do. */
+  /** Calls so far that the server could not serve. */
   get troubles(): number {
     return this.#troubles;
   }
@@ -59,7 +59,7 @@ export class Caller {
     return { status, body: jsonOf(received), attempt: { sentMs, answeredMs } };
   }
 
-  /** Ends the socket, whatever is under way on it. */
+  /** Ends the socket, whatever call is in progress on it. */
   cut(): void {
     this.#agent.destroy();
   }

@@ -1,6 +1,6 @@
 /**
- * Everybody works while everything breaks. `CHAOS_SECONDS` makes it longer; `CHAOS_SEED` repeats the
- * schedule of the faults and what each actor sets out to do.
+ * Tenants work while faults of all kinds are injected. `CHAOS_SECONDS` makes the run longer;
+ * `CHAOS_SEED` repeats the schedule of the faults and the operations of each actor.
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
@@ -14,10 +14,13 @@ import { drawSchedule } from './schedule.ts';
 const seconds = Number(process.env.CHAOS_SECONDS ?? 12);
 const seed = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 32));
 
-/** Where opening the connections alone takes longer, times say more about the machine than about us. */
+/**
+ * If opening the connections alone takes longer, times say more about the machine than about
+ * Kennel.
+ */
 const starvedMs = 500;
 
-/** How soon all is well again, once the connections are open. */
+/** How soon all requests succeed again, once the connections are open. */
 const recoveryMs = 1_000;
 
 const names = Object.keys(faults).filter(isFault);
@@ -72,7 +75,7 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
     assert.deepEqual(lines, []);
   });
 
-  // A request needs a connection of the directory and then one of its tenant, and all of them are new.
+  // A request needs a connection to the directory and then one to its tenant, and all are new.
   it('answers every tenant within a second after the last fault, apart from opening connections twice', (t) => {
     if (report.connectedMs > starvedMs) return t.skip(tooBusy(report));
     const { answeringAgainMs, connectedMs } = report;

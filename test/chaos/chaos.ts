@@ -1,6 +1,6 @@
 /**
- * A run: a server with tenants of all three modes, those who work on it, the faults of a schedule,
- * and what everybody found. The same seed gives the same schedule and the same operations.
+ * A run: a server with tenants of all three modes, the actors that use it, the faults of a
+ * schedule, and the anomalies found. The same seed gives the same schedule and the same operations.
  */
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { type Ended, type Kennel, startKennel } from '../support/kennel.ts';
@@ -26,13 +26,13 @@ const tenants = isolationModes.flatMap((mode) =>
   Array.from({ length: tenantsPerMode[mode] }, () => mode),
 );
 
-/** The server's connections, those of its tenants and of its directory. */
+/** The server's connections: those for tenants and those for the directory. */
 const connections = 16 + 4;
 
 /** No call may take longer while the server runs. */
 const callLimitMs = 5_000;
 
-/** Far above what a look at everything takes. */
+/** Far longer than the final checks take. */
 const finalCheckMs = 30_000;
 
 export type Report = {
@@ -42,17 +42,17 @@ export type Report = {
   struck: ReadonlyMap<FaultName, number>;
   anomalies: Anomalies;
   slowest: { ranMs: number; what: string };
-  /** From the end of the last fault until everybody had a right answer. */
+  /** From the end of the last fault until every actor had a correct answer. */
   answeringAgainMs: number;
-  /** How long the server did not run, which no limit counts. */
+  /** How long the server did not run; no limit counts this time. */
   stoppedMs: number;
-  /** What it takes this machine just now to open as many connections as the server has. */
+  /** How long this machine takes now to open as many connections as the server has. */
   connectedMs: number;
-  /** Which fault was the last to end. */
+  /** The fault that ended last. */
   last: FaultName | null;
-  /** As the superuser saw them in the end. */
+  /** Rows that the superuser saw at the end. */
   rows: number;
-  /** The server was there until it was told to go. */
+  /** Whether the server ran until it was told to stop. */
   survived: boolean;
   ended: Ended;
 };
@@ -115,7 +115,7 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
   );
   const survived = await Promise.race([server.ended.then(() => false), true]);
   await Promise.all(writers.map((scene) => until(() => checkThroughApi(scene), finalCheckMs)));
-  // What lost its client may still be under way; nothing is once the server has ended in order.
+  // A write that lost its client may still be in progress; none is once the server has shut down.
   const ended = await server.stop();
   await cluster.quiet();
   const rows = await checkPlacements(cluster.url, writers);
@@ -132,7 +132,7 @@ type Crew = {
   connect: () => Promise<unknown>;
 };
 
-/** Everybody works until the faults are over and everybody is answered again. */
+/** All actors work until the faults are over and every actor gets answers again. */
 async function workWhile(
   { writers, readers, probes, pauses, seed, connect }: Crew,
   playFaults: (onEnded: (fault: FaultName) => void) => Promise<void>,
@@ -180,7 +180,11 @@ async function workWhile(
   }
 }
 
-/** Reports calls that took too long of the time that the server ran. @returns the slowest one. */
+/**
+ * Reports calls that took too long, counting only the time in which the server ran.
+ *
+ * @returns the slowest call.
+ */
 function judge(long: readonly LongCall[], pauses: Pauses, anomalies: Anomalies) {
   let slowest = { ranMs: 0, what: 'none of over a second' };
   for (const { what, sentMs, endedMs } of long) {

@@ -1,4 +1,4 @@
-/** What clients do that nobody asked them to. */
+/** Faults that misbehaving clients cause. */
 import type { Socket } from 'node:net';
 import { open } from '../http/raw_client.ts';
 import { choose } from '../support/random.ts';
@@ -6,7 +6,7 @@ import type { Fault, FaultTargets } from './faults.ts';
 
 const track = 'clients';
 
-/** Sockets of one fault. */
+/** The number of sockets of one fault. */
 const crowd = 30;
 const cutEveryMs = 20;
 const strangers = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(2_000);
@@ -74,7 +74,7 @@ function headers({ bystander: { slug, apiKey } }: FaultTargets): string {
   return `host: ${slug}.localhost\r\nauthorization: Bearer ${apiKey}\r\n`;
 }
 
-/** Fewer when the server takes no connection just now. */
+/** Fewer if the server accepts no connection at the moment. */
 async function openCrowd({ server }: FaultTargets): Promise<Socket[]> {
   const opened = await Promise.allSettled(Array.from({ length: crowd }, () => open(server.url)));
   return opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));

@@ -1,4 +1,4 @@
-/** What can happen to Postgres and to its backends. */
+/** Faults of Postgres and its backends. */
 import postgres from 'postgres';
 import { killBackends } from '../support/backend_killer.ts';
 import { choose } from '../support/random.ts';
@@ -8,7 +8,7 @@ import type { Fault, FaultTargets } from './faults.ts';
 
 const track = 'database';
 
-/** Tables that every request of many tenants needs, at one step or another. */
+/** Tables that every request of many tenants needs at one step or another. */
 const tables = ['shared.pets', 'control.settings', 'control.api_keys', 'control.tenants'] as const;
 
 export const databaseFaults = {
@@ -111,7 +111,7 @@ async function backendOf(url: string, random: () => number): Promise<number> {
   return choose(backends, random).pid;
 }
 
-/** Takes every connection that is not reserved, those of the server included. */
+/** Takes every connection that is not reserved, the server's included. */
 async function exhaust({ url, maxConnections }: FaultTargets['cluster']) {
   const crowd = new URL(url);
   crowd.username = 'crowd';

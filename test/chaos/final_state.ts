@@ -1,4 +1,4 @@
-/** The last look: everything that is stored, as a superuser sees it and as the API shows it. */
+/** The final check: all stored rows, as a superuser sees them and as the API shows them. */
 
 import { IsolationModes } from '../../src/isolation/modes.ts';
 import { settingsFrom } from '../../src/kernel/settings.ts';
@@ -14,8 +14,8 @@ type PetRow = SeenPet & { tenant_id: string };
 type VisitRow = { tenant_id: string; pet_id: string; reason: string };
 
 /**
- * Holds every row of every place against the models: each with the tenant_id and the mark of the
- * place's own tenant, nothing acknowledged missing, nothing deleted back.
+ * Checks every row of every placement against the models: each has the tenant_id and the mark of
+ * the placement's own tenant, no acknowledged row is missing, no deleted row is back.
  *
  * @returns how many rows there were.
  */
@@ -30,7 +30,10 @@ export async function checkPlacements(url: string, scenes: readonly Scene[]): Pr
   return rows;
 }
 
-/** Holds all that the API shows of a tenant against its model. False when it did not answer. */
+/**
+ * Checks all that the API shows of a tenant against its model. False when the tenant did not
+ * answer.
+ */
 export async function checkThroughApi(scene: Scene): Promise<boolean> {
   const { model } = scene.player;
   const { status, body } = await askOwn(scene, 'GET /api/config', { way: 'header' });
@@ -46,7 +49,7 @@ export async function checkThroughApi(scene: Scene): Promise<boolean> {
 }
 
 async function rowsOf(url: string, { player: { id, isolation } }: Scene) {
-  // Names of places do not depend on the secret.
+  // The names of placements do not depend on the secret.
   const secret = Buffer.alloc(32);
   const secrets = { installation: secret, seals: { current: secret, other: null } };
   const installation = new Installation(url, secrets, 1);
@@ -62,7 +65,7 @@ async function rowsOf(url: string, { player: { id, isolation } }: Scene) {
   }));
 }
 
-/** In a shared place all its tenants' rows, elsewhere the one tenant's alone. */
+/** All tenants' rows in a shared placement, and only the one tenant's elsewhere. */
 function assertOwners(
   rows: readonly { tenant_id: string }[],
   { player, anomalies }: Scene,

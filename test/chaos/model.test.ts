@@ -1,4 +1,4 @@
-/** The model finds what it is there to find: each wrong answer is told by its name. */
+/** The model detects each kind of wrong answer, and reports it by its name. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { Anomalies, type AnomalyKind, anomalyKinds } from './anomalies.ts';
@@ -144,7 +144,7 @@ describe('a write with an unknown outcome', () => {
   });
 });
 
-/** A pet of which the answer told the id. */
+/** A pet whose id the answer contained. */
 function created(outcome: Outcome): { pet: KnownPet; name: string } {
   const pet = model.pets.newPet();
   const mark = model.pets.nextMark(pet);

@@ -1,4 +1,4 @@
-/** What an actor does with pets and visits, and how it holds the answers against the model. */
+/** How an actor works on pets and visits, and checks the answers against the model. */
 import * as v from 'valibot';
 import { markText } from './mark.ts';
 import { type Operation, type OperationKind, pickFrom } from './operations.ts';
@@ -6,9 +6,9 @@ import { type KnownPet, petChanges, type View } from './pet_model.ts';
 import { type Action, askOwn, outcomeOf, read, type Scene, walk } from './scene.ts';
 
 const species = ['cat', 'dog', 'owl'] as const;
-/** Null asks for the tenant's own page size. */
+/** Null asks for the tenant's default page size. */
 const limits = [null, 20, 50, 100] as const;
-/** Beyond this nobody is added: every list is walked to its end. */
+/** No pet is added beyond this number: every list is read to its end. */
 const mostPets = 250;
 
 const petShape = v.object({
@@ -104,7 +104,7 @@ export const petActions: Record<Exclude<PetOperation, 'askForOtherPet'>, Action>
   },
 };
 
-/** All pets that the tenant has, held against all that it may have, and the visits of some. */
+/** Checks all pets of the tenant against the model, and the visits of some of them. */
 export async function checkAllPets(scene: Scene): Promise<boolean> {
   const { pets, view } = scene.player.model;
   const way = 'header';

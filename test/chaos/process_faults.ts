@@ -1,4 +1,4 @@
-/** What can happen to the server process and to its Redis. */
+/** Faults of the server process and of its Redis. */
 import postgres from 'postgres';
 import { clientOf } from '../support/client.ts';
 import { lookInto } from '../support/sql.ts';
@@ -48,8 +48,8 @@ function stop({ server, pauses }: FaultTargets): End {
 }
 
 /**
- * The server hangs between two statements of a transaction, until Postgres loses patience and ends
- * the session. A lock holds the transaction's second statement up until the server is stopped.
+ * The server hangs between two statements of a transaction, until Postgres ends the idle session. A
+ * lock blocks the transaction's second statement until the server is stopped.
  */
 async function outlastTransaction(targets: FaultTargets): Promise<End> {
   const { cluster, server, bystander } = targets;
@@ -83,13 +83,15 @@ async function catchInTransaction(
   const pid = await waitingForTrail(targets.cluster.url);
   if (pid === null) return null;
   const end = stop(targets);
-  // It may just have given up on the lock.
+  // The transaction may just have stopped waiting for the lock.
   if ((await waitingForTrail(targets.cluster.url)) === pid) return { pid, end };
   await end();
   return null;
 }
 
-/** A backend that changes a tenant's account; the operator's statements are no transactions. */
+/**
+ * A backend that changes a tenant's account; the operator's statements run outside transactions.
+ */
 function waitingForTrail(url: string): Promise<number | null> {
   return lookInto(url, async (sql) => {
     const [row] = await sql<{ pid: number }[]>`

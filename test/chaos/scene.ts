@@ -1,4 +1,4 @@
-/** What an actor has at hand: its tenant, the tenant's model, the others, and a way to ask. */
+/** The context of an actor: its tenant, the tenant's model, the other tenants, and a client. */
 
 import * as v from 'valibot';
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
@@ -8,7 +8,7 @@ import type { TenantModel } from './model.ts';
 import type { Operation } from './operations.ts';
 import type { Outcome } from './pet_model.ts';
 
-/** A tenant that takes part, with the key of its first admin. */
+/** A tenant of the run, with the key of its first admin. */
 export type Player = {
   slug: string;
   id: string;
@@ -26,10 +26,10 @@ export type Scene = {
 
 export type Action = (scene: Scene, operation: Operation) => Promise<unknown>;
 
-/** So many pages of a list are followed. */
+/** At most this many pages of a list are read. */
 const mostPages = 200;
 
-/** Asks in the tenant's own name and with its own key, which must be known. */
+/** Sends a request in the tenant's own name with its own key, which must be known. */
 export async function askOwn(
   { player, caller, anomalies }: Scene,
   line: string,
@@ -45,7 +45,7 @@ export function outcomeOf({ status, attempt }: Answer): Outcome {
   return status === 404 ? 'refused' : attempt;
 }
 
-/** What a body holds; null, and reported, when it does not have the shape. */
+/** The content of a body; null, and reported, when the body has another shape. */
 export function read<Output>(
   { anomalies, player }: Scene,
   shape: v.GenericSchema<unknown, Output>,
@@ -59,7 +59,7 @@ export function read<Output>(
 
 export type Walk<Item> = { status: number; items: Item[]; pages: number[] };
 
-/** Follows a list to its end. The status is that of the first page that was not a 200. */
+/** Reads a list to its end. The status is that of the first page that was not a 200. */
 export async function walk<Item>(
   scene: Scene,
   path: string,

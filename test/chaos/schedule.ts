@@ -1,4 +1,4 @@
-/** Which fault comes when: drawn from the seed as a whole, before anything has begun. */
+/** Which fault begins when: the whole schedule is drawn from the seed before the run begins. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { seededRandom } from '../support/random.ts';
 import { type Fault, type FaultName, type FaultTargets, faults } from './faults.ts';
@@ -7,12 +7,12 @@ export type Turn = { atMs: number; fault: FaultName; lastsMs: number; seed: numb
 
 const tracks = ['database', 'redis', 'clients'] as const satisfies readonly Fault['track'][];
 
-/** From the end of a fault to the next one of its track, from and to. */
+/** From the end of a fault to the next one of its track: minimum and maximum. */
 const gapMs = [100, 500] as const;
 
 /**
  * Each track plays all of its faults in a random order, and again until the time is over; so each
- * comes at least once, also when that takes longer.
+ * fault occurs at least once, even if that takes longer.
  */
 export function drawSchedule(seed: number, forMs: number, names: readonly FaultName[]): Turn[] {
   const random = seededRandom(seed);
@@ -33,7 +33,10 @@ export function drawSchedule(seed: number, forMs: number, names: readonly FaultN
   return turns.sort((a, b) => a.atMs - b.atMs);
 }
 
-/** Plays it to the end, or to the first fault that fails; each that has begun is ended. */
+/**
+ * Plays the schedule to its end, or to the first fault that fails; each fault that has begun is
+ * ended.
+ */
 export async function play(
   schedule: readonly Turn[],
   targets: FaultTargets,

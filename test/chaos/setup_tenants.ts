@@ -1,4 +1,4 @@
-/** Those who take part in a run, made as an operator makes them. */
+/** The tenants of a run, created as an operator creates them. */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { type Call, onboard } from '../support/client.ts';
 import type { Kennel } from '../support/kennel.ts';
@@ -25,7 +25,7 @@ export async function setUpTenants(
   return players;
 }
 
-/** The pet that every new tenant is given gets a mark like the others. */
+/** The pet that every new tenant has gets a mark like the others. */
 async function markSample({ pets }: TenantModel, call: Call): Promise<void> {
   const [sample] = (await call('GET /api/pets')).body.items;
   const pet = pets.newPet();
@@ -35,7 +35,7 @@ async function markSample({ pets }: TenantModel, call: Call): Promise<void> {
   await call(`PATCH /api/pets/${sample.id}`, { name: markText(mark), breed: null });
 }
 
-/** With enough pets that a client who does not read fills every buffer. */
+/** Enough pets that a client that does not read fills every buffer. */
 export async function setUpBystander(server: Kennel): Promise<Omit<Player, 'model' | 'isolation'>> {
   const { slug, id, apiKey, call } = await onboard(server, 'bystander', { isolation: 'schema' });
   for (let at = 0; at < 100; at += 1) {

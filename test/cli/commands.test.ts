@@ -1,4 +1,4 @@
-/** The shell commands as an operator types them: on a database, beside no server. */
+/** The shell commands as an operator types them, on a database that no server uses. */
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -173,14 +173,14 @@ describe('every command', () => {
   });
 });
 
-/** As a person types it, but for `--silent`: npm itself decides which words reach the command. */
+/** As a person types the command, except for `--silent`: npm decides which words reach it. */
 function npmRun(...words: string[]) {
   const { HOME = '' } = process.env;
   const variables = { HOME, DATABASE_URL: database.url, DATA_DIR: dataFolder };
   return runProcess('npm', ['run', '--silent', ...words], variables);
 }
 
-/** What `npm run` starts under that name, without the second that npm itself takes. */
+/** The script that `npm run` starts under that name, without the second that npm itself takes. */
 async function runScript(name: string, ...words: string[]) {
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8'));
   const script = scripts[name].split(' ').at(-1);

@@ -10,7 +10,7 @@ describe('npm run doctor', () => {
   });
   after(() => fixture.close());
 
-  /** Without what it says of other tests' databases on the same server. */
+  /** Without the findings about other tests' databases on the same server. */
   async function doctor(...words: string[]) {
     const { code, out, err } = await runCommand('doctor', words, { DATABASE_URL: fixture.url });
     const findings = out.split(/^(?=warning |error |\d+ errors?, )/m);

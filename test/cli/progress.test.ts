@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Progress } from '../../src/cli/progress.ts';
 
-/** A sink that keeps what was written, and a clock that stands still until it is moved. */
+/** A sink that keeps its input, and a clock that only the test moves. */
 function fixture(isTTY: boolean) {
   const written: string[] = [];
   const clock = { ms: 0 };

@@ -1,4 +1,4 @@
-/** Commands that only read change nothing in the database, not even where an older version made it. */
+/** Commands that only read change nothing in the database, even if an older version set it up. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type DoctorFixture, openDoctorFixture } from '../support/doctor_fixture.ts';
@@ -27,11 +27,11 @@ describe('a command that only reads', () => {
     await fixture.close();
   });
 
-  /** Without its figures, which autovacuum writes in their place whenever it comes by. */
+  /** Without the statistics, which autovacuum updates in place at any time. */
   const columnsOfPgClass =
     'oid, relname, relowner, relacl, reloptions, relrowsecurity, relforcerowsecurity, relhastriggers';
 
-  /** All rows of ours, and every row of the catalog with the transaction that wrote it. */
+  /** All rows of Kennel, and every row of the catalog with the transaction that wrote it. */
   async function all(): Promise<string> {
     const rows = await lookInto(
       fixture.url,

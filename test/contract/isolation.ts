@@ -1,6 +1,7 @@
 /**
- * What every isolation adapter holds, wherever it keeps its tenants' tables. Row security is the
- * last lock in all modes, so the other tenant's rows are put into the very table that is attacked.
+ * The contract of every isolation adapter, wherever it stores its tenants' tables. Row security is
+ * the last layer in all modes, so the other tenant's rows are inserted into the very table that is
+ * attacked.
  */
 
 import assert from 'node:assert/strict';
@@ -16,7 +17,7 @@ import { envelopeOf, openingScript } from '../support/envelopes.ts';
 import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
 import { granted, guardsOff, insertPet, type TwoTenants, twoTenants } from './two_tenants.ts';
 
-/** The suite. All of it goes through one connection at a time. */
+/** The suite. All calls share one connection. */
 export function isolationContract(mode: string): void {
   describe(`${mode} isolation`, () => {
     const { rowSecurity, tenantKeys, seal } = guardsOff;
@@ -35,7 +36,7 @@ export function isolationContract(mode: string): void {
   });
 }
 
-/** Each probe against the guard alone, and again where the guard is off too. */
+/** Each probe against the guard alone, and as a control with the guard off too. */
 function testGuard(
   guard: string,
   probes: Readonly<Record<string, Probe>>,
@@ -69,7 +70,7 @@ async function leaks(
   return isolation.run(one, (db) => probe(db, victim));
 }
 
-/** How a tenant's work may end before the next one's begins on the same connection. */
+/** How a tenant's work may end before the next tenant's begins on the same connection. */
 const endings: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
   'a statement': (db) => addPet(db),
   'a commit': (db) => db.transaction((sql) => addPet(sql)),
@@ -119,13 +120,13 @@ function contextEnds(mode: string): void {
 function contextIsNeeded(mode: string): void {
   const tables = ['pets', 'visits'];
 
-  /** A tenant's envelope, ended as it is after each statement. */
+  /** A tenant's envelope, ended as after each statement. */
   const local = ({ fixture, one, next }: TwoTenants, { pid }: Connection) =>
     `${openingScript(fixture.placementOf(one), next.id, pid)}; commit`;
   const lasting = (twoTenants: TwoTenants, connection: Connection) =>
     local(twoTenants, connection).replaceAll('set local', 'set');
 
-  /** What each table tells a session that has the role and the schema, but no tenant. */
+  /** The answer of each table to a session that has the role and the schema, but no tenant. */
   async function answers(
     twoTenants: TwoTenants,
     before: (twoTenants: TwoTenants, connection: Connection) => string,
@@ -182,11 +183,12 @@ async function seesOwnAlone(isolation: Isolation, tenant: TenantRef): Promise<bo
 }
 
 function crowd(mode: string): void {
-  // A connection that changes databases for each call is slow, and no call may wait for it for long.
+  // A connection that changes databases for each call is slow, and no call may wait for it for
+  // long.
   const tenants = mode === 'database' ? 3 : 12;
   const rounds = 4;
 
-  /** Tenants that see a row of another, when all of them add and look at once. */
+  /** Tenants that see a row of another tenant when all insert and read at once. */
   async function confused({ fixture }: TwoTenants, isolation: Isolation): Promise<number> {
     const all = await Promise.all(Array.from({ length: tenants }, () => fixture.tenant(mode)));
     const seen: boolean[] = [];

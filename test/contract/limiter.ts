@@ -1,6 +1,4 @@
-/**
- * What every limiter does, wherever its buckets are.
- */
+/** The contract of every limiter, wherever its buckets are stored. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Limiter } from '../../src/kernel/ports.ts';
@@ -10,7 +8,7 @@ import { until } from '../support/until.ts';
 /** A limiter under test, with the way to end it. */
 export type OpenLimiter = { limiter: Limiter; close(): void };
 
-/** Three at once, and one more in an hour: too slow to refill while a test runs. */
+/** Three at once, and one more per hour: too slow to refill while a test runs. */
 const slow = { name: 'slow', requestsPerHour: 1, burst: 3 };
 
 /** The suite; `open` is called once. */

@@ -1,4 +1,6 @@
-/** What a place of a tenant's own is worth without row security: the first of its two locks. */
+/**
+ * How much a tenant's own placement isolates without row security: it is the first of two layers.
+ */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -6,12 +8,12 @@ import { codeOf } from '../../src/postgres/errors.ts';
 import { addPet } from './isolation_probes.ts';
 import { guardsOff, insertPet, twoTenants } from './two_tenants.ts';
 
-/** The suite, for modes that give each tenant a place. */
+/** The suite, for modes that give each tenant its own placement. */
 export function ownPlacementContract(mode: string): void {
   describe(`${mode} isolation without row security`, () => {
     const current = twoTenants(mode, guardsOff.rowSecurity);
 
-    /** Whether the first tenant, whose place has no row security, has a pet of the other's. */
+    /** Whether the first tenant, whose placement has no row security, sees a pet of the other. */
     async function sees(petId: string): Promise<boolean> {
       const { isolation, one } = current();
       const rows = await isolation.run(one, (db) => db`select id from pets where id = ${petId}`);

@@ -1,5 +1,6 @@
 /**
- * Where the isolation suite plays: two tenants on one connection, and the guards that can be taken away.
+ * The fixture of the isolation suite: two tenants on one connection, and guards that can be taken
+ * off.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -8,7 +9,7 @@ import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
 import { isDedicated, type Placement } from '../../src/postgres/placement.ts';
 import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
-/** Statements of the superuser that take a guard away. */
+/** Statements of the superuser that take a guard off. */
 export const guardsOff = {
   rowSecurity: `
     alter table pets disable row level security;
@@ -23,7 +24,9 @@ export const guardsOff = {
     return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`,
 };
 
-/** Rights that a serving role does not have, for probes that would be refused before they meet a guard. */
+/**
+ * Rights that a serving role does not have, for probes that would fail before they meet a guard.
+ */
 export const granted = {
   settings: 'grant execute on function pg_catalog.set_config(text, text, boolean) to public',
   deletion: 'grant delete on pets to public',
@@ -34,25 +37,25 @@ export type TwoTenants = {
   isolation: Isolation;
   one: TenantRef;
   other: TenantRef;
-  /** Who may come next on a connection of the first one: in a database of its own, nobody else. */
+  /** Which tenant may be next on the first one's connection; in its own database only itself. */
   next: TenantRef;
 };
 
-/** What is common to all tenants of a mode: their tables, or the schemas beside these. */
+/** What all tenants of a mode share: their tables, or the schemas beside them. */
 const takesAwayFromAll: Readonly<Record<string, RegExp>> = {
   shared: /./,
   schema: /kernel|pg_catalog/,
   second_database: /kernel|pg_catalog/,
 };
 
-/** Installations by what was taken away in them. */
+/** Installations by the guards that were taken off in them. */
 const installations = new Map<string, Promise<TenantFixture>>();
 
 after(async () => {
   for (const fixture of installations.values()) (await fixture).close();
 });
 
-/** Two new tenants, with a guard of the first one's place taken away. */
+/** Two new tenants, with a guard of the first one's placement taken off. */
 export function twoTenants(mode: string, off = ''): () => TwoTenants {
   let current: TwoTenants;
   before(async () => {
@@ -66,7 +69,7 @@ export function twoTenants(mode: string, off = ''): () => TwoTenants {
   return () => current;
 }
 
-/** One where nothing else is taken away from tenants of this mode. */
+/** An installation in which no other guard is taken off for tenants of this mode. */
 function installationFor(mode: string, off: string): Promise<TenantFixture> {
   const key = takesAwayFromAll[mode]?.test(off) ? off : '';
   const fixture = installations.get(key) ?? openTenantFixture(1);
@@ -74,7 +77,11 @@ function installationFor(mode: string, off: string): Promise<TenantFixture> {
   return fixture;
 }
 
-/** A pet of any tenant in any place, which nobody but a superuser can put there. @returns its id. */
+/**
+ * Inserts a pet of any tenant into any placement, as only a superuser can.
+ *
+ * @returns its id.
+ */
 export async function insertPet(
   fixture: TenantFixture,
   placement: Placement,

@@ -1,4 +1,7 @@
-/** The audit trail of a server that is killed, that stops, and that cannot write its checkpoints. */
+/**
+ * The audit trail of a server that is killed, that shuts down, and that cannot write its
+ * checkpoints.
+ */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -41,7 +44,7 @@ describe('a server that is killed', () => {
     const recorded = await eventsByRequest();
     for (const id of answered) assert.equal(recorded.get(id), 1, id);
     for (const [id, events] of recorded) assert.equal(events, 1, id);
-    // What was on its way may have been done or not, and nothing else.
+    // A call that was in progress may have been done or not, and nothing else may have happened.
     assert.ok(recorded.size <= answered.size + clients, String(recorded.size));
     assert.equal(await verify(), 0);
   });
@@ -75,7 +78,11 @@ describe('a server that cannot write its checkpoints', () => {
   });
 });
 
-/** Makes changes as long as somebody answers. @returns the request ids of those that were done. */
+/**
+ * Makes changes as long as the server answers.
+ *
+ * @returns the request ids of those that were done.
+ */
 async function changeAll(tenants: Onboarded[], kill: () => void): Promise<Set<string>> {
   const answered = new Set<string>();
   const users = await Promise.all(tenants.map(ownUser));

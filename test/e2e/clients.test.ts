@@ -1,4 +1,4 @@
-/** What clients, browsers and load balancers expect of the server beside the tenant API itself. */
+/** Routes for clients, browsers and load balancers beside the tenant API itself. */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -20,7 +20,7 @@ let operator: Call;
 
 before(async () => {
   database = await testDatabase();
-  // Nobody listens there: an email that is tried stays in the outbox.
+  // No mail server listens on this port: an email stays in the outbox.
   const variables = { SMTP_URL: 'smtp://127.0.0.1:1', DEMO: '1', CORS_ORIGINS: page };
   kennel = await startKennel(database.url, variables);
   operator = operatorOf(kennel);
@@ -52,7 +52,7 @@ describe('emails', () => {
     });
     assert.equal(made.code, 2);
     assert.match(made.err, /--email/);
-    // The demo tenants have addresses that nobody has given.
+    // Nobody entered the addresses of the demo tenants.
     assert.deepEqual(await recipients(), []);
   });
 
@@ -185,7 +185,7 @@ describe('a POST whose reply was lost', () => {
       ] as const) {
         const headers = { 'idempotency-key': randomUUID() };
         const first = await call(line, body, headers);
-        // As a kill between the work and its record leaves it.
+        // The state that a kill between the work and its record leaves.
         await lookInto(
           database.url,
           (sql) => sql`

@@ -1,7 +1,7 @@
 /**
- * A server under siege: thousands of silent connections, slow heads, bodies and readers, and bombs, all
- * at once. Those who do as they should notice nothing, and nothing is left when the siege is over.
- * `SIEGE_SECONDS` makes it longer.
+ * A server under a connection flood: thousands of silent connections, slow heads, slow bodies, slow
+ * readers and compression bombs, all at once. Well-behaved clients notice nothing, and nothing is
+ * left when the flood is over. `SIEGE_SECONDS` makes it longer.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -17,13 +17,16 @@ import { until } from '../support/until.ts';
 const floodMs = Number(process.env.SIEGE_SECONDS ?? 5) * 1_000;
 const silentConnections = 5_000;
 
-/** Enough for a server with its clients and all besiegers; what grows beyond it kills the process. */
+/**
+ * Enough for a server with its users and all clients of the flood; memory growth beyond it kills
+ * the process.
+ */
 const heapMegabytes = 160;
 
-/** Connections to the database that are opened when they are needed, and then kept. */
+/** Database connections are opened when they are needed, and then kept. */
 const connectionsOnDemand = 20;
 
-/** A client that never rests would be a siege of its own. */
+/** A user that never pauses would be a flood of its own. */
 const betweenRequestsMs = 50;
 
 const MiB = 1_024 * 1_024;
@@ -42,7 +45,7 @@ before(async () => {
   mallory = await onboard(kennel, 'mallory');
   const slugs = Array.from({ length: 10 }, (_, at) => `tenant-${at}`);
   tenants = await Promise.all(slugs.map((slug) => onboard(kennel, slug)));
-  // A page of a hundred of these is what a reader can be slow with.
+  // A slow reader can take its time over a page of a hundred of these.
   const pet = { name: '🐕'.repeat(100), species: '🐕'.repeat(50), breed: '🐕'.repeat(100) };
   for (let at = 0; at < 100; at += 1) await mallory.call('POST /api/pets', pet);
 });
@@ -54,7 +57,7 @@ after(async () => {
 
 describe('a flood of connections', { timeout: 120_000 }, () => {
   it('loses each hostile connection, refuses no good client and leaves nothing open', async (t) => {
-    // All connections are open now, and what is opened later is not theirs.
+    // All database connections are open now, so any that are opened later belong to the flood.
     await Promise.all(Array.from({ length: 64 }, (_, at) => tenants[at % 10]?.call('GET /api/me')));
     const before = await figures();
     const flood = new ConnectionFlood(kennel.url, mallory, silentConnections);
@@ -81,8 +84,8 @@ describe('a flood of connections', { timeout: 120_000 }, () => {
     for (const [kind, expected] of Object.entries(flood.endings)) {
       const ends = tally[kind] ?? new Map<string, number>();
       assert.ok(ends.has(expected), `${kind} should have met with ${expected}`);
-      // Who sends on after it was refused may lose the refusal to a reset; and a tenant that has more
-      // than its share of bodies under way gets 503 for the next ones.
+      // A client that keeps sending after a refusal may lose the refusal to a reset; and a tenant
+      // that exceeds its share of bodies in progress gets 503 for further ones.
       const others = [...ends.keys()].filter((end) => ![expected, 'closed', '503'].includes(end));
       assert.deepEqual(others, [], kind);
     }
@@ -90,7 +93,11 @@ describe('a flood of connections', { timeout: 120_000 }, () => {
   });
 });
 
-/** Reads and writes until the siege is over. Every answer must be right; tells how long each took. */
+/**
+ * Reads and writes until the flood is over. Every answer must be right.
+ *
+ * @returns how long each took.
+ */
 async function readAndWrite({ call, slug }: Onboarded, flood: ConnectionFlood): Promise<number[]> {
   const latencies: number[] = [];
   for (let at = 0; !flood.isOver; at += 1) {

@@ -1,6 +1,6 @@
 /**
- * The tenant API of the contract, from outside: one journey, made in each of the three modes with
- * each of the three ways to name the tenant.
+ * The contract's tenant API from outside: one journey, in each of the three modes with each of the
+ * three ways to name the tenant.
  */
 
 import { after, before, describe } from 'node:test';

@@ -1,4 +1,4 @@
-/** What `make start` does on a machine that has only Node: the embedded Postgres and the demo. */
+/** `make start` on a machine that has only Node: the embedded Postgres and the demo. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * Nothing to enumerate: what must not be told apart gets the same answer by the same work. Times are
- * compared by `npm run measure -- enumeration`.
+ * No enumeration: requests that must not be distinguishable get the same answer by the same work.
+ * Times are compared by `npm run measure -- enumeration`.
  */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -29,7 +29,7 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 type Counted = { queries: number; denials: number };
 
-/** What a request is refused with, and what it cost. */
+/** The refusal of a request, and its cost. */
 type Refused = { answer: string; work: Counted };
 
 let database: TestDatabase;
@@ -95,7 +95,7 @@ describe('an unknown key, a wrong secret and a revoked key', () => {
   });
 });
 
-/** A server that counts what its registry is asked, and what it notes. */
+/** A server that counts the look-ups in its registry and the notes in its trail. */
 function openCounting(options: LabOptions = {}, around = (registry: DirectorySource) => registry) {
   return openLab(database.url, {
     ...options,
@@ -126,7 +126,7 @@ function counting(app: () => App): DirectorySource {
   };
 }
 
-/** A registry behind a cache of the ids that no key has. */
+/** A registry behind a cache of ids that no key has. */
 function remembering(registry: DirectorySource): DirectorySource {
   const unknown = new Set<string>();
   const there = [acme.apiKey, revokedKey].map((key) => apiKeyIn(`Bearer ${key}`)?.id);
@@ -168,7 +168,7 @@ function keys(server: Lab, line?: string): Promise<Refused[]> {
   );
 }
 
-/** Twice each: the first time fills what is kept, the second time counts. */
+/** Each twice: the first request fills the caches, the second is counted. */
 async function inTurn(calls: Call[], line?: string): Promise<Refused[]> {
   for (const call of calls) await refusalOf(call, line);
   const refusals: Refused[] = [];
@@ -193,7 +193,7 @@ function assertAlike([first, ...others]: Refused[]): void {
   for (const other of others) assert.deepEqual(other, first);
 }
 
-/** All bytes of an answer but the date and what the request's id is. */
+/** All bytes of an answer except the date and those that depend on the request's id. */
 function comparable({ status, headers, rawHeaders, text }: Answer): string {
   const id = String(headers['x-request-id']);
   const lasting = rawHeaders.map((value, at) => (rawHeaders[at - 1] === 'Date' ? '' : value));

@@ -1,6 +1,6 @@
 /**
- * One tenant's slow queries are its own affair. What its neighbours notice of it in milliseconds is
- * told by `npm run measure -- noisy-neighbour`.
+ * One tenant's slow queries delay only itself. The delay of its neighbours in milliseconds is
+ * measured by `npm run measure -- noisy-neighbour`.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -25,7 +25,7 @@ import { until } from '../support/until.ts';
 
 const connections = 8;
 const share = connections / 4;
-/** Patient enough for a busy machine: what is shown here is who is served, not when. */
+/** Long enough for a busy machine: the test shows which tenants are served, not when. */
 const waitLimitMs = 20_000;
 const fair: ConnectionPoolLimits = {
   ...limits.connections,
@@ -144,11 +144,11 @@ describe('the bound on all requests', () => {
 type Scene = {
   lab: Lab;
   pool: ConnectionPool;
-  /** Sends so many requests of the hog, each of which holds a connection until `release`. */
+  /** Sends this many requests of the hog, each of which holds a connection until `release`. */
   hog: (requests: number) => Promise<Answer>[];
-  /** Sends one request of each of ten others. */
+  /** Sends one request of each of the ten other tenants. */
   victims: () => Promise<Answer>[];
-  /** Connections that the hog holds now, and the most that it ever held. */
+  /** Connections that the hog holds now, and the most that it has held. */
   holding: (() => number) & { most: () => number };
   release: () => void;
 };
@@ -157,7 +157,7 @@ type Parts = Pick<LabOptions, 'admission'> & { pool: ConnectionPool };
 
 let turn = 0;
 
-/** A server with a hog and ten others on connections of a pool of its own. */
+/** A server with a hog and ten other tenants on the connections of its own pool. */
 async function inLab({ pool, admission }: Parts, act: (scene: Scene) => Promise<void>) {
   const { work, holding, release } = holder();
   const lab = await openLab(database.url, {
@@ -172,7 +172,7 @@ async function inLab({ pool, admission }: Parts, act: (scene: Scene) => Promise<
     );
     const hold = () => {
       const answer = hungry.call('POST /api/lab/hold');
-      // Cut off when an assertion fails half-way: that assertion is what should be told.
+      // Cut off when an assertion fails half-way, so that the assertion is what gets reported.
       answer.catch(() => {});
       return answer;
     };
@@ -227,7 +227,7 @@ function assertComeBack(answer: Answer): void {
   assert.equal(answer.headers['retry-after'], '1');
 }
 
-/** What the directory was asked, whether it knew or not. */
+/** The names that the directory was asked for, known or not. */
 function lookups({ app }: Lab): number {
   const { keys, tenants } = app.directory.stats;
   return keys.hits + keys.misses + tenants.hits + tenants.misses;

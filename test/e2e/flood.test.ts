@@ -1,4 +1,7 @@
-/** A flood of requests for tenants and with keys that nobody knows: nothing grows with it. */
+/**
+ * A flood of requests with unknown tenants and unknown keys: neither memory nor trail grows with
+ * it.
+ */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -9,11 +12,11 @@ import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { lookInto } from '../support/sql.ts';
 
-/** The whole flood is 100 000, by hand: it takes minutes. */
+/** The whole flood is 100 000 requests and is run by hand: it takes minutes. */
 const requests = Number(process.env.FLOOD_REQUESTS ?? 2_000);
 const atOnce = 32;
 
-/** Enough for a server and the garbage of a flood; with less it does little but collect garbage. */
+/** Enough for a server and the garbage of a flood; with less it mostly collects garbage. */
 const heapMegabytes = 64;
 
 let database: TestDatabase;
@@ -41,7 +44,7 @@ describe('a flood', () => {
     await settle();
     const minutes = (performance.now() - startedAt) / limits.denials.gatherForMs;
     const rows = (await auditRows()) - before;
-    // One at once, one each minute, and what is left when somebody reads the trail.
+    // One event at once, one each minute, and the rest when the trail is read.
     assert.ok(rows <= 2 + minutes, `${rows} rows`);
   });
 
@@ -112,7 +115,7 @@ async function flood(statuses: number[], request: () => Promise<{ status?: numbe
   await Promise.all(Array.from({ length: atOnce }, one));
 }
 
-/** Whoever reads the trail has it written first. */
+/** A read of the trail has it written first. */
 async function settle(): Promise<void> {
   await operatorOf(kennel)('GET /api/admin/audit?limit=1');
 }

@@ -1,4 +1,7 @@
-/** Whoever guesses credentials is slowed down and named in the trail; nobody else notices. */
+/**
+ * A client that guesses credentials is slowed down and named in the trail; other clients notice
+ * nothing.
+ */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -18,7 +21,7 @@ import { until } from '../support/until.ts';
 const { burst, waitingPerAddress } = limits.guesses;
 const flood = waitingPerAddress + 20;
 
-/** Who has to wait does so until `itIsOver`. */
+/** A request that has to wait does so until `itIsOver`. */
 let endWaits = () => {};
 const pause = () =>
   new Promise<void>((resolve) => {
@@ -160,7 +163,7 @@ describe('X-Forwarded-For', () => {
   });
 });
 
-/** A server behind a proxy, with a throttle whose clock stands still: nothing is forgiven. */
+/** A server behind a proxy, with a throttle whose clock stands still: no failure is forgiven. */
 function openGuarded(
   changed: Partial<LoginThrottleLimits> = {},
   proxies = '127.0.0.1/32',

@@ -1,4 +1,4 @@
-/** What is heard of a server that a fault of ours ends. */
+/** The output of a server that ends because of a bug. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { startKennel } from '../support/kennel.ts';

@@ -1,4 +1,4 @@
-/** When a server takes its port and its connections, and how long it keeps them. */
+/** When a server binds its port and accepts connections, and how long it keeps them. */
 import assert from 'node:assert/strict';
 import { get, type IncomingMessage } from 'node:http';
 import { after, before, describe, it } from 'node:test';
@@ -83,8 +83,10 @@ describe('SHUTDOWN_DELAY_MS', () => {
   });
 });
 
-/** Knocks until there is an answer. Each time on a connection of its own. */
-/** Of a connection that was taken and then reset it is the error: a proxy could not send its POST again. */
+/**
+ * Connects until the server answers, each time on a new connection. For a connection that was
+ * accepted and then reset, the error is the answer: a proxy could not resend its POST.
+ */
 async function firstStatus(url: string): Promise<number | string> {
   for (;;) {
     const status = await statusOf({ url }).catch(({ code }) => code);

@@ -1,6 +1,6 @@
 /**
- * Migrations beside a running server that has not their files: one that only adds takes nobody down, and
- * one that the server could not go on with is refused before it touches anything.
+ * Migrations beside a running server that does not have their files: one that only adds stops no
+ * server, and one that the server could not run with is refused before it changes anything.
  */
 
 import assert from 'node:assert/strict';
@@ -56,7 +56,7 @@ describe('a migration beside a server without its file', () => {
 
   const addFile = (name: string, text: string) => writeFile(join(sqlFolder, 'tenant', name), text);
 
-  /** Somebody else's shell, which has the files. */
+  /** Another shell, which has the files. */
   async function withFiles<Result>(work: (services: Services) => Promise<Result>) {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
     const services = await openServices(config, database.url);
@@ -122,7 +122,7 @@ describe('a migration beside a server without its file', () => {
       const { id } = await onboard(server, slug, { isolation });
       const tenant = { id: tenantId(id), isolation };
       const count = await withFiles(async ({ isolation: opened, fleet, control, jobs }) => {
-        // The server has made the place without the file.
+        // The server has created the placement without the file.
         const own = { slug: null, canary: 0, concurrency: 1, goneAfterMs, onProgress: () => {} };
         await migrateFleet(fleet, control, jobs, { ...limits.migrations, ...own });
         return opened.run(tenant, async (db) => {

@@ -1,4 +1,4 @@
-/** What the operator alone may do and see: plans, the whole trail, metrics and the log. */
+/** What only the operator may do and read: plans, the whole trail, metrics and the log. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import {
@@ -139,7 +139,7 @@ describe('the audit trail', () => {
       'tenant_suspended',
       'user_created',
     ]);
-    // Denials are gathered, and written beside each other: their transactions may begin in another order.
+    // Denials are collected and written in parallel: their transactions may begin in another order.
     const changes = items.filter(({ event }) => !/attempt|exceeded|failed/.test(event));
     const times = changes.map(({ time }) => time);
     assert.ok(times.length > 5);
@@ -200,7 +200,7 @@ describe('metrics and log', () => {
   it('show version, tenants by mode and status, and connections with their limit', async () => {
     const suspended = await onboard(kennel, 'shown-pets', { isolation: 'schema' });
     await operator(`PATCH /api/admin/tenants/${suspended.slug}`, { status: 'suspended' });
-    // Tenants are counted once a minute, and at the start.
+    // Tenants are counted at the start and then once a minute.
     const fresh = await startKennel(database.url, { DB_CONNECTIONS: '7' });
     const read = async () => samples((await operatorOf(fresh)('GET /metrics')).text);
     const figure = async (name: string, labels: string) =>
@@ -231,14 +231,14 @@ describe('metrics and log', () => {
     assert.doesNotMatch(said, /kn_[0-9a-f]{32}_[0-9a-f]/);
     assert.ok(!said.includes(adminToken));
     assert.ok(!said.includes(metricsToken));
-    // A server of the user's own may trust its neighbours and have no password at all.
+    // A server of the user's own may trust local connections and have no password at all.
     const password = decodeURIComponent(new URL(database.url).password);
     assert.ok(password === '' || !said.includes(password));
     for (const line of stdout.trim().split('\n')) assert.ok(JSON.parse(line).time);
   });
 });
 
-/** Everything that can happen to a tenant, from its beginning to its end. */
+/** Every event of a tenant, from its creation to its erasure. */
 async function makeEveryEvent(slug: string): Promise<void> {
   await operator('PUT /api/admin/plans/tiny', { requests_per_hour: 1, burst: 7 });
   const { apiKey, call } = await onboard(kennel, slug, { plan: 'tiny' });

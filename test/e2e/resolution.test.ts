@@ -1,6 +1,6 @@
 /**
- * Who is the tenant: what a request names, what its key belongs to, and that nobody learns from an
- * answer which tenants there are.
+ * Tenant resolution: what a request names, whose key it has, and that no answer reveals which
+ * tenants exist.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -192,7 +192,7 @@ describe('X-Forwarded-Host', () => {
   });
 });
 
-/** An answer in all its bytes but those that differ from request to request. */
+/** All bytes of an answer except those that differ from request to request. */
 function comparable({ status, headers, rawHeaders, text }: Answer): string {
   const passing = new Set(['date', 'x-request-id']);
   const lasting = rawHeaders.flatMap((name, at) =>

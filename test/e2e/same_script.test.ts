@@ -1,9 +1,9 @@
 /**
- * The isolation mode is nobody's business: random scripts of API calls get the same answers from a
- * tenant in each of the modes and from a model that was written from the contract alone.
+ * The isolation mode is invisible to tenants: random scripts of API calls get the same answers from
+ * a tenant in each of the modes and from a model that was written from the contract alone.
  *
- * `SCRIPT_RUNS=5000 npm test -- same_script` plays more of them; `SCRIPT_SEED` and `SCRIPT_PATH`, as
- * a failure prints them, play the one that failed.
+ * `SCRIPT_RUNS=5000 npm test -- same_script` plays more of them; `SCRIPT_SEED` and `SCRIPT_PATH`,
+ * as a failure prints them, replay the one that failed.
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
@@ -24,7 +24,7 @@ const path = process.env.SCRIPT_PATH;
 /** Enough calls for every kind to meet every other. */
 const longest = 50;
 
-/** For one script, far above what it takes. */
+/** For one script, far longer than it takes. */
 const patienceMs = 60_000;
 
 let server: ScriptServer;
@@ -82,10 +82,10 @@ describe('control: the shortest script shows the difference', () => {
   });
 });
 
-/** Alters what one party answers. */
+/** Alters the answers of one participant. */
 type Fault = (send: Send, home: Home) => Send;
 
-/** The parties as they are before a script, each with its fault if it has one. */
+/** The participants before a script, each with its fault if it has one. */
 function cast(faults: Readonly<Record<string, Fault>> = {}): Cast {
   const participant = (name: string, home: Home, send: Send) =>
     new Participant(name, home, faults[name]?.(send, home) ?? send);
@@ -98,7 +98,7 @@ function cast(faults: Readonly<Record<string, Fault>> = {}): Cast {
 
 type Found = { error: unknown; report: string };
 
-/** Plays scripts until one fails, and then shorter ones, as long as they fail. */
+/** Plays scripts until one fails, and then shorter ones as long as they fail. */
 async function search(
   { longest: most, ...options }: fc.Parameters<[Script]> & { longest: number },
   playOne: (script: Script) => Promise<void>,

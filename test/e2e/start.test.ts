@@ -1,4 +1,4 @@
-/** A start that cannot be: one line says why, and the exit code whose fault it is. */
+/** A start that fails: one line says why, and the exit code says whose fault it is. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { adminToken, type Ended, type Kennel, runKennel, startKennel } from '../support/kennel.ts';
@@ -104,7 +104,7 @@ function onDatabase(url: string) {
   return { DATABASE_URL: url, ADMIN_TOKEN: adminToken };
 }
 
-/** The whole of stderr is one line of ours, without a password. */
+/** The whole of stderr is one line of Kennel's, without a password. */
 function assertOneLine({ code, stderr }: Ended, expected: number, line: RegExp): void {
   assert.equal(code, expected);
   assert.match(stderr, /^kennel: Cannot .+\n$/);

@@ -1,4 +1,4 @@
-/** A tenant's life as the operator leads it: ordered, looked at, changed, taken away. */
+/** A tenant's life as the operator manages it: created, read, changed, erased. */
 
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
@@ -155,7 +155,7 @@ describe('tenants', () => {
       assertProblem(await call('GET /api/me'), 401, 'unauthenticated');
       assertProblem(await operator(`DELETE /api/admin/tenants/${slug}`), 404, 'not_found');
       assertProblem(await operator(`GET /api/admin/tenants/${slug}`), 404, 'not_found');
-      // Shared mode keeps the bare id for a while, to erase what came too late once more.
+      // Shared mode keeps the bare id for a while, to erase late writes once more.
       const left = (await tracesOf(database.url, [id, slug])).filter(
         (trace) => trace !== 'table control.leftovers',
       );

@@ -1,4 +1,4 @@
-/** A terminal that is closed, and streams that take no more: what they cost a server. */
+/** A closed terminal, and streams that accept no more output: their effect on a server. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -68,7 +68,7 @@ describe('a server whose stdout and stderr cannot be written', () => {
       child.stderr.destroy();
       await until(() => {
         assert.equal(child.exitCode, null, 'it must not end');
-        // Not by a connection alone: a start listens for a moment to see whether it may.
+        // Not with a connection alone: a start listens for a moment to check whether it may.
         return fetch(url).then(
           () => true,
           () => false,

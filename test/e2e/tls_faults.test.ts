@@ -1,4 +1,7 @@
-/** A server whose database is reached over TLS outlives all that its database may do to a connection. */
+/**
+ * A server whose database is reached over TLS survives all that its database may do to a
+ * connection.
+ */
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A tenant that reads its trail writes nothing of what others did: neither rows nor words. */
+/** A tenant that reads its trail writes none of the attempts of others: neither rows nor words. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { clientOf, type Onboarded, onboard, operatorOf, send } from '../support/client.ts';
@@ -53,7 +53,7 @@ describe("a tenant's read of its audit trail", () => {
   it('writes neither its own cross-tenant attempts nor those of another tenant', async () => {
     const others = clientOf(lab, { slug: victim.slug, apiKey: reader.apiKey });
     const back = clientOf(lab, { slug: reader.slug, apiKey: victim.apiKey });
-    // The first of each is written within a second; what comes then is gathered for a minute.
+    // The first of each is written within a second; later ones are collected for a minute.
     for (const call of [others, back]) await call('GET /api/pets');
     await lab.app.denials.flush();
     const before = (await rowsOf('cross_tenant_access_attempt')).length;

@@ -1,4 +1,6 @@
-/** Two servers on one database: what one of them changes holds in the other within a second. */
+/**
+ * Two servers on one database: a change by one of them is effective in the other within a second.
+ */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -33,7 +35,7 @@ describe('a change in one process', () => {
   });
   after(() => Promise.all([here.stop(), there.stop()]));
 
-  /** A tenant made here, and known there. */
+  /** A tenant that one server creates and the other knows. */
   async function knownThere(slug: string, plan = 'enterprise') {
     const { apiKey, call } = await onboard(here, slug, { plan });
     const callThere = clientOf(there, { slug, apiKey });
@@ -154,13 +156,17 @@ function soon(call: Call, line: string, fits: (answer: Answer) => boolean): Prom
   return until(async () => fits(await call(line)), effectiveMs);
 }
 
-/** Whether a figure of `/metrics` has a value. */
+/** Whether a metric of `/metrics` has a value. */
 async function figure(kennel: Kennel, name: string, value: number): Promise<boolean> {
   const { text } = await operatorOf(kennel)('GET /metrics');
   return samples(text).some((sample) => sample.name === name && sample.value === value);
 }
 
-/** Ends every session that listens. @returns how many there were. */
+/**
+ * Ends every session that listens.
+ *
+ * @returns how many there were.
+ */
 function cutListeners(databaseUrl: string): Promise<number> {
   return lookInto(databaseUrl, async (sql) => {
     const cut = await sql`

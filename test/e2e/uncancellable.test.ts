@@ -1,6 +1,6 @@
 /**
- * One tenant's statements that nothing cancels: the others are served meanwhile, tenants come and go
- * beside it, and the process ends in time.
+ * One tenant's statements that cannot be cancelled: the others are served meanwhile, tenants are
+ * created and erased beside it, and the process ends in time.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -20,7 +20,7 @@ import { StoppedBackends, sleep } from '../support/stopped_backends.ts';
 import { startTestCluster } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
-/** Far above what the end of a resumed backend takes on a busy machine. */
+/** Far longer than the end of a resumed backend takes on a busy machine. */
 const patienceMs = 60_000;
 
 /** A tenant may hold one of them. */
@@ -32,7 +32,7 @@ let kennel: Kennel;
 let stuck: Onboarded;
 let other: Onboarded;
 
-/** Makes each look at the tenant's pets a statement that waits, as an injected one would. */
+/** Makes each read of the tenant's pets a statement that waits, as an injected one would. */
 async function makeSleep(sleeps: boolean): Promise<void> {
   const condition = sleeps
     ? `case when tenant_id = '${stuck.id}' then ${sleep} is null end`
@@ -44,7 +44,7 @@ async function makeSleep(sleeps: boolean): Promise<void> {
   );
 }
 
-/** One call of the tenant, whose backend nothing ends before it is resumed. */
+/** One call of the tenant, whose backend does not end before it is resumed. */
 async function callUnendingly(): Promise<Answer> {
   await makeSleep(true);
   const call = stuck.call('GET /api/pets');

@@ -1,5 +1,6 @@
 /**
- * A server looks at its database before it serves: what would mix tenants up stops it, the rest does not.
+ * A server checks its database before it serves: findings that would mix tenants up stop it, others
+ * do not.
  */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -11,7 +12,7 @@ import { adminToken, runKennel, startKennel } from '../support/kennel.ts';
 
 let fixture: DoctorFixture;
 
-/** What a tenant's own database had until 2026-11-28: the same as the main one. */
+/** A tenant's own database before 2026-11-28: the same as the main one. */
 async function oldKernel(): Promise<string> {
   const text = await readFile('sql/kernel/001_sealed_context.sql', 'utf8');
   return text.replace('create function', 'create or replace function');

@@ -1,4 +1,6 @@
-/** The Unix socket of the embedded Postgres: who comes in by it, and when there is none. */
+/**
+ * The Unix socket of the embedded Postgres: which OS users it admits, and when there is no socket.
+ */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -174,7 +176,10 @@ function waysIn(connection: Connection): Promise<object[]> {
     group by client_addr`.then((rows) => rows.map((row) => ({ ...row })));
 }
 
-/** Node connects to a socket at once, so it does so as the user that the process is at this moment. */
+/**
+ * Node connects to a socket at once, so it does so as the OS user that the process has at this
+ * moment.
+ */
 async function reach(path: string, uid: number): Promise<string> {
   process.seteuid?.(uid);
   const socket = connect(path);

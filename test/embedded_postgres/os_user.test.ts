@@ -1,4 +1,7 @@
-/** Whose the embedded Postgres is when root starts it, and what its superuser may read of the machine. */
+/**
+ * The OS user that runs the embedded Postgres when root starts it, and the files that its superuser
+ * may read.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -101,7 +104,7 @@ describe('the embedded Postgres of root, in a folder closed to other users', {
 
 type Told = { url: string; adopted: boolean; warning: string | null };
 
-/** Starts the embedded Postgres in a process of its own, which `prefix` may take rights from. */
+/** Starts the embedded Postgres in its own process, which `prefix` may take rights from. */
 async function begin(prefix: readonly string[], folder: string) {
   const script = nodeScript('test/support/embedded_process.ts');
   const [program = '', ...args] = [...prefix, process.execPath, ...script, folder];

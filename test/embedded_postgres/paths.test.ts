@@ -1,4 +1,4 @@
-/** What the user's shell and the name of the folder may hold, and must not do to the embedded Postgres. */
+/** The user's shell and the folder's name must have no effect on the embedded Postgres. */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,10 +11,10 @@ import { nodeScript } from '../support/node_script.ts';
 import { lookInto } from '../support/sql.ts';
 import { openFolder } from '../support/test_cluster.ts';
 
-/** All that a shell would make something of. */
+/** All characters that a shell interprets. */
 const name = 'a b$HOME`touch ran`$(touch ran)"\'\\;&|*?~#%20 é';
 
-/** For another server, in the shell of the user. */
+/** Meant for another server, in the shell of the user. */
 const variables = {
   PGHOST: '203.0.113.1',
   PGPORT: '1',

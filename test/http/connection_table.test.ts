@@ -1,4 +1,6 @@
-/** Connections from their first byte to their last: places, idleness, half-closed ones, the drain. */
+/**
+ * Connections from their first byte to their last: limits, idleness, half-closed ones, the drain.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -44,7 +46,7 @@ describe('a connection', limit, () => {
   it('is served beside hundreds of silent ones', async () => {
     const full = await startTestServer({ connections: 50, headersMs: 30_000, requestMs: 30_000 });
     const silent: Socket[] = [];
-    // One by one: the queue of those who wait to be accepted is not what is tested.
+    // One by one: the test is not about the queue of connections that wait to be accepted.
     for (let at = 0; at < 300; at += 1) silent.push(await open(full.url));
     await assertServing(full);
     await until(() => silent.filter(({ closed: gone }) => !gone).length <= 50);

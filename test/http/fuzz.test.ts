@@ -1,6 +1,6 @@
 /**
- * Raw bytes from strangers do not end the process and leave nothing behind, whatever order they come
- * in. `FUZZ_CONNECTIONS` makes it longer, `FUZZ_SEED` repeats a run.
+ * Arbitrary bytes from strangers do not end the process and leave nothing behind, in whatever order
+ * they come. `FUZZ_CONNECTIONS` makes it longer, `FUZZ_SEED` repeats a run.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -15,7 +15,7 @@ const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 1e6);
 const atOnce = 64;
 const goodEvery = 100;
 
-/** Above a server at rest and what 64 such clients make it hold. */
+/** More than a server at rest needs, together with all that 64 such clients make it hold. */
 const heapMegabytes = 64;
 
 const MiB = 1_024 * 1_024;
@@ -39,7 +39,7 @@ describe('an HTTP edge under random bytes', {
   });
 });
 
-/** Many at once, and a good client among them, until all are through or the server is gone. */
+/** Many at once, with a good client among them, until all are through or the server is gone. */
 async function fuzzAll(edge: EdgeServer): Promise<void> {
   const port = Number(new URL(edge.url).port);
   const random = seededRandom(seed);

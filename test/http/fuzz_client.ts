@@ -1,6 +1,6 @@
 /**
- * Connections that no proper client would make: pieces of requests, good and bad, in any order and cut
- * anywhere, that end in any way. The same seed makes the same connections.
+ * Connections that no proper client would make: pieces of requests, good and bad, in any order, cut
+ * anywhere, and ended in any way. The same seed makes the same connections.
  */
 import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -44,7 +44,7 @@ const pieces: readonly string[] = [
 
 const endings = ['reset', 'destroy', 'half close', 'read', 'no read'] as const;
 
-/** What the longest of these connections waits for the server to end it. */
+/** The longest time after which the server ends one of these connections. */
 const patienceMs = 300;
 
 /** Makes one connection and ends it; resolves when it is closed. */
@@ -63,7 +63,7 @@ export async function fuzz(port: number, random: Random): Promise<void> {
   clearTimeout(patience);
 }
 
-/** Up to 40 pieces, most of them good; what is behind a bad one is seldom looked at. */
+/** Up to 40 pieces, most of them good; the server seldom reads the pieces behind a bad one. */
 function bytesOf(random: Random): Buffer {
   const good = pieces[0] ?? '';
   const count = 1 + Math.floor(random() ** 2 * 40);
@@ -71,12 +71,12 @@ function bytesOf(random: Random): Buffer {
     random() < 0.5 ? good : choose(pieces, random),
   );
   const bytes = Buffer.from(parts.join(''), 'latin1');
-  // A wrong byte, now and then.
+  // Sometimes one wrong byte.
   if (random() < 0.2) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
   return random() < 0.2 ? bytes.subarray(0, Math.ceil(random() * bytes.length)) : bytes;
 }
 
-/** In one packet, or in two that the server reads apart. */
+/** In one packet, or in two that the server reads separately. */
 async function send(socket: Socket, bytes: Buffer, random: Random): Promise<void> {
   const cut = random() < 0.7 ? bytes.length : Math.floor(random() * bytes.length);
   socket.write(bytes.subarray(0, cut));

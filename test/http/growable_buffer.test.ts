@@ -10,7 +10,7 @@ const collectGarbage: () => void = runInNewContext('gc');
 const pieces = 200_000;
 const MiB = 1_024 * 1_024;
 
-/** What the heap has gained while `keep` kept every piece it was given. */
+/** The growth of the heap while `keep` kept every piece that it was given. */
 function heapGained(keep: (piece: Buffer) => void): number {
   collectGarbage();
   const before = process.memoryUsage().heapUsed;

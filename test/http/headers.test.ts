@@ -1,4 +1,4 @@
-/** Header lines: too many, too large, too slow, and those that may come once only. */
+/** Header lines: too many, too large, too slow, and those that may occur only once. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
@@ -93,7 +93,11 @@ describe('headers', limit, () => {
   });
 });
 
-/** Sends the same bytes again and again until the server closes, and tells its status. */
+/**
+ * Sends the same bytes again and again until the server closes.
+ *
+ * @returns the status.
+ */
 async function drip(first: string, bytes: string): Promise<number> {
   const socket = await open(tested.url);
   const text = untilClosed(socket);

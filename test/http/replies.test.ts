@@ -1,4 +1,4 @@
-/** Replies on their way out: whole, in order, and to clients that do not take them. */
+/** Replies: whole, in order, and to clients that do not read them. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
@@ -66,7 +66,7 @@ describe('replies', limit, () => {
     socket.pause();
     socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
     await until(() => unread.observed.length > 0);
-    // A drain waits for every reply that is still under way, and would take its whole minute here.
+    // A drain waits for every reply in progress, and would take its whole minute here.
     await unread.server.drain(60_000);
     socket.resume();
     const text = await untilClosed(socket);

@@ -9,7 +9,7 @@ import { isUuid } from '../../src/kernel/tenant.ts';
 
 type Operator = { name: string };
 
-/** Routes whose reply tells what their handler was given. */
+/** Routes whose reply shows the input of their handler. */
 const pets: Route<Operator>[] = [
   route('GET', '/pets', { query: v.object({ limit: v.optional(v.string()) }) }, tell),
   route('POST', '/pets', { body: v.strictObject({ name: v.string(), age: v.number() }) }, tell),

@@ -1,6 +1,6 @@
 /**
- * Request smuggling: each form here makes some parser see another end of a request than its neighbour
- * does. Behind each stands a second request, which must never be handled.
+ * Request smuggling: each form here makes some parser see another end of a request than the next
+ * parser does. A second request follows each, and must never be handled.
  */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';

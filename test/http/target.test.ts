@@ -1,4 +1,6 @@
-/** The request line: targets that two parsers could read in two ways, and lines that are none. */
+/**
+ * The request line: targets that two parsers could read in two ways, and lines that are malformed.
+ */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { assertProblem, assertServing, close, limit, requestsTo } from './edge.ts';

@@ -1,6 +1,6 @@
 /**
- * Clients that ask and do not read: strangers by the packet, a tenant by the page. The heap is small
- * and the bounds with it, so that the control fills it soon.
+ * Clients that send requests and do not read: strangers by the packet, a tenant by the page. The
+ * heap is small and so are the limits, so that the control fills it soon.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -14,7 +14,7 @@ import { open, untilClosed } from './raw_client.ts';
 import { startTestServer } from './test_server.ts';
 
 const MiB = 1_024 * 1_024;
-/** Far above what any of these takes, on a machine that has other things to do as well. */
+/** Far longer than any of these takes, even on a busy machine. */
 const patienceMs = 60_000;
 const patient = { timeout: 4 * patienceMs };
 
@@ -26,7 +26,7 @@ const unread = {
   bytes: 80 * MiB,
 };
 const hogs = 6;
-/** So that nothing but those bounds ends a connection here. */
+/** So that only the limits under test end a connection here. */
 const changed = { unread, receiveMs: 10 * patienceMs };
 
 describe('a packet full of requests', patient, () => {
@@ -34,7 +34,7 @@ describe('a packet full of requests', patient, () => {
   const inPacket = 100;
   const pipelined = 16;
 
-  /** Requests that node made objects of, of one packet. */
+  /** Requests of one packet that Node has turned into objects. */
   async function madeOf(bound: number): Promise<number> {
     const server = await startTestServer({ pipelined: bound });
     let made = 0;
@@ -108,7 +108,11 @@ async function ask(edge: EdgeServer, bytes: string): Promise<Socket> {
   return socket;
 }
 
-/** In small portions, up to the end of the first page; the statuses of what came. */
+/**
+ * In small portions, up to the end of the first page.
+ *
+ * @returns the statuses.
+ */
 async function readSlowly(socket: Socket): Promise<number[]> {
   let text = '';
   for await (const chunk of socket) {

@@ -1,4 +1,4 @@
-/** Who is closed when too much of what was sent is not read. */
+/** Which connections are closed when too many sent bytes are not read. */
 import assert from 'node:assert/strict';
 import { Socket } from 'node:net';
 import { describe, it } from 'node:test';

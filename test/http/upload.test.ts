@@ -1,4 +1,4 @@
-/** Bodies on their way in: too large, too slow, cut short, and made to harm who reads them. */
+/** Request bodies: too large, too slow, cut short, and made to harm their parser. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';

@@ -14,7 +14,10 @@ describe("a tenant's own database", () => {
 
   const guarded = twoTenants('database');
 
-  /** What whoever else is told there, and what its tenant is told after that on the same connection. */
+  /**
+   * The answer to another tenant in that database, and the answer to its own tenant after that on
+   * the same connection.
+   */
   async function told({ fixture, one, other }: TwoTenants): Promise<string[]> {
     const isolation = fixture.allIn(fixture.placementOf(one));
     const answer = (tenant: typeof one) =>

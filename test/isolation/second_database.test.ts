@@ -1,4 +1,4 @@
-/** A mode is one file and one registration: everything else works with it as it is. */
+/** A mode is one file and one registration: everything else works with it unchanged. */
 import assert from 'node:assert/strict';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** Postgres asks for most rights only once it has the lock, and all others wait behind who waits for it. */
+/**
+ * Postgres checks most rights only once it has the lock, and all other sessions queue behind the
+ * one that waits for it.
+ */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -20,7 +23,7 @@ const violation = { name: 'IsolationViolation' };
 
 const injected = (text: string) => Object.assign([text], { raw: [text] });
 
-/** A kind of statement each, and ways to hide what it is. */
+/** One statement of each kind, and ways to hide the kind. */
 const noQueries = [
   'lock table pets in access share mode',
   'drop policy tenant_rows on pets',
@@ -130,7 +133,9 @@ describe("a tenant's db", () => {
 
   const rule = injected('create rule x as on insert to pets do also nothing');
 
-  /** Whether all others would wait behind it while somebody reads the table in a long transaction. */
+  /**
+   * Whether all others would queue behind the statement while a long transaction reads the table.
+   */
   async function waits(work: (tenant: TenantRef, placement: Placement) => Promise<unknown>) {
     const tenant = await fixture.tenant('shared');
     return lookInto(fixture.url, (sql) =>

@@ -123,7 +123,7 @@ type Situation = {
   known?: boolean;
   authorization?: string;
   guessing?: boolean;
-  /** What the isolation adapter fails with. */
+  /** The error of the isolation adapter. */
   fault?: Error;
   tenant?: Partial<Tenant>;
   spent?: boolean;
@@ -131,7 +131,7 @@ type Situation = {
   role?: Role;
 };
 
-/** A kernel whose ports write down that they were asked. */
+/** A kernel whose ports record the calls to them. */
 function openKernel(situation: Situation = {}) {
   const { claims = ['acme'], known = true, spent = false, route = 'found' } = situation;
   const steps: string[] = [];

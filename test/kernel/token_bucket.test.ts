@@ -8,7 +8,11 @@ const hourMs = 3_600_000;
 /** One token per second, two at once. */
 const tiny: Plan = { name: 'tiny', requestsPerHour: 3_600, burst: 2 };
 
-/** Draws at each of the times, and gives the last bucket. */
+/**
+ * Takes a token at each of the times.
+ *
+ * @returns the last bucket.
+ */
 function drawAt(plan: Plan, ...times: number[]): Bucket | null {
   return times.reduce<Bucket | null>(
     (bucket, nowMs) => takeToken(bucket, plan, nowMs).bucket,

@@ -6,7 +6,7 @@ import { type Failure, type GivenUp, Outbox, type OutboxStore } from '../../src/
 import { SmtpMail } from '../../src/mail/smtp_mail.ts';
 import { SmtpSink } from '../support/smtp_sink.ts';
 
-/** A store in memory, in which a failed email is not due again. */
+/** A store in memory, in which a failed email does not become due again. */
 class MemoryStore implements OutboxStore {
   readonly due: Email[] = [];
   readonly sentIds: string[] = [];

@@ -1,13 +1,14 @@
 /**
- * Whether time tells what answers do not: unknown, foreign and suspended tenants; unknown, wrong and
- * revoked keys. 2 000 requests of each kind, in random order on a connection that stays open, against a
- * server process of its own; `--requests N` takes more. `--broken` takes a server that looks unknown slugs
- * up and must be found.
+ * Whether response times reveal what the answers do not: unknown, foreign and suspended tenants;
+ * unknown, wrong and revoked keys. 2 000 requests of each kind, in random order on a connection
+ * that stays open, against a server in its own process; `--requests N` sends more. `--broken`
+ * measures a server that looks unknown slugs up, which must be detected.
  *
- * Nine pairs are compared. Each is a hit at a rank difference that two equal kinds reach in 1 of 900
- * comparisons, so that all of them together are wrong once in 100 runs (Bonferroni); and a hit counts when
- * fresh requests confirm it in the same direction, which chance does once in 100 000 runs. Random order is
- * what allows this on a busy machine: what disturbs it strikes all kinds alike.
+ * Nine pairs are compared. Each is a hit at a rank difference that two equal kinds reach in 1 of
+ * 900 comparisons, so that all of them together are wrong once in 100 runs (Bonferroni); and a hit
+ * counts only when fresh requests confirm it in the same direction, which happens by chance once in
+ * 100 000 runs. Random order is what allows this on a busy machine: a disturbance affects all kinds
+ * alike.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -24,19 +25,19 @@ import { withCluster } from './with_cluster.ts';
 const warmUp = 300;
 /** Of the standard normal distribution, both tails of 1/900 together. */
 const hitAt = 3.26;
-/** Fewer than what slows an address down. */
+/** Fewer than slow an address down. */
 const guessesPerAddress = 40;
 
 type Kind = { name: string; status: number; bytes: (address: string) => string };
 
 type Sample = Map<string, number[]>;
 
-/** Where requests go, and how many of each kind. */
+/** The server's address, and the number of requests of each kind. */
 type Source = { kennel: Kennel; samples: number };
 
 type Pair = { first: string; second: string; difference: number };
 
-/** True when all is as it should be: no pair differs, or with `--broken` one does. */
+/** True when the result is as expected: no pair differs, or with `--broken` one does. */
 export async function measureEnumeration(flags: string[]): Promise<boolean> {
   const options = { broken: { type: 'boolean' }, requests: { type: 'string' } } as const;
   const { values } = parseArgs({ args: flags, options });
@@ -59,7 +60,7 @@ function startServer(databaseUrl: string, broken: boolean): Promise<Kennel> {
   return startKennel(databaseUrl, { TRUSTED_PROXIES: '127.0.0.1/32', LOG_LEVEL: 'error' });
 }
 
-/** Groups are measured one by one: nobody asks which of two different answers came sooner. */
+/** Groups are measured one by one: the order of two different answers does not matter. */
 async function compareAll(kennel: Kennel, samples: number): Promise<Pair[]> {
   const acme = await onboard(kennel, 'acme-pets');
   await onboard(kennel, 'forest-pets');
@@ -201,7 +202,7 @@ function request({ authorization, slug, address }: Asked): string {
   return requestBytes('GET /api/pets', { authorization, ...named });
 }
 
-/** A new address before any would be slowed down. */
+/** A new address before the old one would be slowed down. */
 function addressOf(turn: number, seed: number): string {
   const at = Math.floor(turn / guessesPerAddress);
   return `10.${seed}.${at >> 8}.${at & 255}`;

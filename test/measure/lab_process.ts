@@ -1,7 +1,7 @@
 /**
  * The server of a measurement: the real one with two slow routes and, if its environment says so,
- * without one of its guards. `LAB_LOOKUP=1` looks unknown slugs up, `LAB_QUEUE=common` has all tenants
- * wait in one queue, `LAB_WAITING` and `LAB_REQUESTS` set other limits.
+ * without one of its guards. `LAB_LOOKUP=1` looks unknown slugs up, `LAB_QUEUE=common` lets all
+ * tenants wait in one queue, `LAB_WAITING` and `LAB_REQUESTS` set other limits.
  */
 
 import { limits } from '../../src/config.ts';
@@ -56,7 +56,7 @@ function servingPool(): ConnectionPool {
   return LAB_QUEUE === 'common' ? new UnfairPool(open, its) : new ConnectionPool(open, its);
 }
 
-/** What a cache of slugs does that remembers only those that exist. */
+/** As a cache that remembers only the slugs that exist. */
 async function lookUpUnknown(
   { facts }: HttpRequest,
   { services }: Parameters<NonNullable<LabOptions['first']>>[1],

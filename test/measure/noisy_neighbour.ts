@@ -1,8 +1,8 @@
 /**
- * What ten tenants notice of an eleventh that sends slow queries at 20 times its share: each of the
- * ten sends so many requests a second, and the hog 20 times as many. Rounds alone, with the hog, and
- * with the hog on a server whose connections know no fairness take turns, so that whatever else the machine
- * does strikes all three; the medians of the rounds are compared.
+ * How much ten tenants notice of an eleventh that sends slow queries at 20 times its share: each of
+ * the ten sends a number of requests a second, and the hog 20 times as many. Three kinds of rounds
+ * take turns: without the hog, with the hog, and with the hog on a server with an unfair pool; so
+ * any other load on the machine affects all three. The medians of the rounds are compared.
  *
  * `--mode shared|schema|database`, `--slow sleep|cpu`, `--seconds N` of each round, `--rounds N`;
  * `--rate N` requests a second of each of the ten, so that the hog alone could use all connections;
@@ -25,11 +25,11 @@ import { withCluster } from './with_cluster.ts';
 
 const victims = 10;
 const timesItsShare = 20;
-/** The most that a p99 may grow. */
+/** The largest allowed growth of a p99. */
 const ratioBound = 1.5;
-/** What the hog sends when it is seen what shedding costs. */
+/** The hog's requests when the cost of shedding is measured. */
 const floodPerSecond = 1_000;
-/** Longer than any call of the hog waits, so that nothing of a round is left in the next. */
+/** Longer than any call of the hog waits, so that no request of a round is left in the next. */
 const settleMs = 1_500;
 
 const options = {
@@ -45,10 +45,10 @@ const conditions = ['alone', 'with the hog', 'without fairness'] as const;
 
 type Condition = (typeof conditions)[number];
 
-/** What the victims of one round saw. */
+/** The answers to the victims in one round. */
 type Round = { errors: number; p50: number; p99: number; p999: number };
 
-/** `shut` admits no request of a tenant at all. */
+/** `shut` admits no tenant's request. */
 type Servers = { fair: Kennel; unfair: Kennel; shut: Kennel };
 
 type Setup = Servers & {
@@ -117,7 +117,7 @@ function requestsOf([hungry, ...others]: Onboarded[], slow: string) {
 
 async function playRounds(setup: Setup, times: number): Promise<Map<Condition, Round[]>> {
   const rounds = new Map<Condition, Round[]>(conditions.map((name) => [name, []]));
-  // The first round of each opens connections and warms the code; it does not count.
+  // The first round of each kind opens connections and warms the code; it does not count.
   for (const name of conditions) await playRound(setup, name);
   for (let turn = 0; turn < times; turn += 1) {
     for (let at = 0; at < conditions.length; at += 1) {
@@ -132,7 +132,7 @@ async function playRound(setup: Setup, condition: Condition): Promise<Round> {
   const { fair, unfair, seconds, modest } = setup;
   const { url } = condition === 'without fairness' ? unfair : fair;
   const hog = condition === 'alone' ? null : await startHog(setup, url);
-  // The hog's queue is full before anybody is measured.
+  // The hog's queue is full before any victim is measured.
   await pause(settleMs);
   const perSecond = victims * setup.perVictim;
   const done = await runPaced({ url, requests: modest, perSecond, seconds, connections: 200 });
@@ -147,7 +147,7 @@ async function playRound(setup: Setup, condition: Condition): Promise<Round> {
 
 type Told = { all: number; served: number; refused: number; lost: number };
 
-/** Resolves when it begins: the start of a process is not what is measured. */
+/** Resolves when the hog begins: the start of its process is not measured. */
 async function startHog({ hog, seconds, perVictim }: Setup, url: string) {
   const rate = String(timesItsShare * perVictim);
   const lasting = String(seconds + settleMs / 1_000);
@@ -201,7 +201,7 @@ function judge(rounds: Map<Condition, Round[]>): boolean {
   return good && control;
 }
 
-/** What it costs to serve a request and to shed one. */
+/** The cost of serving a request and of shedding one. */
 async function reportShedding(setup: Setup): Promise<void> {
   const { fair, shut, modest } = setup;
   const seconds = 3;

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createLog, type LogLevel, requestLine } from '../../src/observability/log.ts';
 import { until } from '../support/until.ts';
 
-/** A stream that keeps what it is given, and takes no more while its reader is stuck. */
+/** A stream that keeps its input, and accepts no more while its reader is stuck. */
 class Sink extends Writable {
   readonly writes: string[] = [];
   stuck = false;

@@ -13,17 +13,17 @@ import { until } from '../support/until.ts';
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
-/** What is waited for longer than this would fail its suite. */
+/** A wait longer than this fails the suite. */
 const patient = { ...connectionLimits, connectTimeoutMs: 60_000 };
 
 const pid = 4_711;
 
-/** What a server says when it is asked for the pid, of a session that has its settings. */
+/** The answers of a server to a session that sends its settings and asks for its pid. */
 const named = [columns(['pid', 23], ['mark', 25]), row(`${pid}`, 'pinned'), done('SELECT 1')];
 
 const letIn = said('R', '\0\0\0\0');
 
-/** Lets anybody in, and answers the first question. */
+/** Admits every client, and answers the first question. */
 async function greet(socket: Socket, answer: readonly Buffer[] = [...named, ready]): Promise<void> {
   await once(socket, 'data');
   socket.write(Buffer.concat([letIn, ready]));
@@ -105,7 +105,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
   it('does not send its password in plain text', async (t) => {
     const came: Buffer[] = [];
     const server = await serve(t, async (socket) => {
-      // As a server elsewhere would see it: this one is on a loopback address.
+      // As a server on another machine would see the client: this server is on a loopback address.
       socket.on('data', (chunk: Buffer) => came.push(chunk));
       await once(socket, 'data');
       socket.write(said('R', '\0\0\0\x03'));
@@ -174,7 +174,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
   });
 
   describe('with TLS', () => {
-    /** What came, from a server that answers the offer, and whatever follows it. */
+    /** A server that answers the client's offer of TLS with `reply`, and the bytes that it received. */
     async function answering(t: TestContext, reply: string) {
       const came: Buffer[] = [];
       const server = await serve(t, async (socket) => {
@@ -214,7 +214,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
       });
     }
 
-    // CVE-2021-23222: what came in plain text would be believed as if it had come by TLS.
+    // CVE-2021-23222: bytes in plain text would be trusted as if they had come by TLS.
     for (const reply of ['S\0', `S${ready}`, 'N\0', 'SS', 'E', '\0']) {
       it(`refuses the reply ${JSON.stringify(reply)} to its TLS request`, async (t) => {
         const { server, came, urlFor } = await answering(t, reply);
@@ -278,7 +278,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
   });
 });
 
-/** The cause of a refusal says it. */
+/** The cause of the error says it. */
 function causedBy(what: RegExp) {
   return ({ code, cause }: Refusal) =>
     code === 'unavailable' && cause instanceof Error && what.test(cause.message);

@@ -11,12 +11,13 @@ import { inPublic, type TestDatabase, testDatabase } from '../support/postgres.t
 import { startTcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
 
-/** An envelope around anything. */
+/** An envelope around any statements. */
 const plain = envelopeOf({ 'kennel.tenant': 'anybody' });
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
-// A call that never ends is what a connection must not have: it shall fail the suite, not hang it.
+// A connection must not have a call that never ends: such a call fails the suite and does not hang
+// it.
 describe('Connection', { timeout: 30_000 }, () => {
   let database: TestDatabase;
   let connections: Connection[] = [];
@@ -44,7 +45,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     return opened;
   }
 
-  /** A statement as `connection.statement` takes it. */
+  /** A statement in the form that `connection.statement` takes. */
   function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStringsArray {
     return strings;
   }
@@ -134,7 +135,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
 
     it('end before a transaction is sent', async () => {
-      // Postgres refuses to begin one within a transaction that has read.
+      // Postgres refuses to begin such a transaction within one that has read.
       const own = "begin not deferrable; set local kennel.tenant = 'b'";
       const reader = text`select current_setting('kennel.tenant') as tenant`;
       const read = connection.statement(opening('a'), slowly, []);
@@ -144,7 +145,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
 
     describe('when the server no longer knows a statement', () => {
-      /** What a sequence has counted stays so, whatever becomes of the transaction. */
+      /** A sequence keeps its count, whatever the outcome of the transaction. */
       const note = text`select nextval('public.' || current_setting('kennel.tenant'))`;
       const firstSeen = text`select ${1}::int as first_seen`;
       before(async () => {
@@ -340,7 +341,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     it('after a statement that is not a query, not even for calls of the same turn', async () => {
       const witness = await open();
       await witness.script('create sequence noted');
-      // What a sequence has counted stays so, whatever becomes of the transaction.
+      // A sequence keeps its count, whatever the outcome of the transaction.
       const work = connection.transaction('begin', (sql) =>
         Promise.all([sql(text`set role none`), sql`select nextval('noted')`]),
       );
@@ -457,7 +458,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     await until(() => server.open() === 0);
   });
 
-  /** In front of the database: what it says, and what it is told, may be replaced. */
+  /** A proxy of the database that may replace the bytes of either side. */
   async function interpose(
     t: TestContext,
     { told, says }: { told?: (chunk: Buffer) => Buffer | null; says?: (chunk: Buffer) => Buffer },
@@ -513,7 +514,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     );
   });
 
-  /** True for a backend on this machine that a signal of ours would reach. */
+  /** True for a backend on this machine that a signal of this process would reach. */
   function isOurs(pid: number): boolean {
     const { stdout } = spawnSync('ps', ['-o', 'command=', '-p', `${pid}`], { encoding: 'utf8' });
     if (!stdout?.includes(databaseOf(database.url))) return false;

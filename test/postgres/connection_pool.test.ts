@@ -199,7 +199,7 @@ describe('ConnectionPool', () => {
     const batches = { ...limits.connections.batches, statements: 3, stallMs: 60_000 };
     const hour = 3_600_000;
 
-    /** One statement of a tenant; tells which connection it had. */
+    /** One statement of a tenant; returns the connection that it used. */
     const ask = (tenant: string, seconds = 0) =>
       pool.shared(target('one'), tenant, async (connection) => {
         await connection.statement(plain, sleep, [seconds]);
@@ -220,7 +220,7 @@ describe('ConnectionPool', () => {
       return [...counts.values()].sort((one, two) => two - one);
     };
 
-    /** So many idle connections. */
+    /** This many idle connections. */
     async function warm(connections: number): Promise<void> {
       const holders = Array.from({ length: connections }, () => hold('warm'));
       await until(() => pool.stats.busy === connections);

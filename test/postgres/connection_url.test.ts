@@ -155,7 +155,7 @@ describe('connectionOptions()', () => {
     });
   }
 
-  // What managed services and libpq's manual have in their URLs.
+  // URLs from managed services and from libpq's manual.
   for (const query of [
     'sslmode=require&channel_binding=require',
     'sslmode=verify-full&sslrootcert=system',

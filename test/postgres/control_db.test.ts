@@ -10,7 +10,7 @@ describe('controlDb()', () => {
   });
   after(() => fixture.close());
 
-  /** Backends that answered when so many asked in the same moment. */
+  /** The number of backends that answered this many queries sent at the same moment. */
   async function backends(sql: Sql, asked: number): Promise<number> {
     const asking = Array.from(
       { length: asked },

@@ -32,7 +32,7 @@ describe('asRefusal()', () => {
       fault('40P01', 'ERROR'),
       fault('40001', 'ERROR'),
       fault('55006', 'ERROR'),
-      // The tables, the schema or the registry row of a tenant that goes just now.
+      // The tables, the schema or the registry row of a tenant that is being erased.
       fault('42P01', 'ERROR'),
       fault('3F000', 'ERROR'),
       fault('23503', 'ERROR'),

@@ -1,6 +1,6 @@
 /**
- * What is left of isolation when connections die in the middle of everything. `KILL_SECONDS` makes
- * it longer, `KILL_SEED` repeats an order of events as far as that goes.
+ * Isolation holds when connections die in the middle of any operation. `KILL_SECONDS` makes it
+ * longer, `KILL_SEED` repeats an order of events as far as that is possible.
  */
 
 import assert from 'node:assert/strict';
@@ -16,7 +16,7 @@ import { until } from '../support/until.ts';
 
 const seconds = Number(process.env.KILL_SECONDS ?? 4);
 const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 32));
-/** Few with a database: with more, most of the time would go into changing connections. */
+/** Few tenants with a database: with more, most of the time would go into changing connections. */
 const tenantsPerMode = { shared: 16, schema: 12, database: 4 };
 
 describe('isolation while random backends are terminated', () => {
@@ -24,7 +24,7 @@ describe('isolation while random backends are terminated', () => {
   let tenants: TenantRef[];
   let tally: Tally;
   let answeringAgainMs: number;
-  /** Rows of all places, as the superuser sees them. */
+  /** Rows of all placements, as the superuser sees them. */
   let stored: Map<string, TenantRef>;
   const misplaced: unknown[] = [];
   const uncaught: unknown[] = [];
@@ -109,7 +109,7 @@ describe('isolation while random backends are terminated', () => {
     );
   }
 
-  /** Shared mode's place is read once for all of its tenants. */
+  /** The placement of shared mode is read once for all of its tenants. */
   async function readAll(): Promise<Map<string, TenantRef>> {
     const found = new Map<string, TenantRef>();
     for (const placement of new Set(tenants.map(fixture.placementOf))) {

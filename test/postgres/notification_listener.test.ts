@@ -67,7 +67,7 @@ describe('NotificationListener', () => {
   });
 
   describe('while Postgres is away', () => {
-    /** In front of the database; nobody gets through while it is away. */
+    /** A proxy of the database; no client gets through while it is closed. */
     async function openProxy(t: TestContext) {
       const { hostname, port } = new URL(database.url);
       const sockets = new Set<Socket>();

@@ -64,14 +64,14 @@ describe('ScramClient', () => {
     });
   }
 
-  /** What a server knows of a password. */
+  /** The server's data for a password. */
   const keysOf = (password: string) => {
     const [, stored = '', server = ''] =
       /\$([^$:]+):([^:]+)$/.exec(scramVerifier(password, Buffer.from('salt'))) ?? [];
     return { stored: Buffer.from(stored, 'base64'), server: Buffer.from(server, 'base64') };
   };
 
-  /** As a server does it: the client's key follows from its proof, and its hash is known. */
+  /** As a server checks it: the client's key follows from its proof, and its hash is known. */
   async function isLetIn(known: string, typed: string): Promise<boolean> {
     const scram = client({ password: typed });
     const serverFirst = `r=rOprNGfwEbeRWgbNEkqOx,s=${Buffer.from('salt').toString('base64')},i=4096`;

@@ -44,7 +44,7 @@ describe('kernel.tenant()', () => {
   });
   after(() => fixture.close());
 
-  /** What it answers, or the code of its error, in a session with this context and search path. */
+  /** The answer, or the code of its error, in a session with this context and search path. */
   async function answer(contextOf: (pid: number) => string, path = 'pg_catalog'): Promise<string> {
     const connection = await Connection.open(placement.target, connectionLimits);
     const opening = `begin; set local role "${placement.role}"; set local search_path = ${path};
@@ -128,7 +128,7 @@ describe('kernel.tenant()', () => {
     }
   });
 
-  /** What one session of the login can read of what another one is running. */
+  /** The statements that one session of the login can read of another. */
   async function overheard(
     openingOf: (...tenant: Parameters<typeof envelope>) => Envelope | string,
   ): Promise<string> {

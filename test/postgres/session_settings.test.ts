@@ -1,4 +1,4 @@
-/** What the database, the login and the server have for defaults changes no answer of any session. */
+/** The defaults of the database, the login and the server change no answer of any session. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { limits } from '../../src/config.ts';
@@ -6,7 +6,9 @@ import { Connection, type ConnectionLimits } from '../../src/postgres/connection
 import { lookInto } from '../support/sql.ts';
 import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
-/** Defaults that would each change how a value is read, or written, or how long a statement may take. */
+/**
+ * Defaults that would each change how a value is read or written, or how long a statement may take.
+ */
 const defaults = {
   datestyle: 'German',
   intervalstyle: 'iso_8601',
@@ -100,7 +102,7 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
     }
   });
 
-  /** For each of our databases, and each of our logins. */
+  /** For each database and each login of Kennel. */
   async function setDefaults(change: (name: string, value: string) => string): Promise<void> {
     const { database } = fixture.services.fleet.installation;
     await lookInto(`${fixture.url}?default_transaction_read_only=off`, async (sql) => {

@@ -1,4 +1,4 @@
-/** A statement that has lifted its own limits: no setting of the server ends it, so we do. */
+/** A statement that has lifted its own limits: no setting of the server ends it, so Kennel does. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TenantRef } from '../../src/kernel/ports.ts';

@@ -1,4 +1,7 @@
-/** TLS with a real server: who is believed, how one logs in, and that no refusal ends the process. */
+/**
+ * TLS with a real server: which certificates are trusted, how a login works, and that no refusal
+ * ends the process.
+ */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,14 +23,14 @@ import { startTcpServer } from '../support/tcp_server.ts';
 import { openFolder, startTestCluster } from '../support/test_cluster.ts';
 import { turnOnTls } from '../support/tls_server.ts';
 
-/** What is waited for longer than this would fail its suite. */
+/** A wait longer than this fails the suite. */
 const patient = { ...connectionLimits, connectTimeoutMs: 60_000 };
 
 const own = selfSigned('127.0.0.1');
 const other = selfSigned('127.0.0.1');
 const skip = own && other ? false : 'there is no openssl command';
 
-/** Roles that pg_hba.conf lets in by one way each. */
+/** Roles that pg_hba.conf admits by one method each. */
 const rules = [
   'host all rejected all reject',
   'hostssl all tls_alone all scram-sha-256',
@@ -79,7 +82,11 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
     return `${url.href}?${query}`;
   }
 
-  /** Opens it in this process. @returns what `pg_stat_ssl` says of it. */
+  /**
+   * Opens a connection in this process.
+   *
+   * @returns what `pg_stat_ssl` says of it.
+   */
   async function secured(t: TestContext, url: string) {
     const connection = await Connection.open(url, patient);
     t.after(() => connection.close());
@@ -204,7 +211,11 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
     });
   });
 
-  /** A server with a certificate of its own that passes everything on. @returns its port. */
+  /**
+   * A server with its own certificate that passes everything on.
+   *
+   * @returns its port.
+   */
   async function interposed(t: TestContext): Promise<string> {
     const server = await startTcpServer((socket) => void passOn(socket));
     t.after(() => server.close());
@@ -227,7 +238,7 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
     near.pipe(far).pipe(near);
   }
 
-  /** In a process of its own, which must be alive at the end. */
+  /** In a separate process, which must be alive at the end. */
   async function inChild(urls: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string[]> {
     const args = [...nodeScript('test/support/session_process.ts'), ...urls];
     const { PATH = '' } = process.env;

@@ -26,7 +26,9 @@ describe('a connection whose statement cannot be cancelled', () => {
   const size = 2;
   const share = 1;
   let database: TestDatabase;
-  /** The administrator works from another database, so that only the pool's sessions are counted. */
+  /**
+   * The administrator works from another database, so that only the pool's sessions are counted.
+   */
   let server: { url: string; stop(): Promise<void> };
   let backends: StoppedBackends;
   let admin: ConnectionPool;

@@ -9,7 +9,7 @@ import { codeOf } from '../../../src/postgres/errors.ts';
 import { addAdmin, type Registered, register } from '../../support/registered.ts';
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
-/** Each is true when something of the victim was read or changed. */
+/** Each is true when it read or changed a row of the victim. */
 const probes: Readonly<Record<string, (account: Account, victim: Registered) => Promise<boolean>>> =
   {
     users: (account, { id }) => admitted(account`select id from users where tenant_id = ${id}`),
@@ -51,7 +51,7 @@ type AccountFixture = {
   work<Result>(tenant: Registered, steps: (account: Account) => Promise<Result>): Promise<Result>;
 };
 
-/** Two tenants, the second one with something in every table. */
+/** Two tenants; the second has a row in every table. */
 function accountFixture(off = ''): () => AccountFixture {
   let current: AccountFixture;
   before(async () => {

@@ -128,7 +128,7 @@ describe('postgresDenials()', () => {
           from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb) as id`,
       );
 
-    /** Holds the middle chain until both have come as far as they can. */
+    /** Locks the middle chain until both writers have written all that they can before it. */
     async function atOnce(insert: (ids: TenantId[]) => Promise<unknown>) {
       const ids = trees.map(({ id }) => id);
       return lookInto(fixture.url, async (sql) => {
@@ -143,7 +143,9 @@ describe('postgresDenials()', () => {
       });
     }
 
-    /** From a session of its own: a transaction sees the others as they were when it first looked. */
+    /**
+     * From a separate session: a transaction sees the others as they were at its first statement.
+     */
     async function waiting(): Promise<number> {
       const rows = await lookInto(
         fixture.url,

@@ -143,7 +143,7 @@ describe('CachedDirectory on Postgres', () => {
 
     it('clears the cache after its connection was lost', async () => {
       const placement = fixture.placementOf(acme);
-      // Without triggers, so that nobody is told.
+      // Without triggers, so that no process is notified.
       await fixture.asSuperuser(
         placement,
         `begin;

@@ -7,7 +7,7 @@ const limits = { entries: 3, staleAfterMs: 60_000, clockMs: 1 };
 
 type Row = { value: string };
 
-/** A store that answers when it is told to. */
+/** A store that answers when the test tells it to. */
 class SlowStore {
   readonly rows = new Map<string, Row>();
   loads = 0;

@@ -21,7 +21,7 @@ before(async () => {
 
 after(() => fixture.close());
 
-/** A tenant of its own for each test; `drawn` has what each attempt was given. */
+/** A new tenant for each test; `drawn` holds the ids that the attempts were given. */
 async function setUp({ keptMs = 60_000, claimMs = 60_000 } = {}) {
   const { control, connections, fleet } = fixture.services;
   count += 1;

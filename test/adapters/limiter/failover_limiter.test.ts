@@ -53,18 +53,18 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
   });
   afterEach(() => {
     limiter.close();
-    // A test that failed in the middle must not leave the next one a Redis that hangs.
+    // A test that failed half-way must not leave a hanging Redis to the next one.
     server().resume();
   });
 
-  /** A connection that does not outlive the test, even one that fails. */
+  /** A connection that is closed with the test, even if the test fails. */
   function connectOperator(t: TestContext): Redis {
     const operator = new Redis(server().url);
     t.after(() => operator.disconnect());
     return operator;
   }
 
-  /** Spends while Redis is out and again when it is back; `back` ends the outage. */
+  /** Spends while Redis is down and again when it is back; `back` ends the outage. */
   async function surviveOutage(back: () => Promise<unknown>): Promise<void> {
     const tenant = tenantOn(plan);
     const startedAt = performance.now();
@@ -121,7 +121,8 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     for (let count = 0; count < 100; count += 1) await limiter.consume(tenant);
     server().resume();
     await until(() => !limiter.degraded);
-    // The one request that timed out is drawn when Redis wakes; the other hundred never got there.
+    // The one request that timed out is counted when Redis resumes; the other hundred never got
+    // there.
     assert.ok((await limiter.consume(tenant)).remaining >= plan.burst - 2);
   });
 

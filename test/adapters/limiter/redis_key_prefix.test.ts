@@ -1,4 +1,4 @@
-/** Whose budgets a Redis keeps, where the same tables are in another place. */
+/** Which installation a budget in Redis belongs to, also when its tables have moved. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { redisKeyPrefix } from '../../../src/adapters/limiter/redis_key_prefix.ts';

@@ -127,7 +127,7 @@ describe('RedisLimiter on a server that is not Redis', () => {
   }
 });
 
-/** Greets as Redis does, where the answer lets it, and gives one answer to every script. */
+/** Greets as Redis does, if the answer allows it, and gives the same answer to every script. */
 async function startImpostor(answer: string): Promise<{ url: string; close(): void }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

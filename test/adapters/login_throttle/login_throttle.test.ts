@@ -11,7 +11,7 @@ const limits = {
   addresses: 10,
 };
 
-/** A throttle on a clock of its own, and what became of so many failures at once. */
+/** A throttle with its own clock, and the outcome of many failures at once. */
 function onClock(nowMs: () => number) {
   const throttle = new LoginThrottle(limits, { nowMs });
   const fail = (address: string, times: number) =>

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { KeyRefresher } from '../../../src/control_plane/keys/key_refresher.ts';
 import { until } from '../../support/until.ts';
 
-/** A watch whose looks end when they are told to. */
+/** A watch whose checks end when the test tells them to. */
 function watch(everyMs: number) {
   const looks: { end: () => void; fail: (error: Error) => void }[] = [];
   const errors: unknown[] = [];

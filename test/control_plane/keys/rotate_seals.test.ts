@@ -24,7 +24,7 @@ describe('rotateSeals()', () => {
   });
   after(() => fixture.close());
 
-  /** A tenant with a place and a row in the registry, by which its database is found. */
+  /** A tenant with a placement and a row in the registry, which names its database. */
   async function registered(mode: string, slug = `${mode}-farm`): Promise<TenantRef> {
     const tenant = await fixture.tenant(mode);
     await fixture.services.control`
@@ -51,12 +51,15 @@ describe('rotateSeals()', () => {
     return fixture.services.isolation.run({ id, isolation }, addPet);
   }
 
-  /** What became of a call of each tenant: `fine`, or the code of the error. */
+  /** The result of one call of each tenant: `fine`, or the code of the error. */
   async function outcomes(): Promise<string[]> {
     return Promise.all(tenants.map((tenant) => call(tenant).then(() => 'fine', codeOf)));
   }
 
-  /** Keys that a tenant's database holds seals against; in its own one, contexts that it takes. */
+  /**
+   * Keys that a tenant's database verifies seals with; in a tenant's own database, the contexts
+   * that it accepts.
+   */
   async function keysPerDatabase(): Promise<number[]> {
     const keys = {
       statement: 'select from kernel.seal_keys',
@@ -81,7 +84,7 @@ describe('rotateSeals()', () => {
     return waiting.length > 0;
   }
 
-  /** What seals are made from. */
+  /** The secrets that seals are derived from. */
   async function seal(): Promise<string> {
     const { account } = fixture.services.fleet.installation;
     const read = `select encode(value, 'hex') as value from secrets where name = 'seal'`;
@@ -96,7 +99,7 @@ describe('rotateSeals()', () => {
       while (rotating) await call(tenant).catch((error) => failures.push(error));
     });
     for (let turn = 0; turn < 3; turn += 1) {
-      // What the announcement does in a serving process.
+      // What a serving process does on the announcement.
       await rotate(() => void fixture.services.refreshSeals(), 1_000);
     }
     rotating = false;
@@ -197,7 +200,7 @@ describe('rotateSeals()', () => {
       await until(async () => steps.length === 2);
       await fixture.asSuperuser(account, broken);
       await assert.rejects(failing, new RegExp(`^Error: Cannot tell .*: ${database}: `));
-      // In the main database are those of two tenants.
+      // The main database holds the keys of two tenants.
       assert.deepEqual(await keysPerDatabase(), [2, 2, 1]);
       await fixture.asSuperuser(account, fixed);
       const before = await seal();
@@ -218,7 +221,7 @@ describe('rotateSeals()', () => {
     const target = installation.adminTarget(installation.database);
     let refused = false;
     try {
-      // As a rotation of the other process holds it.
+      // The lock that a rotation by another process holds.
       await other.jobs.exclusive(target, 'seals', (connection) =>
         tryWithLock(connection, 'seals', async () => {
           await assert.rejects(rotate(), /another rotation is running/);

@@ -148,7 +148,7 @@ describe('migrateFleet()', () => {
     await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
   });
 
-  /** Opened anew, so that it reads the folder as it is now. */
+  /** Opened again, so that it reads the folder as it is now. */
   function servicesNow(): Promise<Services> {
     closeAll();
     return another();
@@ -211,7 +211,9 @@ async function asOwner(services: Services, slug: string, statement: string): Pro
   );
 }
 
-/** A reader that keeps its transaction, and with it its lock on the table, until it is told. */
+/**
+ * A reader that keeps its transaction, and so its lock on the table, until it is told to end it.
+ */
 async function holdLock(services: Services, slug: string, released: () => boolean) {
   const tenant = await tenantOf(services, slug);
   await services.isolation.run(tenant, (db) =>

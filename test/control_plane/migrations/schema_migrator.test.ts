@@ -30,7 +30,7 @@ describe('upgrade()', () => {
   let turn = 0;
   before(async () => {
     database = await testDatabase();
-    // Without a limit of its own, so that only the upgrade's can end a wait for a lock.
+    // Without a limit of its own, so that only the upgrade's limit can end a wait for a lock.
     connection = await Connection.open(database.url, { ...connectionLimits, lockTimeoutMs: 0 });
     const secret = Buffer.alloc(32, 1);
     const secrets = { installation: secret, seals: { current: secret, other: null } };
@@ -51,7 +51,7 @@ describe('upgrade()', () => {
     await connection.script(`create schema ${schema} authorization "${owner}"`);
   });
 
-  /** In a session of the migrations' login, without a limit of its own too. */
+  /** In a session of the migrations' login, also without a limit of its own. */
   const migrating = async (work: (own: Connection) => Promise<void>) => {
     const target = installation.migrationTarget(databaseOf(database.url));
     const own = await Connection.open(target, { ...connectionLimits, lockTimeoutMs: 0 });
@@ -131,7 +131,7 @@ describe('upgrade()', () => {
 
   const evil = () => `evil_${schema}`;
 
-  /** What makes a superuser, where the role can be put off. */
+  /** Makes the login a superuser, if it can leave its role. */
   const uprisings: (() => string)[] = [
     () => `reset role; create role ${evil()} superuser`,
     () => `set role none; create role ${evil()} superuser`,

@@ -32,7 +32,7 @@ describe('install()', () => {
     return services;
   }
 
-  /** Every table's ledger and the one secret: what a second start must find and keep. */
+  /** The ledgers of all tables and the one secret: a second start must find and keep them. */
   const state = () => connection.plain`
     select value, (select array_agg(applied_at order by version)::text from control.migrations) as control,
       (select array_agg(applied_at order by version)::text from shared.migrations) as shared

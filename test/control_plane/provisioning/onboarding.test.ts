@@ -33,7 +33,7 @@ describe('Onboarding', () => {
   });
   after(() => fixture.close());
 
-  /** Lets the last step of an onboarding fail. */
+  /** Makes the last step of an onboarding fail. */
   async function failing(work: () => Promise<unknown>): Promise<void> {
     const { account } = services.fleet.installation;
     await fixture.asSuperuser(
@@ -44,13 +44,13 @@ describe('Onboarding', () => {
     await fixture.asSuperuser(account, 'alter table outbox drop constraint broken');
   }
 
-  /** What is left of an order anywhere, but for the audit trail. */
+  /** All that is left of an order in any table or name, except the audit trail. */
   const traces = async ({ slug }: NewTenant) => {
     const found = [...(await tracesOf(fixture.url, [slug])), ...(await orphansIn(fixture.url))];
     return found.filter((trace) => !theTrail.includes(trace));
   };
 
-  /** The same on control connections that wait for a lock as long as a test may have to. */
+  /** The same on control connections that may wait for a lock as long as a test needs. */
   function patient(t: TestContext) {
     const limits = {
       ...connectionLimits,
@@ -77,7 +77,7 @@ describe('Onboarding', () => {
     return { onboarding, control };
   }
 
-  /** Whether anybody waits for a lock in this database. */
+  /** Whether any session waits for a lock in this database. */
   async function isSomebodyWaiting(): Promise<boolean> {
     const waiting = await lookInto(
       fixture.url,

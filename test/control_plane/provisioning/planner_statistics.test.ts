@@ -1,4 +1,7 @@
-/** Row security hides rows, not statistics: what the planner knows of a table, its estimates tell. */
+/**
+ * Row security hides rows, not statistics: the planner's estimates reveal the statistics of a
+ * table.
+ */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -37,7 +40,10 @@ describe("the planner's statistics", () => {
   });
   after(() => fixture.close());
 
-  /** Columns of which values are kept although the role may read them, or expressions on its tables. */
+  /**
+   * Columns whose values are in the statistics although the role may read them, or expressions on
+   * its tables.
+   */
   async function told(placement: Placement): Promise<string[]> {
     const { role } = placement;
     const rows = await fixture.asSuperuser(
@@ -53,7 +59,7 @@ describe("the planner's statistics", () => {
     return rows.map(({ name }) => String(name));
   }
 
-  /** Whether a tenant's estimate depends on the values of others. */
+  /** Whether a tenant's estimate depends on the values of other tenants. */
   async function distinguishes(
     context: ServingContext,
     query: (value: string) => string,
@@ -65,7 +71,7 @@ describe("the planner's statistics", () => {
     return (await known) !== (await unknown);
   }
 
-  /** As the login that connections have, with all that its sessions begin with. */
+  /** As the login of the connections, with all settings that its sessions begin with. */
   function planOf({ placement, tenant }: ServingContext, query: string): Promise<string> {
     return lookInto(placement.target, async (sql) => {
       const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;

@@ -6,19 +6,21 @@ import { type ServingContext, servingContexts } from '../../support/serving_tabl
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 /**
- * What a handler's role may call though its result is not from its arguments alone. Each was looked at:
- * it reads, or it asks for a right of its own, or it reaches nothing but its own transaction.
+ * Functions that a handler's role may call although their result depends on more than their
+ * arguments. Each was reviewed: it only reads, or it checks a right of its own, or it reaches only
+ * its own transaction.
  */
 const harmless = new RegExp(
   `^(${[
     'amvalidate|array_sample|array_shuffle|clock_timestamp|current_query|gen_random_uuid|timeofday',
     'uuidv4|uuidv7|random|random_normal|setseed|pg_sleep(_for|_until)?|plpgsql_.*',
-    // Of sequences, indexes, slots and files: each asks for a right on the object, or a mighty role.
+    // For sequences, indexes, slots and files: each checks a right on the object, or needs a
+    // privileged role.
     'currval|lastval|nextval|setval|currtid2|brin_.*|gin_clean_pending_list|pg_sequence_last_value',
     'pg_get_sequence_data|pg_.*(replication|logical)_slot.*|pg_sync_replication_slots|pg_nextoid',
     'pg_logical_slot_.*|pg_read_file_old|pg_rotate_logfile_old|pg_stop_making_pinned_objects',
     'pg_import_system_collations|pg_extension_config_dump|pg_(clear|restore)_.*_stats',
-    // Figures of the server and of tables, none of them a value of a row.
+    // Statistics of the server and of tables; none of them is a value of a row.
     'pg_(collation|database_collation)_actual_version|pg_control_.*|pg_current_wal_.*|pg_is_.*',
     'pg_(database|indexes|relation|table|tablespace|total_relation)_size|pg_get_wal_.*',
     'pg_last_.*|pg_notification_queue_usage|pg_partition_(ancestors|tree)|pg_prepared_xact',
@@ -27,7 +29,7 @@ const harmless = new RegExp(
   ].join('|')})$`,
 );
 
-/** Calls, and what they are for. */
+/** Calls, and the purpose of each. */
 const attempts: Readonly<Record<string, (db: Db) => Promise<object[]>>> = {
   'lift its limits': (db) => db`select set_config('statement_timeout', '0', true)`,
   'write plans to the server log': (db) => db`select set_config('debug_print_plan', 'on', false)`,
@@ -55,7 +57,7 @@ describe('a statement of a tenant', () => {
   });
   after(() => fixture.close());
 
-  /** What each call comes to, in the place of each tenant and in its account. */
+  /** The result of each call, in the placement of each tenant and in its account. */
   async function outcomes(attempt: (db: Db) => Promise<object[]>): Promise<string[]> {
     const results: string[] = [];
     for (const { placement, tenant } of all) {

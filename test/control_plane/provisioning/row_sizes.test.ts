@@ -1,4 +1,7 @@
-/** What an injected statement may write as one tenant, and what then becomes of everybody's reads. */
+/**
+ * How large a row an injected statement of one tenant may write, and what such a row does to
+ * everybody's reads.
+ */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -29,7 +32,10 @@ function inject<Result>(steps: (account: Account) => Promise<Result>): Promise<R
   return accounts.run({ tenant: attacker, actor: 'operator', requestId: 'r-1' }, steps);
 }
 
-/** The attacker's event with details of so many bytes; as the superuser, whom no limit cuts short. */
+/**
+ * An event of the attacker with details of this many bytes, as the superuser, who has no time
+ * limit.
+ */
 const addEvent = (bytes: number) =>
   trail.falsify(`
     insert into audit_events (id, event, actor, tenant_id, audience, details)
@@ -160,7 +166,7 @@ describe('events of 9 MB, after their size check was dropped', () => {
 });
 
 describe('an unreadable audit chain', () => {
-  /** The way of the control role, on which some reads fail as if the disk had lost a page. */
+  /** Reads as the control role does; some of these reads fail as if the disk had lost a page. */
   const damaged = (fails: (values: SqlValue[]) => boolean): Db => {
     const { control } = trail.services;
     const read = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>

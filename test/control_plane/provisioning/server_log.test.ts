@@ -1,4 +1,4 @@
-/** An error of a statement is logged however long its message is, and injected ones can be of megabytes. */
+/** Postgres logs an error however long its message is, and an injected one can be megabytes long. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Connection } from '../../../src/postgres/connection.ts';
@@ -12,7 +12,7 @@ describe("the errors of tenants' statements", () => {
   before(async () => {
     fixture = await openTenantFixture(1);
     all = await servingContexts(fixture);
-    // As servers come; the one of the tests logs no errors of anybody.
+    // The default of most servers; the server of the tests logs no errors at all.
     for (const { placement } of all) {
       const { database } = placement;
       await fixture.asSuperuser(

@@ -1,4 +1,4 @@
-/** LOCK TABLE asks no policy: with a right to a table as a whole, one tenant makes all others wait. */
+/** LOCK TABLE checks no policy: with a right to a whole table, one tenant makes all others wait. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { codeOf } from '../../../src/postgres/errors.ts';
@@ -10,7 +10,7 @@ import {
 import { lookInto } from '../../support/sql.ts';
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
-/** All but ACCESS SHARE, which waits for migrations alone and comes with the right to read. */
+/** All but ACCESS SHARE, which only makes migrations wait and comes with the right to read. */
 const modes = [
   'row share',
   'row exclusive',
@@ -30,7 +30,7 @@ describe('LOCK TABLE by an injected statement', () => {
   });
   after(() => fixture.close());
 
-  /** What each lock of the table comes to, in a transaction that has lifted its own limits. */
+  /** The result of each lock on the table, in a transaction that has lifted its own limits. */
   function attempts({ placement }: ServingContext, table: string): Promise<string[]> {
     const url = fixture.services.fleet.installation.adminTarget(placement.database);
     return lookInto(url, async (sql) => {
@@ -54,7 +54,8 @@ describe('LOCK TABLE by an injected statement', () => {
       assert.ok(tables.length >= 2, context.name);
       for (const table of tables) {
         const outcomes = await attempts(context, table);
-        // From Postgres 16 on, the right to read is enough for this one, which blocks no statement.
+        // From Postgres 16 on, the right to read is enough for this lock, which blocks no
+        // statement.
         if (outcomes[0] === 'locked') outcomes[0] = '42501';
         assert.deepEqual(outcomes, refused, `${table} in ${context.name}`);
       }

@@ -19,7 +19,7 @@ describe('the deletion of a shared tenant', () => {
   });
   after(() => extended.close());
 
-  /** The tables that have rows of the tenant. */
+  /** The tables that hold rows of the tenant. */
   async function rowsOf(id: TenantId): Promise<string[]> {
     return extended.asSuperuser('staying', async (sql) => {
       const left: string[] = [];
@@ -53,7 +53,7 @@ describe('the deletion of a shared tenant', () => {
   it('runs no trigger of a migration as the administrator', async () => {
     await extended.onboard('watched', 'shared');
     const role = 'made_by_a_trigger';
-    // What a migration could have made as the owner.
+    // An object that a migration could have created as the owner.
     await extended.asSuperuser('staying', async (sql) => {
       const { owner } = extended.services.fleet.installation.roles;
       await sql.unsafe(`begin; set local role "${owner}";

@@ -27,7 +27,7 @@ describe('activate()', () => {
   });
   after(() => fixture.close());
 
-  /** Claims a slug and hands over its activation, still to be done. */
+  /** Claims a slug and returns its activation, which is still to be done. */
   async function claim(name: string) {
     const order = orderOf(name);
     const tenant = await claimSlug(control, order, meta, randomUUID);

@@ -1,4 +1,4 @@
-/** Pages of other origins: those on the list may call, and a preflight needs no credential. */
+/** Pages of other origins: allowed origins may call, and a preflight needs no credential. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, naming, operatorOf, send } from '../../support/client.ts';
@@ -13,7 +13,7 @@ const asking = (origin: string, method: string) => ({
 });
 
 export function browsers(context: () => JourneyContext): void {
-  /** As a browser sends a preflight: the tenant's name in the URL, and no credential. */
+  /** As a browser sends a preflight: the URL names the tenant, and there is no credential. */
   const options = (path: string, headers: Record<string, string>) => {
     const { kennel, tenant, way } = context();
     const { prefix, named } = naming(kennel.url, tenant.slug)[way];

@@ -1,4 +1,4 @@
-/** Tags: what a client has need not be sent again, and no update is lost. */
+/** ETags: a representation that a client already has is not sent again, and no update is lost. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';

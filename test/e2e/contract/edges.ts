@@ -1,4 +1,4 @@
-/** What is refused of a tenant's requests before anything is done, and in which words. */
+/** Requests of a tenant that are refused before any work is done, and the words of each refusal. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';

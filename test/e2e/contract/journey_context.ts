@@ -1,4 +1,4 @@
-/** What a part of the journey finds: where it is, as whom, and who lives next door. */
+/** The context of a part of the journey: its server, its tenant, and the neighbouring tenant. */
 import type { IsolationModeName } from '../../../src/isolation/modes.ts';
 import type { Onboarded, Way } from '../../support/client.ts';
 import type { Kennel } from '../../support/kennel.ts';

@@ -1,4 +1,4 @@
-/** A POST with an Idempotency-Key: done once, however often it is sent. */
+/** A POST with an Idempotency-Key is done once, however often it is sent. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';

@@ -1,4 +1,4 @@
-/** Pets: the record, the list, and a delete that can be looked behind. */
+/** Pets: the record, the list, and a deletion that an admin can look behind. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, type Call } from '../../support/client.ts';
@@ -131,7 +131,7 @@ export function pets(context: () => JourneyContext): void {
   });
 }
 
-/** A pet that has just been made. */
+/** A pet that was just created. */
 export async function newPet(call: Call, fields: Readonly<Record<string, string>> = {}) {
   const { status, body } = await call('POST /api/pets', {
     name: 'Rex',

@@ -1,4 +1,6 @@
-/** Typed settings: their defaults, a change that holds at once, and the way back. */
+/**
+ * Typed settings: their defaults, a change that is effective at once, and the reset to the default.
+ */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';

@@ -1,4 +1,7 @@
-/** What a tenant reads of itself: its own trail, without what others tried, and its usage. */
+/**
+ * What a tenant can read about itself: its own trail, without the attempts of others, and its
+ * usage.
+ */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, bearer, clientOf } from '../../support/client.ts';
@@ -58,7 +61,7 @@ export function trail(context: () => JourneyContext): void {
     await tenant.call('GET /api/nothing');
     await tenant.call('GET /api/pets', undefined, bearer('wrong'));
     await clientOf(kennel, { slug: tenant.slug, apiKey: neighbour.apiKey })('GET /api/pets');
-    // The reading is a request, too.
+    // The reading is itself a request.
     assert.equal(await billed(context()), before + 3);
   });
 

@@ -1,4 +1,4 @@
-/** Users and their keys: what an admin may do, a member may not, and a revoked key opens nothing. */
+/** Users and their keys: an admin may do more than a member, and a revoked key is refused. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, type Call, clientOf } from '../../support/client.ts';

@@ -1,4 +1,4 @@
-/** The first minute of a tenant: its key works, and it can see where it is and what it may spend. */
+/** The first minute of a tenant: its key works, and it can read its mode and its limits. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { type JourneyContext, uuidV7 } from './journey_context.ts';

@@ -1,6 +1,7 @@
 /**
  * The tenant API as a plain program in memory, written from the contract alone. Where the contract
- * is silent, an answer has no body here, or a comment says what the users of such an API expect.
+ * is silent, either the answer has no body here, or a comment says what the users of such an API
+ * expect.
  */
 import type { Headers } from '../../support/client.ts';
 import { type Fields, readBody, wrongPaths } from './inputs.ts';
@@ -9,10 +10,10 @@ import type { Home, Send } from './participant.ts';
 import { present, type ScriptReply } from './response.ts';
 import { TenantModel, type User } from './tenant_model.ts';
 
-/** Of every tenant that plays a script. */
+/** The limits of every tenant that plays a script. */
 export type Plan = { name: string; requestsPerHour: number };
 
-/** The pet that lives next door, and the settings of its tenant's people. */
+/** The neighbour's pet, and the settings of the tenant's users. */
 export const theirPet = { name: 'Theirs', species: 'dog', breed: null, birth_date: null };
 
 type Request = { line: string; body: unknown; headers: Headers };
@@ -31,7 +32,7 @@ export class Model {
     this.#plan = plan;
   }
 
-  /** Moves in whom every script finds: two users with keys, and a neighbour with a pet. */
+  /** Adds the users that every script finds: two users with keys, and a neighbour with a pet. */
   createFixture(): Home {
     const admin = this.#join(this.#own, { email: 'admin@script.example', role: 'admin' });
     const member = this.#join(this.#own, { email: 'member@script.example', role: 'member' });
@@ -58,14 +59,14 @@ export class Model {
     if (slug === undefined) return told({ status: 400, code: 'tenant_required' }, requestId);
     const tenant = [this.#own, this.#next].find(({ keys }) => keyOf(keys, headers));
     const key = keyOf(tenant?.keys ?? [], headers);
-    // Whatever was named; nobody learns from it which tenants there are.
+    // The same for every name; the answer does not reveal which tenants exist.
     if (!tenant || !key) return told({ status: 401, code: 'unauthenticated' }, requestId);
     if (tenant.slug !== slug) return told({ status: 404, code: 'not_found' }, requestId);
     const caller = { tenant, user: key.user, requestId };
     return told(this.#answer({ line, body, headers }, caller), requestId, this.#plan);
   };
 
-  /** Route, role, path, query, body: what can be told without data comes before what cannot. */
+  /** Route, role, path, query, body: checks that need no data come before those that do. */
   #answer({ line, body, headers }: Request, caller: Caller): Outcome {
     const [method = '', target = ''] = line.split(' ');
     const [path = '', search = ''] = target.split('?');
@@ -122,14 +123,14 @@ function bodyFor(
 ): Outcome | { input: Readonly<Record<string, unknown>> } {
   if (headers['content-type']) return { status: 415, code: 'unsupported_media_type' };
   const input = readBody(body);
-  // Users of such an API expect 400 of what is no JSON at all, and 422 of any other JSON.
+  // Users of such an API expect 400 for a body that is not JSON, and 422 for any other JSON.
   if (input === 'no JSON') return { status: 400, code: 'invalid_input' };
   if (input === 'no object') return { status: 422, code: 'invalid_input' };
   const paths = wrongPaths(fields, input);
   return paths.length > 0 ? { status: 422, code: 'invalid_input', paths } : { input };
 }
 
-/** The answer with what every answer has; `plan` is known once the tenant is bound. */
+/** The answer with the members that every answer has; `plan` is known once the tenant is bound. */
 function told(outcome: Outcome, requestId: string, plan?: Plan): ScriptReply {
   const { status, code, location, allow } = outcome;
   const headers = {

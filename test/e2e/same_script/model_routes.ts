@@ -1,4 +1,4 @@
-/** The table of the contract's tenant API, line by line, and what each line does to the books. */
+/** The table of the contract's tenant API, line by line, and what each line does to the model. */
 
 import {
   type Fields,
@@ -26,11 +26,11 @@ import {
   type User,
 } from './tenant_model.ts';
 
-/** A call that has been let in and understood. */
+/** A call that was admitted and parsed. */
 export type Understood = {
   tenant: TenantModel;
   user: User;
-  /** What the path names. */
+  /** The items that the path names. */
   id: string;
   query: Readonly<Record<string, string>>;
   body: Readonly<Record<string, unknown>>;
@@ -39,7 +39,7 @@ export type Understood = {
   now(): string;
 };
 
-/** What an answer says; one without `code` and `body` has a body that the contract leaves open. */
+/** The answer; one without `code` and `body` has a body that the contract leaves open. */
 export type Outcome = {
   status: number;
   body?: unknown;
@@ -54,10 +54,10 @@ export type ModelRoute = {
   method: string;
   pattern: RegExp;
   adminOnly?: boolean;
-  /** What a path may name; an id unless it says otherwise. */
+  /** The items that a path may name; an id unless it says otherwise. */
   names?: (name: string) => boolean;
   query?: Fields;
-  /** Where it matters, by what the path names. */
+  /** If it matters, by the item that the path names. */
   body?: Fields | ((name: string) => Fields);
   work(call: Understood): Outcome;
 };
@@ -241,7 +241,7 @@ export const modelRoutes: readonly ModelRoute[] = [
     query: paging,
     work: ({ tenant, query }) => {
       const { limit } = asked(tenant, query);
-      // What was before the script is nothing that the model knows.
+      // The model does not know the events before the script.
       if (tenant.trail.length < limit) return { status: 200 };
       return { status: 200, body: { items: tenant.trail.slice(0, limit) } };
     },

@@ -1,9 +1,9 @@
 /**
- * A server with one tenant per isolation mode that is empty again before each script. Founding is
- * dear in database mode, so the tenants stay, and what a script made is taken away: settings by the
- * API, so that no cache keeps them; rows by the superuser, because pets, users and keys have no way
- * out through the API. Nothing else begins anew, neither connections nor caches nor statements, as in a
- * server that has been up for long. What was left behind would be the next script's difference.
+ * A server with one tenant per isolation mode that is emptied before each script. Creating a tenant
+ * is slow in database mode, so the tenants stay, and the rows of a script are removed: settings by
+ * the API, so that no cache keeps them; rows by the superuser, because the API has no way to delete
+ * pets, users and keys. Connections, caches and statements stay, as in a server that has run for
+ * long. Anything left over would show as a difference in the next script.
  */
 
 import postgres from 'postgres';
@@ -20,15 +20,15 @@ export type ScriptServer = {
   homes: readonly Home[];
   /** Over real HTTP. */
   send: Send;
-  /** Makes all tenants as they were before the first script. */
+  /** Resets all tenants to their state before the first script. */
   clear(): Promise<void>;
   close(): Promise<void>;
 };
 
-/** A tenant, and how the superuser takes its rows away. */
+/** A tenant, and how the superuser removes its rows. */
 type ScriptTenant = { home: Home; clear(): Promise<void>; close(): Promise<void> };
 
-/** No script ever comes to the end of it. */
+/** No script ever uses it up. */
 const plan = { name: 'scripts', requestsPerHour: 1_000_000_000 };
 
 export async function openScriptServer(): Promise<ScriptServer> {
@@ -72,8 +72,8 @@ async function addTenant(
   const rows = await rowsOf(own, isolation, url);
   const { body: settings } = await own.call('GET /api/config');
   const clear = async () => {
-    // All of them, always: after three changes that all modes have in common no script can see
-    // what a failed one left in the trail of one mode, and shrinking is not led astray.
+    // Always all settings: three changes that all modes have in common push the events of a failed
+    // change out of every script's view, and shrinking is not misled.
     for (const key of Object.keys(settings)) await own.call(`DELETE /api/config/${key}`);
     await rows.clear();
   };
@@ -102,7 +102,9 @@ async function createFixture(own: Onboarded, next: Onboarded, isolation: string)
   };
 }
 
-/** The rows of one tenant: its own in their place, its people's in the control schema. */
+/**
+ * The rows of one tenant: pets and visits in its placement, users and keys in the control schema.
+ */
 async function rowsOf({ id }: Onboarded, isolation: IsolationModeName, url: string) {
   const control = connect(url);
   const compact = id.replaceAll('-', '');

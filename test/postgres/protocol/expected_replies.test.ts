@@ -5,7 +5,7 @@ import * as messages from '../../../src/postgres/protocol/messages.ts';
 
 const { bind, close, execute, parse, query, sync } = messages;
 
-/** The first of the replies, by the letters of their types, that is not due; null when all are. */
+/** The first of the replies, by the type bytes, that is not due; null when all are. */
 function firstWrong(sent: readonly Buffer[], replies: string): string | null {
   const expected = new ExpectedReplies();
   for (const bytes of sent) expected.add(bytes);

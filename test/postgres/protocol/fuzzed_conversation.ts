@@ -1,6 +1,6 @@
 /**
- * Some callers that share a connection, and a server whose replies to them are mutated. Each caller's
- * rows carry its marker, so it is seen when one gets another's.
+ * Callers that share a connection, and a server whose replies to them are mutated. Each caller's
+ * rows carry its marker, so a row that reaches the wrong caller is detected.
  */
 import { once } from 'node:events';
 import { connect, type Server, type Socket } from 'node:net';
@@ -11,24 +11,27 @@ import { choose, seededRandom } from '../../support/random.ts';
 import { FakeBackend, failing } from './fake_backend.ts';
 import { inPieces, mutations } from './mutations.ts';
 
-/** Sends groups on a socket, and answers with null what is not answered when the connection ends. */
+/**
+ * Sends groups on a socket, and returns null for each that is not answered when the connection
+ * ends.
+ */
 type Client = Pick<Pipeline, 'send'>;
 
-/** A listening server, its address, and the client that is tried on it. */
+/** A listening server, its address, and the client under test. */
 export type FuzzedServer = {
   listener: Server;
   path: string;
   openClient: (socket: Socket) => Client;
 };
 
-/** A group, and how many rows a good answer has; null when there must be none. */
+/** A group, and how many rows a good answer has; null when there must be no answer. */
 type Call = { group: SyncGroup; marker: string; rows: number | null };
 
 type Random = () => number;
 
 const callers = ['alice', 'bob', 'carol', 'dave'];
 
-/** The longest that a conversation may take: far more than it does on a busy machine. */
+/** The longest time of a conversation: far more than it takes on a busy machine. */
 const limitMs = 20_000;
 
 const texts = ['select a ', 'select b ', 'select c '].map(frozen);
@@ -41,7 +44,7 @@ function frozen(first: string): TemplateStringsArray {
 /**
  * One honest turn, so that statements are prepared, and one whose replies are mutated.
  *
- * @returns what was wrong with the answers, in words.
+ * @returns the errors in the answers, in words.
  */
 export async function converse(server: FuzzedServer, seed: number): Promise<string[]> {
   const random = seededRandom(seed);
@@ -75,7 +78,9 @@ async function say(socket: Socket, pieces: readonly Buffer[]): Promise<void> {
   }
 }
 
-/** What one caller asks: a statement, one in an envelope, one that fails in it, a transaction. */
+/**
+ * The groups of one caller: a statement, one in an envelope, one that fails in it, a transaction.
+ */
 function callsOf(marker: string, random: Random): Call[] {
   const call = { schema: '', text: choose(texts, random), values: [marker] };
   const before = run('context', marker, marker, marker);

@@ -14,7 +14,7 @@ const json = { chars: 100, depth: 3 };
 const limits: PipelineLimits = { statements: 10, answerBytes: 1_000, json, silenceMs: 1_000 };
 
 describe('Pipeline with a hostile server', () => {
-  /** Takes what it is told, and never ends by itself: the other side hangs. */
+  /** Keeps the bytes that it receives, and never ends by itself: the peer hangs. */
   function silentSocket(): Duplex {
     return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
   }

@@ -5,7 +5,7 @@ import { said } from '../../support/server_messages.ts';
 
 const mostBytes = 1_000;
 
-/** All that is read from the chunks, as `type:body`. */
+/** All messages read from the chunks, as `type:body`. */
 function readAll(chunks: readonly Buffer[], most = mostBytes): string[] {
   const messages: string[] = [];
   const reader = new MessageReader(most, ({ type, bytes, from, to }) => {
@@ -15,7 +15,7 @@ function readAll(chunks: readonly Buffer[], most = mostBytes): string[] {
   return messages;
 }
 
-/** A head that announces so many bytes, itself but for the type included. */
+/** A head that announces this many bytes, including itself except for the type. */
 function head(length: number): Buffer {
   const bytes = Buffer.from('D    ');
   bytes.writeUInt32BE(length, 1);

@@ -1,4 +1,7 @@
-/** What a broken or hostile server, or something between, can make of the messages that are due. */
+/**
+ * Changes that a broken or hostile server, or a machine in between, can make to the messages that
+ * are due.
+ */
 import { choose } from '../../support/random.ts';
 import * as server from '../../support/server_messages.ts';
 
@@ -7,7 +10,7 @@ type Mutation = (messages: Buffer[], random: Random) => Buffer[];
 
 const { bound, closed, columns, done, failed, noData, parameters, parsed, row, said } = server;
 
-/** Messages of every kind, which nobody is owed. */
+/** Messages of every kind; none of them is due. */
 const strays: readonly Buffer[] = [
   ...[bound, closed, noData, parameters, parsed],
   ...[columns(), columns(['marker', 25]), columns(['marker', 25], ['marker', 3802])],
@@ -25,7 +28,7 @@ const strays: readonly Buffer[] = [
   row('x'.repeat(10_000)),
 ];
 
-/** What the server may send at any time. */
+/** Messages that the server may send at any time. */
 const harmless: readonly Buffer[] = [
   said('N', 'SNOTICE\0VNOTICE\0C00000\0Mlook\0\0'),
   said('S', 'TimeZone\0UTC\0'),
@@ -45,7 +48,7 @@ function changed(messages: Buffer[], random: Random, change: (bytes: Buffer) => 
   return messages.with(at, change(Buffer.from(messages[at] ?? [])));
 }
 
-/** One of them is enough to tell a client that counts too little. */
+/** One of them is enough to detect a client that counts too little. */
 export const mutations: Readonly<Record<string, Mutation>> = {
   none: (messages) => messages,
   dropped: (messages, random) => messages.toSpliced(indexIn(messages, random), 1),
@@ -92,7 +95,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
 };
 
-/** Cut at up to 20 places, be they in the midst of a head. */
+/** Cut at up to 20 positions, including the middle of a head. */
 export function inPieces(bytes: Buffer, random: Random): Buffer[] {
   const many = Math.floor(random() * 21);
   const cuts = Array.from({ length: many }, () => Math.floor(random() * bytes.length));

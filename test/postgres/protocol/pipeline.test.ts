@@ -27,19 +27,19 @@ function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStr
   return strings;
 }
 
-/** A group with a statement whose rows are wanted. */
+/** A group with a statement whose rows are returned. */
 function call(strings = text`select ${1} as a`, values: SqlValue[] = ['1']): SyncGroup {
   return { call: { schema: '', text: strings, values }, after: Buffer.concat([execute, sync]) };
 }
 
-/** A group of our own, which says nothing of transactions. */
+/** A group of Kennel's own, which contains no transaction statement. */
 const own: SyncGroup = { after: query('listen news') };
 
-/** What stands before a tenant's statement, and what a server says to it. */
+/** The statements before a tenant's own, and the server's replies to them. */
 const context = Buffer.concat([bind('context', []), execute]);
 const contextSet = [bound, row('context'), done('SELECT 1')];
 
-/** What a server says to `call()` the first time. */
+/** The server's first replies to `call()`. */
 const described = [parsed, parameters, columns(['a', 25]), bound];
 
 describe('Pipeline', () => {
@@ -249,7 +249,9 @@ describe('Pipeline', () => {
   });
 
   describe('the connection ends', () => {
-    /** A group behind the one that ends it; whatever comes, neither is answered. */
+    /**
+     * A group behind the one that ends the connection; whatever message comes, neither is answered.
+     */
     beforeEach(() => {
       ask(call());
       ask(own);
@@ -405,7 +407,7 @@ describe('Pipeline', () => {
     const statuses = { I: ready, T: readyInTransaction, E: readyInFailed };
     const begin = [bound, done('BEGIN'), readyInTransaction];
 
-    /** What is sent, the replies to it, and the statuses that may stand behind them. */
+    /** The group, the replies to it, and the statuses that may follow them. */
     const cases: [what: string, group: SyncGroup, replies: Buffer[], good: string][] = [
       ['a statement', inside, good, 'I'],
       ['a statement that fails', inside, bad, 'I'],
@@ -506,7 +508,7 @@ describe('Pipeline', () => {
   });
 
   describe('silence', () => {
-    /** A wire whose time the test lets pass. Node's own fake timers cannot be refreshed. */
+    /** A pipeline whose time the test controls. Node's own fake timers cannot be refreshed. */
     function timed(t: TestContext): (ms: number) => void {
       let [nowMs, dueMs] = [0, Number.POSITIVE_INFINITY];
       let tell = () => {};
@@ -616,7 +618,7 @@ describe('a Pipeline on a real server', { timeout: 30_000 }, () => {
 
   describe('skips a statement', () => {
     const count = text`select nextval('counter')`;
-    /** Each statement of a group before the call. */
+    /** The statements of a group before the call. */
     const running = (sql: string) => Buffer.concat([parse('', sql), bind('', []), execute]);
 
     for (const [before, called] of [

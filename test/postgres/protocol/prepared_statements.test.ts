@@ -20,7 +20,7 @@ const two = text`select ${1}::int + ${2} as two`;
 const three = text`select 3 as three`;
 const oneSql = 'select $1::int as one';
 
-/** All that has to be said of a statement that the server does not know. */
+/** All messages for a statement that the server does not know. */
 function anew(name: string, sql: string, values: string[]): Buffer {
   return Buffer.concat([parse(name, sql), messages.describe(name), bind(name, values)]);
 }
@@ -29,7 +29,7 @@ describe('PreparedStatements', () => {
   const use = (statements: PreparedStatements, strings = one, schema = 'a', values = ['1']) =>
     statements.ready({ schema, text: strings, values });
 
-  /** What the server's description does. */
+  /** The effect of the server's description. */
   const settle = (statement: Statement) => {
     statement.isPrepared = true;
   };
@@ -146,14 +146,14 @@ describe('prepared statements of a real server', { timeout: 30_000 }, () => {
     await database.drop();
   });
 
-  /** Those with names of ours; the one that asks is among them. */
+  /** Those with names of Kennel; the statement that asks is among them. */
   async function kept(): Promise<string[]> {
     const rows = await connection.plain<{ name: string }>`
       select name from pg_prepared_statements where name ~ '^s[0-9]+$' order by prepare_time`;
     return rows.map(({ name }) => name);
   }
 
-  /** Another text each time, frozen like one that the code holds. */
+  /** A new text each time, frozen like one in the code. */
   function another(at: number | string): TemplateStringsArray {
     const strings = [`select ${at} as value`];
     return Object.freeze(Object.assign(strings, { raw: strings }));

@@ -39,7 +39,7 @@ describe(`a Pipeline on a server with mutated replies (seed ${seed})`, {
     for (let at = 0; ; at += 1) yield converse({ listener: server, path, openClient }, seed + at);
   }
 
-  /** A wire whose user cuts it when told of its end, as a connection does. */
+  /** A pipeline whose user closes it when told of its end, as a connection does. */
   function openPipeline(socket: Socket): Pipeline {
     const pipeline: Pipeline = new Pipeline(socket, limits, {
       onEnd: () => pipeline.destroy(),

@@ -9,7 +9,7 @@ import { columns, done, row, said } from '../../support/server_messages.ts';
 
 const json = { chars: 200, depth: 3 };
 
-/** The rows of an answer whose messages stand behind one another in one chunk. */
+/** The rows of an answer whose messages follow one another in one chunk. */
 function rowsOf(...messages: Buffer[]): object[] {
   let described: Column[] = [];
   const rows: object[] = [];
@@ -181,7 +181,7 @@ describe('rows of a real server', { timeout: 30_000 }, () => {
     ["timestamptz '2024-02-29 12:00:00.123456Z'", '2024-02-29T12:00:00.123Z'],
     ["timestamptz 'infinity'", 'infinity'],
     ["timestamptz '-infinity'", '-infinity'],
-    // Nobody knows of which instant it speaks.
+    // The text does not say which timestamp it means.
     ["timestamp '2024-02-29 12:00:00.5'", '2024-02-29 12:00:00.5'],
   ];
   for (const [expression, value] of values) {

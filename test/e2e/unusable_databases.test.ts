@@ -1,4 +1,4 @@
-/** Places that cannot work are refused at the start, in one line, before anything is made in them. */
+/** Databases that cannot work are refused at the start, in one line, before any object is created. */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -155,7 +155,7 @@ pool_mode = session
 ${line}
 `,
   );
-  // It refuses to run as root.
+  // Postgres refuses to run as root.
   const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
   const bouncer = spawn('pgbouncer', [...user, file], { stdio: 'ignore' });
   const ended = once(bouncer, 'exit');
