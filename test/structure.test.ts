@@ -1,4 +1,7 @@
-/** Holds the import arrows of ARCHITECTURE.md: who may know whom, and where each package may appear. */
+/**
+ * Checks the import rules of ARCHITECTURE.md: which part may import which, and where each package
+ * may be used.
+ */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -10,7 +13,9 @@ const modules = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .map((path) => readModule(join('src', path)));
 
-/** What a part may import besides itself. Parts that are not named here may import everything. */
+/**
+ * The parts that a part may import besides itself. Parts without an entry may import everything.
+ */
 const arrows: Record<string, string[]> = {
   kernel: [],
   http: ['kernel'],
@@ -23,7 +28,7 @@ const arrows: Record<string, string[]> = {
   routes: ['kernel', 'http'],
 };
 
-/** Packages that are the business of one part alone. */
+/** Packages that only one part may use. */
 const homes: Record<string, string> = {
   postgres: 'src/(embedded_)?postgres/',
   ioredis: 'src/adapters/limiter/',
@@ -146,7 +151,7 @@ function partOf(path: string): string {
   return root === 'src' ? part : (root ?? '');
 }
 
-/** Takes away modules that import nothing that is left; what cannot be taken away is in a circle. */
+/** Removes modules that import no remaining module; the modules that stay form a circle. */
 function circleIn(all: Module[]): string[] {
   let left = all;
   for (;;) {

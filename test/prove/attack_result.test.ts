@@ -8,7 +8,7 @@ const attack = {
   layers: { shared: ['resolution', 'authorization'] },
 } as const;
 
-/** As it shall be, but for what happens without the layers of `changed`. */
+/** The expected result, except for the runs without the layers of `changed`. */
 function found(changed: Readonly<Record<string, Outcome>> = {}) {
   const usual: Readonly<Record<string, Outcome>> = {
     '': stopped('404'),

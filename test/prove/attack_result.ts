@@ -1,31 +1,32 @@
 /**
- * What the runs of one attack in one mode come to. It must be stopped by the whole server and by each
- * of its layers alone, and it must breach the twin that has none of them, or it proves nothing.
+ * The result of the runs of one attack in one mode. The whole server must stop the attack, and so
+ * must each of its layers alone, and the attack must breach the control, a server with none of the
+ * layers, or it proves nothing.
  */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Attack } from './attack.ts';
 import type { LayerName } from './layer.ts';
 
-/** How one run ended. */
+/** The outcome of one run. */
 export type Outcome = {
-  /** What was breached; null when the attack was stopped. */
+  /** The breach, in words; null when the attack was stopped. */
   breach: string | null;
-  /** The last that the attacker was told. */
+  /** The last answer to the attacker. */
   told: string;
 };
 
 export type AttackResult = {
   attack: string;
   mode: IsolationModeName;
-  /** The layer that alone answers as the whole server did. */
+  /** The layer that alone gives the same answer as the whole server. */
   stoppedBy: LayerName | null;
-  /** Others that stop it when that one is gone. */
+  /** Other layers that stop the attack when that one is off. */
   behind: readonly LayerName[];
   guarded: Outcome;
   alone: readonly { layer: LayerName; outcome: Outcome }[];
   /** Without any of the layers. */
   control: Outcome;
-  /** Why the whole run fails; null when all is as it shall be. */
+  /** Why the whole run fails; null when all runs ended as expected. */
   fault: string | null;
 };
 

@@ -1,6 +1,6 @@
 /**
- * What stands in a lab before anything is tried: a victim whose rows are marked, traps that some
- * layers guard, and the layers that are taken off.
+ * The initial state of a lab: a victim whose rows are marked, traps that some layers guard, and the
+ * layers that are taken off.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -29,7 +29,11 @@ export async function addVictimData(tenant: LabTenant, mark: string): Promise<Vi
   };
 }
 
-/** Brings the victim back to what it was. @returns the id of its new pet. */
+/**
+ * Restores the victim's original rows.
+ *
+ * @returns the id of its new pet.
+ */
 export async function renewRows({
   victim,
   superuser,
@@ -59,8 +63,8 @@ export async function renewRows({
 }
 
 /**
- * Every row of the victim, with its table, and the logins that lead to them. Usage is left out: it is
- * counted behind the requests.
+ * Every row of the victim, with its table, and the logins that lead to the rows. Usage is left out:
+ * it is counted after the requests.
  */
 export async function rowsOfVictim({
   victim,
@@ -79,7 +83,7 @@ export async function rowsOfVictim({
   return [...own, ...account].sort();
 }
 
-/** What a layer guards must be there with it and without it. */
+/** The object that a layer guards must exist both with and without the layer. */
 export async function installTraps({ mode, victim, superuser }: Lab, placements: Placement[]) {
   for (const placement of placements) {
     await superuser.run(
@@ -98,7 +102,7 @@ export async function installTraps({ mode, victim, superuser }: Lab, placements:
   );
 }
 
-/** Takes a layer off the database, in the places and in the control schema. */
+/** Takes a layer off the database, in the placements and in the control schema. */
 export async function takeOff(
   { server, superuser, accountPlacement }: Lab,
   name: LayerName,
@@ -117,7 +121,7 @@ export async function takeOff(
   );
 }
 
-/** The login whose connections lead to a place. */
+/** The login whose connections lead to a placement. */
 function loginOf({ target }: Placement): string {
   return new URL(target).username;
 }

@@ -1,6 +1,7 @@
 /**
- * One lab: a database of its own, a server on it without the layers that were taken off, and two
- * ordinary tenants. What the victim has is marked, so that a leak cannot be mistaken for anything.
+ * One lab: its own database, a server on it without the layers that were taken off, and two
+ * ordinary tenants. The victim's data is marked, so that a leak cannot be mistaken for anything
+ * else.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -23,11 +24,11 @@ import { Superuser } from './superuser.ts';
 export type LabTenant = Onboarded & { placement: Placement };
 
 export type Victim = LabTenant & {
-  /** Renewed for each attack; the attacker has found out its id. */
+  /** Renewed for each attack; the attacker knows its id. */
   petId: string;
   adminId: string;
   adminKeyId: string;
-  /** A user of the victim who is no admin. */
+  /** A user of the victim who is not an admin. */
   memberKey: string;
   revokedKey: string;
 };
@@ -38,9 +39,9 @@ export class Lab {
   readonly mode: IsolationModeName;
   readonly server: LabServer;
   readonly superuser: Superuser;
-  /** Stands in all that is the victim's, and is known to nobody else. */
+  /** Part of all values of the victim, and known to no other tenant. */
   readonly mark = `secret-${randomBytes(8).toString('hex')}`;
-  /** Stands in what the attacker leaves behind. */
+  /** Part of all values that the attacker writes. */
   readonly bait = `bait-${randomBytes(8).toString('hex')}`;
   readonly #database: TestDatabase;
   readonly #folder: string;
@@ -112,7 +113,7 @@ export class Lab {
     return made;
   }
 
-  /** A tenant that is no more. */
+  /** A tenant that was erased. */
   forget(slug: string): void {
     this.#others.delete(slug);
   }
@@ -122,14 +123,14 @@ export class Lab {
     return this.mode === 'schema' ? `"${this.victim.placement.schema}".${name}` : name;
   }
 
-  /** Where the server keeps one of the victim's tables, all of it written out. */
+  /** Where the server keeps one of the victim's tables: the fully qualified name. */
   async fileOf(table: string): Promise<string> {
     const query = `checkpoint; select pg_relation_filepath('${table}') as row`;
     const [path = ''] = await this.superuser.ask(this.victim.placement, query);
     return path;
   }
 
-  /** Brings the victim back to what it was, with a new pet. */
+  /** Restores the victim's original rows, with a new pet. */
   async renewVictim(): Promise<void> {
     this.victim.petId = await renewRows(this);
   }
@@ -139,7 +140,7 @@ export class Lab {
     return rowsOfVictim(this);
   }
 
-  /** Where users, keys, settings and trail are, in every mode. */
+  /** The schema of users, keys, settings and trail, in every mode. */
   get accountPlacement(): Placement {
     return this.server.app.services.fleet.installation.account;
   }
@@ -167,12 +168,12 @@ export class Lab {
     const placements = this.#placements();
     await installTraps(this, placements);
     for (const name of without) await takeOff(this, name, placements);
-    // What a login may do is settled when its session begins.
+    // The rights of a login take effect when its session begins.
     const { serving } = this.server.app.services.pools;
     for (const { target } of [...placements, this.accountPlacement]) serving.closeIdle(target);
   }
 
-  /** The places of both tenants: in shared mode it is the same. */
+  /** The placements of both tenants: in shared mode they are the same. */
   #placements(): Placement[] {
     const { placement: own } = this.attacker;
     const { placement: foreign } = this.victim;

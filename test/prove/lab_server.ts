@@ -29,7 +29,7 @@ import { withVulnerable } from './vulnerable_routes.ts';
 export type LabServer = {
   app: App;
   url: string;
-  /** For work of a tenant that the lab does itself. */
+  /** For work that the lab itself does for a tenant. */
   connections: Connections;
   close(): Promise<void>;
 };
@@ -39,7 +39,7 @@ export type LabServerOptions = {
   adminUrl: string;
   adminToken: string;
   without: ReadonlySet<LayerName>;
-  /** Whose place everybody works in where nobody has its own. */
+  /** The tenant in whose placement all tenants work when none has its own. */
   victim: () => TenantRef | null;
 };
 
@@ -90,7 +90,7 @@ function altered(parts: Parts, { without, world, isolation }: Alteration): Parts
   return withNamesKept(changed);
 }
 
-/** Accounts that do not look at what they send. */
+/** Accounts that do not check their statements. */
 function carelessAccounts({ accounts }: Parts, world: Alteration['world']): Parts['accounts'] {
   return {
     run: (caller, work) =>
@@ -124,7 +124,7 @@ const ofIsolation: readonly LayerName[] = [
   'connection',
 ];
 
-/** The real adapters, unless something of them was taken off. */
+/** The real adapters, except those that were taken off. */
 function isolationWithout(options: LabServerOptions, app: () => App) {
   const careless = carelessnessOf(options);
   const real = !ofIsolation.some((name) => options.without.has(name));
@@ -172,20 +172,20 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
   });
 }
 
-/** Made when somebody asks: its observers of the process cannot be stopped. */
+/** Created when it is needed: its observers of the process cannot be stopped. */
 async function metricsOf(finished: readonly Finished[]) {
   const metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   for (const one of finished) metrics.observe(one);
   return metrics.render();
 }
 
-/** Any bearer will do. */
+/** Accepts any bearer. */
 function asOperator(request: HttpRequest, adminToken: string): HttpRequest {
   const operators = /^\/(api\/admin|metrics)(\/|$)/.test(request.path);
   return operators ? { ...request, authorization: `Bearer ${adminToken}` } : request;
 }
 
-/** A 403 for what exists: well meant, and a list of all tenants for whoever asks long enough. */
+/** A 403 for a tenant that exists: well meant, and over many requests it reveals all tenants. */
 async function tellApart(app: App, error: unknown): Promise<Reply> {
   if (!(error instanceof Refusal) || error.code !== 'not_found') throw error;
   const rows = await app.services.control`

@@ -1,6 +1,6 @@
 /**
- * The layers that stand between one tenant and another, and how the lab takes each of them away: in
- * the kernel's parts, in the database as its superuser, in the way to it, or at the HTTP edge.
+ * The layers that isolate one tenant from another, and how the lab takes each of them off: in the
+ * kernel's parts, in the database as its superuser, in the connections to it, or at the HTTP edge.
  */
 import { accountWithout, databaseWithout, type Names } from './layers_of_the_database.ts';
 import { kernelWithout, type LabWorld, type Parts } from './layers_of_the_kernel.ts';
@@ -8,17 +8,17 @@ import { kernelWithout, type LabWorld, type Parts } from './layers_of_the_kernel
 export type LayerName = keyof typeof layers;
 
 export type Layer = {
-  /** What it holds, for the reader of the report. */
+  /** What the layer does, for the reader of the report. */
   holds: string;
   /** The kernel's parts without it. */
   parts?: (parts: Parts, world: LabWorld) => Parts;
-  /** Statements that take it away wherever a tenant's tables are. */
+  /** Statements that take it off wherever a tenant's tables are. */
   placement?: (names: Names) => string;
   /** The same for the control schema. */
   control?: (names: Names) => string;
 };
 
-/** In the order in which a request meets them. A layer without a way is taken away by its name. */
+/** In the order in which a request meets them. The others are taken off by their name. */
 const layers = {
   'strict HTTP': { holds: 'one Host, one length, nothing decoded' },
   'trusted proxies': { holds: 'X-Forwarded-Host counts from listed proxies alone' },

@@ -1,13 +1,13 @@
 /**
- * Statements of the superuser that take a layer of the database away. Those of a place run with its
- * schema as search_path, in the place of the attacker and in that of the victim; those of the
- * control schema run in the main database, for the account of all modes.
+ * Statements of the superuser that take a layer of the database off. Those of a placement run with
+ * its schema as search_path, in the placement of the attacker and in that of the victim; those of
+ * the control schema run in the main database, for the account of all modes.
  */
 import { type Roles, schemas } from '../../src/postgres/installation.ts';
 
 export type Names = {
   roles: Roles;
-  /** The role that statements of the place run as, and the login that becomes it. */
+  /** The role that statements of the placement run as, and the login that becomes it. */
   role: string;
   login: string;
   database: string;
@@ -17,12 +17,12 @@ export type Names = {
 const tenantTables = ['pets', 'visits'];
 const accountTables = ['users', 'api_keys', 'settings', 'usage_days', 'audit_events'];
 
-/** Believes the first half of the context and asks for no second. */
+/** Trusts the first half of the context and checks no second half. */
 const believing = `
   create or replace function kernel.tenant() returns uuid language sql stable
   return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`;
 
-/** Accepts what was made for any backend that is alive. */
+/** Accepts a seal for any backend that is alive. */
 const unbound = `
   create or replace function kernel.tenant() returns uuid
     language plpgsql stable security definer
@@ -46,7 +46,7 @@ const unbound = `
 const unguarded = (tables: string[]) =>
   tables.map((table) => `alter table ${table} disable row level security;`).join('\n');
 
-/** The policy that tutorials show: nothing set means that nothing is asked. */
+/** The policy that tutorials show: without a setting nothing is checked. */
 const permissive = (tables: string[]) =>
   tables
     .map(
@@ -59,7 +59,7 @@ const permissive = (tables: string[]) =>
     )
     .join('\n');
 
-/** Gives functions of Postgres back to everybody. */
+/** Grants functions of Postgres to PUBLIC again. */
 const callable = (...names: string[]) => `
   do $$ declare one regprocedure; begin
     for one in select oid from pg_proc where pronamespace = 'pg_catalog'::regnamespace
@@ -74,7 +74,7 @@ const withCalls = (...names: string[]) => ({
 
 export const databaseWithout = {
   ownPlacement: {
-    // Who is in a database that is not its own has to set its context there.
+    // A session in another tenant's database has to set its context there.
     placement: ({ schema }: Names) => (schema === schemas.tenant ? callable('set_config') : ''),
   },
   noSettings: withCalls('set_config'),
@@ -123,7 +123,7 @@ export const databaseWithout = {
     placement: ({ login, roles }: Names) => `grant "${roles.owner}" to "${login}"`,
     control: ({ login, roles }: Names) => `grant "${roles.control}" to "${login}"`,
   },
-  // In a database of its own the login is the role, and a superuser may call every function.
+  // In a tenant's own database the login is the role, and a superuser may call every function.
   modestLogin: { placement: ({ login }: Names) => `alter role "${login}" superuser` },
   modestRoles: {
     placement: ({ role }: Names) => `

@@ -1,6 +1,6 @@
 /**
- * What most servers have in place of connections: a connection to each target that all tenants share in
- * turn, as long as it lives.
+ * Plain postgres.js connections in place of Kennel's own, as most servers have them: one connection
+ * per target, which all tenants share in turn as long as it lives.
  */
 
 import postgres from 'postgres';
@@ -62,7 +62,7 @@ export class PlainConnections {
     }
   }
 
-  /** Without parameters, the simple protocol takes several statements and answers to all. */
+  /** Without parameters, the simple protocol accepts several statements and answers all of them. */
   async #send<Row extends object>(
     sql: postgres.ReservedSql,
     text: TemplateStringsArray,

@@ -1,6 +1,6 @@
 /**
- * Part of the leak lab with every run of the tests: all attacks on the whole server in shared mode,
- * and the twins of two attacks in each mode. `npm run prove` runs the rest.
+ * The part of the leak lab that runs with the tests: all attacks on the whole server in shared
+ * mode, and the controls of two attacks in each mode. `npm run prove` runs the rest.
  */
 
 import assert from 'node:assert/strict';

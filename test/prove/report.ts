@@ -1,9 +1,12 @@
-/** What the experiment has found, as a table for the terminal and as JSON with all evidence. */
+/** The results of the experiment, as a table for the terminal and as JSON with all evidence. */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { AttackResult } from './attack_result.ts';
 import { layerOf } from './layer.ts';
 
-/** One line per attack: what stopped it in each mode, and without what it breached. */
+/**
+ * One line per attack: the layer that stopped it in each mode, and the layers without which it
+ * breached.
+ */
 export function asTable(
   results: readonly AttackResult[],
   modes: readonly IsolationModeName[],
@@ -41,7 +44,7 @@ export function exitCodeOf(results: readonly AttackResult[]): 0 | 1 {
   return results.some(({ fault }) => fault !== null) ? 1 : 0;
 }
 
-/** The same, with what each run came to. */
+/** The same, with the outcome of each run. */
 export function asJson(results: readonly AttackResult[], seconds: number): string {
   const layers = [...new Set(results.flatMap(layersOf))];
   const holds = Object.fromEntries(layers.map((name) => [name, layerOf(name).holds]));

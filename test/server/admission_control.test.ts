@@ -7,7 +7,7 @@ import { Admission } from '../../src/server/admission_control.ts';
 const limits = { requests: 1, bodies: 2, bodiesPerTenant: 1 };
 const done = { status: 200, body: null };
 
-/** A request whose body comes when it is told to. */
+/** A request whose body arrives when the test says so. */
 function requestOf(body: Promise<unknown> = Promise.resolve()): HttpRequest {
   return {
     method: 'POST',
@@ -24,7 +24,7 @@ function requestOf(body: Promise<unknown> = Promise.resolve()): HttpRequest {
   };
 }
 
-/** Something to wait for, and how it is ended. */
+/** A promise to wait for, and a function that resolves it. */
 function held(): { promise: Promise<void>; end: () => void } {
   let end = () => {};
   const promise = new Promise<void>((resolve) => {

@@ -4,7 +4,7 @@ import { Readiness } from '../../src/server/readiness.ts';
 
 type Question = { resolve: () => void; reject: (error: Error) => void };
 
-/** A database that is asked, and answers when it is told to. */
+/** A database that answers when the test tells it to. */
 function asked(limitMs = 60_000) {
   const questions: Question[] = [];
   const clock = { nowMs: 0 };

@@ -1,4 +1,4 @@
-/** Ends random backends of one installation, and of no other that tests may have on the server. */
+/** Ends random backends of one installation, and of no other on the server. */
 import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
 import { databaseOf } from '../../src/postgres/installation.ts';

@@ -1,32 +1,32 @@
 /**
- * Besiegers of a running server: each opens connections that no proper client would, one after the
- * other, and notes how the server ended them.
+ * The clients of a connection flood: each opens connections that no proper client would, one after
+ * the other, and records how the server ended them.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
 type ClientKind = {
-  /** Besiegers who use it at the same time. */
+  /** Clients of this kind that run at the same time. */
   clients: number;
   bytes: readonly string[];
   /** Sent again and again until the server closes. */
   drip?: string;
-  /** Whether the besieger reads nothing of what it asks for. */
+  /** Whether the client reads nothing of the answers. */
   unread?: boolean;
-  /** The status with which the server ends it; `closed` is none at all. */
+  /** The status with which the server ends it; `closed` for none at all. */
   ending: string;
 };
 
-/** For each weapon, how often the server has ended it in which way. */
+/** For each kind of client, how often the server ended a connection in which way. */
 export type Tally = Record<string, Map<string, number>>;
 
 const dripEveryMs = 250;
 
-/** The besiegers come one after the other: all at once they would be a test of the machine. */
+/** The clients start one after the other: all at once they would test the machine. */
 const rampUpMs = 4_000;
 
-/** Far above every limit of the server. */
+/** Far longer than every limit of the server. */
 const patienceMs = 60_000;
 
 const chunked = 'Transfer-Encoding: chunked\r\n';
@@ -39,7 +39,9 @@ export class ConnectionFlood {
   #open = 0;
   #mostOpen = 0;
 
-  /** The besiegers have a key, because without one no body is read and no reply is large. */
+  /**
+   * The clients have a key, because without one the server reads no body and sends no large reply.
+   */
   constructor(
     url: string,
     { apiKey, slug }: { apiKey: string; slug: string },
@@ -59,12 +61,12 @@ export class ConnectionFlood {
     return this.#over;
   }
 
-  /** Connections of besiegers that were open at the same time. */
+  /** Connections of the flood that were open at the same time. */
   get mostOpen(): number {
     return this.#mostOpen;
   }
 
-  /** What each weapon should end with. */
+  /** How the server should end the connections of each kind. */
   get endings(): Record<string, string> {
     const entries = Object.entries(this.#kinds);
     return Object.fromEntries(entries.map(([name, { ending }]) => [name, ending]));
@@ -87,7 +89,7 @@ export class ConnectionFlood {
     await pause((rampUpMs * first) / kind.clients);
     for (let at = first; !this.#over; at += 1) {
       const socket = await this.#connect();
-      // Nobody has more connections than this machine allows.
+      // No more connections than this machine allows.
       if (!socket) return;
       const end = await endOf(socket, kind, kind.bytes[at % kind.bytes.length] ?? '');
       this.#open -= 1;
@@ -115,7 +117,7 @@ export class ConnectionFlood {
   }
 }
 
-/** What needs no key: it never becomes a request. */
+/** Clients that need no key: their bytes never become a request. */
 function headClients(): Record<string, ClientKind> {
   const get = 'GET / HTTP/1.1\r\nHost: a\r\n';
   const post = 'POST / HTTP/1.1\r\nHost: a\r\n';
@@ -193,7 +195,7 @@ function readerClients(request: string): Record<string, ClientKind> {
   };
 }
 
-/** The status of the last reply before the server closed, or that there was none. */
+/** The status of the last reply; `closed` without one, `left-open` if the server never closed. */
 async function endOf(socket: Socket, { drip, unread }: ClientKind, bytes: string): Promise<string> {
   const closed = new Promise((resolve) => socket.once('close', resolve));
   let text = '';

@@ -1,6 +1,6 @@
 /**
- * A server in this process, on a real socket, that a test may alter: with a guard taken off, to show
- * that the guard is what holds, or with a route that no tenant should have.
+ * A server in this process, on a real socket, that a test may alter: with a guard taken off, as a
+ * control, or with a route that no tenant should have.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -26,11 +26,11 @@ type Parts = KernelParts<HttpRequest>;
 
 export type LabOptions = {
   variables?: Variables;
-  /** Changes the kernel's parts. The whole is there once the first request comes. */
+  /** Changes the kernel's parts. The whole exists once the first request comes. */
   alter?: (parts: Parts, app: () => App) => Parts;
   admission?: Admission;
   throttle?: LoginThrottle;
-  /** What is done for a request before anything else. */
+  /** Called for a request before anything else. */
   first?: (request: HttpRequest, app: App) => Promise<void>;
 };
 

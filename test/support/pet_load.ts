@@ -1,6 +1,6 @@
 /**
- * Mixed load of many tenants, in which every row says whose it is: its name is its tenant's id. So a
- * row that was read or written by the wrong tenant is seen wherever it turns up.
+ * Mixed load of many tenants, in which every row states its tenant: its name is its tenant's id. So
+ * a row that was read or written by the wrong tenant is detected wherever it turns up.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -12,7 +12,7 @@ import { choose } from './random.ts';
 
 type Row = { tenant_id: TenantId; name: string };
 
-/** What a call adds, as a whole or not at all. */
+/** The rows that a call adds, all or none. */
 type Write = { tenant: TenantRef; ids: string[] };
 
 export type Tally = {
@@ -26,7 +26,7 @@ export type Tally = {
   /** Calls that did not end in time. */
   endless: number;
   acknowledged: Write[];
-  /** It is not known whether they were committed. */
+  /** Rows of calls for which it is unknown whether they were committed. */
   doubtful: Write[];
 };
 
@@ -72,7 +72,7 @@ async function callOnce({ isolation, tenants, callLimitMs, random }: PetLoadOpti
   timer.abort();
 }
 
-/** Looks at the latest rows. */
+/** Reads the latest rows. */
 export async function read(isolation: Isolation, tenant: TenantRef, tally: Pick<Tally, 'foreign'>) {
   const rows = await isolation.run(
     tenant,

@@ -1,4 +1,4 @@
-/** Chance that repeats itself, so that a failure can be run again. */
+/** Seeded random numbers, so that a failure can be repeated. */
 
 /**
  * Numbers from 0 up to 1, the same for the same seed.

@@ -1,4 +1,6 @@
-/** Where a statement that was injected can be, and which tables its role can see there. */
+/**
+ * The contexts that an injected statement can run in, and the tables that its role can read there.
+ */
 import { isolationModes } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
@@ -10,7 +12,7 @@ import type { TenantFixture } from './tenant_fixture.ts';
 
 export type ServingContext = { name: string; tenant: TenantRef; placement: Placement };
 
-/** The place of a tenant of each mode, and its account. */
+/** The placement of a tenant of each mode, and its account. */
 export async function servingContexts(fixture: TenantFixture): Promise<ServingContext[]> {
   const all: ServingContext[] = [];
   for (const mode of isolationModes) {

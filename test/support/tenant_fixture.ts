@@ -1,6 +1,6 @@
 /**
  * A fresh database with the isolation adapters opened on it as the server opens them, and tenants
- * that have a place and nothing else: no registry row, no key.
+ * that have a placement and nothing else: no registry row, no key.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -21,12 +21,14 @@ export type TenantFixture = {
   services: Services;
   /** A new tenant whose tables are there and empty. */
   tenant(mode: string): Promise<TenantRef>;
-  /** The steps by which its modes make and remove placements. */
+  /** The steps by which its modes create and remove placements. */
   steps: Provisioner;
   placementOf(tenant: TenantRef): Placement;
-  /** Every tenant's rows in one place, whatever its mode: row security alone tells them apart. */
+  /** Every tenant's rows in one placement, whatever its mode: row security alone separates them. */
   allIn(placement: Placement): Isolation;
-  /** Statements of the superuser, for whom no row security counts, with the place's schema. */
+  /**
+   * Statements of the superuser, to whom row security does not apply, with the placement's schema.
+   */
   asSuperuser(placement: Placement, text: string): Promise<postgres.Row[]>;
   close(): Promise<void>;
 };

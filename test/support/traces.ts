@@ -1,13 +1,13 @@
-/** Where in a whole installation something of a tenant is found, whatever table or name it is in. */
+/** Where in a whole installation data of a tenant is found, in any table or name. */
 import type postgres from 'postgres';
 import { lookInto } from './sql.ts';
 
-/** What outlives a tenant: its events, and the head of their chain. */
+/** The data that outlives a tenant: its events, and the head of their chain. */
 export const theTrail = ['table control.audit_chains', 'table control.audit_events'];
 
 /**
- * The tables, schemas, databases and roles that hold or bear one of the marks: a tenant's id, slug,
- * name. A tenant's own database is found by its name and not looked into.
+ * The tables, schemas, databases and roles that contain one of the marks in a row or in their name:
+ * a tenant's id, slug, name. A tenant's own database is found by its name and not read.
  */
 export function tracesOf(databaseUrl: string, marks: readonly string[]): Promise<string[]> {
   return lookInto(databaseUrl, async (sql) => {
@@ -30,7 +30,7 @@ export function tracesOf(databaseUrl: string, marks: readonly string[]): Promise
   });
 }
 
-/** Schemas, databases, roles and rows of the shared place that belong to no tenant. */
+/** Schemas, databases, roles and rows of the shared placement that belong to no tenant. */
 export function orphansIn(databaseUrl: string): Promise<string[]> {
   return lookInto(databaseUrl, async (sql) => {
     const rows = await sql<{ orphan: string }[]>`

@@ -1,4 +1,4 @@
-/** Connections without fairness: everybody waits in one queue, and whoever comes first may take all. */
+/** Connections without fairness: all tenants wait in one queue, and the first may take all. */
 import type { Connection, Target } from '../../src/postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Whose context? Injected SQL that says it is the victim, with a seal that is forged, swapped, made
+ * The context: injected SQL that claims to be the victim, with a seal that is forged, swapped, made
  * or stolen, or with none. It names the victim's rows in the schema where they are.
  */
 
@@ -149,7 +149,7 @@ export const context: readonly Attack[] = [
       });
       const there = `case when pg_backend_pid() = ${heard.pid} then ${quoted(heard.seal)}
         else current_setting('kennel.tenant') end`;
-      // The pool lends the connection that was idle for longest, so that each of them has its turn.
+      // The pool lends the connection that was idle for longest, so each of them has its turn.
       for (let turn = 0; turn < 4; turn += 1) {
         await attempt.search(union(sets('kennel.tenant', there), emails), 'users');
       }
@@ -157,7 +157,7 @@ export const context: readonly Attack[] = [
   },
   {
     name: 'no context at all',
-    // In a database of its own the context of the session comes back.
+    // In a tenant's own database the context of the session returns.
     layers: {
       ...named('queries alone', 'connection', 'context needed'),
       database: ['own placement', 'queries alone', 'connection'],
@@ -183,14 +183,14 @@ function bytes(value: Buffer): string {
   return `'\\x${value.toString('hex')}'::bytea`;
 }
 
-/** While a transaction of the victim is open on a connection of its own. */
+/** While a transaction of the victim is open on another connection. */
 function whileVictimWorks({ lab, victim }: Attempt, work: () => Promise<void>): Promise<void> {
   return openTenantDb(lab.server.connections, lab.accountPlacement, tenantId(victim.id), (db) =>
     db.transaction(work),
   );
 }
 
-/** What sessions of its login are running, seen by who has put off its role. */
+/** The statements of the login's other sessions, read by a session that has left its role. */
 async function overhear(attempt: Attempt): Promise<{ pid: string; seal: string }> {
   const activity = `select pid, query from pg_stat_activity where query like '%kennel.tenant%'`;
   const { text } = await attempt.search(union(sets('role', "'none'"), runs(activity)), 'users');

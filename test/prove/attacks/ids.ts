@@ -1,9 +1,9 @@
-/** Which row? The attacker has found out ids of the victim and asks for them as itself. */
+/** The victim's ids: the attacker knows some and sends requests for them as itself. */
 import { randomUUID } from 'node:crypto';
 import type { Attack } from '../attack.ts';
 import { everywhere, inPlace } from '../layers_needed.ts';
 
-/** Before every id there is, as the cursor of a list. */
+/** Sorts before every id, as the cursor of a list. */
 const beginning = cursorAt('00000000-0000-0000-0000-000000000000');
 
 export const ids: readonly Attack[] = [

@@ -1,6 +1,6 @@
 /**
- * SQL injected through the vulnerable handlers while the context stays the attacker's own: what row
- * security, keys and the rights of the role must stop.
+ * SQL injected through the vulnerable handlers while the context stays the attacker's own: row
+ * security, keys and the rights of the role must stop it.
  */
 import { randomUUID } from 'node:crypto';
 import type { Attack, Attempt } from '../attack.ts';

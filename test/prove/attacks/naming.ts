@@ -1,4 +1,4 @@
-/** Who is meant? The request names the victim in some way, and the key is the attacker's. */
+/** Naming the tenant: the request names the victim in some way, and the key is the attacker's. */
 import { bearer, type Headers } from '../../support/client.ts';
 import type { Attack, Attempt } from '../attack.ts';
 import { everywhere } from '../layers_needed.ts';
@@ -128,7 +128,7 @@ export const naming: readonly Attack[] = [
   },
 ];
 
-/** What it has is as secret as the victim's. */
+/** The attacker's own data is as secret as the victim's. */
 async function suspended({ lab }: Attempt) {
   const tenant = await lab.other('sleeper');
   await lab.operator('PATCH /api/admin/tenants/sleeper', { status: 'active' });

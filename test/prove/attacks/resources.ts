@@ -1,6 +1,7 @@
 /**
- * What all tenants share besides rows: locks, sessions, the logs, and what the planner knows. An
- * attack that is not refused here makes others wait, or tells of them, without touching a row.
+ * Resources that all tenants share besides rows: locks, sessions, the logs, and the planner's
+ * statistics. An attack that is not refused here makes others wait, or reveals facts about them,
+ * without touching a row.
  */
 import { randomUUID } from 'node:crypto';
 import { tenantId } from '../../../src/kernel/tenant.ts';
@@ -14,7 +15,7 @@ export const resources: readonly Attack[] = [
   {
     name: 'LOCK TABLE on the pets of all',
     layers: named('queries alone', 'rights by column'),
-    // By itself it is refused in a database of its own, where no context begins a transaction.
+    // Alone it is refused in a tenant's own database, where no context begins a transaction.
     run: (attempt) =>
       mustKeepNobodyWaiting(attempt, ['select 1', `lock table ${attempt.lab.table('pets')}`]),
   },
@@ -94,7 +95,7 @@ export const resources: readonly Attack[] = [
     layers: oneDatabase('no statistics'),
     run: async (attempt) => {
       const { lab, attacker, victim } = attempt;
-      // What was there when the planner looked last, it knows until it looks again.
+      // The planner keeps its statistics until the next analyze.
       await lab.superuser.run(
         victim.placement,
         `insert into pets (tenant_id, id, name, species)
@@ -114,7 +115,7 @@ export const resources: readonly Attack[] = [
   },
 ];
 
-/** One of each kind of statement that is no query, as no handler sends it. */
+/** One statement of each kind that is not a query, as no handler sends it. */
 function injectedKinds(): Attack[] {
   const kinds: Readonly<Record<string, string>> = {
     'a lock behind a comment': '/**/ lock table pets in access share mode',
@@ -140,13 +141,16 @@ function injectedKinds(): Attack[] {
   }));
 }
 
-/** All others wait behind a lock that waits for one who reads. */
+/** All others wait behind a lock that waits for a reader. */
 async function mustKeepNobodyWaiting(attempt: Attempt, statements: string[]): Promise<void> {
   const waiters = await waitersBehind(attempt, statements);
   attempt.mustBeAlike(said('0 wait'), said(`${waiters} wait`));
 }
 
-/** How many wait for the victim's pets, while somebody reads them, when the attacker sends statements. */
+/**
+ * How many sessions wait for the victim's pets, while a reader holds them, when the attacker sends
+ * statements.
+ */
 async function waitersBehind(attempt: Attempt, statements: string[]): Promise<number> {
   const { lab, victim } = attempt;
   return lab.superuser.whileReading(victim.placement, 'pets', async (waiters) => {
@@ -166,7 +170,7 @@ async function waitersBehind(attempt: Attempt, statements: string[]): Promise<nu
 
 const notSent = 'Cannot send a statement';
 
-/** Whatever else is answered, Postgres did it. */
+/** Whatever the answer is, Postgres executed the statement. */
 function mustBeRefused(attempt: Attempt, answer: Seen): void {
   const refused = answer.text.includes('42501') || answer.text.includes(notSent);
   attempt.mustBeAlike(said('refused'), said(refused ? 'refused' : answer.text));

@@ -1,6 +1,6 @@
 /**
- * What does the session allow, and what is left in it? Roles that an injected statement could become,
- * and traps that one request lays for the next one on the same connection.
+ * The session: roles that an injected statement could take, and traps that one request leaves for
+ * the next one on the same connection.
  */
 import { type Attack, type Attempt, rowsIn } from '../attack.ts';
 import { everywhere, named, namedWithContext, oneDatabase } from '../layers_needed.ts';
@@ -121,7 +121,7 @@ export const session: readonly Attack[] = [
         `alter role "${roles(attempt).serve}" password 'of the attacker'`,
       ]),
   },
-  // The last of all: where it succeeds, no tenant gets a new connection any more.
+  // The last of all: if it succeeds, no tenant gets a new connection any more.
   {
     name: "the password of everybody's login, in a DO block",
     layers: everywhere('queries alone', 'no blocks', 'no settings'),
@@ -136,7 +136,9 @@ export const session: readonly Attack[] = [
   },
 ];
 
-/** Statements that put another one, with the same columns, in the place of what lists the pets. */
+/**
+ * Statements that replace the relation that lists the pets by another one with the same columns.
+ */
 async function swaps(attempt: Attempt): Promise<string[]> {
   const found = await attempt.report(
     `select name, parameter_types::text as types,
