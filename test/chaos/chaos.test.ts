@@ -49,7 +49,7 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
     t.diagnostic(`the server did not run for ${Math.round(report.stoppedMs)} ms; without them:`);
     t.diagnostic(`slowest answer ${slowest.ranMs} ms: ${slowest.what.slice(0, 200)}`);
     t.diagnostic(
-      `everybody is answered ${Math.round(report.answeringAgainMs)} ms after "${report.last}", as many connections of ours take ${Math.round(report.connectedMs)} ms`,
+      `every actor has an answer ${Math.round(report.answeringAgainMs)} ms after "${report.last}", as many connections of this process take ${Math.round(report.connectedMs)} ms`,
     );
     assert.ok(operations > seconds && reads > seconds && rows > 0);
   });

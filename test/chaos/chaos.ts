@@ -196,7 +196,7 @@ function judge(long: readonly LongCall[], pauses: Pauses, anomalies: Anomalies) 
 }
 
 function noProbe(): never {
-  throw new Error('Cannot run: nobody takes part');
+  throw new Error('Cannot run: there are no tenants');
 }
 
 async function answersAgain({ player, caller }: Scene): Promise<void> {

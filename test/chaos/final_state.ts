@@ -79,7 +79,7 @@ function assertOwners(
     .map(({ id }) => id);
   for (const { tenant_id } of rows) {
     if (owners.includes(tenant_id)) continue;
-    anomalies.report('misplaced row', `the place of ${player.slug} has one of ${tenant_id}`);
+    anomalies.report('misplaced row', `the placement of ${player.slug} has a row of ${tenant_id}`);
   }
 }
 

@@ -167,7 +167,7 @@ async function inLab({ pool, admission }: Parts, act: (scene: Scene) => Promise<
   try {
     turn += 1;
     const hungry = await onboard(lab, `hog-${turn}`);
-    const modest = await Promise.all(
+    const others = await Promise.all(
       Array.from({ length: atOnce }, (_, index) => onboard(lab, `victim-${turn}-${index}`)),
     );
     const hold = () => {
@@ -177,7 +177,7 @@ async function inLab({ pool, admission }: Parts, act: (scene: Scene) => Promise<
       return answer;
     };
     const hog = (requests: number) => Array.from({ length: requests }, hold);
-    await act({ lab, pool, hog, victims: () => modest.map(askForPets), holding, release });
+    await act({ lab, pool, hog, victims: () => others.map(askForPets), holding, release });
   } finally {
     release();
     await lab.close();

@@ -95,7 +95,7 @@ describe('the replies to tenants of all modes', { timeout: 300_000 }, () => {
   });
   after(() => cluster.stop());
 
-  const places = {
+  const scopes = {
     'the database': async () => {
       const rows = await superuser<{ name: string }>(`
         select quote_ident(datname) as name from pg_database where starts_with(datname, 'kennel')`);
@@ -110,10 +110,10 @@ describe('the replies to tenants of all modes', { timeout: 300_000 }, () => {
     'the server': async () => ['alter system'],
   };
 
-  for (const [place, statements] of Object.entries(places)) {
-    it(`are the same to the byte when ${place} has other settings`, async () => {
+  for (const [scope, statements] of Object.entries(scopes)) {
+    it(`are the same to the byte when ${scope} has other settings`, async () => {
       const changed = settings.filter(
-        ({ name }) => place === 'the server' || !namedAnyway.includes(name),
+        ({ name }) => scope === 'the server' || !namedAnyway.includes(name),
       );
       const alters = await statements();
       for (const alter of alters) {
@@ -124,7 +124,7 @@ describe('the replies to tenants of all modes', { timeout: 300_000 }, () => {
       }
       await superuser('select pg_reload_conf()', 'select pg_sleep(0.3)');
       try {
-        assert.equal(await recorded(place.replace('the ', '')), usual);
+        assert.equal(await recorded(scope.replace('the ', '')), usual);
       } finally {
         for (const alter of alters) await superuser(`${alter} reset all`);
         await superuser('select pg_reload_conf()', 'select pg_sleep(0.3)');

@@ -53,9 +53,9 @@ describe('unread replies', () => {
   it('past the bound of all close a connection of the holder with the most bytes', () => {
     const unread = new UnreadReplies({ ...limits, connectionBytes: 1_000 });
     const all = connections(4);
-    const [modest, one, two, last] = all;
-    assert.ok(modest && one && two && last);
-    unread.add(modest, 'modest', 49);
+    const [small, one, two, last] = all;
+    assert.ok(small && one && two && last);
+    unread.add(small, 'small', 49);
     unread.add(one, 'greedy', 39);
     unread.add(two, 'greedy', 29);
     unread.add(last, 'new', 39);

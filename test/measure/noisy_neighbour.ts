@@ -52,7 +52,7 @@ type Round = { errors: number; p50: number; p99: number; p999: number };
 type Servers = { fair: Kennel; unfair: Kennel; shut: Kennel };
 
 type Setup = Servers & {
-  modest: string[];
+  victimRequests: string[];
   hog: string;
   seconds: number;
   perVictim: number;
@@ -112,7 +112,7 @@ function requestsOf([hungry, ...others]: Onboarded[], slow: string) {
   const ask = (path: string, { slug, apiKey }: Pick<Onboarded, 'slug' | 'apiKey'>) =>
     requestBytes(`GET ${path}`, { 'x-tenant-id': slug, authorization: `Bearer ${apiKey}` });
   const hog = ask(`/api/lab/${slow}`, hungry ?? { slug: '', apiKey: '' });
-  return { modest: others.map((tenant) => ask('/api/pets', tenant)), hog };
+  return { victimRequests: others.map((tenant) => ask('/api/pets', tenant)), hog };
 }
 
 async function playRounds(setup: Setup, times: number): Promise<Map<Condition, Round[]>> {
@@ -129,13 +129,19 @@ async function playRounds(setup: Setup, times: number): Promise<Map<Condition, R
 }
 
 async function playRound(setup: Setup, condition: Condition): Promise<Round> {
-  const { fair, unfair, seconds, modest } = setup;
+  const { fair, unfair, seconds, victimRequests } = setup;
   const { url } = condition === 'without fairness' ? unfair : fair;
   const hog = condition === 'alone' ? null : await startHog(setup, url);
   // The hog's queue is full before any victim is measured.
   await pause(settleMs);
   const perSecond = victims * setup.perVictim;
-  const done = await runPaced({ url, requests: modest, perSecond, seconds, connections: 200 });
+  const done = await runPaced({
+    url,
+    requests: victimRequests,
+    perSecond,
+    seconds,
+    connections: 200,
+  });
   const told = await hog?.told;
   if (told)
     print(
@@ -203,20 +209,20 @@ function judge(rounds: Map<Condition, Round[]>): boolean {
 
 /** The cost of serving a request and of shedding one. */
 async function reportShedding(setup: Setup): Promise<void> {
-  const { fair, shut, modest } = setup;
+  const { fair, shut, victimRequests } = setup;
   const seconds = 3;
   const served = await costOf(fair, () =>
-    runClosed({ url: fair.url, requests: modest, seconds, connections: 16 }),
+    runClosed({ url: fair.url, requests: victimRequests, seconds, connections: 16 }),
   );
   const turnedAway = await costOf(shut, () =>
-    runClosed({ url: shut.url, requests: modest, seconds, connections: 16 }),
+    runClosed({ url: shut.url, requests: victimRequests, seconds, connections: 16 }),
   );
   const perSecond = victims * setup.perVictim;
   const flood = { ...setup, seconds, perVictim: floodPerSecond / timesItsShare };
   let refused = 0;
   const full = await costOf(fair, async () => {
     const { told } = await startHog(flood, fair.url);
-    const load = { url: fair.url, requests: modest, perSecond, seconds, connections: 200 };
+    const load = { url: fair.url, requests: victimRequests, perSecond, seconds, connections: 200 };
     const done = await runPaced(load);
     refused = (await told).refused;
     return done;

@@ -192,5 +192,5 @@ export class Lab {
 }
 
 function missing(): never {
-  throw new Error('Cannot use the lab: it is not furnished yet');
+  throw new Error('Cannot use the lab: its fixture does not exist yet');
 }

@@ -85,7 +85,7 @@ type Alteration = {
 function altered(parts: Parts, { without, world, isolation }: Alteration): Parts {
   let changed: Parts = { ...parts, isolation, routes: withVulnerable(parts.routes) };
   for (const name of without) changed = layerOf(name).parts?.(changed, world) ?? changed;
-  if (without.has('queries alone'))
+  if (without.has('queries only'))
     changed = { ...changed, accounts: carelessAccounts(parts, world) };
   return withNamesKept(changed);
 }
@@ -106,9 +106,9 @@ function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
   return {
     everybodyIn: () => (without.has('own placement') ? victim() : null),
     lasting: without.has('local context'),
-    openPath: without.has('own path'),
+    openPath: without.has('own search_path'),
     told: without.has('bound seal'),
-    anyStatement: without.has('queries alone'),
+    anyStatement: without.has('queries only'),
     stacked: without.has('extended protocol'),
     kept: without.has('connection'),
   };
@@ -117,9 +117,9 @@ function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
 const ofIsolation: readonly LayerName[] = [
   'own placement',
   'local context',
-  'own path',
+  'own search_path',
   'bound seal',
-  'queries alone',
+  'queries only',
   'extended protocol',
   'connection',
 ];

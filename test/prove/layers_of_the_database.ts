@@ -124,8 +124,8 @@ export const databaseWithout = {
     control: ({ login, roles }: Names) => `grant "${roles.control}" to "${login}"`,
   },
   // In a tenant's own database the login is the role, and a superuser may call every function.
-  modestLogin: { placement: ({ login }: Names) => `alter role "${login}" superuser` },
-  modestRoles: {
+  unprivilegedLogin: { placement: ({ login }: Names) => `alter role "${login}" superuser` },
+  unprivilegedRoles: {
     placement: ({ role }: Names) => `
       alter role "${role}" bypassrls;
       grant pg_read_server_files to "${role}";
@@ -141,7 +141,7 @@ export const databaseWithout = {
       grant create on schema "${schema}" to "${role}";
       grant usage on language plpgsql to "${role}"`,
   },
-  noBlocks: {
+  noDoBlocks: {
     placement: () => 'grant usage on language plpgsql to public',
     control: () => 'grant usage on language plpgsql to public',
   },

@@ -69,7 +69,7 @@ export const kernelWithout = {
     },
   }),
 
-  standing: (parts: Parts): Parts => ({
+  tenantStatus: (parts: Parts): Parts => ({
     ...parts,
     directory: {
       caller: (authorization) => parts.directory.caller(authorization),

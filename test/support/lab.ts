@@ -62,7 +62,7 @@ export async function openLab(databaseUrl: string, options: LabOptions = {}): Pr
   return { url, app, close };
 }
 
-/** The parts with one more route, whatever the method and whoever the caller. */
+/** The parts with one more route, for any method and any caller. */
 export function withRoute(parts: Parts, endpoint: string, work: Handle): Parts {
   const match = { endpoint, role: null, prepare: async () => work };
   const routes: Parts['routes'] = (request, path) =>

@@ -11,14 +11,14 @@ export const theTrail = ['table control.audit_chains', 'table control.audit_even
  */
 export function tracesOf(databaseUrl: string, marks: readonly string[]): Promise<string[]> {
   return lookInto(databaseUrl, async (sql) => {
-    const places = await placesNamed(
+    const names = await matchingNames(
       sql,
       marks.map((mark) => mark.replaceAll('-', '')),
     );
     const tables = await sql<{ schema: string; name: string }[]>`
       select schemaname as schema, tablename as name from pg_tables
       where schemaname not in ('pg_catalog', 'information_schema')`;
-    const traces = [...places];
+    const traces = [...names];
     for (const { schema, name } of tables) {
       const rows = await sql`
         select from ${sql(schema)}.${sql(name)} as entry
@@ -52,14 +52,14 @@ export function orphansIn(databaseUrl: string): Promise<string[]> {
   });
 }
 
-async function placesNamed(sql: postgres.Sql, marks: readonly string[]): Promise<string[]> {
-  const rows = await sql<{ place: string }[]>`
-    select place
+async function matchingNames(sql: postgres.Sql, marks: readonly string[]): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select name
     from (
       select 'database ' || datname from pg_database
       union all select 'role ' || rolname from pg_roles
       union all select 'schema ' || nspname from pg_namespace
-    ) as places (place)
-    where exists (select from unnest(${marks}::text[]) as mark where place ~ mark)`;
-  return rows.map(({ place }) => place);
+    ) as names (name)
+    where exists (select from unnest(${marks}::text[]) as mark where name ~ mark)`;
+  return rows.map(({ name }) => name);
 }

@@ -2,7 +2,7 @@
 import type { Connection, Target } from '../../src/postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 
-const everybody = 'everybody';
+const allTenants = 'all tenants';
 
 export class UnfairPool extends ConnectionPool {
   constructor(open: (target: Target) => Promise<Connection>, limits: ConnectionPoolLimits) {
@@ -15,7 +15,7 @@ export class UnfairPool extends ConnectionPool {
     _tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return super.exclusive(target, everybody, work);
+    return super.exclusive(target, allTenants, work);
   }
 
   override shared<Result>(
@@ -23,6 +23,6 @@ export class UnfairPool extends ConnectionPool {
     _tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return super.exclusive(target, everybody, work);
+    return super.exclusive(target, allTenants, work);
   }
 }

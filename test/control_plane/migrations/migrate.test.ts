@@ -55,7 +55,7 @@ describe('migrateFleet()', () => {
       ['schema-one'],
     );
     assert.match(first.failed[0]?.error ?? '', /microchip_id.*already exists/);
-    assert.deepEqual([first.migrated, progress.length], [4, 5], 'five places hold six tenants');
+    assert.deepEqual([first.migrated, progress.length], [4, 5], 'five placements hold six tenants');
     const { behind } = await statusOf(services);
     assert.deepEqual(
       behind.map(({ name }) => name),

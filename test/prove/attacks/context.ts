@@ -74,8 +74,8 @@ export const context: readonly Attack[] = [
       ]),
   },
   {
-    name: 'set_config in a DO block that raises what it finds',
-    layers: named('queries alone', 'no blocks', 'no settings', 'seal'),
+    name: 'set_config in a DO block that raises the rows as an error',
+    layers: named('queries only', 'no DO blocks', 'no settings', 'seal'),
     run: (attempt) =>
       attempt.report(
         `do $$ begin
@@ -85,7 +85,7 @@ export const context: readonly Attack[] = [
       ),
   },
   {
-    name: 'set_config behind a semicolon',
+    name: 'set_config after a semicolon',
     layers: named('extended protocol', 'no settings', 'seal'),
     run: (attempt) =>
       attempt.search(
@@ -100,7 +100,7 @@ export const context: readonly Attack[] = [
       attempt.search(union(sets('kennel.tenant', quoted(attempt.victim.id)), emails), 'users'),
   },
   {
-    name: 'a seal made with the key of seals',
+    name: 'a seal made with the seal keys in the database',
     layers: oneDatabase('no settings', 'key table'),
     run: (attempt) =>
       attempt.search(
@@ -111,7 +111,7 @@ export const context: readonly Attack[] = [
       ),
   },
   {
-    name: 'a seal made with the secret of the installation',
+    name: "a seal made with the installation's secret",
     layers: everywhere('no settings', 'secret table'),
     run: async (attempt) => {
       const read = "select '', encode(value, 'hex') from control.secrets";
@@ -124,7 +124,7 @@ export const context: readonly Attack[] = [
     },
   },
   {
-    name: "a seal that another session's activity shows",
+    name: "a seal read from another session's activity",
     layers: everywhere(
       'no settings',
       'no query texts',
@@ -140,7 +140,7 @@ export const context: readonly Attack[] = [
     },
   },
   {
-    name: 'the same, on the very backend it was made for',
+    name: "a seal read from another session's activity, on the backend that it is bound to",
     layers: everywhere('no settings', 'no query texts', 'bound seal', 'hidden activity'),
     run: async (attempt) => {
       let heard = { pid: '0', seal: '' };
@@ -156,11 +156,11 @@ export const context: readonly Attack[] = [
     },
   },
   {
-    name: 'no context at all',
+    name: 'a transaction without a context',
     // In a tenant's own database the context of the session returns.
     layers: {
-      ...named('queries alone', 'connection', 'context needed'),
-      database: ['own placement', 'queries alone', 'connection'],
+      ...named('queries only', 'connection', 'context needed'),
+      database: ['own placement', 'queries only', 'connection'],
     },
     run: (attempt) => {
       const { role, schema } = attempt.victim.placement;

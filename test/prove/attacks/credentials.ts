@@ -51,7 +51,7 @@ export const credentials: readonly Attack[] = [
     run: (attempt) => asMember(attempt, 'GET /api/users'),
   },
   {
-    name: "a member who makes itself an admin's key",
+    name: 'a member who creates a key for an admin',
     layers: everywhere('role'),
     run: (attempt) => asMember(attempt, `POST /api/users/${attempt.victim.adminId}/keys`),
   },

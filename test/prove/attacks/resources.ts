@@ -13,22 +13,22 @@ import { runs, sets, union } from './sql.ts';
 
 export const resources: readonly Attack[] = [
   {
-    name: 'LOCK TABLE on the pets of all',
-    layers: named('queries alone', 'rights by column'),
+    name: 'LOCK TABLE on the shared table of pets',
+    layers: named('queries only', 'rights by column'),
     // Alone it is refused in a tenant's own database, where no context begins a transaction.
     run: (attempt) =>
       mustKeepNobodyWaiting(attempt, ['select 1', `lock table ${attempt.lab.table('pets')}`]),
   },
   {
-    name: 'LOCK TABLE on the users of all',
-    layers: everywhere('queries alone', 'rights by column'),
+    name: 'LOCK TABLE on the shared table of users',
+    layers: everywhere('queries only', 'rights by column'),
     run: async (attempt) =>
       mustBeRefused(attempt, await attempt.report('lock table users in exclusive mode', 'users')),
   },
   ...injectedKinds(),
   {
-    name: 'a rule whose lock all others wait behind',
-    layers: named('queries alone'),
+    name: 'CREATE RULE, whose lock makes all others wait',
+    layers: named('queries only'),
     run: (attempt) => {
       const table = attempt.lab.table('pets');
       return mustKeepNobodyWaiting(attempt, [
@@ -91,7 +91,7 @@ export const resources: readonly Attack[] = [
     },
   },
   {
-    name: "what the planner expects of the victim's value",
+    name: "the planner's estimate for the victim's value",
     layers: oneDatabase('no statistics'),
     run: async (attempt) => {
       const { lab, attacker, victim } = attempt;
@@ -118,22 +118,22 @@ export const resources: readonly Attack[] = [
 /** One statement of each kind that is not a query, as no handler sends it. */
 function injectedKinds(): Attack[] {
   const kinds: Readonly<Record<string, string>> = {
-    'a lock behind a comment': '/**/ lock table pets in access share mode',
+    'LOCK TABLE after a comment': '/**/ lock table pets in access share mode',
     'a query in parentheses': '(select 1)',
-    'a policy to drop': 'drop policy if exists nothing on pets',
-    'settings of its own role': "alter role current_user set application_name = 'x'",
-    'a statement to prepare': 'prepare trap as select 1',
-    'a setting': "set local statement_timeout = '0'",
-    'a reset': 'reset all',
-    'a copy': 'copy pets to stdout',
-    'a call': 'call nothing()',
-    'a block': 'do $$ begin end $$',
-    'an explanation that runs': 'explain analyze select 1',
-    'a channel to listen to': 'listen everything',
+    'DROP POLICY': 'drop policy if exists nothing on pets',
+    'ALTER ROLE of the current role': "alter role current_user set application_name = 'x'",
+    PREPARE: 'prepare trap as select 1',
+    'SET LOCAL': "set local statement_timeout = '0'",
+    'RESET ALL': 'reset all',
+    COPY: 'copy pets to stdout',
+    CALL: 'call nothing()',
+    DO: 'do $$ begin end $$',
+    'EXPLAIN ANALYZE': 'explain analyze select 1',
+    LISTEN: 'listen everything',
   };
   return Object.entries(kinds).map(([name, statement]) => ({
-    name: `${name}, as a statement of its own`,
-    layers: everywhere('queries alone'),
+    name: `${name}, as a separate statement`,
+    layers: everywhere('queries only'),
     run: async (attempt) => {
       const { text } = await attempt.report(statement);
       attempt.mustBeAlike(said('not sent'), said(text.includes(notSent) ? 'not sent' : 'sent'));
