@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { readConfig } from '../src/config.ts';
 import type { IsolationModeName } from '../src/isolation/modes.ts';
 import { openServices, type Services } from '../src/services.ts';
-import { chanceOf } from '../test/support/random.ts';
+import { seededRandom } from '../test/support/random.ts';
 import { makeBaselines } from './baselines/tables.ts';
 import { Children } from './children.ts';
 import { type BenchCluster, openCluster } from './cluster.ts';
@@ -63,7 +63,7 @@ export class Lab {
     const { load, cluster, options, progress } = this;
     const { rounds, warmupMs, measureMs } = options;
     const onProgress: RoundsOptions['onProgress'] = (step) => progress.step(step);
-    const chance = chanceOf(conditions.seed);
+    const chance = seededRandom(conditions.seed);
     return { load, cluster, rounds, warmupMs, measureMs, chance, onProgress };
   }
 

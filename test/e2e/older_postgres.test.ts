@@ -1,6 +1,7 @@
 /**
- * What meets a server's own rules (settings, URLs, migrations, places that cannot work) on the oldest
- * Postgres that Debian's packages have installed; the other tests run on the embedded one.
+ * The tests that depend on a server's own rules (settings, URLs, migrations, databases that cannot
+ * work) on the oldest Postgres that Debian's packages have installed; the other tests run on the
+ * embedded one.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -25,13 +26,13 @@ const suites = [
   'e2e/hostile_settings',
   'control_plane/provisioning/tenant_data',
   'e2e/migrating_beside',
-  'e2e/unusable_places',
+  'e2e/unusable_databases',
   'isolation/shared',
   'postgres/connect',
   'postgres/session_settings',
 ];
 
-/** Debian's folders are called after the major version. */
+/** Debian names the folders by major version. */
 const packages = '/usr/lib/postgresql';
 const newest = 18;
 

@@ -1,5 +1,6 @@
 /**
- * A server looks at its database before it serves: what would mix tenants up stops it, the rest does not.
+ * A server checks its database before it serves: findings that would mix tenants up stop it, others
+ * do not.
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -15,7 +16,7 @@ before(async () => {
 
 after(() => fixture.close());
 
-describe('a server on a spoilt database', () => {
+describe('a server on a database without isolation', () => {
   afterEach(async () => {
     const { main, serve, own } = fixture.names;
     await fixture.run(main, `alter role ${serve} nobypassrls`);
@@ -23,7 +24,7 @@ describe('a server on a spoilt database', () => {
     await fixture.run(own, 'drop view if exists tenant.all_pets');
   });
 
-  it('does not start, and names each fault with its fix in a line', async () => {
+  it('does not start, and reports each fault with its fix in one line', async () => {
     const { main, serve, own } = fixture.names;
     await fixture.run(main, `alter role ${serve} bypassrls`);
     await fixture.run(main, 'alter table shared.pets disable row level security');
@@ -43,11 +44,11 @@ describe('a server on a spoilt database', () => {
   });
 });
 
-describe('a server with a tenant that cannot be served', () => {
-  it('serves all others, and tells of it in a line of its log', async () => {
+describe('a server with a tenant of an unknown schema version', () => {
+  it('serves all other tenants, and logs one line about that tenant', async () => {
     const { main } = fixture.names;
     const before = await startKennel(fixture.url);
-    const spoilt = await onboard(before, 'future-farm');
+    const unknownVersion = await onboard(before, 'future-farm');
     const fine = await onboard(before, 'present-farm');
     await before.stop();
     await fixture.run(
@@ -56,7 +57,7 @@ describe('a server with a tenant that cannot be served', () => {
     );
     const kennel = await startKennel(fixture.url);
     try {
-      assert.equal((await clientOf(kennel, spoilt)('GET /api/pets')).status, 503);
+      assert.equal((await clientOf(kennel, unknownVersion)('GET /api/pets')).status, 503);
       assert.equal((await clientOf(kennel, fine)('GET /api/pets')).status, 200);
       const lines = kennel.stdout().match(/"check":"tenant_version_outside".*future-farm.*/g);
       assert.equal(lines?.length, 1);

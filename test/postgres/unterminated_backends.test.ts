@@ -27,7 +27,9 @@ describe('a connection whose statement cannot be cancelled', () => {
   const size = 2;
   const share = 1;
   let database: TestDatabase;
-  /** The administrator works from another database, so that only the pool's sessions are counted. */
+  /**
+   * The administrator works from another database, so that only the pool's sessions are counted.
+   */
   let server: { url: string; stop(): Promise<void> };
   let backends: StoppedBackends;
   let admin: ConnectionPool;
@@ -89,7 +91,7 @@ describe('a connection whose statement cannot be cancelled', () => {
     return stuck;
   };
 
-  it('keeps its place and its share until the backend is gone, and the others are served', async () => {
+  it('keeps its slot and its share until the backend is gone, while others are served', async () => {
     openPools(true);
     await assert.rejects(call('exclusive', 'greedy', `select ${uncancellable(8)}`), unavailable);
     assert.equal(pool.stats.unterminated, share);
@@ -111,13 +113,13 @@ describe('a connection whose statement cannot be cancelled', () => {
     await call('exclusive', 'greedy', 'select 1');
   });
 
-  it('control: frees its place early without that, and the server has more than the budget', async () => {
+  it('control: frees its slot early without that, so that Postgres has more connections than the budget', async () => {
     openPools(false);
     for (let turn = 0; turn <= size; turn += 1) await stick('exclusive', 'greedy');
     assert.ok((await connections()) > size);
   });
 
-  it('frees its place at once when the server says that the backend ends, whoever can be asked', async () => {
+  it('frees its slot at once when the server reports the end of the backend', async () => {
     const neverAsked = () => assert.fail('asked');
     const size = { ...limits.connections, connections: 1, connectionsPerTenant: 1 };
     const options = { ...quick, terminate: neverAsked, onStay: neverAsked };
@@ -133,7 +135,7 @@ describe('a connection whose statement cannot be cancelled', () => {
     await pool.exclusive(target(), 'second', (connection) => connection.plain`select 1`);
   });
 
-  it('counts against the tenant whose statement it runs, of all that share it', async () => {
+  it('counts only against the tenant whose statement it runs', async () => {
     openPools(true);
     await pool.exclusive(target(), 'warm', (connection) => connection.plain`select 1`);
     await Promise.all([
@@ -146,7 +148,7 @@ describe('a connection whose statement cannot be cancelled', () => {
     assert.equal(told[0]?.tenant, 'stuck');
   });
 
-  it('is known by when its backend started, because a pid is used again', async () => {
+  it('is identified by the start time of its backend, because pids are reused', async () => {
     openPools(true);
     const ask = terminateBackends(admin, server.url);
     const connection = await Connection.open(target(), connectionLimits);
@@ -182,7 +184,7 @@ describe('UnterminatedBackends', () => {
     });
   }
 
-  it('asks about all of them in one question, and frees those that are gone', async () => {
+  it('asks about all backends in one query, and frees those that are gone', async () => {
     const backends = open(() => [2]);
     for (const pid of [1, 2, 3]) backends.add(backend(pid), `tenant ${pid % 2}`);
     assert.equal(backends.heldBy('tenant 1'), 2);
@@ -193,7 +195,7 @@ describe('UnterminatedBackends', () => {
     backends.close();
   });
 
-  it('asks no more once all are gone, or once closed', async () => {
+  it('stops asking once all are gone or it is closed', async () => {
     const backends = open((pids) => (asked.length < 3 ? pids : []));
     backends.add(backend(1), 'a');
     await until(() => freed === 1);
@@ -203,7 +205,7 @@ describe('UnterminatedBackends', () => {
     assert.equal(backends.size, 0);
   });
 
-  it('keeps them while the server cannot be asked, for a limited time', async () => {
+  it('keeps backends for a limited time while the server cannot be asked', async () => {
     const sizes: number[] = [];
     const backends = open(
       () => {

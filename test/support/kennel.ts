@@ -1,6 +1,6 @@
 /**
- * The server as users run it: a process of its own with its own data folder, told everything by its
- * environment and known by its lines on stdout.
+ * The server as users run it: a process with its own data folder, configured by its environment and
+ * observed by its lines on stdout.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import { nodeScript } from './node_script.ts';
 
 export type Variables = Readonly<Record<string, string>>;
 
-/** How a process ended, and all that it said. */
+/** How a process ended, and all of its output. */
 export type Ended = {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -36,7 +36,7 @@ export type Kennel = {
 /** The operator's token of every server that is started here. */
 export const adminToken = 'operator-0123456789abcdef0123456789abcdef';
 
-/** Far above what a start takes. */
+/** Far longer than a start takes. */
 const patienceMs = 30_000;
 
 const ourMain = node('src/main.ts');
@@ -56,7 +56,10 @@ export function startKennel(databaseUrl: string, variables: Variables = {}): Pro
   return start({ DATABASE_URL: databaseUrl, ADMIN_TOKEN: adminToken, ...variables });
 }
 
-/** Starts another script that is told and tells the same: a server with a guard off, for one. */
+/**
+ * Starts another script with the same environment and the same lines on stdout: a server with a
+ * guard off, for example.
+ */
 export function startScript(
   script: string,
   databaseUrl: string,
@@ -103,7 +106,7 @@ export async function runKennel(variables: Variables): Promise<Ended> {
   return ended.finally(() => clearTimeout(limit));
 }
 
-/** Nothing of the environment that the tests run in: it may be meant for another server. */
+/** Without the environment of the tests: it may be meant for another server. */
 async function launch(variables: Variables, [program = '', ...words] = ourMain) {
   const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
   const { PATH = '', TMPDIR = '' } = process.env;

@@ -1,6 +1,4 @@
-/**
- * An embedded Postgres for tests, in a temporary folder. It forgets everything, so it need not sync.
- */
+/** An embedded Postgres for tests, in a temporary folder. It keeps no data, so it need not sync. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +21,9 @@ export const testLimits: EmbeddedLimits = {
 
 export const unsafeButFast = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' };
 
-/** A folder that every user of the machine may enter, for root hands its cluster to another. */
+/**
+ * A folder that every user of the machine may enter, for root starts its cluster as another user.
+ */
 export async function openFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'kennel-test-'));
   await chmod(folder, 0o755);

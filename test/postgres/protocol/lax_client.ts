@@ -1,6 +1,6 @@
 /**
- * A client that takes whatever comes for an answer to the group that waits longest, as many do: the
- * negative control of the fuzzer.
+ * A client that accepts any message as an answer to the oldest waiting group, as many clients do:
+ * the negative control of the fuzzer.
  */
 import type { Socket } from 'node:net';
 import { type Message, MessageReader } from '../../../src/postgres/protocol/message_reader.ts';
