@@ -91,6 +91,7 @@ describe('the structure of src', () => {
     // The configuration reads the URLs of Redis and the mail server as their adapters do.
     const roots = [
       'src/app.ts',
+      'src/open_limiter.ts',
       'src/services.ts',
       'src/main.ts',
       'src/server/metrics.ts',
