@@ -24,7 +24,7 @@ export type CallLimits = {
   json: JsonLimits;
 };
 
-/** Tags of the statements that change nothing in the session. */
+/** Tags of queries. Other statements may leave effects in the session that `reset all` does not undo. */
 const queries = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE']);
 
 export class CheckedPipeline {
@@ -73,7 +73,7 @@ export class CheckedPipeline {
   /**
    * Sends a group and returns what `check` makes of its result.
    *
-   * @param check called before the next result is read. It ends the connection by `abandon`.
+   * @param check called before the next result is read. To end the connection, it calls `abandon`.
    * @throws {Refusal} `unavailable` when the connection ended before the result.
    */
   request<Result>(group: SyncGroup, check: (result: GroupResult) => Result): Promise<Result> {

@@ -33,7 +33,7 @@ export function keywordsIn(url: string): Keywords {
   for (const pair of query.split('&').filter((part) => part !== '')) {
     const [name, value, more] = pair.split('=');
     if (name === undefined || value === undefined || more !== undefined) {
-      throw new ConnectionUrlError('expected name=value pairs behind its question mark');
+      throw new ConnectionUrlError('expected name=value pairs after its question mark');
     }
     Object.assign(keywords, keyword(decoded(name), decoded(value)));
   }

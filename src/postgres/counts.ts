@@ -1,4 +1,4 @@
-/** How many there are of each name. A name whose count is zero takes no memory. */
+/** A counter for each name. A counter of zero takes no memory. */
 export class Counts {
   readonly #counts = new Map<string, number>();
   #total = 0;

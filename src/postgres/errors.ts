@@ -1,6 +1,6 @@
 /**
- * Classifies errors of statements: what the caller is told, and whether the session can be used again. The
- * codes are those of PostgreSQL's appendix "Error Codes".
+ * Classifies errors of statements: which error the caller gets, and whether the session can be used again.
+ * The codes are those of PostgreSQL's appendix "Error Codes".
  */
 import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
 
@@ -54,7 +54,7 @@ export function asRefusal(error: unknown): unknown {
   return error;
 }
 
-/** Returns an error of a tenant's own statement; a missing right becomes an event of the audit trail. */
+/** Returns the error of a tenant's statement. A missing right becomes a violation, which the trail records. */
 export function asViolation(error: unknown): unknown {
   return error instanceof Error && codeOf(error) === '42501'
     ? new IsolationViolation(error)

@@ -2,7 +2,7 @@
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Target } from './session_url.ts';
 
-type Place = {
+type CommonPlacement = {
   /** The target of the sessions: the login in the database. */
   target: Target;
   database: string;
@@ -16,10 +16,10 @@ type Place = {
 };
 
 /** A placement of one tenant alone: the context is a start parameter of its sessions. */
-export type DedicatedPlacement = Place & { context: 'session'; tenant: TenantId };
+export type DedicatedPlacement = CommonPlacement & { context: 'session'; tenant: TenantId };
 
 /** A placement whose sessions serve many tenants: a sealed context is sent with each statement. */
-type SealedPlacement = Place & { context: 'statement' };
+type SealedPlacement = CommonPlacement & { context: 'statement' };
 
 export type Placement = SealedPlacement | DedicatedPlacement;
 

@@ -1,5 +1,5 @@
 /**
- * Turns the rows that the server sends into plain objects. Dates stay text, timestamps become ISO 8601,
+ * Turns the rows that the server sends into plain objects. Dates stay text, timestamptz becomes ISO 8601,
  * and integers and floats become numbers.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html, RowDescription and DataRow
@@ -84,7 +84,6 @@ const readers = new Map<number, (text: string) => unknown>([
   [26, Number], // oid
   [700, Number], // real
   [701, Number], // double precision
-  [1114, isoTimestamp], // timestamp
   [1184, isoTimestamp], // timestamptz
 ]);
 
