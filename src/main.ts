@@ -133,7 +133,7 @@ class Process {
     };
     const ids = new RequestIds(limits.requestIdsAtOnce, randomFillSync);
     return new HttpServer({
-      handle: (request, trace) => dispatch(signs, request, trace),
+      handle: (request, record) => dispatch(signs, request, record),
       observe: (finished) => {
         this.#metrics.observe(finished);
         this.#log.info('request', requestLine(finished));

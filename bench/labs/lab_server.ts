@@ -39,7 +39,7 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
     deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
   };
   const server = new HttpServer({
-    handle: handle ?? ((request, trace) => dispatch(signs, request, trace)),
+    handle: handle ?? ((request, record) => dispatch(signs, request, record)),
     observe: (finished) => {
       if (counts) metrics.observe(finished);
       if (logs) log.info('request', requestLine(finished));

@@ -39,7 +39,7 @@ class OneQueue extends ConnectionPool {
 const slow: Match = {
   endpoint: '/api/slow',
   role: null,
-  prepare:
+  parse:
     async () =>
     async ({ db }) => {
       await db`select pg_sleep(${slowSeconds})`;

@@ -45,8 +45,8 @@ async function alteration() {
 }
 
 function generous(): Limiter {
-  const allowance = { allowed: true, remaining: 1, retryAfterSeconds: 0, resetSeconds: 0 };
-  return { consume: async () => allowance };
+  const rateLimit = { allowed: true, remaining: 1, retryAfterSeconds: 0, resetSeconds: 0 };
+  return { consume: async () => rateLimit };
 }
 
 /** Asks once, and then takes the header's word for it. As many entries as the bench has tenants. */

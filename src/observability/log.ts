@@ -45,7 +45,7 @@ export function createLog(options: LogOptions): Log {
 /** A request that has been answered. */
 export type LoggedRequest = {
   method: string;
-  trace: Pick<RequestRecord, 'requestId' | 'endpoint' | 'tenant' | 'caller'>;
+  record: Pick<RequestRecord, 'requestId' | 'endpoint' | 'tenant' | 'caller'>;
   status: number;
   durationMs: number;
   /** The client's IP address. */
@@ -54,15 +54,15 @@ export type LoggedRequest = {
 
 /** The fields of a request's line. Not its path: that may hold what a client mistyped. */
 export function requestLine(request: LoggedRequest): LogFields {
-  const { method, trace, status, durationMs, address } = request;
+  const { method, record, status, durationMs, address } = request;
   return {
     method,
-    route: trace.endpoint,
+    route: record.endpoint,
     status,
-    tenant: trace.tenant?.slug ?? null,
-    user_id: trace.caller?.user.id ?? null,
+    tenant: record.tenant?.slug ?? null,
+    user_id: record.caller?.user.id ?? null,
     duration_ms: Math.round(durationMs * 1_000) / 1_000,
-    request_id: trace.requestId,
+    request_id: record.requestId,
     client: address,
   };
 }

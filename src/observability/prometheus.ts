@@ -22,7 +22,7 @@ export type PrometheusOptions = {
 /** A request that has been answered. */
 export type Answered = {
   method: string;
-  trace: Pick<RequestRecord, 'endpoint' | 'tenant' | 'allowance'>;
+  record: Pick<RequestRecord, 'endpoint' | 'tenant' | 'rateLimit'>;
   status: number;
   durationMs: number;
 };
@@ -75,15 +75,15 @@ export class Prometheus {
    * Counts a request, and its duration if it was served: what fails, or is not found, after its tenant's
    * budget has paid for it took its time like any other.
    */
-  observe({ method, trace, status, durationMs }: Answered): void {
-    const { endpoint, tenant, allowance } = trace;
-    this.#series.record({
+  observe({ method, record, status, durationMs }: Answered): void {
+    const { endpoint, tenant, rateLimit } = record;
+    this.#series.add({
       tenant: tenant ? this.#busiest.label(tenant.slug, this.#nowMs()) : noTenantLabel,
       endpoint,
       method: methods.has(method) ? method : 'OTHER',
       status,
       seconds: durationMs / 1_000,
-      served: status < 400 || allowance?.allowed === true,
+      served: status < 400 || rateLimit?.allowed === true,
     });
   }
 

@@ -46,7 +46,7 @@ export class RequestSeries {
     this.#upperLimits = upperLimits;
   }
 
-  record({ tenant, endpoint, method, status, seconds, served }: LabelledRequest): void {
+  add({ tenant, endpoint, method, status, seconds, served }: LabelledRequest): void {
     const series = this.#series(tenant, endpoint);
     const statuses = at(series.answers, method, () => new Map<number, number>());
     statuses.set(status, (statuses.get(status) ?? 0) + 1);

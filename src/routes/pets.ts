@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { preconditionFailed } from '../http/preconditions.ts';
 import { noContent, resource } from '../http/reply.ts';
 import { type Input, route } from '../http/route.ts';
-import { Refusal } from '../kernel/errors.ts';
+import { notFound } from '../kernel/errors.ts';
 import type { Db } from '../kernel/ports.ts';
 import { isUuid } from '../kernel/tenant.ts';
 import { date, limit, text } from './fields.ts';
@@ -171,8 +171,4 @@ function listPetsOf(kind: string, db: Db, { after, most, withDeleted }: Range): 
     where species = ${kind} and id > ${after} and (not deleted or ${withDeleted})
     order by id
     limit ${most}`;
-}
-
-function notFound(): never {
-  throw new Refusal('not_found', { detail: 'Not found' });
 }

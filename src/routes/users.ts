@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { json, noContent } from '../http/reply.ts';
 import { route } from '../http/route.ts';
-import { Refusal } from '../kernel/errors.ts';
+import { notFound } from '../kernel/errors.ts';
 import type { Account } from '../kernel/ports.ts';
 import { isUuid, type Role } from '../kernel/tenant.ts';
 import { email, limit } from './fields.ts';
@@ -109,8 +109,4 @@ function addKey(
       returning id, user_id, created_at`;
     return { result: row ?? notFound(), details: { key_id: id, user_id: userId } };
   });
-}
-
-function notFound(): never {
-  throw new Refusal('not_found', { detail: 'Not found' });
 }

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { json } from '../http/reply.ts';
 import { route } from '../http/route.ts';
-import { Refusal } from '../kernel/errors.ts';
+import { notFound } from '../kernel/errors.ts';
 import type { Db } from '../kernel/ports.ts';
 import { isUuid } from '../kernel/tenant.ts';
 import { date, limit, text } from './fields.ts';
@@ -48,7 +48,7 @@ export const visitRoutes = [
         where pets.id = ${params.id}
           and (not deleted or ${tenant.settings.include_deleted_pets})
         order by visit.visited_on desc, visit.id desc`;
-      if (rows.length === 0) throw new Refusal('not_found', { detail: 'Not found' });
+      if (rows.length === 0) notFound();
       const visits = rows.filter((row) => row.id !== null);
       return page(visits, { limit: most, target }, (visit) => [visit.visited_on, visit.id]);
     },
@@ -62,7 +62,7 @@ export const visitRoutes = [
       const id = newId();
       const [made] = retried ? await findVisit(db, id) : [];
       const [visit = made] = made ? [] : await addVisit(db, { id, petId: params.id, ...body });
-      if (!visit) throw new Refusal('not_found', { detail: 'Not found' });
+      if (!visit) notFound();
       return json(201, visit);
     },
   ),

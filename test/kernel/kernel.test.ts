@@ -104,12 +104,12 @@ describe('Kernel.run()', () => {
     assert.equal(broken.steps.at(-1), 'execute');
   });
 
-  it('leaves in the trace what it has found out', async () => {
+  it('leaves in the record what it has found out', async () => {
     const stage = setStage({ route: 'bad input' });
     await stage.refusal();
-    const { endpoint, tenant, caller, allowance } = stage.trace;
+    const { endpoint, tenant, caller, rateLimit } = stage.record;
     assert.deepEqual(
-      [endpoint, tenant?.slug, caller?.user.id, allowance?.remaining],
+      [endpoint, tenant?.slug, caller?.user.id, rateLimit?.remaining],
       ['/api/pets', 'acme', 'u1', 9],
     );
   });
@@ -154,7 +154,7 @@ function setStage(situation: Situation = {}) {
     },
   };
   const kernel = new Kernel<TenantRequest>({
-    strategies: [() => claims.map((name) => ({ slug: name }))],
+    resolvers: [() => claims.map((name) => ({ slug: name }))],
     directory: {
       caller: async () => {
         steps.push('authenticate');
@@ -174,7 +174,7 @@ function setStage(situation: Situation = {}) {
     routes: () => {
       if (route === 'none') return { endpoint: 'unmatched', allow: null };
       if (route === 'other method') return { endpoint: '/api/pets', allow: ['GET'] };
-      const prepare = async () => {
+      const parse = async () => {
         steps.push('parse');
         if (route === 'bad input') throw new Refusal('invalid_input');
         return async () => {
@@ -182,7 +182,7 @@ function setStage(situation: Situation = {}) {
           return { status: 200, body: null };
         };
       };
-      return { endpoint: '/api/pets', role: situation.role ?? null, prepare };
+      return { endpoint: '/api/pets', role: situation.role ?? null, parse };
     },
     isolation,
     accounts: { run: (_holder, work) => work(account) },
@@ -190,7 +190,10 @@ function setStage(situation: Situation = {}) {
     throttle: {
       onFailure: () => {
         steps.push('slow down');
-        return { slowed: situation.guessing ?? false, over: Promise.resolve(!situation.guessing) };
+        return {
+          delayed: situation.guessing ?? false,
+          mayReply: Promise.resolve(!situation.guessing),
+        };
       },
     },
     meter: { count: (_id, what) => counts.push(what) },
@@ -199,12 +202,12 @@ function setStage(situation: Situation = {}) {
     newSecret: () => assert.fail(),
     schemaVersions: { oldest: 1, newest: 2 },
   });
-  const trace: RequestRecord = {
+  const record: RequestRecord = {
     requestId: 'r1',
     endpoint: 'unmatched',
     tenant: null,
     caller: null,
-    allowance: null,
+    rateLimit: null,
   };
   const facts = { host: 'localhost', path: '/api/pets', tenantHeaders: [] };
   const { authorization = null } = situation;
@@ -212,7 +215,7 @@ function setStage(situation: Situation = {}) {
     ...{ method: 'GET', facts, authorization, idempotencyKey: null, address: '192.0.2.1' },
     body: async () => null,
   };
-  const run = () => kernel.run(request, trace);
+  const run = () => kernel.run(request, record);
   const refusal = async (): Promise<Refusal> => {
     const error: unknown = await run().then(
       () => assert.fail('it was taken'),
@@ -221,5 +224,5 @@ function setStage(situation: Situation = {}) {
     assert.ok(error instanceof Refusal);
     return error;
   };
-  return { steps, counts, trace, run, refusal };
+  return { steps, counts, record, run, refusal };
 }

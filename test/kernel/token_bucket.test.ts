@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Plan } from '../../src/kernel/tenant.ts';
-import { allowanceOf, type Bucket, takeToken } from '../../src/kernel/token_bucket.ts';
+import { type Bucket, rateLimitOf, takeToken } from '../../src/kernel/token_bucket.ts';
 
 const hourMs = 3_600_000;
 
@@ -16,14 +16,14 @@ function drawAt(plan: Plan, ...times: number[]): Bucket | null {
   );
 }
 
-describe('draw()', () => {
+describe('takeToken()', () => {
   it('does what its example says', () => {
     const plan = { name: 'tiny', requestsPerHour: 3600, burst: 2 };
-    assert.equal(takeToken(null, plan, 0).allowance.remaining, 1);
+    assert.equal(takeToken(null, plan, 0).rateLimit.remaining, 1);
   });
 
   it('starts full', () => {
-    assert.deepEqual(takeToken(null, tiny, 0).allowance, {
+    assert.deepEqual(takeToken(null, tiny, 0).rateLimit, {
       allowed: true,
       remaining: 1,
       retryAfterSeconds: 0,
@@ -35,7 +35,7 @@ describe('draw()', () => {
     const empty = drawAt(tiny, 0, 0);
     const refused = takeToken(empty, tiny, 0);
     assert.deepEqual(refused.bucket, empty);
-    assert.deepEqual(refused.allowance, {
+    assert.deepEqual(refused.rateLimit, {
       allowed: false,
       remaining: 0,
       retryAfterSeconds: 1,
@@ -45,8 +45,8 @@ describe('draw()', () => {
 
   it('refills evenly', () => {
     const empty = drawAt(tiny, 0, 0);
-    assert.equal(takeToken(empty, tiny, 999).allowance.allowed, false);
-    assert.equal(takeToken(empty, tiny, 1_000).allowance.allowed, true);
+    assert.equal(takeToken(empty, tiny, 999).rateLimit.allowed, false);
+    assert.equal(takeToken(empty, tiny, 1_000).rateLimit.allowed, true);
   });
 
   it('refills as much in many small steps as in a large one', () => {
@@ -57,24 +57,24 @@ describe('draw()', () => {
 
   it('never refills past capacity', () => {
     const rested = takeToken(drawAt(tiny, 0), tiny, 1_000 * hourMs);
-    assert.equal(rested.allowance.remaining, tiny.burst - 1);
+    assert.equal(rested.rateLimit.remaining, tiny.burst - 1);
   });
 
   it('refills nothing and takes nothing when the clock goes back', () => {
     const used = drawAt(tiny, hourMs);
-    assert.equal(takeToken(used, tiny, 0).allowance.remaining, 0);
-    assert.equal(takeToken(drawAt(tiny, hourMs, hourMs), tiny, 0).allowance.remaining, 0);
+    assert.equal(takeToken(used, tiny, 0).rateLimit.remaining, 0);
+    assert.equal(takeToken(drawAt(tiny, hourMs, hourMs), tiny, 0).rateLimit.remaining, 0);
   });
 
   it('refills from the time that the clock went back to', () => {
     const empty = drawAt(tiny, hourMs, hourMs, 0);
-    assert.equal(takeToken(empty, tiny, 1_000).allowance.allowed, true);
+    assert.equal(takeToken(empty, tiny, 1_000).rateLimit.allowed, true);
   });
 
   it('clamps a bucket whose burst was lowered', () => {
     const lowered = { ...tiny, burst: 1 };
     assert.equal(
-      takeToken(drawAt({ ...tiny, burst: 1_000 }, 0), lowered, 0).allowance.remaining,
+      takeToken(drawAt({ ...tiny, burst: 1_000 }, 0), lowered, 0).rateLimit.remaining,
       0,
     );
   });
@@ -83,19 +83,19 @@ describe('draw()', () => {
     for (const requestsPerHour of [1, 3, 7, 97, 100, 999, 3_601, 10_000, 36_000, 99_991]) {
       for (let waitedMs = 0; waitedMs < 2_000; waitedMs += 37) {
         const plan = { name: 'any', requestsPerHour, burst: 1 };
-        const { allowance, bucket } = takeToken(drawAt(plan, 0), plan, waitedMs);
-        if (allowance.allowed) continue;
-        const told = waitedMs + allowance.retryAfterSeconds * 1_000;
-        assert.equal(takeToken(bucket, plan, told).allowance.allowed, true, `${requestsPerHour}/h`);
-        assert.equal(takeToken(bucket, plan, told - 1_000).allowance.allowed, false);
+        const { rateLimit, bucket } = takeToken(drawAt(plan, 0), plan, waitedMs);
+        if (rateLimit.allowed) continue;
+        const told = waitedMs + rateLimit.retryAfterSeconds * 1_000;
+        assert.equal(takeToken(bucket, plan, told).rateLimit.allowed, true, `${requestsPerHour}/h`);
+        assert.equal(takeToken(bucket, plan, told - 1_000).rateLimit.allowed, false);
       }
     }
   });
 
   it('is full after the seconds it names', () => {
-    const { allowance, bucket } = takeToken(drawAt(tiny, 0, 0), tiny, 300);
-    const rested = takeToken(bucket, tiny, 300 + allowance.resetSeconds * 1_000);
-    assert.equal(rested.allowance.remaining, tiny.burst - 1);
+    const { rateLimit, bucket } = takeToken(drawAt(tiny, 0, 0), tiny, 300);
+    const rested = takeToken(bucket, tiny, 300 + rateLimit.resetSeconds * 1_000);
+    assert.equal(rested.rateLimit.remaining, tiny.burst - 1);
   });
 
   it('admits the burst and the hourly figure in the first hour, and no more', () => {
@@ -105,15 +105,15 @@ describe('draw()', () => {
     for (let nowMs = 0; nowMs <= hourMs; nowMs += 1_000) {
       const drawn = takeToken(bucket, plan, nowMs);
       bucket = drawn.bucket;
-      if (drawn.allowance.allowed) admitted += 1;
+      if (drawn.rateLimit.allowed) admitted += 1;
     }
     assert.equal(admitted, 200);
   });
 });
 
-describe('allowanceOf()', () => {
+describe('rateLimitOf()', () => {
   it('does what its example says', () => {
     const plan = { name: 'free', requestsPerHour: 100, burst: 100 };
-    assert.equal(allowanceOf(false, 0, plan).retryAfterSeconds, 36);
+    assert.equal(rateLimitOf(false, 0, plan).retryAfterSeconds, 36);
   });
 });

@@ -7,7 +7,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Denial, DenialName } from '../../kernel/audit_event.ts';
 import type { Denials } from '../../kernel/ports.ts';
-import { longestSlug, type TenantId } from '../../kernel/tenant.ts';
+import { maxSlugLength, type TenantId } from '../../kernel/tenant.ts';
 
 /** A denial that stands for `count` equal ones; request id and details are the first one's. */
 export type GatheredDenial = Denial & { count: number };
@@ -166,7 +166,7 @@ export class DenialLog implements Denials {
 
 /** A name longer than any tenant's is as good as any other: nothing of what was sent is kept. */
 function shortSlug(slug: string | null): string | null {
-  return slug === null || slug.length <= longestSlug ? slug : '?';
+  return slug === null || slug.length <= maxSlugLength ? slug : '?';
 }
 
 function byTenant(denials: GatheredDenial[]): Map<TenantId | null, GatheredDenial[]> {

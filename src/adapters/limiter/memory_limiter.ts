@@ -26,9 +26,9 @@ export class MemoryLimiter implements Limiter {
   async consume(tenant: Tenant): Promise<RateLimitResult> {
     const { plan } = tenant;
     const kept = this.#kept(budgetOf(tenant));
-    const { allowance, bucket } = takeToken(kept.bucket, plan, this.#nowMs());
+    const { rateLimit, bucket } = takeToken(kept.bucket, plan, this.#nowMs());
     kept.bucket = bucket;
-    return allowance;
+    return rateLimit;
   }
 
   #kept(key: string): { bucket: Bucket | null } {

@@ -7,12 +7,12 @@ import { readFileSync } from 'node:fs';
 import { Redis, type Result } from 'ioredis';
 import type { RateLimitResult } from '../../kernel/ports.ts';
 import type { Plan, Tenant } from '../../kernel/tenant.ts';
-import { allowanceOf, capacityInParts, partsPerToken } from '../../kernel/token_bucket.ts';
+import { capacityInParts, partsPerToken, rateLimitOf } from '../../kernel/token_bucket.ts';
 import { redisAddress } from './redis_url.ts';
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    drawToken(
+    takeToken(
       key: string,
       capacity: number,
       partsPerToken: number,
@@ -33,7 +33,7 @@ export type RedisLimits = {
   reconnectDelayMs: number;
 };
 
-const lua = readFileSync(new URL('./draw.lua', import.meta.url), 'utf8');
+const lua = readFileSync(new URL('./token_bucket.lua', import.meta.url), 'utf8');
 
 const probePlan: Plan = { name: 'probe', requestsPerHour: 3_600, burst: 1 };
 
@@ -58,7 +58,7 @@ export class RedisLimiter {
       // A hanging Redis does not say goodbye either.
       disconnectTimeout: limits.commandTimeoutMs,
       retryStrategy: () => limits.reconnectDelayMs,
-      scripts: { drawToken: { lua, numberOfKeys: 1 } },
+      scripts: { takeToken: { lua, numberOfKeys: 1 } },
     });
     // Every failed attempt to reconnect is an event. The outage is told once, by the failover.
     this.#redis.on('error', () => {});
@@ -71,16 +71,16 @@ export class RedisLimiter {
 
   /** @throws {Error} when Redis is away, slow, refuses to write or answers nonsense. */
   consume({ id, plan }: Tenant): Promise<RateLimitResult> {
-    return this.#draw(`${this.#prefix}{${id}}:${plan.name}`, plan);
+    return this.#take(`${this.#prefix}{${id}}:${plan.name}`, plan);
   }
 
   /**
    * Draws from a bucket that is nobody's: a Redis that refuses to write still answers a PING.
    *
-   * @throws {Error} as `spend` does.
+   * @throws {Error} as `consume` does.
    */
   async probe(): Promise<void> {
-    await this.#draw(`${this.#prefix}{probe}`, probePlan);
+    await this.#take(`${this.#prefix}{probe}`, probePlan);
   }
 
   /** Ends the connection and all that waits on it. */
@@ -88,19 +88,19 @@ export class RedisLimiter {
     this.#redis.disconnect();
   }
 
-  async #draw(key: string, plan: Plan): Promise<RateLimitResult> {
+  async #take(key: string, plan: Plan): Promise<RateLimitResult> {
     const capacity = capacityInParts(plan);
-    const reply = await this.#redis.drawToken(key, capacity, partsPerToken, plan.requestsPerHour);
-    if (!isDrawReply(reply, capacity)) {
+    const reply = await this.#redis.takeToken(key, capacity, partsPerToken, plan.requestsPerHour);
+    if (!isReply(reply, capacity)) {
       throw new Error(`Cannot draw from "${key}": Redis answered ${JSON.stringify(reply)}`);
     }
     const [allowed, parts] = reply;
-    return allowanceOf(allowed === 1, parts, plan);
+    return rateLimitOf(allowed === 1, parts, plan);
   }
 }
 
 /** Something else may listen on that port; what it says must not become a header or a number. */
-function isDrawReply(reply: unknown, capacity: number): reply is [allowed: 0 | 1, parts: number] {
+function isReply(reply: unknown, capacity: number): reply is [allowed: 0 | 1, parts: number] {
   if (!Array.isArray(reply)) return false;
   const [allowed, parts]: unknown[] = reply;
   return (

@@ -11,7 +11,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
-import type { Door, Throttle, ThrottleDecision } from '../../kernel/ports.ts';
+import type { CredentialKind, Throttle, ThrottleDecision } from '../../kernel/ports.ts';
 import { type Bucket, takeToken } from '../../kernel/token_bucket.ts';
 
 export type LoginThrottleLimits = {
@@ -23,21 +23,21 @@ export type LoginThrottleLimits = {
   /** Answers to one address, and to all, that wait at the same time. */
   waitingPerAddress: number;
   waiting: number;
-  /** Addresses that are remembered for each door; the least recently wrong one is forgotten first. */
+  /** Addresses that are remembered for each kind; the least recently wrong one is forgotten first. */
   addresses: number;
 };
 
 /** What time it is, and how one waits. */
 type Clock = { nowMs: () => number; pause?: (ms: number) => Promise<unknown> };
 
-const now: ThrottleDecision = { slowed: false, over: Promise.resolve(true) };
-const never: ThrottleDecision = { slowed: true, over: Promise.resolve(false) };
+const now: ThrottleDecision = { delayed: false, mayReply: Promise.resolve(true) };
+const never: ThrottleDecision = { delayed: true, mayReply: Promise.resolve(false) };
 
 export class LoginThrottle implements Throttle {
   readonly #limits: LoginThrottleLimits;
   readonly #clock: Required<Clock>;
-  /** Of each door its own: a tenant's stale key must not keep the operator out. */
-  readonly #buckets: Record<Door, LRUCache<string, Bucket>>;
+  /** Of each kind its own: a tenant's stale key must not keep the operator out. */
+  readonly #buckets: Record<CredentialKind, LRUCache<string, Bucket>>;
   readonly #waiting = new Map<string, number>();
   #waitingInAll = 0;
 
@@ -53,25 +53,25 @@ export class LoginThrottle implements Throttle {
   }
 
   /** Whether a credential from this address is tested: not after too many wrong ones, right or not. */
-  tests(address: string, door: Door): boolean {
-    return this.#drawn(networkOf(address), door).allowance.allowed;
+  tests(address: string, kind: CredentialKind): boolean {
+    return this.#take(networkOf(address), kind).rateLimit.allowed;
   }
 
-  onFailure(address: string, door: Door): ThrottleDecision {
+  onFailure(address: string, kind: CredentialKind): ThrottleDecision {
     const network = networkOf(address);
-    const { allowance, bucket } = this.#drawn(network, door);
-    this.#buckets[door].set(network, bucket);
-    if (allowance.allowed) return now;
+    const { rateLimit, bucket } = this.#take(network, kind);
+    this.#buckets[kind].set(network, bucket);
+    if (rateLimit.allowed) return now;
     const { waiting, waitingPerAddress } = this.#limits;
     const ahead = this.#waiting.get(network) ?? 0;
     if (ahead >= waitingPerAddress || this.#waitingInAll >= waiting) return never;
-    return { slowed: true, over: this.#wait(network) };
+    return { delayed: true, mayReply: this.#wait(network) };
   }
 
-  #drawn(network: string, door: Door) {
+  #take(network: string, kind: CredentialKind) {
     const { burst, perHour: requestsPerHour } = this.#limits;
     const plan = { name: 'guesses', requestsPerHour, burst };
-    return takeToken(this.#buckets[door].get(network) ?? null, plan, this.#clock.nowMs());
+    return takeToken(this.#buckets[kind].get(network) ?? null, plan, this.#clock.nowMs());
   }
 
   async #wait(network: string): Promise<boolean> {

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { json, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
-import { Refusal } from '../../kernel/errors.ts';
+import { notFound } from '../../kernel/errors.ts';
 import type { Plan } from '../../kernel/tenant.ts';
 import type { Operator } from './operator.ts';
 
@@ -40,8 +40,7 @@ export function planRoutes(plans: Plans) {
 
     route('GET', '/api/admin/plans/{name}', named, async (_operator: Operator, { params }) => {
       const plan = await plans.plan(params.name);
-      if (!plan) throw new Refusal('not_found', { detail: 'Not found' });
-      return resource(200, view(plan));
+      return resource(200, view(plan ?? notFound()));
     }),
 
     route(

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { json, noContent, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
-import { Refusal } from '../../kernel/errors.ts';
+import { notFound } from '../../kernel/errors.ts';
 import { assertIdempotencyKey } from '../../kernel/idempotency_key.ts';
 import { parseSlug, type Slug } from '../../kernel/tenant.ts';
 import { defaultLimit, email, limit, text } from '../fields.ts';
@@ -155,8 +155,4 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
 
 function slugOf(text: string): Slug {
   return parseSlug(text) ?? notFound();
-}
-
-function notFound(): never {
-  throw new Refusal('not_found', { detail: 'Not found' });
 }

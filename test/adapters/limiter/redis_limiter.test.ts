@@ -41,10 +41,10 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     const tenant = tenantOn(odd);
     let bucket: Bucket | null = null;
     for (let count = 0; count < 200; count += 1) {
-      const allowance = await limiter.consume(tenant);
+      const rateLimit = await limiter.consume(tenant);
       const stored = await bucketAt(`kennel:one:{${tenant.id}}:odd`);
       const expected = takeToken(bucket, odd, stored.updatedAtMs);
-      assert.deepEqual({ allowance, bucket: stored }, expected);
+      assert.deepEqual({ rateLimit, bucket: stored }, expected);
       bucket = stored;
     }
   });
