@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
 import { isolationModes } from '../isolation/modes.ts';
 import { parseSlug, type Slug } from '../kernel/tenant.ts';
-import { inventedEmail, newTenant } from '../routes/admin/tenants.ts';
+import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
 import type { Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
@@ -135,7 +135,7 @@ function create(slug: Slug, { json, ...values }: Values): Work {
 function orderOf(slug: Slug, { name = slug, plan, isolation, email }: Values) {
   const wish = { slug, name, plan, isolation, admin_email: email };
   const parsed = v.safeParse(
-    newTenant({ sendsMail: false, isolationModes }),
+    newTenantFields({ sendsMail: false, isolationModes }),
     JSON.parse(JSON.stringify(wish)),
   );
   if (!parsed.success) {

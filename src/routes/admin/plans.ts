@@ -1,4 +1,4 @@
-/** Plans: what a tenant may spend. A change holds for all tenants of the plan within a second. */
+/** Plans: the rate limits of tenants. A change takes effect for all tenants of the plan within a second. */
 import * as v from 'valibot';
 import { json, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
@@ -6,11 +6,11 @@ import { notFound } from '../../kernel/errors.ts';
 import type { Plan } from '../../kernel/tenant.ts';
 import type { Operator } from './operator.ts';
 
-/** What these routes ask of the registry. */
+/** The part of the registry that these routes use. */
 export type Plans = {
   plans(): Promise<Plan[]>;
   plan(name: string): Promise<Plan | null>;
-  /** True when the plan is new. */
+  /** Returns true when the plan is new. */
   putPlan(
     plan: Plan,
     requestId: string,

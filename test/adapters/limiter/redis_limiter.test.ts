@@ -110,8 +110,8 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
 
 describe('RedisLimiter, where something else listens', () => {
   for (const [what, answer, reason] of [
-    ['a list that is no draw', '*2\r\n:1\r\n:-5\r\n', /Redis answered \[1,-5\]/],
-    ['a status', '+OK\r\n', /Redis answered "OK"/],
+    ['a list that is not a valid reply', '*2\r\n:1\r\n:-5\r\n', /Redis replied \[1,-5\]/],
+    ['a status', '+OK\r\n', /Redis replied "OK"/],
     ['another protocol', 'HTTP/1.1 400 Bad Request\r\n\r\n', /isn't writeable/],
   ] as const) {
     it(`rejects ${what}`, async (t) => {
