@@ -75,6 +75,6 @@ describe('npm run doctor', () => {
   it('says in a line what it does not know', async () => {
     const { code, err } = await doctor('everything');
     assert.equal(code, 2);
-    assert.match(err, /^kennel: Cannot do "everything": say verify-audit, or nothing .+\n$/);
+    assert.match(err, /^kennel: Cannot do "everything": use verify-audit, or no action .+\n$/);
   });
 });

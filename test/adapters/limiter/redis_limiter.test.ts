@@ -36,7 +36,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     return { parts: Number(parts), updatedAtMs: Number(updated_at_ms) };
   }
 
-  it('comes to the same sums as draw()', async () => {
+  it('comes to the same sums as takeToken()', async () => {
     const odd = { name: 'odd', requestsPerHour: 997, burst: 7 };
     const tenant = tenantOn(odd);
     let bucket: Bucket | null = null;
