@@ -92,7 +92,7 @@ export async function openApp({
   const outbox = openOutbox(config, services, log);
   const throttle = new LoginThrottle(limits.guesses, { nowMs: Date.now });
   const parts: KernelParts<HttpRequest> = {
-    strategies: strategiesOf(config),
+    resolvers: strategiesOf(config),
     directory,
     limiter: limiter.limiter,
     routes: tenantRouter({ denials, usage, mintKey: mintApiKey }, limits.http),

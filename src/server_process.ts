@@ -106,7 +106,7 @@ export class ServerProcess {
       ask: () => app.services.control`select`,
       nowMs: () => performance.now(),
     });
-    const signs: DispatchParts = {
+    const parts: DispatchParts = {
       app,
       ready: async () => !this.#stopping && readiness.isReady(),
       metrics: () => this.#metrics.render(),
@@ -116,7 +116,7 @@ export class ServerProcess {
     };
     const ids = new RequestIds(limits.requestIdsAtOnce, randomFillSync);
     return new HttpServer({
-      handle: (request, trace) => dispatch(signs, request, trace),
+      handle: (request, record) => dispatch(parts, request, record),
       observe: (finished) => {
         this.#metrics.observe(finished);
         this.#log.info('request', requestLine(finished));

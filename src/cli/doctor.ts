@@ -1,7 +1,7 @@
 /**
- * `npm run doctor`: names everything that weakens the isolation of tenants, and how to fix it.
- * `npm run doctor -- --accept CHECK`: tells the warnings of a check no more; `--withdraw CHECK` again.
- * `npm run doctor -- verify-audit [--tenant SLUG]`: names every event of the trail that was falsified.
+ * `npm run doctor`: reports each weakness of the tenants' isolation, with its fix.
+ * `npm run doctor -- --accept CHECK`: hides the warnings of a check; `--withdraw CHECK` shows them again.
+ * `npm run doctor -- verify-audit [--tenant SLUG]`: reports each falsified event of the audit trail.
  */
 
 import { accept, withdraw, withoutAccepted } from '../control_plane/doctor/accepted.ts';
@@ -32,7 +32,7 @@ await runCommand({
     const [action, ...rest] = positionals;
     assertNoMore(rest);
     if (action !== undefined && action !== 'verify-audit') {
-      throw new UsageError(`Cannot do "${action}": say verify-audit, or nothing`);
+      throw new UsageError(`Cannot do "${action}": use verify-audit, or no action`);
     }
     const changes = changesOf(values);
     if (action === 'verify-audit') {

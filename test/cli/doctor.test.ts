@@ -75,6 +75,6 @@ describe('npm run doctor', () => {
   it('refuses an unknown word in one line', async () => {
     const { code, err } = await doctor('everything');
     assert.equal(code, 2);
-    assert.match(err, /^kennel: Cannot do "everything": say verify-audit, or nothing .+\n$/);
+    assert.match(err, /^kennel: Cannot do "everything": use verify-audit, or no action .+\n$/);
   });
 });

@@ -152,10 +152,10 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
     metricsToken: null,
     deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
   };
-  const handle = (request: HttpRequest, trace: RequestRecord) =>
+  const handle = (request: HttpRequest, record: RequestRecord) =>
     rememberingNames(async () => {
       const believed = without.has('operator token') ? asOperator(request, adminToken) : request;
-      const reply = dispatch(parts, believed, trace);
+      const reply = dispatch(parts, believed, record);
       return without.has('one 404') ? reply.catch((error) => tellApart(app, error)) : reply;
     });
   if (without.has('strict HTTP')) return new LooseServer(handle, uuidv7);

@@ -30,20 +30,20 @@ export function nameInMind(): string | null {
 
 /** Records which tenant each request names first. */
 export function withNamesKept(parts: Parts): Parts {
-  const strategies = parts.strategies.map((strategy): typeof strategy => (facts) => {
-    const claims = strategy(facts);
+  const resolvers = parts.resolvers.map((resolver): typeof resolver => (facts) => {
+    const claims = resolver(facts);
     const kept = request.getStore();
     if (kept) kept.slug ??= claims[0]?.slug ?? null;
     return claims;
   });
-  return { ...parts, strategies };
+  return { ...parts, resolvers };
 }
 
 export const kernelWithout = {
   /** Takes the first name that it finds. */
   resolution: (parts: Parts): Parts => ({
     ...parts,
-    strategies: [(facts) => parts.strategies.flatMap((strategy) => strategy(facts)).slice(0, 1)],
+    resolvers: [(facts) => parts.resolvers.flatMap((resolver) => resolver(facts)).slice(0, 1)],
   }),
 
   /** Trusts that the caller is an admin of the tenant that it names. */
@@ -84,7 +84,7 @@ export const kernelWithout = {
 };
 
 function forEverybody(match: Match | Mismatch): Match | Mismatch {
-  return 'prepare' in match ? { ...match, role: null } : match;
+  return 'parse' in match ? { ...match, role: null } : match;
 }
 
 function active(tenant: Tenant | null): Tenant | null {
