@@ -9,7 +9,7 @@ import type { Tenant, TenantId } from '../../src/kernel/tenant.ts';
 
 export type Parts = KernelParts<HttpRequest>;
 
-/** What a careless part needs besides itself. */
+/** The objects that a careless part uses. */
 export type LabWorld = {
   /** Known once it is open, which is before the first request. */
   app(): App;
@@ -24,7 +24,7 @@ export function rememberingNames<Result>(work: () => Promise<Result>): Promise<R
 }
 
 /** The tenant named by the request in progress; null while it has named none. */
-export function nameInMind(): string | null {
+export function rememberedName(): string | null {
   return request.getStore()?.slug ?? null;
 }
 
@@ -79,11 +79,11 @@ export const kernelWithout = {
 
   role: (parts: Parts): Parts => ({
     ...parts,
-    routes: (request, path) => forEverybody(parts.routes(request, path)),
+    routes: (request, path) => forAllTenants(parts.routes(request, path)),
   }),
 };
 
-function forEverybody(match: Match | Mismatch): Match | Mismatch {
+function forAllTenants(match: Match | Mismatch): Match | Mismatch {
   return 'parse' in match ? { ...match, role: null } : match;
 }
 
@@ -93,6 +93,6 @@ function active(tenant: Tenant | null): Tenant | null {
 
 async function named(world: LabWorld): Promise<TenantId | null> {
   const [row] = await world.app().services.control<{ id: TenantId }>`
-    select id from control.tenants where slug = ${nameInMind()}`;
+    select id from control.tenants where slug = ${rememberedName()}`;
   return row?.id ?? null;
 }
