@@ -2,7 +2,7 @@
 -- made by the same files are equal to the letter. Only reads. Run by anybody, with pg_catalog as
 -- search_path: then every other name is shown with its schema. With psql:
 --
---   \set schemas '["shared"]'  \set ours '[]'  \set app kennel_app  \set owner kennel_owner  \set known '{}'
+--   \set schemas '{shared}'  \set ours '{}'  \set app kennel_app  \set owner kennel_owner  \set known '{}'
 --   \set most 20
 --
 -- A row for each schema and one, with an empty name, for what belongs to the whole database. `facts` is
@@ -14,10 +14,10 @@
 with ours as materialized (
   select oid as namespace, nspname as schema, quote_ident(nspname) || '.' as prefix, nspowner, nspacl
   from pg_namespace
-  where nspname in (select jsonb_array_elements_text(:'schemas'::text::jsonb))
+  where nspname = any (:'schemas')
 ), role (oid, name, is_ours) as materialized (
-  select oid, case when rolname = :'app'::text then '{app}' else quote_ident(rolname) end,
-    rolname in (select jsonb_array_elements_text(:'ours'::text::jsonb))
+  select oid, case when rolname = :'app' then '{app}' else quote_ident(rolname) end,
+    rolname = any (:'ours')
   from pg_roles
   union all
   select 0, 'public', true
@@ -270,7 +270,7 @@ with ours as materialized (
     format('default rights on %s%s for %s', kind,
       ' in schema ' || nullif(defaclnamespace, 0)::regnamespace, role.name),
     string_agg(privilege_type, ', ' order by privilege_type), null,
-    format('alter default privileges for role %I%s revoke all on %s from %s', :'owner'::text,
+    format('alter default privileges for role %I%s revoke all on %s from %s', :'owner',
       ' in schema ' || nullif(defaclnamespace, 0)::regnamespace, kind, role.name)
   from pg_default_acl
     cross join lateral (
@@ -279,7 +279,7 @@ with ours as materialized (
     ) as named
     cross join lateral aclexplode(defaclacl)
     join role on role.oid = grantee
-  where defaclrole = (select oid from pg_roles where rolname = :'owner'::text) and is_ours
+  where defaclrole = (select oid from pg_roles where rolname = :'owner') and is_ours
     -- Postgres gives these to everybody by itself.
     and not (grantee = 0 and defaclobjtype in ('f', 'T'))
   group by defaclnamespace, kind, role.name
@@ -313,7 +313,7 @@ with ours as materialized (
   )
 ), digested as (
   select namespace, coalesce(schema, '') as schema,
-    :'known'::text::jsonb ->> coalesce(schema, '') as known,
+    :'known'::jsonb ->> coalesce(schema, '') as known,
     md5(string_agg(concat_ws(' ', kind, object, value), e'\n'
       order by kind collate "C", object collate "C", value collate "C")) as digest
   from fact left join ours using (namespace)
@@ -328,7 +328,7 @@ with ours as materialized (
     from digested
     where digest <> known
     order by schema collate "C"
-    limit :'most'::text::int
+    limit :most
   )
 ), gathered as (
   select coalesce(namespace, 0) as namespace, jsonb_agg(to_jsonb(fact) - 'namespace') as facts

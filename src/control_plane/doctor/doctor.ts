@@ -1,11 +1,12 @@
 /**
- * Examines a whole installation: the server, the main database, and each tenant's own one. A database
- * costs one connection and a few queries of its catalog, however many tenants are in it.
+ * Examines a whole installation: the server, the main database, and each other one that tenants are in. A
+ * database costs one connection and a few queries of its catalog, however many tenants are in it.
  */
 import type { Fleet } from '../fleet.ts';
 import type { Finding } from './finding.ts';
 import { examineMain } from './main_database.ts';
-import { type DedicatedTenant, examineOwn, type Renew } from './own_database.ts';
+import { examineOther, type Renew } from './other_database.ts';
+import type { ExaminedDatabase } from './placements.ts';
 import { References } from './reference.ts';
 import type { Pools } from './sessions.ts';
 
@@ -13,7 +14,7 @@ import type { Pools } from './sessions.ts';
 export type Examination = { fleet: Fleet; pools: Pools };
 
 export type DoctorOptions = {
-  /** Tenants' own databases at the same time; each takes one of the administrator's connections. */
+  /** Databases at the same time; each takes one of the administrator's connections. */
   databases: number;
   /** Done in a tenant's own database that an older version made; it is then looked at again. */
   renew?: Renew;
@@ -25,11 +26,11 @@ export async function examine(
   options: DoctorOptions,
 ): Promise<Finding[]> {
   const references = new References(fleet);
-  const { findings, housed } = await examineMain({ fleet, pools, references });
-  const left = [...housed];
+  const { findings, others } = await examineMain({ fleet, pools, references });
+  const left = [...others];
   const work = async () => {
     for (let next = left.pop(); next; next = left.pop()) {
-      findings.push(...(await examineOwnTwice(fleet, next, { references, ...options })));
+      findings.push(...(await examineTwice(fleet, next, { references, ...options })));
     }
   };
   await Promise.all(Array.from({ length: options.databases }, work));
@@ -42,12 +43,12 @@ export async function examine(
 /**
  * A rotation may go on between a look at the secrets and one at the keys: then both are looked at again.
  */
-async function examineOwnTwice(
+async function examineTwice(
   fleet: Fleet,
-  housed: DedicatedTenant,
+  other: ExaminedDatabase,
   options: { references: References; renew?: Renew },
 ): Promise<Finding[]> {
-  const findings = await examineOwn(fleet, housed, options);
+  const findings = await examineOther(fleet, other, options);
   if (!findings.some(({ check }) => check === 'function_changed')) return findings;
-  return examineOwn(fleet, housed, options);
+  return examineOther(fleet, other, options);
 }

@@ -15,7 +15,10 @@ export function lookAt<Result>(
   );
 }
 
-/** Only reads, as the owner: a name in a query is the catalog's, whatever the search path was. */
+/**
+ * Only reads, as the owner: a name in a query is the catalog's, whatever the search path was. Queries of
+ * the catalog look expensive to the planner, and to compile them takes longer than to run them.
+ */
 export function looking<Result>(
   connection: Connection,
   { installation }: Fleet,
@@ -24,7 +27,8 @@ export function looking<Result>(
   return connection.transaction(
     `begin isolation level repeatable read read only;
      set local role "${installation.roles.owner}";
-     set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`,
+     set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off;
+     set local jit = off`,
     look,
   );
 }
