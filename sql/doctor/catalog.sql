@@ -1,13 +1,14 @@
--- What the catalog says of some schemas, as sorted facts in plain text, so that two schemas which were
--- made by the same files are equal to the letter. Only reads. Run by anybody, with pg_catalog as
--- search_path: then every other name is shown with its schema. With psql:
+-- The catalog of some schemas, as sorted facts in plain text: two schemas that were made by the same files
+-- are equal to the letter.
+-- Run in: each database, for npm run doctor to compare (with pg_catalog alone as search_path, so that every
+-- other name has its schema).
+-- Variables: schemas (an array), app, owner (roles), ours (an array of our roles, whose rights are facts too),
+-- known (JSON: the digest that is expected of a schema, or {}), most (a number, such as 20).
+-- Only reads.
 --
---   \set schemas '{shared}'  \set ours '{}'  \set app kennel_app  \set owner kennel_owner  \set known '{}'
---   \set most 20
---
--- A row for each schema and one, with an empty name, for what belongs to the whole database. `facts` is
--- null where their digest is the one that :'known' has for the schema: then they need not be looked at.
--- It is also null where more than :'most' of the known schemas are otherwise than they should be.
+-- A row for each schema and one, with an empty name, for what belongs to the whole database. `facts` is null
+-- where their digest is the one that :'known' has for the schema, so that nobody need look at them. It is
+-- also null where more than :'most' of the known schemas are otherwise than they should be.
 -- A fact has the statements that make it so (`make`) and that take it away (`drop`), where there are any.
 -- {schema} stands for the schema's name and {app} for the role that works on tenants' tables.
 

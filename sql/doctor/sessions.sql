@@ -3,7 +3,8 @@
 -- Run in: each session (one of each login that serves, and one of the administrator).
 -- Variables: ours (an array of all our roles but the owner), limit (transaction_timeout of our logins, in
 -- milliseconds), setting_classes (JSON: the text of setting_classes.json).
--- Only reads. Of extensions only what is known to matter.
+-- Only reads. Of extensions only what is known to matter. A session of psql pins nothing, so that all pinned
+-- settings are found there.
 --
 -- setting_classes.json has every setting that a session of Postgres 15 to 18 can have (context user, backend
 -- or superuser of pg_settings), by its class:

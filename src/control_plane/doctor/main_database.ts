@@ -1,18 +1,14 @@
 /** The main database, and what belongs to the whole server. */
-import type { Fleet } from '../fleet.ts';
+import { type Fleet, fleetWork } from '../fleet.ts';
 import { acceptedSecrets } from '../keys/seal_keys.ts';
 import { lookAround, variablesOf } from './examined_database.ts';
 import type { Finding } from './finding.ts';
-import { lookAt } from './look.ts';
-import {
-  type ExaminedDatabase,
-  mainDatabase,
-  otherDatabases,
-  readPlacements,
-} from './placements.ts';
+import { lookInto } from './look.ts';
+import { databasesOf, type ExaminedDatabase, readPlacements } from './placements.ts';
 import { examinePlacements } from './places.ts';
 import type { References } from './reference.ts';
 import { examineSessions, type Pools } from './sessions.ts';
+import { sqlFiles } from './sql_checks.ts';
 
 type Task = { fleet: Fleet; pools: Pools; references: References };
 
@@ -22,16 +18,20 @@ export async function examineMain({
   pools,
   references,
 }: Task): Promise<{ findings: Finding[]; others: ExaminedDatabase[] }> {
-  const { installation, sql: files } = fleet;
+  const { admin, installation, sql: files } = fleet;
   const newest = files.tenant.length;
-  // Made before the look, so that its transaction need not wait for them.
-  await Promise.all([references.place(newest), references.kernel()]);
-  const { placements, main, look } = await lookAt(fleet, installation.database, async (sql) => {
-    const placements = await readPlacements(sql, installation, newest);
-    const main = mainDatabase(installation, placements);
-    const accepted = await acceptedSecrets(sql);
-    return { placements, main, look: await lookAround(sql, main, { fleet, references, accepted }) };
-  });
+  // Before the look, so that its transaction need not wait; the files are read while references are made.
+  await Promise.all([references.place(newest), references.kernel(), sqlFiles()]);
+  const target = installation.adminTarget(installation.database);
+  const { main, others, look } = await admin.exclusive(target, fleetWork, (connection) =>
+    lookInto(connection, installation.roles.owner, async (sql) => {
+      const placements = await readPlacements(sql, installation, newest);
+      const { main, others } = databasesOf(installation, placements);
+      const accepted = await acceptedSecrets(sql);
+      const look = await lookAround(sql, main, { fleet, references, accepted });
+      return { main, others, look };
+    }),
+  );
   const gone = databasesGone(look.findings);
   return {
     findings: [
@@ -39,7 +39,7 @@ export async function examineMain({
       ...(await examineSessions(fleet, pools, await variablesOf(main, fleet, references))),
       ...(await examinePlacements(look.seen, main, { references, newest })),
     ],
-    others: otherDatabases(installation, placements).filter(({ name }) => !gone.has(name)),
+    others: others.filter(({ name }) => !gone.has(name)),
   };
 }
 

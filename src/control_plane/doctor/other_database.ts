@@ -5,7 +5,7 @@ import { acceptedSecrets, asOwner } from '../keys/seal_keys.ts';
 import type { DedicatedPlacement } from '../provisioning/dedicated_context.ts';
 import { type Look, type LookOptions, lookAround } from './examined_database.ts';
 import { type Finding, finding, isOld } from './finding.ts';
-import { looking } from './look.ts';
+import { lookInto } from './look.ts';
 import type { ExaminedDatabase } from './placements.ts';
 import { examinePlacements, factsOf } from './places.ts';
 import type { References } from './reference.ts';
@@ -40,8 +40,8 @@ async function lookAndRenew(
   { renew, ...options }: LookOptions & { renew: Renew | undefined },
 ): Promise<Look> {
   const { dedicated } = examined;
-  const look = () =>
-    looking(connection, options.fleet, (sql) => lookAround(sql, examined, options));
+  const { owner } = options.fleet.installation.roles;
+  const look = () => lookInto(connection, owner, (sql) => lookAround(sql, examined, options));
   const first = await look();
   if (!renew || !dedicated || !isBehind(first, dedicated)) return first;
   const fault = await renew(connection, dedicated).then(() => null, reasonOf);

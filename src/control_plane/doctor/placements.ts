@@ -97,69 +97,54 @@ function commonPlacements(installation: Installation): ReadonlyMap<IsolationMode
 
 const zeros = '00000000-0000-0000-0000-00000000000';
 
-export function mainDatabase(
-  { database, roles }: Installation,
+/** The main database, and each other one that an active tenant is in. */
+export function databasesOf(
+  installation: Installation,
   all: readonly ExaminedPlacement[],
-): ExaminedDatabase {
-  const { app, account, serve, control, migrate } = roles;
-  const active = all.filter((placement) => placement.active);
-  const placements = active.filter(({ place }) => place.database === database);
-  const serving = [serve, control, app, account];
-  const logins = active.map(({ place }) => loginOf(place, serve));
-  return {
-    name: database,
-    isMain: true,
-    placements,
-    known: all,
-    dedicated: null,
-    app,
-    setter: serve,
-    serving,
-    ours: distinct([...serving, migrate, ...logins]),
-    schemas: [schemas.kernel, schemas.control, ...schemasOf(placements)],
-  };
-}
-
-/** Databases beside the main one that an active tenant is in. */
-export function otherDatabases(
-  { database, roles }: Installation,
-  all: readonly ExaminedPlacement[],
-): ExaminedDatabase[] {
+): { main: ExaminedDatabase; others: ExaminedDatabase[] } {
   const byName = new Map<string, ExaminedPlacement[]>();
   for (const placement of all) {
-    const { database: name } = placement.place;
-    if (!placement.active || name === database) continue;
-    const known = byName.get(name);
+    const { database } = placement.place;
+    if (!placement.active) continue;
+    const known = byName.get(database);
     if (known) known.push(placement);
-    else byName.set(name, [placement]);
+    else byName.set(database, [placement]);
   }
-  return [...byName].map(([name, placements]) => {
-    const [first] = placements;
-    const { serve, control, app, account, migrate } = roles;
-    const workers = placements.flatMap(({ place }) => [place.role, loginOf(place, serve)]);
-    const serving = distinct(workers);
-    return {
-      name,
-      isMain: false,
-      placements,
-      known: placements,
-      dedicated: first && isOwn(first.place) ? first.place : null,
-      app: first?.place.role ?? app,
-      setter: serving.includes(serve) ? serve : null,
-      serving,
-      ours: distinct([...serving, serve, control, app, account, migrate]),
-      schemas: [schemas.kernel, ...schemasOf(placements)],
-    };
-  });
+  const { database: name } = installation;
+  const main = databaseOf(installation, { name, placements: byName.get(name) ?? [], known: all });
+  byName.delete(name);
+  const others = [...byName].map(([name, placements]) =>
+    databaseOf(installation, { name, placements, known: placements }),
+  );
+  return { main, others };
+}
+
+function databaseOf(
+  { database: main, roles }: Installation,
+  { name, placements, known }: Pick<ExaminedDatabase, 'name' | 'placements' | 'known'>,
+): ExaminedDatabase {
+  const { app, account, serve, control, migrate } = roles;
+  const isMain = name === main;
+  const first = placements[0]?.place;
+  const workers = placements.flatMap(({ place }) => [place.role, loginOf(place, serve)]);
+  const serving = distinct([...workers, ...(isMain ? [serve, control, app, account] : [])]);
+  const logins = known.filter(({ active }) => active).map(({ place }) => loginOf(place, serve));
+  return {
+    ...{ name, isMain, placements, known, serving },
+    dedicated: first && isOwn(first) ? first : null,
+    app: isMain ? app : (first?.role ?? app),
+    setter: serving.includes(serve) ? serve : null,
+    ours: distinct([...serving, serve, control, app, account, migrate, ...logins]),
+    schemas: distinct([
+      ...(isMain ? [schemas.kernel, schemas.control] : [schemas.kernel]),
+      ...placements.map(({ place }) => place.schema),
+    ]),
+  };
 }
 
 /** The login whose sessions work in a placement: the common one, or the tenant's own. */
 export function loginOf(place: Placement, serve: string): string {
   return isOwn(place) ? place.role : serve;
-}
-
-function schemasOf(placements: readonly ExaminedPlacement[]): string[] {
-  return distinct(placements.map(({ place }) => place.schema));
 }
 
 function distinct(names: readonly string[]): string[] {

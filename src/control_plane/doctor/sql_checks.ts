@@ -23,8 +23,14 @@ type SqlFile = { name: string; text: string; scope: string; statements: readonly
 
 const folder = new URL('../../../sql/doctor/', import.meta.url);
 
-let files: Promise<SqlFile[]> | undefined;
+let files: Promise<readonly SqlFile[]> | undefined;
 let classes: Promise<string> | undefined;
+
+/** All files, which are read once. */
+export function sqlFiles(): Promise<readonly SqlFile[]> {
+  files ??= readFiles();
+  return files;
+}
 
 /** What the checks of these scopes find, or those of the files of these names. */
 export async function runChecks(
@@ -74,11 +80,6 @@ export function arrayOf(names: readonly string[]): string {
 /** A text that is made here; it is not prepared, because it is not frozen. */
 export function asTemplate(text: string): TemplateStringsArray {
   return Object.assign([text], { raw: [text] });
-}
-
-function sqlFiles(): Promise<SqlFile[]> {
-  files ??= readFiles();
-  return files;
 }
 
 async function readFiles(): Promise<SqlFile[]> {
