@@ -42,9 +42,9 @@ select 'foreign_database_open', 'warning', database, format('database %s', datab
   format('It is none of ours, and our logins may connect to it (granted to %s)', role),
   format('revoke connect on database %I from %s', database, grantee)
 from permission
-where privilege = 'CONNECT'
+where privilege = 'CONNECT' and database not in (select database from placement where active)
   -- A database whose tenant is being made, or deleted, is ours.
-  and database not in (select database from placement where active or role <> 'public');
+  and not (role <> 'public' and database in (select database from placement));
 
 -- Tenants write in every language, and a database of another encoding refuses most of them.
 select 'encoding_wrong' as check, 'error' as severity, datname as database,

@@ -30,12 +30,14 @@ export async function lookAround(
   const { fleet, references } = options;
   const seen = await readSchemas(sql, examined, options);
   const variables = await variablesOf(examined, fleet, references);
+  const { control: expected } = await references.kernel();
+  const control = { schema: schemas.control, expected, newest: fleet.sql.control.length };
   const findings = [
     ...(examined.isMain
       ? await examineServer(sql, examined, { fleet, variables })
       : await runChecks(sql, ['each database'], variables)),
-    ...(await examineKernel(sql, { examined, seen }, options)),
-    ...(examined.isMain ? await examineControl({ examined, seen }, options) : []),
+    ...(await examineKernel(sql, examined, { ...options, seen })),
+    ...(examined.isMain ? examineSchema(seen, examined, control) : []),
     ...examineSchema(seen, examined, { schema: noSchema, expected: [], newest: 0 }),
     ...(await examineStatistics(sql, variables)),
   ];
@@ -58,13 +60,11 @@ async function examineServer(
   ];
 }
 
-type Seeing = { examined: ExaminedDatabase; seen: Seen };
-
 /** The function that tells the tenant, and the contexts that it takes. */
 async function examineKernel(
   sql: Sql,
-  { examined, seen }: Seeing,
-  { fleet, references, accepted }: LookOptions,
+  examined: ExaminedDatabase,
+  { fleet, references, accepted, seen }: LookOptions & { seen: Seen },
 ): Promise<Finding[]> {
   const { dedicated, isMain, name } = examined;
   const reference = await references.kernel();
@@ -82,15 +82,6 @@ async function examineKernel(
     ...examineSchema(seen, examined, { schema: schemas.kernel, expected, newest }),
     ...(await examineSealKeys(sql, name, accepted)),
   ];
-}
-
-async function examineControl(
-  { examined, seen }: Seeing,
-  { fleet, references }: LookOptions,
-): Promise<Finding[]> {
-  const { control: expected } = await references.kernel();
-  const newest = fleet.sql.control.length;
-  return examineSchema(seen, examined, { schema: schemas.control, expected, newest });
 }
 
 /** Only a superuser sees them, and no owner: nothing is found where the administrator is none. */

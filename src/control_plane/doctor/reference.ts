@@ -76,13 +76,9 @@ export class References {
       kernelRights(roles.account, kernel),
       opening(control, roles.owner),
       ledgerTable(control),
-      named(
-        textOf(files.control, { control: roles.control, account: roles.account }),
-        schemas.control,
-        control,
-      ),
+      named(textOf(files.control, roles), schemas.control, control),
       controlRights(roles, control),
-      withoutStatistics(within([control]), roles.account),
+      withoutStatistics(`nspname = '${control}'`, roles.account),
       opening(dedicated, roles.owner),
       own.replaceAll(/\bkernel\b/g, dedicated),
     ];
@@ -118,12 +114,12 @@ export class References {
 
   #read(sql: Sql, scratch: readonly string[]): Promise<SchemaFacts[]> {
     const { roles } = this.#fleet.installation;
-    const ours = Object.values(roles);
+    const { app, owner } = roles;
     return readCatalog(sql, {
       schemas: scratch,
-      app: roles.app,
-      owner: roles.owner,
-      ours,
+      app,
+      owner,
+      ours: Object.values(roles),
       known: {},
     });
   }
@@ -148,14 +144,13 @@ async function rolledBack<Result>(
   begin: string,
   look: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {
-  const done = new Error('It has been looked at');
   const results: Result[] = [];
   const seen = connection.transaction(begin, async (sql) => {
     results.push(await look(sql));
-    throw done;
+    throw new Error('It has been looked at');
   });
   await seen.catch((error: unknown) => {
-    if (error !== done) throw error;
+    if (results.length === 0) throw error;
   });
   const [result] = results;
   if (result === undefined) throw new Error('Cannot examine: there is no reference');
@@ -199,10 +194,6 @@ function withoutDefaults(owner: string): string {
 
 function textOf(files: readonly Migration[], roles: Readonly<Record<string, string>>): string {
   return files.flatMap((file) => statementsIn(file, roles)).join(';\n');
-}
-
-function within(names: readonly string[]): string {
-  return `nspname in (${names.map((name) => `'${name}'`).join(', ')})`;
 }
 
 /** Files that name their own schema name the scratch one. */
