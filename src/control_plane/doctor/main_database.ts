@@ -20,8 +20,10 @@ export async function examineMain({
 }: Task): Promise<{ findings: Finding[]; others: ExaminedDatabase[] }> {
   const { admin, installation, sql: files } = fleet;
   const newest = files.tenant.length;
-  // Before the look, so that its transaction need not wait; the files are read while references are made.
-  await Promise.all([references.place(newest), references.kernel(), sqlFiles()]);
+  // Before the look, so that its transaction need not wait; the files are read while a reference is made.
+  // One after the other: the second one finds the caches of its backend warm.
+  await Promise.all([references.place(newest), sqlFiles()]);
+  await references.kernel();
   const target = installation.adminTarget(installation.database);
   const { main, others, look } = await admin.exclusive(target, fleetWork, (connection) =>
     lookInto(connection, installation.roles.owner, async (sql) => {
