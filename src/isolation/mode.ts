@@ -11,7 +11,10 @@ import type { DedicatedPlacement, Placement } from '../postgres/placement.ts';
 export interface IsolationMode {
   /** As stored in the tenant's row of the registry. */
   readonly name: string;
-  /** Placements of several tenants. They exist before their first tenant and after their last. */
+  /**
+   * Placements that the mode's tenants share; none where each tenant has its own. They exist before their
+   * first tenant and after their last.
+   */
   commonPlacements(): readonly Placement[];
   /** Returns where the tenant's tables are. Tenants of one schema are migrated together. */
   placementOf(tenant: TenantRef): Placement;

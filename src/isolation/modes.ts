@@ -46,14 +46,16 @@ export class IsolationModes {
     return this.of(tenant).placementOf(tenant);
   }
 
-  commonPlacements(): Placement[] {
-    return [...this.#modes.values()].flatMap((mode) => mode.commonPlacements());
+  commonPlacements(): { mode: string; placement: Placement }[] {
+    return [...this.#modes.values()].flatMap((mode) =>
+      mode.commonPlacements().map((placement) => ({ mode: mode.name, placement })),
+    );
   }
 
   /** Groups tenants by schema. Common placements come last: they have the most tenants. */
   groupsOf<T extends TenantRef>(tenants: readonly T[]): PlacementGroup<T>[] {
     const common = new Map<string, PlacementGroup<T>>();
-    for (const placement of this.commonPlacements()) {
+    for (const { placement } of this.commonPlacements()) {
       common.set(keyOf(placement), { placement, tenants: [], common: true });
     }
     const own = new Map<string, PlacementGroup<T>>();
@@ -70,7 +72,7 @@ export class IsolationModes {
   /** Whether other tenants' rows are in the tenant's tables. */
   isCommon(tenant: TenantRef): boolean {
     const key = keyOf(this.placementOf(tenant));
-    return this.commonPlacements().some((placement) => keyOf(placement) === key);
+    return this.commonPlacements().some(({ placement }) => keyOf(placement) === key);
   }
 }
 
