@@ -5,9 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { limits as serverLimits } from '../src/config.ts';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../src/embedded_postgres/postmaster.ts';
+import { limits as serverLimits } from '../src/limits.ts';
 import { transportOf } from './driver_transport.ts';
 import { limits } from './limits.ts';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { readConfig } from '../src/config.ts';
 import type { IsolationModeName } from '../src/isolation/modes.ts';
 import { openServices, type Services } from '../src/services.ts';
-import { chanceOf } from '../test/support/random.ts';
+import { seededRandom } from '../test/support/random.ts';
 import { makeBaselines } from './baselines/tables.ts';
 import { Children } from './children.ts';
 import { type BenchCluster, openCluster } from './cluster.ts';
@@ -67,7 +67,7 @@ export class Lab {
     const { load, cluster, options, progress } = this;
     const { rounds, warmupMs, measureMs } = options;
     const onProgress: RoundsOptions['onProgress'] = (step) => progress.step(step);
-    const random = chanceOf(conditions.seed);
+    const random = seededRandom(conditions.seed);
     return { load, cluster, rounds, warmupMs, measureMs, random, onProgress };
   }
 

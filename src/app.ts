@@ -4,7 +4,6 @@
  * routes beside it, and closes all of it in order.
  */
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import { postgresAccounts } from './adapters/account/postgres_accounts.ts';
 import { DenialLog } from './adapters/audit/denial_log.ts';
@@ -13,17 +12,13 @@ import { mintApiKey } from './adapters/directory/api_key.ts';
 import { CachedDirectory } from './adapters/directory/cached_directory.ts';
 import { postgresDirectory } from './adapters/directory/postgres_directory.ts';
 import { postgresIdempotency } from './adapters/idempotency/postgres_idempotency.ts';
-import { FailoverLimiter } from './adapters/limiter/failover_limiter.ts';
-import { MemoryLimiter } from './adapters/limiter/memory_limiter.ts';
-import { redisKeyPrefix } from './adapters/limiter/redis_key_prefix.ts';
-import { RedisLimiter } from './adapters/limiter/redis_limiter.ts';
 import { LoginThrottle } from './adapters/login_throttle/login_throttle.ts';
 import { byHeader } from './adapters/resolution/by_header.ts';
 import { byPath } from './adapters/resolution/by_path.ts';
 import { bySubdomain } from './adapters/resolution/by_subdomain.ts';
 import { UsageMeter } from './adapters/usage/usage_meter.ts';
 import { readAppVersion } from './app_version.ts';
-import { type Config, limits } from './config.ts';
+import type { Config } from './config.ts';
 import { queryAudit } from './control_plane/audit/query.ts';
 import { oneLine } from './control_plane/doctor/finding.ts';
 import { assertIsolation } from './control_plane/doctor/start.ts';
@@ -31,17 +26,19 @@ import { KeyRefresher } from './control_plane/keys/key_refresher.ts';
 import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
 import { assertLoginsAdmitted } from './control_plane/provisioning/usable_server.ts';
 import type { HttpRequest } from './http/request.ts';
+import type { Router } from './http/router.ts';
 import { isolationModes } from './isolation/modes.ts';
 import { Kernel, type KernelParts } from './kernel/kernel.ts';
-import type { Db, Limiter } from './kernel/ports.ts';
+import type { Db, Routes } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
-import { FileMail } from './mail/file_mail.ts';
-import { Outbox } from './mail/outbox.ts';
-import { postgresOutbox } from './mail/postgres_outbox.ts';
-import { SmtpMail } from './mail/smtp_mail.ts';
+import { limits } from './limits.ts';
+import type { Outbox } from './mail/outbox.ts';
 import type { Log } from './observability/log.ts';
 import { ThrottledLog } from './observability/throttled_log.ts';
+import { type OpenLimiter, openLimiter } from './open_limiter.ts';
+import { openOutbox } from './open_outbox.ts';
 import { NotificationListener } from './postgres/notification_listener.ts';
+import type { Operator } from './routes/admin/operator.ts';
 import type { Plans } from './routes/admin/plans.ts';
 import type { TenantLifeCycle } from './routes/admin/tenants.ts';
 import { operatorRouter, tenantRouter } from './routes/routers.ts';
@@ -49,7 +46,24 @@ import { Admission } from './server/admission_control.ts';
 import { Maintenance } from './server/maintenance.ts';
 import { openServices, type Services } from './services.ts';
 
-export type App = Awaited<ReturnType<typeof openApp>>;
+/** Everything behind the HTTP server, as dispatch and the metrics use it. */
+export type App = {
+  services: Services;
+  kernel: Kernel<HttpRequest>;
+  tenantRoutes: Routes<HttpRequest>;
+  operatorRoutes: Router<Operator>;
+  corsOrigins: ReadonlySet<string>;
+  admission: Admission;
+  denials: DenialLog;
+  throttle: LoginThrottle;
+  directory: CachedDirectory;
+  listener: NotificationListener;
+  limiter: OpenLimiter;
+  outbox: Outbox;
+  maintenance: Maintenance;
+  /** Writes out what was gathered, then lets go of everything. */
+  close(): Promise<void>;
+};
 
 export type AppOptions = {
   config: Config;
@@ -61,14 +75,14 @@ export type AppOptions = {
   alter?: (parts: KernelParts<HttpRequest>) => KernelParts<HttpRequest>;
 };
 
-/** Everything behind the HTTP server, ready to serve. */
+/** Opens it all, ready to serve. */
 export async function openApp({
   config,
   adminUrl,
   log,
   onForget,
   alter = (parts) => parts,
-}: AppOptions) {
+}: AppOptions): Promise<App> {
   const services = await openExamined(config, adminUrl, log);
   const { control } = services;
   const quiet = new ThrottledLog(log, { ...limits.quiet, nowMs: Date.now });
@@ -119,7 +133,6 @@ export async function openApp({
     limiter,
     outbox,
     maintenance,
-    /** Writes out what was gathered, then lets go of everything. */
     close: async () => {
       maintenance.close();
       seals.close();
@@ -228,56 +241,6 @@ function hearChanges({ lookups, fleet, refreshSeals }: Services, quiet: Throttle
 function strategiesOf({ resolution, baseDomain }: Config) {
   const all = { subdomain: bySubdomain(baseDomain), path: byPath, header: byHeader };
   return resolution.map((name) => all[name]);
-}
-
-type OpenLimiter = {
-  limiter: Limiter;
-  degraded: () => boolean;
-  buckets: () => number;
-  close: () => void;
-};
-
-/** One budget per tenant in the process, or in Redis with the process's own as a stand-in. */
-async function openLimiter(
-  { redisUrl }: Config,
-  { control, fleet }: Services,
-  log: Log,
-): Promise<OpenLimiter> {
-  const local = new MemoryLimiter(limits.limiter.buckets, Date.now);
-  const alone = { degraded: () => false, buckets: () => local.size, close: () => {} };
-  if (redisUrl === null) return { limiter: local, ...alone };
-  const installation = await redisKeyPrefix(control, fleet.installation.mark());
-  const failover = new FailoverLimiter({
-    redis: new RedisLimiter(redisUrl, installation, limits.limiter.redis),
-    local,
-    probeDelayMs: limits.limiter.probeDelayMs,
-    onChange: (change) =>
-      change.degraded
-        ? log.warn('limiter lost Redis, this process decides alone', { error: change.cause })
-        : log.info('limiter has Redis again'),
-  });
-  await failover.start();
-  return {
-    limiter: failover,
-    degraded: () => failover.degraded,
-    buckets: () => local.size,
-    close: () => failover.close(),
-  };
-}
-
-function openOutbox({ smtpUrl, dataFolder, baseDomain }: Config, { control }: Services, log: Log) {
-  const from = `kennel@${baseDomain}`;
-  const mail =
-    smtpUrl === null
-      ? new FileMail(join(dataFolder, 'mail'), from)
-      : new SmtpMail({ url: smtpUrl, from, ...limits.smtp });
-  return new Outbox({
-    ...limits.outbox,
-    store: postgresOutbox(control, limits.outbox),
-    mail,
-    onError: (error) => log.warn('outbox could not be read', { error }),
-    onGivenUp: (email) => log.error('email given up, its recipient will not have it', email),
-  });
 }
 
 type Aftermath = { directory: CachedDirectory; outbox: Outbox; onForget: (slug: Slug) => void };

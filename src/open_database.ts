@@ -1,8 +1,9 @@
 /** The administrator's way to Postgres: the one of `DATABASE_URL`, else the embedded one. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Config, limits } from './config.ts';
+import type { Config } from './config.ts';
 import { startEmbedded } from './embedded_postgres/embedded_postgres.ts';
+import { limits } from './limits.ts';
 import { Connection } from './postgres/connection.ts';
 import { nameOf } from './postgres/connection_options.ts';
 import { codeOf } from './postgres/errors.ts';

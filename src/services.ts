@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
-import { type Config, limits } from './config.ts';
+import type { Config } from './config.ts';
 import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
 import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
@@ -18,17 +18,33 @@ import {
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import type { ModeFactory } from './isolation/mode.ts';
-import { tenantIsolation } from './isolation/tenant_db.ts';
-import type { Db } from './kernel/ports.ts';
-import { Connection, type Target } from './postgres/connection.ts';
-import { ConnectionPool, type ConnectionPoolLimits } from './postgres/connection_pool.ts';
+import { type Connections, tenantIsolation } from './isolation/tenant_db.ts';
+import type { Db, Isolation, Sql } from './kernel/ports.ts';
+import { limits } from './limits.ts';
+import type { ConnectionPool } from './postgres/connection_pool.ts';
 import { controlDb, controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
+import { openConnectionPool } from './postgres/open_connection_pool.ts';
 import { terminateBackends } from './postgres/terminate_backends.ts';
 import type { UnterminatedOptions } from './postgres/unterminated_backends.ts';
 import { writePrivate } from './private_file.ts';
 
-export type Services = Awaited<ReturnType<typeof openServices>>;
+export type Services = {
+  fleet: Fleet;
+  control: Db;
+  /** Of the directory. */
+  lookups: Sql;
+  connections: Connections;
+  isolation: Isolation;
+  jobs: ConnectionPool;
+  onboarding: Onboarding;
+  checkpoints: AuditCheckpoints;
+  registry: TenantAdmin;
+  pools: { serving: ConnectionPool; control: ConnectionPool };
+  /** Makes seals as the installation makes them now: their key may have been replaced. */
+  refreshSeals(): Promise<void>;
+  close(): void;
+};
 
 type ServicesOptions = {
   /** False for what only reads: then nothing in the database changes. */
@@ -44,9 +60,10 @@ export async function openServices(
   config: Config,
   adminUrl: string,
   { installs = true, modes = [], onStay = () => {} }: ServicesOptions = {},
-) {
-  const admin = adminPool(limits.adminConnections);
-  const migrators = adminPool(limits.migrators);
+): Promise<Services> {
+  const { adminConnection, controlConnection } = limits;
+  const admin = openConnectionPool(adminConnection, limits.adminConnections);
+  const migrators = openConnectionPool(adminConnection, limits.migrators);
   const open = installs ? install : openInstalled;
   const options = { ...(await installOptions(config, migrators)), modes };
   const fleet = await open(adminUrl, admin, options).catch((error) => {
@@ -55,15 +72,15 @@ export async function openServices(
     throw error;
   });
   const { installation } = fleet;
-  const jobs = adminPool(limits.jobs);
-  const terminatorConnections = new ConnectionPool(controlConnection, limits.terminatorConnections);
+  const jobs = openConnectionPool(adminConnection, limits.jobs);
+  const terminatorConnections = openConnectionPool(controlConnection, limits.terminatorConnections);
   const terminate = terminateBackends(
     terminatorConnections,
     installation.adminTarget(installation.database),
   );
   const serving = servingPool(config.connections, { ...limits.unterminated, terminate, onStay });
-  const controlConnections = new ConnectionPool(controlConnection, limits.controlConnections);
-  const sealConnections = new ConnectionPool(controlConnection, limits.sealConnections);
+  const controlConnections = openConnectionPool(controlConnection, limits.controlConnections);
+  const sealConnections = openConnectionPool(controlConnection, limits.sealConnections);
   const control = controlDb(controlConnections, installation);
   const envelopes = new Envelopes(Math.ceil(limits.connections.envelopes / config.connections));
   const connections = { pool: serving, envelopes };
@@ -82,7 +99,6 @@ export async function openServices(
   return {
     fleet,
     control,
-    /** Of the directory. */
     lookups: controlLookups(controlConnections, installation),
     connections,
     isolation,
@@ -91,7 +107,6 @@ export async function openServices(
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
     pools: { serving, control: controlConnections },
-    /** Makes seals as the installation makes them now: their key may have been replaced. */
     refreshSeals: async () => {
       const seals = await readSealSecrets({ admin: sealConnections, installation });
       if (installation.useSeals(seals)) envelopes.forgetAll();
@@ -134,31 +149,20 @@ function openCheckpoints({ dataFolder }: Config, control: Db, { installation }: 
   });
 }
 
-function adminPool(size: ConnectionPoolLimits): ConnectionPool {
-  return new ConnectionPool((target) => Connection.open(target, limits.adminConnection), size);
-}
-
 /** One tenant may hold a quarter of the connections, so that its slow queries are not everybody's. */
 function servingPool(connections: number, unterminated: UnterminatedOptions): ConnectionPool {
   const connectionsPerTenant = Math.max(1, Math.floor(connections / 4));
   const size = { ...limits.connections, connections, connectionsPerTenant };
-  return new ConnectionPool(
-    (target) => Connection.open(target, limits.connection),
-    size,
-    unterminated,
-  );
-}
-
-function controlConnection(target: Target): Promise<Connection> {
-  return Connection.open(target, limits.controlConnection);
+  return openConnectionPool(limits.connection, size, unterminated);
 }
 
 async function readSql(folder: string): Promise<SqlFiles> {
-  const [kernel, control, tenant, own] = await Promise.all([
-    readMigrations(join(folder, 'kernel')),
+  const dedicated = 'dedicated_context.sql';
+  const [kernel, control, tenant, dedicatedContext] = await Promise.all([
+    readMigrations(join(folder, 'kernel'), [dedicated]),
     readMigrations(join(folder, 'control')),
     readMigrations(join(folder, 'tenant')),
-    readFile(join(folder, 'own', 'resident_context.sql'), 'utf8'),
+    readFile(join(folder, 'kernel', dedicated), 'utf8'),
   ]);
-  return { kernel, control, tenant, own };
+  return { kernel, control, tenant, dedicatedContext };
 }

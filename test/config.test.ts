@@ -9,7 +9,7 @@ import { assertServable, ConfigError, readConfig } from '../src/config.ts';
 const strong = '0123456789abcdef0123456789abcdef';
 
 describe('readConfig()', () => {
-  it('needs nothing, and then brings its own database and the demo', () => {
+  it('needs no variable: the defaults are the embedded database and the demo tenants', () => {
     const { databaseUrl, demo, port, isolation, resolution } = readConfig({});
     assert.deepEqual(
       { databaseUrl, demo, port, isolation, resolution },
@@ -23,21 +23,21 @@ describe('readConfig()', () => {
     );
   });
 
-  it('takes an empty variable for one that is not set', () => {
+  it('treats an empty variable as unset', () => {
     assert.deepEqual(readConfig({ PORT: '', DATABASE_URL: '' }).port, 8080);
   });
 
-  it('leaves the demo out on a database of the user', () => {
+  it('leaves out the demo tenants on an external database', () => {
     assert.equal(readConfig({ DATABASE_URL: 'postgres://u:p@host/db' }).demo, false);
   });
 
-  it('takes a database by its Unix socket as libpq does', () => {
+  it('accepts the URL of a Unix socket', () => {
     const url = 'postgres://u:p@%2Frun%2Fpostgresql:5433/db';
     assert.equal(readConfig({ DATABASE_URL: url }).databaseUrl, url);
     assert.throws(() => readConfig({ DATABASE_URL: 'postgres://u:p@%zz/db' }), /DATABASE_URL/);
   });
 
-  it('has one way to write one database URL', () => {
+  it('normalizes a database URL', () => {
     const { databaseUrl } = readConfig({
       DATABASE_URL: 'postgresql://u@[::1]:5432/k$enn?password=p%25&ssl=true',
     });
@@ -57,7 +57,7 @@ describe('readConfig()', () => {
     ['SMTP_URL', 'smtp://u:secret@h:99999'],
     ['SMTP_URL', 'smtp://u:secret@h?connectionTimeout=0'],
   ] as const) {
-    it(`refuses ${variable}=${url} in one line that does not tell it`, () => {
+    it(`refuses ${variable}=${url} in one line without the value`, () => {
       const { lines } = errorOf(() => readConfig({ [variable]: url }));
       assert.equal(lines.length, 1);
       assert.match(String(lines), new RegExp(`^Cannot use ${variable}: expected [^\\n]+$`));
@@ -65,7 +65,7 @@ describe('readConfig()', () => {
     });
   }
 
-  it('names every wrong variable in a line, and never its value', () => {
+  it('names each wrong variable in one line without its value', () => {
     const wrong = {
       ISOLATION: 'secret-1',
       PORT: '70000',
@@ -106,7 +106,7 @@ describe("an operator's token", () => {
     }
   });
 
-  it('is none that reads the metrics, too', () => {
+  it('must differ from the metrics token', () => {
     const both = { ADMIN_TOKEN: strong, METRICS_TOKEN: strong };
     assert.match(errorOf(() => readConfig(both)).message, /^Cannot use METRICS_TOKEN: expected /);
   });
@@ -125,7 +125,7 @@ describe('a variable in a file', () => {
     return file;
   }
 
-  it('counts without the line end', async () => {
+  it('is read without its line end', async () => {
     const config = readConfig({
       DATABASE_URL_FILE: await fileWith('postgres://u:p@host/db\n'),
       REDIS_URL_FILE: await fileWith('redis://host\n'),
@@ -139,12 +139,12 @@ describe('a variable in a file', () => {
     );
   });
 
-  it('is held to the same as one that is given', async () => {
+  it('is checked like a variable that is set directly', async () => {
     const short = { ADMIN_TOKEN_FILE: await fileWith('secret\n') };
     assert.match(errorOf(() => readConfig(short)).message, /^Cannot use ADMIN_TOKEN: /);
   });
 
-  it('is refused in a line that names no file, when it is missing, empty or given twice', async () => {
+  it("is refused without the file's name when the file is missing or empty, or the variable is set too", async () => {
     const wrong = {
       DATABASE_URL_FILE: join(folder, 'secret'),
       REDIS_URL_FILE: await fileWith('\n'),
@@ -161,7 +161,7 @@ describe('a variable in a file', () => {
 });
 
 describe('assertServable()', () => {
-  it('asks for a token of its own where the database is', () => {
+  it('needs ADMIN_TOKEN for an external database', () => {
     const url = { DATABASE_URL: 'postgres://u:p@host/db' };
     assert.match(errorOf(() => assertServable(readConfig(url))).message, /ADMIN_TOKEN/);
     assertServable(readConfig({ ...url, ADMIN_TOKEN: strong }));

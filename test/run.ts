@@ -1,6 +1,6 @@
 /**
- * `npm test [-- NAME...]`: all test files, or those whose path contains one of the names, on one Postgres
- * that is started for them, or on the one that `DATABASE_URL` names.
+ * `npm test [-- NAME...]`: all test files, or those whose path contains one of the names, on one
+ * Postgres that is started for them, or on the one that `DATABASE_URL` names.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openFolder, startTestCluster } from './support/test_cluster.ts';
 
-// More than two cores hold: many tests wait, for a limit or for a process to start.
+// More than two cores can run: many tests wait, for a limit or for a process to start.
 const filesAtOnce = 3;
 
 const names = process.argv.slice(2);
@@ -19,7 +19,7 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-// Whoever interrupts ends the tests, not us: the server has yet to be stopped.
+// An interrupt ends the tests, not this process: the server has yet to be stopped.
 let tests: ChildProcess | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tests?.kill(signal));
 
@@ -43,7 +43,7 @@ async function testAll(paths: readonly string[]): Promise<number> {
 }
 
 async function runTests(paths: readonly string[], url: string): Promise<number> {
-  // For all that tests write.
+  // For all temporary files of the tests.
   const folder = await openFolder();
   try {
     const compiled = await compile(join(folder, 'compiled'));
@@ -60,7 +60,7 @@ async function runTests(paths: readonly string[], url: string): Promise<number> 
   return exitCode ?? 128 + (signalCode ? constants.signals[signalCode] : 0);
 }
 
-/** Copies the project and compiles it in there: hundreds of processes start without a loader then. */
+/** Copies the project and compiles the copy: hundreds of processes start without a loader then. */
 async function compile(folder: string): Promise<string> {
   await mkdir(folder);
   for (const entry of await readdir('.')) {
@@ -69,8 +69,8 @@ async function compile(folder: string): Promise<string> {
     else await symlink(resolve(entry), join(folder, entry));
   }
   const options = ['--noCheck', '--noEmit', 'false', '--rewriteRelativeImportExtensions'];
-  const places = ['--rootDir', '.', '--outDir', folder, '--inlineSourceMap'];
-  const tsc = spawn('node_modules/.bin/tsc', [...options, ...places], { stdio: 'inherit' });
+  const folders = ['--rootDir', '.', '--outDir', folder, '--inlineSourceMap'];
+  const tsc = spawn('node_modules/.bin/tsc', [...options, ...folders], { stdio: 'inherit' });
   const [code] = await once(tsc, 'exit');
   if (code !== 0) throw new Error(`Cannot compile the tests: tsc ended with ${code}`);
   return folder;

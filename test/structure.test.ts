@@ -1,4 +1,7 @@
-/** Holds the import arrows of ARCHITECTURE.md: who may know whom, and where each package may appear. */
+/**
+ * Checks the import rules of ARCHITECTURE.md: which part may import which, and where each package
+ * may be used.
+ */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -10,7 +13,9 @@ const modules = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .map((path) => readModule(join('src', path)));
 
-/** What a part may import besides itself. Parts that are not named here may import everything. */
+/**
+ * The parts that a part may import besides itself. Parts without an entry may import everything.
+ */
 const arrows: Record<string, string[]> = {
   kernel: [],
   http: ['kernel'],
@@ -23,7 +28,7 @@ const arrows: Record<string, string[]> = {
   routes: ['kernel', 'http'],
 };
 
-/** Packages that are the business of one part alone. */
+/** Packages that only one part may use. */
 const homes: Record<string, string> = {
   postgres: 'src/(embedded_)?postgres/',
   ioredis: 'src/adapters/limiter/',
@@ -32,8 +37,8 @@ const homes: Record<string, string> = {
   'secure-json-parse': 'src/http/',
 };
 
-describe('the structure', () => {
-  it('has a kernel that imports nothing outside its folder, not even of node', () => {
+describe('the structure of src', () => {
+  it('keeps the kernel from importing anything outside its folder, even node modules', () => {
     const foreign = modules
       .filter(({ path }) => partOf(path) === 'kernel')
       .flatMap(({ path, imports }) =>
@@ -68,7 +73,7 @@ describe('the structure', () => {
   });
 
   for (const [name, home] of Object.entries(homes)) {
-    it(`knows the package ${name} in ${home} alone`, () => {
+    it(`imports the package ${name} in ${home} alone`, () => {
       const users = modules.filter(({ imports }) => imports.includes(name)).map(({ path }) => path);
       assert.ok(users.length > 0);
       assert.deepEqual(
@@ -78,14 +83,15 @@ describe('the structure', () => {
     });
   }
 
-  it('has no circle of imports', () => {
+  it('has no cycle of imports', () => {
     assert.deepEqual(circleIn(modules), []);
   });
 
-  it('names every adapter in the composition root or its services alone', () => {
+  it('imports adapters in the composition root and its services alone', () => {
     // The configuration reads the URLs of Redis and the mail server as their adapters do.
     const roots = [
       'src/app.ts',
+      'src/open_limiter.ts',
       'src/services.ts',
       'src/main.ts',
       'src/server/metrics.ts',
@@ -103,7 +109,7 @@ describe('the structure', () => {
     );
   });
 
-  it('says at the top of each module what it is for', () => {
+  it('begins each module with a comment on its purpose', () => {
     const silent = modules.filter(({ text }) => !text.startsWith('/**')).map(({ path }) => path);
     assert.deepEqual(silent, []);
   });
@@ -118,7 +124,7 @@ describe('the structure', () => {
     ]);
   });
 
-  it('names no tenant, schema or mode in a route', () => {
+  it('names no tenant id, schema or mode in a route', () => {
     const knowing = modules
       .filter(({ path }) => path.startsWith('src/routes/') && !path.includes('/admin/'))
       .filter(({ text }) =>
@@ -146,7 +152,7 @@ function partOf(path: string): string {
   return root === 'src' ? part : (root ?? '');
 }
 
-/** Takes away modules that import nothing that is left; what cannot be taken away is in a circle. */
+/** Removes modules that import no remaining module; the modules that stay form a circle. */
 function circleIn(all: Module[]): string[] {
   let left = all;
   for (;;) {

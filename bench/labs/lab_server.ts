@@ -4,8 +4,9 @@
  */
 import { v7 as uuidv7 } from 'uuid';
 import { type AppOptions, openApp } from '../../src/app.ts';
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { HttpServer, type HttpServerParts } from '../../src/http/server.ts';
+import { limits } from '../../src/limits.ts';
 import { createLog, requestLine } from '../../src/observability/log.ts';
 import { Prometheus } from '../../src/observability/prometheus.ts';
 import { type DispatchParts, dispatch } from '../../src/server/dispatch.ts';

@@ -4,12 +4,13 @@
  * every connection.
  */
 
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { tenantIsolation } from '../../src/isolation/tenant_db.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Match } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection, type Target } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { openServices } from '../../src/services.ts';

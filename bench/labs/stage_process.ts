@@ -3,14 +3,14 @@
  * `GET /api/pets/{id}` of shared mode correctly.
  */
 
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Directory, Isolation, Limiter, SqlValue } from '../../src/kernel/ports.ts';
 import type { Caller, Tenant } from '../../src/kernel/tenant.ts';
-import { Connection } from '../../src/postgres/connection.ts';
-import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
+import { limits } from '../../src/limits.ts';
+import { openConnectionPool } from '../../src/postgres/open_connection_pool.ts';
 import { serve } from '../baselines/pet_server.ts';
 import { openPool } from '../baselines/pool.ts';
 import { serveLab } from './lab_server.ts';
@@ -88,7 +88,7 @@ async function isolationWithout(): Promise<Isolation | null> {
 
 /** Sends statements without envelopes over the product's own pool. */
 function overConnections(): Isolation {
-  const pool = new ConnectionPool((target) => Connection.open(target, limits.connection), {
+  const pool = openConnectionPool(limits.connection, {
     ...limits.connections,
     connections,
     connectionsPerTenant: Math.max(1, Math.floor(connections / 4)),

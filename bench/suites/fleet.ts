@@ -5,10 +5,11 @@
 
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { migrateFleet } from '../../src/control_plane/migrations/migrate.ts';
 import { readMigrations } from '../../src/control_plane/migrations/migration_files.ts';
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
+import { limits } from '../../src/limits.ts';
 import { openServices } from '../../src/services.ts';
 import type { Lab } from '../lab.ts';
 import type { Migration } from '../result.ts';

@@ -1,8 +1,8 @@
 /** Times the router and the token bucket alone, without a server. */
 
-import { limits } from '../../src/config.ts';
 import { Router } from '../../src/http/router.ts';
 import { type Bucket, takeToken } from '../../src/kernel/token_bucket.ts';
+import { limits } from '../../src/limits.ts';
 import { configRoutes } from '../../src/routes/config.ts';
 import { meRoutes } from '../../src/routes/me.ts';
 import { petRoutes } from '../../src/routes/pets.ts';

@@ -1,11 +1,17 @@
--- Who may do what: plans, tenants, users, keys, settings. Run by the owner role with `control` as
--- search_path. Creates objects only; locks nothing that exists.
+-- Plans, tenants, users, keys, settings, usage, emails, first answers, versions; and who may do what
+-- with them. Run by the owner role with `control` as search_path. Creates objects only; locks
+-- nothing that exists.
 --
 -- Two roles work here. :"control" serves the directory and the operator and sees every tenant.
 -- :"account" serves one tenant at a time, behind the same sealed context and the same row security
 -- as the tenant's own tables.
+--
+-- The sizes bound what an injected statement may write as one tenant: the directory and the
+-- operator read these rows, and one that is too large would end their session. The API refuses less
+-- before it comes here. They count bytes of the text, because a number such as 1e131071 is a few
+-- bytes as jsonb and 131072 as text.
 
--- What passwords and seal keys are derived from. Granted to nobody: the owner's eyes only.
+-- Passwords and seal keys are derived from these. Only the owner may read them.
 create table secrets (
   name text primary key,
   value bytea not null
@@ -33,9 +39,11 @@ create table tenants (
   status text not null check (status in ('provisioning', 'active', 'suspended', 'deleting')),
   isolation text not null check (isolation ~ '^[a-z_]{1,40}$'),
   schema_version integer not null default 0,
+  -- The version that a server must know to serve this tenant; set_required_version() sets it.
+  required_version integer not null default 0,
   -- Why the last migration of this tenant's tables failed; null when it did not.
   migration_error text,
-  -- A repeated onboarding request is recognised by its key and answered with what it got first.
+  -- A repeated onboarding request is recognised by its key and gets the first answer again.
   idempotency_key text unique,
   idempotency_fingerprint text,
   onboarding_answer jsonb,
@@ -54,7 +62,7 @@ create table leftovers (
 create table users (
   tenant_id uuid not null default kernel.tenant() references tenants,
   id uuid not null,
-  email text not null,
+  email text not null constraint users_email_size check (octet_length(email) <= 1024),
   role text not null check (role in ('admin', 'member')),
   created_at timestamptz not null default now(),
   primary key (tenant_id, id)
@@ -74,12 +82,116 @@ create table api_keys (
   foreign key (tenant_id, user_id) references users (tenant_id, id)
 );
 
+-- A key is found by the digest of its secret alone, so that a wrong secret misses the index as an
+-- unknown key id does: a row found and then rejected would show in the time.
+create index api_keys_by_digest on api_keys (secret_sha256)
+where revoked_at is null;
+
+-- A setting that is null counts as not set: the account's role deletes nothing.
 create table settings (
   tenant_id uuid not null default kernel.tenant() references tenants,
-  key text not null,
-  value jsonb not null,
+  key text not null constraint settings_key_size check (octet_length(key) <= 64),
+  value jsonb not null constraint settings_value_size check (octet_length(value::text) <= 4096),
   updated_at timestamptz not null default now(),
   primary key (tenant_id, key)
+);
+
+create table usage_days (
+  tenant_id uuid not null references tenants,
+  day date not null,
+  billed bigint not null,
+  refused bigint not null,
+  primary key (tenant_id, day)
+);
+
+-- Emails are written in the transaction that they tell about and sent afterwards, at least once.
+create table outbox (
+  id uuid primary key,
+  tenant_id uuid not null references tenants,
+  recipient text not null,
+  subject text not null,
+  body text not null,
+  attempts integer not null default 0,
+  last_error text,
+  next_attempt_at timestamptz not null default now(),
+  sent_at timestamptz,
+  created_at timestamptz not null default now()
+);
+
+create index outbox_waiting on outbox (next_attempt_at)
+where sent_at is null;
+
+create index outbox_by_tenant on outbox (tenant_id);
+
+-- First answers to requests that carry an Idempotency-Key, for as long as a client may send one
+-- again. A row without an answer is a claim: a process is at work, or was killed at it. `made_id`
+-- is the id of what the request makes, so that a second attempt cannot make it twice. Neither the
+-- key nor the answer is readable here: both are derived from, or encrypted with, what the client
+-- alone has.
+create table idempotency_keys (
+  tenant_id uuid not null default kernel.tenant() references tenants,
+  key_digest bytea not null check (length(key_digest) = 32),
+  fingerprint bytea not null check (length(fingerprint) = 32),
+  made_id uuid not null,
+  attempts integer not null default 1,
+  claimed_until timestamptz not null,
+  answer bytea check (length(answer) <= 16384),
+  created_at timestamptz not null default now(),
+  primary key (tenant_id, key_digest)
+);
+
+create index idempotency_keys_by_age on idempotency_keys (created_at);
+
+-- Warnings of the doctor that an operator has accepted: they are told no more, in any database of
+-- the installation. The owner alone reads and writes it.
+create table accepted_warnings (
+  check_name text primary key check (length(check_name) <= 63),
+  accepted_at timestamptz not null default now()
+);
+
+-- Which text each migration of sql/tenant had when it was first applied to any tenant: an edited
+-- file is refused everywhere, whichever tenants it was applied to. A file that servers of the
+-- version before can go on with leaves `required_version`; another one sets it to its own.
+create table tenant_migrations (
+  version integer primary key,
+  checksum text not null,
+  required_version integer not null default 0,
+  applied_at timestamptz not null default now()
+);
+
+-- A version that no applied file is known for is one that a server must know.
+create function set_required_version() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.required_version := case
+    when new.schema_version = 0 then 0
+    when exists (select from control.tenant_migrations where version = new.schema_version) then (
+      select max(tenant_migrations.required_version) from control.tenant_migrations
+      where version <= new.schema_version
+    )
+    else new.schema_version
+  end;
+  return new;
+end
+$$;
+
+create trigger required_version before insert or update of schema_version on tenants
+  for each row execute function set_required_version();
+
+-- The processes that serve, so that a migration can see beforehand which of them it would leave
+-- behind.
+create table processes (
+  id uuid primary key,
+  host text not null,
+  pid integer not null,
+  app_version text not null,
+  -- The versions of tenants' tables that it can work with.
+  oldest_version integer not null,
+  newest_version integer not null,
+  started_at timestamptz not null default now(),
+  seen_at timestamptz not null default now()
 );
 
 alter table users enable row level security;
@@ -97,11 +209,36 @@ alter table settings force row level security;
 create policy every_row on settings to :"control" using (true);
 create policy tenant_rows on settings to :"account" using (tenant_id = (select kernel.tenant()));
 
-grant select, insert, update on plans to :"control";
-grant select, insert, update, delete on tenants, leftovers, users, api_keys, settings
-  to :"control";
+alter table usage_days enable row level security;
+alter table usage_days force row level security;
+create policy every_row on usage_days to :"control" using (true);
+create policy tenant_rows on usage_days to :"account" using (tenant_id = (select kernel.tenant()));
 
-grant select, insert on users to :"account";
-grant select (id, user_id, created_at, revoked_at, tenant_id), insert, update (revoked_at)
+alter table idempotency_keys enable row level security;
+alter table idempotency_keys force row level security;
+create policy every_row on idempotency_keys to :"control" using (true);
+create policy tenant_rows on idempotency_keys to :"account"
+  using (tenant_id = (select kernel.tenant()));
+
+grant select, insert, update on plans to :"control";
+grant select, insert, update, delete
+  on tenants, leftovers, users, api_keys, settings, usage_days, outbox
+  to :"control";
+grant select, delete on idempotency_keys to :"control";
+grant select, insert on tenant_migrations to :"control";
+grant select, insert, update (seen_at), delete on processes to :"control";
+
+-- The account's rights are given column by column: a right on a whole table is enough for LOCK
+-- TABLE, which row security does not see, and one tenant would make all others wait.
+grant select (tenant_id, id, email, role, created_at), insert (id, email, role)
+  on users to :"account";
+grant select (tenant_id, id, user_id, created_at, revoked_at), insert (id, user_id, secret_sha256),
+  update (revoked_at)
   on api_keys to :"account";
-grant select, insert, update, delete on settings to :"account";
+grant select (tenant_id, key, value, updated_at), insert (key, value), update (value, updated_at)
+  on settings to :"account";
+grant select (tenant_id, day, billed, refused) on usage_days to :"account";
+grant select,
+  insert (key_digest, fingerprint, made_id, claimed_until),
+  update (fingerprint, made_id, attempts, claimed_until, answer, created_at)
+  on idempotency_keys to :"account";

@@ -4,11 +4,11 @@
  * `npm run doctor -- verify-audit [--tenant SLUG]`: reports each falsified event of the audit trail.
  */
 
-import { limits } from '../config.ts';
 import { accept, withdraw, withoutAccepted } from '../control_plane/doctor/accepted.ts';
 import { examine } from '../control_plane/doctor/doctor.ts';
 import { oneLine, warningNamed } from '../control_plane/doctor/finding.ts';
 import { type Summed, summed } from '../control_plane/doctor/summed.ts';
+import { limits } from '../limits.ts';
 import type { Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';

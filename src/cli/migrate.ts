@@ -1,8 +1,8 @@
 /** `npm run migrate -- status | up [--tenant SLUG] [--canary N] [--concurrency N]` */
 
-import { limits } from '../config.ts';
 import { migrateFleet } from '../control_plane/migrations/migrate.ts';
 import { type FleetStatus, migrationStatus } from '../control_plane/migrations/status.ts';
+import { limits } from '../limits.ts';
 import type { Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';

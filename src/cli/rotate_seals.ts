@@ -1,7 +1,7 @@
 /** `npm run rotate-seals`: replaces the key of the seals, while tenants are served. */
 
-import { limits } from '../config.ts';
 import { rotateSeals } from '../control_plane/keys/rotate_seals.ts';
+import { limits } from '../limits.ts';
 import { assertNoMore } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
 import { Progress } from './progress.ts';

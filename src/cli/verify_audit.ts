@@ -1,7 +1,7 @@
 /** `npm run doctor -- verify-audit [--tenant SLUG]`: checks that the audit trail was not falsified. */
 
-import { limits } from '../config.ts';
 import { verifyTrail } from '../control_plane/audit/verify.ts';
+import { limits } from '../limits.ts';
 import type { Services } from '../services.ts';
 import { print, printJson } from './command.ts';
 

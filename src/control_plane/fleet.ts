@@ -10,7 +10,7 @@ export type SqlFiles = {
   control: Migration[];
   tenant: Migration[];
   /** Of tenants' own databases, in place of `kernel`. */
-  own: string;
+  dedicatedContext: string;
 };
 
 export type Fleet = {

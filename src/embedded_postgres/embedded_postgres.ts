@@ -16,7 +16,7 @@ import { runningPostmaster } from './postmaster.ts';
 import { type LeaseLimits, ServerLease } from './server_lease.ts';
 import { explained, StartError } from './start_error.ts';
 
-/** All timeouts and sizes; the values are in `config.ts`. */
+/** All timeouts and sizes; the values are in `limits.ts`. */
 export type EmbeddedLimits = ClusterLimits &
   LeaseLimits & {
     createMs: number;

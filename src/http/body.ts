@@ -19,6 +19,11 @@ export type BodyLimits = {
 };
 
 export type BodyOptions = {
+  /**
+   * Bytes that the socket had read when it had the request's head. What came since counts against the
+   * body, also what came before the body was wanted.
+   */
+  begunAt: number;
   /** Aborted when the connection fails; its reason is thrown. */
   broken: AbortSignal;
   /** Called when the headers allow the body, before its first byte is read. */
@@ -33,11 +38,11 @@ export type BodyOptions = {
 export async function readJson(
   incoming: IncomingMessage,
   limits: BodyLimits,
-  { broken, invite }: BodyOptions,
+  { begunAt, broken, invite }: BodyOptions,
 ): Promise<unknown> {
   refuseUnreadable(incoming, limits);
   invite();
-  return parseJson(await readBytes(incoming, limits, broken), limits.depth);
+  return parseJson(await readBytes(incoming, limits, { begunAt, broken }), limits.depth);
 }
 
 /** Refuses by the headers alone, so that a client does not upload a body for nothing. */
@@ -60,12 +65,12 @@ function isIdentity(codings: string): boolean {
 async function readBytes(
   incoming: IncomingMessage,
   { bytes: limit, wireBytes }: BodyLimits,
-  broken: AbortSignal,
+  { begunAt, broken }: Pick<BodyOptions, 'begunAt' | 'broken'>,
 ): Promise<Buffer> {
   broken.throwIfAborted();
   if (incoming.destroyed) throw cutShort();
   const { socket } = incoming;
-  const wireLimit = socket.bytesRead + wireBytes;
+  const wireLimit = begunAt + wireBytes;
   const gathered = new GrowableBuffer();
   let onBroken = () => {};
   const complete = new Promise<Buffer>((resolve, reject) => {

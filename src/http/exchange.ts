@@ -141,7 +141,7 @@ async function answer(
   const { limits, trustedProxies } = parts;
   let head: HttpRequest | null = null;
   try {
-    const body = readBody.bind(null, raw, limits.body);
+    const body = readBody.bind(null, raw, limits.body, incoming.socket.bytesRead);
     head = readHead(incoming, { peer: connection.peer, trustedProxies, limits, body });
     if (isLastRequest(incoming.rawHeaders)) connection.stopAccepting();
     return { head, reply: await parts.handle(head, record) };
@@ -156,9 +156,10 @@ async function answer(
   }
 }
 
-function readBody(raw: RawExchange, limits: BodyLimits): Promise<unknown> {
+/** @param begunAt as `BodyOptions` has it. */
+function readBody(raw: RawExchange, limits: BodyLimits, begunAt: number): Promise<unknown> {
   const { broken } = raw.connection;
-  return readJson(raw.incoming, limits, { broken, invite: () => invite(raw) });
+  return readJson(raw.incoming, limits, { begunAt, broken, invite: () => invite(raw) });
 }
 
 /** Called only when the body is wanted, so that no client uploads a body that is refused anyway. */

@@ -47,8 +47,12 @@ export interface Limiter {
   consume(tenant: Tenant): Promise<RateLimitResult>;
 }
 
-/** A parameter of a statement. Dates, arrays and JSON are sent as text with a cast in the SQL. */
-export type SqlValue = string | number | boolean | null | Uint8Array;
+/**
+ * A parameter of a statement. Dates and JSON are sent as text with a cast in the SQL. A list is one
+ * parameter, `where id = any (${ids})`, with a cast (`::uuid[]`) where nothing else says its type. Its
+ * caller bounds it; Postgres refuses one of 1 GiB.
+ */
+export type SqlValue = string | number | boolean | null | Uint8Array | readonly string[];
 
 /** Runs one statement with its parameters, as a tenant that was chosen before. */
 export type Sql = <Row extends object>(

@@ -1,7 +1,7 @@
-/** Locks among all processes, held by a session: they go with the connection, should the process die. */
+/** Locks among all processes. A session holds the lock, so it is released when the process dies. */
 import type { Connection } from './connection.ts';
 
-/** Runs `work` alone; null when somebody else holds the lock. */
+/** Runs `work` under the lock. @returns null when another session holds it. */
 export async function tryWithLock<Result>(
   connection: Connection,
   name: string,
@@ -12,7 +12,7 @@ export async function tryWithLock<Result>(
   return lock?.taken ? thenUnlock(connection, name, work) : null;
 }
 
-/** Runs `work` alone, after all who came before; the connection's own limit bounds the wait. */
+/** Waits for the lock, within the timeouts of the connection, and runs `work` under it. */
 export async function withLock<Result>(
   connection: Connection,
   name: string,

@@ -1,6 +1,6 @@
 /**
- * The name under which this process is known to Postgres. An operator who is about to stop a shared server
- * looks for the names of other processes first.
+ * The name of this process in Postgres. The last process that uses an embedded server stops it, and finds
+ * the other processes by their names.
  */
 
 /** The `application_name` of every connection of this process. */

@@ -1,6 +1,6 @@
 /**
- * How a login proves who it is: by SCRAM-SHA-256 with or without channel binding, MD5, or the password
- * itself where nobody can listen. Anything else is refused with its name.
+ * Authentication of a login: SCRAM-SHA-256 with or without channel binding, MD5, or the password itself on
+ * a private connection. Any other method is refused by its name.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html, Authentication…
  */
@@ -14,7 +14,7 @@ import { type ChannelBinding, ScramClient } from './scram_client.ts';
 /** The second field of an Authentication message. */
 const codes = { ok: 0, cleartext: 3, md5: 5, sasl: 10, saslContinue: 11, saslFinal: 12 } as const;
 
-const foreign: Readonly<Record<number, string>> = {
+const unsupported: Readonly<Record<number, string>> = {
   2: 'Kerberos',
   7: 'GSSAPI',
   8: 'GSSAPI',
@@ -26,9 +26,9 @@ export class Authentication {
   readonly #options: ConnectionOptions;
   readonly #maxIterations: number;
   #scram: ScramClient | null = null;
-  /** What the server has asked for; nothing of a server that asks for no proof. */
+  /** The method that the server has chosen; `none` while it has asked for no password. */
   #method: AuthMethod = 'none';
-  /** A SCRAM exchange counts when the server has proved itself, too. */
+  /** False during a SCRAM exchange, until the server has proved that it knows the password, too. */
   #isProved = true;
   #isBound = false;
   isDone = false;
@@ -40,9 +40,10 @@ export class Authentication {
   }
 
   /**
-   * Answers one message of the server.
+   * Answers one Authentication message.
    *
-   * @throws {Error} when it asks for what we do not do, or does not know the password itself.
+   * @throws {Error} when the method is not supported or not allowed, or the server does not know the
+   *   password itself.
    */
   async answer(bytes: Buffer): Promise<void> {
     const code = bytes.length < 4 || this.isDone ? -1 : bytes.readInt32BE(0);
@@ -56,24 +57,26 @@ export class Authentication {
       this.#isProved = true;
       return;
     }
-    if (this.#method !== 'none') throw new Error('the server changed the way to log in');
+    if (this.#method !== 'none') throw new Error('the server changed the authentication method');
     if (code === codes.sasl) return this.#beginScram(data.toString('latin1').split('\0'));
     if (code === codes.md5) return this.#sendText('md5', (password) => this.#md5(password, data));
     if (code === codes.cleartext) {
       if (!isPrivate(this.#socket))
-        throw new Error('the server asks for the password in plain text');
+        throw new Error('the server asks for the password over an unencrypted connection');
       return this.#sendText('password', (password) => password);
     }
-    throw new Error(`the server asks for ${foreign[code] ?? 'a login'} that Kennel does not speak`);
+    throw new Error(
+      `the server asks for ${unsupported[code] ?? 'a login'} that Kennel does not support`,
+    );
   }
 
   #accept(): void {
     if (!this.#options.allowsAuth(this.#method)) {
-      throw new Error('the server lets us in by a method that require_auth does not allow');
+      throw new Error('the server accepts the login by a method that require_auth does not allow');
     }
     if (!this.#isProved) throw new Error('the server did not prove that it knows the password');
     if (this.#options.channelBinding === 'require' && !this.#isBound) {
-      throw new Error('the server does not do the channel binding that the URL asks for');
+      throw new Error('the server does not support the channel binding that the URL requires');
     }
     this.isDone = true;
   }
@@ -84,7 +87,7 @@ export class Authentication {
     const isBound = binding.header.startsWith('p=');
     const mechanism = isBound ? bound : unbound;
     if (!mechanisms.includes(mechanism)) {
-      throw new Error('the server does not speak SCRAM-SHA-256 as the URL asks for it');
+      throw new Error(`the server does not support ${mechanism}, which the URL requires`);
     }
     const nonce = randomBytes(18).toString('base64');
     const password = this.#password();
@@ -96,7 +99,10 @@ export class Authentication {
     this.#send(Buffer.concat([Buffer.from(`${mechanism}\0`), int32(first.length), first]));
   }
 
-  /** To a server that does not offer it over TLS we say that we could: nobody can have taken it away. */
+  /**
+   * Returns the channel binding of the login. If the server offers none over TLS, the flag `y` says that we
+   * support it. A server that did offer it then refuses the login, because someone has removed its offer.
+   */
   #binding(isOffered: boolean): ChannelBinding {
     const none = { header: 'n,,', data: Buffer.alloc(0) } as const;
     if (!(this.#socket instanceof TLSSocket)) return none;
@@ -117,23 +123,24 @@ export class Authentication {
     this.#send(Buffer.from(`${textOf(this.#password())}\0`));
   }
 
-  /** Before anything is sent that a wrong server could use. */
+  /** Checks the method before anything is sent that a wrong server could use. */
   #use(method: AuthMethod): void {
     const { allowsAuth, channelBinding } = this.#options;
     if (!allowsAuth(method)) throw new Error(`require_auth does not allow ${method}`);
     if (channelBinding === 'require' && method !== 'scram-sha-256') {
-      throw new Error(`there is no channel binding with ${method}`);
+      throw new Error(`there is no channel binding with ${method}, and the URL requires it`);
     }
     this.#method = method;
   }
 
   #password(): string {
     const { password } = this.#options;
-    if (password === undefined) throw new Error('it asks for a password, and the URL has none');
+    if (password === undefined)
+      throw new Error('the server asks for a password, and the URL has none');
     return password;
   }
 
-  /** PasswordMessage, SASLInitialResponse and SASLResponse have one form. */
+  /** Sends a PasswordMessage, SASLInitialResponse or SASLResponse, which have the same form. */
   #send(body: Buffer): void {
     this.#socket.write(Buffer.concat([Buffer.from('p'), int32(body.length + 4), body]));
   }
@@ -142,7 +149,7 @@ export class Authentication {
 const bound = 'SCRAM-SHA-256-PLUS';
 const unbound = 'SCRAM-SHA-256';
 
-/** Over TLS, by a Unix socket, or within this machine. */
+/** Whether a connection uses TLS or a Unix socket, or stays on this machine. */
 function isPrivate(socket: Socket): boolean {
   if (socket instanceof TLSSocket) return true;
   const { remoteAddress = '' } = socket;

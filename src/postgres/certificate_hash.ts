@@ -1,12 +1,12 @@
 /**
- * The hash of a server's certificate to which a login is bound (tls-server-end-point): by the function
- * that the certificate itself was signed with, and SHA-256 in place of MD5 and SHA-1.
+ * The hash of a server's certificate for channel binding (tls-server-end-point). It uses the hash function
+ * of the certificate's own signature, and SHA-256 in the place of MD5 and SHA-1.
  *
  * Source: RFC 5929, section 4.1
  */
 import { createHash } from 'node:crypto';
 
-/** The object identifiers of signatures as DER has them, in hex, and their hash functions. */
+/** Hash functions by the object identifier of the signature algorithm: its DER encoding in hex. */
 const hashes: Readonly<Record<string, string>> = {
   '2a864886f70d010104': 'sha256', // md5WithRSAEncryption
   '2a864886f70d010105': 'sha256', // sha1WithRSAEncryption
@@ -21,9 +21,9 @@ const hashes: Readonly<Record<string, string>> = {
   '2a8648ce3d040304': 'sha512',
 };
 
-/** @param der the certificate. Null where the hash is not known: Ed25519 has none, for one. */
+/** @param der the certificate. @returns null for an unknown algorithm, and for one without a hash (Ed25519). */
 export function certificateHash(der: Buffer): Buffer | null {
-  // Certificate: a sequence of what is signed, of the signature's algorithm, and of the signature.
+  // A certificate is a sequence: the signed part, the signature's algorithm, the signature.
   const body = valueAt(der, 0);
   const algorithm = valueAt(der, valueAt(der, body.from).to);
   const { from, to } = valueAt(der, algorithm.from);
@@ -31,7 +31,7 @@ export function certificateHash(der: Buffer): Buffer | null {
   return hash ? createHash(hash).update(der).digest() : null;
 }
 
-/** The bounds of a value whose tag stands at a place. Source: X.690, section 8.1 */
+/** Returns the bounds of the value whose tag is at an offset. Source: X.690, section 8.1 */
 function valueAt(der: Buffer, at: number): { from: number; to: number } {
   const short = der.readUInt8(at + 1);
   if (short < 0x80) return { from: at + 2, to: at + 2 + short };

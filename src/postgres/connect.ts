@@ -1,6 +1,6 @@
 /**
- * Opens a session: one host after the other, TLS, the proof of who we are and the settings, all of it
- * before one deadline. Each socket has a listener for errors from its first moment to its last.
+ * Opens a session: tries one host after the other, with TLS, authentication and settings, all within one
+ * deadline. Each socket has an error listener for its whole life.
  */
 import { connect, type Socket } from 'node:net';
 import { Refusal, unavailable } from '../kernel/errors.ts';
@@ -14,13 +14,13 @@ import { HandshakeError, offersTls, readTlsFiles, secured } from './tls.ts';
 
 export type SessionLimits = SessionTimeouts &
   StartupLimits & {
-    /** From the first byte to the session, all hosts together. */
+    /** The longest time to open a session, for all hosts together. */
     connectTimeoutMs: number;
   };
 
 export type Session = { pid: number; socket: Socket };
 
-/** @throws {Refusal} `unavailable` with the cause, when no session could be had in time. */
+/** @throws {Refusal} `unavailable` with the cause, when no session could be opened in time. */
 export async function openSession(
   target: Target,
   limits: SessionLimits,
@@ -32,7 +32,7 @@ export async function openSession(
   const deadline = performance.now() + limits.connectTimeoutMs;
   let failure: unknown;
   for (const [at, host] of options.hosts.entries()) {
-    // A host that is silent leaves the next ones their share.
+    // A host that does not answer leaves time for the next ones.
     const shareMs = (deadline - performance.now()) / (options.hosts.length - at);
     try {
       return await openInTime(host, startup, Math.min(shareMs, options.connectTimeoutMs));
@@ -45,7 +45,7 @@ export async function openSession(
   throw unavailable('The database is not available', failure);
 }
 
-/** As libpq does: a server that refuses us is the right one, unless it is only starting up. */
+/** As in libpq, no further host is tried when a server refuses the login, unless it is starting up. */
 function endsSearch(error: unknown): boolean {
   return error instanceof ServerError && error.code !== '57P03';
 }
@@ -61,7 +61,7 @@ async function openInTime(host: HostAddress, startup: Startup, limitMs: number):
     }, limitMs);
   });
   try {
-    return await Promise.race([openEitherWay(host, startup, abort.signal), late]);
+    return await Promise.race([openWithFallback(host, startup, abort.signal), late]);
   } finally {
     clearTimeout(timer);
   }
@@ -69,30 +69,30 @@ async function openInTime(host: HostAddress, startup: Startup, limitMs: number):
 
 type Encryption = 'none' | 'if offered' | 'always';
 
-/** By `allow` and `prefer` there are two ways, and the second is tried where the first may not be gone. */
-async function openEitherWay(
+/** With `allow` and `prefer` the other encryption is tried when the first one is not possible. */
+async function openWithFallback(
   host: HostAddress,
   startup: Startup,
   signal: AbortSignal,
 ): Promise<Session> {
-  const [first, second] = waysTo(host, startup.options);
+  const [first, second] = encryptionsFor(host, startup.options);
   try {
     return await open(host, first, startup, signal);
   } catch (error) {
-    if (second === undefined || !isMatterOfTls(error)) throw error;
+    if (second === undefined || !isCausedByEncryption(error)) throw error;
     return open(host, second, startup, signal);
   }
 }
 
-function waysTo(host: HostAddress, { tls }: ConnectionOptions): [Encryption, Encryption?] {
-  // As libpq does: `sslmode` says nothing of connections that do not leave the machine.
+function encryptionsFor(host: HostAddress, { tls }: ConnectionOptions): [Encryption, Encryption?] {
+  // As in libpq, `sslmode` does not apply to Unix sockets.
   if ('path' in host || tls.mode === 'disable') return ['none'];
   if (tls.mode === 'allow') return ['none', 'always'];
   return tls.mode === 'prefer' ? ['if offered', 'none'] : ['always'];
 }
 
 /** 28000: pg_hba.conf has no line for a connection of this kind. */
-function isMatterOfTls(error: unknown): boolean {
+function isCausedByEncryption(error: unknown): boolean {
   return (
     error instanceof HandshakeError || (error instanceof ServerError && error.code === '28000')
   );

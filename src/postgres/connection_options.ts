@@ -1,14 +1,15 @@
 /**
- * What a database URL asks for, checked: each keyword of libpq is used, passed over because it has no
- * place here, or refused. None changes Kennel's own limits, or how a statement is understood.
+ * The options of a database URL, checked. No keyword changes Kennel's own limits, or the meaning of a
+ * statement.
  *
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
  */
 import { userInfo } from 'node:os';
-import { ConnectionUrlError, type Keywords } from './connection_url.ts';
+import type { Keywords } from './connection_url.ts';
+import { fail, KeywordReader } from './keyword_reader.ts';
 import { fitsAddress, socketPath } from './unix_socket.ts';
 
-/** Where one server may be: `path` is that of a Unix socket, `address` where `name` is not looked up. */
+/** The address of one server: the `path` of a Unix socket, or a `name` and the `address` to connect to. */
 export type HostAddress = { path: string } | { name: string; address: string; port: number };
 
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
@@ -21,9 +22,9 @@ export type TlsOptions = {
   client: { certificate: string; key: string; passphrase: string | undefined } | null;
   minVersion: TlsVersion | undefined;
   maxVersion: TlsVersion | undefined;
-  /** Whether the host's name travels in the open, for a server that has several. */
+  /** Whether the handshake names the host (SNI), which it does unencrypted. */
   namesHost: boolean;
-  /** TLS begins with the first byte, without asking. */
+  /** TLS begins with the first byte, without an SSLRequest. */
   isDirect: boolean;
 };
 
@@ -35,11 +36,11 @@ export type ConnectionOptions = {
   database: string;
   tls: TlsOptions;
   channelBinding: 'disable' | 'prefer' | 'require';
-  /** Whether a way to prove who we are may be used. */
+  /** Whether `require_auth` allows an authentication method. */
   allowsAuth: (method: AuthMethod) => boolean;
-  /** A server that only reads is passed over for the next. */
+  /** A standby is skipped for the next host. */
   mustWrite: boolean;
-  /** The most for one host, besides the limit of the whole opening. */
+  /** The longest time for one host, besides the limit for all hosts together. */
   connectTimeoutMs: number;
   keepAlive: { enabled: boolean; idleMs: number };
 };
@@ -51,40 +52,9 @@ const tlsVersions = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 type TlsVersion = (typeof tlsVersions)[number];
 
 /**
- * Keywords that change nothing: Kennel sets it itself, the operating system keeps its own value,
- * or it belongs to GSSAPI, which is not spoken.
- */
-const ignored = new Set([
-  'application_name',
-  'fallback_application_name',
-  'client_encoding',
-  'keepalives_interval',
-  'keepalives_count',
-  'tcp_user_timeout',
-  'load_balance_hosts',
-  'sslcompression',
-  'krbsrvname',
-  'gsslib',
-  'gssdelegation',
-  'max_protocol_version',
-]);
-
-/** Keywords of libpq that would be dangerous, or misleading, to pass over. */
-const refused: Readonly<Record<string, string>> = {
-  options: 'Kennel sets its sessions itself',
-  passfile: 'give the password in the URL',
-  requirepeer: 'the owner of a socket cannot be checked',
-  replication: 'sessions for replication run no statements',
-  service: 'service files are not read',
-  servicefile: 'service files are not read',
-  sslcrldir: 'give one file as sslcrl',
-  sslkeylogfile: 'keys are not written to files',
-};
-
-/**
- * What a URL asks for.
+ * Returns the options of a URL.
  *
- * @throws {ConnectionUrlError} that names the keyword which is wrong, and no value.
+ * @throws {ConnectionUrlError} for a wrong keyword. The message names the keyword, and no value.
  */
 export function connectionOptions(keywords: Keywords): ConnectionOptions {
   const reader = new KeywordReader(keywords);
@@ -130,13 +100,13 @@ function hostsOf(reader: KeywordReader): HostAddress[] {
 function hostOf(name: string, address: string, port: number): HostAddress {
   if (name === '' && address === '') fail('expected the name of each host');
   if (!name.startsWith('/') || address !== '') {
-    // An at sign or a slash in a password has cut the URL at the wrong place.
+    // An unescaped at sign or slash in the password has split the URL at the wrong place.
     if (/[@/\s]/.test(name + address))
       fail('expected special characters of its password as %40, %2F …');
     return { name: name || address, address: address || name, port };
   }
   const path = socketPath(name, port);
-  // Node would cut it without a word, and connect to somebody else's.
+  // Node would truncate the path without an error, and connect to another socket.
   if (!fitsAddress(path)) fail('expected the path of a socket that fits into an address');
   return { path };
 }
@@ -162,7 +132,7 @@ function tlsOf(reader: KeywordReader): TlsOptions {
     fail('expected sslmode=require or more with sslnegotiation=direct');
   }
   return {
-    // As libpq does: who names certificates wants them looked at.
+    // As in libpq, `require` with root certificates verifies the server's certificate.
     mode: asked === 'require' && root ? 'verify-ca' : asked,
     rootCertificates: isSystem || !root ? null : root,
     revocations: reader.text('sslcrl') ?? null,
@@ -183,13 +153,13 @@ function clientOf(reader: KeywordReader): TlsOptions['client'] {
   return mode === 'allow' && certificate && key ? { certificate, key, passphrase } : null;
 }
 
-/** A host as a message names it. */
+/** Returns the name of a host for messages. */
 export function nameOf(host: HostAddress): string {
   if ('path' in host) return host.path;
   return `${host.name.includes(':') ? `[${host.name}]` : host.name}:${host.port}`;
 }
 
-/** A list of methods, one of which must be used; or, with `!`, of those that must not. */
+/** Parses a list of methods. One of them must be used; with `!` none of them may be. */
 function allowedMethods(text: string | undefined): ConnectionOptions['allowsAuth'] {
   if (text === undefined) return () => true;
   const names = text.split(',').map((name) => name.trim());
@@ -200,58 +170,7 @@ function allowedMethods(text: string | undefined): ConnectionOptions['allowsAuth
   return (method) => plain.includes(method) !== isNegative;
 }
 
-/** Without one, or with 0 as libpq has it, the limit of the whole opening is left. */
+/** Returns infinity for no value or 0, as in libpq: then only the limit for all hosts together holds. */
 function secondsAsMs(seconds: number | undefined): number {
   return seconds !== undefined && seconds > 0 ? seconds * 1_000 : Number.POSITIVE_INFINITY;
-}
-
-/** Remembers which keywords were asked for: what is left over is unknown. */
-class KeywordReader {
-  readonly #keywords: Keywords;
-  readonly #left: Set<string>;
-
-  constructor(keywords: Keywords) {
-    this.#keywords = keywords;
-    this.#left = new Set(Object.keys(keywords).filter((name) => !ignored.has(name)));
-  }
-
-  /** An empty value counts as none, as it does for libpq. */
-  text(name: string): string | undefined {
-    this.#left.delete(name);
-    return this.#keywords[name] || undefined;
-  }
-
-  list(name: string): string[] {
-    return this.text(name)?.split(',') ?? [];
-  }
-
-  integer(name: string): number | undefined {
-    const text = this.text(name);
-    if (text === undefined) return undefined;
-    return /^\s*-?\d{1,9}\s*$/.test(text) ? Number(text) : fail(`expected an integer as ${name}`);
-  }
-
-  oneOf<Value extends string>(name: string, values: readonly Value[], otherwise: Value): Value {
-    return this.optional(name, values) ?? otherwise;
-  }
-
-  optional<Value extends string>(name: string, values: readonly Value[]): Value | undefined {
-    const text = this.text(name);
-    if (text === undefined) return undefined;
-    const value = values.find((one) => one === text);
-    return value ?? fail(`expected ${values.join(', ')} as ${name}`);
-  }
-
-  /** @throws {ConnectionUrlError} for a keyword that nobody has asked for. */
-  assertDone(): void {
-    for (const name of this.#left) {
-      const reason = refused[name];
-      if (reason) fail(`expected no ${name} in it: ${reason}`);
-      fail(`expected libpq's parameters alone${/^\w{1,40}$/.test(name) ? `, not ${name}` : ''}`);
-    }
-  }
-}
-
-function fail(message: string): never {
-  throw new ConnectionUrlError(message);
 }

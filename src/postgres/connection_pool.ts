@@ -1,90 +1,87 @@
 /**
- * All the connections that a process may hold, whatever they lead to. Calls that wait are served
- * round-robin over tenants, and no tenant may have more than its share under way: one tenant's slow
- * queries must not become another's latency.
+ * All connections of a process, in all isolation modes. Waiting calls are served round-robin over tenants,
+ * and each tenant has a bounded share of the connections, so that the slow queries of one tenant do not
+ * become the latency of another.
  */
 import { unavailable } from '../kernel/errors.ts';
 import type { Connection, Target } from './connection.ts';
-import { FairQueue, type FairQueueLimits, type Settle } from './fair_queue.ts';
-import { IdleConnections } from './idle_connections.ts';
+import { Counts } from './counts.ts';
+import { type Deferred, FairQueue, type FairQueueLimits } from './fair_queue.ts';
+import { PoolConnections, type PoolConnectionsLimits } from './pool_connections.ts';
 import { type BatchLimits, type ReadBatch, ReadBatches } from './read_batches.ts';
-import { UnterminatedBackends, type UnterminatedOptions } from './unterminated_backends.ts';
+import type { UnterminatedOptions } from './unterminated_backends.ts';
 
-export type ConnectionPoolLimits = FairQueueLimits & {
-  /** Connections, opening ones included. */
-  connections: number;
-  /** Calls of one tenant that may be under way at once. */
-  connectionsPerTenant: number;
-  /** An idle connection is closed after this time. */
-  idleLimitMs: number;
-  /** One that is idle for this long gives way to a further connection of somebody who has one. */
-  spareMs: number;
-  batches: BatchLimits;
-};
+export type ConnectionPoolLimits = FairQueueLimits &
+  PoolConnectionsLimits & {
+    /** The most calls of one tenant at the same time. */
+    connectionsPerTenant: number;
+    batches: BatchLimits;
+  };
 
-/** A call that may share does so unless its tenant is slow by the time that it has its turn. */
+/** A call that may share a connection does so, unless its tenant is slow when its turn comes. */
 type Call = { target: Target; tenant: string; mayShare: boolean };
 
 export class ConnectionPool {
-  readonly #open: (target: Target) => Promise<Connection>;
   readonly #limits: ConnectionPoolLimits;
-  readonly #idle = new IdleConnections();
-  readonly #busy = new Map<Connection, ReadBatch>();
-  /** Targets that connections are being opened to. */
-  readonly #opening = new Map<Target, number>();
+  readonly #connections: PoolConnections;
   readonly #batches: ReadBatches;
   readonly #queue: FairQueue<Call, ReadBatch>;
-  readonly #held = new Map<string, number>();
-  readonly #unterminated: UnterminatedBackends | null;
-  readonly #sweeper: NodeJS.Timeout;
-  #stallCheck: NodeJS.Timeout | undefined;
-  #connectionsOpening = 0;
-  #lost = 0;
+  /** How many calls of each tenant have a connection. */
+  readonly #running = new Counts();
+  #stallTimer: NodeJS.Timeout | undefined;
   #waits = 0;
   #waitedMs = 0;
   #closed = false;
 
   /**
-   * @param unterminated how to end backends that outlive their connections. Without it a lost connection's place is
-   *   free at once: for statements of our own, all of which can be cancelled.
+   * @param unterminated how to terminate backends that outlive their connections. Without it such a backend
+   *   does not count, which is right for statements of our own: all of them can be cancelled.
    */
   constructor(
     open: (target: Target) => Promise<Connection>,
     limits: ConnectionPoolLimits,
     unterminated?: UnterminatedOptions,
   ) {
-    this.#open = open;
     this.#limits = limits;
-    this.#unterminated = unterminated
-      ? new UnterminatedBackends(unterminated, () => this.#serve())
-      : null;
     this.#queue = new FairQueue(limits);
     this.#batches = new ReadBatches(limits.batches);
-    const sweep = () => this.#idle.closeUnused(performance.now() - limits.idleLimitMs);
-    this.#sweeper = setInterval(sweep, limits.idleLimitMs / 2).unref();
+    this.#connections = new PoolConnections(limits, {
+      open,
+      unterminated,
+      onFree: () => this.#serve(),
+      onLost: (batch) => {
+        this.#batches.delete(batch);
+        return this.#batches.firstUnanswered(batch);
+      },
+    });
   }
 
   get stats() {
-    const { size: idle } = this.#idle;
-    const unterminated = this.#unterminated?.size ?? 0;
-    const { size: waiting } = this.#queue;
-    return { idle, busy: this.#busy.size, unterminated, waiting, lost: this.#lost };
+    const { idle, busy, unterminated, lost } = this.#connections;
+    return {
+      idle: idle.size,
+      busy: busy.size,
+      unterminated: unterminated?.size ?? 0,
+      waiting: this.#queue.size,
+      lost,
+    };
   }
 
-  /** How near the pool is to its limit, and how long calls have waited for that. */
+  /** How close the pool is to its limit, and how long calls have waited for a connection. */
   get saturation() {
     return {
       limit: this.#limits.connections,
-      inUse: this.#connections - this.#idle.size,
+      inUse: this.#connections.size - this.#connections.idle.size,
       waits: this.#waits,
       waitedMs: this.#waitedMs,
     };
   }
 
   /**
-   * Lends a connection to `work`, and to nobody else meanwhile. `tenant` is whose share it counts against.
+   * Lends a connection to `work` alone.
    *
-   * @throws {Refusal} `unavailable` when no connection came free in time, or too many wait already.
+   * @param tenant whose share of the connections it counts against.
+   * @throws {Refusal} `unavailable` when no connection is free in time, or too many calls wait already.
    */
   exclusive<Result>(
     target: Target,
@@ -95,8 +92,9 @@ export class ConnectionPool {
   }
 
   /**
-   * Lends a connection that others may use at the same time. `work` is one `Connection.statement`, called at once.
+   * Lends a connection that other calls may use at the same time.
    *
+   * @param work sends one `Connection.statement` at once.
    * @throws {Refusal} `unavailable` as above.
    */
   shared<Result>(
@@ -107,18 +105,16 @@ export class ConnectionPool {
     return this.#run({ target, tenant, mayShare: true }, work);
   }
 
-  /** Closes all idle connections to a target, for a database that is about to go. */
+  /** Closes all idle connections to a target, because its database is about to be dropped. */
   closeIdle(target: Target): void {
-    for (const connection of this.#idle.to(target)) connection.close();
+    for (const connection of this.#connections.idle.to(target)) connection.close();
   }
 
-  /** Ends every connection; calls that wait are refused. */
+  /** Closes every connection and refuses waiting calls. */
   close(): void {
     this.#closed = true;
-    this.#unterminated?.close();
-    clearInterval(this.#sweeper);
-    clearTimeout(this.#stallCheck);
-    for (const connection of [...this.#idle.all(), ...this.#busy.keys()]) connection.close();
+    clearTimeout(this.#stallTimer);
+    this.#connections.close();
     this.#queue.clear(unavailable('The server is shutting down'));
   }
 
@@ -126,7 +122,7 @@ export class ConnectionPool {
     call: Call,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    const batch = this.#takeAtOnce(call) ?? (await this.#wait(call));
+    const batch = this.#takeNow(call) ?? (await this.#wait(call));
     try {
       const result = work(batch.connection);
       this.#batches.onSent(batch, call.tenant);
@@ -137,59 +133,59 @@ export class ConnectionPool {
   }
 
   /**
-   * The way without waiting. A call that waits could not have had this connection, or will look again in a
-   * moment: `stallMs` is the most that one gets ahead of another.
+   * Gives a free connection to a new call without looking at the queue. Queued calls could not use that
+   * connection, or they look again within `stallMs`, which bounds how far a new call gets ahead of them.
    */
-  #takeAtOnce(call: Call): ReadBatch | null {
+  #takeNow(call: Call): ReadBatch | null {
     return this.#isWithinShare(call) ? this.#take(call) : null;
   }
 
   #wait(call: Call): Promise<ReadBatch> {
     if (this.#closed) throw unavailable('The server is shutting down');
-    const got = this.#queue.wait(call);
-    this.#countWait(got);
-    // Mostly it waits for others, and nobody could be served.
+    const lent = this.#queue.wait(call);
+    this.#countWait(lent);
+    // Most calls wait for a batch to fill; no other call could be served now.
     if (this.#mustWait(call)) this.#serveWhenStalled();
     else this.#serve();
-    return got;
+    return lent;
   }
 
-  /** Counts a wait, also one in vain. Beside the call, which it does not delay. */
-  #countWait(got: Promise<ReadBatch>): void {
+  /** Counts the wait, whether a connection is lent or refused, without delaying the call. */
+  #countWait(lent: Promise<ReadBatch>): void {
     const sinceMs = performance.now();
-    const over = () => {
+    const onEnd = () => {
       this.#waits += 1;
       this.#waitedMs += performance.now() - sinceMs;
     };
-    got.then(over, over);
+    lent.then(onEnd, onEnd);
   }
 
   #serve(): void {
     if (this.#queue.size === 0) return;
-    this.#queue.serve((call, settle) => this.#offer(call, settle));
+    this.#queue.serve((call, deferred) => this.#offer(call, deferred));
     if (this.#queue.size > 0) this.#serveWhenStalled();
   }
 
-  #offer(call: Call, settle: Settle<ReadBatch>): boolean {
+  #offer(call: Call, deferred: Deferred<ReadBatch>): boolean {
     if (!this.#isWithinShare(call)) return false;
     const batch = this.#take(call);
-    if (batch) settle.resolve(batch);
-    else if (this.#mayOpen(call)) void this.#openFor(call, settle);
+    if (batch) deferred.resolve(batch);
+    else if (this.#mayOpen(call)) void this.#openFor(call, deferred);
     else return false;
     return true;
   }
 
-  /** A seat in a batch, or an idle connection. */
+  /** A place in a batch, or an idle connection. */
   #take(call: Call): ReadBatch | null {
     const { target, tenant } = call;
     const batch = (this.#shares(call) ? this.#batches.join(target) : null) ?? this.#takeIdle(call);
-    if (batch) this.#hold(tenant, 1);
+    if (batch) this.#running.add(tenant, 1);
     return batch;
   }
 
   #takeIdle(call: Call): ReadBatch | null {
     if (this.#mustWait(call)) return null;
-    const connection = this.#idle.take(call.target);
+    const connection = this.#connections.idle.take(call.target);
     return connection && this.#begin(connection, call);
   }
 
@@ -198,113 +194,60 @@ export class ConnectionPool {
   }
 
   #mustWait(call: Call): boolean {
+    if (!this.#shares(call)) return false;
     const { target } = call;
     const waiting = this.#queue.sizeOf(target);
-    return (
-      this.#shares(call) && this.#batches.mustWait(target, { waiting, nowMs: performance.now() })
-    );
+    return this.#batches.mustWait(target, { waiting, nowMs: performance.now() });
   }
 
   #begin(connection: Connection, call: Call): ReadBatch {
     const shares = this.#shares(call);
     const batch = this.#batches.begin(connection, { shares, nowMs: performance.now() });
-    this.#busy.set(connection, batch);
+    this.#connections.busy.set(connection, batch);
     return batch;
   }
 
   #end(batch: ReadBatch, call: Call): void {
     const { connection } = batch;
+    const { busy, idle } = this.#connections;
     const nowMs = performance.now();
     const hadItsShare = !this.#isWithinShare(call);
-    this.#hold(call.tenant, -1);
+    this.#running.add(call.tenant, -1);
     const isOver = this.#batches.onEnd(batch, call.tenant, nowMs);
-    if (isOver && this.#busy.delete(connection) && connection.live)
-      this.#idle.add(connection, nowMs);
+    if (isOver && busy.delete(connection) && connection.live) idle.add(connection, nowMs);
     if (isOver || hadItsShare) this.#serve();
   }
 
-  async #openFor(call: Call, { resolve, reject }: Settle<ReadBatch>): Promise<void> {
+  async #openFor(call: Call, { resolve, reject }: Deferred<ReadBatch>): Promise<void> {
     const { target, tenant } = call;
-    this.#countOpening(target, 1);
-    this.#hold(tenant, 1);
+    this.#running.add(tenant, 1);
     try {
-      const connection = await this.#open(target);
-      if (this.#closed) connection.close();
-      const batch = this.#begin(connection, call);
-      connection.onClose(() => this.#drop(connection));
-      resolve(batch);
+      resolve(await this.#connections.open(target, (connection) => this.#begin(connection, call)));
     } catch (error) {
-      this.#hold(tenant, -1);
+      this.#running.add(tenant, -1);
       reject(error);
     } finally {
-      this.#countOpening(target, -1);
       this.#serve();
     }
   }
 
-  /**
-   * Whether one more connection may be opened, if need be because an idle one gives way. Opening costs far
-   * more than waiting: a call that has a connection takes none away from the one that used it a moment ago.
-   */
   #mayOpen(call: Call): boolean {
-    const { connections, spareMs } = this.#limits;
     const { target } = call;
-    if (this.#mustWait(call) || (this.#shares(call) && this.#opening.has(target))) return false;
-    if (this.#connections < connections) return true;
-    const spareForMs = this.#hasConnection(target) ? spareMs : 0;
-    return this.#idle.closeOldest(performance.now() - spareForMs);
+    const { opening } = this.#connections;
+    if (this.#mustWait(call) || (this.#shares(call) && opening.of(target) > 0)) return false;
+    return this.#connections.makeRoom(target);
   }
 
-  /** All that the server has of this pool. */
-  get #connections(): number {
-    return (
-      this.#idle.size + this.#busy.size + this.#connectionsOpening + (this.#unterminated?.size ?? 0)
-    );
-  }
-
-  #hasConnection(target: Target): boolean {
-    if (this.#opening.has(target)) return true;
-    for (const { target: other } of this.#busy.keys()) if (other === target) return true;
-    return false;
-  }
-
-  /** Nothing tells of a connection that does not come back; so those who wait look again. */
+  /** Serves again after `stallMs`, because no event tells that a batch has stalled. */
   #serveWhenStalled(): void {
-    this.#stallCheck ??= setTimeout(() => {
-      this.#stallCheck = undefined;
+    this.#stallTimer ??= setTimeout(() => {
+      this.#stallTimer = undefined;
       this.#serve();
     }, this.#limits.batches.stallMs).unref();
   }
 
-  #drop(connection: Connection): void {
-    this.#idle.delete(connection);
-    const batch = this.#busy.get(connection);
-    if (!batch) return;
-    this.#busy.delete(connection);
-    this.#batches.drop(batch);
-    if (this.#closed) return;
-    this.#lost += 1;
-    if (connection.backendEnds) return;
-    this.#unterminated?.add(connection.backend, this.#batches.ranLast(batch));
-  }
-
   #isWithinShare({ tenant }: Call): boolean {
-    const held = (this.#held.get(tenant) ?? 0) + (this.#unterminated?.heldBy(tenant) ?? 0);
-    return held < this.#limits.connectionsPerTenant;
+    const unterminated = this.#connections.unterminated?.heldBy(tenant) ?? 0;
+    return this.#running.of(tenant) + unterminated < this.#limits.connectionsPerTenant;
   }
-
-  #hold(tenant: string, change: 1 | -1): void {
-    count(this.#held, tenant, change);
-  }
-
-  #countOpening(target: Target, change: 1 | -1): void {
-    this.#connectionsOpening += change;
-    count(this.#opening, target, change);
-  }
-}
-
-function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
-  const sum = (counts.get(key) ?? 0) + change;
-  if (sum === 0) counts.delete(key);
-  else counts.set(key, sum);
 }

@@ -1,31 +1,31 @@
 /**
- * Database URLs by libpq's rules: taken apart into libpq's keywords, and put together again in one
- * canonical form. What the keywords mean stands in `connection_options.ts`.
+ * Database URLs by libpq's rules: parsed into libpq's keywords, and formatted in one canonical form.
+ * `connection_options.ts` interprets the keywords.
  *
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
  */
 
-/** What is wrong with a URL, in words that never repeat its values: one may be the password. */
+/** A fault of a URL. The message never repeats a value, because it may be the password. */
 export class ConnectionUrlError extends Error {
   override readonly name = 'ConnectionUrlError';
 }
 
-/** Keywords of libpq with their values; `host` and `port` may be lists with commas. */
+/** Keywords of libpq with their values; `host` and `port` may be comma-separated lists. */
 export type Keywords = Readonly<Record<string, string>>;
 
 const example = 'postgres://user:password@host:5432/database';
 
 /**
- * The keywords that a URL gives; what its query says comes last and wins.
+ * Returns the keywords of a URL. Those of its query override those before it.
  *
- * @throws {ConnectionUrlError} when libpq could not read it.
+ * @throws {ConnectionUrlError} when libpq could not parse it.
  * @example keywordsIn('postgres://me@[::1]:5433/k%24enn').dbname // 'k$enn'
  */
 export function keywordsIn(url: string): Keywords {
   const form = /^postgres(?:ql)?:\/\/(?:([^@/]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s;
   const [whole, credentials, hosts = '', dbname, query = ''] = form.exec(url) ?? [];
   if (whole === undefined) throw new ConnectionUrlError(`expected a URL such as ${example}`);
-  const [user, password] = credentials === undefined ? [] : cutAt(credentials, ':');
+  const [user, password] = credentials === undefined ? [] : splitAt(credentials, ':');
   const keywords: Record<string, string> = { ...hostsIn(hosts) };
   for (const [name, text] of Object.entries({ user, password, dbname })) {
     if (text) keywords[name] = decoded(text);
@@ -33,7 +33,7 @@ export function keywordsIn(url: string): Keywords {
   for (const pair of query.split('&').filter((part) => part !== '')) {
     const [name, value, more] = pair.split('=');
     if (name === undefined || value === undefined || more !== undefined) {
-      throw new ConnectionUrlError('expected name=value pairs behind its question mark');
+      throw new ConnectionUrlError('expected name=value pairs after its question mark');
     }
     Object.assign(keywords, keyword(decoded(name), decoded(value)));
   }
@@ -41,8 +41,7 @@ export function keywordsIn(url: string): Keywords {
 }
 
 /**
- * The canonical URL of some keywords: equal ones have equal URLs, whose parts stand where `new URL`
- * finds them as well.
+ * Returns the canonical URL of keywords: equal keywords have equal URLs, and `new URL` can parse them.
  */
 export function urlOf({ user, password, host = '', port, dbname, ...others }: Keywords): string {
   const ports = port?.split(',') ?? [];
@@ -60,7 +59,7 @@ export function urlOf({ user, password, host = '', port, dbname, ...others }: Ke
 function hostsIn(text: string): Keywords {
   if (text === '') return {};
   const pairs = text.split(',').map((part) => {
-    // An IPv6 address stands in brackets, because its colons would begin a port.
+    // An IPv6 address needs brackets, because a colon begins the port.
     const [, bracketed, plain = '', port] =
       /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(.*))?$/.exec(part) ?? [];
     if (bracketed === undefined && plain === '' && part !== '' && port === undefined) {
@@ -85,7 +84,7 @@ function encodedHost(host: string): string {
   return host.includes(':') ? `[${encoded.replaceAll('%3A', ':')}]` : encoded;
 }
 
-function cutAt(text: string, mark: string): [string, string?] {
+function splitAt(text: string, mark: string): [string, string?] {
   const at = text.indexOf(mark);
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + mark.length)];
 }
@@ -95,7 +94,7 @@ function decoded(text: string): string {
     const plain = decodeURIComponent(text);
     if (!plain.includes('\0')) return plain;
   } catch {
-    // Told below.
+    // The error below names the fault.
   }
   throw new ConnectionUrlError('expected each percent sign in it to be written as %25');
 }

@@ -1,15 +1,15 @@
-/** The control schema as the directory and the operator see it: every tenant's rows. */
+/** Access to the control schema for the directory and the operator, who see every tenant's rows. */
 import type { Db, Sql, SqlValue } from '../kernel/ports.ts';
 import type { ConnectionPool } from './connection_pool.ts';
 import type { Installation } from './installation.ts';
 
-/** Whose share of the control connections our own work counts against. */
+/** The name of the operator's statements in the pool's shares. */
 const ourselves = 'control';
 
-/** Whose share short reads count against. */
+/** The name of short reads in the pool's shares. */
 const lookups = 'lookups';
 
-/** Names in its statements are qualified: `control.tenants`. */
+/** Runs statements whose names are qualified: `control.tenants`. */
 export function controlDb(pool: ConnectionPool, { controlTarget }: Installation): Db {
   const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
     pool.exclusive(controlTarget, ourselves, (connection) =>
@@ -21,8 +21,8 @@ export function controlDb(pool: ConnectionPool, { controlTarget }: Installation)
 }
 
 /**
- * For short reads alone: those of a moment share a connection, as tenants' reads do. After a gap in the
- * announcements the directory looks up everybody at once.
+ * Runs short reads, which share connections as tenants' reads do: after a gap in the announcements the
+ * directory looks up every tenant again.
  */
 export function controlLookups(pool: ConnectionPool, { controlTarget }: Installation): Sql {
   return <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>

@@ -1,7 +1,7 @@
 /**
- * What surrounds a tenant's statement: before it the context, which says as whom and for which tenant
- * it runs, and behind it what undoes all settings. In a database of the tenant's own each session begins
- * with its context, and so does each statement.
+ * The envelope of a tenant's statement. The context before it sets the role, the schema and the tenant; the
+ * reset behind it undoes all settings. In a tenant's own database the session has the context from its
+ * start, so its envelopes contain the reset alone.
  */
 import { LRUCache } from 'lru-cache';
 import type { SqlValue } from '../kernel/ports.ts';
@@ -12,79 +12,82 @@ import { seal } from './seal.ts';
 import type { Target } from './session_url.ts';
 
 /**
- * The messages that set a tenant's context, and the schema that its statements are prepared for. Null
- * where the session has that context by itself.
+ * The schema that a tenant's statements are prepared for, and the messages that set its context; null if
+ * the session has the context from its start.
  */
 export type Envelope = { schema: string; context: Buffer | null };
 
-/** Seals are bound to its backend; and what a session begins with, to its target. */
-type Backend = { readonly pid: number; readonly target: Target };
+/** The parts of a connection that an envelope depends on: a seal is bound to the pid. */
+type SessionIdentity = { readonly pid: number; readonly target: Target };
 
-type Kept = { placement: Placement; envelope: Envelope };
+type CacheEntry = { placement: Placement; envelope: Envelope };
 
-/** Makes envelopes and keeps those of each connection's latest tenants. */
+/** Makes envelopes and caches those of each connection's latest tenants. */
 export class Envelopes {
-  #kept = new WeakMap<Backend, LRUCache<TenantId, Kept[]>>();
+  #cache = new WeakMap<SessionIdentity, LRUCache<TenantId, CacheEntry[]>>();
   readonly #tenantsPerConnection: number;
 
   constructor(tenantsPerConnection: number) {
     this.#tenantsPerConnection = tenantsPerConnection;
   }
 
-  /** A tenant has two places, its own and its account; while seals change, it may have more. */
-  of(connection: Backend, placement: Placement, tenant: TenantId): Envelope {
+  /**
+   * Returns a tenant's envelope. A tenant has two placements, its own and its account; while seals are
+   * rotated it may have more.
+   */
+  of(connection: SessionIdentity, placement: Placement, tenant: TenantId): Envelope {
     if (isDedicated(placement) && tenant === placement.tenant)
       return ofSession(connection, placement);
-    const known = this.#keptFor(connection, tenant);
-    for (const kept of known) if (kept.placement === placement) return kept.envelope;
+    const cached = this.#cachedFor(connection, tenant);
+    for (const entry of cached) if (entry.placement === placement) return entry.envelope;
     const made = envelope(placement, tenant, connection.pid);
-    // A request that began before the seals' key was replaced keeps what it has, for itself alone.
-    const others = known.filter((kept) => kept.placement.schema !== placement.schema);
-    known.splice(0, known.length, ...others, { placement, envelope: made });
+    // One placement for each schema: an older one has the seal key that a rotation has replaced.
+    const others = cached.filter((entry) => entry.placement.schema !== placement.schema);
+    cached.splice(0, cached.length, ...others, { placement, envelope: made });
     return made;
   }
 
-  /** After the seals' key was replaced. */
+  /** Empties the cache, after the key of the seals was replaced. */
   forgetAll(): void {
-    this.#kept = new WeakMap();
+    this.#cache = new WeakMap();
   }
 
-  #keptFor(connection: Backend, tenant: TenantId): Kept[] {
-    let tenants = this.#kept.get(connection);
+  #cachedFor(connection: SessionIdentity, tenant: TenantId): CacheEntry[] {
+    let tenants = this.#cache.get(connection);
     if (!tenants) {
       tenants = new LRUCache({ max: this.#tenantsPerConnection });
-      this.#kept.set(connection, tenants);
+      this.#cache.set(connection, tenants);
     }
-    const known = tenants.get(tenant);
-    if (known) return known;
-    const none: Kept[] = [];
-    tenants.set(tenant, none);
-    return none;
+    const cached = tenants.get(tenant);
+    if (cached) return cached;
+    const empty: CacheEntry[] = [];
+    tenants.set(tenant, empty);
+    return empty;
   }
 }
 
-/** Nothing but the session tells the server whose the statement is, so it has to be the right one. */
-function ofSession(connection: Backend, { target, schema }: Placement): Envelope {
+/** Only the session says whose statement it is, so a wrong connection must be refused. */
+function ofSession(connection: SessionIdentity, { target, schema }: Placement): Envelope {
   if (connection.target !== target)
     throw new Error("Cannot use a connection: it is not of the tenant's placement");
   return { schema, context: null };
 }
 
-/** The envelope of one tenant in a placement, on the connection whose backend has the pid. */
+/** Returns the envelope of a tenant in a placement, for the backend with a pid. */
 export function envelope(placement: Placement, tenant: TenantId, pid: number): Envelope {
   const { schema, role } = placement;
   const context = [role, `"${schema}"`, `${tenant}.${seal(placement.sealKey, tenant, pid)}`];
   return { schema, context: run('context', context) };
 }
 
-/** Opens a transaction of several statements in an envelope. */
+/** Returns the messages that begin a transaction of several statements in an envelope. */
 export function beginning({ context }: Envelope): Buffer {
   return Buffer.concat([run('begin'), ...(context ? [context] : []), sync]);
 }
 
 /**
- * All of it local to the transaction, so a connection cannot carry it to the next tenant. And `reset all`
- * comes before its end, because an injected statement may have set something for the session.
+ * The context is local to the transaction, so a connection cannot carry it to the next tenant. `reset all`
+ * undoes settings that an injected statement has made for the session.
  */
 const constants = {
   context: `select pg_catalog.set_config('role', $1, true),
@@ -96,22 +99,22 @@ const constants = {
   reset: 'reset all',
 };
 
-/** What is sent of each group that is not a tenant's own. */
+/** The constant parts of all groups. */
 export const groups = {
-  /** Each session begins with it. */
+  /** Sent once, at the start of each session. */
   preparation: Buffer.concat([
     ...Object.entries(constants).map(([name, text]) => parse(name, text)),
     sync,
   ]),
-  /** Behind a statement that stands alone, or in an open transaction. */
+  /** After a statement without an envelope, or in an open transaction. */
   statement: Buffer.concat([execute, sync]),
-  /** Behind a statement in an envelope of its own. */
+  /** After a statement in an envelope of its own. */
   end: Buffer.concat([execute, run('reset'), sync]),
   commit: Buffer.concat([run('commit'), run('reset'), sync]),
   rollback: Buffer.concat([run('rollback'), run('reset'), sync]),
 };
 
-/** One statement, whatever it is: the server takes no second one in a Parse. */
+/** Returns the messages of one statement. The server refuses a Parse with more than one. */
 export function single(statement: string): Buffer {
   return Buffer.concat([parse('', statement), bind('', []), execute, sync]);
 }

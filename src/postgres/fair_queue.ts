@@ -1,112 +1,102 @@
 /**
- * Calls that wait for a connection, bounded per tenant, in all, and in time. They are served round-robin
- * over tenants: one with many calls waiting has no more turns than one with a single call.
+ * A queue of calls that wait for a connection, bounded per tenant, in total, and in time. It is served
+ * round-robin over tenants: a tenant with many waiting calls has no more turns than one with a single call.
  */
 import { unavailable } from '../kernel/errors.ts';
+import { Counts } from './counts.ts';
 
 export type FairQueueLimits = {
-  /** Calls of one tenant that may wait, and of all tenants together. */
+  /** The most waiting calls of one tenant. */
   waitingPerTenant: number;
+  /** The most waiting calls of all tenants together. */
   waiting: number;
+  /** The longest wait of a call. */
   waitLimitMs: number;
 };
 
-type Waiting<Call, Got> = {
-  call: Call;
-  resolve: (got: Got) => void;
-  reject: (error: unknown) => void;
-  timer: NodeJS.Timeout;
-};
+/** The promise of a waiting call, as its two functions. */
+export type Deferred<Lent> = { resolve: (lent: Lent) => void; reject: (error: unknown) => void };
 
-export class FairQueue<Call extends { tenant: string; target: string }, Got> {
+type Waiting<Call, Lent> = Deferred<Lent> & { call: Call; timer: NodeJS.Timeout };
+
+export class FairQueue<Call extends { tenant: string; target: string }, Lent> {
   readonly #limits: FairQueueLimits;
-  /** By tenant; the order of the keys is whose turn it is. */
-  readonly #waiting = new Map<string, Waiting<Call, Got>[]>();
-  readonly #byTarget = new Map<string, number>();
-  #size = 0;
+  /** By tenant; the order of the keys is the order of their turns. */
+  readonly #waiting = new Map<string, Waiting<Call, Lent>[]>();
+  readonly #byTarget = new Counts();
 
   constructor(limits: FairQueueLimits) {
     this.#limits = limits;
   }
 
   get size(): number {
-    return this.#size;
+    return this.#byTarget.total;
   }
 
-  /** Calls that wait for one target. */
+  /** How many calls wait for one target. */
   sizeOf(target: string): number {
-    return this.#byTarget.get(target) ?? 0;
+    return this.#byTarget.of(target);
   }
 
   /**
-   * Resolves with what the call was given.
+   * Waits until `serve` resolves the call.
    *
-   * @throws {Refusal} `unavailable` when too many wait already, or when its time is over.
+   * @throws {Refusal} `unavailable` when too many calls wait already, or when the wait takes too long.
    */
-  wait(call: Call): Promise<Got> {
+  wait(call: Call): Promise<Lent> {
     const { waitingPerTenant, waiting, waitLimitMs } = this.#limits;
-    const ahead = this.#waiting.get(call.tenant) ?? [];
-    if (ahead.length >= waitingPerTenant || this.#size >= waiting) {
+    const queue = this.#waiting.get(call.tenant) ?? [];
+    if (queue.length >= waitingPerTenant || this.size >= waiting) {
       throw unavailable('Too many requests are waiting for the database');
     }
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#remove(one);
+        this.#remove(entry);
         reject(unavailable('No database connection came free in time'));
       }, waitLimitMs);
-      const one = { call, resolve, reject, timer };
-      ahead.push(one);
-      this.#waiting.set(call.tenant, ahead);
-      this.#count(call.target, 1);
+      const entry = { call, resolve, reject, timer };
+      queue.push(entry);
+      this.#waiting.set(call.tenant, queue);
+      this.#byTarget.add(call.target, 1);
     });
   }
 
   /**
-   * Offers a turn to the first call of each tenant, and again to the next one of the tenant that was served:
-   * it goes to the end of the very list that is being walked.
+   * Offers the first call of each tenant. A tenant that was served goes to the end of the same iteration,
+   * which then offers its next call.
    *
-   * @param offer tells whether the call was served.
+   * @param offer returns whether the call was served.
    */
-  serve(offer: (call: Call, settle: Settle<Got>) => boolean): void {
-    for (const [tenant, [one]] of this.#waiting) {
-      if (!one || !offer(one.call, one)) continue;
-      this.#remove(one);
-      this.#sendToTheEnd(tenant);
+  serve(offer: (call: Call, deferred: Deferred<Lent>) => boolean): void {
+    for (const [tenant, [first]] of this.#waiting) {
+      if (!first || !offer(first.call, first)) continue;
+      this.#remove(first);
+      this.#moveToEnd(tenant);
     }
   }
 
-  /** Refuses all that wait. */
+  /** Rejects all waiting calls. */
   clear(reason: unknown): void {
-    for (const one of [...this.#waiting.values()].flat()) {
-      this.#remove(one);
-      one.reject(reason);
+    for (const entry of [...this.#waiting.values()].flat()) {
+      this.#remove(entry);
+      entry.reject(reason);
     }
   }
 
-  #remove(one: Waiting<Call, Got>): void {
-    const { tenant } = one.call;
+  #remove(entry: Waiting<Call, Lent>): void {
+    const { tenant, target } = entry.call;
     const queue = this.#waiting.get(tenant) ?? [];
-    clearTimeout(one.timer);
-    queue.splice(queue.indexOf(one), 1);
+    clearTimeout(entry.timer);
+    queue.splice(queue.indexOf(entry), 1);
     if (queue.length === 0) this.#waiting.delete(tenant);
-    this.#count(one.call.target, -1);
+    this.#byTarget.add(target, -1);
   }
 
-  #count(target: string, change: 1 | -1): void {
-    const waiting = this.sizeOf(target) + change;
-    if (waiting === 0) this.#byTarget.delete(target);
-    else this.#byTarget.set(target, waiting);
-    this.#size += change;
-  }
-
-  /** A tenant that was served lets the others go first; one that waited in vain keeps its turn. */
-  #sendToTheEnd(tenant: string): void {
+  /** Puts a tenant that was served behind all others. A tenant that was not served keeps its turn. */
+  #moveToEnd(tenant: string): void {
     const queue = this.#waiting.get(tenant);
     if (!queue) return;
     this.#waiting.delete(tenant);
     this.#waiting.set(tenant, queue);
   }
 }
-
-/** How to give a waiting call what it waits for. */
-export type Settle<Got> = { resolve: (got: Got) => void; reject: (error: unknown) => void };

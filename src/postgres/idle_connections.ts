@@ -1,11 +1,11 @@
 /**
- * Connections that nobody uses. The one that was used last is lent first: what it and its backend have in
- * their caches is still warm, and those that nobody needs grow old and are closed.
+ * Idle connections. The one that was used last is lent first: its caches are still warm, and connections
+ * that are not needed reach the idle limit and are closed.
  */
 import type { Connection, Target } from './connection.ts';
 
 export class IdleConnections {
-  /** With the time they were last used, least recently used first. */
+  /** The time of the last use; the least recently used connection is first. */
   readonly #usedAtMs = new Map<Connection, number>();
   readonly #byTarget = new Map<Target, Connection[]>();
 
@@ -28,7 +28,7 @@ export class IdleConnections {
     this.#usedAtMs.set(connection, nowMs);
   }
 
-  /** The connection to a target that was used last, which is idle no more. */
+  /** Removes and returns the connection to a target that was used last, or null. */
   take(target: Target): Connection | null {
     const connection = this.#byTarget.get(target)?.at(-1);
     if (!connection) return null;
@@ -43,7 +43,7 @@ export class IdleConnections {
     if (connections.length === 0) this.#byTarget.delete(connection.target);
   }
 
-  /** Closes the one that has been idle for longest, if it was not used since. @returns whether so. */
+  /** Closes the connection that is idle for longest, unless it was used since. @returns whether it did. */
   closeOldest(sinceMs: number): boolean {
     const [oldest] = this.#usedAtMs;
     if (!oldest || oldest[1] > sinceMs) return false;
@@ -51,6 +51,7 @@ export class IdleConnections {
     return true;
   }
 
+  /** Closes every connection that was not used since. */
   closeUnused(sinceMs: number): void {
     for (const [connection, usedAtMs] of [...this.#usedAtMs])
       if (usedAtMs <= sinceMs) connection.close();

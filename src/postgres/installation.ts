@@ -1,7 +1,7 @@
 /**
- * One Kennel in one Postgres: the names of its roles, schemas and databases, and the passwords and
- * seal keys that follow from its one secret. Roles belong to the whole server, so their names carry
- * the database's name: two installations on one server do not meet.
+ * One Kennel in one Postgres: the names of its roles, schemas and databases, and the passwords and seal
+ * keys that are derived from its one secret. Roles belong to the whole server, so their names contain the
+ * database's name: two installations on one server share none.
  */
 import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -20,24 +20,24 @@ export const schemas = {
   tenant: 'tenant',
 } as const;
 
-/** What seals are made from. While one secret replaces another, the database accepts both. */
+/** The secrets that seal keys are derived from. During a rotation the database accepts both. */
 export type SealSecrets = { current: Buffer; other: Buffer | null };
 
-/** 32 random bytes each, kept in the control schema for the owner's eyes only. */
+/** 32 random bytes each, stored in the control schema, where only the owner can read them. */
 export type Secrets = { installation: Buffer; seals: SealSecrets };
 
 export type Roles = {
-  /** Owns everything; nobody logs in as it. */
+  /** Owns every schema and table, and cannot log in. */
   owner: string;
-  /** Works on tenant tables, and on nothing else. */
+  /** May use tenant tables alone. */
   app: string;
-  /** Works on one tenant's rows of the control schema. */
+  /** May use one tenant's rows of the control schema. */
   account: string;
-  /** The login of the connections; may only become `app` or `account`. */
+  /** The login of tenants' connections; may only become `app` or `account`. */
   serve: string;
   /** The login of the directory and the operator. */
   control: string;
-  /** The login that migrations run in, as the owner; it may only become that one. */
+  /** The login of migrations; may only become `owner`. */
   migrate: string;
 };
 
@@ -45,9 +45,9 @@ export class Installation {
   readonly adminUrl: string;
   readonly database: string;
   readonly roles: Roles;
-  /** The way of the directory and the operator into the control schema. */
+  /** The target of the directory and the operator. */
   readonly controlTarget: Target;
-  /** The way of tenants' statements into the main database. */
+  /** The target of tenants' statements in the main database. */
   readonly servingTarget: Target;
   readonly #admin: Keywords;
   readonly #secret: Buffer;
@@ -55,31 +55,31 @@ export class Installation {
   readonly #dedicated: LRUCache<string, DedicatedPlacement>;
   #seals: SealSecrets;
 
-  /** @param placementsKept how many of each kind are remembered; deriving one costs a few HMACs. */
-  constructor(adminUrl: string, { installation, seals }: Secrets, placementsKept: number) {
+  /** @param maxPlacements the most of each kind that are cached; to derive one takes a few HMACs. */
+  constructor(adminUrl: string, { installation, seals }: Secrets, maxPlacements: number) {
     this.adminUrl = adminUrl;
     this.#admin = keywordsIn(adminUrl);
     this.database = databaseOf(adminUrl);
     this.roles = rolesOf(this.database);
     this.#secret = installation;
     this.#seals = seals;
-    this.#placements = new LRUCache({ max: placementsKept });
-    this.#dedicated = new LRUCache({ max: placementsKept });
+    this.#placements = new LRUCache({ max: maxPlacements });
+    this.#dedicated = new LRUCache({ max: maxPlacements });
     this.controlTarget = this.#target(this.database, this.roles.control);
     this.servingTarget = this.#target(this.database, this.roles.serve);
   }
 
-  /** One tenant's rows of the control schema. */
+  /** The placement of every tenant's account: its rows of the control schema. */
   get account(): Placement {
     return this.placement(schemas.control, { role: this.roles.account });
   }
 
-  /** A schema that sessions of the serving login work in, each statement in its tenant's context. */
+  /** Returns the placement of a schema that the serving login uses, each statement in its tenant's context. */
   placement(
     schema: string,
     { database = this.database, role = this.roles.app }: { database?: string; role?: string } = {},
   ): Placement {
-    return remembered(this.#placements, `${database} ${schema}`, () => ({
+    return cached(this.#placements, `${database} ${schema}`, () => ({
       context: 'statement',
       target: this.#target(database, this.roles.serve),
       database,
@@ -90,9 +90,9 @@ export class Installation {
     }));
   }
 
-  /** A database, and a login of the same name, whose sessions begin with the context of its one tenant. */
+  /** Returns the placement of one tenant in a database with a login of the same name. */
   dedicatedPlacement(name: string, tenant: TenantId): DedicatedPlacement {
-    return remembered(this.#dedicated, name, () => {
+    return cached(this.#dedicated, name, () => {
       const database = this.databaseNamed(name);
       const sealKey = sealKeyOf(this.#seals.current, database);
       return {
@@ -111,25 +111,25 @@ export class Installation {
     });
   }
 
-  /** A further database of this installation, at most 63 bytes for a name of at most 42. */
+  /** Returns the name of a further database: at most 63 bytes for a `name` of at most 42. */
   databaseNamed(name: string): string {
     return `${shorten(this.database, 20)}_${name}`;
   }
 
-  /** Seals are made from these from now on. True when they are others than before. */
+  /** Makes seals from these secrets from now on. @returns whether they have changed. */
   useSeals(seals: SealSecrets): boolean {
     const changed = !seals.current.equals(this.#seals.current);
     this.#seals = seals;
-    if (changed) for (const kept of [this.#placements, this.#dedicated]) kept.clear();
+    if (changed) for (const cache of [this.#placements, this.#dedicated]) cache.clear();
     return changed;
   }
 
-  /** The administrator's way into one of our databases. */
+  /** Returns the administrator's target in a database. */
   adminTarget(database: string): Target {
     return targetOf({ ...this.#admin, dbname: database });
   }
 
-  /** The way of migrations, and of all else that may run what they left, into one of our databases. */
+  /** Returns the target of migrations, and of all statements that may run triggers from them, in a database. */
   migrationTarget(database: string): Target {
     return this.#target(database, this.roles.migrate);
   }
@@ -139,24 +139,24 @@ export class Installation {
   }
 
   /**
-   * The secret of a tenant's first API key. Derived, not drawn: an onboarding request that is
-   * repeated gets the same key, and no copy of it is kept anywhere.
+   * Returns the secret of a tenant's first API key. It is derived and not random, so a repeated onboarding
+   * request returns the same key, although no copy of it is stored.
    */
   firstKeySecret(keyId: string): Buffer {
     return this.#derive(`api-key:${keyId}`);
   }
 
-  /** What belongs to one Idempotency-Key. The key is part of the purpose, and is kept by its client. */
+  /** Returns the secret of one Idempotency-Key. The key is part of the purpose; only its client stores it. */
   idempotencySecret(purpose: string): Buffer {
     return this.#derive(`idempotency:${purpose}`);
   }
 
-  /** Tells what this installation has left outside its database from what another one has. */
+  /** Returns an id of this installation, to tell its data outside the database from another one's. */
   mark(): string {
     return this.#derive('mark').toString('hex').slice(0, 16);
   }
 
-  /** @param settings that a session begins with, and that `reset all` brings back. */
+  /** @param settings at the start of the session, which `reset all` restores. */
   #target(database: string, login: string, settings?: OwnSettings): Target {
     const password = this.password(login);
     return targetOf({ ...this.#admin, dbname: database, user: login, password }, settings);
@@ -167,26 +167,26 @@ export class Installation {
   }
 }
 
-function remembered<Kept extends object>(
-  kept: LRUCache<string, Kept>,
-  name: string,
-  make: () => Kept,
-): Kept {
-  const known = kept.get(name);
+function cached<Value extends object>(
+  cache: LRUCache<string, Value>,
+  key: string,
+  make: () => Value,
+): Value {
+  const known = cache.get(key);
   if (known) return known;
   const made = make();
-  kept.set(name, made);
+  cache.set(key, made);
   return made;
 }
 
-/** Each database has a key of its own: a seal of one opens nothing in another. */
+/** Returns the seal key of a database. A seal of one database is invalid in any other. */
 export function sealKeyOf(secret: Buffer, database: string): Buffer {
   return derive(secret, `seal:${database}`);
 }
 
 /**
- * The role names of the installation in a database: `kennel_app` for the database `kennel`. Another
- * name is marked with its digest, so that `shop` does not share roles with `kennel_shop`.
+ * Returns the role names of the installation in a database: `kennel_app` for the database `kennel`. For
+ * other names they contain a digest, so that `shop` does not share roles with `kennel_shop`.
  */
 export function rolesOf(database: string): Roles {
   const name = shorten(database, 36);
@@ -201,7 +201,7 @@ export function rolesOf(database: string): Roles {
   };
 }
 
-/** @throws {ConnectionUrlError} when the URL names no database. */
+/** Returns the database of a URL. @throws {ConnectionUrlError} when it names none. */
 export function databaseOf(adminUrl: string): string {
   return connectionOptions(keywordsIn(adminUrl)).database;
 }
@@ -210,10 +210,10 @@ function derive(secret: Buffer, purpose: string): Buffer {
   return createHmac('sha256', secret).update(purpose).digest();
 }
 
-/** Postgres cuts names at 63 bytes without a word; a cut of our own stays unique. */
-function shorten(name: string, most: number): string {
-  if (name.length <= most) return name;
-  return `${name.slice(0, most - 9)}_${digestOf(name)}`;
+/** Returns a short name that is still unique. Postgres truncates names at 63 bytes without an error. */
+function shorten(name: string, maxLength: number): string {
+  if (name.length <= maxLength) return name;
+  return `${name.slice(0, maxLength - 9)}_${digestOf(name)}`;
 }
 
 function digestOf(name: string): string {

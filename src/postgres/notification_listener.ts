@@ -1,7 +1,7 @@
 /**
- * One connection that listens on a channel and comes back by itself. It listens when the server has said
- * so, and the server is asked now and then whether it is there still: a connection that was cut
- * in between looks like one on which nothing happens.
+ * One connection that listens on a channel and reconnects by itself. It counts as listening once the server
+ * has confirmed LISTEN. It is probed at intervals, because a connection that was cut looks like one without
+ * notifications.
  *
  * Source: https://www.postgresql.org/docs/current/sql-listen.html and sql-notify.html
  */
@@ -16,13 +16,15 @@ import type { Target } from './session_url.ts';
 export type NotificationListenerLimits = SessionLimits & {
   /** The most bytes of one message. */
   messageBytes: number;
+  /** The delay before the next attempt to connect. */
   retryAfterMs: number;
+  /** The time between two probes, and the longest time for the reply to one. */
   probeMs: number;
 };
 
 export type NotificationListenerOptions = NotificationListenerLimits & {
   onMessage: (message: string) => void;
-  /** Called whenever listening begins anew: messages may have been missed before. */
+  /** Called whenever listening has begun: earlier messages may have been missed. */
   onGap: () => void;
 };
 
@@ -40,7 +42,7 @@ export class NotificationListener {
     void this.#keepListening();
   }
 
-  /** True from the server's answer to LISTEN until the connection is lost. */
+  /** True from the server's reply to LISTEN until the connection is lost. */
   get connected(): boolean {
     return this.#connected;
   }
@@ -60,27 +62,27 @@ export class NotificationListener {
 
   async #listenUntilLost(): Promise<void> {
     const { socket } = await openSession(this.#target, this.#options);
-    const hangUp = () => {
+    const disconnect = () => {
       if (socket.writableLength > 0) socket.destroy();
       else socket.end(terminate, () => socket.destroy());
     };
-    this.#stop.signal.addEventListener('abort', hangUp, { once: true });
+    this.#stop.signal.addEventListener('abort', disconnect, { once: true });
     try {
       if (this.#stop.signal.aborted) return;
-      await this.#hear(socket);
+      await this.#listen(socket);
     } finally {
-      this.#stop.signal.removeEventListener('abort', hangUp);
+      this.#stop.signal.removeEventListener('abort', disconnect);
       socket.destroy();
     }
   }
 
-  /** Settles when the connection is lost, or the server does not answer in time. */
-  #hear(socket: Socket): Promise<void> {
+  /** Resolves when the connection is lost, or the server does not reply to a probe in time. */
+  #listen(socket: Socket): Promise<void> {
     const { messageBytes, probeMs, onMessage } = this.#options;
     const listen = query(`listen "${this.#channel.replaceAll('"', '""')}"`);
     let unanswered = 0;
-    const ask = () => {
-      // Listening again changes nothing, and is answered.
+    const probe = () => {
+      // A further LISTEN changes nothing, and the server replies to it.
       if (unanswered > 0) socket.destroy();
       else socket.write(listen);
       unanswered += 1;
@@ -90,12 +92,12 @@ export class NotificationListener {
       if (message.type === types.notification) onMessage(payloadIn(message));
       if (message.type !== types.ready) return;
       unanswered -= 1;
-      this.#onAnswer();
+      this.#onReply();
     });
     return new Promise((resolve) => {
-      const probe = setInterval(ask, probeMs);
+      const timer = setInterval(probe, probeMs);
       const end = () => {
-        clearInterval(probe);
+        clearInterval(timer);
         resolve();
       };
       socket.once('close', end);
@@ -107,11 +109,11 @@ export class NotificationListener {
           socket.destroy();
         }
       });
-      ask();
+      probe();
     });
   }
 
-  #onAnswer(): void {
+  #onReply(): void {
     if (this.#connected || this.#stop.signal.aborted) return;
     this.#connected = true;
     this.#options.onGap();
@@ -124,7 +126,7 @@ const types = {
   ready: 'Z'.charCodeAt(0),
 } as const;
 
-/** NotificationResponse: a pid, the channel, and what was said on it. */
+/** Returns the payload of a NotificationResponse, after a pid and the name of the channel. */
 function payloadIn({ bytes, from, to }: Message): string {
   const [, payload = ''] = bytes.toString('utf8', from + 4, to).split('\0');
   return payload;

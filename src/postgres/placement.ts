@@ -1,9 +1,9 @@
-/** Where one tenant's rows are, and how its statements get the tenant's context. */
+/** The place of a tenant's rows, and how its statements get the tenant's context. */
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Target } from './session_url.ts';
 
-type Place = {
-  /** Leads sessions of the login into the database. */
+type CommonPlacement = {
+  /** The target of the sessions: the login in the database. */
   target: Target;
   database: string;
   /** The login of the sessions. */
@@ -15,11 +15,11 @@ type Place = {
   sealKey: Buffer;
 };
 
-/** The placement of one tenant alone: its sessions begin with the context as a start parameter. */
-export type DedicatedPlacement = Place & { context: 'session'; tenant: TenantId };
+/** A placement of one tenant alone: the context is a start parameter of its sessions. */
+export type DedicatedPlacement = CommonPlacement & { context: 'session'; tenant: TenantId };
 
-/** Its sessions serve many tenants: the context is sealed, and sent with each statement. */
-type SealedPlacement = Place & { context: 'statement' };
+/** A placement whose sessions serve many tenants: a sealed context is sent with each statement. */
+type SealedPlacement = CommonPlacement & { context: 'statement' };
 
 export type Placement = SealedPlacement | DedicatedPlacement;
 

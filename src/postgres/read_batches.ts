@@ -1,8 +1,8 @@
 /**
- * Who travels with whom: reads share a connection, one behind the other, which saves both ends most of
- * their work. While a batch is under way the next one fills: it goes when that one is back, when it is
- * full, or when that one stalls. Only short reads should share, because each waits for those before it: a
- * tenant that was slow a moment ago travels alone.
+ * Batches of reads that share a connection, one behind the other, which saves client and server most of
+ * the work. While a batch is running the next one fills. It is sent when the running one has ended, when
+ * it is full itself, or when the running one stalls. Each read waits for those before it, so only short
+ * ones should share: a tenant that was slow a moment ago has its connections to itself.
  */
 import { LRUCache } from 'lru-cache';
 import type { Connection, Target } from './connection.ts';
@@ -10,33 +10,35 @@ import type { Connection, Target } from './connection.ts';
 export type BatchLimits = {
   /** The most statements of a batch. */
   statements: number;
-  /** A batch that has been under way for longer than this stalls. */
+  /** A batch that has been running for longer than this has stalled. */
   stallMs: number;
-  /** A statement that took longer than this was slow, and its tenant travels alone for a while. */
+  /** A statement that took longer than this was slow. */
   slowMs: number;
+  /** For this time after a slow statement its tenant shares no connection. */
   aloneMs: number;
-  /** Tenants that are known to be slow; the one that was so least recently is forgotten first. */
+  /** The most tenants that are remembered as slow; the least recently slow one is forgotten first. */
   slowTenants: number;
 };
 
-/** The use of a connection from the moment it is lent until nobody uses it any more. */
+/** One use of a connection, from the first call to the end of the last one. A call alone is a batch, too. */
 export type ReadBatch = {
   readonly connection: Connection;
   readonly begunAtMs: number;
-  /** Calls that have a seat, of which some may not be sent yet, and some be answered. */
-  seats: number;
-  /** Whose calls were sent, in the order in which the connection answers them. */
+  /** All calls of the batch, whether they are not sent yet, running or answered. */
+  calls: number;
+  /** The tenants of the calls that were sent, in the order of the results. */
   readonly sent: string[];
+  /** Calls that have not ended. */
   running: number;
-  /** When the latest call ended: the next one's time began only then. */
+  /** When the latest call ended. The time of the next one counts from then. */
   endedAtMs: number;
 };
 
 export class ReadBatches {
   readonly #limits: BatchLimits;
-  /** Those of this very turn, which take further calls. */
+  /** The batches of this turn of the event loop, which further calls may join. */
   readonly #filling = new Map<Target, ReadBatch>();
-  /** The latest to each target, while it is under way: others may wait for it. */
+  /** The latest batch for each target, while it is running: other calls may wait for it. */
   readonly #latest = new Map<Target, ReadBatch>();
   readonly #slow: LRUCache<string, true>;
 
@@ -46,37 +48,37 @@ export class ReadBatches {
   }
 
   isSlow(tenant: string): boolean {
-    // Mostly there are none, and to look for one costs a look at the clock.
+    // Mostly there are no slow tenants, and a lookup would read the clock.
     return this.#slow.size > 0 && this.#slow.has(tenant);
   }
 
-  /** Whether a read should wait for others, with so many that wait already. */
+  /** Whether a read should wait until a batch is sent. @param waiting how many wait already. */
   mustWait(target: Target, { waiting, nowMs }: { waiting: number; nowMs: number }): boolean {
     const latest = this.#latest.get(target);
     if (!latest || waiting >= this.#limits.statements) return false;
     return nowMs - latest.begunAtMs < this.#limits.stallMs;
   }
 
-  /** A seat in the batch that is being filled, if there is one. */
+  /** Adds a call to the batch that is being filled. @returns null when there is none, or it is full. */
   join(target: Target): ReadBatch | null {
     const batch = this.#filling.get(target);
-    if (!batch || batch.seats === this.#limits.statements || !batch.connection.live) return null;
-    batch.seats += 1;
+    if (!batch || batch.calls === this.#limits.statements || !batch.connection.live) return null;
+    batch.calls += 1;
     batch.running += 1;
     return batch;
   }
 
-  /** The first call on a connection; others join it in this turn when it `shares`. */
+  /** Begins a batch with its first call. If that call `shares`, others may join it in this turn. */
   begin(connection: Connection, { shares, nowMs }: { shares: boolean; nowMs: number }): ReadBatch {
     const batch = {
       connection,
       begunAtMs: nowMs,
-      seats: 1,
+      calls: 1,
       sent: [],
       running: 1,
       endedAtMs: nowMs,
     };
-    // What has a connection to itself asks nobody to wait, so reads would never have their turn beside it.
+    // Reads wait for batches alone. If they waited for exclusive calls too, they might wait for ever.
     if (!shares) return batch;
     this.#latest.set(connection.target, batch);
     if (this.#filling.size === 0) setImmediate(() => this.#filling.clear());
@@ -84,34 +86,31 @@ export class ReadBatches {
     return batch;
   }
 
-  /** Counts a call that was sent; behind the last one nobody has to wait for the turn to end. */
+  /** Counts a call that was sent. A full batch goes out at once, before the turn ends. */
   onSent(batch: ReadBatch, tenant: string): void {
     batch.sent.push(tenant);
     if (batch.sent.length === this.#limits.statements) batch.connection.flush();
   }
 
-  /** Counts a call that was answered. @returns whether it was the last one. */
+  /** Counts a call that has ended. @returns whether it was the last one. */
   onEnd(batch: ReadBatch, tenant: string, nowMs: number): boolean {
     const tookMs = nowMs - batch.endedAtMs;
-    // Of those on a connection that ended, one may have ended it, and shall not take others along again.
+    // Each tenant on a lost connection may have caused the loss, and must not cause another's next one.
     if (tookMs > this.#limits.slowMs || !batch.connection.live) this.#slow.set(tenant, true);
     batch.endedAtMs = nowMs;
     batch.running -= 1;
     if (batch.running > 0) return false;
-    this.drop(batch);
+    this.delete(batch);
     return true;
   }
 
-  /**
-   * Whose call the backend of a connection that has ended may still be running: the first without an
-   * answer.
-   */
-  ranLast({ sent, connection }: ReadBatch): string {
+  /** The tenant of the first call without a result. The backend of a lost connection may still run it. */
+  firstUnanswered({ sent, connection }: ReadBatch): string {
     return sent.at(-connection.unanswered) ?? sent[0] ?? '';
   }
 
-  /** Its connection is idle, or lost. */
-  drop(batch: ReadBatch): void {
+  /** Forgets a batch, because its connection is idle or lost. */
+  delete(batch: ReadBatch): void {
     const { target } = batch.connection;
     if (this.#latest.get(target) === batch) this.#latest.delete(target);
     if (this.#filling.get(target) === batch) this.#filling.delete(target);

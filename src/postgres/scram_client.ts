@@ -1,6 +1,6 @@
 /**
- * The client's side of SCRAM-SHA-256: it proves that it knows the password without telling it, and has
- * the server prove that it knows it, too. With channel binding nobody in between can pass it on.
+ * The client's side of SCRAM-SHA-256. Client and server prove to each other that they know the password,
+ * without sending it. With channel binding, a server in between cannot forward the exchange.
  *
  * Source: RFC 5802 and RFC 7677; RFC 5929 for tls-server-end-point.
  */
@@ -9,17 +9,17 @@ import { promisify } from 'node:util';
 
 const derive = promisify(pbkdf2);
 
-/** `header` says what the client can do; `data` is what both sides see of the channel. */
+/** `header` is the client's GS2 header; `data` is the hash of the server's certificate, if it is bound. */
 export type ChannelBinding = { header: 'n,,' | 'y,,' | 'p=tls-server-end-point,,'; data: Buffer };
 
 export type ScramOptions = {
-  /** Postgres knows who it is from the start of the session, and passes this over. */
+  /** Postgres ignores it and uses the user of the StartupMessage. */
   user?: string;
   password: string;
   /** Random, without commas. */
   nonce: string;
   binding: ChannelBinding;
-  /** A server could keep us busy with any number. */
+  /** A server could keep the client busy with a huge number. */
   maxIterations: number;
 };
 
@@ -33,15 +33,15 @@ export class ScramClient {
     this.#firstBare = `n=${options.user ?? ''},r=${options.nonce}`;
   }
 
-  /** The client-first-message. */
+  /** Returns the client-first-message. */
   get first(): string {
     return `${this.#options.binding.header}${this.#firstBare}`;
   }
 
   /**
-   * The client-final-message.
+   * Returns the client-final-message.
    *
-   * @throws {Error} when the server's message is not an answer to ours.
+   * @throws {Error} when the server's message does not fit the client's first one.
    */
   async final(serverFirst: string): Promise<string> {
     const { password, binding, nonce: ours, maxIterations } = this.#options;
@@ -75,7 +75,7 @@ export class ScramClient {
 }
 
 function challengeIn(serverFirst: string) {
-  // An extension that begins with `m` would come first, and be one that we must know.
+  // A mandatory extension (`m=`) would come first. None is known here, so it does not match.
   const form = /^r=([!-+\--~]+),s=([A-Za-z0-9+/]+=*),i=(\d{1,10})(?:,|$)/;
   const [whole, nonce = '', salt = '', iterations] = form.exec(serverFirst) ?? [];
   if (whole === undefined) throw new Error('Cannot log in: the server does not speak SCRAM');
@@ -83,7 +83,7 @@ function challengeIn(serverFirst: string) {
 }
 
 /**
- * The password as SASLprep (RFC 4013) has it, or as it is where that does not allow it: so does libpq.
+ * Returns the password after SASLprep (RFC 4013), or unchanged if SASLprep forbids it, as libpq does.
  */
 function saslPrep(password: string): string {
   const mapped = password

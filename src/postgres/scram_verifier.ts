@@ -1,6 +1,6 @@
 /**
- * A SCRAM-SHA-256 verifier (RFC 5802, RFC 7677), as Postgres stores it. With it a password can be
- * set without ever travelling in a statement, where the server's log might keep it.
+ * A SCRAM-SHA-256 verifier (RFC 5802, RFC 7677), as Postgres stores it. It sets a password without sending
+ * the password in a statement, which the server might log.
  */
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 

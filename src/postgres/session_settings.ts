@@ -1,12 +1,11 @@
 /**
- * The settings that each of our sessions begins with. They are parameters of its start:
- * those come before what the server, the database or the login has for a default, and `reset all`
- * brings them back.
+ * The settings at the start of each session. They are parameters of the StartupMessage, which override the
+ * defaults of the server, the database and the login, and which `reset all` restores.
  *
  * Source: https://www.postgresql.org/docs/current/runtime-config-client.html
  */
 
-/** Limits that the server holds, in milliseconds. */
+/** Limits that the server enforces, in milliseconds. */
 export type SessionTimeouts = {
   statementTimeoutMs: number;
   lockTimeoutMs: number;
@@ -14,12 +13,12 @@ export type SessionTimeouts = {
 };
 
 /**
- * Its value says that the settings have arrived: a pooler may leave out what it does not know, and a
- * session without limits is not ours.
+ * A setting whose value proves that the settings have arrived. A pooler may drop those that it does not
+ * know, and a session without limits must not be used.
  */
 export const settingsMark = { name: 'kennel.settings', value: 'pinned' } as const;
 
-/** What is sent means, and what comes back is written, the same for every server. */
+/** Values have the same meaning and the same form on every server. */
 const meanings = {
   client_encoding: 'UTF8',
   DateStyle: 'ISO, MDY',
@@ -35,11 +34,11 @@ const meanings = {
   backslash_quote: 'safe_encoding',
   transform_null_equals: 'off',
   quote_all_identifiers: 'off',
-  // More than 0: some index scans answer with a random part of the rows.
+  // With more than 0, some index scans return a random part of the rows.
   gin_fuzzy_search_limit: '0',
   row_security: 'on',
   client_min_messages: 'warning',
-  // A name without a schema is the catalog's, and nobody's table or operator comes before it.
+  // Names without a schema belong to the catalog, and no other table or operator can shadow them.
   search_path: 'pg_catalog, pg_temp',
   role: 'none',
   check_function_bodies: 'on',
@@ -49,37 +48,37 @@ const meanings = {
   temp_tablespaces: '',
 } as const;
 
-/** What a session does beside its statements. */
-const conduct = {
+/** Side effects of a session and its statements. */
+const sideEffects = {
   local_preload_libraries: '',
   exit_on_error: 'off',
   post_auth_delay: '0',
-  // Parameters of a statement carry seals; what shows them stays out of the server's log.
+  // Parameters of statements contain seals, which must not reach the server's log.
   debug_print_parse: 'off',
   debug_print_rewritten: 'off',
   debug_print_plan: 'off',
   log_parameter_max_length_on_error: '0',
 } as const;
 
-/** A statement in an envelope does not begin its transaction itself. */
+/** The mode of implicit transactions: a statement in an envelope has no `begin` that could set it. */
 const transactions = {
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   default_transaction_deferrable: 'off',
 } as const;
 
-/** The names of the settings that every session begins with. */
+/** Returns the names of the settings at the start of every session. */
 export function pinnedSettings(): string[] {
   return Object.keys(
     sessionSettings({ statementTimeoutMs: 0, lockTimeoutMs: 0, idleInTransactionTimeoutMs: 0 }),
   );
 }
 
-/** Names and values, as a StartupMessage has them. */
+/** Returns the names and values for the StartupMessage. */
 export function sessionSettings(limits: SessionTimeouts): Readonly<Record<string, string>> {
   return {
     ...meanings,
-    ...conduct,
+    ...sideEffects,
     ...transactions,
     statement_timeout: String(limits.statementTimeoutMs),
     lock_timeout: String(limits.lockTimeoutMs),

@@ -1,13 +1,13 @@
 /**
- * Where a session leads, as one string: pools know a target by it. A canonical database URL, and behind
- * its own parameters the settings of ours that the session begins with.
+ * The target of a session as one string, by which pools find its connections: a canonical database URL,
+ * whose last parameters are Kennel's own settings at the start of the session.
  */
 import { type ConnectionOptions, connectionOptions } from './connection_options.ts';
 import { type Keywords, keywordsIn, urlOf } from './connection_url.ts';
 
 export type Target = string;
 
-/** What a session of one tenant alone begins with. No URL of an operator may have them. */
+/** The settings at the start of a session of one tenant alone. An operator's URL may not have them. */
 const ownSettings = ['search_path', 'kennel.tenant'] as const;
 
 export type OwnSettings = Partial<Record<(typeof ownSettings)[number], string>>;
@@ -17,9 +17,9 @@ export function targetOf(keywords: Keywords, settings: OwnSettings = {}): Target
 }
 
 /**
- * What a target asks for.
+ * Returns the connection options and the own settings of a target.
  *
- * @throws {ConnectionUrlError} when it is none.
+ * @throws {ConnectionUrlError} when it is not a valid URL.
  */
 export function partsOf(target: Target): { options: ConnectionOptions; settings: OwnSettings } {
   const { search_path, 'kennel.tenant': tenant, ...keywords } = keywordsIn(target);

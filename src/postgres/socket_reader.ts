@@ -1,6 +1,6 @@
 /**
- * Takes from a socket exactly what the start of a session is waiting for. What comes behind it stays in
- * the socket, for the one who speaks next.
+ * Reads exactly the bytes that the start of a session needs. Further bytes stay in the socket, for the
+ * TLS handshake or the pipeline.
  */
 import type { Socket } from 'node:net';
 import { headBytes, type Message } from './protocol/message_reader.ts';
@@ -10,7 +10,7 @@ const events = ['readable', 'end', 'error', 'close'] as const;
 export class SocketReader {
   readonly #socket: Socket;
   #wake: () => void = () => {};
-  // One listener for the whole time: a new one would be called at once for bytes that are too few.
+  // One listener for the whole start: a new `readable` listener is called at once, with too few bytes.
   readonly #onEvent = () => this.#wake();
 
   constructor(socket: Socket) {
@@ -18,15 +18,15 @@ export class SocketReader {
     for (const event of events) socket.on(event, this.#onEvent);
   }
 
-  /** How many bytes have come that were not taken yet. */
+  /** How many bytes have arrived and are not read yet. */
   get waiting(): number {
     return this.#socket.readableLength;
   }
 
   /**
-   * The next bytes.
+   * Returns the next bytes.
    *
-   * @throws {Error} when the connection ends before.
+   * @throws {Error} when the connection ends before they arrive.
    */
   async bytes(count: number): Promise<Buffer> {
     const socket = this.#socket;
@@ -44,20 +44,20 @@ export class SocketReader {
   }
 
   /**
-   * The next message.
+   * Returns the next message.
    *
-   * @param mostBytes of it.
-   * @throws {Error} as `bytes` does, and for a message that is too long, or cannot be one.
+   * @param maxBytes of it.
+   * @throws {Error} as `bytes` does, and for a length that is too large or impossible.
    */
-  async message(mostBytes: number): Promise<Message> {
+  async message(maxBytes: number): Promise<Message> {
     const head = await this.bytes(headBytes);
     const length = head.readUInt32BE(1);
-    if (length < 4 || length > mostBytes) throw new Error('what answers there is no Postgres');
+    if (length < 4 || length > maxBytes) throw new Error('the server is not Postgres');
     const bytes = length === 4 ? Buffer.alloc(0) : await this.bytes(length - 4);
     return { type: head.readUInt8(0), bytes, from: 0, to: bytes.length };
   }
 
-  /** Lets go of the socket, which others may read then. */
+  /** Stops reading, so that others can read the socket. */
   release(): void {
     for (const event of events) this.#socket.off(event, this.#onEvent);
   }

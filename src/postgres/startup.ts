@@ -1,5 +1,5 @@
 /**
- * The start of a session: who we are, the proof of it, and which backend serves us.
+ * The start of a session: the StartupMessage, the authentication, and a query for the backend's pid.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
  */
@@ -12,7 +12,7 @@ import { errorIn } from './protocol/server_error.ts';
 import { settingsMark } from './session_settings.ts';
 import { SocketReader } from './socket_reader.ts';
 
-/** What a server may ask of us before it knows us. */
+/** Bounds for a server that is not authenticated yet: bytes of a message, and iterations of SCRAM. */
 export type StartupLimits = { startupBytes: number; scramIterations: number };
 
 export type Startup = {
@@ -22,22 +22,22 @@ export type Startup = {
 };
 
 /**
- * Begins the session; then the server is ready and owes nothing.
+ * Begins a session. Afterwards the server is ready and no reply is due.
  *
  * @returns the pid of its backend.
- * @throws {ServerError} what the server says instead.
- * @throws {Error} when it can't be trusted, or is not what was asked for.
+ * @throws {ServerError} the server's refusal.
+ * @throws {Error} for a failed authentication, a protocol violation, or a standby that may not be used.
  */
 export async function startSession(socket: Socket, startup: Startup): Promise<number> {
   const reader = new SocketReader(socket);
   try {
-    return await converse(socket, () => reader.message(startup.limits.startupBytes), startup);
+    return await begin(socket, () => reader.message(startup.limits.startupBytes), startup);
   } finally {
     reader.release();
   }
 }
 
-async function converse(
+async function begin(
   socket: Socket,
   next: Messages,
   { options, settings, limits }: Startup,
@@ -45,18 +45,18 @@ async function converse(
   const { user, database, mustWrite } = options;
   const authentication = new Authentication(socket, options, limits.scramIterations);
   socket.write(startupMessage({ user, database, ...settings }));
-  const parameters = await welcomed(next, authentication);
+  const parameters = await authenticated(next, authentication);
   if (mustWrite && parameters.get('in_hot_standby') === 'on') {
-    throw new Error('it is a standby, which takes no writes');
+    throw new Error('the server is a standby, which accepts no writes');
   }
   socket.write(query(identity));
-  return backendIn(await firstRow(next));
+  return pidIn(await firstRow(next));
 }
 
 type Messages = () => Promise<Message>;
 
-/** Up to ReadyForQuery. @returns what the server tells of its settings. */
-async function welcomed(
+/** Reads up to ReadyForQuery. @returns the settings that the server reports. */
+async function authenticated(
   next: Messages,
   authentication: Authentication,
 ): Promise<Map<string, string>> {
@@ -75,14 +75,14 @@ async function welcomed(
         break;
       case 'Z':
         if (authentication.isDone) return parameters;
-        throw strange(message);
+        throw unexpected(message);
       default:
-        throw strange(message);
+        throw unexpected(message);
     }
   }
 }
 
-/** A pooler names no backend of its own, so the backend is asked. */
+/** A query, because behind a pooler the pid of BackendKeyData is not the backend's. */
 const identity = `select pg_catalog.pg_backend_pid(),
   pg_catalog.current_setting('${settingsMark.name}', true)`;
 
@@ -101,19 +101,19 @@ async function firstRow(next: Messages): Promise<(string | null)[]> {
         break;
       case 'Z':
         if (row && message.bytes.toString('latin1') === 'I') return row;
-        throw strange(message);
+        throw unexpected(message);
       default:
-        throw strange(message);
+        throw unexpected(message);
     }
   }
 }
 
-function backendIn([pid, mark]: (string | null)[]): number {
+function pidIn([pid, mark]: (string | null)[]): number {
   if (mark !== settingsMark.value) {
     throw new Error('the settings of the session did not arrive; a pooler in between drops them');
   }
   if (/^\d{1,10}$/.test(pid ?? '')) return Number(pid);
-  throw new Error('the server named no backend');
+  throw new Error('the server did not return the pid of its backend');
 }
 
 function letterOf(message: Message): string {
@@ -122,8 +122,8 @@ function letterOf(message: Message): string {
   return letter;
 }
 
-function strange({ type }: Message): Error {
-  return new Error(`the server sent "${String.fromCharCode(type)}" in the start of the session`);
+function unexpected({ type }: Message): Error {
+  return new Error(`the server sent "${String.fromCharCode(type)}" at the start of the session`);
 }
 
 function startupMessage(parameters: Readonly<Record<string, string>>): Buffer {

@@ -1,15 +1,16 @@
-/** How the administrator ends backends that have outlived their connections, and learns which are left. */
+/** Terminates backends that have outlived their connections, as the administrator. */
 import type { ConnectionPool } from './connection_pool.ts';
 import type { Target } from './session_url.ts';
 import type { Terminate } from './unterminated_backends.ts';
 
-/** Whose share of the connections it counts against. */
+/** The name of these calls in the pool's shares. */
 const ourselves = 'terminator';
 
 /**
- * All of them in one statement. A backend is known by its login and by when it started: an injected
- * statement may change its `application_name`, and its pid may be another's by now. An administrator
- * who may not end it, or not see when it started, still learns that it is there.
+ * Returns a function that terminates backends in one statement and returns those that are left. A backend
+ * is identified by pid, login and start: its pid may be used again, and an injected statement may change its
+ * `application_name`. An administrator without the right to terminate it, or to see its start, still
+ * learns that it is there.
  *
  * Source: https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SIGNAL
  */

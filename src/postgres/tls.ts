@@ -1,6 +1,5 @@
 /**
- * TLS with Postgres: the question whether the server speaks it, and the handshake, by what the URL asks
- * for.
+ * TLS with Postgres: the request for it, and the handshake with the options of the URL.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL and
  * https://www.postgresql.org/docs/current/libpq-ssl.html
@@ -15,19 +14,19 @@ import { ConnectionUrlError } from './connection_url.ts';
 import { sslRequest } from './protocol/messages.ts';
 import { SocketReader } from './socket_reader.ts';
 
-/** The handshake failed: by `sslmode=prefer` there is another try without TLS. */
+/** The handshake failed. With `sslmode=prefer` the connection is tried again without TLS. */
 export class HandshakeError extends Error {
   override readonly name = 'HandshakeError';
 }
 
-/** The protocol's name in TLS (ALPN): no server of another protocol can be made to answer. */
+/** The protocol's name in TLS (ALPN): traffic cannot be redirected to a server of another protocol. */
 const protocol = 'postgresql';
 
 /**
- * Asks whether the server speaks TLS.
+ * Asks the server for TLS. Returns whether it agrees.
  *
- * @throws {Error} for any answer but yes or no, and when there is one byte more: what came in plain text
- *   would pass for secured (CVE-2021-23222).
+ * @throws {Error} for any reply but yes or no, and for one byte more: unencrypted bytes would be read as
+ *   if they had been sent over TLS (CVE-2021-23222).
  */
 export async function offersTls(socket: Socket): Promise<boolean> {
   socket.write(sslRequest);
@@ -35,25 +34,25 @@ export async function offersTls(socket: Socket): Promise<boolean> {
   try {
     const reply = String(await reader.bytes(1));
     if (reader.waiting === 0 && (reply === 'S' || reply === 'N')) return reply === 'S';
-    throw new Error('what answers there does not speak TLS as Postgres does');
+    throw new Error('the server does not speak TLS as Postgres does');
   } finally {
     reader.release();
   }
 }
 
-/** What the files that the URL names say, as node wants it. Read each time: certificates are renewed. */
+/** Reads the files that the URL names. They are read for each connection, because certificates are renewed. */
 export async function readTlsFiles(tls: TlsOptions): Promise<SecureContextOptions> {
   const texts = filesOf(tls).map(async ([name, path]) => [name, await readFile(path)]);
   return contextOptions(tls, Object.fromEntries(await Promise.all(texts)));
 }
 
-/** @throws {ConnectionUrlError} for a file that is not there, or is not what it should be. */
+/** @throws {ConnectionUrlError} for a file that is missing or invalid. */
 export function assertTlsFiles(tls: TlsOptions): void {
   try {
     const texts = filesOf(tls).map(([name, path]) => [name, readFileSync(path)]);
     const files: Files = Object.fromEntries(texts);
     createSecureContext(contextOptions(tls, files));
-    // OpenSSL would take a file without any certificate, and then believe no server.
+    // OpenSSL accepts a file without any certificate, and then trusts no server.
     if (files.ca instanceof Buffer) new X509Certificate(files.ca);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : error;
@@ -89,10 +88,10 @@ function contextOptions(
 }
 
 /**
- * Secures a connection.
+ * Does the TLS handshake and returns the encrypted socket.
  *
- * @param host whose name the certificate must bear by `verify-full`.
- * @throws {HandshakeError} with the cause, when it can't be done.
+ * @param host the name that the certificate must have with `verify-full`.
+ * @throws {HandshakeError} with the cause.
  */
 export async function secured(
   socket: Socket,
@@ -103,17 +102,17 @@ export async function secured(
     socket,
     ...tls.files,
     ALPNProtocols: [protocol],
-    // An address has no `servername`, and node would ask the certificate for "localhost".
+    // An IP address has no `servername`. Without `host` node would compare the certificate with "localhost".
     host,
     ...(tls.namesHost && !isIP(host) && { servername: host }),
     rejectUnauthorized: tls.mode.startsWith('verify-'),
-    // `verify-ca` asks who has signed, and not for whom.
+    // `verify-ca` checks the issuer of the certificate, and not its name.
     ...(tls.mode === 'verify-ca' && { checkServerIdentity: () => undefined }),
   });
   await handshake(secure);
   if (!tls.isDirect || secure.alpnProtocol === protocol) return secure;
   secure.destroy();
-  throw new HandshakeError('what answers there is no Postgres');
+  throw new HandshakeError('the server is not Postgres');
 }
 
 function handshake(secure: TLSSocket): Promise<void> {
@@ -121,7 +120,7 @@ function handshake(secure: TLSSocket): Promise<void> {
     const fail = (cause?: Error) => {
       reject(new HandshakeError(cause?.message ?? 'the server ended the TLS handshake', { cause }));
     };
-    // For as long as the socket lives: an error that nobody hears ends the process.
+    // For the socket's whole life: an error event without a listener ends the process.
     secure.on('error', fail).once('close', () => fail());
     secure.once('secureConnect', resolve);
   });

@@ -1,47 +1,47 @@
 /**
- * Backends that have outlived their connections. A statement inside one long call of a C function (`strpos`
- * of 20 MB) sees no timeout, no closed socket and no pg_terminate_backend before that call returns. Its
- * backend is still one of the server's connections, so it keeps its place in the pool and in its
- * tenant's share until the server says that it is gone.
+ * Backends that have outlived their connections. One long call of a C function (`strpos` of 20 MB) notices
+ * no timeout, no closed socket and no pg_terminate_backend before it returns. Its backend is still one of
+ * the server's connections, so it counts in the pool and in its tenant's share until the server says that
+ * it is gone.
  */
 
-/** A backend by what no other one ever has: pids are used again. */
+/** A backend, identified for good: pids are used again. */
 export type Backend = {
   readonly pid: number;
   readonly login: string;
-  /** As the server writes it. */
+  /** The timestamp as the server writes it. */
   readonly startedAt: string;
 };
 
-/** Ends backends, as far as that is possible. @returns those of them that are still there. */
+/** Terminates backends where that is possible. @returns those that are still there. */
 export type Terminate = (backends: readonly Backend[]) => Promise<ReadonlySet<Backend>>;
 
 export type UnterminatedLimits = {
-  /** From one question to the server to the next: twice as long each time, up to the longest. */
+  /** The delay before the second attempt to terminate. It doubles each time, up to the longest. */
   firstDelayMs: number;
   longestDelayMs: number;
-  /** A backend that is still there after this time is worth a warning. */
+  /** `onStay` is called for a backend that is still there after this time. */
   warnAfterMs: number;
-  /** While the server answers no question at all, a backend counts for this time. */
+  /** While no attempt is answered, a backend counts for this time. */
   unseenMs: number;
 };
 
 export type UnterminatedOptions = UnterminatedLimits & {
   terminate: Terminate;
-  /** Called once for each backend that stays. */
+  /** Called once for each backend that stays for `warnAfterMs`. */
   onStay: (backend: Backend, tenant: string) => void;
 };
 
-type Holder = { tenant: string; addedAtMs: number; seenAtMs: number; isTold: boolean };
+type Entry = { tenant: string; addedAtMs: number; seenAtMs: number; isReported: boolean };
 
 export class UnterminatedBackends {
   readonly #options: UnterminatedOptions;
-  /** Called when at least one place has become free. */
+  /** Called when at least one backend is gone. */
   readonly #onFree: () => void;
-  readonly #holders = new Map<Backend, Holder>();
+  readonly #entries = new Map<Backend, Entry>();
   #timer: NodeJS.Timeout | undefined;
   #delayMs: number;
-  #isAsking = false;
+  #isTerminating = false;
   #closed = false;
 
   constructor(options: UnterminatedOptions, onFree: () => void) {
@@ -51,61 +51,61 @@ export class UnterminatedBackends {
   }
 
   get size(): number {
-    return this.#holders.size;
+    return this.#entries.size;
   }
 
-  /** How many places they take of a tenant's share. There are never more of them than connections. */
+  /** How many of them count in a tenant's share. There are never more of them than connections. */
   heldBy(tenant: string): number {
-    if (this.#holders.size === 0) return 0;
+    if (this.#entries.size === 0) return 0;
     let held = 0;
-    for (const holder of this.#holders.values()) if (holder.tenant === tenant) held += 1;
+    for (const entry of this.#entries.values()) if (entry.tenant === tenant) held += 1;
     return held;
   }
 
-  /** Asks about it at once, together with all the others. */
+  /** Adds a backend, and tries at once to terminate it and all the others. */
   add(backend: Backend, tenant: string): void {
     const nowMs = performance.now();
-    this.#holders.set(backend, { tenant, addedAtMs: nowMs, seenAtMs: nowMs, isTold: false });
+    this.#entries.set(backend, { tenant, addedAtMs: nowMs, seenAtMs: nowMs, isReported: false });
     this.#delayMs = this.#options.firstDelayMs;
-    this.#askAfter(0);
+    this.#terminateAfter(0);
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#holders.clear();
+    this.#entries.clear();
   }
 
-  #askAfter(delayMs: number): void {
-    if (this.#closed || this.#isAsking) return;
+  #terminateAfter(delayMs: number): void {
+    if (this.#closed || this.#isTerminating) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#ask(), delayMs).unref();
+    this.#timer = setTimeout(() => void this.#terminate(), delayMs).unref();
   }
 
-  /** One question for all, and never two at the same time. */
-  async #ask(): Promise<void> {
-    const asked = [...this.#holders.keys()];
-    this.#isAsking = true;
-    const left = await this.#options.terminate(asked).catch(() => null);
-    this.#isAsking = false;
+  /** One attempt for all of them, and never two at the same time. */
+  async #terminate(): Promise<void> {
+    const backends = [...this.#entries.keys()];
+    this.#isTerminating = true;
+    const left = await this.#options.terminate(backends).catch(() => null);
+    this.#isTerminating = false;
     if (this.#closed) return;
     const nowMs = performance.now();
-    for (const backend of asked) this.#settle(backend, left, nowMs);
-    if (this.#holders.size > 0) this.#askAfter(this.#delayMs);
+    for (const backend of backends) this.#update(backend, left, nowMs);
+    if (this.#entries.size > 0) this.#terminateAfter(this.#delayMs);
     this.#delayMs = Math.min(2 * this.#delayMs, this.#options.longestDelayMs);
-    if (this.#holders.size < asked.length) this.#onFree();
+    if (this.#entries.size < backends.length) this.#onFree();
   }
 
-  /** @param left what the server says is left; null when it could not be asked. */
-  #settle(backend: Backend, left: ReadonlySet<Backend> | null, nowMs: number): void {
-    const holder = this.#holders.get(backend);
-    if (!holder) return;
+  /** @param left the backends that are still there; null when the attempt failed. */
+  #update(backend: Backend, left: ReadonlySet<Backend> | null, nowMs: number): void {
+    const entry = this.#entries.get(backend);
+    if (!entry) return;
     const { warnAfterMs, unseenMs } = this.#options;
-    if (left?.has(backend)) holder.seenAtMs = nowMs;
-    // An administrator who is locked out must not take all tenants along.
-    else if (left || nowMs - holder.seenAtMs >= unseenMs) this.#holders.delete(backend);
-    if (!left?.has(backend) || holder.isTold || nowMs - holder.addedAtMs < warnAfterMs) return;
-    holder.isTold = true;
-    this.#options.onStay(backend, holder.tenant);
+    if (left?.has(backend)) entry.seenAtMs = nowMs;
+    // If the administrator cannot log in, the tenants must get their connections back all the same.
+    else if (left || nowMs - entry.seenAtMs >= unseenMs) this.#entries.delete(backend);
+    if (!left?.has(backend) || entry.isReported || nowMs - entry.addedAtMs < warnAfterMs) return;
+    entry.isReported = true;
+    this.#options.onStay(backend, entry.tenant);
   }
 }

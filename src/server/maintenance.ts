@@ -3,7 +3,6 @@
  * counts tenants that are behind in migrations, and saves checkpoints of the audit chains.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { limits } from '../config.ts';
 import {
   announceProcess,
   type Presence,
@@ -17,6 +16,7 @@ import {
   type TenantCount,
 } from '../control_plane/migrations/status.ts';
 import { clearIdempotencyKeys } from '../control_plane/provisioning/idempotency_keys.ts';
+import { limits } from '../limits.ts';
 import type { Log } from '../observability/log.ts';
 import type { Services } from '../services.ts';
 

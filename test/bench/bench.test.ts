@@ -1,4 +1,4 @@
-/** One real run, as short as it gets: the whole way from onboarding to the page. */
+/** One real run, as short as possible: the whole way from onboarding to the page. */
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -40,7 +40,7 @@ describe('npm run bench', () => {
     assert.deepEqual(await readdir(join(folder, 'data')), []);
   });
 
-  it('leaves nothing behind when it is interrupted', async () => {
+  it('leaves no files behind when it is interrupted', async () => {
     const bench = start(['--only', 'requests', '--tenants', '2', '--databases', '2']);
     const data = join(folder, 'data');
     const files = () => readdir(data, { recursive: true }).catch(() => []);

@@ -14,7 +14,7 @@ describe('Children', () => {
 
   after(() => rm(folder, { recursive: true }));
 
-  it('fails the run with the last words of one that crashed', async () => {
+  it('fails the run with the last output of a child that crashed', async () => {
     const children = new Children(folder);
     const script = await keep("console.error('no more bones');process.exit(3)");
     const failure = /Cannot continue without "dog": it ended with 3\nno more bones$/;
@@ -22,7 +22,7 @@ describe('Children', () => {
     await assert.rejects(children.crash, failure);
   });
 
-  it('does not mind the end of one that it has stopped', async () => {
+  it('ignores the exit of a child that it stopped', async () => {
     const children = new Children(folder);
     const script = await keep(
       'console.log(\'{"url":"http://kennel"}\');process.stdin.resume();setInterval(()=>{},1e6)',

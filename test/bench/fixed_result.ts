@@ -1,4 +1,4 @@
-/** A result such as a run leaves behind, small enough to be read. */
+/** The result of a run, small enough to read. */
 import type { CaseResult, Result, Sample } from '../../bench/result.ts';
 
 function sample(perSecond: number, p99Us = 2_000): Sample {
@@ -19,7 +19,7 @@ function caseOf(name: string, perSecond: readonly number[]): CaseResult {
   };
 }
 
-/** A case whose server spends so many microseconds on a request. */
+/** A case whose server spends a given number of microseconds on a request. */
 function priced(name: string, server: number): CaseResult {
   const one = caseOf(name, [2_000, 2_000, 2_000]);
   const samples = one.samples.map((each) => ({ ...each, cpuUs: { ...each.cpuUs, server } }));

@@ -22,7 +22,7 @@ describe('readOptions()', () => {
     assert.equal(readOptions(['--quick', '--duration', '2.5']).measureMs, 2_500);
   });
 
-  it('keeps the committed results for whole runs', () => {
+  it('writes to the committed results only in whole runs', () => {
     assert.match(readOptions([]).outFolder, /results$/);
     for (const flags of [['--quick'], ['--only', 'cold'], ['--rounds', '1']]) {
       assert.match(readOptions(flags).outFolder, /latest$/);
@@ -46,7 +46,7 @@ describe('readOptions()', () => {
 });
 
 describe('npm run bench', () => {
-  it('tells a wrong flag in one line and exits with 2', () => {
+  it('reports a wrong flag in one line and exits with 2', () => {
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
       ['--import', 'tsx', 'bench/bench.ts', '--only', 'nothing'],

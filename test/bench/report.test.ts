@@ -11,14 +11,14 @@ import { fixedResult } from './fixed_result.ts';
 const document = documentOf(fixedResult);
 const page = renderPage(document);
 
-describe('the page', () => {
-  it('escapes what comes from outside', () => {
+describe('renderPage()', () => {
+  it('escapes text of the machine and of skipped suites', () => {
     assert.ok(page.includes('Fast &lt;CPU&gt; &amp; &quot;Co&quot;'));
     assert.ok(page.includes('no &lt;redis&gt;'));
     assert.ok(!page.includes('<CPU>') && !page.includes('<redis>'));
   });
 
-  it('asks for nothing over the network and runs nothing', () => {
+  it('loads nothing over the network and has no script', () => {
     assert.doesNotMatch(page, /https?:|src=|url\(|@import|<script|<link|<iframe/);
   });
 
@@ -35,31 +35,31 @@ describe('the page', () => {
     assert.equal(page.match(/<div class="table"><table/g)?.length, tables);
   });
 
-  it('closes what it opens', () => {
+  it('closes each element that it opens', () => {
     for (const name of ['section', 'table', 'tr', 'td', 'th', 'svg', 'figure', 'g', 'ul', 'p']) {
       const opened = page.match(new RegExp(`<${name}[ >]`, 'g'))?.length;
       assert.equal(page.match(new RegExp(`</${name}>`, 'g'))?.length, opened, name);
     }
   });
 
-  it('draws no mark where there is no number', () => {
+  it('shows no NaN, Infinity or undefined', () => {
     assert.doesNotMatch(page, /NaN|Infinity|undefined|\[object/);
   });
 
-  it('shows why a case is void, and no figure of it', () => {
+  it('shows the reason of a void case, and no figure of it', () => {
     assert.match(page, /<td class="void" colspan="5">void: 3 × status 503<\/td>/);
     assert.ok(!page.includes(count(7_000)));
   });
 
-  it('ends with the choice, and marks what is extrapolated', () => {
+  it('ends with the choice of a mode, and marks extrapolated figures', () => {
     const titles = document.sections.map(({ title }) => title);
     assert.deepEqual(titles.slice(-2), ['Which mode should I pick?', 'Method and machine']);
     assert.match(page, /extrapolated to 10\u202f000 tenants.*≈/s);
   });
 });
 
-describe('the lead', () => {
-  it('warns when other programs took part of the processors', () => {
+describe('the lead of the report', () => {
+  it('warns when other programs used much of the processors', () => {
     const [group, ...others] = fixedResult.groups;
     const disturb = (one: CaseResult): CaseResult => ({
       ...one,
@@ -73,10 +73,10 @@ describe('the lead', () => {
   });
 });
 
-describe('the summary', () => {
+describe('renderMarkdown()', () => {
   const summary = renderMarkdown(document);
 
-  it('tells date, machine, targets and the choice', () => {
+  it('shows date, machine, targets and the choice of a mode', () => {
     assert.match(summary, /2026-11-23: Fast \\<CPU\\> & "Co", 2 cores/);
     assert.match(
       summary,
@@ -85,7 +85,7 @@ describe('the summary', () => {
     assert.match(summary, /## Which mode should I pick\?/);
   });
 
-  it('has rows as long as their heads', () => {
+  it('gives each row of a table as many cells as its head', () => {
     const cells = (line: string) => line.split(/(?<!\\)\|/).length;
     for (const table of summary.split('\n\n').filter((part) => part.startsWith('|'))) {
       const lengths = new Set(table.trim().split('\n').map(cells));
@@ -94,8 +94,8 @@ describe('the summary', () => {
   });
 });
 
-describe('the terminal', () => {
-  it('lines columns up', () => {
+describe('renderTerminal()', () => {
+  it('aligns columns', () => {
     const lines = renderTerminal(document).split('\n');
     const head = lines.findIndex((line) => line.includes('requests/s'));
     const ends = [head, head + 1, head + 3].map((at) => lines[at]?.length);
@@ -103,8 +103,8 @@ describe('the terminal', () => {
   });
 });
 
-describe('the stages', () => {
-  it('cost what a request does without once they are gone', () => {
+describe('the stages in the report', () => {
+  it('cost the time that a request saves without them', () => {
     const section = document.sections.find(({ title }) => title === 'Stages');
     const prices = section?.tables[0]?.rows.map(([name, server]) => [name?.split(':')[0], server]);
     assert.deepEqual(prices, [
@@ -114,7 +114,7 @@ describe('the stages', () => {
   });
 });
 
-describe('the numbers', () => {
+describe('numbers in the report', () => {
   it('have three digits and a unit', () => {
     assert.equal(count(1_234_567), '1\u202f234\u202f567');
     assert.equal(milliseconds(42), '42\u202fµs');
@@ -125,7 +125,7 @@ describe('the numbers', () => {
     assert.equal(duration(600), '10\u202fmin');
   });
 
-  it('call a ratio none when it tells no difference', () => {
+  it('mark a ratio without a clear difference as none', () => {
     assert.equal(
       ratio({ median: 0.98, low: 0.9, high: 1.1, rounds: 3 }),
       '0.98 (0.90 – 1.10) none',

@@ -11,7 +11,7 @@ import { seedPets } from '../../bench/pets.ts';
 import type { LoadTenant } from '../../bench/provision.ts';
 import { type Case, runGroup } from '../../bench/rounds.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
-import { chanceOf } from '../support/random.ts';
+import { seededRandom } from '../support/random.ts';
 
 const tenant: LoadTenant = {
   mode: 'shared',
@@ -55,14 +55,14 @@ describe('runGroup()', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('times what answers rightly', async () => {
+  it('times a server that answers correctly', async () => {
     const [result] = (await runCases({ right: rightly })).cases;
     assert.equal(result?.voided, null);
     assert.equal(result?.samples.length, 2);
     assert.ok(result?.samples.every(({ perSecond, p50Us }) => perSecond > 0 && p50Us > 0));
   });
 
-  it('voids what answers wrongly, before it is timed, and goes on with the others', async () => {
+  it('voids a server that answers wrongly before timing it, and goes on with the others', async () => {
     const wrong: Answer = (path) => {
       const { status, body } = rightly(path);
       return { status, body: Object.assign({}, body, { name: 'Pet of another tenant' }) };
@@ -73,7 +73,7 @@ describe('runGroup()', () => {
     assert.equal(cases[1]?.voided, null);
   });
 
-  it('voids what answers rightly when it is looked at and fails under load', async () => {
+  it('voids a server that answers correctly at first and fails under load', async () => {
     let answers = 0;
     const tired: Answer = (path) => {
       answers += 1;
@@ -83,7 +83,7 @@ describe('runGroup()', () => {
     assert.match(result?.voided ?? '', /× status 503 and \d+ good replies$/);
   });
 
-  it('takes rounds in turn', async () => {
+  it('alternates the rounds of two servers', async () => {
     const order: string[] = [];
     const noting = (name: string): Answer => {
       return (path) => {
@@ -92,7 +92,7 @@ describe('runGroup()', () => {
       };
     };
     await runCases({ a: noting('a'), b: noting('b') });
-    // Each is checked first; then come the rounds.
+    // Each target is checked first; then the rounds begin.
     assert.deepEqual(order, ['a', 'b', 'a', 'b', 'a', 'b']);
   });
 
@@ -106,7 +106,7 @@ describe('runGroup()', () => {
         rounds: 2,
         warmupMs: 20,
         measureMs: 100,
-        random: chanceOf(1),
+        random: seededRandom(1),
         onProgress: () => {},
       },
     );

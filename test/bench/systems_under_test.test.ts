@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { it } from 'node:test';
 import { asStarted } from '../../bench/systems_under_test.ts';
 
-it('loads the very server that `npm start` and `make start` run', async () => {
+it('the bench loads the same server that `npm start` and `make start` run', async () => {
   const [flag = '', script = ''] = asStarted;
   for (const file of ['package.json', 'Makefile']) {
     const text = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8');

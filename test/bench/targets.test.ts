@@ -16,7 +16,7 @@ describe('targetsOf()', () => {
     assert.equal(isMet(target('shared-read')), true);
   });
 
-  it('knows a figure of which less is better', () => {
+  it('meets a target of which less is better', () => {
     assert.equal(target('neighbour').figure?.median, 1.2);
     assert.equal(isMet(target('neighbour')), true);
     assert.equal(isMet({ ...target('neighbour'), atLeast: 1.1 }), false);
@@ -27,13 +27,13 @@ describe('targetsOf()', () => {
     assert.equal(isMet(target('schema-read')), null);
   });
 
-  it('names what it compared', () => {
+  it('names the compared cases', () => {
     assert.equal(target('many-tenants').label, 'shared, 1000 tenants ÷ shared, 10 tenants');
   });
 });
 
 describe('outlookOf()', () => {
-  it('goes on in a straight line', () => {
+  it('extrapolates linearly', () => {
     const outlook = outlookOf(fixedResult, 'schema', 10_000);
     assert.equal(outlook.onboardingSeconds, 1_000);
     assert.equal(outlook.catalogRows, 1_000_000);
@@ -41,14 +41,14 @@ describe('outlookOf()', () => {
     assert.equal(outlook.backendBytes, 16 * (2_800_000 + 20_000 * 10_000));
   });
 
-  it('leaves open what was not measured', () => {
+  it('is null for a figure that was not measured', () => {
     assert.equal(outlookOf(fixedResult, 'database', 10_000).backendBytes, null);
     assert.equal(outlookOf(fixedResult, 'database', 10_000).connections, 10_000);
   });
 });
 
 describe('tenantsWithin()', () => {
-  it('says with how many tenants the memory is used up', () => {
+  it('returns the number of tenants at which the memory is used up', () => {
     assert.equal(tenantsWithin(fixedResult, 'schema', 16 * (2_800_000 + 20_000 * 500)), 500);
   });
 });

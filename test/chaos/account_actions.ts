@@ -1,6 +1,6 @@
 /**
- * What an actor does with settings, users and keys, and how it tries to reach what is not its own:
- * whatever is broken at the time, that is never answered with anything but a 404 or a 401.
+ * How an actor works on settings, users and keys, and how it tries to reach those of other tenants.
+ * Whatever fault is active, such an attempt gets a 404 or a 401.
  */
 import * as v from 'valibot';
 import { isSettingKey, type SettingKey } from '../../src/kernel/settings.ts';
@@ -16,7 +16,7 @@ const values: { [Key in SettingKey]: readonly (string | number | boolean)[] } = 
 };
 
 /** More of them would only make the lists longer. */
-const most = 40;
+const mostItems = 40;
 /** As in the model of the pets. */
 const openWrites = 3;
 
@@ -41,7 +41,7 @@ export const accountActions: Record<AccountOperation, Action> = {
   readSettings: async (scene, operation) => {
     const { status, body } = await askOwn(scene, 'GET /api/config', operation);
     const seen = status === 200 ? read(scene, settingsShape, body) : null;
-    if (seen) scene.player.model.lookAtSettings(seen);
+    if (seen) scene.player.model.checkSettings(seen);
   },
 
   putSetting: async (scene, operation) => {
@@ -62,7 +62,7 @@ export const accountActions: Record<AccountOperation, Action> = {
 
   addUser: async (scene, operation) => {
     const { model } = scene.player;
-    if (model.users.length >= most) return;
+    if (model.users.length >= mostItems) return;
     const user = model.newUser(`${model.slug}.${model.users.length}@chaos.example`);
     const body = { email: user.email, role: 'member' };
     const answer = await askOwn(scene, 'POST /api/users', { ...operation, body });
@@ -76,7 +76,7 @@ export const accountActions: Record<AccountOperation, Action> = {
   },
 
   listUsers: async (scene, operation) => {
-    await lookAtUsers(scene, operation);
+    await checkUsers(scene, operation);
   },
 
   createKey: async (scene, operation) => {
@@ -85,10 +85,10 @@ export const accountActions: Record<AccountOperation, Action> = {
       model.users.filter(({ id }) => id !== null),
       operation.pick,
     );
-    if (!user || model.keys.length >= most) return;
+    if (!user || model.keys.length >= mostItems) return;
     const answer = await askOwn(scene, `POST /api/users/${user.id}/keys`, operation);
     if (answer.status === 404) {
-      scene.findings.report('lost write', `${model.slug}: 404 for the user ${user.email}`);
+      scene.anomalies.report('lost write', `${model.slug}: 404 for the user ${user.email}`);
     }
     const made = answer.status === 201 ? read(scene, keyShape, answer.body) : null;
     if (made) model.newKey({ id: made.id, text: made.api_key, user });
@@ -103,7 +103,7 @@ export const accountActions: Record<AccountOperation, Action> = {
     if (status === 401 || status === 200) model.tried(key, status === 200);
     const me = status === 200 ? read(scene, meShape, body) : null;
     if (me && (me.tenant.slug !== model.slug || me.user.id !== key.user.id)) {
-      scene.findings.report('foreign row', `${model.slug}: ${JSON.stringify(me)} for a key`);
+      scene.anomalies.report('foreign row', `${model.slug}: ${JSON.stringify(me)} for a key`);
     }
   },
 
@@ -152,27 +152,27 @@ const intrusions = [
   ['POST', '/visits', { visited_on: '2026-01-01', reason: 'stolen' }],
 ] as const;
 
-/** All users but those that came with the tenant. */
-export async function lookAtUsers(scene: Scene, { way }: Pick<Operation, 'way'>): Promise<boolean> {
+/** All users except those that were created with the tenant. */
+export async function checkUsers(scene: Scene, { way }: Pick<Operation, 'way'>): Promise<boolean> {
   const path = '/api/users?limit=100';
   const { status, items } = await walk(scene, path, { way, shape: userShape });
   if (status !== 200) return false;
-  scene.player.model.lookAtUsers(items.filter(({ role }) => role === 'member'));
+  scene.player.model.checkUsers(items.filter(({ role }) => role === 'member'));
   return true;
 }
 
 async function assertRefused(
-  { caller, findings }: Scene,
+  { caller, anomalies }: Scene,
   line: string,
   { order, statuses }: { order: Parameters<Scene['caller']['ask']>[1]; statuses: number[] },
 ): Promise<void> {
   const answer = await caller.ask(line, order);
   if ([...statuses, 503, 0].includes(answer.status)) return;
   const kind = answer.status < 300 ? 'foreign row' : 'odd answer';
-  findings.report(kind, `${line} as ${order.slug}: ${answer.status}`);
+  anomalies.report(kind, `${line} as ${order.slug}: ${answer.status}`);
 }
 
-/** A setting that may take one more write whose outcome stays unknown. */
+/** A setting with room for one more write of unknown outcome. */
 function settingOf({ player: { model } }: Scene, { pick }: Operation): SettingKey | undefined {
   const keys = Object.keys(values).filter(isSettingKey);
   const key = pickFrom(keys, pick);

@@ -1,4 +1,7 @@
-/** Those who work on the server while it is broken: writers, readers, and one who looks at its pulse. */
+/**
+ * The clients of the server while faults are active: writers, readers, and one that probes
+ * liveness.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import * as v from 'valibot';
 import { ways } from '../support/client.ts';
@@ -9,25 +12,25 @@ import type { Pauses } from './pauses.ts';
 import { petActions } from './pet_actions.ts';
 import { askOwn, read, type Scene } from './scene.ts';
 
-export type Stint = { chance: () => number; signal: AbortSignal };
+export type ActorOptions = { random: () => number; signal: AbortSignal };
 
 const actions = { ...petActions, ...accountActions };
 
-/** How long an actor waits after a call without an answer; also the pulse. */
-const breathMs = 20;
+/** How long an actor waits after a call without an answer, and between two liveness probes. */
+const pauseMs = 20;
 
-/** A sign of life that takes longer says that the process had no time on the machine. */
+/** A liveness probe that takes longer means that the machine gave the process no time. */
 const stallMs = 100;
 
-/** The one who writes to a tenant: all its answers are held against the tenant's model. */
-export async function act(scene: Scene, { chance, signal }: Stint): Promise<number> {
+/** The writer of one tenant: all its answers are checked against the tenant's model. */
+export async function act(scene: Scene, { random, signal }: ActorOptions): Promise<number> {
   let operations = 0;
   while (!signal.aborted) {
-    const operation = drawOperation(chance);
+    const operation = drawOperation(random);
     const before = scene.caller.troubles;
     await actions[operation.kind](scene, operation);
     operations += 1;
-    if (scene.caller.troubles > before) await pause(breathMs);
+    if (scene.caller.troubles > before) await pause(pauseMs);
     // An operation may have found nothing to do.
     else await pause(0);
   }
@@ -36,27 +39,27 @@ export async function act(scene: Scene, { chance, signal }: Stint): Promise<numb
 
 const listShape = v.object({ items: v.array(v.object({ name: v.string() })) });
 
-/** Reads beside the writer: every row must be the tenant's own. */
-export async function watch(scene: Scene, { chance, signal }: Stint): Promise<number> {
+/** Reads beside the writer: every row must belong to the tenant itself. */
+export async function watch(scene: Scene, { random, signal }: ActorOptions): Promise<number> {
   const { pets } = scene.player.model;
   let reads = 0;
   while (!signal.aborted) {
-    const way = choose(ways, chance);
-    const limit = 1 + Math.floor(chance() * 100);
+    const way = choose(ways, random);
+    const limit = 1 + Math.floor(random() * 100);
     const { status, body } = await askOwn(scene, `GET /api/pets?limit=${limit}`, { way });
     reads += 1;
     const list = status === 200 ? read(scene, listShape, body) : null;
     for (const { name } of list?.items ?? []) pets.ownerOf(name, 'a list');
-    await pause(breathMs);
+    await pause(pauseMs);
   }
   return reads;
 }
 
 /**
- * Feels whether the process is sane, whatever its database does. While it does not get to answer
- * that, it does not run.
+ * Probes whether the process is alive, whatever its database does. While the process does not get
+ * to answer, it counts as not running.
  */
-export async function feelPulse(
+export async function probeLiveness(
   scene: Scene,
   { pauses, signal }: { pauses: Pauses; signal: AbortSignal },
 ): Promise<void> {
@@ -64,8 +67,8 @@ export async function feelPulse(
     const sentMs = performance.now();
     const { status } = await askOwn(scene, 'GET /livez', { way: 'header' });
     const answeredMs = performance.now();
-    if (status !== 200) scene.findings.report('odd answer', `/livez: ${status}`);
+    if (status !== 200) scene.anomalies.report('odd answer', `/livez: ${status}`);
     if (answeredMs - sentMs > stallMs) pauses.begin(sentMs)(answeredMs);
-    await pause(breathMs);
+    await pause(pauseMs);
   }
 }

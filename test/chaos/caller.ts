@@ -1,48 +1,48 @@
 /**
- * A client with a keep-alive socket of its own that expects the worst: every call ends with an
- * answer or without one, is timed, and may be cut off in the middle.
+ * A client with its own keep-alive socket that expects the worst: every call ends with or without
+ * an answer, is timed, and may be cut off half-way.
  */
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { bearer, type Headers, naming, type Way } from '../support/client.ts';
-import type { Findings } from './findings.ts';
+import type { Anomalies } from './anomalies.ts';
 import type { Attempt } from './possible.ts';
 
-/** The status is 0 when the socket was lost; the body is null when it is no JSON. */
+/** The status is 0 when the socket was lost; the body is null when it is not JSON. */
 export type Answer = { status: number; body: unknown; attempt: Attempt };
 
 export type Order = { slug: string; apiKey: string; way: Way; body?: unknown };
 
-/** A call that took so long that it has to be looked at when all pauses are known. */
+/** A call that took so long that it is checked again once all pauses are known. */
 export type LongCall = { what: string; sentMs: number; endedMs: number };
 
-export type Books = {
-  findings: Findings;
+export type CallRecord = {
+  anomalies: Anomalies;
   /** Answers by status. */
   answers: Map<number, number>;
   long: LongCall[];
 };
 
 const longMs = 1_000;
-/** Past every limit and the longest stop of the server. */
+/** Longer than every limit and the longest pause of the server. */
 const patienceMs = 30_000;
 
-/** What a server may say to a call that is right; 0 is a lost socket. */
+/** Statuses that the server may answer to a correct call; 0 is a lost socket. */
 const expected = new Set([200, 201, 204, 401, 404, 429, 503, 0]);
 
 export class Caller {
   readonly #url: URL;
-  readonly #books: Books;
+  readonly #calls: CallRecord;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   #troubles = 0;
 
-  constructor(url: string, books: Books) {
+  constructor(url: string, calls: CallRecord) {
     this.#url = new URL(url);
-    this.#books = books;
+    this.#calls = calls;
   }
 
-  /** Calls so far that the server could not do. */
+  /** Calls so far that the server could not serve. */
   get troubles(): number {
     return this.#troubles;
   }
@@ -54,12 +54,12 @@ export class Caller {
     const sentMs = performance.now();
     const { status, received } = await this.#send(line.replace(' ', ` ${prefix}`), body, headers);
     const endedMs = performance.now();
-    this.#keepBooks(`${line} of ${slug}: ${status} ${received}`, { status, sentMs, endedMs });
+    this.#record(`${line} of ${slug}: ${status} ${received}`, { status, sentMs, endedMs });
     const answeredMs = status === 0 ? null : endedMs;
     return { status, body: jsonOf(received), attempt: { sentMs, answeredMs } };
   }
 
-  /** Ends the socket, whatever is under way on it. */
+  /** Ends the socket, whatever call is in progress on it. */
   cut(): void {
     this.#agent.destroy();
   }
@@ -87,16 +87,16 @@ export class Caller {
     }
   }
 
-  #keepBooks(
+  #record(
     what: string,
     { status, sentMs, endedMs }: { status: number; sentMs: number; endedMs: number },
   ) {
-    const { findings, answers, long } = this.#books;
+    const { anomalies, answers, long } = this.#calls;
     answers.set(status, (answers.get(status) ?? 0) + 1);
     if (status === 0 || status === 503) this.#troubles += 1;
     if (endedMs - sentMs >= longMs) long.push({ what, sentMs, endedMs });
-    if (endedMs - sentMs >= patienceMs) findings.report('endless call', what);
-    if (!expected.has(status)) findings.report('odd answer', what);
+    if (endedMs - sentMs >= patienceMs) anomalies.report('endless call', what);
+    if (!expected.has(status)) anomalies.report('odd answer', what);
   }
 }
 

@@ -1,23 +1,26 @@
 /**
- * Everybody works while everything breaks. `CHAOS_SECONDS` makes it longer; `CHAOS_SEED` repeats the
- * schedule of the faults and what each actor sets out to do.
+ * Tenants work while faults of all kinds are injected. `CHAOS_SECONDS` makes the run longer;
+ * `CHAOS_SEED` repeats the schedule of the faults and the operations of each actor.
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { binary, type PrivateRedis, reportNoRedis, startRedis } from '../support/redis.ts';
+import { anomalyKinds } from './anomalies.ts';
 import { type Report, runChaos } from './chaos.ts';
 import { type FaultName, faults } from './faults.ts';
-import { findingKinds } from './findings.ts';
 import { drawSchedule } from './schedule.ts';
 
 const seconds = Number(process.env.CHAOS_SECONDS ?? 12);
 const seed = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 32));
 
-/** Where opening the connections alone takes longer, times say more about the machine than about us. */
+/**
+ * If opening the connections alone takes longer, times say more about the machine than about
+ * Kennel.
+ */
 const starvedMs = 500;
 
-/** How soon all is well again, once the connections are open. */
+/** How soon all requests succeed again, once the connections are open. */
 const recoveryMs = 1_000;
 
 const names = Object.keys(faults).filter(isFault);
@@ -34,44 +37,46 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
   });
   after(() => redis?.kill());
 
-  it('keeps everybody busy', (t) => {
-    const { operations, reads, rows, answers, struck, findings, slowest } = report;
+  it('keeps writers and readers working', (t) => {
+    const { operations, reads, rows, answers, struck, anomalies, slowest } = report;
     t.diagnostic(`CHAOS_SEED=${seed} CHAOS_SECONDS=${seconds}`);
     t.diagnostic(`${operations} operations, ${reads} reads beside them, ${rows} rows in the end`);
     t.diagnostic(`answers: ${countsOf(answers)}`);
     t.diagnostic(`faults: ${countsOf(struck)}`);
-    t.diagnostic(`findings: ${countsOf(findingKinds.map((kind) => [kind, findings.count(kind)]))}`);
+    t.diagnostic(
+      `anomalies: ${countsOf(anomalyKinds.map((kind) => [kind, anomalies.count(kind)]))}`,
+    );
     t.diagnostic(`the server did not run for ${Math.round(report.stoppedMs)} ms; without them:`);
     t.diagnostic(`slowest answer ${slowest.ranMs} ms: ${slowest.what.slice(0, 200)}`);
     t.diagnostic(
-      `everybody is answered ${Math.round(report.answeringAgainMs)} ms after "${report.last}", as many connections of ours take ${Math.round(report.connectedMs)} ms`,
+      `every actor has an answer ${Math.round(report.answeringAgainMs)} ms after "${report.last}", as many connections of this process take ${Math.round(report.connectedMs)} ms`,
     );
     assert.ok(operations > seconds && reads > seconds && rows > 0);
   });
 
-  it('has every kind of fault', () => {
+  it('includes every kind of fault', () => {
     assert.deepEqual([...report.struck.keys()].sort(), [...played].sort());
   });
 
-  for (const kind of findingKinds) {
-    it(`has no ${kind}`, (t) => {
+  for (const kind of anomalyKinds) {
+    it(`finds no ${kind}`, (t) => {
       if (kind === 'late answer' && report.connectedMs > starvedMs) return t.skip(tooBusy(report));
-      assert.deepEqual(report.findings.examples(kind), []);
+      assert.deepEqual(report.anomalies.examples(kind), []);
     });
   }
 
-  it('leaves the process alive, and lets it end in order', () => {
+  it('leaves the process running until it is stopped, and it exits with 0', () => {
     const { survived, ended } = report;
     assert.deepEqual([survived, ended.code, ended.stderr], [true, 0, '']);
   });
 
-  it('lets nothing happen that the server cannot explain', () => {
+  it('logs no internal error', () => {
     const lines = report.ended.stdout.split('\n').filter((line) => line.includes('"internal"'));
     assert.deepEqual(lines, []);
   });
 
-  // A request needs a connection of the directory and then one of its tenant, and all of them are new.
-  it('answers everybody within a second after the last fault, besides opening connections twice', (t) => {
+  // A request needs a connection to the directory and then one to its tenant, and all are new.
+  it('answers every tenant within a second after the last fault, apart from opening connections twice', (t) => {
     if (report.connectedMs > starvedMs) return t.skip(tooBusy(report));
     const { answeringAgainMs, connectedMs } = report;
     const besidesMs = answeringAgainMs - 2 * connectedMs;

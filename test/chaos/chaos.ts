@@ -1,24 +1,24 @@
 /**
- * A run: a server with tenants of all three modes, those who work on it, the faults of a schedule,
- * and what everybody found. The same seed gives the same schedule and the same operations.
+ * A run: a server with tenants of all three modes, the actors that use it, the faults of a
+ * schedule, and the anomalies found. The same seed gives the same schedule and the same operations.
  */
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { type Ended, type Kennel, startKennel } from '../support/kennel.ts';
-import { chanceOf } from '../support/random.ts';
+import { seededRandom } from '../support/random.ts';
 import type { PrivateRedis } from '../support/redis.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
-import { act, feelPulse, watch } from './actors.ts';
+import { act, probeLiveness, watch } from './actors.ts';
+import { Anomalies } from './anomalies.ts';
 import { Caller, type LongCall } from './caller.ts';
 import { type ChaosCluster, startChaosCluster } from './cluster.ts';
-import type { FaultName, Stage } from './faults.ts';
-import { lookIntoPlaces, lookThroughApi } from './final_state.ts';
-import { Findings } from './findings.ts';
-import { Settlement } from './in_flight.ts';
+import type { FaultName, FaultTargets } from './faults.ts';
+import { checkPlacements, checkThroughApi } from './final_state.ts';
+import { InFlightWrites } from './in_flight.ts';
 import { Pauses } from './pauses.ts';
 import type { Player, Scene } from './scene.ts';
 import { play, type Turn } from './schedule.ts';
-import { enrol, enrolBystander } from './setup_tenants.ts';
+import { setUpBystander, setUpTenants } from './setup_tenants.ts';
 
 const tenantsPerMode = { shared: 4, schema: 3, database: 2 };
 
@@ -26,33 +26,33 @@ const tenants = isolationModes.flatMap((mode) =>
   Array.from({ length: tenantsPerMode[mode] }, () => mode),
 );
 
-/** The server's connections, those of its tenants and of its directory. */
+/** The server's connections: those for tenants and those for the directory. */
 const connections = 16 + 4;
 
 /** No call may take longer while the server runs. */
 const callLimitMs = 5_000;
 
-/** Far above what a look at everything takes. */
-const wholeLookMs = 30_000;
+/** Far longer than the final checks take. */
+const finalCheckMs = 30_000;
 
 export type Report = {
   operations: number;
   reads: number;
   answers: ReadonlyMap<number, number>;
   struck: ReadonlyMap<FaultName, number>;
-  findings: Findings;
+  anomalies: Anomalies;
   slowest: { ranMs: number; what: string };
-  /** From the end of the last fault until everybody had a right answer. */
+  /** From the end of the last fault until every actor had a correct answer. */
   answeringAgainMs: number;
-  /** How long the server did not run, which no limit counts. */
+  /** How long the server did not run; no limit counts this time. */
   stoppedMs: number;
-  /** What it takes this machine just now to open as many connections as the server has. */
+  /** How long this machine takes now to open as many connections as the server has. */
   connectedMs: number;
-  /** Which fault was the last to end. */
+  /** The fault that ended last. */
   last: FaultName | null;
-  /** As the superuser saw them in the end. */
+  /** Rows that the superuser saw at the end. */
   rows: number;
-  /** The server was there until it was told to go. */
+  /** Whether the server ran until it was told to stop. */
   survived: boolean;
   ended: Ended;
 };
@@ -80,47 +80,47 @@ export async function runChaos({ seed, schedule, redis }: ChaosOptions): Promise
 type Running = ChaosOptions & { cluster: ChaosCluster; server: Kennel };
 
 async function run({ seed, schedule, redis, cluster, server }: Running): Promise<Report> {
-  const findings = new Findings();
+  const anomalies = new Anomalies();
   const pauses = new Pauses();
   const answers = new Map<number, number>();
   const long: LongCall[] = [];
-  const players = await enrol(server, tenants, findings);
+  const players = await setUpTenants(server, tenants, anomalies);
   const sceneOf = (player: Player): Scene => ({
     player,
     others: players.filter((other) => other !== player),
-    caller: new Caller(server.url, { findings, answers, long }),
-    findings,
+    caller: new Caller(server.url, { anomalies, answers, long }),
+    anomalies,
   });
   const [writers, readers, probes] = [
     players.map(sceneOf),
     players.map(sceneOf),
     [...players.slice(0, 1), ...players].map(sceneOf),
   ];
-  const settlement = new Settlement(players.map(({ model }) => model));
-  const stage: Stage = {
+  const inFlight = new InFlightWrites(players.map(({ model }) => model));
+  const targets: FaultTargets = {
     cluster,
     server,
     pauses,
     redis,
     callers: [...writers, ...readers].map(({ caller }) => caller),
-    bystander: await enrolBystander(server),
-    onDown: () => settlement.note(performance.now()),
+    bystander: await setUpBystander(server),
+    onDown: () => inFlight.note(performance.now()),
   };
   const connect = () =>
     Promise.all(
       Array.from({ length: connections }, () => lookInto(cluster.url, (sql) => sql`select`)),
     );
   const played = await workWhile({ writers, readers, probes, pauses, seed, connect }, (onEnded) =>
-    play(schedule, stage, onEnded),
+    play(schedule, targets, onEnded),
   );
   const survived = await Promise.race([server.ended.then(() => false), true]);
-  await Promise.all(writers.map((scene) => until(() => lookThroughApi(scene), wholeLookMs)));
-  // What lost its client may still be under way; nothing is once the server has ended in order.
+  await Promise.all(writers.map((scene) => until(() => checkThroughApi(scene), finalCheckMs)));
+  // A write that lost its client may still be in progress; none is once the server has shut down.
   const ended = await server.stop();
   await cluster.quiet();
-  const rows = await lookIntoPlaces(cluster.url, writers);
-  const slowest = judge(long, pauses, findings);
-  return { ...played, answers, findings, slowest, rows, survived, ended };
+  const rows = await checkPlacements(cluster.url, writers);
+  const slowest = judge(long, pauses, anomalies);
+  return { ...played, answers, anomalies, slowest, rows, survived, ended };
 }
 
 type Crew = {
@@ -132,7 +132,7 @@ type Crew = {
   connect: () => Promise<unknown>;
 };
 
-/** Everybody works until the faults are over and everybody is answered again. */
+/** All actors work until the faults are over and every actor gets answers again. */
 async function workWhile(
   { writers, readers, probes, pauses, seed, connect }: Crew,
   playFaults: (onEnded: (fault: FaultName) => void) => Promise<void>,
@@ -145,13 +145,13 @@ async function workWhile(
   const struck = new Map<FaultName, number>();
   let last: FaultName | null = null;
   const over = new AbortController();
-  const chance = chanceOf(seed);
-  const stint = () => ({ chance: chanceOf(chance() * 2 ** 32), signal: over.signal });
-  const work = Promise.all(writers.map((scene) => act(scene, stint())));
-  const reading = Promise.all(readers.map((scene) => watch(scene, stint())));
+  const random = seededRandom(seed);
+  const actorOptions = () => ({ random: seededRandom(random() * 2 ** 32), signal: over.signal });
+  const work = Promise.all(writers.map((scene) => act(scene, actorOptions())));
+  const reading = Promise.all(readers.map((scene) => watch(scene, actorOptions())));
   const [patient = noProbe(), ...askers] = probes;
   const startedMs = performance.now();
-  const pulse = feelPulse(patient, { pauses, signal: over.signal });
+  const pulse = probeLiveness(patient, { pauses, signal: over.signal });
   try {
     await playFaults((fault) => {
       struck.set(fault, (struck.get(fault) ?? 0) + 1);
@@ -180,19 +180,23 @@ async function workWhile(
   }
 }
 
-/** Reports calls that took too long of the time that the server ran. @returns the slowest one. */
-function judge(long: readonly LongCall[], pauses: Pauses, findings: Findings) {
+/**
+ * Reports calls that took too long, counting only the time in which the server ran.
+ *
+ * @returns the slowest call.
+ */
+function judge(long: readonly LongCall[], pauses: Pauses, anomalies: Anomalies) {
   let slowest = { ranMs: 0, what: 'none of over a second' };
   for (const { what, sentMs, endedMs } of long) {
     const ranMs = Math.round(pauses.ranMs(sentMs, endedMs));
-    if (ranMs > callLimitMs) findings.report('late answer', `${ranMs} ms for ${what}`);
+    if (ranMs > callLimitMs) anomalies.report('late answer', `${ranMs} ms for ${what}`);
     if (ranMs > slowest.ranMs) slowest = { ranMs, what };
   }
   return slowest;
 }
 
 function noProbe(): never {
-  throw new Error('Cannot run: nobody takes part');
+  throw new Error('Cannot run: there are no tenants');
 }
 
 async function answersAgain({ player, caller }: Scene): Promise<void> {

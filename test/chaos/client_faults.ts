@@ -1,12 +1,12 @@
-/** What clients do that nobody asked them to. */
+/** Faults that misbehaving clients cause. */
 import type { Socket } from 'node:net';
 import { open } from '../http/raw_client.ts';
 import { choose } from '../support/random.ts';
-import type { Fault, Stage } from './faults.ts';
+import type { Fault, FaultTargets } from './faults.ts';
 
 const track = 'clients';
 
-/** Sockets of one fault. */
+/** The number of sockets of one fault. */
 const crowd = 30;
 const cutEveryMs = 20;
 const strangers = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(2_000);
@@ -16,8 +16,8 @@ export const clientFaults = {
     track,
     lastsMs: [300, 1_500],
     takesMs: 100,
-    begin: async ({ callers }, chance) => {
-      const timer = setInterval(() => choose(callers, chance).cut(), cutEveryMs);
+    begin: async ({ callers }, random) => {
+      const timer = setInterval(() => choose(callers, random).cut(), cutEveryMs);
       return async () => clearInterval(timer);
     },
   },
@@ -25,11 +25,11 @@ export const clientFaults = {
     track,
     lastsMs: [300, 3_000],
     takesMs: 100,
-    begin: async (stage, chance) => {
-      const request = `POST /api/pets HTTP/1.1\r\n${headers(stage)}content-type: application/json\r\ncontent-length: 64\r\n\r\n{"name":"half", "spe`;
-      const sockets = await openCrowd(stage);
+    begin: async (targets, random) => {
+      const request = `POST /api/pets HTTP/1.1\r\n${headers(targets)}content-type: application/json\r\ncontent-length: 64\r\n\r\n{"name":"half", "spe`;
+      const sockets = await openCrowd(targets);
       for (const socket of sockets) {
-        socket.write(request.slice(0, Math.ceil(chance() * request.length)));
+        socket.write(request.slice(0, Math.ceil(random() * request.length)));
       }
       return destroyAll(sockets);
     },
@@ -38,9 +38,9 @@ export const clientFaults = {
     track,
     lastsMs: [300, 3_000],
     takesMs: 100,
-    begin: async (stage) => {
-      const request = `GET /api/pets?limit=100 HTTP/1.1\r\n${headers(stage)}\r\n`;
-      const sockets = await openCrowd(stage);
+    begin: async (targets) => {
+      const request = `GET /api/pets?limit=100 HTTP/1.1\r\n${headers(targets)}\r\n`;
+      const sockets = await openCrowd(targets);
       for (const socket of sockets) socket.pause().write(request.repeat(16));
       return destroyAll(sockets);
     },
@@ -49,9 +49,9 @@ export const clientFaults = {
     track,
     lastsMs: [300, 1_500],
     takesMs: 100,
-    begin: async (stage) => {
-      const request = `GET /api/me HTTP/1.1\r\n${headers(stage)}\r\n`;
-      for (const socket of await openCrowd(stage)) {
+    begin: async (targets) => {
+      const request = `GET /api/me HTTP/1.1\r\n${headers(targets)}\r\n`;
+      for (const socket of await openCrowd(targets)) {
         socket.write(`${request}CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n`);
         setImmediate(() => socket.resetAndDestroy());
       }
@@ -62,20 +62,20 @@ export const clientFaults = {
     track,
     lastsMs: [300, 3_000],
     takesMs: 100,
-    begin: async (stage) => {
-      const sockets = await openCrowd(stage);
+    begin: async (targets) => {
+      const sockets = await openCrowd(targets);
       for (const socket of sockets) socket.pause().write(strangers);
       return destroyAll(sockets);
     },
   },
 } satisfies Record<string, Fault>;
 
-function headers({ bystander: { slug, apiKey } }: Stage): string {
+function headers({ bystander: { slug, apiKey } }: FaultTargets): string {
   return `host: ${slug}.localhost\r\nauthorization: Bearer ${apiKey}\r\n`;
 }
 
-/** Fewer when the server takes no connection just now. */
-async function openCrowd({ server }: Stage): Promise<Socket[]> {
+/** Fewer if the server accepts no connection at the moment. */
+async function openCrowd({ server }: FaultTargets): Promise<Socket[]> {
   const opened = await Promise.allSettled(Array.from({ length: crowd }, () => open(server.url)));
   return opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
 }

@@ -1,7 +1,7 @@
 /**
- * A Postgres of its own that may crash. Unlike the one of the other tests it waits for its log to be
- * written before it acknowledges: what survives a crash of the process is what is looked for. Only
- * a crash of the machine is left out, so nothing is synced to the disk.
+ * A separate Postgres that may crash. Unlike the Postgres of the other tests it acknowledges a
+ * commit only once its log is written, because the run checks that data survives a crash of the
+ * process. A crash of the machine is not simulated, so nothing is synced to the disk.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,20 +12,20 @@ import { lookInto } from '../support/sql.ts';
 import { openFolder, testLimits } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
-/** Room for the server's own connections and little more, so that it can be used up. */
+/** Room for the server's own connections and a few more, so that a fault can use them all up. */
 const maxConnections = 90;
-/** For the administrator's connections and for those who break and look. */
+/** For the connections of the administrator, of the faults and of the checks. */
 const reservedConnections = 30;
 
 export type ChaosCluster = {
-  /** The superuser's. */
+  /** The superuser's URL. */
   url: string;
   maxConnections: number;
-  /** Stops it, and returns when it is gone. A crash leaves everything where it is. */
+  /** Stops Postgres, and returns when it is gone. A crash leaves all files as they are. */
   down(how: 'crash' | 'fast'): Promise<void>;
-  /** Starts it again on its port, and returns when it answers. */
+  /** Starts Postgres again on its port, and returns when it answers. */
   up(): Promise<void>;
-  /** Returns when no transaction of the server is under way. */
+  /** Returns when no transaction of the server is in progress. */
   quiet(): Promise<void>;
   stop(): Promise<void>;
 };

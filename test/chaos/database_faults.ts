@@ -1,14 +1,14 @@
-/** What can happen to Postgres and to its backends. */
+/** Faults of Postgres and its backends. */
 import postgres from 'postgres';
 import { killBackends } from '../support/backend_killer.ts';
 import { choose } from '../support/random.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
-import type { Fault, Stage } from './faults.ts';
+import type { Fault, FaultTargets } from './faults.ts';
 
 const track = 'database';
 
-/** Tables that every request of many tenants needs, at one step or another. */
+/** Tables that every request of many tenants needs at one step or another. */
 const tables = ['shared.pets', 'control.settings', 'control.api_keys', 'control.tenants'] as const;
 
 export const databaseFaults = {
@@ -16,8 +16,8 @@ export const databaseFaults = {
     track,
     lastsMs: [300, 1_000],
     takesMs: 100,
-    begin: async ({ cluster }, chance) => {
-      const killer = killBackends(cluster.url, { everyMs: 50, chance });
+    begin: async ({ cluster }, random) => {
+      const killer = killBackends(cluster.url, { everyMs: 50, random });
       return () => killer.stop();
     },
   },
@@ -34,8 +34,8 @@ export const databaseFaults = {
     track,
     lastsMs: [100, 300],
     takesMs: 500,
-    begin: async ({ cluster }, chance) => {
-      process.kill(await backendOf(cluster.url, chance), 'SIGKILL');
+    begin: async ({ cluster }, random) => {
+      process.kill(await backendOf(cluster.url, random), 'SIGKILL');
       return () => cluster.up();
     },
   },
@@ -43,20 +43,20 @@ export const databaseFaults = {
     track,
     lastsMs: [0, 1_000],
     takesMs: 1_000,
-    begin: (stage) => bringDown(stage, 'crash'),
+    begin: (targets) => bringDown(targets, 'crash'),
   },
   'Postgres restarts': {
     track,
     lastsMs: [0, 1_000],
     takesMs: 1_000,
-    begin: (stage) => bringDown(stage, 'fast'),
+    begin: (targets) => bringDown(targets, 'fast'),
   },
   'a backend hangs': {
     track,
     lastsMs: [300, 5_500],
     takesMs: 100,
-    begin: async ({ cluster }, chance) => {
-      const pid = await backendOf(cluster.url, chance);
+    begin: async ({ cluster }, random) => {
+      const pid = await backendOf(cluster.url, random);
       process.kill(pid, 'SIGSTOP');
       return async () => {
         process.kill(pid, 'SIGCONT');
@@ -73,15 +73,15 @@ export const databaseFaults = {
     track,
     lastsMs: [600, 1_500],
     takesMs: 100,
-    begin: async ({ cluster }, chance) => {
+    begin: async ({ cluster }, random) => {
       const sql = postgres(cluster.url, { max: 1, onnotice: () => {} });
-      await sql.unsafe(`begin; lock table ${choose(tables, chance)} in access exclusive mode`);
+      await sql.unsafe(`begin; lock table ${choose(tables, random)} in access exclusive mode`);
       return () => sql.end({ timeout: 0 });
     },
   },
 } satisfies Record<string, Fault>;
 
-async function bringDown({ cluster, onDown }: Stage, how: 'crash' | 'fast') {
+async function bringDown({ cluster, onDown }: FaultTargets, how: 'crash' | 'fast') {
   await cluster.down(how);
   onDown();
   return () => cluster.up();
@@ -98,7 +98,7 @@ async function terminateAll(url: string): Promise<void> {
 }
 
 /** @throws {Error} when the server has no connection, even after a while. */
-async function backendOf(url: string, chance: () => number): Promise<number> {
+async function backendOf(url: string, random: () => number): Promise<number> {
   let backends: { pid: number }[] = [];
   await until(async () => {
     backends = await lookInto(
@@ -108,11 +108,11 @@ async function backendOf(url: string, chance: () => number): Promise<number> {
     );
     return backends.length > 0;
   });
-  return choose(backends, chance).pid;
+  return choose(backends, random).pid;
 }
 
-/** Takes every connection that is not reserved, those of the server included. */
-async function exhaust({ url, maxConnections }: Stage['cluster']) {
+/** Takes every connection that is not reserved, the server's included. */
+async function exhaust({ url, maxConnections }: FaultTargets['cluster']) {
   const crowd = new URL(url);
   crowd.username = 'crowd';
   crowd.password = 'crowd';

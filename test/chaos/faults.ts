@@ -1,6 +1,6 @@
 /**
- * Everything that is broken on purpose: a closed table of faults, each with a beginning and an end.
- * Faults of one track come one after the other; the tracks run side by side.
+ * All faults of a run: a closed table, each with a beginning and an end. Faults of one track follow
+ * one another; the tracks run side by side.
  */
 import type { Kennel } from '../support/kennel.ts';
 import type { PrivateRedis } from '../support/redis.ts';
@@ -12,29 +12,29 @@ import type { Pauses } from './pauses.ts';
 import { processFaults } from './process_faults.ts';
 import type { Player } from './scene.ts';
 
-/** What there is to break. */
-export type Stage = {
+/** The objects that faults act on. */
+export type FaultTargets = {
   cluster: ChaosCluster;
   server: Kennel;
   pauses: Pauses;
   redis: PrivateRedis | null;
   callers: readonly Caller[];
-  /** A tenant that nobody keeps books of, for faults that need requests of their own. */
+  /** A tenant without a model, for faults that send requests of their own. */
   bystander: Omit<Player, 'model' | 'isolation'>;
-  /** Told when Postgres is gone: no statement of before is under way any more. */
+  /** Called when Postgres is gone: no earlier statement is in progress any more. */
   onDown: () => void;
 };
 
-/** Ends the fault, and returns when nothing is left of it. */
+/** Ends the fault, and returns when none of its effects is left. */
 export type End = () => Promise<void>;
 
 export type Fault = {
   track: 'database' | 'redis' | 'clients';
-  /** How long it lasts, from and to, once it has begun. */
+  /** How long the fault lasts once it has begun: minimum and maximum. */
   lastsMs: readonly [number, number];
-  /** About what its beginning and its end take besides. */
+  /** About how long its beginning and its end take in addition. */
   takesMs: number;
-  begin(stage: Stage, chance: () => number): Promise<End>;
+  begin(targets: FaultTargets, random: () => number): Promise<End>;
 };
 
 export const faults = { ...databaseFaults, ...processFaults, ...clientFaults };

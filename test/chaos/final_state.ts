@@ -1,12 +1,12 @@
-/** The last look: everything that is stored, as a superuser sees it and as the API shows it. */
+/** The final check: all stored rows, as a superuser sees them and as the API shows them. */
 
 import { IsolationModes } from '../../src/isolation/modes.ts';
 import { settingsFrom } from '../../src/kernel/settings.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { Installation } from '../../src/postgres/installation.ts';
 import { lookInto } from '../support/sql.ts';
-import { lookAtUsers } from './account_actions.ts';
-import { lookAtAllPets } from './pet_actions.ts';
+import { checkUsers } from './account_actions.ts';
+import { checkAllPets } from './pet_actions.ts';
 import { everything, type SeenPet } from './pet_model.ts';
 import { askOwn, type Scene } from './scene.ts';
 
@@ -14,39 +14,42 @@ type PetRow = SeenPet & { tenant_id: string };
 type VisitRow = { tenant_id: string; pet_id: string; reason: string };
 
 /**
- * Holds every row of every place against the models: each with the tenant_id and the mark of the
- * place's own tenant, nothing acknowledged missing, nothing deleted back.
+ * Checks every row of every placement against the models: each has the tenant_id and the mark of
+ * the placement's own tenant, no acknowledged row is missing, no deleted row is back.
  *
  * @returns how many rows there were.
  */
-export async function lookIntoPlaces(url: string, scenes: readonly Scene[]): Promise<number> {
+export async function checkPlacements(url: string, scenes: readonly Scene[]): Promise<number> {
   let rows = 0;
   for (const scene of scenes) {
     const { pets, visits } = await rowsOf(url, scene);
     assertOwners([...pets, ...visits], scene, scenes);
-    rows += lookAtRows(scene, pets, visits);
-    await lookAtAccount(url, scene);
+    rows += checkRows(scene, pets, visits);
+    await checkAccount(url, scene);
   }
   return rows;
 }
 
-/** Holds all that the API shows of a tenant against its model. False when it did not answer. */
-export async function lookThroughApi(scene: Scene): Promise<boolean> {
+/**
+ * Checks all that the API shows of a tenant against its model. False when the tenant did not
+ * answer.
+ */
+export async function checkThroughApi(scene: Scene): Promise<boolean> {
   const { model } = scene.player;
   const { status, body } = await askOwn(scene, 'GET /api/config', { way: 'header' });
   if (status !== 200 || typeof body !== 'object' || body === null) return false;
-  model.lookAtSettings({ ...body });
+  model.checkSettings({ ...body });
   for (const key of model.keys) {
     const order = { slug: model.slug, apiKey: key.text, way: 'header' } as const;
     const me = await scene.caller.ask('GET /api/me', order);
     if (me.status !== 200 && me.status !== 401) return false;
     model.tried(key, me.status === 200);
   }
-  return (await lookAtUsers(scene, { way: 'header' })) && (await lookAtAllPets(scene));
+  return (await checkUsers(scene, { way: 'header' })) && (await checkAllPets(scene));
 }
 
 async function rowsOf(url: string, { player: { id, isolation } }: Scene) {
-  // Names of places do not depend on the secret.
+  // The names of placements do not depend on the secret.
   const secret = Buffer.alloc(32);
   const secrets = { installation: secret, seals: { current: secret, other: null } };
   const installation = new Installation(url, secrets, 1);
@@ -62,10 +65,10 @@ async function rowsOf(url: string, { player: { id, isolation } }: Scene) {
   }));
 }
 
-/** In a shared place all its tenants' rows, elsewhere the one tenant's alone. */
+/** All tenants' rows in a shared placement, and only the one tenant's elsewhere. */
 function assertOwners(
   rows: readonly { tenant_id: string }[],
-  { player, findings }: Scene,
+  { player, anomalies }: Scene,
   scenes: readonly Scene[],
 ): void {
   const owners = scenes
@@ -76,33 +79,33 @@ function assertOwners(
     .map(({ id }) => id);
   for (const { tenant_id } of rows) {
     if (owners.includes(tenant_id)) continue;
-    findings.report('misplaced row', `the place of ${player.slug} has one of ${tenant_id}`);
+    anomalies.report('misplaced row', `the placement of ${player.slug} has a row of ${tenant_id}`);
   }
 }
 
-function lookAtRows(
+function checkRows(
   { player: { id, model } }: Scene,
   allPets: readonly PetRow[],
   allVisits: readonly VisitRow[],
 ): number {
   const pets = allPets.filter(({ tenant_id }) => tenant_id === id);
   const visits = allVisits.filter(({ tenant_id }) => tenant_id === id);
-  model.pets.lookAtAll(pets, everything);
+  model.pets.checkAll(pets, everything);
   for (const pet of model.pets.readable()) {
     const reasons = visits.filter(({ pet_id }) => pet_id === pet.id).map(({ reason }) => reason);
-    if (pets.some((row) => row.id === pet.id)) model.pets.lookAtVisits(pet, reasons, everything);
+    if (pets.some((row) => row.id === pet.id)) model.pets.checkVisits(pet, reasons, everything);
   }
   return pets.length + visits.length;
 }
 
-async function lookAtAccount(url: string, { player: { id, model } }: Scene): Promise<void> {
+async function checkAccount(url: string, { player: { id, model } }: Scene): Promise<void> {
   await lookInto(url, async (sql) => {
     const settings = await sql<{ key: string; value: unknown }[]>`
       select key, value from control.settings where tenant_id = ${id}`;
-    model.lookAtSettings(
+    model.checkSettings(
       settingsFrom(Object.fromEntries(settings.map(({ key, value }) => [key, value]))),
     );
-    model.lookAtUsers(
+    model.checkUsers(
       await sql<{ id: string; email: string }[]>`
         select id, email from control.users where tenant_id = ${id} and role = 'member'`,
     );

@@ -1,20 +1,20 @@
 /**
- * When writes without an outcome are over. A write that the server has given up may still be in the
- * hands of a backend, and a call without an answer in the server's; when Postgres has been down
- * since, neither can be.
+ * When writes of unknown outcome are over. A write that the server has given up may still be
+ * running in a backend, and a call without an answer may still be running in the server; once
+ * Postgres has been down, neither can be.
  */
 import type { TenantModel } from './model.ts';
 import type { Attempt } from './possible.ts';
 
-/** The server does nothing any more for a request that came this long ago. */
+/** The server no longer works on a request that arrived this long ago. */
 const requestLifeMs = 15_000;
 
-/** Until every process has heard of a change, with room: it has to reconnect first. */
+/** Long enough for every process to be notified of a change: it has to reconnect first. */
 const hearsayMs = 3_000;
 
-export class Settlement {
+export class InFlightWrites {
   readonly #models: readonly TenantModel[];
-  /** When Postgres was down before; what the server keeps in memory is behind for a moment. */
+  /** If Postgres was down before; the server's caches are stale for a moment. */
   #heardOfMs = Number.NEGATIVE_INFINITY;
   #latestMs = Number.NEGATIVE_INFINITY;
 

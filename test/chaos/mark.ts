@@ -1,4 +1,4 @@
-/** Names that say whose a row is, which row, and which write made it so: `acme#7.2`. */
+/** Names that state the tenant, the row and the write that made it: `acme#7.2`. */
 
 export type Mark = { slug: string; serial: number; write: number };
 
@@ -7,7 +7,7 @@ export function markText({ slug, serial, write }: Mark): string {
   return `${slug}#${serial}.${write}`;
 }
 
-/** Null for a text that no mark is. */
+/** Null for a text that is not a mark. */
 export function markIn(text: string): Mark | null {
   const [, slug, serial, write] = /^([a-z0-9-]+)#(\d+)\.(\d+)$/.exec(text) ?? [];
   return slug === undefined ? null : { slug, serial: Number(serial), write: Number(write) };

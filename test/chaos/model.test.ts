@@ -1,7 +1,7 @@
-/** The model finds what it is there to find: each wrong answer is told by its name. */
+/** The model detects each kind of wrong answer, and reports it by its name. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
-import { type FindingKind, Findings, findingKinds } from './findings.ts';
+import { Anomalies, type AnomalyKind, anomalyKinds } from './anomalies.ts';
 import { markText } from './mark.ts';
 import { keyChanges, TenantModel } from './model.ts';
 import { everything, type KnownPet, type Outcome, petChanges, type View } from './pet_model.ts';
@@ -10,74 +10,74 @@ import type { Attempt } from './possible.ts';
 const living: View = { withDeleted: [false] };
 const doubt: Attempt = { sentMs: 0, answeredMs: 10 };
 
-let findings: Findings;
+let anomalies: Anomalies;
 let model: TenantModel;
 
 beforeEach(() => {
-  findings = new Findings();
-  model = new TenantModel('acme', findings);
+  anomalies = new Anomalies();
+  model = new TenantModel('acme', anomalies);
 });
 
-describe('the model', () => {
-  it('believes what was acknowledged, and nothing else', () => {
+describe('the model of a tenant', () => {
+  it('expects an acknowledged pet, and reports a missing one as a lost write', () => {
     const { pet, name } = created('done');
-    model.pets.lookAtAll([seen(name)], living);
+    model.pets.checkAll([seen(name)], living);
     assert.deepEqual(found(), []);
-    model.pets.look(pet, null, living);
+    model.pets.check(pet, null, living);
     assert.deepEqual(found(), ['lost write']);
   });
 
-  it('knows a foreign row at sight', () => {
-    model.pets.lookAtAll([seen('globex#1.1')], living);
+  it("reports a row with another tenant's mark as foreign", () => {
+    model.pets.checkAll([seen('globex#1.1')], living);
     assert.deepEqual(found(), ['foreign row']);
   });
 
-  it('finds a lost patch, for it shows the pet from before', () => {
+  it('reports a lost patch as a stale read', () => {
     const { pet, name } = created('done');
     patched(pet, 'done');
-    model.pets.look(pet, seen(name), living);
+    model.pets.check(pet, seen(name), living);
     assert.deepEqual(found(), ['stale read']);
   });
 
-  it('finds a deleted pet that is back', () => {
+  it('reports a deleted pet that is shown again', () => {
     const { pet, name } = created('done');
     model.pets.wrote(pet, petChanges.remove, 'done');
-    model.pets.look(pet, seen(name), living);
+    model.pets.check(pet, seen(name), living);
     assert.deepEqual(found(), ['resurrected']);
   });
 
-  it('finds a pet that was refused and is there', () => {
+  it('reports a 404 for an existing pet', () => {
     const { pet } = created('done');
     model.pets.wrote(pet, petChanges.remove, 'refused');
     assert.deepEqual(found(), ['lost write']);
   });
 
-  it('finds a write that nobody sent', () => {
+  it('reports rows that no write made', () => {
     created('done');
-    model.pets.lookAtAll([seen('acme#1.2'), seen('acme#7.1')], living);
-    assert.equal(findings.count('invented row'), 2);
+    model.pets.checkAll([seen('acme#1.2'), seen('acme#7.1')], living);
+    assert.equal(anomalies.count('invented row'), 2);
   });
 
-  it('finds one create that made two rows', () => {
+  it('reports two rows of one create', () => {
     const { name } = created('done');
-    model.pets.lookAtAll([seen(name), { ...seen(name), id: 'another' }], living);
+    model.pets.checkAll([seen(name), { ...seen(name), id: 'another' }], living);
     assert.deepEqual(found(), ['doubled row']);
   });
 
-  it('finds a lost visit, one that nobody acknowledged, and one with the wrong pet', () => {
+  it('reports a lost visit, a visit before its write, and a visit of the wrong pet', () => {
     const { pet } = created('done');
     const { pet: other } = created('done');
     const mark = model.pets.nextMark(pet);
-    model.pets.lookAtVisits(pet, [markText(mark)], living);
+    model.pets.checkVisits(pet, [markText(mark)], living);
     model.pets.wrote(pet, petChanges.visit(mark), 'done');
-    model.pets.lookAtVisits(pet, [], living);
-    model.pets.lookAtVisits(other, [markText(mark)], living);
+    model.pets.checkVisits(pet, [], living);
+    model.pets.checkVisits(other, [markText(mark)], living);
     assert.deepEqual(found(), ['lost write', 'resurrected', 'misplaced row']);
   });
 
-  it('finds a setting from before', () => {
+  it('reports an old value of a setting', () => {
     model.set('welcome_message', 'good day', 'done');
-    model.lookAtSettings({
+    model.checkSettings({
       include_deleted_pets: false,
       default_page_size: 20,
       welcome_message: '',
@@ -85,13 +85,13 @@ describe('the model', () => {
     assert.deepEqual(found(), ['stale read']);
   });
 
-  it('finds a lost user, and a foreign one', () => {
+  it("reports a lost user and another tenant's user", () => {
     model.newUser('kim@acme.example').now.done(keyChanges.create);
-    model.lookAtUsers([{ id: '1', email: 'lee@globex.example' }]);
+    model.checkUsers([{ id: '1', email: 'lee@globex.example' }]);
     assert.deepEqual(found(), ['foreign row', 'lost write']);
   });
 
-  it('finds a revoked key that opens', () => {
+  it('reports a revoked key that is accepted', () => {
     model.newKey({ id: '1', text: 'kn_1', user: model.newUser('kim@acme.example') });
     const [key] = model.keys;
     assert.ok(key);
@@ -101,50 +101,50 @@ describe('the model', () => {
   });
 });
 
-describe('a write without an outcome', () => {
-  it('may have happened, or not', () => {
+describe('a write with an unknown outcome', () => {
+  it('may show as done after it showed as not done', () => {
     const { pet, name } = created('done');
     const late = patched(pet, doubt);
-    model.pets.look(pet, seen(name), living);
-    model.pets.look(pet, seen(late), living);
+    model.pets.check(pet, seen(name), living);
+    model.pets.check(pet, seen(late), living);
     assert.deepEqual(found(), []);
   });
 
-  it('has happened for good once it was seen', () => {
+  it('must stay done once it showed as done', () => {
     const { pet, name } = created('done');
     const late = patched(pet, doubt);
-    model.pets.look(pet, seen(late), living);
-    model.pets.look(pet, seen(name), living);
+    model.pets.check(pet, seen(late), living);
+    model.pets.check(pet, seen(name), living);
     assert.deepEqual(found(), ['stale read']);
   });
 
-  it('may come after a later one that was acknowledged', () => {
+  it('may take effect after a later, acknowledged write', () => {
     const { pet } = created('done');
     const late = patched(pet, doubt);
-    model.pets.look(pet, seen(patched(pet, 'done')), living);
-    model.pets.look(pet, seen(late), living);
+    model.pets.check(pet, seen(patched(pet, 'done')), living);
+    model.pets.check(pet, seen(late), living);
     assert.deepEqual(found(), []);
   });
 
-  it('comes no more when it is over', () => {
+  it('cannot take effect once it is settled', () => {
     const { pet, name } = created('done');
     const late = patched(pet, doubt);
     model.pets.settle(() => true);
-    model.pets.look(pet, seen(name), living);
-    model.pets.look(pet, seen(late), living);
+    model.pets.check(pet, seen(name), living);
+    model.pets.check(pet, seen(late), living);
     assert.deepEqual(found(), ['stale read']);
   });
 
-  it('leaves a pet that never was out of everything', () => {
+  it('is forgotten when it was a create that never happened', () => {
     created(doubt);
     model.pets.settle(() => true);
-    model.pets.lookAtAll([], everything);
+    model.pets.checkAll([], everything);
     model.pets.settle(() => true);
     assert.deepEqual([found(), model.pets.size], [[], 0]);
   });
 });
 
-/** A pet of which the answer told the id. */
+/** A pet whose id the answer contained. */
 function created(outcome: Outcome): { pet: KnownPet; name: string } {
   const pet = model.pets.newPet();
   const mark = model.pets.nextMark(pet);
@@ -162,6 +162,6 @@ function seen(name: string) {
   return { id: 'id', name, species: 'owl', deleted: false };
 }
 
-function found(): FindingKind[] {
-  return findingKinds.filter((kind) => findings.count(kind) > 0);
+function found(): AnomalyKind[] {
+  return anomalyKinds.filter((kind) => anomalies.count(kind) > 0);
 }

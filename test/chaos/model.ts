@@ -1,10 +1,10 @@
 /**
- * The plain model that every answer is held against: what one tenant's pets, visits, settings,
- * users and keys may be just now. One actor at a time writes to a tenant and tells the model how
+ * The model that every answer is checked against: the possible states of one tenant's pets, visits,
+ * settings, users and keys. One actor at a time writes to a tenant and records in the model how
  * each write ended.
  */
 import { type SettingKey, settingsFrom } from '../../src/kernel/settings.ts';
-import type { Findings } from './findings.ts';
+import type { Anomalies } from './anomalies.ts';
 import { type Outcome, PetModel, type View } from './pet_model.ts';
 import { type Attempt, Possible } from './possible.ts';
 
@@ -16,7 +16,7 @@ export type KnownKey = {
   readonly id: string;
   readonly text: string;
   readonly user: KnownUser;
-  /** Whether it opens anything. */
+  /** Whether the key is accepted. */
   readonly now: Possible<boolean>;
 };
 
@@ -25,7 +25,7 @@ export class TenantModel {
   readonly pets: PetModel;
   readonly users: KnownUser[] = [];
   readonly keys: KnownKey[] = [];
-  readonly #findings: Findings;
+  readonly #anomalies: Anomalies;
   readonly #settings = new Map(
     Object.entries(settingsFrom({})).map(([key, fallback]: [string, Value]) => [
       key,
@@ -33,42 +33,42 @@ export class TenantModel {
     ]),
   );
 
-  constructor(slug: string, findings: Findings) {
+  constructor(slug: string, anomalies: Anomalies) {
     this.slug = slug;
-    this.pets = new PetModel(slug, findings);
-    this.#findings = findings;
+    this.pets = new PetModel(slug, anomalies);
+    this.#anomalies = anomalies;
   }
 
-  /** What reads may show of deleted pets. */
+  /** Whether reads may show deleted pets. */
   get view(): View {
     const values = this.#setting('include_deleted_pets').now.states();
     return { withDeleted: values.map((value) => value === true) };
   }
 
-  /** The sizes that a page without `limit` may have. */
+  /** The possible sizes of a page without `limit`. */
   get pageSizes(): Value[] {
     return this.#setting('default_page_size').now.states();
   }
 
-  /** Writes of a setting whose outcome is not known. */
+  /** Writes of a setting whose outcome is unknown. */
   openOf(key: SettingKey): number {
     return this.#setting(key).now.open;
   }
 
-  /** Takes how a new value ended; null takes the value away. */
+  /** Records how the write of a value ended; null removes the value. */
   set(key: SettingKey, value: Value | null, outcome: Outcome): void {
     const { fallback, now } = this.#setting(key);
     const change = () => value ?? fallback;
     if (outcome === 'done') now.done(change);
-    else if (outcome === 'refused') this.#findings.report('odd answer', `no setting ${key}`);
+    else if (outcome === 'refused') this.#anomalies.report('odd answer', `no setting ${key}`);
     else now.doubtful(change, outcome);
   }
 
-  lookAtSettings(seen: Readonly<Record<string, unknown>>): void {
+  checkSettings(seen: Readonly<Record<string, unknown>>): void {
     for (const [key, { now }] of this.#settings) {
       const states = JSON.stringify(now.states());
       if (now.seen((value) => value === seen[key])) continue;
-      this.#findings.report(
+      this.#anomalies.report(
         'stale read',
         `${this.slug}: ${key} is ${JSON.stringify(seen[key])} and may be ${states}`,
       );
@@ -81,41 +81,41 @@ export class TenantModel {
     return user;
   }
 
-  /** Holds the whole list of users, without those that came with the tenant, against the model. */
-  lookAtUsers(seen: readonly { id: string; email: string }[]): void {
+  /** Checks the whole list of users, except those created with the tenant, against the model. */
+  checkUsers(seen: readonly { id: string; email: string }[]): void {
     for (const { email } of seen) {
       if (this.users.some((user) => user.email === email)) continue;
-      this.#findings.report('foreign row', `${this.slug}: the user ${email}`);
+      this.#anomalies.report('foreign row', `${this.slug}: the user ${email}`);
     }
     for (const user of this.users) {
       const row = seen.find(({ email }) => email === user.email);
       user.id ??= row?.id ?? null;
       if (user.now.seen((there) => there === (row !== undefined))) continue;
-      this.#findings.report('lost write', `${this.slug}: the user ${user.email}`);
+      this.#anomalies.report('lost write', `${this.slug}: the user ${user.email}`);
     }
   }
 
-  /** A key that a reply has shown: of one that was made without an answer nobody knows. */
+  /** Records a key from a reply. A key that was created without an answer stays unknown. */
   newKey(key: Pick<KnownKey, 'id' | 'text' | 'user'>): void {
     this.keys.push({ ...key, now: new Possible(true) });
   }
 
-  /** Takes how the revocation of a key ended. */
+  /** Records how the revocation of a key ended. */
   revoked({ id, now }: KnownKey, outcome: Outcome): void {
     const { revoke } = keyChanges;
     if (outcome === 'done') {
-      if (!now.done(revoke)) this.#findings.report('resurrected', `${this.slug}: the key ${id}`);
+      if (!now.done(revoke)) this.#anomalies.report('resurrected', `${this.slug}: the key ${id}`);
     } else if (outcome === 'refused') {
-      if (!now.refused(revoke)) this.#findings.report('lost write', `${this.slug}: the key ${id}`);
+      if (!now.refused(revoke)) this.#anomalies.report('lost write', `${this.slug}: the key ${id}`);
     } else {
       now.doubtful(revoke, outcome);
     }
   }
 
-  /** Takes whether a key opened its tenant. */
+  /** Records whether a key was accepted. */
   tried(key: KnownKey, opened: boolean): void {
     if (key.now.seen((live) => live === opened)) return;
-    this.#findings.report(
+    this.#anomalies.report(
       opened ? 'resurrected' : 'lost write',
       `${this.slug}: the key ${key.id} ${opened ? 'opens again' : 'is not known'}`,
     );
@@ -127,7 +127,7 @@ export class TenantModel {
     for (const { now } of this.users) now.settle(isOver);
   }
 
-  /** The same of what the server keeps in memory, and may show from before for a while. */
+  /** The same for the server's caches, which may be stale for a while. */
   settleKept(isOver: (attempt: Attempt) => boolean): void {
     for (const { now } of this.#settings.values()) now.settle(isOver);
     for (const { now } of this.keys) now.settle(isOver);

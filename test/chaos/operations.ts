@@ -1,12 +1,12 @@
 /**
- * What actors do, drawn from chance before anything is known of the answers: the same seed gives
- * the same stream of operations, whatever becomes of them.
+ * The operations of the actors, drawn at random before any answer is known: the same seed gives the
+ * same stream of operations, whatever the answers are.
  */
 
 import { type Way, ways } from '../support/client.ts';
 import { choose } from '../support/random.ts';
 
-/** How often each comes up. */
+/** How often each kind occurs. */
 const weights = {
   createPet: 18,
   readPet: 16,
@@ -33,9 +33,9 @@ export type OperationKind = keyof typeof weights;
 export type Operation = {
   kind: OperationKind;
   way: Way;
-  /** From 0 up to 1: which of the things that are there by then. */
+  /** From 0 to 1: selects one of the items that exist by then. */
   pick: number;
-  /** From 0 up to 1: whatever else is to be chosen. */
+  /** From 0 to 1: selects any other option. */
   detail: number;
 };
 
@@ -43,9 +43,9 @@ const deck = Object.entries(weights).flatMap(([kind, weight]) =>
   Array.from({ length: weight }, () => kind),
 );
 
-export function drawOperation(chance: () => number): Operation {
-  const kind = choose(deck.filter(isKind), chance);
-  return { kind, way: choose(ways, chance), pick: chance(), detail: chance() };
+export function drawOperation(random: () => number): Operation {
+  const kind = choose(deck.filter(isKind), random);
+  return { kind, way: choose(ways, random), pick: random(), detail: random() };
 }
 
 function isKind(text: string): text is OperationKind {

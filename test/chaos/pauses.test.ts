@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { Pauses } from './pauses.ts';
 
-it('counts a moment once, however many pauses cover it', () => {
+it('counts overlapping pauses once', () => {
   const pauses = new Pauses();
   pauses.begin(100)(300);
   pauses.begin(200)(400);

@@ -1,6 +1,6 @@
 /**
- * When the server process did not run: a fault had stopped it, or the machine had no time for it or
- * for us, which shows in that it did not even say that it is alive. No limit counts that time.
+ * The times when the server process did not run: either a fault had stopped it, or the machine gave
+ * no time to it or to the test, which shows in missing liveness probes. No limit counts that time.
  */
 
 type Pause = { fromMs: number; toMs: number };
@@ -8,7 +8,7 @@ type Pause = { fromMs: number; toMs: number };
 export class Pauses {
   readonly #pauses: Pause[] = [];
 
-  /** @returns what ends it. */
+  /** @returns a function that ends the pause. */
   begin(nowMs: number): (nowMs: number) => void {
     const pause = { fromMs: nowMs, toMs: Number.POSITIVE_INFINITY };
     this.#pauses.push(pause);
@@ -17,7 +17,7 @@ export class Pauses {
     };
   }
 
-  /** How long of a stretch of time the server ran, in milliseconds. */
+  /** How long the server ran within a span of time, in milliseconds. */
   ranMs(fromMs: number, toMs: number): number {
     let ranMs = toMs - fromMs;
     let coveredMs = fromMs;

@@ -1,4 +1,4 @@
-/** What an actor does with pets and visits, and how it holds the answers against the model. */
+/** How an actor works on pets and visits, and checks the answers against the model. */
 import * as v from 'valibot';
 import { markText } from './mark.ts';
 import { type Operation, type OperationKind, pickFrom } from './operations.ts';
@@ -6,9 +6,9 @@ import { type KnownPet, petChanges, type View } from './pet_model.ts';
 import { type Action, askOwn, outcomeOf, read, type Scene, walk } from './scene.ts';
 
 const species = ['cat', 'dog', 'owl'] as const;
-/** Null asks for the tenant's own page size. */
+/** Null asks for the tenant's default page size. */
 const limits = [null, 20, 50, 100] as const;
-/** Beyond this nobody is added: every list is walked to its end. */
+/** No pet is added beyond this number: every list is read to its end. */
 const mostPets = 250;
 
 const petShape = v.object({
@@ -44,15 +44,15 @@ export const petActions: Record<Exclude<PetOperation, 'askForOtherPet'>, Action>
     const body = { name: markText(mark), species: kind };
     const answer = await askOwn(scene, 'POST /api/pets', { ...operation, body });
     pets.wrote(pet, petChanges.create(mark, kind), outcomeOf(answer));
-    if (answer.status === 201) look(scene, pet, answer.body);
+    if (answer.status === 201) checkShown(scene, pet, answer.body);
   },
 
   readPet: async (scene, operation) => {
     const pet = pickFrom(scene.player.model.pets.readable(), operation.pick);
     if (!pet) return;
     const { status, body } = await askOwn(scene, `GET /api/pets/${pet.id}`, operation);
-    if (status === 200) look(scene, pet, body);
-    if (status === 404) scene.player.model.pets.look(pet, null, scene.player.model.view);
+    if (status === 200) checkShown(scene, pet, body);
+    if (status === 404) scene.player.model.pets.check(pet, null, scene.player.model.view);
   },
 
   patchPet: async (scene, operation) => {
@@ -64,7 +64,7 @@ export const petActions: Record<Exclude<PetOperation, 'askForOtherPet'>, Action>
     const body = { name: markText(mark), species: kind };
     const answer = await askOwn(scene, `PATCH /api/pets/${pet.id}`, { ...operation, body });
     pets.wrote(pet, petChanges.patch(mark, kind), outcomeOf(answer));
-    if (answer.status === 200) look(scene, pet, answer.body);
+    if (answer.status === 200) checkShown(scene, pet, answer.body);
   },
 
   removePet: async (scene, operation) => {
@@ -93,7 +93,7 @@ export const petActions: Record<Exclude<PetOperation, 'askForOtherPet'>, Action>
     pets.wrote(pet, petChanges.visit(mark), outcomeOf(answer));
     const visit = answer.status === 201 ? read(scene, visitShape, answer.body) : null;
     if (visit && (visit.reason !== body.reason || visit.pet_id !== pet.id)) {
-      scene.findings.report('foreign row', `a visit of ${pet.id}: ${JSON.stringify(visit)}`);
+      scene.anomalies.report('foreign row', `a visit of ${pet.id}: ${JSON.stringify(visit)}`);
     }
   },
 
@@ -104,8 +104,8 @@ export const petActions: Record<Exclude<PetOperation, 'askForOtherPet'>, Action>
   },
 };
 
-/** All pets that the tenant has, held against all that it may have, and the visits of some. */
-export async function lookAtAllPets(scene: Scene): Promise<boolean> {
+/** Checks all pets of the tenant against the model, and the visits of some of them. */
+export async function checkAllPets(scene: Scene): Promise<boolean> {
   const { pets, view } = scene.player.model;
   const way = 'header';
   if (!(await listPets(scene, { way }, { limit: 100, ofKind: undefined }))) return false;
@@ -126,12 +126,12 @@ async function listPets(
   const path = query.size > 0 ? `/api/pets?${query}` : '/api/pets';
   const { status, items, pages } = await walk(scene, path, { way, shape: petShape });
   if (status !== 200) return false;
-  model.pets.lookAtAll(items, { ...model.view, species: ofKind });
+  model.pets.checkAll(items, { ...model.view, species: ofKind });
   const sizes = limit === null ? model.pageSizes : [limit];
   const full = pages.slice(0, -1).every((size) => sizes.includes(size));
   const ordered = items.every(({ id }, at) => id > (items[at - 1]?.id ?? ''));
   if (!full || !ordered) {
-    scene.findings.report('malformed answer', `${path} of ${model.slug}: pages of ${pages}`);
+    scene.anomalies.report('malformed answer', `${path} of ${model.slug}: pages of ${pages}`);
   }
   return true;
 }
@@ -144,23 +144,23 @@ async function listVisits(
   const { pets } = scene.player.model;
   const path = `/api/pets/${pet.id}/visits?limit=100`;
   const { status, items } = await walk(scene, path, { way, shape: visitShape });
-  if (status === 404) pets.look(pet, null, view);
+  if (status === 404) pets.check(pet, null, view);
   if (status !== 200) return;
   const reasons = items.map(({ reason }) => reason);
-  pets.lookAtVisits(pet, reasons, view);
+  pets.checkVisits(pet, reasons, view);
   const days = items.map(({ visited_on }) => visited_on);
   const newestFirst = days.every((day, at) => at === 0 || day <= (days[at - 1] ?? ''));
-  if (!newestFirst) scene.findings.report('malformed answer', `${path}: ${days}`);
+  if (!newestFirst) scene.anomalies.report('malformed answer', `${path}: ${days}`);
 }
 
-function look(scene: Scene, pet: KnownPet, body: unknown): void {
+function checkShown(scene: Scene, pet: KnownPet, body: unknown): void {
   const { pets, view } = scene.player.model;
   const seen = read(scene, petShape, body);
   if (!seen) return;
   const owner = pets.ownerOf(seen.name, JSON.stringify(seen));
   if (owner === null) return;
-  if (owner !== pet) scene.findings.report('misplaced row', `${seen.name} for ${pet.id}`);
-  else pets.look(pet, seen, view);
+  if (owner !== pet) scene.anomalies.report('misplaced row', `${seen.name} for ${pet.id}`);
+  else pets.check(pet, seen, view);
 }
 
 function kindOf({ detail }: Pick<Operation, 'detail'>): string {

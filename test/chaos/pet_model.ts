@@ -1,8 +1,8 @@
 /**
- * One tenant's pets and their visits as they may be. Every write has a mark of its own, so a row
- * tells by itself whose it is, which one, and whether it is out of date.
+ * The possible states of one tenant's pets and their visits. Every write has its own mark, so a row
+ * shows by itself its tenant, its pet, and whether it is out of date.
  */
-import type { FindingKind, Findings } from './findings.ts';
+import type { Anomalies, AnomalyKind } from './anomalies.ts';
 import { type Mark, markIn, markText } from './mark.ts';
 import { type Attempt, type Change, Possible } from './possible.ts';
 
@@ -12,44 +12,44 @@ export type Pet = { name: string; species: string; deleted: boolean; visits: rea
 /** A pet as a reply or a row shows it. */
 export type SeenPet = { id: string; name: string; species: string; deleted: boolean };
 
-/** How a write ended: acknowledged, refused with a 404, or it is not known. */
+/** How a write ended: acknowledged, refused with a 404, or unknown. */
 export type Outcome = 'done' | 'refused' | Attempt;
 
 export type KnownPet = {
   readonly serial: number;
-  /** Null until a reply has told it: a create may go through without an answer. */
+  /** Null until a reply has shown it: a create may succeed without an answer. */
   id: string | null;
-  /** Writes so far, whatever became of them. */
+  /** Writes so far, whatever their outcome. */
   writes: number;
-  /** False while the first write is under way. */
+  /** False while the first write is in progress. */
   known: boolean;
   readonly now: Possible<Pet | null>;
 };
 
-/** What a look could show. */
+/** All that a read may show. */
 export type View = {
-  /** Whether deleted pets are shown; both when the setting is in doubt. */
+  /** Whether deleted pets are shown; both values when the setting is uncertain. */
   withDeleted: readonly boolean[];
   species?: string | undefined;
 };
 
 export const everything: View = { withDeleted: [true] };
 
-/** More open writes than this would make too many worlds. */
+/** More open writes than this would make too many possible worlds. */
 const openWrites = 3;
 
 export class PetModel {
   readonly slug: string;
-  readonly #findings: Findings;
+  readonly #anomalies: Anomalies;
   readonly #pets = new Map<number, KnownPet>();
   #serial = 0;
 
-  constructor(slug: string, findings: Findings) {
+  constructor(slug: string, anomalies: Anomalies) {
     this.slug = slug;
-    this.#findings = findings;
+    this.#anomalies = anomalies;
   }
 
-  /** Also those that may never have been made. */
+  /** Includes pets whose creation has an unknown outcome. */
   get size(): number {
     return this.#pets.size;
   }
@@ -59,7 +59,7 @@ export class PetModel {
     return [...this.#pets.values()].filter(({ id }) => id !== null);
   }
 
-  /** Pets with an id that may take one more write whose outcome stays unknown. */
+  /** Pets with an id and with room for one more write of unknown outcome. */
   writable(): KnownPet[] {
     return this.readable().filter(({ now }) => now.open < openWrites);
   }
@@ -78,7 +78,7 @@ export class PetModel {
     return { slug: this.slug, serial: pet.serial, write: pet.writes };
   }
 
-  /** Takes how a write of a pet ended. */
+  /** Records how a write of a pet ended. */
   wrote(pet: KnownPet, change: Change<Pet | null>, outcome: Outcome): void {
     const { slug } = this;
     pet.known = true;
@@ -91,26 +91,26 @@ export class PetModel {
     }
   }
 
-  /** Holds a pet that was shown, or was not, against what it may be. */
-  look(pet: KnownPet, seen: SeenPet | null, view: View): void {
+  /** Checks a pet that was shown, or was missing, against its possible states. */
+  check(pet: KnownPet, seen: SeenPet | null, view: View): void {
     const before = show(pet);
     const kind = judge(pet, seen, view);
     if (kind) this.#report(kind, `${this.slug}: saw ${JSON.stringify(seen)} of ${before}`);
   }
 
-  /** Holds a whole list, or a whole table, against all that there may be. */
-  lookAtAll(items: readonly SeenPet[], view: View): void {
+  /** Checks a whole list, or a whole table, against all possible pets. */
+  checkAll(items: readonly SeenPet[], view: View): void {
     const shown = new Map<KnownPet, SeenPet>();
     for (const item of items) {
       const pet = this.ownerOf(item.name, JSON.stringify(item));
       if (pet && shown.has(pet)) this.#report('doubled row', `${item.name} is listed twice`);
       else if (pet) shown.set(pet, item);
     }
-    for (const pet of this.#pets.values()) this.look(pet, shown.get(pet) ?? null, view);
+    for (const pet of this.#pets.values()) this.check(pet, shown.get(pet) ?? null, view);
   }
 
-  /** Holds all visits of a pet, by their reasons, against those that there may be. */
-  lookAtVisits(pet: KnownPet, reasons: readonly string[], view: View): void {
+  /** Checks all visits of a pet, by their reasons, against the possible ones. */
+  checkVisits(pet: KnownPet, reasons: readonly string[], view: View): void {
     const owners = reasons.map((reason) => this.ownerOf(reason, `a visit of ${pet.serial}`));
     if (owners.includes(null)) return;
     const before = show(pet);
@@ -118,7 +118,7 @@ export class PetModel {
     if (kind) this.#report(kind, `${this.slug}: saw visits ${reasons} of ${before}`);
   }
 
-  /** The pet that a mark names; null, and reported, when it is nothing that this tenant wrote. */
+  /** The pet that a mark names; null, and reported, when this tenant never wrote the mark. */
   ownerOf(text: string, where: string): KnownPet | null {
     const mark = markIn(text);
     const what = `${this.slug}: "${text}" in ${where}`;
@@ -129,7 +129,7 @@ export class PetModel {
     return null;
   }
 
-  /** Writes that are over will not happen any more; pets that never were are forgotten. */
+  /** Writes that are over will not happen any more; pets that were never created are removed. */
   settle(isOver: (attempt: Attempt) => boolean): void {
     for (const [serial, { now, known }] of this.#pets) {
       now.settle(isOver);
@@ -138,12 +138,12 @@ export class PetModel {
     }
   }
 
-  #report(kind: FindingKind, what: string): void {
-    this.#findings.report(kind, what);
+  #report(kind: AnomalyKind, what: string): void {
+    this.#anomalies.report(kind, what);
   }
 }
 
-/** What a write makes of a pet. */
+/** The state of a pet after a write. */
 export const petChanges = {
   create: (mark: Mark, species: string): Change<Pet | null> => {
     const made = { name: markText(mark), species, deleted: false, visits: [] };
@@ -160,8 +160,8 @@ function ofLiving(change: (pet: Pet) => Pet): Change<Pet | null> {
   return (state) => (state === null || state.deleted ? undefined : change(state));
 }
 
-/** Null when the pet may look like this. */
-function judge(pet: KnownPet, seen: SeenPet | null, view: View): FindingKind | null {
+/** Null when this is a possible state of the pet. */
+function judge(pet: KnownPet, seen: SeenPet | null, view: View): AnomalyKind | null {
   pet.id ??= seen?.id ?? null;
   if (seen !== null && pet.id !== seen.id) return 'doubled row';
   if (pet.now.seen((state) => looksLike(state, seen, view))) return null;
@@ -173,7 +173,7 @@ function judge(pet: KnownPet, seen: SeenPet | null, view: View): FindingKind | n
 function judgeVisits(
   { now }: KnownPet,
   { reasons, view, astray }: { reasons: readonly string[]; view: View; astray: boolean },
-): FindingKind | null {
+): AnomalyKind | null {
   if (astray) return 'misplaced row';
   const seen = reasons.map((reason) => markIn(reason)?.write ?? 0).sort((a, b) => a - b);
   const fits = (state: Pet | null) =>

@@ -1,13 +1,14 @@
 /**
- * All that one thing may be just now. A write without an outcome may have happened, may not, or may
- * still happen: a stopped backend commits when it goes on. So a thing is a set of worlds, each with
- * a state and the writes that are still open in it, and every answer leaves those that it fits.
+ * All possible states of one thing. A write of unknown outcome may have happened, may not have
+ * happened, or may still happen: a stopped backend commits when it resumes. So a thing is a set of
+ * worlds, each with a state and the writes that are still open in it, and every answer leaves only
+ * the worlds that it fits.
  */
 
-/** What a write makes of a state; undefined where it is refused. */
+/** The state after a write; undefined if the write is refused. */
 export type Change<State> = (state: State) => State | undefined;
 
-/** A write that was sent and has no outcome. */
+/** A write that was sent and whose outcome is unknown. */
 export type Attempt = {
   sentMs: number;
   /** When the server gave up on it, for instance with a 503; null when the socket was lost. */
@@ -18,7 +19,7 @@ type Open<State> = { serial: number; change: Change<State>; attempt: Attempt };
 
 type World<State> = { state: State; open: readonly Open<State>[] };
 
-/** States must be JSON, in one order of keys: it tells them apart. */
+/** States must be JSON with one order of keys: states are compared by their text. */
 export class Possible<State> {
   #worlds: readonly World<State>[];
   #serial = 0;
@@ -27,19 +28,19 @@ export class Possible<State> {
     this.#worlds = [{ state, open: [] }];
   }
 
-  /** Writes whose outcome is not known; the number of worlds grows fast with it. */
+  /** Writes of unknown outcome; the number of worlds grows fast with them. */
   get open(): number {
     return Math.max(...this.#worlds.map(({ open }) => open.length));
   }
 
-  /** What it may be now. */
+  /** The possible states. */
   states(): State[] {
     return distinct(this.#reachable().map(({ state }) => ({ state, open: [] }))).map(
       ({ state }) => state,
     );
   }
 
-  /** Takes an acknowledged write. False when it could not have been accepted. */
+  /** Records an acknowledged write. False when it could not have been accepted. */
   done(change: Change<State>): boolean {
     return this.#keep(
       this.#reachable().flatMap(({ state, open }) => {
@@ -49,19 +50,19 @@ export class Possible<State> {
     );
   }
 
-  /** Takes a refused write. False when it could not have been refused. */
+  /** Records a refused write. False when it could not have been refused. */
   refused(change: Change<State>): boolean {
     return this.#keep(this.#reachable().filter(({ state }) => change(state) === undefined));
   }
 
-  /** Takes a write without an outcome. */
+  /** Records a write of unknown outcome. */
   doubtful(change: Change<State>, attempt: Attempt): void {
     this.#serial += 1;
     const late = { serial: this.#serial, change, attempt };
     this.#worlds = this.#worlds.map(({ state, open }) => ({ state, open: [...open, late] }));
   }
 
-  /** Takes a look. False when nothing that it may be looks like that. */
+  /** Records a read. False when no possible state fits it. */
   seen(fits: (state: State) => boolean): boolean {
     return this.#keep(this.#reachable().filter(({ state }) => fits(state)));
   }
@@ -81,7 +82,7 @@ export class Possible<State> {
     return worlds.length > 0;
   }
 
-  /** The worlds, and what open writes may have made of them in whatever order. */
+  /** The worlds after any of the open writes, in any order. */
   #reachable(): readonly World<State>[] {
     let reached = this.#worlds;
     for (let fresh = reached; fresh.length > 0; ) {

@@ -1,16 +1,16 @@
-/** What can happen to the server process and to its Redis. */
+/** Faults of the server process and of its Redis. */
 import postgres from 'postgres';
 import { clientOf } from '../support/client.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
-import type { End, Fault, Stage } from './faults.ts';
+import type { End, Fault, FaultTargets } from './faults.ts';
 
 export const processFaults = {
   'the server hangs': {
     track: 'database',
     lastsMs: [200, 1_500],
     takesMs: 100,
-    begin: async (stage) => stop(stage),
+    begin: async (targets) => stop(targets),
   },
   'a transaction stays open': {
     track: 'database',
@@ -38,7 +38,7 @@ export const processFaults = {
   },
 } satisfies Record<string, Fault>;
 
-function stop({ server, pauses }: Stage): End {
+function stop({ server, pauses }: FaultTargets): End {
   const resume = pauses.begin(performance.now());
   server.signal('SIGSTOP');
   return async () => {
@@ -48,11 +48,11 @@ function stop({ server, pauses }: Stage): End {
 }
 
 /**
- * The server hangs between two statements of a transaction, until Postgres loses patience and ends
- * the session. A lock holds the transaction's second statement up until the server is stopped.
+ * The server hangs between two statements of a transaction, until Postgres ends the idle session. A
+ * lock blocks the transaction's second statement until the server is stopped.
  */
-async function outlastTransaction(stage: Stage): Promise<End> {
-  const { cluster, server, bystander } = stage;
+async function outlastTransaction(targets: FaultTargets): Promise<End> {
+  const { cluster, server, bystander } = targets;
   const call = clientOf(server, bystander);
   const sql = postgres(cluster.url, { max: 1, onnotice: () => {} });
   try {
@@ -60,34 +60,38 @@ async function outlastTransaction(stage: Stage): Promise<End> {
     let caught: { pid: number; end: End } | null = null;
     await until(async () => {
       call('PUT /api/config/welcome_message', { value: 'so long' }).catch(() => {});
-      caught = await catchInTransaction(stage);
+      caught = await catchInTransaction(targets);
       return caught !== null;
     });
     await sql.unsafe('rollback');
-    return await outlasted(stage, caught);
+    return await outlasted(targets, caught);
   } finally {
     await sql.end({ timeout: 0 });
   }
 }
 
-async function outlasted({ cluster }: Stage, caught: { pid: number; end: End } | null) {
+async function outlasted({ cluster }: FaultTargets, caught: { pid: number; end: End } | null) {
   if (!caught) throw new Error('Cannot outlast a transaction: none was caught');
   await until(async () => !(await isThere(cluster.url, caught.pid)));
   return caught.end;
 }
 
 /** Stops the server while one of its transactions waits for the lock; null when none did. */
-async function catchInTransaction(stage: Stage): Promise<{ pid: number; end: End } | null> {
-  const pid = await waitingForTrail(stage.cluster.url);
+async function catchInTransaction(
+  targets: FaultTargets,
+): Promise<{ pid: number; end: End } | null> {
+  const pid = await waitingForTrail(targets.cluster.url);
   if (pid === null) return null;
-  const end = stop(stage);
-  // It may just have given up on the lock.
-  if ((await waitingForTrail(stage.cluster.url)) === pid) return { pid, end };
+  const end = stop(targets);
+  // The transaction may just have stopped waiting for the lock.
+  if ((await waitingForTrail(targets.cluster.url)) === pid) return { pid, end };
   await end();
   return null;
 }
 
-/** A backend that changes a tenant's account; the operator's statements are no transactions. */
+/**
+ * A backend that changes a tenant's account; the operator's statements run outside transactions.
+ */
 function waitingForTrail(url: string): Promise<number | null> {
   return lookInto(url, async (sql) => {
     const [row] = await sql<{ pid: number }[]>`

@@ -1,14 +1,14 @@
-/** What an actor has at hand: its tenant, the tenant's model, the others, and a way to ask. */
+/** The context of an actor: its tenant, the tenant's model, the other tenants, and a client. */
 
 import * as v from 'valibot';
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
+import type { Anomalies } from './anomalies.ts';
 import type { Answer, Caller, Order } from './caller.ts';
-import type { Findings } from './findings.ts';
 import type { TenantModel } from './model.ts';
 import type { Operation } from './operations.ts';
 import type { Outcome } from './pet_model.ts';
 
-/** A tenant that takes part, with the key of its first admin. */
+/** A tenant of the run, with the key of its first admin. */
 export type Player = {
   slug: string;
   id: string;
@@ -21,22 +21,22 @@ export type Scene = {
   player: Player;
   others: readonly Player[];
   caller: Caller;
-  findings: Findings;
+  anomalies: Anomalies;
 };
 
 export type Action = (scene: Scene, operation: Operation) => Promise<unknown>;
 
-/** So many pages of a list are followed. */
+/** At most this many pages of a list are read. */
 const mostPages = 200;
 
-/** Asks in the tenant's own name and with its own key, which must be known. */
+/** Sends a request in the tenant's own name with its own key, which must be known. */
 export async function askOwn(
-  { player, caller, findings }: Scene,
+  { player, caller, anomalies }: Scene,
   line: string,
   order: Pick<Order, 'way'> & { body?: unknown },
 ): Promise<Answer> {
   const answer = await caller.ask(line, { ...player, ...order });
-  if (answer.status === 401) findings.report('odd answer', `${line} of ${player.slug}: 401`);
+  if (answer.status === 401) anomalies.report('odd answer', `${line} of ${player.slug}: 401`);
   return answer;
 }
 
@@ -45,21 +45,21 @@ export function outcomeOf({ status, attempt }: Answer): Outcome {
   return status === 404 ? 'refused' : attempt;
 }
 
-/** What a body holds; null, and reported, when it does not have the shape. */
+/** The content of a body; null, and reported, when the body has another shape. */
 export function read<Output>(
-  { findings, player }: Scene,
+  { anomalies, player }: Scene,
   shape: v.GenericSchema<unknown, Output>,
   body: unknown,
 ): Output | null {
   const { success, output } = v.safeParse(shape, body);
   if (success) return output;
-  findings.report('malformed answer', `${player.slug}: ${JSON.stringify(body)}`);
+  anomalies.report('malformed answer', `${player.slug}: ${JSON.stringify(body)}`);
   return null;
 }
 
 export type Walk<Item> = { status: number; items: Item[]; pages: number[] };
 
-/** Follows a list to its end. The status is that of the first page that was not a 200. */
+/** Reads a list to its end. The status is that of the first page that was not a 200. */
 export async function walk<Item>(
   scene: Scene,
   path: string,
@@ -79,6 +79,6 @@ export async function walk<Item>(
     if (page.next_cursor === null) return { status, items, pages };
     cursor = `${path.includes('?') ? '&' : '?'}cursor=${page.next_cursor}`;
   }
-  scene.findings.report('malformed answer', `${path} has no end`);
+  scene.anomalies.report('malformed answer', `${path} has no end`);
   return { status: 0, items, pages };
 }

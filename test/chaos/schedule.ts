@@ -1,31 +1,31 @@
-/** Which fault comes when: drawn from the seed as a whole, before anything has begun. */
+/** Which fault begins when: the whole schedule is drawn from the seed before the run begins. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { chanceOf } from '../support/random.ts';
-import { type Fault, type FaultName, faults, type Stage } from './faults.ts';
+import { seededRandom } from '../support/random.ts';
+import { type Fault, type FaultName, type FaultTargets, faults } from './faults.ts';
 
 export type Turn = { atMs: number; fault: FaultName; lastsMs: number; seed: number };
 
 const tracks = ['database', 'redis', 'clients'] as const satisfies readonly Fault['track'][];
 
-/** From the end of a fault to the next one of its track, from and to. */
+/** From the end of a fault to the next one of its track: minimum and maximum. */
 const gapMs = [100, 500] as const;
 
 /**
  * Each track plays all of its faults in a random order, and again until the time is over; so each
- * comes at least once, also when that takes longer.
+ * fault occurs at least once, even if that takes longer.
  */
 export function drawSchedule(seed: number, forMs: number, names: readonly FaultName[]): Turn[] {
-  const chance = chanceOf(seed);
+  const random = seededRandom(seed);
   const turns = tracks.flatMap((name) => {
     const track = names.filter((fault) => faults[fault].track === name);
     const played: Turn[] = [];
-    let atMs = within(gapMs, chance);
+    let atMs = within(gapMs, random);
     while (track.length > 0 && (played.length < track.length || atMs < forMs)) {
-      for (const fault of shuffled(track, chance)) {
+      for (const fault of shuffled(track, random)) {
         if (played.length >= track.length && atMs >= forMs) break;
-        const lastsMs = within(faults[fault].lastsMs, chance);
-        played.push({ atMs, fault, lastsMs, seed: Math.floor(chance() * 2 ** 32) });
-        atMs += lastsMs + faults[fault].takesMs + within(gapMs, chance);
+        const lastsMs = within(faults[fault].lastsMs, random);
+        played.push({ atMs, fault, lastsMs, seed: Math.floor(random() * 2 ** 32) });
+        atMs += lastsMs + faults[fault].takesMs + within(gapMs, random);
       }
     }
     return played;
@@ -33,10 +33,13 @@ export function drawSchedule(seed: number, forMs: number, names: readonly FaultN
   return turns.sort((a, b) => a.atMs - b.atMs);
 }
 
-/** Plays it to the end, or to the first fault that fails; each that has begun is ended. */
+/**
+ * Plays the schedule to its end, or to the first fault that fails; each fault that has begun is
+ * ended.
+ */
 export async function play(
   schedule: readonly Turn[],
-  stage: Stage,
+  targets: FaultTargets,
   onEnded: (fault: FaultName) => void,
 ): Promise<void> {
   const startedMs = performance.now();
@@ -46,7 +49,7 @@ export async function play(
     for (const turn of turns) {
       await pause(Math.max(0, startedMs + turn.atMs - performance.now()));
       if (failed.signal.aborted) return;
-      await strike(turn, stage, onEnded);
+      await runFault(turn, targets, onEnded);
     }
   };
   const playing = tracks.map((track) =>
@@ -59,23 +62,23 @@ export async function play(
   await Promise.all(playing);
 }
 
-async function strike(
+async function runFault(
   { fault, lastsMs, seed }: Turn,
-  stage: Stage,
+  targets: FaultTargets,
   onEnded: (fault: FaultName) => void,
 ) {
-  const end = await faults[fault].begin(stage, chanceOf(seed));
+  const end = await faults[fault].begin(targets, seededRandom(seed));
   await pause(lastsMs);
   await end();
   onEnded(fault);
 }
 
-function within([least, most]: readonly [number, number], chance: () => number): number {
-  return Math.round(least + chance() * (most - least));
+function within([least, most]: readonly [number, number], random: () => number): number {
+  return Math.round(least + random() * (most - least));
 }
 
 /** Source: R. Durstenfeld, Algorithm 235. */
-function shuffled<Item>(items: readonly Item[], chance: () => number): Item[] {
+function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
   const left = [...items];
-  return items.flatMap(() => left.splice(Math.floor(chance() * left.length), 1));
+  return items.flatMap(() => left.splice(Math.floor(random() * left.length), 1));
 }

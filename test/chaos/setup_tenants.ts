@@ -1,31 +1,31 @@
-/** Those who take part in a run, made as an operator makes them. */
+/** The tenants of a run, created as an operator creates them. */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { type Call, onboard } from '../support/client.ts';
 import type { Kennel } from '../support/kennel.ts';
-import type { Findings } from './findings.ts';
+import type { Anomalies } from './anomalies.ts';
 import { markText } from './mark.ts';
 import { TenantModel } from './model.ts';
 import { petChanges } from './pet_model.ts';
 import type { Player } from './scene.ts';
 
 /** Makes a tenant for each mode, through the API. */
-export async function enrol(
+export async function setUpTenants(
   server: Kennel,
   isolations: readonly IsolationModeName[],
-  findings: Findings,
+  anomalies: Anomalies,
 ): Promise<Player[]> {
   const players: Player[] = [];
   for (const [at, isolation] of isolations.entries()) {
     const slug = `chaos-${isolation}-${at}`;
     const { id, apiKey, call } = await onboard(server, slug, { isolation });
-    const model = new TenantModel(slug, findings);
+    const model = new TenantModel(slug, anomalies);
     await markSample(model, call);
     players.push({ slug, id, apiKey, isolation, model });
   }
   return players;
 }
 
-/** The pet that every new tenant is given gets a mark like the others. */
+/** The pet that every new tenant has gets a mark like the others. */
 async function markSample({ pets }: TenantModel, call: Call): Promise<void> {
   const [sample] = (await call('GET /api/pets')).body.items;
   const pet = pets.newPet();
@@ -35,8 +35,8 @@ async function markSample({ pets }: TenantModel, call: Call): Promise<void> {
   await call(`PATCH /api/pets/${sample.id}`, { name: markText(mark), breed: null });
 }
 
-/** With enough pets that a client who does not read fills every buffer. */
-export async function enrolBystander(server: Kennel): Promise<Omit<Player, 'model' | 'isolation'>> {
+/** Enough pets that a client that does not read fills every buffer. */
+export async function setUpBystander(server: Kennel): Promise<Omit<Player, 'model' | 'isolation'>> {
   const { slug, id, apiKey, call } = await onboard(server, 'bystander', { isolation: 'schema' });
   for (let at = 0; at < 100; at += 1) {
     await call('POST /api/pets', {

@@ -31,7 +31,7 @@ describe('readArguments()', () => {
   }
 
   for (const taken of ['plan', 'dry_run']) {
-    it(`notices that npm took --${taken.replace('_', '-')} for itself`, () => {
+    it(`reports that npm took --${taken.replace('_', '-')} for itself`, () => {
       const swallowed = { ...environment, [`npm_config_${taken}`]: 'true' };
       assert.throws(
         () => readArguments(['create'], options, swallowed),
@@ -40,23 +40,23 @@ describe('readArguments()', () => {
     });
   }
 
-  it('goes by a flag that was given, whatever npm has set', () => {
+  it('prefers a given flag to the setting of npm', () => {
     const set = { ...environment, npm_config_yes: 'true' };
     assert.equal(readArguments(['--yes'], options, set).values.yes, true);
   });
 
-  it('passes over what many have in their .npmrc', () => {
+  it('ignores npm\'s setting "yes", which is common in .npmrc', () => {
     const set = { ...environment, npm_config_yes: 'true' };
     assert.deepEqual({ ...readArguments([], options, set).values }, {});
   });
 
-  it('does not look at what npm has set when npm did not start it', () => {
+  it("ignores npm's settings when npm did not start it", () => {
     assert.deepEqual({ ...readArguments([], options, { npm_config_plan: 'basic' }).values }, {});
   });
 });
 
 describe('asksForHelp()', () => {
-  it('finds the flag anywhere', () => {
+  it('finds --help and -h among other words', () => {
     assert.ok(asksForHelp(['create', '--help']));
     assert.ok(asksForHelp(['-h']));
     assert.ok(!asksForHelp(['help']));
@@ -64,7 +64,7 @@ describe('asksForHelp()', () => {
 });
 
 describe('assertNoMore()', () => {
-  it('names the words that are too many', () => {
+  it('names the surplus words', () => {
     assert.throws(() => assertNoMore(['a', 'b']), new UsageError('Cannot understand "a b"'));
     assertNoMore([]);
   });

@@ -1,4 +1,4 @@
-/** The shell commands as an operator types them: on a database, beside no server. */
+/** The shell commands as an operator types them, on a database that no server uses. */
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -30,12 +30,12 @@ describe('npm run tenants', () => {
     assert.match(out, /^api key: kn_[0-9a-f]{32}_[0-9a-f]{64}$/m);
   });
 
-  it('refuses a slug that is taken, in one line', async () => {
+  it('refuses a taken slug in one line', async () => {
     const { code, err } = await run('tenants', 'create', 'zoo');
     assert.deepEqual([code, err], [1, 'kennel: The slug "zoo" is taken\n']);
   });
 
-  it('suspends, resumes and lists', async () => {
+  it('suspends, resumes and lists tenants', async () => {
     assert.equal((await run('tenants', 'suspend', 'zoo')).out, 'zoo is suspended\n');
     const { out } = await run('tenants', 'list');
     assert.match(
@@ -47,20 +47,20 @@ describe('npm run tenants', () => {
     assert.equal((await run('tenants', 'resume', 'zoo')).out, 'zoo is active\n');
   });
 
-  it('does not delete what was not confirmed', async () => {
+  it('does not delete a tenant without a confirmation', async () => {
     const { code, err } = await run('tenants', 'delete', 'zoo');
     assert.equal(code, 2);
     assert.match(err, /^kennel: Cannot delete "zoo": .*--yes.*\n$/);
     assert.match((await run('tenants', 'list')).out, /^zoo /m);
   });
 
-  it('deletes, once', async () => {
+  it('deletes a tenant, and reports that it is gone the second time', async () => {
     assert.equal((await run('tenants', 'delete', 'zoo', '--yes')).out, 'zoo was deleted\n');
     const { code, err } = await run('tenants', 'delete', 'zoo', '--yes');
     assert.deepEqual([code, err], [1, 'kennel: Cannot delete "zoo": there is no such tenant\n']);
   });
 
-  it('refuses what the API refuses, and names the flag', async () => {
+  it('refuses values that the API refuses, and names the flag', async () => {
     const wrong: [flag: string, value: string][] = [
       ['--name', '   '],
       ['--plan', 'none-such'],
@@ -73,14 +73,14 @@ describe('npm run tenants', () => {
     }
   });
 
-  it('takes a name of 150 emoji, as the API does', async () => {
+  it('accepts a name of 150 emoji, as the API does', async () => {
     const created = await run('tenants', 'create', 'fun', '--name', '🐕'.repeat(150), '--json');
     assert.equal(created.code, 0);
     assert.equal(JSON.parse(created.out).tenant.name, '🐕'.repeat(150));
     await run('tenants', 'delete', 'fun', '--yes');
   });
 
-  it('refuses what it does not know in one line', async () => {
+  it('refuses unknown words and flags in one line', async () => {
     const wrong = [[], ['constructor', 'zoo'], ['list', '--plan', 'free']];
     for (const { code, err } of await Promise.all(wrong.map((words) => run('tenants', ...words)))) {
       assert.equal(code, 2);
@@ -90,7 +90,7 @@ describe('npm run tenants', () => {
 });
 
 describe('npm run migrate', () => {
-  it('has nothing to do on a new fleet', async () => {
+  it('has nothing to do for new tenants', async () => {
     await run('tenants', 'create', 'ark');
     assert.match((await run('migrate', 'status')).out, /^1 at version \d+, 0 behind\n$/);
     assert.deepEqual(await run('migrate', 'up'), { code: 0, out: 'Nothing to do\n', err: '' });
@@ -99,7 +99,7 @@ describe('npm run migrate', () => {
     assert.deepEqual([current, behind], [1, []]);
   });
 
-  it('names a tenant that fails and says so by its exit code', async () => {
+  it('names a tenant that fails, and exits with 1', async () => {
     await run('tenants', 'create', 'farm', '--isolation', 'schema');
     await lookInto(database.url, async (sql) => {
       const [{ schema } = { schema: '' }] = await sql<{ schema: string }[]>`
@@ -116,7 +116,7 @@ describe('npm run migrate', () => {
     assert.match((await run('migrate', 'status')).out, /^farm +schema +1 +\S.+$/m);
   });
 
-  it('refuses what it does not know in one line', async () => {
+  it('refuses unknown words and flags in one line', async () => {
     const wrong = [
       ['up', 'farm'],
       ['up', '--concurrency', '0'],
@@ -141,7 +141,7 @@ describe('every command', () => {
     }
   });
 
-  it('refuses what it does not know in one line', async () => {
+  it('refuses unknown words and flags in one line', async () => {
     const strict = all.filter((name) => name !== 'psql');
     const answers = strict.map((name) => runScript(name, 'sideways'));
     for (const { code, err } of await Promise.all(answers)) {
@@ -150,14 +150,14 @@ describe('every command', () => {
     }
   });
 
-  it('does not delete when npm has kept --yes for itself', async () => {
+  it('does not delete a tenant when npm took --yes for itself', async () => {
     const { code, err } = await npmRun('tenants', 'delete', 'ark', '--yes');
     assert.equal(code, 2);
     assert.match(err, /there is no terminal; add -- --yes/);
     assert.match((await run('tenants', 'list')).out, /^ark /m);
   });
 
-  it('notices what npm has kept for itself, and does nothing', async () => {
+  it('reports flags that npm took for itself, and does nothing', async () => {
     const swallowed = [
       ['tenants', 'create', 'lost', '--isolation=database'],
       ['tenants', 'create', 'lost', '--isolation', 'database'],
@@ -173,14 +173,14 @@ describe('every command', () => {
   });
 });
 
-/** As a person types it, but for `--silent`: npm itself decides which words reach the command. */
+/** As a person types the command, except for `--silent`: npm decides which words reach it. */
 function npmRun(...words: string[]) {
   const { HOME = '' } = process.env;
   const variables = { HOME, DATABASE_URL: database.url, DATA_DIR: dataFolder };
   return runProcess('npm', ['run', '--silent', ...words], variables);
 }
 
-/** What `npm run` starts under that name, without the second that npm itself takes. */
+/** The script that `npm run` starts under that name, without the second that npm itself takes. */
 async function runScript(name: string, ...words: string[]) {
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8'));
   const script = scripts[name].split(' ').at(-1);

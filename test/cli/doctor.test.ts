@@ -10,7 +10,7 @@ describe('npm run doctor', () => {
   });
   after(() => fixture.close());
 
-  /** Without what it says of other tests' databases on the same server. */
+  /** Without the findings about other tests' databases on the same server. */
   async function doctor(...words: string[]) {
     const { code, out, err } = await runCommand('doctor', words, { DATABASE_URL: fixture.url });
     const findings = out.split(/^(?=warning |error |\d+ errors?, )/m);
@@ -18,13 +18,13 @@ describe('npm run doctor', () => {
     return { code, findings: ours, err };
   }
 
-  it('ends with 0 where it finds no error', async () => {
+  it('exits with 0 without findings', async () => {
     const { code, findings } = await doctor();
     assert.equal(code, 0);
     assert.match(findings.join(), /^0 errors, \d+ warnings?\n$/);
   });
 
-  it('ends with 0 for warnings alone', async () => {
+  it('exits with 0 for warnings alone', async () => {
     const { main } = fixture.names;
     await fixture.run(main, `alter database ${main} set log_statement = 'all'`);
     const { code, findings } = await doctor();
@@ -36,7 +36,7 @@ describe('npm run doctor', () => {
     await fixture.run(main, `alter database ${main} reset log_statement`);
   });
 
-  it('names every error with its fix, and ends with 1', async () => {
+  it('names every error with its fix, and exits with 1', async () => {
     const { main, own, app } = fixture.names;
     await fixture.run(main, `alter role ${app} bypassrls`);
     await fixture.run(own, 'alter table tenant.pets no force row level security');
@@ -53,7 +53,7 @@ describe('npm run doctor', () => {
     assert.match(findings.at(-1) ?? '', /^2 errors, \d+ warnings?\n$/);
   });
 
-  it('tells a warning no more once it was accepted, and again when that was withdrawn', async () => {
+  it('hides an accepted warning until the acceptance is withdrawn', async () => {
     const { main } = fixture.names;
     await fixture.run(main, `alter database ${main} set log_statement = 'all'`);
     const accepted = await doctor('--accept', 'statements_logged');
@@ -66,13 +66,13 @@ describe('npm run doctor', () => {
     await fixture.run(main, `alter database ${main} reset log_statement`);
   });
 
-  it('accepts no error', async () => {
+  it('refuses to accept an error', async () => {
     const { code, err } = await doctor('--accept', 'role_overprivileged');
     assert.equal(code, 2);
     assert.match(err, /Cannot accept "role_overprivileged": no warning has that name/);
   });
 
-  it('says in a line what it does not know', async () => {
+  it('refuses an unknown word in one line', async () => {
     const { code, err } = await doctor('everything');
     assert.equal(code, 2);
     assert.match(err, /^kennel: Cannot do "everything": use verify-audit, or no action .+\n$/);

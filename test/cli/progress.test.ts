@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Progress } from '../../src/cli/progress.ts';
 
-/** A sink that keeps what was written, and a clock that stands still until it is moved. */
+/** A sink that keeps its input, and a clock that only the test moves. */
 function fixture(isTTY: boolean) {
   const written: string[] = [];
   const clock = { ms: 0 };
@@ -19,7 +19,7 @@ describe('Progress', () => {
     assert.deepEqual(written, ['\r\u001b[K10 of 40, 5/s, 6 s left', '\r\u001b[K']);
   });
 
-  it('writes JSON lines elsewhere', () => {
+  it('writes JSON lines when the output is no terminal', () => {
     const { written, clock, progress } = fixture(false);
     clock.ms = 2_000;
     progress.counted(10, 40);
@@ -30,7 +30,7 @@ describe('Progress', () => {
     );
   });
 
-  it('writes at most a line a second, and always the last one', () => {
+  it('writes at most one line a second, and always the last one', () => {
     const { written, clock, progress } = fixture(false);
     for (let done = 1; done <= 100; done += 1) {
       clock.ms += 11;
@@ -42,7 +42,7 @@ describe('Progress', () => {
     );
   });
 
-  it('says how long a wait still takes', () => {
+  it('shows how long a wait still takes', () => {
     const { written, progress } = fixture(false);
     progress.waiting('waiting for every process', 59_400);
     assert.deepEqual(JSON.parse(written[0] ?? ''), {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { psqlVariables, withoutConnection } from '../../src/cli/psql_variables.ts';
 
 describe('psqlVariables()', () => {
-  it('takes a URL apart, decoded', () => {
+  it('decodes each part of a URL', () => {
     assert.deepEqual(psqlVariables('postgres://a%40b:p%2Fw@db.example:6543/my%20db'), {
       PGHOST: 'db.example',
       PGPORT: '6543',
@@ -13,16 +13,16 @@ describe('psqlVariables()', () => {
     });
   });
 
-  it("finds a Unix socket's folder, and the port that is part of its name", () => {
+  it('reads the folder and the port of a Unix socket', () => {
     const { PGHOST, PGPORT } = psqlVariables('postgres://me@%2Frun%2FA%20b:5433/db');
     assert.deepEqual([PGHOST, PGPORT], ['/run/A b', '5433']);
   });
 
-  it('takes an IPv6 address out of its brackets', () => {
+  it('removes the brackets of an IPv6 address', () => {
     assert.equal(psqlVariables('postgres://me@[::1]/db').PGHOST, '::1');
   });
 
-  it('keeps all that libpq has a variable for', () => {
+  it('keeps every parameter that libpq has a variable for', () => {
     const query =
       'sslmode=verify-full&sslrootcert=/ca.pem&channel_binding=require&connect_timeout=3';
     const more = 'target_session_attrs=primary&sslpassword=x&keepalives=1';
@@ -41,7 +41,7 @@ describe('psqlVariables()', () => {
 });
 
 describe('withoutConnection()', () => {
-  it("leaves out what the user's shell says of another server, and nothing else", () => {
+  it('removes the variables of libpq that choose a server, and nothing else', () => {
     const kept = { PATH: '/bin', PAGER: 'less', PGDATESTYLE: 'German' };
     const other = { PGSERVICE: 'prod', PGHOSTADDR: '::1', PGTARGETSESSIONATTRS: 'standby' };
     const options = { PGOPTIONS: '-c search_path=other' };

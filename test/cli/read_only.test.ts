@@ -1,4 +1,4 @@
-/** Commands that only read change nothing in the database, not even where an older version made it. */
+/** Commands that only read change nothing in the database, even if an older version set it up. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type DoctorFixture, openDoctorFixture } from '../support/doctor_fixture.ts';
@@ -27,11 +27,11 @@ describe('a command that only reads', () => {
     await fixture.close();
   });
 
-  /** Without its figures, which autovacuum writes in their place whenever it comes by. */
+  /** Without the statistics, which autovacuum updates in place at any time. */
   const columnsOfPgClass =
     'oid, relname, relowner, relacl, reloptions, relrowsecurity, relforcerowsecurity, relhastriggers';
 
-  /** All rows of ours, and every row of the catalog with the transaction that wrote it. */
+  /** All rows of Kennel, and every row of the catalog with the transaction that wrote it. */
   async function all(): Promise<string> {
     const rows = await lookInto(
       fixture.url,
@@ -55,7 +55,7 @@ describe('a command that only reads', () => {
     return JSON.stringify(rows);
   }
 
-  it('changes nothing', async () => {
+  it('changes no row and no catalog entry', async () => {
     const before = await all();
     const variables = { DATABASE_URL: fixture.url };
     const answers = commands.map(([command, action]) =>
@@ -65,7 +65,7 @@ describe('a command that only reads', () => {
     assert.equal(await all(), before);
   });
 
-  it('says in one line that nothing is installed, and installs nothing', async () => {
+  it('reports in one line that Kennel is not installed, and installs nothing', async () => {
     const variables = { DATABASE_URL: empty.url };
     const answers = commands
       .slice(0, 3)
@@ -84,13 +84,22 @@ describe('a command that only reads', () => {
     assert.equal(schemas.length, 0);
   });
 
-  it('control: one that changes a tenant is seen', async () => {
+  it('control: a command that changes a tenant is noticed', async () => {
     const before = await all();
     await runCommand('tenants', ['suspend', 'shared-zoo'], { DATABASE_URL: fixture.url });
     assert.notEqual(await all(), before);
   });
 
-  it('says in one line that an older version installed the database', async () => {
+  it('reports in one line that other files installed the database', async () => {
+    const { main } = fixture.names;
+    await fixture.run(main, 'update control.migrations set checksum = reverse(checksum)');
+    const { code, err } = await runCommand('doctor', [], { DATABASE_URL: fixture.url });
+    await fixture.run(main, 'update control.migrations set checksum = reverse(checksum)');
+    assert.equal(code, 1);
+    assert.match(err, /^kennel: Cannot use this database: "001_registry\.sql" is not .*\n$/);
+  });
+
+  it('reports in one line that an older version installed the database', async () => {
     const { main } = fixture.names;
     await fixture.run(
       main,

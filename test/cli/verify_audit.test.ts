@@ -13,7 +13,7 @@ describe('verifyAudit()', () => {
   });
   after(() => trail.close());
 
-  it('writes down what it has found in order', async () => {
+  it('writes a checkpoint of each intact chain', async () => {
     const { control } = trail.services;
     const checkpoints = trail.checkpoints();
     assert.equal(await verifyAudit({ control, checkpoints }, { slug: null, json: false }), 0);
@@ -23,7 +23,7 @@ describe('verifyAudit()', () => {
     );
   });
 
-  it('fails on a finding, and writes nothing down', async () => {
+  it('fails on a finding, and writes no checkpoint', async () => {
     const { control } = trail.services;
     const checkpoints = trail.checkpoints();
     await trail.falsify(

@@ -1,6 +1,7 @@
 /**
- * What every isolation adapter holds, wherever it keeps its tenants' tables. Row security is the
- * last lock in all modes, so the other tenant's rows are put into the very table that is attacked.
+ * The contract of every isolation adapter, wherever it stores its tenants' tables. Row security is
+ * the last layer in all modes, so the other tenant's rows are inserted into the very table that is
+ * attacked.
  */
 
 import assert from 'node:assert/strict';
@@ -13,58 +14,65 @@ import { Connection } from '../../src/postgres/connection.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf, openingScript } from '../support/envelopes.ts';
+import { hostileTexts } from '../support/hostile_texts.ts';
 import { addPet, keyProbes, type Probe, rowProbes, sealProbes } from './isolation_probes.ts';
-import { granted, guardsOff, plantPet, type Stage, stage } from './isolation_stage.ts';
+import { granted, guardsOff, insertPet, type TwoTenants, twoTenants } from './two_tenants.ts';
 
-/** The suite. All of it goes through one connection at a time. */
+/** The suite. All calls share one connection. */
 export function isolationContract(mode: string): void {
   describe(`${mode} isolation`, () => {
     const { rowSecurity, tenantKeys, seal } = guardsOff;
     const { settings, deletion } = granted;
-    twins('row security', rowProbes, mode, { off: rowSecurity, besides: deletion });
-    twins('keys that begin with the tenant', keyProbes, mode, { off: tenantKeys });
-    twins('the seal', sealProbes, mode, { off: seal, besides: settings });
-    twins('no right to change settings', sealProbes, mode, { off: settings, besides: seal });
+    testGuard('row security', rowProbes, mode, { off: rowSecurity, besides: deletion });
+    testGuard('keys that begin with the tenant', keyProbes, mode, { off: tenantKeys });
+    testGuard('the seal', sealProbes, mode, { off: seal, besides: settings });
+    testGuard('the ban on set_config()', sealProbes, mode, { off: settings, besides: seal });
     const { 'a delete': aDelete } = rowProbes;
     assert.ok(aDelete);
-    twins('no right to delete', { aDelete }, mode, { off: deletion, besides: rowSecurity });
+    testGuard('the ban on deletes', { aDelete }, mode, { off: deletion, besides: rowSecurity });
     contextEnds(mode);
     contextIsNeeded(mode);
     crowd(mode);
+    lists(mode);
     transactions(mode);
   });
 }
 
-/** Each probe against the guard alone, and again where the guard is off too. */
-function twins(
+/** Each probe against the guard alone, and as a control with the guard off too. */
+function testGuard(
   guard: string,
   probes: Readonly<Record<string, Probe>>,
   mode: string,
   { off, besides = '' }: { off: string; besides?: string },
 ): void {
-  describe(`hides another tenant's rows by ${guard}`, () => {
-    const guarded = stage(mode, besides);
+  describe(`guarded by ${guard} alone`, () => {
+    const guarded = twoTenants(mode, besides);
     for (const [name, probe] of Object.entries(probes)) {
-      it(`from ${name}`, async () => assert.equal(await leaks(guarded(), probe), false));
+      it(`hides another tenant's rows from ${name}`, async () =>
+        assert.equal(await leaks(guarded(), probe), false));
     }
   });
 
-  describe(`shows another tenant's rows without ${guard}`, () => {
-    const open = stage(mode, `${besides}; ${off}`);
+  describe(`control: without ${guard}`, () => {
+    const open = twoTenants(mode, `${besides}; ${off}`);
     for (const [name, probe] of Object.entries(probes)) {
-      it(`to ${name}`, async () => assert.equal(await leaks(open(), probe), true));
+      it(`shows another tenant's rows to ${name}`, async () =>
+        assert.equal(await leaks(open(), probe), true));
     }
   });
 }
 
-async function leaks({ places, isolation, one, other }: Stage, probe: Probe): Promise<boolean> {
-  const place = places.placeOf(one);
-  const petId = await plantPet(places, place, other);
-  const victim = { id: other.id, petId, sealKey: place.sealKey };
+async function leaks(
+  { fixture, isolation, one, other }: TwoTenants,
+  probe: Probe,
+): Promise<boolean> {
+  const placement = fixture.placementOf(one);
+  const petId = await insertPet(fixture, placement, other);
+  const victim = { id: other.id, petId, sealKey: placement.sealKey };
   return isolation.run(one, (db) => probe(db, victim));
 }
 
-/** How a tenant's work may end before the next one's begins on the same connection. */
+/** How a tenant's work may end before the next tenant's begins on the same connection. */
 const endings: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
   'a statement': (db) => addPet(db),
   'a commit': (db) => db.transaction((sql) => addPet(sql)),
@@ -86,13 +94,13 @@ const endings: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
 
 function contextEnds(mode: string): void {
   describe('gives the next tenant on the same connection its own rows', () => {
-    const current = stage(mode, granted.settings);
+    const current = twoTenants(mode, granted.settings);
     for (const [ending, work] of Object.entries(endings)) {
       it(`after ${ending}`, async () => {
-        const { places, one, next } = current();
-        const place = places.placeOf(one);
-        const isolation = places.allIn(place);
-        await plantPet(places, place, { ...one, id: tenantId(randomUUID()) });
+        const { fixture, one, next } = current();
+        const placement = fixture.placementOf(one);
+        const isolation = fixture.allIn(placement);
+        await insertPet(fixture, placement, { ...one, id: tenantId(randomUUID()) });
         const pid = (db: Db) => db<{ pid: number }>`select pg_backend_pid() as pid`;
         const before = await isolation.run(one, pid);
         await isolation.run(one, work).catch(() => {});
@@ -114,22 +122,25 @@ function contextEnds(mode: string): void {
 function contextIsNeeded(mode: string): void {
   const tables = ['pets', 'visits'];
 
-  /** A tenant's envelope, ended as it is after each statement. */
-  const local = ({ places, one, next }: Stage, { pid }: Connection) =>
-    `${openingScript(places.placeOf(one), next.id, pid)}; commit`;
-  const lasting = (stage: Stage, connection: Connection) =>
-    local(stage, connection).replaceAll('set local', 'set');
+  /** A tenant's envelope, ended as after each statement. */
+  const local = ({ fixture, one, next }: TwoTenants, { pid }: Connection) =>
+    `${openingScript(fixture.placementOf(one), next.id, pid)}; commit`;
+  const lasting = (twoTenants: TwoTenants, connection: Connection) =>
+    local(twoTenants, connection).replaceAll('set local', 'set');
 
-  /** What each table tells a session that has the role and the schema, but no tenant. */
-  async function answers(stage: Stage, before: (stage: Stage, connection: Connection) => string) {
-    const { places, one, next } = stage;
-    const place = places.placeOf(one);
-    await places.asSuperuser(place, 'delete from pets');
-    await places.allIn(place).run(next, addPet);
-    const opening = envelopeOf({ role: place.role, search_path: `"${place.schema}"` });
+  /** The answer of each table to a session that has the role and the schema, but no tenant. */
+  async function answers(
+    twoTenants: TwoTenants,
+    before: (twoTenants: TwoTenants, connection: Connection) => string,
+  ) {
+    const { fixture, one, next } = twoTenants;
+    const placement = fixture.placementOf(one);
+    await fixture.asSuperuser(placement, 'delete from pets');
+    await fixture.allIn(placement).run(next, addPet);
+    const opening = envelopeOf({ role: placement.role, search_path: `"${placement.schema}"` });
     const answer = async (table: string) => {
-      const connection = await Connection.open(withoutContext(place.target), connectionLimits);
-      await connection.script(before(stage, connection));
+      const connection = await Connection.open(withoutContext(placement.target), connectionLimits);
+      await connection.script(before(twoTenants, connection));
       const text = Object.assign([`select from ${table}`], { raw: [] });
       return connection
         .statement(opening, text, [])
@@ -142,23 +153,23 @@ function contextIsNeeded(mode: string): void {
     return Promise.all(tables.map(answer));
   }
 
-  describe('answers 42501 where there is no context', () => {
-    const current = stage(mode, granted.settings);
+  describe('answers 42501 without a context', () => {
+    const current = twoTenants(mode, granted.settings);
     const refused = tables.map(() => '42501 no tenant context');
-    it('and never was one', async () => {
+    it('in a new session', async () => {
       assert.deepEqual(await answers(current(), () => ''), refused);
     });
-    it('and the one before has ended with its transaction', async () => {
+    it('after a transaction with a local context', async () => {
       assert.deepEqual(await answers(current(), local), refused);
     });
-    it('but shows the rows of the tenant before when its context was not local', async () => {
+    it("control: shows the previous tenant's rows after a context that was not local", async () => {
       assert.deepEqual(await answers(current(), lasting), ['1 rows', '0 rows']);
     });
   });
 
-  describe('answers with an empty list where there is no context, without the seal', () => {
-    const current = stage(mode, `${granted.settings}; ${guardsOff.seal}`);
-    it('and never was one', async () => {
+  describe('control: answers an empty list without a context and without the seal', () => {
+    const current = twoTenants(mode, `${granted.settings}; ${guardsOff.seal}`);
+    it('in a new session', async () => {
       assert.deepEqual(await answers(current(), () => ''), ['0 rows', '0 rows']);
     });
   });
@@ -174,13 +185,14 @@ async function seesOwnAlone(isolation: Isolation, tenant: TenantRef): Promise<bo
 }
 
 function crowd(mode: string): void {
-  // A connection that changes databases for each call is slow, and no call may wait for it for long.
+  // A connection that changes databases for each call is slow, and no call may wait for it for
+  // long.
   const tenants = mode === 'database' ? 3 : 12;
   const rounds = 4;
 
-  /** Tenants that see a row of another, when all of them add and look at once. */
-  async function confused({ places }: Stage, isolation: Isolation): Promise<number> {
-    const all = await Promise.all(Array.from({ length: tenants }, () => places.tenant(mode)));
+  /** Tenants that see a row of another tenant when all insert and read at once. */
+  async function confused({ fixture }: TwoTenants, isolation: Isolation): Promise<number> {
+    const all = await Promise.all(Array.from({ length: tenants }, () => fixture.tenant(mode)));
     const seen: boolean[] = [];
     for (let round = 0; round < rounds; round += 1) {
       seen.push(...(await Promise.all(all.map((tenant) => seesOwnAlone(isolation, tenant)))));
@@ -189,24 +201,43 @@ function crowd(mode: string): void {
   }
 
   describe('keeps many tenants apart on a single connection', () => {
-    const current = stage(mode);
-    it('in places of their own', async () => {
+    const current = twoTenants(mode);
+    it('each in its own placement', async () => {
       const { isolation } = current();
       assert.equal(await confused(current(), isolation), 0);
     });
     if (mode === 'database') return;
-    it('in one place', async () => {
-      const { places, one } = current();
-      assert.equal(await confused(current(), places.allIn(places.placeOf(one))), 0);
+    it('all in one placement', async () => {
+      const { fixture, one } = current();
+      assert.equal(await confused(current(), fixture.allIn(fixture.placementOf(one))), 0);
     });
   });
 
   if (mode === 'database') return;
-  describe('confuses many tenants on a single connection without row security', () => {
-    const current = stage(mode, guardsOff.rowSecurity);
-    it('in one place', async () => {
-      const { places, one } = current();
-      assert.notEqual(await confused(current(), places.allIn(places.placeOf(one))), 0);
+  describe('control: mixes up many tenants on a single connection without row security', () => {
+    const current = twoTenants(mode, guardsOff.rowSecurity);
+    it('all in one placement', async () => {
+      const { fixture, one } = current();
+      assert.notEqual(await confused(current(), fixture.allIn(fixture.placementOf(one))), 0);
+    });
+  });
+}
+
+function lists(mode: string): void {
+  describe('takes a list as one parameter', () => {
+    const current = twoTenants(mode);
+    it('and finds the rows of its elements, whatever they hold', async () => {
+      const { isolation, one } = current();
+      const names = hostileTexts.filter((text) => text !== '');
+      const found = await isolation.run(one, async (db) => {
+        await db`
+          insert into pets (id, name, species)
+          select id, name, 'dog'
+          from unnest(${names.map(() => randomUUID())}::uuid[], ${names}::text[]) as pet (id, name)`;
+        await addPet(db);
+        return db<{ name: string }>`select name from pets where name = any (${names})`;
+      });
+      assert.deepEqual(found.map(({ name }) => name).sort(), names.toSorted());
     });
   });
 }
@@ -219,14 +250,14 @@ function withoutContext(target: string): string {
 }
 
 function transactions(mode: string): void {
-  describe('commits everything or nothing', () => {
-    const current = stage(mode);
+  describe('a transaction', () => {
+    const current = twoTenants(mode);
     const countPets = async () => {
       const { isolation, one } = current();
       return (await isolation.run(one, (db) => db`select id from pets`)).length;
     };
 
-    it('when the work throws', async () => {
+    it('commits nothing when the work throws', async () => {
       const { isolation, one } = current();
       const work = isolation.run(one, (db) =>
         db.transaction(async (sql) => {
@@ -238,7 +269,7 @@ function transactions(mode: string): void {
       assert.equal(await countPets(), 0);
     });
 
-    it('when a statement fails and nobody minds', async () => {
+    it('commits nothing when the error of a statement is caught', async () => {
       const { isolation, one } = current();
       const work = isolation.run(one, (db) =>
         db.transaction(async (sql) => {
@@ -250,7 +281,7 @@ function transactions(mode: string): void {
       assert.equal(await countPets(), 0);
     });
 
-    it('and ends both with their request', async () => {
+    it('takes no statement after its end, nor does a db after its request', async () => {
       const { isolation, one } = current();
       const [db, sql] = await isolation.run(one, async (own) => {
         return [own, await own.transaction(async (sql) => ({ sql }))] as const;

@@ -1,7 +1,7 @@
 /**
- * Ways to get at another tenant's rows. A probe runs as one tenant against a row of another in the
- * same table, and answers whether anything was leaked. Each is run twice: with the guard that
- * ought to stop it, and without, where it must succeed or it proves nothing.
+ * Ways to reach another tenant's rows. A probe runs as one tenant against a row of another in the
+ * same table, and answers whether anything leaked. Each probe runs twice: with the guard that must
+ * stop it, and without the guard, when it must succeed or it proves nothing.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -12,12 +12,14 @@ import { seal } from '../../src/postgres/seal.ts';
 
 export type Victim = { id: TenantId; petId: string; sealKey: Buffer };
 
-/** True when something of the victim was read, changed or learned. */
+/** True when a row of the victim was read, changed or detected. */
 export type Probe = (db: Db, victim: Victim) => Promise<boolean>;
 
-/** What row security stops. Each ends with the rows that it got hold of. */
+/** Probes that row security stops. Each answers with the rows that it reached. */
 export const rowProbes: Readonly<Record<string, Probe>> = {
   'a select': (db, { petId }) => admitted(db`select id from pets where id = ${petId}`),
+  'a select of a list': (db, { petId }) =>
+    admitted(db`select id from pets where id = any (${[petId, randomUUID()]})`),
   'a select of everything': async (db, { id }) => {
     const rows = await db<{ tenant_id: string }>`select tenant_id from pets`;
     return rows.some((row) => row.tenant_id === id);
@@ -26,7 +28,7 @@ export const rowProbes: Readonly<Record<string, Probe>> = {
     const [row] = await db<{ count: number }>`select count(*) from pets where id = ${petId}`;
     return row?.count !== 0;
   },
-  'an insert in its name': (db, { id }) =>
+  'an insert with its tenant id': (db, { id }) =>
     admitted(db`
       insert into pets (tenant_id, id, name, species)
       values (${id}, ${randomUUID()}, 'Cuckoo', 'bird')
@@ -43,14 +45,16 @@ export const rowProbes: Readonly<Record<string, Probe>> = {
       insert into pets (tenant_id, id, name, species) values (${id}, ${petId}, 'Stolen', 'dog')
       on conflict (tenant_id, id) do update set name = excluded.name
       returning id`),
-  'a visit in its name': (db, { id, petId }) =>
+  'a visit with its tenant id': (db, { id, petId }) =>
     admitted(db`
       insert into visits (tenant_id, id, pet_id, visited_on, reason)
       values (${id}, ${randomUUID()}, ${petId}, '2024-01-01', 'Spying')
       returning id`),
 };
 
-/** What keys that begin with the tenant stop: whether an id exists shows in how a write fails. */
+/**
+ * Probes that keys with the tenant as first column stop: a failed write shows whether an id exists.
+ */
 export const keyProbes: Readonly<Record<string, Probe>> = {
   'a foreign key': async (db, { petId }) =>
     (await outcome(addVisit(db, petId))) !== (await outcome(addVisit(db, randomUUID()))),
@@ -61,13 +65,13 @@ export const keyProbes: Readonly<Record<string, Probe>> = {
 type Forgery = (own: string, victim: Victim) => string;
 
 const forgeries: Readonly<Record<string, Forgery>> = {
-  'a tenant without a seal': (_own, { id }) => id,
+  'a tenant id without a seal': (_own, { id }) => id,
   'an invented seal': (_own, { id }) => `${id}.${'0'.repeat(64)}`,
-  'the seal of its own tenant': (own, { id }) => `${id}.${own.split('.')[1]}`,
+  "the seal of the attacker's own tenant": (own, { id }) => `${id}.${own.split('.')[1]}`,
   'the seal of another backend': (_own, { id, sealKey }) => `${id}.${seal(sealKey, id, 1)}`,
 };
 
-/** What the seal stops: an injected statement that changes the context, in two ways. */
+/** Probes that the seal stops: an injected statement that changes the context, in two ways. */
 export const sealProbes: Readonly<Record<string, Probe>> = Object.fromEntries(
   Object.entries(forgeries).flatMap(([name, forge]): [string, Probe][] => [
     [`${name}, set by a statement before`, (db, victim) => forgeBefore(db, victim, forge)],
@@ -102,7 +106,11 @@ async function ownContext(sql: Sql): Promise<string> {
   return row?.own ?? '';
 }
 
-/** Adds a pet of the tenant's own. @returns its id. */
+/**
+ * Inserts a pet of the tenant itself.
+ *
+ * @returns its id.
+ */
 export async function addPet(db: Db | Sql, id: string = randomUUID()): Promise<string> {
   await db`insert into pets (id, name, species) values (${id}, 'Rex', 'dog')`;
   return id;
@@ -114,7 +122,7 @@ function addVisit(db: Db, petId: string): Promise<object[]> {
     values (${randomUUID()}, ${petId}, '2024-01-01', 'Cough')`;
 }
 
-/** Whether any row came back. A statement may be refused for want of a right, and for nothing else. */
+/** Whether any row came back. A statement may fail for a missing right, and for no other reason. */
 async function admitted(attempt: Promise<object[]>): Promise<boolean> {
   try {
     return (await attempt).length > 0;

@@ -1,6 +1,4 @@
-/**
- * What every limiter does, wherever its buckets are.
- */
+/** The contract of every limiter, wherever its buckets are stored. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Limiter } from '../../src/kernel/ports.ts';
@@ -10,12 +8,12 @@ import { until } from '../support/until.ts';
 /** A limiter under test, with the way to end it. */
 export type OpenLimiter = { limiter: Limiter; close(): void };
 
-/** Three at once, and one more in an hour: too slow to refill while a test runs. */
+/** Three at once, and one more per hour: too slow to refill while a test runs. */
 const slow = { name: 'slow', requestsPerHour: 1, burst: 3 };
 
 /** The suite; `open` is called once. */
 export function limiterContract(name: string, open: () => Promise<OpenLimiter>): void {
-  describe(`${name} as a limiter`, () => {
+  describe(`${name}, as every limiter`, () => {
     let limiter: Limiter;
     let close = () => {};
     before(async () => {
@@ -32,7 +30,7 @@ export function limiterContract(name: string, open: () => Promise<OpenLimiter>):
       }
     });
 
-    it('refuses an empty bucket, tells when to come again and takes nothing', async () => {
+    it('refuses on an empty bucket with the seconds to wait, and takes nothing', async () => {
       const tenant = tenantOn({ ...slow, burst: 1 });
       await limiter.consume(tenant);
       for (let refusal = 0; refusal < 3; refusal += 1) {
@@ -43,7 +41,7 @@ export function limiterContract(name: string, open: () => Promise<OpenLimiter>):
       }
     });
 
-    it('admits whoever waits as long as told', async () => {
+    it('admits a request again after retryAfterSeconds', async () => {
       const tenant = tenantOn({ name: 'fast', requestsPerHour: 36_000, burst: 1 });
       await limiter.consume(tenant);
       const { allowed, retryAfterSeconds } = await limiter.consume(tenant);

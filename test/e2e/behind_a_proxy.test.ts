@@ -1,6 +1,6 @@
 /**
- * Two servers behind a real nginx and a real HAProxy, as README configures them: each way to name a
- * tenant, what clients say of themselves, and restarts that no client notices.
+ * Two servers behind a real nginx and a real HAProxy, configured as README says: each way to name a
+ * tenant, the headers in which clients state their address, and restarts that no client notices.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ import { type SelfSigned, selfSigned } from '../support/self_signed.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 
-/** `ROLLS=20` for a longer look. */
+/** `ROLLS=20` runs more restarts. */
 const rolls = Number(process.env.ROLLS ?? 2);
 const clients = 6;
 const baseDomain = 'pets.example';
@@ -108,7 +108,7 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
     );
   });
 
-  it('still refuse a key of another tenant, and two names that disagree', async () => {
+  it("refuse another tenant's key, and two names that disagree", async () => {
     const host = `${other.slug}.${baseDomain}`;
     assert.equal((await send('GET /api/me', { host })).status, 404);
     const headers = { 'x-tenant-id': tenant.slug };
@@ -116,14 +116,14 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
     assert.deepEqual([status, body.code], [400, 'tenant_ambiguous']);
   });
 
-  it('believe the proxy of the client and its host, and not the client', async () => {
+  it("take address and host from the proxy and not from the client's headers", async () => {
     const forged = {
       'x-forwarded-for': '203.0.113.9',
       'x-forwarded-host': `${other.slug}.${baseDomain}`,
       forwarded: `for=203.0.113.9;host=${other.slug}.${baseDomain}`,
     };
     const host = `${tenant.slug}.${baseDomain}`;
-    // A client on the proxy's own address could not be told from it.
+    // A client on the proxy's own address could not be told from the proxy.
     const asked = await send('GET /api/me', { host, headers: forged, localAddress: '127.0.0.2' });
     assert.deepEqual([asked.status, asked.body.tenant.slug], [200, tenant.slug]);
     const line = () => logged().find((text) => text.includes(asked.id));
@@ -131,7 +131,7 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
     assert.equal(JSON.parse(line() ?? '').client, '127.0.0.2');
   });
 
-  it(`restart in turn, ${rolls} times under load, and no request fails`, async () => {
+  it(`restart one after the other, ${rolls} times under load, without a failed request`, async () => {
     const failed: string[] = [];
     let created = 0;
     let rolling = true;

@@ -1,4 +1,4 @@
-/** What clients, browsers and load balancers expect of the server beside the tenant API itself. */
+/** Routes for clients, browsers and load balancers beside the tenant API itself. */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -20,7 +20,7 @@ let operator: Call;
 
 before(async () => {
   database = await testDatabase();
-  // Nobody listens there: an email that is tried stays in the outbox.
+  // No mail server listens on this port: an email stays in the outbox.
   const variables = { SMTP_URL: 'smtp://127.0.0.1:1', DEMO: '1', CORS_ORIGINS: page };
   kennel = await startKennel(database.url, variables);
   operator = operatorOf(kennel);
@@ -37,7 +37,7 @@ describe('emails', () => {
     return rows.map(({ recipient }) => recipient);
   };
 
-  it('go to no address that was made up', async () => {
+  it('are not sent to an invented address', async () => {
     const order = { slug: 'no-address', name: 'No Address' };
     const answer = await operator('POST /api/admin/tenants', order);
     assertProblem(answer, 422, 'invalid_input');
@@ -52,18 +52,18 @@ describe('emails', () => {
     });
     assert.equal(made.code, 2);
     assert.match(made.err, /--email/);
-    // The demo tenants have addresses that nobody has given.
+    // Nobody entered the addresses of the demo tenants.
     assert.deepEqual(await recipients(), []);
   });
 
-  it('control: go to the address that was given', async () => {
+  it('control: are sent to the address that was given', async () => {
     await onboard(kennel, 'with-address', { admin_email: 'boss@address.example' });
     assert.deepEqual(await recipients(), ['boss@address.example']);
   });
 });
 
 describe('the control plane', () => {
-  it('changes a tenant only as the client knows it', async () => {
+  it('changes a tenant only if If-Match fits', async () => {
     const { slug } = await onboard(kennel, 'tagged-pets', { admin_email: 'a@tagged.example' });
     const line = `/api/admin/tenants/${slug}`;
     const { headers, body } = await operator(`GET ${line}`);
@@ -88,7 +88,7 @@ describe('the control plane', () => {
     assertProblem(await operator(`DELETE ${line}`, undefined, bogus), 404, 'not_found');
   });
 
-  it('makes and changes a plan only as the client knows it', async () => {
+  it('creates and changes a plan only if If-Match or If-None-Match fits', async () => {
     const line = '/api/admin/plans/tagged';
     const put = (figure: number, headers: Record<string, string>) =>
       operator(`PUT ${line}`, { requests_per_hour: figure }, headers);
@@ -101,7 +101,7 @@ describe('the control plane', () => {
     assert.deepEqual(changes.map(({ status }) => status).sort(), [200, 412, 412]);
   });
 
-  it('refuses a blank Idempotency-Key, and a query that it does not know', async () => {
+  it('refuses a blank Idempotency-Key and unknown query parameters', async () => {
     const order = { slug: 'blank-key', name: 'Blank', admin_email: 'a@blank.example' };
     const blank = { 'idempotency-key': ' ' };
     assertProblem(await operator('POST /api/admin/tenants', order, blank), 422, 'invalid_input');
@@ -114,7 +114,7 @@ describe('the control plane', () => {
     }
   });
 
-  it('is for no page of another origin', async () => {
+  it('sends no CORS headers', async () => {
     const asking = { origin: page, 'access-control-request-method': 'GET' };
     for (const path of ['/api/admin/tenants', '/metrics', '/livez']) {
       for (const [method, status] of [
@@ -142,7 +142,7 @@ describe('a client without a credential', () => {
     ['Bearer wrong', 'Bearer realm="kennel", error="invalid_token"'],
     ['bearer', 'Bearer realm="kennel", error="invalid_token"'],
   ] as const) {
-    it(`is told what "${authorization}" lacks, on both sides`, async () => {
+    it(`gets the challenge of RFC 6750 for "${authorization}" from the tenant and the operator API`, async () => {
       const headers = { 'x-tenant-id': 'acme-pets', ...(authorization && { authorization }) };
       for (const path of ['/api/me', '/api/admin/tenants', '/metrics']) {
         const answer = await send(kennel.url, `GET ${path}`, undefined, headers);
@@ -155,12 +155,12 @@ describe('a client without a credential', () => {
 
 describe('a load balancer', () => {
   for (const path of ['/livez', '/readyz', '/livez?from=lb']) {
-    it(`asks for ${path} by HTTP/1.0 without Host`, async () => {
+    it(`gets 200 for ${path} by HTTP/1.0 without Host`, async () => {
       const { status } = await sendBytes(kennel.url, `GET ${path} HTTP/1.0\r\n\r\n`);
       assert.equal(status, 200);
     });
   }
-  it('names the tenant by path or header all the same', async () => {
+  it('can name the tenant by path without Host', async () => {
     const { status } = await sendBytes(kennel.url, 'GET /acme-pets/api/me HTTP/1.0\r\n\r\n');
     assert.equal(status, 401);
     const nameless = await sendBytes(kennel.url, 'GET /api/me HTTP/1.0\r\n\r\n');
@@ -168,9 +168,9 @@ describe('a load balancer', () => {
   });
 });
 
-describe('an answer that was lost', () => {
+describe('a POST whose reply was lost', () => {
   for (const isolation of isolationModes) {
-    it(`is made good by what its attempt has made: ${isolation}`, async () => {
+    it(`is answered by its repetition with the first attempt's result: ${isolation}`, async () => {
       const { call, id } = await onboard(kennel, `lost-${isolation}`, {
         isolation,
         admin_email: 'a@lost.example',
@@ -185,7 +185,7 @@ describe('an answer that was lost', () => {
       ] as const) {
         const headers = { 'idempotency-key': randomUUID() };
         const first = await call(line, body, headers);
-        // As a kill between the work and its record leaves it.
+        // The state that a kill between the work and its record leaves.
         await lookInto(
           database.url,
           (sql) => sql`

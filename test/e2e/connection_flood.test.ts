@@ -1,29 +1,32 @@
 /**
- * A server under siege: thousands of silent connections, slow heads, bodies and readers, and bombs, all
- * at once. Those who do as they should notice nothing, and nothing is left when the siege is over.
- * `SIEGE_SECONDS` makes it longer.
+ * A server under a connection flood: thousands of silent connections, slow heads, slow bodies, slow
+ * readers and compression bombs, all at once. Well-behaved clients notice nothing, and nothing is
+ * left when the flood is over. `SIEGE_SECONDS` makes it longer.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
-import { Siege } from '../support/connection_flood.ts';
+import { ConnectionFlood } from '../support/connection_flood.ts';
 import { samples } from '../support/exposition.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
-const siegeMs = Number(process.env.SIEGE_SECONDS ?? 5) * 1_000;
+const floodMs = Number(process.env.SIEGE_SECONDS ?? 5) * 1_000;
 const silentConnections = 5_000;
 
-/** Enough for a server with its clients and all besiegers; what grows beyond it kills the process. */
+/**
+ * Enough for a server with its users and all clients of the flood; memory growth beyond it kills
+ * the process.
+ */
 const heapMegabytes = 160;
 
-/** Connections to the database that are opened when they are needed, and then kept. */
+/** Database connections are opened when they are needed, and then kept. */
 const connectionsOnDemand = 20;
 
-/** A client that never rests would be a siege of its own. */
+/** A user that never pauses would be a flood of its own. */
 const betweenRequestsMs = 50;
 
 const MiB = 1_024 * 1_024;
@@ -42,7 +45,7 @@ before(async () => {
   mallory = await onboard(kennel, 'mallory');
   const slugs = Array.from({ length: 10 }, (_, at) => `tenant-${at}`);
   tenants = await Promise.all(slugs.map((slug) => onboard(kennel, slug)));
-  // A page of a hundred of these is what a reader can be slow with.
+  // A slow reader can take its time over a page of a hundred of these.
   const pet = { name: '🐕'.repeat(100), species: '🐕'.repeat(50), breed: '🐕'.repeat(100) };
   for (let at = 0; at < 100; at += 1) await mallory.call('POST /api/pets', pet);
 });
@@ -52,24 +55,24 @@ after(async () => {
   await database.drop();
 });
 
-describe('a siege', { timeout: 120_000 }, () => {
-  it('ends every besieger, refuses nobody else and leaves nothing behind', async (t) => {
-    // All connections are open now, and what is opened later is not theirs.
+describe('a flood of connections', { timeout: 120_000 }, () => {
+  it('loses each hostile connection, refuses no good client and leaves nothing open', async (t) => {
+    // All database connections are open now, so any that are opened later belong to the flood.
     await Promise.all(Array.from({ length: 64 }, (_, at) => tenants[at % 10]?.call('GET /api/me')));
     const before = await figures();
-    const siege = new Siege(kennel.url, mallory, silentConnections);
-    const besieged = siege.run(siegeMs);
-    const latencies = await Promise.all(tenants.map((tenant) => goOn(tenant, siege)));
+    const flood = new ConnectionFlood(kennel.url, mallory, silentConnections);
+    const flooding = flood.run(floodMs);
+    const latencies = await Promise.all(tenants.map((tenant) => readAndWrite(tenant, flood)));
     const under = await figures();
-    const tally = await besieged;
+    const tally = await flooding;
     const most = before.sockets + connectionsOnDemand;
     await until(async () => (await figures()).sockets <= most, 2 * limits.http.receiveMs);
     const left = await figures();
 
-    for (const [weapon, ends] of Object.entries(tally)) {
-      t.diagnostic(`${weapon}: ${[...ends].map(([end, count]) => `${count} × ${end}`).join(', ')}`);
+    for (const [kind, ends] of Object.entries(tally)) {
+      t.diagnostic(`${kind}: ${[...ends].map(([end, count]) => `${count} × ${end}`).join(', ')}`);
     }
-    t.diagnostic(`${siege.mostOpen} connections of besiegers were open at once`);
+    t.diagnostic(`${flood.mostOpen} hostile connections were open at once`);
     for (const [when, { heap, rss, sockets, lag }] of Object.entries({ before, under, left })) {
       const sizes = `heap ${Math.round(heap / MiB)} MiB, RSS ${Math.round(rss / MiB)} MiB`;
       t.diagnostic(`${when}: ${sizes}, ${sockets} descriptors, the loop late by ${lag} s at most`);
@@ -78,22 +81,26 @@ describe('a siege', { timeout: 120_000 }, () => {
     const at = (share: number) => Math.round(sorted[Math.floor(share * sorted.length)] ?? 0);
     t.diagnostic(`${sorted.length} good requests: median ${at(0.5)} ms, p99 ${at(0.99)} ms`);
 
-    for (const [weapon, expected] of Object.entries(siege.endings)) {
-      const ends = tally[weapon] ?? new Map<string, number>();
-      assert.ok(ends.has(expected), `${weapon} should have met with ${expected}`);
-      // Who sends on after it was refused may lose the refusal to a reset; and a tenant that has more
-      // than its share of bodies under way gets 503 for the next ones.
+    for (const [kind, expected] of Object.entries(flood.endings)) {
+      const ends = tally[kind] ?? new Map<string, number>();
+      assert.ok(ends.has(expected), `${kind} should have met with ${expected}`);
+      // A client that keeps sending after a refusal may lose the refusal to a reset; and a tenant
+      // that exceeds its share of bodies in progress gets 503 for further ones.
       const others = [...ends.keys()].filter((end) => ![expected, 'closed', '503'].includes(end));
-      assert.deepEqual(others, [], weapon);
+      assert.deepEqual(others, [], kind);
     }
     assert.ok(left.heap < heapMegabytes * MiB);
   });
 });
 
-/** Reads and writes until the siege is over. Every answer must be right; tells how long each took. */
-async function goOn({ call, slug }: Onboarded, siege: Siege): Promise<number[]> {
+/**
+ * Reads and writes until the flood is over. Every answer must be right.
+ *
+ * @returns how long each took.
+ */
+async function readAndWrite({ call, slug }: Onboarded, flood: ConnectionFlood): Promise<number[]> {
   const latencies: number[] = [];
-  for (let at = 0; !siege.isOver; at += 1) {
+  for (let at = 0; !flood.isOver; at += 1) {
     const startedAt = performance.now();
     const made = await call('POST /api/pets', { name: `${slug}-${at}`, species: 'dog' });
     const writtenAt = performance.now();

@@ -1,6 +1,6 @@
 /**
- * The tenant API of the contract, from outside: one journey, made in each of the three modes with
- * each of the three ways to name the tenant.
+ * The contract's tenant API from outside: one journey, in each of the three modes with each of the
+ * three ways to name the tenant.
  */
 
 import { after, before, describe } from 'node:test';
@@ -43,23 +43,23 @@ for (const isolation of isolationModes) {
       describe(`by ${way}`, () => {
         let tenant: Onboarded;
         before(async () => {
-          const { call: _, ...founded } = await onboard(kennel, `${isolation}-by-${way}`, {
+          const { call: _, ...created } = await onboard(kennel, `${isolation}-by-${way}`, {
             isolation,
           });
-          tenant = { ...founded, call: clientOf(kennel, { ...founded, way }) };
+          tenant = { ...created, call: clientOf(kennel, { ...created, way }) };
         });
 
-        const stay = () => ({ kennel, isolation, way, tenant, neighbour });
-        welcome(stay);
-        pets(stay);
-        visits(stay);
-        settings(stay);
-        users(stay);
-        trail(stay);
-        conditions(stay);
-        once(stay);
-        browsers(stay);
-        edges(stay);
+        const context = () => ({ kennel, isolation, way, tenant, neighbour });
+        welcome(context);
+        pets(context);
+        visits(context);
+        settings(context);
+        users(context);
+        trail(context);
+        conditions(context);
+        once(context);
+        browsers(context);
+        edges(context);
       });
     }
   });

@@ -1,17 +1,14 @@
-/** What `make start` does on a machine that has only Node: the embedded Postgres and the demo. */
+/** `make start` on a machine that has only Node: the embedded Postgres and the demo. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
 import { clientOf } from '../support/client.ts';
+import { curlLines, paste } from '../support/demo_lines.ts';
 import { type Kennel, startEmbeddedKennel, startKennel } from '../support/kennel.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
-
-const shell = promisify(execFile);
 
 describe('a start on a machine that has only Node', () => {
   let folder: string;
@@ -28,17 +25,14 @@ describe('a start on a machine that has only Node', () => {
   });
 
   it('prints a curl line for each way to name a tenant, and each works when pasted', async () => {
-    const lines = await curlLines();
+    const lines = await curlLines(kennel);
     assert.equal(lines.length, 3);
     assert.match(String(lines[0]), /--resolve acme-pets\.localhost:\d+:127\.0\.0\.1 /);
     assert.match(kennel.stderr(), /Python, Node and Java may not find \*\.localhost/);
-    for (const line of lines) {
-      const { stdout } = await shell('sh', ['-c', `${line} --silent --fail`]);
-      assert.equal(JSON.parse(stdout).items[0].name, 'Sample Pet');
-    }
+    for (const line of lines) assert.deepEqual(await paste(line), ['Sample Pet']);
   });
 
-  it('keeps the demo keys and the admin token to its owner', async () => {
+  it('writes demo keys, admin token and database URL readable by their owner alone', async () => {
     for (const name of ['demo.json', 'admin-token', 'database-url']) {
       assert.equal((await stat(join(folder, name))).mode & 0o777, 0o600, name);
     }
@@ -49,11 +43,11 @@ describe('a start on a machine that has only Node', () => {
     assert.equal(answer.status, 200);
   });
 
-  it('says that it listens, whatever the log level', () => {
+  it('logs that it listens', () => {
     assert.match(kennel.stdout(), /^\{.*"msg":"listening".*"url":"http:/m);
   });
 
-  it('is used by its Unix socket, also by a server that is told so', async () => {
+  it('connects by the Unix socket of its Postgres, also when DATABASE_URL names it', async () => {
     const url = new URL((await readFile(join(folder, 'database-url'), 'utf8')).trim());
     const host = encodeURIComponent(join(folder, 'postgres'));
     const other = await startKennel(url.href.replace(url.hostname, host));
@@ -70,14 +64,14 @@ describe('a start on a machine that has only Node', () => {
     assert.deepEqual(new Set(connections.map(({ address }) => address)), new Set([null]));
   });
 
-  it('has its data after a stop and a start', async () => {
+  it('keeps its data over a restart', async () => {
     const id = await addPet();
     assert.equal((await kennel.stop()).code, 0);
     kennel = await startEmbeddedKennel(folder);
     assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
   });
 
-  it('takes over the Postgres that a killed server has left behind', async () => {
+  it('takes over the Postgres of a killed server', async () => {
     const id = await addPet();
     kennel.signal('SIGKILL');
     await kennel.ended;
@@ -95,7 +89,7 @@ describe('a start on a machine that has only Node', () => {
     assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
   });
 
-  it('starts its Postgres again when that alone has died', async () => {
+  it('restarts its Postgres when that alone has died', async () => {
     const id = await addPet();
     process.kill(await postmaster(), 'SIGKILL');
     const ready = async () => (await fetch(`${kennel.url}/readyz`)).status;
@@ -105,7 +99,7 @@ describe('a start on a machine that has only Node', () => {
     await until(() => kennel.stdout().includes('the embedded Postgres had died and runs again'));
   });
 
-  it('ends in order although the signal comes twice', async () => {
+  it('stops with exit code 0 although SIGTERM comes twice', async () => {
     kennel.signal('SIGTERM');
     kennel.signal('SIGTERM');
     const { code, stdout } = await kennel.ended;
@@ -117,16 +111,6 @@ describe('a start on a machine that has only Node', () => {
   async function postmaster(): Promise<number> {
     const pidFile = join(folder, 'postgres', 'data', 'postmaster.pid');
     return Number((await readFile(pidFile, 'utf8')).split('\n')[0]);
-  }
-
-  async function curlLines(): Promise<string[]> {
-    const lines = () =>
-      kennel
-        .stderr()
-        .split('\n')
-        .filter((line) => line.startsWith('curl '));
-    await until(() => lines().length === 3);
-    return lines();
   }
 
   function acme() {

@@ -1,6 +1,6 @@
 /**
- * Nothing to enumerate: what must not be told apart gets the same answer by the same work. Times are
- * compared by `npm run measure -- enumeration`.
+ * No enumeration: requests that must not be distinguishable get the same answer by the same work.
+ * Times are compared by `npm run measure -- enumeration`.
  */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -12,7 +12,7 @@ import {
 } from '../../src/adapters/directory/cached_directory.ts';
 import { postgresDirectory } from '../../src/adapters/directory/postgres_directory.ts';
 import type { App } from '../../src/app.ts';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import {
   type Answer,
   bearer,
@@ -29,7 +29,7 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 type Counted = { queries: number; denials: number };
 
-/** What a request is refused with, and what it cost. */
+/** The refusal of a request, and its cost. */
 type Refused = { answer: string; work: Counted };
 
 let database: TestDatabase;
@@ -58,13 +58,13 @@ const lines = ['GET /api/pets', 'POST /api/pets'];
 
 describe('an unknown, a foreign and a suspended tenant', () => {
   for (const way of ways) {
-    it(`get the same answer by the same work when named by ${way}`, async () => {
+    it(`get the same bytes by the same work when named by ${way}`, async () => {
       for (const line of lines)
         assertAlike(await tenants(lab, (named) => ({ ...named, way }), line));
     });
   }
 
-  it('would be told apart if unknown ones were looked up', async () => {
+  it('control: differ when unknown tenants are looked up', async () => {
     const broken = await openCounting({
       first: async ({ facts }, { services }) => {
         const [slug = ''] = facts.tenantHeaders;
@@ -79,23 +79,23 @@ describe('an unknown, a foreign and a suspended tenant', () => {
 });
 
 describe('an unknown key, a wrong secret and a revoked key', () => {
-  it('get the same answer by the same work', async () => {
+  it('get the same bytes by the same work', async () => {
     for (const line of lines) assertAlike(await keys(lab, line));
   });
 
-  it('get the answer that a key without form gets', async () => {
+  it('get the same reply as a malformed key', async () => {
     const [{ answer } = { answer: '' }] = await keys(lab);
     assert.equal((await refusalOf(wrongKey(lab, 'kn_no_key'))).answer, answer);
   });
 
-  it('would be told apart if it were remembered what does not exist', async () => {
+  it('control: differ when unknown keys are cached', async () => {
     const broken = await openCounting({}, remembering);
     const refusals = await keys(broken).finally(() => broken.close());
     assert.throws(() => assertAlike(refusals), { code: 'ERR_ASSERTION' });
   });
 });
 
-/** A server that counts what its registry is asked, and what it notes. */
+/** A server that counts the look-ups in its registry and the notes in its trail. */
 function openCounting(options: LabOptions = {}, around = (registry: DirectorySource) => registry) {
   return openLab(database.url, {
     ...options,
@@ -126,7 +126,7 @@ function counting(app: () => App): DirectorySource {
   };
 }
 
-/** A registry behind a cache of the ids that no key has. */
+/** A registry behind a cache of ids that no key has. */
 function remembering(registry: DirectorySource): DirectorySource {
   const unknown = new Set<string>();
   const there = [acme.apiKey, revokedKey].map((key) => apiKeyIn(`Bearer ${key}`)?.id);
@@ -168,7 +168,7 @@ function keys(server: Lab, line?: string): Promise<Refused[]> {
   );
 }
 
-/** Twice each: the first time fills what is kept, the second time counts. */
+/** Each twice: the first request fills the caches, the second is counted. */
 async function inTurn(calls: Call[], line?: string): Promise<Refused[]> {
   for (const call of calls) await refusalOf(call, line);
   const refusals: Refused[] = [];
@@ -193,7 +193,7 @@ function assertAlike([first, ...others]: Refused[]): void {
   for (const other of others) assert.deepEqual(other, first);
 }
 
-/** All bytes of an answer but the date and what the request's id is. */
+/** All bytes of an answer except the date and those that depend on the request's id. */
 function comparable({ status, headers, rawHeaders, text }: Answer): string {
   const id = String(headers['x-request-id']);
   const lasting = rawHeaders.map((value, at) => (rawHeaders[at - 1] === 'Date' ? '' : value));

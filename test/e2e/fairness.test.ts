@@ -1,14 +1,15 @@
 /**
- * One tenant's slow queries are its own affair. What its neighbours notice of it in milliseconds is
- * told by `npm run measure -- noisy-neighbour`.
+ * One tenant's slow queries delay only itself. The delay of its neighbours in milliseconds is
+ * measured by `npm run measure -- noisy-neighbour`.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
 import { noContent } from '../../src/http/reply.ts';
 import type { Handle } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
-import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
+import type { ConnectionPool, ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
+import { openConnectionPool } from '../../src/postgres/open_connection_pool.ts';
 import { Admission } from '../../src/server/admission_control.ts';
 import {
   type Answer,
@@ -20,12 +21,12 @@ import {
 } from '../support/client.ts';
 import { type Lab, type LabOptions, openLab, withPool, withRoute } from '../support/lab.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
-import { CommonQueue } from '../support/unfair_pool.ts';
+import { UnfairPool } from '../support/unfair_pool.ts';
 import { until } from '../support/until.ts';
 
 const connections = 8;
 const share = connections / 4;
-/** Patient enough for a busy machine: what is shown here is who is served, not when. */
+/** Long enough for a busy machine: the test shows which tenants are served, not when. */
 const waitLimitMs = 20_000;
 const fair: ConnectionPoolLimits = {
   ...limits.connections,
@@ -50,7 +51,7 @@ before(async () => {
 after(() => database.drop());
 
 describe('a tenant with 20 times its share of slow queries', () => {
-  it('holds its quarter of the connections at most, and nobody waits behind it', async () => {
+  it('holds at most its quarter of the connections, and delays no other tenant', async () => {
     await inLab({ pool: poolOf(fair) }, async ({ hog, victims, pool, holding, release }) => {
       const slow = hog(20 * share);
       await until(() => pool.stats.waiting === 19 * share);
@@ -64,8 +65,8 @@ describe('a tenant with 20 times its share of slow queries', () => {
     });
   });
 
-  it('holds all of them where all wait in one queue, and everybody waits behind it', async () => {
-    const pool = new CommonQueue(openConnection, fair);
+  it('control: holds all connections and delays other tenants with one queue for all', async () => {
+    const pool = new UnfairPool(openConnection, fair);
     await inLab({ pool }, async ({ hog, victims, holding, release }) => {
       const slow = hog(20 * share);
       await until(
@@ -83,7 +84,7 @@ describe('a tenant with 20 times its share of slow queries', () => {
     });
   });
 
-  it('is told to come back once its queue is full, and nobody else is', async () => {
+  it('gets 503 with Retry-After once its queue is full, and no other tenant does', async () => {
     await inLab({ pool: poolOf(fair) }, async ({ hog, victims, pool, release }) => {
       const { waitingPerTenant } = limits.connections;
       const patient = hog(share + waitingPerTenant);
@@ -95,7 +96,7 @@ describe('a tenant with 20 times its share of slow queries', () => {
     });
   });
 
-  it('is never told so where its queue has no end', async () => {
+  it('control: never gets 503 when its queue has no bound', async () => {
     const pool = poolOf({ ...fair, waitingPerTenant: 10_000 });
     await inLab({ pool }, async ({ hog, release }) => {
       const endless = hog(share + limits.connections.waitingPerTenant + 5);
@@ -107,7 +108,7 @@ describe('a tenant with 20 times its share of slow queries', () => {
 });
 
 describe('the bound on all requests', () => {
-  it('refuses before anything is looked up; probes and the operator are answered', async () => {
+  it('refuses before any lookup, except probes and the operator', async () => {
     const admission = new Admission({ ...limits.admission, requests: atOnce });
     await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
       const running = hog(atOnce);
@@ -127,7 +128,7 @@ describe('the bound on all requests', () => {
     });
   });
 
-  it('is what refuses: without it all are looked up', async () => {
+  it('control: admits and looks up every request without the bound', async () => {
     const admission = new Admission({ ...limits.admission, requests: 1_000_000 });
     await inLab({ pool: poolOf(fair), admission }, async ({ lab, hog, victims, pool, release }) => {
       const running = hog(atOnce);
@@ -144,11 +145,11 @@ describe('the bound on all requests', () => {
 type Scene = {
   lab: Lab;
   pool: ConnectionPool;
-  /** Sends so many requests of the hog, each of which holds a connection until `release`. */
+  /** Sends this many requests of the hog, each of which holds a connection until `release`. */
   hog: (requests: number) => Promise<Answer>[];
-  /** Sends one request of each of ten others. */
+  /** Sends one request of each of the ten other tenants. */
   victims: () => Promise<Answer>[];
-  /** Connections that the hog holds now, and the most that it ever held. */
+  /** Connections that the hog holds now, and the most that it has held. */
   holding: (() => number) & { most: () => number };
   release: () => void;
 };
@@ -157,7 +158,7 @@ type Parts = Pick<LabOptions, 'admission'> & { pool: ConnectionPool };
 
 let turn = 0;
 
-/** A server with a hog and ten others on connections of a pool of its own. */
+/** A server with a hog and ten other tenants on the connections of its own pool. */
 async function inLab({ pool, admission }: Parts, act: (scene: Scene) => Promise<void>) {
   const { work, holding, release } = holder();
   const lab = await openLab(database.url, {
@@ -167,17 +168,17 @@ async function inLab({ pool, admission }: Parts, act: (scene: Scene) => Promise<
   try {
     turn += 1;
     const hungry = await onboard(lab, `hog-${turn}`);
-    const modest = await Promise.all(
+    const others = await Promise.all(
       Array.from({ length: atOnce }, (_, index) => onboard(lab, `victim-${turn}-${index}`)),
     );
     const hold = () => {
       const answer = hungry.call('POST /api/lab/hold');
-      // Cut off when an assertion fails half-way: that assertion is what should be told.
+      // Cut off when an assertion fails half-way, so that the assertion is what gets reported.
       answer.catch(() => {});
       return answer;
     };
     const hog = (requests: number) => Array.from({ length: requests }, hold);
-    await act({ lab, pool, hog, victims: () => modest.map(askForPets), holding, release });
+    await act({ lab, pool, hog, victims: () => others.map(askForPets), holding, release });
   } finally {
     release();
     await lab.close();
@@ -211,7 +212,7 @@ function askForPets({ call }: Onboarded): Promise<Answer> {
 }
 
 function poolOf(its: ConnectionPoolLimits): ConnectionPool {
-  return new ConnectionPool(openConnection, its);
+  return openConnectionPool(connectionLimits, its);
 }
 
 function openConnection(target: string): Promise<Connection> {
@@ -227,7 +228,7 @@ function assertComeBack(answer: Answer): void {
   assert.equal(answer.headers['retry-after'], '1');
 }
 
-/** What the directory was asked, whether it knew or not. */
+/** The names that the directory was asked for, known or not. */
 function lookups({ app }: Lab): number {
   const { keys, tenants } = app.directory.stats;
   return keys.hits + keys.misses + tenants.hits + tenants.misses;

@@ -1,19 +1,22 @@
-/** A flood of requests for tenants and with keys that nobody knows: nothing grows with it. */
+/**
+ * A flood of requests with unknown tenants and unknown keys: neither memory nor trail grows with
+ * it.
+ */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { bearer, clientOf, type Onboarded, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { lookInto } from '../support/sql.ts';
 
-/** The whole flood is 100 000, by hand: it takes minutes. */
+/** The whole flood is 100 000 requests and is run by hand: it takes minutes. */
 const requests = Number(process.env.FLOOD_REQUESTS ?? 2_000);
 const atOnce = 32;
 
-/** Enough for a server and the garbage of a flood; with less it does little but collect garbage. */
+/** Enough for a server and the garbage of a flood; with less it mostly collects garbage. */
 const heapMegabytes = 64;
 
 let database: TestDatabase;
@@ -34,18 +37,18 @@ after(async () => {
 });
 
 describe('a flood', () => {
-  it('of unknown tenants is refused, and leaves a row a minute at most', async () => {
+  it('of unknown tenants is refused, and adds at most a row a minute to the audit trail', async () => {
     const before = await auditRows();
     const startedAt = performance.now();
     await flood([404], () => clientOf(kennel, { ...acme, slug: randomSlug() })('GET /api/pets'));
     await settle();
     const minutes = (performance.now() - startedAt) / limits.denials.gatherForMs;
     const rows = (await auditRows()) - before;
-    // One at once, one each minute, and what is left when somebody reads the trail.
+    // One event at once, one each minute, and the rest when the trail is read.
     assert.ok(rows <= 2 + minutes, `${rows} rows`);
   });
 
-  it('of unknown keys is refused, and leaves a few rows that count', async () => {
+  it('of unknown keys is refused, and adds a few rows with counts', async () => {
     const before = await auditRows();
     await flood([401, 429], () =>
       send(kennel.url, 'GET /api/pets', undefined, {
@@ -58,7 +61,7 @@ describe('a flood', () => {
     assert.ok(rows >= 1 && rows < requests / 50, `${rows} rows`);
   });
 
-  it('of strangers from anywhere to every route leaves no more rows than the ceiling', async () => {
+  it('of requests without a key adds at most the limit of anonymous rows', async () => {
     const before = await auditRows();
     await flood([401, 404, 429], () => {
       const path = Math.random() < 0.5 ? `/api/pets/${randomUUID()}` : '/api/me';
@@ -69,7 +72,7 @@ describe('a flood', () => {
     assert.ok(rows <= limits.denials.anonymousRows, `${rows} rows`);
   });
 
-  it('pushes nobody out of the caches and stays within their limits', async (t) => {
+  it('keeps the known tenant and key cached, and memory within its limits', async (t) => {
     const figures = await readFigures();
     const atMost = {
       kennel_keys_cache_entries: 1,
@@ -85,16 +88,16 @@ describe('a flood', () => {
     assert.equal(figures.get('kennel_keys_cache_entries'), 1);
   });
 
-  it('of wrong keys from one address is slowed down, and stands in the trail', async () => {
+  it('of wrong keys is in the audit trail with its address', async () => {
     const { body } = await operatorOf(kennel)('GET /api/admin/audit?event=credential_guessing');
     assert.equal(body.items[0].address, '127.0.0.1');
   });
 
-  it('does not stand in the way of who is known', async () => {
+  it('does not affect a tenant with a valid key', async () => {
     assert.equal((await acme.call('GET /api/pets')).status, 200);
   });
 
-  it('gets no labels of its own', async () => {
+  it('adds no tenant labels to the metrics', async () => {
     const { text } = await operatorOf(kennel)('GET /metrics');
     const tenants = new Set(text.match(/tenant="[^"]*"/g));
     assert.deepEqual([...tenants].sort(), ['tenant="acme-pets"', 'tenant="none"']);
@@ -112,7 +115,7 @@ async function flood(statuses: number[], request: () => Promise<{ status?: numbe
   await Promise.all(Array.from({ length: atOnce }, one));
 }
 
-/** Whoever reads the trail has it written first. */
+/** A read of the trail has it written first. */
 async function settle(): Promise<void> {
   await operatorOf(kennel)('GET /api/admin/audit?limit=1');
 }

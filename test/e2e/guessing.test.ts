@@ -1,4 +1,7 @@
-/** Whoever guesses credentials is slowed down and named in the trail; nobody else notices. */
+/**
+ * A client that guesses credentials is slowed down and named in the trail; other clients notice
+ * nothing.
+ */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -7,7 +10,7 @@ import {
   LoginThrottle,
   type LoginThrottleLimits,
 } from '../../src/adapters/login_throttle/login_throttle.ts';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { type Answer, bearer, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { adminToken } from '../support/kennel.ts';
@@ -18,12 +21,12 @@ import { until } from '../support/until.ts';
 const { burst, waitingPerAddress } = limits.guesses;
 const flood = waitingPerAddress + 20;
 
-/** Who has to wait does so until `itIsOver`. */
-let itIsOver = () => {};
+/** A request that has to wait does so until `itIsOver`. */
+let endWaits = () => {};
 const pause = () =>
   new Promise<void>((resolve) => {
-    const before = itIsOver;
-    itIsOver = () => {
+    const before = endWaits;
+    endWaits = () => {
       before();
       resolve();
     };
@@ -44,21 +47,21 @@ after(async () => {
   await database.drop();
 });
 
-const doors = [
+const credentials = [
   ["a tenant's key", 'GET /api/me', () => apiKey, '192.0.2.1', 200],
   ["the operator's token", 'GET /api/admin/tenants', () => adminToken, '192.0.2.2', 429],
 ] as const;
 
-for (const [what, line, right, address, becomesOfRight] of doors) {
+for (const [what, line, right, address, becomesOfRight] of credentials) {
   describe(`guessing ${what}`, () => {
-    it('is answered at once so often as anybody may be wrong, and is not audited', async () => {
+    it('is neither delayed nor recorded up to the burst', async () => {
       for (let guess = 1; guess <= burst; guess += 1) {
         assert.equal((await ask(line, wrongKey(), address)).status, 401);
       }
       assert.equal(await guessesOf(address), 0);
     });
 
-    it("is slowed down after that, in nobody else's way", async () => {
+    it('is delayed after that, without an effect on other addresses', async () => {
       const answered: string[] = [];
       const note = (name: string) => (answer: Answer) => {
         answered.push(`${name} ${answer.status}`);
@@ -74,7 +77,7 @@ for (const [what, line, right, address, becomesOfRight] of doors) {
       ]);
       assert.equal(await waitingGuesses(), waitingPerAddress);
       await until(() => answered.length === flood - waitingPerAddress + 2);
-      itIsOver();
+      endWaits();
       const refused = (await Promise.all(guesses)).find(({ status }) => status === 429);
       assert.equal(refused?.headers['retry-after'], '1');
       const late = answered.slice(-waitingPerAddress);
@@ -86,15 +89,15 @@ for (const [what, line, right, address, becomesOfRight] of doors) {
       );
     });
 
-    it('stands in the trail with the address', async () => {
+    it('is in the audit trail with its address', async () => {
       assert.equal(await guessesOf(address), becomesOfRight === 200 ? flood : flood + 1);
       assert.equal(await guessesOf(`${address}0`), 0);
     });
   });
 }
 
-describe("the operator's token among guesses in parallel", () => {
-  it('is not found past the bound, from any address of the network, and is good from another', async () => {
+describe("the operator's token among concurrent guesses", () => {
+  it('is refused past the bound from any address of the network, and accepted from another', async () => {
     const at = (host: number) => `2001:db8:0:7::${host}`;
     const wrong = Array.from({ length: burst }, (_, host) =>
       ask('GET /metrics', wrongKey(), at(host)),
@@ -104,13 +107,13 @@ describe("the operator's token among guesses in parallel", () => {
       ask('GET /metrics', host === burst ? adminToken : wrongKey(), at(host)),
     );
     await until(async () => (await waitingGuesses()) === waitingPerAddress);
-    itIsOver();
+    endWaits();
     const statuses = (await Promise.all(guesses)).map(({ status }) => status);
     assert.deepEqual([...new Set(statuses)].sort(), [401, 429]);
     assert.equal((await ask('GET /metrics', adminToken, '2001:db8:0:8::1')).status, 200);
   });
 
-  it('control: is found where the bound is too high', async () => {
+  it('control: is accepted when the bound is too high', async () => {
     const open = await openGuarded({ burst: 1_000_000 });
     const wrong = Array.from({ length: 2 * burst }, () =>
       ask('GET /metrics', wrongKey(), '192.0.2.4', open),
@@ -121,19 +124,19 @@ describe("the operator's token among guesses in parallel", () => {
     assert.equal(status, 200);
   });
 
-  it("is good at an address that has sent any number of wrong tenants' keys", async () => {
+  it('is accepted from an address that sent many wrong tenant keys', async () => {
     const guesses = Array.from({ length: 2 * burst }, () =>
       ask('GET /api/me', wrongKey(), '192.0.2.5'),
     );
     await until(async () => (await waitingGuesses()) === waitingPerAddress);
     assert.equal((await ask('GET /metrics', adminToken, '192.0.2.5')).status, 200);
-    itIsOver();
+    endWaits();
     await Promise.all(guesses);
   });
 });
 
-describe('without the throttle', () => {
-  it('a flood of guesses is answered at once, and leaves no word of guessing', async () => {
+describe('control: without the throttle', () => {
+  it('a flood of guesses is neither delayed nor recorded', async () => {
     const open = await openGuarded({ burst: 1_000_000 });
     const guesses = Array.from({ length: burst + flood }, () =>
       ask('GET /api/me', wrongKey(), '192.0.2.3', open),
@@ -146,21 +149,21 @@ describe('without the throttle', () => {
 });
 
 describe('X-Forwarded-For', () => {
-  it('of who is no trusted proxy gives a guesser no other address', async () => {
+  it('is ignored unless a trusted proxy sent it, so that it hides no guesser', async () => {
     const direct = await openGuarded({}, '');
     for (let guess = 1; guess <= burst; guess += 1) {
       await ask('GET /api/me', wrongKey(), `198.51.100.${guess}`, direct);
     }
     const late = ask('GET /api/me', wrongKey(), '198.51.100.99', direct);
     await until(() => direct.app.throttle.stats.waiting === 1);
-    itIsOver();
+    endWaits();
     await late;
     await direct.close();
     assert.equal(await guessesOf('127.0.0.1'), 1);
   });
 });
 
-/** A server behind a proxy, with a throttle whose clock stands still: nothing is forgiven. */
+/** A server behind a proxy, with a throttle whose clock stands still: no failure is forgiven. */
 function openGuarded(
   changed: Partial<LoginThrottleLimits> = {},
   proxies = '127.0.0.1/32',

@@ -1,6 +1,6 @@
 /**
- * What the server, a database or a login has for a default changes no answer: one script of calls is
- * played in each mode, with every setting that Kennel pins, or takes for harmless, at another value.
+ * Defaults of the server, a database or a login change no answer: one script of calls runs in each
+ * mode, with another value for every setting that Kennel pins or considers harmless.
  */
 
 import assert from 'node:assert/strict';
@@ -12,7 +12,7 @@ import { startKennel } from '../support/kennel.ts';
 import { lookInto } from '../support/sql.ts';
 import { startTestCluster } from '../support/test_cluster.ts';
 
-/** Of those whose other values can't be taken from `pg_settings`. */
+/** For settings whose other values are not listed in `pg_settings`. */
 const hostile: Readonly<Record<string, string>> = {
   DateStyle: 'German',
   TimeZone: 'Asia/Kathmandu',
@@ -29,13 +29,13 @@ const hostile: Readonly<Record<string, string>> = {
   default_text_search_config: 'german',
 };
 
-/** Found by their names where they are set by login or database, though no session has them. */
+/** Found by name if set for a login or a database, even though no session has them. */
 const namedAnyway = ['search_path', 'row_security', 'ignore_system_indexes'];
 
-/** At their least or most they hold up every statement of the server, or let none through. */
+/** At their minimum or maximum they block every statement of the server, or let none through. */
 const unusable = [
   ...['post_auth_delay', 'debug_discard_caches', 'max_stack_depth'],
-  // Not beside those of its parts.
+  // Left out beside the settings of its parts.
   'log_statement_stats',
   ...['client_min_messages', 'log_min_messages'],
 ];
@@ -43,7 +43,7 @@ const unusable = [
 const idsAndTimes =
   /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z|(?<="next_cursor":")[^"]+/g;
 
-/** Every kind of value that an answer has, written, read, changed, paged and refused. */
+/** Every kind of value in an answer: written, read, changed, paged and refused. */
 async function played(call: Call): Promise<string[]> {
   const lines: string[] = [];
   const say = async (line: string, body?: unknown) => {
@@ -83,7 +83,7 @@ async function played(call: Call): Promise<string[]> {
 
 type Setting = { name: string; value: string };
 
-describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
+describe('the replies to tenants of all modes', { timeout: 300_000 }, () => {
   let cluster: Awaited<ReturnType<typeof startTestCluster>>;
   let usual: string;
   let settings: Setting[];
@@ -95,7 +95,7 @@ describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
   });
   after(() => cluster.stop());
 
-  const places = {
+  const scopes = {
     'the database': async () => {
       const rows = await superuser<{ name: string }>(`
         select quote_ident(datname) as name from pg_database where starts_with(datname, 'kennel')`);
@@ -110,10 +110,10 @@ describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
     'the server': async () => ['alter system'],
   };
 
-  for (const [place, statements] of Object.entries(places)) {
-    it(`are the same to the byte where ${place} has other settings`, async () => {
+  for (const [scope, statements] of Object.entries(scopes)) {
+    it(`are the same to the byte when ${scope} has other settings`, async () => {
       const changed = settings.filter(
-        ({ name }) => place === 'the server' || !namedAnyway.includes(name),
+        ({ name }) => scope === 'the server' || !namedAnyway.includes(name),
       );
       const alters = await statements();
       for (const alter of alters) {
@@ -124,7 +124,7 @@ describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
       }
       await superuser('select pg_reload_conf()', 'select pg_sleep(0.3)');
       try {
-        assert.equal(await recorded(place.replace('the ', '')), usual);
+        assert.equal(await recorded(scope.replace('the ', '')), usual);
       } finally {
         for (const alter of alters) await superuser(`${alter} reset all`);
         await superuser('select pg_reload_conf()', 'select pg_sleep(0.3)');
@@ -132,14 +132,14 @@ describe('the answers of tenants in all modes', { timeout: 300_000 }, () => {
     });
   }
 
-  it('control: a session without settings of its own answers otherwise', async () => {
+  it('control: a session without pinned settings answers differently', async () => {
     await superuser("alter database kennel set datestyle = 'German'");
     const rows = await superuser<{ day: string }>("select date '2024-02-29'::text as day");
     await superuser('alter database kennel reset datestyle');
     assert.equal(rows[0]?.day, '29.02.2024');
   });
 
-  /** With a session that has what it needs whatever the defaults are. */
+  /** In a session with the settings that it needs whatever the defaults are. */
   async function superuser<Row extends object>(...texts: string[]): Promise<Row[]> {
     const url = `${cluster.url}?default_transaction_read_only=off&exit_on_error=off`;
     return lookInto(url, async (sql) => {

@@ -1,4 +1,4 @@
-/** A server that is killed in the midst of an onboarding leaves a tenant, or nothing. */
+/** A server that is killed during an onboarding leaves either a complete tenant or nothing. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -12,7 +12,9 @@ import { until } from '../support/until.ts';
 
 const momentsPerMode = 4;
 
-/** Far above what a start with its recovery takes, and below the time of the next recovery. */
+/**
+ * Far longer than a start with its recovery takes, and shorter than the time to the next recovery.
+ */
 const recoveredMs = 20_000;
 
 let database: TestDatabase;
@@ -29,10 +31,10 @@ after(async () => {
 });
 
 for (const isolation of isolationModes) {
-  describe(`killed while it makes a tenant: ${isolation}`, () => {
+  describe(`a server that is killed while it creates a tenant: ${isolation}`, () => {
     const slug = `killed-${isolation}`;
 
-    it('leaves it complete or absent to the next start', async () => {
+    it('leaves the tenant complete or absent after the next start', async () => {
       const wholeMs = await timeToOnboard(kennel, slug, isolation);
       for (let round = 1; round <= momentsPerMode; round += 1) {
         const momentMs = Math.random() * wholeMs;
@@ -50,7 +52,7 @@ for (const isolation of isolationModes) {
       }
     });
 
-    it('leaves it to a living process to finish', async () => {
+    it('leaves a tenant that another process can complete', async () => {
       const wholeMs = await timeToOnboard(kennel, slug, isolation);
       for (let round = 1; round <= momentsPerMode; round += 1) {
         const victim = await startKennel(database.url);
@@ -62,7 +64,7 @@ for (const isolation of isolationModes) {
   });
 }
 
-/** The same order every time, so that repeating it is safe. */
+/** The same order every time, so that it is safe to repeat. */
 function order(operator: Call, slug: string, isolation: IsolationModeName): Promise<Answer> {
   const body = { slug, name: 'Killed', isolation };
   return operator('POST /api/admin/tenants', body, { 'idempotency-key': `order of ${slug}` });
@@ -80,10 +82,10 @@ async function completeOrAbsent(slug: string): Promise<boolean> {
   return status === 200 ? body.status === 'active' : status === 404;
 }
 
-/** Whoever ordered the tenant repeats the order and has it; taken away, it leaves nothing. */
+/** Repeating the order yields the tenant; erasing the tenant leaves nothing. */
 async function assertFinishable(server: Kennel, slug: string, isolation: IsolationModeName) {
   const operator = operatorOf(server);
-  // The dead process's session may hold its lock until Postgres has seen the connection end.
+  // The killed process's session may hold its lock until Postgres has noticed the lost connection.
   let answer = await order(operator, slug, isolation);
   await until(async () => {
     if (answer.status !== 201) answer = await order(operator, slug, isolation);
@@ -101,7 +103,7 @@ async function assertFinishable(server: Kennel, slug: string, isolation: Isolati
   assert.deepEqual(left, ['table control.audit_events']);
 }
 
-/** A busy machine may answer 503, come again; any other answer than 204 is a fault. */
+/** A busy machine may answer 503 and ask to retry; any other answer than 204 is a fault. */
 async function remove(server: Kennel, slug: string): Promise<void> {
   let status: number | undefined = 503;
   await until(async () => {

@@ -1,10 +1,10 @@
-/** What is heard of a server that a fault of ours ends. */
+/** The output of a server that ends because of a bug. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { startKennel } from '../support/kennel.ts';
 import { testDatabase } from '../support/postgres.ts';
 
-it('the log holds what came before a fault that ended the process', async (t) => {
+it('a fault that ends the process loses no earlier line of the log', async (t) => {
   const database = await testDatabase();
   t.after(() => database.drop());
   const fault = `process.once('SIGTERM', () => setImmediate(() => { throw new Error('a fault') }))`;

@@ -1,4 +1,4 @@
-/** When a server takes its port and its connections, and how long it keeps them. */
+/** When a server binds its port and accepts connections, and how long it keeps them. */
 import assert from 'node:assert/strict';
 import { get, type IncomingMessage } from 'node:http';
 import { after, before, describe, it } from 'node:test';
@@ -16,7 +16,7 @@ before(async () => {
 after(() => database.drop());
 
 describe('a start', () => {
-  it('refuses connections until it is ready: the first answer is served', async () => {
+  it('refuses connections until it is ready, so that the first reply is 200', async () => {
     const port = await freePort();
     const first = firstStatus(`http://127.0.0.1:${port}`);
     const kennel = await startKennel(database.url, { PORT: `${port}` });
@@ -24,7 +24,7 @@ describe('a start', () => {
     await kennel.stop();
   });
 
-  it('of two servers on one port at once ends for one of them in one line', async () => {
+  it('of two servers on one port fails for one of them with one line', async () => {
     const variables = { PORT: `${await freePort()}` };
     const starts = [1, 2].map(() => startKennel(database.url, variables));
     const [one, other] = await Promise.allSettled(starts);
@@ -41,7 +41,7 @@ describe('a start', () => {
     await started[0]?.stop();
   });
 
-  it('names a host that is not here before it asks the database', async () => {
+  it('reports a HOST that is not local before it asks the database', async () => {
     const { code, stderr } = await runKennel({
       DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none',
       ADMIN_TOKEN: adminToken,
@@ -53,7 +53,7 @@ describe('a start', () => {
 });
 
 describe('KEEP_ALIVE_SECONDS', () => {
-  it('is what a client is told', async () => {
+  it('is announced in the Keep-Alive header', async () => {
     const kennel = await startKennel(database.url, { KEEP_ALIVE_SECONDS: '7' });
     const { headers } = await send(kennel.url, 'GET /livez');
     assert.equal(headers['keep-alive'], 'timeout=7');
@@ -62,7 +62,7 @@ describe('KEEP_ALIVE_SECONDS', () => {
 });
 
 describe('SHUTDOWN_DELAY_MS', () => {
-  it('is how long requests are served after SIGTERM, also on new connections', async () => {
+  it('keeps serving after SIGTERM, also on new connections', async () => {
     const kennel = await startKennel(database.url, { SHUTDOWN_DELAY_MS: '3000' });
     const { slug, apiKey } = await onboard(kennel, 'delayed-pets');
     kennel.signal('SIGTERM');
@@ -73,7 +73,7 @@ describe('SHUTDOWN_DELAY_MS', () => {
     assert.equal((await kennel.ended).code, 0);
   });
 
-  it('has a bound', async () => {
+  it('has a maximum', async () => {
     const { code, stderr } = await runKennel({ SHUTDOWN_DELAY_MS: '60001' });
     assert.equal(code, 78);
     assert.match(
@@ -83,8 +83,10 @@ describe('SHUTDOWN_DELAY_MS', () => {
   });
 });
 
-/** Knocks until there is an answer. Each time on a connection of its own. */
-/** Of a connection that was taken and then reset it is the error: a proxy could not send its POST again. */
+/**
+ * Connects until the server answers, each time on a new connection. For a connection that was
+ * accepted and then reset, the error is the answer: a proxy could not resend its POST.
+ */
 async function firstStatus(url: string): Promise<number | string> {
   for (;;) {
     const status = await statusOf({ url }).catch(({ code }) => code);

@@ -1,6 +1,6 @@
 /**
- * Migrations beside a running server that has not their files: one that only adds takes nobody down, and
- * one that the server could not go on with is refused before it touches anything.
+ * Migrations beside a running server that does not have their files: one that only adds stops no
+ * server, and one that the server could not run with is refused before it changes anything.
  */
 
 import assert from 'node:assert/strict';
@@ -8,11 +8,12 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { migrateFleet, type Outcome } from '../../src/control_plane/migrations/migrate.ts';
 import { announceProcess, readProcesses } from '../../src/control_plane/migrations/processes.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { assertProblem, bearer, clientOf, onboard, operatorOf, send } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
@@ -56,7 +57,7 @@ describe('a migration beside a server without its file', () => {
 
   const addFile = (name: string, text: string) => writeFile(join(sqlFolder, 'tenant', name), text);
 
-  /** Somebody else's shell, which has the files. */
+  /** Another shell, which has the files. */
   async function withFiles<Result>(work: (services: Services) => Promise<Result>) {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
     const services = await openServices(config, database.url);
@@ -94,7 +95,7 @@ describe('a migration beside a server without its file', () => {
     return samples(text).find((sample) => sample.name === name)?.value;
   }
 
-  it('takes nobody down when it only adds, also when the server is started anew', async () => {
+  it('interrupts no tenant when it only adds, also after a restart of the server', async () => {
     await addFile('003_toys.sql', additive);
     assert.deepEqual((await up()).failed, []);
     assert.deepEqual(await versions(), [[3, 0]]);
@@ -105,7 +106,7 @@ describe('a migration beside a server without its file', () => {
     assert.doesNotMatch(server.stdout(), /"unavailable"/);
   });
 
-  it('is told by "status" as ahead of files without it, with the servers that there are', async () => {
+  it('is shown by "status" as ahead of the files, with the running servers', async () => {
     const { out } = await runCommand('migrate', ['status'], { DATABASE_URL: database.url });
     assert.match(out, /0 at version 2, 0 behind, 3 ahead of the files/);
     assert.match(out, new RegExp(`${hostname()} \\d+ +2 +\\d+ s ago`));
@@ -116,13 +117,13 @@ describe('a migration beside a server without its file', () => {
     assert.equal(await figure('kennel_processes_left_behind'), 0);
   });
 
-  it('adds a table whose rows go with their tenant, though the server does not know it', async () => {
+  it('adds a table whose rows the older server deletes with their tenant', async () => {
     for (const isolation of isolationModes) {
       const slug = `${isolation}-leaving`;
       const { id } = await onboard(server, slug, { isolation });
       const tenant = { id: tenantId(id), isolation };
       const count = await withFiles(async ({ isolation: opened, fleet, control, jobs }) => {
-        // The server has made the place without the file.
+        // The server has created the placement without the file.
         const own = { slug: null, canary: 0, concurrency: 1, goneAfterMs, onProgress: () => {} };
         await migrateFleet(fleet, control, jobs, { ...limits.migrations, ...own });
         return opened.run(tenant, async (db) => {
@@ -145,7 +146,7 @@ describe('a migration beside a server without its file', () => {
     assert.equal(left.length, 0);
   });
 
-  it('is refused before it touches anything when the server could not go on, which it names', async () => {
+  it("is refused before any change, with the server's name, when that server could not go on", async () => {
     await addFile('004_race.sql', breaking);
     const [one] = await withFiles(({ control }) => readProcesses(control, goneAfterMs));
     assert.ok(one);
@@ -157,7 +158,7 @@ describe('a migration beside a server without its file', () => {
     await assertAllServed();
   });
 
-  it('control: a process that migrations do not know of is left behind, and says so', async () => {
+  it('control: leaves an unregistered server unable to serve, which its log and metrics show', async () => {
     await withFiles(({ control }) => control`delete from control.processes`);
     assert.deepEqual((await up()).failed, []);
     assert.deepEqual(await versions(), [[4, 4]]);
@@ -172,7 +173,7 @@ describe('a migration beside a server without its file', () => {
     assert.equal(await figure('kennel_processes_left_behind'), 1);
   });
 
-  it('waits for no process that knows the file, has left or was not seen for long', async () => {
+  it('ignores processes that know the file, have left or are stale', async () => {
     await server.stop();
     await addFile('005_breed.sql', 'alter table pets rename column race to breed');
     await withFiles(async ({ control }) => {

@@ -1,18 +1,19 @@
 /**
- * What meets a server's own rules (settings, URLs, migrations, places that cannot work) on the oldest
- * Postgres that Debian's packages have installed; the other tests run on the embedded one.
+ * The tests that depend on a server's own rules (settings, URLs, migrations, databases that cannot
+ * work) on the oldest Postgres that Debian's packages have installed; the other tests run on the
+ * embedded one.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chown, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { createDatabase } from '../support/database.ts';
+import { type DebianCluster, startDebianCluster } from '../support/debian_cluster.ts';
 import { adminToken, runKennel } from '../support/kennel.ts';
 import { nodeScript } from '../support/node_script.ts';
-import { freePort, reportMissing } from '../support/programs.ts';
-import { openFolder } from '../support/test_cluster.ts';
+import { reportMissing } from '../support/programs.ts';
 
 const suites = [
   'control_plane/migrations/migrate',
@@ -25,13 +26,13 @@ const suites = [
   'e2e/hostile_settings',
   'control_plane/provisioning/tenant_data',
   'e2e/migrating_beside',
-  'e2e/unusable_places',
+  'e2e/unusable_databases',
   'isolation/shared',
   'postgres/connect',
   'postgres/session_settings',
 ];
 
-/** Debian's folders are called after the major version. */
+/** Debian names the folders by major version. */
 const packages = '/usr/lib/postgresql';
 const newest = 18;
 
@@ -43,37 +44,18 @@ if (oldest === undefined) reportMissing('Kennel on an older Postgres', 'needs it
 else describe(`Kennel on Postgres ${oldest}`, () => onOlder(join(packages, `${oldest}`, 'bin')));
 
 function onOlder(programs: string): void {
-  let folder: string;
-  let url: string;
-  let start: () => Promise<unknown>;
-  let asUser: { uid?: number; gid?: number; cwd?: string } = {};
-  const program = (name: string, ...args: string[]) => run(join(programs, name), args, asUser);
-
+  let cluster: DebianCluster;
   before(async () => {
-    folder = await openFolder();
-    if (process.getuid?.() === 0) {
-      asUser = { ...(await postgresUser()), cwd: '/' };
-      await chown(folder, asUser.uid ?? 0, asUser.gid ?? 0);
-    }
-    const data = join(folder, 'data');
-    const port = await freePort();
-    await program('initdb', '-D', data, '-U', 'kennel', '-A', 'trust', '-E', 'UTF8');
-    const options = `-p ${port} -c unix_socket_directories= -c fsync=off -c max_connections=200`;
-    start = () =>
-      program('pg_ctl', '-D', data, '-w', '-l', join(folder, 'log'), '-o', options, 'start');
-    await start();
-    url = `postgres://kennel@127.0.0.1:${port}/postgres`;
+    cluster = await startDebianCluster(programs);
   });
-  after(async () => {
-    await program('pg_ctl', '-D', join(folder, 'data'), '-m', 'immediate', 'stop');
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() => cluster.stop());
 
   for (const suite of suites) {
     it(`passes ${suite}`, async () => {
       const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
       const args = ['--test-reporter=tap', ...nodeScript(`test/${suite}.test.ts`)];
-      const env = { ...environment, TEST_DATABASE_URL: url };
+      const server = { TEST_DATABASE_URL: cluster.url, TEST_POSTGRES_PROGRAMS: programs };
+      const env = { ...environment, ...server };
       const { stdout } = await run(process.execPath, args, { env }).catch((error) =>
         assert.fail(error.stdout.split('\n').filter(isFailure).join('\n') || error.message),
       );
@@ -83,10 +65,8 @@ function onOlder(programs: string): void {
   }
 
   it('refuses a hot standby in one line', async () => {
-    const database = await createDatabase(url);
-    await program('pg_ctl', '-D', join(folder, 'data'), '-m', 'fast', 'stop');
-    await writeFile(join(folder, 'data', 'standby.signal'), '');
-    await start();
+    const database = await createDatabase(cluster.url);
+    await cluster.restartAsStandby();
     const { code, stderr } = await runKennel({
       DATABASE_URL: database.url,
       ADMIN_TOKEN: adminToken,
@@ -97,10 +77,3 @@ function onOlder(programs: string): void {
 }
 
 const isFailure = (line: string) => /^\s*(not ok|error:|failureType:)/.test(line);
-
-/** The one that Debian's package makes: Postgres refuses to run as root. */
-async function postgresUser(): Promise<{ uid: number; gid: number }> {
-  const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
-  const [, , uid, gid] = users.find(([name]) => name === 'postgres') ?? [];
-  return { uid: Number(uid), gid: Number(gid) };
-}

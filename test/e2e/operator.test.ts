@@ -1,4 +1,4 @@
-/** What the operator alone may do and see: plans, the whole trail, metrics and the log. */
+/** What only the operator may do and read: plans, the whole trail, metrics and the log. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import {
@@ -34,7 +34,7 @@ after(async () => {
 });
 
 describe('the admin token', () => {
-  it('is asked for on every path of the control plane', async () => {
+  it('is required on every path of the operator', async () => {
     const { apiKey } = await onboard(kennel, 'curious-cats');
     for (const line of [
       'GET /api/admin/tenants',
@@ -56,7 +56,7 @@ describe('the admin token', () => {
     }
   });
 
-  it('opens no tenant', async () => {
+  it("is refused as a tenant's key", async () => {
     const answer = await clientOf(kennel, { slug: 'curious-cats', apiKey: adminToken })(
       'GET /api/me',
     );
@@ -65,7 +65,7 @@ describe('the admin token', () => {
 });
 
 describe('the metrics token', () => {
-  it('reads the metrics and nothing else', async () => {
+  it('gives access to the metrics and nothing else', async () => {
     const ask = (line: string) => send(kennel.url, line, undefined, bearer(metricsToken));
     assert.equal((await ask('GET /metrics')).status, 200);
     assertProblem(await ask('POST /metrics'), 405, 'method_not_allowed');
@@ -85,7 +85,7 @@ describe('the metrics token', () => {
 });
 
 describe('plans', () => {
-  it('begin with the four of the seed', async () => {
+  it('start with the four defaults', async () => {
     for (const [name, hourly] of Object.entries({
       free: 100,
       basic: 1_000,
@@ -98,7 +98,7 @@ describe('plans', () => {
     assertProblem(await operator('GET /api/admin/plans/gold'), 404, 'not_found');
   });
 
-  it('are made and edited, and hold for their tenants at once', async () => {
+  it('are created and edited with immediate effect for their tenants', async () => {
     const made = await operator('PUT /api/admin/plans/puppy', { requests_per_hour: 60, burst: 5 });
     assert.deepEqual([made.status, made.body.burst], [201, 5]);
     const { call } = await onboard(kennel, 'puppy-pets', { plan: 'puppy' });
@@ -110,7 +110,7 @@ describe('plans', () => {
     assert.equal((await call('GET /api/me')).body.tenant.plan, 'basic');
   });
 
-  it('refuse figures that are none', async () => {
+  it('refuse invalid figures and names', async () => {
     for (const body of [{}, { requests_per_hour: 0 }, { requests_per_hour: '5' }, { burst: 1.5 }]) {
       assertProblem(await operator('PUT /api/admin/plans/puppy', body), 422, 'invalid_input');
     }
@@ -119,8 +119,8 @@ describe('plans', () => {
   });
 });
 
-describe('the trail', () => {
-  it('has every event of the contract, newest first, by tenant and by event', async () => {
+describe('the audit trail', () => {
+  it('lists every kind of event, newest first, filtered by tenant and by event', async () => {
     await makeEveryEvent('eventful-pets');
     const { body } = await operator('GET /api/admin/audit?limit=100&tenant=eventful-pets');
     const items: { event: string; time: string; actor: string; id: string }[] = body.items;
@@ -139,10 +139,7 @@ describe('the trail', () => {
       'tenant_suspended',
       'user_created',
     ]);
-    // Denials are gathered, and written beside each other: their transactions may begin in another order.
-    const changes = items.filter(({ event }) => !/attempt|exceeded|failed/.test(event));
-    const times = changes.map(({ time }) => time);
-    assert.ok(times.length > 5);
+    const times = items.map(({ time }) => time);
     assert.deepEqual(times, [...times].sort().reverse());
     const filtered = await operator('GET /api/admin/audit?tenant=eventful-pets&event=key_created');
     assert.equal(filtered.body.items.length, 1);
@@ -157,7 +154,7 @@ describe('the trail', () => {
     }
   });
 
-  it('cannot be rewritten by a role that serves', async () => {
+  it('grants no other role more than SELECT and INSERT', async () => {
     const granted = await lookInto(
       database.url,
       (sql) => sql`
@@ -197,10 +194,10 @@ describe('metrics and log', () => {
     assert.ok(!(await operator('GET /metrics')).text.includes('counted-pets'));
   });
 
-  it('show what runs, the tenants by mode and status, and how near the connections are to their limit', async () => {
+  it('show version, tenants by mode and status, and connections with their limit', async () => {
     const suspended = await onboard(kennel, 'shown-pets', { isolation: 'schema' });
     await operator(`PATCH /api/admin/tenants/${suspended.slug}`, { status: 'suspended' });
-    // Tenants are counted once a minute, and at the start.
+    // Tenants are counted at the start and then once a minute.
     const fresh = await startKennel(database.url, { DB_CONNECTIONS: '7' });
     const read = async () => samples((await operatorOf(fresh)('GET /metrics')).text);
     const figure = async (name: string, labels: string) =>
@@ -219,7 +216,7 @@ describe('metrics and log', () => {
     await fresh.stop();
   });
 
-  it('hold no key, no token and no password', async () => {
+  it('contain no key, no token and no password', async () => {
     const { apiKey } = await onboard(kennel, 'secret-pets', { isolation: 'database' });
     const call = clientOf(kennel, { slug: 'secret-pets', apiKey });
     await call('GET /api/me');
@@ -231,14 +228,14 @@ describe('metrics and log', () => {
     assert.doesNotMatch(said, /kn_[0-9a-f]{32}_[0-9a-f]/);
     assert.ok(!said.includes(adminToken));
     assert.ok(!said.includes(metricsToken));
-    // A server of the user's own may trust its neighbours and have no password at all.
+    // A server of the user's own may trust local connections and have no password at all.
     const password = decodeURIComponent(new URL(database.url).password);
     assert.ok(password === '' || !said.includes(password));
     for (const line of stdout.trim().split('\n')) assert.ok(JSON.parse(line).time);
   });
 });
 
-/** Everything that can happen to a tenant, from its beginning to its end. */
+/** Every event of a tenant, from its creation to its erasure. */
 async function makeEveryEvent(slug: string): Promise<void> {
   await operator('PUT /api/admin/plans/tiny', { requests_per_hour: 1, burst: 7 });
   const { apiKey, call } = await onboard(kennel, slug, { plan: 'tiny' });

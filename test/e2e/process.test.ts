@@ -1,4 +1,6 @@
-/** The process: how it leaves, what it does without its database, and when it serves again. */
+/**
+ * The process: how it shuts down, what it answers without its database, and when it serves again.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -33,7 +35,7 @@ after(async () => {
 });
 
 describe('SIGTERM under load', () => {
-  it('turns /readyz away, lets running requests finish and exits with 0', async () => {
+  it('answers /readyz with 503, lets running requests finish and exits with 0', async () => {
     const leaving = await startKennel(database.url);
     const { slug, apiKey } = await onboard(leaving, 'leaving-pets');
     const upload = await beginUpload(leaving, { slug, apiKey });
@@ -53,15 +55,15 @@ describe('SIGTERM under load', () => {
     for (const { status } of answers) assert.equal(status, 200);
     assert.match(stdout, /"msg":"stopped"/);
 
-    // What was gathered is written: every request that was answered has been billed.
+    // Collected usage is written: every answered request has been billed.
     const { body } = await clientOf(kennel, { slug, apiKey })('GET /api/usage');
     assert.equal(body.items[0].billed, answers.length + 2);
     assert.equal((await clientOf(kennel, { slug, apiKey })('GET /api/pets')).body.items.length, 2);
   });
 });
 
-describe('a database that goes away', () => {
-  it('costs answers while it is gone, and not the process', async () => {
+describe('a database that becomes unreachable', () => {
+  it('causes 503 until it is back, and does not end the process', async () => {
     const { call } = await onboard(kennel, 'patient-pets');
     await closeDatabase(database.url);
     try {
@@ -129,7 +131,7 @@ function fromOutside(
 
 type Identity = { slug: string; apiKey: string };
 
-/** Sends the head and half the body of a request whose other half `finish` sends. */
+/** Sends the head and half the body of a request; `finish` sends the other half. */
 async function beginUpload({ url }: Kennel, { slug, apiKey }: Identity) {
   const body = JSON.stringify({ name: 'Late', species: 'sloth' });
   const outgoing = request(`${url}/${slug}/api/pets`, {
@@ -151,7 +153,7 @@ async function beginUpload({ url }: Kennel, { slug, apiKey }: Identity) {
   };
 }
 
-/** Asks one thing after the other until nobody takes the connection any more. */
+/** Sends one request after the other until no connection is accepted any more. */
 async function answersUntilGone(server: Kennel, identity: Identity): Promise<Answer[]> {
   const call = clientOf(server, identity);
   const answers: Answer[] = [];

@@ -1,6 +1,6 @@
 /**
- * Who is the tenant: what a request names, what its key belongs to, and that nobody learns from an
- * answer which tenants there are.
+ * Tenant resolution: what a request names, whose key it has, and that no answer reveals which
+ * tenants exist.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -47,7 +47,7 @@ function get(path: string, headers: Headers, server = kennel): Promise<Answer> {
 }
 
 describe('resolution', () => {
-  it('takes names that agree', async () => {
+  it('accepts names that agree', async () => {
     const host = 'Acme-Pets.LOCALHOST:80';
     const { status } = await get('/acme-pets/api/me', { host, 'x-tenant-id': 'acme-pets' });
     assert.equal(status, 200);
@@ -68,14 +68,14 @@ describe('resolution', () => {
     }
   });
 
-  it('asks for a tenant where none is named', async () => {
+  it('answers 400 when no tenant is named', async () => {
     for (const host of ['localhost', '127.0.0.1', 'www.localhost', 'acme-pets.example']) {
       assertProblem(await get('/api/me', { host }), 400, 'tenant_required');
     }
     assertProblem(await get('/api/me', { 'x-tenant-id': '' }), 400, 'tenant_required');
   });
 
-  it('refuses a bad credential alike, whatever is named', async () => {
+  it('answers 401 to a bad credential for any named tenant', async () => {
     const [, secretless = ''] = /^(.*_)/.exec(acme.apiKey) ?? [];
     const wrong = ['', 'Bearer', 'Bearer x', `Basic ${acme.apiKey}`, acme.apiKey];
     const keys = [`${secretless}${'0'.repeat(64)}`, `${acme.apiKey}0`, acme.apiKey.toUpperCase()];
@@ -93,7 +93,7 @@ describe('another tenant', () => {
   const requests = ['GET /api/me', 'HEAD /api/me', 'POST /api/pets', 'PUT /api/me', 'GET /api/no'];
 
   for (const way of ways) {
-    it(`is not told from none by ${way}`, async () => {
+    it(`gets the same 404 as an unknown one by ${way}`, async () => {
       for (const line of requests) {
         const seen = new Set<string>();
         for (const [slug, { apiKey }] of [
@@ -112,7 +112,7 @@ describe('another tenant', () => {
     });
   }
 
-  it('stands in the trail of the operator alone', async () => {
+  it('is recorded as an attempt for the operator alone', async () => {
     const { user } = (await acme.call('GET /api/me')).body;
     const foreign = clientOf(kennel, { slug: 'fluffy-friends', apiKey: acme.apiKey });
     const headers = { 'x-request-id': 'attempt-of-acme' };
@@ -178,7 +178,7 @@ describe('X-Forwarded-Host', () => {
     assertProblem(await get('/api/me', hidden, behindProxy), 400, 'tenant_required');
   });
 
-  it('is ambiguous when the Host that a proxy passed on names another tenant', async () => {
+  it('is ambiguous when the Host that a trusted proxy sends names another tenant', async () => {
     const host = 'fluffy-friends.petstore.example';
     const headers = { host, 'x-forwarded-host': 'acme-pets.petstore.example' };
     assertProblem(await get('/api/me', headers, behindProxy), 400, 'tenant_ambiguous');
@@ -186,13 +186,13 @@ describe('X-Forwarded-Host', () => {
     assert.equal((await get('/api/me', same, behindProxy)).status, 200);
   });
 
-  it('counts for nothing from anybody else', async () => {
+  it('is ignored unless a trusted proxy sends it', async () => {
     const headers = { host: 'localhost', 'x-forwarded-host': 'acme-pets.localhost' };
     assertProblem(await get('/api/me', headers), 400, 'tenant_required');
   });
 });
 
-/** An answer in all its bytes but those that differ from request to request. */
+/** All bytes of an answer except those that differ from request to request. */
 function comparable({ status, headers, rawHeaders, text }: Answer): string {
   const passing = new Set(['date', 'x-request-id']);
   const lasting = rawHeaders.flatMap((name, at) =>

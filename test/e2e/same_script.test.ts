@@ -1,9 +1,9 @@
 /**
- * The isolation mode is nobody's business: random scripts of API calls get the same answers from a
- * tenant in each of the modes and from a model that was written from the contract alone.
+ * The isolation mode is invisible to tenants: random scripts of API calls get the same answers from
+ * a tenant in each of the modes and from a model that was written from the contract alone.
  *
- * `SCRIPT_RUNS=5000 npm test -- same_script` plays more of them; `SCRIPT_SEED` and `SCRIPT_PATH`, as
- * a failure prints them, play the one that failed.
+ * `SCRIPT_RUNS=5000 npm test -- same_script` plays more of them; `SCRIPT_SEED` and `SCRIPT_PATH`,
+ * as a failure prints them, replay the one that failed.
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
@@ -12,10 +12,10 @@ import fc from 'fast-check';
 import { bearer } from '../support/client.ts';
 import { type Script, scriptsUpTo } from './same_script/calls.ts';
 import { Model } from './same_script/model.ts';
-import { type Home, Party, type Send } from './same_script/participant.ts';
+import { type Home, Participant, type Send } from './same_script/participant.ts';
 import { type Cast, Difference, type Played, play } from './same_script/play.ts';
 import { isRecord } from './same_script/response.ts';
-import { openStage, type Stage } from './same_script/stage.ts';
+import { openScriptServer, type ScriptServer } from './same_script/script_server.ts';
 
 const runs = Number(process.env.SCRIPT_RUNS ?? 6);
 const seed = Number(process.env.SCRIPT_SEED ?? randomInt(2 ** 31));
@@ -24,17 +24,17 @@ const path = process.env.SCRIPT_PATH;
 /** Enough calls for every kind to meet every other. */
 const longest = 50;
 
-/** For one script, far above what it takes. */
+/** For one script, far longer than it takes. */
 const patienceMs = 60_000;
 
-let stage: Stage;
+let server: ScriptServer;
 before(async () => {
-  stage = await openStage();
+  server = await openScriptServer();
 });
-after(() => stage.close());
+after(() => server.close());
 
-describe('a script', () => {
-  it('gets the same answers in all modes and from the model', async (test) => {
+describe('a random script of calls', () => {
+  it('gets the same replies in all modes and from the model', async (test) => {
     const statuses: number[] = [];
     const options = { longest, numRuns: runs, seed, ...(path && { path }) };
     const startedAt = performance.now();
@@ -47,7 +47,7 @@ describe('a script', () => {
     assert.ok(difference === null, difference?.report);
   });
 
-  it('meets every kind of answer that the contract has for a tenant', async () => {
+  it('covers every status and every paged list', async () => {
     const played: Played[] = [];
     for (const script of fc.sample(scriptsUpTo(longest), { numRuns: 200, seed: 1 })) {
       played.push(...(await play(script, { ...cast(), servers: [] })));
@@ -64,7 +64,7 @@ describe('a script', () => {
   });
 });
 
-describe('a difference is found, and told in as few calls as it takes', () => {
+describe('control: the shortest script shows the difference', () => {
   it('when the model forgets that a pet was deleted', async (test) => {
     const lines = await shortest(test, { model: forgettingDeletes });
     assert.deepEqual(methods(lines).slice(0, 2), ['POST', 'DELETE']);
@@ -82,29 +82,29 @@ describe('a difference is found, and told in as few calls as it takes', () => {
   });
 });
 
-/** Alters what one party answers. */
+/** Alters the answers of one participant. */
 type Fault = (send: Send, home: Home) => Send;
 
-/** The parties as they are before a script, each with its fault if it has one. */
+/** The participants before a script, each with its fault if it has one. */
 function cast(faults: Readonly<Record<string, Fault>> = {}): Cast {
-  const party = (name: string, home: Home, send: Send) =>
-    new Party(name, home, faults[name]?.(send, home) ?? send);
-  const model = new Model(stage.plan);
+  const participant = (name: string, home: Home, send: Send) =>
+    new Participant(name, home, faults[name]?.(send, home) ?? send);
+  const model = new Model(server.plan);
   return {
-    model: party('model', model.furnish(), model.send),
-    servers: stage.homes.map((home) => party(home.isolation, home, stage.send)),
+    model: participant('model', model.createFixture(), model.send),
+    servers: server.homes.map((home) => participant(home.isolation, home, server.send)),
   };
 }
 
 type Found = { error: unknown; report: string };
 
-/** Plays scripts until one fails, and then shorter ones, as long as they fail. */
+/** Plays scripts until one fails, and then shorter ones as long as they fail. */
 async function search(
   { longest: most, ...options }: fc.Parameters<[Script]> & { longest: number },
   playOne: (script: Script) => Promise<void>,
 ): Promise<Found | null> {
   const property = fc.asyncProperty(scriptsUpTo(most), async (script) => {
-    await stage.clear();
+    await server.clear();
     await playOne(script);
   });
   const {

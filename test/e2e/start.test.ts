@@ -1,4 +1,4 @@
-/** A start that cannot be: one line says why, and the exit code whose fault it is. */
+/** A start that fails: one line says why, and the exit code says whose fault it is. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { adminToken, type Ended, type Kennel, runKennel, startKennel } from '../support/kennel.ts';
@@ -17,14 +17,14 @@ after(async () => {
   await database.drop();
 });
 
-describe('a start that cannot be', () => {
-  it('says that the port is taken', async () => {
+describe('a start that fails', () => {
+  it('reports that the port is taken', async () => {
     const { port } = new URL(kennel.url);
     const ended = await runKennel({ ...onDatabase(database.url), PORT: port });
     assertOneLine(ended, 1, new RegExp(`127\\.0\\.0\\.1:${port}.*taken`));
   });
 
-  it('names every bad variable in a line of its own, and not its value', async () => {
+  it('names each wrong variable in one line without its value', async () => {
     const { code, stderr } = await runKennel({
       DATABASE_URL: 'mysql://secret@localhost/kennel',
       REDIS_URL: 'secret',
@@ -69,16 +69,16 @@ describe('a start that cannot be', () => {
     assert.doesNotMatch(stderr, /secret/);
   });
 
-  it('asks for an admin token of its own where the database is', async () => {
+  it('needs ADMIN_TOKEN for an external database', async () => {
     const ended = await runKennel({ DATABASE_URL: database.url });
     assertOneLine(ended, 78, /Cannot use ADMIN_TOKEN: /);
   });
 
   for (const [fault, damage] of Object.entries({
-    'nobody listens at its address': (url: URL) => {
+    'its address refuses connections': (url: URL) => {
       url.port = '1';
     },
-    'its socket is not there': (url: URL) => {
+    'its socket does not exist': (url: URL) => {
       url.host = encodeURIComponent('/nowhere');
     },
     'its password is wrong': (url: URL) => {
@@ -91,7 +91,7 @@ describe('a start that cannot be', () => {
       url.pathname = '/nowhere';
     },
   })) {
-    it(`says of DATABASE_URL that ${fault}`, async (t) => {
+    it(`reports for DATABASE_URL that ${fault}`, async (t) => {
       const url = new URL(database.url);
       if (url.password === '' && fault.includes('password')) return t.skip('it asks for none');
       damage(url);
@@ -104,7 +104,7 @@ function onDatabase(url: string) {
   return { DATABASE_URL: url, ADMIN_TOKEN: adminToken };
 }
 
-/** The whole of stderr is one line of ours, without a password. */
+/** The whole of stderr is one line of Kennel's, without a password. */
 function assertOneLine({ code, stderr }: Ended, expected: number, line: RegExp): void {
   assert.equal(code, expected);
   assert.match(stderr, /^kennel: Cannot .+\n$/);

@@ -1,4 +1,4 @@
-/** A tenant's life as the operator leads it: ordered, looked at, changed, taken away. */
+/** A tenant's life as the operator manages it: created, read, changed, erased. */
 
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
@@ -28,7 +28,7 @@ after(async () => {
 });
 
 describe('tenants', () => {
-  it('are made with what is not said filled in', async () => {
+  it('are created with defaults for omitted fields', async () => {
     const { status, body, headers } = await operator('POST /api/admin/tenants', {
       slug: 'plain-pets',
       name: 'Plain Pets',
@@ -61,7 +61,7 @@ describe('tenants', () => {
     for (const slug of ['page-a', 'page-b', 'page-c']) assert.ok(slugs.includes(slug));
   });
 
-  it('are told what is wrong with an order', async () => {
+  it('are not created with wrong fields, which the reply names', async () => {
     const wrongSlugs = ['ab', 'a'.repeat(41), '1abc', 'abc-', '-abc', 'Abc', 'a_b', 'a b', 'ä-bc'];
     for (const slug of [...wrongSlugs, 'api', 'admin', 'www', 'metrics', 7, undefined]) {
       const answer = await operator('POST /api/admin/tenants', { slug, name: 'x' });
@@ -90,7 +90,7 @@ describe('tenants', () => {
   });
 
   for (const isolation of isolationModes) {
-    it(`are one when ten orders for a slug come together: ${isolation}`, async () => {
+    it(`are created once for ten concurrent requests for a slug: ${isolation}`, async () => {
       const order = { slug: `race-${isolation}`, name: 'Race', isolation };
       const answers = await Promise.all(
         Array.from({ length: 10 }, () => operator('POST /api/admin/tenants', order)),
@@ -103,7 +103,7 @@ describe('tenants', () => {
     });
   }
 
-  it('answer a repeated order with the first answer', async () => {
+  it('are created once for repeated requests with one Idempotency-Key', async () => {
     const order = { slug: 'twice-told', name: 'Twice' };
     const key = { 'idempotency-key': 'order-4711' };
     const first = await operator('POST /api/admin/tenants', order, key);
@@ -121,7 +121,7 @@ describe('tenants', () => {
     assertProblem(await operator('POST /api/admin/tenants', order), 409, 'slug_taken');
   });
 
-  it('are not made for an idempotency key that is too long', async () => {
+  it('are not created with an Idempotency-Key that is too long', async () => {
     const order = { slug: 'long-key', name: 'Long' };
     const key = { 'idempotency-key': 'k'.repeat(256) };
     assertProblem(await operator('POST /api/admin/tenants', order, key), 422, 'invalid_input');
@@ -141,7 +141,7 @@ describe('tenants', () => {
   });
 
   for (const isolation of isolationModes) {
-    it(`leave nothing but their audit trail behind: ${isolation}`, async () => {
+    it(`leave nothing but their audit trail after their deletion: ${isolation}`, async () => {
       const slug = `gone-${isolation}`;
       const { id, call } = await onboard(kennel, slug, { isolation });
       const pet = (await call('POST /api/pets', { name: 'Rex', species: 'dog' })).body;
@@ -155,7 +155,7 @@ describe('tenants', () => {
       assertProblem(await call('GET /api/me'), 401, 'unauthenticated');
       assertProblem(await operator(`DELETE /api/admin/tenants/${slug}`), 404, 'not_found');
       assertProblem(await operator(`GET /api/admin/tenants/${slug}`), 404, 'not_found');
-      // Shared mode keeps the bare id for a while, to erase what came too late once more.
+      // Shared mode keeps the bare id for a while, to erase late writes once more.
       const left = (await tracesOf(database.url, [id, slug])).filter(
         (trace) => trace !== 'table control.leftovers',
       );
@@ -169,7 +169,7 @@ describe('tenants', () => {
     });
   }
 
-  it('lose even the row that a late request writes behind the deletion', async () => {
+  it('lose a row that a late request wrote after the deletion', async () => {
     const { id } = await onboard(kennel, 'late-writers', { isolation: 'shared' });
     await operator('DELETE /api/admin/tenants/late-writers');
     await lookInto(database.url, async (sql) => {
@@ -186,7 +186,7 @@ describe('tenants', () => {
     await next.stop();
   });
 
-  it('get an email that holds no key', async () => {
+  it('get a welcome email without a key', async () => {
     const { apiKey } = await onboard(kennel, 'email-pets', {
       admin_email: 'boss@emails.example',
     });

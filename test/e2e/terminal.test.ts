@@ -1,4 +1,4 @@
-/** A terminal that is closed, and streams that take no more: what they cost a server. */
+/** A closed terminal, and streams that accept no more output: their effect on a server. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,9 +26,9 @@ after(async () => {
   await database.drop();
 });
 
-describe('a signal to end', () => {
+describe('a signal to stop', () => {
   for (const signal of ['SIGHUP', 'SIGQUIT'] as const) {
-    it(`as ${signal} ends in order, with all that was gathered`, async () => {
+    it(`${signal} stops the server with exit code 0 and with all usage written`, async () => {
       const leaving = await startKennel(database.url, { SHUTDOWN_DELAY_MS: '0' });
       const before = await billed();
       assert.equal((await clientOf(leaving, tenant)('GET /api/me')).status, 200);
@@ -41,7 +41,7 @@ describe('a signal to end', () => {
   }
 });
 
-describe('a server whose streams take no more', () => {
+describe('a server whose stdout and stderr cannot be written', () => {
   for (const [fault, redirection] of Object.entries({
     'stderr is full': '2>/dev/full',
     'stdout is full': '>/dev/full',
@@ -50,7 +50,7 @@ describe('a server whose streams take no more', () => {
     'the reader of both has gone': '',
   })) {
     const skip = redirection.includes('full') && process.platform !== 'linux' && 'needs /dev/full';
-    it(`serves on and ends in order when ${fault}`, { skip }, async (t) => {
+    it(`serves, and stops with exit code 0, when ${fault}`, { skip }, async (t) => {
       const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-streams-'));
       const port = await freePort();
       const url = `http://127.0.0.1:${port}`;
@@ -68,7 +68,7 @@ describe('a server whose streams take no more', () => {
       child.stderr.destroy();
       await until(() => {
         assert.equal(child.exitCode, null, 'it must not end');
-        // Not by a connection alone: a start listens for a moment to see whether it may.
+        // Not with a connection alone: a start listens for a moment to check whether it may.
         return fetch(url).then(
           () => true,
           () => false,

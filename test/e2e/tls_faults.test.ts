@@ -1,4 +1,7 @@
-/** A server whose database is reached over TLS outlives all that its database may do to a connection. */
+/**
+ * A server whose database is reached over TLS survives all that its database may do to a
+ * connection.
+ */
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -67,7 +70,7 @@ describe('a server whose database is reached over TLS', { timeout: 300_000, skip
     await calls;
   }
 
-  it('ends with one line and exit code 1, each time, when there is no such database', async () => {
+  it('exits with 1 and one line, each time, when the database does not exist', async () => {
     const url = new URL(tls(cluster.url));
     url.pathname = '/no_such';
     for (let round = 0; round < 3; round += 1) {
@@ -77,7 +80,7 @@ describe('a server whose database is reached over TLS', { timeout: 300_000, skip
     }
   });
 
-  it('serves on when all its backends are killed, again and again', async () => {
+  it('recovers when all its backends are terminated, again and again', async () => {
     await serves();
     await whileCalled(async () => {
       for (let round = 0; round < 10; round += 1) {
@@ -92,7 +95,7 @@ describe('a server whose database is reached over TLS', { timeout: 300_000, skip
     await serves();
   });
 
-  it('serves on when the server is restarted', async () => {
+  it('recovers when Postgres is restarted', async () => {
     for (let round = 0; round < 3; round += 1) {
       await whileCalled(async () => {
         const postmaster = await runningPostmaster(join(parent, 'postgres', 'data'));
@@ -104,7 +107,7 @@ describe('a server whose database is reached over TLS', { timeout: 300_000, skip
     }
   });
 
-  it('refuses its tenants alone when logins are at their connection limit', async () => {
+  it('refuses only tenants of the shared login when it is at its connection limit', async () => {
     const limit = (most: number) =>
       lookInto(cluster.url, async (sql) => {
         await sql`alter role kennel_serve connection limit ${sql.unsafe(String(most))}`;
@@ -117,7 +120,7 @@ describe('a server whose database is reached over TLS', { timeout: 300_000, skip
     await serves();
   });
 
-  it('refuses one tenant alone when its own database is gone', async () => {
+  it('refuses only the tenant whose own database was dropped', async () => {
     await lookInto(cluster.url, async (sql) => {
       const [row] = await sql<{ name: string }[]>`
         select datname as name from pg_database where datname like 'kennel_t_%'`;

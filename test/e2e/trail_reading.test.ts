@@ -1,4 +1,4 @@
-/** A tenant that reads its trail writes nothing of what others did: neither rows nor words. */
+/** A tenant that reads its trail writes none of the attempts of others: neither rows nor words. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { clientOf, type Onboarded, onboard, operatorOf, send } from '../support/client.ts';
@@ -33,7 +33,7 @@ async function rowsOf(event: string): Promise<{ tenant: string; tenant_id: strin
 }
 
 describe('requests without a key', () => {
-  it('make a row of a slug, whatever routes they ask for, in the chain of no tenant', async () => {
+  it("add a row per slug for any number of routes, outside of every tenant's chain", async () => {
     for (let minute = 0; minute < 3; minute += 1) {
       for (const route of routes) {
         const path = `GET /api/${route}`;
@@ -49,11 +49,11 @@ describe('requests without a key', () => {
   });
 });
 
-describe("a tenant's read of its trail", () => {
-  it("writes neither its own attempts nor a neighbour's", async () => {
+describe("a tenant's read of its audit trail", () => {
+  it('writes neither its own cross-tenant attempts nor those of another tenant', async () => {
     const others = clientOf(lab, { slug: victim.slug, apiKey: reader.apiKey });
     const back = clientOf(lab, { slug: reader.slug, apiKey: victim.apiKey });
-    // The first of each is written within a second; what comes then is gathered for a minute.
+    // The first of each is written within a second; later ones are collected for a minute.
     for (const call of [others, back]) await call('GET /api/pets');
     await lab.app.denials.flush();
     const before = (await rowsOf('cross_tenant_access_attempt')).length;

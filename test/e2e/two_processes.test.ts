@@ -1,4 +1,6 @@
-/** Two servers on one database: what one of them changes holds in the other within a second. */
+/**
+ * Two servers on one database: a change by one of them is effective in the other within a second.
+ */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -33,7 +35,7 @@ describe('a change in one process', () => {
   });
   after(() => Promise.all([here.stop(), there.stop()]));
 
-  /** A tenant made here, and known there. */
+  /** A tenant that one server creates and the other knows. */
   async function knownThere(slug: string, plan = 'enterprise') {
     const { apiKey, call } = await onboard(here, slug, { plan });
     const callThere = clientOf(there, { slug, apiKey });
@@ -41,13 +43,13 @@ describe('a change in one process', () => {
     return { call, callThere };
   }
 
-  it('changes a setting in the other', async () => {
+  it('changes a setting in the other process', async () => {
     const { call, callThere } = await knownThere('setting-pets');
     await call('PUT /api/config/welcome_message', { value: 'Woof' });
     await soon(callThere, 'GET /api/config', ({ body }) => body.welcome_message === 'Woof');
   });
 
-  it('suspends and resumes a tenant in the other', async () => {
+  it('suspends and resumes a tenant in the other process', async () => {
     const { callThere } = await knownThere('suspended-pets');
     const operator = operatorOf(here);
     await operator('PATCH /api/admin/tenants/suspended-pets', { status: 'suspended' });
@@ -56,7 +58,7 @@ describe('a change in one process', () => {
     await soon(callThere, 'GET /api/me', ({ status }) => status === 200);
   });
 
-  it('revokes a key in the other', async () => {
+  it('revokes a key in the other process', async () => {
     const { call, callThere } = await knownThere('revoked-pets');
     const { user } = (await call('GET /api/me')).body;
     const { body: key } = await call(`POST /api/users/${user.id}/keys`);
@@ -67,7 +69,7 @@ describe('a change in one process', () => {
     assert.equal((await callThere('GET /api/me')).status, 200);
   });
 
-  it('edits a plan in the other', async () => {
+  it('edits a plan in the other process', async () => {
     const operator = operatorOf(here);
     await operator('PUT /api/admin/plans/edited', { requests_per_hour: 5_000 });
     const { callThere } = await knownThere('planned-pets', 'edited');
@@ -76,7 +78,7 @@ describe('a change in one process', () => {
     await soon(callThere, 'GET /api/me', (answer) => limit(answer) === '6000');
   });
 
-  it('deletes a tenant in the other, and its successor is another', async () => {
+  it('deletes a tenant in the other process, where its key stays invalid for a new tenant of that slug', async () => {
     const { callThere } = await knownThere('deleted-pets');
     await operatorOf(here)('DELETE /api/admin/tenants/deleted-pets');
     await soon(callThere, 'GET /api/me', ({ status }) => status === 401);
@@ -84,7 +86,7 @@ describe('a change in one process', () => {
     assertProblem(await callThere('GET /api/me'), 401, 'unauthenticated');
   });
 
-  it('arrives after the connection that listens was cut', async () => {
+  it('arrives after the listening connection was cut', async () => {
     const { call, callThere } = await knownThere('cut-off-pets');
     assert.ok((await cutListeners(database.url)) >= 2);
     await call('PUT /api/config/welcome_message', { value: 'Missed?' });
@@ -134,7 +136,7 @@ describeWithPrivateRedis('two processes on one Redis', (redis) => {
     assert.equal(statuses.filter((status) => status === 429).length, 10);
   });
 
-  it('go on without it, and take it up again', async () => {
+  it('keep serving without Redis, and use it again', async () => {
     const { call } = await onboard(here, 'lasting-pets');
     await redis().kill();
     for (let count = 0; count < 20; count += 1) {
@@ -154,13 +156,17 @@ function soon(call: Call, line: string, fits: (answer: Answer) => boolean): Prom
   return until(async () => fits(await call(line)), effectiveMs);
 }
 
-/** Whether a figure of `/metrics` has a value. */
+/** Whether a metric of `/metrics` has a value. */
 async function figure(kennel: Kennel, name: string, value: number): Promise<boolean> {
   const { text } = await operatorOf(kennel)('GET /metrics');
   return samples(text).some((sample) => sample.name === name && sample.value === value);
 }
 
-/** Ends every session that listens. @returns how many there were. */
+/**
+ * Ends every session that listens.
+ *
+ * @returns how many there were.
+ */
 function cutListeners(databaseUrl: string): Promise<number> {
   return lookInto(databaseUrl, async (sql) => {
     const cut = await sql`

@@ -1,6 +1,6 @@
 /**
- * One tenant's statements that nothing cancels: the others are served meanwhile, tenants come and go
- * beside it, and the process ends in time.
+ * One tenant's statements that cannot be cancelled: the others are served meanwhile, tenants are
+ * created and erased beside it, and the process ends in time.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -20,7 +20,7 @@ import { StoppedBackends, sleep } from '../support/stopped_backends.ts';
 import { startTestCluster } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
-/** Far above what the end of a resumed backend takes on a busy machine. */
+/** Far longer than the end of a resumed backend takes on a busy machine. */
 const patienceMs = 60_000;
 
 /** A tenant may hold one of them. */
@@ -32,7 +32,7 @@ let kennel: Kennel;
 let stuck: Onboarded;
 let other: Onboarded;
 
-/** Makes each look at the tenant's pets a statement that waits, as an injected one would. */
+/** Makes each read of the tenant's pets a statement that waits, as an injected one would. */
 async function makeSleep(sleeps: boolean): Promise<void> {
   const condition = sleeps
     ? `case when tenant_id = '${stuck.id}' then ${sleep} is null end`
@@ -44,7 +44,7 @@ async function makeSleep(sleeps: boolean): Promise<void> {
   );
 }
 
-/** One call of the tenant, whose backend nothing ends before it is resumed. */
+/** One call of the tenant, whose backend does not end before it is resumed. */
 async function callUnendingly(): Promise<Answer> {
   await makeSleep(true);
   const call = stuck.call('GET /api/pets');
@@ -75,7 +75,7 @@ function assertUnavailable(answer: Answer): void {
   assert.equal(answer.headers['retry-after'], '1');
 }
 
-describe('a statement that nothing cancels', () => {
+describe('a statement that cannot be cancelled', () => {
   before(async () => {
     database = await startTestCluster();
     backends = new StoppedBackends(database.url);
@@ -90,7 +90,7 @@ describe('a statement that nothing cancels', () => {
     await database.stop();
   });
 
-  it('costs its tenant its share until its backend is gone, and nobody else', async () => {
+  it("uses up its tenant's share until its backend is gone, and affects no other tenant", async () => {
     assertUnavailable(await callUnendingly());
     assert.equal(await unterminated(), 1);
     assertUnavailable(await stuck.call('GET /api/pets'));
@@ -111,7 +111,7 @@ describe('a statement that nothing cancels', () => {
     assert.equal(await unterminated(), 0);
   });
 
-  it('refuses a deletion that would wait for it, in time, and lets tenants come and go else', async () => {
+  it('refuses in time a deletion that would wait for it, and does not hold up other creations and deletions', async () => {
     const leaving = await onboard(kennel, 'leaving-pets', { isolation: 'database' });
     const remove = () => operatorOf(kennel)(`DELETE /api/admin/tenants/${leaving.slug}`);
     assertUnavailable(await callUnendingly());
@@ -126,7 +126,7 @@ describe('a statement that nothing cancels', () => {
     await until(async () => (await unterminated()) === 0, patienceMs);
   });
 
-  it('does not keep the process from ending in order', async () => {
+  it('does not keep the process from stopping with exit code 0', async () => {
     const call = callUnendingly();
     await until(async () => (await stuckBackends()) > 0);
     const startedAt = performance.now();

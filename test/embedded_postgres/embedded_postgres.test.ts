@@ -60,7 +60,7 @@ async function serverPid(): Promise<number | undefined> {
 }
 
 describe('startEmbedded() on a fresh folder', () => {
-  it('serves a database of its own on 127.0.0.1, under a password', async () => {
+  it('serves a database on 127.0.0.1 with a password', async () => {
     const { url, adopted } = await start();
     assert.equal(adopted, false);
     assert.match(url, /^postgres:\/\/kennel:[0-9a-f]{64}@127\.0\.0\.1:\d+\/kennel$/);
@@ -68,7 +68,7 @@ describe('startEmbedded() on a fresh folder', () => {
     await assert.rejects(query(url.replace(/:[0-9a-f]{64}@/, ':wrong@'), 'select 1'), /password/);
   });
 
-  it('keeps the URL for psql where only its owner can read it', async () => {
+  it('writes the URL to a file that only its owner can read', async () => {
     const { url } = await start();
     const path = join(parent, 'database-url');
     assert.equal((await readFile(path, 'utf8')).trim(), url);
@@ -82,30 +82,30 @@ describe('startEmbedded() on a fresh folder', () => {
     assert.deepEqual((await readdir(parent)).sort(), ['database-url', 'postgres']);
   });
 
-  it('removes what a process left that was killed while it made the cluster', async () => {
+  it('removes the unfinished cluster of a killed process', async () => {
     const abandoned = `${folder}.draft-2147483647-x`;
     await mkdir(abandoned);
     await start();
     await assert.rejects(stat(abandoned), /ENOENT/);
   });
 
-  it('names a folder that holds something else', async () => {
+  it('reports a folder that holds something else', async () => {
     await mkdir(folder);
     await writeFile(join(folder, 'letter.txt'), 'dear');
     await assert.rejects(start(), { name: 'StartError', message: /holds something else/ });
   });
 
-  it('names a folder that it may not write', { skip: asRoot && 'root may' }, async () => {
+  it('reports a folder without the right to write', { skip: asRoot && 'root may' }, async () => {
     await chmod(parent, 0o555);
     await assert.rejects(start(), { name: 'StartError', message: /is closed to this user/ });
   });
 
-  it('names a platform without binaries', async () => {
+  it('reports a platform without binaries', async () => {
     await assert.rejects(binariesFor('plan9-mips'), /no binaries for plan9-mips.*DATABASE_URL/);
   });
 });
 
-describe('startEmbedded() on its cluster', () => {
+describe('startEmbedded() on an existing cluster', () => {
   it('keeps the data over a restart', async () => {
     const first = await start();
     await query(first.url, 'create table pets as select 7 as id');
@@ -124,7 +124,7 @@ describe('startEmbedded() on its cluster', () => {
     assert.equal(taken.url, url);
   });
 
-  it('recovers what was acknowledged when the server was killed', async () => {
+  it('recovers acknowledged writes when the server was killed', async () => {
     const first = await start({});
     await query(first.url, 'create table pets as select 7 as id');
     process.kill((await serverPid()) ?? assert.fail(), 'SIGKILL');
@@ -134,14 +134,14 @@ describe('startEmbedded() on its cluster', () => {
     assert.deepEqual(await query(second.url, 'select id from pets'), [{ id: 7 }]);
   });
 
-  it('starts when a crash left a pid that is now another program', async () => {
+  it('starts when a crash left a pid that another program has now', async () => {
     await (await start()).stop();
     const lines = [process.pid, join(folder, 'data'), 1, 5432, '', '127.0.0.1', '0 0', 'ready'];
     await writeFile(join(folder, 'data/postmaster.pid'), `${lines.join('\n')}\n`);
     assert.equal((await start()).adopted, false);
   });
 
-  it('is out of reach of a Ctrl-C in the terminal', {
+  it('starts the server in a process group of its own, out of reach of Ctrl-C', {
     skip: process.platform !== 'linux' && 'needs /proc',
   }, async () => {
     await start();
@@ -150,7 +150,7 @@ describe('startEmbedded() on its cluster', () => {
     assert.equal(Number(group), pid);
   });
 
-  it('names a folder that another major version made', async () => {
+  it('reports a folder of another major version', async () => {
     await (await start()).stop();
     await writeFile(join(folder, 'data/PG_VERSION'), '17\n');
     await assert.rejects(start(), {
@@ -159,7 +159,7 @@ describe('startEmbedded() on its cluster', () => {
     });
   });
 
-  it('says what the server says when it cannot start', async () => {
+  it('reports the error of a server that cannot start', async () => {
     await (await start()).stop();
     await writeFile(join(folder, 'data/postgresql.conf'), 'bogus = 1\n');
     await assert.rejects(start(), { name: 'StartError', message: /parameter "bogus"/ });
@@ -173,7 +173,7 @@ describe('stop()', () => {
     assert.equal(await serverPid(), undefined);
   });
 
-  it('leaves the server to another process, and the last one stops it', async () => {
+  it('leaves the server running for another process, which stops it at its end', async () => {
     const other = await startElsewhere();
     const { stop } = await start();
     await stop();
@@ -183,7 +183,7 @@ describe('stop()', () => {
     assert.equal(await serverPid(), undefined);
   });
 
-  it('leaves the server to a process that came by its URL alone', async () => {
+  it('leaves the server running for a process that uses its URL alone', async () => {
     const { url, stop } = await start();
     const client = postgres(url, { max: 1, connection: { application_name: 'kennel:other' } });
     await client`select 1`;

@@ -1,4 +1,6 @@
-/** The Unix socket of the embedded Postgres: who comes in by it, and when there is none. */
+/**
+ * The Unix socket of the embedded Postgres: which OS users it admits, and when there is no socket.
+ */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -45,7 +47,7 @@ describe('the socket of the embedded server', () => {
     return running;
   }
 
-  it('takes connections and listeners, whatever the URL says about TLS', async (t) => {
+  it('accepts connections and listeners although the URL requires TLS', async (t) => {
     const url = `${(await start()).localUrl}?sslmode=require`;
     const connection = await Connection.open(url, connectionLimits);
     t.after(() => connection.close());
@@ -57,7 +59,7 @@ describe('the socket of the embedded server', () => {
     assert.deepEqual(await waysIn(connection), [{ by: null, connections: 2 }]);
   });
 
-  it('asks for the password', async () => {
+  it('requires the password', async () => {
     const { localUrl } = await start();
     const wrong = localUrl.replace(/:[0-9a-f]{64}@/, ':wrong@');
     const refused = await Connection.open(wrong, connectionLimits).catch(
@@ -66,12 +68,12 @@ describe('the socket of the embedded server', () => {
     assert.match(String(refused), /password authentication failed/);
   });
 
-  it('is behind doors that are closed to all others', async () => {
+  it('and its folder have mode 0700', async () => {
     const path = pathOf(await start());
     for (const door of [folder, path]) assert.equal((await stat(door)).mode & 0o777, 0o700, door);
   });
 
-  it('is out of reach of another user, until its doors are opened', {
+  it('is unreachable for another user until both modes are opened', {
     skip: !asRoot && 'needs root, to become another user',
   }, async (t) => {
     const path = pathOf(await start());
@@ -83,7 +85,7 @@ describe('the socket of the embedded server', () => {
     assert.equal(await reach(path, otherUser), 'connect');
   });
 
-  it('is there again when the server was killed, and its pid is another program now', async (t) => {
+  it('exists again after the server was killed and another program has its pid', async (t) => {
     const first = await start();
     const { localUrl, revive } = first;
     await kill();
@@ -95,7 +97,7 @@ describe('the socket of the embedded server', () => {
     (await Connection.open(localUrl, connectionLimits)).close();
   });
 
-  it('stands alone after a start: what killed servers left is gone', async () => {
+  it('replaces the sockets that killed servers left', async () => {
     const first = await start();
     await kill();
     await first.stop();
@@ -103,12 +105,12 @@ describe('the socket of the embedded server', () => {
     assert.deepEqual(await sockets(), [name, `${name}.lock`]);
   });
 
-  it('is not used where the server has none, as one that was started without', async () => {
+  it('is not used when the server was started without one', async () => {
     const { url, localUrl } = await start({ unix_socket_directories: '' });
     assert.equal(localUrl, url);
   });
 
-  it('is done without where it cannot be made', async (t) => {
+  it('is replaced by TCP when it cannot be created', async (t) => {
     const embedded = await start();
     const { revive } = embedded;
     const path = pathOf(embedded);
@@ -121,7 +123,7 @@ describe('the socket of the embedded server', () => {
     assert.deepEqual([second.adopted, second.localUrl], [true, url]);
   });
 
-  it('is not used where it is elsewhere, for the data folder is a link', async () => {
+  it('is replaced by TCP when the data folder is a symbolic link', async () => {
     const [data, elsewhere] = [join(folder, 'data'), join(parent, 'data')];
     await rename(data, elsewhere);
     await symlink(elsewhere, data);
@@ -130,7 +132,7 @@ describe('the socket of the embedded server', () => {
     (await Connection.open(localUrl, connectionLimits)).close();
   });
 
-  it('is done without where its path is longer than an address', async () => {
+  it('is replaced by TCP when its path is too long for a socket', async () => {
     const long = join(parent, 'x'.repeat(100));
     await mkdir(long);
     await rename(folder, join(long, 'postgres'));
@@ -174,7 +176,10 @@ function waysIn(connection: Connection): Promise<object[]> {
     group by client_addr`.then((rows) => rows.map((row) => ({ ...row })));
 }
 
-/** Node connects to a socket at once, so it does so as the user that the process is at this moment. */
+/**
+ * Node connects to a socket at once, so it does so as the OS user that the process has at this
+ * moment.
+ */
 async function reach(path: string, uid: number): Promise<string> {
   process.seteuid?.(uid);
   const socket = connect(path);

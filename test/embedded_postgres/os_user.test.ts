@@ -1,4 +1,7 @@
-/** Whose the embedded Postgres is when root starts it, and what its superuser may read of the machine. */
+/**
+ * The OS user that runs the embedded Postgres when root starts it, and the files that its superuser
+ * may read.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +27,7 @@ const canHaveView =
     () => false,
   ));
 
-describe('the embedded Postgres of root, in a folder that is closed to others', {
+describe('the embedded Postgres of root, in a folder closed to other users', {
   skip: !canHaveView && 'needs root and mount namespaces',
 }, () => {
   let closed: string;
@@ -47,7 +50,7 @@ describe('the embedded Postgres of root, in a folder that is closed to others', 
     await rm(closed, { recursive: true });
   });
 
-  it("has a superuser that reads nobody's files", async () => {
+  it('does not let its superuser read files of the machine', async () => {
     assert.equal(embedded.warning, null);
     for (const path of [secret, '/etc/shadow']) {
       await lookInto(embedded.url, (sql) =>
@@ -56,7 +59,7 @@ describe('the embedded Postgres of root, in a folder that is closed to others', 
     }
   });
 
-  it('control: the right to pass closed folders is the right to read such a file', async () => {
+  it('control: a process with the capability dac_read_search can read such a file', async () => {
     const { uid, gid } = await stat(join(closed, 'data/postgres'));
     const capable = ['--inh-caps=-all,+dac_read_search', '--ambient-caps=-all,+dac_read_search'];
     const user = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
@@ -65,7 +68,7 @@ describe('the embedded Postgres of root, in a folder that is closed to others', 
     await assert.rejects(shell('setpriv', [...user, 'cat', secret]), /Permission denied/);
   });
 
-  it('runs as a user that the machine does not have, without any capability', async () => {
+  it('runs as a user that does not exist otherwise, without any capability', async () => {
     const { pid } = (await runningPostmaster(join(closed, 'data/postgres/data'))) ?? assert.fail();
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     const [, uid = ''] = /^Uid:\s+(\d+)/m.exec(status) ?? [];
@@ -77,7 +80,7 @@ describe('the embedded Postgres of root, in a folder that is closed to others', 
     assert.ok(!users.includes(uid));
   });
 
-  it('is left by a killed process as it is, and joined by the next one', async () => {
+  it('survives a killed process, and is taken over by the next one', async () => {
     const folder = join(closed, 'left/postgres');
     const first = await begin([], folder);
     first.child.kill('SIGKILL');
@@ -88,7 +91,7 @@ describe('the embedded Postgres of root, in a folder that is closed to others', 
     assert.equal(await runningPostmaster(join(folder, 'data')), null);
   });
 
-  it('warns in a line where it can have no view of its own, and has one again when it can', async () => {
+  it('warns when it cannot have its own mount namespace, and has one again when it can', async () => {
     const folder = join(closed, 'other/postgres');
     const without = await begin(['setpriv', '--bounding-set=-sys_admin'], folder);
     assert.match(without.told.warning ?? '', /^The embedded Postgres may read every file .+$/);
@@ -101,7 +104,7 @@ describe('the embedded Postgres of root, in a folder that is closed to others', 
 
 type Told = { url: string; adopted: boolean; warning: string | null };
 
-/** Starts the embedded Postgres in a process of its own, which `prefix` may take rights from. */
+/** Starts the embedded Postgres in its own process, which `prefix` may take rights from. */
 async function begin(prefix: readonly string[], folder: string) {
   const script = nodeScript('test/support/embedded_process.ts');
   const [program = '', ...args] = [...prefix, process.execPath, ...script, folder];

@@ -1,4 +1,4 @@
-/** What the user's shell and the name of the folder may hold, and must not do to the embedded Postgres. */
+/** The user's shell and the folder's name must have no effect on the embedded Postgres. */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,10 +11,10 @@ import { nodeScript } from '../support/node_script.ts';
 import { lookInto } from '../support/sql.ts';
 import { openFolder } from '../support/test_cluster.ts';
 
-/** All that a shell would make something of. */
+/** All characters that a shell interprets. */
 const name = 'a b$HOME`touch ran`$(touch ran)"\'\\;&|*?~#%20 é';
 
-/** For another server, in the shell of the user. */
+/** Meant for another server, in the shell of the user. */
 const variables = {
   PGHOST: '203.0.113.1',
   PGPORT: '1',
@@ -29,7 +29,7 @@ const variables = {
   PGIDLE_TIMEOUT: '1',
 };
 
-describe('startEmbedded() in a folder whose name a shell would run', () => {
+describe('startEmbedded() in a folder whose name holds shell syntax', () => {
   let parent: string;
 
   before(async () => {
@@ -38,7 +38,7 @@ describe('startEmbedded() in a folder whose name a shell would run', () => {
   });
   after(() => rm(parent, { recursive: true, force: true }));
 
-  it("serves there and stops, with another server in the user's variables", async () => {
+  it("starts and stops, although the user's variables name another server", async () => {
     const script = nodeScript('test/support/embedded_process.ts');
     const folder = join(parent, name, 'postgres');
     const child = spawn(process.execPath, [...script, folder], {
@@ -55,12 +55,12 @@ describe('startEmbedded() in a folder whose name a shell would run', () => {
     await ended;
     assert.deepEqual((await readdir(join(parent, name))).sort(), ['database-url', 'postgres']);
     assert.ok(!(await readdir(join(folder, 'data'))).includes('postmaster.pid'));
-    for (const place of ['/', process.cwd(), folder, join(folder, 'data')]) {
-      assert.ok(!(await readdir(place)).includes('ran'), place);
+    for (const path of ['/', process.cwd(), folder, join(folder, 'data')]) {
+      assert.ok(!(await readdir(path)).includes('ran'), path);
     }
   });
 
-  it('control: pg_ctl hands a folder that it is given to a shell', async () => {
+  it('control: pg_ctl passes a path to a shell', async () => {
     const { pgCtl } = await binariesFor(`${process.platform}-${process.arch}`);
     const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
     const folder = await openFolder();

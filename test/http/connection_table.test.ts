@@ -1,4 +1,6 @@
-/** Connections from their first byte to their last: places, idleness, half-closed ones, the drain. */
+/**
+ * Connections from their first byte to their last: limits, idleness, half-closed ones, the drain.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -13,13 +15,13 @@ const tested = await startTestServer();
 
 afterEach(() => assertServing(tested));
 
-describe('connections', limit, () => {
-  it('that fell idle are closed', async () => {
+describe('a connection', limit, () => {
+  it('is closed after the keep-alive time', async () => {
     const hasty = await startTestServer({ keepAliveMs: 100 });
     const reply = await send(hasty.url, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     assert.deepEqual([reply.status, reply.headers.connection], [200, 'keep-alive']);
   });
-  it('beyond the bound take the place of the one that has been idle for longest', async () => {
+  it('beyond the bound replaces the one that has been idle longest', async () => {
     const full = await startTestServer({ connections: 2, headersMs: 5_000, requestMs: 5_000 });
     const first = await open(full.url);
     const second = await open(full.url);
@@ -30,7 +32,7 @@ describe('connections', limit, () => {
     first.write(`GET / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
     assert.equal(parseReply(await untilClosed(first)).status, 200);
   });
-  it('beyond the bound are closed unanswered while the others have work', async () => {
+  it('beyond the bound is closed without a reply while all others are busy', async () => {
     const full = await startTestServer({ connections: 1 });
     const running = await open(full.url);
     running.write(`GET /wait HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
@@ -41,10 +43,10 @@ describe('connections', limit, () => {
     full.release();
     assert.equal(parseReply(await untilClosed(running)).status, 200);
   });
-  it('by the hundred, and silent, keep nobody out', async () => {
+  it('is served beside hundreds of silent ones', async () => {
     const full = await startTestServer({ connections: 50, headersMs: 30_000, requestMs: 30_000 });
     const silent: Socket[] = [];
-    // One by one: the queue of those who wait to be accepted is not what is tested.
+    // One by one: the test is not about the queue of connections that wait to be accepted.
     for (let at = 0; at < 300; at += 1) silent.push(await open(full.url));
     await assertServing(full);
     await until(() => silent.filter(({ closed: gone }) => !gone).length <= 50);
@@ -52,12 +54,12 @@ describe('connections', limit, () => {
 });
 
 describe('a half-closed connection', limit, () => {
-  it('gets a reply that is ready at once', async () => {
+  it('gets its reply if that is ready at once', async () => {
     const socket = await open(tested.url);
     socket.end('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     assert.equal(parseReply(await untilClosed(socket)).status, 200);
   });
-  it('is taken for one whose client has gone when its reply is not ready', async () => {
+  it('is closed and observed as 499 if its reply is not ready', async () => {
     const waiting = await startTestServer();
     const socket = await open(waiting.url);
     socket.end('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -66,12 +68,12 @@ describe('a half-closed connection', limit, () => {
     await until(() => waiting.observed.length > 0);
     assert.deepEqual([waiting.observed[0]?.status, waiting.faults], [499, []]);
   });
-  it('in the middle of a head is 400', async () => {
+  it('gets 400 in the middle of a head', async () => {
     const socket = await open(tested.url);
     socket.end('GET / HTT');
     assertProblem(parseReply(await untilClosed(socket)), 400, 'invalid_input');
   });
-  it('without a byte is closed without a word', async () => {
+  it('is closed without a reply if it sent nothing', async () => {
     const socket = await open(tested.url);
     socket.end();
     assert.equal(await untilClosed(socket), '');
@@ -95,7 +97,7 @@ describe('drain()', limit, () => {
     await drained;
     await assert.rejects(open(draining.url));
   });
-  it('answers what was on its way on an idle connection, and closes with the reply', async () => {
+  it('answers a late request on an idle connection, and closes it', async () => {
     const draining = await startTestServer();
     const idle = await openIdle(draining.url);
     const drained = draining.server.drain(5_000, 5_000);
@@ -105,7 +107,7 @@ describe('drain()', limit, () => {
     assert.deepEqual([reply.status, reply.headers.connection], [200, 'close']);
     await drained;
   });
-  it("control: node's own close of a server cuts it", async () => {
+  it("control: node's own close() of a server drops such a request", async () => {
     const plain = createServer((_, outgoing) => outgoing.end('{}')).listen(0, '127.0.0.1');
     await once(plain, 'listening');
     const address = plain.address();
@@ -114,12 +116,12 @@ describe('drain()', limit, () => {
     idle.write('GET /late HTTP/1.1\r\nHost: a\r\n\r\n');
     assert.equal(await untilClosed(idle), '');
   });
-  it('closes what stays idle', async () => {
+  it('closes connections that stay idle', async () => {
     const draining = await startTestServer();
     const idle = await openIdle(draining.url);
     await Promise.all([draining.server.drain(5_000, 50), untilClosed(idle)]);
   });
-  it('cuts off what is left after its limit', async () => {
+  it('cuts off running requests after its limit', async () => {
     const draining = await startTestServer();
     const running = await open(draining.url);
     running.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');

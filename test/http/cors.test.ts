@@ -4,9 +4,9 @@ import { corsHeaders, parseOrigin } from '../../src/http/cors.ts';
 
 describe('parseOrigin()', () => {
   for (const text of ['https://app.example', 'http://localhost:5173', 'https://[::1]:8443']) {
-    it(`takes ${text}`, () => assert.equal(parseOrigin(text), text));
+    it(`accepts ${text}`, () => assert.equal(parseOrigin(text), text));
   }
-  it('writes it as browsers do', () => {
+  it('returns lower case, as browsers send it', () => {
     assert.equal(parseOrigin('HTTPS://App.Example'), 'https://app.example');
   });
   for (const text of [
@@ -20,11 +20,11 @@ describe('parseOrigin()', () => {
 
 describe('corsHeaders()', () => {
   const origins = new Set(['https://app.example']);
-  it('says nothing where no origin is listed', () => {
+  it('returns no headers when no origin is listed', () => {
     assert.deepEqual(corsHeaders(new Set(), { origin: 'null', preflight: true }), []);
   });
   for (const origin of [null, 'null', '*', 'https://app.example.evil', 'http://app.example']) {
-    it(`allows nothing to ${origin}, and keeps caches apart`, () => {
+    it(`returns nothing but Vary for the origin ${origin}`, () => {
       for (const preflight of [true, false]) {
         assert.deepEqual(corsHeaders(origins, { origin, preflight }), ['vary', 'Origin']);
       }

@@ -1,4 +1,6 @@
-/** What the tests of the edge share: requests as bytes, and what every refusal looks like. */
+/**
+ * Shared helpers of the tests of the HTTP edge: requests as bytes, and the form of every refusal.
+ */
 import assert from 'node:assert/strict';
 import { type RawReply, send } from './raw_client.ts';
 
@@ -6,7 +8,7 @@ export const close = 'Connection: close\r\n';
 
 export const jsonPost = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n';
 
-/** Ends what waits in vain. Far above what any of these suites takes. */
+/** Ends a test that waits in vain. Far longer than any of these suites takes. */
 export const limit = { timeout: 60_000 };
 
 /** The two plain requests, each on a connection of its own. */
@@ -26,7 +28,7 @@ export async function assertServing(server: { url: string }): Promise<void> {
   assert.equal((await requestsTo(server).get('/good')).status, 200, 'the server must still answer');
 }
 
-/** A refusal is a problem with our headers, whoever of node and us found the fault. */
+/** A refusal is a problem with Kennel's headers, whether Node or Kennel detected the fault. */
 export function assertProblem(reply: RawReply, status: number, code: string): void {
   assert.equal(reply.status, status, reply.body);
   assert.equal(reply.headers['content-type'], 'application/problem+json');

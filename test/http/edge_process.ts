@@ -1,22 +1,23 @@
 /**
- * The edge in a process of its own, with the bounds of a real server and a handler that asks no
- * database: what ends it, ends it alone. Told by `EDGE`, it answers a message with what it holds.
+ * The HTTP edge in its own process, with the limits of a real server and a handler without a
+ * database: any input that ends this process ends it because of the edge alone. Configured by
+ * `EDGE`, it answers a message with what it holds in memory.
  */
 import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
-import { limits } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
 import { trustedProxies } from '../../src/http/trusted_proxies.ts';
 import type { Reply, RequestRecord } from '../../src/kernel/ports.ts';
 import { isUuid, tenantId } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
 import { tenantOn } from '../support/tenant.ts';
 import type { EdgeOptions, EdgeState } from './edge_server.ts';
 
 const { guardsOff = [], changed = {} }: EdgeOptions = JSON.parse(process.env.EDGE ?? '{}');
 const plan = { name: 'premium', requestsPerHour: 10_000, burst: 10_000 };
-/** Made into text anew for each reply, or they would share one in the heap. */
+/** Serialized anew for each reply, or all replies would share one string in the heap. */
 const page = Array.from({ length: 100 }, () => 'x'.repeat(50_000));
 const faults: string[] = [];
 let release = () => {};
@@ -52,10 +53,10 @@ process.on('message', () => {
 process.on('disconnect', () => process.exit(0));
 process.send?.(await server.listen('127.0.0.1', 0));
 
-/** Each name in `X-Tenant-ID` is a tenant that is known. */
+/** Each name in `X-Tenant-ID` counts as a known tenant. */
 async function handle(request: HttpRequest, record: RequestRecord): Promise<Reply> {
   const [name] = request.facts.tenantHeaders;
-  // A fuzzed name may be none.
+  // A fuzzed name may not be valid.
   if (name && isUuid(name)) record.tenant = { ...tenantOn(plan), id: tenantId(name) };
   if (request.method === 'POST') return json(200, { body: await request.body() });
   if (request.path === '/wait') await released;

@@ -1,4 +1,4 @@
-/** Starts the edge in a process of its own, and asks it what it holds. */
+/** Starts the HTTP edge in its own process, and asks it what it holds in memory. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { after } from 'node:test';
@@ -6,7 +6,7 @@ import { nodeScript } from '../support/node_script.ts';
 import type { limits } from './test_server.ts';
 
 export type EdgeOptions = {
-  /** What is switched off, to show what it stops. */
+  /** The guards that are switched off, as a control. */
   guardsOff?: readonly ('errors' | 'unread' | 'pipelined')[];
   changed?: Partial<typeof limits>;
   heapMegabytes?: number;
@@ -25,11 +25,11 @@ export type EdgeServer = {
   url: string;
   /** Null when the process has ended. */
   state(): Promise<EdgeState | null>;
-  /** What it said last, and on what it ended. */
+  /** Its last output, and its exit code or signal. */
   ended(): Promise<string>;
 };
 
-/** As `npm start` bounds it. */
+/** The limits of `npm start`. */
 const defaultHeapMegabytes = 512;
 
 export async function startEdge(options: EdgeOptions = {}): Promise<EdgeServer> {

@@ -1,12 +1,12 @@
 /**
- * Connections that no proper client would make: pieces of requests, good and bad, in any order and cut
- * anywhere, that end in any way. The same seed makes the same connections.
+ * Connections that no proper client would make: pieces of requests, good and bad, in any order, cut
+ * anywhere, and ended in any way. The same seed makes the same connections.
  */
 import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { choose } from '../support/random.ts';
 
-type Chance = () => number;
+type Random = () => number;
 
 const host = 'Host: a\r\n';
 const post = `POST / HTTP/1.1\r\n${host}Content-Type: application/json\r\n`;
@@ -44,18 +44,18 @@ const pieces: readonly string[] = [
 
 const endings = ['reset', 'destroy', 'half close', 'read', 'no read'] as const;
 
-/** What the longest of these connections waits for the server to end it. */
+/** The longest time after which the server ends one of these connections. */
 const patienceMs = 300;
 
 /** Makes one connection and ends it; resolves when it is closed. */
-export async function fuzz(port: number, chance: Chance): Promise<void> {
+export async function fuzz(port: number, random: Random): Promise<void> {
   const socket = connect(port, '127.0.0.1').on('error', () => {});
   const closed = new Promise((resolve) => socket.once('close', resolve));
   const patience = setTimeout(() => socket.destroy(), patienceMs);
-  const ending = choose(endings, chance);
+  const ending = choose(endings, random);
   if (ending !== 'no read') socket.resume();
-  await send(socket, bytesOf(chance), chance);
-  for (let turns = Math.floor(chance() * 4); turns > 0; turns -= 1) await nextTurn();
+  await send(socket, bytesOf(random), random);
+  for (let turns = Math.floor(random() * 4); turns > 0; turns -= 1) await nextTurn();
   if (ending === 'reset') socket.resetAndDestroy();
   if (ending === 'destroy') socket.destroy();
   if (ending === 'half close') socket.end();
@@ -63,22 +63,22 @@ export async function fuzz(port: number, chance: Chance): Promise<void> {
   clearTimeout(patience);
 }
 
-/** Up to 40 pieces, most of them good; what is behind a bad one is seldom looked at. */
-function bytesOf(chance: Chance): Buffer {
+/** Up to 40 pieces, most of them good; the server seldom reads the pieces behind a bad one. */
+function bytesOf(random: Random): Buffer {
   const good = pieces[0] ?? '';
-  const count = 1 + Math.floor(chance() ** 2 * 40);
+  const count = 1 + Math.floor(random() ** 2 * 40);
   const parts = Array.from({ length: count }, () =>
-    chance() < 0.5 ? good : choose(pieces, chance),
+    random() < 0.5 ? good : choose(pieces, random),
   );
   const bytes = Buffer.from(parts.join(''), 'latin1');
-  // A wrong byte, now and then.
-  if (chance() < 0.2) bytes[Math.floor(chance() * bytes.length)] = Math.floor(chance() * 256);
-  return chance() < 0.2 ? bytes.subarray(0, Math.ceil(chance() * bytes.length)) : bytes;
+  // Sometimes one wrong byte.
+  if (random() < 0.2) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
+  return random() < 0.2 ? bytes.subarray(0, Math.ceil(random() * bytes.length)) : bytes;
 }
 
-/** In one packet, or in two that the server reads apart. */
-async function send(socket: Socket, bytes: Buffer, chance: Chance): Promise<void> {
-  const cut = chance() < 0.7 ? bytes.length : Math.floor(chance() * bytes.length);
+/** In one packet, or in two that the server reads separately. */
+async function send(socket: Socket, bytes: Buffer, random: Random): Promise<void> {
+  const cut = random() < 0.7 ? bytes.length : Math.floor(random() * bytes.length);
   socket.write(bytes.subarray(0, cut));
   if (cut === bytes.length) return;
   await nextTurn();

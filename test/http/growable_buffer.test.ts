@@ -10,7 +10,7 @@ const collectGarbage: () => void = runInNewContext('gc');
 const pieces = 200_000;
 const MiB = 1_024 * 1_024;
 
-/** What the heap has gained while `keep` kept every piece it was given. */
+/** The growth of the heap while `keep` kept every piece that it was given. */
 function heapGained(keep: (piece: Buffer) => void): number {
   collectGarbage();
   const before = process.memoryUsage().heapUsed;
@@ -20,15 +20,15 @@ function heapGained(keep: (piece: Buffer) => void): number {
 }
 
 describe('GrowableBuffer', () => {
-  it('gives back all pieces in order', () => {
+  it('returns all pieces in order', () => {
     const gathered = new GrowableBuffer();
     for (const piece of ['', 'a', 'bc', '', 'defghij']) gathered.add(Buffer.from(piece));
     assert.deepEqual([String(gathered.bytes()), gathered.size], ['abcdefghij', 10]);
   });
-  it('is empty before the first', () => {
+  it('is empty at first', () => {
     assert.equal(new GrowableBuffer().bytes().length, 0);
   });
-  it('keeps no piece, however many there are; a list of them does', () => {
+  it('keeps no reference to its pieces, unlike a list', () => {
     const gathered = new GrowableBuffer();
     const list: Buffer[] = [];
     assert.ok(heapGained((piece) => gathered.add(piece)) < 2 * MiB);

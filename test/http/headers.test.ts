@@ -1,4 +1,4 @@
-/** Header lines: too many, too large, too slow, and those that may come once only. */
+/** Header lines: too many, too large, too slow, and those that may occur only once. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
@@ -16,7 +16,7 @@ describe('headers', limit, () => {
     const reply = await get('/', `Host: a\r\nX-Big: ${'a'.repeat(9_216)}\r\n`);
     assertProblem(reply, 431, 'headers_too_large');
   });
-  it('of megabytes do not keep the client from its 431', async () => {
+  it('of 5 MB are answered with 431 that the client can read', async () => {
     const head = 'GET / HTTP/1.1\r\nHost: a\r\nX-Big: ';
     const reply = await sendBeforeReading(tested.url, head + 'a'.repeat(5_000_000));
     assertProblem(reply, 431, 'headers_too_large');
@@ -61,13 +61,13 @@ describe('headers', limit, () => {
   it('that come line by line without an end are 408', async () => {
     assert.equal(await drip('GET / HTTP/1.1\r\nHost: a\r\n', 'A: b\r\n'), 408);
   });
-  it('that only empty lines announce are 408', async () => {
+  it('that begin with endless empty lines are 408', async () => {
     assert.equal(await drip('', '\r\n'), 408);
   });
-  it('that never come close the connection without a word', async () => {
+  it('that never come close the connection without a reply', async () => {
     assert.equal(await untilClosed(await open(tested.url)), '');
   });
-  it('name tenants: every value, trimmed, without empty ones', async () => {
+  it('name tenants by every X-Tenant-ID, trimmed and not empty', async () => {
     const { body } = await get(
       '/',
       'Host: a\r\nX-Tenant-ID:  b \r\nX-Tenant-ID:\r\nx-tenant-id: c\r\n',
@@ -85,7 +85,7 @@ describe('headers', limit, () => {
     const reply = await get('/', 'Host: a\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\n');
     assertProblem(reply, 400, 'invalid_input');
   });
-  it('with a plain X-Request-ID keep it, with another get a new one', async () => {
+  it('keep a plain X-Request-ID, and replace any other', async () => {
     const kept = await get('/', 'Host: a\r\nX-Request-ID: plain-id.1\r\n');
     assert.equal(kept.headers['x-request-id'], 'plain-id.1');
     const replaced = await get('/', 'Host: a\r\nX-Request-ID: <script>\r\n');
@@ -93,7 +93,11 @@ describe('headers', limit, () => {
   });
 });
 
-/** Sends the same bytes again and again until the server closes, and tells its status. */
+/**
+ * Sends the same bytes again and again until the server closes.
+ *
+ * @returns the status.
+ */
 async function drip(first: string, bytes: string): Promise<number> {
   const socket = await open(tested.url);
   const text = untilClosed(socket);

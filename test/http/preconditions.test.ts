@@ -18,19 +18,19 @@ function sent(name: string, ...values: string[]) {
 }
 
 describe('entityTag()', () => {
-  it('is strong, and another one for another representation', () => {
+  it('is strong, and differs for another body', () => {
     assert.match(tag, /^"[\w-]{22}"$/);
     assert.notEqual(tag, entityTag('{"name":"Max"}'));
   });
 });
 
 describe('preconditionsIn()', () => {
-  it('is null without any', () => assert.equal(preconditionsIn(['Host', 'a']), null));
+  it('is null without preconditions', () => assert.equal(preconditionsIn(['Host', 'a']), null));
 });
 
 describe('assertChangeable()', () => {
   for (const list of [tag, '*', ' * ', `"other", ${tag}`, `W/"x",${tag} , "y"`, `"a,b" ${tag}`]) {
-    it(`admits If-Match: ${list}`, () => assertChangeable(sent('if-match', list), tag));
+    it(`accepts If-Match: ${list}`, () => assertChangeable(sent('if-match', list), tag));
   }
   it('reads several lines as one list', () => assertChangeable(sent('If-Match', '"x"', tag), tag));
   for (const list of ['"bogus"', '', `W/${tag}`, tag.slice(1, -1), tag.toLowerCase(), '"*"']) {
@@ -38,12 +38,12 @@ describe('assertChangeable()', () => {
       assert.throws(() => assertChangeable(sent('if-match', list), tag), failed);
     });
   }
-  it('refuses any If-Match where there is nothing', () => {
+  it('refuses any If-Match when there is no resource', () => {
     for (const list of ['*', tag]) {
       assert.throws(() => assertChangeable(sent('if-match', list), null), failed);
     }
   });
-  it('refuses an If-None-Match that names what is there', () => {
+  it('refuses an If-None-Match that matches the resource', () => {
     for (const list of ['*', tag]) {
       assert.throws(() => assertChangeable(sent('if-none-match', list), tag), failed);
       assertChangeable(sent('if-none-match', list), null);
@@ -59,12 +59,12 @@ describe('unlessKnown()', () => {
       assert.deepEqual([status, headers, body], [304, { etag: tag }, null]);
     });
   }
-  it('shows what the client does not have, and what has no tag', () => {
+  it('returns a reply whose tag differs or is missing', () => {
     assert.equal(unlessKnown(sent('if-none-match', '"other"'), reply), reply);
     const list = { status: 200, body: '[]' };
     assert.equal(unlessKnown(sent('if-none-match', '*'), list), list);
   });
-  it('holds If-Match against it too', () => {
+  it('checks If-Match too', () => {
     assert.equal(unlessKnown(sent('if-match', tag), reply), reply);
     assert.throws(() => unlessKnown(sent('if-match', '"other"'), reply), failed);
   });

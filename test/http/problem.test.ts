@@ -8,7 +8,7 @@ function bodyOf(refusal: Refusal) {
 }
 
 describe('problem()', () => {
-  it('tells type, title, status, detail, code and request id', () => {
+  it('has type, title, status, detail, code and request id', () => {
     const refusal = new Refusal('slug_taken', { detail: 'The slug "acme" is taken' });
     assert.deepEqual(bodyOf(refusal), {
       type: 'urn:kennel:problem:slug_taken',
@@ -19,7 +19,7 @@ describe('problem()', () => {
       request_id: 'request-1',
     });
   });
-  it('shows what could not be parsed as invalid input, with 400', () => {
+  it('shows malformed input as invalid_input with 400', () => {
     const { status, code } = bodyOf(new Refusal('malformed'));
     assert.deepEqual([status, code], [400, 'invalid_input']);
   });
@@ -52,7 +52,7 @@ describe('refusalFrom()', () => {
     assert.equal(refusalFrom(refusal), refusal);
   });
   for (const thrown of [new Error('select * from secrets'), 'secrets', null, undefined]) {
-    it(`tells nothing of ${String(thrown)}`, () => {
+    it(`reveals nothing of the thrown ${String(thrown)}`, () => {
       const { status, detail } = bodyOf(refusalFrom(thrown));
       assert.equal(status, 500);
       assert.doesNotMatch(detail, /secrets|null|undefined/);

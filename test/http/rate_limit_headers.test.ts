@@ -5,7 +5,7 @@ import { rateLimitHeaders } from '../../src/http/rate_limit_headers.ts';
 const rateLimit = { allowed: true, remaining: 99, retryAfterSeconds: 0, resetSeconds: 36 };
 
 describe('rateLimitHeaders()', () => {
-  it('tells limit, rest and reset in both dialects', () => {
+  it('has limit, remaining and reset in both forms', () => {
     const free = { name: 'free', requestsPerHour: 100, burst: 100 };
     assert.equal(
       rateLimitHeaders(free, rateLimit).join(' '),
@@ -19,7 +19,7 @@ describe('rateLimitHeaders()', () => {
     [7, 1, 7, 25_200],
     [5, 3, 5, 6_000],
   ] as const) {
-    it(`has a limit that nothing left can exceed: ${burst} at once, ${requestsPerHour} an hour`, () => {
+    it(`has a limit that the remaining tokens never exceed: burst ${burst}, ${requestsPerHour} an hour`, () => {
       const plan = { name: 'own', requestsPerHour, burst };
       const headers = rateLimitHeaders(plan, { ...rateLimit, remaining: burst - 1 });
       assert.deepEqual(
@@ -28,7 +28,7 @@ describe('rateLimitHeaders()', () => {
       );
     });
   }
-  it('lets no plan name break out of its quotes', () => {
+  it('replaces characters of a plan name that would end its quotes', () => {
     const odd = { name: 'a"\r\né', requestsPerHour: 1, burst: 1 };
     assert.equal(rateLimitHeaders(odd, rateLimit).at(-1), '"a____";r=99;t=36');
   });

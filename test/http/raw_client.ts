@@ -1,11 +1,11 @@
 /**
- * A client that sends exactly the bytes it is told to, for what no proper client would send. Talks to
- * 127.0.0.1 only.
+ * A client that sends exactly the bytes that it is given, for requests that no proper client would
+ * send. Connects to 127.0.0.1 only.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-// Far above what any of these answers takes; it ends a test that would otherwise hang.
+// Far longer than any of these answers takes; it ends a test that would otherwise hang.
 const patienceMs = 4_000;
 
 export type RawReply = { status: number; headers: Record<string, string>; body: string };
@@ -53,7 +53,7 @@ export async function untilText(socket: Socket, enough: (text: string) => boolea
   return text;
 }
 
-/** Sends bytes on a connection of their own and reads until the server closes it. */
+/** Sends bytes on a new connection and reads until the server closes it. */
 export async function send(url: string, bytes: string): Promise<RawReply> {
   const socket = await open(url);
   socket.write(bytes, 'latin1');

@@ -1,4 +1,4 @@
-/** Replies on their way out: whole, in order, and to clients that do not take them. */
+/** Replies: whole, in order, and to clients that do not read them. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
@@ -12,12 +12,12 @@ const { get } = requestsTo(tested);
 afterEach(() => assertServing(tested));
 
 describe('replies', limit, () => {
-  it('to a HEAD have the length of the body without the body', async () => {
+  it('to a HEAD have the Content-Length without the body', async () => {
     const reply = await send(tested.url, `HEAD / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
     assert.equal(reply.body, '');
     assert.ok(Number(reply.headers['content-length']) > 0);
   });
-  it('to an error of ours tell nothing of it, but the log does', async () => {
+  it('to an internal error reveal nothing of it, while the log does', async () => {
     const reply = await get('/broken');
     assertProblem(reply, 500, 'internal');
     assert.doesNotMatch(reply.body, /secret/);
@@ -35,7 +35,7 @@ describe('replies', limit, () => {
       '"path":"/second"',
     ]);
   });
-  it('to as many pipelined requests as there may be come, and then the connection is closed', async () => {
+  it('to pipelined requests end at the bound, where the connection is closed', async () => {
     const waiting = await startTestServer({ pipelined: 2 });
     const socket = await open(waiting.url);
     socket.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(1_000));
@@ -49,7 +49,7 @@ describe('replies', limit, () => {
     ]);
     assert.equal(waiting.started.length, 2);
   });
-  it('that their client did not wait for are observed as 499', async () => {
+  it('to a client that has left are observed as 499', async () => {
     const left = await startTestServer();
     const socket = await open(left.url);
     socket.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -60,19 +60,19 @@ describe('replies', limit, () => {
     await until(() => left.observed.length > 0);
     assert.deepEqual([left.observed[0]?.status, left.faults], [499, []]);
   });
-  it('that their client does not read are cut off', { timeout: 10_000 }, async () => {
+  it('that the client does not read are cut off', { timeout: 10_000 }, async () => {
     const unread = await startTestServer();
     const socket = await open(unread.url);
     socket.pause();
     socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
     await until(() => unread.observed.length > 0);
-    // A drain waits for every reply that is still under way, and would take its whole minute here.
+    // A drain waits for every reply in progress, and would take its whole minute here.
     await unread.server.drain(60_000);
     socket.resume();
     const text = await untilClosed(socket);
     assert.ok(text.length < 40_000_000, 'it should be cut short');
   });
-  it('are large, for a client that reads them, as they are', async () => {
+  it('of 40 MB arrive whole at a client that reads them', async () => {
     const patient = await startTestServer({ receiveMs: 30_000 });
     const { body } = await requestsTo(patient).get('/large');
     assert.equal(body.length, 40_000_002);

@@ -9,7 +9,7 @@ import { isUuid } from '../../src/kernel/tenant.ts';
 
 type Operator = { name: string };
 
-/** Routes whose reply tells what their handler was given. */
+/** Routes whose reply shows the input of their handler. */
 const pets: Route<Operator>[] = [
   route('GET', '/pets', { query: v.object({ limit: v.optional(v.string()) }) }, tell),
   route('POST', '/pets', { body: v.strictObject({ name: v.string(), age: v.number() }) }, tell),
@@ -69,30 +69,30 @@ describe('route()', () => {
       return json(200, [typed, params.other]);
     });
   });
-  it('gives a handler that says nothing a context of a tenant', () => {
+  it("types the context of a handler as a tenant's by default", () => {
     route('GET', '/me', {}, async ({ tenant }) => json(200, tenant.slug));
   });
 });
 
 describe('match()', () => {
-  it('gives the handler its parameters, undecoded', async () => {
+  it('passes parameters to the handler undecoded', async () => {
     const { params } = await run('GET', '/pets/p-1/visits/v~2');
     assert.deepEqual(params, { pet: 'p-1', visit: 'v~2' });
   });
   it('prefers a fixed segment to a parameter', () => {
     assert.equal(mismatch('GET', '/pets/new').endpoint, '/pets/new');
   });
-  it('goes back to the parameter when the fixed segment leads nowhere', () => {
+  it('tries the parameter when the fixed segment does not match further', () => {
     assert.equal(mismatch('GET', '/pets/new/visits/1').endpoint, '/pets/{pet}/visits/{visit}');
   });
-  it('answers HEAD by the GET route', () => {
+  it('matches HEAD with the GET route', () => {
     assert.equal(mismatch('HEAD', '/pets/1').endpoint, '/pets/{id}');
   });
-  it('tells the methods of a path that exists', () => {
+  it('returns the methods of a path for another method', () => {
     const allow = ['GET', 'DELETE', 'HEAD', 'OPTIONS'];
     assert.deepEqual(mismatch('PUT', '/pets/1'), { endpoint: '/pets/{id}', allow });
   });
-  it('tells the role of a route', () => {
+  it('returns the role of a route', () => {
     const match = mismatch('DELETE', '/pets/1');
     assert.equal('role' in match && match.role, 'admin');
   });
@@ -101,7 +101,7 @@ describe('match()', () => {
       assert.deepEqual(mismatch('GET', path), { endpoint: 'unmatched', allow: null });
     });
   }
-  it('takes no name of a prototype for a method', () => {
+  it('does not treat "constructor" as a method', () => {
     assert.ok('allow' in mismatch('constructor', '/pets'));
   });
   it('refuses two routes for one method and path', () => {
@@ -111,7 +111,7 @@ describe('match()', () => {
 });
 
 describe('parse()', () => {
-  it('passes what the body schema makes of the body', async () => {
+  it('passes the parsed body to the handler', async () => {
     const body = { name: 'Rex', age: 3 };
     assert.deepEqual((await run('POST', '/pets', { body })).body, body);
   });
@@ -119,7 +119,7 @@ describe('parse()', () => {
     const body = { name: 1, colour: 'red', size: 2 };
     await assert.rejects(run('POST', '/pets', { body }), naming('colour', 'size', 'name'));
   });
-  it('bounds the fields that it names', async () => {
+  it('names a bounded number of fields', async () => {
     const body = { a: 1, b: 2, c: 3, d: 4, e: 5 };
     await assert.rejects(run('POST', '/pets', { body }), naming('a', 'b', 'c'));
   });
@@ -155,7 +155,7 @@ describe('parse()', () => {
       await assert.rejects(run('GET', '/pets', { query }), naming(path));
     });
   }
-  it('refuses every parameter where a route has none', async () => {
+  it('refuses every query parameter of a route without a query', async () => {
     for (const [method, path] of [
       ['GET', '/pets/1'],
       ['PATCH', '/pets'],
@@ -165,7 +165,7 @@ describe('parse()', () => {
     }
     assert.equal((await run('GET', '/pets/1', { query: '&' })).by, 'Ada');
   });
-  it('takes a parameter of another form for an unknown one', async () => {
+  it('answers not_found for a path parameter of the wrong form', async () => {
     await assert.rejects(run('GET', '/users/1'), { code: 'not_found' });
   });
 });

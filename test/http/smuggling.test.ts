@@ -1,6 +1,6 @@
 /**
- * Request smuggling: each form here makes some parser see another end of a request than its neighbour
- * does. Behind each stands a second request, which must never be handled.
+ * Request smuggling: each form here makes some parser see another end of a request than the next
+ * parser does. A second request follows each, and must never be handled.
  */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
@@ -33,15 +33,15 @@ function refuses(forms: Readonly<Record<string, string>>, status = 400): void {
 const chunked = 'Transfer-Encoding: chunked\r\n';
 const chunks = '\r\n2\r\n{}\r\n0\r\n\r\n';
 
-describe('a plain request', limit, () => {
+describe('control: a plain request', limit, () => {
   for (const [form, bytes] of Object.entries({
     'with a length': `${head}Content-Length: 2\r\n\r\n{}`,
     'with chunks': `${head}${chunked}${chunks}`,
-    'with chunks in other words': `${head}transfer-encoding:Chunked\r\n\r\n02;a="b"\r\n{}\r\n0\r\n\r\n`,
+    'with chunks in another spelling': `${head}transfer-encoding:Chunked\r\n\r\n02;a="b"\r\n{}\r\n0\r\n\r\n`,
     'with trailers': `${head}${chunked}\r\n2\r\n{}\r\n0\r\nX-Sum: 1\r\n\r\n`,
-    'refused for its own sake': 'GET /locked HTTP/1.1\r\nHost: a\r\n\r\n',
+    'that is refused with 401': 'GET /locked HTTP/1.1\r\nHost: a\r\n\r\n',
   })) {
-    it(`${form} lets the next one through, so the others can fail`, async () => {
+    it(`${form} lets the next request through`, async () => {
       const plain = await startTestServer({ keepAliveMs: 50 });
       const socket = await open(plain.url);
       socket.write(bytes + poison);
@@ -98,7 +98,7 @@ describe('Content-Length', limit, () => {
   refuses({ 'beyond what a double holds': `${head}Content-Length: 9007199254740993\r\n\r\n` }, 413);
 
   for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS', 'TRACE']) {
-    it(`covers a body that nobody reads, as of a ${method} (CL.0)`, async () => {
+    it(`covers the unread body of a ${method} (CL.0)`, async () => {
       tested.started.splice(0);
       const length = `Content-Length: ${poison.length}\r\n`;
       const socket = await open(tested.url);
@@ -130,9 +130,9 @@ describe('a chunk', limit, () => {
   refuses({
     'of size 0 with a bare LF': `${head}${chunked}\r\n2\r\n{}\r\n0\n\n`,
     'of size 0, then a bare LF': `${head}${chunked}\r\n2\r\n{}\r\n0\r\n\n`,
-    'with a trailer that is a length': `${head}${chunked}\r\n2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n`,
-    'with a trailer that is a coding': `${head}${chunked}\r\n2\r\n{}\r\n0\r\n${chunked}\r\n`,
-    'with a trailer that is none': `${head}${chunked}\r\n2\r\n{}\r\n0\r\na b\r\n\r\n`,
+    'with a Content-Length trailer': `${head}${chunked}\r\n2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n`,
+    'with a Transfer-Encoding trailer': `${head}${chunked}\r\n2\r\n{}\r\n0\r\n${chunked}\r\n`,
+    'with a malformed trailer': `${head}${chunked}\r\n2\r\n{}\r\n0\r\na b\r\n\r\n`,
   });
   refuses({ 'of endless size': `${head}${chunked}\r\nffffffffffffffff\r\n{}` }, 408);
   refuses(
@@ -140,7 +140,7 @@ describe('a chunk', limit, () => {
     431,
   );
 
-  it('may have trailers, none of which is taken for a header', async () => {
+  it('may have trailers, which are not treated as headers', async () => {
     const socket = await open(tested.url);
     const trailers = 'Host: evil\r\nAuthorization: Bearer evil\r\nX-Tenant-ID: evil\r\n';
     socket.write(`GET /x HTTP/1.1\r\nHost: a\r\n${chunked}\r\n0\r\n${trailers}\r\n`);
@@ -151,7 +151,7 @@ describe('a chunk', limit, () => {
   });
 });
 
-describe('a request that nobody can be sure of', limit, () => {
+describe('a request whose end is not certain', limit, () => {
   refuses({
     'with a bad target': 'GET //x HTTP/1.1\r\nHost: a\r\n\r\n',
     'with a bad target and a body': 'POST //x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}',
@@ -160,19 +160,20 @@ describe('a request that nobody can be sure of', limit, () => {
     'with one bare LF': 'GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n',
     'with a bare LF at its end': 'GET / HTTP/1.1\r\nHost: a\r\n\n',
     'with a bare CR at its end': 'GET / HTTP/1.1\r\nHost: a\r\n\rX\r\n\r\n',
-    'that would be a tunnel': 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n',
-    'that would be a WebSocket':
+    'that asks for a tunnel': 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n',
+    'that asks for a WebSocket':
       'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
-    'that asks for one in vain': 'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n',
+    'with Upgrade but without Connection: Upgrade':
+      'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n',
   });
   refuses(
-    { 'that says it is the last': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' },
+    { 'with Connection: close': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' },
     200,
   );
   refuses({ 'in HTTP/1.0': 'GET / HTTP/1.0\r\nHost: a\r\n\r\n' }, 200);
   refuses({ 'of another protocol': 'GET / RTSP/1.0\r\nHost: a\r\n\r\n' }, 200);
   const small = `${'1\r\n \r\n'.repeat(200_000)}2\r\n{}\r\n0\r\n\r\n`;
-  it('that was given up before its end is 413, and nothing behind it is handled', async () => {
+  it('that exceeds the bound on wire bytes is 413, and nothing behind it is handled', async () => {
     const patient = await startTestServer({ lingerMs: 50, requestMs: 15_000 });
     await assertAlone(`${head}${chunked}\r\n${small}`, 413, patient);
   });
@@ -180,7 +181,7 @@ describe('a request that nobody can be sure of', limit, () => {
 
 describe('an offer of HTTP/2', limit, () => {
   const offer = 'Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n';
-  it('is passed over, and nothing behind it is handled', async () => {
+  it('is ignored, and nothing behind it is handled', async () => {
     await assertAlone(`GET / HTTP/1.1\r\n${offer}\r\n`, 200);
     const json = 'Content-Type: application/json\r\n';
     await assertAlone(`POST / HTTP/1.1\r\n${offer}${json}Content-Length: 2\r\n\r\n{}`, 200);
@@ -201,7 +202,7 @@ describe('an offer of HTTP/2', limit, () => {
 
 describe('an expectation', limit, () => {
   const json = `${head}Content-Length: 2\r\n`;
-  it('of an invitation is met when the body is wanted', async () => {
+  it('of 100-continue is answered with 100 when the body is wanted', async () => {
     const socket = await open(tested.url);
     socket.write(`${json}Expect: 100-continue\r\n\r\n`);
     const invited = await untilText(socket, (text) => text.endsWith('\r\n\r\n'));
@@ -216,7 +217,7 @@ describe('an expectation', limit, () => {
     ['has another type', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n', 415],
     ['has no Host', 'POST / HTTP/1.1\r\nContent-Length: 2\r\n', 400],
   ] as const) {
-    it(`is not met for a body that ${reason}`, async () => {
+    it(`is answered without 100 for a body that ${reason}`, async () => {
       const socket = await open(tested.url);
       socket.write(`${bytes}Expect: 100-continue\r\n\r\n`);
       assert.deepEqual(statusesIn(await untilClosed(socket)), [status]);
@@ -228,7 +229,7 @@ describe('an expectation', limit, () => {
     '100-continue\r\nExpect: x',
     '100-continue, x',
   ]) {
-    it(`${JSON.stringify(expect)} is passed over`, () =>
+    it(`${JSON.stringify(expect)} is ignored`, () =>
       assertAlone(`${json}Expect: ${expect}\r\n\r\n{}`, 200));
   }
 });

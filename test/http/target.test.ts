@@ -1,4 +1,6 @@
-/** The request line: targets that two parsers could read in two ways, and lines that are none. */
+/**
+ * The request line: targets that two parsers could read in two ways, and lines that are malformed.
+ */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { assertProblem, assertServing, close, limit, requestsTo } from './edge.ts';
@@ -48,15 +50,15 @@ describe('request target', limit, () => {
       assertProblem(await get(`/${'a'.repeat(length)}`), 414, 'uri_too_long');
     });
   }
-  it('is no reason for headers that are too large', async () => {
+  it('is not blamed for headers that are too large', async () => {
     const headers = `Host: a\r\nX: ${'a'.repeat(20_000)}\r\n`;
     assertProblem(await get('/x', headers), 431, 'headers_too_large');
   });
-  it('of OPTIONS may be the server as a whole', async () => {
+  it('may be "*" for OPTIONS', async () => {
     const reply = await send(tested.url, `OPTIONS * HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
     assert.equal(JSON.parse(reply.body).path, '*');
   });
-  it('of a CONNECT is refused and the socket closed', async () => {
+  it('of a CONNECT is refused, and the socket is closed', async () => {
     const reply = await send(tested.url, 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n');
     assertProblem(reply, 400, 'invalid_input');
   });
@@ -75,17 +77,17 @@ describe('request line', limit, () => {
     });
   }
   for (const method of ['FOO', 'get', 'PROPFIND', 'SEARCH', 'X-Y!']) {
-    it(`with the method ${method} asks for what no resource does`, async () => {
+    it(`with the unknown method ${method} is 501`, async () => {
       const reply = await send(tested.url, `${method} / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
       assertProblem(reply, 501, 'not_implemented');
     });
   }
-  it('that follows a good request and has an unknown method ends the connection', async () => {
+  it('with an unknown method behind a good request ends the connection', async () => {
     const good = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
     const reply = await send(tested.url, `${good}FOO / HTTP/1.1\r\nHost: a\r\n\r\n`);
     assert.equal(reply.status, 200);
   });
-  it('that is no HTTP at all is refused', async () => {
+  it('of a TLS handshake is refused', async () => {
     const reply = await send(tested.url, '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03');
     assertProblem(reply, 400, 'invalid_input');
   });

@@ -1,4 +1,4 @@
-/** A server with short bounds and a trivial handler, for the tests of the edge. */
+/** A server with small limits and a trivial handler, for the tests of the HTTP edge. */
 import { randomUUID } from 'node:crypto';
 import { after } from 'node:test';
 import type { Finished } from '../../src/http/exchange.ts';
@@ -37,10 +37,10 @@ export type TestServer = {
   release(): void;
 };
 
-const opened: HttpServer[] = [];
+const servers: HttpServer[] = [];
 
-// A test that failed half-way must not leave a server that keeps the process from its end.
-after(() => Promise.all(opened.map((server) => server.drain(0))));
+// A test that failed half-way must not leave a server that keeps the process from ending.
+after(() => Promise.all(servers.map((server) => server.drain(0))));
 
 /** Starts it on a free port; it ends with the test file, if not before. */
 export async function startTestServer(
@@ -67,12 +67,12 @@ export async function startTestServer(
     trustedProxies: trustedProxies(proxies),
     limits: { ...limits, ...changed },
   });
-  opened.push(server);
+  servers.push(server);
   const url = await server.listen('127.0.0.1', 0);
   return { server, url, observed, faults, started, release };
 }
 
-/** A path for each way a handler can end. */
+/** A path for each way in which a handler can end. */
 async function answer(request: HttpRequest, released: Promise<void>): Promise<Reply> {
   const { path, query, facts, address, method } = request;
   if (path === '/wait') await released;

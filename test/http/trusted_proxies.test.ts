@@ -5,7 +5,7 @@ import { clientAddress, isTrusted, trustedProxies } from '../../src/http/trusted
 const proxies = trustedProxies(['10.0.0.0/8', '192.0.2.1', 'fd00::/8']);
 
 describe('trustedProxies()', () => {
-  it('knows single addresses and ranges of both families', () => {
+  it('accepts single addresses and ranges of both families', () => {
     for (const address of ['10.1.2.3', '192.0.2.1', 'fd00::1', '::ffff:10.1.2.3']) {
       assert.ok(isTrusted(proxies, address), address);
     }
@@ -21,10 +21,10 @@ describe('trustedProxies()', () => {
 });
 
 describe('clientAddress()', () => {
-  it('is the peer when the peer is no proxy, whatever it says', () => {
+  it('is the peer when the peer is not a trusted proxy', () => {
     assert.equal(clientAddress(proxies, '203.0.113.1', ['198.51.100.1']), '203.0.113.1');
   });
-  it('is the right-most hop that is no proxy', () => {
+  it('is the right-most hop that is not a trusted proxy', () => {
     const hops = ['6.6.6.6, 198.51.100.1', '10.0.0.2'];
     assert.equal(clientAddress(proxies, '10.0.0.1', hops), '198.51.100.1');
   });
@@ -42,7 +42,7 @@ describe('clientAddress()', () => {
     '203.0.113.7, [fd00::1]:2': '203.0.113.7',
     '6.6.6.6, _hidden-1': '_hidden-1',
   })) {
-    it(`reads "${sent}" as RFC 7239 writes nodes`, () => {
+    it(`reads the node "${sent}" of RFC 7239`, () => {
       assert.equal(clientAddress(proxies, '10.0.0.1', [sent]), address);
     });
   }
@@ -56,7 +56,7 @@ describe('clientAddress()', () => {
     '1.2.3',
     '::g',
   ]) {
-    it(`ends at the hop "${hop}", which is no address`, () => {
+    it(`stops at the hop "${hop}", which is not an address`, () => {
       const hops = [`198.51.100.1, ${hop}, 10.0.0.2`];
       assert.equal(clientAddress(proxies, '10.0.0.1', hops), '10.0.0.2');
     });

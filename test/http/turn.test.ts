@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Turn } from '../../src/http/turn.ts';
 
 describe('Turn', () => {
-  it('ends for all together, in their order, after what was ready before', async () => {
+  it('ends for all callers together, in order, after work that was ready before', async () => {
     const turn = new Turn();
     const seen: string[] = [];
     const first = turn.ended().then(() => seen.push('first'));
@@ -14,7 +14,7 @@ describe('Turn', () => {
     assert.deepEqual(seen, ['ready before', 'first', 'second']);
   });
 
-  it('begins anew when it has ended', async () => {
+  it('starts again after its end', async () => {
     const turn = new Turn();
     const first = turn.ended();
     await first;

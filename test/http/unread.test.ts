@@ -1,6 +1,6 @@
 /**
- * Clients that ask and do not read: strangers by the packet, a tenant by the page. The heap is small
- * and the bounds with it, so that the control fills it soon.
+ * Clients that send requests and do not read: strangers by the packet, a tenant by the page. The
+ * heap is small and so are the limits, so that the control fills it soon.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -14,7 +14,7 @@ import { open, untilClosed } from './raw_client.ts';
 import { startTestServer } from './test_server.ts';
 
 const MiB = 1_024 * 1_024;
-/** Far above what any of these takes, on a machine that has other things to do as well. */
+/** Far longer than any of these takes, even on a busy machine. */
 const patienceMs = 60_000;
 const patient = { timeout: 4 * patienceMs };
 
@@ -26,7 +26,7 @@ const unread = {
   bytes: 80 * MiB,
 };
 const hogs = 6;
-/** So that nothing but those bounds ends a connection here. */
+/** So that only the limits under test end a connection here. */
 const changed = { unread, receiveMs: 10 * patienceMs };
 
 describe('a packet full of requests', patient, () => {
@@ -34,7 +34,7 @@ describe('a packet full of requests', patient, () => {
   const inPacket = 100;
   const pipelined = 16;
 
-  /** Requests that node made objects of, of one packet. */
+  /** Requests of one packet that Node has turned into objects. */
   async function madeOf(bound: number): Promise<number> {
     const server = await startTestServer({ pipelined: bound });
     let made = 0;
@@ -51,13 +51,13 @@ describe('a packet full of requests', patient, () => {
     return made;
   }
 
-  it('is not read past the bound', async () => {
+  it('is read up to the bound on pipelined requests', async () => {
     assert.equal(await madeOf(pipelined), pipelined);
   });
-  it('control: is read to its end without it', async () => {
+  it('control: is read to its end without the bound', async () => {
     assert.equal(await madeOf(2 * inPacket), inPacket + 1);
   });
-  it('from a hundred strangers that read nothing ends their connections', async () => {
+  it('from a hundred clients that read nothing ends their connections', async () => {
     const edge = await startEdge({ heapMegabytes });
     const strangers = Array.from({ length: 110 }, () => ask(edge, request.repeat(2_000)));
     await Promise.all(strangers);
@@ -69,7 +69,7 @@ describe('a packet full of requests', patient, () => {
 describe('a tenant that reads none of its pages', patient, () => {
   const page = pageOf(randomUUID());
 
-  async function besiege(options: EdgeOptions, more = (_: EdgeServer) => Promise.resolve()) {
+  async function askForPages(options: EdgeOptions, more = (_: EdgeServer) => Promise.resolve()) {
     const edge = await startEdge({ ...options, heapMegabytes, changed });
     await more(edge);
     for (let at = 0; at < hogs; at += 1) await ask(edge, page.repeat(30));
@@ -78,11 +78,11 @@ describe('a tenant that reads none of its pages', patient, () => {
 
   for (const [whose, bytes] of Object.entries({
     'its own': page,
-    "another's": pageOf(randomUUID()),
+    "another tenant's": pageOf(randomUUID()),
   })) {
-    it(`loses its connections, and ${whose} slow reader is served`, async () => {
+    it(`loses its connections, while ${whose} slow reader is served`, async () => {
       const slow: Socket[] = [];
-      const edge = await besiege({}, async (early) => {
+      const edge = await askForPages({}, async (early) => {
         slow.push(await ask(early, bytes));
         await until(async () => ((await early.state())?.unreadBytes ?? 0) > 0, patienceMs);
       });
@@ -91,8 +91,8 @@ describe('a tenant that reads none of its pages', patient, () => {
       assert.equal((await fetch(edge.url)).status, 200);
     });
   }
-  it('control: fills the heap when nothing bounds it', async () => {
-    const edge = await besiege({ guardsOff: ['unread'] });
+  it('control: fills the heap without the bounds', async () => {
+    const edge = await askForPages({ guardsOff: ['unread'] });
     assert.match(await edge.ended(), /heap out of memory/);
   });
 });
@@ -108,7 +108,11 @@ async function ask(edge: EdgeServer, bytes: string): Promise<Socket> {
   return socket;
 }
 
-/** In small portions, up to the end of the first page; the statuses of what came. */
+/**
+ * In small portions, up to the end of the first page.
+ *
+ * @returns the statuses.
+ */
 async function readSlowly(socket: Socket): Promise<number[]> {
   let text = '';
   for await (const chunk of socket) {

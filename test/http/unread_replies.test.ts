@@ -1,4 +1,4 @@
-/** Who is closed when too much of what was sent is not read. */
+/** Which connections are closed when too many sent bytes are not read. */
 import assert from 'node:assert/strict';
 import { Socket } from 'node:net';
 import { describe, it } from 'node:test';
@@ -16,7 +16,7 @@ function closedOf(all: readonly ClientConnection[]): boolean[] {
 }
 
 describe('unread replies', () => {
-  it('count with what node keeps of each, until they are read', () => {
+  it('count with a fixed overhead for each, until they are read', () => {
     const unread = new UnreadReplies(limits);
     const [one] = connections(1);
     assert.ok(one);
@@ -25,7 +25,7 @@ describe('unread replies', () => {
     for (const first of read) first();
     assert.equal(unread.bytes, 0);
   });
-  it('past the bound of a connection close it; a single one does not', () => {
+  it('past the bound of a connection close it, unless it is a single reply', () => {
     const unread = new UnreadReplies(limits);
     const all = connections(2);
     const [one, two] = all;
@@ -38,7 +38,7 @@ describe('unread replies', () => {
     read();
     assert.equal(unread.bytes, 61, 'what was taken out is not taken out again');
   });
-  it('past the bound of a holder close the connection with the most of it, and nobody else', () => {
+  it('past the bound of a holder close its connection with the most bytes', () => {
     const unread = new UnreadReplies(limits);
     const all = connections(4);
     const [other, small, large, last] = all;
@@ -50,12 +50,12 @@ describe('unread replies', () => {
     assert.deepEqual(closedOf(all), [false, false, true, false]);
     assert.equal(unread.bytes, 50 + 10 + 30);
   });
-  it('past the bound of all close one of the holder with the most', () => {
+  it('past the bound of all close a connection of the holder with the most bytes', () => {
     const unread = new UnreadReplies({ ...limits, connectionBytes: 1_000 });
     const all = connections(4);
-    const [modest, one, two, last] = all;
-    assert.ok(modest && one && two && last);
-    unread.add(modest, 'modest', 49);
+    const [small, one, two, last] = all;
+    assert.ok(small && one && two && last);
+    unread.add(small, 'small', 49);
     unread.add(one, 'greedy', 39);
     unread.add(two, 'greedy', 29);
     unread.add(last, 'new', 39);

@@ -1,4 +1,4 @@
-/** Bodies on their way in: too large, too slow, cut short, and made to harm who reads them. */
+/** Request bodies: too large, too slow, cut short, and made to harm their parser. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
@@ -21,7 +21,7 @@ describe('body', limit, () => {
   it('of 300 KiB by Content-Length is 413, and the client reads it', async () => {
     assertProblem(await post(large), 413, 'payload_too_large');
   });
-  it('that is announced as too large is 413 before any of it has come', async () => {
+  it('that is announced as too large is 413 before it arrives', async () => {
     const head = jsonPost;
     const reply = await send(tested.url, `${head}Content-Length: 300000\r\n\r\n`);
     assertProblem(reply, 413, 'payload_too_large');
@@ -34,14 +34,14 @@ describe('body', limit, () => {
     );
     assertProblem(reply, 413, 'payload_too_large');
   });
-  it('of 5 MB that nobody reads does not keep the client from its 401', async () => {
+  it('of 5 MB behind a refused head is answered with 401 that the client can read', async () => {
     const head = 'POST /locked HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n';
     const reply = await sendBeforeReading(tested.url, head + 'x'.repeat(5_000_000));
     assertProblem(reply, 401, 'unauthenticated');
     assert.equal(reply.headers['www-authenticate'], 'Bearer realm="kennel"');
     assert.equal(reply.headers.connection, 'close');
   });
-  it('that never ends is not waited for once its request was refused', async () => {
+  it('that never ends does not delay a refusal', async () => {
     const head = 'POST /locked HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n';
     assertProblem(await send(tested.url, `${head}{`), 401, 'unauthenticated');
   });
@@ -75,7 +75,7 @@ describe('body', limit, () => {
   for (const [fault, body] of Object.entries({
     'broken JSON': '{"a":',
     nothing: '',
-    'bytes that are no UTF-8': '"\xff"',
+    'bytes that are not UTF-8': '"\xff"',
     'overlong UTF-8': '"\xc0\xaf"',
     'UTF-16': '\xff\xfe{\0}\0',
     'UTF-16 without a mark': '\0{\0}',
@@ -101,7 +101,7 @@ describe('body', limit, () => {
     'many empty arrays': `[${'[],'.repeat(87_000)}0]`,
     'white space': `${' '.repeat(262_143)}1`,
   })) {
-    it(`of ${form}, as large as may be, is read`, async () => {
+    it(`of ${form}, up to the bound, is read`, async () => {
       assert.equal((await post(body)).status, 200);
     });
   }
@@ -113,6 +113,17 @@ describe('body', limit, () => {
     );
     assertProblem(reply, 413, 'payload_too_large');
   });
+  it('in chunks with long extensions is 413, also when they came before it was wanted', async () => {
+    const late = await startTestServer();
+    const bomb = `${`1;${'a'.repeat(16_000)}\r\n \r\n`.repeat(70)}2\r\n{}\r\n0\r\n\r\n`;
+    const socket = await open(late.url);
+    const head = `POST /wait HTTP/1.1\r\nHost: a\r\n${chunked}${close}\r\n`;
+    await new Promise((resolve) => socket.write(head + bomb, resolve));
+    for (let turn = 0; turn < 20; turn += 1)
+      await send(late.url, `GET / HTTP/1.1\r\nHost: a\r\n${close}\r\n`);
+    late.release();
+    assertProblem(parseReply(await untilClosed(socket)), 413, 'payload_too_large');
+  });
   it('in many small chunks is read', async () => {
     const chunks = `${'1\r\n \r\n'.repeat(100_000)}2\r\n{}\r\n0\r\n\r\n`;
     const patient = await startTestServer({ requestMs: 15_000 });
@@ -122,7 +133,7 @@ describe('body', limit, () => {
     );
     assert.deepEqual([reply.status, JSON.parse(reply.body)], [200, { body: {} }]);
   });
-  it('that its client breaks off ends the wait, and is observed once', async () => {
+  it('that the client breaks off is observed once', async () => {
     const seen = tested.observed.length;
     const socket = await open(tested.url);
     const head = jsonPost;
@@ -132,7 +143,7 @@ describe('body', limit, () => {
     assert.equal(tested.observed.length, seen + 1);
     assert.deepEqual(tested.faults, []);
   });
-  it('that the server itself cuts off ends the wait', async () => {
+  it('that drain() cuts off is observed as 499', async () => {
     const cut = await startTestServer();
     const head = jsonPost;
     (await open(cut.url)).write(`${head}Content-Length: 9\r\n\r\n{`);
@@ -141,7 +152,7 @@ describe('body', limit, () => {
     await until(() => cut.observed.length > 0);
     assert.deepEqual([cut.observed[0]?.status, cut.faults], [499, []]);
   });
-  it('that its client ends early is 400', async () => {
+  it('that the client ends early is 400', async () => {
     const socket = await open(tested.url);
     const head = jsonPost;
     socket.end(`${head}Content-Length: 9\r\n\r\n{`);

@@ -1,5 +1,5 @@
 import { isolationContract } from '../contract/isolation.ts';
-import { ownPlaceContract } from '../contract/own_place.ts';
+import { ownPlacementContract } from '../contract/own_placement.ts';
 
 isolationContract('schema');
-ownPlaceContract('schema');
+ownPlacementContract('schema');

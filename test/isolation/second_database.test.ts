@@ -1,26 +1,27 @@
-/** A mode is one file and one registration: everything else works with it as it is. */
+/** A mode is one file and one registration: everything else works with it unchanged. */
 import assert from 'node:assert/strict';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
 import { migrateFleet } from '../../src/control_plane/migrations/migrate.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { parseSlug, type Slug, tenantId } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { isolationContract } from '../contract/isolation.ts';
-import { ownPlaceContract } from '../contract/own_place.ts';
+import { ownPlacementContract } from '../contract/own_placement.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { tracesOf } from '../support/traces.ts';
 import { secondDatabaseMode } from './second_database.ts';
 
 isolationContract('second_database');
-ownPlaceContract('second_database');
+ownPlacementContract('second_database');
 
-describe('a tenant of a mode that only tests have', () => {
+describe('a tenant of a fourth isolation mode', () => {
   let database: TestDatabase;
   let sqlFolder: string;
   let services: Services;
@@ -71,7 +72,7 @@ describe('a tenant of a mode that only tests have', () => {
     );
   });
 
-  it('is migrated by itself', async () => {
+  it('is migrated', async () => {
     await writeFile(
       join(sqlFolder, 'tenant', '003_note.sql'),
       'alter table pets add column note text;\n',
@@ -88,7 +89,7 @@ describe('a tenant of a mode that only tests have', () => {
     assert.ok('note' in ((await petsOf(one))[0] ?? {}));
   });
 
-  it('goes on when the seals are rotated', async () => {
+  it('is served after a rotation of the seals', async () => {
     const { fleet, jobs } = services;
     const options = { propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} };
     await rotateSeals(fleet, jobs, options);

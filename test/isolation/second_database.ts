@@ -1,8 +1,7 @@
 /**
- * An isolation mode that only tests have: a schema for each tenant, all of them in a second database.
- *
- * The login and the way of the context are those of schema mode. A tenant begins with the database, should
- * it be the first one there, and its schema; it ends when the schema is dropped.
+ * An isolation mode that only tests have: one schema per tenant, all in a second database. Login
+ * and context work as in schema mode. The first tenant's creation also creates the database; a
+ * tenant's erasure drops its schema.
  */
 import { type IsolationMode, nameOf } from '../../src/isolation/mode.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';

@@ -1,26 +1,29 @@
-/** Postgres asks for most rights only once it has the lock, and all others wait behind who waits for it. */
+/**
+ * Postgres checks most rights only once it has the lock, and all other sessions queue behind the
+ * one that waits for it.
+ */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
 import { openTenantDb } from '../../src/isolation/tenant_db.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { lookInto } from '../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 import { until } from '../support/until.ts';
 
 const violation = { name: 'IsolationViolation' };
 
 const injected = (text: string) => Object.assign([text], { raw: [text] });
 
-/** A kind of statement each, and ways to hide what it is. */
+/** One statement of each kind, and ways to hide the kind. */
 const noQueries = [
   'lock table pets in access share mode',
   'drop policy tenant_rows on pets',
@@ -88,13 +91,13 @@ const queries = [
 ];
 
 describe("a tenant's db", () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   before(async () => {
-    places = await openTenantPlaces(2);
+    fixture = await openTenantFixture(2);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  it('sends no statement that is no query', async () => {
+  it('refuses statements that are not queries before it opens a connection', async () => {
     const opened: string[] = [];
     const pool = new ConnectionPool(
       async (target) => {
@@ -105,7 +108,7 @@ describe("a tenant's db", () => {
     );
     await openTenantDb(
       { pool, envelopes: new Envelopes(1) },
-      places.services.fleet.installation.placement('shared'),
+      fixture.services.fleet.installation.placement('shared'),
       tenantId(randomUUID()),
       async (db) => {
         for (const text of noQueries) await assert.rejects(db(injected(text)), violation, text);
@@ -117,9 +120,9 @@ describe("a tenant's db", () => {
     pool.close();
   });
 
-  it('nor one in a transaction, which fails with it', async () => {
-    const one = await places.tenant('shared');
-    const isolation = places.allIn(places.placeOf(one));
+  it('refuses statements that are not queries in a transaction, which then fails', async () => {
+    const one = await fixture.tenant('shared');
+    const isolation = fixture.allIn(fixture.placementOf(one));
     for (const text of noQueries) {
       const work = isolation.run(one, (db) => db.transaction((sql) => sql(injected(text))));
       await assert.rejects(work, violation, text);
@@ -130,10 +133,12 @@ describe("a tenant's db", () => {
 
   const rule = injected('create rule x as on insert to pets do also nothing');
 
-  /** Whether all others would wait behind it while somebody reads the table in a long transaction. */
-  async function waits(work: (tenant: TenantRef, place: Placement) => Promise<unknown>) {
-    const tenant = await places.tenant('shared');
-    return lookInto(places.url, (sql) =>
+  /**
+   * Whether all others would queue behind the statement while a long transaction reads the table.
+   */
+  async function waits(work: (tenant: TenantRef, placement: Placement) => Promise<unknown>) {
+    const tenant = await fixture.tenant('shared');
+    return lookInto(fixture.url, (sql) =>
       sql.begin(async (reading) => {
         await reading`lock table shared.pets in access share mode`;
         const waiters = async () =>
@@ -141,7 +146,7 @@ describe("a tenant's db", () => {
             await reading`select from pg_locks where not granted and relation = 'shared.pets'::regclass`
           ).length;
         let refused = false;
-        const refusal = assert.rejects(work(tenant, places.placeOf(tenant)));
+        const refusal = assert.rejects(work(tenant, fixture.placementOf(tenant)));
         void refusal.then(() => {
           refused = true;
         });
@@ -156,17 +161,17 @@ describe("a tenant's db", () => {
     );
   }
 
-  it('makes nobody wait for a lock that its tenant has no right to', async () => {
-    const ask = (tenant: TenantRef, place: Placement) =>
-      places.allIn(place).run(tenant, (db) => db(rule));
+  it('waits for no lock without a right to it, so that nobody waits behind', async () => {
+    const ask = (tenant: TenantRef, placement: Placement) =>
+      fixture.allIn(placement).run(tenant, (db) => db(rule));
     assert.equal(await waits(ask), false);
   });
 
-  it('control: without that, Postgres waits for the lock before it asks for the right', async () => {
-    const ask = async ({ id }: TenantRef, place: Placement) => {
-      const connection = await Connection.open(place.target, connectionLimits);
+  it('control: Postgres itself waits for the lock before it checks the right', async () => {
+    const ask = async ({ id }: TenantRef, placement: Placement) => {
+      const connection = await Connection.open(placement.target, connectionLimits);
       await connection
-        .statement(envelope(place, id, connection.pid), rule, [])
+        .statement(envelope(placement, id, connection.pid), rule, [])
         .finally(() => connection.close());
     };
     assert.equal(await waits(ask), true);

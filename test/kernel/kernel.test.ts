@@ -7,10 +7,10 @@ import { settingsFrom } from '../../src/kernel/settings.ts';
 import { parseSlug, type Role, type Tenant, tenantId } from '../../src/kernel/tenant.ts';
 
 describe('Kernel.run()', () => {
-  it('passes the stages in order, and opens the tables last', async () => {
-    const stage = setStage();
-    assert.equal((await stage.run()).status, 200);
-    assert.deepEqual(stage.steps, [
+  it("runs the stages in order, and opens the tenant's db last", async () => {
+    const kernel = openKernel();
+    assert.equal((await kernel.run()).status, 200);
+    assert.deepEqual(kernel.steps, [
       'authenticate',
       'authorize',
       'limit',
@@ -20,8 +20,8 @@ describe('Kernel.run()', () => {
     ]);
   });
 
-  it('stops where a stage refuses: nothing later runs', async () => {
-    const refusals: [Parameters<typeof setStage>[0], string, string[]][] = [
+  it('runs no stage after a refusal', async () => {
+    const refusals: [Parameters<typeof openKernel>[0], string, string[]][] = [
       [{ claims: [] }, 'tenant_required', []],
       [{ claims: ['acme', 'other'] }, 'tenant_ambiguous', []],
       [{ known: false }, 'unauthenticated', ['authenticate', 'note authentication_failed']],
@@ -66,48 +66,51 @@ describe('Kernel.run()', () => {
       ],
     ];
     for (const [situation, code, steps] of refusals) {
-      const stage = setStage(situation);
-      await assert.rejects(stage.run(), (error) => error instanceof Refusal && error.code === code);
-      assert.deepEqual(stage.steps, steps, code);
+      const kernel = openKernel(situation);
+      await assert.rejects(
+        kernel.run(),
+        (error) => error instanceof Refusal && error.code === code,
+      );
+      assert.deepEqual(kernel.steps, steps, code);
     }
   });
 
-  it('serves tables of a newer version, unless it needs servers that know it', async () => {
-    const stage = setStage({ tenant: { schemaVersion: 99, requiredVersion: 2 } });
-    assert.equal((await stage.run()).status, 200);
-    const { facts } = await setStage({ tenant: { requiredVersion: 3 } }).refusal();
+  it('serves a newer schema version, unless that version requires newer servers', async () => {
+    const kernel = openKernel({ tenant: { schemaVersion: 99, requiredVersion: 2 } });
+    assert.equal((await kernel.run()).status, 200);
+    const { facts } = await openKernel({ tenant: { requiredVersion: 3 } }).refusal();
     assert.match(String(facts.cause), /this server knows 1 to 2, and they need one that knows 3/);
   });
 
-  it('refuses a foreign and a suspended tenant with the same words', async () => {
+  it('refuses a foreign and a suspended tenant with the same message', async () => {
     const [foreign, suspended] = await Promise.all([
-      setStage({ claims: ['other'] }).refusal(),
-      setStage({ tenant: { status: 'suspended' } }).refusal(),
+      openKernel({ claims: ['other'] }).refusal(),
+      openKernel({ tenant: { status: 'suspended' } }).refusal(),
     ]);
     assert.deepEqual([foreign.message, foreign.facts], [suspended.message, suspended.facts]);
   });
 
-  it('bills a request that spent a token, and counts one that could not as refused', async () => {
-    const billed = setStage({ route: 'bad input' });
+  it('bills a request that got a token, and counts one that did not as refused', async () => {
+    const billed = openKernel({ route: 'bad input' });
     await billed.refusal();
-    const refused = setStage({ spent: true });
+    const refused = openKernel({ spent: true });
     await refused.refusal();
     assert.deepEqual([billed.counts, refused.counts], [['billed'], ['refused']]);
   });
 
-  it('records that a statement had no right to what it asked for, and nothing else that fails', async () => {
-    const violated = setStage({ fault: new IsolationViolation(new Error('no tenant context')) });
+  it('records an isolation violation, and no other error', async () => {
+    const violated = openKernel({ fault: new IsolationViolation(new Error('no tenant context')) });
     await assert.rejects(violated.run(), /^IsolationViolation: no tenant context$/);
     assert.equal(violated.steps.at(-1), 'note isolation_violation');
-    const broken = setStage({ fault: new Error('out of memory') });
+    const broken = openKernel({ fault: new Error('out of memory') });
     await assert.rejects(broken.run(), /^Error: out of memory$/);
     assert.equal(broken.steps.at(-1), 'execute');
   });
 
-  it('leaves in the record what it has found out', async () => {
-    const stage = setStage({ route: 'bad input' });
-    await stage.refusal();
-    const { endpoint, tenant, caller, rateLimit } = stage.record;
+  it('leaves endpoint, tenant, caller and rate limit in the request record', async () => {
+    const kernel = openKernel({ route: 'bad input' });
+    await kernel.refusal();
+    const { endpoint, tenant, caller, rateLimit } = kernel.record;
     assert.deepEqual(
       [endpoint, tenant?.slug, caller?.user.id, rateLimit?.remaining],
       ['/api/pets', 'acme', 'u1', 9],
@@ -120,7 +123,7 @@ type Situation = {
   known?: boolean;
   authorization?: string;
   guessing?: boolean;
-  /** What the isolation adapter fails with. */
+  /** The error of the isolation adapter. */
   fault?: Error;
   tenant?: Partial<Tenant>;
   spent?: boolean;
@@ -128,8 +131,8 @@ type Situation = {
   role?: Role;
 };
 
-/** A kernel whose ports write down that they were asked. */
-function setStage(situation: Situation = {}) {
+/** A kernel whose ports record the calls to them. */
+function openKernel(situation: Situation = {}) {
   const { claims = ['acme'], known = true, spent = false, route = 'found' } = situation;
   const steps: string[] = [];
   const counts: string[] = [];

@@ -9,20 +9,20 @@ describe('settingsFrom()', () => {
     assert.deepEqual(settingsFrom({}), defaults);
   });
 
-  it('takes what fits its type, and the default for what does not', () => {
+  it('takes values of the right type, and defaults for others', () => {
     assert.deepEqual(settingsFrom({ include_deleted_pets: 'yes', default_page_size: 5 }), {
       ...defaults,
       default_page_size: 5,
     });
   });
 
-  it('passes over keys that nobody knows, those of every object included', () => {
+  it('ignores unknown keys, including those of every object', () => {
     assert.deepEqual(settingsFrom({ colour: 'red', constructor: 1 }), defaults);
   });
 });
 
 describe('isSettingKey()', () => {
-  it('knows its keys, and none that every object has', () => {
+  it('is true for settings, and false for keys of every object', () => {
     assert.ok(isSettingKey('default_page_size'));
     assert.ok(!isSettingKey('constructor'));
     assert.ok(!isSettingKey('__proto__'));
@@ -30,7 +30,7 @@ describe('isSettingKey()', () => {
 });
 
 describe('settingMismatch()', () => {
-  it('says what is expected, or nothing when the value fits', () => {
+  it('returns the expectation that a value misses, or null', () => {
     assert.equal(settingMismatch('default_page_size', 100), null);
     for (const wrong of [0, 101, 1.5, '20', null, undefined, Number.NaN]) {
       assert.equal(

@@ -3,22 +3,22 @@ import { describe, it } from 'node:test';
 import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
 
 describe('parseSlug()', () => {
-  it('takes 3 to 40 of a-z, 0-9 and "-", from a letter to a letter or digit', () => {
+  it('accepts 3 to 40 of a-z, 0-9 and "-", from a letter to a letter or digit', () => {
     for (const slug of ['abc', 'acme-pets', 'a-1', 'a--b', 'abc--d', `a${'b'.repeat(39)}`]) {
       assert.equal(parseSlug(slug), slug);
     }
   });
 
-  it('refuses everything else', () => {
+  it('refuses every other form', () => {
     const wrong = ['', 'ab', 'Abc', '1abc', '-abc', 'abc-', 'a_b', 'a.b', 'äbc', 'abc\n', ' abc'];
     for (const text of [...wrong, `a${'b'.repeat(40)}`]) assert.equal(parseSlug(text), null, text);
   });
 
-  it('refuses what a host would show as other letters: "--" at places 3 and 4', () => {
+  it('refuses "--" at positions 3 and 4, which hosts use for punycode', () => {
     for (const text of ['xn--80ak6aa92e', 'ab--c', 'ab---c']) assert.equal(parseSlug(text), null);
   });
 
-  it('refuses the names that hosts, paths and labels need for themselves', () => {
+  it('refuses names that hosts, paths and metric labels reserve', () => {
     for (const text of ['api', 'admin', 'www', 'metrics', 'none', 'other']) {
       assert.equal(parseSlug(text), null, text);
     }
@@ -26,7 +26,7 @@ describe('parseSlug()', () => {
 });
 
 describe('tenantId()', () => {
-  it('takes a UUID, and asserts that it is one', () => {
+  it('accepts a UUID, and throws otherwise', () => {
     const id = '01890000-0000-7000-8000-000000000001';
     assert.equal(tenantId(id), id);
     assert.throws(() => tenantId("'; drop schema shared"), /it is not a UUID/);

@@ -8,7 +8,11 @@ const hourMs = 3_600_000;
 /** One token per second, two at once. */
 const tiny: Plan = { name: 'tiny', requestsPerHour: 3_600, burst: 2 };
 
-/** Draws at each of the times, and gives the last bucket. */
+/**
+ * Takes a token at each of the times.
+ *
+ * @returns the last bucket.
+ */
 function drawAt(plan: Plan, ...times: number[]): Bucket | null {
   return times.reduce<Bucket | null>(
     (bucket, nowMs) => takeToken(bucket, plan, nowMs).bucket,
@@ -17,7 +21,7 @@ function drawAt(plan: Plan, ...times: number[]): Bucket | null {
 }
 
 describe('takeToken()', () => {
-  it('does what its example says', () => {
+  it('returns what its example says', () => {
     const plan = { name: 'tiny', requestsPerHour: 3600, burst: 2 };
     assert.equal(takeToken(null, plan, 0).rateLimit.remaining, 1);
   });
@@ -31,7 +35,7 @@ describe('takeToken()', () => {
     });
   });
 
-  it('takes none when it refuses', () => {
+  it('takes no token when it refuses', () => {
     const empty = drawAt(tiny, 0, 0);
     const refused = takeToken(empty, tiny, 0);
     assert.deepEqual(refused.bucket, empty);
@@ -49,7 +53,7 @@ describe('takeToken()', () => {
     assert.equal(takeToken(empty, tiny, 1_000).rateLimit.allowed, true);
   });
 
-  it('refills as much in many small steps as in a large one', () => {
+  it('refills as much in many small steps as in one large step', () => {
     const plan = { name: 'odd', requestsPerHour: 7, burst: 1 };
     const steps = Array.from({ length: 1_000 }, (_, step) => step * 501);
     assert.deepEqual(drawAt(plan, ...steps, 510_000), drawAt(plan, 0, 510_000));
@@ -60,13 +64,13 @@ describe('takeToken()', () => {
     assert.equal(rested.rateLimit.remaining, tiny.burst - 1);
   });
 
-  it('refills nothing and takes nothing when the clock goes back', () => {
+  it('neither refills nor loses tokens when the clock goes back', () => {
     const used = drawAt(tiny, hourMs);
     assert.equal(takeToken(used, tiny, 0).rateLimit.remaining, 0);
     assert.equal(takeToken(drawAt(tiny, hourMs, hourMs), tiny, 0).rateLimit.remaining, 0);
   });
 
-  it('refills from the time that the clock went back to', () => {
+  it('refills from the new time after the clock went back', () => {
     const empty = drawAt(tiny, hourMs, hourMs, 0);
     assert.equal(takeToken(empty, tiny, 1_000).rateLimit.allowed, true);
   });
@@ -79,7 +83,7 @@ describe('takeToken()', () => {
     );
   });
 
-  it('admits whoever waits as long as told, and nobody a second earlier', () => {
+  it('admits a request after retryAfterSeconds, and not a second earlier', () => {
     for (const requestsPerHour of [1, 3, 7, 97, 100, 999, 3_601, 10_000, 36_000, 99_991]) {
       for (let waitedMs = 0; waitedMs < 2_000; waitedMs += 37) {
         const plan = { name: 'any', requestsPerHour, burst: 1 };
@@ -92,13 +96,13 @@ describe('takeToken()', () => {
     }
   });
 
-  it('is full after the seconds it names', () => {
+  it('is full after resetSeconds', () => {
     const { rateLimit, bucket } = takeToken(drawAt(tiny, 0, 0), tiny, 300);
     const rested = takeToken(bucket, tiny, 300 + rateLimit.resetSeconds * 1_000);
     assert.equal(rested.rateLimit.remaining, tiny.burst - 1);
   });
 
-  it('admits the burst and the hourly figure in the first hour, and no more', () => {
+  it('admits exactly burst plus hourly requests in the first hour', () => {
     const plan = { name: 'free', requestsPerHour: 100, burst: 100 };
     let bucket: Bucket | null = null;
     let admitted = 0;
@@ -112,7 +116,7 @@ describe('takeToken()', () => {
 });
 
 describe('rateLimitOf()', () => {
-  it('does what its example says', () => {
+  it('returns what its example says', () => {
     const plan = { name: 'free', requestsPerHour: 100, burst: 100 };
     assert.equal(rateLimitOf(false, 0, plan).retryAfterSeconds, 36);
   });

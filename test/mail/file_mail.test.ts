@@ -15,7 +15,7 @@ describe('FileMail', () => {
   });
   after(() => rm(folder, { recursive: true }));
 
-  it('writes an email that a mail program can read', async () => {
+  it('writes an email with headers, encoded subject and text', async () => {
     const mail = new FileMail(join(folder, 'new', 'folder'), 'kennel@example.org');
     await mail.send(email, signal);
     const text = await readFile(join(folder, 'new', 'folder', 'l-1.eml'), 'utf8');
@@ -26,19 +26,19 @@ describe('FileMail', () => {
     assert.match(text, /\r?\n\r?\nHello\s*$/);
   });
 
-  it('has one file after a repeated sending, and nothing unfinished', async () => {
+  it('writes one file for a repeated email, and no temporary ones', async () => {
     const mail = new FileMail(join(folder, 'twice'), 'kennel@example.org');
     await Promise.all([mail.send(email, signal), mail.send(email, signal)]);
     assert.deepEqual(await readdir(join(folder, 'twice')), ['l-1.eml']);
   });
 
-  it('shows an email to its owner alone', async () => {
+  it('writes a file that only its owner can read', async () => {
     const mail = new FileMail(join(folder, 'own'), 'kennel@example.org');
     await mail.send(email, signal);
     assert.equal((await stat(join(folder, 'own', 'l-1.eml'))).mode & 0o077, 0);
   });
 
-  it('leaves nothing behind when it is given up', async () => {
+  it('leaves no file behind when it is aborted', async () => {
     const mail = new FileMail(join(folder, 'aborted'), 'kennel@example.org');
     await mail.send(email, signal);
     await assert.rejects(mail.send({ ...email, id: 'l-2' }, AbortSignal.abort()));

@@ -28,7 +28,7 @@ describe('message()', () => {
     });
   }
 
-  it('refuses an id that is no file name', () => {
+  it('refuses an id that is not a file name', () => {
     for (const id of ['', '../up', 'a\r\nb', 'a'.repeat(65)]) {
       assert.throws(() => message({ ...email, id }, 'kennel@example.org'), /is not a plain id/);
     }

@@ -6,7 +6,7 @@ import { type Failure, type GivenUp, Outbox, type OutboxStore } from '../../src/
 import { SmtpMail } from '../../src/mail/smtp_mail.ts';
 import { SmtpSink } from '../support/smtp_sink.ts';
 
-/** A store in memory, in which a failed email is not due again. */
+/** A store in memory, in which a failed email does not become due again. */
 class MemoryStore implements OutboxStore {
   readonly due: Email[] = [];
   readonly sentIds: string[] = [];
@@ -63,7 +63,7 @@ describe('Outbox', () => {
     return { sender, store, errors, givenUp };
   }
 
-  it('sends all that is due, a batch at a time', async () => {
+  it('sends all due emails, one batch at a time', async () => {
     const { sender, store } = outbox();
     for (let index = 0; index < 7; index += 1) store.due.push(email(`l-${index}`));
     await sender.flush(5_000);
@@ -73,7 +73,7 @@ describe('Outbox', () => {
     await sender.close();
   });
 
-  it('does not let one bad email stop the others', async () => {
+  it('sends the others when one email is bad', async () => {
     const { sender, store } = outbox();
     store.due.push(email('bad', 'no address'), email('refused', 'nobody@example.org'), email('l'));
     sink.refused.add('nobody@example.org');
@@ -84,7 +84,7 @@ describe('Outbox', () => {
     await sender.close();
   });
 
-  it('reports each email that is given up, and counts what it did', async () => {
+  it('reports each email that is given up, and counts all outcomes', async () => {
     const { sender, store, givenUp } = outbox();
     store.due.push(email('good'), email('bad', 'no address'));
     store.due.push(email('refused', 'nobody@example.org'), email('later', 'busy@example.org'));
@@ -104,7 +104,7 @@ describe('Outbox', () => {
     await sender.close();
   });
 
-  it('looks again by itself, also after the store was down', async () => {
+  it('polls again at its interval, also after the store was down', async () => {
     const { sender, store, errors } = outbox({ intervalMs: 5 });
     store.down = true;
     sender.kick();
@@ -115,7 +115,7 @@ describe('Outbox', () => {
     await sender.close();
   });
 
-  it('sends what a kick during a round announced', async () => {
+  it('sends an email that a kick announced during a round', async () => {
     const { sender, store } = outbox();
     store.due.push(email('l-1'));
     sender.kick();
@@ -126,7 +126,7 @@ describe('Outbox', () => {
     await sender.close();
   });
 
-  it('gives up an email that takes too long', async () => {
+  it('fails an email that takes too long', async () => {
     sink.mute = true;
     const { sender, store } = outbox({ sendMs: 50 });
     store.due.push(email('l-1'));
@@ -135,7 +135,7 @@ describe('Outbox', () => {
     await sender.close();
   });
 
-  it('ends a flush in time, and gives up what is under way when it closes', async () => {
+  it('ends a flush in time, and fails emails in progress when it closes', async () => {
     sink.mute = true;
     const { sender, store } = outbox({ sendMs: 60_000 });
     store.due.push(email('l-1'));

@@ -6,23 +6,23 @@ import type { Db } from '../../src/kernel/ports.ts';
 import type { OutboxStore } from '../../src/mail/outbox.ts';
 import { postgresOutbox } from '../../src/mail/postgres_outbox.ts';
 import { type Registered, register } from '../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
 const fiveDays = 5 * 24 * 3_600_000;
 const limits = { giveUpAfterMs: fiveDays, errorChars: 20 };
 
 describe('postgresOutbox()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let control: Db;
   let acme: Registered;
   let store: OutboxStore;
   before(async () => {
-    places = await openTenantPlaces(1);
-    control = places.services.control;
+    fixture = await openTenantFixture(1);
+    control = fixture.services.control;
     acme = await register(control, 'acme');
     store = postgresOutbox(control, limits);
   });
-  after(() => places.close());
+  after(() => fixture.close());
   beforeEach(() => control`delete from control.outbox`);
 
   async function post(): Promise<string> {
@@ -37,14 +37,14 @@ describe('postgresOutbox()', () => {
 
   const makeDue = () => control`update control.outbox set next_attempt_at = now()`;
 
-  it('gives out an email as it was written', async () => {
+  it('returns an email as it was written', async () => {
     const id = await post();
     const [email] = await store.claim(1);
     const { ...fields } = email;
     assert.deepEqual(fields, { id, to: 'ada@example.org', subject: 'Welcome', text: 'Hello' });
   });
 
-  it('shares no email between two claims at once, and lets neither wait', async () => {
+  it('gives two concurrent claims different emails without a wait', async () => {
     const ids = [await post(), await post(), await post()];
     await control.transaction(async (sql) => {
       const underWay = postgresOutbox(
@@ -59,13 +59,13 @@ describe('postgresOutbox()', () => {
     });
   });
 
-  it('does not give out what was claimed just now', async () => {
+  it('does not return an email that was just claimed', async () => {
     const id = await post();
     assert.deepEqual(await claimed(10), [id]);
     assert.deepEqual(await claimed(10), []);
   });
 
-  it('never gives out what was sent', async () => {
+  it('never returns a sent email', async () => {
     const [id = ''] = [await post()];
     await store.claim(10);
     await store.sent(id);
@@ -73,7 +73,7 @@ describe('postgresOutbox()', () => {
     assert.deepEqual(await claimed(10), []);
   });
 
-  it('gives out what failed once it is due again, and notes why it failed', async () => {
+  it('returns a failed email once it is due again, and stores the error', async () => {
     const id = await post();
     await store.claim(10);
     const failure = { message: '450 try again later', permanent: false };
@@ -85,7 +85,7 @@ describe('postgresOutbox()', () => {
     assert.deepEqual({ ...rows[0] }, { attempts: 2, last_error: '450 try again later' });
   });
 
-  it('gives up what was refused for good, and says whose it was', async () => {
+  it('gives up a permanently refused email, and names its tenant', async () => {
     const id = await post();
     await store.claim(10);
     const givenUp = await store.failed(id, { message: '550 no such user', permanent: true });
@@ -93,7 +93,7 @@ describe('postgresOutbox()', () => {
     assert.deepEqual(await countEmails(control), { waiting: 0, givenUp: 1 });
   });
 
-  it('never gives out what was given up, however late', async () => {
+  it('never returns an email that was given up', async () => {
     const id = await post();
     await store.failed(id, { message: '550 no such user', permanent: true });
     await control`update control.outbox set next_attempt_at = next_attempt_at - interval '99 years'`;
@@ -113,14 +113,14 @@ describe('postgresOutbox()', () => {
     assert.deepEqual(await countEmails(control), { waiting: 1, givenUp: 1 });
   });
 
-  it('keeps a bounded part of the error', async () => {
+  it('truncates the error', async () => {
     const id = await post();
     await store.failed(id, { message: 'x'.repeat(1_000), permanent: false });
     const [row] = await control<{ last_error: string }>`select last_error from control.outbox`;
     assert.equal(row?.last_error, 'x'.repeat(20));
   });
 
-  it('lets an email wait twice as long after each attempt, an hour at most', async () => {
+  it('doubles the delay after each attempt, up to an hour', async () => {
     await post();
     for (const [attempts, seconds] of [
       [0, 10],

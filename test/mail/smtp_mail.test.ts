@@ -29,7 +29,7 @@ describe('SmtpMail', () => {
     assert.ok(received?.lines.includes('Hello'));
   });
 
-  it('gives a repeated sending the same Message-ID', async () => {
+  it('sends a repeated email with the same Message-ID', async () => {
     const mail = mailTo(sink.url);
     await mail.send(email, signal);
     await mail.send(email, signal);
@@ -37,7 +37,7 @@ describe('SmtpMail', () => {
     assert.deepEqual(ids, ['Message-ID: <l-1@example.org>', 'Message-ID: <l-1@example.org>']);
   });
 
-  it('calls a refused recipient permanent, and one that is put off not', async () => {
+  it('treats a refused recipient as permanent, and a deferred one as temporary', async () => {
     sink.refused.add('gone@example.org');
     sink.deferred.add('busy@example.org');
     const failureOf = (to: string) =>
@@ -48,7 +48,7 @@ describe('SmtpMail', () => {
     assert.ok(!((await failureOf('busy@example.org')) instanceof PermanentMailError));
   });
 
-  it('repeats when the server asks for a login: an operator can put that right', async () => {
+  it('treats a missing login as temporary, because an operator can fix it', async () => {
     sink.senderReply = '530 authentication required';
     const failure = await mailTo(sink.url)
       .send(email, signal)
@@ -58,7 +58,7 @@ describe('SmtpMail', () => {
     assert.ok(!(failure instanceof PermanentMailError));
   });
 
-  it('lets no name add a header or a recipient', async () => {
+  it('does not let a subject add headers or recipients', async () => {
     const subject = 'Welcome, Paws\r\nBcc: eve@example.org\r\n\r\nBuy now';
     await mailTo(sink.url).send({ ...email, subject }, signal);
     const [received] = sink.received;
@@ -71,13 +71,13 @@ describe('SmtpMail', () => {
     );
   });
 
-  it('never speaks to the server about an address with a line break', async () => {
+  it('sends nothing for an address with a line break', async () => {
     const to = 'ada@example.org>\r\nRCPT TO:<eve@example.org';
     await assert.rejects(mailTo(sink.url).send({ ...email, to }, signal), /is not a plain address/);
     assert.deepEqual(sink.received, []);
   });
 
-  it('keeps a lone dot within the text', async () => {
+  it('escapes a lone dot in the text', async () => {
     await mailTo(sink.url).send({ ...email, text: 'a\n.\nb' }, signal);
     assert.equal(sink.received.length, 1);
     assert.ok(sink.received[0]?.lines.includes('..'));
@@ -89,7 +89,7 @@ describe('SmtpMail', () => {
     await assert.rejects(sending, /550 nobody of that name/);
   });
 
-  it('gives up a server that says nothing', async () => {
+  it('gives up on a silent server', async () => {
     sink.mute = true;
     await assert.rejects(
       mailTo(sink.url, 50).send(email, signal),
@@ -98,7 +98,7 @@ describe('SmtpMail', () => {
     sink.mute = false;
   });
 
-  it('gives up, and hangs up, when the signal aborts', async () => {
+  it('gives up and closes the connection when the signal aborts', async () => {
     sink.mute = true;
     await assert.rejects(mailTo(sink.url).send(email, AbortSignal.timeout(50)), /abort/i);
     sink.mute = false;

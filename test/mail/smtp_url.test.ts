@@ -38,7 +38,7 @@ describe('smtpServer()', () => {
     'smtp://u:secret@h?socketTimeout=0',
     'smtp://u:secret@h?requireTLS=maybe',
   ]) {
-    it(`refuses ${url}, and tells nothing of it`, () => {
+    it(`refuses ${url} without its password in the message`, () => {
       assert.throws(
         () => smtpServer(url),
         ({ message }: Error) => message.startsWith('expected ') && !message.includes('secret'),

@@ -1,20 +1,21 @@
 /**
- * Whether time tells what answers do not: unknown, foreign and suspended tenants; unknown, wrong and
- * revoked keys. 2 000 requests of each kind, in random order on a connection that stays open, against a
- * server process of its own; `--requests N` takes more. `--broken` takes a server that looks unknown slugs
- * up and must be found.
+ * Whether response times reveal what the answers do not: unknown, foreign and suspended tenants;
+ * unknown, wrong and revoked keys. 2 000 requests of each kind, in random order on a connection
+ * that stays open, against a server in its own process; `--requests N` sends more. `--broken`
+ * measures a server that looks unknown slugs up, which must be detected.
  *
- * Nine pairs are compared. Each is a hit at a rank difference that two equal kinds reach in 1 of 900
- * comparisons, so that all of them together are wrong once in 100 runs (Bonferroni); and a hit counts when
- * fresh requests confirm it in the same direction, which chance does once in 100 000 runs. Random order is
- * what allows this on a busy machine: what disturbs it strikes all kinds alike.
+ * Nine pairs are compared. Each is a hit at a rank difference that two equal kinds reach in 1 of
+ * 900 comparisons, so that all of them together are wrong once in 100 runs (Bonferroni); and a hit
+ * counts only when fresh requests confirm it in the same direction, which happens by chance once in
+ * 100 000 runs. Random order is what allows this on a busy machine: a disturbance affects all kinds
+ * alike.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { formatApiKey } from '../../src/adapters/directory/api_key.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { type Kennel, startKennel, startScript } from '../support/kennel.ts';
-import { chanceOf, choose } from '../support/random.ts';
+import { choose, seededRandom } from '../support/random.ts';
 import { KeepAlive, requestBytes } from './keep_alive.ts';
 import { quantile } from './quantile.ts';
 import { medianDifference, rankDifference } from './rank_test.ts';
@@ -24,19 +25,19 @@ import { withCluster } from './with_cluster.ts';
 const warmUp = 300;
 /** Of the standard normal distribution, both tails of 1/900 together. */
 const hitAt = 3.26;
-/** Fewer than what slows an address down. */
+/** Fewer than slow an address down. */
 const guessesPerAddress = 40;
 
 type Kind = { name: string; status: number; bytes: (address: string) => string };
 
 type Sample = Map<string, number[]>;
 
-/** Where requests go, and how many of each kind. */
+/** The server's address, and the number of requests of each kind. */
 type Source = { kennel: Kennel; samples: number };
 
 type Pair = { first: string; second: string; difference: number };
 
-/** True when all is as it should be: no pair differs, or with `--broken` one does. */
+/** True when the result is as expected: no pair differs, or with `--broken` one does. */
 export async function measureEnumeration(flags: string[]): Promise<boolean> {
   const options = { broken: { type: 'boolean' }, requests: { type: 'string' } } as const;
   const { values } = parseArgs({ args: flags, options });
@@ -59,7 +60,7 @@ function startServer(databaseUrl: string, broken: boolean): Promise<Kennel> {
   return startKennel(databaseUrl, { TRUSTED_PROXIES: '127.0.0.1/32', LOG_LEVEL: 'error' });
 }
 
-/** Groups are measured one by one: nobody asks which of two different answers came sooner. */
+/** Groups are measured one by one: the order of two different answers does not matter. */
 async function compareAll(kennel: Kennel, samples: number): Promise<Pair[]> {
   const acme = await onboard(kennel, 'acme-pets');
   await onboard(kennel, 'forest-pets');
@@ -74,7 +75,7 @@ async function compareAll(kennel: Kennel, samples: number): Promise<Pair[]> {
 async function compare(kinds: readonly Kind[], from: Source): Promise<Pair[]> {
   const hits = hitsIn(await measure(kinds, { ...from, seed: 1 }));
   if (hits.length === 0) return [];
-  print('Once more, to see whether it was chance:\n');
+  print('Once more, to rule out a random difference:\n');
   const again = hitsIn(await measure(kinds, { ...from, seed: 2 }));
   return hits.filter(({ first, second, difference }) =>
     again.some(
@@ -119,12 +120,12 @@ async function measure(
   kinds: readonly Kind[],
   { kennel: { url }, samples, seed }: Source & { seed: number },
 ): Promise<Sample> {
-  const chance = chanceOf(seed);
+  const random = seededRandom(seed);
   const sample: Sample = new Map(kinds.map(({ name }) => [name, []]));
   const client = await KeepAlive.open(url);
   const asked = new Map<string, number>();
   let turn = 0;
-  for (const kind of inRandomOrder(kinds, warmUp + samples, chance)) {
+  for (const kind of inRandomOrder(kinds, warmUp + samples, random)) {
     turn += 1;
     const { status, ms } = await client.ask(kind.bytes(addressOf(turn, seed)));
     if (status !== kind.status) throw new Error(`Cannot measure: ${kind.name} got ${status}`);
@@ -133,16 +134,16 @@ async function measure(
     if (count > warmUp) sample.get(kind.name)?.push(ms);
   }
   client.close();
-  report(sample, chance);
+  report(sample, random);
   return sample;
 }
 
 /** Each kind the same number of times. */
-function inRandomOrder(kinds: readonly Kind[], times: number, chance: () => number): Kind[] {
+function inRandomOrder(kinds: readonly Kind[], times: number, random: () => number): Kind[] {
   const left = new Map(kinds.map((kind) => [kind, times]));
   const order: Kind[] = [];
   while (left.size > 0) {
-    const kind = choose([...left.keys()], chance);
+    const kind = choose([...left.keys()], random);
     const rest = (left.get(kind) ?? 0) - 1;
     if (rest > 0) left.set(kind, rest);
     else left.delete(kind);
@@ -151,7 +152,7 @@ function inRandomOrder(kinds: readonly Kind[], times: number, chance: () => numb
   return order;
 }
 
-function report(sample: Sample, chance: () => number): void {
+function report(sample: Sample, random: () => number): void {
   printTable(
     ['kind', 'requests', 'median µs', 'p25 µs', 'p75 µs'],
     [...sample].map(([name, ms]) => [
@@ -164,7 +165,7 @@ function report(sample: Sample, chance: () => number): void {
     ['pair', 'median difference µs', '95% within', 'rank difference', `hit at ±${hitAt}`],
     pairsOf(sample).map(({ first, second, difference }) => {
       const [a, b] = [sample.get(first) ?? [], sample.get(second) ?? []];
-      const { middle, low, high } = medianDifference(a, b, chance);
+      const { middle, low, high } = medianDifference(a, b, random);
       const spread = `${micros(low)} to ${micros(high)}`;
       const hit = Math.abs(difference) >= hitAt ? 'hit' : '';
       return [`${first} / ${second}`, micros(middle), spread, Number(difference.toFixed(2)), hit];
@@ -201,7 +202,7 @@ function request({ authorization, slug, address }: Asked): string {
   return requestBytes('GET /api/pets', { authorization, ...named });
 }
 
-/** A new address before any would be slowed down. */
+/** A new address before the old one would be slowed down. */
 function addressOf(turn: number, seed: number): string {
   const at = Math.floor(turn / guessesPerAddress);
   return `10.${seed}.${at >> 8}.${at & 255}`;

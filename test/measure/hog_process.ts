@@ -1,7 +1,7 @@
 /**
- * The noisy neighbour, in a process of its own so that its answers do not keep the clock of those who
- * are measured waiting. Told what to send on its command line, it prints a line when it begins and
- * one with what it was answered.
+ * The noisy neighbour, in its own process so that its answers do not delay the clock of the
+ * measured clients. Its command line says which requests it sends; it prints a line when it begins
+ * and one with the answers that it got.
  */
 import { runPaced } from './paced_load.ts';
 

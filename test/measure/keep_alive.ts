@@ -1,11 +1,12 @@
 /**
- * A client that costs next to nothing, so that what it measures is the server: prepared bytes go out
- * on a connection that stays open, one request at a time, and of the answer only its end is looked for.
+ * A client that costs almost nothing, so that it measures the server: prepared bytes go out on a
+ * connection that stays open, one request at a time, and the client only looks for the end of the
+ * answer.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** Far above what any answer takes. */
+/** Far longer than any answer takes. */
 const patienceMs = 10_000;
 
 export type Timed = { status: number; ms: number };
@@ -32,12 +33,12 @@ export class KeepAlive {
     return new KeepAlive(socket);
   }
 
-  /** A server closes a connection that says nothing for long. */
+  /** A server closes a connection that is idle for long. */
   get open(): boolean {
     return !this.#socket.destroyed;
   }
 
-  /** Sends one request and resolves when all of its answer is there. */
+  /** Sends one request and resolves when the whole answer has arrived. */
   async ask(bytes: string): Promise<Timed> {
     if (!this.open) throw new Error('Cannot send a request: the server hung up');
     const sentAt = performance.now();

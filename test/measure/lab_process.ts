@@ -1,18 +1,18 @@
 /**
  * The server of a measurement: the real one with two slow routes and, if its environment says so,
- * without one of its guards. `LAB_LOOKUP=1` looks unknown slugs up, `LAB_QUEUE=common` has all tenants
- * wait in one queue, `LAB_WAITING` and `LAB_REQUESTS` set other limits.
+ * without one of its guards. `LAB_LOOKUP=1` looks unknown slugs up, `LAB_QUEUE=common` lets all
+ * tenants wait in one queue, `LAB_WAITING` and `LAB_REQUESTS` set other limits.
  */
 
-import { limits } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { Db } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection, type Target } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
 import { Admission } from '../../src/server/admission_control.ts';
 import { type LabOptions, openLab, withPool, withRoute } from '../support/lab.ts';
-import { CommonQueue } from '../support/unfair_pool.ts';
+import { UnfairPool } from '../support/unfair_pool.ts';
 
 const { DATABASE_URL = '', LAB_LOOKUP, LAB_QUEUE, LAB_REQUESTS, LAB_WAITING } = process.env;
 
@@ -53,10 +53,10 @@ function servingPool(): ConnectionPool {
     waitingPerTenant,
   };
   const open = (target: Target) => Connection.open(target, limits.connection);
-  return LAB_QUEUE === 'common' ? new CommonQueue(open, its) : new ConnectionPool(open, its);
+  return LAB_QUEUE === 'common' ? new UnfairPool(open, its) : new ConnectionPool(open, its);
 }
 
-/** What a cache of slugs does that remembers only those that exist. */
+/** As a cache that remembers only the slugs that exist. */
 async function lookUpUnknown(
   { facts }: HttpRequest,
   { services }: Parameters<NonNullable<LabOptions['first']>>[1],

@@ -1,5 +1,5 @@
 /**
- * `npm run measure -- <what>`: claims about time, which no test may make because they depend on the
+ * `npm run measure -- NAME`: claims about time, which no test may make because they depend on the
  * machine. Each command prints its figures and ends with 1 when a bound is missed.
  */
 import { asksForHelp, exitUsage } from '../../src/cli/arguments.ts';

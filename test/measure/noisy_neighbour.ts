@@ -1,8 +1,8 @@
 /**
- * What ten tenants notice of an eleventh that sends slow queries at 20 times its share: each of the
- * ten sends so many requests a second, and the hog 20 times as many. Rounds alone, with the hog, and
- * with the hog on a server whose connections know no fairness take turns, so that whatever else the machine
- * does strikes all three; the medians of the rounds are compared.
+ * How much ten tenants notice of an eleventh that sends slow queries at 20 times its share: each of
+ * the ten sends a number of requests a second, and the hog 20 times as many. Three kinds of rounds
+ * take turns: without the hog, with the hog, and with the hog on a server with an unfair pool; so
+ * any other load on the machine affects all three. The medians of the rounds are compared.
  *
  * `--mode shared|schema|database`, `--slow sleep|cpu`, `--seconds N` of each round, `--rounds N`;
  * `--rate N` requests a second of each of the ten, so that the hog alone could use all connections;
@@ -13,7 +13,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
 import { adminToken, type Kennel, startScript, type Variables } from '../support/kennel.ts';
@@ -25,11 +25,11 @@ import { withCluster } from './with_cluster.ts';
 
 const victims = 10;
 const timesItsShare = 20;
-/** The most that a p99 may grow. */
+/** The largest allowed growth of a p99. */
 const ratioBound = 1.5;
-/** What the hog sends when it is seen what shedding costs. */
+/** The hog's requests when the cost of shedding is measured. */
 const floodPerSecond = 1_000;
-/** Longer than any call of the hog waits, so that nothing of a round is left in the next. */
+/** Longer than any call of the hog waits, so that no request of a round is left in the next. */
 const settleMs = 1_500;
 
 const options = {
@@ -45,14 +45,14 @@ const conditions = ['alone', 'with the hog', 'without fairness'] as const;
 
 type Condition = (typeof conditions)[number];
 
-/** What the victims of one round saw. */
+/** The answers to the victims in one round. */
 type Round = { errors: number; p50: number; p99: number; p999: number };
 
-/** `shut` admits no request of a tenant at all. */
+/** `shut` admits no tenant's request. */
 type Servers = { fair: Kennel; unfair: Kennel; shut: Kennel };
 
-type Stage = Servers & {
-  modest: string[];
+type Setup = Servers & {
+  victimRequests: string[];
   hog: string;
   seconds: number;
   perVictim: number;
@@ -63,15 +63,15 @@ export async function measureNoisyNeighbour(flags: string[]): Promise<boolean> {
   const { values } = parseArgs({ args: flags, options });
   return onServers(values.waiting, async (servers) => {
     const tenants = await onboardAll(servers.fair, values.mode);
-    const stage = {
+    const setup = {
       ...servers,
       seconds: Number(values.seconds),
       perVictim: Number(values.rate),
       ...requestsOf(tenants, values.slow),
     };
-    const rounds = await playRounds(stage, Number(values.rounds));
+    const rounds = await playRounds(setup, Number(values.rounds));
     const good = judge(rounds);
-    await reportShedding(stage);
+    await reportShedding(setup);
     return good;
   });
 }
@@ -112,30 +112,36 @@ function requestsOf([hungry, ...others]: Onboarded[], slow: string) {
   const ask = (path: string, { slug, apiKey }: Pick<Onboarded, 'slug' | 'apiKey'>) =>
     requestBytes(`GET ${path}`, { 'x-tenant-id': slug, authorization: `Bearer ${apiKey}` });
   const hog = ask(`/api/lab/${slow}`, hungry ?? { slug: '', apiKey: '' });
-  return { modest: others.map((tenant) => ask('/api/pets', tenant)), hog };
+  return { victimRequests: others.map((tenant) => ask('/api/pets', tenant)), hog };
 }
 
-async function playRounds(stage: Stage, times: number): Promise<Map<Condition, Round[]>> {
+async function playRounds(setup: Setup, times: number): Promise<Map<Condition, Round[]>> {
   const rounds = new Map<Condition, Round[]>(conditions.map((name) => [name, []]));
-  // The first round of each opens connections and warms the code; it does not count.
-  for (const name of conditions) await playRound(stage, name);
+  // The first round of each kind opens connections and warms the code; it does not count.
+  for (const name of conditions) await playRound(setup, name);
   for (let turn = 0; turn < times; turn += 1) {
     for (let at = 0; at < conditions.length; at += 1) {
       const name = conditions[(turn + at) % conditions.length] ?? 'alone';
-      rounds.get(name)?.push(await playRound(stage, name));
+      rounds.get(name)?.push(await playRound(setup, name));
     }
   }
   return rounds;
 }
 
-async function playRound(stage: Stage, condition: Condition): Promise<Round> {
-  const { fair, unfair, seconds, modest } = stage;
+async function playRound(setup: Setup, condition: Condition): Promise<Round> {
+  const { fair, unfair, seconds, victimRequests } = setup;
   const { url } = condition === 'without fairness' ? unfair : fair;
-  const hog = condition === 'alone' ? null : await startHog(stage, url);
-  // The hog's queue is full before anybody is measured.
+  const hog = condition === 'alone' ? null : await startHog(setup, url);
+  // The hog's queue is full before any victim is measured.
   await pause(settleMs);
-  const perSecond = victims * stage.perVictim;
-  const done = await runPaced({ url, requests: modest, perSecond, seconds, connections: 200 });
+  const perSecond = victims * setup.perVictim;
+  const done = await runPaced({
+    url,
+    requests: victimRequests,
+    perSecond,
+    seconds,
+    connections: 200,
+  });
   const told = await hog?.told;
   if (told)
     print(
@@ -147,8 +153,8 @@ async function playRound(stage: Stage, condition: Condition): Promise<Round> {
 
 type Told = { all: number; served: number; refused: number; lost: number };
 
-/** Resolves when it begins: the start of a process is not what is measured. */
-async function startHog({ hog, seconds, perVictim }: Stage, url: string) {
+/** Resolves when the hog begins: the start of its process is not measured. */
+async function startHog({ hog, seconds, perVictim }: Setup, url: string) {
   const rate = String(timesItsShare * perVictim);
   const lasting = String(seconds + settleMs / 1_000);
   const args = ['--import', 'tsx', 'test/measure/hog_process.ts', url, hog, rate, lasting];
@@ -193,30 +199,30 @@ function judge(rounds: Map<Condition, Round[]>): boolean {
     ]),
   );
   const good = errors('with the hog') === 0 && ratio('with the hog') <= ratioBound;
-  const twin = errors('without fairness') > 0 || ratio('without fairness') > ratioBound;
+  const control = errors('without fairness') > 0 || ratio('without fairness') > ratioBound;
   print(
     good ? `Within ${ratioBound}, without an error` : `MISSED: errors, or more than ${ratioBound}`,
   );
-  if (!twin) print('MISSED: without fairness it is no worse, so nothing has been shown');
-  return good && twin;
+  if (!control) print('MISSED: without fairness it is no worse, so nothing has been shown');
+  return good && control;
 }
 
-/** What it costs to serve a request and to shed one. */
-async function reportShedding(stage: Stage): Promise<void> {
-  const { fair, shut, modest } = stage;
+/** The cost of serving a request and of shedding one. */
+async function reportShedding(setup: Setup): Promise<void> {
+  const { fair, shut, victimRequests } = setup;
   const seconds = 3;
   const served = await costOf(fair, () =>
-    runClosed({ url: fair.url, requests: modest, seconds, connections: 16 }),
+    runClosed({ url: fair.url, requests: victimRequests, seconds, connections: 16 }),
   );
   const turnedAway = await costOf(shut, () =>
-    runClosed({ url: shut.url, requests: modest, seconds, connections: 16 }),
+    runClosed({ url: shut.url, requests: victimRequests, seconds, connections: 16 }),
   );
-  const perSecond = victims * stage.perVictim;
-  const flood = { ...stage, seconds, perVictim: floodPerSecond / timesItsShare };
+  const perSecond = victims * setup.perVictim;
+  const flood = { ...setup, seconds, perVictim: floodPerSecond / timesItsShare };
   let refused = 0;
   const full = await costOf(fair, async () => {
     const { told } = await startHog(flood, fair.url);
-    const load = { url: fair.url, requests: modest, perSecond, seconds, connections: 200 };
+    const load = { url: fair.url, requests: victimRequests, perSecond, seconds, connections: 200 };
     const done = await runPaced(load);
     refused = (await told).refused;
     return done;

@@ -1,6 +1,6 @@
 /**
- * Load that comes at its own pace, as users do: a slow answer holds no later request back, and a
- * request that has to wait for a free connection waits from the moment it was due.
+ * Load at its own pace, as from users: a slow answer delays no later request, and the waiting time
+ * of a request for a free connection counts from the moment it was due.
  */
 import { KeepAlive, type Timed } from './keep_alive.ts';
 
@@ -10,11 +10,11 @@ export type PacedLoad = {
   requests: readonly string[];
   perSecond: number;
   seconds: number;
-  /** The most that are opened; a request that finds none free waits for one. */
+  /** The most connections that are opened; a request that finds none free waits for one. */
   connections: number;
 };
 
-/** What became of every request, once all are answered. */
+/** The result of every request, once all are answered. */
 export async function runPaced(load: PacedLoad): Promise<Timed[]> {
   const total = Math.round(load.perSecond * load.seconds);
   const run = new PacedRun(load);
@@ -36,7 +36,7 @@ export async function runPaced(load: PacedLoad): Promise<Timed[]> {
 
 type Due = { bytes: string; atMs: number };
 
-/** Opens a connection when a request finds none free: an idle one would be closed by the server. */
+/** Opens a connection when a request finds none free: the server would close an idle one. */
 class PacedRun {
   readonly done: Timed[] = [];
   readonly #load: PacedLoad;
@@ -79,7 +79,7 @@ class PacedRun {
   }
 }
 
-/** As many requests as so many connections can do one after the other. */
+/** As many requests as this many connections can send one after the other. */
 export async function runClosed({
   url,
   requests,

@@ -1,7 +1,7 @@
-/** Quantiles of what was measured. */
+/** Quantiles of measured values. */
 
 /**
- * The value below which so much of the sample lies, from 0 to 1; nearest rank.
+ * The value below which the given share of the sample lies, from 0 to 1; nearest rank.
  *
  * @example quantile([4, 1, 3, 2], 0.5) // 2
  */

@@ -1,6 +1,6 @@
 /**
  * Whether two samples come from one distribution, by the ranks of their values alone: a few slow
- * answers, of which every server has some, do not drown the rest as they would in a mean.
+ * answers, which every server has, do not hide the rest as they would in a mean.
  *
  * Source: H. B. Mann, D. R. Whitney, "On a test of whether one of two random variables is
  * stochastically larger than the other", Annals of Mathematical Statistics 18(1), 1947.
@@ -23,19 +23,20 @@ export function rankDifference(first: readonly number[], second: readonly number
 }
 
 /**
- * The difference of the medians, and within what it lies in 95 of 100 samples drawn from these.
+ * The difference of the medians, and the interval that holds it in 95 of 100 resamples.
  *
- * Source: B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7, 1979.
+ * Source: B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7,
+ * 1979.
  */
 export function medianDifference(
   first: readonly number[],
   second: readonly number[],
-  chance: () => number,
+  random: () => number,
 ): { middle: number; low: number; high: number } {
   const differ = (a: readonly number[], b: readonly number[]) =>
     quantile(b, 0.5) - quantile(a, 0.5);
   const redraw = (sample: readonly number[]) =>
-    sample.map(() => sample[Math.floor(chance() * sample.length)] ?? 0);
+    sample.map(() => sample[Math.floor(random() * sample.length)] ?? 0);
   const differences = Array.from({ length: 200 }, () => differ(redraw(first), redraw(second)));
   return {
     middle: differ(first, second),

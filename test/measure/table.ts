@@ -2,7 +2,7 @@
 
 export type Cell = string | number;
 
-/** Prints rows below a head; numbers stand at the right. */
+/** Prints rows below a head; numbers are right-aligned. */
 export function printTable(head: readonly string[], rows: readonly (readonly Cell[])[]): void {
   const all = [head, ...rows];
   const widths = head.map((_, at) => Math.max(...all.map((row) => String(row[at] ?? '').length)));

@@ -1,4 +1,4 @@
-/** A Postgres for one measurement, which goes with it, also when somebody interrupts. */
+/** A Postgres for one measurement, which ends with it, also on an interrupt. */
 import { startTestCluster } from '../support/test_cluster.ts';
 
 /** Does the work on an empty server of its own. */

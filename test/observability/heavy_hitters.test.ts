@@ -13,8 +13,8 @@ function busiest(slots: number, counted: number) {
   return { names, request, dropped };
 }
 
-describe('Busiest', () => {
-  it('gives a free slot at once', () => {
+describe('HeavyHitters', () => {
+  it('gives a name a free slot at once', () => {
     const { request } = busiest(2, 8);
     assert.equal(request('a', 0), 'a');
     assert.equal(request('b', 0), 'b');
@@ -28,7 +28,7 @@ describe('Busiest', () => {
     assert.deepEqual(dropped, []);
   });
 
-  it('gives the slot to the busier one at the turn', () => {
+  it('gives the slot to a busier name in the next window', () => {
     const { request, dropped } = busiest(1, 8);
     request('a', 0);
     request('b', 0, 2);
@@ -37,7 +37,7 @@ describe('Busiest', () => {
     assert.deepEqual(dropped, ['a']);
   });
 
-  it('lets the holder keep its slot between equals', () => {
+  it("keeps the holder's slot among equals", () => {
     const { request, dropped } = busiest(1, 8);
     request('a', 0);
     request('b', 0);
@@ -45,7 +45,7 @@ describe('Busiest', () => {
     assert.deepEqual(dropped, []);
   });
 
-  it('lets a quiet name keep its slot until a busier one needs it', () => {
+  it("keeps a quiet name's slot until a busier one needs it", () => {
     const { request, dropped } = busiest(2, 8);
     request('quiet', 0);
     request('a', 0);
@@ -63,7 +63,7 @@ describe('Busiest', () => {
     assert.equal(request('b', 2_000), 'b');
   });
 
-  it('frees the slot of a forgotten name', () => {
+  it('frees the slot of a name that is forgotten', () => {
     const { names, request, dropped } = busiest(1, 8);
     request('a', 0);
     names.forget('a');
@@ -71,7 +71,7 @@ describe('Busiest', () => {
     assert.deepEqual(dropped, []);
   });
 
-  it('finds the busy one among many more names than it counts', () => {
+  it('finds the busy name among many more names than it counts', () => {
     const { request } = busiest(1, 10);
     for (let index = 0; index < 10_000; index += 1) {
       request(`rare-${index}`, 0);

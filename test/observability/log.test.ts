@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createLog, type LogLevel, requestLine } from '../../src/observability/log.ts';
 import { until } from '../support/until.ts';
 
-/** A stream that keeps what it is given, and takes no more while its reader is stuck. */
+/** A stream that keeps its input, and accepts no more while its reader is stuck. */
 class Sink extends Writable {
   readonly writes: string[] = [];
   stuck = false;
@@ -46,7 +46,7 @@ describe('createLog()', () => {
     assert.deepEqual(out.writes, [line]);
   });
 
-  it('gathers the lines of a moment into one write', async () => {
+  it('gathers lines of a few milliseconds into one write', async () => {
     const out = new Sink();
     const log = logTo(out);
     log.info('one');
@@ -60,7 +60,7 @@ describe('createLog()', () => {
     assert.match(out.writes[1] ?? '', /^\{[^\n]*"msg":"three"\}\n$/);
   });
 
-  it('lets no line wait once there are enough of them', () => {
+  it('writes at once when enough lines are gathered', () => {
     const out = new Sink();
     const log = logTo(out, 'info', { gatherMs: 60_000, gatherChars: 80 });
     log.info('one');
@@ -69,7 +69,7 @@ describe('createLog()', () => {
     assert.equal(out.writes[0]?.split('\n').length, 3);
   });
 
-  it('leaves out what is below its level', async () => {
+  it('leaves out lines below its level', async () => {
     const out = new Sink();
     const log = logTo(out, 'warn');
     log.debug('no');
@@ -79,7 +79,7 @@ describe('createLog()', () => {
     assert.match(out.writes.join(''), /^\{[^\n]*"msg":"yes"\}\n$/);
   });
 
-  it('drops lines while the reader is stuck, and tells how many', () => {
+  it('drops lines while the reader is stuck, and logs how many', () => {
     const out = new Sink();
     const log = logTo(out, 'info', { gatherChars: 1 });
     out.stuck = true;
@@ -93,7 +93,7 @@ describe('createLog()', () => {
     assert.doesNotMatch(out.writes.at(-1) ?? '', /dropped/);
   });
 
-  it('drops lines that are gathered too', async () => {
+  it('bounds gathered lines too', async () => {
     const out = new Sink();
     const log = logTo(out);
     for (let index = 0; index < 100; index += 1) log.info('request');
@@ -101,7 +101,7 @@ describe('createLog()', () => {
     assert.ok(out.writes.join('').length < 300);
   });
 
-  it('gives up a flush that the reader does not take', async () => {
+  it('gives up a flush when the reader is stuck', async () => {
     const out = new Sink();
     out.stuck = true;
     const log = logTo(out);
@@ -112,7 +112,7 @@ describe('createLog()', () => {
 });
 
 describe('requestLine()', () => {
-  it('has null for a tenant that was not established', () => {
+  it('has null for an unknown tenant', () => {
     const record = { requestId: 'r-1', endpoint: '/api/pets', tenant: null, caller: null };
     const address = '192.0.2.1';
     const fields = requestLine({

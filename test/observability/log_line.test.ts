@@ -23,7 +23,7 @@ describe('redact()', () => {
     it(`writes ${redacted}`, () => assert.equal(redact(text), redacted));
   }
 
-  it('leaves what is no secret', () => {
+  it('keeps text without secrets', () => {
     for (const text of ['http://127.0.0.1:8080', 'a@b.example', 'kn_ is a prefix', '/api/pets']) {
       assert.equal(redact(text), text);
     }
@@ -31,7 +31,7 @@ describe('redact()', () => {
 });
 
 describe('logLine()', () => {
-  it('is one line, whatever the values hold', () => {
+  it('is one line for values with line breaks', () => {
     const written = logLine({ ...head, msg: 'a\nb' }, { 'c"\n': 'd\ne', f: null }, options);
     const begin = '{"time":"1970-01-01T00:00:00.000Z","level":"info"';
     assert.equal(written, `${begin},"msg":"a\\nb","c\\"\\n":"d\\ne","f":null}\n`);
@@ -62,16 +62,16 @@ describe('logLine()', () => {
     assert.doesNotMatch(logLine(head, { error }, options), /stack/);
   });
 
-  it('cuts a long value', () => {
+  it('truncates a long value', () => {
     assert.equal(line({ text: 'x'.repeat(61) }).text, `${'x'.repeat(60)}…`);
   });
 
-  it('hides the password of a URL that is cut before its @', () => {
+  it('hides the password of a URL that is truncated before its @', () => {
     const url = `postgres://user:${'s3cret'.repeat(20)}@db`;
     assert.equal(line({ url }).url, 'postgres://***@');
   });
 
-  it('never throws', () => {
+  it('does not throw for circular values and bigints', () => {
     const circular: Record<string, unknown> = { x: 1 };
     circular.self = circular;
     assert.match(line(circular).unprintable, /circular/);
@@ -79,7 +79,7 @@ describe('logLine()', () => {
     assert.equal(line({ big: 1n }).big, '1');
   });
 
-  it('leaves out what JSON has no word for', () => {
+  it('leaves out values that JSON cannot express', () => {
     const fields = { absent: undefined, call: () => {}, infinite: Number.POSITIVE_INFINITY };
     assert.deepEqual(line(fields), { ...head, infinite: null });
     assert.deepEqual(line({}), head);

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
 import { settingsFrom } from '../../src/kernel/settings.ts';
-import type { Tenant } from '../../src/kernel/tenant.ts';
-import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
+import { parseSlug, type Tenant, tenantId } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
 import { type Answered, Prometheus } from '../../src/observability/prometheus.ts';
 import { lint, samples } from '../support/exposition.ts';
 
@@ -60,7 +59,7 @@ describe('Prometheus', () => {
     ]);
   });
 
-  it('puts a duration into every bucket that is wide enough', async () => {
+  it('counts a duration in every bucket that is wide enough', async () => {
     const { metrics } = prometheus();
     for (const durationMs of [10, 50, 2_000]) {
       metrics.observe(answered('acme-pets', { durationMs }));
@@ -76,7 +75,7 @@ describe('Prometheus', () => {
     ]);
   });
 
-  it('observes no duration of a refusal, which takes no time', async () => {
+  it('observes no duration of refusals', async () => {
     const { metrics } = prometheus();
     for (const status of [401, 404, 429, 499, 503])
       metrics.observe(answered('acme-pets', { status }));
@@ -92,7 +91,7 @@ describe('Prometheus', () => {
     assert.match((await lines(metrics, `${duration}_count`)).join(), / 2$/);
   });
 
-  it('tells an answer of half a millisecond from one of two', async () => {
+  it('separates durations of 0.5 and 2 milliseconds by its buckets', async () => {
     const metrics = new Prometheus({ ...limits.metrics, nowMs: () => 0 });
     for (const durationMs of [0.4, 2]) metrics.observe(answered('acme-pets', { durationMs }));
     const filled = samples((await metrics.render()).text).filter(({ name, value }) => {
@@ -103,7 +102,7 @@ describe('Prometheus', () => {
     assert.match(`${slow?.labels} ${slow?.value}`, /le="0\.0025" 2$/);
   });
 
-  it('labels a request without a tenant, and a method nobody knows', async () => {
+  it('labels a request without a tenant as none, and an unknown method as OTHER', async () => {
     const { metrics } = prometheus();
     metrics.observe(answered(null, { method: 'BREW', status: 401 }));
     assert.deepEqual(await lines(metrics, 'api_requests_total'), [
@@ -111,7 +110,7 @@ describe('Prometheus', () => {
     ]);
   });
 
-  it('names at most 200 of 5 000 tenants and loses no request', async () => {
+  it('names at most 200 of 5 000 tenants, and counts every request', async () => {
     const { metrics } = prometheus();
     for (let index = 0; index < 5_000; index += 1) metrics.observe(answered(`tenant-${index}`));
     const requests = await lines(metrics, 'api_requests_total');
@@ -141,19 +140,25 @@ describe('Prometheus', () => {
   it('reads gauges and counters at the time of the scrape', async () => {
     const { metrics } = prometheus();
     const connections = { busy: 3, opened: 7 };
-    metrics.gauge('kennel_lanes_busy', 'Connections at work', () => connections.busy);
-    metrics.counter('kennel_lanes_opened_total', 'Connections opened', () => connections.opened);
+    metrics.gauge('kennel_connections_busy', 'Connections at work', () => connections.busy);
+    metrics.counter(
+      'kennel_connections_opened_total',
+      'Connections opened',
+      () => connections.opened,
+    );
     await metrics.render();
     connections.busy = 0;
     connections.opened = 8;
-    const values = samples((await metrics.render()).text).filter(({ name }) => /lanes/.test(name));
+    const values = samples((await metrics.render()).text).filter(({ name }) =>
+      /connections/.test(name),
+    );
     assert.deepEqual(values, [
-      { name: 'kennel_lanes_busy', labels: '', value: 0 },
-      { name: 'kennel_lanes_opened_total', labels: '', value: 8 },
+      { name: 'kennel_connections_busy', labels: '', value: 0 },
+      { name: 'kennel_connections_opened_total', labels: '', value: 8 },
     ]);
   });
 
-  it('tells figures of one name apart by labels, and forgets those that are gone', async () => {
+  it('shows gauges of one name by label, and drops labels that are gone', async () => {
     const { metrics } = prometheus();
     const counts = new Map([['shared', 2]]);
     metrics.gauges('kennel_tenants', 'Tenants', ['isolation'], () =>
@@ -166,14 +171,14 @@ describe('Prometheus', () => {
     assert.deepEqual(await lines(metrics, 'kennel_tenants'), []);
   });
 
-  it('is clean under the linter, with the process and the runtime', async () => {
+  it('passes the linter, with metrics of the process and the runtime', async () => {
     const { metrics } = prometheus();
     metrics.observe(answered('acme-pets'));
     metrics.observe({
       ...answered(null),
       record: { endpoint: '/a"b\\c\nd', tenant: null, rateLimit: null },
     });
-    metrics.gauge('kennel_lanes_busy', 'Connections at work', () => 1);
+    metrics.gauge('kennel_connections_busy', 'Connections at work', () => 1);
     const { contentType, text } = await metrics.render();
     assert.deepEqual(lint(text), []);
     assert.match(contentType, /^text\/plain; version=0\.0\.4/);
@@ -183,7 +188,7 @@ describe('Prometheus', () => {
 });
 
 describe('lint()', () => {
-  it('finds what it is there to find', () => {
+  it('finds each kind of fault', () => {
     const faulty = [
       '# HELP a_total A',
       '# TYPE a_total gauge',

@@ -13,17 +13,17 @@ import { until } from '../support/until.ts';
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
-/** What is waited for longer than this would fail its suite. */
+/** A wait longer than this fails the suite. */
 const patient = { ...connectionLimits, connectTimeoutMs: 60_000 };
 
 const pid = 4_711;
 
-/** What a server says when it is asked for the pid, of a session that has its settings. */
+/** The answers of a server to a session that sends its settings and asks for its pid. */
 const named = [columns(['pid', 23], ['mark', 25]), row(`${pid}`, 'pinned'), done('SELECT 1')];
 
 const letIn = said('R', '\0\0\0\0');
 
-/** Lets anybody in, and answers the first question. */
+/** Admits every client, and answers the first question. */
 async function greet(socket: Socket, answer: readonly Buffer[] = [...named, ready]): Promise<void> {
   await once(socket, 'data');
   socket.write(Buffer.concat([letIn, ready]));
@@ -42,7 +42,7 @@ function withMode({ url }: TcpServer, mode: string): string {
 }
 
 describe('openSession()', { timeout: 30_000 }, () => {
-  it('leaves all that comes behind the start to the one who speaks next', async (t) => {
+  it('leaves bytes after the start to the next reader of the socket', async (t) => {
     const server = await serve(t, (socket) =>
       greet(socket, [...named, ready, Buffer.from('more')]),
     );
@@ -55,14 +55,14 @@ describe('openSession()', { timeout: 30_000 }, () => {
   for (const [what, answer] of [
     ['in a transaction', [...named, said('Z', 'T')]],
     ['in a failed transaction', [...named, said('Z', 'E')]],
-    ['without a backend', [done('SELECT 0'), ready]],
-    ['with a backend that has no number', [row('', 'pinned'), ready]],
+    ['without a row', [done('SELECT 0'), ready]],
+    ['with an invalid backend pid', [row('', 'pinned'), ready]],
     ['with an offer to copy', [said('H', '\0\0\0'), ready]],
     ['with an error', [failed('57014'), ready]],
-    ['with a message that is no message', [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')]],
+    ['with an invalid message', [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')]],
     ['with a row that ends too early', [said('D', '\0\x02\0\0'), ready]],
   ] as const) {
-    it(`does not begin ${what}, and leaves no connection`, async (t) => {
+    it(`refuses a session that starts ${what}, and leaves no connection`, async (t) => {
       const server = await serve(t, (socket) => greet(socket, answer));
       await assert.rejects(openSession(server.url, patient), unavailable);
       await until(() => server.open() === 0);
@@ -70,19 +70,19 @@ describe('openSession()', { timeout: 30_000 }, () => {
     });
   }
 
-  it('does not begin where a pooler has dropped its settings', async (t) => {
+  it('refuses a session whose settings a pooler has dropped', async (t) => {
     const answer = [columns(['pid', 23], ['mark', 25]), row(`${pid}`, null), ready];
     const server = await serve(t, (socket) => greet(socket, answer));
     await assert.rejects(openSession(server.url, patient), causedBy(/pooler/));
   });
 
   for (const [what, welcome] of [
-    ['before anybody was let in', [ready]],
-    ['behind a second welcome', [letIn, letIn, ready]],
+    ['before the authentication', [ready]],
+    ['with a second AuthenticationOk', [letIn, letIn, ready]],
     ['with rows', [letIn, row('x'), ready]],
-    ['by Kerberos', [said('R', '\0\0\0\x07'), letIn, ready]],
+    ['with Kerberos', [said('R', '\0\0\0\x07'), letIn, ready]],
   ] as const) {
-    it(`does not begin ${what}`, async (t) => {
+    it(`refuses a session that starts ${what}`, async (t) => {
       const server = await serve(t, async (socket) => {
         await once(socket, 'data');
         socket.write(Buffer.concat(welcome));
@@ -92,7 +92,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
     });
   }
 
-  it('tells what the server refuses it for, once', async (t) => {
+  it("reports the server's error without a second attempt", async (t) => {
     const server = await serve(t, async (socket) => {
       await once(socket, 'data');
       socket.end(failed('53300', 'FATAL'));
@@ -102,10 +102,10 @@ describe('openSession()', { timeout: 30_000 }, () => {
     assert.equal(server.accepted(), 1);
   });
 
-  it('gives its password to nobody who may be overheard', async (t) => {
+  it('does not send its password in plain text', async (t) => {
     const came: Buffer[] = [];
     const server = await serve(t, async (socket) => {
-      // As a server elsewhere would see it: this one is on a loopback address.
+      // As a server on another machine would see the client: this server is on a loopback address.
       socket.on('data', (chunk: Buffer) => came.push(chunk));
       await once(socket, 'data');
       socket.write(said('R', '\0\0\0\x03'));
@@ -134,7 +134,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
         },
       ],
     ] as const) {
-      it(`tries the next when the first ${what}`, async (t) => {
+      it(`tries the next host when the first ${what}`, async (t) => {
         const [first, second] = [await serve(t, talk), await serve(t, (socket) => greet(socket))];
         const limited = { ...patient, connectTimeoutMs: 2_000 };
         const session = await openSession(both(first, second), limited);
@@ -143,7 +143,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
       });
     }
 
-    it('does not try the next when the first refuses it', async (t) => {
+    it('does not try the next host when the first refuses the login', async (t) => {
       const first = await serve(t, async (socket) => {
         await once(socket, 'data');
         socket.end(failed('28P01', 'FATAL'));
@@ -158,7 +158,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
       ['primary', 1],
       ['any', 0],
     ] as const) {
-      it(`by target_session_attrs=${wanted} takes ${reached ? 'no' : 'a'} standby`, async (t) => {
+      it(`with target_session_attrs=${wanted} accepts ${reached ? 'no' : 'a'} standby`, async (t) => {
         const standby = await serve(t, async (socket) => {
           await once(socket, 'data');
           socket.write(Buffer.concat([letIn, said('S', 'in_hot_standby\0on\0'), ready]));
@@ -174,7 +174,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
   });
 
   describe('with TLS', () => {
-    /** What came, from a server that answers the offer, and whatever follows it. */
+    /** A server that answers the client's offer of TLS with `reply`, and the bytes that it received. */
     async function answering(t: TestContext, reply: string) {
       const came: Buffer[] = [];
       const server = await serve(t, async (socket) => {
@@ -187,7 +187,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
     }
 
     for (const mode of ['require', 'verify-full']) {
-      it(`by sslmode=${mode} does not go on without`, async (t) => {
+      it(`with sslmode=${mode} refuses a server without TLS`, async (t) => {
         const { server, came, urlFor } = await answering(t, 'N');
         await assert.rejects(openSession(urlFor(mode), patient), unavailable);
         await until(() => server.open() === 0);
@@ -195,7 +195,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
       });
     }
 
-    it('by sslmode=prefer, and by none, goes on without when there is none', async (t) => {
+    it('with sslmode=prefer or none accepts a server without TLS', async (t) => {
       for (const mode of ['prefer', '']) {
         const { came, urlFor } = await answering(t, 'N');
         const session = await openSession(urlFor(mode), patient);
@@ -206,7 +206,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
     });
 
     for (const mode of ['disable', 'allow']) {
-      it(`is not offered at first by sslmode=${mode}`, async (t) => {
+      it(`with sslmode=${mode} does not offer TLS at first`, async (t) => {
         const server = await serve(t, (socket) => greet(socket));
         const session = await openSession(withMode(server, mode), patient);
         session.socket.destroy();
@@ -214,9 +214,9 @@ describe('openSession()', { timeout: 30_000 }, () => {
       });
     }
 
-    // CVE-2021-23222: what came in plain text would be believed as if it had come by TLS.
+    // CVE-2021-23222: bytes in plain text would be trusted as if they had come by TLS.
     for (const reply of ['S\0', `S${ready}`, 'N\0', 'SS', 'E', '\0']) {
-      it(`does not go on behind the answer ${JSON.stringify(reply)}`, async (t) => {
+      it(`refuses the reply ${JSON.stringify(reply)} to its TLS request`, async (t) => {
         const { server, came, urlFor } = await answering(t, reply);
         await assert.rejects(openSession(urlFor('prefer'), patient), unavailable);
         await until(() => server.open() === 0);
@@ -228,7 +228,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
       ['instead of an answer', ''],
       ['in the middle of the handshake', 'S'],
     ] as const) {
-      it(`does not wait for one who hangs up ${what}`, async (t) => {
+      it(`fails at once when the server hangs up ${what}`, async (t) => {
         const server = await serve(t, async (socket) => {
           await once(socket, 'data');
           if (reply) {
@@ -244,12 +244,12 @@ describe('openSession()', { timeout: 30_000 }, () => {
     for (const [where, replies] of [
       ['before TLS', []],
       ['in the handshake', ['S']],
-      ['before the welcome', ['N']],
-      ['in the welcome', ['N', letIn]],
+      ['before the authentication reply', ['N']],
+      ['after the authentication reply', ['N', letIn]],
       ['in the middle of a message', ['N', letIn.subarray(0, 7)]],
-      ['before its answer', ['N', Buffer.concat([letIn, ready])]],
+      ['before the first query result', ['N', Buffer.concat([letIn, ready])]],
     ] as const) {
-      it(`has a limit when the server hangs ${where}`, async (t) => {
+      it(`times out when the server hangs ${where}`, async (t) => {
         const server = await serve(t, async (socket) => {
           for (const reply of replies) {
             await once(socket, 'data');
@@ -266,7 +266,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
       });
     }
 
-    it('has a shorter one by connect_timeout, and none by a longer one', async (t) => {
+    it('times out earlier by a shorter connect_timeout, and not later by a longer one', async (t) => {
       const server = await serve(t, () => {});
       const before = performance.now();
       await assert.rejects(openSession(`${server.url}&connect_timeout=1`, patient), unavailable);
@@ -278,7 +278,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
   });
 });
 
-/** The cause of a refusal says it. */
+/** The cause of the error says it. */
 function causedBy(what: RegExp) {
   return ({ code, cause }: Refusal) =>
     code === 'unavailable' && cause instanceof Error && what.test(cause.message);

@@ -7,16 +7,18 @@ import { Connection, type ConnectionLimits } from '../../src/postgres/connection
 import { databaseOf } from '../../src/postgres/installation.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf, envelopeWith } from '../support/envelopes.ts';
+import { hostileTexts } from '../support/hostile_texts.ts';
 import { inPublic, type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
 
-/** An envelope around anything. */
+/** An envelope around any statements. */
 const plain = envelopeOf({ 'kennel.tenant': 'anybody' });
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
-// A call that never ends is what a connection must not have: it shall fail the suite, not hang it.
+// A connection must not have a call that never ends: such a call fails the suite and does not hang
+// it.
 describe('Connection', { timeout: 30_000 }, () => {
   let database: TestDatabase;
   let connections: Connection[] = [];
@@ -44,7 +46,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     return opened;
   }
 
-  /** A statement as `connection.statement` takes it. */
+  /** A statement in the form that `connection.statement` takes. */
   function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStringsArray {
     return strings;
   }
@@ -53,7 +55,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     await (await open()).plain`select pg_terminate_backend(${pid})`;
   }
 
-  it('answers with dates as text, instants in ISO 8601 and counts as numbers', async () => {
+  it('returns dates as text, timestamps in ISO 8601 and counts as numbers', async () => {
     const [row] = await connection.plain`
       select date '2024-02-29' as date, timestamptz '2024-02-29 12:00+02' as instant,
         timestamptz 'infinity' as never, count(*) as count, '\\x00ff'::bytea as bytes`;
@@ -69,6 +71,36 @@ describe('Connection', { timeout: 30_000 }, () => {
     );
   });
 
+  describe('takes a list as one parameter', () => {
+    it('with any text as an element', async () => {
+      const rows = await connection.plain<{ element: string }>`
+        select element from unnest(${hostileTexts}::text[]) with ordinality as list (element, place)
+        order by place`;
+      assert.deepEqual(
+        rows.map(({ element }) => element),
+        hostileTexts,
+      );
+    });
+
+    it('whose type the server finds, or the statement says', async () => {
+      const id = '0190a6e0-0000-7000-8000-000000000001';
+      const [row] = await connection.plain`
+        select ${id}::uuid = any (${[id]}) as uuid, 2 = any (${['1', '2']}) as int,
+          9007199254740993 = any (${['9007199254740993']}) as bigint,
+          'a' = any (${['a']}::text[]) as text, name 'a' = any (${['a']}) as name,
+          'a' = any (${[]}::text[]) as none`;
+      const found = { uuid: true, int: true, bigint: true, text: true, name: true, none: false };
+      assert.deepEqual({ ...row }, found);
+    });
+
+    it('and refuses a zero byte in it as in a text, without harm to the session', async () => {
+      for (const value of ['a\0b', ['a', '\0']]) {
+        await assert.rejects(connection.plain`select ${value}::text`, { code: '22021' });
+      }
+      assert.equal(connection.live, true);
+    });
+  });
+
   it('commits a statement in its envelope', async () => {
     await connection.statement(plain, text`insert into pets values ('Rex')`, []);
     const rows = await (await open()).plain`delete from pets returning name`;
@@ -78,11 +110,11 @@ describe('Connection', { timeout: 30_000 }, () => {
     );
   });
 
-  describe('reads of one turn', () => {
+  describe('reads of one event loop turn', () => {
     const slowly = text`select pg_sleep(0.01), current_setting('kennel.tenant') as tenant`;
     const opening = (tenant: string) => envelopeOf({ 'kennel.tenant': tenant });
 
-    it('see their own context each, in one write', async () => {
+    it('each see their own context', async () => {
       const tenants = ['a', 'b', 'c', 'd'];
       const reads = tenants.map((tenant) =>
         connection.statement<{ tenant: string }>(opening(tenant), slowly, []),
@@ -91,7 +123,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.deepEqual(seen, tenants);
     });
 
-    it('fail alone when a statement of theirs fails', async () => {
+    it('fail alone when their own statement fails', async () => {
       const [good, bad, next] = await Promise.allSettled([
         connection.statement(opening('a'), slowly, []),
         connection.statement(opening('b'), text`select 1 / 0`, []),
@@ -103,7 +135,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal(connection.live, true);
     });
 
-    it('show no rows behind a context that could not be set, and end the connection', async () => {
+    it('return no rows after a context that failed, and end the connection', async () => {
       const reads = [opening('a'), envelopeWith('select 1 / 0'), opening('c')].map((envelope) =>
         connection.statement(envelope, text`select 1`, []),
       );
@@ -116,12 +148,12 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal(connection.live, false);
     });
 
-    it('show no rows where no context was set before them', async () => {
+    it('return no rows when their own context failed', async () => {
       await assert.rejects(connection.statement(envelopeWith('select 1 / 0'), text`select 1`, []));
       assert.equal(connection.live, false);
     });
 
-    it('are lost behind one that ends the connection, and are not blamed for what it did', async () => {
+    it('are refused as unavailable after a statement that ends the connection', async () => {
       for (const violation of [text`select fail('42501')`, text`commit`]) {
         const behind = await open();
         const [culprit, bystander] = await Promise.allSettled([
@@ -133,8 +165,8 @@ describe('Connection', { timeout: 30_000 }, () => {
       }
     });
 
-    it('are over before anything else is sent', async () => {
-      // Postgres refuses to begin one within a transaction that has read.
+    it('end before a transaction is sent', async () => {
+      // Postgres refuses to begin such a transaction within one that has read.
       const own = "begin not deferrable; set local kennel.tenant = 'b'";
       const reader = text`select current_setting('kennel.tenant') as tenant`;
       const read = connection.statement(opening('a'), slowly, []);
@@ -144,14 +176,14 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
 
     describe('when the server no longer knows a statement', () => {
-      /** What a sequence has counted stays so, whatever becomes of the transaction. */
+      /** A sequence keeps its count, whatever the outcome of the transaction. */
       const note = text`select nextval('public.' || current_setting('kennel.tenant'))`;
       const firstSeen = text`select ${1}::int as first_seen`;
       before(async () => {
         await (await open()).script('create sequence thief; create sequence victim');
       });
 
-      it('do not run it in the next envelope, and end the connection', async () => {
+      it('do not run it in the next envelope, and the connection ends', async () => {
         await connection.statement(opening('thief'), note, []);
         await connection.script('deallocate s1');
         const [thief, victim] = await Promise.allSettled([
@@ -164,7 +196,7 @@ describe('Connection', { timeout: 30_000 }, () => {
         assert.equal(await hasNotedVictim(connection.pid), false);
       });
 
-      it('would run it there as the driver does it', async (t) => {
+      it('control: postgres.js runs it in the next envelope', async (t) => {
         const client = postgres(database.url, { max: 1, fetch_types: false });
         t.after(() => client.end({ timeout: 0 }));
         const [backend] = await client<{ pid: number }[]>`select pg_backend_pid() as pid`;
@@ -195,7 +227,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       }
     });
 
-    it('do not hear what went wrong in another one', async () => {
+    it('do not get the error of another statement', async () => {
       const [own, other] = await Promise.allSettled([
         connection.statement(opening('a'), text`select fail('42501')`, []),
         connection.statement(opening('b'), text`select 1`, []),
@@ -205,11 +237,11 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
   });
 
-  it('sends a message that fills the buffer of the driver, though none follows it', async () => {
+  it('sends a script of 2 000 characters at once', async () => {
     await connection.script(`select '${'x'.repeat(2_000)}'`);
   });
 
-  describe('stays in step', () => {
+  describe('stays usable', () => {
     afterEach(async () => {
       assert.equal(connection.live, true);
       assert.deepEqual(
@@ -227,7 +259,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       }
     });
 
-    it('after a statement that the server has cancelled for its length', async () => {
+    it('after a statement that reached its timeout', async () => {
       const slow = connection.statement(
         envelopeOf({ statement_timeout: '20' }),
         text`select pg_sleep(5)`,
@@ -243,14 +275,14 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal((await connection.plain`select from pets`).length, 0);
     });
 
-    it('refusing parameters of a wrong type before anything is sent', async () => {
-      for (const value of [undefined, {}, [], 1n, Symbol(), new Date(), () => {}]) {
+    it('after parameters of a wrong type, which are not sent', async () => {
+      for (const value of [undefined, {}, [1], 1n, Symbol(), new Date(), () => {}]) {
         const attempt = Reflect.apply(connection.plain, connection, [text`select ${''}`, value]);
         await assert.rejects(attempt, TypeError);
       }
     });
 
-    it('when a parameter does not fit, though the statement is known already', async () => {
+    it('after a wrong parameter of a prepared statement', async () => {
       const misfit = () => connection.statement(plain, text`select ${1}::bytea as bytes`, [1]);
       for (let turn = 0; turn < 3; turn += 1) await misfit();
       const wrong = () => connection.statement(plain, text`select ${'x'}::uuid`, ['x']);
@@ -258,7 +290,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
   });
 
-  it('leaves nothing of a statement that is no constant of the code', async () => {
+  it('does not prepare a statement whose text is built at run time', async () => {
     const made = Object.assign([`select 'what a tenant has sent'`], { raw: [] });
     await connection.statement(plain, made, []);
     const kept = await connection.plain`
@@ -266,16 +298,16 @@ describe('Connection', { timeout: 30_000 }, () => {
     assert.equal(kept.length, 1, 'only the one that looks');
   });
 
-  it('does not go by what the database has for a default', async (t) => {
+  it('ignores the transaction defaults of the database', async (t) => {
     const name = databaseOf(database.url);
     const change = (what: string) => connection.script(`alter database "${name}" ${what}`);
     await change('set default_transaction_isolation = serializable');
     await change('set default_transaction_deferrable = on');
     await change('set default_transaction_read_only = on');
     t.after(async () => {
-      const mender = await open();
-      await mender.script('set default_transaction_read_only = off');
-      await mender.script(`alter database "${name}" reset all`);
+      const fixer = await open();
+      await fixer.script('set default_transaction_read_only = off');
+      await fixer.script(`alter database "${name}" reset all`);
     });
     const later = await open();
     const settings = text`
@@ -295,7 +327,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     for (const code of ['42501', '25P01', '26000', '0A000']) {
       it(`after ${code}`, () => assert.rejects(connection.plain`select fail(${code})`, { code }));
 
-      it(`after ${code} in a transaction, which says so`, async () => {
+      it(`after ${code} in a transaction, which rejects with it`, async () => {
         const work = connection.transaction('begin', (sql) => sql`select fail(${code})`);
         await assert.rejects(work, { code });
       });
@@ -322,13 +354,13 @@ describe('Connection', { timeout: 30_000 }, () => {
       text``,
     ];
     for (const other of others) {
-      it(`after "${other}", which is no query`, async () => {
+      it(`after "${other}", which is not a query`, async () => {
         await assert.rejects(connection.statement(plain, other, []), {
           name: 'IsolationViolation',
         });
       });
 
-      it(`after "${other}" in a transaction, whose next statement does not run`, async () => {
+      it(`after "${other}" in a transaction, which fails`, async () => {
         const work = connection.transaction('begin', async (sql) => {
           await sql(other).catch(() => {});
           return sql`select 1`;
@@ -337,10 +369,10 @@ describe('Connection', { timeout: 30_000 }, () => {
       });
     }
 
-    it('after one that is no query, also for what was called in the same turn', async () => {
+    it('after a statement that is not a query, not even for calls of the same turn', async () => {
       const witness = await open();
       await witness.script('create sequence noted');
-      // What a sequence has counted stays so, whatever becomes of the transaction.
+      // A sequence keeps its count, whatever the outcome of the transaction.
       const work = connection.transaction('begin', (sql) =>
         Promise.all([sql(text`set role none`), sql`select nextval('noted')`]),
       );
@@ -353,12 +385,12 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal(noted?.is_called, false);
     });
 
-    it('after its backend was ended from within', async () => {
+    it('after its own statement terminated its backend', async () => {
       const end = text`select pg_terminate_backend(pg_backend_pid())`;
       await assert.rejects(connection.statement(plain, end, []), unavailable);
     });
 
-    it('after its backend was ended from outside, with every call in flight refused', async () => {
+    it('after its backend was terminated, with every pending call refused', async () => {
       let ends = 0;
       connection.onClose(() => {
         ends += 1;
@@ -377,7 +409,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       assert.equal(ends, 1);
     });
 
-    it('after its backend was ended while it was idle', async () => {
+    it('after its backend was terminated while it was idle', async () => {
       await terminate(connection);
       await until(() => !connection.live);
     });
@@ -396,7 +428,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       await assert.rejects(connection.plain`select pg_sleep(5)`, unavailable);
     });
 
-    it('after a read that took too long, though those before it were answered', async () => {
+    it('after a read that took too long behind quick ones', async () => {
       connection = await open({ callTimeoutMs: 200 });
       const reads = [0.1, 0.1, 5].map((seconds) =>
         connection.statement(plain, text`select pg_sleep(${seconds})`, [seconds]),
@@ -408,7 +440,7 @@ describe('Connection', { timeout: 30_000 }, () => {
       );
     });
 
-    it('after a read that took too long, though it was idle for longer before', async () => {
+    it('after a read that took too long, timed from the call and not from the idle time before', async () => {
       connection = await open({ callTimeoutMs: 50 });
       const openedAt = performance.now();
       await until(() => performance.now() - openedAt > 60);
@@ -431,7 +463,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
   });
 
-  it('ends its connection when it is closed', async () => {
+  it('ends its backend when it is closed', async () => {
     const { pid } = connection;
     connection.close();
     const witness = await open();
@@ -440,14 +472,14 @@ describe('Connection', { timeout: 30_000 }, () => {
     });
   });
 
-  it('does not open when the server hangs up, and asks no second time', async (t) => {
+  it('does not open when the server hangs up, without a second attempt', async (t) => {
     const server = await startTcpServer((socket) => socket.destroy());
     t.after(() => server.close());
     await assert.rejects(Connection.open(server.url, connectionLimits), unavailable);
     assert.equal(server.accepted(), 1);
   });
 
-  it('does not open when the server says nothing, and leaves no connection', async (t) => {
+  it('does not open when the server is silent, and leaves no connection', async (t) => {
     const server = await startTcpServer(() => {});
     t.after(() => server.close());
     await assert.rejects(
@@ -457,7 +489,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     await until(() => server.open() === 0);
   });
 
-  /** In front of the database: what it says, and what it is told, may be replaced. */
+  /** A proxy of the database that may replace the bytes of either side. */
   async function interpose(
     t: TestContext,
     { told, says }: { told?: (chunk: Buffer) => Buffer | null; says?: (chunk: Buffer) => Buffer },
@@ -497,7 +529,7 @@ describe('Connection', { timeout: 30_000 }, () => {
     await until(() => between.open() === 0);
   });
 
-  it('does not open when its session is ended as it begins', async (t) => {
+  it('does not open when its session is terminated at its start', async (t) => {
     const end = errorResponse('FATAL', '57P01');
     const between = await interpose(t, {
       says: (chunk) => (chunk.includes('pinned') ? Buffer.concat([chunk, end]) : chunk),
@@ -506,14 +538,14 @@ describe('Connection', { timeout: 30_000 }, () => {
     await until(() => between.open() === 0);
   });
 
-  it('does not open when nobody listens', async () => {
+  it('does not open when the port is closed', async () => {
     await assert.rejects(
       Connection.open('postgres://127.0.0.1:1/kennel', connectionLimits),
       unavailable,
     );
   });
 
-  /** True for a backend on this machine that a signal of ours would reach. */
+  /** True for a backend on this machine that a signal of this process would reach. */
   function isOurs(pid: number): boolean {
     const { stdout } = spawnSync('ps', ['-o', 'command=', '-p', `${pid}`], { encoding: 'utf8' });
     if (!stdout?.includes(databaseOf(database.url))) return false;

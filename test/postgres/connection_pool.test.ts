@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { limits } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection, type Target } from '../../src/postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 import { connectionLimits } from '../support/connection.ts';
@@ -74,7 +74,7 @@ describe('ConnectionPool', () => {
     assert.equal(await pool.exclusive(target('one'), 'b', async ({ pid }) => pid), first);
   });
 
-  it('lends the one that was used last, so that those nobody needs grow old', async () => {
+  it('lends the most recently used connection, so that unneeded ones expire', async () => {
     poolOf({});
     const holders = [hold('a'), hold('a')];
     await until(() => pool.stats.busy === 2);
@@ -84,7 +84,7 @@ describe('ConnectionPool', () => {
     assert.equal(await pidOf(), await pidOf());
   });
 
-  it('holds no more connections than its budget, whatever they lead to', async () => {
+  it('holds no more connections than its budget over all targets', async () => {
     poolOf({ connections: 3 });
     let most = 0;
     const calls = Array.from({ length: 60 }, (_, turn) =>
@@ -97,7 +97,7 @@ describe('ConnectionPool', () => {
     assert.equal(most, 3);
   });
 
-  it('lends no tenant more than its share, and the rest to others', async () => {
+  it('lends a tenant at most its share, and the rest to others', async () => {
     poolOf({ connectionsPerTenant: 2 });
     const greedy = Array.from({ length: 5 }, () => hold('greedy'));
     await until(() => pool.stats.busy === 2);
@@ -107,7 +107,7 @@ describe('ConnectionPool', () => {
     await Promise.all(greedy.map(({ done }) => done));
   });
 
-  it('counts the time that calls wait, also in vain, and none of those that need not', async () => {
+  it('counts waiting calls and their time, also of those that time out', async () => {
     poolOf({ connections: 1, connectionsPerTenant: 1, waitLimitMs: 50 });
     const holder = hold('a');
     await until(() => pool.stats.busy === 1);
@@ -123,7 +123,7 @@ describe('ConnectionPool', () => {
     assert.deepEqual([pool.saturation.waits, pool.saturation.inUse], [waits + 1, 0]);
   });
 
-  it('serves those who wait round-robin over tenants', async () => {
+  it('serves waiting calls round-robin over tenants', async () => {
     poolOf({ connections: 1 });
     const first = hold('a');
     await until(() => pool.stats.busy === 1);
@@ -136,7 +136,7 @@ describe('ConnectionPool', () => {
     assert.deepEqual(order, ['a1', 'b1', 'c1', 'a2', 'b2', 'a3']);
   });
 
-  it('keeps the turn of a tenant that waited in vain', async () => {
+  it('keeps the turn of a tenant whose first call timed out', async () => {
     const waitLimitMs = 200;
     poolOf({ connections: 1, waitLimitMs });
     const first = hold('x');
@@ -154,7 +154,7 @@ describe('ConnectionPool', () => {
     assert.deepEqual(order, ['a', 'b']);
   });
 
-  it('refuses who would wait behind too many', async () => {
+  it('refuses a call when the queue of its tenant or of all is full', async () => {
     poolOf({ connections: 1, waitingPerTenant: 1, waiting: 2 });
     const holders = [hold('a'), hold('a'), hold('b')];
     await until(() => pool.stats.waiting === 2);
@@ -165,7 +165,7 @@ describe('ConnectionPool', () => {
     await Promise.all(holders.map(({ done }) => done));
   });
 
-  it('lets others wait where one tenant has too many calls that do', async () => {
+  it("queues other tenants when one tenant's queue is full", async () => {
     poolOf({ connections: 1, waitingPerTenant: 1 });
     const holders = [hold('a'), hold('a')];
     await until(() => pool.stats.busy === 1);
@@ -175,7 +175,7 @@ describe('ConnectionPool', () => {
     await Promise.all([other, ...holders.map(({ done }) => done)]);
   });
 
-  it('refuses who has waited too long, and lends the connection to the next', async () => {
+  it('refuses a call that waited too long, and lends the connection to the next', async () => {
     poolOf({ connections: 1, waitLimitMs: 20 });
     const first = hold('a');
     await until(() => pool.stats.busy === 1);
@@ -185,7 +185,7 @@ describe('ConnectionPool', () => {
     assert.deepEqual(pool.stats, { idle: 1, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });
 
-  it('closes an idle connection to make room for one that leads elsewhere', async () => {
+  it('closes an idle connection to make room for one to another target', async () => {
     poolOf({ connections: 1 });
     await pool.exclusive(target('one'), 'a', answer);
     await pool.exclusive(target('two'), 'b', answer);
@@ -195,11 +195,11 @@ describe('ConnectionPool', () => {
     );
   });
 
-  describe('with calls that share', () => {
+  describe('with shared calls', () => {
     const batches = { ...limits.connections.batches, statements: 3, stallMs: 60_000 };
     const hour = 3_600_000;
 
-    /** One statement of a tenant; tells which connection it had. */
+    /** One statement of a tenant; returns the connection that it used. */
     const ask = (tenant: string, seconds = 0) =>
       pool.shared(target('one'), tenant, async (connection) => {
         await connection.statement(plain, sleep, [seconds]);
@@ -220,7 +220,7 @@ describe('ConnectionPool', () => {
       return [...counts.values()].sort((one, two) => two - one);
     };
 
-    /** So many idle connections. */
+    /** This many idle connections. */
     async function warm(connections: number): Promise<void> {
       const holders = Array.from({ length: connections }, () => hold('warm'));
       await until(() => pool.stats.busy === connections);
@@ -228,14 +228,14 @@ describe('ConnectionPool', () => {
       await Promise.all(holders.map(({ done }) => done));
     }
 
-    it('puts those of one moment on one connection', async () => {
+    it('puts calls of one turn on one connection', async () => {
       poolOf({ batches });
       await warm(2);
       const pids = await Promise.all(['a', 'b', 'c'].map((tenant) => ask(tenant)));
       assert.deepEqual(spread(pids), [3]);
     });
 
-    it('lets the next ones wait while a batch is under way, though connections are idle', async () => {
+    it('queues further calls while a batch runs, although connections are idle', async () => {
       poolOf({ batches });
       await warm(2);
       const calls = ['a', 'b', 'c', 'd', 'e'].map((tenant) => ask(tenant));
@@ -243,7 +243,7 @@ describe('ConnectionPool', () => {
       assert.deepEqual(spread(await Promise.all(calls)), [5]);
     });
 
-    it('lets them go on another connection as soon as they fill a batch', async () => {
+    it('sends queued calls on another connection as soon as they fill a batch', async () => {
       poolOf({ batches });
       await warm(2);
       const calls = ['a', 'b', 'c', 'd', 'e', 'f'].map((tenant) => ask(tenant));
@@ -251,7 +251,7 @@ describe('ConnectionPool', () => {
       assert.deepEqual(spread(await Promise.all(calls)), [3, 3]);
     });
 
-    it('lets nobody wait for those who go elsewhere', async () => {
+    it('does not queue calls to another target behind a batch', async () => {
       poolOf({ batches });
       await pool.exclusive(target('two'), 'a', answer);
       await warm(1);
@@ -261,7 +261,7 @@ describe('ConnectionPool', () => {
       await Promise.all([first, other]);
     });
 
-    it('does not let them wait for calls that have a connection to themselves', async () => {
+    it('does not queue shared calls behind exclusive ones', async () => {
       poolOf({ batches });
       await warm(3);
       const writers = [hold('a'), hold('b')];
@@ -271,7 +271,7 @@ describe('ConnectionPool', () => {
       await Promise.all(writers.map(({ done }) => done));
     });
 
-    it('does not let them wait for batches that stall', async () => {
+    it('does not queue shared calls behind batches that stall', async () => {
       poolOf({ batches: { ...batches, statements: 1, stallMs: 5, slowMs: hour } });
       await warm(3);
       const stalled = ['a', 'b'].map((tenant) => ask(tenant, 1));
@@ -283,14 +283,14 @@ describe('ConnectionPool', () => {
       assert.equal(order[0], 'next');
     });
 
-    it('sends a tenant that was slow a moment ago alone', async () => {
+    it("sends a recently slow tenant's calls alone", async () => {
       poolOf({ batches: { ...batches, slowMs: 20 } });
       await warm(2);
       assert.equal(spread(await Promise.all([ask('slow', 0.1), ask('a')])).length, 1);
       assert.equal(spread(await Promise.all([ask('slow'), ask('a')])).length, 2);
     });
 
-    it('sends it alone with those of its calls too that had to wait', async () => {
+    it("sends a slow tenant's queued calls alone too", async () => {
       poolOf({ connectionsPerTenant: 1, batches });
       await pool.exclusive(target('one'), 'warm', answer);
       const slow = ask('slow', 0.1);
@@ -299,7 +299,7 @@ describe('ConnectionPool', () => {
       assert.notEqual(await ask('a'), await waiting);
     });
 
-    it('counts them against the share of their tenant, whose next one follows the first that ends', async () => {
+    it("counts shared calls against their tenant's share until each ends", async () => {
       poolOf({ connectionsPerTenant: 2, batches: { ...batches, stallMs: 0 } });
       await pool.exclusive(target('one'), 'warm', answer);
       const order: string[] = [];
@@ -311,7 +311,7 @@ describe('ConnectionPool', () => {
       assert.deepEqual(order, ['quick', 'next', 'slow']);
     });
 
-    it('lets nobody join after the turn', async () => {
+    it('closes a batch at the end of the turn', async () => {
       poolOf({ batches: { ...batches, stallMs: 0 } });
       await warm(2);
       const first = ask('a', 0.05);
@@ -319,7 +319,7 @@ describe('ConnectionPool', () => {
       assert.notEqual(await ask('b'), await first);
     });
 
-    it('lets nobody join a batch that is over: its connection may be lent to somebody else', async () => {
+    it('adds no call to a batch that is over, whose connection may be lent already', async () => {
       poolOf({ batches });
       await warm(2);
       let used = 0;
@@ -334,7 +334,7 @@ describe('ConnectionPool', () => {
       await held.done;
     });
 
-    it('sends whoever was on a connection that ended alone', async () => {
+    it('sends a tenant alone whose call was on a connection that ended', async () => {
       poolOf({ batches });
       await warm(1);
       const broken = pool.shared(target('one'), 'a', (connection) =>
@@ -345,14 +345,14 @@ describe('ConnectionPool', () => {
       assert.equal(spread(await Promise.all([ask('a'), ask('b')])).length, 2);
     });
 
-    it('blames nobody for what was slow before it on the same connection', async () => {
+    it('does not treat a tenant as slow for the time of calls before its own', async () => {
       poolOf({ batches: { ...batches, slowMs: 50 } });
       await warm(2);
       await Promise.all([ask('slow', 0.2), ask('behind')]);
       assert.equal(spread(await Promise.all([ask('a'), ask('behind')])).length, 1);
     });
 
-    it('keeps them off a connection that somebody has to himself', async () => {
+    it('puts no shared call on a connection in exclusive use', async () => {
       poolOf({ batches });
       await warm(1);
       const held = hold('alone');
@@ -364,7 +364,7 @@ describe('ConnectionPool', () => {
       assert.notEqual(pids[0], opened[0]?.pid);
     });
 
-    it('waits for its own connection rather than take one that was just used by others', async () => {
+    it('waits for a busy connection instead of replacing one that was just used for another target', async () => {
       poolOf({ connections: 2, batches });
       await pool.exclusive(target('two'), 'b', answer);
       const held = hold('a');
@@ -377,14 +377,14 @@ describe('ConnectionPool', () => {
     });
   });
 
-  it('closes a connection that nobody has used for long', async () => {
+  it('closes a connection that was idle for long', async () => {
     poolOf({ idleLimitMs: 20 });
     await pool.exclusive(target('one'), 'a', answer);
     await until(() => connections() === 0);
     assert.equal(pool.stats.idle, 0);
   });
 
-  it('closes the idle connections to a target that is about to go', async () => {
+  it('closeIdle() closes the idle connections to one target', async () => {
     poolOf({});
     await pool.exclusive(target('one'), 'a', answer);
     await pool.exclusive(target('two'), 'a', answer);
@@ -395,7 +395,7 @@ describe('ConnectionPool', () => {
     );
   });
 
-  it('passes on why a connection did not open, and has its place free again', async () => {
+  it('rejects with the error of a connection that did not open, and frees its slot', async () => {
     let failures = 2;
     poolOf({ connections: 1, connectionsPerTenant: 1 }, (to) => {
       failures -= 1;
@@ -409,7 +409,7 @@ describe('ConnectionPool', () => {
     );
   });
 
-  it('has the place of a lost connection free again, and counts the loss', async () => {
+  it('frees the slot of a lost connection, and counts the loss', async () => {
     poolOf({ connections: 1, connectionsPerTenant: 1 });
     const end = (connection: Connection) =>
       connection.plain`select pg_terminate_backend(pg_backend_pid())`;
@@ -420,7 +420,7 @@ describe('ConnectionPool', () => {
     await pool.exclusive(target('one'), 'a', answer);
   });
 
-  it('has the place of an idle connection that was lost free again', async () => {
+  it('frees the slot of an idle connection that was lost', async () => {
     poolOf({ connections: 1 });
     await pool.exclusive(target('one'), 'a', answer);
     opened[0]?.close();
@@ -428,14 +428,14 @@ describe('ConnectionPool', () => {
     assert.equal(connections(), 1);
   });
 
-  it('gives the place of work that failed back', async () => {
+  it('frees the slot of work that failed', async () => {
     poolOf({ connections: 1, connectionsPerTenant: 1 });
     const fail = () => Promise.reject(new Error('it failed'));
     await assert.rejects(pool.exclusive(target('one'), 'a', fail), /failed/);
     await pool.exclusive(target('one'), 'a', answer);
   });
 
-  it('refuses everybody once closed, and keeps no connection that opens late', async () => {
+  it('refuses every call once closed, and closes a connection that opens late', async () => {
     let letOpen = () => {};
     const gate = new Promise<void>((resolve) => {
       letOpen = resolve;

@@ -74,7 +74,7 @@ describe('keywordsIn()', () => {
     'postgres://u:secret@::1/db',
     'postgres://u:secret@[::1]x/db',
   ]) {
-    it(`refuses ${url}, and tells nothing of it`, () => {
+    it(`refuses ${url} without its password in the message`, () => {
       assert.throws(
         () => optionsOf(url),
         (error: Error) =>
@@ -85,7 +85,7 @@ describe('keywordsIn()', () => {
     });
   }
 
-  it('reads again what it has written, whatever the names are', () => {
+  it('reads every URL that urlOf() writes', () => {
     const name = fc
       .string({ unit: 'grapheme', minLength: 1 })
       .filter((text) => !/[\0\p{Cs}]/u.test(text));
@@ -131,7 +131,7 @@ describe('connectionOptions()', () => {
     );
   });
 
-  it('gives each host its port, or all the same', () => {
+  it('gives each host its own port, or all hosts one port', () => {
     const hostsOf = (url: string) => optionsOf(url).hosts;
     assert.deepEqual(hostsOf('postgres://a:1,b:2/db'), [
       { name: 'a', address: 'a', port: 1 },
@@ -150,12 +150,12 @@ describe('connectionOptions()', () => {
     ['sslmode=verify-full&sslrootcert=/ca.pem', 'verify-full'],
     ['sslmode=require', 'require'],
   ] as const) {
-    it(`takes ${query} for ${mode}`, () => {
+    it(`reads ${query} as ${mode}`, () => {
       assert.equal(optionsOf(`postgres://h/db?${query}`).tls.mode, mode);
     });
   }
 
-  // What managed services and libpq's manual have in their URLs.
+  // URLs from managed services and from libpq's manual.
   for (const query of [
     'sslmode=require&channel_binding=require',
     'sslmode=verify-full&sslrootcert=system',
@@ -172,7 +172,7 @@ describe('connectionOptions()', () => {
     'require_auth=!password',
     'sslmode=',
   ]) {
-    it(`takes ${query}`, () => void optionsOf(`postgres://u:p@h/db?${query}`));
+    it(`accepts ${query}`, () => void optionsOf(`postgres://u:p@h/db?${query}`));
   }
 
   for (const [query, named] of [
@@ -205,7 +205,7 @@ describe('connectionOptions()', () => {
     ['host=a,b&hostaddr=10.0.0.1', 'hostaddr'],
     ['host=/x'.padEnd(130, 'x'), 'socket'],
   ] as const) {
-    it(`refuses ${query} by name`, () => {
+    it(`refuses ${query} and names the wrong parameter`, () => {
       assert.throws(() => optionsOf(`postgres://u:secret@h/db?${query}`), {
         name: 'ConnectionUrlError',
         message: new RegExp(named),

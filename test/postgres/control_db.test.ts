@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Sql } from '../../src/kernel/ports.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
-describe('the way to the control schema', () => {
-  let places: TenantPlaces;
+describe('controlDb()', () => {
+  let fixture: TenantFixture;
   before(async () => {
-    places = await openTenantPlaces(1);
+    fixture = await openTenantFixture(1);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  /** Backends that answered when so many asked in the same moment. */
+  /** The number of backends that answered this many queries sent at the same moment. */
   async function backends(sql: Sql, asked: number): Promise<number> {
     const asking = Array.from(
       { length: asked },
@@ -20,18 +20,18 @@ describe('the way to the control schema', () => {
     return new Set(answers.flat().map(({ pid }) => pid)).size;
   }
 
-  it('is one connection for the lookups of a moment', async () => {
-    assert.equal(await backends(places.services.lookups, 8), 1);
+  it('shares one connection among lookups of one turn', async () => {
+    assert.equal(await backends(fixture.services.lookups, 8), 1);
   });
 
-  it('is a connection for each statement of everybody else', async () => {
-    assert.ok((await backends(places.services.control, 8)) > 1);
+  it('uses several connections for other statements of one turn', async () => {
+    assert.ok((await backends(fixture.services.control, 8)) > 1);
   });
 
-  it('answers each of more lookups than fit into the batches of all connections', async () => {
+  it('answers more lookups than all batches can hold', async () => {
     const asking = Array.from(
       { length: 200 },
-      (_, number) => places.services.lookups<{ number: number }>`select ${number}::int as number`,
+      (_, number) => fixture.services.lookups<{ number: number }>`select ${number}::int as number`,
     );
     const answers = (await Promise.all(asking)).map(([row]) => row?.number);
     assert.deepEqual(answers, [...answers.keys()]);

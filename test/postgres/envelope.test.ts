@@ -11,22 +11,22 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 const acme = tenantId('01890000-0000-7000-8000-000000000001');
 
-function placeWith(schema: string): Placement {
+function placementWith(schema: string): Placement {
   const sealKey = Buffer.alloc(32, 1);
   const names = { database: 'kennel', login: 'serve', role: 'app' };
   return { context: 'statement', target: '', ...names, schema, sealKey };
 }
 
 function dedicated(target: string): Placement {
-  return { ...placeWith('tenant'), context: 'session', tenant: acme, target };
+  return { ...placementWith('tenant'), context: 'session', tenant: acme, target };
 }
 
 describe('envelope()', () => {
-  it('holds role, schema and sealed tenant as parameters, and is for statements of the schema', () => {
-    const place = placeWith('shared');
-    const { schema, context } = envelope(place, acme, 7);
+  it('has the role, the schema and the sealed tenant as parameters', () => {
+    const placement = placementWith('shared');
+    const { schema, context } = envelope(placement, acme, 7);
     assert.equal(schema, 'shared');
-    for (const part of ['app', '"shared"', `${acme}.${seal(place.sealKey, acme, 7)}`]) {
+    for (const part of ['app', '"shared"', `${acme}.${seal(placement.sealKey, acme, 7)}`]) {
       assert.ok(context?.includes(part));
     }
   });
@@ -47,44 +47,47 @@ describe('Envelopes', () => {
     await database.drop();
   });
 
-  it("says for each connection, place and tenant what envelope() says with the connection's pid", () => {
+  it("returns envelope() of the connection's pid for each connection, placement and tenant", () => {
     const envelopes = new Envelopes(2);
     const tenants: TenantId[] = [acme, tenantId(randomUUID()), tenantId(randomUUID())];
     for (const tenant of [...tenants, ...tenants]) {
       for (const connection of [one, other]) {
-        for (const place of [placeWith('shared'), placeWith('t_1')]) {
+        for (const placement of [placementWith('shared'), placementWith('t_1')]) {
           assert.deepEqual(
-            envelopes.of(connection, place, tenant),
-            envelope(place, tenant, connection.pid),
+            envelopes.of(connection, placement, tenant),
+            envelope(placement, tenant, connection.pid),
           );
         }
       }
     }
   });
 
-  it("has nothing to say on a connection that begins with the tenant's context", () => {
-    const place = dedicated(one.target);
+  it("has no context for a connection that started with the tenant's own", () => {
+    const placement = dedicated(one.target);
     const envelopes = new Envelopes(2);
-    assert.deepEqual(envelopes.of(one, place, acme), { schema: 'tenant', context: null });
+    assert.deepEqual(envelopes.of(one, placement, acme), { schema: 'tenant', context: null });
   });
 
-  it("says what it has to for everybody else on it, which only the server's check can refuse", () => {
-    const place = dedicated(one.target);
+  it('has a context for another tenant on such a connection, which Postgres then refuses', () => {
+    const placement = dedicated(one.target);
     const other = tenantId(randomUUID());
-    const { context } = new Envelopes(2).of(one, place, other);
+    const { context } = new Envelopes(2).of(one, placement, other);
     assert.ok(context?.includes(other));
   });
 
-  it('refuses a connection that begins with the context of whoever else', () => {
-    const place = dedicated('postgres://elsewhere/');
-    assert.throws(() => new Envelopes(2).of(one, place, acme), /^Error: Cannot use a connection: /);
+  it('refuses a connection that started with the context of another placement', () => {
+    const placement = dedicated('postgres://elsewhere/');
+    assert.throws(
+      () => new Envelopes(2).of(one, placement, acme),
+      /^Error: Cannot use a connection: /,
+    );
   });
 
-  it('gives nobody one that a request from before a rotation has made meanwhile', () => {
+  it('returns no cached envelope with a key from before a rotation', () => {
     const envelopes = new Envelopes(2);
-    const now = { ...placeWith('shared'), sealKey: Buffer.alloc(32, 2) };
+    const now = { ...placementWith('shared'), sealKey: Buffer.alloc(32, 2) };
     envelopes.forgetAll();
-    envelopes.of(one, placeWith('shared'), acme);
+    envelopes.of(one, placementWith('shared'), acme);
     assert.deepEqual(envelopes.of(one, now, acme), envelope(now, acme, one.pid));
   });
 });

@@ -7,18 +7,17 @@ function fault(code: string, severity?: 'ERROR' | 'FATAL'): Error {
   return Object.assign(new Error('x'), { code, ...(severity && { severity }) });
 }
 
-describe('endsConnection()', () => {
-  it('trusts a session after an error that the server itself has sent', () => {
+describe('poisonsConnection()', () => {
+  it('is false for an ordinary error of the server', () => {
     assert.equal(poisonsConnection(fault('23505', 'ERROR')), false);
   });
-  it('trusts none after the end of the session, or an error from anywhere else', () => {
+  it('is true for a fatal error, and for an error that the server did not send', () => {
     assert.equal(poisonsConnection(fault('57P01', 'FATAL')), true);
     assert.equal(poisonsConnection(fault('ECONNRESET')), true);
     assert.equal(poisonsConnection(new Error('x')), true);
   });
   for (const code of ['42501', '25P01', '25006', '26000', '0A000']) {
-    it(`trusts none after ${code}`, () =>
-      assert.equal(poisonsConnection(fault(code, 'ERROR')), true));
+    it(`is true for ${code}`, () => assert.equal(poisonsConnection(fault(code, 'ERROR')), true));
   }
 });
 
@@ -33,7 +32,7 @@ describe('asRefusal()', () => {
       fault('40P01', 'ERROR'),
       fault('40001', 'ERROR'),
       fault('55006', 'ERROR'),
-      // The tables, the schema or the registry row of a tenant that goes just now.
+      // The tables, the schema or the registry row of a tenant that is being erased.
       fault('42P01', 'ERROR'),
       fault('3F000', 'ERROR'),
       fault('23503', 'ERROR'),
@@ -44,7 +43,7 @@ describe('asRefusal()', () => {
     ],
   })) {
     for (const error of faults) {
-      it(`makes ${JSON.stringify(error)} "${meaning}", and keeps it as the cause`, () => {
+      it(`turns ${JSON.stringify(error)} into "${meaning}" with the error as its cause`, () => {
         const refusal = asRefusal(error);
         assert.ok(refusal instanceof Refusal);
         assert.deepEqual([refusal.code, refusal.cause], [meaning, error]);
@@ -58,6 +57,6 @@ describe('asRefusal()', () => {
     new Error('x'),
     new Refusal('not_found'),
   ]) {
-    it(`leaves ${JSON.stringify(error)} as it is`, () => assert.equal(asRefusal(error), error));
+    it(`returns ${JSON.stringify(error)} unchanged`, () => assert.equal(asRefusal(error), error));
   }
 });

@@ -11,13 +11,13 @@ describe('rolesOf()', () => {
     assert.equal(rolesOf('kennel_shop').app, 'kennel_shop_app');
   });
 
-  it('gives two databases of one server no role in common', () => {
+  it('gives databases of one server different roles', () => {
     const names = ['kennel', 'shop', 'kennel_shop', 'a'.repeat(63), `${'a'.repeat(62)}b`];
     const roles = names.flatMap((name) => Object.values(rolesOf(name)));
     assert.equal(new Set(roles).size, roles.length);
   });
 
-  it('stays below the 63 bytes at which Postgres cuts a name', () => {
+  it('keeps names within 63 bytes, where Postgres truncates', () => {
     for (const name of ['a'.repeat(63), `kennel${'a'.repeat(57)}`]) {
       for (const role of Object.values(rolesOf(name))) assert.ok(role.length <= 63, role);
     }
@@ -36,7 +36,7 @@ describe('Installation', () => {
       10,
     );
 
-  it("leads to a tenant's database with its own login, and with what else the URL says", () => {
+  it("has targets for a tenant's database with its own login and the URL's host and parameters", () => {
     const { target, database, login } = installed('kennel').dedicatedPlacement('t_1', id);
     const url = new URL(target);
     assert.deepEqual(
@@ -46,7 +46,7 @@ describe('Installation', () => {
     assert.ok(database.length <= 63);
   });
 
-  it('begins the sessions of a database of its own with the context of its tenant', () => {
+  it("starts sessions of a tenant's own database with its context", () => {
     const { target, sealKey } = installed('kennel').dedicatedPlacement('t_1', id);
     const { searchParams } = new URL(target);
     assert.equal(searchParams.get('kennel.tenant'), dedicatedContext(sealKey, id));
@@ -54,7 +54,7 @@ describe('Installation', () => {
     assert.equal(new URL(installed('kennel').placement('t_1').target).search, '?sslmode=require');
   });
 
-  it('keeps the names, and all hosts, of the URL as they are', () => {
+  it('keeps names and hosts of the URL as they are', () => {
     const seals = { current: Buffer.alloc(32), other: null };
     const url = 'postgres://a%40b:p%2Fw@[::1]:5433,%2Frun%2Fpg/k%24enn?connect_timeout=2';
     const installation = new Installation(url, { installation: Buffer.alloc(32), seals }, 10);
@@ -71,12 +71,12 @@ describe('Installation', () => {
     assert.equal(user, installation.roles.serve);
   });
 
-  it('leads by the same Unix socket as the URL', () => {
+  it('uses the same Unix socket as the URL', () => {
     const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').dedicatedPlacement('t_1', id);
     assert.deepEqual(partsOf(target).options.hosts, [{ path: '/run/A b/.s.PGSQL.5433' }]);
   });
 
-  it('derives a password for each role and a seal key for each database, from its secret alone', () => {
+  it('derives the password of each role and the seal key of each database from its secret', () => {
     const one = installed('kennel');
     assert.equal(one.password('x'), installed('kennel').password('x'));
     assert.notEqual(one.password('x'), one.password('y'));

@@ -1,6 +1,6 @@
 /**
- * What is left of isolation when connections die in the middle of everything. `KILL_SECONDS` makes
- * it longer, `KILL_SEED` repeats an order of events as far as that goes.
+ * Isolation holds when connections die in the middle of any operation. `KILL_SECONDS` makes it
+ * longer, `KILL_SEED` repeats an order of events as far as that is possible.
  */
 
 import assert from 'node:assert/strict';
@@ -10,21 +10,21 @@ import { isolationModes } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { killBackends } from '../support/backend_killer.ts';
 import { isOf, read, runPetLoad, type Tally } from '../support/pet_load.ts';
-import { chanceOf } from '../support/random.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { seededRandom } from '../support/random.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 import { until } from '../support/until.ts';
 
 const seconds = Number(process.env.KILL_SECONDS ?? 4);
 const seed = Number(process.env.KILL_SEED ?? randomInt(2 ** 32));
-/** Few with a database: with more, most of the time would go into changing connections. */
+/** Few tenants with a database: with more, most of the time would go into changing connections. */
 const tenantsPerMode = { shared: 16, schema: 12, database: 4 };
 
-describe('isolation while random backends are killed', () => {
-  let places: TenantPlaces;
+describe('isolation while random backends are terminated', () => {
+  let fixture: TenantFixture;
   let tenants: TenantRef[];
   let tally: Tally;
   let answeringAgainMs: number;
-  /** Rows of all places, as the superuser sees them. */
+  /** Rows of all placements, as the superuser sees them. */
   let stored: Map<string, TenantRef>;
   const misplaced: unknown[] = [];
   const uncaught: unknown[] = [];
@@ -32,28 +32,28 @@ describe('isolation while random backends are killed', () => {
 
   before(async () => {
     process.on('uncaughtException', onUncaught).on('unhandledRejection', onUncaught);
-    places = await openTenantPlaces(16);
+    fixture = await openTenantFixture(16);
     const modes = isolationModes.flatMap((mode) =>
       Array.from({ length: tenantsPerMode[mode] }, () => mode),
     );
-    tenants = await Promise.all(modes.map((mode) => places.tenant(mode)));
+    tenants = await Promise.all(modes.map((mode) => fixture.tenant(mode)));
   });
   after(async () => {
-    await places.close();
+    await fixture.close();
     process.off('uncaughtException', onUncaught).off('unhandledRejection', onUncaught);
   });
 
-  it('goes on', async (t) => {
-    const { isolation } = places.services;
-    const chance = chanceOf(seed);
-    const killer = killBackends(places.url, { everyMs: 50, chance });
+  it('keeps serving calls and writes', async (t) => {
+    const { isolation } = fixture.services;
+    const random = seededRandom(seed);
+    const killer = killBackends(fixture.url, { everyMs: 50, random });
     tally = await runPetLoad({
       isolation,
       tenants,
       callers: 48,
       forMs: seconds * 1_000,
       callLimitMs: 5_000,
-      chance,
+      random,
     });
     await killer.stop();
     const killedAt = performance.now();
@@ -68,9 +68,9 @@ describe('isolation while random backends are killed', () => {
     assert.ok(killer.kills() > seconds && acknowledged.length > 0);
   });
 
-  it('reads no foreign row', () => assert.deepEqual(tally.foreign, []));
+  it('shows no foreign row', () => assert.deepEqual(tally.foreign, []));
 
-  it('has no row in the wrong tenant', () => assert.deepEqual(misplaced, []));
+  it('stores no row in the wrong tenant', () => assert.deepEqual(misplaced, []));
 
   it('ends every call', () => assert.equal(tally.endless, 0));
 
@@ -95,30 +95,30 @@ describe('isolation while random backends are killed', () => {
     assert.deepEqual(torn, []);
   });
 
-  it('answers everybody within a second after the last kill', () => {
+  it('answers every tenant within a second after the last kill', () => {
     assert.ok(answeringAgainMs < 1_000, `${answeringAgainMs} ms`);
   });
 
   it('leaves no error uncaught', () => assert.deepEqual(uncaught, []));
 
   function answers(tenant: TenantRef): Promise<boolean> {
-    const { isolation } = places.services;
+    const { isolation } = fixture.services;
     return read(isolation, tenant, tally).then(
       () => true,
       () => false,
     );
   }
 
-  /** Shared mode's place is read once for all of its tenants. */
+  /** The placement of shared mode is read once for all of its tenants. */
   async function readAll(): Promise<Map<string, TenantRef>> {
     const found = new Map<string, TenantRef>();
-    for (const place of new Set(tenants.map(places.placeOf))) {
-      const owners = tenants.filter((tenant) => places.placeOf(tenant) === place);
-      const rows = await places.asSuperuser(place, 'select id, tenant_id, name from pets');
+    for (const placement of new Set(tenants.map(fixture.placementOf))) {
+      const owners = tenants.filter((tenant) => fixture.placementOf(tenant) === placement);
+      const rows = await fixture.asSuperuser(placement, 'select id, tenant_id, name from pets');
       for (const { id, tenant_id, name } of rows) {
         const owner = owners.find((tenant) => isOf({ tenant_id, name }, tenant));
         if (owner) found.set(id, owner);
-        else misplaced.push({ place: place.schema, id, tenant_id, name });
+        else misplaced.push({ placement: placement.schema, id, tenant_id, name });
       }
     }
     return found;

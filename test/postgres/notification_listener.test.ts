@@ -10,7 +10,7 @@ import { columns, failed, ready, row, said } from '../support/server_messages.ts
 import { startTcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
 
-describe('Listener', () => {
+describe('NotificationListener', () => {
   let database: TestDatabase;
   let connection: Connection;
   let listener: NotificationListener;
@@ -47,7 +47,7 @@ describe('Listener', () => {
     from pg_stat_activity
     where datname = current_database() and query like 'listen %' and pid <> pg_backend_pid()`;
 
-  it('hands on messages in order', async () => {
+  it('delivers messages in order', async () => {
     listen(database.url);
     await until(() => listener.connected);
     for (const message of ['one', 'two'])
@@ -56,7 +56,7 @@ describe('Listener', () => {
     assert.deepEqual(heard, ['one', 'two']);
   });
 
-  it('comes back when its backend was ended, and says that there was a gap', async () => {
+  it('reconnects when its backend was terminated, and reports a gap', async () => {
     listen(database.url);
     await until(() => gaps === 1);
     for (const { pid } of await backends())
@@ -67,8 +67,8 @@ describe('Listener', () => {
   });
 
   describe('while Postgres is away', () => {
-    /** In front of the database; nobody gets through while it is away. */
-    async function door(t: TestContext) {
+    /** A proxy of the database; no client gets through while it is closed. */
+    async function openProxy(t: TestContext) {
       const { hostname, port } = new URL(database.url);
       const sockets = new Set<Socket>();
       let isOpen = true;
@@ -110,8 +110,8 @@ describe('Listener', () => {
       };
     }
 
-    it('says that it does not listen, and tells of one gap when it is back', async (t) => {
-      const { url, attempts, away, back } = await door(t);
+    it('is not connected, and reports one gap when Postgres is back', async (t) => {
+      const { url, attempts, away, back } = await openProxy(t);
       listen(url);
       await until(() => gaps === 1);
       away();
@@ -126,8 +126,8 @@ describe('Listener', () => {
       assert.equal(gaps, 2);
     });
 
-    it('does not believe that it listens before it was told so', async (t) => {
-      const { url, attempts, cutWhen } = await door(t);
+    it('is not connected before the server has confirmed LISTEN', async (t) => {
+      const { url, attempts, cutWhen } = await openProxy(t);
       cutWhen((chunk) => chunk.includes('listen "kennel"'));
       listen(url);
       await until(() => attempts() > 5);
@@ -137,7 +137,7 @@ describe('Listener', () => {
       assert.equal(gaps, 1);
     });
 
-    it('does not listen when the server says no', async (t) => {
+    it('is not connected when the server refuses LISTEN', async (t) => {
       const server = await startTcpServer(async (socket) => {
         await once(socket, 'data');
         socket.write(Buffer.concat([said('R', '\0\0\0\0'), ready]));
@@ -154,15 +154,15 @@ describe('Listener', () => {
       assert.deepEqual([listener.connected, gaps], [false, 0]);
     });
 
-    it('notices that nothing comes any more from a connection that looks alive', async (t) => {
-      const { url, hang } = await door(t);
+    it('reconnects when a connection is open but silent', async (t) => {
+      const { url, hang } = await openProxy(t);
       listen(url, 3_000, 50);
       await until(() => gaps === 1);
       hang();
       await until(() => gaps === 2);
     });
 
-    it('tells of no gap as long as its probes are answered', async () => {
+    it('reports no gap while its probes are answered', async () => {
       listen(database.url, 3_000, 1_000);
       await until(() => listener.connected);
       const [before] = await backends();
@@ -175,7 +175,7 @@ describe('Listener', () => {
     });
   });
 
-  it('tries again when the server hangs up', async (t) => {
+  it('retries when the server hangs up', async (t) => {
     const server = await startTcpServer((socket) => socket.destroy());
     t.after(() => server.close());
     listen(server.url);
@@ -183,7 +183,7 @@ describe('Listener', () => {
     assert.deepEqual([listener.connected, gaps], [false, 0]);
   });
 
-  it('tries again when the server says nothing, and leaves no connection behind', async (t) => {
+  it('retries when the server is silent, and leaves no connection', async (t) => {
     const server = await startTcpServer(() => {});
     t.after(() => server.close());
     listen(server.url, 20);
@@ -192,7 +192,7 @@ describe('Listener', () => {
     await until(() => server.open() === 0);
   });
 
-  it('ends its connection when it is closed', async () => {
+  it('ends its backend when it is closed', async () => {
     listen(database.url);
     await until(() => listener.connected);
     listener.close();

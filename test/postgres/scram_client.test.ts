@@ -23,7 +23,7 @@ const rfc = {
 };
 
 describe('ScramClient', () => {
-  it('says what RFC 7677 has it say, and believes the server there', async () => {
+  it('has the exchange of RFC 7677, and accepts its server signature', async () => {
     const scram = client();
     assert.equal(scram.first, rfc.first);
     assert.equal(await scram.final(rfc.serverFirst), rfc.final);
@@ -31,20 +31,20 @@ describe('ScramClient', () => {
   });
 
   for (const [what, serverFinal] of [
-    ['another signature', 'v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G8='],
+    ['a wrong one', 'v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G8='],
     ['a shorter one', 'v=6rri'],
     ['none', 'v='],
     ['an error', 'e=other-error'],
     ['nothing', ''],
   ] as const) {
-    it(`does not believe a server with ${what}`, async () => {
+    it(`refuses a server signature: ${what}`, async () => {
       const scram = client();
       await scram.final(rfc.serverFirst);
       assert.throws(() => scram.verify(serverFinal), /does not know the password/);
     });
   }
 
-  it('does not believe one that proves itself before it was asked', () => {
+  it("refuses a server signature before the client's proof", () => {
     assert.throws(() => client().verify(rfc.serverFinal), /does not know the password/);
     assert.throws(() => client().verify('v='), /does not know the password/);
   });
@@ -54,24 +54,24 @@ describe('ScramClient', () => {
     ['our nonce alone', 'r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096'],
     ['no salt', 'r=rOprNGfwEbeRWgbNEkqOx,s=,i=4096'],
     ['too many iterations', 'r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=4097'],
-    ['more than a number can be', 'r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=99999999999'],
-    ['none at all', 'r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=0'],
-    ['an extension that we must know', 'm=x,r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=4096'],
+    ['an iteration count beyond its range', 'r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=99999999999'],
+    ['no iterations', 'r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=0'],
+    ['a mandatory extension', 'm=x,r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=4096'],
     ['an error', 'e=unknown-user'],
   ] as const) {
-    it(`ends the exchange when the server says ${what}`, async () => {
+    it(`refuses a first server message with ${what}`, async () => {
       await assert.rejects(client().final(serverFirst), /^Error: Cannot log in: /);
     });
   }
 
-  /** What a server knows of a password. */
+  /** The server's data for a password. */
   const keysOf = (password: string) => {
     const [, stored = '', server = ''] =
       /\$([^$:]+):([^:]+)$/.exec(scramVerifier(password, Buffer.from('salt'))) ?? [];
     return { stored: Buffer.from(stored, 'base64'), server: Buffer.from(server, 'base64') };
   };
 
-  /** As a server does it: the client's key follows from its proof, and its hash is known. */
+  /** As a server checks it: the client's key follows from its proof, and its hash is known. */
   async function isLetIn(known: string, typed: string): Promise<boolean> {
     const scram = client({ password: typed });
     const serverFirst = `r=rOprNGfwEbeRWgbNEkqOx,s=${Buffer.from('salt').toString('base64')},i=4096`;
@@ -86,7 +86,7 @@ describe('ScramClient', () => {
     return true;
   }
 
-  it('is let in by the verifier that our own logins have', async () => {
+  it('matches the verifier of our own logins', async () => {
     assert.equal(await isLetIn('p,w=ü', 'p,w=ü'), true);
     assert.equal(await isLetIn('p,w=ü', 'p,w=u'), false);
   });
@@ -98,7 +98,7 @@ describe('ScramClient', () => {
     ['a\u00a0b', 'a b'],
     ['a\u0007b', 'a\u0007b'],
   ] as const) {
-    it(`takes ${JSON.stringify(typed)} for ${JSON.stringify(prepared)}, as RFC 4013 does`, async () => {
+    it(`prepares ${JSON.stringify(typed)} as ${JSON.stringify(prepared)}, as RFC 4013 does`, async () => {
       assert.equal(await isLetIn(prepared, typed), true);
     });
   }

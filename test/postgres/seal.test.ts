@@ -10,7 +10,7 @@ import { pads, seal } from '../../src/postgres/seal.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
 import { lookInto } from '../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
 const acme = tenantId('01890000-0000-7000-8000-000000000001');
 
@@ -34,20 +34,20 @@ describe('seal()', () => {
 });
 
 describe('kernel.tenant()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let tenant: TenantRef;
-  let place: Placement;
+  let placement: Placement;
   before(async () => {
-    places = await openTenantPlaces(1);
-    tenant = await places.tenant('shared');
-    place = places.placeOf(tenant);
+    fixture = await openTenantFixture(1);
+    tenant = await fixture.tenant('shared');
+    placement = fixture.placementOf(tenant);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  /** What it answers, or the code of its error, in a session with this context and search path. */
+  /** The answer, or the code of its error, in a session with this context and search path. */
   async function answer(contextOf: (pid: number) => string, path = 'pg_catalog'): Promise<string> {
-    const connection = await Connection.open(place.target, connectionLimits);
-    const opening = `begin; set local role "${place.role}"; set local search_path = ${path};
+    const connection = await Connection.open(placement.target, connectionLimits);
+    const opening = `begin; set local role "${placement.role}"; set local search_path = ${path};
       set local kennel.tenant = '${contextOf(connection.pid)}'`;
     try {
       const [row] = await connection.transaction(opening, (sql) => {
@@ -61,31 +61,31 @@ describe('kernel.tenant()', () => {
     }
   }
 
-  it('opens a seal for its own backend', async () => {
+  it('accepts a seal of its own backend', async () => {
     const { id } = tenant;
-    assert.equal(await answer((pid) => `${id}.${seal(place.sealKey, id, pid)}`), id);
+    assert.equal(await answer((pid) => `${id}.${seal(placement.sealKey, id, pid)}`), id);
   });
 
-  it('refuses the seal of any other backend', async () => {
+  it('refuses a seal of another backend', async () => {
     const { id } = tenant;
-    assert.equal(await answer((pid) => `${id}.${seal(place.sealKey, id, pid + 1)}`), '42501');
+    assert.equal(await answer((pid) => `${id}.${seal(placement.sealKey, id, pid + 1)}`), '42501');
   });
 
-  it("refuses the seal of another place's key", async () => {
+  it('refuses a seal with the key of another placement', async () => {
     const { id } = tenant;
-    const { sealKey } = places.placeOf({ ...tenant, isolation: 'database' });
+    const { sealKey } = fixture.placementOf({ ...tenant, isolation: 'database' });
     assert.equal(await answer((pid) => `${id}.${seal(sealKey, id, pid)}`), '42501');
   });
 
   for (const context of ['', '.', acme, `${acme}.`, `${acme}.x.y`, 'x'.repeat(10_000)]) {
-    it(`refuses "${context.slice(0, 40)}"`, async () => {
+    it(`refuses the context "${context.slice(0, 40)}"`, async () => {
       assert.equal(await answer(() => context), '42501');
     });
   }
 
-  it("is not taken in by a session's own sha256()", async () => {
-    await places.asSuperuser(
-      place,
+  it('ignores another sha256() in the search_path', async () => {
+    await fixture.asSuperuser(
+      placement,
       `create schema hostile;
        grant usage on schema hostile to public;
        create function hostile.sha256(bytea) returns bytea language sql as $$ select '\\x00'::bytea $$`,
@@ -93,51 +93,51 @@ describe('kernel.tenant()', () => {
     assert.equal(await answer(() => `${tenant.id}.00`, 'hostile, pg_catalog'), '42501');
   });
 
-  it('answers nobody who was not let in', async () => {
+  it("can be executed by the placement's role and not by public", async () => {
     const mayCall = (role: string) =>
-      places.asSuperuser(
-        place,
+      fixture.asSuperuser(
+        placement,
         `select has_function_privilege('${role}', 'kernel.tenant()', 'execute') as may`,
       );
-    assert.deepEqual([...(await mayCall(place.role))], [{ may: true }]);
+    assert.deepEqual([...(await mayCall(placement.role))], [{ may: true }]);
     assert.deepEqual([...(await mayCall('public'))], [{ may: false }]);
   });
 
-  it('opens the seals of two keys, while one replaces the other', async () => {
+  it('accepts seals of both keys during a rotation', async () => {
     const { id } = tenant;
     const next = randomBytes(32);
     const { inner, outer } = pads(next);
-    await places.asSuperuser(
-      place,
+    await fixture.asSuperuser(
+      placement,
       `insert into kernel.seal_keys
        values (2, '\\x${inner.toString('hex')}', '\\x${outer.toString('hex')}')`,
     );
-    for (const key of [next, place.sealKey]) {
+    for (const key of [next, placement.sealKey]) {
       assert.equal(await answer((pid) => `${id}.${seal(key, id, pid)}`), id);
     }
   });
 
-  it('keeps its keys from everybody but its owner', async () => {
-    const { roles } = places.services.fleet.installation;
+  it('hides its keys from every serving role', async () => {
+    const { roles } = fixture.services.fleet.installation;
     for (const role of [roles.app, roles.account, roles.serve, roles.control]) {
-      const [row] = await places.asSuperuser(
-        place,
+      const [row] = await fixture.asSuperuser(
+        placement,
         `select has_table_privilege('${role}', 'kernel.seal_keys', 'select') as may`,
       );
       assert.equal(row?.may, false);
     }
   });
 
-  /** What one session of the login can read of what another one is running. */
+  /** The statements that one session of the login can read of another. */
   async function overheard(
     openingOf: (...tenant: Parameters<typeof envelope>) => Envelope | string,
   ): Promise<string> {
     const [speaker, listener] = await Promise.all([
-      Connection.open(place.target, connectionLimits),
-      Connection.open(place.target, connectionLimits),
+      Connection.open(placement.target, connectionLimits),
+      Connection.open(placement.target, connectionLimits),
     ]);
     try {
-      return await speaker.transaction(openingOf(place, tenant.id, speaker.pid), async () => {
+      return await speaker.transaction(openingOf(placement, tenant.id, speaker.pid), async () => {
         const [row] = await listener.plain<{ query: string | null }>`
           select query from pg_stat_activity where pid = ${speaker.pid}`;
         return row?.query ?? '';
@@ -148,17 +148,17 @@ describe('kernel.tenant()', () => {
     }
   }
 
-  it('has seals that other sessions of the login cannot read', async () => {
+  it('has seals that other sessions of the login cannot read in pg_stat_activity', async () => {
     assert.doesNotMatch(await overheard(openingScript), /kennel\.tenant/);
   });
 
-  it('has seals that they could read if activity were tracked', async () => {
-    const { serve } = places.services.fleet.installation.roles;
-    await lookInto(places.url, (sql) => sql`alter role ${sql(serve)} reset track_activities`);
+  it('control: has seals that those sessions can read while activity is tracked', async () => {
+    const { serve } = fixture.services.fleet.installation.roles;
+    await lookInto(fixture.url, (sql) => sql`alter role ${sql(serve)} reset track_activities`);
     assert.match(await overheard(openingScript), /kennel\.tenant' |kennel\.tenant =/);
   });
 
-  it('has seals that are parameters, which they could not read even then', async () => {
+  it('has seals as parameters, which are hidden even while activity is tracked', async () => {
     const heard = await overheard(envelope);
     assert.match(heard, /kennel\.tenant/);
     assert.doesNotMatch(heard, new RegExp(tenant.id));

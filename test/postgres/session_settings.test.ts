@@ -1,12 +1,14 @@
-/** What the database, the login and the server have for defaults changes no answer of any session. */
+/** The defaults of the database, the login and the server change no answer of any session. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection, type ConnectionLimits } from '../../src/postgres/connection.ts';
 import { lookInto } from '../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 
-/** Defaults that would each change how a value is read, or written, or how long a statement may take. */
+/**
+ * Defaults that would each change how a value is read or written, or how long a statement may take.
+ */
 const defaults = {
   datestyle: 'German',
   intervalstyle: 'iso_8601',
@@ -34,15 +36,15 @@ const defaults = {
 } as const;
 
 describe('the settings of a session', { timeout: 120_000 }, () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   before(async () => {
-    places = await openTenantPlaces(1);
+    fixture = await openTenantFixture(1);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   const targets = async () => {
-    const { installation } = places.services.fleet;
-    const own = places.placeOf(await places.tenant('database'));
+    const { installation } = fixture.services.fleet;
+    const own = fixture.placementOf(await fixture.tenant('database'));
     const { adminUrl, controlTarget, servingTarget } = installation;
     return [
       ['the administrator', adminUrl, limits.adminConnection],
@@ -73,7 +75,7 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
     }
   }
 
-  it('are the same whatever the database and the login have for a default', async () => {
+  it('do not depend on defaults of the database and the login', async () => {
     const before = new Map<string, string>();
     for (const [who, target, connection] of await targets())
       before.set(who, await answers(target, connection));
@@ -87,20 +89,23 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
     }
   });
 
-  it('control: differ for a session that does not begin with them', async () => {
+  it('control: depend on them in a session without pinned settings', async () => {
     await setDefaults((name, value) => `set ${name} = '${value}'`);
     try {
-      const rows = await lookInto(places.url, (sql) => sql`select '2024-02-29'::date::text as day`);
+      const rows = await lookInto(
+        fixture.url,
+        (sql) => sql`select '2024-02-29'::date::text as day`,
+      );
       assert.equal(rows[0]?.day, '29.02.2024');
     } finally {
       await setDefaults((name) => `reset ${name}`);
     }
   });
 
-  /** For each of our databases, and each of our logins. */
+  /** For each database and each login of Kennel. */
   async function setDefaults(change: (name: string, value: string) => string): Promise<void> {
-    const { database } = places.services.fleet.installation;
-    await lookInto(`${places.url}?default_transaction_read_only=off`, async (sql) => {
+    const { database } = fixture.services.fleet.installation;
+    await lookInto(`${fixture.url}?default_transaction_read_only=off`, async (sql) => {
       const all = await sql<{ what: string }[]>`
         select 'database ' || quote_ident(datname) as what from pg_database
         where starts_with(datname, ${database})

@@ -1,35 +1,35 @@
-/** A statement that has lifted its own limits: no setting of the server ends it, so we do. */
+/** A statement that has lifted its own limits: no setting of the server ends it, so Kennel does. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { Connection } from '../../src/postgres/connection.ts';
-import { granted } from '../contract/isolation_stage.ts';
+import { granted } from '../contract/two_tenants.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
-import { openTenantPlaces, type TenantPlaces } from '../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../support/tenant_fixture.ts';
 import { until } from '../support/until.ts';
 
-describe('a backend that does not answer', () => {
-  let places: TenantPlaces;
+describe('a backend whose statement does not end', () => {
+  let fixture: TenantFixture;
   let tenant: TenantRef;
   before(async () => {
-    places = await openTenantPlaces(1);
-    tenant = await places.tenant('shared');
-    await places.asSuperuser(places.placeOf(tenant), granted.settings);
+    fixture = await openTenantFixture(1);
+    tenant = await fixture.tenant('shared');
+    await fixture.asSuperuser(fixture.placementOf(tenant), granted.settings);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   async function isAlive(pid: number): Promise<boolean> {
-    const rows = await places.asSuperuser(
-      places.placeOf(tenant),
+    const rows = await fixture.asSuperuser(
+      fixture.placementOf(tenant),
       `select from pg_stat_activity where pid = ${pid}`,
     );
     return rows.length > 0;
   }
 
-  it('is ended with its call', async () => {
+  it('is terminated when its call times out', async () => {
     let pid = 0;
-    const stuck = places.services.isolation.run(tenant, (db) =>
+    const stuck = fixture.services.isolation.run(tenant, (db) =>
       db.transaction(async (sql) => {
         const [row] = await sql<{ pid: number }>`
           select pg_backend_pid() as pid, set_config('statement_timeout', '0', true),
@@ -43,16 +43,16 @@ describe('a backend that does not answer', () => {
     await until(async () => !(await isAlive(pid)), 2_000);
   });
 
-  it('outlives its call when nobody ends it', async () => {
-    const place = places.placeOf(tenant);
-    const connection = await Connection.open(place.target, {
+  it('control: outlives its call when it is not terminated', async () => {
+    const placement = fixture.placementOf(tenant);
+    const connection = await Connection.open(placement.target, {
       ...connectionLimits,
       callTimeoutMs: 300,
     });
-    const opening = `${openingScript(place, tenant.id, connection.pid)}; set local statement_timeout = 0`;
+    const opening = `${openingScript(placement, tenant.id, connection.pid)}; set local statement_timeout = 0`;
     const stuck = connection.transaction(opening, (sql) => sql`select pg_sleep(60)`);
     await assert.rejects(stuck, { code: 'unavailable' });
     assert.equal(await isAlive(connection.pid), true);
-    await places.asSuperuser(place, `select pg_terminate_backend(${connection.pid})`);
+    await fixture.asSuperuser(placement, `select pg_terminate_backend(${connection.pid})`);
   });
 });

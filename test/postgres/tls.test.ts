@@ -1,4 +1,7 @@
-/** TLS with a real server: who is believed, how one logs in, and that no refusal ends the process. */
+/**
+ * TLS with a real server: which certificates are trusted, how a login works, and that no refusal
+ * ends the process.
+ */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,14 +23,14 @@ import { startTcpServer } from '../support/tcp_server.ts';
 import { openFolder, startTestCluster } from '../support/test_cluster.ts';
 import { turnOnTls } from '../support/tls_server.ts';
 
-/** What is waited for longer than this would fail its suite. */
+/** A wait longer than this fails the suite. */
 const patient = { ...connectionLimits, connectTimeoutMs: 60_000 };
 
 const own = selfSigned('127.0.0.1');
 const other = selfSigned('127.0.0.1');
 const skip = own && other ? false : 'there is no openssl command';
 
-/** Roles that pg_hba.conf lets in by one way each. */
+/** Roles that pg_hba.conf admits by one method each. */
 const rules = [
   'host all rejected all reject',
   'hostssl all tls_alone all scram-sha-256',
@@ -79,7 +82,11 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
     return `${url.href}?${query}`;
   }
 
-  /** Opens it in this process. @returns what `pg_stat_ssl` says of it. */
+  /**
+   * Opens a connection in this process.
+   *
+   * @returns what `pg_stat_ssl` says of it.
+   */
   async function secured(t: TestContext, url: string) {
     const connection = await Connection.open(url, patient);
     t.after(() => connection.close());
@@ -104,19 +111,19 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
     ['sslmode=allow', false],
     ['sslmode=disable', false],
   ] as const) {
-    it(`is ${ssl ? '' : 'not '}spoken by "${query}"`, async (t) => {
+    it(`is ${ssl ? '' : 'not '}used with "${query}"`, async (t) => {
       assert.equal((await secured(t, urlFor(query))).ssl, ssl);
     });
   }
 
-  it('is tried when it is allowed and the server wants it, and left when it is not wanted', async (t) => {
+  it("follows the server's rules with sslmode=allow and prefer, and not with require and disable", async (t) => {
     assert.equal((await secured(t, urlFor('sslmode=allow', { user: 'tls_alone' }))).ssl, true);
     assert.equal((await secured(t, urlFor('sslmode=prefer', { user: 'plain_alone' }))).ssl, false);
     await refuses(urlFor('sslmode=require', { user: 'plain_alone' }), /pg_hba.conf rejects/);
     await refuses(urlFor('sslmode=disable', { user: 'tls_alone' }), /pg_hba.conf rejects/);
   });
 
-  it('carries answers of any size, and many at once', async (t) => {
+  it('carries results of any size, and many at once', async (t) => {
     const connection = await Connection.open(urlFor('sslmode=require'), patient);
     t.after(() => connection.close());
     const sizes = [1, 100_000, 16_384, 3, 300_000];
@@ -131,8 +138,8 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
     );
   });
 
-  describe('believes', () => {
-    for (const [mode, root, host, believed] of [
+  describe('accepts', () => {
+    for (const [mode, root, host, accepted] of [
       ['verify-full', 'own', '127.0.0.1', true],
       ['verify-full', 'own', 'localhost', false],
       ['verify-full', 'other', '127.0.0.1', false],
@@ -143,17 +150,17 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
       ['require', 'other', '127.0.0.1', false],
       ['require', '', 'localhost', true],
     ] as const) {
-      it(`${believed ? 'a' : 'no'} server ${host} by sslmode=${mode} with root "${root}"`, async (t) => {
+      it(`${accepted ? 'a' : 'no'} server ${host} with sslmode=${mode} and root "${root}"`, async (t) => {
         const file = root === 'system' ? root : fileOf(`${root}.pem`);
         const url = urlFor(`sslmode=${mode}${root && `&sslrootcert=${encodeURIComponent(file)}`}`, {
           host,
         });
-        if (believed) assert.equal((await secured(t, url)).ssl, true);
+        if (accepted) assert.equal((await secured(t, url)).ssl, true);
         else await refuses(url, /self-signed certificate|does not match certificate's altnames/);
       });
     }
 
-    it('by sslrootcert=system whom node believes', async () => {
+    it('with sslrootcert=system the authorities that node trusts', async () => {
       const { PATH = '' } = process.env;
       const env = { PATH, NODE_EXTRA_CA_CERTS: fileOf('own.pem') };
       const urls = ['127.0.0.1', 'localhost'].map((host) => urlFor('sslrootcert=system', { host }));
@@ -161,7 +168,7 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
     });
   });
 
-  it('shows its own certificate', async (t) => {
+  it('sends the client certificate of the URL', async (t) => {
     const query = `sslmode=require&sslcert=${fileOf('own.pem')}&sslkey=${fileOf('own.key')}`;
     const user = 'by_certificate';
     assert.equal((await secured(t, urlFor(query, { user }))).subject, '/CN=kennel test');
@@ -177,7 +184,7 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
       ['by_password', 'sslmode=require'],
       ['by_trust', 'sslmode=disable'],
     ] as const) {
-      it(`is let in as ${user} by ${query}`, async (t) =>
+      it(`succeeds as ${user} with ${query}`, async (t) =>
         void (await secured(t, urlFor(query, { user }))));
     }
 
@@ -188,23 +195,27 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
       ['by_trust', 'require_auth=scram-sha-256', /require_auth/],
       ['by_password', 'require_auth=!password', /require_auth/],
     ] as const) {
-      it(`is not let in as ${user} by ${query}`, () => refuses(urlFor(query, { user }), cause));
+      it(`fails as ${user} with ${query}`, () => refuses(urlFor(query, { user }), cause));
     }
 
-    it('is not let in through a server in between', async (t) => {
+    it('fails through a man in the middle', async (t) => {
       const port = await interposed(t);
       await refuses(urlFor('sslmode=require', { port }), /channel binding|SCRAM/);
       await refuses(urlFor('sslmode=require&channel_binding=require', { port }), /SCRAM|binding/);
     });
 
-    it('control: is let in through one where it does not bind itself to the channel', async (t) => {
+    it('control: succeeds through a man in the middle without channel binding', async (t) => {
       const port = await interposed(t);
       const url = urlFor('sslmode=require&channel_binding=disable', { port });
       assert.equal((await secured(t, url)).ssl, true);
     });
   });
 
-  /** A server with a certificate of its own that passes everything on. @returns its port. */
+  /**
+   * A server with its own certificate that passes everything on.
+   *
+   * @returns its port.
+   */
   async function interposed(t: TestContext): Promise<string> {
     const server = await startTcpServer((socket) => void passOn(socket));
     t.after(() => server.close());
@@ -227,7 +238,7 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
     near.pipe(far).pipe(near);
   }
 
-  /** In a process of its own, which must be alive at the end. */
+  /** In a separate process, which must be alive at the end. */
   async function inChild(urls: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string[]> {
     const args = [...nodeScript('test/support/session_process.ts'), ...urls];
     const { PATH = '' } = process.env;
@@ -235,7 +246,7 @@ describe('TLS with a real server', { timeout: 120_000, skip }, () => {
     return stdout.trim().split('\n');
   }
 
-  it('has a process outlive every refusal', async (t) => {
+  it('does not end the process with any refusal', async (t) => {
     const http = await startTcpServer((socket) => {
       socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     });

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { limits } from '../../src/config.ts';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
+import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
-import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
+import type { ConnectionPool } from '../../src/postgres/connection_pool.ts';
+import { openConnectionPool } from '../../src/postgres/open_connection_pool.ts';
 import { terminateBackends } from '../../src/postgres/terminate_backends.ts';
 import {
   type Backend,
@@ -26,7 +27,9 @@ describe('a connection whose statement cannot be cancelled', () => {
   const size = 2;
   const share = 1;
   let database: TestDatabase;
-  /** The administrator works from another database, so that only the pool's sessions are counted. */
+  /**
+   * The administrator works from another database, so that only the pool's sessions are counted.
+   */
   let server: { url: string; stop(): Promise<void> };
   let backends: StoppedBackends;
   let admin: ConnectionPool;
@@ -48,9 +51,8 @@ describe('a connection whose statement cannot be cancelled', () => {
     await until(async () => (await connections()) === 0, 300_000);
   });
 
-  function openPool(ends: boolean): void {
-    const open = (target: string) => Connection.open(target, connectionLimits);
-    admin = new ConnectionPool(open, limits.terminatorConnections);
+  function openPools(ends: boolean): void {
+    admin = openConnectionPool(connectionLimits, limits.terminatorConnections);
     const unterminated = {
       ...quick,
       terminate: terminateBackends(admin, server.url),
@@ -62,9 +64,8 @@ describe('a connection whose statement cannot be cancelled', () => {
       connectionsPerTenant: share,
       waitLimitMs: 1_500,
     };
-    const openServing = (target: string) =>
-      Connection.open(target, { ...connectionLimits, callTimeoutMs: 1_000 });
-    pool = new ConnectionPool(openServing, poolLimits, ends ? unterminated : undefined);
+    const impatient = { ...connectionLimits, callTimeoutMs: 1_000 };
+    pool = openConnectionPool(impatient, poolLimits, ends ? unterminated : undefined);
   }
 
   const target = () => `${database.url}?application_name=serving`;
@@ -90,8 +91,8 @@ describe('a connection whose statement cannot be cancelled', () => {
     return stuck;
   };
 
-  it('keeps its place and its share until the backend is gone, and the others are served', async () => {
-    openPool(true);
+  it('keeps its slot and its share until the backend is gone, while others are served', async () => {
+    openPools(true);
     await assert.rejects(call('exclusive', 'greedy', `select ${uncancellable(8)}`), unavailable);
     assert.equal(pool.stats.unterminated, share);
     const others = Array.from({ length: 3 }, (_, turn) =>
@@ -112,19 +113,19 @@ describe('a connection whose statement cannot be cancelled', () => {
     await call('exclusive', 'greedy', 'select 1');
   });
 
-  it('control: frees its place early without that, and the server has more than the budget', async () => {
-    openPool(false);
+  it('control: frees its slot early without that, so that Postgres has more connections than the budget', async () => {
+    openPools(false);
     for (let turn = 0; turn <= size; turn += 1) await stick('exclusive', 'greedy');
     assert.ok((await connections()) > size);
   });
 
-  it('frees its place at once when the server says that the backend ends, whoever can be asked', async () => {
+  it('frees its slot at once when the server reports the end of the backend', async () => {
     const neverAsked = () => assert.fail('asked');
     const size = { ...limits.connections, connections: 1, connectionsPerTenant: 1 };
     const options = { ...quick, terminate: neverAsked, onStay: neverAsked };
-    openPool(true);
+    openPools(true);
     pool.close();
-    pool = new ConnectionPool((to) => Connection.open(to, connectionLimits), size, options);
+    pool = openConnectionPool(connectionLimits, size, options);
     await pool.exclusive(target(), 'first', async (connection) => {
       const cut = assert.rejects(connection.plain`select pg_sleep(60)`, unavailable);
       await lookInto(database.url, (sql) => sql`select pg_terminate_backend(${connection.pid})`);
@@ -134,8 +135,8 @@ describe('a connection whose statement cannot be cancelled', () => {
     await pool.exclusive(target(), 'second', (connection) => connection.plain`select 1`);
   });
 
-  it('counts against the tenant whose statement it runs, of all that share it', async () => {
-    openPool(true);
+  it('counts only against the tenant whose statement it runs', async () => {
+    openPools(true);
     await pool.exclusive(target(), 'warm', (connection) => connection.plain`select 1`);
     await Promise.all([
       call('shared', 'before', 'select 1'),
@@ -147,8 +148,8 @@ describe('a connection whose statement cannot be cancelled', () => {
     assert.equal(told[0]?.tenant, 'stuck');
   });
 
-  it('is known by when its backend started, because a pid is used again', async () => {
-    openPool(true);
+  it('is identified by the start time of its backend, because pids are reused', async () => {
+    openPools(true);
     const ask = terminateBackends(admin, server.url);
     const connection = await Connection.open(target(), connectionLimits);
     const later = { ...connection.backend, startedAt: '2199-01-01 00:00:00+00' };
@@ -183,7 +184,7 @@ describe('UnterminatedBackends', () => {
     });
   }
 
-  it('asks about all of them in one question, and frees those that are gone', async () => {
+  it('asks about all backends in one query, and frees those that are gone', async () => {
     const backends = open(() => [2]);
     for (const pid of [1, 2, 3]) backends.add(backend(pid), `tenant ${pid % 2}`);
     assert.equal(backends.heldBy('tenant 1'), 2);
@@ -194,7 +195,7 @@ describe('UnterminatedBackends', () => {
     backends.close();
   });
 
-  it('asks no more once all are gone, or once closed', async () => {
+  it('stops asking once all are gone or it is closed', async () => {
     const backends = open((pids) => (asked.length < 3 ? pids : []));
     backends.add(backend(1), 'a');
     await until(() => freed === 1);
@@ -204,7 +205,7 @@ describe('UnterminatedBackends', () => {
     assert.equal(backends.size, 0);
   });
 
-  it('keeps them while the server cannot be asked, for a limited time', async () => {
+  it('keeps backends for a limited time while the server cannot be asked', async () => {
     const sizes: number[] = [];
     const backends = open(
       () => {

@@ -1,18 +1,18 @@
 /**
- * What an attack is, and one attempt at it: whatever the attacker and the victim are shown on the
- * way is kept, and the judge decides from that and from the victim's rows.
+ * An attack, and one attempt at it: every answer to the attacker and the victim is kept, and the
+ * judge decides from these answers and from the victim's rows.
  */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { bearer, type Headers, send } from '../support/client.ts';
-import type { Lab, Party, Victim } from './lab.ts';
+import type { Lab, LabTenant, Victim } from './lab.ts';
 import type { LayerName } from './layer.ts';
 
 export type Attack = {
   /** Completes "stops …". */
   name: string;
   /**
-   * Layers each of which stops it alone, in the order in which it meets them: without all of them it
-   * breaches. A mode that is absent has nothing to attack.
+   * Layers that each stop the attack alone, in the order in which it meets them: without all of
+   * them it breaches. A mode that is absent does not offer the attack.
    */
   layers: Readonly<Partial<Record<IsolationModeName, readonly LayerName[]>>>;
   run(attempt: Attempt): Promise<unknown>;
@@ -33,7 +33,7 @@ export class Attempt {
     this.lab = lab;
   }
 
-  get attacker(): Party {
+  get attacker(): LabTenant {
     return this.lab.attacker;
   }
 
@@ -62,26 +62,26 @@ export class Attempt {
     return this.call('POST /api/lab/report', { statements: [statements].flat(), of });
   }
 
-  /** A request of the victim, who goes about its business. */
+  /** A normal request of the victim. */
   async asVictim(line: string): Promise<Seen> {
     const shown = seen(await this.victim.call(line));
     this.shownToVictim.push(shown);
     return shown;
   }
 
-  /** Keeps what the attacker got in some other way. */
+  /** Keeps data that the attacker got in some other way. */
   keep(answer: Seen): Seen {
     this.answers.push(answer);
     return answer;
   }
 
-  /** Two answers that must not differ, or what is asked about would be known to exist. */
+  /** Two answers that must not differ, because a difference reveals that an item exists. */
   mustBeAlike(one: Seen, other: Seen): void {
     this.pairs.push([one, other]);
   }
 }
 
-/** Rows of an answer of the vulnerable routes; none when it was refused. */
+/** Rows of an answer of the vulnerable routes; none when the request was refused. */
 export function rowsIn({ text }: Seen): Record<string, unknown>[] {
   const body: unknown = text === '' ? null : JSON.parse(text);
   const rows = isRecord(body) ? body.rows : null;

@@ -1,6 +1,7 @@
 /**
- * Isolation as careless servers have it: everybody in one place, settings that outlast their
- * transaction, a search path that goes on to `public`, or a plain connection in place of a connection.
+ * Isolation as careless servers implement it: one placement for all tenants, settings that outlast
+ * their transaction, a search path that goes on to `public`, or plain postgres.js connections in
+ * place of Kennel's own.
  */
 
 import type { IsolationModes } from '../../src/isolation/modes.ts';
@@ -15,23 +16,26 @@ import { contextOf, envelopeOf } from '../support/envelopes.ts';
 import { PlainConnections } from './plain_connections.ts';
 
 export type Carelessness = {
-  /** Whose place everybody works in; null for each in its own. */
+  /** The tenant in whose placement all tenants work; null for each in its own. */
   everybodyIn: () => TenantRef | null;
   /** `set` in place of `set local`. */
   lasting: boolean;
   /** The search path goes on to `public`. */
   openPath: boolean;
-  /** A seal stands in the text of a statement. */
+  /** A seal is part of the text of a statement. */
   told: boolean;
-  /** Whatever the text of a statement begins with. */
+  /** A prefix of the text of every statement. */
   anyStatement: boolean;
   /** Messages that may hold several statements. */
   stacked: boolean;
-  /** A session is kept, whatever has happened on it. */
+  /** A session is kept, whatever its state. */
   kept: boolean;
 };
 
-/** Works like the real one but for what it is careless about; `close` ends what it has opened. */
+/**
+ * Works like the real isolation except for the careless parts; `close` ends the sessions that it
+ * opened.
+ */
 export function carelessIsolation(
   { pool }: Connections,
   modes: Pick<IsolationModes, 'placementOf'>,
@@ -39,17 +43,17 @@ export function carelessIsolation(
 ): Isolation & { close(): Promise<void> } {
   const connections = { pool, envelopes: new CarelessEnvelopes(careless) };
   const plain = new PlainConnections(careless);
-  const placeFor = (tenant: TenantRef): Placement =>
+  const placementFor = (tenant: TenantRef): Placement =>
     modes.placementOf(careless.everybodyIn() ?? tenant);
   return {
     run: (tenant, work) => {
-      const place = placeFor(tenant);
+      const placement = placementFor(tenant);
       if (careless.stacked || careless.kept) {
         const looked = careless.anyStatement ? work : (db: Db) => work(queriesAlone(db));
-        return plain.run(place, tenant.id, looked);
+        return plain.run(placement, tenant.id, looked);
       }
-      if (careless.anyStatement) return work(anyStatements(connections, place, tenant.id));
-      return openTenantDb(connections, place, tenant.id, work);
+      if (careless.anyStatement) return work(anyStatements(connections, placement, tenant.id));
+      return openTenantDb(connections, placement, tenant.id, work);
     },
     close: () => plain.close(),
   };
@@ -61,16 +65,16 @@ function queriesAlone(db: Db): Db {
   return Object.assign(queriesOnly(db), { transaction });
 }
 
-/** A tenant's `db` that does not look at what it sends. */
+/** A tenant's `db` that does not check its statements. */
 export function anyStatements(
   { pool, envelopes }: Connections,
-  place: Placement,
+  placement: Placement,
   tenant: TenantId,
 ): Db {
   const use = <Result>(work: (connection: Connection, envelope: Envelope) => Promise<Result>) =>
     pool
-      .exclusive(place.target, tenant, (connection) =>
-        work(connection, envelopes.of(connection, place, tenant)),
+      .exclusive(placement.target, tenant, (connection) =>
+        work(connection, envelopes.of(connection, placement, tenant)),
       )
       .catch((error: unknown) => {
         throw asViolation(error);
@@ -82,7 +86,7 @@ export function anyStatements(
   return Object.assign(statement, { transaction });
 }
 
-/** Envelopes as a careless server makes them: each anew, with all that they say in their text. */
+/** Envelopes as a careless server makes them: a new text each, with all values in the text. */
 export class CarelessEnvelopes extends Envelopes {
   readonly #careless: Carelessness;
 
@@ -93,20 +97,20 @@ export class CarelessEnvelopes extends Envelopes {
 
   override of(
     connection: { pid: number; target: string },
-    place: Placement,
+    placement: Placement,
     tenant: TenantId,
   ): Envelope {
     const { lasting, openPath, told } = this.#careless;
-    // In a database of its own a tenant's context is the session's: there is none to be careless with.
-    const ofSession = isDedicated(place) && tenant === place.tenant;
+    // In a tenant's own database the context is the session's: no careless variant exists.
+    const ofSession = isDedicated(placement) && tenant === placement.tenant;
     const careless = !ofSession && (lasting || openPath || told);
-    if (!careless) return super.of(connection, place, tenant);
+    if (!careless) return super.of(connection, placement, tenant);
     const context = {
-      role: place.role,
-      search_path: openPath ? `"${place.schema}", public` : `"${place.schema}"`,
-      'kennel.tenant': contextOf(place, tenant, connection.pid),
+      role: placement.role,
+      search_path: openPath ? `"${placement.schema}", public` : `"${placement.schema}"`,
+      'kennel.tenant': contextOf(placement, tenant, connection.pid),
     };
-    return { ...envelopeOf(context, !lasting), schema: place.schema };
+    return { ...envelopeOf(context, !lasting), schema: placement.schema };
   }
 }
 

@@ -1,10 +1,16 @@
 /**
  * Runs attacks on servers with and without the layers that stop them. Each combination of mode and
- * layers has one lab, which all attacks that need it share; a few labs are open at the same time.
+ * layers has one lab, which all its attacks share; a few labs are open at the same time.
  */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { type Attack, Attempt } from './attack.ts';
-import { type Finding, findingOf, type Outcome, variantsOf, type Without } from './finding.ts';
+import {
+  type AttackResult,
+  attackResultOf,
+  type Outcome,
+  variantsOf,
+  type Without,
+} from './attack_result.ts';
 import { breachIn, wordsFor } from './judge.ts';
 import { Lab } from './lab.ts';
 
@@ -17,14 +23,14 @@ export type ExperimentOptions = {
   attacks: readonly Attack[];
   modes: readonly IsolationModeName[];
   labsAtOnce: number;
-  /** Told after each lab how many there were, and are. */
+  /** Called after each lab with the number of labs done and the total. */
   onProgress?: (done: number, all: number) => void;
-  /** Aborted, no further lab is opened. */
+  /** When aborted, no further lab is opened. */
   signal?: AbortSignal;
 };
 
 /** @throws {unknown} the reason of the signal, once the open labs are closed. */
-export async function experiment(options: ExperimentOptions): Promise<Finding[]> {
+export async function experiment(options: ExperimentOptions): Promise<AttackResult[]> {
   const { cluster, attacks, modes, labsAtOnce, signal } = options;
   const sessions = sessionsFor(attacks, modes);
   const outcomes = new Map<string, Outcome>();
@@ -42,7 +48,7 @@ export async function experiment(options: ExperimentOptions): Promise<Finding[]>
       options.onProgress?.(done, sessions.length);
     }
   };
-  // When one fails, the others' labs are closed before anybody hears of it.
+  // When one fails, the others' labs are closed before the error is thrown.
   const ends = await Promise.allSettled(Array.from({ length: labsAtOnce }, work));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   signal?.throwIfAborted();
@@ -50,7 +56,7 @@ export async function experiment(options: ExperimentOptions): Promise<Finding[]>
     modes
       .filter((mode) => attack.layers[mode])
       .map((mode) =>
-        findingOf(attack, mode, (without) => {
+        attackResultOf(attack, mode, (without) => {
           return outcomes.get(keyOf(mode, without, attack.name)) ?? neverRun;
         }),
       ),
@@ -59,7 +65,7 @@ export async function experiment(options: ExperimentOptions): Promise<Finding[]>
 
 const neverRun: Outcome = { breach: null, told: 'never run' };
 
-/** The guarded labs come first: they are the ones with the most to do. */
+/** The guarded labs come first: they have the most attacks. */
 function sessionsFor(attacks: readonly Attack[], modes: readonly IsolationModeName[]): Session[] {
   const sessions = new Map<string, Session>();
   for (const attack of attacks) {
@@ -101,12 +107,12 @@ async function outcomesIn(
   }
 }
 
-/** On a busy machine the victim's transaction may wait for longer than the server lets it. */
+/** On a busy machine the victim's transaction may wait for longer than the server allows. */
 function tried(attack: Attack, lab: Lab): Promise<Outcome> {
   return attempt(attack, lab).catch(() => attempt(attack, lab));
 }
 
-/** One attack in one lab, judged by what came of it. */
+/** One attack in one lab, judged by its evidence. */
 export async function attempt(attack: Pick<Attack, 'run'>, lab: Lab): Promise<Outcome> {
   await lab.renewVictim();
   const before = await lab.victimRows();

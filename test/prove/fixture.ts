@@ -1,16 +1,16 @@
 /**
- * What stands in a lab before anything is tried: a victim whose rows are marked, traps that some
- * layers guard, and the layers that are taken off.
+ * The initial state of a lab: a victim whose rows are marked, traps that some layers guard, and the
+ * layers that are taken off.
  */
 
 import { randomUUID } from 'node:crypto';
 import type { Placement } from '../../src/postgres/placement.ts';
-import type { Lab, Party, Victim } from './lab.ts';
+import type { Lab, LabTenant, Victim } from './lab.ts';
 import { type LayerName, layerOf } from './layer.ts';
 
 /** Gives a tenant users, keys and a setting over HTTP, as any tenant has. */
-export async function furnishVictim(party: Party, mark: string): Promise<Victim> {
-  const { call } = party;
+export async function addVictimData(tenant: LabTenant, mark: string): Promise<Victim> {
+  const { call } = tenant;
   const me = await call('GET /api/me');
   const adminId = me.body.user.id;
   const member = await call('POST /api/users', { email: 'known@example.com', role: 'member' });
@@ -20,21 +20,30 @@ export async function furnishVictim(party: Party, mark: string): Promise<Victim>
   const header = { 'x-request-id': mark };
   await call('PUT /api/config/welcome_message', { value: mark }, header);
   return {
-    ...party,
+    ...tenant,
     petId: '',
     adminId,
-    adminKeyId: keyIdOf(party.apiKey),
+    adminKeyId: keyIdOf(tenant.apiKey),
     memberKey: key.body.api_key,
     revokedKey: revoked.body.api_key,
   };
 }
 
-/** Brings the victim back to what it was. @returns the id of its new pet. */
-export async function renewRows({ victim, superuser, accountPlace, mark }: Lab): Promise<string> {
-  const { id, place, adminKeyId } = victim;
+/**
+ * Restores the victim's original rows.
+ *
+ * @returns the id of its new pet.
+ */
+export async function renewRows({
+  victim,
+  superuser,
+  accountPlacement,
+  mark,
+}: Lab): Promise<string> {
+  const { id, placement, adminKeyId } = victim;
   const petId = randomUUID();
   await superuser.run(
-    place,
+    placement,
     `delete from visits;
      delete from pets where tenant_id = '${id}';
      insert into pets (tenant_id, id, name, species)
@@ -44,7 +53,7 @@ export async function renewRows({ victim, superuser, accountPlace, mark }: Lab):
      values ('${id}', '${randomUUID()}', '${petId}', '2026-01-01', '${mark}')`,
   );
   await superuser.run(
-    accountPlace,
+    accountPlacement,
     `update api_keys set revoked_at = null where id = '${adminKeyId}' and revoked_at is not null;
      update tenants set plan = 'enterprise' where id = '${id}' and plan <> 'enterprise';
      update settings set value = to_jsonb('${mark}'::text)
@@ -54,58 +63,65 @@ export async function renewRows({ victim, superuser, accountPlace, mark }: Lab):
 }
 
 /**
- * Every row of the victim, with its table, and the logins that lead to them. Usage is left out: it is
- * counted behind the requests.
+ * Every row of the victim, with its table, and the logins that lead to the rows. Usage is left out:
+ * it is counted after the requests.
  */
-export async function rowsOfVictim({ victim, superuser, accountPlace }: Lab): Promise<string[]> {
-  const { id, place } = victim;
-  const own = await superuser.ask(place, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`));
+export async function rowsOfVictim({
+  victim,
+  superuser,
+  accountPlacement,
+}: Lab): Promise<string[]> {
+  const { id, placement } = victim;
+  const own = await superuser.ask(placement, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`));
   const account = await superuser.ask(
-    accountPlace,
+    accountPlacement,
     `${rowsOf(['users', 'api_keys', 'settings'], `tenant_id = '${id}'`)}
      union all ${rowsOf(['tenants'], `id = '${id}'`)}
      union all ${rowsOf(['audit_events'], `tenant_id = '${id}' and audience = 'tenant'`)}
-     union all ${rowsOf(['pg_authid'], `rolname in ('${loginOf(place)}', '${loginOf(accountPlace)}')`)}`,
+     union all ${rowsOf(['pg_authid'], `rolname in ('${loginOf(placement)}', '${loginOf(accountPlacement)}')`)}`,
   );
   return [...own, ...account].sort();
 }
 
-/** What a layer guards must be there with it and without it. */
-export async function installTraps({ mode, victim, superuser }: Lab, places: Placement[]) {
-  for (const place of places) {
+/** The object that a layer guards must exist both with and without the layer. */
+export async function installTraps({ mode, victim, superuser }: Lab, placements: Placement[]) {
+  for (const placement of placements) {
     await superuser.run(
-      place,
+      placement,
       `create view pet_names with (security_invoker = true) as select name from pets;
-       grant select on pet_names to "${place.role}"`,
+       grant select on pet_names to "${placement.role}"`,
     );
   }
   if (mode !== 'schema') return;
-  const { place } = victim;
+  const { placement } = victim;
   await superuser.run(
-    place,
+    placement,
     `create table public.pets as select * from pets;
-     grant usage on schema public to "${place.role}";
-     grant select on public.pets to "${place.role}"`,
+     grant usage on schema public to "${placement.role}";
+     grant select on public.pets to "${placement.role}"`,
   );
 }
 
-/** Takes a layer off the database, in the places and in the control schema. */
+/** Takes a layer off the database, in the placements and in the control schema. */
 export async function takeOff(
-  { server, superuser, accountPlace }: Lab,
+  { server, superuser, accountPlacement }: Lab,
   name: LayerName,
-  places: Placement[],
+  placements: Placement[],
 ): Promise<void> {
-  const { place: inPlace, control } = layerOf(name);
+  const { placement: inPlace, control } = layerOf(name);
   const { database, roles } = server.app.services.fleet.installation;
-  for (const place of inPlace ? places : []) {
-    const login = place.database === database ? roles.serve : place.role;
-    await superuser.run(place, inPlace?.({ ...place, roles, login }) ?? '');
+  for (const placement of inPlace ? placements : []) {
+    const login = placement.database === database ? roles.serve : placement.role;
+    await superuser.run(placement, inPlace?.({ ...placement, roles, login }) ?? '');
   }
   if (!control) return;
-  await superuser.run(accountPlace, control({ ...accountPlace, roles, login: roles.serve }));
+  await superuser.run(
+    accountPlacement,
+    control({ ...accountPlacement, roles, login: roles.serve }),
+  );
 }
 
-/** The login whose connections lead to a place. */
+/** The login whose connections lead to a placement. */
 function loginOf({ target }: Placement): string {
   return new URL(target).username;
 }

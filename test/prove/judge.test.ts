@@ -15,31 +15,31 @@ function judged(evidence: Partial<Evidence>): string | null {
 }
 
 describe('breachIn()', () => {
-  it('finds a secret in an answer', () => {
+  it("finds the victim's secret in a reply", () => {
     assert.ok(judged({ answers: [seen('{}'), seen('{"name":"secret-1"}')] }));
   });
 
-  it('finds a secret in a header', () => {
+  it("finds the victim's secret in a header", () => {
     assert.ok(judged({ answers: [seen('', 'location: /secret-1')] }));
   });
 
-  it('finds what the attacker put before the victim', () => {
+  it("finds the attacker's bait in a reply to the victim", () => {
     assert.ok(judged({ shownToVictim: [seen('{"name":"bait-1"}')] }));
   });
 
-  it('finds a row that was changed, gone or added, and names its table', () => {
+  it('finds a changed, deleted or added row, and names its table', () => {
     const [rex, max] = ['pets {"name":"Rex"}', 'pets {"name":"Max"}'];
     assert.equal(judged({ before: [rex], after: [max] }), 'a row of pets was changed');
     assert.equal(judged({ before: [rex], after: [] }), 'a row of pets was changed');
     assert.equal(judged({ before: [rex], after: [rex, max] }), 'a row of pets has appeared');
   });
 
-  it('finds two answers that can be told apart', () => {
+  it('finds two replies that must not differ', () => {
     const told = judged({ pairs: [[seen('{}', '', 201), seen('{"code":"conflict"}', '', 409)]] });
     assert.equal(told, 'told apart: 201 and 409 conflict');
   });
 
-  it('takes new ids and times for no difference', () => {
+  it('ignores different ids and times', () => {
     const one = seen(
       '{"id":"01890000-0000-7000-8000-000000000001","at":"2026-01-01T00:00:00.000Z"}',
     );
@@ -49,14 +49,14 @@ describe('breachIn()', () => {
     assert.equal(judged({ pairs: [[one, two]] }), null);
   });
 
-  it('finds nothing where there is no evidence, however well it went for the attacker', () => {
+  it('finds nothing in a success without evidence', () => {
     const shown = { answers: [seen('{"rows":[]}')], shownToVictim: [seen('{"name":"secret-1"}')] };
     assert.equal(judged({ ...shown, before: ['pets {}'], after: ['pets {}'] }), null);
   });
 });
 
 describe('wordsFor()', () => {
-  it('tells the code of a problem, and what the database said', () => {
+  it('returns the code of a problem, or the SQLSTATE and message', () => {
     assert.equal(
       wordsFor(seen('{"code":"not_found","detail":"Not found"}', '', 404)),
       '404 not_found',

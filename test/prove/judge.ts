@@ -1,23 +1,22 @@
 /**
- * Decides whether an attempt was a breach, from evidence alone: a mark of the victim came out, a mark
- * of the attacker got in, a row of the victim is another, or two answers differ that must not. That
- * something raised no error is no evidence.
+ * Decides whether an attempt was a breach, from evidence alone: a mark of the victim came out, a
+ * mark of the attacker got in, a row of the victim changed, or two answers differ that must not. A
+ * missing error is no evidence.
  */
-import type { Seen } from './attack.ts';
-import { isRecord } from './attack.ts';
+import { isRecord, type Seen } from './attack.ts';
 
 export type Evidence = {
-  /** What the attacker was shown, and the victim. */
+  /** The answers to the attacker, and those to the victim. */
   answers: readonly Seen[];
   shownToVictim: readonly Seen[];
-  /** Answers that must not be told apart. */
+  /** Answers that must be indistinguishable. */
   pairs: readonly (readonly [Seen, Seen])[];
   /** The victim's rows, as the superuser sees them. */
   before: readonly string[];
   after: readonly string[];
 };
 
-/** What was breached, in words; null when nothing was. */
+/** The breach, in words; null when there was none. */
 export function breachIn(evidence: Evidence, marks: { mark: string; bait: string }): string | null {
   const { answers, shownToVictim, pairs, before, after } = evidence;
   if (answers.some((answer) => shows(answer, marks.mark))) return 'a secret of the victim came out';
@@ -48,7 +47,9 @@ function shows({ headers, text }: Seen, mark: string): boolean {
   return `${headers}${text}`.includes(mark);
 }
 
-/** All of an answer but what differs from request to request: ids, the budget, the time. */
+/**
+ * All of an answer except the parts that differ from request to request: ids, the budget, the time.
+ */
 function comparable({ status, text }: Seen): string {
   const ids = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
   const times = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;

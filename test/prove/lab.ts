@@ -1,6 +1,7 @@
 /**
- * One lab: a database of its own, a server on it without the layers that were taken off, and two
- * ordinary tenants. What the victim has is marked, so that a leak cannot be mistaken for anything.
+ * One lab: its own database, a server on it without the layers that were taken off, and two
+ * ordinary tenants. The victim's data is marked, so that a leak cannot be mistaken for anything
+ * else.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -15,19 +16,19 @@ import type { Placement } from '../../src/postgres/placement.ts';
 import { type Call, type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { adminToken } from '../support/kennel.ts';
-import { furnishVictim, installTraps, renewRows, rowsOfVictim, takeOff } from './fixture.ts';
+import { addVictimData, installTraps, renewRows, rowsOfVictim, takeOff } from './fixture.ts';
 import { type LabServer, openLabServer } from './lab_server.ts';
 import type { LayerName } from './layer.ts';
 import { Superuser } from './superuser.ts';
 
-export type Party = Onboarded & { place: Placement };
+export type LabTenant = Onboarded & { placement: Placement };
 
-export type Victim = Party & {
-  /** Renewed for each attack; the attacker has found out its id. */
+export type Victim = LabTenant & {
+  /** Renewed for each attack; the attacker knows its id. */
   petId: string;
   adminId: string;
   adminKeyId: string;
-  /** A user of the victim who is no admin. */
+  /** A user of the victim who is not an admin. */
   memberKey: string;
   revokedKey: string;
 };
@@ -38,14 +39,14 @@ export class Lab {
   readonly mode: IsolationModeName;
   readonly server: LabServer;
   readonly superuser: Superuser;
-  /** Stands in all that is the victim's, and is known to nobody else. */
+  /** Part of all values of the victim, and known to no other tenant. */
   readonly mark = `secret-${randomBytes(8).toString('hex')}`;
-  /** Stands in what the attacker leaves behind. */
+  /** Part of all values that the attacker writes. */
   readonly bait = `bait-${randomBytes(8).toString('hex')}`;
   readonly #database: TestDatabase;
   readonly #folder: string;
-  readonly #others = new Map<string, Promise<Party>>();
-  #attacker: Party | null = null;
+  readonly #others = new Map<string, Promise<LabTenant>>();
+  #attacker: LabTenant | null = null;
   #victim: Victim | null = null;
 
   private constructor(
@@ -79,11 +80,11 @@ export class Lab {
       adminUrl: database.url,
       adminToken,
       without,
-      victim: () => lab.#victimPlace(),
+      victim: () => lab.#victimPlacement(),
     });
     const lab = new Lab(mode, { server, database, folder });
     try {
-      await lab.#furnish(without);
+      await lab.#setUp(without);
       return lab;
     } catch (error) {
       await lab.close();
@@ -91,7 +92,7 @@ export class Lab {
     }
   }
 
-  get attacker(): Party {
+  get attacker(): LabTenant {
     return this.#attacker ?? missing();
   }
 
@@ -104,7 +105,7 @@ export class Lab {
   }
 
   /** A tenant that few attacks need. */
-  other(slug: string): Promise<Party> {
+  other(slug: string): Promise<LabTenant> {
     const known = this.#others.get(slug);
     if (known) return known;
     const made = this.#onboard(slug);
@@ -112,24 +113,24 @@ export class Lab {
     return made;
   }
 
-  /** A tenant that is no more. */
+  /** A tenant that was erased. */
   forget(slug: string): void {
     this.#others.delete(slug);
   }
 
   /** How a statement names one of the victim's tables: in schema mode with the schema. */
   table(name: 'pets' | 'visits' | 'pet_names'): string {
-    return this.mode === 'schema' ? `"${this.victim.place.schema}".${name}` : name;
+    return this.mode === 'schema' ? `"${this.victim.placement.schema}".${name}` : name;
   }
 
-  /** Where the server keeps one of the victim's tables, all of it written out. */
+  /** Where the server keeps one of the victim's tables: the fully qualified name. */
   async fileOf(table: string): Promise<string> {
     const query = `checkpoint; select pg_relation_filepath('${table}') as row`;
-    const [path = ''] = await this.superuser.ask(this.victim.place, query);
+    const [path = ''] = await this.superuser.ask(this.victim.placement, query);
     return path;
   }
 
-  /** Brings the victim back to what it was, with a new pet. */
+  /** Restores the victim's original rows, with a new pet. */
   async renewVictim(): Promise<void> {
     this.victim.petId = await renewRows(this);
   }
@@ -139,8 +140,8 @@ export class Lab {
     return rowsOfVictim(this);
   }
 
-  /** Where users, keys, settings and trail are, in every mode. */
-  get accountPlace(): Placement {
+  /** The schema of users, keys, settings and trail, in every mode. */
+  get accountPlacement(): Placement {
     return this.server.app.services.fleet.installation.account;
   }
 
@@ -152,44 +153,44 @@ export class Lab {
   }
 
   /** Null while it is being made. */
-  #victimPlace(): TenantRef | null {
+  #victimPlacement(): TenantRef | null {
     return this.#victim && { id: tenantId(this.#victim.id), isolation: this.mode };
   }
 
-  async #furnish(without: ReadonlySet<LayerName>): Promise<void> {
+  async #setUp(without: ReadonlySet<LayerName>): Promise<void> {
     const [victim, attacker] = await Promise.all([
       this.#onboard('victim', { name: this.mark, admin_email: `${this.mark}@example.com` }),
       this.#onboard('attacker'),
     ]);
     this.#attacker = attacker;
-    this.#victim = await furnishVictim(victim, this.mark);
+    this.#victim = await addVictimData(victim, this.mark);
     await this.renewVictim();
-    const places = this.#places();
-    await installTraps(this, places);
-    for (const name of without) await takeOff(this, name, places);
-    // What a login may do is settled when its session begins.
+    const placements = this.#placements();
+    await installTraps(this, placements);
+    for (const name of without) await takeOff(this, name, placements);
+    // The rights of a login take effect when its session begins.
     const { serving } = this.server.app.services.pools;
-    for (const { target } of [...places, this.accountPlace]) serving.closeIdle(target);
+    for (const { target } of [...placements, this.accountPlacement]) serving.closeIdle(target);
   }
 
-  /** The places of both tenants: in shared mode it is the same. */
-  #places(): Placement[] {
-    const { place: own } = this.attacker;
-    const { place: foreign } = this.victim;
+  /** The placements of both tenants: in shared mode they are the same. */
+  #placements(): Placement[] {
+    const { placement: own } = this.attacker;
+    const { placement: foreign } = this.victim;
     const same = own.database === foreign.database && own.schema === foreign.schema;
     return same ? [foreign] : [foreign, own];
   }
 
-  async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<Party> {
+  async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<LabTenant> {
     const onboarded = await onboard(this.server, slug, order);
-    const place = this.server.app.services.fleet.modes.placementOf({
+    const placement = this.server.app.services.fleet.modes.placementOf({
       id: tenantId(onboarded.id),
       isolation: this.mode,
     });
-    return { ...onboarded, place };
+    return { ...onboarded, placement };
   }
 }
 
 function missing(): never {
-  throw new Error('Cannot use the lab: it is not furnished yet');
+  throw new Error('Cannot use the lab: its fixture does not exist yet');
 }

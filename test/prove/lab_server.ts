@@ -4,7 +4,7 @@
  */
 import { v7 as uuidv7 } from 'uuid';
 import { type App, openApp } from '../../src/app.ts';
-import { type Config, limits } from '../../src/config.ts';
+import type { Config } from '../../src/config.ts';
 import type { Finished } from '../../src/http/exchange.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
@@ -12,6 +12,7 @@ import { trustedProxies } from '../../src/http/trusted_proxies.ts';
 import type { Connections } from '../../src/isolation/tenant_db.ts';
 import { Refusal } from '../../src/kernel/errors.ts';
 import type { Isolation, Reply, RequestRecord, TenantRef } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import type { Log } from '../../src/observability/log.ts';
 import { Prometheus } from '../../src/observability/prometheus.ts';
 import { type DispatchParts, dispatch } from '../../src/server/dispatch.ts';
@@ -29,7 +30,7 @@ import { withVulnerable } from './vulnerable_routes.ts';
 export type LabServer = {
   app: App;
   url: string;
-  /** For work of a tenant that the lab does itself. */
+  /** For work that the lab itself does for a tenant. */
   connections: Connections;
   close(): Promise<void>;
 };
@@ -39,7 +40,7 @@ export type LabServerOptions = {
   adminUrl: string;
   adminToken: string;
   without: ReadonlySet<LayerName>;
-  /** Whose place everybody works in where nobody has its own. */
+  /** The tenant in whose placement all tenants work when none has its own. */
   victim: () => TenantRef | null;
 };
 
@@ -85,12 +86,12 @@ type Alteration = {
 function altered(parts: Parts, { without, world, isolation }: Alteration): Parts {
   let changed: Parts = { ...parts, isolation, routes: withVulnerable(parts.routes) };
   for (const name of without) changed = layerOf(name).parts?.(changed, world) ?? changed;
-  if (without.has('queries alone'))
+  if (without.has('queries only'))
     changed = { ...changed, accounts: carelessAccounts(parts, world) };
   return withNamesKept(changed);
 }
 
-/** Accounts that do not look at what they send. */
+/** Accounts that do not check their statements. */
 function carelessAccounts({ accounts }: Parts, world: Alteration['world']): Parts['accounts'] {
   return {
     run: (caller, work) =>
@@ -104,27 +105,27 @@ function carelessAccounts({ accounts }: Parts, world: Alteration['world']): Part
 
 function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
   return {
-    everybodyIn: () => (without.has('own place') ? victim() : null),
+    everybodyIn: () => (without.has('own placement') ? victim() : null),
     lasting: without.has('local context'),
-    openPath: without.has('own path'),
+    openPath: without.has('own search_path'),
     told: without.has('bound seal'),
-    anyStatement: without.has('queries alone'),
+    anyStatement: without.has('queries only'),
     stacked: without.has('extended protocol'),
     kept: without.has('connection'),
   };
 }
 
 const ofIsolation: readonly LayerName[] = [
-  'own place',
+  'own placement',
   'local context',
-  'own path',
+  'own search_path',
   'bound seal',
-  'queries alone',
+  'queries only',
   'extended protocol',
   'connection',
 ];
 
-/** The real adapters, unless something of them was taken off. */
+/** The real adapters, except those that were taken off. */
 function isolationWithout(options: LabServerOptions, app: () => App) {
   const careless = carelessnessOf(options);
   const real = !ofIsolation.some((name) => options.without.has(name));
@@ -143,7 +144,7 @@ function isolationWithout(options: LabServerOptions, app: () => App) {
 
 function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
   const finished: Finished[] = [];
-  const signs: DispatchParts = {
+  const parts: DispatchParts = {
     app,
     ready: async () => true,
     metrics: () => metricsOf(finished),
@@ -154,7 +155,7 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
   const handle = (request: HttpRequest, record: RequestRecord) =>
     rememberingNames(async () => {
       const believed = without.has('operator token') ? asOperator(request, adminToken) : request;
-      const reply = dispatch(signs, believed, record);
+      const reply = dispatch(parts, believed, record);
       return without.has('one 404') ? reply.catch((error) => tellApart(app, error)) : reply;
     });
   if (without.has('strict HTTP')) return new LooseServer(handle, uuidv7);
@@ -172,20 +173,20 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
   });
 }
 
-/** Made when somebody asks: its observers of the process cannot be stopped. */
+/** Created when it is needed: its observers of the process cannot be stopped. */
 async function metricsOf(finished: readonly Finished[]) {
   const metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   for (const one of finished) metrics.observe(one);
   return metrics.render();
 }
 
-/** Any bearer will do. */
+/** Accepts any bearer. */
 function asOperator(request: HttpRequest, adminToken: string): HttpRequest {
   const operators = /^\/(api\/admin|metrics)(\/|$)/.test(request.path);
   return operators ? { ...request, authorization: `Bearer ${adminToken}` } : request;
 }
 
-/** A 403 for what exists: well meant, and a list of all tenants for whoever asks long enough. */
+/** A 403 for a tenant that exists: well meant, and over many requests it reveals all tenants. */
 async function tellApart(app: App, error: unknown): Promise<Reply> {
   if (!(error instanceof Refusal) || error.code !== 'not_found') throw error;
   const rows = await app.services.control`

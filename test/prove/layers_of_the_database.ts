@@ -1,13 +1,13 @@
 /**
- * Statements of the superuser that take a layer of the database away. Those of a place run with its
- * schema as search_path, in the place of the attacker and in that of the victim; those of the
- * control schema run in the main database, for the account of all modes.
+ * Statements of the superuser that take a layer of the database off. Those of a placement run with
+ * its schema as search_path, in the placement of the attacker and in that of the victim; those of
+ * the control schema run in the main database, for the account of all modes.
  */
 import { type Roles, schemas } from '../../src/postgres/installation.ts';
 
 export type Names = {
   roles: Roles;
-  /** The role that statements of the place run as, and the login that becomes it. */
+  /** The role that statements of the placement run as, and the login that becomes it. */
   role: string;
   login: string;
   database: string;
@@ -17,12 +17,12 @@ export type Names = {
 const tenantTables = ['pets', 'visits'];
 const accountTables = ['users', 'api_keys', 'settings', 'usage_days', 'audit_events'];
 
-/** Believes the first half of the context and asks for no second. */
+/** Trusts the first half of the context and checks no second half. */
 const believing = `
   create or replace function kernel.tenant() returns uuid language sql stable
   return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`;
 
-/** Accepts what was made for any backend that is alive. */
+/** Accepts a seal for any backend that is alive. */
 const unbound = `
   create or replace function kernel.tenant() returns uuid
     language plpgsql stable security definer
@@ -46,7 +46,7 @@ const unbound = `
 const unguarded = (tables: string[]) =>
   tables.map((table) => `alter table ${table} disable row level security;`).join('\n');
 
-/** The policy that tutorials show: nothing set means that nothing is asked. */
+/** The policy that tutorials show: without a setting nothing is checked. */
 const permissive = (tables: string[]) =>
   tables
     .map(
@@ -59,7 +59,7 @@ const permissive = (tables: string[]) =>
     )
     .join('\n');
 
-/** Gives functions of Postgres back to everybody. */
+/** Grants functions of Postgres to PUBLIC again. */
 const callable = (...names: string[]) => `
   do $$ declare one regprocedure; begin
     for one in select oid from pg_proc where pronamespace = 'pg_catalog'::regnamespace
@@ -68,41 +68,41 @@ const callable = (...names: string[]) => `
   end $$`;
 
 const withCalls = (...names: string[]) => ({
-  place: () => callable(...names),
+  placement: () => callable(...names),
   control: () => callable(...names),
 });
 
 export const databaseWithout = {
-  ownPlace: {
-    // Who is in a database that is not its own has to set its context there.
-    place: ({ schema }: Names) => (schema === schemas.tenant ? callable('set_config') : ''),
+  ownPlacement: {
+    // A session in another tenant's database has to set its context there.
+    placement: ({ schema }: Names) => (schema === schemas.tenant ? callable('set_config') : ''),
   },
   noSettings: withCalls('set_config'),
   noQueryTexts: withCalls('query_to_xml'),
   noSessionControl: withCalls('pg_terminate_backend'),
   noLogMessages: withCalls('pg_logical_emit_message'),
   rightsByColumn: {
-    place: ({ role }: Names) => `grant insert, update, delete on pets, visits to "${role}"`,
+    placement: ({ role }: Names) => `grant insert, update, delete on pets, visits to "${role}"`,
     control: ({ roles }: Names) => `grant update on users to "${roles.account}"`,
   },
-  noStatistics: { place: () => 'alter table pets alter name set statistics 100' },
-  seal: { place: () => believing, control: () => believing },
+  noStatistics: { placement: () => 'alter table pets alter name set statistics 100' },
+  seal: { placement: () => believing, control: () => believing },
   sealOfOneBackend: {
     // A tenant's own database has no keys: there is no other backend whose seal could be used.
-    place: ({ schema }: Names) => (schema === schemas.tenant ? '' : unbound),
+    placement: ({ schema }: Names) => (schema === schemas.tenant ? '' : unbound),
     control: () => unbound,
   },
   hiddenActivity: {
-    place: ({ login }: Names) => `alter role "${login}" set track_activities = on`,
+    placement: ({ login }: Names) => `alter role "${login}" set track_activities = on`,
     control: ({ login }: Names) => `alter role "${login}" set track_activities = on`,
   },
-  contextNeeded: { place: () => permissive(tenantTables) },
+  contextNeeded: { placement: () => permissive(tenantTables) },
   rowSecurity: {
-    place: () => unguarded(tenantTables),
+    placement: () => unguarded(tenantTables),
     control: () => unguarded(accountTables),
   },
   tenantKeys: {
-    place: () => `
+    placement: () => `
       alter table pets add unique (id);
       alter table visits
         drop constraint visits_tenant_id_pet_id_fkey,
@@ -110,46 +110,47 @@ export const databaseWithout = {
     control: () => 'create unique index on users (lower(email))',
   },
   keyTable: {
-    place: ({ role }: Names) => `grant select on kernel.seal_keys to "${role}"`,
+    placement: ({ role }: Names) => `grant select on kernel.seal_keys to "${role}"`,
   },
   bareLogin: {
-    place: ({ login, role, schema }: Names) => `
+    placement: ({ login, role, schema }: Names) => `
       grant usage on schema "${schema}", kernel to "${login}";
       grant execute on function kernel.tenant() to "${login}";
       grant select on pets, visits to "${login}";
       alter role "${role}" inherit`,
   },
   noOtherRole: {
-    place: ({ login, roles }: Names) => `grant "${roles.owner}" to "${login}"`,
+    placement: ({ login, roles }: Names) => `grant "${roles.owner}" to "${login}"`,
     control: ({ login, roles }: Names) => `grant "${roles.control}" to "${login}"`,
   },
-  // In a database of its own the login is the role, and a superuser may call every function.
-  modestLogin: { place: ({ login }: Names) => `alter role "${login}" superuser` },
-  modestRoles: {
-    place: ({ role }: Names) => `
+  // In a tenant's own database the login is the role, and a superuser may call every function.
+  unprivilegedLogin: { placement: ({ login }: Names) => `alter role "${login}" superuser` },
+  unprivilegedRoles: {
+    placement: ({ role }: Names) => `
       alter role "${role}" bypassrls;
       grant pg_read_server_files to "${role}";
       grant execute on function pg_read_binary_file(text) to "${role}"`,
   },
   ownsNothing: {
-    place: ({ role, schema }: Names) => `
+    placement: ({ role, schema }: Names) => `
       alter table pets owner to "${role}";
       grant create on schema "${schema}" to "${role}"`,
   },
   createsNothing: {
-    place: ({ role, schema }: Names) => `
+    placement: ({ role, schema }: Names) => `
       grant create on schema "${schema}" to "${role}";
       grant usage on language plpgsql to "${role}"`,
   },
-  noBlocks: {
-    place: () => 'grant usage on language plpgsql to public',
+  noDoBlocks: {
+    placement: () => 'grant usage on language plpgsql to public',
     control: () => 'grant usage on language plpgsql to public',
   },
   noTemporaryTables: {
-    place: ({ role, database }: Names) => `grant temporary on database "${database}" to "${role}"`,
+    placement: ({ role, database }: Names) =>
+      `grant temporary on database "${database}" to "${role}"`,
   },
   securityInvoker: {
-    place: () => 'alter view pet_names set (security_invoker = false)',
+    placement: () => 'alter view pet_names set (security_invoker = false)',
   },
 };
 

@@ -1,4 +1,4 @@
-/** The kernel's parts as careless servers have them, each without one thing. */
+/** The kernel's parts as careless servers have them, each without one guard. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { App } from '../../src/app.ts';
@@ -15,20 +15,20 @@ export type LabWorld = {
   app(): App;
 };
 
-/** What the request under way names, for a directory that believes it. */
+/** The name in the request in progress, for a directory that trusts it. */
 const request = new AsyncLocalStorage<{ slug: string | null }>();
 
-/** Runs one request of a server that keeps in mind what it named. */
+/** Runs one request of a server that remembers which tenant the request named. */
 export function rememberingNames<Result>(work: () => Promise<Result>): Promise<Result> {
   return request.run({ slug: null }, work);
 }
 
-/** The name that the request under way goes by; null while it has none. */
+/** The tenant named by the request in progress; null while it has named none. */
 export function nameInMind(): string | null {
   return request.getStore()?.slug ?? null;
 }
 
-/** Notes which tenant each request names first. */
+/** Records which tenant each request names first. */
 export function withNamesKept(parts: Parts): Parts {
   const resolvers = parts.resolvers.map((resolver): typeof resolver => (facts) => {
     const claims = resolver(facts);
@@ -46,7 +46,7 @@ export const kernelWithout = {
     resolvers: [(facts) => parts.resolvers.flatMap((resolver) => resolver(facts)).slice(0, 1)],
   }),
 
-  /** Believes that whoever names a tenant is its admin. */
+  /** Trusts that the caller is an admin of the tenant that it names. */
   key: (parts: Parts, world: LabWorld): Parts => ({
     ...parts,
     directory: {
@@ -60,7 +60,7 @@ export const kernelWithout = {
     },
   }),
 
-  /** Serves the tenant that was named, whosever the key is. */
+  /** Serves the named tenant, whichever tenant the key belongs to. */
   authorization: (parts: Parts, world: LabWorld): Parts => ({
     ...parts,
     directory: {
@@ -69,7 +69,7 @@ export const kernelWithout = {
     },
   }),
 
-  standing: (parts: Parts): Parts => ({
+  tenantStatus: (parts: Parts): Parts => ({
     ...parts,
     directory: {
       caller: (authorization) => parts.directory.caller(authorization),

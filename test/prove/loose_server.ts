@@ -1,6 +1,6 @@
 /**
- * An HTTP server as it comes, without our strictness: the last of several Host lines counts, paths
- * are decoded, and node's lenient parser reads a body of two lengths as it likes.
+ * A plain Node HTTP server, without Kennel's strictness: the last of several Host lines counts,
+ * paths are decoded, and Node's lenient parser accepts a body with two lengths.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';

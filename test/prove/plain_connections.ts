@@ -1,6 +1,6 @@
 /**
- * What most servers have in place of connections: a connection to each target that all tenants share in
- * turn, as long as it lives.
+ * Plain postgres.js connections in place of Kennel's own, as most servers have them: one connection
+ * per target, which all tenants share in turn as long as it lives.
  */
 
 import postgres from 'postgres';
@@ -26,12 +26,12 @@ export class PlainConnections {
   }
 
   run<Result>(
-    place: Placement,
+    placement: Placement,
     tenant: TenantId,
     work: (db: Db) => Promise<Result>,
   ): Promise<Result> {
     const transaction = <Value>(steps: (sql: Sql) => Promise<Value>) =>
-      this.#inTurn(() => this.#transact(place, tenant, steps));
+      this.#inTurn(() => this.#transact(placement, tenant, steps));
     const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
       transaction((sql) => sql<Row>(text, ...values));
     return work(Object.assign(statement, { transaction }));
@@ -45,24 +45,24 @@ export class PlainConnections {
   }
 
   async #transact<Value>(
-    place: Placement,
+    placement: Placement,
     tenant: TenantId,
     steps: (sql: Sql) => Promise<Value>,
   ): Promise<Value> {
-    const { sql, pid } = await this.#connection(place.target);
+    const { sql, pid } = await this.#connection(placement.target);
     try {
-      await sql.unsafe(spoil(openingScript(place, tenant, pid), this.#careless));
+      await sql.unsafe(spoil(openingScript(placement, tenant, pid), this.#careless));
       const value = await steps((text, ...values) => this.#send(sql, text, values));
       await sql.unsafe('commit');
       return value;
     } catch (error) {
       await sql.unsafe('rollback');
-      if (!this.#careless.kept && poisonsConnection(error)) await this.#discard(place.target);
+      if (!this.#careless.kept && poisonsConnection(error)) await this.#discard(placement.target);
       throw error;
     }
   }
 
-  /** Without parameters, the simple protocol takes several statements and answers to all. */
+  /** Without parameters, the simple protocol accepts several statements and answers all of them. */
   async #send<Row extends object>(
     sql: postgres.ReservedSql,
     text: TemplateStringsArray,

@@ -1,6 +1,6 @@
 /**
- * Part of the leak lab with every run of the tests: all attacks on the whole server in shared mode,
- * and the twins of two attacks in each mode. `npm run prove` runs the rest.
+ * The part of the leak lab that runs with the tests: all attacks on the whole server in shared
+ * mode, and the controls of two attacks in each mode. `npm run prove` runs the rest.
  */
 
 import assert from 'node:assert/strict';
@@ -13,7 +13,7 @@ import { Lab } from './lab.ts';
 
 const everyRun = ['a forged header', "the victim's id in the path"];
 
-describe('in shared mode, the server', () => {
+describe('the server in shared mode', () => {
   let lab: Lab;
   before(async () => {
     lab = await Lab.open(await serverUrl(), 'shared', new Set());
@@ -28,28 +28,28 @@ describe('in shared mode, the server', () => {
   }
 });
 
-describe('each of its layers alone', () => {
+describe('each layer alone', () => {
   const chosen = attacks.filter(({ name }) => everyRun.includes(name));
 
   for (const mode of isolationModes) {
     for (const attack of chosen) {
-      it(`stops ${attack.name} in ${mode} mode, and without any it breaches`, async () => {
+      it(`stops ${attack.name} in ${mode} mode; control: without any layer it breaches`, async () => {
         const cluster = await serverUrl();
-        const [finding] = await experiment({
+        const [result] = await experiment({
           cluster,
           attacks: [attack],
           modes: [mode],
           labsAtOnce: 2,
         });
-        assert.equal(finding?.fault, null);
-        assert.notEqual(finding.twin.breach, null);
+        assert.equal(result?.fault, null);
+        assert.notEqual(result.control.breach, null);
       });
     }
   }
 });
 
-describe('the attacks', () => {
-  it('are at least 30, each with a name of its own', () => {
+describe('the list of attacks', () => {
+  it('has at least 30 with different names', () => {
     assert.ok(attacks.length >= 30);
     assert.equal(new Set(attacks.map(({ name }) => name)).size, attacks.length);
   });

@@ -1,6 +1,7 @@
 /**
- * `npm run prove [-- --only PATTERN] [--mode MODE] [--json FILE]`: the leak lab. Every attack that we
- * know of, on real servers in all modes: which layer stops it, and that it would breach without.
+ * `npm run prove [-- --only PATTERN] [--mode MODE] [--json FILE]`: the leak lab. Every known
+ * attack, on real servers in all modes: which layer stops it, and the proof that it breaches
+ * without that layer.
  */
 
 import { writeFile } from 'node:fs/promises';
@@ -26,14 +27,14 @@ const chosen = attacks.filter(({ name }) => name.includes(only ?? ''));
 if (modes.length === 0) refuse(`there is no mode "${mode}"`);
 if (chosen.length === 0) refuse(`there is no attack like "${only}"`);
 
-// Whoever interrupts ends the experiment, not us: the server has yet to be stopped.
+// An interrupt ends the experiment, not this process: the server has yet to be stopped.
 const interrupted = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupted.abort());
 
 const startedMs = performance.now();
 const { url, stop } = await startTestCluster();
 try {
-  const findings = await experiment({
+  const results = await experiment({
     cluster: url,
     attacks: chosen,
     modes,
@@ -43,19 +44,19 @@ try {
   });
   tellProgress('');
   const seconds = (performance.now() - startedMs) / 1_000;
-  process.stdout.write(`${asTable(findings, modes)}\n\n${summaryOf(findings, seconds)}\n`);
-  if (json !== undefined) await writeFile(json, asJson(findings, seconds));
-  process.exitCode = exitCodeOf(findings);
+  process.stdout.write(`${asTable(results, modes)}\n\n${summaryOf(results, seconds)}\n`);
+  if (json !== undefined) await writeFile(json, asJson(results, seconds));
+  process.exitCode = exitCodeOf(results);
 } catch (error) {
   if (!interrupted.signal.aborted) throw error;
   process.exitCode = 130;
 } finally {
   await stop();
 }
-// Kept connections of the client would hold the process for as long as the servers had let them.
+// Keep-alive connections of the client would hold the process as long as the servers allow.
 process.exit();
 
-/** One line that is written over; nothing where nobody watches. */
+/** One line that is overwritten; nothing without a terminal. */
 function tellProgress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 }

@@ -1,69 +1,75 @@
-/** What the experiment has found, as a table for the terminal and as JSON with all evidence. */
+/** The results of the experiment, as a table for the terminal and as JSON with all evidence. */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
-import type { Finding } from './finding.ts';
+import type { AttackResult } from './attack_result.ts';
 import { layerOf } from './layer.ts';
 
-/** One line per attack: what stopped it in each mode, and without what it breached. */
-export function asTable(findings: readonly Finding[], modes: readonly IsolationModeName[]): string {
+/**
+ * One line per attack: the layer that stopped it in each mode, and the layers without which it
+ * breached.
+ */
+export function asTable(
+  results: readonly AttackResult[],
+  modes: readonly IsolationModeName[],
+): string {
   const head = ['attack', ...modes, 'breached without'];
-  const names = [...new Set(findings.map(({ attack }) => attack))];
+  const names = [...new Set(results.map(({ attack }) => attack))];
   const lines = names.map((name) => {
-    const own = findings.filter(({ attack }) => attack === name);
-    const cells = modes.map((mode) => cellOf(own.find((finding) => finding.mode === mode)));
-    return [name, ...cells, longest(own.map((finding) => layersOf(finding).join(' + ')))];
+    const own = results.filter(({ attack }) => attack === name);
+    const cells = modes.map((mode) => cellOf(own.find((result) => result.mode === mode)));
+    return [name, ...cells, longest(own.map((result) => layersOf(result).join(' + ')))];
   });
   const table = columns([head, ...lines]);
-  const faults = findings.filter(({ fault }) => fault !== null).map(faultLine);
+  const faults = results.filter(({ fault }) => fault !== null).map(faultLine);
   return [...table, ...(faults.length > 0 ? ['', ...faults] : [])].join('\n');
 }
 
 /** The last line, which says whether all is well. */
-export function summaryOf(findings: readonly Finding[], seconds: number): string {
-  const attacks = new Set(findings.map(({ attack }) => attack)).size;
-  const modes = new Set(findings.map(({ mode }) => mode)).size;
-  const stopped = findings.flatMap(stoppedRuns).length;
-  const breaches = findings.filter(({ guarded }) => guarded.breach !== null).length;
-  const idle = findings.filter(({ twin }) => twin.breach === null).length;
-  const twins = idle === 0 ? 'all twins breached' : `${idle} twins not breached`;
-  const faults = findings.filter(({ fault }) => fault !== null).length;
+export function summaryOf(results: readonly AttackResult[], seconds: number): string {
+  const attacks = new Set(results.map(({ attack }) => attack)).size;
+  const modes = new Set(results.map(({ mode }) => mode)).size;
+  const stopped = results.flatMap(stoppedRuns).length;
+  const breaches = results.filter(({ guarded }) => guarded.breach !== null).length;
+  const idle = results.filter(({ control }) => control.breach === null).length;
+  const controls = idle === 0 ? 'all controls breached' : `${idle} controls not breached`;
+  const faults = results.filter(({ fault }) => fault !== null).length;
   return [
-    `${attacks} attacks × ${modes} modes, ${stopped} runs stopped, ${breaches} breaches, ${twins}`,
+    `${attacks} attacks × ${modes} modes, ${stopped} runs stopped, ${breaches} breaches, ${controls}`,
     ...(faults > 0 ? [`${faults} faults`] : []),
     `${seconds.toFixed(0)} s`,
   ].join(', ');
 }
 
 /** 1 for any breach, and for any attack that proves nothing. */
-export function exitCodeOf(findings: readonly Finding[]): 0 | 1 {
-  return findings.some(({ fault }) => fault !== null) ? 1 : 0;
+export function exitCodeOf(results: readonly AttackResult[]): 0 | 1 {
+  return results.some(({ fault }) => fault !== null) ? 1 : 0;
 }
 
-/** The same, with what each run came to. */
-export function asJson(findings: readonly Finding[], seconds: number): string {
-  const layers = [...new Set(findings.flatMap(layersOf))];
+/** The same, with the outcome of each run. */
+export function asJson(results: readonly AttackResult[], seconds: number): string {
+  const layers = [...new Set(results.flatMap(layersOf))];
   const holds = Object.fromEntries(layers.map((name) => [name, layerOf(name).holds]));
-  const summary = summaryOf(findings, seconds);
-  return `${JSON.stringify({ summary, seconds, layers: holds, findings }, null, 2)}\n`;
+  const summary = summaryOf(results, seconds);
+  return `${JSON.stringify({ summary, seconds, layers: holds, results }, null, 2)}\n`;
 }
 
-function cellOf(finding: Finding | undefined): string {
-  if (!finding) return '–';
-  if (finding.guarded.breach !== null) return 'BREACH';
-  const more = finding.behind.length;
-  const layer = finding.stoppedBy === 'own place' ? `own ${finding.mode}` : finding.stoppedBy;
-  return `${finding.fault === null ? '' : '! '}${layer}${more > 0 ? ` +${more}` : ''}`;
+function cellOf(result: AttackResult | undefined): string {
+  if (!result) return '–';
+  if (result.guarded.breach !== null) return 'BREACH';
+  const more = result.behind.length;
+  const layer = result.stoppedBy === 'own placement' ? `own ${result.mode}` : result.stoppedBy;
+  return `${result.fault === null ? '' : '! '}${layer}${more > 0 ? ` +${more}` : ''}`;
 }
 
-function faultLine({ attack, mode, fault, guarded, twin }: Finding): string {
-  return `! ${attack} (${mode}): ${fault}; guarded: ${guarded.told}; twin: ${twin.told}`;
+function faultLine({ attack, mode, fault, guarded, control }: AttackResult): string {
+  return `! ${attack} (${mode}): ${fault}; guarded: ${guarded.told}; control: ${control.told}`;
 }
 
-function layersOf({ stoppedBy, behind }: Finding) {
+function layersOf({ stoppedBy, behind }: AttackResult) {
   return stoppedBy ? [stoppedBy, ...behind] : [...behind];
 }
 
 /** A single layer that is alone is the whole server: that run is not counted twice. */
-function stoppedRuns({ guarded, alone }: Finding) {
+function stoppedRuns({ guarded, alone }: AttackResult) {
   const runs = [guarded, ...(alone.length > 1 ? alone.map(({ outcome }) => outcome) : [])];
   return runs.filter(({ breach }) => breach === null);
 }

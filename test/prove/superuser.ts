@@ -1,4 +1,7 @@
-/** The superuser of a lab, for whom no row security counts: it furnishes, takes layers off, and looks. */
+/**
+ * The superuser of a lab, to whom row security does not apply: it creates the fixture, takes layers
+ * off, and reads the rows.
+ */
 
 import postgres from 'postgres';
 import type { Installation } from '../../src/postgres/installation.ts';
@@ -12,16 +15,16 @@ export class Superuser {
     this.#installation = installation;
   }
 
-  /** Runs statements with the place's schema as search_path. */
+  /** Runs statements with the placement's schema as search_path. */
   async run({ database, schema }: Placement, text: string): Promise<void> {
     await this.#clientOf(database).unsafe(`set search_path = "${schema}"; ${text}`);
   }
 
-  /** What a query answers in its column `row`. */
+  /** The answer of a query in its column `row`. */
   async ask({ database, schema }: Placement, query: string): Promise<string[]> {
     const client = this.#clientOf(database);
     const results = await client.unsafe(`set search_path = "${schema}"; ${query}`);
-    // Several statements have several results; the last one is what was asked for.
+    // Several statements have several results; the last one is the answer.
     const last: unknown = results.at(-1);
     return Array.isArray(last) ? last.map(({ row }) => String(row)) : [];
   }

@@ -1,16 +1,16 @@
 /**
- * Handlers as nobody should write them, for the lab alone: what the client sends becomes the text of
- * a statement, or decides whose row is meant; and the client reads the database's own words when it
- * fails. The rest of the server is the real one.
+ * Handlers as they should never be written, for the lab alone: the client's input becomes the text
+ * of a statement, or selects whose row is meant; and the client reads Postgres's own error message.
+ * The rest of the server is the real one.
  */
 import * as v from 'valibot';
-import { limits } from '../../src/config.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { route } from '../../src/http/route.ts';
 import { Router } from '../../src/http/router.ts';
 import { IsolationViolation, Refusal } from '../../src/kernel/errors.ts';
 import type { Account, Context, Db, Routes, Sql } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 
 const store = v.optional(v.picklist(['pets', 'users'], 'Expected a store'), 'pets');
@@ -38,12 +38,12 @@ const vulnerable = new Router<Context>(
       );
     }),
 
-    /** The client says whose pets it wants. */
+    /** The client selects whose pets it wants. */
     route('GET', '/api/lab/export', { query: owner }, ({ db }, { query }) =>
       tell(() => db`select id, name from pets where tenant_id = ${query.tenant_id}::uuid`),
     ),
 
-    /** The client says whose pet it is. */
+    /** The client states whose pet it is. */
     route('POST', '/api/lab/import', { body: order }, ({ db, newId }, { body }) =>
       tell(
         () => db`
@@ -66,7 +66,7 @@ function storeOf({ db, account }: Context, of: 'pets' | 'users'): Db | Account {
   return of === 'pets' ? db : account;
 }
 
-/** What makes it vulnerable: the driver takes any array of strings for a template of ours. */
+/** The vulnerability: the driver takes any array of strings for a template of Kennel. */
 function statement(db: Db | Account | Sql, text: string): Promise<object[]> {
   return db(Object.assign([text], { raw: [text] }));
 }

@@ -16,13 +16,13 @@ describe('page()', () => {
     assert.deepEqual(list(0), { items: [], next_cursor: null });
   });
 
-  it('has a cursor that holds the key of its last item when there is more', () => {
+  it('has a cursor with the key of its last item when there is more', () => {
     const { items, next_cursor } = list(3);
     assert.deepEqual(items, [0, 1]);
     assert.deepEqual(v.parse(cursor(digits), next_cursor), ['1']);
   });
 
-  it('links to the next page, with all that was asked for', () => {
+  it('links to the next page with the same query', () => {
     const { next_cursor } = list(3);
     const link = `</acme/api/pets?species=a+b&cursor=${next_cursor}>; rel="next"`;
     assert.deepEqual([reply(3).headers?.link, reply(2).headers?.link], [link, undefined]);
@@ -32,7 +32,7 @@ describe('page()', () => {
 describe('cursor()', () => {
   const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-  it('refuses what is no cursor of its list', () => {
+  it('refuses an invalid cursor', () => {
     const wrong = ['', 'x', '%', encoded([]), encoded(['a']), encoded(['1', '2']), encoded([1])];
     for (const text of [...wrong, encoded({}), encoded('1'), 'A'.repeat(501)]) {
       assert.ok(!v.is(cursor(digits), text), text);

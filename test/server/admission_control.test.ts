@@ -7,7 +7,7 @@ import { Admission } from '../../src/server/admission_control.ts';
 const limits = { requests: 1, bodies: 2, bodiesPerTenant: 1 };
 const done = { status: 200, body: null };
 
-/** A request whose body comes when it is told to. */
+/** A request whose body arrives when the test says so. */
 function requestOf(body: Promise<unknown> = Promise.resolve()): HttpRequest {
   return {
     method: 'POST',
@@ -24,7 +24,7 @@ function requestOf(body: Promise<unknown> = Promise.resolve()): HttpRequest {
   };
 }
 
-/** Something to wait for, and how it is ended. */
+/** A promise to wait for, and a function that resolves it. */
 function held(): { promise: Promise<void>; end: () => void } {
   let end = () => {};
   const promise = new Promise<void>((resolve) => {
@@ -34,7 +34,7 @@ function held(): { promise: Promise<void>; end: () => void } {
 }
 
 describe('Admission', () => {
-  it('refuses at once what is too much, and admits again when somebody is done', async () => {
+  it('refuses requests past the bound at once, and admits again when one is done', async () => {
     const admission = new Admission(limits);
     const { promise, end } = held();
     const admit = (work: () => Promise<typeof done>) =>
@@ -50,14 +50,14 @@ describe('Admission', () => {
     assert.equal(await admit(async () => done), done);
   });
 
-  it('counts what fails as done', async () => {
+  it('frees the slot of a request that failed', async () => {
     const admission = new Admission(limits);
     const broken = () => Promise.reject(new Error('broken'));
     await assert.rejects(admission.admit(requestOf(), newRecord('r'), broken), /broken/);
     assert.deepEqual(admission.stats, { running: 0, receiving: 0, shed: 0 });
   });
 
-  it('keeps no place for a request whose body is still coming', async () => {
+  it('does not count a request as running while its body arrives', async () => {
     const admission = new Admission(limits);
     const { promise, end } = held();
     const reading = async (request: HttpRequest) => request.body().then(() => done);

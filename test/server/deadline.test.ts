@@ -9,7 +9,7 @@ const reply = json(200, {});
 const limit = { limitMs: 20, nowMs: () => performance.now() };
 
 describe('withDeadline()', () => {
-  it('hands the reply on', async () => {
+  it('returns the reply', async () => {
     assert.equal(
       await withDeadline(
         requestOf(async () => {}),
@@ -20,7 +20,7 @@ describe('withDeadline()', () => {
     );
   });
 
-  it('gives up on work that does not end', async () => {
+  it('rejects when work does not end', async () => {
     const answered = withDeadline(
       requestOf(async () => {}),
       limit,
@@ -29,7 +29,7 @@ describe('withDeadline()', () => {
     await assert.rejects(answered, { code: 'unavailable' });
   });
 
-  it('gives up on work that does not end after the body was read', async () => {
+  it('rejects when work does not end after the body was read', async () => {
     const answered = withDeadline(
       requestOf(async () => {}),
       limit,
@@ -41,7 +41,7 @@ describe('withDeadline()', () => {
     await assert.rejects(answered, { code: 'unavailable' });
   });
 
-  it('counts what came before the body', { timeout: 1_000 }, async () => {
+  it('counts the time before the body', { timeout: 1_000 }, async () => {
     let nowMs = 0;
     const answered = withDeadline(
       requestOf(async () => {}),
@@ -55,7 +55,7 @@ describe('withDeadline()', () => {
     await assert.rejects(answered, { code: 'unavailable' });
   });
 
-  it('does not count the reading of the body', async () => {
+  it('does not count the time of reading the body', async () => {
     const slow = requestOf(() => new Promise((resolve) => setTimeout(resolve, 3 * limit.limitMs)));
     const answered = withDeadline(slow, limit, async ({ body }) => {
       await body();

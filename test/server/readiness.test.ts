@@ -4,7 +4,7 @@ import { Readiness } from '../../src/server/readiness.ts';
 
 type Question = { resolve: () => void; reject: (error: Error) => void };
 
-/** A database that is asked, and answers when it is told to. */
+/** A database that answers when the test tells it to. */
 function asked(limitMs = 60_000) {
   const questions: Question[] = [];
   const clock = { nowMs: 0 };
@@ -17,8 +17,8 @@ function asked(limitMs = 60_000) {
   return { readiness, questions, clock };
 }
 
-describe('readiness', () => {
-  it('asks once for all who ask at the same time, and for all who ask soon after', async () => {
+describe('Readiness', () => {
+  it('asks the database once for concurrent calls and for calls soon after', async () => {
     const { readiness, questions, clock } = asked();
     const crowd = Array.from({ length: 100 }, () => readiness.isReady());
     questions[0]?.resolve();
@@ -27,7 +27,7 @@ describe('readiness', () => {
     assert.equal(await readiness.isReady(), true);
     assert.equal(questions.length, 1);
   });
-  it('asks again when the answer is old', async () => {
+  it('asks the database again when its reply is old', async () => {
     const { readiness, questions, clock } = asked();
     const first = readiness.isReady();
     questions[0]?.resolve();
@@ -38,7 +38,7 @@ describe('readiness', () => {
     assert.equal(await second, false);
     assert.equal(questions.length, 2);
   });
-  it('counts an answer from when it came, and a question that is open as fresh', async () => {
+  it('shares a pending query, and counts the age of a reply from its arrival', async () => {
     const { readiness, questions, clock } = asked();
     const first = readiness.isReady();
     clock.nowMs = 900;
@@ -47,7 +47,7 @@ describe('readiness', () => {
     assert.deepEqual(await Promise.all([first, second]), [true, true]);
     assert.equal(questions.length, 1);
   });
-  it('is no when the database does not answer in time', async () => {
+  it('is false when the database does not reply in time', async () => {
     const { readiness } = asked(1);
     assert.equal(await readiness.isReady(), false);
   });

@@ -5,14 +5,14 @@ import { RequestIds } from '../../src/server/request_ids.ts';
 import { uuidV7 } from '../e2e/contract/journey_context.ts';
 
 describe('RequestIds', () => {
-  it('are UUIDv7 and never the same', () => {
+  it('are different UUIDv7s', () => {
     const ids = new RequestIds(4, randomFillSync);
     const made = Array.from({ length: 1_000 }, () => ids.next());
     assert.equal(new Set(made).size, made.length);
     for (const id of made) assert.match(id, uuidV7);
   });
 
-  it('ask for chance once for many', () => {
+  it('draw random bytes once for several ids', () => {
     let asked = 0;
     const ids = new RequestIds(4, () => {
       asked += 1;
@@ -21,7 +21,7 @@ describe('RequestIds', () => {
     assert.equal(asked, 2);
   });
 
-  it('use no chance twice: where the system gives it but once, ids come again', () => {
+  it('use no random bytes twice (control: ids repeat when the bytes do)', () => {
     let given = false;
     const ids = new RequestIds(2, (bytes) => {
       if (!given) randomFillSync(bytes);

@@ -1,22 +1,22 @@
 /**
- * An audit trail with many tenants' events, the hand of somebody with all rights who falsifies it,
- * and verifications of what is left.
+ * An audit trail with events of many tenants, forgeries by an attacker with all rights, and
+ * verifications of the result.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { postgresAccounts } from '../../src/adapters/account/postgres_accounts.ts';
-import { limits } from '../../src/config.ts';
 import { AuditCheckpoints } from '../../src/control_plane/audit/checkpoints.ts';
 import { type Verification, verifyTrail } from '../../src/control_plane/audit/verify.ts';
 import type { Db } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { writePrivate } from '../../src/private_file.ts';
 import type { Services } from '../../src/services.ts';
 import { type Registered, register } from './registered.ts';
-import { openTenantPlaces } from './tenant_places.ts';
+import { openTenantFixture } from './tenant_fixture.ts';
 
-/** How many events a tenant has to begin with. */
+/** How many events a tenant has at the beginning. */
 export const eventsEach = 10;
 
 export type AuditTrail = {
@@ -29,17 +29,17 @@ export type AuditTrail = {
   tenant(): Promise<Registered>;
   /** Statements of the superuser on the control schema. */
   falsify(text: string): Promise<void>;
-  /** Takes a tenant away with its trail: others must not come across what was falsified. */
+  /** Removes a tenant with its trail: other tests must not meet the forgeries. */
   forget(tenant: Registered): Promise<void>;
   checkpoints(file?: string, bytes?: number): AuditCheckpoints;
   /** Verifies one tenant's trail, or with null all. */
   verify(slug: string | null, checkpoints?: AuditCheckpoints): Promise<Verification>;
-  /** Verifies all chains as another way into the database shows them. */
+  /** Verifies all chains as another connection to the database shows them. */
   verifyOn(control: Db): Promise<Verification>;
   close(): Promise<void>;
 };
 
-/** So that every chain has several. */
+/** Small, so that every chain has several. */
 const inSmallPages = {
   chainsAtOnce: 2,
   eventsAtOnce: 3,
@@ -48,9 +48,9 @@ const inSmallPages = {
 };
 
 export async function openAuditTrail(): Promise<AuditTrail> {
-  const places = await openTenantPlaces(8);
+  const fixture = await openTenantFixture(8);
   const folder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
-  const { services } = places;
+  const { services } = fixture;
   const { control, fleet, connections } = services;
   const accounts = postgresAccounts(connections, fleet.installation, {
     newId: randomUUID,
@@ -61,7 +61,7 @@ export async function openAuditTrail(): Promise<AuditTrail> {
       account.change('config_changed', async () => ({ result: undefined, details: { note } })),
     );
   const falsify = async (text: string) => {
-    await places.asSuperuser(fleet.installation.account, text);
+    await fixture.asSuperuser(fleet.installation.account, text);
   };
   return {
     services,
@@ -91,7 +91,7 @@ export async function openAuditTrail(): Promise<AuditTrail> {
       }),
     verifyOn: (other) => verifyTrail(other, { ...inSmallPages, slug: null, checkpoints: [] }),
     close: async () => {
-      await places.close();
+      await fixture.close();
       await rm(folder, { recursive: true });
     },
   };
@@ -104,7 +104,7 @@ export function without(id: string): string {
     delete from audit_chains where chain = '${id}'`;
 }
 
-/** Edits the first event of a chain and computes every hash anew, the head's too. */
+/** Edits the first event of a chain and recomputes every hash, the head's too. */
 export function rewriting(id: string): string {
   return `
     do $$
@@ -133,7 +133,7 @@ export function cutting(id: string): string {
       and last.position = ${eventsEach - 1}`;
 }
 
-/** What was found, and where. */
+/** The kind and the position of each finding. */
 export function named({ findings }: Verification): [string, number][] {
   return findings.map(({ kind, position }) => [kind, position]);
 }

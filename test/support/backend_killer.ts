@@ -1,4 +1,4 @@
-/** Ends random backends of one installation, and of no other that tests may have on the server. */
+/** Ends random backends of one installation, and of no other on the server. */
 import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
 import { databaseOf } from '../../src/postgres/installation.ts';
@@ -12,7 +12,7 @@ export type BackendKiller = {
 /** @param url The superuser's, of the installation's main database. */
 export function killBackends(
   url: string,
-  { everyMs, chance }: { everyMs: number; chance: () => number },
+  { everyMs, random }: { everyMs: number; random: () => number },
 ): BackendKiller {
   const sql = postgres(url, {
     max: 1,
@@ -28,7 +28,7 @@ export function killBackends(
       where application_name like 'kennel%' and starts_with(datname, ${databaseOf(url).slice(0, 20)})
       order by pid`;
     if (backends.length === 0) return;
-    const { pid } = choose(backends, chance);
+    const { pid } = choose(backends, random);
     const [row] = await sql<{ killed: boolean }[]>`select pg_terminate_backend(${pid}) as killed`;
     if (row?.killed) kills += 1;
   };

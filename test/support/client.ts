@@ -1,6 +1,6 @@
 /**
- * Clients of a running server, on `node:http` because `fetch` lets nobody choose the `Host` header.
- * A request is written as the contract writes it: `GET /api/pets`.
+ * Clients of a running server, on `node:http` because `fetch` does not allow a chosen `Host`
+ * header. A request is written as in the contract: `GET /api/pets`.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { adminToken } from './kennel.ts';
 
-/** An answer; `body` is what its JSON holds. */
+/** An answer; `body` is the parsed JSON. */
 export type Answer = Awaited<ReturnType<typeof send>>;
 
 export type Headers = Readonly<Record<string, string | string[]>>;
@@ -23,7 +23,7 @@ export type Way = (typeof ways)[number];
 
 const agent = new Agent({ keepAlive: true });
 
-/** Sends one request. A body that is no string goes out as JSON. */
+/** Sends one request. A body that is not a string is sent as JSON. */
 export async function send(url: string, line: string, body?: unknown, headers: Headers = {}) {
   const [method = '', path = ''] = line.split(' ');
   const content = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
@@ -65,19 +65,19 @@ export function clientOf(
     send(url, line.replace(' ', ` ${prefix}`), body, { ...bearer(apiKey), ...named, ...headers });
 }
 
-/** A tenant that has just been made, with a client that holds its admin's key. */
+/** A tenant that was just created, with a client that has its admin's key. */
 export type Onboarded = { slug: string; id: string; apiKey: string; call: Call };
 
-/** Makes a tenant over HTTP. It may spend a lot unless the order says otherwise. */
+/** Creates a tenant over HTTP, with a large budget unless the order says otherwise. */
 export async function onboard(
   server: { url: string },
   slug: string,
   order: Readonly<Record<string, string>> = {},
 ): Promise<Onboarded> {
   const body = { slug, name: `Pets of ${slug}`, plan: 'enterprise', ...order };
-  const founded = await operatorOf(server)('POST /api/admin/tenants', body);
-  assert.equal(founded.status, 201, founded.text);
-  const { tenant, admin } = founded.body;
+  const created = await operatorOf(server)('POST /api/admin/tenants', body);
+  assert.equal(created.status, 201, created.text);
+  const { tenant, admin } = created.body;
   const apiKey: string = admin.api_key;
   return { slug, id: tenant.id, apiKey, call: clientOf(server, { slug, apiKey }) };
 }
@@ -86,7 +86,7 @@ export function bearer(token: string): Headers {
   return { authorization: `Bearer ${token}` };
 }
 
-/** An RFC 9457 problem with the contract's members, and nothing that tells about our inside. */
+/** An RFC 9457 problem with the contract's members, which reveals nothing internal. */
 export function assertProblem(answer: Answer, status: number, code: string): void {
   const { body, headers } = answer;
   assert.equal(answer.status, status, answer.text);

@@ -1,4 +1,4 @@
-/** Limits of a connection that suit tests: short where a test waits for them. */
+/** Limits of a connection for tests: short if a test waits for them. */
 import type { ConnectionLimits } from '../../src/postgres/connection.ts';
 import type { NotificationListenerLimits } from '../../src/postgres/notification_listener.ts';
 

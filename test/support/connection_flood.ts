@@ -1,45 +1,47 @@
 /**
- * Besiegers of a running server: each opens connections that no proper client would, one after the
- * other, and notes how the server ended them.
+ * The clients of a connection flood: each opens connections that no proper client would, one after
+ * the other, and records how the server ended them.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
-type Weapon = {
-  /** Besiegers who use it at the same time. */
-  besiegers: number;
+type ClientKind = {
+  /** Clients of this kind that run at the same time. */
+  clients: number;
   bytes: readonly string[];
   /** Sent again and again until the server closes. */
   drip?: string;
-  /** Whether the besieger reads nothing of what it asks for. */
+  /** Whether the client reads nothing of the answers. */
   unread?: boolean;
-  /** The status with which the server ends it; `closed` is none at all. */
+  /** The status with which the server ends it; `closed` for none at all. */
   ending: string;
 };
 
-/** For each weapon, how often the server has ended it in which way. */
+/** For each kind of client, how often the server ended a connection in which way. */
 export type Tally = Record<string, Map<string, number>>;
 
 const dripEveryMs = 250;
 
-/** The besiegers come one after the other: all at once they would be a test of the machine. */
-const gatherMs = 4_000;
+/** The clients start one after the other: all at once they would test the machine. */
+const rampUpMs = 4_000;
 
-/** Far above every limit of the server. */
+/** Far longer than every limit of the server. */
 const patienceMs = 60_000;
 
 const chunked = 'Transfer-Encoding: chunked\r\n';
 
-export class Siege {
+export class ConnectionFlood {
   readonly #port: number;
-  readonly #weapons: Record<string, Weapon>;
+  readonly #kinds: Record<string, ClientKind>;
   readonly #tally: Tally = {};
   #over = false;
   #open = 0;
   #mostOpen = 0;
 
-  /** The besiegers have a key, because without one no body is read and no reply is large. */
+  /**
+   * The clients have a key, because without one the server reads no body and sends no large reply.
+   */
   constructor(
     url: string,
     { apiKey, slug }: { apiKey: string; slug: string },
@@ -47,11 +49,11 @@ export class Siege {
   ) {
     this.#port = Number(new URL(url).port);
     const named = `Host: a\r\nX-Tenant-ID: ${slug}\r\nAuthorization: Bearer ${apiKey}\r\n`;
-    this.#weapons = {
-      silence: { besiegers: silentConnections, bytes: [''], ending: 'closed' },
-      ...wireWeapons(),
-      ...bodyWeapons(`POST /api/pets HTTP/1.1\r\n${named}Content-Type: application/json\r\n`),
-      ...readerWeapons(`GET /api/pets?limit=100 HTTP/1.1\r\n${named}\r\n`),
+    this.#kinds = {
+      silence: { clients: silentConnections, bytes: [''], ending: 'closed' },
+      ...headClients(),
+      ...bodyClients(`POST /api/pets HTTP/1.1\r\n${named}Content-Type: application/json\r\n`),
+      ...readerClients(`GET /api/pets?limit=100 HTTP/1.1\r\n${named}\r\n`),
     };
   }
 
@@ -59,37 +61,37 @@ export class Siege {
     return this.#over;
   }
 
-  /** Connections of besiegers that were open at the same time. */
+  /** Connections of the flood that were open at the same time. */
   get mostOpen(): number {
     return this.#mostOpen;
   }
 
-  /** What each weapon should end with. */
+  /** How the server should end the connections of each kind. */
   get endings(): Record<string, string> {
-    const entries = Object.entries(this.#weapons);
+    const entries = Object.entries(this.#kinds);
     return Object.fromEntries(entries.map(([name, { ending }]) => [name, ending]));
   }
 
   /** No new connection after `forMs`; resolves when the server has ended the last one. */
   async run(forMs: number): Promise<Tally> {
-    const besiegers = Object.entries(this.#weapons).flatMap(([name, weapon]) =>
-      Array.from({ length: weapon.besiegers }, (_, at) => this.#besiege(name, weapon, at)),
+    const clients = Object.entries(this.#kinds).flatMap(([name, kind]) =>
+      Array.from({ length: kind.clients }, (_, at) => this.#runClient(name, kind, at)),
     );
     await pause(forMs);
     this.#over = true;
-    await Promise.all(besiegers);
+    await Promise.all(clients);
     return this.#tally;
   }
 
-  async #besiege(name: string, weapon: Weapon, first: number): Promise<void> {
+  async #runClient(name: string, kind: ClientKind, first: number): Promise<void> {
     const ends = new Map<string, number>();
     this.#tally[name] ??= ends;
-    await pause((gatherMs * first) / weapon.besiegers);
+    await pause((rampUpMs * first) / kind.clients);
     for (let at = first; !this.#over; at += 1) {
       const socket = await this.#connect();
-      // Nobody has more connections than this machine allows.
+      // No more connections than this machine allows.
       if (!socket) return;
-      const end = await endOf(socket, weapon, weapon.bytes[at % weapon.bytes.length] ?? '');
+      const end = await endOf(socket, kind, kind.bytes[at % kind.bytes.length] ?? '');
       this.#open -= 1;
       this.#count(name, end);
       await pause(dripEveryMs);
@@ -115,14 +117,14 @@ export class Siege {
   }
 }
 
-/** What needs no key: it never becomes a request. */
-function wireWeapons(): Record<string, Weapon> {
+/** Clients that need no key: their bytes never become a request. */
+function headClients(): Record<string, ClientKind> {
   const get = 'GET / HTTP/1.1\r\nHost: a\r\n';
   const post = 'POST / HTTP/1.1\r\nHost: a\r\n';
   return {
-    slowHeads: { besiegers: 200, bytes: [get], drip: 'A: b\r\n', ending: '408' },
+    slowHeads: { clients: 200, bytes: [get], drip: 'A: b\r\n', ending: '408' },
     headerBombs: {
-      besiegers: 4,
+      clients: 4,
       bytes: [
         `${get}A: ${'b'.repeat(200_000)}\r\n\r\n`,
         `${get}${'A: b\r\n'.repeat(500)}\r\n`,
@@ -131,7 +133,7 @@ function wireWeapons(): Record<string, Weapon> {
       ending: '431',
     },
     smuggling: {
-      besiegers: 4,
+      clients: 4,
       bytes: [
         `${post}Content-Length: 6\r\n${chunked}\r\n0\r\n\r\nG`,
         `${post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n${get}\r\n`,
@@ -142,11 +144,11 @@ function wireWeapons(): Record<string, Weapon> {
   };
 }
 
-function bodyWeapons(head: string): Record<string, Weapon> {
+function bodyClients(head: string): Record<string, ClientKind> {
   const sized = (body: string) => `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
   return {
     slowBodies: {
-      besiegers: 100,
+      clients: 100,
       bytes: [
         `${head}Content-Length: 10000\r\n\r\n{`,
         `${head}Content-Length: 16384\r\n\r\n"${'x'.repeat(12_000)}`,
@@ -156,13 +158,13 @@ function bodyWeapons(head: string): Record<string, Weapon> {
     },
     // Each byte in a chunk of its own, and then no end.
     crumbledBodies: {
-      besiegers: 12,
+      clients: 12,
       bytes: [`${head}${chunked}\r\n${'1\r\n \r\n'.repeat(8_000)}`],
       drip: '1\r\n \r\n',
       ending: '408',
     },
     bodyBombs: {
-      besiegers: 4,
+      clients: 4,
       bytes: [
         `${head}Content-Length: 300000000\r\n\r\n`,
         `${head}${chunked}\r\n100000\r\n${'x'.repeat(1_048_576)}`,
@@ -171,7 +173,7 @@ function bodyWeapons(head: string): Record<string, Weapon> {
       ending: '413',
     },
     jsonBombs: {
-      besiegers: 4,
+      clients: 4,
       bytes: [
         sized(`${'['.repeat(8_000)}${']'.repeat(8_000)}`),
         sized('{"__proto__":{"a":1}}'),
@@ -181,10 +183,10 @@ function bodyWeapons(head: string): Record<string, Weapon> {
   };
 }
 
-function readerWeapons(request: string): Record<string, Weapon> {
+function readerClients(request: string): Record<string, ClientKind> {
   return {
     slowReaders: {
-      besiegers: 10,
+      clients: 10,
       bytes: [request],
       drip: request.repeat(4),
       unread: true,
@@ -193,8 +195,8 @@ function readerWeapons(request: string): Record<string, Weapon> {
   };
 }
 
-/** The status of the last reply before the server closed, or that there was none. */
-async function endOf(socket: Socket, { drip, unread }: Weapon, bytes: string): Promise<string> {
+/** The status of the last reply; `closed` without one, `left-open` if the server never closed. */
+async function endOf(socket: Socket, { drip, unread }: ClientKind, bytes: string): Promise<string> {
   const closed = new Promise((resolve) => socket.once('close', resolve));
   let text = '';
   if (unread) socket.pause();

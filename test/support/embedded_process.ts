@@ -1,4 +1,4 @@
-/** A process of its own that uses the embedded Postgres in the folder it is given. */
+/** A process that uses the embedded Postgres in the folder that it is given. */
 import { startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { testLimits, unsafeButFast } from './test_cluster.ts';
 

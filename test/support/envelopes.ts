@@ -1,4 +1,4 @@
-/** Envelopes that a test makes itself: with other contexts than ours, and as a script. */
+/** Envelopes that a test makes itself: with other contexts than Kennel's, and as a script. */
 
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Envelope } from '../../src/postgres/envelope.ts';
@@ -6,7 +6,7 @@ import { isDedicated, type Placement } from '../../src/postgres/placement.ts';
 import { bind, execute, parse } from '../../src/postgres/protocol/messages.ts';
 import { dedicatedContext, seal } from '../../src/postgres/seal.ts';
 
-/** The context that is good in the place for a tenant. */
+/** The valid context of a tenant in its placement. */
 export function contextOf(placement: Placement, tenant: TenantId, pid: number): string {
   const { sealKey } = placement;
   if (isDedicated(placement) && tenant === placement.tenant)
@@ -14,7 +14,7 @@ export function contextOf(placement: Placement, tenant: TenantId, pid: number): 
   return `${tenant}.${seal(sealKey, tenant, pid)}`;
 }
 
-/** With a statement of the test's own in place of the context. */
+/** With the test's own statement in place of the context. */
 export function envelopeWith(statement: string): Envelope {
   return { schema: '', context: Buffer.concat([parse('', statement), bind('', []), execute]) };
 }
@@ -28,14 +28,15 @@ export function envelopeOf(settings: Readonly<Record<string, string>>, local = t
 }
 
 /**
- * What an envelope of ours says, or a session of the tenant's own, as a script that begins a transaction.
+ * The statements of Kennel's envelope, or of a session of the tenant itself, as a script that
+ * begins a transaction.
  */
-export function openingScript(place: Placement, tenant: TenantId, pid: number): string {
+export function openingScript(placement: Placement, tenant: TenantId, pid: number): string {
   return [
     'begin isolation level read committed read write not deferrable',
     'reset all',
-    `set local role "${place.role}"`,
-    `set local search_path = "${place.schema}"`,
-    `set local kennel.tenant = '${contextOf(place, tenant, pid)}'`,
+    `set local role "${placement.role}"`,
+    `set local search_path = "${placement.schema}"`,
+    `set local kennel.tenant = '${contextOf(placement, tenant, pid)}'`,
   ].join('; ');
 }

@@ -1,6 +1,6 @@
 /**
- * A small reader and linter of the Prometheus text format, for tests: what `promtool check metrics`
- * finds in it, without having to be installed.
+ * A small reader and linter of the Prometheus text format, for tests: it checks the same as
+ * `promtool check metrics`, which need not be installed.
  */
 
 export type Sample = { name: string; labels: string; value: number };
@@ -18,7 +18,7 @@ export function samples(text: string): Sample[] {
   });
 }
 
-/** What is wrong with the text, one sentence each; empty when nothing is. */
+/** The faults of the text, one sentence each; empty when there are none. */
 export function lint(text: string): string[] {
   const blocks = text.split(/^(?=# HELP )/m);
   const series = text.split('\n').flatMap((line) => /^[^#].*(?= )/.exec(line) ?? []);

@@ -1,6 +1,6 @@
 /**
- * The server as users run it: a process of its own with its own data folder, told everything by its
- * environment and known by its lines on stdout.
+ * The server as users run it: a process with its own data folder, configured by its environment and
+ * observed by its lines on stdout.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import { nodeScript } from './node_script.ts';
 
 export type Variables = Readonly<Record<string, string>>;
 
-/** How a process ended, and all that it said. */
+/** How a process ended, and all of its output. */
 export type Ended = {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -36,10 +36,10 @@ export type Kennel = {
 /** The operator's token of every server that is started here. */
 export const adminToken = 'operator-0123456789abcdef0123456789abcdef';
 
-/** Far above what a start takes. */
+/** Far longer than a start takes. */
 const patienceMs = 30_000;
 
-const mainScript = 'src/main.ts';
+const ourMain = node('src/main.ts');
 
 /** A test that failed before it stopped its server must not keep its file from ending. */
 const running = new Set<ChildProcess>();
@@ -56,13 +56,25 @@ export function startKennel(databaseUrl: string, variables: Variables = {}): Pro
   return start({ DATABASE_URL: databaseUrl, ADMIN_TOKEN: adminToken, ...variables });
 }
 
-/** Starts another script that is told and tells the same: a server with a guard off, for one. */
+/**
+ * Starts another script with the same environment and the same lines on stdout: a server with a
+ * guard off, for example.
+ */
 export function startScript(
   script: string,
   databaseUrl: string,
   variables: Variables = {},
 ): Promise<Kennel> {
-  return start({ DATABASE_URL: databaseUrl, ...variables }, script);
+  return start({ DATABASE_URL: databaseUrl, ...variables }, node(script));
+}
+
+/** Starts the server by another program than node, which is given with its arguments. */
+export function startProgram(
+  command: readonly string[],
+  databaseUrl: string,
+  variables: Variables = {},
+): Promise<Kennel> {
+  return start({ DATABASE_URL: databaseUrl, ADMIN_TOKEN: adminToken, ...variables }, command);
 }
 
 /** Starts a server with the embedded Postgres in a folder that stays when the server ends. */
@@ -70,8 +82,8 @@ export function startEmbeddedKennel(dataFolder: string): Promise<Kennel> {
   return start({ DATA_DIR: dataFolder });
 }
 
-async function start(variables: Variables, script = mainScript): Promise<Kennel> {
-  const { child, dataFolder, said, ended } = await launch(variables, script);
+async function start(variables: Variables, command = ourMain): Promise<Kennel> {
+  const { child, dataFolder, said, ended } = await launch(variables, command);
   const url = await Promise.race([listening(child, said), ended.then(failed)]);
   return {
     url,
@@ -94,12 +106,12 @@ export async function runKennel(variables: Variables): Promise<Ended> {
   return ended.finally(() => clearTimeout(limit));
 }
 
-/** Nothing of the environment that the tests run in: it may be meant for another server. */
-async function launch(variables: Variables, script = mainScript) {
+/** Without the environment of the tests: it may be meant for another server. */
+async function launch(variables: Variables, [program = '', ...words] = ourMain) {
   const dataFolder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
   const { PATH = '', TMPDIR = '' } = process.env;
   const env = { PATH, TMPDIR, PORT: '0', DATA_DIR: dataFolder, ...variables };
-  const child = spawn(process.execPath, nodeScript(script), {
+  const child = spawn(program, words, {
     cwd: projectFolder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -118,6 +130,10 @@ async function launch(variables: Variables, script = mainScript) {
     return { code: child.exitCode, signal: child.signalCode, ...said };
   });
   return { child, dataFolder, said, ended };
+}
+
+function node(script: string): readonly string[] {
+  return [process.execPath, ...nodeScript(script)];
 }
 
 function listening(child: ChildProcess, said: { stdout: string }): Promise<string> {

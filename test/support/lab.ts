@@ -1,6 +1,6 @@
 /**
- * A server in this process, on a real socket, that a test may alter: with a guard taken off, to show
- * that the guard is what holds, or with a route that no tenant should have.
+ * A server in this process, on a real socket, that a test may alter: with a guard taken off, as a
+ * control, or with a route that no tenant should have.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -8,12 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LoginThrottle } from '../../src/adapters/login_throttle/login_throttle.ts';
 import { type App, openApp } from '../../src/app.ts';
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
 import { tenantIsolation } from '../../src/isolation/tenant_db.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Handle } from '../../src/kernel/ports.ts';
+import { limits } from '../../src/limits.ts';
 import { createLog, type LineSink, type Log, requestLine } from '../../src/observability/log.ts';
 import { Prometheus } from '../../src/observability/prometheus.ts';
 import type { ConnectionPool } from '../../src/postgres/connection_pool.ts';
@@ -26,11 +27,11 @@ type Parts = KernelParts<HttpRequest>;
 
 export type LabOptions = {
   variables?: Variables;
-  /** Changes the kernel's parts. The whole is there once the first request comes. */
+  /** Changes the kernel's parts. The whole exists once the first request comes. */
   alter?: (parts: Parts, app: () => App) => Parts;
   admission?: Admission;
   throttle?: LoginThrottle;
-  /** What is done for a request before anything else. */
+  /** Called for a request before anything else. */
   first?: (request: HttpRequest, app: App) => Promise<void>;
 };
 
@@ -62,7 +63,7 @@ export async function openLab(databaseUrl: string, options: LabOptions = {}): Pr
   return { url, app, close };
 }
 
-/** The parts with one more route, whatever the method and whoever the caller. */
+/** The parts with one more route, for any method and any caller. */
 export function withRoute(parts: Parts, endpoint: string, work: Handle): Parts {
   const match = { endpoint, role: null, parse: async () => work };
   const routes: Parts['routes'] = (request, path) =>
@@ -110,7 +111,7 @@ function serverOf(
   { first }: LabOptions,
   { log, metrics, trustedProxies }: ServerWiring,
 ): HttpServer {
-  const signs = {
+  const parts = {
     app,
     ready: async () => true,
     metrics: () => metrics.render(),
@@ -121,7 +122,7 @@ function serverOf(
   return new HttpServer({
     handle: async (request, record) => {
       await first?.(request, app);
-      return dispatch(signs, request, record);
+      return dispatch(parts, request, record);
     },
     observe: (finished) => {
       metrics.observe(finished);

@@ -1,4 +1,6 @@
-/** A place with more tables than sql/tenant makes, and rows for every table that the catalog names. */
+/**
+ * A placement with more tables than sql/tenant creates, and rows for every table in the catalog.
+ */
 
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +13,7 @@ import { openServices, type Services } from '../../src/services.ts';
 import { testDatabase } from './postgres.ts';
 import { lookInto } from './sql.ts';
 
-/** What "How to" asks of a table; its rights are not the author's business. */
+/** The rules of "How to" for a table; its author does not grant its rights. */
 export function guarded(name: string, columns: string): string {
   return `${bare(name, columns)} ${guards(name)}`;
 }
@@ -39,22 +41,22 @@ export const moreTables = [
   guarded('folders', 'parent uuid, foreign key (tenant_id, parent) references folders'),
   bare('owners', 'favourite uuid not null'),
   bare('houses', 'owner_id uuid not null, foreign key (tenant_id, owner_id) references owners'),
-  // Before row security: the check of a new key would ask for a context.
+  // Before row security: the check of a new key would need a context.
   'alter table owners add foreign key (tenant_id, favourite) references houses;',
   guards('owners'),
   guards('houses'),
 ].join('\n');
 
-export type Grown = {
+export type ExtendedInstallation = {
   services: Services;
   onboard(slug: string, isolation: IsolationModeName): Promise<void>;
   /** As the superuser, with the tenant's schema as search_path. */
-  look<Result>(slug: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
+  asSuperuser<Result>(slug: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
   close(): Promise<void>;
 };
 
 /** @param third the text of a third migration. */
-export async function openGrown(third: string): Promise<Grown> {
+export async function openExtended(third: string): Promise<ExtendedInstallation> {
   const database = await testDatabase();
   const sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
   await cp('sql', sqlFolder, { recursive: true });
@@ -80,13 +82,13 @@ export async function openGrown(third: string): Promise<Grown> {
         rawBody: '',
       });
     },
-    look: async (name, work) => {
+    asSuperuser: async (name, work) => {
       const [tenant] = await services.control<{ id: string; isolation: IsolationModeName }>`
         select id, isolation from control.tenants where slug = ${name}`;
       const { id, isolation } = tenant ?? { id: '', isolation: 'shared' as const };
-      const place = services.fleet.modes.placementOf({ id: tenantId(id), isolation });
-      return lookInto(installation.adminTarget(place.database), async (sql) => {
-        await sql.unsafe(`set search_path = "${place.schema}"`);
+      const placement = services.fleet.modes.placementOf({ id: tenantId(id), isolation });
+      return lookInto(installation.adminTarget(placement.database), async (sql) => {
+        await sql.unsafe(`set search_path = "${placement.schema}"`);
         return work(sql);
       });
     },
@@ -103,7 +105,10 @@ export function slugOf(name: string) {
   return slug;
 }
 
-/** A value of each type that a column without a default may need; one id, so that keys lead somewhere. */
+/**
+ * A value of each type that a column without a default may need; always the same id, so that keys
+ * match.
+ */
 const values: Readonly<Record<string, string>> = {
   uuid: "'00000000-0000-7000-8000-000000000001'",
   text: "'x'",
@@ -111,7 +116,11 @@ const values: Readonly<Record<string, string>> = {
   integer: '1',
 };
 
-/** A row of the tenant in every table that there is. @returns the tables. */
+/**
+ * Inserts a row of the tenant into every table.
+ *
+ * @returns the tables.
+ */
 export async function fillAll(sql: postgres.Sql, tenant: string): Promise<string[]> {
   const tables = await sql<{ name: string; columns: string[]; types: string[] }[]>`
     select relname as name, array_agg(attname::text) as columns,

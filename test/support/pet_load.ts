@@ -1,6 +1,6 @@
 /**
- * Mixed load of many tenants, in which every row says whose it is: its name is its tenant's id. So a
- * row that was read or written by the wrong tenant is seen wherever it turns up.
+ * Mixed load of many tenants, in which every row states its tenant: its name is its tenant's id. So
+ * a row that was read or written by the wrong tenant is detected wherever it turns up.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -12,8 +12,8 @@ import { choose } from './random.ts';
 
 type Row = { tenant_id: TenantId; name: string };
 
-/** What a call adds, as a whole or not at all. */
-type Litter = { tenant: TenantRef; ids: string[] };
+/** The rows that a call adds, all or none. */
+type Write = { tenant: TenantRef; ids: string[] };
 
 export type Tally = {
   calls: number;
@@ -25,9 +25,9 @@ export type Tally = {
   odd: unknown[];
   /** Calls that did not end in time. */
   endless: number;
-  acknowledged: Litter[];
-  /** It is not known whether they were committed. */
-  doubtful: Litter[];
+  acknowledged: Write[];
+  /** Rows of calls for which it is unknown whether they were committed. */
+  doubtful: Write[];
 };
 
 export type PetLoadOptions = {
@@ -37,7 +37,7 @@ export type PetLoadOptions = {
   forMs: number;
   /** A call that takes longer counts as endless. */
   callLimitMs: number;
-  chance: () => number;
+  random: () => number;
 };
 
 export async function runPetLoad(options: PetLoadOptions): Promise<Tally> {
@@ -58,9 +58,9 @@ export async function runPetLoad(options: PetLoadOptions): Promise<Tally> {
   return tally;
 }
 
-async function callOnce({ isolation, tenants, callLimitMs, chance }: PetLoadOptions, tally: Tally) {
-  const tenant = choose(tenants, chance);
-  const call = choose([read, read, add, addTwo], chance);
+async function callOnce({ isolation, tenants, callLimitMs, random }: PetLoadOptions, tally: Tally) {
+  const tenant = choose(tenants, random);
+  const call = choose([read, read, add, addTwo], random);
   const timer = new AbortController();
   const late = pause(callLimitMs, 'late', { signal: timer.signal }).catch(() => 'late');
   const done = call(isolation, tenant, tally).catch((error) => {
@@ -72,7 +72,7 @@ async function callOnce({ isolation, tenants, callLimitMs, chance }: PetLoadOpti
   timer.abort();
 }
 
-/** Looks at the latest rows. */
+/** Reads the latest rows. */
 export async function read(isolation: Isolation, tenant: TenantRef, tally: Pick<Tally, 'foreign'>) {
   const rows = await isolation.run(
     tenant,
@@ -88,7 +88,7 @@ export function isOf({ tenant_id, name }: Row, { id }: TenantRef): boolean {
 
 function add(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<void> {
   const id = randomUUID();
-  return keepBooks({ tenant, ids: [id] }, tally, () =>
+  return recordOutcome({ tenant, ids: [id] }, tally, () =>
     isolation.run(
       tenant,
       (db) => db`insert into pets (id, name, species) values (${id}, ${tenant.id}, 'dog')`,
@@ -98,7 +98,7 @@ function add(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<voi
 
 function addTwo(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<void> {
   const ids = [randomUUID(), randomUUID()];
-  return keepBooks({ tenant, ids }, tally, () =>
+  return recordOutcome({ tenant, ids }, tally, () =>
     isolation.run(tenant, (db) =>
       db.transaction(async (sql) => {
         for (const id of ids) {
@@ -109,12 +109,12 @@ function addTwo(isolation: Isolation, tenant: TenantRef, tally: Tally): Promise<
   );
 }
 
-async function keepBooks(litter: Litter, tally: Tally, write: () => Promise<unknown>) {
+async function recordOutcome(written: Write, tally: Tally, write: () => Promise<unknown>) {
   try {
     await write();
-    tally.acknowledged.push(litter);
+    tally.acknowledged.push(written);
   } catch (error) {
-    tally.doubtful.push(litter);
+    tally.doubtful.push(written);
     throw error;
   }
 }

@@ -22,11 +22,11 @@ export async function serverUrl(): Promise<string> {
 /** An empty database with a name of its own. */
 export async function testDatabase(): Promise<TestDatabase> {
   const { url, drop } = await createDatabase(await serverUrl());
-  // A server of our own goes as a whole, and may be gone before the file's last hook.
+  // A server of this process is removed as a whole, and may be gone before the file's last hook.
   return { url, drop: async () => (ownCluster ? undefined : drop()) };
 }
 
-/** A target whose sessions look in schema `public`, where others look nowhere by default. */
+/** A target whose sessions use schema `public`, while others have no default schema. */
 export function inPublic({ url }: { url: string }): string {
   return `${url}${url.includes('?') ? '&' : '?'}search_path=public`;
 }

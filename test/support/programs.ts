@@ -1,6 +1,6 @@
 /**
- * Programs of others that some suites need. The one rule for a missing one is here: the suite is skipped
- * by name, and fails under `CI=true`.
+ * External programs that some suites need. The one rule for a missing one is here: the suite is
+ * skipped by name, and fails under `CI=true`.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { it } from 'node:test';
 
-// Where servers are, and the path of an ordinary user of Debian does not lead.
+// Folders of servers, which an ordinary user's path on Debian does not contain.
 const serverFolders = ['/usr/sbin', '/usr/local/sbin'];
 
 /** The path of the first of these programs that is installed. */
@@ -19,13 +19,13 @@ export function findProgram(...names: readonly string[]): string | undefined {
   return paths.find(isExecutable);
 }
 
-/** Says by name what is not tested, and why. */
+/** Says by name which suite is not run, and why. */
 export function reportMissing(name: string, reason: string): void {
   if (process.env.CI === 'true') it(name, () => assert.fail(`Cannot run "${name}": ${reason}`));
   else it(name, { skip: reason });
 }
 
-/** A port of 127.0.0.1 that nobody uses just now. */
+/** A port of 127.0.0.1 that is free at the moment. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -36,7 +36,7 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Whether somebody listens on a port of 127.0.0.1. */
+/** Whether a server listens on a port of 127.0.0.1. */
 export function canConnect(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');

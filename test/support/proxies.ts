@@ -1,5 +1,5 @@
 /**
- * A real proxy before two Kennels, by the very configuration that README shows: the files of
+ * A real proxy before two Kennels, with the configuration that README shows: the files of
  * `test/proxies`, in which only addresses and paths are replaced.
  */
 import { spawn } from 'node:child_process';
@@ -22,7 +22,7 @@ export type StartProxy = (
 const nginx = findProgram('nginx');
 const haproxy = findProgram('haproxy');
 
-/** By name; null where it is not installed. */
+/** By name; null if it is not installed. */
 export const proxies: Readonly<Record<string, StartProxy | null>> = {
   nginx: nginx ? (ports, tls) => startNginx(nginx, ports, tls) : null,
   haproxy: haproxy ? (ports, tls) => startHaproxy(haproxy, ports, tls) : null,

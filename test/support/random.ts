@@ -1,11 +1,11 @@
-/** Chance that repeats itself, so that a failure can be run again. */
+/** Seeded random numbers, so that a failure can be repeated. */
 
 /**
  * Numbers from 0 up to 1, the same for the same seed.
  *
  * Source: T. Ettinger, mulberry32.
  */
-export function chanceOf(seed: number): () => number {
+export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -16,8 +16,8 @@ export function chanceOf(seed: number): () => number {
 }
 
 /** @throws {Error} when there is nothing to choose from. */
-export function choose<Item>(items: readonly Item[], chance: () => number): Item {
-  const item = items[Math.floor(chance() * items.length)];
+export function choose<Item>(items: readonly Item[], random: () => number): Item {
+  const item = items[Math.floor(random() * items.length)];
   if (item === undefined) throw new Error('Cannot choose: there is nothing');
   return item;
 }

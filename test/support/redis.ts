@@ -1,6 +1,6 @@
 /**
- * Redis for tests. Where a `redis-server` or `valkey-server` is on the PATH each suite has one of its
- * own on a free port, which it may stop and kill; otherwise `REDIS_URL` serves those that need not.
+ * Redis for tests. If a `redis-server` or `valkey-server` is on the PATH, each suite has its own on
+ * a free port, which it may stop and kill; otherwise `REDIS_URL` serves the suites that do neither.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ export type PrivateRedis = {
   restart(): Promise<void>;
 };
 
-/** Starts an empty server without persistence; whoever starts it kills it. */
+/** Starts an empty server without persistence; the caller kills it. */
 export async function startRedis(): Promise<PrivateRedis> {
   const port = await freePort();
   let server = await launch(port);
@@ -64,17 +64,18 @@ export function describeWithPrivateRedis(
   });
 }
 
-/** What Redis is started with, where there is one. */
+/** The program that runs as Redis, if one is installed. */
 export const binary = findProgram('redis-server', 'valkey-server');
 
-/** Says by name what is not tested without a Redis of one's own. */
+/** Says by name which suites do not run without a separate Redis. */
 export function reportNoRedis(name: string): void {
   reportMissing(name, 'neither redis-server nor valkey-server is installed');
 }
 
 /**
- * The server's parent is a shell that reads a pipe from us. The pipe ends when we close it and also
- * when we die of whatever cause; then the shell kills the server and removes its folder.
+ * The server's parent is a shell that reads a pipe from this process. The pipe ends when this
+ * process closes it, and also when this process dies for any reason; then the shell kills the
+ * server and removes its folder.
  */
 const watch = `
   folder=$1; shift

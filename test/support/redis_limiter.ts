@@ -1,6 +1,6 @@
 /**
- * A Redis limiter with bounds that suit tests: short where a test waits for them, and yet long enough
- * for a busy machine.
+ * A Redis limiter with limits for tests: short if a test waits for them, and yet long enough for a
+ * busy machine.
  */
 import { RedisLimiter, type RedisLimits } from '../../src/adapters/limiter/redis_limiter.ts';
 

@@ -1,4 +1,4 @@
-/** Tenants, users and keys that stand in the registry, without the work of an onboarding. */
+/** Tenants, users and keys in the registry, without the work of an onboarding. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { formatApiKey, secretDigest } from '../../src/adapters/directory/api_key.ts';
 import type { Db, TenantRef } from '../../src/kernel/ports.ts';

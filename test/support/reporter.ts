@@ -1,6 +1,7 @@
 /**
- * What `npm test` prints: each failure at once and in a few lines, a line for each suite, and at the end
- * the skipped, the slowest and the failed, so that the last screen is what counts.
+ * The output of `npm test`: each failure at once and in a few lines, a line for each suite, and at
+ * the end the skipped, the slowest and the failed tests, so that the last screen holds the
+ * important lines.
  */
 import { relative } from 'node:path';
 import type { EventData } from 'node:test';
@@ -33,7 +34,7 @@ export default async function* reporter(events: AsyncIterable<TestEvent>): Async
     yield `\n✖ failing tests:\n${failed.map((name) => `✖ ${name}\n`).join('')}`;
 }
 
-/** Whether it failed only because a test within it did, which is told already. */
+/** Whether it failed only because a test within it did, which is reported already. */
 function isOfAnother({ details }: Result): boolean {
   return 'error' in details && 'failureType' in details.error
     ? details.error.failureType === 'subtestsFailed'

@@ -15,7 +15,7 @@ export function runCommand(
   return runProcess(process.execPath, args, variables);
 }
 
-/** With nothing of the environment that the tests run in: it may be meant for another server. */
+/** Without the environment of the tests: it may be meant for another server. */
 export async function runProcess(
   file: string,
   args: readonly string[],

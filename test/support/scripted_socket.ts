@@ -1,11 +1,11 @@
-/** The socket of a server that says what the test wants, at the moment the test says it. */
+/** The socket of a server whose bytes and their timing the test controls. */
 import { Duplex } from 'node:stream';
 
 export class ScriptedSocket extends Duplex {
   /** What the client has written, a buffer for each time. */
   readonly written: Buffer[] = [];
 
-  /** Hands it to the client as one chunk, which has been read on return. */
+  /** Passes it to the client as one chunk, which has been read on return. */
   say(...messages: readonly Buffer[]): void {
     this.emit('data', Buffer.concat(messages));
   }

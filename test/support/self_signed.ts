@@ -1,9 +1,9 @@
-/** A certificate that nobody else has signed, by the `openssl` command. */
+/** A self-signed certificate, made by the `openssl` command. */
 import { spawnSync } from 'node:child_process';
 
 export type SelfSigned = { key: string; certificate: string };
 
-/** For an address, and host names if there are any. Null where there is no such command. */
+/** For an address, and host names if there are any. Null if the command is missing. */
 export function selfSigned(address: string, ...names: readonly string[]): SelfSigned | null {
   const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const known = [`IP:${address}`, ...names.map((name) => `DNS:${name}`)].join();

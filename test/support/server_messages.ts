@@ -1,4 +1,4 @@
-/** What a Postgres says, for tests in which nobody else would say it. */
+/** Messages of a Postgres server, for tests without one. */
 
 /** A message of any type. */
 export function said(type: string, ...parts: (string | Buffer)[]): Buffer {

@@ -1,4 +1,6 @@
-/** Where a statement that was injected can be, and which tables its role can see there. */
+/**
+ * The contexts that an injected statement can run in, and the tables that its role can read there.
+ */
 import { isolationModes } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
@@ -6,31 +8,34 @@ import type { Installation } from '../../src/postgres/installation.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
 import { contextOf } from './envelopes.ts';
 import { lookInto } from './sql.ts';
-import type { TenantPlaces } from './tenant_places.ts';
+import type { TenantFixture } from './tenant_fixture.ts';
 
-export type Standing = { name: string; tenant: TenantRef; place: Placement };
+export type ServingContext = { name: string; tenant: TenantRef; placement: Placement };
 
-/** The place of a tenant of each mode, and its account. */
-export async function standings(places: TenantPlaces): Promise<Standing[]> {
-  const all: Standing[] = [];
+/** The placement of a tenant of each mode, and its account. */
+export async function servingContexts(fixture: TenantFixture): Promise<ServingContext[]> {
+  const all: ServingContext[] = [];
   for (const mode of isolationModes) {
-    const tenant = await places.tenant(mode);
-    all.push({ name: `${mode} mode`, tenant, place: places.placeOf(tenant) });
-    const { account } = places.services.fleet.installation;
-    if (mode === 'database') all.push({ name: "a tenant's account", tenant, place: account });
+    const tenant = await fixture.tenant(mode);
+    all.push({ name: `${mode} mode`, tenant, placement: fixture.placementOf(tenant) });
+    const { account } = fixture.services.fleet.installation;
+    if (mode === 'database') all.push({ name: "a tenant's account", tenant, placement: account });
   }
   return all;
 }
 
 /** Every table of which the role may read or write a column. */
-export async function visibleTables(places: TenantPlaces, { place }: Standing): Promise<string[]> {
-  const rows = await places.asSuperuser(
-    place,
+export async function visibleTables(
+  fixture: TenantFixture,
+  { placement }: ServingContext,
+): Promise<string[]> {
+  const rows = await fixture.asSuperuser(
+    placement,
     `select format('%I.%I', nspname, relname) as name
      from pg_class join pg_namespace on pg_namespace.oid = relnamespace
      where relkind in ('r', 'p') and pg_class.oid >= 16384
-       and has_schema_privilege('${place.role}', nspname, 'usage')
-       and has_any_column_privilege('${place.role}', pg_class.oid, 'select, insert, update')
+       and has_schema_privilege('${placement.role}', nspname, 'usage')
+       and has_any_column_privilege('${placement.role}', pg_class.oid, 'select, insert, update')
      order by 1`,
   );
   return rows.map(({ name }) => String(name));
@@ -39,17 +44,17 @@ export async function visibleTables(places: TenantPlaces, { place }: Standing): 
 /** How many rows the planner expects a query of the tenant to have. */
 export async function estimate(
   installation: Installation,
-  { tenant, place }: { tenant: { id: TenantId }; place: Placement },
+  { tenant, placement }: { tenant: { id: TenantId }; placement: Placement },
   query: string,
 ): Promise<number> {
-  const url = installation.adminTarget(place.database);
+  const url = installation.adminTarget(placement.database);
   return lookInto(url, (sql) =>
     sql.begin(async (own) => {
       const [backend] = await own<{ pid: number }[]>`select pg_backend_pid() as pid`;
       await own.unsafe(
-        `set local kennel.tenant = '${contextOf(place, tenant.id, backend?.pid ?? 0)}';
-         set local search_path = "${place.schema}";
-         set local role "${place.role}"`,
+        `set local kennel.tenant = '${contextOf(placement, tenant.id, backend?.pid ?? 0)}';
+         set local search_path = "${placement.schema}";
+         set local role "${placement.role}"`,
       );
       const [row] = await own.unsafe(`explain (format json) ${query}`);
       return Number(row?.['QUERY PLAN'][0].Plan['Plan Rows']);

@@ -1,6 +1,7 @@
 /**
- * A process of its own that opens sessions, some at once, and tells how each URL of its arguments went:
- * node reads whom to trust when it starts, and an error that nobody hears would end it.
+ * A process that opens sessions, some at once, and reports the result for each URL of its
+ * arguments: Node reads its trusted certificates when it starts, and an unhandled error would end
+ * it.
  */
 import { openSession } from '../../src/postgres/connect.ts';
 import { codeOf } from '../../src/postgres/errors.ts';

@@ -1,6 +1,6 @@
 /**
  * A mail server for tests: a real socket on 127.0.0.1 that speaks as much SMTP as a client needs
- * and keeps what it was sent.
+ * and keeps the mail that it receives.
  */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -10,13 +10,13 @@ export type Received = { from: string; to: string[]; lines: string[] };
 
 export class SmtpSink {
   readonly received: Received[] = [];
-  /** Recipients that are turned away. */
+  /** Recipients that are refused. */
   readonly refused = new Set<string>();
-  /** Recipients that are put off for a while. */
+  /** Recipients that are refused for a while. */
   readonly deferred = new Set<string>();
-  /** What the sink answers to a sender, where it is not `250`. */
+  /** The answer of the sink to a sender, if it is not `250`. */
   senderReply = '250 fine';
-  /** When set, connections are taken and left without a word. */
+  /** When set, connections are accepted and get no answer. */
   mute = false;
   readonly #sockets = new Set<Socket>();
   readonly #server: Server = createServer((socket) => this.#serve(socket));

@@ -1,4 +1,4 @@
-/** A look into a database past the server, with the superuser's eyes. */
+/** Reads a database directly, not through the server, as the superuser. */
 import postgres from 'postgres';
 
 /** Opens one connection for the time of `look`. */

@@ -1,13 +1,15 @@
 /**
  * Backends that neither a timeout, nor a closed socket, nor pg_terminate_backend ends, as within one
- * long call of a C function: their processes are stopped. All that was sent to one happens when it is
- * resumed. The server must be ours and on this machine, and no other test may need it meanwhile:
- * `drop database` waits for every backend.
+ * long call of a C function: their processes are stopped. All signals to one take effect when it is
+ * resumed.
+ *
+ * The server must be one that this process may signal, on this machine, and no other test may need
+ * it meanwhile: `drop database` waits for every backend.
  */
 import { lookInto } from './sql.ts';
 import { until } from './until.ts';
 
-/** What a statement must call to be found. */
+/** The function that a statement must call to be found. */
 export const sleep = 'pg_sleep(600)';
 
 export class StoppedBackends {

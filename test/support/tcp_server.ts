@@ -1,11 +1,11 @@
-/** A server on 127.0.0.1 that is no Postgres: it does with a connection what the test wants. */
+/** A server on 127.0.0.1 that is not Postgres: the test decides how it treats a connection. */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 
 export type TcpServer = {
   /** A database URL that leads to it. */
   url: string;
-  /** Connections so far, and those that are open still. */
+  /** The number of connections so far, and of those that are still open. */
   accepted(): number;
   open(): number;
   close(): void;

@@ -1,6 +1,4 @@
-/**
- * A tenant nobody has met, for tests that do not care which.
- */
+/** A new tenant, for tests that need any tenant. */
 import { randomUUID } from 'node:crypto';
 import { settingsFrom } from '../../src/kernel/settings.ts';
 import { type Plan, type Slug, type Tenant, tenantId } from '../../src/kernel/tenant.ts';

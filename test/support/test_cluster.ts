@@ -1,6 +1,4 @@
-/**
- * An embedded Postgres for tests, in a temporary folder. It forgets everything, so it need not sync.
- */
+/** An embedded Postgres for tests, in a temporary folder. It keeps no data, so it need not sync. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,15 +21,22 @@ export const testLimits: EmbeddedLimits = {
 
 export const unsafeButFast = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' };
 
-/** A folder that every user of the machine may enter, for root hands its cluster to another. */
+/**
+ * A folder that every user of the machine may enter, for root starts its cluster as another user.
+ */
 export async function openFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'kennel-test-'));
   await chmod(folder, 0o755);
   return folder;
 }
 
-/** Runs until `stop`, which takes the folder away and minds nobody who is still connected. */
+/**
+ * A server of its own for tests that change one; of an older Postgres where `TEST_POSTGRES_PROGRAMS` says so.
+ * It runs until `stop`, which ends all sessions and removes the folder.
+ */
 export async function startTestCluster(): Promise<{ url: string; stop(): Promise<void> }> {
+  const { TEST_POSTGRES_PROGRAMS: programs } = process.env;
+  if (programs) return (await import('./debian_cluster.ts')).startDebianCluster(programs);
   const parent = await openFolder();
   const { url, halt } = await startEmbedded({
     folder: join(parent, 'postgres'),

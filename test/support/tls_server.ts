@@ -1,4 +1,4 @@
-/** A Postgres of the tests that speaks TLS, and lets people in as a test wants it. */
+/** A Postgres of the tests with TLS and with the test's own pg_hba.conf rules. */
 
 import type { SelfSigned } from './self_signed.ts';
 import { lookInto } from './sql.ts';

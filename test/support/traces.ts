@@ -1,24 +1,24 @@
-/** Where in a whole installation something of a tenant is found, whatever table or name it is in. */
+/** Where in a whole installation data of a tenant is found, in any table or name. */
 import type postgres from 'postgres';
 import { lookInto } from './sql.ts';
 
-/** What outlives a tenant: its events, and the head of their chain. */
+/** The data that outlives a tenant: its events, and the head of their chain. */
 export const theTrail = ['table control.audit_chains', 'table control.audit_events'];
 
 /**
- * The tables, schemas, databases and roles that hold or bear one of the marks: a tenant's id, slug,
- * name. A tenant's own database is found by its name and not looked into.
+ * The tables, schemas, databases and roles that contain one of the marks in a row or in their name:
+ * a tenant's id, slug, name. A tenant's own database is found by its name and not read.
  */
 export function tracesOf(databaseUrl: string, marks: readonly string[]): Promise<string[]> {
   return lookInto(databaseUrl, async (sql) => {
-    const places = await placesNamed(
+    const names = await matchingNames(
       sql,
       marks.map((mark) => mark.replaceAll('-', '')),
     );
     const tables = await sql<{ schema: string; name: string }[]>`
       select schemaname as schema, tablename as name from pg_tables
       where schemaname not in ('pg_catalog', 'information_schema')`;
-    const traces = [...places];
+    const traces = [...names];
     for (const { schema, name } of tables) {
       const rows = await sql`
         select from ${sql(schema)}.${sql(name)} as entry
@@ -30,7 +30,7 @@ export function tracesOf(databaseUrl: string, marks: readonly string[]): Promise
   });
 }
 
-/** Schemas, databases, roles and rows of the shared place that belong to no tenant. */
+/** Schemas, databases, roles and rows of the shared placement that belong to no tenant. */
 export function orphansIn(databaseUrl: string): Promise<string[]> {
   return lookInto(databaseUrl, async (sql) => {
     const rows = await sql<{ orphan: string }[]>`
@@ -52,14 +52,14 @@ export function orphansIn(databaseUrl: string): Promise<string[]> {
   });
 }
 
-async function placesNamed(sql: postgres.Sql, marks: readonly string[]): Promise<string[]> {
-  const rows = await sql<{ place: string }[]>`
-    select place
+async function matchingNames(sql: postgres.Sql, marks: readonly string[]): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select name
     from (
       select 'database ' || datname from pg_database
       union all select 'role ' || rolname from pg_roles
       union all select 'schema ' || nspname from pg_namespace
-    ) as places (place)
-    where exists (select from unnest(${marks}::text[]) as mark where place ~ mark)`;
-  return rows.map(({ place }) => place);
+    ) as names (name)
+    where exists (select from unnest(${marks}::text[]) as mark where name ~ mark)`;
+  return rows.map(({ name }) => name);
 }

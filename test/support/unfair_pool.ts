@@ -1,10 +1,10 @@
-/** Connections without fairness: everybody waits in one queue, and whoever comes first may take all. */
+/** Connections without fairness: all tenants wait in one queue, and the first may take all. */
 import type { Connection, Target } from '../../src/postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 
-const everybody = 'everybody';
+const allTenants = 'all tenants';
 
-export class CommonQueue extends ConnectionPool {
+export class UnfairPool extends ConnectionPool {
   constructor(open: (target: Target) => Promise<Connection>, limits: ConnectionPoolLimits) {
     const { connections, waiting } = limits;
     super(open, { ...limits, connectionsPerTenant: connections, waitingPerTenant: waiting });
@@ -15,7 +15,7 @@ export class CommonQueue extends ConnectionPool {
     _tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return super.exclusive(target, everybody, work);
+    return super.exclusive(target, allTenants, work);
   }
 
   override shared<Result>(
@@ -23,6 +23,6 @@ export class CommonQueue extends ConnectionPool {
     _tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return super.exclusive(target, everybody, work);
+    return super.exclusive(target, allTenants, work);
   }
 }

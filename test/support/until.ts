@@ -1,6 +1,4 @@
-/**
- * Waiting for a fact instead of for a time.
- */
+/** Waits for a condition instead of for a time. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 /**

@@ -203,7 +203,7 @@ async function nextChains(
       union
       select id from control.tenants where status in ('active', 'suspended')
       union
-      select value::uuid from jsonb_array_elements_text(${JSON.stringify(witnessed)}::text::jsonb)
+      select unnest(${witnessed}::uuid[])
     ) as known
     where chain > ${after}
     order by chain
@@ -217,8 +217,7 @@ function readStandings(control: Db, chains: string[]): Promise<Standing[]> {
     select wanted.chain, coalesce(tenants.slug, left(last.tenant, 64)) as tenant, head.position,
       substr(head.hash, 1, 33) as hash,
       last.position::text as last
-    from jsonb_array_elements_text(${JSON.stringify(chains)}::text::jsonb) as list (id)
-      cross join lateral (select id::uuid as chain) as wanted
+    from unnest(${chains}::uuid[]) as wanted (chain)
       left join control.audit_chains as head on head.chain = wanted.chain
       left join control.tenants on tenants.id = wanted.chain
       left join lateral (

@@ -5,7 +5,7 @@
 import type { Fleet } from '../fleet.ts';
 import type { Finding } from './finding.ts';
 import { examineMain } from './main_database.ts';
-import { type DedicatedTenant, examineOwn, type Renew } from './own_database.ts';
+import { type DedicatedTenant, examineOwn } from './own_database.ts';
 import { References } from './reference.ts';
 import type { Pools } from './sessions.ts';
 
@@ -15,24 +15,22 @@ export type Examination = { fleet: Fleet; pools: Pools };
 export type DoctorOptions = {
   /** Tenants' own databases at the same time; each takes one of the administrator's connections. */
   databases: number;
-  /** Done in a tenant's own database that an older version made; it is then looked at again. */
-  renew?: Renew;
 };
 
 /** All that is not as it should be; errors first. */
 export async function examine(
   { fleet, pools }: Examination,
-  options: DoctorOptions,
+  { databases }: DoctorOptions,
 ): Promise<Finding[]> {
   const references = new References(fleet);
   const { findings, housed } = await examineMain({ fleet, pools, references });
   const left = [...housed];
   const work = async () => {
     for (let next = left.pop(); next; next = left.pop()) {
-      findings.push(...(await examineOwnTwice(fleet, next, { references, ...options })));
+      findings.push(...(await examineOwnTwice(fleet, next, references)));
     }
   };
-  await Promise.all(Array.from({ length: options.databases }, work));
+  await Promise.all(Array.from({ length: databases }, work));
   return findings.sort(
     (one, other) =>
       one.severity.localeCompare(other.severity) || one.where.localeCompare(other.where),
@@ -45,9 +43,9 @@ export async function examine(
 async function examineOwnTwice(
   fleet: Fleet,
   housed: DedicatedTenant,
-  options: { references: References; renew?: Renew },
+  references: References,
 ): Promise<Finding[]> {
-  const findings = await examineOwn(fleet, housed, options);
+  const findings = await examineOwn(fleet, housed, references);
   if (!findings.some(({ check }) => check === 'function_changed')) return findings;
-  return examineOwn(fleet, housed, options);
+  return examineOwn(fleet, housed, references);
 }

@@ -20,7 +20,6 @@ const severities = {
   materialized_view: 'error',
   foreign_table: 'error',
   security_definer_reachable: 'error',
-  kernel_outdated: 'error',
   seal_key_foreign: 'error',
   setting_unsafe: 'error',
   setting_wrong: 'error',
@@ -108,27 +107,11 @@ const onlyRefuse: ReadonlySet<Check> = new Set([
   'tenant_version_outside',
   'database_unreachable',
   'encoding_wrong',
-  'kernel_outdated',
   'table_missing',
   'column_missing',
   'index_missing',
   'grant_missing',
   'setting_wrong',
-]);
-
-/** What older versions of ours left as Postgres makes it, or made otherwise. */
-const old: ReadonlySet<Check> = new Set([
-  'statistics_kept',
-  'kernel_outdated',
-  'large_objects_allowed',
-  'advisory_locks_allowed',
-  'announcements_allowed',
-  'set_config_allowed',
-  'query_texts_allowed',
-  'session_control_allowed',
-  'log_messages_allowed',
-  'plpgsql_allowed',
-  'schema_writable',
 ]);
 
 export function finding(check: Check, facts: Omit<Finding, 'check' | 'severity'>): Finding {
@@ -138,11 +121,6 @@ export function finding(check: Check, facts: Omit<Finding, 'check' | 'severity'>
 /** Whether tenants would not be kept apart. */
 export function breaksIsolation({ check, severity }: Finding): boolean {
   return severity === 'error' && !onlyRefuse.has(check);
-}
-
-/** Whether a server may fix it as it starts. */
-export function isOld({ check }: Finding): boolean {
-  return old.has(check);
 }
 
 /** The finding in one line, with its fix. */

@@ -13,7 +13,7 @@ import { type Migration, statementsIn } from '../migrations/migration_files.ts';
 import { ledgerTable } from '../migrations/schema_migrator.ts';
 import { withDedicatedTenant } from '../provisioning/dedicated_context.ts';
 import { controlRights, kernelRights, placeRights } from '../provisioning/schema_rights.ts';
-import { rehardening, withoutStatistics } from '../provisioning/tenant_tables.ts';
+import { restricting, withoutStatistics } from '../provisioning/tenant_tables.ts';
 import { type Fact, readCatalog, type SchemaFacts } from './catalog.ts';
 import type { Finding } from './finding.ts';
 import { examineRules } from './rules.ts';
@@ -63,7 +63,7 @@ export class References {
     const { roles } = installation;
     const [control, kernel, dedicated] = [scratchName(), scratchName(), scratchName()];
     const anyone = { tenant: anyTenant, role: roles.app };
-    const own = withDedicatedTenant(files.own, anyone, [anyDigest]);
+    const own = withDedicatedTenant(files.dedicatedContext, anyone, [anyDigest]);
     const script = [
       opening(kernel, roles.owner),
       ledgerTable(kernel),
@@ -78,7 +78,7 @@ export class References {
         control,
       ),
       controlRights(roles, control),
-      withoutStatistics(within([control]), roles.account),
+      withoutStatistics(control, roles.account),
       opening(dedicated, roles.owner),
       own.replaceAll(/\bkernel\b/g, dedicated),
     ];
@@ -101,7 +101,7 @@ export class References {
       placeRights({ schema, role: roles.app }),
       ledgerTable(schema),
       textOf(files.tenant.slice(0, version), { app: roles.app }),
-      rehardening({ app: roles.app, places: `nspname = '${schema}'` }),
+      restricting({ schema, app: roles.app }),
     ];
     return this.#rolledBack(script, async (sql) => {
       const rows = await this.#read(sql, [schema]);
@@ -195,10 +195,6 @@ function withoutDefaults(owner: string): string {
 
 function textOf(files: readonly Migration[], roles: Readonly<Record<string, string>>): string {
   return files.flatMap((file) => statementsIn(file, roles)).join(';\n');
-}
-
-function within(names: readonly string[]): string {
-  return `nspname in (${names.map((name) => `'${name}'`).join(', ')})`;
 }
 
 /** Files that name their own schema name the scratch one. */

@@ -1,5 +1,4 @@
 /** What a server does with the doctor's findings before it serves anybody. */
-import { renewOwn } from '../provisioning/tenant_database.ts';
 import { withoutAccepted } from './accepted.ts';
 import { type Examination, examine } from './doctor.ts';
 import { breaksIsolation, type Finding, lineOf } from './finding.ts';
@@ -21,8 +20,7 @@ export class UnsafeError extends Error {
 }
 
 /**
- * Examines everything. What concerns one tenant alone, or only makes a wall thinner, is told to
- * `warn`; tenants' databases that an older version made are brought to what a new one gets.
+ * Examines everything. What concerns one tenant alone, or only makes a wall thinner, is told to `warn`.
  *
  * @throws {UnsafeError} with every finding that says isolation would not hold.
  */
@@ -30,10 +28,7 @@ export async function assertIsolation(
   examination: Examination,
   { databases, warn }: { databases: number; warn: (finding: Summed) => void },
 ): Promise<void> {
-  const findings = await examine(examination, {
-    databases,
-    renew: (connection, place) => renewOwn(connection, examination.fleet, place),
-  });
+  const findings = await examine(examination, { databases });
   const { told } = await withoutAccepted(examination.fleet, findings);
   for (const finding of summed(told.filter((one) => !breaksIsolation(one)))) warn(finding);
   const breaking = findings.filter(breaksIsolation);

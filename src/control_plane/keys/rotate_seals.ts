@@ -202,9 +202,7 @@ async function databasesWithSeals(fleet: Fleet): Promise<Placement[]> {
     fleetWork,
     (connection) => connection.plain<{ name: string }>`
       select datname as name from pg_database
-      where datname in (
-        select jsonb_array_elements_text(${JSON.stringify([...byDatabase.keys()])}::text::jsonb)
-      )`,
+      where datname = any (${[...byDatabase.keys()]})`,
   );
   const names = new Set(found.map(({ name }) => name));
   return [...byDatabase.values()].filter(({ database }) => names.has(database));

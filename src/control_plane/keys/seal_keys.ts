@@ -81,7 +81,11 @@ export async function writeSeals(
   if (!isDedicated(placement)) {
     return writeKeys(connection, { database: placement.database, owner }, seals);
   }
-  await admitDedicatedTenant(connection, placement, { text: fleet.sql.own, owner, seals });
+  await admitDedicatedTenant(connection, placement, {
+    text: fleet.sql.dedicatedContext,
+    owner,
+    seals,
+  });
 }
 
 async function writeKeys(

@@ -138,13 +138,12 @@ class Run {
 
   /** The registry's copy of the version: it lets a run that finds nothing to do end with one query. */
   async #note({ tenants, version }: Pending, error: string | null): Promise<void> {
-    const slugs = JSON.stringify(tenants);
     // What is there already when a further file fails counts too: servers must know it.
     const reached = error === null ? this.#fleet.sql.tenant.length : version;
     await this.#control`
       update control.tenants
       set schema_version = greatest(schema_version, ${reached}), migration_error = ${error}
-      where slug in (select jsonb_array_elements_text(${slugs}::text::jsonb))`;
+      where slug = any (${tenants})`;
   }
 }
 

@@ -19,9 +19,17 @@ export type Migration = {
 
 const fileName = /^(\d{3})_([a-z0-9_]+)\.sql$/;
 
-/** @throws {Error} when a file's name does not fit, a number is missing, or a text cannot be applied. */
-export async function readMigrations(folder: string): Promise<Migration[]> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+/**
+ * @param others files of the folder that are no migrations.
+ * @throws {Error} when a file's name does not fit, a number is missing, or a text cannot be applied.
+ */
+export async function readMigrations(
+  folder: string,
+  others: readonly string[] = [],
+): Promise<Migration[]> {
+  const names = (await readdir(folder))
+    .filter((name) => name.endsWith('.sql') && !others.includes(name))
+    .sort();
   return Promise.all(names.map((name, index) => readFileOf(folder, name, index + 1)));
 }
 
@@ -82,8 +90,12 @@ export function statementsIn(
 
 function inFile(error: unknown, { version, name }: Pick<Migration, 'version' | 'name'>): unknown {
   if (!(error instanceof SqlTextError)) return error;
-  const file = `${String(version).padStart(3, '0')}_${name}.sql`;
+  const file = fileNameOf({ version, name });
   return new Error(`Cannot apply "${file}", line ${error.line}: ${error.message}`);
+}
+
+export function fileNameOf({ version, name }: Pick<Migration, 'version' | 'name'>): string {
+  return `${String(version).padStart(3, '0')}_${name}.sql`;
 }
 
 const needs = /^--\s*servers\s*:\s*(.*?)\s*$/i;

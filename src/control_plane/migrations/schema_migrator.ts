@@ -4,7 +4,7 @@
  * is nobody but the owner: what a file says can make it no administrator.
  */
 import type { Connection } from '../../postgres/connection.ts';
-import { type Migration, statementsIn } from './migration_files.ts';
+import { fileNameOf, type Migration, statementsIn } from './migration_files.ts';
 
 export type Upgrade = {
   schema: string;
@@ -86,7 +86,7 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
     const file = migrations[version - 1];
     if (file && file.checksum !== checksum) {
       throw new Error(
-        `Cannot migrate: "${file.name}" (${version}) was edited after it had been applied`,
+        `Cannot use this database: "${fileNameOf(file)}" is not the file that it was made with; restore that file, or use a new database`,
       );
     }
   }

@@ -34,7 +34,7 @@ export function readConnectionLimits(
           - current_setting('superuser_reserved_connections')::int
           - coalesce(current_setting('reserved_connections', true)::int, 0) as connections
       ) usable
-    where rolname in (select jsonb_array_elements_text(${JSON.stringify(logins)}::text::jsonb))
+    where rolname = any (${logins})
     order by rolname`;
 }
 

@@ -23,24 +23,6 @@ export async function admitDedicatedTenant(
      ${withDedicatedTenant(text, placement, digests)}
      commit`,
   );
-  await dropOldKeys(connection, owner);
-}
-
-/**
- * Those of a database that was made before 2026-11-28. Whoever holds them, such as a backup, delays nobody.
- */
-async function dropOldKeys(connection: Connection, owner: string): Promise<void> {
-  await connection.script(
-    `begin;
-     set local role "${owner}";
-     set local client_min_messages = warning;
-     set local lock_timeout = 100;
-     do $$ begin
-       drop table if exists kernel.seal_keys, kernel.migrations;
-     exception when lock_not_available or dependent_objects_still_exist then null;
-     end $$;
-     commit`,
-  );
 }
 
 /** The digest of the context that a secret gives. */
@@ -48,7 +30,7 @@ export function digestFor({ database, tenant }: DedicatedPlacement, secret: Buff
   return contextDigest(dedicatedContext(sealKeyOf(secret, database), tenant));
 }
 
-/** The text of `sql/own` for one database. */
+/** The text of `sql/kernel/dedicated_context.sql` for one database. */
 export function withDedicatedTenant(
   text: string,
   { tenant, role }: Pick<DedicatedPlacement, 'tenant' | 'role'>,

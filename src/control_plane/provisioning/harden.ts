@@ -5,10 +5,8 @@
 
 import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import { type Installation, schemas } from '../../postgres/installation.ts';
 import { isDedicated, type Placement } from '../../postgres/placement.ts';
 import { type Keepers, revokeFunctions } from './revoked_functions.ts';
-import { forgettingStatistics, rehardening, withoutStatistics } from './tenant_tables.ts';
 
 /** The main database. Its schema `public` may have tenants that are not ours, so it stays. */
 export async function hardenMain(connection: Connection, keepers: Keepers): Promise<void> {
@@ -57,28 +55,4 @@ async function forbidBlocks(connection: Connection, owner: string): Promise<void
      exception when insufficient_privilege then null;
      end $$`,
   );
-}
-
-/** All schemas of the main database, which an older version may have made; most have nothing to change. */
-export async function rehardenMain(connection: Connection, { roles }: Installation): Promise<void> {
-  const places = `nspname ~ '^(${schemas.shared}|t_[0-9a-f]{32})$'`;
-  const control = `nspname = '${schemas.control}'`;
-  await asOwner(connection, roles.owner, rehardening({ app: roles.app, places }));
-  await asOwner(connection, roles.owner, withoutStatistics(control, roles.account));
-  await connection.script(forgettingStatistics(`(${places}) or (${control})`));
-}
-
-/** The same for a tenant's own database. */
-export async function rehardenOwn(
-  connection: Connection,
-  { role, schema }: Placement,
-  owner: string,
-) {
-  const places = `nspname = '${schema}'`;
-  await asOwner(connection, owner, rehardening({ app: role, places }));
-  await connection.script(forgettingStatistics(places));
-}
-
-function asOwner(connection: Connection, owner: string, script: string): Promise<void> {
-  return connection.script(`begin; set local role "${owner}"; ${script}; commit`);
 }

@@ -14,8 +14,13 @@ import { codeOf } from '../../postgres/errors.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
 import { keepSecret, knownSecrets, readSecrets } from '../keys/seal_keys.ts';
-import { nobodyIsTold, readLedger, upgrade } from '../migrations/schema_migrator.ts';
-import { hardenMain, rehardenMain } from './harden.ts';
+import {
+  assertUnedited,
+  nobodyIsTold,
+  readLedger,
+  upgrade,
+} from '../migrations/schema_migrator.ts';
+import { hardenMain } from './harden.ts';
 import { prepareKernel } from './kernel_schema.ts';
 import {
   becomeMember,
@@ -27,6 +32,7 @@ import {
 import { withDatabaseLock } from './placement_lock.ts';
 import { controlRights } from './schema_rights.ts';
 import { createSchema, migrating } from './tenant_schema.ts';
+import { withoutStatistics } from './tenant_tables.ts';
 import { assertUsable } from './usable_server.ts';
 
 export type InstallOptions = {
@@ -67,7 +73,7 @@ export function install(
 /**
  * What has been installed, as it is: nothing in the database changes.
  *
- * @throws {Error} when there is nothing, or an older version of Kennel made it.
+ * @throws {Error} when there is nothing, or other files than these made it.
  */
 export function openInstalled(
   adminUrl: string,
@@ -98,8 +104,9 @@ async function assertInstalled(
     throw new Error(`Kennel is not installed in the database "${database}"; npm start installs it`);
   }
   for (const schema of ['kernel', 'control'] as const) {
-    const { length } = await readLedger(connection, schema, owner);
-    if (length >= sql[schema].length) continue;
+    const applied = await readLedger(connection, schema, owner);
+    assertUnedited(applied, sql[schema]);
+    if (applied.length >= sql[schema].length) continue;
     throw new Error(
       `An older version installed the database "${database}"; npm start, or npm run migrate -- up, brings it up to date`,
     );
@@ -143,6 +150,7 @@ async function installOn(
     schema: schemas.control,
     roles: { control: roles.control, account: roles.account },
     migrations: sql.control,
+    hardening: withoutStatistics(schemas.control, roles.account),
   });
   await keepSecret(connection, roles.owner, secrets.installation);
   await admitLogins(connection, installation, transactionTimeoutMs);
@@ -151,7 +159,6 @@ async function installOn(
   const fleet = { admin, installation, ...more, ...options };
   await prepareMain(fleet);
   await createCommonSchemas(connection, fleet);
-  await rehardenMain(connection, installation);
   return fleet;
 }
 

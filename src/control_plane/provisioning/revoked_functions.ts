@@ -59,7 +59,7 @@ export function readRevokedFunctions(
         left join pg_roles on pg_roles.oid = grantee
       where privilege_type = 'EXECUTE' and (
         grantee = 0
-        or rolname in (select jsonb_array_elements_text(${JSON.stringify(roles)}::text::jsonb))
+        or rolname = any (${roles})
           and not (family = 'settings' and rolname is not distinct from ${setter})
       )
     )

@@ -2,7 +2,7 @@
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
-import { hardenDatabase, rehardenOwn } from './harden.ts';
+import { hardenDatabase } from './harden.ts';
 import { prepareKernel } from './kernel_schema.ts';
 import { becomeMember } from './logins.ts';
 import { withDatabaseLock } from './placement_lock.ts';
@@ -55,16 +55,4 @@ export async function dropDatabase(fleet: Fleet, { database, login }: Placement)
       if (main.live) await main.script('reset statement_timeout');
     }
   });
-}
-
-/** Brings a tenant's own database, which an older version made, to what a new one gets. */
-export async function renewOwn(
-  connection: Connection,
-  fleet: Fleet,
-  placement: Placement,
-): Promise<void> {
-  const { owner } = fleet.installation.roles;
-  await hardenDatabase(connection, placement, owner);
-  await prepareKernel(connection, fleet, placement);
-  await rehardenOwn(connection, placement, owner);
 }

@@ -13,21 +13,20 @@ import type { Sql } from '../../kernel/ports.ts';
 /** A text of ours that is run as the owner. */
 type Script = string;
 
+/** The schema of a place, and the role that tenants' statements there run as. */
+type TenantSchema = { schema: string; app: string };
+
 /**
  * What a migration of a place ends with, in its own transaction. Does nothing to tables that are as they
  * must be, and raises an error that names a table without its guards.
  */
-export function hardening({ schema, app }: { schema: string; app: string }): Script {
-  const here = `nspname = '${schema}'`;
-  return `${guarding(here)}; ${granting(here, app)}; ${withoutStatistics(here, app)}`;
+export function hardening(place: TenantSchema): Script {
+  return `${guarding(place.schema)}; ${restricting(place)}`;
 }
 
-/** Whose work is where: conditions on schemas, and the role that tenants' statements there run as. */
-export type Rehardening = { places: string; app: string };
-
-/** Brings what an older version made to the same; verifies nothing. */
-export function rehardening({ places, app }: Rehardening): Script {
-  return `${granting(places, app)}; ${withoutStatistics(places, app)}`;
+/** The same without the guards, which are the author's to write. */
+export function restricting({ schema, app }: TenantSchema): Script {
+  return `${granting(schema, app)}; ${withoutStatistics(schema, app)}`;
 }
 
 /**
@@ -35,7 +34,7 @@ export function rehardening({ places, app }: Rehardening): Script {
  * default, Postgres locks its table: by a value of each table, and not by EXISTS, which it may hash over
  * the tables of all tenants, so that places that are made at the same time would wait for each other.
  */
-function guarding(schemas: string): Script {
+function guarding(schema: string): Script {
   return `do $$
     declare
       bare record;
@@ -58,21 +57,21 @@ function guarding(schemas: string): Script {
             ) then 'no policy "tenant_rows"'
           end as lack
         from pg_class
-        where ${tenantTables(schemas)}
+        where ${tenantTables(schema)}
         order by relname
       loop
         if bare.lack is not null then
           raise exception 'table % has %', bare.name, bare.lack;
         end if;
       end loop;
-      if exists (select from pg_statistic_ext where stxnamespace in (${namespaces(schemas)})) then
+      if exists (select from pg_statistic_ext where stxnamespace = '${schema}'::regnamespace) then
         raise exception 'extended statistics show tenants each other''s values';
       end if;
     end $$`;
 }
 
 /** What handlers do, and no right to the table as a whole but to read it. */
-function granting(schemas: string, app: string): Script {
+function granting(schema: string, app: string): Script {
   return `do $$
     declare
       own record;
@@ -82,7 +81,7 @@ function granting(schemas: string, app: string): Script {
           string_agg(quote_ident(attname), ', ' order by attnum) as columns
         from pg_class
           join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
-        where ${tenantTables(schemas)}
+        where ${tenantTables(schema)}
         group by pg_class.oid
         having has_table_privilege('${app}', pg_class.oid, 'insert, update, delete')
           or not has_table_privilege('${app}', pg_class.oid, 'select')
@@ -100,7 +99,7 @@ function granting(schemas: string, app: string): Script {
  * Of what a role may read, and of expressions on it: a query that names another column is refused before it
  * tells anything. Columns of an index have statistics when they are expressions, under their numbers.
  */
-export function withoutStatistics(schemas: string, role: string): Script {
+export function withoutStatistics(schema: string, role: string): Script {
   return `do $$
     declare
       told record;
@@ -118,7 +117,7 @@ export function withoutStatistics(schemas: string, role: string): Script {
         from pg_class
           join pg_attribute on attrelid = pg_class.oid
           left join pg_index on indexrelid = pg_class.oid
-        where relnamespace in (${namespaces(schemas)})
+        where relnamespace = '${schema}'::regnamespace
           and attnum > 0 and not attisdropped and attstattarget is distinct from 0
           and case
             when relkind in ('r', 'p') then has_column_privilege('${role}', pg_class.oid, attnum, 'select')
@@ -132,24 +131,9 @@ export function withoutStatistics(schemas: string, role: string): Script {
     end $$`;
 }
 
-/** The values that were kept before there were none to be kept, where the administrator may. */
-export function forgettingStatistics(schemas: string): Script {
-  return `do $$ begin
-    delete from pg_statistic
-    using pg_class, pg_attribute
-    where pg_class.oid = starelid and attrelid = starelid and attnum = staattnum
-      and attstattarget = 0 and relnamespace in (${namespaces(schemas)});
-  exception when insufficient_privilege then null;
-  end $$`;
-}
-
-function tenantTables(schemas: string): string {
+function tenantTables(schema: string): string {
   return `relkind in ('r', 'p') and relname <> 'migrations'
-    and relnamespace in (${namespaces(schemas)})`;
-}
-
-function namespaces(schemas: string): string {
-  return `select oid from pg_namespace where ${schemas}`;
+    and relnamespace = '${schema}'::regnamespace`;
 }
 
 /** A table, and those of the same schema that its foreign keys lead to. */

@@ -1,5 +1,5 @@
 /**
- * What the server says, by the first byte of its messages.
+ * Messages of the server: their types, which are their first bytes, and the contents of the small ones.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
@@ -19,43 +19,43 @@ export const types = {
   rowDescription: code('T'),
 } as const;
 
-/** A notice, a notification, a changed setting: the server may send them at any time. */
+/** NoticeResponse, NotificationResponse and ParameterStatus, which may arrive at any time. */
 export const ignored: ReadonlySet<number> = new Set([...'NAS'].map(code));
 
-/** Messages that are only a type. */
+/** Messages that have a type and no body. */
 export const withoutBody: ReadonlySet<number> = new Set([
   ...[types.bindComplete, types.closeComplete, types.emptyQueryResponse],
   ...[types.noData, types.parseComplete],
 ]);
 
-/** Outside of a transaction, in one, or in one that has failed. */
+/** Outside a transaction, in one, or in a failed one. */
 export type TransactionStatus = 'I' | 'T' | 'E';
 
-/** The longest tag that Postgres makes (`COMPLETION_TAG_BUFSIZE`), with its zero byte. */
-const tagBytes = 64;
+/** The longest command tag of Postgres (`COMPLETION_TAG_BUFSIZE`), with its zero byte. */
+const maxTagBytes = 64;
 
-/** What a statement was, `INSERT` of `INSERT 0 1`, and of how many rows; null where none is told. */
+/** A command tag: for `INSERT 0 1` the words `INSERT` and 1 row. Null means that the tag has no such part. */
 export type Tag = { words: string | null; rows: number | null };
 
 /**
- * The tag of a CommandComplete; without words for an empty statement.
+ * Returns the tag of a CommandComplete, or one without words for an EmptyQueryResponse.
  *
- * @throws {Error} for bytes that are no tag.
+ * @throws {Error} for a body that is not a tag.
  */
 export function tagIn(message: Message): Tag {
   const { type, bytes, from, to } = message;
   if (type === types.emptyQueryResponse) return noTag;
-  if (to - from > tagBytes || bytes.indexOf(0, from) !== to - 1) throw unexpected(message);
+  if (to - from > maxTagBytes || bytes.indexOf(0, from) !== to - 1) throw unexpected(message);
   const [words = '', rows] = bytes.toString('latin1', from, to - 1).split(counts);
   return { words, rows: rows === undefined ? null : Number(rows) };
 }
 
 const noTag: Tag = { words: null, rows: null };
 
-/** The last of them are the rows; the one before was once an OID. */
+/** The number of rows is the last one. An INSERT has a zero before it, which was once an OID. */
 const counts = /(?: \d+)? (\d+)$/;
 
-/** The status of a ReadyForQuery. @throws {Error} when there is none. */
+/** Returns the status of a ReadyForQuery. @throws {Error} for a body that is not a status. */
 export function statusIn(message: Message): TransactionStatus {
   const { bytes, from, to } = message;
   const status = to - from === 1 ? statuses.get(bytes[from] ?? 0) : undefined;
@@ -70,7 +70,7 @@ const statuses: ReadonlyMap<number, TransactionStatus> = new Map([
 ]);
 
 export function unexpected({ type }: Message): Error {
-  return new Error(`Cannot take a message of type "${String.fromCharCode(type)}" now`);
+  return new Error(`Cannot accept a message of type "${String.fromCharCode(type)}" now`);
 }
 
 function code(letter: string): number {

@@ -1,6 +1,6 @@
 /**
- * The replies that the server owes for one group: one for each message of it, in their order; after an
- * error only ReadyForQuery. They are read from the bytes that are sent, so they cannot say otherwise.
+ * The replies that the server must send for one group: one for each message, in their order; after an
+ * error only ReadyForQuery. The list is read from the sent bytes themselves, so the two cannot disagree.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  */
@@ -16,18 +16,18 @@ const requests = {
   sync: 'S'.charCodeAt(0),
 } as const;
 
-/** Describe has two replies; this stands for the one that tells of the parameters. */
+/** Describe has two replies; this stands for the first one, ParameterDescription. */
 const describeParameters = -1;
 
 export class ExpectedReplies {
   readonly #requests: number[] = [];
-  /** The request whose reply is due. */
+  /** The index of the request whose reply is expected next. */
   #at = 0;
   #hasFailed = false;
-  /** Whether a statement of a simple query has run. */
-  #hasRun = false;
+  /** Whether a statement of a simple query has completed. */
+  #hasCompleted = false;
 
-  /** Adds the replies to whole messages; the last one of a group is a Sync or a simple query. */
+  /** Adds the replies to complete messages. The last message of a group is a Sync or a simple query. */
   add(sent: Buffer): void {
     for (let at = 0; at < sent.length; at += 1 + sent.readUInt32BE(at + 1)) {
       const request = sent[at] ?? 0;
@@ -36,31 +36,35 @@ export class ExpectedReplies {
     }
   }
 
-  /** Takes the next reply. @returns false when it is not the one that is due. */
-  take(reply: number): boolean {
-    const due = this.#requests[this.#at];
+  /** Accepts the next reply. @returns false when it is not the expected one. */
+  accept(reply: number): boolean {
+    const request = this.#requests[this.#at];
     if (reply === types.readyForQuery) {
-      return this.#hasFailed || due === requests.sync || (due === requests.query && this.#hasRun);
+      return (
+        this.#hasFailed ||
+        request === requests.sync ||
+        (request === requests.query && this.#hasCompleted)
+      );
     }
     if (this.#hasFailed) return false;
     switch (reply) {
       case types.dataRow:
-        return due === requests.execute || due === requests.query;
+        return request === requests.execute || request === requests.query;
       case types.commandComplete:
       case types.emptyQueryResponse:
-        return this.#takeRun(due);
+        return this.#acceptCompletion(request);
       case types.bindComplete:
-        return this.#pass(due === requests.bind);
+        return this.#advanceIf(request === requests.bind);
       case types.parseComplete:
-        return this.#pass(due === requests.parse);
+        return this.#advanceIf(request === requests.parse);
       case types.parameterDescription:
-        return this.#pass(due === describeParameters);
+        return this.#advanceIf(request === describeParameters);
       case types.rowDescription:
-        return due === requests.query || this.#pass(due === requests.describe);
+        return request === requests.query || this.#advanceIf(request === requests.describe);
       case types.noData:
-        return this.#pass(due === requests.describe);
+        return this.#advanceIf(request === requests.describe);
       case types.closeComplete:
-        return this.#pass(due === requests.close);
+        return this.#advanceIf(request === requests.close);
       case types.errorResponse:
         this.#hasFailed = true;
         return true;
@@ -69,14 +73,14 @@ export class ExpectedReplies {
     }
   }
 
-  #takeRun(due: number | undefined): boolean {
-    if (due !== requests.query) return this.#pass(due === requests.execute);
-    this.#hasRun = true;
+  #acceptCompletion(request: number | undefined): boolean {
+    if (request !== requests.query) return this.#advanceIf(request === requests.execute);
+    this.#hasCompleted = true;
     return true;
   }
 
-  #pass(isDue: boolean): boolean {
-    if (isDue) this.#at += 1;
-    return isDue;
+  #advanceIf(isExpected: boolean): boolean {
+    if (isExpected) this.#at += 1;
+    return isExpected;
   }
 }

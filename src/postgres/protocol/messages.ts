@@ -1,23 +1,23 @@
 /**
- * What a client says to Postgres: messages of its protocol, version 3. Values travel as text, and
- * the server decides of which type they are.
+ * Messages of the client, in version 3 of the protocol. Values are sent as text, and the server infers
+ * their types.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import type { SqlValue } from '../../kernel/ports.ts';
 
-/** Parses a statement and keeps it under a name; the empty name is good until the next Parse. */
+/** Parses a statement and keeps it under a name. The empty name is valid until the next Parse. */
 export function parse(name: string, text: string): Buffer {
   return message('P', cString(name), cString(text), int16(0));
 }
 
-/** Asks for the columns of a prepared statement. */
+/** Requests the columns of a prepared statement. */
 export function describe(name: string): Buffer {
   return message('D', Buffer.from('S'), cString(name));
 }
 
 /**
- * Makes a prepared statement ready to run, with its parameters.
+ * Binds parameters to a prepared statement.
  *
  * @throws {TypeError} for a value that cannot be a parameter.
  */
@@ -45,13 +45,13 @@ export function bind(name: string, values: readonly SqlValue[]): Buffer {
   return bytes;
 }
 
-/** Runs what was bound last, to its end. */
+/** Runs the statement that was bound last, to its end. */
 export const execute = message('E', cString(''), int32(0));
 
-/** Ends a group: commits it, unless a transaction is open, and has the server answer. */
+/** Ends a group: the server commits it, unless a transaction is open, and sends its replies. */
 export const sync = message('S');
 
-/** Forgets a prepared statement. */
+/** Closes a prepared statement. */
 export function close(name: string): Buffer {
   return message('C', Buffer.from('S'), cString(name));
 }
@@ -64,7 +64,7 @@ export function query(text: string): Buffer {
 /** Ends the session. */
 export const terminate = message('X');
 
-/** An offer to go on with TLS, before anything else. */
+/** Asks for TLS. It is the first message of a connection. */
 export const sslRequest = Buffer.concat([int32(8), int32(80_877_103)]);
 
 function message(type: string, ...parts: Buffer[]): Buffer {
@@ -94,5 +94,16 @@ function asText(value: SqlValue): string | null {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'boolean') return value ? 't' : 'f';
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`;
+  if (Array.isArray(value)) return `{${value.map(quoted).join()}}`;
   throw new TypeError(`Cannot use a value of type ${typeof value} as a parameter`);
+}
+
+/**
+ * An element of an array. All of them are quoted, so that none ends the list or reads as null.
+ *
+ * Source: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
+ */
+function quoted(element: unknown): string {
+  if (typeof element === 'string') return `"${element.replaceAll(/["\\]/g, '\\$&')}"`;
+  throw new TypeError(`Cannot use a list with a value of type ${typeof element} as a parameter`);
 }

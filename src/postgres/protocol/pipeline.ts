@@ -1,81 +1,55 @@
 /**
- * A connection to the server as a conversation in groups. What is sent up to a Sync is a group: it is
- * one transaction unless one is open, after an error the server passes over the rest of it, and it is
- * answered as a whole, in the order of the groups. Nothing is ever sent twice. An answer is good only
- * with exactly the replies and the transaction status that are due: one message too many, or too few,
- * would give each caller the rows of the one before.
+ * Sends groups of messages without waiting for the replies to earlier ones. A group ends with a Sync. It
+ * is one transaction, unless a transaction is open; after an error the server skips the rest of the group;
+ * and results arrive in the order of the groups. Nothing is ever sent twice. A result is valid only with
+ * exactly the expected replies and transaction status: with one message too many, or one too few, each
+ * caller would receive the rows of the caller before.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
 import type { Duplex } from 'node:stream';
 import {
   ignored,
-  statusIn,
   type TransactionStatus,
-  tagIn,
   types,
   unexpected,
   withoutBody,
 } from './backend_messages.ts';
-import { ExpectedReplies } from './expected_replies.ts';
-import { headBytes, type Message, MessageReader } from './message_reader.ts';
+import { type Message, MessageReader } from './message_reader.ts';
 import { terminate } from './messages.ts';
-import { type Call, PreparedStatements, type Statement } from './prepared_statements.ts';
-import { columnsIn, type JsonLimits, rowIn } from './rows.ts';
-import { errorIn, type ServerError } from './server_error.ts';
+import { type GroupResult, PendingGroup, type SyncGroup } from './pending_group.ts';
+import { PreparedStatements } from './prepared_statements.ts';
+import type { JsonLimits } from './rows.ts';
+import { errorIn } from './server_error.ts';
 
 export type PipelineLimits = {
-  /** Statements that the server keeps prepared. */
+  /** The most statements that the server keeps prepared. */
   statements: number;
-  /** Bytes of all replies to one group. What is made of them may take thirty times as much. */
+  /** The most bytes of all replies to one group. Parsed, they may take thirty times as much memory. */
   answerBytes: number;
-  /** Of each value. */
+  /** Bounds of each JSON value. */
   json: JsonLimits;
-  /** How long the server may be silent while it owes an answer. */
+  /** The longest wait for the next result while one is due. */
   silenceMs: number;
-};
-
-/** What is sent, and what of it is wanted. */
-export type SyncGroup = {
-  /** Messages before the statement, which run `runsBefore` others. */
-  before?: Buffer | null;
-  runsBefore?: number;
-  /** The statement whose rows and tag are wanted; without one, the tag of the first that runs. */
-  call?: Call;
-  /** Messages behind it, up to a Sync or a message that includes one. */
-  after: Buffer;
-  /** The transaction status behind it, where it opens or ends a transaction. */
-  leaves?: TransactionStatus | undefined;
-};
-
-export type GroupResult = {
-  rows: object[];
-  /** What the server calls what it has done, such as `SELECT`; null for an empty statement. */
-  tag: string | null;
-  /** The first error, and how many statements had run before it. */
-  error: ServerError | null;
-  runs: number;
-  /** Set when the transaction status is not what it must be: the answer is no good, and the last one. */
-  fault: Error | null;
 };
 
 export class Pipeline {
   readonly #socket: Duplex;
   readonly #limits: PipelineLimits;
   readonly #statements: PreparedStatements;
-  readonly #silence: NodeJS.Timeout;
+  readonly #silenceTimer: NodeJS.Timeout;
   readonly #onEnd: (reason: unknown) => void;
-  /** In the order in which they will be answered. */
-  readonly #asked: PendingGroup[] = [];
+  /** In the order in which their results arrive. */
+  readonly #pending: PendingGroup[] = [];
   #outgoing: Buffer[] = [];
-  /** The transaction status behind what was sent last. */
-  #leaves: TransactionStatus = 'I';
-  #isOver = false;
+  /** The transaction status after the group that was sent last. */
+  #statusAfterLast: TransactionStatus = 'I';
+  #isClosed = false;
 
   /**
-   * @param socket of a session that has begun and owes nothing.
-   * @param listeners `onEnd` is called when the connection is lost or the server says what cannot be;
-   *   `onSilence` when an answer is overdue. Neither after `end` or `cut`.
+   * @param socket of a session that has begun and has no reply due.
+   * @param listeners `onEnd` is called when the connection is lost, the session ends or the server
+   *   violates the protocol; `onSilence` when a result is overdue. Neither is called after `end` or `destroy`.
    */
   constructor(
     socket: Duplex,
@@ -86,8 +60,8 @@ export class Pipeline {
     this.#limits = limits;
     this.#onEnd = onEnd;
     this.#statements = new PreparedStatements(limits.statements);
-    this.#silence = setTimeout(() => {
-      if (this.#asked.length > 0) onSilence();
+    this.#silenceTimer = setTimeout(() => {
+      if (this.#pending.length > 0) onSilence();
     }, limits.silenceMs).unref();
     const reader = new MessageReader(limits.answerBytes, (message) => this.#onMessage(message));
     socket.on('data', (chunk: Buffer) => {
@@ -98,184 +72,111 @@ export class Pipeline {
       }
     });
     socket.on('error', (error) => this.#fail(error));
-    socket.on('close', () => this.#fail(new Error('the connection was closed')));
-    // The caller may want to destroy it, and has to have it before.
-    if (socket.destroyed)
-      process.nextTick(() => this.#fail(new Error('the connection was closed')));
+    const onClose = () => this.#fail(new Error('the connection was closed'));
+    socket.on('close', onClose);
+    // Later, because `onEnd` may use the pipeline, which the caller does not have yet.
+    if (socket.destroyed) process.nextTick(onClose);
   }
 
   /**
-   * Sends a group, together with all that is sent in this turn of the event loop: a system call that
-   * wakes the other side costs far more than the bytes.
+   * Sends a group together with all others of this turn of the event loop: a system call that wakes the
+   * server is much more expensive than the bytes.
    *
-   * @param onAnswer called once: with the answer, or with null when the connection is over.
+   * @param onResult called once: with the result, or with null when the connection ends before it.
    * @throws {TypeError} for a value that cannot be a parameter; then nothing is sent.
    */
-  send(group: SyncGroup, onAnswer: (answer: GroupResult | null) => void): void {
-    const { before, runsBefore = 0, call, after } = group;
-    const ready = call ? this.#statements.ready(call) : null;
-    const asked = new PendingGroup(ready?.statement ?? null, runsBefore, onAnswer);
+  send(group: SyncGroup, onResult: (result: GroupResult | null) => void): void {
+    const { before, statementsBefore = 0, call, after } = group;
+    const prepared = call ? this.#statements.prepare(call) : null;
+    const pending = new PendingGroup(prepared?.statement ?? null, statementsBefore, onResult);
     if (this.#outgoing.length === 0) setImmediate(() => this.flush());
-    for (const closing of this.#statements.takeClosing()) this.#put(asked, closing);
-    if (before) this.#put(asked, before);
-    if (ready) this.#put(asked, ready.messages);
-    this.#put(asked, after);
-    this.#leaves = group.leaves ?? this.#leaves;
-    asked.leaves = this.#leaves;
-    asked.mayOpenOrEnd = group.leaves !== undefined;
-    if (this.#asked.length === 0) this.#silence.refresh();
-    this.#asked.push(asked);
+    for (const close of this.#statements.takeCloseMessages()) this.#enqueue(pending, close);
+    if (before) this.#enqueue(pending, before);
+    if (prepared) this.#enqueue(pending, prepared.messages);
+    this.#enqueue(pending, after);
+    this.#statusAfterLast = group.statusAfter ?? this.#statusAfterLast;
+    pending.statusAfter = this.#statusAfterLast;
+    pending.changesStatus = group.statusAfter !== undefined;
+    if (this.#pending.length === 0) this.#silenceTimer.refresh();
+    this.#pending.push(pending);
   }
 
-  #put(asked: PendingGroup, bytes: Buffer): void {
-    asked.replies.add(bytes);
+  #enqueue(pending: PendingGroup, bytes: Buffer): void {
+    pending.replies.add(bytes);
     this.#outgoing.push(bytes);
   }
 
-  /** Writes now what waits for the end of the turn. */
+  /** Writes the waiting groups now, before the turn ends. */
   flush(): void {
-    if (this.#outgoing.length === 0 || this.#isOver) return;
+    if (this.#outgoing.length === 0 || this.#isClosed) return;
     const outgoing = this.#outgoing;
     this.#outgoing = [];
     this.#socket.write(Buffer.concat(outgoing));
   }
 
-  /** Takes leave of the server, if that can be said at once; groups without an answer have none. */
+  /** Ends the session with a Terminate message, if it can be written at once. Pending groups get null. */
   end(): void {
     if (this.#socket.writableLength > 0) this.#socket.destroy();
     else this.#socket.end(terminate, () => this.#socket.destroy());
-    this.#giveUp();
+    this.#cancelPending();
   }
 
-  /** Lets nothing more out, and does not wait for the other side. */
+  /** Closes the socket at once and sends nothing more. Pending groups get null. */
   destroy(): void {
     this.#socket.destroy();
-    this.#giveUp();
+    this.#cancelPending();
   }
 
-  #giveUp(): void {
-    this.#isOver = true;
-    clearTimeout(this.#silence);
-    for (const { onAnswer } of this.#asked.splice(0)) onAnswer(null);
+  #cancelPending(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#silenceTimer);
+    for (const { onResult } of this.#pending.splice(0)) onResult(null);
   }
 
   #fail(reason: unknown): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#onEnd(reason);
   }
 
-  /** @throws whatever says that the conversation is over. */
+  /** @throws {Error} the reason why the connection ends: a protocol violation or a FATAL. */
   #onMessage(message: Message): void {
-    if (this.#isOver) return;
-    const asked = this.#asked[0];
-    if (asked) this.#count(asked, message);
-    if (!asked?.replies.take(message.type)) {
+    if (this.#isClosed) return;
+    const pending = this.#pending[0];
+    if (pending) pending.countBytes(message, this.#limits.answerBytes);
+    if (!pending?.replies.accept(message.type)) {
       if (ignored.has(message.type)) return;
       throw message.type === types.errorResponse ? errorIn(message) : unexpected(message);
     }
     if (message.from !== message.to && withoutBody.has(message.type)) throw unexpected(message);
     switch (message.type) {
       case types.dataRow:
-        this.#onRow(asked, message);
+        pending.onRow(message);
         break;
       case types.commandComplete:
       case types.emptyQueryResponse:
-        this.#onRun(asked, message);
+        pending.onCompleted(message);
         break;
       case types.readyForQuery:
-        this.#onReady(asked, message);
+        this.#onReady(pending, message);
         break;
       case types.errorResponse:
-        this.#onError(asked, errorIn(message));
+        pending.onError(errorIn(message));
         break;
       case types.rowDescription:
       case types.noData:
-        this.#onColumns(asked, message);
+        pending.onColumns(message, this.#limits.json);
         break;
     }
   }
 
-  #count(asked: PendingGroup, { from, to }: Message): void {
-    const { answerBytes } = this.#limits;
-    asked.bytes += to - from + headBytes;
-    if (asked.bytes <= answerBytes) return;
-    throw new Error(`Cannot take an answer: it has more than ${answerBytes} bytes`);
-  }
-
-  #onColumns({ statement }: PendingGroup, message: Message): void {
-    if (!statement) return;
-    statement.columns =
-      message.type === types.noData ? null : columnsIn(message, this.#limits.json);
-    statement.isPrepared = true;
-  }
-
-  #onRow({ statement, runs, wanted, rows }: PendingGroup, message: Message): void {
-    if (!statement || runs !== wanted) return;
-    if (!statement.columns) throw unexpected(message);
-    rows.push(rowIn(statement.columns, message));
-  }
-
-  #onRun(asked: PendingGroup, message: Message): void {
-    if (asked.runs === asked.wanted) {
-      const { words, rows } = tagIn(message);
-      const isWhole = rows === null || !asked.statement?.columns || rows === asked.rows.length;
-      if (!isWhole)
-        throw new Error(`Cannot take an answer: it has not the ${rows} rows of its tag`);
-      asked.tag = words;
-    }
-    asked.runs += 1;
-  }
-
-  #onError(asked: PendingGroup, error: ServerError): void {
-    if (error.severity !== 'ERROR') throw error;
-    asked.error = error;
-  }
-
-  #onReady(asked: PendingGroup, message: Message): void {
-    const status = statusIn(message);
-    this.#asked.shift();
-    this.#silence.refresh();
-    if (asked.statement && !asked.statement.isPrepared) this.#statements.forget(asked.statement);
-    if (!asked.mayLeave(status)) {
-      asked.fault = new Error(`Cannot go on: the transaction status is "${status}"`);
-    }
-    asked.onAnswer(asked);
-    if (asked.fault) throw asked.fault;
-  }
-}
-
-/** A group that was sent. A class, because one is made for each. */
-class PendingGroup implements GroupResult {
-  readonly rows: object[] = [];
-  readonly replies = new ExpectedReplies();
-  readonly statement: Statement | null;
-  /** How many statements run before the one that is wanted. */
-  readonly wanted: number;
-  readonly onAnswer: (answer: GroupResult | null) => void;
-  /** The transaction status behind it, and whether it is another one than before. */
-  leaves: TransactionStatus = 'I';
-  mayOpenOrEnd = false;
-  tag: string | null = null;
-  error: ServerError | null = null;
-  fault: Error | null = null;
-  runs = 0;
-  bytes = 0;
-
-  constructor(
-    statement: Statement | null,
-    wanted: number,
-    onAnswer: (answer: GroupResult | null) => void,
-  ) {
-    this.statement = statement;
-    this.wanted = wanted;
-    this.onAnswer = onAnswer;
-  }
-
-  /** An error in a transaction leaves it failed; where it opens or ends one, there may be none. */
-  mayLeave(status: TransactionStatus): boolean {
-    if (!this.error) return status === this.leaves;
-    if (this.mayOpenOrEnd) return status !== 'T';
-    return status === (this.leaves === 'T' ? 'E' : 'I');
+  #onReady(pending: PendingGroup, message: Message): void {
+    pending.onReady(message);
+    this.#pending.shift();
+    this.#silenceTimer.refresh();
+    const { statement } = pending;
+    if (statement && !statement.isPrepared) this.#statements.forget(statement);
+    pending.onResult(pending);
+    if (pending.protocolError) throw pending.protocolError;
   }
 }

@@ -1,24 +1,23 @@
 /**
- * Rows as the server sends them, as plain objects. Dates stay text, instants become ISO 8601, and
- * counts become numbers.
+ * Turns the rows that the server sends into plain objects. Dates stay text, timestamptz becomes ISO 8601,
+ * and integers and floats become numbers.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html, RowDescription and DataRow
  */
-
 import type { Message } from './message_reader.ts';
 
 export type Column = { name: string; read: (text: string) => unknown };
 
 /**
- * What a value of JSON may be to be parsed. Parsing stops everything else, and what comes of nested
- * brackets takes thirty times their size and overflows the stack of code that walks through it.
+ * Bounds of a JSON value that is parsed. Parsing blocks the event loop. Nested brackets become objects of
+ * thirty times their size, which overflow the stack of recursive code.
  */
 export type JsonLimits = { chars: number; depth: number };
 
 /**
- * The columns that a RowDescription tells of.
+ * Returns the columns of a RowDescription.
  *
- * @throws {Error} when they do not fill it, or their values do not travel as text.
+ * @throws {Error} when its length does not fit, or values are not sent as text.
  */
 export function columnsIn({ bytes, from, to }: Message, json: JsonLimits): Column[] {
   const columns: Column[] = [];
@@ -36,13 +35,13 @@ export function columnsIn({ bytes, from, to }: Message, json: JsonLimits): Colum
   return columns;
 }
 
-/** Behind a column's name: its table, its place there, its type, size, modifier and format. */
+/** After a column's name: table, number, type, size, type modifier and format. */
 const fieldBytes = 18;
 
 /**
- * The row of a DataRow.
+ * Returns the row of a DataRow.
  *
- * @throws {Error} when it is not one of these columns.
+ * @throws {Error} when it does not fit the columns or its own length.
  */
 export function rowIn(columns: readonly Column[], { bytes, from, to }: Message): object {
   const row: Record<string, unknown> = {};
@@ -55,7 +54,7 @@ export function rowIn(columns: readonly Column[], { bytes, from, to }: Message):
       row[name] = null;
       continue;
     }
-    // Behind the message stands the next one, which may be another tenant's.
+    // The bytes after the message belong to the next one, which may be another tenant's.
     if (length < 0 || length > to - at) throw malformed();
     row[name] = read(bytes.toString('utf8', at, at + length));
     at += length;
@@ -69,11 +68,11 @@ function malformed(): Error {
 }
 
 function readerOf(type: number, json: JsonLimits): Column['read'] {
-  if (jsonTypes.has(type)) return (text) => parsed(text, json);
-  return readers.get(type) ?? asIs;
+  if (jsonTypes.has(type)) return (text) => parseJson(text, json);
+  return readers.get(type) ?? unchanged;
 }
 
-/** By the number of the type in `pg_type`, which is the same in every database: json and jsonb. */
+/** The OIDs of json and jsonb in `pg_type`; those of built-in types are the same in every database. */
 const jsonTypes: ReadonlySet<number> = new Set([114, 3802]);
 
 const readers = new Map<number, (text: string) => unknown>([
@@ -85,28 +84,27 @@ const readers = new Map<number, (text: string) => unknown>([
   [26, Number], // oid
   [700, Number], // real
   [701, Number], // double precision
-  [1114, instant], // timestamp
-  [1184, instant], // timestamptz
+  [1184, isoTimestamp], // timestamptz
 ]);
 
-function asIs(text: string): string {
+function unchanged(text: string): string {
   return text;
 }
 
 /**
- * The value of JSON, or in its place an object that says why it was not parsed. Not an error: one row
- * that a tenant has written must not hide those around it, as in the audit trail.
+ * Returns the parsed value, or an object that says why it was not parsed. It throws no error, because one
+ * row that a tenant wrote must not hide the rows around it, for instance in the audit trail.
  */
-function parsed(text: string, { chars, depth }: JsonLimits): unknown {
+function parseJson(text: string, { chars, depth }: JsonLimits): unknown {
   if (text.length > chars) return { not_read: `JSON of more than ${chars} characters` };
-  // To be nested deeper it would take more than two brackets for each level.
+  // Each level takes two brackets, so a shorter text cannot be nested too deeply.
   if (text.length > 2 * depth && depthOf(text) > depth) {
     return { not_read: `JSON that is nested more than ${depth} deep` };
   }
   return JSON.parse(text);
 }
 
-/** How many brackets are open at the most, outside of strings. */
+/** Returns the deepest nesting of brackets outside of strings. */
 function depthOf(json: string): number {
   let [open, deepest, isQuoted] = [0, 0, false];
   for (let at = 0; at < json.length; at += 1) {
@@ -123,11 +121,11 @@ function depthOf(json: string): number {
   return deepest;
 }
 
-/** What Postgres writes in the time zone UTC: ISO 8601 but for two characters, and microseconds. */
+/** A timestamp as Postgres writes it in the time zone UTC. */
 const utc = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d+))?\+00$/;
 
-/** To the millisecond. `infinity` and years before Christ have no ISO form. */
-function instant(text: string): string {
+/** Returns ISO 8601 to the millisecond. `infinity` and years BC stay as they are. */
+function isoTimestamp(text: string): string {
   const [, date, time, fraction = ''] = utc.exec(text) ?? [];
   return date ? `${date}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}Z` : text;
 }

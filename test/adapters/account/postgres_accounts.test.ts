@@ -7,24 +7,24 @@ import type { Account } from '../../../src/kernel/ports.ts';
 import type { TenantId } from '../../../src/kernel/tenant.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { addAdmin, type Registered, register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
-/** Each is true when something of the victim was read or changed. */
+/** Each is true when it read or changed a row of the victim. */
 const probes: Readonly<Record<string, (account: Account, victim: Registered) => Promise<boolean>>> =
   {
     users: (account, { id }) => admitted(account`select id from users where tenant_id = ${id}`),
     keys: (account, { id }) => admitted(account`select id from api_keys where tenant_id = ${id}`),
-    'keys, to revoke them': (account, { id }) =>
+    'keys (by revoking them)': (account, { id }) =>
       admitted(account`
         update api_keys set revoked_at = now() where tenant_id = ${id} returning id`),
     settings: (account, { id }) =>
       admitted(account`
         update settings set value = '"Hi"' where tenant_id = ${id} returning key`),
-    'first answers': (account, { id }) =>
+    'idempotency keys': (account, { id }) =>
       admitted(account`select made_id from idempotency_keys where tenant_id = ${id}`),
     usage: (account, { id }) =>
       admitted(account`select day from usage_days where tenant_id = ${id}`),
-    trail: (account, { id }) =>
+    'audit trail': (account, { id }) =>
       admitted(account`select id from audit_events where tenant_id = ${id}`),
   };
 
@@ -43,20 +43,20 @@ const rowSecurityOff = guarded
   .map((table) => `alter table ${table} disable row level security`)
   .join(';');
 
-type Stage = {
-  places: TenantPlaces;
+type AccountFixture = {
+  fixture: TenantFixture;
   one: Registered;
   other: Registered;
   changed: TenantId[];
   work<Result>(tenant: Registered, steps: (account: Account) => Promise<Result>): Promise<Result>;
 };
 
-/** Two tenants, the second one with something in every table. */
-function stage(off = ''): () => Stage {
-  let current: Stage;
+/** Two tenants; the second has a row in every table. */
+function accountFixture(off = ''): () => AccountFixture {
+  let current: AccountFixture;
   before(async () => {
-    const places = await openTenantPlaces(1);
-    const { control, connections, fleet } = places.services;
+    const fixture = await openTenantFixture(1);
+    const { control, connections, fleet } = fixture.services;
     const [one, other] = [await register(control, 'one'), await register(control, 'the-other')];
     await addAdmin(control, other);
     await control`insert into control.usage_days values (${other.id}, '2024-01-01', 1, 0)`;
@@ -65,14 +65,14 @@ function stage(off = ''): () => Stage {
       newId: randomUUID,
       onChange: (id) => changed.push(id),
     });
-    const work: Stage['work'] = (tenant, steps) =>
+    const work: AccountFixture['work'] = (tenant, steps) =>
       accounts.run({ tenant, actor: 'operator', requestId: 'r-1' }, steps);
-    current = { places, one, other, changed, work };
+    current = { fixture, one, other, changed, work };
     await work(other, (account) => setWelcome(account, '"Hello"'));
     await work(other, claimKey);
-    await places.asSuperuser(fleet.installation.account, off);
+    await fixture.asSuperuser(fleet.installation.account, off);
   });
-  after(() => current.places.close());
+  after(() => current.fixture.close());
   return () => current;
 }
 
@@ -93,19 +93,19 @@ function setWelcome(account: Account, json: string): Promise<string> {
 }
 
 describe('postgresAccounts() with row security', () => {
-  const current = stage();
+  const current = accountFixture();
   for (const [what, probe] of Object.entries(probes)) {
-    it(`keeps a tenant from another's ${what}`, async () => {
+    it(`gives a tenant no access to another's ${what}`, async () => {
       const { one, other, work } = current();
       assert.equal(await work(one, (account) => probe(account, other)), false);
     });
   }
 });
 
-describe('postgresAccounts() without row security', () => {
-  const current = stage(rowSecurityOff);
+describe('control: postgresAccounts() without row security', () => {
+  const current = accountFixture(rowSecurityOff);
   for (const [what, probe] of Object.entries(probes)) {
-    it(`lets a tenant at another's ${what}`, async () => {
+    it(`gives a tenant access to another's ${what}`, async () => {
       const { one, other, work } = current();
       assert.equal(await work(one, (account) => probe(account, other)), true);
     });
@@ -113,13 +113,13 @@ describe('postgresAccounts() without row security', () => {
 });
 
 describe('Account', () => {
-  const current = stage();
+  const current = accountFixture();
   const countEvents = async (tenant: Registered) => {
     const { work } = current();
     return (await work(tenant, (account) => account`select id from audit_events`)).length;
   };
 
-  it('records a change in its transaction, and tells of it afterwards', async () => {
+  it('records a change in its transaction, and announces it afterwards', async () => {
     const { one, work, changed } = current();
     assert.equal(await work(one, (account) => setWelcome(account, '"Hello"')), '"Hello"');
     const [event] = await work(
@@ -139,7 +139,7 @@ describe('Account', () => {
     assert.equal(changed.at(-1), one.id);
   });
 
-  it('records nothing and tells nothing of a change that failed', async () => {
+  it('neither records nor announces a change that failed', async () => {
     const { one, work, changed } = current();
     const before = [await countEvents(one), changed.length];
     const failing = work(one, (account) =>
@@ -170,52 +170,53 @@ describe('Account', () => {
     assert.equal(row?.value, 'Hello');
   });
 
-  it('does not show what the operator alone shall see', async () => {
-    const { one, places } = current();
+  it('hides events whose audience is the operator', async () => {
+    const { one, fixture } = current();
     const before = await countEvents(one);
-    await places.services.control`
+    await fixture.services.control`
       insert into control.audit_events (id, event, actor, tenant_id, audience, details)
       values (${randomUUID()}, 'cross_tenant_access_attempt', 'anonymous', ${one.id}, 'operator', '{}')`;
     assert.equal(await countEvents(one), before);
   });
 
   for (const [what, attempt] of Object.entries({
-    'change the trail': (account: Account) => account`update audit_events set actor = 'nobody'`,
+    'change the audit trail': (account: Account) =>
+      account`update audit_events set actor = 'nobody'`,
     'delete its settings': (account: Account) => account`delete from settings`,
-    'set something in the name of another': (account: Account) => account`
+    "write another tenant's settings": (account: Account) => account`
       insert into settings (tenant_id, key, value) values (${randomUUID()}, 'any', '1')`,
-    'delete from the trail': (account: Account) => account`delete from audit_events`,
+    'delete from the audit trail': (account: Account) => account`delete from audit_events`,
     'read the digests of secrets': (account: Account) =>
       account`select secret_sha256 from api_keys`,
-    'read the tenants': (account: Account) => account`select id from tenants`,
-    'delete first answers': (account: Account) => account`delete from idempotency_keys`,
+    'read the table of tenants': (account: Account) => account`select id from tenants`,
+    'delete idempotency keys': (account: Account) => account`delete from idempotency_keys`,
     'write its usage': (account: Account) => account`update usage_days set billed = 0`,
-    'record for the operator alone': (account: Account) => account`
+    'record an event that only the operator sees': (account: Account) => account`
       insert into audit_events (id, event, actor, audience, details)
       values (${randomUUID()}, 'config_changed', 'anonymous', 'operator', '{}')`,
-    'choose when an event was': (account: Account) => account`
+    'choose the time of an event': (account: Account) => account`
       insert into audit_events (id, event, actor, audience, details, time)
       values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', '2024-01-01')`,
-    'choose where an event stands': (account: Account) => account`
+    'choose the position of an event': (account: Account) => account`
       insert into audit_events (id, event, actor, audience, details, position)
       values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', 1)`,
     'choose the hash of an event': (account: Account) => account`
       insert into audit_events (id, event, actor, audience, details, hash)
       values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', sha256(''))`,
     'choose the number of an event': (account: Account) => account`
-      insert into audit_events (id, event, actor, audience, details, seq) overriding system value
+      insert into audit_events (id, event, actor, audience, details, seq)
       values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', 1)`,
-    'record for another tenant': (account: Account) => account`
+    'record an event for another tenant': (account: Account) => account`
       insert into audit_events (id, event, actor, audience, details, tenant_id)
       values (${randomUUID()}, 'config_changed', 'operator', 'tenant', '{}', ${randomUUID()})`,
-    'count its events with those that it may not see': (account: Account) =>
+    'read positions, which would count hidden events': (account: Account) =>
       account`select position from audit_events`,
     'read the heads of the chains': (account: Account) => account`select hash from audit_chains`,
-    'set back the head of its chain': (account: Account) =>
+    'reset the head of its chain': (account: Account) =>
       account`update audit_chains set position = 0`,
-    'call the trigger': (account: Account) => account`select chain_event()`,
+    'call the function of the trigger': (account: Account) => account`select chain_event()`,
   })) {
-    it(`may not ${what}`, async () => {
+    it(`cannot ${what}`, async () => {
       const { one, work } = current();
       await assert.rejects(work(one, attempt), (error) => codeOf(error) === '42501');
     });

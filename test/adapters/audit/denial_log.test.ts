@@ -78,7 +78,7 @@ describe('DenialLog', () => {
 
   const counts = () => written.map(({ requestedSlug, count }) => [requestedSlug, count]);
 
-  it('makes one row with a count of equal denials', async () => {
+  it('writes equal denials as one row with a count', async () => {
     open(10);
     for (const slug of ['acme', 'acme', 'other', 'acme']) log.note(denialOf(slug));
     await log.flush();
@@ -88,20 +88,20 @@ describe('DenialLog', () => {
     ]);
   });
 
-  it('holds no more than its bound, and counts what it drops', async () => {
+  it('holds a bounded number of denials, and counts dropped ones', async () => {
     open(2);
     for (let count = 0; count < 100; count += 1) log.note(attemptOf('acme', `user:${count}`));
     assert.deepEqual(log.stats, { held: 4, dropped: 96 });
   });
 
-  it('keeps nothing of a name that is longer than any tenant may have', async () => {
+  it('does not keep a slug that is longer than the limit', async () => {
     open(10);
     for (const letter of ['a', 'b']) log.note(denialOf(letter.repeat(8_000)));
     await log.flush();
     assert.deepEqual(counts(), [['?', 2]]);
   });
 
-  it('makes one denial that names nobody of what is past its bound', async () => {
+  it('sums up denials past its bound in one row without a slug', async () => {
     open(2);
     for (let count = 0; count < 100; count += 1) log.note(denialOf(`t-${count}`));
     await log.flush();
@@ -112,7 +112,7 @@ describe('DenialLog', () => {
     ]);
   });
 
-  it('gives each event room of its own, so that a flood of one hides no other', async () => {
+  it('bounds each event by itself, so that a flood of one hides no other', async () => {
     open(2);
     for (let count = 0; count < 100; count += 1) log.note(denialOf(`t-${count}`));
     log.note(attemptOf('acme', 'user:u1'));
@@ -120,7 +120,7 @@ describe('DenialLog', () => {
     assert.ok(written.some(({ event }) => event === 'cross_tenant_access_attempt'));
   });
 
-  it('keeps its bound while nothing can be written, and tells of it', async () => {
+  it('keeps its bound while the database is away, and reports each error', async () => {
     open(2);
     away = true;
     for (let batch = 0; batch < 10; batch += 1) {
@@ -131,7 +131,7 @@ describe('DenialLog', () => {
     assert.equal(errors.length, 10);
   });
 
-  it('has room for others once one-off denials were written', async () => {
+  it('frees the room of denials that were written', async () => {
     open(2);
     for (const slug of ['a1', 'a2']) log.note(denialOf(slug));
     await log.flush();
@@ -141,7 +141,7 @@ describe('DenialLog', () => {
     assert.equal(written.length, 4);
   });
 
-  it('keeps what could not be written, and adds to it', async () => {
+  it('keeps denials that could not be written, and adds later ones to their count', async () => {
     open(10);
     away = true;
     log.note(denialOf('acme'));
@@ -152,10 +152,10 @@ describe('DenialLog', () => {
     assert.deepEqual(counts(), [['acme', 2]]);
   });
 
-  describe('of strangers', () => {
+  describe('for anonymous denials', () => {
     const ceiling = 3;
 
-    it('makes so many rows in its time, and one of each event for the rest', async () => {
+    it('writes a limited number of rows in each interval, and one per event for the rest', async () => {
       open(1_000, ceiling);
       for (let second = 0; second < 10; second += 1) {
         for (let count = 0; count < 100; count += 1) {
@@ -179,7 +179,7 @@ describe('DenialLog', () => {
       ]);
     });
 
-    it('begins to count anew after that time', async () => {
+    it('starts a new count in the next interval', async () => {
       open(1_000, ceiling);
       for (let count = 0; count < 10; count += 1) log.note(denialOf(`a-${count}`));
       await log.flush();
@@ -189,7 +189,7 @@ describe('DenialLog', () => {
       assert.equal(written.length, 2 * (ceiling + 1));
     });
 
-    it('takes no row from who has a credential', async () => {
+    it('does not count denials of authenticated users', async () => {
       open(1_000, ceiling);
       for (let count = 0; count < 10; count += 1) log.note(denialOf(`t-${count}`));
       for (let count = 0; count < 10; count += 1) log.note(attemptOf(`t-${count}`, 'user:u1'));
@@ -200,7 +200,7 @@ describe('DenialLog', () => {
   });
 
   describe('flushOf()', () => {
-    it("writes a tenant's own limits, and nothing of others", async () => {
+    it("writes the tenant's own rate limit denials and nothing else", async () => {
       open(10);
       for (const id of [one, other]) log.note(limitOf(id));
       log.note({ ...attemptOf('acme', 'user:u1'), tenantId: one });
@@ -210,7 +210,7 @@ describe('DenialLog', () => {
       assert.equal(log.stats.held, 3);
     });
 
-    it('waits for no other tenant whose chain is held up', async () => {
+    it('does not wait for another tenant whose chain is locked', async () => {
       open(10);
       heldUp = other;
       for (const id of [other, one]) log.note(limitOf(id));
@@ -229,7 +229,7 @@ describe('DenialLog', () => {
     });
   });
 
-  it("keeps a tenant's denial that is refused, and writes the others'", async () => {
+  it("keeps a denial that the database refuses, and writes other tenants' denials", async () => {
     open(10);
     refused = other;
     for (const id of [other, one]) log.note(limitOf(id));
@@ -241,7 +241,7 @@ describe('DenialLog', () => {
     assert.equal(log.stats.held, 1);
   });
 
-  it('writes what is left when it is closed', async () => {
+  it('writes the remaining denials when it is closed', async () => {
     open(10);
     log.note(denialOf('acme'));
     await log.close();

@@ -7,24 +7,24 @@ import type { AuditDetails } from '../../../src/kernel/audit_event.ts';
 import type { TenantId } from '../../../src/kernel/tenant.ts';
 import { type Registered, register } from '../../support/registered.ts';
 import { lookInto } from '../../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 import { until } from '../../support/until.ts';
 
 type Row = { event: string; tenant: string | null; audience: string; details: AuditDetails };
 
 describe('postgresDenials()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let acme: Registered;
   before(async () => {
-    places = await openTenantPlaces(1);
-    acme = await register(places.services.control, 'acme');
-    await register(places.services.control, 'rival');
+    fixture = await openTenantFixture(1);
+    acme = await register(fixture.services.control, 'acme');
+    await register(fixture.services.control, 'rival');
   });
-  after(() => places.close());
-  beforeEach(() => places.asSuperuser(places.placeOf(acme), 'truncate control.audit_events'));
+  after(() => fixture.close());
+  beforeEach(() => fixture.asSuperuser(fixture.placementOf(acme), 'truncate control.audit_events'));
 
   async function write(...denials: Partial<GatheredDenial>[]): Promise<Row[]> {
-    const { control } = places.services;
+    const { control } = fixture.services;
     await postgresDenials(
       control,
       randomUUID,
@@ -47,7 +47,7 @@ describe('postgresDenials()', () => {
 
   const attempt = { event: 'cross_tenant_access_attempt', actor: 'user:u-1' } as const;
 
-  it('tells the operator alone who tried to get where', async () => {
+  it('records a cross-tenant attempt for the operator alone, with user and both tenants', async () => {
     const denial = { ...attempt, tenantId: acme.id, requestedSlug: 'rival', count: 3 };
     assert.deepEqual(await write(denial), [
       {
@@ -59,11 +59,11 @@ describe('postgresDenials()', () => {
     ]);
   });
 
-  it('leaves out attempts on slugs that are nobody', async () => {
+  it('does not record an attempt on a slug that no tenant has', async () => {
     assert.deepEqual(await write({ ...attempt, tenantId: acme.id, requestedSlug: 'nobody' }), []);
   });
 
-  it('makes one row of failures that named nobody, whatever slugs they guessed', async () => {
+  it('records failed logins on unknown slugs as one row', async () => {
     const rows = await write(
       { requestedSlug: 'guess-1', count: 2 },
       { requestedSlug: 'guess-2' },
@@ -78,8 +78,8 @@ describe('postgresDenials()', () => {
     );
   });
 
-  it("lengthens no tenant's chain by what strangers did, and names the tenant all the same", async () => {
-    const { control } = places.services;
+  it("records an anonymous failure with the tenant's name but outside its chain", async () => {
+    const { control } = fixture.services;
     const chains = () => control<{ chain: string }>`
       select chain from control.audit_chains where chain in (
         select id from control.tenants where slug = 'rival')`;
@@ -88,16 +88,16 @@ describe('postgresDenials()', () => {
     assert.deepEqual(await chains(), []);
   });
 
-  it('tells a tenant that it was limited', async () => {
+  it('records a rate limit denial for the tenant to read', async () => {
     const [row] = await write({ event: 'rate_limit_exceeded', tenantId: acme.id });
     assert.deepEqual([row?.tenant, row?.audience], ['acme', 'tenant']);
   });
 
-  describe('two batches at once', () => {
+  describe('two concurrent batches', () => {
     const slugs = ['alder', 'birch', 'cedar', 'dogwood', 'elm'];
     let trees: Registered[];
     before(async () => {
-      const { control } = places.services;
+      const { control } = fixture.services;
       trees = await Promise.all(slugs.map((slug) => register(control, slug)));
       trees.sort((one, two) => (one.id < two.id ? -1 : 1));
       for (const { id } of trees) await writeAll([id]);
@@ -105,7 +105,7 @@ describe('postgresDenials()', () => {
 
     const writeAll = (ids: TenantId[]) =>
       postgresDenials(
-        places.services.control,
+        fixture.services.control,
         randomUUID,
       )(
         ids.map((tenantId) => ({
@@ -121,17 +121,17 @@ describe('postgresDenials()', () => {
 
     const unordered = (ids: TenantId[]) =>
       lookInto(
-        places.url,
+        fixture.url,
         (sql) => sql`
           insert into control.audit_events (id, event, actor, tenant_id, audience, details)
-          select gen_random_uuid(), 'rate_limit_exceeded', 'operator', id::uuid, 'tenant', '{}'
-          from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb) as id`,
+          select gen_random_uuid(), 'rate_limit_exceeded', 'operator', id, 'tenant', '{}'
+          from unnest(${ids}::uuid[]) as id`,
       );
 
-    /** Holds the middle chain until both have come as far as they can. */
+    /** Locks the middle chain until both writers have written all that they can before it. */
     async function atOnce(insert: (ids: TenantId[]) => Promise<unknown>) {
       const ids = trees.map(({ id }) => id);
-      return lookInto(places.url, async (sql) => {
+      return lookInto(fixture.url, async (sql) => {
         const both = await sql.begin(async (held) => {
           await held`select from control.audit_chains where chain = ${String(ids[2])} for update`;
           const batches = [insert(ids), insert(ids.toReversed())];
@@ -143,10 +143,12 @@ describe('postgresDenials()', () => {
       });
     }
 
-    /** From a session of its own: a transaction sees the others as they were when it first looked. */
+    /**
+     * From a separate session: a transaction sees the others as they were at its first statement.
+     */
     async function waiting(): Promise<number> {
       const rows = await lookInto(
-        places.url,
+        fixture.url,
         (sql) => sql`
           select from pg_stat_activity
           where datname = current_database() and wait_event_type = 'Lock'`,
@@ -154,11 +156,11 @@ describe('postgresDenials()', () => {
       return rows.length;
     }
 
-    it('wait for each other, whatever order their denials are in', async () => {
+    it('both succeed in whatever order their denials are', async () => {
       assert.deepEqual(await atOnce(writeAll), ['fulfilled', 'fulfilled']);
     });
 
-    it('would lock each other out if they took the chains as they come', async () => {
+    it('control: deadlock when they lock the chains in their own order', async () => {
       assert.deepEqual(await atOnce(unordered), ['fulfilled', 'rejected']);
     });
   });

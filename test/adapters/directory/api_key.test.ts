@@ -8,7 +8,7 @@ const secret = randomBytes(32);
 const key = formatApiKey(id, secret);
 
 describe('apiKeyIn()', () => {
-  it('reads what formatApiKey() wrote', () => {
+  it('reads a key that formatApiKey() wrote', () => {
     const given = { id, secret: secret.toString('hex') };
     assert.deepEqual(apiKeyIn(`Bearer ${key}`), given);
     assert.deepEqual(apiKeyIn(`bearer  ${key} `), given);
@@ -27,6 +27,6 @@ describe('apiKeyIn()', () => {
     `Bearer ${'kn_'.repeat(10_000)}`,
   ];
   for (const header of wrong) {
-    it(`finds none in "${header?.slice(0, 30)}"`, () => assert.equal(apiKeyIn(header), null));
+    it(`returns null for "${header?.slice(0, 30)}"`, () => assert.equal(apiKeyIn(header), null));
   }
 });

@@ -6,23 +6,23 @@ import type { Db } from '../../../src/kernel/ports.ts';
 import { NotificationListener } from '../../../src/postgres/notification_listener.ts';
 import { listenerLimits } from '../../support/connection.ts';
 import { type Admin, addAdmin, type Registered, register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 import { until } from '../../support/until.ts';
 
 const limits = { entries: 100, staleAfterMs: 60_000, clockMs: 1, announced: 2 };
 
 describe('CachedDirectory on Postgres', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let control: Db;
   let directory: CachedDirectory;
   let acme: Registered;
   let admin: Admin;
   let turn = 0;
   before(async () => {
-    places = await openTenantPlaces(1);
-    control = places.services.control;
+    fixture = await openTenantFixture(1);
+    control = fixture.services.control;
   });
-  after(() => places.close());
+  after(() => fixture.close());
   beforeEach(async () => {
     turn += 1;
     acme = await register(control, `acme-${turn}`);
@@ -33,7 +33,7 @@ describe('CachedDirectory on Postgres', () => {
   const caller = () => directory.caller(admin.authorization);
   const tenant = () => directory.tenant(acme.id);
 
-  it('knows whose key it is', async () => {
+  it('returns user, key and tenant of an API key', async () => {
     assert.deepEqual(await caller(), {
       user: { id: admin.userId, email: `admin@${acme.slug}.example`, role: 'admin' },
       keyId: admin.keyId,
@@ -41,27 +41,27 @@ describe('CachedDirectory on Postgres', () => {
     });
   });
 
-  it('knows nobody by a wrong secret, warm or cold', async () => {
+  it('returns null for a wrong secret, with and without a cached key', async () => {
     const wrong = admin.authorization.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
     assert.equal(await directory.caller(wrong), null);
     assert.notEqual(await caller(), null);
     assert.equal(await directory.caller(wrong), null);
   });
 
-  it('knows nobody by a right secret with the id of another key', async () => {
+  it('returns null for a right secret with the id of another key', async () => {
     const other = await addAdmin(control, await register(control, `other-${turn}`));
     const [id, otherId] = [admin, other].map(({ keyId }) => keyId.replaceAll('-', ''));
     assert.equal(await directory.caller(admin.authorization.replace(`${id}`, `${otherId}`)), null);
   });
 
-  it('gives a wrong secret nothing of a right one that is just being looked up', async () => {
+  it('does not share a pending lookup between a wrong secret and the right one', async () => {
     const wrong = admin.authorization.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
     const [right, other] = await Promise.all([caller(), directory.caller(wrong)]);
     assert.equal(right?.keyId, admin.keyId);
     assert.equal(other, null);
   });
 
-  it('knows a tenant with its plan and its settings over the defaults', async () => {
+  it('returns a tenant with its plan, and its valid settings over the defaults', async () => {
     await control`
       insert into control.settings (tenant_id, key, value)
       values (${acme.id}, 'default_page_size', '5'), (${acme.id}, 'welcome_message', '7')`;
@@ -78,7 +78,7 @@ describe('CachedDirectory on Postgres', () => {
     });
   });
 
-  it('answers from what it knows, whatever happened meanwhile, until it is told', async () => {
+  it('answers from the cache until a tenant is forgotten', async () => {
     await Promise.all([caller(), tenant()]);
     await control`update control.api_keys set revoked_at = now() where id = ${admin.keyId}`;
     await control`update control.tenants set status = 'suspended' where id = ${acme.id}`;
@@ -89,7 +89,7 @@ describe('CachedDirectory on Postgres', () => {
     assert.equal((await tenant())?.status, 'suspended');
   });
 
-  it('forgets everything at once when more is announced than it looks at one by one', async () => {
+  it('clears the cache when more changes are announced than its limit', async () => {
     await caller();
     for (const id of ['a', 'b', 'c']) directory.onChange(`key ${id}`);
     await until(() => directory.stats.keys.entries === 0);
@@ -102,7 +102,7 @@ describe('CachedDirectory on Postgres', () => {
   describe('with a listener', () => {
     let listener: NotificationListener;
     beforeEach(async () => {
-      const { controlTarget } = places.services.fleet.installation;
+      const { controlTarget } = fixture.services.fleet.installation;
       listener = new NotificationListener(controlTarget, 'kennel', {
         onMessage: (message) => directory.onChange(message),
         onGap: () => directory.forgetAll(),
@@ -134,25 +134,25 @@ describe('CachedDirectory on Postgres', () => {
       ],
     };
     for (const [what, [change, isKnown]] of Object.entries(changes)) {
-      it(`hears of ${what}`, async () => {
+      it(`learns of ${what} within a second`, async () => {
         assert.equal(await isKnown(), false);
         await change();
         await until(isKnown, 1_000);
       });
     }
 
-    it('trusts nothing after a gap', async () => {
-      const place = places.placeOf(acme);
-      // Without triggers, so that nobody is told.
-      await places.asSuperuser(
-        place,
+    it('clears the cache after its connection was lost', async () => {
+      const placement = fixture.placementOf(acme);
+      // Without triggers, so that no process is notified.
+      await fixture.asSuperuser(
+        placement,
         `begin;
          set local session_replication_role = replica;
          update control.tenants set status = 'suspended' where id = '${acme.id}';
          commit`,
       );
-      await places.asSuperuser(
-        place,
+      await fixture.asSuperuser(
+        placement,
         `select pg_terminate_backend(pid) from pg_stat_activity
          where datname = current_database() and query like 'listen %'`,
       );

@@ -7,7 +7,7 @@ const limits = { entries: 3, staleAfterMs: 60_000, clockMs: 1 };
 
 type Row = { value: string };
 
-/** A store that answers when it is told to. */
+/** A store that answers when the test tells it to. */
 class SlowStore {
   readonly rows = new Map<string, Row>();
   loads = 0;
@@ -32,7 +32,7 @@ class SlowStore {
 }
 
 describe('ReadThroughCache', () => {
-  it('asks once for what is there', async () => {
+  it('loads an entry that exists once', async () => {
     const store = new SlowStore();
     const cache = new ReadThroughCache(store.load, limits);
     store.rows.set('a', { value: 'A' });
@@ -41,21 +41,21 @@ describe('ReadThroughCache', () => {
     assert.deepEqual(cache.stats, { hits: 2, misses: 1, entries: 1 });
   });
 
-  it('asks each time for what is not', async () => {
+  it('loads an entry that does not exist each time', async () => {
     const store = new SlowStore();
     const cache = new ReadThroughCache(store.load, limits);
     for (let turn = 0; turn < 3; turn += 1) assert.equal(await cache.get('a'), null);
     assert.equal(store.loads, 3);
   });
 
-  it('asks once for all who ask at the same time', async () => {
+  it('shares one load between concurrent calls', async () => {
     const store = new SlowStore();
     const cache = new ReadThroughCache(store.load, limits);
     await Promise.all(Array.from({ length: 10 }, () => cache.get('a')));
     assert.equal(store.loads, 1);
   });
 
-  it('asks again after a load that failed', async () => {
+  it('loads again after a failed load', async () => {
     let failures = 1;
     const load = async () => {
       failures -= 1;
@@ -72,7 +72,7 @@ describe('ReadThroughCache', () => {
     ['dropWhere()', (cache: ReadThroughCache<string, Row>) => cache.dropWhere(() => true)],
     ['clear()', (cache: ReadThroughCache<string, Row>) => cache.clear()],
   ] as const) {
-    it(`keeps nothing of a load that ${how} overtook`, async () => {
+    it(`does not cache a load that was pending during ${how}`, async () => {
       const store = new SlowStore();
       const cache = new ReadThroughCache(store.load, limits);
       store.rows.set('a', { value: 'old' });
@@ -85,7 +85,7 @@ describe('ReadThroughCache', () => {
       assert.deepEqual(await cache.get('a'), { value: 'new' });
     });
 
-    it(`asks again after ${how}`, async () => {
+    it(`loads again after ${how}`, async () => {
       const store = new SlowStore();
       const cache = new ReadThroughCache(store.load, limits);
       store.rows.set('a', { value: 'old' });
@@ -96,7 +96,7 @@ describe('ReadThroughCache', () => {
     });
   }
 
-  it('keeps nothing of 100 000 unknown keys, and loses nothing to them', async () => {
+  it('caches none of 100 000 unknown keys, and evicts nothing for them', async () => {
     const store = new SlowStore();
     const cache = new ReadThroughCache(store.load, limits);
     store.rows.set('known', { value: 'K' });
@@ -105,13 +105,13 @@ describe('ReadThroughCache', () => {
     assert.equal(cache.stats.entries, 1);
   });
 
-  it('keeps no more than its bound', async () => {
+  it('caches a bounded number of entries', async () => {
     const cache = new ReadThroughCache(async (key: string) => ({ value: key }), limits);
     for (let count = 0; count < 10; count += 1) await cache.get(`${count}`);
     assert.equal(cache.stats.entries, limits.entries);
   });
 
-  it('asks again once an entry is stale', async () => {
+  it('loads an entry again once it is stale', async () => {
     const store = new SlowStore();
     const cache = new ReadThroughCache(store.load, { ...limits, staleAfterMs: 5 });
     store.rows.set('a', { value: 'old' });

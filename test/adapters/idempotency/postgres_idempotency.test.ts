@@ -6,24 +6,24 @@ import { clearIdempotencyKeys } from '../../../src/control_plane/provisioning/id
 import { Refusal, unavailable } from '../../../src/kernel/errors.ts';
 import type { Attempt, Reply } from '../../../src/kernel/ports.ts';
 import { type Registered, register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 const created = { status: 201, headers: { location: '/x' }, body: '{"api_key":"kn_secret"}' };
 const request = { key: 'order-4711', sent: '["POST","/api/pets",{"name":"Rex"}]' };
 
-let places: TenantPlaces;
+let fixture: TenantFixture;
 let tenant: Registered;
 let count = 0;
 
 before(async () => {
-  places = await openTenantPlaces(2);
+  fixture = await openTenantFixture(2);
 });
 
-after(() => places.close());
+after(() => fixture.close());
 
-/** A tenant of its own for each test; `drawn` has what each attempt was given. */
-async function stage({ keptMs = 60_000, claimMs = 60_000 } = {}) {
-  const { control, connections, fleet } = places.services;
+/** A new tenant for each test; `drawn` holds the ids that the attempts were given. */
+async function setUp({ keptMs = 60_000, claimMs = 60_000 } = {}) {
+  const { control, connections, fleet } = fixture.services;
   count += 1;
   tenant = await register(control, `keyed-${count}`);
   const options = { keptMs, claimMs, newId: randomUUID };
@@ -40,7 +40,7 @@ async function stage({ keptMs = 60_000, claimMs = 60_000 } = {}) {
 
 function inTable(columns: string): Promise<object[]> {
   const text = `select ${columns} from idempotency_keys where tenant_id = '${tenant.id}'`;
-  return places.asSuperuser(places.services.fleet.installation.account, text);
+  return fixture.asSuperuser(fixture.services.fleet.installation.account, text);
 }
 
 const gone = async () => {
@@ -48,22 +48,22 @@ const gone = async () => {
 };
 
 describe('once()', () => {
-  it('does the work once and gives its answer again', async () => {
-    const { once, drawn } = await stage();
+  it('runs the work once and replays its reply', async () => {
+    const { once, drawn } = await setUp();
     assert.deepEqual([await once(), await once()], [created, created]);
     assert.deepEqual([drawn.length, drawn[0]?.retried], [1, false]);
   });
 
-  it('goes on with what a lost attempt has drawn', async () => {
-    const { once, drawn } = await stage();
+  it('gives a retry the ids and secrets of a lost attempt', async () => {
+    const { once, drawn } = await setUp();
     await assert.rejects(once(gone), { code: 'unavailable' });
     assert.deepEqual(await once(), created);
     const [lost, next] = drawn;
     assert.deepEqual(next, { ...lost, retried: true });
   });
 
-  it('draws anew after a refusal, also for another request', async () => {
-    const { once, drawn } = await stage();
+  it('gives new ids after a refusal, also to another request', async () => {
+    const { once, drawn } = await setUp();
     const refuse = async () => {
       throw new Refusal('conflict');
     };
@@ -73,8 +73,8 @@ describe('once()', () => {
     assert.equal(drawn[1]?.retried, false);
   });
 
-  it('keeps what a lost attempt has drawn when a later one is refused', async () => {
-    const { once, drawn } = await stage();
+  it('keeps the ids of a lost attempt when a later one is refused', async () => {
+    const { once, drawn } = await setUp();
     await assert.rejects(once(gone));
     const refuse = async () => {
       throw new Refusal('conflict');
@@ -84,8 +84,8 @@ describe('once()', () => {
     assert.equal(new Set(drawn.map(({ id }) => id)).size, 1);
   });
 
-  it('refuses a second attempt while the first is under way', async () => {
-    const { once, drawn } = await stage();
+  it('refuses a second attempt while the first is in progress', async () => {
+    const { once, drawn } = await setUp();
     const first = once(async () => {
       await assert.rejects(once(), { code: 'conflict' });
       return created;
@@ -94,8 +94,8 @@ describe('once()', () => {
     assert.equal(drawn.length, 1);
   });
 
-  it('control: a claim that is over stops nobody, and both draw the same', async () => {
-    const { once, drawn } = await stage({ claimMs: 0 });
+  it('control: after its claim has expired, a second attempt runs with the same ids', async () => {
+    const { once, drawn } = await setUp({ claimMs: 0 });
     const first = once(async () => {
       assert.deepEqual(await once(), created);
       return { ...created, body: 'late' };
@@ -105,21 +105,21 @@ describe('once()', () => {
     assert.deepEqual([drawn.length, await once()], [2, created]);
   });
 
-  it('refuses the key for another request', async () => {
-    const { once } = await stage();
+  it('refuses the same key for another request', async () => {
+    const { once } = await setUp();
     await once();
     await assert.rejects(once(undefined, { sent: 'other' }), { code: 'invalid_input' });
   });
 
-  it('forgets after its time', async () => {
-    const { once, drawn } = await stage({ keptMs: 0 });
+  it('forgets a key after its retention', async () => {
+    const { once, drawn } = await setUp({ keptMs: 0 });
     await once();
     await once(undefined, { sent: 'other' });
     assert.notEqual(drawn[0]?.id, drawn[1]?.id);
   });
 
-  it('writes down neither key nor answer, so that a copy of the table opens nothing', async () => {
-    const { once, drawn } = await stage();
+  it('stores key, reply and secrets unreadably', async () => {
+    const { once, drawn } = await setUp();
     await once();
     const rows = await inTable("idempotency_keys::text || encode(answer, 'escape') as row");
     const text = JSON.stringify(rows);
@@ -131,10 +131,10 @@ describe('once()', () => {
     }
   });
 
-  it("is another key for each user, and for each tenant's", async () => {
-    const one = await stage();
+  it('keeps the same key of two tenants apart', async () => {
+    const one = await setUp();
     await one.once();
-    const other = await stage();
+    const other = await setUp();
     await other.once();
     assert.equal(other.drawn.length, 1);
     assert.notEqual(one.drawn[0]?.secret, other.drawn[0]?.secret);
@@ -143,13 +143,13 @@ describe('once()', () => {
 
 describe('clearIdempotencyKeys()', () => {
   const clear = (limits: { keptMs?: number; perTenant?: number }) =>
-    clearIdempotencyKeys(places.services.control, {
+    clearIdempotencyKeys(fixture.services.control, {
       ...{ keptMs: 60_000, perTenant: 100, clearedAtOnce: 100 },
       ...limits,
     });
 
-  it('removes what is older than the time for which answers are kept', async () => {
-    const { once } = await stage();
+  it('removes keys older than the retention', async () => {
+    const { once } = await setUp();
     await once();
     await clear({});
     assert.equal((await inTable('made_id')).length, 1);
@@ -157,8 +157,8 @@ describe('clearIdempotencyKeys()', () => {
     assert.deepEqual([...(await inTable('made_id'))], []);
   });
 
-  it('leaves a tenant its newest answers', async () => {
-    const { once, drawn } = await stage();
+  it('keeps the newest keys of a tenant up to the limit', async () => {
+    const { once, drawn } = await setUp();
     for (const key of ['a', 'b', 'c', 'd']) await once(undefined, { key });
     await clear({ perTenant: 2 });
     const left = await inTable('made_id');

@@ -34,7 +34,7 @@ describeWithRedis('FailoverLimiter on a Redis', (url) => {
   });
 });
 
-describe('FailoverLimiter without a Redis', () => {
+describe('FailoverLimiter without Redis', () => {
   limiterContract('FailoverLimiter alone', async () => {
     const limiter = failoverOn('redis://127.0.0.1:1', () => {});
     await limiter.start();
@@ -53,18 +53,18 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
   });
   afterEach(() => {
     limiter.close();
-    // A test that failed in the middle must not leave the next one a Redis that hangs.
+    // A test that failed half-way must not leave a hanging Redis to the next one.
     server().resume();
   });
 
-  /** A connection that does not outlive the test, even one that fails. */
+  /** A connection that is closed with the test, even if the test fails. */
   function connectOperator(t: TestContext): Redis {
     const operator = new Redis(server().url);
     t.after(() => operator.disconnect());
     return operator;
   }
 
-  /** Spends while Redis is out and again when it is back; `back` ends the outage. */
+  /** Spends while Redis is down and again when it is back; `back` ends the outage. */
   async function surviveOutage(back: () => Promise<unknown>): Promise<void> {
     const tenant = tenantOn(plan);
     const startedAt = performance.now();
@@ -79,12 +79,12 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     assert.deepEqual(changes, [true, false]);
   }
 
-  it('bridges a Redis that hangs', async () => {
+  it('works on in memory while Redis hangs', async () => {
     server().pause();
     await surviveOutage(async () => server().resume());
   });
 
-  it('gives up the connection to a Redis that hangs for long, and makes a new one', async (t) => {
+  it('reconnects after Redis was silent past the timeout', async (t) => {
     const operator = connectOperator(t);
     const ids = async () => String(await operator.client('LIST')).match(/(?<=^id=)\d+/gm);
     const before = await ids();
@@ -97,35 +97,36 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     assert.notDeepEqual(await ids(), before);
   });
 
-  it('bridges a Redis that was killed and starts again empty', async () => {
+  it('works on in memory while Redis is killed and restarts empty', async () => {
     await server().kill();
     await surviveOutage(() => server().restart());
   });
 
-  it('bridges a Redis that has no memory left', async (t) => {
+  it('works on in memory while Redis has no memory left', async (t) => {
     const operator = connectOperator(t);
     await operator.config('SET', 'maxmemory', '1');
     await surviveOutage(() => operator.config('SET', 'maxmemory', '0'));
   });
 
-  it('bridges a Redis that became a read-only replica', async (t) => {
+  it('works on in memory while Redis is a read-only replica', async (t) => {
     const operator = connectOperator(t);
     await operator.replicaof('127.0.0.1', 1);
     await surviveOutage(() => operator.replicaof('NO', 'ONE'));
   });
 
-  it('asks nothing of a hanging Redis while it is out', async () => {
+  it('sends no request to Redis during an outage', async () => {
     const tenant = tenantOn(plan);
     server().pause();
     await limiter.consume(tenant);
     for (let count = 0; count < 100; count += 1) await limiter.consume(tenant);
     server().resume();
     await until(() => !limiter.degraded);
-    // The one request that timed out is drawn when Redis wakes; the other hundred never got there.
+    // The one request that timed out is counted when Redis resumes; the other hundred never got
+    // there.
     assert.ok((await limiter.consume(tenant)).remaining >= plan.burst - 2);
   });
 
-  it('keeps what was spent alone from one outage to the next', async () => {
+  it('keeps its own buckets from one outage to the next', async () => {
     const tenant = tenantOn({ ...plan, burst: 1 });
     for (const allowed of [true, false]) {
       server().pause();
@@ -135,7 +136,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     }
   });
 
-  it('says nothing more and probes no more once closed', async () => {
+  it('reports no change once it is closed', async () => {
     server().pause();
     const waiting = limiter.consume(tenantOn(plan));
     limiter.close();
@@ -144,7 +145,7 @@ describeWithPrivateRedis('FailoverLimiter', (server) => {
     assert.deepEqual(changes, []);
   });
 
-  it('says nothing of a probe that was answered when it had been closed', async () => {
+  it('reports no recovery by a probe that was answered after the close', async () => {
     let answered = false;
     class Probed extends RedisLimiter {
       override async probe(): Promise<void> {

@@ -12,7 +12,7 @@ limiterContract('MemoryLimiter', async () => ({
 }));
 
 describe('MemoryLimiter', () => {
-  it('refills by the clock it was given', async () => {
+  it('refills by the given clock', async () => {
     let nowMs = 0;
     const limiter = new MemoryLimiter(1, () => nowMs);
     const tenant = tenantOn(plan);
@@ -23,13 +23,13 @@ describe('MemoryLimiter', () => {
     assert.equal((await limiter.consume(tenant)).allowed, true);
   });
 
-  it('keeps no more buckets than its bound for 100 000 unknown tenants', async () => {
+  it('keeps a bounded number of buckets for 100 000 tenants', async () => {
     const limiter = new MemoryLimiter(1_000, () => 0);
     for (let count = 0; count < 100_000; count += 1) await limiter.consume(tenantOn(plan));
     assert.equal(limiter.size, 1_000);
   });
 
-  it('forgets the tenant that asked least recently, not the busy one', async () => {
+  it('evicts the least recently used bucket, not that of a busy tenant', async () => {
     const limiter = new MemoryLimiter(2, () => 0);
     const busy = tenantOn(plan);
     await limiter.consume(busy);

@@ -1,4 +1,4 @@
-/** Whose budgets a Redis keeps, where the same tables are in another place. */
+/** Which installation a budget in Redis belongs to, also when its tables have moved. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { redisKeyPrefix } from '../../../src/adapters/limiter/redis_key_prefix.ts';
@@ -8,34 +8,34 @@ import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 describe('redisKeyPrefix()', () => {
   let databases: TestDatabase[];
-  let opened: Services[];
+  let services: Services[];
   before(async () => {
     databases = [await testDatabase(), await testDatabase()];
-    opened = await Promise.all(
+    services = await Promise.all(
       databases.map(({ url }) => openServices(readConfig({ DATABASE_URL: url }), url)),
     );
   });
   after(async () => {
-    for (const services of opened) services.close();
+    for (const each of services) each.close();
     for (const database of databases) await database.drop();
   });
 
   const namesOf = (mark: string) =>
-    Promise.all(opened.map(({ control }) => redisKeyPrefix(control, mark)));
+    Promise.all(services.map(({ control }) => redisKeyPrefix(control, mark)));
 
-  it('is another one for a copy with the same secret in another database', async () => {
+  it('differs for a copy with the same secret in another database', async () => {
     const [one, other] = await namesOf('the same mark');
     assert.notEqual(one, other);
   });
 
-  it('is the same for each process, and another one for another secret', async () => {
+  it('is the same for the same secret, and differs for another secret', async () => {
     const [one] = await namesOf('a mark');
     assert.deepEqual([one], [(await namesOf('a mark'))[0]]);
     assert.notEqual(one, (await namesOf('another mark'))[0]);
   });
 
-  it('is read with the rights that the control role has', async () => {
-    for (const { control } of opened) {
+  it('needs no right that the control role lacks', async () => {
+    for (const { control } of services) {
       const [row] = await control<{ told: boolean }>`
         select has_function_privilege('pg_control_system()', 'execute') as told`;
       assert.equal(row?.told, true);

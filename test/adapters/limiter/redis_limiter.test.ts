@@ -36,7 +36,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     return { parts: Number(parts), updatedAtMs: Number(updated_at_ms) };
   }
 
-  it('comes to the same sums as takeToken()', async () => {
+  it('computes the same buckets as takeToken()', async () => {
     const odd = { name: 'odd', requestsPerHour: 997, burst: 7 };
     const tenant = tenantOn(odd);
     let bucket: Bucket | null = null;
@@ -49,14 +49,14 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     }
   });
 
-  it('keeps every part of the largest burst', async () => {
+  it('stores the largest burst without rounding', async () => {
     const tenant = tenantOn({ name: 'huge', requestsPerHour: 1, burst: 2_147_483_647 });
     await limiter.consume(tenant);
     const { parts } = await bucketAt(`kennel:one:{${tenant.id}}:huge`);
     assert.equal(parts, 2_147_483_646 * 3_600_000);
   });
 
-  it('refills from the time that the clock of Redis went back to', async () => {
+  it('refills from the new time when the clock of Redis is set back', async () => {
     const tenant = tenantOn({ ...plan, burst: 1 });
     const key = `kennel:one:{${tenant.id}}:free`;
     await limiter.consume(tenant);
@@ -66,7 +66,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     assert.ok((await bucketAt(key)).updatedAtMs < updatedAtMs + 3_600_000);
   });
 
-  it('lets Redis forget a bucket once it is full', async () => {
+  it('sets a bucket to expire when it is full', async () => {
     const tenant = tenantOn(plan);
     await limiter.consume(tenant);
     const forgottenInMs = await redis.pttl(`kennel:one:{${tenant.id}}:free`);
@@ -84,7 +84,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     assert.equal(admitted.length, 20);
   });
 
-  it('shares no budget with another installation that has the same tenants', async (t) => {
+  it('keeps the budgets of two installations with the same tenants apart', async (t) => {
     const copy = await openRedisLimiter(server().url, 'copy');
     t.after(() => copy.close());
     const tenant = tenantOn({ ...plan, burst: 1 });
@@ -92,7 +92,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     assert.equal((await limiter.consume(tenant)).allowed, true);
   });
 
-  it('control: under one name the same tenants share a budget', async (t) => {
+  it('control: with one prefix the same tenant shares a budget', async (t) => {
     const copy = await openRedisLimiter(server().url, 'one');
     t.after(() => copy.close());
     const tenant = tenantOn({ ...plan, burst: 1 });
@@ -100,7 +100,7 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     assert.equal((await limiter.consume(tenant)).allowed, false);
   });
 
-  it('works on after Redis has forgotten the script', async () => {
+  it('works on after Redis has flushed its scripts', async () => {
     const tenant = tenantOn(plan);
     await limiter.consume(tenant);
     await redis.script('FLUSH');
@@ -108,13 +108,13 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
   });
 });
 
-describe('RedisLimiter, where something else listens', () => {
+describe('RedisLimiter on a server that is not Redis', () => {
   for (const [what, answer, reason] of [
-    ['a list that is not a valid reply', '*2\r\n:1\r\n:-5\r\n', /Redis replied \[1,-5\]/],
+    ['an invalid list', '*2\r\n:1\r\n:-5\r\n', /Redis replied \[1,-5\]/],
     ['a status', '+OK\r\n', /Redis replied "OK"/],
-    ['another protocol', 'HTTP/1.1 400 Bad Request\r\n\r\n', /isn't writeable/],
+    ['HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n', /isn't writeable/],
   ] as const) {
-    it(`rejects ${what}`, async (t) => {
+    it(`rejects the reply: ${what}`, async (t) => {
       const impostor = await startImpostor(answer);
       const limiter = new RedisLimiter(impostor.url, 'one', redisLimits);
       t.after(() => {
@@ -127,7 +127,7 @@ describe('RedisLimiter, where something else listens', () => {
   }
 });
 
-/** Greets as Redis does, where the answer lets it, and gives one answer to every script. */
+/** Greets as Redis does, if the answer allows it, and gives the same answer to every script. */
 async function startImpostor(answer: string): Promise<{ url: string; close(): void }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

@@ -26,7 +26,7 @@ describe('redisAddress()', () => {
     'redis://:secret@h?maxRetriesPerRequest=9',
     'redis://:secret@h?family=5',
   ]) {
-    it(`refuses ${url}, and tells nothing of it`, () => {
+    it(`refuses ${url} without its password in the message`, () => {
       assert.throws(
         () => redisAddress(url),
         ({ message }: Error) => message.startsWith('expected ') && !message.includes('secret'),

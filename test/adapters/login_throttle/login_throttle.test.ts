@@ -11,7 +11,7 @@ const limits = {
   addresses: 10,
 };
 
-/** A throttle on a clock of its own, and what became of so many failures at once. */
+/** A throttle with its own clock, and the outcome of many failures at once. */
 function onClock(nowMs: () => number) {
   const throttle = new LoginThrottle(limits, { nowMs });
   const fail = (address: string, times: number) =>
@@ -20,7 +20,7 @@ function onClock(nowMs: () => number) {
 }
 
 describe('LoginThrottle', () => {
-  it('forgives the first, slows down the next and turns away what is too much', async () => {
+  it('lets the first failures pass, delays the next and refuses the rest', async () => {
     const { fail } = onClock(() => 0);
     const failures = fail('192.0.2.1', 6);
     assert.deepEqual(
@@ -31,13 +31,13 @@ describe('LoginThrottle', () => {
     assert.deepEqual(replies, [true, true, true, true, true, false]);
   });
 
-  it('slows down nobody else', () => {
+  it('does not delay another address', () => {
     const { fail } = onClock(() => 0);
     fail('192.0.2.1', 6);
     assert.equal(fail('192.0.2.2', 1).at(0)?.delayed, false);
   });
 
-  it('forgives again as time goes by', () => {
+  it('lets failures pass again as time goes by', () => {
     let nowMs = 0;
     const { fail } = onClock(() => nowMs);
     fail('192.0.2.1', 3);
@@ -49,7 +49,7 @@ describe('LoginThrottle', () => {
     );
   });
 
-  it('tests nothing from an address past its bound, however many ask at once', () => {
+  it('tests at most the burst of concurrent guesses from one network', () => {
     const { throttle } = onClock(() => 0);
     const guesses = Array.from({ length: 1_000 }, () => {
       const tested = throttle.tests('2001:db8::1', 'operator');
@@ -60,7 +60,7 @@ describe('LoginThrottle', () => {
     assert.equal(throttle.tests('2001:db8:0:1::1', 'operator'), true);
   });
 
-  it('tests again as time goes by', () => {
+  it('tests an address again as time goes by', () => {
     let nowMs = 0;
     const { throttle, fail } = onClock(() => nowMs);
     fail('192.0.2.1', 4);
@@ -76,7 +76,7 @@ describe('LoginThrottle', () => {
     assert.equal(throttle.tests('192.0.2.1', 'tenant'), false);
   });
 
-  it('lets no more wait than its bound, whatever addresses they come from', async () => {
+  it('bounds the delayed failures of all addresses together', async () => {
     const { throttle, fail } = onClock(() => 0);
     const addresses = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
     const failures = addresses.flatMap((address) => fail(address, 5).slice(3));

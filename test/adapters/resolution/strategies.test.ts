@@ -12,7 +12,7 @@ describe('every strategy', () => {
     byPath,
     bySubdomain: bySubdomain('localhost'),
   })) {
-    it(`names nobody where the request does not use it: ${name}`, () => {
+    it(`names no tenant for a request that does not use it: ${name}`, () => {
       assert.deepEqual(strategy(facts), []);
     });
   }
@@ -22,24 +22,24 @@ describe('bySubdomain()', () => {
   const strategy = bySubdomain('petstore.example');
   const named = (host: string) => strategy({ ...facts, host }).map(({ slug }) => slug);
 
-  it('takes what stands before the base domain', () => {
+  it('takes the slug before the base domain', () => {
     assert.deepEqual(named('acme-pets.petstore.example'), ['acme-pets']);
   });
 
-  it('leaves reserved names to path and header', () => {
+  it('ignores reserved subdomains', () => {
     assert.deepEqual([...named('api.petstore.example'), ...named('www.petstore.example')], []);
   });
 
-  it('takes a deeper name whole, so that it is nobody', () => {
+  it('takes a deeper subdomain whole, which is no valid slug', () => {
     assert.deepEqual(named('x.acme-pets.petstore.example'), ['x.acme-pets']);
   });
 
-  it('is not taken in by a domain that only ends alike', () => {
+  it('ignores a domain that only ends like the base domain', () => {
     assert.deepEqual(named('acme-pets.evilpetstore.example'), []);
     assert.deepEqual(named('petstore.example'), []);
   });
 
-  it('names what Host says too, where a proxy names another', () => {
+  it('names the tenant of Host as well as that of the forwarded host', () => {
     const own = { ...facts, ownHost: 'b.petstore.example' };
     const both = (host: string) => strategy({ ...own, host }).map(({ slug }) => slug);
     assert.deepEqual(both('a.petstore.example'), ['a', 'b']);
@@ -50,12 +50,12 @@ describe('bySubdomain()', () => {
 describe('byPath()', () => {
   const named = (path: string) => byPath({ ...facts, path });
 
-  it('takes the prefix off', () => {
+  it('removes the prefix from the path', () => {
     assert.deepEqual(named('/acme-pets/api/pets'), [{ slug: 'acme-pets', path: '/api/pets' }]);
     assert.deepEqual(named('/acme-pets/api'), [{ slug: 'acme-pets', path: '/api' }]);
   });
 
-  it('sees no prefix before anything but /api', () => {
+  it('finds no prefix unless /api follows it', () => {
     for (const path of ['/acme-pets/pets', '/acme-pets/apis', '/a/b/api/pets', '/api/api']) {
       assert.deepEqual(named(path), [], path);
     }
@@ -63,7 +63,7 @@ describe('byPath()', () => {
 });
 
 describe('byHeader()', () => {
-  it('names as often as the header is sent', () => {
+  it('names one tenant for each value of the header', () => {
     assert.deepEqual(byHeader({ ...facts, tenantHeaders: ['a', 'b'] }), [
       { slug: 'a' },
       { slug: 'b' },

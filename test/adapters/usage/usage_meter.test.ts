@@ -6,20 +6,20 @@ import { unavailable } from '../../../src/kernel/errors.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
 import { type Registered, register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 describe('UsageMeter', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let tenant: Registered;
   let meter: UsageMeter;
   let nowMs: number;
   let away: boolean;
   before(async () => {
-    places = await openTenantPlaces(1);
+    fixture = await openTenantFixture(1);
   });
-  after(() => places.close());
+  after(() => fixture.close());
   beforeEach(async () => {
-    const { control } = places.services;
+    const { control } = fixture.services;
     tenant = await register(control, `t-${randomUUID().slice(0, 8)}`);
     nowMs = Date.parse('2024-02-29T23:59:59.999Z');
     away = false;
@@ -38,12 +38,12 @@ describe('UsageMeter', () => {
 
   async function days() {
     await meter.flush();
-    const rows = await places.services.control`
+    const rows = await fixture.services.control`
       select day, billed, refused from control.usage_days where tenant_id = ${tenant.id} order by day`;
     return rows.map((row) => ({ ...row }));
   }
 
-  it('adds up by UTC day', async () => {
+  it('sums requests by UTC day', async () => {
     meter.count(tenant.id, 'billed');
     meter.count(tenant.id, 'billed');
     nowMs += 1;
@@ -54,7 +54,7 @@ describe('UsageMeter', () => {
     ]);
   });
 
-  it('adds to what was written before', async () => {
+  it('adds to counts that were written before', async () => {
     for (let turn = 0; turn < 3; turn += 1) {
       meter.count(tenant.id, 'billed');
       await meter.flush();
@@ -62,7 +62,7 @@ describe('UsageMeter', () => {
     assert.deepEqual(await days(), [{ day: '2024-02-29', billed: 3, refused: 0 }]);
   });
 
-  it('counts again what could not be written, once', async () => {
+  it('writes counts of a failed flush once, with the next one', async () => {
     meter.count(tenant.id, 'billed');
     away = true;
     await meter.flush();
@@ -71,7 +71,7 @@ describe('UsageMeter', () => {
     assert.deepEqual(await days(), [{ day: '2024-02-29', billed: 2, refused: 0 }]);
   });
 
-  it('forgets a tenant that was deleted meanwhile, and writes the others', async () => {
+  it('drops the counts of a deleted tenant, and writes those of others', async () => {
     meter.count(tenantId(randomUUID()), 'billed');
     meter.count(tenant.id, 'billed');
     assert.deepEqual(await days(), [{ day: '2024-02-29', billed: 1, refused: 0 }]);

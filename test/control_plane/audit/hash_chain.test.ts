@@ -59,7 +59,7 @@ describe('the role that serves the operator', () => {
     'when an event was': `time) values (now()`,
     'where an event stands': 'position) values (1',
     'the hash of an event': `hash) values (sha256('')`,
-    'the number of an event': 'seq) overriding system value values (1',
+    'the number of an event': 'seq) values (1',
   })) {
     it(`may not choose ${what}`, async () => {
       const event = `insert into audit_events (${columns})`;
@@ -218,7 +218,7 @@ function tamperings(): Record<string, Tampering> {
     'a time that never was': edit(`time = '-infinity'`),
     'a time beyond the microseconds that a bigint counts': edit(`time = '294276-12-31'`),
     'an event that was given to the operator alone': edit(`audience = 'operator'`),
-    'an event with another place among all': edit('seq = default'),
+    'an event with another place among all': edit(`seq = nextval('audit_events_seq')`),
     'an edited event with a hash of its own': {
       tamper: (at) => `
         update audit_events set actor = 'nobody' where ${at(4)};
@@ -296,9 +296,11 @@ function tamperings(): Record<string, Tampering> {
 function adding(id: string, position: string): string {
   return `
     set session_replication_role = replica;
-    insert into audit_events (id, event, actor, tenant_id, audience, details, position, hash)
+    insert into audit_events
+      (seq, id, time, event, actor, tenant_id, audience, details, position, hash)
     values (
-      gen_random_uuid(), 'key_created', 'operator', '${id}', 'tenant', '{}', ${position}, sha256('')
+      nextval('audit_events_seq'), gen_random_uuid(), now(), 'key_created', 'operator', '${id}',
+      'tenant', '{}', ${position}, sha256('')
     )`;
 }
 

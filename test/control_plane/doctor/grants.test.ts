@@ -86,9 +86,9 @@ findsEach({
     'secrets for a stranger': given('select', table('control.secrets'), () => 'pg_monitor'),
     'seal keys for the app': given('select', table('kernel.seal_keys'), app),
     'a sequence': {
-      spoil: (names) => `grant update on sequence control.audit_events_seq_seq to ${names.app}`,
+      spoil: (names) => `grant update on sequence control.audit_events_seq to ${names.app}`,
       where: ({ app, main }) =>
-        `rights of ${app} on sequence control.audit_events_seq_seq of database ${main}`,
+        `rights of ${app} on sequence control.audit_events_seq of database ${main}`,
     },
     'a function of the trail': {
       spoil: ({ app }) => `grant execute on function control.chain_event() to ${app}`,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { KeyRefresher } from '../../../src/control_plane/keys/key_refresher.ts';
 import { until } from '../../support/until.ts';
 
-/** A watch whose looks end when they are told to. */
+/** A watch whose checks end when the test tells them to. */
 function watch(everyMs: number) {
   const looks: { end: () => void; fail: (error: Error) => void }[] = [];
   const errors: unknown[] = [];
@@ -14,7 +14,7 @@ function watch(everyMs: number) {
 }
 
 describe('KeyRefresher', () => {
-  it('looks once more when it was told while it looked, for that may have been too early', async () => {
+  it('refreshes once more after announcements that came during a refresh', async () => {
     const { seals, looks } = watch(60_000);
     for (let turn = 0; turn < 3; turn += 1) seals.look();
     assert.equal(looks.length, 1);
@@ -26,7 +26,7 @@ describe('KeyRefresher', () => {
     seals.close();
   });
 
-  it('looks now and then, also when nobody tells it to and a look has failed', async () => {
+  it('refreshes at its interval, also after a failure', async () => {
     const { seals, looks, errors } = watch(2);
     await until(() => looks.length === 1);
     looks[0]?.fail(new Error('away'));

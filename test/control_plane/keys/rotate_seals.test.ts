@@ -12,33 +12,33 @@ import { codeOf } from '../../../src/postgres/errors.ts';
 import type { Placement } from '../../../src/postgres/placement.ts';
 import { openServices } from '../../../src/services.ts';
 import { addPet } from '../../contract/isolation_probes.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 import { until } from '../../support/until.ts';
 
 describe('rotateSeals()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let tenants: TenantRef[];
   before(async () => {
-    places = await openTenantPlaces(8);
+    fixture = await openTenantFixture(8);
     tenants = await Promise.all(isolationModes.map((mode) => registered(mode)));
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  /** A tenant with a place and a row in the registry, by which its database is found. */
+  /** A tenant with a placement and a row in the registry, which names its database. */
   async function registered(mode: string, slug = `${mode}-farm`): Promise<TenantRef> {
-    const tenant = await places.tenant(mode);
-    await places.services.control`
+    const tenant = await fixture.tenant(mode);
+    await fixture.services.control`
       insert into control.tenants (id, slug, name, plan, status, isolation)
       values (${tenant.id}, ${slug}, 'Farm', 'free', 'active', ${mode})`;
     return tenant;
   }
 
   function destroy(tenant: TenantRef): Promise<void> {
-    return places.services.fleet.modes.of(tenant).destroy(tenant, places.steps);
+    return fixture.services.fleet.modes.of(tenant).destroy(tenant, fixture.steps);
   }
 
   function rotate(onProgress: (step: string) => void = () => {}, propagationMs = 1): Promise<void> {
-    const { fleet, jobs } = places.services;
+    const { fleet, jobs } = fixture.services;
     return rotateSeals(fleet, jobs, {
       propagationMs,
       concurrency: 2,
@@ -48,15 +48,18 @@ describe('rotateSeals()', () => {
   }
 
   function call({ id, isolation }: TenantRef): Promise<string> {
-    return places.services.isolation.run({ id, isolation }, addPet);
+    return fixture.services.isolation.run({ id, isolation }, addPet);
   }
 
-  /** What became of a call of each tenant: `fine`, or the code of the error. */
+  /** The result of one call of each tenant: `fine`, or the code of the error. */
   async function outcomes(): Promise<string[]> {
     return Promise.all(tenants.map((tenant) => call(tenant).then(() => 'fine', codeOf)));
   }
 
-  /** Keys that a tenant's database holds seals against; in its own one, contexts that it takes. */
+  /**
+   * Keys that a tenant's database verifies seals with; in a tenant's own database, the contexts
+   * that it accepts.
+   */
   async function keysPerDatabase(): Promise<number[]> {
     const keys = {
       statement: 'select from kernel.seal_keys',
@@ -65,39 +68,39 @@ describe('rotateSeals()', () => {
         where oid = 'kernel.tenant()'::regprocedure`,
     };
     const counts = tenants.map(async (tenant) => {
-      const placement = places.placeOf(tenant);
-      const rows = await places.asSuperuser(placement, keys[placement.context]);
+      const placement = fixture.placementOf(tenant);
+      const rows = await fixture.asSuperuser(placement, keys[placement.context]);
       return rows.length;
     });
     return Promise.all(counts);
   }
 
   async function isWaitedFor({ database }: Placement): Promise<boolean> {
-    const { account } = places.services.fleet.installation;
-    const waiting = await places.asSuperuser(
+    const { account } = fixture.services.fleet.installation;
+    const waiting = await fixture.asSuperuser(
       account,
       `select from pg_stat_activity where datname = '${database}' and wait_event = 'advisory'`,
     );
     return waiting.length > 0;
   }
 
-  /** What seals are made from. */
+  /** The secrets that seals are derived from. */
   async function seal(): Promise<string> {
-    const { account } = places.services.fleet.installation;
+    const { account } = fixture.services.fleet.installation;
     const read = `select encode(value, 'hex') as value from secrets where name = 'seal'`;
-    const rows = await places.asSuperuser(account, read);
+    const rows = await fixture.asSuperuser(account, read);
     return rows.map(({ value }) => String(value)).join();
   }
 
-  it('disturbs nobody who is being served', async () => {
+  it('fails no request of tenants that are being served', async () => {
     const failures: unknown[] = [];
     let rotating = true;
     const load = tenants.map(async (tenant) => {
       while (rotating) await call(tenant).catch((error) => failures.push(error));
     });
     for (let turn = 0; turn < 3; turn += 1) {
-      // What the announcement does in a serving process.
-      await rotate(() => void places.services.refreshSeals(), 1_000);
+      // What a serving process does on the announcement.
+      await rotate(() => void fixture.services.refreshSeals(), 1_000);
     }
     rotating = false;
     await Promise.all(load);
@@ -105,15 +108,15 @@ describe('rotateSeals()', () => {
     assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
   });
 
-  it('leaves a process that has not heard of it without a context', async () => {
+  it('makes a process with the old key fail with 42501 until it refreshes', async () => {
     await rotate();
     assert.deepEqual(await outcomes(), ['42501', '42501', '42501']);
-    await places.services.refreshSeals();
+    await fixture.services.refreshSeals();
     assert.deepEqual(await outcomes(), ['fine', 'fine', 'fine']);
   });
 
   for (const step of [1, 2, 3]) {
-    describe(`when it is killed after its step ${step}`, () => {
+    describe(`when it was killed after step ${step}`, () => {
       beforeEach(async () => {
         let steps = 0;
         const killed = rotate(() => {
@@ -122,84 +125,84 @@ describe('rotateSeals()', () => {
         });
         await assert.rejects(killed, /^Error: killed$/);
       });
-      afterEach(() => places.services.refreshSeals());
+      afterEach(() => fixture.services.refreshSeals());
 
-      it('is brought to its end by the next one', async () => {
+      it('is completed by the next rotation', async () => {
         await rotate();
-        await places.services.refreshSeals();
+        await fixture.services.refreshSeals();
         assert.deepEqual(await outcomes(), ['fine', 'fine', 'fine']);
         assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
       });
 
-      it('gives a new tenant all the keys that are good', async () => {
-        const late = await places.tenant('database');
-        await places.services.refreshSeals();
+      it("gives a new tenant's database every valid key", async () => {
+        const late = await fixture.tenant('database');
+        await fixture.services.refreshSeals();
         await call(late);
         await rotate();
       });
     });
   }
 
-  it('does not mind tenants that come and go meanwhile', async () => {
-    const { onboarding } = places.services;
+  it('succeeds while tenants are created and deleted', async () => {
+    const { onboarding } = fixture.services;
     const order = (name: string): NewTenant => {
       const slug = parseSlug(name);
       assert.ok(slug);
       return { slug, name, plan: 'free', isolation: 'database', adminEmail: 'a@example.com' };
     };
-    const once = { requestId: null, idempotencyKey: null, rawBody: '' };
+    const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
     const names = Array.from({ length: 8 }, (_, number) => `going-${number}`);
-    for (const name of names) await onboarding.create(order(name), once);
+    for (const name of names) await onboarding.create(order(name), meta);
     let changing = true;
     const changes = (async () => {
       for (const name of names) {
         await onboarding.remove(order(name).slug, null);
-        await onboarding.create(order(`new-${name}`), once);
+        await onboarding.create(order(`new-${name}`), meta);
       }
       changing = false;
     })();
-    while (changing) await rotate(() => void places.services.refreshSeals(), 500);
+    while (changing) await rotate(() => void fixture.services.refreshSeals(), 500);
     await changes;
     for (const name of names) await onboarding.remove(order(`new-${name}`).slug, null);
     assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
   });
 
-  it('leaves a database alone that is not prepared yet', async () => {
+  it('skips a database that is not provisioned yet', async () => {
     const tenant = await registered('database', 'unprepared');
-    await places.asSuperuser(places.placeOf(tenant), 'drop schema kernel cascade');
+    await fixture.asSuperuser(fixture.placementOf(tenant), 'drop schema kernel cascade');
     await rotate();
     await destroy(tenant);
-    await places.services.refreshSeals();
+    await fixture.services.refreshSeals();
   });
 
-  it('leaves a database alone that goes while it is being told', async () => {
-    const { fleet } = places.services;
+  it('skips a database that is dropped meanwhile', async () => {
+    const { fleet } = fixture.services;
     const tenant = await registered('database', 'going');
-    const place = places.placeOf(tenant);
+    const placement = fixture.placementOf(tenant);
     let rotation = Promise.resolve();
-    await withDatabaseLock(fleet, place, async () => {
+    await withDatabaseLock(fleet, placement, async () => {
       rotation = rotate();
-      await until(() => isWaitedFor(place));
+      await until(() => isWaitedFor(placement));
       await destroy(tenant);
     });
     await rotation;
-    await places.services.refreshSeals();
+    await fixture.services.refreshSeals();
   });
 
-  describe('when a database cannot be told to forget the old key', () => {
+  describe('when a database cannot drop the old key', () => {
     const broken = 'alter table kernel.seal_keys add constraint broken check (false) not valid';
     const fixed = 'alter table kernel.seal_keys drop constraint broken';
 
-    it('tells all others, says which one, and goes on there the next time', async () => {
-      const { account, database } = places.services.fleet.installation;
+    it('updates all others, names that database, and resumes there the next time', async () => {
+      const { account, database } = fixture.services.fleet.installation;
       const steps: string[] = [];
       const failing = rotate((step) => steps.push(step), 500);
       await until(async () => steps.length === 2);
-      await places.asSuperuser(account, broken);
+      await fixture.asSuperuser(account, broken);
       await assert.rejects(failing, new RegExp(`^Error: Cannot tell .*: ${database}: `));
-      // In the main database are those of two tenants.
+      // The main database holds the keys of two tenants.
       assert.deepEqual(await keysPerDatabase(), [2, 2, 1]);
-      await places.asSuperuser(account, fixed);
+      await fixture.asSuperuser(account, fixed);
       const before = await seal();
       steps.length = 0;
       await rotate((step) => steps.push(step));
@@ -207,18 +210,18 @@ describe('rotateSeals()', () => {
       assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
       await rotate();
       assert.notEqual(await seal(), before);
-      await places.services.refreshSeals();
+      await fixture.services.refreshSeals();
     });
   });
 
-  it('is done by one process at a time', async () => {
-    const environment = { DATABASE_URL: places.url };
-    const other = await openServices(readConfig(environment), places.url);
+  it('refuses while another process is rotating', async () => {
+    const environment = { DATABASE_URL: fixture.url };
+    const other = await openServices(readConfig(environment), fixture.url);
     const { installation } = other.fleet;
     const target = installation.adminTarget(installation.database);
     let refused = false;
     try {
-      // As a rotation of the other process holds it.
+      // The lock that a rotation by another process holds.
       await other.jobs.exclusive(target, 'seals', (connection) =>
         tryWithLock(connection, 'seals', async () => {
           await assert.rejects(rotate(), /another rotation is running/);
@@ -229,7 +232,7 @@ describe('rotateSeals()', () => {
       await rotate();
     } finally {
       other.close();
-      await places.services.refreshSeals();
+      await fixture.services.refreshSeals();
     }
   });
 });

@@ -3,15 +3,16 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { limits, readConfig } from '../../../src/config.ts';
+import { readConfig } from '../../../src/config.ts';
 import { migrateFleet, type Progress } from '../../../src/control_plane/migrations/migrate.ts';
 import { migrationStatus } from '../../../src/control_plane/migrations/status.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
+import { limits } from '../../../src/limits.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
-describe('migrations over the fleet', () => {
+describe('migrateFleet()', () => {
   let database: TestDatabase;
   let sqlFolder: string;
   let open: Services[] = [];
@@ -33,13 +34,13 @@ describe('migrations over the fleet', () => {
     await rm(sqlFolder, { recursive: true });
   });
 
-  it('finds nothing to do when every tenant is at the newest version', async () => {
+  it('does nothing when every tenant is at the newest version', async () => {
     const { current, behind } = await statusOf(await servicesNow());
     assert.deepEqual([current, behind.length], [6, 0]);
     assert.deepEqual(await migrate(await servicesNow()), { migrated: 0, failed: [], left: 0 });
   });
 
-  it('brings the microchip column to tenants of all modes, and names the one that fails', async () => {
+  it('migrates tenants of all modes, and names the one that fails', async () => {
     await cp(
       'sql/tenant/002_pet_microchip_id.sql',
       join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'),
@@ -55,7 +56,7 @@ describe('migrations over the fleet', () => {
       ['schema-one'],
     );
     assert.match(first.failed[0]?.error ?? '', /microchip_id.*already exists/);
-    assert.deepEqual([first.migrated, progress.length], [4, 5], 'five places hold six tenants');
+    assert.deepEqual([first.migrated, progress.length], [4, 5], 'five placements hold six tenants');
     const { behind } = await statusOf(services);
     assert.deepEqual(
       behind.map(({ name }) => name),
@@ -66,7 +67,7 @@ describe('migrations over the fleet', () => {
     }
   });
 
-  it('touches only what is left in a second run', async () => {
+  it('migrates only the remaining tenants in a second run', async () => {
     const services = await servicesNow();
     await fix(services, 'schema-one');
     const progress: Progress[] = [];
@@ -81,14 +82,14 @@ describe('migrations over the fleet', () => {
     );
   });
 
-  it('leaves the rest alone when a canary fails', async () => {
+  it('does not migrate the rest when a canary fails', async () => {
     await writeFile(join(sqlFolder, 'tenant', '003_broken.sql'), 'select 1 / 0;\n');
     const outcome = await migrate(await servicesNow(), () => {}, { canary: 1 });
     assert.deepEqual([outcome.migrated, outcome.failed.length, outcome.left], [0, 1, 4]);
     await rm(join(sqlFolder, 'tenant', '003_broken.sql'));
   });
 
-  it('lets one run at a time', async () => {
+  it('refuses a second run at the same time', async () => {
     await writeFile(join(sqlFolder, 'tenant', '003_slow.sql'), 'select pg_sleep(0.3);\n');
     const first = await servicesNow();
     const second = await another();
@@ -98,7 +99,7 @@ describe('migrations over the fleet', () => {
     assert.equal((await statusOf(first)).behind.length, 0);
   });
 
-  it('waits for a lock from a distance, so that readers are not held up', async () => {
+  it('retries a lock with short waits, so that readers are not blocked', async () => {
     await writeFile(
       join(sqlFolder, 'tenant', '004_note.sql'),
       'alter table pets add column note text;\n',
@@ -113,21 +114,21 @@ describe('migrations over the fleet', () => {
     assert.deepEqual(await migrating, { migrated: 1, failed: [], left: 0 });
   });
 
-  it('refuses a file that was edited after it had been applied to one tenant alone', async () => {
+  it('refuses a file that was edited after one tenant had it', async () => {
     const file = join(sqlFolder, 'tenant', '005_first.sql');
     await writeFile(file, 'alter table pets add column one text;\n');
     await migrate(await servicesNow(), () => {}, { slug: 'schema-one' });
     await writeFile(file, 'alter table pets add column two text;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
+    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
     await assert.rejects(
       async () => onboard(await servicesNow(), 'new-one', 'schema'),
-      /was edited/,
+      /is not the file/,
     );
     await writeFile(file, 'alter table pets add column one text;\n');
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
   });
 
-  it('refuses an edited file also where the one after it had failed', async () => {
+  it('refuses an edited file also when the next file had failed', async () => {
     const [fine, broken] = ['006_fine.sql', '007_broken.sql'].map((name) =>
       join(sqlFolder, 'tenant', name),
     );
@@ -138,17 +139,17 @@ describe('migrations over the fleet', () => {
     assert.equal(first.failed.length, 1);
     await writeFile(fine, 'alter table pets add column four text;\n');
     await writeFile(broken, 'select 1;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
+    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
     await writeFile(fine, 'alter table pets add column three text;\n');
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
   });
 
-  it('refuses a file that was edited after it had been applied', async () => {
+  it('refuses a file that was edited after all tenants had it', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /was edited/);
+    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
   });
 
-  /** Opened anew, so that it reads the folder as it is now. */
+  /** Opened again, so that it reads the folder as it is now. */
   function servicesNow(): Promise<Services> {
     closeAll();
     return another();
@@ -205,13 +206,15 @@ const fix = (services: Services, slug: string) =>
 
 async function asOwner(services: Services, slug: string, statement: string): Promise<void> {
   const { admin, installation } = services.fleet;
-  const place = services.fleet.modes.placementOf(await tenantOf(services, slug));
-  await admin.exclusive(installation.adminTarget(place.database), 'test', (connection) =>
-    connection.script(`begin; set local search_path = "${place.schema}"; ${statement}; commit`),
+  const placement = services.fleet.modes.placementOf(await tenantOf(services, slug));
+  await admin.exclusive(installation.adminTarget(placement.database), 'test', (connection) =>
+    connection.script(`begin; set local search_path = "${placement.schema}"; ${statement}; commit`),
   );
 }
 
-/** A reader that keeps its transaction, and with it its lock on the table, until it is told. */
+/**
+ * A reader that keeps its transaction, and so its lock on the table, until it is told to end it.
+ */
 async function holdLock(services: Services, slug: string, released: () => boolean) {
   const tenant = await tenantOf(services, slug);
   await services.isolation.run(tenant, (db) =>

@@ -11,7 +11,7 @@ import {
 const breaking = (text: string) => migrationOf(3, 'more', text).breaking;
 
 describe('a migration file', () => {
-  it('without a word on servers is compatible when it only adds', () => {
+  it('without a "Servers:" line is compatible with running servers if it only adds', () => {
     const additive = [
       '',
       'create table a (id int); create unique index on a (id); create policy p on a using (true);',
@@ -54,7 +54,7 @@ describe('a migration file', () => {
     for (const text of others) assert.equal(breaking(text), true, text);
   });
 
-  it('is what it says', () => {
+  it('is compatible or breaking as its "Servers:" line says', () => {
     assert.equal(breaking('-- Servers: compatible with the version before\ndrop table a'), false);
     assert.equal(breaking('-- Servers: must know this file.\ncreate table a ()'), true);
     assert.equal(breaking('--servers:  MUST KNOW THIS FILE \r\ncreate table a ()'), true);
@@ -67,7 +67,7 @@ describe('a migration file', () => {
     assert.throws(() => breaking(twice + twice), /line 2: .*second time/);
   });
 
-  it('has no statement that ends its transaction, or that psql alone can run', () => {
+  it('cannot contain a statement that ends its transaction or needs psql', () => {
     const refused = [
       'begin',
       'START transaction',
@@ -99,7 +99,26 @@ describe('a migration file', () => {
     for (const text of taken) assert.equal(migrationOf(3, 'more', text).statements.length, 1, text);
   });
 
-  it('may begin with a byte order mark, and is in UTF-8', async () => {
+  it('is every SQL file of its folder, but for those that are named', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
+    try {
+      await writeFile(join(folder, '001_a.sql'), 'select 1');
+      await writeFile(join(folder, 'other.sql'), 'select :other');
+      await assert.rejects(
+        readMigrations(folder),
+        /expected "002_<name>\.sql", found "other\.sql"/,
+      );
+      const migrations = await readMigrations(folder, ['other.sql']);
+      assert.deepEqual(
+        migrations.map(({ name }) => name),
+        ['a'],
+      );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('may begin with a byte order mark, and must be UTF-8', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
     const write = (bytes: Buffer) => writeFile(join(folder, '001_a.sql'), bytes);
     try {

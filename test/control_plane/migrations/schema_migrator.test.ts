@@ -30,7 +30,7 @@ describe('upgrade()', () => {
   let turn = 0;
   before(async () => {
     database = await testDatabase();
-    // Without a limit of its own, so that only the upgrade's can end a wait for a lock.
+    // Without a limit of its own, so that only the upgrade's limit can end a wait for a lock.
     connection = await Connection.open(database.url, { ...connectionLimits, lockTimeoutMs: 0 });
     const secret = Buffer.alloc(32, 1);
     const secrets = { installation: secret, seals: { current: secret, other: null } };
@@ -51,7 +51,7 @@ describe('upgrade()', () => {
     await connection.script(`create schema ${schema} authorization "${owner}"`);
   });
 
-  /** In a session of the migrations' login, without a limit of its own too. */
+  /** In a session of the migrations' login, also without a limit of its own. */
   const migrating = async (work: (own: Connection) => Promise<void>) => {
     const target = installation.migrationTarget(databaseOf(database.url));
     const own = await Connection.open(target, { ...connectionLimits, lockTimeoutMs: 0 });
@@ -79,14 +79,14 @@ describe('upgrade()', () => {
     return rows.map(({ name }) => name);
   };
 
-  it('applies what is missing, and nothing twice', async () => {
+  it('applies missing migrations, and none twice', async () => {
     assert.equal(await run('create table a ()'), 1);
     assert.equal(await run('create table a ()', 'create table b ()'), 2);
     assert.equal(await run('create table a ()', 'create table b ()'), 2);
     assert.deepEqual(await tables(), ['a', 'b']);
   });
 
-  it('keeps what was done before a failure, and nothing of what failed', async () => {
+  it('keeps the migrations before a failure, and nothing of the failed one', async () => {
     const broken = 'create table b (); select 1 / 0';
     await assert.rejects(run('create table a ()', broken, 'create table c ()'), { code: '22012' });
     assert.deepEqual(await tables(), ['a']);
@@ -94,19 +94,19 @@ describe('upgrade()', () => {
     assert.equal(await run('create table a ()', 'create table b ()'), 2);
   });
 
-  it('refuses a file that was edited after it had been applied, and applies nothing then', async () => {
+  it('refuses a file that was edited after it was applied, and applies nothing', async () => {
     await run('create table a ()');
     const edited = run('create table a (x int)', 'create table b ()');
-    await assert.rejects(edited, /^Error: Cannot migrate: "step_1" \(1\) was edited/);
+    await assert.rejects(edited, /"001_step_1\.sql" is not the file that it was made with/);
     assert.deepEqual(await tables(), ['a']);
   });
 
-  it('leaves a schema alone that is ahead of the files', async () => {
+  it('does not change a schema that is ahead of the files', async () => {
     await run('create table a ()', 'create table b ()');
     assert.equal(await run('create table a ()'), 2);
   });
 
-  it('does not wait for a lock for long', async () => {
+  it('gives up a lock after the lock timeout', async () => {
     await run('create table a ()');
     const other = await Connection.open(database.url, connectionLimits);
     await other.transaction('begin', async (sql) => {
@@ -117,7 +117,7 @@ describe('upgrade()', () => {
     other.close();
   });
 
-  it('reads a file as psql does', async () => {
+  it('applies files with quotes, variables and comments as psql does', async () => {
     await run(
       `create table a (b jsonb default '{"theme":"dark"}', c text default ':"app"', d "char"); -- it's
        comment on table a is $$ :"app" $$; select ''::"char"; -- note`,
@@ -131,7 +131,7 @@ describe('upgrade()', () => {
 
   const evil = () => `evil_${schema}`;
 
-  /** What makes a superuser, where the role can be put off. */
+  /** Makes the login a superuser, if it can leave its role. */
   const uprisings: (() => string)[] = [
     () => `reset role; create role ${evil()} superuser`,
     () => `set role none; create role ${evil()} superuser`,
@@ -146,7 +146,7 @@ describe('upgrade()', () => {
   const isThere = async () =>
     (await connection.plain`select from pg_roles where rolname = ${evil()}`).length === 1;
 
-  it('runs nothing as the administrator, whatever a file says', async () => {
+  it('runs no statement of a file as the administrator', async () => {
     for (const uprising of uprisings) {
       const text = `create table a (); ${uprising()}`;
       await assert.rejects(
@@ -161,7 +161,7 @@ describe('upgrade()', () => {
     assert.deepEqual(await tables(), ['a']);
   });
 
-  it("control: in the administrator's own session each of them makes a superuser", async () => {
+  it("control: in the administrator's session each of these files makes a superuser", async () => {
     for (const uprising of uprisings) {
       const own = await Connection.open(database.url, connectionLimits);
       await runWith((work) => work(own), uprising());
@@ -172,7 +172,7 @@ describe('upgrade()', () => {
     }
   });
 
-  it('ends a transaction with its ledger row alone', async () => {
+  it('rolls back a migration that commits or rolls back by itself', async () => {
     const endings = [
       'do $$ begin commit; end $$',
       'create procedure p() language plpgsql as $$ begin rollback; end $$; call p()',
@@ -187,7 +187,7 @@ describe('upgrade()', () => {
     assert.deepEqual(await tables(), ['a']);
   });
 
-  it('sends one statement at a time, and ends the connection where one has ended the transaction', async () => {
+  it('runs one statement at a time, and closes the connection when one ended the transaction', async () => {
     const own = await Connection.open(database.url, connectionLimits);
     const two = own.scripts('begin', [`create table ${schema}.a (); commit`], 'commit');
     await assert.rejects(two, { code: '42601' });
@@ -197,7 +197,7 @@ describe('upgrade()', () => {
     assert.deepEqual(await tables(), []);
   });
 
-  it('touches nothing when a later file has a variable without a value', async () => {
+  it('applies nothing when a later file has a variable without a value', async () => {
     await assert.rejects(
       run('create table a ()', '\nselect :"nobody"'),
       /"002_step_2.sql", line 2/,
@@ -205,21 +205,21 @@ describe('upgrade()', () => {
     assert.deepEqual(await tables(), []);
   });
 
-  it('leaves nothing of a file in the session of the next one', async () => {
+  it('resets the session between two files', async () => {
     await run("set search_path = pg_catalog; select set_config('x.y', '1', false)");
     const later = `create table b (); select 1 / coalesce(nullif(current_setting('x.y', true), ''), '1')::int`;
     await run("set search_path = pg_catalog; select set_config('x.y', '1', false)", later);
     assert.deepEqual(await tables(), ['b']);
   });
 
-  it('makes everything the property of the owner', async () => {
+  it('makes every table owned by the owner role', async () => {
     await run('create table a ()');
     const [row] = await connection.plain`
       select tableowner from pg_tables where schemaname = ${schema} and tablename = 'a'`;
     assert.equal(row && 'tableowner' in row && row.tableowner, owner);
   });
 
-  it('fills in roles, and refuses one that has no name', async () => {
+  it('replaces variables by roles, and refuses an unknown role', async () => {
     await run('create table a (); grant select on a to :"app"');
     const nameless = run('create table a (); grant select on a to :"app"', 'reset :"nobody"');
     await assert.rejects(nameless, /no role has that name/);

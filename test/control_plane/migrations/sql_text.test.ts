@@ -10,7 +10,7 @@ function statementsOf(text: string): string[] {
 }
 
 describe('readSql()', () => {
-  it('fills in variables where psql does, and nowhere else', () => {
+  it('replaces variables exactly where psql does', () => {
     const same = [
       `jsonb default '{"theme":"dark"}'`,
       `select 'a :"app" :app'`,
@@ -40,7 +40,7 @@ describe('readSql()', () => {
     assert.deepEqual(statementsOf(`select '\\' || :'app'`), [`select '\\' || 'kennel_app'`]);
   });
 
-  it('leaves comments out, nested ones too', () => {
+  it('removes comments, nested ones too', () => {
     assert.deepEqual(statementsOf(`select 1 -- it's :"nobody" ; \n + 2; -- note`), [
       'select 1  \n + 2',
     ]);
@@ -49,7 +49,7 @@ describe('readSql()', () => {
     assert.deepEqual(statementsOf('-- nothing\n;;/* */;'), []);
   });
 
-  it('ends a statement at a semicolon that is in nothing', () => {
+  it('ends a statement at a semicolon outside of quotes, parentheses and bodies', () => {
     const bodies = [
       `create function f() returns int language sql begin atomic select 1; select case when true then 1 end; end`,
       `create or replace procedure p() begin atomic select 1; end`,
@@ -66,7 +66,7 @@ describe('readSql()', () => {
     ]);
   });
 
-  it('names the line of what has no end, or no value, or is for psql alone', () => {
+  it('names the line of an open quote, an unknown variable and a psql command', () => {
     const wrong: [string, number, RegExp][] = [
       [`select 1;\nselect 'a\n\n`, 2, /begins with '/],
       [`\r\n\r\nselect "a`, 3, /begins with "/],
@@ -89,7 +89,7 @@ describe('readSql()', () => {
     }
   });
 
-  it('says where each statement begins, and which words it has', () => {
+  it('returns the line and the words of each statement', () => {
     const { statements } = readSql(`-- head\nselect 1;\n\n  /* x */ Alter Table "A b" Add c;`);
     assert.deepEqual(
       statements.map(({ line, words }) => [line, words]),
@@ -100,7 +100,7 @@ describe('readSql()', () => {
     );
   });
 
-  it('finds any texts again, however they are quoted, and keeps each as it is', () => {
+  it('splits random quoted texts, and keeps each as it is', () => {
     const quotings: ((text: string) => string)[] = [
       (text) => `'${text.replaceAll("'", "''")}'`,
       (text) => `e'${text.replaceAll(/['\\]/g, (found) => `\\${found}`)}'`,

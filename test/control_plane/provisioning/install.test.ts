@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { limits, readConfig } from '../../../src/config.ts';
+import { readConfig } from '../../../src/config.ts';
 import { Provisioner } from '../../../src/control_plane/provisioning/provisioner.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
+import { limits } from '../../../src/limits.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { connectionLimits } from '../../support/connection.ts';
@@ -32,7 +33,7 @@ describe('install()', () => {
     return services;
   }
 
-  /** Every table's ledger and the one secret: what a second start must find and keep. */
+  /** The ledgers of all tables and the one secret: a second start must find and keep them. */
   const state = () => connection.plain`
     select value, (select array_agg(applied_at order by version)::text from control.migrations) as control,
       (select array_agg(applied_at order by version)::text from shared.migrations) as shared
@@ -44,13 +45,13 @@ describe('install()', () => {
     assert.equal(new Set(passwords).size, 1);
   });
 
-  it('changes nothing when it is there already', async () => {
+  it('keeps secret and ledgers of an existing installation', async () => {
     const before = await state();
     await start();
     assert.deepEqual(await state(), before);
   });
 
-  it('has roles that may no more than they must', async () => {
+  it('makes roles without special attributes', async () => {
     const { roles } = (await start()).fleet.installation;
     for (const [name, role] of Object.entries(roles)) {
       const [row] = await connection.plain`
@@ -62,7 +63,7 @@ describe('install()', () => {
     }
   });
 
-  it('takes back what was set for a login meanwhile', async () => {
+  it('resets settings that were changed for a login', async () => {
     const { fleet } = await start();
     const { serve } = fleet.installation.roles;
     await connection.script(`alter role "${serve}" set statement_timeout = 0`);
@@ -73,7 +74,7 @@ describe('install()', () => {
     assert.doesNotMatch(row?.settings ?? '', /statement_timeout/);
   });
 
-  it('has no login of a server keep a transaction open, from Postgres 17 on', async () => {
+  it('limits the time of a transaction for each serving login, from Postgres 17 on', async () => {
     const { fleet, control, pools } = await start();
     const { installation, modes } = fleet;
     const tenant = { id: tenantId(randomUUID()), isolation: 'database' };
@@ -89,7 +90,7 @@ describe('install()', () => {
     }
   });
 
-  it('leaves connections to the administrator, whatever its logins and tenants hold', async () => {
+  it('limits its logins so that connections are left for the administrator', async () => {
     const { installation } = (await start()).fleet;
     const { serve, control } = installation.roles;
     const [row] = await connection.plain<{ most: number; limits: string }>`
@@ -102,7 +103,7 @@ describe('install()', () => {
     assert.ok(sum < (row?.most ?? 0) - limits.adminConnections.connections);
   });
 
-  it('has one owner of everything, who cannot log in', async () => {
+  it('makes the owner role the owner of every table', async () => {
     const { roles } = (await start()).fleet.installation;
     const owners = await connection.plain<{ owner: string }>`
       select distinct pg_get_userbyid(relowner) as owner
@@ -114,7 +115,7 @@ describe('install()', () => {
     );
   });
 
-  it('has forced row security on every table with a tenant, but for the registry and the outbox', async () => {
+  it('forces row security on every table with a tenant_id, except leftovers and outbox', async () => {
     await start();
     const bare = await connection.plain<{ name: string }>`
       select nspname || '.' || relname as name
@@ -130,7 +131,7 @@ describe('install()', () => {
     );
   });
 
-  it('has no role that serves and may write a DO block', async () => {
+  it('lets no serving role write a DO block', async () => {
     const { app, account, serve, control } = (await start()).fleet.installation.roles;
     for (const role of [app, account, serve, control]) {
       const [row] = await connection.plain<{ may: boolean }>`
@@ -139,7 +140,7 @@ describe('install()', () => {
     }
   });
 
-  it('refuses connections to who is none of its own', async () => {
+  it('refuses connections of roles that are not its own', async () => {
     await start();
     const [row] = await connection.plain<{ may: boolean }>`
       select has_database_privilege('pg_monitor', current_database(), 'connect') as may`;

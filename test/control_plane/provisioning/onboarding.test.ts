@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { limits as productLimits } from '../../../src/config.ts';
 import { Onboarding } from '../../../src/control_plane/provisioning/onboarding.ts';
 import type { NewTenant } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
-import { Connection } from '../../../src/postgres/connection.ts';
-import { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
+import { limits } from '../../../src/limits.ts';
 import { controlDb } from '../../../src/postgres/control_db.ts';
+import { openConnectionPool } from '../../../src/postgres/open_connection_pool.ts';
 import type { Services } from '../../../src/services.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { lookInto } from '../../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 import { orphansIn, theTrail, tracesOf } from '../../support/traces.ts';
 import { until } from '../../support/until.ts';
 
@@ -22,52 +21,43 @@ function orderOf(name: string, isolation: IsolationModeName): NewTenant {
   return { slug, name, plan: 'free', isolation, adminEmail: `admin@${name}.example` };
 }
 
-const once = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
+const meta = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
 
 describe('Onboarding', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let services: Services;
   before(async () => {
-    places = await openTenantPlaces(4);
-    services = places.services;
+    fixture = await openTenantFixture(4);
+    services = fixture.services;
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  /** Lets the last step of an onboarding fail. */
+  /** Makes the last step of an onboarding fail. */
   async function failing(work: () => Promise<unknown>): Promise<void> {
     const { account } = services.fleet.installation;
-    await places.asSuperuser(
+    await fixture.asSuperuser(
       account,
       'alter table outbox add constraint broken check (false) not valid',
     );
     await assert.rejects(work(), { code: '23514' });
-    await places.asSuperuser(account, 'alter table outbox drop constraint broken');
+    await fixture.asSuperuser(account, 'alter table outbox drop constraint broken');
   }
 
-  /** What is left of an order anywhere, but for the audit trail. */
+  /** All that is left of an order in any table or name, except the audit trail. */
   const traces = async ({ slug }: NewTenant) => {
-    const found = [...(await tracesOf(places.url, [slug])), ...(await orphansIn(places.url))];
+    const found = [...(await tracesOf(fixture.url, [slug])), ...(await orphansIn(fixture.url))];
     return found.filter((trace) => !theTrail.includes(trace));
   };
 
-  /** The same on control connections that wait for a lock as long as a test may have to. */
+  /** The same on control connections that may wait for a lock as long as a test needs. */
   function patient(t: TestContext) {
-    const limits = {
+    const patient = {
       ...connectionLimits,
       lockTimeoutMs: 0,
       statementTimeoutMs: 0,
       callTimeoutMs: 20_000,
     };
-    const pool = new ConnectionPool((target) => Connection.open(target, limits), {
-      connections: 2,
-      connectionsPerTenant: 2,
-      waitingPerTenant: 10,
-      waiting: 10,
-      waitLimitMs: 20_000,
-      idleLimitMs: 60_000,
-      spareMs: 1_000,
-      batches: productLimits.connections.batches,
-    });
+    const pool = openConnectionPool(patient, limits.adminConnections);
     t.after(() => pool.close());
     const { fleet, isolation, jobs, pools } = services;
     const control = controlDb(pool, fleet.installation);
@@ -77,10 +67,10 @@ describe('Onboarding', () => {
     return { onboarding, control };
   }
 
-  /** Whether anybody waits for a lock in this database. */
+  /** Whether any session waits for a lock in this database. */
   async function isSomebodyWaiting(): Promise<boolean> {
     const waiting = await lookInto(
-      places.url,
+      fixture.url,
       (sql) => sql`
         select from pg_locks
         where not granted and pid in (
@@ -92,13 +82,13 @@ describe('Onboarding', () => {
 
   for (const mode of isolationModes) {
     describe(`in ${mode} mode`, () => {
-      it('makes a tenant with a sample pet, an admin, settings, a letter and an event', async () => {
+      it('creates a tenant with a sample pet, an admin, settings, an email and an event', async () => {
         const order = orderOf(`whole-${mode}`, mode);
-        const { tenant, admin } = await services.onboarding.create(order, once);
+        const { tenant, admin } = await services.onboarding.create(order, meta);
         assert.deepEqual([tenant.status, tenant.isolation], ['active', mode]);
         assert.match(admin.api_key, /^kn_/);
-        const place = { id: tenantId(tenant.id), isolation: mode };
-        const pets = await services.isolation.run(place, (db) => db`select id from pets`);
+        const ref = { id: tenantId(tenant.id), isolation: mode };
+        const pets = await services.isolation.run(ref, (db) => db`select id from pets`);
         assert.equal(pets.length, 1);
         const [counts] = await services.control`
           select (select count(*) from control.users where tenant_id = ${tenant.id}) as users,
@@ -108,28 +98,28 @@ describe('Onboarding', () => {
         assert.deepEqual({ ...counts }, { users: 1, settings: 3, letters: 1, events: 1 });
       });
 
-      it('leaves nothing of a tenant that failed half-way, and makes it when asked again', async () => {
+      it('leaves nothing of a tenant that failed half-way, and can create it again', async () => {
         const order = orderOf(`half-${mode}`, mode);
-        await failing(() => services.onboarding.create(order, once));
+        await failing(() => services.onboarding.create(order, meta));
         assert.deepEqual(await traces(order), []);
-        const { tenant } = await services.onboarding.create(order, once);
+        const { tenant } = await services.onboarding.create(order, meta);
         assert.equal(tenant.status, 'active');
       });
 
-      it('leaves nothing of a tenant that was removed, and its slug is free', async () => {
+      it('leaves nothing of a removed tenant, and frees its slug', async () => {
         const order = orderOf(`gone-${mode}`, mode);
-        await services.onboarding.create(order, once);
+        await services.onboarding.create(order, meta);
         assert.equal(await services.onboarding.remove(order.slug, 'r-2'), true);
         assert.deepEqual(await traces(order), []);
         assert.equal(await services.onboarding.remove(order.slug, 'r-3'), false);
-        await services.onboarding.create(order, once);
+        await services.onboarding.create(order, meta);
       });
     });
   }
 
-  it('removes a tenant whose usage is being written just then', async (t) => {
+  it('removes a tenant whose usage is being written at the same time', async (t) => {
     const order = orderOf('busy', 'shared');
-    const { tenant } = await services.onboarding.create(order, once);
+    const { tenant } = await services.onboarding.create(order, meta);
     const { onboarding, control } = patient(t);
     const removal = await control.transaction(async (sql) => {
       await sql`
@@ -143,10 +133,10 @@ describe('Onboarding', () => {
     assert.deepEqual(await traces(order), []);
   });
 
-  it('makes one tenant of ten orders for one slug, and refuses nine', async () => {
+  it('creates one tenant of ten concurrent requests for one slug, and refuses nine', async () => {
     const orders = Array.from({ length: 10 }, () => orderOf('wanted', 'shared'));
     const outcomes = await Promise.allSettled(
-      orders.map((order) => services.onboarding.create(order, once)),
+      orders.map((order) => services.onboarding.create(order, meta)),
     );
     const refused = outcomes.filter(({ status }) => status === 'rejected');
     assert.deepEqual(
@@ -156,27 +146,27 @@ describe('Onboarding', () => {
   });
 
   describe('with an idempotency key', () => {
-    const commission = { requestId: 'r-1', idempotencyKey: 'key-1', rawBody: 'first' };
+    const meta = { requestId: 'r-1', idempotencyKey: 'key-1', rawBody: 'first' };
     const order = orderOf('repeated', 'shared');
 
-    it('gives a repeated order the first answer', async () => {
-      const first = await services.onboarding.create(order, commission);
-      assert.deepEqual(await services.onboarding.create(order, commission), first);
+    it('replays the first reply to a repeated request', async () => {
+      const first = await services.onboarding.create(order, meta);
+      assert.deepEqual(await services.onboarding.create(order, meta), first);
       const filledInAnew = { ...order, isolation: 'schema' as const };
-      assert.deepEqual(await services.onboarding.create(filledInAnew, commission), first);
+      assert.deepEqual(await services.onboarding.create(filledInAnew, meta), first);
     });
 
-    it('refuses another order under the same key', async () => {
-      const other = { ...commission, rawBody: 'another' };
+    it('refuses another request with the same key', async () => {
+      const other = { ...meta, rawBody: 'another' };
       const misused = services.onboarding.create(order, other);
       await assert.rejects(misused, { code: 'invalid_input' });
     });
   });
 
-  it('refuses a plan that there is not, and leaves the slug free', async () => {
+  it('refuses an unknown plan, and leaves the slug free', async () => {
     const order = orderOf('planless', 'shared');
-    const wrong = services.onboarding.create({ ...order, plan: 'gold' }, once);
+    const wrong = services.onboarding.create({ ...order, plan: 'gold' }, meta);
     await assert.rejects(wrong, { code: 'invalid_input' });
-    await services.onboarding.create(order, once);
+    await services.onboarding.create(order, meta);
   });
 });

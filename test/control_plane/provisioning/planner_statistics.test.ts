@@ -1,47 +1,53 @@
-/** Row security hides rows, not statistics: what the planner knows of a table, its estimates tell. */
+/**
+ * Row security hides rows, not statistics: the planner's estimates reveal the statistics of a
+ * table.
+ */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Placement } from '../../../src/postgres/placement.ts';
 import { openingScript } from '../../support/envelopes.ts';
-import { estimate, type Standing, standings } from '../../support/serving_tables.ts';
+import { estimate, type ServingContext, servingContexts } from '../../support/serving_tables.ts';
 import { lookInto } from '../../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 describe("the planner's statistics", () => {
-  let places: TenantPlaces;
-  let all: Standing[];
+  let fixture: TenantFixture;
+  let all: ServingContext[];
   before(async () => {
-    places = await openTenantPlaces(1);
-    all = await standings(places);
-    const { account } = places.services.fleet.installation;
+    fixture = await openTenantFixture(1);
+    all = await servingContexts(fixture);
+    const { account } = fixture.services.fleet.installation;
     const [shared] = all;
     assert.ok(shared);
-    await places.asSuperuser(
-      shared.place,
+    await fixture.asSuperuser(
+      shared.placement,
       `insert into pets (tenant_id, id, name, species)
-       select '${(await places.tenant('shared')).id}', gen_random_uuid(), 'Rex', 'dog'
+       select '${(await fixture.tenant('shared')).id}', gen_random_uuid(), 'Rex', 'dog'
        from generate_series(1, 2000);
        insert into pets (tenant_id, id, name, species)
        select '${shared.tenant.id}', gen_random_uuid(), 'Tom', 'dog' from generate_series(1, 2000);
        insert into visits (tenant_id, id, pet_id, visited_on, reason)
        select tenant_id, id, id, '2024-01-01', 'Cough' from pets`,
     );
-    await places.asSuperuser(
+    await fixture.asSuperuser(
       account,
       `insert into audit_events (id, event, actor, tenant_id, tenant, audience, details)
        select gen_random_uuid(), 'config_changed', 'operator', null, 'a-customer', 'tenant', '{}'
        from generate_series(1, 2000)`,
     );
-    for (const { place } of all) await places.asSuperuser(place, 'analyze');
+    for (const { placement } of all) await fixture.asSuperuser(placement, 'analyze');
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  /** Columns of which values are kept although the role may read them, or expressions on its tables. */
-  async function told(place: Placement): Promise<string[]> {
-    const { role } = place;
-    const rows = await places.asSuperuser(
-      place,
+  /**
+   * Columns whose values are in the statistics although the role may read them, or expressions on
+   * its tables.
+   */
+  async function told(placement: Placement): Promise<string[]> {
+    const { role } = placement;
+    const rows = await fixture.asSuperuser(
+      placement,
       `select format('%s %s', starelid::regclass, staattnum) as name
        from pg_statistic
          left join pg_index on indexrelid = starelid
@@ -53,23 +59,23 @@ describe("the planner's statistics", () => {
     return rows.map(({ name }) => String(name));
   }
 
-  /** Whether a tenant's estimate depends on the values of others. */
+  /** Whether a tenant's estimate depends on the values of other tenants. */
   async function distinguishes(
-    standing: Standing,
+    context: ServingContext,
     query: (value: string) => string,
     value: string,
   ) {
     const [known, unknown] = [value, 'nowhere-to-be-found'].map((one) =>
-      estimate(places.services.fleet.installation, standing, query(one)),
+      estimate(fixture.services.fleet.installation, context, query(one)),
     );
     return (await known) !== (await unknown);
   }
 
-  /** As the login that connections have, with all that its sessions begin with. */
-  function planOf({ place, tenant }: Standing, query: string): Promise<string> {
-    return lookInto(place.target, async (sql) => {
+  /** As the login of the connections, with all settings that its sessions begin with. */
+  function planOf({ placement, tenant }: ServingContext, query: string): Promise<string> {
+    return lookInto(placement.target, async (sql) => {
       const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
-      await sql.unsafe(openingScript(place, tenant.id, backend?.pid ?? 0));
+      await sql.unsafe(openingScript(placement, tenant.id, backend?.pid ?? 0));
       const rows = await sql.unsafe(`explain ${query}`);
       return rows.map((row) => row['QUERY PLAN']).join('\n');
     });
@@ -78,23 +84,23 @@ describe("the planner's statistics", () => {
   const ofPets = (name: string) => `select id from pets where name = '${name}'`;
   const ofSlugs = (slug: string) => `select id from audit_events where tenant = '${slug}'`;
 
-  it('are kept of nothing that a serving role may read, not even after ANALYZE', async () => {
-    for (const { name, place } of all) assert.deepEqual(await told(place), [], name);
+  it('do not exist for columns that a serving role may read, even after ANALYZE', async () => {
+    for (const { name, placement } of all) assert.deepEqual(await told(placement), [], name);
   });
 
-  it("tell one shared tenant nothing of another's values", async () => {
+  it("reveal nothing of another shared tenant's values", async () => {
     const [shared] = all;
     assert.ok(shared);
     assert.equal(await distinguishes(shared, ofPets, 'Rex'), false);
   });
 
-  it("tell a tenant's account nothing of other customers", async () => {
+  it("reveal no other customers to a tenant's account", async () => {
     const account = all.at(-1);
     assert.ok(account);
     assert.equal(await distinguishes(account, ofSlugs, 'a-customer'), false);
   });
 
-  it('are not needed for a page of a list to come from its index, in order', async () => {
+  it('are not needed to read a page of a list from its index, in order', async () => {
     const [shared] = all;
     assert.ok(shared);
     const after = "id > '00000000-0000-0000-0000-000000000000'";
@@ -111,15 +117,15 @@ describe("the planner's statistics", () => {
     }
   });
 
-  it('control: tell both where columns have statistics', async () => {
+  it('control: reveal both when the columns have statistics', async () => {
     const [shared, account] = [all[0], all.at(-1)];
     assert.ok(shared && account);
-    await places.asSuperuser(
-      shared.place,
+    await fixture.asSuperuser(
+      shared.placement,
       'alter table pets alter name set statistics 100; analyze pets',
     );
-    await places.asSuperuser(
-      account.place,
+    await fixture.asSuperuser(
+      account.placement,
       `alter table audit_events alter tenant set statistics 100, alter audience set statistics 100;
        analyze audit_events`,
     );

@@ -6,31 +6,31 @@ import { codeOf } from '../../../src/postgres/errors.ts';
 import { databaseOf } from '../../../src/postgres/installation.ts';
 import type { Placement } from '../../../src/postgres/placement.ts';
 import { connectionLimits } from '../../support/connection.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
-describe('a placement of one tenant', () => {
-  let places: TenantPlaces;
+describe('a dedicated placement', () => {
+  let fixture: TenantFixture;
   before(async () => {
-    places = await openTenantPlaces(1);
+    fixture = await openTenantFixture(1);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
   for (const name of ['schema', 'database']) {
     describe(`in ${name} mode`, () => {
       let tenant: TenantRef;
       before(async () => {
-        tenant = await places.tenant(name);
+        tenant = await fixture.tenant(name);
       });
 
-      const mode = () => places.services.fleet.modes.of(tenant);
-      const newest = () => places.services.fleet.sql.tenant.length;
+      const mode = () => fixture.services.fleet.modes.of(tenant);
+      const newest = () => fixture.services.fleet.sql.tenant.length;
 
-      it('is made once, however often it is asked for', async () => {
-        assert.equal(await mode().provision(tenant, places.steps), newest());
+      it('is kept when it is provisioned again', async () => {
+        assert.equal(await mode().provision(tenant, fixture.steps), newest());
       });
 
-      it('lets its role add no tables, not even temporary ones', async () => {
-        const { target, role, schema } = places.placeOf(tenant);
+      it('does not let its role create tables, temporary tables or schemas', async () => {
+        const { target, role, schema } = fixture.placementOf(tenant);
         for (const what of [
           `table "${schema}".mine ()`,
           'temporary table mine ()',
@@ -45,19 +45,19 @@ describe('a placement of one tenant', () => {
         }
       });
 
-      it('can be removed twice and made again', async () => {
-        for (let turn = 0; turn < 2; turn += 1) await mode().destroy(tenant, places.steps);
-        assert.equal(await mode().provision(tenant, places.steps), newest());
+      it('can be destroyed twice and provisioned again', async () => {
+        for (let turn = 0; turn < 2; turn += 1) await mode().destroy(tenant, fixture.steps);
+        assert.equal(await mode().provision(tenant, fixture.steps), newest());
       });
     });
   }
 
-  describe('that is a database', () => {
+  describe('of database mode', () => {
     let own: Placement;
     let other: Placement;
     before(async () => {
-      own = places.placeOf(await places.tenant('database'));
-      other = places.placeOf(await places.tenant('database'));
+      own = fixture.placementOf(await fixture.tenant('database'));
+      other = fixture.placementOf(await fixture.tenant('database'));
     });
 
     /** Whether one tenant's login gets into the other's database. */
@@ -73,19 +73,19 @@ describe('a placement of one tenant', () => {
       }
     }
 
-    it("keeps a tenant's login out of every other database", async () => {
+    it("refuses its login in another tenant's database and the main one", async () => {
       assert.equal(await opens(), false);
       const main = new URL(own.target);
-      main.pathname = databaseOf(places.url);
+      main.pathname = databaseOf(fixture.url);
       await assert.rejects(
         Connection.open(main.href, connectionLimits),
         (error: Error) => codeOf(error.cause) === '42501',
       );
     });
 
-    it('control: lets it in where everybody may connect', async () => {
+    it('control: accepts its login in another database that grants connect to public', async () => {
       const { database } = other;
-      await places.asSuperuser(other, `grant connect on database "${database}" to public`);
+      await fixture.asSuperuser(other, `grant connect on database "${database}" to public`);
       assert.equal(await opens(), true);
     });
   });

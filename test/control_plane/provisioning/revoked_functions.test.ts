@@ -2,23 +2,25 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
-import { type Standing, standings } from '../../support/serving_tables.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { type ServingContext, servingContexts } from '../../support/serving_tables.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
 /**
- * What a handler's role may call though its result is not from its arguments alone. Each was looked at:
- * it reads, or it asks for a right of its own, or it reaches nothing but its own transaction.
+ * Functions that a handler's role may call although their result depends on more than their
+ * arguments. Each was reviewed: it only reads, or it checks a right of its own, or it reaches only
+ * its own transaction.
  */
 const harmless = new RegExp(
   `^(${[
     'amvalidate|array_sample|array_shuffle|clock_timestamp|current_query|gen_random_uuid|timeofday',
     'uuidv4|uuidv7|random|random_normal|setseed|pg_sleep(_for|_until)?|plpgsql_.*',
-    // Of sequences, indexes, slots and files: each asks for a right on the object, or a mighty role.
+    // For sequences, indexes, slots and files: each checks a right on the object, or needs a
+    // privileged role.
     'currval|lastval|nextval|setval|currtid2|brin_.*|gin_clean_pending_list|pg_sequence_last_value',
     'pg_get_sequence_data|pg_.*(replication|logical)_slot.*|pg_sync_replication_slots|pg_nextoid',
     'pg_logical_slot_.*|pg_read_file_old|pg_rotate_logfile_old|pg_stop_making_pinned_objects',
     'pg_import_system_collations|pg_extension_config_dump|pg_(clear|restore)_.*_stats',
-    // Figures of the server and of tables, none of them a value of a row.
+    // Statistics of the server and of tables; none of them is a value of a row.
     'pg_(collation|database_collation)_actual_version|pg_control_.*|pg_current_wal_.*|pg_is_.*',
     'pg_(database|indexes|relation|table|tablespace|total_relation)_size|pg_get_wal_.*',
     'pg_last_.*|pg_notification_queue_usage|pg_partition_(ancestors|tree)|pg_prepared_xact',
@@ -27,44 +29,46 @@ const harmless = new RegExp(
   ].join('|')})$`,
 );
 
-/** Calls, and what they are for. */
+/** Calls, and the purpose of each. */
 const attempts: Readonly<Record<string, (db: Db) => Promise<object[]>>> = {
   'lift its limits': (db) => db`select set_config('statement_timeout', '0', true)`,
   'write plans to the server log': (db) => db`select set_config('debug_print_plan', 'on', false)`,
-  'run a query from a text': (db) => db`select query_to_xml('select 1', true, false, '')`,
-  'run one for its lexemes': (db) => db`select ts_stat('select ''a''::tsvector')`,
-  'run one for a rewriting': (db) => db`select ts_rewrite('a'::tsquery, 'select ''a'', ''b''')`,
+  'run a query with query_to_xml()': (db) => db`select query_to_xml('select 1', true, false, '')`,
+  'run a query with ts_stat()': (db) => db`select ts_stat('select ''a''::tsvector')`,
+  'run a query with ts_rewrite()': (db) =>
+    db`select ts_rewrite('a'::tsquery, 'select ''a'', ''b''')`,
   'read a whole table as XML': (db) => db`select table_to_xml('pg_class', true, false, '')`,
   'end sessions of the same login': (db) => db`
     select pg_terminate_backend(pid) from pg_stat_activity where usename = session_user`,
   'cancel statements': (db) => db`select pg_cancel_backend(pg_backend_pid())`,
   'fill the write-ahead log': (db) => db`select pg_logical_emit_message(false, 'x', 'y')`,
-  'fill it with bytes': (db) => db`select pg_logical_emit_message(true, 'x', '\\x00'::bytea)`,
+  'fill the write-ahead log with bytes': (db) =>
+    db`select pg_logical_emit_message(true, 'x', '\\x00'::bytea)`,
   'export its snapshot': (db) => db`select pg_export_snapshot()`,
-  'watch the locks of others': (db) => db`select * from pg_locks`,
+  'read the locks of other sessions': (db) => db`select * from pg_locks`,
 };
 
 describe('a statement of a tenant', () => {
-  let places: TenantPlaces;
-  let all: Standing[];
+  let fixture: TenantFixture;
+  let all: ServingContext[];
   before(async () => {
-    places = await openTenantPlaces(2);
-    all = await standings(places);
+    fixture = await openTenantFixture(2);
+    all = await servingContexts(fixture);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  /** What each call comes to, in the place of each tenant and in its account. */
+  /** The result of each call, in the placement of each tenant and in its account. */
   async function outcomes(attempt: (db: Db) => Promise<object[]>): Promise<string[]> {
     const results: string[] = [];
-    for (const { place, tenant } of all) {
-      const done = places.allIn(place).run(tenant, attempt);
+    for (const { placement, tenant } of all) {
+      const done = fixture.allIn(placement).run(tenant, attempt);
       results.push(await done.then(() => 'done', codeOf));
     }
     return results;
   }
 
   for (const [what, attempt] of Object.entries(attempts)) {
-    it(`may not ${what}`, async () => {
+    it(`cannot ${what}`, async () => {
       assert.deepEqual(
         await outcomes(attempt),
         all.map(() => '42501'),
@@ -72,26 +76,26 @@ describe('a statement of a tenant', () => {
     });
   }
 
-  it('may call nothing that acts, but for what was looked at', async () => {
-    for (const { place, name } of all) {
-      const rows = await places.asSuperuser(
-        place,
+  it('can execute no volatile function outside the reviewed list', async () => {
+    for (const { placement, name } of all) {
+      const rows = await fixture.asSuperuser(
+        placement,
         `select distinct proname as name
          from pg_proc
          where pronamespace = 'pg_catalog'::regnamespace and provolatile = 'v' and prokind = 'f'
            and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
            and not 'internal'::regtype = any (proargtypes) and prorettype <> 'internal'::regtype
-           and has_function_privilege('${place.role}', oid, 'execute')`,
+           and has_function_privilege('${placement.role}', oid, 'execute')`,
       );
       const unknown = rows.map(({ name }) => String(name)).filter((one) => !harmless.test(one));
       assert.deepEqual(unknown, [], name);
     }
   });
 
-  it('control: may do all of it where everybody may', async () => {
-    for (const { place } of all) {
-      await places.asSuperuser(
-        place,
+  it('control: can do four of these after the rights were granted to public', async () => {
+    for (const { placement } of all) {
+      await fixture.asSuperuser(
+        placement,
         `do $$ declare one regprocedure; begin
            for one in select oid from pg_proc where pronamespace = 'pg_catalog'::regnamespace
              and proname in ('set_config', 'query_to_xml', 'pg_logical_emit_message', 'pg_lock_status')
@@ -101,9 +105,9 @@ describe('a statement of a tenant', () => {
     }
     for (const what of [
       'lift its limits',
-      'run a query from a text',
+      'run a query with query_to_xml()',
       'fill the write-ahead log',
-      'watch the locks of others',
+      'read the locks of other sessions',
     ] as const) {
       const attempt = attempts[what];
       assert.ok(attempt);

@@ -1,4 +1,7 @@
-/** What an injected statement may write as one tenant, and what then becomes of everybody's reads. */
+/**
+ * How large a row an injected statement of one tenant may write, and what such a row does to
+ * everybody's reads.
+ */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -29,14 +32,17 @@ function inject<Result>(steps: (account: Account) => Promise<Result>): Promise<R
   return accounts.run({ tenant: attacker, actor: 'operator', requestId: 'r-1' }, steps);
 }
 
-/** The attacker's event with details of so many bytes; as the superuser, whom no limit cuts short. */
+/**
+ * An event of the attacker with details of this many bytes, as the superuser, who has no time
+ * limit.
+ */
 const addEvent = (bytes: number) =>
   trail.falsify(`
     insert into audit_events (id, event, actor, tenant_id, audience, details)
     values (gen_random_uuid(), 'config_changed', 'kennel', '${attacker.id}', 'tenant',
       jsonb_build_object('a', repeat('x', ${bytes})))`);
 
-describe('the table refuses', () => {
+describe('the tables of an account', () => {
   const large = 'x'.repeat(10_000);
   const event = (column: 'event' | 'actor' | 'request_id', account: Account) => {
     const [name, actor, id] = [
@@ -53,31 +59,31 @@ describe('the table refuses', () => {
     values (gen_random_uuid(), 'config_changed', 'kennel', '', 'tenant', ${text}::text::jsonb)`;
 
   const writes: Record<string, (account: Account) => Promise<object[]>> = {
-    'a name of an event': (account) => event('event', account),
-    'an actor': (account) => event('actor', account),
-    'a request id': (account) => event('request_id', account),
-    details: (account) => details(JSON.stringify({ large }), account),
-    'details that are small as numbers and large as text': (account) =>
+    'an event name that is too long': (account) => event('event', account),
+    'an actor that is too long': (account) => event('actor', account),
+    'a request id that is too long': (account) => event('request_id', account),
+    'details that are too large': (account) => details(JSON.stringify({ large }), account),
+    'details that are small as numbers and too large as text': (account) =>
       details('{"a": 1e131071}', account),
-    'details that are no object': (account) => details('"text"', account),
-    'the value of a setting': (account) => account`
+    'details that are not an object': (account) => details('"text"', account),
+    'a setting value that is too large': (account) => account`
       insert into settings (key, value) values ('welcome_message', to_jsonb(${large}::text))
       on conflict (tenant_id, key) do update set value = excluded.value`,
-    'the value of a setting that is small as a number': (account) => account`
+    'a setting value that is small as a number and too large as text': (account) => account`
       insert into settings (key, value) values ('default_page_size', '1e131071')
       on conflict (tenant_id, key) do update set value = excluded.value`,
-    'the key of a setting': (account) => account`
+    'a setting key that is too long': (account) => account`
       insert into settings (key, value) values (substr(${large}, 1, 1000), '1')`,
-    "a user's email": (account) => account`
+    'an email that is too long': (account) => account`
       insert into users (id, email, role) values (gen_random_uuid(), ${large}, 'member')`,
   };
   for (const [what, write] of Object.entries(writes)) {
-    it(`${what} past its size`, async () => {
+    it(`refuse ${what}`, async () => {
       await assert.rejects(inject(write), (error: unknown) => codeOf(error) === '23514');
     });
   }
 
-  it('nothing that the API takes', async () => {
+  it('accept the largest values that the API accepts', async () => {
     const value = JSON.stringify('"'.repeat(500));
     await inject((account) =>
       account.change('config_changed', async (sql) => {
@@ -95,8 +101,8 @@ describe('the table refuses', () => {
   });
 });
 
-describe('any number of settings', () => {
-  it('that no code knows makes the lookup of a tenant no larger', async () => {
+describe('20 000 unknown settings', () => {
+  it('do not break the lookup of their tenant', async () => {
     await trail.falsify(`
       set session_replication_role = replica;
       insert into settings (tenant_id, key, value)
@@ -112,7 +118,7 @@ describe('any number of settings', () => {
   });
 });
 
-describe('events of megabytes, where the check of their size is gone', () => {
+describe('events of 9 MB, after their size check was dropped', () => {
   const bytes = 9_000_000;
   const many = 8;
   before(async () => {
@@ -130,14 +136,14 @@ describe('events of megabytes, where the check of their size is gone', () => {
     await trail.forget(attacker);
   });
 
-  it("are shown to the operator without their details, beside the others'", async () => {
+  it('are listed for the operator without their details, beside other events', async () => {
     const page = { tenant: null, event: null, before: null, limit: 100 };
     const rows = await queryAudit(trail.services.control, page);
     assert.equal(rows.filter(({ details }) => details.too_large === true).length, many);
     assert.equal(rows.filter(({ tenant }) => tenant === neighbour.slug).length, eventsEach);
   });
 
-  it('are findings, and the rest of the trail is verified', async () => {
+  it('are findings of the verification, which checks the rest of the trail', async () => {
     const { findings, events } = await trail.verify(null);
     assert.deepEqual(
       findings.map(({ kind, tenant }) => [kind, tenant]),
@@ -146,12 +152,12 @@ describe('events of megabytes, where the check of their size is gone', () => {
     assert.ok(findings.length > 0 && events >= many + 2 * eventsEach);
   });
 
-  it('control: a read that is not bounded fails', async () => {
+  it('control: a read without a bound fails', async () => {
     const { control } = trail.services;
     await assert.rejects(control`select details from control.audit_events`);
   });
 
-  it('control: with its check the table takes none of them', async () => {
+  it('are refused once the check is back', async () => {
     await trail.falsify(`alter table audit_events add constraint audit_events_details_size
       check (octet_length(details::text) <= 8192) not valid`);
     await assert.rejects(addEvent(bytes), { code: '23514' });
@@ -159,19 +165,19 @@ describe('events of megabytes, where the check of their size is gone', () => {
   });
 });
 
-describe('a chain that cannot be read', () => {
-  /** The way of the control role, on which some reads fail as if the disk had lost a page. */
-  const spoilt = (fails: (values: SqlValue[]) => boolean): Db => {
+describe('an unreadable audit chain', () => {
+  /** Reads as the control role does; some of these reads fail as if the disk had lost a page. */
+  const damaged = (fails: (values: SqlValue[]) => boolean): Db => {
     const { control } = trail.services;
     const read = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
       fails(values) ? Promise.reject(new Error('invalid page')) : control<Row>(text, ...values);
     return Object.assign(read, { transaction: control.transaction });
   };
 
-  it('from its middle on is a finding, and the others are verified', async () => {
+  it('is a finding when it fails in the middle, and other chains are verified', async () => {
     const [broken, other] = [await trail.tenant(), await trail.tenant()];
     const isRead = (values: SqlValue[]) => values.includes(broken.id) && values.includes('4');
-    const { findings, events } = await trail.verifyOn(spoilt(isRead));
+    const { findings, events } = await trail.verifyOn(damaged(isRead));
     assert.deepEqual(
       findings.map(({ kind, tenant, position }) => [kind, tenant, position]),
       [['unreadable', broken.slug, 3]],
@@ -180,10 +186,10 @@ describe('a chain that cannot be read', () => {
     await trail.forget(broken);
   });
 
-  it('from its end is a finding, and the others of its page are verified', async () => {
+  it('is a finding when its end fails, and the other chains of its page are verified', async () => {
     const [broken, other] = [await trail.tenant(), await trail.tenant()];
     const isRead = (values: SqlValue[]) => String(values[0]).includes(`"${broken.id}"`);
-    const { findings, events } = await trail.verifyOn(spoilt(isRead));
+    const { findings, events } = await trail.verifyOn(damaged(isRead));
     assert.deepEqual(
       findings.map(({ kind, chain }) => [kind, chain]),
       [['unreadable', broken.id]],
@@ -192,7 +198,7 @@ describe('a chain that cannot be read', () => {
     await trail.forget(broken);
   });
 
-  it('is no finding while the database is away', async () => {
-    await assert.rejects(trail.verifyOn(spoilt(() => true)), /invalid page/);
+  it('is an error instead of a finding while the database is away', async () => {
+    await assert.rejects(trail.verifyOn(damaged(() => true)), /invalid page/);
   });
 });

@@ -1,12 +1,16 @@
-/** LOCK TABLE asks no policy: with a right to a table as a whole, one tenant makes all others wait. */
+/** LOCK TABLE checks no policy: with a right to a whole table, one tenant makes all others wait. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { codeOf } from '../../../src/postgres/errors.ts';
-import { type Standing, standings, visibleTables } from '../../support/serving_tables.ts';
+import {
+  type ServingContext,
+  servingContexts,
+  visibleTables,
+} from '../../support/serving_tables.ts';
 import { lookInto } from '../../support/sql.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
-/** All but ACCESS SHARE, which waits for migrations alone and comes with the right to read. */
+/** All but ACCESS SHARE, which only makes migrations wait and comes with the right to read. */
 const modes = [
   'row share',
   'row exclusive',
@@ -18,22 +22,22 @@ const modes = [
 ];
 
 describe('LOCK TABLE by an injected statement', () => {
-  let places: TenantPlaces;
-  let all: Standing[];
+  let fixture: TenantFixture;
+  let all: ServingContext[];
   before(async () => {
-    places = await openTenantPlaces(1);
-    all = await standings(places);
+    fixture = await openTenantFixture(1);
+    all = await servingContexts(fixture);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  /** What each lock of the table comes to, in a transaction that has lifted its own limits. */
-  function attempts({ place }: Standing, table: string): Promise<string[]> {
-    const url = places.services.fleet.installation.adminTarget(place.database);
+  /** The result of each lock on the table, in a transaction that has lifted its own limits. */
+  function attempts({ placement }: ServingContext, table: string): Promise<string[]> {
+    const url = fixture.services.fleet.installation.adminTarget(placement.database);
     return lookInto(url, async (sql) => {
       const outcomes: string[] = [];
       for (const mode of modes) {
         const lock = sql.unsafe(
-          `begin; set local role "${place.role}"; set local lock_timeout = 0;
+          `begin; set local role "${placement.role}"; set local lock_timeout = 0;
            set local statement_timeout = 0; lock table ${table} in ${mode} mode`,
         );
         outcomes.push(await lock.then(() => 'locked', codeOf));
@@ -43,27 +47,28 @@ describe('LOCK TABLE by an injected statement', () => {
     });
   }
 
-  it('is refused for every table that a serving role sees, in every mode of isolation', async () => {
+  it('is refused for every table that a serving role sees, in every isolation mode', async () => {
     const refused = modes.map(() => '42501');
-    for (const standing of all) {
-      const tables = await visibleTables(places, standing);
-      assert.ok(tables.length >= 2, standing.name);
+    for (const context of all) {
+      const tables = await visibleTables(fixture, context);
+      assert.ok(tables.length >= 2, context.name);
       for (const table of tables) {
-        const outcomes = await attempts(standing, table);
-        // From Postgres 16 on, the right to read is enough for this one, which blocks no statement.
+        const outcomes = await attempts(context, table);
+        // From Postgres 16 on, the right to read is enough for this lock, which blocks no
+        // statement.
         if (outcomes[0] === 'locked') outcomes[0] = '42501';
-        assert.deepEqual(outcomes, refused, `${table} in ${standing.name}`);
+        assert.deepEqual(outcomes, refused, `${table} in ${context.name}`);
       }
     }
   });
 
-  it('control: is granted with a right to the table as a whole', async () => {
+  it('control: is allowed with a right to the whole table', async () => {
     const locked = modes.map(() => 'locked');
-    for (const standing of all) {
-      const [table = ''] = await visibleTables(places, standing);
-      await places.asSuperuser(standing.place, `grant delete on ${table} to public`);
-      const outcomes = await attempts(standing, table);
-      assert.deepEqual(outcomes.slice(1), locked.slice(1), `${table} in ${standing.name}`);
+    for (const context of all) {
+      const [table = ''] = await visibleTables(fixture, context);
+      await fixture.asSuperuser(context.placement, `grant delete on ${table} to public`);
+      const outcomes = await attempts(context, table);
+      assert.deepEqual(outcomes.slice(1), locked.slice(1), `${table} in ${context.name}`);
     }
   });
 });

@@ -4,19 +4,19 @@ import type { TenantAdmin } from '../../../src/control_plane/provisioning/tenant
 import type { AuditDetails } from '../../../src/kernel/audit_event.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { register } from '../../support/registered.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
-describe('OperatorRegistry.patch()', () => {
-  let places: TenantPlaces;
+describe('TenantAdmin.patch()', () => {
+  let fixture: TenantFixture;
   let control: Db;
   let registry: TenantAdmin;
   before(async () => {
-    places = await openTenantPlaces(1);
-    ({ control, registry } = places.services);
+    fixture = await openTenantFixture(1);
+    ({ control, registry } = fixture.services);
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  it('records what each of many changes at once has really changed', async () => {
+  it('records the real old and new value of each concurrent change', async () => {
     const { id, slug } = await register(control, 'renamed');
     const names = Array.from({ length: 16 }, (_, turn) => `name ${turn}`);
     await Promise.all(names.map((name) => registry.patch(slug, { name }, null)));
@@ -29,7 +29,7 @@ describe('OperatorRegistry.patch()', () => {
   });
 
   for (const status of ['provisioning', 'deleting']) {
-    it(`does not touch a tenant that is ${status}`, async () => {
+    it(`does not change a tenant whose status is ${status}`, async () => {
       const { id, slug } = await register(control, `still-${status}`);
       await control`update control.tenants set status = ${status} where id = ${id}`;
       assert.equal(await registry.patch(slug, { name: 'Other', status: 'active' }, null), null);

@@ -1,21 +1,27 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type TenantId, tenantId } from '../../../src/kernel/tenant.ts';
-import { fillAll, type Grown, moreTables, openGrown, slugOf } from '../../support/more_tables.ts';
+import {
+  type ExtendedInstallation,
+  fillAll,
+  moreTables,
+  openExtended,
+  slugOf,
+} from '../../support/more_tables.ts';
 
 const everyTable = ['folders', 'houses', 'owners', 'pets', 'toys', 'visits'];
 
 describe('the deletion of a shared tenant', () => {
-  let grown: Grown;
+  let extended: ExtendedInstallation;
   before(async () => {
-    grown = await openGrown(moreTables);
-    for (const slug of ['leaving', 'staying']) await grown.onboard(slug, 'shared');
+    extended = await openExtended(moreTables);
+    for (const slug of ['leaving', 'staying']) await extended.onboard(slug, 'shared');
   });
-  after(() => grown.close());
+  after(() => extended.close());
 
-  /** The tables that have rows of the tenant. */
+  /** The tables that hold rows of the tenant. */
   async function rowsOf(id: TenantId): Promise<string[]> {
-    return grown.look('staying', async (sql) => {
+    return extended.asSuperuser('staying', async (sql) => {
       const left: string[] = [];
       for (const table of everyTable) {
         const rows = await sql`select from ${sql(table)} where tenant_id = ${id}`;
@@ -26,27 +32,30 @@ describe('the deletion of a shared tenant', () => {
   }
 
   async function idOf(slug: string): Promise<TenantId> {
-    const [row] = await grown.services.control<{ id: string }>`
+    const [row] = await extended.services.control<{ id: string }>`
       select id from control.tenants where slug = ${slug}`;
     return tenantId(row?.id ?? '');
   }
 
-  it('leaves no row in any table that the catalog names, and takes none of another tenant', async () => {
+  it("deletes its rows from every tenant table of the catalog, and no other tenant's", async () => {
     const [leaving, staying] = [await idOf('leaving'), await idOf('staying')];
     for (const id of [leaving, staying]) {
-      assert.deepEqual(await grown.look('staying', (sql) => fillAll(sql, id)), everyTable);
+      assert.deepEqual(
+        await extended.asSuperuser('staying', (sql) => fillAll(sql, id)),
+        everyTable,
+      );
     }
-    assert.equal(await grown.services.onboarding.remove(slugOf('leaving'), null), true);
+    assert.equal(await extended.services.onboarding.remove(slugOf('leaving'), null), true);
     assert.deepEqual(await rowsOf(leaving), []);
     assert.deepEqual(await rowsOf(staying), everyTable);
   });
 
   it('runs no trigger of a migration as the administrator', async () => {
-    await grown.onboard('watched', 'shared');
+    await extended.onboard('watched', 'shared');
     const role = 'made_by_a_trigger';
-    // What a migration could have made as the owner.
-    await grown.look('staying', async (sql) => {
-      const { owner } = grown.services.fleet.installation.roles;
+    // An object that a migration could have created as the owner.
+    await extended.asSuperuser('staying', async (sql) => {
+      const { owner } = extended.services.fleet.installation.roles;
       await sql.unsafe(`begin; set local role "${owner}";
         create function uprising() returns trigger language plpgsql as $$ begin
           reset role;
@@ -58,35 +67,35 @@ describe('the deletion of a shared tenant', () => {
         commit`);
     });
     const watched = await idOf('watched');
-    await grown.look('staying', (sql) => fillAll(sql, watched));
-    await grown.services.onboarding.remove(slugOf('watched'), null).catch(() => {});
+    await extended.asSuperuser('staying', (sql) => fillAll(sql, watched));
+    await extended.services.onboarding.remove(slugOf('watched'), null).catch(() => {});
     const made = () =>
-      grown.look('staying', (sql) => sql`select from pg_roles where rolname = ${role}`);
+      extended.asSuperuser('staying', (sql) => sql`select from pg_roles where rolname = ${role}`);
     assert.equal((await made()).length, 0);
     // control: the same deletion in the administrator's own session makes a superuser.
-    await grown.look('staying', async (sql) => {
-      const { owner } = grown.services.fleet.installation.roles;
+    await extended.asSuperuser('staying', async (sql) => {
+      const { owner } = extended.services.fleet.installation.roles;
       await fillAll(sql, watched);
       await sql.unsafe(`alter table toys disable row level security`);
       await sql.unsafe(`set role "${owner}"; delete from toys where tenant_id = '${watched}'`);
     });
     assert.equal((await made()).length, 1);
-    await grown.look('staying', (sql) =>
+    await extended.asSuperuser('staying', (sql) =>
       sql.unsafe(`drop role ${role};
       drop function uprising() cascade; alter table toys enable row level security`),
     );
   });
 
-  it('deletes more rows than one statement takes', async () => {
-    await grown.onboard('large', 'shared');
+  it('deletes more rows than the batch size', async () => {
+    await extended.onboard('large', 'shared');
     const large = await idOf('large');
-    await grown.look(
+    await extended.asSuperuser(
       'staying',
       (sql) => sql`
         insert into pets (tenant_id, id, name, species)
         select ${large}::uuid, gen_random_uuid(), 'Rex', 'dog' from generate_series(1, 5001)`,
     );
-    assert.equal(await grown.services.onboarding.remove(slugOf('large'), null), true);
+    assert.equal(await extended.services.onboarding.remove(slugOf('large'), null), true);
     assert.deepEqual(await rowsOf(large), []);
   });
 });

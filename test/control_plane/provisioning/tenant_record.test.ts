@@ -8,9 +8,9 @@ import {
 } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { parseSlug } from '../../../src/kernel/tenant.ts';
-import { openTenantPlaces, type TenantPlaces } from '../../support/tenant_places.ts';
+import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
-const commission = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
+const meta = { requestId: 'r-1', idempotencyKey: null, rawBody: '' };
 
 function orderOf(name: string): NewTenant {
   const slug = parseSlug(name);
@@ -19,21 +19,21 @@ function orderOf(name: string): NewTenant {
 }
 
 describe('activate()', () => {
-  let places: TenantPlaces;
+  let fixture: TenantFixture;
   let control: Db;
   before(async () => {
-    places = await openTenantPlaces(1);
-    control = places.services.control;
+    fixture = await openTenantFixture(1);
+    control = fixture.services.control;
   });
-  after(() => places.close());
+  after(() => fixture.close());
 
-  /** Claims a slug and hands over its activation, still to be done. */
+  /** Claims a slug and returns its activation, which is still to be done. */
   async function claim(name: string) {
     const order = orderOf(name);
-    const tenant = await claimSlug(control, order, commission, randomUUID);
+    const tenant = await claimSlug(control, order, meta, randomUUID);
     assert.ok(tenant);
-    const { installation } = places.services.fleet;
-    const common = { order, commission, schemaVersion: 1, installation, newId: randomUUID };
+    const { installation } = fixture.services.fleet;
+    const common = { order, commission: meta, schemaVersion: 1, installation, newId: randomUUID };
     return { id: tenant.id, activation: () => activate(control, { ...common, tenant }) };
   }
 
@@ -41,21 +41,21 @@ describe('activate()', () => {
     return (await control`select from control.users where tenant_id = ${id}`).length;
   }
 
-  it('makes a tenant active, once', async () => {
+  it('activates a tenant once', async () => {
     const { id, activation } = await claim('once-only');
     assert.equal((await activation()).tenant.status, 'active');
     await assert.rejects(activation());
     assert.equal(await usersOf(id), 1);
   });
 
-  it('adds nothing to a tenant that is being deleted meanwhile', async () => {
+  it('adds nothing to a tenant that is being deleted', async () => {
     const { id, activation } = await claim('going');
     await control`update control.tenants set status = 'deleting' where id = ${id}`;
     await assert.rejects(activation(), /^Error: Cannot activate a tenant: its row was cleared/);
     assert.equal(await usersOf(id), 0);
   });
 
-  it('adds nothing to a tenant that was cleared away meanwhile', async () => {
+  it('adds nothing to a tenant whose row was deleted', async () => {
     const { id, activation } = await claim('gone');
     await control`delete from control.tenants where id = ${id}`;
     await assert.rejects(activation());

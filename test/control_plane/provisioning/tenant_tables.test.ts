@@ -1,24 +1,27 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { readConfig } from '../../../src/config.ts';
-import { erasingOrder } from '../../../src/control_plane/provisioning/tenant_tables.ts';
+import { erasingOrder, hardening } from '../../../src/control_plane/provisioning/tenant_tables.ts';
 import { isolationModes } from '../../../src/isolation/modes.ts';
-import { openServices } from '../../../src/services.ts';
-import { type Grown, guarded, moreTables, openGrown } from '../../support/more_tables.ts';
+import {
+  type ExtendedInstallation,
+  guarded,
+  moreTables,
+  openExtended,
+} from '../../support/more_tables.ts';
 
 const table = (name: string, ...refersTo: string[]) => ({ name, partitioned: false, refersTo });
 
 describe('erasingOrder()', () => {
-  it('puts what refers to others first', () => {
+  it('puts a table before the tables that it refers to', () => {
     const tables = [table('pets'), table('toys', 'visits'), table('visits', 'pets')];
     assert.deepEqual(erasingOrder(tables), [['toys'], ['visits'], ['pets']]);
   });
 
-  it('does not mind a table that refers to itself', () => {
+  it('accepts a table that refers to itself', () => {
     assert.deepEqual(erasingOrder([table('folders', 'folders')]), [['folders']]);
   });
 
-  it('keeps a ring together, behind what refers to it', () => {
+  it('keeps a cycle of tables together, after tables that refer to it', () => {
     const ring = [table('houses', 'owners'), table('owners', 'houses')];
     const tables = [...ring, table('keys', 'houses')];
     assert.deepEqual(erasingOrder(tables), [['keys'], ['houses', 'owners']]);
@@ -26,16 +29,16 @@ describe('erasingOrder()', () => {
 });
 
 describe('a table that a migration adds', () => {
-  let grown: Grown;
+  let extended: ExtendedInstallation;
   before(async () => {
-    grown = await openGrown(moreTables);
-    for (const mode of isolationModes) await grown.onboard(`in-${mode}`, mode);
+    extended = await openExtended(moreTables);
+    for (const mode of isolationModes) await extended.onboard(`in-${mode}`, mode);
   });
-  after(() => grown.close());
+  after(() => extended.close());
 
   for (const mode of isolationModes) {
-    it(`has its rights by column in ${mode} mode, without a grant of its own`, async () => {
-      const rights = await grown.look(`in-${mode}`, (sql) => {
+    it(`gets its rights by column in ${mode} mode without a grant in the file`, async () => {
+      const rights = await extended.asSuperuser(`in-${mode}`, (sql) => {
         return sql<{ rights: string; columns: string }[]>`
           select
             (
@@ -59,7 +62,7 @@ describe('a table that a migration adds', () => {
     });
 
     it(`is read and written by handlers in ${mode} mode`, async () => {
-      const { control, isolation } = grown.services;
+      const { control, isolation } = extended.services;
       const [tenant] = await control<{ id: never; isolation: never }>`
         select id, isolation from control.tenants where slug = ${`in-${mode}`}`;
       assert.ok(tenant);
@@ -71,9 +74,9 @@ describe('a table that a migration adds', () => {
     });
   }
 
-  it('is left alone when it is as it must be', async () => {
+  it('is not changed by a start when its rights are right', async () => {
     const state = () =>
-      grown.look('in-schema', (sql) => {
+      extended.asSuperuser('in-schema', (sql) => {
         return sql`
           select relname as name, xmin::text as version
           from pg_class
@@ -86,35 +89,17 @@ describe('a table that a migration adds', () => {
           order by name`;
       });
     const before = await state();
-    await startAgain(grown);
+    const { app, owner } = extended.services.fleet.installation.roles;
+    await extended.asSuperuser('in-schema', async (sql) => {
+      const [place] = await sql<{ schema: string }[]>`select current_schema() as schema`;
+      assert.ok(place);
+      await sql.unsafe(`set role "${owner}"; ${hardening({ ...place, app })}`);
+    });
     assert.deepEqual(await state(), before);
-  });
-
-  it('gets its rights and loses its statistics at a start, when an older version made it', async () => {
-    const { app } = grown.services.fleet.installation.roles;
-    await grown.look('in-schema', (sql) => {
-      return sql.unsafe(`revoke all on pets from ${app};
-        grant select, insert, update, delete on pets to ${app};
-        alter table pets alter name set statistics 100;
-        analyze pets`);
-    });
-    await startAgain(grown);
-    const [row] = await grown.look('in-schema', (sql) => {
-      return sql`
-        select has_table_privilege(${app}, 'pets', 'insert, update, delete') as whole,
-          has_column_privilege(${app}, 'pets', 'name', 'update') as column,
-          exists (select from pg_statistic where starelid = 'pets'::regclass) as told`;
-    });
-    assert.deepEqual({ ...row }, { whole: false, column: true, told: false });
   });
 });
 
-async function startAgain({ services }: Grown): Promise<void> {
-  const { adminUrl } = services.fleet.installation;
-  (await openServices(readConfig({ DATABASE_URL: adminUrl }), adminUrl)).close();
-}
-
-describe('a migration', () => {
+describe('a tenant migration', () => {
   const fine = guarded('toys', 'name text');
   for (const [what, text, expected] of [
     ['without a tenant', 'create table toys (id uuid)', 'no column "tenant_id uuid not null'],
@@ -140,7 +125,7 @@ describe('a migration', () => {
     ],
   ] as const) {
     it(`is refused with a table ${what}`, async () => {
-      await assert.rejects(openGrown(text), (error: Error) => {
+      await assert.rejects(openExtended(text), (error: Error) => {
         assert.match(error.message, new RegExp(expected));
         return true;
       });

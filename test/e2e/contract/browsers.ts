@@ -1,8 +1,8 @@
-/** Pages of other origins: those on the list may call, and a preflight needs no credential. */
+/** Pages of other origins: allowed origins may call, and a preflight needs no credential. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, naming, operatorOf, send } from '../../support/client.ts';
-import type { Stay } from './journey_context.ts';
+import type { JourneyContext } from './journey_context.ts';
 
 export const page = 'https://app.example';
 
@@ -12,16 +12,16 @@ const asking = (origin: string, method: string) => ({
   'access-control-request-headers': 'authorization,idempotency-key',
 });
 
-export function browsers(stay: () => Stay): void {
-  /** As a browser sends a preflight: the tenant's name in the URL, and no credential. */
+export function browsers(context: () => JourneyContext): void {
+  /** As a browser sends a preflight: the URL names the tenant, and there is no credential. */
   const options = (path: string, headers: Record<string, string>) => {
-    const { kennel, tenant, way } = stay();
+    const { kennel, tenant, way } = context();
     const { prefix, named } = naming(kennel.url, tenant.slug)[way];
     const sent = way === 'header' ? headers : { ...named, ...headers };
     return send(kennel.url, `OPTIONS ${prefix}${path}`, undefined, sent);
   };
 
-  it('tells the methods of a path to everybody', async () => {
+  it('answers OPTIONS with the methods of a path without a credential', async () => {
     const plain = await options('/api/pets', {});
     assert.deepEqual([plain.status, plain.text], [204, '']);
     const allow = String(plain.headers.allow).split(', ').sort();
@@ -29,7 +29,7 @@ export function browsers(stay: () => Stay): void {
     assertProblem(await options('/api/nothing', {}), 404, 'not_found');
   });
 
-  it('lets a listed page call, with all headers that it needs', async () => {
+  it('allows a listed origin all methods and headers of the API', async () => {
     for (const path of ['/api/pets', '/api/nothing']) {
       const { status, headers } = await options(path, asking(page, 'POST'));
       assert.equal(status, 204);
@@ -46,8 +46,8 @@ export function browsers(stay: () => Stay): void {
     }
   });
 
-  it('shows a listed page every answer, and another one none', async () => {
-    const { call } = stay().tenant;
+  it('lets a listed origin read every reply, and no other origin', async () => {
+    const { call } = context().tenant;
     for (const line of ['GET /api/pets', 'GET /api/nothing', 'POST /api/pets']) {
       const { headers } = await call(line, undefined, { origin: page });
       assert.equal(headers['access-control-allow-origin'], page, line);
@@ -61,7 +61,7 @@ export function browsers(stay: () => Stay): void {
     assert.deepEqual([answer.status, answer.headers['access-control-allow-origin']], [401, page]);
   });
 
-  it('tells a strange page nothing but the methods', async () => {
+  it('sends no CORS headers to a preflight of another origin', async () => {
     for (const origin of ['https://evil.example', 'null', `${page}.evil.example`]) {
       const { status, headers } = await options('/api/pets', asking(origin, 'POST'));
       assert.equal(status, 204);
@@ -70,8 +70,8 @@ export function browsers(stay: () => Stay): void {
     }
   });
 
-  it('spends nothing for a preflight, and calls it no failure', async () => {
-    const { kennel, tenant } = stay();
+  it('does not bill a preflight, nor record it as a failed login', async () => {
+    const { kennel, tenant } = context();
     const operator = operatorOf(kennel);
     const failures = async () =>
       (await operator('GET /api/admin/audit?event=authentication_failed&limit=1')).text;

@@ -1,13 +1,13 @@
-/** Tags: what a client has need not be sent again, and no update is lost. */
+/** ETags: a representation that a client already has is not sent again, and no update is lost. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';
-import type { Stay } from './journey_context.ts';
+import type { JourneyContext } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
-export function conditions(stay: () => Stay): void {
-  it('sends a single resource once, for as long as it stays as it is', async () => {
-    const { call } = stay().tenant;
+export function conditions(context: () => JourneyContext): void {
+  it('answers 304 while a resource is unchanged', async () => {
+    const { call } = context().tenant;
     const { id } = await newPet(call);
     for (const line of [`GET /api/pets/${id}`, 'GET /api/me', 'GET /api/config']) {
       const { headers } = await call(line);
@@ -25,8 +25,8 @@ export function conditions(stay: () => Stay): void {
     }
   });
 
-  it('gives a changed pet another tag, which its answer tells', async () => {
-    const { call } = stay().tenant;
+  it('returns the new ETag of a changed pet with the change', async () => {
+    const { call } = context().tenant;
     const created = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
     const line = `/api/pets/${created.body.id}`;
     assert.equal((await call(`GET ${line}`)).headers.etag, created.headers.etag);
@@ -35,8 +35,8 @@ export function conditions(stay: () => Stay): void {
     assert.equal((await call(`GET ${line}`)).headers.etag, changed.headers.etag);
   });
 
-  it('changes a pet only as the client knows it', async () => {
-    const { call } = stay().tenant;
+  it('changes a pet only if If-Match fits', async () => {
+    const { call } = context().tenant;
     const { body: pet, headers } = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
     const line = `/api/pets/${pet.id}`;
     const etag = String(headers.etag);
@@ -57,8 +57,8 @@ export function conditions(stay: () => Stay): void {
     assertProblem(await call(`PATCH ${line}`, {}, { 'if-match': '*' }), 404, 'not_found');
   });
 
-  it('lets one of many win who change the same pet', async () => {
-    const { call } = stay().tenant;
+  it('applies one of many concurrent changes with the same ETag', async () => {
+    const { call } = context().tenant;
     const { body, headers } = await call('POST /api/pets', { name: 'Rex', species: 'dog' });
     const match = { 'if-match': String(headers.etag) };
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
@@ -73,8 +73,8 @@ export function conditions(stay: () => Stay): void {
     assert.deepEqual((await call(`GET /api/pets/${body.id}`)).body, winner.body);
   });
 
-  it('control: without a tag the last of many wins', async () => {
-    const { call } = stay().tenant;
+  it('control: applies every concurrent change without an ETag', async () => {
+    const { call } = context().tenant;
     const { id } = await newPet(call);
     const patch = (name: string) => call(`PATCH /api/pets/${id}`, { name });
     for (const { status } of await Promise.all(['a', 'b', 'c'].map(patch))) {
@@ -82,8 +82,8 @@ export function conditions(stay: () => Stay): void {
     }
   });
 
-  it('changes a setting only as the client knows them all', async () => {
-    const { call } = stay().tenant;
+  it('changes a setting only if If-Match fits all settings', async () => {
+    const { call } = context().tenant;
     const line = 'PUT /api/config/default_page_size';
     const before = await call('GET /api/config');
     const match = { 'if-match': String(before.headers.etag) };
@@ -98,8 +98,8 @@ export function conditions(stay: () => Stay): void {
     assert.equal((await call(reset, undefined, { 'if-match': '*' })).status, 204);
   });
 
-  it('does nothing for a tag of what has none', async () => {
-    const { call } = stay().tenant;
+  it('refuses If-Match for resources without an ETag', async () => {
+    const { call } = context().tenant;
     const { id } = await newPet(call);
     for (const line of [
       'POST /api/pets',

@@ -1,12 +1,12 @@
-/** What is refused of a tenant's requests before anything is done, and in which words. */
+/** Requests of a tenant that are refused before any work is done, and the words of each refusal. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';
-import type { Stay } from './journey_context.ts';
+import type { JourneyContext } from './journey_context.ts';
 
-export function edges(stay: () => Stay): void {
+export function edges(context: () => JourneyContext): void {
   it('names every wrong field', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const answer = await call('POST /api/pets', {
       name: 7,
       birth_date: '2023-02-29',
@@ -23,8 +23,8 @@ export function edges(stay: () => Stay): void {
     for (const { message } of errors) assert.ok(message.length > 0);
   });
 
-  it('refuses a body that is no JSON, of another type, or too large', async () => {
-    const { call } = stay().tenant;
+  it('refuses a body that is not JSON, of another type, or too large', async () => {
+    const { call } = context().tenant;
     const line = 'POST /api/pets';
     assertProblem(await call(line, '{"name":'), 400, 'invalid_input');
     assertProblem(await call(line, '{"__proto__":{}}'), 400, 'invalid_input');
@@ -34,8 +34,8 @@ export function edges(stay: () => Stay): void {
     assertProblem(await call(line, { name, species: 'dog' }), 413, 'payload_too_large');
   });
 
-  it('names the methods that a path has', async () => {
-    const { call } = stay().tenant;
+  it('answers 405 with the methods of the path', async () => {
+    const { call } = context().tenant;
     const answer = await call('PUT /api/pets', {});
     assertProblem(answer, 405, 'method_not_allowed');
     assert.deepEqual(String(answer.headers.allow).split(', ').sort(), [
@@ -46,8 +46,8 @@ export function edges(stay: () => Stay): void {
     ]);
   });
 
-  it('refuses a query that it does not know, wherever it is', async () => {
-    const { call } = stay().tenant;
+  it('refuses unknown, repeated and malformed query parameters', async () => {
+    const { call } = context().tenant;
     const id = '01890000-0000-7000-8000-000000000000';
     for (const line of [
       ...['GET /api/me?x=1', 'GET /api/pets?Species=dog', 'GET /api/usage?limit=1&limit=1'],
@@ -58,15 +58,15 @@ export function edges(stay: () => Stay): void {
     }
   });
 
-  it('knows no other path', async () => {
-    const { call } = stay().tenant;
+  it('answers 404 for an unknown path', async () => {
+    const { call } = context().tenant;
     for (const path of ['/api', '/api/', '/api/pet', '/api/pets/', '/api/me/me']) {
       assertProblem(await call(`GET ${path}`), 404, 'not_found');
     }
   });
 
   it('answers HEAD as GET without the body', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const [head, get] = [await call('HEAD /api/config'), await call('GET /api/config')];
     assert.deepEqual([head.status, head.text], [200, '']);
     assert.equal(head.headers['content-length'], get.headers['content-length']);

@@ -1,16 +1,16 @@
-/** A POST with an Idempotency-Key: done once, however often it is sent. */
+/** A POST with an Idempotency-Key is done once, however often it is sent. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';
 import { type Answer, assertProblem, bearer, type Call, clientOf } from '../../support/client.ts';
-import type { Stay } from './journey_context.ts';
+import type { JourneyContext } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
 const key = (value: string = randomUUID()) => ({ 'idempotency-key': value });
 
-export function once(stay: () => Stay): void {
-  it('gives the first answer again', async () => {
-    const { call } = stay().tenant;
+export function once(context: () => JourneyContext): void {
+  it('replays the first reply to a POST with the same Idempotency-Key', async () => {
+    const { call } = context().tenant;
     const pet = await newPet(call);
     const { user } = (await call('GET /api/me')).body;
     const email = `${randomUUID()}@once.example`;
@@ -31,8 +31,8 @@ export function once(stay: () => Stay): void {
     }
   });
 
-  it('makes one thing, and bears witness to it once', async () => {
-    const { call } = stay().tenant;
+  it('records one event for repeated POSTs with one Idempotency-Key', async () => {
+    const { call } = context().tenant;
     const headers = key();
     const email = `${randomUUID()}@once.example`;
     for (let sent = 0; sent < 3; sent += 1) {
@@ -43,14 +43,14 @@ export function once(stay: () => Stay): void {
     assert.notDeepEqual(events, ['user_created', 'user_created']);
   });
 
-  it('control: without a key each one makes its own', async () => {
-    const { call } = stay().tenant;
+  it('control: creates one pet for each POST without an Idempotency-Key', async () => {
+    const { call } = context().tenant;
     const [one, two] = [await newPet(call), await newPet(call)];
     assert.notEqual(one.id, two.id);
   });
 
-  it('is done once by many that come together', async () => {
-    const { call } = stay().tenant;
+  it('creates one pet for concurrent POSTs with one Idempotency-Key', async () => {
+    const { call } = context().tenant;
     const headers = key();
     const body = { name: 'Race', species: `racer-${headers['idempotency-key']}`.slice(0, 50) };
     const send = () => call('POST /api/pets', body, headers);
@@ -64,8 +64,8 @@ export function once(stay: () => Stay): void {
     for (const answer of [...made, await send()]) assert.deepEqual(answer.body, items[0]);
   });
 
-  it('belongs to one request', async () => {
-    const { call } = stay().tenant;
+  it('refuses an Idempotency-Key that another request had', async () => {
+    const { call } = context().tenant;
     const headers = key();
     const pet = await newPet(call);
     const body = { name: 'First', species: 'dog' };
@@ -77,8 +77,8 @@ export function once(stay: () => Stay): void {
     assertProblem(elsewhere, 422, 'invalid_input');
   });
 
-  it('is free again after a refusal', async () => {
-    const { call } = stay().tenant;
+  it('accepts an Idempotency-Key again after a refusal', async () => {
+    const { call } = context().tenant;
     const headers = key();
     const nothing = '01890000-0000-7000-8000-000000000000';
     const visit = { visited_on: '2024-02-29', reason: 'Cough' };
@@ -92,19 +92,19 @@ export function once(stay: () => Stay): void {
   });
 
   for (const blank of ['', '   ', '""', '" "', 'x'.repeat(256)]) {
-    it(`is refused as ${JSON.stringify(blank.slice(0, 9))}`, async () => {
-      const { call } = stay().tenant;
+    it(`refuses ${JSON.stringify(blank.slice(0, 9))} as Idempotency-Key`, async () => {
+      const { call } = context().tenant;
       const body = { name: 'Blank', species: 'blank' };
       assertProblem(await call('POST /api/pets', body, key(blank)), 422, 'invalid_input');
       assert.deepEqual((await call('GET /api/pets?species=blank')).body.items, []);
     });
   }
 
-  it("is each user's own, and no neighbour's", async () => {
-    const { tenant, neighbour } = stay();
+  it('keeps the Idempotency-Keys of users and tenants apart', async () => {
+    const { tenant, neighbour } = context();
     const headers = key();
     const body = { name: 'Own', species: 'dog' };
-    const member = await memberOf(stay());
+    const member = await memberOf(context());
     const made: Answer[] = [];
     for (const call of [tenant.call, neighbour.call, member]) {
       made.push(await call('POST /api/pets', body, headers));
@@ -123,7 +123,7 @@ function shown({ status, headers, text }: Answer) {
   return { status, text, location: headers.location, etag: headers.etag };
 }
 
-async function memberOf({ kennel, tenant, way }: Stay): Promise<Call> {
+async function memberOf({ kennel, tenant, way }: JourneyContext): Promise<Call> {
   const order = { email: `${randomUUID()}@member.example`, role: 'member' };
   const { body: user } = await tenant.call('POST /api/users', order);
   const { body } = await tenant.call(`POST /api/users/${user.id}/keys`);

@@ -1,12 +1,12 @@
-/** Pets: the record, the list, and a delete that can be looked behind. */
+/** Pets: the record, the list, and a deletion that an admin can look behind. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, type Call } from '../../support/client.ts';
-import { instant, type Stay, uuidV7 } from './journey_context.ts';
+import { type JourneyContext, timestamp, uuidV7 } from './journey_context.ts';
 
-export function pets(stay: () => Stay): void {
-  it('makes a pet and finds it again', async () => {
-    const { way, tenant } = stay();
+export function pets(context: () => JourneyContext): void {
+  it('creates a pet and returns it again', async () => {
+    const { way, tenant } = context();
     const { call, slug } = tenant;
     const created = await call('POST /api/pets', {
       name: 'Rex 🐕',
@@ -24,15 +24,15 @@ export function pets(stay: () => Stay): void {
       microchip_id: null,
     });
     assert.match(id, uuidV7);
-    for (const time of [created_at, updated_at]) assert.match(time, instant);
+    for (const time of [created_at, updated_at]) assert.match(time, timestamp);
     const prefix = way === 'path' ? `/${slug}` : '';
     assert.equal(created.headers.location, `${prefix}/api/pets/${id}`);
     const found = await call(`GET /api/pets/${id}`);
     assert.deepEqual([found.status, found.body], [200, created.body]);
   });
 
-  it('keeps the number of the microchip, up to 50 characters', async () => {
-    const { call } = stay().tenant;
+  it('stores a microchip number of up to 50 characters', async () => {
+    const { call } = context().tenant;
     const microchip = '9'.repeat(50);
     const { id } = await newPet(call, { microchip_id: microchip, species: 'chipped' });
     const read = async () => (await call(`GET /api/pets/${id}`)).body.microchip_id;
@@ -47,8 +47,8 @@ export function pets(stay: () => Stay): void {
     assertProblem(long, 422, 'invalid_input');
   });
 
-  it('changes what is named and nothing else', async () => {
-    const { call } = stay().tenant;
+  it('changes only the fields of a pet that are sent', async () => {
+    const { call } = context().tenant;
     const before = await newPet(call, { breed: 'Beagle' });
     const { status, body } = await call(`PATCH /api/pets/${before.id}`, {
       name: 'Max',
@@ -68,7 +68,7 @@ export function pets(stay: () => Stay): void {
   });
 
   it('lists one species, page by page, each pet once', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const made: string[] = [];
     for (const name of ['a', 'b', 'c', 'd', 'e']) {
       made.push((await newPet(call, { name, species: 'newt' })).id);
@@ -78,7 +78,7 @@ export function pets(stay: () => Stay): void {
   });
 
   it('links each page to the next', async () => {
-    const { tenant, way } = stay();
+    const { tenant, way } = context();
     const { call, slug } = tenant;
     for (const name of ['a', 'b', 'c']) await newPet(call, { name, species: 'eft & co' });
     const query = 'species=eft+%26+co&limit=2';
@@ -90,8 +90,8 @@ export function pets(stay: () => Stay): void {
     assert.deepEqual([last.body.items.length, last.headers.link], [1, undefined]);
   });
 
-  it('refuses a limit and a cursor that are none', async () => {
-    const { call } = stay().tenant;
+  it('refuses an invalid limit or cursor', async () => {
+    const { call } = context().tenant;
     for (const query of ['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'cursor=WyJ4Il0']) {
       const answer = await call(`GET /api/pets?${query}`);
       assertProblem(answer, 422, 'invalid_input');
@@ -99,8 +99,8 @@ export function pets(stay: () => Stay): void {
     }
   });
 
-  it('shows a deleted pet only to a tenant that wants to see it', async () => {
-    const { call } = stay().tenant;
+  it('shows a deleted pet only while include_deleted_pets is on', async () => {
+    const { call } = context().tenant;
     const { id } = await newPet(call, { species: 'dodo' });
     const deleted = await call(`DELETE /api/pets/${id}`);
     assert.deepEqual([deleted.status, deleted.text], [204, '']);
@@ -119,8 +119,8 @@ export function pets(stay: () => Stay): void {
     assertProblem(await call(`GET /api/pets/${id}`), 404, 'not_found');
   });
 
-  it("does not know a neighbour's pet from no pet", async () => {
-    const { tenant, neighbour } = stay();
+  it("answers 404 for another tenant's pet as for an unknown one", async () => {
+    const { tenant, neighbour } = context();
     const { id } = await newPet(neighbour.call, { name: 'Theirs' });
     for (const pet of [id, '01890000-0000-7000-8000-000000000000', 'rex']) {
       assertProblem(await tenant.call(`GET /api/pets/${pet}`), 404, 'not_found');
@@ -131,7 +131,7 @@ export function pets(stay: () => Stay): void {
   });
 }
 
-/** A pet that has just been made. */
+/** A pet that was just created. */
 export async function newPet(call: Call, fields: Readonly<Record<string, string>> = {}) {
   const { status, body } = await call('POST /api/pets', {
     name: 'Rex',

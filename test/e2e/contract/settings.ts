@@ -1,20 +1,22 @@
-/** Typed settings: their defaults, a change that holds at once, and the way back. */
+/**
+ * Typed settings: their defaults, a change that is effective at once, and the reset to the default.
+ */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';
-import type { Stay } from './journey_context.ts';
+import type { JourneyContext } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
 const defaults = { include_deleted_pets: false, default_page_size: 20, welcome_message: '' };
 
-export function settings(stay: () => Stay): void {
-  it('begins with the defaults', async () => {
-    const { status, body } = await stay().tenant.call('GET /api/config');
+export function settings(context: () => JourneyContext): void {
+  it('starts with the default settings', async () => {
+    const { status, body } = await context().tenant.call('GET /api/config');
     assert.deepEqual([status, body], [200, defaults]);
   });
 
-  it('greets with its own message', async () => {
-    const { call } = stay().tenant;
+  it("shows the tenant's own welcome message", async () => {
+    const { call } = context().tenant;
     const greeting = async () => (await call('GET /api/me')).body.welcome_message;
     assert.equal(await greeting(), '');
     await call('PUT /api/config/welcome_message', { value: 'Wuff' });
@@ -23,8 +25,8 @@ export function settings(stay: () => Stay): void {
     assert.equal(await greeting(), '');
   });
 
-  it('changes a setting and goes back to its default', async () => {
-    const { call } = stay().tenant;
+  it('changes a setting and resets it to its default', async () => {
+    const { call } = context().tenant;
     await newPet(call);
     const changed = await call('PUT /api/config/default_page_size', { value: 1 });
     assert.equal(changed.status, 200);
@@ -38,16 +40,16 @@ export function settings(stay: () => Stay): void {
     assert.deepEqual((await call('GET /api/config')).body, defaults);
   });
 
-  it('knows no other key', async () => {
-    const { call } = stay().tenant;
+  it('answers 404 for an unknown setting', async () => {
+    const { call } = context().tenant;
     for (const key of ['colour', 'toString', '__proto__']) {
       assertProblem(await call(`PUT /api/config/${key}`, { value: 1 }), 404, 'not_found');
       assertProblem(await call(`DELETE /api/config/${key}`), 404, 'not_found');
     }
   });
 
-  it('refuses a value of the wrong type', async () => {
-    const { call } = stay().tenant;
+  it('refuses a setting of the wrong type', async () => {
+    const { call } = context().tenant;
     const wrong = {
       include_deleted_pets: ['true', 1, null],
       default_page_size: [0, 101, 1.5, '20'],
@@ -63,8 +65,8 @@ export function settings(stay: () => Stay): void {
     assert.deepEqual((await call('GET /api/config')).body, defaults);
   });
 
-  it('names a wrong or missing value beside an unknown field', async () => {
-    const { call } = stay().tenant;
+  it('names a wrong or missing value as well as an unknown field', async () => {
+    const { call } = context().tenant;
     for (const body of [{ colour: 'red' }, { value: 7, colour: 'red' }]) {
       const answer = await call('PUT /api/config/welcome_message', body);
       assertProblem(answer, 422, 'invalid_input');

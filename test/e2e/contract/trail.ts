@@ -1,13 +1,16 @@
-/** What a tenant reads of itself: its own trail, without what others tried, and its usage. */
+/**
+ * What a tenant can read about itself: its own trail, without the attempts of others, and its
+ * usage.
+ */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, bearer, clientOf } from '../../support/client.ts';
-import { instant, type Stay, uuidV7 } from './journey_context.ts';
+import { type JourneyContext, timestamp, uuidV7 } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
-export function trail(stay: () => Stay): void {
-  it('tells a tenant what was changed, newest first, page by page', async () => {
-    const { slug, call } = stay().tenant;
+export function trail(context: () => JourneyContext): void {
+  it('lists the changes of a tenant, newest first, page by page', async () => {
+    const { slug, call } = context().tenant;
     const change = { 'x-request-id': 'trail-of-change' };
     await call('PUT /api/config/welcome_message', { value: 'Woof' }, change);
     const { user } = (await call('GET /api/me')).body;
@@ -15,7 +18,7 @@ export function trail(stay: () => Stay): void {
     assert.equal(status, 200);
     const [{ id, time, ...event }] = body.items;
     assert.match(id, uuidV7);
-    assert.match(time, instant);
+    assert.match(time, timestamp);
     assert.deepEqual(event, {
       event: 'config_changed',
       actor: `user:${user.id}`,
@@ -33,8 +36,8 @@ export function trail(stay: () => Stay): void {
     assert.deepEqual([events.at(-1), older.body.next_cursor], ['tenant_created', null]);
   });
 
-  it('tells a tenant nothing of attempts, its own or others', async () => {
-    const { kennel, tenant, neighbour, way } = stay();
+  it('hides failed logins and cross-tenant attempts from tenants', async () => {
+    const { kennel, tenant, neighbour, way } = context();
     const strays = [
       clientOf(kennel, { slug: neighbour.slug, apiKey: tenant.apiKey, way }),
       clientOf(kennel, { slug: tenant.slug, apiKey: neighbour.apiKey, way }),
@@ -51,19 +54,19 @@ export function trail(stay: () => Stay): void {
     assert.ok(!own.text.includes(neighbour.slug));
   });
 
-  it('bills every request of its own and no other', async () => {
-    const { tenant, neighbour, kennel } = stay();
-    const before = await billed(stay());
+  it('bills every authenticated request of the tenant and no other', async () => {
+    const { tenant, neighbour, kennel } = context();
+    const before = await billed(context());
     await tenant.call('GET /api/pets');
     await tenant.call('GET /api/nothing');
     await tenant.call('GET /api/pets', undefined, bearer('wrong'));
     await clientOf(kennel, { slug: tenant.slug, apiKey: neighbour.apiKey })('GET /api/pets');
-    // The reading is a request, too.
-    assert.equal(await billed(stay()), before + 3);
+    // The reading is itself a request.
+    assert.equal(await billed(context()), before + 3);
   });
 
-  it('is shown in pages of the size that the tenant has set, like every list', async () => {
-    const { call } = stay().tenant;
+  it("uses the tenant's page size in every list", async () => {
+    const { call } = context().tenant;
     await newPet(call);
     await call('PUT /api/config/default_page_size', { value: 1 });
     for (const list of ['pets', 'users', 'audit']) {
@@ -74,7 +77,7 @@ export function trail(stay: () => Stay): void {
   });
 }
 
-async function billed({ tenant }: Stay): Promise<number> {
+async function billed({ tenant }: JourneyContext): Promise<number> {
   const { status, body } = await tenant.call('GET /api/usage');
   assert.equal(status, 200);
   const days: { day: string; billed: number; refused: number }[] = body.items;

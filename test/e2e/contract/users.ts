@@ -1,20 +1,20 @@
-/** Users and their keys: what an admin may do, a member may not, and a revoked key opens nothing. */
+/** Users and their keys: an admin may do more than a member, and a revoked key is refused. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem, type Call, clientOf } from '../../support/client.ts';
-import { instant, type Stay, uuidV7 } from './journey_context.ts';
+import { type JourneyContext, timestamp, uuidV7 } from './journey_context.ts';
 import { allPages } from './pets.ts';
 
-export function users(stay: () => Stay): void {
-  it('lets an admin add users, each address once', async () => {
-    const { call } = stay().tenant;
+export function users(context: () => JourneyContext): void {
+  it('lets an admin add users, each email once', async () => {
+    const { call } = context().tenant;
     const email = 'vet@clinic.example';
     const { status, body } = await call('POST /api/users', { email, role: 'member' });
     assert.equal(status, 201);
     const { id, created_at, ...rest } = body;
     assert.deepEqual(rest, { email, role: 'member' });
     assert.match(id, uuidV7);
-    assert.match(created_at, instant);
+    assert.match(created_at, timestamp);
     const again = { email: email.toUpperCase(), role: 'admin' };
     assertProblem(await call('POST /api/users', again), 409, 'conflict');
     const list = await call('GET /api/users');
@@ -24,8 +24,8 @@ export function users(stay: () => Stay): void {
     assert.deepEqual(await allPages(call, 'GET /api/users?limit=1'), ids);
   });
 
-  it('keeps from a member what takes an admin', async () => {
-    const { call } = await member(stay(), 'member@clinic.example');
+  it('refuses a member the routes of an admin', async () => {
+    const { call } = await member(context(), 'member@clinic.example');
     for (const line of ['GET /api/me', 'GET /api/pets', 'GET /api/config', 'GET /api/usage']) {
       assert.equal((await call(line)).status, 200, line);
     }
@@ -43,9 +43,9 @@ export function users(stay: () => Stay): void {
     }
   });
 
-  it('serves a new key at once and a revoked one no more', async () => {
-    const { tenant } = stay();
-    const { call, keyId } = await member(stay(), 'leaver@clinic.example');
+  it('accepts a new key at once, and refuses a revoked one', async () => {
+    const { tenant } = context();
+    const { call, keyId } = await member(context(), 'leaver@clinic.example');
     assert.equal((await call('GET /api/me')).body.user.email, 'leaver@clinic.example');
     const revoked = await tenant.call(`DELETE /api/keys/${keyId}`);
     assert.deepEqual([revoked.status, revoked.text], [204, '']);
@@ -53,13 +53,13 @@ export function users(stay: () => Stay): void {
     assertProblem(await tenant.call(`DELETE /api/keys/${keyId}`), 404, 'not_found');
   });
 
-  it("reaches no neighbour's users and keys", async () => {
-    const { tenant, neighbour } = stay();
+  it("answers 404 for another tenant's users and keys", async () => {
+    const { tenant, neighbour } = context();
     const { user } = (await neighbour.call('GET /api/me')).body;
     const { body: key } = await neighbour.call(`POST /api/users/${user.id}/keys`);
     assertProblem(await tenant.call(`POST /api/users/${user.id}/keys`), 404, 'not_found');
     assertProblem(await tenant.call(`DELETE /api/keys/${key.id}`), 404, 'not_found');
-    const { kennel } = stay();
+    const { kennel } = context();
     const theirs = clientOf(kennel, { slug: neighbour.slug, apiKey: key.api_key });
     assert.equal((await theirs('GET /api/me')).status, 200);
   });
@@ -67,7 +67,7 @@ export function users(stay: () => Stay): void {
 
 /** A member with a key of its own. */
 async function member(
-  { kennel, tenant, way }: Stay,
+  { kennel, tenant, way }: JourneyContext,
   email: string,
 ): Promise<{ call: Call; keyId: string }> {
   const { body: user } = await tenant.call('POST /api/users', { email, role: 'member' });

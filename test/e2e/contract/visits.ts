@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';
-import { instant, type Stay, uuidV7 } from './journey_context.ts';
+import { type JourneyContext, timestamp, uuidV7 } from './journey_context.ts';
 import { allPages, newPet } from './pets.ts';
 
-export function visits(stay: () => Stay): void {
+export function visits(context: () => JourneyContext): void {
   it('records a visit', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const pet = await newPet(call);
     const visit = { visited_on: '2024-05-01', reason: 'Vaccination' };
     const { status, body } = await call(`POST /api/pets/${pet.id}/visits`, visit);
@@ -15,11 +15,11 @@ export function visits(stay: () => Stay): void {
     const { id, created_at, ...rest } = body;
     assert.deepEqual(rest, { ...visit, pet_id: pet.id });
     assert.match(id, uuidV7);
-    assert.match(created_at, instant);
+    assert.match(created_at, timestamp);
   });
 
   it('lists visits newest first, page by page', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const { id } = await newPet(call);
     assert.deepEqual((await call(`GET /api/pets/${id}/visits`)).body, {
       items: [],
@@ -38,8 +38,8 @@ export function visits(stay: () => Stay): void {
     assert.equal(new Set(pages.flat()).size, made.size);
   });
 
-  it("does not know a neighbour's or a deleted pet's visits", async () => {
-    const { tenant, neighbour } = stay();
+  it("answers 404 for visits of another tenant's or a deleted pet", async () => {
+    const { tenant, neighbour } = context();
     const theirs = await newPet(neighbour.call);
     const deleted = await newPet(tenant.call);
     await tenant.call(`DELETE /api/pets/${deleted.id}`);

@@ -1,11 +1,11 @@
-/** The first minute of a tenant: its key works, and it can see where it is and what it may spend. */
+/** The first minute of a tenant: its key works, and it can read its mode and its limits. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { type Stay, uuidV7 } from './journey_context.ts';
+import { type JourneyContext, uuidV7 } from './journey_context.ts';
 
-export function welcome(stay: () => Stay): void {
-  it('serves the key of a new tenant at once', async () => {
-    const { tenant, isolation } = stay();
+export function welcome(context: () => JourneyContext): void {
+  it('accepts the key of a new tenant at once', async () => {
+    const { tenant, isolation } = context();
     const { status, body } = await tenant.call('GET /api/me');
     assert.equal(status, 200);
     assert.deepEqual(body.tenant, {
@@ -21,14 +21,14 @@ export function welcome(stay: () => Stay): void {
     assert.deepEqual(user, { email: `admin@${tenant.slug}.com`, role: 'admin' });
   });
 
-  it('begins with the sample pet', async () => {
-    const { body } = await stay().tenant.call('GET /api/pets');
+  it('starts with the sample pet', async () => {
+    const { body } = await context().tenant.call('GET /api/pets');
     const names = body.items.map(({ name }: { name: string }) => name);
     assert.deepEqual([names, body.next_cursor], [['Sample Pet'], null]);
   });
 
-  it('tells in every answer what is left of the budget', async () => {
-    const { call } = stay().tenant;
+  it('shows the rest of the budget in every reply', async () => {
+    const { call } = context().tenant;
     for (const line of ['GET /api/me', 'GET /api/nothing', 'POST /api/pets', 'PUT /api/pets']) {
       const { headers } = await call(line);
       assert.equal(headers['x-ratelimit-limit'], '100000');
@@ -40,7 +40,7 @@ export function welcome(stay: () => Stay): void {
   });
 
   it('echoes a plain request id and replaces any other', async () => {
-    const { call } = stay().tenant;
+    const { call } = context().tenant;
     const plain = await call('GET /api/me', undefined, { 'x-request-id': 'order-66.retry_2' });
     assert.equal(plain.headers['x-request-id'], 'order-66.retry_2');
     const odd = await call('GET /api/me', undefined, { 'x-request-id': '<script>' });

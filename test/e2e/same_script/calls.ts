@@ -1,14 +1,14 @@
 /**
- * The calls that scripts are made of, drawn by fast-check. A step is plain data and names earlier
- * things by number (`{pets:3}`, taken modulo as many as there are), so that a script from which
- * steps were taken away is still a script, and shrinking finds the shortest.
+ * The calls that scripts consist of, drawn by fast-check. A step is plain data and names earlier
+ * items by number (`{pets:3}`, modulo their count), so that a script stays valid when steps are
+ * removed, and shrinking finds the shortest.
  */
 import fc from 'fast-check';
 import { unknownId } from './participant.ts';
 
 /**
- * Who calls. `{api_keys:3}` holds a key that the script made; `stranger` has the neighbour's key,
- * `astray` names the neighbour, `lost` names nobody, `nobody` has no key.
+ * The caller. `{api_keys:3}` has a key that the script created; `stranger` has the neighbour's key,
+ * `astray` names the neighbour, `lost` names no tenant, `nobody` has no key.
  */
 export type Actor =
   | 'admin'
@@ -20,12 +20,12 @@ export type Actor =
   | 'nobody'
   | `{api_keys:${number}}`;
 
-/** A body that is a string is sent as it is; `type` is its content type when it is not JSON's. */
+/** A body that is a string is sent unchanged; `type` is its content type if that is not JSON's. */
 export type Step = { as: Actor; line: string; body?: unknown; type?: string };
 
 export type Script = readonly Step[];
 
-/** Often the first, so that many calls meet at one thing. */
+/** Often the first, so that many calls act on the same item. */
 const nth = fc.oneof(weighing(4, fc.constant(0)), weighing(1, fc.nat({ max: 9 })));
 const species = ['dog', 'cat', 'guinea pig', "o'possum", 'Ñandú'];
 const dates = ['2024-01-01', '2020-02-29'];
@@ -105,7 +105,7 @@ const actor: fc.Arbitrary<Actor> = fc.oneof(
   weighing(1, fc.constantFrom<Actor[]>('stranger', 'astray', 'lost', 'nobody')),
 );
 
-/** The neighbour only looks whether all is as it was. */
+/** The neighbour only checks that nothing of its own has changed. */
 const neighbours = fc
   .constantFrom('', '/visits')
   .map((rest): Step => ({ as: 'neighbour', line: `GET /api/pets/{neighbours_pet}${rest}` }));
@@ -133,7 +133,7 @@ function orWrong<Value>(right: fc.Arbitrary<Value>, wrong: readonly unknown[]) {
   return fc.oneof(weighing<unknown>(40, right), weighing<unknown>(1, fc.constantFrom(...wrong)));
 }
 
-/** An object of these fields, now and then with others or without a required one, or no object. */
+/** An object of these fields, sometimes with others or without a required one, or not an object. */
 function strewn(fields: Record<string, fc.Arbitrary<unknown>>, required: string[]) {
   return fc.oneof(
     weighing<unknown>(30, fc.record(fields, { requiredKeys: required })),
@@ -142,7 +142,7 @@ function strewn(fields: Record<string, fc.Arbitrary<unknown>>, required: string[
   );
 }
 
-/** One that the script made, or an id that must not be found. */
+/** An id that the script made, or one that must not be found. */
 function among(list: string, foreign: string) {
   return fc.oneof(
     weighing(
@@ -190,7 +190,7 @@ function setting(key: string, right: readonly unknown[], wrong: readonly unknown
   );
 }
 
-/** Routes, methods, keys and types of content that there are not. */
+/** Unknown routes, methods, keys and content types. */
 function oddities(): fc.Arbitrary<Called> {
   return fc.constantFrom<Called[]>(
     { line: 'GET /api/pet' },

@@ -1,7 +1,7 @@
-/** What the model takes for an input: fields by name, each right or wrong. */
+/** The model's input: fields by name, each right or wrong. */
 import { isRecord } from './response.ts';
 
-/** Whether a value is one of the field, and whether the field must be there. */
+/** Whether a value is valid for the field, and whether the field is required. */
 type Field = { fits(value: unknown): boolean; required: boolean };
 
 export type Fields = Readonly<Record<string, Field>>;
@@ -23,7 +23,7 @@ export function wrongPaths(fields: Fields, input: Readonly<Record<string, unknow
   return [...unknown, ...wrong.map(([name]) => name)].sort();
 }
 
-/** The object that a body holds; null when it is JSON of another kind, or none at all. */
+/** The object in a body; null when the body is JSON of another kind, or not JSON. */
 export function readBody(body: unknown): Record<string, unknown> | 'no JSON' | 'no object' {
   const value = typeof body === 'string' ? parsed(body) : body;
   if (value === undefined) return 'no JSON';

@@ -1,13 +1,15 @@
 /**
- * Ids, times, cursors, keys and request ids differ from party to party. Each is replaced by its kind
- * and the ordinal of its first appearance: `{id 2}` is the second id that was ever seen, so what is
- * equal stays equal, and what is not does not become so.
+ * Ids, times, cursors, keys and request ids differ between participants. Each is replaced by its
+ * kind and the ordinal of its first appearance: `{id 2}` is the second id that ever appeared, so
+ * equal values stay equal, and different ones stay different.
  */
 import { isRecord } from './response.ts';
 
 const uuids = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/g;
 
-/** By the name of the member or header. A value that has not the form stays as it is, and is seen. */
+/**
+ * By the name of the member or header. A value in another form is kept, so the difference shows.
+ */
 const kinds: Readonly<Record<string, { kind: string; form: RegExp }>> = {
   'x-request-id': { kind: 'request', form: uuids },
   request_id: { kind: 'request', form: uuids },
@@ -22,12 +24,12 @@ export class Labels {
   readonly #counts = new Map<string, number>();
   readonly #names: ReadonlyMap<string, string>;
 
-  /** @param names what the party is called, and what stands for it: its slug, its mode. */
+  /** @param names the participant's own names, and the label for each: its slug, its mode. */
   constructor(names: Readonly<Record<string, string>>) {
     this.#names = new Map(Object.entries(names));
   }
 
-  /** The value with labels in it; members in order, because the order decides who comes first. */
+  /** The value with labels in it; members in order, because the order decides which comes first. */
   of(value: unknown, name = ''): unknown {
     if (typeof value === 'string') return this.#text(value, name);
     if (Array.isArray(value)) return value.map((item) => this.of(item));

@@ -1,38 +1,39 @@
 /**
  * The tenant API as a plain program in memory, written from the contract alone. Where the contract
- * is silent, an answer has no body here, or a comment says what the users of such an API expect.
+ * is silent, either the answer has no body here, or a comment says what the users of such an API
+ * expect.
  */
 import type { Headers } from '../../support/client.ts';
 import { type Fields, readBody, wrongPaths } from './inputs.ts';
 import { type ModelRoute, modelRoutes, type Outcome } from './model_routes.ts';
 import type { Home, Send } from './participant.ts';
-import { present, type Said } from './response.ts';
-import { Books, type User } from './tenant_model.ts';
+import { present, type ScriptReply } from './response.ts';
+import { TenantModel, type User } from './tenant_model.ts';
 
-/** Of every tenant that plays a script. */
+/** The limits of every tenant that plays a script. */
 export type Plan = { name: string; requestsPerHour: number };
 
-/** The pet that lives next door, and the settings of its tenant's people. */
+/** The neighbour's pet, and the settings of the tenant's users. */
 export const theirPet = { name: 'Theirs', species: 'dog', breed: null, birth_date: null };
 
 type Request = { line: string; body: unknown; headers: Headers };
 
-type Caller = { books: Books; user: User; requestId: string };
+type Caller = { tenant: TenantModel; user: User; requestId: string };
 
 const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 
 export class Model {
   readonly #plan: Plan;
-  readonly #own = new Books('script-model');
-  readonly #next = new Books('next-to-model');
+  readonly #own = new TenantModel('script-model');
+  readonly #next = new TenantModel('next-to-model');
   #count = 0;
 
   constructor(plan: Plan) {
     this.#plan = plan;
   }
 
-  /** Moves in whom every script finds: two users with keys, and a neighbour with a pet. */
-  furnish(): Home {
+  /** Adds the users that every script finds: two users with keys, and a neighbour with a pet. */
+  createFixture(): Home {
     const admin = this.#join(this.#own, { email: 'admin@script.example', role: 'admin' });
     const member = this.#join(this.#own, { email: 'member@script.example', role: 'member' });
     const neighbour = this.#join(this.#next, { email: 'admin@next.example', role: 'admin' });
@@ -56,16 +57,16 @@ export class Model {
     const requestId = this.#newId();
     const slug = headers['x-tenant-id'];
     if (slug === undefined) return told({ status: 400, code: 'tenant_required' }, requestId);
-    const books = [this.#own, this.#next].find(({ keys }) => keyOf(keys, headers));
-    const key = keyOf(books?.keys ?? [], headers);
-    // Whatever was named; nobody learns from it which tenants there are.
-    if (!books || !key) return told({ status: 401, code: 'unauthenticated' }, requestId);
-    if (books.slug !== slug) return told({ status: 404, code: 'not_found' }, requestId);
-    const caller = { books, user: key.user, requestId };
+    const tenant = [this.#own, this.#next].find(({ keys }) => keyOf(keys, headers));
+    const key = keyOf(tenant?.keys ?? [], headers);
+    // The same for every name; the answer does not reveal which tenants exist.
+    if (!tenant || !key) return told({ status: 401, code: 'unauthenticated' }, requestId);
+    if (tenant.slug !== slug) return told({ status: 404, code: 'not_found' }, requestId);
+    const caller = { tenant, user: key.user, requestId };
     return told(this.#answer({ line, body, headers }, caller), requestId, this.#plan);
   };
 
-  /** Route, role, path, query, body: what can be told without data comes before what cannot. */
+  /** Route, role, path, query, body: checks that need no data come before those that do. */
   #answer({ line, body, headers }: Request, caller: Caller): Outcome {
     const [method = '', target = ''] = line.split(' ');
     const [path = '', search = ''] = target.split('?');
@@ -86,10 +87,10 @@ export class Model {
     return route.work({ ...caller, ...made, id: id ?? '', query, body: read.input });
   }
 
-  #join(books: Books, { email, role }: { email: string; role: string }) {
+  #join(tenant: TenantModel, { email, role }: { email: string; role: string }) {
     const user = { id: this.#newId(), email, role, created_at: this.#now() };
-    const key = books.addKey(this.#newId(), user);
-    books.users.push(user);
+    const key = tenant.addKey(this.#newId(), user);
+    tenant.users.push(user);
     return { ...key, user };
   }
 
@@ -104,7 +105,7 @@ export class Model {
   }
 }
 
-function keyOf(keys: Books['keys'], { authorization }: Headers) {
+function keyOf(keys: TenantModel['keys'], { authorization }: Headers) {
   return keys.find(({ apiKey }) => authorization === `Bearer ${apiKey}`);
 }
 
@@ -122,15 +123,15 @@ function bodyFor(
 ): Outcome | { input: Readonly<Record<string, unknown>> } {
   if (headers['content-type']) return { status: 415, code: 'unsupported_media_type' };
   const input = readBody(body);
-  // Users of such an API expect 400 of what is no JSON at all, and 422 of any other JSON.
+  // Users of such an API expect 400 for a body that is not JSON, and 422 for any other JSON.
   if (input === 'no JSON') return { status: 400, code: 'invalid_input' };
   if (input === 'no object') return { status: 422, code: 'invalid_input' };
   const paths = wrongPaths(fields, input);
   return paths.length > 0 ? { status: 422, code: 'invalid_input', paths } : { input };
 }
 
-/** The answer with what every answer has; `plan` is known once the tenant is bound. */
-function told(outcome: Outcome, requestId: string, plan?: Plan): Said {
+/** The answer with the members that every answer has; `plan` is known once the tenant is bound. */
+function told(outcome: Outcome, requestId: string, plan?: Plan): ScriptReply {
   const { status, code, location, allow } = outcome;
   const headers = {
     'x-request-id': requestId,
@@ -144,7 +145,7 @@ function told(outcome: Outcome, requestId: string, plan?: Plan): Said {
   return { status, headers, body: { status, code, request_id: requestId, ...errors } };
 }
 
-function budget({ name, requestsPerHour }: Plan): Said['headers'] {
+function budget({ name, requestsPerHour }: Plan): ScriptReply['headers'] {
   return {
     'x-ratelimit-limit': String(requestsPerHour),
     'x-ratelimit-remaining': present,

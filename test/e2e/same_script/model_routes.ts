@@ -1,4 +1,4 @@
-/** The table of the contract's tenant API, line by line, and what each line does to the books. */
+/** The table of the contract's tenant API, line by line, and what each line does to the model. */
 
 import {
   type Fields,
@@ -16,21 +16,21 @@ import {
 } from './inputs.ts';
 import {
   type Asked,
-  type Books,
   defaults,
   type Item,
   isCursor,
   latestVisitFirst,
   oldestFirst,
   page,
+  type TenantModel,
   type User,
 } from './tenant_model.ts';
 
-/** A call that has been let in and understood. */
+/** A call that was admitted and parsed. */
 export type Understood = {
-  books: Books;
+  tenant: TenantModel;
   user: User;
-  /** What the path names. */
+  /** The items that the path names. */
   id: string;
   query: Readonly<Record<string, string>>;
   body: Readonly<Record<string, unknown>>;
@@ -39,7 +39,7 @@ export type Understood = {
   now(): string;
 };
 
-/** What an answer says; one without `code` and `body` has a body that the contract leaves open. */
+/** The answer; one without `code` and `body` has a body that the contract leaves open. */
 export type Outcome = {
   status: number;
   body?: unknown;
@@ -54,10 +54,10 @@ export type ModelRoute = {
   method: string;
   pattern: RegExp;
   adminOnly?: boolean;
-  /** What a path may name; an id unless it says otherwise. */
+  /** The items that a path may name; an id unless it says otherwise. */
   names?: (name: string) => boolean;
   query?: Fields;
-  /** Where it matters, by what the path names. */
+  /** If it matters, by the item that the path names. */
   body?: Fields | ((name: string) => Fields);
   work(call: Understood): Outcome;
 };
@@ -91,55 +91,55 @@ export const modelRoutes: readonly ModelRoute[] = [
   {
     method: 'GET',
     pattern: /^\/api\/me$/,
-    work: ({ books, user: { id, email, role } }) => {
-      const tenant = { slug: books.slug, status: 'active', isolation: 'model' };
-      return { status: 200, body: { tenant, user: { id, email, role } } };
+    work: ({ tenant, user: { id, email, role } }) => {
+      const shown = { slug: tenant.slug, status: 'active', isolation: 'model' };
+      return { status: 200, body: { tenant: shown, user: { id, email, role } } };
     },
   },
   {
     method: 'GET',
     pattern: pets,
     query: { ...paging, species: optional(isText) },
-    work: ({ books, query }) => {
-      const shown = books.pets
-        .filter(({ id }) => books.shownPet(id))
+    work: ({ tenant, query }) => {
+      const shown = tenant.pets
+        .filter(({ id }) => tenant.shownPet(id))
         .filter(({ species }) => query.species === undefined || species === query.species);
-      return { status: 200, body: page(shown, oldestFirst, asked(books, query)) };
+      return { status: 200, body: page(shown, oldestFirst, asked(tenant, query)) };
     },
   },
   {
     method: 'POST',
     pattern: pets,
     body: { name: required(isText), species: required(isText), ...optionalPetFields },
-    work: ({ books, body, newId, now }) => {
+    work: ({ tenant, body, newId, now }) => {
       const [id, time] = [newId(), now()];
       const told = { id, deleted: false, created_at: time, updated_at: time };
       const pet = { breed: null, birth_date: null, ...body, ...told };
-      books.pets.push(pet);
+      tenant.pets.push(pet);
       return { status: 201, body: pet, location: `/api/pets/${id}` };
     },
   },
   {
     method: 'GET',
     pattern: onePet,
-    work: ({ books, id }) => found(books.shownPet(id), (pet) => ({ status: 200, body: pet })),
+    work: ({ tenant, id }) => found(tenant.shownPet(id), (pet) => ({ status: 200, body: pet })),
   },
   {
     method: 'PATCH',
     pattern: onePet,
     body: { name: optional(isText), species: optional(isText), ...optionalPetFields },
     // A deleted pet may be shown, but there is nothing left to change.
-    work: ({ books, id, body, now }) =>
-      found(books.livePet(id), (pet) => {
-        return { status: 200, body: books.change(pet, { ...body, updated_at: now() }) };
+    work: ({ tenant, id, body, now }) =>
+      found(tenant.livePet(id), (pet) => {
+        return { status: 200, body: tenant.change(pet, { ...body, updated_at: now() }) };
       }),
   },
   {
     method: 'DELETE',
     pattern: onePet,
-    work: ({ books, id, now }) =>
-      found(books.livePet(id), (pet) => {
-        books.change(pet, { deleted: true, updated_at: now() });
+    work: ({ tenant, id, now }) =>
+      found(tenant.livePet(id), (pet) => {
+        tenant.change(pet, { deleted: true, updated_at: now() });
         return { status: 204 };
       }),
   },
@@ -147,27 +147,27 @@ export const modelRoutes: readonly ModelRoute[] = [
     method: 'GET',
     pattern: visits,
     query: paging,
-    work: ({ books, id, query }) =>
-      found(books.shownPet(id), () => {
-        const shown = books.visits.filter(({ pet_id }) => pet_id === id);
-        return { status: 200, body: page(shown, latestVisitFirst, asked(books, query)) };
+    work: ({ tenant, id, query }) =>
+      found(tenant.shownPet(id), () => {
+        const shown = tenant.visits.filter(({ pet_id }) => pet_id === id);
+        return { status: 200, body: page(shown, latestVisitFirst, asked(tenant, query)) };
       }),
   },
   {
     method: 'POST',
     pattern: visits,
     body: { visited_on: required(isDate), reason: required(isText) },
-    work: ({ books, id, body, newId, now }) =>
-      found(books.livePet(id), () => {
+    work: ({ tenant, id, body, newId, now }) =>
+      found(tenant.livePet(id), () => {
         const visit = { ...body, id: newId(), pet_id: id, created_at: now() };
-        books.visits.push(visit);
+        tenant.visits.push(visit);
         return { status: 201, body: visit };
       }),
   },
   {
     method: 'GET',
     pattern: /^\/api\/config$/,
-    work: ({ books }) => ({ status: 200, body: books.settings }),
+    work: ({ tenant }) => ({ status: 200, body: tenant.settings }),
   },
   {
     method: 'PUT',
@@ -189,8 +189,8 @@ export const modelRoutes: readonly ModelRoute[] = [
     pattern: users,
     adminOnly: true,
     query: paging,
-    work: ({ books, query }) => {
-      return { status: 200, body: page(books.users, oldestFirst, asked(books, query)) };
+    work: ({ tenant, query }) => {
+      return { status: 200, body: page(tenant.users, oldestFirst, asked(tenant, query)) };
     },
   },
   {
@@ -198,11 +198,11 @@ export const modelRoutes: readonly ModelRoute[] = [
     pattern: users,
     adminOnly: true,
     body: { email: required(isEmail), role: required(isRole) },
-    work: ({ books, body: { email, role }, newId, now, requestId }) => {
-      if (books.users.some((one) => one.email === email)) return { status: 409, code: 'conflict' };
+    work: ({ tenant, body: { email, role }, newId, now, requestId }) => {
+      if (tenant.users.some((one) => one.email === email)) return { status: 409, code: 'conflict' };
       const user = { id: newId(), email, role, created_at: now() };
-      books.users.push(user);
-      books.note('user_created', requestId);
+      tenant.users.push(user);
+      tenant.note('user_created', requestId);
       return { status: 201, body: user };
     },
   },
@@ -210,12 +210,12 @@ export const modelRoutes: readonly ModelRoute[] = [
     method: 'POST',
     pattern: /^\/api\/users\/([^/]+)\/keys$/,
     adminOnly: true,
-    work: ({ books, id, newId, requestId }) =>
+    work: ({ tenant, id, newId, requestId }) =>
       found(
-        books.users.find((user) => user.id === id),
+        tenant.users.find((user) => user.id === id),
         (user) => {
-          const key = books.addKey(newId(), user);
-          books.note('key_created', requestId);
+          const key = tenant.addKey(newId(), user);
+          tenant.note('key_created', requestId);
           return { status: 201, body: { id: key.id, api_key: key.apiKey } };
         },
       ),
@@ -224,12 +224,12 @@ export const modelRoutes: readonly ModelRoute[] = [
     method: 'DELETE',
     pattern: /^\/api\/keys\/([^/]+)$/,
     adminOnly: true,
-    work: ({ books, id, requestId }) =>
+    work: ({ tenant, id, requestId }) =>
       found(
-        books.keys.find((key) => key.id === id),
+        tenant.keys.find((key) => key.id === id),
         () => {
-          books.keys = books.keys.filter((key) => key.id !== id);
-          books.note('key_revoked', requestId);
+          tenant.keys = tenant.keys.filter((key) => key.id !== id);
+          tenant.note('key_revoked', requestId);
           return { status: 204 };
         },
       ),
@@ -239,16 +239,16 @@ export const modelRoutes: readonly ModelRoute[] = [
     pattern: /^\/api\/audit$/,
     adminOnly: true,
     query: paging,
-    work: ({ books, query }) => {
-      const { limit } = asked(books, query);
-      // What was before the script is nothing that the model knows.
-      if (books.trail.length < limit) return { status: 200 };
-      return { status: 200, body: { items: books.trail.slice(0, limit) } };
+    work: ({ tenant, query }) => {
+      const { limit } = asked(tenant, query);
+      // The model does not know the events before the script.
+      if (tenant.trail.length < limit) return { status: 200 };
+      return { status: 200, body: { items: tenant.trail.slice(0, limit) } };
     },
   },
 ];
 
-function asked({ settings }: Books, { limit, cursor }: Understood['query']): Asked {
+function asked({ settings }: TenantModel, { limit, cursor }: Understood['query']): Asked {
   return { limit: Number(limit ?? settings.default_page_size), cursor: cursor ?? null };
 }
 
@@ -259,8 +259,8 @@ function found<Found extends Item>(
   return item ? work(item) : notFound;
 }
 
-function set({ books, id, requestId }: Understood, value: unknown, status: number): Outcome {
-  books.settings = { ...books.settings, [id]: value };
-  books.note('config_changed', requestId);
+function set({ tenant, id, requestId }: Understood, value: unknown, status: number): Outcome {
+  tenant.settings = { ...tenant.settings, [id]: value };
+  tenant.note('config_changed', requestId);
   return { status };
 }

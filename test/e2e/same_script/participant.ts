@@ -1,31 +1,31 @@
 /**
- * One who plays a script: a tenant of a server, or the model. Scripts name what they are about by
- * order of appearance, and each party has its own ids for it.
+ * A participant of a script: a tenant of a server, or the model. Scripts name items by order of
+ * appearance, and each participant has its own ids for them.
  */
 import { bearer, type Headers } from '../../support/client.ts';
 import type { Actor, Step } from './calls.ts';
 import { Labels } from './labels.ts';
-import { isRecord, type Said } from './response.ts';
+import { isRecord, type ScriptReply } from './response.ts';
 
-/** Who lives here before a script begins, and next door. */
+/** The users that exist before a script begins, and the neighbour. */
 export type Home = {
   slug: string;
   isolation: string;
   neighbour: string;
   keys: Readonly<Record<'admin' | 'member' | 'neighbour', string>>;
-  /** What a script may name although it did not make it: `{neighbours_pet}`. */
+  /** Items that a script may name although it did not create them: `{neighbours_pet}`. */
   ids: ReadonlyMap<string, string>;
 };
 
 /** Sends `METHOD /path`, as `Call` does. */
-export type Send = (line: string, body: unknown, headers: Headers) => Promise<Said>;
+export type Send = (line: string, body: unknown, headers: Headers) => Promise<ScriptReply>;
 
-/** A UUIDv7 that nobody has. */
+/** A UUIDv7 that no item has. */
 export const unknownId = '01890000-0000-7000-8000-000000000000';
 
 const placeholder = /\{(\w+)(?::(\d+))?\}/g;
 
-export class Party {
+export class Participant {
   readonly name: string;
   readonly #home: Home;
   readonly #send: Send;
@@ -38,14 +38,14 @@ export class Party {
     this.#send = send;
   }
 
-  /** Labels for what it says, with nothing counted yet. */
+  /** Labels for the participant's answers, with nothing counted yet. */
   labels(): Labels {
     const { slug, neighbour, isolation } = this.#home;
     return new Labels({ [slug]: '{slug}', [neighbour]: '{neighbour}', [isolation]: '{mode}' });
   }
 
-  /** Does one step and remembers what it made. */
-  async take({ as, line, body, type }: Step): Promise<Said> {
+  /** Does one step and remembers the items that it created. */
+  async take({ as, line, body, type }: Step): Promise<ScriptReply> {
     const headers = { ...this.#headersOf(as), ...(type && { 'content-type': type }) };
     const own = line.replace(placeholder, (_, list, nth) => this.#named(list, nth));
     const said = await this.#send(own, body, headers);
@@ -78,13 +78,13 @@ export class Party {
     };
   }
 
-  /** Before anything was made there is only what nobody has. */
+  /** Before any item was created there is only the id that no item has. */
   #named(list: string, nth: string | undefined): string {
     const known = this.#home.ids.get(list);
     if (known) return known;
     const made = this.#made.get(list) ?? [];
     const value = made[Number(nth) % made.length];
-    // The next page of what has none is the first, or cursors would mostly be wrong ones.
+    // The next page of a list without a cursor is the first, or cursors would mostly be wrong.
     if (list.endsWith('_cursor')) return value === undefined ? '' : `cursor=${value}`;
     return value ?? unknownId;
   }
@@ -97,7 +97,7 @@ export class Party {
     return `${isCursor ? 'cursor=' : ''}{${list} ${(Number(nth) % length) + 1}}`;
   }
 
-  #remember(line: string, { status, body }: Said): void {
+  #remember(line: string, { status, body }: ScriptReply): void {
     if (!isRecord(body)) return;
     const list = /(\w+)(?:\?.*)?$/.exec(line)?.[1] ?? '';
     if (status === 201) this.#add(list, body.id);

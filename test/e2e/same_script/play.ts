@@ -1,14 +1,14 @@
-/** Plays one script on all parties at once and holds their answers against one another. */
+/** Plays one script on all participants at once and compares their answers. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Script } from './calls.ts';
 import type { Labels } from './labels.ts';
-import type { Party } from './participant.ts';
-import { narrowed, type Said } from './response.ts';
+import type { Participant } from './participant.ts';
+import { narrowed, type ScriptReply } from './response.ts';
 
-/** The servers must agree in everything, and with the model in all that the model says. */
-export type Cast = { servers: readonly Party[]; model: Party };
+/** The servers must agree in everything, and with the model in all that the model states. */
+export type Cast = { servers: readonly Participant[]; model: Participant };
 
-/** That the parties gave different answers to the last call; its message is the script. */
+/** The participants gave different answers to the last call; the message is the script. */
 export class Difference extends Error {
   override readonly name = 'Difference';
   /** One per call, in the contract's own notation. */
@@ -28,7 +28,7 @@ export type Played = { line: string; status: number };
 /**
  * Plays the script to its end.
  *
- * @throws {Difference} at the first call that is answered differently.
+ * @throws {Difference} at the first call with different answers.
  */
 export async function play(script: Script, cast: Cast): Promise<Played[]> {
   const compare = comparison(cast);
@@ -36,7 +36,7 @@ export async function play(script: Script, cast: Cast): Promise<Played[]> {
   for (const step of script) {
     const shown = cast.model.show(step);
     const [expected, ...said] = await Promise.all(
-      [cast.model, ...cast.servers].map((party) => party.take(step)),
+      [cast.model, ...cast.servers].map((participant) => participant.take(step)),
     );
     if (!expected) throw new Error('Cannot play a script: there is no model');
     const answers = compare(expected, said);
@@ -49,13 +49,13 @@ export async function play(script: Script, cast: Cast): Promise<Played[]> {
   return played;
 }
 
-/** What compares the answers to one call after the other: the answers in words if they differ. */
+/** Compares the answers to one call after the other, and returns them in words if they differ. */
 function comparison({ servers, model }: Cast) {
   const labels = servers.map((server) => server.labels());
-  // A second set of ordinals: what only the servers tell must not be counted.
+  // A second set of ordinals: values that only the servers return must not be counted.
   const narrowedLabels = servers.map((server) => server.labels());
   const modelLabels = model.labels();
-  return (expected: Said, said: readonly Said[]): string[] => {
+  return (expected: ScriptReply, said: readonly ScriptReply[]): string[] => {
     const full = labelled(labels, said);
     const narrow = labelled(
       narrowedLabels,

@@ -1,15 +1,18 @@
-/** What an answer says, apart from what depends on the hop, the hour or the budget that is left. */
+/**
+ * The content of an answer, without the parts that depend on the connection, the time or the budget
+ * that is left.
+ */
 import type { Answer } from '../../support/client.ts';
 
-/** A model's answer has the headers and members that the contract speaks of, and no others. */
-export type Said = {
+/** A model's answer has the headers and members that the contract mentions, and no others. */
+export type ScriptReply = {
   status: number;
   headers: Readonly<Record<string, string>>;
   /** Absent when the contract says nothing about it. */
   body?: unknown;
 };
 
-/** Stands for a value that cannot be compared: the header is there, and that is all. */
+/** Stands for a value that cannot be compared: only the presence of the header counts. */
 export const present = '(present)';
 
 /** They belong to one connection and not to the answer (RFC 9110, section 7.6.1). */
@@ -26,8 +29,8 @@ const variable = new Set([
   'x-ratelimit-reset',
 ]);
 
-/** A server's answer, with lists whose order means nothing put in order. */
-export function saidBy({ status, headers, body }: Answer): Said {
+/** A server's answer; lists without a defined order are sorted. */
+export function replyOf({ status, headers, body }: Answer): ScriptReply {
   const shown = Object.entries(headers)
     .filter(([name]) => !hopByHop.has(name))
     .map(([name, value]) => [name, headerValue(name, String(value))]);
@@ -35,7 +38,7 @@ export function saidBy({ status, headers, body }: Answer): Said {
 }
 
 /**
- * As much of `value` as `model` speaks of: adding fields and headers is free.
+ * The part of `value` that `model` covers: fields and headers may be added freely.
  *
  * @example narrowed({ id: 1, more: 2 }, { id: 7 }) // { id: 1 }
  */

@@ -1,6 +1,6 @@
-/** What the model keeps of one tenant, and pages of it. Ids and times are counted, never drawn. */
+/** The model's data of one tenant, and pages of it. Ids and times are counted, never random. */
 
-/** An item of a list; its members are what the contract says that it has. */
+/** An item of a list; its members are those of the contract. */
 export type Item = Readonly<Record<string, unknown>> & { id: string };
 
 /** A list's order: by its key, the smallest first unless it says `newestFirst`. */
@@ -23,12 +23,12 @@ export const defaults: Readonly<Record<string, unknown>> = {
 
 export type User = Item & { email: unknown; role: unknown };
 
-export class Books {
+export class TenantModel {
   readonly slug: string;
   pets: Item[] = [];
   visits: Item[] = [];
   users: User[] = [];
-  /** The ids of keys that open, and their users. */
+  /** The ids of valid keys, and their users. */
   keys: { id: string; apiKey: string; user: User }[] = [];
   settings = defaults;
   /** The events of the tenant's own trail, the newest first. */
@@ -57,7 +57,7 @@ export class Books {
     return this.pets.find((pet) => pet.id === id && pet.deleted === false);
   }
 
-  /** Puts the changed pet in the place of the one it was. */
+  /** Replaces the pet by its changed version. */
   change(pet: Item, changes: Readonly<Record<string, unknown>>): Item {
     const changed = { ...pet, ...changes };
     this.pets = this.pets.map((one) => (one.id === pet.id ? changed : one));
@@ -65,7 +65,7 @@ export class Books {
   }
 }
 
-/** A cursor is the position of the last item that was shown, whatever has become of it since. */
+/** A cursor is the position of the last item shown, even if that item is gone since. */
 export function page(items: readonly Item[], { keyOf, newestFirst }: Order, asked: Asked) {
   const sign = newestFirst ? -1 : 1;
   const sorted = items.toSorted((one, two) => (keyOf(one) < keyOf(two) ? -sign : sign));

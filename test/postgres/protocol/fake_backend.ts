@@ -1,6 +1,6 @@
 /**
- * A backend that answers each message as Postgres would, with the values of a statement as its rows, and
- * hands the replies to the test before they leave.
+ * A backend that answers each message as Postgres would, with the values of a statement as its
+ * rows, and passes the replies to the test before they are sent.
  */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -16,10 +16,10 @@ export class FakeBackend {
   readonly #statements = new Map<string, string>();
   readonly #reader: MessageReader;
   readonly #socket: Socket;
-  /** Those that are answered and were not asked for yet. */
+  /** Requests that were answered and not yet reported. */
   #groups = 0;
   #replies: Buffer[] = [];
-  /** What was bound last: its text, and the values. */
+  /** The last statement that was bound: its text, and the values. */
   #bound = { text: '', values: [''] };
   #status = 'I';
   #skips = false;
@@ -31,7 +31,7 @@ export class FakeBackend {
     this.#socket = socket.on('data', (chunk: Buffer) => this.#reader.read(chunk));
   }
 
-  /** The replies to so many groups, each as one buffer. */
+  /** The replies to this many groups, each as one buffer. */
   async repliesTo(groups: number): Promise<Buffer[]> {
     while (this.#groups < groups) await once(this.#socket, 'data');
     this.#groups -= groups;

@@ -1,30 +1,38 @@
 /**
- * Some callers that share a connection, and a server whose replies to them are mutated. Each caller's
- * rows carry its marker, so it is seen when one gets another's.
+ * Callers that share a connection, and a server whose replies to them are mutated. Each caller's
+ * rows carry its marker, so a row that reaches the wrong caller is detected.
  */
 import { once } from 'node:events';
 import { connect, type Server, type Socket } from 'node:net';
 import { setTimeout as pause, setImmediate } from 'node:timers/promises';
 import { bind, execute, query, sync } from '../../../src/postgres/protocol/messages.ts';
-import type { GroupResult, Pipeline, SyncGroup } from '../../../src/postgres/protocol/pipeline.ts';
-import { chanceOf, choose } from '../../support/random.ts';
+import type { GroupResult, SyncGroup } from '../../../src/postgres/protocol/pending_group.ts';
+import type { Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
+import { choose, seededRandom } from '../../support/random.ts';
 import { FakeBackend, failing } from './fake_backend.ts';
 import { inPieces, mutations } from './mutations.ts';
 
-/** Sends groups on a socket, and answers with null what is not answered when the connection ends. */
+/**
+ * Sends groups on a socket, and returns null for each that is not answered when the connection
+ * ends.
+ */
 type Client = Pick<Pipeline, 'send'>;
 
-/** A listening server, its address, and the client that is tried on it. */
-export type Stage = { server: Server; path: string; openClient: (socket: Socket) => Client };
+/** A listening server, its address, and the client under test. */
+export type FuzzedServer = {
+  listener: Server;
+  path: string;
+  openClient: (socket: Socket) => Client;
+};
 
-/** A group, and how many rows a good answer has; null when there must be none. */
+/** A group, and how many rows a good answer has; null when there must be no answer. */
 type Call = { group: SyncGroup; marker: string; rows: number | null };
 
-type Chance = () => number;
+type Random = () => number;
 
 const callers = ['alice', 'bob', 'carol', 'dave'];
 
-/** The longest that a conversation may take: far more than it does on a busy machine. */
+/** The longest time of a conversation: far more than it takes on a busy machine. */
 const limitMs = 20_000;
 
 const texts = ['select a ', 'select b ', 'select c '].map(frozen);
@@ -37,13 +45,13 @@ function frozen(first: string): TemplateStringsArray {
 /**
  * One honest turn, so that statements are prepared, and one whose replies are mutated.
  *
- * @returns what was wrong with the answers, in words.
+ * @returns the errors in the answers, in words.
  */
-export async function converse(stage: Stage, seed: number): Promise<string[]> {
-  const chance = chanceOf(seed);
-  const [name, mutate] = choose(Object.entries(mutations), chance);
-  const accepted = once(stage.server, 'connection');
-  const client = stage.openClient(connect(stage.path));
+export async function converse(server: FuzzedServer, seed: number): Promise<string[]> {
+  const random = seededRandom(seed);
+  const [name, mutate] = choose(Object.entries(mutations), random);
+  const accepted = once(server.listener, 'connection');
+  const client = server.openClient(connect(server.path));
   const [socket]: Socket[] = await accepted;
   if (!socket) throw new Error('Cannot converse: there is no connection');
   socket.on('error', () => {});
@@ -53,10 +61,10 @@ export async function converse(stage: Stage, seed: number): Promise<string[]> {
     await say(socket, change(await backend.repliesTo(calls.length)));
     return judged;
   };
-  const honest = await Promise.all(await turn(callsOf('erin', chance), (replies) => replies));
-  const fuzzed = callers.flatMap((marker) => callsOf(marker, chance));
+  const honest = await Promise.all(await turn(callsOf('erin', random), (replies) => replies));
+  const fuzzed = callers.flatMap((marker) => callsOf(marker, random));
   const judged = await turn(fuzzed, (replies) => {
-    return inPieces(Buffer.concat(mutate(replies, chance)), chance);
+    return inPieces(Buffer.concat(mutate(replies, random)), random);
   });
   socket.end();
   const wrong = [...honest, ...(await Promise.all(judged))].filter((what) => what !== null);
@@ -71,15 +79,21 @@ async function say(socket: Socket, pieces: readonly Buffer[]): Promise<void> {
   }
 }
 
-/** What one caller asks: a statement, one in an envelope, one that fails in it, a transaction. */
-function callsOf(marker: string, chance: Chance): Call[] {
-  const call = { schema: '', text: choose(texts, chance), values: [marker] };
+/**
+ * The groups of one caller: a statement, one in an envelope, one that fails in it, a transaction.
+ */
+function callsOf(marker: string, random: Random): Call[] {
+  const call = { schema: '', text: choose(texts, random), values: [marker] };
   const before = run('context', marker, marker, marker);
-  const envelope = { before, runsBefore: 1, after: Buffer.concat([execute, run('reset'), sync]) };
+  const envelope = {
+    before,
+    statementsBefore: 1,
+    after: Buffer.concat([execute, run('reset'), sync]),
+  };
   const statement = { group: { call, after: Buffer.concat([execute, sync]) }, marker, rows: 1 };
   const failed = { ...envelope, call: { ...call, text: failingText } };
-  const own = (text: string, leaves: 'I' | 'T') => {
-    return { group: { after: query(text), leaves }, marker, rows: 0 };
+  const own = (text: string, statusAfter: 'I' | 'T') => {
+    return { group: { after: query(text), statusAfter }, marker, rows: 0 };
   };
   return choose<Call[]>(
     [
@@ -88,7 +102,7 @@ function callsOf(marker: string, chance: Chance): Call[] {
       [{ group: failed, marker, rows: null }],
       [own('begin', 'T'), statement, own('commit', 'I')],
     ],
-    chance,
+    random,
   );
 }
 
@@ -102,7 +116,7 @@ async function judge(client: Client, { group, marker, rows }: Call): Promise<str
   const answered = new Promise<GroupResult | null>((resolve) => client.send(group, resolve));
   const answer = await Promise.race([answered, late]);
   if (answer === undefined) return `${marker} waits for ever`;
-  if (answer === null || answer.error || answer.fault) return null;
+  if (answer === null || answer.error || answer.protocolError) return null;
   const told = JSON.stringify(answer.rows);
   const other = [...callers, 'erin', 'stray'].find(
     (name) => name !== marker && told.includes(name),

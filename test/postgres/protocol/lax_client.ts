@@ -1,10 +1,10 @@
 /**
- * A client that takes whatever comes for an answer to the group that waits longest, as many do: the
- * negative control of the fuzzer.
+ * A client that accepts any message as an answer to the oldest waiting group, as many clients do:
+ * the negative control of the fuzzer.
  */
 import type { Socket } from 'node:net';
 import { type Message, MessageReader } from '../../../src/postgres/protocol/message_reader.ts';
-import type { GroupResult, SyncGroup } from '../../../src/postgres/protocol/pipeline.ts';
+import type { GroupResult, SyncGroup } from '../../../src/postgres/protocol/pending_group.ts';
 import { PreparedStatements } from '../../../src/postgres/protocol/prepared_statements.ts';
 import { type Column, columnsIn, rowIn } from '../../../src/postgres/protocol/rows.ts';
 import { errorIn, type ServerError } from '../../../src/postgres/protocol/server_error.ts';
@@ -35,7 +35,7 @@ export class LaxClient {
   }
 
   send({ before, call, after }: SyncGroup, onAnswer: OnAnswer): void {
-    const ready = call ? new PreparedStatements(1).ready(call).messages : Buffer.alloc(0);
+    const ready = call ? new PreparedStatements(1).prepare(call).messages : Buffer.alloc(0);
     this.#socket.write(Buffer.concat([before ?? Buffer.alloc(0), ready, after]));
     this.#waiting.push(onAnswer);
   }
@@ -55,7 +55,13 @@ export class LaxClient {
   }
 
   #onReady(): void {
-    const answer = { rows: this.#rows, tag: '', error: this.#error, runs: 0, fault: null };
+    const answer = {
+      rows: this.#rows,
+      tag: '',
+      error: this.#error,
+      completed: 0,
+      protocolError: null,
+    };
     this.#columns = [];
     this.#rows = [];
     this.#error = null;

@@ -5,7 +5,7 @@ import { said } from '../../support/server_messages.ts';
 
 const mostBytes = 1_000;
 
-/** All that is read from the chunks, as `type:body`. */
+/** All messages read from the chunks, as `type:body`. */
 function readAll(chunks: readonly Buffer[], most = mostBytes): string[] {
   const messages: string[] = [];
   const reader = new MessageReader(most, ({ type, bytes, from, to }) => {
@@ -15,7 +15,7 @@ function readAll(chunks: readonly Buffer[], most = mostBytes): string[] {
   return messages;
 }
 
-/** A head that announces so many bytes, itself but for the type included. */
+/** A head that announces this many bytes, including itself except for the type. */
 function head(length: number): Buffer {
   const bytes = Buffer.from('D    ');
   bytes.writeUInt32BE(length, 1);
@@ -33,13 +33,13 @@ describe('MessageReader', () => {
 
   it('reads many messages of one chunk', () => assert.deepEqual(readAll([bytes]), messages));
 
-  it('reads messages that are cut anywhere', () => {
+  it('reads messages that are cut at any byte', () => {
     for (let at = 0; at <= bytes.length; at += 1) {
       assert.deepEqual(readAll([bytes.subarray(0, at), bytes.subarray(at)]), messages, `at ${at}`);
     }
   });
 
-  it('reads messages that are cut anywhere, twice', () => {
+  it('reads messages that are cut at any two bytes', () => {
     for (let at = 0; at <= bytes.length; at += 1) {
       for (let next = at; next <= bytes.length; next += 1) {
         const chunks = [bytes.subarray(0, at), bytes.subarray(at, next), bytes.subarray(next)];
@@ -52,12 +52,12 @@ describe('MessageReader', () => {
     assert.deepEqual(readAll([...bytes].map((byte) => Buffer.from([byte]))), messages);
   });
 
-  it('gives a message away once it is whole, and no sooner', () => {
+  it('delivers a message once it is whole, and no sooner', () => {
     assert.deepEqual(readAll([bytes.subarray(0, 8)]), []);
     assert.deepEqual(readAll([bytes.subarray(0, 9)]), ['D:née']);
   });
 
-  it('holds a long message that comes byte by byte in few buffers of about its size', (t) => {
+  it('buffers a long message that comes byte by byte in few allocations', (t) => {
     const body = 'x'.repeat(100_000);
     const long = Buffer.concat([said('D', body), said('Z', 'I')]);
     const allocate = t.mock.method(Buffer, 'allocUnsafe');
@@ -68,23 +68,23 @@ describe('MessageReader', () => {
     assert.equal(Math.max(...sizes), 100_005);
   });
 
-  it('takes no memory for a message of which only the head has come', (t) => {
+  it('allocates nothing for the announced length of a message', (t) => {
     const allocate = t.mock.method(Buffer, 'allocUnsafe');
     readAll([head(1_000_000)], 1_000_000);
     assert.ok(allocate.mock.calls.every(({ arguments: [size] }) => size < 100));
   });
 
-  it('reads a message that is as long as the bound', () => {
+  it('reads a message of exactly the bound', () => {
     const body = 'x'.repeat(mostBytes - 4);
     assert.deepEqual(readAll([said('D', body)]), [`D:${body}`]);
   });
 
-  it('refuses a longer one by its head, before it has come', () => {
+  it('refuses a longer message by its head', () => {
     const chunks = [head(mostBytes + 1)];
     assert.throws(() => readAll(chunks), /^Error: Cannot read a message of 1001 bytes$/);
   });
 
-  it('refuses a longer one whose head comes in pieces', () => {
+  it('refuses a longer message whose head comes in pieces', () => {
     const long = head(mostBytes + 1);
     assert.throws(() => readAll([long.subarray(0, 3), long.subarray(3)]), /1001 bytes/);
   });

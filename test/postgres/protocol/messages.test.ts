@@ -6,7 +6,7 @@ import { said } from '../../support/server_messages.ts';
 
 const { bind, close, describe, execute, parse, query, sslRequest, sync, terminate } = messages;
 
-about('the messages of a client', () => {
+about('messages of the client', () => {
   for (const [name, message, expected] of [
     ['Parse', parse('s0', 'select 1'), said('P', 's0\0select 1\0\0\0')],
     ['Describe', describe('s0'), said('D', 'Ss0\0')],
@@ -17,10 +17,10 @@ about('the messages of a client', () => {
     ['Terminate', terminate, said('X')],
     ['SSLRequest', sslRequest, Buffer.from('0000000804d2162f', 'hex')],
   ] as const) {
-    it(`are as Postgres reads them: ${name}`, () => assert.deepEqual(message, expected));
+    it(`have the bytes of the protocol: ${name}`, () => assert.deepEqual(message, expected));
   }
 
-  it('refuse a zero byte, behind which Postgres would read something else', () => {
+  it('refuse a zero byte in a text', () => {
     for (const message of [parse, describe, close, query]) {
       assert.throws(() => message('a\0b', 'select 1'), TypeError);
     }
@@ -36,21 +36,29 @@ about('bind()', () => {
     ['half a character as its replacement', '\ud83d', '00000003efbfbd'],
     ['a whole number', -12, '000000032d3132'],
     ['a fraction', 1.5, '00000003312e35'],
-    ['what is no number', Number.NaN, '000000034e614e'],
+    ['NaN', Number.NaN, '000000034e614e'],
     ['true', true, '0000000174'],
     ['false', false, '0000000166'],
     ['bytes', Buffer.from([0, 255]), '000000065c7830306666'],
     ['bytes that are part of others', new Uint8Array([1, 2, 3]).subarray(1, 2), '000000045c783032'],
     ['no bytes', new Uint8Array(), '000000025c78'],
+    ['an empty list', [], '000000027b7d'],
+    [
+      'a list with each element in quotes',
+      ['a', 'NULL', ''],
+      '0000000f7b2261222c224e554c4c222c22227d',
+    ],
+    ['a list with its quotes and backslashes escaped', ['"\\'], '000000087b225c225c5c227d'],
+    ['a list by its bytes, not its characters', ['🐶'], '000000087b22f09f90b6227d'],
   ];
   for (const [what, value, hex] of kinds) {
-    it(`sends ${what}`, () => {
+    it(`encodes ${what}`, () => {
       const expected = said('B', '\0s0\0\0\0', '\0\x01', Buffer.from(hex, 'hex'), '\0\0');
       assert.deepEqual(bind('s0', [value]), expected);
     });
   }
 
-  it('sends parameters in their order', () => {
+  it('encodes parameters in order', () => {
     const three = said(
       'B',
       '\0\0\0\0',
@@ -63,16 +71,23 @@ about('bind()', () => {
     assert.deepEqual(bind('', ['a', 'b', 'c']), three);
   });
 
-  it('sends none', () => assert.deepEqual(bind('s0', []), said('B', '\0s0\0\0\0', '\0\0', '\0\0')));
+  it('encodes no parameters', () =>
+    assert.deepEqual(bind('s0', []), said('B', '\0s0\0\0\0', '\0\0', '\0\0')));
 
-  it('refuses more parameters than can be counted', () => {
+  it('refuses more than 65 535 parameters', () => {
     assert.equal(bind('', Array(65_535).fill(null)).readUInt16BE(9), 65_535);
     assert.throws(() => bind('', Array(65_536).fill(null)), RangeError);
   });
 
-  for (const value of [undefined, {}, [], 1n, Symbol(), new Date(), () => {}, new ArrayBuffer(1)]) {
-    it(`refuses a value such as ${Object.prototype.toString.call(value)}`, () => {
+  for (const value of [undefined, {}, 1n, Symbol(), new Date(), () => {}, new ArrayBuffer(1)]) {
+    it(`refuses a value of type ${Object.prototype.toString.call(value)}`, () => {
       assert.throws(() => Reflect.apply(bind, null, ['', [value]]), TypeError);
+    });
+  }
+
+  for (const element of [null, undefined, 1, ['a'], { toString: () => '"' }]) {
+    it(`refuses a list with a value such as ${JSON.stringify(element)}`, () => {
+      assert.throws(() => Reflect.apply(bind, null, ['', [['a', element]]]), TypeError);
     });
   }
 });

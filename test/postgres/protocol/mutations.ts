@@ -1,13 +1,16 @@
-/** What a broken or hostile server, or something between, can make of the messages that are due. */
+/**
+ * Changes that a broken or hostile server, or a machine in between, can make to the messages that
+ * are due.
+ */
 import { choose } from '../../support/random.ts';
 import * as server from '../../support/server_messages.ts';
 
-type Chance = () => number;
-type Mutation = (messages: Buffer[], chance: Chance) => Buffer[];
+type Random = () => number;
+type Mutation = (messages: Buffer[], random: Random) => Buffer[];
 
 const { bound, closed, columns, done, failed, noData, parameters, parsed, row, said } = server;
 
-/** Messages of every kind, which nobody is owed. */
+/** Messages of every kind; none of them is due. */
 const strays: readonly Buffer[] = [
   ...[bound, closed, noData, parameters, parsed],
   ...[columns(), columns(['marker', 25]), columns(['marker', 25], ['marker', 3802])],
@@ -25,77 +28,77 @@ const strays: readonly Buffer[] = [
   row('x'.repeat(10_000)),
 ];
 
-/** What the server may send at any time. */
+/** Messages that the server may send at any time. */
 const harmless: readonly Buffer[] = [
   said('N', 'SNOTICE\0VNOTICE\0C00000\0Mlook\0\0'),
   said('S', 'TimeZone\0UTC\0'),
   said('A', '\0\0\0\x01', 'news\0\0'),
 ];
 
-function place(messages: readonly Buffer[], chance: Chance): number {
-  return Math.floor(chance() * messages.length);
+function indexIn(messages: readonly Buffer[], random: Random): number {
+  return Math.floor(random() * messages.length);
 }
 
-function put(messages: Buffer[], message: Buffer, chance: Chance): Buffer[] {
-  return messages.toSpliced(Math.floor(chance() * (messages.length + 1)), 0, message);
+function put(messages: Buffer[], message: Buffer, random: Random): Buffer[] {
+  return messages.toSpliced(Math.floor(random() * (messages.length + 1)), 0, message);
 }
 
-function changed(messages: Buffer[], chance: Chance, change: (bytes: Buffer) => Buffer): Buffer[] {
-  const at = place(messages, chance);
+function changed(messages: Buffer[], random: Random, change: (bytes: Buffer) => Buffer): Buffer[] {
+  const at = indexIn(messages, random);
   return messages.with(at, change(Buffer.from(messages[at] ?? [])));
 }
 
-/** One of them is enough to tell a client that counts too little. */
+/** One of them is enough to detect a client that counts too little. */
 export const mutations: Readonly<Record<string, Mutation>> = {
   none: (messages) => messages,
-  dropped: (messages, chance) => messages.toSpliced(place(messages, chance), 1),
-  doubled: (messages, chance) => {
-    const at = place(messages, chance);
+  dropped: (messages, random) => messages.toSpliced(indexIn(messages, random), 1),
+  doubled: (messages, random) => {
+    const at = indexIn(messages, random);
     return messages.toSpliced(at, 0, ...messages.slice(at, at + 1));
   },
-  repeated: (messages, chance) => put(messages, choose(messages, chance), chance),
-  moved: (messages, chance) => {
-    const at = place(messages, chance);
-    return put(messages.toSpliced(at, 1), choose(messages.slice(at, at + 1), chance), chance);
+  repeated: (messages, random) => put(messages, choose(messages, random), random),
+  moved: (messages, random) => {
+    const at = indexIn(messages, random);
+    return put(messages.toSpliced(at, 1), choose(messages.slice(at, at + 1), random), random);
   },
-  stray: (messages, chance) => put(messages, choose(strays, chance), chance),
-  harmless: (messages, chance) => put(messages, choose(harmless, chance), chance),
-  ended: (messages, chance) => messages.slice(0, place(messages, chance)),
-  cutShort: (messages, chance) => {
-    return changed(messages, chance, (bytes) =>
-      bytes.subarray(0, Math.floor(chance() * bytes.length)),
+  stray: (messages, random) => put(messages, choose(strays, random), random),
+  harmless: (messages, random) => put(messages, choose(harmless, random), random),
+  ended: (messages, random) => messages.slice(0, indexIn(messages, random)),
+  cutShort: (messages, random) => {
+    return changed(messages, random, (bytes) =>
+      bytes.subarray(0, Math.floor(random() * bytes.length)),
     );
   },
-  otherType: (messages, chance) => {
-    return changed(messages, chance, (bytes) => {
-      bytes[0] = choose([...Buffer.from('123tTnDCIEZNASGHWdcsRKvV?')], chance);
+  otherType: (messages, random) => {
+    return changed(messages, random, (bytes) => {
+      bytes[0] = choose([...Buffer.from('123tTnDCIEZNASGHWdcsRKvV?')], random);
       return bytes;
     });
   },
-  otherLength: (messages, chance) => {
-    return changed(messages, chance, (bytes) => {
+  otherLength: (messages, random) => {
+    return changed(messages, random, (bytes) => {
       const length = bytes.readUInt32BE(1);
       const wrong = [0, 3, 4, length - 1, length + 1, length + 20, 0x7fff_ffff, 0xffff_ffff];
-      bytes.writeUInt32BE(choose(wrong, chance), 1);
+      bytes.writeUInt32BE(choose(wrong, random), 1);
       return bytes;
     });
   },
-  otherByte: (messages, chance) => {
-    return changed(messages, chance, (bytes) => {
-      bytes[Math.floor(chance() * bytes.length)] = Math.floor(chance() * 256);
+  otherByte: (messages, random) => {
+    return changed(messages, random, (bytes) => {
+      bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
       return bytes;
     });
   },
-  otherStatus: (messages, chance) => {
+  otherStatus: (messages, random) => {
     const all = [...messages.keys()].filter((at) => messages[at]?.[0] === 'Z'.charCodeAt(0));
-    return messages.with(choose(all, chance), said('Z', choose(['I', 'T', 'E'], chance)));
+    return messages.with(choose(all, random), said('Z', choose(['I', 'T', 'E'], random)));
   },
 };
 
-/** Cut at up to 20 places, be they in the midst of a head. */
-export function inPieces(bytes: Buffer, chance: Chance): Buffer[] {
-  const many = Math.floor(chance() * 21);
-  const cuts = Array.from({ length: many }, () => Math.floor(chance() * bytes.length));
+/** Cut at up to 20 positions, including the middle of a head. */
+export function inPieces(bytes: Buffer, random: Random): Buffer[] {
+  const many = Math.floor(random() * 21);
+  const cuts = Array.from({ length: many }, () => Math.floor(random() * bytes.length));
   const ends = [...cuts.sort((one, other) => one - other), bytes.length];
   return ends.map((end, at) => bytes.subarray(ends[at - 1] ?? 0, end));
 }

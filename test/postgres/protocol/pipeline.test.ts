@@ -5,11 +5,8 @@ import type { SqlValue } from '../../../src/kernel/ports.ts';
 import { openSession } from '../../../src/postgres/connect.ts';
 import { Connection, type ConnectionLimits } from '../../../src/postgres/connection.ts';
 import * as messages from '../../../src/postgres/protocol/messages.ts';
-import {
-  type GroupResult,
-  Pipeline,
-  type SyncGroup,
-} from '../../../src/postgres/protocol/pipeline.ts';
+import type { GroupResult, SyncGroup } from '../../../src/postgres/protocol/pending_group.ts';
+import { Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { inPublic, type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { ScriptedSocket } from '../../support/scripted_socket.ts';
@@ -27,33 +24,33 @@ function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStr
   return strings;
 }
 
-/** A group with a statement whose rows are wanted. */
+/** A group with a statement whose rows are returned. */
 function call(strings = text`select ${1} as a`, values: SqlValue[] = ['1']): SyncGroup {
   return { call: { schema: '', text: strings, values }, after: Buffer.concat([execute, sync]) };
 }
 
-/** A group of our own, which says nothing of transactions. */
+/** A group of Kennel's own, which contains no transaction statement. */
 const own: SyncGroup = { after: query('listen news') };
 
-/** What stands before a tenant's statement, and what a server says to it. */
+/** The statements before a tenant's own, and the server's replies to them. */
 const context = Buffer.concat([bind('context', []), execute]);
 const contextSet = [bound, row('context'), done('SELECT 1')];
 
-/** What a server says to `call()` the first time. */
+/** The server's first replies to `call()`. */
 const described = [parsed, parameters, columns(['a', 25]), bound];
 
-describe('Wire', () => {
+describe('Pipeline', () => {
   let socket: ScriptedSocket;
-  let wire: Pipeline;
+  let pipeline: Pipeline;
   let answers: (GroupResult | null)[];
   let ends: unknown[];
   let silences: number;
   beforeEach(() => {
     socket = new ScriptedSocket();
-    wire = wireOn(socket);
+    pipeline = pipelineOn(socket);
   });
 
-  function wireOn(on: ScriptedSocket): Pipeline {
+  function pipelineOn(on: ScriptedSocket): Pipeline {
     answers = [];
     ends = [];
     silences = 0;
@@ -66,13 +63,13 @@ describe('Wire', () => {
   }
 
   function ask(group: SyncGroup): void {
-    wire.send(group, (answer) => answers.push(answer));
+    pipeline.send(group, (answer) => answers.push(answer));
   }
 
   const tags = () => answers.map((answer) => answer?.tag);
 
   describe('send()', () => {
-    it('writes all groups of one turn at once, at its end', async () => {
+    it('writes all groups of one turn at its end, in one write', async () => {
       ask(own);
       ask({ before: bind('', []), after: sync });
       assert.deepEqual(socket.written, []);
@@ -80,12 +77,12 @@ describe('Wire', () => {
       assert.deepEqual(socket.written, [Buffer.concat([query('listen news'), bind('', []), sync])]);
     });
 
-    it('writes what was flushed once', async () => {
+    it('does not write flushed groups again', async () => {
       ask(own);
-      wire.flush();
+      pipeline.flush();
       ask(own);
-      wire.flush();
-      wire.flush();
+      pipeline.flush();
+      pipeline.flush();
       await setImmediate();
       assert.deepEqual(socket.written, [query('listen news'), query('listen news')]);
     });
@@ -99,11 +96,11 @@ describe('Wire', () => {
       assert.deepEqual(tags(), ['LISTEN']);
     });
 
-    it('closes a statement that was pushed out before it prepares the next one', () => {
+    it('closes an evicted statement before it prepares the next one', () => {
       const texts = Array.from({ length: limits.statements + 1 }, () => [`select 1`]);
       for (const strings of texts)
         ask(call(Object.freeze(Object.assign(strings, { raw: strings })), []));
-      wire.flush();
+      pipeline.flush();
       const closing = socket.written[0]?.indexOf(close('s0')) ?? -1;
       assert.notEqual(closing, -1);
       assert.equal(
@@ -113,16 +110,16 @@ describe('Wire', () => {
     });
   });
 
-  describe('an answer', () => {
+  describe('a result', () => {
     it('has the rows and the tag of the statement', () => {
       ask(call());
       socket.say(...described, row('x'), row(null), done('SELECT 2'), ready);
       const [answer] = answers;
       assert.deepEqual(answer?.rows, [{ a: 'x' }, { a: null }]);
-      assert.deepEqual([answer?.tag, answer?.error, answer?.runs], ['SELECT', null, 1]);
+      assert.deepEqual([answer?.tag, answer?.error, answer?.completed], ['SELECT', null, 1]);
     });
 
-    it('has them also when the server does not describe the statement again', () => {
+    it('has rows of a prepared statement that is not described again', () => {
       const again = call();
       ask(again);
       socket.say(...described, done('SELECT 0'), ready);
@@ -131,7 +128,7 @@ describe('Wire', () => {
       assert.deepEqual(answers[1]?.rows, [{ a: 'x' }]);
     });
 
-    it('comes when the group is over, and not before', () => {
+    it('is delivered at the end of the group, and not before', () => {
       ask(call());
       socket.say(...described, done('SELECT 0'));
       assert.deepEqual(answers, []);
@@ -139,15 +136,15 @@ describe('Wire', () => {
       assert.equal(answers.length, 1);
     });
 
-    it('goes to the groups in their order', () => {
+    it('is delivered in the order of the groups', () => {
       for (let at = 0; at < 3; at += 1) ask(own);
       socket.say(done('LISTEN'), ready, done('COMMIT'), ready, done('ROLLBACK'), ready);
       assert.deepEqual(tags(), ['LISTEN', 'COMMIT', 'ROLLBACK']);
     });
 
-    it('has neither the rows nor the tag of what runs before and behind the statement', () => {
+    it('leaves out rows and tags of the statements around the call', () => {
       const after = Buffer.concat([execute, bind('reset', []), execute, sync]);
-      ask({ ...call(), before: context, runsBefore: 1, after });
+      ask({ ...call(), before: context, statementsBefore: 1, after });
       socket.say(
         ...contextSet,
         ...described,
@@ -158,13 +155,16 @@ describe('Wire', () => {
         ready,
       );
       assert.deepEqual(answers[0]?.rows, [{ a: 'x' }]);
-      assert.deepEqual([answers[0]?.tag, answers[0]?.runs], ['UPDATE', 3]);
+      assert.deepEqual([answers[0]?.tag, answers[0]?.completed], ['UPDATE', 3]);
     });
 
-    it('has the tag of the first of several statements of ours, and no rows', () => {
+    it('has the first tag and no rows of a group without a call', () => {
       ask(own);
       socket.say(columns(['a', 25]), row('x'), done('SELECT 1'), done('COMMIT'), ready);
-      assert.deepEqual([answers[0]?.tag, answers[0]?.runs, answers[0]?.rows], ['SELECT', 2, []]);
+      assert.deepEqual(
+        [answers[0]?.tag, answers[0]?.completed, answers[0]?.rows],
+        ['SELECT', 2, []],
+      );
     });
 
     for (const [said, tag] of [
@@ -173,28 +173,28 @@ describe('Wire', () => {
       ['CREATE TABLE', 'CREATE TABLE'],
       ['COMMIT', 'COMMIT'],
     ] as const) {
-      it(`calls "${said}" "${tag}"`, () => {
+      it(`shortens the tag "${said}" to "${tag}"`, () => {
         ask(own);
         socket.say(done(said), ready);
         assert.deepEqual(tags(), [tag]);
       });
     }
 
-    it('calls an empty statement nothing, and counts it', () => {
+    it('has no tag for an empty statement, and counts it', () => {
       ask(call(text``, []));
       socket.say(parsed, parameters, noData, bound, said('I'), ready);
-      assert.deepEqual([answers[0]?.tag, answers[0]?.runs], [null, 1]);
+      assert.deepEqual([answers[0]?.tag, answers[0]?.completed], [null, 1]);
     });
 
-    it('has the error, and how many statements had run before it', () => {
-      ask({ ...call(), before: context, runsBefore: 1 });
+    it('has the error and the number of statements before it', () => {
+      ask({ ...call(), before: context, statementsBefore: 1 });
       socket.say(...contextSet, ...described, failed('22012'), ready);
       const [answer] = answers;
       assert.deepEqual([answer?.error?.code, answer?.error?.message], ['22012', 'failed']);
-      assert.deepEqual([answer?.runs, answer?.tag, answer?.rows], [1, null, []]);
+      assert.deepEqual([answer?.completed, answer?.tag, answer?.rows], [1, null, []]);
     });
 
-    it('is not touched by an error of the group before', () => {
+    it('is not affected by an error of the group before', () => {
       ask(call());
       ask(call(text`select 2`, []));
       socket.say(parsed, failed('42703'), ready, ...described, row('x'), done('SELECT 1'), ready);
@@ -202,7 +202,7 @@ describe('Wire', () => {
       assert.deepEqual([answers[1]?.error, answers[1]?.rows], [null, [{ a: 'x' }]]);
     });
 
-    it('is not touched by notices, notifications and changed settings', () => {
+    it('is not affected by notices, notifications and changed settings', () => {
       const others = [said('N', 'VNOTICE\0\0'), said('S', 'a\0b\0'), said('A', '\0\0\0\x01a\0\0')];
       socket.say(...others);
       ask(call());
@@ -215,13 +215,13 @@ describe('Wire', () => {
   describe('a statement', () => {
     const same = text`select ${1} as a`;
     const sentFor = (group: SyncGroup) => {
-      wire.flush();
+      pipeline.flush();
       ask(group);
-      wire.flush();
+      pipeline.flush();
       return socket.written.at(-1);
     };
 
-    it('is bound alone when it is used again', () => {
+    it('is only bound when it is used again', () => {
       ask(call(same));
       socket.say(...described, done('SELECT 0'), ready);
       assert.deepEqual(sentFor(call(same)), Buffer.concat([bind('s0', ['1']), execute, sync]));
@@ -232,7 +232,7 @@ describe('Wire', () => {
       ['whose Describe failed', [parsed, failed('42P18')]],
       ['that was not reached because of an error before it', [failed('22012')]],
     ] as const) {
-      it(`${failure} is closed and prepared anew the next time`, () => {
+      it(`${failure} is closed and prepared again the next time`, () => {
         ask(call(same));
         socket.say(...said, ready);
         const anew = [parse('s1', 'select $1 as a'), messages.describe('s1'), bind('s1', ['1'])];
@@ -241,15 +241,17 @@ describe('Wire', () => {
       });
     }
 
-    it('that failed when it ran is kept', () => {
+    it('that failed in its execution stays prepared', () => {
       ask(call(same));
       socket.say(...described, failed('22012'), ready);
       assert.deepEqual(sentFor(call(same)), Buffer.concat([bind('s0', ['1']), execute, sync]));
     });
   });
 
-  describe('the conversation is over', () => {
-    /** A group behind the one that ends it; whatever comes, neither is answered. */
+  describe('the connection ends', () => {
+    /**
+     * A group behind the one that ends the connection; whatever message comes, neither is answered.
+     */
     beforeEach(() => {
       ask(call());
       ask(own);
@@ -259,7 +261,7 @@ describe('Wire', () => {
       const answered = answers.length;
       socket.say(done('SELECT 0'), ready, done('LISTEN'), ready);
       assert.equal(answers.length, answered);
-      wire.destroy();
+      pipeline.destroy();
       assert.deepEqual(answers.slice(answered), Array(2 - answered).fill(null));
       assert.equal(ends.length, 1);
     });
@@ -272,30 +274,30 @@ describe('Wire', () => {
       ['an offer to copy both ways', 'W'],
       ['copied data', 'd'],
       ['a portal that is suspended', 's'],
-      ['a question for the password', 'R'],
-      ['a key for cancelling', 'K'],
-      ['a type that there is not', '?'],
+      ['a password request', 'R'],
+      ['a cancellation key', 'K'],
+      ['an unknown type', '?'],
     ] as const) {
-      it(`after ${what}, and nothing behind it is read`, () => {
+      it(`after ${what}, and ignores later bytes`, () => {
         socket.say(...described, said(type, '\0\0\0'), ...rest);
         assert.match(String(ends[0]), RegExp(`type "[${type}]" now$`));
         assert.deepEqual(answers, []);
       });
     }
 
-    it('and nothing more is sent', async () => {
+    it('and sends nothing more', async () => {
       socket.say(said('G'), ...rest);
-      wire.flush();
+      pipeline.flush();
       await setImmediate();
       assert.deepEqual(socket.written, []);
     });
 
-    it('after bytes that are no message', () => {
+    it('after an invalid message', () => {
       socket.say(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), ...rest);
       assert.match(String(ends[0]), /Cannot read a message of \d+ bytes$/);
     });
 
-    it('after columns that are not where they were announced', () => {
+    it('after a description of columns without its columns', () => {
       socket.say(parsed, said('T', '\0\x05'), ...rest);
       assert.deepEqual(answers, []);
     });
@@ -310,7 +312,7 @@ describe('Wire', () => {
       assert.deepEqual(answers, []);
     });
 
-    it('after an answer that nobody has asked for', () => {
+    it('after a result that was not asked for', () => {
       socket.say(...described, ...rest, ready);
       assert.match(String(ends[0]), /type "Z" now$/);
       assert.deepEqual(tags(), ['SELECT', 'LISTEN']);
@@ -321,7 +323,7 @@ describe('Wire', () => {
       ['an error', failed('57P01')],
       ['an empty statement', said('I')],
     ] as const) {
-      it(`after ${what} that nobody has asked for`, () => {
+      it(`after ${what} that was not asked for`, () => {
         socket.say(...described, ...rest, message);
         assert.equal(answers.length, 2);
       });
@@ -335,7 +337,7 @@ describe('Wire', () => {
       });
     }
 
-    it('after one ReadyForQuery too many, before the group behind has an answer', () => {
+    it('after one ReadyForQuery too many, without a result for the next group', () => {
       socket.say(...described, done('SELECT 0'), ready, ready, done('LISTEN'), ready);
       assert.deepEqual(tags(), ['SELECT']);
     });
@@ -343,15 +345,15 @@ describe('Wire', () => {
     for (const [what, replies] of [
       ['a completion too few', described],
       ['a completion too many', [...described, done('SELECT 0'), done('SELECT 0')]],
-      ['no sign that it was parsed', described.slice(1)],
+      ['no ParseComplete', described.slice(1)],
       ['a row that its tag does not count', [...described, row('x'), done('SELECT 0')]],
       ['a row less than its tag counts', [...described, row('x'), done('SELECT 2')]],
-      ['a row, where none was described', [parsed, parameters, noData, bound, row('x')]],
+      ['a row of a statement without columns', [parsed, parameters, noData, bound, row('x')]],
       ['a tag without an end', [...described, said('C', 'SELECT 0')]],
       ['a tag of more than 64 bytes', [...described, done('x'.repeat(64))]],
       ['an acknowledgement with a body', [said('1', 'x'), ...described.slice(1)]],
     ] as const) {
-      it(`after an answer with ${what}`, () => {
+      it(`after a result with ${what}`, () => {
         socket.say(...replies, ready, ...rest);
         assert.deepEqual(answers, []);
       });
@@ -390,7 +392,7 @@ describe('Wire', () => {
       assert.match(String(ends[0]), /the connection was closed$/);
     });
 
-    it('after the connection was lost, for the reason that was told', async () => {
+    it('after the connection was lost, with its error', async () => {
       const reason = new Error('ECONNRESET');
       socket.destroy(reason);
       await setImmediate();
@@ -405,18 +407,18 @@ describe('Wire', () => {
     const statuses = { I: ready, T: readyInTransaction, E: readyInFailed };
     const begin = [bound, done('BEGIN'), readyInTransaction];
 
-    /** What is sent, the replies to it, and the statuses that may stand behind them. */
+    /** The group, the replies to it, and the statuses that may follow them. */
     const cases: [what: string, group: SyncGroup, replies: Buffer[], good: string][] = [
       ['a statement', inside, good, 'I'],
       ['a statement that fails', inside, bad, 'I'],
-      ['a beginning', { ...inside, leaves: 'T' }, good, 'T'],
-      ['a beginning that fails', { ...inside, leaves: 'T' }, bad, 'IE'],
+      ['a beginning', { ...inside, statusAfter: 'T' }, good, 'T'],
+      ['a beginning that fails', { ...inside, statusAfter: 'T' }, bad, 'IE'],
     ];
     const inTransaction: typeof cases = [
       ['a statement', inside, good, 'T'],
       ['a statement that fails', inside, bad, 'E'],
-      ['an end', { ...inside, leaves: 'I' }, good, 'I'],
-      ['an end that fails', { ...inside, leaves: 'I' }, bad, 'IE'],
+      ['an end', { ...inside, statusAfter: 'I' }, good, 'I'],
+      ['an end that fails', { ...inside, statusAfter: 'I' }, bad, 'IE'],
     ];
     for (const [where, opening, all] of [
       ['', null, cases],
@@ -425,16 +427,16 @@ describe('Wire', () => {
       for (const [what, group, replies, allowed] of all) {
         for (const [status, said] of Object.entries(statuses)) {
           const isGood = allowed.includes(status);
-          it(`"${status}" behind ${what}${where} ${isGood ? 'is good' : 'ends it'}`, () => {
+          it(`"${status}" after ${what}${where} ${isGood ? 'is accepted' : 'ends the connection'}`, () => {
             if (opening) {
-              ask({ ...inside, leaves: 'T' });
+              ask({ ...inside, statusAfter: 'T' });
               socket.say(...opening);
               answers.pop();
             }
             ask(group);
             ask(own);
             socket.say(...replies, said);
-            const faults = answers.map((answer) => answer?.fault === null);
+            const faults = answers.map((answer) => answer?.protocolError === null);
             assert.deepEqual([faults, ends.length], [[isGood], isGood ? 0 : 1]);
           });
         }
@@ -442,16 +444,16 @@ describe('Wire', () => {
     }
   });
 
-  it('is told of a connection that was over before, but not before its constructor is', async () => {
+  it('reports a connection that had ended before, after its constructor has returned', async () => {
     const closed = new ScriptedSocket();
     closed.destroy();
-    wire = wireOn(closed);
+    pipeline = pipelineOn(closed);
     assert.deepEqual(ends, []);
     await setImmediate();
     assert.equal(ends.length, 1);
   });
 
-  it('takes answers up to the bound, for each group anew', () => {
+  it('accepts results up to the bound for each group', () => {
     for (let at = 0; at < 3; at += 1) ask(call());
     const others = Buffer.concat([...described, row(''), done('SELECT 1'), ready]).length;
     const largest = row('x'.repeat(limits.answerBytes - others));
@@ -461,27 +463,27 @@ describe('Wire', () => {
 
   for (const leave of ['end', 'destroy'] as const) {
     describe(`${leave}()`, () => {
-      it('answers what is in flight with null, once', async () => {
+      it('answers pending groups with null, once', async () => {
         ask(call());
         ask(own);
-        wire[leave]();
+        pipeline[leave]();
         assert.deepEqual(answers, [null, null]);
         socket.say(...described, done('SELECT 1'), ready, done('LISTEN'), ready);
-        wire[leave]();
+        pipeline[leave]();
         await setImmediate();
         assert.equal(answers.length, 2);
       });
 
-      it('lets out nothing that waits for the end of the turn', async () => {
+      it('does not send groups that wait for the end of the turn', async () => {
         ask(own);
-        wire[leave]();
-        wire.flush();
+        pipeline[leave]();
+        pipeline.flush();
         await setImmediate();
         assert.deepEqual(socket.written, leave === 'end' ? [terminate] : []);
       });
 
-      it('is no end that has to be told', async () => {
-        wire[leave]();
+      it('reports no end', async () => {
+        pipeline[leave]();
         socket.say(said('G'));
         socket.emit('error', new Error('lost'));
         socket.destroy();
@@ -489,8 +491,8 @@ describe('Wire', () => {
         assert.deepEqual(ends, []);
       });
 
-      it('while an answer is given keeps those behind it from theirs', () => {
-        wire.send(own, () => wire[leave]());
+      it('during a result leaves later groups without theirs', () => {
+        pipeline.send(own, () => pipeline[leave]());
         ask(own);
         socket.say(done('LISTEN'), ready, done('LISTEN'), ready);
         assert.deepEqual(answers, [null]);
@@ -498,15 +500,15 @@ describe('Wire', () => {
     });
   }
 
-  it('ends the connection with cut(), and only its own side of it with end()', () => {
-    wire.end();
+  it('destroys the connection with destroy(), and closes only its own side with end()', () => {
+    pipeline.end();
     assert.deepEqual([socket.writableEnded, socket.destroyed], [true, false]);
-    wire.destroy();
+    pipeline.destroy();
     assert.equal(socket.destroyed, true);
   });
 
   describe('silence', () => {
-    /** A wire whose time the test lets pass. Node's own fake timers cannot be refreshed. */
+    /** A pipeline whose time the test controls. Node's own fake timers cannot be refreshed. */
     function timed(t: TestContext): (ms: number) => void {
       let [nowMs, dueMs] = [0, Number.POSITIVE_INFINITY];
       let tell = () => {};
@@ -521,7 +523,7 @@ describe('Wire', () => {
       t.mock.method(globalThis, 'clearTimeout', () => {
         dueMs = Number.POSITIVE_INFINITY;
       });
-      wire = wireOn(socket);
+      pipeline = pipelineOn(socket);
       return (ms) => {
         nowMs += ms;
         if (nowMs < dueMs) return;
@@ -531,7 +533,7 @@ describe('Wire', () => {
     }
     const answered = [done('LISTEN'), ready];
 
-    it('is none while nothing is owed', (t) => {
+    it('is not reported while no reply is due', (t) => {
       const pass = timed(t);
       pass(10 * limits.silenceMs);
       ask(own);
@@ -540,7 +542,7 @@ describe('Wire', () => {
       assert.equal(silences, 0);
     });
 
-    it('is told once', (t) => {
+    it('is reported once', (t) => {
       const pass = timed(t);
       ask(own);
       pass(limits.silenceMs - 1);
@@ -551,7 +553,7 @@ describe('Wire', () => {
       assert.equal(silences, 1);
     });
 
-    it('begins when something is owed, however long nothing was before', (t) => {
+    it('begins with the first pending group', (t) => {
       const pass = timed(t);
       pass(limits.silenceMs - 1);
       ask(own);
@@ -559,7 +561,7 @@ describe('Wire', () => {
       assert.equal(silences, 0);
     });
 
-    it('begins anew with each answer, and not with each question', (t) => {
+    it('begins again with each result, and not with each group', (t) => {
       const pass = timed(t);
       ask(own);
       ask(own);
@@ -573,10 +575,10 @@ describe('Wire', () => {
     });
 
     for (const leave of ['end', 'destroy'] as const) {
-      it(`is not told after ${leave}()`, (t) => {
+      it(`is not reported after ${leave}()`, (t) => {
         const pass = timed(t);
         ask(own);
-        wire[leave]();
+        pipeline[leave]();
         pass(10 * limits.silenceMs);
         assert.equal(silences, 0);
       });
@@ -584,7 +586,7 @@ describe('Wire', () => {
   });
 });
 
-describe('a wire to a real server', { timeout: 30_000 }, () => {
+describe('a Pipeline on a real server', { timeout: 30_000 }, () => {
   let database: TestDatabase;
   let opened: { close(): void }[] = [];
   before(async () => {
@@ -602,21 +604,21 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
     return connection;
   }
 
-  async function openWire(): Promise<Pipeline> {
+  async function openPipeline(): Promise<Pipeline> {
     const { socket } = await openSession(inPublic(database), connectionLimits);
     const listeners = { onEnd: () => {}, onSilence: () => {} };
-    const wire = new Pipeline(socket, { ...connectionLimits, silenceMs: 10_000 }, listeners);
-    opened.push({ close: () => wire.end() });
-    return wire;
+    const pipeline = new Pipeline(socket, { ...connectionLimits, silenceMs: 10_000 }, listeners);
+    opened.push({ close: () => pipeline.end() });
+    return pipeline;
   }
 
-  function answerOf(wire: Pipeline, group: SyncGroup): Promise<GroupResult | null> {
-    return new Promise((resolve) => wire.send(group, resolve));
+  function answerOf(pipeline: Pipeline, group: SyncGroup): Promise<GroupResult | null> {
+    return new Promise((resolve) => pipeline.send(group, resolve));
   }
 
-  describe('passes over a statement', () => {
+  describe('skips a statement', () => {
     const count = text`select nextval('counter')`;
-    /** Each statement of a group before the call. */
+    /** The statements of a group before the call. */
     const running = (sql: string) => Buffer.concat([parse('', sql), bind('', []), execute]);
 
     for (const [before, called] of [
@@ -624,25 +626,25 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
       ['select 1 / 0', false],
       ['select wrong', false],
     ] as const) {
-      it(`${called ? 'not ' : ''}when "${before}" stands before it`, async () => {
+      it(`${called ? 'not ' : ''}after "${before}" in the same group`, async () => {
         const connection = await open();
         await connection.script('drop sequence if exists counter; create sequence counter');
-        const wire = await openWire();
-        const group = { ...call(count, []), before: running(before), runsBefore: 1 };
-        const answer = await answerOf(wire, group);
+        const pipeline = await openPipeline();
+        const group = { ...call(count, []), before: running(before), statementsBefore: 1 };
+        const answer = await answerOf(pipeline, group);
         assert.equal(answer?.error === null, called);
         const [counter] = await connection.plain`select is_called from counter`;
         assert.deepEqual({ ...counter }, { is_called: called });
-        const next = await answerOf(wire, call(text`select 1 as one`, []));
+        const next = await answerOf(pipeline, call(text`select 1 as one`, []));
         assert.deepEqual(next?.rows, [{ one: 1 }]);
       });
     }
   });
 
-  describe('is cut', () => {
+  describe('ends its connection', () => {
     for (const copy of ['copy pets to stdout', 'copy pets from stdin']) {
       const strings = Object.assign([copy], { raw: [copy] });
-      it(`by "${copy}", and nobody behind it is answered`, async () => {
+      it(`after "${copy}", without results for later calls`, async () => {
         const connection = await open();
         await connection.script('create table if not exists pets (name text)');
         const outcomes = await Promise.allSettled([
@@ -655,7 +657,7 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
         assert.equal(connection.live, false);
       });
 
-      it(`by the script "${copy}"`, async () => {
+      it(`after the script "${copy}"`, async () => {
         const connection = await open();
         await connection.script('create table if not exists pets (name text)');
         await assert.rejects(connection.script(copy), unavailable);
@@ -663,20 +665,20 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
       });
     }
 
-    it('by rows that are together too large', async () => {
+    it('after rows that are together too large', async () => {
       const connection = await open({ answerBytes: 1_000 });
       await assert.rejects(connection.plain`select generate_series(1, 1000)`, unavailable);
       assert.equal(connection.live, false);
     });
 
-    it('by one row that is too large', async () => {
+    it('after one row that is too large', async () => {
       const connection = await open({ answerBytes: 1_000 });
       await assert.rejects(connection.plain`select repeat('x', 1000)`, unavailable);
       assert.equal(connection.live, false);
     });
   });
 
-  it('passes over notices, notifications and changed settings', async () => {
+  it('ignores notices, notifications and changed settings', async () => {
     const connection = await open();
     await connection.script(`listen news; set TimeZone = 'Asia/Tokyo'; notify news, 'it';
       do $$ begin raise notice 'look'; end $$`);
@@ -686,7 +688,7 @@ describe('a wire to a real server', { timeout: 30_000 }, () => {
     assert.equal(connection.live, true);
   });
 
-  it('prepares a statement anew whose table was not there the first time', async () => {
+  it('prepares a statement again whose table did not exist the first time', async () => {
     const connection = await open();
     const read = () => connection.plain`select name from latecomers`;
     for (let turn = 0; turn < 2; turn += 1) await assert.rejects(read(), unavailable);

@@ -20,30 +20,30 @@ const two = text`select ${1}::int + ${2} as two`;
 const three = text`select 3 as three`;
 const oneSql = 'select $1::int as one';
 
-/** All that has to be said of a statement that the server does not know. */
+/** All messages for a statement that the server does not know. */
 function anew(name: string, sql: string, values: string[]): Buffer {
   return Buffer.concat([parse(name, sql), messages.describe(name), bind(name, values)]);
 }
 
 describe('PreparedStatements', () => {
   const use = (statements: PreparedStatements, strings = one, schema = 'a', values = ['1']) =>
-    statements.ready({ schema, text: strings, values });
+    statements.prepare({ schema, text: strings, values });
 
-  /** What the server's description does. */
+  /** The effect of the server's description. */
   const settle = (statement: Statement) => {
     statement.isPrepared = true;
   };
 
-  it('prepare the first use', () => {
+  it('parse a statement at its first use', () => {
     assert.deepEqual(use(new PreparedStatements(2)).messages, anew('s0', oneSql, ['1']));
   });
 
-  it('number the parameters of a text', () => {
+  it('number the parameters of a statement', () => {
     const { messages } = use(new PreparedStatements(2), two, 'a', ['1', '2']);
     assert.deepEqual(messages, anew('s0', 'select $1::int + $2 as two', ['1', '2']));
   });
 
-  it('bind the second use alone', () => {
+  it('only bind a prepared statement', () => {
     const statements = new PreparedStatements(2);
     const { statement } = use(statements);
     settle(statement);
@@ -52,7 +52,7 @@ describe('PreparedStatements', () => {
     assert.equal(second.statement, statement);
   });
 
-  it('go without a name until the server has prepared the first', () => {
+  it('use the unnamed statement until the server has prepared the named one', () => {
     const statements = new PreparedStatements(2);
     const first = use(statements);
     const second = use(statements);
@@ -64,24 +64,24 @@ describe('PreparedStatements', () => {
     assert.deepEqual(use(statements).messages, bind('s0', ['1']));
   });
 
-  it('take a new name after a failure, and close the old one', () => {
+  it('use a new name after a failure, and close the old one', () => {
     const statements = new PreparedStatements(2);
     statements.forget(use(statements).statement);
-    assert.deepEqual(statements.takeClosing(), [close('s0')]);
+    assert.deepEqual(statements.takeCloseMessages(), [close('s0')]);
     assert.deepEqual(use(statements).messages, anew('s1', oneSql, ['1']));
   });
 
-  it('keep the first when a later one without a name has failed', () => {
+  it('keep the named statement when a later unnamed one failed', () => {
     const statements = new PreparedStatements(2);
     const first = use(statements);
     const second = use(statements);
     settle(first.statement);
     statements.forget(second.statement);
     assert.deepEqual(use(statements).messages, bind('s0', ['1']));
-    assert.deepEqual(statements.takeClosing(), []);
+    assert.deepEqual(statements.takeCloseMessages(), []);
   });
 
-  it('keep what took the place of one that was forgotten already', () => {
+  it('keep the replacement of a statement that is forgotten twice', () => {
     const statements = new PreparedStatements(2);
     const first = use(statements);
     statements.forget(first.statement);
@@ -90,17 +90,17 @@ describe('PreparedStatements', () => {
     assert.deepEqual(use(statements).messages, bind('s1', ['1']));
   });
 
-  it('close the one that was used least recently when there are too many, once', () => {
+  it('close the least recently used statement past the bound, once', () => {
     const statements = new PreparedStatements(2);
     for (const strings of [one, two, one]) settle(use(statements, strings).statement);
-    assert.deepEqual(statements.takeClosing(), []);
+    assert.deepEqual(statements.takeCloseMessages(), []);
     use(statements, three);
-    assert.deepEqual(statements.takeClosing(), [close('s1')]);
-    assert.deepEqual(statements.takeClosing(), []);
+    assert.deepEqual(statements.takeCloseMessages(), [close('s1')]);
+    assert.deepEqual(statements.takeCloseMessages(), []);
     assert.deepEqual(use(statements, one).messages, bind('s0', ['1']));
   });
 
-  it('prepare one that was closed under a new name', () => {
+  it('prepare a closed statement again with a new name', () => {
     const statements = new PreparedStatements(1);
     for (const strings of [one, three]) settle(use(statements, strings).statement);
     assert.deepEqual(use(statements).messages, anew('s2', oneSql, ['1']));
@@ -116,16 +116,19 @@ describe('PreparedStatements', () => {
     assert.deepEqual(use(statements, one, 'b').messages, bind('s1', ['1']));
   });
 
-  it('know a statement by where it stands in the code, not by what it says', () => {
+  it('identify a statement by its template in the code, not by its text', () => {
     const statements = new PreparedStatements(2);
     settle(use(statements, text`select ${1}::int as one`).statement);
     assert.deepEqual(use(statements).messages, anew('s1', oneSql, ['1']));
   });
 
-  it('remember nothing of one whose parameter is refused', () => {
+  it('keep nothing of a statement whose parameter is refused', () => {
     const statements = new PreparedStatements(2);
-    assert.throws(() => Reflect.apply(statements.ready, statements, [call(undefined)]), TypeError);
-    assert.deepEqual(statements.ready(call('1')).messages, anew('s0', oneSql, ['1']));
+    assert.throws(
+      () => Reflect.apply(statements.prepare, statements, [call(undefined)]),
+      TypeError,
+    );
+    assert.deepEqual(statements.prepare(call('1')).messages, anew('s0', oneSql, ['1']));
 
     function call<Value>(value: Value) {
       return { schema: 'a', text: one, values: [value] };
@@ -133,7 +136,7 @@ describe('PreparedStatements', () => {
   });
 });
 
-describe('statements that a real server keeps', { timeout: 30_000 }, () => {
+describe('prepared statements of a real server', { timeout: 30_000 }, () => {
   const statements = 3;
   let database: TestDatabase;
   let connection: Connection;
@@ -146,36 +149,36 @@ describe('statements that a real server keeps', { timeout: 30_000 }, () => {
     await database.drop();
   });
 
-  /** Those with names of ours; the one that asks is among them. */
+  /** Those with names of Kennel; the statement that asks is among them. */
   async function kept(): Promise<string[]> {
     const rows = await connection.plain<{ name: string }>`
       select name from pg_prepared_statements where name ~ '^s[0-9]+$' order by prepare_time`;
     return rows.map(({ name }) => name);
   }
 
-  /** Another text each time, frozen like one that the code holds. */
+  /** A new text each time, frozen like one in the code. */
   function another(at: number | string): TemplateStringsArray {
     const strings = [`select ${at} as value`];
     return Object.freeze(Object.assign(strings, { raw: strings }));
   }
 
-  it('are as many as the bound allows, used one after the other', async () => {
+  it('are at most the bound when used one after another', async () => {
     for (let at = 0; at < 10; at += 1) await connection.plain(another(at));
     assert.equal((await kept()).length, statements);
   });
 
-  it('are as many as the bound allows, used all at once', async () => {
+  it('are at most the bound when used concurrently', async () => {
     await Promise.all(Array.from({ length: 10 }, (_, at) => connection.plain(another(at))));
     assert.equal((await kept()).length, statements);
   });
 
-  it('are as many as the bound allows, though others fail', async () => {
+  it('are at most the bound when some fail', async () => {
     const wrong = Array.from({ length: 10 }, (_, at) => connection.plain(another(`wrong${at}`)));
     await Promise.allSettled(wrong);
     assert.ok((await kept()).length <= statements);
   });
 
-  it('answer while they push each other out', async () => {
+  it('return the right rows while they evict each other', async () => {
     const texts = Array.from({ length: 5 }, (_, at) => another(at));
     const asked = Array.from({ length: 50 }, (_, at) => at % texts.length);
     const answers = await Promise.all(
@@ -187,7 +190,7 @@ describe('statements that a real server keeps', { timeout: 30_000 }, () => {
     );
   });
 
-  it('are prepared once, though many ask at once', async () => {
+  it('are not prepared again by concurrent calls', async () => {
     const same = another("'same'");
     await Promise.all(Array.from({ length: 5 }, () => connection.plain(same)));
     const before = await kept();

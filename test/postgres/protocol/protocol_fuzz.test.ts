@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Pipeline } from '../../../src/postgres/protocol/pipeline.ts';
-import { converse, type Stage } from './fuzzed_conversation.ts';
+import { converse, type FuzzedServer } from './fuzzed_conversation.ts';
 import { LaxClient } from './lax_client.ts';
 
 const seconds = Number(process.env.PROTOCOL_FUZZ_SECONDS ?? 4);
@@ -20,10 +20,10 @@ const limits = {
   silenceMs: 60_000,
 };
 
-describe(`a wire to a server that errs (seed ${seed})`, {
+describe(`a Pipeline on a server with mutated replies (seed ${seed})`, {
   timeout: 60_000 + seconds * 2_000,
 }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'wire-'));
+  const folder = mkdtempSync(join(tmpdir(), 'pipeline-'));
   const path = join(folder, 'server');
   let server: Server;
   before(async () => {
@@ -35,23 +35,23 @@ describe(`a wire to a server that errs (seed ${seed})`, {
     rmSync(folder, { recursive: true });
   });
 
-  async function* conversations(openClient: Stage['openClient']) {
-    for (let at = 0; ; at += 1) yield converse({ server, path, openClient }, seed + at);
+  async function* conversations(openClient: FuzzedServer['openClient']) {
+    for (let at = 0; ; at += 1) yield converse({ listener: server, path, openClient }, seed + at);
   }
 
-  /** A wire whose user cuts it when told of its end, as a connection does. */
-  function openWire(socket: Socket): Pipeline {
-    const wire: Pipeline = new Pipeline(socket, limits, {
-      onEnd: () => wire.destroy(),
-      onSilence: () => wire.destroy(),
+  /** A pipeline whose user closes it when told of its end, as a connection does. */
+  function openPipeline(socket: Socket): Pipeline {
+    const pipeline: Pipeline = new Pipeline(socket, limits, {
+      onEnd: () => pipeline.destroy(),
+      onSilence: () => pipeline.destroy(),
     });
-    return wire;
+    return pipeline;
   }
 
-  it('gives no caller an answer of another, and each one an answer', async (t) => {
+  it("gives each caller a result, and none another caller's rows", async (t) => {
     const endsAt = performance.now() + seconds * 1_000;
     let count = 0;
-    for await (const wrong of conversations(openWire)) {
+    for await (const wrong of conversations(openPipeline)) {
       assert.deepEqual(wrong, []);
       count += 1;
       if (performance.now() > endsAt) break;
@@ -59,7 +59,7 @@ describe(`a wire to a server that errs (seed ${seed})`, {
     t.diagnostic(`${count} conversations`);
   });
 
-  it('control: sees that a client which counts ReadyForQuery alone mixes up answers', async () => {
+  it('control: a client that only counts ReadyForQuery mixes up results', async () => {
     let count = 0;
     for await (const wrong of conversations((socket) => new LaxClient(socket))) {
       if (wrong.some((what) => what.includes('has a row of'))) return;

@@ -9,7 +9,7 @@ import { columns, done, row, said } from '../../support/server_messages.ts';
 
 const json = { chars: 200, depth: 3 };
 
-/** The rows of an answer whose messages stand behind one another in one chunk. */
+/** The rows of an answer whose messages follow one another in one chunk. */
 function rowsOf(...messages: Buffer[]): object[] {
   let described: Column[] = [];
   const rows: object[] = [];
@@ -34,7 +34,7 @@ describe('rowIn()', () => {
     ]);
   });
 
-  it('tells null from an empty text', () => {
+  it('distinguishes null from an empty text', () => {
     const [read] = rowsOf(columns(['a', text], ['b', text]), row('', null));
     assert.deepEqual(read, { a: '', b: null });
   });
@@ -48,7 +48,7 @@ describe('rowIn()', () => {
     ['more', row('1', '2', '3')],
     ['longer', said('D', '\0\x02', '\0\0\0\x01', '1', '\0\0\0\x09', '2')],
   ] as const) {
-    it(`refuses a row whose values are ${what} than its columns tell`, () => {
+    it(`refuses a row with ${what} values than its columns announce`, () => {
       const described = columns(['a', text], ['b', text]);
       const behind = row('of another tenant', null);
       assert.throws(() => rowsOf(described, message, behind), /its fields do not fill it$/);
@@ -100,13 +100,13 @@ describe('rowIn()', () => {
         'JSON that is nested more than 3 deep',
       ],
     ] as const) {
-      it(`is not parsed when it ${what}, and says so in its place`, () => {
+      it(`is replaced by a note when it ${what}`, () => {
         assert.deepEqual(read(written), [{ a: { not_read: said } }]);
       });
     }
   });
 
-  it('leaves a type that it does not know as it is', () => {
+  it('returns a value of an unknown type as text', () => {
     assert.deepEqual(rowsOf(columns(['a', 99_999]), row('(1,2)')), [{ a: '(1,2)' }]);
   });
 
@@ -122,7 +122,7 @@ describe('rowIn()', () => {
     ['Thu 29 Feb 12:00:00 2024 UTC', 'Thu 29 Feb 12:00:00 2024 UTC'],
     ['-infinity', '-infinity'],
   ] as const) {
-    it(`reads the instant "${written}" as "${read}"`, () => {
+    it(`reads the timestamp "${written}" as "${read}"`, () => {
       assert.deepEqual(rowsOf(columns(['at', timestamptz]), row(written)), [{ at: read }]);
     });
   }
@@ -181,21 +181,21 @@ describe('rows of a real server', { timeout: 30_000 }, () => {
     ["timestamptz '2024-02-29 12:00:00.123456Z'", '2024-02-29T12:00:00.123Z'],
     ["timestamptz 'infinity'", 'infinity'],
     ["timestamptz '-infinity'", '-infinity'],
-    // Nobody knows of which instant it speaks.
+    // The text does not say which timestamp it means.
     ["timestamp '2024-02-29 12:00:00.5'", '2024-02-29 12:00:00.5'],
   ];
   for (const [expression, value] of values) {
     it(`are read: ${expression}`, async () => assert.deepEqual(await read(expression), value));
   }
 
-  it('keep instants of another time zone than UTC as text, which says which', async (t) => {
+  it('keep timestamps of other time zones than UTC as text with their offset', async (t) => {
     await connection.script("set TimeZone = 'Europe/Berlin'");
     t.after(() => connection.script('reset TimeZone'));
     const value = await read("timestamptz '2024-02-29 12:00Z'");
     assert.equal(value, '2024-02-29 13:00:00+01');
   });
 
-  it('have the value of the last of several columns of one name', async () => {
+  it('have the value of the last column of a repeated name', async () => {
     assert.deepEqual({ ...(await connection.plain`select 1 as a, 2 as a`)[0] }, { a: 2 });
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Whose context? Injected SQL that says it is the victim, with a seal that is forged, swapped, made
+ * The context: injected SQL that claims to be the victim, with a seal that is forged, swapped, made
  * or stolen, or with none. It names the victim's rows in the schema where they are.
  */
 
@@ -74,8 +74,8 @@ export const context: readonly Attack[] = [
       ]),
   },
   {
-    name: 'set_config in a DO block that raises what it finds',
-    layers: named('queries alone', 'no blocks', 'no settings', 'seal'),
+    name: 'set_config in a DO block that raises the rows as an error',
+    layers: named('queries only', 'no DO blocks', 'no settings', 'seal'),
     run: (attempt) =>
       attempt.report(
         `do $$ begin
@@ -85,7 +85,7 @@ export const context: readonly Attack[] = [
       ),
   },
   {
-    name: 'set_config behind a semicolon',
+    name: 'set_config after a semicolon',
     layers: named('extended protocol', 'no settings', 'seal'),
     run: (attempt) =>
       attempt.search(
@@ -100,7 +100,7 @@ export const context: readonly Attack[] = [
       attempt.search(union(sets('kennel.tenant', quoted(attempt.victim.id)), emails), 'users'),
   },
   {
-    name: 'a seal made with the key of seals',
+    name: 'a seal made with the seal keys in the database',
     layers: oneDatabase('no settings', 'key table'),
     run: (attempt) =>
       attempt.search(
@@ -111,20 +111,20 @@ export const context: readonly Attack[] = [
       ),
   },
   {
-    name: 'a seal made with the secret of the installation',
+    name: "a seal made with the installation's secret",
     layers: everywhere('no settings', 'secret table'),
     run: async (attempt) => {
       const read = "select '', encode(value, 'hex') from control.secrets";
       const { text } = await attempt.search(union(read), 'users');
       const [secret = ''] = /[0-9a-f]{64}/.exec(text) ?? [];
-      const key = sealKeyOf(Buffer.from(secret, 'hex'), attempt.lab.accountPlace.database);
+      const key = sealKeyOf(Buffer.from(secret, 'hex'), attempt.lab.accountPlacement.database);
       const { inner, outer } = pads(key);
       const keys = `${bytes(inner)} as inner_pad, ${bytes(outer)} as outer_pad`;
       await attempt.search(union(sets('kennel.tenant', sealFrom(keys, attempt)), emails), 'users');
     },
   },
   {
-    name: "a seal that another session's activity shows",
+    name: "a seal read from another session's activity",
     layers: everywhere(
       'no settings',
       'no query texts',
@@ -140,7 +140,7 @@ export const context: readonly Attack[] = [
     },
   },
   {
-    name: 'the same, on the very backend it was made for',
+    name: "a seal read from another session's activity, on the backend that it is bound to",
     layers: everywhere('no settings', 'no query texts', 'bound seal', 'hidden activity'),
     run: async (attempt) => {
       let heard = { pid: '0', seal: '' };
@@ -149,21 +149,21 @@ export const context: readonly Attack[] = [
       });
       const there = `case when pg_backend_pid() = ${heard.pid} then ${quoted(heard.seal)}
         else current_setting('kennel.tenant') end`;
-      // The pool lends the connection that was idle for longest, so that each of them has its turn.
+      // The pool lends the connection that was idle for longest, so each of them has its turn.
       for (let turn = 0; turn < 4; turn += 1) {
         await attempt.search(union(sets('kennel.tenant', there), emails), 'users');
       }
     },
   },
   {
-    name: 'no context at all',
-    // In a database of its own the context of the session comes back.
+    name: 'a transaction without a context',
+    // In a tenant's own database the context of the session returns.
     layers: {
-      ...named('queries alone', 'connection', 'context needed'),
-      database: ['own place', 'queries alone', 'connection'],
+      ...named('queries only', 'connection', 'context needed'),
+      database: ['own placement', 'queries only', 'connection'],
     },
     run: (attempt) => {
-      const { role, schema } = attempt.victim.place;
+      const { role, schema } = attempt.victim.placement;
       // A database's own login works as itself.
       const own = attempt.lab.mode === 'database' ? 'none' : `"${role}"`;
       const path = `set search_path = "${schema}"`;
@@ -183,14 +183,14 @@ function bytes(value: Buffer): string {
   return `'\\x${value.toString('hex')}'::bytea`;
 }
 
-/** While a transaction of the victim is open on a connection of its own. */
+/** While a transaction of the victim is open on another connection. */
 function whileVictimWorks({ lab, victim }: Attempt, work: () => Promise<void>): Promise<void> {
-  return openTenantDb(lab.server.connections, lab.accountPlace, tenantId(victim.id), (db) =>
+  return openTenantDb(lab.server.connections, lab.accountPlacement, tenantId(victim.id), (db) =>
     db.transaction(work),
   );
 }
 
-/** What sessions of its login are running, seen by who has put off its role. */
+/** The statements of the login's other sessions, read by a session that has left its role. */
 async function overhear(attempt: Attempt): Promise<{ pid: string; seal: string }> {
   const activity = `select pid, query from pg_stat_activity where query like '%kennel.tenant%'`;
   const { text } = await attempt.search(union(sets('role', "'none'"), runs(activity)), 'users');

@@ -1,4 +1,6 @@
-/** Who calls, and may they? Keys that are missing, wrong or over, roles, and the operator's side. */
+/**
+ * Credentials and roles: keys that are missing, wrong or expired, roles, and the operator's routes.
+ */
 import { randomBytes } from 'node:crypto';
 import { bearer } from '../../support/client.ts';
 import type { Attack, Attempt, Seen } from '../attack.ts';
@@ -49,7 +51,7 @@ export const credentials: readonly Attack[] = [
     run: (attempt) => asMember(attempt, 'GET /api/users'),
   },
   {
-    name: "a member who makes itself an admin's key",
+    name: 'a member who creates a key for an admin',
     layers: everywhere('role'),
     run: (attempt) => asMember(attempt, `POST /api/users/${attempt.victim.adminId}/keys`),
   },
@@ -85,7 +87,7 @@ export const credentials: readonly Attack[] = [
   },
 ];
 
-/** In the victim's name, with what passes for a key. */
+/** In the victim's name, with a value in place of a key. */
 function withKey(attempt: Attempt, apiKey: string): Promise<Seen> {
   return attempt.send('GET /api/pets', {
     ...bearer(apiKey),
@@ -93,7 +95,7 @@ function withKey(attempt: Attempt, apiKey: string): Promise<Seen> {
   });
 }
 
-/** A user of the victim's own, who is no admin. */
+/** A user of the victim itself who is not an admin. */
 function asMember(attempt: Attempt, line: string, body?: unknown): Promise<Seen> {
   const { memberKey, slug } = attempt.victim;
   return attempt.send(line, { ...bearer(memberKey), 'x-tenant-id': slug }, body);

@@ -1,9 +1,9 @@
-/** Which row? The attacker has found out ids of the victim and asks for them as itself. */
+/** The victim's ids: the attacker knows some and sends requests for them as itself. */
 import { randomUUID } from 'node:crypto';
 import type { Attack } from '../attack.ts';
 import { everywhere, inPlace } from '../layers_needed.ts';
 
-/** Before every id there is, as the cursor of a list. */
+/** Sorts before every id, as the cursor of a list. */
 const beginning = cursorAt('00000000-0000-0000-0000-000000000000');
 
 export const ids: readonly Attack[] = [
@@ -13,22 +13,22 @@ export const ids: readonly Attack[] = [
     run: (attempt) => attempt.call(`GET /api/pets/${attempt.victim.petId}`),
   },
   {
-    name: 'a change of it',
+    name: "a PATCH of the victim's pet",
     layers: inPlace('row security'),
     run: (attempt) => attempt.call(`PATCH /api/pets/${attempt.victim.petId}`, { name: 'Stolen' }),
   },
   {
-    name: 'a deletion of it',
+    name: "a DELETE of the victim's pet",
     layers: inPlace('row security'),
     run: (attempt) => attempt.call(`DELETE /api/pets/${attempt.victim.petId}`),
   },
   {
-    name: 'its visits',
+    name: "the visits of the victim's pet",
     layers: inPlace('row security'),
     run: (attempt) => attempt.call(`GET /api/pets/${attempt.victim.petId}/visits`),
   },
   {
-    name: "whether it exists, by a visit's answer",
+    name: "the existence of the victim's pet, by the answer to a new visit",
     layers: inPlace('row security'),
     run: async (attempt) => {
       const visit = (id: string) =>
@@ -37,12 +37,12 @@ export const ids: readonly Attack[] = [
     },
   },
   {
-    name: "the victim's tenant id in a query that is believed",
+    name: "the victim's tenant id in a query string that the handler trusts",
     layers: inPlace('row security'),
     run: (attempt) => attempt.call(`GET /api/lab/export?tenant_id=${attempt.victim.id}`),
   },
   {
-    name: "the victim's tenant id in a body that is believed",
+    name: "the victim's tenant id in a body that the handler trusts",
     layers: inPlace('row security'),
     run: (attempt) =>
       attempt.call('POST /api/lab/import', { tenant_id: attempt.victim.id, name: 'Cuckoo' }),
@@ -56,17 +56,17 @@ export const ids: readonly Attack[] = [
     },
   },
   {
-    name: 'a cursor at the very beginning',
+    name: 'a cursor before every id',
     layers: inPlace('row security'),
     run: (attempt) => attempt.call(`GET /api/pets?limit=100&cursor=${beginning}`),
   },
   {
-    name: "the victim's users, from the beginning",
+    name: "the victim's users, with a cursor before every id",
     layers: everywhere('row security'),
     run: (attempt) => attempt.call(`GET /api/users?limit=100&cursor=${beginning}`),
   },
   {
-    name: "the victim's key, to revoke it",
+    name: "a revocation of the victim's key",
     layers: everywhere('row security'),
     run: (attempt) => attempt.call(`DELETE /api/keys/${attempt.victim.adminKeyId}`),
   },
@@ -76,7 +76,7 @@ export const ids: readonly Attack[] = [
     run: (attempt) => attempt.call('GET /api/audit?limit=100'),
   },
   {
-    name: 'which tenants exist, in its own trail',
+    name: "the existence of tenants, in the attacker's own trail",
     layers: everywhere('audience'),
     run: async (attempt) => {
       const { slug } = attempt.victim;

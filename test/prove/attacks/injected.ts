@@ -1,6 +1,6 @@
 /**
- * SQL injected through the vulnerable handlers while the context stays the attacker's own: what row
- * security, keys and the rights of the role must stop.
+ * SQL injected through the vulnerable handlers while the context stays the attacker's own: row
+ * security, keys and the rights of the role must stop it.
  */
 import { randomUUID } from 'node:crypto';
 import type { Attack, Attempt } from '../attack.ts';
@@ -11,7 +11,7 @@ const pets = ({ lab }: Attempt) => lab.table('pets');
 
 export const injected: readonly Attack[] = [
   {
-    name: 'or true',
+    name: 'OR TRUE in the condition',
     layers: inPlace('row security'),
     run: (attempt) => attempt.search("nobody' or true --"),
   },
@@ -31,7 +31,7 @@ export const injected: readonly Attack[] = [
     run: (attempt) =>
       attempt.search(
         union(
-          sets('search_path', quoted(attempt.victim.place.schema)),
+          sets('search_path', quoted(attempt.victim.placement.schema)),
           runs('select name from pets'),
         ),
       ),
@@ -42,7 +42,7 @@ export const injected: readonly Attack[] = [
     run: (attempt) => attempt.report(`update ${pets(attempt)} set name = 'Stolen'`),
   },
   {
-    name: 'a row given to the victim',
+    name: 'an insert of a row for the victim',
     layers: named('row security'),
     run: (attempt) =>
       attempt.report(
@@ -52,14 +52,14 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'row_security = off',
-    layers: named('no settings', 'no query texts', 'modest roles'),
+    layers: named('no settings', 'no query texts', 'unprivileged roles'),
     run: (attempt) =>
       attempt.search(
         union(sets('row_security', "'off'"), runs(`select name from ${pets(attempt)}`)),
       ),
   },
   {
-    name: "a view that looks with its owner's eyes",
+    name: "a view with its owner's rights",
     layers: namedWithContext('security invoker'),
     run: (attempt) =>
       attempt.search(union(`select '', name from ${attempt.lab.table('pet_names')}`)),
@@ -88,10 +88,10 @@ export const injected: readonly Attack[] = [
   },
   {
     name: 'a function that is cheaper than the policy',
-    layers: named('queries alone', 'creates nothing', 'row security'),
+    layers: named('queries only', 'creates nothing', 'row security'),
     run: async (attempt) => {
-      const { petId, place } = attempt.victim;
-      const { schema } = place;
+      const { petId, placement } = attempt.victim;
+      const { schema } = placement;
       await attempt.report(
         `create function ${schema}.tell(id uuid, name text) returns boolean
          language plpgsql cost 0.0000001
@@ -104,22 +104,22 @@ export const injected: readonly Attack[] = [
     },
   },
   {
-    name: 'what the planner knows of the column',
+    name: "the planner's statistics of the column",
     layers: named('row security', 'no statistics'),
     run: async (attempt) => {
-      const { place } = attempt.victim;
-      await attempt.lab.superuser.run(place, 'analyze pets');
+      const { placement } = attempt.victim;
+      await attempt.lab.superuser.run(placement, 'analyze pets');
       await attempt.search(
         union(
           `select '', most_common_vals::text from pg_stats
-           where schemaname = '${place.schema}' and attname = 'name'`,
+           where schemaname = '${placement.schema}' and attname = 'name'`,
         ),
       );
     },
   },
   {
-    name: 'row security switched off by its owner',
-    layers: named('queries alone', 'owns nothing'),
+    name: 'row security switched off as the owner',
+    layers: named('queries only', 'owns nothing'),
     run: async (attempt) => {
       await attempt.report(`alter table ${pets(attempt)} disable row level security`);
       await attempt.report(`select name from ${pets(attempt)}`);
@@ -127,14 +127,14 @@ export const injected: readonly Attack[] = [
   },
   {
     name: "the table's file",
-    layers: everywhere('modest roles'),
+    layers: everywhere('unprivileged roles'),
     run: async (attempt) => {
       const file = await attempt.lab.fileOf('pets');
       await attempt.search(union(`select '', encode(pg_read_binary_file('${file}'), 'escape')`));
     },
   },
   {
-    name: 'a unique key that tells of another row',
+    name: 'a unique key that reveals another row',
     layers: namedWithContext('tenant keys'),
     run: async (attempt) => {
       const add = (id: string) =>
@@ -145,7 +145,7 @@ export const injected: readonly Attack[] = [
     },
   },
   {
-    name: 'ON CONFLICT that tells of another row',
+    name: 'ON CONFLICT that reveals another row',
     layers: namedWithContext('tenant keys'),
     run: async (attempt) => {
       const add = (id: string) =>
@@ -157,7 +157,7 @@ export const injected: readonly Attack[] = [
     },
   },
   {
-    name: 'a foreign key that tells of another row',
+    name: 'a foreign key that reveals another row',
     layers: namedWithContext('tenant keys'),
     run: async (attempt) => {
       const add = (id: string) =>
@@ -169,7 +169,7 @@ export const injected: readonly Attack[] = [
     },
   },
   {
-    name: 'an address that tells of another user',
+    name: 'an email address that reveals another user',
     layers: everywhere('tenant keys'),
     run: async (attempt) => {
       const add = (email: string) => attempt.call('POST /api/users', { email, role: 'member' });

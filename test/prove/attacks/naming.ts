@@ -1,4 +1,4 @@
-/** Who is meant? The request names the victim in some way, and the key is the attacker's. */
+/** Naming the tenant: the request names the victim in some way, and the key is the attacker's. */
 import { bearer, type Headers } from '../../support/client.ts';
 import type { Attack, Attempt } from '../attack.ts';
 import { everywhere } from '../layers_needed.ts';
@@ -54,7 +54,7 @@ export const naming: readonly Attack[] = [
       }),
   },
   {
-    name: 'X-Forwarded-Host from anybody',
+    name: 'X-Forwarded-Host without a proxy',
     layers: everywhere('trusted proxies', 'authorization'),
     run: (attempt) =>
       attempt.send('GET /api/pets', {
@@ -73,7 +73,7 @@ export const naming: readonly Attack[] = [
       ]),
   },
   {
-    name: 'a target with a host of its own',
+    name: 'an absolute URL with another host as the target',
     layers: everywhere('strict HTTP', 'authorization'),
     run: (attempt) =>
       sendRaw(attempt, `GET http://${hostOf(attempt.victim).host}/api/pets`, [
@@ -92,7 +92,7 @@ export const naming: readonly Attack[] = [
     run: sendSmuggled,
   },
   {
-    name: 'asking which tenants exist',
+    name: 'the existence of tenants, by the answers',
     layers: everywhere('one 404'),
     run: async (attempt) => {
       const ask = (slug: string) =>
@@ -101,7 +101,7 @@ export const naming: readonly Attack[] = [
     },
   },
   {
-    name: 'asking which tenants are suspended',
+    name: 'the suspension of tenants, by the answers',
     layers: everywhere('one 404'),
     run: async (attempt) => {
       const { slug } = await suspended(attempt);
@@ -111,8 +111,8 @@ export const naming: readonly Attack[] = [
     },
   },
   {
-    name: 'a suspended tenant, named by another',
-    layers: everywhere('authorization', 'standing'),
+    name: "a suspended tenant, named with another tenant's key",
+    layers: everywhere('authorization', 'tenant status'),
     run: async (attempt) => {
       const { slug } = await suspended(attempt);
       await attempt.send('GET /api/config', { ...own(attempt), 'x-tenant-id': slug });
@@ -120,7 +120,7 @@ export const naming: readonly Attack[] = [
   },
   {
     name: "a suspended tenant's own key",
-    layers: everywhere('standing'),
+    layers: everywhere('tenant status'),
     run: async (attempt) => {
       const { slug, apiKey } = await suspended(attempt);
       await attempt.send('GET /api/config', { ...bearer(apiKey), 'x-tenant-id': slug });
@@ -128,11 +128,11 @@ export const naming: readonly Attack[] = [
   },
 ];
 
-/** What it has is as secret as the victim's. */
+/** The attacker's own data is as secret as the victim's. */
 async function suspended({ lab }: Attempt) {
-  const party = await lab.other('sleeper');
+  const tenant = await lab.other('sleeper');
   await lab.operator('PATCH /api/admin/tenants/sleeper', { status: 'active' });
-  await party.call('PUT /api/config/welcome_message', { value: lab.mark });
+  await tenant.call('PUT /api/config/welcome_message', { value: lab.mark });
   await lab.operator('PATCH /api/admin/tenants/sleeper', { status: 'suspended' });
-  return party;
+  return tenant;
 }

@@ -1,6 +1,7 @@
 /**
- * What all tenants share besides rows: locks, sessions, the logs, and what the planner knows. An
- * attack that is not refused here makes others wait, or tells of them, without touching a row.
+ * Resources that all tenants share besides rows: locks, sessions, the logs, and the planner's
+ * statistics. An attack that is not refused here makes others wait, or reveals facts about them,
+ * without touching a row.
  */
 import { randomUUID } from 'node:crypto';
 import { tenantId } from '../../../src/kernel/tenant.ts';
@@ -12,22 +13,22 @@ import { runs, sets, union } from './sql.ts';
 
 export const resources: readonly Attack[] = [
   {
-    name: 'LOCK TABLE on the pets of all',
-    layers: named('queries alone', 'rights by column'),
-    // By itself it is refused in a database of its own, where no context begins a transaction.
+    name: 'LOCK TABLE on the shared table of pets',
+    layers: named('queries only', 'rights by column'),
+    // Alone it is refused in a tenant's own database, where no context begins a transaction.
     run: (attempt) =>
       mustKeepNobodyWaiting(attempt, ['select 1', `lock table ${attempt.lab.table('pets')}`]),
   },
   {
-    name: 'LOCK TABLE on the users of all',
-    layers: everywhere('queries alone', 'rights by column'),
+    name: 'LOCK TABLE on the shared table of users',
+    layers: everywhere('queries only', 'rights by column'),
     run: async (attempt) =>
       mustBeRefused(attempt, await attempt.report('lock table users in exclusive mode', 'users')),
   },
   ...injectedKinds(),
   {
-    name: 'a rule whose lock all others wait behind',
-    layers: named('queries alone'),
+    name: 'CREATE RULE, whose lock makes all others wait',
+    layers: named('queries only'),
     run: (attempt) => {
       const table = attempt.lab.table('pets');
       return mustKeepNobodyWaiting(attempt, [
@@ -90,49 +91,49 @@ export const resources: readonly Attack[] = [
     },
   },
   {
-    name: "what the planner expects of the victim's value",
+    name: "the planner's estimate for the victim's value",
     layers: oneDatabase('no statistics'),
     run: async (attempt) => {
       const { lab, attacker, victim } = attempt;
-      // What was there when the planner looked last, it knows until it looks again.
+      // The planner keeps its statistics until the next analyze.
       await lab.superuser.run(
-        victim.place,
+        victim.placement,
         `insert into pets (tenant_id, id, name, species)
          select '${victim.id}', gen_random_uuid(), '${lab.mark}', 'hamster'
          from generate_series(1, 2000);
          analyze pets;
          delete from pets where species = 'hamster'`,
       );
-      const standing = { tenant: { id: tenantId(attacker.id) }, place: attacker.place };
+      const context = { tenant: { id: tenantId(attacker.id) }, placement: attacker.placement };
       const { installation } = lab.server.app.services.fleet;
       const expected = async (name: string) => {
         const query = `select id from ${lab.table('pets')} where name = '${name}'`;
-        return attempt.keep(said(`${await estimate(installation, standing, query)} rows`));
+        return attempt.keep(said(`${await estimate(installation, context, query)} rows`));
       };
       attempt.mustBeAlike(await expected(lab.mark), await expected('nowhere-to-be-found'));
     },
   },
 ];
 
-/** One of each kind of statement that is no query, as no handler sends it. */
+/** One statement of each kind that is not a query, as no handler sends it. */
 function injectedKinds(): Attack[] {
   const kinds: Readonly<Record<string, string>> = {
-    'a lock behind a comment': '/**/ lock table pets in access share mode',
+    'LOCK TABLE after a comment': '/**/ lock table pets in access share mode',
     'a query in parentheses': '(select 1)',
-    'a policy to drop': 'drop policy if exists nothing on pets',
-    'settings of its own role': "alter role current_user set application_name = 'x'",
-    'a statement to prepare': 'prepare trap as select 1',
-    'a setting': "set local statement_timeout = '0'",
-    'a reset': 'reset all',
-    'a copy': 'copy pets to stdout',
-    'a call': 'call nothing()',
-    'a block': 'do $$ begin end $$',
-    'an explanation that runs': 'explain analyze select 1',
-    'a channel to listen to': 'listen everything',
+    'DROP POLICY': 'drop policy if exists nothing on pets',
+    'ALTER ROLE of the current role': "alter role current_user set application_name = 'x'",
+    PREPARE: 'prepare trap as select 1',
+    'SET LOCAL': "set local statement_timeout = '0'",
+    'RESET ALL': 'reset all',
+    COPY: 'copy pets to stdout',
+    CALL: 'call nothing()',
+    DO: 'do $$ begin end $$',
+    'EXPLAIN ANALYZE': 'explain analyze select 1',
+    LISTEN: 'listen everything',
   };
   return Object.entries(kinds).map(([name, statement]) => ({
-    name: `${name}, as a statement of its own`,
-    layers: everywhere('queries alone'),
+    name: `${name}, as a separate statement`,
+    layers: everywhere('queries only'),
     run: async (attempt) => {
       const { text } = await attempt.report(statement);
       attempt.mustBeAlike(said('not sent'), said(text.includes(notSent) ? 'not sent' : 'sent'));
@@ -140,16 +141,19 @@ function injectedKinds(): Attack[] {
   }));
 }
 
-/** All others wait behind a lock that waits for one who reads. */
+/** All others wait behind a lock that waits for a reader. */
 async function mustKeepNobodyWaiting(attempt: Attempt, statements: string[]): Promise<void> {
   const waiters = await waitersBehind(attempt, statements);
   attempt.mustBeAlike(said('0 wait'), said(`${waiters} wait`));
 }
 
-/** How many wait for the victim's pets, while somebody reads them, when the attacker sends statements. */
+/**
+ * How many sessions wait for the victim's pets, while a reader holds them, when the attacker sends
+ * statements.
+ */
 async function waitersBehind(attempt: Attempt, statements: string[]): Promise<number> {
   const { lab, victim } = attempt;
-  return lab.superuser.whileReading(victim.place, 'pets', async (waiters) => {
+  return lab.superuser.whileReading(victim.placement, 'pets', async (waiters) => {
     let answered = false;
     const answer = attempt.report(statements).finally(() => {
       answered = true;
@@ -166,7 +170,7 @@ async function waitersBehind(attempt: Attempt, statements: string[]): Promise<nu
 
 const notSent = 'Cannot send a statement';
 
-/** Whatever else is answered, Postgres did it. */
+/** Whatever the answer is, Postgres executed the statement. */
 function mustBeRefused(attempt: Attempt, answer: Seen): void {
   const refused = answer.text.includes('42501') || answer.text.includes(notSent);
   attempt.mustBeAlike(said('refused'), said(refused ? 'refused' : answer.text));

@@ -1,6 +1,6 @@
 /**
- * What does the session allow, and what is left in it? Roles that an injected statement could become,
- * and traps that one request lays for the next one on the same connection.
+ * The session: roles that an injected statement could take, and traps that one request leaves for
+ * the next one on the same connection.
  */
 import { type Attack, type Attempt, rowsIn } from '../attack.ts';
 import { everywhere, named, namedWithContext, oneDatabase } from '../layers_needed.ts';
@@ -11,18 +11,18 @@ const roles = ({ lab }: Attempt) => lab.server.app.services.fleet.installation.r
 
 export const session: readonly Attack[] = [
   {
-    name: 'the role put off in query_to_xml',
+    name: 'the role reset by set_config in query_to_xml',
     layers: oneDatabase('no settings', 'no query texts', 'bare login', 'row security'),
     run: (attempt) =>
       attempt.search(union(sets('role', "'none'"), runs(`select name from ${pets(attempt)}`))),
   },
   {
-    name: 'RESET ROLE behind a semicolon',
+    name: 'RESET ROLE after a semicolon',
     layers: oneDatabase('extended protocol', 'bare login', 'row security'),
     run: (attempt) => attempt.search(`nobody'; reset role; select name from ${pets(attempt)} --`),
   },
   {
-    name: 'SET ROLE to the owner, behind a semicolon',
+    name: 'SET ROLE to the owner, after a semicolon',
     layers: namedWithContext('extended protocol', 'no other role'),
     run: (attempt) =>
       attempt.search(
@@ -32,8 +32,8 @@ export const session: readonly Attack[] = [
       ),
   },
   {
-    name: 'SET ROLE to the owner, as a statement of its own',
-    layers: named('queries alone', 'connection', 'no other role'),
+    name: 'SET ROLE to the owner, as a separate statement',
+    layers: named('queries only', 'connection', 'no other role'),
     run: (attempt) =>
       attempt.report([
         `set local role "${roles(attempt).owner}"`,
@@ -55,7 +55,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'SET SESSION AUTHORIZATION',
-    layers: named('queries alone', 'connection', 'modest login'),
+    layers: named('queries only', 'connection', 'unprivileged login'),
     run: (attempt) =>
       attempt.report([
         `set session authorization "${new URL(attempt.lab.server.app.services.fleet.installation.adminUrl).username}"`,
@@ -63,8 +63,8 @@ export const session: readonly Attack[] = [
       ]),
   },
   {
-    name: 'the tenant before, by ROLLBACK',
-    layers: oneDatabase('queries alone', 'connection', 'local context'),
+    name: "the previous tenant's context, by ROLLBACK",
+    layers: oneDatabase('queries only', 'connection', 'local context'),
     run: async (attempt) => {
       await attempt.asVictim('GET /api/pets');
       await attempt.report(['rollback', `select name from ${pets(attempt)}`]);
@@ -72,7 +72,7 @@ export const session: readonly Attack[] = [
   },
   {
     name: 'a temporary table in place of the real one',
-    layers: oneDatabase('queries alone', 'no temporary tables'),
+    layers: oneDatabase('queries only', 'no temporary tables'),
     run: async (attempt) => {
       const baited = `jsonb_populate_record(pets, '{"name": "${attempt.lab.bait}"}')`;
       await attempt.report(`create temporary table pets as select (${baited}).* from pets`);
@@ -80,7 +80,7 @@ export const session: readonly Attack[] = [
     },
   },
   {
-    name: 'a prepared statement swapped for another, behind a semicolon',
+    name: 'a prepared statement replaced, after a semicolon',
     layers: oneDatabase('extended protocol'),
     run: async (attempt) => {
       await attempt.asVictim('GET /api/pets');
@@ -90,8 +90,8 @@ export const session: readonly Attack[] = [
     },
   },
   {
-    name: 'a prepared statement swapped by statements of their own',
-    layers: oneDatabase('queries alone', 'connection'),
+    name: 'a prepared statement replaced, by separate statements',
+    layers: oneDatabase('queries only', 'connection'),
     run: async (attempt) => {
       await attempt.asVictim('GET /api/pets');
       await attempt.report(await swaps(attempt));
@@ -99,13 +99,13 @@ export const session: readonly Attack[] = [
     },
   },
   {
-    name: 'no schema of its own any more',
-    layers: { schema: ['own path'] },
+    name: 'a renamed schema of the attacker',
+    layers: { schema: ['own search_path'] },
     run: async (attempt) => {
-      const { schema } = attempt.attacker.place;
+      const { schema } = attempt.attacker.placement;
       const rename = (from: string, to: string) =>
         attempt.lab.superuser.run(
-          attempt.lab.accountPlace,
+          attempt.lab.accountPlacement,
           `alter schema "${from}" rename to "${to}"`,
         );
       await rename(schema, 'elsewhere');
@@ -113,18 +113,18 @@ export const session: readonly Attack[] = [
     },
   },
   {
-    name: "the password of everybody's login, by statements of their own",
-    layers: oneDatabase('queries alone', 'connection', 'no settings'),
+    name: 'a new password of the shared login, by separate statements',
+    layers: oneDatabase('queries only', 'connection', 'no settings'),
     run: (attempt) =>
       attempt.report([
         "select set_config('role', 'none', true)",
         `alter role "${roles(attempt).serve}" password 'of the attacker'`,
       ]),
   },
-  // The last of all: where it succeeds, no tenant gets a new connection any more.
+  // The last of all: if it succeeds, no tenant gets a new connection any more.
   {
-    name: "the password of everybody's login, in a DO block",
-    layers: everywhere('queries alone', 'no blocks', 'no settings'),
+    name: 'a new password of the shared login, in a DO block',
+    layers: everywhere('queries only', 'no DO blocks', 'no settings'),
     run: (attempt) =>
       attempt.report(
         `do $$ begin
@@ -136,7 +136,9 @@ export const session: readonly Attack[] = [
   },
 ];
 
-/** Statements that put another one, with the same columns, in the place of what lists the pets. */
+/**
+ * Statements that replace the relation that lists the pets by another one with the same columns.
+ */
 async function swaps(attempt: Attempt): Promise<string[]> {
   const found = await attempt.report(
     `select name, parameter_types::text as types,

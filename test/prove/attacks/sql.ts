@@ -1,11 +1,11 @@
 /** Pieces of injected SQL. */
 
-/** Ends the statement it lands in and adds rows of its own: pairs of text. */
+/** Ends the surrounding statement and adds rows of its own: pairs of text. */
 export function union(...selects: string[]): string {
   return `nobody'${selects.map((select) => ` union all ${select}`).join('')} --`;
 }
 
-/** A row that runs one more query, which is planned and permitted anew. */
+/** A row that runs one more query, whose rights are checked anew. */
 export function runs(query: string): string {
   return `select '', query_to_xml(${quoted(query)}, true, false, '')::text`;
 }

@@ -1,8 +1,8 @@
-/** Requests that no proper client sends, byte by byte. */
+/** Requests, byte by byte, that no proper client sends. */
 import { open, untilClosed } from '../../http/raw_client.ts';
 import type { Attempt, Seen } from '../attack.ts';
 
-/** One request with the attacker's key and these lines, on a connection of its own. */
+/** One request with the attacker's key and these lines, on a new connection. */
 export async function sendRaw(attempt: Attempt, line: string, lines: string[]): Promise<Seen> {
   const { apiKey } = attempt.attacker;
   const own = [...lines, `Authorization: Bearer ${apiKey}`, 'Connection: close'];
@@ -10,9 +10,9 @@ export async function sendRaw(attempt: Attempt, line: string, lines: string[]): 
 }
 
 /**
- * What a proxy sends on that keeps one connection for all its clients: the attacker's request, whose
- * length can be read in two ways, and the victim's behind it. Read in the second way, what is left
- * over of the first becomes the beginning of the victim's, key and all.
+ * The bytes of a proxy that keeps one connection for all its clients: the attacker's request, whose
+ * length can be read in two ways, and the victim's behind it. If it is read in the second way, the
+ * rest of the first request becomes the beginning of the victim's, key and all.
  */
 export async function sendSmuggled(attempt: Attempt): Promise<Seen> {
   const { attacker, victim } = attempt;

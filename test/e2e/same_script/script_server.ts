@@ -1,9 +1,9 @@
 /**
- * A server with one tenant per isolation mode that is empty again before each script. Founding is
- * dear in database mode, so the tenants stay, and what a script made is taken away: settings by the
- * API, so that no cache keeps them; rows by the superuser, because pets, users and keys have no way
- * out through the API. Nothing else begins anew, neither connections nor caches nor statements, as in a
- * server that has been up for long. What was left behind would be the next script's difference.
+ * A server with one tenant per isolation mode that is emptied before each script. Creating a tenant
+ * is slow in database mode, so the tenants stay, and the rows of a script are removed: settings by
+ * the API, so that no cache keeps them; rows by the superuser, because the API has no way to delete
+ * pets, users and keys. Connections, caches and statements stay, as in a server that has run for
+ * long. Anything left over would show as a difference in the next script.
  */
 
 import postgres from 'postgres';
@@ -13,47 +13,52 @@ import { type Kennel, startKennel } from '../../support/kennel.ts';
 import { testDatabase } from '../../support/postgres.ts';
 import { type Plan, theirPet } from './model.ts';
 import type { Home, Send } from './participant.ts';
-import { saidBy } from './response.ts';
+import { replyOf } from './response.ts';
 
-export type Stage = {
+export type ScriptServer = {
   plan: Plan;
   homes: readonly Home[];
   /** Over real HTTP. */
   send: Send;
-  /** Makes all tenants as they were before the first script. */
+  /** Resets all tenants to their state before the first script. */
   clear(): Promise<void>;
   close(): Promise<void>;
 };
 
-/** A tenant, and how the superuser takes its rows away. */
-type Settled = { home: Home; clear(): Promise<void>; close(): Promise<void> };
+/** A tenant, and how the superuser removes its rows. */
+type ScriptTenant = { home: Home; clear(): Promise<void>; close(): Promise<void> };
 
-/** No script ever comes to the end of it. */
+/** No script ever uses it up. */
 const plan = { name: 'scripts', requestsPerHour: 1_000_000_000 };
 
-export async function openStage(): Promise<Stage> {
+export async function openScriptServer(): Promise<ScriptServer> {
   const database = await testDatabase();
   const kennel = await startKennel(database.url);
   const rateLimit = { requests_per_hour: plan.requestsPerHour, burst: plan.requestsPerHour };
   await operatorOf(kennel)(`PUT /api/admin/plans/${plan.name}`, rateLimit);
-  const settled: Settled[] = [];
-  for (const mode of isolationModes) settled.push(await settle(kennel, mode, database.url));
+  const scriptTenants: ScriptTenant[] = [];
+  for (const mode of isolationModes)
+    scriptTenants.push(await addTenant(kennel, mode, database.url));
   return {
     plan,
-    homes: settled.map(({ home }) => home),
-    send: async (line, body, headers) => saidBy(await send(kennel.url, line, body, headers)),
+    homes: scriptTenants.map(({ home }) => home),
+    send: async (line, body, headers) => replyOf(await send(kennel.url, line, body, headers)),
     clear: async () => {
-      await Promise.all(settled.map((each) => each.clear()));
+      await Promise.all(scriptTenants.map((each) => each.clear()));
     },
     close: async () => {
-      await Promise.all(settled.map((each) => each.close()));
+      await Promise.all(scriptTenants.map((each) => each.close()));
       await kennel.stop();
       await database.drop();
     },
   };
 }
 
-async function settle(kennel: Kennel, isolation: IsolationModeName, url: string): Promise<Settled> {
+async function addTenant(
+  kennel: Kennel,
+  isolation: IsolationModeName,
+  url: string,
+): Promise<ScriptTenant> {
   const order = { isolation, plan: plan.name, name: 'Script Pets' };
   const own = await onboard(kennel, `script-${isolation}`, {
     ...order,
@@ -63,19 +68,19 @@ async function settle(kennel: Kennel, isolation: IsolationModeName, url: string)
     ...order,
     admin_email: 'admin@next.example',
   });
-  const home = await furnish(own, next, isolation);
+  const home = await createFixture(own, next, isolation);
   const rows = await rowsOf(own, isolation, url);
   const { body: settings } = await own.call('GET /api/config');
   const clear = async () => {
-    // All of them, always: after three changes that all modes have in common no script can see
-    // what a failed one left in the trail of one mode, and shrinking is not led astray.
+    // Always all settings: three changes that all modes have in common push the events of a failed
+    // change out of every script's view, and shrinking is not misled.
     for (const key of Object.keys(settings)) await own.call(`DELETE /api/config/${key}`);
     await rows.clear();
   };
   return { home, clear, close: rows.close };
 }
 
-async function furnish(own: Onboarded, next: Onboarded, isolation: string): Promise<Home> {
+async function createFixture(own: Onboarded, next: Onboarded, isolation: string): Promise<Home> {
   const { user } = (await own.call('GET /api/me')).body;
   const order = { email: 'member@script.example', role: 'member' };
   const { body: member } = await own.call('POST /api/users', order);
@@ -97,7 +102,9 @@ async function furnish(own: Onboarded, next: Onboarded, isolation: string): Prom
   };
 }
 
-/** The rows of one tenant: its own in their place, its people's in the control schema. */
+/**
+ * The rows of one tenant: pets and visits in its placement, users and keys in the control schema.
+ */
 async function rowsOf({ id }: Onboarded, isolation: IsolationModeName, url: string) {
   const control = connect(url);
   const compact = id.replaceAll('-', '');

@@ -1,6 +1,6 @@
-/** What the checkers found, counted by kind, with the first of each in words. */
+/** The anomalies that the checkers found, counted by kind; the first of each kind in words. */
 
-export const findingKinds = [
+export const anomalyKinds = [
   'foreign row',
   'lost write',
   'resurrected',
@@ -14,27 +14,27 @@ export const findingKinds = [
   'endless call',
 ] as const;
 
-export type FindingKind = (typeof findingKinds)[number];
+export type AnomalyKind = (typeof anomalyKinds)[number];
 
-/** So many of a kind are kept in words. */
+/** How many anomalies of each kind are kept in words. */
 const examplesKept = 5;
 
-export class Findings {
-  readonly #found = new Map<FindingKind, { count: number; examples: string[] }>();
+export class Anomalies {
+  readonly #found = new Map<AnomalyKind, { count: number; examples: string[] }>();
 
-  report(kind: FindingKind, what: string): void {
+  report(kind: AnomalyKind, what: string): void {
     const found = this.#found.get(kind) ?? { count: 0, examples: [] };
     found.count += 1;
     if (found.examples.length < examplesKept) found.examples.push(what);
     this.#found.set(kind, found);
   }
 
-  count(kind: FindingKind): number {
+  count(kind: AnomalyKind): number {
     return this.#found.get(kind)?.count ?? 0;
   }
 
   /** Empty when there was none. */
-  examples(kind: FindingKind): readonly string[] {
+  examples(kind: AnomalyKind): readonly string[] {
     return this.#found.get(kind)?.examples ?? [];
   }
 }

@@ -1,4 +1,4 @@
-/** Places that cannot work are refused at the start, in one line, before anything is made in them. */
+/** Databases that cannot work are refused at the start, in one line, before any object is created. */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -42,7 +42,7 @@ async function asSuperuser(...texts: string[]): Promise<void> {
 
 describe('a start', () => {
   for (const name of ['postgres', 'template0', 'template1']) {
-    it(`refuses the database ${name}, which is the server's`, async () => {
+    it(`refuses the database ${name}, which belongs to Postgres`, async () => {
       assert.match(
         await refusal(inDatabase(name)),
         new RegExp(`^78 kennel: Cannot use DATABASE_URL: expected .* "${name}" is the server's`),
@@ -51,7 +51,7 @@ describe('a start', () => {
   }
 
   for (const encoding of ['SQL_ASCII', 'LATIN1']) {
-    it(`refuses a database of ${encoding}, and leaves it as it was`, async () => {
+    it(`refuses a database of ${encoding}, and creates nothing in it`, async () => {
       const name = `kennel_${encoding.toLowerCase()}`;
       await asSuperuser(
         `create database ${name} encoding '${encoding}' locale 'C' template template0`,
@@ -68,7 +68,18 @@ describe('a start', () => {
     });
   }
 
-  it('names the login that the server does not let in', async () => {
+  it('names the file that the database was not made with', async () => {
+    await asSuperuser('create database kennel_foreign');
+    await (await startKennel(inDatabase('kennel_foreign'))).stop();
+    await lookInto(
+      inDatabase('kennel_foreign'),
+      (sql) => sql`update control.migrations set checksum = 'another' where version = 1`,
+    );
+    const expected = 'Cannot use this database: "001_registry.sql" is not the file that it was';
+    assert.match(await refusal(inDatabase('kennel_foreign')), new RegExp(`^1 kennel: ${expected}`));
+  });
+
+  it('names the login that pg_hba.conf rejects', async () => {
     await asSuperuser('create database kennel_closed');
     await (await startKennel(inDatabase('kennel_closed'))).stop();
     const hba = await hbaFile();
@@ -84,7 +95,7 @@ describe('a start', () => {
 });
 
 describe("a tenant's own database", () => {
-  it("is written as the main one, whatever the server's own are", async () => {
+  it('has the encoding of the main one, not that of the templates', async () => {
     await asSuperuser(
       "create database kennel_words encoding 'UTF8' locale 'C' template template0",
       `update pg_database set encoding = 0 where datname in ('template0', 'template1')`,
@@ -123,14 +134,14 @@ const mayLack = process.env.CI !== 'true';
 describe('a pooler in session mode', {
   skip: !hasBouncer && mayLack && 'pgbouncer is not on the PATH',
 }, () => {
-  it('is refused where it drops the settings of sessions', async () => {
+  it('is refused when it drops the settings of sessions', async () => {
     const dropped = pinnedSettings().join(', ');
     await throughBouncer(`ignore_startup_parameters = ${dropped}`, async (url) => {
       assert.match(await refusal(url), /^1 kennel: .*a pooler in between drops them/);
     });
   });
 
-  it('is refused, by its own words, where it takes no settings', async () => {
+  it('is refused with its own message when it accepts no settings', async () => {
     await throughBouncer('', async (url) => {
       assert.match(await refusal(url), /^1 kennel: .*unsupported startup parameter/);
     });
@@ -155,7 +166,7 @@ pool_mode = session
 ${line}
 `,
   );
-  // It refuses to run as root.
+  // Postgres refuses to run as root.
   const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
   const bouncer = spawn('pgbouncer', [...user, file], { stdio: 'ignore' });
   const ended = once(bouncer, 'exit');

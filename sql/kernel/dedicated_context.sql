@@ -1,9 +1,10 @@
--- The tenant that has a database to itself. Run by the owner role with kernel as search_path, when the
--- database is made and when the seals' key is replaced; :'tenant' is the tenant, :digests are those of
--- the contexts that are good, and :"app" is the login.
+-- The context of a tenant that has a database to itself, in place of 001_sealed_context.sql. No
+-- migration: run by the owner role with `kernel` as search_path, when the database is made and whenever
+-- the seals' key is replaced. Replaces functions; locks no table. :'tenant' is the tenant, :digests are
+-- those of the contexts that are good, and :"app" is the login.
 --
--- Nobody else's context is good here, so its sessions begin with it, and it need not be over a backend's
--- pid. A single expression, which the planner puts in place of the call: no key is read, and so nobody
+-- No other tenant's context is good here, so sessions begin with it, and it need not be over a backend's
+-- pid. A single expression, which the planner puts in place of the call: no key is read, and so no role
 -- needs the rights of the owner. Names are written out, because it runs with the caller's search_path.
 
 create or replace function no_context() returns uuid

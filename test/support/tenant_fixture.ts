@@ -1,6 +1,6 @@
 /**
  * A fresh database with the isolation adapters opened on it as the server opens them, and tenants
- * that have a place and nothing else: no registry row, no key.
+ * that have a placement and nothing else: no registry row, no key.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -15,24 +15,26 @@ import { openServices, type Services } from '../../src/services.ts';
 import { secondDatabaseMode } from '../isolation/second_database.ts';
 import { testDatabase } from './postgres.ts';
 
-export type TenantPlaces = {
+export type TenantFixture = {
   /** The superuser's. */
   url: string;
   services: Services;
   /** A new tenant whose tables are there and empty. */
   tenant(mode: string): Promise<TenantRef>;
-  /** The steps by which its modes make and remove placements. */
+  /** The steps by which its modes create and remove placements. */
   steps: Provisioner;
-  placeOf(tenant: TenantRef): Placement;
-  /** Every tenant's rows in one place, whatever its mode: row security alone tells them apart. */
-  allIn(place: Placement): Isolation;
-  /** Statements of the superuser, for whom no row security counts, with the place's schema. */
-  asSuperuser(place: Placement, text: string): Promise<postgres.Row[]>;
+  placementOf(tenant: TenantRef): Placement;
+  /** Every tenant's rows in one placement, whatever its mode: row security alone separates them. */
+  allIn(placement: Placement): Isolation;
+  /**
+   * Statements of the superuser, to whom row security does not apply, with the placement's schema.
+   */
+  asSuperuser(placement: Placement, text: string): Promise<postgres.Row[]>;
   close(): Promise<void>;
 };
 
 /** With one connection, every call of every tenant in a database goes through one connection. */
-export async function openTenantPlaces(size: number): Promise<TenantPlaces> {
+export async function openTenantFixture(size: number): Promise<TenantFixture> {
   const { url, drop } = await testDatabase();
   const environment = {
     DATABASE_URL: url,
@@ -43,12 +45,12 @@ export async function openTenantPlaces(size: number): Promise<TenantPlaces> {
   });
   const { fleet, connections, control } = services;
   const steps = new Provisioner({ fleet, control, serving: connections.pool });
-  const place = (tenant: TenantRef) => fleet.modes.placementOf(tenant);
+  const placement = (tenant: TenantRef) => fleet.modes.placementOf(tenant);
   return {
     url,
     services,
     steps,
-    placeOf: place,
+    placementOf: placement,
     tenant: async (isolation) => {
       const tenant = { id: tenantId(randomUUID()), isolation };
       await fleet.modes.of(tenant).provision(tenant, steps);

@@ -1,31 +1,32 @@
 /**
- * What the runs of one attack in one mode come to. It must be stopped by the whole server and by each
- * of its layers alone, and it must breach the twin that has none of them, or it proves nothing.
+ * The result of the runs of one attack in one mode. The whole server must stop the attack, and so
+ * must each of its layers alone, and the attack must breach the control, a server with none of the
+ * layers, or it proves nothing.
  */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Attack } from './attack.ts';
 import type { LayerName } from './layer.ts';
 
-/** How one run ended. */
+/** The outcome of one run. */
 export type Outcome = {
-  /** What was breached; null when the attack was stopped. */
+  /** The breach, in words; null when the attack was stopped. */
   breach: string | null;
-  /** The last that the attacker was told. */
+  /** The last answer to the attacker. */
   told: string;
 };
 
-export type Finding = {
+export type AttackResult = {
   attack: string;
   mode: IsolationModeName;
-  /** The layer that alone answers as the whole server did. */
+  /** The layer that alone gives the same answer as the whole server. */
   stoppedBy: LayerName | null;
-  /** Others that stop it when that one is gone. */
+  /** Other layers that stop the attack when that one is off. */
   behind: readonly LayerName[];
   guarded: Outcome;
   alone: readonly { layer: LayerName; outcome: Outcome }[];
   /** Without any of the layers. */
-  twin: Outcome;
-  /** Why the whole run fails; null when all is as it shall be. */
+  control: Outcome;
+  /** Why the whole run fails; null when all runs ended as expected. */
   fault: string | null;
 };
 
@@ -38,14 +39,14 @@ export function variantsOf(layers: Without): Without[] {
   return layers.length === 1 ? [[], layers] : [[], ...alone, layers];
 }
 
-export function findingOf(
+export function attackResultOf(
   { name, layers }: Pick<Attack, 'name' | 'layers'>,
   mode: IsolationModeName,
   outcomeOf: (without: Without) => Outcome,
-): Finding {
+): AttackResult {
   const all = layers[mode] ?? [];
   const guarded = outcomeOf([]);
-  const twin = outcomeOf(all);
+  const control = outcomeOf(all);
   const alone = all.map((layer) => ({
     layer,
     outcome: outcomeOf(all.filter((other) => other !== layer)),
@@ -59,14 +60,14 @@ export function findingOf(
     behind: all.filter((layer) => layer !== stoppedBy),
     guarded,
     alone,
-    twin,
-    fault: faultIn({ guarded, alone, twin }),
+    control,
+    fault: faultIn({ guarded, alone, control }),
   };
 }
 
-function faultIn({ guarded, alone, twin }: Pick<Finding, 'guarded' | 'alone' | 'twin'>) {
+function faultIn({ guarded, alone, control }: Pick<AttackResult, 'guarded' | 'alone' | 'control'>) {
   if (guarded.breach !== null) return `BREACH: ${guarded.breach}`;
   const weak = alone.find(({ outcome }) => outcome.breach !== null);
   if (weak) return `"${weak.layer}" alone does not stop it: ${weak.outcome.breach}`;
-  return twin.breach === null ? 'proves nothing: its twin was not breached' : null;
+  return control.breach === null ? 'proves nothing: its control was not breached' : null;
 }
