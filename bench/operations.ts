@@ -30,10 +30,10 @@ export function drawRequests(
   random: () => number,
 ): LoadRequest[] {
   const taking = loadTenants.slice(0, tenants);
-  const draw = samplerOf(spread, taking.length, random);
+  const sample = samplerOf(spread, taking.length, random);
   return Array.from({ length: limits.drawnRequests }, () => {
-    const tenant = taking[draw()];
-    if (!tenant) throw new Error('Cannot draw a request: the system has no tenants');
+    const tenant = taking[sample()];
+    if (!tenant) throw new Error('Cannot make a request: the system has no tenants');
     const { body, ...ask } = askOf(operation, tenant, random);
     if (body === undefined) return { ...ask, headers: headersOf(tenant) };
     const headers = { ...headersOf(tenant), 'content-type': 'application/json' };

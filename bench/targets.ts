@@ -84,8 +84,8 @@ function atLeast(least: number, aim: number) {
   return { atLeast: least, aim, better: 'more' as const };
 }
 
-function atMost(most: number, aim: number) {
-  return { atLeast: most, aim, better: 'less' as const };
+function atMost(limit: number, aim: number) {
+  return { atLeast: limit, aim, better: 'less' as const };
 }
 
 function compare(

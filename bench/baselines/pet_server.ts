@@ -11,7 +11,7 @@ export type NewPet = { id: string; name: string; species: string };
 /** The statements of one baseline. The tenant id of the request is trusted. */
 export type PetStore = {
   read(tenant: string, id: string): Promise<object[]>;
-  list(tenant: string, most: number): Promise<{ id: string }[]>;
+  list(tenant: string, limit: number): Promise<{ id: string }[]>;
   create(tenant: string, pet: NewPet): Promise<object[]>;
 };
 

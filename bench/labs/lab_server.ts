@@ -19,7 +19,7 @@ export type LabServerOptions = {
   handle?: HttpServerParts['handle'];
 };
 
-/** Serves on a free port until the process is told to end. */
+/** Serves on a free port until SIGINT. */
 export async function serveLab({ alter, logs, counts, handle }: LabServerOptions): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog({

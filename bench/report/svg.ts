@@ -17,9 +17,9 @@ type BarChart = Extract<Chart, { kind: 'bars' }>;
 
 /** A bar for the median, a whisker from the lowest to the highest round. */
 function barChart({ title, bars, show }: BarChart): string {
-  const most = Math.max(...bars.map(({ value, high }) => Math.max(value, high)), 0) || 1;
+  const largest = Math.max(...bars.map(({ value, high }) => Math.max(value, high)), 0) || 1;
   const room = width - 90;
-  const x = (value: number) => Math.max(0, (room * value) / most);
+  const x = (value: number) => Math.max(0, (room * value) / largest);
   const rows = bars.map((bar, at) => barRow(bar, { y: at * (rowHeight + 8), x, show }));
   const height = bars.length * (rowHeight + 8);
   return svg(title, height, rows.join(''));

@@ -48,9 +48,9 @@ function renderBars({
   show(value: number): string;
 }) {
   const width = Math.max(...bars.map(({ label }) => label.length), 0);
-  const most = Math.max(...bars.map(({ value }) => value), 0) || 1;
+  const largest = Math.max(...bars.map(({ value }) => value), 0) || 1;
   const lines = bars.map(({ label, value }) => {
-    const blocks = '█'.repeat(Math.max(0, Math.round((barWidth * value) / most)));
+    const blocks = '█'.repeat(Math.max(0, Math.round((barWidth * value) / largest)));
     return `${label.padEnd(width)}  ${blocks} ${show(value)}`;
   });
   return [title, ...lines].join('\n');

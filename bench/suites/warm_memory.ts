@@ -89,7 +89,7 @@ async function insert({ control, fleet }: Lab['services'], rows: readonly Row[])
     join new_users on new_users.id = "user"`;
 }
 
-/** As the process itself tells its Prometheus. */
+/** Reads the resident memory from the process's own metrics. */
 async function residentBytes(url: string): Promise<number> {
   const client = new Client(url, limits.requestMs);
   const headers = { authorization: `Bearer ${adminToken}` };

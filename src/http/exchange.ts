@@ -46,7 +46,7 @@ export type ExchangeLimits = {
   receiveMs: number;
 };
 
-/** What an exchange needs from outside. */
+/** The parts that the composition root provides. */
 export type ExchangeParts = {
   handle(request: HttpRequest, record: RequestRecord): Promise<Reply>;
   observe(finished: Finished): void;

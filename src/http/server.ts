@@ -77,9 +77,8 @@ export class HttpServer {
   }
 
   /**
-   * Accepts no new connection, and resolves when all are closed. A connection is closed with the reply to
-   * its next request (`connection: close`), or when it is idle after `idleMs`. After `limitMs` the rest is
-   * destroyed.
+   * Accepts no new connection, and resolves when all are closed: each with the reply to its next request,
+   * or when it is idle after `idleMs`. After `limitMs` the rest is destroyed.
    */
   async drain(limitMs: number, idleMs = 0): Promise<void> {
     // First let node accept the waiting connections: a close would reset them.

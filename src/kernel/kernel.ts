@@ -4,8 +4,7 @@
  *
  *     resolve → authenticate → authorize → limit → parse → execute
  *
- * Only `execute` opens the tenant's tables. So a slow upload or a wrong request holds no connection
- * to them.
+ * Only `execute` opens the tenant's tables: a slow upload or a wrong request holds no connection.
  */
 import { rejectCredential } from './credential.ts';
 import { IsolationViolation, notFound, Refusal } from './errors.ts';
