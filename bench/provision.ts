@@ -71,7 +71,7 @@ export async function forgetLetters({ control }: Services): Promise<void> {
 async function onboard(services: Services, mode: IsolationModeName, at: number): Promise<Member> {
   const slug = parseSlug(`${mode}-${String(at).padStart(6, '0')}`);
   if (!slug) throw new Error(`Cannot name tenant ${at} of mode "${mode}"`);
-  const founded = await services.onboarding.create(
+  const result = await services.onboarding.create(
     {
       slug,
       name: `Tenant ${at}`,
@@ -81,8 +81,8 @@ async function onboard(services: Services, mode: IsolationModeName, at: number):
     },
     { requestId: null, idempotencyKey: null, rawBody: slug },
   );
-  const id = tenantId(founded.tenant.id);
-  return { mode, id, slug, apiKey: founded.admin.api_key, pets: [] };
+  const id = tenantId(result.tenant.id);
+  return { mode, id, slug, apiKey: result.admin.api_key, pets: [] };
 }
 
 /** The sample pet is hidden, so that all pets of all tenants are alike. */

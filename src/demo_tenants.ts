@@ -30,17 +30,17 @@ export async function onboardDemo(services: Services, config: Config): Promise<D
   for (const { name, plan, ...demo } of tenants) {
     const slug = parseSlug(demo.slug);
     if (!slug) throw new Error(`Cannot onboard "${demo.slug}": it is no slug`);
-    const order = {
+    const newTenant = {
       slug,
       name,
       plan,
       isolation: config.isolation,
       adminEmail: `admin@${slug}.com`,
-      madeUpEmail: config.smtpUrl !== null,
+      skipWelcomeEmail: config.smtpUrl !== null,
     };
-    const commission = { requestId: null, idempotencyKey: `demo ${slug}`, rawBody: slug };
+    const meta = { requestId: null, idempotencyKey: `demo ${slug}`, rawBody: slug };
     try {
-      const { admin } = await services.onboarding.create(order, commission);
+      const { admin } = await services.onboarding.create(newTenant, meta);
       keys[slug] = admin.api_key;
     } catch (error) {
       if (!(error instanceof Refusal && error.code === 'slug_taken')) throw error;

@@ -80,15 +80,15 @@ export const limits = {
   /** The longest that a tenant waits for an answer, whatever the limits on the way add up to. */
   answerMs: 4.5 * seconds,
   /** Ids of requests that share one call for random bytes: 4 KiB of them. */
-  requestIdsAtOnce: 256,
+  requestIdBatchSize: 256,
   /** What `/readyz` asks of the database, for everybody together. */
   ready: { limitMs: 1 * seconds, freshMs: 250 },
   /**
    * How often a serving process says that it is there, and when one that is not heard of counts as gone.
    */
-  processes: { renewMs: 10 * seconds, goneAfterMs: 60 * seconds },
+  processes: { heartbeatMs: 10 * seconds, heartbeatTimeoutMs: 60 * seconds },
   /** How often work that a killed process left behind is looked for. */
-  upkeepEveryMs: 1 * minutes,
+  maintenanceIntervalMs: 1 * minutes,
 
   // src/adapters/
 
@@ -104,7 +104,7 @@ export const limits = {
       reconnectDelayMs: 500,
     },
   },
-  guesses: {
+  loginThrottle: {
     burst: 50,
     perHour: 3_600,
     delayMs: 500,
@@ -120,7 +120,7 @@ export const limits = {
     keptMs: 1 * days,
     claimMs: 10 * seconds,
     perTenant: 100_000,
-    clearedAtOnce: 50_000,
+    batchSize: 50_000,
   },
   denials: {
     held: 1_000,
@@ -152,7 +152,7 @@ export const limits = {
     windowMs: 10 * minutes,
   },
   /** The same warning is logged once in this time; so many different ones are told apart. */
-  quiet: { everyMs: 10 * seconds, things: 100 },
+  throttledLog: { everyMs: 10 * seconds, things: 100 },
   log: {
     gatherMs: 10,
     gatherChars: 64 * KiB,
@@ -254,7 +254,7 @@ export const limits = {
   migrators: { ...pool, connections: 8, connectionsPerTenant: 8 },
   /** Onboardings and deletions at once, one per slug; further ones wait. */
   jobs: { ...pool, connections: 3, connectionsPerTenant: 1, waitingPerTenant: 64 },
-  clearedAtOnce: 50,
+  recoveryBatchSize: 50,
   /** Dropping a database waits for every backend of the server, and one may be stuck. */
   dropTimeoutMs: 10 * seconds,
   migrations: {
@@ -287,13 +287,13 @@ export const limits = {
   },
   /** What a verification of the audit trail reads at once, and what it names of one chain. */
   verification: {
-    chainsAtOnce: 100,
-    eventsAtOnce: 1_000,
+    chainBatchSize: 100,
+    eventBatchSize: 1_000,
     eventBytes: 16 * KiB,
-    mostFindings: 100,
+    maxFindings: 100,
   },
   /** `named`: the broken chains that a log line names. */
-  checkpoints: { bytes: 4 * MiB, chainsAtOnce: 1_000, lastMs: 2 * seconds, named: 10 },
+  checkpoints: { bytes: 4 * MiB, chainBatchSize: 1_000, lastMs: 2 * seconds, named: 10 },
   /** Tenants' own databases that the doctor looks into at the same time. */
   doctor: { databases: 4 },
 
@@ -318,5 +318,5 @@ export const limits = {
    * `delayMs` where `SHUTDOWN_DELAY_MS` is unset; how long a shutdown may take after the delay, and its
    * parts. An idle connection outlives the listener by `idleMs`: a request may be on its way there.
    */
-  shutdown: { delayMs: 500, wholeMs: 9 * seconds, idleMs: 1 * seconds, drainMs: 5 * seconds },
+  shutdown: { delayMs: 500, totalMs: 9 * seconds, idleMs: 1 * seconds, drainMs: 5 * seconds },
 } as const;

@@ -10,7 +10,7 @@ import { assertServable, type Config, ConfigError, readConfig } from './config.t
 import { UnsafeError } from './control_plane/doctor/start.ts';
 import { limits } from './limits.ts';
 import { createLog, type Log } from './observability/log.ts';
-import { type Leaving, ServerProcess } from './server_process.ts';
+import { ServerProcess, type ShutdownOptions } from './server_process.ts';
 
 /** sysexits.h: something is wrong with the configuration. */
 const exitConfig = 78;
@@ -36,26 +36,26 @@ async function main(): Promise<void> {
   const kennel = new ServerProcess(config, log, (url) =>
     logFor('info').info('listening', { url, isolation: config.isolation }),
   );
-  let ending: Promise<void> | undefined;
-  const end = async (leaving: Leaving) => {
-    setTimeout(() => process.exit(1), leaving.delayMs + limits.shutdown.wholeMs).unref();
-    await kennel.stop(leaving);
+  let shutdown: Promise<void> | undefined;
+  const end = async (options: ShutdownOptions) => {
+    setTimeout(() => process.exit(1), options.delayMs + limits.shutdown.totalMs).unref();
+    await kennel.stop(options);
     await log.flush();
     process.exit(0);
   };
   // Signals come in pairs, from a terminal and from npm; the second must not cut the first short.
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGQUIT']) {
     process.on(signal, () => {
-      ending ??= end({ delayMs: config.shutdownDelayMs, idleMs: limits.shutdown.idleMs });
+      shutdown ??= end({ delayMs: config.shutdownDelayMs, idleMs: limits.shutdown.idleMs });
     });
   }
   process.on('SIGINT', () => {
-    ending ??= end({ delayMs: 0, idleMs: 0 });
+    shutdown ??= end({ delayMs: 0, idleMs: 0 });
   });
   try {
     await kennel.start();
   } catch (error) {
-    if (ending) return ending;
+    if (shutdown) return shutdown;
     await kennel.close().catch(() => {});
     await log.flush();
     throw error;

@@ -21,13 +21,13 @@ import { Readiness } from './server/readiness.ts';
 import { RequestIds } from './server/request_ids.ts';
 
 /** How long requests are still taken after a signal, and idle connections kept after that. */
-export type Leaving = { delayMs: number; idleMs: number };
+export type ShutdownOptions = { delayMs: number; idleMs: number };
 
 export class ServerProcess {
   readonly #config: Config;
   readonly #log: Log;
   readonly #onListening: (url: string) => void;
-  readonly #quiet: ThrottledLog;
+  readonly #throttledLog: ThrottledLog;
   readonly #metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   #database: Database | null = null;
   #app: App | null = null;
@@ -41,7 +41,7 @@ export class ServerProcess {
     this.#config = config;
     this.#log = log;
     this.#onListening = onListening;
-    this.#quiet = new ThrottledLog(log, { ...limits.quiet, nowMs: Date.now });
+    this.#throttledLog = new ThrottledLog(log, { ...limits.throttledLog, nowMs: Date.now });
   }
 
   /** Takes the port last: until then a proxy that knocks goes to another process at once. */
@@ -51,7 +51,7 @@ export class ServerProcess {
   }
 
   /** Not ready at once, serving for `delayMs`, and gone when the running requests are done. */
-  async stop({ delayMs, idleMs }: Leaving): Promise<void> {
+  async stop({ delayMs, idleMs }: ShutdownOptions): Promise<void> {
     this.#stopping = true;
     this.#log.info('stopping');
     // In the middle of a start its steps end one by one.
@@ -78,7 +78,7 @@ export class ServerProcess {
     const database = await openDatabase(config);
     this.#database = database;
     if (this.#stopping) return;
-    const adminToken = config.adminToken ?? (await ownAdminToken(config));
+    const adminToken = config.adminToken ?? (await readOrCreateAdminToken(config));
     const app = await openApp({
       config,
       adminUrl: database.adminUrl,
@@ -106,7 +106,7 @@ export class ServerProcess {
       ask: () => app.services.control`select`,
       nowMs: () => performance.now(),
     });
-    const signs: DispatchParts = {
+    const parts: DispatchParts = {
       app,
       ready: async () => !this.#stopping && readiness.isReady(),
       metrics: () => this.#metrics.render(),
@@ -114,16 +114,16 @@ export class ServerProcess {
       metricsToken,
       deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
     };
-    const ids = new RequestIds(limits.requestIdsAtOnce, randomFillSync);
+    const ids = new RequestIds(limits.requestIdBatchSize, randomFillSync);
     return new HttpServer({
-      handle: (request, trace) => dispatch(signs, request, trace),
+      handle: (request, trace) => dispatch(parts, request, trace),
       observe: (finished) => {
         this.#metrics.observe(finished);
         this.#log.info('request', requestLine(finished));
       },
       onInternalError: (error, requestId) =>
         this.#log.error('internal', { request_id: requestId, error }),
-      onUnavailable: (cause) => this.#quiet.warn('unavailable', cause),
+      onUnavailable: (cause) => this.#throttledLog.warn('unavailable', cause),
       newId: () => ids.next(),
       nowMs: () => performance.now(),
       trustedProxies,
@@ -138,7 +138,7 @@ export class ServerProcess {
     try {
       if (await database.revive()) this.#log.warn('the embedded Postgres had died and runs again');
     } catch (error) {
-      this.#quiet.warn('the embedded Postgres is dead', error);
+      this.#throttledLog.warn('the embedded Postgres is dead', error);
     } finally {
       this.#reviving = false;
     }
@@ -150,7 +150,7 @@ async function readBuild({ packageFile }: Config): Promise<Build> {
 }
 
 /** The token of a Kennel on its own embedded database: made once, kept beside it. */
-async function ownAdminToken({ dataFolder }: Config): Promise<string> {
+async function readOrCreateAdminToken({ dataFolder }: Config): Promise<string> {
   const file = join(dataFolder, 'admin-token');
   const known = (await readFile(file, 'utf8').catch(() => '')).trim();
   if (known !== '') {

@@ -94,7 +94,7 @@ export async function openServices(
     serving,
     newId: uuidv7,
     propagationMs,
-    clearedAtOnce: limits.clearedAtOnce,
+    recoveryBatchSize: limits.recoveryBatchSize,
   });
   return {
     fleet,
@@ -132,7 +132,7 @@ async function installOptions(
   return {
     sql: await readSql(config.sqlFolder),
     migrators,
-    placementsKept: limits.connections.placements,
+    placementCacheSize: limits.connections.placements,
     migrationLockTimeoutMs: limits.migrations.lockTimeoutMs,
     transactionTimeoutMs: limits.connection.callTimeoutMs,
     dropTimeoutMs: limits.dropTimeoutMs,

@@ -33,7 +33,10 @@ await runCommand({
       const [other] = Object.keys(wishes);
       if (other !== undefined) throw new UsageError(`Cannot use --${other} with "status"`);
       return async ({ fleet, control }) =>
-        showStatus(await migrationStatus(fleet, control, limits.processes.goneAfterMs), json);
+        showStatus(
+          await migrationStatus(fleet, control, limits.processes.heartbeatTimeoutMs),
+          json,
+        );
     }
     if (action !== 'up') throw new UsageError(`Cannot do "${action}": say status or up`);
     const { tenant, canary, concurrency } = wishes;
@@ -85,7 +88,7 @@ async function up({ fleet, control, jobs }: Services, wish: Wish, json: boolean)
   const progress = new Progress(process.stderr, () => performance.now());
   const outcome = await migrateFleet(fleet, control, jobs, {
     ...limits.migrations,
-    goneAfterMs: limits.processes.goneAfterMs,
+    heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
     ...wish,
     onProgress: ({ done, of }) => progress.counted(done, of),
   }).finally(() => progress.end());

@@ -106,20 +106,20 @@ function create(slug: Slug, { json, ...values }: Values): Work {
     if (adminEmail === undefined && config.smtpUrl !== null) {
       throw new UsageError('Cannot create a tenant without --email where SMTP_URL is set');
     }
-    const order = {
+    const input = {
       slug,
       name,
       plan,
       isolation: isolation ?? config.isolation,
       adminEmail: adminEmail ?? inventedEmail(slug),
     };
-    const commission = { requestId: null, idempotencyKey: null, rawBody: '' };
-    const founded = await onboarding.create(order, commission);
+    const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
+    const result = await onboarding.create(input, meta);
     if (json) {
-      printJson(founded);
+      printJson(result);
       return 0;
     }
-    const { tenant, admin } = founded;
+    const { tenant, admin } = result;
     print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);
     print(`admin:   ${admin.email}`);
     print(`api key: ${admin.api_key}`);
@@ -143,8 +143,8 @@ function orderOf(slug: Slug, { name = slug, plan, isolation, email }: Values) {
     const field = v.getDotPath(issue) ?? '';
     throw new UsageError(`Cannot use ${flagOf[field] ?? `--${field}`}: ${issue.message}`);
   }
-  const { admin_email: adminEmail, ...order } = parsed.output;
-  return { ...order, adminEmail };
+  const { admin_email: adminEmail, ...rest } = parsed.output;
+  return { ...rest, adminEmail };
 }
 
 function setStatus(slug: Slug, status: 'active' | 'suspended', { json }: Values): Work {

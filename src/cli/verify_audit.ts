@@ -15,16 +15,17 @@ export async function verifyAudit(
 ): Promise<number> {
   // Before the trail, which may grow meanwhile: a checkpoint must not be ahead of what was read.
   const witnesses = await checkpoints.read();
-  const { chains, events, findings, unnamed } = await verifyTrail(control, {
+  const { chains, events, findings, omitted } = await verifyTrail(control, {
     ...limits.verification,
     slug,
     checkpoints: witnesses,
   });
-  const count = findings.length + unnamed;
-  if (json) printJson({ chains, events, checkpoints: witnesses.length, findings, unnamed });
-  else {
+  const count = findings.length + omitted;
+  if (json) {
+    printJson({ chains, events, checkpoints: witnesses.length, findings, unnamed: omitted });
+  } else {
     for (const { kind, message } of findings) print(`${kind}: ${message}`);
-    if (unnamed > 0) print(`and ${unnamed} more`);
+    if (omitted > 0) print(`and ${omitted} more`);
     print(
       `${events} events in ${chains} chains, ${witnesses.length} checkpoints, ${count} findings`,
     );

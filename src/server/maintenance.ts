@@ -12,7 +12,7 @@ import {
   countEmails,
   countFleet,
   countTenants,
-  type FleetFigures,
+  type FleetCounts,
   type TenantCount,
 } from '../control_plane/migrations/status.ts';
 import { clearIdempotencyKeys } from '../control_plane/provisioning/idempotency_keys.ts';
@@ -26,7 +26,7 @@ export class Maintenance {
   readonly #presence: Presence;
   readonly #timers: NodeJS.Timeout[];
   #renewal: Promise<void> = Promise.resolve();
-  #stats: FleetFigures & { emails: { waiting: number; givenUp: number } } = {
+  #stats: FleetCounts & { emails: { waiting: number; givenUp: number } } = {
     ...{ behind: 0, failed: 0, ahead: 0, unserved: 0, processes: 0, processesLeftBehind: 0 },
     emails: { waiting: 0, givenUp: 0 },
   };
@@ -37,8 +37,8 @@ export class Maintenance {
     this.#log = log;
     this.#presence = presence;
     this.#timers = [
-      setInterval(() => void this.#round(), limits.upkeepEveryMs).unref(),
-      setInterval(() => this.#renew(), limits.processes.renewMs).unref(),
+      setInterval(() => void this.#round(), limits.maintenanceIntervalMs).unref(),
+      setInterval(() => this.#renew(), limits.processes.heartbeatMs).unref(),
     ];
     void this.#round();
   }

@@ -1,10 +1,10 @@
 /**
- * Keeps this process making the seals that its databases accept: asks for their secret when a
- * replacement is announced, after a gap in the announcements, and now and then.
+ * Keeps the seals of this process valid: reads their secret again when a rotation is announced, after a
+ * gap in the announcements, and at an interval.
  */
 export type KeyRefresherOptions = {
   everyMs: number;
-  /** The secret could not be asked for; it is tried again the next time. */
+  /** Called when the secret could not be read; the next refresh tries again. */
   onError: (error: unknown) => void;
 };
 
@@ -21,7 +21,10 @@ export class KeyRefresher {
     this.#timer = setInterval(() => this.look(), options.everyMs).unref();
   }
 
-  /** One look at a time, and one more when it was asked for meanwhile: it may have come too early. */
+  /**
+   * Reads the secret, one read at a time. A call during a read causes one more, because that read may have
+   * come too early.
+   */
   look(): void {
     if (this.#running) {
       this.#again = true;

@@ -13,20 +13,15 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { codeOf } from '../../postgres/errors.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
-import { keepSecret, knownSecrets, readSecrets } from '../keys/seal_keys.ts';
-import {
-  assertUnedited,
-  nobodyIsTold,
-  readLedger,
-  upgrade,
-} from '../migrations/schema_migrator.ts';
+import { keepSecret, readInstalledSecrets, readSecrets } from '../keys/seal_keys.ts';
+import { assertUnedited, ignore, readLedger, upgrade } from '../migrations/schema_migrator.ts';
 import { hardenMain } from './harden.ts';
 import { prepareKernel } from './kernel_schema.ts';
 import {
   becomeMember,
   createLogin,
   createRole,
-  keepStatementsQuiet,
+  hideStatements,
   limitTransactions,
 } from './logins.ts';
 import { withDatabaseLock } from './placement_lock.ts';
@@ -38,7 +33,7 @@ import { assertUsable } from './usable_server.ts';
 export type InstallOptions = {
   migrators: ConnectionPool;
   sql: SqlFiles;
-  placementsKept: number;
+  placementCacheSize: number;
   /** Isolation modes besides the registered ones. */
   modes: readonly ModeFactory[];
   migrationLockTimeoutMs: number;
@@ -78,15 +73,15 @@ export function install(
 export function openInstalled(
   adminUrl: string,
   admin: ConnectionPool,
-  { placementsKept, modes, ...options }: InstallOptions,
+  { placementCacheSize, modes, ...options }: InstallOptions,
 ): Promise<Fleet> {
   return admin.exclusive(adminUrl, fleetWork, async (connection) => {
     await assertUsable(connection);
     const database = databaseOf(adminUrl);
     const { owner } = rolesOf(database);
     await assertInstalled(connection, { database, owner, sql: options.sql });
-    const secrets = await knownSecrets(connection, owner);
-    const installation = new Installation(adminUrl, secrets, placementsKept);
+    const secrets = await readInstalledSecrets(connection, owner);
+    const installation = new Installation(adminUrl, secrets, placementCacheSize);
     return { admin, installation, modes: new IsolationModes(installation, modes), ...options };
   });
 }
@@ -117,7 +112,7 @@ async function installOn(
   connection: Connection,
   adminUrl: string,
   admin: ConnectionPool,
-  { placementsKept, modes, ...options }: InstallOptions,
+  { placementCacheSize, modes, ...options }: InstallOptions,
 ): Promise<Fleet> {
   const { sql, migrators, migrationLockTimeoutMs, transactionTimeoutMs } = options;
   await assertUsable(connection);
@@ -130,14 +125,14 @@ async function installOn(
   // the secret, which is a control table. The function can be there before its keys are.
   await createEmptySchema(connection, schemas.kernel, roles.owner);
   const secrets = await readSecrets(connection, roles.owner);
-  const installation = new Installation(adminUrl, secrets, placementsKept);
+  const installation = new Installation(adminUrl, secrets, placementCacheSize);
   await admitMigrations(connection, installation);
   const common = {
     owner: roles.owner,
     lockTimeoutMs: migrationLockTimeoutMs,
     migrating: (work: (own: Connection) => Promise<void>) =>
       migrating({ migrators, installation }, database, work),
-    onApplied: nobodyIsTold,
+    onApplied: ignore,
   };
   await upgrade(connection, {
     ...common,
@@ -193,7 +188,7 @@ async function admitLogins(
     await createLogin(connection, installation, login);
     await limitTransactions(connection, login, transactionTimeoutMs);
   }
-  await keepStatementsQuiet(connection, roles.serve);
+  await hideStatements(connection, roles.serve);
   await connection.script(
     `grant "${roles.app}", "${roles.account}" to "${roles.serve}";
      revoke connect, temporary on database "${database}" from public;

@@ -1,4 +1,4 @@
-/** A schema with tenants' tables: made, brought up to date, and dropped. Every step may be repeated. */
+/** Creates, upgrades and drops a schema with tenants' tables. Every step may be repeated. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
@@ -9,7 +9,12 @@ import { withSchemaLock } from './placement_lock.ts';
 import { placeRights } from './schema_rights.ts';
 import { hardening } from './tenant_tables.ts';
 
-/** Makes the schema, with all migrations. @param control where applied files are recorded. */
+/**
+ * Creates the schema, applies all migrations, and returns its version.
+ *
+ * @param control records the applied files.
+ * @throws {Error} when a file was edited after it had been applied anywhere, or a migration fails.
+ */
 export function createSchema(fleet: Fleet, placement: Placement, control: Sql): Promise<number> {
   const { owner } = fleet.installation.roles;
   return withSchemaLock(fleet, placement, async (connection) => {
@@ -27,7 +32,7 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
   });
 }
 
-/** Applies the migrations of `sql/tenant` that a schema lacks. @returns its version. */
+/** Applies the pending migrations of `sql/tenant` to a schema. @returns its version. */
 export function upgradeSchema(
   connection: Connection,
   {
@@ -48,7 +53,7 @@ export function upgradeSchema(
   });
 }
 
-/** The session ends with its work, and so does everything that a file left in it. */
+/** Runs `work` in a session that is closed afterwards, so that no migration leaves state in it. */
 export function migrating(
   { migrators, installation }: Pick<Fleet, 'migrators' | 'installation'>,
   database: string,
@@ -59,7 +64,7 @@ export function migrating(
   );
 }
 
-/** The number of migrations that a schema has. */
+/** The number of migrations that have been applied to a schema. */
 export async function schemaVersion(
   { admin, installation }: Fleet,
   { database, schema }: Placement,

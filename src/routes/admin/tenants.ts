@@ -11,7 +11,7 @@ import type { Operator } from './operator.ts';
 
 type View = { slug: string };
 
-type Order = {
+type NewTenant = {
   slug: Slug;
   name: string;
   plan: string;
@@ -22,8 +22,8 @@ type Order = {
 /** What these routes ask of the fleet. */
 export type TenantLifeCycle = {
   create(
-    order: Order,
-    commission: { requestId: string; idempotencyKey: string | null; rawBody: string },
+    newTenant: NewTenant,
+    meta: { requestId: string; idempotencyKey: string | null; rawBody: string },
   ): Promise<{ tenant: View }>;
   /** False when there is none. */
   remove(slug: Slug, requestId: string): Promise<boolean>;
@@ -101,15 +101,15 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
       { body: newTenant(defaults) },
       async (operator: Operator, { body }) => {
         if (operator.idempotencyKey !== null) assertIdempotencyKey(operator.idempotencyKey);
-        const order: Order = {
+        const input: NewTenant = {
           slug: body.slug,
           name: body.name,
           plan: body.plan,
           isolation: body.isolation ?? defaults.isolation,
           adminEmail: body.admin_email ?? inventedEmail(body.slug),
         };
-        const founded = await tenants.create(order, { ...operator, rawBody: JSON.stringify(body) });
-        return json(201, founded, { location: `/api/admin/tenants/${body.slug}` });
+        const result = await tenants.create(input, { ...operator, rawBody: JSON.stringify(body) });
+        return json(201, result, { location: `/api/admin/tenants/${body.slug}` });
       },
     ),
 

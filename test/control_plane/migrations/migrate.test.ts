@@ -180,14 +180,14 @@ function migrate(
   onProgress: (progress: Progress) => void = () => {},
   wish: { canary?: number; slug?: string } = {},
 ) {
-  const { goneAfterMs } = limits.processes;
-  const common = { slug: null, canary: 0, concurrency: 2, goneAfterMs };
+  const { heartbeatTimeoutMs } = limits.processes;
+  const common = { slug: null, canary: 0, concurrency: 2, heartbeatTimeoutMs };
   const options = { ...common, ...limits.migrations, ...wish };
   return migrateFleet(fleet, control, jobs, { ...options, lockRetryMs: 20, onProgress });
 }
 
 const statusOf = ({ fleet, control }: Services) =>
-  migrationStatus(fleet, control, limits.processes.goneAfterMs);
+  migrationStatus(fleet, control, limits.processes.heartbeatTimeoutMs);
 
 async function microchips(services: Services, slug: string) {
   const tenant = await tenantOf(services, slug);

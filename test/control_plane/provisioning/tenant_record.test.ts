@@ -33,7 +33,13 @@ describe('activate()', () => {
     const tenant = await claimSlug(control, order, meta, randomUUID);
     assert.ok(tenant);
     const { installation } = fixture.services.fleet;
-    const common = { order, commission: meta, schemaVersion: 1, installation, newId: randomUUID };
+    const common = {
+      newTenant: order,
+      meta: meta,
+      schemaVersion: 1,
+      installation,
+      newId: randomUUID,
+    };
     return { id: tenant.id, activation: () => activate(control, { ...common, tenant }) };
   }
 
