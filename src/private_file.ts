@@ -1,4 +1,4 @@
-/** Files with secrets: readable by their owner alone, and there entirely or not at all. */
+/** Writes files with secrets: readable only by their owner, and replaced as a whole. */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 

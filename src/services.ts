@@ -1,6 +1,6 @@
 /**
- * What serving and the shell commands have in common: the connections into one Postgres, the isolation
- * modes, and the control plane that needs them.
+ * The parts that servers and shell commands share: connections to one Postgres, the isolation modes, and
+ * the control plane.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ import { writePrivate } from './private_file.ts';
 export type Services = {
   fleet: Fleet;
   control: Db;
-  /** Of the directory. */
+  /** For the directory. */
   lookups: Sql;
   connections: Connections;
   isolation: Isolation;
@@ -41,21 +41,25 @@ export type Services = {
   checkpoints: AuditCheckpoints;
   registry: TenantAdmin;
   pools: { serving: ConnectionPool; control: ConnectionPool };
-  /** Makes seals as the installation makes them now: their key may have been replaced. */
+  /** Reads the secrets of the seals again, because a rotation may have replaced them. */
   refreshSeals(): Promise<void>;
   close(): void;
 };
 
 type ServicesOptions = {
-  /** False for what only reads: then nothing in the database changes. */
+  /** False for commands that only read: then nothing in the database is changed. */
   installs?: boolean;
   /** Isolation modes besides the registered ones. */
   modes?: readonly ModeFactory[];
-  /** Called for each backend that can't be terminated. */
+  /** Called for each backend that cannot be terminated. */
   onStay?: UnterminatedOptions['onStay'];
 };
 
-/** Installs what the database lacks and opens everything that works on it. */
+/**
+ * Installs the missing parts of the database, and opens everything that works on it.
+ *
+ * @throws {Error} when the database cannot be used, or nothing is installed and `installs` is false.
+ */
 export async function openServices(
   config: Config,
   adminUrl: string,
@@ -67,7 +71,7 @@ export async function openServices(
   const open = installs ? install : openInstalled;
   const options = { ...(await installOptions(config, migrators)), modes };
   const fleet = await open(adminUrl, admin, options).catch((error) => {
-    // Their idle sessions would keep a command from ending.
+    // Idle sessions would keep the process of a command alive.
     for (const pool of [migrators, admin]) pool.close();
     throw error;
   });
@@ -112,15 +116,14 @@ export async function openServices(
       if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     close: () => {
-      const own = [
+      const internal = [
         controlConnections,
         sealConnections,
         terminatorConnections,
         jobs,
         migrators,
-        admin,
       ];
-      for (const pool of [serving, ...own]) pool.close();
+      for (const pool of [serving, ...internal, admin]) pool.close();
     },
   };
 }
@@ -149,7 +152,7 @@ function openCheckpoints({ dataFolder }: Config, control: Db, { installation }: 
   });
 }
 
-/** One tenant may hold a quarter of the connections, so that its slow queries are not everybody's. */
+/** The pool that serves tenants. One may use a quarter of it, so that its slow queries delay few others. */
 function servingPool(connections: number, unterminated: UnterminatedOptions): ConnectionPool {
   const connectionsPerTenant = Math.max(1, Math.floor(connections / 4));
   const size = { ...limits.connections, connections, connectionsPerTenant };

@@ -96,7 +96,7 @@ describe('a command that only reads', () => {
     const { code, err } = await runCommand('doctor', [], { DATABASE_URL: fixture.url });
     await fixture.run(main, 'update control.migrations set checksum = reverse(checksum)');
     assert.equal(code, 1);
-    assert.match(err, /^kennel: Cannot use this database: "001_registry\.sql" is not .*\n$/);
+    assert.match(err, /^kennel: Cannot use this database: "001_registry\.sql" was edited .*\n$/);
   });
 
   it('reports in one line that an older version installed the database', async () => {
