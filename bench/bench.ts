@@ -1,9 +1,9 @@
-/** `npm run bench`: what each isolation mode costs on this machine, and why. See `--help`. */
+/** `npm run bench`: measures the cost of each isolation mode on this machine. See `--help`. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exitUsage } from '../src/cli/arguments.ts';
 import { readConfig } from '../src/config.ts';
-import { Undo } from './lab.ts';
+import { CleanupStack } from './lab.ts';
 import { type Options, readOptions, UsageError, usage } from './options.ts';
 import { Progress } from './progress.ts';
 import { renderMarkdown } from './report/markdown.ts';
@@ -13,7 +13,7 @@ import { renderTerminal } from './report/terminal.ts';
 import type { Result } from './result.ts';
 import { run } from './run.ts';
 
-/** What a shell makes of a SIGINT. */
+/** The exit code after SIGINT, as in a shell. */
 const exitInterrupted = 130;
 
 class Interrupted extends Error {
@@ -31,34 +31,37 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Whatever ends it, nothing that it has started stays behind. */
+/** Runs the bench. Everything that it has started is stopped and removed, however it ends. */
 async function measure(options: Options): Promise<Result> {
   const { databaseUrl, dataFolder, redisUrl } = readConfig(process.env);
   const progress = new Progress(process.stderr, () => performance.now());
   const interrupted = interruption();
-  const undo = new Undo();
+  const cleanup = new CleanupStack();
   try {
-    return await run({ options, databaseUrl, dataFolder, redisUrl, progress, interrupted }, undo);
+    return await run(
+      { options, databaseUrl, dataFolder, redisUrl, progress, interrupted },
+      cleanup,
+    );
   } finally {
-    progress.phase('tidy up');
-    for (const error of await undo.all()) process.stderr.write(`bench: ${messageOf(error)}\n`);
+    progress.phase('clean up');
+    for (const error of await cleanup.run()) process.stderr.write(`bench: ${messageOf(error)}\n`);
     progress.end();
   }
 }
 
-/** Rejects when somebody wants us to stop. Further signals change nothing: we are at it. */
+/** Rejects at the first signal to stop. Further signals are ignored during the clean-up. */
 function interruption(): Promise<never> {
   const interrupted = new Promise<never>((_resolve, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => reject(new Interrupted(`Stopped by ${signal}`)));
     }
   });
-  // It may come before anybody waits for it.
+  // Handled from the start: it may reject before it is awaited.
   interrupted.catch(() => {});
   return interrupted;
 }
 
-/** The page, the summary and the figures themselves; on the terminal what was asked for. */
+/** Writes the page, the summary and the raw figures, and prints the requested sections. */
 async function keep(result: Result, { outFolder, suites }: Options): Promise<void> {
   const document = documentOf(result);
   await mkdir(outFolder, { recursive: true });
@@ -68,7 +71,7 @@ async function keep(result: Result, { outFolder, suites }: Options): Promise<voi
   const onlyTargets = suites.size === 1 && suites.has('targets');
   const shown = onlyTargets ? { ...document, sections: targetSection(result) } : document;
   process.stdout.write(renderTerminal(shown));
-  process.stdout.write(`\nThe page: ${join(outFolder, 'report.html')}\n`);
+  process.stdout.write(`\nReport: ${join(outFolder, 'report.html')}\n`);
 }
 
 function messageOf(error: unknown): string {

@@ -1,6 +1,6 @@
 /**
- * The lab's child processes: servers under load, and who loads them. One that ends before it was
- * asked to fails the run with its last words; all of them end with the lab.
+ * The lab's child processes: servers, and the load process. When one ends unexpectedly, the run fails
+ * with the last lines of its output. All of them end with the lab.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,12 +16,12 @@ export type ServerProcess = {
   name: string;
   pid: number;
   url: string;
-  /** Throws away what it has logged: logs are written while we measure, and kept by nobody. */
+  /** Truncates its log. Logs are written because that is part of the load; they are not read. */
   forgetLog(): Promise<void>;
   stop(): Promise<void>;
 };
 
-type Running = { child: ChildProcess; ended: Promise<unknown>; wanted: boolean };
+type Running = { child: ChildProcess; ended: Promise<unknown>; stopping: boolean };
 
 const projectFolder = fileURLToPath(new URL('..', import.meta.url));
 
@@ -33,13 +33,13 @@ export class Children {
   #crashed: (error: unknown) => void = () => {};
   #count = 0;
 
-  /** @param folder where the children write their logs. */
+  /** @param folder The folder of the children's logs. */
   constructor(folder: string) {
     this.#folder = folder;
     this.#crash = new Promise((_resolve, reject) => {
       this.#crashed = reject;
     });
-    // Whoever is interested races against it; before that, nobody is.
+    // Handled from the start: it may reject before it is awaited.
     this.#crash.catch(() => {});
   }
 
@@ -48,7 +48,7 @@ export class Children {
     return this.#crash;
   }
 
-  /** Starts a server of ours and waits until it says on stdout where it listens. */
+  /** Starts a server and waits until it prints its URL. */
   async serve(name: string, script: string[], variables: Environment): Promise<ServerProcess> {
     if (this.#closed) throw new Error(`Cannot start "${name}": the lab is closed`);
     this.#count += 1;
@@ -56,7 +56,7 @@ export class Children {
       join(this.#folder, `${this.#count}-${name.replaceAll(/\W+/g, '-')}.${kind}`),
     );
     if (!log || !errors) throw new Error('Cannot name the files of a log');
-    // For appending, so that a file that was truncated does not come back with a hole.
+    // Opened to append: otherwise a truncated file would get a hole at the next write.
     const files = await Promise.all([open(log, 'a'), open(errors, 'a')]);
     const running = spawnServer(script, variables, files);
     this.#watch(name, running, async () => (await tailOf(errors)) || (await tailOf(log)));
@@ -73,14 +73,14 @@ export class Children {
     };
   }
 
-  /** Takes in a child that was started elsewhere. @returns how to end it. */
+  /** Watches a child that was started elsewhere. Returns a function that stops it. */
   adopt(name: string, child: ChildProcess): () => Promise<void> {
-    let words = '';
+    let output = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      words = (words + text).slice(-limits.tailBytes);
+      output = (output + text).slice(-limits.tailBytes);
     });
-    const running = { child, ended: once(child, 'exit'), wanted: false };
-    this.#watch(name, running, async () => lastLines(words));
+    const running = { child, ended: once(child, 'exit'), stopping: false };
+    this.#watch(name, running, async () => lastLines(output));
     return () => this.#stop(running);
   }
 
@@ -89,14 +89,14 @@ export class Children {
     await Promise.all([...this.#running].map((running) => this.#stop(running)));
   }
 
-  #watch(name: string, running: Running, words: () => Promise<string>): void {
+  #watch(name: string, running: Running, lastOutput: () => Promise<string>): void {
     this.#running.add(running);
     const onEnd = async () => {
       this.#running.delete(running);
-      if (running.wanted) return;
+      if (running.stopping) return;
       const { exitCode, signalCode } = running.child;
       const end = `it ended with ${exitCode ?? signalCode}`;
-      this.#crashed(new Error(`Cannot go on without "${name}": ${end}\n${await words()}`));
+      this.#crashed(new Error(`Cannot continue without "${name}": ${end}\n${await lastOutput()}`));
     };
     running.ended.then(onEnd, this.#crashed);
   }
@@ -104,8 +104,8 @@ export class Children {
   async #listening(name: string, running: Running, log: string): Promise<string> {
     const deadline = AbortSignal.timeout(limits.startMs);
     while (!deadline.aborted && this.#running.has(running)) {
-      const said = /"url":"(http[^"]+)"/.exec(await readFile(log, 'utf8'));
-      if (said?.[1]) return said[1];
+      const found = /"url":"(http[^"]+)"/.exec(await readFile(log, 'utf8'));
+      if (found?.[1]) return found[1];
       await pause(limits.pollMs);
     }
     if (!deadline.aborted) return this.crash;
@@ -114,7 +114,7 @@ export class Children {
 
   async #stop(running: Running): Promise<void> {
     if (!this.#running.has(running)) return;
-    running.wanted = true;
+    running.stopping = true;
     running.child.kill('SIGINT');
     const timer = setTimeout(() => running.child.kill('SIGKILL'), limits.stopMs);
     await running.ended.catch(() => {});
@@ -122,7 +122,7 @@ export class Children {
   }
 }
 
-/** With nothing of the environment that the bench runs in: it may be meant for another server. */
+/** The bench's own environment is not passed on: it may be meant for another server. */
 function spawnServer(
   script: string[],
   variables: Environment,
@@ -134,7 +134,7 @@ function spawnServer(
     env: { PATH, TSX_DISABLE_CACHE: '1', ...variables },
     stdio: ['ignore', out.fd, errors.fd],
   });
-  return { child, ended: once(child, 'exit'), wanted: false };
+  return { child, ended: once(child, 'exit'), stopping: false };
 }
 
 async function tailOf(path: string): Promise<string> {

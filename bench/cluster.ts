@@ -1,6 +1,6 @@
 /**
- * The Postgres of a run: an embedded cluster of its own with the durability that Postgres has by
- * default, or a database of its own on the server that `DATABASE_URL` names. Both go with the run.
+ * The Postgres of a run: a new embedded cluster with the default durability of Postgres, or a new
+ * database on the server of `DATABASE_URL`. Both are removed at the end.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -13,22 +13,22 @@ import { limits } from './limits.ts';
 
 export type BenchCluster = {
   /**
-   * The administrator's, of a database that is the run's own. All who are measured use it: what
-   * one saves by a Unix socket, the others save too.
+   * The administrator's URL of the run's own database. All systems use the same transport, so none has the
+   * advantage of a Unix socket.
    */
   url: string;
   kind: 'embedded' | 'DATABASE_URL';
-  /** Null when it is not ours to see. */
+  /** Its process id; null with `DATABASE_URL`. */
   postmaster: number | null;
   stop(): Promise<void>;
 };
 
-/** @throws {Error} when it does not start, or the server that was named is too small. */
+/** @throws {Error} when it does not start, or the server of `DATABASE_URL` allows too few connections. */
 export function openCluster(folder: string, databaseUrl: string | null): Promise<BenchCluster> {
   return databaseUrl === null ? startOwn(folder) : borrow(databaseUrl);
 }
 
-/** A connection of the lab's own, for what it prepares and looks up. */
+/** Opens a connection for the lab's own statements, which are not timed. */
 export function connect(url: string): postgres.Sql {
   return postgres(url, {
     ...transportOf(url),
@@ -56,7 +56,7 @@ async function startOwn(folder: string): Promise<BenchCluster> {
 
 async function borrow(serverUrl: string): Promise<BenchCluster> {
   const server = connect(serverUrl);
-  // Short enough that tenants' databases begin with the whole of it.
+  // Short, because the names of tenants' databases begin with it.
   const name = `kennel_bench_${randomBytes(3).toString('hex')}`;
   try {
     await assertLargeEnough(server);
@@ -75,16 +75,16 @@ async function borrow(serverUrl: string): Promise<BenchCluster> {
 }
 
 async function assertLargeEnough(server: postgres.Sql): Promise<void> {
-  const [row] = await server<{ most: number }[]>`
-    select current_setting('max_connections')::int as most`;
+  const [row] = await server<{ limit: number }[]>`
+    select current_setting('max_connections')::int as "limit"`;
   const needed = limits.serverConnections;
-  if (row && row.most >= needed) return;
+  if (row && row.limit >= needed) return;
   throw new Error(
-    `Cannot use DATABASE_URL: max_connections is ${row?.most}, and the bench needs ${needed}`,
+    `Cannot use DATABASE_URL: max_connections is ${row?.limit}, and the bench needs ${needed}`,
   );
 }
 
-/** The run's database, those of its tenants, and the roles that carry its name. */
+/** Drops the run's database, its tenants' databases, and the roles with its name. */
 async function dropAll(server: postgres.Sql, prefix: string): Promise<void> {
   const databases = await server<{ name: string }[]>`
     select datname as name from pg_database where starts_with(datname, ${prefix})`;

@@ -28,7 +28,7 @@ export function over({ samples }: CaseResult, figure: (sample: Sample) => number
   return figureOf(samples.map(figure));
 }
 
-/** A figure that not every machine can see; null where it could not. */
+/** The same for a figure that some machines cannot measure; then null. */
 export function overSeen(
   { samples }: CaseResult,
   figure: (sample: Sample) => number | null,

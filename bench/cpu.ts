@@ -1,22 +1,22 @@
 /**
- * Who used the processors: the server under load and the whole of Postgres, read from `/proc`. Where
- * there is none (macOS, a database on another machine) the lab does without.
+ * CPU time and memory of the server under load and of Postgres, read from `/proc`. Without it (macOS, a
+ * database on another machine) the functions return null.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 
-/** Of Linux on every machine that we know of: `getconf CLK_TCK`. */
+/** `getconf CLK_TCK`, which is 100 on every known Linux. */
 const ticksPerSecond = 100;
 
 const usPerTick = 1_000_000 / ticksPerSecond;
 
-/** CPU time of a process in microseconds; null when it cannot be seen. */
+/** Returns the CPU time of a process in microseconds, or null. */
 export function cpuUsOf(pid: number): number | null {
   const fields = statOf(pid);
   return fields ? fields.own * usPerTick : null;
 }
 
-/** The same for a Postgres: its postmaster, all that live, and all that have ended. */
+/** The same for a Postgres: the postmaster, its children, and children that have ended. */
 export function cpuUsOfPostgres(postmaster: number | null): number | null {
   const head = postmaster === null ? null : statOf(postmaster);
   if (!head || postmaster === null) return null;
@@ -24,7 +24,7 @@ export function cpuUsOfPostgres(postmaster: number | null): number | null {
   return ticks.reduce((sum, one) => sum + one, head.own + head.reaped) * usPerTick;
 }
 
-/** CPU time that the whole machine has spent on anything, and all that there was, in microseconds. */
+/** Returns the CPU time of the whole machine in microseconds: busy, and with idle time. */
 export function cpuUsOfMachine(): { busy: number; all: number } {
   let [busy, all] = [0, 0];
   for (const { times } of cpus()) {
@@ -35,7 +35,7 @@ export function cpuUsOfMachine(): { busy: number; all: number } {
   return { busy, all };
 }
 
-/** Private memory of a process in bytes; null when it cannot be seen. */
+/** Returns the private memory of a process in bytes, or null. */
 export function privateBytesOf(pid: number): number | null {
   const text = read(`/proc/${pid}/status`);
   const [, kib] = /^RssAnon:\s+(\d+) kB$/m.exec(text ?? '') ?? [];
@@ -48,7 +48,7 @@ type Stat = { parent: number; own: number; reaped: number };
 function statOf(pid: number): Stat | null {
   const text = read(`/proc/${pid}/stat`);
   if (text === null) return null;
-  // The name in the second field may hold spaces and brackets.
+  // The program's name in the second field may have spaces and parentheses.
   const fields = text
     .slice(text.lastIndexOf(')') + 2)
     .split(' ')

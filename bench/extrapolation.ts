@@ -1,6 +1,6 @@
 /**
- * What ten and a hundred times as many tenants would take, if all goes on as it began. These are
- * straight lines through what was measured, and nobody has been there: reports mark them as such.
+ * Extrapolates the costs to ten and a hundred times as many tenants: straight lines through the measured
+ * points. Nothing was measured there, and reports mark these figures.
  */
 import type { IsolationModeName } from '../src/isolation/modes.ts';
 import type { Result } from './result.ts';
@@ -14,7 +14,7 @@ export type Outlook = {
   catalogRows: number | null;
   /** Connections that keep every tenant warm. */
   connections: number;
-  /** Private memory of these connections when each has met every tenant that it can meet. */
+  /** Private memory of these connections after each has served every tenant that it can. */
   backendBytes: number | null;
 };
 
@@ -23,7 +23,7 @@ export const horizons = [10_000, 100_000] as const;
 export function outlookOf(result: Result, mode: IsolationModeName, tenants: number): Outlook {
   const costs = result.costs.find((one) => one.mode === mode);
   const migration = result.migrations.find((one) => one.mode === mode);
-  // Shared tenants are migrated as one place, whose rows are not rewritten.
+  // Shared tenants are migrated together, without rewriting their rows.
   const perPlace = migration && migration.places > 0 ? migration.seconds / migration.places : null;
   const places = mode === 'shared' ? 1 : tenants;
   const connections = mode === 'database' ? tenants : result.settings.pool;
@@ -40,7 +40,7 @@ export function outlookOf(result: Result, mode: IsolationModeName, tenants: numb
   };
 }
 
-/** Tenants with which the backends of one server take so much memory; null when it never comes. */
+/** Returns the number of tenants with which backends use so much memory; null when none does. */
 export function tenantsWithin(
   result: Result,
   mode: IsolationModeName,
@@ -53,14 +53,14 @@ export function tenantsWithin(
   return line.slope <= 0 ? null : Math.floor((bytes / pool - line.base) / line.slope);
 }
 
-/** Of one connection. In database mode it has met one tenant, and will meet no other. */
+/** Memory of one connection. In database mode it serves one tenant only. */
 function backendBytes(result: Result, mode: IsolationModeName, tenants: number): number | null {
   const line = memoryLine(result, mode);
   if (!line) return null;
   return mode === 'database' ? line.base : line.base + line.slope * tenants;
 }
 
-/** Through the first and the last measured point; a slope within the noise of 1 kB is none. */
+/** The line through the first and the last measured point. A slope below 1 kB is noise. */
 function memoryLine({ memory }: Result, mode: IsolationModeName) {
   const seen = memory.filter((one) => one.mode === mode && one.bytesPerBackend !== null);
   const [first] = seen;
@@ -69,9 +69,9 @@ function memoryLine({ memory }: Result, mode: IsolationModeName) {
   const [low, high] = [first.bytesPerBackend ?? 0, last.bytesPerBackend ?? 0];
   if (mode === 'database' || last.tenants === first.tenants) return { base: high, slope: 0 };
   const slope = (high - low) / (last.tenants - first.tenants);
-  const real = Math.max(0, slope) >= leastSlope ? slope : 0;
+  const real = Math.max(0, slope) >= minSlope ? slope : 0;
   return { base: low - real * first.tenants, slope: real };
 }
 
-/** In bytes per tenant: less is what a backend allocates one way or the other. */
-const leastSlope = 1_024;
+/** Bytes per tenant. A smaller slope is within the variation of a backend's memory. */
+const minSlope = 1_024;

@@ -1,6 +1,6 @@
 /**
- * The lab of one run: a Postgres, tenants of all modes, a process that loads, and servers to be
- * loaded. All of it is in a folder of its own, and all of it goes with the run.
+ * The lab of one run: a Postgres, tenants of all modes, the load process and the servers. Everything is in
+ * one folder and is removed at the end of the run.
  */
 
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { conditions } from './limits.ts';
 import { Load } from './load/load.ts';
 import type { Options } from './options.ts';
 import type { Progress } from './progress.ts';
-import { forgetLetters, type Member, openPlan, provision } from './provision.ts';
+import { deleteEmails, type LoadTenant, openPlan, provision } from './provision.ts';
 import type { ModeCosts } from './result.ts';
 import type { RoundsOptions } from './rounds.ts';
 
@@ -33,14 +33,18 @@ export type Population = Readonly<Record<IsolationModeName, number>>;
 export class Lab {
   readonly options: Options;
   readonly progress: Progress;
-  readonly members: Record<IsolationModeName, Member[]> = { shared: [], schema: [], database: [] };
+  readonly loadTenants: Record<IsolationModeName, LoadTenant[]> = {
+    shared: [],
+    schema: [],
+    database: [],
+  };
   readonly costs: ModeCosts[] = [];
   readonly folder: string;
   readonly children: Children;
   readonly cluster: BenchCluster;
   readonly load: Load;
   readonly services: Services;
-  /** Of the login of the baselines. */
+  /** The URL with the login of the baselines. */
   baselineUrl = '';
 
   private constructor(parts: Opened, { options, progress }: LabOptions) {
@@ -53,21 +57,21 @@ export class Lab {
     this.services = parts.services;
   }
 
-  /** Everything but the tenants. What had been opened when something fails is closed again. */
-  static async open(lab: LabOptions, undo: Undo): Promise<Lab> {
-    return new Lab(await openParts(lab, undo), lab);
+  /** Opens everything but the tenants. `cleanup` closes it, also after a failure. */
+  static async open(lab: LabOptions, cleanup: CleanupStack): Promise<Lab> {
+    return new Lab(await openParts(lab, cleanup), lab);
   }
 
-  /** What timing takes besides its cases. */
+  /** The options of `runGroup`. */
   get rounds(): RoundsOptions {
     const { load, cluster, options, progress } = this;
     const { rounds, warmupMs, measureMs } = options;
     const onProgress: RoundsOptions['onProgress'] = (step) => progress.step(step);
-    const chance = seededRandom(conditions.seed);
-    return { load, cluster, rounds, warmupMs, measureMs, chance, onProgress };
+    const random = seededRandom(conditions.seed);
+    return { load, cluster, rounds, warmupMs, measureMs, random, onProgress };
   }
 
-  /** Onboards the tenants mode by mode, and makes the baselines beside them. */
+  /** Onboards the tenants mode by mode, and makes the tables of the baselines. */
   async populate(population: Population): Promise<void> {
     const { services, progress, cluster } = this;
     await openPlan(services);
@@ -77,26 +81,26 @@ export class Lab {
       progress.phase(`onboard ${count} tenants of mode ${mode}`);
       const onProgress = (done: number) => progress.step({ done, of: count, name: '' });
       const made = await provision(services, { mode, count, url: cluster.url, onProgress });
-      this.members[mode] = made.members;
+      this.loadTenants[mode] = made.loadTenants;
       this.costs.push(made.costs);
     }
-    await forgetLetters(services);
+    await deleteEmails(services);
     if (population.shared === 0) return;
-    const some = this.members.shared.slice(0, conditions.tenants);
+    const some = this.loadTenants.shared.slice(0, conditions.tenants);
     this.baselineUrl = await makeBaselines(cluster.url, some);
   }
 }
 
-/** What must be done at the end, last things first, whatever happens in between. */
-export class Undo {
+/** Steps to run at the end, in reverse order, also after a failure. */
+export class CleanupStack {
   readonly #steps: (() => Promise<void> | void)[] = [];
 
   defer(step: () => Promise<void> | void): void {
     this.#steps.push(step);
   }
 
-  /** Every step is tried. @returns what went wrong. */
-  async all(): Promise<unknown[]> {
+  /** Runs every step, even after one fails. Returns the errors. */
+  async run(): Promise<unknown[]> {
     const errors: unknown[] = [];
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
       try {
@@ -111,23 +115,23 @@ export class Undo {
 
 type Opened = Pick<Lab, 'folder' | 'children' | 'cluster' | 'load' | 'services'>;
 
-async function openParts(lab: LabOptions, undo: Undo): Promise<Opened> {
+async function openParts(lab: LabOptions, cleanup: CleanupStack): Promise<Opened> {
   const { databaseUrl, dataFolder, progress } = lab;
   progress.phase(databaseUrl === null ? 'start Postgres' : 'make a database');
   const folder = await openFolder(dataFolder);
-  undo.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+  cleanup.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
   const cluster = await openCluster(folder, databaseUrl);
-  undo.defer(() => cluster.stop());
+  cleanup.defer(() => cluster.stop());
   const config = readConfig({ DATABASE_URL: cluster.url, DATA_DIR: folder });
   const services = await openServices(config, cluster.url);
-  undo.defer(() => services.close());
+  cleanup.defer(() => services.close());
   const children = new Children(folder);
-  undo.defer(() => children.stopAll());
+  cleanup.defer(() => children.stopAll());
   const load = await Load.start(children);
   return { folder, children, cluster, load, services };
 }
 
-/** Others must be able to pass through: as root, Postgres runs as another user. */
+/** Other users may pass through the folder: with root, Postgres runs as another user. */
 async function openFolder(dataFolder: string): Promise<string> {
   await mkdir(dataFolder, { recursive: true, mode: 0o711 });
   const folder = await mkdtemp(join(dataFolder, 'bench-'));

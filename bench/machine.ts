@@ -1,4 +1,4 @@
-/** Where and with what a run was made: without it, a figure cannot be held against another one. */
+/** The machine and the versions of a run. Without them figures cannot be compared. */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
@@ -26,12 +26,12 @@ export async function readMachine(): Promise<KnownMachine> {
   };
 }
 
-/** How busy the machine was with everything, over the last minute. */
+/** Returns the load average of the last minute. */
 export function loadNow(): number {
   return loadavg()[0] ?? 0;
 }
 
-/** The version of a Postgres, and the settings that decide how durable a commit is. */
+/** Returns the version of Postgres, and the settings that decide about durability. */
 export async function readPostgres(url: string): Promise<{ version: string; durability: string }> {
   const sql = connect(url);
   try {

@@ -1,16 +1,16 @@
 /**
- * What is asked, and what must be answered. Requests are drawn once for each case; the same answers
- * are expected of a mode and of a baseline, down to the order of the members.
+ * Requests, and the replies to expect. Random requests are made once for each case. Modes and baselines
+ * must return the same JSON, down to the order of its members.
  */
 import { choose } from '../test/support/random.ts';
 import { conditions, limits } from './limits.ts';
 import type { Answer } from './load/client.ts';
 import type { LoadRequest } from './load/messages.ts';
 import type { SeedPet } from './pets.ts';
-import type { Member } from './provision.ts';
+import type { LoadTenant } from './provision.ts';
 import type { Operation } from './result.ts';
-import { drawerOf, type Spread } from './sampling.ts';
-import type { Subject } from './systems_under_test.ts';
+import { type Spread, samplerOf } from './sampling.ts';
+import type { SystemUnderTest } from './systems_under_test.ts';
 
 type Ask = Pick<LoadRequest, 'method' | 'path' | 'body'>;
 
@@ -19,52 +19,52 @@ const newPet = { name: 'Rex the Newcomer', species: 'dog' };
 export type Workload = {
   operation: Operation;
   spread: Spread;
-  /** How many of the subject's tenants take part. */
+  /** How many of the system's tenants get requests. */
   tenants: number;
 };
 
-/** A list of requests, drawn by chance. */
+/** Returns a list of random requests. */
 export function drawRequests(
-  { members, headersOf }: Subject,
+  { loadTenants, headersOf }: SystemUnderTest,
   { operation, spread, tenants }: Workload,
-  chance: () => number,
+  random: () => number,
 ): LoadRequest[] {
-  const taking = members.slice(0, tenants);
-  const draw = drawerOf(spread, taking.length, chance);
+  const taking = loadTenants.slice(0, tenants);
+  const sample = samplerOf(spread, taking.length, random);
   return Array.from({ length: limits.drawnRequests }, () => {
-    const member = taking[draw()];
-    if (!member) throw new Error('Cannot draw a request: the subject has no tenants');
-    const { body, ...ask } = askOf(operation, member, chance);
-    if (body === undefined) return { ...ask, headers: headersOf(member) };
-    const headers = { ...headersOf(member), 'content-type': 'application/json' };
+    const tenant = taking[sample()];
+    if (!tenant) throw new Error('Cannot make a request: the system has no tenants');
+    const { body, ...ask } = askOf(operation, tenant, random);
+    if (body === undefined) return { ...ask, headers: headersOf(tenant) };
+    const headers = { ...headersOf(tenant), 'content-type': 'application/json' };
     return { ...ask, headers, body };
   });
 }
 
-/** A request of an operation for some pet of a tenant. */
-function askOf(operation: Operation, member: Member, chance: () => number): Ask {
+/** Returns a request of an operation, for a random pet of a tenant. */
+function askOf(operation: Operation, tenant: LoadTenant, random: () => number): Ask {
   if (operation === 'me') return { method: 'GET', path: '/api/me' };
   if (operation === 'list') return { method: 'GET', path: '/api/pets' };
-  const creates = operation === 'create' || (operation === 'mix' && isRare(chance));
+  const creates = operation === 'create' || (operation === 'mix' && isRare(random));
   if (creates) return { method: 'POST', path: '/api/pets', body: JSON.stringify(newPet) };
-  return { method: 'GET', path: `/api/pets/${choose(member.pets, chance).id}` };
+  return { method: 'GET', path: `/api/pets/${choose(tenant.pets, random).id}` };
 }
 
-function isRare(chance: () => number): boolean {
-  return chance() < 1 / conditions.mixCreates;
+function isRare(random: () => number): boolean {
+  return random() < 1 / conditions.mixCreates;
 }
 
-/** One request of each kind that an operation sends, with what must come back. */
+/** One request of each kind of an operation, and a check of its reply. */
 export type Expectation = { ask: Ask; fault: (answer: Answer) => string | null };
 
-export function expectationsOf(operation: Operation, member: Member): Expectation[] {
+export function expectationsOf(operation: Operation, tenant: LoadTenant): Expectation[] {
   if (operation === 'mix') {
-    return [...expectationsOf('read', member), ...expectationsOf('create', member)];
+    return [...expectationsOf('read', tenant), ...expectationsOf('create', tenant)];
   }
-  return [{ ask: askOf(operation, member, () => 0), fault: faultOf[operation](member) }];
+  return [{ ask: askOf(operation, tenant, () => 0), fault: faultOf[operation](tenant) }];
 }
 
-const faultOf: Record<Exclude<Operation, 'mix'>, (member: Member) => Expectation['fault']> = {
+const faultOf: Record<Exclude<Operation, 'mix'>, (tenant: LoadTenant) => Expectation['fault']> = {
   me:
     ({ slug }) =>
     (answer) =>
@@ -88,7 +88,7 @@ function statusFault({ status, text }: Answer, expected: number): string | null 
   return `expected ${expected} and got ${status}: ${text.slice(0, 120)}`;
 }
 
-/** Compares byte by byte, where times and the ids of new pets may be any. */
+/** Compares byte by byte, except times and the ids of new pets. */
 function textFault(text: string, expected: string | undefined): string | null {
   const times = /"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"/g;
   const anyTime = text.replaceAll(times, '"*"');

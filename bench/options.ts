@@ -1,4 +1,4 @@
-/** The flags of `npm run bench`. A wrong one is told in a line, before anything is started. */
+/** The flags of `npm run bench`. A wrong flag is reported in one line, before anything is started. */
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,13 +24,13 @@ export type SuiteName = (typeof suiteNames)[number];
 export type Options = {
   suites: ReadonlySet<SuiteName>;
   quick: boolean;
-  /** Ascending. The largest is how many are onboarded in shared and in schema mode. */
+  /** Numbers of tenants in shared and in schema mode, ascending. The largest number is onboarded. */
   tenants: readonly number[];
   /** The same for database mode. */
   databases: readonly number[];
   connections: readonly number[];
   rounds: number;
-  /** Of the group that the targets are computed from. */
+  /** Rounds of the group that the targets are computed from. */
   readRounds: number;
   warmupMs: number;
   measureMs: number;
@@ -42,7 +42,7 @@ export const usage = `Usage: npm run bench -- [--quick] [--only ${suiteNames.sli
          [--rounds 5] [--duration SECONDS] [--out FOLDER]
 Suites:  ${suiteNames.join(' ')}`;
 
-/** How the bench was called wrongly. */
+/** The bench was called with a wrong flag. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -69,7 +69,7 @@ const quick: Preset = {
   rounds: 3,
   readRounds: 5,
   seconds: 0.3,
-  // Those that tell the most in a minute; the others come with --only.
+  // The most important ones for a minute; --only runs the others.
   suites: ['targets', 'requests', 'cold', 'fleet', 'parts'],
 };
 
@@ -79,10 +79,10 @@ const resultsFolder = fileURLToPath(new URL('results', import.meta.url));
 export function readOptions(args: readonly string[]): Options {
   const flags = parseFlags(args);
   const preset = flags.quick ? quick : full;
-  const seconds = numberIn(flags.duration, 'duration', { least: 0.1, most: 60 }) ?? preset.seconds;
+  const seconds = numberIn(flags.duration, 'duration', { min: 0.1, max: 60 }) ?? preset.seconds;
   const suites = suitesIn(flags.only) ?? new Set(preset.suites);
-  const list = (text: string | undefined, name: string, most: number) =>
-    listIn(text, name, { least: 1, most });
+  const list = (text: string | undefined, name: string, max: number) =>
+    listIn(text, name, { min: 1, max });
   const rounds = countIn(flags.rounds, 'rounds', 100);
   const whole = !flags.quick && Object.keys(flags).length === 0;
   return {
@@ -95,7 +95,7 @@ export function readOptions(args: readonly string[]): Options {
     readRounds: rounds ?? preset.readRounds,
     warmupMs: Math.round(Math.min(0.5, seconds / 3) * 1_000),
     measureMs: Math.round(seconds * 1_000),
-    // Only a whole run may take the place of the results that others are shown.
+    // Only a complete run may replace the published results.
     outFolder: flags.out ?? (whole ? resultsFolder : join(resultsFolder, 'latest')),
   };
 }
@@ -133,7 +133,7 @@ function suitesIn(text: string | undefined): ReadonlySet<SuiteName> | undefined 
   );
 }
 
-type Range = { least: number; most: number };
+type Range = { min: number; max: number };
 
 function listIn(text: string | undefined, name: string, range: Range): number[] | undefined {
   if (text === undefined) return undefined;
@@ -142,12 +142,12 @@ function listIn(text: string | undefined, name: string, range: Range): number[] 
     return [...new Set(values)].sort((a, b) => a - b);
   }
   throw new UsageError(
-    `Cannot use --${name} ${text}: expected integers from ${range.least} to ${range.most}`,
+    `Cannot use --${name} ${text}: expected integers from ${range.min} to ${range.max}`,
   );
 }
 
-function countIn(text: string | undefined, name: string, most: number): number | undefined {
-  const value = numberIn(text, name, { least: 1, most });
+function countIn(text: string | undefined, name: string, max: number): number | undefined {
+  const value = numberIn(text, name, { min: 1, max });
   if (value === undefined || Number.isInteger(value)) return value;
   throw new UsageError(`Cannot use --${name} ${text}: expected an integer`);
 }
@@ -157,10 +157,10 @@ function numberIn(text: string | undefined, name: string, range: Range): number 
   const value = Number(text);
   if (text.trim() !== '' && isWithin(value, range)) return value;
   throw new UsageError(
-    `Cannot use --${name} ${text}: expected a number from ${range.least} to ${range.most}`,
+    `Cannot use --${name} ${text}: expected a number from ${range.min} to ${range.max}`,
   );
 }
 
-function isWithin(value: number, { least, most }: Range): boolean {
-  return value >= least && value <= most;
+function isWithin(value: number, { min, max }: Range): boolean {
+  return value >= min && value <= max;
 }

@@ -1,8 +1,8 @@
-/** The pets of the lab. Their names tell whose they are, so a wrong tenant's answer is seen. */
+/** The pets of the lab. Their names hold the tenant's slug, so a reply for the wrong tenant is detected. */
 import { v7 as uuidv7 } from 'uuid';
 import { conditions } from './limits.ts';
 
-/** A pet as Kennel shows it, apart from its two times. */
+/** A pet as Kennel returns it, without its two times. */
 export type SeedPet = {
   id: string;
   name: string;
@@ -11,7 +11,7 @@ export type SeedPet = {
   birth_date: string;
 };
 
-/** A tenant's pets in the order of their ids. */
+/** Returns a tenant's pets in the order of their ids. */
 export function seedPets(slug: string): SeedPet[] {
   return Array.from({ length: conditions.petsPerTenant }, (_, at) => ({
     id: uuidv7(),

@@ -1,4 +1,4 @@
-/** Where a run has got to: one line that is rewritten on a terminal, a line per step elsewhere. */
+/** The progress of a run: one line that is rewritten on a terminal, one line for each phase elsewhere. */
 
 type Output = { isTTY?: boolean; columns?: number; write(text: string): unknown };
 
@@ -14,7 +14,7 @@ export class Progress {
     this.#startedAtMs = nowMs();
   }
 
-  /** What happens now; on a terminal it stays visible as a line of its own when it is over. */
+  /** Begins a phase of the run. */
   phase(name: string): void {
     this.#phase = name;
     if (this.#output.isTTY) this.#rewrite(name);
@@ -27,7 +27,7 @@ export class Progress {
     this.#rewrite(`${this.#phase} ${String(share).padStart(3)} %  ${name}`);
   }
 
-  /** Leaves the line clean for whoever prints next. */
+  /** Clears the line for further output. */
   end(): void {
     if (this.#output.isTTY) this.#output.write('\r\u001b[K');
   }

@@ -1,6 +1,6 @@
 /**
- * Makes tenants by the product's own code, several at a time as the product does, and fills their
- * tables through the same door that their requests use. The time of the first part is a result.
+ * Makes tenants with the product's own onboarding, several at a time, and fills their tables through a
+ * tenant's `db`. The time of the onboarding is a result.
  */
 
 import type { IsolationModeName } from '../src/isolation/modes.ts';
@@ -11,7 +11,7 @@ import { type SeedPet, seedPets } from './pets.ts';
 import type { ModeCosts } from './result.ts';
 import { sizesOf } from './sizes.ts';
 
-export type Member = {
+export type LoadTenant = {
   mode: IsolationModeName;
   id: TenantId;
   slug: string;
@@ -19,22 +19,22 @@ export type Member = {
   pets: readonly SeedPet[];
 };
 
-export type Provisioned = { members: Member[]; costs: ModeCosts };
+export type Provisioned = { loadTenants: LoadTenant[]; costs: ModeCosts };
 
 export type ProvisionOptions = {
   mode: IsolationModeName;
   count: number;
-  /** The administrator's. */
+  /** The administrator's URL. */
   url: string;
   onProgress: (done: number) => void;
 };
 
-/** A plan whose bucket is never empty: limiting takes part in every request and refuses none. */
+/** Makes a plan whose bucket is never empty: each request is limited and none is refused. */
 export async function openPlan({ registry }: Services): Promise<void> {
   await registry.putPlan({ name: 'enterprise', requestsPerHour: 1e9, burst: 1e9 }, null);
 }
 
-/** Makes so many tenants of a mode, with their pets. */
+/** Makes `count` tenants of a mode, with their pets. */
 export async function provision(
   services: Services,
   { mode, count, url, onProgress }: ProvisionOptions,
@@ -42,15 +42,15 @@ export async function provision(
   const before = await sizesOf(url);
   const startedAt = performance.now();
   const bare = await inParallel(limits.onboardings, count, async (at) => {
-    const member = await onboard(services, mode, at);
+    const tenant = await onboard(services, mode, at);
     onProgress(at + 1);
-    return member;
+    return tenant;
   });
   const seconds = (performance.now() - startedAt) / 1_000;
-  const members = await inParallel(limits.seedings, count, async (at) => {
-    const member = bare[at];
-    if (!member) throw new Error(`Cannot fill tenant ${at}: there is none`);
-    return fill(services, member);
+  const loadTenants = await inParallel(limits.seedings, count, async (at) => {
+    const tenant = bare[at];
+    if (!tenant) throw new Error(`Cannot fill tenant ${at}: there is none`);
+    return fill(services, tenant);
   });
   const after = await sizesOf(url);
   const costs: ModeCosts = {
@@ -60,18 +60,22 @@ export async function provision(
     diskBytesPerTenant: (after.bytes - before.bytes) / count,
     catalogRowsPerTenant: (after.catalogRows - before.catalogRows) / count,
   };
-  return { members, costs };
+  return { loadTenants, costs };
 }
 
-/** The welcome letters of a thousand tenants would be sent while we measure. */
-export async function forgetLetters({ control }: Services): Promise<void> {
+/** Otherwise a thousand welcome emails would be sent during the measurements. */
+export async function deleteEmails({ control }: Services): Promise<void> {
   await control`delete from control.outbox`;
 }
 
-async function onboard(services: Services, mode: IsolationModeName, at: number): Promise<Member> {
+async function onboard(
+  services: Services,
+  mode: IsolationModeName,
+  at: number,
+): Promise<LoadTenant> {
   const slug = parseSlug(`${mode}-${String(at).padStart(6, '0')}`);
   if (!slug) throw new Error(`Cannot name tenant ${at} of mode "${mode}"`);
-  const result = await services.onboarding.create(
+  const created = await services.onboarding.create(
     {
       slug,
       name: `Tenant ${at}`,
@@ -81,26 +85,26 @@ async function onboard(services: Services, mode: IsolationModeName, at: number):
     },
     { requestId: null, idempotencyKey: null, rawBody: slug },
   );
-  const id = tenantId(result.tenant.id);
-  return { mode, id, slug, apiKey: result.admin.api_key, pets: [] };
+  const id = tenantId(created.tenant.id);
+  return { mode, id, slug, apiKey: created.admin.api_key, pets: [] };
 }
 
-/** The sample pet is hidden, so that all pets of all tenants are alike. */
-async function fill({ isolation }: Services, member: Member): Promise<Member> {
-  const pets = seedPets(member.slug);
+/** Marks the sample pet as deleted, so that all tenants have the same pets. */
+async function fill({ isolation }: Services, tenant: LoadTenant): Promise<LoadTenant> {
+  const pets = seedPets(tenant.slug);
   const rows = JSON.stringify(pets);
-  await isolation.run({ id: member.id, isolation: member.mode }, async (db) => {
-    await db`update pets set deleted = true where id = ${member.id}`;
+  await isolation.run({ id: tenant.id, isolation: tenant.mode }, async (db) => {
+    await db`update pets set deleted = true where id = ${tenant.id}`;
     await db`
       insert into pets (id, name, species, breed, birth_date)
       select id, name, species, breed, birth_date
       from jsonb_to_recordset(${rows}::text::jsonb)
         as pet (id uuid, name text, species text, breed text, birth_date date)`;
   });
-  return { ...member, pets };
+  return { ...tenant, pets };
 }
 
-/** So many workers take numbers from 0 on; results come in the order of the numbers. */
+/** Calls `work` for 0 to `count - 1`, with `workers` at a time. Returns the results in order. */
 async function inParallel<Value>(
   workers: number,
   count: number,

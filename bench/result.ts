@@ -1,14 +1,14 @@
-/** What a run finds out, as it stands in `report.json`. Every report is made from this alone. */
+/** The results of a run, as in `report.json`. All reports are made from them alone. */
 import type { IsolationModeName } from '../src/isolation/modes.ts';
 import type { Spread } from './sampling.ts';
 import type { Figure } from './statistics.ts';
 
-/** Who answers: a mode of Kennel, or one of the baselines beside it. */
-export type SubjectName = 'bare' | 'untenanted' | 'textbook' | IsolationModeName;
+/** The measured system: a mode of Kennel, or a baseline. */
+export type SystemName = 'bare' | 'untenanted' | 'textbook' | IsolationModeName;
 
 export type Operation = 'me' | 'read' | 'list' | 'create' | 'mix';
 
-/** CPU time per request in microseconds, of all that took part; null where it cannot be seen. */
+/** CPU time per request in microseconds; null where it cannot be measured. */
 export type CpuUs = { server: number | null; database: number | null; load: number };
 
 /** One timed round of one case. Times in microseconds. */
@@ -18,14 +18,14 @@ export type Sample = {
   p99Us: number;
   p999Us: number;
   cpuUs: CpuUs;
-  /** The part of the processors that went to programs that have nothing to do with this. */
+  /** The share of the processors that other programs used. */
   othersShare: number | null;
 };
 
 export type CaseResult = {
   /** Unique in its group. */
   name: string;
-  subject: string;
+  system: string;
   operation: Operation;
   spread: Spread;
   tenants: number;
@@ -35,25 +35,25 @@ export type CaseResult = {
   voided: string | null;
 };
 
-/** Cases that were timed in turn: A B C, A B C, … Only they may be held against each other. */
+/** Cases that were timed in turn: A B C, A B C, … Only cases of one group may be compared. */
 export type GroupResult = { name: string; title: string; cases: CaseResult[] };
 
-/** What it takes to have so many tenants of one mode. */
+/** The costs of tenants of one mode. */
 export type ModeCosts = {
   mode: IsolationModeName;
   tenants: number;
   onboardedPerSecond: number;
-  /** Of the whole server, by difference; null where it was not asked for. */
+  /** From the size of the whole server, before and after. */
   diskBytesPerTenant: number;
   catalogRowsPerTenant: number;
 };
 
 export type BackendMemory = {
   mode: IsolationModeName;
-  /** Tenants that were served before the look. */
+  /** Tenants that were served before the measurement. */
   tenants: number;
   connections: number;
-  /** Private memory of one backend; null where it cannot be seen. */
+  /** Private memory of one backend; null where it cannot be measured. */
   bytesPerBackend: number | null;
 };
 
@@ -76,7 +76,7 @@ export type NeighbourResult = {
   /** Times of the victims by round. */
   p50Us: number[];
   p99Us: number[];
-  /** Victims' requests that were not answered with 200, by round. */
+  /** Victims' requests without a 2xx reply, by round. */
   failed: number[];
 };
 
@@ -93,7 +93,7 @@ export type Machine = {
   postgres: string;
   autocannon: string;
   kennel: string;
-  /** Short, with `+` when the folder held changes; null outside a repository. */
+  /** The short hash, with `+` when there were changes; null outside a repository. */
   commit: string | null;
   loadBefore: number;
   loadAfter: number;
@@ -103,7 +103,7 @@ export type Settings = {
   quick: boolean;
   suites: string[];
   rounds: number;
-  /** Of the group that the targets are computed from. */
+  /** Rounds of the group that the targets are computed from. */
   readRounds: number;
   warmupMs: number;
   measureMs: number;
@@ -113,7 +113,7 @@ export type Settings = {
   petsPerTenant: number;
   databasesWarm: number;
   database: 'embedded' | 'DATABASE_URL';
-  /** Of Postgres; what decides how durable a commit is. */
+  /** The settings of Postgres that decide about durability. */
   durability: string;
   seed: number;
 };

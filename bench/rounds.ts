@@ -1,6 +1,6 @@
 /**
- * Times cases in turn: A B C, A B C, … What disturbs the machine for a while then disturbs all of
- * them, and each round's figures can be held against each other.
+ * Times cases in turn: A B C, A B C, … A disturbance of the machine then affects all cases alike, and the
+ * figures of one round can be compared.
  */
 
 import { check } from './check.ts';
@@ -11,9 +11,9 @@ import type { Load } from './load/load.ts';
 import type { Outcome } from './load/messages.ts';
 import { drawRequests, type Workload } from './operations.ts';
 import type { CaseResult, CpuUs, GroupResult, Sample } from './result.ts';
-import type { Subject } from './systems_under_test.ts';
+import type { SystemUnderTest } from './systems_under_test.ts';
 
-export type Case = Workload & { name: string; subject: Subject; connections: number };
+export type Case = Workload & { name: string; system: SystemUnderTest; connections: number };
 
 export type Group = { name: string; title: string; cases: readonly Case[] };
 
@@ -23,11 +23,11 @@ export type RoundsOptions = {
   rounds: number;
   warmupMs: number;
   measureMs: number;
-  chance: () => number;
+  random: () => number;
   onProgress: (step: { done: number; of: number; name: string }) => void;
 };
 
-/** Checks every case, then times those that answer rightly. */
+/** Checks every case, then times those with correct replies. */
 export async function runGroup(group: Group, options: RoundsOptions): Promise<GroupResult> {
   const { name, title, cases } = group;
   const started = [];
@@ -45,51 +45,51 @@ export async function runGroup(group: Group, options: RoundsOptions): Promise<Gr
 }
 
 /**
- * Lets servers run in, one by one, before anything of theirs is counted: their code has yet to be
- * compiled and their connections to be opened.
+ * Warms servers up, one by one, before they are measured: their code is compiled and their connections
+ * are opened.
  */
 export async function runIn(
-  subjects: readonly Subject[],
-  { load, measureMs, chance }: RoundsOptions,
+  systems: readonly SystemUnderTest[],
+  { load, measureMs, random }: RoundsOptions,
 ): Promise<void> {
-  for (const subject of subjects) {
+  for (const system of systems) {
     const workload = { operation: 'me', spread: 'uniform', tenants: 1 } as const;
-    const read = { ...workload, operation: 'read', tenants: subject.members.length } as const;
-    const requests = drawRequests(subject, subject.name === 'bare' ? workload : read, chance);
+    const read = { ...workload, operation: 'read', tenants: system.loadTenants.length } as const;
+    const requests = drawRequests(system, system.name === 'bare' ? workload : read, random);
     await load.run({
-      kind: 'storm',
-      url: subject.server.url,
+      kind: 'closed_loop',
+      url: system.server.url,
       connections: conditions.connections,
       warmupMs: 0,
       measureMs: Math.min(limits.runInMs, 5 * measureMs),
       timeoutMs: limits.requestMs,
       requests,
     });
-    await subject.server.forgetLog();
+    await system.server.forgetLog();
   }
 }
 
 async function prepare(one: Case, options: RoundsOptions) {
-  const { name, subject, operation, spread, tenants, connections } = one;
-  const voided = await check(subject, one);
+  const { name, system, operation, spread, tenants, connections } = one;
+  const voided = await check(system, one);
   const result: CaseResult = {
     name,
-    subject: subject.name,
+    system: system.name,
     operation,
     spread,
-    tenants: Math.min(tenants, subject.members.length),
+    tenants: Math.min(tenants, system.loadTenants.length),
     connections,
     samples: [],
-    voided: voided && `answered wrongly: ${voided}`,
+    voided: voided && `wrong reply: ${voided}`,
   };
-  const requests = drawRequests(subject, one, options.chance);
+  const requests = drawRequests(system, one, options.random);
   const time = async () => {
-    // Once void, always void: its other rounds would only take time.
+    // A case that is void stays void, so further rounds would only take time.
     if (result.voided !== null) return;
     const { sample, fault } = await timeOnce(one, requests, options);
     if (fault === null) result.samples.push(sample);
     else result.voided = fault;
-    await subject.server.forgetLog();
+    await system.server.forgetLog();
   };
   return { result, time };
 }
@@ -97,30 +97,33 @@ async function prepare(one: Case, options: RoundsOptions) {
 type Timed = { sample: Sample; fault: string | null };
 
 async function timeOnce(
-  { subject, connections }: Case,
+  { system, connections }: Case,
   requests: ReturnType<typeof drawRequests>,
   { load, cluster, warmupMs, measureMs }: RoundsOptions,
 ): Promise<Timed> {
-  const look = () => lookAt(subject.server.pid, cluster.postmaster);
-  let [before, after] = [look(), look()];
+  const readTimes = () => cpuTimesOf(system.server.pid, cluster.postmaster);
+  let [before, after] = [readTimes(), readTimes()];
   const window = {
     onOpen: () => {
-      before = look();
+      before = readTimes();
     },
     onClose: () => {
-      after = look();
+      after = readTimes();
     },
   };
-  const { url } = subject.server;
+  const { url } = system.server;
   const times = { warmupMs, measureMs, timeoutMs: limits.requestMs };
-  const outcome = await load.run({ kind: 'storm', url, connections, requests, ...times }, window);
+  const outcome = await load.run(
+    { kind: 'closed_loop', url, connections, requests, ...times },
+    window,
+  );
   return { sample: sampleOf(outcome, before, after), fault: faultIn(outcome) };
 }
 
-/** What everybody has spent so far. */
-type Spent = { server: number | null; database: number | null; machine: number; all: number };
+/** CPU times so far, in microseconds. */
+type CpuTimes = { server: number | null; database: number | null; machine: number; all: number };
 
-function lookAt(server: number, postmaster: number | null): Spent {
+function cpuTimesOf(server: number, postmaster: number | null): CpuTimes {
   const { busy, all } = cpuUsOfMachine();
   return {
     server: cpuUsOf(server),
@@ -131,11 +134,11 @@ function lookAt(server: number, postmaster: number | null): Spent {
 }
 
 function faultIn({ requests: count, faults }: Outcome): string | null {
-  if (faults.length > 0) return `${faults.join(', ')} beside ${count} good answers`;
-  return count === 0 ? 'no answer in time' : null;
+  if (faults.length > 0) return `${faults.join(', ')} and ${count} good replies`;
+  return count === 0 ? 'no reply in time' : null;
 }
 
-function sampleOf(outcome: Outcome, before: Spent, after: Spent): Sample {
+function sampleOf(outcome: Outcome, before: CpuTimes, after: CpuTimes): Sample {
   const { requests, seconds, p50Us, p99Us, p999Us } = outcome;
   const server = difference(before.server, after.server);
   const database = difference(before.database, after.database);

@@ -1,5 +1,5 @@
-/** One run from beginning to end: the lab, its tenants, the suites that were asked for, the result. */
-import { Lab, type LabOptions, type Population, type Undo } from './lab.ts';
+/** One run from beginning to end: the lab, its tenants, the requested suites, the result. */
+import { type CleanupStack, Lab, type LabOptions, type Population } from './lab.ts';
 import { conditions } from './limits.ts';
 import { type KnownMachine, loadNow, readMachine, readPostgres } from './machine.ts';
 import type { Options, SuiteName } from './options.ts';
@@ -16,19 +16,19 @@ import { measureKnown } from './suites/warm_memory.ts';
 
 export type RunOptions = LabOptions & {
   redisUrl: string | null;
-  /** Rejects when the run shall end early. */
+  /** Rejects when the run is interrupted. */
   interrupted: Promise<never>;
 };
 
-/** Does what was asked for. What it opens is closed by `undo`, whatever happens. */
-export async function run(options: RunOptions, undo: Undo): Promise<Result> {
+/** Runs the requested suites. `cleanup` closes everything that was opened, also after a failure. */
+export async function run(options: RunOptions, cleanup: CleanupStack): Promise<Result> {
   const startedAt = new Date();
   const machine = await readMachine();
-  const lab = await Lab.open(options, undo);
+  const lab = await Lab.open(options, cleanup);
   const postgres = await readPostgres(lab.cluster.url);
   const result = emptyResult(startedAt, { machine, postgres, lab });
-  // A child that crashes ends the run at once, whatever the lab is waiting for. An interruption does
-  // so too, but not while the lab is being opened: nobody could close what is half open.
+  // A crashed child or an interruption ends the run at once. An interruption has no effect while the lab
+  // is being opened, because a lab that is half open could not be closed.
   const ends = [lab.children.crash, options.interrupted];
   await Promise.race([runSuites(lab, options, result), ...ends]);
   result.seconds = Math.round((Date.now() - startedAt.getTime()) / 1_000);
@@ -42,7 +42,7 @@ async function runSuites(lab: Lab, { redisUrl }: RunOptions, result: Result): Pr
   const groups = (group: GroupResult) => void result.groups.push(group);
   const { shared, ...others } = populationOf(lab.options);
   await lab.populate({ shared, schema: 0, database: 0 });
-  // While there is nothing else to look at: each of a dozen servers looks at every schema and database.
+  // Before the other tenants are made: each of a dozen servers examines every schema and database.
   const stages = wants('stages') ? [await timeStages(lab)] : [];
   await lab.populate({ shared: 0, ...others });
   result.costs.push(...lab.costs);
@@ -60,17 +60,17 @@ async function runSuites(lab: Lab, { redisUrl }: RunOptions, result: Result): Pr
   if (wants('parts')) result.parts.push(...timeParts(rounds));
 }
 
-/** No more tenants than the suites need: those of database mode take a while. */
+/** Only as many tenants as the suites need, because onboarding in database mode is slow. */
 function populationOf({ suites, tenants, databases }: Options): Population {
   const wants = (...names: SuiteName[]) => names.some((name) => suites.has(name));
-  const most = tenants.at(-1) ?? 1;
-  const some = Math.min(conditions.tenants, most);
+  const largest = tenants.at(-1) ?? 1;
+  const some = Math.min(conditions.tenants, largest);
   const all = wants('tenants', 'footprint', 'fleet');
   const modes = all || wants('targets', 'requests', 'spread', 'connections', 'cold');
   const onlyParts = [...suites].every((suite) => suite === 'parts');
   return {
-    shared: onlyParts ? 0 : all || wants('targets', 'requests') ? most : some,
-    schema: all ? most : modes ? some : 0,
+    shared: onlyParts ? 0 : all || wants('targets', 'requests') ? largest : some,
+    schema: all ? largest : modes ? some : 0,
     database: all ? (databases.at(-1) ?? 0) : modes ? (databases[0] ?? 0) : 0,
   };
 }

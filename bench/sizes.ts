@@ -1,11 +1,11 @@
-/** How large everything is that a run has made, by looking before and after. */
+/** The size of all databases of a run; measured before and after onboarding. */
 import type postgres from 'postgres';
 import { connect } from './cluster.ts';
 
-/** Of all databases of the run together. */
+/** The sum over all databases of the run. */
 export type Sizes = { bytes: number; catalogRows: number };
 
-/** @param url the administrator's way into the main database; tenants' databases share its name. */
+/** @param url Of the main database, as administrator. Names of tenants' databases begin with its name. */
 export async function sizesOf(url: string): Promise<Sizes> {
   return using(url, async (main) => {
     const databases = await main<{ name: string; bytes: number; own: boolean }[]>`
@@ -16,13 +16,13 @@ export async function sizesOf(url: string): Promise<Sizes> {
     const bytes = databases.reduce((sum, database) => sum + database.bytes, 0);
     const tenants = databases.filter(({ own }) => own);
     const [one] = tenants;
-    // They are all made by the same steps, so one stands for all.
+    // All are made by the same steps, so one is representative.
     const rowsOfOne = one ? await using(inDatabase(url, one.name), catalogRows) : 0;
     return { bytes, catalogRows: (await catalogRows(main)) + tenants.length * rowsOfOne };
   });
 }
 
-/** The rows of the catalogs that grow with tables, exactly. */
+/** Counts the rows of the catalogs that grow with tables. */
 async function catalogRows(sql: postgres.Sql): Promise<number> {
   const [row] = await sql<{ rows: number }[]>`
     select (

@@ -1,13 +1,13 @@
 /**
- * Medians with their spread, and ratios of figures that were taken side by side. The spread goes from
- * the lowest to the highest round: with a handful of rounds nothing cleverer can be defended.
+ * Medians with their spread, and ratios of figures of the same rounds. The spread is from the lowest to the
+ * highest round: so few rounds do not justify a better statistic.
  */
 
 /** A figure over all rounds. */
 export type Figure = { median: number; low: number; high: number; rounds: number };
 
-/** Below this many rounds nobody can tell a difference from noise. */
-const leastRounds = 3;
+/** With fewer rounds a difference cannot be told from noise. */
+const minRounds = 3;
 
 /**
  * @throws {Error} when there is nothing to summarise.
@@ -22,26 +22,26 @@ export function figureOf(values: readonly number[]): Figure {
 }
 
 /**
- * The ratio of each round's two neighbours in time, and then the median of these: what slows the
- * machine down for a while slows both, and cancels out.
+ * Returns the median of the ratios of each round. Both values of a round were measured one after the other,
+ * so a slow-down of the machine affects both and cancels out.
  *
- * @throws {Error} when the two do not come in pairs.
+ * @throws {Error} when the lists differ in length.
  * @example ratioOf([10, 30], [10, 10]) // { median: 2, low: 1, high: 3, rounds: 2 }
  */
 export function ratioOf(values: readonly number[], baseline: readonly number[]): Figure {
   if (values.length !== baseline.length) {
-    throw new Error(`Cannot pair: ${values.length} rounds stand against ${baseline.length}`);
+    throw new Error(`Cannot pair: ${values.length} and ${baseline.length} rounds`);
   }
   return figureOf(values.map((value, at) => value / (baseline[at] ?? Number.NaN)));
 }
 
-/** What a ratio says. `none` when 1 lies within its spread, or too few rounds were run to know. */
+/** Returns whether a ratio shows a difference: `none` when 1 is within its spread, or rounds are too few. */
 export function differenceIn({ low, high, rounds }: Figure): 'more' | 'less' | 'none' {
-  if (rounds < leastRounds || (low <= 1 && high >= 1)) return 'none';
+  if (rounds < minRounds || (low <= 1 && high >= 1)) return 'none';
   return low > 1 ? 'more' : 'less';
 }
 
-/** The value below which so much of a list lies (nearest rank), such as 0.99 of it. */
+/** Returns a percentile by nearest rank. @param share Such as 0.99. */
 export function percentileOf(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];

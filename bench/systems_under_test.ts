@@ -1,18 +1,18 @@
-/** Who is measured: a server, the tenants that it has, and how it wants to be told which one. */
+/** A measured system: a server, its tenants, and the headers that name a tenant. */
 import { join } from 'node:path';
 import type { Children, ServerProcess } from './children.ts';
 import type { LoadRequest } from './load/messages.ts';
-import type { Member } from './provision.ts';
+import type { LoadTenant } from './provision.ts';
 
-export type Subject = {
+export type SystemUnderTest = {
   name: string;
   server: ServerProcess;
-  members: readonly Member[];
+  loadTenants: readonly LoadTenant[];
   /** The headers that name a tenant. */
-  headersOf: (member: Member) => LoadRequest['headers'];
+  headersOf: (tenant: LoadTenant) => LoadRequest['headers'];
 };
 
-/** What a Kennel of the lab is started with. */
+/** The options of a Kennel in the lab. */
 export type KennelOptions = {
   databaseUrl: string;
   folder: string;
@@ -22,10 +22,10 @@ export type KennelOptions = {
 
 export const adminToken = 'operator-of-the-bench-0123456789abcdef';
 
-/** What `npm start` says to node. */
+/** The arguments of `node` in `npm start`. */
 export const asStarted = ['--max-old-space-size=512', 'src/main.ts'];
 
-/** The product as it is served: `src/main.ts` with its log written to a file. */
+/** Starts the product as it is served: `src/main.ts`, with its log in a file. */
 export function startKennel(
   children: Children,
   name: string,
@@ -46,12 +46,12 @@ export function kennelVariables({ databaseUrl, folder, pool, redisUrl }: KennelO
   };
 }
 
-/** Kennel asks for a key, and for the slug of the tenant that it belongs to. */
-export function kennelHeaders({ apiKey, slug }: Member): LoadRequest['headers'] {
+/** Kennel needs an API key, and the slug of its tenant. */
+export function kennelHeaders({ apiKey, slug }: LoadTenant): LoadRequest['headers'] {
   return { authorization: `Bearer ${apiKey}`, 'x-tenant-id': slug };
 }
 
-/** The same bytes for those who believe what they are told. */
-export function baselineHeaders({ apiKey, id }: Member): LoadRequest['headers'] {
+/** A baseline trusts the tenant id in the header. The headers have about as many bytes. */
+export function baselineHeaders({ apiKey, id }: LoadTenant): LoadRequest['headers'] {
   return { authorization: `Bearer ${apiKey}`, 'x-tenant-id': id };
 }

@@ -1,4 +1,4 @@
-/** The figures by which Kennel is judged, computed from a run: ratios pair by pair, round by round. */
+/** The targets of Kennel, computed from a run: ratios of two cases, round by round. */
 import { ratioIn, throughput } from './comparison.ts';
 import type { Result, Sample } from './result.ts';
 import { type Figure, figureOf, ratioOf } from './statistics.ts';
@@ -8,7 +8,6 @@ export type Target = {
   label: string;
   atLeast: number;
   aim: number;
-  /** Whether more is better, or less. */
   better: 'more' | 'less';
   /** Null when it was not measured, or a case that it needs is void. */
   figure: Figure | null;
@@ -75,7 +74,7 @@ export function targetsOf(result: Result): Target[] {
   ];
 }
 
-/** Whether a figure is where it must be; null when there is none. */
+/** Whether a target is met; null without a figure. */
 export function isMet({ figure, atLeast, better }: Target): boolean | null {
   if (!figure) return null;
   return better === 'more' ? figure.median >= atLeast : figure.median <= atLeast;
@@ -85,8 +84,8 @@ function atLeast(least: number, aim: number) {
   return { atLeast: least, aim, better: 'more' as const };
 }
 
-function atMost(most: number, aim: number) {
-  return { atLeast: most, aim, better: 'less' as const };
+function atMost(limit: number, aim: number) {
+  return { atLeast: limit, aim, better: 'less' as const };
 }
 
 function compare(
@@ -98,7 +97,7 @@ function compare(
   return group ? ratioIn(group.cases, names, figure) : null;
 }
 
-/** The cases of the fewest and of the most tenants, whatever these numbers were. */
+/** The cases with the fewest and with the most tenants. */
 function extremes({ groups }: Result): { few: string; many: string } {
   const cases = groups.find(({ name }) => name === 'read')?.cases ?? [];
   const [few, many] = cases.map(({ name }) => name).filter((name) => name.endsWith(' tenants'));

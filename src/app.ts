@@ -134,7 +134,7 @@ function kernelParts(
   { directory, limiter, throttle, denials, usage }: KernelPorts,
 ): KernelParts<HttpRequest> {
   return {
-    strategies: strategiesOf(config),
+    resolvers: resolversOf(config),
     directory,
     limiter,
     routes: tenantRouter({ denials, usage, mintKey: mintApiKey }, limits.http),
@@ -215,7 +215,7 @@ function openCaches({ lookups, fleet, refreshSeals }: Services, throttledLog: Th
   return { directory, seals, listener };
 }
 
-function strategiesOf({ resolution, baseDomain }: Config) {
+function resolversOf({ resolution, baseDomain }: Config) {
   const all = { subdomain: bySubdomain(baseDomain), path: byPath, header: byHeader };
   return resolution.map((name) => all[name]);
 }

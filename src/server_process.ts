@@ -116,7 +116,7 @@ export class ServerProcess {
     };
     const ids = new RequestIds(limits.requestIdBatchSize, randomFillSync);
     return new HttpServer({
-      handle: (request, trace) => dispatch(parts, request, trace),
+      handle: (request, record) => dispatch(parts, request, record),
       observe: (finished) => {
         this.#metrics.observe(finished);
         this.#log.info('request', requestLine(finished));

@@ -124,6 +124,19 @@ describe('the structure of src', () => {
     ]);
   });
 
+  it('compares isolation modes nowhere but in src/isolation', () => {
+    const name = "'(?:shared|schema|database)'";
+    const comparison = new RegExp(
+      `isolation\\b[^\\n]{0,20}(?:=|<>|\\bin\\b)\\s*\\(?${name}|[!=]==\\s*'shared'|case 'shared':`,
+    );
+    assert.match("if (tenant.isolation === 'shared') return", comparison);
+    assert.match("where isolation = 'database'", comparison);
+    const comparing = modules
+      .filter(({ path, text }) => partOf(path) !== 'isolation' && comparison.test(text))
+      .map(({ path }) => path);
+    assert.deepEqual(comparing, []);
+  });
+
   it('names no tenant id, schema or mode in a route', () => {
     const knowing = modules
       .filter(({ path }) => path.startsWith('src/routes/') && !path.includes('/admin/'))

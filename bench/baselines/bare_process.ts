@@ -1,4 +1,4 @@
-/** Baseline *bare*: `node:http` and a constant. Nobody who answers JSON over HTTP is faster. */
+/** Baseline *bare*: `node:http` and a constant. No server of JSON on `node:http` is faster. */
 import { serve } from './pet_server.ts';
 
 const [, , constant = '{}'] = process.argv;

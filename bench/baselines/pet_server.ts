@@ -1,6 +1,6 @@
 /**
- * What the baselines have in common: `node:http` and three routes, written as one would without a
- * framework. Neither tenants nor input are checked; the answers are Kennel's, byte for byte.
+ * The common part of the baselines: `node:http` and three routes, as written without a framework. Neither
+ * tenants nor input are checked. The replies are the same as Kennel's, byte for byte.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -8,10 +8,10 @@ import { v7 as uuidv7 } from 'uuid';
 
 export type NewPet = { id: string; name: string; species: string };
 
-/** The statements of one baseline; a tenant's id is simply believed. */
+/** The statements of one baseline. The tenant id of the request is trusted. */
 export type PetStore = {
   read(tenant: string, id: string): Promise<object[]>;
-  list(tenant: string, most: number): Promise<{ id: string }[]>;
+  list(tenant: string, limit: number): Promise<{ id: string }[]>;
   create(tenant: string, pet: NewPet): Promise<object[]>;
 };
 
@@ -19,7 +19,7 @@ type Route = (incoming: IncomingMessage) => Promise<{ status: number; body: unkn
 
 const pageSize = 20;
 
-/** Serves until the process ends, and says on stdout where. */
+/** Serves until the process ends, and prints the URL. */
 export function servePets(store: PetStore): void {
   serve(async (incoming) => {
     const { method, url = '' } = incoming;
@@ -37,7 +37,7 @@ export function servePets(store: PetStore): void {
   });
 }
 
-/** Any route on a free port. */
+/** Serves one handler on a free port. */
 export function serve(route: Route): void {
   const server = createServer((incoming, outgoing) => {
     route(incoming).then(

@@ -1,4 +1,4 @@
-/** The driver's own pool as everybody uses it; dates stay text, as in Kennel. */
+/** The driver's own pool, with its usual options. Dates stay text, as in Kennel. */
 import postgres from 'postgres';
 import { transportOf } from '../driver_transport.ts';
 

@@ -1,11 +1,11 @@
--- What the baselines of the bench work on. Run once by the administrator of a database that is the
--- bench's own. Creates objects only; locks nothing that exists.
+-- The tables of the baselines. Run once by the administrator, in the bench's own database. Creates
+-- objects only; locks no existing object.
 
--- Kennel lets nobody in by default, not even PUBLIC.
+-- Needed because Kennel revokes all rights of PUBLIC.
 create role :"role" login password :'password';
 grant connect on database :"database" to :"role";
 
--- Untenanted: every query says whose rows it wants, and nothing else does.
+-- Untenanted: only the `where` of each query selects the tenant.
 create schema bench_untenanted;
 create table bench_untenanted.pets (
   tenant_id uuid not null,
@@ -24,19 +24,19 @@ create index on bench_untenanted.pets (tenant_id, species, id);
 grant usage on schema bench_untenanted to :"role";
 grant select, insert on bench_untenanted.pets to :"role";
 
--- Textbook: row security by a plain setting, as tutorials have it.
+-- Textbook: row security by a plain setting, as in tutorials.
 create schema bench_textbook;
 create table bench_textbook.pets (like bench_untenanted.pets including all);
 alter table bench_textbook.pets enable row level security;
 create policy tenant_rows on bench_textbook.pets
   using (tenant_id = current_setting('app.tenant_id')::uuid);
--- Kennel takes this function from PUBLIC.
+-- Needed because Kennel revokes this function from PUBLIC.
 grant execute on function pg_catalog.set_config(text, text, boolean) to :"role";
 grant usage on schema bench_textbook to :"role";
 grant select, insert on bench_textbook.pets to :"role";
 
--- Plain: for Kennel with its envelopes taken off. Its statements name no tenant, so here the id
--- alone is the key, and the login finds the table without being told where.
+-- Plain: for Kennel without envelopes. Its statements name neither tenant nor schema, so the id alone is
+-- the key, and the role's search_path leads to the table.
 create schema bench_plain;
 create table bench_plain.pets (like bench_untenanted.pets including defaults);
 alter table bench_plain.pets add primary key (id);

@@ -3,12 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { connect } from '../cluster.ts';
 import { limits } from '../limits.ts';
-import type { Member } from '../provision.ts';
+import type { LoadTenant } from '../provision.ts';
 
 const tables = ['bench_untenanted', 'bench_textbook', 'bench_plain'] as const;
 
-/** Makes the tables and fills them. @returns the URL of a login that may read and write them. */
-export async function makeBaselines(url: string, members: readonly Member[]): Promise<string> {
+/** Makes and fills the tables. Returns the URL of a login that may read and write them. */
+export async function makeBaselines(
+  url: string,
+  loadTenants: readonly LoadTenant[],
+): Promise<string> {
   const admin = connect(url);
   try {
     const database = new URL(url).pathname.slice(1);
@@ -22,7 +25,7 @@ export async function makeBaselines(url: string, members: readonly Member[]): Pr
         .replaceAll(":'password'", `'${password}'`),
     );
     for (const schema of tables) {
-      for (const rows of inBatches(members)) {
+      for (const rows of inBatches(loadTenants)) {
         await admin`
           insert into ${admin(schema)}.pets (tenant_id, id, name, species, breed, birth_date)
           select tenant_id, id, name, species, breed, birth_date
@@ -41,8 +44,10 @@ export async function makeBaselines(url: string, members: readonly Member[]): Pr
   }
 }
 
-function* inBatches(members: readonly Member[]) {
-  const rows = members.flatMap(({ id, pets }) => pets.map((pet) => ({ tenant_id: id, ...pet })));
+function* inBatches(loadTenants: readonly LoadTenant[]) {
+  const rows = loadTenants.flatMap(({ id, pets }) =>
+    pets.map((pet) => ({ tenant_id: id, ...pet })),
+  );
   for (let from = 0; from < rows.length; from += limits.rowsPerStatement) {
     yield rows.slice(from, from + limits.rowsPerStatement);
   }

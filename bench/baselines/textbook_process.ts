@@ -18,7 +18,7 @@ servePets({
         from bench_textbook.pets
         where id = ${id}`,
     ),
-  list: (tenant, most) =>
+  list: (tenant, limit) =>
     as(
       tenant,
       (tx) => tx<{ id: string }[]>`
@@ -26,7 +26,7 @@ servePets({
         from bench_textbook.pets
         where not deleted
         order by id
-        limit ${most}`,
+        limit ${limit}`,
     ),
   create: (tenant, { id, name, species }) =>
     as(

@@ -11,12 +11,12 @@ servePets({
     select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
     from bench_untenanted.pets
     where tenant_id = ${tenant} and id = ${id}`,
-  list: (tenant, most) => sql<{ id: string }[]>`
+  list: (tenant, limit) => sql<{ id: string }[]>`
     select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
     from bench_untenanted.pets
     where tenant_id = ${tenant} and not deleted
     order by id
-    limit ${most}`,
+    limit ${limit}`,
   create: (tenant, { id, name, species }) => sql`
     insert into bench_untenanted.pets (tenant_id, id, name, species)
     values (${tenant}, ${id}, ${name}, ${species})

@@ -1,6 +1,6 @@
 /**
- * A Kennel of which parts can be taken off or replaced, put together as `src/main.ts` does: what a
- * request costs without a part is what the part costs.
+ * A Kennel like that of `src/main.ts`, of which parts can be removed or replaced. The cost of a part is the
+ * cost of a request with it, less the cost without it.
  */
 import { v7 as uuidv7 } from 'uuid';
 import { type AppOptions, openApp } from '../../src/app.ts';
@@ -15,11 +15,11 @@ export type LabServerOptions = {
   alter: NonNullable<AppOptions['alter']>;
   logs: boolean;
   counts: boolean;
-  /** In place of the front door and all that is behind it. */
+  /** Replaces `dispatch` and everything behind it. */
   handle?: HttpServerParts['handle'];
 };
 
-/** Serves on a free port until the process is told to end. */
+/** Serves on a free port until SIGINT. */
 export async function serveLab({ alter, logs, counts, handle }: LabServerOptions): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog({
@@ -31,7 +31,7 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
   const metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   const adminUrl = config.databaseUrl ?? '';
   const app = await openApp({ config, adminUrl, log, onForget: () => {}, alter });
-  const signs: DispatchParts = {
+  const parts: DispatchParts = {
     app,
     ready: async () => true,
     metrics: () => metrics.render(),
@@ -40,7 +40,7 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
     deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
   };
   const server = new HttpServer({
-    handle: handle ?? ((request, trace) => dispatch(signs, request, trace)),
+    handle: handle ?? ((request, record) => dispatch(parts, request, record)),
     observe: (finished) => {
       if (counts) metrics.observe(finished);
       if (logs) log.info('request', requestLine(finished));

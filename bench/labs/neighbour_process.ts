@@ -1,7 +1,7 @@
 /**
- * A Kennel with a slow route, `GET /api/slow`, and with fair connections or without:
- * `neighbour_process.ts fair|unfair`. Without, all tenants stand in one queue and one may hold every
- * connection.
+ * A Kennel with a slow route, `GET /api/slow`, and with or without fair connections:
+ * `neighbour_process.ts fair|unfair`. With `unfair` all tenants wait in one queue, and one tenant may use
+ * every connection.
  */
 
 import { readConfig } from '../../src/config.ts';
@@ -25,7 +25,7 @@ class OneQueue extends ConnectionPool {
     _tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ) {
-    return super.exclusive(target, 'everybody', work);
+    return super.exclusive(target, 'all tenants', work);
   }
 
   override shared<Result>(
@@ -33,14 +33,14 @@ class OneQueue extends ConnectionPool {
     _tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ) {
-    return super.exclusive(target, 'everybody', work);
+    return super.exclusive(target, 'all tenants', work);
   }
 }
 
 const slow: Match = {
   endpoint: '/api/slow',
   role: null,
-  prepare:
+  parse:
     async () =>
     async ({ db }) => {
       await db`select pg_sleep(${slowSeconds})`;

@@ -1,6 +1,6 @@
 /**
- * A server without its first N stages: `stage_process.ts N URL-of-the-plain-table`. It answers
- * `GET /api/pets/{id}` of shared mode, rightly for as long as only that is asked.
+ * A server without its first N stages: `stage_process.ts N URL-of-the-plain-table`. It only answers
+ * `GET /api/pets/{id}` of shared mode correctly.
  */
 
 import { readConfig } from '../../src/config.ts';
@@ -38,19 +38,19 @@ async function alteration() {
   return (parts: KernelParts<HttpRequest>): KernelParts<HttpRequest> => ({
     ...parts,
     ...(isOff('usage', gone) ? { meter: { count: () => {} } } : {}),
-    ...(isOff('limiter', gone) ? { limiter: generous() } : {}),
-    ...(isOff('lookup', gone) ? { directory: knowing(parts.directory) } : {}),
+    ...(isOff('limiter', gone) ? { limiter: unlimited() } : {}),
+    ...(isOff('lookup', gone) ? { directory: cachedForever(parts.directory) } : {}),
     ...(isolation ? { isolation } : {}),
   });
 }
 
-function generous(): Limiter {
-  const allowance = { allowed: true, remaining: 1, retryAfterSeconds: 0, resetSeconds: 0 };
-  return { consume: async () => allowance };
+function unlimited(): Limiter {
+  const rateLimit = { allowed: true, remaining: 1, retryAfterSeconds: 0, resetSeconds: 0 };
+  return { consume: async () => rateLimit };
 }
 
-/** Asks once, and then takes the header's word for it. As many entries as the bench has tenants. */
-function knowing(directory: Directory): Directory {
+/** Looks each header up once and then trusts it. Bounded by the number of tenants of the bench. */
+function cachedForever(directory: Directory): Directory {
   const callers = new Map<string | null, Caller | null>();
   const tenants = new Map<string, Tenant | null>();
   return {
@@ -86,7 +86,7 @@ async function isolationWithout(): Promise<Isolation | null> {
   return isOff('envelope', gone) ? overConnections() : null;
 }
 
-/** Bare statements over a pool of the product's own connections. */
+/** Sends statements without envelopes over the product's own pool. */
 function overConnections(): Isolation {
   const pool = openConnectionPool(limits.connection, {
     ...limits.connections,
@@ -106,7 +106,7 @@ async function refuse(): Promise<never> {
   throw new Error('Cannot open a transaction: this server only reads');
 }
 
-/** The plain table by id, for servers that do without the database. */
+/** Returns the rows of the plain table by id, for servers without the database. */
 async function allPets() {
   const sql = openPool(plainUrl, 1);
   const rows = await sql`

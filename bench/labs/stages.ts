@@ -1,4 +1,4 @@
-/** The stages of a request in the order in which they are taken off; each adds to those before it. */
+/** The stages of a request, in the order in which they are removed, one after the other. */
 export const stages = [
   { name: 'log line', what: 'a JSON line to the log file' },
   { name: 'metrics', what: 'counter and histogram of the request' },
@@ -12,7 +12,7 @@ export const stages = [
   { name: 'HTTP server', what: 'strict heads, limits, common headers' },
 ] as const;
 
-/** How many of the stages are gone, by name. */
+/** Whether a stage is among the first `gone` stages, which are removed. */
 export function isOff(name: (typeof stages)[number]['name'], gone: number): boolean {
   return stages.findIndex((stage) => stage.name === name) < gone;
 }

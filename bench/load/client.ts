@@ -1,4 +1,4 @@
-/** One request and its whole answer, over connections that stay open. */
+/** Sends one request and reads its whole reply, over keep-alive connections. */
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -16,7 +16,7 @@ export class Client {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** @throws {Error} when no whole answer came in time. */
+  /** @throws {Error} when the whole reply did not arrive in time. */
   async send({ method, path, headers, body }: LoadRequest): Promise<Answer> {
     const outgoing = request(this.#url, {
       agent: this.#agent,
@@ -27,7 +27,7 @@ export class Client {
     });
     outgoing.end(body);
     const [incoming]: IncomingMessage[] = await once(outgoing, 'response');
-    if (!incoming) throw new Error('Cannot read an answer: there is none');
+    if (!incoming) throw new Error('Cannot read a reply: there is none');
     const answer = await text(incoming);
     return { status: incoming.statusCode ?? 0, text: answer, headers: incoming.headers };
   }

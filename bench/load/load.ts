@@ -1,4 +1,4 @@
-/** The lab's end of the load process: one job at a time. */
+/** The lab's connection to the load process: one job at a time. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'valibot';
@@ -6,10 +6,10 @@ import type { Children } from '../children.ts';
 import { limits } from '../limits.ts';
 import { type Job, type Outcome, type Report, report } from './messages.ts';
 
-/** What happens at the edges of the time that counts. */
+/** Called at the beginning and the end of the measured time. */
 export type Window = { onOpen(): void; onClose(): void };
 
-const nobodyLooks: Window = { onOpen: () => {}, onClose: () => {} };
+const ignoreWindow: Window = { onOpen: () => {}, onClose: () => {} };
 
 export class Load {
   readonly #child: ChildProcess;
@@ -26,21 +26,21 @@ export class Load {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     const load = new Load(child, children.adopt('the load process', child));
-    const ready = load.#wait('ready', limits.startMs, nobodyLooks);
+    const ready = load.#wait('ready', limits.startMs, ignoreWindow);
     await Promise.race([ready, children.crash]);
     return load;
   }
 
-  /** @throws {Error} when the job could not be done, or took far too long. */
-  async run(job: Job, window: Window = nobodyLooks): Promise<Outcome> {
+  /** @throws {Error} when the job failed, or took too long. */
+  async run(job: Job, window: Window = ignoreWindow): Promise<Outcome> {
     const done = this.#wait('outcome', durationOf(job) + limits.loadGraceMs, window);
     this.#child.send(job);
     const outcome = await done;
     if (outcome.kind === 'outcome') return outcome;
-    throw new Error('Cannot load: it said that it is ready in the middle of a job');
+    throw new Error('Cannot load: the load process reported "ready" during a job');
   }
 
-  /** Rejects also when the process ends; what it was is told by `Children`. */
+  /** Also rejects when the process ends; `Children` reports the cause. */
   #wait(kind: Report['kind'], limitMs: number, window: Window): Promise<Report> {
     const child = this.#child;
     return new Promise<Report>((resolve, reject) => {
@@ -51,11 +51,12 @@ export class Load {
       };
       const onExit = () => settle(() => reject(new Error('Cannot load: the load process ended')));
       const onMessage = (message: unknown) => {
-        const said = parse(report, message);
-        if (said.kind === 'opens') window.onOpen();
-        if (said.kind === 'closes') window.onClose();
-        if (said.kind === kind) settle(() => resolve(said));
-        if (said.kind === 'failed') settle(() => reject(new Error(`Cannot load: ${said.reason}`)));
+        const received = parse(report, message);
+        if (received.kind === 'opens') window.onOpen();
+        if (received.kind === 'closes') window.onClose();
+        if (received.kind === kind) settle(() => resolve(received));
+        if (received.kind === 'failed')
+          settle(() => reject(new Error(`Cannot load: ${received.reason}`)));
       };
       const timer = setTimeout(
         () => settle(() => reject(new Error(`Cannot load: no outcome after ${limitMs} ms`))),
@@ -67,6 +68,6 @@ export class Load {
 }
 
 function durationOf(job: Job): number {
-  if (job.kind === 'storm') return job.warmupMs + job.measureMs;
+  if (job.kind === 'closed_loop') return job.warmupMs + job.measureMs;
   return job.kind === 'pace' ? job.measureMs : limits.sweepMs;
 }

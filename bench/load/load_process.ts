@@ -1,6 +1,6 @@
-/** The process that sends the requests, so that sending them does not slow down who is measured. */
+/** The load process. It is separate, so that sending requests does not slow the measured server down. */
 import { parse } from 'valibot';
-import { storm } from './load_run.ts';
+import { closedLoop } from './load_run.ts';
 import { type Job, job, type Report } from './messages.ts';
 import { pace, sweep } from './pace.ts';
 
@@ -11,14 +11,14 @@ process.on('message', async (message: unknown) => {
     tell({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) });
   }
 });
-// Ctrl-C in a terminal reaches us too; the lab decides when we end, at the latest with itself.
+// Ctrl-C in a terminal reaches this process, too; it ends together with the lab.
 process.on('SIGINT', () => process.disconnect());
 tell({ kind: 'ready' });
 
-function run(order: Job) {
-  if (order.kind === 'pace') return pace(order);
-  if (order.kind === 'sweep') return sweep(order);
-  return storm(order, (event) => tell({ kind: event }));
+function run(job: Job) {
+  if (job.kind === 'pace') return pace(job);
+  if (job.kind === 'sweep') return sweep(job);
+  return closedLoop(job, (event) => tell({ kind: event }));
 }
 
 function tell(report: Report): void {

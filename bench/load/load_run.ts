@@ -1,17 +1,17 @@
-/** A storm: autocannon, with its connections dealt the requests like cards. */
+/** Load in a closed loop, by autocannon. Each connection gets its own part of the requests. */
 import { EventEmitter, once } from 'node:events';
 import autocannon from 'autocannon';
 import { limits } from '../limits.ts';
-import type { LoadRequest, Outcome, Storm } from './messages.ts';
+import type { ClosedLoop, LoadRequest, Outcome } from './messages.ts';
 import { Tally } from './tally.ts';
 
-/** `onWindow` is told when the counting begins and when it ends. */
-export async function storm(
-  { url, connections, warmupMs, measureMs, timeoutMs, requests }: Storm,
+/** Calls `onWindow` when the counting begins and when it ends. */
+export async function closedLoop(
+  { url, connections, warmupMs, measureMs, timeoutMs, requests }: ClosedLoop,
   onWindow: (event: 'opens' | 'closes') => void,
 ): Promise<Outcome> {
   const tally = new Tally();
-  let dealt = 0;
+  let started = 0;
   let counting = true;
   const ended = new EventEmitter();
   const running = autocannon(
@@ -19,12 +19,12 @@ export async function storm(
       url,
       connections,
       timeout: timeoutMs / 1_000,
-      // We end it; this is for the case that we cannot.
+      // Only a fallback: it is stopped below.
       duration: (warmupMs + measureMs + timeoutMs) / 1_000 + 5,
       sampleInt: limits.sampleEveryMs,
       setupClient: (client) => {
-        client.setRequests(deal(requests, dealt, connections));
-        dealt += 1;
+        client.setRequests(partOf(requests, started, connections));
+        started += 1;
       },
     },
     () => ended.emit('end'),
@@ -51,10 +51,10 @@ export async function storm(
   return outcome;
 }
 
-/** Each connection's own cards; when there are more connections than cards, some share theirs. */
-function deal(requests: readonly LoadRequest[], hand: number, hands: number): LoadRequest[] {
-  const cards = requests.filter((_, at) => at % hands === hand % hands);
-  return cards.length > 0 ? cards : requests.slice(0, 1);
+/** Returns a connection's part of the requests. Parts repeat when there are too few requests. */
+function partOf(requests: readonly LoadRequest[], index: number, parts: number): LoadRequest[] {
+  const own = requests.filter((_, at) => at % parts === index % parts);
+  return own.length > 0 ? own : requests.slice(0, 1);
 }
 
 function after(ms: number): Promise<void> {

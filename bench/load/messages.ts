@@ -1,4 +1,4 @@
-/** What the lab and the load process say to each other. */
+/** The messages between the lab and the load process. */
 import * as v from 'valibot';
 
 const loadRequest = v.object({
@@ -10,8 +10,8 @@ const loadRequest = v.object({
 
 export type LoadRequest = v.InferOutput<typeof loadRequest>;
 
-const storm = v.object({
-  kind: v.literal('storm'),
+const closedLoop = v.object({
+  kind: v.literal('closed_loop'),
   url: v.string(),
   connections: v.number(),
   warmupMs: v.number(),
@@ -23,7 +23,7 @@ const storm = v.object({
 const pace = v.object({
   kind: v.literal('pace'),
   url: v.string(),
-  /** Requests per second, all together, evenly spaced. */
+  /** Requests per second in total, evenly spaced. */
   perSecond: v.number(),
   measureMs: v.number(),
   timeoutMs: v.number(),
@@ -33,18 +33,18 @@ const pace = v.object({
 const sweep = v.object({
   kind: v.literal('sweep'),
   url: v.string(),
-  /** Requests under way at once. */
+  /** Requests in flight at once. */
   connections: v.number(),
   timeoutMs: v.number(),
   requests: v.array(loadRequest),
 });
 
-export const job = v.variant('kind', [storm, pace, sweep]);
+export const job = v.variant('kind', [closedLoop, pace, sweep]);
 
-/** As many connections as are given, each with one request under way at any time. */
-export type Storm = v.InferOutput<typeof storm>;
+/** A closed loop: each connection has one request in flight at any time. */
+export type ClosedLoop = v.InferOutput<typeof closedLoop>;
 
-/** Requests at their own times, whether or not those before them have been answered. */
+/** An open loop: requests are sent on schedule, whether earlier ones have been answered or not. */
 export type Pace = v.InferOutput<typeof pace>;
 
 /** Every request once. */
@@ -59,14 +59,14 @@ const outcome = v.object({
   p50Us: v.number(),
   p99Us: v.number(),
   p999Us: v.number(),
-  /** What was wrong, such as `3 × status 503`; empty when nothing was. */
+  /** Errors, such as `3 × status 503`. */
   faults: v.array(v.string()),
-  /** Requests that were not answered with 2xx. */
+  /** Requests without a 2xx reply. */
   failed: v.number(),
   cpuUs: v.number(),
 });
 
-/** What came of a job. Times are counted from the end of the warm-up. */
+/** The result of a job. Times count from the end of the warm-up. */
 export type Outcome = v.InferOutput<typeof outcome>;
 
 export const report = v.variant('kind', [
@@ -74,7 +74,7 @@ export const report = v.variant('kind', [
   v.object({ kind: v.literal('ready') }),
   /** The warm-up is over. */
   v.object({ kind: v.literal('opens') }),
-  /** What follows is not counted any more. */
+  /** Later replies are not counted. */
   v.object({ kind: v.literal('closes') }),
   v.object({ kind: v.literal('failed'), reason: v.string() }),
 ]);

@@ -1,20 +1,21 @@
 /**
- * Requests on a timetable. Their times count from when they were due: a server that stops for a
- * while is not forgiven those that could not even be sent (G. Tene's "coordinated omission").
+ * Load in an open loop: requests on a schedule. A request's time counts from its scheduled start. So a
+ * server that stops for a while is also charged for the requests that were sent late (G. Tene's
+ * "coordinated omission").
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from './client.ts';
 import type { LoadRequest, Outcome, Pace, Sweep } from './messages.ts';
 import { Tally } from './tally.ts';
 
-/** One tick of the timetable; what is due within it is sent together. */
+/** The resolution of the schedule: requests of one tick are sent together. */
 const tickMs = 2;
 
 export async function pace(job: Pace): Promise<Outcome> {
   const { url, requests, perSecond, measureMs, timeoutMs } = job;
   const client = new Client(url, timeoutMs);
   const tally = new Tally();
-  const underWay = new Set<Promise<void>>();
+  const inFlight = new Set<Promise<void>>();
   const startedAt = performance.now();
   let sent = 0;
   const sendDue = (nowMs: number) => {
@@ -22,20 +23,20 @@ export async function pace(job: Pace): Promise<Outcome> {
       const request = requests[sent % requests.length];
       if (!request) return;
       const dueAt = startedAt + (sent * 1_000) / perSecond;
-      const call = ask(client, request, tally, dueAt).finally(() => underWay.delete(call));
-      underWay.add(call);
+      const call = ask(client, request, tally, dueAt).finally(() => inFlight.delete(call));
+      inFlight.add(call);
     }
   };
   for (let nowMs = startedAt; nowMs - startedAt < measureMs; nowMs = performance.now()) {
     sendDue(nowMs);
     await pause(tickMs);
   }
-  await Promise.all(underWay);
+  await Promise.all(inFlight);
   client.close();
   return tally.outcome((performance.now() - startedAt) / 1_000);
 }
 
-/** Every request once, so many at a time. */
+/** Sends each request once, `connections` at a time. */
 export async function sweep({ url, requests, connections, timeoutMs }: Sweep): Promise<Outcome> {
   const client = new Client(url, timeoutMs);
   const tally = new Tally();

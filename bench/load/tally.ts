@@ -1,4 +1,4 @@
-/** Counts answers. Times go into node's own histogram (HDR, three digits) in microseconds. */
+/** Counts replies. Times go into node's histogram (HDR, three digits), in microseconds. */
 import { createHistogram } from 'node:perf_hooks';
 import type { Outcome } from './messages.ts';
 
@@ -8,13 +8,13 @@ export class Tally {
   #failed = 0;
   #openedAt = process.cpuUsage();
 
-  /** The warm-up is over: what was timed until now does not count. What was wrong does. */
+  /** Ends the warm-up: its times are dropped, its errors count. */
   open(): void {
     this.#times.reset();
     this.#openedAt = process.cpuUsage();
   }
 
-  /** Good answers since the counting began. */
+  /** Good replies since the counting began. */
   get answers(): number {
     return this.#times.count;
   }

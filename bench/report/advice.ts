@@ -1,4 +1,4 @@
-/** *Which mode should I pick?* A table and three sentences, made of the figures of this very run. */
+/** The section *Which mode should I pick?*: a table and sentences, made from the figures of the run. */
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { over, ratioIn, throughput, validCase } from '../comparison.ts';
 import { horizons, type Outlook, outlookOf, tenantsWithin } from '../extrapolation.ts';
@@ -85,16 +85,16 @@ function sentences(result: Result): string[] {
   const schemaLimit =
     schemas === null
       ? ''
-      : ` Backends remember every schema that they have served: with ${settings.pool} connections, half of this machine's memory is used up at about ${rounded(schemas)} tenants (extrapolated).`;
+      : ` Backends keep every schema that they have served in memory: with ${settings.pool} connections, half of this machine's memory is used at about ${rounded(schemas)} tenants (extrapolated).`;
   const databaseLimit =
     databases === null
       ? ''
-      : ` Each warm tenant keeps a connection of its own: half of this machine's memory is used up at about ${rounded(databases)} warm tenants (extrapolated), and every other tenant pays for the cold start.`;
+      : ` Each warm tenant keeps a connection of its own: half of this machine's memory is used at about ${rounded(databases)} warm tenants (extrapolated), and every other tenant has a cold start.`;
   return [
-    `Pick shared unless something speaks against it: tenants are made quickest${faster}, a migration is one change for all, and neither connections nor catalog grow with the tenants.`,
-    `Pick schema when a tenant's tables must be dumped, restored or looked at by themselves.${schemaLimit}`,
-    `Pick database for the few tenants whose contract asks for a login, a disk or a server of their own.${databaseLimit}`,
-    'The mode is a property of the tenant: most can share while some have a database. Lines marked ≈ are extrapolated in a straight line from what was measured; nobody has been there.',
+    `Pick shared unless a tenant needs more separation: onboarding is fastest${faster}, one migration changes the tables of all tenants, and neither connections nor catalog grow with the tenants.`,
+    `Pick schema when a tenant's tables must be dumped, restored or inspected separately.${schemaLimit}`,
+    `Pick database for the few tenants whose contract requires a login, a disk or a server of their own.${databaseLimit}`,
+    'The mode is a property of the tenant: most can share while some have a database. Lines marked ≈ are extrapolated in a straight line from the measured points, and were not measured.',
   ];
 }
 

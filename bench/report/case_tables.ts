@@ -1,10 +1,10 @@
-/** Tables and bars of timed cases: how many requests, how long they took, and who worked for them. */
+/** Tables and bars of timed cases: throughput, latency and CPU time. */
 import { over, overSeen, ratioIn, throughput, validCase } from '../comparison.ts';
 import type { CaseResult } from '../result.ts';
 import type { Bar, Table } from './document.ts';
 import { count, milliseconds, ratio, withSpread } from './numbers.ts';
 
-/** Requests per second, times, and the ratio to the baseline; of a void case its reason. */
+/** Requests per second, times, and the ratio to the baseline; for a void case the reason. */
 export function throughputTable(cases: readonly CaseResult[]): Table {
   const rows = cases.map((one) => {
     if (one.voided !== null) return [one.name, `void: ${one.voided}`, '', '', '', ''];
@@ -22,7 +22,7 @@ export function throughputTable(cases: readonly CaseResult[]): Table {
   return { columns: ['', 'requests/s', 'p50', 'p99', 'p99.9', '÷ baseline'], rows };
 }
 
-/** Why: CPU time of one request, by who spent it. */
+/** CPU time of one request: server, Postgres, load process. */
 export function timeTable(cases: readonly CaseResult[]): Table {
   const rows = cases
     .filter(({ voided }) => voided === null)
@@ -41,11 +41,11 @@ export function barsOf(cases: readonly CaseResult[]): Bar[] {
     .filter(({ voided }) => voided === null)
     .map((one) => {
       const { median, low, high } = over(one, throughput);
-      return { label: one.name, value: median, low, high, series: one.subject };
+      return { label: one.name, value: median, low, high, series: one.system };
     });
 }
 
-/** The baseline of a case, for its ratio: what is closest to doing the same without tenants. */
+/** Returns the baseline for the ratio of a case: the closest system without tenants. */
 function baselineOf(one: CaseResult, cases: readonly CaseResult[]): string | null {
   const names =
     one.operation === 'me'

@@ -1,4 +1,4 @@
-/** What tenants cost while nobody asks for anything: to make, to migrate, to keep, to wake. */
+/** The costs of tenants apart from requests: onboarding, migration, memory, cold start. */
 import type { Result } from '../result.ts';
 import { type Section, section } from './document.ts';
 import { bytes, count, digits, duration, milliseconds, withSpread } from './numbers.ts';
@@ -33,7 +33,7 @@ function coldSection({ cold }: Result): Section[] {
   return [
     section("A cold tenant's first request", {
       text: [
-        'The first request of a tenant that the process has never heard of, and its second, one at a time.',
+        'The first request of a tenant that is in no cache, and its second request; one request at a time.',
       ],
       tables: [{ columns: ['', 'first, p50', 'first, p99', 'second, p50', 'second, p99'], rows }],
       charts: [{ kind: 'bars', title: 'First request: p50, up to p99', show: milliseconds, bars }],
@@ -59,7 +59,7 @@ function tenantSection({ costs, settings }: Result): Section[] {
   return [
     section('What a tenant costs', {
       text: [
-        `Onboarded by the product's own code, three at a time, with ${settings.petsPerTenant} pets each. Disk and catalog rows are what the server has more of afterwards, divided by the tenants; the registry's part is in them.`,
+        `Onboarded by the product's own code, three at a time, with ${settings.petsPerTenant} pets each. Disk and catalog rows are the growth of the server divided by the number of tenants, with the rows of the registry.`,
       ],
       tables: [{ columns: ['', 'onboarded/s', 'disk', 'catalog rows'], rows }],
       charts: [{ kind: 'bars', title: 'Tenants onboarded per second', show: digits, bars }],
@@ -77,7 +77,7 @@ function memorySection({ memory, known }: Result): Section[] {
   ]);
   const text = known
     ? [
-        `The serving process itself grew from ${bytes(known.beforeBytes)} to ${bytes(known.afterBytes)} (resident) while it got to know ${count(known.tenants)} tenants.`,
+        `The serving process itself grew from ${bytes(known.beforeBytes)} to ${bytes(known.afterBytes)} (resident) while it served the first request of ${count(known.tenants)} tenants.`,
       ]
     : [];
   const columns = ['served', 'connections', 'private memory of each', 'together'];
@@ -93,8 +93,10 @@ function migrationSection({ migrations }: Result): Section[] {
     duration(seconds),
     digits(places / seconds),
   ]);
-  const text = ['One more column for everybody, by `npm run migrate`, four places at a time.'];
-  const tables = [{ columns: ['', 'places', 'took', 'places/s'], rows }];
+  const text = [
+    'One more column for all tenants, by `npm run migrate`, four placements at a time.',
+  ];
+  const tables = [{ columns: ['', 'placements', 'time', 'placements/s'], rows }];
   return [section('Migration', { text, tables })];
 }
 

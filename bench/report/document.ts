@@ -1,4 +1,4 @@
-/** What a report consists of, before it is known whether it will be a page, a summary or a terminal. */
+/** The content of a report, independent of its form: page, summary or terminal. */
 
 /** The first column names the row; the others hold figures. */
 export type Table = { columns: readonly string[]; rows: readonly (readonly string[])[] };
@@ -27,7 +27,7 @@ export type Section = {
 
 export type Document = { title: string; lead: string; sections: readonly Section[] };
 
-/** A section; what it does not have is empty. */
+/** Returns a section. Missing parts are empty. */
 export function section(title: string, parts: Partial<Omit<Section, 'title'>>): Section {
   return { title, text: [], tables: [], charts: [], ...parts };
 }

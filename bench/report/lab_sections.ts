@@ -1,4 +1,4 @@
-/** What was seen with servers that are not quite the product: without a stage, or without fairness. */
+/** The results of modified servers: without a stage, or without fair connections. */
 import { throughput, validCase } from '../comparison.ts';
 import { stages } from '../labs/stages.ts';
 import type { CaseResult, GroupResult, Result, Sample } from '../result.ts';
@@ -8,16 +8,16 @@ import { throughputTable } from './case_tables.ts';
 import { type Section, section } from './document.ts';
 import { count, digits, milliseconds, ratio, withSpread } from './numbers.ts';
 
-/** The price of each stage. */
+/** The cost of each stage. */
 export function stageSection({ title, cases }: GroupResult): Section {
-  const prices = pricesOf(cases);
-  const rows = prices.map(({ name, what, server, database, faster }) => [
+  const costs = costsOf(cases);
+  const rows = costs.map(({ name, what, server, database, faster }) => [
     `${name}: ${what}`,
     server ? withSpread(server) : '–',
     database ? withSpread(database) : '–',
     ratio(faster),
   ]);
-  const bars = prices.flatMap(({ name: label, server }) => {
+  const bars = costs.flatMap(({ name: label, server }) => {
     if (!server) return [];
     const { median: value, low, high } = server;
     return [{ label, value, low, high, series: 'shared' }];
@@ -25,7 +25,7 @@ export function stageSection({ title, cases }: GroupResult): Section {
   const show = (us: number) => `${digits(us)} µs`;
   return section(title, {
     text: [
-      'From top to bottom each row takes one more stage off the same request. Its price is the CPU time that the request then does without, in microseconds.',
+      'From top to bottom, each row removes one more stage from the same request. The cost of the stage is the CPU time that is saved, in microseconds.',
     ],
     tables: [
       { columns: ['stage', 'server, µs', 'Postgres, µs', 'requests/s without it'], rows },
@@ -35,7 +35,7 @@ export function stageSection({ title, cases }: GroupResult): Section {
   });
 }
 
-type Price = {
+type StageCost = {
   name: string;
   what: string;
   server: Figure | null;
@@ -43,8 +43,8 @@ type Price = {
   faster: Figure;
 };
 
-/** A stage's price is what the request costs with it, less what it costs without it. */
-function pricesOf(cases: readonly CaseResult[]): Price[] {
+/** The cost of a stage: CPU time of the request with it, less the time without it. */
+function costsOf(cases: readonly CaseResult[]): StageCost[] {
   return stages.flatMap(({ name, what }, at) => {
     const previous = stages[at - 1];
     const before = validCase(cases, previous ? `without ${previous.name}` : everything);
@@ -57,7 +57,7 @@ function pricesOf(cases: readonly CaseResult[]): Price[] {
   });
 }
 
-/** Round by round; null where the time could not be seen. */
+/** Round by round; null when CPU times could not be read. */
 function saved(
   before: CaseResult,
   after: CaseResult,
@@ -65,13 +65,13 @@ function saved(
 ): Figure | null {
   const pairs = before.samples.flatMap((sample, round) => {
     const partner = after.samples[round];
-    const [dear, cheap] = [figure(sample), partner ? figure(partner) : null];
-    return dear === null || cheap === null ? [] : [dear - cheap];
+    const [longer, shorter] = [figure(sample), partner ? figure(partner) : null];
+    return longer === null || shorter === null ? [] : [longer - shorter];
   });
   return pairs.length > 0 && pairs.length === before.samples.length ? figureOf(pairs) : null;
 }
 
-/** How much a noisy neighbour is heard. */
+/** The effect of a noisy neighbour on the others. */
 export function neighbourSection({ neighbours }: Result): Section[] {
   const [quiet] = neighbours;
   if (!quiet) return [];
@@ -95,9 +95,9 @@ export function neighbourSection({ neighbours }: Result): Section[] {
   return [
     section('Noisy neighbour', {
       text: [
-        'Ten tenants read a pet now and then, on a timetable; an eleventh keeps twenty times its share of connections asked for, with queries of 50 ms. Times are those of the ten, counted from when a request was due.',
+        'Ten tenants read pets on a schedule; an eleventh sends queries of 50 ms, twenty times its share of connections at once. Times are those of the ten, counted from the scheduled start of a request.',
       ],
-      tables: [{ columns: ['', 'p50', 'p99', 'p99 ÷ quiet', 'not answered'], rows }],
+      tables: [{ columns: ['', 'p50', 'p99', 'p99 ÷ quiet', 'failed'], rows }],
       charts: [{ kind: 'bars', title: "The victims' p99", show: milliseconds, bars }],
     }),
   ];

@@ -1,7 +1,7 @@
-/** The summary that a README shows: targets, the main comparison and the choice, with date and machine. */
+/** The summary for a README: targets, main comparison and advice, with date and machine. */
 import type { Document, Section, Table } from './document.ts';
 
-/** The rest is for the page. */
+/** The sections of the summary. */
 const summarised = ['Targets', 'Read one', 'Noisy neighbour', 'What a tenant costs'];
 
 export function renderMarkdown({ title, lead, sections }: Document): string {

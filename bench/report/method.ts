@@ -1,12 +1,12 @@
-/** How the figures came about, and on what: what a reader needs to trust them, or to doubt them. */
+/** The method and the machine of a run, so that readers can judge the figures. */
 import type { Result } from '../result.ts';
 import { type Section, section } from './document.ts';
 import { bytes, count, digits, duration } from './numbers.ts';
 
 const method = [
-  'Kennel is the product as it is served (authentication, limits, metrics, log to a file, sealed contexts, audit all on), a process for each mode. Its statements do not go through postgres.js, as those of the baselines do: what that makes is the stage “connection”. Baselines: bare is node:http and a constant; untenanted is node:http and postgres.js with a pool of the same size and “where tenant_id = $1 and id = $2” written out; textbook is the same with sql.begin, set_config and row security.',
-  'Before a case is timed its answers are compared with what was stored. Rounds are interleaved (A B C, A B C, …) after a run-in and a warm-up. Figures are medians over the rounds with the lowest and highest; ratios are taken pair by pair within a round. Where the spread of a ratio includes 1 it says “none”: no difference was found. One error, timeout or answer other than 2xx voids a case.',
-  'Load comes from autocannon in a process of its own, on the same machine: it takes its share of the processors, and its CPU time is shown beside that of server and Postgres. Tenants that do not take part in a case are there all the same. Kennel and the baselines reach Postgres the same way: the embedded one by its Unix socket, another as its URL says.',
+  'Kennel is the product as it is served (authentication, limits, metrics, log to a file, sealed contexts, audit all on), a process for each mode. Its statements do not go through postgres.js, unlike those of the baselines: the stage “connection” shows the difference. Baselines: bare is node:http and a constant; untenanted is node:http and postgres.js with a pool of the same size and “where tenant_id = $1 and id = $2” written out; textbook is the same with sql.begin, set_config and row security.',
+  'Before a case is timed, its replies are compared with the stored rows. Rounds are interleaved (A B C, A B C, …) after the servers have been warmed up. Figures are medians over the rounds, with the lowest and the highest round; ratios are computed within a round. “None” means that the spread of a ratio includes 1: no difference was found. One error, timeout or reply other than 2xx voids a case.',
+  "The load comes from autocannon in a process of its own, on the same machine. It uses a part of the processors; its CPU time is shown beside that of server and Postgres. Tenants without requests in a case still exist. Kennel and the baselines use the same transport to Postgres: a Unix socket for the embedded one, otherwise the URL's.",
 ];
 
 export function methodSection({ machine, settings, startedAt, seconds }: Result): Section {

@@ -1,7 +1,7 @@
-/** Figures as people read them: three digits that matter, and a unit. */
+/** Formats figures with three significant digits and a unit. */
 import { differenceIn, type Figure } from '../statistics.ts';
 
-/** Does not break, and is narrower than a space. */
+/** A narrow space without a line break. */
 const gap = '\u202f';
 
 /** @example count(1234567) // '1 234 567' with narrow spaces */
@@ -9,7 +9,7 @@ export function count(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, gap);
 }
 
-/** A count that is no more than an estimate. @example rounded(1234567) // '1 230 000' */
+/** Formats an estimated count. @example rounded(1234567) // '1 230 000' */
 export function rounded(value: number): string {
   return count(Number(value.toPrecision(3)));
 }
@@ -53,7 +53,7 @@ export function withSpread(
   return `${show(median)} (${show(low)} – ${show(high)})`;
 }
 
-/** A ratio with its spread; one that tells no difference says so. */
+/** Formats a ratio with its spread, and "none" when it shows no difference. */
 export function ratio(figure: Figure): string {
   const two = (value: number) => (value >= 10 ? digits(value) : value.toFixed(2));
   const text = withSpread(figure, two);

@@ -44,7 +44,7 @@ ${tables.map(renderTable).join('\n')}
 </section>`;
 }
 
-/** A table that is too wide scrolls by itself; the page does not. */
+/** A wide table scrolls, and the page does not. */
 function renderTable({ columns, rows }: Table): string {
   const head = columns.some((column) => column !== '')
     ? `<thead><tr>${columns.map((column) => `<th scope="col">${escapeHtml(column)}</th>`).join('')}</tr></thead>`
@@ -62,7 +62,7 @@ function renderRow([name = '', ...cells]: readonly string[]): string {
   return `<tr><th scope="row">${escapeHtml(name)}</th>${rest}</tr>`;
 }
 
-/** A spread steps back behind its median, and on a phone below it. */
+/** A spread is smaller than its median, and below it on a phone. */
 function renderCell(cell: string): string {
   return escapeHtml(cell).replace(/ (\([^()]* – [^()]*\)( none)?)$/, ' <small>$1</small>');
 }

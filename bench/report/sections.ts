@@ -1,4 +1,4 @@
-/** Everything that a run found out, as sections of a report; what was not measured is not there. */
+/** The results of a run as sections of a report. There is no section without a measurement. */
 import { over, throughput } from '../comparison.ts';
 import type { CaseResult, GroupResult, Result } from '../result.ts';
 import { isMet, targetsOf } from '../targets.ts';
@@ -28,17 +28,17 @@ export function documentOf(result: Result): Document {
   };
 }
 
-/** More than this, and figures are somebody else's as well. */
-const mostOthers = 0.15;
+/** With a larger share of other programs, a round counts as disturbed. */
+const maxOthersShare = 0.15;
 
-/** Figures of a machine that does something else at the same time are not worth much. */
+/** Returns a warning when other programs have disturbed the run. */
 function doubt({ groups }: Result): string {
   const samples = groups.flatMap(({ cases }) => cases.flatMap((one) => one.samples));
   const shares = samples.flatMap(({ othersShare }) => othersShare ?? []);
-  const disturbed = shares.filter((share) => share > mostOthers).length;
+  const disturbed = shares.filter((share) => share > maxOthersShare).length;
   if (disturbed === 0) return '';
   const percent = Math.ceil((100 * disturbed) / shares.length);
-  return ` In ${percent} % of the rounds other programs took more than ${100 * mostOthers} % of the processors: rely on these figures accordingly.`;
+  return ` In ${percent} % of the rounds other programs took more than ${100 * maxOthersShare} % of the processors: rely on these figures accordingly.`;
 }
 
 /** The targets alone: what `--only targets` prints. */
@@ -83,12 +83,12 @@ function curveSection(
   xTitle: string,
 ): Section {
   const valid = cases.filter(({ voided }) => voided === null);
-  const names = [...new Set(valid.map(({ subject }) => subject))];
+  const names = [...new Set(valid.map(({ system }) => system))];
   const linesOf = (figure: (one: CaseResult) => number) =>
     names.map((name) => ({
       name,
       points: valid
-        .filter(({ subject }) => subject === name)
+        .filter(({ system }) => system === name)
         .map((one) => ({ x: xOf(one), y: figure(one) })),
     }));
   const perSecond = linesOf((one) => over(one, throughput).median);

@@ -1,4 +1,4 @@
-/** How the page looks. System fonts, two themes, one column that becomes two for charts. */
+/** The style of the page: system fonts, two themes, one column, and two columns for charts. */
 
 export const stylesheet = `:root {
   --paper: #fbfaf7; --card: #ffffff; --ink: #1d2430; --soft: #5b6472; --line: #dcdfe4;

@@ -1,9 +1,9 @@
-/** Charts as inline SVG. Colours are classes, which the page gives for light and for dark. */
+/** Charts as inline SVG. Colours are classes; the stylesheet defines them for light and dark. */
 import type { Bar, Chart, Line } from './document.ts';
 import { escapeHtml } from './escape.ts';
 import { count } from './numbers.ts';
 
-/** Narrow enough that its letters can be read on a phone. */
+/** Narrow, so that the text is readable on a phone. */
 const width = 440;
 const rowHeight = 30;
 const labelHeight = 14;
@@ -17,9 +17,9 @@ type BarChart = Extract<Chart, { kind: 'bars' }>;
 
 /** A bar for the median, a whisker from the lowest to the highest round. */
 function barChart({ title, bars, show }: BarChart): string {
-  const most = Math.max(...bars.map(({ value, high }) => Math.max(value, high)), 0) || 1;
+  const largest = Math.max(...bars.map(({ value, high }) => Math.max(value, high)), 0) || 1;
   const room = width - 90;
-  const x = (value: number) => Math.max(0, (room * value) / most);
+  const x = (value: number) => Math.max(0, (room * value) / largest);
   const rows = bars.map((bar, at) => barRow(bar, { y: at * (rowHeight + 8), x, show }));
   const height = bars.length * (rowHeight + 8);
   return svg(title, height, rows.join(''));
@@ -42,7 +42,7 @@ type LineChart = Extract<Chart, { kind: 'lines' }>;
 
 const plot = { left: 56, right: 10, top: 8, bottom: 38, height: 230 };
 
-/** Both axes are logarithmic below: counts grow by tens, and so do times. */
+/** Both axes are logarithmic, because counts and times cover several powers of ten. */
 function lineChart({ title, lines, xTitle, show }: LineChart): string {
   const points = lines.flatMap((line) => line.points).filter(({ x, y }) => x > 0 && y > 0);
   const xs = [...new Set(points.map(({ x }) => x))].sort((a, b) => a - b);
@@ -79,7 +79,7 @@ function logScale(values: readonly number[], from: number, to: number): (value: 
   return (value) => from + ((Math.log(value) - low) / (high - low)) * (to - from);
 }
 
-/** 1, 2, 5, 10, … around the values, every other one when they are many. */
+/** Returns ticks 1, 2, 5, 10, … around the values; fewer when there are many. */
 function ticksFor(values: readonly number[]): number[] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   if (!(low > 0) || !Number.isFinite(high)) return [1, 10];
@@ -94,7 +94,7 @@ function ticksFor(values: readonly number[]): number[] {
   return around.length > 1 ? around : all.slice(Math.max(0, below), above + 2);
 }
 
-/** Labels that would touch are left out, but for the last one. */
+/** Leaves out labels that would overlap, except the last one. */
 function thinned(xs: readonly number[], x: (value: number) => number): number[] {
   const kept: number[] = [];
   for (const value of [...xs].reverse()) {

@@ -1,7 +1,7 @@
-/** The report on a terminal: tables whose columns line up, and bars of blocks. */
+/** The report for a terminal: aligned tables, and bars of block characters. */
 import type { Bar, Document, Section, Table } from './document.ts';
 
-/** Bars are so many characters wide at the most. */
+/** The maximum width of a bar, in characters. */
 const barWidth = 32;
 
 export function renderTerminal({ title, lead, sections }: Document): string {
@@ -16,7 +16,7 @@ function renderSection({ title, text, tables, charts }: Section): string {
 
 function renderTable({ columns, rows }: Table): string {
   const lines = [columns, ...rows];
-  // Why a case is void may be long; it runs over the columns that have nothing to say.
+  // The reason of a void case may be long: it extends over the empty columns.
   const widthOf = (cell = '') => (isVoid(cell) ? 0 : cell.length);
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => widthOf(line[at]))));
   const words = columns.every((column) => column === '');
@@ -48,9 +48,9 @@ function renderBars({
   show(value: number): string;
 }) {
   const width = Math.max(...bars.map(({ label }) => label.length), 0);
-  const most = Math.max(...bars.map(({ value }) => value), 0) || 1;
+  const largest = Math.max(...bars.map(({ value }) => value), 0) || 1;
   const lines = bars.map(({ label, value }) => {
-    const blocks = '█'.repeat(Math.max(0, Math.round((barWidth * value) / most)));
+    const blocks = '█'.repeat(Math.max(0, Math.round((barWidth * value) / largest)));
     return `${label.padEnd(width)}  ${blocks} ${show(value)}`;
   });
   return [title, ...lines].join('\n');

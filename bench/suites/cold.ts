@@ -1,56 +1,60 @@
 /**
- * A tenant's first request to a process that has never heard of it, and its second. The process has
- * served others before, one after the other, and nothing else is going on.
+ * Times the first and the second request of a tenant that is in no cache of the process. The process has
+ * served another tenant before. Requests are sent one at a time.
  */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Lab } from '../lab.ts';
 import { limits } from '../limits.ts';
 import { Client } from '../load/client.ts';
-import type { Member } from '../provision.ts';
+import type { LoadTenant } from '../provision.ts';
 import type { ColdStart } from '../result.ts';
 import { percentileOf } from '../statistics.ts';
-import type { Subject } from '../systems_under_test.ts';
+import type { SystemUnderTest } from '../systems_under_test.ts';
 import { kennelOf, stopAll } from './servers.ts';
 
-/** Tenants whose first request is looked at. */
-const most = 100;
+/** The maximum number of tenants that are timed. */
+const maxTenants = 100;
 
-/** Requests that get the process going, to a tenant that is not looked at. */
+/** Requests that warm the process up, of a tenant that is not timed. */
 const warmups = 300;
 
 export async function timeColdStarts(lab: Lab): Promise<ColdStart[]> {
   const results: ColdStart[] = [];
   for (const mode of ['shared', 'schema', 'database'] as const) {
-    // One is there to warm the process up, so it takes another one that is cold.
-    if (lab.members[mode].length < 2) continue;
+    // One tenant warms the process up, so at least two are needed.
+    if (lab.loadTenants[mode].length < 2) continue;
     lab.progress.phase(`cold tenants of mode ${mode}`);
-    const subject = await kennelOf(lab, mode);
-    results.push(await coldStart(mode, subject));
-    await stopAll([subject]);
+    const system = await kennelOf(lab, mode);
+    results.push(await coldStart(mode, system));
+    await stopAll([system]);
   }
   return results;
 }
 
-async function coldStart(mode: IsolationModeName, subject: Subject): Promise<ColdStart> {
-  const [known, ...others] = subject.members;
-  const cold = others.slice(0, most);
-  const client = new Client(subject.server.url, limits.requestMs);
-  const timeOf = (member: Member | undefined) => timeRead(client, subject, member);
+async function coldStart(mode: IsolationModeName, system: SystemUnderTest): Promise<ColdStart> {
+  const [known, ...others] = system.loadTenants;
+  const cold = others.slice(0, maxTenants);
+  const client = new Client(system.server.url, limits.requestMs);
+  const timeOf = (tenant: LoadTenant | undefined) => timeRead(client, system, tenant);
   for (let at = 0; at < warmups; at += 1) await timeOf(known);
   const first: number[] = [];
   const second: number[] = [];
-  for (const member of cold) {
-    first.push(await timeOf(member));
-    second.push(await timeOf(member));
+  for (const tenant of cold) {
+    first.push(await timeOf(tenant));
+    second.push(await timeOf(tenant));
   }
   client.close();
   return { mode, tenants: cold.length, first: summary(first), second: summary(second) };
 }
 
-async function timeRead(client: Client, { headersOf }: Subject, member: Member | undefined) {
-  const pet = member?.pets[0];
-  if (!member || !pet) throw new Error('Cannot ask a cold tenant: there are too few');
-  const headers = headersOf(member);
+async function timeRead(
+  client: Client,
+  { headersOf }: SystemUnderTest,
+  tenant: LoadTenant | undefined,
+) {
+  const pet = tenant?.pets[0];
+  if (!tenant || !pet) throw new Error('Cannot ask a cold tenant: there are too few');
+  const headers = headersOf(tenant);
   const startedAt = performance.now();
   const { status } = await client.send({ method: 'GET', path: `/api/pets/${pet.id}`, headers });
   if (status !== 200) throw new Error(`Cannot time a cold tenant: it answered ${status}`);

@@ -1,6 +1,6 @@
 /**
- * How fast all tenants are migrated: one more column, by the product's own runner. It comes last,
- * because the servers of the lab do not know the version that it leaves behind.
+ * Times the migration of all tenants: one more column, with the product's own code. This suite is the last
+ * one, because the servers of the lab do not know the new version.
  */
 
 import { cp, mkdir, writeFile } from 'node:fs/promises';
@@ -14,15 +14,15 @@ import { openServices } from '../../src/services.ts';
 import type { Lab } from '../lab.ts';
 import type { Migration } from '../result.ts';
 
-/** As many at the same time as `npm run migrate` takes by default. */
+/** The default of `npm run migrate`. */
 const concurrency = 4;
 
-const migration = `-- A column that nobody reads, to see how long it takes to have it everywhere. Run by the owner role.
+const migration = `-- An unused column, to time its migration. Run by the owner role.
 alter table pets add column bench_note text;
 `;
 
 export async function timeMigrations(lab: Lab): Promise<Migration[]> {
-  const { cluster, folder, progress, members } = lab;
+  const { cluster, folder, progress, loadTenants } = lab;
   progress.phase('migrate all tenants');
   const own = readConfig({ DATABASE_URL: cluster.url, DATA_DIR: folder });
   const config = { ...own, sqlFolder: await withOneMore(own.sqlFolder, folder) };
@@ -46,17 +46,17 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
   } finally {
     services.close();
   }
-  // Places come in the order of their slugs, which begin with the mode, and the shared one last.
+  // Placements come in the order of slugs, which begin with the mode; the shared one is the last.
   const order = (['database', 'schema', 'shared'] as const).filter((mode) => ends[mode] > 0);
   return order.map((mode, at) => {
     const before = order[at - 1];
     const seconds = (ends[mode] - (before ? ends[before] : 0)) / 1_000;
-    const tenants = members[mode].length;
+    const tenants = loadTenants[mode].length;
     return { mode, tenants, places: mode === 'shared' ? 1 : tenants, seconds };
   });
 }
 
-/** The product's SQL with one more migration. */
+/** Returns a copy of the product's SQL folder, with one more migration. */
 async function withOneMore(sqlFolder: string, folder: string): Promise<string> {
   const copy = join(folder, 'sql');
   await mkdir(copy);

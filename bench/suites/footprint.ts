@@ -1,4 +1,4 @@
-/** What stays when many tenants have been served: connections, and the memory behind each of them. */
+/** Counts connections and measures the memory of their backends, after many tenants were served. */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { connect } from '../cluster.ts';
 import { privateBytesOf } from '../cpu.ts';
@@ -6,14 +6,14 @@ import type { Lab } from '../lab.ts';
 import { conditions, limits } from '../limits.ts';
 import { drawRequests } from '../operations.ts';
 import type { BackendMemory } from '../result.ts';
-import type { Subject } from '../systems_under_test.ts';
+import type { SystemUnderTest } from '../systems_under_test.ts';
 import { kennelOf, stopAll } from './servers.ts';
 
-/** So many requests for each tenant and connection, that nearly each has met nearly all. */
-const meetings = 2;
+/** Requests for each tenant and connection: nearly each connection serves nearly every tenant. */
+const requestsPerPair = 2;
 
-/** Of database mode: a connection meets but one tenant, and most of them give way to others. */
-const visits = 4;
+/** Requests for each tenant in database mode, where a connection serves one tenant only. */
+const requestsPerTenant = 4;
 
 export async function lookAtBackends(lab: Lab): Promise<BackendMemory[]> {
   const results: BackendMemory[] = [];
@@ -21,29 +21,34 @@ export async function lookAtBackends(lab: Lab): Promise<BackendMemory[]> {
     const counts = mode === 'database' ? lab.options.databases : lab.options.tenants;
     for (const tenants of counts) {
       lab.progress.phase(`backends of mode ${mode} after ${tenants} tenants`);
-      const subject = await kennelOf(lab, mode);
-      await serveAll(lab, subject, tenants);
-      results.push({ mode, tenants, ...(await backendsOf(lab, mode, subject.server.pid)) });
-      await stopAll([subject]);
+      const system = await kennelOf(lab, mode);
+      await serveAll(lab, system, tenants);
+      results.push({ mode, tenants, ...(await backendsOf(lab, mode, system.server.pid)) });
+      await stopAll([system]);
     }
   }
   return results;
 }
 
-/** Requests that are refused do not matter here: what is looked at is what the others leave. */
-async function serveAll({ load, rounds }: Lab, subject: Subject, tenants: number): Promise<void> {
-  const { url } = subject.server;
+/** Refused requests do not matter here. */
+async function serveAll(
+  { load, rounds }: Lab,
+  system: SystemUnderTest,
+  tenants: number,
+): Promise<void> {
+  const { url } = system.server;
   const { connections, pool } = conditions;
   const workload = { operation: 'read', spread: 'uniform', tenants } as const;
-  let left = subject.name === 'database' ? visits * tenants : meetings * pool * tenants;
+  let left =
+    system.name === 'database' ? requestsPerTenant * tenants : requestsPerPair * pool * tenants;
   while (left > 0) {
-    const requests = drawRequests(subject, workload, rounds.chance).slice(0, left);
+    const requests = drawRequests(system, workload, rounds.random).slice(0, left);
     await load.run({ kind: 'sweep', url, connections, timeoutMs: limits.requestMs, requests });
     left -= requests.length;
   }
 }
 
-/** Backends of tenants: the process's other connections log in as somebody else. */
+/** Counts the backends of tenants. The process's other connections have other logins. */
 async function backendsOf({ cluster, services }: Lab, mode: IsolationModeName, pid: number) {
   const { serve } = services.fleet.installation.roles;
   const admin = connect(cluster.url);

@@ -1,4 +1,4 @@
-/** The limiter in the process against the limiter in Redis, which costs a round trip per request. */
+/** Compares the limiter in the process with the one in Redis, which needs a round trip per request. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -7,34 +7,34 @@ import type { Lab } from '../lab.ts';
 import { conditions, limits } from '../limits.ts';
 import type { GroupResult } from '../result.ts';
 import { runGroup, runIn } from '../rounds.ts';
-import { type Subject, startKennel } from '../systems_under_test.ts';
-import { kennelOf, kennelOptions, kennelSubject, stopAll } from './servers.ts';
+import { type SystemUnderTest, startKennel } from '../systems_under_test.ts';
+import { kennelOf, kennelOptions, kennelSystem, stopAll } from './servers.ts';
 
-/** @throws {Error} when there is no Redis to be had. */
+/** @throws {Error} when there is no Redis. */
 export async function timeLimiters(lab: Lab, redisUrl: string | null): Promise<GroupResult> {
   lab.progress.phase('start Redis');
   const redis = redisUrl === null ? await startRedis(lab) : { url: redisUrl, stop: async () => {} };
   const own = await kennelOf(lab, 'shared');
   const options = { ...kennelOptions(lab), redisUrl: redis.url };
   const server = await startKennel(lab.children, 'kennel redis', options);
-  const shared = kennelSubject('limiter in Redis', server, own.members);
-  const subjects = [{ ...own, name: 'limiter in the process' }, shared];
-  await runIn(subjects, lab.rounds);
+  const shared = kennelSystem('limiter in Redis', server, own.loadTenants);
+  const systems = [{ ...own, name: 'limiter in the process' }, shared];
+  await runIn(systems, lab.rounds);
   const title = 'Limiter in the process and in Redis';
   lab.progress.phase(title);
   const cases = (['me', 'read'] as const).flatMap((operation) =>
-    subjects.map((subject) => limiterCase(subject, operation)),
+    systems.map((system) => limiterCase(system, operation)),
   );
   const result = await runGroup({ name: 'limiter', title, cases }, lab.rounds);
-  await stopAll(subjects);
+  await stopAll(systems);
   await redis.stop();
   return result;
 }
 
-function limiterCase(subject: Subject, operation: 'me' | 'read') {
+function limiterCase(system: SystemUnderTest, operation: 'me' | 'read') {
   return {
-    name: `${subject.name}, ${operation}`,
-    subject,
+    name: `${system.name}, ${operation}`,
+    system,
     operation,
     spread: 'uniform' as const,
     tenants: conditions.tenants,

@@ -1,4 +1,4 @@
-/** Two parts of the kernel alone, without a server around them: the router and the token bucket. */
+/** Times the router and the token bucket alone, without a server. */
 
 import { Router } from '../../src/http/router.ts';
 import { type Bucket, takeToken } from '../../src/kernel/token_bucket.ts';
@@ -18,7 +18,7 @@ const paths = ['/api/me', '/api/pets', `/api/pets/${id}`, `/api/pets/${id}/visit
 export function timeParts(rounds: number): PartResult[] {
   const parts = { router: routing(), 'token bucket': drawing() };
   return Object.entries(parts).map(([name, call]) => {
-    // The compiler needs to have seen it.
+    // Warms up the JIT compiler.
     nsPerCall(call);
     const values = Array.from({ length: rounds }, () => nsPerCall(call));
     return { name, nsPerCall: figureOf(values) };

@@ -1,7 +1,7 @@
 /**
- * A noisy neighbour: ten tenants ask for a pet now and then, on a timetable, while an eleventh sends slow
- * requests, twenty times as many at once as its share of the connections. Alone, with fair connections, and
- * with one queue for all.
+ * A noisy neighbour: ten tenants read pets on a schedule, while an eleventh sends slow requests, twenty
+ * times its share of the connections at once. Measured without the neighbour, with fair connections, and
+ * with one queue for all tenants.
  */
 import type { Lab } from '../lab.ts';
 import { conditions, limits } from '../limits.ts';
@@ -10,7 +10,7 @@ import type { LoadRequest } from '../load/messages.ts';
 import { drawRequests } from '../operations.ts';
 import type { NeighbourResult } from '../result.ts';
 import { runIn } from '../rounds.ts';
-import type { Subject } from '../systems_under_test.ts';
+import type { SystemUnderTest } from '../systems_under_test.ts';
 import { labServer, stopAll } from './servers.ts';
 
 const scenes = ['quiet', 'noisy, fair connections', 'noisy, one queue'] as const;
@@ -19,11 +19,11 @@ const victims = 10;
 const victimsPerSecond = 200;
 const timesItsShare = 20;
 
-/** The neighbour is there before the victims are looked at. */
+/** The neighbour starts this long before the victims. */
 const aheadMs = 500;
 
-/** Rounds are longer than elsewhere: victims send little, and their p99 needs requests. */
-const longer = 2;
+/** Rounds are longer here: victims send few requests, and a p99 needs many. */
+const roundFactor = 2;
 
 export async function timeNeighbours(lab: Lab): Promise<NeighbourResult[]> {
   lab.progress.phase('noisy neighbour');
@@ -44,12 +44,12 @@ export async function timeNeighbours(lab: Lab): Promise<NeighbourResult[]> {
     for (const [at, scene] of scenes.entries()) {
       const done = round * scenes.length + at;
       lab.progress.step({ done, of: rounds * scenes.length, name: scene });
-      const subject = servers[scene];
-      const outcome = await play(lab, subject, scene === 'quiet' ? null : noise);
+      const system = servers[scene];
+      const outcome = await play(lab, system, scene === 'quiet' ? null : noise);
       results[at]?.p50Us.push(outcome.p50Us);
       results[at]?.p99Us.push(outcome.p99Us);
       results[at]?.failed.push(outcome.failed);
-      await subject.server.forgetLog();
+      await system.server.forgetLog();
     }
   }
   await noise.stop();
@@ -57,29 +57,32 @@ export async function timeNeighbours(lab: Lab): Promise<NeighbourResult[]> {
   return results;
 }
 
-async function play({ load, options, rounds }: Lab, subject: Subject, noise: Load | null) {
-  const { url } = subject.server;
-  const measureMs = options.measureMs * longer;
+async function play({ load, options, rounds }: Lab, system: SystemUnderTest, noise: Load | null) {
+  const { url } = system.server;
+  const measureMs = options.measureMs * roundFactor;
   const workload = { operation: 'read', spread: 'uniform', tenants: victims } as const;
   const victim = { url, perSecond: victimsPerSecond, measureMs, timeoutMs: limits.requestMs };
-  const requests = drawRequests(subject, workload, rounds.chance);
-  const din = noise?.run({
-    kind: 'storm',
+  const requests = drawRequests(system, workload, rounds.random);
+  const noiseEnded = noise?.run({
+    kind: 'closed_loop',
     url,
     connections: Math.round((timesItsShare * conditions.pool) / (victims + 1)),
     warmupMs: aheadMs,
     measureMs,
     timeoutMs: limits.requestMs,
-    requests: [slowRequest(subject)],
+    requests: [slowRequest(system)],
   });
   await new Promise((resolve) => setTimeout(resolve, aheadMs));
-  const [outcome] = await Promise.all([load.run({ kind: 'pace', ...victim, requests }), din]);
+  const [outcome] = await Promise.all([
+    load.run({ kind: 'pace', ...victim, requests }),
+    noiseEnded,
+  ]);
   return outcome;
 }
 
-/** The neighbour is none of the victims. */
-function slowRequest({ members, headersOf }: Subject): LoadRequest {
-  const neighbour = members[victims] ?? members.at(-1);
+/** The neighbour is not one of the victims. */
+function slowRequest({ loadTenants, headersOf }: SystemUnderTest): LoadRequest {
+  const neighbour = loadTenants[victims] ?? loadTenants.at(-1);
   if (!neighbour) throw new Error('Cannot make noise: there is no tenant');
   return { method: 'GET', path: '/api/slow', headers: headersOf(neighbour) };
 }

@@ -1,15 +1,15 @@
-/** The servers of the lab, each ready to be measured. */
+/** Starts the servers of the lab. */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Lab } from '../lab.ts';
 import { conditions } from '../limits.ts';
 import { Client } from '../load/client.ts';
-import type { Member } from '../provision.ts';
+import type { LoadTenant } from '../provision.ts';
 import {
   baselineHeaders,
   type KennelOptions,
   kennelHeaders,
   kennelVariables,
-  type Subject,
+  type SystemUnderTest,
   startKennel,
 } from '../systems_under_test.ts';
 
@@ -18,46 +18,53 @@ export function kennelOptions({ cluster, folder }: Lab): KennelOptions {
 }
 
 /** Kennel with the tenants of one mode. */
-export async function kennelOf(lab: Lab, mode: IsolationModeName): Promise<Subject> {
+export async function kennelOf(lab: Lab, mode: IsolationModeName): Promise<SystemUnderTest> {
   const server = await startKennel(lab.children, `kennel ${mode}`, kennelOptions(lab));
-  return kennelSubject(mode, server, lab.members[mode]);
+  return kennelSystem(mode, server, lab.loadTenants[mode]);
 }
 
-export function kennelSubject(
+export function kennelSystem(
   name: string,
-  server: Subject['server'],
-  members: readonly Member[],
-): Subject {
-  return { name, server, members, headersOf: kennelHeaders };
+  server: SystemUnderTest['server'],
+  loadTenants: readonly LoadTenant[],
+): SystemUnderTest {
+  return { name, server, loadTenants, headersOf: kennelHeaders };
 }
 
-/** `node:http` and the very bytes that Kennel answers to `GET /api/me`. */
-export async function bareBeside(lab: Lab, kennel: Subject): Promise<Subject> {
-  const members = kennel.members.slice(0, 1);
-  const [member] = members;
-  if (!member) throw new Error('Cannot start the bare baseline: Kennel has no tenant to copy');
+/** `node:http`, with exactly the bytes of Kennel's reply to `GET /api/me`. */
+export async function bareBeside(lab: Lab, kennel: SystemUnderTest): Promise<SystemUnderTest> {
+  const loadTenants = kennel.loadTenants.slice(0, 1);
+  const [tenant] = loadTenants;
+  if (!tenant) throw new Error('Cannot start the bare baseline: Kennel has no tenant to copy');
   const client = new Client(kennel.server.url, 10_000);
-  const headers = kennel.headersOf(member);
+  const headers = kennel.headersOf(tenant);
   const { text } = await client.send({ method: 'GET', path: '/api/me', headers });
   client.close();
   const server = await lab.children.serve('bare', ['bench/baselines/bare_process.ts', text], {});
-  return { name: 'bare', server, members, headersOf: kennel.headersOf };
+  return { name: 'bare', server, loadTenants, headersOf: kennel.headersOf };
 }
 
-export async function baseline(lab: Lab, name: 'untenanted' | 'textbook'): Promise<Subject> {
+export async function baseline(
+  lab: Lab,
+  name: 'untenanted' | 'textbook',
+): Promise<SystemUnderTest> {
   const script = [`bench/baselines/${name}_process.ts`, lab.baselineUrl, `${conditions.pool}`];
   const server = await lab.children.serve(name, script, {});
-  const members = lab.members.shared.slice(0, conditions.tenants);
-  return { name, server, members, headersOf: baselineHeaders };
+  const loadTenants = lab.loadTenants.shared.slice(0, conditions.tenants);
+  return { name, server, loadTenants, headersOf: baselineHeaders };
 }
 
 /** A server of `bench/labs/` with the tenants of shared mode. */
-export async function labServer(lab: Lab, name: string, script: string[]): Promise<Subject> {
+export async function labServer(
+  lab: Lab,
+  name: string,
+  script: string[],
+): Promise<SystemUnderTest> {
   const variables = kennelVariables(kennelOptions(lab));
   const server = await lab.children.serve(name, script, variables);
-  return kennelSubject(name, server, lab.members.shared.slice(0, conditions.tenants));
+  return kennelSystem(name, server, lab.loadTenants.shared.slice(0, conditions.tenants));
 }
 
-export async function stopAll(subjects: Iterable<Subject>): Promise<void> {
-  await Promise.all([...subjects].map(({ server }) => server.stop()));
+export async function stopAll(systems: Iterable<SystemUnderTest>): Promise<void> {
+  await Promise.all([...systems].map(({ server }) => server.stop()));
 }

@@ -1,7 +1,6 @@
 /**
- * The memory of a serving process that knows ten thousand tenants: each has been let in, limited,
- * counted and read for. Their rows are put into the registry directly, as onboarding them takes long
- * and is measured elsewhere.
+ * Measures the memory of a process after a request of each of ten thousand tenants. Their rows are inserted
+ * into the registry directly: onboarding takes long, and another suite measures it.
  */
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
@@ -10,23 +9,23 @@ import { tenantId } from '../../src/kernel/tenant.ts';
 import type { Lab } from '../lab.ts';
 import { conditions, limits } from '../limits.ts';
 import { Client } from '../load/client.ts';
-import type { Member } from '../provision.ts';
+import type { LoadTenant } from '../provision.ts';
 import type { KnownMemory } from '../result.ts';
 import { adminToken, startKennel } from '../systems_under_test.ts';
-import { kennelOptions, kennelSubject } from './servers.ts';
+import { kennelOptions, kennelSystem } from './servers.ts';
 
 export async function measureKnown(lab: Lab): Promise<KnownMemory> {
   const { knownTenants: tenants, connections } = conditions;
   lab.progress.phase(`memory with ${tenants} tenants known`);
-  const members = await register(lab, tenants);
+  const loadTenants = await register(lab, tenants);
   const server = await startKennel(lab.children, 'kennel known', kennelOptions(lab));
-  const { headersOf } = kennelSubject('known', server, members);
+  const { headersOf } = kennelSystem('known', server, loadTenants);
   const beforeBytes = await residentBytes(server.url);
-  // An empty list is read through the whole of the kernel.
-  const requests = members.map((member) => ({
+  // The list is empty, but the request passes all stages of the kernel.
+  const requests = loadTenants.map((tenant) => ({
     method: 'GET' as const,
     path: '/api/pets',
-    headers: headersOf(member),
+    headers: headersOf(tenant),
   }));
   const { faults } = await lab.load.run({
     kind: 'sweep',
@@ -35,14 +34,15 @@ export async function measureKnown(lab: Lab): Promise<KnownMemory> {
     timeoutMs: limits.requestMs,
     requests,
   });
-  if (faults.length > 0) throw new Error(`Cannot get to know them: ${faults.join(', ')}`);
+  if (faults.length > 0)
+    throw new Error(`Cannot measure the memory with known tenants: ${faults.join(', ')}`);
   const afterBytes = await residentBytes(server.url);
   await server.stop();
   return { tenants, beforeBytes, afterBytes };
 }
 
-async function register({ services, progress }: Lab, count: number): Promise<Member[]> {
-  const members: Member[] = [];
+async function register({ services, progress }: Lab, count: number): Promise<LoadTenant[]> {
+  const loadTenants: LoadTenant[] = [];
   for (let from = 0; from < count; from += limits.rowsPerStatement) {
     progress.step({ done: from, of: count, name: 'register' });
     const rows = Array.from({ length: Math.min(limits.rowsPerStatement, count - from) }, (_, at) =>
@@ -50,10 +50,10 @@ async function register({ services, progress }: Lab, count: number): Promise<Mem
     );
     await insert(services, rows);
     for (const { id, slug, apiKey } of rows) {
-      members.push({ mode: 'shared', id: tenantId(id), slug, apiKey, pets: [] });
+      loadTenants.push({ mode: 'shared', id: tenantId(id), slug, apiKey, pets: [] });
     }
   }
-  return members;
+  return loadTenants;
 }
 
 type Row = ReturnType<typeof newRow>;
@@ -89,7 +89,7 @@ async function insert({ control, fleet }: Lab['services'], rows: readonly Row[])
     join new_users on new_users.id = "user"`;
 }
 
-/** As the process itself tells its Prometheus. */
+/** Reads the resident memory from the process's own metrics. */
 async function residentBytes(url: string): Promise<number> {
   const client = new Client(url, limits.requestMs);
   const headers = { authorization: `Bearer ${adminToken}` };

@@ -1,23 +1,24 @@
--- What the catalog says of some schemas, as sorted facts in plain text, so that two schemas which were
--- made by the same files are equal to the letter. Only reads. Run by anybody, with pg_catalog as
--- search_path: then every other name is shown with its schema. With psql:
+-- The catalog of some schemas, as sorted facts in plain text: two schemas that were made by the same files
+-- are equal to the letter.
+-- Run in: each database, for npm run doctor to compare (with pg_catalog alone as search_path, so that every
+-- other name has its schema).
+-- Variables: schemas (an array), app, owner (roles), ours (an array of our roles, whose rights are facts too),
+-- known (JSON: the digest that is expected of a schema, or {}), most (a number, such as 20).
+-- Only reads.
 --
---   \set schemas '["shared"]'  \set ours '[]'  \set app kennel_app  \set owner kennel_owner  \set known '{}'
---   \set most 20
---
--- A row for each schema and one, with an empty name, for what belongs to the whole database. `facts` is
--- null where their digest is the one that :'known' has for the schema: then they need not be looked at.
--- It is also null where more than :'most' of the known schemas are otherwise than they should be.
+-- A row for each schema and one, with an empty name, for what belongs to the whole database. `facts` is null
+-- where their digest is the one that :'known' has for the schema, so that nobody need look at them. It is
+-- also null where more than :'most' of the known schemas are otherwise than they should be.
 -- A fact has the statements that make it so (`make`) and that take it away (`drop`), where there are any.
 -- {schema} stands for the schema's name and {app} for the role that works on tenants' tables.
 
 with ours as materialized (
   select oid as namespace, nspname as schema, quote_ident(nspname) || '.' as prefix, nspowner, nspacl
   from pg_namespace
-  where nspname in (select jsonb_array_elements_text(:'schemas'::text::jsonb))
+  where nspname = any (:'schemas')
 ), role (oid, name, is_ours) as materialized (
-  select oid, case when rolname = :'app'::text then '{app}' else quote_ident(rolname) end,
-    rolname in (select jsonb_array_elements_text(:'ours'::text::jsonb))
+  select oid, case when rolname = :'app' then '{app}' else quote_ident(rolname) end,
+    rolname = any (:'ours')
   from pg_roles
   union all
   select 0, 'public', true
@@ -270,7 +271,7 @@ with ours as materialized (
     format('default rights on %s%s for %s', kind,
       ' in schema ' || nullif(defaclnamespace, 0)::regnamespace, role.name),
     string_agg(privilege_type, ', ' order by privilege_type), null,
-    format('alter default privileges for role %I%s revoke all on %s from %s', :'owner'::text,
+    format('alter default privileges for role %I%s revoke all on %s from %s', :'owner',
       ' in schema ' || nullif(defaclnamespace, 0)::regnamespace, kind, role.name)
   from pg_default_acl
     cross join lateral (
@@ -279,7 +280,7 @@ with ours as materialized (
     ) as named
     cross join lateral aclexplode(defaclacl)
     join role on role.oid = grantee
-  where defaclrole = (select oid from pg_roles where rolname = :'owner'::text) and is_ours
+  where defaclrole = (select oid from pg_roles where rolname = :'owner') and is_ours
     -- Postgres gives these to everybody by itself.
     and not (grantee = 0 and defaclobjtype in ('f', 'T'))
   group by defaclnamespace, kind, role.name
@@ -313,7 +314,7 @@ with ours as materialized (
   )
 ), digested as (
   select namespace, coalesce(schema, '') as schema,
-    :'known'::text::jsonb ->> coalesce(schema, '') as known,
+    :'known'::jsonb ->> coalesce(schema, '') as known,
     md5(string_agg(concat_ws(' ', kind, object, value), e'\n'
       order by kind collate "C", object collate "C", value collate "C")) as digest
   from fact left join ours using (namespace)
@@ -328,7 +329,7 @@ with ours as materialized (
     from digested
     where digest <> known
     order by schema collate "C"
-    limit :'most'::text::int
+    limit :most
   )
 ), gathered as (
   select coalesce(namespace, 0) as namespace, jsonb_agg(to_jsonb(fact) - 'namespace') as facts

@@ -1,11 +1,11 @@
 /**
- * The words and flags of a command line. A wrong one is told in one line, before anything is opened,
- * and the exit code is 2. Without `--` npm keeps flags for itself, and the command would do something
- * else than was asked: that is noticed here.
+ * The words and flags of a command line. A wrong one is reported in one line, before anything is opened,
+ * with exit code 2. Without `--` npm takes flags for itself, and the command would do something else: this
+ * is detected here.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
-/** A command was called wrongly. */
+/** The command line is wrong. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -29,8 +29,8 @@ export function asksForHelp(args: readonly string[]): boolean {
  *   readArguments(['create', 'zoo', '--plan', 'basic'], { plan: { type: 'string' } }, environment);
  *   // { positionals: ['create', 'zoo'], values: { plan: 'basic' } }
  *
- * @param options without defaults: a flag that was not given is undefined.
- * @throws {UsageError} for an unknown flag, one without its value, and one that npm has taken.
+ * @param options Without defaults: a missing flag is undefined.
+ * @throws {UsageError} for an unknown flag, a flag without its value, and a flag that npm has taken.
  */
 export function readArguments<Taken extends Options>(
   args: readonly string[],
@@ -45,7 +45,7 @@ export function readArguments<Taken extends Options>(
   );
 }
 
-/** @throws {UsageError} naming the words that are too many. */
+/** @throws {UsageError} that names the superfluous words. */
 export function assertNoMore(words: readonly string[]): void {
   if (words.length > 0) throw new UsageError(`Cannot understand "${words.join(' ')}"`);
 }
@@ -54,16 +54,16 @@ function parse<Taken extends Options>(args: readonly string[], options: Taken): 
   try {
     return parseArgs<Config<Taken>>({ args: [...args], options, allowPositionals: true });
   } catch (error) {
-    // The sentences behind the first one explain how to pass a word that begins with a dash.
+    // Node's further sentences explain how to pass a word that begins with a dash.
     const [sentence = ''] = String(error instanceof Error ? error.message : error).split(/\. |\n/);
     throw new UsageError(sentence);
   }
 }
 
-/** A setting of npm's that many have in their `.npmrc`: to find it set tells nothing. */
+/** Often set in `.npmrc`, so it may be set although it was not given. */
 const ofNpmItself = new Set(['yes']);
 
-/** npm hands flags that it kept to the script as `npm_config_…`, also those that it does not know. */
+/** npm passes flags that it has taken as `npm_config_…`, even unknown ones. */
 function takenByNpm(options: Options, values: object, environment: Environment) {
   if (environment.npm_lifecycle_event === undefined) return undefined;
   const given = new Map(Object.entries(values));

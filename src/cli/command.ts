@@ -1,4 +1,4 @@
-/** What the shell commands share: read the arguments, open everything, do one thing, close. */
+/** Runs a shell command: reads its arguments, opens the services, does the work, closes everything. */
 
 import { type Config, ConfigError, readConfig } from '../config.ts';
 import { Refusal } from '../kernel/errors.ts';
@@ -15,22 +15,22 @@ import {
 
 const exitConfig = 78;
 
-/** What a command does; resolves with the exit code. */
+/** The work of a command. Resolves with the exit code. */
 export type Work = (services: Services, config: Config) => Promise<number>;
 
 export type Command<Taken extends Options> = {
-  /** What `--help` prints. */
+  /** The output of `--help`. */
   usage: string;
   options: Taken;
-  /** Whether it installs what the database lacks; not where it only reads. Yes unless it is said. */
+  /** Whether missing objects are installed in the database first. Default: true. */
   installs?(given: Arguments<Taken>): boolean;
-  /** @throws {UsageError} when words or values make no sense; nothing has been opened yet. */
+  /** @throws {UsageError} for wrong words or values, before anything is opened. */
   parse(given: Arguments<Taken>): Work;
 };
 
-/** Runs a command and sets the exit code: what its work resolves with, 1 on an error, 2 for wrong usage. */
+/** Runs a command and sets the exit code: that of its work, 1 on an error, 2 for wrong usage. */
 export async function runCommand<Taken extends Options>(command: Command<Taken>): Promise<void> {
-  // The reader of our lines may close the pipe early, as `head` does; work goes on to its end.
+  // The reader may close the pipe early, as `head` does; the work still continues to its end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.exitCode = await resultOf(command).catch(report);
 }
@@ -39,7 +39,7 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** For programs: one document, and nothing else on stdout. */
+/** Prints one JSON document, for programs. Nothing else may go to stdout. */
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
@@ -74,7 +74,7 @@ async function withServices(services: Services, config: Config, work: Work): Pro
   }
 }
 
-/** Tells the error in a line each. Returns the exit code. */
+/** Prints an error, one line for each problem. Returns the exit code. */
 export function report(error: unknown): number {
   const lines = error instanceof ConfigError ? error.lines : [messageOf(error)];
   for (const line of lines) process.stderr.write(`kennel: ${line}\n`);
@@ -83,7 +83,7 @@ export function report(error: unknown): number {
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof UsageError) return `${error.message} (--help shows what there is)`;
+  if (error instanceof UsageError) return `${error.message} (see --help)`;
   if (error instanceof Refusal && error.facts.errors) {
     return error.facts.errors.map(({ path, message }) => `${path}: ${message}`).join('; ');
   }

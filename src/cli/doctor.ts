@@ -1,12 +1,17 @@
 /**
- * `npm run doctor`: names everything that weakens the isolation of tenants, and how to fix it.
- * `npm run doctor -- --accept CHECK`: tells the warnings of a check no more; `--withdraw CHECK` again.
- * `npm run doctor -- verify-audit [--tenant SLUG]`: names every event of the trail that was falsified.
+ * `npm run doctor`: reports each weakness of the tenants' isolation, with its fix.
+ * `npm run doctor -- --accept CHECK`: hides the warnings of a check; `--withdraw CHECK` shows them again.
+ * `npm run doctor -- verify-audit [--tenant SLUG]`: reports each falsified event of the audit trail.
  */
 
-import { accept, withdraw, withoutAccepted } from '../control_plane/doctor/accepted.ts';
+import {
+  accept,
+  knownWarnings,
+  withdraw,
+  withoutAccepted,
+} from '../control_plane/doctor/accepted.ts';
 import { examine } from '../control_plane/doctor/doctor.ts';
-import { oneLine, warningNamed } from '../control_plane/doctor/finding.ts';
+import { oneLine } from '../control_plane/doctor/finding.ts';
 import { type Summed, summed } from '../control_plane/doctor/summed.ts';
 import { limits } from '../limits.ts';
 import type { Services } from '../services.ts';
@@ -17,6 +22,8 @@ import { verifyAudit } from './verify_audit.ts';
 const usage = `Usage: npm run doctor [-- --json]
        npm run doctor -- --accept CHECK | --withdraw CHECK [--json]
        npm run doctor -- verify-audit [--tenant SLUG] [--json]`;
+
+const warnings = await knownWarnings();
 
 await runCommand({
   usage,
@@ -32,7 +39,7 @@ await runCommand({
     const [action, ...rest] = positionals;
     assertNoMore(rest);
     if (action !== undefined && action !== 'verify-audit') {
-      throw new UsageError(`Cannot do "${action}": say verify-audit, or nothing`);
+      throw new UsageError(`Cannot do "${action}": use verify-audit, or no action`);
     }
     const changes = changesOf(values);
     if (action === 'verify-audit') {
@@ -55,10 +62,10 @@ function changesOf(values: { accept?: string | undefined; withdraw?: string | un
   ];
   return changes.flatMap(({ name, change }) => {
     if (name === undefined) return [];
-    const check = warningNamed(name);
-    if (check === null) throw new UsageError(`Cannot accept "${name}": no warning has that name`);
+    if (!warnings.has(name))
+      throw new UsageError(`Cannot accept "${name}": no warning has that name`);
     return async ({ fleet }: Services) => {
-      await change(fleet, check);
+      await change(fleet, name);
       return 0;
     };
   });

@@ -26,11 +26,11 @@ await runCommand({
   options,
   installs: ({ positionals }) => positionals[0] !== 'status',
   parse: ({ positionals, values }) => {
-    const { json = false, ...wishes } = values;
+    const { json = false, ...flags } = values;
     const [action = '', ...rest] = positionals;
     assertNoMore(rest);
     if (action === 'status') {
-      const [other] = Object.keys(wishes);
+      const [other] = Object.keys(flags);
       if (other !== undefined) throw new UsageError(`Cannot use --${other} with "status"`);
       return async ({ fleet, control }) =>
         showStatus(
@@ -38,20 +38,20 @@ await runCommand({
           json,
         );
     }
-    if (action !== 'up') throw new UsageError(`Cannot do "${action}": say status or up`);
-    const { tenant, canary, concurrency } = wishes;
-    const wish = {
+    if (action !== 'up') throw new UsageError(`Cannot do "${action}": use status or up`);
+    const { tenant, canary, concurrency } = flags;
+    const upOptions = {
       slug: tenant ?? null,
-      canary: countOf(canary, 'canary', { least: 0, most: limits.migrations.canaries }) ?? 0,
+      canary: countOf(canary, 'canary', { min: 0, max: limits.migrations.canaries }) ?? 0,
       concurrency:
-        countOf(concurrency, 'concurrency', { least: 1, most: limits.migrations.schemas }) ??
+        countOf(concurrency, 'concurrency', { min: 1, max: limits.migrations.schemas }) ??
         defaultConcurrency,
     };
-    return (services) => up(services, wish, json);
+    return (services) => up(services, upOptions, json);
   },
 });
 
-/** Exit code 0 also when tenants are behind: that is no error of the command. */
+/** Returns exit code 0 also when tenants are behind: that is no error of the command. */
 function showStatus(status: FleetStatus, json: boolean): number {
   const { newest, current, behind, ahead, processes } = status;
   if (json) {
@@ -81,15 +81,19 @@ function showStatus(status: FleetStatus, json: boolean): number {
   return 0;
 }
 
-type Wish = { slug: string | null; canary: number; concurrency: number };
+type UpOptions = { slug: string | null; canary: number; concurrency: number };
 
-/** Exit code 1 when a place failed or was left. */
-async function up({ fleet, control, jobs }: Services, wish: Wish, json: boolean): Promise<number> {
+/** Returns exit code 1 when a schema failed or was skipped. */
+async function up(
+  { fleet, control, jobs }: Services,
+  options: UpOptions,
+  json: boolean,
+): Promise<number> {
   const progress = new Progress(process.stderr, () => performance.now());
   const outcome = await migrateFleet(fleet, control, jobs, {
     ...limits.migrations,
     heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
-    ...wish,
+    ...options,
     onProgress: ({ done, of }) => progress.counted(done, of),
   }).finally(() => progress.end());
   const { migrated, failed, left } = outcome;
@@ -102,14 +106,12 @@ async function up({ fleet, control, jobs }: Services, wish: Wish, json: boolean)
   return failed.length + left === 0 ? 0 : 1;
 }
 
-type Range = { least: number; most: number };
+type Range = { min: number; max: number };
 
-/** @throws {UsageError} when the text is no integer in the range. */
-function countOf(text: string | undefined, name: string, { least, most }: Range) {
+/** @throws {UsageError} when the text is not an integer in the range. */
+function countOf(text: string | undefined, name: string, { min, max }: Range) {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  throw new UsageError(
-    `Cannot use --${name} ${text}: expected an integer from ${least} to ${most}`,
-  );
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw new UsageError(`Cannot use --${name} ${text}: expected an integer from ${min} to ${max}`);
 }

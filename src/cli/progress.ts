@@ -1,6 +1,6 @@
 /**
- * How far long work is, on stderr: one line that is written over on a terminal, with rate and time
- * left; elsewhere JSON lines, at most one a second and the last one.
+ * Shows the progress of long work on stderr. On a terminal it is one line that is rewritten, with rate and
+ * time left. Otherwise it is JSON lines: at most one a second, and the last one.
  */
 export type ProgressSink = { isTTY?: boolean; write(text: string): unknown };
 
@@ -19,7 +19,7 @@ export class Progress {
     this.#startedMs = nowMs();
   }
 
-  /** `done` of `of` things. */
+  /** Shows that `done` of `of` items are done. */
   counted(done: number, of: number): void {
     const seconds = (this.#nowMs() - this.#startedMs) / 1_000;
     const perSecond = seconds > 0 ? done / seconds : 0;
@@ -33,13 +33,13 @@ export class Progress {
     });
   }
 
-  /** A wait of which `leftMs` are left. */
+  /** Shows a wait, which takes another `leftMs`. */
   waiting(what: string, leftMs: number): void {
     const left = Math.ceil(leftMs / 1_000);
     this.#show(left === 0, `${what}, ${left} s left`, { waiting: what, seconds_left: left });
   }
 
-  /** Clears the line, so that what is printed next begins at its start. */
+  /** Clears the line for further output. */
   end(): void {
     if (this.#sink.isTTY) this.#sink.write('\r\u001b[K');
   }

@@ -1,4 +1,4 @@
-/** `npm run psql [-- ARGUMENTS]`: psql as the administrator, also when nothing else runs. */
+/** `npm run psql [-- ARGUMENTS]`: psql as the administrator. Starts the embedded Postgres if needed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readConfig } from '../config.ts';
@@ -16,7 +16,7 @@ async function runPsql(args: readonly string[]): Promise<number> {
     return 0;
   }
   const database = await openDatabase(readConfig(process.env));
-  // An interrupt is meant for a statement; psql ends by itself.
+  // Ctrl-C cancels a statement in psql, and must not end this process.
   process.on('SIGINT', () => {});
   try {
     const psql = spawn('psql', args, {

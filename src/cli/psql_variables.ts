@@ -1,12 +1,12 @@
 /**
- * A database URL as the environment of psql. With the URL as an argument `-d NAME` would take the place of
- * all of it, and everybody could read the password in the list of processes.
+ * A database URL as environment variables for psql. If the URL were an argument, `-d NAME` would replace
+ * all of it, and every user could read the password in the list of processes.
  *
  * Source: https://www.postgresql.org/docs/current/libpq-envars.html
  */
 import { keywordsIn } from '../postgres/connection_url.ts';
 
-/** Keywords for which libpq has no variable, or one that is named otherwise. */
+/** Keywords whose variable has another name (null: libpq has none). */
 const names: Readonly<Record<string, string | null>> = {
   dbname: 'PGDATABASE',
   connect_timeout: 'PGCONNECT_TIMEOUT',
@@ -23,7 +23,7 @@ const names: Readonly<Record<string, string | null>> = {
 };
 
 /**
- * A URL as libpq's variables.
+ * Returns a URL as libpq's variables.
  *
  * @example psqlVariables('postgres://me@%2Frun%2Fpg/db').PGHOST // '/run/pg'
  */
@@ -35,15 +35,15 @@ export function psqlVariables(url: string): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
-/** Of the user's own environment: all that would lead elsewhere, or there in another way. */
+/** Returns the environment without variables that would change the connection. */
 export function withoutConnection(
   environment: Readonly<Record<string, string | undefined>>,
 ): Record<string, string | undefined> {
-  const kept = Object.entries(environment).filter(([name]) => !leads.test(name));
+  const kept = Object.entries(environment).filter(([name]) => !connectionVariable.test(name));
   return Object.fromEntries(kept);
 }
 
-const leads =
+const connectionVariable =
   /^PG(HOST|HOSTADDR|PORT|DATABASE|USER|PASSWORD|PASSFILE|SERVICE|SERVICEFILE|SSL\w*|REQUIRE\w*|CHANNELBINDING|GSS\w*|KRB\w*|TARGETSESSIONATTRS|LOADBALANCEHOSTS|CONNECT_TIMEOUT|OPTIONS|\w+PROTOCOL\w*)$/;
 
 function compact(keyword: string): string {

@@ -1,4 +1,4 @@
-/** `npm run rotate-seals`: replaces the key of the sealed context, while tenants are being served. */
+/** `npm run rotate-seals`: replaces the key of the seals, while tenants are served. */
 
 import { rotateSeals } from '../control_plane/keys/rotate_seals.ts';
 import { limits } from '../limits.ts';

@@ -1,4 +1,4 @@
-/** Rows as text in columns, with a header, for a person at a terminal. */
+/** Returns rows as aligned lines with a header, for a terminal. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));

@@ -1,10 +1,10 @@
-/** `npm run tenants -- list | create | suspend | resume | delete`: a tenant's life from a shell. */
+/** `npm run tenants -- list | create | suspend | resume | delete`: manages tenants from a shell. */
 import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
 import { isolationModes } from '../isolation/modes.ts';
 import { parseSlug, type Slug } from '../kernel/tenant.ts';
-import { inventedEmail, newTenant } from '../routes/admin/tenants.ts';
+import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
 import type { Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
@@ -26,7 +26,7 @@ const options = {
   json: { type: 'boolean' },
 } as const;
 
-/** The flag behind each field of the API's. */
+/** The flag of a field, when their names differ. */
 const flagOf: Readonly<Record<string, string>> = { admin_email: '--email' };
 
 type Values = Arguments<typeof options>['values'];
@@ -55,7 +55,7 @@ await runCommand({
     }
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
     if (!action) {
-      throw new UsageError(`Cannot do "${name}": say list, create, suspend, resume or delete`);
+      throw new UsageError(`Cannot do "${name}": use list, create, suspend, resume or delete`);
     }
     assertFlags(name, action.flags, values);
     return action.work(slugOf(slug), values);
@@ -68,9 +68,9 @@ function assertFlags(action: string, flags: readonly string[], values: Values): 
 }
 
 function slugOf(text: string | undefined): Slug {
-  if (text === undefined) throw new UsageError('Cannot do that: name the tenant');
+  if (text === undefined) throw new UsageError('Cannot find the tenant: its slug is missing');
   const slug = parseSlug(text);
-  if (!slug) throw new UsageError(`Cannot use "${text}": it is no slug`);
+  if (!slug) throw new UsageError(`Cannot use "${text}": it is not a slug`);
   return slug;
 }
 
@@ -101,25 +101,25 @@ function tableOf(tenants: readonly TenantView[]): string[] {
 }
 
 function create(slug: Slug, { json, ...values }: Values): Work {
-  const { name, plan, isolation, adminEmail } = orderOf(slug, values);
+  const { name, plan, isolation, adminEmail } = newTenantOf(slug, values);
   return async ({ onboarding }, config) => {
     if (adminEmail === undefined && config.smtpUrl !== null) {
       throw new UsageError('Cannot create a tenant without --email where SMTP_URL is set');
     }
-    const input = {
+    const newTenant = {
       slug,
       name,
       plan,
       isolation: isolation ?? config.isolation,
       adminEmail: adminEmail ?? inventedEmail(slug),
     };
-    const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
-    const result = await onboarding.create(input, meta);
+    const request = { requestId: null, idempotencyKey: null, rawBody: '' };
+    const created = await onboarding.create(newTenant, request);
     if (json) {
-      printJson(result);
+      printJson(created);
       return 0;
     }
-    const { tenant, admin } = result;
+    const { tenant, admin } = created;
     print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);
     print(`admin:   ${admin.email}`);
     print(`api key: ${admin.api_key}`);
@@ -128,15 +128,15 @@ function create(slug: Slug, { json, ...values }: Values): Work {
 }
 
 /**
- * By the same rules as the API's.
+ * Checks the values by the same rules as the API.
  *
- * @throws {UsageError} naming the flag whose value does not fit.
+ * @throws {UsageError} that names the flag with a wrong value.
  */
-function orderOf(slug: Slug, { name = slug, plan, isolation, email }: Values) {
-  const wish = { slug, name, plan, isolation, admin_email: email };
+function newTenantOf(slug: Slug, { name = slug, plan, isolation, email }: Values) {
+  const fields = { slug, name, plan, isolation, admin_email: email };
   const parsed = v.safeParse(
-    newTenant({ sendsMail: false, isolationModes }),
-    JSON.parse(JSON.stringify(wish)),
+    newTenantFields({ sendsMail: false, isolationModes }),
+    JSON.parse(JSON.stringify(fields)),
   );
   if (!parsed.success) {
     const [issue] = parsed.issues;
@@ -157,32 +157,33 @@ function setStatus(slug: Slug, status: 'active' | 'suspended', { json }: Values)
   };
 }
 
-/** @throws {UsageError} when it was not agreed to, and there is no terminal to ask at. */
+/** @throws {UsageError} without `--yes` when there is no terminal for the question. */
 function remove(slug: Slug, { yes = false, json }: Values): Work {
   if (!yes && !process.stdin.isTTY) {
     throw new UsageError(
-      `Cannot ask whether to delete "${slug}": there is no terminal; add -- --yes`,
+      `Cannot delete "${slug}": it must be confirmed, and there is no terminal; add -- --yes`,
     );
   }
   return async ({ registry, onboarding }) => {
     const found = await registry.find(slug);
     if (!found) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
-    if (!yes && !(await isConfirmed(found))) throw new Error(`"${slug}" was not deleted`);
+    if (!yes && !(await isConfirmed(found)))
+      throw new Error(`Cannot delete "${slug}": it was not confirmed`);
     if (!(await onboarding.remove(slug, null))) {
       throw new Error(`Cannot delete "${slug}": there is no such tenant`);
     }
     if (json) printJson({ slug, deleted: true });
-    else print(`${slug} is gone`);
+    else print(`${slug} was deleted`);
     return 0;
   };
 }
 
-/** Asks for the slug, because a habit answers "y" to everything. */
+/** Asks for the slug: "y" would be typed out of habit. */
 async function isConfirmed({ slug, name }: TenantView): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const question = `This deletes all that "${name}" has. Type its slug to go on: `;
+  const question = `This deletes all data of "${name}". Type its slug to continue: `;
   try {
-    // An input that ends answers nothing.
+    // The end of the input counts as no.
     const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
     return (await Promise.race([terminal.question(question), closed])).trim() === slug;
   } finally {

@@ -1,6 +1,6 @@
 /**
- * The programs of the platform's own package, made ready to run. npm may skip install scripts and
- * packages carry no symlinks, so the links that the libraries need are made here.
+ * The programs of the platform's package, made ready to run. npm may skip install scripts, and packages
+ * hold no symlinks, so the links for the libraries are made here.
  */
 import { chmod, readFile, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
@@ -14,13 +14,13 @@ const packageShape = object({ initdb: string(), pg_ctl: string(), postgres: stri
 const linksShape = array(object({ source: string(), target: string() }));
 
 /**
- * The programs for a platform such as `linux-x64`.
+ * Returns the programs for a platform such as `linux-x64`.
  *
  * @throws {StartError} when there are none.
  */
 export async function binariesFor(platform: string): Promise<Binaries> {
   const paths = await pathsFor(platform);
-  // initdb and pg_ctl look for `postgres` beside them by a shell, between double quotes.
+  // initdb and pg_ctl run `postgres` by a shell, with its path in double quotes.
   if (/[$`"\\\p{Cc}]/u.test(paths.postgres)) {
     throw new StartError(
       'the path of the project has $, `, ", \\ or a line break in it; move it, or set DATABASE_URL',

@@ -1,7 +1,7 @@
 /**
- * A cluster of our own on the disk: made by initdb, started and stopped by pg_ctl. pg_ctl gives the
- * server a session of its own, so a Ctrl-C in the terminal reaches us and not the server. It starts the
- * server by a shell, in which it quotes nothing: so it gets no path, but runs in the cluster's folder.
+ * A cluster on the disk: made by initdb, started and stopped by pg_ctl. pg_ctl gives the server a session
+ * of its own, so Ctrl-C in the terminal does not reach the server. pg_ctl starts the server by a shell
+ * and quotes nothing there: so it gets no path, and runs in the cluster's folder.
  *
  * Source: `start_postmaster` in src/bin/pg_ctl/pg_ctl.c.
  */
@@ -20,14 +20,14 @@ import type { Outcome, Run } from './os_user.ts';
 import { runningPostmaster } from './postmaster.ts';
 import { StartError } from './start_error.ts';
 
-/** How long a start and a stop may take, and how large the server may get. */
+/** The limits of start, stop and size. */
 export type ClusterLimits = {
   startMs: number;
-  /** For a fast stop, and again for an immediate one. */
+  /** For a fast stop, and again for an immediate stop. */
   stopSeconds: number;
   maxConnections: number;
   sharedBuffersMb: number;
-  /** A log that has grown past this is put aside at the next start, in place of the last one. */
+  /** A larger log is renamed at the next start, and replaces the log that was renamed before. */
   logBytes: number;
 };
 
@@ -36,7 +36,7 @@ export type ServerSettings = Readonly<Record<string, string | number>>;
 
 const names = { data: 'data', log: 'postgres.log', password: 'password' };
 
-/** What the folder of a cluster holds. */
+/** The paths in the folder of a cluster. */
 export function partsOf(folder: string): typeof names {
   const { data, log, password } = names;
   return { data: join(folder, data), log: join(folder, log), password: join(folder, password) };
@@ -68,20 +68,20 @@ export class Cluster {
   }
 
   /**
-   * Starts the server, on a free port unless it shall have the one it had. False when another was
-   * faster, or its port was just taken, or backends of a killed server have not ended yet: what
-   * holds it up will pass. Where it cannot have a socket it does without.
+   * Starts the server, on `formerPort` or on a free one, without a socket if there can be none. Returns
+   * false when a retry may succeed: another process was faster, the port was taken, or backends of a
+   * killed server have not ended yet.
    *
-   * @throws {StartError} with the end of the server's log, when it will not.
+   * @throws {StartError} with the end of the server's log, when a retry cannot succeed.
    */
   async start(formerPort?: number): Promise<boolean> {
-    await this.#putLogAside();
+    await this.#rotateLog();
     const before = await sizeOf(this.#log);
     const port = formerPort ?? (await freePort());
     await removeSocketLock(this.#folder, port);
     const { ok, output } = await this.#start(port);
     if (ok) {
-      // Now that this one holds the data folder, there is no other.
+      // This server has locked the data folder, so no other server uses these sockets.
       await removeStaleSockets(this.#folder, port);
       return true;
     }
@@ -90,12 +90,12 @@ export class Cluster {
       this.#withSocket = false;
       return this.start(formerPort);
     }
-    if (passes.test(log)) return false;
+    if (isTemporary.test(log)) return false;
     const where = `${this.#log} (${await freeSpace(this.#data)})`;
     throw new StartError(`it did not start; ${where} ends with\n${lastLines(log || output)}`);
   }
 
-  /** Stops the server, with or without clients. Even a hasty stop keeps what was acknowledged. */
+  /** Stops the server, even with clients connected. Committed transactions survive any stop. */
   async stop(): Promise<void> {
     for (const mode of ['fast', 'immediate'] as const) {
       if (!(await runningPostmaster(this.#data))) return;
@@ -130,7 +130,7 @@ export class Cluster {
       ...socketSettings(this.#withSocket),
       max_connections: this.#limits.maxConnections,
       shared_buffers: `${this.#limits.sharedBuffersMb}MB`,
-      // The log grows without bound while the server runs, so failed statements stay out of it.
+      // The log has no bound while the server runs, so failed statements are not logged.
       log_min_messages: 'log',
       log_min_error_statement: 'log',
       log_checkpoints: 'off',
@@ -141,7 +141,7 @@ export class Cluster {
       .join(' ');
   }
 
-  async #putLogAside(): Promise<void> {
+  async #rotateLog(): Promise<void> {
     if ((await sizeOf(this.#log)) > this.#limits.logBytes) {
       await rename(this.#log, `${this.#log}.1`);
     }
@@ -155,10 +155,10 @@ export class Cluster {
   }
 }
 
-/** Some file systems hold none, for one those that a virtual machine shares with its host. */
+/** Some file systems have no sockets, such as folders that a virtual machine shares with its host. */
 const refusesSocket = /could not create any Unix-domain sockets|\.s\.PGSQL\.\d+\.lock"/;
 
-const passes = /lock file "postmaster.pid"|still in use|could not bind/;
+const isTemporary = /lock file "postmaster.pid"|still in use|could not bind/;
 
 async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => ({ size: 0 }))).size;

@@ -1,7 +1,7 @@
 /**
- * The Postgres that comes with Kennel, for a machine that has none: made at the first start, shared
- * by all Kennel processes on its folder, stopped by the last of them. One that was left running by
- * a killed process is taken over as it is.
+ * The Postgres of Kennel, for a machine without one. It is made at the first start, shared by all Kennel
+ * processes of its folder, and stopped by the last of them. A server of a killed process is used again
+ * without a restart.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';
@@ -13,48 +13,48 @@ import { createCluster, hasCluster } from './initdb.ts';
 import { hasSocket } from './local_socket.ts';
 import { give, type Owner, ownerOf, type Runner, runnerFor } from './os_user.ts';
 import { runningPostmaster } from './postmaster.ts';
-import { Presence, type PresenceLimits } from './server_lease.ts';
+import { type LeaseLimits, ServerLease } from './server_lease.ts';
 import { explained, StartError } from './start_error.ts';
 
-/** Every wait and every size; `limits.ts` holds the values. */
+/** All timeouts and sizes; the values are in `limits.ts`. */
 export type EmbeddedLimits = ClusterLimits &
-  PresenceLimits & {
+  LeaseLimits & {
     createMs: number;
-    /** The pause before looking again at a server that starts or stops. */
+    /** The pause between checks of a server that starts or stops. */
     pollMs: number;
   };
 
-/** Where the server keeps its data, and how it runs. */
+/** The folder and the settings of the server. */
 export type EmbeddedOptions = {
-  /** Made when absent. */
+  /** Created when it does not exist. */
   folder: string;
-  /** Over the built-in ones; with `fsync: 'off'` nothing is safe, but tests are fast. */
+  /** These replace the built-in ones. `fsync: 'off'` risks all data, and makes tests fast. */
   settings?: ServerSettings;
   limits: EmbeddedLimits;
 };
 
-/** A server that runs, and that this process is known to use. */
+/** A running server that this process holds a lease of. */
 export type Embedded = {
-  /** The superuser's. Also in the file `database-url` beside the folder, for psql. */
+  /** The superuser's URL. Also in the file `database-url` beside the folder, for psql. */
   url: string;
-  /** Kennel's own way in: by the server's Unix socket, or the same as `url` where it has none. */
+  /** Kennel's own URL: by the server's Unix socket, or the same as `url` without one. */
   localUrl: string;
-  /** It ran already. */
+  /** The server was running before. */
   adopted: boolean;
-  /** What is worse than it could be where it runs, in one line; or null. */
+  /** A weakness of this installation in one line, or null. */
   warning: string | null;
-  /** Starts the server again when it has died. True when it had. */
+  /** Starts the server again if it has died. Returns whether it had. */
   revive(): Promise<boolean>;
-  /** Stops the server, unless another Kennel process uses it. */
+  /** Releases the lease, and stops the server unless another Kennel process uses it. */
   stop(): Promise<void>;
-  /** Stops the server under all who use it. */
+  /** Stops the server, even if other processes use it. */
   halt(): Promise<void>;
 };
 
 /**
- * Makes the cluster if need be, and starts the server or joins those who use it.
+ * Makes the cluster if there is none, starts the server if it is not running, and takes a lease.
  *
- * @throws {StartError} when it cannot, with what to do about it.
+ * @throws {StartError} with the next step for the user.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const folder = resolve(options.folder);
@@ -82,15 +82,15 @@ async function start(
   const { run, warning } = await runnerIn(folder, owner, { binaries, limitMs: limits.startMs });
   const cluster = new Cluster(folder, binaries, { run, settings, limits });
   const password = await readFile(partsOf(folder).password, 'utf8');
-  const { presence, port, adopted } = await enter(cluster, { folder, password, limits });
+  const { lease, port, adopted } = await enter(cluster, { folder, password, limits });
   const database = 'kennel';
   const url = urlOf(password, { host: loopback, port, database });
   try {
-    await presence.ensureDatabase(database);
-    await presence.closeSpareDatabases();
+    await lease.ensureDatabase(database);
+    await lease.closeSpareDatabases();
     await keepUrl(folder, url, owner);
   } catch (error) {
-    await leave(presence, cluster);
+    await leave(lease, cluster);
     throw error;
   }
   const withSocket = await hasSocket(folder, port, limits.connectSeconds * 1_000);
@@ -100,13 +100,13 @@ async function start(
     localUrl: urlOf(password, { host, port, database }),
     adopted,
     warning,
-    revive: () => revive(cluster, { folder, presence, port }),
-    stop: () => leave(presence, cluster),
-    halt: () => cluster.stop().finally(() => presence.close()),
+    revive: () => revive(cluster, { folder, lease, port }),
+    stop: () => leave(lease, cluster),
+    halt: () => cluster.stop().finally(() => lease.close()),
   };
 }
 
-/** How to run programs on a folder that is there, which may have come from elsewhere. */
+/** Returns a runner for an existing folder, which may have been copied from another machine. */
 async function runnerIn(
   folder: string,
   owner: Owner | null,
@@ -123,9 +123,9 @@ async function runnerIn(
   );
 }
 
-type Entry = { presence: Presence; port: number; adopted: boolean };
+type Entry = { lease: ServerLease; port: number; adopted: boolean };
 
-/** Starts the server unless it runs, and enters. Looks again while it starts up or shuts down. */
+/** Starts the server unless it is running, and takes a lease. Retries while it starts or stops. */
 async function enter(
   cluster: Cluster,
   { folder, password, limits }: { folder: string; password: string; limits: EmbeddedLimits },
@@ -140,39 +140,39 @@ async function enter(
       adopted = false;
     } else if (running?.port) {
       const { port } = running;
-      const presence = new Presence(
+      const lease = new ServerLease(
         urlOf(password, { host: loopback, port, database: 'postgres' }),
         limits,
       );
-      const refusal = await presence.enter();
-      if (refusal === null) return { presence, port, adopted };
+      const refusal = await lease.enter();
+      if (refusal === null) return { lease, port, adopted };
       obstacle = refusal;
     }
     await setTimeout(limits.pollMs);
   }
   throw new StartError(
-    `the one that runs on "${data}" lets nobody in (${obstacle}); end it, see postmaster.pid there`,
+    `the one that runs on "${data}" accepts no connection (${obstacle}); stop it, its process id is in postmaster.pid there`,
   );
 }
 
-/** On its old port, which all connections of this process lead to. */
+/** Starts a dead server on its old port, which all connections of this process use. */
 async function revive(
   cluster: Cluster,
-  { folder, presence, port }: { folder: string; presence: Presence; port: number },
+  { folder, lease, port }: { folder: string; lease: ServerLease; port: number },
 ): Promise<boolean> {
   const { data } = partsOf(folder);
   if (await runningPostmaster(data)) return false;
-  // Backends of the dead server may be in its way still, our own presence's for one.
+  // Backends of the dead server, such as that of our lease, may still prevent the start.
   if (!(await cluster.start(port)) && !(await runningPostmaster(data))) return false;
-  await presence.renew();
+  await lease.renew();
   return true;
 }
 
-async function leave(presence: Presence, cluster: Cluster): Promise<void> {
+async function leave(lease: ServerLease, cluster: Cluster): Promise<void> {
   try {
-    if (await presence.leave()) await cluster.stop();
+    if (await lease.leave()) await cluster.stop();
   } finally {
-    await presence.close();
+    await lease.close();
   }
 }
 

@@ -1,6 +1,4 @@
-/**
- * A full disk shows itself in many words. So a report of a failed start says how much is free.
- */
+/** A full disk causes many different errors, so a failed start reports the free space. */
 import { statfs } from 'node:fs/promises';
 
 /** @example await freeSpace('.data') // '512 MB free on its disk' */

@@ -1,6 +1,6 @@
 /**
- * The first start: a new cluster is made beside its place and moved there when it is complete, so
- * there is a whole one or none, however many try at once and wherever one is killed.
+ * The first start: a new cluster is made beside its folder, and renamed when it is complete. So the folder
+ * holds a complete cluster or none, even if several processes try at once or one is killed.
  */
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -28,11 +28,10 @@ function noneIfAbsent(error: NodeJS.ErrnoException): string[] {
   throw error;
 }
 
-/** How a cluster is made. */
 export type Making = {
   owner: Owner | null;
   password: string;
-  /** Whether it shall survive a power cut right after. */
+  /** Whether it must survive a power failure right after. */
   sync: boolean;
   limitMs: number;
 };
@@ -57,7 +56,7 @@ export async function createCluster(
       limitMs,
     );
     if (!ok) throw new StartError(`${reasonIn(output)} (${await freeSpace(draft)})`);
-    // A container may know no other users than those that it has: then it stays the maker's.
+    // A container may only allow known users; then the cluster stays with its maker.
     await give(draft, owner).catch(ignoreUnknownUser);
     await rename(draft, folder).catch(ignorePresent);
   } finally {
@@ -73,7 +72,7 @@ function flags(folder: string): string[] {
     '--username=kennel',
     '--auth=scram-sha-256',
     '--encoding=UTF8',
-    // Sorts the same on every machine, whatever locales it has.
+    // The sort order is the same on every machine.
     '--locale=C',
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
@@ -85,12 +84,12 @@ function draftPrefix(folder: string): string {
   return `${folder}.draft-`;
 }
 
-/** What others left that were killed while they made theirs. */
+/** Removes the drafts of killed processes. */
 async function removeAbandoned(folder: string): Promise<void> {
   const prefix = basename(draftPrefix(folder));
   for (const name of await readdir(dirname(folder))) {
     const abandoned = name.startsWith(prefix) && !isAlive(parseInt(name.slice(prefix.length), 10));
-    // Its initdb may have outlived it for a moment, and still add files.
+    // Its initdb may still be running for a moment, and add files.
     if (abandoned)
       await rm(join(dirname(folder), name), { recursive: true, force: true, maxRetries: 5 });
   }

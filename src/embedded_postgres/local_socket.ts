@@ -1,6 +1,6 @@
 /**
- * The embedded server's Unix socket. It is in the folder of the cluster, which only the server's
- * user and root may enter, and asks for the password like any other way in.
+ * The Unix socket of the embedded server. It is in the folder of the cluster, which only the server's user
+ * and root may enter. It needs the password, like TCP.
  */
 import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
@@ -8,12 +8,12 @@ import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 import { fitsAddress, socketPath } from '../postgres/unix_socket.ts';
 
-/** The cluster's folder, as seen from the data folder that the server works in. */
+/** The cluster's folder, relative to the server's working directory, which is the data folder. */
 const socketFolder = '..';
 
 const highestPort = 65_535;
 
-/** What the server is started with, so that it has a socket or none. */
+/** Returns settings that give the server a socket or none. */
 export function socketSettings(withSocket: boolean): Readonly<Record<string, string>> {
   return {
     unix_socket_directories: withSocket ? socketFolder : '',
@@ -22,8 +22,8 @@ export function socketSettings(withSocket: boolean): Readonly<Record<string, str
 }
 
 /**
- * Whether the server is to be had by a socket in the folder. It may have been started without, by
- * another version for one, or its data folder be a link to elsewhere.
+ * Whether the server accepts connections by a socket in the folder. It may have been started without one,
+ * for example by another version, or the data folder may be a link to another place.
  */
 export async function hasSocket(folder: string, port: number, limitMs: number): Promise<boolean> {
   if (!canHoldSocket(folder)) return false;
@@ -38,21 +38,21 @@ export async function hasSocket(folder: string, port: number, limitMs: number): 
   }
 }
 
-/** Whether clients could name a socket in the folder: a comma in a URL parts two hosts. */
+/** Whether clients can name a socket in the folder: a comma in a URL separates two hosts. */
 export function canHoldSocket(folder: string): boolean {
   return !folder.includes(',') && fitsAddress(socketPath(folder, highestPort));
 }
 
 /**
- * Takes away the lock of a killed server's socket, before one starts on the same port: its pid may be
- * that of another program now, or of a dead process that nobody has mourned. The folder is the
- * cluster's own, and the lock of the data folder keeps a second server from it.
+ * Removes the lock file of a killed server's socket, before a server starts on the same port. Its pid may
+ * belong to another program now, or to a zombie. This is safe, because the lock of the data folder
+ * prevents a second server.
  */
 export async function removeSocketLock(folder: string, port: number): Promise<void> {
   await rm(`${socketPath(folder, port)}.lock`, { force: true });
 }
 
-/** Takes away what killed servers have left, each on a port of its own, beside the one that runs. */
+/** Removes the sockets and lock files of killed servers, which had other ports. */
 export async function removeStaleSockets(folder: string, port: number): Promise<void> {
   const ours = basename(socketPath(folder, port));
   const sockets = (await readdir(folder)).filter((name) => /^\.s\.PGSQL\.\d+(\.lock)?$/.test(name));

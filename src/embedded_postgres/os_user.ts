@@ -1,6 +1,6 @@
 /**
- * Postgres refuses to run as root. So root hands the cluster to a user that the machine does not have:
- * what runs as one that it has, another Postgres for one, could read and end the server.
+ * Postgres refuses to run as root. So root gives the cluster to a user id that has no account. Programs of
+ * a known user, such as another Postgres, could read its files and terminate it.
  */
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -13,16 +13,16 @@ import { StartError } from './start_error.ts';
 /** Another user than ourselves. */
 export type Owner = { uid: number; gid: number };
 
-/** How a program ended, with all that it printed. */
+/** The result of a program, with its output. */
 export type Outcome = { ok: boolean; output: string };
 
 /** Runs a program as the owner of the cluster. Never rejects. */
 export type Run = (program: string, args: readonly string[], limitMs: number) => Promise<Outcome>;
 
 /**
- * Who the cluster belongs to, or will; null for ourselves.
+ * Returns the owner of the cluster, or a new one for a new cluster; null for our own user.
  *
- * @throws {StartError} when it is another's, or nobody's can be found.
+ * @throws {StartError} when it belongs to another user.
  */
 export async function ownerOf(folder: string, ourUid: number): Promise<Owner | null> {
   const present = await stat(folder).catch(() => null);
@@ -34,7 +34,7 @@ export async function ownerOf(folder: string, ourUid: number): Promise<Owner | n
 }
 
 /**
- * Of the upper half of what fits 31 bits, which no system gives to accounts or containers.
+ * Returns a random user id from the upper half of 31 bits, which no system uses for accounts or containers.
  * Source: https://systemd.io/UIDS-GIDS/
  */
 function newUser(): Owner {
@@ -42,18 +42,18 @@ function newUser(): Owner {
   return { uid, gid: uid };
 }
 
-/** A user of the machine: initdb asks for the name of who runs it. */
+/** Returns a user with an account: initdb needs the name of its user. */
 export async function namedUser(): Promise<Owner> {
   const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
   for (const wanted of ['postgres', 'nobody']) {
     const [, , uid, gid] = lines.find(([name]) => name === wanted) ?? [];
-    // On macOS nobody is -2, which files show as 4294967294.
+    // On macOS the user "nobody" is -2, which is 4294967294 in `stat`.
     if (uid && gid) return { uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 };
   }
   throw new StartError('root needs a user "postgres" or "nobody" to run it; set DATABASE_URL');
 }
 
-/** Gives a file, or a folder with all that is in it. */
+/** Changes the owner of a file, or of a folder with its content. */
 export async function give(path: string, owner: Owner | null): Promise<void> {
   if (!owner) return;
   await chown(path, owner.uid, owner.gid);
@@ -63,13 +63,13 @@ export async function give(path: string, owner: Owner | null): Promise<void> {
   }
 }
 
-/** How to run programs, and what is worse about it than it could be. */
+/** A way to run programs as the owner, and its weakness. */
 export type Runner = { run: Run; warning: string | null };
 
 /**
- * The first way of running programs as the owner that reaches both the folder and the binaries.
+ * Returns the first way to run programs as the owner that can read both the folder and the binaries.
  *
- * @throws {StartError} when none does.
+ * @throws {StartError} when there is none.
  */
 export async function runnerFor(
   owner: Owner | null,
@@ -90,7 +90,7 @@ export async function runnerFor(
   }
   const remedy = owner ? `move the project where the user ${owner.uid} may enter, or ` : '';
   throw new StartError(
-    `its programs do not run here; ${remedy}set DATABASE_URL (${firstLine(output)})`,
+    `its programs cannot run as this user; ${remedy}set DATABASE_URL (${firstLine(output)})`,
   );
 }
 
@@ -98,10 +98,10 @@ function firstLine(text: string): string {
   return text.trim().split('\n', 1).join();
 }
 
-/** The last ones read any file of the machine, and so does the superuser of the database. */
+/** With the last two, Postgres and so its superuser may read every file of the machine. */
 async function waysToRun(owner: Owner | null, folders: readonly string[]): Promise<Runner[]> {
   if (!owner) return [{ run: running([], {}), warning: null }];
-  // Node takes these as signed 32 bits.
+  // Node expects signed 32-bit numbers.
   const plain = running([], { uid: owner.uid | 0, gid: owner.gid | 0 });
   const inOwnView = running(await inViewOf(folders, owner), {});
   const warning =
@@ -124,12 +124,12 @@ function keeping(capability: string, { uid, gid }: Owner): string[] {
     '--clear-groups',
     `--inh-caps=-all,+${capability}`,
     `--ambient-caps=-all,+${capability}`,
-    // initdb asks access(2) about its binaries, which else looks past the capabilities.
+    // initdb calls access(2) for its binaries, which would otherwise ignore the capabilities.
     '--securebits=+no_setuid_fixup',
   ];
 }
 
-// Nothing of ours: PGPORT, PGDATA or a locale that the machine lacks would find their way in.
+// Not our own environment: PGPORT, PGDATA or a missing locale would change the programs.
 const environment = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C', TZ: 'UTC' };
 
 function running(prefix: readonly string[], identity: Partial<Owner>): Run {

@@ -1,13 +1,13 @@
 /**
- * A view of the file system in which the folders above ours are open and hold nothing else. Root may be
- * in a folder that is closed to others; its Postgres is another user, and shall not get the right to read
- * what is closed. Only for the programs that are run in it, and nothing of it is on the disk: a mount
- * namespace of their own (mount_namespaces(7)), where Linux lets us have one.
+ * Runs a program in a view of the file system where the parents of our folders are open, and hold nothing
+ * else. The project of root may be in a folder that is closed to other users. Postgres runs as another
+ * user, and must not get the right to read closed folders. The view is a mount namespace
+ * (mount_namespaces(7)): only for that program, and without changes on the disk.
  */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** What comes before a program, so that it runs as the user and sees the folders at their places. */
+/** Returns the command prefix that runs a program as the user, with the folders at their usual paths. */
 export async function inViewOf(
   folders: readonly string[],
   { uid, gid }: { uid: number; gid: number },
@@ -22,10 +22,10 @@ export async function inViewOf(
   ];
 }
 
-/** One of them is on every Linux, and none of ours is in it. */
+/** Every Linux has one of these that does not contain our folders. */
 const stages = ['/mnt', '/media', '/srv'];
 
-/** Puts our folders aside, covers the closed ones with empty ones, and puts ours where they were. */
+/** Moves our folders aside, covers closed parents with empty folders, and moves ours back. */
 const script = `
 set -e
 umask 022
@@ -55,7 +55,7 @@ umount -l "$stage"
 exec setpriv --reuid="$user" --regid="$group" --clear-groups --no-new-privs "$@"
 `;
 
-/** The first folder on the way that others may not pass. */
+/** Returns the topmost parent that other users may not enter, or null. */
 async function topmostClosed(folder: string): Promise<string | null> {
   const above = dirname(folder);
   if (above === folder) return null;

@@ -1,16 +1,16 @@
 /**
- * Which Postgres serves a data folder just now, told by the file that it keeps there for as long as
- * it runs. After a crash of the machine the file stays behind, and its pid may be another program's.
+ * Finds the Postgres that is running on a data folder, by its file `postmaster.pid`. After a crash of the
+ * machine the file is still there, and its pid may belong to another program.
  */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** The port is null while it is not yet known. */
+/** The port is null while it is unknown. */
 export type Postmaster = { pid: number; port: number | null };
 
-/** The Postgres that runs on the folder, starts up or shuts down; null when none does. */
+/** Returns the Postgres that is running, starting or stopping on the folder, or null. */
 export async function runningPostmaster(dataFolder: string): Promise<Postmaster | null> {
   const path = join(dataFolder, 'postmaster.pid');
   const text = await readFile(path, 'utf8').catch(nullIfAbsent);
@@ -27,7 +27,7 @@ function nullIfAbsent(error: NodeJS.ErrnoException): null {
   throw error;
 }
 
-/** Whether a process has this pid; one that has died unmourned still counts. */
+/** Whether a process has this pid, even a zombie. */
 export function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
@@ -47,8 +47,8 @@ async function isPostgres(pid: number): Promise<boolean> {
 const noPid = 2_147_483_647;
 
 /**
- * Makes the file name a pid that no system gives out. Postgres would refuse to start beside a living
- * one, and without the file it would not look for old backends that still write to the folder.
+ * Replaces the pid in the file by one that no process has. Postgres would not start while the pid is alive.
+ * Without the file it would not check for old backends that still write to the folder.
  */
 async function disown(path: string, text: string): Promise<void> {
   await writeFile(path, text.replace(/^.*/, `${noPid}`));

@@ -1,23 +1,23 @@
 /**
- * One connection by which a process shows that it uses the shared server. The last one to leave stops
- * the server, and locks decide who that is: two that leave at once, or one that comes as another
- * leaves, must not both be wrong.
+ * A lease on the shared server: one connection with a shared lock for each process that uses the server.
+ * The last process to release its lease stops the server. Locks decide which one that is, also when two
+ * leave at once, or one enters while another leaves.
  */
 import { setTimeout } from 'node:timers/promises';
 import postgres from 'postgres';
 import { applicationName } from '../postgres/application_name.ts';
 import { sessionSettings } from '../postgres/session_settings.ts';
 
-/** How long to wait for a connection, and for an answer. */
-export type PresenceLimits = { connectSeconds: number; statementMs: number };
+/** Timeouts for the connection and for a statement. */
+export type LeaseLimits = { connectSeconds: number; statementMs: number };
 
-// Any numbers; the locks live in a database of this cluster that nobody else locks in.
+// Arbitrary numbers: no other program uses locks in this database.
 const serverInUse = 1;
 const rightsInChange = 2;
 
 /**
- * All that the driver would else take from variables such as PGSSL or PGTARGETSESSIONATTRS, which the
- * user's shell may hold for another server.
+ * Options that the driver would otherwise read from variables such as PGSSL or PGTARGETSESSIONATTRS. The
+ * user may have set these for another server.
  */
 const ownOptions = {
   max: 1,
@@ -32,19 +32,18 @@ const ownOptions = {
   onnotice: () => {},
 } as const;
 
-/** What a process holds while it uses the server. */
-export class Presence {
+export class ServerLease {
   readonly #sql: postgres.Sql;
-  readonly #limits: PresenceLimits;
+  readonly #limits: LeaseLimits;
 
-  /** @param url of the database `postgres`, where locks of all processes meet. */
-  constructor(url: string, limits: PresenceLimits) {
+  /** @param url Of the database `postgres`: locks belong to one database, so all use the same. */
+  constructor(url: string, limits: LeaseLimits) {
     this.#limits = limits;
     this.#sql = postgres(url, {
       ...ownOptions,
       connect_timeout: limits.connectSeconds,
       connection: {
-        // Not the process's own name: leaving looks for that.
+        // Not the process's own name, because `leave` looks for sessions with that.
         application_name: `presence of ${applicationName()}`,
         ...sessionSettings({
           statementTimeoutMs: limits.statementMs,
@@ -55,7 +54,7 @@ export class Presence {
     });
   }
 
-  /** Waits for one who is about to stop the server. What is in the way, or null. */
+  /** Takes the lease, after waiting for a process that stops the server. Returns null or the error. */
   async enter(): Promise<string | null> {
     try {
       await this.#sql`select pg_advisory_lock_shared(${serverInUse})`;
@@ -66,7 +65,7 @@ export class Presence {
     }
   }
 
-  /** Enters again, after the server and with it the lock has gone. */
+  /** Takes the lease again after the server, and with it the lock, was lost. */
   async renew(): Promise<void> {
     await this.#sql`select pg_advisory_lock_shared(${serverInUse})`;
   }
@@ -77,10 +76,10 @@ export class Presence {
     if (!present) await this.#sql`create database ${this.#sql(name)}`.catch(ignoreDuplicate);
   }
 
-  /** Shuts the databases that come with every cluster to all but the superuser. */
+  /** Revokes the right to connect to the default databases from all but the superuser. */
   async closeSpareDatabases(): Promise<void> {
     await this.#sql.begin(async (sql) => {
-      // Two that change the rights of one database at once both fail.
+      // Two concurrent changes of a database's rights would both fail.
       await sql`select pg_advisory_xact_lock(${rightsInChange})`;
       const open = await sql<{ name: string }[]>`
         select datname as name from pg_database
@@ -92,10 +91,10 @@ export class Presence {
     });
   }
 
-  /** True when no other process is left; until `close` none can enter then. */
+  /** Returns true when no other process is left; then no process can enter until `close`. */
   async leave(): Promise<boolean> {
-    const tooLong = setTimeout(this.#limits.statementMs, false, { ref: false });
-    return Promise.race([this.#isLast().catch(() => false), tooLong]);
+    const timeout = setTimeout(this.#limits.statementMs, false, { ref: false });
+    return Promise.race([this.#isLast().catch(() => false), timeout]);
   }
 
   async #isLast(): Promise<boolean> {
@@ -108,7 +107,7 @@ export class Presence {
     return row?.last === true;
   }
 
-  /** Gives up the connection, and every lock with it. */
+  /** Closes the connection, which releases every lock. */
   async close(): Promise<void> {
     await this.#sql.end({ timeout: 0 });
   }

@@ -1,6 +1,6 @@
 /**
- * Why there is no embedded Postgres, in words for its user: what is so, and what to do.
- * A stack would add nothing, so `main.ts` prints the message alone.
+ * The error of a failed start: the reason and the next step, for the user. `main.ts` prints the message
+ * without a stack.
  */
 
 /** The embedded Postgres cannot run here, or not yet. */
@@ -21,7 +21,7 @@ const remedies: Readonly<Record<string, string>> = {
   EDQUOT: 'does not fit into the quota; make room',
 };
 
-/** What the file system refused, as a `StartError`; every other error as it is. */
+/** Returns errors of the file system as a `StartError`, and any other error unchanged. */
 export function explained(error: unknown, folder: string): unknown {
   if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return error;
   const remedy = remedies[error.code];

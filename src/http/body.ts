@@ -1,6 +1,6 @@
 /**
- * The body of a request as JSON: counted while it arrives, parsed once, and refused when it could
- * harm code that walks through it (`__proto__`, bottomless nesting).
+ * Reads a request's body as JSON. Bytes are counted while they arrive. A body that could harm the code
+ * that reads it (`__proto__`, very deep nesting) is refused.
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
@@ -12,9 +12,9 @@ import { isJson } from './media_type.ts';
 
 export type BodyLimits = {
   bytes: number;
-  /** What may come over the wire for them: chunks may have long extensions (CVE-2023-39326). */
+  /** Bytes on the wire for such a body: chunks may have long extensions (CVE-2023-39326). */
   wireBytes: number;
-  /** Arrays and objects inside one another; a plain value has none. */
+  /** Levels of nested arrays and objects; a plain value has none. */
   depth: number;
 };
 
@@ -24,14 +24,14 @@ export type BodyOptions = {
    * body, also what came before the body was wanted.
    */
   begunAt: number;
-  /** Ends the wait with its reason when the connection fails. */
+  /** Aborted when the connection fails; its reason is thrown. */
   broken: AbortSignal;
-  /** Called once nothing speaks against the body any more but its bytes. */
+  /** Called when the headers allow the body, before its first byte is read. */
   invite(): void;
 };
 
 /**
- * Reads and parses the body.
+ * Returns the parsed body.
  *
  * @throws {Refusal} `unsupported_media_type`, `payload_too_large` or `malformed`.
  */
@@ -45,7 +45,7 @@ export async function readJson(
   return parseJson(await readBytes(incoming, limits, { begunAt, broken }), limits.depth);
 }
 
-/** What the head alone tells, so that nobody uploads in vain. */
+/** Refuses by the headers alone, so that a client does not upload a body for nothing. */
 function refuseUnreadable({ headers, rawHeaders }: IncomingMessage, limits: BodyLimits): void {
   const length = Number(headers['content-length'] ?? 0);
   if (length === 0 && headers['transfer-encoding'] === undefined) throw malformed('it is empty');
@@ -76,7 +76,7 @@ async function readBytes(
   const complete = new Promise<Buffer>((resolve, reject) => {
     onBroken = () => reject(broken.reason);
     broken.addEventListener('abort', onBroken);
-    // Not `for await`: leaving such a loop early destroys the socket, and with it the 413.
+    // Not `for await`: a loop that is left early destroys the socket, and the 413 would not arrive.
     incoming.on('data', (chunk: Buffer) => {
       const tooMany = gathered.size + chunk.length > limit || socket.bytesRead > wireLimit;
       if (tooMany) reject(tooLarge(limit));
@@ -106,11 +106,11 @@ function parseSafely(text: string): unknown {
   try {
     return parse(text, { protoAction: 'error', constructorAction: 'error' });
   } catch (cause) {
-    throw malformed('it is no JSON, or has a forbidden key', cause);
+    throw malformed('it is not JSON, or has a forbidden key', cause);
   }
 }
 
-/** Level by level, because a recursion would overflow on what it is meant to refuse. */
+/** Level by level: a recursion would overflow the stack on the values to be refused. */
 function isDeeperThan(depth: number, value: unknown): boolean {
   let level = [value].filter(isContainer);
   for (let at = 0; at < depth && level.length > 0; at += 1) {

@@ -1,7 +1,8 @@
 /**
- * Node's parser makes an object of every request in a packet, 1 800 of them in 64 KiB, before the
- * first can be answered. It stops in one place only: where a request asks for another protocol. So
- * a request past the bound is taken for one that does, and node lets go of the socket.
+ * Bounds the requests that one packet can make node parse. Node's parser makes an object of each request
+ * in a packet, up to 1 800 in 64 KiB, before the first can be answered. It only stops at a request for
+ * another protocol (`upgrade`). So the first request past the bound pretends to be one, and node gives up
+ * the socket.
  *
  * Source: `parserOnIncoming` and `onParserExecuteCommon` in node's lib/_http_server.js.
  */
@@ -9,20 +10,20 @@ import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * The class of a server's requests, for its option `IncomingMessage`. A request on a socket that
- * `isFull` says of is emitted as `upgrade` and ends the parsing; no other one is, whatever it offers.
+ * Returns a class for the option `IncomingMessage` of a server. A request on a full socket is emitted as
+ * `upgrade`, which ends the parsing. No other request is, whatever its headers say; CONNECT is as before.
  */
 export function boundedRequest(isFull: (socket: Socket) => boolean): typeof IncomingMessage {
   return class extends IncomingMessage {
     #stops: boolean | undefined;
 
-    /** Decided when node asks for the first time; it asks again when the packet has been read. */
+    /** Decided at node's first call; node asks again when the packet has been read. */
     get upgrade(): boolean {
       this.#stops ??= this.method === 'CONNECT' || isFull(this.socket);
       return this.#stops;
     }
 
-    /** What node makes of the headers, which are not trusted with it. */
+    /** Ignores the value that node derives from the headers. */
     set upgrade(_) {}
   };
 }

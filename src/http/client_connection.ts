@@ -1,27 +1,27 @@
 /**
- * What is known of a client's socket beyond node's own books: which requests are running on it, and
- * why nothing more can be read from it. A fault on the wire has to reach the request it belongs to.
+ * The state of a client's socket that node does not keep: how many requests are running on it, and why
+ * nothing more can be read from it. A protocol violation must reach the request that is running.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Refusal } from '../kernel/errors.ts';
 import { plainAddress } from './trusted_proxies.ts';
 
-/** What the network gave us of one request. */
+/** A request and its reply as node has them, and their connection. */
 export type RawExchange = {
   incoming: IncomingMessage;
   outgoing: ServerResponse;
-  connection: Connection;
+  connection: ClientConnection;
 };
 
-export class Connection {
+export class ClientConnection {
   readonly socket: Socket;
-  /** Kept, because a closed socket forgets it. */
+  /** The peer's address, kept because a closed socket has none. */
   readonly peer: string;
   readonly #broken = new AbortController();
   readonly #unsent = new Set<() => void>();
   #running = 0;
-  #takesMore = true;
+  #accepting = true;
   #refusal: Refusal | null = null;
   #latest: IncomingMessage | null = null;
 
@@ -30,29 +30,29 @@ export class Connection {
     this.peer = plainAddress(socket.remoteAddress ?? '');
   }
 
-  /** Aborted with a `Refusal` once the bytes on the wire are no HTTP, or came too late. */
+  /** Aborted with a `Refusal` when the bytes on the wire are not HTTP, or come too late. */
   get broken(): AbortSignal {
     return this.#broken.signal;
   }
 
-  /** Why it was broken off. */
+  /** The reason of the abort. */
   get refusal(): Refusal | null {
     return this.#refusal;
   }
 
-  /** Requests whose reply has not left the process; more than one when the client pipelines. */
+  /** Requests without a sent reply; more than one when the client pipelines. */
   get running(): number {
     return this.#running;
   }
 
   /** Whether a further request may be answered. */
   get acceptsRequests(): boolean {
-    return this.#takesMore;
+    return this.#accepting;
   }
 
-  /** To be called with the latest request at hand, whose reply then closes the connection. */
+  /** To be called during the latest request: its reply then closes the connection. */
   stopAccepting(): void {
-    this.#takesMore = false;
+    this.#accepting = false;
   }
 
   begin(incoming: IncomingMessage): void {
@@ -64,37 +64,38 @@ export class Connection {
     this.#running -= 1;
   }
 
-  /** Whether no later request has come: only its reply may close the connection. */
+  /** Whether this is the latest request: only its reply may close the connection. */
   isLatest(incoming: IncomingMessage): boolean {
     return this.#latest === incoming;
   }
 
   abort(refusal: Refusal): void {
-    this.#takesMore = false;
+    this.#accepting = false;
     this.#refusal = refusal;
     this.#broken.abort(refusal);
   }
 
   /**
-   * Resolves when the system has taken the whole reply, or the connection is closed: node tells
-   * nothing of a reply that was still behind another one then. After `limitMs` it is cut off.
+   * Resolves when the system has taken the whole reply, or the connection is closed. The latter is needed
+   * because node emits nothing for a reply that was waiting behind another one. After `limitMs` the
+   * connection is destroyed.
    */
   untilSent(outgoing: ServerResponse, limitMs: number): Promise<void> {
     if (this.socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
       const limit = setTimeout(() => this.socket.destroy(), limitMs).unref();
-      const over = () => {
+      const done = () => {
         clearTimeout(limit);
-        this.#unsent.delete(over);
+        this.#unsent.delete(done);
         resolve();
       };
-      this.#unsent.add(over);
-      outgoing.once('finish', over);
+      this.#unsent.add(done);
+      outgoing.once('finish', done);
     });
   }
 
   /** To be called once, when the socket is closed. */
   closed(): void {
-    for (const over of this.#unsent) over();
+    for (const done of this.#unsent) done();
   }
 }

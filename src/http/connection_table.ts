@@ -1,41 +1,41 @@
 /**
- * The open connections, the one that has been idle for longest first. When all places are taken, that
- * one gives way to a new client: who opens enough silent connections shall not lock the others out.
+ * The open connections, the one that has been idle for longest first. When the table is full, that one is
+ * closed for a new client: many silent connections must not lock other clients out.
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Connection } from './client_connection.ts';
+import { ClientConnection } from './client_connection.ts';
 
 export class ConnectionTable {
-  readonly #bySocket = new Map<Duplex, Connection>();
-  readonly #places: number;
+  readonly #bySocket = new Map<Duplex, ClientConnection>();
+  readonly #capacity: number;
 
-  constructor(places: number) {
-    this.#places = places;
+  constructor(capacity: number) {
+    this.#capacity = capacity;
   }
 
   get size(): number {
     return this.#bySocket.size;
   }
 
-  get(socket: Duplex): Connection | undefined {
+  get(socket: Duplex): ClientConnection | undefined {
     return this.#bySocket.get(socket);
   }
 
-  all(): Iterable<Connection> {
+  all(): Iterable<ClientConnection> {
     return this.#bySocket.values();
   }
 
-  /** Gives the socket a place, or closes it when requests are running in all places. */
+  /** Adds the socket, or closes it when the table is full and no connection is idle. */
   admit(socket: Socket): void {
-    // For as long as it lives: node takes its own listener off when a client asks for a tunnel, and an
-    // error that is not listened to ends the process. What an error means is told by the close.
+    // Node removes its own listener when a client asks for a tunnel, and an error without a listener
+    // ends the process. There is nothing else to do here: `close` follows each error.
     socket.on('error', () => {});
-    if (this.#bySocket.size >= this.#places && !this.#giveWay()) {
+    if (this.#bySocket.size >= this.#capacity && !this.#closeIdle()) {
       socket.destroy();
       return;
     }
-    const connection = new Connection(socket);
+    const connection = new ClientConnection(socket);
     this.#bySocket.set(socket, connection);
     socket.once('close', () => {
       this.#bySocket.delete(socket);
@@ -43,16 +43,16 @@ export class ConnectionTable {
     });
   }
 
-  /** To be called when a request is over: nobody has been idle for a shorter time than its client. */
-  fellIdle(connection: Connection): void {
+  /** To be called when a request ends: its connection is now the last in the order of idle time. */
+  markIdle(connection: ClientConnection): void {
     const { socket } = connection;
     if (this.#bySocket.delete(socket)) this.#bySocket.set(socket, connection);
   }
 
-  #giveWay(): boolean {
+  #closeIdle(): boolean {
     for (const { running, socket } of this.#bySocket.values()) {
       if (running > 0) continue;
-      // At once, because the socket tells of its end only later.
+      // Now, because the socket emits `close` only later.
       this.#bySocket.delete(socket);
       socket.destroy();
       return true;

@@ -1,13 +1,13 @@
 /**
- * Which web pages of other origins may read replies (Fetch standard, "CORS protocol"). Origins are
- * listed one by one and echoed exactly; there is no wildcard, and no cookie that could be sent along.
+ * Lets web pages of listed origins read replies (Fetch standard, "CORS protocol"). An origin is compared
+ * and echoed exactly; there is no wildcard, and there are no cookies.
  */
 import type { RawHeaders } from './header_values.ts';
 import type { HttpRequest } from './request.ts';
 
 const none: RawHeaders = [];
 
-/** So that no cache shows one origin's reply to another. */
+/** Keeps caches from showing one origin's reply to another. */
 const vary: RawHeaders = ['vary', 'Origin'];
 
 const exposed = [
@@ -16,7 +16,7 @@ const exposed = [
   ...['RateLimit-Policy', 'RateLimit'],
 ].join(', ');
 
-/** What a preflight is told besides; browsers keep it for ten minutes. */
+/** Further headers for a preflight; browsers keep them for ten minutes. */
 const permitted: RawHeaders = [
   ...['access-control-allow-methods', 'GET, HEAD, POST, PUT, PATCH, DELETE'],
   'access-control-allow-headers',
@@ -28,7 +28,7 @@ const permitted: RawHeaders = [
 ];
 
 /**
- * The header lines for a request of a page.
+ * Returns the header lines for a request of a page.
  *
  * @example corsHeaders(new Set(['https://app.example']), { origin: null, preflight: false }) // Vary
  */
@@ -45,8 +45,8 @@ export function corsHeaders(
 }
 
 /**
- * The origin as browsers send it, or null when the text is none: no path, no default port, no
- * wildcard, and not the `null` that any sandboxed page has.
+ * Returns the origin as browsers send it, or null when the text is not one: it may have no path, no
+ * default port and no wildcard, and may not be `null`, which every sandboxed page sends.
  *
  * @example parseOrigin('https://app.example:8443') // 'https://app.example:8443'
  */

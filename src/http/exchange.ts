@@ -1,6 +1,6 @@
 /**
- * One request and its reply. Whatever happens in between, the request is observed once and answered
- * once: a refusal with its problem, anything else that was thrown with `internal`.
+ * One request and its reply. Each request is observed once and answered once: a `Refusal` becomes its
+ * problem, any other error becomes `internal`.
  */
 import type { BlockList } from 'node:net';
 import type { Refusal } from '../kernel/errors.ts';
@@ -21,11 +21,11 @@ import { sendReply } from './send_reply.ts';
 import type { Turn } from './turn.ts';
 import type { UnreadLimits, UnreadReplies } from './unread_replies.ts';
 
-/** A request that is over, for the log and the metrics. */
+/** An answered request, for the log and the metrics. */
 export type Finished = {
   method: string;
-  trace: RequestRecord;
-  /** The status sent, or 499 when the client had gone. */
+  record: RequestRecord;
+  /** The status sent, or 499 when the client had closed the connection. */
   status: number;
   durationMs: number;
   address: string;
@@ -34,25 +34,25 @@ export type Finished = {
 export type ExchangeLimits = {
   /** The longest request target, in characters. */
   targetLength: number;
-  /** The most header lines. */
+  /** The maximum number of header lines. */
   headerLines: number;
   body: BodyLimits;
-  /** The most requests on one connection whose reply has not left. */
+  /** The maximum number of requests on one connection without a sent reply. */
   pipelined: number;
   unread: UnreadLimits;
-  /** How long a client may go on sending a body that nobody reads. */
+  /** How long a client may continue to send a body that is not read. */
   lingerMs: number;
   /** How long a client may take to receive its reply. */
   receiveMs: number;
 };
 
-/** What an exchange needs from outside. */
+/** The parts that the composition root provides. */
 export type ExchangeParts = {
-  handle(request: HttpRequest, trace: RequestRecord): Promise<Reply>;
+  handle(request: HttpRequest, record: RequestRecord): Promise<Reply>;
   observe(finished: Finished): void;
-  /** Takes what must not reach the client. The id is null when no request is to blame. */
+  /** Receives errors whose text must not reach the client. The id is null without a request. */
   onInternalError(error: unknown, requestId: string | null): void;
-  /** Takes why something was `unavailable`; the client learns only that it was. */
+  /** Receives the cause of `unavailable`, which is not told to the client. */
   onUnavailable(cause: unknown): void;
   newId(): string;
   nowMs(): number;
@@ -60,15 +60,15 @@ export type ExchangeParts = {
   limits: ExchangeLimits;
 };
 
-// Nginx's status for a client that closed before it was answered; it is logged and never sent.
+// Nginx's status for a client that closed the connection early. It is logged and never sent.
 const clientGone = 499;
 
-/** A trace of which only the id is known. */
-export function newTrace(requestId: string): RequestRecord {
-  return { requestId, endpoint: 'unmatched', tenant: null, caller: null, allowance: null };
+/** Returns the record of a request that has passed no stage yet. */
+export function newRecord(requestId: string): RequestRecord {
+  return { requestId, endpoint: 'unmatched', tenant: null, caller: null, rateLimit: null };
 }
 
-/** What the server adds of its own. */
+/** The server's own state. */
 export type ServerState = {
   /** Whether the server wants connections to end. */
   closing(): boolean;
@@ -76,7 +76,7 @@ export type ServerState = {
   unread: UnreadReplies;
 };
 
-/** Answers one request, at the end of the turn in which the answer is known. */
+/** Answers one request, at the end of the event loop's turn in which the reply is known. */
 export async function exchange(
   raw: RawExchange,
   parts: ExchangeParts & ServerState,
@@ -84,57 +84,57 @@ export async function exchange(
   const { incoming, connection } = raw;
   const { nowMs } = parts;
   const startedMs = nowMs();
-  const trace = newTrace(requestIdOf(incoming.rawHeaders, parts.newId));
+  const record = newRecord(requestIdOf(incoming.rawHeaders, parts.newId));
   connection.begin(incoming);
-  const { head, reply } = await answer(raw, trace, parts);
-  // Node, too, reports the end of a request only by then, even when it came in one packet.
+  const { head, reply } = await answer(raw, record, parts);
+  // Only then does node set `incoming.complete`, even when the request came in one packet.
   await parts.turn.ended();
   const gone = connection.socket.destroyed;
   parts.observe({
     method: incoming.method ?? '',
-    trace,
+    record,
     status: gone ? clientGone : reply.status,
     durationMs: nowMs() - startedMs,
     address: head?.address ?? connection.peer,
   });
-  if (!gone) await deliver(raw, reply, { trace, parts });
+  if (!gone) await deliver(raw, reply, { record, parts });
   connection.end();
 }
 
-/** Until the client has read the reply, as far as a sender can tell, it counts as unread. */
+/** Sends the reply. Until the client has read it, as far as a sender can see, it counts as unread. */
 async function deliver(
   raw: RawExchange,
   reply: Reply,
-  { trace, parts }: { trace: RequestRecord; parts: ExchangeParts & ServerState },
+  { record, parts }: { record: RequestRecord; parts: ExchangeParts & ServerState },
 ): Promise<void> {
   const { incoming, connection } = raw;
   const { lingerMs, receiveMs } = parts.limits;
-  // What else comes on this connection belongs to a body that nobody wants.
+  // All further bytes on this connection belong to a body that is not read.
   if (!incoming.complete) connection.stopAccepting();
   const ending = !connection.acceptsRequests || parts.closing();
   const close = ending && connection.isLatest(incoming);
-  const read = parts.unread.add(connection, holderOf(trace, reply), sizeOf(reply));
+  const read = parts.unread.add(connection, holderOf(record, reply), sizeOf(reply));
   try {
-    await sendReply(raw, reply, { headers: commonHeaders(trace), close, lingerMs, receiveMs });
+    await sendReply(raw, reply, { headers: commonHeaders(record), close, lingerMs, receiveMs });
   } finally {
     read();
   }
 }
 
-/** Who answers for a reply that is not read. No stranger gets the same one as the operator. */
+/** Unread replies are counted by tenant. Without a tenant, strangers and the operator differ here. */
 function holderOf({ tenant, endpoint }: RequestRecord, { status }: Reply): string {
   return tenant?.id ?? `${endpoint} ${status}`;
 }
 
-/** The most that a body takes in the process, as text of two bytes a character. */
+/** The maximum memory of a body, as text of two bytes a character. */
 function sizeOf({ body }: Reply): number {
   return 2 * (body?.length ?? 0);
 }
 
-/** Up to the handler without a pause: the next request may stand in the same packet. */
+/** Does not wait before the handler is called: the next request may be in the same packet. */
 async function answer(
   raw: RawExchange,
-  trace: RequestRecord,
+  record: RequestRecord,
   parts: ExchangeParts,
 ): Promise<{ head: HttpRequest | null; reply: Reply }> {
   const { incoming, connection } = raw;
@@ -144,15 +144,15 @@ async function answer(
     const body = readBody.bind(null, raw, limits.body, incoming.socket.bytesRead);
     head = readHead(incoming, { peer: connection.peer, trustedProxies, limits, body });
     if (isLastRequest(incoming.rawHeaders)) connection.stopAccepting();
-    return { head, reply: await parts.handle(head, trace) };
+    return { head, reply: await parts.handle(head, record) };
   } catch (error) {
-    // A client whose head made no sense is not trusted to have said where the next request begins.
+    // After an invalid head it is not certain where the next request begins.
     if (head === null) connection.stopAccepting();
     const refusal = refusalFrom(error);
     const { code, facts } = refusal;
-    if (code === 'internal') parts.onInternalError(causeOf(refusal), trace.requestId);
+    if (code === 'internal') parts.onInternalError(causeOf(refusal), record.requestId);
     if (code === 'unavailable' && facts.cause !== undefined) parts.onUnavailable(facts.cause);
-    return { head, reply: problem(refusal, trace.requestId) };
+    return { head, reply: problem(refusal, record.requestId) };
   }
 }
 
@@ -162,7 +162,7 @@ function readBody(raw: RawExchange, limits: BodyLimits, begunAt: number): Promis
   return readJson(raw.incoming, limits, { begunAt, broken, invite: () => invite(raw) });
 }
 
-/** Not before the body is wanted: a client that waits for this uploads nothing in vain. */
+/** Called only when the body is wanted, so that no client uploads a body that is refused anyway. */
 function invite({ incoming, outgoing }: RawExchange): void {
   if (expectsContinue(incoming)) outgoing.writeContinue();
 }
@@ -171,8 +171,8 @@ function causeOf(refusal: Refusal): unknown {
   return refusal.facts.cause ?? refusal;
 }
 
-/** What every reply says. Nothing of a tenant may stay in a cache between client and server. */
-function commonHeaders({ requestId, tenant, allowance, headers = [] }: RequestRecord): RawHeaders {
+/** The headers of every reply. `no-store` keeps tenants' data out of caches on the way. */
+function commonHeaders({ requestId, tenant, rateLimit, headers = [] }: RequestRecord): RawHeaders {
   return [
     'x-request-id',
     requestId,
@@ -180,7 +180,7 @@ function commonHeaders({ requestId, tenant, allowance, headers = [] }: RequestRe
     'nosniff',
     'cache-control',
     'no-store',
-    ...(tenant && allowance ? rateLimitHeaders(tenant.plan, allowance) : []),
+    ...(tenant && rateLimit ? rateLimitHeaders(tenant.plan, rateLimit) : []),
     ...headers,
   ];
 }

@@ -1,6 +1,6 @@
 /**
- * Where a request ends (RFC 9112, section 6). Node's parser lets forms through that a parser on the
- * way here may read differently, and each of them would carry a second request past that one.
+ * Where a request ends (RFC 9112, section 6). Node's parser accepts forms that a proxy in front may read
+ * differently. With each such form a client could smuggle a second request past the proxy.
  */
 import { Refusal } from '../kernel/errors.ts';
 import { headerValues, type RawHeaders } from './header_values.ts';
@@ -9,22 +9,22 @@ import { headerValues, type RawHeaders } from './header_values.ts';
 const lengthPattern = /^(?:0|[1-9]\d{0,15})$/;
 
 /**
- * Admits one way to frame a body: no header for it, one `Content-Length`, or one
+ * Accepts three ways to frame a body: no header at all, one `Content-Length`, or one
  * `Transfer-Encoding: chunked`.
  *
  * @throws {Refusal} `malformed`.
  */
 export function refuseAmbiguousFraming(httpVersion: string, raw: RawHeaders): void {
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw malformed('it is no HTTP/1');
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw malformed('it is not HTTP/1');
   const lengths = headerValues(raw, 'content-length');
   const codings = headerValues(raw, 'transfer-encoding');
-  if (lengths.length + codings.length > 1) throw malformed('its length is told twice');
+  if (lengths.length + codings.length > 1) throw malformed('its length is given twice');
   const [length = '0'] = lengths;
-  if (!lengthPattern.test(length)) throw malformed('its Content-Length is no plain number');
+  if (!lengthPattern.test(length)) throw malformed('its Content-Length is not a plain number');
   const [coding] = codings;
   if (coding === undefined) return;
   if (coding.toLowerCase() !== 'chunked') throw malformed('its Transfer-Encoding is not "chunked"');
-  // An HTTP/1.0 proxy does not know chunks and may see another end of the body (RFC 9112, 6.1).
+  // An HTTP/1.0 proxy does not know chunks, so it may see another end of the body (RFC 9112, 6.1).
   if (httpVersion === '1.0') throw malformed('Transfer-Encoding needs HTTP/1.1');
 }
 

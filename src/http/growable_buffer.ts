@@ -1,6 +1,6 @@
 /**
- * Bytes that come piece by piece, gathered in one buffer that grows. In a list, a body sent byte by
- * byte would take 200 times its size, and a few clients could fill the memory with it.
+ * Collects chunks in one buffer that grows. A list of chunks would take 200 times the size of a body that
+ * is sent byte by byte, and a few clients could fill the memory.
  */
 
 export class GrowableBuffer {
@@ -20,7 +20,7 @@ export class GrowableBuffer {
     this.#size = size;
   }
 
-  /** What was added so far; a view, good until more is added. */
+  /** Returns all bytes so far as a view, which is valid until the next `add`. */
   bytes(): Buffer {
     return this.#buffer.subarray(0, this.#size);
   }

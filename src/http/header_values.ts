@@ -1,7 +1,7 @@
 /**
- * Headers as they were sent. Node's `headers` keeps only the first of several `Host` or
- * `Authorization` lines, so a proxy before us and we could each believe another one; what decides
- * about tenant or caller is read from the raw list.
+ * Headers as they were sent. Node's `headers` keeps only the first of several `Host` or `Authorization`
+ * lines, and a proxy in front may use another one. So headers that decide about tenant or caller are
+ * read from the raw list.
  */
 import { Refusal } from '../kernel/errors.ts';
 
@@ -9,7 +9,7 @@ import { Refusal } from '../kernel/errors.ts';
 export type RawHeaders = readonly string[];
 
 /**
- * Every value that was sent under a name, in order. `name` is in lower case.
+ * Returns every value of a header, in order. `name` is in lower case.
  *
  * @example headerValues(['Host', 'a', 'host', 'b'], 'host') // ['a', 'b']
  */
@@ -17,14 +17,14 @@ export function headerValues(raw: RawHeaders, name: string): string[] {
   const values: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const sent = raw[at] ?? '';
-    // The lengths first: most names differ there, and this runs for every header of every request.
+    // Compares lengths first, which is fast: this runs for every header of every request.
     if (sent.length === name.length && sent.toLowerCase() === name) values.push(raw[at + 1] ?? '');
   }
   return values;
 }
 
 /**
- * The one value of a header, or null when it was not sent.
+ * Returns the only value of a header, or null when it was not sent.
  *
  * @throws {Refusal} `malformed` when it was sent more than once.
  */

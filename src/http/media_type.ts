@@ -1,6 +1,6 @@
 /**
- * The `Content-Type` of a body: JSON in UTF-8. Parameters may be there, and one that JSON does not
- * define means nothing to it (RFC 9110, sections 5.6.6 and 8.3.1; RFC 8259, section 11).
+ * The `Content-Type` of a body: JSON in UTF-8. Parameters are allowed, and those that JSON does not define
+ * have no effect (RFC 9110, sections 5.6.6 and 8.3.1; RFC 8259, section 11).
  */
 
 const token = "[\\w!#$%&'*+.^`|~-]+";

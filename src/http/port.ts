@@ -1,25 +1,25 @@
 /**
- * Whether we could listen, asked before anything else is done: a start may take long, and what stands in
- * its way shall be told at once. It is asked without listening: a connection that was taken in that
- * moment would be reset, and a proxy must not send its POST again.
+ * Checks whether the server can listen, before a start that may take long. The check does not listen
+ * itself: a connection that is accepted in that moment would be reset, and a proxy must not send a POST
+ * again.
  */
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
-export type Place = { host: string; port: number };
+export type ListenAddress = { host: string; port: number };
 
-/** Far above what it takes to refuse a connection on this machine. */
+/** Much longer than this machine needs to refuse a connection. */
 const connectLimitMs = 1_000;
 
 /**
- * Tells what is wrong with the address, and with the port as far as UDP shows it: the rights it needs
- * are the same. Whether another server has it, a connection shows.
+ * Binds a UDP socket, which needs a valid address and the same rights as TCP. Then connects to the port,
+ * to see whether another server has it.
  *
- * @throws {Error} in one line, as `cannotListen` says it.
+ * @throws {Error} of one line, from `cannotListen`.
  */
-export async function assertCanListen(place: Place): Promise<void> {
+export async function assertCanListen(place: ListenAddress): Promise<void> {
   const { address, family } = await lookup(place.host).catch(cannotListen(place));
   const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
   socket.bind(place.port, address);
@@ -34,8 +34,8 @@ export async function assertCanListen(place: Place): Promise<void> {
   }
 }
 
-/** Says in one line why `listen` failed, and what to do. */
-export function cannotListen({ host, port }: Place): (error: unknown) => never {
+/** Returns a function that throws: one line with the reason why `listen` failed, and the next step. */
+export function cannotListen({ host, port }: ListenAddress): (error: unknown) => never {
   return (error) => {
     throw new Error(`Cannot listen on ${host}:${port}: ${listenProblem(error)}`);
   };
@@ -53,7 +53,7 @@ function isServed(port: number, host: string): Promise<boolean> {
   });
 }
 
-/** The addresses of this machine that would reach a server on that one. */
+/** Returns the local addresses that reach a server which listens on `address`. */
 function reachable(address: string): string[] {
   if (address === '0.0.0.0') return ['127.0.0.1'];
   return address === '::' ? ['::1', '127.0.0.1'] : [address];

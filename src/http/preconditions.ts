@@ -1,16 +1,16 @@
 /**
- * Preconditions of a request (RFC 9110, section 13): `If-Match` against lost updates, `If-None-Match`
- * against fetching once more what the client has. A tag is a hash of the representation.
+ * Preconditions of a request (RFC 9110, section 13). `If-Match` prevents lost updates; `If-None-Match`
+ * saves a client from fetching the same representation again. A tag is a hash of the representation.
  */
 import { hash } from 'node:crypto';
 import { Refusal } from '../kernel/errors.ts';
 import type { Reply } from '../kernel/ports.ts';
 import { headerValues, type RawHeaders } from './header_values.ts';
 
-/** The two headers as sent, several lines of one joined; null for one that was not sent. */
+/** The two headers. Several lines of one header are joined; null when it was not sent. */
 export type Preconditions = { ifMatch: string | null; ifNoneMatch: string | null };
 
-/** Null when the request has none. */
+/** Returns null when the request has none. */
 export function preconditionsIn(raw: RawHeaders): Preconditions | null {
   const ifMatch = headerValues(raw, 'if-match');
   const ifNoneMatch = headerValues(raw, 'if-none-match');
@@ -19,7 +19,7 @@ export function preconditionsIn(raw: RawHeaders): Preconditions | null {
 }
 
 /**
- * The strong tag of a representation: 128 bits of its hash, so that equal tags mean equal bytes.
+ * Returns the strong tag of a representation: 128 bits of its hash, so equal tags mean equal bytes.
  *
  * @example entityTag('{"name":"Rex"}') // '"…"', 22 characters in quotes
  */
@@ -28,9 +28,9 @@ export function entityTag(body: string): string {
 }
 
 /**
- * Whether a resource may be changed, whose tag is `tag`; null when there is no such resource, or when
- * it has no representation that a client could know.
+ * Checks the preconditions of a change.
  *
+ * @param tag Null when there is no such resource, or it has no representation that a client could know.
  * @throws {Refusal} `precondition_failed`.
  */
 export function assertChangeable(
@@ -42,7 +42,7 @@ export function assertChangeable(
 }
 
 /**
- * The reply to a GET, or 304 when the client has what it would show.
+ * Returns the reply to a GET, or 304 when the client has that representation.
  *
  * @throws {Refusal} `precondition_failed` for an `If-Match` that names another tag.
  */
@@ -55,7 +55,7 @@ export function unlessKnown({ ifMatch, ifNoneMatch }: Preconditions, reply: Repl
 
 export function preconditionFailed(): Refusal {
   return new Refusal('precondition_failed', {
-    detail: 'The resource is not, or no longer, as the request expects it; read it again',
+    detail: 'The resource is not in the state that the request expects; read it again',
   });
 }
 
@@ -63,13 +63,13 @@ const anyTag = /^\s*\*\s*$/;
 
 const tags = /(?:W\/)?"[!#-~\x80-\xff]*"/g;
 
-/** By strong comparison: a weak tag names nothing (RFC 9110, section 8.8.3.2). */
+/** Strong comparison: a weak tag matches nothing (RFC 9110, section 8.8.3.2). */
 function names(list: string, tag: string | null): boolean {
   if (tag === null) return false;
   return anyTag.test(list) || tagsIn(list).includes(tag);
 }
 
-/** A proxy that compresses replies makes their tags weak. */
+/** Weak comparison: a proxy that compresses replies makes their tags weak. */
 function namesWeakly(list: string, tag: string): boolean {
   return anyTag.test(list) || tagsIn(list).some((one) => one.replace(/^W\//, '') === tag);
 }

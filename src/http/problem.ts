@@ -1,11 +1,11 @@
 /**
- * The one table from the kernel's refusals to HTTP, and the reply that tells them (RFC 9457). What is
- * no `Refusal` is our own fault and becomes `internal`, whose text never depends on the error.
+ * The one table from the kernel's refusals to HTTP, and the reply for them (RFC 9457). Any other error is
+ * a bug of the server and becomes `internal`, whose text never depends on the error.
  */
 import { Refusal, type RefusalCode, type RefusalFacts } from '../kernel/errors.ts';
 import type { Reply } from '../kernel/ports.ts';
 
-/** `code` is the name shown outside. */
+/** `code` is the name that clients see. */
 type Problem = { status: number; title: string; code: string };
 
 const problems: Readonly<Record<RefusalCode, Problem>> = {
@@ -35,16 +35,17 @@ const problems: Readonly<Record<RefusalCode, Problem>> = {
   unavailable: { status: 503, title: 'Unavailable', code: 'unavailable' },
 };
 
-/** The refusal that an error stands for: itself, or `internal` for whatever else was thrown. */
+/** Returns a `Refusal` as it is, and `internal` for any other error. */
 export function refusalFrom(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   return new Refusal('internal', {
-    detail: 'The request failed here; its id finds the reason in the log',
+    detail:
+      'The request failed because of an error in the server; give its request id to the operator',
     cause: error,
   });
 }
 
-/** The reply that tells a refusal to the client. */
+/** Returns the reply for a refusal. */
 export function problem({ code: reason, facts }: Refusal, requestId: string): Reply {
   const { status, title, code } = problems[reason];
   const body = {
@@ -64,7 +65,7 @@ export function problem({ code: reason, facts }: Refusal, requestId: string): Re
   return { status, headers, body: JSON.stringify(body) };
 }
 
-/** No error where no credential was sent: the client may not know that it needs one (RFC 6750, 3.1). */
+/** Without a credential no error is named: the client may not know that it needs one (RFC 6750, 3.1). */
 function challenge({ invalidToken = false }: RefusalFacts): string {
   return invalidToken ? 'Bearer realm="kennel", error="invalid_token"' : 'Bearer realm="kennel"';
 }

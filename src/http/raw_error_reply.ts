@@ -1,6 +1,6 @@
 /**
- * Answers on a bare socket, where node has no response to offer: for bytes that are no request, came
- * too late or were too many. The socket takes no further request.
+ * Replies on a bare socket, for bytes that are not a request, come too late or are too many: node has no
+ * response object for these. The socket accepts no further request.
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
@@ -10,7 +10,7 @@ import { isKnownMethod, targetTooLong, unknownMethod } from './request.ts';
 
 const requestLine = /^([\w!#$%&'*+.^`|~-]{1,32}) [!-~]+ HTTP\/1\.[01]\r\n/;
 
-/** What node's parser found wrong, as a refusal; it adds the packet in which it found it. */
+/** Returns the refusal for an error of node's parser, which adds the packet with the error. */
 export function wireRefusal(
   error: NodeJS.ErrnoException & { rawPacket?: Buffer },
   targetLength: number,
@@ -18,7 +18,7 @@ export function wireRefusal(
   const packet = error.rawPacket?.toString('latin1') ?? '';
   if (error.code === 'HPE_INVALID_METHOD') {
     const [, method] = requestLine.exec(packet) ?? [];
-    // A known one stands before the request that was not understood.
+    // A known method belongs to an earlier request of the packet.
     if (method !== undefined && !isKnownMethod(method)) return unknownMethod();
   }
   if (error.code === 'HPE_HEADER_OVERFLOW') {
@@ -36,12 +36,12 @@ export function wireRefusal(
     });
   }
   return new Refusal('malformed', {
-    detail: 'Cannot read the request: it is no valid HTTP/1.1',
+    detail: 'Cannot read the request: it is not valid HTTP/1.1',
     cause: error,
   });
 }
 
-/** A reply as the text that goes over the wire. */
+/** Returns a reply as HTTP/1.1 text. */
 export function replyBytes({ status, headers: own, body }: Reply, requestId: string): string {
   const headers = {
     ...own,
@@ -55,14 +55,14 @@ export function replyBytes({ status, headers: own, body }: Reply, requestId: str
   return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body ?? ''}`;
 }
 
-/** Sends last bytes, if there are any, and closes, leaving the client `lingerMs` to read them. */
+/** Sends the last bytes, if any, and closes the socket; the client has `lingerMs` to read them. */
 export function endSocket(
   socket: Socket,
   { bytes = '', lingerMs }: { bytes?: string; lingerMs: number },
 ): void {
   if (socket.destroyed) return;
   socket.end(bytes);
-  // What the client still sends is read and dropped: unread bytes would reset the connection.
+  // Further bytes are read and dropped: unread bytes would reset the connection.
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));

@@ -1,9 +1,9 @@
-/** The replies that handlers make. Refusals are thrown instead; see `problem.ts`. */
+/** The replies of handlers. Refusals are thrown instead; see `problem.ts`. */
 import type { Reply } from '../kernel/ports.ts';
 import { entityTag } from './preconditions.ts';
 
 /**
- * A value as JSON.
+ * Returns a value as JSON.
  *
  * @example json(201, { id }, { location: `/api/pets/${id}` })
  */
@@ -16,7 +16,7 @@ export function json(
 }
 
 /**
- * A single resource as JSON, with the tag of this very representation.
+ * Returns a single resource as JSON, with the tag of its representation.
  *
  * @example resource(200, pet)
  */
@@ -26,7 +26,7 @@ export function resource(status: number, value: unknown, location?: string): Rep
   return { status, headers: location === undefined ? { etag } : { etag, location }, body };
 }
 
-/** Done, and nothing to tell. */
+/** Returns a reply for a change without a result. */
 export function noContent(): Reply {
   return { status: 204, body: null };
 }

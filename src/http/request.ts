@@ -1,6 +1,6 @@
 /**
  * A request as a plain record. Everything that decides about tenant, caller or route is checked here
- * once, strictly: what is not plainly right is refused before anybody acts on it.
+ * once, strictly: a request that could be read in two ways is refused.
  */
 import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
@@ -13,44 +13,44 @@ import { type Preconditions, preconditionsIn } from './preconditions.ts';
 import { parseTarget } from './request_target.ts';
 import { clientAddress, forwardedHost, isTrusted } from './trusted_proxies.ts';
 
-/** A request. Its body is JSON, is read when asked for, and can be asked for once. */
+/** A request. `body()` reads the JSON body, and may be called once. */
 export type HttpRequest = {
   method: string;
-  /** Never decoded, without the query. */
+  /** Without the query; never decoded. */
   path: string;
-  /** What follows the question mark, never decoded; empty when there is none. */
+  /** The text after the question mark, never decoded; empty when there is none. */
   query: string;
   facts: RequestFacts;
   authorization: string | null;
   idempotencyKey: string | null;
   /** Null when it has none. */
   preconditions: Preconditions | null;
-  /** The web page's that sent it, as the browser says. */
+  /** The origin of the web page that sent the request, from the browser. */
   origin: string | null;
-  /** A browser asks beforehand whether a page of another origin may send a request. */
+  /** A browser asks in advance whether a page of another origin may send a request. */
   preflight: boolean;
   /** The client's IP address. */
   address: string;
   body(): Promise<unknown>;
 };
 
-/** Who sent the request to us, and what may be believed. */
+/** The peer of the connection, and the limits for its request. */
 export type HeadOptions = {
   peer: string;
   trustedProxies: BlockList;
   limits: {
     /** The longest request target, in characters. */
     targetLength: number;
-    /** The most header lines. */
+    /** The maximum number of header lines. */
     headerLines: number;
   };
-  /** Reads what comes behind the head. */
+  /** Reads the body. */
   body(): Promise<unknown>;
 };
 
 const requestIdPattern = /^[A-Za-z0-9._-]{8,64}$/;
 
-/** The request's own `X-Request-ID` when it is a plain one, else a new id. */
+/** Returns the request's own `X-Request-ID` when it is a plain one, else a new id. */
 export function requestIdOf(raw: RawHeaders, newId: () => string): string {
   const [sent, ...others] = headerValues(raw, 'x-request-id');
   if (sent === undefined || others.length > 0) return newId();
@@ -58,14 +58,14 @@ export function requestIdOf(raw: RawHeaders, newId: () => string): string {
 }
 
 /**
- * Whether no request may follow on the same connection. After an offer to upgrade node drops the rest
- * of the packet and takes the next one for a request; after an expectation it may close unasked.
+ * Whether no request may follow on the same connection. After an offer to upgrade, node drops the rest of
+ * the packet and reads the next packet as a new request. After an `Expect` it may close the connection.
  */
 export function isLastRequest(raw: RawHeaders): boolean {
   return headerValues(raw, 'upgrade').length > 0 || headerValues(raw, 'expect').length > 0;
 }
 
-/** Whether the client sends its body only when invited to (RFC 9110, 10.1.1). */
+/** Whether the client waits for `100 Continue` before it sends the body (RFC 9110, 10.1.1). */
 export function expectsContinue({
   httpVersion,
   rawHeaders,
@@ -76,7 +76,7 @@ export function expectsContinue({
 }
 
 /**
- * Reads what came before the body.
+ * Returns the request, read from its headers.
  *
  * @throws {Refusal} `malformed`, `headers_too_large`, `uri_too_long` or `not_implemented`.
  */
@@ -116,7 +116,7 @@ export function readHead(
   };
 }
 
-/** The host that a trusted proxy was asked for, or null when none tells it. */
+/** Returns the host that a trusted proxy names, or null. */
 function believedHost(raw: RawHeaders, { peer, trustedProxies }: HeadOptions): string | null {
   const forwarded = forwardedHost(headerValues(raw, 'x-forwarded-host'));
   return forwarded !== null && isTrusted(trustedProxies, peer) ? forwarded : null;
@@ -131,14 +131,14 @@ function refuseOversized(raw: RawHeaders, url: string, limits: HeadOptions['limi
   if (url.length > limits.targetLength) throw targetTooLong(limits.targetLength);
 }
 
-/** Also for a target that is so long that node's parser gives up. */
+/** Also used when the target is too long for node's parser. */
 export function targetTooLong(length: number): Refusal {
   return new Refusal('uri_too_long', {
     detail: `Cannot read the request target: it has more than ${length} characters`,
   });
 }
 
-/** Those of RFC 9110 and RFC 5789. A known one that a path does not have is `method_not_allowed`. */
+/** The methods of RFC 9110 and RFC 5789. One that a path does not have is `method_not_allowed`. */
 const methods: ReadonlySet<string> = new Set([
   ...['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'],
 ]);
@@ -147,12 +147,12 @@ export function isKnownMethod(method: string): boolean {
   return methods.has(method);
 }
 
-/** Also for a method that node's parser does not know. */
+/** Also used for a method that node's parser does not know. */
 export function unknownMethod(): Refusal {
   return new Refusal('not_implemented', { detail: 'No resource has this method' });
 }
 
-/** Null in HTTP/1.0 without it: HAProxy's plain check sends such requests (RFC 9112, section 3.2). */
+/** Null for HTTP/1.0 without `Host`, which HAProxy's health check sends (RFC 9112, section 3.2). */
 function hostHeader({
   httpVersion,
   rawHeaders,
@@ -166,9 +166,11 @@ function isPreflight(method: string, origin: string | null, raw: RawHeaders): bo
   return headerValues(raw, 'access-control-request-method').length > 0;
 }
 
-/** An offer of HTTP/2 may be passed over (RFC 9110, 7.8), and Java's client makes it by default. */
+/** An offer of HTTP/2 is ignored (RFC 9110, 7.8): Java's client makes it by default. */
 function refuseUpgrade(raw: RawHeaders): void {
   const offered = headerValues(raw, 'upgrade').find((value) => value.toLowerCase() !== 'h2c');
   if (offered === undefined) return;
-  throw new Refusal('malformed', { detail: 'Cannot upgrade the connection: only HTTP is spoken' });
+  throw new Refusal('malformed', {
+    detail: 'Cannot upgrade the connection: this server only speaks HTTP/1.1',
+  });
 }

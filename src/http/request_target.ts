@@ -1,17 +1,16 @@
 /**
- * The request target (RFC 9112, section 3.2), split but never decoded. What two parsers could read
- * differently is refused, so that a proxy, the tenant strategies and the router see the same path.
+ * The request target (RFC 9112, section 3.2), split but never decoded. A target that two parsers could
+ * read differently is refused, so that a proxy, the tenant resolvers and the router see the same path.
  */
 import { Refusal } from '../kernel/errors.ts';
 
-/** `path` begins with a slash; `query` is what follows the question mark, or empty. */
+/** `path` begins with a slash; `query` is the text after the question mark, or empty. */
 export type Target = { path: string; query: string };
 
 const absolutePattern = /^https?:\/\/([^/?#]*)(.*)$/i;
 
-// Plain characters of RFC 3986 without `%` and `;`: no path of ours needs an escape or a parameter,
-// and `%2f`, `%2e`, `%00` and `..;` have let requests past many a gate. Empty segments do not fit
-// either.
+// The plain characters of RFC 3986 without `%` and `;`. No path of ours needs them, and `%2f`, `%2e`,
+// `%00` and `..;` have passed many access checks. Empty segments are refused, too.
 const originPattern =
   /^(\/(?:[\w.~!$&'()*+,=:@-]+(?:\/[\w.~!$&'()*+,=:@-]+)*\/?)?)(?:\?([!"$-~]*))?$/;
 
@@ -27,12 +26,12 @@ export function parseTarget(
   target: string,
   { method, host }: { method: string; host: string },
 ): Target {
-  // It asks for what the whole server can do (RFC 9110, section 9.3.7).
+  // `*` stands for the whole server (RFC 9110, section 9.3.7).
   if (method === 'OPTIONS' && target === '*') return { path: target, query: '' };
   const [, path, query] = originPattern.exec(originForm(target, host)) ?? [];
   if (path === undefined || dotSegmentPattern.test(path)) {
     throw new Refusal('malformed', {
-      detail: 'Cannot read the request target: it is no plain path',
+      detail: 'Cannot read the request target: it is not a plain path',
     });
   }
   return { path, query: query ?? '' };

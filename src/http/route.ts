@@ -1,9 +1,9 @@
 /**
- * How a route is declared: method, pattern, rules, handler. The handler's input is typed by the
- * pattern and the schemas, and has been checked when it arrives; a route knows nothing of its server.
+ * Declares a route: method, pattern, rules, handler. The type of the handler's input follows from the
+ * pattern and the schemas, and the input is checked before the handler is called.
  */
 import { object } from 'valibot';
-import { Refusal } from '../kernel/errors.ts';
+import { notFound } from '../kernel/errors.ts';
 import type { Reply, Context as TenantContext } from '../kernel/ports.ts';
 import type { Role } from '../kernel/tenant.ts';
 import {
@@ -26,7 +26,7 @@ type ParamName<Pattern extends string> = Pattern extends `${string}{${infer Name
 /** The parameters of a pattern: those of `/pets/{id}` are `{ id: string }`. */
 export type Params<Pattern extends string> = { readonly [Name in ParamName<Pattern>]: string };
 
-/** What a handler gets from the request. */
+/** The handler's input, from the request. */
 export type Input<Pattern extends string, Query, Body> = {
   params: Params<Pattern>;
   query: Query;
@@ -34,49 +34,48 @@ export type Input<Pattern extends string, Query, Body> = {
   /** Where the request was sent, for links to other pages of a list. */
   target: Target;
   /**
-   * Holds the request's preconditions against the resource as a GET would show it, or null when there
-   * is none; throws `precondition_failed`. Null when the request has no preconditions.
+   * Compares the request's preconditions with the resource as a GET would show it, or with null when there
+   * is none. Throws `precondition_failed`. The function itself is null without preconditions.
    */
   assertChangeable: ((current: object | null) => void) | null;
 };
 
 type Check = (text: string) => boolean;
 
-/** What must be so before the handler is called. */
+/** The checks before the handler is called. */
 export type Rules<Pattern extends string, Query, Body> = {
-  /** The role it takes; every user may when absent. */
+  /** The required role; every user may call the route when absent. */
   role?: Role;
-  /** What a parameter must look like; anything else is `not_found`, as an unknown id would be. */
+  /** A check of each parameter. A value that fails is `not_found`, like an unknown id. */
   params?: { readonly [Name in ParamName<Pattern>]?: Check };
   query?: Fields<Query>;
-  /** A function where what may be sent depends on what the path names. */
+  /** A function when the fields depend on a parameter of the path. */
   body?: Fields<Body> | ((params: Params<Pattern>) => Fields<Body>);
-  /** The handler calls `assertChangeable` itself, where nothing can come between look and change. */
+  /** The handler calls `assertChangeable` itself, where no other change can come in between. */
   checksPreconditions?: true;
 };
 
-/** Does the work of a request that has been understood. */
+/** Does the work of a request whose input has been checked. */
 export type Handler<Context, Sent> = (context: Context, input: Sent) => Promise<Reply>;
 
-/** Where a route finds its input. */
+/** The sources of a route's input. */
 export type InputSource = {
   params: Readonly<Record<string, string>>;
   request: Pick<HttpRequest, 'path' | 'query' | 'preconditions' | 'body'>;
-  /** The most entries in an answer that names wrong fields. */
+  /** The maximum number of field errors in a reply. */
   errorLimit: number;
 };
 
-/** A declared route. */
 export type Route<Context> = {
   method: Method;
   pattern: string;
   role: Role | null;
-  /** @throws {Refusal} when the input does not fit. */
-  prepare(source: InputSource): Promise<(context: Context) => Promise<Reply>>;
+  /** @throws {Refusal} when the input is wrong. */
+  parse(source: InputSource): Promise<(context: Context) => Promise<Reply>>;
 };
 
 /**
- * Declares a route. The context is a tenant's unless the handler says otherwise.
+ * Returns a route. The context is a tenant's, unless the handler declares another type.
  *
  * @example route('GET', '/api/pets/{id}', {}, async ({ db }, { params }) => json(200, params.id))
  */
@@ -102,7 +101,7 @@ export function route<Context>(
     method,
     pattern,
     role: rules.role ?? null,
-    async prepare({ params, request, errorLimit }) {
+    async parse({ params, request, errorLimit }) {
       refuseForeignParams(checks, params);
       const { preconditions } = request;
       const fields = typeof rules.body === 'function' ? rules.body(params) : rules.body;
@@ -123,7 +122,7 @@ export function route<Context>(
   };
 }
 
-/** A route without a query of its own refuses every parameter. */
+/** A route without query fields refuses every parameter. */
 function queryOf<Query>(fields: Fields<Query> | undefined, query: string, errorLimit: number) {
   if (fields) return parseQuery(fields, query, errorLimit);
   if (query !== '') parseQuery(noFields, query, errorLimit);
@@ -137,7 +136,7 @@ function asCheck(preconditions: Preconditions): (current: object | null) => void
     assertChangeable(preconditions, current && entityTag(JSON.stringify(current)));
 }
 
-/** Of what has no representation no tag can be known. */
+/** Without a representation there is no tag that a client could know. */
 function refuseTags({ ifMatch }: Preconditions): void {
   if (ifMatch !== null && ifMatch.trim() !== '*') throw preconditionFailed();
 }
@@ -147,5 +146,5 @@ function refuseForeignParams(
   params: Readonly<Record<string, string>>,
 ): void {
   if (checks.every(([name, accepts]) => accepts?.(params[name] ?? '') ?? true)) return;
-  throw new Refusal('not_found', { detail: 'Not found' });
+  notFound();
 }

@@ -1,33 +1,33 @@
 /**
- * Finds the route of a method and a path: a tree of path segments, in which a fixed segment comes
- * before a parameter. It reads nothing of the request; the match it returns does, when asked to.
+ * Finds the route for a method and a path, in a tree of path segments. A fixed segment comes before a
+ * parameter. The input is only read when `parse()` of the match is called.
  */
 import type { Mismatch, Reply } from '../kernel/ports.ts';
 import type { Role } from '../kernel/tenant.ts';
 import type { HttpRequest } from './request.ts';
 import type { InputSource, Route } from './route.ts';
 
-/** A route that fits. With the tenant's context it is the kernel's own `Match`. */
+/** A route that matches. With a tenant's context it is the kernel's `Match`. */
 export type RouteMatch<Context> = {
   endpoint: string;
   role: Role | null;
-  prepare(): Promise<(context: Context) => Promise<Reply>>;
+  parse(): Promise<(context: Context) => Promise<Reply>>;
 };
 
-/** A parameter of a route: the segment where it stands, and its name. */
+/** A parameter of a route: the index of its segment, and its name. */
 type Parameter = { at: number; name: string };
 
 type Leaf<Context> = { route: Route<Context>; parameters: readonly Parameter[] };
 
 type Node<Context> = {
-  /** A `Map`, not an object: `constructor` in a path must not find what nobody put there. */
+  /** A `Map`, because `constructor` in a path would find a property of every object. */
   fixed: Map<string, Node<Context>>;
   parameter: Node<Context> | null;
   leaves: Map<string, Leaf<Context>>;
 };
 
 export type RouterLimits = {
-  /** Faults of one request that are named in its reply. */
+  /** The maximum number of field errors in one reply. */
   fieldErrors: number;
 };
 
@@ -41,7 +41,7 @@ export class Router<Context> {
     for (const route of routes) this.#add(route);
   }
 
-  /** The route for a request whose path, without the tenant's prefix, is `path`. */
+  /** Returns the route for a request. `path` is without the tenant's prefix. */
   match(
     request: Pick<HttpRequest, 'method'> & InputSource['request'],
     path: string,
@@ -56,8 +56,8 @@ export class Router<Context> {
     return {
       endpoint: route.pattern,
       role: route.role,
-      prepare() {
-        return route.prepare({ params: paramsOf(parameters, segments), request, errorLimit });
+      parse() {
+        return route.parse({ params: paramsOf(parameters, segments), request, errorLimit });
       },
     };
   }
@@ -69,7 +69,7 @@ export class Router<Context> {
       node = isParameter(segment) ? parameterOf(node) : fixedOf(node, segment);
     }
     if (node.leaves.has(route.method)) {
-      throw new Error(`Cannot add the route "${route.method} ${route.pattern}": there is one`);
+      throw new Error(`Cannot add the route "${route.method} ${route.pattern}": it exists already`);
     }
     node.leaves.set(route.method, { route, parameters: parametersOf(segments) });
   }

@@ -1,6 +1,6 @@
 /**
- * Hands a reply to the client, also when the client is still sending: closing a socket with unread
- * bytes resets it, and a reset can overtake the reply. And a client that does not read is cut off.
+ * Sends a reply, also when the client is still sending its request: to close a socket with unread bytes
+ * would reset it, and the reset can overtake the reply. A client that does not read is disconnected.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Reply } from '../kernel/ports.ts';
@@ -8,17 +8,17 @@ import type { RawExchange } from './client_connection.ts';
 import type { RawHeaders } from './header_values.ts';
 
 export type SendOptions = {
-  /** Headers of every reply; a reply names none of them itself. */
+  /** Headers of every reply; no reply sets one of them itself. */
   headers: RawHeaders;
   /** Whether the connection ends with this reply. */
   close: boolean;
-  /** How long a client may go on sending a body that nobody reads. */
+  /** How long a client may continue to send a body that is not read. */
   lingerMs: number;
   /** How long a client may take to receive the reply. */
   receiveMs: number;
 };
 
-/** Sends a reply; resolves when all of it has left the process, or the connection is closed. */
+/** Resolves when the whole reply has left the process, or the connection is closed. */
 export async function sendReply(
   { incoming, outgoing, connection }: RawExchange,
   reply: Reply,
@@ -37,7 +37,7 @@ export async function sendReply(
   return connection.untilSent(outgoing, options.receiveMs);
 }
 
-/** Names and values in turn: node takes them as they are, where it would copy an object's. */
+/** A list of name, value, name, value …: node would copy an object, and this runs for each reply. */
 function headersOf({ status, headers = {}, body }: Reply, options: SendOptions): string[] {
   const lines = [...options.headers];
   let type = 'application/json';
@@ -46,16 +46,16 @@ function headersOf({ status, headers = {}, body }: Reply, options: SendOptions):
     if (name === 'content-type') type = value;
     else lines.push(name, value);
   }
-  // A 204 and a 304 have neither (RFC 9110, sections 8.6 and 15.4.5).
+  // 204 and 304 have neither header (RFC 9110, sections 8.6 and 15.4.5).
   if (status !== 204 && status !== 304) {
     lines.push('content-type', type, 'content-length', String(Buffer.byteLength(body ?? '')));
   }
-  // Node closes by itself after HTTP/1.0, and when the client asked for it.
+  // Node itself closes after HTTP/1.0, and when the client asks for it.
   if (options.close) lines.push('connection', 'close');
   return lines;
 }
 
-/** Reads and drops what is left of the request, until it ends or the time is up. */
+/** Reads and drops the rest of the request, for at most `lingerMs`. */
 function rest(incoming: IncomingMessage, lingerMs: number): Promise<void> {
   if (incoming.destroyed) return Promise.resolve();
   return new Promise((resolve) => {

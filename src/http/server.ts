@@ -1,6 +1,6 @@
 /**
- * The listening end: `node:http` with every limit set, and answers of ours where node would send a
- * bare line. It hands requests to `exchange.ts` and knows which connections are open, to drain them.
+ * The HTTP server: `node:http` with every limit set, and problems where node would send a bare status
+ * line. It passes requests to `exchange.ts`, and keeps the table of open connections, to drain them.
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
@@ -9,13 +9,13 @@ import type { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { Refusal } from '../kernel/errors.ts';
 import { boundedRequest } from './bounded_request.ts';
-import type { Connection, RawExchange } from './client_connection.ts';
+import type { ClientConnection, RawExchange } from './client_connection.ts';
 import { ConnectionTable } from './connection_table.ts';
 import {
   type ExchangeLimits,
   type ExchangeParts,
   exchange,
-  newTrace,
+  newRecord,
   type ServerState,
 } from './exchange.ts';
 import { problem } from './problem.ts';
@@ -24,25 +24,25 @@ import { Turn } from './turn.ts';
 import { UnreadReplies } from './unread_replies.ts';
 
 export type HttpLimits = ExchangeLimits & {
-  /** All header lines together; node's parser holds it. */
+  /** All header lines together; enforced by node's parser. */
   headerBytes: number;
   /** From the connection, or the first byte of a request, to the end of its headers. */
   headersMs: number;
-  /** To the end of the body. */
+  /** From the first byte of a request to the end of its body. */
   requestMs: number;
-  /** How often the two times above are looked at. */
+  /** How often the two limits above are checked. */
   timeoutCheckMs: number;
   /** How long a connection may stay open between requests. */
   keepAliveMs: number;
-  /** The most connections that wait to be accepted; the system may allow fewer. */
+  /** The maximum number of connections that wait to be accepted; the system may allow fewer. */
   backlog: number;
-  /** Beyond it, the one that has been idle for longest is closed for a new one. */
+  /** Past this number, the connection that has been idle for longest is closed for a new one. */
   connections: number;
 };
 
 export type HttpServerParts = ExchangeParts & { limits: HttpLimits };
 
-// Between two looks at connections that fell idle while the server drains.
+// How often a draining server closes idle connections.
 const idleCheckMs = 50;
 
 export class HttpServer {
@@ -64,40 +64,40 @@ export class HttpServer {
   }
 
   /**
-   * Listens and tells the URL; port 0 picks a free one.
+   * Listens, and returns the URL. Port 0 picks a free port.
    *
-   * @throws {Error} what node says when it cannot listen.
+   * @throws {Error} node's error when it cannot listen.
    */
   async listen(host: string, port: number): Promise<string> {
     this.#server.listen(port, host, this.#parts.limits.backlog);
     await once(this.#server, 'listening');
-    // Node emits what goes wrong in an accept, such as too many open files; that must not end us.
+    // Errors of an accept, such as too many open files, must not end the process.
     this.#server.on('error', (error) => this.#parts.onInternalError(error, null));
     return urlOf(this.#server.address());
   }
 
   /**
-   * Takes no new connection and resolves when the others are closed: each with the reply to its next
-   * request, which says so, or once it is idle after `idleMs`. After `limitMs` what is left is cut off.
+   * Accepts no new connection, and resolves when all are closed: each with the reply to its next request,
+   * or when it is idle after `idleMs`. After `limitMs` the rest is destroyed.
    */
   async drain(limitMs: number, idleMs = 0): Promise<void> {
-    // Right after node has accepted what was waiting: a close resets what it has not accepted yet.
+    // First let node accept the waiting connections: a close would reset them.
     await setImmediate();
     const closed = this.#closeListener();
     let idleCheck: NodeJS.Timeout | undefined;
     const idle = setTimeout(() => {
       idleCheck = setInterval(() => this.#closeIdle(), idleCheckMs);
     }, idleMs);
-    const limit = setTimeout(() => this.#cutOff(), limitMs);
+    const limit = setTimeout(() => this.#destroyAll(), limitMs);
     await closed;
     for (const timer of [idle, idleCheck, limit]) clearTimeout(timer);
-    // What node's own `close` also does: it ends the look for requests that take too long.
+    // Also ends node's timer that looks for slow requests.
     this.#server.close();
   }
 
   /**
-   * Node's own `close` of an HTTP server closes idle connections, too. A proxy may have sent its next
-   * request on one of them, and must not send a POST again.
+   * Closes the listening socket only. The `close` of node's HTTP server also closes idle connections: a
+   * proxy may have sent its next request on one of them, and must not send a POST again.
    */
   #closeListener(): Promise<void> {
     return new Promise((resolve) => {
@@ -114,35 +114,35 @@ export class HttpServer {
       requestTimeout: limits.requestMs,
       connectionsCheckingInterval: limits.timeoutCheckMs,
       keepAliveTimeout: limits.keepAliveMs,
-      // Node's own answer to a missing Host is a bare line; `readHead` refuses it with a problem.
+      // Node's reply to a missing Host is a bare line; `readHead` refuses it with a problem.
       requireHostHeader: false,
       insecureHTTPParser: false,
     });
-    // Node would drop further lines in silence; `readHead` counts them and refuses.
+    // Node would drop further lines silently; `readHead` counts them and refuses the request.
     server.maxHeadersCount = 0;
     server.on('connection', (socket) => this.#connections.admit(socket));
     server.on('request', (incoming, outgoing) => {
       const connection = this.#connections.get(incoming.socket);
       if (connection) void this.#answer({ incoming, outgoing, connection });
     });
-    // Node would ask for the body before anybody has looked at the head.
+    // Node would send `100 Continue` before the headers are checked.
     server.on('checkContinue', (incoming, outgoing) => {
       server.emit('request', incoming, outgoing);
     });
-    // An expectation that nobody knows may be passed over (RFC 9110, 10.1.1); node's own 417 is bare.
+    // An unknown expectation may be ignored (RFC 9110, 10.1.1); node would reply with a bare 417.
     server.on('checkExpectation', (incoming, outgoing) => {
       server.emit('request', incoming, outgoing);
     });
     server.on('clientError', (error, socket) =>
       this.#refuse(socket, wireRefusal(error, limits.targetLength)),
     );
-    // Of these two node keeps nothing: the socket is ours.
+    // After these two events the socket is ours: node no longer uses it.
     server.on('connect', (_, socket) => this.#refuse(socket, noTunnel()));
-    server.on('upgrade', (_, socket) => this.#takeNoMore(socket));
+    server.on('upgrade', (_, socket) => this.#stopAccepting(socket));
     return server;
   }
 
-  /** Whether what comes on this socket must not be answered, nor even be made a request of. */
+  /** Whether further requests on this socket must neither be parsed nor answered. */
   #isFull(socket: Socket): boolean {
     const connection = this.#connections.get(socket);
     return !connection?.acceptsRequests || connection.running >= this.#parts.limits.pipelined;
@@ -150,53 +150,53 @@ export class HttpServer {
 
   async #answer(raw: RawExchange): Promise<void> {
     const { incoming, connection } = raw;
-    // Nothing is read any more, or what comes would pile up until the last reply is ready.
-    if (!connection.acceptsRequests) return this.#takeNoMore(incoming.socket);
+    // Stops reading; otherwise requests would pile up until the last reply is ready.
+    if (!connection.acceptsRequests) return this.#stopAccepting(incoming.socket);
     try {
       await exchange(raw, this.#parts);
     } catch (error) {
       this.#parts.onInternalError(error, null);
       incoming.socket.destroy();
     }
-    this.#connections.fellIdle(connection);
-    this.#endIfOver(connection);
+    this.#connections.markIdle(connection);
+    this.#closeIfDone(connection);
   }
 
-  /** The replies that are owed still go out. */
-  #takeNoMore(duplex: Duplex): void {
+  /** Reads nothing more. Replies to running requests are still sent. */
+  #stopAccepting(duplex: Duplex): void {
     duplex.pause();
     const connection = this.#connections.get(duplex);
     connection?.stopAccepting();
-    if (connection) this.#endIfOver(connection);
+    if (connection) this.#closeIfDone(connection);
   }
 
-  /** A running request learns of it and answers itself; else the bare socket is answered. */
+  /** A running request replies with the refusal; without one, the bare socket gets the reply. */
   #refuse(duplex: Duplex, refusal: Refusal): void {
     const connection = this.#connections.get(duplex);
-    // The parser stumbles over every further chunk; the first time is enough.
+    // The parser emits the error again for every further chunk; the first one is enough.
     if (!connection || connection.refusal) return;
     connection.abort(refusal);
-    this.#endIfOver(connection);
+    this.#closeIfDone(connection);
   }
 
-  /** Ends a connection that takes no more, once no reply is owed or on its way. */
-  #endIfOver(connection: Connection): void {
-    const { socket, running, acceptsRequests: takesMore, refusal } = connection;
-    if (takesMore || running > 0) return;
+  /** Closes a connection that accepts no requests, once its last reply is sent. */
+  #closeIfDone(connection: ClientConnection): void {
+    const { socket, running, acceptsRequests, refusal } = connection;
+    if (acceptsRequests || running > 0) return;
     if (socket.bytesRead === 0) socket.destroy();
     const unanswered = refusal && socket.writable ? refusal : null;
     const bytes = unanswered ? this.#answerBare(connection, unanswered) : '';
     endSocket(socket, { bytes, lingerMs: this.#parts.limits.lingerMs });
   }
 
-  #answerBare({ peer: address }: Connection, refusal: Refusal): string {
-    const trace = newTrace(this.#parts.newId());
-    const reply = problem(refusal, trace.requestId);
-    this.#parts.observe({ method: '-', trace, status: reply.status, durationMs: 0, address });
-    return replyBytes(reply, trace.requestId);
+  #answerBare({ peer: address }: ClientConnection, refusal: Refusal): string {
+    const record = newRecord(this.#parts.newId());
+    const reply = problem(refusal, record.requestId);
+    this.#parts.observe({ method: '-', record, status: reply.status, durationMs: 0, address });
+    return replyBytes(reply, record.requestId);
   }
 
-  /** To node a connection that never sent a byte is busy, until its headers are overdue. */
+  /** For node, a connection that never sent a byte is busy until `headersTimeout`. */
   #closeIdle(): void {
     this.#server.closeIdleConnections();
     for (const { socket } of this.#connections.all()) {
@@ -204,13 +204,13 @@ export class HttpServer {
     }
   }
 
-  #cutOff(): void {
+  #destroyAll(): void {
     for (const { socket } of this.#connections.all()) socket.destroy();
   }
 }
 
 function noTunnel(): Refusal {
-  return new Refusal('malformed', { detail: 'Cannot open a tunnel: this is no proxy' });
+  return new Refusal('malformed', { detail: 'Cannot open a tunnel: this server is not a proxy' });
 }
 
 function urlOf(address: AddressInfo | string | null): string {

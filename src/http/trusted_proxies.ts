@@ -1,11 +1,11 @@
 /**
- * What proxies say about a request, believed only as far as they are trusted. Both headers are read
- * from the right: a proxy appends, so what stands further left may be the client's own invention.
+ * `X-Forwarded-For` and `X-Forwarded-Host`, used only as far as proxies are trusted. Both are read from
+ * the right: a proxy appends, so entries further left may be invented by the client.
  */
 import { BlockList, isIP } from 'node:net';
 
 /**
- * The proxies of a list of addresses and CIDR ranges.
+ * Returns the proxies of a list of addresses and CIDR ranges.
  *
  * @throws {Error} when an entry is neither.
  */
@@ -16,29 +16,28 @@ export function trustedProxies(cidrs: readonly string[]): BlockList {
     const widest = isIP(address) === 4 ? 32 : 128;
     const bits = Number(prefix ?? widest);
     if (isIP(address) === 0 || bits > widest) {
-      throw new Error(`Cannot trust the proxy "${cidr}": it is no address and no CIDR range`);
+      throw new Error(
+        `Cannot trust the proxy "${cidr}": it is neither an address nor a CIDR range`,
+      );
     }
     proxies.addSubnet(address, bits, family(address));
   }
   return proxies;
 }
 
-/** Whether the headers that this peer adds are believed. */
+/** Whether the headers that this peer adds are used. */
 export function isTrusted(proxies: BlockList, address: string): boolean {
   return isIP(address) !== 0 && proxies.check(address, family(address));
 }
 
-/**
- * The client's address: of the peer and the hops of `X-Forwarded-For`, the right-most that is no
- * trusted proxy.
- */
+/** Returns the client's address: from the peer leftwards through the hops, the first untrusted one. */
 export function clientAddress(
   proxies: BlockList,
   peer: string,
   forwardedFor: readonly string[],
 ): string {
   let address = peer;
-  // An empty entry of a list is none (RFC 9110, section 5.6.1).
+  // Empty entries of a list are ignored (RFC 9110, section 5.6.1).
   const hops = forwardedFor.flatMap(listed).filter((entry) => entry !== '');
   for (const hop of hops.reverse()) {
     const node = isTrusted(proxies, address) ? nodeName(hop) : null;
@@ -53,8 +52,8 @@ const withPort = /^"?(?:\[([^\]]+)\]|([\d.]+))(?::(?:\d{1,5}|_[\w.-]+))?"?$/;
 const obfuscated = /^_[\w.-]{1,63}$/;
 
 /**
- * A hop as its address, without port and brackets, or as the id that a proxy uses in place of it (RFC
- * 7239, section 6). Null for `unknown`, and for what is neither.
+ * Returns the address of a hop, without port and brackets, or the id that a proxy uses instead (RFC 7239,
+ * section 6). Null for `unknown` and for any other text.
  */
 function nodeName(hop: string): string | null {
   if (obfuscated.test(hop)) return hop;
@@ -63,13 +62,13 @@ function nodeName(hop: string): string | null {
   return isIP(address) === 0 ? null : plainAddress(address);
 }
 
-/** The host that the trusted peer itself was asked for, or null when it does not say. */
+/** Returns the host that the client requested from the trusted peer, or null when it names none. */
 export function forwardedHost(values: readonly string[]): string | null {
   return values.flatMap(listed).at(-1) ?? null;
 }
 
 /**
- * An address as people write it: an IPv6 socket shows IPv4 clients as `::ffff:192.0.2.1`.
+ * Returns the usual form of an address: an IPv6 socket shows IPv4 clients as `::ffff:192.0.2.1`.
  *
  * @example plainAddress('::ffff:192.0.2.1') // '192.0.2.1'
  */

@@ -1,23 +1,24 @@
 /**
- * The replies that clients have not read yet, in bytes. Past a bound the connection with the most
- * unread bytes is closed, of the holder that has the most: who reads, however slowly, has little.
+ * Bounds the bytes of replies that clients have not read yet. Past a bound, the holder with the most
+ * unread bytes loses its connection with the most. A client that reads, even slowly, has few.
  *
  * Source: B. Suter et al., "Design considerations for supporting TCP with per-flow queueing", 1998
  * (longest queue drop).
  */
-import type { Connection } from './client_connection.ts';
+import type { ClientConnection } from './client_connection.ts';
 
 export type UnreadLimits = {
-  /** What a reply takes besides its body, node's objects and ours: an estimate, not measured. */
+  /** Memory of a reply besides its body: an estimate of node's objects and ours, not measured. */
   replyBytes: number;
-  /** Of several replies on one connection; a single one is bounded by its holder. */
+  /** For several replies on one connection; a single reply is bounded by `holderBytes`. */
   connectionBytes: number;
-  /** Of one holder: a tenant, or all who got such a reply without being one. */
+  /** For one holder: a tenant, or all clients without a tenant that got the same kind of reply. */
   holderBytes: number;
+  /** For all holders. */
   bytes: number;
 };
 
-type Holder = { name: string; bytes: number; byConnection: Map<Connection, number> };
+type Holder = { name: string; bytes: number; byConnection: Map<ClientConnection, number> };
 
 export class UnreadReplies {
   readonly #limits: UnreadLimits;
@@ -32,9 +33,9 @@ export class UnreadReplies {
     return this.#bytes;
   }
 
-  /** Counts a reply until the returned function is called. May close connections, also this one. */
-  add(connection: Connection, name: string, bodyBytes: number): () => void {
-    const { replyBytes, connectionBytes, holderBytes, bytes: most } = this.#limits;
+  /** Counts a reply until the returned function is called. May close connections, this one included. */
+  add(connection: ClientConnection, name: string, bodyBytes: number): () => void {
+    const { replyBytes, connectionBytes, holderBytes, bytes: maxBytes } = this.#limits;
     const bytes = bodyBytes + replyBytes;
     const holder = this.#holders.get(name) ?? { name, bytes: 0, byConnection: new Map() };
     this.#holders.set(name, holder);
@@ -42,9 +43,9 @@ export class UnreadReplies {
     const held = holder.byConnection.get(connection) ?? 0;
     if (held > bytes && held > connectionBytes) this.#close(holder, connection);
     while (holder.bytes > holderBytes) this.#closeLargestOf(holder);
-    while (this.#bytes > most) this.#closeLargestOf(largest(this.#holders.values(), bytesOf));
+    while (this.#bytes > maxBytes) this.#closeLargestOf(largest(this.#holders.values(), bytesOf));
     return () => {
-      // A connection that was closed for its unread bytes has been taken out as a whole.
+      // `#close` has removed all bytes of a connection that it closed.
       if (holder.byConnection.has(connection)) this.#change(holder, connection, -bytes);
     };
   }
@@ -54,13 +55,13 @@ export class UnreadReplies {
     this.#close(holder, connection);
   }
 
-  /** Its bytes are taken out at once, because the socket tells of its end only later. */
-  #close(holder: Holder, connection: Connection): void {
+  /** Removes its bytes now, because the socket emits `close` only later. */
+  #close(holder: Holder, connection: ClientConnection): void {
     this.#change(holder, connection, -(holder.byConnection.get(connection) ?? 0));
     connection.socket.destroy();
   }
 
-  #change(holder: Holder, connection: Connection, bytes: number): void {
+  #change(holder: Holder, connection: ClientConnection, bytes: number): void {
     const held = (holder.byConnection.get(connection) ?? 0) + bytes;
     if (held === 0) holder.byConnection.delete(connection);
     else holder.byConnection.set(connection, held);
@@ -74,9 +75,9 @@ function bytesOf({ bytes }: Holder): number {
   return bytes;
 }
 
-/** The first of those with the highest size: the connection that has been waiting for longest. */
+/** Returns the first item of maximum size: among equals, the one that was added first. */
 function largest<Item>(items: Iterable<Item>, sizeOf: (item: Item) => number): Item {
   const [first, ...others] = items;
-  if (first === undefined) throw new Error('Cannot choose the largest: there is nothing');
+  if (first === undefined) throw new Error('Cannot choose the largest item: there is none');
   return others.reduce((most, item) => (sizeOf(item) > sizeOf(most) ? item : most), first);
 }

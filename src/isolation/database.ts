@@ -1,10 +1,9 @@
 /**
- * Database mode: each tenant has a database, and a login that may connect to no other one of Kennel's.
+ * Database mode: each tenant has a database, and a login that may connect to no other database of Kennel.
  *
- * A session of that login serves one tenant for its whole life. It begins with the tenant's context as a
- * start parameter, so no statement brings one; row security, the second lock, compares it here too. A tenant
- * begins with its login, its database and all migrations, and ends when both are dropped; each database is
- * migrated by itself.
+ * A session of that login serves one tenant only. The tenant's context is a start parameter of the session,
+ * so statements bring none; row security compares it here, too, as a second lock. Provisioning makes the
+ * login, then the database with all migrations; deletion drops both. Each database is migrated by itself.
  */
 import type { TenantRef } from '../kernel/ports.ts';
 import type { Installation } from '../postgres/installation.ts';

@@ -17,24 +17,25 @@ const factories: Readonly<Record<IsolationModeName, ModeFactory>> = {
   database: databaseMode,
 };
 
-/** Tenants whose tables are in the same schema; migrated together, and none where nobody moved in yet. */
+/** The tenants whose tables are in one schema. They are migrated together. */
 export type PlacementGroup<T extends TenantRef> = {
   placement: Placement;
+  /** Empty when a common placement has no tenant yet. */
   tenants: T[];
-  /** Whether the installation has it with or without tenants. */
+  /** Whether the placement exists with or without tenants. */
   common: boolean;
 };
 
 export class IsolationModes {
   readonly #modes: ReadonlyMap<string, IsolationMode>;
 
-  /** @param more than the ones registered here, such as a test's own. */
+  /** @param more Further modes, such as a test's own. */
   constructor(installation: Installation, more: readonly ModeFactory[] = []) {
     const modes = [...Object.values(factories), ...more].map((make) => make(installation));
     this.#modes = new Map(modes.map((mode) => [mode.name, mode]));
   }
 
-  /** @throws {Error} when a newer version of the code has made the tenant in a mode that is unknown here. */
+  /** @throws {Error} for an unknown mode: newer code may have made the tenant. */
   of({ isolation }: Pick<TenantRef, 'isolation'>): IsolationMode {
     const mode = this.#modes.get(isolation);
     if (mode) return mode;
@@ -45,14 +46,16 @@ export class IsolationModes {
     return this.of(tenant).placementOf(tenant);
   }
 
-  commonPlacements(): Placement[] {
-    return [...this.#modes.values()].flatMap((mode) => mode.commonPlacements());
+  commonPlacements(): { mode: string; placement: Placement }[] {
+    return [...this.#modes.values()].flatMap((mode) =>
+      mode.commonPlacements().map((placement) => ({ mode: mode.name, placement })),
+    );
   }
 
-  /** By schema. The common placements come last: they have the most tenants. */
+  /** Groups tenants by schema. Common placements come last: they have the most tenants. */
   groupsOf<T extends TenantRef>(tenants: readonly T[]): PlacementGroup<T>[] {
     const common = new Map<string, PlacementGroup<T>>();
-    for (const placement of this.commonPlacements()) {
+    for (const { placement } of this.commonPlacements()) {
       common.set(keyOf(placement), { placement, tenants: [], common: true });
     }
     const own = new Map<string, PlacementGroup<T>>();
@@ -69,11 +72,11 @@ export class IsolationModes {
   /** Whether other tenants' rows are in the tenant's tables. */
   isCommon(tenant: TenantRef): boolean {
     const key = keyOf(this.placementOf(tenant));
-    return this.commonPlacements().some((placement) => keyOf(placement) === key);
+    return this.commonPlacements().some(({ placement }) => keyOf(placement) === key);
   }
 }
 
-/** Where the tables are, whatever else a placement says. */
+/** Two placements with the same key have the same tables. */
 function keyOf({ database, schema }: Placement): string {
   return `${database} ${schema}`;
 }

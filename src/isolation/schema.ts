@@ -1,10 +1,9 @@
 /**
  * Schema mode: each tenant has its tables in a schema of its own in the main database.
  *
- * One login serves all tenants, as in shared mode. Each statement brings the name of the schema together
- * with its tenant's sealed context, and row security, the second lock, compares that context here too. A
- * tenant begins with its schema and all migrations, and ends when the schema is dropped; each schema is
- * migrated by itself.
+ * One login serves all tenants, as in shared mode. Each statement brings the name of the schema and the
+ * tenant's sealed context; row security compares the context here, too, as a second lock. Provisioning makes
+ * the schema with all migrations; deletion drops it. Each schema is migrated by itself.
  */
 import type { TenantRef } from '../kernel/ports.ts';
 import type { Installation } from '../postgres/installation.ts';

@@ -1,9 +1,9 @@
 /**
  * Shared mode: all tenants have their rows in the same tables, in the schema `shared` of the main database.
  *
- * One login serves all of them, so each statement brings its tenant's sealed context, and row security
- * compares it with the column `tenant_id`: that alone keeps the tenants apart. A tenant begins with no rows
- * and ends when its rows are deleted; one migration reaches all tenants at once.
+ * One login serves all tenants. Each statement brings its tenant's sealed context, and row security compares
+ * it with the column `tenant_id`: only this keeps the tenants apart. Provisioning makes nothing, because the
+ * tables are there; deletion deletes the tenant's rows. One migration changes the tables of all tenants.
  */
 import { type Installation, schemas } from '../postgres/installation.ts';
 import type { IsolationMode } from './mode.ts';

@@ -1,6 +1,6 @@
 /**
- * A tenant's `db`: tagged statements that each travel in an envelope of that tenant. What a handler
- * holds cannot reach any other tenant, and is dead once its request has ended.
+ * A tenant's `db`: each statement is sent in an envelope of that tenant. A handler's `db` cannot reach any
+ * other tenant, and throws once the request has ended.
  */
 import { IsolationViolation } from '../kernel/errors.ts';
 import type { Db, Isolation, Sql, SqlValue } from '../kernel/ports.ts';
@@ -14,7 +14,7 @@ import type { IsolationModes } from './modes.ts';
 
 export type Connections = { pool: ConnectionPool; envelopes: Envelopes };
 
-/** The kernel's way to a tenant's tables, wherever its mode has placed them. */
+/** Returns the kernel's port to tenants' tables; the tenant's mode says where they are. */
 export function tenantIsolation(
   connections: Connections,
   modes: Pick<IsolationModes, 'placementOf'>,
@@ -24,7 +24,7 @@ export function tenantIsolation(
   };
 }
 
-/** Opens one tenant's tables in a placement for the time of `work`. */
+/** Opens one tenant's tables in a placement while `work` runs. */
 export async function openTenantDb<Result>(
   connections: Connections,
   placement: Placement,
@@ -39,7 +39,7 @@ export async function openTenantDb<Result>(
   }
 }
 
-/** By an assignment: `Object.assign` goes through the runtime, and this runs for each request. */
+/** An assignment, because it is faster than `Object.assign`, and this runs for each request. */
 function dbOf(access: Access, db: Sql & Partial<Db>): Db {
   db.transaction = (steps) => access.transaction(steps);
   return db as Db;
@@ -62,7 +62,8 @@ class Access {
   }
 
   /**
-   * Reads share a connection. What writes has one to itself: it waits for the disk, and nobody behind it.
+   * Reads share a connection. A write has a connection of its own: it waits for the disk, and other
+   * statements must not wait behind it.
    */
   async statement<Row extends object>(
     text: TemplateStringsArray,
@@ -71,9 +72,9 @@ class Access {
     this.#assertOpen();
     const { pool } = this.#connections;
     const { target } = this.#placement;
-    const travel = travelOf(text);
+    const use = connectionUse(text);
     try {
-      return await pool[travel](target, this.#tenant, (connection) =>
+      return await pool[use](target, this.#tenant, (connection) =>
         connection.statement<Row>(this.#envelope(connection), text, values),
       );
     } catch (error) {
@@ -107,33 +108,36 @@ class Access {
 const query = /^\s*(select|insert|update|delete|merge|with|values)\b/i;
 const select = /^\s*select\b/i;
 
-/** What sends queries alone, as `openPlace` does. */
+/** Returns `sql` restricted to queries, as in `openTenantDb`. */
 export function queriesOnly(sql: Sql): Sql {
   return async (text, ...values) => {
-    travelOf(text);
+    connectionUse(text);
     return sql(text, ...values);
   };
 }
 
-/** Statements are constants of the code: each is looked at once. */
-const travels = new WeakMap<TemplateStringsArray, 'shared' | 'exclusive'>();
+/** Whether a statement may share its connection with other statements. */
+type ConnectionUse = 'shared' | 'exclusive';
+
+/** Statements are constants of the code, so each is examined once. */
+const knownUses = new WeakMap<TemplateStringsArray, ConnectionUse>();
 
 /**
- * What a read may do does not hang on how it begins. But what swaps a prepared statement must not be sent
- * together with what uses it: only a query may begin so, and whatever else travels alone until its tag
- * was seen.
+ * A `select` may share its connection. Any other query has the connection to itself until its command tag
+ * has arrived. This is no protection by itself: a `select` may write, too. It keeps a statement that
+ * replaces a prepared statement from being sent together with one that uses it.
  *
- * @throws {IsolationViolation} for what is no query. Postgres asks whether one may make a rule on a table
- *   only when it has locked it, and until then all others wait behind that lock.
+ * @throws {IsolationViolation} when the statement is not a query. `create rule`, for one, locks its table
+ *   before Postgres checks the right to do so, and all other statements would wait behind that lock.
  */
-function travelOf(text: TemplateStringsArray): 'shared' | 'exclusive' {
-  const known = travels.get(text);
+function connectionUse(text: TemplateStringsArray): ConnectionUse {
+  const known = knownUses.get(text);
   if (known) return known;
   const [first = ''] = text;
   if (!query.test(first)) {
-    throw new IsolationViolation(new Error('Cannot send a statement: it is no query'));
+    throw new IsolationViolation(new Error('Cannot send a statement: it is not a query'));
   }
-  const travel = select.test(first) ? 'shared' : 'exclusive';
-  travels.set(text, travel);
-  return travel;
+  const use = select.test(first) ? 'shared' : 'exclusive';
+  knownUses.set(text, use);
+  return use;
 }

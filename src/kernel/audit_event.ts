@@ -1,6 +1,6 @@
 /**
- * What the trail records. A change is written in the transaction that makes it; a denial changes
- * nothing, so it is gathered and written in batches.
+ * The events of the audit trail. A change is recorded in the transaction that makes it. A denial
+ * changes nothing, so denials are collected and written in batches.
  */
 import type { TenantId } from './tenant.ts';
 
@@ -28,24 +28,24 @@ export type DenialName =
 /** A flat record, so that a row reads the same in SQL, in JSON and in a log line. */
 export type AuditDetails = Readonly<Record<string, string | number | boolean | null>>;
 
-/** Who did it: `user:<id>`, `operator`, `anonymous`, or `kennel` itself. */
+/** The originator of an event; `kennel` is the server itself. */
 export type Actor = `user:${string}` | 'operator' | 'anonymous' | 'kennel';
 
 export type Denial = {
   event: DenialName;
   actor: Actor;
-  /** The tenant that the actor belongs to; null when nobody knows. */
+  /** The actor's tenant; null when it is unknown. */
   tenantId: TenantId | null;
   /**
-   * The slug that the request named. It is looked up when the batch is written, not while the
-   * request waits: an unknown slug must not take a different time from a known one.
+   * The slug that the request named. It is looked up when the batch is written, not while the request
+   * waits: the time of the reply must not show whether the slug exists.
    */
   requestedSlug: string | null;
   requestId: string;
   details: AuditDetails;
 };
 
-/** An event as the trail holds it. `seq` is the order in which events were written. */
+/** An event as stored. `seq` is the order in which events were written. */
 export type RecordedEvent = {
   seq: number;
   id: string;

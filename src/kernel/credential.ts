@@ -1,39 +1,39 @@
-/** How a wrong credential is refused, a tenant's and the operator's alike. */
+/** Refuses wrong credentials, in the same way for tenants and for the operator. */
 import { Refusal } from './errors.ts';
-import type { Denials, Door, RequestRecord, Throttle } from './ports.ts';
+import type { CredentialKind, Denials, RequestRecord, Throttle } from './ports.ts';
 
 export type RejectedCredential = {
   authorization: string | null;
-  /** Where it came from. */
+  /** The client's IP address. */
   address: string;
-  door: Door;
+  kind: CredentialKind;
   /** The tenant that the request named, if any. */
   slug: string | null;
-  trace: RequestRecord;
-  /** What the caller should do. */
+  record: RequestRecord;
+  /** Tells the caller what to do. */
   detail: string;
 };
 
 /**
- * Records the failure and refuses; an address that goes on guessing waits for its answers. A request
- * without any credential guesses nothing. The trail gathers by what was named: where the request went
- * is in the log, under its id.
+ * Records the failure and refuses the request. The reply is delayed after too many failures of one
+ * address; a request without a credential does not count as one. The audit trail has no endpoint, so
+ * that equal failures become one row; the log has it, under the request id.
  *
- * @throws {Refusal} `unauthenticated`, or `rate_limited` when too many wait already.
+ * @throws {Refusal} `unauthenticated`, or `rate_limited` when too many replies are delayed already.
  */
 export async function rejectCredential(
   { denials, throttle }: { denials: Denials; throttle: Throttle },
-  { authorization, address, door, slug, trace, detail }: RejectedCredential,
+  { authorization, address, kind, slug, record, detail }: RejectedCredential,
 ): Promise<never> {
-  const { requestId } = trace;
+  const { requestId } = record;
   const anonymous = { actor: 'anonymous', tenantId: null, requestId } as const;
   const failure = { ...anonymous, event: 'authentication_failed', requestedSlug: slug } as const;
   denials.note({ ...failure, details: {} });
   if (authorization !== null) {
-    const { slowed, over } = throttle.onFailure(address, door);
+    const { delayed, mayReply } = throttle.onFailure(address, kind);
     const guessing = { ...anonymous, event: 'credential_guessing', requestedSlug: null } as const;
-    if (slowed) denials.note({ ...guessing, details: { address } });
-    if (!(await over)) {
+    if (delayed) denials.note({ ...guessing, details: { address } });
+    if (!(await mayReply)) {
       throw new Refusal('rate_limited', {
         detail: 'Too many wrong credentials come from this address',
         retryAfterSeconds: 1,
@@ -43,7 +43,7 @@ export async function rejectCredential(
   throw new Refusal('unauthenticated', { detail, invalidToken: isBearer(authorization) });
 }
 
-/** Credentials of another scheme are none of ours, and no token is called invalid for them. */
+/** Only a bearer token can be an invalid token: RFC 6750 says nothing of other schemes. */
 function isBearer(authorization: string | null): boolean {
   return /^bearer(?: |$)/i.test(authorization ?? '');
 }

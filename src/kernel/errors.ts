@@ -1,9 +1,9 @@
 /**
- * Why a request is refused. Ports answer with values; the stage that refuses because of one throws a
- * `Refusal`, and `http/problem.ts` holds the one table from code to status.
+ * Why a request is refused. Ports return values; only a stage of the kernel turns one into a
+ * `Refusal`. The one table from code to HTTP status is in `http/problem.ts`.
  */
 
-/** The closed set of reasons. `malformed` is `invalid_input` that could not even be parsed. */
+/** The closed set of codes. `malformed` is `invalid_input` that could not be parsed. */
 export type RefusalCode =
   | 'tenant_required'
   | 'tenant_ambiguous'
@@ -26,23 +26,23 @@ export type RefusalCode =
   | 'unavailable'
   | 'internal';
 
-/** One wrong field: where it is (`a.b`), and what is so. */
+/** One wrong field: its path (`a.b`), and the error. */
 export type FieldError = { path: string; message: string };
 
-/** What a refusal may carry besides its code. */
+/** Further facts of a refusal, besides its code. */
 export type RefusalFacts = {
   detail?: string;
   errors?: FieldError[];
   /** Whole seconds, at least 1. */
   retryAfterSeconds?: number;
-  /** The methods that the resource does answer. */
+  /** The methods that the resource has. */
   allow?: readonly string[];
-  /** Of `unauthenticated`: a bearer token was sent, and it is not valid. */
+  /** With `unauthenticated`: a bearer token was sent, and it is not valid. */
   invalidToken?: boolean;
   cause?: unknown;
 };
 
-/** A request that ends without doing its work. Its message is safe to show to the caller. */
+/** Ends a request without its work. The message is safe to show to the caller. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: RefusalCode;
@@ -56,8 +56,8 @@ export class Refusal extends Error {
 }
 
 /**
- * The database has refused what a handler asked for, for want of a right or of a tenant's context. No
- * handler of ours asks for such a thing: something made it.
+ * The database has refused a handler's statement, because a right or the tenant's context was missing.
+ * No handler needs such a statement, so this is a bug or an attack.
  */
 export class IsolationViolation extends Error {
   override readonly name = 'IsolationViolation';
@@ -67,7 +67,12 @@ export class IsolationViolation extends Error {
   }
 }
 
-/** A dependency that is down, slow or full; the caller may try again soon. */
+/** The only 404: the same bytes for a missing tenant, route and resource. */
+export function notFound(): never {
+  throw new Refusal('not_found', { detail: 'Not found' });
+}
+
+/** A dependency is down, slow or full. The caller may try again after a second. */
 export function unavailable(detail: string, cause?: unknown): Refusal {
   return new Refusal('unavailable', { detail, retryAfterSeconds: 1, cause });
 }

@@ -1,13 +1,18 @@
 /**
- * The tenant kernel: the stages that every tenant request passes, in order. Each stage either adds
- * what the next one needs or refuses; nothing that holds a database connection comes before the
- * request has been understood.
+ * The tenant kernel: six stages that each request of a tenant passes, in this order. A stage returns
+ * the input of the next one, or refuses the request by throwing a `Refusal`.
  *
  *     resolve → authenticate → authorize → limit → parse → execute
+ *
+ * Only `execute` opens the tenant's tables: a slow upload or a wrong request holds no connection.
  */
 import { rejectCredential } from './credential.ts';
-import { IsolationViolation, Refusal, unavailable } from './errors.ts';
-import { assertIdempotencyKey } from './idempotency_key.ts';
+import { IsolationViolation, notFound, Refusal } from './errors.ts';
+import {
+  assertIdempotencyKey,
+  type IdempotentRequest,
+  idempotentRequest,
+} from './idempotency_key.ts';
 import type {
   Accounts,
   Attempt,
@@ -27,21 +32,23 @@ import type {
   TenantResolver,
   Throttle,
 } from './ports.ts';
+import { resolveTenant } from './resolve.ts';
+import { assertServable, type SchemaVersions } from './schema_versions.ts';
 import type { Caller, Tenant } from './tenant.ts';
 
-/** What the kernel itself reads of a request; the routes may know more of it. */
+/** The part of a request that the kernel reads. Routes may read more of it. */
 export type TenantRequest = {
   facts: RequestFacts;
   method: string;
   authorization: string | null;
   idempotencyKey: string | null;
-  /** The client's. */
+  /** The client's IP address. */
   address: string;
   body(): Promise<unknown>;
 };
 
 export type KernelParts<Request extends TenantRequest> = {
-  strategies: readonly TenantResolver[];
+  resolvers: readonly TenantResolver[];
   directory: Directory;
   limiter: Limiter;
   routes: Routes<Request>;
@@ -53,19 +60,19 @@ export type KernelParts<Request extends TenantRequest> = {
   idempotency: Idempotency;
   newId: () => string;
   newSecret: () => Uint8Array;
-  /** The tenant schema versions that this code can work with. */
-  schemaVersions: { oldest: number; newest: number };
+  schemaVersions: SchemaVersions;
 };
 
 /** A request whose tenant and caller are known. */
 type Authorized = {
   tenant: Tenant;
   caller: Caller;
-  trace: RequestRecord;
-  once: { key: string; sent: string } | null;
+  record: RequestRecord;
+  /** Null when the request may be done again. */
+  once: Omit<IdempotentRequest<unknown>, 'request'> | null;
 };
 
-/** What the trail keeps of the database's own words, in characters. */
+/** Characters of a database's message that the audit trail keeps. */
 const reasonLength = 200;
 
 export class Kernel<Request extends TenantRequest> {
@@ -78,68 +85,48 @@ export class Kernel<Request extends TenantRequest> {
   }
 
   /**
-   * Does one request of one tenant. What becomes known on the way is written to `trace`.
+   * Returns the reply to a tenant's request. Each stage writes its result to `record`, for the log, the
+   * metrics and the reply's headers.
    *
-   * @throws {Refusal} when a stage refuses.
+   * @throws {Refusal} when a stage refuses the request.
+   * @throws {IsolationViolation} when the database refuses a handler's statement.
    */
-  async run(request: Request, trace: RequestRecord): Promise<Reply> {
-    const { slug, path } = this.#resolve(request);
-    const repeatable = repeatableOf(request, path);
-    const match = this.#parts.routes(repeatable?.request ?? request, path);
-    trace.endpoint = match.endpoint;
-    const caller = await this.#authenticate(request, slug, trace);
-    const tenant = await this.#authorize(caller, slug, trace);
-    await this.#limit(tenant, trace);
-    if (repeatable) assertIdempotencyKey(repeatable.key);
-    const work = await this.#parse(match, caller);
-    const once = repeatable && { key: repeatable.key, sent: repeatable.sent() };
-    const reply = await this.#execute({ tenant, caller, trace, once }, work);
+  async run(request: Request, record: RequestRecord): Promise<Reply> {
+    const { slug, path } = resolveTenant(this.#parts.resolvers, request.facts);
+    const once = idempotentRequest(request, path);
+    const match = this.#parts.routes(once?.request ?? request, path);
+    record.endpoint = match.endpoint;
+    const caller = await this.#authenticate(request, slug, record);
+    const tenant = await this.#authorize(caller, slug, record);
+    await this.#limit(tenant, record);
+    if (once) assertIdempotencyKey(once.key);
+    const handle = await this.#parse(match, caller);
+    const reply = await this.#execute({ tenant, caller, record, once }, handle);
     return withTenantPrefix(reply, request.facts.path.slice(0, -path.length));
   }
 
-  /** Finds the one slug that the request names, and the path without it. */
-  #resolve({ facts }: Request): { slug: string; path: string } {
-    let slug: string | null = null;
-    let path: string | null = null;
-    for (const strategy of this.#parts.strategies) {
-      for (const claim of strategy(facts)) {
-        if (slug !== null && claim.slug !== slug) {
-          throw new Refusal('tenant_ambiguous', {
-            detail: 'The request names more than one tenant',
-          });
-        }
-        slug = claim.slug;
-        path ??= claim.path ?? null;
-      }
-    }
-    if (slug !== null) return { slug, path: path ?? facts.path };
-    throw new Refusal('tenant_required', {
-      detail: 'Name the tenant by subdomain, path or X-Tenant-ID header',
-    });
-  }
-
-  /** Proves who calls. The answer is the same whatever tenant was named. */
-  async #authenticate(request: Request, slug: string, trace: RequestRecord): Promise<Caller> {
+  /** Returns the API key's user. A wrong key gets the same reply, whichever tenant was named. */
+  async #authenticate(request: Request, slug: string, record: RequestRecord): Promise<Caller> {
     const caller = await this.#parts.directory.caller(request.authorization);
     if (caller) {
-      trace.caller = caller;
+      record.caller = caller;
       return caller;
     }
     const { authorization, address } = request;
     const detail = 'Send a valid API key as a bearer token';
-    const door = 'tenant';
-    return rejectCredential(this.#parts, { authorization, address, door, slug, trace, detail });
+    const kind = 'tenant';
+    return rejectCredential(this.#parts, { authorization, address, kind, slug, record, detail });
   }
 
   /**
-   * Holds the named tenant against the caller's own. An unknown, a foreign and a suspended tenant
-   * take the same steps to the same answer, so that nobody learns which tenants there are.
+   * Returns the caller's own tenant, if the request names it and it is active. An unknown, a foreign and
+   * a suspended tenant get the same 404 by the same steps: callers cannot find out which tenants exist.
    */
-  async #authorize(caller: Caller, slug: string, trace: RequestRecord): Promise<Tenant> {
+  async #authorize(caller: Caller, slug: string, record: RequestRecord): Promise<Tenant> {
     const tenant = await this.#parts.directory.tenant(caller.tenantId);
     const own = tenant !== null && tenant.slug === slug;
     if (own && tenant.status === 'active') {
-      trace.tenant = tenant;
+      record.tenant = tenant;
       return tenant;
     }
     this.#parts.denials.note({
@@ -147,36 +134,36 @@ export class Kernel<Request extends TenantRequest> {
       actor: `user:${caller.user.id}`,
       tenantId: caller.tenantId,
       requestedSlug: slug,
-      requestId: trace.requestId,
-      details: { endpoint: trace.endpoint },
+      requestId: record.requestId,
+      details: { endpoint: record.endpoint },
     });
-    throw new Refusal('not_found', { detail: 'Not found' });
+    return notFound();
   }
 
-  /** Takes one token of the tenant's budget; a refused request takes none. */
-  async #limit(tenant: Tenant, trace: RequestRecord): Promise<void> {
-    const allowance = await this.#parts.limiter.consume(tenant);
-    trace.allowance = allowance;
-    this.#parts.meter.count(tenant.id, allowance.allowed ? 'billed' : 'refused');
-    if (allowance.allowed) return;
+  /** Takes one token from the tenant's bucket. A refused request takes none. */
+  async #limit(tenant: Tenant, record: RequestRecord): Promise<void> {
+    const rateLimit = await this.#parts.limiter.consume(tenant);
+    record.rateLimit = rateLimit;
+    this.#parts.meter.count(tenant.id, rateLimit.allowed ? 'billed' : 'refused');
+    if (rateLimit.allowed) return;
     this.#parts.denials.note({
       event: 'rate_limit_exceeded',
       actor: 'kennel',
       tenantId: tenant.id,
       requestedSlug: null,
-      requestId: trace.requestId,
+      requestId: record.requestId,
       details: { plan: tenant.plan.name },
     });
     throw new Refusal('rate_limited', {
       detail: `The plan "${tenant.plan.name}" allows ${tenant.plan.requestsPerHour} requests per hour`,
-      retryAfterSeconds: Math.max(1, allowance.retryAfterSeconds),
+      retryAfterSeconds: Math.max(1, rateLimit.retryAfterSeconds),
     });
   }
 
-  /** Understands the request while no connection is held: route, role, then the input. */
+  /** Checks route, role and input, in this order. Returns the handler, ready to run. */
   #parse(match: Match | Mismatch, caller: Caller): Promise<Handle> {
-    if (!('prepare' in match)) {
-      if (!match.allow) throw new Refusal('not_found', { detail: 'Not found' });
+    if (!('parse' in match)) {
+      if (!match.allow) notFound();
       throw new Refusal('method_not_allowed', {
         detail: `Use ${match.allow.join(' or ')}`,
         allow: match.allow,
@@ -185,73 +172,49 @@ export class Kernel<Request extends TenantRequest> {
     if (match.role !== null && match.role !== caller.user.role) {
       throw new Refusal('forbidden', { detail: `This needs the role "${match.role}"` });
     }
-    return match.prepare();
+    return match.parse();
   }
 
-  /** Opens the tenant's own tables and account, and nothing else, for the time of the work. */
-  async #execute({ tenant, caller, trace, once }: Authorized, work: Handle): Promise<Reply> {
+  /** Runs the handler with the tenant's own tables and account. Both are closed when it ends. */
+  async #execute(authorized: Authorized, handle: Handle): Promise<Reply> {
+    const { tenant, caller, record, once } = authorized;
     const { isolation, accounts, schemaVersions, idempotency } = this.#parts;
     assertServable(tenant, schemaVersions);
     const actor = `user:${caller.user.id}` as const;
-    const { requestId, endpoint } = trace;
+    const { requestId } = record;
     const attempt = ({ newId, newSecret, retried }: Attempt) =>
       isolation.run(tenant, (db) =>
         accounts.run({ tenant, actor, requestId }, (account) =>
-          work({ tenant, caller, db, account, newId, newSecret, retried }),
+          handle({ tenant, caller, db, account, newId, newSecret, retried }),
         ),
       );
     try {
       if (once === null) return await attempt(this.#firstAttempt);
-      return await idempotency.once({ tenant, userId: caller.user.id }, once, attempt);
+      const request = { key: once.key, sent: once.sent() };
+      return await idempotency.once({ tenant, userId: caller.user.id }, request, attempt);
     } catch (error) {
-      if (error instanceof IsolationViolation) {
-        // By characters: half of a surrogate pair is no JSON that Postgres takes.
-        const reason = [...error.message].slice(0, reasonLength).join('');
-        const event = 'isolation_violation' as const;
-        const tenantId = tenant.id;
-        const details = { endpoint, reason };
-        const denial = { event, actor, tenantId, requestedSlug: null, requestId, details };
-        this.#parts.denials.note(denial);
-      }
+      if (error instanceof IsolationViolation) this.#noteViolation(error, authorized);
       throw error;
     }
   }
+
+  #noteViolation({ message }: IsolationViolation, { tenant, caller, record }: Authorized): void {
+    // By code points: half of a surrogate pair is not valid JSON for Postgres.
+    const reason = [...message].slice(0, reasonLength).join('');
+    this.#parts.denials.note({
+      event: 'isolation_violation',
+      actor: `user:${caller.user.id}`,
+      tenantId: tenant.id,
+      requestedSlug: null,
+      requestId: record.requestId,
+      details: { endpoint: record.endpoint, reason },
+    });
+  }
 }
 
-/** A version that the code does not know is no harm, unless a migration says that it is. */
-function assertServable(
-  { schemaVersion, requiredVersion }: Tenant,
-  { oldest, newest }: { oldest: number; newest: number },
-): void {
-  if (schemaVersion >= oldest && requiredVersion <= newest) return;
-  const cause = new Error(
-    `Cannot work with tables of schema version ${schemaVersion}: this server knows ${oldest} to ${newest}, and they need one that knows ${Math.max(requiredVersion, oldest)}`,
-  );
-  throw unavailable('This tenant is being migrated', cause);
-}
-
-/** Routes know nothing of a tenant's prefix, but a client that used it must find its way back. */
+/** A client that named its tenant by path must find that path in `Location`, too. */
 function withTenantPrefix(reply: Reply, prefix: string): Reply {
   const { location } = reply.headers ?? {};
   if (prefix === '' || location === undefined) return reply;
   return { ...reply, headers: { ...reply.headers, location: `${prefix}${location}` } };
-}
-
-/**
- * A POST with an Idempotency-Key, whose body is remembered once it is read: `sent` is what makes it
- * the same request when it comes again. Null for every other request.
- */
-function repeatableOf<Request extends TenantRequest>(request: Request, path: string) {
-  const { idempotencyKey: key, method } = request;
-  if (key === null || method !== 'POST') return null;
-  let received: unknown = null;
-  const body = async () => {
-    received = await request.body();
-    return received;
-  };
-  return {
-    key,
-    request: { ...request, body },
-    sent: () => JSON.stringify([method, path, received]),
-  };
 }

@@ -1,15 +1,15 @@
 /**
- * What the kernel asks of the world. Each port has a folder of adapters in `adapters/`; where there
- * are several, one suite in `test/contract/` holds them all to the same behaviour.
+ * The ports: all that the kernel needs from outside. The implementations of each are in a folder of
+ * `adapters/`. Where a port has several, one suite in `test/contract/` tests that they behave alike.
  */
 import type { Actor, AuditDetails, ChangeName, Denial } from './audit_event.ts';
 import type { Caller, Role, Slug, Tenant, TenantId } from './tenant.ts';
 
 /** The parts of a request that may name a tenant. */
 export type RequestFacts = {
-  /** The host that was asked for, without its port, in lower case: `Host`, or what a proxy says. */
+  /** The requested host, without port, in lower case: `Host`, or as a trusted proxy names it. */
   host: string;
-  /** `Host` itself, where a proxy says another: a proxy may have passed on what its client made up. */
+  /** `Host` itself, if the proxy names another: a proxy may pass on an invented name. */
   ownHost?: string;
   /** The path of the request target, never decoded. */
   path: string;
@@ -17,24 +17,24 @@ export type RequestFacts = {
   tenantHeaders: readonly string[];
 };
 
-/** A tenant named by a request: text, which need not be a slug, let alone a tenant's. */
+/** A tenant named by a request. The text comes from the client: it may not even be a valid slug. */
 export type TenantClaim = {
   slug: string;
   /** The path without the tenant's prefix. */
   path?: string;
 };
 
-/** One way to name a tenant. Empty when the request does not use it. */
+/** One way to name a tenant. Returns an empty list when the request does not use it. */
 export type TenantResolver = (facts: RequestFacts) => readonly TenantClaim[];
 
-/** Who is behind a credential, and what is known of a tenant. Warm answers cost no query. */
+/** Looks up callers and tenants. A cached answer needs no query. */
 export interface Directory {
   /** Null for a credential that is missing, malformed, unknown, wrong or revoked. */
   caller(authorization: string | null): Promise<Caller | null>;
   tenant(id: TenantId): Promise<Tenant | null>;
 }
 
-/** What is left of a tenant's budget after one request asked for a token. */
+/** The state of a tenant's bucket after a request has asked for a token. */
 export type RateLimitResult = {
   allowed: boolean;
   remaining: number;
@@ -43,49 +43,49 @@ export type RateLimitResult = {
 };
 
 export interface Limiter {
-  /** Never rejects: a limiter that lost its store decides from what it has. */
+  /** Never rejects: a limiter without its store decides by itself. */
   consume(tenant: Tenant): Promise<RateLimitResult>;
 }
 
 /**
- * What may be a parameter. Dates and JSON travel as text with a cast in the SQL. A list is a single
- * parameter, `where id = any (${ids})`, with a cast (`::uuid[]`) where nothing else says its type; its
- * caller bounds it, and Postgres refuses one of 1 GiB.
+ * A parameter of a statement. Dates and JSON are sent as text with a cast in the SQL. A list is one
+ * parameter, `where id = any (${ids})`, with a cast (`::uuid[]`) where nothing else says its type. Its
+ * caller bounds it; Postgres refuses one of 1 GiB.
  */
 export type SqlValue = string | number | boolean | null | Uint8Array | readonly string[];
 
-/** One statement with its parameters; the tenant is already decided. */
+/** Runs one statement with its parameters, as a tenant that was chosen before. */
 export type Sql = <Row extends object>(
   text: TemplateStringsArray,
   ...values: SqlValue[]
 ) => Promise<Row[]>;
 
-/** One tenant's own tables, wherever they are. */
+/** Access to one tenant's own tables, in any isolation mode. */
 export interface Db {
   <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]): Promise<Row[]>;
-  /** Several statements that commit together, or not at all. */
+  /** Runs several statements that commit together, or not at all. */
   transaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
 }
 
-/** Opens one tenant's tables for the time of `work`. */
+/** Opens one tenant's tables while `work` runs. */
 export interface Isolation {
   run<Result>(tenant: TenantRef, work: (db: Db) => Promise<Result>): Promise<Result>;
 }
 
-/** All that an isolation adapter needs to know of a tenant. */
+/** The facts that choose a tenant's placement. */
 export type TenantRef = { id: TenantId; isolation: string };
 
-/** A change that has been made, with what the trail shall say about it. */
+/** The result of a change, and the details of its audit event. */
 export type Change<Result> = { result: Result; details: AuditDetails };
 
-/** One tenant's own rows in the control database: users, keys, settings, usage, trail. */
+/** Access to one tenant's rows in schema `control`: users, keys, settings, usage, audit trail. */
 export interface Account {
   <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]): Promise<Row[]>;
   /** Runs `work` and records the event in one transaction. */
   change<Result>(event: ChangeName, work: (sql: Sql) => Promise<Change<Result>>): Promise<Result>;
 }
 
-/** Opens one tenant's account for the time of `work`, in the name of an actor. */
+/** Opens one tenant's account while `work` runs. Changes are recorded in the name of the actor. */
 export interface Accounts {
   run<Result>(
     holder: { tenant: TenantRef & { slug: Slug }; actor: Actor; requestId: string },
@@ -93,42 +93,42 @@ export interface Accounts {
   ): Promise<Result>;
 }
 
-/** Takes denials without waiting; bounded, and never in the way of a reply. */
+/** Collects denials. Bounded, and never delays a reply. */
 export interface Denials {
   note(denial: Denial): void;
 }
 
-/** What a wrong credential comes to. */
+/** How a wrong credential is answered. */
 export type ThrottleDecision = {
-  /** This address has sent so many of them that its answers are delayed. */
-  slowed: boolean;
-  /** Resolves when the answer may go out; false when too many wait for theirs already. */
-  over: Promise<boolean>;
+  /** The address has sent too many wrong credentials: its replies are delayed. */
+  delayed: boolean;
+  /** Resolves when the reply may be sent; false when too many are delayed already. */
+  mayReply: Promise<boolean>;
 };
 
-/** Whose credential was wrong: each is counted by itself. */
-export type Door = 'tenant' | 'operator';
+/** The two kinds are counted apart: a stale API key must not slow down the operator. */
+export type CredentialKind = 'tenant' | 'operator';
 
 /** Delays the replies to repeated failed logins. */
 export interface Throttle {
   /** Counts a wrong credential that came from an address. */
-  onFailure(address: string, door: Door): ThrottleDecision;
+  onFailure(address: string, kind: CredentialKind): ThrottleDecision;
 }
 
-/** Counts what a tenant's requests cost, by day. */
+/** Counts a tenant's requests by day. */
 export interface Meter {
-  count(id: TenantId, what: 'billed' | 'refused'): void;
+  count(id: TenantId, outcome: 'billed' | 'refused'): void;
 }
 
-/** What is known of a request so far; read by the log line, the metrics and the reply's headers. */
+/** The known facts of a request, filled by the stages; the log, the metrics and headers read it. */
 export type RequestRecord = {
   readonly requestId: string;
-  /** The route's pattern, or `unmatched`: a label, so it must not grow with what clients send. */
+  /** The route's pattern, or `unmatched`. A metric label: clients cannot add new values. */
   endpoint: string;
   tenant: Tenant | null;
   caller: Caller | null;
-  allowance: RateLimitResult | null;
-  /** Further header lines of the reply, names and values in turn. */
+  rateLimit: RateLimitResult | null;
+  /** Further headers of the reply: name, value, name, value … */
   headers?: readonly string[];
 };
 
@@ -139,7 +139,7 @@ export type Reply = {
   body: string | null;
 };
 
-/** What a handler works with. The tenant has been decided; no handler chooses one. */
+/** Everything that a handler may use. The tenant is fixed; no handler can choose one. */
 export type Context = {
   tenant: Tenant;
   caller: Caller;
@@ -147,23 +147,23 @@ export type Context = {
   account: Account;
 } & Attempt;
 
-/** What a handler draws, and whether it may have been drawn before. */
+/** The source of a handler's ids and secrets. */
 export type Attempt = {
-  /** A new UUIDv7 (RFC 9562). With an Idempotency-Key it is always the one of that key. */
+  /** Returns a new UUIDv7 (RFC 9562); with an Idempotency-Key always the same one. */
   newId: () => string;
-  /** 32 bytes: random, or those of the Idempotency-Key. */
+  /** Returns 32 random bytes; with an Idempotency-Key always the same ones. */
   newSecret: () => Uint8Array;
-  /** An earlier attempt ended without an answer, and may have made what `newId` names. */
+  /** An earlier attempt ended without a reply. It may have made the row whose id `newId` returns. */
   retried: boolean;
 };
 
-/** Gives the first answer to a request again when the request is sent again. */
+/** Does a request once: when it is sent again, the first reply is returned again. */
 export interface Idempotency {
   /**
-   * Does the work unless it has been done for this key. `sent` is all of the request that counts.
+   * Runs `work` unless the key has a reply already. `sent` identifies the request.
    *
    * @throws {Refusal} `invalid_input` when the key was used for another request, `conflict` while
-   * another attempt is under way.
+   * another attempt is in progress.
    */
   once(
     holder: { tenant: TenantRef; userId: string },
@@ -172,24 +172,24 @@ export interface Idempotency {
   ): Promise<Reply>;
 }
 
-/** A request that was understood: what remains is to do it. */
+/** Does the work of a request whose input has been checked. */
 export type Handle = (context: Context) => Promise<Reply>;
 
-/** A route of the tenant API that fits the request. */
+/** The route that matches a request. */
 export type Match = {
   endpoint: string;
-  /** The role it takes; null when every user may. */
+  /** The required role; null when every user may call it. */
   role: Role | null;
   /**
    * Reads and checks path, query and body.
    *
    * @throws {Refusal} when the input is wrong, too large or too slow.
    */
-  prepare(): Promise<Handle>;
+  parse(): Promise<Handle>;
 };
 
-/** No route fits. `allow` lists the methods of a path that exists. */
+/** No route matches. `allow` lists the methods of the path, or is null when there is no such path. */
 export type Mismatch = { endpoint: string; allow: string[] | null };
 
-/** Looks a route up by the path without the tenant's prefix; reads nothing. */
+/** Finds the route for a path without the tenant's prefix. Does not read the body. */
 export type Routes<Request> = (request: Request, path: string) => Match | Mismatch;

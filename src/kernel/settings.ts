@@ -1,6 +1,6 @@
 /**
- * What a tenant may set for itself. Values are typed here once; the store holds JSON, and a row that
- * no longer fits its type counts as not set.
+ * The settings of a tenant, with their types and defaults. They are stored as JSON; a stored value that
+ * does not fit its type counts as not set.
  */
 
 export type Settings = {
@@ -32,14 +32,14 @@ const definitions: { [Key in SettingKey]: Definition<Settings[Key]> } = {
   },
 };
 
-/** All keys, for a store that may hold others. */
+/** All known keys. The store may hold others. */
 export const settingKeys: readonly string[] = Object.keys(definitions);
 
 export function isSettingKey(key: string): key is SettingKey {
   return Object.hasOwn(definitions, key);
 }
 
-/** What the key's value must be, in words, or null when the value is fine. */
+/** Returns the expected value in words, or null when the value fits. */
 export function settingMismatch(key: string, value: unknown): string | null {
   if (!isSettingKey(key)) return 'Expected the key of a setting';
   const { accepts, expects } = definitions[key];
@@ -47,7 +47,7 @@ export function settingMismatch(key: string, value: unknown): string | null {
 }
 
 /**
- * Stored values over the defaults.
+ * Returns all settings: stored values that fit, and defaults for the rest.
  *
  * @example settingsFrom({ default_page_size: 5 }).default_page_size // 5
  * @example settingsFrom({ default_page_size: 'x' }).default_page_size // 20

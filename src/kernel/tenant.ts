@@ -1,21 +1,21 @@
 /**
- * The nouns: a tenant, its slug, its plan, and who calls. A slug is what a request carries, an id is
- * what never changes; brands keep one from being passed for the other.
+ * The nouns: tenant, slug, plan, user, caller. Requests carry a slug; the id never changes. Slug and id
+ * are branded types, so that one cannot be passed for the other.
  */
 import type { Settings } from './settings.ts';
 
 declare const brand: unique symbol;
 
-/** A tenant's UUIDv7, made by us and never taken from a request. */
+/** A tenant's UUIDv7. The server makes it; it is never taken from a request. */
 export type TenantId = string & { readonly [brand]: 'TenantId' };
 
 /** A tenant's name in hosts, paths and headers: 3 to 40 of `a-z 0-9 -`. */
 export type Slug = string & { readonly [brand]: 'Slug' };
 
-/** Only an `active` tenant is served; the others look like no tenant at all. */
+/** Only an `active` tenant is served. To clients the others do not exist. */
 export type TenantStatus = 'provisioning' | 'active' | 'suspended' | 'deleting';
 
-/** What a tenant may spend. `burst` is the bucket's capacity, in requests. */
+/** A tenant's rate limit. `burst` is the capacity of the token bucket, in requests. */
 export type Plan = { name: string; requestsPerHour: number; burst: number };
 
 export type Tenant = {
@@ -23,13 +23,13 @@ export type Tenant = {
   slug: Slug;
   name: string;
   status: TenantStatus;
-  /** The name of its isolation mode. A column of the tenant, not of the process. */
+  /** The name of its isolation mode. Tenants of all modes are served by the same process. */
   isolation: string;
   plan: Plan;
   settings: Settings;
   /** The last migration of `sql/tenant` that its tables have. */
   schemaVersion: number;
-  /** The newest migration that servers must know to work with them; 0 when any will do. */
+  /** The newest migration that a server must know to work with these tables; 0 for none. */
   requiredVersion: number;
 };
 
@@ -37,17 +37,17 @@ export type Role = 'admin' | 'member';
 
 export type User = { id: string; email: string; role: Role };
 
-/** Who calls: one user of one tenant, proven by an API key. */
+/** One user of one tenant, proven by an API key. */
 export type Caller = { user: User; keyId: string; tenantId: TenantId };
 
 /** In characters. */
-export const longestSlug = 40;
+export const maxSlugLength = 40;
 
-// A host label with "--" at its places 3 and 4 is encoded, such as "xn--80ak6aa92e", which browsers
-// show as other letters (RFC 5891, section 4.2.3.1).
+// A host label with "--" at positions 3 and 4 is encoded, such as "xn--80ak6aa92e": browsers show it
+// as other letters (RFC 5891, section 4.2.3.1).
 const slugPattern = /^(?!..--)[a-z][a-z0-9-]{1,38}[a-z0-9]$/;
 
-/** Names that a host or a path needs for itself. */
+/** Names with a meaning of their own in hosts or paths. */
 const reserved: ReadonlySet<string> = new Set([
   'admin',
   'api',
@@ -96,7 +96,7 @@ export function isReserved(name: string): boolean {
 }
 
 /**
- * The text as a slug, or null when it cannot be one.
+ * Returns the text as a slug, or null when it is not a valid one.
  *
  * @example parseSlug('acme-pets') // 'acme-pets'
  * @example parseSlug('Acme')      // null
@@ -111,8 +111,8 @@ export function isUuid(text: string): boolean {
   return uuidPattern.test(text);
 }
 
-/** @throws {Error} when our own registry hands out something that is no UUID. */
+/** @throws {Error} when the text, which comes from our own registry, is not a UUID. */
 export function tenantId(text: string): TenantId {
-  if (!isUuid(text)) throw new Error(`Cannot use "${text}" as a tenant id: it is no UUID`);
+  if (!isUuid(text)) throw new Error(`Cannot use "${text}" as a tenant id: it is not a UUID`);
   return text as TenantId;
 }

@@ -1,8 +1,10 @@
 /**
- * The token bucket, as arithmetic: no clock, no store. A bucket starts full, refills evenly, and a
- * request takes one whole token or none. It is counted in parts of a token, so that a millisecond
- * adds a whole number of them: no rounding, hence a client that waits as told is admitted, and a script in
- * a store comes to the same sums.
+ * The token bucket, as arithmetic: no clock, no store. A bucket starts full and refills evenly; a
+ * request takes one whole token or none.
+ *
+ * The level is counted in parts of a token, so that each millisecond adds a whole number of parts.
+ * Nothing is rounded: a client that waits for `retryAfterSeconds` is admitted, and the Lua script of
+ * the Redis limiter computes the same numbers.
  *
  * Source: J. Turner, "New directions in communications", IEEE Communications Magazine 24(10), 1986.
  */
@@ -10,39 +12,40 @@ import type { RateLimitResult } from './ports.ts';
 import type { Plan } from './tenant.ts';
 
 /**
- * As many parts as an hour has milliseconds: each millisecond adds `requestsPerHour` parts. Exact up
- * to a burst of 2 500 000 000 tokens, where doubles stop being whole.
+ * An hour has as many milliseconds, so each millisecond adds `requestsPerHour` parts. Exact up to a
+ * burst of 2 500 000 000 tokens, where doubles stop being whole numbers.
  */
 export const partsPerToken = 3_600_000;
 
-/** `parts` lies between 0 and the capacity, as of `updatedAtMs` on the clock that draws. */
+/** `parts` is between 0 and the capacity, as of `updatedAtMs` on the caller's clock. */
 export type Bucket = { parts: number; updatedAtMs: number };
 
-export type Taken = { allowance: RateLimitResult; bucket: Bucket };
+export type Taken = { rateLimit: RateLimitResult; bucket: Bucket };
 
 /**
- * Takes a token if there is one; null is a bucket that nobody has drawn from. A clock that goes back
- * refills nothing and takes nothing away: the bucket goes on from the earlier time, because waiting
- * for the clock to catch up would starve the tenant.
+ * Takes a token if there is one, and returns the bucket afterwards. When the clock goes back, nothing is
+ * added or lost, and the bucket continues from the earlier time: to wait until the clock catches up
+ * would block the tenant.
  *
- * @param plan Both figures are at least 1.
+ * @param bucket Null for a new one, which is full.
+ * @param plan Both numbers are at least 1.
  * @param nowMs Whole milliseconds.
- * @example draw(null, { name: 'tiny', requestsPerHour: 3600, burst: 2 }, 0).allowance.remaining // 1
+ * @example takeToken(null, { name: 'tiny', requestsPerHour: 3600, burst: 2 }, 0).rateLimit.remaining // 1
  */
 export function takeToken(bucket: Bucket | null, plan: Plan, nowMs: number): Taken {
   const before = bucket ? refill(bucket, plan, nowMs) : capacityInParts(plan);
   const allowed = before >= partsPerToken;
   const parts = allowed ? before - partsPerToken : before;
-  return { allowance: allowanceOf(allowed, parts, plan), bucket: { parts, updatedAtMs: nowMs } };
+  return { rateLimit: rateLimitOf(allowed, parts, plan), bucket: { parts, updatedAtMs: nowMs } };
 }
 
 /**
- * What a client is told of a bucket with `parts` left: whole tokens, and whole seconds until there is
- * a token (0 when one is left) and until the bucket is full.
+ * Returns the state of a bucket for its client: whole tokens, and whole seconds until there is a token
+ * (0 when one is left) and until the bucket is full.
  *
- * @example allowanceOf(false, 0, { name: 'free', requestsPerHour: 100, burst: 100 }).retryAfterSeconds // 36
+ * @example rateLimitOf(false, 0, { name: 'free', requestsPerHour: 100, burst: 100 }).retryAfterSeconds // 36
  */
-export function allowanceOf(allowed: boolean, parts: number, plan: Plan): RateLimitResult {
+export function rateLimitOf(allowed: boolean, parts: number, plan: Plan): RateLimitResult {
   const partsPerSecond = plan.requestsPerHour * 1_000;
   return {
     allowed,
@@ -52,7 +55,7 @@ export function allowanceOf(allowed: boolean, parts: number, plan: Plan): RateLi
   };
 }
 
-/** The fullest that the plan's bucket gets. */
+/** The capacity of the plan's bucket. */
 export function capacityInParts(plan: Plan): number {
   return plan.burst * partsPerToken;
 }

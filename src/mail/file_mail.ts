@@ -1,6 +1,6 @@
 /**
- * Email as files, for development: `<id>.eml` opens in any mail program. They hold names and
- * addresses, so only their owner reads them.
+ * Writes emails as files, for development: any mail program opens `<id>.eml`. The files hold names and
+ * addresses, so only their owner may read them.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { createTransport } from 'nodemailer';
 import type { Email, Mail } from './mail.ts';
 import { message } from './message.ts';
 
-/** Writes every email whole or not at all; a repeated sending replaces the file. */
+/** Each file is complete or absent. An email that is sent again replaces its file. */
 export class FileMail implements Mail {
   readonly #folder: string;
   readonly #from: string;

@@ -1,19 +1,19 @@
-/** How an email leaves: as a file in development, by SMTP otherwise. */
+/** Sends emails: as files in development, by SMTP otherwise. */
 
-/** Plain text to one person. `id` is the outbox's own, the same at every repeated sending. */
+/** A plain text for one person. `id` is from the outbox, and the same whenever the email is sent again. */
 export type Email = { id: string; to: string; subject: string; text: string };
 
-/** A refusal that repeating would not change, such as an unknown recipient. */
+/** A failure that no retry would change, such as an unknown recipient. */
 export class PermanentMailError extends Error {
   override readonly name = 'PermanentMailError';
 }
 
 export interface Mail {
   /**
-   * Resolves when the email has been taken over, and gives up when the signal aborts.
+   * Resolves when the email is written, or accepted by the mail server. Stops when the signal aborts.
    *
-   * @throws {PermanentMailError} when it was refused for good, or is no valid email: see `message()`.
-   * @throws {Error} when it was not taken over this time.
+   * @throws {PermanentMailError} when it is refused permanently, or is not a valid email: see `message()`.
+   * @throws {Error} when a retry may succeed.
    */
   send(email: Email, signal: AbortSignal): Promise<void>;
   close(): void;

@@ -1,6 +1,6 @@
 /**
- * Sends what the outbox holds. The emails were written in the transactions that caused them; here
- * they leave, at least once, and whatever fails stays in the store for a later round.
+ * Sends the emails of the outbox. Each was written in the transaction that caused it, and is sent at
+ * least once. An email that fails stays in the store for a later round.
  */
 import { type Email, type Mail, PermanentMailError } from './mail.ts';
 
@@ -10,34 +10,34 @@ export type Failure = { message: string; permanent: boolean };
 /** An email that is not tried again. */
 export type GivenUp = { id: string; tenant: string; attempts: number; error: string };
 
-/** Where emails wait. A claimed email is not given out again until its claim has expired. */
+/** The store of waiting emails. A claimed email is not returned again until its claim has expired. */
 export interface OutboxStore {
-  /** Takes at most `limit` emails that are due. A failed one is due again later, not at once. */
+  /** Claims at most `limit` emails that are due. After a failure an email is due again later. */
   claim(limit: number): Promise<Email[]>;
   sent(id: string): Promise<void>;
-  /** Notes the failure. Returns the email when it is given up: refused for good, or too old. */
+  /** Records the failure. Returns the email when it is given up: refused permanently, or too old. */
   failed(id: string, failure: Failure): Promise<GivenUp | null>;
 }
 
 export type OutboxOptions = {
   store: OutboxStore;
   mail: Mail;
-  /** Email claimed, and sent side by side, at a time. */
+  /** Emails that are claimed together and sent in parallel. */
   batch: number;
-  /** The longest pause between two looks at the store. */
+  /** The maximum pause between two rounds. */
   intervalMs: number;
-  /** How long one email may take. */
+  /** The timeout of one email. */
   sendMs: number;
-  /** Told when the store fails; an email's own failure goes to the store instead. */
+  /** Called when the store fails. The failure of an email is recorded in the store instead. */
   onError: (error: unknown) => void;
-  /** Told of each email that is not tried again: its recipient will never have it. */
+  /** Called for each email that is not tried again: its recipient will never get it. */
   onGivenUp: (email: GivenUp) => void;
 };
 
-/** A loop that never throws: one bad email, or a store that is down, must not stop the others. */
+/** Never throws: one bad email, or a store that is down, must not stop the other emails. */
 export class Outbox {
   readonly #options: OutboxOptions;
-  readonly #underWay = new Set<AbortController>();
+  readonly #attempts = new Set<AbortController>();
   #closed = false;
   #round: Promise<void> | null = null;
   #kicked = false;
@@ -50,29 +50,29 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Email that this process has sent and given up, and attempts of its that failed. */
+  /** Emails that this process has sent or given up, and its failed attempts. */
   get stats() {
     return { sent: this.#sent, failedAttempts: this.#failedAttempts, givenUp: this.#givenUp };
   }
 
-  /** Sends at once, or right after the round that is under way. The first kick starts the loop. */
+  /** Starts a round now, or right after the current one. The first call starts the loop. */
   kick(): void {
     if (this.#closed) return;
     this.#kicked = true;
     this.#round ??= this.#sendAll();
   }
 
-  /** Sends what is due; resolves when that is done, or after `timeoutMs`. */
+  /** Sends all emails that are due. Resolves afterwards, or after `timeoutMs`. */
   async flush(timeoutMs: number): Promise<void> {
     this.kick();
     if (this.#round) await settledWithin(this.#round, timeoutMs);
   }
 
-  /** Ends the loop. Email under way are given up, and count as failed. */
+  /** Ends the loop. Emails that are being sent are aborted, and count as failed. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const attempt of this.#underWay) attempt.abort(closing());
+    for (const attempt of this.#attempts) attempt.abort(closing());
     await this.#round;
     this.#options.mail.close();
   }
@@ -93,7 +93,7 @@ export class Outbox {
     try {
       const emails = await store.claim(batch);
       const sent = await Promise.all(emails.map((email) => this.#deliver(email)));
-      // Only progress asks for more: with a mail server that is down, the next round can wait.
+      // Without progress the mail server may be down, so the next batch waits for the next round.
       if (emails.length === batch && sent.includes(true)) this.#kicked = true;
     } catch (error) {
       onError(error);
@@ -124,15 +124,15 @@ export class Outbox {
     onGivenUp(givenUp);
   }
 
-  /** Why the email could not be sent, or null when it was. */
+  /** Sends the email. Returns the failure, or null. */
   async #attempt(email: Email): Promise<Failure | null> {
     const { mail, sendMs } = this.#options;
-    // Not `AbortSignal.any()` of a timeout: on Node 20 the collector takes it, and it never fires.
+    // Not `AbortSignal.any()` of a timeout: Node 20 garbage-collects it, and it never fires.
     const attempt = new AbortController();
-    const tooLate = () => attempt.abort(new Error(`Cannot send email: ${sendMs} ms have passed`));
-    const timer = setTimeout(tooLate, sendMs);
+    const onTimeout = () => attempt.abort(new Error(`Cannot send email: timeout of ${sendMs} ms`));
+    const timer = setTimeout(onTimeout, sendMs);
     if (this.#closed) attempt.abort(closing());
-    this.#underWay.add(attempt);
+    this.#attempts.add(attempt);
     try {
       await mail.send(email, attempt.signal);
       return null;
@@ -142,7 +142,7 @@ export class Outbox {
       return { message, permanent: reason instanceof PermanentMailError };
     } finally {
       clearTimeout(timer);
-      this.#underWay.delete(attempt);
+      this.#attempts.delete(attempt);
     }
   }
 }

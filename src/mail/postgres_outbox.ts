@@ -1,15 +1,15 @@
 /**
- * The outbox table as the sender sees it. A claim is a date in the future: it expires by itself. A
- * email that is given up is due at infinity; its row stays, with the error, for the operator.
+ * The store of the outbox: a table. A claim moves `next_attempt_at` into the future, so it expires by
+ * itself. An email that is given up is due at infinity; its row stays, with the error, for the operator.
  */
 import type { Db } from '../kernel/ports.ts';
 import type { Email } from './mail.ts';
 import type { GivenUp, OutboxStore } from './outbox.ts';
 
 export type PostgresOutboxOptions = {
-  /** How long after it was written an email is given up (RFC 5321, 4.5.4.1: at least 4 to 5 days). */
+  /** An email is given up this long after it was written (RFC 5321, 4.5.4.1: at least 4 to 5 days). */
   giveUpAfterMs: number;
-  /** Characters of an error that are kept. */
+  /** Characters of an error that are stored. */
   errorChars: number;
 };
 

@@ -1,4 +1,4 @@
-/** Email by SMTP. Every wait for the server has a limit, since nodemailer's own are minutes. */
+/** Sends emails by SMTP. Every wait for the server has a limit: nodemailer's own limits are minutes. */
 import { createTransport, type Transporter } from 'nodemailer';
 import { type Email, type Mail, PermanentMailError } from './mail.ts';
 import { message } from './message.ts';
@@ -9,15 +9,15 @@ export type SmtpOptions = {
   url: string;
   /** The sender's bare address. */
   from: string;
-  /** Until the connection stands. */
+  /** Timeout for the connection. */
   connectionMs: number;
-  /** From there to the server's greeting. */
+  /** Timeout for the server's greeting after that. */
   greetingMs: number;
-  /** Silence of the server at any later step. */
+  /** Timeout for any later reply of the server. */
   silenceMs: number;
 };
 
-/** Sends each email on a connection of its own, which ends with it. */
+/** Sends each email on a connection of its own. */
 export class SmtpMail implements Mail {
   readonly #from: string;
   readonly #transport: Transporter;
@@ -45,18 +45,18 @@ export class SmtpMail implements Mail {
   }
 }
 
-/** The steps of nodemailer that speak of one email: its sender and recipient, and its content. */
+/** The steps of nodemailer that concern one email: sender and recipient, and content. */
 const aboutTheEmail = new Set(['EENVELOPE', 'EMESSAGE']);
 
 /**
- * Replies that speak of the conversation, at whatever step: a wrong order of commands (RFC 5321,
- * 4.2.3), and a login that is asked for (RFC 4954, 6).
+ * Replies that concern the session, at any step: wrong order of commands (RFC 5321, 4.2.3), and
+ * authentication required (RFC 4954, 6).
  */
 const aboutTheSession = new Set([503, 530]);
 
 /**
- * A reply of 5yz to the email itself (RFC 5321, 4.2.1). The same reply to the greeting, to TLS or to
- * the login speaks of the server or of our settings: an operator can put that right, so it is repeated.
+ * Whether the reply is 5yz to the email itself (RFC 5321, 4.2.1). The same code after the greeting, TLS or
+ * login concerns the server or our settings. The operator can fix these, so the email is tried again.
  */
 function isPermanent(error: unknown): error is Error {
   if (!(error instanceof Error) || !('responseCode' in error) || !('code' in error)) return false;

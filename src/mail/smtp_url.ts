@@ -1,6 +1,6 @@
 /**
- * Where the mail server is, by its URL. nodemailer would take any option from the URL's query, those that
- * bound its waits included, so the URL is read here.
+ * Reads the URL of the mail server. nodemailer itself would accept any option from the URL's query, even
+ * its timeouts.
  *
  * Source: https://nodemailer.com/smtp/
  */
@@ -18,7 +18,7 @@ export type SmtpServer = {
   tls: { rejectUnauthorized: boolean; servername?: string };
 };
 
-/** @throws {Error} that says what was expected; never a value, which may be secret. */
+/** @throws {Error} that names the expected form, and never quotes a value, which may be secret. */
 export function smtpServer(text: string): SmtpServer {
   const { protocol, hostname, port, username, password, searchParams } = parsed(text);
   const {
@@ -32,7 +32,7 @@ export function smtpServer(text: string): SmtpServer {
   if (Object.keys(unknown).length > 0) {
     throw new Error('expected no parameters but name, requireTLS, ignoreTLS and those of tls');
   }
-  // An IPv6 address stands in brackets in a URL, and nowhere else.
+  // Only a URL has brackets around an IPv6 address.
   const host = decodeURIComponent(hostname).replace(/^\[(.*)\]$/, '$1');
   const asked = servername ?? (isIP(host) ? undefined : host);
   return {
@@ -66,7 +66,7 @@ function parsed(text: string): URL {
     const isBare = url.pathname === '' || url.pathname === '/';
     if (/^smtps?:$/.test(url.protocol) && url.hostname !== '' && isBare) return url;
   } catch {
-    // Told below.
+    // Thrown below.
   }
   throw new Error('expected a URL such as smtp://user:password@host:587');
 }

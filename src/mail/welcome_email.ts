@@ -1,4 +1,4 @@
-/** The email to a new tenant's admin. It carries no key: mail is no place for secrets. */
+/** The email to a new tenant's admin. It holds no API key: email is not safe for secrets. */
 
 export function welcomeEmail({ slug, name }: { slug: string; name: string }) {
   return {
@@ -7,7 +7,7 @@ export function welcomeEmail({ slug, name }: { slug: string; name: string }) {
       `Hello ${name},`,
       '',
       `your tenant "${slug}" is ready, with a sample pet in it.`,
-      'The operator who ordered it has received the API key of its first admin.',
+      'The operator who created it has received the API key of its first admin.',
       '',
       'Your Kennel',
       '',

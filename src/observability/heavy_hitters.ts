@@ -1,26 +1,26 @@
 /**
- * Which tenants have a metric label of their own: the busiest ones, so that the number of series
- * does not grow with the number of tenants. The rest share the label `other`.
+ * Chooses the tenants that have a metric label of their own: the busiest ones. All others share the label
+ * `other`, so that the number of series does not grow with the number of tenants.
  *
  * Requests are counted by the algorithm of Misra and Gries, "Finding repeated elements", Science of
- * Computer Programming 2(2), 1982: in a bounded table, every name with more than 1/bound of a
- * window's requests is sure to be there at the window's end, however many rare names come by.
+ * Computer Programming 2(2), 1982. Its table is bounded, and at the end of a window it surely holds every
+ * name with more than 1/bound of the window's requests, however many rare names there are.
  */
 
 export type HeavyHittersOptions = {
   /** How many names have a label of their own. */
   slots: number;
-  /** How many names are counted at the same time; several times the slots. */
+  /** How many names are counted at the same time; should be several times `slots`. */
   counted: number;
   windowMs: number;
-  /** Called for a name that lost its slot, so that its series can be removed. */
+  /** Called when a name loses its slot, so that its series can be removed. */
   onDropped: (name: string) => void;
 };
 
-/** The label of all that have none of their own; no slug, since it is a reserved word. */
+/** The label of all other names. It is a reserved word, so no tenant has it as its slug. */
 const otherLabel = 'other';
 
-/** Ranks names by their requests, window by window. */
+/** Ranks names by their requests, in each window anew. */
 export class HeavyHitters {
   readonly #options: HeavyHittersOptions;
   #labelled = new Set<string>();
@@ -41,15 +41,15 @@ export class HeavyHitters {
     return name;
   }
 
-  /** Frees the slot of a name that is gone for good. */
+  /** Frees the slot of a deleted name. */
   forget(name: string): void {
     this.#labelled.delete(name);
     this.#requests.delete(name);
   }
 
   /**
-   * A quiet name keeps its slot until a busier one needs it: its series would otherwise come and go
-   * with the time of day.
+   * A quiet name keeps its slot until a busier name needs it. Otherwise its series would appear and
+   * disappear with the time of day.
    */
   #turn(nowMs: number): void {
     const { slots, windowMs, onDropped } = this.#options;
@@ -70,7 +70,7 @@ export class HeavyHitters {
       this.#requests.set(name, (requests ?? 0) + 1);
       return;
     }
-    // One pass over the table per `counted` requests at most, for each pass uses up that many.
+    // At most one such pass for every `counted` requests, because a pass subtracts that many.
     for (const [counted, count] of this.#requests) {
       if (count === 1) this.#requests.delete(counted);
       else this.#requests.set(counted, count - 1);

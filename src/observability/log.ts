@@ -1,7 +1,7 @@
 /**
- * The log: JSON lines on stdout. The lines of a moment go out in one write: what is killed without
- * warning loses those of its last `gatherMs`. When their reader is stuck they are dropped and counted,
- * since a log must not fill the memory.
+ * The log: JSON lines on stdout. Lines are collected for `gatherMs` and written together, so a process that
+ * is killed loses the lines of that time. When the reader of stdout hangs, lines are dropped and counted:
+ * a log must not fill the memory.
  */
 import type { RequestRecord } from '../kernel/ports.ts';
 import { type LogFields, type LogLevel, logLine } from './log_line.ts';
@@ -13,11 +13,11 @@ export interface Log {
   info(msg: string, fields?: LogFields): void;
   warn(msg: string, fields?: LogFields): void;
   error(msg: string, fields?: LogFields): void;
-  /** Resolves when every line is with the reader, or after `flushMs`. */
+  /** Resolves when every line is written, or after `flushMs`. */
   flush(): Promise<void>;
 }
 
-/** Where lines go; `process.stdout` is one. */
+/** The destination of lines, such as `process.stdout`. */
 export type LineSink = {
   readonly writableLength: number;
   write(text: string, onWritten?: () => void): unknown;
@@ -27,17 +27,18 @@ export type LogOptions = {
   level: LogLevel;
   sink: LineSink;
   nowMs: () => number;
-  /** The longest that a line waits for others, and so many characters that none waits. */
+  /** How long a line waits for others. */
   gatherMs: number;
+  /** Characters that are written without waiting. */
   gatherChars: number;
-  /** Lines are dropped while this much waits for the reader. */
+  /** Lines are dropped while this many bytes wait for the reader. */
   backlogBytes: number;
-  /** The longest string value that is written whole. */
+  /** Longer string values are cut to this length. */
   valueChars: number;
   flushMs: number;
 };
 
-/** A log that writes to a stream. */
+/** Returns a log that writes to a stream. */
 export function createLog(options: LogOptions): Log {
   return new StreamLog(options);
 }
@@ -45,24 +46,24 @@ export function createLog(options: LogOptions): Log {
 /** A request that has been answered. */
 export type LoggedRequest = {
   method: string;
-  trace: Pick<RequestRecord, 'requestId' | 'endpoint' | 'tenant' | 'caller'>;
+  record: Pick<RequestRecord, 'requestId' | 'endpoint' | 'tenant' | 'caller'>;
   status: number;
   durationMs: number;
   /** The client's IP address. */
   address: string;
 };
 
-/** The fields of a request's line. Not its path: that may hold what a client mistyped. */
+/** Returns the fields of a request's line. Without the path, which may hold a mistyped secret. */
 export function requestLine(request: LoggedRequest): LogFields {
-  const { method, trace, status, durationMs, address } = request;
+  const { method, record, status, durationMs, address } = request;
   return {
     method,
-    route: trace.endpoint,
+    route: record.endpoint,
     status,
-    tenant: trace.tenant?.slug ?? null,
-    user_id: trace.caller?.user.id ?? null,
+    tenant: record.tenant?.slug ?? null,
+    user_id: record.caller?.user.id ?? null,
     duration_ms: Math.round(durationMs * 1_000) / 1_000,
-    request_id: trace.requestId,
+    request_id: record.requestId,
     client: address,
   };
 }
@@ -115,15 +116,15 @@ class StreamLog implements Log {
       this.#dropped += 1;
       return;
     }
-    const told = this.#dropped > 0 ? { ...fields, dropped_lines: this.#dropped } : fields;
+    const allFields = this.#dropped > 0 ? { ...fields, dropped_lines: this.#dropped } : fields;
     const head = { time: this.#time(nowMs()), level, msg };
     this.#dropped = 0;
-    this.#gathered += logLine(head, told, this.#lineOptions);
+    this.#gathered += logLine(head, allFields, this.#lineOptions);
     if (this.#gathered.length >= gatherChars) this.#writeGathered();
     else this.#timer ??= setTimeout(() => this.#writeGathered(), gatherMs);
   }
 
-  /** All lines of a millisecond have the same text: to make it costs a quarter of a line. */
+  /** Cached for each millisecond: to format a time takes a quarter of the time of a line. */
   #time(atMs: number): string {
     if (atMs !== this.#latest.atMs) this.#latest = { atMs, time: new Date(atMs).toISOString() };
     return this.#latest.time;

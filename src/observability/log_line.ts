@@ -1,23 +1,23 @@
 /**
- * One line of the log: JSON, of bounded length per value, and without secrets whatever is put in.
- * An error's message may quote a header or a connection URL, so every string is looked at.
+ * Formats one log line as JSON. Every string is cut to a maximum length, and secrets are removed from it:
+ * an error's message may quote a header or a connection URL.
  */
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** How every line begins. */
+/** The first fields of every line. */
 export type LineHead = { time: string; level: LogLevel; msg: string };
 
 export type LineOptions = {
-  /** The longest string that is written whole. */
+  /** Longer strings are cut to this length. */
   valueChars: number;
-  /** Whether errors show where they come from. */
+  /** Whether errors are logged with their stack. */
   stacks: boolean;
 };
 
-/** Marks a string that was cut; it also ends a URL that lost its `@` by the cut. */
+/** Marks a string that was cut. A URL that is cut before its `@` ends with it. */
 const cutMark = '…';
 
 const suspicion = /kn_|bearer|:\/\//i;
@@ -30,7 +30,7 @@ const secrets: readonly [shape: RegExp, instead: string][] = [
 ];
 
 /**
- * The text without API keys, bearer tokens and the user and password of URLs.
+ * Returns the text without API keys, bearer tokens, and users and passwords of URLs.
  *
  * @example redact('redis://:secret@cache:6379') // 'redis://***@cache:6379'
  */
@@ -39,7 +39,7 @@ export function redact(text: string): string {
   return secrets.reduce((redacted, [shape, instead]) => redacted.replace(shape, instead), text);
 }
 
-/** The record as one line of JSON, ended. Never throws: it says so when there is no JSON for it. */
+/** Returns one line of JSON with its line break. Never throws: fields without JSON become `unprintable`. */
 export function logLine(head: LineHead, fields: LogFields, options: LineOptions): string {
   try {
     return `${jsonOf(head, fields, options)}\n`;
@@ -50,7 +50,7 @@ export function logLine(head: LineHead, fields: LogFields, options: LineOptions)
 
 function jsonOf({ time, level, msg }: LineHead, fields: LogFields, options: LineOptions): string {
   const shown: Record<string, unknown> = { time, level, msg: printable(msg, options) };
-  // Not a spread: it costs more than all of the rest.
+  // Not a spread, which would take longer than all the rest.
   for (const name in fields) {
     const value = fields[name];
     const nests = typeof value === 'object' && value !== null;
@@ -59,7 +59,7 @@ function jsonOf({ time, level, msg }: LineHead, fields: LogFields, options: Line
   return JSON.stringify(shown);
 }
 
-/** Apart, because a walk with a replacer is slow, and a request's fields nest nothing. */
+/** Only for nested values: a replacer is slow, and a request's fields have no nested values. */
 function printableCopy(value: object, options: LineOptions): unknown {
   const json = JSON.stringify(value, (_name, nested) => printable(nested, options));
   return json === undefined ? undefined : JSON.parse(json);
@@ -70,7 +70,7 @@ function printable(value: unknown, { valueChars, stacks }: LineOptions): unknown
   if (typeof value === 'bigint') return String(value);
   if (!(value instanceof Error)) return value;
   const { name, message, cause, stack } = value;
-  // Node puts the reason of a failed connection in the code alone, and leaves the message empty.
+  // For a failed connection node may leave the message empty; the reason is in the code.
   const code = 'code' in value ? value.code : undefined;
   return { name, code, message, cause, stack: stacks ? stack : undefined };
 }

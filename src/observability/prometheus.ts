@@ -1,6 +1,6 @@
 /**
- * What an operator's Prometheus reads: the requests by tenant, the process, and whatever figures
- * the composition root has to show. Every label comes from a bounded set.
+ * The metrics for Prometheus: requests by tenant, the process, and those that `registerMetrics` adds. Every
+ * label comes from a bounded set.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { RequestRecord } from '../kernel/ports.ts';
@@ -8,13 +8,13 @@ import { HeavyHitters } from './heavy_hitters.ts';
 import { RequestSeries } from './request_series.ts';
 
 export type PrometheusOptions = {
-  /** Upper bounds of the duration's buckets in seconds, ascending; times tenants times routes. */
+  /** Upper bounds of the duration's buckets in seconds, ascending. One set per tenant and route. */
   bucketsSeconds: readonly number[];
   /** How many tenants have a label of their own. */
   tenants: number;
   /** How many tenants are ranked at the same time. */
   ranked: number;
-  /** How long one ranking holds. */
+  /** How long a ranking is used. */
   windowMs: number;
   nowMs: () => number;
 };
@@ -22,17 +22,17 @@ export type PrometheusOptions = {
 /** A request that has been answered. */
 export type Answered = {
   method: string;
-  trace: Pick<RequestRecord, 'endpoint' | 'tenant' | 'allowance'>;
+  record: Pick<RequestRecord, 'endpoint' | 'tenant' | 'rateLimit'>;
   status: number;
   durationMs: number;
 };
 
-export type ReadFigures = () => readonly {
+export type ReadValues = () => readonly {
   labels?: Readonly<Record<string, string>>;
   value: number;
 }[];
 
-/** The label of a request whose tenant was not established, or that needs none. */
+/** The label of a request without a tenant. */
 const noTenantLabel = 'none';
 
 const methods: ReadonlySet<string> = new Set([
@@ -47,14 +47,14 @@ const methods: ReadonlySet<string> = new Set([
   'CONNECT',
 ]);
 
-// Gauges named like counters, which a linter rejects; the sum of their twins by type says the same.
+// Gauges named like counters, which linters reject. Other gauges have the same values by type.
 const misnamed = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
   'nodejs_active_resources_total',
 ];
 
-/** A registry of its own. One per process: the default metrics' observers cannot be stopped. */
+/** Only one per process: the observers of the default metrics cannot be stopped. */
 export class Prometheus {
   readonly #registry = new Registry();
   readonly #series: RequestSeries;
@@ -72,28 +72,28 @@ export class Prometheus {
   }
 
   /**
-   * Counts a request, and its duration if it was served: what fails, or is not found, after its tenant's
-   * budget has paid for it took its time like any other.
+   * Counts a request, and its duration if it was served. A request that took a token counts as served,
+   * even when it fails afterwards.
    */
-  observe({ method, trace, status, durationMs }: Answered): void {
-    const { endpoint, tenant, allowance } = trace;
-    this.#series.record({
+  observe({ method, record, status, durationMs }: Answered): void {
+    const { endpoint, tenant, rateLimit } = record;
+    this.#series.add({
       tenant: tenant ? this.#busiest.label(tenant.slug, this.#nowMs()) : noTenantLabel,
       endpoint,
       method: methods.has(method) ? method : 'OTHER',
       status,
       seconds: durationMs / 1_000,
-      served: status < 400 || allowance?.allowed === true,
+      served: status < 400 || rateLimit?.allowed === true,
     });
   }
 
-  /** Shows a figure that goes up and down; `read` is called at every scrape. */
+  /** Adds a value that goes up and down. `read` is called at every scrape. */
   gauge(name: string, help: string, read: () => number): void {
     this.gauges(name, help, [], () => [{ value: read() }]);
   }
 
-  /** Shows figures of one name, told apart by labels, each from a bounded set. */
-  gauges(name: string, help: string, labelNames: readonly string[], read: ReadFigures): void {
+  /** Adds values of one name with labels, each from a bounded set. */
+  gauges(name: string, help: string, labelNames: readonly string[], read: ReadValues): void {
     const collect = () => {
       gauge.reset();
       for (const { labels = {}, value } of read()) gauge.set(labels, value);
@@ -102,13 +102,13 @@ export class Prometheus {
     const gauge: Gauge = new Gauge(options);
   }
 
-  /** Shows a figure that only grows, named `…_total`; `read` is called at every scrape. */
+  /** Adds a value that only grows, named `…_total`. `read` is called at every scrape. */
   counter(name: string, help: string, read: () => number): void {
     this.counters(name, help, [], () => [{ value: read() }]);
   }
 
-  /** As `gauges`, of figures that only grow. */
-  counters(name: string, help: string, labelNames: readonly string[], read: ReadFigures): void {
+  /** Like `gauges`, for values that only grow. */
+  counters(name: string, help: string, labelNames: readonly string[], read: ReadValues): void {
     const collect = () => {
       counter.reset();
       for (const { labels = {}, value } of read()) counter.inc(labels, value);
@@ -117,13 +117,13 @@ export class Prometheus {
     const counter: Counter = new Counter(options);
   }
 
-  /** Removes a deleted tenant's series and gives its label free. */
+  /** Removes a deleted tenant's series and frees its label. */
   forget(slug: string): void {
     this.#busiest.forget(slug);
     this.#series.remove(slug);
   }
 
-  /** The answer to a scrape. */
+  /** Returns the reply to a scrape. */
   async render(): Promise<{ contentType: string; text: string }> {
     const { contentType } = this.#registry;
     return { contentType, text: `${this.#series.text()}${await this.#registry.metrics()}` };

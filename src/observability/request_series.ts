@@ -1,7 +1,7 @@
 /**
- * The two metrics of every request, tallied in plain numbers and written in the Prometheus text
- * format. They stand apart from the registry because they run on every request: prom-client builds
- * a key from the labels each time, which costs several times as much as the look-ups here.
+ * The two metrics of every request, counted here and written in the Prometheus text format. They are not
+ * in the registry of prom-client, which builds a key from the labels for each request: that takes several
+ * times as long as the look-ups here.
  *
  * Source: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
  */
@@ -13,7 +13,7 @@ export type LabelledRequest = {
   method: string;
   status: number;
   seconds: number;
-  /** Whether it was worked on, and not refused before that. */
+  /** False when it was refused before any work. */
   served: boolean;
 };
 
@@ -36,7 +36,7 @@ const durationHead = `# HELP api_request_duration_seconds Time to the answer of 
 # TYPE api_request_duration_seconds histogram
 `;
 
-/** Tallies by tenant and endpoint; a tenant's series are removed together. */
+/** Counts by tenant and endpoint. A tenant's series are removed together. */
 export class RequestSeries {
   readonly #upperLimits: readonly number[];
   readonly #byTenant = new Map<string, Map<string, Series>>();
@@ -46,11 +46,11 @@ export class RequestSeries {
     this.#upperLimits = upperLimits;
   }
 
-  record({ tenant, endpoint, method, status, seconds, served }: LabelledRequest): void {
+  add({ tenant, endpoint, method, status, seconds, served }: LabelledRequest): void {
     const series = this.#series(tenant, endpoint);
     const statuses = at(series.answers, method, () => new Map<number, number>());
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
-    // A refusal takes no time: a flood of them would make every percentile look good.
+    // Refusals are fast, and a flood of them would make every percentile look good.
     if (!served) return;
     series.served = true;
     const bucket = this.#upperLimits.findIndex((upperBound) => seconds <= upperBound);
@@ -64,7 +64,7 @@ export class RequestSeries {
     this.#byTenant.delete(tenant);
   }
 
-  /** Both families, each line ended. In the worst case tens of thousands of lines, as one text. */
+  /** Returns both metrics as text: in the worst case tens of thousands of lines. */
   text(): string {
     let requests = requestsHead;
     let durations = durationHead;

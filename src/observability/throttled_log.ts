@@ -1,29 +1,29 @@
-/** Says one thing once in a while, with how often it was so: for what a flood would repeat. */
+/** Logs a repeated warning at intervals, with the number of repetitions. */
 import type { Log } from './log.ts';
 
-type Said = { atMs: number; silent: number };
+type Logged = { atMs: number; repeated: number };
 
 export class ThrottledLog {
   readonly #log: Log;
   readonly #options: { everyMs: number; things: number; nowMs: () => number };
-  readonly #said = new Map<string, Said>();
+  readonly #logged = new Map<string, Logged>();
 
   constructor(log: Log, options: { everyMs: number; things: number; nowMs: () => number }) {
     this.#log = log;
     this.#options = options;
   }
 
-  /** One line for the same message and cause within `everyMs`; `repeated` counts those between. */
+  /** Logs the same message and cause once within `everyMs`. `repeated` counts the others. */
   warn(msg: string, error: unknown): void {
     const nowMs = this.#options.nowMs();
-    const thing = `${msg} ${error instanceof Error ? error.message : String(error)}`;
-    const said = this.#said.get(thing);
-    if (said && nowMs - said.atMs < this.#options.everyMs) {
-      said.silent += 1;
+    const key = `${msg} ${error instanceof Error ? error.message : String(error)}`;
+    const last = this.#logged.get(key);
+    if (last && nowMs - last.atMs < this.#options.everyMs) {
+      last.repeated += 1;
       return;
     }
-    if (!said && this.#said.size >= this.#options.things) this.#said.clear();
-    this.#said.set(thing, { atMs: nowMs, silent: 0 });
-    this.#log.warn(msg, { error, ...(said?.silent ? { repeated: said.silent } : {}) });
+    if (!last && this.#logged.size >= this.#options.things) this.#logged.clear();
+    this.#logged.set(key, { atMs: nowMs, repeated: 0 });
+    this.#log.warn(msg, { error, ...(last?.repeated ? { repeated: last.repeated } : {}) });
   }
 }

@@ -1,4 +1,4 @@
-/** An audit event as it is shown: flat, with the details beside the fields that every event has. */
+/** Returns an audit event for clients: flat, with the details beside the common fields. */
 import type { RecordedEvent } from '../kernel/audit_event.ts';
 
 export function auditEvent({ seq: _, details, ...event }: RecordedEvent) {

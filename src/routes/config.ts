@@ -6,7 +6,7 @@ import { route } from '../http/route.ts';
 import type { Sql } from '../kernel/ports.ts';
 import { isSettingKey, settingMismatch, settingsFrom } from '../kernel/settings.ts';
 
-/** What a value may be depends on its key; a missing one is like null, which no setting may be. */
+/** The type of the value depends on the key. A missing value counts as null, which no setting accepts. */
 function newValue({ key }: { key: string }) {
   const fits = v.rawCheck<unknown>(({ dataset, addIssue }) => {
     const message = settingMismatch(key, dataset.value);
@@ -50,7 +50,7 @@ export const configRoutes = [
     const { key } = params;
     await account.change('config_changed', async (sql) => {
       const known = assertChangeable && (await valueToChange(sql, key, assertChangeable));
-      // No setting may be null: a row that is, counts as not set. Only the owner deletes.
+      // A setting of null counts as not set. The row stays, because no serving role may delete rows.
       await sql`
         update settings set value = 'null', updated_at = now()
         where key = ${key}
@@ -62,8 +62,8 @@ export const configRoutes = [
 ];
 
 /**
- * The value of a setting as JSON, once the request's preconditions were held against all settings:
- * `/api/config` is what a client knows a tag of. Those that are stored stay locked until commit.
+ * Checks the request's preconditions and returns the setting's value as JSON. They are compared with all
+ * settings, because clients know the tag of `/api/config`. Stored settings stay locked until commit.
  */
 async function valueToChange(
   sql: Sql,

@@ -1,12 +1,12 @@
-/** Fields that several routes take. Texts refuse what Postgres cannot store, and control characters. */
+/** Fields of several routes. Texts may not hold control characters, nor text that Postgres cannot store. */
 import * as v from 'valibot';
 
-/** A text of 1 to `most` characters, without control characters or halves of surrogate pairs. */
-export function text(most: number) {
+/** A text of 1 to `maxLength` characters, without control characters or halves of surrogate pairs. */
+export function text(maxLength: number) {
   return v.pipe(
     v.string('Expected a string'),
     v.minLength(1, 'Expected at least 1 character'),
-    v.check((value) => [...value].length <= most, `Expected at most ${most} characters`),
+    v.check((value) => [...value].length <= maxLength, `Expected at most ${maxLength} characters`),
     v.check((value) => !/[\p{Cc}\p{Cs}]/u.test(value), 'Expected no control characters'),
     v.check((value) => value.trim() !== '', 'Expected more than white space'),
   );
@@ -20,20 +20,20 @@ export const date = v.pipe(
 
 function isCalendarDate(value: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(value) || value.startsWith('0000')) return false;
-  const instant = new Date(`${value}T00:00:00Z`);
-  return !Number.isNaN(instant.getTime()) && instant.toISOString().startsWith(value);
+  const midnight = new Date(`${value}T00:00:00Z`);
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(value);
 }
 
 const atom = "[\\w!#$%&'*+/=?^`{|}~-]+";
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 
-/** A dot-string and a domain of two labels or more, the last one no number (RFC 5321, section 4.1.2). */
+/** A dot-string, and a domain of two labels or more, of which the last is not a number (RFC 5321, 4.1.2). */
 const mailbox = new RegExp(
   `^(?=[^@]{1,64}@)${atom}(?:\\.${atom})*@(?:${label}\\.)+(?!\\d+$)${label}$`,
   'i',
 );
 
-/** An email address within the sizes of RFC 5321, section 4.5.3.1; none that needs quotes. */
+/** An email address within the sizes of RFC 5321, section 4.5.3.1, without quotes. */
 export const email = v.pipe(text(254), v.regex(mailbox, 'Expected an email address'));
 
 /** The `limit` of a list, from its query string. */
@@ -45,5 +45,5 @@ export const limit = v.pipe(
   v.maxValue(100, 'Expected an integer from 1 to 100'),
 );
 
-/** How many items an operator's list has when the query does not say; a tenant's own has a setting. */
+/** The page size of the operator's lists. A tenant's lists have a setting for it. */
 export const defaultLimit = 20;

@@ -1,4 +1,4 @@
-/** Who am I, and where. */
+/** The caller: its user and its tenant. */
 import { resource } from '../http/reply.ts';
 import { route } from '../http/route.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Lists by keyset: a cursor is the sort key of the last item, so a page costs the same however far
- * one has come. A cursor is a position and no permission; row security decides what is seen from it.
+ * Keyset pagination: a cursor is the sort key of the last item, so every page costs the same. A cursor
+ * is a position, not a permission: row security decides which rows are visible.
  */
 import * as v from 'valibot';
 import { json } from '../http/reply.ts';
@@ -9,7 +9,7 @@ import type { Reply } from '../kernel/ports.ts';
 
 type Key = readonly string[];
 
-/** The `cursor` of a list whose sort key has the given parts; each must look as its check says. */
+/** A list's `cursor`. Each part of the sort key is checked by its function. */
 export function cursor(...parts: ((text: string) => boolean)[]) {
   return v.pipe(
     v.string(),
@@ -24,15 +24,15 @@ export function cursor(...parts: ((text: string) => boolean)[]) {
   );
 }
 
-/** How long a page may be, and where the request for it was sent. */
+/** The page size, and the target of the request. */
 export type PageOptions = { limit: number; target: Target };
 
 /**
- * The reply for a page, from rows that were fetched with one more than `limit` asks for. The next one
- * is also told as a link (RFC 8288).
+ * Returns the reply for a page, with a link to the next one (RFC 8288).
  *
- * @param keyOf the sort key of a row.
- * @param show the row as an item of the list.
+ * @param rows One more than `limit` when there is a next page.
+ * @param keyOf Returns the sort key of a row.
+ * @param show Returns the row as an item of the list.
  */
 export function page<Row>(
   rows: Row[],
@@ -47,7 +47,7 @@ export function page<Row>(
   return json(200, { items: shown.map(show), next_cursor: next }, links);
 }
 
-/** The same target, with the tenant's prefix if it has one; its query is encoded anew. */
+/** Returns the same target with another cursor. The tenant's prefix stays in the path. */
 function withCursor({ path, query }: Target, next: string): string {
   const parameters = new URLSearchParams(query);
   parameters.set('cursor', next);

@@ -1,9 +1,9 @@
-/** Pets. No statement here names a tenant, a schema or a mode: `db` is one tenant's already. */
+/** Pets. No statement here names a tenant, a schema or a mode: `db` belongs to one tenant. */
 import * as v from 'valibot';
 import { preconditionFailed } from '../http/preconditions.ts';
 import { noContent, resource } from '../http/reply.ts';
 import { type Input, route } from '../http/route.ts';
-import { Refusal } from '../kernel/errors.ts';
+import { notFound } from '../kernel/errors.ts';
 import type { Db } from '../kernel/ports.ts';
 import { isUuid } from '../kernel/tenant.ts';
 import { date, limit, text } from './fields.ts';
@@ -52,19 +52,19 @@ const listQuery = v.object({
 const id = { id: isUuid };
 const change = { params: id, checksPreconditions: true } as const;
 
-/** Before every UUID there is. */
+/** Comes before every UUID. */
 const first = '00000000-0000-0000-0000-000000000000';
 
 export const petRoutes = [
   route('GET', '/api/pets', { query: listQuery }, async ({ db, tenant }, { query, target }) => {
     const { include_deleted_pets: withDeleted, default_page_size: defaultLimit } = tenant.settings;
-    const most = query.limit ?? defaultLimit;
-    const range = { after: query.cursor?.[0] ?? first, most: most + 1, withDeleted };
+    const pageSize = query.limit ?? defaultLimit;
+    const range = { after: query.cursor?.[0] ?? first, limit: pageSize + 1, withDeleted };
     const pets =
       query.species === undefined
         ? await listPets(db, range)
         : await listPetsOf(query.species, db, range);
-    return page(pets, { limit: most, target }, (pet) => [pet.id]);
+    return page(pets, { limit: pageSize, target }, (pet) => [pet.id]);
   }),
 
   route('POST', '/api/pets', { body: newPet }, async ({ db, newId, retried }, { body }) => {
@@ -112,7 +112,7 @@ export const petRoutes = [
   }),
 ];
 
-/** As an earlier attempt has made it. */
+/** Finds the pet that an earlier attempt has made. */
 function findPet(db: Db, id: string): Promise<Pet[]> {
   return db<Pet>`
     select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
@@ -132,8 +132,8 @@ function addPet(db: Db, id: string, pet: v.InferOutput<typeof newPet>): Promise<
 type Change = Pick<Input<'/api/pets/{id}', unknown, unknown>, 'params' | 'assertChangeable'>;
 
 /**
- * The version of the pet that the request's preconditions were held against: the transaction that
- * wrote it. A change that names it touches no later one. Null when there are no preconditions.
+ * Checks the request's preconditions and returns the version of the pet (`xmin`, the transaction that
+ * wrote it). The change that follows only touches that version. Null without preconditions.
  */
 async function versionToChange(db: Db, { params, assertChangeable }: Change) {
   if (assertChangeable === null) return null;
@@ -147,32 +147,28 @@ async function versionToChange(db: Db, { params, assertChangeable }: Change) {
   return version;
 }
 
-/** No pet was changed: there is none, or somebody else was faster. */
+/** No pet was changed: there is none, or another request has changed it first. */
 function missed(version: string | null): never {
   throw version === null ? notFound() : preconditionFailed();
 }
 
-type Range = { after: string; most: number; withDeleted: boolean };
+type Range = { after: string; limit: number; withDeleted: boolean };
 
-function listPets(db: Db, { after, most, withDeleted }: Range): Promise<Pet[]> {
+function listPets(db: Db, { after, limit, withDeleted }: Range): Promise<Pet[]> {
   return db<Pet>`
     select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
     from pets
     where id > ${after} and (not deleted or ${withDeleted})
     order by id
-    limit ${most}`;
+    limit ${limit}`;
 }
 
-/** A statement of its own, so that its plan can use the index by species. */
-function listPetsOf(kind: string, db: Db, { after, most, withDeleted }: Range): Promise<Pet[]> {
+/** A separate statement, so that its plan can use the index on species. */
+function listPetsOf(kind: string, db: Db, { after, limit, withDeleted }: Range): Promise<Pet[]> {
   return db<Pet>`
     select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
     from pets
     where species = ${kind} and id > ${after} and (not deleted or ${withDeleted})
     order by id
-    limit ${most}`;
-}
-
-function notFound(): never {
-  throw new Refusal('not_found', { detail: 'Not found' });
+    limit ${limit}`;
 }

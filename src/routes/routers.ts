@@ -15,7 +15,7 @@ import { visitRoutes } from './visits.ts';
 
 type TenantParts = { denials: GatheredDenials; usage: GatheredUsage; mintKey: MintKey };
 
-/** What a tenant may ask for. */
+/** The tenant API. */
 export function tenantRouter(parts: TenantParts, limits: RouterLimits): Routes<HttpRequest> {
   const router = new Router<Context>(
     [
@@ -39,7 +39,7 @@ export type OperatorParts = {
   denials: FlushDenials;
 };
 
-/** What the operator may ask for. */
+/** The operator's API. */
 export function operatorRouter(parts: OperatorParts, limits: RouterLimits): Router<Operator> {
   return new Router<Operator>(
     [

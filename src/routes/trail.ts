@@ -1,4 +1,4 @@
-/** What a tenant may know of itself: its audit trail and its usage. */
+/** A tenant's own audit trail and usage. */
 import * as v from 'valibot';
 import { route } from '../http/route.ts';
 import type { RecordedEvent } from '../kernel/audit_event.ts';
@@ -18,10 +18,10 @@ const usageQuery = v.object({
   cursor: v.optional(cursor((part) => v.is(date, part))),
 });
 
-/** Writes out what is still being gathered, so that a reader finds what has just happened. */
+/** Writes collected counts, so that a reader sees the latest requests. */
 export type GatheredUsage = { flush(): Promise<void> };
 
-/** The same for what one tenant may read: one reader must not make rows of all tenants' denials. */
+/** Writes the denials that one tenant may read: its readers must not cause rows for other tenants. */
 export type GatheredDenials = { flushOf(reader: Tenant): Promise<void> };
 
 export function trailRoutes(gathered: { denials: GatheredDenials; usage: GatheredUsage }) {
@@ -32,7 +32,7 @@ export function trailRoutes(gathered: { denials: GatheredDenials; usage: Gathere
       { role: 'admin', query: auditQuery },
       async ({ account, tenant }, { query, target }) => {
         await gathered.denials.flushOf(tenant);
-        const most = query.limit ?? tenant.settings.default_page_size;
+        const pageSize = query.limit ?? tenant.settings.default_page_size;
         const rows = await account<RecordedEvent>`
           select seq, id, time, left(event, 64) as event, left(actor, 128) as actor, tenant,
             left(request_id, 64) as request_id,
@@ -44,22 +44,22 @@ export function trailRoutes(gathered: { denials: GatheredDenials; usage: Gathere
           from audit_events
           where seq < coalesce(${query.cursor?.[0] ?? null}::bigint, 9223372036854775807)
           order by seq desc
-          limit ${most + 1}`;
-        return page(rows, { limit: most, target }, ({ seq }) => [String(seq)], auditEvent);
+          limit ${pageSize + 1}`;
+        return page(rows, { limit: pageSize, target }, ({ seq }) => [String(seq)], auditEvent);
       },
     ),
 
     route('GET', '/api/usage', { query: usageQuery }, async ({ account, tenant }, input) => {
       const { query, target } = input;
       await gathered.usage.flush();
-      const most = query.limit ?? tenant.settings.default_page_size;
+      const pageSize = query.limit ?? tenant.settings.default_page_size;
       const days = await account<UsageDay>`
         select day, billed, refused
         from usage_days
         where day < coalesce(${query.cursor?.[0] ?? null}::date, 'infinity')
         order by day desc
-        limit ${most + 1}`;
-      return page(days, { limit: most, target }, ({ day }) => [day]);
+        limit ${pageSize + 1}`;
+      return page(days, { limit: pageSize, target }, ({ day }) => [day]);
     }),
   ];
 }

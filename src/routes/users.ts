@@ -1,8 +1,8 @@
-/** A tenant's users and their API keys: for its admins. */
+/** A tenant's users and their API keys; only for its admins. */
 import * as v from 'valibot';
 import { json, noContent } from '../http/reply.ts';
 import { route } from '../http/route.ts';
-import { Refusal } from '../kernel/errors.ts';
+import { notFound } from '../kernel/errors.ts';
 import type { Account } from '../kernel/ports.ts';
 import { isUuid, type Role } from '../kernel/tenant.ts';
 import { email, limit } from './fields.ts';
@@ -12,7 +12,7 @@ type UserRow = { id: string; email: string; role: Role; created_at: string };
 
 type KeyRow = { id: string; user_id: string; created_at: string };
 
-/** A new key: the text that is shown once, and the digest that stays. */
+/** Returns a new key: the text, which is shown once, and the digest, which is stored. */
 export type MintKey = (id: string, secret: Uint8Array) => { apiKey: string; digest: Uint8Array };
 
 const newUser = v.object({
@@ -22,7 +22,7 @@ const newUser = v.object({
 
 const listQuery = v.object({ limit: v.optional(limit), cursor: v.optional(cursor(isUuid)) });
 
-/** Before every UUID there is. */
+/** Comes before every UUID. */
 const first = '00000000-0000-0000-0000-000000000000';
 
 const admin = { role: 'admin' } as const;
@@ -33,14 +33,14 @@ export function userRoutes(mintKey: MintKey) {
     route('GET', '/api/users', { ...admin, query: listQuery }, async (context, input) => {
       const { account, tenant } = context;
       const { query, target } = input;
-      const most = query.limit ?? tenant.settings.default_page_size;
+      const pageSize = query.limit ?? tenant.settings.default_page_size;
       const users = await account<UserRow>`
         select id, email, role, created_at
         from users
         where id > ${query.cursor?.[0] ?? first}
         order by id
-        limit ${most + 1}`;
-      return page(users, { limit: most, target }, (user) => [user.id]);
+        limit ${pageSize + 1}`;
+      return page(users, { limit: pageSize, target }, (user) => [user.id]);
     }),
 
     route('POST', '/api/users', { ...admin, body: newUser }, async (context, { body }) => {
@@ -109,8 +109,4 @@ function addKey(
       returning id, user_id, created_at`;
     return { result: row ?? notFound(), details: { key_id: id, user_id: userId } };
   });
-}
-
-function notFound(): never {
-  throw new Refusal('not_found', { detail: 'Not found' });
 }

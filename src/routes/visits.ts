@@ -1,8 +1,8 @@
-/** Visits to the vet. A pet of another tenant is the same 404 as no pet at all. */
+/** Visits to the vet. The pet of another tenant gets the same 404 as a missing pet. */
 import * as v from 'valibot';
 import { json } from '../http/reply.ts';
 import { route } from '../http/route.ts';
-import { Refusal } from '../kernel/errors.ts';
+import { notFound } from '../kernel/errors.ts';
 import type { Db } from '../kernel/ports.ts';
 import { isUuid } from '../kernel/tenant.ts';
 import { date, limit, text } from './fields.ts';
@@ -23,7 +23,7 @@ const listQuery = v.object({
   cursor: v.optional(cursor((part) => v.is(date, part), isUuid)),
 });
 
-/** After every visit there is. */
+/** Comes after every visit. */
 const [latest, last] = ['infinity', 'ffffffff-ffff-ffff-ffff-ffffffffffff'];
 
 export const visitRoutes = [
@@ -32,9 +32,9 @@ export const visitRoutes = [
     '/api/pets/{id}/visits',
     { params: { id: isUuid }, query: listQuery },
     async ({ db, tenant }, { params, query, target }) => {
-      const most = query.limit ?? tenant.settings.default_page_size;
+      const pageSize = query.limit ?? tenant.settings.default_page_size;
       const [date = latest, id = last] = query.cursor ?? [];
-      // One statement for both questions: no row is no pet, a row without a visit is no visit.
+      // One statement: without a row there is no pet; a row without a visit is a pet without visits.
       const rows = await db<Visit | { id: null }>`
         select visit.id, pets.id as pet_id, visit.visited_on, visit.reason, visit.created_at
         from pets
@@ -43,14 +43,14 @@ export const visitRoutes = [
             from visits
             where pet_id = pets.id and (visited_on, id) < (${date}::date, ${id}::uuid)
             order by visited_on desc, id desc
-            limit ${most + 1}
+            limit ${pageSize + 1}
           ) as visit on true
         where pets.id = ${params.id}
           and (not deleted or ${tenant.settings.include_deleted_pets})
         order by visit.visited_on desc, visit.id desc`;
-      if (rows.length === 0) throw new Refusal('not_found', { detail: 'Not found' });
+      if (rows.length === 0) notFound();
       const visits = rows.filter((row) => row.id !== null);
-      return page(visits, { limit: most, target }, (visit) => [visit.visited_on, visit.id]);
+      return page(visits, { limit: pageSize, target }, (visit) => [visit.visited_on, visit.id]);
     },
   ),
 
@@ -62,7 +62,7 @@ export const visitRoutes = [
       const id = newId();
       const [made] = retried ? await findVisit(db, id) : [];
       const [visit = made] = made ? [] : await addVisit(db, { id, petId: params.id, ...body });
-      if (!visit) throw new Refusal('not_found', { detail: 'Not found' });
+      if (!visit) notFound();
       return json(201, visit);
     },
   ),
@@ -75,7 +75,7 @@ function findVisit(db: Db, id: string): Promise<Visit[]> {
 
 type NewVisit = { id: string; petId: string; visited_on: string; reason: string };
 
-/** None when there is no such pet. */
+/** Returns no row when there is no such pet. */
 function addVisit(db: Db, { id, petId, visited_on: day, reason }: NewVisit): Promise<Visit[]> {
   return db<Visit>`
     insert into visits (id, pet_id, visited_on, reason)

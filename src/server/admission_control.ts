@@ -1,17 +1,18 @@
 /**
- * How many tenant requests this process works on at once. Past the bound a request is refused before
- * anything is looked up for it: a flood costs those who are being served next to nothing. Bodies that
- * are still coming are counted apart, with a share for each tenant: slow ones take nobody's place.
+ * Bounds the tenant requests that run at once. Past the bound a request is refused before any look-up, so
+ * a flood costs running requests almost nothing. Bodies that are being received are counted apart, with a
+ * share for each tenant: slow uploads do not keep other requests out.
  */
 import type { HttpRequest } from '../http/request.ts';
 import { unavailable } from '../kernel/errors.ts';
 import type { Reply, RequestRecord } from '../kernel/ports.ts';
 
 export type AdmissionLimits = {
-  /** Requests that run at once, those included that wait for a connection. */
+  /** Requests that run at once, including those that wait for a connection. */
   requests: number;
-  /** Bodies that are being received at once, of all tenants and of one. */
+  /** Bodies that are being received at once, of all tenants. */
   bodies: number;
+  /** The same for one tenant. */
   bodiesPerTenant: number;
 };
 
@@ -30,14 +31,14 @@ export class Admission {
     return { running: this.#running, receiving: this.#receiving, shed: this.#shed };
   }
 
-  /** @throws {Refusal} `unavailable` when so many requests are running already. */
+  /** @throws {Refusal} `unavailable` past the bound. */
   async admit(
     request: HttpRequest,
-    trace: RequestRecord,
+    record: RequestRecord,
     work: (request: HttpRequest) => Promise<Reply>,
   ): Promise<Reply> {
     if (this.#running >= this.#limits.requests) throw this.#refusal();
-    const receive = this.#receive.bind(this, request, trace);
+    const receive = this.#receive.bind(this, request, record);
     this.#running += 1;
     try {
       return await work({ ...request, body: receive });
@@ -46,9 +47,9 @@ export class Admission {
     }
   }
 
-  /** Gives the request's place to others until its body is there. */
-  async #receive(request: HttpRequest, trace: RequestRecord): Promise<unknown> {
-    const tenant = trace.tenant?.id ?? '';
+  /** While the body is received, the request does not count as running. */
+  async #receive(request: HttpRequest, record: RequestRecord): Promise<unknown> {
+    const tenant = record.tenant?.id ?? '';
     const own = this.#bodies.get(tenant) ?? 0;
     const { bodies, bodiesPerTenant } = this.#limits;
     if (own >= bodiesPerTenant || this.#receiving >= bodies) throw this.#refusal();
@@ -71,6 +72,6 @@ export class Admission {
 
   #refusal() {
     this.#shed += 1;
-    return unavailable('Too many requests at once');
+    return unavailable('Too many requests are running; try again later');
   }
 }

@@ -1,7 +1,6 @@
 /**
- * The longest that a tenant's request may take. Each wait on its way has a limit of its own, for the
- * directory, a connection and the statement; when the database hangs they come one after the other, and
- * nobody waits for their sum.
+ * Bounds the time of a tenant's request. Each single wait has a limit of its own: directory, connection,
+ * statement. When the database hangs these limits add up, and no client waits for their sum.
  */
 import type { HttpRequest } from '../http/request.ts';
 import { unavailable } from '../kernel/errors.ts';
@@ -10,10 +9,11 @@ import type { Reply } from '../kernel/ports.ts';
 export type Deadline = { limitMs: number; nowMs: () => number };
 
 /**
- * Runs `work`, for at most `limitMs` besides the reading of the body, which has a limit of its own.
- * What is under way then goes on in the background, within its own limits.
+ * Returns the reply of `work`, for which it waits `limitMs` at most. The time to read the body does not
+ * count: it has a limit of its own. After the limit, `work` continues in the background within its own
+ * limits.
  *
- * @throws {Refusal} `unavailable` when the time is over: the work may be done yet, or not.
+ * @throws {Refusal} `unavailable` after the limit. The outcome of `work` is unknown.
  */
 export function withDeadline(
   request: HttpRequest,
@@ -44,7 +44,7 @@ export function withDeadline(
   });
 }
 
-/** Rings when it has gone for as long as the limit says. */
+/** Calls `ring` after it has run for `limitMs`, pauses not counted. */
 class StopWatch {
   readonly #nowMs: () => number;
   readonly #ring: () => void;

@@ -1,6 +1,6 @@
 /**
- * Where a request goes: to the probes, to the operator's side, or to the kernel. Everything below
- * `/api` that is not the operator's belongs to a tenant, with or without the tenant's prefix.
+ * Sends each request to a probe, to the operator's routes or to the kernel. Every path below `/api` that
+ * is not the operator's belongs to a tenant, with or without the tenant's prefix.
  */
 
 import type { App } from '../app.ts';
@@ -8,18 +8,17 @@ import { corsHeaders } from '../http/cors.ts';
 import { json } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
 import { rejectCredential } from '../kernel/credential.ts';
-import { Refusal } from '../kernel/errors.ts';
+import { notFound, Refusal } from '../kernel/errors.ts';
 import type { Reply, RequestRecord } from '../kernel/ports.ts';
 import { isBearerOf, type Operator } from '../routes/admin/operator.ts';
 import { type Deadline, withDeadline } from './deadline.ts';
 
-/** What the probes and the metrics tell. */
 export type DispatchParts = {
   app: App;
   ready: () => Promise<boolean>;
   metrics: () => Promise<{ contentType: string; text: string }>;
   adminToken: string;
-  /** May read the metrics and nothing else. */
+  /** This token may read the metrics and nothing else. */
   metricsToken: string | null;
   deadline: Deadline;
 };
@@ -27,39 +26,39 @@ export type DispatchParts = {
 const tenantPath = /^(?:\/[^/]+)?\/api(?:\/|$)/;
 const operatorPath = /^\/api\/admin(?:\/|$)/;
 
-/** The tenant's, before the path of a route. */
+/** The tenant's prefix before the path of a route. */
 const prefix = /^\/[^/]+(?=\/api(?:\/|$))/;
 
 const readMethods = ['GET', 'HEAD', 'OPTIONS'];
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
-/** @throws {Refusal} whatever the request is refused for. */
+/** @throws {Refusal} when the request is refused. */
 export async function dispatch(
-  signs: DispatchParts,
+  parts: DispatchParts,
   request: HttpRequest,
-  trace: RequestRecord,
+  record: RequestRecord,
 ): Promise<Reply> {
-  const { app } = signs;
+  const { app } = parts;
   const { path } = request;
-  if (path === '/livez' || path === '/readyz') return probe(signs, request, trace);
+  if (path === '/livez' || path === '/readyz') return probe(parts, request, record);
   if (path === '*') return optionsReply(everyMethod);
-  if (path === '/metrics' || operatorPath.test(path)) return operate(signs, request, trace);
+  if (path === '/metrics' || operatorPath.test(path)) return operate(parts, request, record);
   if (tenantPath.test(path)) {
-    trace.headers = corsHeaders(app.corsOrigins, request);
-    if (request.method === 'OPTIONS') return tenantOptions(app, request, trace);
-    return withDeadline(request, signs.deadline, (timed) =>
-      app.admission.admit(timed, trace, (admitted) => app.kernel.run(admitted, trace)),
+    record.headers = corsHeaders(app.corsOrigins, request);
+    if (request.method === 'OPTIONS') return tenantOptions(app, request, record);
+    return withDeadline(request, parts.deadline, (timed) =>
+      app.admission.admit(timed, record, (admitted) => app.kernel.run(admitted, record)),
     );
   }
-  throw new Refusal('not_found', { detail: 'Not found' });
+  return notFound();
 }
 
-/** What a client may ask without a credential: it learns of the API what everybody knows. */
-function tenantOptions({ tenantRoutes }: App, request: HttpRequest, trace: RequestRecord): Reply {
+/** Needs no credential: the routes of the API are public. */
+function tenantOptions({ tenantRoutes }: App, request: HttpRequest, record: RequestRecord): Reply {
   const match = tenantRoutes(request, request.path.replace(prefix, ''));
-  trace.endpoint = match.endpoint;
-  const allow = 'prepare' in match ? null : match.allow;
-  // A browser shows a page the 404 of its request only when it was allowed to send it.
+  record.endpoint = match.endpoint;
+  const allow = 'parse' in match ? null : match.allow;
+  // After a refused preflight a browser would not send the request, and hide its 404 from the page.
   return optionsReply(allow ?? (request.preflight ? everyMethod : null));
 }
 
@@ -69,60 +68,63 @@ function optionsReply(allow: readonly string[] | null): Reply {
 }
 
 async function probe(
-  signs: DispatchParts,
+  parts: DispatchParts,
   { path, method }: HttpRequest,
-  trace: RequestRecord,
+  record: RequestRecord,
 ): Promise<Reply> {
-  trace.endpoint = path;
+  record.endpoint = path;
   if (method === 'OPTIONS') return optionsReply(readMethods);
   refuseOtherThanGet(method);
   if (path === '/livez') return json(200, { status: 'ok' });
-  if (await signs.ready()) return json(200, { status: 'ok' });
-  throw new Refusal('unavailable', { detail: 'Not ready', retryAfterSeconds: 1 });
+  if (await parts.ready()) return json(200, { status: 'ok' });
+  throw new Refusal('unavailable', {
+    detail: 'The server is not ready; try again later',
+    retryAfterSeconds: 1,
+  });
 }
 
 async function operate(
-  signs: DispatchParts,
+  parts: DispatchParts,
   request: HttpRequest,
-  trace: RequestRecord,
+  record: RequestRecord,
 ): Promise<Reply> {
   const { path, method } = request;
-  const match = signs.app.operatorRoutes.match(request, path);
-  trace.endpoint = path === '/metrics' ? path : match.endpoint;
+  const match = parts.app.operatorRoutes.match(request, path);
+  record.endpoint = path === '/metrics' ? path : match.endpoint;
   if (method === 'OPTIONS') {
     if (path === '/metrics') return optionsReply(readMethods);
-    return optionsReply('prepare' in match ? null : match.allow);
+    return optionsReply('parse' in match ? null : match.allow);
   }
-  await admitOperator(signs, request, trace);
+  await admitOperator(parts, request, record);
   if (path === '/metrics') {
     refuseOtherThanGet(method);
-    const { contentType, text } = await signs.metrics();
+    const { contentType, text } = await parts.metrics();
     return { status: 200, headers: { 'content-type': contentType }, body: text };
   }
-  if (!('prepare' in match)) throw mismatch(match.allow);
+  if (!('parse' in match)) throw mismatch(match.allow);
   const operator: Operator = {
-    requestId: trace.requestId,
+    requestId: record.requestId,
     idempotencyKey: request.idempotencyKey,
   };
-  return (await match.prepare())(operator);
+  return (await match.parse())(operator);
 }
 
 /**
- * Whatever is asked for: without the token it is 401. Past the bound nothing that an address sends is
- * tested, the right token included: any difference in the answer would be a test.
+ * Without the right token every path is 401. After too many wrong tokens, no token of that address is
+ * tested, not even the right one: a different reply would tell a guesser that its token is right.
  */
 async function admitOperator(
   { app: { denials, throttle }, adminToken, metricsToken }: DispatchParts,
   { authorization, address, path }: HttpRequest,
-  trace: RequestRecord,
+  record: RequestRecord,
 ): Promise<void> {
   const tokens = [adminToken, path === '/metrics' ? metricsToken : null];
   const tested = throttle.tests(address, 'operator');
   if (tested && tokens.some((token) => token !== null && isBearerOf(token, authorization))) return;
   const detail = tested
     ? 'Send the admin token as a bearer token'
-    : 'Too many wrong tokens came from this address; tokens from it are not tested for a while';
-  const wrong = { authorization, address, door: 'operator', slug: null, trace, detail } as const;
+    : 'Too many wrong tokens came from this address, so its tokens are not tested; try again later';
+  const wrong = { authorization, address, kind: 'operator', slug: null, record, detail } as const;
   await rejectCredential({ denials, throttle }, wrong);
 }
 
@@ -131,6 +133,6 @@ function refuseOtherThanGet(method: string): void {
 }
 
 function mismatch(allow: readonly string[] | null): Refusal {
-  if (!allow) return new Refusal('not_found', { detail: 'Not found' });
+  if (!allow) return notFound();
   return new Refusal('method_not_allowed', { detail: `Use ${allow.join(' or ')}`, allow });
 }

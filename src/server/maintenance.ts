@@ -1,6 +1,6 @@
 /**
- * What a serving process does now and then: say that it is there, clear up after killed ones, count who is
- * behind, and write down where the chains of the audit trail are.
+ * The periodic work of a serving process: it announces itself, completes the work of killed processes,
+ * counts tenants that are behind in migrations, and saves checkpoints of the audit chains.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import {
@@ -43,13 +43,13 @@ export class Maintenance {
     void this.#round();
   }
 
-  /** Begins at once, when this process is known to migrations. */
+  /** Announces this process to migrations, and starts the first round. */
   static async begin(services: Services, log: Log, presence: Presence): Promise<Maintenance> {
     await announceProcess(services.control, presence);
     return new Maintenance(services, log, presence);
   }
 
-  /** Tenants whose tables are not at the newest version, and emails not sent, as of the last round. */
+  /** Tenants by state of their migrations, and unsent emails, as of the last round. */
   get stats() {
     return this.#stats;
   }
@@ -63,12 +63,14 @@ export class Maintenance {
     for (const timer of this.#timers) clearInterval(timer);
   }
 
-  /** After `close`: no migration waits for this process. Takes no longer than a shutdown can wait. */
+  /** To be called after `close`. Migrations no longer wait for this process. Bounded in time. */
   async withdraw(): Promise<void> {
     const { control } = this.#services;
     const withdrawn = this.#renewal
       .then(() => withdrawProcess(control, this.#presence.id))
-      .catch((error) => this.#log.warn('process stays listed until it counts as gone', { error }));
+      .catch((error) =>
+        this.#log.warn('process could not be removed from the list, will expire', { error }),
+      );
     await Promise.race([withdrawn, pause(limits.checkpoints.lastMs, undefined, { ref: false })]);
   }
 
@@ -78,24 +80,25 @@ export class Maintenance {
     );
   }
 
-  /** Never rejects, and takes no longer than a shutdown can wait: requests need no checkpoint. */
+  /** Saves checkpoints. Never rejects, and is bounded in time, so that a shutdown does not hang. */
   async checkpoint(): Promise<void> {
-    const waits = (error: unknown) =>
+    const logFailure = (error: unknown) =>
       this.#log.warn('audit checkpoints could not be written, will retry', { error });
     const saved = this.#services.checkpoints.save().then((refuted) => {
       if (refuted.length === 0) return;
       const chains = refuted.slice(0, limits.checkpoints.named).join();
       this.#log.error('audit trail was rewritten', { chains, count: refuted.length });
-    }, waits);
+    }, logFailure);
     await Promise.race([saved, pause(limits.checkpoints.lastMs, undefined, { ref: false })]);
   }
 
   async #round(): Promise<void> {
     const { onboarding, control } = this.#services;
-    const waits = (error: unknown) => this.#log.warn('maintenance failed, will retry', { error });
-    await onboarding.recover().catch(waits);
-    await this.#count().catch(waits);
-    await clearIdempotencyKeys(control, limits.idempotency).catch(waits);
+    const logFailure = (error: unknown) =>
+      this.#log.warn('maintenance failed, will retry', { error });
+    await onboarding.recover().catch(logFailure);
+    await this.#count().catch(logFailure);
+    await clearIdempotencyKeys(control, limits.idempotency).catch(logFailure);
     await this.checkpoint();
   }
 

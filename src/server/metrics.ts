@@ -1,17 +1,15 @@
-/**
- * The figures behind `/metrics` that are not of one request: connections, caches, limiter, audit, fleet.
- */
+/** The metrics that do not belong to one request: connections, caches, limiter, audit, fleet. */
 
 import type { App } from '../app.ts';
 import type { HttpServer } from '../http/server.ts';
 import type { Prometheus } from '../observability/prometheus.ts';
 
-/** What runs here. */
+/** The running code. */
 export type Build = { version: string };
 
-export type Shown = { app: App; server: HttpServer; build: Build };
+export type MetricsSources = { app: App; server: HttpServer; build: Build };
 
-export function registerMetrics(metrics: Prometheus, { app, server, build }: Shown): void {
+export function registerMetrics(metrics: Prometheus, { app, server, build }: MetricsSources): void {
   metrics.gauges('kennel_build_info', 'Always 1', ['version', 'node'], () => [
     { labels: { version: build.version, node: process.version }, value: 1 },
   ]);
@@ -24,7 +22,7 @@ export function registerMetrics(metrics: Prometheus, { app, server, build }: Sho
   const { denials, limiter, admission, throttle } = app;
   metrics.gauge(
     'kennel_requests_running',
-    'Tenant requests being worked on',
+    'Tenant requests that are running',
     () => admission.stats.running,
   );
   metrics.counter(
@@ -49,7 +47,7 @@ export function registerMetrics(metrics: Prometheus, { app, server, build }: Sho
   );
 }
 
-/** As of the last round of maintenance, in the whole installation. */
+/** For the whole installation, as of the last round of maintenance. */
 function fleet(metrics: Prometheus, { maintenance }: App): void {
   metrics.gauges('kennel_tenants', 'Tenants', ['isolation', 'status'], () =>
     maintenance.tenants.map(({ isolation, status, tenants: value }) => ({
@@ -95,12 +93,20 @@ function connections(metrics: Prometheus, { services }: App): void {
       `Connections whose backend outlives its call`,
       () => pool.stats.unterminated,
     );
-    metrics.gauge(`${prefix}_waiting`, `Calls waiting for one`, () => pool.stats.waiting);
-    metrics.counter(`${prefix}_lost_total`, `Lost while busy`, () => pool.stats.lost);
+    metrics.gauge(
+      `${prefix}_waiting`,
+      `Calls that wait for a ${name} connection`,
+      () => pool.stats.waiting,
+    );
+    metrics.counter(
+      `${prefix}_lost_total`,
+      `${name} connections lost while busy`,
+      () => pool.stats.lost,
+    );
   }
 }
 
-/** What tells that the connections do not suffice: the time that calls wait, and how near the limit is. */
+/** Shows when the connections do not suffice: time that calls wait, and connections in use of the limit. */
 function saturation(metrics: Prometheus, { services }: App): void {
   const read = (name: 'limit' | 'inUse' | 'waits' | 'waitedMs', unit = 1) => {
     const pools = Object.entries(services.pools);
@@ -108,7 +114,12 @@ function saturation(metrics: Prometheus, { services }: App): void {
       pools.map(([pool, { saturation }]) => ({ labels: { pool }, value: saturation[name] / unit }));
   };
   const names = ['pool'];
-  metrics.gauges('kennel_connections_limit', 'The most connections', names, read('limit'));
+  metrics.gauges(
+    'kennel_connections_limit',
+    'The maximum number of connections',
+    names,
+    read('limit'),
+  );
   metrics.gauges('kennel_connections_in_use', 'Connections at work', names, read('inUse'));
   metrics.counters(
     'kennel_connections_waits_total',
@@ -139,18 +150,18 @@ function http(metrics: Prometheus, server: HttpServer): void {
 
 function caches(metrics: Prometheus, { directory, listener }: App): void {
   for (const name of ['keys', 'tenants'] as const) {
-    const figures = () => directory.stats[name];
+    const stats = () => directory.stats[name];
     const prefix = `kennel_${name}_cache`;
-    metrics.gauge(`${prefix}_entries`, `Known ${name}`, () => figures().entries);
-    metrics.counter(`${prefix}_hits_total`, 'Answers without a query', () => figures().hits);
-    metrics.counter(`${prefix}_misses_total`, 'Answers with a query', () => figures().misses);
+    metrics.gauge(`${prefix}_entries`, `Known ${name}`, () => stats().entries);
+    metrics.counter(`${prefix}_hits_total`, 'Answers without a query', () => stats().hits);
+    metrics.counter(`${prefix}_misses_total`, 'Answers with a query', () => stats().misses);
   }
   metrics.gauge('kennel_listener_connected', '1 while changes are announced to this process', () =>
     Number(listener.connected),
   );
 }
 
-/** Rows are counted once a minute, for all processes; attempts are this process's own. */
+/** Rows are counted once a minute, for all processes; attempts only for this process. */
 function emails(metrics: Prometheus, { outbox, maintenance }: App): void {
   metrics.gauge(
     'kennel_emails_waiting',

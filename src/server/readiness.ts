@@ -1,13 +1,13 @@
 /**
- * Whether the database answers, for anybody who asks: `/readyz` needs no credential, so however many
- * ask, the database is asked once at a time, and not again before its answer is `freshMs` old.
+ * Whether the database answers. `/readyz` needs no credential, so its load on the database is bounded: one
+ * query at a time, and no new one before the last answer is `freshMs` old.
  */
 export type ReadinessOptions = {
-  /** May reject, which means no. */
+  /** The query. A rejection means that the process is not ready. */
   ask: () => Promise<unknown>;
-  /** How long an answer stays good, whatever it was. */
+  /** How long an answer is used again, good or bad. */
   freshMs: number;
-  /** The longest that the database may take. */
+  /** How long the database may take. */
   limitMs: number;
   nowMs: () => number;
 };

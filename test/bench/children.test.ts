@@ -17,7 +17,7 @@ describe('Children', () => {
   it('fails the run with the last output of a child that crashed', async () => {
     const children = new Children(folder);
     const script = await keep("console.error('no more bones');process.exit(3)");
-    const failure = /Cannot go on without "dog": it ended with 3\nno more bones$/;
+    const failure = /Cannot continue without "dog": it ended with 3\nno more bones$/;
     await assert.rejects(children.serve('dog', [script], {}), failure);
     await assert.rejects(children.crash, failure);
   });

@@ -9,7 +9,7 @@ function sample(perSecond: number, p99Us = 2_000): Sample {
 function caseOf(name: string, perSecond: readonly number[]): CaseResult {
   return {
     name,
-    subject: name.split(',', 1).join(),
+    system: name.split(',', 1).join(),
     operation: name.endsWith('me') ? 'me' : 'read',
     spread: 'uniform',
     tenants: 200,

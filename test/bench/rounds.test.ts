@@ -8,12 +8,12 @@ import { after, before, describe, it } from 'node:test';
 import { Children } from '../../bench/children.ts';
 import { Load } from '../../bench/load/load.ts';
 import { seedPets } from '../../bench/pets.ts';
-import type { Member } from '../../bench/provision.ts';
+import type { LoadTenant } from '../../bench/provision.ts';
 import { type Case, runGroup } from '../../bench/rounds.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { seededRandom } from '../support/random.ts';
 
-const member: Member = {
+const tenant: LoadTenant = {
   mode: 'shared',
   id: tenantId('00000000-0000-7000-8000-000000000001'),
   slug: 'tiny',
@@ -31,7 +31,7 @@ const rest = {
 };
 
 const rightly: Answer = (path) => {
-  const { id, name, species, breed, birth_date } = member.pets.find(({ id }) =>
+  const { id, name, species, breed, birth_date } = tenant.pets.find(({ id }) =>
     path.endsWith(id),
   ) ?? { id: '', name: '', species: '', breed: '', birth_date: '' };
   return { status: 200, body: { id, name, species, breed, birth_date, ...rest } };
@@ -68,7 +68,7 @@ describe('runGroup()', () => {
       return { status, body: Object.assign({}, body, { name: 'Pet of another tenant' }) };
     };
     const { cases } = await runCases({ wrong, right: rightly });
-    assert.match(cases[0]?.voided ?? '', /^answered wrongly: tiny, GET .* got .*another tenant/);
+    assert.match(cases[0]?.voided ?? '', /^wrong reply: tiny, GET .* got .*another tenant/);
     assert.deepEqual(cases[0]?.samples, []);
     assert.equal(cases[1]?.voided, null);
   });
@@ -80,7 +80,7 @@ describe('runGroup()', () => {
       return answers > 20 ? { status: 503, body: {} } : rightly(path);
     };
     const [result] = (await runCases({ tired })).cases;
-    assert.match(result?.voided ?? '', /× status 503 beside \d+ good answers$/);
+    assert.match(result?.voided ?? '', /× status 503 and \d+ good replies$/);
   });
 
   it('alternates the rounds of two servers', async () => {
@@ -106,7 +106,7 @@ describe('runGroup()', () => {
         rounds: 2,
         warmupMs: 20,
         measureMs: 100,
-        chance: seededRandom(1),
+        random: seededRandom(1),
         onProgress: () => {},
       },
     );
@@ -121,7 +121,7 @@ describe('runGroup()', () => {
     servers.push(server);
     const address = server.address();
     assert.ok(address !== null && typeof address === 'object');
-    const subject = {
+    const system = {
       name,
       server: {
         name,
@@ -130,9 +130,9 @@ describe('runGroup()', () => {
         forgetLog: async () => {},
         stop: async () => {},
       },
-      members: [member],
+      loadTenants: [tenant],
       headersOf: () => ({}),
     };
-    return { name, subject, operation: 'read', spread: 'uniform', tenants: 1, connections: 4 };
+    return { name, system, operation: 'read', spread: 'uniform', tenants: 1, connections: 4 };
   }
 });

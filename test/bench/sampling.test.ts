@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { drawerOf, type Spread } from '../../bench/sampling.ts';
+import { type Spread, samplerOf } from '../../bench/sampling.ts';
 import { seededRandom } from '../support/random.ts';
 
 const draws = 100_000;
@@ -8,7 +8,7 @@ const draws = 100_000;
 /** How often an index was drawn, as a share of all draws. */
 function frequency(spread: Spread, count: number): (index: number) => number {
   const seen = new Map<number, number>();
-  const draw = drawerOf(spread, count, seededRandom(1));
+  const draw = samplerOf(spread, count, seededRandom(1));
   for (let at = 0; at < draws; at += 1) {
     const index = draw();
     seen.set(index, (seen.get(index) ?? 0) + 1);
@@ -21,7 +21,7 @@ function isNear(value: number, expected: number): void {
   assert.ok(Math.abs(value - expected) < 0.01, `${value} is not near ${expected}`);
 }
 
-describe('drawerOf()', () => {
+describe('samplerOf()', () => {
   it('draws evenly for uniform', () => {
     const of = frequency('uniform', 10);
     for (let index = 0; index < 10; index += 1) isNear(of(index), 0.1);
@@ -45,7 +45,7 @@ describe('drawerOf()', () => {
   });
 
   it('draws the same sequence from the same seed', () => {
-    const list = () => Array.from({ length: 50 }, drawerOf('zipf', 100, seededRandom(7)));
+    const list = () => Array.from({ length: 50 }, samplerOf('zipf', 100, seededRandom(7)));
     assert.deepEqual(list(), list());
   });
 });

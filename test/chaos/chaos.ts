@@ -123,7 +123,7 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
   return { ...played, answers, anomalies, slowest, rows, survived, ended };
 }
 
-type Crew = {
+type Actors = {
   writers: readonly Scene[];
   readers: readonly Scene[];
   probes: readonly Scene[];
@@ -134,7 +134,7 @@ type Crew = {
 
 /** All actors work until the faults are over and every actor gets answers again. */
 async function workWhile(
-  { writers, readers, probes, pauses, seed, connect }: Crew,
+  { writers, readers, probes, pauses, seed, connect }: Actors,
   playFaults: (onEnded: (fault: FaultName) => void) => Promise<void>,
 ): Promise<
   Pick<

@@ -27,7 +27,7 @@ export const clientFaults = {
     takesMs: 100,
     begin: async (targets, random) => {
       const request = `POST /api/pets HTTP/1.1\r\n${headers(targets)}content-type: application/json\r\ncontent-length: 64\r\n\r\n{"name":"half", "spe`;
-      const sockets = await openCrowd(targets);
+      const sockets = await openSockets(targets);
       for (const socket of sockets) {
         socket.write(request.slice(0, Math.ceil(random() * request.length)));
       }
@@ -40,7 +40,7 @@ export const clientFaults = {
     takesMs: 100,
     begin: async (targets) => {
       const request = `GET /api/pets?limit=100 HTTP/1.1\r\n${headers(targets)}\r\n`;
-      const sockets = await openCrowd(targets);
+      const sockets = await openSockets(targets);
       for (const socket of sockets) socket.pause().write(request.repeat(16));
       return destroyAll(sockets);
     },
@@ -51,7 +51,7 @@ export const clientFaults = {
     takesMs: 100,
     begin: async (targets) => {
       const request = `GET /api/me HTTP/1.1\r\n${headers(targets)}\r\n`;
-      for (const socket of await openCrowd(targets)) {
+      for (const socket of await openSockets(targets)) {
         socket.write(`${request}CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n`);
         setImmediate(() => socket.resetAndDestroy());
       }
@@ -63,7 +63,7 @@ export const clientFaults = {
     lastsMs: [300, 3_000],
     takesMs: 100,
     begin: async (targets) => {
-      const sockets = await openCrowd(targets);
+      const sockets = await openSockets(targets);
       for (const socket of sockets) socket.pause().write(strangers);
       return destroyAll(sockets);
     },
@@ -75,7 +75,7 @@ function headers({ bystander: { slug, apiKey } }: FaultTargets): string {
 }
 
 /** Fewer if the server accepts no connection at the moment. */
-async function openCrowd({ server }: FaultTargets): Promise<Socket[]> {
+async function openSockets({ server }: FaultTargets): Promise<Socket[]> {
   const opened = await Promise.allSettled(Array.from({ length: crowd }, () => open(server.url)));
   return opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
 }

@@ -50,12 +50,12 @@ describe('npm run tenants', () => {
   it('does not delete a tenant without a confirmation', async () => {
     const { code, err } = await run('tenants', 'delete', 'zoo');
     assert.equal(code, 2);
-    assert.match(err, /^kennel: Cannot ask whether to delete "zoo": .*--yes.*\n$/);
+    assert.match(err, /^kennel: Cannot delete "zoo": .*--yes.*\n$/);
     assert.match((await run('tenants', 'list')).out, /^zoo /m);
   });
 
   it('deletes a tenant, and reports that it is gone the second time', async () => {
-    assert.equal((await run('tenants', 'delete', 'zoo', '--yes')).out, 'zoo is gone\n');
+    assert.equal((await run('tenants', 'delete', 'zoo', '--yes')).out, 'zoo was deleted\n');
     const { code, err } = await run('tenants', 'delete', 'zoo', '--yes');
     assert.deepEqual([code, err], [1, 'kennel: Cannot delete "zoo": there is no such tenant\n']);
   });

@@ -45,7 +45,7 @@ describe('npm run doctor', () => {
     assert.deepEqual(findings.slice(0, -1), [
       `error role_overprivileged: role ${app}\n` +
         '  It may do too much (bypassrls)\n' +
-        `  in database ${main}, as a superuser: alter role "${app}" nosuperuser nobypassrls nocreatedb nocreaterole noreplication\n`,
+        `  in database ${main}, as a superuser: alter role ${app} nosuperuser nobypassrls nocreatedb nocreaterole noreplication\n`,
       `error row_security_changed: row security of table tenant.pets of database ${own}\n` +
         '  It is "enabled not forced", and should be "enabled forced"\n' +
         `  in database ${own}, as a superuser: alter table tenant.pets enable row level security, force row level security\n`,
@@ -75,6 +75,6 @@ describe('npm run doctor', () => {
   it('refuses an unknown word in one line', async () => {
     const { code, err } = await doctor('everything');
     assert.equal(code, 2);
-    assert.match(err, /^kennel: Cannot do "everything": say verify-audit, or nothing .+\n$/);
+    assert.match(err, /^kennel: Cannot do "everything": use verify-audit, or no action .+\n$/);
   });
 });

@@ -24,9 +24,9 @@ export function limiterContract(name: string, open: () => Promise<OpenLimiter>):
     it('starts full and spends one token per request', async () => {
       const tenant = tenantOn(slow);
       for (const remaining of [2, 1, 0]) {
-        const allowance = await limiter.consume(tenant);
-        assert.equal(allowance.allowed, true);
-        assert.equal(allowance.remaining, remaining);
+        const rateLimit = await limiter.consume(tenant);
+        assert.equal(rateLimit.allowed, true);
+        assert.equal(rateLimit.remaining, remaining);
       }
     });
 

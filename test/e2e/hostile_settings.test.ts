@@ -5,10 +5,10 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { settingClasses } from '../../src/control_plane/doctor/setting_classes.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { type Call, onboard } from '../support/client.ts';
 import { startKennel } from '../support/kennel.ts';
+import { settingsOf } from '../support/setting_classes.ts';
 import { lookInto } from '../support/sql.ts';
 import { startTestCluster } from '../support/test_cluster.ts';
 
@@ -150,7 +150,7 @@ describe('the replies to tenants of all modes', { timeout: 300_000 }, () => {
   }
 
   async function hostileSettings(): Promise<Setting[]> {
-    const names = [...settingClasses.pinned, ...settingClasses.harmless];
+    const names = [...settingsOf('pinned'), ...settingsOf('harmless')];
     const rows = await superuser<Setting & { other: string | null }>(`
       select name, case vartype
           when 'bool' then case boot_val when 'on' then 'off' else 'on' end

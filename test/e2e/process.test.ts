@@ -1,5 +1,5 @@
 /**
- * The process: how it shuts down, what it answers without its database, and when it serves again.
+ * The process: how it shuts down, its answers without its database, and when it serves again.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -13,7 +13,7 @@ import { bearer } from '../support/client.ts';
 import { type Script, scriptsUpTo } from './same_script/calls.ts';
 import { Model } from './same_script/model.ts';
 import { type Home, Participant, type Send } from './same_script/participant.ts';
-import { type Cast, Difference, type Played, play } from './same_script/play.ts';
+import { Difference, type Participants, type Played, play } from './same_script/play.ts';
 import { isRecord } from './same_script/response.ts';
 import { openScriptServer, type ScriptServer } from './same_script/script_server.ts';
 
@@ -39,7 +39,7 @@ describe('a random script of calls', () => {
     const options = { longest, numRuns: runs, seed, ...(path && { path }) };
     const startedAt = performance.now();
     const difference = await search(options, async (script) => {
-      for (const { status } of await play(script, cast())) statuses.push(status);
+      for (const { status } of await play(script, participants())) statuses.push(status);
     });
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     test.diagnostic(`seed ${seed}, ${runs} scripts in ${seconds} s; calls by status:`);
@@ -50,7 +50,7 @@ describe('a random script of calls', () => {
   it('covers every status and every paged list', async () => {
     const played: Played[] = [];
     for (const script of fc.sample(scriptsUpTo(longest), { numRuns: 200, seed: 1 })) {
-      played.push(...(await play(script, { ...cast(), servers: [] })));
+      played.push(...(await play(script, { ...participants(), servers: [] })));
     }
     const statuses = new Set(played.map(({ status }) => status));
     assert.deepEqual([...statuses].sort(), [200, 201, 204, 400, 401, 403, 404, 405, 409, 415, 422]);
@@ -86,7 +86,7 @@ describe('control: the shortest script shows the difference', () => {
 type Fault = (send: Send, home: Home) => Send;
 
 /** The participants before a script, each with its fault if it has one. */
-function cast(faults: Readonly<Record<string, Fault>> = {}): Cast {
+function participants(faults: Readonly<Record<string, Fault>> = {}): Participants {
   const participant = (name: string, home: Home, send: Send) =>
     new Participant(name, home, faults[name]?.(send, home) ?? send);
   const model = new Model(server.plan);
@@ -96,13 +96,13 @@ function cast(faults: Readonly<Record<string, Fault>> = {}): Cast {
   };
 }
 
-type Found = { error: unknown; report: string };
+type FailedScript = { error: unknown; report: string };
 
 /** Plays scripts until one fails, and then shorter ones as long as they fail. */
 async function search(
   { longest: most, ...options }: fc.Parameters<[Script]> & { longest: number },
   playOne: (script: Script) => Promise<void>,
-): Promise<Found | null> {
+): Promise<FailedScript | null> {
   const property = fc.asyncProperty(scriptsUpTo(most), async (script) => {
     await server.clear();
     await playOne(script);
@@ -128,7 +128,7 @@ async function shortest(
 ): Promise<readonly string[]> {
   const options = { longest: 10, numRuns: 500, seed: 1 };
   const found = await search(options, async (script) => {
-    await play(script, cast(faults));
+    await play(script, participants(faults));
   });
   assert.ok(found?.error instanceof Difference, found?.report ?? 'Cannot find a difference');
   for (const line of found.error.lines) test.diagnostic(line);

@@ -86,7 +86,7 @@ describe('the embedded Postgres of root, in a folder closed to other users', {
     first.child.kill('SIGKILL');
     await once(first.child, 'exit');
     const second = await begin([], folder);
-    assert.deepEqual([second.told.adopted, second.told.url], [true, first.told.url]);
+    assert.deepEqual([second.report.adopted, second.report.url], [true, first.report.url]);
     await ended(second.child);
     assert.equal(await runningPostmaster(join(folder, 'data')), null);
   });
@@ -94,15 +94,15 @@ describe('the embedded Postgres of root, in a folder closed to other users', {
   it('warns when it cannot have its own mount namespace, and has one again when it can', async () => {
     const folder = join(closed, 'other/postgres');
     const without = await begin(['setpriv', '--bounding-set=-sys_admin'], folder);
-    assert.match(without.told.warning ?? '', /^The embedded Postgres may read every file .+$/);
+    assert.match(without.report.warning ?? '', /^The embedded Postgres may read every file .+$/);
     await ended(without.child);
     const withView = await begin([], folder);
-    assert.deepEqual([withView.told.adopted, withView.told.warning], [false, null]);
+    assert.deepEqual([withView.report.adopted, withView.report.warning], [false, null]);
     await ended(withView.child);
   });
 });
 
-type Told = { url: string; adopted: boolean; warning: string | null };
+type StartReport = { url: string; adopted: boolean; warning: string | null };
 
 /** Starts the embedded Postgres in its own process, which `prefix` may take rights from. */
 async function begin(prefix: readonly string[], folder: string) {
@@ -110,8 +110,8 @@ async function begin(prefix: readonly string[], folder: string) {
   const [program = '', ...args] = [...prefix, process.execPath, ...script, folder];
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = await once(createInterface(child.stdout), 'line');
-  const told: Told = JSON.parse(line);
-  return { child, told };
+  const report: StartReport = JSON.parse(line);
+  return { child, report };
 }
 
 async function ended(child: ChildProcess): Promise<void> {

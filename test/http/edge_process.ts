@@ -54,10 +54,10 @@ process.on('disconnect', () => process.exit(0));
 process.send?.(await server.listen('127.0.0.1', 0));
 
 /** Each name in `X-Tenant-ID` counts as a known tenant. */
-async function handle(request: HttpRequest, trace: RequestRecord): Promise<Reply> {
+async function handle(request: HttpRequest, record: RequestRecord): Promise<Reply> {
   const [name] = request.facts.tenantHeaders;
   // A fuzzed name may not be valid.
-  if (name && isUuid(name)) trace.tenant = { ...tenantOn(plan), id: tenantId(name) };
+  if (name && isUuid(name)) record.tenant = { ...tenantOn(plan), id: tenantId(name) };
   if (request.method === 'POST') return json(200, { body: await request.body() });
   if (request.path === '/wait') await released;
   if (request.path === '/release') release();

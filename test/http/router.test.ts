@@ -31,8 +31,8 @@ async function run(method: string, path: string, { query = '', body = {} as unkn
     requestOf(method, query, async () => body),
     path,
   );
-  assert.ok('prepare' in match, `${method} ${path} must match`);
-  const work = await match.prepare();
+  assert.ok('parse' in match, `${method} ${path} must match`);
+  const work = await match.parse();
   return JSON.parse((await work({ name: 'Ada' })).body ?? '');
 }
 
@@ -110,7 +110,7 @@ describe('match()', () => {
   });
 });
 
-describe('prepare()', () => {
+describe('parse()', () => {
   it('passes the parsed body to the handler', async () => {
     const body = { name: 'Rex', age: 3 };
     assert.deepEqual((await run('POST', '/pets', { body })).body, body);

@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict';
 import { Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { Connection } from '../../src/http/client_connection.ts';
+import { ClientConnection } from '../../src/http/client_connection.ts';
 import { UnreadReplies } from '../../src/http/unread_replies.ts';
 
 const limits = { replyBytes: 1, connectionBytes: 50, holderBytes: 100, bytes: 150 };
 
-function connections(count: number): Connection[] {
-  return Array.from({ length: count }, () => new Connection(new Socket()));
+function connections(count: number): ClientConnection[] {
+  return Array.from({ length: count }, () => new ClientConnection(new Socket()));
 }
 
-function closedOf(all: readonly Connection[]): boolean[] {
+function closedOf(all: readonly ClientConnection[]): boolean[] {
   return all.map(({ socket }) => socket.destroyed);
 }
 

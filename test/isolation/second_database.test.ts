@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../src/config.ts';
+import { examine } from '../../src/control_plane/doctor/doctor.ts';
+import type { Finding } from '../../src/control_plane/doctor/finding.ts';
 import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
 import { migrateFleet } from '../../src/control_plane/migrations/migrate.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
@@ -70,6 +72,29 @@ describe('a tenant of a fourth isolation mode', () => {
       (await petsOf(one)).map(({ name }) => name),
       ['Sample Pet'],
     );
+  });
+
+  /** Without databases of other tests on the same server. */
+  async function findings(): Promise<Finding[]> {
+    const { database: main } = services.fleet.installation;
+    const found = await examine(services, { databases: 2 });
+    return found.filter((one) => one.database.startsWith(main));
+  }
+
+  it('gives the doctor no finding', async () => assert.deepEqual(await findings(), []));
+
+  it('gives the doctor a finding when its schema has no row security', async () => {
+    const { database: where, schema } = services.fleet.modes.placementOf(one);
+    const { admin, installation } = services.fleet;
+    const alter = (change: string) =>
+      admin.exclusive(installation.adminTarget(where), 'test', (connection) =>
+        connection.script(`alter table "${schema}".pets ${change} row level security`),
+      );
+    await alter('disable');
+    const found = await findings();
+    await alter('enable');
+    assert.ok(found.some(({ severity }) => severity === 'error'));
+    assert.deepEqual([...new Set(found.map((finding) => finding.database))], [where]);
   });
 
   it('is migrated', async () => {

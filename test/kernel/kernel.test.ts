@@ -110,9 +110,9 @@ describe('Kernel.run()', () => {
   it('leaves endpoint, tenant, caller and rate limit in the request record', async () => {
     const kernel = openKernel({ route: 'bad input' });
     await kernel.refusal();
-    const { endpoint, tenant, caller, allowance } = kernel.trace;
+    const { endpoint, tenant, caller, rateLimit } = kernel.record;
     assert.deepEqual(
-      [endpoint, tenant?.slug, caller?.user.id, allowance?.remaining],
+      [endpoint, tenant?.slug, caller?.user.id, rateLimit?.remaining],
       ['/api/pets', 'acme', 'u1', 9],
     );
   });
@@ -157,7 +157,7 @@ function openKernel(situation: Situation = {}) {
     },
   };
   const kernel = new Kernel<TenantRequest>({
-    strategies: [() => claims.map((name) => ({ slug: name }))],
+    resolvers: [() => claims.map((name) => ({ slug: name }))],
     directory: {
       caller: async () => {
         steps.push('authenticate');
@@ -177,7 +177,7 @@ function openKernel(situation: Situation = {}) {
     routes: () => {
       if (route === 'none') return { endpoint: 'unmatched', allow: null };
       if (route === 'other method') return { endpoint: '/api/pets', allow: ['GET'] };
-      const prepare = async () => {
+      const parse = async () => {
         steps.push('parse');
         if (route === 'bad input') throw new Refusal('invalid_input');
         return async () => {
@@ -185,7 +185,7 @@ function openKernel(situation: Situation = {}) {
           return { status: 200, body: null };
         };
       };
-      return { endpoint: '/api/pets', role: situation.role ?? null, prepare };
+      return { endpoint: '/api/pets', role: situation.role ?? null, parse };
     },
     isolation,
     accounts: { run: (_holder, work) => work(account) },
@@ -193,7 +193,10 @@ function openKernel(situation: Situation = {}) {
     throttle: {
       onFailure: () => {
         steps.push('slow down');
-        return { slowed: situation.guessing ?? false, over: Promise.resolve(!situation.guessing) };
+        return {
+          delayed: situation.guessing ?? false,
+          mayReply: Promise.resolve(!situation.guessing),
+        };
       },
     },
     meter: { count: (_id, what) => counts.push(what) },
@@ -202,12 +205,12 @@ function openKernel(situation: Situation = {}) {
     newSecret: () => assert.fail(),
     schemaVersions: { oldest: 1, newest: 2 },
   });
-  const trace: RequestRecord = {
+  const record: RequestRecord = {
     requestId: 'r1',
     endpoint: 'unmatched',
     tenant: null,
     caller: null,
-    allowance: null,
+    rateLimit: null,
   };
   const facts = { host: 'localhost', path: '/api/pets', tenantHeaders: [] };
   const { authorization = null } = situation;
@@ -215,7 +218,7 @@ function openKernel(situation: Situation = {}) {
     ...{ method: 'GET', facts, authorization, idempotencyKey: null, address: '192.0.2.1' },
     body: async () => null,
   };
-  const run = () => kernel.run(request, trace);
+  const run = () => kernel.run(request, record);
   const refusal = async (): Promise<Refusal> => {
     const error: unknown = await run().then(
       () => assert.fail('it was taken'),
@@ -224,5 +227,5 @@ function openKernel(situation: Situation = {}) {
     assert.ok(error instanceof Refusal);
     return error;
   };
-  return { steps, counts, trace, run, refusal };
+  return { steps, counts, record, run, refusal };
 }

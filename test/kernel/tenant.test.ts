@@ -29,6 +29,6 @@ describe('tenantId()', () => {
   it('accepts a UUID, and throws otherwise', () => {
     const id = '01890000-0000-7000-8000-000000000001';
     assert.equal(tenantId(id), id);
-    assert.throws(() => tenantId("'; drop schema shared"), /it is no UUID/);
+    assert.throws(() => tenantId("'; drop schema shared"), /it is not a UUID/);
   });
 });

@@ -21,13 +21,16 @@ describe('message()', () => {
   ];
   for (const to of addresses) {
     it(`refuses the address ${JSON.stringify(to)}`, () => {
-      assert.throws(() => message({ ...email, to }, 'kennel@example.org'), /is no plain address/);
+      assert.throws(
+        () => message({ ...email, to }, 'kennel@example.org'),
+        /is not a plain address/,
+      );
     });
   }
 
   it('refuses an id that is not a file name', () => {
     for (const id of ['', '../up', 'a\r\nb', 'a'.repeat(65)]) {
-      assert.throws(() => message({ ...email, id }, 'kennel@example.org'), /is no plain id/);
+      assert.throws(() => message({ ...email, id }, 'kennel@example.org'), /is not a plain id/);
     }
   });
 

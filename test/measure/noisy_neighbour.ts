@@ -142,16 +142,16 @@ async function playRound(setup: Setup, condition: Condition): Promise<Round> {
     seconds,
     connections: 200,
   });
-  const told = await hog?.told;
-  if (told)
+  const result = await hog?.result;
+  if (result)
     print(
-      `  ${condition}: the hog sent ${told.all}, served ${told.served}, refused ${told.refused}, lost ${told.lost}`,
+      `  ${condition}: the hog sent ${result.all}, served ${result.served}, refused ${result.refused}, lost ${result.lost}`,
     );
   await pause(settleMs);
   return roundOf(done);
 }
 
-type Told = { all: number; served: number; refused: number; lost: number };
+type HogResult = { all: number; served: number; refused: number; lost: number };
 
 /** Resolves when the hog begins: the start of its process is not measured. */
 async function startHog({ hog, seconds, perVictim }: Setup, url: string) {
@@ -160,8 +160,8 @@ async function startHog({ hog, seconds, perVictim }: Setup, url: string) {
   const args = ['--import', 'tsx', 'test/measure/hog_process.ts', url, hog, rate, lasting];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
-  const told = text(child.stdout).then((line): Told => JSON.parse(line));
-  return { told };
+  const result = text(child.stdout).then((line): HogResult => JSON.parse(line));
+  return { result };
 }
 
 function roundOf(done: Timed[]): Round {
@@ -221,10 +221,10 @@ async function reportShedding(setup: Setup): Promise<void> {
   const flood = { ...setup, seconds, perVictim: floodPerSecond / timesItsShare };
   let refused = 0;
   const full = await costOf(fair, async () => {
-    const { told } = await startHog(flood, fair.url);
+    const { result } = await startHog(flood, fair.url);
     const load = { url: fair.url, requests: victimRequests, perSecond, seconds, connections: 200 };
     const done = await runPaced(load);
-    refused = (await told).refused;
+    refused = (await result).refused;
     return done;
   });
   const seen = roundOf(full.done);

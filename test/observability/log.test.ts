@@ -113,9 +113,15 @@ describe('createLog()', () => {
 
 describe('requestLine()', () => {
   it('has null for an unknown tenant', () => {
-    const trace = { requestId: 'r-1', endpoint: '/api/pets', tenant: null, caller: null };
+    const record = { requestId: 'r-1', endpoint: '/api/pets', tenant: null, caller: null };
     const address = '192.0.2.1';
-    const fields = requestLine({ method: 'GET', trace, status: 401, durationMs: 1.23456, address });
+    const fields = requestLine({
+      method: 'GET',
+      record,
+      status: 401,
+      durationMs: 1.23456,
+      address,
+    });
     assert.deepEqual(fields, {
       method: 'GET',
       route: '/api/pets',

@@ -38,8 +38,8 @@ function tenant(name: string): Tenant {
 
 function answered(slug: string | null, { method = 'GET', status = 200, durationMs = 5 } = {}) {
   const named = slug === null ? null : tenant(slug);
-  const trace: Answered['trace'] = { endpoint: '/api/pets', tenant: named, allowance: null };
-  return { method, trace, status, durationMs };
+  const record: Answered['record'] = { endpoint: '/api/pets', tenant: named, rateLimit: null };
+  return { method, record, status, durationMs };
 }
 
 async function lines(metrics: Prometheus, beginning: string): Promise<string[]> {
@@ -83,11 +83,11 @@ describe('Prometheus', () => {
     assert.deepEqual(await lines(metrics, duration), []);
     const limited = { allowed: false, remaining: 0, retryAfterSeconds: 1, resetSeconds: 1 };
     const request = answered('acme-pets', { status: 404 });
-    metrics.observe({ ...request, trace: { ...request.trace, allowance: limited } });
+    metrics.observe({ ...request, record: { ...request.record, rateLimit: limited } });
     assert.deepEqual(await lines(metrics, duration), []);
     metrics.observe(answered('acme-pets', { status: 304 }));
     const paid = { ...limited, allowed: true };
-    metrics.observe({ ...request, trace: { ...request.trace, allowance: paid } });
+    metrics.observe({ ...request, record: { ...request.record, rateLimit: paid } });
     assert.match((await lines(metrics, `${duration}_count`)).join(), / 2$/);
   });
 
@@ -176,7 +176,7 @@ describe('Prometheus', () => {
     metrics.observe(answered('acme-pets'));
     metrics.observe({
       ...answered(null),
-      trace: { endpoint: '/a"b\\c\nd', tenant: null, allowance: null },
+      record: { endpoint: '/a"b\\c\nd', tenant: null, rateLimit: null },
     });
     metrics.gauge('kennel_connections_busy', 'Connections at work', () => 1);
     const { contentType, text } = await metrics.render();

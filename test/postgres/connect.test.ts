@@ -7,7 +7,7 @@ import { openSession } from '../../src/postgres/connect.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
 import { sslRequest } from '../../src/postgres/protocol/messages.ts';
 import { connectionLimits } from '../support/connection.ts';
-import { columns, done, failed, ready, row, said } from '../support/server_messages.ts';
+import { columns, done, failed, ready, row, serverMessage } from '../support/server_messages.ts';
 import { startTcpServer, type TcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
 
@@ -21,7 +21,7 @@ const pid = 4_711;
 /** The answers of a server to a session that sends its settings and asks for its pid. */
 const named = [columns(['pid', 23], ['mark', 25]), row(`${pid}`, 'pinned'), done('SELECT 1')];
 
-const letIn = said('R', '\0\0\0\0');
+const letIn = serverMessage('R', '\0\0\0\0');
 
 /** Admits every client, and answers the first question. */
 async function greet(socket: Socket, answer: readonly Buffer[] = [...named, ready]): Promise<void> {
@@ -53,14 +53,14 @@ describe('openSession()', { timeout: 30_000 }, () => {
   });
 
   for (const [what, answer] of [
-    ['in a transaction', [...named, said('Z', 'T')]],
-    ['in a failed transaction', [...named, said('Z', 'E')]],
+    ['in a transaction', [...named, serverMessage('Z', 'T')]],
+    ['in a failed transaction', [...named, serverMessage('Z', 'E')]],
     ['without a row', [done('SELECT 0'), ready]],
     ['with an invalid backend pid', [row('', 'pinned'), ready]],
-    ['with an offer to copy', [said('H', '\0\0\0'), ready]],
+    ['with an offer to copy', [serverMessage('H', '\0\0\0'), ready]],
     ['with an error', [failed('57014'), ready]],
     ['with an invalid message', [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')]],
-    ['with a row that ends too early', [said('D', '\0\x02\0\0'), ready]],
+    ['with a row that ends too early', [serverMessage('D', '\0\x02\0\0'), ready]],
   ] as const) {
     it(`refuses a session that starts ${what}, and leaves no connection`, async (t) => {
       const server = await serve(t, (socket) => greet(socket, answer));
@@ -80,7 +80,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
     ['before the authentication', [ready]],
     ['with a second AuthenticationOk', [letIn, letIn, ready]],
     ['with rows', [letIn, row('x'), ready]],
-    ['with Kerberos', [said('R', '\0\0\0\x07'), letIn, ready]],
+    ['with Kerberos', [serverMessage('R', '\0\0\0\x07'), letIn, ready]],
   ] as const) {
     it(`refuses a session that starts ${what}`, async (t) => {
       const server = await serve(t, async (socket) => {
@@ -108,7 +108,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
       // As a server on another machine would see the client: this server is on a loopback address.
       socket.on('data', (chunk: Buffer) => came.push(chunk));
       await once(socket, 'data');
-      socket.write(said('R', '\0\0\0\x03'));
+      socket.write(serverMessage('R', '\0\0\0\x03'));
     });
     const url = `${server.url.replace('nobody@', 'nobody:secret@')}&require_auth=scram-sha-256`;
     await assert.rejects(
@@ -161,7 +161,7 @@ describe('openSession()', { timeout: 30_000 }, () => {
       it(`with target_session_attrs=${wanted} accepts ${reached ? 'no' : 'a'} standby`, async (t) => {
         const standby = await serve(t, async (socket) => {
           await once(socket, 'data');
-          socket.write(Buffer.concat([letIn, said('S', 'in_hot_standby\0on\0'), ready]));
+          socket.write(Buffer.concat([letIn, serverMessage('S', 'in_hot_standby\0on\0'), ready]));
           await once(socket, 'data');
           socket.write(Buffer.concat([...named, ready]));
         });

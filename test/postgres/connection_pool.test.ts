@@ -15,7 +15,7 @@ const roomy: ConnectionPoolLimits = {
   connectionsPerTenant: 4,
   waitingPerTenant: 100,
   waiting: 1_000,
-  waitLimitMs: 5_000,
+  waitLimitMs: 20_000,
   idleLimitMs: 60_000,
   spareMs: 1_000,
   batches: limits.connections.batches,

@@ -6,7 +6,7 @@ import { Connection } from '../../src/postgres/connection.ts';
 import { NotificationListener } from '../../src/postgres/notification_listener.ts';
 import { connectionLimits, listenerLimits } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
-import { columns, failed, ready, row, said } from '../support/server_messages.ts';
+import { columns, failed, ready, row, serverMessage } from '../support/server_messages.ts';
 import { startTcpServer } from '../support/tcp_server.ts';
 import { until } from '../support/until.ts';
 
@@ -140,7 +140,7 @@ describe('NotificationListener', () => {
     it('is not connected when the server refuses LISTEN', async (t) => {
       const server = await startTcpServer(async (socket) => {
         await once(socket, 'data');
-        socket.write(Buffer.concat([said('R', '\0\0\0\0'), ready]));
+        socket.write(Buffer.concat([serverMessage('R', '\0\0\0\0'), ready]));
         await once(socket, 'data');
         socket.write(
           Buffer.concat([columns(['pid', 23], ['mark', 25]), row('1', 'pinned'), ready]),

@@ -1,4 +1,4 @@
-/** All attacks, in the order in which a request meets what stops them. */
+/** All attacks, in the order in which a request meets the layers that stop them. */
 import type { Attack } from './attack.ts';
 import { context } from './attacks/context.ts';
 import { credentials } from './attacks/credentials.ts';

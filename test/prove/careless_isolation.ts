@@ -49,7 +49,7 @@ export function carelessIsolation(
     run: (tenant, work) => {
       const placement = placementFor(tenant);
       if (careless.stacked || careless.kept) {
-        const looked = careless.anyStatement ? work : (db: Db) => work(queriesAlone(db));
+        const looked = careless.anyStatement ? work : (db: Db) => work(withQueriesOnly(db));
         return plain.run(placement, tenant.id, looked);
       }
       if (careless.anyStatement) return work(anyStatements(connections, placement, tenant.id));
@@ -59,7 +59,7 @@ export function carelessIsolation(
   };
 }
 
-function queriesAlone(db: Db): Db {
+function withQueriesOnly(db: Db): Db {
   const transaction: Db['transaction'] = (steps) =>
     db.transaction((sql) => steps(queriesOnly(sql)));
   return Object.assign(queriesOnly(db), { transaction });
@@ -115,7 +115,7 @@ export class CarelessEnvelopes extends Envelopes {
 }
 
 /** The same as a script. */
-export function spoil(
+export function makeCareless(
   script: string,
   { lasting, openPath }: Pick<Carelessness, 'lasting' | 'openPath'>,
 ): string {

@@ -23,7 +23,12 @@ import {
   carelessIsolation,
 } from './careless_isolation.ts';
 import { type LayerName, layerOf } from './layer.ts';
-import { nameInMind, type Parts, rememberingNames, withNamesKept } from './layers_of_the_kernel.ts';
+import {
+  type Parts,
+  rememberedName,
+  rememberingNames,
+  withNamesKept,
+} from './layers_of_the_kernel.ts';
 import { LooseServer } from './loose_server.ts';
 import { withVulnerable } from './vulnerable_routes.ts';
 
@@ -152,10 +157,10 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
     metricsToken: null,
     deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
   };
-  const handle = (request: HttpRequest, trace: RequestRecord) =>
+  const handle = (request: HttpRequest, record: RequestRecord) =>
     rememberingNames(async () => {
       const believed = without.has('operator token') ? asOperator(request, adminToken) : request;
-      const reply = dispatch(parts, believed, trace);
+      const reply = dispatch(parts, believed, record);
       return without.has('one 404') ? reply.catch((error) => tellApart(app, error)) : reply;
     });
   if (without.has('strict HTTP')) return new LooseServer(handle, uuidv7);
@@ -190,7 +195,7 @@ function asOperator(request: HttpRequest, adminToken: string): HttpRequest {
 async function tellApart(app: App, error: unknown): Promise<Reply> {
   if (!(error instanceof Refusal) || error.code !== 'not_found') throw error;
   const rows = await app.services.control`
-    select from control.tenants where slug = ${nameInMind()}`;
+    select from control.tenants where slug = ${rememberedName()}`;
   throw rows.length > 0 ? new Refusal('forbidden', { detail: 'Not yours' }) : error;
 }
 

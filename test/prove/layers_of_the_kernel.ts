@@ -9,7 +9,7 @@ import type { Tenant, TenantId } from '../../src/kernel/tenant.ts';
 
 export type Parts = KernelParts<HttpRequest>;
 
-/** What a careless part needs besides itself. */
+/** The objects that a careless part uses. */
 export type LabWorld = {
   /** Known once it is open, which is before the first request. */
   app(): App;
@@ -24,26 +24,26 @@ export function rememberingNames<Result>(work: () => Promise<Result>): Promise<R
 }
 
 /** The tenant named by the request in progress; null while it has named none. */
-export function nameInMind(): string | null {
+export function rememberedName(): string | null {
   return request.getStore()?.slug ?? null;
 }
 
 /** Records which tenant each request names first. */
 export function withNamesKept(parts: Parts): Parts {
-  const strategies = parts.strategies.map((strategy): typeof strategy => (facts) => {
-    const claims = strategy(facts);
+  const resolvers = parts.resolvers.map((resolver): typeof resolver => (facts) => {
+    const claims = resolver(facts);
     const kept = request.getStore();
     if (kept) kept.slug ??= claims[0]?.slug ?? null;
     return claims;
   });
-  return { ...parts, strategies };
+  return { ...parts, resolvers };
 }
 
 export const kernelWithout = {
   /** Takes the first name that it finds. */
   resolution: (parts: Parts): Parts => ({
     ...parts,
-    strategies: [(facts) => parts.strategies.flatMap((strategy) => strategy(facts)).slice(0, 1)],
+    resolvers: [(facts) => parts.resolvers.flatMap((resolver) => resolver(facts)).slice(0, 1)],
   }),
 
   /** Trusts that the caller is an admin of the tenant that it names. */
@@ -79,12 +79,12 @@ export const kernelWithout = {
 
   role: (parts: Parts): Parts => ({
     ...parts,
-    routes: (request, path) => forEverybody(parts.routes(request, path)),
+    routes: (request, path) => forAllTenants(parts.routes(request, path)),
   }),
 };
 
-function forEverybody(match: Match | Mismatch): Match | Mismatch {
-  return 'prepare' in match ? { ...match, role: null } : match;
+function forAllTenants(match: Match | Mismatch): Match | Mismatch {
+  return 'parse' in match ? { ...match, role: null } : match;
 }
 
 function active(tenant: Tenant | null): Tenant | null {
@@ -93,6 +93,6 @@ function active(tenant: Tenant | null): Tenant | null {
 
 async function named(world: LabWorld): Promise<TenantId | null> {
   const [row] = await world.app().services.control<{ id: TenantId }>`
-    select id from control.tenants where slug = ${nameInMind()}`;
+    select id from control.tenants where slug = ${rememberedName()}`;
   return row?.id ?? null;
 }

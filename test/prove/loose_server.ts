@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json as readJson } from 'node:stream/consumers';
-import { newTrace } from '../../src/http/exchange.ts';
+import { newRecord } from '../../src/http/exchange.ts';
 import { headerValues } from '../../src/http/header_values.ts';
 import { problem, refusalFrom } from '../../src/http/problem.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
@@ -16,14 +16,14 @@ export class LooseServer {
   readonly #server: Server;
 
   constructor(
-    handle: (request: HttpRequest, trace: RequestRecord) => Promise<Reply>,
+    handle: (request: HttpRequest, record: RequestRecord) => Promise<Reply>,
     newId: () => string,
   ) {
     const lenient = { insecureHTTPParser: true, requireHostHeader: false };
     this.#server = createServer(lenient, async (incoming, outgoing) => {
-      const trace = newTrace(newId());
-      const reply = await handle(looselyRead(incoming), trace).catch((error: unknown) =>
-        problem(refusalFrom(error), trace.requestId),
+      const record = newRecord(newId());
+      const reply = await handle(looselyRead(incoming), record).catch((error: unknown) =>
+        problem(refusalFrom(error), record.requestId),
       );
       const headers = { 'content-type': 'application/json', ...reply.headers };
       outgoing.writeHead(reply.status, headers).end(reply.body);

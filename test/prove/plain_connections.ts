@@ -10,7 +10,7 @@ import type { Target } from '../../src/postgres/connection.ts';
 import { poisonsConnection } from '../../src/postgres/errors.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
 import { openingScript } from '../support/envelopes.ts';
-import { type Carelessness, spoil } from './careless_isolation.ts';
+import { type Carelessness, makeCareless } from './careless_isolation.ts';
 
 type Connection = { client: postgres.Sql; sql: postgres.ReservedSql; pid: number };
 
@@ -51,7 +51,7 @@ export class PlainConnections {
   ): Promise<Value> {
     const { sql, pid } = await this.#connection(placement.target);
     try {
-      await sql.unsafe(spoil(openingScript(placement, tenant, pid), this.#careless));
+      await sql.unsafe(makeCareless(openingScript(placement, tenant, pid), this.#careless));
       const value = await steps((text, ...values) => this.#send(sql, text, values));
       await sql.unsafe('commit');
       return value;

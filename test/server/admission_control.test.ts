@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { newTrace } from '../../src/http/exchange.ts';
+import { newRecord } from '../../src/http/exchange.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { Admission } from '../../src/server/admission_control.ts';
 
@@ -38,7 +38,7 @@ describe('Admission', () => {
     const admission = new Admission(limits);
     const { promise, end } = held();
     const admit = (work: () => Promise<typeof done>) =>
-      admission.admit(requestOf(), newTrace('r'), work);
+      admission.admit(requestOf(), newRecord('r'), work);
     const first = admit(() => promise.then(() => done));
     await assert.rejects(
       admit(async () => assert.fail('it was admitted')),
@@ -53,7 +53,7 @@ describe('Admission', () => {
   it('frees the slot of a request that failed', async () => {
     const admission = new Admission(limits);
     const broken = () => Promise.reject(new Error('broken'));
-    await assert.rejects(admission.admit(requestOf(), newTrace('r'), broken), /broken/);
+    await assert.rejects(admission.admit(requestOf(), newRecord('r'), broken), /broken/);
     assert.deepEqual(admission.stats, { running: 0, receiving: 0, shed: 0 });
   });
 
@@ -61,10 +61,10 @@ describe('Admission', () => {
     const admission = new Admission(limits);
     const { promise, end } = held();
     const reading = async (request: HttpRequest) => request.body().then(() => done);
-    const slow = admission.admit(requestOf(promise), newTrace('r'), reading);
+    const slow = admission.admit(requestOf(promise), newRecord('r'), reading);
     assert.deepEqual(admission.stats, { running: 0, receiving: 1, shed: 0 });
-    assert.equal(await admission.admit(requestOf(), newTrace('r'), async () => done), done);
-    const second = admission.admit(requestOf(), newTrace('r'), reading);
+    assert.equal(await admission.admit(requestOf(), newRecord('r'), async () => done), done);
+    const second = admission.admit(requestOf(), newRecord('r'), reading);
     await assert.rejects(second, { code: 'unavailable' });
     end();
     await slow;

@@ -65,7 +65,7 @@ export async function openLab(databaseUrl: string, options: LabOptions = {}): Pr
 
 /** The parts with one more route, for any method and any caller. */
 export function withRoute(parts: Parts, endpoint: string, work: Handle): Parts {
-  const match = { endpoint, role: null, prepare: async () => work };
+  const match = { endpoint, role: null, parse: async () => work };
   const routes: Parts['routes'] = (request, path) =>
     path === endpoint ? match : parts.routes(request, path);
   return { ...parts, routes };
@@ -120,9 +120,9 @@ function serverOf(
     deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
   };
   return new HttpServer({
-    handle: async (request, trace) => {
+    handle: async (request, record) => {
       await first?.(request, app);
-      return dispatch(parts, request, trace);
+      return dispatch(parts, request, record);
     },
     observe: (finished) => {
       metrics.observe(finished);

@@ -1,7 +1,7 @@
 /** Messages of a Postgres server, for tests without one. */
 
 /** A message of any type. */
-export function said(type: string, ...parts: (string | Buffer)[]): Buffer {
+export function serverMessage(type: string, ...parts: (string | Buffer)[]): Buffer {
   const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
   return Buffer.concat([Buffer.from(type), int32(body.length + 4), body]);
 }
@@ -11,7 +11,7 @@ export function columns(...described: [name: string, type: number][]): Buffer {
   const fields = described.map(([name, type]) => {
     return Buffer.concat([Buffer.from(`${name}\0`), int32(0), int16(0), int32(type), noFormat]);
   });
-  return said('T', int16(fields.length), ...fields);
+  return serverMessage('T', int16(fields.length), ...fields);
 }
 
 /** DataRow. */
@@ -19,31 +19,31 @@ export function row(...texts: (string | null)[]): Buffer {
   const fields = texts.map((text) =>
     text === null ? int32(-1) : Buffer.concat([int32(Buffer.byteLength(text)), Buffer.from(text)]),
   );
-  return said('D', int16(fields.length), ...fields);
+  return serverMessage('D', int16(fields.length), ...fields);
 }
 
 /** CommandComplete. */
 export function done(tag: string): Buffer {
-  return said('C', `${tag}\0`);
+  return serverMessage('C', `${tag}\0`);
 }
 
 /** ErrorResponse. */
 export function failed(code: string, severity = 'ERROR'): Buffer {
-  return said('E', `SFEHLER\0V${severity}\0C${code}\0Mfailed\0\0`);
+  return serverMessage('E', `SFEHLER\0V${severity}\0C${code}\0Mfailed\0\0`);
 }
 
-export const parsed = said('1');
-export const bound = said('2');
-export const closed = said('3');
-export const noData = said('n');
+export const parsed = serverMessage('1');
+export const bound = serverMessage('2');
+export const closed = serverMessage('3');
+export const noData = serverMessage('n');
 
 /** ParameterDescription of a statement without parameters, or with whatever types. */
-export const parameters = said('t', int16(0));
+export const parameters = serverMessage('t', int16(0));
 
 /** ReadyForQuery outside of a transaction, in one, and in one that has failed. */
-export const ready = said('Z', 'I');
-export const readyInTransaction = said('Z', 'T');
-export const readyInFailed = said('Z', 'E');
+export const ready = serverMessage('Z', 'I');
+export const readyInTransaction = serverMessage('Z', 'T');
+export const readyInFailed = serverMessage('Z', 'E');
 
 /** The size of a type, its modifier, and that it travels as text. */
 const noFormat = Buffer.alloc(8);

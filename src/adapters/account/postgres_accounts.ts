@@ -1,6 +1,6 @@
 /**
- * A tenant's own rows of the control schema: users, keys, settings, usage, trail. They are guarded
- * like the tenant's tables: sealed context, row security, a role that may do no more.
+ * A tenant's own rows in schema `control`: users, keys, settings, usage, audit trail. They are protected
+ * like the tenant's tables: by the sealed context, row security, and a role with only the needed rights.
  */
 
 import { type Connections, openTenantDb } from '../../isolation/tenant_db.ts';
@@ -16,7 +16,7 @@ export function postgresAccounts(
   return {
     run: ({ tenant, actor, requestId }, work) =>
       openTenantDb(connections, installation.account, tenant.id, (db) => {
-        // By an assignment, as in `openPlace`.
+        // An assignment, as in `openTenantDb`.
         const account: Db & Partial<Account> = db;
         account.change = async (event, steps) => {
           const changed = await db.transaction(async (sql) => {
@@ -25,7 +25,7 @@ export function postgresAccounts(
             await record(sql, { id, event, actor, slug: tenant.slug, requestId, details });
             return result;
           });
-          // Other processes hear of it from the database; this one must not answer from before.
+          // The database notifies other processes later; this process must not use its old entry even once.
           onChange(tenant.id);
           return changed;
         };
@@ -43,7 +43,7 @@ type Row = {
   details: Change<unknown>['details'];
 };
 
-/** In the change's own transaction: there is no change without its row, and no row without it. */
+/** Runs in the change's own transaction, so that both are committed or neither is. */
 async function record(sql: Sql, { id, event, actor, slug, requestId, details }: Row) {
   await sql`
     insert into audit_events (id, event, actor, tenant, request_id, audience, details)

@@ -1,36 +1,37 @@
 /**
- * Gathers denials and writes them in batches, so that a flood of refused requests costs neither the
- * requests nor the table much: equal denials become one row with a count, one a minute unless
- * somebody reads the trail. The trail is kept for ever, so strangers, who need no credential for theirs,
- * have a ceiling of rows a minute together; what is past it is counted in one row that names nothing.
+ * Collects denials and writes them in batches. Equal denials become one row with a count, at most one a
+ * minute unless the trail is read. So a flood of refused requests costs little time and few rows.
+ *
+ * Rows are kept forever, and denials without a credential cost a client nothing. So their rows are limited
+ * to a number a minute; the rest is counted in one row that names neither tenant nor address.
  */
 import { LRUCache } from 'lru-cache';
 import type { Denial, DenialName } from '../../kernel/audit_event.ts';
 import type { Denials } from '../../kernel/ports.ts';
-import { longestSlug, type TenantId } from '../../kernel/tenant.ts';
+import { maxSlugLength, type TenantId } from '../../kernel/tenant.ts';
 
 /** A denial that stands for `count` equal ones; request id and details are the first one's. */
 export type GatheredDenial = Denial & { count: number };
 
 export type DenialLogOptions = {
-  /** Writes denials of one tenant, or of none: a transaction never holds two tenants' chains. */
+  /** Writes denials of one tenant, or of none: a transaction never locks two tenants' hash chains. */
   write: (denials: GatheredDenial[]) => Promise<void>;
-  /** A batch could not be written; it is kept for the next one. */
+  /** Called when a batch could not be written. Its denials are kept for the next one. */
   onError: (error: unknown) => void;
   nowMs: () => number;
   /**
-   * Different denials of one event that are held at once. Each event has a bound of its own: nobody
-   * without a key may crowd out what those with a key have tried.
+   * Different denials of one event that are held at once. Each event has its own bound, so that denials
+   * without a key cannot displace those with a key.
    */
   held: number;
   flushEveryMs: number;
-  /** How long equal denials are gathered after one was written. */
+  /** How long equal denials are collected after one was written. */
   gatherForMs: number;
-  /** Rows that name a tenant or an address, of each event without a credential in that time. */
+  /** Rows of each event without a credential in that time that may name a tenant or an address. */
   anonymousRows: number;
 };
 
-/** Which denials are written. */
+/** Selects the denials to write. */
 type Selection = (denial: Denial, key: string) => boolean;
 
 export class DenialLog implements Denials {
@@ -39,10 +40,10 @@ export class DenialLog implements Denials {
   /** When denials were last written, by their key. */
   readonly #written: LRUCache<string, number>;
   readonly #timer: NodeJS.Timeout;
-  /** What is being written of each tenant, and of none. */
+  /** The current write of each tenant, and of no tenant. */
   readonly #writing = new Map<TenantId | null, Promise<void>>();
   #dropped = 0;
-  /** Rows that strangers have caused since the beginning of the time they are counted in. */
+  /** Rows without a credential, counted from `sinceMs`. */
   #anonymous = { sinceMs: Number.NEGATIVE_INFINITY, rows: new Map<DenialName, number>() };
 
   constructor(options: DenialLogOptions) {
@@ -56,25 +57,25 @@ export class DenialLog implements Denials {
     return { held, dropped: this.#dropped };
   }
 
-  /** Past the bound, whatever slugs one caller asks for become one denial that names none. */
+  /** Past the bound, denials for different slugs become one denial without a slug. */
   note(denial: Denial): void {
     const { held } = this.#options;
     const named = { ...denial, requestedSlug: shortSlug(denial.requestedSlug), count: 1 };
     const details = denial.actor === 'anonymous' ? {} : denial.details;
-    if (this.#mayBeNamed(named) && this.#gather(named, held)) return;
-    if (this.#gather({ ...named, requestedSlug: null, details }, 2 * held)) return;
+    if (this.#mayBeNamed(named) && this.#collect(named, held)) return;
+    if (this.#collect({ ...named, requestedSlug: null, details }, 2 * held)) return;
     this.#dropped += 1;
   }
 
-  /** Writes all that is held, due or not, or one event's. Never rejects: what fails is kept. */
+  /** Writes all denials, or those of one event, due or not. Never rejects: after a failure they are kept. */
   async flush(event: string | null = null): Promise<void> {
     await this.#write((denial) => event === null || denial.event === event);
     await Promise.all(this.#writing.values());
   }
 
   /**
-   * Writes what a tenant may read, and waits for no other tenant's. Its attempts on others stay: from
-   * the time that this takes it could learn which slugs exist.
+   * Writes the denials that a tenant may read, without waiting for other tenants'. Its attempts on other
+   * tenants are not written now: the time would show whether their slugs exist.
    */
   async flushOf({ id }: { id: TenantId }): Promise<void> {
     await this.#write(({ tenantId, event }) => tenantId === id && event === 'rate_limit_exceeded');
@@ -86,7 +87,7 @@ export class DenialLog implements Denials {
     await this.flush();
   }
 
-  /** Whether a denial has a credential behind it, adds to a row, or is among the first strangers'. */
+  /** Whether a denial has a credential, adds to a waiting row, or is within the limit for the rest. */
   #mayBeNamed(denial: Denial): boolean {
     if (denial.actor !== 'anonymous') return true;
     if (this.#waiting.get(denial.event)?.has(keyOf(denial))) return true;
@@ -101,7 +102,7 @@ export class DenialLog implements Denials {
     return true;
   }
 
-  #gather(denial: GatheredDenial, bound: number): boolean {
+  #collect(denial: GatheredDenial, bound: number): boolean {
     const waiting = this.#waiting.get(denial.event) ?? new Map<string, GatheredDenial>();
     const key = keyOf(denial);
     const first = waiting.get(key);
@@ -117,13 +118,13 @@ export class DenialLog implements Denials {
     return writtenAtMs === undefined || nowMs() - writtenAtMs >= gatherForMs;
   };
 
-  /** Each tenant's apart: one whose chain is held up, or whose denial is refused, delays no other. */
+  /** Writes each tenant's denials apart: one tenant's locked chain or failed write delays no other. */
   async #write(isSelected: Selection): Promise<void> {
     const groups = [...byTenant(this.#takeOut(isSelected))];
-    await Promise.all(groups.map(([id, own]) => this.#writeInTurn(id, own)));
+    await Promise.all(groups.map(([id, own]) => this.#writeAfterLast(id, own)));
   }
 
-  #writeInTurn(id: TenantId | null, own: GatheredDenial[]): Promise<void> {
+  #writeAfterLast(id: TenantId | null, own: GatheredDenial[]): Promise<void> {
     const before = this.#writing.get(id) ?? Promise.resolve();
     const written = before
       .then(() => this.#writeBatch(own))
@@ -159,14 +160,14 @@ export class DenialLog implements Denials {
 
   #putBack(batch: GatheredDenial[]): void {
     for (const denial of batch) {
-      if (!this.#gather(denial, this.#options.held)) this.#dropped += denial.count;
+      if (!this.#collect(denial, this.#options.held)) this.#dropped += denial.count;
     }
   }
 }
 
-/** A name longer than any tenant's is as good as any other: nothing of what was sent is kept. */
+/** A text longer than any slug is not kept; all such texts count as equal. */
 function shortSlug(slug: string | null): string | null {
-  return slug === null || slug.length <= longestSlug ? slug : '?';
+  return slug === null || slug.length <= maxSlugLength ? slug : '?';
 }
 
 function byTenant(denials: GatheredDenial[]): Map<TenantId | null, GatheredDenial[]> {

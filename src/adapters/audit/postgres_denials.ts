@@ -1,11 +1,11 @@
 /**
- * Writes gathered denials to the trail. Which tenant a slug belongs to is looked up here, long after
- * the request was answered; a slug that belongs to nobody leaves no name behind, so that guessing
- * slugs does not grow the table. What no credential stands behind is chained with the events of no
- * tenant: a stranger lengthens no tenant's chain and holds none up.
+ * Writes collected denials to the trail. The tenant of a requested slug is looked up here, after the reply
+ * was sent. An unknown slug is not stored, so that guessing slugs does not grow the table. Denials without
+ * a credential go to the chain of no tenant: a client without a key neither extends nor locks a tenant's
+ * chain.
  *
- * A batch takes the tenants' chains in one order, and each tenant's denials in the order in which
- * they were noted: two processes that write at once wait for each other, and never in a circle.
+ * A batch locks the tenants' chains in a fixed order, and inserts each tenant's denials in the order in
+ * which they were noted. So two processes that write at once cannot deadlock.
  */
 import type { Db } from '../../kernel/ports.ts';
 import type { GatheredDenial } from './denial_log.ts';

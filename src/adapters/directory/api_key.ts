@@ -1,16 +1,16 @@
 /**
- * API keys read `kn_<id>_<secret>`. The id finds the row; of the secret, 256 random bits, only a
- * SHA-256 digest is stored: there is nothing to guess that a slow hash would protect. Digests may be
- * compared in any time: to know how far one fits does not help to find a secret for it.
+ * API keys have the form `kn_<id>_<secret>`. The secret has 256 random bits, and only its SHA-256 digest
+ * is stored: a slow hash protects secrets that can be guessed, and this one cannot. Digests need no
+ * constant-time comparison: to know a prefix of a digest does not help to find its secret.
  */
 import { hash } from 'node:crypto';
 
 export type ApiKey = { id: string; secret: string };
 
-/** The scheme in any case, a key in lower case alone. */
+/** The scheme in any case; the key in lower case only. */
 const bearer = /^[Bb][Ee][Aa][Rr][Ee][Rr] +kn_([0-9a-f]{32})_([0-9a-f]{64}) *$/;
 
-/** The key in an `Authorization` header (RFC 6750), or null. */
+/** Returns the key in an `Authorization` header (RFC 6750), or null. */
 export function apiKeyIn(authorization: string | null): ApiKey | null {
   const [, id, secret] = bearer.exec(authorization ?? '') ?? [];
   return id === undefined || secret === undefined ? null : { id: withDashes(id), secret };
@@ -26,7 +26,7 @@ export function formatApiKey(id: string, secret: Uint8Array): string {
 }
 
 /**
- * A new key: the text, which is shown once, and the digest, which stays.
+ * Returns a new key: the text, which is shown once, and the digest, which is stored.
  *
  * @param secret 32 random bytes.
  */
@@ -35,12 +35,12 @@ export function mintApiKey(id: string, secret: Uint8Array): { apiKey: string; di
   return { apiKey: formatApiKey(id, secret), digest };
 }
 
-/** The digest of a secret as it stands in a key: 64 hexadecimal digits. */
+/** @param secret As in a key: 64 hexadecimal digits. */
 export function secretDigest(secret: string): Buffer {
   return Buffer.from(secretDigestHex(secret), 'hex');
 }
 
-/** The same in hexadecimal. */
+/** The same digest in hexadecimal. */
 export function secretDigestHex(secret: string): string {
   return hash('sha256', secret, 'hex');
 }

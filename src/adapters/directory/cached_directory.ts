@@ -1,10 +1,9 @@
 /**
- * The directory that the kernel asks. Warm answers come from two bounded caches, by credential and by
- * tenant id; announced changes take entries out within a moment, and the caches' own limit does
- * within `staleAfterMs` when the announcement was lost.
+ * The kernel's directory, with two bounded caches: callers by credential, tenants by id. An announced
+ * change removes its entries at once. When an announcement is lost, entries expire after `staleAfterMs`.
  *
- * A key is looked up with the digest of its secret, here and in the registry. So a wrong secret is as
- * unknown as an unknown id: the same steps in the same time for every key.
+ * A key is looked up by the digest of its secret, here and in the database. So a wrong secret and an
+ * unknown id take the same steps and the same time.
  */
 import type { Directory } from '../../kernel/ports.ts';
 import { type Caller, isUuid, type Tenant, type TenantId, tenantId } from '../../kernel/tenant.ts';
@@ -14,7 +13,7 @@ import { type CacheLimits, ReadThroughCache } from './read_through_cache.ts';
 /** A key's id and the digest of a secret, in hexadecimal. */
 type Credential = `${string} ${string}`;
 
-/** Where the truth is. */
+/** The source of the cached values: the database. */
 export interface DirectorySource {
   /** Null for an unknown or revoked key, and for a secret whose digest is not the key's. */
   caller(keyId: string, secretSha256: Uint8Array): Promise<Caller | null>;
@@ -22,19 +21,19 @@ export interface DirectorySource {
 }
 
 export type DirectoryLimits = CacheLimits & {
-  /** Announcements that are looked at one by one; when more come at once, everything is forgotten. */
+  /** Announcements that are handled one by one; when more come at once, the caches are cleared. */
   announced: number;
 };
 
 export class CachedDirectory implements Directory {
   readonly #announced = new Set<string>();
-  readonly #mostAnnounced: number;
-  /** By id and digest, so that what is kept of a key helps nobody without its secret. */
+  readonly #maxAnnounced: number;
+  /** By id and digest: a cached entry does not reveal the secret. */
   readonly #callers: ReadThroughCache<Credential, Caller>;
   readonly #tenants: ReadThroughCache<TenantId, Tenant>;
 
   constructor(registry: DirectorySource, limits: DirectoryLimits) {
-    this.#mostAnnounced = limits.announced;
+    this.#maxAnnounced = limits.announced;
     this.#callers = new ReadThroughCache((credential) => {
       const [keyId = '', digest = ''] = credential.split(' ');
       return registry.caller(keyId, Buffer.from(digest, 'hex'));
@@ -57,35 +56,35 @@ export class CachedDirectory implements Directory {
   }
 
   /**
-   * Takes out what an announcement of `sql/control` names: `tenant <id>`, `key <id>`, `plan …`. All that
-   * come at once are looked at together, because a flood of them must not hold everybody up.
+   * Removes the entries that an announcement of `sql/control` names: `tenant <id>`, `key <id>`, `plan …`.
+   * Announcements of one turn are handled together, so that a flood does not block requests.
    */
   onChange(announcement: string): void {
-    if (this.#announced.size === 0) setImmediate(() => this.#takeAnnounced());
-    if (this.#announced.size <= this.#mostAnnounced) this.#announced.add(announcement);
+    if (this.#announced.size === 0) setImmediate(() => this.#dropAnnounced());
+    if (this.#announced.size <= this.#maxAnnounced) this.#announced.add(announcement);
   }
 
-  #takeAnnounced(): void {
+  #dropAnnounced(): void {
     const announced = [...this.#announced];
     this.#announced.clear();
-    if (announced.length > this.#mostAnnounced) this.forgetAll();
-    else for (const announcement of announced) this.#take(announcement);
+    if (announced.length > this.#maxAnnounced) this.forgetAll();
+    else for (const announcement of announced) this.#drop(announcement);
   }
 
-  #take(announcement: string): void {
-    const [what, id = ''] = announcement.split(' ');
-    if (what === 'key') this.#callers.dropWhere(({ keyId }) => keyId === id);
-    else if (what === 'tenant' && isUuid(id)) this.#tenants.drop(tenantId(id));
+  #drop(announcement: string): void {
+    const [kind, id = ''] = announcement.split(' ');
+    if (kind === 'key') this.#callers.dropWhere(({ keyId }) => keyId === id);
+    else if (kind === 'tenant' && isUuid(id)) this.#tenants.drop(tenantId(id));
     else this.#tenants.clear();
   }
 
-  /** Takes out a tenant and all its keys, for a change that this very process has made. */
+  /** Removes a tenant and all its keys, after a change by this process. */
   forget(id: TenantId): void {
     this.#tenants.drop(id);
     this.#callers.dropWhere(({ tenantId }) => tenantId === id);
   }
 
-  /** After a gap in the announcements nothing can be trusted. */
+  /** To be called after announcements may have been lost: every entry may be stale. */
   forgetAll(): void {
     this.#callers.clear();
     this.#tenants.clear();

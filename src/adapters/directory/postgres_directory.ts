@@ -1,4 +1,4 @@
-/** Looks tenants and keys up in the control schema, each with all that a request needs of it. */
+/** Looks up keys and tenants in schema `control`, each in one query with all that requests need. */
 import type { Sql } from '../../kernel/ports.ts';
 import { settingKeys, settingsFrom } from '../../kernel/settings.ts';
 import type { Caller, Role, Slug, Tenant, TenantId } from '../../kernel/tenant.ts';
@@ -26,12 +26,12 @@ type TenantRow = {
   settings: Record<string, unknown>;
 };
 
-/** As an array of Postgres. Any other key is left: a tenant could have made any number of them. */
+/** A Postgres array. Other keys are not read: there is no limit on their number. */
 const knownKeys = `{${settingKeys.join()}}`;
 
 export function postgresDirectory(control: Sql): DirectorySource {
   return {
-    // By the digest alone: a row that is found by its id and then rejected would show in the time.
+    // By the digest alone: to find a row by its id and then reject it would take a different time.
     caller: async (keyId, secretSha256) => {
       const [row] = await control<KeyRow>`
         select api_keys.id, api_keys.tenant_id, users.id as user_id, email, role

@@ -1,16 +1,15 @@
 /**
- * A bounded cache in front of a lookup: one load per key at a time, and a load that was overtaken by
- * an invalidation is not kept. What does not exist is not remembered: a quick answer would tell it
- * from what does.
+ * A bounded cache in front of a look-up. There is one load per key at a time, and its value is not kept
+ * when the key was invalidated meanwhile. Missing values are not cached.
  */
 import { LRUCache } from 'lru-cache';
 
 export type CacheLimits = {
-  /** The most entries; the least recently used one gives way. */
+  /** The maximum number of entries; the least recently used one is evicted. */
   entries: number;
-  /** The longest that an entry may be out of date when nobody announces its change. */
+  /** How long an entry may be stale when its change is not announced. */
   staleAfterMs: number;
-  /** How often the clock is looked at; an entry may outlive its time by as much. */
+  /** How often the clock is read; an entry may live longer by as much. */
   clockMs: number;
 };
 
@@ -49,7 +48,7 @@ export class ReadThroughCache<Key extends string, Value extends object> {
     this.#loading.delete(key);
   }
 
-  /** Looks at every entry: for rare changes. A load under way may be one of them and is not kept. */
+  /** Examines every entry, so only for rare changes. Values of current loads are not kept. */
   dropWhere(fits: (value: Value) => boolean): void {
     for (const [key, value] of this.#kept) if (fits(value)) this.#kept.delete(key);
     this.#loading.clear();

@@ -1,8 +1,8 @@
 /**
- * First answers by Idempotency-Key, in the tenant's account: behind the sealed context and row
- * security, like its users and settings. The work of a tenant may be in another database, so it cannot
- * commit together with its answer. Instead each key is claimed with the id of what will be made: a
- * second attempt after a crash makes the same thing, or finds it.
+ * Stores the first reply for each Idempotency-Key, in the tenant's account, protected by the sealed
+ * context and row security. The tenant's tables may be in another database, so the work and its reply
+ * cannot commit together. Instead, a key is claimed with the id of the row to make: a second attempt
+ * after a crash makes the row with that id, or finds it.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { type Connections, openTenantDb } from '../../isolation/tenant_db.ts';
@@ -11,9 +11,9 @@ import type { Attempt, Db, Idempotency, Reply } from '../../kernel/ports.ts';
 import type { Installation } from '../../postgres/installation.ts';
 
 export type IdempotencyOptions = {
-  /** How long a first answer is given again. */
+  /** How long a first reply is returned again. */
   keptMs: number;
-  /** How long an attempt may take before another one may go on in its place. */
+  /** How long an attempt may take before another one may replace it. */
   claimMs: number;
   newId: () => string;
 };
@@ -35,19 +35,19 @@ export function postgresIdempotency(
         const claim = await keys.claim(fingerprint);
         if (!claim) return opened(await keys.answer(fingerprint), secret('answer'));
         const reply = await attempt(keys, claim, () => work(attemptOf(claim, secret)));
-        // Should it fail, the next attempt finds what this one has made.
+        // If this fails, the next attempt finds the row that this one has made.
         await keys.keep(claim, sealed(reply, secret('answer'))).catch(() => {});
         return reply;
       }),
   };
 }
 
-/** Each attempt draws the same id and the same secret, which is nowhere written down. */
+/** Each attempt gets the same id and the same secret, which is derived and not stored. */
 function attemptOf({ id, attempts }: Claim, secret: (use: string) => Buffer): Attempt {
   return { newId: () => id, newSecret: () => secret(`secret ${id}`), retried: attempts > 1 };
 }
 
-/** A refused request has done nothing, and its key is free again; any other failure may have. */
+/** After a refusal nothing was done, so the key is free again. After other failures that is unknown. */
 async function attempt(keys: Keys, claim: Claim, work: () => Promise<Reply>): Promise<Reply> {
   try {
     return await work();
@@ -71,7 +71,7 @@ class Keys {
     this.#options = options;
   }
 
-  /** Null when the key has an answer, belongs to another request, or somebody is at work on it. */
+  /** Returns null when the key has a reply, belongs to another request, or is claimed by another attempt. */
   async claim(fingerprint: Buffer): Promise<Claim | null> {
     const { keptMs, claimMs, newId } = this.#options;
     const [claim] = await this.#db<Claim>`
@@ -95,7 +95,7 @@ class Keys {
     return claim ?? null;
   }
 
-  /** @throws {Refusal} `invalid_input` for another request, `conflict` while there is no answer. */
+  /** @throws {Refusal} `invalid_input` for another request, `conflict` while there is no reply. */
   async answer(fingerprint: Buffer): Promise<Buffer> {
     const [row] = await this.#db<{ fingerprint: Buffer; answer: Buffer | null }>`
       select fingerprint, answer from idempotency_keys where key_digest = ${this.#digest}`;
@@ -106,7 +106,7 @@ class Keys {
     }
     if (row?.answer) return row.answer;
     throw new Refusal('conflict', {
-      detail: 'A request with this Idempotency-Key is being worked on; try again later',
+      detail: 'A request with this Idempotency-Key is in progress; try again later',
       retryAfterSeconds: 1,
     });
   }
@@ -117,7 +117,7 @@ class Keys {
       where key_digest = ${this.#digest} and made_id = ${id} and answer is null`;
   }
 
-  /** As if the key had never been used; maintenance removes the row. */
+  /** Makes the key unused. Maintenance removes the row. */
   async forget({ id, attempts }: Claim): Promise<void> {
     await this.#db`
       update idempotency_keys set created_at = '-infinity'
@@ -125,7 +125,7 @@ class Keys {
         and answer is null`;
   }
 
-  /** The next attempt need not wait until the claim is over. */
+  /** Ends the claim, so that the next attempt need not wait. */
   async yield({ id, attempts }: Claim): Promise<void> {
     await this.#db`
       update idempotency_keys set claimed_until = now()
@@ -136,7 +136,7 @@ class Keys {
 
 const [cipher, ivBytes, tagBytes] = ['aes-256-gcm', 12, 16] as const;
 
-/** An answer may hold an API key: who reads the table without the client's own key learns nothing. */
+/** A reply may hold an API key, so it is encrypted. The secret depends on the client's own key. */
 function sealed(reply: Reply, secret: Buffer): Buffer {
   const iv = randomBytes(ivBytes);
   const encryption = createCipheriv(cipher, secret, iv);

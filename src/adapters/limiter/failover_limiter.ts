@@ -1,27 +1,27 @@
 /**
- * The shared budgets of Redis while it answers, this process's own while it does not. The first
- * request that Redis fails opens the breaker; while it is open no request goes there, and a probe in
- * the background closes it. Each process then grants at most one burst of its own over all outages,
- * plus what refills: its buckets are kept from one outage to the next.
+ * Uses Redis while it answers, and the buckets of this process while it does not. The first failed request
+ * opens the circuit breaker. While it is open, no request goes to Redis; a probe in the background closes
+ * it. The buckets of the process are kept between outages: over all of them, each process grants one burst
+ * at most, plus the refill.
  */
 import type { Limiter, RateLimitResult } from '../../kernel/ports.ts';
 import type { Tenant } from '../../kernel/tenant.ts';
 import type { MemoryLimiter } from './memory_limiter.ts';
 import type { RedisLimiter } from './redis_limiter.ts';
 
-/** The breaker opened, and why, or closed. */
+/** The breaker was opened, with the cause, or closed. */
 export type FailoverChange = { degraded: true; cause: unknown } | { degraded: false };
 
 export type FailoverParts = {
   redis: RedisLimiter;
   local: MemoryLimiter;
-  /** From the start of an outage to the first probe, and from each failed one to the next. */
+  /** The delay before the first probe of an outage, and between probes. */
   probeDelayMs: number;
   /** Called once for each change; must not throw. */
   onChange: (change: FailoverChange) => void;
 };
 
-/** A limiter that never rejects, whatever becomes of Redis. */
+/** A limiter that never rejects. */
 export class FailoverLimiter implements Limiter {
   readonly #parts: FailoverParts;
   #degraded = false;
@@ -32,12 +32,12 @@ export class FailoverLimiter implements Limiter {
     this.#parts = parts;
   }
 
-  /** Whether this process decides alone. */
+  /** Whether this process decides without Redis. */
   get degraded(): boolean {
     return this.#degraded;
   }
 
-  /** Waits until Redis is there, or is known not to be. Never rejects. */
+  /** Resolves when the first attempt to connect has ended. Never rejects. */
   async start(): Promise<void> {
     await this.#parts.redis.connect().catch((cause) => this.#open(cause));
   }
@@ -60,7 +60,7 @@ export class FailoverLimiter implements Limiter {
   }
 
   #open(cause: unknown): void {
-    // All requests that were under way fail together; the first one speaks for them.
+    // All current requests fail together; only the first failure counts.
     if (this.#degraded || this.#closed) return;
     this.#degraded = true;
     this.#probeLater();
@@ -69,7 +69,7 @@ export class FailoverLimiter implements Limiter {
 
   #probeLater(): void {
     this.#timer = setTimeout(() => this.#probe(), this.#parts.probeDelayMs);
-    // An outage must not keep a process alive that has nothing else to do.
+    // The timer must not keep the process alive.
     this.#timer.unref();
   }
 

@@ -1,6 +1,6 @@
 /**
- * Budgets kept in this process: each process grants every tenant a budget of its own. The tenants
- * that asked least recently are forgotten first, and a forgotten bucket is full again.
+ * Buckets in the memory of this process: with several processes, a tenant has one bucket in each. The
+ * least recently used buckets are evicted first; an evicted bucket is full again.
  */
 import { LRUCache } from 'lru-cache';
 import type { Limiter, RateLimitResult } from '../../kernel/ports.ts';
@@ -9,7 +9,7 @@ import { type Bucket, takeToken } from '../../kernel/token_bucket.ts';
 
 /** A bucket per tenant and plan, at most `maxBuckets` of them. */
 export class MemoryLimiter implements Limiter {
-  /** Each in a holder: to change that costs a fraction of putting a new entry. */
+  /** Each bucket is in an object that is changed: much cheaper than a new cache entry. */
   readonly #buckets: LRUCache<string, { bucket: Bucket | null }>;
   readonly #nowMs: () => number;
 
@@ -26,9 +26,9 @@ export class MemoryLimiter implements Limiter {
   async consume(tenant: Tenant): Promise<RateLimitResult> {
     const { plan } = tenant;
     const kept = this.#kept(budgetOf(tenant));
-    const { allowance, bucket } = takeToken(kept.bucket, plan, this.#nowMs());
+    const { rateLimit, bucket } = takeToken(kept.bucket, plan, this.#nowMs());
     kept.bucket = bucket;
-    return allowance;
+    return rateLimit;
   }
 
   #kept(key: string): { bucket: Bucket | null } {
@@ -38,7 +38,7 @@ export class MemoryLimiter implements Limiter {
   }
 }
 
-/** Kept, so that a key is not put together and hashed for each request. */
+/** Keeps the key of a bucket, because building and hashing it for each request is expensive. */
 const budgets = new WeakMap<Tenant, string>();
 
 function budgetOf(tenant: Tenant): string {

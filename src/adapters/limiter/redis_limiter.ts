@@ -1,18 +1,17 @@
 /**
- * Budgets kept in Redis, shared by all processes: one script, one round trip, and the clock of Redis.
- * A Redis that restarts without its data has full buckets again, which costs a tenant nothing and
- * the operator at most one more burst.
+ * Buckets in Redis, shared by all processes: one script, one round trip, and the clock of Redis. When
+ * Redis restarts without its data, all buckets are full again: each tenant gains one burst at most.
  */
 import { readFileSync } from 'node:fs';
 import { Redis, type Result } from 'ioredis';
 import type { RateLimitResult } from '../../kernel/ports.ts';
 import type { Plan, Tenant } from '../../kernel/tenant.ts';
-import { allowanceOf, capacityInParts, partsPerToken } from '../../kernel/token_bucket.ts';
+import { capacityInParts, partsPerToken, rateLimitOf } from '../../kernel/token_bucket.ts';
 import { redisAddress } from './redis_url.ts';
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    drawToken(
+    takeToken(
       key: string,
       capacity: number,
       partsPerToken: number,
@@ -21,86 +20,86 @@ declare module 'ioredis' {
   }
 }
 
-/** How long this waits for Redis, and how often it tries. */
+/** Timeouts. */
 export type RedisLimits = {
-  /** For the answer to one request. */
+  /** For the reply to one command. */
   commandTimeoutMs: number;
   /** For a connection. */
   connectTimeoutMs: number;
-  /** After this long without an answer the connection is given up for a new one. */
+  /** After this time without a reply the connection is replaced. */
   silenceTimeoutMs: number;
-  /** From a lost connection to the next attempt. */
+  /** Between a lost connection and the next attempt to connect. */
   reconnectDelayMs: number;
 };
 
-const lua = readFileSync(new URL('./draw.lua', import.meta.url), 'utf8');
+const lua = readFileSync(new URL('./token_bucket.lua', import.meta.url), 'utf8');
 
 const probePlan: Plan = { name: 'probe', requestsPerHour: 3_600, burst: 1 };
 
-/** Not a `Limiter`, since it rejects when Redis does not answer: `FailoverLimiter` makes one of it. */
+/** Not a `Limiter`, because it rejects when Redis does not answer: `FailoverLimiter` wraps it. */
 export class RedisLimiter {
   readonly #redis: Redis;
   readonly #prefix: string;
 
-  /** @param installation whose budgets these are: others may use the same Redis. */
+  /** @param installation From `redisKeyPrefix`: other installations may use the same Redis. */
   constructor(url: string, installation: string, limits: RedisLimits) {
     this.#prefix = `kennel:${installation}:`;
     this.#redis = new Redis({
       ...redisAddress(url),
       lazyConnect: true,
-      // Without a connection a request shall fail at once, not wait for one.
+      // Without a connection a request fails at once instead of waiting for one.
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       commandTimeout: limits.commandTimeoutMs,
       connectTimeout: limits.connectTimeoutMs,
-      // A hanging Redis keeps its connection; unanswered probes would pile up on it.
+      // When Redis hangs, its connection stays open, and probes would pile up on it.
       socketTimeout: limits.silenceTimeoutMs,
-      // A hanging Redis does not say goodbye either.
+      // When Redis hangs, it does not close its side of the connection either.
       disconnectTimeout: limits.commandTimeoutMs,
       retryStrategy: () => limits.reconnectDelayMs,
-      scripts: { drawToken: { lua, numberOfKeys: 1 } },
+      scripts: { takeToken: { lua, numberOfKeys: 1 } },
     });
-    // Every failed attempt to reconnect is an event. The outage is told once, by the failover.
+    // Emitted for every failed reconnection. `FailoverLimiter` reports an outage once.
     this.#redis.on('error', () => {});
   }
 
-  /** @throws {Error} when the first attempt fails; further ones follow by themselves. */
+  /** @throws {Error} when the first attempt fails. The client continues to try. */
   connect(): Promise<void> {
     return this.#redis.connect();
   }
 
-  /** @throws {Error} when Redis is away, slow, refuses to write or answers nonsense. */
+  /** @throws {Error} when Redis is down, slow or read-only, or sends an invalid reply. */
   consume({ id, plan }: Tenant): Promise<RateLimitResult> {
-    return this.#draw(`${this.#prefix}{${id}}:${plan.name}`, plan);
+    return this.#take(`${this.#prefix}{${id}}:${plan.name}`, plan);
   }
 
   /**
-   * Draws from a bucket that is nobody's: a Redis that refuses to write still answers a PING.
+   * Takes a token from a bucket that no tenant has. Not a PING: a read-only Redis answers that, too.
    *
-   * @throws {Error} as `spend` does.
+   * @throws {Error} as `consume` does.
    */
   async probe(): Promise<void> {
-    await this.#draw(`${this.#prefix}{probe}`, probePlan);
+    await this.#take(`${this.#prefix}{probe}`, probePlan);
   }
 
-  /** Ends the connection and all that waits on it. */
+  /** Closes the connection. Waiting commands fail. */
   close(): void {
     this.#redis.disconnect();
   }
 
-  async #draw(key: string, plan: Plan): Promise<RateLimitResult> {
+  async #take(key: string, plan: Plan): Promise<RateLimitResult> {
     const capacity = capacityInParts(plan);
-    const reply = await this.#redis.drawToken(key, capacity, partsPerToken, plan.requestsPerHour);
-    if (!isDrawReply(reply, capacity)) {
-      throw new Error(`Cannot draw from "${key}": Redis answered ${JSON.stringify(reply)}`);
+    const reply = await this.#redis.takeToken(key, capacity, partsPerToken, plan.requestsPerHour);
+    if (!isReply(reply, capacity)) {
+      throw new Error(`Cannot take a token from "${key}": Redis replied ${JSON.stringify(reply)}`);
     }
     const [allowed, parts] = reply;
-    return allowanceOf(allowed === 1, parts, plan);
+    return rateLimitOf(allowed === 1, parts, plan);
   }
 }
 
-/** Something else may listen on that port; what it says must not become a header or a number. */
-function isDrawReply(reply: unknown, capacity: number): reply is [allowed: 0 | 1, parts: number] {
+/** Another program may listen on that port, and its reply must not become a header or a number. */
+function isReply(reply: unknown, capacity: number): reply is [allowed: 0 | 1, parts: number] {
   if (!Array.isArray(reply)) return false;
   const [allowed, parts]: unknown[] = reply;
   return (

@@ -1,6 +1,6 @@
 /**
- * Where Redis is, by its URL. The client would take any option from the URL's query, those that bound its
- * waits included, so the URL is read here.
+ * Reads the URL of Redis. The client itself would accept any option from the URL's query, even its
+ * timeouts.
  *
  * Source: https://www.iana.org/assignments/uri-schemes/prov/redis
  */
@@ -16,7 +16,7 @@ export type RedisAddress = {
   tls?: { servername?: string };
 };
 
-/** @throws {Error} that says what was expected; never a value, which may be secret. */
+/** @throws {Error} that names the expected form, and never quotes a value, which may be secret. */
 export function redisAddress(text: string): RedisAddress {
   const { protocol, hostname, port, username, password, pathname, searchParams } = parsed(text);
   const query = Object.fromEntries(searchParams);
@@ -25,7 +25,7 @@ export function redisAddress(text: string): RedisAddress {
   if (name !== undefined) throw new Error('expected no parameters but db and family');
   if (!/^\d{0,5}$/.test(db)) throw new Error('expected the number of a database');
   if (family !== undefined && !/^[046]$/.test(family)) throw new Error('expected 4 or 6 as family');
-  // An IPv6 address stands in brackets in a URL, and nowhere else.
+  // Only a URL has brackets around an IPv6 address.
   const host = decodeURIComponent(hostname).replace(/^\[(.*)\]$/, '$1');
   return {
     host,
@@ -45,7 +45,7 @@ function parsed(text: string): URL {
     decodeURIComponent(`${url.username}${url.password}${url.hostname}`);
     if (/^rediss?:$/.test(url.protocol) && url.hostname !== '' && url.port !== '0') return url;
   } catch {
-    // Told below.
+    // Thrown below.
   }
   throw new Error('expected a URL such as redis://user:password@host:6379/0');
 }

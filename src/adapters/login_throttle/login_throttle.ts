@@ -1,43 +1,44 @@
 /**
- * Delays the replies to repeated failed logins. An address may be wrong a number of times in a row; after
- * that its refusals come late, and when too many of them wait, the next are told to come back. Right
+ * Delays the replies to repeated failed logins. Each address has a bucket of failures; when it is empty,
+ * replies are delayed, and when too many replies wait, the next are refused at once with 429. Correct
  * credentials are not counted and never wait.
  *
- * A late answer does not stop a guesser with many connections. A tenant's key has 256 random bits, so
- * it is tested all the same and no tenant is locked out by a neighbour at its address. An operator's
- * token may have been thought up by a person: `tests` says when it is not looked at any more.
+ * A delay does not stop an attacker with many connections. A tenant's key has 256 random bits and cannot
+ * be guessed, so keys are always tested: one client cannot lock out others at its address. The operator's
+ * token may be a weak one, chosen by a person; `tests` says whether tokens are still tested.
  *
  * Source: OWASP Authentication Cheat Sheet, "Login Throttling".
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
-import type { Door, Throttle, ThrottleDecision } from '../../kernel/ports.ts';
+import type { CredentialKind, Throttle, ThrottleDecision } from '../../kernel/ports.ts';
 import { type Bucket, takeToken } from '../../kernel/token_bucket.ts';
 
 export type LoginThrottleLimits = {
-  /** Wrong credentials that an address may send at once, and how many are forgiven in an hour. */
+  /** Failures of an address before its replies are delayed. */
   burst: number;
+  /** Failures that are forgotten per hour. */
   perHour: number;
-  /** How late the answers after that are. */
+  /** The delay of a reply. */
   delayMs: number;
-  /** Answers to one address, and to all, that wait at the same time. */
+  /** Replies to one address that wait at the same time. */
   waitingPerAddress: number;
+  /** The same for all addresses. */
   waiting: number;
-  /** Addresses that are remembered for each door; the least recently wrong one is forgotten first. */
+  /** Addresses with a bucket, for each kind of credential; the least recently used is evicted. */
   addresses: number;
 };
 
-/** What time it is, and how one waits. */
 type Clock = { nowMs: () => number; pause?: (ms: number) => Promise<unknown> };
 
-const now: ThrottleDecision = { slowed: false, over: Promise.resolve(true) };
-const never: ThrottleDecision = { slowed: true, over: Promise.resolve(false) };
+const immediately: ThrottleDecision = { delayed: false, mayReply: Promise.resolve(true) };
+const never: ThrottleDecision = { delayed: true, mayReply: Promise.resolve(false) };
 
 export class LoginThrottle implements Throttle {
   readonly #limits: LoginThrottleLimits;
   readonly #clock: Required<Clock>;
-  /** Of each door its own: a tenant's stale key must not keep the operator out. */
-  readonly #buckets: Record<Door, LRUCache<string, Bucket>>;
+  /** One set for each kind: failures with a tenant's stale key must not lock the operator out. */
+  readonly #buckets: Record<CredentialKind, LRUCache<string, Bucket>>;
   readonly #waiting = new Map<string, number>();
   #waitingInAll = 0;
 
@@ -52,26 +53,26 @@ export class LoginThrottle implements Throttle {
     return { waiting: this.#waitingInAll };
   }
 
-  /** Whether a credential from this address is tested: not after too many wrong ones, right or not. */
-  tests(address: string, door: Door): boolean {
-    return this.#drawn(networkOf(address), door).allowance.allowed;
+  /** Whether credentials from this address are tested. After too many failures even a right one is not. */
+  tests(address: string, kind: CredentialKind): boolean {
+    return this.#take(networkOf(address), kind).rateLimit.allowed;
   }
 
-  onFailure(address: string, door: Door): ThrottleDecision {
+  onFailure(address: string, kind: CredentialKind): ThrottleDecision {
     const network = networkOf(address);
-    const { allowance, bucket } = this.#drawn(network, door);
-    this.#buckets[door].set(network, bucket);
-    if (allowance.allowed) return now;
+    const { rateLimit, bucket } = this.#take(network, kind);
+    this.#buckets[kind].set(network, bucket);
+    if (rateLimit.allowed) return immediately;
     const { waiting, waitingPerAddress } = this.#limits;
     const ahead = this.#waiting.get(network) ?? 0;
     if (ahead >= waitingPerAddress || this.#waitingInAll >= waiting) return never;
-    return { slowed: true, over: this.#wait(network) };
+    return { delayed: true, mayReply: this.#wait(network) };
   }
 
-  #drawn(network: string, door: Door) {
+  #take(network: string, kind: CredentialKind) {
     const { burst, perHour: requestsPerHour } = this.#limits;
     const plan = { name: 'guesses', requestsPerHour, burst };
-    return takeToken(this.#buckets[door].get(network) ?? null, plan, this.#clock.nowMs());
+    return takeToken(this.#buckets[kind].get(network) ?? null, plan, this.#clock.nowMs());
   }
 
   async #wait(network: string): Promise<boolean> {
@@ -90,7 +91,7 @@ export class LoginThrottle implements Throttle {
 }
 
 /**
- * Whose address it is: of IPv6 the /64, which one customer has for itself (RFC 6177).
+ * Returns the network of an address: for IPv6 the /64, because one customer has all of it (RFC 6177).
  *
  * @example networkOf('2001:db8::1') // '2001:db8:0:0'
  */

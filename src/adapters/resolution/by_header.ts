@@ -1,4 +1,4 @@
-/** `X-Tenant-ID: acme-pets`; sent twice, it names twice. */
+/** `X-Tenant-ID: acme-pets`. Each such header is a claim. */
 import type { TenantResolver } from '../../kernel/ports.ts';
 
 export const byHeader: TenantResolver = ({ tenantHeaders }) =>

@@ -1,4 +1,4 @@
-/** `/acme-pets/api/pets` names `acme-pets` and asks for `/api/pets`. */
+/** `/acme-pets/api/pets` names `acme-pets`; the path without it is `/api/pets`. */
 import type { TenantResolver } from '../../kernel/ports.ts';
 
 const prefixed = /^\/([^/]+)(\/api(?:\/.*)?)$/;

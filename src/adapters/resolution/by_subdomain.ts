@@ -3,10 +3,11 @@ import type { TenantResolver } from '../../kernel/ports.ts';
 import { isReserved } from '../../kernel/tenant.ts';
 
 /**
- * Any other host below the base domain names something too, which then is no tenant; only reserved
- * names, such as `api` and `www`, leave the naming to the path or the header. Where a proxy tells a
- * host, it alone can name; but what it names must not contradict the request's own `Host`, or a client
- * could show that proxy one tenant and us another.
+ * Every host below the base domain names a tenant, even one that does not exist. Only reserved names, such
+ * as `api` and `www`, leave it to path or header.
+ *
+ * When a proxy sends a host (`X-Forwarded-Host`), only that host can name a tenant. The request's own
+ * `Host` must not contradict it: otherwise a client could show the proxy one tenant and Kennel another.
  */
 export function bySubdomain(baseDomain: string): TenantResolver {
   const suffix = `.${baseDomain}`;

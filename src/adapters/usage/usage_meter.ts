@@ -1,6 +1,6 @@
 /**
- * Counts billed and refused requests by tenant and UTC day, and adds them up in the control schema
- * in batches. Counts that a killed process had not written yet are lost: at most a second's worth.
+ * Counts billed and refused requests by tenant and UTC day, and adds them to the table in batches. A
+ * killed process loses the counts that it has not written: those of one second at most.
  */
 import type { Db, Meter } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
@@ -16,7 +16,7 @@ const dayMs = 24 * 60 * 60 * 1_000;
 export type UsageMeterOptions = {
   nowMs: () => number;
   flushEveryMs: number;
-  /** A batch could not be written; it is counted again with the next one. */
+  /** Called when a batch could not be written. It is added to the next one. */
   onError: (error: unknown) => void;
 };
 
@@ -35,12 +35,12 @@ export class UsageMeter implements Meter {
     this.#timer = setInterval(() => void this.flush(), options.flushEveryMs).unref();
   }
 
-  /** Bounded by the tenants that are served between two flushes. */
-  count(id: TenantId, what: 'billed' | 'refused'): void {
-    this.#count(Math.floor(this.#nowMs() / dayMs), id)[what] += 1;
+  /** The number of counts is bounded by the tenants that are served between two flushes. */
+  count(id: TenantId, outcome: 'billed' | 'refused'): void {
+    this.#count(Math.floor(this.#nowMs() / dayMs), id)[outcome] += 1;
   }
 
-  /** Never rejects: what cannot be written is counted again with the next batch. */
+  /** Never rejects: after a failure the batch is added to the next one. */
   flush(): Promise<void> {
     this.#writing = this.#writing.then(() => this.#write());
     return this.#writing;

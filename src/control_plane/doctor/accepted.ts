@@ -1,7 +1,8 @@
 /** Warnings that an operator has accepted, by their check: an error can't be accepted. */
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
-import type { Check, Finding } from './finding.ts';
+import { codedWarnings, type Finding } from './finding.ts';
+import { warningsOfFiles } from './sql_checks.ts';
 
 export type Judged = { told: Finding[]; accepted: Finding[] };
 
@@ -19,7 +20,12 @@ export async function withoutAccepted(fleet: Fleet, findings: Finding[]): Promis
   };
 }
 
-export async function accept(fleet: Fleet, check: Check): Promise<void> {
+/** Those that can be accepted. */
+export async function knownWarnings(): Promise<ReadonlySet<string>> {
+  return new Set([...codedWarnings(), ...(await warningsOfFiles())]);
+}
+
+export async function accept(fleet: Fleet, check: string): Promise<void> {
   await asOwner(
     fleet,
     (sql) => sql`
@@ -28,7 +34,7 @@ export async function accept(fleet: Fleet, check: Check): Promise<void> {
 }
 
 /** The warning is told again. */
-export async function withdraw(fleet: Fleet, check: Check): Promise<void> {
+export async function withdraw(fleet: Fleet, check: string): Promise<void> {
   await asOwner(
     fleet,
     (sql) => sql`delete from control.accepted_warnings where check_name = ${check}`,

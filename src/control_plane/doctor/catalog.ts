@@ -1,39 +1,10 @@
 /** What the catalog says of our schemas: the facts that `sql/doctor/catalog.sql` lists. */
-import { readFile } from 'node:fs/promises';
-import type { Sql, SqlValue } from '../../kernel/ports.ts';
-
-/** What a fact is about; each can be missing, be another than it should, or be one too many. */
-export type Kind =
-  | 'schema'
-  | 'table'
-  | 'sequence'
-  | 'view'
-  | 'materialized_view'
-  | 'foreign_table'
-  | 'type'
-  | 'owner'
-  | 'row_security'
-  | 'column'
-  | 'constraint'
-  | 'index'
-  | 'statistics'
-  | 'policy'
-  | 'trigger'
-  | 'triggers'
-  | 'rule'
-  | 'inheritance'
-  | 'function'
-  | 'grant'
-  | 'stranger_grant'
-  | 'object'
-  | 'default_grant'
-  | 'event_trigger'
-  | 'publication'
-  | 'subscription'
-  | 'cast';
+import type { Sql } from '../../kernel/ports.ts';
+import { arrayOf, runFile } from './sql_checks.ts';
 
 export type Fact = {
-  kind: Kind;
+  /** What it is about; each can be missing, be changed, or be extra. */
+  kind: string;
   /** The table that it belongs to, if any. */
   parent: string | null;
   object: string;
@@ -63,36 +34,10 @@ const mostDifferent = 20;
 export const noSchema = '';
 
 /** @param sql with `pg_catalog` alone as its search path. */
-export async function readCatalog(sql: Sql, asked: Asked): Promise<SchemaFacts[]> {
-  const { parts, names } = await catalogQuery();
+export function readCatalog(sql: Sql, asked: Asked): Promise<SchemaFacts[]> {
   const { schemas, app, owner, ours, known } = asked;
-  const values: Readonly<Record<string, SqlValue>> = {
-    schemas: JSON.stringify(schemas),
-    app,
-    owner,
-    ours: JSON.stringify(ours),
-    known: JSON.stringify(known),
-    most: mostDifferent,
-  };
-  return sql<SchemaFacts>(parts, ...names.map((name) => values[name] ?? null));
-}
-
-type Query = { parts: TemplateStringsArray; names: string[] };
-
-let query: Promise<Query> | undefined;
-
-function catalogQuery(): Promise<Query> {
-  query ??= readQuery('catalog.sql');
-  return query;
-}
-
-/** A file for psql, whose variables become parameters. */
-async function readQuery(name: string): Promise<Query> {
-  const text = await readFile(new URL(`../../../sql/doctor/${name}`, import.meta.url), 'utf8');
-  const pieces = text.replaceAll(/^\s*--.*$/gm, '').split(/:'(\w+)'/);
-  const parts = pieces.filter((_piece, at) => at % 2 === 0);
-  return {
-    parts: Object.freeze(Object.assign(parts, { raw: parts })),
-    names: pieces.filter((_piece, at) => at % 2 === 1),
-  };
+  return runFile<SchemaFacts>(sql, 'catalog', {
+    ...{ app, owner, schemas: arrayOf(schemas), ours: arrayOf(ours) },
+    ...{ known: JSON.stringify(known), most: `${mostDifferent}` },
+  });
 }

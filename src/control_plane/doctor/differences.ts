@@ -6,8 +6,8 @@ import { type Finding, finding } from './finding.ts';
 export type Setting = { database: string; schema: string; app: string };
 
 /** What has columns, an owner and rights, which nobody need be told of beside it. */
-const relations: ReadonlySet<Fact['kind']> = new Set([
-  ...(['table', 'sequence', 'view', 'materialized_view', 'foreign_table', 'type'] as const),
+const relations: ReadonlySet<string> = new Set([
+  ...['table', 'sequence', 'view', 'materialized_view', 'foreign_table', 'type'],
 ]);
 
 /** How much of a value a finding shows. */
@@ -62,35 +62,33 @@ function tablesOnlyIn(some: ReadonlyMap<string, Fact>, others: ReadonlyMap<strin
     .map(([, { parent }]) => parent);
 }
 
-function missing({ kind, object, value, make }: Fact, { database }: Setting): Finding {
-  return finding(`${kind}_missing`, {
-    database,
-    where: `${object} of database ${database}`,
-    what: value === '' ? 'It is not there' : `It is not there, and should be "${shown(value)}"`,
-    fix: make,
-  });
+function missing(fact: Fact, setting: Setting): Finding {
+  const what =
+    fact.value === '' ? 'It is not there' : `It is not there, and should be ${shown(fact)}`;
+  return told('missing', fact, { ...setting, what, fix: fact.make });
 }
 
-function changed({ kind, object, value, make }: Fact, found: Fact, { database }: Setting): Finding {
-  return finding(`${kind}_changed`, {
-    database,
-    where: `${object} of database ${database}`,
-    what: `It is "${shown(found.value)}", and should be "${shown(value)}"`,
-    fix: make,
-  });
+function changed(fact: Fact, found: Fact, setting: Setting): Finding {
+  const what = `It is ${shown(found)}, and should be ${shown(fact)}`;
+  return told('changed', fact, { ...setting, what, fix: fact.make });
 }
 
-function excessive({ kind, object, value, drop }: Fact, { database }: Setting): Finding {
+function excessive(fact: Fact, setting: Setting): Finding {
   const what = 'No file of sql/ makes it';
-  return finding(`${kind}_extra`, {
-    database,
-    where: `${object} of database ${database}`,
-    what: value === '' ? what : `${what}: "${shown(value)}"`,
-    fix: drop,
-  });
+  const more = fact.value === '' ? what : `${what}: ${shown(fact)}`;
+  return told('extra', fact, { ...setting, what: more, fix: fact.drop });
 }
 
-function shown(value: string): string {
+function told(
+  how: 'missing' | 'changed' | 'extra',
+  { kind, object }: Fact,
+  { database, what, fix }: Pick<Finding, 'database' | 'what' | 'fix'>,
+): Finding {
+  const where = `${object} of database ${database}`;
+  return finding(`${kind}_${how}`, { database, where, what, fix });
+}
+
+function shown({ value }: Fact): string {
   const line = value.replaceAll(/\s+/g, ' ');
-  return line.length > shownChars ? `${line.slice(0, shownChars)}…` : line;
+  return line.length > shownChars ? `"${line.slice(0, shownChars)}…"` : `"${line}"`;
 }

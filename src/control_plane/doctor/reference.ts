@@ -72,11 +72,7 @@ export class References {
       kernelRights(roles.account, kernel),
       opening(control, roles.owner),
       ledgerTable(control),
-      named(
-        textOf(files.control, { control: roles.control, account: roles.account }),
-        schemas.control,
-        control,
-      ),
+      named(textOf(files.control, roles), schemas.control, control),
       controlRights(roles, control),
       withoutStatistics(control, roles.account),
       opening(dedicated, roles.owner),
@@ -114,12 +110,12 @@ export class References {
 
   #read(sql: Sql, scratch: readonly string[]): Promise<SchemaFacts[]> {
     const { roles } = this.#fleet.installation;
-    const ours = Object.values(roles);
+    const { app, owner } = roles;
     return readCatalog(sql, {
       schemas: scratch,
-      app: roles.app,
-      owner: roles.owner,
-      ours,
+      app,
+      owner,
+      ours: Object.values(roles),
       known: {},
     });
   }
@@ -144,14 +140,13 @@ async function rolledBack<Result>(
   begin: string,
   look: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {
-  const done = new Error('It has been looked at');
   const results: Result[] = [];
   const seen = connection.transaction(begin, async (sql) => {
     results.push(await look(sql));
-    throw done;
+    throw new Error('It has been looked at');
   });
   await seen.catch((error: unknown) => {
-    if (error !== done) throw error;
+    if (results.length === 0) throw error;
   });
   const [result] = results;
   if (result === undefined) throw new Error('Cannot examine: there is no reference');

@@ -1,38 +1,32 @@
 /**
  * What must hold of tenants' tables whatever the files of `sql/tenant` say. Asked of the reference alone:
- * each tenant's tables are then held against that.
+ * each tenant's tables are then compared with that.
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { type Finding, quoted } from './finding.ts';
-import { examineDefiners } from './functions.ts';
-import { examineKeys } from './keys.ts';
-import { examinePolicies } from './policies.ts';
-import { examineTables, readTenantTables } from './tables.ts';
-import { examineViews } from './views.ts';
+import { arrayOf, runChecks } from './sql_checks.ts';
 
-/** The schema of the reference, and who works on it. */
+/** The schema of the reference, and the role that works on it. */
 export type Ruled = { database: string; schema: string; role: string };
 
-export async function examineRules(sql: Sql, ruled: Ruled): Promise<Finding[]> {
-  const { database, schema, role } = ruled;
-  const tables = await readTenantTables(sql, schema);
-  const past = { database, serving: [role], isAsked: (name: string) => name === schema };
-  const findings = [
-    ...examineTables(tables, database),
-    ...(await examinePolicies(sql, tables, database)),
-    ...(await examineKeys(sql, tables, database)),
-    ...(await examineViews(sql, past)),
-    ...(await examineDefiners(sql, past)),
-  ];
-  const unplaced = (text: string) =>
-    text.replaceAll(`${quoted(schema)}.`, '').replaceAll(`${schema}.`, '');
-  return findings.map((finding) => ({
-    ...finding,
-    where: unplaced(finding.where).replace(
-      ` of database ${database}`,
-      ', as the files of sql/tenant make it',
-    ),
-    what: unplaced(finding.what),
-    fix: null,
-  }));
+export async function examineRules(
+  sql: Sql,
+  { database, schema, role }: Ruled,
+): Promise<Finding[]> {
+  const findings = await runChecks(sql, ['each placement', 'views.sql', 'functions.sql'], {
+    ...{ schema, serving: arrayOf([role]), schemas: arrayOf([]) },
+  });
+  const names = [`${quoted(schema)}.`, `${schema}.`];
+  const unplaced = (text: string) => names.reduce((left, name) => left.replaceAll(name, ''), text);
+  return findings
+    .filter(({ where }) => where.includes(`${schema}.`))
+    .map((finding) => ({
+      ...finding,
+      where: unplaced(finding.where).replace(
+        ` of database ${database}`,
+        ', as the files of sql/tenant make it',
+      ),
+      what: unplaced(finding.what),
+      fix: null,
+    }));
 }

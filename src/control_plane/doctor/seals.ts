@@ -2,7 +2,6 @@
 import type { Sql } from '../../kernel/ports.ts';
 import { schemas, sealKeyOf } from '../../postgres/installation.ts';
 import { pads } from '../../postgres/seal.ts';
-import type { Examined } from './examined.ts';
 import { type Finding, finding } from './finding.ts';
 
 type Key = { slot: number; inner: Buffer; outer: Buffer };
@@ -10,7 +9,7 @@ type Key = { slot: number; inner: Buffer; outer: Buffer };
 /** A key that is none of ours seals any tenant's context for those who have its secret. */
 export async function examineSealKeys(
   sql: Sql,
-  { database }: Examined,
+  database: string,
   accepted: readonly Buffer[],
 ): Promise<Finding[]> {
   const keys = await readKeys(sql);

@@ -148,7 +148,8 @@ export async function readStatus(
       order by slug`,
   );
   const ledgers = new Map<string, LedgerRow[]>();
-  for (const { database, schema } of modes.commonPlacements()) {
+  for (const { placement } of modes.commonPlacements()) {
+    const { database, schema } = placement;
     const ledger = await admin.exclusive(
       installation.adminTarget(database),
       fleetWork,

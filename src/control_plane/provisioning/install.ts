@@ -214,7 +214,7 @@ async function createCommonSchemas(connection: Connection, fleet: Fleet): Promis
   const { owner } = fleet.installation.roles;
   const control: Sql = (text, ...values) =>
     connection.transaction(`begin; set local role "${owner}"`, (sql) => sql(text, ...values));
-  for (const placement of fleet.modes.commonPlacements()) {
+  for (const { placement } of fleet.modes.commonPlacements()) {
     const found = await connection.plain`
       select from pg_tables where schemaname = ${placement.schema} and tablename = 'migrations'`;
     if (found.length === 0) await createSchema(fleet, placement, control);

@@ -1,4 +1,4 @@
-/** The operator's trail: every event, newest first. */
+/** The operator's view of the audit trail: every event, newest first. */
 import * as v from 'valibot';
 import { route } from '../../http/route.ts';
 import type { RecordedEvent } from '../../kernel/audit_event.ts';
@@ -7,7 +7,7 @@ import { defaultLimit, limit, text } from '../fields.ts';
 import { cursor, page } from '../page.ts';
 import type { Operator } from './operator.ts';
 
-/** Reads rows before a sequence number. */
+/** Reads events before a sequence number. */
 export type ReadTrail = (filter: {
   tenant: string | null;
   event: string | null;
@@ -15,7 +15,7 @@ export type ReadTrail = (filter: {
   limit: number;
 }) => Promise<RecordedEvent[]>;
 
-/** Writes out what is still being gathered, or what is of one event. */
+/** Writes all collected denials, or those of one event. */
 export type FlushDenials = { flush(event: string | null): Promise<void> };
 
 const listQuery = v.object({
@@ -34,10 +34,10 @@ export function auditRoutes(read: ReadTrail, denials: FlushDenials) {
       async (_operator: Operator, { query, target }) => {
         const { tenant = null, event = null } = query;
         await denials.flush(event);
-        const most = query.limit ?? defaultLimit;
+        const pageSize = query.limit ?? defaultLimit;
         const before = query.cursor?.[0] ?? null;
-        const rows = await read({ tenant, event, before, limit: most + 1 });
-        return page(rows, { limit: most, target }, ({ seq }) => [String(seq)], auditEvent);
+        const rows = await read({ tenant, event, before, limit: pageSize + 1 });
+        return page(rows, { limit: pageSize, target }, ({ seq }) => [String(seq)], auditEvent);
       },
     ),
   ];

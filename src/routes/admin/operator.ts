@@ -1,12 +1,12 @@
-/** The operator, who holds the admin token. There is one, and it belongs to no tenant. */
+/** The operator is the holder of the admin token. There is one operator, who belongs to no tenant. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 
-/** What a control plane handler works with besides its input. */
+/** The context of a control plane handler. */
 export type Operator = { requestId: string; idempotencyKey: string | null };
 
 const bearer = /^Bearer +(\S+) *$/i;
 
-/** Compares digests, so that neither content nor length of the token shows in the time it takes. */
+/** Compares digests: the time must reveal neither content nor length of the token. */
 export function isBearerOf(token: string, authorization: string | null): boolean {
   const [, given = ''] = bearer.exec(authorization ?? '') ?? [];
   return timingSafeEqual(digest(given), digest(token));

@@ -1,16 +1,16 @@
-/** Plans: what a tenant may spend. A change holds for all tenants of the plan within a second. */
+/** Plans: the rate limits of tenants. A change takes effect for all tenants of the plan within a second. */
 import * as v from 'valibot';
 import { json, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
-import { Refusal } from '../../kernel/errors.ts';
+import { notFound } from '../../kernel/errors.ts';
 import type { Plan } from '../../kernel/tenant.ts';
 import type { Operator } from './operator.ts';
 
-/** What these routes ask of the registry. */
+/** The part of the registry that these routes use. */
 export type Plans = {
   plans(): Promise<Plan[]>;
   plan(name: string): Promise<Plan | null>;
-  /** True when the plan is new. */
+  /** Returns true when the plan is new. */
   putPlan(
     plan: Plan,
     requestId: string,
@@ -40,8 +40,7 @@ export function planRoutes(plans: Plans) {
 
     route('GET', '/api/admin/plans/{name}', named, async (_operator: Operator, { params }) => {
       const plan = await plans.plan(params.name);
-      if (!plan) throw new Refusal('not_found', { detail: 'Not found' });
-      return resource(200, view(plan));
+      return resource(200, view(plan ?? notFound()));
     }),
 
     route(

@@ -1,8 +1,8 @@
-/** The operator's side of a tenant's life: create, look, change, delete. */
+/** The operator's routes for tenants: create, list, change, delete. */
 import * as v from 'valibot';
 import { json, noContent, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
-import { Refusal } from '../../kernel/errors.ts';
+import { notFound } from '../../kernel/errors.ts';
 import { assertIdempotencyKey } from '../../kernel/idempotency_key.ts';
 import { parseSlug, type Slug } from '../../kernel/tenant.ts';
 import { defaultLimit, email, limit, text } from '../fields.ts';
@@ -19,13 +19,13 @@ type NewTenant = {
   adminEmail: string;
 };
 
-/** What these routes ask of the fleet. */
+/** The part of the control plane that these routes use. */
 export type TenantLifeCycle = {
   create(
-    newTenant: NewTenant,
-    meta: { requestId: string; idempotencyKey: string | null; rawBody: string },
+    tenant: NewTenant,
+    request: { requestId: string; idempotencyKey: string | null; rawBody: string },
   ): Promise<{ tenant: View }>;
-  /** False when there is none. */
+  /** Returns false when there is no such tenant. */
   remove(slug: Slug, requestId: string): Promise<boolean>;
   list(page: { limit: number; after: string | null }): Promise<View[]>;
   find(slug: Slug): Promise<View | null>;
@@ -44,7 +44,7 @@ const slug = v.pipe(
     if (parsed) return parsed;
     addIssue({
       message:
-        'Expected 3 to 40 of a-z, 0-9 and "-", a letter first, no "-" at the end or at both places 3 and 4, no reserved word',
+        'Expected 3 to 40 of a-z, 0-9 and "-", a letter first, no "-" at the end or at both positions 3 and 4, no reserved word',
     });
     return NEVER;
   }),
@@ -62,15 +62,15 @@ const listQuery = v.object({
 });
 
 export type TenantDefaults = {
-  /** The mode of a tenant that comes without one. */
+  /** The mode when a request names none. */
   isolation: string;
   isolationModes: readonly string[];
-  /** Emails leave the machine: none may go to an address that nobody has given. */
+  /** Emails leave the machine, so `admin_email` is required: no email may go to an invented address. */
   sendsMail: boolean;
 };
 
-/** What an operator says of a new tenant, by HTTP or in a shell. */
-export function newTenant({ sendsMail, isolationModes }: Omit<TenantDefaults, 'isolation'>) {
+/** The fields of a new tenant, for HTTP and for the shell. */
+export function newTenantFields({ sendsMail, isolationModes }: Omit<TenantDefaults, 'isolation'>) {
   return v.object({
     slug,
     name: text(200),
@@ -88,7 +88,7 @@ function anyOf(names: readonly string[]): string {
     .replace(/, ("[^"]*")$/, ' or $1');
 }
 
-/** The address of a first admin when none was given, which is so only where no email leaves. */
+/** The first admin's address when none is given: only possible where emails are written to files. */
 export function inventedEmail(slug: Slug): string {
   return `admin@${slug}.com`;
 }
@@ -98,18 +98,21 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
     route(
       'POST',
       '/api/admin/tenants',
-      { body: newTenant(defaults) },
+      { body: newTenantFields(defaults) },
       async (operator: Operator, { body }) => {
         if (operator.idempotencyKey !== null) assertIdempotencyKey(operator.idempotencyKey);
-        const input: NewTenant = {
+        const tenant: NewTenant = {
           slug: body.slug,
           name: body.name,
           plan: body.plan,
           isolation: body.isolation ?? defaults.isolation,
           adminEmail: body.admin_email ?? inventedEmail(body.slug),
         };
-        const result = await tenants.create(input, { ...operator, rawBody: JSON.stringify(body) });
-        return json(201, result, { location: `/api/admin/tenants/${body.slug}` });
+        const created = await tenants.create(tenant, {
+          ...operator,
+          rawBody: JSON.stringify(body),
+        });
+        return json(201, created, { location: `/api/admin/tenants/${body.slug}` });
       },
     ),
 
@@ -118,9 +121,9 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
       '/api/admin/tenants',
       { query: listQuery },
       async (_operator: Operator, { query, target }) => {
-        const most = query.limit ?? defaultLimit;
-        const rows = await tenants.list({ limit: most + 1, after: query.cursor?.[0] ?? null });
-        return page(rows, { limit: most, target }, (tenant) => [tenant.slug]);
+        const pageSize = query.limit ?? defaultLimit;
+        const rows = await tenants.list({ limit: pageSize + 1, after: query.cursor?.[0] ?? null });
+        return page(rows, { limit: pageSize, target }, (tenant) => [tenant.slug]);
       },
     ),
 
@@ -144,7 +147,7 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
       { checksPreconditions: true },
       async ({ requestId }: Operator, { params, assertChangeable }) => {
         const slug = slugOf(params.slug);
-        // A deletion is long, and what changes a tenant meanwhile is deleted with it.
+        // A deletion takes long. A change of the tenant in the meantime is deleted with it.
         assertChangeable?.((await tenants.find(slug)) ?? notFound());
         const removed = await tenants.remove(slug, requestId);
         return removed ? noContent() : notFound();
@@ -155,8 +158,4 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
 
 function slugOf(text: string): Slug {
   return parseSlug(text) ?? notFound();
-}
-
-function notFound(): never {
-  throw new Refusal('not_found', { detail: 'Not found' });
 }

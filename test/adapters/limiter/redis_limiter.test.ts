@@ -41,10 +41,10 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
     const tenant = tenantOn(odd);
     let bucket: Bucket | null = null;
     for (let count = 0; count < 200; count += 1) {
-      const allowance = await limiter.consume(tenant);
+      const rateLimit = await limiter.consume(tenant);
       const stored = await bucketAt(`kennel:one:{${tenant.id}}:odd`);
       const expected = takeToken(bucket, odd, stored.updatedAtMs);
-      assert.deepEqual({ allowance, bucket: stored }, expected);
+      assert.deepEqual({ rateLimit, bucket: stored }, expected);
       bucket = stored;
     }
   });
@@ -110,8 +110,8 @@ describeWithPrivateRedis('RedisLimiter', (server) => {
 
 describe('RedisLimiter on a server that is not Redis', () => {
   for (const [what, answer, reason] of [
-    ['an invalid list', '*2\r\n:1\r\n:-5\r\n', /Redis answered \[1,-5\]/],
-    ['a status', '+OK\r\n', /Redis answered "OK"/],
+    ['an invalid list', '*2\r\n:1\r\n:-5\r\n', /Redis replied \[1,-5\]/],
+    ['a status', '+OK\r\n', /Redis replied "OK"/],
     ['HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n', /isn't writeable/],
   ] as const) {
     it(`rejects the reply: ${what}`, async (t) => {

@@ -24,27 +24,27 @@ describe('LoginThrottle', () => {
     const { fail } = onClock(() => 0);
     const failures = fail('192.0.2.1', 6);
     assert.deepEqual(
-      failures.map(({ slowed }) => slowed),
+      failures.map(({ delayed }) => delayed),
       [false, false, false, true, true, true],
     );
-    const over = await Promise.all(failures.map((failure) => failure.over));
-    assert.deepEqual(over, [true, true, true, true, true, false]);
+    const replies = await Promise.all(failures.map((failure) => failure.mayReply));
+    assert.deepEqual(replies, [true, true, true, true, true, false]);
   });
 
   it('does not delay another address', () => {
     const { fail } = onClock(() => 0);
     fail('192.0.2.1', 6);
-    assert.equal(fail('192.0.2.2', 1).at(0)?.slowed, false);
+    assert.equal(fail('192.0.2.2', 1).at(0)?.delayed, false);
   });
 
   it('lets failures pass again as time goes by', () => {
     let nowMs = 0;
     const { fail } = onClock(() => nowMs);
     fail('192.0.2.1', 3);
-    assert.equal(fail('192.0.2.1', 1).at(0)?.slowed, true);
+    assert.equal(fail('192.0.2.1', 1).at(0)?.delayed, true);
     nowMs = 1_000;
     assert.deepEqual(
-      fail('192.0.2.1', 2).map(({ slowed }) => slowed),
+      fail('192.0.2.1', 2).map(({ delayed }) => delayed),
       [false, true],
     );
   });
@@ -81,8 +81,8 @@ describe('LoginThrottle', () => {
     const addresses = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
     const failures = addresses.flatMap((address) => fail(address, 5).slice(3));
     assert.equal(throttle.stats.waiting, limits.waiting);
-    const over = await Promise.all(failures.map((failure) => failure.over));
-    assert.equal(over.filter(Boolean).length, limits.waiting);
+    const replies = await Promise.all(failures.map((failure) => failure.mayReply));
+    assert.equal(replies.filter(Boolean).length, limits.waiting);
     assert.equal(throttle.stats.waiting, 0);
   });
 });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { openHoles } from '../../../src/control_plane/doctor/server.ts';
+import { runChecks } from '../../../src/control_plane/doctor/sql_checks.ts';
+import { serverUrl } from '../../support/postgres.ts';
+import { lookInto } from '../../support/sql.ts';
 
-describe('openHoles()', () => {
+describe('server.sql', () => {
   for (const [version, holes] of [
     [
       150_002,
@@ -16,8 +18,15 @@ describe('openHoles()', () => {
     [180_000, []],
     [190_000, []],
   ] as const) {
-    it(`knows ${holes.length} in ${version}`, () => {
-      assert.deepEqual(openHoles(version), holes);
+    it(`knows ${holes.length} in ${version}`, async () => {
+      const found = await lookInto(await serverUrl(), (sql) =>
+        runChecks((text) => sql.unsafe(text.join('')), ['server.sql'], {
+          SERVER_VERSION_NUM: `${version}`,
+          SERVER_VERSION_NAME: 'x',
+        }),
+      );
+      const named = found.map(({ what }) => what.replace(/^.+: /, ''));
+      assert.deepEqual(named, holes.length === 0 ? [] : [holes.join(', ')]);
     });
   }
 });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { settingClass, settingClasses } from '../../../src/control_plane/doctor/setting_classes.ts';
-import { gravityOf } from '../../../src/control_plane/doctor/settings.ts';
+import { pinnedSettings } from '../../../src/postgres/session_settings.ts';
 import { serverUrl } from '../../support/postgres.ts';
+import { allSettings, settingsOf } from '../../support/setting_classes.ts';
 import { lookInto } from '../../support/sql.ts';
 
-describe('settingClasses', () => {
-  it('have each setting that a session of this server can have', async () => {
+describe('setting_classes.json', () => {
+  it('has each setting that a session of this server can have', async () => {
     const rows = await lookInto(
       await serverUrl(),
       (sql) => sql<{ name: string }[]>`
@@ -15,17 +15,18 @@ describe('settingClasses', () => {
           and category <> 'Customized Options'
         order by name`,
     );
-    const unknown = rows.filter(({ name }) => settingClass(name) === null);
+    const known = new Set(allSettings().map((name) => name.toLowerCase()));
+    const unknown = rows.filter(({ name }) => !known.has(name.toLowerCase()));
     assert.deepEqual(unknown, [], 'decide what Kennel does about these');
   });
 
-  it('have each setting once', () => {
-    const all = Object.values(settingClasses).flat();
-    assert.equal(new Set(all.map((name) => name.toLowerCase())).size, all.length);
+  it('has each setting once', () => {
+    const all = allSettings().map((name) => name.toLowerCase());
+    assert.equal(new Set(all).size, all.length);
   });
 
-  it('say null of what no table of ours has', () => {
-    assert.equal(settingClass('enable_time_travel'), null);
-    assert.equal(gravityOf('enable_time_travel'), 'setting_unknown');
+  it('calls those pinned that each session begins with', () => {
+    const pinned = [...pinnedSettings(), 'application_name'];
+    assert.deepEqual(settingsOf('pinned').sort(), pinned.sort());
   });
 });

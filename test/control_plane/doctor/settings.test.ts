@@ -1,19 +1,14 @@
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
-import { gravityOf } from '../../../src/control_plane/doctor/settings.ts';
-import { findsEach } from './spoilt.ts';
+import { findsEach, findsNothingIn } from './spoilt.ts';
 
-describe('gravityOf()', () => {
-  for (const [name, gravity] of [
-    ['track_activities', null],
-    ['TimeZone', null],
-    ['row_security', 'setting_unsafe'],
-    ['session_authorization', 'setting_unsafe'],
-    ['local_preload_libraries', 'setting_unsafe'],
-    ['kennel.tenant', 'setting_unknown'],
-  ] as const) {
-    it(`says ${gravity} of ${name}`, () => assert.equal(gravityOf(name), gravity));
-  }
+findsNothingIn({
+  'a login with a time zone, which its sessions do not have': {
+    spoil: ({ serve }) => `alter role ${serve} set "TimeZone" = 'Asia/Kathmandu'`,
+    fix: ({ serve }) => `alter role ${serve} reset "TimeZone"`,
+  },
+  'a login with more memory': {
+    spoil: ({ serve }) => `alter role ${serve} set work_mem = '8MB'`,
+    fix: ({ serve }) => `alter role ${serve} reset work_mem`,
+  },
 });
 
 findsEach({
@@ -30,6 +25,15 @@ findsEach({
       spoil: ({ own }) => `alter role ${own} in database ${own} set role = 'postgres'`,
       where: ({ own }) => `setting role of role ${own} in database ${own}`,
     },
+    'a library that every session of the operator may choose': {
+      spoil: ({ control }) =>
+        `alter role ${control} set local_preload_libraries = '$libdir/plugins/x'`,
+      where: ({ control }) => `setting local_preload_libraries of role ${control}`,
+    },
+    'a database without row security': {
+      spoil: ({ main }) => `alter database ${main} set row_security = off`,
+      where: ({ main }) => `setting row_security of database ${main}`,
+    },
     'a library for the operator': {
       spoil: ({ control }) =>
         `alter role ${control} set session_preload_libraries = 'auto_explain'`,
@@ -40,6 +44,10 @@ findsEach({
     'a context that a login begins with': {
       spoil: ({ serve }) => `alter role ${serve} set kennel.tenant = 'x'`,
       where: ({ serve }) => `setting kennel.tenant of role ${serve}`,
+    },
+    'a setting that no table of ours has': {
+      spoil: ({ main }) => `alter database ${main} set travel.enabled = 'x'`,
+      where: ({ main }) => `setting travel.enabled of database ${main}`,
     },
   },
   parameter_granted: {

@@ -1,7 +1,7 @@
 /** What a row of a doctor's table says: a statement that spoils, and the one finding it must lead to. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Check } from '../../../src/control_plane/doctor/finding.ts';
+import { knownWarnings } from '../../../src/control_plane/doctor/accepted.ts';
 import { type DoctorFixture, type Names, openDoctorFixture } from '../../support/doctor_fixture.ts';
 
 export type Spoilt = {
@@ -21,9 +21,7 @@ export type Spoilt = {
  * Each is spoilt, found as exactly this, fixed by the finding's own statement, and gone: the next one
  * is found alone, and nothing after the last.
  */
-export function findsEach(
-  table: Readonly<Partial<Record<Check, Readonly<Record<string, Spoilt>>>>>,
-) {
+export function findsEach(table: Readonly<Record<string, Readonly<Record<string, Spoilt>>>>) {
   describe('the doctor', () => {
     let fixture: DoctorFixture;
     before(async () => {
@@ -42,11 +40,38 @@ export function findsEach(
   });
 }
 
+/** Each is done, found to be harmless, and undone. */
+export function findsNothingIn(
+  table: Readonly<Record<string, Pick<Spoilt, 'spoil'> & Required<Pick<Spoilt, 'fix'>>>>,
+) {
+  describe('the doctor', () => {
+    let fixture: DoctorFixture;
+    before(async () => {
+      fixture = await openDoctorFixture();
+    });
+    after(() => fixture.close());
+
+    for (const [name, { spoil, fix }] of Object.entries(table)) {
+      it(`finds nothing in ${name}`, async () => {
+        const { names, run, findings } = fixture;
+        await run(names.main, spoil(names));
+        const found = await findings();
+        await run(names.main, fix(names));
+        assert.deepEqual(found, []);
+      });
+    }
+  });
+}
+
 async function findsOne({ names, run, findings }: DoctorFixture, check: string, row: Spoilt) {
   const database = row.in?.(names) ?? names.main;
   await run(database, row.spoil(names));
   const found = await findings();
   const wanted = [check, row.where(names)];
+  const warnings = await knownWarnings();
+  for (const { check: one, severity } of found) {
+    assert.equal(warnings.has(one), severity === 'warning', one);
+  }
   const named = found.map((finding) => [finding.check, finding.where]);
   if (row.among) assert.ok(named.some(([one, where]) => one === check && where === wanted[1]));
   else assert.deepEqual(named, [wanted]);

@@ -1,21 +1,17 @@
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
-import { logsSeals } from '../../../src/control_plane/doctor/statements.ts';
-import { findsEach } from './spoilt.ts';
+import type { Names } from '../../support/doctor_fixture.ts';
+import { findsEach, findsNothingIn, type Spoilt } from './spoilt.ts';
 
-describe('logsSeals()', () => {
-  for (const [name, value, logs] of [
-    ['log_statement', 'all', true],
-    ['log_statement', 'mod', false],
-    ['log_min_duration_statement', '0', true],
-    ['log_min_duration_statement', '99', true],
-    ['log_min_duration_statement', '250', false],
-    ['log_min_duration_statement', '-1', false],
-    ['log_transaction_sample_rate', '0.01', true],
-    ['log_transaction_sample_rate', '0', false],
-  ] as const) {
-    it(`says ${logs} of ${name} = ${value}`, () => assert.equal(logsSeals(name, value), logs));
-  }
+const database = (setting: string, value: string): Spoilt & Required<Pick<Spoilt, 'fix'>> => ({
+  spoil: ({ main }) => `alter database ${main} set ${setting} = '${value}'`,
+  where: ({ main }) => `setting ${setting} of database ${main}`,
+  fix: ({ main }: Names) => `alter database ${main} reset ${setting}`,
+});
+
+findsNothingIn({
+  'a database that logs changes, of which seals are no part': database('log_statement', 'mod'),
+  'a database that logs slow statements': database('log_min_duration_statement', '250'),
+  'a database that logs no duration': database('log_min_duration_statement', '-1'),
+  'a database that samples no transaction': database('log_transaction_sample_rate', '0'),
 });
 
 findsEach({
@@ -44,6 +40,11 @@ findsEach({
       spoil: ({ main }) => `alter database ${main} set log_statement = 'all'`,
       where: ({ main }) => `setting log_statement of database ${main}`,
     },
+    'a database whose fast statements are slow enough': database(
+      'log_min_duration_statement',
+      '99',
+    ),
+    'a database that samples some transactions': database('log_transaction_sample_rate', '0.01'),
     'a login whose every statement is slow enough': {
       spoil: ({ serve }) => `alter role ${serve} set log_min_duration_statement = 0`,
       where: ({ serve }) => `setting log_min_duration_statement of role ${serve}`,

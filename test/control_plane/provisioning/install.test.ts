@@ -56,10 +56,10 @@ describe('install()', () => {
     for (const [name, role] of Object.entries(roles)) {
       const [row] = await connection.plain`
         select rolcanlogin as login, rolinherit as inherits,
-          rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication as mighty
+          rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication as privileged
         from pg_roles where rolname = ${role}`;
       const login = ['serve', 'control', 'migrate'].includes(name);
-      assert.deepEqual({ ...row }, { login, inherits: false, mighty: false }, name);
+      assert.deepEqual({ ...row }, { login, inherits: false, privileged: false }, name);
     }
   });
 

@@ -49,10 +49,10 @@ const petFields = {
   birth_date: fc.option(date),
 };
 const strayFields = { colour: fc.constant('red'), id: fc.constant(unknownId) };
-const newPet = strewn(petFields, ['name', 'species']);
-const petPatch = strewn(petFields, []);
-const newVisit = strewn({ visited_on: date, reason: text }, ['visited_on', 'reason']);
-const newUser = strewn(
+const newPet = objectsOf(petFields, ['name', 'species']);
+const petPatch = objectsOf(petFields, []);
+const newVisit = objectsOf({ visited_on: date, reason: text }, ['visited_on', 'reason']);
+const newUser = objectsOf(
   {
     email: orWrong(fc.constantFrom('vet@a.example', 'vet@b.example', 'admin@script.example'), [
       'vet',
@@ -92,7 +92,7 @@ const calls = fc.oneof(
   weighing(3, line(userId.map((id) => `POST /api/users/${id}/keys`))),
   weighing(2, line(keyId.map((id) => `DELETE /api/keys/${id}`))),
   weighing(1, line(fc.integer({ min: 1, max: 3 }).map((most) => `GET /api/audit?limit=${most}`))),
-  weighing(1, oddities()),
+  weighing(1, unknownCalls()),
 );
 
 const actor: fc.Arbitrary<Actor> = fc.oneof(
@@ -134,7 +134,7 @@ function orWrong<Value>(right: fc.Arbitrary<Value>, wrong: readonly unknown[]) {
 }
 
 /** An object of these fields, sometimes with others or without a required one, or not an object. */
-function strewn(fields: Record<string, fc.Arbitrary<unknown>>, required: string[]) {
+function objectsOf(fields: Record<string, fc.Arbitrary<unknown>>, required: string[]) {
   return fc.oneof(
     weighing<unknown>(30, fc.record(fields, { requiredKeys: required })),
     weighing<unknown>(1, fc.record({ ...fields, ...strayFields }, { requiredKeys: [] })),
@@ -185,13 +185,13 @@ function speciesFilter() {
 function setting(key: string, right: readonly unknown[], wrong: readonly unknown[]) {
   const value = orWrong(fc.constantFrom(...right), wrong);
   return fc.oneof(
-    weighing(4, line(fc.constant(`PUT /api/config/${key}`), strewn({ value }, ['value']))),
+    weighing(4, line(fc.constant(`PUT /api/config/${key}`), objectsOf({ value }, ['value']))),
     weighing(1, line(fc.constant(`DELETE /api/config/${key}`))),
   );
 }
 
 /** Unknown routes, methods, keys and content types. */
-function oddities(): fc.Arbitrary<Called> {
+function unknownCalls(): fc.Arbitrary<Called> {
   return fc.constantFrom<Called[]>(
     { line: 'GET /api/pet' },
     { line: 'GET /api/pets/' },

@@ -6,7 +6,7 @@ import type { Participant } from './participant.ts';
 import { narrowed, type ScriptReply } from './response.ts';
 
 /** The servers must agree in everything, and with the model in all that the model states. */
-export type Cast = { servers: readonly Participant[]; model: Participant };
+export type Participants = { servers: readonly Participant[]; model: Participant };
 
 /** The participants gave different answers to the last call; the message is the script. */
 export class Difference extends Error {
@@ -30,13 +30,13 @@ export type Played = { line: string; status: number };
  *
  * @throws {Difference} at the first call with different answers.
  */
-export async function play(script: Script, cast: Cast): Promise<Played[]> {
-  const compare = comparison(cast);
+export async function play(script: Script, participants: Participants): Promise<Played[]> {
+  const compare = comparison(participants);
   const played: Played[] = [];
   for (const step of script) {
-    const shown = cast.model.show(step);
+    const shown = participants.model.show(step);
     const [expected, ...said] = await Promise.all(
-      [cast.model, ...cast.servers].map((participant) => participant.take(step)),
+      [participants.model, ...participants.servers].map((participant) => participant.take(step)),
     );
     if (!expected) throw new Error('Cannot play a script: there is no model');
     const answers = compare(expected, said);
@@ -50,7 +50,7 @@ export async function play(script: Script, cast: Cast): Promise<Played[]> {
 }
 
 /** Compares the answers to one call after the other, and returns them in words if they differ. */
-function comparison({ servers, model }: Cast) {
+function comparison({ servers, model }: Participants) {
   const labels = servers.map((server) => server.labels());
   // A second set of ordinals: values that only the servers return must not be counted.
   const narrowedLabels = servers.map((server) => server.labels());

@@ -34,8 +34,8 @@ const plan = { name: 'scripts', requestsPerHour: 1_000_000_000 };
 export async function openScriptServer(): Promise<ScriptServer> {
   const database = await testDatabase();
   const kennel = await startKennel(database.url);
-  const allowance = { requests_per_hour: plan.requestsPerHour, burst: plan.requestsPerHour };
-  await operatorOf(kennel)(`PUT /api/admin/plans/${plan.name}`, allowance);
+  const rateLimit = { requests_per_hour: plan.requestsPerHour, burst: plan.requestsPerHour };
+  await operatorOf(kennel)(`PUT /api/admin/plans/${plan.name}`, rateLimit);
   const scriptTenants: ScriptTenant[] = [];
   for (const mode of isolationModes)
     scriptTenants.push(await addTenant(kennel, mode, database.url));

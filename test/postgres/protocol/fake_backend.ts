@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { MessageReader } from '../../../src/postgres/protocol/message_reader.ts';
 import * as server from '../../support/server_messages.ts';
 
-const { bound, closed, columns, done, failed, parameters, parsed, row, said } = server;
+const { bound, closed, columns, done, failed, parameters, parsed, row, serverMessage } = server;
 
 /** The text of a statement that fails instead of giving rows. */
 export const failing = 'select fail';
@@ -62,7 +62,7 @@ export class FakeBackend {
   #end(): void {
     this.#skips = false;
     this.#groups += 1;
-    this.#say(said('Z', this.#status));
+    this.#say(serverMessage('Z', this.#status));
   }
 
   #boundIn(body: Buffer): { text: string; values: string[] } {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MessageReader } from '../../../src/postgres/protocol/message_reader.ts';
-import { said } from '../../support/server_messages.ts';
+import { serverMessage } from '../../support/server_messages.ts';
 
 const mostBytes = 1_000;
 
@@ -24,10 +24,10 @@ function head(length: number): Buffer {
 
 describe('MessageReader', () => {
   const bytes = Buffer.concat([
-    said('D', 'née'),
-    said('1'),
-    said('C', 'SELECT 1\0'),
-    said('Z', 'I'),
+    serverMessage('D', 'née'),
+    serverMessage('1'),
+    serverMessage('C', 'SELECT 1\0'),
+    serverMessage('Z', 'I'),
   ]);
   const messages = ['D:née', '1:', 'C:SELECT 1\0', 'Z:I'];
 
@@ -59,7 +59,7 @@ describe('MessageReader', () => {
 
   it('buffers a long message that comes byte by byte in few allocations', (t) => {
     const body = 'x'.repeat(100_000);
-    const long = Buffer.concat([said('D', body), said('Z', 'I')]);
+    const long = Buffer.concat([serverMessage('D', body), serverMessage('Z', 'I')]);
     const allocate = t.mock.method(Buffer, 'allocUnsafe');
     const bytes = Array.from(long, (_, at) => long.subarray(at, at + 1));
     assert.deepEqual(readAll(bytes, 1_000_000), [`D:${body}`, 'Z:I']);
@@ -76,7 +76,7 @@ describe('MessageReader', () => {
 
   it('reads a message of exactly the bound', () => {
     const body = 'x'.repeat(mostBytes - 4);
-    assert.deepEqual(readAll([said('D', body)]), [`D:${body}`]);
+    assert.deepEqual(readAll([serverMessage('D', body)]), [`D:${body}`]);
   });
 
   it('refuses a longer message by its head', () => {
@@ -91,7 +91,10 @@ describe('MessageReader', () => {
 
   for (const length of [0, 3, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]) {
     it(`refuses a length of ${length}`, () => {
-      assert.throws(() => readAll([said('1'), head(length)]), RegExp(`of ${length} bytes`));
+      assert.throws(
+        () => readAll([serverMessage('1'), head(length)]),
+        RegExp(`of ${length} bytes`),
+      );
     });
   }
 });

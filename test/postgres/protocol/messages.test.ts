@@ -2,19 +2,19 @@ import assert from 'node:assert/strict';
 import { describe as about, it } from 'node:test';
 import type { SqlValue } from '../../../src/kernel/ports.ts';
 import * as messages from '../../../src/postgres/protocol/messages.ts';
-import { said } from '../../support/server_messages.ts';
+import { serverMessage } from '../../support/server_messages.ts';
 
 const { bind, close, describe, execute, parse, query, sslRequest, sync, terminate } = messages;
 
 about('messages of the client', () => {
   for (const [name, message, expected] of [
-    ['Parse', parse('s0', 'select 1'), said('P', 's0\0select 1\0\0\0')],
-    ['Describe', describe('s0'), said('D', 'Ss0\0')],
-    ['Close', close('s0'), said('C', 'Ss0\0')],
-    ['Execute', execute, said('E', '\0\0\0\0\0')],
-    ['Sync', sync, said('S')],
-    ['Query', query("select 'é'"), said('Q', "select 'é'\0")],
-    ['Terminate', terminate, said('X')],
+    ['Parse', parse('s0', 'select 1'), serverMessage('P', 's0\0select 1\0\0\0')],
+    ['Describe', describe('s0'), serverMessage('D', 'Ss0\0')],
+    ['Close', close('s0'), serverMessage('C', 'Ss0\0')],
+    ['Execute', execute, serverMessage('E', '\0\0\0\0\0')],
+    ['Sync', sync, serverMessage('S')],
+    ['Query', query("select 'é'"), serverMessage('Q', "select 'é'\0")],
+    ['Terminate', terminate, serverMessage('X')],
     ['SSLRequest', sslRequest, Buffer.from('0000000804d2162f', 'hex')],
   ] as const) {
     it(`have the bytes of the protocol: ${name}`, () => assert.deepEqual(message, expected));
@@ -53,13 +53,13 @@ about('bind()', () => {
   ];
   for (const [what, value, hex] of kinds) {
     it(`encodes ${what}`, () => {
-      const expected = said('B', '\0s0\0\0\0', '\0\x01', Buffer.from(hex, 'hex'), '\0\0');
+      const expected = serverMessage('B', '\0s0\0\0\0', '\0\x01', Buffer.from(hex, 'hex'), '\0\0');
       assert.deepEqual(bind('s0', [value]), expected);
     });
   }
 
   it('encodes parameters in order', () => {
-    const three = said(
+    const three = serverMessage(
       'B',
       '\0\0\0\0',
       '\0\x03',
@@ -72,7 +72,7 @@ about('bind()', () => {
   });
 
   it('encodes no parameters', () =>
-    assert.deepEqual(bind('s0', []), said('B', '\0s0\0\0\0', '\0\0', '\0\0')));
+    assert.deepEqual(bind('s0', []), serverMessage('B', '\0s0\0\0\0', '\0\0', '\0\0')));
 
   it('refuses more than 65 535 parameters', () => {
     assert.equal(bind('', Array(65_535).fill(null)).readUInt16BE(9), 65_535);

@@ -8,31 +8,45 @@ import * as server from '../../support/server_messages.ts';
 type Random = () => number;
 type Mutation = (messages: Buffer[], random: Random) => Buffer[];
 
-const { bound, closed, columns, done, failed, noData, parameters, parsed, row, said } = server;
+const { bound, closed, columns, done, failed, noData, parameters, parsed, row, serverMessage } =
+  server;
 
 /** Messages of every kind; none of them is due. */
 const strays: readonly Buffer[] = [
   ...[bound, closed, noData, parameters, parsed],
   ...[columns(), columns(['marker', 25]), columns(['marker', 25], ['marker', 3802])],
   ...[row(), row('stray'), row('stray', 'stray'), row(null)],
-  ...[done('SELECT 0'), done('SELECT 1'), done('RESET'), done('COMMIT'), done(''), said('I')],
-  ...[failed('22012'), failed('57P01', 'FATAL'), failed(''), said('E')],
-  ...['I', 'T', 'E', '?', '', 'II'].map((status) => said('Z', status)),
+  ...[
+    done('SELECT 0'),
+    done('SELECT 1'),
+    done('RESET'),
+    done('COMMIT'),
+    done(''),
+    serverMessage('I'),
+  ],
+  ...[failed('22012'), failed('57P01', 'FATAL'), failed(''), serverMessage('E')],
+  ...['I', 'T', 'E', '?', '', 'II'].map((status) => serverMessage('Z', status)),
   // Authentication, BackendKeyData, NegotiateProtocolVersion, CopyIn, -Out, -Both, -Data, -Done.
-  ...[...'RKvGHWdcsV?\0\x7f'].map((type) => said(type)),
-  ...[said('R', '\0\0\0\0'), said('R', '\0\0\0\x03'), said('T'), said('D'), said('T', '\xff\xff')],
+  ...[...'RKvGHWdcsV?\0\x7f'].map((type) => serverMessage(type)),
+  ...[
+    serverMessage('R', '\0\0\0\0'),
+    serverMessage('R', '\0\0\0\x03'),
+    serverMessage('T'),
+    serverMessage('D'),
+    serverMessage('T', '\xff\xff'),
+  ],
   Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
   Buffer.from('Z\0\0\0\x03', 'latin1'),
   Buffer.from('D\0\0\0\0', 'latin1'),
-  said('D', '\0\x01', '\x7f\xff\xff\xff', 'x'),
+  serverMessage('D', '\0\x01', '\x7f\xff\xff\xff', 'x'),
   row('x'.repeat(10_000)),
 ];
 
 /** Messages that the server may send at any time. */
 const harmless: readonly Buffer[] = [
-  said('N', 'SNOTICE\0VNOTICE\0C00000\0Mlook\0\0'),
-  said('S', 'TimeZone\0UTC\0'),
-  said('A', '\0\0\0\x01', 'news\0\0'),
+  serverMessage('N', 'SNOTICE\0VNOTICE\0C00000\0Mlook\0\0'),
+  serverMessage('S', 'TimeZone\0UTC\0'),
+  serverMessage('A', '\0\0\0\x01', 'news\0\0'),
 ];
 
 function indexIn(messages: readonly Buffer[], random: Random): number {
@@ -91,7 +105,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
   otherStatus: (messages, random) => {
     const all = [...messages.keys()].filter((at) => messages[at]?.[0] === 'Z'.charCodeAt(0));
-    return messages.with(choose(all, random), said('Z', choose(['I', 'T', 'E'], random)));
+    return messages.with(choose(all, random), serverMessage('Z', choose(['I', 'T', 'E'], random)));
   },
 };
 

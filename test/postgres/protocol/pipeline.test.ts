@@ -13,7 +13,8 @@ import { ScriptedSocket } from '../../support/scripted_socket.ts';
 import * as server from '../../support/server_messages.ts';
 
 const { bind, close, execute, parse, query, sync, terminate } = messages;
-const { bound, columns, done, failed, noData, parameters, parsed, ready, row, said } = server;
+const { bound, columns, done, failed, noData, parameters, parsed, ready, row, serverMessage } =
+  server;
 const { readyInTransaction, readyInFailed } = server;
 
 const limits = { statements: 10, answerBytes: 300, json: connectionLimits.json, silenceMs: 1_000 };
@@ -167,22 +168,22 @@ describe('Pipeline', () => {
       );
     });
 
-    for (const [said, tag] of [
+    for (const [sent, tag] of [
       ['INSERT 0 12', 'INSERT'],
       ['SELECT 3', 'SELECT'],
       ['CREATE TABLE', 'CREATE TABLE'],
       ['COMMIT', 'COMMIT'],
     ] as const) {
-      it(`shortens the tag "${said}" to "${tag}"`, () => {
+      it(`shortens the tag "${sent}" to "${tag}"`, () => {
         ask(own);
-        socket.say(done(said), ready);
+        socket.say(done(sent), ready);
         assert.deepEqual(tags(), [tag]);
       });
     }
 
     it('has no tag for an empty statement, and counts it', () => {
       ask(call(text``, []));
-      socket.say(parsed, parameters, noData, bound, said('I'), ready);
+      socket.say(parsed, parameters, noData, bound, serverMessage('I'), ready);
       assert.deepEqual([answers[0]?.tag, answers[0]?.completed], [null, 1]);
     });
 
@@ -203,7 +204,11 @@ describe('Pipeline', () => {
     });
 
     it('is not affected by notices, notifications and changed settings', () => {
-      const others = [said('N', 'VNOTICE\0\0'), said('S', 'a\0b\0'), said('A', '\0\0\0\x01a\0\0')];
+      const others = [
+        serverMessage('N', 'VNOTICE\0\0'),
+        serverMessage('S', 'a\0b\0'),
+        serverMessage('A', '\0\0\0\x01a\0\0'),
+      ];
       socket.say(...others);
       ask(call());
       socket.say(...others, ...described, ...others, row('x'), ...others, done('SELECT 1'));
@@ -227,14 +232,14 @@ describe('Pipeline', () => {
       assert.deepEqual(sentFor(call(same)), Buffer.concat([bind('s0', ['1']), execute, sync]));
     });
 
-    for (const [failure, said] of [
+    for (const [failure, replies] of [
       ['whose Parse failed', [failed('42601')]],
       ['whose Describe failed', [parsed, failed('42P18')]],
       ['that was not reached because of an error before it', [failed('22012')]],
     ] as const) {
       it(`${failure} is closed and prepared again the next time`, () => {
         ask(call(same));
-        socket.say(...said, ready);
+        socket.say(...replies, ready);
         const anew = [parse('s1', 'select $1 as a'), messages.describe('s1'), bind('s1', ['1'])];
         const expected = [close('s0'), ...anew, execute, sync];
         assert.deepEqual(sentFor(call(same)), Buffer.concat(expected));
@@ -279,14 +284,14 @@ describe('Pipeline', () => {
       ['an unknown type', '?'],
     ] as const) {
       it(`after ${what}, and ignores later bytes`, () => {
-        socket.say(...described, said(type, '\0\0\0'), ...rest);
+        socket.say(...described, serverMessage(type, '\0\0\0'), ...rest);
         assert.match(String(ends[0]), RegExp(`type "[${type}]" now$`));
         assert.deepEqual(answers, []);
       });
     }
 
     it('and sends nothing more', async () => {
-      socket.say(said('G'), ...rest);
+      socket.say(serverMessage('G'), ...rest);
       pipeline.flush();
       await setImmediate();
       assert.deepEqual(socket.written, []);
@@ -298,7 +303,7 @@ describe('Pipeline', () => {
     });
 
     it('after a description of columns without its columns', () => {
-      socket.say(parsed, said('T', '\0\x05'), ...rest);
+      socket.say(parsed, serverMessage('T', '\0\x05'), ...rest);
       assert.deepEqual(answers, []);
     });
 
@@ -308,7 +313,7 @@ describe('Pipeline', () => {
     });
 
     it('after a row whose text is longer than the row', () => {
-      socket.say(...described, said('D', '\0\x01', '\0\0\0\x09', 'x'), ...rest);
+      socket.say(...described, serverMessage('D', '\0\x01', '\0\0\0\x09', 'x'), ...rest);
       assert.deepEqual(answers, []);
     });
 
@@ -321,7 +326,7 @@ describe('Pipeline', () => {
     for (const [what, message] of [
       ['a tag', done('SELECT 0')],
       ['an error', failed('57P01')],
-      ['an empty statement', said('I')],
+      ['an empty statement', serverMessage('I')],
     ] as const) {
       it(`after ${what} that was not asked for`, () => {
         socket.say(...described, ...rest, message);
@@ -349,9 +354,9 @@ describe('Pipeline', () => {
       ['a row that its tag does not count', [...described, row('x'), done('SELECT 0')]],
       ['a row less than its tag counts', [...described, row('x'), done('SELECT 2')]],
       ['a row of a statement without columns', [parsed, parameters, noData, bound, row('x')]],
-      ['a tag without an end', [...described, said('C', 'SELECT 0')]],
+      ['a tag without an end', [...described, serverMessage('C', 'SELECT 0')]],
       ['a tag of more than 64 bytes', [...described, done('x'.repeat(64))]],
-      ['an acknowledgement with a body', [said('1', 'x'), ...described.slice(1)]],
+      ['an acknowledgement with a body', [serverMessage('1', 'x'), ...described.slice(1)]],
     ] as const) {
       it(`after a result with ${what}`, () => {
         socket.say(...replies, ready, ...rest);
@@ -361,13 +366,13 @@ describe('Pipeline', () => {
 
     for (const status of ['', '?', 'II']) {
       it(`after a transaction status of "${status}"`, () => {
-        socket.say(...described, done('SELECT 0'), said('Z', status), ...rest);
+        socket.say(...described, done('SELECT 0'), serverMessage('Z', status), ...rest);
         assert.deepEqual(answers, []);
       });
     }
 
     it('after notices that are together too large', () => {
-      const notice = said('N', 'x'.repeat(150));
+      const notice = serverMessage('N', 'x'.repeat(150));
       socket.say(...described, notice, notice, ...rest);
       assert.match(String(ends[0]), /it has more than 300 bytes$/);
     });
@@ -425,7 +430,7 @@ describe('Pipeline', () => {
       [' in a transaction', begin, inTransaction],
     ] as const) {
       for (const [what, group, replies, allowed] of all) {
-        for (const [status, said] of Object.entries(statuses)) {
+        for (const [status, last] of Object.entries(statuses)) {
           const isGood = allowed.includes(status);
           it(`"${status}" after ${what}${where} ${isGood ? 'is accepted' : 'ends the connection'}`, () => {
             if (opening) {
@@ -435,7 +440,7 @@ describe('Pipeline', () => {
             }
             ask(group);
             ask(own);
-            socket.say(...replies, said);
+            socket.say(...replies, last);
             const faults = answers.map((answer) => answer?.protocolError === null);
             assert.deepEqual([faults, ends.length], [[isGood], isGood ? 0 : 1]);
           });
@@ -484,7 +489,7 @@ describe('Pipeline', () => {
 
       it('reports no end', async () => {
         pipeline[leave]();
-        socket.say(said('G'));
+        socket.say(serverMessage('G'));
         socket.emit('error', new Error('lost'));
         socket.destroy();
         await setImmediate();

@@ -5,7 +5,7 @@ import { MessageReader } from '../../../src/postgres/protocol/message_reader.ts'
 import { type Column, columnsIn, rowIn } from '../../../src/postgres/protocol/rows.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
-import { columns, done, row, said } from '../../support/server_messages.ts';
+import { columns, done, row, serverMessage } from '../../support/server_messages.ts';
 
 const json = { chars: 200, depth: 3 };
 
@@ -46,7 +46,7 @@ describe('rowIn()', () => {
   for (const [what, message] of [
     ['fewer', row('1')],
     ['more', row('1', '2', '3')],
-    ['longer', said('D', '\0\x02', '\0\0\0\x01', '1', '\0\0\0\x09', '2')],
+    ['longer', serverMessage('D', '\0\x02', '\0\0\0\x01', '1', '\0\0\0\x09', '2')],
   ] as const) {
     it(`refuses a row with ${what} values than its columns announce`, () => {
       const described = columns(['a', text], ['b', text]);
@@ -56,10 +56,13 @@ describe('rowIn()', () => {
   }
 
   for (const [what, message] of [
-    ['counts another number of values', said('D', '\0\x03', '\0\0\0\x01a', '\0\0\0\x01b')],
-    ['has a length below that of null', said('D', '\0\x02', Buffer.alloc(4, 0xfe), '\0\0\0\0')],
-    ['ends within a length', said('D', '\0\x02', '\0\0\0\x01a', '\0\0')],
-    ['has no number of values', said('D')],
+    ['counts another number of values', serverMessage('D', '\0\x03', '\0\0\0\x01a', '\0\0\0\x01b')],
+    [
+      'has a length below that of null',
+      serverMessage('D', '\0\x02', Buffer.alloc(4, 0xfe), '\0\0\0\0'),
+    ],
+    ['ends within a length', serverMessage('D', '\0\x02', '\0\0\0\x01a', '\0\0')],
+    ['has no number of values', serverMessage('D')],
   ] as const) {
     it(`refuses a row that ${what}`, () => {
       const described = columns(['a', text], ['b', text]);
@@ -68,11 +71,11 @@ describe('rowIn()', () => {
   }
 
   for (const [what, message] of [
-    ['without a number', said('T')],
-    ['more than there are', said('T', '\0\x02', 'a\0', Buffer.alloc(18))],
-    ['fewer than there are', said('T', '\0\0', 'a\0', Buffer.alloc(18))],
-    ['whose name has no end', said('T', '\0\x01', 'a'.repeat(20))],
-    ['in binary', said('T', '\0\x01', 'a\0', Buffer.alloc(17), '\x01')],
+    ['without a number', serverMessage('T')],
+    ['more than there are', serverMessage('T', '\0\x02', 'a\0', Buffer.alloc(18))],
+    ['fewer than there are', serverMessage('T', '\0\0', 'a\0', Buffer.alloc(18))],
+    ['whose name has no end', serverMessage('T', '\0\x01', 'a'.repeat(20))],
+    ['in binary', serverMessage('T', '\0\x01', 'a\0', Buffer.alloc(17), '\x01')],
   ] as const) {
     it(`refuses columns ${what}`, () => {
       assert.throws(() => rowsOf(message, columns(['b', text])), /do not fill it$/);
@@ -91,7 +94,7 @@ describe('rowIn()', () => {
       assert.deepEqual(read(longest), [{ a: 'x'.repeat(json.chars - 2) }]);
     });
 
-    for (const [what, written, said] of [
+    for (const [what, written, note] of [
       ['is longer', `"${'x'.repeat(json.chars - 1)}"`, 'JSON of more than 200 characters'],
       ['is nested deeper', `[[[[]]]]${padding}`, 'JSON that is nested more than 3 deep'],
       [
@@ -101,7 +104,7 @@ describe('rowIn()', () => {
       ],
     ] as const) {
       it(`is replaced by a note when it ${what}`, () => {
-        assert.deepEqual(read(written), [{ a: { not_read: said } }]);
+        assert.deepEqual(read(written), [{ a: { not_read: note } }]);
       });
     }
   });

@@ -134,7 +134,7 @@ export const context: readonly Attack[] = [
     ),
     run: async (attempt) => {
       await whileVictimWorks(attempt, async () => {
-        const { seal } = await overhear(attempt);
+        const { seal } = await readVictimSeal(attempt);
         await attempt.search(union(sets('kennel.tenant', quoted(seal)), emails), 'users');
       });
     },
@@ -143,11 +143,11 @@ export const context: readonly Attack[] = [
     name: "a seal read from another session's activity, on the backend that it is bound to",
     layers: everywhere('no settings', 'no query texts', 'bound seal', 'hidden activity'),
     run: async (attempt) => {
-      let heard = { pid: '0', seal: '' };
+      let read = { pid: '0', seal: '' };
       await whileVictimWorks(attempt, async () => {
-        heard = await overhear(attempt);
+        read = await readVictimSeal(attempt);
       });
-      const there = `case when pg_backend_pid() = ${heard.pid} then ${quoted(heard.seal)}
+      const there = `case when pg_backend_pid() = ${read.pid} then ${quoted(read.seal)}
         else current_setting('kennel.tenant') end`;
       // The pool lends the connection that was idle for longest, so each of them has its turn.
       for (let turn = 0; turn < 4; turn += 1) {
@@ -191,7 +191,7 @@ function whileVictimWorks({ lab, victim }: Attempt, work: () => Promise<void>): 
 }
 
 /** The statements of the login's other sessions, read by a session that has left its role. */
-async function overhear(attempt: Attempt): Promise<{ pid: string; seal: string }> {
+async function readVictimSeal(attempt: Attempt): Promise<{ pid: string; seal: string }> {
   const activity = `select pid, query from pg_stat_activity where query like '%kennel.tenant%'`;
   const { text } = await attempt.search(union(sets('role', "'none'"), runs(activity)), 'users');
   const shown = new RegExp(

@@ -17,7 +17,7 @@ export const resources: readonly Attack[] = [
     layers: named('queries only', 'rights by column'),
     // Alone it is refused in a tenant's own database, where no context begins a transaction.
     run: (attempt) =>
-      mustKeepNobodyWaiting(attempt, ['select 1', `lock table ${attempt.lab.table('pets')}`]),
+      mustBlockNoSession(attempt, ['select 1', `lock table ${attempt.lab.table('pets')}`]),
   },
   {
     name: 'LOCK TABLE on the shared table of users',
@@ -31,7 +31,7 @@ export const resources: readonly Attack[] = [
     layers: named('queries only'),
     run: (attempt) => {
       const table = attempt.lab.table('pets');
-      return mustKeepNobodyWaiting(attempt, [
+      return mustBlockNoSession(attempt, [
         `create rule x as on insert to ${table} do also nothing`,
       ]);
     },
@@ -142,7 +142,7 @@ function injectedKinds(): Attack[] {
 }
 
 /** All others wait behind a lock that waits for a reader. */
-async function mustKeepNobodyWaiting(attempt: Attempt, statements: string[]): Promise<void> {
+async function mustBlockNoSession(attempt: Attempt, statements: string[]): Promise<void> {
   const waiters = await waitersBehind(attempt, statements);
   attempt.mustBeAlike(said('0 wait'), said(`${waiters} wait`));
 }

@@ -1,6 +1,6 @@
--- `draw` of kernel/token_bucket.ts, where all processes share one bucket and one clock.
--- Run by redis_limiter.ts; atomic, touches KEYS[1] alone, answers { 1 or 0, parts left }.
--- The bucket is written when refused too, so that a clock that went back counts from there.
+-- `takeToken` of kernel/token_bucket.ts, with one bucket and one clock for all processes.
+-- Run by redis_limiter.ts. Atomic; uses only KEYS[1]; returns { 1 or 0, parts left }.
+-- A refused request also writes the bucket: after the clock goes back, it refills from that time on.
 local capacity = tonumber(ARGV[1])
 local parts_per_token = tonumber(ARGV[2])
 local parts_per_ms = tonumber(ARGV[3])
@@ -23,6 +23,6 @@ if allowed then
 end
 
 redis.call('HSET', KEYS[1], 'parts', parts, 'updated_at_ms', now_ms)
--- A full bucket is no bucket: it may be forgotten.
+-- A missing bucket counts as full, so the key expires when the bucket is full.
 redis.call('PEXPIRE', KEYS[1], math.ceil((capacity - parts) / parts_per_ms))
 return { allowed and 1 or 0, parts }

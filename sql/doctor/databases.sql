@@ -1,0 +1,94 @@
+-- Databases: each is entered by its own logins alone, none of our logins enters another one, and all are
+-- there, in UTF8.
+-- Run in: the main database (databases belong to the whole server).
+-- Variables: control, migrate, owner (roles), ours (an array of all our roles but the owner), placements
+-- (JSON: an array of {whose, active, database, schema, role, login}; the database, the schema, the role and
+-- the login of each tenant, and whether it is active).
+-- Only reads.
+
+with placement as (
+  select *
+  from jsonb_to_recordset(:'placements')
+    as placement (whose text, active boolean, database name, login name)
+), admitted (database, role, privilege) as (
+  select database, login, 'CONNECT' from placement
+  union
+  select database, :'migrate', 'CONNECT' from placement
+  union
+  values (current_database(), :'control', 'CONNECT'), (current_database(), :'migrate', 'CREATE')
+), permission (database, role, privilege, grantee) as (
+  select datname, coalesce(rolname, 'public'), privilege_type,
+    case when rolname is null then 'public' else quote_ident(rolname) end
+  from pg_database
+    cross join aclexplode(coalesce(datacl, acldefault('d', datdba))) as permission
+    left join pg_roles on pg_roles.oid = grantee
+  where datallowconn and grantee <> datdba and (grantee = 0 or rolname = any (:'ours'))
+  except
+  select database, role, privilege, quote_ident(role) from admitted
+)
+select verdict.check, verdict.severity, database,
+  format('database %s', database) as where,
+  format('%s %s', role, verdict.what) as what,
+  format('revoke %s on database %I from %s', lower(privilege), database, grantee) as fix
+from permission
+  join (values
+    ('CONNECT', 'database_open', 'error', 'may connect, and is none of its logins'),
+    ('CREATE', 'database_writable', 'error', 'may make schemas in it'),
+    ('TEMPORARY', 'database_temporary', 'error', 'may make temporary tables in it')
+  ) as verdict (privilege, "check", severity, what) using (privilege)
+where database in (select database from placement where active)
+union all
+select 'foreign_database_open', 'warning', database, format('database %s', database),
+  format('It is none of ours, and our logins may connect to it (granted to %s)', role),
+  format('revoke connect on database %I from %s', database, grantee)
+from permission
+where privilege = 'CONNECT' and database not in (select database from placement where active)
+  -- A database whose tenant is being made, or deleted, is ours.
+  and not (role <> 'public' and database in (select database from placement));
+
+-- Tenants write in every language, and a database of another encoding refuses most of them.
+select 'encoding_wrong' as check, 'error' as severity, datname as database,
+  format('database %s', datname) as where,
+  format('Its encoding is %s, and has to be UTF8', pg_encoding_to_char(encoding)) as what,
+  null as fix
+from pg_database
+where pg_encoding_to_char(encoding) <> 'UTF8'
+  and datname in (
+    select database from jsonb_to_recordset(:'placements') as placement (active boolean, database name)
+    where active
+  );
+
+-- Only a backup restores them, so there is nothing to paste.
+select 'tenant_place_missing' as check, 'error' as severity, database, whose as where,
+  format('Its database %s is gone, or its login', database) as what, null as fix
+from jsonb_to_recordset(:'placements')
+  as placement (whose text, active boolean, database name, login name)
+where active
+  and not (
+    exists (select from pg_database where datname = database)
+    and exists (select from pg_roles where rolname = login)
+  );
+
+select 'role_owns' as check, 'error' as severity, current_database() as database,
+  format('%s %s', object.type, object.identity) as where,
+  format('It belongs to %s, which serves and may own nothing', rolname) as what,
+  format('alter %s %s owner to %I', object.type, object.identity, :'owner') as fix
+from pg_shdepend
+  join pg_roles on pg_roles.oid = refobjid
+  cross join lateral pg_identify_object(classid, objid, objsubid) as object
+where refclassid = 'pg_authid'::regclass and deptype = 'o' and dbid = 0 and rolname = any (:'ours');
+
+-- Objects of databases that are none of ours have no name from here.
+select 'role_owns' as check, 'error' as severity, datname as database,
+  format('database %s', datname) as where,
+  format('%s of its objects belong to %s, which serves and may own nothing', count(*), rolname) as what,
+  format('reassign owned by %I to %I', rolname, :'owner') as fix
+from pg_shdepend
+  join pg_roles on pg_roles.oid = refobjid
+  join pg_database on pg_database.oid = dbid
+where refclassid = 'pg_authid'::regclass and deptype = 'o' and rolname = any (:'ours')
+  and datname not in (
+    select database from jsonb_to_recordset(:'placements') as placement (active boolean, database name)
+    where active
+  )
+group by rolname, datname;

@@ -1,0 +1,43 @@
+-- Policies of tenants' tables: the one that is meant, as it is meant, and no other that adds to it.
+-- Run in: each placement (as tables.sql is).
+-- Variables: schema (of the placement).
+-- Only reads. Restrictive policies are no finding: they only hide rows.
+
+with policy as (
+  select pg_class.oid as "table", nspname, relname, polname, polpermissive,
+    format('%s.%s of database %s', nspname, relname, current_database()) as place,
+    coalesce(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) as shown,
+    polpermissive and polcmd = '*' and polroles = '{0}'
+      and pg_get_expr(polqual, polrelid) = '(tenant_id = ( SELECT kernel.tenant() AS tenant))'
+      and coalesce(polwithcheck is null
+        or pg_get_expr(polwithcheck, polrelid) = pg_get_expr(polqual, polrelid), false) as is_meant
+  from pg_class
+    join pg_namespace on pg_namespace.oid = relnamespace
+    left join pg_policy on polrelid = pg_class.oid
+  where relkind in ('r', 'p') and relname <> 'migrations' and nspname = :'schema'
+), making as (
+  select *, format('create policy tenant_rows on %I.%I using (tenant_id = (select kernel.tenant()))',
+    nspname, relname) as statement
+  from policy
+)
+select distinct 'policy_missing' as check, 'error' as severity, current_database() as database,
+  format('policy tenant_rows of table %s', place) as where,
+  'There is none, so no row is any tenant''s; it has to be '
+    '"using (tenant_id = (select kernel.tenant()))"' as what,
+  statement as fix
+from making
+where not exists (
+  select from policy where policy.table = making.table and polname = 'tenant_rows'
+)
+union all
+select 'policy_changed', 'error', current_database(), format('policy tenant_rows of table %s', place),
+  format('It says "%s", and has to be "using (tenant_id = (select kernel.tenant()))" for all', shown),
+  format('drop policy tenant_rows on %I.%I; %s', nspname, relname, statement)
+from making
+where polname = 'tenant_rows' and not is_meant
+union all
+-- Permissive policies add up: one more shows more.
+select 'policy_extra', 'error', current_database(), format('policy %s of table %s', polname, place),
+  format('It shows more rows: %s', shown), format('drop policy %I on %I.%I', polname, nspname, relname)
+from policy
+where polpermissive and polname <> 'tenant_rows';

@@ -1,0 +1,35 @@
+-- Schemas: those of tenants are there, and none of our roles adds to another one.
+-- Run in: each database.
+-- Variables: ours (an array of all our roles but the owner), schemas (an array of our schemas here), tables
+-- (an array of the names of tenants' tables), placements (JSON: an array of {whose, active, database,
+-- schema}).
+-- Only reads.
+
+-- Only a backup restores them, so there is nothing to paste.
+select 'tenant_place_missing' as check, 'error' as severity, current_database() as database,
+  whose as where,
+  format('Schema %s of database %s is gone', schema, database) as what, null as fix
+from jsonb_to_recordset(:'placements')
+  as placement (whose text, active boolean, database name, schema name)
+where active and database = current_database()
+  and not exists (select from pg_namespace where nspname = schema);
+
+-- A role that makes a table where others look puts its own rows before them.
+select 'schema_writable' as check, 'error' as severity, current_database() as database,
+  format('schema %s of database %s', nspname, current_database()) as where,
+  format('%s may make tables and functions in it', coalesce(rolname, 'public')) as what,
+  format('revoke create on schema %I from %s', nspname, coalesce(quote_ident(rolname), 'public'))
+    as fix
+from pg_namespace
+  cross join lateral aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
+  left join pg_roles on pg_roles.oid = grantee
+where privilege_type = 'CREATE' and grantee <> nspowner and nspname <> all (:'schemas')
+  and (grantee = 0 or rolname = any (:'ours'));
+
+select 'table_in_public' as check, 'error' as severity, current_database() as database,
+  format('table public.%s of database %s', relname, current_database()) as where,
+  'It has the name of a tenants'' table; nothing of ours is in public' as what,
+  format('create schema if not exists stray; alter table public.%I set schema stray', relname) as fix
+from pg_class
+where relnamespace = to_regnamespace('public') and relkind in ('r', 'p', 'v', 'm', 'f')
+  and relname = any (:'tables');

@@ -1,0 +1,29 @@
+-- The server: holes in row security, or in the role that a statement runs as, that its release still has.
+-- Run in: the main database.
+-- Variables: those that psql has by itself.
+-- Source: https://www.postgresql.org/support/security/
+
+with hole (cve, closed) as (
+  values
+    -- Policies of one role applied to another after inlining.
+    ('CVE-2023-2455', '{150003}'::int[]),
+    -- MERGE did not ask the policies for update and select.
+    ('CVE-2023-39418', '{150004}'),
+    -- Policies of one role applied to another below a subquery.
+    ('CVE-2024-10976', '{150009,160005,170001}'),
+    -- `set role` and `reset` could end as another role than they should.
+    ('CVE-2024-10978', '{150009,160005,170001}'),
+    -- Statistics told of rows that a policy hides.
+    ('CVE-2025-8713', '{150014,160010,170006}')
+)
+select 'server_outdated' as check, 'warning' as severity, current_database() as database,
+  format('Postgres %s', :'SERVER_VERSION_NAME') as where,
+  format('Later releases have closed holes in row security: %s', string_agg(cve, ', ' order by cve))
+    as what,
+  null as fix
+from hole
+where exists (
+  select from unnest(closed) as release
+  where release / 10000 = :SERVER_VERSION_NUM / 10000 and release > :SERVER_VERSION_NUM
+)
+having count(*) > 0;

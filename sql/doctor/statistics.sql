@@ -1,0 +1,29 @@
+-- Statistics: row security does not hide them, so estimates would tell a tenant the values of others.
+-- Run in: each database, as a superuser (no other role sees pg_statistic).
+-- Variables: account (a role), placements (JSON: an array of {active, database, schema, role}).
+-- Only reads. Finds values that were kept before our tables kept none.
+
+with reader (schema, role) as (
+  select schema, role
+  from jsonb_to_recordset(:'placements')
+    as placement (active boolean, database name, schema name, role name)
+  where active and database = current_database()
+  union
+  values ('control', :'account')
+)
+select 'statistics_kept' as check, 'error' as severity, current_database() as database,
+  format('table %s of database %s', coalesce(indrelid, starelid)::regclass, current_database())
+    as where,
+  'Values are kept, and estimates tell a tenant what others have' as what,
+  string_agg(distinct format('delete from pg_statistic where starelid = %L::regclass',
+    starelid::regclass), '; ') as fix
+from pg_statistic
+  join pg_class on pg_class.oid = starelid
+  join pg_namespace on pg_namespace.oid = relnamespace
+  join reader on schema = nspname
+  left join pg_index on indexrelid = starelid
+where case
+  when indrelid is null then has_column_privilege(role, starelid, staattnum, 'select')
+  else has_any_column_privilege(role, indrelid, 'select')
+end
+group by coalesce(indrelid, starelid);

@@ -1,0 +1,124 @@
+/** What is examined: the placements of all tenants, and the databases that they are in. */
+
+import type { IsolationModes } from '../../isolation/modes.ts';
+import type { Sql } from '../../kernel/ports.ts';
+import type { TenantId } from '../../kernel/tenant.ts';
+import { type Installation, schemas } from '../../postgres/installation.ts';
+import { type DedicatedPlacement, isDedicated, type Placement } from '../../postgres/placement.ts';
+
+/** A placement, whose it is, and the version that its tables should have. */
+export type ExaminedPlacement = {
+  placement: Placement;
+  whose: string;
+  version: number;
+  /** Not while its tenant is being made or deleted. */
+  active: boolean;
+};
+
+/** One of our databases, and the roles that have business there. */
+export type ExaminedDatabase = {
+  name: string;
+  /** The one with the control schema. */
+  isMain: boolean;
+  /** Of active tenants whose tables are there. */
+  placements: readonly ExaminedPlacement[];
+  /** Of the main one all: what belongs to the whole server is examined from there. */
+  known: readonly ExaminedPlacement[];
+  /** The placement of the one tenant that the database belongs to; null where it has several. */
+  dedicated: DedicatedPlacement | null;
+  /** Works on tenants' tables. */
+  app: string;
+  /** The login that sets contexts; null where sessions begin with theirs. */
+  setter: string | null;
+  /** Roles of ours that serve here. */
+  serving: readonly string[];
+  /** All roles of ours but the owner: those that serve here, and those that do elsewhere. */
+  ours: readonly string[];
+  /** Our schemas, but those of tenants that are being made or deleted. */
+  schemas: readonly string[];
+};
+
+type Row = {
+  id: TenantId;
+  slug: string;
+  isolation: string;
+  version: number;
+  active: boolean;
+};
+
+/**
+ * One for each tenant; of a mode whose tenants have placements in common, those.
+ *
+ * @param newest version that the code knows.
+ */
+export async function readPlacements(
+  sql: Sql,
+  modes: IsolationModes,
+  newest: number,
+): Promise<ExaminedPlacement[]> {
+  const common = modes.commonPlacements();
+  const rows = await sql<Row>`
+    select id, slug, isolation, schema_version as version,
+      status in ('active', 'suspended') as active
+    from control.tenants
+    where isolation <> all (${common.map(({ mode }) => mode)})
+    order by slug`;
+  return [
+    ...common.map(({ mode, placement }) => {
+      return { placement, whose: `all tenants of ${mode} mode`, version: newest, active: true };
+    }),
+    ...rows.map(({ slug, version, active, ...tenant }) => {
+      const placement = modes.placementOf(tenant);
+      return { placement, whose: `tenant ${slug}`, version: Math.min(version, newest), active };
+    }),
+  ];
+}
+
+/** The main database, and each other one that an active tenant is in. */
+export function databasesOf(
+  installation: Installation,
+  all: readonly ExaminedPlacement[],
+): { main: ExaminedDatabase; others: ExaminedDatabase[] } {
+  const byName = new Map<string, ExaminedPlacement[]>();
+  for (const examined of all) {
+    const { database } = examined.placement;
+    if (!examined.active) continue;
+    const known = byName.get(database);
+    if (known) known.push(examined);
+    else byName.set(database, [examined]);
+  }
+  const { database: name } = installation;
+  const main = databaseOf(installation, { name, placements: byName.get(name) ?? [], known: all });
+  byName.delete(name);
+  const others = [...byName].map(([name, placements]) =>
+    databaseOf(installation, { name, placements, known: placements }),
+  );
+  return { main, others };
+}
+
+function databaseOf(
+  { database: main, roles }: Installation,
+  { name, placements, known }: Pick<ExaminedDatabase, 'name' | 'placements' | 'known'>,
+): ExaminedDatabase {
+  const { app, account, serve, control, migrate } = roles;
+  const isMain = name === main;
+  const first = placements[0]?.placement;
+  const workers = placements.flatMap(({ placement: { role, login } }) => [role, login]);
+  const serving = distinct([...workers, ...(isMain ? [serve, control, app, account] : [])]);
+  const logins = known.filter(({ active }) => active).map(({ placement }) => placement.login);
+  return {
+    ...{ name, isMain, placements, known, serving },
+    dedicated: first && isDedicated(first) ? first : null,
+    app: isMain ? app : (first?.role ?? app),
+    setter: serving.includes(serve) ? serve : null,
+    ours: distinct([...serving, serve, control, app, account, migrate, ...logins]),
+    schemas: distinct([
+      ...(isMain ? [schemas.kernel, schemas.control] : [schemas.kernel]),
+      ...placements.map(({ placement }) => placement.schema),
+    ]),
+  };
+}
+
+function distinct(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}

@@ -1,0 +1,94 @@
+/**
+ * The checks that are SQL. A file of `sql/doctor` examines one subject: each of its statements is a query
+ * that gives findings, and a line of its head says where it is run (`-- Run in: each database`). All of a
+ * database are joined to one query, so that they take one round trip.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import type { Sql } from '../../kernel/ports.ts';
+import { readSql, type Statement } from '../migrations/sql_text.ts';
+import type { Finding } from './finding.ts';
+
+/** Where a file is run. */
+export type Scope =
+  | 'the main database'
+  | 'each database'
+  | 'each database, as a superuser'
+  | 'each session'
+  | 'each placement';
+
+/** What stands for `:'name'` in a file, as for psql. */
+export type Variables = Readonly<Record<string, string>>;
+
+type SqlFile = { name: string; text: string; scope: string; statements: readonly Statement[] };
+
+const folder = new URL('../../../sql/doctor/', import.meta.url);
+
+let files: Promise<readonly SqlFile[]> | undefined;
+let classes: Promise<string> | undefined;
+
+/** All files, which are read once. */
+export function sqlFiles(): Promise<readonly SqlFile[]> {
+  files ??= readFiles();
+  return files;
+}
+
+/** What the checks of these scopes find, or those of the files of these names. */
+export async function runChecks(
+  sql: Sql,
+  chosen: readonly (Scope | `${string}.sql`)[],
+  variables: Variables,
+): Promise<Finding[]> {
+  const asked = (await sqlFiles()).filter(
+    ({ name, scope }) => chosen.includes(`${name}.sql`) || chosen.some((one) => one === scope),
+  );
+  const queries = asked.flatMap(({ statements }) =>
+    statements.map((statement) => `(${statement.withVariables(variables)})`),
+  );
+  return sql<Finding>(asTemplate(queries.join('\nunion all\n')));
+}
+
+/** What the only statement of a file gives. */
+export async function runFile<Row extends object>(
+  sql: Sql,
+  file: string,
+  variables: Variables,
+): Promise<Row[]> {
+  const found = (await sqlFiles()).find(({ name }) => name === file);
+  const [statement] = found?.statements ?? [];
+  if (!statement) throw new Error(`Cannot examine: sql/doctor/${file}.sql is not there`);
+  return sql<Row>(asTemplate(statement.withVariables(variables)));
+}
+
+/** The warnings that the files know: each is a name with its severity behind it. */
+export async function warningsOfFiles(): Promise<string[]> {
+  const texts = (await sqlFiles()).map(({ text }) => text).join('\n');
+  return [...texts.matchAll(/'(\w+)'(?: as check)?, 'warning'/g)].map(([, name = '']) => name);
+}
+
+/** What is known of each setting, as the files that need it take it. */
+export function settingClasses(): Promise<string> {
+  classes ??= readFile(new URL('setting_classes.json', folder), 'utf8');
+  return classes;
+}
+
+/** A list of names as Postgres writes an array. */
+export function arrayOf(names: readonly string[]): string {
+  const quoted = names.map((name) => `"${name.replaceAll(/["\\]/g, '\\$&')}"`);
+  return `{${quoted.join(',')}}`;
+}
+
+/** A text that is made here; it is not prepared, because it is not frozen. */
+export function asTemplate(text: string): TemplateStringsArray {
+  return Object.assign([text], { raw: [text] });
+}
+
+async function readFiles(): Promise<SqlFile[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const text = await readFile(new URL(name, folder), 'utf8');
+      const [, scope = ''] = /^-- Run in: (.+?)(?: \(.*)?\.?$/m.exec(text) ?? [];
+      return { name: name.replace('.sql', ''), text, scope, statements: readSql(text).statements };
+    }),
+  );
+}

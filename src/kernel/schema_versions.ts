@@ -1,0 +1,23 @@
+/** Whether this code can work with a tenant's tables, whose migrations may be behind or ahead. */
+import { unavailable } from './errors.ts';
+import type { Tenant } from './tenant.ts';
+
+/** The tenant schema versions that this code can work with. */
+export type SchemaVersions = { oldest: number; newest: number };
+
+/**
+ * Tables of a newer version are served, unless one of their migrations requires newer code.
+ *
+ * @throws {Refusal} `unavailable`, for this tenant alone.
+ */
+export function assertServable(
+  { schemaVersion, requiredVersion }: Tenant,
+  { oldest, newest }: SchemaVersions,
+): void {
+  if (schemaVersion >= oldest && requiredVersion <= newest) return;
+  const needed = Math.max(requiredVersion, oldest);
+  const cause = new Error(
+    `Cannot work with tables of schema version ${schemaVersion}: this server knows ${oldest} to ${newest}, and they need one that knows ${needed}`,
+  );
+  throw unavailable('This tenant is being migrated', cause);
+}

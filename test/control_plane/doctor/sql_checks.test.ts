@@ -1,0 +1,98 @@
+/** The files of `sql/doctor` are for people with psql, too: their heads say all that is needed. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { variablesOf } from '../../../src/control_plane/doctor/examined_database.ts';
+import { lookInto } from '../../../src/control_plane/doctor/look.ts';
+import { databasesOf, readPlacements } from '../../../src/control_plane/doctor/placements.ts';
+import { References } from '../../../src/control_plane/doctor/reference.ts';
+import type { Variables } from '../../../src/control_plane/doctor/sql_checks.ts';
+import { fleetWork } from '../../../src/control_plane/fleet.ts';
+import { type DoctorFixture, openDoctorFixture } from '../../support/doctor_fixture.ts';
+import { findProgram, reportMissing } from '../../support/programs.ts';
+
+const scopes =
+  /^-- Run in: (the main database|each (database(, (as a superuser|for .+))?|session|placement))( \(|\.$)/m;
+
+const names = (await readdir('sql/doctor')).filter((name) => name.endsWith('.sql'));
+
+describe('the files of sql/doctor', () => {
+  for (const name of names) {
+    it(`say where they are run and name their variables: ${name}`, async () => {
+      const text = await readFile(`sql/doctor/${name}`, 'utf8');
+      const [head = '', ...queries] = text.split('\n\n');
+      assert.match(head, scopes);
+      const declared = new Set(head.slice(head.indexOf('-- Variables:')).match(/\w+/g));
+      const used = queries.join('\n').matchAll(/(?<!:):'?([A-Za-z_]+)/g);
+      const undeclared = [...used].map(([, variable = '']) => variable).filter(isOurs);
+      assert.deepEqual(
+        undeclared.filter((variable) => !declared.has(variable)),
+        [],
+      );
+    });
+  }
+});
+
+/** psql knows those in capitals by itself. */
+function isOurs(variable: string): boolean {
+  return variable !== variable.toUpperCase();
+}
+
+const psql = findProgram('psql');
+if (!psql) reportMissing("psql on the doctor's files", 'needs psql (package postgresql-client)');
+else describe("psql on the doctor's files", () => onPsql(psql));
+
+function onPsql(program: string): void {
+  let fixture: DoctorFixture;
+  let variables: Variables;
+  before(async () => {
+    fixture = await openDoctorFixture();
+    variables = { ...(await readVariables(fixture)), schema: 'shared', known: '{}', most: '20' };
+  });
+  after(() => fixture.close());
+
+  async function run(name: string): Promise<string> {
+    const values = Object.entries(variables).flatMap(([key, value]) => ['-v', `${key}=${value}`]);
+    const args = ['-X', '-A', '-t', '-v', 'ON_ERROR_STOP=1', ...values];
+    const { stdout } = await promisify(execFile)(program, [
+      ...args,
+      ...['-f', `sql/doctor/${name}`, fixture.url],
+    ]);
+    return stdout.trim();
+  }
+
+  for (const name of names.filter((file) => !['catalog.sql', 'sessions.sql'].includes(file))) {
+    it(`finds nothing of ours: ${name}`, async () => {
+      const findings = (await run(name)).split('\n').filter((line) => line !== '');
+      const ours = findings.filter((line) => !line.startsWith('foreign_database_open|'));
+      assert.deepEqual(ours, []);
+    });
+  }
+
+  it('finds what the doctor finds', async () => {
+    const { names: of, run: spoil, findings } = fixture;
+    await spoil(of.main, `alter role ${of.app} bypassrls; grant ${of.owner} to ${of.serve}`);
+    const found = (await findings()).map(({ check, severity, database, where, what, fix }) =>
+      [check, severity, database, where, what, fix].join('|'),
+    );
+    const lines = (await run('roles.sql')).split('\n').filter((line) => line !== '');
+    assert.deepEqual(lines.sort(), found.sort());
+    assert.equal(lines.length, 2);
+  });
+
+  it('lists the catalog', async () => assert.match(await run('catalog.sql'), /^shared\|/m));
+}
+
+function readVariables({ services: { fleet } }: DoctorFixture): Promise<Variables> {
+  const { admin, installation, sql } = fleet;
+  const target = installation.adminTarget(installation.database);
+  return admin.exclusive(target, fleetWork, (connection) =>
+    lookInto(connection, installation.roles.owner, async (read) => {
+      const placements = await readPlacements(read, fleet.modes, sql.tenant.length);
+      const { main } = databasesOf(installation, placements);
+      return variablesOf(main, fleet, new References(fleet));
+    }),
+  );
+}
