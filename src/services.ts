@@ -10,12 +10,9 @@ import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
 import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
 import { readMigrations } from './control_plane/migrations/migration_files.ts';
-import {
-  type InstallOptions,
-  install,
-  openInstalled,
-} from './control_plane/provisioning/install.ts';
+import { type InstallOptions, install } from './control_plane/provisioning/install.ts';
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
+import { openInstalled } from './control_plane/provisioning/open_installed.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import type { ModeFactory } from './isolation/mode.ts';
 import { type Connections, tenantIsolation } from './isolation/tenant_db.ts';

@@ -6,18 +6,21 @@
 import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { isDedicated, type Placement } from '../../postgres/placement.ts';
-import { type Keepers, revokeFunctions } from './revoked_functions.ts';
+import { type FunctionGrantees, revokeFunctions } from './revoked_functions.ts';
 
 /** The main database. Its schema `public` is kept, because it may contain objects of others. */
-export async function hardenMain(connection: Connection, keepers: Keepers): Promise<void> {
+export async function hardenMain(
+  connection: Connection,
+  grantees: FunctionGrantees,
+): Promise<void> {
   await connection.script(
     `do $$ begin
        revoke all on schema public from public;
      exception when insufficient_privilege or invalid_schema_name then null;
      end $$`,
   );
-  await forbidBlocks(connection, keepers.owner);
-  await revokeFunctions(connection, keepers);
+  await forbidBlocks(connection, grantees.owner);
+  await revokeFunctions(connection, grantees);
 }
 
 /**
@@ -41,8 +44,8 @@ export function hardenDatabase(
     );
     await forbidBlocks(connection, owner);
     // A dedicated session starts with its context, so it needs no set_config().
-    const setter = isDedicated(placement) ? null : placement.login;
-    await revokeFunctions(connection, { owner, setter });
+    const contextLogin = isDedicated(placement) ? null : placement.login;
+    await revokeFunctions(connection, { owner, contextLogin });
   });
 }
 

@@ -125,7 +125,7 @@ export function activate(control: Db, activation: Activation): Promise<Onboardin
       set status = 'active', schema_version = ${schemaVersion}, updated_at = now()
       where id = ${tenant.id} and status = 'provisioning'
       returning *`;
-    if (!row) throw new Error('Cannot activate the tenant: its row was deleted meanwhile');
+    if (!row) throw new Error('Cannot activate the tenant: it was deleted meanwhile');
     const answer = { tenant: viewOf(row), email: newTenant.adminEmail, key_id: keyId };
     await sql`
       update control.tenants set onboarding_answer = ${JSON.stringify(answer)}::text::jsonb

@@ -119,10 +119,10 @@ describe('migrateFleet()', () => {
     await writeFile(file, 'alter table pets add column one text;\n');
     await migrate(await servicesNow(), () => {}, { slug: 'schema-one' });
     await writeFile(file, 'alter table pets add column two text;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
+    await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
     await assert.rejects(
       async () => onboard(await servicesNow(), 'new-one', 'schema'),
-      /is not the file/,
+      /was edited after/,
     );
     await writeFile(file, 'alter table pets add column one text;\n');
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
@@ -139,14 +139,14 @@ describe('migrateFleet()', () => {
     assert.equal(first.failed.length, 1);
     await writeFile(fine, 'alter table pets add column four text;\n');
     await writeFile(broken, 'select 1;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
+    await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
     await writeFile(fine, 'alter table pets add column three text;\n');
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
   });
 
   it('refuses a file that was edited after all tenants had it', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
+    await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
   });
 
   /** Opened again, so that it reads the folder as it is now. */

@@ -57,7 +57,7 @@ describe('activate()', () => {
   it('adds nothing to a tenant that is being deleted', async () => {
     const { id, activation } = await claim('going');
     await control`update control.tenants set status = 'deleting' where id = ${id}`;
-    await assert.rejects(activation(), /^Error: Cannot activate a tenant: its row was cleared/);
+    await assert.rejects(activation(), /^Error: Cannot activate the tenant: it was deleted/);
     assert.equal(await usersOf(id), 0);
   });
 
