@@ -170,7 +170,7 @@ async function startMaintenance(
 ): Promise<Maintenance> {
   const appVersion = await readAppVersion();
   const { heartbeatTimeoutMs } = limits.processes;
-  return Maintenance.begin(services, log, {
+  return Maintenance.start(services, log, {
     id: uuidv7(),
     appVersion,
     versions,
@@ -204,12 +204,12 @@ function openCaches({ lookups, fleet, refreshSeals }: Services, throttledLog: Th
   const listener = new NotificationListener(fleet.installation.controlTarget, 'kennel', {
     ...limits.listener,
     onMessage: (announcement) => {
-      if (announcement === sealsAnnouncement) seals.look();
+      if (announcement === sealsAnnouncement) seals.refresh();
       else directory.onChange(announcement);
     },
     onGap: () => {
       directory.forgetAll();
-      seals.look();
+      seals.refresh();
     },
   });
   return { directory, seals, listener };

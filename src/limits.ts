@@ -149,8 +149,8 @@ export const limits = {
     ranked: 2_000,
     windowMs: 10 * minutes,
   },
-  /** The same warning is logged once in `everyMs`; `things` is the number of different ones remembered. */
-  throttledLog: { everyMs: 10 * seconds, things: 100 },
+  /** The same warning is logged once in `everyMs`; `maxKeys` different ones are remembered. */
+  throttledLog: { everyMs: 10 * seconds, maxKeys: 100 },
   log: {
     gatherMs: 10,
     gatherChars: 64 * KiB,
@@ -289,7 +289,7 @@ export const limits = {
     maxFindings: 100,
   },
   /** `named` is the number of rewritten chains that a log line names. */
-  checkpoints: { bytes: 4 * MiB, chainBatchSize: 1_000, lastMs: 2 * seconds, named: 10 },
+  checkpoints: { bytes: 4 * MiB, chainBatchSize: 1_000, shutdownMs: 2 * seconds, named: 10 },
   /** Tenants' own databases that the doctor examines at the same time. */
   doctor: { databases: 4 },
 

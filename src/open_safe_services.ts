@@ -18,7 +18,7 @@ export async function openSafeServices(
   log: Log,
 ): Promise<Services> {
   const services = await openServices(config, adminUrl, {
-    onStay: ({ pid, login }, tenant) =>
+    onUnterminated: ({ pid, login }, tenant) =>
       log.warn(
         'a backend cannot be terminated; it keeps a connection of its tenant until it ends',
         { pid, login, tenant_id: tenant },

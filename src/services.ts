@@ -49,7 +49,7 @@ type ServicesOptions = {
   /** Isolation modes besides the registered ones. */
   modes?: readonly ModeFactory[];
   /** Called for each backend that cannot be terminated. */
-  onStay?: UnterminatedOptions['onStay'];
+  onUnterminated?: UnterminatedOptions['onUnterminated'];
 };
 
 /**
@@ -60,7 +60,7 @@ type ServicesOptions = {
 export async function openServices(
   config: Config,
   adminUrl: string,
-  { installs = true, modes = [], onStay = () => {} }: ServicesOptions = {},
+  { installs = true, modes = [], onUnterminated = () => {} }: ServicesOptions = {},
 ): Promise<Services> {
   const { adminConnection, controlConnection } = limits;
   const admin = openConnectionPool(adminConnection, limits.adminConnections);
@@ -79,7 +79,11 @@ export async function openServices(
     terminatorConnections,
     installation.adminTarget(installation.database),
   );
-  const serving = servingPool(config.connections, { ...limits.unterminated, terminate, onStay });
+  const serving = servingPool(config.connections, {
+    ...limits.unterminated,
+    terminate,
+    onUnterminated,
+  });
   const controlConnections = openConnectionPool(controlConnection, limits.controlConnections);
   const sealConnections = openConnectionPool(controlConnection, limits.sealConnections);
   const control = controlDb(controlConnections, installation);

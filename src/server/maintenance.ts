@@ -44,7 +44,7 @@ export class Maintenance {
   }
 
   /** Announces this process to migrations, and starts the first round. */
-  static async begin(services: Services, log: Log, presence: Presence): Promise<Maintenance> {
+  static async start(services: Services, log: Log, presence: Presence): Promise<Maintenance> {
     await announceProcess(services.control, presence);
     return new Maintenance(services, log, presence);
   }
@@ -71,7 +71,10 @@ export class Maintenance {
       .catch((error) =>
         this.#log.warn('process could not be removed from the list, will expire', { error }),
       );
-    await Promise.race([withdrawn, pause(limits.checkpoints.lastMs, undefined, { ref: false })]);
+    await Promise.race([
+      withdrawn,
+      pause(limits.checkpoints.shutdownMs, undefined, { ref: false }),
+    ]);
   }
 
   #renew(): void {
@@ -89,7 +92,7 @@ export class Maintenance {
       const chains = refuted.slice(0, limits.checkpoints.named).join();
       this.#log.error('audit trail was rewritten', { chains, count: refuted.length });
     }, logFailure);
-    await Promise.race([saved, pause(limits.checkpoints.lastMs, undefined, { ref: false })]);
+    await Promise.race([saved, pause(limits.checkpoints.shutdownMs, undefined, { ref: false })]);
   }
 
   async #round(): Promise<void> {

@@ -9,35 +9,35 @@ export type KeyRefresherOptions = {
 };
 
 export class KeyRefresher {
-  readonly #refresh: () => Promise<void>;
+  readonly #read: () => Promise<void>;
   readonly #options: KeyRefresherOptions;
   readonly #timer: NodeJS.Timeout;
   #running = false;
   #again = false;
 
-  constructor(refresh: () => Promise<void>, options: KeyRefresherOptions) {
-    this.#refresh = refresh;
+  constructor(read: () => Promise<void>, options: KeyRefresherOptions) {
+    this.#read = read;
     this.#options = options;
-    this.#timer = setInterval(() => this.look(), options.everyMs).unref();
+    this.#timer = setInterval(() => this.refresh(), options.everyMs).unref();
   }
 
   /**
    * Reads the secret, one read at a time. A call during a read causes one more, because that read may have
    * come too early.
    */
-  look(): void {
+  refresh(): void {
     if (this.#running) {
       this.#again = true;
       return;
     }
     this.#running = true;
-    this.#refresh()
+    this.#read()
       .catch((error: unknown) => this.#options.onError(error))
       .finally(() => {
         this.#running = false;
         if (!this.#again) return;
         this.#again = false;
-        this.look();
+        this.refresh();
       });
   }
 

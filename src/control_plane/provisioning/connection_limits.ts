@@ -38,7 +38,8 @@ export function readConnectionLimits(
     order by rolname`;
 }
 
-export function limiting({ login, limit }: ConnectionLimit): string {
+/** SQL that sets the limit of a login. */
+export function limitStatement({ login, limit }: ConnectionLimit): string {
   return `alter role "${login}" connection limit ${limit}`;
 }
 
@@ -50,6 +51,6 @@ export async function limitConnections(
 ): Promise<void> {
   const sql: Sql = (text, ...values) => connection.plain(text, ...values);
   for (const one of await readConnectionLimits(sql, installation, [login])) {
-    await connection.script(limiting(one));
+    await connection.script(limitStatement(one));
   }
 }

@@ -1,4 +1,4 @@
-/** Deletes stored responses that are too old or too many; maintenance calls it, as the control role. */
+/** Limits the stored responses of idempotent requests. */
 import type { Sql } from '../../kernel/ports.ts';
 
 export type IdempotencyRetention = {
@@ -9,6 +9,7 @@ export type IdempotencyRetention = {
   batchSize: number;
 };
 
+/** Deletes at most two batches: expired responses, and the oldest of tenants that have too many. */
 export async function clearIdempotencyKeys(
   control: Sql,
   { keptMs, perTenant, batchSize }: IdempotencyRetention,

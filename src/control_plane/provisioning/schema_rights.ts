@@ -10,10 +10,12 @@ export function kernelRights(role: string, schema = 'kernel'): string {
     grant execute on function "${schema}".tenant() to "${role}";`;
 }
 
+/** For the roles that use `control`; its migrations grant the rights on the tables. */
 export function controlRights({ control, account }: Roles, schema = 'control'): string {
   return `grant usage on schema "${schema}" to "${control}", "${account}";`;
 }
 
-export function placeRights({ schema, role }: { schema: string; role: string }): string {
+/** For the role of a placement; the migrations' hardening grants the rights on the tables. */
+export function placementRights({ schema, role }: { schema: string; role: string }): string {
   return `grant usage on schema "${schema}" to "${role}";`;
 }

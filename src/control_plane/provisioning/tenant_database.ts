@@ -7,6 +7,7 @@ import { prepareKernel } from './kernel_schema.ts';
 import { becomeMember } from './logins.ts';
 import { withDatabaseLock } from './placement_lock.ts';
 
+/** Creates the database unless it exists, restricts its rights, and prepares its schema `kernel`. */
 export async function createDatabase(fleet: Fleet, placement: Placement): Promise<void> {
   const { database, login } = placement;
   const { owner, migrate } = fleet.installation.roles;

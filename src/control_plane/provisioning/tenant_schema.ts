@@ -6,7 +6,7 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 import { assertFilesUnedited, recordFile } from '../migrations/checksums.ts';
 import { readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
 import { withSchemaLock } from './placement_lock.ts';
-import { placeRights } from './schema_rights.ts';
+import { placementRights } from './schema_rights.ts';
 import { hardening } from './tenant_tables.ts';
 
 /**
@@ -24,7 +24,7 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
        set local client_min_messages = warning;
        create schema if not exists "${placement.schema}" authorization "${owner}";
        set local role "${owner}";
-       ${placeRights(placement)}
+       ${placementRights(placement)}
        commit`,
     );
     const onApplied: Upgrade['onApplied'] = (file) => recordFile(control, file);
@@ -77,6 +77,7 @@ export async function schemaVersion(
   return ledger.length;
 }
 
+/** Drops the schema with its tables, if it exists. */
 export function dropSchema(fleet: Fleet, placement: Placement): Promise<void> {
   return withSchemaLock(fleet, placement, async (connection) => {
     const drop = `drop schema if exists "${placement.schema}" cascade`;
