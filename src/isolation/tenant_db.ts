@@ -31,7 +31,7 @@ export async function openTenantDb<Result>(
   tenant: TenantId,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
-  const access = new Access(connections, placement, tenant);
+  const access = new TenantAccess(connections, placement, tenant);
   try {
     return await work(dbOf(access, (text, ...values) => access.statement(text, values)));
   } finally {
@@ -40,12 +40,12 @@ export async function openTenantDb<Result>(
 }
 
 /** An assignment, because it is faster than `Object.assign`, and this runs for each request. */
-function dbOf(access: Access, db: Sql & Partial<Db>): Db {
+function dbOf(access: TenantAccess, db: Sql & Partial<Db>): Db {
   db.transaction = (steps) => access.transaction(steps);
   return db as Db;
 }
 
-class Access {
+class TenantAccess {
   readonly #connections: Connections;
   readonly #placement: Placement;
   readonly #tenant: TenantId;

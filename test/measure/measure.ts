@@ -5,10 +5,12 @@
 import { asksForHelp, exitUsage } from '../../src/cli/arguments.ts';
 import { measureEnumeration } from './enumeration.ts';
 import { measureNoisyNeighbour } from './noisy_neighbour.ts';
+import { measureRequestPath } from './request_path.ts';
 
 const measurements: Record<string, (flags: string[]) => Promise<boolean>> = {
   enumeration: measureEnumeration,
   'noisy-neighbour': measureNoisyNeighbour,
+  'request-path': measureRequestPath,
 };
 
 const known = Object.keys(measurements);
