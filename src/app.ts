@@ -1,7 +1,6 @@
 /**
- * The composition root. With `services.ts`, which has what the shell commands need too, it is the
- * place that names the adapters: it wires the kernel to Postgres, Redis and mail, puts the operator's
- * routes beside it, and closes all of it in order.
+ * The composition root: wires the kernel to Postgres, Redis and mail, adds the operator's routes, and
+ * closes everything in order. `services.ts` opens the parts that shell commands need too.
  */
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
@@ -19,15 +18,10 @@ import { bySubdomain } from './adapters/resolution/by_subdomain.ts';
 import { UsageMeter } from './adapters/usage/usage_meter.ts';
 import { readAppVersion } from './app_version.ts';
 import type { Config } from './config.ts';
-import { queryAudit } from './control_plane/audit/query.ts';
-import { oneLine } from './control_plane/doctor/finding.ts';
-import { assertIsolation } from './control_plane/doctor/start.ts';
 import { KeyRefresher } from './control_plane/keys/key_refresher.ts';
 import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
-import { assertLoginsAdmitted } from './control_plane/provisioning/usable_server.ts';
 import type { HttpRequest } from './http/request.ts';
 import type { Router } from './http/router.ts';
-import { isolationModes } from './isolation/modes.ts';
 import { Kernel, type KernelParts } from './kernel/kernel.ts';
 import type { Db, Routes } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
@@ -37,14 +31,14 @@ import type { Log } from './observability/log.ts';
 import { ThrottledLog } from './observability/throttled_log.ts';
 import { type OpenLimiter, openLimiter } from './open_limiter.ts';
 import { openOutbox } from './open_outbox.ts';
+import { openSafeServices } from './open_safe_services.ts';
+import { operatorParts } from './operator_parts.ts';
 import { NotificationListener } from './postgres/notification_listener.ts';
 import type { Operator } from './routes/admin/operator.ts';
-import type { Plans } from './routes/admin/plans.ts';
-import type { TenantLifeCycle } from './routes/admin/tenants.ts';
 import { operatorRouter, tenantRouter } from './routes/routers.ts';
 import { Admission } from './server/admission_control.ts';
 import { Maintenance } from './server/maintenance.ts';
-import { openServices, type Services } from './services.ts';
+import type { Services } from './services.ts';
 
 /** Everything behind the HTTP server, as dispatch and the metrics use it. */
 export type App = {
@@ -61,7 +55,7 @@ export type App = {
   limiter: OpenLimiter;
   outbox: Outbox;
   maintenance: Maintenance;
-  /** Writes out what was gathered, then lets go of everything. */
+  /** Writes what the recorders have gathered, then closes everything. */
   close(): Promise<void>;
 };
 
@@ -69,13 +63,17 @@ export type AppOptions = {
   config: Config;
   adminUrl: string;
   log: Log;
-  /** A tenant is gone: what is still known of it by name can go too. */
+  /** Called after a tenant's deletion: data kept under its slug can be dropped. */
   onForget: (slug: Slug) => void;
-  /** What a lab makes of the kernel's parts, to see what holds without one of them. */
+  /** Changes the kernel's parts, for the proofs that run without one of them. */
   alter?: (parts: KernelParts<HttpRequest>) => KernelParts<HttpRequest>;
 };
 
-/** Opens it all, ready to serve. */
+/**
+ * Opens everything that serves requests.
+ *
+ * @throws {Error} when the database cannot be used or does not isolate tenants.
+ */
 export async function openApp({
   config,
   adminUrl,
@@ -83,71 +81,74 @@ export async function openApp({
   onForget,
   alter = (parts) => parts,
 }: AppOptions): Promise<App> {
-  const services = await openExamined(config, adminUrl, log);
-  const { control } = services;
-  const quiet = new ThrottledLog(log, { ...limits.quiet, nowMs: Date.now });
-  const { directory, seals, listener } = hearChanges(services, quiet);
-  const { denials, usage } = openRecorders(control, quiet);
+  const services = await openSafeServices(config, adminUrl, log);
+  const throttledLog = new ThrottledLog(log, { ...limits.throttledLog, nowMs: Date.now });
+  const { directory, seals, listener } = openCaches(services, throttledLog);
+  const { denials, usage } = openRecorders(services.control, throttledLog);
   const limiter = await openLimiter(config, services, log);
   const outbox = openOutbox(config, services, log);
-  const throttle = new LoginThrottle(limits.guesses, { nowMs: Date.now });
-  const parts: KernelParts<HttpRequest> = {
-    resolvers: strategiesOf(config),
+  const throttle = new LoginThrottle(limits.loginThrottle, { nowMs: Date.now });
+  const ports = { directory, limiter: limiter.limiter, throttle, denials, usage };
+  const kernel = kernelParts(config, services, ports);
+  const operator = operatorParts(config, services, { directory, outbox, denials, onForget });
+  const maintenance = await startMaintenance(services, log, kernel);
+  outbox.kick();
+  const parts = { services, denials, throttle, directory, listener, limiter, outbox, maintenance };
+  return {
+    ...parts,
+    kernel: new Kernel<HttpRequest>(alter(kernel)),
+    tenantRoutes: kernel.routes,
+    operatorRoutes: operatorRouter(operator, limits.http),
+    corsOrigins: config.corsOrigins,
+    admission: new Admission(limits.admission),
+    close: () => closeParts({ ...parts, seals, usage }),
+  };
+}
+
+type ClosingParts = Recorders &
+  Pick<App, 'services' | 'listener' | 'limiter' | 'outbox' | 'maintenance'> & {
+    seals: KeyRefresher;
+  };
+
+/** First stops the sources of new work, then writes what is gathered, then closes the connections. */
+async function closeParts(parts: ClosingParts): Promise<void> {
+  const { services, denials, usage, listener, limiter, outbox, maintenance, seals } = parts;
+  maintenance.close();
+  seals.close();
+  listener.close();
+  await Promise.all([denials.close(), usage.close(), outbox.flush(limits.outbox.flushMs)]);
+  await outbox.close();
+  await Promise.all([maintenance.checkpoint(), maintenance.withdraw()]);
+  limiter.close();
+  services.close();
+}
+
+type Recorders = { denials: DenialLog; usage: UsageMeter };
+
+type KernelPorts = Recorders &
+  Pick<KernelParts<HttpRequest>, 'limiter' | 'throttle'> & { directory: CachedDirectory };
+
+function kernelParts(
+  config: Config,
+  services: Services,
+  { directory, limiter, throttle, denials, usage }: KernelPorts,
+): KernelParts<HttpRequest> {
+  return {
+    resolvers: resolversOf(config),
     directory,
-    limiter: limiter.limiter,
+    limiter,
     routes: tenantRouter({ denials, usage, mintKey: mintApiKey }, limits.http),
-    ...tenantsOwn(services, directory),
+    ...tenantPorts(services, directory),
     denials,
     throttle,
     meter: usage,
     newId: uuidv7,
     newSecret: () => randomBytes(32),
   };
-  const operatorRoutes = operatorRouter(
-    {
-      tenants: lifeCycle(services, { directory, outbox, onForget }),
-      defaults: {
-        isolation: config.isolation,
-        isolationModes,
-        sendsMail: config.smtpUrl !== null,
-      },
-      plans: plansOf(services, directory),
-      readTrail: (filter) => queryAudit(control, filter),
-      denials,
-    },
-    limits.http,
-  );
-  const maintenance = await beginMaintenance(services, log, parts);
-  outbox.kick();
-  return {
-    services,
-    kernel: new Kernel<HttpRequest>(alter(parts)),
-    tenantRoutes: parts.routes,
-    operatorRoutes,
-    corsOrigins: config.corsOrigins,
-    admission: new Admission(limits.admission),
-    denials,
-    throttle,
-    directory,
-    listener,
-    limiter,
-    outbox,
-    maintenance,
-    close: async () => {
-      maintenance.close();
-      seals.close();
-      listener.close();
-      await Promise.all([denials.close(), usage.close(), outbox.flush(limits.outbox.flushMs)]);
-      await outbox.close();
-      await Promise.all([maintenance.checkpoint(), maintenance.withdraw()]);
-      limiter.close();
-      services.close();
-    },
-  };
 }
 
-/** What is gathered in memory and written in batches. */
-function openRecorders(control: Db, log: ThrottledLog) {
+/** Recorders that gather in memory and write in batches. */
+function openRecorders(control: Db, log: ThrottledLog): Recorders {
   const denials = new DenialLog({
     ...limits.denials,
     write: postgresDenials(control, uuidv7),
@@ -162,18 +163,23 @@ function openRecorders(control: Db, log: ThrottledLog) {
   return { denials, usage };
 }
 
-async function beginMaintenance(
+async function startMaintenance(
   services: Services,
   log: Log,
   { schemaVersions: versions }: Pick<KernelParts<HttpRequest>, 'schemaVersions'>,
 ): Promise<Maintenance> {
   const appVersion = await readAppVersion();
-  const { goneAfterMs } = limits.processes;
-  return Maintenance.begin(services, log, { id: uuidv7(), appVersion, versions, goneAfterMs });
+  const { heartbeatTimeoutMs } = limits.processes;
+  return Maintenance.start(services, log, {
+    id: uuidv7(),
+    appVersion,
+    versions,
+    heartbeatTimeoutMs,
+  });
 }
 
-/** What the kernel opens of one tenant. */
-function tenantsOwn({ connections, isolation, fleet }: Services, directory: CachedDirectory) {
+/** The ports through which the kernel works on one tenant's rows. */
+function tenantPorts({ connections, isolation, fleet }: Services, directory: CachedDirectory) {
   const { installation, sql } = fleet;
   const newId = uuidv7;
   return {
@@ -183,103 +189,33 @@ function tenantsOwn({ connections, isolation, fleet }: Services, directory: Cach
       onChange: (id) => directory.forget(id),
     }),
     idempotency: postgresIdempotency(connections, installation, { ...limits.idempotency, newId }),
-    // Handlers read and write a column of the second one.
+    // Handlers use a column of migration 2.
     schemaVersions: { oldest: 2, newest: sql.tenant.length },
   };
 }
 
-/** Nobody is served by a database that the doctor calls unsafe. */
-async function openExamined(config: Config, adminUrl: string, log: Log): Promise<Services> {
-  const services = await openServices(config, adminUrl, {
-    onStay: ({ pid, login }, tenant) =>
-      log.warn(
-        'a backend cannot be terminated; it keeps a connection of its tenant until it ends',
-        { pid, login, tenant_id: tenant },
-      ),
-  });
-  try {
-    await assertLoginsAdmitted(services.fleet.installation, services.pools);
-    await assertIsolation(services, {
-      ...limits.doctor,
-      warn: ({ check, where, what, fix, database, more }) =>
-        log.warn(what, {
-          check,
-          where,
-          database,
-          ...(more > 0 && { more_databases: more }),
-          fix: fix && oneLine(fix),
-        }),
-    });
-    return services;
-  } catch (error) {
-    services.close();
-    throw error;
-  }
-}
-
-/** What this process knows, and how it learns that it is out of date. */
-function hearChanges({ lookups, fleet, refreshSeals }: Services, quiet: ThrottledLog) {
+/** The caches of this process, and the listener that invalidates them. */
+function openCaches({ lookups, fleet, refreshSeals }: Services, throttledLog: ThrottledLog) {
   const seals = new KeyRefresher(refreshSeals, {
     everyMs: limits.seals.refreshMs,
-    onError: (error) => quiet.warn('seals could not be looked at', error),
+    onError: (error) => throttledLog.warn('seals could not be read, will retry', error),
   });
   const directory = new CachedDirectory(postgresDirectory(lookups), limits.directory);
   const listener = new NotificationListener(fleet.installation.controlTarget, 'kennel', {
     ...limits.listener,
     onMessage: (announcement) => {
-      if (announcement === sealsAnnouncement) seals.look();
+      if (announcement === sealsAnnouncement) seals.refresh();
       else directory.onChange(announcement);
     },
     onGap: () => {
       directory.forgetAll();
-      seals.look();
+      seals.refresh();
     },
   });
   return { directory, seals, listener };
 }
 
-function strategiesOf({ resolution, baseDomain }: Config) {
+function resolversOf({ resolution, baseDomain }: Config) {
   const all = { subdomain: bySubdomain(baseDomain), path: byPath, header: byHeader };
   return resolution.map((name) => all[name]);
-}
-
-type Aftermath = { directory: CachedDirectory; outbox: Outbox; onForget: (slug: Slug) => void };
-
-/** The fleet's work, with what must follow it in this very process. */
-function lifeCycle(
-  { onboarding, registry }: Services,
-  { directory, outbox, onForget }: Aftermath,
-): TenantLifeCycle {
-  return {
-    create: async (order, commission) => {
-      const founded = await onboarding.create(order, commission);
-      outbox.kick();
-      return founded;
-    },
-    remove: async (slug, requestId) => {
-      const removed = await onboarding.remove(slug, requestId);
-      directory.forgetAll();
-      onForget(slug);
-      return removed;
-    },
-    list: (page) => registry.list(page),
-    find: (slug) => registry.find(slug),
-    patch: async (slug, patch, requestId, assertChangeable) => {
-      const tenant = await registry.patch(slug, patch, requestId, assertChangeable);
-      directory.forgetAll();
-      return tenant;
-    },
-  };
-}
-
-function plansOf({ registry }: Services, directory: CachedDirectory): Plans {
-  return {
-    plans: () => registry.plans(),
-    plan: (name) => registry.plan(name),
-    putPlan: async (plan, requestId, assertChangeable) => {
-      const created = await registry.putPlan(plan, requestId, assertChangeable);
-      directory.forgetAll();
-      return created;
-    },
-  };
 }

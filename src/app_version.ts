@@ -1,4 +1,4 @@
-/** Which version of Kennel this is, as package.json says. */
+/** The version of Kennel, from package.json. */
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 

@@ -1,6 +1,4 @@
-/**
- * The environment, read once. A test names the files that read `process.env`; the others are told.
- */
+/** Reads the environment once. No other module reads `process.env`, except those that a test lists. */
 import type { BlockList } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +26,7 @@ import type { LogLevel } from './observability/log_line.ts';
 const projectFolder = fileURLToPath(new URL('..', import.meta.url));
 const msPerSecond = 1_000;
 
-/** Bad variables, one line each. */
+/** Invalid variables, one line for each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly lines: string[];
@@ -39,16 +37,16 @@ export class ConfigError extends Error {
   }
 }
 
-/** What the environment says, with a default for the rest. */
+/** The values of the environment, with defaults. */
 export type Config = {
-  /** Of new tenants. */
+  /** The mode of new tenants. */
   isolation: IsolationModeName;
   host: string;
-  /** 0 for any that is free. */
+  /** 0 for any free port. */
   port: number;
   /** Null for the embedded Postgres. */
   databaseUrl: string | null;
-  /** Null for a budget in each process. */
+  /** Null for rate limits in the memory of each process. */
   redisUrl: string | null;
   /** How a request may name its tenant. */
   resolution: readonly Strategy[];
@@ -56,7 +54,7 @@ export type Config = {
   adminToken: string | null;
   metricsToken: string | null;
   demo: boolean;
-  /** Null for emails as files. */
+  /** Null to write emails as files. */
   smtpUrl: string | null;
   trustedProxies: BlockList;
   corsOrigins: ReadonlySet<string>;
@@ -97,9 +95,9 @@ const variables = v.object({
 });
 
 /**
- * The configuration in an environment. An empty variable counts as unset.
+ * The configuration of an environment. An empty variable counts as unset.
  *
- * @throws {ConfigError} naming every variable that is wrong; never its value, which may be secret.
+ * @throws {ConfigError} naming every invalid variable, but not its value, which may be secret.
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const given = Object.entries(environment).flatMap(([name, value]) =>
@@ -112,7 +110,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   });
   if (!success || problems.length > 0) throw new ConfigError([...new Set([...problems, ...lines])]);
   if (output.METRICS_TOKEN !== undefined && output.METRICS_TOKEN === output.ADMIN_TOKEN) {
-    throw new ConfigError(['Cannot use METRICS_TOKEN: expected another one than ADMIN_TOKEN']);
+    throw new ConfigError(['Cannot use METRICS_TOKEN: expected a token other than ADMIN_TOKEN']);
   }
   const embedded = output.DATABASE_URL === undefined;
   return {
@@ -139,16 +137,16 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   };
 }
 
-/** @throws {ConfigError} when the token that an earlier start kept in a file was changed to a weak one. */
+/** @throws {ConfigError} when the token in a file is weak, because the file was edited. */
 export function assertStrongToken(token: string, file: string): void {
   if (v.is(operatorToken, token)) return;
   throw new ConfigError([
-    `Cannot use ${file}: expected at least 32 visible ASCII characters; without the file a start makes one`,
+    `Cannot use ${file}: expected at least 32 visible ASCII characters; delete the file to get a new token`,
   ]);
 }
 
-/** @throws {ConfigError} when what only a server needs is missing. */
+/** @throws {ConfigError} when a variable that only a server needs is missing. */
 export function assertServable({ databaseUrl, adminToken }: Config): void {
   if (databaseUrl === null || adminToken !== null) return;
-  throw new ConfigError(['Cannot use ADMIN_TOKEN: expected one, because DATABASE_URL is set']);
+  throw new ConfigError(['Cannot use ADMIN_TOKEN: it must be set if DATABASE_URL is set']);
 }

@@ -1,4 +1,4 @@
-/** The three demo tenants, onboarded at the first start, and the `curl` lines that try them. */
+/** The three demo tenants, created at the first start, and the `curl` commands that try them. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -19,8 +19,8 @@ const tenants = [
 export type DemoKeys = Record<string, string>;
 
 /**
- * Onboards what is missing and keeps the keys in `demo.json`. A start that was killed half-way is
- * simply repeated: the idempotency key brings the same API key again.
+ * Onboards the missing demo tenants, writes their keys to `demo.json`, and returns them. A start after a
+ * killed one returns the same API keys, because of the idempotency keys.
  */
 export async function onboardDemo(services: Services, config: Config): Promise<DemoKeys> {
   const file = join(config.dataFolder, 'demo.json');
@@ -29,18 +29,18 @@ export async function onboardDemo(services: Services, config: Config): Promise<D
   const keys: DemoKeys = {};
   for (const { name, plan, ...demo } of tenants) {
     const slug = parseSlug(demo.slug);
-    if (!slug) throw new Error(`Cannot onboard "${demo.slug}": it is no slug`);
-    const order = {
+    if (!slug) throw new Error(`Cannot onboard "${demo.slug}": it is not a valid slug`);
+    const newTenant = {
       slug,
       name,
       plan,
       isolation: config.isolation,
       adminEmail: `admin@${slug}.com`,
-      madeUpEmail: config.smtpUrl !== null,
+      skipWelcomeEmail: config.smtpUrl !== null,
     };
-    const commission = { requestId: null, idempotencyKey: `demo ${slug}`, rawBody: slug };
+    const meta = { requestId: null, idempotencyKey: `demo ${slug}`, rawBody: slug };
     try {
-      const { admin } = await services.onboarding.create(order, commission);
+      const { admin } = await services.onboarding.create(newTenant, meta);
       keys[slug] = admin.api_key;
     } catch (error) {
       if (!(error instanceof Refusal && error.code === 'slug_taken')) throw error;
@@ -50,7 +50,7 @@ export async function onboardDemo(services: Services, config: Config): Promise<D
   return keys;
 }
 
-/** Null when there is no such file, or none that can be read as keys. */
+/** The keys in a file; null when it is missing or invalid. */
 async function keysIn(file: string): Promise<DemoKeys | null> {
   try {
     return v.parse(v.record(v.string(), v.string()), JSON.parse(await readFile(file, 'utf8')));
@@ -59,14 +59,14 @@ async function keysIn(file: string): Promise<DemoKeys | null> {
   }
 }
 
-/** The file may have stayed when the database was changed: first keys follow from its secret. */
+/** True when this database's secret gives these keys: the file may be of an earlier database. */
 function areOurs(keys: DemoKeys, { fleet }: Services): boolean {
   return Object.values(keys).every((key) => isFirstKey(key, fleet.installation));
 }
 
 /**
- * Lines to paste, one for each way to name a tenant. The first names the address of the subdomain: no
- * resolver has to know `*.localhost`.
+ * Commands to paste, one for each way to name a tenant. The first contains the address of its subdomain,
+ * because not every resolver knows `*.localhost`.
  */
 export function demoLines(keys: DemoKeys, config: Config, url: string): string[] {
   const { port, hostname } = new URL(url);
@@ -93,7 +93,7 @@ export function demoLines(keys: DemoKeys, config: Config, url: string): string[]
   return lines.length > 0 ? [...lines, ...resolverHint(config)] : [];
 }
 
-/** Browsers and new versions of curl find `*.localhost` by themselves; other clients ask a resolver. */
+/** A hint for clients that ask a resolver; browsers and new versions of curl know `*.localhost`. */
 function resolverHint({ resolution, baseDomain }: Config): string[] {
   if (!resolution.includes('subdomain') || !/(?:^|\.)localhost$/.test(baseDomain)) return [];
   return [

@@ -1,4 +1,4 @@
-/** How the values of environment variables are read, and what is said of one that is wrong. */
+/** Schemas for the values of environment variables, with their error messages. */
 import type { BlockList } from 'node:net';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
@@ -9,7 +9,7 @@ import { ConnectionUrlError, keywordsIn } from './postgres/connection_url.ts';
 import { targetOf } from './postgres/session_url.ts';
 import { assertTlsFiles } from './postgres/tls.ts';
 
-/** Digits alone: no sign, no fraction. */
+/** An integer written in digits only: no sign, no fraction. */
 export const integer = (least: number, most: number) => {
   const message = `expected an integer from ${least} to ${most}`;
   return v.pipe(
@@ -21,7 +21,7 @@ export const integer = (least: number, most: number) => {
   );
 };
 
-/** A text that `read` understands; what it throws must name no value, which may be secret. */
+/** A text that `read` parses. Its errors must not contain the value, which may be secret. */
 export const readBy = <Output>(read: (text: string) => Output) =>
   v.pipe(
     v.string(),
@@ -35,16 +35,20 @@ export const readBy = <Output>(read: (text: string) => Output) =>
     }),
   );
 
-/** They belong to the server: new databases are copies of one, and every tool begins in another. */
+/** Databases that belong to the server: new databases are copies of a template, and tools use `postgres`. */
 const databasesOfServer: ReadonlySet<string> = new Set(['postgres', 'template0', 'template1']);
 
-/** The canonical URL of a database that can be asked for, whose files are there. */
+/**
+ * The canonical URL of a database.
+ *
+ * @throws {Error} when the URL is invalid, names a database of the server, or a TLS file is missing.
+ */
 export function databaseUrl(text: string): string {
   const keywords = keywordsIn(text);
   const { tls, database } = connectionOptions(keywords);
   if (databasesOfServer.has(database)) {
     throw new ConnectionUrlError(
-      `expected a database of its own, and "${database}" is the server's; make one with: create database kennel`,
+      `expected a database of its own, but "${database}" belongs to the server; create one with: create database kennel`,
     );
   }
   assertTlsFiles(tls);
@@ -58,13 +62,13 @@ const commaSeparated = v.transform((text: string) =>
     .filter((part) => part !== ''),
 );
 
-/** A token that is too long to be guessed; `openssl rand -hex 32` makes one. */
+/** A token that is too long to guess; `openssl rand -hex 32` makes one. */
 export const operatorToken = v.pipe(
   v.string(),
   v.regex(/^[\x21-\x7e]{32,}$/, 'expected at least 32 visible ASCII characters without spaces'),
 );
 
-/** An absolute path. Postgres keeps it in a file of lines, and messages are lines too. */
+/** An absolute path without line breaks: Postgres writes it to a file that is read line by line. */
 export const folder = v.pipe(
   v.string(),
   v.transform((path) => resolve(path)),
@@ -75,7 +79,7 @@ export const folder = v.pipe(
 export const strategies = ['subdomain', 'path', 'header'] as const;
 export type Strategy = (typeof strategies)[number];
 
-/** Some of them, each once. */
+/** A list of strategies, each at most once. */
 export const resolution = v.pipe(
   v.string(),
   commaSeparated,

@@ -1,6 +1,6 @@
 /**
- * Every bound, grouped as the folders of `src` are: all that grows or waits has its limit here, and its
- * unit in its name. A number without a unit is a count.
+ * Every limit, in groups like the folders of `src`: everything that grows or waits has a limit here, with
+ * its unit in its name. A number without a unit is a count.
  */
 
 const seconds = 1_000;
@@ -11,23 +11,23 @@ const KiB = 1_024;
 const MiB = 1_024 * KiB;
 
 /**
- * JSON that is parsed, of which a tenant may have written each value: eight times the largest that the
- * routes write, nested as in the body of a request.
+ * JSON from the database, whose values a tenant may have written: eight times the largest that the routes
+ * write, with the nesting of a request body.
  */
 const json = { chars: 16 * KiB, depth: 32 };
-/** What a server may send, and have us compute, before it knows us. */
+/** What a server may send, and make this process compute, before authentication. */
 const startup = { startupBytes: 64 * KiB, scramIterations: 1_000_000 };
 
-/** What one connection may keep: prepared statements, and bytes of an answer. */
+/** Limits of one connection: prepared statements, and bytes of a result. */
 const session = { ...startup, statements: 500, answerBytes: 64 * MiB, json };
 
 /**
- * Of what tenants ask: twice the largest page. To read it stops everything else for some 50 ms, and
- * what comes of it takes thirty times as much: JSON, or rows of many columns.
+ * Limits of a connection that serves tenants: a result of twice the largest page. Parsing it blocks the
+ * event loop for about 50 ms, and the parsed JSON or rows take thirty times the memory.
  */
 const tenantsSession = { ...session, answerBytes: 512 * KiB };
 
-/** Reads that travel together on one connection. */
+/** Reads that are sent together on one connection. */
 const batches = {
   statements: 8,
   stallMs: 3,
@@ -36,7 +36,7 @@ const batches = {
   slowTenants: 1_000,
 };
 
-/** A pool where it is said no other way: one for work of our own, which may wait. */
+/** Defaults of a pool: for internal work, which may wait. */
 const pool = {
   waitingPerTenant: 256,
   waiting: 256,
@@ -58,12 +58,12 @@ export const limits = {
     headersMs: 5 * seconds,
     requestMs: 15 * seconds,
     timeoutCheckMs: 1 * seconds,
-    /** Where `KEEP_ALIVE_SECONDS` is unset: longer than proxies keep theirs, 60 s in nginx. */
+    /** Default of `KEEP_ALIVE_SECONDS`: longer than the keep-alive of proxies, which is 60 s in nginx. */
     keepAliveMs: 65 * seconds,
     connections: 10_000,
     backlog: 4_096,
     pipelined: 16,
-    /** `connectionBytes` holds 16 of the largest pages. */
+    /** `connectionBytes` has room for 16 of the largest pages. */
     unread: {
       replyBytes: 4 * KiB,
       connectionBytes: 8 * MiB,
@@ -77,24 +77,22 @@ export const limits = {
   // src/server/
 
   admission: { requests: 1_000, bodies: 1_000, bodiesPerTenant: 100 },
-  /** The longest that a tenant waits for an answer, whatever the limits on the way add up to. */
+  /** The longest time that a tenant waits for a response, whatever the sum of the other limits. */
   answerMs: 4.5 * seconds,
   /** Ids of requests that share one call for random bytes: 4 KiB of them. */
-  requestIdsAtOnce: 256,
-  /** What `/readyz` asks of the database, for everybody together. */
+  requestIdBatchSize: 256,
+  /** The database check of `/readyz`; concurrent requests share one. */
   ready: { limitMs: 1 * seconds, freshMs: 250 },
-  /**
-   * How often a serving process says that it is there, and when one that is not heard of counts as gone.
-   */
-  processes: { renewMs: 10 * seconds, goneAfterMs: 60 * seconds },
-  /** How often work that a killed process left behind is looked for. */
-  upkeepEveryMs: 1 * minutes,
+  /** How often a serving process sends a heartbeat, and after which time without one it counts as dead. */
+  processes: { heartbeatMs: 10 * seconds, heartbeatTimeoutMs: 60 * seconds },
+  /** How often a process looks for unfinished work of killed ones. */
+  maintenanceIntervalMs: 1 * minutes,
 
   // src/adapters/
 
   directory: { entries: 20_000, staleAfterMs: 30 * seconds, clockMs: 100, announced: 16 },
   limiter: {
-    /** Budgets that one process keeps; the least recently used one starts full again. */
+    /** Token buckets in one process; the least recently used one is dropped, and starts full again. */
     buckets: 100_000,
     probeDelayMs: 500,
     redis: {
@@ -104,7 +102,7 @@ export const limits = {
       reconnectDelayMs: 500,
     },
   },
-  guesses: {
+  loginThrottle: {
     burst: 50,
     perHour: 3_600,
     delayMs: 500,
@@ -113,14 +111,14 @@ export const limits = {
     addresses: 10_000,
   },
   /**
-   * First answers to requests with an Idempotency-Key. A claim outlasts all that an attempt may wait
-   * for; answers are at most 16 KiB each, which the table holds.
+   * Stored responses to requests with an Idempotency-Key. `claimMs` is longer than any attempt may take.
+   * The table limits a response to 16 KiB.
    */
   idempotency: {
     keptMs: 1 * days,
     claimMs: 10 * seconds,
     perTenant: 100_000,
-    clearedAtOnce: 50_000,
+    batchSize: 50_000,
   },
   denials: {
     held: 1_000,
@@ -145,14 +143,14 @@ export const limits = {
   // src/observability/
 
   metrics: {
-    // From what a cached answer takes to past `answerMs`.
+    // From the time of a cached response to more than `answerMs`.
     bucketsSeconds: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     tenants: 200,
     ranked: 2_000,
     windowMs: 10 * minutes,
   },
-  /** The same warning is logged once in this time; so many different ones are told apart. */
-  quiet: { everyMs: 10 * seconds, things: 100 },
+  /** The same warning is logged once in `everyMs`; `maxKeys` different ones are remembered. */
+  throttledLog: { everyMs: 10 * seconds, maxKeys: 100 },
   log: {
     gatherMs: 10,
     gatherChars: 64 * KiB,
@@ -163,7 +161,7 @@ export const limits = {
 
   // src/postgres/
 
-  /** One connection of a tenant: what a request may ask of the database. */
+  /** A connection that serves tenants. */
   connection: {
     connectTimeoutMs: 3 * seconds,
     statementTimeoutMs: 2 * seconds,
@@ -172,23 +170,23 @@ export const limits = {
     callTimeoutMs: 4 * seconds,
     ...tenantsSession,
   },
-  /** Of the tenants' connections, one tenant may hold a quarter; `DB_CONNECTIONS` says how many there are. */
+  /** The pool that serves tenants: `DB_CONNECTIONS` is its size, and one tenant may use a quarter of it. */
   connections: {
     ...pool,
     /**
-     * With 4 connections and calls of 30 ms the last of these is served within `waitLimitMs`; of slower
-     * calls more would only wait to be refused. It takes 7 such tenants to use up `admission.requests`.
+     * With 4 connections and calls of 30 ms, the last of these is served within `waitLimitMs`. If calls are
+     * slower, more waiting ones would only be refused. 7 such tenants use up `admission.requests`.
      */
     waitingPerTenant: 128,
     waiting: 4_096,
     waitLimitMs: 1 * seconds,
     idleLimitMs: 5 * minutes,
-    /** Sealed envelopes that are kept, all connections together: about half a kilobyte each. */
+    /** Cached envelopes with seals, of all connections together: about half a kilobyte each. */
     envelopes: 16_000,
-    /** Tenants whose schema or database name is remembered. */
+    /** Cached placements of tenants. */
     placements: 10_000,
   },
-  /** What the operator changes may have to wait for what a tenant is just recording. */
+  /** A change of the operator may have to wait for a transaction of a tenant. */
   controlConnection: {
     connectTimeoutMs: 3 * seconds,
     statementTimeoutMs: 3.5 * seconds,
@@ -201,7 +199,7 @@ export const limits = {
   controlConnections: {
     ...pool,
     connections: 4,
-    // Full batches on each of them.
+    // The directory may fill every connection with batches.
     connectionsPerTenant: 4 * batches.statements,
     waitingPerTenant: 4_096,
     waiting: 4_096,
@@ -216,11 +214,11 @@ export const limits = {
     idleInTransactionTimeoutMs: 1 * minutes,
     callTimeoutMs: 5 * minutes,
     ...session,
-    // All tenants as one value.
+    // The list of all tenants is one JSON value.
     json: { ...json, chars: session.answerBytes },
   },
   adminConnections: { ...pool, connections: 8, connectionsPerTenant: 8 },
-  /** The connection that ends backends which outlive their connections. */
+  /** The connection that terminates backends whose connection was closed. */
   terminatorConnections: {
     ...pool,
     connections: 1,
@@ -244,7 +242,7 @@ export const limits = {
     /** An announcement has at most 8 000 bytes. */
     messageBytes: 64 * KiB,
     retryAfterMs: 250,
-    /** How often the server is asked whether it is there, and how long it may take to answer. */
+    /** How often the server is probed, and how long its response may take. */
     probeMs: 5 * seconds,
   },
 
@@ -252,13 +250,13 @@ export const limits = {
 
   /** Sessions of the migrations' login. Work that asks for one holds an administrator's connection. */
   migrators: { ...pool, connections: 8, connectionsPerTenant: 8 },
-  /** Onboardings and deletions at once, one per slug; further ones wait. */
+  /** Concurrent onboardings and deletions, one for each slug; further ones wait. */
   jobs: { ...pool, connections: 3, connectionsPerTenant: 1, waitingPerTenant: 64 },
-  clearedAtOnce: 50,
-  /** Dropping a database waits for every backend of the server, and one may be stuck. */
+  recoveryBatchSize: 50,
+  /** Dropping a database waits for every backend of the server, and one of them may be stuck. */
   dropTimeoutMs: 10 * seconds,
   migrations: {
-    /** The most schemas at the same time: each takes one of the administrator's connections. */
+    /** The most schemas that are migrated at the same time: each uses an administrator's connection. */
     schemas: 8,
     canaries: 1_000,
     lockTimeoutMs: 200,
@@ -266,16 +264,14 @@ export const limits = {
     lockRetryMs: 500,
   },
   seals: {
-    /** How often a process looks whether their key was replaced, should it not hear of it. */
+    /** How often a process reads the secret, in case it missed an announcement. */
     refreshMs: 10 * seconds,
-    /** How long the old key stays good, for a process that hears of the new one last. */
+    /** How long the old key stays valid, so that every process learns the new one in time. */
     propagationMs: 60 * seconds,
-    /** Databases that are told at the same time. */
+    /** Databases that are updated at the same time. */
     concurrency: 4,
   },
-  /**
-   * The connection that asks for the seals' secret: it must not hang for as long as the old key is good.
-   */
+  /** The connection that reads the secret of the seals: it must fail before the old key is removed. */
   sealConnections: {
     ...pool,
     connections: 1,
@@ -285,16 +281,16 @@ export const limits = {
     waitLimitMs: 3 * seconds,
     idleLimitMs: 1 * minutes,
   },
-  /** What a verification of the audit trail reads at once, and what it names of one chain. */
+  /** Sizes of the reads of an audit verification, and the findings that it lists for one chain. */
   verification: {
-    chainsAtOnce: 100,
-    eventsAtOnce: 1_000,
+    chainBatchSize: 100,
+    eventBatchSize: 1_000,
     eventBytes: 16 * KiB,
-    mostFindings: 100,
+    maxFindings: 100,
   },
-  /** `named`: the broken chains that a log line names. */
-  checkpoints: { bytes: 4 * MiB, chainsAtOnce: 1_000, lastMs: 2 * seconds, named: 10 },
-  /** Tenants' own databases that the doctor looks into at the same time. */
+  /** `named` is the number of rewritten chains that a log line names. */
+  checkpoints: { bytes: 4 * MiB, chainBatchSize: 1_000, shutdownMs: 2 * seconds, named: 10 },
+  /** Tenants' own databases that the doctor examines at the same time. */
   doctor: { databases: 4 },
 
   // src/embedded_postgres/
@@ -315,8 +311,8 @@ export const limits = {
   // src/main.ts
 
   /**
-   * `delayMs` where `SHUTDOWN_DELAY_MS` is unset; how long a shutdown may take after the delay, and its
-   * parts. An idle connection outlives the listener by `idleMs`: a request may be on its way there.
+   * `delayMs` is the default of `SHUTDOWN_DELAY_MS`; `totalMs` is the longest time after the delay. An idle
+   * connection stays open for `idleMs` after the listener closes, because a request may be on its way.
    */
-  shutdown: { delayMs: 500, wholeMs: 9 * seconds, idleMs: 1 * seconds, drainMs: 5 * seconds },
+  shutdown: { delayMs: 500, totalMs: 9 * seconds, idleMs: 1 * seconds, drainMs: 5 * seconds },
 } as const;

@@ -1,4 +1,4 @@
-/** The process: environment, signals, exit codes. What can go wrong at the start is told in a line. */
+/** The process: environment, signals and exit codes. An error at the start is printed as one line. */
 import {
   asksForHelp,
   assertNoMore,
@@ -10,16 +10,16 @@ import { assertServable, type Config, ConfigError, readConfig } from './config.t
 import { UnsafeError } from './control_plane/doctor/start.ts';
 import { limits } from './limits.ts';
 import { createLog, type Log } from './observability/log.ts';
-import { type Leaving, ServerProcess } from './server_process.ts';
+import { ServerProcess, type ShutdownOptions } from './server_process.ts';
 
-/** sysexits.h: something is wrong with the configuration. */
+/** EX_CONFIG of sysexits.h: an error in the configuration. */
 const exitConfig = 78;
 
 const usage = `Usage: npm start
-It takes no arguments: environment variables say what it does, and README.md lists them.`;
+It takes no arguments. Environment variables configure it; README.md lists them.`;
 
 async function main(): Promise<void> {
-  // Full, closed, or a terminal that is gone: it costs the lines and not the process.
+  // A full disk, a closed pipe or a closed terminal loses log lines, but must not end the process.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const args = process.argv.slice(2);
   if (asksForHelp(args)) {
@@ -30,32 +30,32 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   assertServable(config);
   const log = logFor(config.logLevel);
-  // Also when a fault of ours ends the process: its last lines are the ones that tell of it.
+  // Also after an uncaught error, which the last lines describe.
   process.on('exit', () => void log.flush());
-  // The parent process waits for this line, whatever the level of the others.
+  // A parent process waits for this line, so it is logged at every level.
   const kennel = new ServerProcess(config, log, (url) =>
     logFor('info').info('listening', { url, isolation: config.isolation }),
   );
-  let ending: Promise<void> | undefined;
-  const end = async (leaving: Leaving) => {
-    setTimeout(() => process.exit(1), leaving.delayMs + limits.shutdown.wholeMs).unref();
-    await kennel.stop(leaving);
+  let shutdown: Promise<void> | undefined;
+  const end = async (options: ShutdownOptions) => {
+    setTimeout(() => process.exit(1), options.delayMs + limits.shutdown.totalMs).unref();
+    await kennel.stop(options);
     await log.flush();
     process.exit(0);
   };
-  // Signals come in pairs, from a terminal and from npm; the second must not cut the first short.
+  // A signal may arrive twice, from the terminal and from npm; the second must not stop the shutdown.
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGQUIT']) {
     process.on(signal, () => {
-      ending ??= end({ delayMs: config.shutdownDelayMs, idleMs: limits.shutdown.idleMs });
+      shutdown ??= end({ delayMs: config.shutdownDelayMs, idleMs: limits.shutdown.idleMs });
     });
   }
   process.on('SIGINT', () => {
-    ending ??= end({ delayMs: 0, idleMs: 0 });
+    shutdown ??= end({ delayMs: 0, idleMs: 0 });
   });
   try {
     await kennel.start();
   } catch (error) {
-    if (ending) return ending;
+    if (shutdown) return shutdown;
     await kennel.close().catch(() => {});
     await log.flush();
     throw error;
@@ -67,8 +67,8 @@ function logFor(level: Config['logLevel']): Log {
 }
 
 main().catch((error: unknown) => {
-  const told = error instanceof ConfigError || error instanceof UnsafeError;
-  const lines = told ? error.lines : [errorLine(error)];
+  const hasLines = error instanceof ConfigError || error instanceof UnsafeError;
+  const lines = hasLines ? error.lines : [errorLine(error)];
   for (const line of lines) process.stderr.write(`kennel: ${line}\n`);
   if (error instanceof UsageError) process.exit(exitUsage);
   process.exit(error instanceof ConfigError ? exitConfig : 1);

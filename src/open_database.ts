@@ -1,4 +1,4 @@
-/** The administrator's way to Postgres: the one of `DATABASE_URL`, else the embedded one. */
+/** Opens the database: that of `DATABASE_URL`, or else the embedded Postgres. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
@@ -11,17 +11,17 @@ import { partsOf } from './postgres/session_url.ts';
 
 export type Database = {
   adminUrl: string;
-  /** Starts the embedded server again when it has died under us. True when it had. */
+  /** Restarts the embedded server if it has died; true when it had. */
   revive(): Promise<boolean>;
-  /** Lets go of the embedded server, which the last process to do so stops. */
+  /** Releases the embedded server; the last process that releases it stops it. */
   release(): Promise<void>;
 };
 
-/** @throws {Error} whose message says in one line what is wrong. */
+/** @throws {Error} when there is no database; the message is one line. */
 export async function openDatabase(config: Config): Promise<Database> {
   const { databaseUrl, dataFolder } = config;
   if (databaseUrl === null) {
-    // Others must be able to pass through to the cluster: as root, Postgres runs as another user.
+    // Others may pass through the folder, because Postgres runs as another user if Kennel runs as root.
     await makeFolder(dataFolder);
     const folder = join(dataFolder, 'postgres');
     const embedded = await startEmbedded({ folder, limits: limits.embedded });
@@ -45,18 +45,18 @@ async function makeFolder(folder: string): Promise<void> {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nobody listens there; is it running?',
-  ENOENT: 'there is no such socket; is it running?',
+  ECONNREFUSED: 'the connection was refused; is Postgres running?',
+  ENOENT: 'there is no such socket; is Postgres running?',
   EACCES: 'this user may not use the socket',
   ENOTFOUND: 'there is no such host',
   EAI_AGAIN: 'there is no such host',
   '28P01': 'the password is wrong',
   '28000': 'this login is not allowed',
   '3D000': 'there is no such database',
-  '53300': 'it has no connection left',
+  '53300': 'the server has no free connection',
   '42501': 'this login may not connect there',
-  // A setting that each session begins with: the newest of them is of Postgres 14.
-  '42704': 'it does not know the settings of our sessions; Kennel needs Postgres 15 or newer',
+  // Each session starts with settings, one of which is new in Postgres 14.
+  '42704': 'the server lacks a setting; Kennel needs Postgres 15 or newer',
 };
 
 async function assertReachable(url: string): Promise<void> {
@@ -68,7 +68,7 @@ async function assertReachable(url: string): Promise<void> {
     const { hosts, database, user } = partsOf(url).options;
     const where = `${hosts.map(nameOf).join(',')}/${database}`;
     const line = `Cannot use DATABASE_URL (${where} as "${user}"): ${reason}`;
-    // The reason may be the server's own words.
+    // The reason may be a message of the server, with line breaks.
     throw new Error(line.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim());
   }
 }

@@ -1,4 +1,4 @@
-/** The limiter of one process: its budgets in memory, or in Redis where `REDIS_URL` is set. */
+/** The limiter of one process: token buckets in memory, or in Redis if `REDIS_URL` is set. */
 import { FailoverLimiter } from './adapters/limiter/failover_limiter.ts';
 import { MemoryLimiter } from './adapters/limiter/memory_limiter.ts';
 import { redisKeyPrefix } from './adapters/limiter/redis_key_prefix.ts';
@@ -9,7 +9,7 @@ import { limits } from './limits.ts';
 import type { Log } from './observability/log.ts';
 import type { Services } from './services.ts';
 
-/** A limiter, with what the metrics read of it. */
+/** A limiter, and its values for the metrics. */
 export type OpenLimiter = {
   limiter: Limiter;
   degraded: () => boolean;
@@ -17,15 +17,16 @@ export type OpenLimiter = {
   close: () => void;
 };
 
-/** Without Redis, or while it is away, this process limits alone. */
+/** Opens the limiter. While Redis is unavailable, this process uses its own buckets. */
 export async function openLimiter(
   { redisUrl }: Config,
   { control, fleet }: Services,
   log: Log,
 ): Promise<OpenLimiter> {
   const local = new MemoryLimiter(limits.limiter.buckets, Date.now);
-  const alone = { degraded: () => false, buckets: () => local.size, close: () => {} };
-  if (redisUrl === null) return { limiter: local, ...alone };
+  if (redisUrl === null) {
+    return { limiter: local, degraded: () => false, buckets: () => local.size, close: () => {} };
+  }
   const installation = await redisKeyPrefix(control, fleet.installation.mark());
   const failover = new FailoverLimiter({
     redis: new RedisLimiter(redisUrl, installation, limits.limiter.redis),
@@ -33,8 +34,10 @@ export async function openLimiter(
     probeDelayMs: limits.limiter.probeDelayMs,
     onChange: (change) =>
       change.degraded
-        ? log.warn('limiter lost Redis, this process decides alone', { error: change.cause })
-        : log.info('limiter has Redis again'),
+        ? log.warn('limiter lost Redis, will use the limits of this process and retry', {
+            error: change.cause,
+          })
+        : log.info('limiter uses Redis again'),
   });
   await failover.start();
   return {

@@ -1,4 +1,4 @@
-/** The outbox of one process, and the way that its emails take: SMTP, or files. */
+/** The outbox of one process, which sends emails by SMTP or writes them as files. */
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 import { limits } from './limits.ts';
@@ -23,7 +23,7 @@ export function openOutbox(
     ...limits.outbox,
     store: postgresOutbox(control, limits.outbox),
     mail,
-    onError: (error) => log.warn('outbox could not be read', { error }),
-    onGivenUp: (email) => log.error('email given up, its recipient will not have it', email),
+    onError: (error) => log.warn('outbox could not be read, will retry', { error }),
+    onGivenUp: (email) => log.error('email given up, its recipient will not get it', email),
   });
 }

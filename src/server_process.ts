@@ -1,4 +1,4 @@
-/** One serving process: its database, its app and its HTTP server, opened and closed in order. */
+/** A serving process: opens its database, app and HTTP server in order, and closes them. */
 import { randomBytes, randomFillSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,14 +20,14 @@ import { type Build, registerMetrics } from './server/metrics.ts';
 import { Readiness } from './server/readiness.ts';
 import { RequestIds } from './server/request_ids.ts';
 
-/** How long requests are still taken after a signal, and idle connections kept after that. */
-export type Leaving = { delayMs: number; idleMs: number };
+/** How long requests are accepted after a signal, and idle connections kept open after that. */
+export type ShutdownOptions = { delayMs: number; idleMs: number };
 
 export class ServerProcess {
   readonly #config: Config;
   readonly #log: Log;
   readonly #onListening: (url: string) => void;
-  readonly #quiet: ThrottledLog;
+  readonly #throttledLog: ThrottledLog;
   readonly #metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   #database: Database | null = null;
   #app: App | null = null;
@@ -41,23 +41,23 @@ export class ServerProcess {
     this.#config = config;
     this.#log = log;
     this.#onListening = onListening;
-    this.#quiet = new ThrottledLog(log, { ...limits.quiet, nowMs: Date.now });
+    this.#throttledLog = new ThrottledLog(log, { ...limits.throttledLog, nowMs: Date.now });
   }
 
-  /** Takes the port last: until then a proxy that knocks goes to another process at once. */
+  /** Opens the port last: until then a proxy's connection is refused, and it tries another process. */
   start(): Promise<void> {
     this.#starting = this.#open();
     return this.#starting;
   }
 
-  /** Not ready at once, serving for `delayMs`, and gone when the running requests are done. */
-  async stop({ delayMs, idleMs }: Leaving): Promise<void> {
+  /** Reports not ready at once, serves for `delayMs`, then finishes the running requests and closes. */
+  async stop({ delayMs, idleMs }: ShutdownOptions): Promise<void> {
     this.#stopping = true;
     this.#log.info('stopping');
-    // In the middle of a start its steps end one by one.
+    // A start in progress checks #stopping after each step.
     await this.#starting?.catch(() => {});
     if (this.#server) {
-      // A proxy that watches /readyz sends no more requests here; until then they are served.
+      // Requests are served until each proxy that watches /readyz has noticed.
       await pause(delayMs);
       await this.#server.drain(limits.shutdown.drainMs, idleMs);
     }
@@ -73,12 +73,12 @@ export class ServerProcess {
 
   async #open(): Promise<void> {
     const config = this.#config;
-    // Told before anything is touched, and again by `listen` where two start at once.
+    // Checked before anything is changed; `listen` checks again, in case two start at the same time.
     await assertCanListen(config);
     const database = await openDatabase(config);
     this.#database = database;
     if (this.#stopping) return;
-    const adminToken = config.adminToken ?? (await ownAdminToken(config));
+    const adminToken = config.adminToken ?? (await readOrCreateAdminToken(config));
     const app = await openApp({
       config,
       adminUrl: database.adminUrl,
@@ -114,7 +114,7 @@ export class ServerProcess {
       metricsToken,
       deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
     };
-    const ids = new RequestIds(limits.requestIdsAtOnce, randomFillSync);
+    const ids = new RequestIds(limits.requestIdBatchSize, randomFillSync);
     return new HttpServer({
       handle: (request, record) => dispatch(parts, request, record),
       observe: (finished) => {
@@ -123,7 +123,7 @@ export class ServerProcess {
       },
       onInternalError: (error, requestId) =>
         this.#log.error('internal', { request_id: requestId, error }),
-      onUnavailable: (cause) => this.#quiet.warn('unavailable', cause),
+      onUnavailable: (cause) => this.#throttledLog.warn('unavailable', cause),
       newId: () => ids.next(),
       nowMs: () => performance.now(),
       trustedProxies,
@@ -131,14 +131,15 @@ export class ServerProcess {
     });
   }
 
-  /** A dead embedded Postgres is nobody else's to start again. */
+  /** Restarts a dead embedded Postgres, because no service manager does. */
   async #revive(database: Database): Promise<void> {
     if (this.#reviving || this.#stopping) return;
     this.#reviving = true;
     try {
-      if (await database.revive()) this.#log.warn('the embedded Postgres had died and runs again');
+      if (await database.revive())
+        this.#log.warn('the embedded Postgres had died and was restarted');
     } catch (error) {
-      this.#quiet.warn('the embedded Postgres is dead', error);
+      this.#throttledLog.warn('the embedded Postgres could not be restarted, will retry', error);
     } finally {
       this.#reviving = false;
     }
@@ -149,15 +150,15 @@ async function readBuild({ packageFile }: Config): Promise<Build> {
   return parse(object({ version: string() }), JSON.parse(await readFile(packageFile, 'utf8')));
 }
 
-/** The token of a Kennel on its own embedded database: made once, kept beside it. */
-async function ownAdminToken({ dataFolder }: Config): Promise<string> {
+/** The operator's token of an installation on the embedded database: generated once, kept in a file. */
+async function readOrCreateAdminToken({ dataFolder }: Config): Promise<string> {
   const file = join(dataFolder, 'admin-token');
-  const known = (await readFile(file, 'utf8').catch(() => '')).trim();
-  if (known !== '') {
-    assertStrongToken(known, file);
-    return known;
+  const stored = (await readFile(file, 'utf8').catch(() => '')).trim();
+  if (stored !== '') {
+    assertStrongToken(stored, file);
+    return stored;
   }
-  const made = randomBytes(32).toString('hex');
-  await writePrivate(file, `${made}\n`);
-  return made;
+  const token = randomBytes(32).toString('hex');
+  await writePrivate(file, `${token}\n`);
+  return token;
 }

@@ -1,6 +1,6 @@
 /**
- * What serving and the shell commands have in common: the connections into one Postgres, the isolation
- * modes, and the control plane that needs them.
+ * The parts that servers and shell commands share: connections to one Postgres, the isolation modes, and
+ * the control plane.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,12 +10,9 @@ import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
 import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
 import { readMigrations } from './control_plane/migrations/migration_files.ts';
-import {
-  type InstallOptions,
-  install,
-  openInstalled,
-} from './control_plane/provisioning/install.ts';
+import { type InstallOptions, install } from './control_plane/provisioning/install.ts';
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
+import { openInstalled } from './control_plane/provisioning/open_installed.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import type { ModeFactory } from './isolation/mode.ts';
 import { type Connections, tenantIsolation } from './isolation/tenant_db.ts';
@@ -32,7 +29,7 @@ import { writePrivate } from './private_file.ts';
 export type Services = {
   fleet: Fleet;
   control: Db;
-  /** Of the directory. */
+  /** For the directory. */
   lookups: Sql;
   connections: Connections;
   isolation: Isolation;
@@ -41,25 +38,29 @@ export type Services = {
   checkpoints: AuditCheckpoints;
   registry: TenantAdmin;
   pools: { serving: ConnectionPool; control: ConnectionPool };
-  /** Makes seals as the installation makes them now: their key may have been replaced. */
+  /** Reads the secrets of the seals again, because a rotation may have replaced them. */
   refreshSeals(): Promise<void>;
   close(): void;
 };
 
 type ServicesOptions = {
-  /** False for what only reads: then nothing in the database changes. */
+  /** False for commands that only read: then nothing in the database is changed. */
   installs?: boolean;
   /** Isolation modes besides the registered ones. */
   modes?: readonly ModeFactory[];
-  /** Called for each backend that can't be terminated. */
-  onStay?: UnterminatedOptions['onStay'];
+  /** Called for each backend that cannot be terminated. */
+  onUnterminated?: UnterminatedOptions['onUnterminated'];
 };
 
-/** Installs what the database lacks and opens everything that works on it. */
+/**
+ * Installs the missing parts of the database, and opens everything that works on it.
+ *
+ * @throws {Error} when the database cannot be used, or nothing is installed and `installs` is false.
+ */
 export async function openServices(
   config: Config,
   adminUrl: string,
-  { installs = true, modes = [], onStay = () => {} }: ServicesOptions = {},
+  { installs = true, modes = [], onUnterminated = () => {} }: ServicesOptions = {},
 ): Promise<Services> {
   const { adminConnection, controlConnection } = limits;
   const admin = openConnectionPool(adminConnection, limits.adminConnections);
@@ -67,7 +68,7 @@ export async function openServices(
   const open = installs ? install : openInstalled;
   const options = { ...(await installOptions(config, migrators)), modes };
   const fleet = await open(adminUrl, admin, options).catch((error) => {
-    // Their idle sessions would keep a command from ending.
+    // Idle sessions would keep the process of a command alive.
     for (const pool of [migrators, admin]) pool.close();
     throw error;
   });
@@ -78,7 +79,11 @@ export async function openServices(
     terminatorConnections,
     installation.adminTarget(installation.database),
   );
-  const serving = servingPool(config.connections, { ...limits.unterminated, terminate, onStay });
+  const serving = servingPool(config.connections, {
+    ...limits.unterminated,
+    terminate,
+    onUnterminated,
+  });
   const controlConnections = openConnectionPool(controlConnection, limits.controlConnections);
   const sealConnections = openConnectionPool(controlConnection, limits.sealConnections);
   const control = controlDb(controlConnections, installation);
@@ -94,7 +99,7 @@ export async function openServices(
     serving,
     newId: uuidv7,
     propagationMs,
-    clearedAtOnce: limits.clearedAtOnce,
+    recoveryBatchSize: limits.recoveryBatchSize,
   });
   return {
     fleet,
@@ -112,15 +117,14 @@ export async function openServices(
       if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     close: () => {
-      const own = [
+      const internal = [
         controlConnections,
         sealConnections,
         terminatorConnections,
         jobs,
         migrators,
-        admin,
       ];
-      for (const pool of [serving, ...own]) pool.close();
+      for (const pool of [serving, ...internal, admin]) pool.close();
     },
   };
 }
@@ -132,7 +136,7 @@ async function installOptions(
   return {
     sql: await readSql(config.sqlFolder),
     migrators,
-    placementsKept: limits.connections.placements,
+    placementCacheSize: limits.connections.placements,
     migrationLockTimeoutMs: limits.migrations.lockTimeoutMs,
     transactionTimeoutMs: limits.connection.callTimeoutMs,
     dropTimeoutMs: limits.dropTimeoutMs,
@@ -149,7 +153,7 @@ function openCheckpoints({ dataFolder }: Config, control: Db, { installation }: 
   });
 }
 
-/** One tenant may hold a quarter of the connections, so that its slow queries are not everybody's. */
+/** The pool that serves tenants. One may use a quarter of it, so that its slow queries delay few others. */
 function servingPool(connections: number, unterminated: UnterminatedOptions): ConnectionPool {
   const connectionsPerTenant = Math.max(1, Math.floor(connections / 4));
   const size = { ...limits.connections, connections, connectionsPerTenant };

@@ -155,7 +155,7 @@ describe('a variable in a file', () => {
     assert.deepEqual(lines, [
       'Cannot use DATABASE_URL_FILE: expected a file that can be read (ENOENT)',
       'Cannot use REDIS_URL_FILE: expected a file that is not empty',
-      'Cannot use ADMIN_TOKEN_FILE: expected it without ADMIN_TOKEN',
+      'Cannot use ADMIN_TOKEN_FILE: ADMIN_TOKEN is set too; unset one of them',
     ]);
   });
 });

@@ -32,7 +32,7 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
   try {
     const { failed } = await migrateFleet(services.fleet, services.control, services.jobs, {
       ...limits.migrations,
-      goneAfterMs: limits.processes.goneAfterMs,
+      heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
       slug: null,
       canary: 0,
       concurrency,

@@ -1,15 +1,15 @@
--- Plans, tenants, users, keys, settings, usage, emails, first answers, versions; and who may do what
--- with them. Run by the owner role with `control` as search_path. Creates objects only; locks
--- nothing that exists.
+-- Plans, tenants, users, keys, settings, usage, emails, stored responses, versions, and the rights on
+-- them. Run by the owner role with `control` as search_path. Creates objects only; locks nothing that
+-- exists.
 --
--- Two roles work here. :"control" serves the directory and the operator and sees every tenant.
--- :"account" serves one tenant at a time, behind the same sealed context and the same row security
--- as the tenant's own tables.
+-- Two roles work here. :"control" serves the directory and the operator, and sees every tenant.
+-- :"account" serves one tenant at a time, behind the same sealed context and row security as the
+-- tenant's own tables.
 --
--- The sizes bound what an injected statement may write as one tenant: the directory and the
--- operator read these rows, and one that is too large would end their session. The API refuses less
--- before it comes here. They count bytes of the text, because a number such as 1e131071 is a few
--- bytes as jsonb and 131072 as text.
+-- The checks of sizes limit what an injected statement may write as one tenant: the directory and the
+-- operator read these rows, and a row that is too large would end their session. The API has smaller
+-- limits. The checks count bytes of the text, because a number such as 1e131071 is a few bytes as jsonb
+-- and 131072 as text.
 
 -- Passwords and seal keys are derived from these. Only the owner may read them.
 create table secrets (
@@ -39,11 +39,11 @@ create table tenants (
   status text not null check (status in ('provisioning', 'active', 'suspended', 'deleting')),
   isolation text not null check (isolation ~ '^[a-z_]{1,40}$'),
   schema_version integer not null default 0,
-  -- The version that a server must know to serve this tenant; set_required_version() sets it.
+  -- The version that a server must know in order to serve this tenant; set_required_version() sets it.
   required_version integer not null default 0,
-  -- Why the last migration of this tenant's tables failed; null when it did not.
+  -- The error of the last migration of this tenant's tables; null when it succeeded.
   migration_error text,
-  -- A repeated onboarding request is recognised by its key and gets the first answer again.
+  -- A repeated onboarding request is recognised by its key and gets the first response again.
   idempotency_key text unique,
   idempotency_fingerprint text,
   onboarding_answer jsonb,
@@ -51,8 +51,8 @@ create table tenants (
   updated_at timestamptz not null default now()
 );
 
--- Deleted tenants whose rows, in tables that outlive them, are erased once more after every process has
--- heard of the deletion: a request that was under way may have written behind the eraser's back.
+-- Deleted tenants of shared tables, whose rows are deleted once more when every process knows of the
+-- deletion: a request in progress may have written rows after the first time.
 create table leftovers (
   tenant_id uuid primary key,
   isolation text not null,
@@ -70,7 +70,7 @@ create table users (
 
 create unique index users_by_email on users (tenant_id, lower(email));
 
--- Only a digest of the secret is kept: a copy of this table opens nothing.
+-- Only a digest of the secret is stored, so a copy of this table gives no access.
 create table api_keys (
   tenant_id uuid not null default kernel.tenant(),
   id uuid not null unique,
@@ -82,12 +82,12 @@ create table api_keys (
   foreign key (tenant_id, user_id) references users (tenant_id, id)
 );
 
--- A key is found by the digest of its secret alone, so that a wrong secret misses the index as an
--- unknown key id does: a row found and then rejected would show in the time.
+-- A key is found by the digest of its secret only. So a wrong secret takes the same time as an unknown
+-- key id: neither finds a row.
 create index api_keys_by_digest on api_keys (secret_sha256)
 where revoked_at is null;
 
--- A setting that is null counts as not set: the account's role deletes nothing.
+-- A setting whose value is null counts as not set, because the account role may not delete.
 create table settings (
   tenant_id uuid not null default kernel.tenant() references tenants,
   key text not null constraint settings_key_size check (octet_length(key) <= 64),
@@ -104,7 +104,7 @@ create table usage_days (
   primary key (tenant_id, day)
 );
 
--- Emails are written in the transaction that they tell about and sent afterwards, at least once.
+-- An email is inserted in the transaction that causes it, and sent after the commit, at least once.
 create table outbox (
   id uuid primary key,
   tenant_id uuid not null references tenants,
@@ -123,11 +123,11 @@ where sent_at is null;
 
 create index outbox_by_tenant on outbox (tenant_id);
 
--- First answers to requests that carry an Idempotency-Key, for as long as a client may send one
--- again. A row without an answer is a claim: a process is at work, or was killed at it. `made_id`
--- is the id of what the request makes, so that a second attempt cannot make it twice. Neither the
--- key nor the answer is readable here: both are derived from, or encrypted with, what the client
--- alone has.
+-- Stored responses to requests with an Idempotency-Key, for as long as a client may retry. A row without
+-- an answer is a claim: a process handles the request, or was killed meanwhile. `made_id` is the id of
+-- the row that the request creates, so that a second attempt cannot create another. Neither the key nor
+-- the answer can be read here: the key is hashed, and the answer is encrypted with data that only the
+-- client has.
 create table idempotency_keys (
   tenant_id uuid not null default kernel.tenant() references tenants,
   key_digest bytea not null check (length(key_digest) = 32),
@@ -142,16 +142,16 @@ create table idempotency_keys (
 
 create index idempotency_keys_by_age on idempotency_keys (created_at);
 
--- Warnings of the doctor that an operator has accepted: they are told no more, in any database of
--- the installation. The owner alone reads and writes it.
+-- Warnings of the doctor that an operator has accepted: they are no longer reported, in any database of
+-- the installation. Only the owner reads and writes this table.
 create table accepted_warnings (
   check_name text primary key check (length(check_name) <= 63),
   accepted_at timestamptz not null default now()
 );
 
--- Which text each migration of sql/tenant had when it was first applied to any tenant: an edited
--- file is refused everywhere, whichever tenants it was applied to. A file that servers of the
--- version before can go on with leaves `required_version`; another one sets it to its own.
+-- The checksum that each migration of sql/tenant had when it was first applied to any tenant, so that an
+-- edited file is refused for all tenants. `required_version` is the file's own version if servers must
+-- know the file, or else 0.
 create table tenant_migrations (
   version integer primary key,
   checksum text not null,
@@ -159,7 +159,8 @@ create table tenant_migrations (
   applied_at timestamptz not null default now()
 );
 
--- A version that no applied file is known for is one that a server must know.
+-- Sets the required version to the largest of the applied files. A server must know a version that is
+-- not in tenant_migrations.
 create function set_required_version() returns trigger
   language plpgsql
   set search_path = pg_catalog, pg_temp
@@ -180,14 +181,13 @@ $$;
 create trigger required_version before insert or update of schema_version on tenants
   for each row execute function set_required_version();
 
--- The processes that serve, so that a migration can see beforehand which of them it would leave
--- behind.
+-- The serving processes, so that a migration can see in advance which of them would be incompatible.
 create table processes (
   id uuid primary key,
   host text not null,
   pid integer not null,
   app_version text not null,
-  -- The versions of tenants' tables that it can work with.
+  -- The schema versions of tenants' tables with which the process is compatible.
   oldest_version integer not null,
   newest_version integer not null,
   started_at timestamptz not null default now(),
@@ -228,8 +228,8 @@ grant select, delete on idempotency_keys to :"control";
 grant select, insert on tenant_migrations to :"control";
 grant select, insert, update (seen_at), delete on processes to :"control";
 
--- The account's rights are given column by column: a right on a whole table is enough for LOCK
--- TABLE, which row security does not see, and one tenant would make all others wait.
+-- The account's rights are granted by column. With a right on a whole table it could run LOCK TABLE,
+-- which row security does not restrict, and one tenant could block all others.
 grant select (tenant_id, id, email, role, created_at), insert (id, email, role)
   on users to :"account";
 grant select (tenant_id, id, user_id, created_at, revoked_at), insert (id, user_id, secret_sha256),

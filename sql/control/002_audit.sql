@@ -1,14 +1,15 @@
--- What happened: the audit trail, chained by hash, so that an event that is edited, removed or
--- moved breaks the chain of its tenant. Run by the owner role with `control` as search_path.
--- Creates objects only; locks nothing that exists.
+-- The audit trail, as a hash chain for each tenant, so that an edited, removed or moved event breaks the
+-- chain. Run by the owner role with `control` as search_path. Creates objects only; locks nothing that
+-- exists.
 
 create sequence audit_events_seq;
 
--- Append-only: no serving role may update or delete. No foreign key to tenants, because the trail
--- outlives the tenant. `audience` keeps from a tenant what would tell it which other slugs exist.
+-- Append-only: no serving role may update or delete. There is no foreign key to tenants, because the
+-- trail outlives the tenant. `audience` hides events from a tenant that would show which other slugs
+-- exist.
 --
--- chain_event() sets number, time, place and hash. The time is that of recording: denials are
--- gathered for up to a minute, and the event that counts them says when it was written.
+-- chain_event() sets seq, time, position and hash. The time is that of the insert: denials are gathered
+-- for up to a minute before one event with their number is inserted.
 create table audit_events (
   seq bigint primary key,
   id uuid not null,
@@ -40,8 +41,8 @@ create index audit_events_by_event on audit_events (event, seq);
 create unique index audit_events_by_chain
   on audit_events (coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), position);
 
--- The end of each tenant's chain; the nil uuid has the events of no tenant. Its row lock, held
--- until commit, puts the events of a chain in line. No serving role may write it.
+-- The end of each tenant's chain; the chain of the nil uuid has the events of no tenant. The row lock,
+-- held until commit, serializes the events of a chain. No serving role may write this table.
 create table audit_chains (
   chain uuid primary key,
   position bigint not null,
@@ -49,9 +50,9 @@ create table audit_chains (
   updated_at timestamptz not null default now()
 );
 
--- What the hash of an event covers. Independent of TimeZone, DateStyle and the like. `npm run
--- doctor` says the same once more in its own words: a person who can change the table can change
--- this function.
+-- The text that the hash of an event covers. It does not depend on TimeZone, DateStyle and the like.
+-- `npm run doctor -- verify-audit` builds the same text without this function, because an attacker who
+-- can change the table can change the function too.
 create function audit_text(event audit_events, at bigint) returns text
   language sql
   stable
@@ -71,34 +72,34 @@ as $$
   )::text
 $$;
 
--- The next link: its hash covers the one before it, and the first one's the name of the chain.
--- Number and time are taken under the chain's lock: a transaction that began early and waited for
--- it would else put a smaller number and an earlier time behind later ones.
+-- Appends an event to its chain. Its hash covers the previous hash; the first one covers the chain's id.
+-- seq and time are set under the chain's lock; otherwise a transaction that waited for the lock would
+-- append a smaller seq and an earlier time after larger ones.
 create function chain_event() returns trigger
   language plpgsql
   security definer
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  own constant uuid := coalesce(new.tenant_id, '00000000-0000-0000-0000-000000000000');
+  chain_id constant uuid := coalesce(new.tenant_id, '00000000-0000-0000-0000-000000000000');
   head control.audit_chains;
 begin
   loop
-    select * into head from control.audit_chains where chain = own for update;
+    select * into head from control.audit_chains where chain = chain_id for update;
     exit when found;
     insert into control.audit_chains (chain, position, hash)
-    values (own, 0, sha256(uuid_send(own)))
+    values (chain_id, 0, sha256(uuid_send(chain_id)))
     on conflict do nothing;
   end loop;
-  -- Events of other chains are numbered at the same time: one that got a later number meanwhile may
-  -- have an earlier time than this one.
+  -- Other chains take numbers at the same time. If one has taken a larger seq meanwhile, its time may be
+  -- earlier than this event's, so this event takes a new seq and time.
   loop
     new.seq := nextval('control.audit_events_seq');
     new.time := clock_timestamp();
     exit when new.seq = (select last_value from control.audit_events_seq);
   end loop;
-  -- An event bears the name of the tenant whose chain it is in, whatever the inserter says. A
-  -- tenant that is just being deleted has no row any more.
+  -- The slug is that of the chain's tenant, whatever the insert says. The event of a deletion keeps its
+  -- slug, because the tenant's row is deleted already.
   new.tenant := coalesce(
     (select tenants.slug from control.tenants where tenants.id = new.tenant_id),
     new.tenant
@@ -107,7 +108,7 @@ begin
   new.hash := sha256(head.hash || convert_to(control.audit_text(new, new.position), 'UTF8'));
   update control.audit_chains
   set position = new.position, hash = new.hash, updated_at = new.time
-  where chain = own;
+  where chain = chain_id;
   return new;
 end
 $$;
@@ -123,8 +124,8 @@ create policy every_row on audit_events to :"control" using (true);
 create policy tenant_rows on audit_events to :"account"
   using (tenant_id = (select kernel.tenant()) and audience = 'tenant');
 
--- No serving role chooses where an event stands. A tenant does not see it either: from the gaps it
--- could count what only the operator shall know.
+-- No serving role may set position and hash. A tenant may not read them either: from gaps between
+-- positions it could count the events that only the operator may see.
 grant select, insert (id, event, actor, tenant_id, tenant, request_id, audience, details)
   on audit_events to :"control";
 grant select (seq, id, time, event, actor, tenant_id, tenant, request_id, audience, details),

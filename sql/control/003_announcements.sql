@@ -1,9 +1,9 @@
--- Tells every process what to look up again. Run by the owner role with `control` as search_path.
--- Takes a SHARE ROW EXCLUSIVE lock on each table for a moment.
+-- Announces changes to every process, so that it invalidates its cache. Run by the owner role with
+-- `control` as search_path. Takes a SHARE ROW EXCLUSIVE lock on each table until the migration commits.
 --
--- The message is a hint (what, which one), never data, and leaves with the commit of the change. It
--- is sent with the owner's right: pg_notify() is taken from all others where the administrator may,
--- because a flood of it by an injected statement reaches every process.
+-- A message names the kind and the id of the changed row, contains no other data, and is sent when the
+-- change commits. Only the owner may call pg_notify() (if the administrator could revoke it from others),
+-- because with it an injected statement could flood every process. So the trigger is security definer.
 
 create function announce() returns trigger
   language plpgsql

@@ -1,8 +1,8 @@
 -- Functions of Postgres that everybody may call, no handler needs, and an injected read could use against
 -- other tenants.
 -- Run in: each database.
--- Variables: serving (an array of the roles that serve here), owner (a role), setter (the login that sets
--- contexts, or nothing where sessions begin with theirs).
+-- Variables: serving (an array of the roles that serve here), owner (a role), context_login (the login
+-- that sets contexts, or nothing where sessions begin with theirs).
 -- Only reads.
 
 with family ("check", severity, names, keepers, what) as (
@@ -13,7 +13,7 @@ with family ("check", severity, names, keepers, what) as (
       'An injected statement may flood every process with announcements'),
     ('advisory_locks_allowed', 'warning', array['pg\_advisory\_%', 'pg\_try\_advisory\_%'],
       array[:'owner'], 'An injected statement may take locks that outlive its envelope'),
-    ('set_config_allowed', 'warning', array['set\_config'], array_remove(array[:'owner', :'setter'], ''),
+    ('set_config_allowed', 'warning', array['set\_config'], array_remove(array[:'owner', :'context_login'], ''),
       'An injected read may lift its own limits, put off its role, or write to the server log'),
     ('query_texts_allowed', 'warning', array['%\_to\_xml', '%\_to\_xmlschema',
         '%\_to\_xml\_and\_xmlschema', 'ts\_stat', 'ts\_rewrite'], array[:'owner'],

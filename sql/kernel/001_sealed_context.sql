@@ -1,17 +1,17 @@
--- The sealed tenant context. Run by the owner role, once in every database that holds tenant rows.
--- Creates objects only; locks nothing that exists.
+-- The sealed tenant context. Run by the owner role, once in every database whose tenants share
+-- connections. Creates objects only; locks nothing that exists.
 
--- HMAC keys, stored as the two pads of RFC 2104 so that checking a seal takes two plain sha256().
--- Each row is good: while a key is replaced, the old one and the new one are both here.
+-- HMAC keys, stored as the two pads of RFC 2104, so that a seal is checked with two calls of sha256().
+-- Every row is valid: during a rotation, the table has the old and the new key.
 create table seal_keys (
   slot smallint primary key,
   inner_pad bytea not null check (length(inner_pad) = 64),
   outer_pad bytea not null check (length(outer_pad) = 64)
 );
 
--- The tenant of this transaction, or 42501. The context reads '<tenant>.<mac>', and the mac is made
--- over the tenant and the backend's pid: a context seen in pg_stat_activity is worthless elsewhere.
--- Security definer, because nobody but the owner may read the keys.
+-- Returns the tenant of this transaction, or raises 42501. The context is '<tenant>.<mac>', and the mac
+-- covers the tenant and the backend's pid, so a stolen context is invalid on another backend. Security
+-- definer, because only the owner may read the keys.
 create function tenant() returns uuid
   language plpgsql stable parallel restricted security definer
   set search_path = pg_catalog, pg_temp

@@ -1,11 +1,11 @@
--- The context of a tenant that has a database to itself, in place of 001_sealed_context.sql. No
--- migration: run by the owner role with `kernel` as search_path, when the database is made and whenever
--- the seals' key is replaced. Replaces functions; locks no table. :'tenant' is the tenant, :digests are
--- those of the contexts that are good, and :"app" is the login.
+-- The context of a tenant with a database of its own, instead of 001_sealed_context.sql. This is no
+-- migration: the owner role runs it, with `kernel` as search_path, when the database is created and at
+-- each rotation of the keys. Replaces functions; locks no table. :'tenant' is the tenant, :digests are
+-- the digests of the valid contexts, and :"app" is the login.
 --
--- No other tenant's context is good here, so sessions begin with it, and it need not be over a backend's
--- pid. A single expression, which the planner puts in place of the call: no key is read, and so no role
--- needs the rights of the owner. Names are written out, because it runs with the caller's search_path.
+-- No other tenant's context is valid here. So a session starts with its context, which need not cover the
+-- backend's pid. tenant() is a single expression, which the planner can inline. It reads no key, so it
+-- needs no rights of the owner. Names are qualified, because it runs with the caller's search_path.
 
 create or replace function no_context() returns uuid
   language plpgsql stable parallel safe

@@ -1,9 +1,9 @@
--- One tenant's own tables: the same text in a shared schema, a schema of the tenant's own and a
--- database of the tenant's own. Run by the owner role, with the place's schema as search_path and
--- :"app" as the role that handlers work as. Creates objects only; locks nothing that exists.
+-- The tables of a tenant: the same text in the shared schema, in a tenant's schema and in a tenant's
+-- database. Run by the owner role, with the schema as search_path; :"app" is the role of the handlers.
+-- Creates objects only; locks nothing that exists.
 --
--- Every key begins with tenant_id: unique and foreign keys are checked without row security, so a
--- key without it would tell one tenant about another's rows.
+-- Every key begins with tenant_id: unique and foreign keys are checked without row security, so a key
+-- without it would show one tenant which rows another has.
 
 create table pets (
   tenant_id uuid not null default kernel.tenant(),
@@ -33,7 +33,7 @@ create table visits (
 
 create index visits_by_pet on visits (tenant_id, pet_id, visited_on desc, id desc);
 
--- The sub-select makes the check once per statement, not once per row.
+-- The sub-select calls kernel.tenant() once per statement, not once per row.
 alter table pets enable row level security;
 alter table pets force row level security;
 create policy tenant_rows on pets using (tenant_id = (select kernel.tenant()));

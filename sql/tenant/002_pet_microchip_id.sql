@@ -1,5 +1,5 @@
--- The seed's migration: a column for all tenants, whatever their isolation mode. Run by the owner
--- role. Takes an ACCESS EXCLUSIVE lock on pets for as long as the catalog change lasts; rewrites
--- nothing, since the column has no default.
+-- An example of a migration: adds a column for all tenants, in every isolation mode. Run by the owner
+-- role. Holds an ACCESS EXCLUSIVE lock on pets until the migration commits, which is soon, because a
+-- column without a default rewrites no rows.
 
 alter table pets add column microchip_id varchar(50);

@@ -33,7 +33,10 @@ await runCommand({
       const [other] = Object.keys(flags);
       if (other !== undefined) throw new UsageError(`Cannot use --${other} with "status"`);
       return async ({ fleet, control }) =>
-        showStatus(await migrationStatus(fleet, control, limits.processes.goneAfterMs), json);
+        showStatus(
+          await migrationStatus(fleet, control, limits.processes.heartbeatTimeoutMs),
+          json,
+        );
     }
     if (action !== 'up') throw new UsageError(`Cannot do "${action}": use status or up`);
     const { tenant, canary, concurrency } = flags;
@@ -89,7 +92,7 @@ async function up(
   const progress = new Progress(process.stderr, () => performance.now());
   const outcome = await migrateFleet(fleet, control, jobs, {
     ...limits.migrations,
-    goneAfterMs: limits.processes.goneAfterMs,
+    heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
     ...options,
     onProgress: ({ done, of }) => progress.counted(done, of),
   }).finally(() => progress.end());

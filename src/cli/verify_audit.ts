@@ -15,16 +15,16 @@ export async function verifyAudit(
 ): Promise<number> {
   // Read before the trail, which may grow meanwhile: no checkpoint may be newer than the events read.
   const saved = await checkpoints.read();
-  const { chains, events, findings, unnamed } = await verifyTrail(control, {
+  const { chains, events, findings, omitted } = await verifyTrail(control, {
     ...limits.verification,
     slug,
     checkpoints: saved,
   });
-  const count = findings.length + unnamed;
-  if (json) printJson({ chains, events, checkpoints: saved.length, findings, unnamed });
+  const count = findings.length + omitted;
+  if (json) printJson({ chains, events, checkpoints: saved.length, findings, unnamed: omitted });
   else {
     for (const { kind, message } of findings) print(`${kind}: ${message}`);
-    if (unnamed > 0) print(`and ${unnamed} more`);
+    if (omitted > 0) print(`and ${omitted} more`);
     print(`${events} events in ${chains} chains, ${saved.length} checkpoints, ${count} findings`);
   }
   if (count > 0) return 1;

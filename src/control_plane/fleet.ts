@@ -1,4 +1,4 @@
-/** What fleet work needs: the administrator's connections, the names, and the SQL. */
+/** The parts of the control plane: the administrator's connections, names, modes, SQL and timeouts. */
 
 import type { IsolationModes } from '../isolation/modes.ts';
 import type { ConnectionPool } from '../postgres/connection_pool.ts';
@@ -9,25 +9,26 @@ export type SqlFiles = {
   kernel: Migration[];
   control: Migration[];
   tenant: Migration[];
-  /** Of tenants' own databases, in place of `kernel`. */
+  /** For tenants' own databases, instead of `kernel`. */
   dedicatedContext: string;
 };
 
 export type Fleet = {
   admin: ConnectionPool;
   /**
-   * Sessions of the migrations' login. Of their own: work that holds an `admin` connection asks for them.
+   * Sessions of the migrations' login. They are a pool of their own, because work that holds an `admin`
+   * connection asks for one.
    */
   migrators: ConnectionPool;
   installation: Installation;
   modes: IsolationModes;
   sql: SqlFiles;
   migrationLockTimeoutMs: number;
-  /** The longest that a transaction of a serving login may stay open. */
+  /** The longest time that a transaction of a serving login may stay open. */
   transactionTimeoutMs: number;
-  /** The longest that dropping a database may take. */
+  /** The longest time that dropping a database may take. */
   dropTimeoutMs: number;
 };
 
-/** Whose share of the administrator's connections fleet work counts against. */
+/** The name under which the pools count the control plane's connections. */
 export const fleetWork = 'fleet';

@@ -5,10 +5,10 @@ type Logged = { atMs: number; repeated: number };
 
 export class ThrottledLog {
   readonly #log: Log;
-  readonly #options: { everyMs: number; things: number; nowMs: () => number };
+  readonly #options: { everyMs: number; maxKeys: number; nowMs: () => number };
   readonly #logged = new Map<string, Logged>();
 
-  constructor(log: Log, options: { everyMs: number; things: number; nowMs: () => number }) {
+  constructor(log: Log, options: { everyMs: number; maxKeys: number; nowMs: () => number }) {
     this.#log = log;
     this.#options = options;
   }
@@ -22,7 +22,7 @@ export class ThrottledLog {
       last.repeated += 1;
       return;
     }
-    if (!last && this.#logged.size >= this.#options.things) this.#logged.clear();
+    if (!last && this.#logged.size >= this.#options.maxKeys) this.#logged.clear();
     this.#logged.set(key, { atMs: nowMs, repeated: 0 });
     this.#log.warn(msg, { error, ...(last?.repeated ? { repeated: last.repeated } : {}) });
   }

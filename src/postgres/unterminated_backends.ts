@@ -20,7 +20,7 @@ export type UnterminatedLimits = {
   /** The delay before the second attempt to terminate. It doubles each time, up to the longest. */
   firstDelayMs: number;
   longestDelayMs: number;
-  /** `onStay` is called for a backend that is still there after this time. */
+  /** `onUnterminated` is called for a backend that is still there after this time. */
   warnAfterMs: number;
   /** While no attempt is answered, a backend counts for this time. */
   unseenMs: number;
@@ -29,7 +29,7 @@ export type UnterminatedLimits = {
 export type UnterminatedOptions = UnterminatedLimits & {
   terminate: Terminate;
   /** Called once for each backend that stays for `warnAfterMs`. */
-  onStay: (backend: Backend, tenant: string) => void;
+  onUnterminated: (backend: Backend, tenant: string) => void;
 };
 
 type Entry = { tenant: string; addedAtMs: number; seenAtMs: number; isReported: boolean };
@@ -106,6 +106,6 @@ export class UnterminatedBackends {
     else if (left || nowMs - entry.seenAtMs >= unseenMs) this.#entries.delete(backend);
     if (!left?.has(backend) || entry.isReported || nowMs - entry.addedAtMs < warnAfterMs) return;
     entry.isReported = true;
-    this.#options.onStay(backend, entry.tenant);
+    this.#options.onUnterminated(backend, entry.tenant);
   }
 }

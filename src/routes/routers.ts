@@ -31,7 +31,7 @@ export function tenantRouter(parts: TenantParts, limits: RouterLimits): Routes<H
   return (request, path) => router.match(request, path);
 }
 
-type OperatorParts = {
+export type OperatorParts = {
   tenants: TenantLifeCycle;
   defaults: TenantDefaults;
   plans: Plans;

@@ -12,7 +12,7 @@ import {
   countEmails,
   countFleet,
   countTenants,
-  type FleetFigures,
+  type FleetCounts,
   type TenantCount,
 } from '../control_plane/migrations/status.ts';
 import { clearIdempotencyKeys } from '../control_plane/provisioning/idempotency_keys.ts';
@@ -26,7 +26,7 @@ export class Maintenance {
   readonly #presence: Presence;
   readonly #timers: NodeJS.Timeout[];
   #renewal: Promise<void> = Promise.resolve();
-  #stats: FleetFigures & { emails: { waiting: number; givenUp: number } } = {
+  #stats: FleetCounts & { emails: { waiting: number; givenUp: number } } = {
     ...{ behind: 0, failed: 0, ahead: 0, unserved: 0, processes: 0, processesLeftBehind: 0 },
     emails: { waiting: 0, givenUp: 0 },
   };
@@ -37,14 +37,14 @@ export class Maintenance {
     this.#log = log;
     this.#presence = presence;
     this.#timers = [
-      setInterval(() => void this.#round(), limits.upkeepEveryMs).unref(),
-      setInterval(() => this.#renew(), limits.processes.renewMs).unref(),
+      setInterval(() => void this.#round(), limits.maintenanceIntervalMs).unref(),
+      setInterval(() => this.#renew(), limits.processes.heartbeatMs).unref(),
     ];
     void this.#round();
   }
 
   /** Announces this process to migrations, and starts the first round. */
-  static async begin(services: Services, log: Log, presence: Presence): Promise<Maintenance> {
+  static async start(services: Services, log: Log, presence: Presence): Promise<Maintenance> {
     await announceProcess(services.control, presence);
     return new Maintenance(services, log, presence);
   }
@@ -71,7 +71,10 @@ export class Maintenance {
       .catch((error) =>
         this.#log.warn('process could not be removed from the list, will expire', { error }),
       );
-    await Promise.race([withdrawn, pause(limits.checkpoints.lastMs, undefined, { ref: false })]);
+    await Promise.race([
+      withdrawn,
+      pause(limits.checkpoints.shutdownMs, undefined, { ref: false }),
+    ]);
   }
 
   #renew(): void {
@@ -89,7 +92,7 @@ export class Maintenance {
       const chains = refuted.slice(0, limits.checkpoints.named).join();
       this.#log.error('audit trail was rewritten', { chains, count: refuted.length });
     }, logFailure);
-    await Promise.race([saved, pause(limits.checkpoints.lastMs, undefined, { ref: false })]);
+    await Promise.race([saved, pause(limits.checkpoints.shutdownMs, undefined, { ref: false })]);
   }
 
   async #round(): Promise<void> {

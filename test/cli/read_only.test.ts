@@ -74,7 +74,7 @@ describe('a command that only reads', () => {
       assert.equal(code, 1);
       assert.match(
         err,
-        /^kennel: Kennel is not installed in the database "\w+"; npm start installs it\n$/,
+        /^kennel: Cannot use the database "\w+": Kennel is not installed; run npm start\n$/,
       );
     }
     const schemas = await lookInto(
@@ -96,7 +96,7 @@ describe('a command that only reads', () => {
     const { code, err } = await runCommand('doctor', [], { DATABASE_URL: fixture.url });
     await fixture.run(main, 'update control.migrations set checksum = reverse(checksum)');
     assert.equal(code, 1);
-    assert.match(err, /^kennel: Cannot use this database: "001_registry\.sql" is not .*\n$/);
+    assert.match(err, /^kennel: Cannot use this database: "001_registry\.sql" was edited .*\n$/);
   });
 
   it('reports in one line that an older version installed the database', async () => {
@@ -112,6 +112,9 @@ describe('a command that only reads', () => {
       'insert into control.migrations select * from public.kept; drop table public.kept',
     );
     assert.equal(code, 1);
-    assert.match(err, /^kennel: An older version installed the database .*npm start.*\n$/);
+    assert.match(
+      err,
+      /^kennel: Cannot use the database .*: an older version installed it; run npm start.*\n$/,
+    );
   });
 });

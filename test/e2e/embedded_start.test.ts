@@ -96,7 +96,7 @@ describe('a start on a machine that has only Node', () => {
     await until(async () => (await ready()) === 503);
     await until(async () => (await ready()) === 200, 20_000);
     assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
-    await until(() => kennel.stdout().includes('the embedded Postgres had died and runs again'));
+    await until(() => kennel.stdout().includes('the embedded Postgres had died and was restarted'));
   });
 
   it('stops with exit code 0 although SIGTERM comes twice', async () => {

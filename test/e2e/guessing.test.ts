@@ -18,7 +18,7 @@ import { type Lab, openLab } from '../support/lab.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
-const { burst, waitingPerAddress } = limits.guesses;
+const { burst, waitingPerAddress } = limits.loginThrottle;
 const flood = waitingPerAddress + 20;
 
 /** A request that has to wait does so until `itIsOver`. */
@@ -170,7 +170,7 @@ function openGuarded(
 ): Promise<Lab> {
   return openLab(database.url, {
     variables: { TRUSTED_PROXIES: proxies },
-    throttle: new LoginThrottle({ ...limits.guesses, ...changed }, { nowMs: () => 0, pause }),
+    throttle: new LoginThrottle({ ...limits.loginThrottle, ...changed }, { nowMs: () => 0, pause }),
   });
 }
 

@@ -23,7 +23,7 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { until } from '../support/until.ts';
 
-const { goneAfterMs } = limits.processes;
+const { heartbeatTimeoutMs } = limits.processes;
 
 /** A table as "How to" describes it, and a column. */
 const additive = `${guarded(
@@ -66,7 +66,13 @@ describe('a migration beside a server without its file', () => {
 
   const up = (): Promise<Outcome> =>
     withFiles(({ fleet, control, jobs }) => {
-      const own = { slug: null, canary: 0, concurrency: 2, goneAfterMs, onProgress: () => {} };
+      const own = {
+        slug: null,
+        canary: 0,
+        concurrency: 2,
+        heartbeatTimeoutMs,
+        onProgress: () => {},
+      };
       return migrateFleet(fleet, control, jobs, { ...limits.migrations, ...own });
     });
 
@@ -124,7 +130,13 @@ describe('a migration beside a server without its file', () => {
       const tenant = { id: tenantId(id), isolation };
       const count = await withFiles(async ({ isolation: opened, fleet, control, jobs }) => {
         // The server has created the placement without the file.
-        const own = { slug: null, canary: 0, concurrency: 1, goneAfterMs, onProgress: () => {} };
+        const own = {
+          slug: null,
+          canary: 0,
+          concurrency: 1,
+          heartbeatTimeoutMs,
+          onProgress: () => {},
+        };
         await migrateFleet(fleet, control, jobs, { ...limits.migrations, ...own });
         return opened.run(tenant, async (db) => {
           await db`insert into toys (id, pet_id) select gen_random_uuid(), id from pets`;
@@ -148,7 +160,7 @@ describe('a migration beside a server without its file', () => {
 
   it("is refused before any change, with the server's name, when that server could not go on", async () => {
     await addFile('004_race.sql', breaking);
-    const [one] = await withFiles(({ control }) => readProcesses(control, goneAfterMs));
+    const [one] = await withFiles(({ control }) => readProcesses(control, heartbeatTimeoutMs));
     assert.ok(one);
     await assert.rejects(
       up(),
@@ -177,14 +189,14 @@ describe('a migration beside a server without its file', () => {
     await server.stop();
     await addFile('005_breed.sql', 'alter table pets rename column race to breed');
     await withFiles(async ({ control }) => {
-      assert.deepEqual(await readProcesses(control, goneAfterMs), []);
+      assert.deepEqual(await readProcesses(control, heartbeatTimeoutMs), []);
       const versions = { oldest: 2, newest: 5 };
-      const presence = { appVersion: '9', versions, goneAfterMs };
+      const presence = { appVersion: '9', versions, heartbeatTimeoutMs };
       await announceProcess(control, { ...presence, id: '01890000-0000-7000-8000-000000000001' });
       await control`
         insert into control.processes (id, host, pid, app_version, oldest_version, newest_version, seen_at)
         values ('01890000-0000-7000-8000-000000000002', 'gone', 1, '9', 2, 2, now() - interval '61 s')`;
-      const live = await readProcesses(control, goneAfterMs);
+      const live = await readProcesses(control, heartbeatTimeoutMs);
       assert.deepEqual(
         live.map(({ newest }) => newest),
         [5],

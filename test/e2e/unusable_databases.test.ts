@@ -45,7 +45,9 @@ describe('a start', () => {
     it(`refuses the database ${name}, which belongs to Postgres`, async () => {
       assert.match(
         await refusal(inDatabase(name)),
-        new RegExp(`^78 kennel: Cannot use DATABASE_URL: expected .* "${name}" is the server's`),
+        new RegExp(
+          `^78 kennel: Cannot use DATABASE_URL: expected .* "${name}" belongs to the server`,
+        ),
       );
     });
   }
@@ -68,14 +70,15 @@ describe('a start', () => {
     });
   }
 
-  it('names the file that the database was not made with', async () => {
+  it('names a file that was edited after it had been applied', async () => {
     await asSuperuser('create database kennel_foreign');
     await (await startKennel(inDatabase('kennel_foreign'))).stop();
     await lookInto(
       inDatabase('kennel_foreign'),
       (sql) => sql`update control.migrations set checksum = 'another' where version = 1`,
     );
-    const expected = 'Cannot use this database: "001_registry.sql" is not the file that it was';
+    const expected =
+      'Cannot use this database: "001_registry.sql" was edited after it had been applied';
     assert.match(await refusal(inDatabase('kennel_foreign')), new RegExp(`^1 kennel: ${expected}`));
   });
 
@@ -89,7 +92,7 @@ describe('a start', () => {
     const told = await refusal(inDatabase('kennel_closed'));
     await writeFile(hba, open);
     await asSuperuser('select pg_reload_conf()', 'select pg_sleep(0.2)');
-    assert.match(told, /^1 kennel: Cannot serve: .* login "kennel_closed_serve" in: .*pg_hba/);
+    assert.match(told, /^1 kennel: Cannot serve: .* login "kennel_closed_serve": .*pg_hba/);
     await (await startKennel(inDatabase('kennel_closed'))).stop();
   });
 });

@@ -56,7 +56,7 @@ describe('a connection whose statement cannot be cancelled', () => {
     const unterminated = {
       ...quick,
       terminate: terminateBackends(admin, server.url),
-      onStay: ({ pid }: Backend, tenant: string) => void told.push({ pid, tenant }),
+      onUnterminated: ({ pid }: Backend, tenant: string) => void told.push({ pid, tenant }),
     };
     const poolLimits = {
       ...limits.connections,
@@ -122,7 +122,7 @@ describe('a connection whose statement cannot be cancelled', () => {
   it('frees its slot at once when the server reports the end of the backend', async () => {
     const neverAsked = () => assert.fail('asked');
     const size = { ...limits.connections, connections: 1, connectionsPerTenant: 1 };
-    const options = { ...quick, terminate: neverAsked, onStay: neverAsked };
+    const options = { ...quick, terminate: neverAsked, onUnterminated: neverAsked };
     openPools(true);
     pool.close();
     pool = openConnectionPool(connectionLimits, size, options);
@@ -179,9 +179,12 @@ describe('UnterminatedBackends', () => {
       if (!left) throw unavailableNow('The database is away');
       return new Set(backends.filter(({ pid }) => left.includes(pid)));
     };
-    return new UnterminatedBackends({ ...quick, ...options, terminate, onStay: () => {} }, () => {
-      freed += 1;
-    });
+    return new UnterminatedBackends(
+      { ...quick, ...options, terminate, onUnterminated: () => {} },
+      () => {
+        freed += 1;
+      },
+    );
   }
 
   it('asks about all backends in one query, and frees those that are gone', async () => {

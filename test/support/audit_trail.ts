@@ -41,10 +41,10 @@ export type AuditTrail = {
 
 /** Small, so that every chain has several. */
 const inSmallPages = {
-  chainsAtOnce: 2,
-  eventsAtOnce: 3,
+  chainBatchSize: 2,
+  eventBatchSize: 3,
   eventBytes: limits.verification.eventBytes,
-  mostFindings: 5,
+  maxFindings: 5,
 };
 
 export async function openAuditTrail(): Promise<AuditTrail> {
@@ -79,7 +79,7 @@ export async function openAuditTrail(): Promise<AuditTrail> {
         file: join(folder, file),
         installation: 'this one',
         bytes,
-        chainsAtOnce: 2,
+        chainBatchSize: 2,
         replace: writePrivate,
         nowMs: () => Date.parse('2024-02-29T12:00:00Z'),
       }),

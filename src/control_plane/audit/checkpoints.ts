@@ -1,8 +1,8 @@
 /**
- * Witnesses of the audit trail outside the database: where each chain was, line by line in a file.
- * A whole chain that is rewritten, hashes and all, does not fit what was written down here. A
- * new line of a chain is written only while the one before it still stands in the database, so
- * what has been rewritten never gets a witness of its own.
+ * Checkpoints of the audit trail outside the database: a file with the end of each chain, one line for
+ * each checkpoint. A chain that was rewritten as a whole, including its hashes, does not match them. A
+ * chain gets a new checkpoint only while the previous one matches the database, so a rewritten chain
+ * never gets one.
  */
 import { appendFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,12 +13,12 @@ import type { Checkpoint } from './hash_chain.ts';
 
 export type CheckpointOptions = {
   file: string;
-  /** The installation whose chains these are: another one may use the same folder. */
+  /** The installation of these chains, because several may use the same folder. */
   installation: string;
-  /** A file that is larger keeps only the newest line of each chain. */
+  /** A file larger than this is reduced to the newest line of each chain. */
   bytes: number;
-  /** Heads of chains that are read at once. */
-  chainsAtOnce: number;
+  /** Heads of chains that one statement reads. */
+  chainBatchSize: number;
   /** Replaces a file as a whole. */
   replace: (file: string, text: string) => Promise<void>;
   nowMs: () => number;
@@ -46,7 +46,7 @@ export class AuditCheckpoints {
     this.#options = options;
   }
 
-  /** All that were written down and kept, oldest first. */
+  /** All checkpoints in the file, oldest first. */
   async read(): Promise<Checkpoint[]> {
     const { file, installation } = this.#options;
     const lines = await readLines(file);
@@ -54,9 +54,9 @@ export class AuditCheckpoints {
   }
 
   /**
-   * Writes down where the chains are that have moved. Calls that come meanwhile share the outcome.
+   * Writes a checkpoint for each chain that has changed. Concurrent calls share one run.
    *
-   * @returns the chains whose last checkpoint no longer stands in the database.
+   * @returns the chains whose last checkpoint no longer matches the database.
    */
   save(): Promise<string[]> {
     this.#saving ??= this.#save().finally(() => {
@@ -66,9 +66,9 @@ export class AuditCheckpoints {
   }
 
   async #save(): Promise<string[]> {
-    const { chainsAtOnce } = this.#options;
+    const { chainBatchSize } = this.#options;
     const known = new Map((await this.read()).map((last) => [last.chain, last]));
-    const refuted: string[] = [];
+    const rewritten: string[] = [];
     let after: string | null = null;
     do {
       const heads: Head[] = await this.#heads(after);
@@ -76,13 +76,15 @@ export class AuditCheckpoints {
         const last = known.get(chain);
         return last?.position !== position || last.hash !== hash;
       });
-      const fallen = await this.#fallen(moved.flatMap(({ chain }) => known.get(chain) ?? []));
-      await this.#append(moved.filter(({ chain }) => !fallen.has(chain)));
-      refuted.push(...fallen);
-      after = heads.length === chainsAtOnce ? (heads.at(-1)?.chain ?? null) : null;
+      const mismatched = await this.#mismatched(
+        moved.flatMap(({ chain }) => known.get(chain) ?? []),
+      );
+      await this.#append(moved.filter(({ chain }) => !mismatched.has(chain)));
+      rewritten.push(...mismatched);
+      after = heads.length === chainBatchSize ? (heads.at(-1)?.chain ?? null) : null;
     } while (after !== null);
     await this.#compact();
-    return refuted;
+    return rewritten;
   }
 
   #heads(after: string | null): Promise<Head[]> {
@@ -91,11 +93,11 @@ export class AuditCheckpoints {
       from control.audit_chains
       where ${after}::uuid is null or chain > ${after}
       order by chain
-      limit ${this.#options.chainsAtOnce}`;
+      limit ${this.#options.chainBatchSize}`;
   }
 
-  /** Which of these checkpoints have no event any more that bears them out. */
-  async #fallen(checkpoints: Checkpoint[]): Promise<Set<string>> {
+  /** The chains of the checkpoints that match no event. */
+  async #mismatched(checkpoints: Checkpoint[]): Promise<Set<string>> {
     if (checkpoints.length === 0) return new Set();
     const rows = await this.#control<{ chain: string }>`
       select chain
@@ -110,18 +112,18 @@ export class AuditCheckpoints {
     return new Set(rows.map(({ chain }) => chain));
   }
 
-  /** One write for all lines: those of another process stand before or after them. */
+  /** Writes all lines at once, so that those of another process cannot come between them. */
   async #append(heads: Head[]): Promise<void> {
     if (heads.length === 0) return;
     const { file, installation, nowMs } = this.#options;
     const time = new Date(nowMs()).toISOString();
     const lines = heads.map((head) => textOf({ time, installation, ...head }));
     await mkdir(dirname(file), { recursive: true, mode: 0o711 });
-    // A process that was killed while it wrote may have left half a line, which must end first.
+    // The line break first: a process that was killed while it wrote may have left half a line.
     await appendFile(file, `\n${lines.join('')}`, { mode: 0o600 });
   }
 
-  /** What another process appends meanwhile is lost; in its next round it finds that and repeats it. */
+  /** Lines that another process appends meanwhile are lost; its next round writes them again. */
   async #compact(): Promise<void> {
     const { file, bytes, replace } = this.#options;
     const size = await stat(file).then(
@@ -141,7 +143,7 @@ function textOf(one: Line): string {
 
 const linesPerTurn = 1_000;
 
-/** Every whole line; what a killed process has left of one is skipped. */
+/** Every complete line; the part of a line that a killed process left is skipped. */
 async function readLines(file: string): Promise<Line[]> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
@@ -149,7 +151,7 @@ async function readLines(file: string): Promise<Line[]> {
   });
   const lines: Line[] = [];
   for (const [index, one] of text.split('\n').entries()) {
-    // A process that serves must not stand still for the time that a long file takes.
+    // A long file must not block the event loop of a serving process.
     if (index % linesPerTurn === linesPerTurn - 1) await giveWay();
     const parsed = v.safeParse(line, jsonOf(one));
     if (parsed.success) lines.push(parsed.output);

@@ -1,14 +1,14 @@
 /**
- * One chain of the audit trail, checked link by link. The hash of an event covers its text, its
- * position and the hash before it, so whatever was edited, removed or moved shows where it stands;
- * what was rewritten as a whole shows against checkpoints that were kept outside the database.
+ * Checks one chain of the audit trail. The hash of an event covers its text, its position and the previous
+ * hash, so an edited, removed or moved event is found at its position. A chain that was rewritten as a
+ * whole does not match the checkpoints kept outside the database.
  */
 import { createHash } from 'node:crypto';
 
 /** The chain of the events that belong to no tenant. */
-export const chainOfNobody = '00000000-0000-0000-0000-000000000000';
+export const tenantlessChain = '00000000-0000-0000-0000-000000000000';
 
-/** An event as it stands in its chain. */
+/** An event of a chain. */
 export type ChainedEvent = {
   position: number;
   seq: number;
@@ -16,15 +16,15 @@ export type ChainedEvent = {
   hash: Buffer;
   /**
    * A JSON array that begins with the position, as `audit_text` in `sql/control` writes it; null for an
-   * event that is larger than any may be.
+   * event that is larger than the table allows.
    */
   text: string | null;
 };
 
-/** What a chain ends with, as its head says; null when it has no head. */
+/** The end of a chain according to `control.audit_chains`. */
 export type ChainHead = { position: number; hash: Buffer };
 
-/** Where a chain once was, by a witness outside the database. */
+/** An earlier end of a chain, recorded outside the database. */
 export type Checkpoint = { time: string; chain: string; position: number; hash: string };
 
 export type Finding = {
@@ -40,10 +40,10 @@ export type Finding = {
     | 'chain missing'
     | 'rewritten';
   chain: string;
-  /** The slug, or the id of a tenant that nothing names any more. */
+  /** The slug, or the id of a tenant whose slug is unknown. */
   tenant: string;
   position: number;
-  /** Null where no event is. */
+  /** Null when there is no event. */
   seq: number | null;
   /** The whole finding in a sentence. */
   message: string;
@@ -54,24 +54,24 @@ export type ChainFacts = {
   tenant: string;
   head: ChainHead | null;
   checkpoints: readonly Checkpoint[];
-  /** Findings of one chain that are named; the others are counted. */
-  mostFindings: number;
+  /** Findings of one chain that are listed; the others are counted. */
+  maxFindings: number;
 };
 
 type Suspect = { event: ChainedEvent; previous: Buffer };
 
-/** Is shown every event of a chain in order, then asked what it has found. */
+/** Receives the events of a chain in order with `add`; then `result` returns the findings. */
 export class ChainCheck {
   readonly #facts: ChainFacts;
   readonly #findings: Finding[] = [];
-  /** Those ahead of the last event, by position. */
+  /** The checkpoints after the last event, by position. */
   readonly #checkpoints: Checkpoint[];
-  /** Events that do not fit where they stand. */
+  /** Events whose hash does not match their position. */
   readonly #suspects: Suspect[] = [];
   #last: ChainedEvent | null = null;
   #rewritten = false;
   #broken = false;
-  #unnamed = 0;
+  #omitted = 0;
 
   constructor(facts: ChainFacts) {
     this.#facts = facts;
@@ -81,11 +81,11 @@ export class ChainCheck {
   add(event: ChainedEvent): void {
     const last = this.#last?.position ?? 0;
     if (event.position <= last) {
-      this.#note('edited', event, `(${event.event}) stands before the first place`);
+      this.#note('edited', event, `(${event.event}) is before the first position`);
       return;
     }
     if (event.position > Number.MAX_SAFE_INTEGER) {
-      this.#note('edited', event, `(${event.event}) stands beyond every place that there can be`);
+      this.#note('edited', event, `(${event.event}) is beyond the last possible position`);
       return;
     }
     if (event.position > last + 1) this.#noteRemoved(last + 1, event.position - 1);
@@ -94,32 +94,32 @@ export class ChainCheck {
     this.#last = event;
   }
 
-  /** The rest of the chain could not be read; what is known of it is known of its beginning alone. */
-  breakOff(reason: string): void {
+  /** Ends the check early, because the rest of the chain cannot be read. */
+  abort(reason: string): void {
     const { position, seq } = this.#last ?? { position: 0, seq: null };
     this.#note('unreadable', { position, seq }, `is the last event that could be read: ${reason}`);
     this.#broken = true;
   }
 
-  /** By position; `unnamed` counts those past the bound. */
-  result(): { findings: Finding[]; unnamed: number } {
+  /** The findings by position; `omitted` counts those beyond `maxFindings`. */
+  result(): { findings: Finding[]; omitted: number } {
     this.#findOwners();
     if (!this.#broken) this.#checkEnd();
     const findings = this.#findings.sort((one, two) => one.position - two.position);
-    return { findings, unnamed: this.#unnamed };
+    return { findings, omitted: this.#omitted };
   }
 
   #checkLink(event: ChainedEvent, previous: Buffer): void {
     if (event.text === null) {
-      this.#note('too large', event, `(${event.event}) is larger than the table lets any event be`);
+      this.#note('too large', event, `(${event.event}) is larger than the table allows`);
       return;
     }
     if (fits(event, event.position, previous)) return;
-    if (this.#suspects.length < this.#facts.mostFindings) this.#suspects.push({ event, previous });
-    else this.#unnamed += 1;
+    if (this.#suspects.length < this.#facts.maxFindings) this.#suspects.push({ event, previous });
+    else this.#omitted += 1;
   }
 
-  /** Past the first checkpoint that differs, every later one does. */
+  /** Only the first checkpoint that differs is noted, because all later ones differ too. */
   #compare({ position, seq, hash }: ChainedEvent): void {
     for (;;) {
       const [checkpoint] = this.#checkpoints;
@@ -134,9 +134,9 @@ export class ChainCheck {
   }
 
   /**
-   * For each place whose event does not fit, looks for the one that does among all that do not fit.
-   * A moved event is found where it stands, an edited one fits nowhere, and who merely comes after
-   * a moved one is none.
+   * Tells moved events from edited ones: for each position whose event does not match, looks among all
+   * such events for the one that does. If it is another event, that one was moved; if there is none, an
+   * event was edited. An event that only follows a moved one matches its own position, and is no finding.
    */
   #findOwners(): void {
     const rightful = new Map<number, Buffer>();
@@ -156,16 +156,16 @@ export class ChainCheck {
     const { head } = this.#facts;
     const end = this.#last ?? { position: 0, seq: null, hash: firstHash(this.#facts.chain) };
     if (!head) {
-      if (this.#last) this.#note('head missing', end, 'has no head: nothing says where it ends');
-      else this.#note('chain missing', end, 'is all there is: no event is left');
+      if (this.#last) this.#note('head missing', end, 'is the last event, but the head is missing');
+      else this.#note('chain missing', end, 'is the end: every event is missing');
     } else if (head.position > end.position) {
       this.#note('truncated', end, `is the last event, but the head is at ${head.position}`);
     } else if (head.position < end.position || !head.hash.equals(end.hash)) {
-      this.#note('head differs', end, 'is the last event, but the head is not its');
+      this.#note('head differs', end, 'is the last event, but the head differs');
     }
     const beyond = this.#checkpoints.at(-1);
     if (beyond && !(head && head.position > end.position)) {
-      const what = `is the last event, but on ${beyond.time} there were ${beyond.position}`;
+      const what = `is the last event, but on ${beyond.time} the last position was ${beyond.position}`;
       this.#note('truncated', end, what);
     }
   }
@@ -180,9 +180,9 @@ export class ChainCheck {
     { position, seq }: { position: number; seq: number | null },
     what: string,
   ): void {
-    const { chain, tenant, mostFindings } = this.#facts;
-    if (this.#findings.length >= mostFindings) {
-      this.#unnamed += 1;
+    const { chain, tenant, maxFindings } = this.#facts;
+    if (this.#findings.length >= maxFindings) {
+      this.#omitted += 1;
       return;
     }
     const where = `position ${position}${seq === null ? '' : `, seq ${seq}`}`;
@@ -191,15 +191,15 @@ export class ChainCheck {
   }
 }
 
-/** What the first event's hash has before it. */
+/** The hash before the first event: that of the chain's id. */
 function firstHash(chain: string): Buffer {
   return sha256(Buffer.from(chain.replaceAll('-', ''), 'hex'));
 }
 
 function fits({ hash, text }: ChainedEvent, position: number, previous: Buffer): boolean {
   if (text === null) return false;
-  const there = text.replace(/^\[-?\d+/, `[${position}`);
-  return sha256(Buffer.concat([previous, Buffer.from(there)])).equals(hash);
+  const moved = text.replace(/^\[-?\d+/, `[${position}`);
+  return sha256(Buffer.concat([previous, Buffer.from(moved)])).equals(hash);
 }
 
 function sha256(bytes: Buffer): Buffer {

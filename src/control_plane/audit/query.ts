@@ -11,8 +11,9 @@ export type AuditFilter = {
 };
 
 /**
- * Newest first. A tenant's events are those of its own and the attempts of others to get at it. The table
- * refuses what is too large; what was put there past its checks must not keep the others from being read.
+ * Events, newest first. A tenant's events include the attempts of others to access it. Texts are cut and
+ * details that are too large are replaced: the table's checks refuse such an event, but one that was
+ * inserted without them must not make the trail unreadable.
  */
 export function queryAudit(control: Db, { tenant, event, before, limit }: AuditFilter) {
   return control<RecordedEvent>`

@@ -1,4 +1,4 @@
-/** Records what the operator or Kennel itself changed, in the transaction that changes it. */
+/** Records a change by the operator or by Kennel itself, in the transaction of the change. */
 import type { Actor, AuditDetails, ChangeName } from '../../kernel/audit_event.ts';
 import type { Sql } from '../../kernel/ports.ts';
 
@@ -7,12 +7,12 @@ export type OperatorChange = {
   event: ChangeName;
   actor: Actor;
   requestId: string | null;
-  /** Null for what concerns no tenant alone, such as a plan. */
+  /** Null for a change that belongs to no single tenant, such as that of a plan. */
   tenant: { id: string; slug: string } | null;
   details: AuditDetails;
 };
 
-/** A tenant reads in its own trail what was done to it. */
+/** Adds the event. If it has a tenant, that tenant can read it in its own trail. */
 export async function recordChange(sql: Sql, change: OperatorChange): Promise<void> {
   const { id, event, actor, requestId, tenant, details } = change;
   await sql`

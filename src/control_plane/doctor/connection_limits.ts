@@ -1,7 +1,7 @@
 /** Logins that may take connections which the administrator needs to get in. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { Installation } from '../../postgres/installation.ts';
-import { limiting, readConnectionLimits } from '../provisioning/connection_limits.ts';
+import { limitStatement, readConnectionLimits } from '../provisioning/connection_limits.ts';
 import { type Finding, finding } from './finding.ts';
 import type { ExaminedDatabase } from './placements.ts';
 
@@ -20,7 +20,7 @@ export async function examineConnectionLimits(
         database,
         where: `role ${one.login}`,
         what: `It may have more than ${one.limit} of the server's connections at the same time`,
-        fix: limiting(one),
+        fix: limitStatement(one),
       }),
     );
 }

@@ -94,7 +94,7 @@ async function examineStatistics(sql: Sql, variables: Variables): Promise<Findin
 
 /** What the files call the names of the installation, as they are in one of its databases. */
 export async function variablesOf(
-  { app, setter, serving, ours, schemas: own, known }: ExaminedDatabase,
+  { app, contextLogin, serving, ours, schemas: own, known }: ExaminedDatabase,
   { installation, sql, transactionTimeoutMs }: Fleet,
   references: References,
 ): Promise<Variables> {
@@ -106,7 +106,7 @@ export async function variablesOf(
     return { whose, active, database, schema, role, login };
   });
   return {
-    ...{ ...roles, app, setter: setter ?? '' },
+    ...{ ...roles, app, context_login: contextLogin ?? '' },
     ...{ serving: arrayOf(serving), ours: arrayOf(ours) },
     ...{ schemas: arrayOf(own), tables: arrayOf(tables) },
     placements: JSON.stringify(placements),

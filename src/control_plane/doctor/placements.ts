@@ -29,7 +29,7 @@ export type ExaminedDatabase = {
   /** Works on tenants' tables. */
   app: string;
   /** The login that sets contexts; null where sessions begin with theirs. */
-  setter: string | null;
+  contextLogin: string | null;
   /** Roles of ours that serve here. */
   serving: readonly string[];
   /** All roles of ours but the owner: those that serve here, and those that do elsewhere. */
@@ -110,7 +110,7 @@ function databaseOf(
     ...{ name, isMain, placements, known, serving },
     dedicated: first && isDedicated(first) ? first : null,
     app: isMain ? app : (first?.role ?? app),
-    setter: serving.includes(serve) ? serve : null,
+    contextLogin: serving.includes(serve) ? serve : null,
     ours: distinct([...serving, serve, control, app, account, migrate, ...logins]),
     schemas: distinct([
       ...(isMain ? [schemas.kernel, schemas.control] : [schemas.kernel]),

@@ -12,7 +12,7 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 import { type Migration, statementsIn } from '../migrations/migration_files.ts';
 import { ledgerTable } from '../migrations/schema_migrator.ts';
 import { withDedicatedTenant } from '../provisioning/dedicated_context.ts';
-import { controlRights, kernelRights, placeRights } from '../provisioning/schema_rights.ts';
+import { controlRights, kernelRights, placementRights } from '../provisioning/schema_rights.ts';
 import { restricting, withoutStatistics } from '../provisioning/tenant_tables.ts';
 import { type Fact, readCatalog, type SchemaFacts } from './catalog.ts';
 import type { Finding } from './finding.ts';
@@ -94,7 +94,7 @@ export class References {
     const schema = scratchName();
     const script = [
       opening(schema, roles.owner),
-      placeRights({ schema, role: roles.app }),
+      placementRights({ schema, role: roles.app }),
       ledgerTable(schema),
       textOf(files.tenant.slice(0, version), { app: roles.app }),
       restricting({ schema, app: roles.app }),

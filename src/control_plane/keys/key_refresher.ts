@@ -1,40 +1,43 @@
 /**
- * Keeps this process making the seals that its databases accept: asks for their secret when a
- * replacement is announced, after a gap in the announcements, and now and then.
+ * Keeps the seals of this process valid: reads their secret again when a rotation is announced, after a
+ * gap in the announcements, and at an interval.
  */
 export type KeyRefresherOptions = {
   everyMs: number;
-  /** The secret could not be asked for; it is tried again the next time. */
+  /** Called when the secret could not be read; the next refresh tries again. */
   onError: (error: unknown) => void;
 };
 
 export class KeyRefresher {
-  readonly #refresh: () => Promise<void>;
+  readonly #read: () => Promise<void>;
   readonly #options: KeyRefresherOptions;
   readonly #timer: NodeJS.Timeout;
   #running = false;
   #again = false;
 
-  constructor(refresh: () => Promise<void>, options: KeyRefresherOptions) {
-    this.#refresh = refresh;
+  constructor(read: () => Promise<void>, options: KeyRefresherOptions) {
+    this.#read = read;
     this.#options = options;
-    this.#timer = setInterval(() => this.look(), options.everyMs).unref();
+    this.#timer = setInterval(() => this.refresh(), options.everyMs).unref();
   }
 
-  /** One look at a time, and one more when it was asked for meanwhile: it may have come too early. */
-  look(): void {
+  /**
+   * Reads the secret, one read at a time. A call during a read causes one more, because that read may have
+   * come too early.
+   */
+  refresh(): void {
     if (this.#running) {
       this.#again = true;
       return;
     }
     this.#running = true;
-    this.#refresh()
+    this.#read()
       .catch((error: unknown) => this.#options.onError(error))
       .finally(() => {
         this.#running = false;
         if (!this.#again) return;
         this.#again = false;
-        this.look();
+        this.refresh();
       });
   }
 

@@ -1,7 +1,7 @@
 /**
- * Replaces the secret that seals are made from, under load: first every database accepts the next
- * one's seals too, then every process makes its seals from it, then the old one goes. Killed
- * anywhere, the same command goes on where it was.
+ * Replaces the secret of the seals while tenants are served. First every database also accepts seals of
+ * the next secret, then every process uses it, then the old one is removed. After a kill at any point,
+ * the same command continues.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,16 +14,16 @@ import { withDatabaseLock } from '../provisioning/placement_lock.ts';
 import { asOwner, readSealSecrets, writeSeals } from './seal_keys.ts';
 
 export type RotationOptions = {
-  /** After this time every process has heard that there is another secret. */
+  /** After this time every process uses the new secret. */
   propagationMs: number;
-  /** Databases at the same time. */
+  /** The number of databases that are updated at the same time. */
   concurrency: number;
   onProgress: (step: string) => void;
-  /** Told each second how much of the wait is left. */
+  /** Called each second with the rest of the waiting time. */
   onWait: (leftMs: number) => void;
 };
 
-/** What a process that hears it does: it asks for the secrets again. */
+/** The announcement after which a process reads the secrets again. */
 export const sealsAnnouncement = 'seals';
 
 /** @throws {Error} when another rotation is running, or a database cannot be reached. */
@@ -45,10 +45,10 @@ export async function rotateSeals(
 
 async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
   const { propagationMs, onProgress, onWait } = options;
-  const under = await rowsUnderWay(fleet);
-  if (!under.has('retiring seal')) {
-    if (!under.has('old seal')) {
-      await drawNext(fleet);
+  const secrets = await secretsInRotation(fleet);
+  if (!secrets.has('retiring seal')) {
+    if (!secrets.has('old seal')) {
+      await generateNext(fleet);
       onProgress(`${await distribute(fleet, options)} databases accept the next key`);
       await switchOver(fleet);
     }
@@ -56,9 +56,9 @@ async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
     await waitFor(propagationMs, onWait);
     await retire(fleet);
   }
-  const told = await distribute(fleet, options);
+  const updated = await distribute(fleet, options);
   await forget(fleet);
-  onProgress(`${told} databases have forgotten the old key`);
+  onProgress(`${updated} databases no longer accept the old key`);
 }
 
 async function waitFor(ms: number, onWait: RotationOptions['onWait']): Promise<void> {
@@ -68,8 +68,8 @@ async function waitFor(ms: number, onWait: RotationOptions['onWait']): Promise<v
   }
 }
 
-/** How far an earlier rotation got that was killed, or that could not reach a database. */
-function rowsUnderWay(fleet: Fleet): Promise<Set<string>> {
+/** The names of the secrets that an unfinished rotation has left: they tell how far it came. */
+function secretsInRotation(fleet: Fleet): Promise<Set<string>> {
   return asOwner(fleet, async (sql) => {
     const rows = await sql<{ name: string }>`
       select name from control.secrets where name in ('old seal', 'retiring seal')`;
@@ -77,7 +77,7 @@ function rowsUnderWay(fleet: Fleet): Promise<Set<string>> {
   });
 }
 
-async function drawNext(fleet: Fleet): Promise<void> {
+async function generateNext(fleet: Fleet): Promise<void> {
   await asOwner(
     fleet,
     (sql) => sql`
@@ -87,7 +87,7 @@ async function drawNext(fleet: Fleet): Promise<void> {
   );
 }
 
-/** In one transaction, with the news for every process. */
+/** Makes the next secret the current one and announces it, in one transaction. */
 async function switchOver(fleet: Fleet): Promise<void> {
   await asOwner(fleet, async (sql) => {
     await sql`
@@ -104,8 +104,8 @@ async function switchOver(fleet: Fleet): Promise<void> {
 }
 
 /**
- * From here on no place is given the old key. Its secret stays until the last database has forgotten
- * the key: a rotation that fails on the way goes on here, and the doctor knows whose the key is.
+ * From now on no placement gets the old key. The secret is kept until no database has its key, so that a
+ * failed rotation can continue here, and the doctor can recognise the key.
  */
 async function retire(fleet: Fleet): Promise<void> {
   await asOwner(
@@ -119,46 +119,46 @@ async function forget(fleet: Fleet): Promise<void> {
 }
 
 /**
- * Tells every database which seals are good now. One that cannot be told does not keep the others
- * from it, and all are done with when this ends: nobody writes after the rotation's lock is gone.
+ * Writes the valid keys to every database. A failure does not stop the others, and this returns when all
+ * are finished, so that nothing is written after the rotation's lock is released.
  *
- * @returns how many were told.
- * @throws {Error} which databases could not be told, and why.
+ * @returns the number of updated databases.
+ * @throws {Error} naming the databases that failed, with the reasons.
  */
 async function distribute(fleet: Fleet, options: RotationOptions): Promise<number> {
   const left = await databasesWithSeals(fleet);
   const failures: string[] = [];
-  let told = 0;
+  let updated = 0;
   const work = async () => {
     for (let next = left.pop(); next; next = left.pop()) {
       const { database } = next;
       await distributeTo(fleet, next).then(
-        (there) => {
-          if (there) told += 1;
+        (written) => {
+          if (written) updated += 1;
         },
         (error: unknown) => failures.push(`${database}: ${messageOf(error)}`),
       );
     }
   };
   await Promise.all(Array.from({ length: options.concurrency }, work));
-  if (failures.length === 0) return told;
-  throw new Error(`Cannot tell every database of the keys: ${failures.join('; ')}`);
+  if (failures.length === 0) return updated;
+  throw new Error(`Cannot write the keys to every database: ${failures.join('; ')}`);
 }
 
-/** @returns whether there is a database to tell, which its tenant's removal may have taken away. */
+/** @returns false when the database does not exist, because its tenant may have been deleted meanwhile. */
 async function distributeTo(fleet: Fleet, placement: Placement): Promise<boolean> {
   try {
     return await writeKeysTo(fleet, placement);
   } catch (error) {
-    if (await isThere(fleet, placement)) throw error;
+    if (await exists(fleet, placement)) throw error;
     return false;
   }
 }
 
-/** The lock is the one under which a new database gets its keys: neither overwrites the other's. */
+/** Takes the lock under which a new database gets its keys, so that neither overwrites the other. */
 function writeKeysTo(fleet: Fleet, placement: Placement): Promise<boolean> {
   return withDatabaseLock(fleet, placement, async (connection) => {
-    // Who has yet to make the function will read the secrets after us, under this lock.
+    // An onboarding that has not made the function yet will read the new secrets, under this lock.
     const [prepared] = await connection.plain<{ check: string | null }>`
       select to_regprocedure('kernel.tenant()')::text as check`;
     if (!prepared?.check) return false;
@@ -168,10 +168,11 @@ function writeKeysTo(fleet: Fleet, placement: Placement): Promise<boolean> {
 }
 
 /**
- * Asked under the lock that dropping a database takes: before its end, the database is there and its
- * sessions are not. One whose dropping was killed takes no session any more, and has the limit -2.
+ * True for a database that can be connected to. The lock makes it wait for a drop in progress, which has
+ * ended the sessions before the database is gone. After an interrupted drop, Postgres marks the database
+ * with the connection limit -2.
  */
-function isThere(fleet: Fleet, { database }: Placement): Promise<boolean> {
+function exists(fleet: Fleet, { database }: Placement): Promise<boolean> {
   const { database: main } = fleet.installation;
   return withDatabaseLock(fleet, { database, from: main }, async (connection) => {
     const found = await connection.plain`
@@ -185,8 +186,8 @@ function messageOf(error: unknown): string {
 }
 
 /**
- * One placement of each database. Also of tenants that are just being made: theirs may have been given its
- * keys a moment ago.
+ * One placement of each database. Tenants of every status count, because a database that is being created
+ * may have got its keys a moment ago.
  */
 async function databasesWithSeals(fleet: Fleet): Promise<Placement[]> {
   const { admin, installation, modes } = fleet;

@@ -1,7 +1,4 @@
-/**
- * The installation's secrets, which only the owner role may read, and what each database holds seals
- * against.
- */
+/** The installation's secrets, which only the owner may read, and the seal keys in each database. */
 import { randomBytes } from 'node:crypto';
 import type { Sql } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
@@ -22,22 +19,22 @@ export function asOwner<Result>(
   );
 }
 
-/** All secrets. Before the control schema is there, drawn for the first start to keep. */
+/** All secrets; before the first start has stored one, a new random one. */
 export function readSecrets(connection: Connection, owner: string): Promise<Secrets> {
   return connection.transaction(`begin; set local role "${owner}"`, async (sql) => {
-    const [found] = await sql<{ isThere: boolean }>`
-      select to_regclass('control.secrets') is not null as "isThere"`;
-    const rows = found?.isThere ? await readRows(sql) : [];
-    return secretsOf(rows) ?? drawn();
+    const [found] = await sql<{ exists: boolean }>`
+      select to_regclass('control.secrets') is not null as "exists"`;
+    const rows = found?.exists ? await readRows(sql) : [];
+    return secretsOf(rows) ?? generateSecrets();
   });
 }
 
-function drawn(): Secrets {
+function generateSecrets(): Secrets {
   const installation = randomBytes(32);
   return { installation, seals: { current: installation, other: null } };
 }
 
-/** The same for ever after. */
+/** Stores the installation's secret, unless there is one. */
 export async function keepSecret(
   connection: Connection,
   owner: string,
@@ -52,19 +49,19 @@ export async function keepSecret(
   );
 }
 
-/** All secrets of an installation that is there. */
-export function knownSecrets(connection: Connection, owner: string): Promise<Secrets> {
+/** All secrets. @throws {Error} when there is none. */
+export function readInstalledSecrets(connection: Connection, owner: string): Promise<Secrets> {
   return connection.transaction(`begin read only; set local role "${owner}"`, secretsIn);
 }
 
-/** What seals are made from as of now, whatever this process has heard. */
+/** The current secrets of the seals, as the database has them. */
 export async function readSealSecrets(
   fleet: Pick<Fleet, 'admin' | 'installation'>,
 ): Promise<SealSecrets> {
   return (await asOwner(fleet, secretsIn)).seals;
 }
 
-/** What a database's keys may come from: the two, and one whose keys rotation has yet to clear away. */
+/** The secrets whose keys a database may have: the valid ones, and one that a rotation is removing. */
 export async function acceptedSecrets(sql: Sql): Promise<readonly Buffer[]> {
   const { current, other } = (await secretsIn(sql)).seals;
   const [retired] = await sql<{ value: Buffer }>`
@@ -72,7 +69,7 @@ export async function acceptedSecrets(sql: Sql): Promise<readonly Buffer[]> {
   return [current, other, retired?.value ?? null].filter((secret) => secret !== null);
 }
 
-/** Makes the database of a placement accept the contexts that these secrets give, and no others. */
+/** Makes the database of a placement accept the seals of these secrets, and no others. */
 export async function writeSeals(
   connection: Connection,
   { fleet, placement, seals }: { fleet: Fleet; placement: Placement; seals: SealSecrets },
@@ -111,7 +108,7 @@ async function writeKeys(
 
 async function secretsIn(sql: Sql): Promise<Secrets> {
   const secrets = secretsOf(await readRows(sql));
-  if (!secrets) throw new Error('Cannot start: the control schema has no secret');
+  if (!secrets) throw new Error('Cannot read the secrets: control.secrets has none');
   return secrets;
 }
 
@@ -121,7 +118,7 @@ function readRows(sql: Sql): Promise<SecretRow[]> {
   return sql<SecretRow>`select name, value from control.secrets`;
 }
 
-/** Before the first rotation, seals are made from the installation's own secret. */
+/** The secrets in the rows; null without any. Before the first rotation, seals use the installation's. */
 function secretsOf(rows: readonly SecretRow[]): Secrets | null {
   const secret = (name: string) => rows.find((row) => row.name === name)?.value ?? null;
   const installation = secret('installation');

@@ -1,9 +1,9 @@
-/** What the migrations of `sql/tenant` were when they were first applied, to whichever tenant. */
+/** The checksums that the migrations of `sql/tenant` had when they were first applied to any tenant. */
 import type { Sql } from '../../kernel/ports.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import { assertUnedited, type LedgerRow } from './schema_migrator.ts';
 
-/** @throws {Error} when a file that has been applied anywhere is another one now. */
+/** @throws {Error} when a file was edited after it had been applied to any tenant. */
 export async function assertFilesUnedited(
   control: Sql,
   files: readonly Migration[],
@@ -13,7 +13,7 @@ export async function assertFilesUnedited(
   assertUnedited(applied, files);
 }
 
-/** Remembers a file as it is, and what it needs of servers, unless it was applied before. */
+/** Records the checksum and the required version of a file, unless it was applied before. */
 export async function recordFile(sql: Sql, file: Migration): Promise<void> {
   await sql`
     insert into control.tenant_migrations (version, checksum, required_version)

@@ -1,7 +1,6 @@
 /**
- * Brings all tenants to the newest schema version, one schema after another, with all tenants that are in
- * it. A schema that fails is named and parked; the others are done, and a second run touches only what is
- * left.
+ * Brings all tenants to the newest schema version, schema by schema. A schema that fails is reported and
+ * the others continue; the next run retries only schemas that are still behind.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PlacementGroup } from '../../isolation/modes.ts';
@@ -16,25 +15,25 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 import { upgradeSchema } from '../provisioning/tenant_schema.ts';
 import { assertFilesUnedited, recordFile } from './checksums.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
-import { assertAllCanGoOn, readProcesses } from './processes.ts';
+import { assertAllCompatible, readProcesses } from './processes.ts';
 import { assertUnedited } from './schema_migrator.ts';
 import { readStatus, type TenantState } from './status.ts';
 
 export type MigrateOptions = {
-  /** Only the schema of this tenant, with all tenants that are in it. */
+  /** Only the schema of this tenant, with all its tenants; null for all schemas. */
   slug: string | null;
-  /** So many schemas go first, one by one; when one of them fails, the rest is not touched. */
+  /** The number of schemas that are migrated first, one by one; if one fails, the rest is not changed. */
   canary: number;
   /** Schemas at the same time. */
   concurrency: number;
   lockAttempts: number;
   lockRetryMs: number;
-  /** A serving process that was not seen for so long counts as gone. */
-  goneAfterMs: number;
+  /** A serving process without a heartbeat for this time counts as dead. */
+  heartbeatTimeoutMs: number;
   onProgress: (progress: Progress) => void;
 };
 
-/** A schema that is behind, and its tenants; its version rises while it is migrated. */
+/** A schema that is behind, and its tenants; `version` rises while it is migrated. */
 export type Pending = { name: string; placement: Placement; tenants: Slug[]; version: number };
 
 export type Progress = { done: number; of: number; name: string; error: string | null };
@@ -42,10 +41,10 @@ export type Progress = { done: number; of: number; name: string; error: string |
 export type Outcome = { migrated: number; failed: { name: string; error: string }[]; left: number };
 
 /**
- * Migrates what is behind.
+ * Migrates the schemas that are behind, and returns how many, and which failed.
  *
- * @throws {Error} when a file was edited, the tenant is unknown, another migration is running, or a process
- *   that serves could not go on; nothing has been touched then.
+ * @throws {Error} when a file was edited, the tenant is unknown, another migration is running, or a
+ *   serving process would be incompatible; nothing was changed then.
  */
 export async function migrateFleet(
   fleet: Fleet,
@@ -79,7 +78,7 @@ class Run {
     const { canary, concurrency } = this.#options;
     await assertFilesUnedited(this.#control, this.#fleet.sql.tenant);
     const pending = await pendingSchemas(this.#fleet, this.#options.slug);
-    await this.#assertServersCanGoOn(pending);
+    await this.#assertCompatibleServers(pending);
     this.#total = pending.length;
     const canaries = pending.splice(0, canary);
     await this.#drain(canaries, 1);
@@ -87,14 +86,17 @@ class Run {
     return { ...this.#outcome, left: pending.length };
   }
 
-  async #assertServersCanGoOn(pending: readonly Pending[]): Promise<void> {
+  async #assertCompatibleServers(pending: readonly Pending[]): Promise<void> {
     const lowest = Math.min(...pending.map(({ version }) => version));
     const required = requiredBy(this.#fleet.sql.tenant.slice(lowest));
     if (required === 0) return;
-    assertAllCanGoOn(await readProcesses(this.#control, this.#options.goneAfterMs), required);
+    assertAllCompatible(
+      await readProcesses(this.#control, this.#options.heartbeatTimeoutMs),
+      required,
+    );
   }
 
-  /** Takes schemas off the list until it is empty, so many at the same time. */
+  /** Takes schemas from the list until it is empty, `workers` at the same time. */
   async #drain(pending: Pending[], workers: number): Promise<void> {
     const work = async () => {
       for (let next = pending.shift(); next; next = pending.shift()) await this.#migrate(next);
@@ -105,14 +107,14 @@ class Run {
   async #migrate(pending: Pending): Promise<void> {
     const { name } = pending;
     const error = await this.#attempt(pending);
-    await this.#note(pending, error);
+    await this.#record(pending, error);
     if (error === null) this.#outcome.migrated += 1;
     else this.#outcome.failed.push({ name, error });
     const done = this.#outcome.migrated + this.#outcome.failed.length;
     this.#options.onProgress({ done, of: this.#total, name, error });
   }
 
-  /** What went wrong, or null. A lock that did not come is waited for again, from a distance. */
+  /** Migrates one schema, and returns the error, or null. A lock timeout is retried after a pause. */
   async #attempt(pending: Pending): Promise<string | null> {
     const { placement } = pending;
     const { admin, installation } = this.#fleet;
@@ -136,9 +138,9 @@ class Run {
     }
   }
 
-  /** The registry's copy of the version: it lets a run that finds nothing to do end with one query. */
-  async #note({ tenants, version }: Pending, error: string | null): Promise<void> {
-    // What is there already when a further file fails counts too: servers must know it.
+  /** Writes the registry's copy of the version, so that a run with nothing to do needs no query for each schema. */
+  async #record({ tenants, version }: Pending, error: string | null): Promise<void> {
+    // Files that were applied before one failed count too, because servers must know them.
     const reached = error === null ? this.#fleet.sql.tenant.length : version;
     await this.#control`
       update control.tenants
@@ -147,7 +149,7 @@ class Run {
   }
 }
 
-/** The schemas that are behind. One without tenants has no version but that of its own ledger. */
+/** The schemas that are behind. A common schema without tenants has its version in its ledger only. */
 async function pendingSchemas(fleet: Fleet, slug: string | null): Promise<Pending[]> {
   const newest = fleet.sql.tenant.length;
   const { tenants, ledgers } = await readStatus(fleet);

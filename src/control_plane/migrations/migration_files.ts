@@ -1,6 +1,6 @@
 /**
- * Reads a folder of migrations: `001_name.sql`, `002_name.sql`, … A file that has been applied
- * anywhere may never change again; its checksum stands in every ledger.
+ * Reads a folder of migrations: `001_name.sql`, `002_name.sql`, … An applied file must not change: its
+ * checksum is in the ledger of every schema.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
@@ -13,7 +13,7 @@ export type Migration = {
   name: string;
   checksum: string;
   statements: readonly Statement[];
-  /** Whether servers must know the file, or go on without it as before. */
+  /** True when servers that do not know the file cannot serve a tenant that has it. */
   breaking: boolean;
 };
 
@@ -21,7 +21,7 @@ const fileName = /^(\d{3})_([a-z0-9_]+)\.sql$/;
 
 /**
  * @param others files of the folder that are no migrations.
- * @throws {Error} when a file's name does not fit, a number is missing, or a text cannot be applied.
+ * @throws {Error} when a file's name is invalid, a number is missing, or a text cannot be applied.
  */
 export async function readMigrations(
   folder: string,
@@ -51,7 +51,7 @@ function decoded(bytes: Buffer, file: string): string {
   }
 }
 
-/** @throws {Error} that names the line which is wrong. */
+/** @throws {Error} naming the line of the first statement that a migration must not contain. */
 export function migrationOf(version: number, name: string, text: string): Migration {
   try {
     const sql = readSql(text);
@@ -71,12 +71,12 @@ export function migrationOf(version: number, name: string, text: string): Migrat
   }
 }
 
-/** The version that servers must know when these have been applied; 0 when any will do. */
+/** The version that servers must know once these files are applied; 0 when there is none. */
 export function requiredBy(files: readonly Migration[]): number {
   return Math.max(0, ...files.filter(({ breaking }) => breaking).map(({ version }) => version));
 }
 
-/** The texts that are run. @throws {Error} that names the line of a variable without a value. */
+/** The statements with the roles filled in. @throws {Error} naming the line of an unknown variable. */
 export function statementsIn(
   migration: Migration,
   roles: Readonly<Record<string, string>>,
@@ -98,31 +98,31 @@ export function fileNameOf({ version, name }: Pick<Migration, 'version' | 'name'
   return `${String(version).padStart(3, '0')}_${name}.sql`;
 }
 
-const needs = /^--\s*servers\s*:\s*(.*?)\s*$/i;
+const marker = /^--\s*servers\s*:\s*(.*?)\s*$/i;
 
-const breakingBySaying: Readonly<Record<string, boolean>> = {
+const breakingByMarker: Readonly<Record<string, boolean>> = {
   'compatible with the version before': false,
   'must know this file': true,
 };
 
-/** As the file says; one that says nothing is read with caution. */
+/** As the marker in the file says; without one, every file that is not surely additive is breaking. */
 function isBreaking({ statements, comments }: SqlText): boolean {
-  const said = comments.flatMap(({ text, line }) => {
-    const [, value] = needs.exec(text) ?? [];
+  const markers = comments.flatMap(({ text, line }) => {
+    const [, value] = marker.exec(text) ?? [];
     return value === undefined ? [] : [{ line, value: value.replace(/\.$/, '').toLowerCase() }];
   });
-  const [first, second] = said;
+  const [first, second] = markers;
   if (!first) return !areAdditive(statements);
-  if (second) throw new SqlTextError(second.line, 'it says for the second time what servers need');
-  const breaking = Object.hasOwn(breakingBySaying, first.value)
-    ? breakingBySaying[first.value]
+  if (second) throw new SqlTextError(second.line, 'there is a second "-- Servers:" line');
+  const breaking = Object.hasOwn(breakingByMarker, first.value)
+    ? breakingByMarker[first.value]
     : undefined;
   if (breaking !== undefined) return breaking;
-  const known = Object.keys(breakingBySaying).map((value) => `"-- Servers: ${value}"`);
+  const known = Object.keys(breakingByMarker).map((value) => `"-- Servers: ${value}"`);
   throw new SqlTextError(first.line, `expected ${known.join(' or ')}`);
 }
 
-/** Line ends do not count: a checkout on another system is no edit. */
+/** The digest of a text with LF line ends, because a checkout on Windows is no edit. */
 function digestOf(text: string): string {
   return createHash('sha256').update(text.replaceAll('\r\n', '\n')).digest('hex');
 }

@@ -1,38 +1,38 @@
 /**
- * Brings one schema up to date. Each migration runs in a transaction of its own together with its
- * row in the schema's ledger, so it is there entirely or not at all. Its statements run in a session that
- * is nobody but the owner: what a file says can make it no administrator.
+ * Brings one schema up to date. Each migration and its row in the schema's ledger are one transaction, so
+ * a migration is applied completely or not at all. Its statements run in a session that can become the
+ * owner only, so that no file gets the administrator's rights.
  */
 import type { Connection } from '../../postgres/connection.ts';
 import { fileNameOf, type Migration, statementsIn } from './migration_files.ts';
 
 export type Upgrade = {
   schema: string;
-  /** The role that owns what the migrations make. */
+  /** The owner of all objects that the migrations create. */
   owner: string;
-  /** What `:"name"` stands for in the files. */
+  /** The values of `:"name"` in the files. */
   roles: Readonly<Record<string, string>>;
   migrations: readonly Migration[];
-  /** What each migration ends with, in its transaction, as the owner. */
+  /** SQL at the end of each migration, in its transaction, as the owner. */
   hardening?: string;
-  /** How long one statement may wait for a lock; who waits longer makes everybody else wait. */
+  /** How long one statement may wait for a lock: meanwhile later requests for the table wait too. */
   lockTimeoutMs: number;
-  /** Lends a session of the migrations' own login, in the database of the schema. */
+  /** Runs `work` with a session of the migrations' login, in the database of the schema. */
   migrating: (work: (connection: Connection) => Promise<void>) => Promise<void>;
-  /** Told of each migration once it is there. */
+  /** Called after each applied migration. */
   onApplied: (migration: Migration) => Promise<void>;
 };
 
-/** For schemas whose own ledger is all that anybody asks. */
-export const nobodyIsTold = async (): Promise<void> => {};
+/** An `onApplied` for schemas that are recorded in their own ledger only. */
+export const ignore = async (): Promise<void> => {};
 
 export type LedgerRow = { version: number; checksum: string };
 
-/** A migration with the texts that are run. */
+/** A migration whose statements have their variables filled in. */
 type Prepared = Omit<Migration, 'statements'> & { statements: string[] };
 
 /**
- * Applies what is missing, in order.
+ * Applies the pending migrations in order.
  *
  * @returns the version that the schema has now.
  * @throws {Error} when an applied file was edited since, or when a migration fails.
@@ -61,14 +61,14 @@ export async function upgrade(connection: Connection, upgrade: Upgrade): Promise
   return Math.max(last, migrations.length);
 }
 
-/** Makes the ledger of a schema, unless it is there. */
+/** SQL that creates the ledger of a schema, unless it exists. */
 export function ledgerTable(schema: string): string {
   return `create table if not exists "${schema}".migrations (
     version integer primary key, name text not null, checksum text not null,
     applied_at timestamptz not null default now());`;
 }
 
-/** What has been applied to a schema, in order. */
+/** The migrations that have been applied to a schema, in order. */
 export function readLedger(
   connection: Connection,
   schema: string,
@@ -80,13 +80,13 @@ export function readLedger(
   );
 }
 
-/** @throws {Error} when a file that has been applied is another one now. */
+/** @throws {Error} when a file was edited after it had been applied. */
 export function assertUnedited(applied: LedgerRow[], migrations: readonly Migration[]): void {
   for (const { version, checksum } of applied) {
     const file = migrations[version - 1];
     if (file && file.checksum !== checksum) {
       throw new Error(
-        `Cannot use this database: "${fileNameOf(file)}" is not the file that it was made with; restore that file, or use a new database`,
+        `Cannot use this database: "${fileNameOf(file)}" was edited after it had been applied; restore the file, or use a new database`,
       );
     }
   }
@@ -97,7 +97,7 @@ async function apply(
   { schema, owner, lockTimeoutMs, hardening = '' }: Upgrade,
   { version, name, checksum, statements }: Prepared,
 ): Promise<void> {
-  // A file may have put off the role and chosen another path.
+  // Set again after the file, which may have reset the role or the path.
   const asOwner = `set local role "${owner}"; set local search_path = "${schema}"`;
   await connection.scripts(
     `begin; set local client_min_messages = warning; set local lock_timeout = ${lockTimeoutMs};

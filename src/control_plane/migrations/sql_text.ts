@@ -1,6 +1,6 @@
 /**
- * SQL files as psql reads them: split into statements, and variables filled in outside of quoted text
- * and comments alone. Comments are left out; the server parses all else.
+ * Reads SQL files as psql does: splits them into statements, removes comments, and fills in variables
+ * except in quoted text. The server parses the rest.
  *
  * Sources: https://www.postgresql.org/docs/current/sql-syntax-lexical.html, the section *SQL Interpolation*
  * of app-psql.html, and `src/fe_utils/psqlscan.l` of Postgres
@@ -9,7 +9,7 @@ type Kind = 'blank' | 'comment' | 'word' | 'quoted' | 'variable' | 'symbol';
 type Token = { kind: Kind; text: string; at: number };
 
 export type Statement = {
-  /** Where it begins in its file, from 1. */
+  /** The line where it begins, from 1. */
   line: number;
   /** Its tokens: words in lower case, quoted text as it is, everything else one character each. */
   words: readonly string[];
@@ -19,7 +19,7 @@ export type Statement = {
 
 export type SqlText = { statements: Statement[]; comments: { text: string; line: number }[] };
 
-/** What is wrong with a text, and in which line. */
+/** An error in a text, with its line. */
 export class SqlTextError extends Error {
   override readonly name = 'SqlTextError';
   readonly line: number;
@@ -31,9 +31,9 @@ export class SqlTextError extends Error {
 }
 
 /**
- * The statements of a text, none of which is empty.
+ * The statements of a text, without empty ones, and its comments.
  *
- * @throws {SqlTextError} for a quote or a comment without an end, and for what only psql can do.
+ * @throws {SqlTextError} for a quote or a comment without an end, and for commands of psql.
  */
 export function readSql(text: string): SqlText {
   const lineOf = (at: number) => text.slice(0, at).split(/\r\n?|\n/).length;
@@ -58,12 +58,12 @@ export function readSql(text: string): SqlText {
   return { statements, comments };
 }
 
-/** One statement: semicolons within parentheses or the body of a function do not end it. */
+/** Collects one statement: a semicolon in parentheses or in the body of a function does not end it. */
 class Splitter {
   readonly tokens: Token[] = [];
   readonly words: string[] = [];
   #parentheses = 0;
-  /** Of `begin atomic`, and of `case` within it. */
+  /** Open blocks: `begin atomic`, and `case` within it. */
   #blocks = 0;
 
   isEnd({ text }: Token): boolean {
@@ -93,7 +93,7 @@ class Splitter {
 
 const letter = 'A-Za-z_\\u0080-\\uffff';
 
-/** In the order in which they are tried. A word may hold `$`, so `a$b$c` quotes nothing. */
+/** In the order in which they are tried. A word may contain `$`, so `a$b$c` is no quote. */
 const patterns: readonly [Kind, RegExp][] = [
   ['blank', /[ \t\n\r\f\v]+/y],
   ['comment', /--[^\n\r]*/y],
@@ -105,7 +105,7 @@ const patterns: readonly [Kind, RegExp][] = [
 const quoteStart = /(e|[bxn]|u&)?'|(?:u&)?"/iy;
 const dollarStart = new RegExp(`\\$(?:[${letter}][${letter}0-9]*)?\\$`, 'y');
 
-/** A string goes on behind a line end, in the way that it began. */
+/** A string may continue after a line end; it stays of the same kind. */
 const continuation = /(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y;
 
 function* tokensOf(text: string, lineOf: (at: number) => number): Generator<Token> {
@@ -117,7 +117,7 @@ function* tokensOf(text: string, lineOf: (at: number) => number): Generator<Toke
   }
 }
 
-/** @returns what is wrong, where there is no token. */
+/** The token at a position; a text is the message of an error. */
 function tokenAt(text: string, at: number): Token | string {
   const quoted = quotedAt(text, at);
   if (quoted !== null) return quoted;
@@ -126,12 +126,12 @@ function tokenAt(text: string, at: number): Token | string {
     if (found !== null) return { kind, text: found, at };
   }
   const character = text[at] ?? '';
-  if (character === '\\') return `"${/^\S{1,40}/.exec(text.slice(at))?.[0]}" is for psql alone`;
-  if (character === '\0') return 'it holds a zero byte';
+  if (character === '\\') return `"${/^\S{1,40}/.exec(text.slice(at))?.[0]}" is a command of psql`;
+  if (character === '\0') return 'it contains a zero byte';
   return { kind: 'symbol', text: character, at };
 }
 
-/** A quoted text or a comment, whole. */
+/** The quoted text or block comment at a position; null when there is none. */
 function quotedAt(text: string, at: number): Token | string | null {
   if (text.startsWith('/*', at)) {
     const end = endOfComment(text, at);
@@ -141,11 +141,11 @@ function quotedAt(text: string, at: number): Token | string | null {
   const start = dollars ?? matchAt(quoteStart, text, at);
   if (start === null) return null;
   const end = dollars === null ? endOfQuote(text, at, start) : endOfDollars(text, at, dollars);
-  if (end < 0) return `what begins with ${start} has no end`;
+  if (end < 0) return `the text that begins with ${start} has no end`;
   return { kind: 'quoted', text: text.slice(at, end), at };
 }
 
-/** Comments nest. */
+/** The end of a block comment, which may contain others; -1 when there is none. */
 function endOfComment(text: string, at: number): number {
   const limits = /\/\*|\*\//g;
   limits.lastIndex = at;
@@ -162,7 +162,7 @@ function endOfDollars(text: string, at: number, tag: string): number {
   return end < 0 ? -1 : end + tag.length;
 }
 
-/** A doubled quote is one character; a backslash hides the next one in `e''` alone. */
+/** The end of a quoted text. A doubled quote is one character; a backslash escapes only in `e''`. */
 function endOfQuote(text: string, at: number, start: string): number {
   const quote = start.at(-1) ?? "'";
   const hides = /^e/i.test(start);
@@ -200,7 +200,7 @@ function filled(
     const name = text.replaceAll(/[:'"]/g, '');
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value !== undefined) return quotedAs(text, value);
-    // What has no value stays: an array may be sliced by it.
+    // Without a value the text stays, because it may be the slice of an array.
     if (brackets > 0 || text === `:${name}`) return text;
     throw new SqlTextError(lineOf(at), `${text} has no value: no role has that name`);
   });

@@ -1,10 +1,10 @@
 /**
- * What a statement of a migration may be, and what it does to servers that do not know the file. A
- * migration and its ledger row are one transaction of ours, so no statement may end or open one.
+ * Rules for the statements of a migration, and whether servers that do not know the file stay compatible.
+ * A migration and its ledger row are one transaction, so no statement may begin or end one.
  */
 import type { Statement } from './sql_text.ts';
 
-/** Why a statement cannot be in a migration; null when it can. */
+/** The reason why a statement must not be in a migration; null when it may. */
 export function refusalOf({ words }: Statement): string | null {
   const [first = '', second = ''] = words;
   const opens = ['begin', 'start', 'commit', 'end', 'abort'].includes(first);
@@ -14,19 +14,19 @@ export function refusalOf({ words }: Statement): string | null {
     return `"${statement}" would end the transaction that a migration shares with its ledger row`;
   }
   const copies = first === 'copy' && words.some((word) => word === 'stdin' || word === 'stdout');
-  return copies ? '"copy" to or from the client is for psql alone' : null;
+  return copies ? '"copy" to or from the client needs psql' : null;
 }
 
-/** Of what a file does itself, part by part. */
+/** True for `rollback to` a savepoint, which does not end the transaction. */
 function goesToSavepoint([, ...rest]: readonly string[]): boolean {
   const [next] = rest.filter((word) => word !== 'work' && word !== 'transaction');
   return next === 'to';
 }
 
 /**
- * Whether servers that do not know the statements can go on as before. Says no where it cannot be sure: of
- * what constrains rows that they write, and of what changes or takes away anything that was there. A
- * table that the statements make themselves is none that those servers use.
+ * True when servers that do not know the statements surely stay compatible. False for a statement that
+ * constrains rows that those servers write, or that changes or removes an existing object. A table that
+ * the statements create may be changed, because those servers do not use it.
  */
 export function areAdditive(statements: readonly Statement[]): boolean {
   const made = new Set<string>();
@@ -51,7 +51,7 @@ function isAdditive(words: readonly string[], made: ReadonlySet<string>): boolea
   return made.has(nameIn(words.slice(words.indexOf('on') + 1).filter((word) => word !== 'only')));
 }
 
-/** A table's name at the beginning, with its schema. */
+/** The name of the table at the beginning, with its schema. */
 function nameIn(words: readonly string[]): string {
   const name = words.slice(startOfName(words));
   return name.slice(0, name[1] === '.' ? 3 : 1).join('');
@@ -67,7 +67,7 @@ const alterations = [
   /^alter (column )?\S+ set (statistics|storage) /,
 ];
 
-/** @param target the table, and what is done to it. */
+/** @param target the name of the table, then the changes. */
 function altersAdditively(target: readonly string[]): boolean {
   const start = startOfName(target);
   const changes = target.slice(start + (target[start + 1] === '.' ? 3 : 1));
@@ -77,14 +77,14 @@ function altersAdditively(target: readonly string[]): boolean {
   });
 }
 
-/** A number of its own for each row needs a right to the sequence. */
+/** Words of a constraint. The serial types are among them, because no serving role may use their sequence. */
 const constraining = new Set(
   'constraint check unique primary references foreign exclude nextval serial bigserial smallserial'.split(
     ' ',
   ),
 );
 
-/** A column that has a value for rows which do not name it, and takes every value. */
+/** True for a new column that accepts every value, and has one for rows that do not name it. */
 function addsColumn([first, ...rest]: readonly string[]): boolean {
   if (first !== 'add') return false;
   const column = rest[0] === 'column' ? rest.slice(1) : rest;
@@ -93,7 +93,7 @@ function addsColumn([first, ...rest]: readonly string[]): boolean {
   return !/ not null\b/.test(text) || / (default|generated) /.test(text);
 }
 
-/** The alterations of one statement, which commas divide. */
+/** The changes of one statement, which are separated by commas. */
 function partsOf(words: readonly string[]): string[][] {
   const parts: string[][] = [[]];
   let depth = 0;

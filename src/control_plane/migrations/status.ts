@@ -1,6 +1,6 @@
 /**
- * Where the tenants stand: which schema version each has, and which migration failed; and which serving
- * processes can go on with it.
+ * The state of migrations: each tenant's schema version, failed migrations, and the serving processes that
+ * are too old for them.
  */
 import type { Db } from '../../kernel/ports.ts';
 import type { Slug, TenantId } from '../../kernel/tenant.ts';
@@ -21,10 +21,10 @@ export type FleetStatus = {
   newest: number;
   current: number;
   behind: Listed[];
-  /** Of a newer version than the files that are here. */
+  /** Tenants with a newer version than these files. */
   ahead: Listed[];
   processes: (ServingProcess & {
-    /** It can't serve all tenants once these files are applied to all, or can't as it is. */
+    /** True when it cannot serve all tenants now, or once all have these files. */
     leftBehind: boolean;
   })[];
 };
@@ -39,11 +39,11 @@ export type TenantState = {
   error: string | null;
 };
 
-/** Where every tenant stands, and every process. */
+/** The state of all tenants and of all serving processes. */
 export async function migrationStatus(
   fleet: Fleet,
   control: Db,
-  goneAfterMs: number,
+  heartbeatTimeoutMs: number,
 ): Promise<FleetStatus> {
   const files = fleet.sql.tenant;
   const newest = files.length;
@@ -60,7 +60,7 @@ export async function migrationStatus(
     lowest,
     required: Math.max(0, ...tenants.map((tenant) => tenant.required)),
   });
-  const processes = await readProcesses(control, goneAfterMs);
+  const processes = await readProcesses(control, heartbeatTimeoutMs);
   const left = leftBehind(processes, required);
   return {
     newest,
@@ -71,7 +71,7 @@ export async function migrationStatus(
   };
 }
 
-/** What servers must know when all tenants, of which one has the lowest version, have all files. */
+/** The version that servers must know once all files are applied to all tenants. */
 function requiredOnceMigrated(
   files: readonly Migration[],
   { lowest, required }: { lowest: number; required: number },
@@ -79,28 +79,31 @@ function requiredOnceMigrated(
   return Math.max(required, requiredBy(files.slice(lowest)));
 }
 
-export type FleetFigures = {
+export type FleetCounts = {
   behind: number;
   failed: number;
-  /** Of a newer version than this process has files. */
+  /** Tenants with a newer version than the files of this process. */
   ahead: number;
-  /** Which this process can't serve, whatever its version. */
+  /** Tenants that this process cannot serve. */
   unserved: number;
   processes: number;
   processesLeftBehind: number;
 };
 
-type Counted = Omit<FleetFigures, 'processes' | 'processesLeftBehind'> & {
+type Counted = Omit<FleetCounts, 'processes' | 'processesLeftBehind'> & {
   lowest: number;
   required: number;
 };
 
-/** How many tenants and processes are where. */
+/** Counts the tenants and processes by their state. */
 export async function countFleet(
   control: Db,
   files: readonly Migration[],
-  { versions: { oldest, newest }, goneAfterMs }: { versions: SchemaVersions; goneAfterMs: number },
-): Promise<FleetFigures> {
+  {
+    versions: { oldest, newest },
+    heartbeatTimeoutMs,
+  }: { versions: SchemaVersions; heartbeatTimeoutMs: number },
+): Promise<FleetCounts> {
   const [row] = await control<Counted>`
     select
       (count(*) filter (where schema_version < ${newest}))::int as behind,
@@ -114,14 +117,14 @@ export async function countFleet(
     where status in ('active', 'suspended')`;
   if (!row) throw new Error('Cannot count the tenants: there was no answer');
   const { lowest, required, ...counts } = row;
-  const processes = await readProcesses(control, goneAfterMs);
+  const processes = await readProcesses(control, heartbeatTimeoutMs);
   const behind = leftBehind(processes, requiredOnceMigrated(files, { lowest, required }));
   return { ...counts, processes: processes.length, processesLeftBehind: behind.length };
 }
 
 export type TenantCount = { isolation: string; status: string; tenants: number };
 
-/** How many tenants there are of each mode and status. */
+/** Counts the tenants of each mode and status. */
 export function countTenants(control: Db): Promise<TenantCount[]> {
   return control<TenantCount>`
     select isolation, status, count(*) as tenants
@@ -129,7 +132,7 @@ export function countTenants(control: Db): Promise<TenantCount[]> {
     group by isolation, status`;
 }
 
-/** All that a run must know. The ledgers are those of the common placements, by schema. */
+/** The state of all tenants, and the ledgers of the common placements by schema. */
 export async function readStatus(
   fleet: Fleet,
 ): Promise<{ tenants: TenantState[]; ledgers: Map<string, LedgerRow[]> }> {
@@ -157,7 +160,7 @@ export async function readStatus(
   return { tenants, ledgers };
 }
 
-/** Emails that still wait to be sent, and those that were given up. */
+/** Counts the emails that wait to be sent, and those that were given up. */
 export async function countEmails(control: Db): Promise<{ waiting: number; givenUp: number }> {
   const [row] = await control<{ waiting: number; given_up: number }>`
     select count(*) filter (where next_attempt_at < 'infinity') as waiting,

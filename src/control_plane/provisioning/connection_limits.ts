@@ -1,7 +1,7 @@
 /**
- * How many of the server's connections each login may have, all processes together. What is left is the
- * administrator's: also when backends that nothing ends, or those of a killed process, hold all that a
- * login may have, Kennel can be started, examined and repaired.
+ * The connection limit of each login, for all processes together. The rest is for the administrator: if
+ * stuck backends, or those of a killed process, use up the limit of a login, the administrator can still
+ * start, examine and repair Kennel.
  *
  * Source: https://www.postgresql.org/docs/current/runtime-config-connection.html
  */
@@ -9,12 +9,12 @@ import type { Sql } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Installation } from '../../postgres/installation.ts';
 
-/** In percent of what is not reserved for superusers. */
-const shares = { serve: 60, control: 25, migrate: 10, own: 15 } as const;
+/** In percent of the connections that are not reserved for superusers. */
+const shares = { serve: 60, control: 25, migrate: 10, dedicated: 15 } as const;
 
 export type ConnectionLimit = { login: string; limit: number; current: number };
 
-/** What each of these logins may have, and what it is allowed as it is: -1 stands for all. */
+/** The limit that each of these logins should have, and its current one: -1 means no limit. */
 export function readConnectionLimits(
   sql: Sql,
   { roles }: Installation,
@@ -26,7 +26,7 @@ export function readConnectionLimits(
         when ${roles.serve} then ${shares.serve}::int
         when ${roles.control} then ${shares.control}::int
         when ${roles.migrate} then ${shares.migrate}::int
-        else ${shares.own}::int
+        else ${shares.dedicated}::int
       end / 100) as limit
     from pg_roles,
       lateral (
@@ -38,11 +38,12 @@ export function readConnectionLimits(
     order by rolname`;
 }
 
-export function limiting({ login, limit }: ConnectionLimit): string {
+/** SQL that sets the limit of a login. */
+export function limitStatement({ login, limit }: ConnectionLimit): string {
   return `alter role "${login}" connection limit ${limit}`;
 }
 
-/** Gives a login its limit, which follows the server's: an administrator may have changed that one. */
+/** Sets the limit of a login anew, because an administrator may have changed `max_connections`. */
 export async function limitConnections(
   connection: Connection,
   installation: Installation,
@@ -50,6 +51,6 @@ export async function limitConnections(
 ): Promise<void> {
   const sql: Sql = (text, ...values) => connection.plain(text, ...values);
   for (const one of await readConnectionLimits(sql, installation, [login])) {
-    await connection.script(limiting(one));
+    await connection.script(limitStatement(one));
   }
 }

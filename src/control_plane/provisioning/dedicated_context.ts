@@ -1,13 +1,13 @@
 /**
- * What `kernel.tenant()` is in a tenant's own database: a function that knows the tenant, and digests
- * of the contexts that it takes. It needs no keys there, because nobody else's context is good.
+ * `kernel.tenant()` of a tenant's own database: a function that contains the tenant's id and the digests
+ * of the valid contexts. It needs no keys, because no other tenant's context is valid there.
  */
 import type { Connection } from '../../postgres/connection.ts';
 import { type SealSecrets, sealKeyOf } from '../../postgres/installation.ts';
 import type { DedicatedPlacement } from '../../postgres/placement.ts';
 import { contextDigest, dedicatedContext } from '../../postgres/seal.ts';
 
-/** Makes the database take the contexts that these secrets give, and no others. */
+/** Makes the database accept the contexts derived from these secrets, and no others. */
 export async function admitDedicatedTenant(
   connection: Connection,
   placement: DedicatedPlacement,
@@ -25,7 +25,7 @@ export async function admitDedicatedTenant(
   );
 }
 
-/** The digest of the context that a secret gives. */
+/** The digest of the context derived from a secret. */
 export function digestFor({ database, tenant }: DedicatedPlacement, secret: Buffer): string {
   return contextDigest(dedicatedContext(sealKeyOf(secret, database), tenant));
 }
@@ -42,7 +42,7 @@ export function withDedicatedTenant(
     .replaceAll(':digests', listOf(digests));
 }
 
-/** As `'\\x…'` it would be read with the caller's `standard_conforming_strings`. */
+/** SQL for the digests. `'\\x…'` would depend on the caller's `standard_conforming_strings`. */
 export function listOf(digests: readonly string[]): string {
   return digests.map((digest) => `pg_catalog.decode('${digest}', 'hex')`).join(', ');
 }

@@ -1,26 +1,32 @@
 /**
- * Takes from everybody what a new database of Postgres gives to everybody and nobody of ours needs.
- * Each step is skipped where the administrator may not; the doctor names what is left.
+ * Revokes default rights of PUBLIC that Kennel does not need. A step for which the administrator lacks
+ * the right is skipped; the doctor reports it.
  */
 
 import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { isDedicated, type Placement } from '../../postgres/placement.ts';
-import { type Keepers, revokeFunctions } from './revoked_functions.ts';
+import { type FunctionGrantees, revokeFunctions } from './revoked_functions.ts';
 
-/** The main database. Its schema `public` may have tenants that are not ours, so it stays. */
-export async function hardenMain(connection: Connection, keepers: Keepers): Promise<void> {
+/** The main database. Its schema `public` is kept, because it may contain objects of others. */
+export async function hardenMain(
+  connection: Connection,
+  grantees: FunctionGrantees,
+): Promise<void> {
   await connection.script(
     `do $$ begin
        revoke all on schema public from public;
      exception when insufficient_privilege or invalid_schema_name then null;
      end $$`,
   );
-  await forbidBlocks(connection, keepers.owner);
-  await revokeFunctions(connection, keepers);
+  await forbidBlocks(connection, grantees.owner);
+  await revokeFunctions(connection, grantees);
 }
 
-/** A further database, one process at a time: two that change one right at once both fail. */
+/**
+ * Another database. A lock admits one process at a time, because two processes that change the same right
+ * at the same time would both fail.
+ */
 export function hardenDatabase(
   connection: Connection,
   placement: Placement,
@@ -37,15 +43,16 @@ export function hardenDatabase(
        end $$`,
     );
     await forbidBlocks(connection, owner);
-    // A session that begins with its context has none to set.
-    const setter = isDedicated(placement) ? null : placement.login;
-    await revokeFunctions(connection, { owner, setter });
+    // A dedicated session starts with its context, so it needs no set_config().
+    const contextLogin = isDedicated(placement) ? null : placement.login;
+    await revokeFunctions(connection, { owner, contextLogin });
   });
 }
 
 /**
- * An injected DO block could put off its role and change the password of its own login: one tenant
- * would lock out all. What needs no language is one statement at a time, and a connection looks at its tag.
+ * Takes plpgsql from PUBLIC: an injected DO block could reset its role and change the password of the
+ * login that all tenants share. Without a language, only single statements remain, and a connection
+ * checks their command tags.
  */
 async function forbidBlocks(connection: Connection, owner: string): Promise<void> {
   await connection.script(

@@ -1,7 +1,7 @@
 /**
- * Makes a database Kennel's own: roles, schemas, the control tables, the shared place. Done at every
- * start, by the administrator; a second start makes nothing anew and sets passwords, rights and keys
- * to what they were.
+ * Installs Kennel in a database: roles, schemas, the control tables, the shared placement. The
+ * administrator runs it at every start. It creates only missing objects, and restores passwords, rights
+ * and keys.
  */
 
 import type { ModeFactory } from '../../isolation/mode.ts';
@@ -13,20 +13,15 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { codeOf } from '../../postgres/errors.ts';
 import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
-import { keepSecret, knownSecrets, readSecrets } from '../keys/seal_keys.ts';
-import {
-  assertUnedited,
-  nobodyIsTold,
-  readLedger,
-  upgrade,
-} from '../migrations/schema_migrator.ts';
+import { keepSecret, readSecrets } from '../keys/seal_keys.ts';
+import { ignore, upgrade } from '../migrations/schema_migrator.ts';
 import { hardenMain } from './harden.ts';
 import { prepareKernel } from './kernel_schema.ts';
 import {
   becomeMember,
   createLogin,
   createRole,
-  keepStatementsQuiet,
+  hideStatements,
   limitTransactions,
 } from './logins.ts';
 import { withDatabaseLock } from './placement_lock.ts';
@@ -38,19 +33,19 @@ import { assertUsable } from './usable_server.ts';
 export type InstallOptions = {
   migrators: ConnectionPool;
   sql: SqlFiles;
-  placementsKept: number;
+  placementCacheSize: number;
   /** Isolation modes besides the registered ones. */
   modes: readonly ModeFactory[];
   migrationLockTimeoutMs: number;
-  /** The longest that a transaction of a serving login may stay open. */
+  /** The longest time that a transaction of a serving login may stay open. */
   transactionTimeoutMs: number;
   dropTimeoutMs: number;
 };
 
 /**
- * One process at a time: the others wait, and find nothing left to make.
+ * Installs what is missing, under a lock: other processes wait, and then find nothing to do.
  *
- * @throws {Error} when the server is too old or the administrator may not do this.
+ * @throws {Error} when the server cannot be used, the administrator lacks a right, or a migration fails.
  */
 export function install(
   adminUrl: string,
@@ -70,74 +65,49 @@ export function install(
     });
 }
 
-/**
- * What has been installed, as it is: nothing in the database changes.
- *
- * @throws {Error} when there is nothing, or other files than these made it.
- */
-export function openInstalled(
-  adminUrl: string,
-  admin: ConnectionPool,
-  { placementsKept, modes, ...options }: InstallOptions,
-): Promise<Fleet> {
-  return admin.exclusive(adminUrl, fleetWork, async (connection) => {
-    await assertUsable(connection);
-    const database = databaseOf(adminUrl);
-    const { owner } = rolesOf(database);
-    await assertInstalled(connection, { database, owner, sql: options.sql });
-    const secrets = await knownSecrets(connection, owner);
-    const installation = new Installation(adminUrl, secrets, placementsKept);
-    return { admin, installation, modes: new IsolationModes(installation, modes), ...options };
-  });
-}
-
-async function assertInstalled(
-  connection: Connection,
-  { database, owner, sql }: { database: string; owner: string; sql: SqlFiles },
-): Promise<void> {
-  const [found] = await connection.plain<{ ledgers: number }>`
-    select count(*)::int as ledgers
-    from pg_tables
-    where tableowner = ${owner} and tablename = 'migrations'
-      and schemaname in (${schemas.kernel}, ${schemas.control}, ${schemas.shared})`;
-  if (found?.ledgers !== 3) {
-    throw new Error(`Kennel is not installed in the database "${database}"; npm start installs it`);
-  }
-  for (const schema of ['kernel', 'control'] as const) {
-    const applied = await readLedger(connection, schema, owner);
-    assertUnedited(applied, sql[schema]);
-    if (applied.length >= sql[schema].length) continue;
-    throw new Error(
-      `An older version installed the database "${database}"; npm start, or npm run migrate -- up, brings it up to date`,
-    );
-  }
-}
-
 async function installOn(
   connection: Connection,
   adminUrl: string,
   admin: ConnectionPool,
-  { placementsKept, modes, ...options }: InstallOptions,
+  { placementCacheSize, modes, ...options }: InstallOptions,
 ): Promise<Fleet> {
-  const { sql, migrators, migrationLockTimeoutMs, transactionTimeoutMs } = options;
   await assertUsable(connection);
   const database = databaseOf(adminUrl);
   const roles = rolesOf(database);
   for (const role of Object.values(roles)) await createRole(connection, role);
   await becomeMember(connection, roles.owner);
   await createEmptySchema(connection, schemas.control, roles.owner);
-  // The control tables default to kernel.tenant(), so the kernel schema comes first; its keys need
-  // the secret, which is a control table. The function can be there before its keys are.
   await createEmptySchema(connection, schemas.kernel, roles.owner);
   const secrets = await readSecrets(connection, roles.owner);
-  const installation = new Installation(adminUrl, secrets, placementsKept);
+  const installation = new Installation(adminUrl, secrets, placementCacheSize);
   await admitMigrations(connection, installation);
+  await upgradeMain(connection, installation, options);
+  await keepSecret(connection, roles.owner, secrets.installation);
+  await admitLogins(connection, installation, options.transactionTimeoutMs);
+  await hardenMain(connection, { owner: roles.owner, contextLogin: roles.serve });
+  const registered = new IsolationModes(installation, modes);
+  const fleet = { admin, installation, modes: registered, ...options };
+  await prepareMain(fleet);
+  await createCommonSchemas(connection, fleet);
+  return fleet;
+}
+
+/**
+ * Upgrades `kernel` before `control`, whose columns default to kernel.tenant(). The function's keys are
+ * written later, because they are derived from a secret in `control`.
+ */
+async function upgradeMain(
+  connection: Connection,
+  installation: Installation,
+  { sql, migrators, migrationLockTimeoutMs }: Omit<InstallOptions, 'modes' | 'placementCacheSize'>,
+): Promise<void> {
+  const { database, roles } = installation;
   const common = {
     owner: roles.owner,
     lockTimeoutMs: migrationLockTimeoutMs,
-    migrating: (work: (own: Connection) => Promise<void>) =>
+    migrating: (work: (session: Connection) => Promise<void>) =>
       migrating({ migrators, installation }, database, work),
-    onApplied: nobodyIsTold,
+    onApplied: ignore,
   };
   await upgrade(connection, {
     ...common,
@@ -152,14 +122,6 @@ async function installOn(
     migrations: sql.control,
     hardening: withoutStatistics(schemas.control, roles.account),
   });
-  await keepSecret(connection, roles.owner, secrets.installation);
-  await admitLogins(connection, installation, transactionTimeoutMs);
-  await hardenMain(connection, { owner: roles.owner, setter: roles.serve });
-  const more = { modes: new IsolationModes(installation, modes) };
-  const fleet = { admin, installation, ...more, ...options };
-  await prepareMain(fleet);
-  await createCommonSchemas(connection, fleet);
-  return fleet;
 }
 
 async function createEmptySchema(
@@ -171,8 +133,8 @@ async function createEmptySchema(
 }
 
 /**
- * Migrations run in a session that no statement of theirs turns into the administrator's. The doctor runs
- * them once more in schemas that are rolled back, and these schemas need a right on the database.
+ * Creates the login of the migrations, which cannot become the administrator. It may create schemas,
+ * because the doctor runs the migrations again in temporary schemas, in a transaction that it rolls back.
  */
 async function admitMigrations(connection: Connection, installation: Installation): Promise<void> {
   const { database, roles } = installation;
@@ -193,7 +155,7 @@ async function admitLogins(
     await createLogin(connection, installation, login);
     await limitTransactions(connection, login, transactionTimeoutMs);
   }
-  await keepStatementsQuiet(connection, roles.serve);
+  await hideStatements(connection, roles.serve);
   await connection.script(
     `grant "${roles.app}", "${roles.account}" to "${roles.serve}";
      revoke connect, temporary on database "${database}" from public;
@@ -205,7 +167,7 @@ async function admitLogins(
   );
 }
 
-/** The contexts of tenants' accounts and of their tables in the main database. */
+/** Prepares `kernel` in the main database, for tenants' accounts and for shared tables. */
 function prepareMain(fleet: Fleet): Promise<void> {
   const { account, database } = fleet.installation;
   return withDatabaseLock(fleet, { database }, async (connection) => {
@@ -214,7 +176,7 @@ function prepareMain(fleet: Fleet): Promise<void> {
   });
 }
 
-/** Pending migrations of a schema that is there are left to `npm run migrate`. */
+/** Creates the missing common schemas. Existing ones are upgraded by `npm run migrate`. */
 async function createCommonSchemas(connection: Connection, fleet: Fleet): Promise<void> {
   const { owner } = fleet.installation.roles;
   const control: Sql = (text, ...values) =>

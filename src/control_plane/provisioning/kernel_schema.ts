@@ -4,11 +4,14 @@ import { schemas } from '../../postgres/installation.ts';
 import { isDedicated, type Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
 import { readSealSecrets, writeSeals } from '../keys/seal_keys.ts';
-import { nobodyIsTold, upgrade } from '../migrations/schema_migrator.ts';
+import { ignore, upgrade } from '../migrations/schema_migrator.ts';
 import { kernelRights } from './schema_rights.ts';
 import { migrating } from './tenant_schema.ts';
 
-/** Done under the lock of the database: a rotation of the keys must not come in between. */
+/**
+ * Creates the schema and writes its seals. Call it under the lock of the database, so that no key rotation
+ * runs between reading and writing the secrets.
+ */
 export async function prepareKernel(
   connection: Connection,
   fleet: Fleet,
@@ -35,7 +38,7 @@ async function upgradeKernel(
     migrations: fleet.sql.kernel,
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
     migrating: (work) => migrating(fleet, database, work),
-    onApplied: nobodyIsTold,
+    onApplied: ignore,
   });
   await connection.script(
     `begin;

@@ -1,11 +1,11 @@
-/** Roles and logins of the server. Each function may be repeated: it sets again what it has set before. */
+/** Roles and logins of the server. Each function may be repeated, and restores changed settings. */
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { scramVerifier } from '../../postgres/scram_verifier.ts';
 import { limitConnections } from './connection_limits.ts';
 
-/** A role without login. Two processes may start at once: the later one finds it there. */
+/** Creates a role without login, unless it exists: two processes may start at the same time. */
 export async function createRole(connection: Connection, role: string): Promise<void> {
   await connection.script(
     `do $$ begin
@@ -18,9 +18,9 @@ export async function createRole(connection: Connection, role: string): Promise<
 }
 
 /**
- * A role that may log in, with the password that the installation derives for it. Its plans read an
- * index in order: without statistics the planner believes a tenant's part of an index to be small, and
- * would fetch and sort all of it for each page of a list.
+ * Creates a login with the password that the installation derives for it. Bitmap scans are off, so that a
+ * page of a list is read in the order of its index: without statistics the planner expects few rows for
+ * a tenant, and would fetch and sort all of them for each page.
  */
 export async function createLogin(
   connection: Connection,
@@ -38,12 +38,12 @@ export async function createLogin(
 }
 
 /**
- * A login that runs tenants' statements: others do not see them, and neither does the server's log. An
- * injected `set role none` makes a session the login, which could read the statements of its other sessions,
- * seals included. An error is logged with its whole message: one that quotes a value of megabytes would
- * fill the disk. Where the administrator may not forbid that, Kennel runs all the same, and the doctor says so.
+ * Hides the statements of a login that serves tenants, in pg_stat_activity and in the server's log. After
+ * an injected `set role none` a session could read the statements, and with them the seals, of the login's
+ * other sessions. The log would contain each error's whole message: one that quotes a value of megabytes
+ * could fill the disk. If the administrator lacks the right, Kennel runs anyway, and the doctor warns.
  */
-export async function keepStatementsQuiet(connection: Connection, role: string): Promise<void> {
+export async function hideStatements(connection: Connection, role: string): Promise<void> {
   for (const setting of ['track_activities = off', 'log_min_messages = log']) {
     await connection.script(
       `do $$ begin
@@ -55,8 +55,8 @@ export async function keepStatementsQuiet(connection: Connection, role: string):
 }
 
 /**
- * The timeouts that a session begins with do not see a transaction whose client hangs between the parts of
- * a statement (parsed and never bound), and it would keep its locks for as long. Postgres 17 has one that does.
+ * Limits whole transactions, from Postgres 17 on. The other timeouts do not cover a client that hangs
+ * between the messages of a statement (parsed but never bound); its transaction would keep its locks.
  */
 export async function limitTransactions(
   connection: Connection,
@@ -72,7 +72,7 @@ export async function limitTransactions(
   );
 }
 
-/** An administrator without superuser needs this to make a role's objects, and to end its sessions. */
+/** An administrator who is no superuser needs this to create objects for a role and end its sessions. */
 export async function becomeMember(connection: Connection, role: string): Promise<void> {
   await connection.script(
     `do $$ begin

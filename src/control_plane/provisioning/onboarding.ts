@@ -1,7 +1,7 @@
 /**
- * The beginning and the end of a tenant. Each piece of work holds a lock on the slug and begins by
- * clearing away what an earlier, killed one has left; every step may be repeated. Killed anywhere,
- * a creation ends absent and a deletion complete.
+ * Creates and deletes tenants. Each job locks the slug, first finishes or rolls back the job of a
+ * killed process, and has only steps that may be repeated. After a kill at any point, recovery leaves a
+ * half-created tenant absent, and completes a deletion.
  */
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
@@ -20,24 +20,23 @@ import {
   type OnboardingResult,
   type RequestMeta,
   replay,
+  type TenantRow,
 } from './tenant_record.ts';
 
 export type OnboardingParts = {
   fleet: Fleet;
   control: Db;
   isolation: Isolation;
-  /** Connections that hold the locks; as many jobs as it has connections run at once, the others wait. */
+  /** Connections that hold the locks: one for each running job; further jobs wait. */
   jobs: ConnectionPool;
   /** The connections that serve tenants: those of a deleted database are closed. */
   serving: ConnectionPool;
   newId: () => string;
-  /** After this time every process has heard of a deletion. */
+  /** After this time every process knows of a deletion. */
   propagationMs: number;
-  /** Half-done tenants, and erased ones, that one round of recovery looks at. */
-  clearedAtOnce: number;
+  /** The most unfinished tenants, and the most leftovers, that one recovery handles. */
+  recoveryBatchSize: number;
 };
-
-type TenantRow = TenantRef & { slug: Slug; status: string };
 
 export class Onboarding {
   readonly #parts: OnboardingParts;
@@ -49,50 +48,62 @@ export class Onboarding {
   }
 
   /**
-   * Makes a tenant: registry row, place, migrations, sample pet; then, in one transaction, its
+   * Creates a tenant: registry row, placement, migrations, sample pet; then, in one transaction, its
    * admin, key, settings, welcome email and audit event.
    *
-   * @throws {Refusal} `slug_taken`, or `conflict` and `invalid_input` for a misused idempotency key.
+   * @throws {Refusal} `slug_taken`; `conflict` while the same request is processed; `invalid_input`
+   *   for an unknown plan, or an idempotency key of another request.
    */
-  async create(order: NewTenant, commission: RequestMeta): Promise<OnboardingResult> {
-    const founded = await this.#locked(order.slug, () => this.#provision(order, commission));
-    if (founded) return founded;
-    await assertNotInProgress(this.#parts.control, commission.idempotencyKey);
-    throw new Refusal('slug_taken', { detail: `The slug "${order.slug}" is taken` });
+  async create(newTenant: NewTenant, meta: RequestMeta): Promise<OnboardingResult> {
+    const onboarded = await this.#locked(newTenant.slug, () => this.#provision(newTenant, meta));
+    if (onboarded) return onboarded;
+    await assertNotInProgress(this.#parts.control, meta.idempotencyKey);
+    throw new Refusal('slug_taken', { detail: `The slug "${newTenant.slug}" is taken` });
   }
 
-  /** Removes every trace of a tenant but its audit trail. False when there is none. */
+  /**
+   * Deletes a tenant, except its audit trail. False when there is none.
+   *
+   * @throws {Refusal} `conflict` while another process creates or deletes it.
+   */
   async remove(slug: Slug, requestId: string | null): Promise<boolean> {
     const removed = await this.#locked(slug, async () => {
       const tenant = await this.#find(slug);
       if (tenant) await this.#deprovision(tenant, requestId);
       return tenant !== null;
     });
-    if (removed === null) throw new Refusal('conflict', { detail: 'It is being worked on' });
-    return removed;
+    if (removed !== null) return removed;
+    throw new Refusal('conflict', {
+      detail: `The tenant "${slug}" is being created or deleted; try again later`,
+    });
   }
 
-  /** Ends what killed processes have left half done; skips what a living one is working on. */
+  /**
+   * Finishes or rolls back the jobs of killed processes; skips tenants that a live process has locked.
+   *
+   * @throws {AggregateError} when some of them failed; the others are done.
+   */
   async recover(): Promise<void> {
     const { control } = this.#parts;
-    const halfDone = await control<{ slug: Slug }>`
+    const unfinished = await control<{ slug: Slug }>`
       select slug from control.tenants
       where status in ('provisioning', 'deleting')
       order by updated_at
-      limit ${this.#parts.clearedAtOnce}`;
-    const clearings = halfDone.map(({ slug }) => this.#locked(slug, () => this.#clear(slug)));
-    // One that cannot be cleared now must not keep the others from it.
-    const outcomes = await Promise.allSettled([...clearings, this.#eraseLeftovers()]);
+      limit ${this.#parts.recoveryBatchSize}`;
+    const recoveries = unfinished.map(({ slug }) => this.#locked(slug, () => this.#recover(slug)));
+    // One failure must not stop the others.
+    const outcomes = await Promise.allSettled([...recoveries, this.#eraseLeftovers()]);
     const reasons = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
-    if (reasons.length > 0) throw new AggregateError(reasons, 'Cannot clear up everything');
+    if (reasons.length === 0) return;
+    throw new AggregateError(reasons, `Cannot recover every tenant: ${reasons.length} failed`);
   }
 
-  async #provision(order: NewTenant, commission: RequestMeta): Promise<OnboardingResult | null> {
+  async #provision(newTenant: NewTenant, meta: RequestMeta): Promise<OnboardingResult | null> {
     const { control, fleet, isolation, newId } = this.#parts;
-    await this.#clear(order.slug);
-    const prior = await replay(control, fleet.installation, commission);
+    await this.#recover(newTenant.slug);
+    const prior = await replay(control, fleet.installation, meta);
     if (prior) return prior;
-    const tenant = await claimSlug(control, order, commission, newId);
+    const tenant = await claimSlug(control, newTenant, meta, newId);
     if (!tenant) return null;
     try {
       const schemaVersion = await fleet.modes.of(tenant).provision(tenant, this.#steps);
@@ -100,8 +111,8 @@ export class Onboarding {
       const { installation } = fleet;
       return await activate(control, {
         tenant,
-        order,
-        commission,
+        newTenant,
+        meta,
         schemaVersion,
         installation,
         newId,
@@ -112,22 +123,22 @@ export class Onboarding {
     }
   }
 
-  async #clear(slug: Slug): Promise<void> {
-    const left = await this.#find(slug);
-    if (left?.status === 'provisioning') await this.#rollBack(left);
-    if (left?.status === 'deleting') await this.#deprovision(left, null);
+  async #recover(slug: Slug): Promise<void> {
+    const unfinished = await this.#find(slug);
+    if (unfinished?.status === 'provisioning') await this.#rollBack(unfinished);
+    if (unfinished?.status === 'deleting') await this.#deprovision(unfinished, null);
   }
 
   async #rollBack(tenant: TenantRow): Promise<void> {
     const { control } = this.#parts;
-    // Waits for an activation whose process was killed, or whose answer was lost: it may commit yet.
+    // Waits for the activation of a killed process or lost connection, because it may still commit.
     const unfinished = await control`
       select from control.tenants where id = ${tenant.id} and status = 'provisioning' for update`;
     if (unfinished.length === 0) return;
     await this.#destroy(tenant);
     await control.transaction(async (sql) => {
       await sql`delete from control.tenants where id = ${tenant.id}`;
-      await this.#noteLeftovers(sql, tenant);
+      await this.#recordLeftovers(sql, tenant);
     });
   }
 
@@ -137,7 +148,7 @@ export class Onboarding {
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
     await this.#destroy(tenant);
     await control.transaction(async (sql) => {
-      // Usage and emails that are being written wait here, and then find no tenant any more.
+      // Concurrent inserts of usage and emails wait for this lock, and then find no tenant.
       await sql`select from control.tenants where id = ${tenant.id} for update`;
       await sql`delete from control.outbox where tenant_id = ${tenant.id}`;
       await sql`delete from control.idempotency_keys where tenant_id = ${tenant.id}`;
@@ -146,7 +157,7 @@ export class Onboarding {
       await sql`delete from control.api_keys where tenant_id = ${tenant.id}`;
       await sql`delete from control.users where tenant_id = ${tenant.id}`;
       await sql`delete from control.tenants where id = ${tenant.id}`;
-      await this.#noteLeftovers(sql, tenant);
+      await this.#recordLeftovers(sql, tenant);
       const event = 'tenant_deleted' as const;
       const details = { isolation: tenant.isolation };
       await recordChange(sql, {
@@ -164,8 +175,8 @@ export class Onboarding {
     return this.#parts.fleet.modes.of(tenant).destroy(tenant, this.#steps);
   }
 
-  /** Requests under way may still write rows into tables that outlive the tenant. */
-  async #noteLeftovers(sql: Sql, tenant: TenantRef): Promise<void> {
+  /** A request in progress may still write rows into tables that outlive the tenant. */
+  async #recordLeftovers(sql: Sql, tenant: TenantRef): Promise<void> {
     const { fleet, propagationMs } = this.#parts;
     if (!fleet.modes.isCommon(tenant)) return;
     await sql`
@@ -180,7 +191,7 @@ export class Onboarding {
     const due = await control<TenantRef>`
       select tenant_id as id, isolation from control.leftovers
       where due_at <= now()
-      limit ${this.#parts.clearedAtOnce}`;
+      limit ${this.#parts.recoveryBatchSize}`;
     for (const tenant of due) {
       await this.#destroy(tenant);
       await control`delete from control.leftovers where tenant_id = ${tenant.id}`;
@@ -193,7 +204,7 @@ export class Onboarding {
     return row ?? null;
   }
 
-  /** Runs `work` alone among all processes; null when another one holds the slug. */
+  /** Runs `work` under the lock of the slug; null when another process has the lock. */
   #locked<Result>(slug: Slug, work: () => Promise<Result>): Promise<Result | null> {
     const { jobs, fleet } = this.#parts;
     const { installation } = fleet;

@@ -1,4 +1,4 @@
-/** Locks under which a placement is made, changed and removed. */
+/** Locks for creating, changing and removing a placement. */
 import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
@@ -7,9 +7,9 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 type Work<Result> = (connection: Connection) => Promise<Result>;
 
 /**
- * Lends an administrator's connection to the database `from` while no other session works on the database
- * or on its keys. Postgres ends a statement even when the process that sent it was killed; the one that
- * clears up after that process must not come too early, or would find nothing to drop yet.
+ * Runs `work` with an administrator's connection to the database `from`, under the lock of `database`.
+ * Postgres finishes a statement even if the process that sent it was killed. Without the lock, recovery
+ * could run before that statement ends, and find nothing to drop.
  */
 export function withDatabaseLock<Result>(
   fleet: Fleet,

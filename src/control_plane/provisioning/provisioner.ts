@@ -1,4 +1,4 @@
-/** The steps from which isolation modes make and remove placements, on a real server. */
+/** The steps that isolation modes use to create and remove placements. */
 import type { ProvisioningSteps } from '../../isolation/mode.ts';
 import type { Sql } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
@@ -6,7 +6,7 @@ import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { DedicatedPlacement, Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
-import { createLogin, keepStatementsQuiet, limitTransactions } from './logins.ts';
+import { createLogin, hideStatements, limitTransactions } from './logins.ts';
 import { withDatabaseLock } from './placement_lock.ts';
 import { eraseRows } from './tenant_data.ts';
 import { createDatabase, dropDatabase } from './tenant_database.ts';
@@ -30,7 +30,7 @@ export class Provisioner implements ProvisioningSteps {
     const { installation, transactionTimeoutMs } = this.#parts.fleet;
     return this.#fromMain(database, async (main) => {
       await createLogin(main, installation, login);
-      await keepStatementsQuiet(main, login);
+      await hideStatements(main, login);
       await limitTransactions(main, login, transactionTimeoutMs);
     });
   }
@@ -64,7 +64,7 @@ export class Provisioner implements ProvisioningSteps {
     return this.#fromMain(database, (main) => main.script(`drop role if exists "${login}"`));
   }
 
-  /** Logins belong to the server, which every database can change. */
+  /** A login belongs to the server, so it can be changed from any database. */
   #fromMain(database: string, work: (main: Connection) => Promise<void>): Promise<void> {
     const { fleet } = this.#parts;
     return withDatabaseLock(fleet, { database, from: fleet.installation.database }, work);

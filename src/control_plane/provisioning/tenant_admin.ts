@@ -1,4 +1,4 @@
-/** The operator's view of tenants and plans, and the changes that take one transaction. */
+/** Reads and changes tenants and plans for the operator; each change is one transaction. */
 import type { ChangeName } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Sql } from '../../kernel/ports.ts';
@@ -25,7 +25,7 @@ export type TenantPatch = {
 
 export type Page = { limit: number; after: string | null };
 
-/** Only the columns that are meant to be seen. */
+/** Only the columns that the operator may see, always in this order. */
 export function viewOf(row: TenantView): TenantView {
   const { id, slug, name, plan, status, isolation, schema_version, created_at, updated_at } = row;
   return { id, slug, name, plan, status, isolation, schema_version, created_at, updated_at };
@@ -40,7 +40,7 @@ export class TenantAdmin {
     this.#newId = newId;
   }
 
-  /** By slug, from the one after `after`. */
+  /** A page in the order of the slugs, starting behind `after`. */
   async list({ limit, after }: Page): Promise<TenantView[]> {
     const rows = await this.#control<TenantView>`
       select * from control.tenants
@@ -57,7 +57,8 @@ export class TenantAdmin {
   }
 
   /**
-   * Changes what is given and records each change beside it. Null when there is no such tenant.
+   * Changes the given fields, records an audit event for each, and returns the tenant. Null when there is
+   * none that is active or suspended.
    *
    * @throws {Refusal} `invalid_input` for an unknown plan.
    */
@@ -105,9 +106,10 @@ export class TenantAdmin {
   }
 
   /**
-   * Makes a plan or changes it. True when it is new.
+   * Creates or changes a plan. True when it is new.
    *
-   * @throws {Refusal} `precondition_failed` when a plan that was not there has been made meanwhile.
+   * @throws {Refusal} `precondition_failed` when another request has created the plan since
+   *   `assertChangeable` saw none.
    */
   putPlan(
     { name, requestsPerHour, burst }: Plan,

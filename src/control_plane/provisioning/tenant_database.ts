@@ -1,4 +1,4 @@
-/** A further database with tenants' rows, beside the main one. Every step may be repeated. */
+/** A database for tenants' rows besides the main one. Every step may be repeated. */
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
@@ -7,13 +7,14 @@ import { prepareKernel } from './kernel_schema.ts';
 import { becomeMember } from './logins.ts';
 import { withDatabaseLock } from './placement_lock.ts';
 
+/** Creates the database unless it exists, restricts its rights, and prepares its schema `kernel`. */
 export async function createDatabase(fleet: Fleet, placement: Placement): Promise<void> {
   const { database, login } = placement;
   const { owner, migrate } = fleet.installation.roles;
   await withDatabaseLock(fleet, { database, from: fleet.installation.database }, async (main) => {
     const found = await main.plain`select from pg_database where datname = ${database}`;
     if (found.length === 0) {
-      // template0, because nobody can be connected to it, which would make the copy fail.
+      // template0 admits no connections; one to the template would make the copy fail.
       await main.script(
         `create database "${database}" owner "${owner}" template template0 ${await localeOfMain(main)}`,
       );
@@ -29,7 +30,7 @@ export async function createDatabase(fleet: Fleet, placement: Placement): Promis
   });
 }
 
-/** The encoding and the locale of the main database: by default a new one has the server's. */
+/** The encoding and the locale of the main database; without them a new one would get the server's. */
 async function localeOfMain(connection: Connection): Promise<string> {
   const [main] = await connection.plain<{ options: string }>`
     select format('encoding %L lc_collate %L lc_ctype %L', pg_encoding_to_char(encoding), datcollate,
@@ -40,8 +41,8 @@ async function localeOfMain(connection: Connection): Promise<string> {
 }
 
 /**
- * Before it goes, Postgres asks each backend of the whole server to close its files, and waits for all
- * of them: one that is in a statement which nothing cancels would hold up everybody's deletions.
+ * Drops a database, with a timeout: Postgres waits until each backend of the server has closed the
+ * database's files, so one backend that cannot be cancelled would block the deletions of all tenants.
  */
 export async function dropDatabase(fleet: Fleet, { database, login }: Placement): Promise<void> {
   const { admin, installation, dropTimeoutMs } = fleet;

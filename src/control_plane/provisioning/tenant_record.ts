@@ -1,6 +1,6 @@
 /**
- * The registry's side of a tenant's beginning: the row that claims the slug, and the transaction
- * that makes the tenant real.
+ * The rows of a new tenant in the registry: the row that claims the slug, and the transaction that
+ * activates the tenant.
  */
 import { createHash } from 'node:crypto';
 import { apiKeyIn, formatApiKey, secretDigest } from '../../adapters/directory/api_key.ts';
@@ -19,24 +19,28 @@ export type NewTenant = {
   plan: string;
   isolation: string;
   adminEmail: string;
-  /** No email goes there: it is some stranger's address. */
-  madeUpEmail?: boolean;
+  /** For an invented address, which may belong to a stranger. */
+  skipWelcomeEmail?: boolean;
 };
 
-/** Whose order it is, for the trail, and how a repetition of it is recognised. */
+/** The request behind an onboarding: for the audit trail, and to recognise a retry. */
 export type RequestMeta = {
   requestId: string | null;
   idempotencyKey: string | null;
-  /** The order as it was sent, before anything was filled in: defaults may change meanwhile. */
+  /** The body as it was sent, without defaults, because those may change before a retry. */
   rawBody: string;
 };
 
-/** The answer to an onboarding. The key is not stored anywhere; it can be derived again. */
+/** The result of an onboarding. The key is not stored: it can be derived again. */
 export type OnboardingResult = { tenant: TenantView; admin: { email: string; api_key: string } };
 
-type Claimed = { id: TenantId; slug: Slug; isolation: string; status: string };
+export type TenantRow = { id: TenantId; slug: Slug; isolation: string; status: string };
 
-/** What a repeated request got the first time; null when it is no repetition. */
+/**
+ * The result of the first request with this key; null when this is the first.
+ *
+ * @throws {Refusal} `invalid_input` when the key was used for another request.
+ */
 export async function replay(
   control: Db,
   installation: Installation,
@@ -53,35 +57,39 @@ export async function replay(
       detail: 'This Idempotency-Key was used for another request',
     });
   }
-  return founded(installation, row.answer);
+  return resultOf(installation, row.answer);
 }
 
-/** @throws {Refusal} `conflict` while another process works on the very same order. */
+/** @throws {Refusal} `conflict` while another process handles the same request. */
 export async function assertNotInProgress(control: Db, idempotencyKey: string | null) {
   if (idempotencyKey === null) return;
-  const underWay = await control`
+  const unfinished = await control`
     select from control.tenants
     where idempotency_key = ${idempotencyKey} and status = 'provisioning'`;
-  if (underWay.length === 0) return;
-  throw new Refusal('conflict', { detail: 'This very order is being worked on; try again soon' });
+  if (unfinished.length === 0) return;
+  throw new Refusal('conflict', { detail: 'The same request is being processed; try again later' });
 }
 
-/** Whether this installation has derived the key, as it does for the first admin of a tenant. */
+/** True when this installation derived the key, as it does for the first admin of a tenant. */
 export function isFirstKey(apiKey: string, installation: Installation): boolean {
   const key = apiKeyIn(`Bearer ${apiKey}`);
   return key !== null && formatApiKey(key.id, installation.firstKeySecret(key.id)) === apiKey;
 }
 
-/** Claims the slug. Null when it is taken. */
+/**
+ * Claims the slug and returns its row; null when it is taken.
+ *
+ * @throws {Refusal} `invalid_input` for an unknown plan.
+ */
 export async function claimSlug(
   control: Db,
-  order: NewTenant,
+  newTenant: NewTenant,
   { idempotencyKey, rawBody }: RequestMeta,
   newId: () => string,
-): Promise<Claimed | null> {
-  const { slug, name, plan, isolation } = order;
+): Promise<TenantRow | null> {
+  const { slug, name, plan, isolation } = newTenant;
   await assertPlan(control, plan);
-  const [row] = await control<Claimed>`
+  const [row] = await control<TenantRow>`
     insert into control.tenants
       (id, slug, name, plan, status, isolation, idempotency_key, idempotency_fingerprint)
     values (
@@ -94,33 +102,36 @@ export async function claimSlug(
 }
 
 type Activation = {
-  tenant: Claimed;
-  order: NewTenant;
-  commission: RequestMeta;
+  tenant: TenantRow;
+  newTenant: NewTenant;
+  meta: RequestMeta;
   schemaVersion: number;
   installation: Installation;
   newId: () => string;
 };
 
-/** Admin, key, settings, email, audit event and status: all of them, or the tenant stays absent. */
+/**
+ * Adds admin, key, settings, email and audit event, and sets the status, in one transaction. If it
+ * fails, the tenant stays absent.
+ */
 export function activate(control: Db, activation: Activation): Promise<OnboardingResult> {
-  const { tenant, order, commission, schemaVersion, installation, newId } = activation;
+  const { tenant, newTenant, meta, schemaVersion, installation, newId } = activation;
   return control.transaction(async (sql) => {
     const keyId = await addAdmin(sql, activation);
     await addDefaultSettings(sql, tenant.id);
-    if (!order.madeUpEmail) await addWelcomeLetter(sql, activation);
+    if (!newTenant.skipWelcomeEmail) await addWelcomeEmail(sql, activation);
     const [row] = await sql<TenantView>`
       update control.tenants
       set status = 'active', schema_version = ${schemaVersion}, updated_at = now()
       where id = ${tenant.id} and status = 'provisioning'
       returning *`;
-    if (!row) throw new Error('Cannot activate a tenant: its row was cleared away meanwhile');
-    const answer = { tenant: viewOf(row), email: order.adminEmail, key_id: keyId };
+    if (!row) throw new Error('Cannot activate the tenant: it was deleted meanwhile');
+    const answer = { tenant: viewOf(row), email: newTenant.adminEmail, key_id: keyId };
     await sql`
       update control.tenants set onboarding_answer = ${JSON.stringify(answer)}::text::jsonb
       where id = ${tenant.id}`;
-    const { requestId } = commission;
-    const details = { plan: order.plan, isolation: order.isolation };
+    const { requestId } = meta;
+    const details = { plan: newTenant.plan, isolation: newTenant.isolation };
     await recordChange(sql, {
       id: newId(),
       event: 'tenant_created',
@@ -129,38 +140,38 @@ export function activate(control: Db, activation: Activation): Promise<Onboardin
       tenant,
       details,
     });
-    return founded(installation, answer);
+    return resultOf(installation, answer);
   });
 }
 
 type Answer = { tenant: TenantView; email: string; key_id: string };
 
-function founded(
+function resultOf(
   installation: Installation,
   { tenant, email, key_id: keyId }: Answer,
 ): OnboardingResult {
   const apiKey = formatApiKey(keyId, installation.firstKeySecret(keyId));
-  // A stored answer comes back with its keys in another order; repeated, it must read the same.
+  // jsonb returns members in another order; viewOf() restores it, so that a replay has the same bytes.
   return { tenant: viewOf(tenant), admin: { email, api_key: apiKey } };
 }
 
-async function addAdmin(sql: Sql, { tenant, order, installation, newId }: Activation) {
+async function addAdmin(sql: Sql, { tenant, newTenant, installation, newId }: Activation) {
   const [userId, keyId] = [newId(), newId()];
   const secret = installation.firstKeySecret(keyId).toString('hex');
   await sql`
     insert into control.users (tenant_id, id, email, role)
-    values (${tenant.id}, ${userId}, ${order.adminEmail}, 'admin')`;
+    values (${tenant.id}, ${userId}, ${newTenant.adminEmail}, 'admin')`;
   await sql`
     insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
     values (${tenant.id}, ${keyId}, ${userId}, ${secretDigest(secret)})`;
   return keyId;
 }
 
-async function addWelcomeLetter(sql: Sql, { tenant, order, newId }: Activation): Promise<void> {
-  const { subject, text } = welcomeEmail(order);
+async function addWelcomeEmail(sql: Sql, { tenant, newTenant, newId }: Activation): Promise<void> {
+  const { subject, text } = welcomeEmail(newTenant);
   await sql`
     insert into control.outbox (id, tenant_id, recipient, subject, body)
-    values (${newId()}, ${tenant.id}, ${order.adminEmail}, ${subject}, ${text})`;
+    values (${newId()}, ${tenant.id}, ${newTenant.adminEmail}, ${subject}, ${text})`;
 }
 
 async function addDefaultSettings(sql: Sql, id: TenantId): Promise<void> {

@@ -1,4 +1,4 @@
-/** A schema with tenants' tables: made, brought up to date, and dropped. Every step may be repeated. */
+/** Creates, upgrades and drops a schema with tenants' tables. Every step may be repeated. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
@@ -6,10 +6,15 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 import { assertFilesUnedited, recordFile } from '../migrations/checksums.ts';
 import { readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
 import { withSchemaLock } from './placement_lock.ts';
-import { placeRights } from './schema_rights.ts';
+import { placementRights } from './schema_rights.ts';
 import { hardening } from './tenant_tables.ts';
 
-/** Makes the schema, with all migrations. @param control where applied files are recorded. */
+/**
+ * Creates the schema, applies all migrations, and returns its version.
+ *
+ * @param control records the applied files.
+ * @throws {Error} when a file was edited after it had been applied anywhere, or a migration fails.
+ */
 export function createSchema(fleet: Fleet, placement: Placement, control: Sql): Promise<number> {
   const { owner } = fleet.installation.roles;
   return withSchemaLock(fleet, placement, async (connection) => {
@@ -19,7 +24,7 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
        set local client_min_messages = warning;
        create schema if not exists "${placement.schema}" authorization "${owner}";
        set local role "${owner}";
-       ${placeRights(placement)}
+       ${placementRights(placement)}
        commit`,
     );
     const onApplied: Upgrade['onApplied'] = (file) => recordFile(control, file);
@@ -27,7 +32,7 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
   });
 }
 
-/** Applies the migrations of `sql/tenant` that a schema lacks. @returns its version. */
+/** Applies the pending migrations of `sql/tenant` to a schema. @returns its version. */
 export function upgradeSchema(
   connection: Connection,
   {
@@ -48,7 +53,7 @@ export function upgradeSchema(
   });
 }
 
-/** The session ends with its work, and so does everything that a file left in it. */
+/** Runs `work` in a session that is closed afterwards, so that no migration leaves state in it. */
 export function migrating(
   { migrators, installation }: Pick<Fleet, 'migrators' | 'installation'>,
   database: string,
@@ -59,7 +64,7 @@ export function migrating(
   );
 }
 
-/** The number of migrations that a schema has. */
+/** The number of migrations that have been applied to a schema. */
 export async function schemaVersion(
   { admin, installation }: Fleet,
   { database, schema }: Placement,
@@ -72,6 +77,7 @@ export async function schemaVersion(
   return ledger.length;
 }
 
+/** Drops the schema with its tables, if it exists. */
 export function dropSchema(fleet: Fleet, placement: Placement): Promise<void> {
   return withSchemaLock(fleet, placement, async (connection) => {
     const drop = `drop schema if exists "${placement.schema}" cascade`;

@@ -1,45 +1,46 @@
 /**
- * The tables of a tenant's place, read from the catalog: a migration adds a table, and this knows what
- * every such table must have and gets. Nothing else lists tenants' tables by name.
+ * The tables of a placement, read from the catalog, so that nothing lists tenants' tables by name. After
+ * each migration this module checks the guards of every table, and sets its grants and statistics.
  *
- * Row security hides rows; it hides neither locks nor the planner's statistics. So rights are given by
- * column, because LOCK TABLE asks for those on the whole table, and no column has statistics, because the
- * planner lets everybody who may read a table profit from all of its values.
+ * Row security hides rows, but neither locks nor the planner's statistics. So rights are granted by
+ * column, because LOCK TABLE needs a right on the whole table. And no column has statistics, because the
+ * planner's choices would show every reader of a table something of all its values.
  *
  * Sources: https://www.postgresql.org/docs/current/sql-lock.html and planner-stats-security.html
  */
 import type { Sql } from '../../kernel/ports.ts';
 
-/** A text of ours that is run as the owner. */
+/** SQL that is run as the owner. */
 type Script = string;
 
-/** The schema of a place, and the role that tenants' statements there run as. */
+/** The schema of a placement, and the role of the statements there. */
 type TenantSchema = { schema: string; app: string };
 
 /**
- * What a migration of a place ends with, in its own transaction. Does nothing to tables that are as they
- * must be, and raises an error that names a table without its guards.
+ * The last step of each migration, in the migration's transaction. It does not touch tables that are
+ * correct, and raises an error that names a table without its guards.
  */
-export function hardening(place: TenantSchema): Script {
-  return `${guarding(place.schema)}; ${restricting(place)}`;
+export function hardening(tables: TenantSchema): Script {
+  return `${assertingGuards(tables.schema)}; ${restricting(tables)}`;
 }
 
-/** The same without the guards, which are the author's to write. */
+/** The same without the check of the guards. */
 export function restricting({ schema, app }: TenantSchema): Script {
   return `${granting(schema, app)}; ${withoutStatistics(schema, app)}`;
 }
 
 /**
- * Row security is the author's to write: it is the lesson, and a table without it is a mistake. Asked for a
- * default, Postgres locks its table: by a value of each table, and not by EXISTS, which it may hash over
- * the tables of all tenants, so that places that are made at the same time would wait for each other.
+ * Raises an error for a table without row security, instead of adding it: migrations show it on purpose,
+ * and a table without it is a mistake. `pg_get_expr` locks the table of the default that it prints. So the
+ * default is read by a sub-select for each table; EXISTS may be planned as a hash over the tables of all
+ * tenants, and placements that are created at the same time would wait for each other.
  */
-function guarding(schema: string): Script {
+function assertingGuards(schema: string): Script {
   return `do $$
     declare
-      bare record;
+      tenant_table record;
     begin
-      for bare in
+      for tenant_table in
         select oid::regclass as name,
           case
             when not coalesce((
@@ -55,13 +56,13 @@ function guarding(schema: string): Script {
             when not exists (
               select from pg_policy where polrelid = pg_class.oid and polname = 'tenant_rows'
             ) then 'no policy "tenant_rows"'
-          end as lack
+          end as missing
         from pg_class
         where ${tenantTables(schema)}
         order by relname
       loop
-        if bare.lack is not null then
-          raise exception 'table % has %', bare.name, bare.lack;
+        if tenant_table.missing is not null then
+          raise exception 'table % has %', tenant_table.name, tenant_table.missing;
         end if;
       end loop;
       if exists (select from pg_statistic_ext where stxnamespace = '${schema}'::regnamespace) then
@@ -70,13 +71,13 @@ function guarding(schema: string): Script {
     end $$`;
 }
 
-/** What handlers do, and no right to the table as a whole but to read it. */
+/** Grants the rights that handlers need: on the whole table only select, the others by column. */
 function granting(schema: string, app: string): Script {
   return `do $$
     declare
-      own record;
+      tenant_table record;
     begin
-      for own in
+      for tenant_table in
         select pg_class.oid::regclass as name,
           string_agg(quote_ident(attname), ', ' order by attnum) as columns
         from pg_class
@@ -88,23 +89,24 @@ function granting(schema: string, app: string): Script {
           or not bool_and(has_column_privilege('${app}', pg_class.oid, attnum, 'insert')
             and has_column_privilege('${app}', pg_class.oid, attnum, 'update'))
       loop
-        execute format('revoke all on %s from "${app}"', own.name);
+        execute format('revoke all on %s from "${app}"', tenant_table.name);
         execute format('grant select, insert (%1$s), update (%1$s) on %2$s to "${app}"',
-          own.columns, own.name);
+          tenant_table.columns, tenant_table.name);
       end loop;
     end $$`;
 }
 
 /**
- * Of what a role may read, and of expressions on it: a query that names another column is refused before it
- * tells anything. Columns of an index have statistics when they are expressions, under their numbers.
+ * Turns off the statistics of the columns that a role may read, and of expression indexes on them. Other
+ * columns may keep theirs, because a query that names them is refused. In an index only expressions have
+ * statistics, and ALTER INDEX names them by number.
  */
 export function withoutStatistics(schema: string, role: string): Script {
   return `do $$
     declare
-      told record;
+      change record;
     begin
-      for told in
+      for change in
         select format(
           'alter %s %s %s',
           case when indrelid is null then 'table' else 'index' end,
@@ -126,7 +128,7 @@ export function withoutStatistics(schema: string, role: string): Script {
           end
         group by pg_class.oid, indrelid
       loop
-        execute told.statement;
+        execute change.statement;
       end loop;
     end $$`;
 }
@@ -136,10 +138,10 @@ function tenantTables(schema: string): string {
     and relnamespace = '${schema}'::regnamespace`;
 }
 
-/** A table, and those of the same schema that its foreign keys lead to. */
+/** A table, and the tables of the same schema that its foreign keys refer to. */
 export type TenantTable = { name: string; partitioned: boolean; refersTo: readonly string[] };
 
-/** All of a place, in the order of their names. */
+/** All tenants' tables of a schema, in the order of their names. */
 export function readTenantTables(sql: Sql, schema: string): Promise<TenantTable[]> {
   return sql<TenantTable>`
     select relname as name, relkind = 'p' as partitioned,
@@ -157,12 +159,12 @@ export function readTenantTables(sql: Sql, schema: string): Promise<TenantTable[
 }
 
 /**
- * The tables in an order in which their rows can be deleted: what refers to others comes first. Tables
- * that refer to each other in a ring, or lead into one, come together as the last group.
+ * The tables in an order in which their rows can be deleted: a table comes before those that it refers
+ * to. Tables that refer to each other in a cycle, or are referred to from one, are one last group.
  *
- * @example erasingOrder([pets, visits]) // [['visits'], ['pets']]
+ * @example deletionOrder([pets, visits]) // [['visits'], ['pets']]
  */
-export function erasingOrder(tables: readonly TenantTable[]): string[][] {
+export function deletionOrder(tables: readonly TenantTable[]): string[][] {
   const groups: string[][] = [];
   let left = [...tables];
   while (left.length > 0) {

@@ -1,6 +1,4 @@
-/**
- * A server and a database that Kennel can work in; what can't is told in one line before anything is made.
- */
+/** Checks that Kennel can use a server and a database, before anything is created there. */
 
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
@@ -17,7 +15,7 @@ type Server = {
   database: string;
 };
 
-/** @throws {Error} that says what is wrong with the server, or with the database of the connection. */
+/** @throws {Error} when Kennel cannot use the server, or the database of the connection. */
 export async function assertUsable(connection: Connection): Promise<void> {
   const [server] = await connection.plain<Server>`
     select current_setting('server_version_num')::int as version,
@@ -25,11 +23,11 @@ export async function assertUsable(connection: Connection): Promise<void> {
       pg_is_in_recovery() as "isStandby",
       current_setting('server_encoding') as encoding,
       current_database() as database`;
-  const fault = server ? faultOf(server) : 'it does not say what it is';
-  if (fault !== null) throw new Error(`Cannot use this Postgres: ${fault}`);
+  const problem = server ? problemOf(server) : 'it does not report its version';
+  if (problem !== null) throw new Error(`Cannot use this Postgres: ${problem}`);
 }
 
-function faultOf({ version, versionName, isStandby, encoding, database }: Server): string | null {
+function problemOf({ version, versionName, isStandby, encoding, database }: Server): string | null {
   if (version < oldestServer) return `it is ${versionName}, and Kennel needs 15 or newer`;
   if (isStandby) return 'it is a standby, which takes no writes; name the primary';
   if (encoding === 'UTF8') return null;
@@ -37,9 +35,9 @@ function faultOf({ version, versionName, isStandby, encoding, database }: Server
 }
 
 /**
- * The administrator's login may come in where ours do not, for pg_hba.conf names logins.
+ * Connects as each serving login: pg_hba.conf may admit the administrator and reject these.
  *
- * @throws {Error} naming the login that the server refuses.
+ * @throws {Error} naming the login that the server rejects.
  */
 export async function assertLoginsAdmitted(
   { roles, servingTarget, controlTarget }: Installation,
@@ -56,7 +54,7 @@ export async function assertLoginsAdmitted(
         const cause = error instanceof Error ? (error.cause ?? error) : error;
         const reason = cause instanceof Error ? cause.message : String(cause);
         throw new Error(
-          `Cannot serve: Postgres does not let the login "${login}" in: ${reason.replaceAll(/\s+/g, ' ')}`,
+          `Cannot serve: Postgres rejects the login "${login}": ${reason.replaceAll(/\s+/g, ' ')}`,
         );
       });
   }

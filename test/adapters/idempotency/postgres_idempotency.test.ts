@@ -144,7 +144,7 @@ describe('once()', () => {
 describe('clearIdempotencyKeys()', () => {
   const clear = (limits: { keptMs?: number; perTenant?: number }) =>
     clearIdempotencyKeys(fixture.services.control, {
-      ...{ keptMs: 60_000, perTenant: 100, clearedAtOnce: 100 },
+      ...{ keptMs: 60_000, perTenant: 100, batchSize: 100 },
       ...limits,
     });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { chainOfNobody } from '../../../src/control_plane/audit/hash_chain.ts';
+import { tenantlessChain } from '../../../src/control_plane/audit/hash_chain.ts';
 import {
   type AuditTrail,
   eventsEach,
@@ -33,7 +33,7 @@ describe('a verification', () => {
       chains: 1,
       events: eventsEach + 1,
       findings: [],
-      unnamed: 0,
+      omitted: 0,
     });
     const { findings, events } = await trail.verify(null);
     assert.deepEqual(findings, []);
@@ -140,11 +140,11 @@ describe('a verification of a falsified trail', () => {
     await trail.falsify(`
       begin;
       delete from audit_events where tenant_id is null;
-      delete from audit_chains where chain = '${chainOfNobody}';
-      ${unchecked(adding(chainOfNobody, '-9223372036854775808'))};
+      delete from audit_chains where chain = '${tenantlessChain}';
+      ${unchecked(adding(tenantlessChain, '-9223372036854775808'))};
       commit`);
     const found = (await trail.verify(null)).findings.filter(
-      ({ chain }) => chain === chainOfNobody,
+      ({ chain }) => chain === tenantlessChain,
     );
     await trail.falsify('delete from audit_events where position < 0');
     assert.deepEqual(
@@ -178,8 +178,8 @@ describe('a verification of a falsified trail', () => {
     await trail.falsify(
       `update audit_events set actor = 'nobody' where tenant_id = '${tenant.id}'`,
     );
-    const { findings, unnamed } = await trail.verify(tenant.slug);
-    assert.deepEqual([findings.length, unnamed], [5, eventsEach - 5]);
+    const { findings, omitted } = await trail.verify(tenant.slug);
+    assert.deepEqual([findings.length, omitted], [5, eventsEach - 5]);
   });
 
   it('finds the chain of a tenant gone without a trace among all chains', async () => {

@@ -16,7 +16,7 @@ function watch(everyMs: number) {
 describe('KeyRefresher', () => {
   it('refreshes once more after announcements that came during a refresh', async () => {
     const { seals, looks } = watch(60_000);
-    for (let turn = 0; turn < 3; turn += 1) seals.look();
+    for (let turn = 0; turn < 3; turn += 1) seals.refresh();
     assert.equal(looks.length, 1);
     looks[0]?.end();
     await until(() => looks.length === 2);

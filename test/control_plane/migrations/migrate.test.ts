@@ -119,10 +119,10 @@ describe('migrateFleet()', () => {
     await writeFile(file, 'alter table pets add column one text;\n');
     await migrate(await servicesNow(), () => {}, { slug: 'schema-one' });
     await writeFile(file, 'alter table pets add column two text;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
+    await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
     await assert.rejects(
       async () => onboard(await servicesNow(), 'new-one', 'schema'),
-      /is not the file/,
+      /was edited after/,
     );
     await writeFile(file, 'alter table pets add column one text;\n');
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
@@ -139,14 +139,14 @@ describe('migrateFleet()', () => {
     assert.equal(first.failed.length, 1);
     await writeFile(fine, 'alter table pets add column four text;\n');
     await writeFile(broken, 'select 1;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
+    await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
     await writeFile(fine, 'alter table pets add column three text;\n');
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
   });
 
   it('refuses a file that was edited after all tenants had it', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
-    await assert.rejects(async () => migrate(await servicesNow()), /is not the file/);
+    await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
   });
 
   /** Opened again, so that it reads the folder as it is now. */
@@ -180,14 +180,14 @@ function migrate(
   onProgress: (progress: Progress) => void = () => {},
   wish: { canary?: number; slug?: string } = {},
 ) {
-  const { goneAfterMs } = limits.processes;
-  const common = { slug: null, canary: 0, concurrency: 2, goneAfterMs };
+  const { heartbeatTimeoutMs } = limits.processes;
+  const common = { slug: null, canary: 0, concurrency: 2, heartbeatTimeoutMs };
   const options = { ...common, ...limits.migrations, ...wish };
   return migrateFleet(fleet, control, jobs, { ...options, lockRetryMs: 20, onProgress });
 }
 
 const statusOf = ({ fleet, control }: Services) =>
-  migrationStatus(fleet, control, limits.processes.goneAfterMs);
+  migrationStatus(fleet, control, limits.processes.heartbeatTimeoutMs);
 
 async function microchips(services: Services, slug: string) {
   const tenant = await tenantOf(services, slug);

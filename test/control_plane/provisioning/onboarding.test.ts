@@ -61,7 +61,7 @@ describe('Onboarding', () => {
     t.after(() => pool.close());
     const { fleet, isolation, jobs, pools } = services;
     const control = controlDb(pool, fleet.installation);
-    const common = { newId: randomUUID, propagationMs: 60_000, clearedAtOnce: 10 };
+    const common = { newId: randomUUID, propagationMs: 60_000, recoveryBatchSize: 10 };
     const { serving } = pools;
     const onboarding = new Onboarding({ fleet, isolation, jobs, serving, control, ...common });
     return { onboarding, control };

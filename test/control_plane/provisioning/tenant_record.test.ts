@@ -33,7 +33,13 @@ describe('activate()', () => {
     const tenant = await claimSlug(control, order, meta, randomUUID);
     assert.ok(tenant);
     const { installation } = fixture.services.fleet;
-    const common = { order, commission: meta, schemaVersion: 1, installation, newId: randomUUID };
+    const common = {
+      newTenant: order,
+      meta: meta,
+      schemaVersion: 1,
+      installation,
+      newId: randomUUID,
+    };
     return { id: tenant.id, activation: () => activate(control, { ...common, tenant }) };
   }
 
@@ -51,7 +57,7 @@ describe('activate()', () => {
   it('adds nothing to a tenant that is being deleted', async () => {
     const { id, activation } = await claim('going');
     await control`update control.tenants set status = 'deleting' where id = ${id}`;
-    await assert.rejects(activation(), /^Error: Cannot activate a tenant: its row was cleared/);
+    await assert.rejects(activation(), /^Error: Cannot activate the tenant: it was deleted/);
     assert.equal(await usersOf(id), 0);
   });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { erasingOrder, hardening } from '../../../src/control_plane/provisioning/tenant_tables.ts';
+import { deletionOrder, hardening } from '../../../src/control_plane/provisioning/tenant_tables.ts';
 import { isolationModes } from '../../../src/isolation/modes.ts';
 import {
   type ExtendedInstallation,
@@ -11,20 +11,20 @@ import {
 
 const table = (name: string, ...refersTo: string[]) => ({ name, partitioned: false, refersTo });
 
-describe('erasingOrder()', () => {
+describe('deletionOrder()', () => {
   it('puts a table before the tables that it refers to', () => {
     const tables = [table('pets'), table('toys', 'visits'), table('visits', 'pets')];
-    assert.deepEqual(erasingOrder(tables), [['toys'], ['visits'], ['pets']]);
+    assert.deepEqual(deletionOrder(tables), [['toys'], ['visits'], ['pets']]);
   });
 
   it('accepts a table that refers to itself', () => {
-    assert.deepEqual(erasingOrder([table('folders', 'folders')]), [['folders']]);
+    assert.deepEqual(deletionOrder([table('folders', 'folders')]), [['folders']]);
   });
 
   it('keeps a cycle of tables together, after tables that refer to it', () => {
     const ring = [table('houses', 'owners'), table('owners', 'houses')];
     const tables = [...ring, table('keys', 'houses')];
-    assert.deepEqual(erasingOrder(tables), [['keys'], ['houses', 'owners']]);
+    assert.deepEqual(deletionOrder(tables), [['keys'], ['houses', 'owners']]);
   });
 });
 

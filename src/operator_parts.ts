@@ -1,0 +1,77 @@
+/**
+ * The control plane behind the operator's routes. After a change, this process empties its cache and
+ * sends new emails at once; other processes follow the announcement of the change.
+ */
+import type { Config } from './config.ts';
+import { queryAudit } from './control_plane/audit/query.ts';
+import { isolationModes } from './isolation/modes.ts';
+import type { Slug } from './kernel/tenant.ts';
+import type { Outbox } from './mail/outbox.ts';
+import type { FlushDenials } from './routes/admin/audit.ts';
+import type { Plans } from './routes/admin/plans.ts';
+import type { TenantLifeCycle } from './routes/admin/tenants.ts';
+import type { OperatorParts } from './routes/routers.ts';
+import type { Services } from './services.ts';
+
+type OperatorDependencies = {
+  directory: { forgetAll(): void };
+  outbox: Pick<Outbox, 'kick'>;
+  denials: FlushDenials;
+  /** Called after a tenant's deletion: data kept under its slug can be dropped. */
+  onForget: (slug: Slug) => void;
+};
+
+export function operatorParts(
+  { isolation, smtpUrl }: Config,
+  services: Services,
+  dependencies: OperatorDependencies,
+): OperatorParts {
+  return {
+    tenants: tenantLifeCycle(services, dependencies),
+    defaults: { isolation, isolationModes, sendsMail: smtpUrl !== null },
+    plans: planAdmin(services, dependencies),
+    readTrail: (filter) => queryAudit(services.control, filter),
+    denials: dependencies.denials,
+  };
+}
+
+function tenantLifeCycle(
+  { onboarding, registry }: Services,
+  { directory, outbox, onForget }: OperatorDependencies,
+): TenantLifeCycle {
+  return {
+    create: async (newTenant, meta) => {
+      const result = await onboarding.create(newTenant, meta);
+      outbox.kick();
+      return result;
+    },
+    remove: async (slug, requestId) => {
+      const removed = await onboarding.remove(slug, requestId);
+      directory.forgetAll();
+      onForget(slug);
+      return removed;
+    },
+    list: (page) => registry.list(page),
+    find: (slug) => registry.find(slug),
+    patch: async (slug, patch, requestId, assertChangeable) => {
+      const tenant = await registry.patch(slug, patch, requestId, assertChangeable);
+      directory.forgetAll();
+      return tenant;
+    },
+  };
+}
+
+function planAdmin(
+  { registry }: Services,
+  { directory }: Pick<OperatorDependencies, 'directory'>,
+): Plans {
+  return {
+    plans: () => registry.plans(),
+    plan: (name) => registry.plan(name),
+    putPlan: async (plan, requestId, assertChangeable) => {
+      const created = await registry.putPlan(plan, requestId, assertChangeable);
+      directory.forgetAll();
+      return created;
+    },
+  };
+}
