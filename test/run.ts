@@ -64,7 +64,7 @@ async function runTests(paths: readonly string[], url: string): Promise<number> 
 async function compile(folder: string): Promise<string> {
   await mkdir(folder);
   for (const entry of await readdir('.')) {
-    const copied = ['src', 'test', 'bench'].includes(entry);
+    const copied = ['src', 'test', 'bench', 'sql'].includes(entry);
     if (copied) await cp(entry, join(folder, entry), { recursive: true });
     else await symlink(resolve(entry), join(folder, entry));
   }
