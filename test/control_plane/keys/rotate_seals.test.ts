@@ -199,7 +199,7 @@ describe('rotateSeals()', () => {
       const failing = rotate((step) => steps.push(step), 500);
       await until(async () => steps.length === 2);
       await fixture.asSuperuser(account, broken);
-      await assert.rejects(failing, new RegExp(`^Error: Cannot tell .*: ${database}: `));
+      await assert.rejects(failing, new RegExp(`^Error: Cannot write .*: ${database}: `));
       // The main database holds the keys of two tenants.
       assert.deepEqual(await keysPerDatabase(), [2, 2, 1]);
       await fixture.asSuperuser(account, fixed);
