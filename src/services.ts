@@ -21,6 +21,7 @@ import { limits } from './limits.ts';
 import type { ConnectionPool } from './postgres/connection_pool.ts';
 import { controlDb, controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
+import type { Installation } from './postgres/installation.ts';
 import { openConnectionPool } from './postgres/open_connection_pool.ts';
 import { terminateBackends } from './postgres/terminate_backends.ts';
 import type { UnterminatedOptions } from './postgres/unterminated_backends.ts';
@@ -62,9 +63,8 @@ export async function openServices(
   adminUrl: string,
   { installs = true, modes = [], onUnterminated = () => {} }: ServicesOptions = {},
 ): Promise<Services> {
-  const { adminConnection, controlConnection } = limits;
-  const admin = openConnectionPool(adminConnection, limits.adminConnections);
-  const migrators = openConnectionPool(adminConnection, limits.migrators);
+  const admin = openConnectionPool(limits.adminConnection, limits.adminConnections);
+  const migrators = openConnectionPool(limits.adminConnection, limits.migrators);
   const open = installs ? install : openInstalled;
   const options = { ...(await installOptions(config, migrators)), modes };
   const fleet = await open(adminUrl, admin, options).catch((error) => {
@@ -73,59 +73,48 @@ export async function openServices(
     throw error;
   });
   const { installation } = fleet;
-  const jobs = openConnectionPool(adminConnection, limits.jobs);
-  const terminatorConnections = openConnectionPool(controlConnection, limits.terminatorConnections);
-  const terminate = terminateBackends(
-    terminatorConnections,
-    installation.adminTarget(installation.database),
-  );
-  const serving = servingPool(config.connections, {
-    ...limits.unterminated,
-    terminate,
-    onUnterminated,
-  });
-  const controlConnections = openConnectionPool(controlConnection, limits.controlConnections);
-  const sealConnections = openConnectionPool(controlConnection, limits.sealConnections);
-  const control = controlDb(controlConnections, installation);
+  const pools = openPools(config, installation, onUnterminated);
+  const { serving, jobs } = pools;
+  const control = controlDb(pools.control, installation);
   const envelopes = new Envelopes(Math.ceil(limits.connections.envelopes / config.connections));
   const connections = { pool: serving, envelopes };
   const isolation = tenantIsolation(connections, fleet.modes);
-  const propagationMs = 2 * limits.directory.staleAfterMs;
   const onboarding = new Onboarding({
-    fleet,
-    control,
-    isolation,
-    jobs,
-    serving,
-    newId: uuidv7,
-    propagationMs,
+    ...{ fleet, control, isolation, jobs, serving, newId: uuidv7 },
+    propagationMs: 2 * limits.directory.staleAfterMs,
     recoveryBatchSize: limits.recoveryBatchSize,
   });
   return {
-    fleet,
-    control,
-    lookups: controlLookups(controlConnections, installation),
-    connections,
-    isolation,
-    jobs,
-    onboarding,
+    ...{ fleet, control, connections, isolation, jobs, onboarding, pools },
+    lookups: controlLookups(pools.control, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
-    pools: { serving, control: controlConnections },
     refreshSeals: async () => {
-      const seals = await readSealSecrets({ admin: sealConnections, installation });
+      const seals = await readSealSecrets({ admin: pools.seals, installation });
       if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     close: () => {
-      const internal = [
-        controlConnections,
-        sealConnections,
-        terminatorConnections,
-        jobs,
-        migrators,
-      ];
-      for (const pool of [serving, ...internal, admin]) pool.close();
+      for (const pool of [...Object.values(pools), migrators, admin]) pool.close();
     },
+  };
+}
+
+/** The pools that need an installation. `serving` is the first, and is closed first. */
+function openPools(
+  { connections }: Config,
+  installation: Installation,
+  onUnterminated: UnterminatedOptions['onUnterminated'],
+) {
+  const { adminConnection, controlConnection } = limits;
+  const terminators = openConnectionPool(controlConnection, limits.terminatorConnections);
+  const target = installation.adminTarget(installation.database);
+  const terminate = terminateBackends(terminators, target);
+  return {
+    serving: servingPool(connections, { ...limits.unterminated, terminate, onUnterminated }),
+    control: openConnectionPool(controlConnection, limits.controlConnections),
+    seals: openConnectionPool(controlConnection, limits.sealConnections),
+    terminators,
+    jobs: openConnectionPool(adminConnection, limits.jobs),
   };
 }
 
