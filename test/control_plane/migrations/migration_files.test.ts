@@ -64,7 +64,7 @@ describe('a migration file', () => {
       /"003_more\.sql", line 2: expected "-- Servers: compatible with the version before" or/,
     );
     const twice = '-- Servers: must know this file\n';
-    assert.throws(() => breaking(twice + twice), /line 2: .*second time/);
+    assert.throws(() => breaking(twice + twice), /line 2: there is a second/);
   });
 
   it('cannot contain a statement that ends its transaction or needs psql', () => {
