@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { readConfig } from '../../src/config.ts';
 import { examine } from '../../src/control_plane/doctor/doctor.ts';
 import type { Finding } from '../../src/control_plane/doctor/finding.ts';
+import { References } from '../../src/control_plane/doctor/reference.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
@@ -32,8 +33,12 @@ export type DoctorFixture = {
   names: Names;
   /** In the order of `isolationModes`; their slugs are `shared-zoo`, `schema-zoo`, `database-zoo`. */
   tenants: TenantRef[];
-  /** Without those about databases of other tests on the same server. */
-  findings(): Promise<Finding[]>;
+  /**
+   * Without those about databases of other tests on the same server.
+   *
+   * @param references kept from one look to the next, because the files do not change; or new ones.
+   */
+  findings(references?: 'kept' | 'new'): Promise<Finding[]>;
   /** As a superuser of the database. */
   run(database: string, text: string): Promise<void>;
   close(): Promise<void>;
@@ -55,13 +60,17 @@ export async function openDoctorFixture(): Promise<DoctorFixture> {
   const tenants = await readTenants(services);
   const [, inSchema, inDatabase] = tenants.map((tenant) => fleet.modes.placementOf(tenant));
   assert.ok(inSchema && inDatabase);
+  const kept = new References(fleet);
   return {
     url: database.url,
     services,
     names: namesOf(services, inSchema, inDatabase),
     tenants,
-    findings: async () =>
-      (await examine(services, { databases: 2 })).filter(isOurs(installation.database)),
+    findings: async (which = 'kept') => {
+      const references = which === 'kept' ? kept : new References(fleet);
+      const found = await examine(services, { databases: 2, references });
+      return found.filter(isOurs(installation.database));
+    },
     run: (name, text) =>
       lookInto(installation.adminTarget(name), async (sql) => void (await sql.unsafe(text))),
     close: async () => {

@@ -16,14 +16,15 @@ export type Examination = { fleet: Fleet; pools: Pools };
 export type DoctorOptions = {
   /** Databases at the same time; each takes one of the administrator's connections. */
   databases: number;
+  /** Made anew by default. They depend on the files of `sql/` and the server's version alone. */
+  references?: References;
 };
 
 /** All that is not as it should be; errors first. */
 export async function examine(
   { fleet, pools }: Examination,
-  options: DoctorOptions,
+  { databases, references = new References(fleet) }: DoctorOptions,
 ): Promise<Finding[]> {
-  const references = new References(fleet);
   const { findings, others } = await examineMain({ fleet, pools, references });
   const left = [...others];
   const work = async () => {
@@ -31,7 +32,7 @@ export async function examine(
       findings.push(...(await examineTwice(fleet, next, references)));
     }
   };
-  await Promise.all(Array.from({ length: options.databases }, work));
+  await Promise.all(Array.from({ length: databases }, work));
   return findings.sort(
     (one, other) =>
       one.severity.localeCompare(other.severity) || one.where.localeCompare(other.where),

@@ -11,6 +11,8 @@ export type Spoilt = {
   in?: (names: Names) => string;
   /** What a superuser does where the finding has nothing to paste. */
   fix?: (names: Names) => string;
+  /** Whether it would change how the files are run to make the references. */
+  references?: 'new';
   /** One fault that is found as several: the row's own is among them. */
   among?: true;
   /** What the spoiling left behind that is no finding. */
@@ -66,7 +68,7 @@ export function findsNothingIn(
 async function findsOne({ names, run, findings }: DoctorFixture, check: string, row: Spoilt) {
   const database = row.in?.(names) ?? names.main;
   await run(database, row.spoil(names));
-  const found = await findings();
+  const found = await findings(row.references);
   const wanted = [check, row.where(names)];
   const warnings = await knownWarnings();
   for (const { check: one, severity } of found) {
@@ -82,6 +84,6 @@ async function findsOne({ names, run, findings }: DoctorFixture, check: string, 
     assert.ok(fix);
     await run(where, fix);
   }
-  if (row.among) assert.deepEqual(await findings(), []);
+  if (row.among) assert.deepEqual(await findings(row.references), []);
   if (row.sweep) await run(database, row.sweep(names));
 }

@@ -11,11 +11,13 @@ const copied: Pick<Spoilt, 'where' | 'sweep'> = {
 findsEach({
   default_grant_extra: {
     'tables for everybody': {
+      references: 'new',
       spoil: ({ owner }) =>
         `alter default privileges for role ${owner} grant select on tables to public`,
       where: ({ main }) => `default rights on tables for public of database ${main}`,
     },
     "sequences of a tenant's database for its login": {
+      references: 'new',
       in: ({ own }) => own,
       spoil: ({ owner, own }) => `alter default privileges for role ${owner} in schema tenant
         grant usage on sequences to ${own}`,

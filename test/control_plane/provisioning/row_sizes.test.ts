@@ -188,7 +188,8 @@ describe('an unreadable audit chain', () => {
 
   it('is a finding when its end fails, and the other chains of its page are verified', async () => {
     const [broken, other] = [await trail.tenant(), await trail.tenant()];
-    const isRead = (values: SqlValue[]) => Array.isArray(values[0]) && values[0].includes(broken.id);
+    const isRead = (values: SqlValue[]) =>
+      Array.isArray(values[0]) && values[0].includes(broken.id);
     const { findings, events } = await trail.verifyOn(damaged(isRead));
     assert.deepEqual(
       findings.map(({ kind, chain }) => [kind, chain]),
