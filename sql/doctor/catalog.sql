@@ -1,15 +1,14 @@
--- The catalog of some schemas, as sorted facts in plain text: two schemas that were made by the same files
--- are equal to the letter.
+-- Lists the catalog of schemas as facts in plain text. Two schemas that the same files made have the same
+-- facts, letter by letter.
 -- Run in: each database, for npm run doctor to compare (with pg_catalog alone as search_path, so that every
 -- other name has its schema).
 -- Variables: schemas (an array), app, owner (roles), ours (an array of our roles, whose rights are facts too),
 -- known (JSON: the digest that is expected of a schema, or {}), most (a number, such as 20).
 -- Only reads.
 --
--- A row for each schema and one, with an empty name, for what belongs to the whole database. `facts` is null
--- where their digest is the one that :'known' has for the schema, so that nobody need look at them. It is
--- also null where more than :'most' of the known schemas are otherwise than they should be.
--- A fact has the statements that make it so (`make`) and that take it away (`drop`), where there are any.
+-- Returns a row for each schema, and one with an empty name for the whole database. `facts` is null if the
+-- schema has its digest of :'known'. Of the schemas with another digest, only the first :'most' have facts.
+-- A fact has the statements that create (`make`) and remove (`drop`) it, or null.
 -- {schema} stands for the schema's name and {app} for the role that works on tenants' tables.
 
 with ours as materialized (
@@ -61,7 +60,8 @@ with ours as materialized (
 ), permission as (
   select namespace, type, acl.name, parent, role.name as grantee, acl.owner,
     privilege_type || coalesce(' (' || columns || ')', '') as privilege, is_grantable,
-    -- Row security holds for strangers too, but not everything is behind it.
+    -- Grants to other roles on tables are less severe, because row security applies to these roles, too.
+    -- It does not protect the tables and privileges that are named here.
     is_ours or grantee = acl.owner or type <> 'table'
       or acl.name in ('{schema}.secrets', '{schema}.seal_keys')
       or acl.name in ('{schema}.audit_events', '{schema}.audit_chains')
@@ -140,7 +140,7 @@ with ours as materialized (
   from relation join pg_constraint on conrelid = relation.oid
   where contype not in ('n', 't')
 
-  -- A key of somebody else's table tells him which rows there are.
+  -- A foreign key of any other table shows the owner of that table which of our rows exist.
   union all
   select namespace, 'constraint', null,
     format('constraint %I of table %s', conname, conrelid::regclass), pg_get_constraintdef(pg_constraint.oid),
@@ -201,7 +201,7 @@ with ours as materialized (
   from relation join pg_trigger on tgrelid = relation.oid
   where not tgisinternal
 
-  -- Foreign keys are triggers too: switched off, they let in rows that refer to another tenant's.
+  -- Foreign keys are triggers, too. If they are disabled, a row may refer to another tenant's row.
   union all
   select namespace, 'triggers', name, format('triggers of table %s', name),
     coalesce((
@@ -218,7 +218,7 @@ with ours as materialized (
   from relation join pg_rewrite on ev_class = relation.oid
   where relkind in ('r', 'p')
 
-  -- A parent shows the rows of its children, past the policies of these.
+  -- A query of a parent table returns the rows of its children without applying their policies.
   union all
   select namespace, 'inheritance', name,
     format('inheritance of table %s by %s', inhparent::regclass, inhrelid::regclass), '', null,
@@ -229,7 +229,7 @@ with ours as materialized (
     join pg_class child on child.oid = inhrelid
   where relation.relkind in ('r', 'p')
 
-  -- Comments and line ends aside: a statement that was put into one line is as good as the file.
+  -- Comments and line ends are ignored, because the doctor prints each fix in one line.
   union all
   select namespace, 'function', null, format('function %s', name),
     replace(btrim(regexp_replace(regexp_replace(definition, '^\s*--[^\n]*$', '', 'gn'), '\s+', ' ', 'g')),
@@ -254,7 +254,7 @@ with ours as materialized (
   from permission
   group by namespace, type, name, parent, grantee, is_ours
 
-  -- Types, operators, collations and whatever else may be in a schema.
+  -- All other objects of a schema, such as types, operators and collations.
   union all
   select namespace, 'object', null,
     replace(format('%s %s', object.type, object.identity), prefix, '{schema}.'), '', null,
@@ -265,7 +265,7 @@ with ours as materialized (
   where deptype = 'n' and classid not in ('pg_class'::regclass, 'pg_proc'::regclass,
     'pg_statistic_ext'::regclass, 'pg_default_acl'::regclass, 'pg_publication_namespace'::regclass)
 
-  -- What the owner's next table, function or type would give away at once.
+  -- Default privileges: the rights that our roles or public get on each new object of the owner.
   union all
   select null, 'default_grant', null,
     format('default rights on %s%s for %s', kind,
@@ -281,7 +281,7 @@ with ours as materialized (
     cross join lateral aclexplode(defaclacl)
     join role on role.oid = grantee
   where defaclrole = (select oid from pg_roles where rolname = :'owner') and is_ours
-    -- Postgres gives these to everybody by itself.
+    -- Postgres grants these to public by default.
     and not (grantee = 0 and defaclobjtype in ('f', 'T'))
   group by defaclnamespace, kind, role.name
 

@@ -1,5 +1,5 @@
--- Databases: each is entered by its own logins alone, none of our logins enters another one, and all are
--- there, in UTF8.
+-- Databases: each of ours admits only its own logins, our logins may connect to no other database, and all
+-- of ours exist, in UTF8. Our roles own no database, and nothing in other databases.
 -- Run in: the main database (databases belong to the whole server).
 -- Variables: control, migrate, owner (roles), ours (an array of all our roles but the owner), placements
 -- (JSON: an array of {whose, active, database, schema, role, login}; the database, the schema, the role and
@@ -43,10 +43,10 @@ select 'foreign_database_open', 'warning', database, format('database %s', datab
   format('revoke connect on database %I from %s', database, grantee)
 from permission
 where privilege = 'CONNECT' and database not in (select database from placement where active)
-  -- A database whose tenant is being made, or deleted, is ours.
+  -- A database whose tenant is being created or deleted is ours.
   and not (role <> 'public' and database in (select database from placement));
 
--- Tenants write in every language, and a database of another encoding refuses most of them.
+-- Tenants write in all languages. A database with another encoding rejects most characters.
 select 'encoding_wrong' as check, 'error' as severity, datname as database,
   format('database %s', datname) as where,
   format('Its encoding is %s, and has to be UTF8', pg_encoding_to_char(encoding)) as what,
@@ -58,7 +58,7 @@ where pg_encoding_to_char(encoding) <> 'UTF8'
     where active
   );
 
--- Only a backup restores them, so there is nothing to paste.
+-- Only a backup can restore them, so there is no fix.
 select 'tenant_place_missing' as check, 'error' as severity, database, whose as where,
   format('Its database %s is gone, or its login', database) as what, null as fix
 from jsonb_to_recordset(:'placements')
@@ -78,7 +78,7 @@ from pg_shdepend
   cross join lateral pg_identify_object(classid, objid, objsubid) as object
 where refclassid = 'pg_authid'::regclass and deptype = 'o' and dbid = 0 and rolname = any (:'ours');
 
--- Objects of databases that are none of ours have no name from here.
+-- The names of objects in other databases cannot be read from here, so the objects are counted.
 select 'role_owns' as check, 'error' as severity, datname as database,
   format('database %s', datname) as where,
   format('%s of its objects belong to %s, which serves and may own nothing', count(*), rolname) as what,

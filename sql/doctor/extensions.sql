@@ -1,4 +1,4 @@
--- Extensions that keep statements, in whichever schema they are: no serving role reads what they keep.
+-- The extension pg_stat_statements, in any schema: no serving role may read the statements that it keeps.
 -- Run in: each database.
 -- Variables: serving (an array of the roles that serve here).
 -- Only reads.

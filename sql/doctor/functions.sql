@@ -1,10 +1,10 @@
--- Functions that serving roles may call: none that runs with another role's rights.
+-- Functions: serving roles may call none that runs with the rights of its owner.
 -- Run in: each database.
 -- Variables: serving (an array of the roles that serve here), schemas (an array of our schemas here; the
 -- catalog of these is compared with the files of sql/).
 -- Only reads.
 
--- Few: to read the access lists of all functions first would take a hundred times as long.
+-- These functions are few. Reading the access lists of all functions takes a hundred times as long.
 with definer as materialized (
   select pg_proc.oid, proacl, proowner, nspacl, nspowner
   from pg_proc join pg_namespace on pg_namespace.oid = pronamespace

@@ -1,8 +1,8 @@
--- Grants on tables that are none of ours, such as a copy in another schema, and on the catalog itself.
+-- Grants to our roles on tables outside our schemas, such as a copy, and on functions of the catalog.
 -- Run in: each database.
 -- Variables: ours (an array of all our roles but the owner), schemas (an array of our schemas here),
 -- placements (JSON: an array of {active, database, schema, role}).
--- Only reads. The grants that Postgres and extensions begin with (pg_init_privs) are no finding.
+-- Only reads. The initial grants of Postgres and of extensions (pg_init_privs) are not reported.
 
 with acl as (
   select oid as relation, 0 as attnum, null::name as attname, relacl as entries
@@ -32,16 +32,16 @@ from (
     left join pg_roles on pg_roles.oid = grantee
   where nspname <> all (:'schemas')
     and grantee <> relowner and (grantee = 0 or rolname = any (:'ours'))
-    -- Made after the list of first grants was drawn up, by initdb all the same.
+    -- initdb makes these grants after it has filled pg_init_privs.
     and not (nspname = 'information_schema' and relation < 16384 and privilege_type = 'SELECT')
-    -- The schema of a tenant that is being made, or deleted.
+    -- A tenant that is being created or deleted has grants on its own schema.
     and not exists (
       select
       from jsonb_to_recordset(:'placements')
         as placement (active boolean, database name, schema name, role name)
       where not active and database = current_database() and schema = nspname and role = rolname
     )
-    -- A privilege that everybody had at first is less when one role has it.
+    -- If public had a privilege initially, a grant of it to one role adds nothing.
     and not exists (
       select
       from pg_init_privs

@@ -1,5 +1,5 @@
--- Keys of tenants' tables: they are checked without row security, so each begins with the tenant, or it
--- would tell one tenant about the rows of another.
+-- Keys of tenants' tables: Postgres checks keys without row security, so each key begins with tenant_id.
+-- Any other key would tell one tenant about the rows of another.
 -- Run in: each placement (as tables.sql is).
 -- Variables: schema (of the placement).
 -- Only reads.

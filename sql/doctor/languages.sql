@@ -1,4 +1,4 @@
--- Languages: a login may always change its own password, so no serving role may write a DO block.
+-- Languages: a DO block can change the password of its login, so no serving role may run one.
 -- Run in: each database.
 -- Variables: serving (an array of the roles that serve here), owner (a role).
 -- Only reads.

@@ -1,4 +1,4 @@
--- Owners: the owner of a table may switch its row security off, so our serving roles own nothing.
+-- Owners: the owner of a table may disable its row security, so our other roles own nothing.
 -- Run in: each database.
 -- Variables: owner (a role), ours (an array of all our roles but the owner), schemas (an array of our
 -- schemas here; the catalog of these is compared with the files of sql/).

@@ -1,7 +1,7 @@
--- Policies of tenants' tables: the one that is meant, as it is meant, and no other that adds to it.
+-- Policies: each of tenants' tables has the policy tenant_rows, unchanged, and no other permissive policy.
 -- Run in: each placement (as tables.sql is).
 -- Variables: schema (of the placement).
--- Only reads. Restrictive policies are no finding: they only hide rows.
+-- Only reads. Restrictive policies are not reported, because they only hide rows.
 
 with policy as (
   select pg_class.oid as "table", nspname, relname, polname, polpermissive,
@@ -36,7 +36,7 @@ select 'policy_changed', 'error', current_database(), format('policy tenant_rows
 from making
 where polname = 'tenant_rows' and not is_meant
 union all
--- Permissive policies add up: one more shows more.
+-- Each further permissive policy shows more rows.
 select 'policy_extra', 'error', current_database(), format('policy %s of table %s', polname, place),
   format('It shows more rows: %s', shown), format('drop policy %I on %I.%I', polname, nspname, relname)
 from policy

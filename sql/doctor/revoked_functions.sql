@@ -1,5 +1,5 @@
--- Functions of Postgres that everybody may call, no handler needs, and an injected read could use against
--- other tenants.
+-- Functions of Postgres that public may call by default and no handler needs. An injected read could use
+-- them against other tenants, so no serving role may call them.
 -- Run in: each database.
 -- Variables: serving (an array of the roles that serve here), owner (a role), context_login (the login
 -- that sets contexts, or nothing where sessions begin with theirs).
@@ -29,7 +29,7 @@ with family ("check", severity, names, keepers, what) as (
     string_agg(pg_proc.oid::regprocedure::text, ', ' order by proname, pg_proc.oid) as functions
   from pg_proc join family on proname like any (names)
   where pronamespace = 'pg_catalog'::regnamespace
-    -- Most others are left out at once.
+    -- A quick test excludes most other functions.
     and proname ~ '^(lo|pg_|set_|ts_)|_to_xml'
     and exists (
       select

@@ -1,4 +1,5 @@
--- Roles: none of ours passes by row security or its own limits, or may become another one.
+-- Roles: none of ours bypasses row security or has other special rights, and each may become only the
+-- roles that it needs.
 -- Run in: the main database (roles belong to the whole server).
 -- Variables: owner, app, account, serve, migrate (roles), ours (an array of all our roles but the owner).
 -- Only reads.
@@ -23,9 +24,9 @@ select 'role_may_log_in' as check, 'error' as severity, current_database() as da
 from pg_roles
 where rolcanlogin and rolname in (:'owner', :'app', :'account');
 
--- Since Postgres 16 a membership has options of its own, and is revoked in the name of its grantor;
--- before, the member itself says whether it inherits. The administrator may become our roles by having
--- made them, and a superuser may become any role.
+-- Since Postgres 16 each membership has its own inherit option, and a revoke must name the grantor. Before
+-- 16 the option belongs to the member. The administrator, who has created our roles, and superusers may
+-- become our roles.
 with membership as (
   select member.rolname as role, held.rolname as held, at_least_16,
     member.rolname = :'owner' or member.rolname = any (:'ours') as is_ours,

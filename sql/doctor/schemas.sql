@@ -1,11 +1,12 @@
--- Schemas: those of tenants are there, and none of our roles adds to another one.
+-- Schemas: those of tenants exist, and our roles may create nothing in any other schema. The schema public
+-- has no table with the name of a tenants' table.
 -- Run in: each database.
 -- Variables: ours (an array of all our roles but the owner), schemas (an array of our schemas here), tables
 -- (an array of the names of tenants' tables), placements (JSON: an array of {whose, active, database,
 -- schema}).
 -- Only reads.
 
--- Only a backup restores them, so there is nothing to paste.
+-- Only a backup can restore them, so there is no fix.
 select 'tenant_place_missing' as check, 'error' as severity, current_database() as database,
   whose as where,
   format('Schema %s of database %s is gone', schema, database) as what, null as fix
@@ -14,7 +15,7 @@ from jsonb_to_recordset(:'placements')
 where active and database = current_database()
   and not exists (select from pg_namespace where nspname = schema);
 
--- A role that makes a table where others look puts its own rows before them.
+-- A table in a schema of other roles' search path could replace the intended table for them.
 select 'schema_writable' as check, 'error' as severity, current_database() as database,
   format('schema %s of database %s', nspname, current_database()) as where,
   format('%s may make tables and functions in it', coalesce(rolname, 'public')) as what,

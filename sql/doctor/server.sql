@@ -1,4 +1,4 @@
--- The server: holes in row security, or in the role that a statement runs as, that its release still has.
+-- The server: known vulnerabilities of its release that concern row security or the current role.
 -- Run in: the main database.
 -- Variables: those that psql has by itself.
 -- Source: https://www.postgresql.org/support/security/
@@ -7,13 +7,13 @@ with hole (cve, closed) as (
   values
     -- Policies of one role applied to another after inlining.
     ('CVE-2023-2455', '{150003}'::int[]),
-    -- MERGE did not ask the policies for update and select.
+    -- MERGE did not apply the policies for update and select.
     ('CVE-2023-39418', '{150004}'),
     -- Policies of one role applied to another below a subquery.
     ('CVE-2024-10976', '{150009,160005,170001}'),
-    -- `set role` and `reset` could end as another role than they should.
+    -- `set role` and `reset` could set a wrong role.
     ('CVE-2024-10978', '{150009,160005,170001}'),
-    -- Statistics told of rows that a policy hides.
+    -- Statistics revealed values of rows that a policy hides.
     ('CVE-2025-8713', '{150014,160010,170006}')
 )
 select 'server_outdated' as check, 'warning' as severity, current_database() as database,

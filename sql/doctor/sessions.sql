@@ -1,18 +1,18 @@
--- Settings that a session really has, whatever the server, the database, its login or a pooler says: those
--- that decide on rows, rights or answers are as Kennel pins them, or as Postgres has them by itself.
+-- The settings of a live session, whether they come from the server, the database, the login or a pooler.
+-- Settings that affect rows, rights or results have the values that Kennel pins, or Postgres's defaults.
 -- Run in: each session (one of each login that serves, and one of the administrator).
 -- Variables: ours (an array of all our roles but the owner), limit (transaction_timeout of our logins, in
 -- milliseconds), setting_classes (JSON: the text of setting_classes.json).
--- Only reads. Of extensions only what is known to matter. A session of psql pins nothing, so that all pinned
--- settings are found there.
+-- Only reads. Of extensions, only the settings of auto_explain are checked. A session of psql pins nothing,
+-- so all pinned settings are reported there.
 --
 -- setting_classes.json has every setting that a session of Postgres 15 to 18 can have (context user, backend
 -- or superuser of pg_settings), by its class:
 --   pinned     each session of ours begins with a value of its own, whatever the defaults are
 --   decisive   rows, rights or libraries depend on it, and only a superuser may set it
---   answering  statements would fail or end; nobody sees more
---   revealing  puts statements where others read them; statements.sql knows which values do
---   harmless   changes how long something takes, what is kept of it, or what is sent over the wire
+--   answering  makes statements fail or time out, and shows no further rows
+--   revealing  shows statements to other sessions or in the log; statements.sql checks the values
+--   harmless   changes speed, resources, logs, messages or formats, but no rows or rights
 -- Source: https://www.postgresql.org/docs/current/runtime-config.html
 
 with known (setting_name, class) as (
@@ -36,7 +36,7 @@ with known (setting_name, class) as (
       when class = 'answering' then case when setting <> :'limit' then 'setting_wrong' end
       when class is null and name <> 'kennel.tenant' then 'setting_unknown'
     end as "check",
-    -- By settings.sql.
+    -- settings.sql reports these if a role or a database sets them.
     lower(name) in ('row_security', 'role', 'search_path', 'local_preload_libraries',
         'ignore_system_indexes')
       or class = 'decisive' or class is null as is_named

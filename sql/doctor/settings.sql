@@ -1,4 +1,4 @@
--- Settings that sessions begin with: none that decides on rows or rights, and none that loads a library.
+-- Default settings of roles and databases: none affects rows or rights, and none loads a library.
 -- Run in: the main database (the settings of roles and databases belong to the whole server).
 -- Variables: ours (an array of all our roles but the owner), placements (JSON: an array of {active,
 -- database}), setting_classes (JSON: the text of setting_classes.json; sessions.sql says what the classes
@@ -28,7 +28,7 @@ with known (setting, class) as (
 ), judged as (
   select *,
     case
-      -- Sessions of ours do not have these; a person who sets them wants other rows or rights all the same.
+      -- Our sessions override these. A default is reported all the same: it may be part of an attack.
       when lower(name) in ('row_security', 'role', 'search_path', 'local_preload_libraries',
         'ignore_system_indexes') then 'setting_unsafe'
       when class = 'decisive' then 'setting_unsafe'
@@ -53,7 +53,7 @@ from judged
     ('setting_unknown', 'warning', 'Sessions begin with it, and it is none that is known to do no harm')
   ) as verdict ("check", severity, what) using ("check");
 
--- Rights to set what only a superuser may set.
+-- Grants of parameters that only a superuser should set.
 select distinct 'parameter_granted' as check, 'error' as severity, current_database() as database,
   format('parameter %s', parname) as where,
   format('%s may set what only a superuser should', coalesce(rolname, 'public')) as what,

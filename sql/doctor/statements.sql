@@ -1,9 +1,9 @@
--- Statements that carry seals: neither other sessions nor the log of the server show them.
+-- Statements that contain seals: neither other sessions nor the log of the server may show them.
 -- Run in: the main database (the settings of roles and databases belong to the whole server).
 -- Variables: placements (JSON: an array of {active, database, login}).
 -- Only reads.
 
--- A setting of a role in one database comes before that of the role, and this before the database's.
+-- Settings by precedence: of the role in one database, of the role, of the database, of the server.
 with carrier as (
   select distinct login, database
   from jsonb_to_recordset(:'placements') as placement (active boolean, database name, login name)
@@ -40,7 +40,7 @@ from carrier
   ) as begun
 where value <> all (silent);
 
--- An envelope takes under a millisecond: a server that only logs what takes 100 ms or more logs none.
+-- The statement with the seal takes less than a millisecond, so a threshold of 100 ms does not log it.
 with carrier as (
   select login, database
   from jsonb_to_recordset(:'placements') as placement (active boolean, database name, login name)

@@ -1,7 +1,7 @@
--- Statistics: row security does not hide them, so estimates would tell a tenant the values of others.
+-- Statistics: row security does not apply to them, so estimates would show a tenant the values of others.
 -- Run in: each database, as a superuser (no other role sees pg_statistic).
 -- Variables: account (a role), placements (JSON: an array of {active, database, schema, role}).
--- Only reads. Finds values that were kept before our tables kept none.
+-- Only reads. Finds statistics from before they were disabled for our tables.
 
 with reader (schema, role) as (
   select schema, role

@@ -1,4 +1,4 @@
--- Tables of tenants: row security is on and forced, and each row says whose it is.
+-- Tables of tenants: row security is enabled and forced, and each row has the tenant's id.
 -- Run in: each placement (npm run doctor runs it on what the files of sql/tenant make, and compares each
 -- placement with that).
 -- Variables: schema (of the placement).

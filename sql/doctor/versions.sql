@@ -1,4 +1,4 @@
--- Versions of tenants' tables: the code knows each of them.
+-- Versions of tenants' tables: the code can serve each of them.
 -- Run in: the main database.
 -- Variables: newest (the number of files in sql/tenant).
 -- Only reads.

@@ -1,8 +1,9 @@
--- Views, copies and foreign tables that show rows without the policies for the reader.
+-- Views, materialized views and foreign tables that show rows without the policies for the reader.
 -- Run in: each database.
 -- Variables: serving (an array of the roles that serve here), schemas (an array of our schemas here; the
 -- catalog of these is compared with the files of sql/).
--- Only reads. In each schema that a serving role can name; an extension's own views read no table of ours.
+-- Only reads. Checks each other schema that a serving role may use. Views of extensions are not checked,
+-- because they read no table of ours.
 
 select verdict.check, verdict.severity, current_database() as database,
   format('%s %s.%s of database %s', kind, nspname, relname, current_database()) as where,

@@ -1,4 +1,4 @@
-/** Warnings that an operator has accepted, by their check: an error can't be accepted. */
+/** The checks whose warnings an operator has accepted. An error cannot be accepted. */
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import { codedWarnings, type Finding } from './finding.ts';
@@ -6,7 +6,7 @@ import { warningsOfFiles } from './sql_checks.ts';
 
 export type Judged = { told: Finding[]; accepted: Finding[] };
 
-/** Parts findings into those that are told and those that were accepted. */
+/** Separates accepted warnings from the findings that are reported. */
 export async function withoutAccepted(fleet: Fleet, findings: Finding[]): Promise<Judged> {
   const rows = await asOwner(
     fleet,
@@ -20,7 +20,7 @@ export async function withoutAccepted(fleet: Fleet, findings: Finding[]): Promis
   };
 }
 
-/** Those that can be accepted. */
+/** Returns the checks whose warnings can be accepted. */
 export async function knownWarnings(): Promise<ReadonlySet<string>> {
   return new Set([...codedWarnings(), ...(await warningsOfFiles())]);
 }
@@ -33,7 +33,7 @@ export async function accept(fleet: Fleet, check: string): Promise<void> {
   );
 }
 
-/** The warning is told again. */
+/** Withdraws the acceptance of a warning, so that it is reported again. */
 export async function withdraw(fleet: Fleet, check: string): Promise<void> {
   await asOwner(
     fleet,

@@ -1,36 +1,39 @@
-/** What the catalog says of our schemas: the facts that `sql/doctor/catalog.sql` lists. */
+/** The facts about our schemas in the catalog, which `sql/doctor/catalog.sql` lists. */
 import type { Sql } from '../../kernel/ports.ts';
 import { arrayOf, runFile } from './sql_checks.ts';
 
 export type Fact = {
-  /** What it is about; each can be missing, be changed, or be extra. */
+  /** Such as `table` or `policy`. It begins the name of the check: `table_missing`. */
   kind: string;
   /** The table that it belongs to, if any. */
   parent: string | null;
   object: string;
   value: string;
-  /** The statement that makes it so, and the one that takes it away. */
+  /** The statements that create and remove it; null where there is none. */
   make: string | null;
   drop: string | null;
 };
 
-/** What is known of a schema; `facts` is null where its digest was expected, or too many have another. */
+/**
+ * The facts of a schema. `facts` is null if its digest is the known one, or if enough other schemas with a
+ * wrong digest have theirs.
+ */
 export type SchemaFacts = { schema: string; digest: string; facts: Fact[] | null };
 
 export type Asked = {
   schemas: readonly string[];
   app: string;
   owner: string;
-  /** Roles of ours, whose rights must be exactly what they are. */
+  /** Roles of ours: a wrong right of theirs is an error. */
   ours: readonly string[];
   /** The digest that each schema should have. */
   known: Readonly<Record<string, string>>;
 };
 
-/** Schemas whose facts are read though a digest is known for them: one fault is often in all of them. */
+/** The most schemas with a wrong digest whose facts are read: one fault is often in all of them. */
 const mostDifferent = 20;
 
-/** For what belongs to the whole database. */
+/** The name under which the facts of the whole database are listed. */
 export const noSchema = '';
 
 /** @param sql with `pg_catalog` alone as its search path. */

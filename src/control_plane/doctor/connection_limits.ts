@@ -1,4 +1,4 @@
-/** Logins that may take connections which the administrator needs to get in. */
+/** Reports logins that may use up the connections that the administrator needs. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { limitStatement, readConnectionLimits } from '../provisioning/connection_limits.ts';

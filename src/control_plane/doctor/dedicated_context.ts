@@ -1,4 +1,4 @@
-/** `kernel.tenant()` of a tenant's own database: whose it is, and the contexts that it takes. */
+/** Checks `kernel.tenant()` of a tenant's own database: its tenant, and the contexts that it accepts. */
 import type { DedicatedPlacement } from '../../postgres/placement.ts';
 import { digestFor, listOf } from '../provisioning/dedicated_context.ts';
 import type { Fact } from './catalog.ts';
@@ -6,7 +6,7 @@ import { differences } from './differences.ts';
 import { type Finding, finding, identifier } from './finding.ts';
 import { anyDigest, anyTenant, type KernelReference } from './reference.ts';
 
-/** A foreign context can be used by all who know it, where the login may connect. */
+/** Reports a context that our secrets do not give: someone else may know it. */
 export function examineDedicatedContext(
   facts: readonly Fact[],
   {
@@ -35,7 +35,7 @@ function bodyIn(facts: readonly Fact[]): string | null {
   return facts.find(({ object }) => object === 'function {schema}.tenant()')?.value ?? null;
 }
 
-/** The reference, with the tenant and the contexts of one database. */
+/** Puts the tenant and the contexts of one database into a fact of the reference. */
 function forTenant(fact: Fact, place: DedicatedPlacement, digests: readonly string[]): Fact {
   const put = (text: string) =>
     text.replaceAll(anyTenant, place.tenant).replaceAll(listOf([anyDigest]), listOf(digests));

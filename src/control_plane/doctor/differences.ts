@@ -1,16 +1,16 @@
-/** What there is against what must be: each difference of two lists of facts, with what undoes it. */
+/** Compares expected and found facts. Each difference is a finding, with the statement that fixes it. */
 import type { Fact } from './catalog.ts';
 import { type Finding, finding } from './finding.ts';
 
-/** Where the facts were found, and what stands there for `{schema}` and `{app}`. */
+/** The place of the facts, and the values of `{schema}` and `{app}` there. */
 export type Setting = { database: string; schema: string; app: string };
 
-/** What has columns, an owner and rights, which nobody need be told of beside it. */
+/** The kinds that have columns, owners and rights: if one is missing or extra, these are not reported. */
 const relations: ReadonlySet<string> = new Set([
   ...['table', 'sequence', 'view', 'materialized_view', 'foreign_table', 'type'],
 ]);
 
-/** How much of a value a finding shows. */
+/** Characters of a value that a finding shows. */
 const shownChars = 300;
 
 export function differences(
@@ -20,7 +20,7 @@ export function differences(
 ): Finding[] {
   const must = byObject(expected, setting);
   const is = byObject(found, setting);
-  // A table that is gone has neither columns nor policies, and nobody need be told of each.
+  // For a missing or extra table, its columns and policies are not reported one by one.
   const gone = new Set([...tablesOnlyIn(must, is), ...tablesOnlyIn(is, must)]);
   const tells = ({ kind, parent }: Fact) => relations.has(kind) || !gone.has(parent ?? '');
   const lacking = [...must].flatMap(([object, fact]) => {

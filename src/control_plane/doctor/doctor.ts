@@ -1,6 +1,6 @@
 /**
- * Examines a whole installation: the server, the main database, and each other one that tenants are in. A
- * database costs one connection and a few queries of its catalog, however many tenants are in it.
+ * Examines a whole installation: the server, the main database, and each other database with tenants. A
+ * database takes one connection and a few queries of its catalog, for any number of tenants.
  */
 import type { Fleet } from '../fleet.ts';
 import type { Finding } from './finding.ts';
@@ -10,17 +10,17 @@ import type { ExaminedDatabase } from './placements.ts';
 import { References } from './reference.ts';
 import type { Pools } from './sessions.ts';
 
-/** What is examined. */
+/** The installation to examine, and the pools of its server. */
 export type Examination = { fleet: Fleet; pools: Pools };
 
 export type DoctorOptions = {
-  /** Databases at the same time; each takes one of the administrator's connections. */
+  /** The most databases that are examined at once; each takes one of the administrator's connections. */
   databases: number;
-  /** Made anew by default. They depend on the files of `sql/` and the server's version alone. */
+  /** New ones by default. They may be reused while the files of `sql/` and the server stay the same. */
   references?: References;
 };
 
-/** All that is not as it should be; errors first. */
+/** Returns all findings; errors first. */
 export async function examine(
   { fleet, pools }: Examination,
   { databases, references = new References(fleet) }: DoctorOptions,
@@ -40,7 +40,8 @@ export async function examine(
 }
 
 /**
- * A rotation may go on between a look at the secrets and one at the keys: then both are looked at again.
+ * Examines a database, and once more if a function has changed: a key rotation may replace
+ * `kernel.tenant()` after the secrets were read.
  */
 async function examineTwice(
   fleet: Fleet,

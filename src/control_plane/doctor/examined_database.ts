@@ -1,4 +1,4 @@
-/** A look at one of our databases: what the files of `sql/doctor` find there, and what has to be computed. */
+/** Examines one of our databases, by the files of `sql/doctor` and by the checks that are code. */
 import type { Sql } from '../../kernel/ports.ts';
 import { schemas } from '../../postgres/installation.ts';
 import type { Fleet } from '../fleet.ts';
@@ -17,11 +17,11 @@ export type Look = { findings: Finding[]; seen: Seen };
 export type LookOptions = {
   fleet: Fleet;
   references: References;
-  /** The secrets that seals may come from. */
+  /** The secrets that seal keys may be derived from. */
   accepted: readonly Buffer[];
 };
 
-/** @param sql of a transaction as the owner, which may end as the administrator's. */
+/** @param sql of a transaction as the owner; the last check may set the role to the administrator. */
 export async function lookAround(
   sql: Sql,
   examined: ExaminedDatabase,
@@ -44,7 +44,7 @@ export async function lookAround(
   return { findings, seen };
 }
 
-/** The main database, and what belongs to the whole server. */
+/** Checks the main database and the whole server. */
 async function examineServer(
   sql: Sql,
   examined: ExaminedDatabase,
@@ -60,7 +60,7 @@ async function examineServer(
   ];
 }
 
-/** The function that tells the tenant, and the contexts that it takes. */
+/** Checks the schema `kernel`: `kernel.tenant()`, and the contexts that it accepts. */
 async function examineKernel(
   sql: Sql,
   examined: ExaminedDatabase,
@@ -72,7 +72,7 @@ async function examineKernel(
     const facts = factsOf(seen, schemas.kernel);
     return examineDedicatedContext(facts, { place: dedicated, reference, accepted });
   }
-  // A role of the control schema has no business in another database.
+  // The role of the control schema has no rights in other databases.
   const { account } = fleet.installation.roles;
   const expected = reference.kernel.filter(
     ({ object }) => isMain || !object.startsWith(`rights of ${account} on `),
@@ -84,7 +84,7 @@ async function examineKernel(
   ];
 }
 
-/** Only a superuser sees them, and no owner: nothing is found where the administrator is none. */
+/** Only a superuser may read pg_statistic. Returns no findings if the administrator may not. */
 async function examineStatistics(sql: Sql, variables: Variables): Promise<Finding[]> {
   const [reader] = await sql<{ role: string | null }>`
     select case when has_table_privilege(session_user, 'pg_statistic', 'select')
@@ -92,7 +92,7 @@ async function examineStatistics(sql: Sql, variables: Variables): Promise<Findin
   return reader?.role ? runChecks(sql, ['each database, as a superuser'], variables) : [];
 }
 
-/** What the files call the names of the installation, as they are in one of its databases. */
+/** Returns the variables of the files of `sql/doctor` for one database. */
 export async function variablesOf(
   { app, contextLogin, serving, ours, schemas: own, known }: ExaminedDatabase,
   { installation, sql, transactionTimeoutMs }: Fleet,

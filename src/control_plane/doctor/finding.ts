@@ -1,6 +1,6 @@
-/** What the doctor has found: which check, how severe, where, and the statement that fixes it. */
+/** A finding of the doctor: the check, its severity, the place, and the statement that fixes it. */
 
-/** Checks that are code, and how severe they are; the files of `sql/doctor` say it of theirs. */
+/** The severities of the checks that are code. The files of `sql/doctor` contain their own. */
 const severities = {
   connections_unlimited: 'warning',
   database_unreachable: 'error',
@@ -11,12 +11,12 @@ const severities = {
   session_refused: 'error',
 } as const;
 
-/** How the catalog differs from what it must be. */
+/** A difference between the catalog and the reference. */
 type Difference = `${string}_${'missing' | 'changed' | 'extra'}`;
 
 type CodedCheck = keyof typeof severities | Difference;
 
-/** Of what belongs to the whole database, or to people who are none of ours. */
+/** Differences in objects of the whole database, or in the rights of roles that are not ours. */
 const mildDifferences: ReadonlySet<string> = new Set<Difference>([
   'stranger_grant_extra',
   'event_trigger_extra',
@@ -33,7 +33,7 @@ function isSingle(check: CodedCheck): check is keyof typeof severities {
   return check in severities;
 }
 
-/** Warnings of checks that are code. */
+/** Returns the checks in code that only warn. */
 export function codedWarnings(): string[] {
   const singles = Object.entries(severities).filter(([, severity]) => severity === 'warning');
   return [...mildDifferences, ...singles.map(([check]) => check)];
@@ -41,17 +41,17 @@ export function codedWarnings(): string[] {
 
 export type Finding = {
   check: string;
-  /** An error says that something is broken; a warning, that one wall is thinner than it could be. */
+  /** Error: something is broken. Warning: a protection is weaker than it could be. */
   severity: 'error' | 'warning';
   where: string;
   /** One plain sentence without a full stop. */
   what: string;
-  /** SQL for a superuser of `database`, or a shell command; null when it takes a decision. */
+  /** SQL for a superuser in `database`, or a shell command; null if a person has to decide. */
   fix: string | null;
   database: string;
 };
 
-/** Errors by which somebody is not served, or gets another answer, and nobody sees more. */
+/** Errors that make requests fail or change their results, but show no tenant another tenant's rows. */
 const onlyRefuse: ReadonlySet<string> = new Set([
   'tenant_place_missing',
   'tenant_version_outside',
@@ -68,7 +68,7 @@ export function finding(check: CodedCheck, facts: Omit<Finding, 'check' | 'sever
   return { check, severity: severityOf(check), ...facts };
 }
 
-/** Whether tenants would not be kept apart. */
+/** Whether tenants may see or change each other's rows because of this. */
 export function breaksIsolation({ check, severity }: Finding): boolean {
   return severity === 'error' && !onlyRefuse.has(check);
 }
@@ -78,17 +78,17 @@ export function lineOf({ check, where, what, fix }: Finding): string {
   return `${check}: ${where}: ${what}${fix === null ? '' : `; fix: ${oneLine(fix)}`}`;
 }
 
-/** No text in a statement of ours has a line end that belongs to it, and comments are left out. */
+/** Joins the lines of a statement. Our statements have no comments, and no line ends in their strings. */
 export function oneLine(text: string): string {
   return text.replaceAll(/\s*\n\s*/g, ' ');
 }
 
-/** A name in a statement. */
+/** Returns a name with quotes, for a statement. */
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A name in a statement, without quotes where it needs none. */
+/** Returns a name for a statement, with quotes only if it needs them. */
 export function identifier(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoted(name);
 }

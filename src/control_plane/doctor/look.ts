@@ -1,10 +1,10 @@
-/** One look at a database, as it is at one moment. */
+/** A transaction that reads a database in one snapshot. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
 
 /**
- * Only reads, as the owner: a name in a query is the catalog's, whatever the search path was. Queries of
- * the catalog look expensive to the planner, and to compile them takes longer than to run them.
+ * Runs `look` as the owner, and can only read. Names are looked up in the catalog alone. JIT is off,
+ * because compiling these queries takes longer than running them.
  */
 export function lookInto<Result>(
   connection: Connection,

@@ -1,4 +1,4 @@
-/** The main database, and what belongs to the whole server. */
+/** Examines the main database, the server, and its sessions. */
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { acceptedSecrets } from '../keys/seal_keys.ts';
 import { lookAround, variablesOf } from './examined_database.ts';
@@ -12,7 +12,7 @@ import { sqlFiles } from './sql_checks.ts';
 
 type Task = { fleet: Fleet; pools: Pools; references: References };
 
-/** @returns its findings, and the other databases that are there. */
+/** @returns its findings, and the other databases that exist. */
 export async function examineMain({
   fleet,
   pools,
@@ -20,8 +20,8 @@ export async function examineMain({
 }: Task): Promise<{ findings: Finding[]; others: ExaminedDatabase[] }> {
   const { admin, installation, sql: files } = fleet;
   const newest = files.tenant.length;
-  // Before the look, so that its transaction need not wait; the files are read while a reference is made.
-  // One after the other: the second one finds the caches of its backend warm.
+  // Before the transaction, so that it stays short. One reference after the other: the second uses the
+  // same backend, whose caches are warm.
   await Promise.all([references.place(newest), sqlFiles()]);
   await references.kernel();
   const target = installation.adminTarget(installation.database);

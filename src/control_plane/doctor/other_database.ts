@@ -1,4 +1,4 @@
-/** A database beside the main one, such as a tenant's own. */
+/** Examines a database other than the main one, such as a tenant's own. */
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { acceptedSecrets, asOwner } from '../keys/seal_keys.ts';
 import { lookAround } from './examined_database.ts';

@@ -1,4 +1,4 @@
-/** What is examined: the placements of all tenants, and the databases that they are in. */
+/** Lists the placements of all tenants, and their databases, for the doctor. */
 
 import type { IsolationModes } from '../../isolation/modes.ts';
 import type { Sql } from '../../kernel/ports.ts';
@@ -6,35 +6,35 @@ import type { TenantId } from '../../kernel/tenant.ts';
 import { type Installation, schemas } from '../../postgres/installation.ts';
 import { type DedicatedPlacement, isDedicated, type Placement } from '../../postgres/placement.ts';
 
-/** A placement, whose it is, and the version that its tables should have. */
+/** A placement, its tenants in words, and the version that its tables should have. */
 export type ExaminedPlacement = {
   placement: Placement;
   whose: string;
   version: number;
-  /** Not while its tenant is being made or deleted. */
+  /** False while its tenant is being created or deleted. */
   active: boolean;
 };
 
-/** One of our databases, and the roles that have business there. */
+/** One of our databases, and the roles that are used there. */
 export type ExaminedDatabase = {
   name: string;
   /** The one with the control schema. */
   isMain: boolean;
-  /** Of active tenants whose tables are there. */
+  /** The active placements in this database. */
   placements: readonly ExaminedPlacement[];
-  /** Of the main one all: what belongs to the whole server is examined from there. */
+  /** In the main database all placements, because the whole server is examined from there. */
   known: readonly ExaminedPlacement[];
-  /** The placement of the one tenant that the database belongs to; null where it has several. */
+  /** The placement, if the database belongs to one tenant. */
   dedicated: DedicatedPlacement | null;
-  /** Works on tenants' tables. */
+  /** The role that statements on tenants' tables run as. */
   app: string;
-  /** The login that sets contexts; null where sessions begin with theirs. */
+  /** The login that sets contexts; null if sessions have theirs from their start. */
   contextLogin: string | null;
   /** Roles of ours that serve here. */
   serving: readonly string[];
-  /** All roles of ours but the owner: those that serve here, and those that do elsewhere. */
+  /** Our roles except the owner. Logins of other databases are known in the main database only. */
   ours: readonly string[];
-  /** Our schemas, but those of tenants that are being made or deleted. */
+  /** Our schemas, without those of tenants that are being created or deleted. */
   schemas: readonly string[];
 };
 
@@ -47,7 +47,7 @@ type Row = {
 };
 
 /**
- * One for each tenant; of a mode whose tenants have placements in common, those.
+ * Returns one placement for each tenant, and the common placements of modes that have them.
  *
  * @param newest version that the code knows.
  */
@@ -74,7 +74,7 @@ export async function readPlacements(
   ];
 }
 
-/** The main database, and each other one that an active tenant is in. */
+/** Returns the main database, and each other one with an active placement. */
 export function databasesOf(
   installation: Installation,
   all: readonly ExaminedPlacement[],

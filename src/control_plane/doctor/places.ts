@@ -1,4 +1,4 @@
-/** Our schemas against what the files of `sql/` make of them: as lists of facts, of which most are equal. */
+/** Compares our schemas with the references that the files of `sql/` make. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { Fleet } from '../fleet.ts';
 import { type Fact, readCatalog, type SchemaFacts } from './catalog.ts';
@@ -8,14 +8,14 @@ import type { ExaminedDatabase } from './placements.ts';
 import type { References } from './reference.ts';
 import { asTemplate } from './sql_checks.ts';
 
-/** What a look has seen of our schemas. */
+/** Our schemas as one transaction has read them. */
 export type Seen = {
   schemas: ReadonlyMap<string, SchemaFacts>;
-  /** As their own ledgers say, where facts were read: a migration may have come in between. */
+  /** Versions in the ledgers of schemas whose facts were read: a migration may have changed them. */
   versions: ReadonlyMap<string, number>;
 };
 
-/** The digest that is expected of a placement saves reading its facts. */
+/** Reads our schemas. If a placement has the expected digest, its facts are not read. */
 export async function readSchemas(
   sql: Sql,
   { placements, schemas, app, ours }: ExaminedDatabase,
@@ -37,7 +37,7 @@ export async function readSchemas(
   };
 }
 
-/** Of schemas with a ledger that its owner may read: what others have put in its place is not read. */
+/** Reads ledgers that the owner may read; another relation of that name may run somebody's code. */
 async function readVersions(
   sql: Sql,
   schemas: readonly string[],
@@ -56,7 +56,7 @@ async function readVersions(
   return new Map(rows.map(({ schema, version }) => [schema, version]));
 }
 
-/** Tenants' tables; a schema that is gone is named by `schemas.sql`. */
+/** Compares tenants' tables with their references. `schemas.sql` reports a missing schema. */
 export async function examinePlacements(
   seen: Seen,
   examined: ExaminedDatabase,
@@ -87,7 +87,7 @@ async function examinePlacement(
   return differences(reference.facts, facts, { database, schema, app: identifier(app) });
 }
 
-/** A schema of ours without tenants' tables, or what belongs to the whole database. */
+/** Compares a schema without tenants' tables, or the objects of the whole database. */
 export function examineSchema(
   seen: Seen,
   { name: database, app }: ExaminedDatabase,
@@ -98,12 +98,12 @@ export function examineSchema(
   return differences(expected, factsOf(seen, schema), setting);
 }
 
-/** Of one schema, or of the database where it is empty. */
+/** Returns the facts of a schema, or of the whole database if the name is empty. */
 export function factsOf(seen: Seen, schema: string): readonly Fact[] {
   return seen.schemas.get(schema)?.facts ?? [];
 }
 
-/** Older code does not know what newer code has made of a schema. */
+/** Older code has no reference for a schema that newer code has migrated. */
 function newer({ database, schema }: { database: string; schema: string }): Finding {
   return finding('schema_newer', {
     database,

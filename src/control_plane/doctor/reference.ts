@@ -1,7 +1,7 @@
 /**
- * What the catalog must be: the files of `sql/` are run once more, beside what is there, in schemas that
- * are rolled back. Nothing of ours is locked, and nothing stays. What they give is listed by the query
- * that lists what is there, so the two can be compared to the letter, on any version of Postgres.
+ * The expected catalog. The files of `sql/` are run again, in temporary schemas that are rolled back, so
+ * none of our tables is locked or changed. The same query lists both the expected and the real schemas,
+ * so they can be compared letter by letter, on any version of Postgres.
  */
 import { randomBytes } from 'node:crypto';
 import type { Sql } from '../../kernel/ports.ts';
@@ -24,14 +24,14 @@ export type PlaceReference = {
   digest: string;
   /** Names of its tables. */
   tables: string[];
-  /** What is wrong with the files themselves. */
+  /** Faults of the files themselves. */
   findings: Finding[];
 };
 
-/** The schemas of ours that have no tenant's tables. */
+/** Our schemas without tenants' tables; `dedicated` is `kernel` in a tenant's own database. */
 export type KernelReference = Record<'control' | 'kernel' | 'dedicated', Fact[]>;
 
-/** Stands for the tenant and for the digests of its contexts in the reference of `kernel.tenant()`. */
+/** Placeholders for the tenant and its digests in the reference of `kernel.tenant()`. */
 export const anyTenant = tenantId('00000000-0000-0000-0000-000000000000');
 export const anyDigest = '0'.repeat(64);
 
@@ -49,7 +49,7 @@ export class References {
     return this.#kernel;
   }
 
-  /** @param version from 1 to the newest; a schema of version 0 has its ledger alone. */
+  /** @param version from 0, a schema with only its ledger, to the newest. */
   place(version: number): Promise<PlaceReference> {
     const known = this.#places.get(version);
     if (known) return known;
@@ -134,7 +134,7 @@ export class References {
   }
 }
 
-/** A transaction of a connection is committed, unless it fails: so it fails when it has its result. */
+/** `Connection.transaction` commits unless its work throws, so this work throws once it has its result. */
 async function rolledBack<Result>(
   connection: Connection,
   begin: string,
@@ -153,12 +153,12 @@ async function rolledBack<Result>(
   return result;
 }
 
-/** Its own for each look, because two processes may look at once. */
+/** A random name, because two processes may build references at the same time. */
 function scratchName(): string {
   return `reference_${randomBytes(8).toString('hex')}`;
 }
 
-/** The login of migrations may make schemas, and what is in them is the owner's. */
+/** Creates a schema as the login of migrations; its objects will belong to the owner. */
 function opening(schema: string, owner: string): string {
   return `reset role;
     create schema "${schema}" authorization "${owner}";
@@ -166,7 +166,7 @@ function opening(schema: string, owner: string): string {
     set local search_path = "${schema}";`;
 }
 
-/** What the owner's new tables give away by default is a finding, and shall not be in the reference. */
+/** Resets the owner's default privileges: they are findings, and must not appear in the reference. */
 function withoutDefaults(owner: string): string {
   return `do $$ declare given record; begin
     for given in
@@ -192,7 +192,7 @@ function textOf(files: readonly Migration[], roles: Readonly<Record<string, stri
   return files.flatMap((file) => statementsIn(file, roles)).join(';\n');
 }
 
-/** Files that name their own schema name the scratch one. */
+/** Replaces the schema's name in the text of its files by the name of the temporary schema. */
 function named(text: string, schema: string, scratch: string): string {
   return text.replaceAll(new RegExp(`\\b${schema}\\.`, 'g'), `${scratch}.`);
 }

@@ -1,12 +1,12 @@
 /**
- * What must hold of tenants' tables whatever the files of `sql/tenant` say. Asked of the reference alone:
- * each tenant's tables are then compared with that.
+ * Rules for tenants' tables that the files of `sql/tenant` must follow. They are checked on the reference
+ * alone, because each tenant's tables are compared with it.
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { type Finding, quoted } from './finding.ts';
 import { arrayOf, runChecks } from './sql_checks.ts';
 
-/** The schema of the reference, and the role that works on it. */
+/** The schema of the reference, and the role of the statements there. */
 export type Ruled = { database: string; schema: string; role: string };
 
 export async function examineRules(

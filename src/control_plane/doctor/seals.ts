@@ -1,4 +1,4 @@
-/** The keys that a database holds seals against: one that our secrets give, or two in a rotation. */
+/** Checks the seal keys of a database: one that is derived from our secrets, or two during a rotation. */
 import type { Sql } from '../../kernel/ports.ts';
 import { schemas, sealKeyOf } from '../../postgres/installation.ts';
 import { pads } from '../../postgres/seal.ts';
@@ -6,7 +6,7 @@ import { type Finding, finding } from './finding.ts';
 
 type Key = { slot: number; inner: Buffer; outer: Buffer };
 
-/** A key that is none of ours seals any tenant's context for those who have its secret. */
+/** Reports a key that is not ours: its owner could seal any tenant's context. */
 export async function examineSealKeys(
   sql: Sql,
   database: string,

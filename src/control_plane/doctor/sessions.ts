@@ -1,11 +1,11 @@
-/** Real sessions, one of each kind, are asked by `sessions.sql` which settings they have. */
+/** Checks the settings of real sessions, one for each pool, by `sessions.sql`. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { type Finding, finding } from './finding.ts';
 import { runChecks, type Variables } from './sql_checks.ts';
 
-/** The connections that serve: their sessions begin as those of requests do. */
+/** The pools that serve requests, so that their sessions have the same start parameters. */
 export type Pools = { serving: ConnectionPool; control: ConnectionPool };
 
 export async function examineSessions(

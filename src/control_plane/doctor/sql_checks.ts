@@ -1,14 +1,14 @@
 /**
  * The checks that are SQL. A file of `sql/doctor` examines one subject: each of its statements is a query
- * that gives findings, and a line of its head says where it is run (`-- Run in: each database`). All of a
- * database are joined to one query, so that they take one round trip.
+ * that returns findings (in `catalog.sql`, facts), and a line of its head says where it is run (`-- Run in:
+ * each database`). Checks that are run together are joined to one query, to save round trips.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import type { Sql } from '../../kernel/ports.ts';
 import { readSql, type Statement } from '../migrations/sql_text.ts';
 import type { Finding } from './finding.ts';
 
-/** Where a file is run. */
+/** The places where files are run. */
 export type Scope =
   | 'the main database'
   | 'each database'
@@ -16,7 +16,7 @@ export type Scope =
   | 'each session'
   | 'each placement';
 
-/** What stands for `:'name'` in a file, as for psql. */
+/** The values of `:'name'` in a file, as in psql. */
 export type Variables = Readonly<Record<string, string>>;
 
 type SqlFile = { name: string; text: string; scope: string; statements: readonly Statement[] };
@@ -26,13 +26,13 @@ const folder = new URL('../../../sql/doctor/', import.meta.url);
 let files: Promise<readonly SqlFile[]> | undefined;
 let classes: Promise<string> | undefined;
 
-/** All files, which are read once. */
+/** Returns all files; they are read once. */
 export function sqlFiles(): Promise<readonly SqlFile[]> {
   files ??= readFiles();
   return files;
 }
 
-/** What the checks of these scopes find, or those of the files of these names. */
+/** Runs the checks of these scopes or file names, and returns their findings. */
 export async function runChecks(
   sql: Sql,
   chosen: readonly (Scope | `${string}.sql`)[],
@@ -47,7 +47,7 @@ export async function runChecks(
   return sql<Finding>(asTemplate(queries.join('\nunion all\n')));
 }
 
-/** What the only statement of a file gives. */
+/** Runs the only statement of a file, and returns its rows. */
 export async function runFile<Row extends object>(
   sql: Sql,
   file: string,
@@ -59,25 +59,25 @@ export async function runFile<Row extends object>(
   return sql<Row>(asTemplate(statement.withVariables(variables)));
 }
 
-/** The warnings that the files know: each is a name with its severity behind it. */
+/** Returns the warnings in the files: the names that are followed by this severity. */
 export async function warningsOfFiles(): Promise<string[]> {
   const texts = (await sqlFiles()).map(({ text }) => text).join('\n');
   return [...texts.matchAll(/'(\w+)'(?: as check)?, 'warning'/g)].map(([, name = '']) => name);
 }
 
-/** What is known of each setting, as the files that need it take it. */
+/** Returns the classes of all settings as JSON, the value of `setting_classes` in the files. */
 export function settingClasses(): Promise<string> {
   classes ??= readFile(new URL('setting_classes.json', folder), 'utf8');
   return classes;
 }
 
-/** A list of names as Postgres writes an array. */
+/** Returns a list of names as an array literal of Postgres. */
 export function arrayOf(names: readonly string[]): string {
   const quoted = names.map((name) => `"${name.replaceAll(/["\\]/g, '\\$&')}"`);
   return `{${quoted.join(',')}}`;
 }
 
-/** A text that is made here; it is not prepared, because it is not frozen. */
+/** Returns a text as a template. It is not prepared, because it is not frozen. */
 export function asTemplate(text: string): TemplateStringsArray {
   return Object.assign([text], { raw: [text] });
 }

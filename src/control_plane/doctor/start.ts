@@ -1,10 +1,10 @@
-/** What a server does with the doctor's findings before it serves anybody. */
+/** Examines the installation before the server starts to serve. */
 import { withoutAccepted } from './accepted.ts';
 import { type Examination, examine } from './doctor.ts';
 import { breaksIsolation, type Finding, lineOf } from './finding.ts';
 import { type Summed, summed } from './summed.ts';
 
-/** Tenants would not be kept apart. */
+/** Isolation would not hold: tenants could see or change each other's rows. */
 export class UnsafeError extends Error {
   override readonly name = 'UnsafeError';
   readonly lines: string[];
@@ -20,9 +20,9 @@ export class UnsafeError extends Error {
 }
 
 /**
- * Examines everything. What concerns one tenant alone, or only makes a wall thinner, is told to `warn`.
+ * Examines everything. Warnings, and errors that do not break isolation, go to `warn`.
  *
- * @throws {UnsafeError} with every finding that says isolation would not hold.
+ * @throws {UnsafeError} with every finding that breaks isolation.
  */
 export async function assertIsolation(
   examination: Examination,

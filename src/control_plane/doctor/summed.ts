@@ -1,10 +1,10 @@
-/** Warnings as they are told to people: one line for a fault, however many databases have it. */
+/** Groups warnings for output: one line for each fault, for any number of databases with it. */
 import type { Finding } from './finding.ts';
 
-/** A finding, and in how many more databases it is the same. */
+/** A finding, and the number of further databases with the same one. */
 export type Summed = Finding & { more: number };
 
-/** Errors stay as they are: each has to be fixed where it is. */
+/** Groups the warnings. Errors are not grouped: each has to be fixed in its place. */
 export function summed(findings: readonly Finding[]): Summed[] {
   const told: Summed[] = [];
   const warnings = new Map<string, Summed>();
@@ -21,7 +21,7 @@ export function summed(findings: readonly Finding[]): Summed[] {
   return told;
 }
 
-/** The same for each database that has it. */
+/** Returns the same text for each database that has the fault. */
 function faultOf({ severity, check, where, what, database }: Finding): string {
   return [severity, check, where, what].join('\n').replaceAll(database, '');
 }
