@@ -60,8 +60,8 @@ with ours as materialized (
 ), permission as (
   select namespace, type, acl.name, parent, role.name as grantee, acl.owner,
     privilege_type || coalesce(' (' || columns || ')', '') as privilege, is_grantable,
-    -- Grants to other roles on tables are less severe, because row security applies to these roles, too.
-    -- It does not protect the tables and privileges that are named here.
+    -- A grant on a table is less severe if the role is not ours, because row security applies to that role,
+    -- too. It does not protect the tables and privileges that are named here.
     is_ours or grantee = acl.owner or type <> 'table'
       or acl.name in ('{schema}.secrets', '{schema}.seal_keys')
       or acl.name in ('{schema}.audit_events', '{schema}.audit_chains')

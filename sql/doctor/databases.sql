@@ -1,5 +1,5 @@
 -- Databases: each of ours admits only its own logins, our logins may connect to no other database, and all
--- of ours exist, in UTF8. Our roles own no database, and nothing in other databases.
+-- of ours exist, in UTF8. Except the owner, our roles own no database, and nothing in other databases.
 -- Run in: the main database (databases belong to the whole server).
 -- Variables: control, migrate, owner (roles), ours (an array of all our roles but the owner), placements
 -- (JSON: an array of {whose, active, database, schema, role, login}; the database, the schema, the role and

@@ -1,4 +1,4 @@
--- Functions: serving roles may call none that runs with the rights of its owner.
+-- Functions outside our schemas: serving roles may call none that runs with the rights of its owner.
 -- Run in: each database.
 -- Variables: serving (an array of the roles that serve here), schemas (an array of our schemas here; the
 -- catalog of these is compared with the files of sql/).

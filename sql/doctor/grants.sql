@@ -1,4 +1,5 @@
--- Grants to our roles on tables outside our schemas, such as a copy, and on functions of the catalog.
+-- Grants on tables outside our schemas, such as a copy, and on functions of the catalog: neither our roles
+-- nor public have further ones.
 -- Run in: each database.
 -- Variables: ours (an array of all our roles but the owner), schemas (an array of our schemas here),
 -- placements (JSON: an array of {active, database, schema, role}).

@@ -1,5 +1,6 @@
 -- Functions of Postgres that public may call by default and no handler needs. An injected read could use
--- them against other tenants, so no serving role may call them.
+-- them against other tenants, so no serving role may call them: only set_config(), by the login that sets
+-- contexts.
 -- Run in: each database.
 -- Variables: serving (an array of the roles that serve here), owner (a role), context_login (the login
 -- that sets contexts, or nothing where sessions begin with theirs).

@@ -1,5 +1,5 @@
 -- The settings of a live session, whether they come from the server, the database, the login or a pooler.
--- Settings that affect rows, rights or results have the values that Kennel pins, or Postgres's defaults.
+-- Those that affect rows, rights or results have the values that Kennel pins, or the defaults of Postgres.
 -- Run in: each session (one of each login that serves, and one of the administrator).
 -- Variables: ours (an array of all our roles but the owner), limit (transaction_timeout of our logins, in
 -- milliseconds), setting_classes (JSON: the text of setting_classes.json).

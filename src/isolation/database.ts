@@ -2,8 +2,8 @@
  * Database mode: each tenant has a database, and a login that may connect to no other database of Kennel.
  *
  * A session of that login serves one tenant only. The tenant's context is a start parameter of the session,
- * so statements bring none; row security compares it here, too, as a second lock. Provisioning makes the
- * login, then the database with all migrations; deletion drops both. Each database is migrated by itself.
+ * so statements bring none; row security compares it here, too, as a second barrier. Provisioning makes the
+ * login, then the database with all migrations; deletion drops both. Each database is migrated separately.
  */
 import type { TenantRef } from '../kernel/ports.ts';
 import type { Installation } from '../postgres/installation.ts';

@@ -1,4 +1,4 @@
-/** The registered isolation modes: a new one is a file of this folder, and its name and factory here. */
+/** The registered isolation modes. A new one needs a file in this folder, and its name and factory here. */
 import type { TenantRef } from '../kernel/ports.ts';
 import type { Installation } from '../postgres/installation.ts';
 import type { Placement } from '../postgres/placement.ts';

@@ -2,8 +2,8 @@
  * Schema mode: each tenant has its tables in a schema of its own in the main database.
  *
  * One login serves all tenants, as in shared mode. Each statement brings the name of the schema and the
- * tenant's sealed context; row security compares the context here, too, as a second lock. Provisioning makes
- * the schema with all migrations; deletion drops it. Each schema is migrated by itself.
+ * tenant's sealed context; row security compares the context here, too, as a second barrier. Provisioning
+ * makes the schema with all migrations; deletion drops it. Each schema is migrated separately.
  */
 import type { TenantRef } from '../kernel/ports.ts';
 import type { Installation } from '../postgres/installation.ts';

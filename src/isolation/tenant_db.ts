@@ -124,8 +124,8 @@ const knownUses = new WeakMap<TemplateStringsArray, ConnectionUse>();
 
 /**
  * A `select` may share its connection. Any other query has the connection to itself until its command tag
- * has arrived. This is no protection by itself: a `select` may write, too. It keeps a statement that
- * replaces a prepared statement from being sent together with one that uses it.
+ * has arrived. So a statement that replaces a prepared statement is never sent together with one that uses
+ * it. This does not prevent writes: a `select` may write, too.
  *
  * @throws {IsolationViolation} when the statement is not a query. `create rule`, for one, locks its table
  *   before Postgres checks the right to do so, and all other statements would wait behind that lock.

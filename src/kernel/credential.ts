@@ -16,8 +16,8 @@ export type RejectedCredential = {
 
 /**
  * Records the failure and refuses the request. The reply is delayed after too many failures of one
- * address; a request without a credential does not count as one. The audit trail has no endpoint, so
- * that equal failures become one row; the log has it, under the request id.
+ * address; a request without a credential does not count. The audit event does not contain the endpoint,
+ * so that equal failures become one row; the log contains it, with the request id.
  *
  * @throws {Refusal} `unauthenticated`, or `rate_limited` when too many replies are delayed already.
  */

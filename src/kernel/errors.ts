@@ -42,7 +42,7 @@ export type RefusalFacts = {
   cause?: unknown;
 };
 
-/** Ends a request without its work. The message is safe to show to the caller. */
+/** Refuses a request. The message is safe to show to the caller. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: RefusalCode;
@@ -56,8 +56,9 @@ export class Refusal extends Error {
 }
 
 /**
- * The database has refused a handler's statement, because a right or the tenant's context was missing.
- * No handler needs such a statement, so this is a bug or an attack.
+ * A handler's statement was refused: by the database, because a right or the tenant's context was missing,
+ * or before it was sent, because it is not a query. No handler needs such a statement, so this is a bug or
+ * an attack.
  */
 export class IsolationViolation extends Error {
   override readonly name = 'IsolationViolation';

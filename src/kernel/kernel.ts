@@ -72,7 +72,7 @@ type Authorized = {
   once: Omit<IdempotentRequest<unknown>, 'request'> | null;
 };
 
-/** Characters of a database's message that the audit trail keeps. */
+/** Characters of an error message that the audit trail keeps. */
 const reasonLength = 200;
 
 export class Kernel<Request extends TenantRequest> {
@@ -89,7 +89,7 @@ export class Kernel<Request extends TenantRequest> {
    * metrics and the reply's headers.
    *
    * @throws {Refusal} when a stage refuses the request.
-   * @throws {IsolationViolation} when the database refuses a handler's statement.
+   * @throws {IsolationViolation} when a handler's statement is refused.
    */
   async run(request: Request, record: RequestRecord): Promise<Reply> {
     const { slug, path } = resolveTenant(this.#parts.resolvers, request.facts);

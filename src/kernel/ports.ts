@@ -43,7 +43,7 @@ export type RateLimitResult = {
 };
 
 export interface Limiter {
-  /** Never rejects: a limiter without its store decides by itself. */
+  /** Never rejects: if its store is down, the limiter decides without it. */
   consume(tenant: Tenant): Promise<RateLimitResult>;
 }
 
@@ -98,7 +98,7 @@ export interface Denials {
   note(denial: Denial): void;
 }
 
-/** How a wrong credential is answered. */
+/** The response to a wrong credential. */
 export type ThrottleDecision = {
   /** The address has sent too many wrong credentials: its replies are delayed. */
   delayed: boolean;

@@ -59,7 +59,7 @@ export class Connection {
     return this.#pipeline.backendEnds;
   }
 
-  /** How many calls that were sent have no result, now or when the connection ended. */
+  /** The number of sent calls without a result, now or when the connection ended. */
   get unanswered(): number {
     return this.#pipeline.unanswered;
   }
@@ -125,7 +125,7 @@ export class Connection {
       const { error, completed } = result;
       const rows = completed > statementsBefore ? this.#pipeline.rowsIn<Row>(result) : [];
       if (!error) return rows;
-      // Context and reset are ours and cannot fail; if one does, the session is in a wrong state.
+      // Context and reset are ours and should never fail. If one does, the session is in a wrong state.
       const isOfStatement = completed === statementsBefore;
       throw isOfStatement ? this.#pipeline.failure(error) : this.#pipeline.abandon(error);
     });
@@ -177,7 +177,7 @@ export class Connection {
     this.#startedAt = row?.startedAt ?? '';
   }
 
-  /** A failed transaction answers a commit with ROLLBACK, without an error. */
+  /** The server answers the commit of a failed transaction with ROLLBACK, not with an error. */
   async #commit(): Promise<void> {
     const tag = await this.#pipeline.run(groups.commit, 'I');
     if (tag === 'COMMIT') return;

@@ -34,8 +34,8 @@ export class ConnectionPool {
   #closed = false;
 
   /**
-   * @param unterminated how to terminate backends that outlive their connections. Without it such a backend
-   *   does not count, which is right for statements of our own: all of them can be cancelled.
+   * @param unterminated terminates backends that outlive their connections, and counts them until then. It
+   *   is not needed for statements of our own, which can all be cancelled.
    */
   constructor(
     open: (target: Target) => Promise<Connection>,
@@ -133,8 +133,8 @@ export class ConnectionPool {
   }
 
   /**
-   * Gives a free connection to a new call without looking at the queue. Queued calls could not use that
-   * connection, or they look again within `stallMs`, which bounds how far a new call gets ahead of them.
+   * Gives a free connection to a new call without looking at the queue. A queued call either cannot use
+   * that connection, or is offered one again within `stallMs`, so a new call overtakes it for a short time.
    */
   #takeNow(call: Call): ReadBatch | null {
     return this.#isWithinShare(call) ? this.#take(call) : null;
@@ -144,7 +144,7 @@ export class ConnectionPool {
     if (this.#closed) throw unavailable('The server is shutting down');
     const lent = this.#queue.wait(call);
     this.#countWait(lent);
-    // Most calls wait for a batch to fill; no other call could be served now.
+    // Most calls wait until a batch is sent; no queued call can be served before.
     if (this.#mustWait(call)) this.#serveWhenStalled();
     else this.#serve();
     return lent;
@@ -175,7 +175,7 @@ export class ConnectionPool {
     return true;
   }
 
-  /** A place in a batch, or an idle connection. */
+  /** Returns a place in a batch, or an idle connection; null if there is neither. */
   #take(call: Call): ReadBatch | null {
     const { target, tenant } = call;
     const batch = (this.#shares(call) ? this.#batches.join(target) : null) ?? this.#takeIdle(call);

@@ -66,7 +66,7 @@ export class Envelopes {
   }
 }
 
-/** Only the session says whose statement it is, so a wrong connection must be refused. */
+/** Only the session determines the tenant here, so a connection to another target is refused. */
 function ofSession(connection: SessionIdentity, { target, schema }: Placement): Envelope {
   if (connection.target !== target)
     throw new Error("Cannot use a connection: it is not of the tenant's placement");

@@ -1,7 +1,7 @@
 /**
  * One Kennel in one Postgres: the names of its roles, schemas and databases, and the passwords and seal
- * keys that are derived from its one secret. Roles belong to the whole server, so their names contain the
- * database's name: two installations on one server share none.
+ * keys that are derived from its secrets. Roles belong to the whole server, so their names contain the
+ * database's name: two installations on one server have no role in common.
  */
 import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -29,7 +29,7 @@ export type Secrets = { installation: Buffer; seals: SealSecrets };
 export type Roles = {
   /** Owns every schema and table, and cannot log in. */
   owner: string;
-  /** May use tenant tables alone. */
+  /** May use only tenants' tables. */
   app: string;
   /** May use one tenant's rows of the control schema. */
   account: string;
@@ -151,7 +151,7 @@ export class Installation {
     return this.#derive(`idempotency:${purpose}`);
   }
 
-  /** Returns an id of this installation, to tell its data outside the database from another one's. */
+  /** Returns an id of this installation, for the names of its data outside the database. */
   mark(): string {
     return this.#derive('mark').toString('hex').slice(0, 16);
   }
@@ -185,8 +185,9 @@ export function sealKeyOf(secret: Buffer, database: string): Buffer {
 }
 
 /**
- * Returns the role names of the installation in a database: `kennel_app` for the database `kennel`. For
- * other names they contain a digest, so that `shop` does not share roles with `kennel_shop`.
+ * Returns the role names of the installation in a database: `kennel_app` for the database `kennel`. If the
+ * database's name does not begin with `kennel`, they contain a digest: `shop` must not share roles with
+ * `kennel_shop`.
  */
 export function rolesOf(database: string): Roles {
   const name = shorten(database, 36);

@@ -20,11 +20,11 @@ export type BatchLimits = {
   slowTenants: number;
 };
 
-/** One use of a connection, from the first call to the end of the last one. A call alone is a batch, too. */
+/** One use of a connection, from the first call to the end of the last. A single call is a batch, too. */
 export type ReadBatch = {
   readonly connection: Connection;
   readonly begunAtMs: number;
-  /** All calls of the batch, whether they are not sent yet, running or answered. */
+  /** All calls of the batch: waiting, running and ended ones. */
   calls: number;
   /** The tenants of the calls that were sent, in the order of the results. */
   readonly sent: string[];
@@ -52,7 +52,7 @@ export class ReadBatches {
     return this.#slow.size > 0 && this.#slow.has(tenant);
   }
 
-  /** Whether a read should wait until a batch is sent. @param waiting how many wait already. */
+  /** Whether a read should wait until a batch is sent. @param waiting the number of waiting reads. */
   mustWait(target: Target, { waiting, nowMs }: { waiting: number; nowMs: number }): boolean {
     const latest = this.#latest.get(target);
     if (!latest || waiting >= this.#limits.statements) return false;

@@ -15,8 +15,8 @@ export type Fact = {
 };
 
 /**
- * The facts of a schema. `facts` is null if its digest is the known one, or if enough other schemas with a
- * wrong digest have theirs.
+ * The facts of a schema. `facts` is null if its digest is the known one, or if `mostDifferent` other schemas
+ * with a wrong digest come first.
  */
 export type SchemaFacts = { schema: string; digest: string; facts: Fact[] | null };
 

@@ -68,7 +68,7 @@ export function finding(check: CodedCheck, facts: Omit<Finding, 'check' | 'sever
   return { check, severity: severityOf(check), ...facts };
 }
 
-/** Whether tenants may see or change each other's rows because of this. */
+/** Whether it is an error that may let tenants see or change each other's rows. */
 export function breaksIsolation({ check, severity }: Finding): boolean {
   return severity === 'error' && !onlyRefuse.has(check);
 }

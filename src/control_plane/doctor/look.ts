@@ -3,8 +3,8 @@ import type { Sql } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
 
 /**
- * Runs `look` as the owner, and can only read. Names are looked up in the catalog alone. JIT is off,
- * because compiling these queries takes longer than running them.
+ * Runs `look` as the owner, in a read-only transaction. Names without a schema are those of the catalog.
+ * JIT is off, because compiling these queries takes longer than running them.
  */
 export function lookInto<Result>(
   connection: Connection,

@@ -37,7 +37,7 @@ export async function readSchemas(
   };
 }
 
-/** Reads ledgers that the owner may read; another relation of that name may run somebody's code. */
+/** Reads the ledgers that are tables and that the owner may read; a view could run anyone's code. */
 async function readVersions(
   sql: Sql,
   schemas: readonly string[],

@@ -6,7 +6,7 @@ import { type Finding, finding } from './finding.ts';
 
 type Key = { slot: number; inner: Buffer; outer: Buffer };
 
-/** Reports a key that is not ours: its owner could seal any tenant's context. */
+/** Reports a key that is not ours: a person with its secret could seal any tenant's context. */
 export async function examineSealKeys(
   sql: Sql,
   database: string,

@@ -1,4 +1,4 @@
-/** Checks the settings of real sessions, one for each pool, by `sessions.sql`. */
+/** Checks the settings of real sessions with `sessions.sql`: one for each serving login and the administrator. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';

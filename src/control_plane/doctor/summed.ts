@@ -1,4 +1,4 @@
-/** Groups warnings for output: one line for each fault, for any number of databases with it. */
+/** Groups warnings for output: one line for each fault, even if many databases have it. */
 import type { Finding } from './finding.ts';
 
 /** A finding, and the number of further databases with the same one. */

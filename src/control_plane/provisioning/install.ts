@@ -43,7 +43,7 @@ export type InstallOptions = {
 };
 
 /**
- * Installs what is missing, under a lock: other processes wait, and then find nothing to do.
+ * Installs the missing parts, under a lock: other processes wait, and then find nothing to do.
  *
  * @throws {Error} when the server cannot be used, the administrator lacks a right, or a migration fails.
  */

@@ -9,8 +9,8 @@ import { kernelRights } from './schema_rights.ts';
 import { migrating } from './tenant_schema.ts';
 
 /**
- * Creates the schema and writes its seals. Call it under the lock of the database, so that no key rotation
- * runs between reading and writing the secrets.
+ * Creates the schema and stores its seal keys, or the digests of its contexts. Call it under the lock of the
+ * database, so that no key rotation runs after the secrets are read and before the keys are stored.
  */
 export async function prepareKernel(
   connection: Connection,

@@ -1,7 +1,7 @@
 /**
  * Creates and deletes tenants. Each job locks the slug, first finishes or rolls back the job of a
- * killed process, and has only steps that may be repeated. After a kill at any point, recovery leaves a
- * half-created tenant absent, and completes a deletion.
+ * killed process, and has only steps that may be repeated. After a kill at any point, recovery removes a
+ * half-created tenant, and completes a deletion.
  */
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Isolation, Sql, TenantRef } from '../../kernel/ports.ts';

@@ -19,7 +19,7 @@ export function withDatabaseLock<Result>(
   return withLocked(fleet, { from, lock: `database ${database}` }, work);
 }
 
-/** The same for a schema. */
+/** Runs `work` with an administrator's connection to the schema's database, under the lock of the schema. */
 export function withSchemaLock<Result>(
   fleet: Fleet,
   { database, schema }: Placement,

@@ -2,9 +2,9 @@
  * The tables of a placement, read from the catalog, so that nothing lists tenants' tables by name. After
  * each migration this module checks the guards of every table, and sets its grants and statistics.
  *
- * Row security hides rows, but neither locks nor the planner's statistics. So rights are granted by
- * column, because LOCK TABLE needs a right on the whole table. And no column has statistics, because the
- * planner's choices would show every reader of a table something of all its values.
+ * Row security applies to rows, but neither to locks nor to the planner's statistics. So rights to write are
+ * granted by column, because with such rights on a whole table LOCK TABLE could block other tenants. And
+ * no readable column has statistics, because estimates would show its readers other tenants' values.
  *
  * Sources: https://www.postgresql.org/docs/current/sql-lock.html and planner-stats-security.html
  */
@@ -24,16 +24,16 @@ export function hardening(tables: TenantSchema): Script {
   return `${assertingGuards(tables.schema)}; ${restricting(tables)}`;
 }
 
-/** The same without the check of the guards. */
+/** Sets the grants and statistics of the tables, without checking their guards. */
 export function restricting({ schema, app }: TenantSchema): Script {
   return `${granting(schema, app)}; ${withoutStatistics(schema, app)}`;
 }
 
 /**
- * Raises an error for a table without row security, instead of adding it: migrations show it on purpose,
- * and a table without it is a mistake. `pg_get_expr` locks the table of the default that it prints. So the
- * default is read by a sub-select for each table; EXISTS may be planned as a hash over the tables of all
- * tenants, and placements that are created at the same time would wait for each other.
+ * Raises an error for a table without `tenant_id`, row security or policy, and for extended statistics. It
+ * does not add the guards, because the reader of a migration must see them. `pg_get_expr` locks the table
+ * whose default it prints, so a sub-select reads the default of each table. With EXISTS the planner might
+ * read those of all tenants, and placements that are created at the same time would wait for each other.
  */
 function assertingGuards(schema: string): Script {
   return `do $$
