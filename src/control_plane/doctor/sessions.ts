@@ -1,4 +1,4 @@
-/** Checks the settings of real sessions with `sessions.sql`: one for each serving login and the administrator. */
+/** Checks the settings of one session of each login that serves, and of the administrator. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
