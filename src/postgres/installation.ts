@@ -212,9 +212,14 @@ function derive(secret: Buffer, purpose: string): Buffer {
 }
 
 /** Returns a short name that is still unique. Postgres truncates names at 63 bytes without an error. */
-function shorten(name: string, maxLength: number): string {
-  if (name.length <= maxLength) return name;
-  return `${name.slice(0, maxLength - 9)}_${digestOf(name)}`;
+function shorten(name: string, maxBytes: number): string {
+  if (Buffer.byteLength(name) <= maxBytes) return name;
+  let kept = '';
+  for (const char of name) {
+    if (Buffer.byteLength(kept + char) > maxBytes - 9) break;
+    kept += char;
+  }
+  return `${kept}_${digestOf(name)}`;
 }
 
 function digestOf(name: string): string {

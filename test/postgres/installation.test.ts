@@ -5,6 +5,17 @@ import { Installation, rolesOf } from '../../src/postgres/installation.ts';
 import { dedicatedContext } from '../../src/postgres/seal.ts';
 import { partsOf } from '../../src/postgres/session_url.ts';
 
+const id = tenantId('01890000-0000-7000-8000-000000000001');
+const installed = (database: string, secret = 1, host = 'host:5433') =>
+  new Installation(
+    `postgres://a:b@${host}/${database}?sslmode=require`,
+    {
+      installation: Buffer.alloc(32, secret),
+      seals: { current: Buffer.alloc(32, secret), other: null },
+    },
+    10,
+  );
+
 describe('rolesOf()', () => {
   it('names roles after the database', () => {
     assert.equal(rolesOf('kennel').app, 'kennel_app');
@@ -18,24 +29,16 @@ describe('rolesOf()', () => {
   });
 
   it('keeps names within 63 bytes, where Postgres truncates', () => {
-    for (const name of ['a'.repeat(63), `kennel${'a'.repeat(57)}`]) {
-      for (const role of Object.values(rolesOf(name))) assert.ok(role.length <= 63, role);
+    for (const name of ['a'.repeat(63), `kennel${'a'.repeat(57)}`, 'я'.repeat(31)]) {
+      for (const role of Object.values(rolesOf(name)))
+        assert.ok(Buffer.byteLength(role) <= 63, role);
+      const { database } = installed(name).dedicatedPlacement(`t_${'0'.repeat(32)}`, id);
+      assert.ok(Buffer.byteLength(database) <= 63, database);
     }
   });
 });
 
 describe('Installation', () => {
-  const id = tenantId('01890000-0000-7000-8000-000000000001');
-  const installed = (database: string, secret = 1, host = 'host:5433') =>
-    new Installation(
-      `postgres://a:b@${host}/${database}?sslmode=require`,
-      {
-        installation: Buffer.alloc(32, secret),
-        seals: { current: Buffer.alloc(32, secret), other: null },
-      },
-      10,
-    );
-
   it("has targets for a tenant's database with its own login and the URL's host and parameters", () => {
     const { target, database, login } = installed('kennel').dedicatedPlacement('t_1', id);
     const url = new URL(target);
