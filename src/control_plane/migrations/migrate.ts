@@ -17,7 +17,7 @@ import { assertFilesUnedited, recordFile } from './checksums.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import { assertAllCompatible, readProcesses } from './processes.ts';
 import { assertUnedited } from './schema_migrator.ts';
-import { readStatus, type TenantState } from './status.ts';
+import { lowestOf, readStatus, type TenantState } from './status.ts';
 
 export type MigrateOptions = {
   /** Only the schema of this tenant, with all its tenants; null for all schemas. */
@@ -87,7 +87,7 @@ class Run {
   }
 
   async #assertCompatibleServers(pending: readonly Pending[]): Promise<void> {
-    const lowest = Math.min(...pending.map(({ version }) => version));
+    const lowest = lowestOf(pending, this.#fleet.sql.tenant.length);
     const required = requiredBy(this.#fleet.sql.tenant.slice(lowest));
     if (required === 0) return;
     assertAllCompatible(
@@ -162,12 +162,11 @@ async function pendingSchemas(fleet: Fleet, slug: string | null): Promise<Pendin
     .map((group) => {
       const { placement } = group;
       const ledger = ledgers.get(placement.schema);
-      const versions = group.tenants.map((tenant) => tenant.version);
       return {
         name: nameOf(group),
         placement,
         tenants: group.tenants.map((tenant) => tenant.slug),
-        version: Math.min(...versions, ...(ledger ? [ledger.length] : [])),
+        version: lowestOf(group.tenants, ledger?.length ?? newest),
       };
     })
     .filter(({ version }) => version < newest)

@@ -55,10 +55,10 @@ export async function migrationStatus(
   const behind = listed.filter(
     ({ version, error }) => version < newest || (version === newest && error !== null),
   );
-  const lowest = Math.min(newest, ...tenants.map(({ version }) => version));
+  const lowest = lowestOf(tenants, newest);
   const required = requiredOnceMigrated(files, {
     lowest,
-    required: Math.max(0, ...tenants.map((tenant) => tenant.required)),
+    required: tenants.reduce((highest, tenant) => Math.max(highest, tenant.required), 0),
   });
   const processes = await readProcesses(control, heartbeatTimeoutMs);
   const left = leftBehind(processes, required);
@@ -69,6 +69,14 @@ export async function migrationStatus(
     ahead,
     processes: processes.map((one) => ({ ...one, leftBehind: left.includes(one) })),
   };
+}
+
+/**
+ * Returns the lowest version, and at most `ceiling`. Each one by itself: 125 000 tenants are too many
+ * arguments for Math.min().
+ */
+export function lowestOf(all: readonly { version: number }[], ceiling: number): number {
+  return all.reduce((lowest, { version }) => Math.min(lowest, version), ceiling);
 }
 
 /** The version that servers must know once all files are applied to all tenants. */

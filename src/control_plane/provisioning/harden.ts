@@ -3,7 +3,6 @@
  * the right is skipped; the doctor reports it.
  */
 
-import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { isDedicated, type Placement } from '../../postgres/placement.ts';
 import { type FunctionGrantees, revokeFunctions } from './revoked_functions.ts';
@@ -23,30 +22,25 @@ export async function hardenMain(
   await revokeFunctions(connection, grantees);
 }
 
-/**
- * Another database. A lock admits one process at a time, because two processes that change the same right
- * at the same time would both fail.
- */
-export function hardenDatabase(
+/** Another database, under its lock: two processes that change the same right at once would both fail. */
+export async function hardenDatabase(
   connection: Connection,
   placement: Placement,
   owner: string,
 ): Promise<void> {
-  return withLock(connection, `harden ${placement.database}`, async () => {
-    await connection.script(
-      `do $$ begin
-         set local client_min_messages = warning;
-         drop schema if exists public;
-       exception
-         when dependent_objects_still_exist then revoke all on schema public from public;
-         when insufficient_privilege then null;
-       end $$`,
-    );
-    await forbidBlocks(connection, owner);
-    // A dedicated session starts with its context, so it needs no set_config().
-    const contextLogin = isDedicated(placement) ? null : placement.login;
-    await revokeFunctions(connection, { owner, contextLogin });
-  });
+  await connection.script(
+    `do $$ begin
+       set local client_min_messages = warning;
+       drop schema if exists public;
+     exception
+       when dependent_objects_still_exist then revoke all on schema public from public;
+       when insufficient_privilege then null;
+     end $$`,
+  );
+  await forbidBlocks(connection, owner);
+  // A dedicated session starts with its context, so it needs no set_config().
+  const contextLogin = isDedicated(placement) ? null : placement.login;
+  await revokeFunctions(connection, { owner, contextLogin });
 }
 
 /**

@@ -5,12 +5,20 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { migrateFleet, type Progress } from '../../../src/control_plane/migrations/migrate.ts';
-import { migrationStatus } from '../../../src/control_plane/migrations/status.ts';
+import { lowestOf, migrationStatus } from '../../../src/control_plane/migrations/status.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
 import { limits } from '../../../src/limits.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
+
+describe('lowestOf()', () => {
+  it('finds the lowest version of 200 000 tenants', () => {
+    const tenants = Array.from({ length: 200_000 }, (_, at) => ({ version: at === 7 ? 1 : 2 }));
+    assert.equal(lowestOf(tenants, 3), 1);
+    assert.equal(lowestOf([], 3), 3);
+  });
+});
 
 describe('migrateFleet()', () => {
   let database: TestDatabase;
