@@ -93,7 +93,7 @@ async function onboard(
 async function fill({ isolation }: Services, tenant: LoadTenant): Promise<LoadTenant> {
   const pets = seedPets(tenant.slug);
   const rows = JSON.stringify(pets);
-  await isolation.run({ id: tenant.id, isolation: tenant.mode }, async (db) => {
+  await isolation.run({ id: tenant.id, isolation: tenant.mode, generation: 0 }, async (db) => {
     await db`update pets set deleted = true where id = ${tenant.id}`;
     await db`
       insert into pets (id, name, species, breed, birth_date)

@@ -22,6 +22,8 @@ import { KeyRefresher } from './control_plane/keys/key_refresher.ts';
 import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
 import type { HttpRequest } from './http/request.ts';
 import type { Router } from './http/router.ts';
+import { Relocation } from './isolation/relocation.ts';
+import { tenantIsolation } from './isolation/tenant_db.ts';
 import { Kernel, type KernelParts } from './kernel/kernel.ts';
 import type { Db, Routes } from './kernel/ports.ts';
 import type { Slug } from './kernel/tenant.ts';
@@ -179,11 +181,17 @@ async function startMaintenance(
 }
 
 /** The ports through which the kernel works on one tenant's rows. */
-function tenantPorts({ connections, isolation, fleet }: Services, directory: CachedDirectory) {
-  const { installation, sql } = fleet;
+function tenantPorts({ connections, fleet, moves }: Services, directory: CachedDirectory) {
+  const { installation, modes, sql } = fleet;
   const newId = uuidv7;
+  const relocation = new Relocation({
+    ...limits.relocation,
+    lookUp: (id) => directory.refresh(id),
+    onStuck: () => moves.recover(),
+    nowMs: () => performance.now(),
+  });
   return {
-    isolation,
+    isolation: tenantIsolation(connections, modes, relocation),
     accounts: postgresAccounts(connections, installation, {
       newId,
       onChange: (id) => directory.forget(id),

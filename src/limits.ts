@@ -217,6 +217,15 @@ export const limits = {
     // The list of all tenants is one JSON value.
     json: { ...json, chars: session.answerBytes },
   },
+  /** The connections of a move, whose snapshot stays open while all rows are copied. */
+  moverConnection: {
+    connectTimeoutMs: 5 * seconds,
+    statementTimeoutMs: 10 * minutes,
+    lockTimeoutMs: 30 * seconds,
+    idleInTransactionTimeoutMs: 10 * minutes,
+    callTimeoutMs: 12 * hours,
+    ...session,
+  },
   adminConnections: { ...pool, connections: 8, connectionsPerTenant: 8 },
   /** The connection that terminates backends whose connection was closed. */
   terminatorConnections: {
@@ -263,6 +272,35 @@ export const limits = {
     lockAttempts: 10,
     lockRetryMs: 500,
   },
+  moves: {
+    /** Rows, and about as many bytes of rows, that are copied in one transaction. */
+    batchRows: 500,
+    batchBytes: 1 * MiB,
+    /** Changed rows that are copied with one statement. */
+    changesBatchRows: 200,
+    /** Writes are stopped when at most so many changed rows were left to copy. */
+    fewChanges: 50,
+    /** Rounds in which the copy may catch up with the tenant's writes. */
+    catchUps: 200,
+    /** How long the fence may wait for transactions that write; then it is lifted, and tried again. */
+    fenceWaitMs: 150,
+    fenceAttempts: 40,
+    fenceRetryMs: 250,
+    /** How long an old database is kept for reads that began before the fence. */
+    readersMs: 5 * seconds,
+    pollMs: 20,
+    /** How often the registry learns how many rows have been copied. */
+    progressMs: 500,
+    lockTimeoutMs: 200,
+    lockAttempts: 50,
+    lockRetryMs: 200,
+  },
+  /** How a statement follows a tenant that moves. `patienceMs` is shorter than `answerMs`. */
+  relocation: { retryMs: 10, probeMs: 100, stuckMs: 1 * seconds, patienceMs: 3 * seconds },
+  /** The connections that copy: a source and a destination for each move. */
+  movers: { ...pool, connections: 4, connectionsPerTenant: 2 },
+  /** The connections that hold the locks of moves: one for each. */
+  moveLocks: { ...pool, connections: 2, connectionsPerTenant: 1, waitLimitMs: 2 * seconds },
   seals: {
     /** How often a process reads the secret, in case it missed an announcement. */
     refreshMs: 10 * seconds,

@@ -4,10 +4,12 @@
  */
 import type { Config } from './config.ts';
 import { queryAudit } from './control_plane/audit/query.ts';
+import type { MoveStep } from './control_plane/moves/move_job.ts';
 import { isolationModes } from './isolation/modes.ts';
 import type { Slug } from './kernel/tenant.ts';
 import type { Outbox } from './mail/outbox.ts';
 import type { FlushDenials } from './routes/admin/audit.ts';
+import type { TenantMoves } from './routes/admin/moves.ts';
 import type { Plans } from './routes/admin/plans.ts';
 import type { TenantLifeCycle } from './routes/admin/tenants.ts';
 import type { OperatorParts } from './routes/routers.ts';
@@ -28,6 +30,7 @@ export function operatorParts(
 ): OperatorParts {
   return {
     tenants: tenantLifeCycle(services, dependencies),
+    moves: tenantMoves(services, dependencies),
     defaults: { isolation, isolationModes, sendsMail: smtpUrl !== null },
     plans: planAdmin(services, dependencies),
     readTrail: (filter) => queryAudit(services.control, filter),
@@ -57,6 +60,21 @@ function tenantLifeCycle(
       const tenant = await registry.patch(slug, patch, requestId, assertChangeable);
       directory.forgetAll();
       return tenant;
+    },
+  };
+}
+
+function tenantMoves(
+  { moves }: Services,
+  { directory }: Pick<OperatorDependencies, 'directory'>,
+): TenantMoves {
+  return {
+    find: (slug) => moves.find(slug),
+    begin: async (slug, to, requestId) => {
+      const onStep = (step: MoveStep) => {
+        if (step === 'switched') directory.forgetAll();
+      };
+      return (await moves.begin({ slug, to, requestId }, { onStep })).move;
     },
   };
 }

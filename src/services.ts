@@ -10,6 +10,7 @@ import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
 import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
 import { readMigrations } from './control_plane/migrations/migration_files.ts';
+import { Moves } from './control_plane/moves/moves.ts';
 import { type InstallOptions, install } from './control_plane/provisioning/install.ts';
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
 import { openInstalled } from './control_plane/provisioning/open_installed.ts';
@@ -36,6 +37,7 @@ export type Services = {
   isolation: Isolation;
   jobs: ConnectionPool;
   onboarding: Onboarding;
+  moves: Moves;
   checkpoints: AuditCheckpoints;
   registry: TenantAdmin;
   pools: { serving: ConnectionPool; control: ConnectionPool };
@@ -79,13 +81,20 @@ export async function openServices(
   const envelopes = new Envelopes(Math.ceil(limits.connections.envelopes / config.connections));
   const connections = { pool: serving, envelopes };
   const isolation = tenantIsolation(connections, fleet.modes);
+  const { recoveryBatchSize } = limits;
+  const moves = new Moves({
+    ...{ fleet, control, serving, movers: pools.movers, locks: pools.moveLocks, newId: uuidv7 },
+    nowMs: () => performance.now(),
+    limits: limits.moves,
+    recoveryBatchSize,
+  });
   const onboarding = new Onboarding({
-    ...{ fleet, control, isolation, jobs, serving, newId: uuidv7 },
+    ...{ fleet, control, isolation, jobs, serving, newId: uuidv7, recoveryBatchSize },
+    forgetMoves: (tenant) => moves.forget(tenant),
     propagationMs: 2 * limits.directory.staleAfterMs,
-    recoveryBatchSize: limits.recoveryBatchSize,
   });
   return {
-    ...{ fleet, control, connections, isolation, jobs, onboarding, pools },
+    ...{ fleet, control, connections, isolation, jobs, onboarding, moves, pools },
     lookups: controlLookups(pools.control, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
@@ -115,6 +124,8 @@ function openPools(
     seals: openConnectionPool(controlConnection, limits.sealConnections),
     terminators,
     jobs: openConnectionPool(adminConnection, limits.jobs),
+    movers: openConnectionPool(limits.moverConnection, limits.movers),
+    moveLocks: openConnectionPool(limits.moverConnection, limits.moveLocks),
   };
 }
 

@@ -1,4 +1,4 @@
-/** `npm run tenants -- list | create | suspend | resume | delete`: manages tenants from a shell. */
+/** `npm run tenants -- list | create | suspend | resume | move | delete`: manages tenants from a shell. */
 import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
@@ -8,11 +8,13 @@ import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
 import type { Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
+import { moveTenant } from './move_tenant.ts';
 import { table } from './table.ts';
 
 const usage = `Usage: npm run tenants -- list [--json]
        npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS] [--json]
        npm run tenants -- suspend|resume SLUG [--json]
+       npm run tenants -- move SLUG --to MODE [--json]
        npm run tenants -- delete SLUG [--yes] [--json]`;
 
 const pageSize = 100;
@@ -22,6 +24,7 @@ const options = {
   plan: { type: 'string' },
   isolation: { type: 'string' },
   email: { type: 'string' },
+  to: { type: 'string' },
   yes: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
@@ -39,6 +42,7 @@ const actions: Record<
   create: { flags: ['name', 'plan', 'isolation', 'email', 'json'], work: create },
   suspend: { flags: ['json'], work: (slug, values) => setStatus(slug, 'suspended', values) },
   resume: { flags: ['json'], work: (slug, values) => setStatus(slug, 'active', values) },
+  move: { flags: ['to', 'json'], work: moveTenant },
   delete: { flags: ['yes', 'json'], work: remove },
 };
 
@@ -55,7 +59,9 @@ await runCommand({
     }
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
     if (!action) {
-      throw new UsageError(`Cannot do "${name}": use list, create, suspend, resume or delete`);
+      throw new UsageError(
+        `Cannot do "${name}": use list, create, suspend, resume, move or delete`,
+      );
     }
     assertFlags(name, action.flags, values);
     return action.work(slugOf(slug), values);

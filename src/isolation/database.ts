@@ -11,7 +11,10 @@ import { type IsolationMode, nameOf } from './mode.ts';
 
 export function databaseMode(installation: Installation): IsolationMode {
   const placementOf = (tenant: TenantRef) =>
-    installation.dedicatedPlacement(nameOf(tenant), tenant.id);
+    installation.dedicatedPlacement(nameOf(tenant), {
+      tenant: tenant.id,
+      generation: tenant.generation,
+    });
   return {
     name: 'database',
     commonPlacements: () => [],

@@ -10,7 +10,8 @@ import type { Installation } from '../postgres/installation.ts';
 import { type IsolationMode, nameOf } from './mode.ts';
 
 export function schemaMode(installation: Installation): IsolationMode {
-  const placementOf = (tenant: TenantRef) => installation.placement(nameOf(tenant));
+  const placementOf = (tenant: TenantRef) =>
+    installation.placement(nameOf(tenant), { generation: tenant.generation });
   return {
     name: 'schema',
     commonPlacements: () => [],

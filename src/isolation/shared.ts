@@ -5,16 +5,18 @@
  * it with the column `tenant_id`: only this keeps the tenants apart. Provisioning makes nothing, because the
  * tables are there; deletion deletes the tenant's rows. One migration changes the tables of all tenants.
  */
+import type { TenantRef } from '../kernel/ports.ts';
 import { type Installation, schemas } from '../postgres/installation.ts';
 import type { IsolationMode } from './mode.ts';
 
 export function sharedMode(installation: Installation): IsolationMode {
-  const placement = () => installation.placement(schemas.shared);
+  const placementOf = ({ generation }: Pick<TenantRef, 'generation'>) =>
+    installation.placement(schemas.shared, { generation });
   return {
     name: 'shared',
-    commonPlacements: () => [placement()],
-    placementOf: placement,
-    provision: (_tenant, steps) => steps.schemaVersion(placement()),
-    destroy: ({ id }, steps) => steps.eraseRows(placement(), id),
+    commonPlacements: () => [placementOf({ generation: 0 })],
+    placementOf,
+    provision: (tenant, steps) => steps.schemaVersion(placementOf(tenant)),
+    destroy: (tenant, steps) => steps.eraseRows(placementOf(tenant), tenant.id),
   };
 }

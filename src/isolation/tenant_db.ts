@@ -3,35 +3,72 @@
  * other tenant, and throws once the request has ended.
  */
 import { IsolationViolation } from '../kernel/errors.ts';
-import type { Db, Isolation, Sql, SqlValue } from '../kernel/ports.ts';
+import type { Db, Isolation, Sql, SqlValue, TenantRef } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Connection } from '../postgres/connection.ts';
 import type { ConnectionPool } from '../postgres/connection_pool.ts';
 import type { Envelope, Envelopes } from '../postgres/envelope.ts';
 import { asViolation } from '../postgres/errors.ts';
-import type { Placement } from '../postgres/placement.ts';
+import { isDedicated, type Placement } from '../postgres/placement.ts';
 import type { IsolationModes } from './modes.ts';
+import type { Relocation } from './relocation.ts';
 
 export type Connections = { pool: ConnectionPool; envelopes: Envelopes };
 
-/** Returns the kernel's port to tenants' tables; the tenant's mode says where they are. */
+/** Returns the placement for a statement that was refused; null when the error stands. */
+type Follow = (error: unknown) => Promise<Placement | null>;
+
+/**
+ * Returns the kernel's port to tenants' tables; the tenant's mode says where they are.
+ *
+ * @param relocation Without it no tenant is followed to another placement.
+ */
 export function tenantIsolation(
   connections: Connections,
   modes: Pick<IsolationModes, 'placementOf'>,
+  relocation: Relocation | null = null,
 ): Isolation {
   return {
-    run: (tenant, work) => openTenantDb(connections, modes.placementOf(tenant), tenant.id, work),
+    run: (tenant, work) => {
+      const placement = modes.placementOf(tenant);
+      const follow = relocation ? following(relocation, modes, tenant) : stayingPut;
+      return openAccess(new TenantAccess(connections, placement, tenant.id, follow), work);
+    },
   };
 }
 
 /** Opens one tenant's tables in a placement while `work` runs. */
-export async function openTenantDb<Result>(
+export function openTenantDb<Result>(
   connections: Connections,
   placement: Placement,
   tenant: TenantId,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
-  const access = new TenantAccess(connections, placement, tenant);
+  return openAccess(new TenantAccess(connections, placement, tenant, stayingPut), work);
+}
+
+const stayingPut: Follow = async () => null;
+
+function following(
+  relocation: Relocation,
+  modes: Pick<IsolationModes, 'placementOf'>,
+  tenant: TenantRef,
+): Follow {
+  let known = tenant;
+  let sinceMs: number | null = null;
+  return async (error) => {
+    sinceMs ??= relocation.nowMs();
+    const moved = await relocation.after(error, known, sinceMs);
+    if (!moved) return null;
+    known = moved;
+    return modes.placementOf(moved);
+  };
+}
+
+async function openAccess<Result>(
+  access: TenantAccess,
+  work: (db: Db) => Promise<Result>,
+): Promise<Result> {
   try {
     return await work(dbOf(access, (text, ...values) => access.statement(text, values)));
   } finally {
@@ -47,14 +84,16 @@ function dbOf(access: TenantAccess, db: Sql & Partial<Db>): Db {
 
 class TenantAccess {
   readonly #connections: Connections;
-  readonly #placement: Placement;
   readonly #tenant: TenantId;
+  readonly #follow: Follow;
+  #placement: Placement;
   #open = true;
 
-  constructor(connections: Connections, placement: Placement, tenant: TenantId) {
+  constructor(connections: Connections, placement: Placement, tenant: TenantId, follow: Follow) {
     this.#connections = connections;
     this.#placement = placement;
     this.#tenant = tenant;
+    this.#follow = follow;
   }
 
   close(): void {
@@ -69,31 +108,45 @@ class TenantAccess {
     text: TemplateStringsArray,
     values: SqlValue[],
   ): Promise<Row[]> {
-    this.#assertOpen();
     const { pool } = this.#connections;
-    const { target } = this.#placement;
     const use = connectionUse(text);
-    try {
-      return await pool[use](target, this.#tenant, (connection) =>
+    return this.#send(() =>
+      pool[use](this.#placement.target, this.#tenant, (connection) =>
         connection.statement<Row>(this.#envelope(connection), text, values),
-      );
-    } catch (error) {
-      throw asViolation(error);
+      ),
+    );
+  }
+
+  /** After a move all `steps` run again, from the first: none of them has been committed. */
+  async transaction<Value>(steps: (sql: Sql) => Promise<Value>): Promise<Value> {
+    const { pool } = this.#connections;
+    return this.#send(() =>
+      pool.exclusive(this.#placement.target, this.#tenant, (connection) =>
+        connection.transaction(this.#envelope(connection), (sql) => steps(queriesOnly(sql))),
+      ),
+    );
+  }
+
+  /** Sends a statement, once more if it was refused because the tenant has moved. */
+  async #send<Result>(send: () => Promise<Result>): Promise<Result> {
+    for (;;) {
+      this.#assertOpen();
+      try {
+        return await send();
+      } catch (error) {
+        const placement = await this.#follow(error);
+        if (!placement) throw asViolation(error);
+        this.#moveTo(placement);
+      }
     }
   }
 
-  async transaction<Value>(steps: (sql: Sql) => Promise<Value>): Promise<Value> {
-    this.#assertOpen();
-    try {
-      return await this.#connections.pool.exclusive(
-        this.#placement.target,
-        this.#tenant,
-        (connection) =>
-          connection.transaction(this.#envelope(connection), (sql) => steps(queriesOnly(sql))),
-      );
-    } catch (error) {
-      throw asViolation(error);
-    }
+  /** Sessions that began with the context of the former placement are of no further use. */
+  #moveTo(placement: Placement): void {
+    const former = this.#placement;
+    this.#placement = placement;
+    if (placement === former || !isDedicated(former)) return;
+    this.#connections.pool.closeIdle(former.target);
   }
 
   #envelope(connection: Connection): Envelope {

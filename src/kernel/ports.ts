@@ -72,8 +72,8 @@ export interface Isolation {
   run<Result>(tenant: TenantRef, work: (db: Db) => Promise<Result>): Promise<Result>;
 }
 
-/** The facts that choose a tenant's placement. */
-export type TenantRef = { id: TenantId; isolation: string };
+/** The facts that choose a tenant's placement. Each move gives the tenant a new generation. */
+export type TenantRef = { id: TenantId; isolation: string; generation: number };
 
 /** The result of a change, and the details of its audit event. */
 export type Change<Result> = { result: Result; details: AuditDetails };

@@ -25,6 +25,8 @@ export type Tenant = {
   status: TenantStatus;
   /** The name of its isolation mode. Tenants of all modes are served by the same process. */
   isolation: string;
+  /** How often it has moved. The database refuses a statement of an older generation. */
+  generation: number;
   plan: Plan;
   settings: Settings;
   /** The last migration of `sql/tenant` that its tables have. */

@@ -12,6 +12,29 @@ export async function tryWithLock<Result>(
   return lock?.taken ? thenUnlock(connection, name, work) : null;
 }
 
+/**
+ * Runs `work` while others may share the lock, but none may have it alone.
+ *
+ * @returns null when another session has it alone.
+ */
+export async function tryWithSharedLock<Result>(
+  connection: Connection,
+  name: string,
+  work: () => Promise<Result>,
+): Promise<Result | null> {
+  const [lock] = await connection.plain<{ taken: boolean }>`
+    select pg_try_advisory_lock_shared(hashtextextended('kennel ' || ${name}, 0)) as taken`;
+  if (!lock?.taken) return null;
+  try {
+    return await work();
+  } finally {
+    if (connection.live) {
+      await connection.plain`
+        select pg_advisory_unlock_shared(hashtextextended('kennel ' || ${name}, 0))`;
+    }
+  }
+}
+
 /** Waits for the lock, within the timeouts of the connection, and runs `work` under it. */
 export async function withLock<Result>(
   connection: Connection,

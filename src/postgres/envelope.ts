@@ -8,7 +8,7 @@ import type { SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import { isDedicated, type Placement } from './placement.ts';
 import { bind, execute, parse, sync } from './protocol/messages.ts';
-import { seal } from './seal.ts';
+import { sealedContext } from './seal.ts';
 import type { Target } from './session_url.ts';
 
 /**
@@ -75,9 +75,9 @@ function ofSession(connection: SessionIdentity, { target, schema }: Placement): 
 
 /** Returns the envelope of a tenant in a placement, for the backend with a pid. */
 export function envelope(placement: Placement, tenant: TenantId, pid: number): Envelope {
-  const { schema, role } = placement;
-  const context = [role, `"${schema}"`, `${tenant}.${seal(placement.sealKey, tenant, pid)}`];
-  return { schema, context: run('context', context) };
+  const { schema, role, generation, sealKey } = placement;
+  const sealed = sealedContext(sealKey, { tenant, generation }, pid);
+  return { schema, context: run('context', [role, `"${schema}"`, sealed]) };
 }
 
 /** Returns the messages that begin a transaction of several statements in an envelope. */

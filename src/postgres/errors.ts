@@ -13,6 +13,12 @@ const transient = /^(08|53|57|58)|^55P03$|^55006$|^40P01$|^40001$|^25P0[34]$/;
 /** The tenant is being deleted: its tables or its registry row are gone. */
 const deleted = new Set(['42P01', '3F000', '23503']);
 
+/** The fence of a tenant that has moved, in sql/kernel. */
+const fence = 'KN001';
+
+/** No tables, schema, database or login: no statement can have run there. */
+const placementGone = new Set([fence, '42P01', '3F000', '3D000', '28P01', '28000']);
+
 const socketFaults = new Set([
   'ECONNREFUSED',
   // A Unix socket whose server is stopped, and one whose queue is full.
@@ -50,8 +56,19 @@ export function asRefusal(error: unknown): unknown {
   if (socketFaults.has(code) || transient.test(code) || sessionRefused) {
     return unavailable('The database is not available', error);
   }
+  if (code === fence) return unavailable('The tenant is being moved', error);
   if (deleted.has(code)) return unavailable('The tenant is being changed', error);
   return error;
+}
+
+/** Whether a fence has refused the statement: its tenant has moved, or is about to. It did not run. */
+export function isBehindFence(error: unknown): boolean {
+  return error instanceof Refusal && codeOf(error.cause) === fence;
+}
+
+/** Whether a statement did not run because the placement is gone, or is behind a fence. */
+export function isPlacementGone(error: unknown): boolean {
+  return error instanceof Refusal && placementGone.has(codeOf(error.cause));
 }
 
 /** Returns the error of a tenant's statement. A missing right becomes a violation, which the trail records. */

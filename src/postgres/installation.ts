@@ -5,11 +5,10 @@
  */
 import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { TenantId } from '../kernel/tenant.ts';
 import { connectionOptions } from './connection_options.ts';
 import { type Keywords, keywordsIn } from './connection_url.ts';
 import type { DedicatedPlacement, Placement } from './placement.ts';
-import { dedicatedContext } from './seal.ts';
+import { type ContextOf, dedicatedContext, neverFenced } from './seal.ts';
 import { type OwnSettings, type Target, targetOf } from './session_url.ts';
 
 /** Schemas of the main database. A tenant's own database has `kernel` and `tenant`. */
@@ -71,15 +70,22 @@ export class Installation {
 
   /** The placement of every tenant's account: its rows of the control schema. */
   get account(): Placement {
-    return this.placement(schemas.control, { role: this.roles.account });
+    return this.placement(schemas.control, {
+      role: this.roles.account,
+      generation: neverFenced,
+    });
   }
 
   /** Returns the placement of a schema that the serving login uses, each statement in its tenant's context. */
   placement(
     schema: string,
-    { database = this.database, role = this.roles.app }: { database?: string; role?: string } = {},
+    {
+      database = this.database,
+      role = this.roles.app,
+      generation = 0,
+    }: { database?: string; role?: string; generation?: number } = {},
   ): Placement {
-    return cached(this.#placements, `${database} ${schema}`, () => ({
+    return cached(this.#placements, `${database} ${schema} ${generation}`, () => ({
       context: 'statement',
       target: this.#target(database, this.roles.serve),
       database,
@@ -87,12 +93,13 @@ export class Installation {
       schema,
       role,
       sealKey: sealKeyOf(this.#seals.current, database),
+      generation,
     }));
   }
 
   /** Returns the placement of one tenant in a database with a login of the same name. */
-  dedicatedPlacement(name: string, tenant: TenantId): DedicatedPlacement {
-    return cached(this.#dedicated, name, () => {
+  dedicatedPlacement(name: string, { tenant, generation }: ContextOf): DedicatedPlacement {
+    return cached(this.#dedicated, `${name} ${generation}`, () => {
       const database = this.databaseNamed(name);
       const sealKey = sealKeyOf(this.#seals.current, database);
       return {
@@ -100,13 +107,14 @@ export class Installation {
         tenant,
         target: this.#target(database, database, {
           search_path: `"${schemas.tenant}"`,
-          'kennel.tenant': dedicatedContext(sealKey, tenant),
+          'kennel.tenant': dedicatedContext(sealKey, { tenant, generation }),
         }),
         database,
         login: database,
         schema: schemas.tenant,
         role: database,
         sealKey,
+        generation,
       };
     });
   }

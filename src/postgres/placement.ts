@@ -13,6 +13,8 @@ type CommonPlacement = {
   role: string;
   /** The key of the database's seals. */
   sealKey: Buffer;
+  /** Part of each context. Postgres refuses one of an older generation than the tenant's fence. */
+  generation: number;
 };
 
 /** A placement of one tenant alone: the context is a start parameter of its sessions. */

@@ -5,12 +5,18 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { TenantId } from '../kernel/tenant.ts';
 
+/** The tenant of a context, and the generation of its placement: each move makes a new one. */
+export type ContextOf = { tenant: TenantId; generation: number };
+
+/** The generation of contexts that pass each fence: those of the control schema, and of a move itself. */
+export const neverFenced = -1;
+
 /**
  * Returns the context at the start of each session of a tenant's own database. The pid is not known then,
  * and not needed: any session of that database that could read the context belongs to the same tenant.
  */
-export function dedicatedContext(key: Buffer, tenant: TenantId): string {
-  return `${tenant}.${mac(key, tenant)}`;
+export function dedicatedContext(key: Buffer, { tenant, generation }: ContextOf): string {
+  return `${tenant}.${generation}.${mac(key, `${tenant}:${generation}`)}`;
 }
 
 /** Returns the SHA-256 of such a context in hexadecimal. The database keeps it in the place of the context. */
@@ -19,11 +25,11 @@ export function contextDigest(context: string): string {
 }
 
 /**
- * Returns the MAC of a tenant's context on one backend. It covers the pid, so that a seal that was read in
+ * Returns a tenant's context on one backend. The MAC covers the pid, so that a context that was read in
  * `pg_stat_activity` is invalid on any other backend.
  */
-export function seal(key: Buffer, tenant: TenantId, pid: number): string {
-  return mac(key, `${tenant}:${pid}`);
+export function sealedContext(key: Buffer, { tenant, generation }: ContextOf, pid: number): string {
+  return `${tenant}.${generation}.${mac(key, `${tenant}:${generation}:${pid}`)}`;
 }
 
 /** Returns the inner and outer pad of RFC 2104 for a key of at most 64 bytes. */

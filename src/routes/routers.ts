@@ -3,6 +3,7 @@ import type { HttpRequest } from '../http/request.ts';
 import { Router, type RouterLimits } from '../http/router.ts';
 import type { Context, Routes } from '../kernel/ports.ts';
 import { auditRoutes, type FlushDenials, type ReadTrail } from './admin/audit.ts';
+import { moveRoutes, type TenantMoves } from './admin/moves.ts';
 import type { Operator } from './admin/operator.ts';
 import { type Plans, planRoutes } from './admin/plans.ts';
 import { type TenantDefaults, type TenantLifeCycle, tenantRoutes } from './admin/tenants.ts';
@@ -33,6 +34,7 @@ export function tenantRouter(parts: TenantParts, limits: RouterLimits): Routes<H
 
 export type OperatorParts = {
   tenants: TenantLifeCycle;
+  moves: TenantMoves;
   defaults: TenantDefaults;
   plans: Plans;
   readTrail: ReadTrail;
@@ -44,6 +46,7 @@ export function operatorRouter(parts: OperatorParts, limits: RouterLimits): Rout
   return new Router<Operator>(
     [
       ...tenantRoutes(parts.tenants, parts.defaults),
+      ...moveRoutes(parts.moves, parts.defaults),
       ...planRoutes(parts.plans),
       ...auditRoutes(parts.readTrail, parts.denials),
     ],

@@ -96,9 +96,10 @@ export class Maintenance {
   }
 
   async #round(): Promise<void> {
-    const { onboarding, control } = this.#services;
+    const { onboarding, moves, control } = this.#services;
     const logFailure = (error: unknown) =>
       this.#log.warn('maintenance failed, will retry', { error });
+    await moves.recover().catch(logFailure);
     await onboarding.recover().catch(logFailure);
     await this.#count().catch(logFailure);
     await clearIdempotencyKeys(control, limits.idempotency).catch(logFailure);

@@ -56,6 +56,7 @@ async function rowsOf(url: string, { player: { id, isolation } }: Scene) {
   const { database, schema } = new IsolationModes(installation).placementOf({
     id: tenantId(id),
     isolation,
+    generation: 0,
   });
   return await lookInto(installation.adminTarget(database), async (sql) => ({
     pets: await sql<PetRow[]>`

@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import type { Db, Sql } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import { codeOf } from '../../src/postgres/errors.ts';
-import { seal } from '../../src/postgres/seal.ts';
+import { sealedContext } from '../../src/postgres/seal.ts';
 
 export type Victim = { id: TenantId; petId: string; sealKey: Buffer };
 
@@ -66,9 +66,11 @@ type Forgery = (own: string, victim: Victim) => string;
 
 const forgeries: Readonly<Record<string, Forgery>> = {
   'a tenant id without a seal': (_own, { id }) => id,
-  'an invented seal': (_own, { id }) => `${id}.${'0'.repeat(64)}`,
-  "the seal of the attacker's own tenant": (own, { id }) => `${id}.${own.split('.')[1]}`,
-  'the seal of another backend': (_own, { id, sealKey }) => `${id}.${seal(sealKey, id, 1)}`,
+  'an invented seal': (_own, { id }) => `${id}.0.${'0'.repeat(64)}`,
+  "the seal of the attacker's own tenant": (own, { id }) =>
+    `${id}.${own.split('.').slice(1).join('.')}`,
+  'the seal of another backend': (_own, { id, sealKey }) =>
+    sealedContext(sealKey, { tenant: id, generation: 0 }, 1),
 };
 
 /** Probes that the seal stops: an injected statement that changes the context, in two ways. */

@@ -58,7 +58,7 @@ describe('a tenant of a fourth isolation mode', () => {
     };
     const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
     const { tenant } = await services.onboarding.create(order, meta);
-    return { id: tenantId(tenant.id), isolation: order.isolation };
+    return { id: tenantId(tenant.id), isolation: order.isolation, generation: 0 };
   }
 
   const petsOf = (tenant: TenantRef) =>

@@ -9,7 +9,8 @@ import type { Installation } from '../../src/postgres/installation.ts';
 
 export function secondDatabaseMode(installation: Installation): IsolationMode {
   const database = installation.databaseNamed('second');
-  const placementOf = (tenant: TenantRef) => installation.placement(nameOf(tenant), { database });
+  const placementOf = (tenant: TenantRef) =>
+    installation.placement(nameOf(tenant), { database, generation: tenant.generation });
   return {
     name: 'second_database',
     commonPlacements: () => [],

@@ -5,7 +5,7 @@ import { type TenantId, tenantId } from '../../src/kernel/tenant.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { Envelopes, envelope } from '../../src/postgres/envelope.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
-import { seal } from '../../src/postgres/seal.ts';
+import { sealedContext } from '../../src/postgres/seal.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
@@ -14,7 +14,7 @@ const acme = tenantId('01890000-0000-7000-8000-000000000001');
 function placementWith(schema: string): Placement {
   const sealKey = Buffer.alloc(32, 1);
   const names = { database: 'kennel', login: 'serve', role: 'app' };
-  return { context: 'statement', target: '', ...names, schema, sealKey };
+  return { context: 'statement', target: '', ...names, schema, sealKey, generation: 3 };
 }
 
 function dedicated(target: string): Placement {
@@ -26,7 +26,8 @@ describe('envelope()', () => {
     const placement = placementWith('shared');
     const { schema, context } = envelope(placement, acme, 7);
     assert.equal(schema, 'shared');
-    for (const part of ['app', '"shared"', `${acme}.${seal(placement.sealKey, acme, 7)}`]) {
+    const sealed = sealedContext(placement.sealKey, { tenant: acme, generation: 3 }, 7);
+    for (const part of ['app', '"shared"', sealed]) {
       assert.ok(context?.includes(part));
     }
   });

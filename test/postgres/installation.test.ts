@@ -32,7 +32,10 @@ describe('rolesOf()', () => {
     for (const name of ['a'.repeat(63), `kennel${'a'.repeat(57)}`, 'я'.repeat(31)]) {
       for (const role of Object.values(rolesOf(name)))
         assert.ok(Buffer.byteLength(role) <= 63, role);
-      const { database } = installed(name).dedicatedPlacement(`t_${'0'.repeat(32)}`, id);
+      const { database } = installed(name).dedicatedPlacement(`t_${'0'.repeat(32)}`, {
+        tenant: id,
+        generation: 3,
+      });
       assert.ok(Buffer.byteLength(database) <= 63, database);
     }
   });
@@ -40,7 +43,10 @@ describe('rolesOf()', () => {
 
 describe('Installation', () => {
   it("has targets for a tenant's database with its own login and the URL's host and parameters", () => {
-    const { target, database, login } = installed('kennel').dedicatedPlacement('t_1', id);
+    const { target, database, login } = installed('kennel').dedicatedPlacement('t_1', {
+      tenant: id,
+      generation: 3,
+    });
     const url = new URL(target);
     assert.deepEqual(
       [url.username, url.pathname, url.host, url.searchParams.get('sslmode')],
@@ -50,9 +56,15 @@ describe('Installation', () => {
   });
 
   it("starts sessions of a tenant's own database with its context", () => {
-    const { target, sealKey } = installed('kennel').dedicatedPlacement('t_1', id);
+    const { target, sealKey } = installed('kennel').dedicatedPlacement('t_1', {
+      tenant: id,
+      generation: 3,
+    });
     const { searchParams } = new URL(target);
-    assert.equal(searchParams.get('kennel.tenant'), dedicatedContext(sealKey, id));
+    assert.equal(
+      searchParams.get('kennel.tenant'),
+      dedicatedContext(sealKey, { tenant: id, generation: 3 }),
+    );
     assert.equal(searchParams.get('search_path'), '"tenant"');
     assert.equal(new URL(installed('kennel').placement('t_1').target).search, '?sslmode=require');
   });
@@ -75,7 +87,10 @@ describe('Installation', () => {
   });
 
   it('uses the same Unix socket as the URL', () => {
-    const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').dedicatedPlacement('t_1', id);
+    const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').dedicatedPlacement('t_1', {
+      tenant: id,
+      generation: 3,
+    });
     assert.deepEqual(partsOf(target).options.hosts, [{ path: '/run/A b/.s.PGSQL.5433' }]);
   });
 
@@ -84,6 +99,9 @@ describe('Installation', () => {
     assert.equal(one.password('x'), installed('kennel').password('x'));
     assert.notEqual(one.password('x'), one.password('y'));
     assert.notEqual(one.password('x'), installed('kennel', 2).password('x'));
-    assert.notDeepEqual(one.dedicatedPlacement('t_1', id).sealKey, one.placement('shared').sealKey);
+    assert.notDeepEqual(
+      one.dedicatedPlacement('t_1', { tenant: id, generation: 3 }).sealKey,
+      one.placement('shared').sealKey,
+    );
   });
 });

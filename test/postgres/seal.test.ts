@@ -6,7 +6,7 @@ import { tenantId } from '../../src/kernel/tenant.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { type Envelope, envelope } from '../../src/postgres/envelope.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
-import { pads, seal } from '../../src/postgres/seal.ts';
+import { pads, sealedContext } from '../../src/postgres/seal.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
 import { lookInto } from '../support/sql.ts';
@@ -18,18 +18,20 @@ function sha256(...parts: Buffer[]): Buffer {
   return createHash('sha256').update(Buffer.concat(parts)).digest();
 }
 
-describe('seal()', () => {
-  it('is an HMAC over tenant and pid', () => {
+const acmeAt3 = { tenant: acme, generation: 3 };
+
+describe('sealedContext()', () => {
+  it('has an HMAC over tenant, generation and pid', () => {
     const key = randomBytes(32);
-    const mac = createHmac('sha256', key).update(`${acme}:42`).digest('hex');
-    assert.equal(seal(key, acme, 42), mac);
+    const mac = createHmac('sha256', key).update(`${acme}:3:42`).digest('hex');
+    assert.equal(sealedContext(key, acmeAt3, 42), `${acme}.3.${mac}`);
   });
 
   it('can be computed from the pads with two hashes', () => {
     const key = randomBytes(32);
     const { inner, outer } = pads(key);
-    const mac = sha256(outer, sha256(inner, Buffer.from(`${acme}:42`)));
-    assert.equal(seal(key, acme, 42), mac.toString('hex'));
+    const mac = sha256(outer, sha256(inner, Buffer.from(`${acme}:3:42`)));
+    assert.equal(sealedContext(key, acmeAt3, 42), `${acme}.3.${mac.toString('hex')}`);
   });
 });
 
@@ -63,21 +65,40 @@ describe('kernel.tenant()', () => {
 
   it('accepts a seal of its own backend', async () => {
     const { id } = tenant;
-    assert.equal(await answer((pid) => `${id}.${seal(placement.sealKey, id, pid)}`), id);
+    assert.equal(
+      await answer((pid) => sealedContext(placement.sealKey, { tenant: id, generation: 0 }, pid)),
+      id,
+    );
   });
 
   it('refuses a seal of another backend', async () => {
     const { id } = tenant;
-    assert.equal(await answer((pid) => `${id}.${seal(placement.sealKey, id, pid + 1)}`), '42501');
+    assert.equal(
+      await answer((pid) =>
+        sealedContext(placement.sealKey, { tenant: id, generation: 0 }, pid + 1),
+      ),
+      '42501',
+    );
   });
 
   it('refuses a seal with the key of another placement', async () => {
     const { id } = tenant;
     const { sealKey } = fixture.placementOf({ ...tenant, isolation: 'database' });
-    assert.equal(await answer((pid) => `${id}.${seal(sealKey, id, pid)}`), '42501');
+    assert.equal(
+      await answer((pid) => sealedContext(sealKey, { tenant: id, generation: 0 }, pid)),
+      '42501',
+    );
   });
 
-  for (const context of ['', '.', acme, `${acme}.`, `${acme}.x.y`, 'x'.repeat(10_000)]) {
+  for (const context of [
+    '',
+    '.',
+    acme,
+    `${acme}.`,
+    `${acme}.x.y`,
+    `${acme}.0.${'0'.repeat(64)}`,
+    'x'.repeat(10_000),
+  ]) {
     it(`refuses the context "${context.slice(0, 40)}"`, async () => {
       assert.equal(await answer(() => context), '42501');
     });
@@ -90,7 +111,7 @@ describe('kernel.tenant()', () => {
        grant usage on schema hostile to public;
        create function hostile.sha256(bytea) returns bytea language sql as $$ select '\\x00'::bytea $$`,
     );
-    assert.equal(await answer(() => `${tenant.id}.00`, 'hostile, pg_catalog'), '42501');
+    assert.equal(await answer(() => `${tenant.id}.0.00`, 'hostile, pg_catalog'), '42501');
   });
 
   it("can be executed by the placement's role and not by public", async () => {
@@ -113,7 +134,10 @@ describe('kernel.tenant()', () => {
        values (2, '\\x${inner.toString('hex')}', '\\x${outer.toString('hex')}')`,
     );
     for (const key of [next, placement.sealKey]) {
-      assert.equal(await answer((pid) => `${id}.${seal(key, id, pid)}`), id);
+      assert.equal(
+        await answer((pid) => sealedContext(key, { tenant: id, generation: 0 }, pid)),
+        id,
+      );
     }
   });
 

@@ -86,9 +86,9 @@ function openOn({ url }: TestDatabase): Promise<Services> {
 
 async function readTenants({ control }: Services): Promise<TenantRef[]> {
   const rows = await control<TenantRef>`
-    select id, isolation from control.tenants
+    select id, isolation, generation from control.tenants
     order by array_position(array['shared', 'schema', 'database'], isolation)`;
-  return rows.map(({ id, isolation }) => ({ id: tenantId(id), isolation }));
+  return rows.map((row) => ({ ...row, id: tenantId(row.id) }));
 }
 
 function namesOf({ fleet }: Services, inSchema: Placement, inDatabase: Placement): Names {

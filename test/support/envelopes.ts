@@ -4,14 +4,14 @@ import type { TenantId } from '../../src/kernel/tenant.ts';
 import type { Envelope } from '../../src/postgres/envelope.ts';
 import { isDedicated, type Placement } from '../../src/postgres/placement.ts';
 import { bind, execute, parse } from '../../src/postgres/protocol/messages.ts';
-import { dedicatedContext, seal } from '../../src/postgres/seal.ts';
+import { dedicatedContext, sealedContext } from '../../src/postgres/seal.ts';
 
 /** The valid context of a tenant in its placement. */
 export function contextOf(placement: Placement, tenant: TenantId, pid: number): string {
   const { sealKey } = placement;
   if (isDedicated(placement) && tenant === placement.tenant)
-    return dedicatedContext(sealKey, tenant);
-  return `${tenant}.${seal(sealKey, tenant, pid)}`;
+    return dedicatedContext(sealKey, placement);
+  return sealedContext(sealKey, { tenant, generation: placement.generation }, pid);
 }
 
 /** With the test's own statement in place of the context. */

@@ -48,7 +48,11 @@ export const moreTables = [
 ].join('\n');
 
 export type ExtendedInstallation = {
+  /** The superuser's. */
+  url: string;
   services: Services;
+  /** Services of a further process. `close` closes them too. */
+  another(): Promise<Services>;
   onboard(slug: string, isolation: IsolationModeName): Promise<void>;
   /** As the superuser, with the tenant's schema as search_path. */
   asSuperuser<Result>(slug: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
@@ -62,17 +66,26 @@ export async function openExtended(third: string): Promise<ExtendedInstallation>
   await cp('sql', sqlFolder, { recursive: true });
   await writeFile(join(sqlFolder, 'tenant', '003_more.sql'), `${third};\n`);
   const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
-  const services = await openServices(config, database.url).catch(async (error: unknown) => {
+  const opened: Services[] = [];
+  const another = async () => {
+    const services = await openServices(config, database.url);
+    opened.push(services);
+    return services;
+  };
+  const services = await another().catch(async (error: unknown) => {
     await close();
     throw error;
   });
   async function close() {
+    for (const services of opened) services.close();
     await database.drop();
     await rm(sqlFolder, { recursive: true });
   }
   const { installation } = services.fleet;
   return {
+    url: database.url,
     services,
+    another,
     onboard: async (name, isolation) => {
       const slug = slugOf(name);
       const order = { slug, name, plan: 'free', isolation, adminEmail: 'admin@example.com' };
@@ -83,19 +96,20 @@ export async function openExtended(third: string): Promise<ExtendedInstallation>
       });
     },
     asSuperuser: async (name, work) => {
-      const [tenant] = await services.control<{ id: string; isolation: IsolationModeName }>`
-        select id, isolation from control.tenants where slug = ${name}`;
-      const { id, isolation } = tenant ?? { id: '', isolation: 'shared' as const };
-      const placement = services.fleet.modes.placementOf({ id: tenantId(id), isolation });
+      const [tenant] = await services.control<{
+        id: string;
+        isolation: IsolationModeName;
+        generation: number;
+      }>`
+        select id, isolation, generation from control.tenants where slug = ${name}`;
+      if (!tenant) throw new Error(`Cannot look into "${name}": there is no such tenant`);
+      const placement = services.fleet.modes.placementOf({ ...tenant, id: tenantId(tenant.id) });
       return lookInto(installation.adminTarget(placement.database), async (sql) => {
         await sql.unsafe(`set search_path = "${placement.schema}"`);
         return work(sql);
       });
     },
-    close: async () => {
-      services.close();
-      await close();
-    },
+    close,
   };
 }
 

@@ -52,7 +52,7 @@ export async function openTenantFixture(size: number): Promise<TenantFixture> {
     steps,
     placementOf: placement,
     tenant: async (isolation) => {
-      const tenant = { id: tenantId(randomUUID()), isolation };
+      const tenant = { id: tenantId(randomUUID()), isolation, generation: 0 };
       await fleet.modes.of(tenant).provision(tenant, steps);
       return tenant;
     },

@@ -55,6 +55,12 @@ export class CachedDirectory implements Directory {
     return this.#tenants.get(id);
   }
 
+  /** Looks the tenant up again, past the cache. */
+  refresh(id: TenantId): Promise<Tenant | null> {
+    this.#tenants.drop(id);
+    return this.#tenants.get(id);
+  }
+
   /**
    * Removes the entries that an announcement of `sql/control` names: `tenant <id>`, `key <id>`, `plan …`.
    * Announcements of one turn are handled together, so that a flood does not block requests.

@@ -4,7 +4,7 @@ import { digestFor, listOf } from '../provisioning/dedicated_context.ts';
 import type { Fact } from './catalog.ts';
 import { differences } from './differences.ts';
 import { type Finding, finding, identifier } from './finding.ts';
-import { anyDigest, anyTenant, type KernelReference } from './reference.ts';
+import { anyDigest, anyGeneration, anyTenant, type KernelReference } from './reference.ts';
 
 /** Reports a context that our secrets do not give: someone else may know it. */
 export function examineDedicatedContext(
@@ -38,6 +38,9 @@ function bodyIn(facts: readonly Fact[]): string | null {
 /** Puts the tenant and the contexts of one database into a fact of the reference. */
 function forTenant(fact: Fact, place: DedicatedPlacement, digests: readonly string[]): Fact {
   const put = (text: string) =>
-    text.replaceAll(anyTenant, place.tenant).replaceAll(listOf([anyDigest]), listOf(digests));
+    text
+      .replaceAll(anyTenant, place.tenant)
+      .replaceAll(`'${anyGeneration}'`, `'${place.generation}'`)
+      .replaceAll(listOf([anyDigest]), listOf(digests));
   return { ...fact, value: put(fact.value), make: fact.make && put(fact.make) };
 }

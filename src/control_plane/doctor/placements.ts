@@ -42,6 +42,7 @@ type Row = {
   id: TenantId;
   slug: string;
   isolation: string;
+  generation: number;
   version: number;
   active: boolean;
 };
@@ -58,7 +59,7 @@ export async function readPlacements(
 ): Promise<ExaminedPlacement[]> {
   const common = modes.commonPlacements();
   const rows = await sql<Row>`
-    select id, slug, isolation, schema_version as version,
+    select id, slug, isolation, generation, schema_version as version,
       status in ('active', 'suspended') as active
     from control.tenants
     where isolation <> all (${common.map(({ mode }) => mode)})

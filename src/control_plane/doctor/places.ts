@@ -1,12 +1,12 @@
 /** Compares our schemas with the references that the files of `sql/` make. */
 import type { Sql } from '../../kernel/ports.ts';
+import { asTemplate } from '../as_template.ts';
 import type { Fleet } from '../fleet.ts';
 import { type Fact, readCatalog, type SchemaFacts } from './catalog.ts';
 import { differences } from './differences.ts';
 import { type Finding, finding, identifier } from './finding.ts';
 import type { ExaminedDatabase } from './placements.ts';
 import type { References } from './reference.ts';
-import { asTemplate } from './sql_checks.ts';
 
 /** Our schemas as one transaction has read them. */
 export type Seen = {

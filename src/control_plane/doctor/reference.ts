@@ -31,8 +31,9 @@ export type PlaceReference = {
 /** Our schemas without tenants' tables; `dedicated` is `kernel` in a tenant's own database. */
 export type KernelReference = Record<'control' | 'kernel' | 'dedicated', Fact[]>;
 
-/** Placeholders for the tenant and its digests in the reference of `kernel.tenant()`. */
+/** Placeholders for the tenant, its generation and digests in the reference of `kernel.tenant()`. */
 export const anyTenant = tenantId('00000000-0000-0000-0000-000000000000');
+export const anyGeneration = 2_147_483_646;
 export const anyDigest = '0'.repeat(64);
 
 export class References {
@@ -62,7 +63,7 @@ export class References {
     const { installation, sql: files } = this.#fleet;
     const { roles } = installation;
     const [control, kernel, dedicated] = [scratchName(), scratchName(), scratchName()];
-    const anyone = { tenant: anyTenant, role: roles.app };
+    const anyone = { tenant: anyTenant, generation: anyGeneration, role: roles.app };
     const own = withDedicatedTenant(files.dedicatedContext, anyone, [anyDigest]);
     const script = [
       opening(kernel, roles.owner),

@@ -5,6 +5,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import type { Sql } from '../../kernel/ports.ts';
+import { asTemplate } from '../as_template.ts';
 import { readSql, type Statement } from '../migrations/sql_text.ts';
 import type { Finding } from './finding.ts';
 
@@ -75,11 +76,6 @@ export function settingClasses(): Promise<string> {
 export function arrayOf(names: readonly string[]): string {
   const quoted = names.map((name) => `"${name.replaceAll(/["\\]/g, '\\$&')}"`);
   return `{${quoted.join(',')}}`;
-}
-
-/** Returns a text as a template. It is not prepared, because it is not frozen. */
-export function asTemplate(text: string): TemplateStringsArray {
-  return Object.assign([text], { raw: [text] });
 }
 
 async function readFiles(): Promise<SqlFile[]> {

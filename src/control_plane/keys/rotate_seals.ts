@@ -40,7 +40,7 @@ export async function rotateSeals(
       return true;
     }),
   );
-  if (!done) throw new Error('Cannot rotate the seals: another rotation is running');
+  if (!done) throw new Error('Cannot rotate the seals: another rotation or a move is under way');
 }
 
 async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
@@ -193,7 +193,7 @@ async function databasesWithSeals(fleet: Fleet): Promise<Placement[]> {
   const { admin, installation, modes } = fleet;
   const tenants = await asOwner(
     fleet,
-    (sql) => sql<TenantRef>`select id, isolation from control.tenants`,
+    (sql) => sql<TenantRef>`select id, isolation, generation from control.tenants`,
   );
   const placements = modes.groupsOf(tenants).map(({ placement }) => placement);
   const byDatabase = new Map(placements.map((placement) => [placement.database, placement]));

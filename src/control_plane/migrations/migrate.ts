@@ -58,7 +58,7 @@ export async function migrateFleet(
     tryWithLock(connection, 'migrate', () => new Run(fleet, control, options).all()),
   );
   if (outcome) return outcome;
-  throw new Error('Cannot migrate: another migration is running');
+  throw new Error('Cannot migrate: another migration or a move is under way');
 }
 
 class Run {

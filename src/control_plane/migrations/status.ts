@@ -33,6 +33,7 @@ export type TenantState = {
   id: TenantId;
   slug: Slug;
   isolation: string;
+  generation: number;
   version: number;
   /** The version that servers must know to serve it. */
   required: number;
@@ -149,7 +150,7 @@ export async function readStatus(
   const tenants = await asOwner(
     fleet,
     (sql) => sql<TenantState>`
-      select id, slug, isolation, schema_version as version, required_version as required,
+      select id, slug, isolation, generation, schema_version as version, required_version as required,
         migration_error as error
       from control.tenants
       where status in ('active', 'suspended')

@@ -26,19 +26,20 @@ export async function admitDedicatedTenant(
 }
 
 /** The digest of the context derived from a secret. */
-export function digestFor({ database, tenant }: DedicatedPlacement, secret: Buffer): string {
-  return contextDigest(dedicatedContext(sealKeyOf(secret, database), tenant));
+export function digestFor(placement: DedicatedPlacement, secret: Buffer): string {
+  return contextDigest(dedicatedContext(sealKeyOf(secret, placement.database), placement));
 }
 
 /** The text of `sql/kernel/dedicated_context.sql` for one database. */
 export function withDedicatedTenant(
   text: string,
-  { tenant, role }: Pick<DedicatedPlacement, 'tenant' | 'role'>,
+  { tenant, role, generation }: Pick<DedicatedPlacement, 'tenant' | 'role' | 'generation'>,
   digests: readonly string[],
 ): string {
   return text
     .replaceAll(':"app"', `"${role}"`)
     .replaceAll(":'tenant'", `'${tenant}'`)
+    .replaceAll(":'generation'", `'${generation}'`)
     .replaceAll(':digests', listOf(digests));
 }
 

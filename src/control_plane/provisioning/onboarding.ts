@@ -32,6 +32,8 @@ export type OnboardingParts = {
   /** The connections that serve tenants: those of a deleted database are closed. */
   serving: ConnectionPool;
   newId: () => string;
+  /** Removes all that moves have left, before a tenant is deleted and under its lock. */
+  forgetMoves: (tenant: TenantRow) => Promise<void>;
   /** After this time every process knows of a deletion. */
   propagationMs: number;
   /** The most unfinished tenants, and the most leftovers, that one recovery handles. */
@@ -74,7 +76,7 @@ export class Onboarding {
     });
     if (removed !== null) return removed;
     throw new Refusal('conflict', {
-      detail: `The tenant "${slug}" is being created or deleted; try again later`,
+      detail: `The tenant "${slug}" is being created, moved or deleted; try again later`,
     });
   }
 
@@ -143,7 +145,8 @@ export class Onboarding {
   }
 
   async #deprovision(tenant: TenantRow, requestId: string | null): Promise<void> {
-    const { control, newId } = this.#parts;
+    const { control, newId, forgetMoves } = this.#parts;
+    await forgetMoves(tenant);
     await control`
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
     await this.#destroy(tenant);
@@ -156,6 +159,7 @@ export class Onboarding {
       await sql`delete from control.settings where tenant_id = ${tenant.id}`;
       await sql`delete from control.api_keys where tenant_id = ${tenant.id}`;
       await sql`delete from control.users where tenant_id = ${tenant.id}`;
+      await sql`delete from control.moves where tenant_id = ${tenant.id}`;
       await sql`delete from control.tenants where id = ${tenant.id}`;
       await this.#recordLeftovers(sql, tenant);
       const event = 'tenant_deleted' as const;
@@ -189,7 +193,7 @@ export class Onboarding {
   async #eraseLeftovers(): Promise<void> {
     const { control } = this.#parts;
     const due = await control<TenantRef>`
-      select tenant_id as id, isolation from control.leftovers
+      select tenant_id as id, isolation, 0 as generation from control.leftovers
       where due_at <= now()
       limit ${this.#parts.recoveryBatchSize}`;
     for (const tenant of due) {
@@ -200,7 +204,7 @@ export class Onboarding {
 
   async #find(slug: Slug): Promise<TenantRow | null> {
     const [row] = await this.#parts.control<TenantRow>`
-      select id, slug, status, isolation from control.tenants where slug = ${slug}`;
+      select id, slug, status, isolation, generation from control.tenants where slug = ${slug}`;
     return row ?? null;
   }
 

@@ -3,7 +3,7 @@ import type { Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
-import { seal } from '../../postgres/seal.ts';
+import { neverFenced, sealedContext } from '../../postgres/seal.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { deletionOrder, readTenantTables, type TenantTable } from './tenant_tables.ts';
 
@@ -38,7 +38,7 @@ export async function eraseRows(
       schema,
     );
     const begin = `begin; set local role "${installation.roles.owner}"; set local search_path = "${schema}";
-      set local kennel.tenant = '${tenant}.${seal(sealKey, tenant, connection.pid)}'`;
+      set local kennel.tenant = '${sealedContext(sealKey, { tenant, generation: neverFenced }, connection.pid)}'`;
     for (const group of deletionOrder(tables)) {
       await deleteInBatches(connection, begin, deleteStatement(group, tables));
     }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { apiKeyIn, formatApiKey, secretDigest } from '../../adapters/directory/api_key.ts';
 import { Refusal } from '../../kernel/errors.ts';
-import type { Db, Sql } from '../../kernel/ports.ts';
+import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
 import { settingsFrom } from '../../kernel/settings.ts';
 import { type Slug, type TenantId, tenantId } from '../../kernel/tenant.ts';
 import { welcomeEmail } from '../../mail/welcome_email.ts';
@@ -34,7 +34,7 @@ export type RequestMeta = {
 /** The result of an onboarding. The key is not stored: it can be derived again. */
 export type OnboardingResult = { tenant: TenantView; admin: { email: string; api_key: string } };
 
-export type TenantRow = { id: TenantId; slug: Slug; isolation: string; status: string };
+export type TenantRow = TenantRef & { slug: Slug; status: string };
 
 /**
  * The result of the first request with this key; null when this is the first.
@@ -97,7 +97,7 @@ export async function claimSlug(
       ${idempotencyKey}, ${fingerprintOf(rawBody)}
     )
     on conflict (slug) do nothing
-    returning id, slug, isolation, status`;
+    returning id, slug, isolation, generation, status`;
   return row ?? null;
 }
 

@@ -75,9 +75,14 @@ export function newTenantFields({ sendsMail, isolationModes }: Omit<TenantDefaul
     slug,
     name: text(200),
     plan: v.optional(text(40), 'free'),
-    isolation: v.optional(v.picklist(isolationModes, `Expected ${anyOf(isolationModes)}`)),
+    isolation: v.optional(modeOf(isolationModes)),
     admin_email: sendsMail ? email : v.optional(email),
   });
+}
+
+/** The name of an isolation mode. */
+export function modeOf(isolationModes: readonly string[]) {
+  return v.picklist(isolationModes, `Expected ${anyOf(isolationModes)}`);
 }
 
 /** @example anyOf(['a', 'b', 'c']) // '"a", "b" or "c"' */
@@ -156,6 +161,7 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
   ];
 }
 
-function slugOf(text: string): Slug {
+/** The slug in a path. @throws {Refusal} `not_found` for a text that is none. */
+export function slugOf(text: string): Slug {
   return parseSlug(text) ?? notFound();
 }

@@ -71,6 +71,7 @@ describe('CachedDirectory on Postgres', () => {
       name: acme.slug,
       status: 'active',
       isolation: 'shared',
+      generation: 0,
       schemaVersion: 0,
       requiredVersion: 0,
       plan: { name: 'free', requestsPerHour: 100, burst: 100 },

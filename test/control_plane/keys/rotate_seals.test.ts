@@ -47,8 +47,8 @@ describe('rotateSeals()', () => {
     });
   }
 
-  function call({ id, isolation }: TenantRef): Promise<string> {
-    return fixture.services.isolation.run({ id, isolation }, addPet);
+  function call({ id, isolation, generation }: TenantRef): Promise<string> {
+    return fixture.services.isolation.run({ id, isolation, generation }, addPet);
   }
 
   /** The result of one call of each tenant: `fine`, or the code of the error. */

@@ -236,8 +236,8 @@ async function holdLock(services: Services, slug: string, released: () => boolea
 }
 
 async function tenantOf({ control }: Services, slug: string) {
-  const [tenant] = await control<{ id: string; isolation: IsolationModeName }>`
-    select id, isolation from control.tenants where slug = ${slug}`;
+  const [tenant] = await control<{ id: string; isolation: IsolationModeName; generation: number }>`
+    select id, isolation, generation from control.tenants where slug = ${slug}`;
   assert.ok(tenant);
   return { ...tenant, id: tenantId(tenant.id) };
 }

@@ -62,8 +62,17 @@ describe('Onboarding', () => {
     const { fleet, isolation, jobs, pools } = services;
     const control = controlDb(pool, fleet.installation);
     const common = { newId: randomUUID, propagationMs: 60_000, recoveryBatchSize: 10 };
+    const forgetMoves = async () => {};
     const { serving } = pools;
-    const onboarding = new Onboarding({ fleet, isolation, jobs, serving, control, ...common });
+    const onboarding = new Onboarding({
+      fleet,
+      isolation,
+      jobs,
+      serving,
+      control,
+      forgetMoves,
+      ...common,
+    });
     return { onboarding, control };
   }
 
@@ -87,7 +96,7 @@ describe('Onboarding', () => {
         const { tenant, admin } = await services.onboarding.create(order, meta);
         assert.deepEqual([tenant.status, tenant.isolation], ['active', mode]);
         assert.match(admin.api_key, /^kn_/);
-        const ref = { id: tenantId(tenant.id), isolation: mode };
+        const ref = { id: tenantId(tenant.id), isolation: mode, generation: 0 };
         const pets = await services.isolation.run(ref, (db) => db`select id from pets`);
         assert.equal(pets.length, 1);
         const [counts] = await services.control`

@@ -1,0 +1,140 @@
+/**
+ * The statements that read and write the rows of one table. Rows are values of the table's own row type, as
+ * text in one array literal: Postgres writes and reads each value exactly, and this process only passes the
+ * text on. Keys are arrays of text.
+ */
+import type { Sql } from '../../kernel/ports.ts';
+import { asTemplate, withGaps } from '../as_template.ts';
+import type { KeyColumn, MovingTable } from './moving_tables.ts';
+
+type Text = TemplateStringsArray;
+
+/** Rows of a table as one array literal. */
+export type RowBatch = { table: MovingTable; rows: string };
+
+/** A number and a checksum of rows, in any order. */
+export type Sum = { count: number; checksum: string | null };
+
+const sum = `count(t.tenant_id)::int as count,
+  bit_xor(('x' || left(encode(sha256(convert_to(t::text, 'UTF8')), 'hex'), 16))::bit(64)::bigint)::text
+    as checksum`;
+
+/** The next rows in the order of the key; the first ones without a parameter, then those after a key. */
+export function pageText(
+  { name, key }: MovingTable,
+  { isFirst, rows, bytes }: { isFirst: boolean; rows: number; bytes: number },
+): Text {
+  const columns = key.map((column) => `t.${column.name}`).join(', ');
+  const values = key.map((column, at) => part('$1', column, at)).join(', ');
+  return withParameter(`
+    select count(*)::int as count, array_agg(t order by key_at)::text as rows,
+      (array_agg(key order by key_at desc))[1] as last
+    from (
+      select page.t, key, key_at,
+        sum(octet_length(page.t::text)) over (order by key_at) - octet_length(page.t::text) as ahead
+      from (
+        select t, ${keyOf('t', key)} as key, row_number() over (order by ${columns}) as key_at
+        from ${name} as t
+        ${isFirst ? '' : `where (${columns}) > (${values})`}
+        order by ${columns}
+        limit ${rows}
+      ) as page
+    ) as sized
+    where ahead < ${bytes}`);
+}
+
+/** The number and the checksum of all rows of the tenant. */
+export function sumText({ name }: MovingTable): Text {
+  return asTemplate(`select ${sum} from ${name} as t`);
+}
+
+export function countText({ name }: MovingTable): Text {
+  return asTemplate(`select count(*)::int as count from ${name}`);
+}
+
+/** The next changed keys after one, the rows that they have now, and the keys without a row. */
+export function changesText(
+  { name, key }: MovingTable,
+  { capture, rows }: { capture: string; rows: number },
+): Text {
+  return withParameter(`
+    select count(*)::int as changes, (array_agg(changed.key order by changed.key desc))[1] as last,
+      array_agg(t) filter (where t.tenant_id is not null)::text as rows,
+      array_agg(changed.key) filter (where t.tenant_id is null)::text as gone,
+      array_agg(changed.key) filter (where t.tenant_id is not null)::text as present, ${sum}
+    from (
+      select distinct key
+      from "${capture}".changes
+      where name = ${literal(name)} and key > $1
+      order by key
+      limit ${rows}
+    ) as changed
+      left join ${name} as t on ${matches('changed.key', key)}`);
+}
+
+/** The number and the checksum of the rows with these keys. */
+export function sumOfKeysText({ name, key }: MovingTable): Text {
+  return withParameter(`
+    select ${sum}
+    from unnest($1::text[]) as changed (key)
+      join ${name} as t on ${matches('changed.key', key)}`);
+}
+
+export function deleteText({ name, key }: MovingTable): Text {
+  return withParameter(`
+    delete from ${name} as t
+    using unnest($1::text[]) as gone (key)
+    where ${matches('gone.key', key)}`);
+}
+
+/**
+ * Inserts batches, or replaces rows with the same keys. All batches are one statement, because Postgres checks
+ * foreign keys at its end. Each batch is a parameter.
+ */
+export function upsertText(batches: readonly RowBatch[]): Text {
+  const parts = batches.map(({ table }, at) => writing(table, at));
+  const counts = batches.map((_, at) => `(select count(*) from written_${at})`).join(' + ');
+  const text = `with ${parts.join(', ')} select (${counts})::int as count`;
+  return withGaps(text.split('$1'));
+}
+
+function writing({ name, columns, key }: MovingTable, at: number): string {
+  const keys = key.map((column) => column.name);
+  const others = columns.filter((column) => !keys.includes(column));
+  const sets = others.map((column) => `${column} = excluded.${column}`).join(', ');
+  return `written_${at} as (
+    insert into ${name} (${columns.join(', ')}) overriding system value
+    select ${columns.map((column) => `t.${column}`).join(', ')}
+    from unnest($1::${name}[]) as t
+    on conflict (${keys.join(', ')}) do ${sets === '' ? 'nothing' : `update set ${sets}`}
+    returning 1
+  )`;
+}
+
+/** SQL for a key as text: an array literal. */
+export function keyOf(row: string, key: readonly KeyColumn[]): string {
+  return `array[${key.map(({ name }) => `${row}.${name}::text`).join(', ')}]::text`;
+}
+
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+function matches(text: string, key: readonly KeyColumn[]): string {
+  return key.map((column, at) => `t.${column.name} = ${part(text, column, at)}`).join(' and ');
+}
+
+/** SQL for the value of a key's column. */
+function part(text: string, { type }: KeyColumn, at: number): string {
+  return `(${text}::text[])[${at + 1}]::${type}`;
+}
+
+/** Splits a text at its parameter, which may occur several times: `ask` repeats the value. */
+function withParameter(text: string): Text {
+  return withGaps(text.split('$1'));
+}
+
+/** Runs a statement of this file with the value of its parameter. */
+export function ask<Row extends object>(sql: Sql, text: Text, value: string): Promise<Row[]> {
+  return sql<Row>(text, ...Array.from({ length: text.length - 1 }, () => value));
+}

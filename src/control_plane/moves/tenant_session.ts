@@ -1,0 +1,88 @@
+/**
+ * Transactions on one tenant's tables, as the owner of the tables and in the tenant's context: row security
+ * applies to the owner too, so no statement can copy another tenant's rows.
+ */
+import type { Sql } from '../../kernel/ports.ts';
+import type { TenantId } from '../../kernel/tenant.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import type { ConnectionPool } from '../../postgres/connection_pool.ts';
+import type { Installation } from '../../postgres/installation.ts';
+import { isDedicated, type Placement } from '../../postgres/placement.ts';
+import { dedicatedContext, neverFenced, sealedContext } from '../../postgres/seal.ts';
+
+export type TenantSessionParts = { movers: ConnectionPool; installation: Installation };
+
+export class TenantSession {
+  readonly #parts: TenantSessionParts;
+  readonly #placement: Placement;
+  readonly #tenant: TenantId;
+
+  /** @param placement in its own database, of a generation whose contexts are valid there. */
+  constructor(parts: TenantSessionParts, placement: Placement, tenant: TenantId) {
+    this.#parts = parts;
+    this.#placement = placement;
+    this.#tenant = tenant;
+  }
+
+  /** Reads at one snapshot. Writes to tables without other writers are possible, too. */
+  snapshot<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    return this.#transaction('repeatable read', work);
+  }
+
+  write<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    return this.#transaction('read committed', work);
+  }
+
+  /** Runs statements without parameters in one transaction. */
+  script(text: string): Promise<void> {
+    return this.#use((connection) =>
+      connection.script(`${this.#opening('read committed', connection)}; ${text}; commit`),
+    );
+  }
+
+  /**
+   * Waits for transactions of a killed process: Postgres ends a statement although the process is gone.
+   * Each transaction of a move holds this lock.
+   */
+  async settle(): Promise<void> {
+    await this.#use((connection) =>
+      connection.script(`begin; set local role "${this.#owner}";
+        select pg_advisory_xact_lock(${moveLock(this.#tenant)}); commit`),
+    );
+  }
+
+  get #owner(): string {
+    return this.#parts.installation.roles.owner;
+  }
+
+  #transaction<Result>(level: string, work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    return this.#use((connection) =>
+      connection.transaction(this.#opening(level, connection), work),
+    );
+  }
+
+  #use<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
+    const { movers, installation } = this.#parts;
+    const target = installation.migrationTarget(this.#placement.database);
+    return movers.exclusive(target, this.#tenant, work);
+  }
+
+  #opening(level: string, { pid }: Connection): string {
+    return `begin isolation level ${level}; set local role "${this.#owner}";
+      set local search_path = "${this.#placement.schema}";
+      set local kennel.tenant = '${this.#context(pid)}';
+      select pg_advisory_xact_lock_shared(${moveLock(this.#tenant)})`;
+  }
+
+  #context(pid: number): string {
+    const placement = this.#placement;
+    if (isDedicated(placement)) return dedicatedContext(placement.sealKey, placement);
+    const holder = { tenant: this.#tenant, generation: neverFenced };
+    return sealedContext(placement.sealKey, holder, pid);
+  }
+}
+
+/** SQL for the key of the lock that each transaction of a move shares. */
+function moveLock(tenant: TenantId): string {
+  return `hashtextextended('kennel move ${tenant}', 0)`;
+}

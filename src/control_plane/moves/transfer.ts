@@ -1,0 +1,192 @@
+/**
+ * Copies a tenant's rows from one placement to another: first all of them at one snapshot, then, round after
+ * round, those that were changed meanwhile. Each round reads at one snapshot too, so that the destination has
+ * only states that the source had, and foreign keys hold.
+ */
+import type { Sql } from '../../kernel/ports.ts';
+import { asTemplate } from '../as_template.ts';
+import type { MovingTable, TableGroup } from './moving_tables.ts';
+import {
+  ask,
+  changesText,
+  countText,
+  deleteText,
+  pageText,
+  type RowBatch,
+  type Sum,
+  sumOfKeysText,
+  sumText,
+  upsertText,
+} from './row_statements.ts';
+import type { TenantSession } from './tenant_session.ts';
+
+export type TransferLimits = { batchRows: number; batchBytes: number; changesBatchRows: number };
+
+export type Transfer = {
+  source: TenantSession;
+  destination: TenantSession;
+  /** Each group after those that it refers to. */
+  groups: readonly TableGroup[];
+  /** The schema in which the source collects the keys of changed rows. */
+  capture: string;
+  limits: TransferLimits;
+};
+
+/** Copies all rows. @param onRows is told how many are copied, and how many there are. */
+export async function copyAll(
+  { source, destination, groups, limits }: Transfer,
+  onRows: (rows: number, of: number) => Promise<void>,
+): Promise<void> {
+  await source.snapshot(async (read) => {
+    const of = await countAll(read, groups);
+    let rows = 0;
+    for (const group of groups) {
+      const batches = batchesOf(read, group.tables, limits);
+      for await (const some of group.isCycle ? gathered(batches) : each(batches)) {
+        rows += await destination.write((write) => upsert(write, some));
+        await onRows(rows, of);
+      }
+    }
+  });
+}
+
+async function countAll(read: Sql, groups: readonly TableGroup[]): Promise<number> {
+  let all = 0;
+  for (const table of tablesOf(groups)) {
+    const [row] = await read<{ count: number }>(countText(table));
+    all += row?.count ?? 0;
+  }
+  return all;
+}
+
+type Page = { count: number; rows: string | null; last: string | null };
+
+async function* batchesOf(
+  read: Sql,
+  tables: readonly MovingTable[],
+  { batchRows, batchBytes }: TransferLimits,
+): AsyncGenerator<RowBatch> {
+  const size = { rows: batchRows, bytes: batchBytes };
+  for (const table of tables) {
+    const next = pageText(table, { ...size, isFirst: false });
+    let [page] = await read<Page>(pageText(table, { ...size, isFirst: true }));
+    while (page?.rows && page.last !== null) {
+      yield { table, rows: page.rows };
+      [page] = await ask<Page>(read, next, page.last);
+    }
+  }
+}
+
+async function* each<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item[]> {
+  for await (const item of items) yield [item];
+}
+
+/** All at once: the rows of a cycle refer to each other. They must fit into memory. */
+async function* gathered<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  if (all.length > 0) yield all;
+}
+
+async function upsert(write: Sql, batches: readonly RowBatch[]): Promise<number> {
+  const [row] = await write<{ count: number }>(
+    upsertText(batches),
+    ...batches.map(({ rows }) => rows),
+  );
+  return row?.count ?? 0;
+}
+
+type Changes = Sum & {
+  changes: number;
+  last: string | null;
+  rows: string | null;
+  /** The keys that have no row now, and those that have one. */
+  gone: string | null;
+  present: string | null;
+};
+
+type ChangedTable = { table: MovingTable; page: Changes };
+
+/**
+ * Copies the rows that were changed since the last round, and compares them.
+ *
+ * @param comparesAll whether all other rows are compared too.
+ * @returns the number of changed rows.
+ * @throws {Error} when a number or a checksum differs.
+ */
+export function catchUp(transfer: Transfer, { comparesAll = false } = {}): Promise<number> {
+  const { source, destination, groups, capture } = transfer;
+  return source.snapshot(async (read) => {
+    const changes = await destination.write(async (write) => {
+      const applied: ChangedTable[] = [];
+      for (const group of groups) {
+        const pages = changesOf(read, group.tables, transfer);
+        for await (const some of group.isCycle ? gathered(pages) : each(pages)) {
+          applied.push(...(await applyChanges(write, some)));
+        }
+      }
+      for (const { table, page } of applied.reverse()) {
+        if (page.gone !== null) await ask(write, deleteText(table), page.gone);
+      }
+      if (comparesAll) await compareAll(read, write, groups);
+      return applied.reduce((count, { page }) => count + page.changes, 0);
+    });
+    // The snapshot's own changes: later ones are not seen, and stay.
+    if (changes > 0) await read(asTemplate(`delete from "${capture}".changes`));
+    return changes;
+  });
+}
+
+async function* changesOf(
+  read: Sql,
+  tables: readonly MovingTable[],
+  { capture, limits }: Transfer,
+): AsyncGenerator<ChangedTable> {
+  for (const table of tables) {
+    const next = changesText(table, { capture, rows: limits.changesBatchRows });
+    let [page] = await ask<Changes>(read, next, '');
+    while (page && page.last !== null) {
+      yield { table, page };
+      [page] = await ask<Changes>(read, next, page.last);
+    }
+  }
+}
+
+/** @returns the changes without their rows, which may be large. */
+async function applyChanges(write: Sql, changed: readonly ChangedTable[]): Promise<ChangedTable[]> {
+  const batches = changed.flatMap(({ table, page }) =>
+    page.rows === null ? [] : [{ table, rows: page.rows }],
+  );
+  if (batches.length > 0) await upsert(write, batches);
+  for (const { table, page } of changed) {
+    if (page.present === null) continue;
+    const [sum] = await ask<Sum>(write, sumOfKeysText(table), page.present);
+    assertSame(table, page, sum);
+  }
+  return changed.map(({ table, page }) => ({
+    table,
+    page: { ...page, rows: null, present: null },
+  }));
+}
+
+async function compareAll(read: Sql, write: Sql, groups: readonly TableGroup[]): Promise<void> {
+  for (const table of tablesOf(groups)) {
+    const [[one], [other]] = await Promise.all([
+      read<Sum>(sumText(table)),
+      write<Sum>(sumText(table)),
+    ]);
+    assertSame(table, one, other);
+  }
+}
+
+function assertSame({ name }: MovingTable, one: Sum | undefined, other: Sum | undefined): void {
+  if (one && one.count === other?.count && one.checksum === other.checksum) return;
+  const shown = (sum: Sum | undefined) => `${sum?.count} rows (${sum?.checksum})`;
+  throw new Error(
+    `Cannot move the table ${name}: it has ${shown(one)}, and its copy ${shown(other)}`,
+  );
+}
+
+function tablesOf(groups: readonly TableGroup[]): MovingTable[] {
+  return groups.flatMap(({ tables }) => tables);
+}

@@ -1,0 +1,37 @@
+/** The operator's routes for moves: begin one, and see how far the latest is. */
+import * as v from 'valibot';
+import { json } from '../../http/reply.ts';
+import { route } from '../../http/route.ts';
+import { notFound } from '../../kernel/errors.ts';
+import type { Slug } from '../../kernel/tenant.ts';
+import type { Operator } from './operator.ts';
+import { modeOf, slugOf, type TenantDefaults } from './tenants.ts';
+
+/** The part of the control plane that these routes use. */
+export type TenantMoves = {
+  /** Resolves when the move has begun. It goes on afterwards. */
+  begin(slug: Slug, to: string, requestId: string): Promise<object>;
+  /** Returns null when the tenant has never moved. */
+  find(slug: Slug): Promise<object | null>;
+};
+
+export function moveRoutes(
+  moves: TenantMoves,
+  { isolationModes }: Pick<TenantDefaults, 'isolationModes'>,
+) {
+  return [
+    route(
+      'POST',
+      '/api/admin/tenants/{slug}/move',
+      { body: v.object({ to: modeOf(isolationModes) }) },
+      async ({ requestId }: Operator, { params, body }) => {
+        const move = await moves.begin(slugOf(params.slug), body.to, requestId);
+        return json(202, move, { location: `/api/admin/tenants/${params.slug}/move` });
+      },
+    ),
+
+    route('GET', '/api/admin/tenants/{slug}/move', {}, async (_operator: Operator, { params }) => {
+      return json(200, (await moves.find(slugOf(params.slug))) ?? notFound());
+    }),
+  ];
+}

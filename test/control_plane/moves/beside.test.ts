@@ -1,0 +1,77 @@
+/** What operators and other commands may do while a tenant moves, and what is refused. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
+import { migrateFleet } from '../../../src/control_plane/migrations/migrate.ts';
+import type { MoveStep } from '../../../src/control_plane/moves/move_job.ts';
+import { limits } from '../../../src/limits.ts';
+import { slugOf } from '../../support/more_tables.ts';
+import { type MovingFixture, openMovingFixture } from '../../support/moving_fixture.ts';
+
+const conflict = { name: 'Refusal', code: 'conflict' };
+
+describe('while a tenant moves', () => {
+  let fixture: MovingFixture;
+  before(async () => {
+    fixture = await openMovingFixture();
+    await fixture.onboard('moving', 'shared');
+    await fixture.onboard('resting', 'schema');
+  });
+  after(() => fixture.close());
+
+  /** Does the work after the copy of the tenant, which then goes to schema mode, or back. */
+  async function during(work: () => Promise<void>): Promise<void> {
+    const { isolation } = await fixture.tenant('moving');
+    const to = isolation === 'schema' ? 'database' : 'schema';
+    const onStep = async (step: MoveStep) => {
+      if (step === 'copied') await work();
+    };
+    assert.equal((await fixture.move('moving', to, { onStep })).state, 'done');
+    assert.deepEqual(await fixture.leftOver('moving'), []);
+  }
+
+  it('a second move and a deletion are refused, and another tenant moves', () =>
+    during(async () => {
+      await assert.rejects(fixture.move('moving', 'database'), conflict);
+      await assert.rejects(fixture.remove('moving'), conflict);
+      assert.equal((await fixture.move('resting', 'shared')).state, 'done');
+      assert.equal((await fixture.view('moving'))?.state, 'catching_up');
+    }));
+
+  it('a migration and a rotation of the keys are refused', () =>
+    during(async () => {
+      const { fleet, control, jobs } = fixture.services;
+      const run = { slug: null, canary: 0, concurrency: 1, onProgress: () => {} };
+      const options = { ...limits.migrations, heartbeatTimeoutMs: 1_000, ...run };
+      await assert.rejects(migrateFleet(fleet, control, jobs, options), /move is under way/);
+      const rotation = { propagationMs: 1, concurrency: 1, onProgress: () => {}, onWait: () => {} };
+      await assert.rejects(rotateSeals(fleet, jobs, rotation), /move is under way/);
+    }));
+
+  it('a suspension holds after the switch', async () => {
+    const { registry } = fixture.services;
+    await during(async () => {
+      await registry.patch(slugOf('moving'), { status: 'suspended' }, null);
+    });
+    assert.equal((await registry.find('moving'))?.status, 'suspended');
+    await registry.patch(slugOf('moving'), { status: 'active' }, null);
+  });
+
+  it('a tenant that is there already, or behind in migrations, is refused', async () => {
+    const { isolation } = await fixture.tenant('resting');
+    await assert.rejects(fixture.move('resting', isolation as 'shared'), /already/);
+    const { control } = fixture.services;
+    await control`update control.tenants set schema_version = 2 where slug = 'resting'`;
+    await assert.rejects(fixture.move('resting', 'database'), /schema version 2 of 3/);
+    await control`update control.tenants set schema_version = 3 where slug = 'resting'`;
+    await assert.rejects(fixture.move('nobody-here', 'schema'), { code: 'not_found' });
+  });
+
+  it('the trail of the tenant has one event for each move', async () => {
+    const { control } = fixture.services;
+    const events = await control<{ details: object; actor: string }>`
+      select details, actor from control.audit_events
+      where tenant = 'resting' and event = 'tenant_moved'`;
+    assert.deepEqual(events, [{ details: { from: 'schema', to: 'shared' }, actor: 'operator' }]);
+  });
+});

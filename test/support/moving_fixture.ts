@@ -1,0 +1,186 @@
+/**
+ * An installation whose tenants move. It has more tables than sql/tenant makes, and services of further
+ * processes beside those that move tenants.
+ */
+import { randomUUID } from 'node:crypto';
+import { captureOf } from '../../src/control_plane/moves/change_capture.ts';
+import { admitOnly } from '../../src/control_plane/moves/fence.ts';
+import type { MoveWatcher } from '../../src/control_plane/moves/move_job.ts';
+import type { MoveView } from '../../src/control_plane/moves/move_record.ts';
+import { Moves } from '../../src/control_plane/moves/moves.ts';
+import { type IsolationModeName, isolationModes } from '../../src/isolation/modes.ts';
+import { Relocation } from '../../src/isolation/relocation.ts';
+import { tenantIsolation } from '../../src/isolation/tenant_db.ts';
+import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
+import type { TenantId } from '../../src/kernel/tenant.ts';
+import { limits } from '../../src/limits.ts';
+import { openConnectionPool } from '../../src/postgres/open_connection_pool.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
+import type { Services } from '../../src/services.ts';
+import { hostileTexts } from './hostile_texts.ts';
+import {
+  type ExtendedInstallation,
+  fillAll,
+  moreTables,
+  openExtended,
+  slugOf,
+} from './more_tables.ts';
+import { lookInto } from './sql.ts';
+import { theTrail, tracesOf } from './traces.ts';
+
+/** The ordered pairs of two modes. */
+export const pairs = isolationModes.flatMap((from) =>
+  isolationModes.filter((to) => to !== from).map((to) => ({ from, to })),
+);
+
+export type MovingFixture = Omit<ExtendedInstallation, 'asSuperuser'> & {
+  /** Adds a row to each table, pets with hostile texts, nulls and deleted ones, and many pets with a visit. */
+  fill(slug: string, pets: number): Promise<void>;
+  /** The tenant as the registry has it. */
+  tenant(slug: string): Promise<TenantRef>;
+  /** All rows of a tenant as text, in every table. */
+  rowsOf(slug: string): Promise<string[]>;
+  move(slug: string, to: IsolationModeName, options?: MoveOptions): Promise<MoveView>;
+  /** The latest move of a tenant. */
+  view(slug: string): Promise<MoveView | null>;
+  /** Deletes the tenant. */
+  remove(slug: string): Promise<boolean>;
+  /** Moves tenants with connections of its own, until it is killed. */
+  mover(): { moves: Moves; kill(): void };
+  fence(placement: Placement, id: TenantId): Promise<void>;
+  /** Lets a tenant write in its old placement, which no longer records it. */
+  dropCapture(tenant: TenantRef): Promise<void>;
+  /** All that belongs to the tenant outside of its placement: schemas, databases, roles, triggers, rows. */
+  leftOver(slug: string): Promise<string[]>;
+  /** All that a deleted tenant has left, except its trail. */
+  tracesOf(tenant: TenantRef): Promise<string[]>;
+};
+
+type MoveOptions = MoveWatcher & { by?: Moves };
+
+const tables = ['folders', 'houses', 'owners', 'pets', 'toys', 'visits'];
+
+/** Texts that a pet may have as its name. */
+const names = hostileTexts.filter((text) => text !== '');
+
+export async function openMovingFixture(): Promise<MovingFixture> {
+  const { asSuperuser, ...extended } = await openExtended(moreTables);
+  const { services } = extended;
+  const tenant = (slug: string) => tenantOf(services, slug);
+  return {
+    ...extended,
+    tenant,
+    fill: async (slug, pets) => {
+      const { id } = await tenant(slug);
+      await asSuperuser(slug, async (sql) => {
+        await fillAll(sql, id);
+        await sql`
+          insert into pets (tenant_id, id, name, species, birth_date, deleted, microchip_id)
+          select ${id}::uuid, gen_random_uuid(), name, 'dog', '2020-02-29', true, name
+          from unnest(${names}::text[]) as name`;
+        await sql`
+          with many as (
+            insert into pets (tenant_id, id, name, species)
+            select ${id}::uuid, gen_random_uuid(), 'Pet ' || n, 'cat'
+            from generate_series(1, ${pets}::int) as n
+            returning id
+          )
+          insert into visits (tenant_id, id, pet_id, visited_on, reason)
+          select ${id}::uuid, gen_random_uuid(), id, '2024-01-01', 'shots' from many`;
+      });
+    },
+    rowsOf: async (slug) => {
+      const { id } = await tenant(slug);
+      const queries = tables.map((name) => {
+        return `select '${name} ' || t::text as row from ${name} as t where tenant_id = '${id}'`;
+      });
+      const rows = await asSuperuser(slug, (sql) => sql.unsafe(queries.join(' union all ')));
+      return rows.map(({ row }) => String(row)).sort();
+    },
+    move: async (slug, to, { by = services.moves, ...watcher } = {}) => {
+      const request = { slug: slugOf(slug), to, requestId: null };
+      return (await by.begin(request, watcher)).finished;
+    },
+    view: (slug) => services.moves.find(slugOf(slug)),
+    remove: (slug) => services.onboarding.remove(slugOf(slug), null),
+    mover: () => moverOf(services),
+    fence: (placement, id) => admitOnly(services.fleet, placement, id),
+    dropCapture: async (stale) => {
+      const { installation, modes } = services.fleet;
+      const target = installation.adminTarget(modes.placementOf(stale).database);
+      await lookInto(target, (sql) => sql`drop schema ${sql(captureOf(stale.id))} cascade`);
+    },
+    tracesOf: async ({ id }) =>
+      (await tracesOf(extended.url, [id])).filter((trace) => !theTrail.includes(trace)),
+    leftOver: async (slug) => leftOver(services, await tenant(slug)),
+  };
+}
+
+function moverOf({ fleet, control, pools }: Services) {
+  const movers = openConnectionPool(limits.moverConnection, limits.movers);
+  const locks = openConnectionPool(limits.moverConnection, limits.moveLocks);
+  const moves = new Moves({
+    ...{ fleet, control, movers, locks, serving: pools.serving, limits: limits.moves },
+    ...{ newId: randomUUID, nowMs: () => performance.now(), recoveryBatchSize: 1 },
+  });
+  const kill = () => {
+    for (const pool of [locks, movers]) pool.close();
+  };
+  return { moves, kill };
+}
+
+/**
+ * The isolation of a process that follows moves, as `src/app.ts` makes it, but without a cache.
+ *
+ * @param patienceMs by default long: a busy machine may take its time for the last step of a move.
+ */
+export function followingIsolation(services: Services, patienceMs = 60_000): Isolation {
+  const { connections, control, fleet, moves } = services;
+  const relocation = new Relocation({
+    ...limits.relocation,
+    patienceMs,
+    lookUp: async (id) => {
+      const [tenant] = await control<TenantRef>`
+        select id, isolation, generation from control.tenants where id = ${id}`;
+      return tenant ?? null;
+    },
+    onStuck: () => moves.recover(),
+    nowMs: () => performance.now(),
+  });
+  return tenantIsolation(connections, fleet.modes, relocation);
+}
+
+async function tenantOf({ control }: Services, slug: string): Promise<TenantRef> {
+  const [tenant] = await control<TenantRef>`
+    select id, isolation, generation from control.tenants where slug = ${slug}`;
+  if (!tenant) throw new Error(`Cannot find "${slug}": there is no such tenant`);
+  return tenant;
+}
+
+async function leftOver({ fleet }: Services, tenant: TenantRef): Promise<string[]> {
+  const { installation, modes } = fleet;
+  const { database, schema, login } = modes.placementOf(tenant);
+  const hex = tenant.id.replaceAll('-', '');
+  const isShared = modes.isCommon(tenant);
+  const own = isShared
+    ? ['shared rows']
+    : [`schema ${schema}`, `database ${database}`, `role ${login}`];
+  const found: string[] = [];
+  for (const name of new Set([installation.database, database])) {
+    const rows = await lookInto(
+      installation.adminTarget(name),
+      (sql) => sql<{ name: string }[]>`
+        select 'schema ' || nspname as name from pg_namespace where nspname like ${`%${hex}`}
+        union all select 'database ' || datname from pg_database where datname like ${`%${hex}`}
+        union all select 'role ' || rolname from pg_roles where rolname like ${`%${hex}`}
+        union all select 'trigger ' || tgname from pg_trigger where tgname like ${`%${hex}%`}`,
+    );
+    found.push(...rows.map((row) => row.name));
+  }
+  const shared = await lookInto(
+    installation.adminTarget(installation.database),
+    (sql) => sql`select from shared.pets where tenant_id = ${tenant.id} limit 1`,
+  );
+  if (shared.length > 0) found.push('shared rows');
+  return found.filter((name) => !own.includes(name));
+}
