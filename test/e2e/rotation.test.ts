@@ -12,7 +12,7 @@ import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 /** Processes that listen are notified long before; by the end the old key is refused. */
-const propagationMs = 1_000;
+const propagationMs = 3_000;
 
 describe('a rotation of the seals under load', () => {
   let database: TestDatabase;

@@ -36,7 +36,8 @@ describe('body', limit, () => {
   });
   it('of 5 MB behind a refused head is answered with 401 that the client can read', async () => {
     const head = 'POST /locked HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n';
-    const reply = await sendBeforeReading(tested.url, head + 'x'.repeat(5_000_000));
+    const patient = await startTestServer({ lingerMs: 30_000 });
+    const reply = await sendBeforeReading(patient.url, head + 'x'.repeat(5_000_000));
     assertProblem(reply, 401, 'unauthenticated');
     assert.equal(reply.headers['www-authenticate'], 'Bearer realm="kennel"');
     assert.equal(reply.headers.connection, 'close');
@@ -107,14 +108,16 @@ describe('body', limit, () => {
   }
   it('in chunks with long extensions is 413', async () => {
     const bomb = `1;${'a'.repeat(16_000)}\r\n \r\n`.repeat(100);
+    const patient = await startTestServer({ lingerMs: 30_000 });
     const reply = await sendBeforeReading(
-      tested.url,
+      patient.url,
       `POST / HTTP/1.1\r\nHost: a\r\n${chunked}\r\n${bomb}`,
     );
     assertProblem(reply, 413, 'payload_too_large');
   });
   it('in chunks with long extensions is 413, also when they came before it was wanted', async () => {
-    const late = await startTestServer();
+    // The request waits while other clients are served.
+    const late = await startTestServer({ requestMs: 30_000 });
     const bomb = `${`1;${'a'.repeat(16_000)}\r\n \r\n`.repeat(70)}2\r\n{}\r\n0\r\n\r\n`;
     const socket = await open(late.url);
     const head = `POST /wait HTTP/1.1\r\nHost: a\r\n${chunked}${close}\r\n`;
