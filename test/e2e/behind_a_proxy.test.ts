@@ -156,10 +156,11 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
     for (let roll = 0; roll < rolls; roll += 1) {
       for (const [at, port] of ports.entries()) {
         kennels[at]?.signal('SIGTERM');
-        assert.equal((await kennels[at]?.ended)?.code, 0);
+        const ended = await kennels[at]?.ended;
+        assert.equal(ended?.code, 0, ended?.stderr);
         const started = await startOn(port);
         kennels[at] = started;
-        await until(() => started.stdout().includes('"route":"/api/pets"'));
+        await until(() => started.stdout().includes('"route":"/api/pets"'), 30_000);
       }
     }
     rolling = false;

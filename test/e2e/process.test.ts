@@ -41,7 +41,7 @@ describe('SIGTERM under load', () => {
     const { slug, apiKey } = await onboard(leaving, 'leaving-pets');
     const upload = await beginUpload(leaving, { slug, apiKey });
     const load = Array.from({ length: 8 }, () => answersUntilGone(leaving, { slug, apiKey }));
-    assert.equal((await send(leaving.url, 'GET /readyz')).status, 200);
+    await until(async () => (await send(leaving.url, 'GET /readyz')).status === 200);
 
     leaving.signal('SIGTERM');
     await until(async () => (await send(leaving.url, 'GET /readyz')).status === 503);
