@@ -4,7 +4,7 @@ import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
 import { assertProblem, assertServing, close, jsonPost, limit, requestsTo } from './edge.ts';
 import { closed, open, parseReply, send, sendBeforeReading, untilClosed } from './raw_client.ts';
-import { startTestServer } from './test_server.ts';
+import { hasty, startTestServer } from './test_server.ts';
 
 const tested = await startTestServer();
 const { post } = requestsTo(tested);
@@ -56,7 +56,8 @@ describe('body', limit, () => {
   it('that comes too slowly is 408', async () => {
     const head =
       'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n';
-    assertProblem(await send(tested.url, `${head}\r\n{"a"`), 408, 'request_timeout');
+    const { url } = await startTestServer(hasty);
+    assertProblem(await send(url, `${head}\r\n{"a"`), 408, 'request_timeout');
   });
   it('of another type is 415', async () => {
     assertProblem(await post('a=1', 'Content-Type: text/plain\r\n'), 415, 'unsupported_media_type');
@@ -116,8 +117,7 @@ describe('body', limit, () => {
     assertProblem(reply, 413, 'payload_too_large');
   });
   it('in chunks with long extensions is 413, also when they came before it was wanted', async () => {
-    // The request waits while other clients are served.
-    const late = await startTestServer({ requestMs: 30_000 });
+    const late = await startTestServer();
     const bomb = `${`1;${'a'.repeat(16_000)}\r\n \r\n`.repeat(70)}2\r\n{}\r\n0\r\n\r\n`;
     const socket = await open(late.url);
     const head = `POST /wait HTTP/1.1\r\nHost: a\r\n${chunked}${close}\r\n`;
@@ -129,9 +129,8 @@ describe('body', limit, () => {
   });
   it('in many small chunks is read', async () => {
     const chunks = `${'1\r\n \r\n'.repeat(100_000)}2\r\n{}\r\n0\r\n\r\n`;
-    const patient = await startTestServer({ requestMs: 15_000 });
     const reply = await send(
-      patient.url,
+      tested.url,
       `POST / HTTP/1.1\r\nHost: a\r\n${chunked}${close}\r\n${chunks}`,
     );
     assert.deepEqual([reply.status, JSON.parse(reply.body)], [200, { body: {} }]);
