@@ -100,7 +100,8 @@ export class Cluster {
     for (const mode of ['fast', 'immediate'] as const) {
       if (!(await runningPostmaster(this.#data))) return;
       const { ok, output } = await this.#stop(mode);
-      if (ok) return;
+      // pg_ctl also fails when the server ends by itself, after the stop before timed out.
+      if (ok || !(await runningPostmaster(this.#data))) return;
       if (mode === 'immediate') throw new Error(`Cannot stop the embedded Postgres: ${output}`);
     }
   }

@@ -54,7 +54,7 @@ describe('npm run bench', () => {
 
   function start(flags: string[]): ChildProcessByStdio<null, null, Readable> {
     const { PATH = '' } = process.env;
-    const script = ['--import', 'tsx', 'bench/bench.ts', '--rounds', '1', '--duration', '0.2'];
+    const script = ['--import', 'tsx', 'bench/bench.ts', '--rounds', '1', '--duration', '0.5'];
     return spawn(process.execPath, [...script, ...flags], {
       env: { PATH, DATA_DIR: join(folder, 'data') },
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -105,7 +105,7 @@ describe('runGroup()', () => {
         cluster: { postmaster: null },
         rounds: 2,
         warmupMs: 20,
-        measureMs: 100,
+        measureMs: 300,
         random: seededRandom(1),
         onProgress: () => {},
       },

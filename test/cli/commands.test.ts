@@ -24,8 +24,8 @@ after(async () => {
 
 describe('npm run tenants', () => {
   it('creates a tenant and prints its key', async () => {
-    const { code, out } = await run('tenants', 'create', 'zoo', '--isolation', 'schema');
-    assert.equal(code, 0);
+    const { code, out, err } = await run('tenants', 'create', 'zoo', '--isolation', 'schema');
+    assert.equal(code, 0, err);
     assert.match(out, /^zoo is ready \(free, schema\)$/m);
     assert.match(out, /^api key: kn_[0-9a-f]{32}_[0-9a-f]{64}$/m);
   });
@@ -49,7 +49,7 @@ describe('npm run tenants', () => {
 
   it('does not delete a tenant without a confirmation', async () => {
     const { code, err } = await run('tenants', 'delete', 'zoo');
-    assert.equal(code, 2);
+    assert.equal(code, 2, err);
     assert.match(err, /^kennel: Cannot delete "zoo": .*--yes.*\n$/);
     assert.match((await run('tenants', 'list')).out, /^zoo /m);
   });
@@ -68,14 +68,14 @@ describe('npm run tenants', () => {
     ];
     const answers = wrong.map(([flag, value]) => run('tenants', 'create', 'cart', flag, value));
     for (const { code, err } of await Promise.all(answers)) {
-      assert.equal(code, 2);
+      assert.equal(code, 2, err);
       assert.match(err, /^kennel: [^\n]*(name|plan|isolation|email)[^\n]+\n$/);
     }
   });
 
   it('accepts a name of 150 emoji, as the API does', async () => {
     const created = await run('tenants', 'create', 'fun', '--name', '🐕'.repeat(150), '--json');
-    assert.equal(created.code, 0);
+    assert.equal(created.code, 0, created.err);
     assert.equal(JSON.parse(created.out).tenant.name, '🐕'.repeat(150));
     await run('tenants', 'delete', 'fun', '--yes');
   });
@@ -83,7 +83,7 @@ describe('npm run tenants', () => {
   it('refuses unknown words and flags in one line', async () => {
     const wrong = [[], ['constructor', 'zoo'], ['list', '--plan', 'free']];
     for (const { code, err } of await Promise.all(wrong.map((words) => run('tenants', ...words)))) {
-      assert.equal(code, 2);
+      assert.equal(code, 2, err);
       assert.match(err, /^kennel: [^\n]+--help[^\n]+\n$/);
     }
   });
@@ -109,7 +109,7 @@ describe('npm run migrate', () => {
     });
     assert.match((await run('migrate', 'status')).out, /^farm +schema +1$/m);
     const { code, out, err } = await run('migrate', 'up', '--canary', '1');
-    assert.equal(code, 1);
+    assert.equal(code, 1, err);
     assert.match(out, /^farm: FAILED: .*microchip_id.* already exists\n0 migrated, 1 failed/);
     const { done, of } = JSON.parse(err);
     assert.deepEqual([done, of], [1, 1]);
@@ -123,7 +123,7 @@ describe('npm run migrate', () => {
       ['status', '--tenant', 'farm'],
     ];
     for (const { code, err } of await Promise.all(wrong.map((words) => run('migrate', ...words)))) {
-      assert.equal(code, 2);
+      assert.equal(code, 2, err);
       assert.match(err, /^kennel: [^\n]+--help[^\n]+\n$/);
     }
   });
@@ -145,14 +145,14 @@ describe('every command', () => {
     const strict = all.filter((name) => name !== 'psql');
     const answers = strict.map((name) => runScript(name, 'sideways'));
     for (const { code, err } of await Promise.all(answers)) {
-      assert.equal(code, 2);
+      assert.equal(code, 2, err);
       assert.match(err, /^[^\n]*sideways[^\n]*\n$/);
     }
   });
 
   it('does not delete a tenant when npm took --yes for itself', async () => {
     const { code, err } = await npmRun('tenants', 'delete', 'ark', '--yes');
-    assert.equal(code, 2);
+    assert.equal(code, 2, err);
     assert.match(err, /there is no terminal; add -- --yes/);
     assert.match((await run('tenants', 'list')).out, /^ark /m);
   });

@@ -19,16 +19,16 @@ describe('npm run doctor', () => {
   }
 
   it('exits with 0 without findings', async () => {
-    const { code, findings } = await doctor();
-    assert.equal(code, 0);
+    const { code, findings, err } = await doctor();
+    assert.equal(code, 0, err);
     assert.match(findings.join(), /^0 errors, \d+ warnings?\n$/);
   });
 
   it('exits with 0 for warnings alone', async () => {
     const { main } = fixture.names;
     await fixture.run(main, `alter database ${main} set log_statement = 'all'`);
-    const { code, findings } = await doctor();
-    assert.equal(code, 0);
+    const { code, findings, err } = await doctor();
+    assert.equal(code, 0, err);
     assert.match(
       findings[0] ?? '',
       /^warning statements_logged: setting log_statement of database/,
@@ -40,8 +40,8 @@ describe('npm run doctor', () => {
     const { main, own, app } = fixture.names;
     await fixture.run(main, `alter role ${app} bypassrls`);
     await fixture.run(own, 'alter table tenant.pets no force row level security');
-    const { code, findings } = await doctor();
-    assert.equal(code, 1);
+    const { code, findings, err } = await doctor();
+    assert.equal(code, 1, err);
     assert.deepEqual(findings.slice(0, -1), [
       `error role_overprivileged: role ${app}\n` +
         '  It may do too much (bypassrls)\n' +
@@ -68,13 +68,13 @@ describe('npm run doctor', () => {
 
   it('refuses to accept an error', async () => {
     const { code, err } = await doctor('--accept', 'role_overprivileged');
-    assert.equal(code, 2);
+    assert.equal(code, 2, err);
     assert.match(err, /Cannot accept "role_overprivileged": no warning has that name/);
   });
 
   it('refuses an unknown word in one line', async () => {
     const { code, err } = await doctor('everything');
-    assert.equal(code, 2);
+    assert.equal(code, 2, err);
     assert.match(err, /^kennel: Cannot do "everything": use verify-audit, or no action .+\n$/);
   });
 });

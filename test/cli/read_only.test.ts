@@ -71,7 +71,7 @@ describe('a command that only reads', () => {
       .slice(0, 3)
       .map(([command, action]) => runCommand(command, wordsOf(action), variables));
     for (const { code, err } of await Promise.all(answers)) {
-      assert.equal(code, 1);
+      assert.equal(code, 1, err);
       assert.match(
         err,
         /^kennel: Cannot use the database "\w+": Kennel is not installed; run npm start\n$/,
@@ -95,7 +95,7 @@ describe('a command that only reads', () => {
     await fixture.run(main, 'update control.migrations set checksum = reverse(checksum)');
     const { code, err } = await runCommand('doctor', [], { DATABASE_URL: fixture.url });
     await fixture.run(main, 'update control.migrations set checksum = reverse(checksum)');
-    assert.equal(code, 1);
+    assert.equal(code, 1, err);
     assert.match(err, /^kennel: Cannot use this database: "001_registry\.sql" was edited .*\n$/);
   });
 
@@ -111,7 +111,7 @@ describe('a command that only reads', () => {
       main,
       'insert into control.migrations select * from public.kept; drop table public.kept',
     );
-    assert.equal(code, 1);
+    assert.equal(code, 1, err);
     assert.match(
       err,
       /^kennel: Cannot use the database .*: an older version installed it; run npm start.*\n$/,

@@ -69,8 +69,8 @@ describe('a server that cannot write its checkpoints', () => {
     const kennel = await startKennel(database.url, { DATA_DIR: unwritable });
     const { call } = await onboard(kennel, 'unwitnessed-pets');
     const { status } = await call('PUT /api/config/welcome_message', { value: 'Hi' });
-    const { code, stdout } = await kennel.stop();
-    assert.deepEqual([status, code], [200, 0]);
+    const { code, stdout, stderr } = await kennel.stop();
+    assert.deepEqual([status, code], [200, 0], stderr);
     assert.match(
       stdout,
       /"level":"warn","msg":"audit checkpoints could not be written, will retry".*EISDIR/,

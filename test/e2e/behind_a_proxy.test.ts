@@ -20,6 +20,8 @@ import { until } from '../support/until.ts';
 /** `ROLLS=20` runs more restarts. */
 const rolls = Number(process.env.ROLLS ?? 2);
 const clients = 6;
+/** Of each client. More load would slow down the restarts, and so lengthen the test. */
+const betweenRequestsMs = 50;
 const baseDomain = 'pets.example';
 const tls = selfSigned('127.0.0.1', baseDomain, `*.${baseDomain}`);
 
@@ -147,17 +149,18 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
         );
         if (status !== (post ? 201 : 200)) failed.push(`${line} ${status}`);
         else if (post) created += 1;
-        await pause(5);
+        await pause(betweenRequestsMs);
       }
     };
     const load = Array.from({ length: clients }, client);
     for (let roll = 0; roll < rolls; roll += 1) {
       for (const [at, port] of ports.entries()) {
         kennels[at]?.signal('SIGTERM');
-        assert.equal((await kennels[at]?.ended)?.code, 0);
+        const ended = await kennels[at]?.ended;
+        assert.equal(ended?.code, 0, ended?.stderr);
         const started = await startOn(port);
         kennels[at] = started;
-        await until(() => started.stdout().includes('"route":"/api/pets"'));
+        await until(() => started.stdout().includes('"route":"/api/pets"'), 30_000);
       }
     }
     rolling = false;

@@ -50,7 +50,7 @@ describe('emails', () => {
       ...variables,
       SMTP_URL: 'smtp://127.0.0.1:1',
     });
-    assert.equal(made.code, 2);
+    assert.equal(made.code, 2, made.err);
     assert.match(made.err, /--email/);
     // Nobody entered the addresses of the demo tenants.
     assert.deepEqual(await recipients(), []);

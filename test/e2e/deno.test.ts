@@ -47,8 +47,8 @@ else {
 
     it('a signal ends the server in order', async () => {
       kennel.signal('SIGTERM');
-      const { code, stdout } = await kennel.ended;
-      assert.equal(code, 0);
+      const { code, stdout, stderr } = await kennel.ended;
+      assert.equal(code, 0, stderr);
       assert.match(stdout, /"msg":"stopped"/);
     });
   });

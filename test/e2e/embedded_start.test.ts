@@ -66,7 +66,8 @@ describe('a start on a machine that has only Node', () => {
 
   it('keeps its data over a restart', async () => {
     const id = await addPet();
-    assert.equal((await kennel.stop()).code, 0);
+    const { code, stderr } = await kennel.stop();
+    assert.equal(code, 0, stderr);
     kennel = await startEmbeddedKennel(folder);
     assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
   });
@@ -94,7 +95,7 @@ describe('a start on a machine that has only Node', () => {
     process.kill(await postmaster(), 'SIGKILL');
     const ready = async () => (await fetch(`${kennel.url}/readyz`)).status;
     await until(async () => (await ready()) === 503);
-    await until(async () => (await ready()) === 200, 20_000);
+    await until(async () => (await ready()) === 200, 60_000);
     assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
     await until(() => kennel.stdout().includes('the embedded Postgres had died and was restarted'));
   });
@@ -102,8 +103,8 @@ describe('a start on a machine that has only Node', () => {
   it('stops with exit code 0 although SIGTERM comes twice', async () => {
     kennel.signal('SIGTERM');
     kennel.signal('SIGTERM');
-    const { code, stdout } = await kennel.ended;
-    assert.deepEqual([code, stdout.includes('"msg":"stopped"')], [0, true]);
+    const { code, stdout, stderr } = await kennel.ended;
+    assert.deepEqual([code, stdout.includes('"msg":"stopped"')], [0, true], stderr);
     await assert.rejects(postmaster(), { code: 'ENOENT' });
     kennel = await startEmbeddedKennel(folder);
   });

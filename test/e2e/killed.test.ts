@@ -7,6 +7,7 @@ import { type IsolationModeName, isolationModes } from '../../src/isolation/mode
 import { type Answer, type Call, clientOf, operatorOf } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { lookInto } from '../support/sql.ts';
 import { orphansIn, tracesOf } from '../support/traces.ts';
 import { until } from '../support/until.ts';
 
@@ -40,6 +41,8 @@ for (const isolation of isolationModes) {
         const momentMs = Math.random() * wholeMs;
         void order(operatorOf(kennel), slug, isolation).catch(() => {});
         await kill(kennel, momentMs);
+        // The next start recovers nothing that a session of the killed server still has locked.
+        await until(async () => (await sessions()) === 0, recoveredMs);
         kennel = await startKennel(database.url);
         await until(() => completeOrAbsent(slug), recoveredMs).catch(async (cause) => {
           const left = [
@@ -74,6 +77,16 @@ async function kill(victim: Kennel, afterMs: number): Promise<void> {
   await pause(afterMs);
   victim.signal('SIGKILL');
   await victim.ended;
+}
+
+/** Of every server, in the main database and in those of tenants. */
+function sessions(): Promise<number> {
+  return lookInto(database.url, async (sql) => {
+    const rows = await sql`
+      select from pg_stat_activity
+      where starts_with(datname, current_database()) and application_name like 'kennel:%'`;
+    return rows.length;
+  });
 }
 
 async function completeOrAbsent(slug: string): Promise<boolean> {

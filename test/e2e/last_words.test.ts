@@ -13,7 +13,7 @@ it('a fault that ends the process loses no earlier line of the log', async (t) =
   });
   kennel.signal('SIGTERM');
   const { code, stdout, stderr } = await kennel.ended;
-  assert.equal(code, 1);
+  assert.equal(code, 1, stderr);
   assert.match(stderr, /a fault/);
   assert.match(stdout, /"msg":"stopping"/);
 });

@@ -47,7 +47,7 @@ describe('a start', () => {
       ADMIN_TOKEN: adminToken,
       HOST: '203.0.113.1',
     });
-    assert.equal(code, 1);
+    assert.equal(code, 1, stderr);
     assert.match(stderr, /^kennel: Cannot listen on 203\.0\.113\.1:0: .+\n$/);
   });
 });
@@ -70,12 +70,13 @@ describe('SHUTDOWN_DELAY_MS', () => {
     assert.equal((await clientOf(kennel, { slug, apiKey })('GET /api/me')).status, 200);
     const pet = { name: 'Late', species: 'sloth' };
     assert.equal((await clientOf(kennel, { slug, apiKey })('POST /api/pets', pet)).status, 201);
-    assert.equal((await kennel.ended).code, 0);
+    const { code, stderr } = await kennel.ended;
+    assert.equal(code, 0, stderr);
   });
 
   it('has a maximum', async () => {
     const { code, stderr } = await runKennel({ SHUTDOWN_DELAY_MS: '60001' });
-    assert.equal(code, 78);
+    assert.equal(code, 78, stderr);
     assert.match(
       stderr,
       /^kennel: Cannot use SHUTDOWN_DELAY_MS: expected an integer from 0 to 60000\n$/,

@@ -21,6 +21,7 @@ import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';
 import { guarded } from '../support/more_tables.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
+import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 
 const { heartbeatTimeoutMs } = limits.processes;
@@ -33,6 +34,14 @@ const additive = `${guarded(
 alter table pets add column note text; -- on pets`;
 
 const breaking = 'alter table pets rename column breed to race';
+
+/** No row, nor does a heartbeat bring one back. */
+const unregistered = `
+  create function no_row() returns trigger language plpgsql as 'begin return null; end';
+  create trigger no_row before insert on control.processes for each row execute function no_row();
+  delete from control.processes`;
+
+const registered = 'drop function no_row cascade';
 
 describe('a migration beside a server without its file', () => {
   let database: TestDatabase;
@@ -171,9 +180,10 @@ describe('a migration beside a server without its file', () => {
   });
 
   it('control: leaves an unregistered server unable to serve, which its log and metrics show', async () => {
-    await withFiles(({ control }) => control`delete from control.processes`);
+    await lookInto(database.url, (sql) => sql.unsafe(unregistered));
     assert.deepEqual((await up()).failed, []);
     assert.deepEqual(await versions(), [[4, 4]]);
+    await lookInto(database.url, (sql) => sql.unsafe(registered));
     for (const slug of keys.keys()) {
       await until(async () => (await ask(slug, 'GET /api/pets')).status === 503);
       assertProblem(await ask(slug, 'GET /api/pets'), 503, 'unavailable');

@@ -71,7 +71,7 @@ function onOlder(programs: string): void {
       DATABASE_URL: database.url,
       ADMIN_TOKEN: adminToken,
     });
-    assert.equal(code, 1);
+    assert.equal(code, 1, stderr);
     assert.match(stderr, /^kennel: Cannot use this Postgres: it is a standby, [^\n]+ primary\n$/);
   });
 }

@@ -36,23 +36,23 @@ after(async () => {
 
 describe('SIGTERM under load', () => {
   it('answers /readyz with 503, lets running requests finish and exits with 0', async () => {
-    const leaving = await startKennel(database.url);
+    // Long enough for the questions below on a busy machine.
+    const leaving = await startKennel(database.url, { SHUTDOWN_DELAY_MS: '2000' });
     const { slug, apiKey } = await onboard(leaving, 'leaving-pets');
     const upload = await beginUpload(leaving, { slug, apiKey });
     const load = Array.from({ length: 8 }, () => answersUntilGone(leaving, { slug, apiKey }));
-    assert.equal((await send(leaving.url, 'GET /readyz')).status, 200);
+    await until(async () => (await send(leaving.url, 'GET /readyz')).status === 200);
 
-    const startedAt = performance.now();
     leaving.signal('SIGTERM');
-    await until(async () => (await send(leaving.url, 'GET /readyz')).status === 503, 1_000);
+    await until(async () => (await send(leaving.url, 'GET /readyz')).status === 503);
     assert.equal((await send(leaving.url, 'GET /livez')).status, 200);
     const answers = (await Promise.all(load)).flat();
     assert.equal(await upload.finish(), 201);
-    const { code, stdout } = await leaving.ended;
-    assert.equal(code, 0);
-    assert.ok(performance.now() - startedAt < 10_000);
+    // A shutdown that takes too long ends with 1.
+    const { code, stdout, stderr } = await leaving.ended;
+    assert.equal(code, 0, stderr);
     assert.ok(answers.length > 0);
-    for (const { status } of answers) assert.equal(status, 200);
+    for (const { status, text } of answers) assert.equal(status, 200, text);
     assert.match(stdout, /"msg":"stopped"/);
 
     // Collected usage is written: every answered request has been billed.

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { readConfig } from '../../src/config.ts';
 import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
@@ -12,7 +13,10 @@ import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 /** Processes that listen are notified long before; by the end the old key is refused. */
-const propagationMs = 1_000;
+const propagationMs = 3_000;
+
+/** Of each client. More load would only keep the machine busy. */
+const betweenRequestsMs = 20;
 
 describe('a rotation of the seals under load', () => {
   let database: TestDatabase;
@@ -36,12 +40,15 @@ describe('a rotation of the seals under load', () => {
   it('refuses no request', async (t) => {
     const environment = { DATABASE_URL: database.url };
     const { fleet, jobs, close } = await openServices(readConfig(environment), database.url);
-    const statuses = new Map<number | undefined, number>();
+    const refusals: string[] = [];
+    let answers = 0;
     let rotating = true;
     const load = calls.map(async (call) => {
       while (rotating) {
-        const { status } = await call('GET /api/pets');
-        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        const { status, text } = await call('GET /api/pets');
+        answers += 1;
+        if (status !== 200) refusals.push(`${status} ${text}`);
+        await pause(betweenRequestsMs);
       }
     });
     const { concurrency } = limits.seals;
@@ -55,7 +62,8 @@ describe('a rotation of the seals under load', () => {
     await Promise.all(load);
     close();
     for (const call of calls) assert.equal((await call('GET /api/pets')).status, 200);
-    t.diagnostic(`${statuses.get(200)} requests meanwhile`);
-    assert.deepEqual([...statuses.keys()], [200]);
+    t.diagnostic(`${answers} requests meanwhile`);
+    assert.ok(answers > 0);
+    assert.deepEqual(refusals, []);
   });
 });

@@ -43,7 +43,7 @@ describe('a start that fails', () => {
       LOG_LEVEL: 'loud',
       DEMO: 'yes',
     });
-    assert.equal(code, 78);
+    assert.equal(code, 78, stderr);
     const named = stderr
       .trim()
       .split('\n')
@@ -106,7 +106,7 @@ function onDatabase(url: string) {
 
 /** The whole of stderr is one line of Kennel's, without a password. */
 function assertOneLine({ code, stderr }: Ended, expected: number, line: RegExp): void {
-  assert.equal(code, expected);
+  assert.equal(code, expected, stderr);
   assert.match(stderr, /^kennel: Cannot .+\n$/);
   assert.match(stderr, line);
   const { password } = new URL(database.url);

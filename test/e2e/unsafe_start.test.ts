@@ -33,7 +33,7 @@ describe('a server on a database without isolation', () => {
       DATABASE_URL: fixture.url,
       ADMIN_TOKEN: adminToken,
     });
-    assert.equal(code, 1);
+    assert.equal(code, 1, stderr);
     assert.doesNotMatch(stdout, /"msg":"listening"/);
     const [first = '', ...findings] = stderr.trimEnd().split('\n');
     assert.match(first, /^kennel: Cannot serve: tenants would not be kept apart/);

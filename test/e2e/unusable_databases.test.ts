@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { pinnedSettings } from '../../src/postgres/session_settings.ts';
 import { onboard } from '../support/client.ts';
 import { adminToken, runKennel, startKennel } from '../support/kennel.ts';
+import { canConnect, freePort } from '../support/programs.ts';
 import { lookInto } from '../support/sql.ts';
 import { openFolder, startTestCluster } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
@@ -174,32 +174,11 @@ ${line}
   const bouncer = spawn('pgbouncer', [...user, file], { stdio: 'ignore' });
   const ended = once(bouncer, 'exit');
   try {
-    await until(() => isOpen(port));
+    await until(() => canConnect(port));
     await work(`postgres://${username}@127.0.0.1:${port}/kennel`);
   } finally {
     bouncer.kill('SIGKILL');
     await ended;
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  assert.ok(address !== null && typeof address !== 'string');
-  return address.port;
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
 }

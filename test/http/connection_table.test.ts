@@ -22,7 +22,7 @@ describe('a connection', limit, () => {
     assert.deepEqual([reply.status, reply.headers.connection], [200, 'keep-alive']);
   });
   it('beyond the bound replaces the one that has been idle longest', async () => {
-    const full = await startTestServer({ connections: 2, headersMs: 5_000, requestMs: 5_000 });
+    const full = await startTestServer({ connections: 2 });
     const first = await open(full.url);
     const second = await open(full.url);
     first.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -44,7 +44,7 @@ describe('a connection', limit, () => {
     assert.equal(parseReply(await untilClosed(running)).status, 200);
   });
   it('is served beside hundreds of silent ones', async () => {
-    const full = await startTestServer({ connections: 50, headersMs: 30_000, requestMs: 30_000 });
+    const full = await startTestServer({ connections: 50 });
     const silent: Socket[] = [];
     // One by one: the test is not about the queue of connections that wait to be accepted.
     for (let at = 0; at < 300; at += 1) silent.push(await open(full.url));
@@ -82,7 +82,7 @@ describe('a half-closed connection', limit, () => {
 
 describe('drain()', limit, () => {
   it('closes idle connections at once and lets running requests finish', async () => {
-    const draining = await startTestServer({ headersMs: 5_000, requestMs: 5_000 });
+    const draining = await startTestServer();
     const silent = await open(draining.url);
     const idle = await openIdle(draining.url);
     const running = await open(draining.url);

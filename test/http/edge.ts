@@ -9,7 +9,7 @@ export const close = 'Connection: close\r\n';
 export const jsonPost = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n';
 
 /** Ends a test that waits in vain. Far longer than any of these suites takes. */
-export const limit = { timeout: 60_000 };
+export const limit = { timeout: 300_000 };
 
 /** The two plain requests, each on a connection of its own. */
 export function requestsTo({ url }: { url: string }) {

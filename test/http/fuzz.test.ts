@@ -21,7 +21,7 @@ const heapMegabytes = 64;
 const MiB = 1_024 * 1_024;
 
 describe('an HTTP edge under random bytes', {
-  timeout: Math.max(limit.timeout, connections * 10),
+  timeout: Math.max(limit.timeout, connections * 100),
 }, () => {
   it('serves good clients, has no fault and holds nothing afterwards', async (t) => {
     t.diagnostic(`seed ${seed}, ${connections} connections`);

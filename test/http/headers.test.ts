@@ -4,7 +4,7 @@ import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
 import { assertProblem, assertServing, limit, requestsTo } from './edge.ts';
 import { open, parseReply, send, sendBeforeReading, untilClosed } from './raw_client.ts';
-import { startTestServer } from './test_server.ts';
+import { hasty, startTestServer } from './test_server.ts';
 
 const tested = await startTestServer();
 const { get } = requestsTo(tested);
@@ -18,14 +18,15 @@ describe('headers', limit, () => {
   });
   it('of 5 MB are answered with 431 that the client can read', async () => {
     const head = 'GET / HTTP/1.1\r\nHost: a\r\nX-Big: ';
-    const reply = await sendBeforeReading(tested.url, head + 'a'.repeat(5_000_000));
+    const patient = await startTestServer({ lingerMs: 30_000 });
+    const reply = await sendBeforeReading(patient.url, head + 'a'.repeat(5_000_000));
     assertProblem(reply, 431, 'headers_too_large');
   });
   it('of too many lines are 431', async () => {
     assertProblem(await get('/', `Host: a\r\n${'A: b\r\n'.repeat(64)}`), 431, 'headers_too_large');
   });
   it('that come too slowly are 408', async () => {
-    const reply = await send(tested.url, 'GET / HTTP/1.1\r\nHost: a\r\n');
+    const reply = await send((await startTestServer(hasty)).url, 'GET / HTTP/1.1\r\nHost: a\r\n');
     assertProblem(reply, 408, 'request_timeout');
   });
   for (const [form, lines] of Object.entries({
@@ -65,7 +66,8 @@ describe('headers', limit, () => {
     assert.equal(await drip('', '\r\n'), 408);
   });
   it('that never come close the connection without a reply', async () => {
-    assert.equal(await untilClosed(await open(tested.url)), '');
+    const { url } = await startTestServer(hasty);
+    assert.equal(await untilClosed(await open(url)), '');
   });
   it('name tenants by every X-Tenant-ID, trimmed and not empty', async () => {
     const { body } = await get(
@@ -99,7 +101,8 @@ describe('headers', limit, () => {
  * @returns the status.
  */
 async function drip(first: string, bytes: string): Promise<number> {
-  const socket = await open(tested.url);
+  const { url } = await startTestServer(hasty);
+  const socket = await open(url);
   const text = untilClosed(socket);
   socket.write(first);
   await until(() => {

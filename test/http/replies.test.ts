@@ -60,7 +60,7 @@ describe('replies', limit, () => {
     await until(() => left.observed.length > 0);
     assert.deepEqual([left.observed[0]?.status, left.faults], [499, []]);
   });
-  it('that the client does not read are cut off', { timeout: 10_000 }, async () => {
+  it('that the client does not read are cut off', { timeout: 40_000 }, async () => {
     const unread = await startTestServer();
     const socket = await open(unread.url);
     socket.pause();

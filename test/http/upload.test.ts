@@ -4,7 +4,7 @@ import { afterEach, describe, it } from 'node:test';
 import { until } from '../support/until.ts';
 import { assertProblem, assertServing, close, jsonPost, limit, requestsTo } from './edge.ts';
 import { closed, open, parseReply, send, sendBeforeReading, untilClosed } from './raw_client.ts';
-import { startTestServer } from './test_server.ts';
+import { hasty, startTestServer } from './test_server.ts';
 
 const tested = await startTestServer();
 const { post } = requestsTo(tested);
@@ -36,7 +36,8 @@ describe('body', limit, () => {
   });
   it('of 5 MB behind a refused head is answered with 401 that the client can read', async () => {
     const head = 'POST /locked HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n';
-    const reply = await sendBeforeReading(tested.url, head + 'x'.repeat(5_000_000));
+    const patient = await startTestServer({ lingerMs: 30_000 });
+    const reply = await sendBeforeReading(patient.url, head + 'x'.repeat(5_000_000));
     assertProblem(reply, 401, 'unauthenticated');
     assert.equal(reply.headers['www-authenticate'], 'Bearer realm="kennel"');
     assert.equal(reply.headers.connection, 'close');
@@ -55,7 +56,8 @@ describe('body', limit, () => {
   it('that comes too slowly is 408', async () => {
     const head =
       'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n';
-    assertProblem(await send(tested.url, `${head}\r\n{"a"`), 408, 'request_timeout');
+    const { url } = await startTestServer(hasty);
+    assertProblem(await send(url, `${head}\r\n{"a"`), 408, 'request_timeout');
   });
   it('of another type is 415', async () => {
     assertProblem(await post('a=1', 'Content-Type: text/plain\r\n'), 415, 'unsupported_media_type');
@@ -107,8 +109,9 @@ describe('body', limit, () => {
   }
   it('in chunks with long extensions is 413', async () => {
     const bomb = `1;${'a'.repeat(16_000)}\r\n \r\n`.repeat(100);
+    const patient = await startTestServer({ lingerMs: 30_000 });
     const reply = await sendBeforeReading(
-      tested.url,
+      patient.url,
       `POST / HTTP/1.1\r\nHost: a\r\n${chunked}\r\n${bomb}`,
     );
     assertProblem(reply, 413, 'payload_too_large');
@@ -126,9 +129,8 @@ describe('body', limit, () => {
   });
   it('in many small chunks is read', async () => {
     const chunks = `${'1\r\n \r\n'.repeat(100_000)}2\r\n{}\r\n0\r\n\r\n`;
-    const patient = await startTestServer({ requestMs: 15_000 });
     const reply = await send(
-      patient.url,
+      tested.url,
       `POST / HTTP/1.1\r\nHost: a\r\n${chunked}${close}\r\n${chunks}`,
     );
     assert.deepEqual([reply.status, JSON.parse(reply.body)], [200, { body: {} }]);

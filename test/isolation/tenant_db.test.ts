@@ -169,7 +169,9 @@ describe("a tenant's db", () => {
 
   it('control: Postgres itself waits for the lock before it checks the right', async () => {
     const ask = async ({ id }: TenantRef, placement: Placement) => {
-      const connection = await Connection.open(placement.target, connectionLimits);
+      // Long enough to be seen waiting on a busy machine.
+      const patient = { ...connectionLimits, lockTimeoutMs: 1_500 };
+      const connection = await Connection.open(placement.target, patient);
       await connection
         .statement(envelope(placement, id, connection.pid), rule, [])
         .finally(() => connection.close());

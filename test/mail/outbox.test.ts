@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Email } from '../../src/mail/mail.ts';
 import { type Failure, type GivenUp, Outbox, type OutboxStore } from '../../src/mail/outbox.ts';
 import { SmtpMail } from '../../src/mail/smtp_mail.ts';
 import { SmtpSink } from '../support/smtp_sink.ts';
+import { until } from '../support/until.ts';
 
 /** A store in memory, in which a failed email does not become due again. */
 class MemoryStore implements OutboxStore {
@@ -35,11 +35,6 @@ function email(id: string, to = 'ada@example.org'): Email {
   return { id, to, subject: 'Welcome', text: 'Hello' };
 }
 
-async function until(so: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 500 && !so(); tries += 1) await pause(10);
-  assert.ok(so());
-}
-
 describe('Outbox', () => {
   let sink: SmtpSink;
   before(async () => {
@@ -51,8 +46,8 @@ describe('Outbox', () => {
     sink.mute = false;
   });
 
-  function outbox({ intervalMs = 60_000, sendMs = 2_000 } = {}) {
-    const limits = { connectionMs: 5_000, greetingMs: 5_000, silenceMs: 5_000 };
+  function outbox({ intervalMs = 60_000, sendMs = 20_000 } = {}) {
+    const limits = { connectionMs: 20_000, greetingMs: 20_000, silenceMs: 20_000 };
     const mail = new SmtpMail({ url: sink.url, from: 'kennel@example.org', ...limits });
     const store = new MemoryStore();
     const errors: unknown[] = [];
@@ -66,7 +61,7 @@ describe('Outbox', () => {
   it('sends all due emails, one batch at a time', async () => {
     const { sender, store } = outbox();
     for (let index = 0; index < 7; index += 1) store.due.push(email(`l-${index}`));
-    await sender.flush(5_000);
+    await sender.flush(60_000);
     assert.equal(sink.received.length, 7);
     assert.equal(store.sentIds.length, 7);
     assert.deepEqual(store.claims, [3, 3, 1]);
@@ -77,7 +72,7 @@ describe('Outbox', () => {
     const { sender, store } = outbox();
     store.due.push(email('bad', 'no address'), email('refused', 'nobody@example.org'), email('l'));
     sink.refused.add('nobody@example.org');
-    await sender.flush(5_000);
+    await sender.flush(60_000);
     assert.deepEqual(store.sentIds, ['l']);
     assert.deepEqual([...store.failures.keys()].sort(), ['bad', 'refused']);
     assert.match(store.failures.get('refused') ?? '', /550/);
@@ -90,7 +85,7 @@ describe('Outbox', () => {
     store.due.push(email('refused', 'nobody@example.org'), email('later', 'busy@example.org'));
     sink.refused.add('nobody@example.org');
     sink.deferred.add('busy@example.org');
-    await sender.flush(5_000);
+    await sender.flush(60_000);
     assert.deepEqual(givenUp.sort(), ['bad', 'refused']);
     assert.deepEqual(sender.stats, { sent: 1, failedAttempts: 3, givenUp: 2 });
     await sender.close();
@@ -99,7 +94,7 @@ describe('Outbox', () => {
   it('waits for its interval when a whole batch failed', async () => {
     const { sender, store } = outbox();
     for (let index = 0; index < 4; index += 1) store.due.push(email(`l-${index}`, 'no address'));
-    await sender.flush(5_000);
+    await sender.flush(60_000);
     assert.deepEqual(store.claims, [3]);
     await sender.close();
   });
@@ -130,7 +125,7 @@ describe('Outbox', () => {
     sink.mute = true;
     const { sender, store } = outbox({ sendMs: 50 });
     store.due.push(email('l-1'));
-    await sender.flush(5_000);
+    await sender.flush(60_000);
     assert.match(store.failures.get('l-1') ?? '', /timeout of 50 ms/);
     await sender.close();
   });

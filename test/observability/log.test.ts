@@ -48,7 +48,7 @@ describe('createLog()', () => {
 
   it('gathers lines of a few milliseconds into one write', async () => {
     const out = new Sink();
-    const log = logTo(out);
+    const log = logTo(out, 'info', { gatherMs: 300 });
     log.info('one');
     await nextTurn();
     log.warn('two');

@@ -41,7 +41,7 @@ function withMode({ url }: TcpServer, mode: string): string {
   return url.replace('sslmode=disable', `sslmode=${mode}`);
 }
 
-describe('openSession()', { timeout: 30_000 }, () => {
+describe('openSession()', { timeout: 120_000 }, () => {
   it('leaves bytes after the start to the next reader of the socket', async (t) => {
     const server = await serve(t, (socket) =>
       greet(socket, [...named, ready, Buffer.from('more')]),

@@ -15,7 +15,7 @@ const roomy: ConnectionPoolLimits = {
   connectionsPerTenant: 4,
   waitingPerTenant: 100,
   waiting: 1_000,
-  waitLimitMs: 20_000,
+  waitLimitMs: 60_000,
   idleLimitMs: 60_000,
   spareMs: 1_000,
   batches: limits.connections.batches,
@@ -196,7 +196,12 @@ describe('ConnectionPool', () => {
   });
 
   describe('with shared calls', () => {
-    const batches = { ...limits.connections.batches, statements: 3, stallMs: 60_000 };
+    const batches = {
+      ...limits.connections.batches,
+      statements: 3,
+      stallMs: 60_000,
+      aloneMs: 60_000,
+    };
     const hour = 3_600_000;
 
     /** One statement of a tenant; returns the connection that it used. */
@@ -301,9 +306,9 @@ describe('ConnectionPool', () => {
 
     it("counts shared calls against their tenant's share until each ends", async () => {
       poolOf({ connectionsPerTenant: 2, batches: { ...batches, stallMs: 0 } });
-      await pool.exclusive(target('one'), 'warm', answer);
+      await warm(2);
       const order: string[] = [];
-      const calls = Object.entries({ quick: 0, slow: 0.3, next: 0 }).map(([name, seconds]) =>
+      const calls = Object.entries({ quick: 0, slow: 1, next: 0 }).map(([name, seconds]) =>
         ask('a', seconds).then(() => order.push(name)),
       );
       assert.equal(pool.stats.waiting, 1);
@@ -314,7 +319,7 @@ describe('ConnectionPool', () => {
     it('closes a batch at the end of the turn', async () => {
       poolOf({ batches: { ...batches, stallMs: 0 } });
       await warm(2);
-      const first = ask('a', 0.05);
+      const first = ask('a', 0.5);
       await nextTurn();
       assert.notEqual(await ask('b'), await first);
     });
@@ -346,9 +351,9 @@ describe('ConnectionPool', () => {
     });
 
     it('does not treat a tenant as slow for the time of calls before its own', async () => {
-      poolOf({ batches: { ...batches, slowMs: 50 } });
+      poolOf({ batches: { ...batches, slowMs: 500 } });
       await warm(2);
-      await Promise.all([ask('slow', 0.2), ask('behind')]);
+      await Promise.all([ask('slow', 1), ask('behind')]);
       assert.equal(spread(await Promise.all([ask('a'), ask('behind')])).length, 1);
     });
 
@@ -365,7 +370,7 @@ describe('ConnectionPool', () => {
     });
 
     it('waits for a busy connection instead of replacing one that was just used for another target', async () => {
-      poolOf({ connections: 2, batches });
+      poolOf({ connections: 2, batches, spareMs: 60_000 });
       await pool.exclusive(target('two'), 'b', answer);
       const held = hold('a');
       await until(() => pool.stats.busy === 1);

@@ -157,9 +157,11 @@ describe('NotificationListener', () => {
     it('reconnects when a connection is open but silent', async (t) => {
       const { url, hang } = await openProxy(t);
       listen(url, 3_000, 50);
-      await until(() => gaps === 1);
+      await until(() => listener.connected);
+      const before = gaps;
       hang();
-      await until(() => gaps === 2);
+      // A busy machine may answer another probe too late.
+      await until(() => gaps > before);
     });
 
     it('reports no gap while its probes are answered', async () => {

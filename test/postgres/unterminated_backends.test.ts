@@ -75,7 +75,8 @@ describe('a connection whose statement cannot be cancelled', () => {
     lookInto(database.url, async (sql) => {
       const rows = await sql`
         select from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid()`;
+        where datname = current_database() and pid <> pg_backend_pid()
+          and backend_type = 'client backend'`;
       return rows.length;
     });
 
@@ -86,9 +87,10 @@ describe('a connection whose statement cannot be cancelled', () => {
       connection.statement(plain, text(statement), []),
     );
   const stick = async (travel: 'exclusive' | 'shared', tenant: string) => {
-    const stuck = assert.rejects(call(travel, tenant, `select ${sleep}`), unavailable);
-    await backends.stopNext();
-    return stuck;
+    const stuck = await backends.stopIn(() =>
+      assert.rejects(call(travel, tenant, `select ${sleep}`), unavailable),
+    );
+    await stuck.call;
   };
 
   it('keeps its slot and its share until the backend is gone, while others are served', async () => {

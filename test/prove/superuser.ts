@@ -58,7 +58,7 @@ export class Superuser {
     const known = this.#clients.get(database);
     if (known) return known;
     const target = this.#installation.adminTarget(database);
-    const made = postgres(target, { max: 1, connect_timeout: 5, onnotice: () => {} });
+    const made = postgres(target, { max: 1, connect_timeout: 30, onnotice: () => {} });
     this.#clients.set(database, made);
     return made;
   }

@@ -41,13 +41,13 @@ describe('withDeadline()', () => {
     await assert.rejects(answered, { code: 'unavailable' });
   });
 
-  it('counts the time before the body', { timeout: 1_000 }, async () => {
+  it('counts the time before the body', { timeout: 20_000 }, async () => {
     let nowMs = 0;
     const answered = withDeadline(
       requestOf(async () => {}),
-      { limitMs: 3_000, nowMs: () => nowMs },
+      { limitMs: 60_000, nowMs: () => nowMs },
       async ({ body }) => {
-        nowMs = 3_000;
+        nowMs = 60_000;
         await body();
         return new Promise(() => {});
       },

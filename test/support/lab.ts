@@ -31,6 +31,8 @@ export type LabOptions = {
   alter?: (parts: Parts, app: () => App) => Parts;
   admission?: Admission;
   throttle?: LoginThrottle;
+  /** How long a tenant waits for a reply, if not as long as on a real server. */
+  answerMs?: number;
   /** Called for a request before anything else. */
   first?: (request: HttpRequest, app: App) => Promise<void>;
 };
@@ -108,7 +110,7 @@ type ServerWiring = Omit<Wiring, 'config'> & Pick<Wiring['config'], 'trustedProx
 
 function serverOf(
   app: App,
-  { first }: LabOptions,
+  { first, answerMs = limits.answerMs }: LabOptions,
   { log, metrics, trustedProxies }: ServerWiring,
 ): HttpServer {
   const parts = {
@@ -117,7 +119,7 @@ function serverOf(
     metrics: () => metrics.render(),
     adminToken,
     metricsToken: null,
-    deadline: { limitMs: limits.answerMs, nowMs: () => performance.now() },
+    deadline: { limitMs: answerMs, nowMs: () => performance.now() },
   };
   return new HttpServer({
     handle: async (request, record) => {

@@ -3,6 +3,7 @@
  * skipped by name, and fails under `CI=true`.
  */
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -25,15 +26,25 @@ export function reportMissing(name: string, reason: string): void {
   else it(name, { skip: reason });
 }
 
-/** A port of 127.0.0.1 that is free at the moment. */
+/** Below the ports that Linux and macOS give to clients: those may take a free port at any moment. */
+const ownPorts = { from: 15_000, to: 32_000 };
+
+/** A port of 127.0.0.1 that is free, and that no client of this machine gets by itself. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('Cannot find a free port');
-  return address.port;
+  for (;;) {
+    const port = randomInt(ownPorts.from, ownPorts.to);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1');
+  const free = await once(server, 'listening').then(
+    () => true,
+    () => false,
+  );
+  if (free) await new Promise((closed) => server.close(closed));
+  return free;
 }
 
 /** Whether a server listens on a port of 127.0.0.1. */

@@ -6,7 +6,7 @@ export async function lookInto<Result>(
   databaseUrl: string,
   look: (sql: postgres.Sql) => Promise<Result>,
 ): Promise<Result> {
-  const sql = postgres(databaseUrl, { max: 1, connect_timeout: 5, onnotice: () => {} });
+  const sql = postgres(databaseUrl, { max: 1, connect_timeout: 30, onnotice: () => {} });
   try {
     return await look(sql);
   } finally {

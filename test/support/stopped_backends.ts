@@ -6,6 +6,7 @@
  * The server must be one that this process may signal, on this machine, and no other test may need
  * it meanwhile: `drop database` waits for every backend.
  */
+import type postgres from 'postgres';
 import { lookInto } from './sql.ts';
 import { until } from './until.ts';
 
@@ -21,14 +22,24 @@ export class StoppedBackends {
     this.#url = url;
   }
 
-  /** Waits until one more backend is within `pg_sleep`, and stops it. */
-  async stopNext(): Promise<void> {
-    await until(async () => {
-      const [pid] = (await this.#sleeping()).filter((each) => !this.#pids.has(each));
-      if (pid === undefined) return false;
-      process.kill(pid, 'SIGSTOP');
-      this.#pids.add(pid);
-      return true;
+  /**
+   * Begins a call, waits until its backend is within `pg_sleep`, and stops it. The connection that looks
+   * for it is open before the call begins, because the call's own limits may be short.
+   *
+   * @returns the call in an object, for it has not ended.
+   */
+  stopIn<Result>(begin: () => Promise<Result>): Promise<{ call: Promise<Result> }> {
+    return lookInto(this.#url, async (sql) => {
+      await sleeping(sql);
+      const call = begin();
+      await until(async () => {
+        const pid = (await sleeping(sql)).find((each) => !this.#pids.has(each));
+        if (pid === undefined) return false;
+        process.kill(pid, 'SIGSTOP');
+        this.#pids.add(pid);
+        return true;
+      });
+      return { call };
     });
   }
 
@@ -36,13 +47,11 @@ export class StoppedBackends {
     for (const pid of this.#pids) process.kill(pid, 'SIGCONT');
     this.#pids.clear();
   }
+}
 
-  #sleeping(): Promise<number[]> {
-    return lookInto(this.#url, async (sql) => {
-      const rows = await sql<{ pid: number }[]>`
-        select pid from pg_stat_activity
-        where datname = current_database() and wait_event = 'PgSleep'`;
-      return rows.map(({ pid }) => pid);
-    });
-  }
+async function sleeping(sql: postgres.Sql): Promise<number[]> {
+  const rows = await sql<{ pid: number }[]>`
+    select pid from pg_stat_activity
+    where datname = current_database() and wait_event = 'PgSleep'`;
+  return rows.map(({ pid }) => pid);
 }

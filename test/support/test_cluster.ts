@@ -9,10 +9,10 @@ import {
 
 export const testLimits: EmbeddedLimits = {
   createMs: 60_000,
-  startMs: 20_000,
+  startMs: 60_000,
   stopSeconds: 2,
-  connectSeconds: 5,
-  statementMs: 5_000,
+  connectSeconds: 30,
+  statementMs: 30_000,
   pollMs: 50,
   maxConnections: 200,
   sharedBuffersMb: 128,

@@ -135,5 +135,5 @@ async function rowsOf({ id }: Onboarded, isolation: IsolationModeName, url: stri
 }
 
 function connect(url: string): postgres.Sql {
-  return postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} });
+  return postgres(url, { max: 1, connect_timeout: 30, onnotice: () => {} });
 }

@@ -591,7 +591,7 @@ describe('Pipeline', () => {
   });
 });
 
-describe('a Pipeline on a real server', { timeout: 30_000 }, () => {
+describe('a Pipeline on a real server', { timeout: 120_000 }, () => {
   let database: TestDatabase;
   let opened: { close(): void }[] = [];
   before(async () => {

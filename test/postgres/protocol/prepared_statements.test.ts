@@ -136,7 +136,7 @@ describe('PreparedStatements', () => {
   });
 });
 
-describe('prepared statements of a real server', { timeout: 30_000 }, () => {
+describe('prepared statements of a real server', { timeout: 120_000 }, () => {
   const statements = 3;
   let database: TestDatabase;
   let connection: Connection;

@@ -131,7 +131,7 @@ describe('rowIn()', () => {
   }
 });
 
-describe('rows of a real server', { timeout: 30_000 }, () => {
+describe('rows of a real server', { timeout: 120_000 }, () => {
   let database: TestDatabase;
   let connection: Connection;
   before(async () => {
