@@ -3,13 +3,15 @@
 -- Run in: each database, for npm run doctor to compare (with pg_catalog alone as search_path, so that every
 -- other name has its schema).
 -- Variables: schemas (an array), app, owner (roles), ours (an array of our roles, whose rights are facts too),
--- known (JSON: the digest that is expected of a schema, or {}), most (a number, such as 20).
+-- known (JSON: the digest that is expected of a schema, or {}).
 -- Only reads.
 --
 -- Returns a row for each schema, and one with an empty name for the whole database. `facts` is null if the
--- schema has its digest of :'known'. Of the schemas with another digest, only the first :'most' have facts.
+-- schema has its digest of :'known'. Of the schemas with another digest, only the first 20 have facts, because
+-- one fault is often in all of them.
 -- A fact has the statements that create (`make`) and remove (`drop`) it, or null.
--- {schema} stands for the schema's name and {app} for the role that works on tenants' tables.
+-- {schema} stands for the schema's name, and {app} for the role that works on tenants' tables: in one database
+-- it is the same for all tenants.
 
 with ours as materialized (
   select oid as namespace, nspname as schema, quote_ident(nspname) || '.' as prefix, nspowner, nspacl
@@ -22,8 +24,8 @@ with ours as materialized (
   union all
   select 0, 'public', true
 ), relation as materialized (
-  select namespace, prefix, pg_class.oid, relname, relkind, relowner, relacl, relrowsecurity,
-    relforcerowsecurity, '{schema}.' || quote_ident(relname) as name,
+  select namespace, pg_class.oid, relname, relkind, relowner, relacl, relrowsecurity,
+    relforcerowsecurity, prefix || quote_ident(relname) as name,
     concat_ws(' ', relpersistence, relreplident, (select amname from pg_am where oid = relam),
       reloptions::text, case when reltablespace <> 0 then 'tablespace ' || reltablespace end) as traits,
     case
@@ -37,8 +39,7 @@ with ours as materialized (
   from ours join pg_class on relnamespace = namespace
   where relkind in ('r', 'p', 'S', 'v', 'm', 'f', 'c')
 ), routine as materialized (
-  select namespace, prefix, pg_proc.oid, proowner, proacl,
-    replace(pg_proc.oid::regprocedure::text, prefix, '{schema}.') as name,
+  select namespace, pg_proc.oid, proowner, proacl, pg_proc.oid::regprocedure::text as name,
     case when prokind = 'a' then 'aggregate' else pg_get_functiondef(pg_proc.oid) end as definition
   from ours join pg_proc on pronamespace = namespace
 ), acl (namespace, type, name, parent, owner, columns, entries) as (
@@ -63,9 +64,9 @@ with ours as materialized (
     -- A grant on a table is less severe if the role is not ours, because row security applies to that role,
     -- too. It does not protect the tables and privileges that are named here.
     is_ours or grantee = acl.owner or type <> 'table'
-      or acl.name in ('{schema}.secrets', '{schema}.seal_keys')
-      or acl.name in ('{schema}.audit_events', '{schema}.audit_chains')
-        and privilege_type <> 'SELECT' as is_ours
+      or acl.name in ('control.secrets', 'kernel.seal_keys')
+      or acl.name in ('control.audit_events', 'control.audit_chains') and privilege_type <> 'SELECT'
+      as is_ours
   from acl
     cross join lateral aclexplode(entries)
     join role on role.oid = grantee
@@ -78,14 +79,15 @@ with ours as materialized (
   select namespace, case when relkind in ('r', 'p') then 'table' else replace(type, ' ', '_') end,
     name, format('%s %s', type, name),
     concat_ws(' ', traits, case
-      when relkind in ('v', 'm') then replace(pg_get_viewdef(relation.oid), prefix, '{schema}.')
+      when relkind in ('v', 'm') then pg_get_viewdef(relation.oid)
       when relkind = 'S' then (
         select concat_ws(' ', seqtypid::regtype, seqstart, seqincrement, seqmax, seqmin, seqcycle)
         from pg_sequence where seqrelid = relation.oid
       )
     end),
-    case relkind when 'v' then format('create or replace view %s as %s', name,
-      replace(pg_get_viewdef(relation.oid), prefix, '{schema}.')) end,
+    case relkind when 'v' then
+      format('create or replace view %s as %s', name, pg_get_viewdef(relation.oid))
+    end,
     case when relkind not in ('r', 'p') then format('drop %s %s', type, name) end
   from relation
 
@@ -125,17 +127,15 @@ with ours as materialized (
     case when attgenerated <> '' then format('alter table %s drop column %I', name, attname) end
   from relation
     join pg_attribute on attrelid = relation.oid
-    left join lateral (
-      select replace(pg_get_expr(adbin, adrelid), prefix, '{schema}.') as expression
-      from pg_attrdef where adrelid = attrelid and adnum = attnum
-    ) as attribute_default on true
+    left join pg_attrdef on adrelid = attrelid and adnum = attnum
+    cross join lateral (select pg_get_expr(adbin, adrelid) as expression) as attribute_default
   where attnum > 0 and not attisdropped and relkind <> 'S'
 
   union all
   select namespace, 'constraint', name, format('constraint %I of table %s', conname, name),
-    replace(pg_get_constraintdef(pg_constraint.oid), prefix, '{schema}.'),
-    format('alter table %s drop constraint if exists %I, add constraint %I %s', name, conname, conname,
-      replace(pg_get_constraintdef(pg_constraint.oid), prefix, '{schema}.')),
+    pg_get_constraintdef(pg_constraint.oid),
+    format('alter table %1$s drop constraint if exists %2$I, add constraint %2$I %3$s', name, conname,
+      pg_get_constraintdef(pg_constraint.oid)),
     format('alter table %s drop constraint %I', name, conname)
   from relation join pg_constraint on conrelid = relation.oid
   where contype not in ('n', 't')
@@ -150,10 +150,10 @@ with ours as materialized (
 
   union all
   select namespace, 'index', name, format('index %I of table %s', index.relname, name),
-    concat_ws(' ', replace(pg_get_indexdef(indexrelid), prefix, '{schema}.'),
-      case when not indisvalid then 'invalid' end, expressions.statistics),
-    format('drop index if exists {schema}.%I; %s; %s', index.relname,
-      replace(pg_get_indexdef(indexrelid), prefix, '{schema}.'), expressions.make),
+    concat_ws(' ', pg_get_indexdef(indexrelid), case when not indisvalid then 'invalid' end,
+      expressions.statistics),
+    format('drop index if exists {schema}.%I; %s; %s', index.relname, pg_get_indexdef(indexrelid),
+      expressions.make),
     format('drop index {schema}.%I', index.relname)
   from relation
     join pg_index on indrelid = relation.oid
@@ -188,15 +188,14 @@ with ours as materialized (
           when 'd' then 'delete' else 'all' end,
         'to ' || (select string_agg(role.name, ', ' order by role.name) from role
           where role.oid = any (polroles)),
-        'using (' || replace(pg_get_expr(polqual, polrelid), prefix, '{schema}.') || ')',
-        'with check (' || replace(pg_get_expr(polwithcheck, polrelid), prefix, '{schema}.') || ')') as text
+        'using (' || pg_get_expr(polqual, polrelid) || ')',
+        'with check (' || pg_get_expr(polwithcheck, polrelid) || ')') as text
     ) as shown
 
   union all
   select namespace, 'trigger', name, format('trigger %I of table %s', tgname, name),
-    replace(pg_get_triggerdef(pg_trigger.oid), prefix, '{schema}.'),
-    format('drop trigger if exists %I on %s; %s', tgname, name,
-      replace(pg_get_triggerdef(pg_trigger.oid), prefix, '{schema}.')),
+    pg_get_triggerdef(pg_trigger.oid),
+    format('drop trigger if exists %I on %s; %s', tgname, name, pg_get_triggerdef(pg_trigger.oid)),
     format('drop trigger %I on %s', tgname, name)
   from relation join pg_trigger on tgrelid = relation.oid
   where not tgisinternal
@@ -213,7 +212,7 @@ with ours as materialized (
 
   union all
   select namespace, 'rule', name, format('rule %I of table %s', rulename, name),
-    replace(pg_get_ruledef(pg_rewrite.oid), prefix, '{schema}.'), null,
+    pg_get_ruledef(pg_rewrite.oid), null,
     format('drop rule %I on %s', rulename, name)
   from relation join pg_rewrite on ev_class = relation.oid
   where relkind in ('r', 'p')
@@ -232,9 +231,8 @@ with ours as materialized (
   -- Comments and line ends are ignored, because the doctor prints each fix in one line.
   union all
   select namespace, 'function', null, format('function %s', name),
-    replace(btrim(regexp_replace(regexp_replace(definition, '^\s*--[^\n]*$', '', 'gn'), '\s+', ' ', 'g')),
-      prefix, '{schema}.'),
-    regexp_replace(replace(definition, prefix, '{schema}.'), '^\s*--[^\n]*$', '', 'gn'),
+    btrim(regexp_replace(regexp_replace(definition, '^\s*--[^\n]*$', '', 'gn'), '\s+', ' ', 'g')),
+    regexp_replace(definition, '^\s*--[^\n]*$', '', 'gn'),
     format('drop routine %s', name)
   from routine
 
@@ -257,8 +255,8 @@ with ours as materialized (
   -- All other objects of a schema, such as types, operators and collations.
   union all
   select namespace, 'object', null,
-    replace(format('%s %s', object.type, object.identity), prefix, '{schema}.'), '', null,
-    format('drop %s %s', object.type, replace(object.identity, prefix, '{schema}.'))
+    format('%s %s', object.type, object.identity), '', null,
+    format('drop %s %s', object.type, object.identity)
   from ours
     join pg_depend on refclassid = 'pg_namespace'::regclass and refobjid = namespace
     cross join lateral pg_identify_object(classid, objid, 0) as object
@@ -312,31 +310,29 @@ with ours as materialized (
   where pg_cast.oid >= 16384 and not exists (
     select from pg_depend where classid = 'pg_cast'::regclass and objid = pg_cast.oid and deptype = 'e'
   )
+), placed as materialized (
+  select coalesce(schema, '') as schema, kind, replace(parent, within, '{schema}.') as parent,
+    replace(object, within, '{schema}.') as object, replace(value, within, '{schema}.') as value,
+    replace(make, within, '{schema}.') as make, replace(drop, within, '{schema}.') as drop
+  from fact
+    left join ours using (namespace)
+    cross join lateral (select coalesce(prefix, '') as within) as place
 ), digested as (
-  select namespace, coalesce(schema, '') as schema,
-    :'known'::jsonb ->> coalesce(schema, '') as known,
+  select schema, :'known'::jsonb ->> schema as known,
     md5(string_agg(concat_ws(' ', kind, object, value), e'\n'
       order by kind collate "C", object collate "C", value collate "C")) as digest
-  from fact left join ours using (namespace)
-  group by namespace, schema
+  from placed
+  group by schema
 ), asked as (
-  select namespace
-  from digested
-  where known is null
+  select schema from digested where known is null
   union all
-  (
-    select namespace
-    from digested
-    where digest <> known
-    order by schema collate "C"
-    limit :most
-  )
+  (select schema from digested where digest <> known order by schema collate "C" limit 20)
 ), gathered as (
-  select coalesce(namespace, 0) as namespace, jsonb_agg(to_jsonb(fact) - 'namespace') as facts
-  from fact
-  where coalesce(namespace, 0) in (select coalesce(namespace, 0) from asked)
-  group by namespace
+  select schema, jsonb_agg(to_jsonb(placed) - 'schema') as facts
+  from placed
+  where schema in (select schema from asked)
+  group by schema
 )
 select schema, digest, facts
-from digested left join gathered on gathered.namespace = coalesce(digested.namespace, 0)
+from digested left join gathered using (schema)
 order by 1

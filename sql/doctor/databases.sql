@@ -2,18 +2,14 @@
 -- of ours exist, in UTF8. Except the owner, our roles own no database, and nothing in other databases.
 -- Run in: the main database (databases belong to the whole server).
 -- Variables: control, migrate, owner (roles), ours (an array of all our roles but the owner), placements
--- (JSON: an array of {whose, active, database, schema, role, login}; the database, the schema, the role and
--- the login of each tenant, and whether it is active).
+-- (a relation with the columns whose, active, database, schema, role and login: the tenant in words, whether
+-- it is active, and where its rows are).
 -- Only reads.
 
-with placement as (
-  select *
-  from jsonb_to_recordset(:'placements')
-    as placement (whose text, active boolean, database name, login name)
-), admitted (database, role, privilege) as (
-  select database, login, 'CONNECT' from placement
+with admitted (database, role, privilege) as (
+  select database, login, 'CONNECT' from :placements
   union
-  select database, :'migrate', 'CONNECT' from placement
+  select database, :'migrate', 'CONNECT' from :placements
   union
   values (current_database(), :'control', 'CONNECT'), (current_database(), :'migrate', 'CREATE')
 ), permission (database, role, privilege, grantee) as (
@@ -36,15 +32,15 @@ from permission
     ('CREATE', 'database_writable', 'error', 'may make schemas in it'),
     ('TEMPORARY', 'database_temporary', 'error', 'may make temporary tables in it')
   ) as verdict (privilege, "check", severity, what) using (privilege)
-where database in (select database from placement where active)
+where database in (select database from :placements where active)
 union all
 select 'foreign_database_open', 'warning', database, format('database %s', database),
   format('It is none of ours, and our logins may connect to it (granted to %s)', role),
   format('revoke connect on database %I from %s', database, grantee)
 from permission
-where privilege = 'CONNECT' and database not in (select database from placement where active)
+where privilege = 'CONNECT' and database not in (select database from :placements where active)
   -- A database whose tenant is being created or deleted is ours.
-  and not (role <> 'public' and database in (select database from placement));
+  and not (role <> 'public' and database in (select database from :placements));
 
 -- Tenants write in all languages. A database with another encoding rejects most characters.
 select 'encoding_wrong' as check, 'error' as severity, datname as database,
@@ -53,16 +49,12 @@ select 'encoding_wrong' as check, 'error' as severity, datname as database,
   null as fix
 from pg_database
 where pg_encoding_to_char(encoding) <> 'UTF8'
-  and datname in (
-    select database from jsonb_to_recordset(:'placements') as placement (active boolean, database name)
-    where active
-  );
+  and datname in (select database from :placements where active);
 
 -- Only a backup can restore them, so there is no fix.
 select 'tenant_place_missing' as check, 'error' as severity, database, whose as where,
   format('Its database %s is gone, or its login', database) as what, null as fix
-from jsonb_to_recordset(:'placements')
-  as placement (whose text, active boolean, database name, login name)
+from :placements
 where active
   and not (
     exists (select from pg_database where datname = database)
@@ -87,8 +79,5 @@ from pg_shdepend
   join pg_roles on pg_roles.oid = refobjid
   join pg_database on pg_database.oid = dbid
 where refclassid = 'pg_authid'::regclass and deptype = 'o' and rolname = any (:'ours')
-  and datname not in (
-    select database from jsonb_to_recordset(:'placements') as placement (active boolean, database name)
-    where active
-  )
+  and datname not in (select database from :placements where active)
 group by rolname, datname;

@@ -2,7 +2,7 @@
 -- nor public have further ones.
 -- Run in: each database.
 -- Variables: ours (an array of all our roles but the owner), schemas (an array of our schemas here),
--- placements (JSON: an array of {active, database, schema, role}).
+-- placements (a relation, as in databases.sql).
 -- Only reads. The initial grants of Postgres and of extensions (pg_init_privs) are not reported.
 
 with acl as (
@@ -37,9 +37,7 @@ from (
     and not (nspname = 'information_schema' and relation < 16384 and privilege_type = 'SELECT')
     -- A tenant that is being created or deleted has grants on its own schema.
     and not exists (
-      select
-      from jsonb_to_recordset(:'placements')
-        as placement (active boolean, database name, schema name, role name)
+      select from :placements
       where not active and database = current_database() and schema = nspname and role = rolname
     )
     -- If public had a privilege initially, a grant of it to one role adds nothing.

@@ -1,17 +1,15 @@
 -- Schemas: those of tenants exist, and our roles may create nothing in any other schema. The schema public
 -- has no table with the name of a tenants' table.
 -- Run in: each database.
--- Variables: ours (an array of all our roles but the owner), schemas (an array of our schemas here), tables
--- (an array of the names of tenants' tables), placements (JSON: an array of {whose, active, database,
--- schema}).
+-- Variables: ours (an array of all our roles but the owner), schemas (an array of our schemas here),
+-- placements (a relation, as in databases.sql).
 -- Only reads.
 
 -- Only a backup can restore them, so there is no fix.
 select 'tenant_place_missing' as check, 'error' as severity, current_database() as database,
   whose as where,
   format('Schema %s of database %s is gone', schema, database) as what, null as fix
-from jsonb_to_recordset(:'placements')
-  as placement (whose text, active boolean, database name, schema name)
+from :placements
 where active and database = current_database()
   and not exists (select from pg_namespace where nspname = schema);
 
@@ -33,4 +31,10 @@ select 'table_in_public' as check, 'error' as severity, current_database() as da
   format('create schema if not exists stray; alter table public.%I set schema stray', relname) as fix
 from pg_class
 where relnamespace = to_regnamespace('public') and relkind in ('r', 'p', 'v', 'm', 'f')
-  and relname = any (:'tables');
+  and relname <> 'migrations' and relname in (
+    select relname
+    from :placements
+      join pg_namespace on nspname = schema
+      join pg_class on relnamespace = pg_namespace.oid
+    where active and database = current_database() and relkind in ('r', 'p')
+  );

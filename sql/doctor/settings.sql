@@ -1,8 +1,7 @@
 -- Default settings of roles and databases: none affects rows or rights, and none loads a library.
 -- Run in: the main database (the settings of roles and databases belong to the whole server).
--- Variables: ours (an array of all our roles but the owner), placements (JSON: an array of {active,
--- database}), setting_classes (JSON: the text of setting_classes.json; sessions.sql says what the classes
--- mean).
+-- Variables: ours (an array of all our roles but the owner), placements (a relation, as in databases.sql),
+-- setting_classes (JSON: the text of setting_classes.json; sessions.sql says what the classes mean).
 -- Only reads.
 
 with known (setting, class) as (
@@ -17,14 +16,7 @@ with known (setting, class) as (
     left join pg_roles on pg_roles.oid = setrole
     left join pg_database on pg_database.oid = setdatabase
   where (setrole = 0 or rolname = any (:'ours'))
-    and (
-      setdatabase = 0
-      or datname in (
-        select database
-        from jsonb_to_recordset(:'placements') as placement (active boolean, database name)
-        where active
-      )
-    )
+    and (setdatabase = 0 or datname in (select database from :placements where active))
 ), judged as (
   select *,
     case

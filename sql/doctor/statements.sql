@@ -1,13 +1,11 @@
 -- Statements that contain seals: neither other sessions nor the log of the server may show them.
 -- Run in: the main database (the settings of roles and databases belong to the whole server).
--- Variables: placements (JSON: an array of {active, database, login}).
+-- Variables: placements (a relation, as in databases.sql).
 -- Only reads.
 
 -- Settings by precedence: of the role in one database, of the role, of the database, of the server.
 with carrier as (
-  select distinct login, database
-  from jsonb_to_recordset(:'placements') as placement (active boolean, database name, login name)
-  where active
+  select distinct login, database from :placements where active
 ), watched (name, quiet, silent, "check", severity, what) as (
   values
     ('track_activities', 'off', '{off,false,no,0}'::text[], 'activity_visible', 'warning',
@@ -42,9 +40,7 @@ where value <> all (silent);
 
 -- The statement with the seal takes less than a millisecond, so a threshold of 100 ms does not log it.
 with carrier as (
-  select login, database
-  from jsonb_to_recordset(:'placements') as placement (active boolean, database name, login name)
-  where active
+  select login, database from :placements where active
 ), begun (name, value, role, database) as (
   select name, reset_val, null::name, null::name
   from pg_settings

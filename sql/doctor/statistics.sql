@@ -1,12 +1,10 @@
 -- Statistics: row security does not apply to them, so estimates would show a tenant the values of others.
 -- Run in: each database, as a superuser (no other role sees pg_statistic).
--- Variables: account (a role), placements (JSON: an array of {active, database, schema, role}).
+-- Variables: account (a role), placements (a relation, as in databases.sql).
 -- Only reads. Finds statistics from before they were disabled for our tables.
 
 with reader (schema, role) as (
-  select schema, role
-  from jsonb_to_recordset(:'placements')
-    as placement (active boolean, database name, schema name, role name)
+  select schema, role from :placements
   where active and database = current_database()
   union
   values ('control', :'account')

@@ -22,7 +22,7 @@ export async function withoutAccepted(fleet: Fleet, findings: Finding[]): Promis
 
 /** Returns the checks whose warnings can be accepted. */
 export async function knownWarnings(): Promise<ReadonlySet<string>> {
-  return new Set([...codedWarnings(), ...(await warningsOfFiles())]);
+  return new Set([...codedWarnings, ...(await warningsOfFiles())]);
 }
 
 export async function accept(fleet: Fleet, check: string): Promise<void> {

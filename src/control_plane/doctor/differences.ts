@@ -5,6 +5,8 @@ import { type Finding, finding } from './finding.ts';
 /** The place of the facts, and the values of `{schema}` and `{app}` there. */
 export type Setting = { database: string; schema: string; app: string };
 
+type Facts = ReadonlyMap<string, Fact>;
+
 /** The kinds that have columns, owners and rights: if one is missing or extra, these are not reported. */
 const relations: ReadonlySet<string> = new Set([
   ...['table', 'sequence', 'view', 'materialized_view', 'foreign_table', 'type'],
@@ -13,13 +15,13 @@ const relations: ReadonlySet<string> = new Set([
 /** Characters of a value that a finding shows. */
 const shownChars = 300;
 
+/** Returns a finding for each fact that is missing, changed or extra. */
 export function differences(
   expected: readonly Fact[],
   found: readonly Fact[],
   setting: Setting,
 ): Finding[] {
-  const must = byObject(expected, setting);
-  const is = byObject(found, setting);
+  const [must, is] = [byObject(expected), byObject(found)];
   // For a missing or extra table, its columns and policies are not reported one by one.
   const gone = new Set([...tablesOnlyIn(must, is), ...tablesOnlyIn(is, must)]);
   const tells = ({ kind, parent }: Fact) => relations.has(kind) || !gone.has(parent ?? '');
@@ -34,61 +36,48 @@ export function differences(
   return [...lacking, ...extra];
 }
 
-function byObject(facts: readonly Fact[], setting: Setting): ReadonlyMap<string, Fact> {
-  return new Map(
-    facts.map((fact) => {
-      const there = placed(fact, setting);
-      return [`${there.kind} ${there.object}`, there];
-    }),
-  );
+function byObject(facts: readonly Fact[]): Facts {
+  return new Map(facts.map((fact) => [`${fact.kind} ${fact.object}`, fact]));
 }
 
-function placed(fact: Fact, { schema, app }: Setting): Fact {
-  const put = (text: string) => text.replaceAll('{schema}', schema).replaceAll('{app}', app);
-  const { kind, parent, object, value, make, drop } = fact;
-  return {
-    kind,
-    parent: parent && put(parent),
-    object: put(object),
-    value: put(value),
-    make: make && put(make),
-    drop: drop && put(drop),
-  };
-}
-
-function tablesOnlyIn(some: ReadonlyMap<string, Fact>, others: ReadonlyMap<string, Fact>) {
+function tablesOnlyIn(some: Facts, others: Facts) {
   return [...some]
     .filter(([object, { kind }]) => relations.has(kind) && !others.has(object))
     .map(([, { parent }]) => parent);
 }
 
 function missing(fact: Fact, setting: Setting): Finding {
-  const what =
-    fact.value === '' ? 'It is not there' : `It is not there, and should be ${shown(fact)}`;
-  return told('missing', fact, { ...setting, what, fix: fact.make });
+  const what = 'It is not there';
+  const more = fact.value === '' ? what : `${what}, and should be ${shown(fact, setting)}`;
+  return told('missing', fact, { ...setting, what: more, fix: fact.make });
 }
 
 function changed(fact: Fact, found: Fact, setting: Setting): Finding {
-  const what = `It is ${shown(found)}, and should be ${shown(fact)}`;
+  const what = `It is ${shown(found, setting)}, and should be ${shown(fact, setting)}`;
   return told('changed', fact, { ...setting, what, fix: fact.make });
 }
 
 function excessive(fact: Fact, setting: Setting): Finding {
   const what = 'No file of sql/ makes it';
-  const more = fact.value === '' ? what : `${what}: ${shown(fact)}`;
+  const more = fact.value === '' ? what : `${what}: ${shown(fact, setting)}`;
   return told('extra', fact, { ...setting, what: more, fix: fact.drop });
 }
 
 function told(
   how: 'missing' | 'changed' | 'extra',
   { kind, object }: Fact,
-  { database, what, fix }: Pick<Finding, 'database' | 'what' | 'fix'>,
+  { what, fix, ...setting }: Setting & Pick<Finding, 'what' | 'fix'>,
 ): Finding {
-  const where = `${object} of database ${database}`;
-  return finding(`${kind}_${how}`, { database, where, what, fix });
+  const { database } = setting;
+  const where = `${placed(object, setting)} of database ${database}`;
+  return finding(`${kind}_${how}`, { database, where, what, fix: fix && placed(fix, setting) });
 }
 
-function shown({ value }: Fact): string {
-  const line = value.replaceAll(/\s+/g, ' ');
+function shown({ value }: Fact, setting: Setting): string {
+  const line = placed(value, setting).replaceAll(/\s+/g, ' ');
   return line.length > shownChars ? `"${line.slice(0, shownChars)}…"` : `"${line}"`;
+}
+
+function placed(text: string, { schema, app }: Setting): string {
+  return text.replaceAll('{schema}', schema).replaceAll('{app}', app);
 }

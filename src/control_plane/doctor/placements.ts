@@ -1,10 +1,8 @@
 /** Lists the placements of all tenants, and their databases, for the doctor. */
-
-import type { IsolationModes } from '../../isolation/modes.ts';
-import type { Sql } from '../../kernel/ports.ts';
-import type { TenantId } from '../../kernel/tenant.ts';
-import { type Installation, schemas } from '../../postgres/installation.ts';
+import type { Sql, TenantRef } from '../../kernel/ports.ts';
+import type { Installation } from '../../postgres/installation.ts';
 import { type DedicatedPlacement, isDedicated, type Placement } from '../../postgres/placement.ts';
+import type { Fleet } from '../fleet.ts';
 
 /** A placement, its tenants in words, and the version that its tables should have. */
 export type ExaminedPlacement = {
@@ -15,7 +13,7 @@ export type ExaminedPlacement = {
   active: boolean;
 };
 
-/** One of our databases, and the roles that are used there. */
+/** One of our databases. */
 export type ExaminedDatabase = {
   name: string;
   /** The one with the control schema. */
@@ -26,37 +24,37 @@ export type ExaminedDatabase = {
   known: readonly ExaminedPlacement[];
   /** The placement, if the database belongs to one tenant. */
   dedicated: DedicatedPlacement | null;
-  /** The role that statements on tenants' tables run as. */
-  app: string;
-  /** The login that sets contexts; null if sessions have theirs from their start. */
-  contextLogin: string | null;
-  /** Roles of ours that serve here. */
-  serving: readonly string[];
-  /** Our roles except the owner. Logins of other databases are known in the main database only. */
-  ours: readonly string[];
-  /** Our schemas, without those of tenants that are being created or deleted. */
-  schemas: readonly string[];
 };
 
-type Row = {
-  id: TenantId;
-  slug: string;
-  isolation: string;
-  generation: number;
-  version: number;
-  active: boolean;
-};
+type Row = TenantRef & Pick<ExaminedPlacement, 'version' | 'active'> & { slug: string };
 
-/**
- * Returns one placement for each tenant, and the common placements of modes that have them.
- *
- * @param newest version that the code knows.
- */
-export async function readPlacements(
+/** Returns the main database, and each other one with an active placement. */
+export async function readDatabases(
   sql: Sql,
-  modes: IsolationModes,
-  newest: number,
+  fleet: Fleet,
+): Promise<{ main: ExaminedDatabase; others: ExaminedDatabase[] }> {
+  const { installation } = fleet;
+  const all = await readPlacements(sql, fleet);
+  const others = new Map<string, ExaminedPlacement[]>();
+  for (const one of all) {
+    const { database } = one.placement;
+    if (!one.active || database === installation.database) continue;
+    const known = others.get(database) ?? [];
+    known.push(one);
+    others.set(database, known);
+  }
+  return {
+    main: databaseOf(installation, installation.database, all),
+    others: [...others].map(([name, known]) => databaseOf(installation, name, known)),
+  };
+}
+
+/** Returns one placement for each tenant, and the common placements of modes that have them. */
+async function readPlacements(
+  sql: Sql,
+  { modes, sql: files }: Fleet,
 ): Promise<ExaminedPlacement[]> {
+  const newest = files.tenant.length;
   const common = modes.commonPlacements();
   const rows = await sql<Row>`
     select id, slug, isolation, generation, schema_version as version,
@@ -75,51 +73,13 @@ export async function readPlacements(
   ];
 }
 
-/** Returns the main database, and each other one with an active placement. */
-export function databasesOf(
-  installation: Installation,
-  all: readonly ExaminedPlacement[],
-): { main: ExaminedDatabase; others: ExaminedDatabase[] } {
-  const byName = new Map<string, ExaminedPlacement[]>();
-  for (const examined of all) {
-    const { database } = examined.placement;
-    if (!examined.active) continue;
-    const known = byName.get(database);
-    if (known) known.push(examined);
-    else byName.set(database, [examined]);
-  }
-  const { database: name } = installation;
-  const main = databaseOf(installation, { name, placements: byName.get(name) ?? [], known: all });
-  byName.delete(name);
-  const others = [...byName].map(([name, placements]) =>
-    databaseOf(installation, { name, placements, known: placements }),
-  );
-  return { main, others };
-}
-
 function databaseOf(
-  { database: main, roles }: Installation,
-  { name, placements, known }: Pick<ExaminedDatabase, 'name' | 'placements' | 'known'>,
+  { database: main }: Installation,
+  name: string,
+  known: readonly ExaminedPlacement[],
 ): ExaminedDatabase {
-  const { app, account, serve, control, migrate } = roles;
-  const isMain = name === main;
+  const placements = known.filter((one) => one.active && one.placement.database === name);
   const first = placements[0]?.placement;
-  const workers = placements.flatMap(({ placement: { role, login } }) => [role, login]);
-  const serving = distinct([...workers, ...(isMain ? [serve, control, app, account] : [])]);
-  const logins = known.filter(({ active }) => active).map(({ placement }) => placement.login);
-  return {
-    ...{ name, isMain, placements, known, serving },
-    dedicated: first && isDedicated(first) ? first : null,
-    app: isMain ? app : (first?.role ?? app),
-    contextLogin: serving.includes(serve) ? serve : null,
-    ours: distinct([...serving, serve, control, app, account, migrate, ...logins]),
-    schemas: distinct([
-      ...(isMain ? [schemas.kernel, schemas.control] : [schemas.kernel]),
-      ...placements.map(({ placement }) => placement.schema),
-    ]),
-  };
-}
-
-function distinct(names: readonly string[]): string[] {
-  return [...new Set(names)];
+  const dedicated = first && isDedicated(first) ? first : null;
+  return { name, isMain: name === main, placements, known, dedicated };
 }

@@ -3,30 +3,27 @@
  * alone, because each tenant's tables are compared with it.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import { type Finding, quoted } from './finding.ts';
+import type { Installation } from '../../postgres/installation.ts';
+import type { Finding } from './finding.ts';
 import { arrayOf, runChecks } from './sql_checks.ts';
 
-/** The schema of the reference, and the role of the statements there. */
-export type Ruled = { database: string; schema: string; role: string };
-
+/** Returns the faults of the files, without the name of the reference's schema. */
 export async function examineRules(
   sql: Sql,
-  { database, schema, role }: Ruled,
+  schema: string,
+  { database, roles }: Pick<Installation, 'database' | 'roles'>,
 ): Promise<Finding[]> {
-  const findings = await runChecks(sql, ['each placement', 'views.sql', 'functions.sql'], {
-    ...{ schema, serving: arrayOf([role]), schemas: arrayOf([]) },
-  });
-  const names = [`${quoted(schema)}.`, `${schema}.`];
-  const unplaced = (text: string) => names.reduce((left, name) => left.replaceAll(name, ''), text);
+  const variables = { schema, serving: arrayOf([roles.app]), schemas: arrayOf([]) };
+  const checks = ['each placement', 'views.sql', 'functions.sql'] as const;
+  const findings = await runChecks(sql, checks, variables);
+  const unplaced = (text: string) => text.replaceAll(`${schema}.`, '');
+  const place = ` of database ${database}`;
   return findings
     .filter(({ where }) => where.includes(`${schema}.`))
-    .map((finding) => ({
+    .map(({ where, what, ...finding }) => ({
       ...finding,
-      where: unplaced(finding.where).replace(
-        ` of database ${database}`,
-        ', as the files of sql/tenant make it',
-      ),
-      what: unplaced(finding.what),
+      where: unplaced(where).replace(place, ', as the files of sql/tenant make it'),
+      what: unplaced(what),
       fix: null,
     }));
 }

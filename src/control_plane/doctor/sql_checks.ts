@@ -24,67 +24,61 @@ type SqlFile = { name: string; text: string; scope: string; statements: readonly
 
 const folder = new URL('../../../sql/doctor/', import.meta.url);
 
-let files: Promise<readonly SqlFile[]> | undefined;
-let classes: Promise<string> | undefined;
+type Contents = { files: readonly SqlFile[]; settingClasses: string };
 
-/** Returns all files; they are read once. */
-export function sqlFiles(): Promise<readonly SqlFile[]> {
-  files ??= readFiles();
-  return files;
-}
+let contents: Promise<Contents> | undefined;
 
-/** Runs the checks of these scopes or file names, and returns their findings. */
-export async function runChecks(
+/**
+ * Runs the checks of these scopes or file names, and returns their findings. Files name the placements as
+ * the relation `:placements`, so that the joined query contains them once.
+ */
+export async function runChecks<Row extends object = Finding>(
   sql: Sql,
   chosen: readonly (Scope | `${string}.sql`)[],
-  variables: Variables,
-): Promise<Finding[]> {
-  const asked = (await sqlFiles()).filter(
-    ({ name, scope }) => chosen.includes(`${name}.sql`) || chosen.some((one) => one === scope),
+  { placements, ...others }: Variables,
+): Promise<Row[]> {
+  const { files, settingClasses } = await readContents();
+  const asked = files.filter(({ name, scope }) =>
+    chosen.some((one) => one === name || one === scope),
   );
+  const variables = { placements: 'placement', setting_classes: settingClasses, ...others };
   const queries = asked.flatMap(({ statements }) =>
     statements.map((statement) => `(${statement.withVariables(variables)})`),
   );
-  return sql<Finding>(asTemplate(queries.join('\nunion all\n')));
-}
-
-/** Runs the only statement of a file, and returns its rows. */
-export async function runFile<Row extends object>(
-  sql: Sql,
-  file: string,
-  variables: Variables,
-): Promise<Row[]> {
-  const found = (await sqlFiles()).find(({ name }) => name === file);
-  const [statement] = found?.statements ?? [];
-  if (!statement) throw new Error(`Cannot examine: sql/doctor/${file}.sql is not there`);
-  return sql<Row>(asTemplate(statement.withVariables(variables)));
+  const all = queries.join('\nunion all\n');
+  if (!asked.some(({ text }) => text.includes(':placements'))) return sql<Row>(asTemplate(all));
+  return sql<Row>(
+    asTemplate(`with placement as (select * from ${placements}) select * from (${all}) as found`),
+  );
 }
 
 /** Returns the warnings in the files: the names that are followed by this severity. */
 export async function warningsOfFiles(): Promise<string[]> {
-  const texts = (await sqlFiles()).map(({ text }) => text).join('\n');
+  const { files } = await readContents();
+  const texts = files.map(({ text }) => text).join('\n');
   return [...texts.matchAll(/'(\w+)'(?: as check)?, 'warning'/g)].map(([, name = '']) => name);
 }
 
-/** Returns the classes of all settings as JSON, the value of `setting_classes` in the files. */
-export function settingClasses(): Promise<string> {
-  classes ??= readFile(new URL('setting_classes.json', folder), 'utf8');
-  return classes;
-}
-
-/** Returns a list of names as an array literal of Postgres. */
+/** Returns names, each of them once, as an array literal of Postgres. */
 export function arrayOf(names: readonly string[]): string {
-  const quoted = names.map((name) => `"${name.replaceAll(/["\\]/g, '\\$&')}"`);
+  const quoted = [...new Set(names)].map((name) => `"${name.replaceAll(/["\\]/g, '\\$&')}"`);
   return `{${quoted.join(',')}}`;
 }
 
-async function readFiles(): Promise<SqlFile[]> {
+/** The folder is read once. */
+function readContents(): Promise<Contents> {
+  contents ??= readFolder();
+  return contents;
+}
+
+async function readFolder(): Promise<Contents> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
-  return Promise.all(
-    names.map(async (name) => {
-      const text = await readFile(new URL(name, folder), 'utf8');
-      const [, scope = ''] = /^-- Run in: (.+?)(?: \(.*)?\.?$/m.exec(text) ?? [];
-      return { name: name.replace('.sql', ''), text, scope, statements: readSql(text).statements };
-    }),
-  );
+  const settingClasses = await readFile(new URL('setting_classes.json', folder), 'utf8');
+  return { files: await Promise.all(names.map(readSqlFile)), settingClasses };
+}
+
+async function readSqlFile(name: string): Promise<SqlFile> {
+  const text = await readFile(new URL(name, folder), 'utf8');
+  const [, scope = ''] = /^-- Run in: (.+?)(?: \(.*)?\.?$/m.exec(text) ?? [];
+  return { name, text, scope, statements: readSql(text).statements };
 }

@@ -4,12 +4,10 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { variablesOf } from '../../../src/control_plane/doctor/examined_database.ts';
 import { lookInto } from '../../../src/control_plane/doctor/look.ts';
-import { databasesOf, readPlacements } from '../../../src/control_plane/doctor/placements.ts';
-import { References } from '../../../src/control_plane/doctor/reference.ts';
+import { readDatabases } from '../../../src/control_plane/doctor/placements.ts';
 import type { Variables } from '../../../src/control_plane/doctor/sql_checks.ts';
-import { fleetWork } from '../../../src/control_plane/fleet.ts';
+import { variablesOf } from '../../../src/control_plane/doctor/variables.ts';
 import { type DoctorFixture, openDoctorFixture } from '../../support/doctor_fixture.ts';
 import { findProgram, reportMissing } from '../../support/programs.ts';
 
@@ -49,7 +47,13 @@ function onPsql(program: string): void {
   let variables: Variables;
   before(async () => {
     fixture = await openDoctorFixture();
-    variables = { ...(await readVariables(fixture)), schema: 'shared', known: '{}', most: '20' };
+    const setting_classes = await readFile('sql/doctor/setting_classes.json', 'utf8');
+    variables = {
+      ...(await readVariables(fixture)),
+      setting_classes,
+      schema: 'shared',
+      known: '{}',
+    };
   });
   after(() => fixture.close());
 
@@ -86,13 +90,7 @@ function onPsql(program: string): void {
 }
 
 function readVariables({ services: { fleet } }: DoctorFixture): Promise<Variables> {
-  const { admin, installation, sql } = fleet;
-  const target = installation.adminTarget(installation.database);
-  return admin.exclusive(target, fleetWork, (connection) =>
-    lookInto(connection, installation.roles.owner, async (read) => {
-      const placements = await readPlacements(read, fleet.modes, sql.tenant.length);
-      const { main } = databasesOf(installation, placements);
-      return variablesOf(main, fleet, new References(fleet));
-    }),
+  return lookInto(fleet, fleet.installation.database, async (sql) =>
+    variablesOf((await readDatabases(sql, fleet)).main, fleet),
   );
 }
