@@ -179,8 +179,10 @@ async function startMaintenance(
 }
 
 /** The ports through which the kernel works on one tenant's rows. */
-function tenantPorts({ connections, isolation, fleet }: Services, directory: CachedDirectory) {
-  const { installation, sql } = fleet;
+function tenantPorts(
+  { connections, isolation, fleet: { installation }, schemaVersions }: Services,
+  directory: CachedDirectory,
+) {
   const newId = uuidv7;
   return {
     isolation,
@@ -189,8 +191,7 @@ function tenantPorts({ connections, isolation, fleet }: Services, directory: Cac
       onChange: (id) => directory.forget(id),
     }),
     idempotency: postgresIdempotency(connections, installation, { ...limits.idempotency, newId }),
-    // Handlers use a column of migration 2.
-    schemaVersions: { oldest: 2, newest: sql.tenant.length },
+    schemaVersions,
   };
 }
 

@@ -263,6 +263,11 @@ export const limits = {
     lockAttempts: 10,
     lockRetryMs: 500,
   },
+  /**
+   * A query for all tenants: tenants at the same time, and rows of each. A tenant's result has the limits of
+   * `connection`, as a request of that tenant has.
+   */
+  fleetQuery: { concurrency: 8, rows: 1_000 },
   seals: {
     /** How often a process reads the secret, in case it missed an announcement. */
     refreshMs: 10 * seconds,
