@@ -181,8 +181,11 @@ async function startMaintenance(
 }
 
 /** The ports through which the kernel works on one tenant's rows. */
-function tenantPorts({ connections, fleet, moves }: Services, directory: CachedDirectory) {
-  const { installation, modes, sql } = fleet;
+function tenantPorts(
+  { connections, fleet, moves, schemaVersions }: Services,
+  directory: CachedDirectory,
+) {
+  const { installation, modes } = fleet;
   const newId = uuidv7;
   const relocation = new Relocation({
     ...limits.relocation,
@@ -197,8 +200,7 @@ function tenantPorts({ connections, fleet, moves }: Services, directory: CachedD
       onChange: (id) => directory.forget(id),
     }),
     idempotency: postgresIdempotency(connections, installation, { ...limits.idempotency, newId }),
-    // Handlers use a column of migration 2.
-    schemaVersions: { oldest: 2, newest: sql.tenant.length },
+    schemaVersions,
   };
 }
 

@@ -301,6 +301,11 @@ export const limits = {
   movers: { ...pool, connections: 4, connectionsPerTenant: 2 },
   /** The connections that hold the locks of moves: one for each. */
   moveLocks: { ...pool, connections: 2, connectionsPerTenant: 1, waitLimitMs: 2 * seconds },
+  /**
+   * A query for all tenants: tenants at the same time, and rows of each. A tenant's result has the limits of
+   * `connection`, as a request of that tenant has.
+   */
+  fleetQuery: { concurrency: 8, rows: 1_000 },
   seals: {
     /** How often a process reads the secret, in case it missed an announcement. */
     refreshMs: 10 * seconds,

@@ -18,6 +18,7 @@ import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import type { ModeFactory } from './isolation/mode.ts';
 import { type Connections, tenantIsolation } from './isolation/tenant_db.ts';
 import type { Db, Isolation, Sql } from './kernel/ports.ts';
+import type { SchemaVersions } from './kernel/schema_versions.ts';
 import { limits } from './limits.ts';
 import type { ConnectionPool } from './postgres/connection_pool.ts';
 import { controlDb, controlLookups } from './postgres/control_db.ts';
@@ -40,6 +41,7 @@ export type Services = {
   moves: Moves;
   checkpoints: AuditCheckpoints;
   registry: TenantAdmin;
+  schemaVersions: SchemaVersions;
   pools: { serving: ConnectionPool; control: ConnectionPool };
   /** Reads the secrets of the seals again, because a rotation may have replaced them. */
   refreshSeals(): Promise<void>;
@@ -98,6 +100,8 @@ export async function openServices(
     lookups: controlLookups(pools.control, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
+    // Handlers use a column of migration 2.
+    schemaVersions: { oldest: 2, newest: fleet.sql.tenant.length },
     refreshSeals: async () => {
       const seals = await readSealSecrets({ admin: pools.seals, installation });
       if (installation.useSeals(seals)) envelopes.forgetAll();

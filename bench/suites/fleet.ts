@@ -33,7 +33,6 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
     const { failed } = await migrateFleet(services.fleet, services.control, services.jobs, {
       ...limits.migrations,
       heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
-      slug: null,
       canary: 0,
       concurrency,
       onProgress: ({ done, of, name }) => {

@@ -1,6 +1,6 @@
-/** `npm run migrate -- status | up [--tenant SLUG] [--canary N] [--concurrency N]` */
+/** `npm run migrate -- status | up [--tenant SLUG] [--where …] [--canary N] [--concurrency N]` */
 
-import { migrateFleet } from '../control_plane/migrations/migrate.ts';
+import { type MigrateOptions, migrateFleet } from '../control_plane/migrations/migrate.ts';
 import { type FleetStatus, migrationStatus } from '../control_plane/migrations/status.ts';
 import { limits } from '../limits.ts';
 import type { Services } from '../services.ts';
@@ -8,12 +8,16 @@ import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
 import { Progress } from './progress.ts';
 import { table } from './table.ts';
+import { filterOf } from './where.ts';
 
-const usage = `Usage: npm run migrate -- status [--json]
-       npm run migrate -- up [--tenant SLUG] [--canary N] [--concurrency N] [--json]`;
+const usage = `Usage: npm run migrate -- status [--where CONDITION] [--json]
+       npm run migrate -- up [--tenant SLUG] [--where CONDITION] [--canary N] [--concurrency N] [--json]
+
+CONDITION is plan=NAME, isolation=MODE or slug=A,B. Tenants of one schema are migrated together.`;
 
 const options = {
   tenant: { type: 'string' },
+  where: { type: 'string', multiple: true },
   canary: { type: 'string' },
   concurrency: { type: 'string' },
   json: { type: 'boolean' },
@@ -26,22 +30,21 @@ await runCommand({
   options,
   installs: ({ positionals }) => positionals[0] !== 'status',
   parse: ({ positionals, values }) => {
-    const { json = false, ...flags } = values;
+    const { json = false, where = [], ...flags } = values;
     const [action = '', ...rest] = positionals;
     assertNoMore(rest);
     if (action === 'status') {
       const [other] = Object.keys(flags);
       if (other !== undefined) throw new UsageError(`Cannot use --${other} with "status"`);
+      const { heartbeatTimeoutMs } = limits.processes;
+      const statusOptions = { heartbeatTimeoutMs, filter: filterOf(where) };
       return async ({ fleet, control }) =>
-        showStatus(
-          await migrationStatus(fleet, control, limits.processes.heartbeatTimeoutMs),
-          json,
-        );
+        showStatus(await migrationStatus(fleet, control, statusOptions), json);
     }
     if (action !== 'up') throw new UsageError(`Cannot do "${action}": use status or up`);
     const { tenant, canary, concurrency } = flags;
     const upOptions = {
-      slug: tenant ?? null,
+      filter: filterOf(tenant === undefined ? where : [...where, `slug=${tenant}`]),
       canary: countOf(canary, 'canary', { min: 0, max: limits.migrations.canaries }) ?? 0,
       concurrency:
         countOf(concurrency, 'concurrency', { min: 1, max: limits.migrations.schemas }) ??
@@ -81,7 +84,7 @@ function showStatus(status: FleetStatus, json: boolean): number {
   return 0;
 }
 
-type UpOptions = { slug: string | null; canary: number; concurrency: number };
+type UpOptions = Pick<MigrateOptions, 'filter' | 'canary' | 'concurrency'>;
 
 /** Returns exit code 1 when a schema failed or was skipped. */
 async function up(

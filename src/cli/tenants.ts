@@ -1,17 +1,20 @@
-/** `npm run tenants -- list | create | suspend | resume | move | delete`: manages tenants from a shell. */
+/** `npm run tenants -- list | query | create | suspend | resume | move | delete`: manages tenants. */
 import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
 import { isolationModes } from '../isolation/modes.ts';
-import { parseSlug, type Slug } from '../kernel/tenant.ts';
+import type { Slug } from '../kernel/tenant.ts';
 import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
 import type { Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { moveTenant } from './move_tenant.ts';
+import { query } from './query.ts';
 import { table } from './table.ts';
+import { slugOf } from './where.ts';
 
 const usage = `Usage: npm run tenants -- list [--json]
+       npm run tenants -- query "SQL" [--where plan=NAME|isolation=MODE|slug=A,B] [--json]
        npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS] [--json]
        npm run tenants -- suspend|resume SLUG [--json]
        npm run tenants -- move SLUG --to MODE [--json]
@@ -25,6 +28,7 @@ const options = {
   isolation: { type: 'string' },
   email: { type: 'string' },
   to: { type: 'string' },
+  where: { type: 'string', multiple: true },
   yes: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
@@ -49,7 +53,7 @@ const actions: Record<
 await runCommand({
   usage,
   options,
-  installs: ({ positionals }) => positionals[0] !== 'list',
+  installs: ({ positionals: [action = ''] }) => !['list', 'query'].includes(action),
   parse: ({ positionals, values }) => {
     const [name = '', slug, ...rest] = positionals;
     assertNoMore(rest);
@@ -57,13 +61,18 @@ await runCommand({
       assertFlags(name, ['json'], values);
       return (services) => list(services, values);
     }
+    if (name === 'query') {
+      assertFlags(name, ['where', 'json'], values);
+      return query(slug, values);
+    }
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
     if (!action) {
       throw new UsageError(
-        `Cannot do "${name}": use list, create, suspend, resume, move or delete`,
+        `Cannot do "${name}": use list, query, create, suspend, resume, move or delete`,
       );
     }
     assertFlags(name, action.flags, values);
+    if (slug === undefined) throw new UsageError('Cannot find the tenant: its slug is missing');
     return action.work(slugOf(slug), values);
   },
 });
@@ -71,13 +80,6 @@ await runCommand({
 function assertFlags(action: string, flags: readonly string[], values: Values): void {
   const [other] = Object.keys(values).filter((name) => !flags.includes(name));
   if (other !== undefined) throw new UsageError(`Cannot use --${other} with "${action}"`);
-}
-
-function slugOf(text: string | undefined): Slug {
-  if (text === undefined) throw new UsageError('Cannot find the tenant: its slug is missing');
-  const slug = parseSlug(text);
-  if (!slug) throw new UsageError(`Cannot use "${text}": it is not a slug`);
-  return slug;
 }
 
 async function list({ registry }: Services, { json }: Values): Promise<number> {

@@ -7,7 +7,7 @@ import type { Db, Isolation, Sql, SqlValue, TenantRef } from '../kernel/ports.ts
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Connection } from '../postgres/connection.ts';
 import type { ConnectionPool } from '../postgres/connection_pool.ts';
-import type { Envelope, Envelopes } from '../postgres/envelope.ts';
+import { type Envelope, type Envelopes, readOnly } from '../postgres/envelope.ts';
 import { asViolation } from '../postgres/errors.ts';
 import { isDedicated, type Placement } from '../postgres/placement.ts';
 import type { IsolationModes } from './modes.ts';
@@ -74,6 +74,23 @@ async function openAccess<Result>(
   } finally {
     access.close();
   }
+}
+
+/**
+ * Runs one statement of an operator with a tenant's rights and context, in a transaction that can only
+ * read. Postgres refuses a text with several statements.
+ */
+export function readAsTenant<Row extends object>(
+  { pool, envelopes }: Connections,
+  placement: Placement,
+  tenant: TenantId,
+  text: TemplateStringsArray,
+): Promise<Row[]> {
+  return pool.exclusive(placement.target, tenant, (connection) =>
+    connection.transaction(readOnly(envelopes.of(connection, placement, tenant)), (sql) =>
+      queriesOnly(sql)<Row>(text),
+    ),
+  );
 }
 
 /** An assignment, because it is faster than `Object.assign`, and this runs for each request. */

@@ -11,7 +11,7 @@ export type SchemaVersions = { oldest: number; newest: number };
  * @throws {Refusal} `unavailable`, for this tenant alone.
  */
 export function assertServable(
-  { schemaVersion, requiredVersion }: Tenant,
+  { schemaVersion, requiredVersion }: Pick<Tenant, 'schemaVersion' | 'requiredVersion'>,
   { oldest, newest }: SchemaVersions,
 ): void {
   if (schemaVersion >= oldest && requiredVersion <= newest) return;

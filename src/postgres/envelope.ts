@@ -15,7 +15,12 @@ import type { Target } from './session_url.ts';
  * The schema that a tenant's statements are prepared for, and the messages that set its context; null if
  * the session has the context from its start.
  */
-export type Envelope = { schema: string; context: Buffer | null };
+export type Envelope = {
+  schema: string;
+  context: Buffer | null;
+  /** How a transaction of several statements begins. Default: `begin`. */
+  begin?: 'begin' | 'beginReadOnly';
+};
 
 /** The parts of a connection that an envelope depends on: a seal is bound to the pid. */
 type SessionIdentity = { readonly pid: number; readonly target: Target };
@@ -80,9 +85,17 @@ export function envelope(placement: Placement, tenant: TenantId, pid: number): E
   return { schema, context: run('context', [role, `"${schema}"`, sealed]) };
 }
 
+/**
+ * Returns an envelope whose transactions can only read. Postgres lets no statement of such a transaction
+ * make it writable.
+ */
+export function readOnly(envelope: Envelope): Envelope {
+  return { ...envelope, begin: 'beginReadOnly' };
+}
+
 /** Returns the messages that begin a transaction of several statements in an envelope. */
-export function beginning({ context }: Envelope): Buffer {
-  return Buffer.concat([run('begin'), ...(context ? [context] : []), sync]);
+export function beginning({ context, begin = 'begin' }: Envelope): Buffer {
+  return Buffer.concat([run(begin), ...(context ? [context] : []), sync]);
 }
 
 /**
@@ -94,6 +107,7 @@ const constants = {
     pg_catalog.set_config('search_path', $2, true),
     pg_catalog.set_config('kennel.tenant', $3, true)`,
   begin: 'begin isolation level read committed read write not deferrable',
+  beginReadOnly: 'begin isolation level read committed read only not deferrable',
   commit: 'commit',
   rollback: 'rollback',
   reset: 'reset all',

@@ -78,6 +78,12 @@ export function asViolation(error: unknown): unknown {
     : error;
 }
 
+/** Returns the error of the server or the socket behind a refusal or a violation. */
+export function causeOf(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error));
+  return error.cause instanceof Error ? error.cause : error;
+}
+
 /** Returns the SQLSTATE, or the code of a socket error, or an empty string. */
 export function codeOf(error: unknown): string {
   if (error instanceof IsolationViolation) return codeOf(error.cause);

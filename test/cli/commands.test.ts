@@ -47,6 +47,35 @@ describe('npm run tenants', () => {
     assert.equal((await run('tenants', 'resume', 'zoo')).out, 'zoo is active\n');
   });
 
+  it('asks every tenant, and prints rows or JSON lines', async () => {
+    const text = String.raw`select name, e'\x1b[2J' as code from pets`;
+    const [table, lines, chosen, none] = await Promise.all([
+      run('tenants', 'query', text),
+      run('tenants', 'query', text, '--json', '--where', 'plan=free'),
+      run('tenants', 'query', text, '--where', 'isolation=shared'),
+      run('tenants', 'query', 'select name from none'),
+    ]);
+    assert.equal(table.out, 'slug\tname\tcode\nzoo\tSample Pet\t\\u001b[2J\n');
+    assert.deepEqual(JSON.parse(lines.out).row.name, 'Sample Pet');
+    assert.deepEqual([table.code, lines.code, chosen.code, chosen.out], [0, 0, 0, '']);
+    assert.deepEqual([none.code, none.out], [1, 'zoo: FAILED: relation "none" does not exist\n']);
+  });
+
+  it('refuses a query that cannot be one, and wrong choices of tenants, in one line', async () => {
+    const wrong: [code: number, ...words: string[]][] = [
+      [1, 'commit; select 1'],
+      [1, 'select 1', '--where', 'slug=none-such'],
+      [2, 'select 1', '--where', 'plan=none-such'],
+      [2, 'select 1', '--where', 'age=3'],
+      [2],
+    ];
+    const answers = wrong.map(([, ...words]) => run('tenants', 'query', ...words));
+    for (const [at, { code, out, err }] of (await Promise.all(answers)).entries()) {
+      assert.deepEqual([code, out], [wrong[at]?.[0], '']);
+      assert.match(err, /^kennel: [^\n]+\n$/);
+    }
+  });
+
   it('does not delete a tenant without a confirmation', async () => {
     const { code, err } = await run('tenants', 'delete', 'zoo');
     assert.equal(code, 2, err);
@@ -121,6 +150,8 @@ describe('npm run migrate', () => {
       ['up', 'farm'],
       ['up', '--concurrency', '0'],
       ['status', '--tenant', 'farm'],
+      ['status', '--where', 'isolation=none'],
+      ['up', '--tenant', 'farm', '--where', 'slug=ark'],
     ];
     for (const { code, err } of await Promise.all(wrong.map((words) => run('migrate', ...words)))) {
       assert.equal(code, 2, err);

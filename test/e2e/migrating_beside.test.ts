@@ -76,7 +76,6 @@ describe('a migration beside a server without its file', () => {
   const up = (): Promise<Outcome> =>
     withFiles(({ fleet, control, jobs }) => {
       const own = {
-        slug: null,
         canary: 0,
         concurrency: 2,
         heartbeatTimeoutMs,
@@ -140,7 +139,6 @@ describe('a migration beside a server without its file', () => {
       const count = await withFiles(async ({ isolation: opened, fleet, control, jobs }) => {
         // The server has created the placement without the file.
         const own = {
-          slug: null,
           canary: 0,
           concurrency: 1,
           heartbeatTimeoutMs,

@@ -104,7 +104,12 @@ describe('a tenant of a fourth isolation mode', () => {
     );
     await open();
     const { fleet, control, jobs } = services;
-    const wish = { slug: 'second-one', canary: 0, concurrency: 1, heartbeatTimeoutMs: 1_000 };
+    const wish = {
+      filter: { slugs: [slugOf('second-one')] },
+      canary: 0,
+      concurrency: 1,
+      heartbeatTimeoutMs: 1_000,
+    };
     const outcome = await migrateFleet(fleet, control, jobs, {
       ...limits.migrations,
       ...wish,

@@ -9,10 +9,11 @@ import type { Slug } from '../../kernel/tenant.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
-import { codeOf } from '../../postgres/errors.ts';
+import { causeOf, codeOf } from '../../postgres/errors.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { upgradeSchema } from '../provisioning/tenant_schema.ts';
+import { chosen, type TenantFilter } from '../tenant_filter.ts';
 import { assertFilesUnedited, recordFile } from './checksums.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import { assertAllCompatible, readProcesses } from './processes.ts';
@@ -20,8 +21,8 @@ import { assertUnedited } from './schema_migrator.ts';
 import { lowestOf, readStatus, type TenantState } from './status.ts';
 
 export type MigrateOptions = {
-  /** Only the schema of this tenant, with all its tenants; null for all schemas. */
-  slug: string | null;
+  /** Only schemas with a tenant that it chooses, each with all its tenants. Default: all schemas. */
+  filter?: TenantFilter;
   /** The number of schemas that are migrated first, one by one; if one fails, the rest is not changed. */
   canary: number;
   /** Schemas at the same time. */
@@ -77,7 +78,7 @@ class Run {
   async all(): Promise<Outcome> {
     const { canary, concurrency } = this.#options;
     await assertFilesUnedited(this.#control, this.#fleet.sql.tenant);
-    const pending = await pendingSchemas(this.#fleet, this.#options.slug);
+    const pending = await pendingSchemas(this.#fleet, this.#control, this.#options.filter);
     await this.#assertCompatibleServers(pending);
     this.#total = pending.length;
     const canaries = pending.splice(0, canary);
@@ -150,15 +151,18 @@ class Run {
 }
 
 /** The schemas that are behind. A common schema without tenants has its version in its ledger only. */
-async function pendingSchemas(fleet: Fleet, slug: string | null): Promise<Pending[]> {
+async function pendingSchemas(
+  fleet: Fleet,
+  control: Db,
+  filter: TenantFilter | undefined,
+): Promise<Pending[]> {
   const newest = fleet.sql.tenant.length;
   const { tenants, ledgers } = await readStatus(fleet);
   for (const ledger of ledgers.values()) assertUnedited(ledger, fleet.sql.tenant);
-  if (slug !== null && !tenants.some((tenant) => tenant.slug === slug)) {
-    throw new Error(`Cannot migrate "${slug}": there is no such tenant`);
-  }
+  const wanted = filter && new Set(await chosen(control, tenants, filter));
   return fleet.modes
     .groupsOf(tenants)
+    .filter((group) => !wanted || group.tenants.some((tenant) => wanted.has(tenant)))
     .map((group) => {
       const { placement } = group;
       const ledger = ledgers.get(placement.schema);
@@ -169,8 +173,7 @@ async function pendingSchemas(fleet: Fleet, slug: string | null): Promise<Pendin
         version: lowestOf(group.tenants, ledger?.length ?? newest),
       };
     })
-    .filter(({ version }) => version < newest)
-    .filter((pending) => slug === null || pending.tenants.some((other) => other === slug));
+    .filter(({ version }) => version < newest);
 }
 
 function nameOf({ placement, tenants, common }: PlacementGroup<TenantState>): string {
@@ -178,9 +181,4 @@ function nameOf({ placement, tenants, common }: PlacementGroup<TenantState>): st
   if (!common) return slugs.join();
   const some = slugs.slice(0, 3).join(', ');
   return `${placement.schema} (${slugs.length} tenants: ${some}${slugs.length > 3 ? ', …' : ''})`;
-}
-
-function causeOf(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(String(error));
-  return error.cause instanceof Error ? error.cause : error;
 }

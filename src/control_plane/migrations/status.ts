@@ -6,6 +6,7 @@ import type { Db } from '../../kernel/ports.ts';
 import type { Slug, TenantId } from '../../kernel/tenant.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
+import { chosen, type TenantFilter } from '../tenant_filter.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import {
   leftBehind,
@@ -32,6 +33,7 @@ export type FleetStatus = {
 export type TenantState = {
   id: TenantId;
   slug: Slug;
+  plan: string;
   isolation: string;
   generation: number;
   version: number;
@@ -40,15 +42,19 @@ export type TenantState = {
   error: string | null;
 };
 
-/** The state of all tenants and of all serving processes. */
+/**
+ * The state of the chosen tenants and of all serving processes.
+ *
+ * @throws {Error} when the filter names an unknown tenant or plan.
+ */
 export async function migrationStatus(
   fleet: Fleet,
   control: Db,
-  heartbeatTimeoutMs: number,
+  { heartbeatTimeoutMs, filter = {} }: { heartbeatTimeoutMs: number; filter?: TenantFilter },
 ): Promise<FleetStatus> {
   const files = fleet.sql.tenant;
   const newest = files.length;
-  const { tenants } = await readStatus(fleet);
+  const tenants = await chosen(control, (await readStatus(fleet)).tenants, filter);
   const listed = tenants.map(({ slug: name, isolation, version, error }) => {
     return { name, isolation, version, error };
   });
@@ -150,7 +156,8 @@ export async function readStatus(
   const tenants = await asOwner(
     fleet,
     (sql) => sql<TenantState>`
-      select id, slug, isolation, generation, schema_version as version, required_version as required,
+      select id, slug, plan, isolation, generation, schema_version as version,
+        required_version as required,
         migration_error as error
       from control.tenants
       where status in ('active', 'suspended')

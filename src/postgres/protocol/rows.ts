@@ -21,6 +21,7 @@ export type JsonLimits = { chars: number; depth: number };
  */
 export function columnsIn({ bytes, from, to }: Message, json: JsonLimits): Column[] {
   const columns: Column[] = [];
+  const taken = new Set<string>();
   let at = from + 2;
   if (at > to) throw malformed();
   for (let left = bytes.readUInt16BE(from); left > 0; left -= 1) {
@@ -28,7 +29,11 @@ export function columnsIn({ bytes, from, to }: Message, json: JsonLimits): Colum
     const next = end + 1 + fieldBytes;
     if (end < at || next > to || bytes.readUInt16BE(next - 2) !== 0) throw malformed();
     const type = bytes.readUInt32BE(end + 7);
-    columns.push({ name: bytes.toString('utf8', at, end), read: readerOf(type, json) });
+    const given = bytes.toString('utf8', at, end);
+    // A row is an object, in which a second column of the same name would replace the first one.
+    const name = taken.has(given) ? `${given}_${columns.length + 1}` : given;
+    taken.add(name);
+    columns.push({ name, read: readerOf(type, json) });
     at = next;
   }
   if (at !== to) throw malformed();

@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
-import { migrateFleet, type Progress } from '../../../src/control_plane/migrations/migrate.ts';
+import {
+  type MigrateOptions,
+  migrateFleet,
+  type Progress,
+} from '../../../src/control_plane/migrations/migrate.ts';
 import { lowestOf, migrationStatus } from '../../../src/control_plane/migrations/status.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
@@ -115,7 +119,7 @@ describe('migrateFleet()', () => {
     const services = await servicesNow();
     let released = false;
     const holder = holdLock(services, 'schema-one', () => released);
-    const migrating = migrate(services, () => {}, { slug: 'schema-one' });
+    const migrating = migrate(services, () => {}, { filter: { slugs: [slugOf('schema-one')] } });
     assert.equal((await microchips(services, 'schema-one')).length, 1);
     released = true;
     await holder;
@@ -125,7 +129,7 @@ describe('migrateFleet()', () => {
   it('refuses a file that was edited after one tenant had it', async () => {
     const file = join(sqlFolder, 'tenant', '005_first.sql');
     await writeFile(file, 'alter table pets add column one text;\n');
-    await migrate(await servicesNow(), () => {}, { slug: 'schema-one' });
+    await migrate(await servicesNow(), () => {}, { filter: { slugs: [slugOf('schema-one')] } });
     await writeFile(file, 'alter table pets add column two text;\n');
     await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
     await assert.rejects(
@@ -143,13 +147,32 @@ describe('migrateFleet()', () => {
     assert.ok(fine && broken);
     await writeFile(fine, 'alter table pets add column three text;\n');
     await writeFile(broken, 'select 1 / 0;\n');
-    const first = await migrate(await servicesNow(), () => {}, { slug: 'schema-one' });
+    const first = await migrate(await servicesNow(), () => {}, {
+      filter: { slugs: [slugOf('schema-one')] },
+    });
     assert.equal(first.failed.length, 1);
     await writeFile(fine, 'alter table pets add column four text;\n');
     await writeFile(broken, 'select 1;\n');
     await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
     await writeFile(fine, 'alter table pets add column three text;\n');
     assert.equal((await migrate(await servicesNow())).failed.length, 0);
+  });
+
+  it('migrates the chosen tenants first, as a canary group', async () => {
+    await writeFile(join(sqlFolder, 'tenant', '008_five.sql'), 'select 1;\n');
+    const services = await servicesNow();
+    const filter = { isolation: 'database' };
+    const chosen = () => statusOf(services, filter);
+    assert.deepEqual((await chosen()).behind.length, 2);
+    assert.equal((await migrate(services, () => {}, { filter })).migrated, 2);
+    assert.deepEqual(await chosen().then(({ current, behind }) => [current, behind]), [2, []]);
+    assert.equal((await statusOf(services)).behind.length, 4);
+    const unknown = { slugs: [slugOf('none-such')] };
+    await assert.rejects(
+      migrate(services, () => {}, { filter: unknown }),
+      /no such tenant/,
+    );
+    assert.equal((await migrate(services)).migrated, 3);
   });
 
   it('refuses a file that was edited after all tenants had it', async () => {
@@ -186,16 +209,16 @@ async function onboard(services: Services, name: string, isolation: IsolationMod
 function migrate(
   { fleet, control, jobs }: Services,
   onProgress: (progress: Progress) => void = () => {},
-  wish: { canary?: number; slug?: string } = {},
+  wish: Partial<Pick<MigrateOptions, 'canary' | 'filter'>> = {},
 ) {
   const { heartbeatTimeoutMs } = limits.processes;
-  const common = { slug: null, canary: 0, concurrency: 2, heartbeatTimeoutMs };
+  const common = { canary: 0, concurrency: 2, heartbeatTimeoutMs };
   const options = { ...common, ...limits.migrations, ...wish };
   return migrateFleet(fleet, control, jobs, { ...options, lockRetryMs: 20, onProgress });
 }
 
-const statusOf = ({ fleet, control }: Services) =>
-  migrationStatus(fleet, control, limits.processes.heartbeatTimeoutMs);
+const statusOf = ({ fleet, control }: Services, filter = {}) =>
+  migrationStatus(fleet, control, { ...limits.processes, filter });
 
 async function microchips(services: Services, slug: string) {
   const tenant = await tenantOf(services, slug);
