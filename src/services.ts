@@ -6,6 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config.ts';
+import type { ArchiveParts } from './control_plane/archive/export_tenant.ts';
+import { TenantExports } from './control_plane/archive/tenant_exports.ts';
 import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
 import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
@@ -35,6 +37,8 @@ export type Services = {
   connections: Connections;
   isolation: Isolation;
   jobs: ConnectionPool;
+  archives: ArchiveParts;
+  exports: TenantExports;
   onboarding: Onboarding;
   checkpoints: AuditCheckpoints;
   registry: TenantAdmin;
@@ -84,8 +88,11 @@ export async function openServices(
     propagationMs: 2 * limits.directory.staleAfterMs,
     recoveryBatchSize: limits.recoveryBatchSize,
   });
+  const archives = { fleet, control, archives: pools.archives, limits: limits.archive };
   return {
     ...{ fleet, control, connections, isolation, jobs, onboarding, pools },
+    archives,
+    exports: new TenantExports({ archives, control, newId: uuidv7, ...limits.exports }),
     lookups: controlLookups(pools.control, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
@@ -115,6 +122,7 @@ function openPools(
     seals: openConnectionPool(controlConnection, limits.sealConnections),
     terminators,
     jobs: openConnectionPool(adminConnection, limits.jobs),
+    archives: openConnectionPool(limits.archiveConnection, limits.archiveConnections),
   };
 }
 

@@ -1,4 +1,4 @@
-/** `npm run tenants -- list | create | suspend | resume | delete`: manages tenants from a shell. */
+/** `npm run tenants -- ACTION …`: manages tenants from a shell. */
 import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
@@ -9,11 +9,14 @@ import type { Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { table } from './table.ts';
+import { exportToFile, importFile } from './tenant_archive.ts';
 
 const usage = `Usage: npm run tenants -- list [--json]
        npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS] [--json]
        npm run tenants -- suspend|resume SLUG [--json]
-       npm run tenants -- delete SLUG [--yes] [--json]`;
+       npm run tenants -- delete SLUG [--yes] [--json]
+       npm run tenants -- export SLUG FILE [--with-keys] [--json]
+       npm run tenants -- import FILE --slug SLUG [--isolation MODE] [--plan PLAN] [--json]`;
 
 const pageSize = 100;
 
@@ -22,6 +25,8 @@ const options = {
   plan: { type: 'string' },
   isolation: { type: 'string' },
   email: { type: 'string' },
+  slug: { type: 'string' },
+  'with-keys': { type: 'boolean' },
   yes: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
@@ -31,15 +36,49 @@ const flagOf: Readonly<Record<string, string>> = { admin_email: '--email' };
 
 type Values = Arguments<typeof options>['values'];
 
-/** The flags that each action takes. */
-const actions: Record<
-  string,
-  { flags: readonly string[]; work(slug: Slug, values: Values): Work }
-> = {
-  create: { flags: ['name', 'plan', 'isolation', 'email', 'json'], work: create },
-  suspend: { flags: ['json'], work: (slug, values) => setStatus(slug, 'suspended', values) },
-  resume: { flags: ['json'], work: (slug, values) => setStatus(slug, 'active', values) },
-  delete: { flags: ['yes', 'json'], work: remove },
+type Action = {
+  flags: readonly string[];
+  /** How many words it takes. */
+  words: number;
+  work(words: readonly (string | undefined)[], values: Values): Work;
+};
+
+const actions: Readonly<Record<string, Action>> = {
+  list: {
+    flags: ['json'],
+    words: 0,
+    work: (_words, values) => (services) => list(services, values),
+  },
+  create: {
+    flags: ['name', 'plan', 'isolation', 'email', 'json'],
+    words: 1,
+    work: ([slug], values) => create(slugOf(slug), values),
+  },
+  suspend: {
+    flags: ['json'],
+    words: 1,
+    work: ([slug], values) => setStatus(slugOf(slug), 'suspended', values),
+  },
+  resume: {
+    flags: ['json'],
+    words: 1,
+    work: ([slug], values) => setStatus(slugOf(slug), 'active', values),
+  },
+  delete: {
+    flags: ['yes', 'json'],
+    words: 1,
+    work: ([slug], values) => remove(slugOf(slug), values),
+  },
+  export: {
+    flags: ['with-keys', 'json'],
+    words: 2,
+    work: ([slug, file], values) => exportToFile(slugOf(slug), fileOf(file), values),
+  },
+  import: {
+    flags: ['slug', 'isolation', 'plan', 'json'],
+    words: 1,
+    work: ([file], values) => importFile(fileOf(file), slugOf(values.slug), values),
+  },
 };
 
 await runCommand({
@@ -47,18 +86,17 @@ await runCommand({
   options,
   installs: ({ positionals }) => positionals[0] !== 'list',
   parse: ({ positionals, values }) => {
-    const [name = '', slug, ...rest] = positionals;
-    assertNoMore(rest);
-    if (name === 'list' && slug === undefined) {
-      assertFlags(name, ['json'], values);
-      return (services) => list(services, values);
-    }
+    const [name = '', ...words] = positionals;
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
     if (!action) {
-      throw new UsageError(`Cannot do "${name}": use list, create, suspend, resume or delete`);
+      const known = Object.keys(actions)
+        .join(', ')
+        .replace(/, (\w+)$/, ' or $1');
+      throw new UsageError(`Cannot do "${name}": use ${known}`);
     }
+    assertNoMore(words.slice(action.words));
     assertFlags(name, action.flags, values);
-    return action.work(slugOf(slug), values);
+    return action.work(words, values);
   },
 });
 
@@ -72,6 +110,11 @@ function slugOf(text: string | undefined): Slug {
   const slug = parseSlug(text);
   if (!slug) throw new UsageError(`Cannot use "${text}": it is not a slug`);
   return slug;
+}
+
+function fileOf(text: string | undefined): string {
+  if (!text) throw new UsageError('Cannot find the archive: its file is missing');
+  return text;
 }
 
 async function list({ registry }: Services, { json }: Values): Promise<number> {
