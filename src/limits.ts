@@ -72,6 +72,7 @@ export const limits = {
     },
     lingerMs: 2 * seconds,
     receiveMs: 15 * seconds,
+    streamMs: 10 * minutes,
   },
 
   // src/server/

@@ -1,10 +1,8 @@
 /** `npm run tenants -- export | import`: one tenant as a file. */
 import { saveArchive } from '../control_plane/archive/archive_file.ts';
-import type { ExportedTenant } from '../control_plane/archive/export_tenant.ts';
 import { importTenant } from '../control_plane/archive/import_tenant.ts';
 import { isolationModes } from '../isolation/modes.ts';
-import { type Slug, tenantId } from '../kernel/tenant.ts';
-import type { Services } from '../services.ts';
+import type { Slug } from '../kernel/tenant.ts';
 import { UsageError } from './arguments.ts';
 import { print, printJson, type Work } from './command.ts';
 import { Progress } from './progress.ts';
@@ -18,7 +16,8 @@ export function exportToFile(
   { 'with-keys': withKeys = false, json }: ExportValues,
 ): Work {
   return async (services) => {
-    const tenant = await findTenant(services, slug, 'export');
+    const tenant = await services.exports.find(slug);
+    if (!tenant) throw new Error(`Cannot export "${slug}": there is no such tenant`);
     const counted = { rows: 0 };
     const bytes = await withProgress((onProgress) =>
       saveArchive(
@@ -75,20 +74,6 @@ export function importFile(
     }
     return 0;
   };
-}
-
-/** @throws {Error} when there is no such tenant, or it is being created or deleted. */
-async function findTenant(
-  { registry }: Services,
-  slug: Slug,
-  verb: string,
-): Promise<ExportedTenant> {
-  const found = await registry.find(slug);
-  if (found && ['active', 'suspended'].includes(found.status)) {
-    const { id, name, plan, isolation } = found;
-    return { id: tenantId(id), slug, name, plan, isolation };
-  }
-  throw new Error(`Cannot ${verb} "${slug}": there is no such tenant`);
 }
 
 async function withProgress<Result>(

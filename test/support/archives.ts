@@ -10,8 +10,8 @@ import type {
   ArchiveTrailer,
 } from '../../src/control_plane/archive/format.ts';
 import { importTenant } from '../../src/control_plane/archive/import_tenant.ts';
-import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
 import type { Services } from '../../src/services.ts';
+import { slugOf } from './more_tables.ts';
 
 export type OpenArchive = { header: ArchiveHeader; rows: string[]; trailer: ArchiveTrailer };
 
@@ -29,9 +29,8 @@ export async function exportTo(
 
 /** The bytes of a tenant's archive, as they come. */
 export async function bytesOf(services: Services, slug: string, withKeys = false) {
-  const found = await services.registry.find(slug);
-  if (!found) throw new Error(`Cannot export "${slug}": there is no such tenant`);
-  const tenant = { ...found, id: tenantId(found.id) };
+  const tenant = await services.exports.find(slugOf(slug));
+  if (!tenant) throw new Error(`Cannot export "${slug}": there is no such tenant`);
   return services.exports.byOperator(tenant, byOperator, { withKeys });
 }
 
@@ -41,8 +40,7 @@ export function importFrom(
   name: string,
   isolation: string,
 ) {
-  const slug = parseSlug(name);
-  if (!slug) throw new Error(`Cannot use "${name}": it is no slug`);
+  const slug = slugOf(name);
   const parts = { onboarding, archives, serving: pools.serving };
   return importTenant(parts, { file, slug, isolation, plan: null });
 }

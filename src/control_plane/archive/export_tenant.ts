@@ -3,6 +3,7 @@
  * are those of one moment; so are users, settings and keys, which are read in one statement before it.
  */
 import type { Sql, TenantRef } from '../../kernel/ports.ts';
+import type { Slug } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Placement } from '../../postgres/placement.ts';
@@ -38,7 +39,7 @@ export type ArchiveParts = {
   limits: ArchivesLimits;
 };
 
-export type ExportedTenant = TenantRef & { slug: string; name: string; plan: string };
+export type ExportedTenant = TenantRef & { slug: Slug; name: string; plan: string };
 
 export type ExportOptions = {
   /** Whether the digests of the API keys are written, too. */

@@ -62,10 +62,7 @@ export async function importTenant(
 }
 
 /** @throws {Error} when the archive is of a newer schema than these files make. */
-function assertKnownVersion(
-  { schema_version: version }: ArchiveHeader,
-  newest: number,
-): void {
+function assertKnownVersion({ schema_version: version }: ArchiveHeader, newest: number): void {
   if (version <= newest) return;
   throw unreadable(
     `its schema version is ${version}, and this Kennel knows versions up to ${newest}`,

@@ -1,7 +1,8 @@
 /** Exports that are recorded in the audit trail before their first byte leaves. */
 import type { Actor } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
-import type { Db, Sql } from '../../kernel/ports.ts';
+import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
+import type { Slug } from '../../kernel/tenant.ts';
 import { recordChange } from '../audit/record.ts';
 import {
   type ArchiveParts,
@@ -43,8 +44,16 @@ export class TenantExports {
     return this.#recorded(tenant, { exporter, options: { withKeys: false }, everyMs });
   }
 
+  /** Returns a tenant that can be exported; null when there is none. */
+  async find(slug: Slug): Promise<ExportedTenant | null> {
+    const [tenant] = await this.#parts.control<ExportedTenant>`
+      select id, isolation, slug, name, plan from control.tenants
+      where slug = ${slug} and status in ('active', 'suspended')`;
+    return tenant ?? null;
+  }
+
   /** @throws {Refusal} `rate_limited` when the tenant must wait for its next export. */
-  assertAllowed({ id }: ExportedTenant): Promise<void> {
+  assertAllowed({ id }: TenantRef): Promise<void> {
     return assertAllowed(this.#parts.control, id, this.#parts.everyMs);
   }
 
