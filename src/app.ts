@@ -37,6 +37,7 @@ import { openSafeServices } from './open_safe_services.ts';
 import { operatorParts } from './operator_parts.ts';
 import { NotificationListener } from './postgres/notification_listener.ts';
 import type { Operator } from './routes/admin/operator.ts';
+import type { Exports } from './routes/export.ts';
 import { operatorRouter, tenantRouter } from './routes/routers.ts';
 import { Admission } from './server/admission_control.ts';
 import { Maintenance } from './server/maintenance.ts';
@@ -139,13 +140,23 @@ function kernelParts(
     resolvers: resolversOf(config),
     directory,
     limiter,
-    routes: tenantRouter({ denials, usage, mintKey: mintApiKey }, limits.http),
+    routes: tenantRouter(
+      { denials, usage, mintKey: mintApiKey, exports: tenantExports(services) },
+      limits.http,
+    ),
     ...tenantPorts(services, directory),
     denials,
     throttle,
     meter: usage,
     newId: uuidv7,
     newSecret: () => randomBytes(32),
+  };
+}
+
+function tenantExports({ exports }: Services): Exports {
+  return {
+    assertAllowed: (tenant) => exports.assertAllowed(tenant),
+    stream: (tenant, by) => exports.byTenant({ ...tenant, plan: tenant.plan.name }, by),
   };
 }
 

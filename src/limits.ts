@@ -72,6 +72,7 @@ export const limits = {
     },
     lingerMs: 2 * seconds,
     receiveMs: 15 * seconds,
+    streamMs: 10 * minutes,
   },
 
   // src/server/
@@ -333,6 +334,35 @@ export const limits = {
   },
   /** `named` is the number of rewritten chains that a log line names. */
   checkpoints: { bytes: 4 * MiB, chainBatchSize: 1_000, shutdownMs: 2 * seconds, named: 10 },
+  archive: {
+    lineBytes: 1 * MiB,
+    unpackedBytes: 64 * 1_024 * MiB,
+    /** The longest result of a fetch is this number of the longest lines. */
+    fetchedRows: 128,
+    accountRows: 100_000,
+    cyclicBytes: 32 * MiB,
+  },
+  /** How long a tenant's own admins wait for the next export. */
+  exports: { everyMs: 1 * hours },
+  /** The owner's connections for archives, which may be read by slow clients. */
+  archiveConnection: {
+    connectTimeoutMs: 5 * seconds,
+    statementTimeoutMs: 5 * minutes,
+    lockTimeoutMs: 5 * seconds,
+    idleInTransactionTimeoutMs: 1 * minutes,
+    callTimeoutMs: 2 * hours,
+    ...session,
+    answerBytes: 130 * MiB,
+    // The columns of a table are one JSON value.
+    json: { ...json, chars: 1 * MiB },
+  },
+  archiveConnections: {
+    ...pool,
+    connections: 3,
+    connectionsPerTenant: 1,
+    waiting: 16,
+    waitLimitMs: 3 * seconds,
+  },
   /** Tenants' own databases that the doctor examines at the same time. */
   doctor: { databases: 4 },
 

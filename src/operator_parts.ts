@@ -39,7 +39,7 @@ export function operatorParts(
 }
 
 function tenantLifeCycle(
-  { onboarding, registry }: Services,
+  { onboarding, registry, exports }: Services,
   { directory, outbox, onForget }: OperatorDependencies,
 ): TenantLifeCycle {
   return {
@@ -53,6 +53,12 @@ function tenantLifeCycle(
       directory.forgetAll();
       onForget(slug);
       return removed;
+    },
+    exportOf: async (slug) => {
+      const tenant = await exports.find(slug);
+      if (!tenant) return null;
+      return (requestId) =>
+        exports.byOperator(tenant, { actor: 'operator', requestId }, { withKeys: false });
     },
     list: (page) => registry.list(page),
     find: (slug) => registry.find(slug),

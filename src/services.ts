@@ -6,6 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config.ts';
+import type { ArchiveParts } from './control_plane/archive/export_tenant.ts';
+import { TenantExports } from './control_plane/archive/tenant_exports.ts';
 import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
 import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
@@ -37,6 +39,8 @@ export type Services = {
   connections: Connections;
   isolation: Isolation;
   jobs: ConnectionPool;
+  archives: ArchiveParts;
+  exports: TenantExports;
   onboarding: Onboarding;
   moves: Moves;
   checkpoints: AuditCheckpoints;
@@ -95,8 +99,11 @@ export async function openServices(
     forgetMoves: (tenant) => moves.forget(tenant),
     propagationMs: 2 * limits.directory.staleAfterMs,
   });
+  const archives = { fleet, control, archives: pools.archives, limits: limits.archive };
   return {
     ...{ fleet, control, connections, isolation, jobs, onboarding, moves, pools },
+    archives,
+    exports: new TenantExports({ archives, control, newId: uuidv7, ...limits.exports }),
     lookups: controlLookups(pools.control, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
@@ -130,6 +137,7 @@ function openPools(
     jobs: openConnectionPool(adminConnection, limits.jobs),
     movers: openConnectionPool(limits.moverConnection, limits.movers),
     moveLocks: openConnectionPool(limits.moverConnection, limits.moveLocks),
+    archives: openConnectionPool(limits.archiveConnection, limits.archiveConnections),
   };
 }
 

@@ -1,4 +1,4 @@
-/** `npm run tenants -- list | query | create | suspend | resume | move | delete`: manages tenants. */
+/** `npm run tenants -- ACTION …`: manages tenants from a shell. */
 import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
@@ -11,6 +11,7 @@ import { print, printJson, runCommand, type Work } from './command.ts';
 import { moveTenant } from './move_tenant.ts';
 import { query } from './query.ts';
 import { table } from './table.ts';
+import { exportToFile, importFile } from './tenant_archive.ts';
 import { slugOf } from './where.ts';
 
 const usage = `Usage: npm run tenants -- list [--json]
@@ -18,6 +19,8 @@ const usage = `Usage: npm run tenants -- list [--json]
        npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS] [--json]
        npm run tenants -- suspend|resume SLUG [--json]
        npm run tenants -- move SLUG --to MODE [--json]
+       npm run tenants -- export SLUG FILE [--with-keys] [--json]
+       npm run tenants -- import FILE --slug SLUG [--isolation MODE] [--plan PLAN] [--json]
        npm run tenants -- delete SLUG [--yes] [--json]`;
 
 const pageSize = 100;
@@ -29,6 +32,8 @@ const options = {
   email: { type: 'string' },
   to: { type: 'string' },
   where: { type: 'string', multiple: true },
+  slug: { type: 'string' },
+  'with-keys': { type: 'boolean' },
   yes: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
@@ -38,16 +43,59 @@ const flagOf: Readonly<Record<string, string>> = { admin_email: '--email' };
 
 type Values = Arguments<typeof options>['values'];
 
-/** The flags that each action takes. */
-const actions: Record<
-  string,
-  { flags: readonly string[]; work(slug: Slug, values: Values): Work }
-> = {
-  create: { flags: ['name', 'plan', 'isolation', 'email', 'json'], work: create },
-  suspend: { flags: ['json'], work: (slug, values) => setStatus(slug, 'suspended', values) },
-  resume: { flags: ['json'], work: (slug, values) => setStatus(slug, 'active', values) },
-  move: { flags: ['to', 'json'], work: moveTenant },
-  delete: { flags: ['yes', 'json'], work: remove },
+type Action = {
+  flags: readonly string[];
+  /** How many words it takes. */
+  words: number;
+  work(words: readonly (string | undefined)[], values: Values): Work;
+};
+
+const actions: Readonly<Record<string, Action>> = {
+  list: {
+    flags: ['json'],
+    words: 0,
+    work: (_words, values) => (services) => list(services, values),
+  },
+  query: {
+    flags: ['where', 'json'],
+    words: 1,
+    work: ([text], values) => query(text, values),
+  },
+  create: {
+    flags: ['name', 'plan', 'isolation', 'email', 'json'],
+    words: 1,
+    work: ([slug], values) => create(slugIn(slug), values),
+  },
+  suspend: {
+    flags: ['json'],
+    words: 1,
+    work: ([slug], values) => setStatus(slugIn(slug), 'suspended', values),
+  },
+  resume: {
+    flags: ['json'],
+    words: 1,
+    work: ([slug], values) => setStatus(slugIn(slug), 'active', values),
+  },
+  move: {
+    flags: ['to', 'json'],
+    words: 1,
+    work: ([slug], values) => moveTenant(slugIn(slug), values),
+  },
+  delete: {
+    flags: ['yes', 'json'],
+    words: 1,
+    work: ([slug], values) => remove(slugIn(slug), values),
+  },
+  export: {
+    flags: ['with-keys', 'json'],
+    words: 2,
+    work: ([slug, file], values) => exportToFile(slugIn(slug), fileOf(file), values),
+  },
+  import: {
+    flags: ['slug', 'isolation', 'plan', 'json'],
+    words: 1,
+    work: ([file], values) => importFile(fileOf(file), slugIn(values.slug), values),
+  },
 };
 
 await runCommand({
@@ -55,31 +103,33 @@ await runCommand({
   options,
   installs: ({ positionals: [action = ''] }) => !['list', 'query'].includes(action),
   parse: ({ positionals, values }) => {
-    const [name = '', slug, ...rest] = positionals;
-    assertNoMore(rest);
-    if (name === 'list' && slug === undefined) {
-      assertFlags(name, ['json'], values);
-      return (services) => list(services, values);
-    }
-    if (name === 'query') {
-      assertFlags(name, ['where', 'json'], values);
-      return query(slug, values);
-    }
+    const [name = '', ...words] = positionals;
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
     if (!action) {
-      throw new UsageError(
-        `Cannot do "${name}": use list, query, create, suspend, resume, move or delete`,
-      );
+      const known = Object.keys(actions)
+        .join(', ')
+        .replace(/, (\w+)$/, ' or $1');
+      throw new UsageError(`Cannot do "${name}": use ${known}`);
     }
+    assertNoMore(words.slice(action.words));
     assertFlags(name, action.flags, values);
-    if (slug === undefined) throw new UsageError('Cannot find the tenant: its slug is missing');
-    return action.work(slugOf(slug), values);
+    return action.work(words, values);
   },
 });
 
 function assertFlags(action: string, flags: readonly string[], values: Values): void {
   const [other] = Object.keys(values).filter((name) => !flags.includes(name));
   if (other !== undefined) throw new UsageError(`Cannot use --${other} with "${action}"`);
+}
+
+function slugIn(text: string | undefined): Slug {
+  if (text === undefined) throw new UsageError('Cannot find the tenant: its slug is missing');
+  return slugOf(text);
+}
+
+function fileOf(text: string | undefined): string {
+  if (!text) throw new UsageError('Cannot find the archive: its file is missing');
+  return text;
 }
 
 async function list({ registry }: Services, { json }: Values): Promise<number> {

@@ -9,7 +9,7 @@ import type { Db } from '../kernel/ports.ts';
 import { assertServable, type SchemaVersions } from '../kernel/schema_versions.ts';
 import type { Slug, TenantId } from '../kernel/tenant.ts';
 import { causeOf, codeOf } from '../postgres/errors.ts';
-import { asTemplate } from './as_template.ts';
+import { statementOf } from './generated_sql.ts';
 import { chosen, type TenantFilter } from './tenant_filter.ts';
 
 export type FleetQuery = {
@@ -93,7 +93,7 @@ function nextOf(running: Promise<TenantAnswer>[]): Promise<TenantAnswer> {
  * A line of its own, because the text may end with a comment.
  */
 function onlyQuery(text: string, rows: number): TemplateStringsArray {
-  return asTemplate(`select * from (\n${text.replace(/;\s*$/, '')}\n) as result limit ${rows}`);
+  return statementOf(`select * from (\n${text.replace(/;\s*$/, '')}\n) as result limit ${rows}`);
 }
 
 const inProgress: Readonly<Record<string, string>> = {

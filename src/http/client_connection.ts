@@ -81,6 +81,15 @@ export class ClientConnection {
    * connection is destroyed.
    */
   untilSent(outgoing: ServerResponse, limitMs: number): Promise<void> {
+    return this.#until(outgoing, 'finish', limitMs);
+  }
+
+  /** The same when there is room for more of the reply. */
+  untilDrained(outgoing: ServerResponse, limitMs: number): Promise<void> {
+    return this.#until(outgoing, 'drain', limitMs);
+  }
+
+  #until(outgoing: ServerResponse, event: 'finish' | 'drain', limitMs: number): Promise<void> {
     if (this.socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
       const limit = setTimeout(() => this.socket.destroy(), limitMs).unref();
@@ -90,7 +99,7 @@ export class ClientConnection {
         resolve();
       };
       this.#unsent.add(done);
-      outgoing.once('finish', done);
+      outgoing.once(event, done);
     });
   }
 

@@ -18,6 +18,7 @@ import {
   requestIdOf,
 } from './request.ts';
 import { sendReply } from './send_reply.ts';
+import { StreamedBody } from './streamed_body.ts';
 import type { Turn } from './turn.ts';
 import type { UnreadLimits, UnreadReplies } from './unread_replies.ts';
 
@@ -42,8 +43,10 @@ export type ExchangeLimits = {
   unread: UnreadLimits;
   /** How long a client may continue to send a body that is not read. */
   lingerMs: number;
-  /** How long a client may take to receive its reply. */
+  /** How long a client may take to receive its reply, or the next part of a stream. */
   receiveMs: number;
+  /** How long a client may take to receive a stream. */
+  streamMs: number;
 };
 
 /** The parts that the composition root provides. */
@@ -86,7 +89,8 @@ export async function exchange(
   const startedMs = nowMs();
   const record = newRecord(requestIdOf(incoming.rawHeaders, parts.newId));
   connection.begin(incoming);
-  const { head, reply } = await answer(raw, record, parts);
+  const { head, ...answered } = await answer(raw, record, parts);
+  const { reply, stream } = answered;
   // Only then does node set `incoming.complete`, even when the request came in one packet.
   await parts.turn.ended();
   const gone = connection.socket.destroyed;
@@ -97,25 +101,31 @@ export async function exchange(
     durationMs: nowMs() - startedMs,
     address: head?.address ?? connection.peer,
   });
-  if (!gone) await deliver(raw, reply, { record, parts });
+  if (gone) await stream?.discard();
+  else await deliver(raw, answered, { record, parts });
   connection.end();
 }
+
+/** A reply, and its body if that is a stream. */
+type Answered = { reply: Reply; stream: StreamedBody | null };
 
 /** Sends the reply. Until the client has read it, as far as a sender can see, it counts as unread. */
 async function deliver(
   raw: RawExchange,
-  reply: Reply,
+  { reply, stream }: Answered,
   { record, parts }: { record: RequestRecord; parts: ExchangeParts & ServerState },
 ): Promise<void> {
   const { incoming, connection } = raw;
-  const { lingerMs, receiveMs } = parts.limits;
+  const { lingerMs, receiveMs, streamMs } = parts.limits;
   // All further bytes on this connection belong to a body that is not read.
   if (!incoming.complete) connection.stopAccepting();
   const ending = !connection.acceptsRequests || parts.closing();
   const close = ending && connection.isLatest(incoming);
   const read = parts.unread.add(connection, holderOf(record, reply), sizeOf(reply));
   try {
-    await sendReply(raw, reply, { headers: commonHeaders(record), close, lingerMs, receiveMs });
+    await sendReply(raw, reply, {
+      ...{ headers: commonHeaders(record), stream, close, lingerMs, receiveMs, streamMs },
+    });
   } finally {
     read();
   }
@@ -136,7 +146,7 @@ async function answer(
   raw: RawExchange,
   record: RequestRecord,
   parts: ExchangeParts,
-): Promise<{ head: HttpRequest | null; reply: Reply }> {
+): Promise<{ head: HttpRequest | null } & Answered> {
   const { incoming, connection } = raw;
   const { limits, trustedProxies } = parts;
   let head: HttpRequest | null = null;
@@ -144,7 +154,10 @@ async function answer(
     const body = readBody.bind(null, raw, limits.body, incoming.socket.bytesRead);
     head = readHead(incoming, { peer: connection.peer, trustedProxies, limits, body });
     if (isLastRequest(incoming.rawHeaders)) connection.stopAccepting();
-    return { head, reply: await parts.handle(head, record) };
+    const reply = await parts.handle(head, record);
+    const isHead = incoming.method === 'HEAD';
+    const stream = isHead ? null : await StreamedBody.begin(reply, record.requestId);
+    return { head, reply, stream };
   } catch (error) {
     // After an invalid head it is not certain where the next request begins.
     if (head === null) connection.stopAccepting();
@@ -152,7 +165,7 @@ async function answer(
     const { code, facts } = refusal;
     if (code === 'internal') parts.onInternalError(causeOf(refusal), record.requestId);
     if (code === 'unavailable' && facts.cause !== undefined) parts.onUnavailable(facts.cause);
-    return { head, reply: problem(refusal, record.requestId) };
+    return { head, reply: problem(refusal, record.requestId), stream: null };
   }
 }
 

@@ -26,6 +26,18 @@ export function resource(status: number, value: unknown, location?: string): Rep
   return { status, headers: location === undefined ? { etag } : { etag, location }, body };
 }
 
+/** Returns a reply that clients save as a file, whose bytes are made while they are sent. */
+export function download(
+  { name, type }: { name: string; type: string },
+  stream: (requestId: string) => AsyncGenerator<Uint8Array>,
+): Reply {
+  const headers = {
+    'content-type': type,
+    'content-disposition': `attachment; filename="${name}"`,
+  };
+  return { status: 200, headers, body: null, stream };
+}
+
 /** Returns a reply for a change without a result. */
 export function noContent(): Reply {
   return { status: 204, body: null };

@@ -6,16 +6,21 @@ import type { IncomingMessage } from 'node:http';
 import type { Reply } from '../kernel/ports.ts';
 import type { RawExchange } from './client_connection.ts';
 import type { RawHeaders } from './header_values.ts';
+import type { StreamedBody } from './streamed_body.ts';
 
 export type SendOptions = {
+  /** The body of a reply with a stream; null for HEAD. */
+  stream: StreamedBody | null;
   /** Headers of every reply; no reply sets one of them itself. */
   headers: RawHeaders;
   /** Whether the connection ends with this reply. */
   close: boolean;
   /** How long a client may continue to send a body that is not read. */
   lingerMs: number;
-  /** How long a client may take to receive the reply. */
+  /** How long a client may take to receive the reply, or the next part of a stream. */
   receiveMs: number;
+  /** How long a client may take to receive a stream. */
+  streamMs: number;
 };
 
 /** Resolves when the whole reply has left the process, or the connection is closed. */
@@ -25,6 +30,7 @@ export async function sendReply(
   options: SendOptions,
 ): Promise<void> {
   outgoing.writeHead(reply.status, headersOf(reply, options));
+  await options.stream?.send(outgoing, connection, options);
   const text = incoming.method === 'HEAD' ? '' : (reply.body ?? '');
   if (!incoming.complete) {
     if (text === '') outgoing.flushHeaders();
@@ -38,7 +44,7 @@ export async function sendReply(
 }
 
 /** A list of name, value, name, value …: node would copy an object, and this runs for each reply. */
-function headersOf({ status, headers = {}, body }: Reply, options: SendOptions): string[] {
+function headersOf({ status, headers = {}, body, stream }: Reply, options: SendOptions): string[] {
   const lines = [...options.headers];
   let type = 'application/json';
   for (const name in headers) {
@@ -48,7 +54,8 @@ function headersOf({ status, headers = {}, body }: Reply, options: SendOptions):
   }
   // 204 and 304 have neither header (RFC 9110, sections 8.6 and 15.4.5).
   if (status !== 204 && status !== 304) {
-    lines.push('content-type', type, 'content-length', String(Buffer.byteLength(body ?? '')));
+    lines.push('content-type', type);
+    if (!stream) lines.push('content-length', String(Buffer.byteLength(body ?? '')));
   }
   // Node itself closes after HTTP/1.0, and when the client asks for it.
   if (options.close) lines.push('connection', 'close');

@@ -10,6 +10,8 @@ export type ChangeName =
   | 'tenant_suspended'
   | 'tenant_resumed'
   | 'tenant_moved'
+  | 'tenant_exported'
+  | 'tenant_restored'
   | 'tenant_deleted'
   | 'plan_changed'
   | 'config_changed'

@@ -137,6 +137,11 @@ export type Reply = {
   status: number;
   headers?: Readonly<Record<string, string>>;
   body: string | null;
+  /**
+   * Begins a body that is too large for one text; `body` is null then. It is not called for HEAD. A refusal
+   * before the first bytes replaces the reply.
+   */
+  stream?: (requestId: string) => AsyncGenerator<Uint8Array>;
 };
 
 /** Everything that a handler may use. The tenant is fixed; no handler can choose one. */

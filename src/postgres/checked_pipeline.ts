@@ -24,8 +24,11 @@ export type CallLimits = {
   json: JsonLimits;
 };
 
-/** Tags of queries. Other statements may leave effects in the session that `reset all` does not undo. */
-const queries = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE']);
+/**
+ * Tags of queries. Other statements may leave effects in the session that `reset all` does not undo. FETCH
+ * reads a cursor, which only a script of ours can declare.
+ */
+const queries = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE', 'FETCH']);
 
 export class CheckedPipeline {
   readonly #pipeline: Pipeline;

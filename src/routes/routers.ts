@@ -8,13 +8,19 @@ import type { Operator } from './admin/operator.ts';
 import { type Plans, planRoutes } from './admin/plans.ts';
 import { type TenantDefaults, type TenantLifeCycle, tenantRoutes } from './admin/tenants.ts';
 import { configRoutes } from './config.ts';
+import { type Exports, exportRoutes } from './export.ts';
 import { meRoutes } from './me.ts';
 import { petRoutes } from './pets.ts';
 import { type GatheredDenials, type GatheredUsage, trailRoutes } from './trail.ts';
 import { type MintKey, userRoutes } from './users.ts';
 import { visitRoutes } from './visits.ts';
 
-type TenantParts = { denials: GatheredDenials; usage: GatheredUsage; mintKey: MintKey };
+type TenantParts = {
+  denials: GatheredDenials;
+  usage: GatheredUsage;
+  mintKey: MintKey;
+  exports: Exports;
+};
 
 /** The tenant API. */
 export function tenantRouter(parts: TenantParts, limits: RouterLimits): Routes<HttpRequest> {
@@ -26,6 +32,7 @@ export function tenantRouter(parts: TenantParts, limits: RouterLimits): Routes<H
       ...configRoutes,
       ...userRoutes(parts.mintKey),
       ...trailRoutes(parts),
+      ...exportRoutes(parts.exports),
     ],
     limits,
   );

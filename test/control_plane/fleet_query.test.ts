@@ -1,16 +1,16 @@
 /** A query for all tenants, with texts of an operator who is hostile or careless. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { asTemplate } from '../../src/control_plane/as_template.ts';
 import {
   type FleetQuery,
   queryFleet,
   type TenantAnswer,
 } from '../../src/control_plane/fleet_query.ts';
+import { statementOf } from '../../src/control_plane/generated_sql.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { openTenantDb, readAsTenant } from '../../src/isolation/tenant_db.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
-import { parseSlug } from '../../src/kernel/tenant.ts';
+import { parseSlug, type TenantId } from '../../src/kernel/tenant.ts';
 import { type DoctorFixture, openDoctorFixture } from '../support/doctor_fixture.ts';
 import { lookInto } from '../support/sql.ts';
 
@@ -195,7 +195,7 @@ describe('queryFleet()', () => {
     for (const tenant of fixture.tenants) {
       const placement = fleet.modes.placementOf(tenant);
       for (const text of writes.slice(0, 5)) {
-        await assert.rejects(readAsTenant(connections, placement, tenant.id, asTemplate(text)));
+        await assert.rejects(readAsTenant(connections, placement, tenant.id, statementOf(text)));
       }
     }
     assert.equal(await hacked(), 0);
@@ -206,7 +206,7 @@ describe('queryFleet()', () => {
     for (const tenant of fixture.tenants) {
       const placement = fleet.modes.placementOf(tenant);
       await openTenantDb(connections, placement, tenant.id, (db) =>
-        db.transaction((sql) => sql(asTemplate(writes[0] ?? ''))),
+        db.transaction((sql) => sql(statementOf(writes[0] ?? ''))),
       );
     }
     assert.equal(await hacked(), 3);

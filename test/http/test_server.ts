@@ -24,6 +24,7 @@ export const limits = {
   pipelined: 8,
   lingerMs: 1_000,
   receiveMs: 500,
+  streamMs: 60_000,
 };
 
 /** For tests that wait for these limits; on a busy machine they would end a good request. */
@@ -49,6 +50,7 @@ after(() => Promise.all(servers.map((server) => server.drain(0))));
 export async function startTestServer(
   changed: Partial<typeof limits> = {},
   proxies: readonly string[] = [],
+  handle: (request: HttpRequest, released: Promise<void>) => Promise<Reply> = answer,
 ): Promise<TestServer> {
   const observed: Finished[] = [];
   const faults: unknown[] = [];
@@ -60,7 +62,7 @@ export async function startTestServer(
   const server = new HttpServer({
     handle: (request) => {
       started.push(request.path);
-      return answer(request, released);
+      return handle(request, released);
     },
     observe: (finished) => observed.push(finished),
     onInternalError: (error) => faults.push(error),

@@ -1,7 +1,7 @@
 /** Compares our schemas with the references that the files of `sql/` make. */
 
 import type { Sql } from '../../kernel/ports.ts';
-import { asTemplate } from '../as_template.ts';
+import { statementOf } from '../generated_sql.ts';
 import type { SchemaFacts } from './catalog.ts';
 import { differences, type Setting } from './differences.ts';
 import { type Finding, finding, identifier } from './finding.ts';
@@ -71,7 +71,7 @@ async function readVersions(
       and has_table_privilege(pg_class.oid, 'select')`;
   if (ledgers.length === 0) return new Map();
   const all = ledgers.map(({ query }) => query).join(' union all ');
-  const found = await sql<{ schema: string; version: number }>(asTemplate(all));
+  const found = await sql<{ schema: string; version: number }>(statementOf(all));
   return new Map(found.map(({ schema, version }) => [schema, version]));
 }
 

@@ -5,7 +5,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import type { Sql } from '../../kernel/ports.ts';
-import { asTemplate } from '../as_template.ts';
+import { statementOf } from '../generated_sql.ts';
 import { readSql, type Statement } from '../migrations/sql_text.ts';
 import type { Finding } from './finding.ts';
 
@@ -46,9 +46,9 @@ export async function runChecks<Row extends object = Finding>(
     statements.map((statement) => `(${statement.withVariables(variables)})`),
   );
   const all = queries.join('\nunion all\n');
-  if (!asked.some(({ text }) => text.includes(':placements'))) return sql<Row>(asTemplate(all));
+  if (!asked.some(({ text }) => text.includes(':placements'))) return sql<Row>(statementOf(all));
   return sql<Row>(
-    asTemplate(`with placement as (select * from ${placements}) select * from (${all}) as found`),
+    statementOf(`with placement as (select * from ${placements}) select * from (${all}) as found`),
   );
 }
 

@@ -4,7 +4,7 @@
  * text on. Keys are arrays of text.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import { asTemplate, withGaps } from '../as_template.ts';
+import { statementOf } from '../generated_sql.ts';
 import type { KeyColumn, MovingTable } from './moving_tables.ts';
 
 type Text = TemplateStringsArray;
@@ -45,11 +45,11 @@ export function pageText(
 
 /** The number and the checksum of all rows of the tenant. */
 export function sumText({ name }: MovingTable): Text {
-  return asTemplate(`select ${sum} from ${name} as t`);
+  return statementOf(`select ${sum} from ${name} as t`);
 }
 
 export function countText({ name }: MovingTable): Text {
-  return asTemplate(`select count(*)::int as count from ${name}`);
+  return statementOf(`select count(*)::int as count from ${name}`);
 }
 
 /** The next changed keys after one, the rows that they have now, and the keys without a row. */
@@ -95,7 +95,7 @@ export function upsertText(batches: readonly RowBatch[]): Text {
   const parts = batches.map(({ table }, at) => writing(table, at));
   const counts = batches.map((_, at) => `(select count(*) from written_${at})`).join(' + ');
   const text = `with ${parts.join(', ')} select (${counts})::int as count`;
-  return withGaps(text.split('$1'));
+  return statementOf(...text.split('$1'));
 }
 
 function writing({ name, columns, key }: MovingTable, at: number): string {
@@ -131,7 +131,7 @@ function part(text: string, { type }: KeyColumn, at: number): string {
 
 /** Splits a text at its parameter, which may occur several times: `ask` repeats the value. */
 function withParameter(text: string): Text {
-  return withGaps(text.split('$1'));
+  return statementOf(...text.split('$1'));
 }
 
 /** Runs a statement of this file with the value of its parameter. */

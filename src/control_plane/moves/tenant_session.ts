@@ -7,8 +7,8 @@ import type { TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Installation } from '../../postgres/installation.ts';
-import { isDedicated, type Placement } from '../../postgres/placement.ts';
-import { dedicatedContext, neverFenced, sealedContext } from '../../postgres/seal.ts';
+import type { Placement } from '../../postgres/placement.ts';
+import { beginAsOwner } from '../provisioning/owner_context.ts';
 
 export type TenantSessionParts = { movers: ConnectionPool; installation: Installation };
 
@@ -67,18 +67,14 @@ export class TenantSession {
     return movers.exclusive(target, this.#tenant, work);
   }
 
-  #opening(level: string, { pid }: Connection): string {
-    return `begin isolation level ${level}; set local role "${this.#owner}";
-      set local search_path = "${this.#placement.schema}";
-      set local kennel.tenant = '${this.#context(pid)}';
-      select pg_advisory_xact_lock_shared(${moveLock(this.#tenant)})`;
-  }
-
-  #context(pid: number): string {
-    const placement = this.#placement;
-    if (isDedicated(placement)) return dedicatedContext(placement.sealKey, placement);
-    const holder = { tenant: this.#tenant, generation: neverFenced };
-    return sealedContext(placement.sealKey, holder, pid);
+  #opening(level: string, connection: Connection): string {
+    const owned = { placement: this.#placement, tenant: this.#tenant };
+    const begin = beginAsOwner(
+      this.#parts,
+      { ...owned, mode: `isolation level ${level}` },
+      connection,
+    );
+    return `${begin}; select pg_advisory_xact_lock_shared(${moveLock(this.#tenant)})`;
   }
 }
 

@@ -4,7 +4,7 @@
  * only states that the source had, and foreign keys hold.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import { asTemplate } from '../as_template.ts';
+import { statementOf } from '../generated_sql.ts';
 import type { MovingTable, TableGroup } from './moving_tables.ts';
 import {
   ask,
@@ -132,7 +132,7 @@ export function catchUp(transfer: Transfer, { comparesAll = false } = {}): Promi
       return applied.reduce((count, { page }) => count + page.changes, 0);
     });
     // The snapshot's own changes: later ones are not seen, and stay.
-    if (changes > 0) await read(asTemplate(`delete from "${capture}".changes`));
+    if (changes > 0) await read(statementOf(`delete from "${capture}".changes`));
     return changes;
   });
 }

@@ -3,20 +3,25 @@
  * killed process, and has only steps that may be repeated. After a kill at any point, recovery removes a
  * half-created tenant, and completes a deletion.
  */
+import type { AuditDetails } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
+import { isDedicated } from '../../postgres/placement.ts';
 import { recordChange } from '../audit/record.ts';
 import type { Fleet } from '../fleet.ts';
 import { Provisioner } from './provisioner.ts';
+import { stagingPlacement } from './staging.ts';
 import { addSamplePet } from './tenant_data.ts';
 import {
+  type AddAccount,
   activate,
   assertNotInProgress,
   claimSlug,
   type NewTenant,
+  newAccount,
   type OnboardingResult,
   type RequestMeta,
   replay,
@@ -40,6 +45,15 @@ export type OnboardingParts = {
   recoveryBatchSize: number;
 };
 
+/** What a new tenant begins with: by default a sample pet and an admin, or else the rows of an archive. */
+export type Contents = {
+  /** Makes the placement and its rows. Returns the schema version of its tables. */
+  provision(tenant: TenantRow): Promise<number>;
+  addAccount: AddAccount;
+  /** Further details of the audit event. */
+  details: AuditDetails;
+};
+
 export class Onboarding {
   readonly #parts: OnboardingParts;
   readonly #steps: Provisioner;
@@ -50,14 +64,20 @@ export class Onboarding {
   }
 
   /**
-   * Creates a tenant: registry row, placement, migrations, sample pet; then, in one transaction, its
-   * admin, key, settings, welcome email and audit event.
+   * Creates a tenant: registry row, placement, migrations, rows; then, in one transaction, its users, key,
+   * settings, welcome email and audit event.
    *
    * @throws {Refusal} `slug_taken`; `conflict` while the same request is processed; `invalid_input`
    *   for an unknown plan, or an idempotency key of another request.
    */
-  async create(newTenant: NewTenant, meta: RequestMeta): Promise<OnboardingResult> {
-    const onboarded = await this.#locked(newTenant.slug, () => this.#provision(newTenant, meta));
+  async create(
+    newTenant: NewTenant,
+    meta: RequestMeta,
+    contents: Contents = this.#sample(newTenant),
+  ): Promise<OnboardingResult> {
+    const onboarded = await this.#locked(newTenant.slug, () =>
+      this.#provision(newTenant, meta, contents),
+    );
     if (onboarded) return onboarded;
     await assertNotInProgress(this.#parts.control, meta.idempotencyKey);
     throw new Refusal('slug_taken', { detail: `The slug "${newTenant.slug}" is taken` });
@@ -100,24 +120,35 @@ export class Onboarding {
     throw new AggregateError(reasons, `Cannot recover every tenant: ${reasons.length} failed`);
   }
 
-  async #provision(newTenant: NewTenant, meta: RequestMeta): Promise<OnboardingResult | null> {
-    const { control, fleet, isolation, newId } = this.#parts;
+  #sample(newTenant: NewTenant): Contents {
+    const { fleet, isolation, newId } = this.#parts;
+    return {
+      provision: async (tenant) => {
+        const version = await fleet.modes.of(tenant).provision(tenant, this.#steps);
+        await addSamplePet(isolation, tenant);
+        return version;
+      },
+      addAccount: newAccount(newTenant, newId),
+      details: {},
+    };
+  }
+
+  async #provision(
+    newTenant: NewTenant,
+    meta: RequestMeta,
+    { provision, addAccount, details }: Contents,
+  ): Promise<OnboardingResult | null> {
+    const { control, fleet, newId } = this.#parts;
     await this.#recover(newTenant.slug);
     const prior = await replay(control, fleet.installation, meta);
     if (prior) return prior;
     const tenant = await claimSlug(control, newTenant, meta, newId);
     if (!tenant) return null;
     try {
-      const schemaVersion = await fleet.modes.of(tenant).provision(tenant, this.#steps);
-      await addSamplePet(isolation, tenant);
+      const schemaVersion = await provision(tenant);
       const { installation } = fleet;
       return await activate(control, {
-        tenant,
-        newTenant,
-        meta,
-        schemaVersion,
-        installation,
-        newId,
+        ...{ tenant, newTenant, meta, schemaVersion, installation, newId, addAccount, details },
       });
     } catch (error) {
       await this.#rollBack(tenant).catch(() => {});
@@ -175,8 +206,12 @@ export class Onboarding {
     });
   }
 
-  #destroy(tenant: TenantRef): Promise<void> {
-    return this.#parts.fleet.modes.of(tenant).destroy(tenant, this.#steps);
+  async #destroy(tenant: TenantRef): Promise<void> {
+    const { modes } = this.#parts.fleet;
+    const placement = modes.placementOf(tenant);
+    // A tenant's own database is dropped with all of its schemas.
+    if (!isDedicated(placement)) await this.#steps.dropSchema(stagingPlacement(placement, tenant));
+    await modes.of(tenant).destroy(tenant, this.#steps);
   }
 
   /** A request in progress may still write rows into tables that outlive the tenant. */

@@ -3,8 +3,9 @@ import type { Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
-import { neverFenced, sealedContext } from '../../postgres/seal.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
+import { statementOf } from '../generated_sql.ts';
+import { beginAsOwner } from './owner_context.ts';
 import { deletionOrder, readTenantTables, type TenantTable } from './tenant_tables.ts';
 
 /** Adds the sample pet. Its id is the tenant's id, so that a retry adds no second pet. */
@@ -21,15 +22,14 @@ export async function addSamplePet(isolation: Isolation, tenant: TenantRef): Pro
 /** Rows that one statement deletes, so that other work is not delayed for long. */
 const batchSize = 5_000;
 
-/**
- * Deletes a tenant's rows from every table of a placement. It runs as the owner, because no serving role
- * may delete. Row security applies to the owner too, so no statement names the tenant.
- */
+/** Deletes a tenant's rows from every table of a placement. */
 export async function eraseRows(
-  { migrators, installation }: Fleet,
-  { database, schema, sealKey }: Placement,
+  fleet: Fleet,
+  placement: Placement,
   tenant: TenantId,
 ): Promise<void> {
+  const { migrators, installation } = fleet;
+  const { database, schema } = placement;
   // A trigger of a migration would run here, and must not get the administrator's rights.
   const target = installation.migrationTarget(database);
   await migrators.exclusive(target, fleetWork, async (connection) => {
@@ -37,8 +37,7 @@ export async function eraseRows(
       (text, ...values) => connection.plain(text, ...values),
       schema,
     );
-    const begin = `begin; set local role "${installation.roles.owner}"; set local search_path = "${schema}";
-      set local kennel.tenant = '${sealedContext(sealKey, { tenant, generation: neverFenced }, connection.pid)}'`;
+    const begin = beginAsOwner(fleet, { placement, tenant }, connection);
     for (const group of deletionOrder(tables)) {
       await deleteInBatches(connection, begin, deleteStatement(group, tables));
     }
@@ -72,7 +71,7 @@ async function deleteInBatches(
   begin: string,
   statement: string,
 ): Promise<void> {
-  const text = Object.assign([statement], { raw: [statement] });
+  const text = statementOf(statement);
   const deleteBatch = async (sql: Sql) => (await sql<{ count: number }>(text))[0]?.count ?? 0;
   while ((await connection.transaction(begin, deleteBatch)) > 0);
 }

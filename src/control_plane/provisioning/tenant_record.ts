@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { apiKeyIn, formatApiKey, secretDigest } from '../../adapters/directory/api_key.ts';
+import type { AuditDetails } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
 import { settingsFrom } from '../../kernel/settings.ts';
@@ -101,6 +102,9 @@ export async function claimSlug(
   return row ?? null;
 }
 
+/** Adds a tenant's users and settings. Returns the id of the admin who gets the first key. */
+export type AddAccount = (sql: Sql, tenant: TenantRow) => Promise<string>;
+
 type Activation = {
   tenant: TenantRow;
   newTenant: NewTenant;
@@ -108,18 +112,20 @@ type Activation = {
   schemaVersion: number;
   installation: Installation;
   newId: () => string;
+  addAccount: AddAccount;
+  /** Further details of the audit event. */
+  details: AuditDetails;
 };
 
 /**
- * Adds admin, key, settings, email and audit event, and sets the status, in one transaction. If it
+ * Adds users, key, settings, email and audit event, and sets the status, in one transaction. If it
  * fails, the tenant stays absent.
  */
 export function activate(control: Db, activation: Activation): Promise<OnboardingResult> {
   const { tenant, newTenant, meta, schemaVersion, installation, newId } = activation;
   return control.transaction(async (sql) => {
-    const keyId = await addAdmin(sql, activation);
-    await addDefaultSettings(sql, tenant.id);
-    if (!newTenant.skipWelcomeEmail) await addWelcomeEmail(sql, activation);
+    const userId = await activation.addAccount(sql, tenant);
+    const keyId = await addFirstKey(sql, userId, activation);
     const [row] = await sql<TenantView>`
       update control.tenants
       set status = 'active', schema_version = ${schemaVersion}, updated_at = now()
@@ -131,7 +137,8 @@ export function activate(control: Db, activation: Activation): Promise<Onboardin
       update control.tenants set onboarding_answer = ${JSON.stringify(answer)}::text::jsonb
       where id = ${tenant.id}`;
     const { requestId } = meta;
-    const details = { plan: newTenant.plan, isolation: newTenant.isolation };
+    const { plan, isolation } = newTenant;
+    const details = { plan, isolation, ...activation.details };
     await recordChange(sql, {
       id: newId(),
       event: 'tenant_created',
@@ -155,23 +162,40 @@ function resultOf(
   return { tenant: viewOf(tenant), admin: { email, api_key: apiKey } };
 }
 
-async function addAdmin(sql: Sql, { tenant, newTenant, installation, newId }: Activation) {
-  const [userId, keyId] = [newId(), newId()];
+async function addFirstKey(
+  sql: Sql,
+  userId: string,
+  { tenant, installation, newId }: Activation,
+): Promise<string> {
+  const keyId = newId();
   const secret = installation.firstKeySecret(keyId).toString('hex');
-  await sql`
-    insert into control.users (tenant_id, id, email, role)
-    values (${tenant.id}, ${userId}, ${newTenant.adminEmail}, 'admin')`;
   await sql`
     insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
     values (${tenant.id}, ${keyId}, ${userId}, ${secretDigest(secret)})`;
   return keyId;
 }
 
-async function addWelcomeEmail(sql: Sql, { tenant, newTenant, newId }: Activation): Promise<void> {
+/** Adds the admin, the default settings and the welcome email of a tenant that begins empty. */
+export function newAccount(newTenant: NewTenant, newId: () => string): AddAccount {
+  return async (sql, { id }) => {
+    const userId = newId();
+    await sql`
+      insert into control.users (tenant_id, id, email, role)
+      values (${id}, ${userId}, ${newTenant.adminEmail}, 'admin')`;
+    await addDefaultSettings(sql, id);
+    if (!newTenant.skipWelcomeEmail) await addWelcomeEmail(sql, { id, newTenant, newId });
+    return userId;
+  };
+}
+
+async function addWelcomeEmail(
+  sql: Sql,
+  { id, newTenant, newId }: { id: TenantId; newTenant: NewTenant; newId: () => string },
+): Promise<void> {
   const { subject, text } = welcomeEmail(newTenant);
   await sql`
     insert into control.outbox (id, tenant_id, recipient, subject, body)
-    values (${newId()}, ${tenant.id}, ${newTenant.adminEmail}, ${subject}, ${text})`;
+    values (${newId()}, ${id}, ${newTenant.adminEmail}, ${subject}, ${text})`;
 }
 
 async function addDefaultSettings(sql: Sql, id: TenantId): Promise<void> {

@@ -1,10 +1,11 @@
 /** The operator's routes for tenants: create, list, change, delete. */
 import * as v from 'valibot';
-import { json, noContent, resource } from '../../http/reply.ts';
+import { download, json, noContent, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
 import { notFound } from '../../kernel/errors.ts';
 import { assertIdempotencyKey } from '../../kernel/idempotency_key.ts';
 import { parseSlug, type Slug } from '../../kernel/tenant.ts';
+import { archiveFile } from '../export.ts';
 import { defaultLimit, email, limit, text } from '../fields.ts';
 import { cursor, page } from '../page.ts';
 import type { Operator } from './operator.ts';
@@ -27,6 +28,8 @@ export type TenantLifeCycle = {
   ): Promise<{ tenant: View }>;
   /** Returns false when there is no such tenant. */
   remove(slug: Slug, requestId: string): Promise<boolean>;
+  /** Returns the tenant's archive; null when there is no such tenant. */
+  exportOf(slug: Slug): Promise<((requestId: string) => AsyncGenerator<Uint8Array>) | null>;
   list(page: { limit: number; after: string | null }): Promise<View[]>;
   find(slug: Slug): Promise<View | null>;
   patch(
@@ -135,6 +138,16 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
     route('GET', '/api/admin/tenants/{slug}', {}, async (_operator: Operator, { params }) => {
       return resource(200, (await tenants.find(slugOf(params.slug))) ?? notFound());
     }),
+
+    route(
+      'GET',
+      '/api/admin/tenants/{slug}/export',
+      {},
+      async (_operator: Operator, { params }) => {
+        const slug = slugOf(params.slug);
+        return download(archiveFile(slug), (await tenants.exportOf(slug)) ?? notFound());
+      },
+    ),
 
     route(
       'PATCH',

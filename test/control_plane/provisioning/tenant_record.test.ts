@@ -5,6 +5,7 @@ import {
   activate,
   claimSlug,
   type NewTenant,
+  newAccount,
 } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { parseSlug } from '../../../src/kernel/tenant.ts';
@@ -39,6 +40,8 @@ describe('activate()', () => {
       schemaVersion: 1,
       installation,
       newId: randomUUID,
+      addAccount: newAccount(order, randomUUID),
+      details: {},
     };
     return { id: tenant.id, activation: () => activate(control, { ...common, tenant }) };
   }

@@ -1,0 +1,84 @@
+/** `npm run tenants -- export | import`: one tenant as a file. */
+import { saveArchive } from '../control_plane/archive/archive_file.ts';
+import { importTenant } from '../control_plane/archive/import_tenant.ts';
+import { isolationModes } from '../isolation/modes.ts';
+import type { Slug } from '../kernel/tenant.ts';
+import { UsageError } from './arguments.ts';
+import { print, printJson, type Work } from './command.ts';
+import { Progress } from './progress.ts';
+
+type ExportValues = { 'with-keys'?: boolean | undefined; json?: boolean | undefined };
+
+/** Writes a tenant to a new file. */
+export function exportToFile(
+  slug: Slug,
+  file: string,
+  { 'with-keys': withKeys = false, json }: ExportValues,
+): Work {
+  return async (services) => {
+    const tenant = await services.exports.find(slug);
+    if (!tenant) throw new Error(`Cannot export "${slug}": there is no such tenant`);
+    const counted = { rows: 0 };
+    const bytes = await withProgress((onProgress) =>
+      saveArchive(
+        file,
+        services.exports.byOperator(
+          tenant,
+          { actor: 'operator', requestId: null },
+          {
+            withKeys,
+            onProgress: (done, of) => {
+              counted.rows = done;
+              onProgress(done, of);
+            },
+          },
+        ),
+      ),
+    );
+    if (json) printJson({ slug, file, ...counted, bytes });
+    else print(`${slug}: ${counted.rows} rows in ${file} (${bytes} bytes)`);
+    return 0;
+  };
+}
+
+type ImportValues = {
+  isolation?: string | undefined;
+  plan?: string | undefined;
+  json?: boolean | undefined;
+};
+
+/** Makes a new tenant of a file. */
+export function importFile(
+  file: string,
+  slug: Slug,
+  { isolation, plan, json }: ImportValues,
+): Work {
+  if (isolation !== undefined && !isolationModes.some((mode) => mode === isolation)) {
+    throw new UsageError(`Cannot use --isolation: expected one of ${isolationModes.join(', ')}`);
+  }
+  return async ({ onboarding, archives, pools }, config) => {
+    const parts = { onboarding, archives, serving: pools.serving };
+    const created = await withProgress((onProgress) =>
+      importTenant(parts, {
+        ...{ file, slug, onProgress },
+        plan: plan ?? null,
+        isolation: isolation ?? config.isolation,
+      }),
+    );
+    if (json) printJson(created);
+    else {
+      const { tenant, admin } = created;
+      print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);
+      print(`admin:   ${admin.email}`);
+      print(`api key: ${admin.api_key}`);
+    }
+    return 0;
+  };
+}
+
+async function withProgress<Result>(
+  work: (onProgress: (done: number, of: number) => void) => Promise<Result>,
+): Promise<Result> {
+  const progress = new Progress(process.stderr, () => performance.now());
+  return work((done, of) => progress.counted(done, of)).finally(() => progress.end());
+}

@@ -1,0 +1,46 @@
+/** Checks a whole archive without a database, and keeps its users, settings and keys. */
+import { bytesOf } from './archive_file.ts';
+import type { ArchivesLimits } from './export_tenant.ts';
+import { type ArchivedTable, type ArchiveHeader, unreadable } from './format.ts';
+import { ArchiveReader } from './read_archive.ts';
+
+/** The lines of each table of the account, by its name. */
+export type AccountRows = ReadonlyMap<string, { table: ArchivedTable; lines: string[] }>;
+
+export type CheckedArchive = {
+  header: ArchiveHeader;
+  account: AccountRows;
+  /** The first user with the role admin. */
+  admin: { id: string; email: string };
+};
+
+/** @throws {Error} when the file is not a whole and unchanged archive of a tenant with an admin. */
+export async function checkArchive(file: string, limits: ArchivesLimits): Promise<CheckedArchive> {
+  const reader = await ArchiveReader.open(bytesOf(file), limits);
+  try {
+    const { header } = reader;
+    const account = new Map(
+      header.account.map((table) => [table.name, { table, lines: [] as string[] }]),
+    );
+    const rows = header.account.reduce((sum, table) => sum + table.rows, 0);
+    if (rows > limits.accountRows) {
+      throw unreadable(`it has more than ${limits.accountRows} users and settings`);
+    }
+    for await (const { part, table, lines } of reader.rows()) {
+      if (part === 'account') account.get(table.name)?.lines.push(...lines);
+    }
+    return { header, account, admin: firstAdminOf(account) };
+  } finally {
+    await reader.close();
+  }
+}
+
+function firstAdminOf(account: AccountRows): CheckedArchive['admin'] {
+  const users = account.get('users');
+  for (const line of users?.lines ?? []) {
+    const row: (string | null)[] = JSON.parse(line);
+    const value = (column: string) => row[users?.table.columns.indexOf(column) ?? -1] ?? '';
+    if (value('role') === 'admin') return { id: value('id'), email: value('email') };
+  }
+  throw unreadable('it has no user with the role "admin"');
+}

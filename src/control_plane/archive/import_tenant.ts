@@ -1,0 +1,173 @@
+/**
+ * Makes a new tenant of an archive. The file is read twice: first all of it is checked, before anything is
+ * made; then its rows are loaded, and checked again.
+ */
+import { Refusal } from '../../kernel/errors.ts';
+import type { Slug } from '../../kernel/tenant.ts';
+import { codeOf } from '../../postgres/errors.ts';
+import { statementOf } from '../generated_sql.ts';
+import type { Contents, Onboarding } from '../provisioning/onboarding.ts';
+import { Provisioner, type ProvisionerParts } from '../provisioning/provisioner.ts';
+import { stagingPlacement } from '../provisioning/staging.ts';
+import type { AddAccount, OnboardingResult, TenantRow } from '../provisioning/tenant_record.ts';
+import { bytesOf } from './archive_file.ts';
+import { type AccountRows, checkArchive } from './check_archive.ts';
+import type { ArchiveParts } from './export_tenant.ts';
+import { type ArchiveHeader, unreadable } from './format.ts';
+import { copyRows, type LoadOptions, loadRows, type TenantTables } from './load_rows.ts';
+import { ArchiveReader } from './read_archive.ts';
+import { columnsFor, insertOf, readAccountTables } from './stored_tables.ts';
+
+export type ImportParts = {
+  onboarding: Onboarding;
+  archives: ArchiveParts;
+  /** The connections that serve tenants. */
+  serving: ProvisionerParts['serving'];
+};
+
+export type ImportOptions = {
+  file: string;
+  slug: Slug;
+  isolation: string;
+  /** Null for the archive's plan. */
+  plan: string | null;
+  onProgress?: (done: number, of: number) => void;
+};
+
+/** @throws {Error} when the file cannot be imported as it is; then nothing is left of the tenant. */
+export async function importTenant(
+  parts: ImportParts,
+  { file, slug, isolation, plan, onProgress }: ImportOptions,
+): Promise<OnboardingResult> {
+  const { fleet, limits } = parts.archives;
+  const checked = await checkArchive(file, limits);
+  const { header } = checked;
+  assertKnownVersion(header, fleet.sql.tenant.length);
+  const total = header.tables.reduce((sum, { rows }) => sum + rows, 0);
+  const rows = { file, header, onProgress: (done: number) => onProgress?.(done, total) };
+  const contents: Contents = {
+    provision: (tenant) => provisionFrom(parts, tenant, rows),
+    addAccount: addArchived(checked.account, checked.admin.id),
+    details: { archive_of: header.tenant.slug, exported_at: header.exported_at },
+  };
+  const newTenant = {
+    slug,
+    name: header.tenant.name,
+    plan: plan ?? header.tenant.plan,
+    isolation,
+    adminEmail: checked.admin.email,
+  };
+  const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
+  return parts.onboarding.create(newTenant, meta, contents).catch(asRefusedRow);
+}
+
+/** @throws {Error} when the archive is of a newer schema than these files make. */
+function assertKnownVersion({ schema_version: version }: ArchiveHeader, newest: number): void {
+  if (version <= newest) return;
+  throw unreadable(
+    `its schema version is ${version}, and this Kennel knows versions up to ${newest}`,
+  );
+}
+
+type ArchiveRows = { file: string; header: ArchiveHeader } & Pick<LoadOptions, 'onProgress'>;
+
+/**
+ * Makes the tenant's placement as the archive's migrations made it, loads the rows, and migrates both. Tables
+ * that others use, too, are newer already: then a schema of its own takes that way, and the rows are copied.
+ */
+async function provisionFrom(
+  parts: ImportParts,
+  tenant: TenantRow,
+  rows: ArchiveRows,
+): Promise<number> {
+  const { modes } = parts.archives.fleet;
+  const mode = modes.of(tenant);
+  const { schema_version: version } = rows.header;
+  const newest = stepsOf(parts);
+  const found = await mode.provision(tenant, stepsOf(parts, version));
+  const into = { tenant, placement: modes.placementOf(tenant) };
+  if (found < version) {
+    throw new Error(
+      `Cannot import: the archive has schema version ${version}, and the tables of ${tenant.isolation} mode have ${found}; run npm run migrate -- up`,
+    );
+  }
+  if (found === version) await loadFile(parts.archives, into, rows);
+  else await loadStaged(parts, into, { rows, version: found });
+  return mode.provision(tenant, newest);
+}
+
+/** Loads the rows of an older archive by way of a schema that is migrated to the version of the tables. */
+async function loadStaged(
+  parts: Omit<ImportParts, 'onboarding'>,
+  into: TenantTables,
+  { rows, version }: { rows: ArchiveRows & Pick<LoadOptions, 'before'>; version: number },
+): Promise<void> {
+  const staging = stagingPlacement(into.placement, into.tenant);
+  const steps = stepsOf(parts);
+  await steps.dropSchema(staging);
+  try {
+    const { before, ...unprepared } = rows;
+    await stepsOf(parts, rows.header.schema_version).createSchema(staging);
+    await loadFile(parts.archives, { ...into, placement: staging }, unprepared);
+    await stepsOf(parts, version).createSchema(staging);
+    await copyRows(parts.archives, into, staging.schema, before ? { before } : {});
+  } finally {
+    await steps.dropSchema(staging);
+  }
+}
+
+/** The provisioning steps, with the migrations up to a version. */
+function stepsOf(
+  { archives, serving }: Omit<ImportParts, 'onboarding'>,
+  version?: number,
+): Provisioner {
+  const { fleet, control } = archives;
+  const sql = { ...fleet.sql, tenant: fleet.sql.tenant.slice(0, version) };
+  return new Provisioner({ fleet: { ...fleet, sql }, control, serving });
+}
+
+/** @throws {Error} when the file is not the one that was checked before. */
+async function loadFile(
+  parts: ArchiveParts,
+  into: TenantTables,
+  { file, header, ...options }: ArchiveRows & Pick<LoadOptions, 'before'>,
+): Promise<void> {
+  const reader = await ArchiveReader.open(bytesOf(file), parts.limits);
+  try {
+    if (JSON.stringify(reader.header) !== JSON.stringify(header)) {
+      throw unreadable('it has changed while it was read');
+    }
+    await loadRows(parts, into, reader, options);
+  } finally {
+    await reader.close();
+  }
+}
+
+function addArchived(account: AccountRows, adminId: string): AddAccount {
+  return async (sql, { id }) => {
+    for (const stored of await readAccountTables(sql)) {
+      const rows = account.get(stored.name);
+      if (!rows || rows.lines.length === 0) continue;
+      const columns = columnsFor(rows.table, stored);
+      const statement = statementOf(
+        ...insertOf(`control.${stored.name}`, columns, `'${id}'::uuid`),
+      );
+      await sql(statement, `[${rows.lines.join(',')}]`).catch(asTaken);
+    }
+    return adminId;
+  };
+}
+
+function asTaken(error: unknown): never {
+  if (!(error instanceof Refusal) || error.code !== 'conflict') throw error;
+  throw new Error(
+    'Cannot import: its users or keys exist already; export without --with-keys, or delete the other tenant first',
+  );
+}
+
+/** Errors of values (class 22) and of constraints (23) are about the file. */
+function asRefusedRow(error: unknown): never {
+  const cause = error instanceof Refusal ? (error.facts.cause ?? error) : error;
+  if (!(cause instanceof Error) || !/^2[23]/.test(codeOf(cause))) throw error;
+  throw unreadable(`a row was refused: ${cause.message.replaceAll(/\s+/g, ' ').slice(0, 200)}`);
+}

@@ -1,0 +1,116 @@
+/** Inserts the rows of an archive into the tables of a placement, in a transaction of the owner. */
+import type { Sql } from '../../kernel/ports.ts';
+import { identifier, statementOf } from '../generated_sql.ts';
+import { type ArchivedTable, type ArchiveHeader, unreadable } from './format.ts';
+import type { RowBatch } from './read_archive.ts';
+import { columnsFor, insertOf, type StoredTable, type TableGroup } from './stored_tables.ts';
+
+export class RowInserter {
+  readonly #sql: Sql;
+  readonly #groups: readonly TableGroup[];
+  readonly #tables: readonly ArchivedTable[];
+  readonly #cyclicBytes: number;
+  readonly #statements = new Map<string, TemplateStringsArray>();
+  /** The lines of a group whose rows refer to each other. */
+  #gathered: { group: TableGroup; lines: Map<string, string[]>; bytes: number } | null = null;
+  /** The insertion that is running. Meanwhile the next rows are read. */
+  #running: Promise<unknown> = Promise.resolve();
+
+  /** @throws {Error} when the archive has not exactly the tables and columns of the placement. */
+  constructor(
+    sql: Sql,
+    { tables }: Pick<ArchiveHeader, 'tables'>,
+    { groups, cyclicBytes }: { groups: readonly TableGroup[]; cyclicBytes: number },
+  ) {
+    this.#sql = sql;
+    this.#groups = groups;
+    this.#tables = tables;
+    this.#cyclicBytes = cyclicBytes;
+    assertSameTables(
+      tables,
+      groups.flatMap((group) => group.tables),
+    );
+  }
+
+  async add({ table: { name }, lines }: Pick<RowBatch, 'table' | 'lines'>): Promise<void> {
+    const group = this.#groups.find(({ tables }) => tables.some((one) => one.name === name));
+    if (this.#gathered && this.#gathered.group !== group) await this.#insertGathered();
+    if (group?.isCyclic) this.#gather(group, name, lines);
+    else await this.#insert(this.#statementOf([name]), [lines]);
+  }
+
+  /** Resolves when all rows are inserted. */
+  async finish(): Promise<void> {
+    await this.#insertGathered();
+    await this.#running;
+  }
+
+  #gather(group: TableGroup, name: string, lines: readonly string[]): void {
+    this.#gathered ??= { group, lines: new Map(), bytes: 0 };
+    const gathered = this.#gathered;
+    gathered.lines.set(name, [...(gathered.lines.get(name) ?? []), ...lines]);
+    for (const line of lines) gathered.bytes += line.length;
+    if (gathered.bytes <= this.#cyclicBytes) return;
+    throw new Error(
+      `Cannot import: the rows of "${name}" refer to each other, and have more than ${this.#cyclicBytes} bytes`,
+    );
+  }
+
+  async #insertGathered(): Promise<void> {
+    if (!this.#gathered) return;
+    const { lines } = this.#gathered;
+    this.#gathered = null;
+    await this.#insert(this.#statementOf([...lines.keys()]), [...lines.values()]);
+  }
+
+  async #insert(statement: TemplateStringsArray, all: readonly string[][]): Promise<void> {
+    await this.#running;
+    this.#running = this.#sql(statement, ...all.map((lines) => `[${lines.join(',')}]`));
+    // The next call, or `finish`, gets the error.
+    this.#running.catch(() => {});
+  }
+
+  /** One statement for one table, or for all tables of a group: keys are checked at its end. */
+  #statementOf(names: readonly string[]): TemplateStringsArray {
+    const key = names.join();
+    const known = this.#statements.get(key);
+    if (known) return known;
+    const inserts = names.map((name) => this.#insertInto(name));
+    const made = inserts.length === 1 ? statementOf(...inserts.flat()) : together(inserts);
+    this.#statements.set(key, made);
+    return made;
+  }
+
+  #insertInto(name: string): [string, string] {
+    const table = this.#tables.find((one) => one.name === name);
+    const stored = this.#groups.flatMap(({ tables }) => tables).find((one) => one.name === name);
+    if (!table || !stored) throw unreadable(`there is no table "${name}"`);
+    return insertOf(identifier(name), columnsFor(table, stored));
+  }
+}
+
+function together(inserts: readonly [string, string][]): TemplateStringsArray {
+  const begun = inserts.map(([before], at) => `inserted_${at} as (${before}`);
+  const ended = inserts.map(([, after]) => `${after})`);
+  const [first, ...others] = begun;
+  const between = others.map((next, at) => `${ended[at]}, ${next}`);
+  return statementOf(`with ${first}`, ...between, `${ended.at(-1)} select`);
+}
+
+function assertSameTables(tables: readonly ArchivedTable[], stored: readonly StoredTable[]): void {
+  const described = (name: string, columns: readonly string[]) =>
+    `${name} (${[...columns].sort().join(', ')})`;
+  const found = tables.map(({ name, columns }) => described(name, columns)).sort();
+  const expected = stored
+    .map(({ name, columns }) =>
+      described(
+        name,
+        columns.map((column) => column.name),
+      ),
+    )
+    .sort();
+  const foreign = found.find((one) => !expected.includes(one));
+  if (foreign !== undefined) throw unreadable(`its schema version has no table ${foreign}`);
+  const missing = expected.find((one) => !found.includes(one));
+  if (missing !== undefined) throw unreadable(`it lacks the table ${missing}`);
+}

@@ -1,0 +1,103 @@
+/**
+ * Loads the rows of an archive into a placement, in one transaction that is committed when the whole file
+ * has been read and its checksums are right.
+ */
+import { unavailable } from '../../kernel/errors.ts';
+import type { Sql, TenantRef } from '../../kernel/ports.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import type { Placement } from '../../postgres/placement.ts';
+import { identifier, statementOf } from '../generated_sql.ts';
+import { beginAsOwner } from '../provisioning/owner_context.ts';
+import type { ArchiveParts } from './export_tenant.ts';
+import { RowInserter } from './insert_rows.ts';
+import type { ArchiveReader } from './read_archive.ts';
+import { assertUnchanged, locking, readTableGroups, type TableGroup } from './stored_tables.ts';
+
+/** The tables of one tenant in a placement. */
+export type TenantTables = { tenant: TenantRef; placement: Placement };
+
+export type LoadOptions = {
+  /** Runs before the first row, in the same transaction. */
+  before?: (sql: Sql, groups: readonly TableGroup[]) => Promise<void>;
+  onProgress?: ((done: number) => void) | undefined;
+};
+
+/** @throws {Error} when the file is wrong, or does not fit the tables; then no row is there. */
+export function loadRows(
+  parts: ArchiveParts,
+  into: TenantTables,
+  reader: ArchiveReader,
+  { before, onProgress }: LoadOptions = {},
+): Promise<void> {
+  return inTables(parts, into, async (sql, groups) => {
+    await assertSameVersion(sql, reader.header.schema_version);
+    await before?.(sql, groups);
+    const { cyclicBytes } = parts.limits;
+    const inserter = new RowInserter(sql, reader.header, { groups, cyclicBytes });
+    let done = 0;
+    for await (const batch of reader.rows()) {
+      if (batch.part !== 'tables') continue;
+      await inserter.add(batch);
+      done += batch.lines.length;
+      onProgress?.(done);
+    }
+    await inserter.finish();
+  });
+}
+
+/** Copies the tenant's rows from a schema of the same database whose tables have the same columns. */
+export function copyRows(
+  parts: ArchiveParts,
+  into: TenantTables,
+  from: string,
+  { before }: Pick<LoadOptions, 'before'> = {},
+): Promise<void> {
+  return inTables(parts, into, async (sql, groups) => {
+    await assertSameVersion(sql, await versionOf(sql, from));
+    await before?.(sql, groups);
+    for (const { tables } of groups) {
+      const copies = tables.map(({ name, columns }, at) => {
+        const names = ['tenant_id', ...columns.map((column) => column.name)]
+          .map(identifier)
+          .join(', ');
+        return `copied_${at} as (insert into ${identifier(name)} (${names})
+          overriding system value select ${names} from ${identifier(from)}.${identifier(name)})`;
+      });
+      await sql(statementOf(`with ${copies.join(', ')} select`));
+    }
+  });
+}
+
+/** Runs `work` as the owner, in the tenant's context, while no migration changes the tables. */
+async function inTables(
+  { fleet, archives }: ArchiveParts,
+  { tenant, placement }: TenantTables,
+  work: (sql: Sql, groups: readonly TableGroup[]) => Promise<void>,
+): Promise<void> {
+  const target = fleet.installation.migrationTarget(placement.database);
+  await archives.exclusive(target, tenant.id, async (connection: Connection) => {
+    const plain: Sql = (text, ...values) => connection.plain(text, ...values);
+    const groups = await readTableGroups(plain, placement.schema);
+    const tables = groups.flatMap((group) => group.tables);
+    const begin = beginAsOwner(fleet, { placement, tenant: tenant.id }, connection);
+    await connection.transaction(`${begin}; ${locking(tables, 'row exclusive')}`, async (sql) => {
+      await assertUnchanged(sql, placement.schema, groups);
+      await work(sql, groups);
+    });
+  });
+}
+
+/** The schema is the one of the transaction, unless it is named. */
+async function versionOf(sql: Sql, schema?: string): Promise<number> {
+  const ledger = schema === undefined ? 'migrations' : `${identifier(schema)}.migrations`;
+  const [row] = await sql<{ version: number | null }>(
+    statementOf(`select max(version) as version from ${ledger}`),
+  );
+  return row?.version ?? 0;
+}
+
+/** @throws {Refusal} `unavailable` when a migration was faster than this transaction. */
+async function assertSameVersion(sql: Sql, version: number): Promise<void> {
+  if ((await versionOf(sql)) === version) return;
+  throw unavailable('The tables are being migrated; try again later');
+}

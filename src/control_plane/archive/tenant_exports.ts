@@ -1,0 +1,109 @@
+/** Exports that are recorded in the audit trail before their first byte leaves. */
+import type { Actor } from '../../kernel/audit_event.ts';
+import { Refusal } from '../../kernel/errors.ts';
+import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
+import type { Slug } from '../../kernel/tenant.ts';
+import { recordChange } from '../audit/record.ts';
+import {
+  type ArchiveParts,
+  type ExportedTenant,
+  type ExportOptions,
+  exportTenant,
+} from './export_tenant.ts';
+
+export type TenantExportsParts = {
+  archives: ArchiveParts;
+  control: Db;
+  newId: () => string;
+  /** How long a tenant's own admins wait for the next export. */
+  everyMs: number;
+};
+
+/** Who exports, and by which request. */
+export type Exporter = { actor: Actor; requestId: string | null };
+
+export class TenantExports {
+  readonly #parts: TenantExportsParts;
+
+  constructor(parts: TenantExportsParts) {
+    this.#parts = parts;
+  }
+
+  /** An export by the operator. */
+  byOperator(
+    tenant: ExportedTenant,
+    exporter: Exporter,
+    options: ExportOptions,
+  ): AsyncGenerator<Buffer> {
+    return this.#recorded(tenant, { exporter, options, everyMs: 0 });
+  }
+
+  /** An export by an admin of the tenant. @throws {Refusal} `rate_limited` too soon after the last one. */
+  byTenant(tenant: ExportedTenant, exporter: Exporter): AsyncGenerator<Buffer> {
+    const { everyMs } = this.#parts;
+    return this.#recorded(tenant, { exporter, options: { withKeys: false }, everyMs });
+  }
+
+  /** Returns a tenant that can be exported; null when there is none. */
+  async find(slug: Slug): Promise<ExportedTenant | null> {
+    const [tenant] = await this.#parts.control<ExportedTenant>`
+      select id, isolation, slug, name, plan from control.tenants
+      where slug = ${slug} and status in ('active', 'suspended')`;
+    return tenant ?? null;
+  }
+
+  /** @throws {Refusal} `rate_limited` when the tenant must wait for its next export. */
+  assertAllowed({ id }: TenantRef): Promise<void> {
+    return assertAllowed(this.#parts.control, id, this.#parts.everyMs);
+  }
+
+  async *#recorded(
+    tenant: ExportedTenant,
+    { exporter, options, everyMs }: { exporter: Exporter; options: ExportOptions; everyMs: number },
+  ): AsyncGenerator<Buffer> {
+    const bytes = exportTenant(this.#parts.archives, tenant, options);
+    try {
+      // A failure to begin is no export.
+      const first = await bytes.next();
+      await this.#record(tenant, { exporter, withKeys: options.withKeys, everyMs });
+      if (!first.done) yield first.value;
+      yield* bytes;
+    } finally {
+      await bytes.return(null);
+    }
+  }
+
+  #record(
+    tenant: ExportedTenant,
+    { exporter, withKeys, everyMs }: { exporter: Exporter; withKeys: boolean; everyMs: number },
+  ): Promise<void> {
+    const { control, newId } = this.#parts;
+    return control.transaction(async (sql) => {
+      // Two requests at the same moment take turns, and the second one finds the first one's event.
+      await sql`select from control.tenants where id = ${tenant.id} for no key update`;
+      if (everyMs > 0) await assertAllowed(sql, tenant.id, everyMs);
+      const details = { with_keys: withKeys };
+      await recordChange(sql, {
+        id: newId(),
+        event: 'tenant_exported',
+        ...exporter,
+        tenant,
+        details,
+      });
+    });
+  }
+}
+
+async function assertAllowed(sql: Sql, id: string, everyMs: number): Promise<void> {
+  const [last] = await sql<{ left: number }>`
+    select ceil(${everyMs} / 1000.0 - extract(epoch from now() - time))::int as left
+    from control.audit_events
+    where event = 'tenant_exported' and tenant_id = ${id} and actor like 'user:%'
+    order by seq desc
+    limit 1`;
+  if (!last || last.left <= 0) return;
+  throw new Refusal('rate_limited', {
+    detail: 'The tenant was exported a short time ago; try again later',
+    retryAfterSeconds: last.left,
+  });
+}

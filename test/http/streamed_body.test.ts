@@ -1,0 +1,112 @@
+/** Replies whose bytes are made while they are sent. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { describe, it } from 'node:test';
+import { download } from '../../src/http/reply.ts';
+import { Refusal } from '../../src/kernel/errors.ts';
+import { send } from '../support/client.ts';
+import { until } from '../support/until.ts';
+import { type limits, startTestServer, type TestServer } from './test_server.ts';
+
+const chunk = randomBytes(100_000);
+
+/** A server whose replies have `chunks` chunks, and how much of them was made. */
+async function startStreaming(
+  chunks: number,
+  { changed = {}, failAt = -1 }: { changed?: Partial<typeof limits>; failAt?: number } = {},
+) {
+  const source = { begun: 0, made: 0, ended: 0 };
+  async function* stream() {
+    source.begun += 1;
+    try {
+      for (let at = 0; at < chunks; at += 1) {
+        if (at === failAt) throw new Refusal('unavailable', { detail: 'The source is gone' });
+        source.made += 1;
+        yield chunk;
+      }
+    } finally {
+      source.ended += 1;
+    }
+  }
+  const file = { name: 'file.gz', type: 'application/gzip' };
+  const server = await startTestServer(changed, [], async () => download(file, stream));
+  return { ...server, source };
+}
+
+async function get({ url }: Pick<TestServer, 'url'>): Promise<IncomingMessage> {
+  const outgoing = request(url, { agent: false }).end();
+  const [incoming]: IncomingMessage[] = await once(outgoing, 'response');
+  assert.ok(incoming);
+  return incoming;
+}
+
+describe('a streamed reply', () => {
+  it('arrives whole, as a file', async () => {
+    const server = await startStreaming(20);
+    const incoming = await get(server);
+    assert.equal(incoming.headers['content-disposition'], 'attachment; filename="file.gz"');
+    assert.equal(incoming.headers['content-type'], 'application/gzip');
+    assert.equal(incoming.headers['content-length'], undefined);
+    const expected = Buffer.concat(Array.from({ length: 20 }, () => chunk));
+    assert.ok((await buffer(incoming)).equals(expected));
+    assert.equal(server.source.ended, 1);
+  });
+
+  it('is made at the pace of its client', async () => {
+    const chunks = 500;
+    const server = await startStreaming(chunks, { changed: { receiveMs: 60_000 } });
+    const incoming = await get(server);
+    let seen = -1;
+    // What fits into the buffers on the way is made, and then no more.
+    await until(() => {
+      const isQuiet = seen === server.source.made;
+      seen = server.source.made;
+      return isQuiet && seen > 0;
+    });
+    assert.ok(seen < chunks);
+    assert.equal((await buffer(incoming)).length, chunks * chunk.length);
+  });
+
+  it('ends its source when the client is gone', async () => {
+    const server = await startStreaming(500, { changed: { receiveMs: 60_000 } });
+    const incoming = await get(server);
+    incoming.destroy();
+    await until(() => server.source.ended === 1);
+    assert.ok(server.source.made < 500);
+  });
+
+  it('ends its source when the client stops reading', async () => {
+    const server = await startStreaming(500, { changed: { receiveMs: 100 } });
+    await get(server);
+    await until(() => server.source.ended === 1);
+    assert.ok(server.source.made < 500);
+  });
+
+  it('ends its source when its time is over, although the client reads', async () => {
+    const server = await startStreaming(1e9, { changed: { receiveMs: 60_000, streamMs: 100 } });
+    await assert.rejects(buffer(await get(server)), { code: 'ECONNRESET' });
+    await until(() => server.source.ended === 1);
+  });
+
+  it('becomes a problem when it cannot begin', async () => {
+    const server = await startStreaming(1, { failAt: 0 });
+    const answer = await send(server.url, 'GET /');
+    assert.deepEqual([answer.status, answer.body.detail], [503, 'The source is gone']);
+  });
+
+  it('breaks off when it fails later, so that no client takes it for whole', async () => {
+    const server = await startStreaming(20, { failAt: 10 });
+    await assert.rejects(buffer(await get(server)), { code: 'ECONNRESET' });
+    assert.equal(server.faults.length, 1);
+  });
+
+  it('is not begun for HEAD', async () => {
+    const server = await startStreaming(1);
+    const answer = await send(server.url, 'HEAD /');
+    assert.deepEqual([answer.status, answer.headers['content-type']], [200, 'application/gzip']);
+    assert.equal(server.source.begun, 0);
+  });
+});
