@@ -11,6 +11,7 @@ export async function limitConnections(
   login: string,
 ): Promise<void> {
   const sql: Sql = (text, ...values) => connection.plain(text, ...values);
+  // A login without a limit is a finding, and the fix of the finding sets its share.
   await connection.script(`alter role "${login}" connection limit -1`);
   const variables = { ...roles, ours: arrayOf([login]) };
   for (const { fix } of await runChecks(sql, ['connections.sql'], variables)) {

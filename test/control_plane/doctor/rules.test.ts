@@ -1,13 +1,16 @@
 /** Migrations that somebody adds are held against the rules of tenants' tables, whatever they say. */
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Config, readConfig } from '../../../src/config.ts';
+import { readConfig } from '../../../src/config.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import { openServices } from '../../../src/services.ts';
-import { testDatabase } from '../../support/postgres.ts';
+import type { Fleet } from '../../../src/control_plane/fleet.ts';
+import { asOwner } from '../../../src/control_plane/keys/seal_keys.ts';
+import { migrationOf } from '../../../src/control_plane/migrations/migration_files.ts';
+import { createSchema } from '../../../src/control_plane/provisioning/tenant_schema.ts';
+import { schemas } from '../../../src/postgres/installation.ts';
+import { openServices, type Services } from '../../../src/services.ts';
+import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
+import { lookInto } from '../../support/sql.ts';
 
 const guarded = (table: string) => `
   alter table ${table} enable row level security;
@@ -55,18 +58,28 @@ const refused: Readonly<Record<string, string>> = {
     alter table toys alter tenant_id drop default;`,
 };
 
-describe('the doctor, of a migration that makes', () => {
-  let folder: string;
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
-    await cp('sql', folder, { recursive: true });
-  });
-  after(() => rm(folder, { recursive: true }));
+let database: TestDatabase;
+let services: Services;
 
+before(async () => {
+  database = await testDatabase();
+  services = await openServices(readConfig({ DATABASE_URL: database.url }), database.url);
+});
+
+after(async () => {
+  services.close();
+  await database.drop();
+});
+
+describe('the doctor, of a migration that makes', () => {
   for (const [name, [text, check]] of Object.entries(migrations)) {
     it(`${name}: ${check ?? 'nothing'}`, async () => {
-      await writeFile(join(folder, 'tenant/003_more.sql'), text);
-      const found = await checksWith(folder);
+      const findings = await examine(
+        { ...services, fleet: await madeWith(text) },
+        { databases: 1 },
+      );
+      const checks = findings.map((finding) => finding.check);
+      const found = checks.filter((one) => one !== 'foreign_database_open');
       if (check === null) assert.deepEqual(found, []);
       else assert.ok(found.includes(check), `${found}`);
     });
@@ -74,39 +87,23 @@ describe('the doctor, of a migration that makes', () => {
 });
 
 describe('a place', () => {
-  let folder: string;
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
-    await cp('sql', folder, { recursive: true });
-  });
-  after(() => rm(folder, { recursive: true }));
-
   for (const [name, text] of Object.entries(refused)) {
-    it(`is not given ${name}`, async () => {
-      await writeFile(join(folder, 'tenant/003_more.sql'), text);
-      await assert.rejects(checksWith(folder), /toys/);
-    });
+    it(`is not given ${name}`, () => assert.rejects(madeWith(text), /toys/));
   }
 });
 
-async function checksWith(sqlFolder: string): Promise<string[]> {
-  const { url, drop } = await testDatabase();
-  const config = { ...readConfig({ DATABASE_URL: url }), sqlFolder };
-  try {
-    return await examined(config, url);
-  } finally {
-    await drop();
-  }
-}
-
-async function examined(config: Config, url: string): Promise<string[]> {
-  const services = await openServices(config, url);
-  try {
-    const findings = await examine(services, { databases: 1 });
-    return findings
-      .filter(({ check }) => check !== 'foreign_database_open')
-      .map(({ check }) => check);
-  } finally {
-    services.close();
-  }
+/** Makes the common tables again, with one more file in `sql/tenant`. */
+async function madeWith(text: string): Promise<Fleet> {
+  const { fleet } = services;
+  const version = fleet.sql.tenant.length + 1;
+  const tenant = [...fleet.sql.tenant, migrationOf(version, 'more', text)];
+  const changed = { ...fleet, sql: { ...fleet.sql, tenant } };
+  await lookInto(database.url, async (sql) => {
+    await sql`drop schema shared cascade`;
+    await sql`delete from control.tenant_migrations where version = ${version}`;
+  });
+  await createSchema(changed, fleet.installation.placement(schemas.shared), (query, ...values) =>
+    asOwner(fleet, (sql) => sql(query, ...values)),
+  );
+  return changed;
 }

@@ -3,27 +3,31 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import { openServices } from '../../../src/services.ts';
+import { openServices, type Services } from '../../../src/services.ts';
 import { settingsOf } from '../../support/setting_classes.ts';
 import { lookInto } from '../../support/sql.ts';
 import { startTestCluster } from '../../support/test_cluster.ts';
+import { until } from '../../support/until.ts';
 
 describe('settings that sessions really have', () => {
   let cluster: Awaited<ReturnType<typeof startTestCluster>>;
+  let services: Services;
   before(async () => {
     cluster = await startTestCluster();
+    services = await opened();
   });
-  after(() => cluster.stop());
+  after(async () => {
+    services.close();
+    await cluster.stop();
+  });
 
-  async function look(): Promise<string[]> {
-    const { url } = cluster;
-    const services = await openServices(readConfig({ DATABASE_URL: url }), url);
-    try {
-      const findings = await examine(services, { databases: 1 });
-      return findings.map(({ check, where }) => `${check}: ${where}`);
-    } finally {
-      services.close();
-    }
+  function opened(): Promise<Services> {
+    return openServices(readConfig({ DATABASE_URL: cluster.url }), cluster.url);
+  }
+
+  async function look({ fleet, pools }: Services = services): Promise<string[]> {
+    const findings = await examine({ fleet, pools }, { databases: 1 });
+    return findings.map(({ check, where }) => `${check}: ${where}`);
   }
 
   const named = (check: string, setting: string) =>
@@ -46,9 +50,9 @@ describe('settings that sessions really have', () => {
   ] as const) {
     it(`are found, or are not had, where the whole server has ${setting} = ${value}`, async (t) => {
       if (!(await isKnown(setting))) return t.skip(`this Postgres has no ${setting}`);
-      await serverWide(`alter system set ${setting} = '${value}'`);
+      await serverWide(`alter system set ${setting} = '${value}'`, setting);
       const found = await look();
-      await serverWide(`alter system reset ${setting}`);
+      await serverWide(`alter system reset ${setting}`, setting);
       const looked = [...settingsOf('decisive'), ...settingsOf('answering')];
       const isFound = looked.includes(setting);
       // Our logins' own limit comes before the server's.
@@ -61,9 +65,12 @@ describe('settings that sessions really have', () => {
   }
 
   it('are found where the administrator has them', async () => {
-    await serverWide(`alter role kennel set session_replication_role = 'replica'`);
-    const found = await look();
-    await serverWide('alter role kennel reset session_replication_role');
+    const change = (text: string) => lookInto(cluster.url, (sql) => sql.unsafe(text));
+    await change("alter role kennel set session_replication_role = 'replica'");
+    const later = await opened();
+    const found = await look(later);
+    later.close();
+    await change('alter role kennel reset session_replication_role');
     assert.deepEqual(found, named('setting_unsafe', 'session_replication_role').slice(0, 1));
   });
 
@@ -75,11 +82,21 @@ describe('settings that sessions really have', () => {
     return rows.length > 0;
   }
 
-  async function serverWide(text: string): Promise<void> {
+  /** Returns when the server has told all sessions: it tells them before it opens a new one. */
+  async function serverWide(text: string, setting: string): Promise<void> {
+    const before = await currentValue(setting);
     await lookInto(cluster.url, async (sql) => {
       await sql.unsafe(text);
       await sql`select pg_reload_conf()`;
-      await sql`select pg_sleep(0.2)`;
     });
+    await until(async () => (await currentValue(setting)) !== before);
+  }
+
+  async function currentValue(setting: string): Promise<string | undefined> {
+    const [row] = await lookInto(
+      cluster.url,
+      (sql) => sql<{ value: string }[]>`select current_setting(${setting}) as value`,
+    );
+    return row?.value;
   }
 });

@@ -19,21 +19,38 @@ export type Spoilt = {
   sweep?: (names: Names) => string;
 };
 
+type Table = Readonly<Record<string, Readonly<Record<string, Spoilt>>>>;
+
+/** One installation for all tables of a test file. */
+let opened: Promise<DoctorFixture> | undefined;
+
+function openOnce(): Promise<DoctorFixture> {
+  opened ??= openDoctorFixture();
+  return opened;
+}
+
+after(async () => (await opened)?.close());
+
 /**
  * Each is spoilt, found as exactly this, fixed by the finding's own statement, and gone: the next one
  * is found alone, and nothing after the last.
+ *
+ * @param looks only into the database that is spoilt, for faults that no other one can show.
  */
-export function findsEach(table: Readonly<Record<string, Readonly<Record<string, Spoilt>>>>) {
-  describe('the doctor', () => {
+export function findsEach(
+  subject: string,
+  table: Table,
+  looks: 'everywhere' | 'there' = 'everywhere',
+) {
+  describe(`the doctor, of ${subject}`, () => {
     let fixture: DoctorFixture;
     before(async () => {
-      fixture = await openDoctorFixture();
+      fixture = await openOnce();
     });
-    after(() => fixture.close());
 
     for (const [check, rows] of Object.entries(table)) {
       for (const [name, row] of Object.entries(rows)) {
-        it(`finds ${check} in ${name}`, () => findsOne(fixture, check, row));
+        it(`finds ${check} in ${name}`, () => findsOne(fixture, { check, row, looks }));
       }
     }
 
@@ -44,14 +61,14 @@ export function findsEach(table: Readonly<Record<string, Readonly<Record<string,
 
 /** Each is done, found to be harmless, and undone. */
 export function findsNothingIn(
+  subject: string,
   table: Readonly<Record<string, Pick<Spoilt, 'spoil'> & Required<Pick<Spoilt, 'fix'>>>>,
 ) {
-  describe('the doctor', () => {
+  describe(`the doctor, of harmless ${subject}`, () => {
     let fixture: DoctorFixture;
     before(async () => {
-      fixture = await openDoctorFixture();
+      fixture = await openOnce();
     });
-    after(() => fixture.close());
 
     for (const [name, { spoil, fix }] of Object.entries(table)) {
       it(`finds nothing in ${name}`, async () => {
@@ -65,10 +82,14 @@ export function findsNothingIn(
   });
 }
 
-async function findsOne({ names, run, findings }: DoctorFixture, check: string, row: Spoilt) {
+async function findsOne(
+  { names, run, findings, findingsIn }: DoctorFixture,
+  { check, row, looks }: { check: string; row: Spoilt; looks: 'everywhere' | 'there' },
+) {
   const database = row.in?.(names) ?? names.main;
+  const look = () => (looks === 'there' ? findingsIn(database) : findings(row.references));
   await run(database, row.spoil(names));
-  const found = await findings(row.references);
+  const found = await look();
   const wanted = [check, row.where(names)];
   const warnings = await knownWarnings();
   for (const { check: one, severity } of found) {
@@ -84,6 +105,6 @@ async function findsOne({ names, run, findings }: DoctorFixture, check: string, 
     assert.ok(fix);
     await run(where, fix);
   }
-  if (row.among) assert.deepEqual(await findings(row.references), []);
+  if (row.among) assert.deepEqual(await look(), []);
   if (row.sweep) await run(database, row.sweep(names));
 }

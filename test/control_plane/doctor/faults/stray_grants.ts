@@ -1,14 +1,11 @@
-import assert from 'node:assert/strict';
-import { it } from 'node:test';
-import { openDoctorFixture } from '../../support/doctor_fixture.ts';
-import { findsEach, type Spoilt } from './spoilt.ts';
+import { findsEach, findsNothingIn, type Spoilt } from '../spoilt.ts';
 
 const copied: Pick<Spoilt, 'where' | 'sweep'> = {
   where: ({ main }) => `table stray.x of database ${main}`,
   sweep: () => 'drop schema stray cascade',
 };
 
-findsEach({
+findsEach('grants outside our schemas', {
   default_grant_extra: {
     'tables for everybody': {
       references: 'new',
@@ -63,12 +60,9 @@ findsEach({
   },
 });
 
-it('finds nothing in the schema of a tenant that is being made', async () => {
-  const { names, run, findings, close } = await openDoctorFixture();
-  try {
-    await run(names.main, "update control.tenants set status = 'provisioning'");
-    assert.deepEqual(await findings(), []);
-  } finally {
-    await close();
-  }
+findsNothingIn('grants outside our schemas', {
+  'the schema of a tenant that is being made': {
+    spoil: () => "update control.tenants set status = 'provisioning'",
+    fix: () => "update control.tenants set status = 'active'",
+  },
 });

@@ -1,6 +1,6 @@
-import { findsEach, findsNothingIn } from './spoilt.ts';
+import { findsEach, findsNothingIn } from '../spoilt.ts';
 
-findsNothingIn({
+findsNothingIn('settings', {
   'a login with a time zone, which its sessions do not have': {
     spoil: ({ serve }) => `alter role ${serve} set "TimeZone" = 'Asia/Kathmandu'`,
     fix: ({ serve }) => `alter role ${serve} reset "TimeZone"`,
@@ -11,7 +11,7 @@ findsNothingIn({
   },
 });
 
-findsEach({
+findsEach('settings', {
   setting_unsafe: {
     'a login without triggers': {
       spoil: ({ serve }) => `alter role ${serve} set session_replication_role = replica`,

@@ -1,6 +1,6 @@
-import { findsEach } from './spoilt.ts';
+import { findsEach } from '../spoilt.ts';
 
-findsEach({
+findsEach('statistics', {
   column_changed: {
     "a column of a tenant's own table": {
       spoil: ({ schema }) => `alter table ${schema}.pets alter name set statistics -1`,

@@ -1,4 +1,4 @@
-import { findsEach, type Spoilt } from './spoilt.ts';
+import { findsEach, type Spoilt } from '../spoilt.ts';
 
 function version(mode: string, number: number): Spoilt {
   return {
@@ -20,7 +20,7 @@ function missing(schema: Spoilt['where'], database: Spoilt['where']): Spoilt {
   };
 }
 
-findsEach({
+findsEach('versions and placements', {
   tenant_version_outside: {
     'a tenant of shared mode ahead of the code': version('shared', 99),
     'a tenant of schema mode that has no version': version('schema', 0),

@@ -1,5 +1,5 @@
-import type { Names } from '../../support/doctor_fixture.ts';
-import { findsEach, type Spoilt } from './spoilt.ts';
+import type { Names } from '../../../support/doctor_fixture.ts';
+import { findsEach, type Spoilt } from '../spoilt.ts';
 
 const inOwn = ({ own }: Names) => own;
 
@@ -32,7 +32,7 @@ function unlimited(login: (names: Names) => string, limit: number): Spoilt {
   };
 }
 
-findsEach({
+findsEach('roles', {
   connections_unlimited: {
     'the login of all tenants': unlimited(({ serve }) => serve, -1),
     'the login of the operator, which has all but a few': unlimited(({ control }) => control, 190),

@@ -1,5 +1,5 @@
-import type { Names } from '../../support/doctor_fixture.ts';
-import { findsEach, findsNothingIn, type Spoilt } from './spoilt.ts';
+import type { Names } from '../../../support/doctor_fixture.ts';
+import { findsEach, findsNothingIn, type Spoilt } from '../spoilt.ts';
 
 const database = (setting: string, value: string): Spoilt & Required<Pick<Spoilt, 'fix'>> => ({
   spoil: ({ main }) => `alter database ${main} set ${setting} = '${value}'`,
@@ -7,14 +7,14 @@ const database = (setting: string, value: string): Spoilt & Required<Pick<Spoilt
   fix: ({ main }: Names) => `alter database ${main} reset ${setting}`,
 });
 
-findsNothingIn({
+findsNothingIn('logged statements', {
   'a database that logs changes, of which seals are no part': database('log_statement', 'mod'),
   'a database that logs slow statements': database('log_min_duration_statement', '250'),
   'a database that logs no duration': database('log_min_duration_statement', '-1'),
   'a database that samples no transaction': database('log_transaction_sample_rate', '0'),
 });
 
-findsEach({
+findsEach('logged statements', {
   activity_visible: {
     'the common login': {
       spoil: ({ serve }) => `alter role ${serve} reset track_activities`,

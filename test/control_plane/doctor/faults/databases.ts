@@ -1,5 +1,5 @@
-import type { Names } from '../../support/doctor_fixture.ts';
-import { findsEach, type Spoilt } from './spoilt.ts';
+import type { Names } from '../../../support/doctor_fixture.ts';
+import { findsEach, type Spoilt } from '../spoilt.ts';
 
 const main = (names: Names) => names.main;
 const own = (names: Names) => names.own;
@@ -24,7 +24,7 @@ function writable(schema: (names: Names) => string, to: (names: Names) => string
 
 const everybody = () => 'public';
 
-findsEach({
+findsEach('databases', {
   database_open: {
     'a main database that everybody enters': open('connect', main, everybody),
     "a tenant's database that everybody enters": open('connect', own, everybody),
