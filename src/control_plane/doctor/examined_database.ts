@@ -1,6 +1,7 @@
 /** Examines one of our databases, by the files of `sql/doctor` and by the checks that are code. */
 import type { Sql } from '../../kernel/ports.ts';
 import { schemas } from '../../postgres/installation.ts';
+import type { DedicatedPlacement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
 import { noSchema } from './catalog.ts';
 import { examineConnectionLimits } from './connection_limits.ts';
@@ -70,7 +71,12 @@ async function examineKernel(
   const reference = await references.kernel();
   if (dedicated) {
     const facts = factsOf(seen, schemas.kernel);
-    return examineDedicatedContext(facts, { place: dedicated, reference, accepted });
+    const examine = (place: DedicatedPlacement) =>
+      examineDedicatedContext(facts, { place, reference, accepted });
+    const findings = examine(dedicated);
+    const mayBeFenced = examined.placements.some(({ capture }) => capture !== null);
+    if (findings.length === 0 || !mayBeFenced) return findings;
+    return examine({ ...dedicated, generation: dedicated.generation + 1 });
   }
   // The role of the control schema has no rights in other databases.
   const { account } = fleet.installation.roles;
@@ -110,6 +116,7 @@ export async function variablesOf(
     ...{ serving: arrayOf(serving), ours: arrayOf(ours) },
     ...{ schemas: arrayOf(own), tables: arrayOf(tables) },
     placements: JSON.stringify(placements),
+    moving: arrayOf(known.flatMap(({ capture }) => capture ?? [])),
     newest: `${newest}`,
     limit: `${transactionTimeoutMs}`,
     setting_classes: await settingClasses(),
