@@ -298,10 +298,10 @@ export const limits = {
   },
   /** How a statement follows a tenant that moves. `patienceMs` is shorter than `answerMs`. */
   relocation: { retryMs: 10, probeMs: 100, stuckMs: 1 * seconds, patienceMs: 3 * seconds },
-  /** The connections that copy: a source and a destination for each move. */
+  /** The connections that copy: two for a move. One more than there are moves, so that one can go on. */
   movers: { ...pool, connections: 4, connectionsPerTenant: 2 },
-  /** The connections that hold the locks of moves: one for each. */
-  moveLocks: { ...pool, connections: 2, connectionsPerTenant: 1, waitLimitMs: 2 * seconds },
+  /** The connections that hold the locks of moves. A second move of a tenant takes one to be refused. */
+  moveLocks: { ...pool, connections: 3, connectionsPerTenant: 2, waitLimitMs: 2 * seconds },
   /**
    * A query for all tenants: tenants at the same time, and rows of each. A tenant's result has the limits of
    * `connection`, as a request of that tenant has.

@@ -198,7 +198,11 @@ with ours as materialized (
     format('drop trigger if exists %I on %s; %s', tgname, name, pg_get_triggerdef(pg_trigger.oid)),
     format('drop trigger %I on %s', tgname, name)
   from relation join pg_trigger on tgrelid = relation.oid
-  where not tgisinternal
+  -- Those of a tenant that moves; captures.sql checks that it does.
+  where not tgisinternal and not exists (
+    select from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
+    where pg_proc.oid = tgfoid and nspname ~ '^move_[0-9a-f]{32}$'
+  )
 
   -- Foreign keys are triggers, too. If they are disabled, a row may refer to another tenant's row.
   union all

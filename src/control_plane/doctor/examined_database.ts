@@ -6,7 +6,7 @@ import type { Finding } from './finding.ts';
 import type { ExaminedDatabase } from './placements.ts';
 import { forTenant, type Reference, type References } from './reference.ts';
 import { type ExpectedSchema, examineSchemas } from './schemas.ts';
-import { examineSeals } from './seals.ts';
+import { examineSeals, fencedPlacement } from './seals.ts';
 import { runChecks, type Variables } from './sql_checks.ts';
 import { variablesOf } from './variables.ts';
 
@@ -27,8 +27,10 @@ export async function examineDatabase(
   options: LookOptions,
 ): Promise<Finding[]> {
   const variables = variablesOf(examined, options.fleet);
-  const { digests, findings } = await examineSeals(sql, examined, options.accepted);
-  const expected = expectedSchemas(examined, digests, options);
+  const dedicated = await fencedPlacement(sql, examined, options.accepted);
+  const present = { ...examined, dedicated };
+  const { digests, findings } = await examineSeals(sql, present, options.accepted);
+  const expected = expectedSchemas(present, digests, options);
   return [
     ...(examined.isMain
       ? await examineServer(sql, variables)

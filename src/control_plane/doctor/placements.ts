@@ -3,14 +3,17 @@ import type { Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { type DedicatedPlacement, isDedicated, type Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
+import { captureOf } from '../moves/change_capture.ts';
 
 /** A placement, its tenants in words, and the version that its tables should have. */
 export type ExaminedPlacement = {
   placement: Placement;
   whose: string;
   version: number;
-  /** False while its tenant is being created or deleted. */
+  /** False while its tenant is being created or deleted, and for the other placement of a move. */
   active: boolean;
+  /** The schema that records the changes of the tenant while it moves. */
+  capture: string | null;
 };
 
 /** One of our databases. */
@@ -26,7 +29,8 @@ export type ExaminedDatabase = {
   dedicated: DedicatedPlacement | null;
 };
 
-type Row = TenantRef & Pick<ExaminedPlacement, 'version' | 'active'> & { slug: string };
+type Row = TenantRef &
+  Pick<ExaminedPlacement, 'version' | 'active'> & { slug: string; moving: boolean };
 
 /** Returns the main database, and each other one with an active placement. */
 export async function readDatabases(
@@ -49,7 +53,10 @@ export async function readDatabases(
   };
 }
 
-/** Returns one placement for each tenant, and the common placements of modes that have them. */
+/**
+ * Returns one placement for each tenant, both for one that moves, and the common placements of modes that have
+ * them.
+ */
 async function readPlacements(
   sql: Sql,
   { modes, sql: files }: Fleet,
@@ -57,19 +64,34 @@ async function readPlacements(
   const newest = files.tenant.length;
   const common = modes.commonPlacements();
   const rows = await sql<Row>`
-    select id, slug, isolation, generation, schema_version as version,
-      status in ('active', 'suspended') as active
+    with move as (
+      select tenant_id, generation,
+        case state when 'switched' then origin else destination end as other
+      from control.moves
+      where state in ('copying', 'catching_up', 'switched')
+    )
+    select id, slug, isolation, tenants.generation, schema_version as version,
+      status in ('active', 'suspended') as active, move.other is not null as moving
     from control.tenants
+      left join move on tenant_id = id
     where isolation <> all (${common.map(({ mode }) => mode)})
+    union all
+    select id, slug, other, move.generation, schema_version, false, true
+    from control.tenants
+      join move on tenant_id = id
     order by slug`;
   return [
     ...common.map(({ mode, placement }) => {
-      return { placement, whose: `all tenants of ${mode} mode`, version: newest, active: true };
+      const whose = `all tenants of ${mode} mode`;
+      return { placement, whose, version: newest, active: true, capture: null };
     }),
-    ...rows.map(({ slug, version, active, ...tenant }) => {
-      const placement = modes.placementOf(tenant);
-      return { placement, whose: `tenant ${slug}`, version: Math.min(version, newest), active };
-    }),
+    ...rows.map(({ slug, version, active, moving, ...tenant }) => ({
+      placement: modes.placementOf(tenant),
+      whose: `tenant ${slug}`,
+      version: Math.min(version, newest),
+      active,
+      capture: moving ? captureOf(tenant.id) : null,
+    })),
   ];
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { schemas, sealKeyOf } from '../../postgres/installation.ts';
+import type { DedicatedPlacement } from '../../postgres/placement.ts';
 import { pads } from '../../postgres/seal.ts';
 import { digestFor } from '../provisioning/dedicated_context.ts';
 import { type Finding, finding } from './finding.ts';
@@ -32,6 +33,23 @@ export async function examineSeals(
   if (digests.length === 1) return { digests, findings: [] };
   const where = `function kernel.tenant() of database ${name}`;
   return { digests, findings: [rotationOpen(name, where, `It takes ${digests.length} contexts`)] };
+}
+
+/**
+ * Returns the placement of a tenant's own database in the generation that it accepts: while the tenant moves,
+ * the fence makes that the next one.
+ */
+export async function fencedPlacement(
+  sql: Sql,
+  { dedicated, placements }: Pick<ExaminedDatabase, 'dedicated' | 'placements'>,
+  [current]: readonly Buffer[],
+): Promise<DedicatedPlacement | null> {
+  if (!dedicated || !current || !placements.some(({ capture }) => capture !== null)) {
+    return dedicated;
+  }
+  const fenced = { ...dedicated, generation: dedicated.generation + 1 };
+  const digests = await readDigests(sql);
+  return digests.includes(digestFor(fenced, current)) ? fenced : dedicated;
 }
 
 function examinedKeys(

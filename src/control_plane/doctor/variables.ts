@@ -27,6 +27,7 @@ export function variablesOf(
       ...here.map(({ schema }) => schema),
     ]),
     placements: relationOf(known),
+    moving: arrayOf(known.flatMap(({ capture }) => capture ?? [])),
     newest: `${sql.tenant.length}`,
     limit: `${transactionTimeoutMs}`,
   };

@@ -1,6 +1,9 @@
 /** What operators and other commands may do while a tenant moves, and what is refused. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { examine } from '../../../src/control_plane/doctor/doctor.ts';
+import { lineOf } from '../../../src/control_plane/doctor/finding.ts';
+import { References } from '../../../src/control_plane/doctor/reference.ts';
 import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
 import { migrateFleet } from '../../../src/control_plane/migrations/migrate.ts';
 import type { MoveStep } from '../../../src/control_plane/moves/move_job.ts';
@@ -65,6 +68,35 @@ describe('while a tenant moves', () => {
     await assert.rejects(fixture.move('resting', 'database'), /schema version 2 of 3/);
     await control`update control.tenants set schema_version = 3 where slug = 'resting'`;
     await assert.rejects(fixture.move('nobody-here', 'schema'), { code: 'not_found' });
+  });
+
+  /** The findings about this installation after each of these steps. */
+  async function findingsAt(steps: readonly MoveStep[], to: 'shared' | 'schema' | 'database') {
+    const found = new Map<MoveStep, string[]>();
+    const references = new References(fixture.services.fleet);
+    const { database } = fixture.services.fleet.installation;
+    const look = async () => {
+      const findings = await examine(fixture.services, { databases: 1, references });
+      return findings.filter((one) => one.database.startsWith(database)).map(lineOf);
+    };
+    const onStep = async (step: MoveStep) => {
+      if (steps.includes(step)) found.set(step, await look());
+    };
+    await fixture.move('examined', to, { onStep });
+    return [...found];
+  }
+
+  it('the doctor finds nothing at any step', async () => {
+    await fixture.onboard('examined', 'shared');
+    for (const [to, steps] of [
+      ['database', ['captured', 'switched']],
+      ['schema', ['captured', 'fenced', 'switched', 'dropped']],
+    ] as const) {
+      assert.deepEqual(
+        await findingsAt(steps, to),
+        steps.map((step) => [step, []]),
+      );
+    }
   });
 
   it('the trail of the tenant has one event for each move', async () => {

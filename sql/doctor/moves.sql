@@ -1,0 +1,20 @@
+-- Moves of tenants: a process works on each that has not ended. It holds the lock of the tenant.
+-- Run in: the main database.
+-- Variables: none.
+-- Only reads.
+
+select 'move_interrupted' as check, 'warning' as severity, current_database() as database,
+  format('tenant %s', slug) as where,
+  format('Its move from %s to %s mode was interrupted; a running server undoes or completes it within a minute',
+    origin, destination) as what,
+  format('npm run tenants -- move %s --to %s', slug, destination) as fix
+from control.moves
+  join control.tenants on tenants.id = tenant_id
+where state in ('copying', 'catching_up', 'switched')
+  and not exists (
+    select
+    from pg_locks
+      join pg_database on pg_database.oid = pg_locks.database
+    where locktype = 'advisory' and objsubid = 1 and granted and datname = current_database()
+      and (classid::bigint << 32 | objid::bigint) = hashtextextended('kennel tenant ' || slug, 0)
+  );
