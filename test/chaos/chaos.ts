@@ -46,7 +46,7 @@ export type Report = {
   answeringAgainMs: number;
   /** How long the server did not run; no limit counts this time. */
   stoppedMs: number;
-  /** How long this machine takes now to open as many connections as the server has. */
+  /** How long this machine took meanwhile to open as many connections as the server has. */
   connectedMs: number;
   /** The fault that ended last. */
   last: FaultName | null;
@@ -158,10 +158,11 @@ async function workWhile(
       last = fault;
     });
     const calmAtMs = performance.now();
-    await Promise.all(askers.map(answersAgain));
-    const answeredMs = performance.now();
-    await connect();
-    const connectedMs = performance.now() - answeredMs;
+    // At the same time, because a moment later the machine may have more or less to do.
+    const [answeredMs, connectedMs] = await Promise.all([
+      Promise.all(askers.map(answersAgain)).then(() => performance.now()),
+      connect().then(() => performance.now() - calmAtMs),
+    ]);
     over.abort();
     await pulse;
     const answeringAgainMs = pauses.ranMs(calmAtMs, answeredMs);

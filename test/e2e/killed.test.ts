@@ -16,7 +16,7 @@ const momentsPerMode = 4;
 /**
  * Far longer than a start with its recovery takes, and shorter than the time to the next recovery.
  */
-const recoveredMs = 20_000;
+const recoveredMs = 45_000;
 
 let database: TestDatabase;
 let kennel: Kennel;

@@ -73,7 +73,7 @@ describe('a server whose stdout and stderr cannot be written', () => {
           () => true,
           () => false,
         );
-      }, 30_000);
+      }, 120_000);
       for (let count = 0; count < 50; count += 1) {
         assert.equal((await clientOf({ url }, tenant)('GET /api/me')).status, 200);
       }

@@ -20,6 +20,9 @@ import { describeWithPrivateRedis } from '../support/redis.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 
+/** Without an announcement a change is effective only after `staleAfterMs`. */
+const announcedMs = limits.directory.staleAfterMs / 2;
+
 let database: TestDatabase;
 before(async () => {
   database = await testDatabase();
@@ -90,7 +93,7 @@ describe('a change in one process', () => {
     assert.ok((await cutListeners(database.url)) >= 2);
     await call('PUT /api/config/welcome_message', { value: 'Missed?' });
     const heard = ({ body }: Answer) => body.welcome_message === 'Missed?';
-    await until(async () => heard(await callThere('GET /api/config')));
+    await soon(callThere, 'GET /api/config', heard);
     await until(() => figure(there, 'kennel_listener_connected', 1));
     await call('PUT /api/config/welcome_message', { value: 'Heard' });
     await soon(callThere, 'GET /api/config', ({ body }) => body.welcome_message === 'Heard');
@@ -154,9 +157,9 @@ describeWithPrivateRedis('two processes on one Redis', (redis) => {
   });
 });
 
-/** Asks until the answer fits; without an announcement it fits only after `staleAfterMs`. */
+/** Asks until the answer fits. */
 function soon(call: Call, line: string, fits: (answer: Answer) => boolean): Promise<void> {
-  return until(async () => fits(await call(line)), limits.directory.staleAfterMs / 3);
+  return until(async () => fits(await call(line)), announcedMs);
 }
 
 /** Whether a metric of `/metrics` has a value. */

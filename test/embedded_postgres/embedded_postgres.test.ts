@@ -3,13 +3,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import postgres from 'postgres';
 import { binariesFor } from '../../src/embedded_postgres/binaries.ts';
 import type { ServerSettings } from '../../src/embedded_postgres/cluster.ts';
 import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
+import { firstLine } from '../support/first_line.ts';
 import { nodeScript } from '../support/node_script.ts';
 import { openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
 
@@ -45,8 +45,7 @@ async function startElsewhere() {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);
-  const [line]: string[] = await once(createInterface(child.stdout), 'line');
-  const { url, adopted }: { url: string; adopted: boolean } = JSON.parse(line ?? '');
+  const { url, adopted }: { url: string; adopted: boolean } = JSON.parse(await firstLine(child));
   return { child, url, adopted };
 }
 

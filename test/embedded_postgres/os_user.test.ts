@@ -8,11 +8,11 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
+import { firstLine } from '../support/first_line.ts';
 import { nodeScript } from '../support/node_script.ts';
 import { lookInto } from '../support/sql.ts';
 import { testLimits, unsafeButFast } from '../support/test_cluster.ts';
@@ -109,8 +109,7 @@ async function begin(prefix: readonly string[], folder: string) {
   const script = nodeScript('test/support/embedded_process.ts');
   const [program = '', ...args] = [...prefix, process.execPath, ...script, folder];
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = await once(createInterface(child.stdout), 'line');
-  const report: StartReport = JSON.parse(line);
+  const report: StartReport = JSON.parse(await firstLine(child));
   return { child, report };
 }
 

@@ -4,9 +4,9 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { binariesFor } from '../../src/embedded_postgres/binaries.ts';
+import { firstLine } from '../support/first_line.ts';
 import { nodeScript } from '../support/node_script.ts';
 import { lookInto } from '../support/sql.ts';
 import { openFolder } from '../support/test_cluster.ts';
@@ -46,9 +46,7 @@ describe('startEmbedded() in a folder whose name holds shell syntax', () => {
       env: { ...process.env, ...variables },
     });
     const ended = once(child, 'close');
-    const line = once(createInterface(child.stdout), 'line');
-    const [text] = await Promise.race([line, ended]);
-    const { url }: { url: string } = JSON.parse(text);
+    const { url }: { url: string } = JSON.parse(await firstLine(child));
     const [row] = await lookInto(url, (sql) => sql`select current_setting('data_directory') as at`);
     assert.equal(row?.at, join(folder, 'data'));
     child.kill('SIGTERM');

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
 // Far longer than any of these answers takes; it ends a test that would otherwise hang.
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 export type RawReply = { status: number; headers: Record<string, string>; body: string };
 

@@ -4,11 +4,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 /**
  * Asks again and again until the answer is yes.
  *
+ * @param limitMs far longer than it takes on a busy machine, unless something else would bring it about.
  * @throws {Error} when it is still no after `limitMs`.
  */
 export async function until(
   fact: () => boolean | Promise<boolean>,
-  limitMs = 10_000,
+  limitMs = 30_000,
 ): Promise<void> {
   const startedAt = performance.now();
   while (!(await fact())) {
