@@ -120,7 +120,7 @@ async function upgradeMain(
     schema: schemas.control,
     roles: { control: roles.control, account: roles.account },
     migrations: sql.control,
-    hardening: withoutStatistics(schemas.control, roles.account),
+    restrictions: withoutStatistics(schemas.control, roles.account),
   });
 }
 

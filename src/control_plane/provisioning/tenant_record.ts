@@ -88,16 +88,16 @@ export async function claimSlug(
   newId: () => string,
 ): Promise<TenantRow | null> {
   const { slug, name, plan, isolation } = newTenant;
-  await assertPlan(control, plan);
   const [row] = await control<TenantRow>`
     insert into control.tenants
       (id, slug, name, plan, status, isolation, idempotency_key, idempotency_fingerprint)
-    values (
-      ${tenantId(newId())}, ${slug}, ${name}, ${plan}, 'provisioning', ${isolation},
+    select ${tenantId(newId())}, ${slug}, ${name}, plans.name, 'provisioning', ${isolation},
       ${idempotencyKey}, ${fingerprintOf(rawBody)}
-    )
+    from control.plans
+    where plans.name = ${plan}
     on conflict (slug) do nothing
     returning id, slug, isolation, status`;
+  if (!row) await assertPlan(control, plan);
   return row ?? null;
 }
 
@@ -117,9 +117,7 @@ type Activation = {
 export function activate(control: Db, activation: Activation): Promise<OnboardingResult> {
   const { tenant, newTenant, meta, schemaVersion, installation, newId } = activation;
   return control.transaction(async (sql) => {
-    const keyId = await addAdmin(sql, activation);
-    await addDefaultSettings(sql, tenant.id);
-    if (!newTenant.skipWelcomeEmail) await addWelcomeEmail(sql, activation);
+    const keyId = await addAccount(sql, activation);
     const [row] = await sql<TenantView>`
       update control.tenants
       set status = 'active', schema_version = ${schemaVersion}, updated_at = now()
@@ -127,9 +125,12 @@ export function activate(control: Db, activation: Activation): Promise<Onboardin
       returning *`;
     if (!row) throw new Error('Cannot activate the tenant: it was deleted meanwhile');
     const answer = { tenant: viewOf(row), email: newTenant.adminEmail, key_id: keyId };
-    await sql`
-      update control.tenants set onboarding_answer = ${JSON.stringify(answer)}::text::jsonb
-      where id = ${tenant.id}`;
+    // Only a repeated request reads it.
+    if (meta.idempotencyKey !== null) {
+      await sql`
+        update control.tenants set onboarding_answer = ${JSON.stringify(answer)}::text::jsonb
+        where id = ${tenant.id}`;
+    }
     const { requestId } = meta;
     const details = { plan: newTenant.plan, isolation: newTenant.isolation };
     await recordChange(sql, {
@@ -155,30 +156,31 @@ function resultOf(
   return { tenant: viewOf(tenant), admin: { email, api_key: apiKey } };
 }
 
-async function addAdmin(sql: Sql, { tenant, newTenant, installation, newId }: Activation) {
+/** Adds the admin, its key, the default settings and the welcome email, by one statement. Returns the key's id. */
+async function addAccount(
+  sql: Sql,
+  { tenant: { id }, newTenant, installation, newId }: Activation,
+): Promise<string> {
   const [userId, keyId] = [newId(), newId()];
-  const secret = installation.firstKeySecret(keyId).toString('hex');
-  await sql`
-    insert into control.users (tenant_id, id, email, role)
-    values (${tenant.id}, ${userId}, ${newTenant.adminEmail}, 'admin')`;
-  await sql`
-    insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
-    values (${tenant.id}, ${keyId}, ${userId}, ${secretDigest(secret)})`;
-  return keyId;
-}
-
-async function addWelcomeEmail(sql: Sql, { tenant, newTenant, newId }: Activation): Promise<void> {
+  const digest = secretDigest(installation.firstKeySecret(keyId).toString('hex'));
+  const { adminEmail } = newTenant;
   const { subject, text } = welcomeEmail(newTenant);
   await sql`
+    with admin as (
+      insert into control.users (tenant_id, id, email, role)
+      values (${id}, ${userId}, ${adminEmail}, 'admin')
+    ), key as (
+      insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
+      values (${id}, ${keyId}, ${userId}, ${digest})
+    ), defaults as (
+      insert into control.settings (tenant_id, key, value)
+      select ${id}, key, value
+      from jsonb_each(${JSON.stringify(settingsFrom({}))}::text::jsonb)
+    )
     insert into control.outbox (id, tenant_id, recipient, subject, body)
-    values (${newId()}, ${tenant.id}, ${newTenant.adminEmail}, ${subject}, ${text})`;
-}
-
-async function addDefaultSettings(sql: Sql, id: TenantId): Promise<void> {
-  await sql`
-    insert into control.settings (tenant_id, key, value)
-    select ${id}, key, value
-    from jsonb_each(${JSON.stringify(settingsFrom({}))}::text::jsonb)`;
+    select ${newId()}, ${id}, ${adminEmail}, ${subject}, ${text}
+    where not ${newTenant.skipWelcomeEmail ?? false}::boolean`;
+  return keyId;
 }
 
 function fingerprintOf(rawBody: string): string {
