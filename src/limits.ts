@@ -258,10 +258,13 @@ export const limits = {
 
   // src/control_plane/
 
-  /** Sessions of the migrations' login. Work that asks for one holds an administrator's connection. */
-  migrators: { ...pool, connections: 8, connectionsPerTenant: 8 },
+  /**
+   * Sessions of the migrations' login. Work that asks for one holds an administrator's connection. Other
+   * processes share the login's limit, so idle ones are closed soon.
+   */
+  migrators: { ...pool, connections: 8, connectionsPerTenant: 8, idleLimitMs: 1 * seconds },
   /** Concurrent onboardings and deletions, one for each slug; further ones wait. */
-  jobs: { ...pool, connections: 3, connectionsPerTenant: 1, waitingPerTenant: 64 },
+  jobs: { ...pool, connections: 4, connectionsPerTenant: 1, waitingPerTenant: 64 },
   recoveryBatchSize: 50,
   /** Dropping a database waits for every backend of the server, and one of them may be stuck. */
   dropTimeoutMs: 10 * seconds,

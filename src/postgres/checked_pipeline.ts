@@ -155,6 +155,10 @@ export class CheckedPipeline {
     return reason;
   }
 
+  forgetStatements(): void {
+    this.#pipeline.forgetStatements();
+  }
+
   flush(): void {
     this.#pipeline.flush();
   }

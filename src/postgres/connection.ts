@@ -6,7 +6,7 @@
 import type { Sql, SqlValue } from '../kernel/ports.ts';
 import { type CallLimits, CheckedPipeline } from './checked_pipeline.ts';
 import { openSession, type Session, type SessionLimits } from './connect.ts';
-import { beginning, type Envelope, groups, single } from './envelope.ts';
+import { beginning, type Envelope, groups, singles } from './envelope.ts';
 import { query } from './protocol/messages.ts';
 import type { Target } from './session_url.ts';
 import { StatementSequence } from './statement_sequence.ts';
@@ -88,22 +88,52 @@ export class Connection {
   }
 
   /**
-   * Runs statements that others wrote in one transaction that we begin and commit. Each is sent alone, must
-   * be a single statement and must leave the transaction open; otherwise the connection ends and the
-   * transaction is rolled back.
+   * Runs statements that others wrote in one transaction that we begin and commit. Each must be a single
+   * statement, and after all of them the transaction must be open; otherwise the connection ends before the
+   * closing is sent.
    *
    * @param opening a script of ours that begins the transaction.
    * @param closing a script of ours that ends with `commit`.
    */
   async scripts(opening: string, statements: readonly string[], closing: string): Promise<void> {
     try {
-      await this.#pipeline.run(query(opening), 'T');
-      for (const statement of statements) await this.#pipeline.run(single(statement), 'T');
+      await Promise.all([
+        this.#pipeline.run(query(opening), 'T'),
+        this.#pipeline.run(singles(statements), 'T'),
+      ]);
       await this.#pipeline.run(query(closing), 'I');
     } catch (error) {
       await this.#rollBack();
       throw error;
     }
+  }
+
+  /**
+   * Runs one query of ours in a transaction of its own, without a round trip for its begin and its end.
+   *
+   * @param opening a script of ours that begins the transaction.
+   */
+  async queryIn<Row extends object>(opening: string, text: string): Promise<Row[]> {
+    const template = Object.assign([text], { raw: [text] });
+    const [, rows] = await Promise.all([
+      this.#pipeline.run(query(opening), 'T'),
+      this.#pipeline.query<Row>({ schema: noSchema, text: template, values: [] }),
+      // After an error it rolls back.
+      this.#pipeline.run(groups.commit, 'I'),
+    ]);
+    return rows;
+  }
+
+  /**
+   * Makes the session as it was at its start, after it ran statements that others wrote: settings, role,
+   * prepared statements, cursors, temporary tables, locks and LISTEN.
+   */
+  async discard(): Promise<void> {
+    this.#pipeline.forgetStatements();
+    await Promise.all([
+      this.#pipeline.run(query('discard all')),
+      this.#pipeline.run(groups.preparation),
+    ]);
   }
 
   /**

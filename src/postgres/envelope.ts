@@ -128,9 +128,13 @@ export const groups = {
   rollback: Buffer.concat([run('rollback'), run('reset'), sync]),
 };
 
-/** Returns the messages of one statement. The server refuses a Parse with more than one. */
-export function single(statement: string): Buffer {
-  return Buffer.concat([parse('', statement), bind('', []), execute, sync]);
+/**
+ * Returns the messages of statements that run one behind the other, up to the first that fails. The server
+ * refuses a Parse with more than one.
+ */
+export function singles(statements: readonly string[]): Buffer {
+  const each = statements.flatMap((text) => [parse('', text), bind('', []), execute]);
+  return Buffer.concat([...each, sync]);
 }
 
 function run(name: keyof typeof constants, values: SqlValue[] = []): Buffer {

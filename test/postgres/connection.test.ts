@@ -104,6 +104,44 @@ describe('Connection', { timeout: 120_000 }, () => {
     });
   });
 
+  describe('discard()', () => {
+    /** Everything that statements of others may leave in a session. */
+    const leave = `set statement_timeout = 12345; set search_path = pg_temp; set x.y = 'left';
+      create temporary table left_behind (); prepare left_behind as select 1; listen left_behind;
+      declare left_behind cursor with hold for select 1;
+      select pg_advisory_lock(1); set role pg_monitor`;
+
+    const state = () => connection.plain`
+      select current_user as role, current_setting('statement_timeout') as timeout,
+        current_setting('search_path') as path, coalesce(current_setting('x.y', true), '') as setting,
+        (select count(*) from pg_class where relname = 'left_behind') as tables,
+        (select count(*) from pg_prepared_statements where name = 'left_behind') as statements,
+        (select count(*) from pg_cursors) as cursors,
+        (select count(*) from pg_listening_channels()) as channels,
+        (select count(*) from pg_locks
+          where locktype = 'advisory' and pid = pg_backend_pid()) as locks`;
+
+    it('makes a session as it was at its start, and usable again', async () => {
+      const atStart = await state();
+      await connection.script(leave);
+      await connection.discard();
+      assert.deepEqual(await state(), atStart);
+      assert.deepEqual(await connection.statement(plain, text`select 1 as one`, []), [{ one: 1 }]);
+      const rows = await connection.transaction(plain, (sql) => sql`select 2 as two`);
+      assert.deepEqual(rows, [{ two: 2 }]);
+    });
+
+    it('control: without it every part of the state is left', async () => {
+      const [atStart = {}] = await state();
+      await connection.script(leave);
+      const [left = {}] = await state();
+      const kept = Object.entries(left).filter(([name, value]) =>
+        Object.entries(atStart).some(([other, before]) => other === name && before === value),
+      );
+      assert.deepEqual(kept, []);
+    });
+  });
+
   it('commits a statement in its envelope', async () => {
     await connection.statement(plain, text`insert into pets values ('Rex')`, []);
     const rows = await (await open()).plain`delete from pets returning name`;

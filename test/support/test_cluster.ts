@@ -34,13 +34,15 @@ export async function openFolder(): Promise<string> {
  * A server of its own for tests that change one; of an older Postgres where `TEST_POSTGRES_PROGRAMS` says so.
  * It runs until `stop`, which ends all sessions and removes the folder.
  */
-export async function startTestCluster(): Promise<{ url: string; stop(): Promise<void> }> {
+export async function startTestCluster(
+  settings: Readonly<Record<string, string>> = unsafeButFast,
+): Promise<{ url: string; stop(): Promise<void> }> {
   const { TEST_POSTGRES_PROGRAMS: programs } = process.env;
   if (programs) return (await import('./debian_cluster.ts')).startDebianCluster(programs);
   const parent = await openFolder();
   const { url, halt } = await startEmbedded({
     folder: join(parent, 'postgres'),
-    settings: unsafeButFast,
+    settings,
     limits: testLimits,
   });
   const stop = async () => {

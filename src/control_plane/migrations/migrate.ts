@@ -14,11 +14,12 @@ import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { upgradeSchema } from '../provisioning/tenant_schema.ts';
 import { chosen, type TenantFilter } from '../tenant_filter.ts';
-import { assertFilesUnedited, recordFile } from './checksums.ts';
+import { assertFilesUnedited } from './checksums.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import { assertAllCompatible, readProcesses } from './processes.ts';
 import { assertUnedited } from './schema_migrator.ts';
 import { lowestOf, readStatus, type TenantState } from './status.ts';
+import { type SchemaResult, VersionRecorder } from './version_recorder.ts';
 
 export type MigrateOptions = {
   /** Only schemas with a tenant that it chooses, each with all its tenants. Default: all schemas. */
@@ -66,6 +67,7 @@ class Run {
   readonly #fleet: Fleet;
   readonly #control: Db;
   readonly #options: MigrateOptions;
+  readonly #recorder: VersionRecorder;
   readonly #outcome: Outcome = { migrated: 0, failed: [], left: 0 };
   #total = 0;
 
@@ -73,6 +75,7 @@ class Run {
     this.#fleet = fleet;
     this.#control = control;
     this.#options = options;
+    this.#recorder = new VersionRecorder(control);
   }
 
   async all(): Promise<Outcome> {
@@ -100,19 +103,29 @@ class Run {
   /** Takes schemas from the list until it is empty, `workers` at the same time. */
   async #drain(pending: Pending[], workers: number): Promise<void> {
     const work = async () => {
-      for (let next = pending.shift(); next; next = pending.shift()) await this.#migrate(next);
+      // The next schema is migrated while the registry's copy of this one is written.
+      let recorded = Promise.resolve();
+      for (let next = pending.shift(); next; next = pending.shift()) {
+        const result = await this.#migrate(next);
+        await recorded;
+        recorded = this.#recorder.schema(result);
+        recorded.catch(() => {});
+      }
+      await recorded;
     };
     await Promise.all(Array.from({ length: workers }, work));
   }
 
-  async #migrate(pending: Pending): Promise<void> {
-    const { name } = pending;
+  async #migrate(pending: Pending): Promise<SchemaResult> {
+    const { name, tenants } = pending;
     const error = await this.#attempt(pending);
-    await this.#record(pending, error);
     if (error === null) this.#outcome.migrated += 1;
     else this.#outcome.failed.push({ name, error });
     const done = this.#outcome.migrated + this.#outcome.failed.length;
     this.#options.onProgress({ done, of: this.#total, name, error });
+    // Files that were applied before one failed count too, because servers must know them.
+    const version = error === null ? this.#fleet.sql.tenant.length : pending.version;
+    return { tenants, version, error };
   }
 
   /** Migrates one schema, and returns the error, or null. A lock timeout is retried after a pause. */
@@ -123,7 +136,7 @@ class Run {
     const target = installation.adminTarget(placement.database);
     const onApplied = async (file: Migration) => {
       pending.version = file.version;
-      await recordFile(this.#control, file);
+      await this.#recorder.file(file);
     };
     const upgrade = (connection: Connection) =>
       upgradeSchema(connection, { fleet: this.#fleet, placement, onApplied });
@@ -137,16 +150,6 @@ class Run {
         await delay(lockRetryMs);
       }
     }
-  }
-
-  /** Writes the registry's copy of the version, so that a run with nothing to do needs no query for each schema. */
-  async #record({ tenants, version }: Pending, error: string | null): Promise<void> {
-    // Files that were applied before one failed count too, because servers must know them.
-    const reached = error === null ? this.#fleet.sql.tenant.length : version;
-    await this.#control`
-      update control.tenants
-      set schema_version = greatest(schema_version, ${reached}), migration_error = ${error}
-      where slug = any (${tenants})`;
   }
 }
 

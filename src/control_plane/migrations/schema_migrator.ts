@@ -4,6 +4,7 @@
  * owner only, so that no file gets the administrator's rights.
  */
 import type { Connection } from '../../postgres/connection.ts';
+import { causeOf, codeOf } from '../../postgres/errors.ts';
 import { fileNameOf, type Migration, statementsIn } from './migration_files.ts';
 
 export type Upgrade = {
@@ -13,8 +14,10 @@ export type Upgrade = {
   /** The values of `:"name"` in the files. */
   roles: Readonly<Record<string, string>>;
   migrations: readonly Migration[];
-  /** SQL at the end of each migration, in its transaction, as the owner. */
-  hardening?: string;
+  /** SQL at the end of each migration, in its transaction, as the owner: raises an error for a faulty table. */
+  guards?: string;
+  /** SQL behind it. In a new schema, which nothing uses yet, only at the end of the last migration. */
+  restrictions?: string;
   /** How long one statement may wait for a lock: meanwhile later requests for the table wait too. */
   lockTimeoutMs: number;
   /** Runs `work` with a session of the migrations' login, in the database of the schema. */
@@ -39,12 +42,7 @@ type Prepared = Omit<Migration, 'statements'> & { statements: string[] };
  */
 export async function upgrade(connection: Connection, upgrade: Upgrade): Promise<number> {
   const { schema, owner, roles, migrations } = upgrade;
-  await connection.script(
-    `begin; set local role "${owner}"; set local client_min_messages = warning;
-     ${ledgerTable(schema)}
-     commit`,
-  );
-  const applied = await readLedger(connection, schema, owner);
+  const applied = await openLedger(connection, schema, owner);
   assertUnedited(applied, migrations);
   const last = applied.at(-1)?.version ?? 0;
   const missing = migrations
@@ -53,13 +51,36 @@ export async function upgrade(connection: Connection, upgrade: Upgrade): Promise
   if (missing.length > 0) {
     await upgrade.migrating(async (migrating) => {
       for (const { migration, statements } of missing) {
-        await apply(migrating, upgrade, { ...migration, statements });
+        const isUsed = last > 0 || migration === migrations.at(-1);
+        const { restrictions, ...others } = upgrade;
+        await apply(migrating, isUsed ? upgrade : others, { ...migration, statements });
         await upgrade.onApplied(migration);
       }
     });
   }
   return Math.max(last, migrations.length);
 }
+
+/** Reads the ledger, and creates it first if it is missing. */
+async function openLedger(
+  connection: Connection,
+  schema: string,
+  owner: string,
+): Promise<LedgerRow[]> {
+  try {
+    return await readLedger(connection, schema, owner);
+  } catch (error) {
+    if (codeOf(causeOf(error)) !== undefinedTable) throw error;
+    await connection.script(
+      `begin; set local role "${owner}"; set local client_min_messages = warning;
+       ${ledgerTable(schema)}
+       commit`,
+    );
+    return [];
+  }
+}
+
+const undefinedTable = '42P01';
 
 /** SQL that creates the ledger of a schema, unless it exists. */
 export function ledgerTable(schema: string): string {
@@ -74,10 +95,9 @@ export function readLedger(
   schema: string,
   owner: string,
 ): Promise<LedgerRow[]> {
-  return connection.transaction(
-    `begin read only; set local role "${owner}"; set local search_path = "${schema}"`,
-    (sql) => sql<LedgerRow>`select version, checksum from migrations order by version`,
-  );
+  const opening = `begin read only; set local role "${owner}"; set local search_path = "${schema}"`;
+  const text = 'select version, checksum from migrations order by version';
+  return connection.queryIn<LedgerRow>(opening, text);
 }
 
 /** @throws {Error} when a file was edited after it had been applied. */
@@ -94,7 +114,7 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
 
 async function apply(
   connection: Connection,
-  { schema, owner, lockTimeoutMs, hardening = '' }: Upgrade,
+  { schema, owner, lockTimeoutMs, guards = '', restrictions = '' }: Upgrade,
   { version, name, checksum, statements }: Prepared,
 ): Promise<void> {
   // Set again after the file, which may have reset the role or the path.
@@ -104,7 +124,8 @@ async function apply(
      ${asOwner}`,
     statements,
     `${asOwner};
-     ${hardening};
+     ${guards};
+     ${restrictions};
      insert into "${schema}".migrations (version, name, checksum)
      values (${version}, '${name}', '${checksum}');
      commit`,

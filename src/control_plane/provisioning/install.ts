@@ -16,11 +16,11 @@ import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
 import { keepSecret, readSecrets } from '../keys/seal_keys.ts';
 import { ignore, upgrade } from '../migrations/schema_migrator.ts';
 import { hardenMain } from './harden.ts';
-import { prepareKernel } from './kernel_schema.ts';
+import { admitRole, prepareKernel } from './kernel_schema.ts';
 import {
   becomeMember,
   createLogin,
-  createRole,
+  createRoles,
   hideStatements,
   limitTransactions,
 } from './logins.ts';
@@ -74,7 +74,7 @@ async function installOn(
   await assertUsable(connection);
   const database = databaseOf(adminUrl);
   const roles = rolesOf(database);
-  for (const role of Object.values(roles)) await createRole(connection, role);
+  await createRoles(connection, Object.values(roles));
   await becomeMember(connection, roles.owner);
   await createEmptySchema(connection, schemas.control, roles.owner);
   await createEmptySchema(connection, schemas.kernel, roles.owner);
@@ -120,7 +120,7 @@ async function upgradeMain(
     schema: schemas.control,
     roles: { control: roles.control, account: roles.account },
     migrations: sql.control,
-    hardening: withoutStatistics(schemas.control, roles.account),
+    restrictions: withoutStatistics(schemas.control, roles.account),
   });
 }
 
@@ -171,8 +171,8 @@ async function admitLogins(
 function prepareMain(fleet: Fleet): Promise<void> {
   const { account, database } = fleet.installation;
   return withDatabaseLock(fleet, { database }, async (connection) => {
-    await prepareKernel(connection, fleet, account);
     await prepareKernel(connection, fleet, fleet.installation.placement(schemas.shared));
+    await admitRole(connection, fleet, account.role);
   });
 }
 

@@ -40,9 +40,18 @@ async function upgradeKernel(
     migrating: (work) => migrating(fleet, database, work),
     onApplied: ignore,
   });
+  await admitRole(connection, fleet, role);
+}
+
+/** Lets a further role use the context. */
+export async function admitRole(
+  connection: Connection,
+  { installation }: Fleet,
+  role: string,
+): Promise<void> {
   await connection.script(
     `begin;
-     set local role "${owner}";
+     set local role "${installation.roles.owner}";
      ${kernelRights(role)}
      commit`,
   );

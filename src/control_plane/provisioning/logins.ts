@@ -5,16 +5,17 @@ import type { Installation } from '../../postgres/installation.ts';
 import { scramVerifier } from '../../postgres/scram_verifier.ts';
 import { limitConnections } from './connection_limits.ts';
 
-/** Creates a role without login, unless it exists: two processes may start at the same time. */
-export async function createRole(connection: Connection, role: string): Promise<void> {
-  await connection.script(
-    `do $$ begin
+/** Creates roles without login, unless they exist: two processes may start at the same time. */
+export async function createRoles(connection: Connection, roles: readonly string[]): Promise<void> {
+  const each = roles.map(
+    (role) => `do $$ begin
        if not exists (select from pg_roles where rolname = '${role}') then
          create role "${role}" noinherit;
        end if;
      exception when duplicate_object or unique_violation then null;
      end $$`,
   );
+  await connection.script(each.join(';\n'));
 }
 
 /**
@@ -27,7 +28,7 @@ export async function createLogin(
   installation: Installation,
   role: string,
 ): Promise<void> {
-  await createRole(connection, role);
+  await createRoles(connection, [role]);
   const verifier = scramVerifier(installation.password(role), randomBytes(16));
   await connection.script(
     `alter role "${role}" login noinherit password '${verifier}';

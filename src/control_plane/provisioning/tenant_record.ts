@@ -8,7 +8,7 @@ import type { AuditDetails } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
 import { settingsFrom } from '../../kernel/settings.ts';
-import { type Slug, type TenantId, tenantId } from '../../kernel/tenant.ts';
+import { type Slug, tenantId } from '../../kernel/tenant.ts';
 import { welcomeEmail } from '../../mail/welcome_email.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { recordChange } from '../audit/record.ts';
@@ -89,16 +89,16 @@ export async function claimSlug(
   newId: () => string,
 ): Promise<TenantRow | null> {
   const { slug, name, plan, isolation } = newTenant;
-  await assertPlan(control, plan);
   const [row] = await control<TenantRow>`
     insert into control.tenants
       (id, slug, name, plan, status, isolation, idempotency_key, idempotency_fingerprint)
-    values (
-      ${tenantId(newId())}, ${slug}, ${name}, ${plan}, 'provisioning', ${isolation},
+    select ${tenantId(newId())}, ${slug}, ${name}, plans.name, 'provisioning', ${isolation},
       ${idempotencyKey}, ${fingerprintOf(rawBody)}
-    )
+    from control.plans
+    where plans.name = ${plan}
     on conflict (slug) do nothing
     returning id, slug, isolation, generation, status`;
+  if (!row) await assertPlan(control, plan);
   return row ?? null;
 }
 
@@ -133,9 +133,12 @@ export function activate(control: Db, activation: Activation): Promise<Onboardin
       returning *`;
     if (!row) throw new Error('Cannot activate the tenant: it was deleted meanwhile');
     const answer = { tenant: viewOf(row), email: newTenant.adminEmail, key_id: keyId };
-    await sql`
-      update control.tenants set onboarding_answer = ${JSON.stringify(answer)}::text::jsonb
-      where id = ${tenant.id}`;
+    // Only a repeated request reads it.
+    if (meta.idempotencyKey !== null) {
+      await sql`
+        update control.tenants set onboarding_answer = ${JSON.stringify(answer)}::text::jsonb
+        where id = ${tenant.id}`;
+    }
     const { requestId } = meta;
     const { plan, isolation } = newTenant;
     const details = { plan, isolation, ...activation.details };
@@ -177,32 +180,24 @@ async function addFirstKey(
 
 /** Adds the admin, the default settings and the welcome email of a tenant that begins empty. */
 export function newAccount(newTenant: NewTenant, newId: () => string): AddAccount {
+  const { adminEmail, skipWelcomeEmail = false } = newTenant;
+  const { subject, text } = welcomeEmail(newTenant);
   return async (sql, { id }) => {
     const userId = newId();
     await sql`
-      insert into control.users (tenant_id, id, email, role)
-      values (${id}, ${userId}, ${newTenant.adminEmail}, 'admin')`;
-    await addDefaultSettings(sql, id);
-    if (!newTenant.skipWelcomeEmail) await addWelcomeEmail(sql, { id, newTenant, newId });
+      with admin as (
+        insert into control.users (tenant_id, id, email, role)
+        values (${id}, ${userId}, ${adminEmail}, 'admin')
+      ), defaults as (
+        insert into control.settings (tenant_id, key, value)
+        select ${id}, key, value
+        from jsonb_each(${JSON.stringify(settingsFrom({}))}::text::jsonb)
+      )
+      insert into control.outbox (id, tenant_id, recipient, subject, body)
+      select ${newId()}, ${id}, ${adminEmail}, ${subject}, ${text}
+      where not ${skipWelcomeEmail}::boolean`;
     return userId;
   };
-}
-
-async function addWelcomeEmail(
-  sql: Sql,
-  { id, newTenant, newId }: { id: TenantId; newTenant: NewTenant; newId: () => string },
-): Promise<void> {
-  const { subject, text } = welcomeEmail(newTenant);
-  await sql`
-    insert into control.outbox (id, tenant_id, recipient, subject, body)
-    values (${newId()}, ${id}, ${newTenant.adminEmail}, ${subject}, ${text})`;
-}
-
-async function addDefaultSettings(sql: Sql, id: TenantId): Promise<void> {
-  await sql`
-    insert into control.settings (tenant_id, key, value)
-    select ${id}, key, value
-    from jsonb_each(${JSON.stringify(settingsFrom({}))}::text::jsonb)`;
 }
 
 function fingerprintOf(rawBody: string): string {

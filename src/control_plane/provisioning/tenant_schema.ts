@@ -4,10 +4,10 @@ import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { assertFilesUnedited, recordFile } from '../migrations/checksums.ts';
-import { readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
+import { ledgerTable, readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
 import { withSchemaLock } from './placement_lock.ts';
 import { placementRights } from './schema_rights.ts';
-import { hardening } from './tenant_tables.ts';
+import { assertingGuards, restricting } from './tenant_tables.ts';
 
 /**
  * Creates the schema, applies all migrations, and returns its version.
@@ -25,6 +25,7 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
        create schema if not exists "${placement.schema}" authorization "${owner}";
        set local role "${owner}";
        ${placementRights(placement)}
+       ${ledgerTable(placement.schema)}
        commit`,
     );
     const onApplied: Upgrade['onApplied'] = (file) => recordFile(control, file);
@@ -46,21 +47,22 @@ export function upgradeSchema(
     owner: fleet.installation.roles.owner,
     roles: { app: role },
     migrations: fleet.sql.tenant,
-    hardening: hardening({ schema, app: role }),
+    guards: assertingGuards(schema),
+    restrictions: restricting({ schema, app: role }),
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
     migrating: (work) => migrating(fleet, database, work),
     onApplied,
   });
 }
 
-/** Runs `work` in a session that is closed afterwards, so that no migration leaves state in it. */
+/** Runs `work` in a session that is reset afterwards, so that no migration leaves state in it. */
 export function migrating(
   { migrators, installation }: Pick<Fleet, 'migrators' | 'installation'>,
   database: string,
   work: (connection: Connection) => Promise<void>,
 ): Promise<void> {
   return migrators.exclusive(installation.migrationTarget(database), fleetWork, (connection) =>
-    work(connection).finally(() => connection.close()),
+    work(connection).finally(() => connection.discard().catch(() => connection.close())),
   );
 }
 

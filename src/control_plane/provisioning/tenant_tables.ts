@@ -16,15 +16,7 @@ type Script = string;
 /** The schema of a placement, and the role of the statements there. */
 type TenantSchema = { schema: string; app: string };
 
-/**
- * The last step of each migration, in the migration's transaction. It does not touch tables that are
- * correct, and raises an error that names a table without its guards.
- */
-export function hardening(tables: TenantSchema): Script {
-  return `${assertingGuards(tables.schema)}; ${restricting(tables)}`;
-}
-
-/** Sets the grants and statistics of the tables, without checking their guards. */
+/** Sets the grants and statistics of the tables. It does not touch tables that are correct. */
 export function restricting({ schema, app }: TenantSchema): Script {
   return `${granting(schema, app)}; ${withoutStatistics(schema, app)}`;
 }
@@ -35,7 +27,7 @@ export function restricting({ schema, app }: TenantSchema): Script {
  * whose default it prints, so a sub-select reads the default of each table. With EXISTS the planner might
  * read those of all tenants, and placements that are created at the same time would wait for each other.
  */
-function assertingGuards(schema: string): Script {
+export function assertingGuards(schema: string): Script {
   return `do $$
     declare
       tenant_table record;
@@ -119,7 +111,11 @@ export function withoutStatistics(schema: string, role: string): Script {
         from pg_class
           join pg_attribute on attrelid = pg_class.oid
           left join pg_index on indexrelid = pg_class.oid
-        where relnamespace = '${schema}'::regnamespace
+        where pg_class.oid = any (array(
+            select oid from unnest(${relationsIn(schema)}) as oid
+            union all
+            select indexrelid from pg_index where indrelid = any (${relationsIn(schema)})
+          ))
           and attnum > 0 and not attisdropped and attstattarget is distinct from 0
           and case
             when relkind in ('r', 'p') then has_column_privilege('${role}', pg_class.oid, attnum, 'select')
@@ -135,7 +131,19 @@ export function withoutStatistics(schema: string, role: string): Script {
 
 function tenantTables(schema: string): string {
   return `relkind in ('r', 'p') and relname <> 'migrations'
-    and relnamespace = '${schema}'::regnamespace`;
+    and pg_class.oid = any (${relationsIn(schema)})`;
+}
+
+/**
+ * The relations of a schema, except indexes. `pg_class` has no index on the schema, and to read it whole for
+ * each of thousands of schemas would take time in proportion to the square of their number.
+ */
+function relationsIn(schema: string): string {
+  return `array(
+    select objid from pg_depend
+    where refclassid = 'pg_namespace'::regclass and refobjid = '${schema}'::regnamespace
+      and classid = 'pg_class'::regclass
+  )`;
 }
 
 /** A table, and the tables of the same schema that its foreign keys refer to. */

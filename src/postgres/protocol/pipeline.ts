@@ -106,6 +106,11 @@ export class Pipeline {
     this.#outgoing.push(bytes);
   }
 
+  /** Prepares each statement again at its next use. */
+  forgetStatements(): void {
+    this.#statements.clear();
+  }
+
   /** Writes the waiting groups now, before the turn ends. */
   flush(): void {
     if (this.#outgoing.length === 0 || this.#isClosed) return;

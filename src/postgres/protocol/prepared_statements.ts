@@ -57,6 +57,11 @@ export class PreparedStatements {
     if (this.#cache.peek(statement.key) === statement) this.#cache.delete(statement.key);
   }
 
+  /** Forgets all statements, because the server is about to remove them. */
+  clear(): void {
+    this.#cache.clear();
+  }
+
   /** Returns the Close messages of removed statements, each once. */
   takeCloseMessages(): Buffer[] {
     const messages = this.#toClose;

@@ -9,7 +9,7 @@ import {
   readLedger,
   upgrade,
 } from '../../../src/control_plane/migrations/schema_migrator.ts';
-import { createLogin, createRole } from '../../../src/control_plane/provisioning/logins.ts';
+import { createLogin, createRoles } from '../../../src/control_plane/provisioning/logins.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { databaseOf, Installation, type Roles } from '../../../src/postgres/installation.ts';
@@ -37,7 +37,7 @@ describe('upgrade()', () => {
     installation = new Installation(database.url, secrets, 1);
     ({ roles } = installation);
     ({ owner } = roles);
-    await createRole(connection, owner);
+    await createRoles(connection, [owner]);
     await createLogin(connection, installation, roles.migrate);
     await connection.script(`grant "${owner}" to "${roles.migrate}"`);
   });

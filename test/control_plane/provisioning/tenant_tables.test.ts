@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { deletionOrder, hardening } from '../../../src/control_plane/provisioning/tenant_tables.ts';
+import {
+  assertingGuards,
+  deletionOrder,
+  restricting,
+} from '../../../src/control_plane/provisioning/tenant_tables.ts';
 import { isolationModes } from '../../../src/isolation/modes.ts';
 import {
   type ExtendedInstallation,
@@ -93,7 +97,9 @@ describe('a table that a migration adds', () => {
     await extended.asSuperuser('in-schema', async (sql) => {
       const [place] = await sql<{ schema: string }[]>`select current_schema() as schema`;
       assert.ok(place);
-      await sql.unsafe(`set role "${owner}"; ${hardening({ ...place, app })}`);
+      await sql.unsafe(
+        `set role "${owner}"; ${assertingGuards(place.schema)}; ${restricting({ ...place, app })}`,
+      );
     });
     assert.deepEqual(await state(), before);
   });
