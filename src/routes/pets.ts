@@ -84,8 +84,10 @@ export const petRoutes = [
 
   route('PATCH', '/api/pets/{id}', { ...change, body: petPatch }, async ({ db }, input) => {
     const { params, body } = input;
-    const version = await versionToChange(db, input);
-    const [pet] = await db<Pet>`
+    const pet = await changed(
+      db,
+      input,
+      (version) => db<Pet>`
       update pets
       set name = coalesce(${body.name ?? null}, name),
         species = coalesce(${body.species ?? null}, species),
@@ -97,18 +99,22 @@ export const petRoutes = [
         updated_at = now()
       where id = ${params.id} and not deleted
         and (${version}::text is null or xmin::text = ${version})
-      returning id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at`;
-    return resource(200, pet ?? missed(version));
+      returning id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at`,
+    );
+    return resource(200, pet);
   }),
 
   route('DELETE', '/api/pets/{id}', change, async ({ db }, input) => {
-    const version = await versionToChange(db, input);
-    const [pet] = await db`
+    await changed(
+      db,
+      input,
+      (version) => db`
       update pets set deleted = true, updated_at = now()
       where id = ${input.params.id} and not deleted
         and (${version}::text is null or xmin::text = ${version})
-      returning id`;
-    return pet ? noContent() : missed(version);
+      returning id`,
+    );
+    return noContent();
   }),
 ];
 
@@ -131,6 +137,27 @@ function addPet(db: Db, id: string, pet: v.InferOutput<typeof newPet>): Promise<
 
 type Change = Pick<Input<'/api/pets/{id}', unknown, unknown>, 'params' | 'assertChangeable'>;
 
+/** How often a change is tried whose version of the pet is no longer the present one. */
+const attempts = 3;
+
+/**
+ * Makes a change for which the request's preconditions hold, and returns its row. When a move of the tenant, or
+ * another request, has given the pet another version meanwhile, the preconditions are checked again.
+ */
+async function changed<Row extends object>(
+  db: Db,
+  input: Change,
+  change: (version: string | null) => Promise<Row[]>,
+): Promise<Row> {
+  for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    const version = await versionToChange(db, input);
+    const [row] = await change(version);
+    if (row) return row;
+    if (version === null) notFound();
+  }
+  throw preconditionFailed();
+}
+
 /**
  * Checks the request's preconditions and returns the version of the pet (`xmin`, the transaction that
  * wrote it). The change that follows only touches that version. Null without preconditions.
@@ -145,11 +172,6 @@ async function versionToChange(db: Db, { params, assertChangeable }: Change) {
   const { version, ...pet } = found ?? notFound();
   assertChangeable(pet);
   return version;
-}
-
-/** No pet was changed: there is none, or another request has changed it first. */
-function missed(version: string | null): never {
-  throw version === null ? notFound() : preconditionFailed();
 }
 
 type Range = { after: string; limit: number; withDeleted: boolean };

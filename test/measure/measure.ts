@@ -5,12 +5,14 @@
 import { asksForHelp, exitUsage } from '../../src/cli/arguments.ts';
 import { measureEnumeration } from './enumeration.ts';
 import { measureFleet } from './fleet.ts';
+import { measureMove } from './move.ts';
 import { measureNoisyNeighbour } from './noisy_neighbour.ts';
 import { measureRequestPath } from './request_path.ts';
 
 const measurements: Record<string, (flags: string[]) => Promise<boolean>> = {
   enumeration: measureEnumeration,
   fleet: measureFleet,
+  move: measureMove,
   'noisy-neighbour': measureNoisyNeighbour,
   'request-path': measureRequestPath,
 };

@@ -110,7 +110,7 @@ export class MoveJob {
     const stoppedAtMs = await this.#stopWrites(transfer);
     await onStep('writes stopped');
     await catchUp(transfer);
-    await admitOnly(this.#parts.fleet, this.#fencedOrigin, id);
+    await this.#fence();
     await onStep('fenced');
     assertLocked();
     await record.switchOver(this.#move, { eventId: this.#parts.newId(), requestId });
@@ -205,6 +205,16 @@ export class MoveJob {
       await catchUp(transfer);
     }
     throw new Error('Cannot move the tenant: its transactions are too long to be waited for');
+  }
+
+  /** Refuses the present contexts of the tenant at its origin, and admits the next ones at its destination. */
+  async #fence(): Promise<void> {
+    const { fleet } = this.#parts;
+    const { id } = this.#move;
+    const { placement } = this.#destination;
+    await admitOnly(fleet, this.#fencedOrigin, id);
+    // A database of its own admits them since it was created. Elsewhere an earlier move may have left a fence.
+    if (!isDedicated(placement)) await admitOnly(fleet, placement, id);
   }
 
   /** The old placement as it refuses the tenant's present contexts. */
