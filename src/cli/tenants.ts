@@ -1,6 +1,7 @@
 /** `npm run tenants -- ACTION …`: manages tenants from a shell. */
 import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
+import type { DeletionReceipt } from '../control_plane/provisioning/deletion_receipt.ts';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
 import { isolationModes } from '../isolation/modes.ts';
 import { parseSlug, type Slug } from '../kernel/tenant.ts';
@@ -9,14 +10,15 @@ import type { Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { table } from './table.ts';
-import { exportToFile, importFile } from './tenant_archive.ts';
+import { exportToFile, importFile, restoreFile } from './tenant_archive.ts';
 
 const usage = `Usage: npm run tenants -- list [--json]
        npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS] [--json]
        npm run tenants -- suspend|resume SLUG [--json]
        npm run tenants -- delete SLUG [--yes] [--json]
        npm run tenants -- export SLUG FILE [--with-keys] [--json]
-       npm run tenants -- import FILE --slug SLUG [--isolation MODE] [--plan PLAN] [--json]`;
+       npm run tenants -- import FILE --slug SLUG [--isolation MODE] [--plan PLAN] [--json]
+       npm run tenants -- restore SLUG FILE [--json]`;
 
 const pageSize = 100;
 
@@ -78,6 +80,11 @@ const actions: Readonly<Record<string, Action>> = {
     flags: ['slug', 'isolation', 'plan', 'json'],
     words: 1,
     work: ([file], values) => importFile(fileOf(file), slugOf(values.slug), values),
+  },
+  restore: {
+    flags: ['json'],
+    words: 2,
+    work: ([slug, file], values) => restoreFile(slugOf(slug), fileOf(file), values),
   },
 };
 
@@ -212,13 +219,18 @@ function remove(slug: Slug, { yes = false, json }: Values): Work {
     if (!found) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
     if (!yes && !(await isConfirmed(found)))
       throw new Error(`Cannot delete "${slug}": it was not confirmed`);
-    if (!(await onboarding.remove(slug, null))) {
-      throw new Error(`Cannot delete "${slug}": there is no such tenant`);
-    }
-    if (json) printJson({ slug, deleted: true });
-    else print(`${slug} was deleted`);
+    const receipt = await onboarding.remove(slug, null);
+    if (!receipt) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
+    if (json) printJson({ deleted: true, ...receipt });
+    else printReceipt(receipt);
     return 0;
   };
+}
+
+function printReceipt({ slug, tables, account, trail_hash: hash }: DeletionReceipt): void {
+  print(`${slug} was deleted`);
+  for (const [name, rows] of Object.entries({ ...tables, ...account })) print(`${name}: ${rows}`);
+  print(`its audit trail is kept, and ends with ${hash}`);
 }
 
 /** Asks for the slug: "y" would be typed out of habit. */

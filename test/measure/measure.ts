@@ -3,11 +3,13 @@
  * machine. Each command prints its figures and ends with 1 when a bound is missed.
  */
 import { asksForHelp, exitUsage } from '../../src/cli/arguments.ts';
+import { measureArchive } from './archive.ts';
 import { measureEnumeration } from './enumeration.ts';
 import { measureNoisyNeighbour } from './noisy_neighbour.ts';
 import { measureRequestPath } from './request_path.ts';
 
 const measurements: Record<string, (flags: string[]) => Promise<boolean>> = {
+  archive: measureArchive,
   enumeration: measureEnumeration,
   'noisy-neighbour': measureNoisyNeighbour,
   'request-path': measureRequestPath,
