@@ -49,10 +49,10 @@ function tenantLifeCycle(
       return result;
     },
     remove: async (slug, requestId) => {
-      const removed = await onboarding.remove(slug, requestId);
+      const receipt = await onboarding.remove(slug, requestId);
       directory.forgetAll();
       onForget(slug);
-      return removed;
+      return receipt !== null;
     },
     exportOf: async (slug) => {
       const tenant = await exports.find(slug);

@@ -1,6 +1,8 @@
-/** `npm run tenants -- export | import`: one tenant as a file. */
+/** `npm run tenants -- export | import | restore`: one tenant as a file. */
+import { v7 as uuidv7 } from 'uuid';
 import { saveArchive } from '../control_plane/archive/archive_file.ts';
 import { importTenant } from '../control_plane/archive/import_tenant.ts';
+import { restoreTenant } from '../control_plane/archive/restore_tenant.ts';
 import { isolationModes } from '../isolation/modes.ts';
 import type { Slug } from '../kernel/tenant.ts';
 import { UsageError } from './arguments.ts';
@@ -72,6 +74,20 @@ export function importFile(
       print(`admin:   ${admin.email}`);
       print(`api key: ${admin.api_key}`);
     }
+    return 0;
+  };
+}
+
+/** Replaces the tenant's rows by those of a file, and names the file with the replaced ones. */
+export function restoreFile(slug: Slug, file: string, { json }: Pick<ImportValues, 'json'>): Work {
+  return async ({ onboarding, archives, pools, exports, control }) => {
+    const parts = { onboarding, archives, exports, control, serving: pools.serving };
+    const clock = { newId: uuidv7, now: () => new Date() };
+    const { rows, replaced } = await withProgress((onProgress) =>
+      restoreTenant({ ...parts, ...clock }, { file, slug, onProgress }),
+    );
+    if (json) printJson({ slug, rows, replaced });
+    else print(`${slug}: ${rows} rows of ${file}; the rows before are in ${replaced}`);
     return 0;
   };
 }

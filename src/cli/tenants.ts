@@ -1,6 +1,7 @@
 /** `npm run tenants -- ACTION …`: manages tenants from a shell. */
 import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
+import type { DeletionReceipt } from '../control_plane/provisioning/deletion_receipt.ts';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
 import { isolationModes } from '../isolation/modes.ts';
 import type { Slug } from '../kernel/tenant.ts';
@@ -11,7 +12,7 @@ import { print, printJson, runCommand, type Work } from './command.ts';
 import { moveTenant } from './move_tenant.ts';
 import { query } from './query.ts';
 import { table } from './table.ts';
-import { exportToFile, importFile } from './tenant_archive.ts';
+import { exportToFile, importFile, restoreFile } from './tenant_archive.ts';
 import { slugOf } from './where.ts';
 
 const usage = `Usage: npm run tenants -- list [--json]
@@ -21,6 +22,7 @@ const usage = `Usage: npm run tenants -- list [--json]
        npm run tenants -- move SLUG --to MODE [--json]
        npm run tenants -- export SLUG FILE [--with-keys] [--json]
        npm run tenants -- import FILE --slug SLUG [--isolation MODE] [--plan PLAN] [--json]
+       npm run tenants -- restore SLUG FILE [--json]
        npm run tenants -- delete SLUG [--yes] [--json]`;
 
 const pageSize = 100;
@@ -95,6 +97,11 @@ const actions: Readonly<Record<string, Action>> = {
     flags: ['slug', 'isolation', 'plan', 'json'],
     words: 1,
     work: ([file], values) => importFile(fileOf(file), slugIn(values.slug), values),
+  },
+  restore: {
+    flags: ['json'],
+    words: 2,
+    work: ([slug, file], values) => restoreFile(slugIn(slug), fileOf(file), values),
   },
 };
 
@@ -227,13 +234,18 @@ function remove(slug: Slug, { yes = false, json }: Values): Work {
     if (!found) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
     if (!yes && !(await isConfirmed(found)))
       throw new Error(`Cannot delete "${slug}": it was not confirmed`);
-    if (!(await onboarding.remove(slug, null))) {
-      throw new Error(`Cannot delete "${slug}": there is no such tenant`);
-    }
-    if (json) printJson({ slug, deleted: true });
-    else print(`${slug} was deleted`);
+    const receipt = await onboarding.remove(slug, null);
+    if (!receipt) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
+    if (json) printJson({ deleted: true, ...receipt });
+    else printReceipt(receipt);
     return 0;
   };
+}
+
+function printReceipt({ slug, tables, account, trail_hash: hash }: DeletionReceipt): void {
+  print(`${slug} was deleted`);
+  for (const [name, rows] of Object.entries({ ...tables, ...account })) print(`${name}: ${rows}`);
+  print(`its audit trail is kept, and ends with ${hash}`);
 }
 
 /** Asks for the slug: "y" would be typed out of habit. */

@@ -76,6 +76,19 @@ describe('npm run tenants', () => {
     }
   });
 
+  it('exports a tenant, imports it as another one, and restores it', async () => {
+    const file = join(dataFolder, 'zoo.kennel.gz');
+    const exported = await run('tenants', 'export', 'zoo', file);
+    assert.match(exported.out, /^zoo: 1 rows in .*zoo\.kennel\.gz \(\d+ bytes\)\n$/);
+    const again = await run('tenants', 'export', 'zoo', file);
+    assert.deepEqual([again.code, again.err.split('\n').length], [1, 2]);
+    const imported = await run('tenants', 'import', file, '--slug', 'zoo-copy');
+    assert.match(imported.out, /^zoo-copy is ready \(free, shared\)\nadmin: .*\napi key: kn_/);
+    const restored = await run('tenants', 'restore', 'zoo', file, '--json');
+    assert.equal(JSON.parse(restored.out).rows, 1);
+    await run('tenants', 'delete', 'zoo-copy', '--yes');
+  });
+
   it('does not delete a tenant without a confirmation', async () => {
     const { code, err } = await run('tenants', 'delete', 'zoo');
     assert.equal(code, 2, err);
@@ -84,7 +97,9 @@ describe('npm run tenants', () => {
   });
 
   it('deletes a tenant, and reports that it is gone the second time', async () => {
-    assert.equal((await run('tenants', 'delete', 'zoo', '--yes')).out, 'zoo was deleted\n');
+    const { out } = await run('tenants', 'delete', 'zoo', '--yes');
+    assert.match(out, /^zoo was deleted\npets: 1\nvisits: 0\n/);
+    assert.match(out, /^its audit trail is kept, and ends with [0-9a-f]{64}\n$/m);
     const { code, err } = await run('tenants', 'delete', 'zoo', '--yes');
     assert.deepEqual([code, err], [1, 'kennel: Cannot delete "zoo": there is no such tenant\n']);
   });

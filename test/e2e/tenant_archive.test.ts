@@ -1,5 +1,6 @@
 /** A tenant as a file over HTTP, and a new tenant that is made of it. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
@@ -20,7 +21,10 @@ import {
 } from '../support/client.ts';
 import { adminToken } from '../support/kennel.ts';
 import { type Lab, openLab } from '../support/lab.ts';
+import { nodeScript } from '../support/node_script.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { orphansIn, theTrail, tracesOf } from '../support/traces.ts';
+import { until } from '../support/until.ts';
 
 describe('the archive of a tenant', () => {
   let database: TestDatabase;
@@ -93,6 +97,39 @@ describe('the archive of a tenant', () => {
     }
     assert.deepEqual(await read(acme.call, paths), expected);
   });
+
+  for (const mode of isolationModes) {
+    it(`is imported completely or not at all when the command is killed, in ${mode} mode`, async () => {
+      const slug = `killed-${mode}`;
+      const file = join(folder, '-api-export');
+      const { PATH = '' } = process.env;
+      const words = ['import', file, '--slug', slug, '--isolation', mode];
+      const child = spawn(process.execPath, [...nodeScript('src/cli/tenants.ts'), ...words], {
+        env: { PATH, DATABASE_URL: database.url, ADMIN_TOKEN: adminToken, DATA_DIR: folder },
+        stdio: 'ignore',
+      });
+      const exited = once(child, 'exit');
+      const { control, onboarding } = lab.app.services;
+      const statuses = () => control<{ status: string }>`
+        select status from control.tenants where slug = ${slug}`;
+      await until(async () => (await statuses()).length > 0, 60_000);
+      child.kill('SIGKILL');
+      await exited;
+      // The backends of the killed process may still run its last statement.
+      await until(async () => {
+        await onboarding.recover();
+        return (await statuses()).every(({ status }) => status === 'active');
+      }, 60_000);
+      if ((await statuses()).length > 0) return;
+      const left = [...(await tracesOf(database.url, [slug])), ...(await orphansIn(database.url))];
+      assert.deepEqual(
+        left.filter((trace) => !theTrail.includes(trace)),
+        [],
+      );
+      const { tenant } = await importFrom(file, lab.app.services, slug, mode);
+      assert.equal(tenant.status, 'active');
+    });
+  }
 
   it('is for admins, once an hour, and recorded before it leaves', async () => {
     const again = await acme.call('GET /api/export');

@@ -3,6 +3,7 @@
  * machine. Each command prints its figures and ends with 1 when a bound is missed.
  */
 import { asksForHelp, exitUsage } from '../../src/cli/arguments.ts';
+import { measureArchive } from './archive.ts';
 import { measureEnumeration } from './enumeration.ts';
 import { measureFleet } from './fleet.ts';
 import { measureMove } from './move.ts';
@@ -10,6 +11,7 @@ import { measureNoisyNeighbour } from './noisy_neighbour.ts';
 import { measureRequestPath } from './request_path.ts';
 
 const measurements: Record<string, (flags: string[]) => Promise<boolean>> = {
+  archive: measureArchive,
   enumeration: measureEnumeration,
   fleet: measureFleet,
   move: measureMove,

@@ -44,7 +44,7 @@ export type MovingFixture = Omit<ExtendedInstallation, 'asSuperuser'> & {
   /** The latest move of a tenant. */
   view(slug: string): Promise<MoveView | null>;
   /** Deletes the tenant. */
-  remove(slug: string): Promise<boolean>;
+  remove(slug: string): Promise<unknown>;
   /** Moves tenants with connections of its own, until it is killed. */
   mover(): { moves: Moves; kill(): void };
   fence(placement: Placement, id: TenantId): Promise<void>;

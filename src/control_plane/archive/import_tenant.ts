@@ -62,14 +62,17 @@ export async function importTenant(
 }
 
 /** @throws {Error} when the archive is of a newer schema than these files make. */
-function assertKnownVersion({ schema_version: version }: ArchiveHeader, newest: number): void {
+export function assertKnownVersion(
+  { schema_version: version }: ArchiveHeader,
+  newest: number,
+): void {
   if (version <= newest) return;
   throw unreadable(
     `its schema version is ${version}, and this Kennel knows versions up to ${newest}`,
   );
 }
 
-type ArchiveRows = { file: string; header: ArchiveHeader } & Pick<LoadOptions, 'onProgress'>;
+export type ArchiveRows = { file: string; header: ArchiveHeader } & LoadOptions;
 
 /**
  * Makes the tenant's placement as the archive's migrations made it, loads the rows, and migrates both. Tables
@@ -86,31 +89,45 @@ async function provisionFrom(
   const newest = stepsOf(parts);
   const found = await mode.provision(tenant, stepsOf(parts, version));
   const into = { tenant, placement: modes.placementOf(tenant) };
-  if (found < version) {
+  await loadArchive(parts, into, { rows, version: found });
+  return mode.provision(tenant, newest);
+}
+
+/**
+ * Loads an archive into tables of a schema version.
+ *
+ * @throws {Error} when they are older than the archive.
+ */
+export async function loadArchive(
+  parts: Omit<ImportParts, 'onboarding'>,
+  into: TenantTables,
+  { rows, version }: { rows: ArchiveRows; version: number },
+): Promise<void> {
+  const { schema_version: archived } = rows.header;
+  if (version < archived) {
     throw new Error(
-      `Cannot import: the archive has schema version ${version}, and the tables of ${tenant.isolation} mode have ${found}; run npm run migrate -- up`,
+      `Cannot load the archive: its schema version is ${archived}, and the tables have ${version}; run npm run migrate -- up`,
     );
   }
-  if (found === version) await loadFile(parts.archives, into, rows);
-  else await loadStaged(parts, into, { rows, version: found });
-  return mode.provision(tenant, newest);
+  if (version === archived) await loadFile(parts.archives, into, rows);
+  else await loadStaged(parts, into, { rows, version });
 }
 
 /** Loads the rows of an older archive by way of a schema that is migrated to the version of the tables. */
 async function loadStaged(
   parts: Omit<ImportParts, 'onboarding'>,
   into: TenantTables,
-  { rows, version }: { rows: ArchiveRows & Pick<LoadOptions, 'before'>; version: number },
+  { rows, version }: { rows: ArchiveRows; version: number },
 ): Promise<void> {
   const staging = stagingPlacement(into.placement, into.tenant);
   const steps = stepsOf(parts);
   await steps.dropSchema(staging);
   try {
-    const { before, ...unprepared } = rows;
+    const { replaces = false, ...added } = rows;
     await stepsOf(parts, rows.header.schema_version).createSchema(staging);
-    await loadFile(parts.archives, { ...into, placement: staging }, unprepared);
+    await loadFile(parts.archives, { ...into, placement: staging }, added);
     await stepsOf(parts, version).createSchema(staging);
-    await copyRows(parts.archives, into, staging.schema, before ? { before } : {});
+    await copyRows(parts.archives, into, staging.schema, { replaces });
   } finally {
     await steps.dropSchema(staging);
   }
@@ -130,7 +147,7 @@ function stepsOf(
 async function loadFile(
   parts: ArchiveParts,
   into: TenantTables,
-  { file, header, ...options }: ArchiveRows & Pick<LoadOptions, 'before'>,
+  { file, header, ...options }: ArchiveRows,
 ): Promise<void> {
   const reader = await ArchiveReader.open(bytesOf(file), parts.limits);
   try {
@@ -166,7 +183,7 @@ function asTaken(error: unknown): never {
 }
 
 /** Errors of values (class 22) and of constraints (23) are about the file. */
-function asRefusedRow(error: unknown): never {
+export function asRefusedRow(error: unknown): never {
   const cause = error instanceof Refusal ? (error.facts.cause ?? error) : error;
   if (!(cause instanceof Error) || !/^2[23]/.test(codeOf(cause))) throw error;
   throw unreadable(`a row was refused: ${cause.message.replaceAll(/\s+/g, ' ').slice(0, 200)}`);

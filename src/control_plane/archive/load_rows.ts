@@ -17,8 +17,8 @@ import { assertUnchanged, locking, readTableGroups, type TableGroup } from './st
 export type TenantTables = { tenant: TenantRef; placement: Placement };
 
 export type LoadOptions = {
-  /** Runs before the first row, in the same transaction. */
-  before?: (sql: Sql, groups: readonly TableGroup[]) => Promise<void>;
+  /** Whether the tenant's present rows are deleted first, in the same transaction. */
+  replaces?: boolean;
   onProgress?: ((done: number) => void) | undefined;
 };
 
@@ -27,11 +27,11 @@ export function loadRows(
   parts: ArchiveParts,
   into: TenantTables,
   reader: ArchiveReader,
-  { before, onProgress }: LoadOptions = {},
+  { replaces = false, onProgress }: LoadOptions = {},
 ): Promise<void> {
   return inTables(parts, into, async (sql, groups) => {
     await assertSameVersion(sql, reader.header.schema_version);
-    await before?.(sql, groups);
+    if (replaces) await deleteRows(sql, groups);
     const { cyclicBytes } = parts.limits;
     const inserter = new RowInserter(sql, reader.header, { groups, cyclicBytes });
     let done = 0;
@@ -42,6 +42,7 @@ export function loadRows(
       onProgress?.(done);
     }
     await inserter.finish();
+    for (const { name, rows } of reader.header.tables) await assertCount(sql, name, rows);
   });
 }
 
@@ -50,11 +51,11 @@ export function copyRows(
   parts: ArchiveParts,
   into: TenantTables,
   from: string,
-  { before }: Pick<LoadOptions, 'before'> = {},
+  { replaces = false }: Pick<LoadOptions, 'replaces'> = {},
 ): Promise<void> {
   return inTables(parts, into, async (sql, groups) => {
     await assertSameVersion(sql, await versionOf(sql, from));
-    await before?.(sql, groups);
+    if (replaces) await deleteRows(sql, groups);
     for (const { tables } of groups) {
       const copies = tables.map(({ name, columns }, at) => {
         const names = ['tenant_id', ...columns.map((column) => column.name)]
@@ -64,6 +65,9 @@ export function copyRows(
           overriding system value select ${names} from ${identifier(from)}.${identifier(name)})`;
       });
       await sql(statementOf(`with ${copies.join(', ')} select`));
+    }
+    for (const { name } of groups.flatMap(({ tables }) => tables)) {
+      await assertCount(sql, name, await countIn(sql, `${identifier(from)}.${identifier(name)}`));
     }
   });
 }
@@ -85,6 +89,30 @@ async function inTables(
       await work(sql, groups);
     });
   });
+}
+
+/** Deletes the rows of referring tables first. A cycle is emptied by one statement. */
+async function deleteRows(sql: Sql, groups: readonly TableGroup[]): Promise<void> {
+  for (const { tables } of [...groups].reverse()) {
+    const deletions = tables.map(
+      ({ name }, at) => `deleted_${at} as (delete from ${identifier(name)})`,
+    );
+    await sql(statementOf(`with ${deletions.join(', ')} select`));
+  }
+}
+
+/** @throws {Error} when a table has other rows than those that were loaded. */
+async function assertCount(sql: Sql, name: string, expected: number): Promise<void> {
+  const rows = await countIn(sql, identifier(name));
+  if (rows === expected) return;
+  throw new Error(
+    `Cannot load the archive: "${name}" has ${rows} rows instead of ${expected}, so the tenant wrote at the same time; suspend it and try again`,
+  );
+}
+
+async function countIn(sql: Sql, from: string): Promise<number> {
+  const [row] = await sql<{ count: number }>(statementOf(`select count(*) as count from ${from}`));
+  return row?.count ?? 0;
 }
 
 /** The schema is the one of the transaction, unless it is named. */

@@ -21,8 +21,8 @@ import {
 /** Some rows of a table, as JSON lines. */
 export type RowBatch = { part: 'account' | 'tables'; table: ArchivedTable; lines: string[] };
 
-/** Lines that are unpacked together. */
-const unpackedChunkBytes = 128 * 1_024;
+/** Lines that are unpacked, and inserted, together. */
+const unpackedChunkBytes = 64 * 1_024;
 
 export class ArchiveReader {
   readonly header: ArchiveHeader;

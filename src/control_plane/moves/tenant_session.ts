@@ -8,7 +8,7 @@ import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import type { Placement } from '../../postgres/placement.ts';
-import { beginAsOwner } from '../provisioning/owner_context.ts';
+import { beginAsOwner, pastFence } from '../provisioning/owner_context.ts';
 
 export type TenantSessionParts = { movers: ConnectionPool; installation: Installation };
 
@@ -68,7 +68,7 @@ export class TenantSession {
   }
 
   #opening(level: string, connection: Connection): string {
-    const owned = { placement: this.#placement, tenant: this.#tenant };
+    const owned = { placement: pastFence(this.#placement), tenant: this.#tenant };
     const begin = beginAsOwner(
       this.#parts,
       { ...owned, mode: `isolation level ${level}` },

@@ -12,9 +12,16 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { isDedicated } from '../../postgres/placement.ts';
 import { recordChange } from '../audit/record.ts';
 import type { Fleet } from '../fleet.ts';
+import {
+  type DeletionReceipt,
+  deleteAccount,
+  deletionDetails,
+  type RowCounts,
+  readTrailHash,
+} from './deletion_receipt.ts';
 import { Provisioner } from './provisioner.ts';
 import { stagingPlacement } from './staging.ts';
-import { addSamplePet } from './tenant_data.ts';
+import { addSamplePet, countTenantRows } from './tenant_data.ts';
 import {
   type AddAccount,
   activate,
@@ -75,7 +82,7 @@ export class Onboarding {
     meta: RequestMeta,
     contents: Contents = this.#sample(newTenant),
   ): Promise<OnboardingResult> {
-    const onboarded = await this.#locked(newTenant.slug, () =>
+    const onboarded = await this.locked(newTenant.slug, () =>
       this.#provision(newTenant, meta, contents),
     );
     if (onboarded) return onboarded;
@@ -84,17 +91,16 @@ export class Onboarding {
   }
 
   /**
-   * Deletes a tenant, except its audit trail. False when there is none.
+   * Deletes a tenant, except its audit trail. Null when there is none.
    *
    * @throws {Refusal} `conflict` while another process creates or deletes it.
    */
-  async remove(slug: Slug, requestId: string | null): Promise<boolean> {
-    const removed = await this.#locked(slug, async () => {
+  async remove(slug: Slug, requestId: string | null): Promise<DeletionReceipt | null> {
+    const removed = await this.locked(slug, async () => {
       const tenant = await this.#find(slug);
-      if (tenant) await this.#deprovision(tenant, requestId);
-      return tenant !== null;
+      return { receipt: tenant && (await this.#deprovision(tenant, requestId)) };
     });
-    if (removed !== null) return removed;
+    if (removed !== null) return removed.receipt;
     throw new Refusal('conflict', {
       detail: `The tenant "${slug}" is being created, moved or deleted; try again later`,
     });
@@ -112,7 +118,7 @@ export class Onboarding {
       where status in ('provisioning', 'deleting')
       order by updated_at
       limit ${this.#parts.recoveryBatchSize}`;
-    const recoveries = unfinished.map(({ slug }) => this.#locked(slug, () => this.#recover(slug)));
+    const recoveries = unfinished.map(({ slug }) => this.locked(slug, () => this.#recover(slug)));
     // One failure must not stop the others.
     const outcomes = await Promise.allSettled([...recoveries, this.#eraseLeftovers()]);
     const reasons = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
@@ -175,35 +181,39 @@ export class Onboarding {
     });
   }
 
-  async #deprovision(tenant: TenantRow, requestId: string | null): Promise<void> {
+  async #deprovision(tenant: TenantRow, requestId: string | null): Promise<DeletionReceipt> {
     const { control, newId, forgetMoves } = this.#parts;
     await forgetMoves(tenant);
+    const tables = await this.#countRows(tenant);
     await control`
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
     await this.#destroy(tenant);
-    await control.transaction(async (sql) => {
+    return control.transaction(async (sql) => {
       // Concurrent inserts of usage and emails wait for this lock, and then find no tenant.
       await sql`select from control.tenants where id = ${tenant.id} for update`;
-      await sql`delete from control.outbox where tenant_id = ${tenant.id}`;
-      await sql`delete from control.idempotency_keys where tenant_id = ${tenant.id}`;
-      await sql`delete from control.usage_days where tenant_id = ${tenant.id}`;
-      await sql`delete from control.settings where tenant_id = ${tenant.id}`;
-      await sql`delete from control.api_keys where tenant_id = ${tenant.id}`;
-      await sql`delete from control.users where tenant_id = ${tenant.id}`;
+      const account = await deleteAccount(sql, tenant);
       await sql`delete from control.moves where tenant_id = ${tenant.id}`;
       await sql`delete from control.tenants where id = ${tenant.id}`;
       await this.#recordLeftovers(sql, tenant);
-      const event = 'tenant_deleted' as const;
-      const details = { isolation: tenant.isolation };
       await recordChange(sql, {
         id: newId(),
-        event,
+        event: 'tenant_deleted',
         actor: 'operator',
         requestId,
         tenant,
-        details,
+        details: deletionDetails(tenant, { tables, account }),
       });
+      const { slug, isolation } = tenant;
+      return { slug, isolation, tables, account, trail_hash: await readTrailHash(sql, tenant) };
     });
+  }
+
+  /** Null when a deletion was begun before, or the tables cannot be read: they are deleted anyway. */
+  async #countRows(tenant: TenantRow): Promise<RowCounts | null> {
+    const { fleet } = this.#parts;
+    if (tenant.status === 'deleting') return null;
+    const placement = fleet.modes.placementOf(tenant);
+    return countTenantRows(fleet, placement, tenant.id).catch(() => null);
   }
 
   async #destroy(tenant: TenantRef): Promise<void> {
@@ -244,7 +254,7 @@ export class Onboarding {
   }
 
   /** Runs `work` under the lock of the slug; null when another process has the lock. */
-  #locked<Result>(slug: Slug, work: () => Promise<Result>): Promise<Result | null> {
+  locked<Result>(slug: Slug, work: () => Promise<Result>): Promise<Result | null> {
     const { jobs, fleet } = this.#parts;
     const { installation } = fleet;
     const target = installation.adminTarget(installation.database);

@@ -9,7 +9,7 @@ import { dedicatedContext, neverFenced, sealedContext } from '../../postgres/sea
 import type { Fleet } from '../fleet.ts';
 
 /**
- * SQL that begins a transaction of the owner in a tenant's context, which no fence refuses.
+ * SQL that begins a transaction of the owner in a tenant's context.
  *
  * @param mode of the transaction, such as `read only`.
  */
@@ -21,7 +21,15 @@ export function beginAsOwner(
   const { schema, sealKey } = placement;
   const context = isDedicated(placement)
     ? dedicatedContext(sealKey, placement)
-    : sealedContext(sealKey, { tenant, generation: neverFenced }, pid);
+    : sealedContext(sealKey, { tenant, generation: placement.generation }, pid);
   return `begin ${mode}; set local role "${installation.roles.owner}";
     set local search_path = "${schema}"; set local kennel.tenant = '${context}'`;
+}
+
+/**
+ * Returns the placement with contexts that a fence does not refuse, for moves and deletions: an old placement
+ * has to be read and emptied behind its fence. A tenant's own database has one valid generation.
+ */
+export function pastFence(placement: Placement): Placement {
+  return isDedicated(placement) ? placement : { ...placement, generation: neverFenced };
 }

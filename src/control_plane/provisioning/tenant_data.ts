@@ -4,8 +4,8 @@ import type { TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
-import { statementOf } from '../generated_sql.ts';
-import { beginAsOwner } from './owner_context.ts';
+import { identifier, statementOf } from '../generated_sql.ts';
+import { beginAsOwner, pastFence } from './owner_context.ts';
 import { deletionOrder, readTenantTables, type TenantTable } from './tenant_tables.ts';
 
 /** Adds the sample pet. Its id is the tenant's id, so that a retry adds no second pet. */
@@ -17,6 +17,30 @@ export async function addSamplePet(isolation: Isolation, tenant: TenantRef): Pro
       values (${tenant.id}, 'Sample Pet', 'dog', 'Golden Retriever')
       on conflict do nothing`,
   );
+}
+
+/** The number of a tenant's rows in each table of its placement. */
+export async function countTenantRows(
+  fleet: Fleet,
+  placement: Placement,
+  tenant: TenantId,
+): Promise<Record<string, number>> {
+  const { migrators, installation } = fleet;
+  const { database, schema } = placement;
+  const target = installation.migrationTarget(database);
+  return migrators.exclusive(target, fleetWork, async (connection) => {
+    const plain: Sql = (text, ...values) => connection.plain(text, ...values);
+    const tables = await readTenantTables(plain, schema);
+    const begin = beginAsOwner(fleet, { placement, tenant, mode: 'read only' }, connection);
+    return connection.transaction(begin, async (sql) => {
+      const counts: Record<string, number> = {};
+      for (const { name } of tables) {
+        const count = statementOf(`select count(*) as count from ${identifier(name)}`);
+        counts[name] = (await sql<{ count: number }>(count))[0]?.count ?? 0;
+      }
+      return counts;
+    });
+  });
 }
 
 /** Rows that one statement deletes, so that other work is not delayed for long. */
@@ -37,7 +61,8 @@ export async function eraseRows(
       (text, ...values) => connection.plain(text, ...values),
       schema,
     );
-    const begin = beginAsOwner(fleet, { placement, tenant }, connection);
+    const owned = { placement: pastFence(placement), tenant };
+    const begin = beginAsOwner(fleet, owned, connection);
     for (const group of deletionOrder(tables)) {
       await deleteInBatches(connection, begin, deleteStatement(group, tables));
     }

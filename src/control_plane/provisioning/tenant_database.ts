@@ -45,8 +45,9 @@ async function localeOfMain(connection: Connection): Promise<string> {
  * database's files, so one backend that cannot be cancelled would block the deletions of all tenants.
  */
 export async function dropDatabase(fleet: Fleet, { database, login }: Placement): Promise<void> {
-  const { admin, installation, dropTimeoutMs } = fleet;
+  const { admin, migrators, installation, dropTimeoutMs } = fleet;
   admin.closeIdle(installation.adminTarget(database));
+  migrators.closeIdle(installation.migrationTarget(database));
   await withDatabaseLock(fleet, { database, from: installation.database }, async (main) => {
     await becomeMember(main, login);
     await main.script(`set statement_timeout = ${dropTimeoutMs}`);

@@ -93,7 +93,14 @@ describe('a move that is killed', () => {
     await fixture.onboard('leaving', 'schema');
     const tenant = await fixture.tenant('leaving');
     await killAt('fenced', 'leaving', 'database');
-    await until(() => fixture.remove('leaving').catch(() => false), patienceMs);
+    await until(
+      () =>
+        fixture.remove('leaving').then(
+          () => true,
+          () => false,
+        ),
+      patienceMs,
+    );
     assert.deepEqual(await fixture.tracesOf(tenant), []);
   });
 

@@ -118,9 +118,16 @@ describe('Onboarding', () => {
       it('leaves nothing of a removed tenant, and frees its slug', async () => {
         const order = orderOf(`gone-${mode}`, mode);
         await services.onboarding.create(order, meta);
-        assert.equal(await services.onboarding.remove(order.slug, 'r-2'), true);
+        const receipt = await services.onboarding.remove(order.slug, 'r-2');
+        assert.deepEqual(receipt?.tables, { pets: 1, visits: 0 });
+        assert.deepEqual({ ...receipt?.account, outbox: 1, users: 1 }, receipt?.account);
+        const [last] = await services.control<{ event: string; hash: string; rows: string }>`
+          select event, encode(hash, 'hex') as hash, details ->> 'rows' as rows
+          from control.audit_events where tenant = ${order.slug} order by seq desc limit 1`;
+        assert.deepEqual([last?.event, last?.hash], ['tenant_deleted', receipt?.trail_hash]);
+        assert.match(last?.rows ?? '', /^pets 1, visits 0, /);
         assert.deepEqual(await traces(order), []);
-        assert.equal(await services.onboarding.remove(order.slug, 'r-3'), false);
+        assert.equal(await services.onboarding.remove(order.slug, 'r-3'), null);
         await services.onboarding.create(order, meta);
       });
     });
@@ -138,7 +145,7 @@ describe('Onboarding', () => {
       await until(isSomebodyWaiting);
       return { removed };
     });
-    assert.equal(await removal.removed, true);
+    assert.equal((await removal.removed)?.slug, order.slug);
     assert.deepEqual(await traces(order), []);
   });
 

@@ -45,7 +45,17 @@ describe('the deletion of a shared tenant', () => {
         everyTable,
       );
     }
-    assert.equal(await extended.services.onboarding.remove(slugOf('leaving'), null), true);
+    const receipt = await extended.services.onboarding.remove(slugOf('leaving'), null);
+    assert.deepEqual(Object.entries(receipt?.tables ?? {}), [
+      ...[
+        ['folders', 1],
+        ['houses', 1],
+        ['owners', 1],
+        ['pets', 2],
+        ['toys', 1],
+        ['visits', 1],
+      ],
+    ]);
     assert.deepEqual(await rowsOf(leaving), []);
     assert.deepEqual(await rowsOf(staying), everyTable);
   });
@@ -95,7 +105,8 @@ describe('the deletion of a shared tenant', () => {
         insert into pets (tenant_id, id, name, species)
         select ${large}::uuid, gen_random_uuid(), 'Rex', 'dog' from generate_series(1, 5001)`,
     );
-    assert.equal(await extended.services.onboarding.remove(slugOf('large'), null), true);
+    const receipt = await extended.services.onboarding.remove(slugOf('large'), null);
+    assert.equal(receipt?.tables?.pets, 5_002);
     assert.deepEqual(await rowsOf(large), []);
   });
 });
