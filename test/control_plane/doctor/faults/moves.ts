@@ -13,7 +13,8 @@ function leftBehind(database: Spoilt['where'], table: string): Spoilt {
         as 'begin return null; end';
       revoke execute on function ${capture}.pets() from public;
       create trigger ${capture} after insert on ${table} for each row
-        execute function ${capture}.pets()`,
+        execute function ${capture}.pets();
+      reset role`,
     where: (names) => `schema ${capture} of database ${database(names)}`,
   };
 }
