@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { exportTenant } from '../../../src/control_plane/archive/export_tenant.ts';
 import { removeFence } from '../../../src/control_plane/moves/fence.ts';
 import type { MoveStep } from '../../../src/control_plane/moves/move_job.ts';
 import type { Db, Isolation, TenantRef } from '../../../src/kernel/ports.ts';
 import { isBehindFence } from '../../../src/postgres/errors.ts';
+import { slugOf } from '../../support/more_tables.ts';
 import {
   followingIsolation,
   type MovingFixture,
@@ -33,8 +35,15 @@ describe('a process that has not heard of a move', () => {
   const isRefused = (deaf: Isolation, stale: TenantRef, work: (db: Db) => Promise<unknown>) =>
     deaf.run(stale, work).then(() => false, isBehindFence);
 
+  /** An archive of the placement that the tenant had. */
+  async function exported(stale: TenantRef): Promise<void> {
+    const tenant = { ...stale, slug: slugOf('stale'), name: 'Stale', plan: 'free' };
+    const options = { withKeys: false };
+    for await (const _ of exportTenant(fixture.services.archives, tenant, options));
+  }
+
   for (const { from, to } of pairs) {
-    it(`neither reads nor writes in ${from} what is in ${to} now`, async () => {
+    it(`neither reads, writes nor exports in ${from} what is in ${to} now`, async () => {
       const slug = `deaf-${from}-to-${to}`;
       const stale = await onboard(slug, from);
       const deaf = fixture.services.isolation;
@@ -47,9 +56,10 @@ describe('a process that has not heard of a move', () => {
         refused.push(await isRefused(deaf, stale, addPet(randomUUID())));
         const both = (db: Db) => db.transaction((sql) => sql`select id from pets`);
         refused.push(await isRefused(deaf, stale, both));
+        refused.push(await exported(stale).then(() => false, isBehindFence));
       };
       await fixture.move(slug, to, { onStep });
-      assert.deepEqual(refused, [true, true, true]);
+      assert.deepEqual(refused, [true, true, true, true]);
       // The old placement is gone, or still fenced.
       await assert.rejects(deaf.run(stale, readPets), { code: 'unavailable' });
       await assert.rejects(deaf.run(stale, addPet(randomUUID())), { code: 'unavailable' });
