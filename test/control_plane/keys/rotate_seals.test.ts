@@ -224,7 +224,7 @@ describe('rotateSeals()', () => {
       // The lock that a rotation by another process holds.
       await other.jobs.exclusive(target, 'seals', (connection) =>
         tryWithLock(connection, 'seals', async () => {
-          await assert.rejects(rotate(), /another rotation is running/);
+          await assert.rejects(rotate(), /another rotation or a move is under way/);
           refused = true;
         }),
       );
