@@ -290,8 +290,9 @@ export const limits = {
     fenceWaitMs: 150,
     fenceAttempts: 40,
     fenceRetryMs: 250,
-    /** How long an old database is kept for reads that began before the fence. */
-    readersMs: 5 * seconds,
+    /** How long an old database is kept for sessions with a statement, and for those without one. */
+    busySessionsMs: 5 * seconds,
+    idleSessionsMs: 500,
     pollMs: 20,
     /** How often the registry learns how many rows have been copied. */
     progressMs: 500,

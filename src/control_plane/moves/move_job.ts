@@ -6,6 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Refusal } from '../../kernel/errors.ts';
 import type { TenantRef } from '../../kernel/ports.ts';
+import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { isDedicated, type Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
@@ -25,7 +26,8 @@ export type MoveLimits = TransferLimits &
     fenceWaitMs: number;
     fenceAttempts: number;
     fenceRetryMs: number;
-    readersMs: number;
+    busySessionsMs: number;
+    idleSessionsMs: number;
     pollMs: number;
     progressMs: number;
   };
@@ -53,6 +55,7 @@ export type MoveWatcher = {
 export type MoveJobParts = {
   fleet: Fleet;
   movers: ConnectionPool;
+  serving: Pick<ConnectionPool, 'closeIdle'>;
   steps: Provisioner;
   record: MoveRecord;
   limits: MoveLimits;
@@ -121,7 +124,8 @@ export class MoveJob {
   /** Removes the old placement, after the switch. */
   async finish(): Promise<void> {
     const { record } = this.#parts;
-    if (isDedicated(this.#origin.placement)) await this.#waitForReaders();
+    const { placement } = this.#origin;
+    if (isDedicated(placement)) await this.#waitForSessions(placement.login);
     else await this.#dropCapture();
     await this.#destroy(this.#origin);
     await record.done(this.#move.id);
@@ -232,24 +236,36 @@ export class MoveJob {
     return fleet.modes.of(ref).destroy(ref, steps);
   }
 
-  /** Dropping a database ends its sessions: reads that began before the fence would be lost. */
-  async #waitForReaders(): Promise<void> {
-    const { fleet, limits, nowMs } = this.#parts;
-    const { database } = this.#origin.placement;
-    const target = fleet.installation.adminTarget(fleet.installation.database);
-    const endsAtMs = nowMs() + limits.readersMs;
-    while (nowMs() < endsAtMs) {
-      const running = await fleet.admin.exclusive(
-        target,
-        fleetWork,
-        (connection) => connection.plain`
-          select from pg_stat_activity join pg_locks using (pid)
-          where datname = ${database} and locktype = 'virtualxid'
+  /**
+   * Lets the sessions of the old database end by themselves: a statement that a dropped database ends is lost,
+   * while one that the fence refuses is sent again. Idle sessions of processes without a request of the tenant
+   * stay, and are ended by the drop.
+   */
+  async #waitForSessions(login: string): Promise<void> {
+    const { serving, limits, nowMs } = this.#parts;
+    await this.#onMain((main) => main.script(`alter role "${login}" nologin`));
+    const sinceMs = nowMs();
+    for (;;) {
+      serving.closeIdle(this.#origin.placement.target);
+      const [session] = await this.#onMain(
+        (main) => main.plain<{ busy: boolean }>`
+          select locktype is not null as busy
+          from pg_stat_activity
+            left join pg_locks on pg_locks.pid = pg_stat_activity.pid and locktype = 'virtualxid'
+          where usename = ${login}
+          order by busy desc
           limit 1`,
       );
-      if (running.length === 0) return;
+      const waitedMs = nowMs() - sinceMs;
+      if (!session || waitedMs > (session.busy ? limits.busySessionsMs : limits.idleSessionsMs))
+        return;
       await pause(limits.pollMs);
     }
+  }
+
+  #onMain<Result>(work: (main: Connection) => Promise<Result>): Promise<Result> {
+    const { admin, installation } = this.#parts.fleet;
+    return admin.exclusive(installation.adminTarget(installation.database), fleetWork, work);
   }
 }
 

@@ -42,11 +42,11 @@ export class Moves {
   readonly #jobParts: MoveJobParts;
 
   constructor(parts: MovesParts) {
-    const { fleet, control, movers, limits, newId, nowMs } = parts;
+    const { fleet, control, movers, serving, limits, newId, nowMs } = parts;
     this.#parts = parts;
     this.#record = new MoveRecord(control);
     const steps = new Provisioner(parts);
-    this.#jobParts = { fleet, movers, steps, record: this.#record, limits, newId, nowMs };
+    this.#jobParts = { fleet, movers, serving, steps, record: this.#record, limits, newId, nowMs };
   }
 
   /** The latest move of a tenant; null when it has never moved. */
