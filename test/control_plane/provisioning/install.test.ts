@@ -115,7 +115,7 @@ describe('install()', () => {
     );
   });
 
-  it('forces row security on every table with a tenant_id, except leftovers and outbox', async () => {
+  it('forces row security on every table with a tenant_id, except three of the control plane', async () => {
     await start();
     const bare = await connection.plain<{ name: string }>`
       select nspname || '.' || relname as name
@@ -127,7 +127,7 @@ describe('install()', () => {
       order by 1`;
     assert.deepEqual(
       bare.map(({ name }) => name),
-      ['control.leftovers', 'control.outbox'],
+      ['control.leftovers', 'control.moves', 'control.outbox'],
     );
   });
 
