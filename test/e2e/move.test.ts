@@ -24,7 +24,8 @@ describe('the move of a tenant', () => {
   let tenant: Onboarded;
   before(async () => {
     database = await testDatabase();
-    lab = await openLab(database.url);
+    // A busy machine may take its time.
+    lab = await openLab(database.url, { answerMs: 60_000 });
     operator = operatorOf(lab);
     tenant = await onboard(lab, 'mover', { isolation: 'shared' });
   });
