@@ -278,8 +278,10 @@ export const limits = {
   },
   moves: {
     /** Rows, and about as many bytes of rows, that are copied in one transaction. */
-    batchRows: 500,
+    batchRows: 200,
     batchBytes: 1 * MiB,
+    /** The rest after each of these batches, in which the requests of all tenants are served. */
+    restMs: 15,
     /** Changed rows that are copied with one statement. */
     changesBatchRows: 200,
     /** Writes are stopped when at most so many changed rows were left to copy. */

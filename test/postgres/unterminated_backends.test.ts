@@ -140,11 +140,15 @@ describe('a connection whose statement cannot be cancelled', () => {
   it('counts only against the tenant whose statement it runs', async () => {
     openPools(true);
     await pool.exclusive(target(), 'warm', (connection) => connection.plain`select 1`);
-    await Promise.all([
-      call('shared', 'before', 'select 1'),
-      stick('shared', 'stuck'),
-      assert.rejects(call('shared', 'behind', 'select 1'), unavailable),
-    ]);
+    // All three are sent at once, on the one open connection.
+    const batch = await backends.stopIn(() =>
+      Promise.all([
+        call('shared', 'before', 'select 1'),
+        assert.rejects(call('shared', 'stuck', `select ${sleep}`), unavailable),
+        assert.rejects(call('shared', 'behind', 'select 1'), unavailable),
+      ]),
+    );
+    await batch.call;
     assert.equal(pool.stats.unterminated, 1);
     await until(() => told.length === 1);
     assert.equal(told[0]?.tenant, 'stuck');

@@ -28,6 +28,7 @@ export type MoveLimits = TransferLimits &
     fenceRetryMs: number;
     busySessionsMs: number;
     idleSessionsMs: number;
+    restMs: number;
     pollMs: number;
     progressMs: number;
   };
@@ -105,6 +106,7 @@ export class MoveJob {
       assertLocked();
       onRows(rows, of);
       await noted(rows, of);
+      await pause(this.#parts.limits.restMs);
     });
     await record.catchingUp(id);
     await onStep('copied');
