@@ -12,8 +12,9 @@ create table fences (
 -- Returns the tenant of this transaction. Raises 42501 without a valid context, and KN001 behind a fence.
 -- The context is '<tenant>.<generation>.<mac>', and the mac covers the tenant, the generation and the
 -- backend's pid, so a stolen context is invalid on another backend. Generation -1 passes each fence: rows of
--- the control schema do not move. Security definer, because only the owner may read the keys. The fence is read in the snapshot of the calling statement: a statement that does
--- not see the fence sees the rows from before it.
+-- the control schema do not move. Security definer, because only the owner may read the keys. The fence is
+-- read in the snapshot of the calling statement: a statement that does not see the fence sees the rows from
+-- before it.
 create or replace function tenant() returns uuid
   language plpgsql stable parallel restricted security definer
   set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
-/** Repeats statements that wait for locks of tables that others use: nobody may wait behind them for long. */
+/** Repeats statements that need a lock on tables in use. Each attempt is short, because others wait behind it. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Refusal } from '../../kernel/errors.ts';
 import { codeOf } from '../../postgres/errors.ts';
