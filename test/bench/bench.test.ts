@@ -55,7 +55,7 @@ describe('npm run bench', () => {
 
   function start(flags: string[]): ChildProcessByStdio<null, null, Readable> {
     const { PATH = '' } = process.env;
-    const script = [...nodeScript('bench/bench.ts'), '--rounds', '1', '--duration', '0.5'];
+    const script = [...nodeScript('bench/bench.ts'), '--rounds', '1', '--duration', '0.1'];
     return spawn(process.execPath, [...script, ...flags], {
       env: { PATH, DATA_DIR: join(folder, 'data') },
       stdio: ['ignore', 'ignore', 'pipe'],
