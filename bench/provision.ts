@@ -93,14 +93,17 @@ async function onboard(
 async function fill({ isolation }: Services, tenant: LoadTenant): Promise<LoadTenant> {
   const pets = seedPets(tenant.slug);
   const rows = JSON.stringify(pets);
-  await isolation.run({ id: tenant.id, isolation: tenant.mode, generation: 0 }, async (db) => {
-    await db`update pets set deleted = true where id = ${tenant.id}`;
-    await db`
+  await isolation.run(
+    { id: tenant.id, isolation: tenant.mode, server: 'main', generation: 0 },
+    async (db) => {
+      await db`update pets set deleted = true where id = ${tenant.id}`;
+      await db`
       insert into pets (id, name, species, breed, birth_date)
       select id, name, species, breed, birth_date
       from jsonb_to_recordset(${rows}::text::jsonb)
         as pet (id uuid, name text, species text, breed text, birth_date date)`;
-  });
+    },
+  );
   return { ...tenant, pets };
 }
 

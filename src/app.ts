@@ -20,6 +20,7 @@ import { readAppVersion } from './app_version.ts';
 import type { Config } from './config.ts';
 import { KeyRefresher } from './control_plane/keys/key_refresher.ts';
 import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
+import { isOfServer } from './control_plane/servers/server_urls.ts';
 import type { HttpRequest } from './http/request.ts';
 import type { Router } from './http/router.ts';
 import { Relocation } from './isolation/relocation.ts';
@@ -225,7 +226,7 @@ function openCaches({ lookups, fleet, refreshSeals }: Services, throttledLog: Th
   const listener = new NotificationListener(fleet.installation.controlTarget, 'kennel', {
     ...limits.listener,
     onMessage: (announcement) => {
-      if (announcement === sealsAnnouncement) seals.refresh();
+      if (announcement === sealsAnnouncement || isOfServer(announcement)) seals.refresh();
       else directory.onChange(announcement);
     },
     onGap: () => {

@@ -43,6 +43,10 @@ const pool = {
   waitLimitMs: 30 * seconds,
   idleLimitMs: 10 * seconds,
   spareMs: 1 * seconds,
+  /** A server besides the main one that hangs leaves a quarter of the connections to the others. */
+  serverShare: 0.75,
+  openingShare: 0.25,
+  downMs: 1 * seconds,
   batches,
 };
 
@@ -218,6 +222,15 @@ export const limits = {
     // The list of all tenants is one JSON value.
     json: { ...json, chars: session.answerBytes },
   },
+  /** A connection that finds out whether another server can be used; a start waits for it. */
+  probeConnection: {
+    connectTimeoutMs: 1 * seconds,
+    statementTimeoutMs: 1 * seconds,
+    lockTimeoutMs: 1 * seconds,
+    idleInTransactionTimeoutMs: 1 * seconds,
+    callTimeoutMs: 1 * seconds,
+    ...session,
+  },
   /** The connections of a move, whose snapshot stays open while all rows are copied. */
   moverConnection: {
     connectTimeoutMs: 5 * seconds,
@@ -228,13 +241,17 @@ export const limits = {
     ...session,
   },
   adminConnections: { ...pool, connections: 8, connectionsPerTenant: 8 },
-  /** The connection that terminates backends whose connection was closed. */
+  /**
+   * The connections that terminate backends whose connection was closed: one for the main server, and one for
+   * all others.
+   */
   terminatorConnections: {
     ...pool,
-    connections: 1,
-    connectionsPerTenant: 1,
-    waitingPerTenant: 1,
-    waiting: 1,
+    connections: 2,
+    connectionsPerTenant: 2,
+    waitingPerTenant: 2,
+    waiting: 2,
+    serverShare: 0.5,
     waitLimitMs: 3 * seconds,
   },
   unterminated: {

@@ -8,6 +8,7 @@ import { Connection } from './postgres/connection.ts';
 import { nameOf } from './postgres/connection_options.ts';
 import { codeOf } from './postgres/errors.ts';
 import { partsOf } from './postgres/session_url.ts';
+import { whyUnreachable } from './postgres/unreachable.ts';
 
 export type Database = {
   adminUrl: string;
@@ -44,31 +45,12 @@ async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'the connection was refused; is Postgres running?',
-  ENOENT: 'there is no such socket; is Postgres running?',
-  EACCES: 'this user may not use the socket',
-  ENOTFOUND: 'there is no such host',
-  EAI_AGAIN: 'there is no such host',
-  '28P01': 'the password is wrong',
-  '28000': 'this login is not allowed',
-  '3D000': 'there is no such database',
-  '53300': 'the server has no free connection',
-  '42501': 'this login may not connect there',
-  // Each session starts with settings, one of which is new in Postgres 14.
-  '42704': 'the server lacks a setting; Kennel needs Postgres 15 or newer',
-};
-
 async function assertReachable(url: string): Promise<void> {
   try {
     (await Connection.open(url, limits.adminConnection)).close();
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    const reason = reasons[codeOf(cause)] ?? (cause instanceof Error ? cause.message : 'no answer');
     const { hosts, database, user } = partsOf(url).options;
     const where = `${hosts.map(nameOf).join(',')}/${database}`;
-    const line = `Cannot use DATABASE_URL (${where} as "${user}"): ${reason}`;
-    // The reason may be a message of the server, with line breaks.
-    throw new Error(line.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim());
+    throw new Error(`Cannot use DATABASE_URL (${where} as "${user}"): ${whyUnreachable(error)}`);
   }
 }

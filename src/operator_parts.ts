@@ -5,6 +5,7 @@
 import type { Config } from './config.ts';
 import { queryAudit } from './control_plane/audit/query.ts';
 import type { MoveStep } from './control_plane/moves/move_job.ts';
+import { listServers } from './control_plane/servers/server_list.ts';
 import { isolationModes } from './isolation/modes.ts';
 import type { Slug } from './kernel/tenant.ts';
 import type { Outbox } from './mail/outbox.ts';
@@ -33,6 +34,7 @@ export function operatorParts(
     moves: tenantMoves(services, dependencies),
     defaults: { isolation, isolationModes, sendsMail: smtpUrl !== null },
     plans: planAdmin(services, dependencies),
+    servers: () => listServers(services.fleet),
     readTrail: (filter) => queryAudit(services.control, filter),
     denials: dependencies.denials,
   };
@@ -76,11 +78,11 @@ function tenantMoves(
 ): TenantMoves {
   return {
     find: (slug) => moves.find(slug),
-    begin: async (slug, to, requestId) => {
+    begin: async (slug, destination, requestId) => {
       const onStep = (step: MoveStep) => {
         if (step === 'switched') directory.forgetAll();
       };
-      return (await moves.begin({ slug, to, requestId }, { onStep })).move;
+      return (await moves.begin({ slug, ...destination, requestId }, { onStep })).move;
     },
   };
 }

@@ -17,6 +17,7 @@ import { type InstallOptions, install } from './control_plane/provisioning/insta
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
 import { openInstalled } from './control_plane/provisioning/open_installed.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
+import { learnServers } from './control_plane/servers/server_urls.ts';
 import type { ModeFactory } from './isolation/mode.ts';
 import { type Connections, tenantIsolation } from './isolation/tenant_db.ts';
 import type { Db, Isolation, Sql } from './kernel/ports.ts';
@@ -47,7 +48,7 @@ export type Services = {
   registry: TenantAdmin;
   schemaVersions: SchemaVersions;
   pools: { serving: ConnectionPool; control: ConnectionPool };
-  /** Reads the secrets of the seals again, because a rotation may have replaced them. */
+  /** Reads the secrets of the seals and the servers again, because they may have changed. */
   refreshSeals(): Promise<void>;
   close(): void;
 };
@@ -110,7 +111,9 @@ export async function openServices(
     // Handlers use a column of migration 2.
     schemaVersions: { oldest: 2, newest: fleet.sql.tenant.length },
     refreshSeals: async () => {
-      const seals = await readSealSecrets({ admin: pools.seals, installation });
+      const parts = { admin: pools.seals, installation };
+      const seals = await readSealSecrets(parts);
+      await learnServers(parts);
       if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     close: () => {
@@ -127,8 +130,9 @@ function openPools(
 ) {
   const { adminConnection, controlConnection } = limits;
   const terminators = openConnectionPool(controlConnection, limits.terminatorConnections);
-  const target = installation.adminTarget(installation.database);
-  const terminate = terminateBackends(terminators, target);
+  const terminate = terminateBackends(terminators, (server) =>
+    installation.adminTarget(installation.homeOf(server)),
+  );
   return {
     serving: servingPool(connections, { ...limits.unterminated, terminate, onUnterminated }),
     control: openConnectionPool(controlConnection, limits.controlConnections),
@@ -151,6 +155,7 @@ async function installOptions(
     placementCacheSize: limits.connections.placements,
     migrationLockTimeoutMs: limits.migrations.lockTimeoutMs,
     transactionTimeoutMs: limits.connection.callTimeoutMs,
+    probeConnection: limits.probeConnection,
     dropTimeoutMs: limits.dropTimeoutMs,
   };
 }

@@ -1,6 +1,6 @@
 -- Databases: each of ours admits only its own logins, our logins may connect to no other database, and all
 -- of ours exist, in UTF8. Except the owner, our roles own no database, and nothing in other databases.
--- Run in: the main database (databases belong to the whole server).
+-- Run in: each server (databases belong to the whole server).
 -- Variables: control, migrate, owner (roles), ours (an array of all our roles but the owner), placements
 -- (a relation with the columns whose, active, database, schema, role and login: the tenant in words, whether
 -- it is active, and where its rows are).

@@ -1,6 +1,6 @@
 -- Roles: none of ours bypasses row security or has other special rights, and each may become only the
 -- roles that it needs.
--- Run in: the main database (roles belong to the whole server).
+-- Run in: each server (roles belong to the whole server).
 -- Variables: owner, app, account, serve, migrate (roles), ours (an array of all our roles but the owner).
 -- Only reads.
 

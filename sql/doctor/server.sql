@@ -1,5 +1,5 @@
 -- The server: known vulnerabilities of its release that concern row security or the current role.
--- Run in: the main database.
+-- Run in: each server.
 -- Variables: those that psql has by itself.
 -- Source: https://www.postgresql.org/support/security/
 

@@ -1,5 +1,5 @@
 -- Default settings of roles and databases: none affects rows or rights, and none loads a library.
--- Run in: the main database (the settings of roles and databases belong to the whole server).
+-- Run in: each server (the settings of roles and databases belong to the whole server).
 -- Variables: ours (an array of all our roles but the owner), placements (a relation, as in databases.sql),
 -- setting_classes (JSON: the text of setting_classes.json; sessions.sql says what the classes mean).
 -- Only reads.

@@ -1,5 +1,5 @@
 -- Statements that contain seals: neither other sessions nor the log of the server may show them.
--- Run in: the main database (the settings of roles and databases belong to the whole server).
+-- Run in: each server (the settings of roles and databases belong to the whole server).
 -- Variables: placements (a relation, as in databases.sql).
 -- Only reads.
 

@@ -1,5 +1,6 @@
 /**
- * `npm run doctor`: reports each weakness of the tenants' isolation, with its fix.
+ * `npm run doctor`: reports each weakness of the tenants' isolation, with its fix; `--server NAME`: of one
+ * server alone.
  * `npm run doctor -- --accept CHECK`: hides the warnings of a check; `--withdraw CHECK` shows them again.
  * `npm run doctor -- verify-audit [--tenant SLUG]`: reports each falsified event of the audit trail.
  */
@@ -13,13 +14,14 @@ import {
 import { examine } from '../control_plane/doctor/doctor.ts';
 import { oneLine } from '../control_plane/doctor/finding.ts';
 import { type Summed, summed } from '../control_plane/doctor/summed.ts';
+import { assertServer } from '../control_plane/servers/server_list.ts';
 import { limits } from '../limits.ts';
 import type { Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { verifyAudit } from './verify_audit.ts';
 
-const usage = `Usage: npm run doctor [-- --json]
+const usage = `Usage: npm run doctor [-- --server NAME] [--json]
        npm run doctor -- --accept CHECK | --withdraw CHECK [--json]
        npm run doctor -- verify-audit [--tenant SLUG] [--json]`;
 
@@ -29,13 +31,14 @@ await runCommand({
   usage,
   options: {
     tenant: { type: 'string' },
+    server: { type: 'string' },
     accept: { type: 'string' },
     withdraw: { type: 'string' },
     json: { type: 'boolean' },
   },
   installs: () => false,
   parse: ({ positionals, values }) => {
-    const { tenant, json = false } = values;
+    const { tenant, server, json = false } = values;
     const [action, ...rest] = positionals;
     assertNoMore(rest);
     if (action !== undefined && action !== 'verify-audit') {
@@ -44,12 +47,14 @@ await runCommand({
     const changes = changesOf(values);
     if (action === 'verify-audit') {
       if (changes.length > 0) throw new UsageError(`Cannot use --accept with "${action}"`);
+      if (server !== undefined) throw new UsageError(`Cannot use --server with "${action}"`);
       return (services) => verifyAudit(services, { slug: tenant ?? null, json });
     }
     if (tenant !== undefined) throw new UsageError('Cannot use --tenant without verify-audit');
     return async (services, config) => {
       for (const change of changes) await change(services, config);
-      return examineAll(services, json);
+      if (server !== undefined) await assertServer(services.control, server);
+      return examineAll(services, { server, json });
     };
   },
 });
@@ -72,8 +77,11 @@ function changesOf(values: { accept?: string | undefined; withdraw?: string | un
 }
 
 /** Exit code 1 when an error is found, 0 for warnings alone. */
-async function examineAll(services: Services, json: boolean): Promise<number> {
-  const findings = await examine(services, limits.doctor);
+async function examineAll(
+  services: Services,
+  { server, json }: { server: string | undefined; json: boolean },
+): Promise<number> {
+  const findings = await examine(services, { ...limits.doctor, server });
   const { told, accepted } = await withoutAccepted(services.fleet, findings);
   const errors = told.filter(({ severity }) => severity === 'error').length;
   const warnings = told.length - errors;

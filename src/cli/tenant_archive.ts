@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { saveArchive } from '../control_plane/archive/archive_file.ts';
 import { importTenant } from '../control_plane/archive/import_tenant.ts';
 import { restoreTenant } from '../control_plane/archive/restore_tenant.ts';
+import { assertServer } from '../control_plane/servers/server_list.ts';
 import { isolationModes } from '../isolation/modes.ts';
 import type { Slug } from '../kernel/tenant.ts';
 import { UsageError } from './arguments.ts';
@@ -45,6 +46,7 @@ export function exportToFile(
 
 type ImportValues = {
   isolation?: string | undefined;
+  server?: string | undefined;
   plan?: string | undefined;
   json?: boolean | undefined;
 };
@@ -53,17 +55,19 @@ type ImportValues = {
 export function importFile(
   file: string,
   slug: Slug,
-  { isolation, plan, json }: ImportValues,
+  { isolation, server, plan, json }: ImportValues,
 ): Work {
   if (isolation !== undefined && !isolationModes.some((mode) => mode === isolation)) {
     throw new UsageError(`Cannot use --isolation: expected one of ${isolationModes.join(', ')}`);
   }
-  return async ({ onboarding, archives, pools }, config) => {
+  return async ({ onboarding, archives, pools, control }, config) => {
+    if (server !== undefined) await assertServer(control, server);
     const parts = { onboarding, archives, serving: pools.serving };
     const created = await withProgress((onProgress) =>
       importTenant(parts, {
         ...{ file, slug, onProgress },
         plan: plan ?? null,
+        server: server ?? null,
         isolation: isolation ?? config.isolation,
       }),
     );

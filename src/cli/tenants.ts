@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
 import type { DeletionReceipt } from '../control_plane/provisioning/deletion_receipt.ts';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
+import { assertServer } from '../control_plane/servers/server_list.ts';
 import { isolationModes } from '../isolation/modes.ts';
 import type { Slug } from '../kernel/tenant.ts';
 import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
@@ -17,11 +18,11 @@ import { slugOf } from './where.ts';
 
 const usage = `Usage: npm run tenants -- list [--json]
        npm run tenants -- query "SQL" [--where plan=NAME|isolation=MODE|slug=A,B] [--json]
-       npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--email ADDRESS] [--json]
+       npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--server NAME] [--email ADDRESS] [--json]
        npm run tenants -- suspend|resume SLUG [--json]
-       npm run tenants -- move SLUG --to MODE [--json]
+       npm run tenants -- move SLUG --to MODE [--server NAME] [--json]
        npm run tenants -- export SLUG FILE [--with-keys] [--json]
-       npm run tenants -- import FILE --slug SLUG [--isolation MODE] [--plan PLAN] [--json]
+       npm run tenants -- import FILE --slug SLUG [--isolation MODE] [--server NAME] [--plan PLAN] [--json]
        npm run tenants -- restore SLUG FILE [--json]
        npm run tenants -- delete SLUG [--yes] [--json]`;
 
@@ -33,6 +34,7 @@ const options = {
   isolation: { type: 'string' },
   email: { type: 'string' },
   to: { type: 'string' },
+  server: { type: 'string' },
   where: { type: 'string', multiple: true },
   slug: { type: 'string' },
   'with-keys': { type: 'boolean' },
@@ -64,7 +66,7 @@ const actions: Readonly<Record<string, Action>> = {
     work: ([text], values) => query(text, values),
   },
   create: {
-    flags: ['name', 'plan', 'isolation', 'email', 'json'],
+    flags: ['name', 'plan', 'isolation', 'server', 'email', 'json'],
     words: 1,
     work: ([slug], values) => create(slugIn(slug), values),
   },
@@ -79,7 +81,7 @@ const actions: Readonly<Record<string, Action>> = {
     work: ([slug], values) => setStatus(slugIn(slug), 'active', values),
   },
   move: {
-    flags: ['to', 'json'],
+    flags: ['to', 'server', 'json'],
     words: 1,
     work: ([slug], values) => moveTenant(slugIn(slug), values),
   },
@@ -94,7 +96,7 @@ const actions: Readonly<Record<string, Action>> = {
     work: ([slug, file], values) => exportToFile(slugIn(slug), fileOf(file), values),
   },
   import: {
-    flags: ['slug', 'isolation', 'plan', 'json'],
+    flags: ['slug', 'isolation', 'server', 'plan', 'json'],
     words: 1,
     work: ([file], values) => importFile(fileOf(file), slugIn(values.slug), values),
   },
@@ -154,27 +156,27 @@ async function list({ registry }: Services, { json }: Values): Promise<number> {
 
 function tableOf(tenants: readonly TenantView[]): string[] {
   return table(
-    ['slug', 'status', 'plan', 'isolation', 'version'],
+    ['slug', 'status', 'plan', 'isolation', 'server', 'version'],
     tenants.map((tenant) => [
       tenant.slug,
       tenant.status,
       tenant.plan,
       tenant.isolation,
+      tenant.server,
       String(tenant.schema_version),
     ]),
   );
 }
 
 function create(slug: Slug, { json, ...values }: Values): Work {
-  const { name, plan, isolation, adminEmail } = newTenantOf(slug, values);
-  return async ({ onboarding }, config) => {
+  const { name, plan, isolation, server = null, adminEmail } = newTenantOf(slug, values);
+  return async ({ onboarding, control }, config) => {
     if (adminEmail === undefined && config.smtpUrl !== null) {
       throw new UsageError('Cannot create a tenant without --email where SMTP_URL is set');
     }
+    if (server !== null) await assertServer(control, server);
     const newTenant = {
-      slug,
-      name,
-      plan,
+      ...{ slug, name, plan, server },
       isolation: isolation ?? config.isolation,
       adminEmail: adminEmail ?? inventedEmail(slug),
     };
@@ -197,8 +199,8 @@ function create(slug: Slug, { json, ...values }: Values): Work {
  *
  * @throws {UsageError} that names the flag with a wrong value.
  */
-function newTenantOf(slug: Slug, { name = slug, plan, isolation, email }: Values) {
-  const fields = { slug, name, plan, isolation, admin_email: email };
+function newTenantOf(slug: Slug, { name = slug, plan, isolation, server, email }: Values) {
+  const fields = { slug, name, plan, isolation, server, admin_email: email };
   const parsed = v.safeParse(
     newTenantFields({ sendsMail: false, isolationModes }),
     JSON.parse(JSON.stringify(fields)),

@@ -1,6 +1,7 @@
 /** The parts of the control plane: the administrator's connections, names, modes, SQL and timeouts. */
 
 import type { IsolationModes } from '../isolation/modes.ts';
+import type { ConnectionLimits } from '../postgres/connection.ts';
 import type { ConnectionPool } from '../postgres/connection_pool.ts';
 import type { Installation } from '../postgres/installation.ts';
 import type { Migration } from './migrations/migration_files.ts';
@@ -26,6 +27,8 @@ export type Fleet = {
   migrationLockTimeoutMs: number;
   /** The longest time that a transaction of a serving login may stay open. */
   transactionTimeoutMs: number;
+  /** The limits of a connection that finds out whether a server can be used now. */
+  probeConnection: ConnectionLimits;
   /** The longest time that dropping a database may take. */
   dropTimeoutMs: number;
 };

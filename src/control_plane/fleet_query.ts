@@ -39,6 +39,7 @@ type QueriedTenant = {
   slug: Slug;
   plan: string;
   isolation: string;
+  server: string;
   generation: number;
   status: string;
   schemaVersion: number;
@@ -57,7 +58,7 @@ export async function queryFleet(
   query: FleetQuery,
 ): Promise<{ count: number; answers: AsyncIterable<TenantAnswer> }> {
   const all = await parts.control<QueriedTenant>`
-    select id, slug, plan, isolation, generation, status, schema_version as "schemaVersion",
+    select id, slug, plan, isolation, server, generation, status, schema_version as "schemaVersion",
       required_version as "requiredVersion"
     from control.tenants
     order by slug`;

@@ -1,5 +1,6 @@
 /**
- * Database mode: each tenant has a database, and a login that may connect to no other database of Kennel.
+ * Database mode: each tenant has a database on one of the servers, and a login that may connect to no other
+ * database of Kennel.
  *
  * A session of that login serves one tenant only. The tenant's context is a start parameter of the session,
  * so statements bring none; row security compares it here, too, as a second barrier. Provisioning makes the
@@ -12,11 +13,13 @@ import { type IsolationMode, nameOf } from './mode.ts';
 export function databaseMode(installation: Installation): IsolationMode {
   const placementOf = (tenant: TenantRef) =>
     installation.dedicatedPlacement(nameOf(tenant), {
+      server: tenant.server,
       tenant: tenant.id,
       generation: tenant.generation,
     });
   return {
     name: 'database',
+    hasServers: true,
     commonPlacements: () => [],
     placementOf,
     provision: async (tenant, steps) => {

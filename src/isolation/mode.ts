@@ -11,6 +11,8 @@ import type { DedicatedPlacement, Placement } from '../postgres/placement.ts';
 export interface IsolationMode {
   /** As stored in the tenant's row of the registry. */
   readonly name: string;
+  /** Whether a tenant may live on any server. Tables of other modes are in the main database. */
+  readonly hasServers: boolean;
   /**
    * Placements that the mode's tenants share; none where each tenant has its own. They exist before their
    * first tenant and after their last.

@@ -69,6 +69,11 @@ export class IsolationModes {
     return [...own.values(), ...common.values()];
   }
 
+  /** The names of the modes whose tenants may live on any server. */
+  get withServers(): string[] {
+    return [...this.#modes.values()].flatMap(({ name, hasServers }) => (hasServers ? [name] : []));
+  }
+
   /** Whether other tenants' rows are in the tenant's tables. */
   isCommon(tenant: TenantRef): boolean {
     const key = keyOf(this.placementOf(tenant));
@@ -77,6 +82,6 @@ export class IsolationModes {
 }
 
 /** Two placements with the same key have the same tables. */
-function keyOf({ database, schema }: Placement): string {
-  return `${database} ${schema}`;
+function keyOf({ server, database, schema }: Placement): string {
+  return `${server} ${database} ${schema}`;
 }

@@ -14,6 +14,7 @@ export function schemaMode(installation: Installation): IsolationMode {
     installation.placement(nameOf(tenant), { generation: tenant.generation });
   return {
     name: 'schema',
+    hasServers: false,
     commonPlacements: () => [],
     placementOf,
     provision: (tenant, steps) => steps.createSchema(placementOf(tenant)),

@@ -14,6 +14,7 @@ export function sharedMode(installation: Installation): IsolationMode {
     installation.placement(schemas.shared, { generation });
   return {
     name: 'shared',
+    hasServers: false,
     commonPlacements: () => [placementOf({ generation: 0 })],
     placementOf,
     provision: (tenant, steps) => steps.schemaVersion(placementOf(tenant)),

@@ -73,7 +73,7 @@ export interface Isolation {
 }
 
 /** The facts that choose a tenant's placement. Each move gives the tenant a new generation. */
-export type TenantRef = { id: TenantId; isolation: string; generation: number };
+export type TenantRef = { id: TenantId; isolation: string; server: string; generation: number };
 
 /** The result of a change, and the details of its audit event. */
 export type Change<Result> = { result: Result; details: AuditDetails };

@@ -9,6 +9,9 @@ declare const brand: unique symbol;
 /** A tenant's UUIDv7. The server makes it; it is never taken from a request. */
 export type TenantId = string & { readonly [brand]: 'TenantId' };
 
+/** The server that has the registry, and all tenants of modes that keep their rows beside it. */
+export const mainServer = 'main';
+
 /** A tenant's name in hosts, paths and headers: 3 to 40 of `a-z 0-9 -`. */
 export type Slug = string & { readonly [brand]: 'Slug' };
 
@@ -25,6 +28,8 @@ export type Tenant = {
   status: TenantStatus;
   /** The name of its isolation mode. Tenants of all modes are served by the same process. */
   isolation: string;
+  /** The name of the Postgres server that has its rows. */
+  server: string;
   /** How often it has moved. The database refuses a statement of an older generation. */
   generation: number;
   plan: Plan;

@@ -1,25 +1,38 @@
 /**
  * All connections of a process, in all isolation modes. Waiting calls are served round-robin over tenants,
  * and each tenant has a bounded share of the connections, so that the slow queries of one tenant do not
- * become the latency of another.
+ * become the latency of another. For the same reason the calls to each added server are bounded: while it
+ * hangs, they hold their connections until they time out.
  */
 import { unavailable } from '../kernel/errors.ts';
+import { mainServer } from '../kernel/tenant.ts';
 import type { Connection, Target } from './connection.ts';
 import { Counts } from './counts.ts';
 import { type Deferred, FairQueue, type FairQueueLimits } from './fair_queue.ts';
 import { PoolConnections, type PoolConnectionsLimits } from './pool_connections.ts';
 import { type BatchLimits, type ReadBatch, ReadBatches } from './read_batches.ts';
+import { serverOf } from './session_url.ts';
 import type { UnterminatedOptions } from './unterminated_backends.ts';
 
 export type ConnectionPoolLimits = FairQueueLimits &
   PoolConnectionsLimits & {
     /** The most calls of one tenant at the same time. */
     connectionsPerTenant: number;
+    /** The most connections to one added server that calls hold at the same time, as a share of all. */
+    serverShare: number;
+    /** The most of them that are opened at the same time, as a share of all. */
+    openingShare: number;
     batches: BatchLimits;
   };
 
 /** A call that may share a connection does so, unless its tenant is slow when its turn comes. */
-type Call = { target: Target; tenant: string; mayShare: boolean };
+type Call = {
+  target: Target;
+  tenant: string;
+  mayShare: boolean;
+  /** The name of the added server; null for the main one. */
+  server: string | null;
+};
 
 export class ConnectionPool {
   readonly #limits: ConnectionPoolLimits;
@@ -61,7 +74,7 @@ export class ConnectionPool {
     return {
       idle: idle.size,
       busy: busy.size,
-      unterminated: unterminated?.size ?? 0,
+      unterminated,
       waiting: this.#queue.size,
       lost,
     };
@@ -88,7 +101,7 @@ export class ConnectionPool {
     tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return this.#run({ target, tenant, mayShare: false }, work);
+    return this.#run(callTo(target, tenant, false), work);
   }
 
   /**
@@ -102,7 +115,7 @@ export class ConnectionPool {
     tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return this.#run({ target, tenant, mayShare: true }, work);
+    return this.#run(callTo(target, tenant, true), work);
   }
 
   /** Closes all idle connections to a target, because its database is about to be dropped. */
@@ -142,6 +155,7 @@ export class ConnectionPool {
 
   #wait(call: Call): Promise<ReadBatch> {
     if (this.#closed) throw unavailable('The server is shutting down');
+    if (call.server !== null) this.#connections.assertUp(call.server);
     const lent = this.#queue.wait(call);
     this.#countWait(lent);
     // Most calls wait until a batch is sent; no queued call can be served before.
@@ -184,7 +198,7 @@ export class ConnectionPool {
   }
 
   #takeIdle(call: Call): ReadBatch | null {
-    if (this.#mustWait(call)) return null;
+    if (this.#mustWait(call) || !this.#hasRoomOnServer(call)) return null;
     const connection = this.#connections.idle.take(call.target);
     return connection && this.#begin(connection, call);
   }
@@ -235,6 +249,7 @@ export class ConnectionPool {
     const { target } = call;
     const { opening } = this.#connections;
     if (this.#mustWait(call) || (this.#shares(call) && opening.of(target) > 0)) return false;
+    if (!this.#hasRoomOnServer(call) || !this.#mayOpenOnServer(call)) return false;
     return this.#connections.makeRoom(target);
   }
 
@@ -247,7 +262,24 @@ export class ConnectionPool {
   }
 
   #isWithinShare({ tenant }: Call): boolean {
-    const unterminated = this.#connections.unterminated?.heldBy(tenant) ?? 0;
+    const unterminated = this.#connections.unterminatedOf(tenant);
     return this.#running.of(tenant) + unterminated < this.#limits.connectionsPerTenant;
   }
+
+  #hasRoomOnServer({ server }: Call): boolean {
+    if (server === null) return true;
+    const { connections, serverShare } = this.#limits;
+    return this.#connections.heldOn(server) < Math.max(1, connections * serverShare);
+  }
+
+  #mayOpenOnServer({ server }: Call): boolean {
+    if (server === null) return true;
+    const { connections, openingShare } = this.#limits;
+    return this.#connections.openingOn.of(server) < Math.max(1, connections * openingShare);
+  }
+}
+
+function callTo(target: Target, tenant: string, mayShare: boolean): Call {
+  const server = serverOf(target);
+  return { target, tenant, mayShare, server: server === mainServer ? null : server };
 }

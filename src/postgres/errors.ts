@@ -71,6 +71,12 @@ export function isPlacementGone(error: unknown): boolean {
   return error instanceof Refusal && placementGone.has(codeOf(error.cause));
 }
 
+/** Whether no session could be opened because the server does not answer, starts or stops. */
+export function isUnreachable(error: unknown): boolean {
+  const cause = causeOf(error);
+  return severityOf(cause) === undefined || codeOf(cause) === '57P03';
+}
+
 /** Returns the error of a tenant's statement. A missing right becomes a violation, which the trail records. */
 export function asViolation(error: unknown): unknown {
   return error instanceof Error && codeOf(error) === '42501'

@@ -1,13 +1,15 @@
 /**
- * One Kennel in one Postgres: the names of its roles, schemas and databases, and the passwords and seal
- * keys that are derived from its secrets. Roles belong to the whole server, so their names contain the
+ * One Kennel: its servers, the names of its roles, schemas and databases, and the passwords and seal keys
+ * that are derived from its secrets. Roles belong to a whole server, so their names contain the main
  * database's name: two installations on one server have no role in common.
  */
 import { createHash, createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { unavailable } from '../kernel/errors.ts';
+import { mainServer } from '../kernel/tenant.ts';
 import { connectionOptions } from './connection_options.ts';
-import { type Keywords, keywordsIn } from './connection_url.ts';
-import type { DedicatedPlacement, Placement } from './placement.ts';
+import { type Keywords, keywordsIn, urlOf } from './connection_url.ts';
+import type { DatabasePlace, DedicatedPlacement, Placement } from './placement.ts';
 import { type ContextOf, dedicatedContext, neverFenced } from './seal.ts';
 import { type OwnSettings, type Target, targetOf } from './session_url.ts';
 
@@ -42,13 +44,16 @@ export type Roles = {
 
 export class Installation {
   readonly adminUrl: string;
+  /** The main database, with the control schema. */
+  readonly main: DatabasePlace;
   readonly database: string;
   readonly roles: Roles;
   /** The target of the directory and the operator. */
   readonly controlTarget: Target;
   /** The target of tenants' statements in the main database. */
   readonly servingTarget: Target;
-  readonly #admin: Keywords;
+  /** The administrator's URL of each server, as keywords. */
+  readonly #servers: Map<string, Keywords>;
   readonly #secret: Buffer;
   readonly #placements: LRUCache<string, Placement>;
   readonly #dedicated: LRUCache<string, DedicatedPlacement>;
@@ -57,15 +62,16 @@ export class Installation {
   /** @param maxPlacements the most of each kind that are cached; to derive one takes a few HMACs. */
   constructor(adminUrl: string, { installation, seals }: Secrets, maxPlacements: number) {
     this.adminUrl = adminUrl;
-    this.#admin = keywordsIn(adminUrl);
+    this.#servers = new Map([[mainServer, keywordsIn(adminUrl)]]);
     this.database = databaseOf(adminUrl);
+    this.main = { server: mainServer, database: this.database };
     this.roles = rolesOf(this.database);
     this.#secret = installation;
     this.#seals = seals;
     this.#placements = new LRUCache({ max: maxPlacements });
     this.#dedicated = new LRUCache({ max: maxPlacements });
-    this.controlTarget = this.#target(this.database, this.roles.control);
-    this.servingTarget = this.#target(this.database, this.roles.serve);
+    this.controlTarget = this.#target(this.main, this.roles.control);
+    this.servingTarget = this.#target(this.main, this.roles.serve);
   }
 
   /** The placement of every tenant's account: its rows of the control schema. */
@@ -87,7 +93,8 @@ export class Installation {
   ): Placement {
     return cached(this.#placements, `${database} ${schema} ${generation}`, () => ({
       context: 'statement',
-      target: this.#target(database, this.roles.serve),
+      target: this.#target({ server: mainServer, database }, this.roles.serve),
+      server: mainServer,
       database,
       login: this.roles.serve,
       schema,
@@ -97,18 +104,26 @@ export class Installation {
     }));
   }
 
-  /** Returns the placement of one tenant in a database with a login of the same name. */
-  dedicatedPlacement(name: string, { tenant, generation }: ContextOf): DedicatedPlacement {
-    return cached(this.#dedicated, `${name} ${generation}`, () => {
+  /**
+   * Returns the placement of one tenant in a database with a login of the same name.
+   *
+   * @throws {Refusal} `unavailable` when this process does not know the server.
+   */
+  dedicatedPlacement(
+    name: string,
+    { server, tenant, generation }: ContextOf & { server: string },
+  ): DedicatedPlacement {
+    return cached(this.#dedicated, `${server} ${name} ${generation}`, () => {
       const database = this.databaseNamed(name);
       const sealKey = sealKeyOf(this.#seals.current, database);
       return {
         context: 'session',
         tenant,
-        target: this.#target(database, database, {
+        target: this.#target({ server, database }, database, {
           search_path: `"${schemas.tenant}"`,
           'kennel.tenant': dedicatedContext(sealKey, { tenant, generation }),
         }),
+        server,
         database,
         login: database,
         schema: schemas.tenant,
@@ -132,18 +147,47 @@ export class Installation {
     return changed;
   }
 
+  /** Knows these added servers from now on, and no others. @param urls of administrators, by name. */
+  useServers(urls: ReadonlyMap<string, string>): void {
+    let changed = false;
+    for (const name of this.addedServers) {
+      if (!urls.has(name)) changed = this.#servers.delete(name);
+    }
+    for (const [name, url] of urls) {
+      const known = this.#servers.get(name);
+      const keywords = keywordsIn(url);
+      if (known && urlOf(known) === urlOf(keywords)) continue;
+      this.#servers.set(name, keywords);
+      changed = true;
+    }
+    if (changed) this.#dedicated.clear();
+  }
+
+  /** The names of the servers besides the main one. */
+  get addedServers(): string[] {
+    return [...this.#servers.keys()].filter((name) => name !== mainServer);
+  }
+
+  /** Returns the database that the administrator's URL of a server names: others are made from there. */
+  homeOf(server: string): DatabasePlace {
+    const { database } = connectionOptions(this.#keywordsOf(server));
+    return { server, database };
+  }
+
   /** Returns the administrator's target in a database. */
-  adminTarget(database: string): Target {
-    return targetOf({ ...this.#admin, dbname: database });
+  adminTarget({ server, database }: DatabasePlace): Target {
+    return targetOf({ ...this.#keywordsOf(server), dbname: database }, { server });
   }
 
   /** Returns the target of migrations, and of all statements that may run triggers from them, in a database. */
-  migrationTarget(database: string): Target {
-    return this.#target(database, this.roles.migrate);
+  migrationTarget(place: DatabasePlace): Target {
+    return this.#target(place, this.roles.migrate);
   }
 
-  password(role: string): string {
-    return this.#derive(`login:${role}`).toString('hex');
+  /** Returns the password of a login. One server does not learn those of another. */
+  password(role: string, server = mainServer): string {
+    const where = server === mainServer ? '' : `${server}:`;
+    return this.#derive(`login:${where}${role}`).toString('hex');
   }
 
   /**
@@ -165,9 +209,16 @@ export class Installation {
   }
 
   /** @param settings at the start of the session, which `reset all` restores. */
-  #target(database: string, login: string, settings?: OwnSettings): Target {
-    const password = this.password(login);
-    return targetOf({ ...this.#admin, dbname: database, user: login, password }, settings);
+  #target({ server, database }: DatabasePlace, login: string, settings?: OwnSettings): Target {
+    const password = this.password(login, server);
+    const keywords = { ...this.#keywordsOf(server), dbname: database, user: login, password };
+    return targetOf(keywords, { server, ...(settings && { settings }) });
+  }
+
+  #keywordsOf(server: string): Keywords {
+    const keywords = this.#servers.get(server);
+    if (keywords) return keywords;
+    throw unavailable(`The server "${server}" is not known here`);
   }
 
   #derive(purpose: string): Buffer {

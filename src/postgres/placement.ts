@@ -2,10 +2,12 @@
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Target } from './session_url.ts';
 
-type CommonPlacement = {
+/** A database of a server. */
+export type DatabasePlace = { server: string; database: string };
+
+type CommonPlacement = DatabasePlace & {
   /** The target of the sessions: the login in the database. */
   target: Target;
-  database: string;
   /** The login of the sessions. */
   login: string;
   schema: string;

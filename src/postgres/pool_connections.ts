@@ -2,10 +2,15 @@
  * The connections of a pool: idle, busy and being opened. Backends that have outlived their connections
  * count too, because they are still connections of the server.
  */
+import { type Refusal, unavailable } from '../kernel/errors.ts';
+import { mainServer } from '../kernel/tenant.ts';
 import type { Connection, Target } from './connection.ts';
 import { Counts } from './counts.ts';
+import { isUnreachable } from './errors.ts';
 import { IdleConnections } from './idle_connections.ts';
 import type { ReadBatch } from './read_batches.ts';
+import { serverOf } from './session_url.ts';
+import { whyUnreachable } from './unreachable.ts';
 import { UnterminatedBackends, type UnterminatedOptions } from './unterminated_backends.ts';
 
 export type PoolConnectionsLimits = {
@@ -15,6 +20,8 @@ export type PoolConnectionsLimits = {
   idleLimitMs: number;
   /** How long a connection must be idle to be closed in favour of a target that has one already. */
   spareMs: number;
+  /** How long no connection is opened to a server besides the main one after it could not be reached. */
+  downMs: number;
 };
 
 export type PoolConnectionsOptions = {
@@ -32,7 +39,12 @@ export class PoolConnections {
   readonly busy = new Map<Connection, ReadBatch>();
   /** How many connections to each target are being opened. */
   readonly opening = new Counts();
-  readonly unterminated: UnterminatedBackends | null;
+  /** How many connections to each server are being opened. */
+  readonly openingOn = new Counts();
+  /** By the name of the server. */
+  readonly #unterminated = new Map<string, UnterminatedBackends>();
+  /** When each added server that cannot be reached was last tried. */
+  readonly #failedAtMs = new Map<string, number>();
   readonly #limits: PoolConnectionsLimits;
   readonly #options: PoolConnectionsOptions;
   readonly #sweeper: NodeJS.Timeout;
@@ -40,17 +52,46 @@ export class PoolConnections {
   #closed = false;
 
   constructor(limits: PoolConnectionsLimits, options: PoolConnectionsOptions) {
-    const { unterminated, onFree } = options;
     this.#limits = limits;
     this.#options = options;
-    this.unterminated = unterminated ? new UnterminatedBackends(unterminated, onFree) : null;
     const sweep = () => this.idle.closeUnused(performance.now() - limits.idleLimitMs);
     this.#sweeper = setInterval(sweep, limits.idleLimitMs / 2).unref();
   }
 
   get size(): number {
-    const unterminated = this.unterminated?.size ?? 0;
-    return this.idle.size + this.busy.size + this.opening.total + unterminated;
+    return this.idle.size + this.busy.size + this.opening.total + this.unterminated;
+  }
+
+  /** How many backends have outlived their connections. */
+  get unterminated(): number {
+    let size = 0;
+    for (const backends of this.#unterminated.values()) size += backends.size;
+    return size;
+  }
+
+  /** How many connections to a server are not idle. */
+  heldOn(server: string): number {
+    const unterminated = this.#unterminated.get(server)?.size ?? 0;
+    let held = this.openingOn.of(server) + unterminated;
+    for (const { target } of this.busy.keys()) if (serverOf(target) === server) held += 1;
+    return held;
+  }
+
+  /** How many unterminated backends count in a tenant's share. */
+  unterminatedOf(tenant: string): number {
+    let held = 0;
+    for (const backends of this.#unterminated.values()) held += backends.heldBy(tenant);
+    return held;
+  }
+
+  /**
+   * Asserts that an added server could be reached when it was last tried, or is to be tried again now.
+   *
+   * @throws {Refusal} `unavailable` when another attempt would only take time.
+   */
+  assertUp(server: string): void {
+    const failedAtMs = this.#failedAtMs.get(server) ?? Number.NEGATIVE_INFINITY;
+    if (performance.now() - failedAtMs < this.#limits.downMs) throw asUnreachable(server, null);
   }
 
   /** How many connections were lost while they were busy. */
@@ -64,15 +105,23 @@ export class PoolConnections {
    * @param begin lends the connection and makes it busy, before it is no longer counted as opening.
    */
   async open<Lent>(target: Target, begin: (connection: Connection) => Lent): Promise<Lent> {
+    const server = serverOf(target);
     this.opening.add(target, 1);
+    this.openingOn.add(server, 1);
     try {
       const connection = await this.#options.open(target);
+      this.#failedAtMs.delete(server);
       if (this.#closed) connection.close();
       const lent = begin(connection);
       connection.onClose(() => this.#remove(connection));
       return lent;
+    } catch (error) {
+      if (server === mainServer || !isUnreachable(error)) throw error;
+      this.#failedAtMs.set(server, performance.now());
+      throw asUnreachable(server, error);
     } finally {
       this.opening.add(target, -1);
+      this.openingOn.add(server, -1);
     }
   }
 
@@ -92,7 +141,7 @@ export class PoolConnections {
 
   close(): void {
     this.#closed = true;
-    this.unterminated?.close();
+    for (const backends of this.#unterminated.values()) backends.close();
     clearInterval(this.#sweeper);
     for (const connection of [...this.idle.all(), ...this.busy.keys()]) connection.close();
   }
@@ -111,6 +160,24 @@ export class PoolConnections {
     const tenant = this.#options.onLost(batch);
     if (this.#closed) return;
     this.#lost += 1;
-    if (!connection.backendEnds) this.unterminated?.add(connection.backend, tenant);
+    if (connection.backendEnds) return;
+    this.#unterminatedOn(serverOf(connection.target))?.add(connection.backend, tenant);
   }
+
+  #unterminatedOn(server: string): UnterminatedBackends | null {
+    const { unterminated, onFree } = this.#options;
+    if (!unterminated) return null;
+    const known = this.#unterminated.get(server);
+    if (known) return known;
+    const made = new UnterminatedBackends(server, unterminated, onFree);
+    this.#unterminated.set(server, made);
+    return made;
+  }
+}
+
+/** The cause names the server, for the operator. Clients do not learn it. */
+function asUnreachable(server: string, error: unknown): Refusal {
+  const reason = error === null ? 'a moment ago' : whyUnreachable(error);
+  const cause = new Error(`the server "${server}" could not be reached: ${reason}`);
+  return unavailable('The database is not available', cause);
 }

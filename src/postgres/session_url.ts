@@ -1,7 +1,9 @@
 /**
  * The target of a session as one string, by which pools find its connections: a canonical database URL,
- * whose last parameters are Kennel's own settings at the start of the session.
+ * whose last parameters are Kennel's own: the name of the server, if it is not the main one, and settings at
+ * the start of the session.
  */
+import { mainServer } from '../kernel/tenant.ts';
 import { type ConnectionOptions, connectionOptions } from './connection_options.ts';
 import { type Keywords, keywordsIn, urlOf } from './connection_url.ts';
 
@@ -12,8 +14,22 @@ const ownSettings = ['search_path', 'kennel.tenant'] as const;
 
 export type OwnSettings = Partial<Record<(typeof ownSettings)[number], string>>;
 
-export function targetOf(keywords: Keywords, settings: OwnSettings = {}): Target {
-  return urlOf({ ...keywords, ...settings });
+const serverParameter = 'kennel.server';
+const serverMark = `${serverParameter}=`;
+
+export function targetOf(
+  keywords: Keywords,
+  { server = mainServer, settings = {} }: { server?: string; settings?: OwnSettings } = {},
+): Target {
+  const mark = server === mainServer ? {} : { [serverParameter]: server };
+  return urlOf({ ...keywords, ...mark, ...settings });
+}
+
+/** Returns the name of the target's server. */
+export function serverOf(target: Target): string {
+  const at = target.indexOf(serverMark);
+  if (at < 0) return mainServer;
+  return target.slice(at + serverMark.length).split('&', 1)[0] ?? mainServer;
 }
 
 /**
@@ -22,7 +38,12 @@ export function targetOf(keywords: Keywords, settings: OwnSettings = {}): Target
  * @throws {ConnectionUrlError} when it is not a valid URL.
  */
 export function partsOf(target: Target): { options: ConnectionOptions; settings: OwnSettings } {
-  const { search_path, 'kennel.tenant': tenant, ...keywords } = keywordsIn(target);
+  const {
+    search_path,
+    'kennel.tenant': tenant,
+    [serverParameter]: _server,
+    ...keywords
+  } = keywordsIn(target);
   return {
     options: connectionOptions(keywords),
     settings: {

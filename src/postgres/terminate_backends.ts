@@ -7,18 +7,21 @@ import type { Terminate } from './unterminated_backends.ts';
 const ourselves = 'terminator';
 
 /**
- * Returns a function that terminates backends in one statement and returns those that are left. A backend
- * is identified by pid, login and start: its pid may be used again, and an injected statement may change its
+ * Returns a function that terminates backends of one server in one statement and returns those that are left.
+ * A backend is identified by pid, login and start: its pid may be used again, and an injected statement may change its
  * `application_name`. An administrator without the right to terminate it, or to see its start, still
  * learns that it is there.
  *
  * Source: https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SIGNAL
  */
-export function terminateBackends(pool: ConnectionPool, adminTarget: Target): Terminate {
-  return async (backends) => {
+export function terminateBackends(
+  pool: ConnectionPool,
+  adminTarget: (server: string) => Target,
+): Terminate {
+  return async (backends, server) => {
     const wanted = JSON.stringify(backends.map((backend, place) => ({ place, ...backend })));
     const rows = await pool.exclusive(
-      adminTarget,
+      adminTarget(server),
       ourselves,
       (connection) => connection.plain<{ place: number }>`
         select wanted.place,

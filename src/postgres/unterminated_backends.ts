@@ -13,8 +13,11 @@ export type Backend = {
   readonly startedAt: string;
 };
 
-/** Terminates backends where that is possible. @returns those that are still there. */
-export type Terminate = (backends: readonly Backend[]) => Promise<ReadonlySet<Backend>>;
+/** Terminates backends of a server where that is possible. @returns those that are still there. */
+export type Terminate = (
+  backends: readonly Backend[],
+  server: string,
+) => Promise<ReadonlySet<Backend>>;
 
 export type UnterminatedLimits = {
   /** The delay before the second attempt to terminate. It doubles each time, up to the longest. */
@@ -34,7 +37,9 @@ export type UnterminatedOptions = UnterminatedLimits & {
 
 type Entry = { tenant: string; addedAtMs: number; seenAtMs: number; isReported: boolean };
 
+/** Those of one server: while it does not answer, those of others are terminated all the same. */
 export class UnterminatedBackends {
+  readonly #server: string;
   readonly #options: UnterminatedOptions;
   /** Called when at least one backend is gone. */
   readonly #onFree: () => void;
@@ -44,7 +49,8 @@ export class UnterminatedBackends {
   #isTerminating = false;
   #closed = false;
 
-  constructor(options: UnterminatedOptions, onFree: () => void) {
+  constructor(server: string, options: UnterminatedOptions, onFree: () => void) {
+    this.#server = server;
     this.#options = options;
     this.#onFree = onFree;
     this.#delayMs = options.firstDelayMs;
@@ -86,7 +92,7 @@ export class UnterminatedBackends {
   async #terminate(): Promise<void> {
     const backends = [...this.#entries.keys()];
     this.#isTerminating = true;
-    const left = await this.#options.terminate(backends).catch(() => null);
+    const left = await this.#options.terminate(backends, this.#server).catch(() => null);
     this.#isTerminating = false;
     if (this.#closed) return;
     const nowMs = performance.now();

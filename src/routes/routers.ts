@@ -6,6 +6,7 @@ import { auditRoutes, type FlushDenials, type ReadTrail } from './admin/audit.ts
 import { moveRoutes, type TenantMoves } from './admin/moves.ts';
 import type { Operator } from './admin/operator.ts';
 import { type Plans, planRoutes } from './admin/plans.ts';
+import { type ListServers, serverRoutes } from './admin/servers.ts';
 import { type TenantDefaults, type TenantLifeCycle, tenantRoutes } from './admin/tenants.ts';
 import { configRoutes } from './config.ts';
 import { type Exports, exportRoutes } from './export.ts';
@@ -44,6 +45,7 @@ export type OperatorParts = {
   moves: TenantMoves;
   defaults: TenantDefaults;
   plans: Plans;
+  servers: ListServers;
   readTrail: ReadTrail;
   denials: FlushDenials;
 };
@@ -55,6 +57,7 @@ export function operatorRouter(parts: OperatorParts, limits: RouterLimits): Rout
       ...tenantRoutes(parts.tenants, parts.defaults),
       ...moveRoutes(parts.moves, parts.defaults),
       ...planRoutes(parts.plans),
+      ...serverRoutes(parts.servers),
       ...auditRoutes(parts.readTrail, parts.denials),
     ],
     limits,

@@ -53,16 +53,17 @@ async function rowsOf(url: string, { player: { id, isolation } }: Scene) {
   const secret = Buffer.alloc(32);
   const secrets = { installation: secret, seals: { current: secret, other: null } };
   const installation = new Installation(url, secrets, 1);
-  const { database, schema } = new IsolationModes(installation).placementOf({
+  const placement = new IsolationModes(installation).placementOf({
     id: tenantId(id),
     isolation,
+    server: 'main',
     generation: 0,
   });
-  return await lookInto(installation.adminTarget(database), async (sql) => ({
+  return await lookInto(installation.adminTarget(placement), async (sql) => ({
     pets: await sql<PetRow[]>`
-      select id, tenant_id, name, species, deleted from ${sql(schema)}.pets`,
+      select id, tenant_id, name, species, deleted from ${sql(placement.schema)}.pets`,
     visits: await sql<VisitRow[]>`
-      select tenant_id, pet_id, reason from ${sql(schema)}.visits`,
+      select tenant_id, pet_id, reason from ${sql(placement.schema)}.visits`,
   }));
 }
 

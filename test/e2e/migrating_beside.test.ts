@@ -135,7 +135,7 @@ describe('a migration beside a server without its file', () => {
     for (const isolation of isolationModes) {
       const slug = `${isolation}-leaving`;
       const { id } = await onboard(server, slug, { isolation });
-      const tenant = { id: tenantId(id), isolation, generation: 0 };
+      const tenant = { id: tenantId(id), isolation, server: 'main', generation: 0 };
       const count = await withFiles(async ({ isolation: opened, fleet, control, jobs }) => {
         // The server has created the placement without the file.
         const own = {

@@ -58,7 +58,7 @@ describe('a tenant of a fourth isolation mode', () => {
     };
     const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
     const { tenant } = await services.onboarding.create(order, meta);
-    return { id: tenantId(tenant.id), isolation: order.isolation, generation: 0 };
+    return { id: tenantId(tenant.id), isolation: order.isolation, server: 'main', generation: 0 };
   }
 
   const petsOf = (tenant: TenantRef) =>
@@ -84,17 +84,17 @@ describe('a tenant of a fourth isolation mode', () => {
   it('gives the doctor no finding', async () => assert.deepEqual(await findings(), []));
 
   it('gives the doctor a finding when its schema has no row security', async () => {
-    const { database: where, schema } = services.fleet.modes.placementOf(one);
+    const placement = services.fleet.modes.placementOf(one);
     const { admin, installation } = services.fleet;
     const alter = (change: string) =>
-      admin.exclusive(installation.adminTarget(where), 'test', (connection) =>
-        connection.script(`alter table "${schema}".pets ${change} row level security`),
+      admin.exclusive(installation.adminTarget(placement), 'test', (connection) =>
+        connection.script(`alter table "${placement.schema}".pets ${change} row level security`),
       );
     await alter('disable');
     const found = await findings();
     await alter('enable');
     assert.ok(found.some(({ severity }) => severity === 'error'));
-    assert.deepEqual([...new Set(found.map((finding) => finding.database))], [where]);
+    assert.deepEqual([...new Set(found.map((finding) => finding.database))], [placement.database]);
   });
 
   it('is migrated', async () => {
@@ -129,8 +129,8 @@ describe('a tenant of a fourth isolation mode', () => {
   });
 
   it('leaves no trace in the second database when it is deleted', async () => {
-    const { database: where } = services.fleet.modes.placementOf(one);
-    const url = services.fleet.installation.adminTarget(where);
+    const { modes, installation } = services.fleet;
+    const url = installation.adminTarget(modes.placementOf(one));
     assert.equal((await tracesOf(url, [one.id])).length > 0, true);
     assert.ok(await services.onboarding.remove(slugOf('second-one'), null));
     assert.deepEqual(await tracesOf(url, [one.id]), []);

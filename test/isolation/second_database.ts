@@ -12,6 +12,7 @@ export function secondDatabaseMode(installation: Installation): IsolationMode {
   const placementOf = (tenant: TenantRef) =>
     installation.placement(nameOf(tenant), { database, generation: tenant.generation });
   return {
+    hasServers: false,
     name: 'second_database',
     commonPlacements: () => [],
     placementOf,

@@ -141,7 +141,16 @@ function openKernel(situation: Situation = {}) {
   const id = tenantId('01890000-0000-7000-8000-000000000001');
   const plan = { name: 'free', requestsPerHour: 10, burst: 10 };
   const tenant: Tenant = {
-    ...{ id, slug, plan, name: 'Acme', status: 'active', isolation: 'shared', generation: 0 },
+    ...{
+      id,
+      slug,
+      plan,
+      name: 'Acme',
+      status: 'active',
+      isolation: 'shared',
+      server: 'main',
+      generation: 0,
+    },
     ...{ schemaVersion: 2, requiredVersion: 0 },
     settings: settingsFrom({}),
     ...situation.tenant,

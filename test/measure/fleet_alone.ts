@@ -70,7 +70,7 @@ async function run(
   { count, sessions }: Counted,
   script: (at: number) => string,
 ): Promise<number> {
-  const target = installation.adminTarget(installation.database);
+  const target = installation.adminTarget(installation.main);
   const open = () => Connection.open(target, limits.adminConnection);
   const connections = await Promise.all(Array.from({ length: sessions }, open));
   let next = 0;

@@ -188,17 +188,17 @@ async function countPets({ url, tenant }: Setup): Promise<number> {
   const [row] = await lookInto(
     url,
     (sql) => sql<TenantRef[]>`
-      select id, isolation, generation from control.tenants where slug = ${tenant.slug}`,
+      select id, isolation, server, generation from control.tenants where slug = ${tenant.slug}`,
   );
   if (!row) throw new Error('Cannot count: the tenant is gone');
   // The names of placements do not depend on the secret.
   const secret = Buffer.alloc(32);
   const secrets = { installation: secret, seals: { current: secret, other: null } };
   const installation = new Installation(url, secrets, 1);
-  const { database, schema } = new IsolationModes(installation).placementOf(row);
-  return lookInto(installation.adminTarget(database), async (sql) => {
+  const placement = new IsolationModes(installation).placementOf(row);
+  return lookInto(installation.adminTarget(placement), async (sql) => {
     const [counted] = await sql<{ count: number }[]>`
-      select count(*)::int as count from ${sql(schema)}.pets where tenant_id = ${row.id}`;
+      select count(*)::int as count from ${sql(placement.schema)}.pets where tenant_id = ${row.id}`;
     return counted?.count ?? 0;
   });
 }

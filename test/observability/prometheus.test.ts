@@ -29,6 +29,7 @@ function tenant(name: string): Tenant {
     name,
     status: 'active',
     isolation: 'shared',
+    server: 'main',
     generation: 0,
     plan: { name: 'free', requestsPerHour: 100, burst: 100 },
     settings: settingsFrom({}),

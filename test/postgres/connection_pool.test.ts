@@ -18,6 +18,9 @@ const roomy: ConnectionPoolLimits = {
   waitLimitMs: 60_000,
   idleLimitMs: 60_000,
   spareMs: 1_000,
+  serverShare: 0.75,
+  openingShare: 0.25,
+  downMs: 1_000,
   batches: limits.connections.batches,
 };
 

@@ -14,7 +14,15 @@ const acme = tenantId('01890000-0000-7000-8000-000000000001');
 function placementWith(schema: string): Placement {
   const sealKey = Buffer.alloc(32, 1);
   const names = { database: 'kennel', login: 'serve', role: 'app' };
-  return { context: 'statement', target: '', ...names, schema, sealKey, generation: 3 };
+  return {
+    context: 'statement',
+    server: 'main',
+    target: '',
+    ...names,
+    schema,
+    sealKey,
+    generation: 3,
+  };
 }
 
 function dedicated(target: string): Placement {

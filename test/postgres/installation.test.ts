@@ -34,6 +34,7 @@ describe('rolesOf()', () => {
         assert.ok(Buffer.byteLength(role) <= 63, role);
       const { database } = installed(name).dedicatedPlacement(`t_${'0'.repeat(32)}`, {
         tenant: id,
+        server: 'main',
         generation: 3,
       });
       assert.ok(Buffer.byteLength(database) <= 63, database);
@@ -45,6 +46,7 @@ describe('Installation', () => {
   it("has targets for a tenant's database with its own login and the URL's host and parameters", () => {
     const { target, database, login } = installed('kennel').dedicatedPlacement('t_1', {
       tenant: id,
+      server: 'main',
       generation: 3,
     });
     const url = new URL(target);
@@ -58,6 +60,7 @@ describe('Installation', () => {
   it("starts sessions of a tenant's own database with its context", () => {
     const { target, sealKey } = installed('kennel').dedicatedPlacement('t_1', {
       tenant: id,
+      server: 'main',
       generation: 3,
     });
     const { searchParams } = new URL(target);
@@ -75,7 +78,7 @@ describe('Installation', () => {
     const installation = new Installation(url, { installation: Buffer.alloc(32), seals }, 10);
     assert.equal(installation.database, 'k$enn');
     assert.equal(
-      installation.adminTarget('k$enn t'),
+      installation.adminTarget({ server: 'main', database: 'k$enn t' }),
       'postgres://a%40b:p%2Fw@[::1]:5433,%2Frun%2Fpg/k%24enn%20t?connect_timeout=2',
     );
     const { hosts, user } = partsOf(installation.servingTarget).options;
@@ -89,6 +92,7 @@ describe('Installation', () => {
   it('uses the same Unix socket as the URL', () => {
     const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').dedicatedPlacement('t_1', {
       tenant: id,
+      server: 'main',
       generation: 3,
     });
     assert.deepEqual(partsOf(target).options.hosts, [{ path: '/run/A b/.s.PGSQL.5433' }]);
@@ -100,7 +104,7 @@ describe('Installation', () => {
     assert.notEqual(one.password('x'), one.password('y'));
     assert.notEqual(one.password('x'), installed('kennel', 2).password('x'));
     assert.notDeepEqual(
-      one.dedicatedPlacement('t_1', { tenant: id, generation: 3 }).sealKey,
+      one.dedicatedPlacement('t_1', { server: 'main', tenant: id, generation: 3 }).sealKey,
       one.placement('shared').sealKey,
     );
   });

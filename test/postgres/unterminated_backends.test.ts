@@ -55,7 +55,7 @@ describe('a connection whose statement cannot be cancelled', () => {
     admin = openConnectionPool(connectionLimits, limits.terminatorConnections);
     const unterminated = {
       ...quick,
-      terminate: terminateBackends(admin, server.url),
+      terminate: terminateBackends(admin, () => server.url),
       onUnterminated: ({ pid }: Backend, tenant: string) => void told.push({ pid, tenant }),
     };
     const poolLimits = {
@@ -156,15 +156,15 @@ describe('a connection whose statement cannot be cancelled', () => {
 
   it('is identified by the start time of its backend, because pids are reused', async () => {
     openPools(true);
-    const ask = terminateBackends(admin, server.url);
+    const ask = terminateBackends(admin, () => server.url);
     const connection = await Connection.open(target(), connectionLimits);
     const later = { ...connection.backend, startedAt: '2199-01-01 00:00:00+00' };
-    assert.deepEqual(await ask([later]), new Set());
+    assert.deepEqual(await ask([later], 'main'), new Set());
     await connection.plain`select 1`;
     const { backend } = connection;
-    assert.deepEqual(await ask([later, backend]), new Set([backend]));
+    assert.deepEqual(await ask([later, backend], 'main'), new Set([backend]));
     await until(() => !connection.live);
-    await until(async () => (await ask([backend])).size === 0);
+    await until(async () => (await ask([backend], 'main')).size === 0);
   });
 });
 
@@ -186,6 +186,7 @@ describe('UnterminatedBackends', () => {
       return new Set(backends.filter(({ pid }) => left.includes(pid)));
     };
     return new UnterminatedBackends(
+      'main',
       { ...quick, ...options, terminate, onUnterminated: () => {} },
       () => {
         freed += 1;

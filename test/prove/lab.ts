@@ -154,7 +154,14 @@ export class Lab {
 
   /** Null while it is being made. */
   #victimPlacement(): TenantRef | null {
-    return this.#victim && { id: tenantId(this.#victim.id), isolation: this.mode, generation: 0 };
+    return (
+      this.#victim && {
+        id: tenantId(this.#victim.id),
+        isolation: this.mode,
+        server: 'main',
+        generation: 0,
+      }
+    );
   }
 
   async #setUp(without: ReadonlySet<LayerName>): Promise<void> {
@@ -186,6 +193,7 @@ export class Lab {
     const placement = this.server.app.services.fleet.modes.placementOf({
       id: tenantId(onboarded.id),
       isolation: this.mode,
+      server: 'main',
       generation: 0,
     });
     return { ...onboarded, placement };

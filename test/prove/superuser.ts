@@ -57,7 +57,7 @@ export class Superuser {
   #clientOf(database: string): postgres.Sql {
     const known = this.#clients.get(database);
     if (known) return known;
-    const target = this.#installation.adminTarget(database);
+    const target = this.#installation.adminTarget({ server: 'main', database });
     const made = postgres(target, { max: 1, connect_timeout: 30, onnotice: () => {} });
     this.#clients.set(database, made);
     return made;

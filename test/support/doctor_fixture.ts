@@ -68,9 +68,7 @@ export async function openDoctorFixture(): Promise<DoctorFixture> {
   const [, inSchema, inDatabase] = tenants.map((tenant) => fleet.modes.placementOf(tenant));
   assert.ok(inSchema && inDatabase);
   const kept = new References(fleet);
-  const { main, others } = await look(fleet, installation.database, (sql) =>
-    readDatabases(sql, fleet),
-  );
+  const { main, others } = await look(fleet, installation.main, (sql) => readDatabases(sql, fleet));
   const databases = [main, ...others];
   const accepted = await asOwner(fleet, acceptedSecrets);
   const superuser = postgres(database.url, { max: 1, connect_timeout: 5, onnotice: () => {} });
@@ -88,12 +86,16 @@ export async function openDoctorFixture(): Promise<DoctorFixture> {
       const examined = databases.find((database) => database.name === name);
       assert.ok(examined);
       const options = { fleet, references: kept, accepted };
-      const found = await look(fleet, name, (sql) => examineDatabase(sql, examined, options));
+      const place = { server: 'main', database: name };
+      const found = await look(fleet, place, (sql) => examineDatabase(sql, examined, options));
       return found.filter(isOurs(installation.database));
     },
     run: async (name, text) => {
       if (name === installation.database) await superuser.unsafe(text);
-      else await lookInto(installation.adminTarget(name), (sql) => sql.unsafe(text));
+      else
+        await lookInto(installation.adminTarget({ server: 'main', database: name }), (sql) =>
+          sql.unsafe(text),
+        );
     },
     close: async () => {
       await superuser.end({ timeout: 1 });
@@ -109,7 +111,7 @@ function openOn({ url }: TestDatabase): Promise<Services> {
 
 async function readTenants({ control }: Services): Promise<TenantRef[]> {
   const rows = await control<TenantRef>`
-    select id, isolation, generation from control.tenants
+    select id, isolation, server, generation from control.tenants
     order by array_position(array['shared', 'schema', 'database'], isolation)`;
   return rows.map((row) => ({ ...row, id: tenantId(row.id) }));
 }

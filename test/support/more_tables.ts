@@ -99,12 +99,13 @@ export async function openExtended(third: string): Promise<ExtendedInstallation>
       const [tenant] = await services.control<{
         id: string;
         isolation: IsolationModeName;
+        server: string;
         generation: number;
       }>`
-        select id, isolation, generation from control.tenants where slug = ${name}`;
+        select id, isolation, server, generation from control.tenants where slug = ${name}`;
       if (!tenant) throw new Error(`Cannot look into "${name}": there is no such tenant`);
       const placement = services.fleet.modes.placementOf({ ...tenant, id: tenantId(tenant.id) });
-      return lookInto(installation.adminTarget(placement.database), async (sql) => {
+      return lookInto(installation.adminTarget(placement), async (sql) => {
         await sql.unsafe(`set search_path = "${placement.schema}"`);
         return work(sql);
       });

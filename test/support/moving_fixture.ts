@@ -107,7 +107,7 @@ export async function openMovingFixture(): Promise<MovingFixture> {
     fence: (placement, id) => admitOnly(services.fleet, placement, id),
     dropCapture: async (stale) => {
       const { installation, modes } = services.fleet;
-      const target = installation.adminTarget(modes.placementOf(stale).database);
+      const target = installation.adminTarget(modes.placementOf(stale));
       await lookInto(target, (sql) => sql`drop schema ${sql(captureOf(stale.id))} cascade`);
     },
     tracesOf: async ({ id }) =>
@@ -141,7 +141,7 @@ export function followingIsolation(services: Services, patienceMs = 60_000): Iso
     patienceMs,
     lookUp: async (id) => {
       const [tenant] = await control<TenantRef>`
-        select id, isolation, generation from control.tenants where id = ${id}`;
+        select id, isolation, server, generation from control.tenants where id = ${id}`;
       return tenant ?? null;
     },
     onStuck: () => moves.recover(),
@@ -152,7 +152,7 @@ export function followingIsolation(services: Services, patienceMs = 60_000): Iso
 
 async function tenantOf({ control }: Services, slug: string): Promise<TenantRef> {
   const [tenant] = await control<TenantRef>`
-    select id, isolation, generation from control.tenants where slug = ${slug}`;
+    select id, isolation, server, generation from control.tenants where slug = ${slug}`;
   if (!tenant) throw new Error(`Cannot find "${slug}": there is no such tenant`);
   return tenant;
 }
@@ -168,7 +168,7 @@ async function leftOver({ fleet }: Services, tenant: TenantRef): Promise<string[
   const found: string[] = [];
   for (const name of new Set([installation.database, database])) {
     const rows = await lookInto(
-      installation.adminTarget(name),
+      installation.adminTarget({ server: 'main', database: name }),
       (sql) => sql<{ name: string }[]>`
         select 'schema ' || nspname as name from pg_namespace where nspname like ${`%${hex}`}
         union all select 'database ' || datname from pg_database where datname like ${`%${hex}`}
@@ -178,7 +178,7 @@ async function leftOver({ fleet }: Services, tenant: TenantRef): Promise<string[
     found.push(...rows.map((row) => row.name));
   }
   const shared = await lookInto(
-    installation.adminTarget(installation.database),
+    installation.adminTarget(installation.main),
     (sql) => sql`select from shared.pets where tenant_id = ${tenant.id} limit 1`,
   );
   if (shared.length > 0) found.push('shared rows');

@@ -14,7 +14,7 @@ export async function register(control: Db, name: string): Promise<Registered> {
   await control`
     insert into control.tenants (id, slug, name, plan, status, isolation)
     values (${id}, ${slug}, ${slug}, 'free', 'active', 'shared')`;
-  return { id, slug, isolation: 'shared', generation: 0 };
+  return { id, slug, isolation: 'shared', server: 'main', generation: 0 };
 }
 
 export type Admin = { userId: string; keyId: string; authorization: string };

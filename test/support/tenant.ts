@@ -11,6 +11,7 @@ export function tenantOn(plan: Plan): Tenant {
     name: 'Acme Pets',
     status: 'active',
     isolation: 'shared',
+    server: 'main',
     generation: 0,
     plan,
     settings: settingsFrom({}),

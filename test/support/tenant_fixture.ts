@@ -52,16 +52,16 @@ export async function openTenantFixture(size: number): Promise<TenantFixture> {
     steps,
     placementOf: placement,
     tenant: async (isolation) => {
-      const tenant = { id: tenantId(randomUUID()), isolation, generation: 0 };
+      const tenant = { id: tenantId(randomUUID()), isolation, server: 'main', generation: 0 };
       await fleet.modes.of(tenant).provision(tenant, steps);
       return tenant;
     },
     allIn: (one) => ({ run: ({ id }, work) => openTenantDb(connections, one, id, work) }),
-    asSuperuser: async ({ database, schema }, text) => {
-      const sql = postgres(fleet.installation.adminTarget(database), {
+    asSuperuser: async (placement, text) => {
+      const sql = postgres(fleet.installation.adminTarget(placement), {
         max: 1,
         onnotice: () => {},
-        connection: { search_path: schema },
+        connection: { search_path: placement.schema },
       });
       return await sql.unsafe(text).finally(() => sql.end({ timeout: 1 }));
     },

@@ -18,6 +18,7 @@ type TenantRow = {
   name: string;
   status: Tenant['status'];
   isolation: string;
+  server: string;
   generation: number;
   schema_version: number;
   required_version: number;
@@ -44,8 +45,8 @@ export function postgresDirectory(control: Sql): DirectorySource {
     },
     tenant: async (id) => {
       const [row] = await control<TenantRow>`
-        select id, slug, tenants.name, status, isolation, generation, schema_version, required_version, plan,
-          requests_per_hour, burst,
+        select id, slug, tenants.name, status, isolation, server, generation, schema_version,
+          required_version, plan, requests_per_hour, burst,
           (
             select coalesce(jsonb_object_agg(key, value), '{}')
             from control.settings
@@ -65,10 +66,13 @@ function callerOf(row: KeyRow): Caller {
 }
 
 function tenantRecord(row: TenantRow): Tenant {
-  const { id, slug, name, status, isolation, generation } = row;
+  const { id, slug, name, status, isolation, server, generation } = row;
   const { schema_version: schemaVersion, required_version: requiredVersion } = row;
   const plan = { name: row.plan, requestsPerHour: row.requests_per_hour, burst: row.burst };
   const settings = settingsFrom(row.settings);
   const versions = { schemaVersion, requiredVersion };
-  return { id, slug, name, status, isolation, generation, ...versions, plan, settings };
+  return {
+    ...{ id, slug, name, status, isolation, server, generation },
+    ...{ ...versions, plan, settings },
+  };
 }

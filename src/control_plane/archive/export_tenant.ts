@@ -55,7 +55,7 @@ export function exportTenant(
 ): AsyncGenerator<Buffer> {
   const { archives, fleet } = parts;
   const placement = fleet.modes.placementOf(tenant);
-  const target = fleet.installation.migrationTarget(placement.database);
+  const target = fleet.installation.migrationTarget(placement);
   return archiveBytes(async (write) => {
     const account = await readAccount(parts, tenant, options);
     await archives.exclusive(target, tenant.id, (connection) =>

@@ -29,6 +29,8 @@ export type ImportOptions = {
   file: string;
   slug: Slug;
   isolation: string;
+  /** Null for the least loaded server. */
+  server?: string | null;
   /** Null for the archive's plan. */
   plan: string | null;
   onProgress?: (done: number, of: number) => void;
@@ -37,7 +39,7 @@ export type ImportOptions = {
 /** @throws {Error} when the file cannot be imported as it is; then nothing is left of the tenant. */
 export async function importTenant(
   parts: ImportParts,
-  { file, slug, isolation, plan, onProgress }: ImportOptions,
+  { file, slug, isolation, server = null, plan, onProgress }: ImportOptions,
 ): Promise<OnboardingResult> {
   const { fleet, limits } = parts.archives;
   const checked = await checkArchive(file, limits);
@@ -55,6 +57,7 @@ export async function importTenant(
     name: header.tenant.name,
     plan: plan ?? header.tenant.plan,
     isolation,
+    server,
     adminEmail: checked.admin.email,
   };
   const meta = { requestId: null, idempotencyKey: null, rawBody: '' };

@@ -78,7 +78,7 @@ async function inTables(
   { tenant, placement }: TenantTables,
   work: (sql: Sql, groups: readonly TableGroup[]) => Promise<void>,
 ): Promise<void> {
-  const target = fleet.installation.migrationTarget(placement.database);
+  const target = fleet.installation.migrationTarget(placement);
   await archives.exclusive(target, tenant.id, async (connection: Connection) => {
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);

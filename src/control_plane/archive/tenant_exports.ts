@@ -47,7 +47,7 @@ export class TenantExports {
   /** Returns a tenant that can be exported; null when there is none. */
   async find(slug: Slug): Promise<ExportedTenant | null> {
     const [tenant] = await this.#parts.control<ExportedTenant>`
-      select id, isolation, generation, slug, name, plan from control.tenants
+      select id, isolation, server, generation, slug, name, plan from control.tenants
       where slug = ${slug} and status in ('active', 'suspended')`;
     return tenant ?? null;
   }

@@ -1,10 +1,17 @@
 /**
- * Examines a whole installation: the server, the main database, and each other database with tenants. A
+ * Examines a whole installation: the servers, the main database, and each other database with tenants. A
  * database takes one connection and a few queries of its catalog, for any number of tenants.
  */
 import type { Fleet } from '../fleet.ts';
 import { acceptedSecrets, asOwner } from '../keys/seal_keys.ts';
 import { examineDatabase } from './examined_database.ts';
+import {
+  type ExaminedServer,
+  examineAdded,
+  existing,
+  type MainReferences,
+  readVersion,
+} from './examined_server.ts';
 import { type Finding, finding } from './finding.ts';
 import { lookInto } from './look.ts';
 import { type ExaminedDatabase, readDatabases } from './placements.ts';
@@ -20,19 +27,31 @@ export type DoctorOptions = {
   databases: number;
   /** New ones by default. They may be reused while the files of `sql/` and the server stay the same. */
   references?: References;
+  /** Only this server and the databases there. By default all of them. */
+  server?: string | undefined;
 };
 
 /** Returns all findings; errors first. */
 export async function examine(
   { fleet, pools }: Examination,
-  { databases, references = new References(fleet) }: DoctorOptions,
+  { databases, references = new References(fleet), server }: DoctorOptions,
 ): Promise<Finding[]> {
-  const { main, others, findings } = await examineMain(fleet, references);
-  findings.push(...(await examineSessions(fleet, pools, variablesOf(main, fleet))));
-  const left = [...others];
+  const { main, homes, others, onMain } = await examineMain(fleet, references);
+  const isAsked = (one: ExaminedDatabase) => server === undefined || one.server === server;
+  const servers = await Promise.all(
+    homes.filter(isAsked).map((home) => examineAdded(fleet, { home, others }, onMain)),
+  );
+  if (isAsked(main)) {
+    onMain.findings.push(...(await examineSessions(fleet, pools, variablesOf(main, fleet))));
+    servers.push(onMain);
+  }
+  const findings = servers.flatMap((one) => one.findings);
+  const left = servers.flatMap((one) =>
+    one.databases.map((database) => ({ database, references: one.references })),
+  );
   const work = async () => {
     for (let next = left.pop(); next; next = left.pop()) {
-      findings.push(...(await examineTwice(fleet, next, references)));
+      findings.push(...(await examineTwice(fleet, next.database, next.references)));
     }
   };
   await Promise.all(Array.from({ length: databases }, work));
@@ -42,23 +61,27 @@ export async function examine(
   );
 }
 
-/** Returns also the other databases that exist. All is read in one snapshot, with the placements. */
-async function examineMain(
-  fleet: Fleet,
-  references: References,
-): Promise<{ main: ExaminedDatabase; others: ExaminedDatabase[]; findings: Finding[] }> {
+type ExaminedMain = {
+  main: ExaminedDatabase;
+  homes: readonly ExaminedDatabase[];
+  others: readonly ExaminedDatabase[];
+  onMain: ExaminedServer & MainReferences;
+};
+
+/** Returns also the other databases. All is read in one snapshot, with the placements. */
+async function examineMain(fleet: Fleet, references: References): Promise<ExaminedMain> {
   // Before the transaction, so that it stays short. One after the other: they use the same backend, whose
   // caches are warm then.
   for (const kind of ['main kernel', 'control', fleet.sql.tenant.length] as const) {
     await references.of(kind);
   }
-  return lookInto(fleet, fleet.installation.database, async (sql) => {
-    const { main, others } = await readDatabases(sql, fleet);
+  return lookInto(fleet, fleet.installation.main, async (sql) => {
+    const { main, homes, others } = await readDatabases(sql, fleet);
+    const version = await readVersion(sql);
     const accepted = await acceptedSecrets(sql);
     const findings = await examineDatabase(sql, main, { fleet, references, accepted });
-    const missing = findings.filter(({ check }) => check === 'tenant_place_missing');
-    const gone = new Set(missing.map(({ database }) => database));
-    return { main, others: others.filter(({ name }) => !gone.has(name)), findings };
+    const databases = existing(others, main.server, findings);
+    return { main, homes, others, onMain: { findings, databases, references, version } };
   });
 }
 
@@ -83,7 +106,7 @@ async function examineOther(
 ): Promise<Finding[]> {
   try {
     const accepted = await asOwner(fleet, acceptedSecrets);
-    return await lookInto(fleet, other.name, (sql) =>
+    return await lookInto(fleet, { server: other.server, database: other.name }, (sql) =>
       examineDatabase(sql, other, { fleet, references, accepted }),
     );
   } catch (error) {

@@ -7,7 +7,7 @@ import type { ExaminedDatabase } from './placements.ts';
 import { forTenant, type Reference, type References } from './reference.ts';
 import { type ExpectedSchema, examineSchemas } from './schemas.ts';
 import { examineSeals, fencedPlacement } from './seals.ts';
-import { runChecks, type Variables } from './sql_checks.ts';
+import { runChecks, type Scope, type Variables } from './sql_checks.ts';
 import { variablesOf } from './variables.ts';
 
 type LookOptions = {
@@ -33,7 +33,7 @@ export async function examineDatabase(
   const expected = expectedSchemas(present, digests, options);
   return [
     ...(examined.isMain
-      ? await examineServer(sql, variables)
+      ? await examineServer(sql, variables, ['the main database', 'each database'])
       : await runChecks(sql, ['each database'], variables)),
     ...findings,
     ...(await examineSchemas(sql, expected, { database: examined.name, variables })),
@@ -41,12 +41,16 @@ export async function examineDatabase(
   ];
 }
 
-/** Checks the main database and the whole server. */
-async function examineServer(sql: Sql, variables: Variables): Promise<Finding[]> {
+/** Checks a whole server. @param more further checks, for the database of `sql`. */
+export async function examineServer(
+  sql: Sql,
+  variables: Variables,
+  more: readonly Scope[] = [],
+): Promise<Finding[]> {
   const [server = {}] = await sql<Record<string, string>>`
     select current_setting('server_version_num') as "SERVER_VERSION_NUM",
       current_setting('server_version') as "SERVER_VERSION_NAME"`;
-  return runChecks(sql, ['the main database', 'each database'], { ...variables, ...server });
+  return runChecks(sql, ['each server', ...more], { ...variables, ...server });
 }
 
 /** Lists our schemas in a database, and the objects of the whole database. */

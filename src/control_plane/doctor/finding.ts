@@ -27,6 +27,7 @@ const onlyRefuse: ReadonlySet<string> = new Set([
   'tenant_place_missing',
   'tenant_version_outside',
   'database_unreachable',
+  'server_unreachable',
   'encoding_wrong',
   'table_missing',
   'column_missing',

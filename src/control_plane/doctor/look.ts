@@ -1,5 +1,6 @@
 /** A transaction that reads a database in one snapshot. */
 import type { Sql } from '../../kernel/ports.ts';
+import type { DatabasePlace } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 
 /**
@@ -7,13 +8,13 @@ import { type Fleet, fleetWork } from '../fleet.ts';
  */
 export function lookInto<Result>(
   { admin, installation }: Fleet,
-  database: string,
+  place: DatabasePlace,
   look: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {
   const begin = `begin isolation level repeatable read read only;
     set local role "${installation.roles.owner}";
     set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
-  return admin.exclusive(installation.adminTarget(database), fleetWork, (connection) =>
+  return admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
     connection.transaction(begin, look),
   );
 }

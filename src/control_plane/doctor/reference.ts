@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { Sql } from '../../kernel/ports.ts';
 import { tenantId } from '../../kernel/tenant.ts';
 import { schemas } from '../../postgres/installation.ts';
-import type { DedicatedPlacement } from '../../postgres/placement.ts';
+import type { DatabasePlace, DedicatedPlacement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { type Migration, statementsIn } from '../migrations/migration_files.ts';
 import { ledgerTable } from '../migrations/schema_migrator.ts';
@@ -42,10 +42,13 @@ const anyDigest = '0'.repeat(64);
 /** Makes each reference once. */
 export class References {
   readonly #fleet: Fleet;
+  readonly #place: DatabasePlace;
   readonly #made = new Map<SchemaKind, Promise<Reference>>();
 
-  constructor(fleet: Fleet) {
+  /** @param place a database of ours, where the temporary schemas are made: by default the main one. */
+  constructor(fleet: Fleet, place: DatabasePlace = fleet.installation.main) {
     this.#fleet = fleet;
+    this.#place = place;
   }
 
   of(kind: SchemaKind): Promise<Reference> {
@@ -58,16 +61,20 @@ export class References {
 
   async #make(kind: SchemaKind): Promise<Reference> {
     const { migrators, installation } = this.#fleet;
-    const { database, roles } = installation;
+    const { roles } = installation;
     // A random name, because two processes may make references at the same time.
     const schema = `reference_${randomBytes(8).toString('hex')}`;
-    // The login of migrations creates the schema; the objects in it belong to the owner.
+    // The login of migrations may create schemas in the main database, and the owner in its own databases.
+    const creating = [
+      `create schema "${schema}" authorization "${roles.owner}"`,
+      `set local role "${roles.owner}"`,
+    ];
+    if (this.#place !== this.#fleet.installation.main) creating.reverse();
     const begin = `begin; set local client_min_messages = warning;
-      create schema "${schema}" authorization "${roles.owner}";
-      set local role "${roles.owner}"; set local search_path = "${schema}";
+      ${creating.join('; ')}; set local search_path = "${schema}";
       ${withoutDefaults(roles.owner)}; ${scriptOf(kind, schema, this.#fleet)};
       set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
-    const target = installation.migrationTarget(database);
+    const target = installation.migrationTarget(this.#place);
     const ended: unknown = await migrators
       .exclusive(target, fleetWork, (connection) =>
         connection.transaction(begin, async (sql) => {
@@ -80,7 +87,8 @@ export class References {
   }
 
   async #read(sql: Sql, kind: SchemaKind, schema: string): Promise<Reference> {
-    const { database, roles } = this.#fleet.installation;
+    const { roles } = this.#fleet.installation;
+    const { database } = this.#place;
     const rows = await runChecks<SchemaFacts>(sql, ['catalog.sql'], {
       ...{ app: roles.app, owner: roles.owner, ours: arrayOf(Object.values(roles)) },
       ...{ schemas: arrayOf([schema]), known: '{}' },

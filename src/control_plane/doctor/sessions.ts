@@ -13,8 +13,8 @@ export async function examineSessions(
   { serving, control }: Pools,
   variables: Variables,
 ): Promise<Finding[]> {
-  const { database, roles, servingTarget, controlTarget } = installation;
-  const adminTarget = installation.adminTarget(database);
+  const { main, database, roles, servingTarget, controlTarget } = installation;
+  const adminTarget = installation.adminTarget(main);
   const sessions = [
     { login: roles.serve, pool: serving, target: servingTarget },
     { login: roles.control, pool: control, target: controlTarget },

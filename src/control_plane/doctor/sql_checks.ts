@@ -12,6 +12,8 @@ import type { Finding } from './finding.ts';
 /** The places where files are run. */
 export type Scope =
   | 'the main database'
+  /** In the main database, and in the database that the URL of another server names. */
+  | 'each server'
   | 'each database'
   | 'each database, as a superuser'
   | 'each session'

@@ -9,6 +9,7 @@ import type { TenantRef } from '../../kernel/ports.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Placement } from '../../postgres/placement.ts';
+import { whyUnreachable } from '../../postgres/unreachable.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { withDatabaseLock } from '../provisioning/placement_lock.ts';
 import { asOwner, readSealSecrets, writeSeals } from './seal_keys.ts';
@@ -33,7 +34,7 @@ export async function rotateSeals(
   options: RotationOptions,
 ): Promise<void> {
   const { installation } = fleet;
-  const target = installation.adminTarget(installation.database);
+  const target = installation.adminTarget(installation.main);
   const done = await jobs.exclusive(target, 'seals', (connection) =>
     tryWithLock(connection, 'seals', async () => {
       await rotate(fleet, options);
@@ -126,8 +127,8 @@ async function forget(fleet: Fleet): Promise<void> {
  * @throws {Error} naming the databases that failed, with the reasons.
  */
 async function distribute(fleet: Fleet, options: RotationOptions): Promise<number> {
-  const left = await databasesWithSeals(fleet);
   const failures: string[] = [];
+  const left = await databasesWithSeals(fleet, failures);
   let updated = 0;
   const work = async () => {
     for (let next = left.pop(); next; next = left.pop()) {
@@ -172,9 +173,9 @@ function writeKeysTo(fleet: Fleet, placement: Placement): Promise<boolean> {
  * ended the sessions before the database is gone. After an interrupted drop, Postgres marks the database
  * with the connection limit -2.
  */
-function exists(fleet: Fleet, { database }: Placement): Promise<boolean> {
-  const { database: main } = fleet.installation;
-  return withDatabaseLock(fleet, { database, from: main }, async (connection) => {
+function exists(fleet: Fleet, { server, database }: Placement): Promise<boolean> {
+  const { database: from } = fleet.installation.homeOf(server);
+  return withDatabaseLock(fleet, { server, database, from }, async (connection) => {
     const found = await connection.plain`
       select from pg_database where datname = ${database} and datconnlimit <> -2`;
     return found.length > 0;
@@ -188,23 +189,43 @@ function messageOf(error: unknown): string {
 /**
  * One placement of each database. Tenants of every status count, because a database that is being created
  * may have got its keys a moment ago.
+ *
+ * @param failures gets the servers that cannot be asked: their databases keep the keys that they have.
  */
-async function databasesWithSeals(fleet: Fleet): Promise<Placement[]> {
-  const { admin, installation, modes } = fleet;
+async function databasesWithSeals(fleet: Fleet, failures: string[]): Promise<Placement[]> {
   const tenants = await asOwner(
     fleet,
-    (sql) => sql<TenantRef>`select id, isolation, generation from control.tenants`,
+    (sql) => sql<TenantRef>`select id, isolation, server, generation from control.tenants`,
   );
-  const placements = modes.groupsOf(tenants).map(({ placement }) => placement);
-  const byDatabase = new Map(placements.map((placement) => [placement.database, placement]));
-  const target = installation.adminTarget(installation.database);
+  const placements = fleet.modes.groupsOf(tenants).map(({ placement }) => placement);
+  const byServer = new Map<string, Map<string, Placement>>();
+  for (const placement of placements) {
+    const known = byServer.get(placement.server) ?? new Map<string, Placement>();
+    byServer.set(placement.server, known.set(placement.database, placement));
+  }
+  const found = await Promise.all(
+    [...byServer].map(([server, databases]) =>
+      existingOn(fleet, server, databases).catch((error: unknown) => {
+        failures.push(`server ${server}: ${whyUnreachable(error)}`);
+        return [];
+      }),
+    ),
+  );
+  return found.flat();
+}
+
+async function existingOn(
+  { admin, installation }: Fleet,
+  server: string,
+  databases: ReadonlyMap<string, Placement>,
+): Promise<Placement[]> {
+  const target = installation.adminTarget(installation.homeOf(server));
   const found = await admin.exclusive(
     target,
     fleetWork,
     (connection) => connection.plain<{ name: string }>`
       select datname as name from pg_database
-      where datname = any (${[...byDatabase.keys()]})`,
+      where datname = any (${[...databases.keys()]})`,
   );
-  const names = new Set(found.map(({ name }) => name));
-  return [...byDatabase.values()].filter(({ database }) => names.has(database));
+  return found.flatMap(({ name }) => databases.get(name) ?? []);
 }

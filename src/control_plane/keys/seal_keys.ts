@@ -13,8 +13,8 @@ export function asOwner<Result>(
   { admin, installation }: Pick<Fleet, 'admin' | 'installation'>,
   work: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {
-  const { database, roles } = installation;
-  return admin.exclusive(installation.adminTarget(database), fleetWork, (connection) =>
+  const { main, roles } = installation;
+  return admin.exclusive(installation.adminTarget(main), fleetWork, (connection) =>
     connection.transaction(`begin; set local role "${roles.owner}"`, work),
   );
 }

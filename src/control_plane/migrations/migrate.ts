@@ -55,7 +55,7 @@ export async function migrateFleet(
   options: MigrateOptions,
 ): Promise<Outcome> {
   const { installation } = fleet;
-  const target = installation.adminTarget(installation.database);
+  const target = installation.adminTarget(installation.main);
   const outcome = await jobs.exclusive(target, 'migrate', (connection) =>
     tryWithLock(connection, 'migrate', () => new Run(fleet, control, options).all()),
   );
@@ -133,7 +133,7 @@ class Run {
     const { placement } = pending;
     const { admin, installation } = this.#fleet;
     const { lockAttempts, lockRetryMs } = this.#options;
-    const target = installation.adminTarget(placement.database);
+    const target = installation.adminTarget(placement);
     const onApplied = async (file: Migration) => {
       pending.version = file.version;
       await this.#recorder.file(file);

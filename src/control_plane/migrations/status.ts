@@ -35,6 +35,7 @@ export type TenantState = {
   slug: Slug;
   plan: string;
   isolation: string;
+  server: string;
   generation: number;
   version: number;
   /** The version that servers must know to serve it. */
@@ -156,7 +157,7 @@ export async function readStatus(
   const tenants = await asOwner(
     fleet,
     (sql) => sql<TenantState>`
-      select id, slug, plan, isolation, generation, schema_version as version,
+      select id, slug, plan, isolation, server, generation, schema_version as version,
         required_version as required,
         migration_error as error
       from control.tenants
@@ -165,9 +166,9 @@ export async function readStatus(
   );
   const ledgers = new Map<string, LedgerRow[]>();
   for (const { placement } of modes.commonPlacements()) {
-    const { database, schema } = placement;
+    const { schema } = placement;
     const ledger = await admin.exclusive(
-      installation.adminTarget(database),
+      installation.adminTarget(placement),
       fleetWork,
       (connection) => readLedger(connection, schema, owner),
     );

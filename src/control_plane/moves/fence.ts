@@ -39,10 +39,10 @@ function admitDedicated(fleet: Fleet, placement: Placement): Promise<void> {
 
 function writeFence(
   { admin, installation }: Fleet,
-  { database }: Placement,
+  placement: Placement,
   statement: string,
 ): Promise<void> {
-  return admin.exclusive(installation.adminTarget(database), fleetWork, (connection) =>
+  return admin.exclusive(installation.adminTarget(placement), fleetWork, (connection) =>
     connection.script(`begin; set local role "${installation.roles.owner}"; ${statement}; commit`),
   );
 }

@@ -72,12 +72,14 @@ export class MoveJob {
   readonly #capture: ChangeCapture;
 
   constructor(parts: MoveJobParts, move: MoveRow) {
-    const { id, origin, destination, generation } = move;
+    const { id, generation } = move;
     const { fleet, limits } = parts;
     this.#parts = parts;
     this.#move = move;
-    this.#origin = placeOf(parts, { id, isolation: origin, generation: generation - 1 });
-    this.#destination = placeOf(parts, { id, isolation: destination, generation });
+    this.#origin = placeOf(parts, { ...originOf(move), generation: generation - 1 });
+    this.#destination = placeOf(parts, {
+      ...{ id, isolation: move.destination, server: move.destinationServer, generation },
+    });
     const { session: source, placement } = this.#origin;
     this.#capture = new ChangeCapture(fleet, { source, placement, tenant: id }, limits);
   }
@@ -225,8 +227,7 @@ export class MoveJob {
 
   /** The old placement as it refuses the tenant's present contexts. */
   get #fencedOrigin(): Placement {
-    const { id, origin, generation } = this.#move;
-    return this.#parts.fleet.modes.placementOf({ id, isolation: origin, generation });
+    return this.#parts.fleet.modes.placementOf(originOf(this.#move));
   }
 
   async #dropCapture(): Promise<void> {
@@ -245,12 +246,12 @@ export class MoveJob {
    */
   async #waitForSessions(login: string): Promise<void> {
     const { serving, limits, nowMs } = this.#parts;
-    await this.#onMain((main) => main.script(`alter role "${login}" nologin`));
+    await this.#atOrigin((server) => server.script(`alter role "${login}" nologin`));
     const sinceMs = nowMs();
     for (;;) {
       serving.closeIdle(this.#origin.placement.target);
-      const [session] = await this.#onMain(
-        (main) => main.plain<{ busy: boolean }>`
+      const [session] = await this.#atOrigin(
+        (server) => server.plain<{ busy: boolean }>`
           select locktype is not null as busy
           from pg_stat_activity
             left join pg_locks on pg_locks.pid = pg_stat_activity.pid and locktype = 'virtualxid'
@@ -265,10 +266,16 @@ export class MoveJob {
     }
   }
 
-  #onMain<Result>(work: (main: Connection) => Promise<Result>): Promise<Result> {
+  #atOrigin<Result>(work: (server: Connection) => Promise<Result>): Promise<Result> {
     const { admin, installation } = this.#parts.fleet;
-    return admin.exclusive(installation.adminTarget(installation.database), fleetWork, work);
+    const home = installation.homeOf(this.#move.originServer);
+    return admin.exclusive(installation.adminTarget(home), fleetWork, work);
   }
+}
+
+/** The tenant at its origin, in the generation that its fence admits. */
+function originOf({ id, origin, originServer, generation }: MoveRow): TenantRef {
+  return { id, isolation: origin, server: originServer, generation };
 }
 
 type Place = { ref: TenantRef; placement: Placement; session: TenantSession };

@@ -1,6 +1,6 @@
 /** The row of a move in the registry: what the operator sees, and what a recovery continues from. */
 import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
-import type { Slug, TenantId } from '../../kernel/tenant.ts';
+import { mainServer, type Slug, type TenantId } from '../../kernel/tenant.ts';
 import { recordChange } from '../audit/record.ts';
 
 export type MoveState = 'copying' | 'catching_up' | 'switched' | 'done' | 'failed';
@@ -9,7 +9,7 @@ export type MoveState = 'copying' | 'catching_up' | 'switched' | 'done' | 'faile
 export type MoveView = {
   from: string;
   to: string;
-  /** The server of the destination; null for that of `DATABASE_URL`. */
+  /** The server of the destination; null for the main one, and for one that was removed since. */
   server: string | null;
   state: MoveState;
   rows: number;
@@ -24,7 +24,9 @@ export type MoveRow = {
   id: TenantId;
   slug: Slug;
   origin: string;
+  originServer: string;
   destination: string;
+  destinationServer: string;
   /** The tenant's generation at the destination; at the origin it is one less. */
   generation: number;
   state: MoveState;
@@ -40,7 +42,7 @@ export class MoveRecord {
   /** The latest move of a tenant; null when it has never moved. */
   async find(slug: string): Promise<MoveView | null> {
     const [row] = await this.#control<MoveView>`
-      select origin as from, destination as to, null as server, state, rows, pause_ms,
+      select origin as from, destination as to, nullif(destination_server, ${mainServer}) as server, state, rows, pause_ms,
         moves.started_at, ended_at, error
       from control.moves
         join control.tenants on tenants.id = tenant_id
@@ -51,7 +53,8 @@ export class MoveRecord {
   /** Moves that are under way, or were left behind by a killed process. */
   unfinished(limit: number): Promise<MoveRow[]> {
     return this.#control<MoveRow>`
-      select tenant_id as id, slug, origin, destination, moves.generation, state
+      select tenant_id as id, slug, origin, origin_server as "originServer", destination,
+        destination_server as "destinationServer", moves.generation, state
       from control.moves
         join control.tenants on tenants.id = tenant_id
       where state in ('copying', 'catching_up', 'switched')
@@ -62,19 +65,26 @@ export class MoveRecord {
   /** The unfinished move of one tenant. */
   async unfinishedOf(slug: Slug): Promise<MoveRow | null> {
     const [row] = await this.#control<MoveRow>`
-      select tenant_id as id, slug, origin, destination, moves.generation, state
+      select tenant_id as id, slug, origin, origin_server as "originServer", destination,
+        destination_server as "destinationServer", moves.generation, state
       from control.moves
         join control.tenants on tenants.id = tenant_id
       where slug = ${slug} and state in ('copying', 'catching_up', 'switched')`;
     return row ?? null;
   }
 
-  async begin({ id, isolation, generation }: TenantRef, destination: string): Promise<void> {
+  async begin(
+    { id, isolation, server, generation }: TenantRef,
+    destination: Pick<TenantRef, 'isolation' | 'server'>,
+  ): Promise<void> {
     await this.#control`
-      insert into control.moves (tenant_id, origin, destination, generation, state)
-      values (${id}, ${isolation}, ${destination}, ${generation + 1}, 'copying')
+      insert into control.moves
+        (tenant_id, origin, origin_server, destination, destination_server, generation, state)
+      values (${id}, ${isolation}, ${server}, ${destination.isolation}, ${destination.server},
+        ${generation + 1}, 'copying')
       on conflict (tenant_id) do update
-      set origin = excluded.origin, destination = excluded.destination,
+      set origin = excluded.origin, origin_server = excluded.origin_server,
+        destination = excluded.destination, destination_server = excluded.destination_server,
         generation = excluded.generation, state = excluded.state, rows = 0, rows_total = null,
         pause_ms = null, error = null, started_at = clock_timestamp(), ended_at = null`;
   }
@@ -99,6 +109,7 @@ export class MoveRecord {
     { eventId, requestId }: { eventId: string; requestId: string | null },
   ): Promise<void> {
     const { id, slug, origin, destination, generation } = move;
+    const { originServer, destinationServer: server } = move;
     return this.#control.transaction(async (sql) => {
       const switched = await sql`
         update control.moves set state = 'switched'
@@ -107,9 +118,13 @@ export class MoveRecord {
       if (switched.length === 0) throw new Error('Cannot switch: the move was given up');
       await sql`
         update control.tenants
-        set isolation = ${destination}, generation = ${generation}, updated_at = now()
+        set isolation = ${destination}, server = ${server}, generation = ${generation},
+          updated_at = now()
         where id = ${id}`;
-      const details = { from: origin, to: destination };
+      const details = {
+        ...{ from: origin, to: destination },
+        ...(server !== originServer && { server }),
+      };
       const tenant = { id, slug };
       const event = 'tenant_moved' as const;
       await recordChange(sql, {

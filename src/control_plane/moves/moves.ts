@@ -1,5 +1,5 @@
 /**
- * Moves tenants between isolation modes while they are served. A move holds the lock of its tenant, so a
+ * Moves tenants between isolation modes and servers while they are served. A move holds the lock of its tenant, so a
  * second move and a deletion are refused, and shares the locks of migrations and of key rotations, so these
  * are refused too. A move that was killed is undone or completed by the next recovery.
  */
@@ -12,6 +12,7 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import { Provisioner } from '../provisioning/provisioner.ts';
+import { chooseServer } from '../servers/choose_server.ts';
 import { MoveJob, type MoveJobParts, type MoveLimits, type MoveWatcher } from './move_job.ts';
 import { MoveRecord, type MoveRow, type MoveView } from './move_record.ts';
 
@@ -34,7 +35,13 @@ export type MovesParts = {
 /** A move that has begun. `finished` rejects when it failed and was undone. */
 export type BegunMove = { move: MoveView; finished: Promise<MoveView> };
 
-type MoveRequest = { slug: Slug; to: string; requestId: string | null };
+type MoveRequest = {
+  slug: Slug;
+  to: string;
+  /** Null for the least loaded one, if the mode has several. */
+  server?: string | null;
+  requestId: string | null;
+};
 
 export class Moves {
   readonly #parts: MovesParts;
@@ -153,22 +160,24 @@ export class Moves {
     throw conflict('Tenants are being migrated; try again later');
   }
 
-  async #claim({ slug, to }: MoveRequest): Promise<MoveRow> {
+  async #claim({ slug, to, server: asked = null }: MoveRequest): Promise<MoveRow> {
     const { control, fleet } = this.#parts;
     const [tenant] = await control<TenantRef & { version: number }>`
-      select id, isolation, generation, schema_version as version
+      select id, isolation, server, generation, schema_version as version
       from control.tenants
       where slug = ${slug} and status in ('active', 'suspended')`;
     if (!tenant) throw new Refusal('not_found', { detail: 'Not found' });
-    fleet.modes.of({ isolation: to });
-    if (tenant.isolation === to) throw conflict(`The tenant "${slug}" is in ${to} mode already`);
+    if (tenant.isolation === to && [null, tenant.server].includes(asked)) {
+      throw conflict(`The tenant "${slug}" is in ${to} mode already`);
+    }
+    const server = await chooseServer(this.#parts, { isolation: to, server: asked });
     const newest = fleet.sql.tenant.length;
     if (tenant.version !== newest) {
       throw conflict(
         `The tenant "${slug}" has schema version ${tenant.version} of ${newest}; migrate it first`,
       );
     }
-    await this.#record.begin(tenant, to);
+    await this.#record.begin(tenant, { isolation: to, server });
     const move = await this.#record.unfinishedOf(slug);
     if (!move) throw new Error('Cannot move the tenant: its move was not recorded');
     return move;
@@ -187,7 +196,7 @@ export class Moves {
   ): Promise<Result | null> {
     const { locks, fleet } = this.#parts;
     const { installation } = fleet;
-    const target = installation.adminTarget(installation.database);
+    const target = installation.adminTarget(installation.main);
     return locks.exclusive(target, slug, (connection) =>
       tryWithLock(connection, `tenant ${slug}`, () => work(connection)),
     );

@@ -63,7 +63,7 @@ export class TenantSession {
 
   #use<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
     const { movers, installation } = this.#parts;
-    const target = installation.migrationTarget(this.#placement.database);
+    const target = installation.migrationTarget(this.#placement);
     return movers.exclusive(target, this.#tenant, work);
   }
 

@@ -7,6 +7,7 @@
 import type { ModeFactory } from '../../isolation/mode.ts';
 import { IsolationModes } from '../../isolation/modes.ts';
 import type { Sql } from '../../kernel/ports.ts';
+import { mainServer } from '../../kernel/tenant.ts';
 import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
@@ -15,6 +16,7 @@ import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/insta
 import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
 import { keepSecret, readSecrets } from '../keys/seal_keys.ts';
 import { ignore, upgrade } from '../migrations/schema_migrator.ts';
+import { readServerUrls } from '../servers/server_urls.ts';
 import { hardenMain } from './harden.ts';
 import { admitRole, prepareKernel } from './kernel_schema.ts';
 import {
@@ -39,6 +41,7 @@ export type InstallOptions = {
   migrationLockTimeoutMs: number;
   /** The longest time that a transaction of a serving login may stay open. */
   transactionTimeoutMs: number;
+  probeConnection: Fleet['probeConnection'];
   dropTimeoutMs: number;
 };
 
@@ -82,6 +85,7 @@ async function installOn(
   const installation = new Installation(adminUrl, secrets, placementCacheSize);
   await admitMigrations(connection, installation);
   await upgradeMain(connection, installation, options);
+  installation.useServers(await readServerUrls(connection, roles.owner));
   await keepSecret(connection, roles.owner, secrets.installation);
   await admitLogins(connection, installation, options.transactionTimeoutMs);
   await hardenMain(connection, { owner: roles.owner, contextLogin: roles.serve });
@@ -101,12 +105,12 @@ async function upgradeMain(
   installation: Installation,
   { sql, migrators, migrationLockTimeoutMs }: Omit<InstallOptions, 'modes' | 'placementCacheSize'>,
 ): Promise<void> {
-  const { database, roles } = installation;
+  const { main, roles } = installation;
   const common = {
     owner: roles.owner,
     lockTimeoutMs: migrationLockTimeoutMs,
     migrating: (work: (session: Connection) => Promise<void>) =>
-      migrating({ migrators, installation }, database, work),
+      migrating({ migrators, installation }, main, work),
     onApplied: ignore,
   };
   await upgrade(connection, {
@@ -138,7 +142,7 @@ async function createEmptySchema(
  */
 async function admitMigrations(connection: Connection, installation: Installation): Promise<void> {
   const { database, roles } = installation;
-  await createLogin(connection, installation, roles.migrate);
+  await createLogin(connection, installation, { login: roles.migrate, server: mainServer });
   await connection.script(
     `grant "${roles.owner}" to "${roles.migrate}";
      grant connect, create on database "${database}" to "${roles.migrate}"`,
@@ -152,7 +156,7 @@ async function admitLogins(
 ): Promise<void> {
   const { database, roles } = installation;
   for (const login of [roles.serve, roles.control]) {
-    await createLogin(connection, installation, login);
+    await createLogin(connection, installation, { login, server: mainServer });
     await limitTransactions(connection, login, transactionTimeoutMs);
   }
   await hideStatements(connection, roles.serve);
@@ -169,8 +173,8 @@ async function admitLogins(
 
 /** Prepares `kernel` in the main database, for tenants' accounts and for shared tables. */
 function prepareMain(fleet: Fleet): Promise<void> {
-  const { account, database } = fleet.installation;
-  return withDatabaseLock(fleet, { database }, async (connection) => {
+  const { account, main } = fleet.installation;
+  return withDatabaseLock(fleet, main, async (connection) => {
     await prepareKernel(connection, fleet, fleet.installation.placement(schemas.shared));
     await admitRole(connection, fleet, account.role);
   });

@@ -28,7 +28,7 @@ export async function prepareKernel(
 async function upgradeKernel(
   connection: Connection,
   fleet: Fleet,
-  { database, role }: Placement,
+  placement: Placement,
 ): Promise<void> {
   const { owner } = fleet.installation.roles;
   await upgrade(connection, {
@@ -37,10 +37,10 @@ async function upgradeKernel(
     roles: {},
     migrations: fleet.sql.kernel,
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
-    migrating: (work) => migrating(fleet, database, work),
+    migrating: (work) => migrating(fleet, placement, work),
     onApplied: ignore,
   });
-  await admitRole(connection, fleet, role);
+  await admitRole(connection, fleet, placement.role);
 }
 
 /** Lets a further role use the context. */

@@ -26,16 +26,16 @@ export async function createRoles(connection: Connection, roles: readonly string
 export async function createLogin(
   connection: Connection,
   installation: Installation,
-  role: string,
+  { login, server }: { login: string; server: string },
 ): Promise<void> {
-  await createRoles(connection, [role]);
-  const verifier = scramVerifier(installation.password(role), randomBytes(16));
+  await createRoles(connection, [login]);
+  const verifier = scramVerifier(installation.password(login, server), randomBytes(16));
   await connection.script(
-    `alter role "${role}" login noinherit password '${verifier}';
-     alter role "${role}" reset all;
-     alter role "${role}" set enable_bitmapscan = off`,
+    `alter role "${login}" login noinherit password '${verifier}';
+     alter role "${login}" reset all;
+     alter role "${login}" set enable_bitmapscan = off`,
   );
-  await limitConnections(connection, installation, role);
+  await limitConnections(connection, installation, login);
 }
 
 /**

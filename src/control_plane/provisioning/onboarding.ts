@@ -6,12 +6,13 @@
 import type { AuditDetails } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
-import type { Slug } from '../../kernel/tenant.ts';
+import { mainServer, type Slug } from '../../kernel/tenant.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { isDedicated } from '../../postgres/placement.ts';
 import { recordChange } from '../audit/record.ts';
 import type { Fleet } from '../fleet.ts';
+import { chooseServer } from '../servers/choose_server.ts';
 import {
   type DeletionReceipt,
   deleteAccount,
@@ -148,7 +149,8 @@ export class Onboarding {
     await this.#recover(newTenant.slug);
     const prior = await replay(control, fleet.installation, meta);
     if (prior) return prior;
-    const tenant = await claimSlug(control, newTenant, meta, newId);
+    const server = await chooseServer(this.#parts, newTenant);
+    const tenant = await claimSlug(control, { ...newTenant, server }, meta, newId);
     if (!tenant) return null;
     try {
       const schemaVersion = await provision(tenant);
@@ -238,7 +240,8 @@ export class Onboarding {
   async #eraseLeftovers(): Promise<void> {
     const { control } = this.#parts;
     const due = await control<TenantRef>`
-      select tenant_id as id, isolation, 0 as generation from control.leftovers
+      select tenant_id as id, isolation, ${mainServer} as server, 0 as generation
+      from control.leftovers
       where due_at <= now()
       limit ${this.#parts.recoveryBatchSize}`;
     for (const tenant of due) {
@@ -249,7 +252,7 @@ export class Onboarding {
 
   async #find(slug: Slug): Promise<TenantRow | null> {
     const [row] = await this.#parts.control<TenantRow>`
-      select id, slug, status, isolation, generation from control.tenants where slug = ${slug}`;
+      select id, slug, status, isolation, server, generation from control.tenants where slug = ${slug}`;
     return row ?? null;
   }
 
@@ -257,7 +260,7 @@ export class Onboarding {
   locked<Result>(slug: Slug, work: () => Promise<Result>): Promise<Result | null> {
     const { jobs, fleet } = this.#parts;
     const { installation } = fleet;
-    const target = installation.adminTarget(installation.database);
+    const target = installation.adminTarget(installation.main);
     return jobs.exclusive(target, slug, (connection) =>
       tryWithLock(connection, `tenant ${slug}`, work),
     );

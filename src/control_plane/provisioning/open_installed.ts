@@ -6,6 +6,7 @@ import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/insta
 import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
 import { readInstalledSecrets } from '../keys/seal_keys.ts';
 import { assertUnedited, readLedger } from '../migrations/schema_migrator.ts';
+import { readServerUrls } from '../servers/server_urls.ts';
 import type { InstallOptions } from './install.ts';
 import { assertUsable } from './usable_server.ts';
 
@@ -26,6 +27,7 @@ export function openInstalled(
     await assertInstalled(connection, { database, owner, sql: options.sql });
     const secrets = await readInstalledSecrets(connection, owner);
     const installation = new Installation(adminUrl, secrets, placementCacheSize);
+    installation.useServers(await readServerUrls(connection, owner));
     return { admin, installation, modes: new IsolationModes(installation, modes), ...options };
   });
 }

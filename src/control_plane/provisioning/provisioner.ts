@@ -26,12 +26,13 @@ export class Provisioner implements ProvisioningSteps {
     this.#parts = parts;
   }
 
-  createLogin({ database, login }: DedicatedPlacement): Promise<void> {
+  createLogin(placement: DedicatedPlacement): Promise<void> {
     const { installation, transactionTimeoutMs } = this.#parts.fleet;
-    return this.#fromMain(database, async (main) => {
-      await createLogin(main, installation, login);
-      await hideStatements(main, login);
-      await limitTransactions(main, login, transactionTimeoutMs);
+    const { server, login } = placement;
+    return this.#besideDatabase(placement, async (connection) => {
+      await createLogin(connection, installation, { login, server });
+      await hideStatements(connection, login);
+      await limitTransactions(connection, login, transactionTimeoutMs);
     });
   }
 
@@ -60,13 +61,18 @@ export class Provisioner implements ProvisioningSteps {
     return dropDatabase(this.#parts.fleet, placement);
   }
 
-  dropLogin({ database, login }: DedicatedPlacement): Promise<void> {
-    return this.#fromMain(database, (main) => main.script(`drop role if exists "${login}"`));
+  dropLogin(placement: DedicatedPlacement): Promise<void> {
+    const drop = `drop role if exists "${placement.login}"`;
+    return this.#besideDatabase(placement, (connection) => connection.script(drop));
   }
 
   /** A login belongs to the server, so it can be changed from any database. */
-  #fromMain(database: string, work: (main: Connection) => Promise<void>): Promise<void> {
+  #besideDatabase(
+    { server, database }: DedicatedPlacement,
+    work: (connection: Connection) => Promise<void>,
+  ): Promise<void> {
     const { fleet } = this.#parts;
-    return withDatabaseLock(fleet, { database, from: fleet.installation.database }, work);
+    const { database: from } = fleet.installation.homeOf(server);
+    return withDatabaseLock(fleet, { server, database, from }, work);
   }
 }

@@ -12,6 +12,7 @@ export type TenantView = {
   plan: string;
   status: TenantStatus;
   isolation: string;
+  server: string;
   schema_version: number;
   created_at: string;
   updated_at: string;
@@ -27,8 +28,12 @@ export type Page = { limit: number; after: string | null };
 
 /** Only the columns that the operator may see, always in this order. */
 export function viewOf(row: TenantView): TenantView {
-  const { id, slug, name, plan, status, isolation, schema_version, created_at, updated_at } = row;
-  return { id, slug, name, plan, status, isolation, schema_version, created_at, updated_at };
+  const { id, slug, name, plan, status, isolation, server } = row;
+  const { schema_version, created_at, updated_at } = row;
+  return {
+    ...{ id, slug, name, plan, status, isolation, server },
+    ...{ schema_version, created_at, updated_at },
+  };
 }
 
 export class TenantAdmin {

@@ -26,8 +26,8 @@ export async function countTenantRows(
   tenant: TenantId,
 ): Promise<Record<string, number>> {
   const { migrators, installation } = fleet;
-  const { database, schema } = placement;
-  const target = installation.migrationTarget(database);
+  const { schema } = placement;
+  const target = installation.migrationTarget(placement);
   return migrators.exclusive(target, fleetWork, async (connection) => {
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const tables = await readTenantTables(plain, schema);
@@ -53,9 +53,9 @@ export async function eraseRows(
   tenant: TenantId,
 ): Promise<void> {
   const { migrators, installation } = fleet;
-  const { database, schema } = placement;
+  const { schema } = placement;
   // A trigger of a migration would run here, and must not get the administrator's rights.
-  const target = installation.migrationTarget(database);
+  const target = installation.migrationTarget(placement);
   await migrators.exclusive(target, fleetWork, async (connection) => {
     const tables = await readTenantTables(
       (text, ...values) => connection.plain(text, ...values),

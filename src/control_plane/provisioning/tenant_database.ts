@@ -1,7 +1,8 @@
 /** A database for tenants' rows besides the main one. Every step may be repeated. */
 import type { Connection } from '../../postgres/connection.ts';
+import type { Installation } from '../../postgres/installation.ts';
 import type { Placement } from '../../postgres/placement.ts';
-import type { Fleet } from '../fleet.ts';
+import { type Fleet, fleetWork } from '../fleet.ts';
 import { hardenDatabase } from './harden.ts';
 import { prepareKernel } from './kernel_schema.ts';
 import { becomeMember } from './logins.ts';
@@ -9,34 +10,64 @@ import { withDatabaseLock } from './placement_lock.ts';
 
 /** Creates the database unless it exists, restricts its rights, and prepares its schema `kernel`. */
 export async function createDatabase(fleet: Fleet, placement: Placement): Promise<void> {
-  const { database, login } = placement;
+  const { server, database, login } = placement;
   const { owner, migrate } = fleet.installation.roles;
-  await withDatabaseLock(fleet, { database, from: fleet.installation.database }, async (main) => {
-    const found = await main.plain`select from pg_database where datname = ${database}`;
+  const { database: from } = fleet.installation.homeOf(server);
+  const locale = await localeOfMain(fleet);
+  await withDatabaseLock(fleet, { server, database, from }, async (home) => {
+    const found = await home.plain`select from pg_database where datname = ${database}`;
     if (found.length === 0) {
       // template0 admits no connections; one to the template would make the copy fail.
-      await main.script(
-        `create database "${database}" owner "${owner}" template template0 ${await localeOfMain(main)}`,
+      await home.script(
+        `create database "${database}" owner "${owner}" template template0 ${locale}`,
       );
     }
-    await main.script(
+    await home.script(
       `revoke all on database "${database}" from public;
        grant connect on database "${database}" to "${login}", "${migrate}"`,
     );
   });
-  await withDatabaseLock(fleet, { database }, async (connection) => {
+  await withDatabaseLock(fleet, { server, database }, async (connection) => {
     await hardenDatabase(connection, placement, owner);
     await prepareKernel(connection, fleet, placement);
   });
 }
 
+/**
+ * Creates a database on a new server as a tenant's would be, and drops it again.
+ *
+ * @throws {Error} when the administrator lacks a right, or the server lacks the locale of the main database.
+ */
+export async function assertMayProvision(
+  connection: Connection,
+  installation: Installation,
+  locale: string,
+): Promise<void> {
+  const [administrator] = await connection.plain<{ may: boolean }>`
+    select rolsuper or rolcreatedb and rolcreaterole as may
+    from pg_roles
+    where rolname = current_user`;
+  if (!administrator?.may) throw new Error('its login needs createrole and createdb');
+  const drop = `drop database if exists "${installation.databaseNamed('probe')}"`;
+  await connection.script(drop);
+  await connection.script(
+    `create database "${installation.databaseNamed('probe')}" template template0 ${locale}`,
+  );
+  await connection.script(drop);
+}
+
 /** The encoding and the locale of the main database; without them a new one would get the server's. */
-async function localeOfMain(connection: Connection): Promise<string> {
-  const [main] = await connection.plain<{ options: string }>`
-    select format('encoding %L lc_collate %L lc_ctype %L', pg_encoding_to_char(encoding), datcollate,
-      datctype) as options
-    from pg_database
-    where datname = current_database()`;
+export async function localeOfMain({ admin, installation }: Fleet): Promise<string> {
+  const target = installation.adminTarget(installation.main);
+  const [main] = await admin.exclusive(
+    target,
+    fleetWork,
+    (connection) => connection.plain<{ options: string }>`
+      select format('encoding %L lc_collate %L lc_ctype %L', pg_encoding_to_char(encoding),
+        datcollate, datctype) as options
+      from pg_database
+      where datname = current_database()`,
+  );
   return main?.options ?? '';
 }
 
@@ -44,17 +75,19 @@ async function localeOfMain(connection: Connection): Promise<string> {
  * Drops a database, with a timeout: Postgres waits until each backend of the server has closed the
  * database's files, so one backend that cannot be cancelled would block the deletions of all tenants.
  */
-export async function dropDatabase(fleet: Fleet, { database, login }: Placement): Promise<void> {
+export async function dropDatabase(fleet: Fleet, placement: Placement): Promise<void> {
+  const { server, database, login } = placement;
   const { admin, migrators, installation, dropTimeoutMs } = fleet;
-  admin.closeIdle(installation.adminTarget(database));
-  migrators.closeIdle(installation.migrationTarget(database));
-  await withDatabaseLock(fleet, { database, from: installation.database }, async (main) => {
-    await becomeMember(main, login);
-    await main.script(`set statement_timeout = ${dropTimeoutMs}`);
+  admin.closeIdle(installation.adminTarget(placement));
+  migrators.closeIdle(installation.migrationTarget(placement));
+  const { database: from } = installation.homeOf(server);
+  await withDatabaseLock(fleet, { server, database, from }, async (home) => {
+    await becomeMember(home, login);
+    await home.script(`set statement_timeout = ${dropTimeoutMs}`);
     try {
-      await main.script(`drop database if exists "${database}" with (force)`);
+      await home.script(`drop database if exists "${database}" with (force)`);
     } finally {
-      if (main.live) await main.script('reset statement_timeout');
+      if (home.live) await home.script('reset statement_timeout');
     }
   });
 }

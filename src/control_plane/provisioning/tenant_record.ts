@@ -19,6 +19,8 @@ export type NewTenant = {
   name: string;
   plan: string;
   isolation: string;
+  /** Null for the least loaded server. */
+  server?: string | null;
   adminEmail: string;
   /** For an invented address, which may belong to a stranger. */
   skipWelcomeEmail?: boolean;
@@ -84,20 +86,20 @@ export function isFirstKey(apiKey: string, installation: Installation): boolean 
  */
 export async function claimSlug(
   control: Db,
-  newTenant: NewTenant,
+  newTenant: NewTenant & { server: string },
   { idempotencyKey, rawBody }: RequestMeta,
   newId: () => string,
 ): Promise<TenantRow | null> {
-  const { slug, name, plan, isolation } = newTenant;
+  const { slug, name, plan, isolation, server } = newTenant;
   const [row] = await control<TenantRow>`
     insert into control.tenants
-      (id, slug, name, plan, status, isolation, idempotency_key, idempotency_fingerprint)
+      (id, slug, name, plan, status, isolation, server, idempotency_key, idempotency_fingerprint)
     select ${tenantId(newId())}, ${slug}, ${name}, plans.name, 'provisioning', ${isolation},
-      ${idempotencyKey}, ${fingerprintOf(rawBody)}
+      ${server}, ${idempotencyKey}, ${fingerprintOf(rawBody)}
     from control.plans
     where plans.name = ${plan}
     on conflict (slug) do nothing
-    returning id, slug, isolation, generation, status`;
+    returning id, slug, isolation, server, generation, status`;
   if (!row) await assertPlan(control, plan);
   return row ?? null;
 }

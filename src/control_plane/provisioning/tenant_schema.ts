@@ -1,7 +1,7 @@
 /** Creates, upgrades and drops a schema with tenants' tables. Every step may be repeated. */
 import type { Sql } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
-import type { Placement } from '../../postgres/placement.ts';
+import type { DatabasePlace, Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { assertFilesUnedited, recordFile } from '../migrations/checksums.ts';
 import { ledgerTable, readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
@@ -38,10 +38,11 @@ export function upgradeSchema(
   connection: Connection,
   {
     fleet,
-    placement: { database, schema, role },
+    placement,
     onApplied,
   }: { fleet: Fleet; placement: Placement; onApplied: Upgrade['onApplied'] },
 ): Promise<number> {
+  const { schema, role } = placement;
   return upgrade(connection, {
     schema,
     owner: fleet.installation.roles.owner,
@@ -50,7 +51,7 @@ export function upgradeSchema(
     guards: assertingGuards(schema),
     restrictions: restricting({ schema, app: role }),
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
-    migrating: (work) => migrating(fleet, database, work),
+    migrating: (work) => migrating(fleet, placement, work),
     onApplied,
   });
 }
@@ -58,10 +59,10 @@ export function upgradeSchema(
 /** Runs `work` in a session that is reset afterwards, so that no migration leaves state in it. */
 export function migrating(
   { migrators, installation }: Pick<Fleet, 'migrators' | 'installation'>,
-  database: string,
+  place: DatabasePlace,
   work: (connection: Connection) => Promise<void>,
 ): Promise<void> {
-  return migrators.exclusive(installation.migrationTarget(database), fleetWork, (connection) =>
+  return migrators.exclusive(installation.migrationTarget(place), fleetWork, (connection) =>
     work(connection).finally(() => connection.discard().catch(() => connection.close())),
   );
 }
@@ -69,12 +70,13 @@ export function migrating(
 /** The number of migrations that have been applied to a schema. */
 export async function schemaVersion(
   { admin, installation }: Fleet,
-  { database, schema }: Placement,
+  placement: Placement,
 ): Promise<number> {
+  const { owner } = installation.roles;
   const ledger = await admin.exclusive(
-    installation.adminTarget(database),
+    installation.adminTarget(placement),
     fleetWork,
-    (connection) => readLedger(connection, schema, installation.roles.owner),
+    (connection) => readLedger(connection, placement.schema, owner),
   );
   return ledger.length;
 }

@@ -4,13 +4,18 @@ import { json } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
 import { notFound } from '../../kernel/errors.ts';
 import type { Slug } from '../../kernel/tenant.ts';
+import { text } from '../fields.ts';
 import type { Operator } from './operator.ts';
 import { modeOf, slugOf, type TenantDefaults } from './tenants.ts';
 
 /** The part of the control plane that these routes use. */
 export type TenantMoves = {
   /** Resolves when the move has begun. It goes on afterwards. */
-  begin(slug: Slug, to: string, requestId: string): Promise<object>;
+  begin(
+    slug: Slug,
+    destination: { to: string; server: string | null },
+    requestId: string,
+  ): Promise<object>;
   /** Returns null when the tenant has never moved. */
   find(slug: Slug): Promise<object | null>;
 };
@@ -23,9 +28,10 @@ export function moveRoutes(
     route(
       'POST',
       '/api/admin/tenants/{slug}/move',
-      { body: v.object({ to: modeOf(isolationModes) }) },
+      { body: v.object({ to: modeOf(isolationModes), server: v.optional(text(40)) }) },
       async ({ requestId }: Operator, { params, body }) => {
-        const move = await moves.begin(slugOf(params.slug), body.to, requestId);
+        const { to, server = null } = body;
+        const move = await moves.begin(slugOf(params.slug), { to, server }, requestId);
         return json(202, move, { location: `/api/admin/tenants/${params.slug}/move` });
       },
     ),

@@ -17,6 +17,7 @@ type NewTenant = {
   name: string;
   plan: string;
   isolation: string;
+  server: string | null;
   adminEmail: string;
 };
 
@@ -79,6 +80,7 @@ export function newTenantFields({ sendsMail, isolationModes }: Omit<TenantDefaul
     name: text(200),
     plan: v.optional(text(40), 'free'),
     isolation: v.optional(modeOf(isolationModes)),
+    server: v.optional(text(40)),
     admin_email: sendsMail ? email : v.optional(email),
   });
 }
@@ -114,6 +116,7 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
           name: body.name,
           plan: body.plan,
           isolation: body.isolation ?? defaults.isolation,
+          server: body.server ?? null,
           adminEmail: body.admin_email ?? inventedEmail(body.slug),
         };
         const created = await tenants.create(tenant, {

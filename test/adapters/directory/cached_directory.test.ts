@@ -71,6 +71,7 @@ describe('CachedDirectory on Postgres', () => {
       name: acme.slug,
       status: 'active',
       isolation: 'shared',
+      server: 'main',
       generation: 0,
       schemaVersion: 0,
       requiredVersion: 0,

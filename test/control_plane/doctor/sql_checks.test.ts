@@ -12,7 +12,7 @@ import { type DoctorFixture, openDoctorFixture } from '../../support/doctor_fixt
 import { findProgram, reportMissing } from '../../support/programs.ts';
 
 const scopes =
-  /^-- Run in: (the main database|each (database(, (as a superuser|for .+))?|session|placement))( \(|\.$)/m;
+  /^-- Run in: (the main database|each (server|database(, (as a superuser|for .+))?|session|placement))( \(|\.$)/m;
 
 const names = (await readdir('sql/doctor')).filter((name) => name.endsWith('.sql'));
 
@@ -111,7 +111,7 @@ function onPsql(program: string): void {
 }
 
 function readVariables({ services: { fleet } }: DoctorFixture): Promise<Variables> {
-  return lookInto(fleet, fleet.installation.database, async (sql) =>
+  return lookInto(fleet, fleet.installation.main, async (sql) =>
     variablesOf((await readDatabases(sql, fleet)).main, fleet),
   );
 }

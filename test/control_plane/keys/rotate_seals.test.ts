@@ -47,8 +47,8 @@ describe('rotateSeals()', () => {
     });
   }
 
-  function call({ id, isolation, generation }: TenantRef): Promise<string> {
-    return fixture.services.isolation.run({ id, isolation, generation }, addPet);
+  function call({ id, isolation, server, generation }: TenantRef): Promise<string> {
+    return fixture.services.isolation.run({ id, isolation, server, generation }, addPet);
   }
 
   /** The result of one call of each tenant: `fine`, or the code of the error. */
@@ -227,7 +227,7 @@ describe('rotateSeals()', () => {
     const environment = { DATABASE_URL: fixture.url };
     const other = await openServices(readConfig(environment), fixture.url);
     const { installation } = other.fleet;
-    const target = installation.adminTarget(installation.database);
+    const target = installation.adminTarget(installation.main);
     let refused = false;
     try {
       // The lock that a rotation by another process holds.

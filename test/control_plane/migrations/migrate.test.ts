@@ -238,7 +238,7 @@ const fix = (services: Services, slug: string) =>
 async function asOwner(services: Services, slug: string, statement: string): Promise<void> {
   const { admin, installation } = services.fleet;
   const placement = services.fleet.modes.placementOf(await tenantOf(services, slug));
-  await admin.exclusive(installation.adminTarget(placement.database), 'test', (connection) =>
+  await admin.exclusive(installation.adminTarget(placement), 'test', (connection) =>
     connection.script(`begin; set local search_path = "${placement.schema}"; ${statement}; commit`),
   );
 }
@@ -259,8 +259,13 @@ async function holdLock(services: Services, slug: string, released: () => boolea
 }
 
 async function tenantOf({ control }: Services, slug: string) {
-  const [tenant] = await control<{ id: string; isolation: IsolationModeName; generation: number }>`
-    select id, isolation, generation from control.tenants where slug = ${slug}`;
+  const [tenant] = await control<{
+    id: string;
+    isolation: IsolationModeName;
+    server: string;
+    generation: number;
+  }>`
+    select id, isolation, server, generation from control.tenants where slug = ${slug}`;
   assert.ok(tenant);
   return { ...tenant, id: tenantId(tenant.id) };
 }

@@ -12,7 +12,7 @@ import {
 import { createLogin, createRoles } from '../../../src/control_plane/provisioning/logins.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
-import { databaseOf, Installation, type Roles } from '../../../src/postgres/installation.ts';
+import { Installation, type Roles } from '../../../src/postgres/installation.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
@@ -38,7 +38,7 @@ describe('upgrade()', () => {
     ({ roles } = installation);
     ({ owner } = roles);
     await createRoles(connection, [owner]);
-    await createLogin(connection, installation, roles.migrate);
+    await createLogin(connection, installation, { login: roles.migrate, server: 'main' });
     await connection.script(`grant "${owner}" to "${roles.migrate}"`);
   });
   after(async () => {
@@ -53,7 +53,7 @@ describe('upgrade()', () => {
 
   /** In a session of the migrations' login, also without a limit of its own. */
   const migrating = async (work: (own: Connection) => Promise<void>) => {
-    const target = installation.migrationTarget(databaseOf(database.url));
+    const target = installation.migrationTarget(installation.main);
     const own = await Connection.open(target, { ...connectionLimits, lockTimeoutMs: 0 });
     await work(own).finally(() => own.close());
   };

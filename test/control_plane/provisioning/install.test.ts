@@ -77,7 +77,12 @@ describe('install()', () => {
   it('limits the time of a transaction for each serving login, from Postgres 17 on', async () => {
     const { fleet, control, pools } = await start();
     const { installation, modes } = fleet;
-    const tenant = { id: tenantId(randomUUID()), isolation: 'database', generation: 0 };
+    const tenant = {
+      id: tenantId(randomUUID()),
+      isolation: 'database',
+      server: 'main',
+      generation: 0,
+    };
     const steps = new Provisioner({ fleet, control, serving: pools.serving });
     await modes.of(tenant).provision(tenant, steps);
     const { target: own } = modes.placementOf(tenant);

@@ -96,7 +96,7 @@ describe('Onboarding', () => {
         const { tenant, admin } = await services.onboarding.create(order, meta);
         assert.deepEqual([tenant.status, tenant.isolation], ['active', mode]);
         assert.match(admin.api_key, /^kn_/);
-        const ref = { id: tenantId(tenant.id), isolation: mode, generation: 0 };
+        const ref = { id: tenantId(tenant.id), isolation: mode, server: 'main', generation: 0 };
         const pets = await services.isolation.run(ref, (db) => db`select id from pets`);
         assert.equal(pets.length, 1);
         const [counts] = await services.control`

@@ -31,7 +31,7 @@ describe('activate()', () => {
   /** Claims a slug and returns its activation, which is still to be done. */
   async function claim(name: string) {
     const order = orderOf(name);
-    const tenant = await claimSlug(control, order, meta, randomUUID);
+    const tenant = await claimSlug(control, { ...order, server: 'main' }, meta, randomUUID);
     assert.ok(tenant);
     const { installation } = fixture.services.fleet;
     const common = {

@@ -67,8 +67,13 @@ describe('a table that a migration adds', () => {
 
     it(`is read and written by handlers in ${mode} mode`, async () => {
       const { control, isolation } = extended.services;
-      const [tenant] = await control<{ id: never; isolation: never; generation: never }>`
-        select id, isolation, generation from control.tenants where slug = ${`in-${mode}`}`;
+      const [tenant] = await control<{
+        id: never;
+        isolation: never;
+        server: never;
+        generation: never;
+      }>`
+        select id, isolation, server, generation from control.tenants where slug = ${`in-${mode}`}`;
       assert.ok(tenant);
       const rows = await isolation.run(tenant, async (db) => {
         await db`insert into folders (id) values (gen_random_uuid())`;

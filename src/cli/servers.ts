@@ -1,0 +1,142 @@
+/** `npm run servers -- ACTION …`: the Postgres servers that tenants of database mode live on. */
+import { text as readAll } from 'node:stream/consumers';
+import { addServer } from '../control_plane/servers/add_server.ts';
+import { type Drained, drainServer } from '../control_plane/servers/drain_server.ts';
+import { removeServer } from '../control_plane/servers/remove_server.ts';
+import { resumeServer } from '../control_plane/servers/resume_server.ts';
+import { listServers, type ServerView } from '../control_plane/servers/server_list.ts';
+import { mainServer } from '../kernel/tenant.ts';
+import { connectionOptions } from '../postgres/connection_options.ts';
+import { ConnectionUrlError, keywordsIn } from '../postgres/connection_url.ts';
+import type { Services } from '../services.ts';
+import { assertNoMore, UsageError } from './arguments.ts';
+import { print, printJson, runCommand, type Work } from './command.ts';
+import { Progress } from './progress.ts';
+import { table } from './table.ts';
+
+const usage = `Usage: npm run servers -- list [--json]
+       npm run servers -- add NAME URL [--json]     URL of an administrator; - reads it from stdin
+       npm run servers -- drain NAME [--json]       moves its tenants to the other servers
+       npm run servers -- resume NAME [--json]      places tenants on a drained server again
+       npm run servers -- remove NAME [--json]`;
+
+type Action = { words: readonly string[]; work(words: readonly string[], json: boolean): Work };
+
+const actions: Readonly<Record<string, Action>> = {
+  list: { words: [], work: (_words, json) => (services) => list(services, json) },
+  add: { words: ['NAME', 'URL'], work: ([name = '', url = ''], json) => add(name, url, json) },
+  drain: { words: ['NAME'], work: ([name = ''], json) => drain(nameIn(name), json) },
+  resume: {
+    words: ['NAME'],
+    work: ([name = ''], json) =>
+      change(nameIn(name), { json, status: 'active', work: resumeServer }),
+  },
+  remove: {
+    words: ['NAME'],
+    work: ([name = ''], json) =>
+      change(nameIn(name), { json, status: 'removed', work: removeServer }),
+  },
+};
+
+await runCommand({
+  usage,
+  options: { json: { type: 'boolean' } },
+  installs: ({ positionals: [action] }) => action !== 'list',
+  parse: ({ positionals, values: { json = false } }) => {
+    const [name = '', ...words] = positionals;
+    const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
+    if (!action) {
+      throw new UsageError(`Cannot do "${name}": use list, add, drain, resume or remove`);
+    }
+    assertNoMore(words.slice(action.words.length));
+    const missing = action.words[words.length];
+    if (missing !== undefined) throw new UsageError(`Cannot ${name}: ${missing} is missing`);
+    return action.work(words, json);
+  },
+});
+
+/** @throws {UsageError} for a text that is no name of a server. */
+function nameIn(text: string): string {
+  if (/^[a-z][a-z0-9-]{0,39}$/.test(text)) return text;
+  throw new UsageError(
+    `Cannot use "${text}" as the name of a server: expected up to 40 of a-z, 0-9 and "-", a letter first`,
+  );
+}
+
+async function list({ fleet }: Services, json: boolean): Promise<number> {
+  const servers = await listServers(fleet);
+  if (json) printJson(servers);
+  else for (const line of tableOf(servers)) print(line);
+  return 0;
+}
+
+function tableOf(servers: readonly ServerView[]): string[] {
+  return table(
+    ['name', 'status', 'tenants', 'reachable', 'url'],
+    servers.map(({ name, status, tenants, reachable, url }) => [
+      ...[name, status, `${tenants}`, reachable ? 'yes' : 'no', url],
+    ]),
+  );
+}
+
+function add(text: string, given: string, json: boolean): Work {
+  const name = nameIn(text);
+  if (name === mainServer) {
+    throw new UsageError(`Cannot add "${name}": that is the server of DATABASE_URL`);
+  }
+  if (given !== '-') assertUrl(given);
+  return async ({ fleet }) => {
+    const url = given === '-' ? (await readAll(process.stdin)).trim() : given;
+    assertUrl(url);
+    await addServer(fleet, { name, url });
+    return done(name, 'active', json);
+  };
+}
+
+/** @throws {UsageError} that does not repeat the URL. */
+function assertUrl(url: string): void {
+  try {
+    connectionOptions(keywordsIn(url));
+  } catch (error) {
+    if (!(error instanceof ConnectionUrlError)) throw error;
+    throw new UsageError(`Cannot use the URL: ${error.message}`);
+  }
+}
+
+function change(
+  name: string,
+  {
+    json,
+    status,
+    work,
+  }: { json: boolean; status: string; work(fleet: Services['fleet'], name: string): Promise<void> },
+): Work {
+  return async ({ fleet }) => {
+    await work(fleet, name);
+    return done(name, status, json);
+  };
+}
+
+function done(name: string, status: string, json: boolean): number {
+  if (json) printJson({ name, status });
+  else print(`${name} is ${status}`);
+  return 0;
+}
+
+/** Exit code 1 when a tenant still lives there. */
+function drain(name: string, json: boolean): Work {
+  return async (services) => {
+    const progress = new Progress(process.stderr, () => performance.now());
+    const drained = await drainServer(services, name, (at, of) => progress.counted(at, of)).finally(
+      () => progress.end(),
+    );
+    if (json) printJson({ name, ...drained });
+    else printDrained(name, drained);
+    return drained.left === 0 ? 0 : 1;
+  };
+}
+
+function printDrained(name: string, { moved, failed, left }: Drained): void {
+  for (const { slug, error } of failed) print(`${slug} was not moved: ${error}`);
+  print(`${moved} tenants were moved from ${name}; ${left} are left`);
+}

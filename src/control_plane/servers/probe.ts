@@ -1,0 +1,18 @@
+/** Finds out whether a server can be used now, within a limit that is short enough to wait for. */
+import { Connection } from '../../postgres/connection.ts';
+import { whyUnreachable } from '../../postgres/unreachable.ts';
+import type { Fleet } from '../fleet.ts';
+
+/** Returns the reason in a few words; null when the administrator can open a session. */
+export async function whyUnusable(
+  { installation, probeConnection }: Pick<Fleet, 'installation' | 'probeConnection'>,
+  server: string,
+): Promise<string | null> {
+  try {
+    const target = installation.adminTarget(installation.homeOf(server));
+    (await Connection.open(target, probeConnection)).close();
+    return null;
+  } catch (error) {
+    return whyUnreachable(error);
+  }
+}

@@ -1,0 +1,57 @@
+/** Removes a server on which no tenant lives: first Kennel's roles there, then its row in the registry. */
+import { Refusal } from '../../kernel/errors.ts';
+import type { Sql } from '../../kernel/ports.ts';
+import { mainServer } from '../../kernel/tenant.ts';
+import { whyUnreachable } from '../../postgres/unreachable.ts';
+import { type Fleet, fleetWork } from '../fleet.ts';
+import { asOwner } from '../keys/seal_keys.ts';
+import { assertServer } from './server_list.ts';
+import { dropServerRoles } from './server_roles.ts';
+import { learnServers } from './server_urls.ts';
+
+/**
+ * @throws {Refusal} `conflict` for the main server, while tenants live there, or while a move leads there or from
+ *   there.
+ * @throws {Error} when there is no such server, or it cannot be reached.
+ */
+export async function removeServer(fleet: Fleet, name: string): Promise<void> {
+  const { admin, installation } = fleet;
+  await asOwner(fleet, async (sql) => {
+    await assertServer(sql, name);
+    await assertEmpty(sql, name);
+    // From now on no tenant is placed there.
+    await sql`update control.servers set status = 'draining' where name = ${name}`;
+  });
+  const home = installation.adminTarget(installation.homeOf(name));
+  await asOwner(fleet, async (sql) => {
+    await assertEmpty(sql, name);
+    await admin
+      .exclusive(home, fleetWork, (connection) => dropServerRoles(connection, installation))
+      .catch((error: unknown) => {
+        throw new Error(`Cannot remove the server "${name}": ${whyUnreachable(error)}`);
+      });
+    await sql`delete from control.servers where name = ${name}`;
+  });
+  admin.closeIdle(home);
+  await learnServers(fleet);
+}
+
+/** The lock makes new tenants and moves wait: their rows refer to the server. */
+async function assertEmpty(sql: Sql, name: string): Promise<void> {
+  if (name === mainServer) throw conflict(name, 'it has the registry');
+  await sql`select from control.servers where name = ${name} for update`;
+  const [{ tenants = 0, moves = 0 } = {}] = await sql<{ tenants: number; moves: number }>`
+    select
+      (select count(*) from control.tenants where server = ${name}) as tenants,
+      (
+        select count(*) from control.moves
+        where state in ('copying', 'catching_up', 'switched')
+          and ${name} in (origin_server, destination_server)
+      ) as moves`;
+  if (tenants > 0) throw conflict(name, `${tenants} tenants live there; drain it first`);
+  if (moves > 0) throw conflict(name, `${moves} tenants are moving there or from there`);
+}
+
+function conflict(name: string, reason: string): Refusal {
+  return new Refusal('conflict', { detail: `Cannot remove the server "${name}": ${reason}` });
+}

@@ -1,0 +1,69 @@
+/**
+ * Kennel's roles on an added server. They have the same names as on the main one, so the checks of `sql/doctor`
+ * are the same. Only migrations log in there, and each tenant's own login. A comment on the owner role says to
+ * which installation the server belongs, and under which name.
+ */
+import type { Connection } from '../../postgres/connection.ts';
+import type { Installation } from '../../postgres/installation.ts';
+import { becomeMember, createLogin, createRoles } from '../provisioning/logins.ts';
+
+/** Creates the missing roles, and restores the password and the limits of the login. */
+export async function createServerRoles(
+  connection: Connection,
+  installation: Installation,
+  server: string,
+): Promise<void> {
+  const { roles } = installation;
+  // In one transaction: an owner role without a comment belongs to another installation.
+  await connection.script(
+    `begin;
+     do $$ begin
+       if not exists (select from pg_roles where rolname = '${roles.owner}') then
+         create role "${roles.owner}" noinherit;
+         comment on role "${roles.owner}" is '${markOf(installation, server)}';
+       end if;
+     end $$;
+     commit`,
+  );
+  await createRoles(connection, Object.values(roles));
+  await becomeMember(connection, roles.owner);
+  await createLogin(connection, installation, { login: roles.migrate, server });
+  await connection.script(`grant "${roles.owner}" to "${roles.migrate}"`);
+}
+
+/** Removes the roles. @throws {Error} while a database or a tenant's tables belong to one of them. */
+export async function dropServerRoles(
+  connection: Connection,
+  { roles }: Installation,
+): Promise<void> {
+  const { owner, ...others } = roles;
+  // The owner is the last: its comment says that the others are ours.
+  for (const role of [...Object.values(others), owner]) {
+    await connection.script(`drop role if exists "${role}"`);
+  }
+}
+
+/** What the roles of a server tell: there are none, they are of this name, or of others. */
+export type ServerMark = 'none' | 'ours' | { problem: string };
+
+export async function readMark(
+  connection: Connection,
+  installation: Installation,
+  server: string,
+): Promise<ServerMark> {
+  const { roles } = installation;
+  const found = await connection.plain<{ name: string; mark: string | null }>`
+    select rolname as name, shobj_description(oid, 'pg_authid') as mark
+    from pg_roles
+    where rolname = any (${Object.values(roles)})`;
+  if (found.length === 0) return 'none';
+  const mark = found.find(({ name }) => name === roles.owner)?.mark ?? '';
+  if (mark === markOf(installation, server)) return 'ours';
+  const ours = markOf(installation, '');
+  if (mark.startsWith(ours)) return { problem: `it is the server "${mark.slice(ours.length)}"` };
+  return { problem: `it has the roles of another Kennel, or is the main server` };
+}
+
+function markOf(installation: Installation, server: string): string {
+  return `Kennel ${installation.mark()}, server ${server}`;
+}
