@@ -350,7 +350,9 @@ export const limits = {
   },
   /** How long a tenant's own admins wait for the next export. */
   exports: { everyMs: 1 * hours },
-  /** The owner's connections for archives, which may be read by slow clients. */
+  /** Downloaded archives that wait for their clients on the disk of this process: 4 GiB in all. */
+  downloads: { bytes: 256 * MiB, downloads: 16 },
+  /** The owner's connections for archives. */
   archiveConnection: {
     connectTimeoutMs: 5 * seconds,
     statementTimeoutMs: 5 * minutes,
