@@ -275,6 +275,8 @@ export const limits = {
     lockTimeoutMs: 200,
     lockAttempts: 10,
     lockRetryMs: 500,
+    /** The longest error of a tenant's failed migration that the registry keeps. */
+    errorChars: 500,
   },
   moves: {
     /** Rows, and about as many bytes of rows, that are copied in one transaction. */
@@ -298,6 +300,8 @@ export const limits = {
     pollMs: 20,
     /** How often the registry learns how many rows have been copied. */
     progressMs: 500,
+    /** The longest error of a failed move that the registry keeps. */
+    errorChars: 500,
     lockTimeoutMs: 200,
     lockAttempts: 50,
     lockRetryMs: 200,

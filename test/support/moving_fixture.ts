@@ -170,7 +170,7 @@ async function leftOver({ fleet }: Services, tenant: TenantRef): Promise<string[
     const rows = await lookInto(
       installation.adminTarget(name),
       (sql) => sql<{ name: string }[]>`
-        select 'schema ' || nspname as name from pg_namespace where nspname like ${`%${hex}`}
+        select 'schema ' || nspname as name from pg_namespace where nspname like ${`%${hex}%`}
         union all select 'database ' || datname from pg_database where datname like ${`%${hex}`}
         union all select 'role ' || rolname from pg_roles where rolname like ${`%${hex}`}
         union all select 'trigger ' || tgname from pg_trigger where tgname like ${`%${hex}%`}`,

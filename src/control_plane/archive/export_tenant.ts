@@ -10,17 +10,10 @@ import type { Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
+import { readTableGroups, type StoredTable, tablesOf } from '../provisioning/stored_tables.ts';
+import { assertUnchanged, lineOf, locking, orderOf, readAccountTables } from './archived_tables.ts';
 import { assertWithinBudget, countedAsExport } from './export_budget.ts';
 import { type ArchivedTable, type ArchiveLimits, formatVersion } from './format.ts';
-import {
-  assertUnchanged,
-  lineOf,
-  locking,
-  orderOf,
-  readAccountTables,
-  readTableGroups,
-  type StoredTable,
-} from './stored_tables.ts';
 import { archiveBytes, type RowsOf, type WriteText, writeArchive } from './write_archive.ts';
 
 export type ArchivesLimits = ArchiveLimits & {
@@ -126,7 +119,7 @@ class TenantExport {
     const { tenant, placement, options } = this.#job;
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
-    const tables = groups.flatMap((group) => group.tables);
+    const tables = tablesOf(groups);
     const mode = 'isolation level repeatable read read only';
     const begin = beginAsOwner(fleet, { placement, tenant: tenant.id, mode }, connection);
     const counted = countedAsExport(fleet.installation);

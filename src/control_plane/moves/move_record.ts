@@ -1,7 +1,7 @@
 /** The row of a move in the registry: what the operator sees, and what a recovery continues from. */
 import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Slug, TenantId } from '../../kernel/tenant.ts';
-import { recordChange } from '../audit/record.ts';
+import { type OperatorChange, recordChange } from '../audit/record.ts';
 
 export type MoveState = 'copying' | 'catching_up' | 'switched' | 'done' | 'failed';
 
@@ -30,11 +30,17 @@ export type MoveRow = {
   state: MoveState;
 };
 
+/** The event that commits with the switch. */
+export type SwitchEvent = Pick<OperatorChange, 'id' | 'event' | 'requestId' | 'details'>;
+
 export class MoveRecord {
   readonly #control: Db;
+  readonly #errorChars: number;
 
-  constructor(control: Db) {
+  /** @param errorChars the longest reason of a failure that is kept. */
+  constructor(control: Db, { errorChars }: { errorChars: number }) {
     this.#control = control;
+    this.#errorChars = errorChars;
   }
 
   /** The latest move of a tenant; null when it has never moved. */
@@ -94,11 +100,8 @@ export class MoveRecord {
    *
    * @throws {Error} when a recovery has taken the move over.
    */
-  switchOver(
-    move: MoveRow,
-    { eventId, requestId }: { eventId: string; requestId: string | null },
-  ): Promise<void> {
-    const { id, slug, origin, destination, generation } = move;
+  switchOver(move: MoveRow, change: SwitchEvent): Promise<void> {
+    const { id, slug, destination, generation } = move;
     return this.#control.transaction(async (sql) => {
       const switched = await sql`
         update control.moves set state = 'switched'
@@ -109,17 +112,7 @@ export class MoveRecord {
         update control.tenants
         set isolation = ${destination}, generation = ${generation}, updated_at = now()
         where id = ${id}`;
-      const details = { from: origin, to: destination };
-      const tenant = { id, slug };
-      const event = 'tenant_moved' as const;
-      await recordChange(sql, {
-        id: eventId,
-        event,
-        actor: 'operator',
-        requestId,
-        tenant,
-        details,
-      });
+      await recordChange(sql, { ...change, actor: 'operator', tenant: { id, slug } });
     });
   }
 
@@ -136,7 +129,7 @@ export class MoveRecord {
   async failed(id: TenantId, error: string): Promise<void> {
     await this.#control`
       update control.moves
-      set state = 'failed', error = ${error}, ended_at = clock_timestamp()
+      set state = 'failed', error = left(${error}, ${this.#errorChars}), ended_at = clock_timestamp()
       where tenant_id = ${id}`;
   }
 
