@@ -150,14 +150,22 @@ export function followingIsolation(services: Services, patienceMs = 60_000): Iso
   return tenantIsolation(connections, fleet.modes, relocation);
 }
 
-async function tenantOf({ control }: Services, slug: string): Promise<TenantRef> {
+/** The tenant as the registry has it. */
+export async function tenantOf(
+  { control }: Pick<Services, 'control'>,
+  slug: string,
+): Promise<TenantRef> {
   const [tenant] = await control<TenantRef>`
     select id, isolation, generation from control.tenants where slug = ${slug}`;
   if (!tenant) throw new Error(`Cannot find "${slug}": there is no such tenant`);
   return tenant;
 }
 
-async function leftOver({ fleet }: Services, tenant: TenantRef): Promise<string[]> {
+/** All that belongs to a tenant outside of its placement. */
+export async function leftOver(
+  { fleet }: Pick<Services, 'fleet'>,
+  tenant: TenantRef,
+): Promise<string[]> {
   const { installation, modes } = fleet;
   const { database, schema, login } = modes.placementOf(tenant);
   const hex = tenant.id.replaceAll('-', '');
