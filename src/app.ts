@@ -154,10 +154,11 @@ function kernelParts(
   };
 }
 
-function tenantExports({ exports }: Services): Exports {
+function tenantExports({ exports, downloads }: Services): Exports {
   return {
     assertAllowed: (tenant) => exports.assertAllowed(tenant),
-    stream: (tenant, by) => exports.byTenant({ ...tenant, plan: tenant.plan.name }, by),
+    stream: (tenant, by) =>
+      downloads.through(exports.byTenant({ ...tenant, plan: tenant.plan.name }, by)),
   };
 }
 

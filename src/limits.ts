@@ -292,6 +292,8 @@ export const limits = {
     lockTimeoutMs: 200,
     lockAttempts: 10,
     lockRetryMs: 500,
+    /** The longest error of a tenant's failed migration that the registry keeps. */
+    errorChars: 500,
   },
   moves: {
     /** Rows, and about as many bytes of rows, that are copied in one transaction. */
@@ -315,6 +317,8 @@ export const limits = {
     pollMs: 20,
     /** How often the registry learns how many rows have been copied. */
     progressMs: 500,
+    /** The longest error of a failed move that the registry keeps. */
+    errorChars: 500,
     lockTimeoutMs: 200,
     lockAttempts: 50,
     lockRetryMs: 200,
@@ -367,7 +371,9 @@ export const limits = {
   },
   /** How long a tenant's own admins wait for the next export. */
   exports: { everyMs: 1 * hours },
-  /** The owner's connections for archives, which may be read by slow clients. */
+  /** Downloaded archives that wait for their clients on the disk of this process: 4 GiB in all. */
+  downloads: { bytes: 256 * MiB, downloads: 16 },
+  /** The owner's connections for archives. */
   archiveConnection: {
     connectTimeoutMs: 5 * seconds,
     statementTimeoutMs: 5 * minutes,

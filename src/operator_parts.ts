@@ -41,7 +41,7 @@ export function operatorParts(
 }
 
 function tenantLifeCycle(
-  { onboarding, registry, exports }: Services,
+  { onboarding, registry, exports, downloads }: Services,
   { directory, outbox, onForget }: OperatorDependencies,
 ): TenantLifeCycle {
   return {
@@ -60,7 +60,9 @@ function tenantLifeCycle(
       const tenant = await exports.find(slug);
       if (!tenant) return null;
       return (requestId) =>
-        exports.byOperator(tenant, { actor: 'operator', requestId }, { withKeys: false });
+        downloads.through(
+          exports.byOperator(tenant, { actor: 'operator', requestId }, { withKeys: false }),
+        );
     },
     list: (page) => registry.list(page),
     find: (slug) => registry.find(slug),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config.ts';
 import type { ArchiveParts } from './control_plane/archive/export_tenant.ts';
+import { Spool } from './control_plane/archive/spool.ts';
 import { TenantExports } from './control_plane/archive/tenant_exports.ts';
 import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
 import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
@@ -42,6 +43,8 @@ export type Services = {
   jobs: ConnectionPool;
   archives: ArchiveParts;
   exports: TenantExports;
+  /** Archives on their way to clients. */
+  downloads: Spool;
   onboarding: Onboarding;
   moves: Moves;
   checkpoints: AuditCheckpoints;
@@ -105,6 +108,7 @@ export async function openServices(
     ...{ fleet, control, connections, isolation, jobs, onboarding, moves, pools },
     archives,
     exports: new TenantExports({ archives, control, newId: uuidv7, ...limits.exports }),
+    downloads: new Spool(config.dataFolder, limits.downloads, uuidv7),
     lookups: controlLookups(pools.control, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),

@@ -1,13 +1,20 @@
--- Moves of tenants: a process works on each that has not ended. It holds the lock of the tenant.
+-- Moves and restores of tenants: a process works on each that has not ended. It holds the lock of the tenant.
 -- Run in: the main database.
 -- Variables: none.
 -- Only reads.
 
 select 'move_interrupted' as check, 'warning' as severity, current_database() as database,
   format('tenant %s', slug) as where,
-  format('Its move from %s to %s mode was interrupted; a running server undoes or completes it within a minute',
-    origin, destination) as what,
-  format('npm run tenants -- move %s --to %s', slug, destination) as fix
+  case
+    when origin = destination
+      then 'Its restore was interrupted; a running server undoes or completes it within a minute'
+    else format('Its move from %s to %s mode was interrupted; a running server undoes or completes it within a minute',
+      origin, destination)
+  end as what,
+  case
+    when origin = destination then 'npm start'
+    else format('npm run tenants -- move %s --to %s', slug, destination)
+  end as fix
 from control.moves
   join control.tenants on tenants.id = tenant_id
 where state in ('copying', 'catching_up', 'switched')

@@ -1,5 +1,4 @@
 /** `npm run tenants -- export | import | restore`: one tenant as a file. */
-import { v7 as uuidv7 } from 'uuid';
 import { saveArchive } from '../control_plane/archive/archive_file.ts';
 import { importTenant } from '../control_plane/archive/import_tenant.ts';
 import { restoreTenant } from '../control_plane/archive/restore_tenant.ts';
@@ -84,14 +83,17 @@ export function importFile(
 
 /** Replaces the tenant's rows by those of a file, and names the file with the replaced ones. */
 export function restoreFile(slug: Slug, file: string, { json }: Pick<ImportValues, 'json'>): Work {
-  return async ({ onboarding, archives, pools, exports, control }) => {
-    const parts = { onboarding, archives, exports, control, serving: pools.serving };
-    const clock = { newId: uuidv7, now: () => new Date() };
-    const { rows, replaced } = await withProgress((onProgress) =>
-      restoreTenant({ ...parts, ...clock }, { file, slug, onProgress }),
+  return async ({ archives, pools, exports, moves }) => {
+    const parts = { archives, exports, moves, serving: pools.serving, now: () => new Date() };
+    const { rows, pauseMs, replaced } = await withProgress((onProgress) =>
+      restoreTenant(parts, { file, slug, onProgress }),
     );
-    if (json) printJson({ slug, rows, replaced });
-    else print(`${slug}: ${rows} rows of ${file}; the rows before are in ${replaced}`);
+    const pause = Math.round(pauseMs);
+    if (json) printJson({ slug, rows, pause_ms: pause, replaced });
+    else {
+      print(`${slug}: ${rows} rows of ${file}; writes waited ${pause} ms at most`);
+      print(`the rows before are in ${replaced}`);
+    }
     return 0;
   };
 }

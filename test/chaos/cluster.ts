@@ -21,8 +21,11 @@ export type ChaosCluster = {
   /** The superuser's URL. */
   url: string;
   maxConnections: number;
-  /** Stops Postgres, and returns when it is gone. A crash leaves all files as they are. */
-  down(how: 'crash' | 'fast'): Promise<void>;
+  /**
+   * Stops Postgres, and returns when it is gone. A crash leaves all files as they are; after a kill the backends
+   * end by themselves.
+   */
+  down(how: keyof typeof signals): Promise<void>;
   /** Starts Postgres again on its port, and returns when it answers. */
   up(): Promise<void>;
   /** Returns when no transaction of the server is in progress. */
@@ -30,7 +33,7 @@ export type ChaosCluster = {
   stop(): Promise<void>;
 };
 
-const signals = { crash: 'SIGQUIT', fast: 'SIGINT' } as const;
+const signals = { crash: 'SIGQUIT', fast: 'SIGINT', kill: 'SIGKILL' } as const;
 
 export async function startChaosCluster(): Promise<ChaosCluster> {
   const parent = await openFolder();

@@ -150,14 +150,22 @@ export function followingIsolation(services: Services, patienceMs = 60_000): Iso
   return tenantIsolation(connections, fleet.modes, relocation);
 }
 
-async function tenantOf({ control }: Services, slug: string): Promise<TenantRef> {
+/** The tenant as the registry has it. */
+export async function tenantOf(
+  { control }: Pick<Services, 'control'>,
+  slug: string,
+): Promise<TenantRef> {
   const [tenant] = await control<TenantRef>`
     select id, isolation, server, generation from control.tenants where slug = ${slug}`;
   if (!tenant) throw new Error(`Cannot find "${slug}": there is no such tenant`);
   return tenant;
 }
 
-async function leftOver({ fleet }: Services, tenant: TenantRef): Promise<string[]> {
+/** All that belongs to a tenant outside of its placement. */
+export async function leftOver(
+  { fleet }: Pick<Services, 'fleet'>,
+  tenant: TenantRef,
+): Promise<string[]> {
   const { installation, modes } = fleet;
   const { database, schema, login } = modes.placementOf(tenant);
   const hex = tenant.id.replaceAll('-', '');
@@ -170,7 +178,7 @@ async function leftOver({ fleet }: Services, tenant: TenantRef): Promise<string[
     const rows = await lookInto(
       installation.adminTarget({ server: 'main', database: name }),
       (sql) => sql<{ name: string }[]>`
-        select 'schema ' || nspname as name from pg_namespace where nspname like ${`%${hex}`}
+        select 'schema ' || nspname as name from pg_namespace where nspname like ${`%${hex}%`}
         union all select 'database ' || datname from pg_database where datname like ${`%${hex}`}
         union all select 'role ' || rolname from pg_roles where rolname like ${`%${hex}`}
         union all select 'trigger ' || tgname from pg_trigger where tgname like ${`%${hex}%`}`,

@@ -10,16 +10,10 @@ import type { Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
+import { readTableGroups, type StoredTable, tablesOf } from '../provisioning/stored_tables.ts';
+import { assertUnchanged, lineOf, locking, orderOf, readAccountTables } from './archived_tables.ts';
+import { assertWithinBudget, countedAsExport } from './export_budget.ts';
 import { type ArchivedTable, type ArchiveLimits, formatVersion } from './format.ts';
-import {
-  assertUnchanged,
-  lineOf,
-  locking,
-  orderOf,
-  readAccountTables,
-  readTableGroups,
-  type StoredTable,
-} from './stored_tables.ts';
 import { archiveBytes, type RowsOf, type WriteText, writeArchive } from './write_archive.ts';
 
 export type ArchivesLimits = ArchiveLimits & {
@@ -44,6 +38,8 @@ export type ExportedTenant = TenantRef & { slug: Slug; name: string; plan: strin
 export type ExportOptions = {
   /** Whether the digests of the API keys are written, too. */
   withKeys: boolean;
+  /** Whether the export is refused when too many run already. */
+  isBudgeted?: boolean;
   onProgress?: (done: number, of: number) => void;
 };
 
@@ -59,7 +55,10 @@ export function exportTenant(
   return archiveBytes(async (write) => {
     const account = await readAccount(parts, tenant, options);
     await archives.exclusive(target, tenant.id, (connection) =>
-      new TenantExport(parts, { tenant, placement, account, options }).run(connection, write),
+      new TenantExport(parts, { tenant, placement, account, options })
+        .run(connection, write)
+        // An idle session would still count against the login's limit.
+        .finally(() => connection.close()),
     );
   });
 }
@@ -117,16 +116,21 @@ class TenantExport {
 
   async run(connection: Connection, write: WriteText): Promise<void> {
     const { fleet } = this.#parts;
-    const { tenant, placement } = this.#job;
+    const { tenant, placement, options } = this.#job;
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
-    const tables = groups.flatMap((group) => group.tables);
+    const tables = tablesOf(groups);
     const mode = 'isolation level repeatable read read only';
     const begin = beginAsOwner(fleet, { placement, tenant: tenant.id, mode }, connection);
-    await connection.transaction(`${begin}; ${locksAndCursors(tables)}`, async (sql) => {
-      await assertUnchanged(sql, placement.schema, groups);
-      await this.#write(sql, tables, write);
-    });
+    const counted = countedAsExport(fleet.installation);
+    await connection.transaction(
+      `${begin}; ${locksAndCursors(tables)}; ${counted}`,
+      async (sql) => {
+        if (options.isBudgeted) await assertWithinBudget(sql, fleet.installation);
+        await assertUnchanged(sql, placement.schema, groups);
+        await this.#write(sql, tables, write);
+      },
+    );
   }
 
   async #write(sql: Sql, stored: readonly StoredTable[], write: WriteText): Promise<void> {

@@ -11,19 +11,20 @@ import { Provisioner, type ProvisionerParts } from '../provisioning/provisioner.
 import { stagingPlacement } from '../provisioning/staging.ts';
 import type { AddAccount, OnboardingResult, TenantRow } from '../provisioning/tenant_record.ts';
 import { bytesOf } from './archive_file.ts';
+import { columnsFor, insertOf, readAccountTables } from './archived_tables.ts';
 import { type AccountRows, checkArchive } from './check_archive.ts';
 import type { ArchiveParts } from './export_tenant.ts';
 import { type ArchiveHeader, unreadable } from './format.ts';
 import { copyRows, type LoadOptions, loadRows, type TenantTables } from './load_rows.ts';
 import { ArchiveReader } from './read_archive.ts';
-import { columnsFor, insertOf, readAccountTables } from './stored_tables.ts';
 
-export type ImportParts = {
-  onboarding: Onboarding;
+export type LoadParts = {
   archives: ArchiveParts;
   /** The connections that serve tenants. */
   serving: ProvisionerParts['serving'];
 };
+
+export type ImportParts = LoadParts & { onboarding: Onboarding };
 
 export type ImportOptions = {
   file: string;
@@ -96,51 +97,60 @@ async function provisionFrom(
   return mode.provision(tenant, newest);
 }
 
-/**
- * Loads an archive into tables of a schema version.
- *
- * @throws {Error} when they are older than the archive.
- */
-export async function loadArchive(
-  parts: Omit<ImportParts, 'onboarding'>,
+/** Loads an archive into tables of a schema version, which is not older than the archive. */
+async function loadArchive(
+  parts: LoadParts,
   into: TenantTables,
   { rows, version }: { rows: ArchiveRows; version: number },
 ): Promise<void> {
-  const { schema_version: archived } = rows.header;
-  if (version < archived) {
-    throw new Error(
-      `Cannot load the archive: its schema version is ${archived}, and the tables have ${version}; run npm run migrate -- up`,
-    );
-  }
-  if (version === archived) await loadFile(parts.archives, into, rows);
+  assertNotOlder(version, rows.header);
+  if (version === rows.header.schema_version) await loadFile(parts.archives, into, rows);
   else await loadStaged(parts, into, { rows, version });
 }
 
 /** Loads the rows of an older archive by way of a schema that is migrated to the version of the tables. */
 async function loadStaged(
-  parts: Omit<ImportParts, 'onboarding'>,
+  parts: LoadParts,
   into: TenantTables,
   { rows, version }: { rows: ArchiveRows; version: number },
 ): Promise<void> {
-  const staging = stagingPlacement(into.placement, into.tenant);
-  const steps = stepsOf(parts);
-  await steps.dropSchema(staging);
+  const staging = stagingPlacement(parts.archives.fleet.installation, into.placement, into.tenant);
   try {
-    const { replaces = false, ...added } = rows;
-    await stepsOf(parts, rows.header.schema_version).createSchema(staging);
-    await loadFile(parts.archives, { ...into, placement: staging }, added);
-    await stepsOf(parts, version).createSchema(staging);
-    await copyRows(parts.archives, into, staging.schema, { replaces });
+    await loadBeside(parts, into, { rows, version });
+    await copyRows(parts.archives, into, staging.schema);
   } finally {
-    await steps.dropSchema(staging);
+    await stepsOf(parts).dropSchema(staging);
   }
 }
 
+/**
+ * Loads an archive into a schema beside the tenant's tables, and migrates that to a version.
+ *
+ * @throws {Error} when the version is older than the archive.
+ */
+export async function loadBeside(
+  parts: LoadParts,
+  { tenant, placement }: TenantTables,
+  { rows, version }: { rows: ArchiveRows; version: number },
+): Promise<void> {
+  assertNotOlder(version, rows.header);
+  const staging = stagingPlacement(parts.archives.fleet.installation, placement, tenant);
+  await stepsOf(parts).dropSchema(staging);
+  await stepsOf(parts, rows.header.schema_version).createSchema(staging);
+  await loadFile(parts.archives, { tenant, placement: staging }, rows);
+  await stepsOf(parts, version).createSchema(staging);
+}
+
+/** @throws {Error} when tables of this version are older than the archive. */
+function assertNotOlder(version: number, { schema_version: archived }: ArchiveHeader): void {
+  if (version >= archived) return;
+  throw new Error(
+    `Cannot load the archive: its schema version is ${archived}, and the tables have ${version}; run npm run migrate -- up`,
+  );
+}
+
 /** The provisioning steps, with the migrations up to a version. */
-function stepsOf(
-  { archives, serving }: Omit<ImportParts, 'onboarding'>,
-  version?: number,
-): Provisioner {
+function stepsOf({ archives, serving }: LoadParts, version?: number): Provisioner {
   const { fleet, control } = archives;
   const sql = { ...fleet.sql, tenant: fleet.sql.tenant.slice(0, version) };
   return new Provisioner({ fleet: { ...fleet, sql }, control, serving });

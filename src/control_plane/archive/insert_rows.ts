@@ -1,9 +1,10 @@
 /** Inserts the rows of an archive into the tables of a placement, in a transaction of the owner. */
 import type { Sql } from '../../kernel/ports.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
+import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
+import { columnsFor, insertOf } from './archived_tables.ts';
 import { type ArchivedTable, type ArchiveHeader, unreadable } from './format.ts';
 import type { RowBatch } from './read_archive.ts';
-import { columnsFor, insertOf, type StoredTable, type TableGroup } from './stored_tables.ts';
 
 export class RowInserter {
   readonly #sql: Sql;
@@ -26,10 +27,7 @@ export class RowInserter {
     this.#groups = groups;
     this.#tables = tables;
     this.#cyclicBytes = cyclicBytes;
-    assertSameTables(
-      tables,
-      groups.flatMap((group) => group.tables),
-    );
+    assertSameTables(tables, tablesOf(groups));
   }
 
   async add({ table: { name }, lines }: Pick<RowBatch, 'table' | 'lines'>): Promise<void> {
@@ -83,7 +81,7 @@ export class RowInserter {
 
   #insertInto(name: string): [string, string] {
     const table = this.#tables.find((one) => one.name === name);
-    const stored = this.#groups.flatMap(({ tables }) => tables).find((one) => one.name === name);
+    const stored = tablesOf(this.#groups).find((one) => one.name === name);
     if (!table || !stored) throw unreadable(`there is no table "${name}"`);
     return insertOf(identifier(name), columnsFor(table, stored));
   }

@@ -7,18 +7,18 @@ import type { Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
+import { assertCount, copyRowsFrom } from '../provisioning/copy_rows.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
+import { readTableGroups, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
+import { assertUnchanged, locking } from './archived_tables.ts';
 import type { ArchiveParts } from './export_tenant.ts';
 import { RowInserter } from './insert_rows.ts';
 import type { ArchiveReader } from './read_archive.ts';
-import { assertUnchanged, locking, readTableGroups, type TableGroup } from './stored_tables.ts';
 
 /** The tables of one tenant in a placement. */
 export type TenantTables = { tenant: TenantRef; placement: Placement };
 
 export type LoadOptions = {
-  /** Whether the tenant's present rows are deleted first, in the same transaction. */
-  replaces?: boolean;
   onProgress?: ((done: number) => void) | undefined;
 };
 
@@ -27,11 +27,10 @@ export function loadRows(
   parts: ArchiveParts,
   into: TenantTables,
   reader: ArchiveReader,
-  { replaces = false, onProgress }: LoadOptions = {},
+  { onProgress }: LoadOptions = {},
 ): Promise<void> {
   return inTables(parts, into, async (sql, groups) => {
     await assertSameVersion(sql, reader.header.schema_version);
-    if (replaces) await deleteRows(sql, groups);
     const { cyclicBytes } = parts.limits;
     const inserter = new RowInserter(sql, reader.header, { groups, cyclicBytes });
     let done = 0;
@@ -47,28 +46,10 @@ export function loadRows(
 }
 
 /** Copies the tenant's rows from a schema of the same database whose tables have the same columns. */
-export function copyRows(
-  parts: ArchiveParts,
-  into: TenantTables,
-  from: string,
-  { replaces = false }: Pick<LoadOptions, 'replaces'> = {},
-): Promise<void> {
+export function copyRows(parts: ArchiveParts, into: TenantTables, from: string): Promise<void> {
   return inTables(parts, into, async (sql, groups) => {
     await assertSameVersion(sql, await versionOf(sql, from));
-    if (replaces) await deleteRows(sql, groups);
-    for (const { tables } of groups) {
-      const copies = tables.map(({ name, columns }, at) => {
-        const names = ['tenant_id', ...columns.map((column) => column.name)]
-          .map(identifier)
-          .join(', ');
-        return `copied_${at} as (insert into ${identifier(name)} (${names})
-          overriding system value select ${names} from ${identifier(from)}.${identifier(name)})`;
-      });
-      await sql(statementOf(`with ${copies.join(', ')} select`));
-    }
-    for (const { name } of groups.flatMap(({ tables }) => tables)) {
-      await assertCount(sql, name, await countIn(sql, `${identifier(from)}.${identifier(name)}`));
-    }
+    await copyRowsFrom(sql, from, groups);
   });
 }
 
@@ -82,37 +63,13 @@ async function inTables(
   await archives.exclusive(target, tenant.id, async (connection: Connection) => {
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
-    const tables = groups.flatMap((group) => group.tables);
+    const tables = tablesOf(groups);
     const begin = beginAsOwner(fleet, { placement, tenant: tenant.id }, connection);
     await connection.transaction(`${begin}; ${locking(tables, 'row exclusive')}`, async (sql) => {
       await assertUnchanged(sql, placement.schema, groups);
       await work(sql, groups);
     });
   });
-}
-
-/** Deletes the rows of referring tables first. A cycle is emptied by one statement. */
-async function deleteRows(sql: Sql, groups: readonly TableGroup[]): Promise<void> {
-  for (const { tables } of [...groups].reverse()) {
-    const deletions = tables.map(
-      ({ name }, at) => `deleted_${at} as (delete from ${identifier(name)})`,
-    );
-    await sql(statementOf(`with ${deletions.join(', ')} select`));
-  }
-}
-
-/** @throws {Error} when a table has other rows than those that were loaded. */
-async function assertCount(sql: Sql, name: string, expected: number): Promise<void> {
-  const rows = await countIn(sql, identifier(name));
-  if (rows === expected) return;
-  throw new Error(
-    `Cannot load the archive: "${name}" has ${rows} rows instead of ${expected}, so the tenant wrote at the same time; suspend it and try again`,
-  );
-}
-
-async function countIn(sql: Sql, from: string): Promise<number> {
-  const [row] = await sql<{ count: number }>(statementOf(`select count(*) as count from ${from}`));
-  return row?.count ?? 0;
 }
 
 /** The schema is the one of the transaction, unless it is named. */

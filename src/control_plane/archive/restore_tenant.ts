@@ -1,46 +1,43 @@
 /**
- * Replaces the rows of a tenant by those of its archive, in one transaction. Its users, keys and settings
- * stay. The rows that are replaced are written to a file before.
+ * Replaces the rows of a tenant by those of its archive while it is served. Its users, keys and settings stay.
+ * The rows that are replaced are written to a file before.
  */
 import { dirname, join } from 'node:path';
-import { Refusal } from '../../kernel/errors.ts';
-import type { Db } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
-import { recordChange } from '../audit/record.ts';
+import type { Moves } from '../moves/moves.ts';
+import type { Replacement, ReplaceWatcher } from '../moves/replace_job.ts';
 import { schemaVersion } from '../provisioning/tenant_schema.ts';
 import { saveArchive } from './archive_file.ts';
 import { checkArchive } from './check_archive.ts';
 import { exportTenant } from './export_tenant.ts';
-import {
-  asRefusedRow,
-  assertKnownVersion,
-  type ImportParts,
-  loadArchive,
-} from './import_tenant.ts';
+import type { ArchiveHeader } from './format.ts';
+import { asRefusedRow, assertKnownVersion, type LoadParts, loadBeside } from './import_tenant.ts';
 import type { TenantExports } from './tenant_exports.ts';
 
-export type RestoreParts = ImportParts & {
+export type RestoreParts = LoadParts & {
   exports: TenantExports;
-  control: Db;
-  newId: () => string;
+  moves: Moves;
   now: () => Date;
 };
 
-export type RestoreOptions = {
+export type RestoreOptions = ReplaceWatcher & {
   file: string;
   slug: Slug;
   onProgress: (done: number, of: number) => void;
 };
 
-/** The restored rows, and the file with those that they replace. */
-export type Restored = { rows: number; replaced: string };
+/** The restored rows, how long the tenant's writes waited, and the file with the rows before. */
+export type Restored = { rows: number; pauseMs: number; replaced: string };
 
-/** @throws {Error} when the file cannot be restored as it is; then no row has changed. */
+/**
+ * @throws {Error} when the file cannot be restored as it is.
+ * @throws {Refusal} `conflict` while the tenant is moved, created or deleted, or during a migration.
+ */
 export async function restoreTenant(
   parts: RestoreParts,
   options: RestoreOptions,
 ): Promise<Restored> {
-  const { file, slug } = options;
+  const { file, slug, onStep = () => {} } = options;
   const { fleet, limits } = parts.archives;
   const { header } = await checkArchive(file, limits);
   const { slug: archived } = header.tenant;
@@ -48,38 +45,41 @@ export async function restoreTenant(
     throw new Error(`Cannot restore "${slug}": the archive is of the tenant "${archived}"`);
   }
   assertKnownVersion(header, fleet.sql.tenant.length);
-  const restored = await parts.onboarding.locked(slug, () => replaceRows(parts, options, header));
-  if (restored) return restored;
-  throw new Refusal('conflict', { detail: `Another process works on "${slug}"; try again later` });
+  if (!(await parts.exports.find(slug))) {
+    throw new Error(`Cannot restore "${slug}": there is no such tenant`);
+  }
+  const name = `${slug}-before-restore-${parts.now().getTime()}.kennel.gz`;
+  const replaced = join(dirname(file), name);
+  const replacement = replacementOf(parts, { ...options, header, replaced });
+  const move = await parts.moves.replace(slug, replacement, { onStep }).catch(asRefusedRow);
+  return { rows: move.rows, pauseMs: move.pause_ms ?? 0, replaced };
 }
 
-async function replaceRows(
+function replacementOf(
   parts: RestoreParts,
-  { file, slug, onProgress }: RestoreOptions,
-  header: Awaited<ReturnType<typeof checkArchive>>['header'],
-): Promise<Restored> {
-  const { archives, exports, control, newId, now } = parts;
-  const tenant = await exports.find(slug);
-  if (!tenant) throw new Error(`Cannot restore "${slug}": there is no such tenant`);
-  const placement = archives.fleet.modes.placementOf(tenant);
-  const replaced = join(dirname(file), `${slug}-before-restore-${now().getTime()}.kennel.gz`);
-  await saveArchive(replaced, exportTenant(archives, tenant, { withKeys: false }));
-  const rows = header.tables.reduce((sum, table) => sum + table.rows, 0);
-  const onRows = (done: number) => onProgress(done, rows);
-  await loadArchive(
-    parts,
-    { tenant, placement },
-    {
-      rows: { file, header, replaces: true, onProgress: onRows },
-      version: await schemaVersion(archives.fleet, placement),
+  {
+    file,
+    slug,
+    header,
+    replaced,
+    onProgress,
+  }: RestoreOptions & { header: ArchiveHeader; replaced: string },
+): Replacement {
+  const { archives, exports } = parts;
+  const { fleet } = archives;
+  const of = header.tables.reduce((sum, table) => sum + table.rows, 0);
+  const rows = { file, header, onProgress: (done: number) => onProgress(done, of) };
+  return {
+    load: async (tenant) => {
+      const placement = fleet.modes.placementOf(tenant);
+      const version = await schemaVersion(fleet, placement);
+      await loadBeside(parts, { tenant, placement }, { rows, version });
     },
-  ).catch(asRefusedRow);
-  const details = { rows, exported_at: header.exported_at };
-  await control.transaction((sql) =>
-    recordChange(sql, {
-      ...{ id: newId(), event: 'tenant_restored', actor: 'operator', requestId: null },
-      ...{ tenant, details },
-    }),
-  );
-  return { rows, replaced };
+    save: async () => {
+      const tenant = await exports.find(slug);
+      if (!tenant) throw new Error(`Cannot restore "${slug}": it was deleted`);
+      await saveArchive(replaced, exportTenant(archives, tenant, { withKeys: false }));
+    },
+    details: { exported_at: header.exported_at },
+  };
 }

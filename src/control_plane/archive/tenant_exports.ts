@@ -29,7 +29,7 @@ export class TenantExports {
     this.#parts = parts;
   }
 
-  /** An export by the operator. */
+  /** An export by the operator. @throws {Refusal} `unavailable` while too many run. */
   byOperator(
     tenant: ExportedTenant,
     exporter: Exporter,
@@ -38,7 +38,11 @@ export class TenantExports {
     return this.#recorded(tenant, { exporter, options, everyMs: 0 });
   }
 
-  /** An export by an admin of the tenant. @throws {Refusal} `rate_limited` too soon after the last one. */
+  /**
+   * An export by an admin of the tenant.
+   *
+   * @throws {Refusal} `rate_limited` too soon after the last one; `unavailable` while too many run.
+   */
   byTenant(tenant: ExportedTenant, exporter: Exporter): AsyncGenerator<Buffer> {
     const { everyMs } = this.#parts;
     return this.#recorded(tenant, { exporter, options: { withKeys: false }, everyMs });
@@ -61,7 +65,7 @@ export class TenantExports {
     tenant: ExportedTenant,
     { exporter, options, everyMs }: { exporter: Exporter; options: ExportOptions; everyMs: number },
   ): AsyncGenerator<Buffer> {
-    const bytes = exportTenant(this.#parts.archives, tenant, options);
+    const bytes = exportTenant(this.#parts.archives, tenant, { ...options, isBudgeted: true });
     try {
       // A failure to begin is no export.
       const first = await bytes.next();

@@ -30,6 +30,7 @@ export type MigrateOptions = {
   concurrency: number;
   lockAttempts: number;
   lockRetryMs: number;
+  errorChars: number;
   /** A serving process without a heartbeat for this time counts as dead. */
   heartbeatTimeoutMs: number;
   onProgress: (progress: Progress) => void;
@@ -75,7 +76,7 @@ class Run {
     this.#fleet = fleet;
     this.#control = control;
     this.#options = options;
-    this.#recorder = new VersionRecorder(control);
+    this.#recorder = new VersionRecorder(control, options);
   }
 
   async all(): Promise<Outcome> {

@@ -19,14 +19,17 @@ export type SchemaResult = {
 
 export class VersionRecorder {
   readonly #control: Sql;
+  readonly #errorChars: number;
   /** Versions of files that are recorded, or about to be. */
   readonly #files = new Map<number, Promise<void>>();
   #waiting: SchemaResult[] = [];
   #latest: Promise<void> = Promise.resolve();
   #next: Promise<void> | null = null;
 
-  constructor(control: Sql) {
+  /** @param errorChars the longest error that is kept. */
+  constructor(control: Sql, { errorChars }: { errorChars: number }) {
     this.#control = control;
+    this.#errorChars = errorChars;
   }
 
   /** Records a file that was applied, once for all schemas. */
@@ -55,7 +58,8 @@ export class VersionRecorder {
     );
     const written = this.#control`
       update control.tenants
-      set schema_version = greatest(schema_version, version), migration_error = error
+      set schema_version = greatest(schema_version, version),
+        migration_error = left(error, ${this.#errorChars})
       from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb)
         as result (slug text, version integer, error text)
       where tenants.slug = result.slug`.then(() => {});

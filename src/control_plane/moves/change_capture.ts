@@ -4,13 +4,21 @@
  * triggers. Without them nothing of it is left: a tenant that does not move pays nothing, and in shared tables
  * the condition of a trigger excludes the rows of all other tenants.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
+import { identifier } from '../generated_sql.ts';
+import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
 import { isLockTimeout, type LockLimits, retryLocked } from './lock_retries.ts';
-import type { MovingTable, TableGroup } from './moving_tables.ts';
 import { keyOf, literal } from './row_statements.ts';
 import type { TenantSession } from './tenant_session.ts';
+
+export type CaptureLimits = LockLimits & {
+  fenceWaitMs: number;
+  fenceAttempts: number;
+  fenceRetryMs: number;
+};
 
 export class ChangeCapture {
   /** The schema. Its name is also that of the triggers. */
@@ -19,12 +27,12 @@ export class ChangeCapture {
   readonly #source: TenantSession;
   readonly #placement: Placement;
   readonly #tenant: TenantId;
-  readonly #limits: LockLimits;
+  readonly #limits: CaptureLimits;
 
   constructor(
     fleet: Fleet,
     place: { source: TenantSession; placement: Placement; tenant: TenantId },
-    limits: LockLimits,
+    limits: CaptureLimits,
   ) {
     this.name = captureOf(place.tenant);
     this.#fleet = fleet;
@@ -36,7 +44,7 @@ export class ChangeCapture {
 
   /** From now on every write is recorded. Waits for those that run already. */
   async create(groups: readonly TableGroup[]): Promise<void> {
-    const tables = groups.flatMap((group) => group.tables);
+    const tables = tablesOf(groups);
     await this.#createSchema();
     await this.#source.script(this.#collection(tables));
     for (const table of tables) await this.#locking(this.#triggers(table));
@@ -44,10 +52,10 @@ export class ChangeCapture {
 
   /** Removes everything. May be repeated. */
   async drop(groups: readonly TableGroup[]): Promise<void> {
-    for (const { name } of groups.flatMap((group) => group.tables)) {
+    for (const { name } of tablesOf(groups)) {
       await this.#locking(
-        `drop trigger if exists "${this.name}" on ${name};
-         drop trigger if exists "${this.name}_gone" on ${name}`,
+        `drop trigger if exists "${this.name}" on ${identifier(name)};
+         drop trigger if exists "${this.name}_gone" on ${identifier(name)}`,
       );
     }
     // Drops no trigger any more, so it locks none of the tenants' tables.
@@ -57,15 +65,28 @@ export class ChangeCapture {
   }
 
   /**
-   * Refuses all writes from now on, and waits for the running ones.
+   * Refuses all writes from now on, and waits for the running ones. If these take long, the fence is lifted
+   * and tried again later.
    *
-   * @returns false, without a fence, when they took longer than `waitMs`.
+   * @param onLifted is called before each further attempt.
+   * @throws {Error} when the transactions of the tenant never ended in time.
    */
-  async stopWrites(waitMs: number): Promise<boolean> {
+  async stopWrites(onLifted: () => Promise<unknown> = async () => {}): Promise<void> {
+    const { fenceAttempts, fenceRetryMs } = this.#limits;
+    for (let attempt = 1; attempt <= fenceAttempts; attempt += 1) {
+      if (await this.#raiseFence()) return;
+      await pause(fenceRetryMs);
+      await onLifted();
+    }
+    throw new Error('Cannot stop the writes of the tenant: its transactions are too long');
+  }
+
+  async #raiseFence(): Promise<boolean> {
     await this.#source.script(`insert into "${this.name}".fence default values`);
+    const { fenceWaitMs } = this.#limits;
     try {
       await this.#source.script(
-        `set local lock_timeout = ${waitMs}; select pg_advisory_xact_lock(${this.#writersLock})`,
+        `set local lock_timeout = ${fenceWaitMs}; select pg_advisory_xact_lock(${this.#writersLock})`,
       );
       return true;
     } catch (error) {
@@ -93,7 +114,7 @@ export class ChangeCapture {
     return retryLocked(() => this.#source.script(script), this.#limits);
   }
 
-  #collection(tables: readonly MovingTable[]): string {
+  #collection(tables: readonly StoredTable[]): string {
     return `
       create table "${this.name}".changes (name text not null, key text not null);
       create index on "${this.name}".changes (name, key);
@@ -105,13 +126,14 @@ export class ChangeCapture {
    * The trigger function of one table. A write that sees no fence before the lock, but does behind it, came
    * too late as well. Security definer, because serving roles have no rights in the schema.
    */
-  #function({ name, key }: MovingTable): string {
+  #function({ name, key }: StoredTable): string {
     const fenced = `if exists (select from "${this.name}".fence) then
           raise sqlstate 'KN001' using message = 'the tenant is about to move';
         end if;`;
     const record = (row: 'old' | 'new') =>
       `insert into "${this.name}".changes (name, key) values (${literal(name)}, ${keyOf(row, key)});`;
-    return `create function "${this.name}".${name}() returns trigger
+    const run = `"${this.name}".${identifier(name)}()`;
+    return `create function ${run} returns trigger
         language plpgsql security definer set search_path = pg_catalog, pg_temp
       as $capture$
       begin
@@ -127,15 +149,18 @@ export class ChangeCapture {
         return null;
       end
       $capture$;
-      revoke execute on function "${this.name}".${name}() from public`;
+      revoke execute on function ${run} from public`;
   }
 
-  #triggers({ name }: MovingTable): string {
-    const run = `execute function "${this.name}".${name}()`;
-    return `create trigger "${this.name}" after insert or update on ${name} for each row
-        when (new.tenant_id = '${this.#tenant}') ${run};
-      create trigger "${this.name}_gone" after delete on ${name} for each row
-        when (old.tenant_id = '${this.#tenant}') ${run}`;
+  /** The tenant's writes alone: those of the control plane have the login of migrations. */
+  #triggers({ name }: StoredTable): string {
+    const run = `execute function "${this.name}".${identifier(name)}()`;
+    const byTenant = (row: 'old' | 'new') =>
+      `${row}.tenant_id = '${this.#tenant}' and session_user <> '${this.#fleet.installation.roles.migrate}'`;
+    return `create trigger "${this.name}" after insert or update on ${identifier(name)} for each row
+        when (${byTenant('new')}) ${run};
+      create trigger "${this.name}_gone" after delete on ${identifier(name)} for each row
+        when (${byTenant('old')}) ${run}`;
   }
 
   get #writersLock(): string {

@@ -1,7 +1,7 @@
 /** The row of a move in the registry: what the operator sees, and what a recovery continues from. */
 import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
 import { mainServer, type Slug, type TenantId } from '../../kernel/tenant.ts';
-import { recordChange } from '../audit/record.ts';
+import { type OperatorChange, recordChange } from '../audit/record.ts';
 
 export type MoveState = 'copying' | 'catching_up' | 'switched' | 'done' | 'failed';
 
@@ -32,11 +32,17 @@ export type MoveRow = {
   state: MoveState;
 };
 
+/** The event that commits with the switch. */
+export type SwitchEvent = Pick<OperatorChange, 'id' | 'event' | 'requestId' | 'details'>;
+
 export class MoveRecord {
   readonly #control: Db;
+  readonly #errorChars: number;
 
-  constructor(control: Db) {
+  /** @param errorChars the longest reason of a failure that is kept. */
+  constructor(control: Db, { errorChars }: { errorChars: number }) {
     this.#control = control;
+    this.#errorChars = errorChars;
   }
 
   /** The latest move of a tenant; null when it has never moved. */
@@ -104,12 +110,8 @@ export class MoveRecord {
    *
    * @throws {Error} when a recovery has taken the move over.
    */
-  switchOver(
-    move: MoveRow,
-    { eventId, requestId }: { eventId: string; requestId: string | null },
-  ): Promise<void> {
-    const { id, slug, origin, destination, generation } = move;
-    const { originServer, destinationServer: server } = move;
+  switchOver(move: MoveRow, change: SwitchEvent): Promise<void> {
+    const { id, slug, destination, destinationServer, generation } = move;
     return this.#control.transaction(async (sql) => {
       const switched = await sql`
         update control.moves set state = 'switched'
@@ -118,23 +120,10 @@ export class MoveRecord {
       if (switched.length === 0) throw new Error('Cannot switch: the move was given up');
       await sql`
         update control.tenants
-        set isolation = ${destination}, server = ${server}, generation = ${generation},
+        set isolation = ${destination}, server = ${destinationServer}, generation = ${generation},
           updated_at = now()
         where id = ${id}`;
-      const details = {
-        ...{ from: origin, to: destination },
-        ...(server !== originServer && { server }),
-      };
-      const tenant = { id, slug };
-      const event = 'tenant_moved' as const;
-      await recordChange(sql, {
-        id: eventId,
-        event,
-        actor: 'operator',
-        requestId,
-        tenant,
-        details,
-      });
+      await recordChange(sql, { ...change, actor: 'operator', tenant: { id, slug } });
     });
   }
 
@@ -151,7 +140,7 @@ export class MoveRecord {
   async failed(id: TenantId, error: string): Promise<void> {
     await this.#control`
       update control.moves
-      set state = 'failed', error = ${error}, ended_at = clock_timestamp()
+      set state = 'failed', error = left(${error}, ${this.#errorChars}), ended_at = clock_timestamp()
       where tenant_id = ${id}`;
   }
 

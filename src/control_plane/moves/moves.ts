@@ -1,7 +1,9 @@
 /**
- * Moves tenants between isolation modes and servers while they are served. A move holds the lock of its tenant, so a
- * second move and a deletion are refused, and shares the locks of migrations and of key rotations, so these
- * are refused too. A move that was killed is undone or completed by the next recovery.
+/**
+ * Moves tenants between isolation modes and servers while they are served, and replaces their rows. Such a job
+ * holds the lock of its tenant, so a second one and a deletion are refused, and shares the locks of migrations
+ * and of key rotations, so these are refused too. A job that was killed is undone or completed by the next
+ * recovery.
  */
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, TenantRef } from '../../kernel/ports.ts';
@@ -13,8 +15,10 @@ import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import { Provisioner } from '../provisioning/provisioner.ts';
 import { chooseServer } from '../servers/choose_server.ts';
-import { MoveJob, type MoveJobParts, type MoveLimits, type MoveWatcher } from './move_job.ts';
+import type { Job, JobParts, MoveLimits } from './job.ts';
+import { MoveJob, type MoveWatcher } from './move_job.ts';
 import { MoveRecord, type MoveRow, type MoveView } from './move_record.ts';
+import { ReplaceJob, type Replacement, type ReplaceWatcher } from './replace_job.ts';
 
 export type MovesParts = {
   fleet: Fleet;
@@ -43,15 +47,23 @@ type MoveRequest = {
   requestId: string | null;
 };
 
+type Running = {
+  claim(): Promise<MoveRow>;
+  onBegun?(move: MoveView): void;
+  /** Does everything up to the switch. */
+  work(move: MoveRow, assertLocked: () => void): Promise<void>;
+  onDropped?(): void | Promise<void>;
+};
+
 export class Moves {
   readonly #parts: MovesParts;
   readonly #record: MoveRecord;
-  readonly #jobParts: MoveJobParts;
+  readonly #jobParts: JobParts;
 
   constructor(parts: MovesParts) {
     const { fleet, control, movers, serving, limits, newId, nowMs } = parts;
     this.#parts = parts;
-    this.#record = new MoveRecord(control);
+    this.#record = new MoveRecord(control, limits);
     const steps = new Provisioner(parts);
     this.#jobParts = { fleet, movers, serving, steps, record: this.#record, limits, newId, nowMs };
   }
@@ -68,9 +80,39 @@ export class Moves {
    *   or a rotation of the keys, when it is in that mode already, or its tables are not up to date.
    */
   begin(request: MoveRequest, watcher: MoveWatcher = {}): Promise<BegunMove> {
+    const { slug, requestId } = request;
     return new Promise((resolve, reject) => {
-      const finished = this.#run(request, watcher, (move) => resolve({ move, finished }));
+      const finished = this.#run(slug, {
+        claim: () => this.#claimMove(request),
+        onBegun: (move) => resolve({ move, finished }),
+        work: (move, assertLocked) =>
+          new MoveJob(this.#jobParts, move).moveOver(requestId, watcher, assertLocked),
+        onDropped: () => watcher.onStep?.('dropped'),
+      });
       finished.catch(reject);
+    });
+  }
+
+  /**
+   * Replaces all rows of a tenant. It is recorded as a move within the tenant's mode.
+   *
+   * @throws {Refusal} as `begin`.
+   */
+  replace(
+    slug: Slug,
+    replacement: Replacement,
+    { onStep = () => {} }: ReplaceWatcher = {},
+  ): Promise<MoveView> {
+    return this.#run(slug, {
+      claim: async () => {
+        const tenant = await this.#find(slug);
+        return this.#claim(slug, tenant, tenant);
+      },
+      work: (move, assertLocked) =>
+        new ReplaceJob(this.#jobParts, move).replace(replacement, {
+          ...{ requestId: null, onStep, assertLocked },
+        }),
+      onDropped: () => onStep('dropped'),
     });
   }
 
@@ -99,24 +141,24 @@ export class Moves {
   async #recover(slug: Slug): Promise<void> {
     const move = await this.#record.unfinishedOf(slug);
     if (!move) return;
-    const job = new MoveJob(this.#jobParts, move);
     const state = await this.#record.takeOver(move.id);
-    if (state === 'switched') await job.finish();
-    else await job.undo('The process that moved the tenant has ended');
+    await this.#jobOf(move).recover(state, 'The process that moved the tenant has ended');
   }
 
-  async #run(
-    request: MoveRequest,
-    watcher: MoveWatcher,
-    onBegun: (move: MoveView) => void,
-  ): Promise<MoveView> {
-    const { slug } = request;
+  #jobOf(move: MoveRow): Job {
+    const isReplacement =
+      move.origin === move.destination && move.originServer === move.destinationServer;
+    return new (isReplacement ? ReplaceJob : MoveJob)(this.#jobParts, move);
+  }
+
+  async #run(slug: Slug, { claim, onBegun, work, onDropped }: Running): Promise<MoveView> {
     const moved = await this.#locked(slug, (connection) =>
       this.#excluding(connection, async () => {
         await this.#recover(slug);
-        const move = await this.#claim(request);
-        onBegun(await this.#viewOf(slug));
-        await this.#move(move, request, { watcher, connection });
+        const move = await claim();
+        onBegun?.(await this.#viewOf(slug));
+        await this.#finishing(move, connection, work);
+        await onDropped?.();
         return this.#viewOf(slug);
       }),
     );
@@ -124,25 +166,24 @@ export class Moves {
     throw conflict(`The tenant "${slug}" is being moved, created or deleted; try again later`);
   }
 
-  async #move(
-    move: MoveRow,
-    { requestId }: MoveRequest,
-    { watcher, connection }: { watcher: MoveWatcher; connection: Connection },
-  ): Promise<void> {
-    const job = new MoveJob(this.#jobParts, move);
+  /** Does the work up to the switch, and removes what is left of the tenant's former rows. */
+  async #finishing(move: MoveRow, connection: Connection, work: Running['work']): Promise<void> {
+    const job = this.#jobOf(move);
     const assertLocked = () => {
       if (!connection.live) throw new Error('Cannot go on: the lock of the tenant was lost');
     };
     try {
-      await job.moveOver(requestId, watcher, assertLocked);
+      await work(move, assertLocked);
     } catch (error) {
-      if (connection.live && (await this.#record.takeOver(move.id)) !== 'switched') {
-        await job.undo(messageOf(error)).catch(() => {});
-      }
+      if (connection.live) await this.#giveUp(move, job, messageOf(error)).catch(() => {});
       throw error;
     }
     await job.finish();
-    await watcher.onStep?.('dropped');
+  }
+
+  async #giveUp(move: MoveRow, job: Job, reason: string): Promise<void> {
+    const state = await this.#record.takeOver(move.id);
+    await job.recover(state, reason);
   }
 
   /** Migrations and rotations change each placement that the registry names, and it names only one. */
@@ -160,27 +201,41 @@ export class Moves {
     throw conflict('Tenants are being migrated; try again later');
   }
 
-  async #claim({ slug, to, server: asked = null }: MoveRequest): Promise<MoveRow> {
-    const { control, fleet } = this.#parts;
-    const [tenant] = await control<TenantRef & { version: number }>`
-      select id, isolation, server, generation, schema_version as version
-      from control.tenants
-      where slug = ${slug} and status in ('active', 'suspended')`;
-    if (!tenant) throw new Refusal('not_found', { detail: 'Not found' });
+  async #claimMove({ slug, to, server: asked = null }: MoveRequest): Promise<MoveRow> {
+    const { fleet } = this.#parts;
+    const { version, ...tenant } = await this.#find(slug);
     if (tenant.isolation === to && [null, tenant.server].includes(asked)) {
       throw conflict(`The tenant "${slug}" is in ${to} mode already`);
     }
     const server = await chooseServer(this.#parts, { isolation: to, server: asked });
     const newest = fleet.sql.tenant.length;
-    if (tenant.version !== newest) {
+    if (version !== newest) {
       throw conflict(
-        `The tenant "${slug}" has schema version ${tenant.version} of ${newest}; migrate it first`,
+        `The tenant "${slug}" has schema version ${version} of ${newest}; migrate it first`,
       );
     }
-    await this.#record.begin(tenant, { isolation: to, server });
+    return this.#claim(slug, tenant, { isolation: to, server });
+  }
+
+  async #claim(
+    slug: Slug,
+    tenant: TenantRef,
+    destination: Pick<TenantRef, 'isolation' | 'server'>,
+  ): Promise<MoveRow> {
+    await this.#record.begin(tenant, destination);
     const move = await this.#record.unfinishedOf(slug);
     if (!move) throw new Error('Cannot move the tenant: its move was not recorded');
     return move;
+  }
+
+  /** @throws {Refusal} `not_found` for a tenant that is not complete, too. */
+  async #find(slug: Slug): Promise<TenantRef & { version: number }> {
+    const [tenant] = await this.#parts.control<TenantRef & { version: number }>`
+      select id, isolation, server, generation, schema_version as version
+      from control.tenants
+      where slug = ${slug} and status in ('active', 'suspended')`;
+    if (!tenant) throw new Refusal('not_found', { detail: 'Not found' });
+    return tenant;
   }
 
   async #viewOf(slug: Slug): Promise<MoveView> {

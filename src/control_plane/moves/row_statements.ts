@@ -4,13 +4,13 @@
  * text on. Keys are arrays of text.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import { statementOf } from '../generated_sql.ts';
-import type { KeyColumn, MovingTable } from './moving_tables.ts';
+import { identifier, statementOf } from '../generated_sql.ts';
+import type { StoredColumn, StoredTable } from '../provisioning/stored_tables.ts';
 
 type Text = TemplateStringsArray;
 
 /** Rows of a table as one array literal. */
-export type RowBatch = { table: MovingTable; rows: string };
+export type RowBatch = { table: StoredTable; rows: string };
 
 /** A number and a checksum of rows, in any order. */
 export type Sum = { count: number; checksum: string | null };
@@ -21,10 +21,10 @@ const sum = `count(t.tenant_id)::int as count,
 
 /** The next rows in the order of the key; the first ones without a parameter, then those after a key. */
 export function pageText(
-  { name, key }: MovingTable,
+  { name, key }: StoredTable,
   { isFirst, rows, bytes }: { isFirst: boolean; rows: number; bytes: number },
 ): Text {
-  const columns = key.map((column) => `t.${column.name}`).join(', ');
+  const columns = key.map((column) => `t.${identifier(column.name)}`).join(', ');
   const values = key.map((column, at) => part('$1', column, at)).join(', ');
   return withParameter(`
     select count(*)::int as count, array_agg(t order by key_at)::text as rows,
@@ -34,7 +34,7 @@ export function pageText(
         sum(octet_length(page.t::text)) over (order by key_at) - octet_length(page.t::text) as ahead
       from (
         select t, ${keyOf('t', key)} as key, row_number() over (order by ${columns}) as key_at
-        from ${name} as t
+        from ${identifier(name)} as t
         ${isFirst ? '' : `where (${columns}) > (${values})`}
         order by ${columns}
         limit ${rows}
@@ -44,17 +44,17 @@ export function pageText(
 }
 
 /** The number and the checksum of all rows of the tenant. */
-export function sumText({ name }: MovingTable): Text {
-  return statementOf(`select ${sum} from ${name} as t`);
+export function sumText({ name }: StoredTable): Text {
+  return statementOf(`select ${sum} from ${identifier(name)} as t`);
 }
 
-export function countText({ name }: MovingTable): Text {
-  return statementOf(`select count(*)::int as count from ${name}`);
+export function countText({ name }: StoredTable): Text {
+  return statementOf(`select count(*)::int as count from ${identifier(name)}`);
 }
 
 /** The next changed keys after one, the rows that they have now, and the keys without a row. */
 export function changesText(
-  { name, key }: MovingTable,
+  { name, key }: StoredTable,
   { capture, rows }: { capture: string; rows: number },
 ): Text {
   return withParameter(`
@@ -69,20 +69,20 @@ export function changesText(
       order by key
       limit ${rows}
     ) as changed
-      left join ${name} as t on ${matches('changed.key', key)}`);
+      left join ${identifier(name)} as t on ${matches('changed.key', key)}`);
 }
 
 /** The number and the checksum of the rows with these keys. */
-export function sumOfKeysText({ name, key }: MovingTable): Text {
+export function sumOfKeysText({ name, key }: StoredTable): Text {
   return withParameter(`
     select ${sum}
     from unnest($1::text[]) as changed (key)
-      join ${name} as t on ${matches('changed.key', key)}`);
+      join ${identifier(name)} as t on ${matches('changed.key', key)}`);
 }
 
-export function deleteText({ name, key }: MovingTable): Text {
+export function deleteText({ name, key }: StoredTable): Text {
   return withParameter(`
-    delete from ${name} as t
+    delete from ${identifier(name)} as t
     using unnest($1::text[]) as gone (key)
     where ${matches('gone.key', key)}`);
 }
@@ -98,34 +98,37 @@ export function upsertText(batches: readonly RowBatch[]): Text {
   return statementOf(...text.split('$1'));
 }
 
-function writing({ name, columns, key }: MovingTable, at: number): string {
-  const keys = key.map((column) => column.name);
-  const others = columns.filter((column) => !keys.includes(column));
+function writing({ name, columns, key }: StoredTable, at: number): string {
+  const keys = key.map((column) => identifier(column.name));
+  const all = ['tenant_id', ...columns.map((column) => identifier(column.name))];
+  const others = all.filter((column) => !keys.includes(column) && column !== 'tenant_id');
   const sets = others.map((column) => `${column} = excluded.${column}`).join(', ');
   return `written_${at} as (
-    insert into ${name} (${columns.join(', ')}) overriding system value
-    select ${columns.map((column) => `t.${column}`).join(', ')}
-    from unnest($1::${name}[]) as t
+    insert into ${identifier(name)} (${all.join(', ')}) overriding system value
+    select ${all.map((column) => `t.${column}`).join(', ')}
+    from unnest($1::${identifier(name)}[]) as t
     on conflict (${keys.join(', ')}) do ${sets === '' ? 'nothing' : `update set ${sets}`}
     returning 1
   )`;
 }
 
 /** SQL for a key as text: an array literal. */
-export function keyOf(row: string, key: readonly KeyColumn[]): string {
-  return `array[${key.map(({ name }) => `${row}.${name}::text`).join(', ')}]::text`;
+export function keyOf(row: string, key: readonly StoredColumn[]): string {
+  return `array[${key.map(({ name }) => `${row}.${identifier(name)}::text`).join(', ')}]::text[]::text`;
 }
 
 export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-function matches(text: string, key: readonly KeyColumn[]): string {
-  return key.map((column, at) => `t.${column.name} = ${part(text, column, at)}`).join(' and ');
+function matches(text: string, key: readonly StoredColumn[]): string {
+  return key
+    .map((column, at) => `t.${identifier(column.name)} = ${part(text, column, at)}`)
+    .join(' and ');
 }
 
 /** SQL for the value of a key's column. */
-function part(text: string, { type }: KeyColumn, at: number): string {
+function part(text: string, { type }: StoredColumn, at: number): string {
   return `(${text}::text[])[${at + 1}]::${type}`;
 }
 

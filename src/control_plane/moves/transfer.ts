@@ -5,7 +5,7 @@
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { statementOf } from '../generated_sql.ts';
-import type { MovingTable, TableGroup } from './moving_tables.ts';
+import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
 import {
   ask,
   changesText,
@@ -42,7 +42,7 @@ export async function copyAll(
     let rows = 0;
     for (const group of groups) {
       const batches = batchesOf(read, group.tables, limits);
-      for await (const some of group.isCycle ? gathered(batches) : each(batches)) {
+      for await (const some of group.isCyclic ? gathered(batches) : each(batches)) {
         rows += await destination.write((write) => upsert(write, some));
         await onRows(rows, of);
       }
@@ -63,7 +63,7 @@ type Page = { count: number; rows: string | null; last: string | null };
 
 async function* batchesOf(
   read: Sql,
-  tables: readonly MovingTable[],
+  tables: readonly StoredTable[],
   { batchRows, batchBytes }: TransferLimits,
 ): AsyncGenerator<RowBatch> {
   const size = { rows: batchRows, bytes: batchBytes };
@@ -105,7 +105,7 @@ type Changes = Sum & {
   present: string | null;
 };
 
-type ChangedTable = { table: MovingTable; page: Changes };
+type ChangedTable = { table: StoredTable; page: Changes };
 
 /**
  * Copies the rows that were changed since the last round, and compares them.
@@ -121,7 +121,7 @@ export function catchUp(transfer: Transfer, { comparesAll = false } = {}): Promi
       const applied: ChangedTable[] = [];
       for (const group of groups) {
         const pages = changesOf(read, group.tables, transfer);
-        for await (const some of group.isCycle ? gathered(pages) : each(pages)) {
+        for await (const some of group.isCyclic ? gathered(pages) : each(pages)) {
           applied.push(...(await applyChanges(write, some)));
         }
       }
@@ -139,7 +139,7 @@ export function catchUp(transfer: Transfer, { comparesAll = false } = {}): Promi
 
 async function* changesOf(
   read: Sql,
-  tables: readonly MovingTable[],
+  tables: readonly StoredTable[],
   { capture, limits }: Transfer,
 ): AsyncGenerator<ChangedTable> {
   for (const table of tables) {
@@ -179,14 +179,10 @@ async function compareAll(read: Sql, write: Sql, groups: readonly TableGroup[]):
   }
 }
 
-function assertSame({ name }: MovingTable, one: Sum | undefined, other: Sum | undefined): void {
+function assertSame({ name }: StoredTable, one: Sum | undefined, other: Sum | undefined): void {
   if (one && one.count === other?.count && one.checksum === other.checksum) return;
   const shown = (sum: Sum | undefined) => `${sum?.count} rows (${sum?.checksum})`;
   throw new Error(
     `Cannot move the table ${name}: it has ${shown(one)}, and its copy ${shown(other)}`,
   );
-}
-
-function tablesOf(groups: readonly TableGroup[]): MovingTable[] {
-  return groups.flatMap(({ tables }) => tables);
 }

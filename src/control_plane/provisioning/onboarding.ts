@@ -219,10 +219,12 @@ export class Onboarding {
   }
 
   async #destroy(tenant: TenantRef): Promise<void> {
-    const { modes } = this.#parts.fleet;
+    const { modes, installation } = this.#parts.fleet;
     const placement = modes.placementOf(tenant);
     // A tenant's own database is dropped with all of its schemas.
-    if (!isDedicated(placement)) await this.#steps.dropSchema(stagingPlacement(placement, tenant));
+    if (!isDedicated(placement)) {
+      await this.#steps.dropSchema(stagingPlacement(installation, placement, tenant));
+    }
     await modes.of(tenant).destroy(tenant, this.#steps);
   }
 

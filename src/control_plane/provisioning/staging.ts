@@ -1,9 +1,14 @@
-/** The schema in which the rows of an archive with an older schema version are brought up. */
+/** The schema in which the rows of an archive are brought up to the version of a tenant's tables. */
 import { nameOf } from '../../isolation/mode.ts';
 import type { TenantRef } from '../../kernel/ports.ts';
+import type { Installation } from '../../postgres/installation.ts';
 import type { Placement } from '../../postgres/placement.ts';
 
-/** Beside the tenant's tables, in the same database and with the same context. */
-export function stagingPlacement(placement: Placement, tenant: TenantRef): Placement {
-  return { ...placement, schema: `${nameOf(tenant)}_archive` };
+/** Beside the tenant's tables, in the same database and with the same context. No serving role has rights there. */
+export function stagingPlacement(
+  { roles }: Installation,
+  placement: Placement,
+  tenant: TenantRef,
+): Placement {
+  return { ...placement, schema: `${nameOf(tenant)}_archive`, role: roles.owner };
 }

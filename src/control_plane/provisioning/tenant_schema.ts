@@ -43,13 +43,15 @@ export function upgradeSchema(
   }: { fleet: Fleet; placement: Placement; onApplied: Upgrade['onApplied'] },
 ): Promise<number> {
   const { schema, role } = placement;
+  const { owner } = fleet.installation.roles;
   return upgrade(connection, {
     schema,
-    owner: fleet.installation.roles.owner,
+    owner,
     roles: { app: role },
     migrations: fleet.sql.tenant,
     guards: assertingGuards(schema),
-    restrictions: restricting({ schema, app: role }),
+    // The owner of the tables needs no grants.
+    restrictions: role === owner ? '' : restricting({ schema, app: role }),
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
     migrating: (work) => migrating(fleet, placement, work),
     onApplied,

@@ -7,6 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { restoreTenant } from '../../../src/control_plane/archive/restore_tenant.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
+import type { Moves } from '../../../src/control_plane/moves/moves.ts';
+import type { ReplaceWatcher } from '../../../src/control_plane/moves/replace_job.ts';
 import { isolationModes } from '../../../src/isolation/modes.ts';
 import { limits } from '../../../src/limits.ts';
 import { openServices } from '../../../src/services.ts';
@@ -19,6 +21,8 @@ import {
   slugOf,
 } from '../../support/more_tables.ts';
 import { testDatabase } from '../../support/postgres.ts';
+
+type RestoreTestOptions = { by?: Moves } & ReplaceWatcher;
 
 describe('restoreTenant()', () => {
   let extended: ExtendedInstallation;
@@ -39,15 +43,13 @@ describe('restoreTenant()', () => {
   const fileOf = (name: string) => join(folder, name);
   const idOf = async (slug: string) => (await extended.services.registry.find(slug))?.id ?? '';
 
-  function restore(slug: string, file: string) {
-    const { onboarding, archives, exports, control, pools } = extended.services;
-    const parts = { onboarding, archives, exports, control, serving: pools.serving };
+  function restore(slug: string, file: string, options: RestoreTestOptions = {}) {
+    const { archives, exports, moves, pools } = extended.services;
+    const { by = moves, onStep = () => {} } = options;
     restores += 1;
     const now = () => new Date(restores);
-    return restoreTenant(
-      { ...parts, newId: randomUUID, now },
-      { file, slug: slugOf(slug), onProgress: () => {} },
-    );
+    const parts = { archives, exports, moves: by, serving: pools.serving, now };
+    return restoreTenant(parts, { file, slug: slugOf(slug), onProgress: () => {}, onStep });
   }
 
   /** The checksums of a tenant's tables. */

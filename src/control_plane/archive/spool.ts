@@ -1,0 +1,131 @@
+/**
+ * Lets an archive be read at the pace of the database and sent at that of its client: bytes that the client
+ * has not taken wait in a file. So a slow client keeps no connection and no lock of the tables.
+ */
+import { EventEmitter, once } from 'node:events';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unavailable } from '../../kernel/errors.ts';
+
+export type SpoolLimits = {
+  /** The size of one file. When it is full, the archive is read at the pace of its client. */
+  bytes: number;
+  /** Files at the same time. */
+  downloads: number;
+};
+
+/** Bytes that are read from a file together. */
+const readBytes = 64 * 1_024;
+
+export class Spool {
+  readonly #folder: string;
+  readonly #limits: SpoolLimits;
+  readonly #newId: () => string;
+  #downloads = 0;
+
+  constructor(folder: string, limits: SpoolLimits, newId: () => string) {
+    this.#folder = folder;
+    this.#limits = limits;
+    this.#newId = newId;
+  }
+
+  /**
+   * Yields the bytes of a source, which is read and ended independently of the consumer.
+   *
+   * @throws {Refusal} `unavailable` while there are too many downloads.
+   * @throws the error of the source, after the bytes before it.
+   */
+  async *through(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    if (this.#downloads >= this.#limits.downloads) {
+      throw unavailable('Too many archives are being downloaded; try again later');
+    }
+    this.#downloads += 1;
+    try {
+      yield* new SpooledBytes(await this.#openUnnamed(), this.#limits.bytes).of(source);
+    } finally {
+      this.#downloads -= 1;
+    }
+  }
+
+  /** A file without a name: when the process dies, nothing is left of it. */
+  async #openUnnamed(): Promise<FileHandle> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o711 });
+    const name = join(this.#folder, `download-${this.#newId()}`);
+    const file = await open(name, 'wx+', 0o600);
+    await rm(name);
+    return file;
+  }
+}
+
+/** One file, and how far it is written and read. */
+class SpooledBytes {
+  readonly #file: FileHandle;
+  readonly #limit: number;
+  readonly #changes = new EventEmitter();
+  #written = 0;
+  #read = 0;
+  #isStopped = false;
+  #end: { error?: unknown } | null = null;
+
+  constructor(file: FileHandle, limit: number) {
+    this.#file = file;
+    this.#limit = limit;
+  }
+
+  async *of(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const filling = this.#fill(source).then(
+      () => this.#onEnd({}),
+      (error: unknown) => this.#onEnd({ error }),
+    );
+    try {
+      for (let bytes = await this.#next(); bytes; bytes = await this.#next()) yield bytes;
+      if (this.#end?.error !== undefined) throw this.#end.error;
+    } finally {
+      this.#isStopped = true;
+      this.#changes.emit('change');
+      await filling;
+      await this.#file.close();
+    }
+  }
+
+  /** Null at the end. */
+  async #next(): Promise<Buffer | null> {
+    await this.#until(() => this.#read < this.#written || this.#end !== null);
+    const size = Math.min(readBytes, this.#written - this.#read);
+    if (size === 0) return null;
+    const { bytesRead, buffer } = await this.#file.read(Buffer.alloc(size), 0, size, this.#read);
+    this.#read += bytesRead;
+    this.#changes.emit('change');
+    return buffer.subarray(0, bytesRead);
+  }
+
+  async #fill(source: AsyncIterable<Buffer>): Promise<void> {
+    for await (const bytes of source) {
+      await this.#until(
+        () => this.#written < this.#limit || this.#startsAgain() || this.#isStopped,
+      );
+      if (this.#isStopped) return;
+      const { bytesWritten } = await this.#file.write(bytes, 0, bytes.length, this.#written);
+      if (bytesWritten < bytes.length) throw new Error('Cannot keep an archive: the disk is full');
+      this.#written += bytesWritten;
+      this.#changes.emit('change');
+    }
+  }
+
+  /** A full file is used again from its beginning, once all of it has been read. */
+  #startsAgain(): boolean {
+    if (this.#read < this.#written) return false;
+    this.#read = 0;
+    this.#written = 0;
+    return true;
+  }
+
+  async #until(fact: () => boolean): Promise<void> {
+    while (!fact()) await once(this.#changes, 'change');
+  }
+
+  #onEnd(end: { error?: unknown }): void {
+    this.#end = end;
+    this.#changes.emit('change');
+  }
+}

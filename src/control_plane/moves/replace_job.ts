@@ -1,0 +1,176 @@
+/**
+ * Replaces all rows of a tenant within its place: the new rows are made in a schema beside its tables; then
+ * its writes are stopped, and one transaction replaces the rows. That transaction commits behind the fence,
+ * and the tenant is switched to its next generation. So the rows become visible together with the event.
+ *
+ * The transaction leaves a mark in the schema of the capture. It tells a recovery which rows are there.
+ */
+import type { AuditDetails } from '../../kernel/audit_event.ts';
+import type { Sql, TenantRef } from '../../kernel/ports.ts';
+import type { Placement } from '../../postgres/placement.ts';
+import { statementOf } from '../generated_sql.ts';
+import { copyRowsFrom, deleteRows } from '../provisioning/copy_rows.ts';
+import { stagingPlacement } from '../provisioning/staging.ts';
+import type { TableGroup } from '../provisioning/stored_tables.ts';
+import { ChangeCapture } from './change_capture.ts';
+import type { Job, JobParts } from './job.ts';
+import type { MoveRow, MoveState } from './move_record.ts';
+import { Place } from './place.ts';
+
+/** The steps that a replacement has taken, in their order. */
+export const replaceSteps = [
+  ...(['begun', 'loaded', 'captured', 'writes stopped', 'saved', 'copied'] as const),
+  ...(['fenced', 'replaced', 'switched', 'dropped'] as const),
+] as const;
+
+export type ReplaceStep = (typeof replaceSteps)[number];
+
+export type ReplaceWatcher = { onStep?: (step: ReplaceStep) => void | Promise<void> };
+
+/** The new rows of a tenant, and what happens to its present ones. */
+export type Replacement = {
+  /** Makes the staging schema with the new rows, at the version of the tenant's tables. */
+  load(tenant: TenantRef): Promise<void>;
+  /** Keeps the present rows. The tenant does not write meanwhile. */
+  save(tenant: TenantRef): Promise<void>;
+  /** Details of the event `tenant_restored`, besides the number of rows. */
+  details: AuditDetails;
+};
+
+/** The event, as the transaction that replaces the rows leaves it. */
+type Mark = { requestId: string | null; details: AuditDetails };
+
+export class ReplaceJob implements Job {
+  readonly #parts: JobParts;
+  readonly #move: MoveRow;
+  readonly #place: Place;
+  readonly #capture: ChangeCapture;
+
+  constructor(parts: JobParts, move: MoveRow) {
+    const { id, origin, originServer: server, generation } = move;
+    const { fleet, limits } = parts;
+    this.#parts = parts;
+    this.#move = move;
+    this.#place = new Place(parts, {
+      ...{ id, isolation: origin, server, generation: generation - 1 },
+    });
+    const { session: source, placement } = this.#place;
+    this.#capture = new ChangeCapture(fleet, { source, placement, tenant: id }, limits);
+  }
+
+  /**
+   * Does everything up to the switch.
+   *
+   * @param assertLocked throws when the lock of the tenant is lost: then another process may take over.
+   */
+  async replace(
+    { load, save, details }: Replacement,
+    {
+      requestId,
+      onStep = () => {},
+      assertLocked,
+    }: ReplaceWatcher & { requestId: string | null; assertLocked: () => void },
+  ): Promise<void> {
+    const { record, nowMs } = this.#parts;
+    const { id } = this.#move;
+    await onStep('begun');
+    await load(this.#place.ref);
+    await onStep('loaded');
+    const groups = await this.#place.tables();
+    await this.#capture.create(groups);
+    await this.#createMark();
+    await onStep('captured');
+    await this.#capture.stopWrites();
+    const stoppedAtMs = nowMs();
+    await onStep('writes stopped');
+    await save(this.#place.ref);
+    await onStep('saved');
+    await record.catchingUp(id);
+    const mark = await this.#place.session.write(async (sql) => {
+      const rows = await this.#replaceRows(sql, groups);
+      const left = { requestId, details: { rows, ...details } };
+      await this.#leaveMark(sql, left);
+      await onStep('copied');
+      assertLocked();
+      await this.#place.fence(this.#move.generation);
+      await onStep('fenced');
+      return left;
+    });
+    await onStep('replaced');
+    assertLocked();
+    await this.#switchOver(mark);
+    await record.paused(id, nowMs() - stoppedAtMs);
+    await onStep('switched');
+  }
+
+  async finish(): Promise<void> {
+    await this.#cleanUp();
+    await this.#parts.record.done(this.#move.id);
+  }
+
+  async recover(state: MoveState | null, reason: string): Promise<void> {
+    if (state !== 'switched') {
+      await this.#place.session.settle();
+      const mark = await this.#readMark();
+      if (!mark) return this.#undo(reason);
+      await this.#parts.record.catchingUp(this.#move.id);
+      await this.#switchOver(mark);
+    }
+    await this.finish();
+  }
+
+  async #undo(reason: string): Promise<void> {
+    await this.#place.unfence();
+    await this.#cleanUp();
+    await this.#parts.record.failed(this.#move.id, reason);
+  }
+
+  async #cleanUp(): Promise<void> {
+    await this.#capture.drop(await this.#place.tables());
+    await this.#parts.steps.dropSchema(this.#staging);
+  }
+
+  /** Also opens the tenant to writes: from here on the fence stops those of the present generation. */
+  async #replaceRows(sql: Sql, groups: readonly TableGroup[]): Promise<number> {
+    await deleteRows(sql, groups);
+    const rows = await copyRowsFrom(sql, this.#staging.schema, groups);
+    await sql(statementOf(`delete from "${this.#capture.name}".fence`));
+    await this.#parts.record.copied(this.#move.id, rows, rows);
+    return rows;
+  }
+
+  #switchOver({ requestId, details }: Mark): Promise<void> {
+    const { record, newId } = this.#parts;
+    const event = 'tenant_restored' as const;
+    return record.switchOver(this.#move, { id: newId(), event, requestId, details });
+  }
+
+  get #staging(): Placement {
+    const { ref, placement } = this.#place;
+    return stagingPlacement(this.#parts.fleet.installation, placement, ref);
+  }
+
+  get #mark(): string {
+    return `"${this.#capture.name}".replaced`;
+  }
+
+  #createMark(): Promise<void> {
+    return this.#place.session.script(`create table ${this.#mark} (mark text not null)`);
+  }
+
+  async #leaveMark(sql: Sql, mark: Mark): Promise<void> {
+    const insert = statementOf(`insert into ${this.#mark} (mark) values (`, ')');
+    await sql(insert, JSON.stringify(mark));
+  }
+
+  /** Null unless the rows have been replaced. */
+  #readMark(): Promise<Mark | null> {
+    return this.#place.session.write(async (sql) => {
+      const [found] = await sql<{ exists: boolean }>`
+        select to_regclass(${this.#mark}) is not null as exists`;
+      if (!found?.exists) return null;
+      const [row] = await sql<{ mark: string }>(statementOf(`select mark from ${this.#mark}`));
+      return row ? JSON.parse(row.mark) : null;
+    });
+  }
+}
