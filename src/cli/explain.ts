@@ -9,20 +9,21 @@ import { compare } from './explain/comparison.ts';
 import { OwnKennel } from './explain/own_kennel.ts';
 import { comparisonLines } from './explain/terminal.ts';
 
-const usage = `Usage: npm run explain [-- METHOD PATH [BODY]] [--json]
+const usage = `Usage: npm run explain [-- METHOD PATH [BODY]] [--broken] [--json]
 The default is GET /api/pets/{id}; {id} stands for a pet of the tenant.
+--broken takes off each layer that stops a foreign reader, one after the other.
 Example: npm run explain -- POST /api/pets '{"name": "Rex", "species": "dog"}'`;
 
 const widthWithoutTerminal = 132;
 
 await runAlone({
   usage,
-  options: { json: { type: 'boolean' } },
+  options: { broken: { type: 'boolean' }, json: { type: 'boolean' } },
   parse: ({ positionals, values }) => {
     const request = requestOf(positionals);
     return (config) =>
       OwnKennel.run(config, async (kennel) => {
-        const comparison = await compare(kennel, await kennel.pairs(), request);
+        const comparison = await compare(kennel, request, values);
         if (values.json) printJson(comparison);
         else {
           const width = process.stdout.columns ?? widthWithoutTerminal;

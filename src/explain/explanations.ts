@@ -35,7 +35,7 @@ export class Explanations {
   /** Begins to record a request that asks for it. */
   begin(record: RequestRecord, headers: RawHeaders, startedMs: number): void {
     const asked = headerValues(headers, 'kennel-explain');
-    if (asked.length === 0 || asked[0] !== '1') return;
+    if (asked.length !== 1 || asked[0] !== '1') return;
     const recorder = new Recorder(startedMs, this.#options);
     this.#recorders.set(record, recorder);
     record.trace = recorder;

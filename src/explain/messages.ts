@@ -49,7 +49,7 @@ function named(sql: string, values: readonly (string | null)[], { valueChars }: 
 
 const namings = [
   /set_config\('([\w.]+)', \$(\d+)/g,
-  /(\w+) (?:=|<=?|>=?) (?:coalesce\(|any ?\()?\$(\d+)/g,
+  /(\w+)(?:::\w+)? (?:=|<=?|>=?) (?:coalesce\(|any ?\()?\$(\d+)/g,
   /\b(limit) \$(\d+)/g,
 ];
 

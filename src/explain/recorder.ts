@@ -71,7 +71,7 @@ export class Recorder implements Trace {
 
   call(): CallTrace {
     const { limits, plans } = this.#options;
-    const call = { start_ms: this.#passedMs(), wait_ms: null, groups: [], plan: null };
+    const call = { start_ms: rounded(this.#passedMs()), wait_ms: null, groups: [], plan: null };
     this.#calls += 1;
     if (!this.#isOver && this.#calls <= limits.calls) this.open?.calls.push(call);
     const trace = this.#traceOf(call);
@@ -123,7 +123,7 @@ export class Recorder implements Trace {
     const waiting: (ExplainedGroup | null)[] = [];
     return {
       sent: (bytes, text) => {
-        const atMs = this.#passedMs();
+        const atMs = rounded(this.#passedMs());
         call.wait_ms ??= rounded(atMs - call.start_ms);
         const kept = !this.#isOver && call.groups.length < limits.groups;
         const messages = kept ? explainedMessages(bytes, text, limits) : [];
@@ -177,6 +177,8 @@ function factsOf(
     ...(caller && {
       authenticate: { key: caller.keyId, user: caller.user.id, role: caller.user.role },
     }),
+    // Before that, the name is any text of the client, which may be a mistyped secret.
+    ...(tenant && { resolve: { tenant: tenant.slug } }),
     ...(tenant && {
       authorize: { status: tenant.status, plan: tenant.plan.name, isolation: tenant.isolation },
     }),

@@ -20,7 +20,7 @@ export function resolveTenant(
       detail: 'Name the tenant by subdomain, path or X-Tenant-ID header',
     });
   }
-  trace?.note({ tenant: slug, named_by: claims.map(({ by }) => by).join(', ') });
+  trace?.note({ named_by: claims.map(({ by }) => by).join(', ') });
   if (claims.some((claim) => claim.slug !== slug)) {
     throw new Refusal('tenant_ambiguous', { detail: 'The request names more than one tenant' });
   }

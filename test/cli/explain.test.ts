@@ -1,6 +1,6 @@
 /** `npm run explain`: one run of the command, whose document all cases read. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -17,7 +17,7 @@ let comparison: Comparison;
 
 before(async () => {
   dataFolder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
-  const { code, out, err } = await run('--json');
+  const { code, out, err } = await run('--json', '--broken');
   assert.equal(code, 0, err);
   comparison = JSON.parse(out);
 });
@@ -96,10 +96,74 @@ describe('npm run explain', () => {
     assert.equal(text.match(/▶/g)?.length, 4);
   });
 
+  it('names the layer that stops each foreign reader, and all behind it', () => {
+    const rights = 'no right to change settings';
+    const elsewhere = 'the row is in another database';
+    const oneDatabase = [
+      ['authorize', null],
+      ['authenticate', null],
+      [rights, 'the seal', null],
+      ['no rights of the login', 'row security', null],
+    ];
+    const stops = comparison.modes.map(({ foreign_readers: readers }) =>
+      readers.map(({ attempts }) => attempts.map(({ stopped_by }) => stopped_by)),
+    );
+    assert.deepEqual(stops, [
+      oneDatabase,
+      oneDatabase,
+      [
+        ['authorize', null],
+        ['authenticate', null],
+        [rights, 'the seal', elsewhere],
+        ['row security', elsewhere],
+      ],
+    ]);
+  });
+
+  it('shows the reply that each foreign reader gets', () => {
+    for (const { foreign_readers: readers } of comparison.modes) {
+      const [key, none, injected, bare] = readers.map(({ attempts }) => attempts[0]);
+      assert.deepEqual([key?.status, key?.stage, key?.reason], [404, 'authorize', 'not_found']);
+      assert.deepEqual([none?.status, none?.stage], [401, 'authenticate']);
+      assert.match(injected?.reason ?? '', /\(42501\): permission denied for function set_config$/);
+      assert.match(
+        bare?.reason ?? '',
+        /\(42501\): (permission denied for schema|no tenant context)/,
+      );
+    }
+  });
+
+  it('control: with every layer off, the readers reach the row', () => {
+    const reached = comparison.modes.flatMap(({ foreign_readers: readers }) =>
+      readers.map(({ attempts }) => attempts.at(-1)?.reached),
+    );
+    assert.equal(reached.filter((one) => one).length, 10);
+  });
+
   it('fits the terminal, side by side or not', () => {
     for (const width of [80, 132, 200]) {
       const lines = comparisonLines(comparison, width);
       assert.ok(Math.max(...lines.map(({ length }) => length)) <= Math.max(width, 100));
+    }
+  });
+
+  it('passes the stages that ARCHITECTURE.md shows, each with its file', async () => {
+    const page = await readFile('ARCHITECTURE.md', 'utf8');
+    const [, way = ''] = /## The way of a request\n([\s\S]*?)\n## /.exec(page) ?? [];
+    const [first = '', second = ''] = way.split('\n').filter((line) => line.startsWith('    '));
+    const [, ...outside] = first.split('─')[0]?.match(/\w+/g) ?? [];
+    const inside = second.split('kernel:')[1]?.match(/\w+/g) ?? [];
+    const [, ...steps] = way.split(/^\d\. |^Metrics/m);
+    // The ninth step is the statement, which belongs to `execute`.
+    steps.splice(8, 1);
+    for (const { explanation } of comparison.modes) {
+      const reported = explanation.stages.map(({ stage }) => stage);
+      assert.deepEqual([...outside, ...inside], reported);
+      assert.equal(steps.length, reported.length);
+      for (const [at, { source, test }] of explanation.stages.entries()) {
+        assert.ok(steps[at]?.includes(`\`${source}\``), `${source} in "${steps[at]}"`);
+        for (const file of [source, test]) await access(file);
+      }
     }
   });
 

@@ -3,8 +3,14 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config.ts';
 import type { Explanation } from '../../explain/explanation.ts';
 import { type IsolationModeName, isolationModes } from '../../isolation/modes.ts';
+import { tenantId } from '../../kernel/tenant.ts';
+import { limits } from '../../limits.ts';
 import type { Log } from '../../observability/log.ts';
+import { Connection } from '../../postgres/connection.ts';
+import { keywordsIn } from '../../postgres/connection_url.ts';
+import { targetOf } from '../../postgres/session_url.ts';
 import { ServerProcess } from '../../server_process.ts';
+import { Careless } from './careless.ts';
 import { bearer, type Received, type Sent, send } from './client.ts';
 import { openOwnDatabase } from './own_database.ts';
 
@@ -13,15 +19,21 @@ export type OwnTenant = { slug: string; id: string; apiKey: string };
 /** The tenant whose request is explained, its pet, and another tenant in the same mode. */
 export type Pair = { mode: IsolationModeName; tenant: OwnTenant; petId: string; other: OwnTenant };
 
+type Parts = { careless: Careless; url: string; adminToken: string; adminUrl: string };
+
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, flush: async () => {} };
 
 export class OwnKennel {
+  readonly careless: Careless;
   readonly #url: string;
   readonly #adminToken: string;
+  readonly #adminUrl: string;
 
-  private constructor(url: string, adminToken: string) {
-    this.#url = url;
-    this.#adminToken = adminToken;
+  private constructor(parts: Parts) {
+    this.careless = parts.careless;
+    this.#url = parts.url;
+    this.#adminToken = parts.adminToken;
+    this.#adminUrl = parts.adminUrl;
   }
 
   /** Starts it, and stops and removes it after `work`. */
@@ -30,6 +42,7 @@ export class OwnKennel {
     work: (kennel: OwnKennel) => Promise<Result>,
   ): Promise<Result> {
     const database = await openOwnDatabase(config);
+    const careless = new Careless();
     const adminToken = randomBytes(32).toString('hex');
     let url = '';
     const server = new ServerProcess(
@@ -43,11 +56,11 @@ export class OwnKennel {
       (listening) => {
         url = listening;
       },
-      { plans: true },
+      { plans: true, alter: careless.alter },
     );
     try {
       await server.start();
-      return await work(new OwnKennel(url, adminToken));
+      return await work(new OwnKennel({ careless, url, adminToken, adminUrl: database.url }));
     } finally {
       await server.stop({ delayMs: 0, idleMs: 0 });
       await database.remove();
@@ -60,7 +73,7 @@ export class OwnKennel {
     for (const mode of isolationModes) {
       const tenant = await this.#onboard(`${mode}-zoo`, mode);
       const other = await this.#onboard(`${mode}-other`, mode);
-      pairs.push({ mode, tenant, petId: await this.#addPets(tenant), other });
+      pairs.push({ mode, tenant, petId: await this.addPet(tenant), other });
     }
     return pairs;
   }
@@ -72,12 +85,37 @@ export class OwnKennel {
     return send(this.#url, { ...sent, headers: { host, ...key, ...sent.headers } });
   }
 
-  /** Sends a request and returns its explanation. */
-  async explain(slug: string, apiKey: string | null, sent: Sent): Promise<Explanation> {
+  /** Sends a request, and returns its explanation and the text of its reply. */
+  async explain(
+    slug: string,
+    apiKey: string | null,
+    sent: Sent,
+  ): Promise<{ explanation: Explanation; text: string }> {
     const headers = { 'kennel-explain': '1' };
-    const { requestId } = await this.send(slug, apiKey, { ...sent, headers });
-    const { text } = await this.#operate('GET', `/api/admin/explain/${requestId}`);
-    return JSON.parse(text);
+    const { requestId, text } = await this.send(slug, apiKey, { ...sent, headers });
+    const explained = await this.#operate('GET', `/api/admin/explain/${requestId}`);
+    return { explanation: JSON.parse(explained.text), text };
+  }
+
+  /** Runs work on a connection of the administrator in one of the databases. */
+  async asAdmin<Result>(
+    database: string,
+    work: (admin: Connection) => Promise<Result>,
+  ): Promise<Result> {
+    const target = targetOf({ ...keywordsIn(this.#adminUrl), dbname: database });
+    const admin = await Connection.open(target, limits.adminConnection);
+    try {
+      return await work(admin);
+    } finally {
+      admin.close();
+    }
+  }
+
+  /** Returns the id of a new pet. */
+  async addPet({ slug, apiKey }: OwnTenant): Promise<string> {
+    const body = JSON.stringify({ name: 'Rex', species: 'dog' });
+    const { text } = await this.send(slug, apiKey, { method: 'POST', path: '/api/pets', body });
+    return JSON.parse(text).id;
   }
 
   async #onboard(slug: string, isolation: string): Promise<OwnTenant> {
@@ -85,17 +123,8 @@ export class OwnKennel {
     const { status, text } = await this.#operate('POST', '/api/admin/tenants', order);
     if (status !== 201) throw new Error(`Cannot create "${slug}": ${text}`);
     const { tenant, admin } = JSON.parse(text);
+    this.careless.ids.set(slug, tenantId(tenant.id));
     return { slug, id: tenant.id, apiKey: admin.api_key };
-  }
-
-  async #addPets({ slug, apiKey }: OwnTenant): Promise<string> {
-    let id = '';
-    for (const name of ['Rex', 'Mia', 'Bo']) {
-      const body = JSON.stringify({ name, species: 'dog' });
-      const { text } = await this.send(slug, apiKey, { method: 'POST', path: '/api/pets', body });
-      id = JSON.parse(text).id;
-    }
-    return id;
   }
 
   #operate(method: string, path: string, body?: object): Promise<Received> {

@@ -6,6 +6,7 @@ import type {
   ExplainedStage,
 } from '../../explain/explanation.ts';
 import type { Comparison } from './comparison.ts';
+import type { Attempt, Reader } from './foreign_readers.ts';
 
 /** Narrower columns break every line of SQL several times. */
 const narrowest = 34;
@@ -38,7 +39,22 @@ function sections(modes: Comparison['modes'], width: number): string[] {
       return stage ? stageLines(stage, total_ms) : [];
     }),
   );
-  return [heads, ...rows].flatMap((cells) => row(cells, width));
+  const stops = modes.map(({ foreign_readers: readers }) => [
+    '',
+    'WHAT STOPS WHOM',
+    ...readers.flatMap(readerLines),
+  ]);
+  return [heads, ...rows, stops].flatMap((cells) => row(cells, width));
+}
+
+function readerLines({ reader, attempts }: Reader): string[] {
+  return [reader, ...attempts.flatMap(attemptLines)];
+}
+
+function attemptLines({ without, stopped_by, status, reason }: Attempt): string[] {
+  const head = without.length === 0 ? '' : `that off: `;
+  const end = stopped_by === null ? 'REACHES THE FOREIGN ROW' : `stopped by: ${stopped_by}`;
+  return [`  ${head}${end}`, `    ${status} ${reason}`.trimEnd()];
 }
 
 /** Puts cells side by side, each with its lines broken to the width. */
