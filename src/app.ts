@@ -21,6 +21,7 @@ import type { Config } from './config.ts';
 import { KeyRefresher } from './control_plane/keys/key_refresher.ts';
 import { sealsAnnouncement } from './control_plane/keys/rotate_seals.ts';
 import { isOfServer } from './control_plane/servers/server_urls.ts';
+import { Explanations } from './explain/explanations.ts';
 import type { HttpRequest } from './http/request.ts';
 import type { Router } from './http/router.ts';
 import { Relocation } from './isolation/relocation.ts';
@@ -58,6 +59,7 @@ export type App = {
   listener: NotificationListener;
   limiter: OpenLimiter;
   outbox: Outbox;
+  explanations: Explanations;
   maintenance: Maintenance;
   /** Writes what the recorders have gathered, then closes everything. */
   close(): Promise<void>;
@@ -70,8 +72,16 @@ export type AppOptions = {
   /** Called after a tenant's deletion: data kept under its slug can be dropped. */
   onForget: (slug: Slug) => void;
   /** Changes the kernel's parts, for the proofs that run without one of them. */
-  alter?: (parts: KernelParts<HttpRequest>) => KernelParts<HttpRequest>;
+  alter?: Alter | undefined;
+  /** Whether each statement of an explained request is run once more for its plan. Default: false. */
+  plans?: boolean | undefined;
 };
+
+/** Returns the kernel's parts with changes. */
+export type Alter = (
+  parts: KernelParts<HttpRequest>,
+  services: Services,
+) => KernelParts<HttpRequest>;
 
 /**
  * Opens everything that serves requests.
@@ -84,6 +94,7 @@ export async function openApp({
   log,
   onForget,
   alter = (parts) => parts,
+  plans = false,
 }: AppOptions): Promise<App> {
   const services = await openSafeServices(config, adminUrl, log);
   const throttledLog = new ThrottledLog(log, { ...limits.throttledLog, nowMs: Date.now });
@@ -94,13 +105,18 @@ export async function openApp({
   const throttle = new LoginThrottle(limits.loginThrottle, { nowMs: Date.now });
   const ports = { directory, limiter: limiter.limiter, throttle, denials, usage };
   const kernel = kernelParts(config, services, ports);
-  const operator = operatorParts(config, services, { directory, outbox, denials, onForget });
+  const nowMs = () => performance.now();
+  const explanations = new Explanations({ limits: limits.explain, nowMs, plans });
+  const findExplanation = (id: string) => explanations.find(id);
+  const dependencies = { directory, outbox, denials, onForget, findExplanation };
+  const operator = operatorParts(config, services, dependencies);
   const maintenance = await startMaintenance(services, log, kernel);
   outbox.kick();
   const parts = { services, denials, throttle, directory, listener, limiter, outbox, maintenance };
   return {
     ...parts,
-    kernel: new Kernel<HttpRequest>(alter(kernel)),
+    explanations,
+    kernel: new Kernel<HttpRequest>(alter(kernel, services)),
     tenantRoutes: kernel.routes,
     operatorRoutes: operatorRouter(operator, limits.http),
     corsOrigins: config.corsOrigins,

@@ -133,6 +133,20 @@ export const limits = {
   },
   usage: { flushEveryMs: 1 * seconds },
 
+  // src/explain/
+
+  /** Explained requests: how many are kept, and the most of each that is recorded. */
+  explain: {
+    keptMs: 1 * minutes,
+    kept: 100,
+    keptOfOne: 20,
+    calls: 10,
+    groups: 10,
+    messages: 20,
+    valueChars: 100,
+    sqlChars: 2_000,
+  },
+
   // src/mail/
 
   outbox: {

@@ -10,6 +10,7 @@ import { isolationModes } from './isolation/modes.ts';
 import type { Slug } from './kernel/tenant.ts';
 import type { Outbox } from './mail/outbox.ts';
 import type { FlushDenials } from './routes/admin/audit.ts';
+import type { FindExplanation } from './routes/admin/explain.ts';
 import type { TenantMoves } from './routes/admin/moves.ts';
 import type { Plans } from './routes/admin/plans.ts';
 import type { TenantLifeCycle } from './routes/admin/tenants.ts';
@@ -20,6 +21,7 @@ type OperatorDependencies = {
   directory: { forgetAll(): void };
   outbox: Pick<Outbox, 'kick'>;
   denials: FlushDenials;
+  findExplanation: FindExplanation;
   /** Called after a tenant's deletion: data kept under its slug can be dropped. */
   onForget: (slug: Slug) => void;
 };
@@ -37,6 +39,7 @@ export function operatorParts(
     servers: () => listServers(services.fleet),
     readTrail: (filter) => queryAudit(services.control, filter),
     denials: dependencies.denials,
+    findExplanation: dependencies.findExplanation,
   };
 }
 

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { object, parse, string } from 'valibot';
-import { type App, openApp } from './app.ts';
+import { type App, type AppOptions, openApp } from './app.ts';
 import { assertStrongToken, type Config } from './config.ts';
 import { demoLines, onboardDemo } from './demo_tenants.ts';
 import { assertCanListen, cannotListen } from './http/port.ts';
@@ -20,6 +20,9 @@ import { type Build, registerMetrics } from './server/metrics.ts';
 import { Readiness } from './server/readiness.ts';
 import { RequestIds } from './server/request_ids.ts';
 
+/** Changes of a server that explains itself. */
+export type ServerOptions = Pick<AppOptions, 'alter' | 'plans'>;
+
 /** How long requests are accepted after a signal, and idle connections kept open after that. */
 export type ShutdownOptions = { delayMs: number; idleMs: number };
 
@@ -27,6 +30,7 @@ export class ServerProcess {
   readonly #config: Config;
   readonly #log: Log;
   readonly #onListening: (url: string) => void;
+  readonly #options: ServerOptions;
   readonly #throttledLog: ThrottledLog;
   readonly #metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   #database: Database | null = null;
@@ -37,7 +41,13 @@ export class ServerProcess {
   #stopping = false;
   #reviving = false;
 
-  constructor(config: Config, log: Log, onListening: (url: string) => void) {
+  constructor(
+    config: Config,
+    log: Log,
+    onListening: (url: string) => void,
+    options: ServerOptions = {},
+  ) {
+    this.#options = options;
     this.#config = config;
     this.#log = log;
     this.#onListening = onListening;
@@ -84,6 +94,7 @@ export class ServerProcess {
       adminUrl: database.adminUrl,
       log: this.#log,
       onForget: (slug) => this.#metrics.forget(slug),
+      ...this.#options,
     });
     this.#app = app;
     if (this.#stopping) return;
@@ -117,7 +128,9 @@ export class ServerProcess {
     const ids = new RequestIds(limits.requestIdBatchSize, randomFillSync);
     return new HttpServer({
       handle: (request, record) => dispatch(parts, request, record),
+      begin: (...started) => app.explanations.begin(...started),
       observe: (finished) => {
+        app.explanations.end(finished);
         this.#metrics.observe(finished);
         this.#log.info('request', requestLine(finished));
       },

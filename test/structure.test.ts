@@ -24,6 +24,7 @@ const arrows: Record<string, string[]> = {
   adapters: ['kernel', 'postgres', 'isolation'],
   mail: ['kernel', 'postgres'],
   embedded_postgres: ['kernel', 'postgres'],
+  explain: ['kernel', 'http', 'postgres'],
   control_plane: ['kernel', 'postgres', 'isolation', 'adapters', 'mail'],
   routes: ['kernel', 'http'],
 };

@@ -18,18 +18,39 @@ const exitConfig = 78;
 /** The work of a command. Resolves with the exit code. */
 export type Work = (services: Services, config: Config) => Promise<number>;
 
-export type Command<Taken extends Options> = {
+type Usage<Taken extends Options> = {
   /** The output of `--help`. */
   usage: string;
   options: Taken;
+};
+
+export type Command<Taken extends Options> = Usage<Taken> & {
   /** Whether missing objects are installed in the database first. Default: true. */
   installs?(given: Arguments<Taken>): boolean;
   /** @throws {UsageError} for wrong words or values, before anything is opened. */
   parse(given: Arguments<Taken>): Work;
 };
 
+/** A command that uses no installation. */
+export type LoneCommand<Taken extends Options> = Usage<Taken> & {
+  /** @throws {UsageError} for wrong words or values. */
+  parse(given: Arguments<Taken>): (config: Config) => Promise<number>;
+};
+
 /** Runs a command and sets the exit code: that of its work, 1 on an error, 2 for wrong usage. */
-export async function runCommand<Taken extends Options>(command: Command<Taken>): Promise<void> {
+export function runCommand<Taken extends Options>(command: Command<Taken>): Promise<void> {
+  return runAlone({
+    ...command,
+    parse: (given) => {
+      const work = command.parse(given);
+      const installs = command.installs?.(given) ?? true;
+      return (config) => withDatabase(config, installs, work);
+    },
+  });
+}
+
+/** The same for a command that uses no installation. */
+export async function runAlone<Taken extends Options>(command: LoneCommand<Taken>): Promise<void> {
   // The reader may close the pipe early, as `head` does; the work still continues to its end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.exitCode = await resultOf(command).catch(report);
@@ -44,16 +65,17 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
-async function resultOf<Taken extends Options>(command: Command<Taken>): Promise<number> {
+async function resultOf<Taken extends Options>(command: LoneCommand<Taken>): Promise<number> {
   const args = process.argv.slice(2);
   if (asksForHelp(args)) {
     print(command.usage);
     return 0;
   }
-  const given = readArguments(args, command.options, process.env);
-  const work = command.parse(given);
-  const installs = command.installs?.(given) ?? true;
-  const config = readConfig(process.env);
+  const work = command.parse(readArguments(args, command.options, process.env));
+  return work(readConfig(process.env));
+}
+
+async function withDatabase(config: Config, installs: boolean, work: Work): Promise<number> {
   const database = await openDatabase(config);
   try {
     return await withServices(

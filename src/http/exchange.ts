@@ -53,6 +53,8 @@ export type ExchangeLimits = {
 export type ExchangeParts = {
   handle(request: HttpRequest, record: RequestRecord): Promise<Reply>;
   observe(finished: Finished): void;
+  /** Called first, so that a trace of the request can begin. */
+  begin?(record: RequestRecord, headers: RawHeaders, startedMs: number): void;
   /** Receives errors whose text must not reach the client. The id is null without a request. */
   onInternalError(error: unknown, requestId: string | null): void;
   /** Receives the cause of `unavailable`, which is not told to the client. */
@@ -88,6 +90,7 @@ export async function exchange(
   const { nowMs } = parts;
   const startedMs = nowMs();
   const record = newRecord(requestIdOf(incoming.rawHeaders, parts.newId));
+  parts.begin?.(record, incoming.rawHeaders, startedMs);
   connection.begin(incoming);
   const { head, ...answered } = await answer(raw, record, parts);
   const { reply, stream } = answered;
@@ -155,6 +158,7 @@ async function answer(
     head = readHead(incoming, { peer: connection.peer, trustedProxies, limits, body });
     if (isLastRequest(incoming.rawHeaders)) connection.stopAccepting();
     const reply = await parts.handle(head, record);
+    record.trace?.stage('reply');
     const isHead = incoming.method === 'HEAD';
     const stream = isHead ? null : await StreamedBody.begin(reply, record.requestId);
     return { head, reply, stream };
@@ -162,6 +166,7 @@ async function answer(
     // After an invalid head it is not certain where the next request begins.
     if (head === null) connection.stopAccepting();
     const refusal = refusalFrom(error);
+    record.trace?.refused(refusal);
     const { code, facts } = refusal;
     if (code === 'internal') parts.onInternalError(causeOf(refusal), record.requestId);
     if (code === 'unavailable' && facts.cause !== undefined) parts.onUnavailable(facts.cause);

@@ -5,6 +5,7 @@
 import { IsolationViolation } from '../kernel/errors.ts';
 import type { Db, Isolation, Sql, SqlValue, TenantRef } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
+import type { Trace } from '../kernel/trace.ts';
 import type { Connection } from '../postgres/connection.ts';
 import type { ConnectionPool } from '../postgres/connection_pool.ts';
 import { type Envelope, type Envelopes, readOnly } from '../postgres/envelope.ts';
@@ -29,10 +30,12 @@ export function tenantIsolation(
   relocation: Relocation | null = null,
 ): Isolation {
   return {
-    run: (tenant, work) => {
+    run: (tenant, work, trace) => {
       const placement = modes.placementOf(tenant);
       const follow = relocation ? following(relocation, modes, tenant) : stayingPut;
-      return openAccess(new TenantAccess(connections, placement, tenant.id, follow), work);
+      if (trace) notePlacement(trace, placement);
+      const parts = { placement, tenant: tenant.id, follow, trace };
+      return openAccess(new TenantAccess(connections, parts), work);
     },
   };
 }
@@ -43,8 +46,14 @@ export function openTenantDb<Result>(
   placement: Placement,
   tenant: TenantId,
   work: (db: Db) => Promise<Result>,
+  trace?: Trace,
 ): Promise<Result> {
-  return openAccess(new TenantAccess(connections, placement, tenant, stayingPut), work);
+  const parts = { placement, tenant, follow: stayingPut, trace };
+  return openAccess(new TenantAccess(connections, parts), work);
+}
+
+function notePlacement(trace: Trace, { database, schema, login, role, context }: Placement): void {
+  trace.note({ database, schema, login, role, context: `with each ${context}` });
 }
 
 const stayingPut: Follow = async () => null;
@@ -99,18 +108,27 @@ function dbOf(access: TenantAccess, db: Sql & Partial<Db>): Db {
   return db as Db;
 }
 
+type AccessParts = {
+  placement: Placement;
+  tenant: TenantId;
+  follow: Follow;
+  trace: Trace | undefined;
+};
+
 class TenantAccess {
   readonly #connections: Connections;
   readonly #tenant: TenantId;
   readonly #follow: Follow;
+  readonly #trace: Trace | undefined;
   #placement: Placement;
   #open = true;
 
-  constructor(connections: Connections, placement: Placement, tenant: TenantId, follow: Follow) {
+  constructor(connections: Connections, { placement, tenant, follow, trace }: AccessParts) {
     this.#connections = connections;
     this.#placement = placement;
     this.#tenant = tenant;
     this.#follow = follow;
+    this.#trace = trace;
   }
 
   close(): void {
@@ -127,9 +145,11 @@ class TenantAccess {
   ): Promise<Row[]> {
     const { pool } = this.#connections;
     const use = connectionUse(text);
+    const call = this.#trace?.call();
+    if (call?.plan) await call.plan(() => this.#plan(text, values));
     return this.#send(() =>
       pool[use](this.#placement.target, this.#tenant, (connection) =>
-        connection.statement<Row>(this.#envelope(connection), text, values),
+        connection.statement<Row>(this.#envelope(connection), text, values, call),
       ),
     );
   }
@@ -137,10 +157,17 @@ class TenantAccess {
   /** After a move all `steps` run again, from the first: none of them has been committed. */
   async transaction<Value>(steps: (sql: Sql) => Promise<Value>): Promise<Value> {
     const { pool } = this.#connections;
+    const call = this.#trace?.call();
     return this.#send(() =>
       pool.exclusive(this.#placement.target, this.#tenant, (connection) =>
-        connection.transaction(this.#envelope(connection), (sql) => steps(queriesOnly(sql))),
+        connection.transaction(this.#envelope(connection), (sql) => steps(queriesOnly(sql)), call),
       ),
+    );
+  }
+
+  #plan(text: TemplateStringsArray, values: SqlValue[]): Promise<string[]> {
+    return this.#connections.pool.exclusive(this.#placement.target, this.#tenant, (connection) =>
+      connection.plan(this.#envelope(connection), text, values),
     );
   }
 

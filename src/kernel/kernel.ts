@@ -92,22 +92,29 @@ export class Kernel<Request extends TenantRequest> {
    * @throws {IsolationViolation} when a handler's statement is refused.
    */
   async run(request: Request, record: RequestRecord): Promise<Reply> {
-    const { slug, path } = resolveTenant(this.#parts.resolvers, request.facts);
+    const { trace } = record;
+    trace?.stage('resolve');
+    const { slug, path } = resolveTenant(this.#parts.resolvers, request.facts, trace);
     const once = idempotentRequest(request, path);
     const match = this.#parts.routes(once?.request ?? request, path);
     record.endpoint = match.endpoint;
+    trace?.stage('authenticate');
     const caller = await this.#authenticate(request, slug, record);
+    trace?.stage('authorize');
     const tenant = await this.#authorize(caller, slug, record);
+    trace?.stage('limit');
     await this.#limit(tenant, record);
+    trace?.stage('parse');
     if (once) assertIdempotencyKey(once.key);
     const handle = await this.#parse(match, caller);
+    trace?.stage('execute');
     const reply = await this.#execute({ tenant, caller, record, once }, handle);
     return withTenantPrefix(reply, request.facts.path.slice(0, -path.length));
   }
 
   /** Returns the API key's user. A wrong key gets the same reply, whichever tenant was named. */
   async #authenticate(request: Request, slug: string, record: RequestRecord): Promise<Caller> {
-    const caller = await this.#parts.directory.caller(request.authorization);
+    const caller = await this.#parts.directory.caller(request.authorization, record.trace);
     if (caller) {
       record.caller = caller;
       return caller;
@@ -123,7 +130,7 @@ export class Kernel<Request extends TenantRequest> {
    * a suspended tenant get the same 404 by the same steps: callers cannot find out which tenants exist.
    */
   async #authorize(caller: Caller, slug: string, record: RequestRecord): Promise<Tenant> {
-    const tenant = await this.#parts.directory.tenant(caller.tenantId);
+    const tenant = await this.#parts.directory.tenant(caller.tenantId, record.trace);
     const own = tenant !== null && tenant.slug === slug;
     if (own && tenant.status === 'active') {
       record.tenant = tenant;
@@ -181,17 +188,22 @@ export class Kernel<Request extends TenantRequest> {
     const { isolation, accounts, schemaVersions, idempotency } = this.#parts;
     assertServable(tenant, schemaVersions);
     const actor = `user:${caller.user.id}` as const;
-    const { requestId } = record;
+    const { requestId, trace } = record;
     const attempt = ({ newId, newSecret, retried }: Attempt) =>
-      isolation.run(tenant, (db) =>
-        accounts.run({ tenant, actor, requestId }, (account) =>
-          handle({ tenant, caller, db, account, newId, newSecret, retried }),
-        ),
+      isolation.run(
+        tenant,
+        (db) =>
+          accounts.run(
+            { tenant, actor, requestId },
+            (account) => handle({ tenant, caller, db, account, newId, newSecret, retried }),
+            trace,
+          ),
+        trace,
       );
     try {
       if (once === null) return await attempt(this.#firstAttempt);
       const request = { key: once.key, sent: once.sent() };
-      return await idempotency.once({ tenant, userId: caller.user.id }, request, attempt);
+      return await idempotency.once({ tenant, userId: caller.user.id }, request, attempt, trace);
     } catch (error) {
       if (error instanceof IsolationViolation) this.#noteViolation(error, authorized);
       throw error;

@@ -4,6 +4,7 @@
  */
 import type { Actor, AuditDetails, ChangeName, Denial } from './audit_event.ts';
 import type { Caller, Role, Slug, Tenant, TenantId } from './tenant.ts';
+import type { Trace } from './trace.ts';
 
 /** The parts of a request that may name a tenant. */
 export type RequestFacts = {
@@ -20,6 +21,8 @@ export type RequestFacts = {
 /** A tenant named by a request. The text comes from the client: it may not even be a valid slug. */
 export type TenantClaim = {
   slug: string;
+  /** The part of the request that names it. */
+  by: 'host' | 'path' | 'header';
   /** The path without the tenant's prefix. */
   path?: string;
 };
@@ -30,8 +33,8 @@ export type TenantResolver = (facts: RequestFacts) => readonly TenantClaim[];
 /** Looks up callers and tenants. A cached answer needs no query. */
 export interface Directory {
   /** Null for a credential that is missing, malformed, unknown, wrong or revoked. */
-  caller(authorization: string | null): Promise<Caller | null>;
-  tenant(id: TenantId): Promise<Tenant | null>;
+  caller(authorization: string | null, trace?: Trace): Promise<Caller | null>;
+  tenant(id: TenantId, trace?: Trace): Promise<Tenant | null>;
 }
 
 /** The state of a tenant's bucket after a request has asked for a token. */
@@ -69,7 +72,7 @@ export interface Db {
 
 /** Opens one tenant's tables while `work` runs. */
 export interface Isolation {
-  run<Result>(tenant: TenantRef, work: (db: Db) => Promise<Result>): Promise<Result>;
+  run<Result>(tenant: TenantRef, work: (db: Db) => Promise<Result>, trace?: Trace): Promise<Result>;
 }
 
 /** The facts that choose a tenant's placement. Each move gives the tenant a new generation. */
@@ -90,6 +93,7 @@ export interface Accounts {
   run<Result>(
     holder: { tenant: TenantRef & { slug: Slug }; actor: Actor; requestId: string },
     work: (account: Account) => Promise<Result>,
+    trace?: Trace,
   ): Promise<Result>;
 }
 
@@ -130,6 +134,8 @@ export type RequestRecord = {
   rateLimit: RateLimitResult | null;
   /** Further headers of the reply: name, value, name, value … */
   headers?: readonly string[];
+  /** Only when the request is explained. */
+  trace?: Trace | undefined;
 };
 
 /** A reply as a plain record. `body` is JSON text, or null for none. */
@@ -174,6 +180,7 @@ export interface Idempotency {
     holder: { tenant: TenantRef; userId: string },
     request: { key: string; sent: string },
     work: (attempt: Attempt) => Promise<Reply>,
+    trace?: Trace,
   ): Promise<Reply>;
 }
 

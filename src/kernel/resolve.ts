@@ -1,6 +1,7 @@
 /** The first stage: host, path and header may each name a tenant, and all that do must agree. */
 import { Refusal } from './errors.ts';
 import type { RequestFacts, TenantResolver } from './ports.ts';
+import type { Trace } from './trace.ts';
 
 /**
  * Returns the one slug that the request names, and the path without the slug.
@@ -10,6 +11,7 @@ import type { RequestFacts, TenantResolver } from './ports.ts';
 export function resolveTenant(
   resolvers: readonly TenantResolver[],
   facts: RequestFacts,
+  trace?: Trace,
 ): { slug: string; path: string } {
   const claims = resolvers.flatMap((resolver) => resolver(facts));
   const slug = claims[0]?.slug;
@@ -18,6 +20,7 @@ export function resolveTenant(
       detail: 'Name the tenant by subdomain, path or X-Tenant-ID header',
     });
   }
+  trace?.note({ named_by: claims.map(({ by }) => by).join(', ') });
   if (claims.some((claim) => claim.slug !== slug)) {
     throw new Refusal('tenant_ambiguous', { detail: 'The request names more than one tenant' });
   }

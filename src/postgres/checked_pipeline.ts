@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import { IsolationViolation, Refusal, unavailable } from '../kernel/errors.ts';
+import type { CallTrace } from '../kernel/trace.ts';
 import { groups } from './envelope.ts';
 import { asRefusal, endsBackend, poisonsConnection } from './errors.ts';
 import type { TransactionStatus } from './protocol/backend_messages.ts';
@@ -83,6 +84,7 @@ export class CheckedPipeline {
     return new Promise((resolve, reject) => {
       if (this.#ended) throw asConnectionLost(this.#ended.reason);
       this.#pipeline.send(group, (result) => {
+        group.trace?.answered(result);
         try {
           if (!result) throw asConnectionLost(this.#ended?.reason);
           this.#unanswered -= 1;
@@ -99,18 +101,30 @@ export class CheckedPipeline {
   }
 
   /** Sends messages of our own. @returns the tag of the first statement in them. */
-  run(messages: Buffer, statusAfter?: TransactionStatus): Promise<string | null> {
-    return this.request({ after: messages, statusAfter }, ({ error, tag }) => {
+  run(
+    messages: Buffer,
+    statusAfter?: TransactionStatus,
+    trace?: CallTrace,
+  ): Promise<string | null> {
+    return this.request({ after: messages, statusAfter, trace }, ({ error, tag }) => {
       if (error) throw this.failure(error);
       return tag;
     });
   }
 
   /** Sends one statement in a group of its own. */
-  query<Row extends object>(call: Call): Promise<Row[]> {
-    return this.request({ call, after: groups.statement }, (result) => {
+  query<Row extends object>(call: Call, trace?: CallTrace): Promise<Row[]> {
+    return this.request({ call, after: groups.statement, trace }, (result) => {
       if (result.error) throw this.failure(result.error);
       return this.rowsIn<Row>(result);
+    });
+  }
+
+  /** Sends an EXPLAIN in a group of its own. @returns the lines of the plan. */
+  plan(call: Call): Promise<string[]> {
+    return this.request({ call, after: groups.statement }, ({ error, rows }) => {
+      if (error) throw this.failure(error);
+      return rows.map((row) => String(Object.values(row)[0]));
     });
   }
 

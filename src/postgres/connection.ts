@@ -4,6 +4,7 @@
  * that points to a wrong context.
  */
 import type { Sql, SqlValue } from '../kernel/ports.ts';
+import type { CallTrace } from '../kernel/trace.ts';
 import { type CallLimits, CheckedPipeline } from './checked_pipeline.ts';
 import { openSession, type Session, type SessionLimits } from './connect.ts';
 import { beginning, type Envelope, groups, singles } from './envelope.ts';
@@ -147,10 +148,11 @@ export class Connection {
     { schema, context }: Envelope,
     text: TemplateStringsArray,
     values: SqlValue[],
+    trace?: CallTrace,
   ): Promise<Row[]> {
     const call = { schema, text, values };
     const statementsBefore = context ? 1 : 0;
-    const group = { before: context, statementsBefore, call, after: groups.end };
+    const group = { before: context, statementsBefore, call, after: groups.end, trace };
     return this.#pipeline.request(group, (result) => {
       const { error, completed } = result;
       const rows = completed > statementsBefore ? this.#pipeline.rowsIn<Row>(result) : [];
@@ -174,25 +176,43 @@ export class Connection {
   async transaction<Result>(
     opening: Envelope | string,
     work: (sql: Sql) => Promise<Result>,
+    trace?: CallTrace,
   ): Promise<Result> {
     const isScript = typeof opening === 'string';
     const schema = isScript ? noSchema : opening.schema;
     const begin = isScript ? query(opening) : beginning(opening);
     const statements = new StatementSequence((text, values) =>
-      this.#pipeline.query({ schema, text, values }),
+      this.#pipeline.query({ schema, text, values }, trace),
     );
     try {
       return await this.#pipeline.withTimeout(async () => {
-        await this.#pipeline.run(begin, 'T');
+        await this.#pipeline.run(begin, 'T', trace);
         const result = await work(statements.sql);
         await statements.finish();
-        await this.#commit();
+        await this.#commit(trace);
         return result;
       });
     } catch (error) {
       statements.close();
-      await this.#rollBack();
+      await this.#rollBack(trace);
       throw error;
+    }
+  }
+
+  /** Returns the plan of a statement, which runs in a transaction that is rolled back. */
+  async plan(
+    envelope: Envelope,
+    text: TemplateStringsArray,
+    values: SqlValue[],
+  ): Promise<string[]> {
+    const [first = '', ...rest] = text;
+    const all = [`explain (analyze, buffers) ${first}`, ...rest];
+    const explain = Object.assign(all, { raw: all });
+    await this.#pipeline.run(beginning(envelope), 'T');
+    try {
+      return await this.#pipeline.plan({ schema: envelope.schema, text: explain, values });
+    } finally {
+      await this.#rollBack();
     }
   }
 
@@ -208,14 +228,15 @@ export class Connection {
   }
 
   /** The server answers the commit of a failed transaction with ROLLBACK, not with an error. */
-  async #commit(): Promise<void> {
-    const tag = await this.#pipeline.run(groups.commit, 'I');
+  async #commit(trace?: CallTrace): Promise<void> {
+    const tag = await this.#pipeline.run(groups.commit, 'I', trace);
     if (tag === 'COMMIT') return;
     throw this.#pipeline.abandon(new Error(`Cannot commit: the server said ${tag}`));
   }
 
-  async #rollBack(): Promise<void> {
+  async #rollBack(trace?: CallTrace): Promise<void> {
     if (!this.live) return;
-    await this.#pipeline.run(groups.rollback, 'I').catch((error) => this.#pipeline.abandon(error));
+    const rolledBack = this.#pipeline.run(groups.rollback, 'I', trace);
+    await rolledBack.catch((error) => this.#pipeline.abandon(error));
   }
 }

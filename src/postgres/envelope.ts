@@ -100,9 +100,10 @@ export function beginning({ context, begin = 'begin' }: Envelope): Buffer {
 
 /**
  * The context is local to the transaction, so a connection cannot carry it to the next tenant. `reset all`
- * undoes settings that an injected statement has made for the session.
+ * undoes settings that an injected statement has made for the session. By the names that they are prepared
+ * under.
  */
-const constants = {
+export const constantStatements = {
   context: `select pg_catalog.set_config('role', $1, true),
     pg_catalog.set_config('search_path', $2, true),
     pg_catalog.set_config('kennel.tenant', $3, true)`,
@@ -117,7 +118,7 @@ const constants = {
 export const groups = {
   /** Sent once, at the start of each session. */
   preparation: Buffer.concat([
-    ...Object.entries(constants).map(([name, text]) => parse(name, text)),
+    ...Object.entries(constantStatements).map(([name, text]) => parse(name, text)),
     sync,
   ]),
   /** After a statement without an envelope, or in an open transaction. */
@@ -137,6 +138,6 @@ export function singles(statements: readonly string[]): Buffer {
   return Buffer.concat([...each, sync]);
 }
 
-function run(name: keyof typeof constants, values: SqlValue[] = []): Buffer {
+function run(name: keyof typeof constantStatements, values: SqlValue[] = []): Buffer {
   return Buffer.concat([bind(name, values), execute]);
 }

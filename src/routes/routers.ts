@@ -3,6 +3,7 @@ import type { HttpRequest } from '../http/request.ts';
 import { Router, type RouterLimits } from '../http/router.ts';
 import type { Context, Routes } from '../kernel/ports.ts';
 import { auditRoutes, type FlushDenials, type ReadTrail } from './admin/audit.ts';
+import { explainRoutes, type FindExplanation } from './admin/explain.ts';
 import { moveRoutes, type TenantMoves } from './admin/moves.ts';
 import type { Operator } from './admin/operator.ts';
 import { type Plans, planRoutes } from './admin/plans.ts';
@@ -48,6 +49,7 @@ export type OperatorParts = {
   servers: ListServers;
   readTrail: ReadTrail;
   denials: FlushDenials;
+  findExplanation: FindExplanation;
 };
 
 /** The operator's API. */
@@ -59,6 +61,7 @@ export function operatorRouter(parts: OperatorParts, limits: RouterLimits): Rout
       ...planRoutes(parts.plans),
       ...serverRoutes(parts.servers),
       ...auditRoutes(parts.readTrail, parts.denials),
+      ...explainRoutes(parts.findExplanation),
     ],
     limits,
   );

@@ -40,6 +40,7 @@ export async function dispatch(
 ): Promise<Reply> {
   const { app } = parts;
   const { path } = request;
+  record.trace?.stage('dispatch');
   if (path === '/livez' || path === '/readyz') return probe(parts, request, record);
   if (path === '*') return optionsReply(everyMethod);
   if (path === '/metrics' || operatorPath.test(path)) return operate(parts, request, record);

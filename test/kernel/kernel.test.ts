@@ -166,7 +166,7 @@ function openKernel(situation: Situation = {}) {
     },
   };
   const kernel = new Kernel<TenantRequest>({
-    resolvers: [() => claims.map((name) => ({ slug: name }))],
+    resolvers: [() => claims.map((name) => ({ slug: name, by: 'header' }))],
     directory: {
       caller: async () => {
         steps.push('authenticate');

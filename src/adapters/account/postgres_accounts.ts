@@ -14,8 +14,8 @@ export function postgresAccounts(
   { newId, onChange }: { newId: () => string; onChange: (id: TenantId) => void },
 ): Accounts {
   return {
-    run: ({ tenant, actor, requestId }, work) =>
-      openTenantDb(connections, installation.account, tenant.id, (db) => {
+    run: ({ tenant, actor, requestId }, work, trace) => {
+      const open = (db: Db) => {
         // An assignment, as in `openTenantDb`.
         const account: Db & Partial<Account> = db;
         account.change = async (event, steps) => {
@@ -30,7 +30,9 @@ export function postgresAccounts(
           return changed;
         };
         return work(account as Account);
-      }),
+      };
+      return openTenantDb(connections, installation.account, tenant.id, open, trace);
+    },
   };
 }
 

@@ -7,6 +7,7 @@
  */
 import type { Directory } from '../../kernel/ports.ts';
 import { type Caller, isUuid, type Tenant, type TenantId, tenantId } from '../../kernel/tenant.ts';
+import type { Trace } from '../../kernel/trace.ts';
 import { apiKeyIn, secretDigestHex } from './api_key.ts';
 import { type CacheLimits, ReadThroughCache } from './read_through_cache.ts';
 
@@ -45,14 +46,14 @@ export class CachedDirectory implements Directory {
     return { keys: this.#callers.stats, tenants: this.#tenants.stats };
   }
 
-  caller(authorization: string | null): Promise<Caller | null> {
+  caller(authorization: string | null, trace?: Trace): Promise<Caller | null> {
     const given = apiKeyIn(authorization);
     if (!given) return Promise.resolve(null);
-    return this.#callers.get(`${given.id} ${secretDigestHex(given.secret)}`);
+    return this.#callers.get(`${given.id} ${secretDigestHex(given.secret)}`, trace);
   }
 
-  tenant(id: TenantId): Promise<Tenant | null> {
-    return this.#tenants.get(id);
+  tenant(id: TenantId, trace?: Trace): Promise<Tenant | null> {
+    return this.#tenants.get(id, trace);
   }
 
   /** Looks the tenant up again, past the cache. */

@@ -3,6 +3,7 @@
  * when the key was invalidated meanwhile. Missing values are not cached.
  */
 import { LRUCache } from 'lru-cache';
+import type { Trace } from '../../kernel/trace.ts';
 
 export type CacheLimits = {
   /** The maximum number of entries; the least recently used one is evicted. */
@@ -33,8 +34,9 @@ export class ReadThroughCache<Key extends string, Value extends object> {
     return { hits: this.#hits, misses: this.#misses, entries: this.#kept.size };
   }
 
-  get(key: Key): Promise<Value | null> {
+  get(key: Key, trace?: Trace): Promise<Value | null> {
     const kept = this.#kept.get(key);
+    trace?.note({ found_by: kept ? 'cache' : 'query' });
     if (kept) {
       this.#hits += 1;
       return Promise.resolve(kept);

@@ -26,8 +26,8 @@ export function postgresIdempotency(
   options: IdempotencyOptions,
 ): Idempotency {
   return {
-    once: ({ tenant, userId }, { key, sent }, work) =>
-      openTenantDb(connections, installation.account, tenant.id, async (db) => {
+    once: ({ tenant, userId }, { key, sent }, work, trace) => {
+      const open = async (db: Db) => {
         const secret = (use: string) =>
           installation.idempotencySecret(`${use} ${tenant.id} ${userId} ${key}`);
         const keys = new Keys(db, secret('digest'), options);
@@ -38,7 +38,9 @@ export function postgresIdempotency(
         // If this fails, the next attempt finds the row that this one has made.
         await keys.keep(claim, sealed(reply, secret('answer'))).catch(() => {});
         return reply;
-      }),
+      };
+      return openTenantDb(connections, installation.account, tenant.id, open, trace);
+    },
   };
 }
 

@@ -2,4 +2,4 @@
 import type { TenantResolver } from '../../kernel/ports.ts';
 
 export const byHeader: TenantResolver = ({ tenantHeaders }) =>
-  tenantHeaders.map((slug) => ({ slug }));
+  tenantHeaders.map((slug) => ({ slug, by: 'header' }));

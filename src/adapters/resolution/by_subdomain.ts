@@ -14,7 +14,7 @@ export function bySubdomain(baseDomain: string): TenantResolver {
   const named = (host: string) => {
     if (!host.endsWith(suffix)) return [];
     const slug = host.slice(0, -suffix.length);
-    return isReserved(slug) ? [] : [{ slug }];
+    return isReserved(slug) ? [] : [{ slug, by: 'host' as const }];
   };
   return ({ host, ownHost }) => {
     const claims = named(host);

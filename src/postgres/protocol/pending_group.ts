@@ -3,6 +3,7 @@
  * that each reply is the expected one; a group checks its contents: the rows of its statement, their
  * number, the size of all replies, and the transaction status behind the group.
  */
+import type { CallTrace } from '../../kernel/trace.ts';
 import { statusIn, type TransactionStatus, tagIn, types, unexpected } from './backend_messages.ts';
 import { ExpectedReplies } from './expected_replies.ts';
 import { headBytes, type Message } from './message_reader.ts';
@@ -21,6 +22,8 @@ export type SyncGroup = {
   after: Buffer;
   /** The transaction status after the group, if the group begins or ends a transaction. */
   statusAfter?: TransactionStatus | undefined;
+  /** Receives the bytes, and the result. */
+  trace?: CallTrace | undefined;
 };
 
 export type GroupResult = {

@@ -18,7 +18,7 @@ import {
 import { type Message, MessageReader } from './message_reader.ts';
 import { terminate } from './messages.ts';
 import { type GroupResult, PendingGroup, type SyncGroup } from './pending_group.ts';
-import { PreparedStatements } from './prepared_statements.ts';
+import { PreparedStatements, withPlaceholders } from './prepared_statements.ts';
 import type { JsonLimits } from './rows.ts';
 import { errorIn } from './server_error.ts';
 
@@ -32,6 +32,8 @@ export type PipelineLimits = {
   /** The longest wait for the next result while one is due. */
   silenceMs: number;
 };
+
+const empty = Buffer.alloc(0);
 
 export class Pipeline {
   readonly #socket: Duplex;
@@ -86,7 +88,7 @@ export class Pipeline {
    * @throws {TypeError} for a value that cannot be a parameter; then nothing is sent.
    */
   send(group: SyncGroup, onResult: (result: GroupResult | null) => void): void {
-    const { before, statementsBefore = 0, call, after } = group;
+    const { before, statementsBefore = 0, call, after, trace } = group;
     const prepared = call ? this.#statements.prepare(call) : null;
     const pending = new PendingGroup(prepared?.statement ?? null, statementsBefore, onResult);
     if (this.#outgoing.length === 0) setImmediate(() => this.flush());
@@ -94,6 +96,10 @@ export class Pipeline {
     if (before) this.#enqueue(pending, before);
     if (prepared) this.#enqueue(pending, prepared.messages);
     this.#enqueue(pending, after);
+    if (trace) {
+      const parts = [before ?? empty, prepared?.messages ?? empty, after];
+      trace.sent(Buffer.concat(parts), call ? withPlaceholders(call.text) : null);
+    }
     this.#statusAfterLast = group.statusAfter ?? this.#statusAfterLast;
     pending.statusAfter = this.#statusAfterLast;
     pending.changesStatus = group.statusAfter !== undefined;

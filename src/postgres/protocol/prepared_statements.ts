@@ -84,6 +84,6 @@ function textOf(text: TemplateStringsArray): { id: number; sql: string } {
 }
 
 /** Puts `$1`, `$2` … in the place of the values. */
-function withPlaceholders([first = '', ...others]: TemplateStringsArray): string {
+export function withPlaceholders([first = '', ...others]: TemplateStringsArray): string {
   return others.reduce((sql, part, at) => `${sql}$${at + 1}${part}`, first);
 }

@@ -51,8 +51,10 @@ describe('byPath()', () => {
   const named = (path: string) => byPath({ ...facts, path });
 
   it('removes the prefix from the path', () => {
-    assert.deepEqual(named('/acme-pets/api/pets'), [{ slug: 'acme-pets', path: '/api/pets' }]);
-    assert.deepEqual(named('/acme-pets/api'), [{ slug: 'acme-pets', path: '/api' }]);
+    assert.deepEqual(named('/acme-pets/api/pets'), [
+      { slug: 'acme-pets', by: 'path', path: '/api/pets' },
+    ]);
+    assert.deepEqual(named('/acme-pets/api'), [{ slug: 'acme-pets', by: 'path', path: '/api' }]);
   });
 
   it('finds no prefix unless /api follows it', () => {
@@ -65,8 +67,8 @@ describe('byPath()', () => {
 describe('byHeader()', () => {
   it('names one tenant for each value of the header', () => {
     assert.deepEqual(byHeader({ ...facts, tenantHeaders: ['a', 'b'] }), [
-      { slug: 'a' },
-      { slug: 'b' },
+      { slug: 'a', by: 'header' },
+      { slug: 'b', by: 'header' },
     ]);
   });
 });

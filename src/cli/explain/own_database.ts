@@ -1,0 +1,91 @@
+/**
+ * A database for one run of a command, with nothing in it: in an embedded Postgres of its own below the data
+ * folder, or on the server of DATABASE_URL. It is removed afterwards, with all that was made in it.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../../config.ts';
+import { startEmbedded } from '../../embedded_postgres/embedded_postgres.ts';
+import { isAlive } from '../../embedded_postgres/postmaster.ts';
+import { limits } from '../../limits.ts';
+import { Connection } from '../../postgres/connection.ts';
+import { keywordsIn } from '../../postgres/connection_url.ts';
+import { targetOf } from '../../postgres/session_url.ts';
+
+export type OwnDatabase = {
+  /** The administrator's URL. */
+  url: string;
+  /** For files of this run. */
+  folder: string;
+  remove(): Promise<void>;
+};
+
+const prefix = 'explain-';
+
+/** @throws {Error} when there is no Postgres. */
+export async function openOwnDatabase({
+  databaseUrl,
+  dataFolder,
+}: Pick<Config, 'databaseUrl' | 'dataFolder'>): Promise<OwnDatabase> {
+  await removeLeftovers(dataFolder);
+  const folder = join(dataFolder, `${prefix}${process.pid}`);
+  // Others may pass through the folders, because Postgres runs as another user if Kennel runs as root.
+  await mkdir(folder, { recursive: true, mode: 0o711 });
+  const { url, drop } = await (databaseUrl === null ? inOwnServer(folder) : onServer(databaseUrl));
+  const remove = async () => {
+    await drop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { url, folder, remove };
+}
+
+type Opened = { url: string; drop(): Promise<void> };
+
+async function inOwnServer(folder: string): Promise<Opened> {
+  const { localUrl, halt } = await startEmbedded(embedded(folder));
+  return { url: localUrl, drop: halt };
+}
+
+function embedded(folder: string) {
+  return { folder: join(folder, 'postgres'), limits: limits.embedded };
+}
+
+/** Removes the servers and folders of runs that were killed. */
+async function removeLeftovers(dataFolder: string): Promise<void> {
+  const names = await readdir(dataFolder).catch(() => []);
+  for (const name of names) {
+    const folder = join(dataFolder, name);
+    if (!name.startsWith(prefix) || isAlive(Number(name.slice(prefix.length)))) continue;
+    const left = await startEmbedded(embedded(folder)).catch(() => null);
+    await left?.halt();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function onServer(databaseUrl: string): Promise<Opened> {
+  const name = `kennel_ex_${randomBytes(4).toString('hex')}`;
+  await asAdmin(databaseUrl, (admin) => admin.script(`create database "${name}"`));
+  const url = targetOf({ ...keywordsIn(databaseUrl), dbname: name });
+  return { url, drop: () => asAdmin(databaseUrl, (admin) => dropAll(admin, name)) };
+}
+
+/** Drops the tenants' own databases, too, and all roles: the names of all of them begin alike. */
+async function dropAll(admin: Connection, name: string): Promise<void> {
+  const databases = await admin.plain<{ name: string }>`
+    select datname as name from pg_database where starts_with(datname, ${name})`;
+  for (const one of databases) await admin.script(`drop database "${one.name}" with (force)`);
+  // The latest first: a role that was granted rights by a later one could not be dropped before it.
+  const roles = await admin.plain<{ name: string }>`
+    select rolname as name from pg_roles where starts_with(rolname, ${name}) order by oid desc`;
+  for (const one of roles) await admin.script(`drop role "${one.name}"`);
+}
+
+async function asAdmin(url: string, work: (admin: Connection) => Promise<void>): Promise<void> {
+  const admin = await Connection.open(url, limits.adminConnection);
+  try {
+    await work(admin);
+  } finally {
+    admin.close();
+  }
+}

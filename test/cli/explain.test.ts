@@ -1,0 +1,210 @@
+/** `npm run explain`: one run of the command, whose document all cases read. */
+import assert from 'node:assert/strict';
+import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { Comparison } from '../../src/cli/explain/comparison.ts';
+import { comparisonLines } from '../../src/cli/explain/terminal.ts';
+import type { ExplainedStage } from '../../src/explain/explanation.ts';
+import { stages } from '../../src/kernel/trace.ts';
+import { serverUrl } from '../support/postgres.ts';
+import { runCommand } from '../support/run_command.ts';
+import { lookInto } from '../support/sql.ts';
+
+let dataFolder: string;
+let comparison: Comparison;
+
+before(async () => {
+  dataFolder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
+  const { code, out, err } = await run('--json', '--broken');
+  assert.equal(code, 0, err);
+  comparison = JSON.parse(out);
+});
+
+after(() => rm(dataFolder, { recursive: true }));
+
+describe('npm run explain', () => {
+  it('explains the same request in the three modes', () => {
+    assert.equal(comparison.request, 'GET /api/pets/{id}');
+    assert.deepEqual(
+      comparison.modes.map(({ mode, explanation }) => [mode, explanation.status]),
+      [
+        ['shared', 200],
+        ['schema', 200],
+        ['database', 200],
+      ],
+    );
+  });
+
+  it('reports every stage, and their times add up to the whole', () => {
+    for (const { explanation } of comparison.modes) {
+      assert.deepEqual(
+        explanation.stages.map(({ stage }) => stage),
+        stages,
+      );
+      const sum = explanation.stages.reduce((total, { ms }) => total + ms, 0);
+      assert.ok(Math.abs(sum - explanation.total_ms) < 0.05 * explanation.total_ms, `${sum}`);
+    }
+  });
+
+  it('says which part named the tenant, where the key was found, and how much is left', () => {
+    for (const { mode } of comparison.modes) {
+      const { tenant, named_by } = decided(mode, 'resolve');
+      assert.deepEqual([tenant, named_by], [`${mode}-zoo`, 'host']);
+      assert.equal(decided(mode, 'authenticate').found_by, 'cache');
+      assert.equal(decided(mode, 'authorize').isolation, mode);
+      const { allowed, left, of } = decided(mode, 'limit');
+      assert.ok(allowed && Number(left) < Number(of));
+      assert.equal(decided(mode, 'parse').route, '/api/pets/{id}');
+    }
+  });
+
+  it('shows context, statement and reset in this order, and no context in a database', () => {
+    const sent = (mode: string) =>
+      groupOf(mode).messages.map(({ message, sql = '' }) => {
+        return `${message} ${/set_config|from pets|reset all/.exec(sql)?.[0] ?? ''}`.trim();
+      });
+    const statement = ['Bind from pets', 'Execute'];
+    const reset = ['Bind reset all', 'Execute', 'Sync'];
+    const withContext = ['Bind set_config', 'Execute', ...statement, ...reset];
+    assert.deepEqual(sent('shared'), withContext);
+    assert.deepEqual(sent('schema'), withContext);
+    assert.deepEqual(sent('database'), [...statement, ...reset]);
+  });
+
+  it('names the parameters, and shortens the seal', () => {
+    const [context, , statement] = groupOf('shared').messages;
+    assert.deepEqual(
+      context?.parameters?.map(({ name }) => name),
+      ['role', 'search_path', 'kennel.tenant'],
+    );
+    assert.match(context?.parameters?.[2]?.value ?? '', /^[0-9a-f-]{36}\.0\.[0-9a-f]{4}…$/);
+    assert.equal(statement?.parameters?.[0]?.name, 'id');
+  });
+
+  it('shows the row, the plan with the policy, and the commit', () => {
+    const text = comparisonLines(comparison, 132).join('\n');
+    assert.match(text, /← SELECT 1, committed/);
+    for (const { mode } of comparison.modes) {
+      const [call] = stageOf(mode, 'execute').calls;
+      assert.ok(
+        call?.plan?.some((line) => line.includes('tenant_id = ')),
+        mode,
+      );
+    }
+    assert.equal(text.match(/▶/g)?.length, 4);
+  });
+
+  it('names the layer that stops each foreign reader, and all behind it', () => {
+    const rights = 'no right to change settings';
+    const elsewhere = 'the row is in another database';
+    const oneDatabase = [
+      ['authorize', null],
+      ['authenticate', null],
+      [rights, 'the seal', null],
+      ['no rights of the login', 'row security', null],
+    ];
+    const stops = comparison.modes.map(({ foreign_readers: readers }) =>
+      readers.map(({ attempts }) => attempts.map(({ stopped_by }) => stopped_by)),
+    );
+    assert.deepEqual(stops, [
+      oneDatabase,
+      oneDatabase,
+      [
+        ['authorize', null],
+        ['authenticate', null],
+        [rights, 'the seal', elsewhere],
+        ['row security', elsewhere],
+      ],
+    ]);
+  });
+
+  it('shows the reply that each foreign reader gets', () => {
+    for (const { foreign_readers: readers } of comparison.modes) {
+      const [key, none, injected, bare] = readers.map(({ attempts }) => attempts[0]);
+      assert.deepEqual([key?.status, key?.stage, key?.reason], [404, 'authorize', 'not_found']);
+      assert.deepEqual([none?.status, none?.stage], [401, 'authenticate']);
+      assert.match(injected?.reason ?? '', /\(42501\): permission denied for function set_config$/);
+      assert.match(
+        bare?.reason ?? '',
+        /\(42501\): (permission denied for schema|no tenant context)/,
+      );
+    }
+  });
+
+  it('control: with every layer off, the readers reach the row', () => {
+    const reached = comparison.modes.flatMap(({ foreign_readers: readers }) =>
+      readers.map(({ attempts }) => attempts.at(-1)?.reached),
+    );
+    assert.equal(reached.filter((one) => one).length, 10);
+  });
+
+  it('fits the terminal, side by side or not', () => {
+    for (const width of [80, 132, 200]) {
+      const lines = comparisonLines(comparison, width);
+      assert.ok(Math.max(...lines.map(({ length }) => length)) <= Math.max(width, 100));
+    }
+  });
+
+  it('passes the stages that ARCHITECTURE.md shows, each with its file', async () => {
+    const page = await readFile('ARCHITECTURE.md', 'utf8');
+    const [, way = ''] = /## The way of a request\n([\s\S]*?)\n## /.exec(page) ?? [];
+    const [first = '', second = ''] = way.split('\n').filter((line) => line.startsWith('    '));
+    const [, ...outside] = first.split('─')[0]?.match(/\w+/g) ?? [];
+    const inside = second.split('kernel:')[1]?.match(/\w+/g) ?? [];
+    const [, ...steps] = way.split(/^\d\. |^Metrics/m);
+    // The ninth step is the statement, which belongs to `execute`.
+    steps.splice(8, 1);
+    for (const { explanation } of comparison.modes) {
+      const reported = explanation.stages.map(({ stage }) => stage);
+      assert.deepEqual([...outside, ...inside], reported);
+      assert.equal(steps.length, reported.length);
+      for (const [at, { source, test }] of explanation.stages.entries()) {
+        assert.ok(steps[at]?.includes(`\`${source}\``), `${source} in "${steps[at]}"`);
+        for (const file of [source, test]) await access(file);
+      }
+    }
+  });
+
+  it('leaves nothing behind', async () => {
+    const left = await lookInto(
+      await serverUrl(),
+      (sql) => sql`select datname from pg_database where datname like 'kennel_ex_%'
+        union all select rolname from pg_roles where rolname like 'kennel_ex_%'`,
+    );
+    assert.deepEqual([[...left], await readdir(dataFolder)], [[], []]);
+  });
+
+  it('refuses a wrong line without starting anything', async () => {
+    const wrong = await Promise.all([
+      run('FETCH'),
+      run('GET', '/pets'),
+      run('--no'),
+      run('--json=1'),
+    ]);
+    for (const { code, out, err } of wrong) {
+      assert.deepEqual([code, out, err.split('\n').length], [2, '', 2], err);
+    }
+    const { code, out } = await run('--help');
+    assert.deepEqual([code, out.startsWith('Usage: npm run explain')], [0, true]);
+  });
+});
+
+async function run(...words: string[]) {
+  const variables = { DATABASE_URL: await serverUrl(), DATA_DIR: dataFolder };
+  return runCommand('explain', words, variables);
+}
+
+function stageOf(mode: string, name: string): ExplainedStage {
+  const { explanation } = comparison.modes.find((one) => one.mode === mode) ?? assert.fail();
+  return explanation.stages.find(({ stage }) => stage === name) ?? assert.fail();
+}
+
+function decided(mode: string, name: string) {
+  return stageOf(mode, name).decided;
+}
+
+function groupOf(mode: string) {
+  return stageOf(mode, 'execute').calls[0]?.groups[0] ?? assert.fail();
+}
