@@ -70,20 +70,31 @@ function granting(schema: string, app: string): Script {
       tenant_table record;
     begin
       for tenant_table in
-        select pg_class.oid::regclass as name,
-          string_agg(quote_ident(attname), ', ' order by attnum) as columns
-        from pg_class
-          join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
-        where ${tenantTables(schema)}
-        group by pg_class.oid
-        having has_table_privilege('${app}', pg_class.oid, 'insert, update, delete')
-          or not has_table_privilege('${app}', pg_class.oid, 'select')
-          or not bool_and(has_column_privilege('${app}', pg_class.oid, attnum, 'insert')
-            and has_column_privilege('${app}', pg_class.oid, attnum, 'update'))
+        select tables.name, has_too_many,
+          string_agg(quote_ident(attname), ', ' order by attnum)
+            filter (where has_too_many
+              or not has_column_privilege('${app}', attrelid, attnum, 'insert')
+              or not has_column_privilege('${app}', attrelid, attnum, 'update')) as columns,
+          has_too_many or not has_table_privilege('${app}', attrelid, 'select') as is_unreadable
+        from (
+          select oid, oid::regclass as name,
+            has_table_privilege('${app}', oid, 'insert, update, delete') as has_too_many
+          from pg_class
+          where ${tenantTables(schema)}
+        ) as tables
+          join pg_attribute on attrelid = tables.oid and attnum > 0 and not attisdropped
+        group by attrelid, tables.name, has_too_many
       loop
-        execute format('revoke all on %s from "${app}"', tenant_table.name);
-        execute format('grant select, insert (%1$s), update (%1$s) on %2$s to "${app}"',
-          tenant_table.columns, tenant_table.name);
+        if tenant_table.has_too_many then
+          execute format('revoke all on %s from "${app}"', tenant_table.name);
+        end if;
+        if tenant_table.is_unreadable then
+          execute format('grant select on %s to "${app}"', tenant_table.name);
+        end if;
+        if tenant_table.columns is not null then
+          execute format('grant insert (%1$s), update (%1$s) on %2$s to "${app}"',
+            tenant_table.columns, tenant_table.name);
+        end if;
       end loop;
     end $$`;
 }
@@ -110,7 +121,9 @@ export function withoutStatistics(schema: string, role: string): Script {
         ) as statement
         from pg_class
           join pg_attribute on attrelid = pg_class.oid
-          left join pg_index on indexrelid = pg_class.oid
+          left join lateral (
+            select indrelid, indkey from pg_index where indexrelid = pg_class.oid limit 1
+          ) as of_index on true
         where pg_class.oid = any (array(
             select oid from unnest(${relationsIn(schema)}) as oid
             union all
