@@ -5,7 +5,7 @@ import type { DeletionReceipt } from '../control_plane/provisioning/deletion_rec
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
 import { assertServer } from '../control_plane/servers/server_list.ts';
 import { isolationModes } from '../isolation/modes.ts';
-import type { Slug } from '../kernel/tenant.ts';
+import { mainServer, type Slug } from '../kernel/tenant.ts';
 import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
 import type { Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
@@ -154,16 +154,18 @@ async function list({ registry }: Services, { json }: Values): Promise<number> {
   return 0;
 }
 
+/** The servers are shown when there are several. */
 function tableOf(tenants: readonly TenantView[]): string[] {
+  const hasServers = tenants.some(({ server }) => server !== mainServer);
   return table(
-    ['slug', 'status', 'plan', 'isolation', 'server', 'version'],
+    ['slug', 'status', 'plan', 'isolation', 'version', ...(hasServers ? ['server'] : [])],
     tenants.map((tenant) => [
       tenant.slug,
       tenant.status,
       tenant.plan,
       tenant.isolation,
-      tenant.server,
       String(tenant.schema_version),
+      ...(hasServers ? [tenant.server] : []),
     ]),
   );
 }

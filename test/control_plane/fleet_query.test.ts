@@ -36,7 +36,7 @@ describe('queryFleet()', () => {
       );
     }
     tenants = await fixture.services.control<Known>`
-      select id, slug, isolation, generation from control.tenants order by slug`;
+      select id, slug, isolation, server, generation from control.tenants order by slug`;
   });
   after(() => fixture.close());
 

@@ -1,8 +1,9 @@
 /** Chooses the server of a new tenant, and of one that moves. */
-import { Refusal } from '../../kernel/errors.ts';
+import { Refusal, unavailable } from '../../kernel/errors.ts';
 import type { Sql } from '../../kernel/ports.ts';
 import { mainServer } from '../../kernel/tenant.ts';
 import type { Fleet } from '../fleet.ts';
+import { whyUnusable } from './probe.ts';
 import { learnServers } from './server_urls.ts';
 
 /** A server that is asked for, or null for the least loaded one, which has the fewest tenants of the mode. */
@@ -12,7 +13,7 @@ export type AskedServer = { isolation: string; server?: string | null };
  * Returns the name of the server. Of several with the fewest tenants it is the main one, if it is among them.
  *
  * @throws {Refusal} `invalid_input` for an unknown server, or for another than the main one in a mode without
- *   servers; `conflict` for a server that is being added or drained.
+ *   servers; `conflict` for a server that is being added or drained; `unavailable` for one that is down.
  */
 export async function chooseServer(
   { fleet, control }: { fleet: Fleet; control: Sql },
@@ -23,33 +24,41 @@ export async function chooseServer(
     throw invalid(`Tenants of ${isolation} mode live on the server "${mainServer}"`);
   }
   if (!hasServers) return mainServer;
-  const chosen =
-    server === null ? await leastLoaded(control, isolation) : await assertActive(control, server);
-  if (chosen !== mainServer && !fleet.installation.addedServers.includes(chosen)) {
-    // It was added a moment ago, by another process.
-    await learnServers(fleet);
-  }
-  return chosen;
+  if (server === null) return leastLoaded(fleet, control, isolation);
+  await assertActive(control, server);
+  const reason = await whyClosed(fleet, server);
+  if (reason === null) return server;
+  throw unavailable(`The server "${server}" cannot be used: ${reason}`);
 }
 
-async function leastLoaded(control: Sql, isolation: string): Promise<string> {
-  const [found] = await control<{ name: string }>`
+/** Returns why no database can be made on a server now, or null. The main one has answered already. */
+async function whyClosed(fleet: Fleet, server: string): Promise<string | null> {
+  if (server === mainServer) return null;
+  // Another process may have added the server a moment ago.
+  if (!fleet.installation.addedServers.includes(server)) await learnServers(fleet);
+  return whyUnusable(fleet, server);
+}
+
+/** A server that is down gets no tenants. */
+async function leastLoaded(fleet: Fleet, control: Sql, isolation: string): Promise<string> {
+  const servers = await control<{ name: string }>`
     select name from control.servers
     where status = 'active'
     order by (
         select count(*) from control.tenants
         where server = servers.name and tenants.isolation = ${isolation}
-      ), name <> ${mainServer}, name
-    limit 1`;
-  if (found) return found.name;
-  throw new Refusal('conflict', { detail: 'Every server is being drained; add one first' });
+      ), name <> ${mainServer}, name`;
+  for (const { name } of servers) {
+    if ((await whyClosed(fleet, name)) === null) return name;
+  }
+  throw new Refusal('conflict', { detail: 'Every server is drained or down; add one first' });
 }
 
-async function assertActive(control: Sql, server: string): Promise<string> {
+async function assertActive(control: Sql, server: string): Promise<void> {
   const [found] = await control<{ status: string }>`
     select status from control.servers where name = ${server}`;
   if (!found) throw invalid(`There is no server "${server}"`);
-  if (found.status === 'active') return server;
+  if (found.status === 'active') return;
   const detail = `The server "${server}" is ${found.status === 'adding' ? 'not ready yet' : 'being drained'}`;
   throw new Refusal('conflict', { detail });
 }

@@ -1,15 +1,26 @@
-/** Servers are added, filled, drained and removed; tenants on each of them are reached as those on the main one. */
+/** Servers are added, filled, drained and removed; each work on tenants reaches those of every server. */
 import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
+import { importTenant } from '../../../src/control_plane/archive/import_tenant.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
+import { queryFleet } from '../../../src/control_plane/fleet_query.ts';
+import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
+import { migrateFleet, type Outcome } from '../../../src/control_plane/migrations/migrate.ts';
 import { addServer } from '../../../src/control_plane/servers/add_server.ts';
 import { drainServer } from '../../../src/control_plane/servers/drain_server.ts';
 import { removeServer } from '../../../src/control_plane/servers/remove_server.ts';
+import { resumeServer } from '../../../src/control_plane/servers/resume_server.ts';
 import { listServers } from '../../../src/control_plane/servers/server_list.ts';
 import type { TenantRef } from '../../../src/kernel/ports.ts';
+import { limits } from '../../../src/limits.ts';
+import { codeOf } from '../../../src/postgres/errors.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { addPet } from '../../contract/isolation_probes.ts';
+import { exportTo } from '../../support/archives.ts';
 import { slugOf } from '../../support/more_tables.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { type SecondServer, startSecondServer } from '../../support/second_server.ts';
@@ -18,21 +29,28 @@ import { lookInto } from '../../support/sql.ts';
 describe('servers', () => {
   let database: TestDatabase;
   let second: SecondServer;
+  let folder: string;
   let services: Services;
+  const opened: Services[] = [];
   before(async () => {
     [database, second] = await Promise.all([testDatabase(), startSecondServer()]);
-    services = await openServices(readConfig({ DATABASE_URL: database.url }), database.url);
+    folder = await mkdtemp(join(tmpdir(), 'kennel-servers-'));
+    services = await open();
   });
   after(async () => {
-    services?.close();
-    await Promise.all([database?.drop(), second?.stop()]);
+    for (const one of opened) one.close();
+    await Promise.all([database?.drop(), second?.stop(), rm(folder, { recursive: true })]);
   });
 
-  async function onboard(
-    slug: string,
-    { isolation = 'database', server = null }: { isolation?: string; server?: string | null } = {},
-  ): Promise<TenantRef> {
-    const order = { slug: slugOf(slug), name: slug, plan: 'free', isolation, server };
+  async function open(sqlFolder = 'sql'): Promise<Services> {
+    const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
+    const services = await openServices(config, database.url);
+    opened.push(services);
+    return services;
+  }
+
+  async function onboard(slug: string, server: string | null = null): Promise<TenantRef> {
+    const order = { slug: slugOf(slug), name: slug, plan: 'free', isolation: 'database', server };
     await services.onboarding.create(
       { ...order, adminEmail: 'admin@zoo.example' },
       { requestId: null, idempotencyKey: null, rawBody: '' },
@@ -47,6 +65,22 @@ describe('servers', () => {
     return tenant;
   }
 
+  /** All of ours on the second server: roles and databases. */
+  async function namesOnSecond(): Promise<string[]> {
+    const rows = await lookInto(
+      second.directUrl,
+      (sql) => sql<{ name: string }[]>`
+        select rolname as name from pg_roles where rolname not like 'pg\_%' and not rolsuper
+        union all select datname from pg_database
+        where starts_with(datname, ${services.fleet.installation.database})
+        order by 1`,
+    );
+    return rows.map(({ name }) => name);
+  }
+
+  const countPets = async (slug: string) =>
+    (await services.isolation.run(await find(slug), (db) => db`select id from pets`)).length;
+
   it('begin with the main one', async () => {
     const [main, ...others] = await listServers(services.fleet);
     assert.deepEqual(others, []);
@@ -56,44 +90,226 @@ describe('servers', () => {
     );
   });
 
-  it('are added', async () => {
+  it('are added once, and are not shown with their passwords', async () => {
     await addServer(services.fleet, { name: 'two', url: second.url });
-    const [, two] = await listServers(services.fleet);
-    assert.deepEqual([two?.name, two?.status, two?.reachable], ['two', 'active', true]);
+    await addServer(services.fleet, { name: 'two', url: second.url });
+    const [, two, ...others] = await listServers(services.fleet);
+    assert.deepEqual([two?.name, two?.status, two?.reachable, others], ['two', 'active', true, []]);
     assert.equal(two?.url.includes(new URL(second.url).password), false);
+    await assert.rejects(
+      lookInto(
+        services.fleet.installation.controlTarget,
+        (sql) => sql`select url from control.servers`,
+      ),
+      { code: '42501' },
+    );
+  });
+
+  it('are not added when they are known, or cannot be used', async () => {
+    const add = (name: string, url: string) => addServer(services.fleet, { name, url });
+    await assert.rejects(add('three', second.url), /it is the server "two"/);
+    await assert.rejects(add('two', database.url), /or is the main server/);
+    await lookInto(second.directUrl, async (sql) => {
+      await sql`create role nobody login password 'secret'`;
+    });
+    const url = new URL(second.url);
+    url.username = 'nobody';
+    url.password = 'wrong';
+    await assert.rejects(add('two', url.href), /the password is wrong/);
+    url.password = 'secret';
+    await lookInto(second.directUrl, (sql) => sql`grant connect on database kennel to nobody`);
+    await assert.rejects(add('two', url.href), /its login needs createrole and createdb/);
+    await lookInto(second.directUrl, async (sql) => {
+      await sql`drop owned by nobody`;
+      await sql`drop role nobody`;
+    });
+    const [, two] = await listServers(services.fleet);
+    assert.equal(two?.url.includes('nobody'), false);
   });
 
   it('get new tenants in turn, the main one first', async () => {
     const placed: string[] = [];
     for (const slug of ['one', 'two', 'three', 'four']) placed.push((await onboard(slug)).server);
     assert.deepEqual(placed, ['main', 'two', 'main', 'two']);
+    assert.deepEqual(
+      (await listServers(services.fleet)).map(({ tenants }) => tenants),
+      [2, 2],
+    );
   });
 
-  it('serve their tenants', async () => {
-    const two = await find('two');
-    await services.isolation.run(two, addPet);
-    const pets = await services.isolation.run(two, (db) => db`select id from pets`);
-    assert.equal(pets.length, 2);
+  it("admit a tenant's login to its own database alone", async () => {
+    const [two, four] = await Promise.all([find('two'), find('four')]);
+    const { modes } = services.fleet;
+    const [own, foreign] = [modes.placementOf(two), modes.placementOf(four)];
+    const into = own.target.replace(`/${own.database}?`, `/${foreign.database}?`);
+    assert.notEqual(into, own.target);
+    const enter = () => lookInto(into, (sql) => sql`select 1`).then(() => 'entered', codeOf);
+    assert.equal(await enter(), '42501');
+    const run = (text: string) => lookInto(second.directUrl, (sql) => sql.unsafe(text));
+    await run(`grant connect on database "${foreign.database}" to "${own.login}"`);
+    assert.equal(await enter(), 'entered', 'control: the right to connect is what stops it');
+    await run(`revoke connect on database "${foreign.database}" from "${own.login}"`);
+  });
+
+  it('have logins with passwords of their own', () => {
+    const { installation } = services.fleet;
+    const { migrate } = installation.roles;
+    assert.notEqual(installation.password(migrate, 'two'), installation.password(migrate));
   });
 
   it('give the doctor no finding', async () => {
+    const { database: main } = services.fleet.installation;
     const findings = await examine(services, { databases: 2 });
+    const isOurs = (name: string) => name === main || name.startsWith(`${main}_`);
     assert.deepEqual(
-      findings.filter(({ check }) => check !== 'foreign_database_open'),
+      findings.filter(
+        ({ check, database }) => check !== 'foreign_database_open' || isOurs(database),
+      ),
       [],
     );
   });
 
-  it('are drained and removed', async () => {
+  it('give the doctor their own findings', async () => {
+    const { roles } = services.fleet.installation;
+    const run = (text: string) => lookInto(second.directUrl, (sql) => sql.unsafe(text));
+    const { database: own } = services.fleet.modes.placementOf(await find('two'));
+    const checks = async (server: string) =>
+      (await examine(services, { databases: 2, server }))
+        .filter(({ severity }) => severity === 'error')
+        .map(({ check }) => check);
+    await run(`alter role "${roles.migrate}" createdb`);
+    await run(`grant connect on database "${own}" to public`);
+    assert.deepEqual(await checks('two'), ['database_open', 'role_overprivileged']);
+    assert.deepEqual(await checks('main'), []);
+    await run(`alter role "${roles.migrate}" nocreatedb`);
+    await run(`revoke connect on database "${own}" from public`);
+  });
+
+  it('get the next key of a rotation', async () => {
+    const two = await find('two');
+    const { fleet, jobs } = services;
+    const options = { propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} };
+    await rotateSeals(fleet, jobs, options);
+    services.connections.pool.closeIdle(fleet.modes.placementOf(two).target);
+    assert.equal(await services.isolation.run(two, addPet).then(() => 'fine', codeOf), '42501');
+    await services.refreshSeals();
+    await services.isolation.run(two, addPet);
+    assert.equal(await countPets('two'), 2);
+  });
+
+  it('are learned by another process', async () => {
+    const other = await open();
+    other.fleet.installation.useServers(new Map());
+    const two = await find('two');
+    await assert.rejects(async () => other.isolation.run(two, addPet), { code: 'unavailable' });
+    await other.refreshSeals();
+    await other.isolation.run(two, addPet);
+    assert.equal(await countPets('two'), 3);
+  });
+
+  it('export, import, query and delete their tenants', async () => {
+    const file = join(folder, 'two.archive');
+    await exportTo(file, services, 'two');
+    const parts = { ...services, serving: services.pools.serving };
+    const options = {
+      file,
+      slug: slugOf('copy'),
+      isolation: 'database',
+      server: 'two',
+      plan: null,
+    };
+    const { tenant } = await importTenant(parts, options);
+    assert.equal(tenant.server, 'two');
+    const { answers } = await queryFleet(services, {
+      ...{ text: 'select count(*)::int as pets from pets', filter: {}, concurrency: 2, rows: 10 },
+    });
+    const counts: Record<string, unknown> = {};
+    for await (const { slug, ...answer } of answers) counts[slug] = answer;
+    assert.deepEqual(counts.copy, { rows: [{ pets: 3 }], isCut: false });
+    const { database: own } = services.fleet.modes.placementOf(await find('copy'));
+    assert.ok((await namesOnSecond()).includes(own));
+    const receipt = await services.onboarding.remove(slugOf('copy'), null);
+    assert.equal(receipt?.tables?.pets, 3);
+    assert.ok(!(await namesOnSecond()).includes(own));
+  });
+
+  it('move their tenants to and from each mode', async () => {
+    const tour = [
+      ['shared', null],
+      ['database', 'two'],
+      ['database', 'main'],
+      ['database', 'two'],
+      ['schema', null],
+      ['database', 'two'],
+    ] as const;
+    for (const [to, server] of tour) {
+      const request = { slug: slugOf('four'), to, server, requestId: null };
+      const move = await (await services.moves.begin(request)).finished;
+      assert.deepEqual([move.state, move.server], ['done', server === 'main' ? null : server]);
+      assert.equal(await countPets('four'), 1);
+    }
+    const own = services.fleet.modes.placementOf(await find('four'));
+    const names = (await namesOnSecond()).filter((name) => name.includes('_t_'));
+    assert.deepEqual(
+      names.filter((name) => name === own.database),
+      [own.database, own.login],
+    );
+    assert.equal(names.length, 4, 'two databases, and two logins');
+  });
+
+  it('fail alone when they are down', async () => {
+    const sqlFolder = join(folder, 'sql');
+    await cp('sql', sqlFolder, { recursive: true });
+    await writeFile(
+      join(sqlFolder, 'tenant', '003_note.sql'),
+      '-- Servers: compatible with the version before\nalter table pets add column note text;\n',
+    );
+    const newer = await open(sqlFolder);
+    const migrate = (): Promise<Outcome> =>
+      migrateFleet(newer.fleet, newer.control, newer.jobs, {
+        ...{ ...limits.migrations, heartbeatTimeoutMs: 1, canary: 0, concurrency: 4 },
+        onProgress: () => {},
+      });
+    await second.cutOff();
+
+    const findings = await examine(newer, { databases: 2, server: 'two' });
+    assert.deepEqual(
+      findings.map(({ check, where }) => [check, where]),
+      [['server_unreachable', 'server two']],
+    );
+    const parked = await migrate();
+    assert.deepEqual(parked.failed.map(({ name }) => name).sort(), ['four', 'two']);
+    for (const { error } of parked.failed) {
+      assert.match(error, /^the server "two" could not be reached: /);
+    }
+    const rotated = rotateSeals(services.fleet, services.jobs, {
+      ...{ propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} },
+    });
+    await assert.rejects(rotated, /Cannot write the keys to every database: .*server two/);
+    for (const slug of ['five', 'six']) assert.equal((await onboard(slug)).server, 'main');
+    await assert.rejects(onboard('seven', 'two'), { code: 'unavailable' });
+    const [, two] = await listServers(services.fleet);
+    assert.deepEqual([two?.status, two?.reachable], ['active', false]);
+    await assert.rejects(removeServer(services.fleet, 'two'), /2 tenants live there/);
+
+    await second.comeBack();
+    assert.deepEqual((await migrate()).failed, []);
+    services = newer;
+  });
+
+  it('are drained, resumed, drained again and removed', async () => {
+    const { fleet } = services;
+    await assert.rejects(removeServer(fleet, 'two'), { code: 'conflict' });
     assert.deepEqual(await drainServer(services, 'two'), { moved: 2, failed: [], left: 0 });
     assert.equal((await find('two')).server, 'main');
-    await removeServer(services.fleet, 'two');
-    const left = await lookInto(
-      second.directUrl,
-      (sql) => sql`
-        select rolname from pg_roles where rolname not like 'pg\\_%' and not rolsuper
-        union all select datname from pg_database where datname like ${`${services.fleet.installation.database}%`}`,
-    );
-    assert.deepEqual([...left], []);
+    await assert.rejects(drainServer(services, 'main'), /there is no other active server/);
+    await assert.rejects(onboard('eight', 'two'), /is being drained/);
+    await resumeServer(fleet, 'two');
+    assert.equal((await onboard('eight')).server, 'two');
+    assert.deepEqual(await drainServer(services, 'two'), { moved: 1, failed: [], left: 0 });
+    await removeServer(fleet, 'two');
+    assert.deepEqual(await namesOnSecond(), []);
+    await assert.rejects(removeServer(fleet, 'two'), /there is no such server/);
+    await assert.rejects(removeServer(fleet, 'main'), /it has the registry/);
   });
 });

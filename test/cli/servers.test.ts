@@ -1,0 +1,129 @@
+/** `npm run servers`: its output, its refusals, and a SIGKILL while it adds a server. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, it } from 'node:test';
+import { nodeScript } from '../support/node_script.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { runCommand } from '../support/run_command.ts';
+import { type SecondServer, startSecondServer } from '../support/second_server.ts';
+import { lookInto } from '../support/sql.ts';
+import { until } from '../support/until.ts';
+
+describe('npm run servers', () => {
+  let database: TestDatabase;
+  let second: SecondServer;
+  before(async () => {
+    [database, second] = await Promise.all([testDatabase(), startSecondServer()]);
+  });
+  after(async () => {
+    await Promise.all([database?.drop(), second?.stop()]);
+  });
+
+  const environment = () => ({ DATABASE_URL: database.url });
+  const run = (...words: string[]) => runCommand('servers', words, environment());
+  const tenants = (...words: string[]) => runCommand('tenants', words, environment());
+
+  async function list(): Promise<{ name: string; status: string; tenants: number }[]> {
+    const { out, err } = await run('list', '--json');
+    assert.equal(err, '');
+    assert.ok(!out.includes(new URL(second.url).password));
+    return JSON.parse(out);
+  }
+
+  it('says how it is used', async () => {
+    const { code, out } = await run('--help');
+    assert.equal(code, 0);
+    for (const action of ['list', 'add NAME URL', 'drain NAME', 'resume NAME', 'remove NAME']) {
+      assert.ok(out.includes(action), action);
+    }
+  });
+
+  it('continues an addition that was killed', async () => {
+    assert.equal((await tenants('create', 'first', '--isolation', 'database')).code, 0);
+    const words = [...nodeScript('src/cli/servers.ts'), 'add', 'two', second.url];
+    const { PATH = '' } = process.env;
+    const child = spawn(process.execPath, words, { env: { PATH, ...environment() } });
+    const ended = once(child, 'exit');
+    const servers = () =>
+      lookInto(database.url, (sql) => sql`select from control.servers where name = 'two'`);
+    await until(async () => (await servers()).length > 0);
+    child.kill('SIGKILL');
+    await ended;
+    const added = await run('add', 'two', second.url);
+    assert.deepEqual([added.code, added.out, added.err], [0, 'two is active\n', '']);
+    const [main, two] = await list();
+    assert.deepEqual([main?.name, main?.tenants], ['main', 1]);
+    assert.deepEqual([two?.name, two?.status, two?.tenants], ['two', 'active', 0]);
+  });
+
+  it('reads a URL from stdin, because every user can read the words of a command', async () => {
+    const words = [...nodeScript('src/cli/servers.ts'), 'add', 'two', '-', '--json'];
+    const { PATH = '' } = process.env;
+    const child = spawn(process.execPath, words, { env: { PATH, ...environment() } });
+    child.stdin.end(`${second.url}\n`);
+    assert.deepEqual(JSON.parse(await text(child.stdout)), { name: 'two', status: 'active' });
+  });
+
+  it('places tenants on the server that a command names', async () => {
+    const created = await tenants(
+      ...['create', 'zoo', '--isolation', 'database', '--server', 'two', '--json'],
+    );
+    assert.equal(JSON.parse(created.out).tenant.server, 'two', created.err);
+    const moved = await tenants('move', 'zoo', '--to', 'database', '--server', 'main', '--json');
+    assert.equal(moved.code, 0, moved.err);
+    const back = await tenants('move', 'zoo', '--to', 'database', '--server', 'two');
+    assert.match(back.out, /^zoo moved from database to database on two: 1 rows in/);
+  });
+
+  it('lets the doctor examine one server', async () => {
+    const doctor = await runCommand('doctor', ['--server', 'two', '--json'], environment());
+    assert.equal(doctor.code, 0, doctor.out);
+    const { findings } = JSON.parse(doctor.out);
+    assert.ok(findings.every(({ where }: { where: string }) => where.startsWith('server two: ')));
+  });
+
+  it('refuses in one line what it cannot do, without the URL', async () => {
+    const secret = 'hidden-secret';
+    const closed = `postgres://kennel:${secret}@127.0.0.1:1/kennel`;
+    const inDatabase = ['--isolation', 'database', '--server', 'moon'];
+    const refused: [command: string, words: string[], code: number, reason: RegExp][] = [
+      ['servers', ['fly'], 2, /use list, add, drain, resume or remove/],
+      ['servers', ['list', '--fast'], 2, /--fast/],
+      ['servers', ['add', 'three'], 2, /URL is missing/],
+      ['servers', ['add', 'Three', closed], 2, /as the name of a server/],
+      ['servers', ['add', 'three', `${closed}?${secret}=1`], 2, /Cannot use the URL/],
+      ['servers', ['add', 'three', closed], 1, /Cannot add the server "three": .*refused/],
+      ['servers', ['remove', 'moon'], 1, /there is no such server/],
+      ['servers', ['remove', 'two'], 1, /1 tenants live there/],
+      ['tenants', ['create', 'far', ...inDatabase], 1, /there is no such server/],
+      ['tenants', ['create', 'far', '--server', 'two'], 2, /shared mode live on the server "main"/],
+      ['tenants', ['move', 'zoo', '--to', 'database', '--server', 'moon'], 1, /no such server/],
+      ['tenants', ['move', 'zoo', '--to', 'schema', '--server', 'two'], 2, /schema mode live on/],
+      ['doctor', ['--server', 'moon'], 1, /there is no such server/],
+    ];
+    const all = await Promise.all(
+      refused.map(([command, words]) => runCommand(command, words, environment())),
+    );
+    for (const [at, [, , code, reason]] of refused.entries()) {
+      const ended = all[at] ?? { code: null, out: '', err: '' };
+      assert.match(ended.err, reason);
+      assert.match(ended.err, /^kennel: [^\n]+\n$/);
+      assert.equal(ended.code, code, ended.err);
+      assert.ok(!`${ended.out}${ended.err}`.includes(secret));
+    }
+  });
+
+  it('drains and removes a server', async () => {
+    const drained = await run('drain', 'two', '--json');
+    assert.deepEqual(JSON.parse(drained.out), { name: 'two', moved: 1, failed: [], left: 0 });
+    const asked = await tenants('create', 'far', '--isolation', 'database', '--server', 'two');
+    assert.match(asked.err, /^kennel: The server "two" is being drained\n$/);
+    assert.equal((await run('remove', 'two')).out, 'two is removed\n');
+    assert.deepEqual(
+      (await list()).map(({ name, tenants }) => ({ name, tenants })),
+      [{ name: 'main', tenants: 2 }],
+    );
+  });
+});
