@@ -50,6 +50,8 @@ export type Report = {
   connectedMs: number;
   /** The fault that ended last. */
   last: FaultName | null;
+  /** Tenants that were moved to another mode. */
+  moves: number;
   /** Rows that the superuser saw at the end. */
   rows: number;
   /** Whether the server ran until it was told to stop. */
@@ -84,6 +86,7 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
   const pauses = new Pauses();
   const answers = new Map<number, number>();
   const long: LongCall[] = [];
+  let moves = 0;
   const players = await setUpTenants(server, tenants, anomalies);
   const sceneOf = (player: Player): Scene => ({
     player,
@@ -103,7 +106,11 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
     pauses,
     redis,
     callers: [...writers, ...readers].map(({ caller }) => caller),
+    players,
     bystander: await setUpBystander(server),
+    onMoved: () => {
+      moves += 1;
+    },
     onDown: () => inFlight.note(performance.now()),
   };
   const connect = () =>
@@ -120,7 +127,7 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
   await cluster.quiet();
   const rows = await checkPlacements(cluster.url, writers);
   const slowest = judge(long, pauses, anomalies);
-  return { ...played, answers, anomalies, slowest, rows, survived, ended };
+  return { ...played, answers, anomalies, slowest, moves, rows, survived, ended };
 }
 
 type Actors = {

@@ -1,9 +1,11 @@
 /** The final check: all stored rows, as a superuser sees them and as the API shows them. */
 
 import { IsolationModes } from '../../src/isolation/modes.ts';
+import type { TenantRef } from '../../src/kernel/ports.ts';
 import { settingsFrom } from '../../src/kernel/settings.ts';
-import { tenantId } from '../../src/kernel/tenant.ts';
 import { Installation } from '../../src/postgres/installation.ts';
+import type { Placement } from '../../src/postgres/placement.ts';
+import { leftOver } from '../support/moving_fixture.ts';
 import { lookInto } from '../support/sql.ts';
 import { checkUsers } from './account_actions.ts';
 import { checkAllPets } from './pet_actions.ts';
@@ -20,12 +22,17 @@ type VisitRow = { tenant_id: string; pet_id: string; reason: string };
  * @returns how many rows there were.
  */
 export async function checkPlacements(url: string, scenes: readonly Scene[]): Promise<number> {
+  // The names of placements do not depend on the secret.
+  const secret = Buffer.alloc(32);
+  const secrets = { installation: secret, seals: { current: secret, other: null } };
+  const installation = new Installation(url, secrets, 1);
+  const all = await placed(installation, scenes);
   let rows = 0;
-  for (const scene of scenes) {
-    const { pets, visits } = await rowsOf(url, scene);
-    assertOwners([...pets, ...visits], scene, scenes);
-    rows += checkRows(scene, pets, visits);
-    await checkAccount(url, scene);
+  for (const one of all) {
+    const { pets, visits } = await rowsOf(installation, one.placement);
+    assertOwners([...pets, ...visits], one, all);
+    rows += checkRows(one.scene, pets, visits);
+    await checkAccount(url, one.scene);
   }
   return rows;
 }
@@ -48,17 +55,30 @@ export async function checkThroughApi(scene: Scene): Promise<boolean> {
   return (await checkUsers(scene, { way: 'header' })) && (await checkAllPets(scene));
 }
 
-async function rowsOf(url: string, { player: { id, isolation } }: Scene) {
-  // The names of placements do not depend on the secret.
-  const secret = Buffer.alloc(32);
-  const secrets = { installation: secret, seals: { current: secret, other: null } };
-  const installation = new Installation(url, secrets, 1);
-  const placement = new IsolationModes(installation).placementOf({
-    id: tenantId(id),
-    isolation,
-    server: 'main',
-    generation: 0,
-  });
+type Placed = { scene: Scene; placement: Placement; isCommon: boolean };
+
+/** Where each tenant is now, and what is left of it elsewhere. */
+async function placed(installation: Installation, scenes: readonly Scene[]): Promise<Placed[]> {
+  const modes = new IsolationModes(installation);
+  const tenants = await lookInto(
+    installation.adminUrl,
+    (sql) => sql<TenantRef[]>`select id, isolation, server, generation from control.tenants`,
+  );
+  const places: Placed[] = [];
+  for (const scene of scenes) {
+    const { id, slug } = scene.player;
+    const tenant = tenants.find((one) => one.id === id);
+    if (!tenant) throw new Error(`Cannot check ${slug}: it is gone`);
+    for (const name of await leftOver({ installation, modes }, tenant)) {
+      scene.anomalies.report('misplaced row', `${slug} is in ${tenant.isolation} mode: ${name}`);
+    }
+    const placement = modes.placementOf(tenant);
+    places.push({ scene, placement, isCommon: modes.isCommon(tenant) });
+  }
+  return places;
+}
+
+async function rowsOf(installation: Installation, placement: Placement) {
   return await lookInto(installation.adminTarget(placement), async (sql) => ({
     pets: await sql<PetRow[]>`
       select id, tenant_id, name, species, deleted from ${sql(placement.schema)}.pets`,
@@ -70,15 +90,12 @@ async function rowsOf(url: string, { player: { id, isolation } }: Scene) {
 /** All tenants' rows in a shared placement, and only the one tenant's elsewhere. */
 function assertOwners(
   rows: readonly { tenant_id: string }[],
-  { player, anomalies }: Scene,
-  scenes: readonly Scene[],
+  { scene: { player, anomalies }, isCommon }: Placed,
+  all: readonly Placed[],
 ): void {
-  const owners = scenes
-    .map((scene) => scene.player)
-    .filter(
-      (one) => one === player || (player.isolation === 'shared' && one.isolation === 'shared'),
-    )
-    .map(({ id }) => id);
+  const owners = all
+    .filter((one) => one.scene.player === player || (isCommon && one.isCommon))
+    .map((one) => one.scene.player.id);
   for (const { tenant_id } of rows) {
     if (owners.includes(tenant_id)) continue;
     anomalies.report('misplaced row', `the placement of ${player.slug} has a row of ${tenant_id}`);

@@ -1,7 +1,6 @@
 /** The context of an actor: its tenant, the tenant's model, the other tenants, and a client. */
 
 import * as v from 'valibot';
-import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { Anomalies } from './anomalies.ts';
 import type { Answer, Caller, Order } from './caller.ts';
 import type { TenantModel } from './model.ts';
@@ -13,7 +12,6 @@ export type Player = {
   slug: string;
   id: string;
   apiKey: string;
-  isolation: IsolationModeName;
   model: TenantModel;
 };
 

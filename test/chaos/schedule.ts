@@ -5,7 +5,12 @@ import { type Fault, type FaultName, type FaultTargets, faults } from './faults.
 
 export type Turn = { atMs: number; fault: FaultName; lastsMs: number; seed: number };
 
-const tracks = ['database', 'redis', 'clients'] as const satisfies readonly Fault['track'][];
+const tracks = [
+  'database',
+  'redis',
+  'clients',
+  'moves',
+] as const satisfies readonly Fault['track'][];
 
 /** From the end of a fault to the next one of its track: minimum and maximum. */
 const gapMs = [100, 500] as const;

@@ -20,7 +20,7 @@ export async function setUpTenants(
     const { id, apiKey, call } = await onboard(server, slug, { isolation });
     const model = new TenantModel(slug, anomalies);
     await markSample(model, call);
-    players.push({ slug, id, apiKey, isolation, model });
+    players.push({ slug, id, apiKey, model });
   }
   return players;
 }
@@ -36,7 +36,7 @@ async function markSample({ pets }: TenantModel, call: Call): Promise<void> {
 }
 
 /** Enough pets that a client that does not read fills every buffer. */
-export async function setUpBystander(server: Kennel): Promise<Omit<Player, 'model' | 'isolation'>> {
+export async function setUpBystander(server: Kennel): Promise<Omit<Player, 'model'>> {
   const { slug, id, apiKey, call } = await onboard(server, 'bystander', { isolation: 'schema' });
   for (let at = 0; at < 100; at += 1) {
     await call('POST /api/pets', {

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
-import { nodeScript } from '../support/node_script.ts';
+import { nodeScript } from '../../bench/node_script.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { type SecondServer, startSecondServer } from '../support/second_server.ts';

@@ -159,8 +159,8 @@ describe(`a move that is killed, MOVE_SEED=${seed}`, () => {
       const outcome = await stateOf();
       const now = await tenantOf(services, 'mover');
       assert.equal(now.isolation, outcome === 'done' ? to : from, what);
-      await until(async () => (await leftOver(services, now)).length === 0).catch(async () =>
-        assert.deepEqual(await leftOver(services, now), [], what),
+      await until(async () => (await leftOver(services.fleet, now)).length === 0).catch(async () =>
+        assert.deepEqual(await leftOver(services.fleet, now), [], what),
       );
       const key = `${victim} ${outcome}`;
       outcomes.set(key, (outcomes.get(key) ?? 0) + 1);

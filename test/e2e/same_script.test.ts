@@ -2,6 +2,7 @@
  * The isolation mode is invisible to tenants: random scripts of API calls get the same answers from
  * a tenant in each of the modes and from a model that was written from the contract alone.
  *
+ * The operator moves and restores the tenants between the calls; `SCRIPT_ERRANDS` says in how many of 100 steps.
  * `SCRIPT_RUNS=5000 npm test -- same_script` plays more of them; `SCRIPT_SEED` and `SCRIPT_PATH`,
  * as a failure prints them, replay the one that failed.
  */
@@ -20,6 +21,7 @@ import { openScriptServer, type ScriptServer } from './same_script/script_server
 const runs = Number(process.env.SCRIPT_RUNS ?? 6);
 const seed = Number(process.env.SCRIPT_SEED ?? randomInt(2 ** 31));
 const path = process.env.SCRIPT_PATH;
+const errandsIn100 = Number(process.env.SCRIPT_ERRANDS ?? 2);
 
 /** Enough calls for every kind to meet every other. */
 const longest = 50;
@@ -36,7 +38,7 @@ after(() => server.close());
 describe('a random script of calls', () => {
   it('gets the same replies in all modes and from the model', async (test) => {
     const statuses: number[] = [];
-    const options = { longest, numRuns: runs, seed, ...(path && { path }) };
+    const options = { longest, errandsIn100, numRuns: runs, seed, ...(path && { path }) };
     const startedAt = performance.now();
     const difference = await search(options, async (script) => {
       for (const { status } of await play(script, participants())) statuses.push(status);
@@ -100,10 +102,14 @@ type FailedScript = { error: unknown; report: string };
 
 /** Plays scripts until one fails, and then shorter ones as long as they fail. */
 async function search(
-  { longest: most, ...options }: fc.Parameters<[Script]> & { longest: number },
+  {
+    longest: most,
+    errandsIn100,
+    ...options
+  }: fc.Parameters<[Script]> & { longest: number; errandsIn100?: number },
   playOne: (script: Script) => Promise<void>,
 ): Promise<FailedScript | null> {
-  const property = fc.asyncProperty(scriptsUpTo(most), async (script) => {
+  const property = fc.asyncProperty(scriptsUpTo(most, errandsIn100), async (script) => {
     await server.clear();
     await playOne(script);
   });

@@ -9,6 +9,7 @@ import { measureFleet } from './fleet.ts';
 import { measureMove } from './move.ts';
 import { measureNoisyNeighbour } from './noisy_neighbour.ts';
 import { measureRequestPath } from './request_path.ts';
+import { measureRestore } from './restore.ts';
 
 const measurements: Record<string, (flags: string[]) => Promise<boolean>> = {
   archive: measureArchive,
@@ -17,6 +18,7 @@ const measurements: Record<string, (flags: string[]) => Promise<boolean>> = {
   move: measureMove,
   'noisy-neighbour': measureNoisyNeighbour,
   'request-path': measureRequestPath,
+  restore: measureRestore,
 };
 
 const known = Object.keys(measurements);

@@ -3,6 +3,7 @@
  * processes beside those that move tenants.
  */
 import { randomUUID } from 'node:crypto';
+import type { Fleet } from '../../src/control_plane/fleet.ts';
 import { captureOf } from '../../src/control_plane/moves/change_capture.ts';
 import { admitOnly } from '../../src/control_plane/moves/fence.ts';
 import type { MoveWatcher } from '../../src/control_plane/moves/move_job.ts';
@@ -112,7 +113,7 @@ export async function openMovingFixture(): Promise<MovingFixture> {
     },
     tracesOf: async ({ id }) =>
       (await tracesOf(extended.url, [id])).filter((trace) => !theTrail.includes(trace)),
-    leftOver: async (slug) => leftOver(services, await tenant(slug)),
+    leftOver: async (slug) => leftOver(services.fleet, await tenant(slug)),
   };
 }
 
@@ -163,10 +164,9 @@ export async function tenantOf(
 
 /** All that belongs to a tenant outside of its placement. */
 export async function leftOver(
-  { fleet }: Pick<Services, 'fleet'>,
+  { installation, modes }: Pick<Fleet, 'installation' | 'modes'>,
   tenant: TenantRef,
 ): Promise<string[]> {
-  const { installation, modes } = fleet;
   const { database, schema, login } = modes.placementOf(tenant);
   const hex = tenant.id.replaceAll('-', '');
   const isShared = modes.isCommon(tenant);

@@ -21,7 +21,15 @@ export type Actor =
   | `{api_keys:${number}}`;
 
 /** A body that is a string is sent unchanged; `type` is its content type if that is not JSON's. */
-export type Step = { as: Actor; line: string; body?: unknown; type?: string };
+export type CallStep = { as: Actor; line: string; body?: unknown; type?: string };
+
+/**
+ * The operator moves the tenant to another mode, keeps it as a file, or brings the rows of that file back. The
+ * tenant must not notice more than what its trail says.
+ */
+export type Errand = 'move' | 'keep' | 'restore';
+
+export type Step = CallStep | { errand: Errand };
 
 export type Script = readonly Step[];
 
@@ -108,22 +116,33 @@ const actor: fc.Arbitrary<Actor> = fc.oneof(
 /** The neighbour only checks that nothing of its own has changed. */
 const neighbours = fc
   .constantFrom('', '/visits')
-  .map((rest): Step => ({ as: 'neighbour', line: `GET /api/pets/{neighbours_pet}${rest}` }));
+  .map((rest): CallStep => ({ as: 'neighbour', line: `GET /api/pets/{neighbours_pet}${rest}` }));
 
 const steps = fc.oneof(
   weighing(
     30,
-    fc.tuple(actor, calls).map(([as, call]): Step => ({ as, ...call })),
+    fc.tuple(actor, calls).map(([as, call]): CallStep => ({ as, ...call })),
   ),
   weighing(1, neighbours),
 );
 
-/** Random sequences of calls, from one to `longest`. */
-export function scriptsUpTo(longest: number): fc.Arbitrary<Script> {
-  return fc.array(steps, { minLength: 1, maxLength: longest, size: 'max' });
+const errands = fc.constantFrom<Errand[]>('move', 'keep', 'restore').map((errand) => ({ errand }));
+
+/**
+ * Random sequences of calls, from one to `longest`.
+ *
+ * @param errandsIn100 how many of 100 steps are errands of the operator, about.
+ */
+export function scriptsUpTo(longest: number, errandsIn100 = 0): fc.Arbitrary<Script> {
+  const mixed = fc.oneof(
+    weighing<Step>(100 - errandsIn100, steps),
+    weighing<Step>(errandsIn100, errands),
+  );
+  const drawn = errandsIn100 === 0 ? steps : mixed;
+  return fc.array<Step>(drawn, { minLength: 1, maxLength: longest, size: 'max' });
 }
 
-type Called = Omit<Step, 'as'>;
+type Called = Omit<CallStep, 'as'>;
 
 function weighing<Value>(weight: number, arbitrary: fc.Arbitrary<Value>) {
   return { weight, arbitrary };

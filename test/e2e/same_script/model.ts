@@ -50,6 +50,7 @@ export class Model {
         ['neighbours_user', neighbour.user.id],
         ['neighbours_key', neighbour.id],
       ]),
+      run: async (errand) => this.#own.run(errand),
     };
   }
 

@@ -2,8 +2,9 @@
  * A participant of a script: a tenant of a server, or the model. Scripts name items by order of
  * appearance, and each participant has its own ids for them.
  */
+import { isolationModes } from '../../../src/isolation/modes.ts';
 import { bearer, type Headers } from '../../support/client.ts';
-import type { Actor, Step } from './calls.ts';
+import type { Actor, CallStep, Errand, Step } from './calls.ts';
 import { Labels } from './labels.ts';
 import { isRecord, type ScriptReply } from './response.ts';
 
@@ -15,6 +16,8 @@ export type Home = {
   keys: Readonly<Record<'admin' | 'member' | 'neighbour', string>>;
   /** Items that a script may name although it did not create them: `{neighbours_pet}`. */
   ids: ReadonlyMap<string, string>;
+  /** Does an errand of the operator. */
+  run(errand: Errand): Promise<void>;
 };
 
 /** Sends `METHOD /path`, as `Call` does. */
@@ -41,11 +44,19 @@ export class Participant {
   /** Labels for the participant's answers, with nothing counted yet. */
   labels(): Labels {
     const { slug, neighbour, isolation } = this.#home;
-    return new Labels({ [slug]: '{slug}', [neighbour]: '{neighbour}', [isolation]: '{mode}' });
+    const modes = [isolation, ...isolationModes].map((mode) => [mode, '{mode}'] as const);
+    const names = { [slug]: '{slug}', [neighbour]: '{neighbour}', ...Object.fromEntries(modes) };
+    return new Labels(names);
   }
 
   /** Does one step and remembers the items that it created. */
-  async take({ as, line, body, type }: Step): Promise<ScriptReply> {
+  async take(step: Step): Promise<ScriptReply> {
+    if (!('errand' in step)) return this.#call(step);
+    await this.#home.run(step.errand);
+    return { status: 200, headers: {} };
+  }
+
+  async #call({ as, line, body, type }: CallStep): Promise<ScriptReply> {
     const headers = { ...this.#headersOf(as), ...(type && { 'content-type': type }) };
     const own = line.replace(placeholder, (_, list, nth) => this.#named(list, nth));
     const said = await this.#send(own, body, headers);
@@ -54,7 +65,9 @@ export class Participant {
   }
 
   /** The step in the contract's notation, with `{pets 1}` for the first pet that was made. */
-  show({ as, line, body }: Step): string {
+  show(step: Step): string {
+    if ('errand' in step) return `operator: ${step.errand}`;
+    const { as, line, body } = step;
     const shown = line.replace(placeholder, (_, list, nth) => this.#shown(list, nth));
     const who =
       as === 'admin' ? '' : `${as.replace(placeholder, (_, l, n) => this.#shown(l, n))}: `;

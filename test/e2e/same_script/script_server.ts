@@ -6,11 +6,18 @@
  * long. Anything left over would show as a difference in the next script.
  */
 
-import postgres from 'postgres';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readConfig } from '../../../src/config.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
+import { openServices, type Services } from '../../../src/services.ts';
 import { type Onboarded, onboard, operatorOf, send } from '../../support/client.ts';
 import { type Kennel, startKennel } from '../../support/kennel.ts';
+import { tenantOf } from '../../support/moving_fixture.ts';
 import { testDatabase } from '../../support/postgres.ts';
+import { lookInto } from '../../support/sql.ts';
+import { Errands } from './errands.ts';
 import { type Plan, theirPet } from './model.ts';
 import type { Home, Send } from './participant.ts';
 import { replyOf } from './response.ts';
@@ -26,7 +33,7 @@ export type ScriptServer = {
 };
 
 /** A tenant, and how the superuser removes its rows. */
-type ScriptTenant = { home: Home; clear(): Promise<void>; close(): Promise<void> };
+type ScriptTenant = { home: Home; clear(): Promise<void> };
 
 /** No script ever uses it up. */
 const plan = { name: 'scripts', requestsPerHour: 1_000_000_000 };
@@ -34,11 +41,14 @@ const plan = { name: 'scripts', requestsPerHour: 1_000_000_000 };
 export async function openScriptServer(): Promise<ScriptServer> {
   const database = await testDatabase();
   const kennel = await startKennel(database.url);
+  // The operator's commands run in a process of their own, too: the server must follow them.
+  const services = await openServices(readConfig({ DATABASE_URL: database.url }), database.url);
+  const folder = await mkdtemp(join(tmpdir(), 'kennel-scripts-'));
   const rateLimit = { requests_per_hour: plan.requestsPerHour, burst: plan.requestsPerHour };
   await operatorOf(kennel)(`PUT /api/admin/plans/${plan.name}`, rateLimit);
   const scriptTenants: ScriptTenant[] = [];
   for (const mode of isolationModes)
-    scriptTenants.push(await addTenant(kennel, mode, database.url));
+    scriptTenants.push(await addTenant({ kennel, services, folder }, mode));
   return {
     plan,
     homes: scriptTenants.map(({ home }) => home),
@@ -47,18 +57,21 @@ export async function openScriptServer(): Promise<ScriptServer> {
       await Promise.all(scriptTenants.map((each) => each.clear()));
     },
     close: async () => {
-      await Promise.all(scriptTenants.map((each) => each.close()));
+      services.close();
       await kennel.stop();
       await database.drop();
+      await rm(folder, { recursive: true });
     },
   };
 }
 
+type Installed = { kennel: Kennel; services: Services; folder: string };
+
 async function addTenant(
-  kennel: Kennel,
+  installed: Installed,
   isolation: IsolationModeName,
-  url: string,
 ): Promise<ScriptTenant> {
+  const { kennel, services } = installed;
   const order = { isolation, plan: plan.name, name: 'Script Pets' };
   const own = await onboard(kennel, `script-${isolation}`, {
     ...order,
@@ -68,19 +81,25 @@ async function addTenant(
     ...order,
     admin_email: 'admin@next.example',
   });
-  const home = await createFixture(own, next, isolation);
-  const rows = await rowsOf(own, isolation, url);
+  const fixture = await createFixture(own, next, isolation);
+  const errands = new Errands(installed, own.slug);
+  const clearRows = await rowsOf(services, own);
   const { body: settings } = await own.call('GET /api/config');
   const clear = async () => {
+    errands.forget();
     // Always all settings: three changes that all modes have in common push the events of a failed
     // change out of every script's view, and shrinking is not misled.
     for (const key of Object.keys(settings)) await own.call(`DELETE /api/config/${key}`);
-    await rows.clear();
+    await clearRows();
   };
-  return { home, clear, close: rows.close };
+  return { home: { ...fixture, run: (errand) => errands.run(errand) }, clear };
 }
 
-async function createFixture(own: Onboarded, next: Onboarded, isolation: string): Promise<Home> {
+async function createFixture(
+  own: Onboarded,
+  next: Onboarded,
+  isolation: string,
+): Promise<Omit<Home, 'run'>> {
   const { user } = (await own.call('GET /api/me')).body;
   const order = { email: 'member@script.example', role: 'member' };
   const { body: member } = await own.call('POST /api/users', order);
@@ -102,38 +121,22 @@ async function createFixture(own: Onboarded, next: Onboarded, isolation: string)
   };
 }
 
-/**
- * The rows of one tenant: pets and visits in its placement, users and keys in the control schema.
- */
-async function rowsOf({ id }: Onboarded, isolation: IsolationModeName, url: string) {
-  const control = connect(url);
-  const compact = id.replaceAll('-', '');
-  const own = isolation === 'database' ? connect(await databaseNamed(control, compact)) : control;
-  const schema = { shared: 'shared', schema: `t_${compact}`, database: 'tenant' }[isolation];
-  const [settledAt] = await control<{ time: string }[]>`select now()::text as time`;
+/** Removes the rows of one tenant: pets and visits where they are now, users and keys in the control schema. */
+async function rowsOf({ fleet, control }: Services, { id, slug }: Onboarded) {
+  const main = fleet.installation.adminUrl;
+  const [settledAt] = await control<{ time: string }>`select now()::text as time`;
   const since = settledAt?.time ?? 'infinity';
-  return {
-    clear: async () => {
-      await own`delete from ${own(schema)}.visits where tenant_id = ${id}`;
-      await own`delete from ${own(schema)}.pets where tenant_id = ${id}`;
-      const made = control`tenant_id = ${id} and created_at > ${since}::text::timestamptz`;
-      await control`delete from control.api_keys where ${made}`;
-      await control`delete from control.users where ${made}`;
-    },
-    close: async () => {
-      await Promise.all([...new Set([own, control])].map((sql) => sql.end({ timeout: 1 })));
-    },
+  return async () => {
+    const placement = fleet.modes.placementOf(await tenantOf({ control }, slug));
+    const { schema } = placement;
+    await lookInto(fleet.installation.adminTarget(placement), async (sql) => {
+      await sql`delete from ${sql(schema)}.visits where tenant_id = ${id}`;
+      await sql`delete from ${sql(schema)}.pets where tenant_id = ${id}`;
+    });
+    await lookInto(main, async (sql) => {
+      const made = sql`tenant_id = ${id} and created_at > ${since}::text::timestamptz`;
+      await sql`delete from control.api_keys where ${made}`;
+      await sql`delete from control.users where ${made}`;
+    });
   };
-
-  async function databaseNamed(sql: postgres.Sql, mark: string): Promise<string> {
-    const [found] = await sql<{ name: string }[]>`
-      select datname as name from pg_database where datname like ${`%_t_${mark}`}`;
-    const own = new URL(url);
-    own.pathname = found?.name ?? '';
-    return own.href;
-  }
-}
-
-function connect(url: string): postgres.Sql {
-  return postgres(url, { max: 1, connect_timeout: 30, onnotice: () => {} });
 }

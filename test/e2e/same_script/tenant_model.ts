@@ -1,5 +1,7 @@
 /** The model's data of one tenant, and pages of it. Ids and times are counted, never random. */
 
+import type { Errand } from './calls.ts';
+
 /** An item of a list; its members are those of the contract. */
 export type Item = Readonly<Record<string, unknown>> & { id: string };
 
@@ -32,7 +34,8 @@ export class TenantModel {
   keys: { id: string; apiKey: string; user: User }[] = [];
   settings = defaults;
   /** The events of the tenant's own trail, the newest first. */
-  trail: { event: string; request_id: string }[] = [];
+  trail: { event: string; request_id: string | null }[] = [];
+  #kept: { pets: Item[]; visits: Item[] } | null = null;
 
   constructor(slug: string) {
     this.slug = slug;
@@ -44,7 +47,20 @@ export class TenantModel {
     return { id, apiKey };
   }
 
-  note(event: string, requestId: string): void {
+  /** A move changes nothing, and a restore brings back pets and visits alone. Without a file there is none. */
+  run(errand: Errand): void {
+    if (errand === 'move') this.note('tenant_moved', null);
+    if (errand === 'keep') {
+      this.#kept = { pets: [...this.pets], visits: [...this.visits] };
+      this.note('tenant_exported', null);
+    }
+    if (errand !== 'restore' || !this.#kept) return;
+    this.pets = [...this.#kept.pets];
+    this.visits = [...this.#kept.visits];
+    this.note('tenant_restored', null);
+  }
+
+  note(event: string, requestId: string | null): void {
     this.trail.unshift({ event, request_id: requestId });
   }
 
