@@ -2,15 +2,20 @@
  * `npm run explain`: one request in the three isolation modes, side by side. It starts a Kennel of its own
  * with a tenant in each mode, and removes it afterwards.
  */
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runAlone } from './command.ts';
 import type { Sent } from './explain/client.ts';
-import { compare } from './explain/comparison.ts';
+import { type Comparison, compare } from './explain/comparison.ts';
 import { OwnKennel } from './explain/own_kennel.ts';
+import { comparisonPage } from './explain/page.ts';
+import { comparisonSvg } from './explain/svg.ts';
 import { comparisonLines } from './explain/terminal.ts';
 
-const usage = `Usage: npm run explain [-- METHOD PATH [BODY]] [--broken] [--json]
+const usage = `Usage: npm run explain [-- METHOD PATH [BODY]] [--broken] [--html FILE] [--svg FILE] [--json]
 The default is GET /api/pets/{id}; {id} stands for a pet of the tenant.
+--html and --svg also write a page and a picture of it.
 --broken takes off each layer that stops a foreign reader, one after the other.
 Example: npm run explain -- POST /api/pets '{"name": "Rex", "species": "dog"}'`;
 
@@ -18,12 +23,18 @@ const widthWithoutTerminal = 132;
 
 await runAlone({
   usage,
-  options: { broken: { type: 'boolean' }, json: { type: 'boolean' } },
+  options: {
+    broken: { type: 'boolean' },
+    html: { type: 'string' },
+    svg: { type: 'string' },
+    json: { type: 'boolean' },
+  },
   parse: ({ positionals, values }) => {
     const request = requestOf(positionals);
     return (config) =>
       OwnKennel.run(config, async (kennel) => {
         const comparison = await compare(kennel, request, values);
+        await writeFiles(comparison, values);
         if (values.json) printJson(comparison);
         else {
           const width = process.stdout.columns ?? widthWithoutTerminal;
@@ -33,6 +44,14 @@ await runAlone({
       });
   },
 });
+
+async function writeFiles(
+  comparison: Comparison,
+  { html, svg }: { html?: string | undefined; svg?: string | undefined },
+): Promise<void> {
+  if (html !== undefined) await writeFile(html, await comparisonPage(comparison, resolve(html)));
+  if (svg !== undefined) await writeFile(svg, comparisonSvg(comparison));
+}
 
 /** @throws {UsageError} unless the words are a method, a path and a body. */
 function requestOf([method = 'GET', path = '/api/pets/{id}', body, ...rest]: string[]): Sent {

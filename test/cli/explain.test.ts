@@ -2,9 +2,13 @@
 import assert from 'node:assert/strict';
 import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Comparison } from '../../src/cli/explain/comparison.ts';
+import { lanesOf } from '../../src/cli/explain/lanes.ts';
+import { markup } from '../../src/cli/explain/markup.ts';
+import { comparisonPage } from '../../src/cli/explain/page.ts';
+import { comparisonSvg } from '../../src/cli/explain/svg.ts';
 import { comparisonLines } from '../../src/cli/explain/terminal.ts';
 import type { ExplainedStage } from '../../src/explain/explanation.ts';
 import { stages } from '../../src/kernel/trace.ts';
@@ -145,6 +149,39 @@ describe('npm run explain', () => {
       const lines = comparisonLines(comparison, width);
       assert.ok(Math.max(...lines.map(({ length }) => length)) <= Math.max(width, 100));
     }
+  });
+
+  it('makes a page that loads nothing and links each stage to its source and test', async () => {
+    const page = await comparisonPage(comparison, resolve('page.html'));
+    assert.doesNotMatch(page, /https?:|src=|@import|url\(/);
+    for (const stage of stages) {
+      assert.match(page, new RegExp(`<button type="button" data-stage="${stage}"`));
+      assert.match(page, new RegExp(`<section class="panel" id="stage-${stage}"`));
+    }
+    const links = [...page.matchAll(/href="([^"]+)"/g)].map(([, link = '']) => link);
+    assert.equal(links.length, 2 * stages.length);
+    for (const link of links) await access(link);
+    assert.equal(page.match(/<mark>/g)?.length, 3);
+  });
+
+  it('draws each stage on one scale, from the first to the end of the request', () => {
+    for (const { totalMs, stages: parts, postgres } of lanesOf(comparison).lanes) {
+      const { scaleMs } = lanesOf(comparison);
+      const end = parts.reduce((at, { from, width }) => {
+        assert.ok(Math.abs(from - at) < 1e-3, `${from} is not ${at}`);
+        return from + width;
+      }, 0);
+      assert.ok(Math.abs(end - totalMs / scaleMs) < 1e-3);
+      assert.equal(postgres.length, 1);
+    }
+    assert.equal(comparisonSvg(comparison).match(/<rect class="stage/g)?.length, 27);
+  });
+
+  it('escapes what it inserts into markup', () => {
+    assert.equal(
+      markup`<p>${'<b> & "'}${markup`<i>`}</p>`.text,
+      '<p>&lt;b&gt; &amp; &quot;<i></p>',
+    );
   });
 
   it('passes the stages that ARCHITECTURE.md shows, each with its file', async () => {

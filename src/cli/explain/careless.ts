@@ -28,8 +28,10 @@ export class Careless {
   /** The latest error of a careless handler, which clients never see. */
   message: string | null = null;
   #named = '';
+  #services: Services | null = null;
 
   readonly alter: Alter = (parts, services) => {
+    this.#services = services;
     const router = new Router<Context>(this.#routes(services), limits.http);
     return {
       ...parts,
@@ -45,6 +47,11 @@ export class Careless {
           : parts.routes(request, path),
     };
   };
+
+  get services(): Services {
+    if (this.#services) return this.#services;
+    throw new Error('Cannot use the services: the server is not open yet');
+  }
 
   /** Trusts the name of the tenant where a guard is off. */
   #directory(directory: Directory): Directory {

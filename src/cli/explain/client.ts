@@ -1,6 +1,6 @@
 /** Sends requests to the command's own server, on `node:http`: `fetch` allows no `Host` header. */
 import { once } from 'node:events';
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 
 export type Sent = {
@@ -11,7 +11,12 @@ export type Sent = {
   body?: string | null;
 };
 
-export type Received = { status: number; requestId: string; text: string };
+export type Received = {
+  status: number;
+  headers: IncomingHttpHeaders;
+  requestId: string;
+  text: string;
+};
 
 const agent = new Agent({ keepAlive: true });
 
@@ -28,6 +33,7 @@ export async function send(
   if (!incoming) throw new Error(`Cannot send ${method} ${path}: the server did not reply`);
   return {
     status: incoming.statusCode ?? 0,
+    headers: incoming.headers,
     requestId: String(incoming.headers['x-request-id']),
     text: await text(incoming),
   };

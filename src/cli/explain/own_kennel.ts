@@ -118,8 +118,14 @@ export class OwnKennel {
     return JSON.parse(text).id;
   }
 
-  async #onboard(slug: string, isolation: string): Promise<OwnTenant> {
-    const order = { slug, name: slug, plan: 'premium', isolation };
+  /** Makes a tenant whose plan allows two requests per hour. */
+  async onboardOnSmallPlan(): Promise<OwnTenant> {
+    await this.#operate('PUT', '/api/admin/plans/small', { requests_per_hour: 2 });
+    return this.#onboard('small-zoo', isolationModes[0], 'small');
+  }
+
+  async #onboard(slug: string, isolation: string, plan = 'premium'): Promise<OwnTenant> {
+    const order = { slug, name: slug, plan, isolation };
     const { status, text } = await this.#operate('POST', '/api/admin/tenants', order);
     if (status !== 201) throw new Error(`Cannot create "${slug}": ${text}`);
     const { tenant, admin } = JSON.parse(text);

@@ -70,7 +70,7 @@ function row(cells: readonly string[][], width: number): string[] {
 }
 
 /** Breaks a line at spaces, and indents what follows as deep as its text. */
-function wrapped(line: string, width: number): string[] {
+export function wrapped(line: string, width: number): string[] {
   const indent = ' '.repeat((/^[\s▶→←]*/.exec(line)?.[0].length ?? 0) + 2);
   const lines: string[] = [];
   let rest = line;
@@ -110,7 +110,7 @@ function groupLines({ messages, ms, rows, tag, sqlstate }: ExplainedGroup): stri
 }
 
 /** Joins the messages of one statement: `Bind, Execute`. */
-function joined(messages: readonly ExplainedMessage[]): ExplainedMessage[] {
+export function joined(messages: readonly ExplainedMessage[]): ExplainedMessage[] {
   const all: ExplainedMessage[] = [];
   for (const message of messages) {
     const last = all.at(-1);
@@ -133,10 +133,10 @@ function messageLines({ message, statement, sql, parameters = [] }: ExplainedMes
 }
 
 /** Whether a line of a plan compares rows with the tenant of the context. */
-function isPolicy(line: string): boolean {
+export function isPolicy(line: string): boolean {
   return line.includes('tenant_id = ');
 }
 
-function milliseconds(ms: number): string {
+export function milliseconds(ms: number): string {
   return `${ms.toFixed(ms < 10 ? 2 : 1)} ms`;
 }
