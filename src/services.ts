@@ -156,6 +156,7 @@ async function installOptions(
     migrationLockTimeoutMs: limits.migrations.lockTimeoutMs,
     transactionTimeoutMs: limits.connection.callTimeoutMs,
     dropTimeoutMs: limits.dropTimeoutMs,
+    pace: limits.pace,
   };
 }
 

@@ -12,7 +12,6 @@ export type MoveLimits = TransferLimits &
   OldSessionsLimits & {
     fewChanges: number;
     catchUps: number;
-    restMs: number;
     progressMs: number;
     errorChars: number;
   };

@@ -15,6 +15,7 @@ import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/insta
 import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
 import { keepSecret, readSecrets } from '../keys/seal_keys.ts';
 import { ignore, upgrade } from '../migrations/schema_migrator.ts';
+import type { PaceLimits } from '../pace.ts';
 import { hardenMain } from './harden.ts';
 import { admitRole, prepareKernel } from './kernel_schema.ts';
 import {
@@ -40,6 +41,7 @@ export type InstallOptions = {
   /** The longest time that a transaction of a serving login may stay open. */
   transactionTimeoutMs: number;
   dropTimeoutMs: number;
+  pace: PaceLimits;
 };
 
 /**
