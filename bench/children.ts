@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { limits } from './limits.ts';
+import { nodeScript } from './node_script.ts';
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -129,7 +130,8 @@ function spawnServer(
   [out, errors]: readonly [FileHandle, FileHandle],
 ): Running {
   const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, ['--import', 'tsx', ...script], {
+  const words = script.flatMap((word) => (word.endsWith('.ts') ? nodeScript(word) : word));
+  const child = spawn(process.execPath, words, {
     cwd: projectFolder,
     env: { PATH, TSX_DISABLE_CACHE: '1', ...variables },
     stdio: ['ignore', out.fd, errors.fd],

@@ -1,9 +1,9 @@
 /** The lab's connection to the load process: one job at a time. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { parse } from 'valibot';
 import type { Children } from '../children.ts';
 import { limits } from '../limits.ts';
+import { loader, scriptFile } from '../node_script.ts';
 import { type Job, type Outcome, type Report, report } from './messages.ts';
 
 /** Called at the beginning and the end of the measured time. */
@@ -21,8 +21,8 @@ export class Load {
   }
 
   static async start(children: Children): Promise<Load> {
-    const child = fork(fileURLToPath(new URL('load_process.ts', import.meta.url)), {
-      execArgv: ['--import', 'tsx'],
+    const child = fork(scriptFile('bench/load/load_process.ts'), {
+      execArgv: [...loader],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     const load = new Load(child, children.adopt('the load process', child));

@@ -52,6 +52,8 @@ const meanings = {
 const sideEffects = {
   local_preload_libraries: '',
   exit_on_error: 'off',
+  // It takes half a second to compile some queries of the catalog that run in milliseconds.
+  jit: 'off',
   post_auth_delay: '0',
   // Parameters of statements contain seals, which must not reach the server's log.
   debug_print_parse: 'off',

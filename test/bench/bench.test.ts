@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
+import { nodeScript } from '../../bench/node_script.ts';
 import { until } from '../support/until.ts';
 
 describe('npm run bench', () => {
@@ -54,7 +55,7 @@ describe('npm run bench', () => {
 
   function start(flags: string[]): ChildProcessByStdio<null, null, Readable> {
     const { PATH = '' } = process.env;
-    const script = ['--import', 'tsx', 'bench/bench.ts', '--rounds', '1', '--duration', '0.5'];
+    const script = [...nodeScript('bench/bench.ts'), '--rounds', '1', '--duration', '0.1'];
     return spawn(process.execPath, [...script, ...flags], {
       env: { PATH, DATA_DIR: join(folder, 'data') },
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
+import { nodeScript } from '../../bench/node_script.ts';
 import { readOptions } from '../../bench/options.ts';
 
 describe('readOptions()', () => {
@@ -49,7 +50,7 @@ describe('npm run bench', () => {
   it('reports a wrong flag in one line and exits with 2', () => {
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
-      ['--import', 'tsx', 'bench/bench.ts', '--only', 'nothing'],
+      [...nodeScript('bench/bench.ts'), '--only', 'nothing'],
       { encoding: 'utf8' },
     );
     assert.equal(status, 2);

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { nodeScript } from '../support/node_script.ts';
+import { nodeScript } from '../../bench/node_script.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand, runProcess } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';

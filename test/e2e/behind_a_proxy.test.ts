@@ -18,7 +18,7 @@ import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 
 /** `ROLLS=20` runs more restarts. */
-const rolls = Number(process.env.ROLLS ?? 2);
+const rolls = Number(process.env.ROLLS ?? 1);
 const clients = 6;
 /** Of each client. More load would slow down the restarts, and so lengthen the test. */
 const betweenRequestsMs = 50;
@@ -26,10 +26,24 @@ const baseDomain = 'pets.example';
 const tls = selfSigned('127.0.0.1', baseDomain, `*.${baseDomain}`);
 
 let database: TestDatabase;
+let ports: readonly [number, number];
+const kennels: Kennel[] = [];
+
 before(async () => {
   database = await testDatabase();
+  ports = [await freePort(), await freePort()];
+  kennels.push(...(await Promise.all(ports.map(startOn))));
 });
-after(() => database.drop());
+
+after(async () => {
+  await Promise.all(kennels.map((kennel) => kennel.stop()));
+  await database.drop();
+});
+
+function startOn(port: number): Promise<Kennel> {
+  const variables = { BASE_DOMAIN: baseDomain, TRUSTED_PROXIES: '127.0.0.1', PORT: `${port}` };
+  return startKennel(database.url, variables);
+}
 
 for (const [name, start] of Object.entries(proxies)) {
   const suite = `two servers behind ${name}`;
@@ -40,15 +54,11 @@ for (const [name, start] of Object.entries(proxies)) {
 
 function servers(startProxy: StartProxy, own: SelfSigned): void {
   const agent = new Agent({ keepAlive: true, ca: own.certificate });
-  const kennels: Kennel[] = [];
-  let ports: readonly [number, number];
   let proxy: RunningProxy;
   let tenant: { slug: string; apiKey: string };
   let other: { slug: string; apiKey: string };
 
   before(async () => {
-    ports = [await freePort(), await freePort()];
-    kennels.push(...(await Promise.all(ports.map(startOn))));
     proxy = await startProxy(ports, own);
     const [first] = kennels;
     assert.ok(first);
@@ -61,13 +71,7 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
   after(async () => {
     agent.destroy();
     await proxy.stop();
-    await Promise.all(kennels.map((kennel) => kennel.stop()));
   });
-
-  function startOn(port: number): Promise<Kennel> {
-    const variables = { BASE_DOMAIN: baseDomain, TRUSTED_PROXIES: '127.0.0.1', PORT: `${port}` };
-    return startKennel(database.url, variables);
-  }
 
   /** As a client that resolves the host by a wildcard in the DNS and checks the certificate. */
   async function send(

@@ -11,7 +11,8 @@ import { lookInto } from '../support/sql.ts';
 import { orphansIn, tracesOf } from '../support/traces.ts';
 import { until } from '../support/until.ts';
 
-const momentsPerMode = 4;
+/** `KILLS=20` kills at more moments. */
+const momentsPerMode = Number(process.env.KILLS ?? 2);
 
 /**
  * Far longer than a start with its recovery takes, and shorter than the time to the next recovery.

@@ -9,10 +9,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { nodeScript } from '../../bench/node_script.ts';
 import { createDatabase } from '../support/database.ts';
 import { type DebianCluster, startDebianCluster } from '../support/debian_cluster.ts';
 import { adminToken, runKennel } from '../support/kennel.ts';
-import { nodeScript } from '../support/node_script.ts';
 import { reportMissing } from '../support/programs.ts';
 
 const suites = [

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
+import { nodeScript } from '../../bench/node_script.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { importFrom, openArchive } from '../support/archives.ts';
 import {
@@ -21,7 +22,6 @@ import {
 } from '../support/client.ts';
 import { adminToken } from '../support/kennel.ts';
 import { type Lab, openLab } from '../support/lab.ts';
-import { nodeScript } from '../support/node_script.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { orphansIn, theTrail, tracesOf } from '../support/traces.ts';
 import { until } from '../support/until.ts';

@@ -5,12 +5,12 @@ import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import postgres from 'postgres';
+import { nodeScript } from '../../bench/node_script.ts';
 import { binariesFor } from '../../src/embedded_postgres/binaries.ts';
 import type { ServerSettings } from '../../src/embedded_postgres/cluster.ts';
 import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { firstLine } from '../support/first_line.ts';
-import { nodeScript } from '../support/node_script.ts';
 import { openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
 
 const asRoot = process.getuid?.() === 0;

@@ -10,10 +10,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { nodeScript } from '../../bench/node_script.ts';
 import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { firstLine } from '../support/first_line.ts';
-import { nodeScript } from '../support/node_script.ts';
 import { lookInto } from '../support/sql.ts';
 import { testLimits, unsafeButFast } from '../support/test_cluster.ts';
 

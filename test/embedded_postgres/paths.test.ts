@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { nodeScript } from '../../bench/node_script.ts';
 import { binariesFor } from '../../src/embedded_postgres/binaries.ts';
 import { firstLine } from '../support/first_line.ts';
-import { nodeScript } from '../support/node_script.ts';
 import { lookInto } from '../support/sql.ts';
 import { openFolder } from '../support/test_cluster.ts';
 

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { after } from 'node:test';
-import { nodeScript } from '../support/node_script.ts';
+import { loader, scriptFile } from '../../bench/node_script.ts';
 import type { limits } from './test_server.ts';
 
 export type EdgeOptions = {
@@ -33,9 +33,8 @@ export type EdgeServer = {
 const defaultHeapMegabytes = 512;
 
 export async function startEdge(options: EdgeOptions = {}): Promise<EdgeServer> {
-  const [script = '', ...loader] = nodeScript('test/http/edge_process.ts').reverse();
   const heap = options.heapMegabytes ?? defaultHeapMegabytes;
-  const child = fork(script, {
+  const child = fork(scriptFile('test/http/edge_process.ts'), {
     execArgv: [`--max-old-space-size=${heap}`, ...loader],
     env: { ...process.env, EDGE: JSON.stringify(options) },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { nodeScript } from './node_script.ts';
+import { nodeScript } from '../../bench/node_script.ts';
 
 export type Variables = Readonly<Record<string, string>>;
 

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { nodeScript } from './node_script.ts';
+import { nodeScript } from '../../bench/node_script.ts';
 
 type Ended = { code: number | null; out: string; err: string };
 

@@ -4,7 +4,6 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 
 /**
  * Runs `look` as the owner, in a read-only transaction. Names without a schema are those of the catalog.
- * JIT is off, because compiling these queries takes longer than running them.
  */
 export function lookInto<Result>(
   { admin, installation }: Fleet,
@@ -13,8 +12,7 @@ export function lookInto<Result>(
 ): Promise<Result> {
   const begin = `begin isolation level repeatable read read only;
     set local role "${installation.roles.owner}";
-    set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off;
-    set local jit = off`;
+    set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
   return admin.exclusive(installation.adminTarget(database), fleetWork, (connection) =>
     connection.transaction(begin, look),
   );
