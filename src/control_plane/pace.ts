@@ -1,6 +1,7 @@
 /** Long work in small pieces with rests, so that the requests of tenants find the machine free most of the time. */
 import { setTimeout as pause } from 'node:timers/promises';
 
+/** How long the rests are. */
 export type PaceLimits = {
   /** A rest is this many times as long as the piece of work before it. */
   restFactor: number;

@@ -7,6 +7,7 @@ import type { MoveRecord, MoveState } from './move_record.ts';
 import type { OldSessionsLimits } from './old_sessions.ts';
 import type { TransferLimits } from './transfer.ts';
 
+/** The limits of all steps. */
 export type MoveLimits = TransferLimits &
   CaptureLimits &
   OldSessionsLimits & {
@@ -16,6 +17,7 @@ export type MoveLimits = TransferLimits &
     errorChars: number;
   };
 
+/** The parts that every job uses. */
 export type JobParts = {
   fleet: Fleet;
   movers: ConnectionPool;

@@ -40,6 +40,7 @@ export async function besideFleetWork<Result>(
   throw conflict('Tenants are being migrated; try again later');
 }
 
+/** Returns the refusal of work that must wait for other work. */
 export function conflict(detail: string): Refusal {
   return new Refusal('conflict', { detail });
 }
