@@ -161,6 +161,7 @@ async function installOptions(
     transactionTimeoutMs: limits.connection.callTimeoutMs,
     probeConnection: limits.probeConnection,
     dropTimeoutMs: limits.dropTimeoutMs,
+    pace: limits.pace,
   };
 }
 

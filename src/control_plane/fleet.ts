@@ -5,6 +5,7 @@ import type { ConnectionLimits } from '../postgres/connection.ts';
 import type { ConnectionPool } from '../postgres/connection_pool.ts';
 import type { Installation } from '../postgres/installation.ts';
 import type { Migration } from './migrations/migration_files.ts';
+import type { PaceLimits } from './pace.ts';
 
 export type SqlFiles = {
   kernel: Migration[];
@@ -31,6 +32,8 @@ export type Fleet = {
   probeConnection: ConnectionLimits;
   /** The longest time that dropping a database may take. */
   dropTimeoutMs: number;
+  /** Of work that copies, compares or deletes many rows beside the requests of tenants. */
+  pace: PaceLimits;
 };
 
 /** The name under which the pools count the control plane's connections. */

@@ -6,12 +6,20 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { isolationModes } from '../../src/isolation/modes.ts';
+import { slugOf } from '../support/more_tables.ts';
 import { serverUrl } from '../support/postgres.ts';
+import { context } from './attacks/context.ts';
+import { ids } from './attacks/ids.ts';
+import { naming } from './attacks/naming.ts';
 import { attacks } from './attacks.ts';
 import { attempt, experiment } from './experiment.ts';
 import { Lab } from './lab.ts';
 
-const everyRun = ['a forged header', "the victim's id in the path"];
+const everyRun = [
+  'a forged header',
+  'the archive of another tenant',
+  "the victim's id in the path",
+];
 
 describe('the server in shared mode', () => {
   let lab: Lab;
@@ -21,6 +29,27 @@ describe('the server in shared mode', () => {
   after(() => lab.close());
 
   for (const attack of attacks.filter(({ layers }) => layers.shared)) {
+    it(`stops ${attack.name}`, async () => {
+      const { breach, told } = await attempt(attack, lab);
+      assert.equal(breach, null, told);
+    });
+  }
+});
+
+describe('the server, for tenants that have moved away and back', () => {
+  let lab: Lab;
+  before(async () => {
+    lab = await Lab.open(await serverUrl(), 'shared', new Set());
+    const { moves } = lab.server.app.services;
+    for (const { slug } of [lab.attacker, lab.victim]) {
+      for (const to of ['schema', 'shared']) {
+        await (await moves.begin({ slug: slugOf(slug), to, requestId: null })).finished;
+      }
+    }
+  });
+  after(() => lab.close());
+
+  for (const attack of [...naming, ...ids, ...context].filter(({ layers }) => layers.shared)) {
     it(`stops ${attack.name}`, async () => {
       const { breach, told } = await attempt(attack, lab);
       assert.equal(breach, null, told);

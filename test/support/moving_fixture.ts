@@ -9,7 +9,7 @@ import { admitOnly } from '../../src/control_plane/moves/fence.ts';
 import type { MoveWatcher } from '../../src/control_plane/moves/move_job.ts';
 import type { MoveView } from '../../src/control_plane/moves/move_record.ts';
 import { Moves } from '../../src/control_plane/moves/moves.ts';
-import { type IsolationModeName, isolationModes } from '../../src/isolation/modes.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { Relocation } from '../../src/isolation/relocation.ts';
 import { tenantIsolation } from '../../src/isolation/tenant_db.ts';
 import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
@@ -41,7 +41,7 @@ export type MovingFixture = Omit<ExtendedInstallation, 'asSuperuser'> & {
   tenant(slug: string): Promise<TenantRef>;
   /** All rows of a tenant as text, in every table. */
   rowsOf(slug: string): Promise<string[]>;
-  move(slug: string, to: IsolationModeName, options?: MoveOptions): Promise<MoveView>;
+  move(slug: string, to: string, options?: MoveOptions): Promise<MoveView>;
   /** The latest move of a tenant. */
   view(slug: string): Promise<MoveView | null>;
   /** Deletes the tenant. */

@@ -18,6 +18,7 @@ import { type ArchiveHeader, unreadable } from './format.ts';
 import { copyRows, type LoadOptions, loadRows, type TenantTables } from './load_rows.ts';
 import { ArchiveReader } from './read_archive.ts';
 
+/** The parts that load the rows of an archive. */
 export type LoadParts = {
   archives: ArchiveParts;
   /** The connections that serve tenants. */

@@ -7,6 +7,7 @@ import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unavailable } from '../../kernel/errors.ts';
 
+/** How much may wait for clients. */
 export type SpoolLimits = {
   /** The size of one file. When it is full, the archive is read at the pace of its client. */
   bytes: number;
@@ -17,6 +18,7 @@ export type SpoolLimits = {
 /** Bytes that are read from a file together. */
 const readBytes = 64 * 1_024;
 
+/** The files of all downloads of this process. */
 export class Spool {
   readonly #folder: string;
   readonly #limits: SpoolLimits;

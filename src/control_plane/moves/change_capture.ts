@@ -14,6 +14,7 @@ import { isLockTimeout, type LockLimits, retryLocked } from './lock_retries.ts';
 import { keyOf, literal } from './row_statements.ts';
 import type { TenantSession } from './tenant_session.ts';
 
+/** How long it may take to lock the tables, and to stop the writes. */
 export type CaptureLimits = LockLimits & {
   fenceWaitMs: number;
   fenceAttempts: number;

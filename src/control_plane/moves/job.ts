@@ -7,16 +7,17 @@ import type { MoveRecord, MoveState } from './move_record.ts';
 import type { OldSessionsLimits } from './old_sessions.ts';
 import type { TransferLimits } from './transfer.ts';
 
+/** The limits of all steps. */
 export type MoveLimits = TransferLimits &
   CaptureLimits &
   OldSessionsLimits & {
     fewChanges: number;
     catchUps: number;
-    restMs: number;
     progressMs: number;
     errorChars: number;
   };
 
+/** The parts that every job uses. */
 export type JobParts = {
   fleet: Fleet;
   movers: ConnectionPool;

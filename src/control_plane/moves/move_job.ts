@@ -3,7 +3,6 @@
  * old placement. Each step may be killed: until the switch a recovery removes the second placement, after it
  * the old one.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { Refusal } from '../../kernel/errors.ts';
 import { isDedicated } from '../../postgres/placement.ts';
 import type { TableGroup } from '../provisioning/stored_tables.ts';
@@ -82,7 +81,6 @@ export class MoveJob implements Job {
       assertLocked();
       onRows(rows, of);
       await noted(rows, of);
-      await pause(this.#parts.limits.restMs);
     });
     await record.catchingUp(id);
     await onStep('copied');
@@ -151,6 +149,7 @@ export class MoveJob implements Job {
       groups,
       capture: this.#capture.name,
       limits: this.#parts.limits,
+      pace: this.#parts.fleet.pace,
     };
   }
 

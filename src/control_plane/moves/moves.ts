@@ -8,7 +8,6 @@
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, TenantRef } from '../../kernel/ports.ts';
 import type { Slug, TenantId } from '../../kernel/tenant.ts';
-import { tryWithLock, tryWithSharedLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Fleet } from '../fleet.ts';
@@ -17,6 +16,7 @@ import { Provisioner } from '../provisioning/provisioner.ts';
 import { chooseServer } from '../servers/choose_server.ts';
 import type { Job, JobParts, MoveLimits } from './job.ts';
 import { MoveJob, type MoveWatcher } from './move_job.ts';
+import { besideFleetWork, conflict, withTenantLock } from './move_locks.ts';
 import { MoveRecord, type MoveRow, type MoveView } from './move_record.ts';
 import { ReplaceJob, type Replacement, type ReplaceWatcher } from './replace_job.ts';
 
@@ -124,7 +124,7 @@ export class Moves {
   async recover(): Promise<void> {
     const unfinished = await this.#record.unfinished(this.#parts.recoveryBatchSize);
     const outcomes = await Promise.allSettled(
-      unfinished.map(({ slug }) => this.#locked(slug, () => this.#recover(slug))),
+      unfinished.map(({ slug }) => withTenantLock(this.#parts, slug, () => this.#recover(slug))),
     );
     const reasons = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
     if (reasons.length === 0) return;
@@ -152,8 +152,8 @@ export class Moves {
   }
 
   async #run(slug: Slug, { claim, onBegun, work, onDropped }: Running): Promise<MoveView> {
-    const moved = await this.#locked(slug, (connection) =>
-      this.#excluding(connection, async () => {
+    const moved = await withTenantLock(this.#parts, slug, (connection) =>
+      besideFleetWork(connection, async () => {
         await this.#recover(slug);
         const move = await claim();
         onBegun?.(await this.#viewOf(slug));
@@ -184,21 +184,6 @@ export class Moves {
   async #giveUp(move: MoveRow, job: Job, reason: string): Promise<void> {
     const state = await this.#record.takeOver(move.id);
     await job.recover(state, reason);
-  }
-
-  /** Migrations and rotations change each placement that the registry names, and it names only one. */
-  async #excluding<Result>(connection: Connection, work: () => Promise<Result>): Promise<Result> {
-    const moved = await tryWithSharedLock(connection, 'migrate', async () => {
-      const inner = await tryWithSharedLock(
-        connection,
-        'seals',
-        async () => [await work()] as const,
-      );
-      if (inner) return inner;
-      throw conflict('The key of the seals is being rotated; try again later');
-    });
-    if (moved) return moved[0];
-    throw conflict('Tenants are being migrated; try again later');
   }
 
   async #claimMove({ slug, to, server: asked = null }: MoveRequest): Promise<MoveRow> {
@@ -243,23 +228,6 @@ export class Moves {
     if (!view) throw new Error('Cannot move the tenant: its move was not recorded');
     return view;
   }
-
-  /** Runs `work` under the lock of the slug; null when another process has the lock. */
-  #locked<Result>(
-    slug: Slug,
-    work: (connection: Connection) => Promise<Result>,
-  ): Promise<Result | null> {
-    const { locks, fleet } = this.#parts;
-    const { installation } = fleet;
-    const target = installation.adminTarget(installation.main);
-    return locks.exclusive(target, slug, (connection) =>
-      tryWithLock(connection, `tenant ${slug}`, () => work(connection)),
-    );
-  }
-}
-
-function conflict(detail: string): Refusal {
-  return new Refusal('conflict', { detail });
 }
 
 function messageOf(error: unknown): string {

@@ -5,6 +5,7 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { DedicatedPlacement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 
+/** How long an old database waits for its sessions. */
 export type OldSessionsLimits = { busySessionsMs: number; idleSessionsMs: number; pollMs: number };
 
 type OldSessionsParts = {

@@ -7,6 +7,7 @@ import { readTableGroups, type TableGroup } from '../provisioning/stored_tables.
 import { admitOnly, removeFence } from './fence.ts';
 import { TenantSession } from './tenant_session.ts';
 
+/** The rows of a tenant in one generation. */
 export class Place {
   readonly ref: TenantRef;
   readonly placement: Placement;

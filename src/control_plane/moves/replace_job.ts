@@ -23,8 +23,10 @@ export const replaceSteps = [
   ...(['fenced', 'replaced', 'switched', 'dropped'] as const),
 ] as const;
 
+/** One of these steps. */
 export type ReplaceStep = (typeof replaceSteps)[number];
 
+/** Is told of each step. */
 export type ReplaceWatcher = { onStep?: (step: ReplaceStep) => void | Promise<void> };
 
 /** The new rows of a tenant, and what happens to its present ones. */
@@ -40,6 +42,7 @@ export type Replacement = {
 /** The event, as the transaction that replaces the rows leaves it. */
 type Mark = { requestId: string | null; details: AuditDetails };
 
+/** One replacement. */
 export class ReplaceJob implements Job {
   readonly #parts: JobParts;
   readonly #move: MoveRow;

@@ -15,37 +15,48 @@ export type RowBatch = { table: StoredTable; rows: string };
 /** A number and a checksum of rows, in any order. */
 export type Sum = { count: number; checksum: string | null };
 
-const sum = `count(t.tenant_id)::int as count,
+const sum = `count((t).tenant_id)::int as count,
   bit_xor(('x' || left(encode(sha256(convert_to(t::text, 'UTF8')), 'hex'), 16))::bit(64)::bigint)::text
     as checksum`;
 
 /** The next rows in the order of the key; the first ones without a parameter, then those after a key. */
 export function pageText(
-  { name, key }: StoredTable,
+  table: StoredTable,
   { isFirst, rows, bytes }: { isFirst: boolean; rows: number; bytes: number },
 ): Text {
-  const columns = key.map((column) => `t.${identifier(column.name)}`).join(', ');
-  const values = key.map((column, at) => part('$1', column, at)).join(', ');
   return withParameter(`
     select count(*)::int as count, array_agg(t order by key_at)::text as rows,
       (array_agg(key order by key_at desc))[1] as last
     from (
       select page.t, key, key_at,
         sum(octet_length(page.t::text)) over (order by key_at) - octet_length(page.t::text) as ahead
-      from (
-        select t, ${keyOf('t', key)} as key, row_number() over (order by ${columns}) as key_at
-        from ${identifier(name)} as t
-        ${isFirst ? '' : `where (${columns}) > (${values})`}
-        order by ${columns}
-        limit ${rows}
-      ) as page
+      from (${nextRows(table, { isFirst, rows })}) as page
     ) as sized
     where ahead < ${bytes}`);
 }
 
-/** The number and the checksum of all rows of the tenant. */
-export function sumText({ name }: StoredTable): Text {
-  return statementOf(`select ${sum} from ${identifier(name)} as t`);
+function nextRows(
+  { name, key }: StoredTable,
+  { isFirst, rows }: { isFirst: boolean; rows: number },
+): string {
+  const columns = key.map((column) => `t.${identifier(column.name)}`).join(', ');
+  const values = key.map((column, at) => part('$1', column, at)).join(', ');
+  return `
+    select t, ${keyOf('t', key)} as key, row_number() over (order by ${columns}) as key_at
+    from ${identifier(name)} as t
+    ${isFirst ? '' : `where (${columns}) > (${values})`}
+    order by ${columns}
+    limit ${rows}`;
+}
+
+/** The number and the checksum of the next rows in the order of the key, and the last key. */
+export function sumPageText(
+  table: StoredTable,
+  { isFirst, rows }: { isFirst: boolean; rows: number },
+): Text {
+  return withParameter(`
+    select ${sum}, (array_agg(key order by key_at desc))[1] as last
+    from (${nextRows(table, { isFirst, rows })}) as page`);
 }
 
 export function countText({ name }: StoredTable): Text {

@@ -5,6 +5,7 @@
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { statementOf } from '../generated_sql.ts';
+import { type PaceLimits, paced } from '../pace.ts';
 import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
 import {
   ask,
@@ -15,12 +16,17 @@ import {
   type RowBatch,
   type Sum,
   sumOfKeysText,
-  sumText,
+  sumPageText,
   upsertText,
 } from './row_statements.ts';
 import type { TenantSession } from './tenant_session.ts';
 
-export type TransferLimits = { batchRows: number; batchBytes: number; changesBatchRows: number };
+export type TransferLimits = {
+  batchRows: number;
+  batchBytes: number;
+  changesBatchRows: number;
+  comparedRows: number;
+};
 
 export type Transfer = {
   source: TenantSession;
@@ -30,13 +36,15 @@ export type Transfer = {
   /** The schema in which the source collects the keys of changed rows. */
   capture: string;
   limits: TransferLimits;
+  pace: PaceLimits;
 };
 
 /** Copies all rows. @param onRows is told how many are copied, and how many there are. */
 export async function copyAll(
-  { source, destination, groups, limits }: Transfer,
+  { source, destination, groups, limits, pace }: Transfer,
   onRows: (rows: number, of: number) => Promise<void>,
 ): Promise<void> {
+  const rest = paced(pace);
   await source.snapshot(async (read) => {
     const of = await countAll(read, groups);
     let rows = 0;
@@ -45,6 +53,7 @@ export async function copyAll(
       for await (const some of group.isCyclic ? gathered(batches) : each(batches)) {
         rows += await destination.write((write) => upsert(write, some));
         await onRows(rows, of);
+        await rest();
       }
     }
   });
@@ -128,7 +137,7 @@ export function catchUp(transfer: Transfer, { comparesAll = false } = {}): Promi
       for (const { table, page } of applied.reverse()) {
         if (page.gone !== null) await ask(write, deleteText(table), page.gone);
       }
-      if (comparesAll) await compareAll(read, write, groups);
+      if (comparesAll) await compareAll(read, write, transfer);
       return applied.reduce((count, { page }) => count + page.changes, 0);
     });
     // The snapshot's own changes: later ones are not seen, and stay.
@@ -169,13 +178,28 @@ async function applyChanges(write: Sql, changed: readonly ChangedTable[]): Promi
   }));
 }
 
-async function compareAll(read: Sql, write: Sql, groups: readonly TableGroup[]): Promise<void> {
+type SumPage = Sum & { last: string | null };
+
+/** Page after page, because sums over all rows would keep two processors busy for long. */
+async function compareAll(
+  read: Sql,
+  write: Sql,
+  { groups, limits, pace }: Pick<Transfer, 'groups' | 'limits' | 'pace'>,
+): Promise<void> {
+  const rest = paced(pace);
   for (const table of tablesOf(groups)) {
-    const [[one], [other]] = await Promise.all([
-      read<Sum>(sumText(table)),
-      write<Sum>(sumText(table)),
-    ]);
-    assertSame(table, one, other);
+    const next = sumPageText(table, { rows: limits.comparedRows, isFirst: false });
+    const first = sumPageText(table, { rows: limits.comparedRows, isFirst: true });
+    let [page] = await read<SumPage>(first);
+    let [copy] = await write<SumPage>(first);
+    for (;;) {
+      assertSame(table, page, copy);
+      await rest();
+      if (!page || page.last === null) break;
+      const { last } = page;
+      [page] = await ask<SumPage>(read, next, last);
+      [copy] = await ask<SumPage>(write, next, last);
+    }
   }
 }
 

@@ -16,6 +16,7 @@ import { databaseOf, Installation, rolesOf, schemas } from '../../postgres/insta
 import { type Fleet, fleetWork, type SqlFiles } from '../fleet.ts';
 import { keepSecret, readSecrets } from '../keys/seal_keys.ts';
 import { ignore, upgrade } from '../migrations/schema_migrator.ts';
+import type { PaceLimits } from '../pace.ts';
 import { readServerUrls } from '../servers/server_urls.ts';
 import { hardenMain } from './harden.ts';
 import { admitRole, prepareKernel } from './kernel_schema.ts';
@@ -43,6 +44,7 @@ export type InstallOptions = {
   transactionTimeoutMs: number;
   probeConnection: Fleet['probeConnection'];
   dropTimeoutMs: number;
+  pace: PaceLimits;
 };
 
 /**

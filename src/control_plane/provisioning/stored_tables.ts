@@ -5,6 +5,7 @@ import { deletionOrder, readTenantTables } from './tenant_tables.ts';
 /** A column with its type as SQL: a qualified name, so that no modifier cuts a value in a cast. */
 export type StoredColumn = { name: string; type: string };
 
+/** A table as work that copies its rows needs it. */
 export type StoredTable = {
   name: string;
   /** Without `tenant_id`, and without those that Postgres computes. */
@@ -37,6 +38,7 @@ export async function readTableGroups(sql: Sql, schema: string): Promise<TableGr
     }));
 }
 
+/** The tables of all groups, in order. */
 export function tablesOf(groups: readonly TableGroup[]): StoredTable[] {
   return groups.flatMap(({ tables }) => tables);
 }

@@ -1,10 +1,10 @@
 /** The first row of a new tenant, and the deletion of all rows of one. */
 import type { Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
-import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
+import { paced } from '../pace.ts';
 import { beginAsOwner, pastFence } from './owner_context.ts';
 import { deletionOrder, readTenantTables, type TenantTable } from './tenant_tables.ts';
 
@@ -44,7 +44,7 @@ export async function countTenantRows(
 }
 
 /** Rows that one statement deletes, so that other work is not delayed for long. */
-const batchSize = 5_000;
+const batchSize = 2_000;
 
 /** Deletes a tenant's rows from every table of a placement. */
 export async function eraseRows(
@@ -63,8 +63,12 @@ export async function eraseRows(
     );
     const owned = { placement: pastFence(placement), tenant };
     const begin = beginAsOwner(fleet, owned, connection);
+    const rest = paced(fleet.pace);
     for (const group of deletionOrder(tables)) {
-      await deleteInBatches(connection, begin, deleteStatement(group, tables));
+      const statement = statementOf(deleteStatement(group, tables));
+      while ((await connection.transaction(begin, (sql) => countOf(sql, statement))) > 0) {
+        await rest();
+      }
     }
   });
 }
@@ -91,12 +95,7 @@ function canBatch({ name, partitioned, refersTo }: TenantTable): boolean {
   return !partitioned && !refersTo.includes(name);
 }
 
-async function deleteInBatches(
-  connection: Connection,
-  begin: string,
-  statement: string,
-): Promise<void> {
-  const text = statementOf(statement);
-  const deleteBatch = async (sql: Sql) => (await sql<{ count: number }>(text))[0]?.count ?? 0;
-  while ((await connection.transaction(begin, deleteBatch)) > 0);
+async function countOf(sql: Sql, statement: TemplateStringsArray): Promise<number> {
+  const [row] = await sql<{ count: number }>(statement);
+  return row?.count ?? 0;
 }

@@ -1,4 +1,8 @@
 /** Naming the tenant: the request names the victim in some way, and the key is the attacker's. */
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
 import { bearer, type Headers } from '../../support/client.ts';
 import type { Attack, Attempt } from '../attack.ts';
 import { everywhere } from '../layers_needed.ts';
@@ -24,6 +28,11 @@ export const naming: readonly Attack[] = [
     layers: everywhere('authorization'),
     run: (attempt) =>
       attempt.send('GET /api/pets', { ...own(attempt), ...headerOf(attempt.victim) }),
+  },
+  {
+    name: 'the archive of another tenant',
+    layers: everywhere('authorization'),
+    run: takeArchive,
   },
   {
     name: 'a Host that disagrees with the header',
@@ -135,4 +144,17 @@ async function suspended({ lab }: Attempt) {
   await tenant.call('PUT /api/config/welcome_message', { value: lab.mark });
   await lab.operator('PATCH /api/admin/tenants/sleeper', { status: 'suspended' });
   return tenant;
+}
+
+/** An archive is compressed, and the judge reads text. */
+async function takeArchive(attempt: Attempt): Promise<void> {
+  const outgoing = get(`${attempt.lab.server.url}/api/export`, {
+    headers: { ...own(attempt), ...headerOf(attempt.victim) },
+  });
+  const [incoming]: IncomingMessage[] = await once(outgoing, 'response');
+  if (!incoming) throw new Error('Cannot read an answer: there is none');
+  const bytes = await buffer(incoming);
+  const status = incoming.statusCode ?? 0;
+  const text = status === 200 ? gunzipSync(bytes).toString() : bytes.toString();
+  attempt.keep({ status, headers: JSON.stringify(incoming.headers), text });
 }
