@@ -12,9 +12,12 @@ import { OwnKennel } from './explain/own_kennel.ts';
 import { comparisonPage } from './explain/page.ts';
 import { comparisonSvg } from './explain/svg.ts';
 import { comparisonLines } from './explain/terminal.ts';
+import { lessonsOf, screens, show } from './explain/tour.ts';
 
 const usage = `Usage: npm run explain [-- METHOD PATH [BODY]] [--broken] [--html FILE] [--svg FILE] [--json]
+       npm run explain -- --tour
 The default is GET /api/pets/{id}; {id} stands for a pet of the tenant.
+--tour walks through seven lessons about tenants.
 --html and --svg also write a page and a picture of it.
 --broken takes off each layer that stops a foreign reader, one after the other.
 Example: npm run explain -- POST /api/pets '{"name": "Rex", "species": "dog"}'`;
@@ -27,21 +30,30 @@ await runAlone({
     broken: { type: 'boolean' },
     html: { type: 'string' },
     svg: { type: 'string' },
+    tour: { type: 'boolean' },
     json: { type: 'boolean' },
   },
   parse: ({ positionals, values }) => {
     const request = requestOf(positionals);
-    return (config) =>
-      OwnKennel.run(config, async (kennel) => {
-        const comparison = await compare(kennel, request, values);
-        await writeFiles(comparison, values);
-        if (values.json) printJson(comparison);
-        else {
-          const width = process.stdout.columns ?? widthWithoutTerminal;
-          for (const line of comparisonLines(comparison, width)) print(line);
-        }
-        return 0;
+    if (values.tour && positionals.length > 0) {
+      throw new UsageError(`Cannot understand "${positionals.join(' ')}" with --tour`);
+    }
+    return async (config) => {
+      const { comparison, tour } = await OwnKennel.run(config, async (kennel) => {
+        const pairs = await kennel.pairs();
+        const compared = await compare(kennel, pairs, { request, ...values });
+        const lessons = values.tour ? await lessonsOf(kennel, compared, pairs) : null;
+        return { comparison: compared, tour: lessons && screens(lessons) };
       });
+      await writeFiles(comparison, values);
+      if (values.json) printJson({ ...comparison, ...(tour && { tour }) });
+      else if (tour) await show(tour);
+      else {
+        const width = process.stdout.columns ?? widthWithoutTerminal;
+        for (const line of comparisonLines(comparison, width)) print(line);
+      }
+      return 0;
+    };
   },
 });
 

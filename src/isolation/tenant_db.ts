@@ -53,7 +53,8 @@ export function openTenantDb<Result>(
 }
 
 function notePlacement(trace: Trace, { database, schema, login, role, context }: Placement): void {
-  trace.note({ database, schema, login, role, context: `with each ${context}` });
+  const arrival = context === 'session' ? 'at the start of a session' : 'with each statement';
+  trace.note({ database, schema, login, role, context: arrival });
 }
 
 const stayingPut: Follow = async () => null;

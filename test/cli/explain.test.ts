@@ -1,5 +1,7 @@
 /** `npm run explain`: one run of the command, whose document all cases read. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -12,16 +14,18 @@ import { comparisonSvg } from '../../src/cli/explain/svg.ts';
 import { comparisonLines } from '../../src/cli/explain/terminal.ts';
 import type { ExplainedStage } from '../../src/explain/explanation.ts';
 import { stages } from '../../src/kernel/trace.ts';
+import { nodeScript } from '../support/node_script.ts';
 import { serverUrl } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';
+import { until } from '../support/until.ts';
 
 let dataFolder: string;
-let comparison: Comparison;
+let comparison: Comparison & { tour: string[] };
 
 before(async () => {
   dataFolder = await mkdtemp(join(tmpdir(), 'kennel-data-'));
-  const { code, out, err } = await run('--json', '--broken');
+  const { code, out, err } = await run('--json', '--broken', '--tour');
   assert.equal(code, 0, err);
   comparison = JSON.parse(out);
 });
@@ -151,6 +155,23 @@ describe('npm run explain', () => {
     }
   });
 
+  it('teaches seven lessons, one screen each', () => {
+    assert.equal(comparison.tour.length, 7);
+    for (const screen of comparison.tour) {
+      const lines = screen.split('\n');
+      assert.ok(lines.length <= 24 && lines.every(({ length }) => length <= 80), screen);
+      assert.match(screen, /\nTry:\n {2}\S/);
+    }
+    const all = comparison.tour.join('\n');
+    const facts = [
+      /Host: shared-zoo.localhost +200/,
+      /400 tenant_ambiguous/,
+      /both bodies are the same/,
+    ];
+    const more = [/429 rate_limited +0 +\d+/, /▶ .*tenant_id = /, /row_security_changed/];
+    for (const fact of [...facts, ...more]) assert.match(all, fact);
+  });
+
   it('makes a page that loads nothing and links each stage to its source and test', async () => {
     const page = await comparisonPage(comparison, resolve('page.html'));
     assert.doesNotMatch(page, /https?:|src=|@import|url\(/);
@@ -213,6 +234,25 @@ describe('npm run explain', () => {
     assert.deepEqual([[...left], await readdir(dataFolder)], [[], []]);
   });
 
+  it('leaves nothing behind when it is interrupted', async () => {
+    const own = async () =>
+      (
+        await lookInto(
+          await serverUrl(),
+          (sql) => sql`select from pg_database where datname like 'kennel_ex_%'`,
+        )
+      ).length;
+    const child = spawn(process.execPath, nodeScript('src/cli/explain.ts'), {
+      env: { PATH: process.env.PATH, ...(await variables()) },
+      stdio: 'ignore',
+    });
+    const exited = once(child, 'exit');
+    await until(async () => (await own()) > 0 || child.exitCode !== null, 120_000);
+    child.kill('SIGTERM');
+    const [, signal] = await exited;
+    assert.deepEqual([signal, await own(), await readdir(dataFolder)], [null, 0, []]);
+  });
+
   it('refuses a wrong line without starting anything', async () => {
     const wrong = await Promise.all([
       run('FETCH'),
@@ -228,9 +268,12 @@ describe('npm run explain', () => {
   });
 });
 
+async function variables() {
+  return { DATABASE_URL: await serverUrl(), DATA_DIR: dataFolder };
+}
+
 async function run(...words: string[]) {
-  const variables = { DATABASE_URL: await serverUrl(), DATA_DIR: dataFolder };
-  return runCommand('explain', words, variables);
+  return runCommand('explain', words, await variables());
 }
 
 function stageOf(mode: string, name: string): ExplainedStage {

@@ -32,12 +32,14 @@ export async function openOwnDatabase({
   const folder = join(dataFolder, `${prefix}${process.pid}`);
   // Others may pass through the folders, because Postgres runs as another user if Kennel runs as root.
   await mkdir(folder, { recursive: true, mode: 0o711 });
-  const { url, drop } = await (databaseUrl === null ? inOwnServer(folder) : onServer(databaseUrl));
-  const remove = async () => {
-    await drop();
-    await rm(folder, { recursive: true, force: true });
-  };
-  return { url, folder, remove };
+  const removeFolder = () => rm(folder, { recursive: true, force: true });
+  try {
+    const opened = await (databaseUrl === null ? inOwnServer(folder) : onServer(databaseUrl));
+    return { url: opened.url, folder, remove: () => opened.drop().finally(removeFolder) };
+  } catch (error) {
+    await removeFolder();
+    throw error;
+  }
 }
 
 type Opened = { url: string; drop(): Promise<void> };

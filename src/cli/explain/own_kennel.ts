@@ -21,6 +21,8 @@ export type Pair = { mode: IsolationModeName; tenant: OwnTenant; petId: string; 
 
 type Parts = { careless: Careless; url: string; adminToken: string; adminUrl: string };
 
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, flush: async () => {} };
 
 export class OwnKennel {
@@ -41,6 +43,7 @@ export class OwnKennel {
     config: Config,
     work: (kennel: OwnKennel) => Promise<Result>,
   ): Promise<Result> {
+    const interruption = new Interruption();
     const database = await openOwnDatabase(config);
     const careless = new Careless();
     const adminToken = randomBytes(32).toString('hex');
@@ -58,12 +61,16 @@ export class OwnKennel {
       },
       { plans: true, alter: careless.alter },
     );
-    try {
+    const started = async () => {
       await server.start();
-      return await work(new OwnKennel({ careless, url, adminToken, adminUrl: database.url }));
+      return work(new OwnKennel({ careless, url, adminToken, adminUrl: database.url }));
+    };
+    try {
+      return await Promise.race([started(), interruption.rejected]);
     } finally {
       await server.stop({ delayMs: 0, idleMs: 0 });
       await database.remove();
+      interruption.ignore();
     }
   }
 
@@ -136,5 +143,24 @@ export class OwnKennel {
   #operate(method: string, path: string, body?: object): Promise<Received> {
     const headers = bearer(this.#adminToken);
     return send(this.#url, { method, path, headers, body: body ? JSON.stringify(body) : null });
+  }
+}
+
+/** A signal while the command runs. It must not end the process before all is removed. */
+class Interruption {
+  readonly rejected: Promise<never>;
+  #onSignal = () => {};
+
+  constructor() {
+    this.rejected = new Promise((_resolve, reject) => {
+      this.#onSignal = () => reject(new Error('Cannot explain the request: it was interrupted'));
+    });
+    // It may be rejected before it is awaited.
+    this.rejected.catch(() => {});
+    for (const signal of signals) process.on(signal, this.#onSignal);
+  }
+
+  ignore(): void {
+    for (const signal of signals) process.off(signal, this.#onSignal);
   }
 }

@@ -23,6 +23,7 @@ export function comparisonLines({ request, modes }: Comparison, width: number): 
     '',
     'A stage ends where the next one begins. A line with ▶ is the policy: the database adds it to the',
     'statement. Plans were read in a transaction that was rolled back, and their time is not counted.',
+    'Each is the request with the median time of a few; to compare the modes, use "npm run bench".',
   ];
 }
 
