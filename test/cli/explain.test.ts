@@ -14,7 +14,7 @@ import { comparisonSvg } from '../../src/cli/explain/svg.ts';
 import { comparisonLines } from '../../src/cli/explain/terminal.ts';
 import type { ExplainedStage } from '../../src/explain/explanation.ts';
 import { stages } from '../../src/kernel/trace.ts';
-import { nodeScript } from '../support/node_script.ts';
+import { nodeScript } from '../../bench/node_script.ts';
 import { serverUrl } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';
