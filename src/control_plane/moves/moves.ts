@@ -13,6 +13,7 @@ import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import { Provisioner } from '../provisioning/provisioner.ts';
 import { chooseServer } from '../servers/choose_server.ts';
+import { assertUp } from '../servers/probe.ts';
 import { MoveJob, type MoveJobParts, type MoveLimits, type MoveWatcher } from './move_job.ts';
 import { MoveRecord, type MoveRow, type MoveView } from './move_record.ts';
 
@@ -171,6 +172,7 @@ export class Moves {
       throw conflict(`The tenant "${slug}" is in ${to} mode already`);
     }
     const server = await chooseServer(this.#parts, { isolation: to, server: asked });
+    await assertUp(fleet, tenant.server);
     const newest = fleet.sql.tenant.length;
     if (tenant.version !== newest) {
       throw conflict(
