@@ -6,7 +6,10 @@
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readConfig } from '../src/config.ts';
+import { addServer } from '../src/control_plane/servers/add_server.ts';
+import { removeServer } from '../src/control_plane/servers/remove_server.ts';
 import type { IsolationModeName } from '../src/isolation/modes.ts';
+import type { Slug } from '../src/kernel/tenant.ts';
 import { openServices, type Services } from '../src/services.ts';
 import { seededRandom } from '../test/support/random.ts';
 import { makeBaselines } from './baselines/tables.ts';
@@ -125,10 +128,24 @@ async function openParts(lab: LabOptions, cleanup: CleanupStack): Promise<Opened
   const config = readConfig({ DATABASE_URL: cluster.url, DATA_DIR: folder });
   const services = await openServices(config, cluster.url);
   cleanup.defer(() => services.close());
+  if (lab.options.server !== null) await addSecond(services, lab.options.server, cleanup);
   const children = new Children(folder);
   cleanup.defer(() => children.stopAll());
   const load = await Load.start(children);
   return { folder, children, cluster, load, services };
+}
+
+/** Tenants' databases are placed on two servers in turn. Those on the second one are removed at the end. */
+async function addSecond(services: Services, url: string, cleanup: CleanupStack): Promise<void> {
+  const { fleet, control, onboarding } = services;
+  const name = 'second';
+  await addServer(fleet, { name, url });
+  cleanup.defer(async () => {
+    const tenants = await control<{ slug: Slug }>`
+      select slug from control.tenants where server = ${name}`;
+    for (const { slug } of tenants) await onboarding.remove(slug, null);
+    await removeServer(fleet, name);
+  });
 }
 
 /** Other users may pass through the folder: with root, Postgres runs as another user. */

@@ -35,11 +35,13 @@ export type Options = {
   warmupMs: number;
   measureMs: number;
   outFolder: string;
+  /** An administrator's URL of a second server, which then gets half of the tenants' databases; or null. */
+  server: string | null;
 };
 
 export const usage = `Usage: npm run bench -- [--quick] [--only ${suiteNames.slice(0, 2).join()},…]
          [--tenants 10,100,1000] [--databases 8,100] [--connections 1,16,256]
-         [--rounds 5] [--duration SECONDS] [--out FOLDER]
+         [--rounds 5] [--duration SECONDS] [--out FOLDER] [--server URL]
 Suites:  ${suiteNames.join(' ')}`;
 
 /** The bench was called with a wrong flag. */
@@ -96,6 +98,7 @@ export function readOptions(args: readonly string[]): Options {
     warmupMs: Math.round(Math.min(0.5, seconds / 3) * 1_000),
     measureMs: Math.round(seconds * 1_000),
     // Only a complete run may replace the published results.
+    server: flags.server ?? null,
     outFolder: flags.out ?? (whole ? resultsFolder : join(resultsFolder, 'latest')),
   };
 }
@@ -114,6 +117,7 @@ function parseFlags(args: readonly string[]) {
         rounds: text,
         duration: text,
         out: text,
+        server: text,
       },
     }).values;
   } catch (error) {

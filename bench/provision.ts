@@ -15,6 +15,7 @@ export type LoadTenant = {
   mode: IsolationModeName;
   id: TenantId;
   slug: string;
+  server: string;
   apiKey: string;
   pets: readonly SeedPet[];
 };
@@ -86,7 +87,8 @@ async function onboard(
     { requestId: null, idempotencyKey: null, rawBody: slug },
   );
   const id = tenantId(created.tenant.id);
-  return { mode, id, slug, apiKey: created.admin.api_key, pets: [] };
+  const { server } = created.tenant;
+  return { mode, id, slug, server, apiKey: created.admin.api_key, pets: [] };
 }
 
 /** Marks the sample pet as deleted, so that all tenants have the same pets. */
@@ -94,7 +96,7 @@ async function fill({ isolation }: Services, tenant: LoadTenant): Promise<LoadTe
   const pets = seedPets(tenant.slug);
   const rows = JSON.stringify(pets);
   await isolation.run(
-    { id: tenant.id, isolation: tenant.mode, server: 'main', generation: 0 },
+    { id: tenant.id, isolation: tenant.mode, server: tenant.server, generation: 0 },
     async (db) => {
       await db`update pets set deleted = true where id = ${tenant.id}`;
       await db`

@@ -238,7 +238,7 @@ export const limits = {
   },
   /** A connection that finds out whether another server can be used; a start waits for it. */
   probeConnection: {
-    connectTimeoutMs: 1 * seconds,
+    connectTimeoutMs: 3 * seconds,
     statementTimeoutMs: 1 * seconds,
     lockTimeoutMs: 1 * seconds,
     idleInTransactionTimeoutMs: 1 * seconds,

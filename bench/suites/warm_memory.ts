@@ -50,7 +50,14 @@ async function register({ services, progress }: Lab, count: number): Promise<Loa
     );
     await insert(services, rows);
     for (const { id, slug, apiKey } of rows) {
-      loadTenants.push({ mode: 'shared', id: tenantId(id), slug, apiKey, pets: [] });
+      loadTenants.push({
+        mode: 'shared',
+        server: 'main',
+        id: tenantId(id),
+        slug,
+        apiKey,
+        pets: [],
+      });
     }
   }
   return loadTenants;

@@ -1,6 +1,6 @@
 -- Connections: no login may use up those that the administrator needs.
 -- Run in: each server (roles belong to the whole server).
--- Variables: serve, control, migrate (roles), ours (an array of all our roles but the owner).
+-- Variables: app, account, serve, control, migrate (roles), ours (an array of all our roles but the owner).
 -- Only reads. Of the connections that are not reserved for superusers, each login may have its share, for
 -- all processes together. If stuck backends, or those of a killed process, use up a share, the administrator
 -- can still start, examine and repair Kennel.
@@ -21,5 +21,5 @@ from pg_roles
         else 15 end as percent
     ) as share
   ) as allowed
-where rolname = any (:'ours') and rolcanlogin
+where rolname = any (:'ours') and rolname not in (:'app', :'account') and rolcanlogin
   and (rolconnlimit < 0 or rolconnlimit > most);

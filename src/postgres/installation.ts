@@ -218,7 +218,9 @@ export class Installation {
   #keywordsOf(server: string): Keywords {
     const keywords = this.#servers.get(server);
     if (keywords) return keywords;
-    throw unavailable(`The server "${server}" is not known here`);
+    // Clients do not learn the name of the server.
+    const cause = new Error(`this process does not know the server "${server}" yet`);
+    throw unavailable('The database is not available', cause);
   }
 
   #derive(purpose: string): Buffer {

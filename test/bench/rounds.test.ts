@@ -15,6 +15,7 @@ import { seededRandom } from '../support/random.ts';
 
 const tenant: LoadTenant = {
   mode: 'shared',
+  server: 'main',
   id: tenantId('00000000-0000-7000-8000-000000000001'),
   slug: 'tiny',
   apiKey: 'key',

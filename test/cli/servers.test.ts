@@ -40,7 +40,7 @@ describe('npm run servers', () => {
     }
   });
 
-  it('continues an addition that was killed', async () => {
+  it('knows a server whose addition was killed', async () => {
     assert.equal((await tenants('create', 'first', '--isolation', 'database')).code, 0);
     const words = [...nodeScript('src/cli/servers.ts'), 'add', 'two', second.url];
     const { PATH = '' } = process.env;
@@ -51,14 +51,11 @@ describe('npm run servers', () => {
     await until(async () => (await servers()).length > 0);
     child.kill('SIGKILL');
     await ended;
-    const added = await run('add', 'two', second.url);
-    assert.deepEqual([added.code, added.out, added.err], [0, 'two is active\n', '']);
     const [main, two] = await list();
-    assert.deepEqual([main?.name, main?.tenants], ['main', 1]);
-    assert.deepEqual([two?.name, two?.status, two?.tenants], ['two', 'active', 0]);
+    assert.deepEqual([main?.name, main?.tenants, two?.name], ['main', 1, 'two']);
   });
 
-  it('reads a URL from stdin, because every user can read the words of a command', async () => {
+  it('continues it, with a URL from stdin: every user can read the words of a command', async () => {
     const words = [...nodeScript('src/cli/servers.ts'), 'add', 'two', '-', '--json'];
     const { PATH = '' } = process.env;
     const child = spawn(process.execPath, words, { env: { PATH, ...environment() } });
@@ -68,13 +65,11 @@ describe('npm run servers', () => {
 
   it('places tenants on the server that a command names', async () => {
     const created = await tenants(
-      ...['create', 'zoo', '--isolation', 'database', '--server', 'two', '--json'],
+      ...['create', 'zoo', '--isolation', 'database', '--server', 'main', '--json'],
     );
-    assert.equal(JSON.parse(created.out).tenant.server, 'two', created.err);
-    const moved = await tenants('move', 'zoo', '--to', 'database', '--server', 'main', '--json');
-    assert.equal(moved.code, 0, moved.err);
-    const back = await tenants('move', 'zoo', '--to', 'database', '--server', 'two');
-    assert.match(back.out, /^zoo moved from database to database on two: 1 rows in/);
+    assert.equal(JSON.parse(created.out).tenant.server, 'main', created.err);
+    const moved = await tenants('move', 'zoo', '--to', 'database', '--server', 'two');
+    assert.match(moved.out, /^zoo moved from database to database on two: 1 rows in/, moved.err);
   });
 
   it('lets the doctor examine one server', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { addServer } from '../../src/control_plane/servers/add_server.ts';
+import { limits } from '../../src/limits.ts';
 import {
   type Answer,
   assertProblem,
@@ -31,6 +32,10 @@ describe('a second server', () => {
     [database, second] = await Promise.all([testDatabase(), startSecondServer()]);
     lab = await openLab(database.url, { answerMs: 60_000 });
     operator = operatorOf(lab);
+    lab.app.services.fleet.probeConnection = {
+      ...limits.adminConnection,
+      connectTimeoutMs: 60_000,
+    };
     await addServer(lab.app.services.fleet, { name: 'two', url: second.url });
     inShared = await onboard(lab, 'in-shared', { isolation: 'shared' });
     near = await onboard(lab, 'near', { isolation: 'database', server: 'main' });
@@ -72,6 +77,23 @@ describe('a second server', () => {
       ['two', 'active', 5, true],
     );
     assert.ok(!JSON.stringify(body).includes(new URL(second.url).password));
+  });
+
+  it('is refused for other modes, and under another name', async () => {
+    const order = { slug: 'new', name: 'New', plan: 'free' };
+    const orders = [
+      { ...order, isolation: 'database', server: 'moon' },
+      { ...order, isolation: 'shared', server: 'two' },
+    ];
+    for (const refused of orders) {
+      const answer = await operator('POST /api/admin/tenants', refused);
+      assertProblem(answer, 422, 'invalid_input');
+      assert.equal(answer.body.errors[0].path, 'server');
+    }
+    const move = 'POST /api/admin/tenants/near/move';
+    assertProblem(await operator(move, { to: 'database', server: 'moon' }), 422, 'invalid_input');
+    assertProblem(await operator(move, { to: 'schema', server: 'two' }), 422, 'invalid_input');
+    assertProblem(await operator(move, { to: 'database', server: 'main' }), 409, 'conflict');
   });
 
   it('takes down its tenants alone when it refuses connections, and comes back by itself', async () => {

@@ -9,6 +9,7 @@ import {
   type ExaminedServer,
   examineAdded,
   existing,
+  located,
   type MainReferences,
   readVersion,
 } from './examined_server.ts';
@@ -51,7 +52,8 @@ export async function examine(
   );
   const work = async () => {
     for (let next = left.pop(); next; next = left.pop()) {
-      findings.push(...(await examineTwice(fleet, next.database, next.references)));
+      const { database, references } = next;
+      findings.push(...located(database, await examineTwice(fleet, database, references)));
     }
   };
   await Promise.all(Array.from({ length: databases }, work));

@@ -1,5 +1,6 @@
 /** Examines a server besides the main one, from the database that its URL names. */
 import type { Sql } from '../../kernel/ports.ts';
+import { mainServer } from '../../kernel/tenant.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { whyUnusable } from '../servers/probe.ts';
 import { examineServer } from './examined_database.ts';
@@ -68,11 +69,13 @@ async function lookAt(
   const settings = await admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
     runChecks((text, ...values) => connection.plain(text, ...values), ['each session'], variables),
   );
-  const findings = [...looked.findings, ...settings].map((one) => ({
-    ...one,
-    where: `server ${home.server}: ${one.where}`,
-  }));
-  return { ...looked, findings };
+  return { ...looked, findings: located(home, [...looked.findings, ...settings]) };
+}
+
+/** Adds the name of an added server to the places of findings. */
+export function located({ server }: ExaminedDatabase, findings: readonly Finding[]): Finding[] {
+  if (server === mainServer) return [...findings];
+  return findings.map((one) => ({ ...one, where: `server ${server}: ${one.where}` }));
 }
 
 /** Returns the major version of the server. */

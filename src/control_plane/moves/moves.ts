@@ -14,6 +14,7 @@ import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import { Provisioner } from '../provisioning/provisioner.ts';
 import { chooseServer } from '../servers/choose_server.ts';
+import { assertUp } from '../servers/probe.ts';
 import type { Job, JobParts, MoveLimits } from './job.ts';
 import { MoveJob, type MoveWatcher } from './move_job.ts';
 import { besideFleetWork, conflict, withTenantLock } from './move_locks.ts';
@@ -193,6 +194,7 @@ export class Moves {
       throw conflict(`The tenant "${slug}" is in ${to} mode already`);
     }
     const server = await chooseServer(this.#parts, { isolation: to, server: asked });
+    await assertUp(fleet, tenant.server);
     const newest = fleet.sql.tenant.length;
     if (version !== newest) {
       throw conflict(

@@ -1,9 +1,9 @@
 /** Chooses the server of a new tenant, and of one that moves. */
-import { Refusal, unavailable } from '../../kernel/errors.ts';
+import { Refusal } from '../../kernel/errors.ts';
 import type { Sql } from '../../kernel/ports.ts';
 import { mainServer } from '../../kernel/tenant.ts';
 import type { Fleet } from '../fleet.ts';
-import { whyUnusable } from './probe.ts';
+import { assertUp, whyUnusable } from './probe.ts';
 import { learnServers } from './server_urls.ts';
 
 /** A server that is asked for, or null for the least loaded one, which has the fewest tenants of the mode. */
@@ -26,17 +26,16 @@ export async function chooseServer(
   if (!hasServers) return mainServer;
   if (server === null) return leastLoaded(fleet, control, isolation);
   await assertActive(control, server);
-  const reason = await whyClosed(fleet, server);
-  if (reason === null) return server;
-  throw unavailable(`The server "${server}" cannot be used: ${reason}`);
+  await learnServer(fleet, server);
+  await assertUp(fleet, server);
+  return server;
 }
 
-/** Returns why no database can be made on a server now, or null. The main one has answered already. */
-async function whyClosed(fleet: Fleet, server: string): Promise<string | null> {
-  if (server === mainServer) return null;
-  // Another process may have added the server a moment ago.
-  if (!fleet.installation.addedServers.includes(server)) await learnServers(fleet);
-  return whyUnusable(fleet, server);
+/** Another process may have added the server a moment ago. */
+async function learnServer({ admin, installation }: Fleet, server: string): Promise<void> {
+  const { addedServers } = installation;
+  if (server === mainServer || addedServers.includes(server)) return;
+  await learnServers({ admin, installation });
 }
 
 /** A server that is down gets no tenants. */
@@ -49,7 +48,8 @@ async function leastLoaded(fleet: Fleet, control: Sql, isolation: string): Promi
         where server = servers.name and tenants.isolation = ${isolation}
       ), name <> ${mainServer}, name`;
   for (const { name } of servers) {
-    if ((await whyClosed(fleet, name)) === null) return name;
+    await learnServer(fleet, name);
+    if (name === mainServer || (await whyUnusable(fleet, name)) === null) return name;
   }
   throw new Refusal('conflict', { detail: 'Every server is drained or down; add one first' });
 }

@@ -2,6 +2,7 @@
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
+import { causeOf } from '../../postgres/errors.ts';
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import type { Moves } from '../moves/moves.ts';
@@ -44,7 +45,7 @@ export async function drainServer(
       await finished;
       drained.moved += 1;
     } catch (error) {
-      drained.failed.push({ slug, error: error instanceof Error ? error.message : String(error) });
+      drained.failed.push({ slug, error: causeOf(error).message });
     }
     onMoved(at + 1, tenants.length);
   }

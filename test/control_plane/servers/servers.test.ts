@@ -45,6 +45,8 @@ describe('servers', () => {
   async function open(sqlFolder = 'sql'): Promise<Services> {
     const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
     const services = await openServices(config, database.url);
+    // A busy machine may take its time.
+    services.fleet.probeConnection = { ...limits.adminConnection, connectTimeoutMs: 60_000 };
     opened.push(services);
     return services;
   }
@@ -170,19 +172,31 @@ describe('servers', () => {
   });
 
   it('give the doctor their own findings', async () => {
-    const { roles } = services.fleet.installation;
-    const run = (text: string) => lookInto(second.directUrl, (sql) => sql.unsafe(text));
-    const { database: own } = services.fleet.modes.placementOf(await find('two'));
-    const checks = async (server: string) =>
-      (await examine(services, { databases: 2, server }))
-        .filter(({ severity }) => severity === 'error')
-        .map(({ check }) => check);
-    await run(`alter role "${roles.migrate}" createdb`);
-    await run(`grant connect on database "${own}" to public`);
-    assert.deepEqual(await checks('two'), ['database_open', 'role_overprivileged']);
-    assert.deepEqual(await checks('main'), []);
-    await run(`alter role "${roles.migrate}" nocreatedb`);
-    await run(`revoke connect on database "${own}" from public`);
+    const { installation, modes } = services.fleet;
+    const { migrate } = installation.roles;
+    const placement = modes.placementOf(await find('two'));
+    const alter = async (rights: string, to: string, force: string) => {
+      await lookInto(second.directUrl, async (sql) => {
+        await sql.unsafe(`alter role "${migrate}" ${rights}`);
+        await sql.unsafe(`${to} public`.replace('own', `"${placement.database}"`));
+      });
+      await lookInto(installation.adminTarget(placement), (sql) =>
+        sql.unsafe(`alter table tenant.pets ${force} row level security`),
+      );
+    };
+    const errorsOf = async (server: string) =>
+      (await examine(services, { databases: 2, server })).filter(
+        ({ severity }) => severity === 'error',
+      );
+    await alter('createdb', 'grant connect on database own to', 'no force');
+    const found = await errorsOf('two');
+    assert.deepEqual(found.map(({ check }) => check).sort(), [
+      ...['database_open', 'role_overprivileged', 'row_security_changed'],
+    ]);
+    assert.ok(found.every(({ where }) => where.startsWith('server two: ')));
+    assert.deepEqual(await errorsOf('main'), []);
+    await alter('nocreatedb', 'revoke connect on database own from', 'force');
+    assert.deepEqual(await errorsOf('two'), []);
   });
 
   it('get the next key of a rotation', async () => {
@@ -286,6 +300,10 @@ describe('servers', () => {
       ...{ propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} },
     });
     await assert.rejects(rotated, /Cannot write the keys to every database: .*server two/);
+    const [stuck] = (await drainServer(newer, 'two')).failed;
+    assert.match(stuck?.error ?? '', /The server "two" cannot be used: /);
+    assert.equal(await newer.moves.find(slugOf('two')), null);
+    await resumeServer(newer.fleet, 'two');
     for (const slug of ['five', 'six']) assert.equal((await onboard(slug)).server, 'main');
     await assert.rejects(onboard('seven', 'two'), { code: 'unavailable' });
     const [, two] = await listServers(services.fleet);
