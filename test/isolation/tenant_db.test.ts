@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { openTenantDb } from '../../src/isolation/tenant_db.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
+import type { Trace } from '../../src/kernel/trace.ts';
 import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
@@ -129,6 +130,30 @@ describe("a tenant's db", () => {
     }
     const rows = await isolation.run(one, (db) => db.transaction((sql) => sql`select 1 as one`));
     assert.deepEqual(rows, [{ one: 1 }]);
+  });
+
+  it('reads the plan of a write in a transaction that it rolls back', async () => {
+    const tenant = await fixture.tenant('shared');
+    let plan: readonly string[] = [];
+    const trace: Trace = {
+      ...{ stage() {}, note() {}, refused() {} },
+      call: () => ({
+        ...{ sent() {}, answered() {} },
+        plan: async (read) => {
+          plan = await read();
+        },
+      }),
+    };
+    const ids = await fixture.services.isolation.run(
+      tenant,
+      async (db) => {
+        await db`insert into pets (id, name, species) values (${randomUUID()}, 'Rex', 'dog')`;
+        return db`select id from pets`;
+      },
+      trace,
+    );
+    assert.equal(ids.length, 1);
+    assert.match(plan.join(), /Scan.*tenant_id = /);
   });
 
   const rule = injected('create rule x as on insert to pets do also nothing');
