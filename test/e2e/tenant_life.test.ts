@@ -41,6 +41,7 @@ describe('tenants', () => {
       plan: 'free',
       status: 'active',
       isolation: 'schema',
+      server: 'main',
     });
     assert.ok(id && created_at && updated_at && schema_version > 0);
     assert.equal(headers.location, '/api/admin/tenants/plain-pets');
