@@ -128,7 +128,7 @@ export class ServerProcess {
     const ids = new RequestIds(limits.requestIdBatchSize, randomFillSync);
     return new HttpServer({
       handle: (request, record) => dispatch(parts, request, record),
-      begin: (...started) => app.explanations.begin(...started),
+      begin: (record, headers, startedMs) => app.explanations.begin(record, headers, startedMs),
       observe: (finished) => {
         app.explanations.end(finished);
         this.#metrics.observe(finished);
