@@ -37,9 +37,15 @@ function withFirstEmail(open: () => Promise<Mail>): Mail {
   let opened: Promise<Mail> | undefined;
   return {
     send: async (email, signal) => {
-      opened ??= open();
+      opened ??= open().catch((error: unknown) => {
+        // The next email tries again.
+        opened = undefined;
+        throw error;
+      });
       await (await opened).send(email, signal);
     },
-    close: () => void opened?.then((mail) => mail.close()),
+    close: () => {
+      opened?.then((mail) => mail.close()).catch(() => {});
+    },
   };
 }

@@ -24,6 +24,9 @@ Example: npm run explain -- POST /api/pets '{"name": "Rex", "species": "dog"}'`;
 
 const widthWithoutTerminal = 132;
 
+/** Some terminals do not know their width, and say 0. */
+const leastWidth = 60;
+
 await runAlone({
   usage,
   options: {
@@ -49,7 +52,7 @@ await runAlone({
       if (values.json) printJson({ ...comparison, ...(tour && { tour }) });
       else if (tour) await show(tour);
       else {
-        const width = process.stdout.columns ?? widthWithoutTerminal;
+        const width = Math.max(leastWidth, process.stdout.columns || widthWithoutTerminal);
         for (const line of comparisonLines(comparison, width)) print(line);
       }
       return 0;

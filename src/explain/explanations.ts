@@ -48,9 +48,11 @@ export class Explanations {
     const explanation = this.#recorders.get(record)?.explanation(answered);
     if (!explanation) return;
     const holder = record.tenant?.id ?? '';
-    this.#makeRoomFor(holder);
-    // A client may choose the id of its request, and use it again.
+    // A client may choose the id of its request: it may use it again, and not that of another tenant's.
+    const before = this.#kept.get(record.requestId);
+    if (before && before.holder !== holder && !this.#isExpired(before)) return;
     this.#kept.delete(record.requestId);
+    this.#makeRoomFor(holder);
     this.#kept.set(record.requestId, { explanation, holder, keptAtMs: this.#options.nowMs() });
   }
 

@@ -86,7 +86,8 @@ export class HttpServer {
     const closed = this.#closeListener();
     let idleCheck: NodeJS.Timeout | undefined;
     const idle = setTimeout(() => {
-      idleCheck = setInterval(() => this.#closeIdle(), idleCheckMs);
+      // Sockets are read first: after a stall of this process their next requests may wait there already.
+      idleCheck = setInterval(() => setImmediate().then(() => this.#closeIdle()), idleCheckMs);
     }, idleMs);
     const limit = setTimeout(() => this.#destroyAll(), limitMs);
     await closed;

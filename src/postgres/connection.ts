@@ -208,8 +208,8 @@ export class Connection {
     const [first = '', ...rest] = text;
     const all = [`explain (analyze, buffers) ${first}`, ...rest];
     const explain = Object.assign(all, { raw: all });
-    await this.#pipeline.run(beginning(envelope), 'T');
     try {
+      await this.#pipeline.run(beginning(envelope), 'T');
       return await this.#pipeline.plan({ schema: envelope.schema, text: explain, values });
     } finally {
       await this.#rollBack();

@@ -269,13 +269,15 @@ export class ConnectionPool {
   #hasRoomOnServer({ server }: Call): boolean {
     if (server === null) return true;
     const { connections, serverShare } = this.#limits;
-    return this.#connections.heldOn(server) < Math.max(1, connections * serverShare);
+    return this.#connections.heldOn(server) < Math.max(1, Math.floor(connections * serverShare));
   }
 
   #mayOpenOnServer({ server }: Call): boolean {
     if (server === null) return true;
     const { connections, openingShare } = this.#limits;
-    return this.#connections.openingOn.of(server) < Math.max(1, connections * openingShare);
+    return (
+      this.#connections.openingOn.of(server) < Math.max(1, Math.floor(connections * openingShare))
+    );
   }
 }
 

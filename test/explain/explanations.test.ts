@@ -194,10 +194,10 @@ describe('Explanations', () => {
     ]);
   });
 
-  it('keeps the later one of two requests with the same id', () => {
+  it('keeps the first of two requests with the same id, which are of different tenants', () => {
     keep('same', 'x');
     keep('same', 'y');
-    assert.equal(authorized('same')?.decided.plan, 'y');
+    assert.equal(authorized('same')?.decided.plan, 'x');
   });
 
   it('forgets each after a minute', () => {

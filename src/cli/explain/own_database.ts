@@ -3,7 +3,7 @@
  * folder, or on the server of DATABASE_URL. It is removed afterwards, with all that was made in it.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { access, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config.ts';
 import { startEmbedded } from '../../embedded_postgres/embedded_postgres.ts';
@@ -21,7 +21,8 @@ export type OwnDatabase = {
   remove(): Promise<void>;
 };
 
-const prefix = 'explain-';
+/** The folder of a run: the number is that of its process. */
+const folderName = /^explain-(\d+)$/;
 
 /** @throws {Error} when there is no Postgres. */
 export async function openOwnDatabase({
@@ -29,7 +30,7 @@ export async function openOwnDatabase({
   dataFolder,
 }: Pick<Config, 'databaseUrl' | 'dataFolder'>): Promise<OwnDatabase> {
   await removeLeftovers(dataFolder);
-  const folder = join(dataFolder, `${prefix}${process.pid}`);
+  const folder = join(dataFolder, `explain-${process.pid}`);
   // Others may pass through the folders, because Postgres runs as another user if Kennel runs as root.
   await mkdir(folder, { recursive: true, mode: 0o711 });
   const removeFolder = () => rm(folder, { recursive: true, force: true });
@@ -55,14 +56,27 @@ function embedded(folder: string) {
 
 /** Removes the servers and folders of runs that were killed. */
 async function removeLeftovers(dataFolder: string): Promise<void> {
-  const names = await readdir(dataFolder).catch(() => []);
-  for (const name of names) {
-    const folder = join(dataFolder, name);
-    if (!name.startsWith(prefix) || isAlive(Number(name.slice(prefix.length)))) continue;
-    const left = await startEmbedded(embedded(folder)).catch(() => null);
-    await left?.halt();
+  const entries = await readdir(dataFolder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    const [, pid] = folderName.exec(entry.name) ?? [];
+    if (pid === undefined || !entry.isDirectory()) continue;
+    // A process with our own number ran before us, in a container for example.
+    if (Number(pid) !== process.pid && isAlive(Number(pid))) continue;
+    const folder = join(dataFolder, entry.name);
+    const server = embedded(folder);
+    const hasServer = await access(server.folder).then(
+      () => true,
+      () => false,
+    );
+    if (hasServer) await halted(server);
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Stops a server that its process has left running. What cannot be started is not running either. */
+async function halted(server: ReturnType<typeof embedded>): Promise<void> {
+  const left = await startEmbedded(server).catch(() => null);
+  await left?.halt().catch(() => {});
 }
 
 async function onServer(databaseUrl: string): Promise<Opened> {

@@ -68,9 +68,10 @@ export class OwnKennel {
     try {
       return await Promise.race([started(), interruption.rejected]);
     } finally {
-      await server.stop({ delayMs: 0, idleMs: 0 });
-      await database.remove();
-      interruption.ignore();
+      await server
+        .stop({ delayMs: 0, idleMs: 0 })
+        .finally(() => database.remove())
+        .finally(() => interruption.ignore());
     }
   }
 

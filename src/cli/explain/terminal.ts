@@ -72,9 +72,11 @@ function row(cells: readonly string[][], width: number): string[] {
 
 /** Breaks a line at spaces, and indents what follows as deep as its text. */
 export function wrapped(line: string, width: number): string[] {
-  const indent = ' '.repeat((/^[\s▶→←]*/.exec(line)?.[0].length ?? 0) + 2);
+  const depth = (/^[\s▶→←]*/.exec(line)?.[0].length ?? 0) + 2;
+  const indent = ' '.repeat(Math.min(depth, Math.floor(width / 2)));
   const lines: string[] = [];
-  let rest = line;
+  // A value may hold the control characters of a terminal.
+  let rest = line.replaceAll(/\p{Cc}/gu, ' ');
   while (rest.length > width) {
     const space = rest.lastIndexOf(' ', width);
     const at = space > indent.length ? space : width;

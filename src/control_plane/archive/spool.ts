@@ -9,7 +9,7 @@ import { unavailable } from '../../kernel/errors.ts';
 
 /** How much may wait for clients. */
 export type SpoolLimits = {
-  /** The size of one file. When it is full, the archive is read at the pace of its client. */
+  /** The size of one file, which is used as a ring. While it is full, the archive is read at its client's pace. */
   bytes: number;
   /** Files at the same time. */
   downloads: number;
@@ -93,9 +93,10 @@ class SpooledBytes {
   /** Null at the end. */
   async #next(): Promise<Buffer | null> {
     await this.#until(() => this.#read < this.#written || this.#end !== null);
-    const size = Math.min(readBytes, this.#written - this.#read);
+    const at = this.#read % this.#limit;
+    const size = Math.min(readBytes, this.#written - this.#read, this.#limit - at);
     if (size === 0) return null;
-    const { bytesRead, buffer } = await this.#file.read(Buffer.alloc(size), 0, size, this.#read);
+    const { bytesRead, buffer } = await this.#file.read(Buffer.alloc(size), 0, size, at);
     this.#read += bytesRead;
     this.#changes.emit('change');
     return buffer.subarray(0, bytesRead);
@@ -103,23 +104,27 @@ class SpooledBytes {
 
   async #fill(source: AsyncIterable<Buffer>): Promise<void> {
     for await (const bytes of source) {
-      await this.#until(
-        () => this.#written < this.#limit || this.#startsAgain() || this.#isStopped,
-      );
-      if (this.#isStopped) return;
-      const { bytesWritten } = await this.#file.write(bytes, 0, bytes.length, this.#written);
-      if (bytesWritten < bytes.length) throw new Error('Cannot keep an archive: the disk is full');
-      this.#written += bytesWritten;
-      this.#changes.emit('change');
+      for (let done = 0; done < bytes.length; ) {
+        await this.#until(() => this.#free > 0 || this.#isStopped);
+        if (this.#isStopped) return;
+        done += await this.#write(bytes.subarray(done));
+      }
     }
   }
 
-  /** A full file is used again from its beginning, once all of it has been read. */
-  #startsAgain(): boolean {
-    if (this.#read < this.#written) return false;
-    this.#read = 0;
-    this.#written = 0;
-    return true;
+  /** Writes as much as there is room for up to the end of the ring. */
+  async #write(bytes: Buffer): Promise<number> {
+    const at = this.#written % this.#limit;
+    const size = Math.min(bytes.length, this.#free, this.#limit - at);
+    const { bytesWritten } = await this.#file.write(bytes, 0, size, at);
+    if (bytesWritten < size) throw new Error('Cannot keep an archive: the disk is full');
+    this.#written += size;
+    this.#changes.emit('change');
+    return size;
+  }
+
+  get #free(): number {
+    return this.#limit - (this.#written - this.#read);
   }
 
   async #until(fact: () => boolean): Promise<void> {

@@ -92,10 +92,11 @@ export class MoveJob implements Job {
     await this.#fence();
     await onStep('fenced');
     assertLocked();
-    const { origin, originServer, destination, destinationServer: server } = this.#move;
+    const { origin, destination } = this.#move;
     await record.switchOver(this.#move, {
       ...{ id: this.#parts.newId(), event: 'tenant_moved', requestId },
-      details: { from: origin, to: destination, ...(server !== originServer && { server }) },
+      // Without the servers: the tenant reads this event, too.
+      details: { from: origin, to: destination },
     });
     await record.paused(id, this.#parts.nowMs() - stoppedAtMs);
     await onStep('switched');

@@ -26,7 +26,15 @@ export async function endSessions(
   { server, login, target }: DedicatedPlacement,
 ): Promise<void> {
   const on = <Result>(work: (home: Connection) => Promise<Result>) => onServer(fleet, server, work);
-  await on((home) => home.script(`alter role "${login}" nologin`));
+  // A killed move may have dropped the role already.
+  await on((home) =>
+    home.script(
+      `do $$ begin
+         alter role "${login}" nologin;
+       exception when undefined_object then null;
+       end $$`,
+    ),
+  );
   const sinceMs = nowMs();
   for (;;) {
     serving.closeIdle(target);

@@ -1,4 +1,5 @@
 /** A database for tenants' rows besides the main one. Every step may be repeated. */
+import { randomBytes } from 'node:crypto';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import type { Placement } from '../../postgres/placement.ts';
@@ -48,12 +49,10 @@ export async function assertMayProvision(
     from pg_roles
     where rolname = current_user`;
   if (!administrator?.may) throw new Error('its login needs createrole and createdb');
-  const drop = `drop database if exists "${installation.databaseNamed('probe')}"`;
-  await connection.script(drop);
-  await connection.script(
-    `create database "${installation.databaseNamed('probe')}" template template0 ${locale}`,
-  );
-  await connection.script(drop);
+  // A random name: the server may have databases of others.
+  const probe = installation.databaseNamed(`probe_${randomBytes(8).toString('hex')}`);
+  await connection.script(`create database "${probe}" template template0 ${locale}`);
+  await connection.script(`drop database "${probe}"`);
 }
 
 /** The encoding and the locale of the main database; without them a new one would get the server's. */

@@ -84,8 +84,9 @@ async function claim(fleet: Fleet, { name, url }: NewServer): Promise<void> {
 }
 
 async function activate(fleet: Fleet, name: string): Promise<void> {
-  await asOwner(
+  const activated = await asOwner(
     fleet,
-    (sql) => sql`update control.servers set status = 'active' where name = ${name}`,
+    (sql) => sql`update control.servers set status = 'active' where name = ${name} returning name`,
   );
+  if (activated.length === 0) throw new Error(`Cannot add the server "${name}": it was removed`);
 }

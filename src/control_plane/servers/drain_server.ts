@@ -62,7 +62,14 @@ async function mark(fleet: Fleet, name: string): Promise<void> {
         detail: `Cannot drain the server "${name}": there is no other active server`,
       });
     }
-    await sql`update control.servers set status = 'draining' where name = ${name}`;
+    const drained = await sql`
+      update control.servers set status = 'draining'
+      where name = ${name} and status <> 'adding'
+      returning name`;
+    if (drained.length > 0) return;
+    throw new Refusal('conflict', {
+      detail: `Cannot drain the server "${name}": it was not added completely; add it again, or remove it`,
+    });
   });
 }
 

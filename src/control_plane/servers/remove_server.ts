@@ -2,6 +2,7 @@
 import { Refusal } from '../../kernel/errors.ts';
 import type { Sql } from '../../kernel/ports.ts';
 import { mainServer } from '../../kernel/tenant.ts';
+import { withLock } from '../../postgres/advisory_lock.ts';
 import { whyUnreachable } from '../../postgres/unreachable.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
@@ -16,11 +17,20 @@ import { learnServers } from './server_urls.ts';
  */
 export async function removeServer(fleet: Fleet, name: string): Promise<void> {
   const { admin, installation } = fleet;
+  const main = installation.adminTarget(installation.main);
+  await admin.exclusive(main, fleetWork, (locking) =>
+    withLock(locking, 'servers', () => removeLocked(fleet, name)),
+  );
+  await learnServers(fleet);
+}
+
+async function removeLocked(fleet: Fleet, name: string): Promise<void> {
+  const { admin, installation } = fleet;
   await asOwner(fleet, async (sql) => {
     await assertServer(sql, name);
     await assertEmpty(sql, name);
-    // From now on no tenant is placed there.
-    await sql`update control.servers set status = 'draining' where name = ${name}`;
+    // From now on no tenant is placed there. If this is killed, its roles may be missing: `add` makes them again.
+    await sql`update control.servers set status = 'adding' where name = ${name}`;
   });
   const home = installation.adminTarget(installation.homeOf(name));
   await asOwner(fleet, async (sql) => {
@@ -33,7 +43,6 @@ export async function removeServer(fleet: Fleet, name: string): Promise<void> {
     await sql`delete from control.servers where name = ${name}`;
   });
   admin.closeIdle(home);
-  await learnServers(fleet);
 }
 
 /** The lock makes new tenants and moves wait: their rows refer to the server. */

@@ -38,9 +38,8 @@ export async function dropServerRoles(
 ): Promise<void> {
   const { owner, ...others } = roles;
   // The owner is the last: its comment says that the others are ours.
-  for (const role of [...Object.values(others), owner]) {
-    await connection.script(`drop role if exists "${role}"`);
-  }
+  const drops = [...Object.values(others), owner].map((role) => `drop role if exists "${role}"`);
+  await connection.script(`begin; ${drops.join('; ')}; commit`);
 }
 
 /** What the roles of a server tell: there are none, they are of this name, or of others. */

@@ -96,15 +96,15 @@ export class Pipeline {
     if (before) this.#enqueue(pending, before);
     if (prepared) this.#enqueue(pending, prepared.messages);
     this.#enqueue(pending, after);
-    if (trace) {
-      const parts = [before ?? empty, prepared?.messages ?? empty, after];
-      trace.sent(Buffer.concat(parts), call ? withPlaceholders(call.text) : null);
-    }
     this.#statusAfterLast = group.statusAfter ?? this.#statusAfterLast;
     pending.statusAfter = this.#statusAfterLast;
     pending.changesStatus = group.statusAfter !== undefined;
     if (this.#pending.length === 0) this.#silenceTimer.refresh();
     this.#pending.push(pending);
+    if (trace) {
+      const parts = [before ?? empty, prepared?.messages ?? empty, after];
+      trace.sent(Buffer.concat(parts), call ? withPlaceholders(call.text) : null);
+    }
   }
 
   #enqueue(pending: PendingGroup, bytes: Buffer): void {
