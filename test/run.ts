@@ -12,20 +12,6 @@ import { openFolder, startTestCluster } from './support/test_cluster.ts';
 // More than two cores can run: many tests wait, for a limit or for a process to start.
 const filesAtOnce = 4;
 
-/** They start first, so that none of them runs alone at the end. */
-const longest = [
-  'e2e/older_postgres',
-  'e2e/killed',
-  'control_plane/moves/killed',
-  'bench/bench',
-  'e2e/embedded_start',
-  'e2e/behind_a_proxy',
-  'cli/commands',
-  'chaos/chaos',
-  'e2e/deno',
-  'postgres/kill',
-];
-
 const names = process.argv.slice(2);
 const files = await testFiles(names);
 if (files.length === 0) {
@@ -43,12 +29,7 @@ async function testFiles(names: readonly string[]): Promise<string[]> {
   const entries = await readdir('test', { recursive: true });
   const paths = entries.filter((entry) => entry.endsWith('.test.ts')).map((x) => join('test', x));
   const isNamed = (path: string) => names.some((name) => path.includes(name));
-  const chosen = (names.length === 0 ? paths : paths.filter(isNamed)).sort();
-  const first = longest.map((name) => join('test', `${name}.test.ts`));
-  return [
-    ...first.filter((path) => chosen.includes(path)),
-    ...chosen.filter((path) => !first.includes(path)),
-  ];
+  return (names.length === 0 ? paths : paths.filter(isNamed)).sort();
 }
 
 async function testAll(paths: readonly string[]): Promise<number> {
