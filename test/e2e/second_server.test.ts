@@ -1,4 +1,4 @@
-/** A second server that is down takes its own tenants down, and nobody else. */
+/** A second server that is down takes its own tenants down, and no others. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { addServer } from '../../src/control_plane/servers/add_server.ts';

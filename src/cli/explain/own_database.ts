@@ -73,7 +73,7 @@ async function removeLeftovers(dataFolder: string): Promise<void> {
   }
 }
 
-/** Stops a server that its process has left running. What cannot be started is not running either. */
+/** Stops a server that its process has left running. If it cannot be started, it is not running. */
 async function halted(server: ReturnType<typeof embedded>): Promise<void> {
   const left = await startEmbedded(server).catch(() => null);
   await left?.halt().catch(() => {});

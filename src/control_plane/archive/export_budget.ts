@@ -6,7 +6,7 @@ import { unavailable } from '../../kernel/errors.ts';
 import type { Sql } from '../../kernel/ports.ts';
 import type { Installation } from '../../postgres/installation.ts';
 
-/** SQL that counts this transaction as an export until it ends, in whichever database it is. */
+/** SQL that counts this transaction as an export until it ends. Its database does not matter. */
 export function countedAsExport(installation: Installation): string {
   return `select pg_advisory_xact_lock_shared(hashtextextended('${nameOf(installation)}', 0))`;
 }

@@ -35,7 +35,7 @@ export interface Job {
   /**
    * Undoes the job, or completes it if it can no longer be undone. May be repeated.
    *
-   * @param state of the job, which nobody else continues.
+   * @param state of the job. No other process continues it.
    */
   recover(state: MoveState | null, reason: string): Promise<void>;
 }

@@ -9,7 +9,7 @@ export type ServerView = {
   name: string;
   /** The administrator's URL without its password. */
   url: string;
-  /** New tenants are placed on active servers only. */
+  /** New tenants are placed on active servers only. After a removal that was killed it is `adding`, too. */
   status: 'adding' | 'active' | 'draining';
   /** How many tenants of modes with servers live there. */
   tenants: number;
