@@ -2,8 +2,8 @@
  * `npm run explain`: one request in the three isolation modes, side by side. It starts a Kennel of its own
  * with a tenant in each mode, and removes it afterwards.
  */
-import { writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { access, constants, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runAlone } from './command.ts';
 import type { Sent } from './explain/client.ts';
@@ -42,6 +42,7 @@ await runAlone({
       throw new UsageError(`Cannot understand "${positionals.join(' ')}" with --tour`);
     }
     return async (config) => {
+      await assertWritable([values.html, values.svg]);
       const { comparison, tour } = await OwnKennel.run(config, async (kennel) => {
         const pairs = await kennel.pairs();
         const compared = await compare(kennel, pairs, { request, ...values });
@@ -59,6 +60,16 @@ await runAlone({
     };
   },
 });
+
+/** @throws {Error} before anything is started. */
+async function assertWritable(files: readonly (string | undefined)[]): Promise<void> {
+  for (const file of files) {
+    if (file === undefined) continue;
+    await access(dirname(resolve(file)), constants.W_OK).catch(({ code }) => {
+      throw new Error(`Cannot write "${file}": its folder is not writable (${code})`);
+    });
+  }
+}
 
 async function writeFiles(
   comparison: Comparison,

@@ -81,5 +81,6 @@ export function shortened(text: string, maxChars: number): string {
   const safe = text
     .replace(binary, '\\x$1…')
     .replaceAll(secrets, (secret) => `${secret.slice(0, 4)}…`);
-  return safe.length > maxChars ? `${safe.slice(0, maxChars)}…` : safe;
+  // Through bytes, because a slice would keep the whole text in memory.
+  return safe.length > maxChars ? `${Buffer.from(safe.slice(0, maxChars))}…` : safe;
 }

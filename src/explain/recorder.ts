@@ -50,7 +50,7 @@ export class Recorder implements Trace {
   }
 
   stage(name: Stage): void {
-    if (!this.#isOver) this.#begin(name, this.#passedMs());
+    if (!this.#isOver && this.open?.stage !== name) this.#begin(name, this.#passedMs());
   }
 
   note(facts: Facts): void {

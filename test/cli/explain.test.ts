@@ -10,6 +10,7 @@ import { nodeScript } from '../../bench/node_script.ts';
 import type { Comparison } from '../../src/cli/explain/comparison.ts';
 import { lanesOf } from '../../src/cli/explain/lanes.ts';
 import { markup } from '../../src/cli/explain/markup.ts';
+import { openOwnDatabase } from '../../src/cli/explain/own_database.ts';
 import { comparisonPage } from '../../src/cli/explain/page.ts';
 import { comparisonSvg } from '../../src/cli/explain/svg.ts';
 import { comparisonLines } from '../../src/cli/explain/terminal.ts';
@@ -237,22 +238,25 @@ describe('npm run explain', () => {
   });
 
   it('leaves nothing behind when it is interrupted', async () => {
-    const own = async () =>
-      (
-        await lookInto(
-          await serverUrl(),
-          (sql) => sql`select from pg_database where datname like 'kennel_ex_%'`,
-        )
-      ).length;
-    const child = spawn(process.execPath, nodeScript('src/cli/explain.ts'), {
-      env: { PATH: process.env.PATH, ...(await variables()) },
-      stdio: 'ignore',
+    const signal = await interrupted('SIGTERM');
+    assert.deepEqual([signal, await ownDatabases(), await readdir(dataFolder)], [null, 0, []]);
+  });
+
+  it('removes what a killed run has left, and nothing that is in use', async () => {
+    assert.equal(await interrupted('SIGKILL'), 'SIGKILL');
+    assert.notEqual(await ownDatabases(), 0);
+    const config = { databaseUrl: await serverUrl(), dataFolder };
+    await until(async () => {
+      const first = await openOwnDatabase(config);
+      const second = await openOwnDatabase({ ...config, dataFolder: join(dataFolder, 'second') });
+      const both = await ownDatabases();
+      await Promise.all([first.remove(), second.remove()]);
+      // The server may still be ending the sessions of the killed run.
+      return both === 2;
     });
-    const exited = once(child, 'exit');
-    await until(async () => (await own()) > 0 || child.exitCode !== null, 120_000);
-    child.kill('SIGTERM');
-    const [, signal] = await exited;
-    assert.deepEqual([signal, await own(), await readdir(dataFolder)], [null, 0, []]);
+    assert.equal(await ownDatabases(), 0);
+    await rm(join(dataFolder, 'second'), { recursive: true });
+    assert.deepEqual(await readdir(dataFolder), []);
   });
 
   it('refuses a wrong line without starting anything', async () => {
@@ -261,14 +265,37 @@ describe('npm run explain', () => {
       run('GET', '/pets'),
       run('--no'),
       run('--json=1'),
+      run('--html', dataFolder, '--svg', join(dataFolder, 'none', 'picture.svg')),
     ]);
-    for (const { code, out, err } of wrong) {
-      assert.deepEqual([code, out, err.split('\n').length], [2, '', 2], err);
+    for (const [at, { code, out, err }] of wrong.entries()) {
+      const expected = at === wrong.length - 1 ? 1 : 2;
+      assert.deepEqual([code, out, err.split('\n').length], [expected, '', 2], err);
     }
     const { code, out } = await run('--help');
     assert.deepEqual([code, out.startsWith('Usage: npm run explain')], [0, true]);
   });
 });
+
+async function ownDatabases(): Promise<number> {
+  const names = await lookInto(
+    await serverUrl(),
+    (sql) => sql`select from pg_database where datname ~ '^kennel_ex_[0-9a-f]{8}'`,
+  );
+  return names.length;
+}
+
+/** Starts the command, and sends it a signal once it has a database. */
+async function interrupted(signal: NodeJS.Signals): Promise<NodeJS.Signals | null> {
+  const child = spawn(process.execPath, nodeScript('src/cli/explain.ts'), {
+    env: { PATH: process.env.PATH, ...(await variables()) },
+    stdio: 'ignore',
+  });
+  const exited = once(child, 'exit');
+  await until(async () => (await ownDatabases()) > 0 || child.exitCode !== null, 120_000);
+  child.kill(signal);
+  const [, ended] = await exited;
+  return ended;
+}
 
 async function variables() {
   return { DATABASE_URL: await serverUrl(), DATA_DIR: dataFolder };

@@ -9,6 +9,7 @@ import type { Config } from '../../config.ts';
 import { startEmbedded } from '../../embedded_postgres/embedded_postgres.ts';
 import { isAlive } from '../../embedded_postgres/postmaster.ts';
 import { limits } from '../../limits.ts';
+import { withLock } from '../../postgres/advisory_lock.ts';
 import { Connection } from '../../postgres/connection.ts';
 import { keywordsIn } from '../../postgres/connection_url.ts';
 import { targetOf } from '../../postgres/session_url.ts';
@@ -54,7 +55,7 @@ function embedded(folder: string) {
   return { folder: join(folder, 'postgres'), limits: limits.embedded };
 }
 
-/** Removes the servers and folders of runs that were killed. */
+/** Removes the embedded servers and the folders of runs that were killed. */
 async function removeLeftovers(dataFolder: string): Promise<void> {
   const entries = await readdir(dataFolder, { withFileTypes: true }).catch(() => []);
   for (const entry of entries) {
@@ -79,17 +80,38 @@ async function halted(server: ReturnType<typeof embedded>): Promise<void> {
   await left?.halt().catch(() => {});
 }
 
+/** Holds a connection to it all the time: a database that has none was left by a run that was killed. */
 async function onServer(databaseUrl: string): Promise<Opened> {
   const name = `kennel_ex_${randomBytes(4).toString('hex')}`;
-  await asAdmin(databaseUrl, (admin) => admin.script(`create database "${name}"`));
   const url = targetOf({ ...keywordsIn(databaseUrl), dbname: name });
-  return { url, drop: () => asAdmin(databaseUrl, (admin) => dropAll(admin, name)) };
+  const holder = await asAdmin(databaseUrl, (admin) =>
+    withLock(admin, 'explain', async () => {
+      await dropUnheld(admin);
+      await admin.script(`create database "${name}"`);
+      return Connection.open(url, limits.adminConnection);
+    }),
+  );
+  const drop = async () => {
+    holder.close();
+    await asAdmin(databaseUrl, (admin) => dropAll(admin, name));
+  };
+  return { url, drop };
+}
+
+async function dropUnheld(admin: Connection): Promise<void> {
+  const unheld = await admin.plain<{ name: string }>`
+    select datname as name from pg_database
+    where datname ~ '^kennel_ex_[0-9a-f]{8}$'
+      and not exists (select from pg_stat_activity a where a.datname = pg_database.datname)`;
+  for (const { name } of unheld) await dropAll(admin, name);
 }
 
 /** Drops the tenants' own databases, too, and all roles: the names of all of them begin alike. */
 async function dropAll(admin: Connection, name: string): Promise<void> {
+  // The run's own is the last: if this is interrupted, the next run finds the others by it.
   const databases = await admin.plain<{ name: string }>`
-    select datname as name from pg_database where starts_with(datname, ${name})`;
+    select datname as name from pg_database where starts_with(datname, ${name})
+    order by length(datname) desc`;
   for (const one of databases) await admin.script(`drop database "${one.name}" with (force)`);
   // The latest first: a role that was granted rights by a later one could not be dropped before it.
   const roles = await admin.plain<{ name: string }>`
@@ -97,10 +119,13 @@ async function dropAll(admin: Connection, name: string): Promise<void> {
   for (const one of roles) await admin.script(`drop role "${one.name}"`);
 }
 
-async function asAdmin(url: string, work: (admin: Connection) => Promise<void>): Promise<void> {
+async function asAdmin<Result>(
+  url: string,
+  work: (admin: Connection) => Promise<Result>,
+): Promise<Result> {
   const admin = await Connection.open(url, limits.adminConnection);
   try {
-    await work(admin);
+    return await work(admin);
   } finally {
     admin.close();
   }

@@ -86,7 +86,8 @@ function percent(part: number): string {
 function panel(comparison: Comparison, stage: string, file: string): Markup {
   const inModes = stagesOf(comparison, stage);
   const [{ source, test } = { source: '', test: '' }] = inModes.flatMap((one) => one ?? []);
-  const href = (path: string) => relative(dirname(file), `${project}${path}`);
+  const href = (path: string) =>
+    encodeURI(relative(dirname(file), `${project}${path}`)).replaceAll(/[?#]/g, encodeURIComponent);
   return markup`<section class="panel" id="stage-${stage}" aria-label="${stage}">
 <p>Read <a href="${href(source)}">${source}</a>. The test that holds it:
 <a href="${href(test)}">${test}</a>.</p>
