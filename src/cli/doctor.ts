@@ -12,13 +12,13 @@ import {
   withoutAccepted,
 } from '../control_plane/doctor/accepted.ts';
 import { examine } from '../control_plane/doctor/doctor.ts';
-import { oneLine } from '../control_plane/doctor/finding.ts';
-import { type Summed, summed } from '../control_plane/doctor/summed.ts';
+import { summed } from '../control_plane/doctor/summed.ts';
 import { assertServer } from '../control_plane/servers/server_list.ts';
 import { limits } from '../limits.ts';
 import type { Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
+import { count, findingLines } from './finding_lines.ts';
 import { verifyAudit } from './verify_audit.ts';
 
 const usage = `Usage: npm run doctor [-- --server NAME] [--json]
@@ -87,22 +87,9 @@ async function examineAll(
   const warnings = told.length - errors;
   if (json) printJson({ errors, warnings, accepted: accepted.length, findings: told });
   else {
-    for (const finding of summed(told)) show(finding);
+    for (const line of summed(told).flatMap(findingLines)) print(line);
     const rest = accepted.length === 0 ? '' : ` (${accepted.length} more accepted)`;
     print(`${count(errors, 'error')}, ${count(warnings, 'warning')}${rest}`);
   }
   return errors === 0 ? 0 : 1;
-}
-
-function show({ check, severity, where, what, fix, database, more }: Summed): void {
-  const others = more === 0 ? '' : ` (the same in ${count(more, 'more database')})`;
-  print(`${severity} ${check}: ${where}${others}`);
-  print(`  ${what}`);
-  if (fix === null) return;
-  const how = fix.startsWith('npm ') ? 'run' : `in database ${database}, as a superuser`;
-  print(`  ${how}: ${oneLine(fix)}`);
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -8,21 +8,24 @@ import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runAlone } from './command.ts';
 import type { Sent } from './explain/client.ts';
 import { type Comparison, compare } from './explain/comparison.ts';
+import { lessonsOf } from './explain/lessons.ts';
 import { OwnKennel } from './explain/own_kennel.ts';
 import { comparisonPage } from './explain/page.ts';
 import { comparisonSvg } from './explain/svg.ts';
 import { comparisonLines } from './explain/terminal.ts';
-import { lessonsOf, screens, show } from './explain/tour.ts';
+import { introduction, screens, show } from './explain/tour.ts';
 
 const usage = `Usage: npm run explain [-- METHOD PATH [BODY]] [--broken] [--html FILE] [--svg FILE] [--json]
        npm run explain -- --tour
 The default is GET /api/pets/{id}; {id} stands for a pet of the tenant.
---tour walks through seven lessons about tenants.
+--tour walks through seven lessons about tenants, one screen each.
 --html and --svg also write a page and a picture of it.
 --broken takes off each layer that stops a foreign reader, one after the other.
 Example: npm run explain -- POST /api/pets '{"name": "Rex", "species": "dog"}'`;
 
 const widthWithoutTerminal = 132;
+
+const operatorPath = /^\/api\/admin(?![^/?])/;
 
 /** Some terminals do not know their width, and say 0. */
 const leastWidth = 60;
@@ -43,6 +46,7 @@ await runAlone({
     }
     return async (config) => {
       await assertWritable([values.html, values.svg]);
+      announce(values.tour);
       const { comparison, tour } = await OwnKennel.run(config, async (kennel) => {
         const pairs = await kennel.pairs();
         const compared = await compare(kennel, pairs, { request, ...values });
@@ -52,14 +56,22 @@ await runAlone({
       await writeFiles(comparison, values);
       if (values.json) printJson({ ...comparison, ...(tour && { tour }) });
       else if (tour) await show(tour);
-      else {
-        const width = Math.max(leastWidth, process.stdout.columns || widthWithoutTerminal);
-        for (const line of comparisonLines(comparison, width)) print(line);
-      }
+      else for (const line of comparisonLines(comparison, width())) print(line);
       return 0;
     };
   },
 });
+
+/** A start takes a while, and nothing is printed before its end. */
+function announce(tour = false): void {
+  if (!process.stderr.isTTY) return;
+  const text = 'Starting a Kennel of its own, with two tenants in each isolation mode …';
+  process.stderr.write(`${tour ? `${introduction}\n\n` : ''}${text}\n`);
+}
+
+function width(): number {
+  return Math.max(leastWidth, process.stdout.columns || widthWithoutTerminal);
+}
 
 /** @throws {Error} before anything is started. */
 async function assertWritable(files: readonly (string | undefined)[]): Promise<void> {
@@ -75,15 +87,23 @@ async function writeFiles(
   comparison: Comparison,
   { html, svg }: { html?: string | undefined; svg?: string | undefined },
 ): Promise<void> {
-  if (html !== undefined) await writeFile(html, await comparisonPage(comparison, resolve(html)));
-  if (svg !== undefined) await writeFile(svg, comparisonSvg(comparison));
+  const write = async (file: string, text: string) => {
+    await writeFile(file, text);
+    process.stderr.write(`Wrote ${file}\n`);
+  };
+  if (html !== undefined) await write(html, await comparisonPage(comparison, resolve(html)));
+  if (svg !== undefined) await write(svg, comparisonSvg(comparison));
 }
 
-/** @throws {UsageError} unless the words are a method, a path and a body. */
-function requestOf([method = 'GET', path = '/api/pets/{id}', body, ...rest]: string[]): Sent {
+/** @throws {UsageError} unless the words are a method, a path and a body, or none. */
+function requestOf(words: string[]): Sent {
+  const [method = 'GET', path = words.length === 0 ? '/api/pets/{id}' : '', body, ...rest] = words;
   assertNoMore(rest);
   if (!/^(GET|POST|PUT|PATCH|DELETE)$/.test(method)) {
-    throw new UsageError(`Cannot send "${method}": use GET, POST, PUT, PATCH or DELETE`);
+    throw new UsageError(`Cannot send "${method}": begin with GET, POST, PUT, PATCH or DELETE`);
+  }
+  if (operatorPath.test(path)) {
+    throw new UsageError(`Cannot explain "${path}": only requests of tenants pass the kernel`);
   }
   if (!path.startsWith('/api/')) {
     throw new UsageError(`Cannot send to "${path}": a path begins with /api/`);

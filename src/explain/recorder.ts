@@ -150,7 +150,7 @@ export class Recorder implements Trace {
   async #plan(call: ExplainedCall, read: () => Promise<readonly string[]>): Promise<void> {
     const beganMs = this.#options.nowMs();
     call.plan = await read().then(
-      (lines) => lines.map((line) => shortened(line, this.#options.limits.valueChars)),
+      (lines) => lines.map((line) => shortened(line, this.#options.limits.sqlChars)),
       () => null,
     );
     this.#asideMs += this.#options.nowMs() - beganMs;

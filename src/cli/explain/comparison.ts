@@ -8,14 +8,21 @@ import type { OwnKennel, Pair } from './own_kennel.ts';
 /** The same request in the three modes. This is the document of `--json`. */
 export type Comparison = {
   request: string;
-  modes: { mode: string; explanation: Explanation; foreign_readers: Reader[] }[];
+  modes: {
+    mode: string;
+    explanation: Explanation;
+    /** The body of the reply. */
+    reply: string;
+    /** Empty when the request was refused: then no foreign one could reach a row. */
+    foreign_readers: Reader[];
+  }[];
 };
 
 /** Requests before the explained one. */
-const warmUps = 100;
+export const warmUps = 100;
 
 /** Explained requests that only read; the one with the median time is shown. */
-const samples = 25;
+export const samples = 25;
 
 export async function compare(
   kennel: OwnKennel,
@@ -25,28 +32,39 @@ export async function compare(
   const progress = new Progress(process.stderr, () => performance.now());
   const requests = pairs.map((pair) => ({
     pair,
-    explanations: [] as Explanation[],
+    answers: [] as Answer[],
     sent: async () => withPet(request, await petFor(kennel, pair, request)),
   }));
-  for (const { pair } of requests) await warmUp(kennel, pair, request);
   const rounds = request.method === 'GET' ? samples : 1;
+  const steps = pairs.length * (1 + rounds + 1);
+  let done = 0;
+  const step = () => progress.counted(done++, steps);
+  for (const { pair } of requests) {
+    step();
+    await warmUp(kennel, pair, request);
+  }
   // The modes take turns, so that a slow moment of the machine does not look like a slow mode.
   for (let round = 0; round < rounds; round += 1) {
-    for (const { pair, explanations, sent } of requests) {
+    for (const { pair, answers, sent } of requests) {
+      step();
       const { slug, apiKey } = pair.tenant;
-      explanations.push((await kennel.explain(slug, apiKey, await sent())).explanation);
+      answers.push(await kennel.explain(slug, apiKey, await sent()));
     }
   }
   const modes: Comparison['modes'] = [];
-  for (const { pair, explanations, sent } of requests) {
-    progress.counted(modes.length, pairs.length);
-    const readers = await foreignReaders(kennel, pair, { sent, broken });
-    modes.push({ mode: pair.mode, explanation: median(explanations), foreign_readers: readers });
+  for (const { pair, answers, sent } of requests) {
+    step();
+    const { explanation, text } = median(answers);
+    const isRefused = explanation.status >= 400;
+    const readers = isRefused ? [] : await foreignReaders(kennel, pair, { sent, broken });
+    modes.push({ mode: pair.mode, explanation, reply: text, foreign_readers: readers });
   }
-  progress.counted(modes.length, pairs.length);
+  step();
   progress.end();
   return { request: `${request.method} ${request.path}`, modes };
 }
+
+type Answer = { explanation: Explanation; text: string };
 
 /** Opens connections, fills caches, and lets the code be compiled. A request that writes is not repeated. */
 async function warmUp(kennel: OwnKennel, pair: Pair, request: Sent): Promise<void> {
@@ -65,8 +83,8 @@ function withPet(request: Sent, petId: string): Sent {
   return { ...request, path: request.path.replace('{id}', petId) };
 }
 
-function median(explanations: Explanation[]): Explanation {
-  const sorted = explanations.sort((a, b) => a.total_ms - b.total_ms);
+function median(answers: Answer[]): Answer {
+  const sorted = answers.sort((a, b) => a.explanation.total_ms - b.explanation.total_ms);
   const middle = sorted[Math.floor(sorted.length / 2)];
   if (!middle) throw new Error('Cannot compare: there is no explanation');
   return middle;

@@ -26,6 +26,14 @@ export type Reader = { reader: string; attempts: Attempt[] };
 /** What stops a reader when no other layer is left. */
 const elsewhere = 'the row is in another database';
 
+/** Says what each reader does. */
+export const legend = `another tenant's key: the same request with a key that is valid for another tenant. With authorize off Kennel
+itself would open the rows, in every mode.
+no key: the same request without one.
+an injected set_config: a handler pastes text of the client into its SQL, and the text sets the context of the
+other tenant.
+a handler without context: a handler that sends SQL outside of the envelope.`;
+
 /** Where the statements of a foreign request run: in its own session, on the other tenant's tables. */
 type Place = { database: string; schema: string; login: string; role: string };
 
@@ -175,12 +183,13 @@ async function attemptOf(
   const { status, stages } = explanation;
   const refusing = stages.find(({ refused }) => refused !== null);
   const said = kennel.careless.message ?? '';
+  const reason = [refusing?.refused ?? '', said].filter((part) => part !== '').join(': ');
   const reached = status < 400 && (names === 'tenant' || text.includes(petId));
   return {
     without: layers.slice(0, off).map(({ name }) => name),
     stage: (refusing ?? stages.at(-1))?.stage ?? '',
     status,
-    reason: [refusing?.refused ?? '', said].filter((part) => part !== '').join(': '),
+    reason: refusing || reached ? reason : 'its own rows alone',
     stopped_by: reached ? null : (layers[off]?.name ?? elsewhere),
     reached,
   };

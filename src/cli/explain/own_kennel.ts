@@ -102,6 +102,9 @@ export class OwnKennel {
     const headers = { 'kennel-explain': '1' };
     const { requestId, text } = await this.send(slug, apiKey, { ...sent, headers });
     const explained = await this.#operate('GET', `/api/admin/explain/${requestId}`);
+    if (explained.status !== 200) {
+      throw new Error(`Cannot explain ${sent.method} ${sent.path}: it passed no stage (${text})`);
+    }
     return { explanation: JSON.parse(explained.text), text };
   }
 

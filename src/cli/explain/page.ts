@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { ExplainedCall, ExplainedMessage, ExplainedStage } from '../../explain/explanation.ts';
 import { stages } from '../../kernel/trace.ts';
 import type { Comparison } from './comparison.ts';
-import type { Attempt, Reader } from './foreign_readers.ts';
+import { type Attempt, legend, type Reader } from './foreign_readers.ts';
 import { type Lane, lanesOf, ticksOf } from './lanes.ts';
 import { Markup, markup } from './markup.ts';
 import { isPolicy, joined, milliseconds } from './terminal.ts';
@@ -15,7 +15,7 @@ const project = fileURLToPath(new URL('../../..', import.meta.url));
 /** @param file where the page is written: its links to the sources are relative to it. */
 export async function comparisonPage(comparison: Comparison, file: string): Promise<string> {
   const [style, script] = await Promise.all(['page.css', 'page_script.js'].map(read));
-  const { request, modes } = comparison;
+  const { request } = comparison;
   const { scaleMs, lanes } = lanesOf(comparison);
   const shown = stages.filter((stage) => stagesOf(comparison, stage).some((one) => one));
   return markup`<!doctype html>
@@ -37,14 +37,21 @@ ${lanes.map(laneMarkup)}
 ${shown.map((stage) => markup`<li><button type="button" data-stage="${stage}">${stage}</button></li>\n`)}
 </ul>
 ${shown.map((stage) => panel(comparison, stage, file))}
-<h2>What stops whom</h2>
-<div class="columns">
-${modes.map(({ mode, foreign_readers }) => readersCard(mode, foreign_readers))}
-</div>
+${whatStopsWhom(comparison)}
 </main>
 <script>${new Markup(script ?? '')}</script>
 </html>
 `.text;
+}
+
+function whatStopsWhom({ modes }: Comparison): Markup | string {
+  const cards = modes.filter(({ foreign_readers: readers }) => readers.length > 0);
+  if (cards.length === 0) return '';
+  return markup`<h2>What stops whom</h2>
+${legend.split(/(?<=\.)\n/).map((line) => markup`<p>${line}</p>\n`)}
+<div class="columns">
+${cards.map(({ mode, foreign_readers }) => readersCard(mode, foreign_readers))}
+</div>`;
 }
 
 function read(name: string): Promise<string> {
@@ -140,7 +147,7 @@ function planMarkup(plan: readonly string[], mode: string): Markup {
   const lines = plan.map((line) =>
     isPolicy(line) ? markup`<mark>${line} ← the policy</mark>\n` : markup`${line}\n`,
   );
-  return markup`<pre tabindex="0" role="region" aria-label="plan in ${mode} mode">${lines}</pre>`;
+  return markup`<pre aria-label="plan in ${mode} mode">${lines}</pre>`;
 }
 
 function readersCard(mode: string, readers: readonly Reader[]): Markup {

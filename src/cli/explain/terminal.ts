@@ -5,25 +5,47 @@ import type {
   ExplainedMessage,
   ExplainedStage,
 } from '../../explain/explanation.ts';
-import type { Comparison } from './comparison.ts';
-import type { Attempt, Reader } from './foreign_readers.ts';
+import { type Comparison, samples, warmUps } from './comparison.ts';
+import { type Attempt, legend, type Reader } from './foreign_readers.ts';
 
 /** Narrower columns break every line of SQL several times. */
 const narrowest = 34;
 const gap = '  ';
 
+/** The shown part of a reply's body. */
+const replyChars = 300;
+
 /** @param width of the terminal, in characters. */
-export function comparisonLines({ request, modes }: Comparison, width: number): string[] {
+export function comparisonLines(comparison: Comparison, width: number): string[] {
+  const { request, modes } = comparison;
   const sideBySide = Math.floor((width + gap.length) / modes.length) - gap.length;
   const groups = sideBySide >= narrowest ? [modes] : modes.map((mode) => [mode]);
   const columnWidth = Math.min(60, groups.length === 1 ? sideBySide : width);
   return [
     request,
     ...groups.flatMap((group) => sections(group, columnWidth)),
-    '',
-    'A stage ends where the next one begins. A line with ▶ is the policy: the database adds it to the',
-    'statement. Plans were read in a transaction that was rolled back, and their time is not counted.',
-    'Each is the request with the median time of a few; to compare the modes, use "npm run bench".',
+    ...notes(comparison).flatMap((note) => ['', ...wrapped(note, Math.min(width, 100))]),
+  ];
+}
+
+function notes({ request, modes }: Comparison): string[] {
+  const readers = modes.flatMap(({ foreign_readers }) => foreign_readers);
+  const plans = modes.flatMap(({ explanation: { stages } }) =>
+    stages.flatMap(({ calls }) => calls.flatMap(({ plan }) => plan ?? [])),
+  );
+  const hasPolicy = plans.some(isPolicy);
+  const times = request.startsWith('GET ')
+    ? `${warmUps} requests went before, and each mode shows the one with the median time of ${samples}.`
+    : `${warmUps} requests of another kind went before.`;
+  return [
+    ...(readers.length === 0 ? [] : legend.split(/(?<=\.)\n/)),
+    `A stage ends where the next one begins. ${times} To compare the modes, use "npm run bench".`,
+    ...(hasPolicy
+      ? ['The line with ▶ holds the policy, which Postgres adds to the statement.']
+      : []),
+    ...(plans.length === 0
+      ? []
+      : ['Plans were read in a transaction that was rolled back. Their time is not counted.']),
   ];
 }
 
@@ -40,12 +62,12 @@ function sections(modes: Comparison['modes'], width: number): string[] {
       return stage ? stageLines(stage, total_ms) : [];
     }),
   );
+  const replies = modes.map(({ reply }) => (reply === '' ? [] : [`  body: ${beginning(reply)}`]));
   const stops = modes.map(({ foreign_readers: readers }) => [
-    '',
-    'WHAT STOPS WHOM',
+    ...(readers.length === 0 ? [] : ['', 'WHAT STOPS WHOM']),
     ...readers.flatMap(readerLines),
   ]);
-  return [heads, ...rows, stops].flatMap((cells) => row(cells, width));
+  return [heads, ...rows, replies, stops].flatMap((cells) => row(cells, width));
 }
 
 function readerLines({ reader, attempts }: Reader): string[] {
@@ -93,7 +115,12 @@ function stageLines({ stage, ms, decided, refused, calls }: ExplainedStage, tota
     ...Object.entries(decided).map(([name, fact]) => `  ${name}: ${fact}`),
     ...(refused === null ? [] : [`  REFUSED: ${refused}`]),
     ...calls.flatMap(callLines),
+    ...(stage === 'execute' && calls.length === 0 ? ['  no statement was sent'] : []),
   ];
+}
+
+function beginning(text: string): string {
+  return text.length > replyChars ? `${text.slice(0, replyChars)}…` : text;
 }
 
 function callLines({ wait_ms, groups, plan }: ExplainedCall): string[] {

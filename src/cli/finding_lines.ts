@@ -1,0 +1,18 @@
+/** A finding of the doctor as lines for a terminal. */
+import { oneLine } from '../control_plane/doctor/finding.ts';
+import type { Summed } from '../control_plane/doctor/summed.ts';
+
+/** What is wrong and where, and how it is put right. */
+export function findingLines(finding: Summed): string[] {
+  const { check, severity, where, what, fix, database, more } = finding;
+  const others = more === 0 ? '' : ` (the same in ${count(more, 'more database')})`;
+  const lines = [`${severity} ${check}: ${where}${others}`, `  ${what}`];
+  if (fix === null) return lines;
+  const how = fix.startsWith('npm ') ? 'run' : `in database ${database}, as a superuser`;
+  return [...lines, `  ${how}: ${oneLine(fix)}`];
+}
+
+/** A number with its noun, as "1 error" or "2 errors". */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
