@@ -112,7 +112,7 @@ function stageCard(mode: string, stage: ExplainedStage | undefined): Markup {
   return markup`<div class="card">
 <h3>${mode}: ${milliseconds(ms)}</h3>
 ${facts.length === 0 ? '' : factList(facts.map(([name, fact]) => [name, String(fact)]))}
-${calls.map((call) => callMarkup(call, mode))}
+${calls.map(callMarkup)}
 </div>
 `;
 }
@@ -121,7 +121,7 @@ function factList(facts: readonly (readonly [string, string])[]): Markup {
   return markup`<dl>${facts.map(([name, fact]) => markup`<dt>${name}</dt><dd>${fact}</dd>`)}</dl>`;
 }
 
-function callMarkup({ wait_ms, groups, plan }: ExplainedCall, mode: string): Markup {
+function callMarkup({ wait_ms, groups, plan }: ExplainedCall): Markup {
   const wait =
     wait_ms === null
       ? 'It got no connection.'
@@ -134,7 +134,7 @@ ${joined(messages).map(messageMarkup)}
 <p>${sqlstate ? `Error ${sqlstate}` : `${tag} ${rows}, committed`} in ${milliseconds(ms ?? 0)}.</p>
 `,
 )}
-${plan ? planMarkup(plan, mode) : ''}`;
+${plan ? planMarkup(plan) : ''}`;
 }
 
 function messageMarkup({ message, statement, sql, parameters = [] }: ExplainedMessage): Markup {
@@ -143,11 +143,12 @@ ${parameters.length === 0 ? '' : factList(parameters.map(({ name, value }) => [n
 `;
 }
 
-function planMarkup(plan: readonly string[], mode: string): Markup {
+function planMarkup(plan: readonly string[]): Markup {
   const lines = plan.map((line) =>
     isPolicy(line) ? markup`<mark>${line} ← the policy</mark>\n` : markup`${line}\n`,
   );
-  return markup`<pre aria-label="plan in ${mode} mode">${lines}</pre>`;
+  return markup`<p>The plan:</p>
+<pre>${lines}</pre>`;
 }
 
 function readersCard(mode: string, readers: readonly Reader[]): Markup {
