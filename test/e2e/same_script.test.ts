@@ -11,7 +11,7 @@ import { randomInt } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { bearer } from '../support/client.ts';
-import { type Script, scriptsUpTo } from './same_script/calls.ts';
+import { type Script, type Step, scriptsUpTo } from './same_script/calls.ts';
 import { Model } from './same_script/model.ts';
 import { type Home, Participant, type Send } from './same_script/participant.ts';
 import { Difference, type Participants, type Played, play } from './same_script/play.ts';
@@ -40,11 +40,16 @@ describe('a random script of calls', () => {
     const statuses: number[] = [];
     const options = { longest, errandsIn100, numRuns: runs, seed, ...(path && { path }) };
     const startedAt = performance.now();
+    let moves = 0;
     const difference = await search(options, async (script) => {
+      const isMove = (step: Step) => 'errand' in step && step.errand === 'move';
+      moves += script.filter(isMove).length * server.homes.length;
       for (const { status } of await play(script, participants())) statuses.push(status);
     });
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
-    test.diagnostic(`seed ${seed}, ${runs} scripts in ${seconds} s; calls by status:`);
+    test.diagnostic(
+      `seed ${seed}, ${runs} scripts with ${moves} moves in ${seconds} s; calls by status:`,
+    );
     test.diagnostic(tally(statuses));
     assert.ok(difference === null, difference?.report);
   });
