@@ -7,7 +7,8 @@ import { once } from 'node:events';
 import { cp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
-import { openFolder, startTestCluster } from './support/test_cluster.ts';
+import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
+import { openFolder, startTestCluster, testLimits, unsafeButFast } from './support/test_cluster.ts';
 
 // More than two cores can run: many tests wait, for a limit or for a process to start.
 const filesAtOnce = 4;
@@ -33,29 +34,34 @@ async function testFiles(names: readonly string[]): Promise<string[]> {
 }
 
 async function testAll(paths: readonly string[]): Promise<number> {
-  if (process.env.DATABASE_URL) return runTests(paths, process.env.DATABASE_URL);
-  const { url, stop } = await startTestCluster();
-  try {
-    return await runTests(paths, url);
-  } finally {
-    await stop();
-  }
-}
-
-async function runTests(paths: readonly string[], url: string): Promise<number> {
-  // For all temporary files of the tests.
   const folder = await openFolder();
+  // For all temporary files of the tests.
+  process.env.TMPDIR = folder;
   try {
-    const compiled = await compile(join(folder, 'compiled'));
-    const scripts = paths.map((path) => join(compiled, path.replace(/ts$/, 'js')));
-    tests = spawn(process.execPath, [...flagsFor(compiled), ...scripts], {
-      stdio: 'inherit',
-      env: { ...process.env, TEST_DATABASE_URL: url, TMPDIR: folder },
-    });
-    await once(tests, 'exit');
+    process.env.TEST_CLUSTER = await makeCluster(join(folder, 'cluster'));
+    if (process.env.DATABASE_URL) return await runTests(paths, folder, process.env.DATABASE_URL);
+    const { url, stop } = await startTestCluster();
+    return await runTests(paths, folder, url).finally(stop);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Returns the folder of a cluster that has been started once, for the tests to copy. */
+async function makeCluster(folder: string): Promise<string> {
+  const { halt } = await startEmbedded({ folder, settings: unsafeButFast, limits: testLimits });
+  await halt();
+  return folder;
+}
+
+async function runTests(paths: readonly string[], folder: string, url: string): Promise<number> {
+  const compiled = await compile(join(folder, 'compiled'));
+  const scripts = paths.map((path) => join(compiled, path.replace(/ts$/, 'js')));
+  tests = spawn(process.execPath, [...flagsFor(compiled), ...scripts], {
+    stdio: 'inherit',
+    env: { ...process.env, TEST_DATABASE_URL: url },
+  });
+  await once(tests, 'exit');
   const { exitCode, signalCode } = tests;
   return exitCode ?? 128 + (signalCode ? constants.signals[signalCode] : 0);
 }

@@ -11,7 +11,7 @@ import type { ServerSettings } from '../../src/embedded_postgres/cluster.ts';
 import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { firstLine } from '../support/first_line.ts';
-import { openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
+import { copyCluster, openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
 
 const asRoot = process.getuid?.() === 0;
 
@@ -105,6 +105,8 @@ describe('startEmbedded() on a fresh folder', () => {
 });
 
 describe('startEmbedded() on an existing cluster', () => {
+  beforeEach(() => copyCluster(folder));
+
   it('keeps the data over a restart', async () => {
     const first = await start();
     await query(first.url, 'create table pets as select 7 as id');
@@ -166,6 +168,8 @@ describe('startEmbedded() on an existing cluster', () => {
 });
 
 describe('stop()', () => {
+  beforeEach(() => copyCluster(folder));
+
   it('stops the server', async () => {
     const { stop } = await start();
     await stop();

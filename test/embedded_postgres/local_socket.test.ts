@@ -15,7 +15,7 @@ import { Connection } from '../../src/postgres/connection.ts';
 import { NotificationListener } from '../../src/postgres/notification_listener.ts';
 import { partsOf } from '../../src/postgres/session_url.ts';
 import { connectionLimits, listenerLimits } from '../support/connection.ts';
-import { openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
+import { copyCluster, openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
 const asRoot = process.getuid?.() === 0;
@@ -29,6 +29,7 @@ describe('the socket of the embedded server', () => {
   before(async () => {
     parent = await openFolder();
     folder = join(parent, 'postgres');
+    await copyCluster(folder);
   });
 
   afterEach(async () => {

@@ -6,7 +6,7 @@ export async function withCluster<Result>(
   work: (url: string) => Promise<Result>,
   settings?: Readonly<Record<string, string>>,
 ): Promise<Result> {
-  const cluster = await startTestCluster(settings);
+  const cluster = await startTestCluster({ settings });
   const interrupted = () => void cluster.stop().finally(() => process.exit(1));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   try {

@@ -17,7 +17,7 @@ export type SecondServer = {
 };
 
 export async function startSecondServer(): Promise<SecondServer> {
-  const cluster = await startTestCluster();
+  const cluster = await startTestCluster({ isCopy: false });
   const direct = new URL(cluster.url);
   const sockets = new Set<Socket>();
   let isHanging = false;

@@ -1,7 +1,9 @@
 /** An embedded Postgres for tests, in a temporary folder. It keeps no data, so it need not sync. */
+import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import {
   type EmbeddedLimits,
   startEmbedded,
@@ -31,20 +33,33 @@ export async function openFolder(): Promise<string> {
 }
 
 /**
+ * Copies the cluster that `npm test` has made, if the tests run by it: initdb is the dearest part of a start. All
+ * copies have one system identifier.
+ *
+ * @param folder of the new cluster, which does not exist.
+ */
+export async function copyCluster(folder: string): Promise<void> {
+  const { TEST_CLUSTER: original } = process.env;
+  if (original) await promisify(execFile)('cp', ['-a', original, folder]);
+}
+
+/**
  * A server of its own for tests that change one; of an older Postgres where `TEST_POSTGRES_PROGRAMS` says so.
  * It runs until `stop`, which ends all sessions and removes the folder.
  */
-export async function startTestCluster(
-  settings: Readonly<Record<string, string>> = unsafeButFast,
-): Promise<{ url: string; stop(): Promise<void> }> {
+export async function startTestCluster({
+  settings = unsafeButFast,
+  isCopy = true,
+}: {
+  settings?: Readonly<Record<string, string>> | undefined;
+  isCopy?: boolean;
+} = {}): Promise<{ url: string; stop(): Promise<void> }> {
   const { TEST_POSTGRES_PROGRAMS: programs } = process.env;
   if (programs) return (await import('./debian_cluster.ts')).startDebianCluster(programs);
   const parent = await openFolder();
-  const { url, halt } = await startEmbedded({
-    folder: join(parent, 'postgres'),
-    settings,
-    limits: testLimits,
-  });
+  const folder = join(parent, 'postgres');
+  if (isCopy) await copyCluster(folder);
+  const { url, halt } = await startEmbedded({ folder, settings, limits: testLimits });
   const stop = async () => {
     await halt();
     await rm(parent, { recursive: true, force: true });
