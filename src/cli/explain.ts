@@ -18,7 +18,7 @@ import { introduction, screens, show } from './explain/tour.ts';
 const usage = `Usage: npm run explain [-- METHOD PATH [BODY]] [--broken] [--html FILE] [--svg FILE] [--json]
        npm run explain -- --tour
 The default is GET /api/pets/{id}; {id} stands for a pet of the tenant.
---tour walks through seven lessons about tenants, one screen each.
+--tour walks through seven lessons about tenants, one screen each; with --json, they are in the document.
 --html and --svg also write a page and a picture of it.
 --broken takes off each layer that stops a foreign reader, one after the other.
 Example: npm run explain -- POST /api/pets '{"name": "Rex", "species": "dog"}'`;
@@ -70,7 +70,8 @@ function announce(tour = false): void {
 }
 
 function width(): number {
-  return Math.max(leastWidth, process.stdout.columns || widthWithoutTerminal);
+  const { stdout, stderr } = process;
+  return Math.max(leastWidth, stdout.columns || stderr.columns || widthWithoutTerminal);
 }
 
 /** @throws {Error} before anything is started. */
@@ -78,7 +79,8 @@ async function assertWritable(files: readonly (string | undefined)[]): Promise<v
   for (const file of files) {
     if (file === undefined) continue;
     await access(dirname(resolve(file)), constants.W_OK).catch(({ code }) => {
-      throw new Error(`Cannot write "${file}": its folder is not writable (${code})`);
+      const reason = code === 'ENOENT' ? 'does not exist' : `is not writable (${code})`;
+      throw new Error(`Cannot write "${file}": its folder ${reason}`);
     });
   }
 }
@@ -97,14 +99,16 @@ async function writeFiles(
 
 /** @throws {UsageError} unless the words are a method, a path and a body, or none. */
 function requestOf(words: string[]): Sent {
-  const [method = 'GET', path = words.length === 0 ? '/api/pets/{id}' : '', body, ...rest] = words;
+  const [word = 'GET', path = words.length === 0 ? '/api/pets/{id}' : '', body, ...rest] = words;
+  const method = word.toUpperCase();
   assertNoMore(rest);
   if (!/^(GET|POST|PUT|PATCH|DELETE)$/.test(method)) {
-    throw new UsageError(`Cannot send "${method}": begin with GET, POST, PUT, PATCH or DELETE`);
+    throw new UsageError(`Cannot send "${word}": begin with GET, POST, PUT, PATCH or DELETE`);
   }
   if (operatorPath.test(path)) {
     throw new UsageError(`Cannot explain "${path}": only requests of tenants pass the kernel`);
   }
+  if (path === '') throw new UsageError(`Cannot send "${word}": give a path, too`);
   if (!path.startsWith('/api/')) {
     throw new UsageError(`Cannot send to "${path}": a path begins with /api/`);
   }

@@ -30,9 +30,9 @@ const elsewhere = 'the row is in another database';
 export const legend = `another tenant's key: the same request with a key that is valid for another tenant. With authorize off Kennel
 itself would open the rows, in every mode.
 no key: the same request without one.
-an injected set_config: a handler pastes text of the client into its SQL, and the text sets the context of the
-other tenant.
-a handler without context: a handler that sends SQL outside of the envelope.`;
+an injected set_config: another handler, which pastes text of the client into its SQL; the text sets the context of
+the tenant whose rows it wants.
+a handler without context: another handler, which sends SQL outside of its envelope.`;
 
 /** Where the statements of a foreign request run: in its own session, on the other tenant's tables. */
 type Place = { database: string; schema: string; login: string; role: string };

@@ -58,12 +58,12 @@ async function naming({ kennel, zoo: { slug, apiKey }, other }: Material): Promi
       ...table(['the request', 'the reply'], lines),
       '',
       ...prose(`The handler then gets a db that reaches the rows of this tenant alone. No handler chooses
-        the tenant of a statement, and no SQL names one.`),
+        the tenant of a statement, or names it in its SQL.`),
       '',
-      ...prose(`This is the stage "resolve"; each stage is one step of src/kernel/kernel.ts. All of them, for
-        a tenant of each isolation mode:`),
+      ...prose(`This is the stage "resolve"; each stage is one step of src/kernel/kernel.ts. All of them, in
+        the three isolation modes (lessons 4 to 6):`),
     ],
-    command: 'npm run explain -- GET /api/me',
+    command: 'npm run --silent explain -- GET /api/me | less',
   };
 }
 
@@ -92,9 +92,9 @@ async function strangers({ kennel, zoo, other }: Material): Promise<Lesson> {
         operator can: the first attempt is in the audit trail, as cross_tenant_access_attempt.`),
       '',
       ...prose(`This is the stage "authorize". With --broken, explain also takes it off and sends the
-        request again, which then reaches the foreign row. Once for each mode, side by side:`),
+        request again, which then reaches the foreign row. For each mode:`),
     ],
-    command: `npm run --silent explain -- --broken | grep -A 4 "^another tenant's key"`,
+    command: `npm run --silent explain -- --broken | grep -A 4 "^another tenant's key[^:]*$"`,
   };
 }
 
@@ -120,8 +120,8 @@ async function bucket({ kennel }: Material): Promise<Lesson> {
         none. A busy tenant does not use up the tokens of others, nor the connections: it may have at most a
         quarter of those of the process.`),
       '',
-      ...prose(`This is the stage "limit". Send the second command again and again, and watch
-        x-ratelimit-remaining:`),
+      ...prose(`This is the stage "limit". The plan of acme-pets holds 100. Repeat the second command, and
+        watch x-ratelimit-remaining:`),
     ],
     command: [
       `acme=$(node -p "require('./.data/demo.json')['acme-pets']")`,
@@ -137,18 +137,18 @@ function sharedRows({ comparison }: Material): Lesson {
     title: 'Shared tables, and the policy',
     lines: [
       ...prose(`The rows of all tenants are in the same tables; tenant_id says whose each is. Row-level
-        security adds a condition, the policy, to each statement. It is sent in an envelope, which is one
-        transaction (the settings are made by set_config, which "role" may not call):`),
+        security adds a condition, the policy, to each statement. Kennel sends each in an envelope, one
+        transaction. It makes the settings by set_config, which kennel_app may not call:`),
       ...envelopeLines(call),
-      ...prose(`kennel.tenant is the tenant's id with a seal: a MAC that only Kennel can make, for one
-        connection alone. The policy calls kernel.tenant(), which checks the seal, and compares tenant_id with
-        the result. No SQL of a handler mentions tenant_id: on insert, a default of the column fills it in.
-        In the plan of the statement, the result is InitPlan 1:`),
+      ...prose(`kennel.tenant is the tenant's id, a count of its moves (0) and a seal: a MAC for one connection,
+        by a key that kennel_app cannot read. Text injected into SQL cannot make one. The policy compares
+        tenant_id with kernel.tenant(), which checks the seal. On insert, the column's default fills
+        tenant_id in. In the plan, kernel.tenant() is InitPlan 1:`),
       ...policyLines(call),
       ...prose(`Without a valid seal: error 42501 (no privilege), never an empty list. The price of this
         mode: one wrong policy would open the rows of all tenants.`),
     ],
-    command: 'npm run explain',
+    command: `npm run --silent explain -- --broken | grep -A 9 "^an injected[^:]*$"`,
   };
 }
 
@@ -159,10 +159,10 @@ function schemas({ comparison }: Material): Lesson {
       ...prose(`In schema mode a tenant has tables of its own, in a schema of its own. The envelope is the
         same, but search_path names that schema:`),
       ...envelopeLines(callOf(explanationOf(comparison, 1))),
-      ...prose(`So "pets" means the table of this tenant. That is no barrier: the role may use the schemas of
-        all tenants, and SQL that named another one would find its table. There the seal and the policy stop
-        it, as in shared mode. The gain: each tenant's rows lie together, with small indexes. The price: each
-        schema is migrated by itself, and a connection that serves many of them needs more memory.`),
+      ...prose(`So "pets" means this tenant's table: a handler's SQL stays there even if the policy is wrong.
+        SQL that names another schema does not: the role may use them all, and there only the seal and the
+        policy stop it, as in shared mode. The gain: small tables and indexes. The price: each schema is
+        migrated by itself, and a connection that serves many of them needs more memory.`),
       '',
       ...prose('In your own Kennel (psql is in the package postgresql-client):'),
     ],
@@ -187,7 +187,8 @@ function databases({ comparison }: Material): Lesson {
     title: 'A database for each tenant',
     lines: [
       ...prose(`In database mode a tenant has a database, and a login that may connect to no other. A
-        connection serves one tenant and begins with its context, so none is sent with a statement:`),
+        connection serves one tenant and starts with its context, to which "reset all" returns, so no
+        statement brings one:`),
       ...envelopeLines(callOf(all[2])),
       ...prose(`Row-level security is a second lock here. The price: 8 MB of disk and connections of its own
         for each tenant, whose first request waits for them.`),
@@ -200,13 +201,13 @@ function databases({ comparison }: Material): Lesson {
           row('connects as (login)', (one) => factOf(one, 'login')),
           row('runs SQL as (role)', (one) => factOf(one, 'role')),
           row('gets the context', (one) => factOf(one, 'context').replace(' of a session', '')),
-          ['stops others first', 'the policy', 'the policy', 'the login'],
+          ['stops others', 'the policy', 'search_path, policy', 'login, policy'],
         ],
       ),
     ],
     command: [
       'npm run tenants -- move zoo --to database',
-      `npm run psql -- -c 'select datname from pg_database'`,
+      `npm run psql -- -c 'select datname, datacl from pg_database'`,
       'npm run tenants -- delete zoo --yes',
     ].join('\n'),
   };
@@ -218,19 +219,19 @@ async function doctor({ kennel }: Material): Promise<Lesson> {
     title: 'What the doctor would say if …',
     lines: [
       ...prose(`The doctor compares the catalog of each database with the files of sql/: roles, rights,
-        policies, functions, versions. A server asks it at its start, and does not start on a database that
-        does not isolate tenants. If the policy of the shared table of pets were off,`),
+        policies, functions, versions. A server asks it at its start alone, and does not start if tenants are
+        not isolated. A running one goes on, and leaks. If the policies of the shared table of pets were
+        off, the doctor would say:`),
       '',
-      `    ${withoutRowSecurity}`,
-      '',
-      'the doctor would say:',
       ...lines.map((line) => `  ${line.replaceAll(/kennel_ex_[0-9a-f]+/g, 'kennel')}`),
       '',
-      'Do it in your own Kennel, and put it right with the last command:',
+      ...prose(`Do it in your own Kennel, see the pets of all tenants by the key of lesson 3, and put it right
+        with the last command:`),
     ],
     command: [
       `npm run psql -- -c '${withoutRowSecurity}'`,
       'npm run doctor',
+      'curl -H "Authorization: Bearer $acme" http://localhost:8080/acme-pets/api/pets',
       `npm run psql -- -c '${withRowSecurity}'`,
     ].join('\n'),
   };

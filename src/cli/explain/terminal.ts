@@ -38,7 +38,9 @@ function notes({ request, modes }: Comparison): string[] {
     ? `${warmUps} requests went before, and each mode shows the one with the median time of ${samples}.`
     : `${warmUps} requests of another kind went before.`;
   return [
-    ...(readers.length === 0 ? [] : legend.split(/(?<=\.)\n/)),
+    ...(readers.length === 0
+      ? ['The request was refused, so no foreign reader has tried it.']
+      : legend.split(/(?<=\.)\n/)),
     `A stage ends where the next one begins. ${times} To compare the modes, use "npm run bench".`,
     ...(hasPolicy
       ? ['The line with ▶ holds the policy, which Postgres adds to the statement.']
@@ -50,9 +52,9 @@ function notes({ request, modes }: Comparison): string[] {
 }
 
 function sections(modes: Comparison['modes'], width: number): string[] {
-  const heads = modes.map(({ mode, explanation: { status, total_ms } }) => [
+  const heads = modes.map(({ mode, explanation: { method, status, total_ms } }) => [
     '',
-    `${mode.toUpperCase()}  ${status} in ${milliseconds(total_ms)}`,
+    `${mode.toUpperCase()}  ${status} in ${milliseconds(total_ms)}${method === 'GET' ? '' : ' (sent once)'}`,
     '─'.repeat(width),
   ]);
   const names = modes[0]?.explanation.stages.map(({ stage }) => stage) ?? [];

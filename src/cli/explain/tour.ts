@@ -13,7 +13,7 @@ export const introduction = `Seven lessons about tenants, one screen each, in ab
 Each ends with commands to try. Open two more terminals in this folder: one for
 "make start", which lessons 3, 5, 6 and 7 need, and one for the commands.`;
 
-const keys = 'Enter: next, b: back, q: quit ';
+const keys = 'Enter: next, b and Enter: back, q and Enter: quit ';
 
 const ending = `Next: ARCHITECTURE.md is a map of the code, and says in which order to read it.
 "npm run prove" attacks the tenants of each mode in many ways, with each layer
@@ -47,13 +47,15 @@ async function turnPages(all: readonly string[]): Promise<void> {
   const { stdin, stdout } = process;
   const terminal = createInterface({ input: stdin });
   const answers = terminal[Symbol.asyncIterator]();
-  stdout.write('Enter: first lesson, q: quit ');
+  stdout.write('Enter: first lesson ');
   for (let at = -1; at < all.length; ) {
     const answer = await answers.next();
-    // Ctrl-C and Ctrl-D end the tour.
-    if (answer.done || answer.value.trim() === 'q') break;
-    at = answer.value.trim() === 'b' ? Math.max(0, at - 1) : at + 1;
-    if (at < all.length) stdout.write(`${clear}${all[at]}\n\n${keys}`);
+    // Ctrl-C and Ctrl-D end the tour, too.
+    const word = answer.done ? 'q' : answer.value.trim().toLowerCase();
+    if (/^q(uit)?$/.test(word)) break;
+    if (word === '') at += 1;
+    else if (/^b(ack)?$/.test(word)) at = Math.max(0, at - 1);
+    if (at >= 0 && at < all.length) stdout.write(`${clear}${all[at]}\n\n${keys}`);
   }
   terminal.close();
 }
