@@ -44,8 +44,6 @@ export type Services = {
   jobs: ConnectionPool;
   archives: ArchiveParts;
   exports: TenantExports;
-  /** Archives on their way to clients. */
-  downloads: Spool;
   onboarding: Onboarding;
   moves: Moves;
   checkpoints: AuditCheckpoints;
@@ -108,11 +106,11 @@ export async function openServices(
   const working = [admin, migrators, pools.movers, pools.archives];
   const watch = new ServerWatch(fleet, working, limits.serverWatch);
   const archives = { fleet, control, archives: pools.archives, limits: limits.archive };
+  const downloads = new Spool(config.dataFolder, limits.downloads, uuidv7);
   return {
     ...{ fleet, control, connections, isolation, jobs, onboarding, moves, pools },
     archives,
-    exports: new TenantExports({ archives, control, newId: uuidv7, ...limits.exports }),
-    downloads: new Spool(config.dataFolder, limits.downloads, uuidv7),
+    exports: new TenantExports({ archives, control, downloads, newId: uuidv7, ...limits.exports }),
     lookups: controlLookups(pools.control, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),

@@ -107,6 +107,7 @@ export class MoveJob implements Job {
     const { record } = this.#parts;
     const { placement, isLost } = this.#origin;
     await record.assertOwned(this.#move);
+    await this.#origin.assertUp();
     if (!isDedicated(placement)) await this.#dropCapture();
     else if (!isLost) await endSessions(this.#parts, placement);
     await this.#destroy(this.#origin);
@@ -117,7 +118,7 @@ export class MoveJob implements Job {
     return this.#move.state === 'switched' ? this.finish() : this.#undo(reason);
   }
 
-  /** Removes the second placement, and opens the old one again. */
+  /** Opens the old placement again, also while the server of the second one is down, and removes that one. */
   async #undo(reason: string): Promise<void> {
     if (!this.#destination.isDedicated) await this.#destination.session.settle(nothing);
     if (!this.#origin.isLost) await this.#reopen();
@@ -126,6 +127,7 @@ export class MoveJob implements Job {
   }
 
   async #reopen(): Promise<void> {
+    await this.#origin.assertUp();
     await this.#origin.session.settle(nothing);
     await this.#origin.unfence();
     await this.#dropCapture();
@@ -205,9 +207,10 @@ export class MoveJob implements Job {
     await this.#capture.drop(await this.#origin.tables());
   }
 
-  #destroy({ ref }: Place): Promise<void> {
+  async #destroy(place: Place): Promise<void> {
     const { fleet, steps } = this.#parts;
-    return fleet.modes.of(ref).destroy(ref, steps);
+    await place.assertUp();
+    await fleet.modes.of(place.ref).destroy(place.ref, steps);
   }
 }
 

@@ -70,15 +70,16 @@ export class MoveRecord {
    * The tenants with moves that are under way, or were left behind by a killed process.
    *
    * @param server only moves to or from it; null for all.
-   * @param without servers: moves to or from these are left out.
+   * @param down servers: nothing can be done for moves from these. Moves to these are the last: only their origin
+   *   can be opened again.
    */
   async unfinished({
-    server = null,
-    without,
+    server,
+    down,
     limit,
   }: {
-    server?: string | null;
-    without: readonly string[];
+    server: string | null;
+    down: readonly string[];
     limit: number;
   }): Promise<Slug[]> {
     const rows = await this.#control<{ slug: Slug }>`
@@ -87,8 +88,8 @@ export class MoveRecord {
         join control.tenants on tenants.id = tenant_id
       where state in ('copying', 'catching_up', 'switched')
         and (${server}::text is null or ${server} in (origin_server, destination_server))
-        and not array[origin_server, destination_server] && ${without}::text[]
-      order by moves.started_at
+        and origin_server <> all (${down})
+      order by destination_server = any (${down}), moves.started_at
       limit ${limit}`;
     return rows.map(({ slug }) => slug);
   }

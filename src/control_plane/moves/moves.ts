@@ -120,8 +120,8 @@ export class Moves {
   }
 
   /**
-   * Undoes or completes the moves of killed processes; skips those of live ones, and those to and from servers
-   * that are down.
+   * Undoes or completes the moves of killed processes; skips those of live ones. What is to be done on servers that
+   * are down is left.
    *
    * @param server only moves to or from it; null for all.
    * @throws {AggregateError} when some of them failed; the others are done.
@@ -131,7 +131,7 @@ export class Moves {
     const down = await downAmong(fleet, await this.#record.servers(server));
     const unfinished = await this.#record.unfinished({
       server,
-      without: down.map((one) => one.server),
+      down: down.map((one) => one.server),
       limit,
     });
     await settleAll(
@@ -205,8 +205,6 @@ export class Moves {
 
   /** Undoes or completes a move that this process may take over. */
   async #giveUp(move: MoveRow, reason: string): Promise<void> {
-    const { originServer, destinationServer } = move;
-    await assertUp(this.#parts.fleet, originServer, destinationServer);
     const taken = await this.#record.takeOver(move);
     if (taken) await this.#jobOf(taken).recover(reason);
   }

@@ -4,6 +4,7 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { isDedicated, type Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
 import { readTableGroups, type TableGroup } from '../provisioning/stored_tables.ts';
+import { assertUp } from '../servers/probe.ts';
 import { admitOnly, removeFence } from './fence.ts';
 import { assertingOwned, type OwnedMove } from './move_record.ts';
 import { TenantSession } from './tenant_session.ts';
@@ -43,6 +44,11 @@ export class Place {
   /** Whether its server never comes back. */
   get isLost(): boolean {
     return this.#fleet.installation.isLost(this.ref.server);
+  }
+
+  /** To be called before work there. @throws {Refusal} `unavailable` when its server is down. */
+  assertUp(): Promise<void> {
+    return assertUp(this.#fleet, this.ref.server);
   }
 
   tables(): Promise<TableGroup[]> {

@@ -112,11 +112,13 @@ export class ReplaceJob implements Job {
 
   async finish(): Promise<void> {
     await this.#parts.record.assertOwned(this.#move);
+    await this.#place.assertUp();
     if (!this.#place.isLost) await this.#cleanUp();
     await this.#parts.record.done(this.#move);
   }
 
   async recover(reason: string): Promise<void> {
+    await this.#place.assertUp();
     if (this.#move.state !== 'switched') {
       const mark = this.#place.isLost ? null : await this.#takeMark();
       if (!mark) return this.#undo(reason);
