@@ -125,9 +125,9 @@ describe('a move that is killed', () => {
     kill();
   });
 
-  for (const step of ['begun', 'provisioned', 'captured', 'caught up'] as const) {
+  for (const step of ['begun', 'captured'] as const) {
     it(`leaves nothing when its process has not noticed that it lost it, after "${step}"`, async () => {
-      const slug = `unaware-${step.replace(' ', '-')}`;
+      const slug = `unaware-${step}`;
       await fixture.onboard(slug, 'schema');
       const rows = await fixture.rowsOf(slug);
       const onStep = async (taken: MoveStep) => {
