@@ -170,11 +170,10 @@ function kernelParts(
   };
 }
 
-function tenantExports({ exports, downloads }: Services): Exports {
+function tenantExports({ exports }: Services): Exports {
   return {
     assertAllowed: (tenant) => exports.assertAllowed(tenant),
-    stream: (tenant, by) =>
-      downloads.through(exports.byTenant({ ...tenant, plan: tenant.plan.name }, by)),
+    stream: (tenant, by) => exports.byTenant({ ...tenant, plan: tenant.plan.name }, by),
   };
 }
 

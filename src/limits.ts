@@ -408,6 +408,8 @@ export const limits = {
     waiting: 16,
     waitLimitMs: 3 * seconds,
   },
+  /** How a server that hangs is found while there is work on it. */
+  serverWatch: { everyMs: 5 * seconds, failures: 2 },
   /** Tenants' own databases that the doctor examines at the same time. */
   doctor: { databases: 4 },
 

@@ -44,7 +44,7 @@ export function operatorParts(
 }
 
 function tenantLifeCycle(
-  { onboarding, registry, exports, downloads }: Services,
+  { onboarding, registry, exports }: Services,
   { directory, outbox, onForget }: OperatorDependencies,
 ): TenantLifeCycle {
   return {
@@ -62,10 +62,7 @@ function tenantLifeCycle(
     exportOf: async (slug) => {
       const tenant = await exports.find(slug);
       if (!tenant) return null;
-      return (requestId) =>
-        downloads.through(
-          exports.byOperator(tenant, { actor: 'operator', requestId }, { withKeys: false }),
-        );
+      return (requestId) => exports.byOperator(tenant, requestId);
     },
     list: (page) => registry.list(page),
     find: (slug) => registry.find(slug),

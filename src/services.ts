@@ -19,6 +19,7 @@ import { Onboarding } from './control_plane/provisioning/onboarding.ts';
 import { openInstalled } from './control_plane/provisioning/open_installed.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import { learnServers } from './control_plane/servers/server_urls.ts';
+import { ServerWatch } from './control_plane/servers/server_watch.ts';
 import type { ModeFactory } from './isolation/mode.ts';
 import { type Connections, tenantIsolation } from './isolation/tenant_db.ts';
 import type { Db, Isolation, Sql } from './kernel/ports.ts';
@@ -43,14 +44,13 @@ export type Services = {
   jobs: ConnectionPool;
   archives: ArchiveParts;
   exports: TenantExports;
-  /** Archives on their way to clients. */
-  downloads: Spool;
   onboarding: Onboarding;
   moves: Moves;
   checkpoints: AuditCheckpoints;
   registry: TenantAdmin;
   schemaVersions: SchemaVersions;
   pools: { serving: ConnectionPool; control: ConnectionPool };
+  watch: ServerWatch;
   /** Reads the secrets of the seals and the servers again, because they may have changed. */
   refreshSeals(): Promise<void>;
   close(): void;
@@ -103,12 +103,14 @@ export async function openServices(
     forgetMoves: (tenant) => moves.forget(tenant),
     propagationMs: 2 * limits.directory.staleAfterMs,
   });
+  const working = [admin, migrators, pools.movers, pools.archives];
+  const watch = new ServerWatch(fleet, working, limits.serverWatch);
   const archives = { fleet, control, archives: pools.archives, limits: limits.archive };
+  const downloads = new Spool(config.dataFolder, limits.downloads, uuidv7);
   return {
     ...{ fleet, control, connections, isolation, jobs, onboarding, moves, pools },
     archives,
-    exports: new TenantExports({ archives, control, newId: uuidv7, ...limits.exports }),
-    downloads: new Spool(config.dataFolder, limits.downloads, uuidv7),
+    exports: new TenantExports({ archives, control, downloads, newId: uuidv7, ...limits.exports }),
     lookups: controlLookups(pools.control, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
@@ -120,7 +122,9 @@ export async function openServices(
       await learnServers(parts);
       if (installation.useSeals(seals)) envelopes.forgetAll();
     },
+    watch,
     close: () => {
+      watch.close();
       for (const pool of [...Object.values(pools), migrators, admin]) pool.close();
     },
   };

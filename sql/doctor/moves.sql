@@ -6,21 +6,18 @@
 select 'move_interrupted' as check, 'warning' as severity, current_database() as database,
   format('tenant %s', slug) as where,
   case
-    when is_restore
+    when kind = 'restore'
       then 'Its restore was interrupted; a running server undoes or completes it within a minute'
     else format('Its move from %s to %s mode was interrupted; a running server undoes or completes it within a minute',
       origin, destination)
   end as what,
   case
-    when is_restore then 'npm start'
+    when kind = 'restore' then 'npm start'
     else format('npm run tenants -- move %s --to %s', slug, destination)
       || case when destination_server <> 'main' then ' --server ' || destination_server else '' end
   end as fix
 from control.moves
   join control.tenants on tenants.id = tenant_id
-  cross join lateral (
-    select (origin, origin_server) is not distinct from (destination, destination_server) as is_restore
-  ) as kind
 where state in ('copying', 'catching_up', 'switched')
   and not exists (
     select

@@ -40,5 +40,8 @@ function summaryOf(slug: Slug, move: MoveView): string {
   const seconds = (Date.parse(move.ended_at ?? '') - Date.parse(move.started_at)) / 1_000;
   const pauseMs = Math.round(move.pause_ms ?? 0);
   const to = move.server === null ? move.to : `${move.to} on ${move.server}`;
-  return `${slug} moved from ${move.from} to ${to}: ${move.rows} rows in ${seconds.toFixed(1)} s; writes waited ${pauseMs} ms at most`;
+  const moved = `${slug} moved from ${move.from} to ${to}: ${move.rows} rows`;
+  const waited = `writes waited ${pauseMs} ms at most`;
+  if (move.state === 'done') return `${moved} in ${seconds.toFixed(1)} s; ${waited}`;
+  return `${moved}; ${waited}; a running server removes its old place within a minute`;
 }

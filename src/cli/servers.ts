@@ -2,6 +2,7 @@
 import { text as readAll } from 'node:stream/consumers';
 import { addServer } from '../control_plane/servers/add_server.ts';
 import { type Drained, drainServer } from '../control_plane/servers/drain_server.ts';
+import { countTenants, loseServer } from '../control_plane/servers/lose_server.ts';
 import { removeServer } from '../control_plane/servers/remove_server.ts';
 import { resumeServer } from '../control_plane/servers/resume_server.ts';
 import { listServers, type ServerView } from '../control_plane/servers/server_list.ts';
@@ -11,6 +12,7 @@ import { ConnectionUrlError, keywordsIn } from '../postgres/connection_url.ts';
 import type { Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
+import { assertConfirmable, isConfirmed } from './confirm.ts';
 import { Progress } from './progress.ts';
 import { table } from './table.ts';
 
@@ -18,40 +20,58 @@ const usage = `Usage: npm run servers -- list [--json]
        npm run servers -- add NAME URL [--json]     URL of an administrator; - reads it from stdin
        npm run servers -- drain NAME [--json]       moves its tenants to the other servers
        npm run servers -- resume NAME [--json]      places tenants on a drained server again
-       npm run servers -- remove NAME [--json]`;
+       npm run servers -- remove NAME [--json]
+       npm run servers -- remove NAME --lost [--yes] [--json]   never comes back: its tenants are deleted`;
 
-type Action = { words: readonly string[]; work(words: readonly string[], json: boolean): Work };
+type Flags = { json: boolean; yes: boolean };
+
+type Action = { words: readonly string[]; work(words: readonly string[], flags: Flags): Work };
 
 const actions: Readonly<Record<string, Action>> = {
-  list: { words: [], work: (_words, json) => (services) => list(services, json) },
-  add: { words: ['NAME', 'URL'], work: ([name = '', url = ''], json) => add(name, url, json) },
-  drain: { words: ['NAME'], work: ([name = ''], json) => drain(nameIn(name), json) },
+  list: {
+    words: [],
+    work:
+      (_words, { json }) =>
+      (services) =>
+        list(services, json),
+  },
+  add: { words: ['NAME', 'URL'], work: ([name = '', url = ''], { json }) => add(name, url, json) },
+  drain: { words: ['NAME'], work: ([name = ''], { json }) => drain(nameIn(name), json) },
   resume: {
     words: ['NAME'],
-    work: ([name = ''], json) =>
+    work: ([name = ''], { json }) =>
       change(nameIn(name), { json, status: 'active', work: resumeServer }),
   },
   remove: {
     words: ['NAME'],
-    work: ([name = ''], json) =>
+    work: ([name = ''], { json }) =>
       change(nameIn(name), { json, status: 'removed', work: removeServer }),
   },
 };
 
+/** Of `remove`, which then is another action. */
+const lost: Action = {
+  words: ['NAME'],
+  work: ([name = ''], flags) => lose(nameIn(name), flags),
+};
+
 await runCommand({
   usage,
-  options: { json: { type: 'boolean' } },
+  options: { json: { type: 'boolean' }, lost: { type: 'boolean' }, yes: { type: 'boolean' } },
   installs: ({ positionals: [action] }) => action !== 'list',
-  parse: ({ positionals, values: { json = false } }) => {
+  parse: ({ positionals, values: { json = false, lost: isLost = false, yes = false } }) => {
     const [name = '', ...words] = positionals;
-    const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
-    if (!action) {
+    const found = Object.hasOwn(actions, name) ? actions[name] : undefined;
+    if (!found) {
       throw new UsageError(`Cannot do "${name}": use list, add, drain, resume or remove`);
     }
+    if (isLost && name !== 'remove') throw new UsageError(`Cannot use --lost with "${name}"`);
+    if (yes && !isLost) throw new UsageError('Cannot use --yes without --lost');
+    const action = isLost ? lost : found;
     assertNoMore(words.slice(action.words.length));
     const missing = action.words[words.length];
     if (missing !== undefined) throw new UsageError(`Cannot ${name}: ${missing} is missing`);
-    return action.work(words, json);
+    return action.work(words, { json, yes });
   },
 });
 
@@ -139,4 +159,30 @@ function drain(name: string, json: boolean): Work {
 function printDrained(name: string, { moved, failed, left }: Drained): void {
   for (const { slug, error } of failed) print(`${slug} was not moved: ${error}`);
   print(`${moved} tenants were moved from ${name}; ${left} are left`);
+}
+
+/**
+ * Exit code 1 when a tenant could not be deleted.
+ *
+ * @throws {UsageError} without `--yes` when there is no terminal for the question.
+ */
+function lose(name: string, { json, yes }: Flags): Work {
+  assertConfirmable(`give up the server "${name}"`, yes);
+  return async (services) => {
+    const tenants = await countTenants(services, name);
+    const question = `This deletes the ${tenants} tenants of the server "${name}", whose rows are lost. Type its name to continue: `;
+    if (!yes && !(await isConfirmed(question, name))) {
+      throw new Error(`Cannot give up the server "${name}": it was not confirmed`);
+    }
+    const { deleted, failed } = await loseServer(services, name);
+    const status = failed.length === 0 ? 'removed' : 'lost';
+    if (json) printJson({ name, status, deleted, failed });
+    else {
+      for (const { slug, trail_hash } of deleted)
+        print(`${slug} was deleted; its trail ends with ${trail_hash}`);
+      for (const { slug, error } of failed) print(`${slug} was not deleted: ${error}`);
+      print(`${name} is ${status}`);
+    }
+    return failed.length === 0 ? 0 : 1;
+  };
 }

@@ -1,5 +1,4 @@
 /** `npm run tenants -- export | import | restore`: one tenant as a file. */
-import { saveArchive } from '../control_plane/archive/archive_file.ts';
 import { importTenant } from '../control_plane/archive/import_tenant.ts';
 import { restoreTenant } from '../control_plane/archive/restore_tenant.ts';
 import { assertServer } from '../control_plane/servers/server_list.ts';
@@ -22,20 +21,13 @@ export function exportToFile(
     if (!tenant) throw new Error(`Cannot export "${slug}": there is no such tenant`);
     const counted = { rows: 0 };
     const bytes = await withProgress((onProgress) =>
-      saveArchive(
-        file,
-        services.exports.byOperator(
-          tenant,
-          { actor: 'operator', requestId: null },
-          {
-            withKeys,
-            onProgress: (done, of) => {
-              counted.rows = done;
-              onProgress(done, of);
-            },
-          },
-        ),
-      ),
+      services.exports.save(tenant, file, {
+        withKeys,
+        onProgress: (done, of) => {
+          counted.rows = done;
+          onProgress(done, of);
+        },
+      }),
     );
     if (json) printJson({ slug, file, ...counted, bytes });
     else print(`${slug}: ${counted.rows} rows in ${file} (${bytes} bytes)`);

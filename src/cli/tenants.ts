@@ -1,5 +1,4 @@
 /** `npm run tenants -- ACTION …`: manages tenants from a shell. */
-import { createInterface } from 'node:readline/promises';
 import * as v from 'valibot';
 import type { DeletionReceipt } from '../control_plane/provisioning/deletion_receipt.ts';
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
@@ -10,6 +9,7 @@ import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
 import type { Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
+import { assertConfirmable, isConfirmed } from './confirm.ts';
 import { moveTenant } from './move_tenant.ts';
 import { query } from './query.ts';
 import { table } from './table.ts';
@@ -228,15 +228,12 @@ function setStatus(slug: Slug, status: 'active' | 'suspended', { json }: Values)
 
 /** @throws {UsageError} without `--yes` when there is no terminal for the question. */
 function remove(slug: Slug, { yes = false, json }: Values): Work {
-  if (!yes && !process.stdin.isTTY) {
-    throw new UsageError(
-      `Cannot delete "${slug}": it must be confirmed, and there is no terminal; add -- --yes`,
-    );
-  }
+  assertConfirmable(`delete "${slug}"`, yes);
   return async ({ registry, onboarding }) => {
     const found = await registry.find(slug);
     if (!found) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
-    if (!yes && !(await isConfirmed(found)))
+    const question = `This deletes all data of "${found.name}". Type its slug to continue: `;
+    if (!yes && !(await isConfirmed(question, slug)))
       throw new Error(`Cannot delete "${slug}": it was not confirmed`);
     const receipt = await onboarding.remove(slug, null);
     if (!receipt) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
@@ -250,17 +247,4 @@ function printReceipt({ slug, tables, account, trail_hash: hash }: DeletionRecei
   print(`${slug} was deleted`);
   for (const [name, rows] of Object.entries({ ...tables, ...account })) print(`${name}: ${rows}`);
   print(`its audit trail is kept, and ends with ${hash}`);
-}
-
-/** Asks for the slug: "y" would be typed out of habit. */
-async function isConfirmed({ slug, name }: TenantView): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const question = `This deletes all data of "${name}". Type its slug to continue: `;
-  try {
-    // The end of the input counts as no.
-    const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
-    return (await Promise.race([terminal.question(question), closed])).trim() === slug;
-  } finally {
-    terminal.close();
-  }
 }

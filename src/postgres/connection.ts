@@ -221,6 +221,11 @@ export class Connection {
     this.#pipeline.close();
   }
 
+  /** Ends the session without a word to the server. @param reason with which calls without a result are rejected. */
+  abandon(reason: unknown): void {
+    this.#pipeline.abandon(reason);
+  }
+
   async #readStart(): Promise<void> {
     const [row] = await this.plain<{ startedAt: string }>`
       select backend_start::text as "startedAt" from pg_stat_get_activity(pg_backend_pid())`;

@@ -123,6 +123,16 @@ export class ConnectionPool {
     for (const connection of this.#connections.idle.to(target)) connection.close();
   }
 
+  /** Whether calls hold connections to a server. */
+  isBusyOn(server: string): boolean {
+    return this.#connections.heldOn(server) > 0;
+  }
+
+  /** Ends all connections to a server that hangs; their calls are rejected with `reason`. */
+  abandon(server: string, reason: unknown): void {
+    for (const connection of this.#connections.to(server)) connection.abandon(reason);
+  }
+
   /** Closes every connection and refuses waiting calls. */
   close(): void {
     this.#closed = true;

@@ -16,6 +16,9 @@ const deleted = new Set(['42P01', '3F000', '23503']);
 /** The fence of a tenant that has moved, in sql/kernel. */
 const fence = 'KN001';
 
+/** A server that is drained or removed, in sql/control. */
+const serverClosed = 'KN002';
+
 /** No tables, schema, database or login: no statement can have run there. */
 const placementGone = new Set([fence, '42P01', '3F000', '3D000', '28P01', '28000']);
 
@@ -57,6 +60,10 @@ export function asRefusal(error: unknown): unknown {
     return unavailable('The database is not available', error);
   }
   if (code === fence) return unavailable('The tenant is being moved', error);
+  if (code === serverClosed) {
+    const detail = 'The server of the tenant is being drained or removed; try again later';
+    return new Refusal('conflict', { detail, cause: error });
+  }
   if (deleted.has(code)) return unavailable('The tenant is being changed', error);
   return error;
 }

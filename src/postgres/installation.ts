@@ -27,6 +27,9 @@ export type SealSecrets = { current: Buffer; other: Buffer | null };
 /** 32 random bytes each, stored in the control schema, where only the owner can read them. */
 export type Secrets = { installation: Buffer; seals: SealSecrets };
 
+/** The servers besides the main one, by name: the administrator's URL, and whether the server never comes back. */
+export type AddedServers = ReadonlyMap<string, { url: string; isLost: boolean }>;
+
 export type Roles = {
   /** Owns every schema and table, and cannot log in. */
   owner: string;
@@ -58,6 +61,8 @@ export class Installation {
   readonly #placements: LRUCache<string, Placement>;
   readonly #dedicated: LRUCache<string, DedicatedPlacement>;
   #seals: SealSecrets;
+  #lost: ReadonlySet<string> = new Set();
+  #learning: Promise<void> = Promise.resolve();
 
   /** @param maxPlacements the most of each kind that are cached; to derive one takes a few HMACs. */
   constructor(adminUrl: string, { installation, seals }: Secrets, maxPlacements: number) {
@@ -147,13 +152,24 @@ export class Installation {
     return changed;
   }
 
-  /** Knows these added servers from now on, and no others. @param urls of administrators, by name. */
-  useServers(urls: ReadonlyMap<string, string>): void {
+  /**
+   * Reads the servers and uses them. One read at a time: the answer of an older one never replaces that of a
+   * newer one.
+   */
+  learnServers(read: () => Promise<AddedServers>): Promise<void> {
+    const learn = async () => this.useServers(await read());
+    this.#learning = this.#learning.then(learn, learn);
+    return this.#learning;
+  }
+
+  /** Knows these added servers from now on, and no others. */
+  useServers(added: AddedServers): void {
+    this.#lost = new Set([...added].flatMap(([name, { isLost }]) => (isLost ? [name] : [])));
     let changed = false;
     for (const name of this.addedServers) {
-      if (!urls.has(name)) changed = this.#servers.delete(name);
+      if (!added.has(name)) changed = this.#servers.delete(name);
     }
-    for (const [name, url] of urls) {
+    for (const [name, { url }] of added) {
       const known = this.#servers.get(name);
       const keywords = keywordsIn(url);
       if (known && urlOf(known) === urlOf(keywords)) continue;
@@ -166,6 +182,11 @@ export class Installation {
   /** The names of the servers besides the main one. */
   get addedServers(): string[] {
     return [...this.#servers.keys()].filter((name) => name !== mainServer);
+  }
+
+  /** Whether a server never comes back: then there is nothing to do on it. */
+  isLost(server: string): boolean {
+    return this.#lost.has(server);
   }
 
   /** Returns the database that the administrator's URL of a server names: others are made from there. */

@@ -77,6 +77,13 @@ export class PoolConnections {
     return held;
   }
 
+  /** The open connections to a server. */
+  to(server: string): Connection[] {
+    return [...this.idle.all(), ...this.busy.keys()].filter(
+      ({ target }) => serverOf(target) === server,
+    );
+  }
+
   /** How many unterminated backends count in a tenant's share. */
   unterminatedOf(tenant: string): number {
     let held = 0;

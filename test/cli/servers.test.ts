@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { nodeScript } from '../../bench/node_script.ts';
@@ -92,6 +95,12 @@ describe('npm run servers', () => {
       ['servers', ['add', 'three', closed], 1, /Cannot add the server "three": .*refused/],
       ['servers', ['remove', 'moon'], 1, /there is no such server/],
       ['servers', ['remove', 'two'], 1, /1 tenants live there/],
+      ['servers', ['remove', 'two', '--lost'], 2, /there is no terminal; add -- --yes/],
+      ['servers', ['remove', 'two', '--lost', '--yes'], 1, /it answers: drain and remove it/],
+      ['servers', ['remove', 'two', '--yes'], 2, /Cannot use --yes without --lost/],
+      ['servers', ['drain', 'two', '--lost'], 2, /Cannot use --lost with "drain"/],
+      ['psql', ['--server'], 2, /NAME is missing/],
+      ['psql', ['--server', 'moon'], 1, /there is no such server/],
       ['tenants', ['create', 'far', ...inDatabase], 1, /there is no such server/],
       ['tenants', ['create', 'far', '--server', 'two'], 2, /shared mode live on the server "main"/],
       ['tenants', ['move', 'zoo', '--to', 'database', '--server', 'moon'], 1, /no such server/],
@@ -110,6 +119,19 @@ describe('npm run servers', () => {
     }
   });
 
+  it('lets psql reach each server', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'kennel-psql-'));
+    const psql = '#!/bin/sh\nprintf "%s %s" "$PGPORT" "$*"\n';
+    await writeFile(join(folder, 'psql'), psql, { mode: 0o755 });
+    const path = `${folder}:${process.env.PATH}`;
+    const { out, err } = await runCommand('psql', ['--server', 'two', '-d', 'other'], {
+      ...environment(),
+      PATH: path,
+    });
+    assert.equal(out, `${new URL(second.url).port} -d other`, err);
+    await rm(folder, { recursive: true });
+  });
+
   it('drains and removes a server', async () => {
     const drained = await run('drain', 'two', '--json');
     assert.deepEqual(JSON.parse(drained.out), { name: 'two', moved: 1, failed: [], left: 0 });
@@ -119,6 +141,24 @@ describe('npm run servers', () => {
     assert.deepEqual(
       (await list()).map(({ name, tenants }) => ({ name, tenants })),
       [{ name: 'main', tenants: 2 }],
+    );
+  });
+
+  it('gives up a server that is lost, with its tenants', async () => {
+    assert.equal((await run('add', 'two', second.url)).code, 0);
+    const words = ['--isolation', 'database', '--server', 'two'];
+    assert.equal((await tenants('create', 'gone', ...words)).code, 0);
+    await second.cutOff();
+    const { out, err, code } = await run('remove', 'two', '--lost', '--yes');
+    assert.match(
+      out,
+      /^gone was deleted; its trail ends with [0-9a-f]{64}\ntwo is removed\n$/,
+      err,
+    );
+    assert.equal(code, 0);
+    assert.deepEqual(
+      (await list()).map(({ name }) => name),
+      ['main'],
     );
   });
 });

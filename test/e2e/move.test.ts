@@ -54,7 +54,7 @@ describe('the move of a tenant', () => {
     const { body } = await operator(`GET ${path}`);
     const { pause_ms: pauseMs, started_at: startedAt, ended_at: endedAt, ...rest } = body;
     assert.deepEqual(rest, {
-      ...{ from: 'shared', to: 'schema', server: null },
+      ...{ kind: 'move', from: 'shared', to: 'schema', server: null },
       ...{ state: 'done', rows: 1, error: null },
     });
     assert.ok(pauseMs > 0);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { tenantId } from '../../src/kernel/tenant.ts';
-import { Installation, rolesOf } from '../../src/postgres/installation.ts';
+import { type AddedServers, Installation, rolesOf } from '../../src/postgres/installation.ts';
 import { dedicatedContext } from '../../src/postgres/seal.ts';
 import { partsOf } from '../../src/postgres/session_url.ts';
 
@@ -107,5 +107,29 @@ describe('Installation', () => {
       one.dedicatedPlacement('t_1', { server: 'main', tenant: id, generation: 3 }).sealKey,
       one.placement('shared').sealKey,
     );
+  });
+
+  it('knows the servers of the newest answer, also when an older one is late', async () => {
+    const installation = installed('kennel');
+    const answers = ['old', 'new'].map((name) => {
+      let answer = () => {};
+      const url = 'postgres://a:b@host/kennel';
+      const read = new Promise<AddedServers>((resolve) => {
+        answer = () => resolve(new Map([[name, { url, isLost: name === 'new' }]]));
+      });
+      return { answer, learned: installation.learnServers(() => read) };
+    });
+    for (const { answer } of answers.toReversed()) answer();
+    for (const { learned } of answers) await learned;
+    assert.deepEqual(installation.addedServers, ['new']);
+    assert.deepEqual([installation.isLost('new'), installation.isLost('old')], [true, false]);
+  });
+
+  it('learns the servers again after a read that failed', async () => {
+    const installation = installed('kennel');
+    const failing = installation.learnServers(() => Promise.reject(new Error('no answer')));
+    const learned = installation.learnServers(async () => new Map());
+    await assert.rejects(failing, /no answer/);
+    await learned;
   });
 });

@@ -2,8 +2,11 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { saveArchive } from '../../src/control_plane/archive/archive_file.ts';
 import { checksumMember } from '../../src/control_plane/archive/checksum_member.ts';
+import {
+  type ExportedTenant,
+  exportTenant,
+} from '../../src/control_plane/archive/export_tenant.ts';
 import type {
   ArchivedTable,
   ArchiveHeader,
@@ -15,8 +18,6 @@ import { slugOf } from './more_tables.ts';
 
 export type OpenArchive = { header: ArchiveHeader; rows: string[]; trailer: ArchiveTrailer };
 
-const byOperator = { actor: 'operator', requestId: null } as const;
-
 /** Exports a tenant into a file. */
 export async function exportTo(
   file: string,
@@ -24,14 +25,19 @@ export async function exportTo(
   slug: string,
   withKeys = false,
 ): Promise<void> {
-  await saveArchive(file, await bytesOf(services, slug, withKeys));
+  await services.exports.save(await exported(services, slug), file, { withKeys });
 }
 
 /** The bytes of a tenant's archive, as they come. */
 export async function bytesOf(services: Services, slug: string, withKeys = false) {
-  const tenant = await services.exports.find(slugOf(slug));
-  if (!tenant) throw new Error(`Cannot export "${slug}": there is no such tenant`);
-  return services.exports.byOperator(tenant, byOperator, { withKeys });
+  const options = { withKeys, isBudgeted: true };
+  return exportTenant(services.archives, await exported(services, slug), options);
+}
+
+async function exported({ exports }: Services, slug: string): Promise<ExportedTenant> {
+  const tenant = await exports.find(slugOf(slug));
+  if (tenant) return tenant;
+  throw new Error(`Cannot export "${slug}": there is no such tenant`);
 }
 
 export function importFrom(

@@ -6,13 +6,16 @@ import { randomUUID } from 'node:crypto';
 import type { Fleet } from '../../src/control_plane/fleet.ts';
 import { captureOf } from '../../src/control_plane/moves/change_capture.ts';
 import { admitOnly } from '../../src/control_plane/moves/fence.ts';
-import type { MoveWatcher } from '../../src/control_plane/moves/move_job.ts';
-import type { MoveView } from '../../src/control_plane/moves/move_record.ts';
+import type { Job } from '../../src/control_plane/moves/job.ts';
+import { MoveJob, type MoveWatcher } from '../../src/control_plane/moves/move_job.ts';
+import { MoveRecord, type MoveView } from '../../src/control_plane/moves/move_record.ts';
 import { Moves } from '../../src/control_plane/moves/moves.ts';
+import { ReplaceJob } from '../../src/control_plane/moves/replace_job.ts';
+import { Provisioner } from '../../src/control_plane/provisioning/provisioner.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { Relocation } from '../../src/isolation/relocation.ts';
 import { tenantIsolation } from '../../src/isolation/tenant_db.ts';
-import type { Isolation, TenantRef } from '../../src/kernel/ports.ts';
+import type { Db, Isolation, TenantRef } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
 import { limits } from '../../src/limits.ts';
 import { openConnectionPool } from '../../src/postgres/open_connection_pool.ts';
@@ -47,7 +50,9 @@ export type MovingFixture = Omit<ExtendedInstallation, 'asSuperuser'> & {
   /** Deletes the tenant. */
   remove(slug: string): Promise<unknown>;
   /** Moves tenants with connections of its own, until it is killed. */
-  mover(): { moves: Moves; kill(): void };
+  mover(control?: Db): Mover;
+  /** Takes a move over as a recovery does, but without the lock: its process has not noticed that it lost it. */
+  takeOver(slug: string): Promise<Job>;
   fence(placement: Placement, id: TenantId): Promise<void>;
   /** Lets a tenant write in its old placement, which no longer records it. */
   dropCapture(tenant: TenantRef): Promise<void>;
@@ -56,6 +61,8 @@ export type MovingFixture = Omit<ExtendedInstallation, 'asSuperuser'> & {
   /** All that a deleted tenant has left, except its trail. */
   tracesOf(tenant: TenantRef): Promise<string[]>;
 };
+
+type Mover = { moves: Moves; kill(): void };
 
 type MoveOptions = MoveWatcher & { by?: Moves };
 
@@ -68,6 +75,7 @@ export async function openMovingFixture(): Promise<MovingFixture> {
   const { asSuperuser, ...extended } = await openExtended(moreTables);
   const { services } = extended;
   const tenant = (slug: string) => tenantOf(services, slug);
+  const taking = openConnectionPool(limits.moverConnection, limits.movers);
   return {
     ...extended,
     tenant,
@@ -104,8 +112,31 @@ export async function openMovingFixture(): Promise<MovingFixture> {
     },
     view: (slug) => services.moves.find(slugOf(slug)),
     remove: (slug) => services.onboarding.remove(slugOf(slug), null),
-    mover: () => moverOf(services),
-    fence: (placement, id) => admitOnly(services.fleet, placement, id),
+    mover: (control) => moverOf(services, control),
+    takeOver: async (slug) => {
+      const { fleet, control, pools } = services;
+      const record = new MoveRecord(control, limits.moves);
+      const move = await record.unfinishedOf(slugOf(slug));
+      const taken = move && (await record.takeOver(move));
+      if (!taken) throw new Error(`Cannot take over the move of "${slug}": there is none`);
+      const parts = { fleet, control, serving: pools.serving };
+      const others = {
+        movers: taking,
+        steps: new Provisioner(parts),
+        record,
+        limits: limits.moves,
+      };
+      const job = taken.kind === 'restore' ? ReplaceJob : MoveJob;
+      return new job(
+        { ...parts, ...others, newId: randomUUID, nowMs: () => performance.now() },
+        taken,
+      );
+    },
+    close: async () => {
+      taking.close();
+      await extended.close();
+    },
+    fence: (placement, id) => admitOnly(services.fleet, placement, { tenant: id }),
     dropCapture: async (stale) => {
       const { installation, modes } = services.fleet;
       const target = installation.adminTarget(modes.placementOf(stale));
@@ -117,7 +148,11 @@ export async function openMovingFixture(): Promise<MovingFixture> {
   };
 }
 
-function moverOf({ fleet, control, pools }: Services) {
+/** Moves tenants with connections of its own, until it is killed. @param control instead of that of the services. */
+export function moverOf(
+  { fleet, pools, ...services }: Services,
+  control = services.control,
+): Mover {
   const movers = openConnectionPool(limits.moverConnection, limits.movers);
   const locks = openConnectionPool(limits.moverConnection, limits.moveLocks);
   const moves = new Moves({

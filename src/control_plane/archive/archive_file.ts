@@ -8,10 +8,15 @@ const readBytes = 256 * 1_024;
 /**
  * Writes a new file under a temporary name, and gives it its own name when it is complete.
  *
+ * @param onComplete is called when all bytes are on the disk, before the file has its name.
  * @returns its size in bytes.
  * @throws {Error} when there is a file of that name already.
  */
-export async function saveArchive(file: string, bytes: AsyncIterable<Buffer>): Promise<number> {
+export async function saveArchive(
+  file: string,
+  bytes: AsyncIterable<Buffer>,
+  onComplete: () => Promise<void> = async () => {},
+): Promise<number> {
   await assertFree(file);
   const draft = `${file}.${process.pid}.part`;
   const handle = await open(draft, 'w', 0o600).catch(cannot('write', file));
@@ -22,6 +27,7 @@ export async function saveArchive(file: string, bytes: AsyncIterable<Buffer>): P
       size += chunk.length;
     }
     await handle.sync();
+    await onComplete();
     // Unlike a rename, a link replaces no file that was made meanwhile.
     await link(draft, file).catch(cannot('write', file));
   } finally {

@@ -4,32 +4,77 @@
  */
 import { unavailable } from '../../kernel/errors.ts';
 import type { Sql } from '../../kernel/ports.ts';
-import type { Installation } from '../../postgres/installation.ts';
+import type { Connection } from '../../postgres/connection.ts';
+import type { Fleet } from '../fleet.ts';
+import { asOwner } from '../keys/seal_keys.ts';
 
-/** SQL that counts this transaction as an export until it ends. Its database does not matter. */
-export function countedAsExport(installation: Installation): string {
-  return `select pg_advisory_xact_lock_shared(hashtextextended('${nameOf(installation)}', 0))`;
-}
+/** Counts the session of one export. */
+export class ExportBudget {
+  readonly #fleet: Fleet;
+  readonly #connection: Connection;
+  readonly #key: string;
 
-/**
- * To be called in a transaction that is counted. Each one counts after it has been counted, so that two that
- * begin at the same moment never exceed the budget.
- *
- * @throws {Refusal} `unavailable` when the exports use more than a third of their login's connections.
- */
-export async function assertWithinBudget(sql: Sql, installation: Installation): Promise<void> {
-  const [budget] = await sql<{ exceeded: boolean }>`
-    select count(*) > greatest(1, (
-      select rolconnlimit / 3 from pg_roles where rolname = ${installation.roles.migrate}
-    )) as exceeded
-    from pg_locks
-    where locktype = 'advisory' and objsubid = 1
-      and (classid::bigint << 32 | objid::bigint) = hashtextextended(${nameOf(installation)}, 0)`;
-  if (budget?.exceeded !== false)
-    throw unavailable('Too many tenants are exported; try again later');
-}
+  constructor(fleet: Fleet, connection: Connection) {
+    this.#fleet = fleet;
+    this.#connection = connection;
+    // Locks of all databases are seen: another installation has another name.
+    this.#key = `kennel export of ${fleet.installation.mark()}`;
+  }
 
-/** Advisory locks belong to a database, but all of them are seen: another installation has another name. */
-function nameOf(installation: Installation): string {
-  return `kennel export of ${installation.mark()}`;
+  /**
+   * Runs an export, which counts from before its first wait until its end.
+   *
+   * @param isBudgeted whether it is refused when too many run already.
+   * @throws {Refusal} `unavailable` when the exports use more than a third of their login's connections.
+   */
+  async spend<Result>(isBudgeted: boolean, work: () => Promise<Result>): Promise<Result> {
+    await this.#enter(isBudgeted);
+    try {
+      return await work();
+    } finally {
+      if (this.#connection.live) await this.#leave();
+    }
+  }
+
+  /**
+   * Exports enter one at a time: of two at the edge of the budget one is refused, and not both. That lock is in
+   * the main database, because advisory locks belong to a database.
+   */
+  #enter(isBudgeted: boolean): Promise<void> {
+    return asOwner(this.#fleet, async (main) => {
+      await main`select pg_advisory_xact_lock(hashtextextended(${`entry to ${this.#key}`}, 0))`;
+      await this.#owning(
+        (sql) => sql`select pg_advisory_lock_shared(hashtextextended(${this.#key}, 0))`,
+      );
+      if (!isBudgeted || !(await this.#isExceeded())) return;
+      await this.#leave();
+      throw unavailable('Too many tenants are exported; try again later');
+    });
+  }
+
+  async #isExceeded(): Promise<boolean> {
+    const { migrate } = this.#fleet.installation.roles;
+    const [budget] = await this.#owning(
+      (sql) => sql<{ exceeded: boolean }>`
+      select count(*) > greatest(1, (
+        select rolconnlimit / 3 from pg_roles where rolname = ${migrate}
+      )) as exceeded
+      from pg_locks
+      where locktype = 'advisory' and objsubid = 1
+        and (classid::bigint << 32 | objid::bigint) = hashtextextended(${this.#key}, 0)`,
+    );
+    return budget?.exceeded !== false;
+  }
+
+  async #leave(): Promise<void> {
+    await this.#owning(
+      (sql) => sql`select pg_advisory_unlock_shared(hashtextextended(${this.#key}, 0))`,
+    );
+  }
+
+  /** The owner alone may use and see locks. That of an export is of the session, so it outlives the transaction. */
+  #owning<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    const { owner } = this.#fleet.installation.roles;
+    return this.#connection.transaction(`begin; set local role "${owner}"`, work);
+  }
 }

@@ -12,7 +12,7 @@ import { identifier, statementOf } from '../generated_sql.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
 import { readTableGroups, type StoredTable, tablesOf } from '../provisioning/stored_tables.ts';
 import { assertUnchanged, lineOf, locking, orderOf, readAccountTables } from './archived_tables.ts';
-import { assertWithinBudget, countedAsExport } from './export_budget.ts';
+import { ExportBudget } from './export_budget.ts';
 import { type ArchivedTable, type ArchiveLimits, formatVersion } from './format.ts';
 import { archiveBytes, type RowsOf, type WriteText, writeArchive } from './write_archive.ts';
 
@@ -54,9 +54,12 @@ export function exportTenant(
   const target = fleet.installation.migrationTarget(placement);
   return archiveBytes(async (write) => {
     const account = await readAccount(parts, tenant, options);
+    const { isBudgeted = false } = options;
+    const run = (connection: Connection) =>
+      new TenantExport(parts, { tenant, placement, account, options }).run(connection, write);
     await archives.exclusive(target, tenant.id, (connection) =>
-      new TenantExport(parts, { tenant, placement, account, options })
-        .run(connection, write)
+      new ExportBudget(fleet, connection)
+        .spend(isBudgeted, () => run(connection))
         // An idle session would still count against the login's limit.
         .finally(() => connection.close()),
     );
@@ -116,21 +119,16 @@ class TenantExport {
 
   async run(connection: Connection, write: WriteText): Promise<void> {
     const { fleet } = this.#parts;
-    const { tenant, placement, options } = this.#job;
+    const { tenant, placement } = this.#job;
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
     const tables = tablesOf(groups);
     const mode = 'isolation level repeatable read read only';
     const begin = beginAsOwner(fleet, { placement, tenant: tenant.id, mode }, connection);
-    const counted = countedAsExport(fleet.installation);
-    await connection.transaction(
-      `${begin}; ${locksAndCursors(tables)}; ${counted}`,
-      async (sql) => {
-        if (options.isBudgeted) await assertWithinBudget(sql, fleet.installation);
-        await assertUnchanged(sql, placement.schema, groups);
-        await this.#write(sql, tables, write);
-      },
-    );
+    await connection.transaction(`${begin}; ${locksAndCursors(tables)}`, async (sql) => {
+      await assertUnchanged(sql, placement.schema, groups);
+      await this.#write(sql, tables, write);
+    });
   }
 
   async #write(sql: Sql, stored: readonly StoredTable[], write: WriteText): Promise<void> {

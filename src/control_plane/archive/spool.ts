@@ -5,7 +5,7 @@
 import { EventEmitter, once } from 'node:events';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { unavailable } from '../../kernel/errors.ts';
+import { type Refusal, unavailable } from '../../kernel/errors.ts';
 
 /** How much may wait for clients. */
 export type SpoolLimits = {
@@ -34,7 +34,7 @@ export class Spool {
   /**
    * Yields the bytes of a source, which is read and ended independently of the consumer.
    *
-   * @throws {Refusal} `unavailable` while there are too many downloads.
+   * @throws {Refusal} `unavailable` while there are too many downloads, or the disk cannot be used.
    * @throws the error of the source, after the bytes before it.
    */
   async *through(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -51,11 +51,15 @@ export class Spool {
 
   /** A file without a name: when the process dies, nothing is left of it. */
   async #openUnnamed(): Promise<FileHandle> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o711 });
     const name = join(this.#folder, `download-${this.#newId()}`);
-    const file = await open(name, 'wx+', 0o600);
-    await rm(name);
-    return file;
+    try {
+      await mkdir(this.#folder, { recursive: true, mode: 0o711 });
+      const file = await open(name, 'wx+', 0o600);
+      await rm(name);
+      return file;
+    } catch (error) {
+      throw unusable(error);
+    }
   }
 }
 
@@ -116,11 +120,13 @@ class SpooledBytes {
   async #write(bytes: Buffer): Promise<number> {
     const at = this.#written % this.#limit;
     const size = Math.min(bytes.length, this.#free, this.#limit - at);
-    const { bytesWritten } = await this.#file.write(bytes, 0, size, at);
-    if (bytesWritten < size) throw new Error('Cannot keep an archive: the disk is full');
-    this.#written += size;
+    const { bytesWritten } = await this.#file.write(bytes, 0, size, at).catch((error) => {
+      throw unusable(error);
+    });
+    if (bytesWritten === 0) throw unusable('nothing could be written');
+    this.#written += bytesWritten;
     this.#changes.emit('change');
-    return size;
+    return bytesWritten;
   }
 
   get #free(): number {
@@ -135,4 +141,11 @@ class SpooledBytes {
     this.#end = end;
     this.#changes.emit('change');
   }
+}
+
+/** The cause is for the log: clients do not learn the folder. */
+function unusable(error: unknown): Refusal {
+  const reason = error instanceof Error ? error.message : String(error);
+  const cause = new Error(`Cannot keep an archive in DATA_DIR: ${reason}`);
+  return unavailable('The archive cannot be kept on the server; try again later', cause);
 }

@@ -1,19 +1,23 @@
-/** Exports that are recorded in the audit trail before their first byte leaves. */
+/** Exports that are recorded in the audit trail once they are certain to begin, and before their first byte leaves. */
 import type { Actor } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
 import { recordChange } from '../audit/record.ts';
+import { saveArchive } from './archive_file.ts';
 import {
   type ArchiveParts,
   type ExportedTenant,
   type ExportOptions,
   exportTenant,
 } from './export_tenant.ts';
+import type { Spool } from './spool.ts';
 
 export type TenantExportsParts = {
   archives: ArchiveParts;
   control: Db;
+  /** Archives on their way to clients. */
+  downloads: Pick<Spool, 'through'>;
   newId: () => string;
   /** How long a tenant's own admins wait for the next export. */
   everyMs: number;
@@ -29,23 +33,32 @@ export class TenantExports {
     this.#parts = parts;
   }
 
-  /** An export by the operator. @throws {Refusal} `unavailable` while too many run. */
-  byOperator(
-    tenant: ExportedTenant,
-    exporter: Exporter,
-    options: ExportOptions,
-  ): AsyncGenerator<Buffer> {
-    return this.#recorded(tenant, { exporter, options, everyMs: 0 });
+  /** A download by the operator. @throws {Refusal} `unavailable` while too many run, or the disk is full. */
+  byOperator(tenant: ExportedTenant, requestId: string): AsyncGenerator<Buffer> {
+    const exporter = { actor: 'operator', requestId } as const;
+    return this.#download(tenant, { exporter, everyMs: 0 });
   }
 
   /**
-   * An export by an admin of the tenant.
+   * A download by an admin of the tenant.
    *
-   * @throws {Refusal} `rate_limited` too soon after the last one; `unavailable` while too many run.
+   * @throws {Refusal} `rate_limited` too soon after the last one; `unavailable` as above.
    */
   byTenant(tenant: ExportedTenant, exporter: Exporter): AsyncGenerator<Buffer> {
-    const { everyMs } = this.#parts;
-    return this.#recorded(tenant, { exporter, options: { withKeys: false }, everyMs });
+    return this.#download(tenant, { exporter, everyMs: this.#parts.everyMs });
+  }
+
+  /**
+   * Writes a new file for the operator. Returns its size.
+   *
+   * @throws {Refusal} `unavailable` while too many exports run.
+   * @throws {Error} when the file cannot be written; then nothing is recorded.
+   */
+  save(tenant: ExportedTenant, file: string, options: ExportOptions): Promise<number> {
+    const exporter = { actor: 'operator', requestId: null } as const;
+    const { withKeys } = options;
+    const bytes = exportTenant(this.#parts.archives, tenant, { ...options, isBudgeted: true });
+    return saveArchive(file, bytes, () => this.#record(tenant, { exporter, withKeys, everyMs: 0 }));
   }
 
   /** Returns a tenant that can be exported; null when there is none. */
@@ -61,15 +74,17 @@ export class TenantExports {
     return assertAllowed(this.#parts.control, id, this.#parts.everyMs);
   }
 
-  async *#recorded(
+  async *#download(
     tenant: ExportedTenant,
-    { exporter, options, everyMs }: { exporter: Exporter; options: ExportOptions; everyMs: number },
+    { exporter, everyMs }: { exporter: Exporter; everyMs: number },
   ): AsyncGenerator<Buffer> {
-    const bytes = exportTenant(this.#parts.archives, tenant, { ...options, isBudgeted: true });
+    const { archives, downloads } = this.#parts;
+    const options = { withKeys: false, isBudgeted: true };
+    const bytes = downloads.through(exportTenant(archives, tenant, options));
     try {
-      // A failure to begin is no export.
+      // A failure to begin is no export. The first bytes have passed through the disk.
       const first = await bytes.next();
-      await this.#record(tenant, { exporter, withKeys: options.withKeys, everyMs });
+      await this.#record(tenant, { exporter, withKeys: false, everyMs });
       if (!first.done) yield first.value;
       yield* bytes;
     } finally {

@@ -17,7 +17,7 @@ export type ExaminedPlacement = {
   version: number;
   /** False while its tenant is being created or deleted, and for the other placement of a move. */
   active: boolean;
-  /** The schema that records the changes of the tenant while it moves. */
+  /** The schema that records the changes of the tenant while it moves. While it is imported there is none. */
   capture: string | null;
 };
 
@@ -74,8 +74,8 @@ function isMain({ main }: Installation, { server, database }: DatabasePlace): bo
 }
 
 /**
- * Returns one placement for each tenant, both for one that moves, and the common placements of modes that have
- * them.
+ * Returns one placement for each tenant with its own, both for one that moves, and the common placements of modes
+ * that have them, also for each tenant that is being imported into one.
  */
 async function readPlacements(
   sql: Sql,
@@ -100,6 +100,10 @@ async function readPlacements(
     select id, slug, other, other_server, move.generation, schema_version, false, true
     from control.tenants
       join move on tenant_id = id
+    union all
+    select id, slug, isolation, server, generation, schema_version, false, true
+    from control.tenants
+    where isolation = any (${common.map(({ mode }) => mode)}) and status = 'provisioning'
     order by slug`;
   return [
     ...common.map(({ mode, placement }) => {

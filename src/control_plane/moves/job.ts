@@ -3,7 +3,7 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Provisioner } from '../provisioning/provisioner.ts';
 import type { CaptureLimits } from './change_capture.ts';
-import type { MoveRecord, MoveState } from './move_record.ts';
+import type { MoveRecord } from './move_record.ts';
 import type { OldSessionsLimits } from './old_sessions.ts';
 import type { TransferLimits } from './transfer.ts';
 
@@ -32,10 +32,6 @@ export type JobParts = {
 export interface Job {
   /** Removes what the job has left, after its switch. May be repeated. */
   finish(): Promise<void>;
-  /**
-   * Undoes the job, or completes it if it can no longer be undone. May be repeated.
-   *
-   * @param state of the job. No other process continues it.
-   */
-  recover(state: MoveState | null, reason: string): Promise<void>;
+  /** Undoes a job that was taken over, or completes it if it can no longer be undone. May be repeated. */
+  recover(reason: string): Promise<void>;
 }

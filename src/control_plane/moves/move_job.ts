@@ -8,7 +8,7 @@ import { isDedicated } from '../../postgres/placement.ts';
 import type { TableGroup } from '../provisioning/stored_tables.ts';
 import { ChangeCapture } from './change_capture.ts';
 import type { Job, JobParts } from './job.ts';
-import type { MoveRow, MoveState } from './move_record.ts';
+import type { MoveRow } from './move_record.ts';
 import { assertMovable, assertSameShape } from './moving_tables.ts';
 import { endSessions } from './old_sessions.ts';
 import { Place } from './place.ts';
@@ -42,16 +42,15 @@ export class MoveJob implements Job {
   readonly #capture: ChangeCapture;
 
   constructor(parts: JobParts, move: MoveRow) {
-    const { id, origin, destination, generation } = move;
-    const { originServer, destinationServer } = move;
+    const { id, origin, originServer, destination, destinationServer, generation } = move;
     const { fleet, limits } = parts;
     this.#parts = parts;
     this.#move = move;
-    this.#origin = new Place(parts, {
-      ...{ id, isolation: origin, server: originServer, generation: generation - 1 },
+    this.#origin = new Place(parts, move, {
+      ...{ isolation: origin, server: originServer, generation: generation - 1 },
     });
-    this.#destination = new Place(parts, {
-      ...{ id, isolation: destination, server: destinationServer, generation },
+    this.#destination = new Place(parts, move, {
+      ...{ isolation: destination, server: destinationServer, generation },
     });
     const { session: source, placement } = this.#origin;
     this.#capture = new ChangeCapture(fleet, { source, placement, tenant: id }, limits);
@@ -68,11 +67,11 @@ export class MoveJob implements Job {
     { onStep = () => {}, onRows = () => {} }: MoveWatcher,
     assertLocked: () => void,
   ): Promise<void> {
-    const { id } = this.#move;
     const { record } = this.#parts;
     await onStep('begun');
     const groups = await this.#build();
     await onStep('provisioned');
+    await record.assertOwned(this.#move);
     await this.#capture.create(groups);
     await onStep('captured');
     const transfer = this.#transfer(groups);
@@ -82,13 +81,14 @@ export class MoveJob implements Job {
       onRows(rows, of);
       await noted(rows, of);
     });
-    await record.catchingUp(id);
+    await record.catchingUp(this.#move);
     await onStep('copied');
     await this.#catchUp(transfer, assertLocked);
     await onStep('caught up');
     const stoppedAtMs = await this.#stopWrites(transfer);
     await onStep('writes stopped');
     await catchUp(transfer);
+    await record.assertOwned(this.#move);
     await this.#fence();
     await onStep('fenced');
     assertLocked();
@@ -98,38 +98,46 @@ export class MoveJob implements Job {
       // Without the servers: the tenant reads this event, too.
       details: { from: origin, to: destination },
     });
-    await record.paused(id, this.#parts.nowMs() - stoppedAtMs);
+    await record.paused(this.#move, this.#parts.nowMs() - stoppedAtMs);
     await onStep('switched');
   }
 
   /** Removes the old placement. */
   async finish(): Promise<void> {
     const { record } = this.#parts;
-    const { placement } = this.#origin;
-    if (isDedicated(placement)) await endSessions(this.#parts, placement);
-    else await this.#dropCapture();
+    const { placement, isLost } = this.#origin;
+    await record.assertOwned(this.#move);
+    await this.#origin.assertUp();
+    if (!isDedicated(placement)) await this.#dropCapture();
+    else if (!isLost) await endSessions(this.#parts, placement);
     await this.#destroy(this.#origin);
-    await record.done(this.#move.id);
+    await record.done(this.#move);
   }
 
-  recover(state: MoveState | null, reason: string): Promise<void> {
-    return state === 'switched' ? this.finish() : this.#undo(reason);
+  recover(reason: string): Promise<void> {
+    return this.#move.state === 'switched' ? this.finish() : this.#undo(reason);
   }
 
-  /** Removes the second placement, and opens the old one again. */
+  /** Opens the old placement again, also while the server of the second one is down, and removes that one. */
   async #undo(reason: string): Promise<void> {
-    await this.#origin.session.settle();
-    if (!this.#destination.isDedicated) await this.#destination.session.settle();
+    if (!this.#destination.isDedicated) await this.#destination.session.settle(nothing);
+    if (!this.#origin.isLost) await this.#reopen();
+    await this.#destroy(this.#destination);
+    await this.#parts.record.failed(this.#move, reason);
+  }
+
+  async #reopen(): Promise<void> {
+    await this.#origin.assertUp();
+    await this.#origin.session.settle(nothing);
     await this.#origin.unfence();
     await this.#dropCapture();
-    await this.#destroy(this.#destination);
-    await this.#parts.record.failed(this.#move.id, reason);
   }
 
   /** Builds the second placement from nothing: an earlier move may have left one. */
   async #build(): Promise<TableGroup[]> {
     const { fleet, steps } = this.#parts;
     const { ref } = this.#destination;
+    await this.#parts.record.assertOwned(this.#move);
     await this.#destroy(this.#destination);
     const version = await fleet.modes.of(ref).provision(ref, steps);
     if (version !== fleet.sql.tenant.length) {
@@ -161,7 +169,7 @@ export class MoveJob implements Job {
     return async (rows, of) => {
       if (rows < of && nowMs() - notedAtMs < limits.progressMs) return;
       notedAtMs = nowMs();
-      await record.copied(this.#move.id, rows, of);
+      await record.copied(this.#move, rows, of);
     };
   }
 
@@ -199,8 +207,11 @@ export class MoveJob implements Job {
     await this.#capture.drop(await this.#origin.tables());
   }
 
-  #destroy({ ref }: Place): Promise<void> {
+  async #destroy(place: Place): Promise<void> {
     const { fleet, steps } = this.#parts;
-    return fleet.modes.of(ref).destroy(ref, steps);
+    await place.assertUp();
+    await fleet.modes.of(place.ref).destroy(place.ref, steps);
   }
 }
+
+const nothing = async () => {};

@@ -3,10 +3,14 @@ import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
 import { mainServer, type Slug, type TenantId } from '../../kernel/tenant.ts';
 import { type OperatorChange, recordChange } from '../audit/record.ts';
 
+/** Whether the rows move to another place, or are replaced in their own. */
+export type MoveKind = 'move' | 'restore';
+
 export type MoveState = 'copying' | 'catching_up' | 'switched' | 'done' | 'failed';
 
 /** A move as the operator sees it. */
 export type MoveView = {
+  kind: MoveKind;
   from: string;
   to: string;
   /** The server of the destination; null for the main one, and for one that was removed since. */
@@ -23,6 +27,9 @@ export type MoveView = {
 export type MoveRow = {
   id: TenantId;
   slug: Slug;
+  kind: MoveKind;
+  /** The process that works on the move. */
+  owner: string;
   origin: string;
   originServer: string;
   destination: string;
@@ -31,6 +38,9 @@ export type MoveRow = {
   generation: number;
   state: MoveState;
 };
+
+/** A move, as the process that works on it knows it. */
+export type OwnedMove = Pick<MoveRow, 'id' | 'owner'>;
 
 /** The event that commits with the switch. */
 export type SwitchEvent = Pick<OperatorChange, 'id' | 'event' | 'requestId' | 'details'>;
@@ -48,7 +58,7 @@ export class MoveRecord {
   /** The latest move of a tenant; null when it has never moved. */
   async find(slug: string): Promise<MoveView | null> {
     const [row] = await this.#control<MoveView>`
-      select origin as from, destination as to, nullif(destination_server, ${mainServer}) as server, state, rows, pause_ms,
+      select kind, origin as from, destination as to, nullif(destination_server, ${mainServer}) as server, state, rows, pause_ms,
         moves.started_at, ended_at, error
       from control.moves
         join control.tenants on tenants.id = tenant_id
@@ -56,22 +66,48 @@ export class MoveRecord {
     return row ?? null;
   }
 
-  /** Moves that are under way, or were left behind by a killed process. */
-  unfinished(limit: number): Promise<MoveRow[]> {
-    return this.#control<MoveRow>`
-      select tenant_id as id, slug, origin, origin_server as "originServer", destination,
-        destination_server as "destinationServer", moves.generation, state
+  /**
+   * The tenants with moves that are under way, or were left behind by a killed process.
+   *
+   * @param server only moves to or from it; null for all.
+   * @param down servers: nothing can be done for moves from these. Moves to these are the last: only their origin
+   *   can be opened again.
+   */
+  async unfinished({
+    server,
+    down,
+    limit,
+  }: {
+    server: string | null;
+    down: readonly string[];
+    limit: number;
+  }): Promise<Slug[]> {
+    const rows = await this.#control<{ slug: Slug }>`
+      select slug
       from control.moves
         join control.tenants on tenants.id = tenant_id
       where state in ('copying', 'catching_up', 'switched')
-      order by moves.started_at
+        and (${server}::text is null or ${server} in (origin_server, destination_server))
+        and origin_server <> all (${down})
+      order by destination_server = any (${down}), moves.started_at
       limit ${limit}`;
+    return rows.map(({ slug }) => slug);
+  }
+
+  /** The servers of unfinished moves. @param server as above. */
+  async servers(server: string | null): Promise<string[]> {
+    const rows = await this.#control<{ server: string }>`
+      select distinct unnest(array[origin_server, destination_server]) as server
+      from control.moves
+      where state in ('copying', 'catching_up', 'switched')
+        and (${server}::text is null or ${server} in (origin_server, destination_server))`;
+    return rows.map(({ server }) => server);
   }
 
   /** The unfinished move of one tenant. */
   async unfinishedOf(slug: Slug): Promise<MoveRow | null> {
     const [row] = await this.#control<MoveRow>`
-      select tenant_id as id, slug, origin, origin_server as "originServer", destination,
+      select tenant_id as id, slug, kind, owner, origin, origin_server as "originServer", destination,
         destination_server as "destinationServer", moves.generation, state
       from control.moves
         join control.tenants on tenants.id = tenant_id
@@ -81,43 +117,57 @@ export class MoveRecord {
 
   async begin(
     { id, isolation, server, generation }: TenantRef,
-    destination: Pick<TenantRef, 'isolation' | 'server'>,
+    { kind, ...destination }: Pick<TenantRef, 'isolation' | 'server'> & Pick<MoveRow, 'kind'>,
   ): Promise<void> {
     await this.#control`
       insert into control.moves
-        (tenant_id, origin, origin_server, destination, destination_server, generation, state)
-      values (${id}, ${isolation}, ${server}, ${destination.isolation}, ${destination.server},
-        ${generation + 1}, 'copying')
+        (tenant_id, kind, origin, origin_server, destination, destination_server, generation, state)
+      values (${id}, ${kind}, ${isolation}, ${server}, ${destination.isolation},
+        ${destination.server}, ${generation + 1}, 'copying')
       on conflict (tenant_id) do update
-      set origin = excluded.origin, origin_server = excluded.origin_server,
+      set kind = excluded.kind, origin = excluded.origin, origin_server = excluded.origin_server,
         destination = excluded.destination, destination_server = excluded.destination_server,
-        generation = excluded.generation, state = excluded.state, rows = 0, rows_total = null,
-        pause_ms = null, error = null, started_at = clock_timestamp(), ended_at = null`;
+        generation = excluded.generation, state = excluded.state, owner = excluded.owner, rows = 0,
+        rows_total = null, pause_ms = null, error = null, started_at = clock_timestamp(), ended_at = null`;
   }
 
-  async copied(id: TenantId, rows: number, of: number): Promise<void> {
-    await this.#control`
-      update control.moves set rows = ${rows}, rows_total = ${of} where tenant_id = ${id}`;
+  /** @throws {Error} when another process has taken the move over. */
+  async assertOwned({ id, owner }: OwnedMove): Promise<void> {
+    assertFound(
+      await this.#control`
+        select from control.moves where tenant_id = ${id} and owner = ${owner}`,
+    );
   }
 
-  async catchingUp(id: TenantId): Promise<void> {
-    await this.#control`
-      update control.moves set state = 'catching_up' where tenant_id = ${id}`;
+  /** @throws {Error} as `assertOwned`; so do the following ones. */
+  async copied({ id, owner }: OwnedMove, rows: number, of: number): Promise<void> {
+    assertFound(
+      await this.#control`
+        update control.moves set rows = ${rows}, rows_total = ${of}
+        where tenant_id = ${id} and owner = ${owner}
+        returning 1`,
+    );
   }
 
-  /**
-   * Switches the tenant to its destination: one row of the registry, with the event.
-   *
-   * @throws {Error} when a recovery has taken the move over.
-   */
+  async catchingUp({ id, owner }: OwnedMove): Promise<void> {
+    assertFound(
+      await this.#control`
+        update control.moves set state = 'catching_up'
+        where tenant_id = ${id} and owner = ${owner}
+        returning 1`,
+    );
+  }
+
+  /** Switches the tenant to its destination: one row of the registry, with the event. */
   switchOver(move: MoveRow, change: SwitchEvent): Promise<void> {
-    const { id, slug, destination, destinationServer, generation } = move;
+    const { id, slug, owner, destination, destinationServer, generation } = move;
     return this.#control.transaction(async (sql) => {
-      const switched = await sql`
-        update control.moves set state = 'switched'
-        where tenant_id = ${id} and generation = ${generation} and state = 'catching_up'
-        returning 1`;
-      if (switched.length === 0) throw new Error('Cannot switch: the move was given up');
+      assertFound(
+        await sql`
+          update control.moves set state = 'switched'
+          where tenant_id = ${id} and owner = ${owner} and state = 'catching_up'
+          returning 1`,
+      );
       await sql`
         update control.tenants
         set isolation = ${destination}, server = ${destinationServer}, generation = ${generation},
@@ -127,35 +177,82 @@ export class MoveRecord {
     });
   }
 
-  async paused(id: TenantId, pauseMs: number): Promise<void> {
+  async paused({ id, owner }: OwnedMove, pauseMs: number): Promise<void> {
     await this.#control`
-      update control.moves set pause_ms = ${pauseMs} where tenant_id = ${id}`;
+      update control.moves set pause_ms = ${pauseMs} where tenant_id = ${id} and owner = ${owner}`;
   }
 
-  async done(id: TenantId): Promise<void> {
-    await this.#control`
-      update control.moves set state = 'done', ended_at = clock_timestamp() where tenant_id = ${id}`;
+  async done({ id, owner }: OwnedMove): Promise<void> {
+    assertFound(
+      await this.#control`
+        update control.moves set state = 'done', ended_at = clock_timestamp()
+        where tenant_id = ${id} and owner = ${owner}
+        returning 1`,
+    );
   }
 
-  async failed(id: TenantId, error: string): Promise<void> {
-    await this.#control`
-      update control.moves
-      set state = 'failed', error = left(${error}, ${this.#errorChars}), ended_at = clock_timestamp()
-      where tenant_id = ${id}`;
+  async failed({ id, owner }: OwnedMove, error: string): Promise<void> {
+    assertFound(
+      await this.#control`
+        update control.moves
+        set state = 'failed', error = left(${error}, ${this.#errorChars}), ended_at = clock_timestamp()
+        where tenant_id = ${id} and owner = ${owner}
+        returning 1`,
+    );
   }
 
   /**
-   * Takes a move over from a killed process, whose last transaction may still be running: after this it
-   * either has switched, or cannot any more.
+   * Takes an unfinished move over from another process, or from an earlier attempt of this one, whose last
+   * transaction may still be running: after this it either has switched, or cannot any more.
+   *
+   * @returns the move with its new owner; null when it has ended, or another process was first.
    */
-  takeOver(id: TenantId): Promise<MoveState | null> {
+  takeOver(move: MoveRow): Promise<MoveRow | null> {
+    const { id, owner } = move;
     return this.#control.transaction(async (sql: Sql) => {
-      const [row] = await sql<{ state: MoveState }>`
-        select state from control.moves where tenant_id = ${id} for update`;
-      if (row?.state === 'catching_up') {
-        await sql`update control.moves set state = 'copying' where tenant_id = ${id}`;
-      }
-      return row?.state ?? null;
+      // Waits for transactions with `assertingOwned` in them, too.
+      await sql`select from control.moves where tenant_id = ${id} for update`;
+      const [taken] = await sql<Pick<MoveRow, 'owner' | 'state'>>`
+        update control.moves
+        set owner = gen_random_uuid(),
+          state = case state when 'catching_up' then 'copying' else state end
+        where tenant_id = ${id} and owner = ${owner}
+          and state in ('copying', 'catching_up', 'switched')
+        returning owner, state`;
+      return taken ? { ...move, ...taken } : null;
     });
   }
+
+  /**
+   * The state of a move whose transaction may still be about to commit; null when another move of the tenant has
+   * begun.
+   */
+  async stateOf(move: MoveRow): Promise<MoveState | null> {
+    const { id, destination, destinationServer, generation } = move;
+    const [row] = await this.#control<{ state: MoveState }>`
+      select state from control.moves
+      where tenant_id = ${id} and destination = ${destination} and generation = ${generation}
+        and destination_server = ${destinationServer}
+      for no key update`;
+    return row?.state ?? null;
+  }
+}
+
+/**
+ * Returns SQL for a transaction of a move in the main database. It fails when another process has taken the
+ * move over; until the transaction ends, none can.
+ */
+export function assertingOwned({ id, owner }: OwnedMove): string {
+  return `do $$ begin
+      perform from control.moves where tenant_id = '${id}' and owner = '${owner}' for key share;
+      if not found then
+        raise exception '${takenOver}';
+      end if;
+    end $$`;
+}
+
+const takenOver = 'Cannot go on: another process has taken the move over';
+
+function assertFound(rows: readonly object[]): void {
+  if (rows.length === 0) throw new Error(takenOver);
 }

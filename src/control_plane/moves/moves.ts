@@ -14,7 +14,8 @@ import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import { Provisioner } from '../provisioning/provisioner.ts';
 import { chooseServer } from '../servers/choose_server.ts';
-import { assertUp } from '../servers/probe.ts';
+import { asRefusal, assertUp, downAmong } from '../servers/probe.ts';
+import { settleAll } from '../settle_all.ts';
 import type { Job, JobParts, MoveLimits } from './job.ts';
 import { MoveJob, type MoveWatcher } from './move_job.ts';
 import { besideFleetWork, conflict, withTenantLock } from './move_locks.ts';
@@ -107,7 +108,8 @@ export class Moves {
     return this.#run(slug, {
       claim: async () => {
         const tenant = await this.#find(slug);
-        return this.#claim(slug, tenant, tenant);
+        await assertUp(this.#parts.fleet, tenant.server);
+        return this.#claim(slug, tenant, { ...tenant, kind: 'restore' });
       },
       work: (move, assertLocked) =>
         new ReplaceJob(this.#jobParts, move).replace(replacement, {
@@ -118,18 +120,25 @@ export class Moves {
   }
 
   /**
-   * Undoes or completes the moves of killed processes; skips those of live ones.
+   * Undoes or completes the moves of killed processes; skips those of live ones. What is to be done on servers that
+   * are down is left.
    *
+   * @param server only moves to or from it; null for all.
    * @throws {AggregateError} when some of them failed; the others are done.
    */
-  async recover(): Promise<void> {
-    const unfinished = await this.#record.unfinished(this.#parts.recoveryBatchSize);
-    const outcomes = await Promise.allSettled(
-      unfinished.map(({ slug }) => withTenantLock(this.#parts, slug, () => this.#recover(slug))),
+  async recover(server: string | null = null): Promise<void> {
+    const { fleet, recoveryBatchSize: limit } = this.#parts;
+    const down = await downAmong(fleet, await this.#record.servers(server));
+    const unfinished = await this.#record.unfinished({
+      server,
+      down: down.map((one) => one.server),
+      limit,
+    });
+    await settleAll(
+      'recover every move',
+      unfinished.map((slug) => withTenantLock(this.#parts, slug, () => this.#recover(slug))),
+      down.map(asRefusal),
     );
-    const reasons = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
-    if (reasons.length === 0) return;
-    throw new AggregateError(reasons, `Cannot recover every move: ${reasons.length} failed`);
   }
 
   /** Removes all that moves have left of a tenant whose lock the caller holds. */
@@ -141,15 +150,11 @@ export class Moves {
 
   async #recover(slug: Slug): Promise<void> {
     const move = await this.#record.unfinishedOf(slug);
-    if (!move) return;
-    const state = await this.#record.takeOver(move.id);
-    await this.#jobOf(move).recover(state, 'The process that moved the tenant has ended');
+    if (move) await this.#giveUp(move, 'The process that moved the tenant has ended');
   }
 
   #jobOf(move: MoveRow): Job {
-    const isReplacement =
-      move.origin === move.destination && move.originServer === move.destinationServer;
-    return new (isReplacement ? ReplaceJob : MoveJob)(this.#jobParts, move);
+    return new (move.kind === 'restore' ? ReplaceJob : MoveJob)(this.#jobParts, move);
   }
 
   async #run(slug: Slug, { claim, onBegun, work, onDropped }: Running): Promise<MoveView> {
@@ -167,24 +172,41 @@ export class Moves {
     throw conflict(`The tenant "${slug}" is being moved, created or deleted; try again later`);
   }
 
-  /** Does the work up to the switch, and removes what is left of the tenant's former rows. */
+  /**
+   * Does the work up to the switch, and removes what is left of the tenant's former rows. Once the tenant is
+   * switched this is no failure any more: a recovery removes what is left.
+   */
   async #finishing(move: MoveRow, connection: Connection, work: Running['work']): Promise<void> {
-    const job = this.#jobOf(move);
     const assertLocked = () => {
       if (!connection.live) throw new Error('Cannot go on: the lock of the tenant was lost');
     };
     try {
       await work(move, assertLocked);
+      await this.#jobOf(move).finish();
     } catch (error) {
-      if (connection.live) await this.#giveUp(move, job, messageOf(error)).catch(() => {});
-      throw error;
+      if (connection.live) await this.#giveUp(move, messageOf(error)).catch(() => {});
+      await this.#assertSwitched(move, error);
     }
-    await job.finish();
   }
 
-  async #giveUp(move: MoveRow, job: Job, reason: string): Promise<void> {
-    const state = await this.#record.takeOver(move.id);
-    await job.recover(state, reason);
+  /**
+   * The reply to the commit of the switch may have been lost.
+   *
+   * @param error of the work. @throws {Error} unless the tenant is switched all the same.
+   */
+  async #assertSwitched(move: MoveRow, error: unknown): Promise<void> {
+    const state = await this.#record.stateOf(move).catch(() => null);
+    if (state === 'switched' || state === 'done') return;
+    if (state === 'failed') throw error;
+    throw new Error(
+      `Cannot tell the outcome: ${messageOf(error)}; a running server undoes or completes the ${move.kind} within a minute`,
+    );
+  }
+
+  /** Undoes or completes a move that this process may take over. */
+  async #giveUp(move: MoveRow, reason: string): Promise<void> {
+    const taken = await this.#record.takeOver(move);
+    if (taken) await this.#jobOf(taken).recover(reason);
   }
 
   async #claimMove({ slug, to, server: asked = null }: MoveRequest): Promise<MoveRow> {
@@ -201,13 +223,13 @@ export class Moves {
         `The tenant "${slug}" has schema version ${version} of ${newest}; migrate it first`,
       );
     }
-    return this.#claim(slug, tenant, { isolation: to, server });
+    return this.#claim(slug, tenant, { isolation: to, server, kind: 'move' });
   }
 
   async #claim(
     slug: Slug,
     tenant: TenantRef,
-    destination: Pick<TenantRef, 'isolation' | 'server'>,
+    destination: Pick<TenantRef, 'isolation' | 'server'> & Pick<MoveRow, 'kind'>,
   ): Promise<MoveRow> {
     await this.#record.begin(tenant, destination);
     const move = await this.#record.unfinishedOf(slug);

@@ -4,7 +4,9 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { isDedicated, type Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
 import { readTableGroups, type TableGroup } from '../provisioning/stored_tables.ts';
+import { assertUp } from '../servers/probe.ts';
 import { admitOnly, removeFence } from './fence.ts';
+import { assertingOwned, type OwnedMove } from './move_record.ts';
 import { TenantSession } from './tenant_session.ts';
 
 /** The rows of a tenant in one generation. */
@@ -13,18 +15,40 @@ export class Place {
   readonly placement: Placement;
   readonly session: TenantSession;
   readonly #fleet: Fleet;
+  /** The record of the move is in the main database, so only transactions there can read it. */
+  readonly #guard: string;
 
   /** @param movers the connections of its transactions. */
-  constructor({ fleet, movers }: { fleet: Fleet; movers: ConnectionPool }, ref: TenantRef) {
+  constructor(
+    { fleet, movers }: { fleet: Fleet; movers: ConnectionPool },
+    move: OwnedMove,
+    ref: Omit<TenantRef, 'id'>,
+  ) {
     const { modes, installation } = fleet;
-    this.ref = ref;
+    this.ref = { ...ref, id: move.id };
     this.#fleet = fleet;
-    this.placement = modes.placementOf(ref);
-    this.session = new TenantSession({ movers, installation }, this.placement, ref.id);
+    this.placement = modes.placementOf(this.ref);
+    const { placement } = this;
+    const isInMain = placement.database === installation.database && !isDedicated(placement);
+    this.#guard = isInMain ? assertingOwned(move) : 'select';
+    this.session = new TenantSession(
+      { movers, installation },
+      { placement, tenant: move.id, guard: this.#guard },
+    );
   }
 
   get isDedicated(): boolean {
     return isDedicated(this.placement);
+  }
+
+  /** Whether its server never comes back. */
+  get isLost(): boolean {
+    return this.#fleet.installation.isLost(this.ref.server);
+  }
+
+  /** To be called before work there. @throws {Refusal} `unavailable` when its server is down. */
+  assertUp(): Promise<void> {
+    return assertUp(this.#fleet, this.ref.server);
   }
 
   tables(): Promise<TableGroup[]> {
@@ -34,12 +58,13 @@ export class Place {
   /** Refuses all contexts but those of a generation: by default that of the place itself. */
   fence(generation = this.ref.generation): Promise<void> {
     const placement = this.#fleet.modes.placementOf({ ...this.ref, generation });
-    return admitOnly(this.#fleet, placement, this.ref.id);
+    return admitOnly(this.#fleet, placement, { tenant: this.ref.id, guard: this.#guard });
   }
 
   /** Admits the contexts of this place again. */
   unfence(): Promise<void> {
     const hasMoved = this.ref.generation > 0;
-    return (hasMoved ? admitOnly : removeFence)(this.#fleet, this.placement, this.ref.id);
+    const change = { tenant: this.ref.id, guard: this.#guard };
+    return (hasMoved ? admitOnly : removeFence)(this.#fleet, this.placement, change);
   }
 }

@@ -3,7 +3,9 @@
  * its writes are stopped, and one transaction replaces the rows. That transaction commits behind the fence,
  * and the tenant is switched to its next generation. So the rows become visible together with the event.
  *
- * The transaction leaves a mark in the schema of the capture. It tells a recovery which rows are there.
+ * The transaction leaves a mark in the schema of the capture. It tells a recovery which rows are there. The
+ * recovery takes the place of the mark away, so a process that has not noticed the loss of its lock can replace
+ * no rows any more.
  */
 import type { AuditDetails } from '../../kernel/audit_event.ts';
 import type { Sql, TenantRef } from '../../kernel/ports.ts';
@@ -14,7 +16,7 @@ import { stagingPlacement } from '../provisioning/staging.ts';
 import type { TableGroup } from '../provisioning/stored_tables.ts';
 import { ChangeCapture } from './change_capture.ts';
 import type { Job, JobParts } from './job.ts';
-import type { MoveRow, MoveState } from './move_record.ts';
+import type { MoveRow } from './move_record.ts';
 import { Place } from './place.ts';
 
 /** The steps that a replacement has taken, in their order. */
@@ -54,8 +56,8 @@ export class ReplaceJob implements Job {
     const { fleet, limits } = parts;
     this.#parts = parts;
     this.#move = move;
-    this.#place = new Place(parts, {
-      ...{ id, isolation: origin, server, generation: generation - 1 },
+    this.#place = new Place(parts, move, {
+      ...{ isolation: origin, server, generation: generation - 1 },
     });
     const { session: source, placement } = this.#place;
     this.#capture = new ChangeCapture(fleet, { source, placement, tenant: id }, limits);
@@ -75,11 +77,12 @@ export class ReplaceJob implements Job {
     }: ReplaceWatcher & { requestId: string | null; assertLocked: () => void },
   ): Promise<void> {
     const { record, nowMs } = this.#parts;
-    const { id } = this.#move;
     await onStep('begun');
+    await record.assertOwned(this.#move);
     await load(this.#place.ref);
     await onStep('loaded');
     const groups = await this.#place.tables();
+    await record.assertOwned(this.#move);
     await this.#capture.create(groups);
     await this.#createMark();
     await onStep('captured');
@@ -88,13 +91,14 @@ export class ReplaceJob implements Job {
     await onStep('writes stopped');
     await save(this.#place.ref);
     await onStep('saved');
-    await record.catchingUp(id);
+    await record.catchingUp(this.#move);
     const mark = await this.#place.session.write(async (sql) => {
       const rows = await this.#replaceRows(sql, groups);
       const left = { requestId, details: { rows, ...details } };
       await this.#leaveMark(sql, left);
       await onStep('copied');
       assertLocked();
+      await record.assertOwned(this.#move);
       await this.#place.fence(this.#move.generation);
       await onStep('fenced');
       return left;
@@ -102,30 +106,34 @@ export class ReplaceJob implements Job {
     await onStep('replaced');
     assertLocked();
     await this.#switchOver(mark);
-    await record.paused(id, nowMs() - stoppedAtMs);
+    await record.paused(this.#move, nowMs() - stoppedAtMs);
     await onStep('switched');
   }
 
   async finish(): Promise<void> {
-    await this.#cleanUp();
-    await this.#parts.record.done(this.#move.id);
+    await this.#parts.record.assertOwned(this.#move);
+    await this.#place.assertUp();
+    if (!this.#place.isLost) await this.#cleanUp();
+    await this.#parts.record.done(this.#move);
   }
 
-  async recover(state: MoveState | null, reason: string): Promise<void> {
-    if (state !== 'switched') {
-      await this.#place.session.settle();
-      const mark = await this.#readMark();
+  async recover(reason: string): Promise<void> {
+    await this.#place.assertUp();
+    if (this.#move.state !== 'switched') {
+      const mark = this.#place.isLost ? null : await this.#takeMark();
       if (!mark) return this.#undo(reason);
-      await this.#parts.record.catchingUp(this.#move.id);
+      await this.#parts.record.catchingUp(this.#move);
       await this.#switchOver(mark);
     }
     await this.finish();
   }
 
   async #undo(reason: string): Promise<void> {
-    await this.#place.unfence();
-    await this.#cleanUp();
-    await this.#parts.record.failed(this.#move.id, reason);
+    if (!this.#place.isLost) {
+      await this.#place.unfence();
+      await this.#cleanUp();
+    }
+    await this.#parts.record.failed(this.#move, reason);
   }
 
   async #cleanUp(): Promise<void> {
@@ -138,7 +146,7 @@ export class ReplaceJob implements Job {
     await deleteRows(sql, groups);
     const rows = await copyRowsFrom(sql, this.#staging.schema, groups);
     await sql(statementOf(`delete from "${this.#capture.name}".fence`));
-    await this.#parts.record.copied(this.#move.id, rows, rows);
+    await this.#parts.record.copied(this.#move, rows, rows);
     return rows;
   }
 
@@ -157,23 +165,37 @@ export class ReplaceJob implements Job {
     return `"${this.#capture.name}".replaced`;
   }
 
+  /** The place of the mark belongs to this process: that of a later restore has the same name. */
   #createMark(): Promise<void> {
-    return this.#place.session.script(`create table ${this.#mark} (mark text not null)`);
+    return this.#place.session.script(
+      `create table ${this.#mark} (owner uuid not null, mark text);
+       insert into ${this.#mark} (owner) values ('${this.#move.owner}')`,
+    );
   }
 
+  /** @throws {Error} when a recovery has taken the place of the mark away. */
   async #leaveMark(sql: Sql, mark: Mark): Promise<void> {
-    const insert = statementOf(`insert into ${this.#mark} (mark) values (`, ')');
-    await sql(insert, JSON.stringify(mark));
+    const update = statementOf(
+      `update ${this.#mark} set mark = `,
+      ' where owner = ',
+      ' returning 1',
+    );
+    const left = await sql(update, JSON.stringify(mark), this.#move.owner);
+    if (left.length === 0) throw new Error('Cannot replace the rows: the restore was given up');
   }
 
-  /** Null unless the rows have been replaced. */
-  #readMark(): Promise<Mark | null> {
-    return this.#place.session.write(async (sql) => {
+  /** Null unless the rows have been replaced; then they never will be. */
+  #takeMark(): Promise<Mark | null> {
+    return this.#place.session.settle(async (sql) => {
       const [found] = await sql<{ exists: boolean }>`
         select to_regclass(${this.#mark}) is not null as exists`;
       if (!found?.exists) return null;
-      const [row] = await sql<{ mark: string }>(statementOf(`select mark from ${this.#mark}`));
-      return row ? JSON.parse(row.mark) : null;
+      const [row] = await sql<{ mark: string | null }>(
+        statementOf(`select mark from ${this.#mark}`),
+      );
+      if (row?.mark) return JSON.parse(row.mark);
+      await sql(statementOf(`delete from ${this.#mark}`));
+      return null;
     });
   }
 }

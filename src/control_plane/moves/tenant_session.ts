@@ -16,12 +16,20 @@ export class TenantSession {
   readonly #parts: TenantSessionParts;
   readonly #placement: Placement;
   readonly #tenant: TenantId;
+  readonly #guard: string;
 
-  /** @param placement in its own database, of a generation whose contexts are valid there. */
-  constructor(parts: TenantSessionParts, placement: Placement, tenant: TenantId) {
+  /**
+   * @param placement in its own database, of a generation whose contexts are valid there.
+   * @param guard SQL that fails in a transaction of a process that has lost its move.
+   */
+  constructor(
+    parts: TenantSessionParts,
+    { placement, tenant, guard }: { placement: Placement; tenant: TenantId; guard: string },
+  ) {
     this.#parts = parts;
     this.#placement = placement;
     this.#tenant = tenant;
+    this.#guard = guard;
   }
 
   /** Reads at one snapshot. Writes to tables without other writers are possible, too. */
@@ -43,12 +51,13 @@ export class TenantSession {
   /**
    * Waits for transactions of a killed process: Postgres ends a statement although the process is gone.
    * Each transaction of a move holds this lock.
+   *
+   * @param work is done before any of them can begin.
    */
-  async settle(): Promise<void> {
-    await this.#use((connection) =>
-      connection.script(`begin; set local role "${this.#owner}";
-        select pg_advisory_xact_lock(${moveLock(this.#tenant)}); commit`),
-    );
+  settle<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    const begin = `begin; set local role "${this.#owner}";
+      select pg_advisory_xact_lock(${moveLock(this.#tenant)})`;
+    return this.#use((connection) => connection.transaction(begin, work));
   }
 
   get #owner(): string {
@@ -74,7 +83,7 @@ export class TenantSession {
       { ...owned, mode: `isolation level ${level}` },
       connection,
     );
-    return `${begin}; select pg_advisory_xact_lock_shared(${moveLock(this.#tenant)})`;
+    return `${begin}; select pg_advisory_xact_lock_shared(${moveLock(this.#tenant)}); ${this.#guard}`;
   }
 }
 

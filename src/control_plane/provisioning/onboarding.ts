@@ -13,6 +13,8 @@ import { isDedicated } from '../../postgres/placement.ts';
 import { recordChange } from '../audit/record.ts';
 import type { Fleet } from '../fleet.ts';
 import { chooseServer } from '../servers/choose_server.ts';
+import { asRefusal, assertUp, type Down, downAmong } from '../servers/probe.ts';
+import { settleAll } from '../settle_all.ts';
 import {
   type DeletionReceipt,
   deleteAccount,
@@ -108,23 +110,33 @@ export class Onboarding {
   }
 
   /**
-   * Finishes or rolls back the jobs of killed processes; skips tenants that a live process has locked.
+   * Finishes or rolls back the jobs of killed processes; skips tenants that a live process has locked, and those
+   * of servers that are down.
    *
    * @throws {AggregateError} when some of them failed; the others are done.
    */
   async recover(): Promise<void> {
     const { control } = this.#parts;
+    const down = await this.#downServers();
     const unfinished = await control<{ slug: Slug }>`
       select slug from control.tenants
       where status in ('provisioning', 'deleting')
+        and server <> all (${down.map(({ server }) => server)})
       order by updated_at
       limit ${this.#parts.recoveryBatchSize}`;
     const recoveries = unfinished.map(({ slug }) => this.locked(slug, () => this.#recover(slug)));
-    // One failure must not stop the others.
-    const outcomes = await Promise.allSettled([...recoveries, this.#eraseLeftovers()]);
-    const reasons = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
-    if (reasons.length === 0) return;
-    throw new AggregateError(reasons, `Cannot recover every tenant: ${reasons.length} failed`);
+    const work = [...recoveries, this.#eraseLeftovers()];
+    await settleAll('recover every tenant', work, down.map(asRefusal));
+  }
+
+  /** Those with unfinished tenants. */
+  async #downServers(): Promise<Down[]> {
+    const servers = await this.#parts.control<{ server: string }>`
+      select distinct server from control.tenants where status in ('provisioning', 'deleting')`;
+    return downAmong(
+      this.#parts.fleet,
+      servers.map(({ server }) => server),
+    );
   }
 
   #sample(newTenant: NewTenant): Contents {
@@ -176,6 +188,7 @@ export class Onboarding {
     const unfinished = await control`
       select from control.tenants where id = ${tenant.id} and status = 'provisioning' for update`;
     if (unfinished.length === 0) return;
+    await assertUp(this.#parts.fleet, tenant.server);
     await this.#destroy(tenant);
     await control.transaction(async (sql) => {
       await sql`delete from control.tenants where id = ${tenant.id}`;
@@ -184,7 +197,8 @@ export class Onboarding {
   }
 
   async #deprovision(tenant: TenantRow, requestId: string | null): Promise<DeletionReceipt> {
-    const { control, newId, forgetMoves } = this.#parts;
+    const { fleet, control, newId, forgetMoves } = this.#parts;
+    await assertUp(fleet, tenant.server);
     await forgetMoves(tenant);
     const tables = await this.#countRows(tenant);
     await control`
@@ -203,7 +217,10 @@ export class Onboarding {
         actor: 'operator',
         requestId,
         tenant,
-        details: deletionDetails(tenant, { tables, account }),
+        details: {
+          ...deletionDetails(tenant, { tables, account }),
+          ...(fleet.installation.isLost(tenant.server) && { lost_server: tenant.server }),
+        },
       });
       const { slug, isolation } = tenant;
       return { slug, isolation, tables, account, trail_hash: await readTrailHash(sql, tenant) };
@@ -213,7 +230,7 @@ export class Onboarding {
   /** Null when a deletion was begun before, or the tables cannot be read: they are deleted anyway. */
   async #countRows(tenant: TenantRow): Promise<RowCounts | null> {
     const { fleet } = this.#parts;
-    if (tenant.status === 'deleting') return null;
+    if (tenant.status === 'deleting' || fleet.installation.isLost(tenant.server)) return null;
     const placement = fleet.modes.placementOf(tenant);
     return countTenantRows(fleet, placement, tenant.id).catch(() => null);
   }

@@ -58,12 +58,18 @@ export class Provisioner implements ProvisioningSteps {
 
   dropDatabase(placement: Placement): Promise<void> {
     this.#parts.serving.closeIdle(placement.target);
+    if (this.#isLost(placement)) return Promise.resolve();
     return dropDatabase(this.#parts.fleet, placement);
   }
 
   dropLogin(placement: DedicatedPlacement): Promise<void> {
+    if (this.#isLost(placement)) return Promise.resolve();
     const drop = `drop role if exists "${placement.login}"`;
     return this.#besideDatabase(placement, (connection) => connection.script(drop));
+  }
+
+  #isLost({ server }: Placement): boolean {
+    return this.#parts.fleet.installation.isLost(server);
   }
 
   /** A login belongs to the server, so it can be changed from any database. */

@@ -3,6 +3,7 @@
  * that was killed is continued by the same command, which also changes the URL of a server, and takes in one
  * that was drained.
  */
+import { randomUUID } from 'node:crypto';
 import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { connectionOptions } from '../../postgres/connection_options.ts';
@@ -38,9 +39,11 @@ export async function addServer(fleet: Fleet, server: NewServer): Promise<void> 
       // One session for all steps: a list of hosts in the URL may lead to several servers.
       await admin
         .exclusive(target, fleetWork, async (connection) => {
-          await assertFits(fleet, connection, { server, locale });
-          await claim(fleet, server);
-          await createServerRoles(connection, installation, name);
+          await assertUsable(connection);
+          const identity = await identify(fleet, connection, name);
+          await assertMayProvision(connection, installation, locale);
+          await claim(fleet, server, identity);
+          await createServerRoles(connection, installation, { name, identity });
         })
         .catch((error: unknown) => {
           throw new Error(`Cannot add the server "${name}": ${whyUnreachable(error)}`);
@@ -51,42 +54,61 @@ export async function addServer(fleet: Fleet, server: NewServer): Promise<void> 
   );
 }
 
-async function assertFits(
+/**
+ * Returns the id of the server. One that has tenants keeps its id: only the server with their databases may get
+ * another URL.
+ *
+ * @throws {Error} when it is another server than that of this name.
+ */
+async function identify(
   fleet: Fleet,
   connection: Connection,
-  { server: { name }, locale }: { server: NewServer; locale: string },
-): Promise<void> {
-  await assertUsable(connection);
-  const mark = await readMark(connection, fleet.installation, name);
-  if (typeof mark === 'object') throw new Error(mark.problem);
-  const known = await statusOf(fleet, name);
-  if (mark === 'none' && known !== null && known !== 'adding') {
-    throw new Error('there is another server of that name; remove it first');
+  name: string,
+): Promise<string | null> {
+  const mark = await readMark(connection, fleet.installation);
+  if (mark === 'foreign') {
+    throw new Error('it has the roles of another Kennel, or is the main server');
   }
-  await assertMayProvision(connection, fleet.installation, locale);
+  if (mark !== 'none' && mark.name !== name) throw new Error(`it is the server "${mark.name}"`);
+  const known = await readKnown(fleet, name);
+  // No tenant is placed on a server before it was added completely.
+  if (known === null || known.status === 'adding') return randomUUID();
+  if (known.status === 'lost') {
+    throw new Error(`it was given up; finish this with: npm run servers -- remove ${name} --lost`);
+  }
+  if (mark !== 'none' && mark.identity === known.identity) return known.identity;
+  throw new Error('there is another server of that name, with its own databases; remove it first');
 }
 
-async function statusOf(fleet: Fleet, name: string): Promise<string | null> {
+type Known = { status: string; identity: string | null };
+
+async function readKnown(fleet: Fleet, name: string): Promise<Known | null> {
   const [row] = await asOwner(
     fleet,
-    (sql) => sql<{ status: string }>`select status from control.servers where name = ${name}`,
+    (sql) => sql<Known>`select status, identity from control.servers where name = ${name}`,
   );
-  return row?.status ?? null;
+  return row ?? null;
 }
 
-async function claim(fleet: Fleet, { name, url }: NewServer): Promise<void> {
+async function claim(
+  fleet: Fleet,
+  { name, url }: NewServer,
+  identity: string | null,
+): Promise<void> {
   await asOwner(
     fleet,
     (sql) => sql`
-      insert into control.servers (name, url, status) values (${name}, ${url}, 'adding')
-      on conflict (name) do update set url = excluded.url`,
+      insert into control.servers (name, url, status, identity)
+      values (${name}, ${url}, 'adding', ${identity})
+      on conflict (name) do update set url = excluded.url, identity = excluded.identity`,
   );
 }
 
 async function activate(fleet: Fleet, name: string): Promise<void> {
   const activated = await asOwner(
     fleet,
-    (sql) => sql`update control.servers set status = 'active' where name = ${name} returning name`,
+    (sql) => sql`
+      update control.servers set status = 'active' where name = ${name} returning name`,
   );
   if (activated.length === 0) throw new Error(`Cannot add the server "${name}": it was removed`);
 }

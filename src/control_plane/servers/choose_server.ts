@@ -59,9 +59,15 @@ async function assertActive(control: Sql, server: string): Promise<void> {
     select status from control.servers where name = ${server}`;
   if (!found) throw invalid(`There is no server "${server}"`);
   if (found.status === 'active') return;
-  const detail = `The server "${server}" is ${found.status === 'adding' ? 'not ready yet' : 'being drained'}`;
+  const detail = `The server "${server}" is ${whyNot[found.status] ?? found.status}`;
   throw new Refusal('conflict', { detail });
 }
+
+const whyNot: Readonly<Record<string, string>> = {
+  adding: 'not ready yet',
+  draining: 'being drained',
+  lost: 'lost',
+};
 
 function invalid(message: string): Refusal {
   return new Refusal('invalid_input', {

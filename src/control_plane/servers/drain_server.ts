@@ -64,11 +64,11 @@ async function mark(fleet: Fleet, name: string): Promise<void> {
     }
     const drained = await sql`
       update control.servers set status = 'draining'
-      where name = ${name} and status <> 'adding'
+      where name = ${name} and status in ('active', 'draining')
       returning name`;
     if (drained.length > 0) return;
     throw new Refusal('conflict', {
-      detail: `Cannot drain the server "${name}": it was not added completely; add it again, or remove it`,
+      detail: `Cannot drain the server "${name}": it was not added or removed completely; do this first`,
     });
   });
 }

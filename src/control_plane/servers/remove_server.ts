@@ -16,19 +16,25 @@ import { learnServers } from './server_urls.ts';
  * @throws {Error} when there is no such server, or it cannot be reached.
  */
 export async function removeServer(fleet: Fleet, name: string): Promise<void> {
-  const { admin, installation } = fleet;
-  const main = installation.adminTarget(installation.main);
-  await admin.exclusive(main, fleetWork, (locking) =>
-    withLock(locking, 'servers', () => removeLocked(fleet, name)),
-  );
+  await withServersLock(fleet, () => removeLocked(fleet, name));
   await learnServers(fleet);
+}
+
+/** Servers are changed by one command at a time. */
+export function withServersLock<Result>(
+  { admin, installation }: Fleet,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const main = installation.adminTarget(installation.main);
+  return admin.exclusive(main, fleetWork, (locking) => withLock(locking, 'servers', work));
 }
 
 async function removeLocked(fleet: Fleet, name: string): Promise<void> {
   const { admin, installation } = fleet;
   await asOwner(fleet, async (sql) => {
-    await assertServer(sql, name);
+    await assertAdded(sql, name);
     await assertEmpty(sql, name);
+    await assertNotLost(sql, name);
     // From now on no tenant is placed there. If this is killed, its roles may be missing: `add` makes them again.
     await sql`update control.servers set status = 'adding' where name = ${name}`;
   });
@@ -45,9 +51,26 @@ async function removeLocked(fleet: Fleet, name: string): Promise<void> {
   admin.closeIdle(home);
 }
 
-/** The lock makes new tenants and moves wait: their rows refer to the server. */
-async function assertEmpty(sql: Sql, name: string): Promise<void> {
+/**
+ * @throws {Refusal} `conflict` for the main server.
+ * @throws {Error} when there is no such server.
+ */
+export async function assertAdded(sql: Sql, name: string): Promise<void> {
+  await assertServer(sql, name);
   if (name === mainServer) throw conflict(name, 'it has the registry');
+}
+
+async function assertNotLost(sql: Sql, name: string): Promise<void> {
+  const lost = await sql`select from control.servers where name = ${name} and status = 'lost'`;
+  if (lost.length > 0) throw conflict(name, 'it was given up; use --lost');
+}
+
+/**
+ * The lock makes new tenants and moves wait: their rows refer to the server.
+ *
+ * @throws {Refusal} `conflict` as above.
+ */
+export async function assertEmpty(sql: Sql, name: string): Promise<void> {
   await sql`select from control.servers where name = ${name} for update`;
   const [{ tenants = 0, moves = 0 } = {}] = await sql<{ tenants: number; moves: number }>`
     select
@@ -58,7 +81,9 @@ async function assertEmpty(sql: Sql, name: string): Promise<void> {
           and ${name} in (origin_server, destination_server)
       ) as moves`;
   if (tenants > 0) throw conflict(name, `${tenants} tenants live there; drain it first`);
-  if (moves > 0) throw conflict(name, `${moves} tenants are moving there or from there`);
+  if (moves > 0) {
+    throw conflict(name, `${moves} tenants are moving there or from there; try again later`);
+  }
 }
 
 function conflict(name: string, reason: string): Refusal {

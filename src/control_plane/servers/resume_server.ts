@@ -5,7 +5,7 @@ import { asOwner } from '../keys/seal_keys.ts';
 import { assertServer } from './server_list.ts';
 
 /**
- * @throws {Refusal} `conflict` for a server whose addition was not completed.
+ * @throws {Refusal} `conflict` for a server whose addition or removal was not completed.
  * @throws {Error} when there is no such server.
  */
 export async function resumeServer(fleet: Fleet, name: string): Promise<void> {
@@ -17,7 +17,7 @@ export async function resumeServer(fleet: Fleet, name: string): Promise<void> {
       returning name`;
     if (resumed.length > 0) return;
     throw new Refusal('conflict', {
-      detail: `Cannot resume the server "${name}": it was not added completely; add it again`,
+      detail: `Cannot resume the server "${name}": it was not added or removed completely; do this first`,
     });
   });
 }

@@ -9,8 +9,11 @@ export type ServerView = {
   name: string;
   /** The administrator's URL without its password. */
   url: string;
-  /** New tenants are placed on active servers only. After a removal that was killed it is `adding`, too. */
-  status: 'adding' | 'active' | 'draining';
+  /**
+   * New tenants are placed on active servers only. After a removal that was killed it is `adding`, too, or `lost`
+   * if the server was given up.
+   */
+  status: 'adding' | 'active' | 'draining' | 'lost';
   /** How many tenants of modes with servers live there. */
   tenants: number;
   /** Whether the administrator can open a session now. */

@@ -21,6 +21,7 @@ import { type IsolationModeName, isolationModes } from '../../../src/isolation/m
 import type { Db } from '../../../src/kernel/ports.ts';
 import { isBehindFence } from '../../../src/postgres/errors.ts';
 import { exportTo, openArchive } from '../../support/archives.ts';
+import { hookedControl } from '../../support/control_db.ts';
 import { slugOf } from '../../support/more_tables.ts';
 import {
   followingIsolation,
@@ -98,7 +99,10 @@ describe('a tenant that is restored', () => {
       victim.kill();
       throw new Error('killed');
     };
-    await assert.rejects(restore(slug, { by: victim.moves, onStep }));
+    const killed = restore(slug, { by: victim.moves, onStep });
+    // Then it has not failed: the switch was committed.
+    if (step === 'switched') await killed;
+    else await assert.rejects(killed, /Cannot tell the outcome: /);
   }
 
   async function recover(slug: string): Promise<void> {
@@ -159,6 +163,46 @@ describe('a tenant that is restored', () => {
     });
   }
 
+  /** Restores the tenant, and lets a recovery begin right before its rows are replaced. */
+  async function restoreUnaware(slug: string, recovery: () => Promise<unknown>): Promise<unknown> {
+    const text = "set state = 'catching_up'";
+    const control = hookedControl(fixture.services.control, { text, after: recovery });
+    const { moves, kill } = fixture.mover(control);
+    return restore(slug, { by: moves }).finally(kill);
+  }
+
+  for (const [mode, recovery] of [
+    // The transaction that replaces the rows sees that the recovery has begun.
+    ['shared', (slug: string) => fixture.takeOver(slug)],
+    // In a tenant's own database it finds no place for its mark.
+    ['database', async (slug: string) => (await fixture.takeOver(slug)).recover('taken over')],
+  ] as const) {
+    it(`keeps its rows when the process has lost it without noticing, in ${mode} mode`, async () => {
+      const slug = `unaware-${mode}`;
+      await onboard(slug, mode);
+      await change(slug);
+      const rows = await fixture.rowsOf(slug);
+      await assert.rejects(restoreUnaware(slug, () => recovery(slug)));
+      assert.deepEqual(await fixture.rowsOf(slug), rows);
+      await recover(slug);
+      assert.equal((await fixture.view(slug))?.state, 'failed');
+      await change(slug);
+      assert.deepEqual(await fixture.leftOver(slug), []);
+    });
+  }
+
+  it('control: a recovery that takes nothing over does not stop it', async () => {
+    await onboard('not-stopped', 'shared');
+    const archived = await fixture.rowsOf('not-stopped');
+    await change('not-stopped');
+    const { control } = fixture.services;
+    const reset = () =>
+      control`update control.moves set state = 'copying' where state = 'catching_up'`;
+    await assert.rejects(restoreUnaware('not-stopped', reset));
+    assert.deepEqual(await fixture.rowsOf('not-stopped'), archived);
+    await recover('not-stopped');
+  });
+
   it('control: without the fence of the writes one is lost', async () => {
     await onboard('lost', 'shared');
     const tenant = await fixture.tenant('lost');
@@ -192,7 +236,7 @@ describe('a tenant that is restored', () => {
         if (step !== 'replaced') return;
         seen.push('refused', await isolation.run(stale, readPets).then(() => false, isBehindFence));
         // Control: the fence alone hides the new rows.
-        await removeFence(fleet, fleet.modes.placementOf(stale), stale.id);
+        await removeFence(fleet, fleet.modes.placementOf(stale), { tenant: stale.id });
         seen.push('new rows', !(await see()), await eventsOf(slug));
         const next = { ...stale, generation: stale.generation + 1 };
         await fixture.fence(fleet.modes.placementOf(next), stale.id);

@@ -74,6 +74,7 @@ describe('restoreTenant()', () => {
       const lost = await rowsOf(slug);
       const { rows, replaced } = await restore(slug, fileOf(slug));
       assert.equal(rows, 7);
+      assert.equal((await extended.services.moves.find(slugOf(slug)))?.kind, 'restore');
       assert.deepEqual(await rowsOf(slug), before);
       assert.deepEqual((await openArchive(replaced)).trailer.tables, lost);
       assert.deepEqual(await rowsOf('neighbour'), neighbour);

@@ -1,7 +1,7 @@
 /** Clients that take an archive slowly, or not at all: others go on meanwhile. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer as read } from 'node:stream/consumers';
@@ -9,9 +9,11 @@ import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { ArchiveReader } from '../../../src/control_plane/archive/read_archive.ts';
 import { Spool } from '../../../src/control_plane/archive/spool.ts';
+import { TenantExports } from '../../../src/control_plane/archive/tenant_exports.ts';
+import { type Refusal, unavailable } from '../../../src/kernel/errors.ts';
 import { limits } from '../../../src/limits.ts';
 import { openServices, type Services } from '../../../src/services.ts';
-import { bytesOf } from '../../support/archives.ts';
+import { bytesOf, exportTo } from '../../support/archives.ts';
 import { slugOf } from '../../support/more_tables.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { lookInto } from '../../support/sql.ts';
@@ -65,6 +67,17 @@ describe('Spool', () => {
     assert.ok(Buffer.concat(taken).equals(Buffer.concat(chunks)));
   });
 
+  it('says why it cannot keep an archive, to the operator alone', async () => {
+    const file = join(folder, 'no-folder');
+    await writeFile(file, '');
+    const spool = new Spool(file, { bytes: 50_000, downloads: 1 }, newId);
+    await assert.rejects(read(spool.through(source({}))), (error: Refusal) => {
+      assert.match(String(error.cause), /Cannot keep an archive in DATA_DIR: EEXIST/);
+      assert.doesNotMatch(error.message, /DATA_DIR|EEXIST/);
+      return error.code === 'unavailable';
+    });
+  });
+
   it('ends the source with the client, and then admits the next one', async () => {
     const spool = spoolOf(50_000);
     const state = { ended: false };
@@ -108,6 +121,24 @@ describe('an export', () => {
     return onboarding.create({ ...order, adminEmail: 'admin@example.com' }, meta);
   }
 
+  async function find(slug: string) {
+    const [services] = processes as [Services];
+    return (await services.exports.find(slugOf(slug))) ?? assert.fail(slug);
+  }
+
+  const eventsOf = (slug: string) => {
+    const [{ control }] = processes as [Services];
+    return control`
+      select from control.audit_events where event = 'tenant_exported' and tenant = ${slug}`;
+  };
+
+  /** Exports of all processes may use one connection. */
+  const allowOne = async () => {
+    const [services] = processes as [Services];
+    const { migrate } = services.fleet.installation.roles;
+    await lookInto(database.url, (sql) => sql`alter role ${sql(migrate)} connection limit 3`);
+  };
+
   /** The locks that exports hold on the tables of shared mode. */
   const locks = async () => {
     const held = await lookInto(
@@ -119,7 +150,7 @@ describe('an export', () => {
 
   it('whose client takes nothing keeps no lock of the tables, and arrives whole', async () => {
     const [services] = processes as [Services];
-    const bytes = services.downloads.through(await bytesOf(services, 'one'));
+    const bytes = services.exports.byOperator(await find('one'), 'request-one');
     const first = await bytes.next();
     await until(async () => (await locks()) === 0);
     async function* all() {
@@ -159,5 +190,61 @@ describe('an export', () => {
     assert.equal((await onboard('meanwhile')).tenant.status, 'active');
     for (const bytes of running) await bytes.return(null);
     assert.ok((await read(await bytesOf(another, 'three'))).length > 0);
+  });
+
+  it('at the edge of the budget is refused only while another one runs', async () => {
+    await allowOne();
+    const [services, another] = processes as [Services, Services];
+    const bytes = [
+      ...[await bytesOf(services, 'one'), await bytesOf(another, 'two')],
+      await bytesOf(services, 'three'),
+    ];
+    const begun = await Promise.allSettled(bytes.map((one) => one.next()));
+    assert.equal(begun.filter(({ status }) => status === 'fulfilled').length, 1);
+    for (const one of bytes) await one.return(null);
+  });
+
+  it('counts while it waits for the locks of its tables', async () => {
+    await allowOne();
+    const [services, another] = processes as [Services, Services];
+    const first = await bytesOf(services, 'one');
+    const { begun } = await lookInto(database.url, (sql) =>
+      sql.begin(async (locking) => {
+        await locking`lock table shared.pets in access exclusive mode`;
+        const begun = first.next();
+        await until(async () => (await locks()) === 2);
+        await assert.rejects((await bytesOf(another, 'two')).next(), { code: 'unavailable' });
+        return { begun };
+      }),
+    );
+    assert.equal((await begun).done, false);
+    await first.return(null);
+  });
+
+  it('is not recorded when its bytes find no room on the disk', async () => {
+    const [{ archives, control }] = processes as [Services];
+    const noRoom = async (): Promise<void> => {
+      throw unavailable('The disk is full');
+    };
+    const downloads = {
+      async *through(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+        for await (const bytes of source) {
+          await noRoom();
+          yield bytes;
+        }
+      },
+    };
+    const parts = { archives, control, downloads, newId: randomUUID, everyMs: 0 };
+    const before = await eventsOf('three');
+    const bytes = new TenantExports(parts).byOperator(await find('three'), 'request-two');
+    await assert.rejects(bytes.next(), { code: 'unavailable' });
+    const file = join('/dev/null', 'three.gz');
+    const [services] = processes as [Services];
+    await assert.rejects(services.exports.save(await find('three'), file, { withKeys: false }));
+    assert.deepEqual(await eventsOf('three'), before);
+    const folder = await mkdtemp(join(tmpdir(), 'kennel-saved-'));
+    await exportTo(join(folder, 'three.gz'), services, 'three');
+    assert.equal((await eventsOf('three')).length, before.length + 1);
+    await rm(folder, { recursive: true });
   });
 });

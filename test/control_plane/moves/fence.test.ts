@@ -85,7 +85,7 @@ describe('a process that has not heard of a move', () => {
       const id = randomUUID();
       const onStep = async (step: MoveStep) => {
         if (step !== 'switched') return;
-        await removeFence(fixture.services.fleet, placement, stale.id);
+        await removeFence(fixture.services.fleet, placement, { tenant: stale.id });
         await fixture.dropCapture(stale);
         await fixture.services.isolation.run(stale, addPet(id));
       };
@@ -124,7 +124,7 @@ describe('a process that has not heard of a move', () => {
     await fixture.fence(ahead, stale.id);
     const impatient = followingIsolation(fixture.services, 50);
     await assert.rejects(impatient.run(stale, readPets), { code: 'unavailable' });
-    await removeFence(fleet, ahead, stale.id);
+    await removeFence(fleet, ahead, { tenant: stale.id });
     assert.equal((await impatient.run(stale, readPets)).length, 1);
   });
 });

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type MoveStep, moveSteps } from '../../../src/control_plane/moves/move_job.ts';
 import type { IsolationModeName } from '../../../src/isolation/modes.ts';
+import { unavailable } from '../../../src/kernel/errors.ts';
+import { hookedControl } from '../../support/control_db.ts';
 import {
   followingIsolation,
   type MovingFixture,
@@ -58,7 +60,10 @@ describe('a move that is killed', () => {
       victim.kill();
       throw new Error('killed');
     };
-    await assert.rejects(fixture.move(slug, to, { by: victim.moves, onStep }));
+    const killed = fixture.move(slug, to, { by: victim.moves, onStep });
+    // Then it has not failed: the switch was committed.
+    if (step === 'switched') assert.equal((await killed).state, 'switched');
+    else await assert.rejects(killed, /Cannot tell the outcome: /);
   }
 
   for (const { from, to } of pairs) {
@@ -103,6 +108,36 @@ describe('a move that is killed', () => {
     );
     assert.deepEqual(await fixture.tracesOf(tenant), []);
   });
+
+  it('is reported as it is when the reply to the commit of its switch is lost', async () => {
+    await fixture.onboard('unheard', 'shared');
+    const rows = await fixture.rowsOf('unheard');
+    const control = hookedControl(fixture.services.control, {
+      text: "set state = 'switched'",
+      after: () => {
+        throw unavailable('The database connection was lost');
+      },
+    });
+    const { moves, kill } = fixture.mover(control);
+    const { state, error } = await fixture.move('unheard', 'schema', { by: moves });
+    assert.deepEqual([state, error], ['done', null]);
+    await assertServed('unheard', 'schema', rows);
+    kill();
+  });
+
+  for (const step of ['begun', 'captured'] as const) {
+    it(`leaves nothing when its process has not noticed that it lost it, after "${step}"`, async () => {
+      const slug = `unaware-${step}`;
+      await fixture.onboard(slug, 'schema');
+      const rows = await fixture.rowsOf(slug);
+      const onStep = async (taken: MoveStep) => {
+        if (taken === step) await (await fixture.takeOver(slug)).recover('taken over');
+      };
+      await assert.rejects(fixture.move(slug, 'shared', { onStep }), /has taken the move over/);
+      assert.equal((await fixture.view(slug))?.error, 'taken over');
+      await assertServed(slug, 'schema', rows);
+    });
+  }
 
   it('undoes itself when a step fails', async () => {
     await fixture.onboard('failing', 'database');

@@ -1,5 +1,6 @@
 /** Servers are added, filled, drained and removed; each work on tenants reaches those of every server. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +11,11 @@ import { examine } from '../../../src/control_plane/doctor/doctor.ts';
 import { queryFleet } from '../../../src/control_plane/fleet_query.ts';
 import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
 import { migrateFleet, type Outcome } from '../../../src/control_plane/migrations/migrate.ts';
+import type { MoveStep } from '../../../src/control_plane/moves/move_job.ts';
+import { claimSlug } from '../../../src/control_plane/provisioning/tenant_record.ts';
 import { addServer } from '../../../src/control_plane/servers/add_server.ts';
 import { drainServer } from '../../../src/control_plane/servers/drain_server.ts';
+import { loseServer } from '../../../src/control_plane/servers/lose_server.ts';
 import { removeServer } from '../../../src/control_plane/servers/remove_server.ts';
 import { resumeServer } from '../../../src/control_plane/servers/resume_server.ts';
 import { listServers } from '../../../src/control_plane/servers/server_list.ts';
@@ -22,9 +26,11 @@ import { openServices, type Services } from '../../../src/services.ts';
 import { addPet } from '../../contract/isolation_probes.ts';
 import { exportTo } from '../../support/archives.ts';
 import { slugOf } from '../../support/more_tables.ts';
+import { leftOver, moverOf } from '../../support/moving_fixture.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { type SecondServer, startSecondServer } from '../../support/second_server.ts';
 import { lookInto } from '../../support/sql.ts';
+import { theTrail, tracesOf } from '../../support/traces.ts';
 import { until } from '../../support/until.ts';
 
 describe('servers', () => {
@@ -331,5 +337,179 @@ describe('servers', () => {
     assert.deepEqual(await namesOnSecond(), []);
     await assert.rejects(removeServer(fleet, 'two'), /there is no such server/);
     await assert.rejects(removeServer(fleet, 'main'), /it has the registry/);
+  });
+
+  /** Begins to move a tenant, and ends without a word after a step. */
+  async function killMove(slug: string, to: [mode: string, server: string], at: MoveStep) {
+    const { moves, kill } = moverOf(services);
+    const [isolation, server] = to;
+    const request = { slug: slugOf(slug), to: isolation, server, requestId: null };
+    const onStep = (step: MoveStep) => {
+      if (step !== at) return;
+      kill();
+      throw new Error('killed');
+    };
+    const move = await moves.begin(request, { onStep });
+    await move.finished.catch(() => {});
+  }
+
+  const stateOf = async (slug: string) => (await services.moves.find(slugOf(slug)))?.state;
+
+  it('take no tenants that were placed there a moment before they are drained', async () => {
+    const { fleet, control } = services;
+    await addServer(fleet, { name: 'two', url: second.url });
+    await drainServer(services, 'two');
+    const late = { name: 'late', plan: 'free', isolation: 'database', server: 'two' };
+    const order = { ...late, slug: slugOf('late'), adminEmail: 'admin@zoo.example' };
+    const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
+    await assert.rejects(claimSlug(control, order, meta, randomUUID), { code: 'conflict' });
+    await resumeServer(fleet, 'two');
+  });
+
+  it('keep their URL when another server has their name', async () => {
+    const { fleet } = services;
+    const { owner } = fleet.installation.roles;
+    await onboard('kept', 'two');
+    const mark = await lookInto(
+      second.directUrl,
+      (sql) => sql`select shobj_description(${owner}::regrole, 'pg_authid') as mark`,
+    );
+    const setMark = (text: string) =>
+      lookInto(second.directUrl, (sql) => sql.unsafe(`comment on role "${owner}" is '${text}'`));
+    const own = String(mark[0]?.mark);
+    await setMark(own.replace(/id .*/, `id ${randomUUID()}`));
+    await assert.rejects(
+      addServer(fleet, { name: 'two', url: second.directUrl }),
+      /there is another server of that name, with its own databases/,
+    );
+    const urlOf = async () => {
+      const [row] = await lookInto(
+        database.url,
+        (sql) => sql<{ url: string }[]>`select url from control.servers where name = 'two'`,
+      );
+      return row?.url;
+    };
+    assert.equal(await urlOf(), second.url);
+    await setMark(own);
+    await addServer(fleet, { name: 'two', url: second.directUrl });
+    assert.equal(await urlOf(), second.directUrl);
+    await addServer(fleet, { name: 'two', url: second.url });
+  });
+
+  it('end the work on them when they hang, and only that', async () => {
+    const { fleet, moves, onboarding, watch } = services;
+    const { probeConnection } = fleet;
+    await onboard('hanging', 'main');
+    await onboard('another', 'main');
+    const onStep = (step: MoveStep) => {
+      if (step !== 'copied') return;
+      fleet.probeConnection = { ...probeConnection, connectTimeoutMs: 100 };
+      second.hang();
+    };
+    const request = { slug: slugOf('hanging'), to: 'database', server: 'two', requestId: null };
+    const { finished } = await moves.begin(request, { onStep });
+    const ended = finished.then(
+      () => 'moved',
+      (error: Error) => error.message,
+    );
+    let outcome: string | null = null;
+    void ended.then((message) => {
+      outcome = message;
+    });
+    await until(async () => (await stateOf('hanging')) === 'catching_up');
+    await until(async () => {
+      await watch.look();
+      return outcome !== null;
+    });
+    assert.match(await ended, /The server "two" cannot be used/);
+
+    await assert.rejects(moves.recover(), /The server "two" cannot be used/);
+    await assert.rejects(onboarding.remove(slugOf('kept'), null), /cannot be used/);
+    await assert.rejects(onboarding.remove(slugOf('hanging'), null), /cannot be used/);
+    await lookInto(database.url, async (sql) => {
+      await sql`update control.tenants set status = 'deleting' where slug in ('kept', 'another')`;
+    });
+    await assert.rejects(onboarding.recover(), /The server "two" cannot be used/);
+    assert.equal(await services.registry.find(slugOf('another')), null);
+
+    fleet.probeConnection = probeConnection;
+    await second.comeBack();
+    const isFine = () => true;
+    const isNot = () => false;
+    await until(() => moves.recover().then(isFine, isNot));
+    assert.equal(await stateOf('hanging'), 'failed');
+    assert.equal(await countPets('hanging'), 1);
+    await until(() => onboarding.recover().then(isFine, isNot));
+    assert.equal(await services.registry.find(slugOf('kept')), null);
+    assert.deepEqual(
+      (await namesOnSecond()).filter((name) => name.includes('_t_')),
+      [],
+    );
+  });
+
+  it('are given up with their tenants when they are lost, and everything else is free', async () => {
+    const { fleet, control, moves } = services;
+    for (const slug of ['lost', 'leaving']) await onboard(slug, 'two');
+    for (const slug of ['left', 'arriving', 'staying']) await onboard(slug, 'main');
+    const move = (slug: string, to: string, server: string) =>
+      moves.begin({ slug: slugOf(slug), to, server, requestId: null });
+    await (await move('left', 'database', 'two')).finished;
+    await (await move('arriving', 'shared', 'main')).finished;
+    await killMove('leaving', ['schema', 'main'], 'copied');
+    await killMove('left', ['schema', 'main'], 'switched');
+    await killMove('arriving', ['database', 'two'], 'writes stopped');
+    await killMove('staying', ['shared', 'main'], 'captured');
+    const leaving = await find('leaving');
+    await assert.rejects(loseServer(services, 'two'), /it answers: drain and remove it$/);
+    await assert.rejects(loseServer(services, 'main'), /it has the registry/);
+
+    await second.cutOff();
+    await assert.rejects(removeServer(fleet, 'two'), { code: 'conflict' });
+    // Moves to and from it do not come before those that can be recovered.
+    const { moves: one, kill } = moverOf(services);
+    await until(async () => {
+      await assert.rejects(one.recover(), /The server "two" cannot be used/);
+      return (await stateOf('staying')) === 'failed';
+    });
+    kill();
+    // A tenant on its way there can write again, although its move cannot be undone yet.
+    await until(async () => {
+      await assert.rejects(moves.recover(), /The server "two" cannot be used/);
+      const written = services.isolation.run(await find('arriving'), addPet);
+      return written.then(
+        () => true,
+        () => false,
+      );
+    });
+    assert.equal(await stateOf('arriving'), 'copying');
+    const deleted: string[] = [];
+    // The sessions of killed processes may still hold their locks.
+    await until(async () => {
+      const lost = await loseServer(services, 'two').catch(() => null);
+      deleted.push(...(lost?.deleted ?? []).map(({ slug, tables }) => `${slug} ${tables}`));
+      return lost?.failed.length === 0;
+    });
+    assert.deepEqual(deleted.sort(), ['leaving null', 'lost null']);
+    assert.equal((await listServers(fleet)).length, 1);
+    const events = await control<{ tenant: string }>`
+      select tenant from control.audit_events
+      where event = 'tenant_deleted' and details ->> 'lost_server' = 'two' order by tenant`;
+    assert.deepEqual(events, [{ tenant: 'leaving' }, { tenant: 'lost' }]);
+    assert.equal(await stateOf('arriving'), 'failed');
+    assert.equal(await stateOf('left'), 'done');
+    for (const slug of ['arriving', 'left']) {
+      assert.deepEqual(await leftOver(fleet, await find(slug)), []);
+      if (slug === 'left') await services.isolation.run(await find(slug), addPet);
+      await (await move(slug, 'database', 'main')).finished;
+      assert.equal(await countPets(slug), 2);
+      assert.ok(await services.onboarding.remove(slugOf(slug), null));
+    }
+    assert.deepEqual(
+      (await tracesOf(database.url, [leaving.id])).filter((trace) => !theTrail.includes(trace)),
+      [],
+    );
+    await second.comeBack();
+    await addServer(fleet, { name: 'two', url: second.url });
+    assert.equal((await onboard('again', 'two')).server, 'two');
   });
 });

@@ -19,10 +19,23 @@ function leftBehind(database: Spoilt['where'], table: string): Spoilt {
   };
 }
 
+function archiveLeftBehind(database: Spoilt['where']): Spoilt {
+  const archive = `t_${'0'.repeat(32)}_archive`;
+  return {
+    in: database,
+    spoil: ({ owner }) => `create schema ${archive} authorization ${owner}`,
+    where: (names) => `schema ${archive} of database ${database(names)}`,
+  };
+}
+
 findsEach('moves', {
   move_left_behind: {
     'shared tables that record changes': leftBehind(({ main }) => main, 'shared.pets'),
     "a tenant's own database that records changes": leftBehind(({ own }) => own, 'tenant.pets'),
+  },
+  archive_left_behind: {
+    'shared tables with an archive beside them': archiveLeftBehind(({ main }) => main),
+    "a tenant's own database with an archive": archiveLeftBehind(({ own }) => own),
   },
   move_interrupted: {
     'a move without a process': {
