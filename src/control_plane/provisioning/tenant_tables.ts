@@ -13,12 +13,12 @@ import type { Sql } from '../../kernel/ports.ts';
 /** SQL that is run as the owner. */
 type Script = string;
 
-/** The schema of a placement, and the role of the statements there. */
-type TenantSchema = { schema: string; app: string };
+/** The schemas of placements, and the role of the statements there. */
+type TenantSchemas = { schemas: readonly string[]; app: string };
 
 /** Sets the grants and statistics of the tables. It does not touch tables that are correct. */
-export function restricting({ schema, app }: TenantSchema): Script {
-  return `${granting(schema, app)}; ${withoutStatistics(schema, app)}`;
+export function restricting({ schemas, app }: TenantSchemas): Script {
+  return `${granting(schemas, app)}; ${withoutStatistics(schemas, app)}`;
 }
 
 /**
@@ -27,7 +27,7 @@ export function restricting({ schema, app }: TenantSchema): Script {
  * whose default it prints, so a sub-select reads the default of each table. With EXISTS the planner might
  * read those of all tenants, and placements that are created at the same time would wait for each other.
  */
-export function assertingGuards(schema: string): Script {
+export function assertingGuards(schemas: readonly string[]): Script {
   return `do $$
     declare
       tenant_table record;
@@ -50,21 +50,21 @@ export function assertingGuards(schema: string): Script {
             ) then 'no policy "tenant_rows"'
           end as missing
         from pg_class
-        where ${tenantTables(schema)}
+        where ${tenantTables(schemas)}
         order by relname
       loop
         if tenant_table.missing is not null then
           raise exception 'table % has %', tenant_table.name, tenant_table.missing;
         end if;
       end loop;
-      if exists (select from pg_statistic_ext where stxnamespace = '${schema}'::regnamespace) then
+      if exists (select from pg_statistic_ext where stxnamespace = any (${oidsOf(schemas)})) then
         raise exception 'extended statistics show tenants each other''s values';
       end if;
     end $$`;
 }
 
 /** Grants the rights that handlers need: on the whole table only select, the others by column. */
-function granting(schema: string, app: string): Script {
+function granting(schemas: readonly string[], app: string): Script {
   return `do $$
     declare
       tenant_table record;
@@ -80,7 +80,7 @@ function granting(schema: string, app: string): Script {
           select oid, oid::regclass as name,
             has_table_privilege('${app}', oid, 'insert, update, delete') as has_too_many
           from pg_class
-          where ${tenantTables(schema)}
+          where ${tenantTables(schemas)}
         ) as tables
           join pg_attribute on attrelid = tables.oid and attnum > 0 and not attisdropped
         group by attrelid, tables.name, has_too_many
@@ -104,7 +104,7 @@ function granting(schema: string, app: string): Script {
  * columns may keep theirs, because a query that names them is refused. In an index only expressions have
  * statistics, and ALTER INDEX names them by number.
  */
-export function withoutStatistics(schema: string, role: string): Script {
+export function withoutStatistics(schemas: readonly string[], role: string): Script {
   return `do $$
     declare
       change record;
@@ -125,9 +125,9 @@ export function withoutStatistics(schema: string, role: string): Script {
             select indrelid, indkey from pg_index where indexrelid = pg_class.oid limit 1
           ) as of_index on true
         where pg_class.oid = any (array(
-            select oid from unnest(${relationsIn(schema)}) as oid
+            select oid from unnest(${relationsIn(schemas)}) as oid
             union all
-            select indexrelid from pg_index where indrelid = any (${relationsIn(schema)})
+            select indexrelid from pg_index where indrelid = any (${relationsIn(schemas)})
           ))
           and attnum > 0 and not attisdropped and attstattarget is distinct from 0
           and case
@@ -142,21 +142,25 @@ export function withoutStatistics(schema: string, role: string): Script {
     end $$`;
 }
 
-function tenantTables(schema: string): string {
+function tenantTables(schemas: readonly string[]): string {
   return `relkind in ('r', 'p') and relname <> 'migrations'
-    and pg_class.oid = any (${relationsIn(schema)})`;
+    and pg_class.oid = any (${relationsIn(schemas)})`;
 }
 
 /**
- * The relations of a schema, except indexes. `pg_class` has no index on the schema, and to read it whole for
+ * The relations of schemas, except indexes. `pg_class` has no index on the schema, and to read it whole for
  * each of thousands of schemas would take time in proportion to the square of their number.
  */
-function relationsIn(schema: string): string {
+function relationsIn(schemas: readonly string[]): string {
   return `array(
     select objid from pg_depend
-    where refclassid = 'pg_namespace'::regclass and refobjid = '${schema}'::regnamespace
+    where refclassid = 'pg_namespace'::regclass and refobjid = any (${oidsOf(schemas)})
       and classid = 'pg_class'::regclass
   )`;
+}
+
+function oidsOf(schemas: readonly string[]): string {
+  return `array[${schemas.map((schema) => `'${schema}'::regnamespace`).join(', ')}]::oid[]`;
 }
 
 /** A table, and the tables of the same schema that its foreign keys refer to. */

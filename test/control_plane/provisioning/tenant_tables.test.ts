@@ -102,8 +102,9 @@ describe('a table that a migration adds', () => {
     await extended.asSuperuser('in-schema', async (sql) => {
       const [place] = await sql<{ schema: string }[]>`select current_schema() as schema`;
       assert.ok(place);
+      const schemas = [place.schema];
       await sql.unsafe(
-        `set role "${owner}"; ${assertingGuards(place.schema)}; ${restricting({ ...place, app })}`,
+        `set role "${owner}"; ${assertingGuards(schemas)}; ${restricting({ schemas, app })}`,
       );
     });
     assert.deepEqual(await state(), before);
