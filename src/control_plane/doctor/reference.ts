@@ -150,7 +150,7 @@ function scriptOf(kind: SchemaKind, schema: string, fleet: Fleet): string {
     }
     default:
       return `${placementRights({ schema, role: app })} ${ledger}
-        ${textOf(files.tenant.slice(0, kind), { app })}; ${restricting({ schemas: [schema], app })}`;
+        ${textOf(files.tenant.slice(0, kind), { app })}; ${restricting([schema], app)}`;
   }
 }
 

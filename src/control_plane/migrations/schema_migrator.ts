@@ -13,9 +13,10 @@ export type Upgrade = {
   /** The values of `:"name"` in the files. */
   roles: Readonly<Record<string, string>>;
   migrations: readonly Migration[];
-  /** SQL at the end of each migration, in its transaction, as the owner: raises an error for a faulty table. */
-  guards?: (schemas: readonly string[]) => string;
-  /** SQL behind it. In a new schema, which nothing uses yet, only at the end of the last migration. */
+  /**
+   * SQL at the end of each migration, in its transaction, as the owner: raises an error for a faulty table, and
+   * sets rights. In a new schema, which nothing uses yet, only at the end of the last migration.
+   */
   restrictions?: (schemas: readonly string[]) => string;
   /** How long one statement may wait for a lock: meanwhile later requests for the table wait too. */
   lockTimeoutMs: number;
@@ -51,17 +52,29 @@ export async function upgrade(
   assertUnedited(applied, migrations);
   const last = applied.at(-1)?.version ?? 0;
   const missing = preparedFrom(last, upgrade);
-  if (missing.length > 0) {
-    await upgrade.migrating(async (migrating) => {
-      for (const prepared of missing) {
-        const isUsed = last > 0 || prepared === missing.at(-1);
-        const { restrictions, ...others } = upgrade;
-        await apply(migrating, [schema], isUsed ? upgrade : others, prepared);
-        await upgrade.onApplied(prepared.migration);
-      }
-    });
+  if (missing.length === 0) return last;
+  const groups = last > 0 ? missing.map((one) => [one]) : joined(missing);
+  await upgrade.migrating(async (migrating) => {
+    for (const group of groups) {
+      const isUsed = last > 0 || group === groups.at(-1);
+      const { restrictions, ...others } = upgrade;
+      await apply(migrating, [schema], isUsed ? upgrade : others, group);
+      for (const { migration } of group) await upgrade.onApplied(migration);
+    }
+  });
+  return migrations.length;
+}
+
+/** For a new schema: files that only add, and follow each other, are one transaction. */
+function joined(missing: readonly Prepared[]): Prepared[][] {
+  const groups: Prepared[][] = [];
+  for (const one of missing) {
+    const before = groups.at(-1);
+    const isJoined = one.migration.additive && before?.at(-1)?.migration.additive;
+    if (isJoined) before.push(one);
+    else groups.push([one]);
   }
-  return Math.max(last, migrations.length);
+  return groups;
 }
 
 /**
@@ -78,7 +91,7 @@ export function upgradeTogether(
   const missing = preparedFrom(version, upgrade);
   return upgrade.migrating(async (migrating) => {
     for (const prepared of missing) {
-      await apply(migrating, schemas, upgrade, prepared);
+      await apply(migrating, schemas, upgrade, [prepared]);
       await upgrade.onApplied(prepared.migration);
     }
   });
@@ -144,24 +157,27 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
 async function apply(
   connection: Connection,
   schemas: readonly string[],
-  { owner, lockTimeoutMs, statementTimeoutMs, migrations, guards, restrictions }: Upgrade,
-  { migration, statements }: Prepared,
+  { owner, lockTimeoutMs, statementTimeoutMs, migrations, restrictions }: Upgrade,
+  files: readonly Prepared[],
 ): Promise<void> {
-  const asOwner = [`set local role "${owner}"`, `set local search_path = "${schemas[0]}"`];
+  const inSchema = (schema = '') => [
+    `set local role "${owner}"`,
+    `set local search_path = "${schema}"`,
+  ];
+  const limits = [`set local lock_timeout = ${lockTimeoutMs}`];
+  if (statementTimeoutMs) limits.push(`set local statement_timeout = ${statementTimeoutMs}`);
   await connection.scripts(
-    `begin; set local client_min_messages = warning; set local lock_timeout = ${lockTimeoutMs};
-     ${statementTimeoutMs === undefined ? '' : `set local statement_timeout = ${statementTimeoutMs}`}`,
-    schemas.flatMap((schema) => [
-      `set local role "${owner}"`,
-      `set local search_path = "${schema}"`,
-      ...statements,
-    ]),
+    ['begin', 'set local client_min_messages = warning', ...limits].join('; '),
+    schemas.flatMap((schema) =>
+      files.flatMap(({ statements }) => [...inSchema(schema), ...statements]),
+    ),
     // Role and path are set again, because the file may have changed them.
     [
-      ...asOwner,
-      guards?.(schemas) ?? '',
+      ...inSchema(schemas[0]),
       restrictions?.(schemas) ?? '',
-      ...schemas.map((schema) => ledgerRow(schema, migration, migrations)),
+      ...schemas.flatMap((schema) =>
+        files.map(({ migration }) => ledgerRow(schema, migration, migrations)),
+      ),
       'commit',
     ].join(';\n'),
   );

@@ -24,7 +24,7 @@ import { assertingGuards, restricting } from './tenant_tables.ts';
 export function createSchema(fleet: Fleet, placement: Placement, control: Sql): Promise<number> {
   const { owner } = fleet.installation.roles;
   return withSchemaLock(fleet, placement, async (connection) => {
-    await assertFilesUnedited(control, fleet.sql.tenant);
+    const recorded = await assertFilesUnedited(control, fleet.sql.tenant);
     await connection.script(
       `begin;
        set local client_min_messages = warning;
@@ -34,7 +34,9 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
        ${ledgerTable(placement.schema)}
        commit`,
     );
-    const onApplied: Upgrade['onApplied'] = (file) => recordFile(control, file);
+    const onApplied: Upgrade['onApplied'] = async (file) => {
+      if (!recorded.has(file.version)) await recordFile(control, file);
+    };
     return upgradeSchema(connection, { fleet, placement, onApplied });
   });
 }
@@ -73,9 +75,9 @@ function upgradeOf({ fleet, placement, onApplied }: SchemaUpgrade): Upgrade {
     owner,
     roles: { app: role },
     migrations: fleet.sql.tenant,
-    guards: assertingGuards,
     // The owner of the tables needs no grants.
-    ...(role === owner ? {} : { restrictions: (schemas) => restricting({ schemas, app: role }) }),
+    restrictions: (schemas) =>
+      role === owner ? assertingGuards(schemas) : restricting(schemas, role),
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
     migrating: (work) => migrating(fleet, placement, work),
     onApplied,
