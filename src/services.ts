@@ -50,15 +50,20 @@ export type Services = {
   checkpoints: AuditCheckpoints;
   registry: TenantAdmin;
   schemaVersions: SchemaVersions;
+  /** Installs the missing parts of the database, and renews passwords, rights and keys. */
+  install(): Promise<void>;
   pools: { serving: ConnectionPool; control: ConnectionPool };
   /** Reads the secrets of the seals and the servers again, because they may have changed. */
   refreshSeals(): Promise<void>;
   close(): void;
 };
 
+/** When the missing parts of the database are installed: always, and if they lack or are older, or never. */
+export type Installs = 'always' | 'if missing' | 'never';
+
 type ServicesOptions = {
-  /** False for commands that only read: then nothing in the database is changed. */
-  installs?: boolean;
+  /** Unless it is `always`, nothing is changed in a database that is installed. */
+  installs?: Installs;
   /** Isolation modes besides the registered ones. */
   modes?: readonly ModeFactory[];
   /** Called for each backend that cannot be terminated. */
@@ -68,16 +73,16 @@ type ServicesOptions = {
 /**
  * Installs the missing parts of the database, and opens everything that works on it.
  *
- * @throws {Error} when the database cannot be used, or nothing is installed and `installs` is false.
+ * @throws {Error} when the database cannot be used, or nothing is installed and `installs` is `never`.
  */
 export async function openServices(
   config: Config,
   adminUrl: string,
-  { installs = true, modes = [], onUnterminated = () => {} }: ServicesOptions = {},
+  { installs = 'always', modes = [], onUnterminated = () => {} }: ServicesOptions = {},
 ): Promise<Services> {
   const admin = openConnectionPool(limits.adminConnection, limits.adminConnections);
   const migrators = openConnectionPool(limits.adminConnection, limits.migrators);
-  const open = installs ? install : openInstalled;
+  const open = openers[installs];
   const options = { ...(await installOptions(config, migrators)), modes };
   const fleet = await open(adminUrl, admin, options).catch((error) => {
     // Idle sessions would keep the process of a command alive.
@@ -112,6 +117,7 @@ export async function openServices(
     lookups: controlLookups(pools.control, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
+    install: async () => void (await install(adminUrl, admin, options)),
     // Handlers use a column of migration 2.
     schemaVersions: { oldest: 2, newest: fleet.sql.tenant.length },
     refreshSeals: async () => {
@@ -125,6 +131,12 @@ export async function openServices(
     },
   };
 }
+
+const openers: Record<Installs, typeof install> = {
+  always: install,
+  'if missing': (...parts) => openInstalled(...parts).catch(() => install(...parts)),
+  never: openInstalled,
+};
 
 /** The pools that need an installation. `serving` is the first, and is closed first. */
 function openPools(

@@ -3,7 +3,7 @@
 import { type Config, ConfigError, readConfig } from '../config.ts';
 import { Refusal } from '../kernel/errors.ts';
 import { openDatabase } from '../open_database.ts';
-import { openServices, type Services } from '../services.ts';
+import { type Installs, openServices, type Services } from '../services.ts';
 import {
   type Arguments,
   asksForHelp,
@@ -25,8 +25,8 @@ type Usage<Taken extends Options> = {
 };
 
 export type Command<Taken extends Options> = Usage<Taken> & {
-  /** Whether missing objects are installed in the database first. Default: true. */
-  installs?(given: Arguments<Taken>): boolean;
+  /** When missing objects are installed in the database first. Default: always. */
+  installs?(given: Arguments<Taken>): Installs;
   /** @throws {UsageError} for wrong words or values, before anything is opened. */
   parse(given: Arguments<Taken>): Work;
 };
@@ -43,7 +43,7 @@ export function runCommand<Taken extends Options>(command: Command<Taken>): Prom
     ...command,
     parse: (given) => {
       const work = command.parse(given);
-      const installs = command.installs?.(given) ?? true;
+      const installs = command.installs?.(given) ?? 'always';
       return (config) => withDatabase(config, installs, work);
     },
   });
@@ -75,7 +75,7 @@ async function resultOf<Taken extends Options>(command: LoneCommand<Taken>): Pro
   return work(readConfig(process.env));
 }
 
-async function withDatabase(config: Config, installs: boolean, work: Work): Promise<number> {
+async function withDatabase(config: Config, installs: Installs, work: Work): Promise<number> {
   const database = await openDatabase(config);
   try {
     return await withServices(

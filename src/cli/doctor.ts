@@ -36,7 +36,7 @@ await runCommand({
     withdraw: { type: 'string' },
     json: { type: 'boolean' },
   },
-  installs: () => false,
+  installs: () => 'never',
   parse: ({ positionals, values }) => {
     const { tenant, server, json = false } = values;
     const [action, ...rest] = positionals;

@@ -28,7 +28,8 @@ const defaultConcurrency = 4;
 await runCommand({
   usage,
   options,
-  installs: ({ positionals }) => positionals[0] !== 'status',
+  // A run with nothing to do changes nothing; any other one installs before it migrates.
+  installs: ({ positionals }) => (positionals[0] === 'status' ? 'never' : 'if missing'),
   parse: ({ positionals, values }) => {
     const { json = false, where = [], ...flags } = values;
     const [action = '', ...rest] = positionals;
@@ -88,7 +89,7 @@ type UpOptions = Pick<MigrateOptions, 'filter' | 'canary' | 'concurrency'>;
 
 /** Returns exit code 1 when a schema failed or was skipped. */
 async function up(
-  { fleet, control, jobs }: Services,
+  { fleet, control, jobs, install }: Services,
   options: UpOptions,
   json: boolean,
 ): Promise<number> {
@@ -97,6 +98,7 @@ async function up(
     ...limits.migrations,
     heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
     ...options,
+    prepare: install,
     onProgress: ({ done, of }) => progress.counted(done, of),
   }).finally(() => progress.end());
   const { migrated, failed, left } = outcome;

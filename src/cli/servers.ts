@@ -41,7 +41,7 @@ const actions: Readonly<Record<string, Action>> = {
 await runCommand({
   usage,
   options: { json: { type: 'boolean' } },
-  installs: ({ positionals: [action] }) => action !== 'list',
+  installs: ({ positionals: [action] }) => (action === 'list' ? 'never' : 'always'),
   parse: ({ positionals, values: { json = false } }) => {
     const [name = '', ...words] = positionals;
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;

@@ -110,7 +110,8 @@ const actions: Readonly<Record<string, Action>> = {
 await runCommand({
   usage,
   options,
-  installs: ({ positionals: [action = ''] }) => !['list', 'query'].includes(action),
+  installs: ({ positionals: [action = ''] }) =>
+    ['list', 'query'].includes(action) ? 'never' : 'always',
   parse: ({ positionals, values }) => {
     const [name = '', ...words] = positionals;
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;

@@ -42,6 +42,8 @@ export type MigrateOptions = {
   errorChars: number;
   /** A serving process without a heartbeat for this time counts as dead. */
   heartbeatTimeoutMs: number;
+  /** Called before the first schema is migrated, if there is one. */
+  prepare?: () => Promise<void>;
   onProgress: (progress: Progress) => void;
 };
 
@@ -100,6 +102,7 @@ class Run {
     await assertFilesUnedited(this.#control, this.#fleet.sql.tenant);
     const pending = await pendingSchemas(this.#fleet, this.#control, this.#options.filter);
     await this.#assertCompatibleServers(pending);
+    if (pending.length > 0) await this.#options.prepare?.();
     this.#total = pending.length;
     const canaries = pending.splice(0, canary);
     await this.#drain(batchesOf(canaries, 1), 1);
