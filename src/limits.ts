@@ -301,6 +301,8 @@ export const limits = {
   dropTimeoutMs: 10 * seconds,
   /** Work on many rows takes a third of the time, and the requests of tenants find the rest free. */
   pace: { restFactor: 2, longestRestMs: 100 },
+  /** A restore takes half of the time, because the tenant waits for it: at its end with its writes stopped. */
+  restorePace: { restFactor: 1, longestRestMs: 100 },
   migrations: {
     /** The most schemas that are migrated at the same time: each uses an administrator's connection. */
     schemas: 8,

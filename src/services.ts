@@ -174,6 +174,7 @@ async function installOptions(
     probeConnection: limits.probeConnection,
     dropTimeoutMs: limits.dropTimeoutMs,
     pace: limits.pace,
+    restorePace: limits.restorePace,
   };
 }
 

@@ -34,6 +34,8 @@ export type Fleet = {
   dropTimeoutMs: number;
   /** Of work that copies, compares or deletes many rows beside the requests of tenants. */
   pace: PaceLimits;
+  /** The pace of a restore. */
+  restorePace: PaceLimits;
 };
 
 /** The name under which the pools count the control plane's connections. */

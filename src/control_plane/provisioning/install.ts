@@ -45,6 +45,7 @@ export type InstallOptions = {
   probeConnection: Fleet['probeConnection'];
   dropTimeoutMs: number;
   pace: PaceLimits;
+  restorePace: PaceLimits;
 };
 
 /**
