@@ -2,7 +2,6 @@
  * The parts that servers and shell commands share: connections to one Postgres, the isolation modes, and
  * the control plane.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config.ts';
@@ -10,22 +9,19 @@ import type { ArchiveParts } from './control_plane/archive/export_tenant.ts';
 import { Spool } from './control_plane/archive/spool.ts';
 import { TenantExports } from './control_plane/archive/tenant_exports.ts';
 import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
-import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
+import type { Fleet } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
-import { readMigrations } from './control_plane/migrations/migration_files.ts';
 import { Moves } from './control_plane/moves/moves.ts';
-import { type InstallOptions, install } from './control_plane/provisioning/install.ts';
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
-import { openInstalled } from './control_plane/provisioning/open_installed.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import { learnServers } from './control_plane/servers/server_urls.ts';
-import type { ModeFactory } from './isolation/mode.ts';
 import { type Connections, tenantIsolation } from './isolation/tenant_db.ts';
 import type { Db, Isolation, Sql } from './kernel/ports.ts';
 import type { SchemaVersions } from './kernel/schema_versions.ts';
 import { limits } from './limits.ts';
+import { type FleetOptions, openFleet } from './open_fleet.ts';
 import type { ConnectionPool } from './postgres/connection_pool.ts';
-import { controlDb, controlLookups } from './postgres/control_db.ts';
+import { controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import type { Installation } from './postgres/installation.ts';
 import { openConnectionPool } from './postgres/open_connection_pool.ts';
@@ -50,22 +46,13 @@ export type Services = {
   checkpoints: AuditCheckpoints;
   registry: TenantAdmin;
   schemaVersions: SchemaVersions;
-  /** Installs the missing parts of the database, and renews passwords, rights and keys. */
-  install(): Promise<void>;
   pools: { serving: ConnectionPool; control: ConnectionPool };
   /** Reads the secrets of the seals and the servers again, because they may have changed. */
   refreshSeals(): Promise<void>;
   close(): void;
 };
 
-/** When the missing parts of the database are installed: always, and if they lack or are older, or never. */
-export type Installs = 'always' | 'if missing' | 'never';
-
-type ServicesOptions = {
-  /** Unless it is `always`, nothing is changed in a database that is installed. */
-  installs?: Installs;
-  /** Isolation modes besides the registered ones. */
-  modes?: readonly ModeFactory[];
+type ServicesOptions = FleetOptions & {
   /** Called for each backend that cannot be terminated. */
   onUnterminated?: UnterminatedOptions['onUnterminated'];
 };
@@ -78,21 +65,13 @@ type ServicesOptions = {
 export async function openServices(
   config: Config,
   adminUrl: string,
-  { installs = 'always', modes = [], onUnterminated = () => {} }: ServicesOptions = {},
+  { onUnterminated = () => {}, ...options }: ServicesOptions = {},
 ): Promise<Services> {
-  const admin = openConnectionPool(limits.adminConnection, limits.adminConnections);
-  const migrators = openConnectionPool(limits.adminConnection, limits.migrators);
-  const open = openers[installs];
-  const options = { ...(await installOptions(config, migrators)), modes };
-  const fleet = await open(adminUrl, admin, options).catch((error) => {
-    // Idle sessions would keep the process of a command alive.
-    for (const pool of [migrators, admin]) pool.close();
-    throw error;
-  });
+  const opened = await openFleet(config, adminUrl, options);
+  const { fleet, control, jobs, controlPool } = opened;
   const { installation } = fleet;
   const pools = openPools(config, installation, onUnterminated);
-  const { serving, jobs } = pools;
-  const control = controlDb(pools.control, installation);
+  const { serving } = pools;
   const envelopes = new Envelopes(Math.ceil(limits.connections.envelopes / config.connections));
   const connections = { pool: serving, envelopes };
   const isolation = tenantIsolation(connections, fleet.modes);
@@ -110,14 +89,14 @@ export async function openServices(
   });
   const archives = { fleet, control, archives: pools.archives, limits: limits.archive };
   return {
-    ...{ fleet, control, connections, isolation, jobs, onboarding, moves, pools },
+    ...{ fleet, control, connections, isolation, jobs, onboarding, moves },
+    pools: { serving, control: controlPool },
     archives,
     exports: new TenantExports({ archives, control, newId: uuidv7, ...limits.exports }),
     downloads: new Spool(config.dataFolder, limits.downloads, uuidv7),
-    lookups: controlLookups(pools.control, installation),
+    lookups: controlLookups(controlPool, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
-    install: async () => void (await install(adminUrl, admin, options)),
     // Handlers use a column of migration 2.
     schemaVersions: { oldest: 2, newest: fleet.sql.tenant.length },
     refreshSeals: async () => {
@@ -127,16 +106,11 @@ export async function openServices(
       if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     close: () => {
-      for (const pool of [...Object.values(pools), migrators, admin]) pool.close();
+      for (const pool of Object.values(pools)) pool.close();
+      opened.close();
     },
   };
 }
-
-const openers: Record<Installs, typeof install> = {
-  always: install,
-  'if missing': (...parts) => openInstalled(...parts).catch(() => install(...parts)),
-  never: openInstalled,
-};
 
 /** The pools that need an installation. `serving` is the first, and is closed first. */
 function openPools(
@@ -144,37 +118,18 @@ function openPools(
   installation: Installation,
   onUnterminated: UnterminatedOptions['onUnterminated'],
 ) {
-  const { adminConnection, controlConnection } = limits;
+  const { controlConnection } = limits;
   const terminators = openConnectionPool(controlConnection, limits.terminatorConnections);
   const terminate = terminateBackends(terminators, (server) =>
     installation.adminTarget(installation.homeOf(server)),
   );
   return {
     serving: servingPool(connections, { ...limits.unterminated, terminate, onUnterminated }),
-    control: openConnectionPool(controlConnection, limits.controlConnections),
     seals: openConnectionPool(controlConnection, limits.sealConnections),
     terminators,
-    jobs: openConnectionPool(adminConnection, limits.jobs),
     movers: openConnectionPool(limits.moverConnection, limits.movers),
     moveLocks: openConnectionPool(limits.moverConnection, limits.moveLocks),
     archives: openConnectionPool(limits.archiveConnection, limits.archiveConnections),
-  };
-}
-
-async function installOptions(
-  config: Config,
-  migrators: ConnectionPool,
-): Promise<Omit<InstallOptions, 'modes'>> {
-  return {
-    sql: await readSql(config.sqlFolder),
-    migrators,
-    placementCacheSize: limits.connections.placements,
-    migrationLockTimeoutMs: limits.migrations.lockTimeoutMs,
-    transactionTimeoutMs: limits.connection.callTimeoutMs,
-    probeConnection: limits.probeConnection,
-    dropTimeoutMs: limits.dropTimeoutMs,
-    pace: limits.pace,
-    restorePace: limits.restorePace,
   };
 }
 
@@ -193,15 +148,4 @@ function servingPool(connections: number, unterminated: UnterminatedOptions): Co
   const connectionsPerTenant = Math.max(1, Math.floor(connections / 4));
   const size = { ...limits.connections, connections, connectionsPerTenant };
   return openConnectionPool(limits.connection, size, unterminated);
-}
-
-async function readSql(folder: string): Promise<SqlFiles> {
-  const dedicated = 'dedicated_context.sql';
-  const [kernel, control, tenant, dedicatedContext] = await Promise.all([
-    readMigrations(join(folder, 'kernel'), [dedicated]),
-    readMigrations(join(folder, 'control')),
-    readMigrations(join(folder, 'tenant')),
-    readFile(join(folder, 'kernel', dedicated), 'utf8'),
-  ]);
-  return { kernel, control, tenant, dedicatedContext };
 }

@@ -16,7 +16,7 @@ import { oneLine } from '../control_plane/doctor/finding.ts';
 import { type Summed, summed } from '../control_plane/doctor/summed.ts';
 import { assertServer } from '../control_plane/servers/server_list.ts';
 import { limits } from '../limits.ts';
-import type { Services } from '../services.ts';
+import { openServices, type Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { verifyAudit } from './verify_audit.ts';
@@ -28,6 +28,7 @@ const usage = `Usage: npm run doctor [-- --server NAME] [--json]
 const warnings = await knownWarnings();
 
 await runCommand({
+  open: openServices,
   usage,
   options: {
     tenant: { type: 'string' },

@@ -3,7 +3,7 @@
 import { type MigrateOptions, migrateFleet } from '../control_plane/migrations/migrate.ts';
 import { type FleetStatus, migrationStatus } from '../control_plane/migrations/status.ts';
 import { limits } from '../limits.ts';
-import type { Services } from '../services.ts';
+import { type OpenFleet, openFleet } from '../open_fleet.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
 import { Progress } from './progress.ts';
@@ -26,6 +26,7 @@ const options = {
 const defaultConcurrency = 4;
 
 await runCommand({
+  open: openFleet,
   usage,
   options,
   // A run with nothing to do changes nothing; any other one installs before it migrates.
@@ -51,7 +52,7 @@ await runCommand({
         countOf(concurrency, 'concurrency', { min: 1, max: limits.migrations.schemas }) ??
         defaultConcurrency,
     };
-    return (services) => up(services, upOptions, json);
+    return (opened) => up(opened, upOptions, json);
   },
 });
 
@@ -89,7 +90,7 @@ type UpOptions = Pick<MigrateOptions, 'filter' | 'canary' | 'concurrency'>;
 
 /** Returns exit code 1 when a schema failed or was skipped. */
 async function up(
-  { fleet, control, jobs, install }: Services,
+  { fleet, control, jobs, install }: OpenFleet,
   options: UpOptions,
   json: boolean,
 ): Promise<number> {

@@ -8,7 +8,7 @@ import { listServers, type ServerView } from '../control_plane/servers/server_li
 import { mainServer } from '../kernel/tenant.ts';
 import { connectionOptions } from '../postgres/connection_options.ts';
 import { ConnectionUrlError, keywordsIn } from '../postgres/connection_url.ts';
-import type { Services } from '../services.ts';
+import { openServices, type Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { Progress } from './progress.ts';
@@ -39,6 +39,7 @@ const actions: Readonly<Record<string, Action>> = {
 };
 
 await runCommand({
+  open: openServices,
   usage,
   options: { json: { type: 'boolean' } },
   installs: ({ positionals: [action] }) => (action === 'list' ? 'never' : 'always'),

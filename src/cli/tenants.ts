@@ -7,7 +7,7 @@ import { assertServer } from '../control_plane/servers/server_list.ts';
 import { isolationModes } from '../isolation/modes.ts';
 import { mainServer, type Slug } from '../kernel/tenant.ts';
 import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
-import type { Services } from '../services.ts';
+import { openServices, type Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { moveTenant } from './move_tenant.ts';
@@ -108,6 +108,7 @@ const actions: Readonly<Record<string, Action>> = {
 };
 
 await runCommand({
+  open: openServices,
   usage,
   options,
   installs: ({ positionals: [action = ''] }) =>
