@@ -82,7 +82,7 @@ function replacementOf(
     save: async () => {
       const tenant = await exports.find(slug);
       if (!tenant) throw new Error(`Cannot restore "${slug}": it was deleted`);
-      const options = { withKeys: false, rest: paced(fleet.restorePace) };
+      const options = { withKeys: false, rest: paced(fleet.stoppedPace) };
       await saveArchive(replaced, exportTenant(archives, tenant, options));
     },
     details: { exported_at: header.exported_at },

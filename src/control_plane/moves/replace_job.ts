@@ -136,7 +136,7 @@ export class ReplaceJob implements Job {
 
   /** Also opens the tenant to writes: from here on the fence stops those of the present generation. */
   async #replaceRows(sql: Sql, groups: readonly TableGroup[]): Promise<number> {
-    const rest = paced(this.#parts.fleet.restorePace);
+    const rest = paced(this.#parts.fleet.stoppedPace);
     await deleteRows(sql, groups, rest);
     const rows = await copyRowsFrom(sql, this.#staging.schema, groups, rest);
     await sql(statementOf(`delete from "${this.#capture.name}".fence`));

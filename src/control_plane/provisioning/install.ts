@@ -46,6 +46,7 @@ export type InstallOptions = {
   dropTimeoutMs: number;
   pace: PaceLimits;
   restorePace: PaceLimits;
+  stoppedPace: PaceLimits;
 };
 
 /**
