@@ -315,7 +315,7 @@ export const limits = {
      * Schemas in one transaction. Their tables are locked until it ends, about a millisecond for each, so a
      * statement that takes longer than this, or waits for a lock, is left to a transaction for one schema.
      */
-    together: { schemas: 10, lockTimeoutMs: 20, statementTimeoutMs: 100 },
+    together: { schemas: 10, lockTimeoutMs: 20, statementTimeoutMs: 250 },
     /** The longest error of a tenant's failed migration that the registry keeps. */
     errorChars: 500,
   },
