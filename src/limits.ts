@@ -301,6 +301,9 @@ export const limits = {
   dropTimeoutMs: 10 * seconds,
   /** Work on many rows takes a third of the time, and the requests of tenants find the rest free. */
   pace: { restFactor: 2, longestRestMs: 100 },
+  /** A restore rests less, because its tenant waits for it; even less while the tenant's writes are stopped. */
+  restorePace: { restFactor: 1, longestRestMs: 100 },
+  stoppedPace: { restFactor: 0.3, longestRestMs: 30 },
   migrations: {
     /** The most schemas that are migrated at the same time: each uses an administrator's connection. */
     schemas: 8,
@@ -308,6 +311,11 @@ export const limits = {
     lockTimeoutMs: 200,
     lockAttempts: 10,
     lockRetryMs: 500,
+    /**
+     * Schemas in one transaction. Their tables are locked until it ends, about a millisecond for each, so a
+     * statement that takes longer than this, or waits for a lock, is left to a transaction for one schema.
+     */
+    together: { schemas: 10, lockTimeoutMs: 20, statementTimeoutMs: 250 },
     /** The longest error of a tenant's failed migration that the registry keeps. */
     errorChars: 500,
   },
@@ -335,7 +343,8 @@ export const limits = {
     progressMs: 500,
     /** The longest error of a failed move that the registry keeps. */
     errorChars: 500,
-    lockTimeoutMs: 200,
+    firstLockTimeoutMs: 20,
+    longestLockTimeoutMs: 200,
     lockAttempts: 50,
     lockRetryMs: 200,
   },

@@ -2,7 +2,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
-import { startEmbedded } from './embedded_postgres/embedded_postgres.ts';
 import { limits } from './limits.ts';
 import { Connection } from './postgres/connection.ts';
 import { nameOf } from './postgres/connection_options.ts';
@@ -22,6 +21,8 @@ export type Database = {
 export async function openDatabase(config: Config): Promise<Database> {
   const { databaseUrl, dataFolder } = config;
   if (databaseUrl === null) {
+    // Loaded when it is used, because a command with a server of its own starts faster without it.
+    const { startEmbedded } = await import('./embedded_postgres/embedded_postgres.ts');
     // Others may pass through the folder, because Postgres runs as another user if Kennel runs as root.
     await makeFolder(dataFolder);
     const folder = join(dataFolder, 'postgres');

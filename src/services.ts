@@ -2,7 +2,6 @@
  * The parts that servers and shell commands share: connections to one Postgres, the isolation modes, and
  * the control plane.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import type { Config } from './config.ts';
@@ -10,23 +9,20 @@ import type { ArchiveParts } from './control_plane/archive/export_tenant.ts';
 import { Spool } from './control_plane/archive/spool.ts';
 import { TenantExports } from './control_plane/archive/tenant_exports.ts';
 import { AuditCheckpoints } from './control_plane/audit/checkpoints.ts';
-import type { Fleet, SqlFiles } from './control_plane/fleet.ts';
+import type { Fleet } from './control_plane/fleet.ts';
 import { readSealSecrets } from './control_plane/keys/seal_keys.ts';
-import { readMigrations } from './control_plane/migrations/migration_files.ts';
 import { Moves } from './control_plane/moves/moves.ts';
-import { type InstallOptions, install } from './control_plane/provisioning/install.ts';
 import { Onboarding } from './control_plane/provisioning/onboarding.ts';
-import { openInstalled } from './control_plane/provisioning/open_installed.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import { learnServers } from './control_plane/servers/server_urls.ts';
-import { ServerWatch } from './control_plane/servers/server_watch.ts';
-import type { ModeFactory } from './isolation/mode.ts';
+import type { ServerWatch } from './control_plane/servers/server_watch.ts';
 import { type Connections, tenantIsolation } from './isolation/tenant_db.ts';
 import type { Db, Isolation, Sql } from './kernel/ports.ts';
 import type { SchemaVersions } from './kernel/schema_versions.ts';
 import { limits } from './limits.ts';
+import { type FleetOptions, openFleet } from './open_fleet.ts';
 import type { ConnectionPool } from './postgres/connection_pool.ts';
-import { controlDb, controlLookups } from './postgres/control_db.ts';
+import { controlLookups } from './postgres/control_db.ts';
 import { Envelopes } from './postgres/envelope.ts';
 import type { Installation } from './postgres/installation.ts';
 import { openConnectionPool } from './postgres/open_connection_pool.ts';
@@ -56,11 +52,7 @@ export type Services = {
   close(): void;
 };
 
-type ServicesOptions = {
-  /** False for commands that only read: then nothing in the database is changed. */
-  installs?: boolean;
-  /** Isolation modes besides the registered ones. */
-  modes?: readonly ModeFactory[];
+type ServicesOptions = FleetOptions & {
   /** Called for each backend that cannot be terminated. */
   onUnterminated?: UnterminatedOptions['onUnterminated'];
 };
@@ -68,26 +60,18 @@ type ServicesOptions = {
 /**
  * Installs the missing parts of the database, and opens everything that works on it.
  *
- * @throws {Error} when the database cannot be used, or nothing is installed and `installs` is false.
+ * @throws {Error} when the database cannot be used, or nothing is installed and `installs` is `never`.
  */
 export async function openServices(
   config: Config,
   adminUrl: string,
-  { installs = true, modes = [], onUnterminated = () => {} }: ServicesOptions = {},
+  { onUnterminated = () => {}, ...options }: ServicesOptions = {},
 ): Promise<Services> {
-  const admin = openConnectionPool(limits.adminConnection, limits.adminConnections);
-  const migrators = openConnectionPool(limits.adminConnection, limits.migrators);
-  const open = installs ? install : openInstalled;
-  const options = { ...(await installOptions(config, migrators)), modes };
-  const fleet = await open(adminUrl, admin, options).catch((error) => {
-    // Idle sessions would keep the process of a command alive.
-    for (const pool of [migrators, admin]) pool.close();
-    throw error;
-  });
+  const opened = await openFleet(config, adminUrl, options);
+  const { fleet, control, jobs, controlPool, watch } = opened;
   const { installation } = fleet;
   const pools = openPools(config, installation, onUnterminated);
-  const { serving, jobs } = pools;
-  const control = controlDb(pools.control, installation);
+  const { serving } = pools;
   const envelopes = new Envelopes(Math.ceil(limits.connections.envelopes / config.connections));
   const connections = { pool: serving, envelopes };
   const isolation = tenantIsolation(connections, fleet.modes);
@@ -103,15 +87,15 @@ export async function openServices(
     forgetMoves: (tenant) => moves.forget(tenant),
     propagationMs: 2 * limits.directory.staleAfterMs,
   });
-  const working = [admin, migrators, pools.movers, pools.archives];
-  const watch = new ServerWatch(fleet, working, limits.serverWatch);
+  watch.add(pools.movers, pools.archives);
   const archives = { fleet, control, archives: pools.archives, limits: limits.archive };
   const downloads = new Spool(config.dataFolder, limits.downloads, uuidv7);
   return {
-    ...{ fleet, control, connections, isolation, jobs, onboarding, moves, pools },
+    ...{ fleet, control, connections, isolation, jobs, onboarding, moves },
+    pools: { serving, control: controlPool },
     archives,
     exports: new TenantExports({ archives, control, downloads, newId: uuidv7, ...limits.exports }),
-    lookups: controlLookups(pools.control, installation),
+    lookups: controlLookups(controlPool, installation),
     checkpoints: openCheckpoints(config, control, fleet),
     registry: new TenantAdmin(control, uuidv7),
     // Handlers use a column of migration 2.
@@ -124,8 +108,8 @@ export async function openServices(
     },
     watch,
     close: () => {
-      watch.close();
-      for (const pool of [...Object.values(pools), migrators, admin]) pool.close();
+      for (const pool of Object.values(pools)) pool.close();
+      opened.close();
     },
   };
 }
@@ -136,36 +120,18 @@ function openPools(
   installation: Installation,
   onUnterminated: UnterminatedOptions['onUnterminated'],
 ) {
-  const { adminConnection, controlConnection } = limits;
+  const { controlConnection } = limits;
   const terminators = openConnectionPool(controlConnection, limits.terminatorConnections);
   const terminate = terminateBackends(terminators, (server) =>
     installation.adminTarget(installation.homeOf(server)),
   );
   return {
     serving: servingPool(connections, { ...limits.unterminated, terminate, onUnterminated }),
-    control: openConnectionPool(controlConnection, limits.controlConnections),
     seals: openConnectionPool(controlConnection, limits.sealConnections),
     terminators,
-    jobs: openConnectionPool(adminConnection, limits.jobs),
     movers: openConnectionPool(limits.moverConnection, limits.movers),
     moveLocks: openConnectionPool(limits.moverConnection, limits.moveLocks),
     archives: openConnectionPool(limits.archiveConnection, limits.archiveConnections),
-  };
-}
-
-async function installOptions(
-  config: Config,
-  migrators: ConnectionPool,
-): Promise<Omit<InstallOptions, 'modes'>> {
-  return {
-    sql: await readSql(config.sqlFolder),
-    migrators,
-    placementCacheSize: limits.connections.placements,
-    migrationLockTimeoutMs: limits.migrations.lockTimeoutMs,
-    transactionTimeoutMs: limits.connection.callTimeoutMs,
-    probeConnection: limits.probeConnection,
-    dropTimeoutMs: limits.dropTimeoutMs,
-    pace: limits.pace,
   };
 }
 
@@ -184,15 +150,4 @@ function servingPool(connections: number, unterminated: UnterminatedOptions): Co
   const connectionsPerTenant = Math.max(1, Math.floor(connections / 4));
   const size = { ...limits.connections, connections, connectionsPerTenant };
   return openConnectionPool(limits.connection, size, unterminated);
-}
-
-async function readSql(folder: string): Promise<SqlFiles> {
-  const dedicated = 'dedicated_context.sql';
-  const [kernel, control, tenant, dedicatedContext] = await Promise.all([
-    readMigrations(join(folder, 'kernel'), [dedicated]),
-    readMigrations(join(folder, 'control')),
-    readMigrations(join(folder, 'tenant')),
-    readFile(join(folder, 'kernel', dedicated), 'utf8'),
-  ]);
-  return { kernel, control, tenant, dedicatedContext };
 }

@@ -3,7 +3,8 @@
 import { type Config, ConfigError, readConfig } from '../config.ts';
 import { Refusal } from '../kernel/errors.ts';
 import { openDatabase } from '../open_database.ts';
-import { openServices, type Services } from '../services.ts';
+import type { Installs } from '../open_fleet.ts';
+import type { Services } from '../services.ts';
 import {
   type Arguments,
   asksForHelp,
@@ -15,8 +16,14 @@ import {
 
 const exitConfig = 78;
 
+/** What a command works with. */
+type Opened = { close(): void };
+
 /** The work of a command. Resolves with the exit code. */
-export type Work = (services: Services, config: Config) => Promise<number>;
+type WorkWith<With extends Opened> = (opened: With, config: Config) => Promise<number>;
+
+/** The work of a command with all services. */
+export type Work = WorkWith<Services>;
 
 type Usage<Taken extends Options> = {
   /** The output of `--help`. */
@@ -24,11 +31,13 @@ type Usage<Taken extends Options> = {
   options: Taken;
 };
 
-export type Command<Taken extends Options> = Usage<Taken> & {
-  /** Whether missing objects are installed in the database first. Default: true. */
-  installs?(given: Arguments<Taken>): boolean;
+export type Command<Taken extends Options, With extends Opened> = Usage<Taken> & {
+  /** Opens what the work needs on the database of a URL. */
+  open(config: Config, adminUrl: string, options: { installs: Installs }): Promise<With>;
+  /** When missing objects are installed in the database first. Default: always. */
+  installs?(given: Arguments<Taken>): Installs;
   /** @throws {UsageError} for wrong words or values, before anything is opened. */
-  parse(given: Arguments<Taken>): Work;
+  parse(given: Arguments<Taken>): WorkWith<With>;
 };
 
 /** A command that uses no installation. */
@@ -38,13 +47,19 @@ export type LoneCommand<Taken extends Options> = Usage<Taken> & {
 };
 
 /** Runs a command and sets the exit code: that of its work, 1 on an error, 2 for wrong usage. */
-export function runCommand<Taken extends Options>(command: Command<Taken>): Promise<void> {
+export function runCommand<Taken extends Options, With extends Opened>(
+  command: Command<Taken, With>,
+): Promise<void> {
   return runAlone({
     ...command,
     parse: (given) => {
       const work = command.parse(given);
-      const installs = command.installs?.(given) ?? true;
-      return (config) => withDatabase(config, installs, work);
+      const installs = command.installs?.(given) ?? 'always';
+      return (config) =>
+        withDatabase(config, async (adminUrl) => {
+          const opened = await command.open(config, adminUrl, { installs });
+          return work(opened, config).finally(() => opened.close());
+        });
     },
   });
 }
@@ -75,24 +90,15 @@ async function resultOf<Taken extends Options>(command: LoneCommand<Taken>): Pro
   return work(readConfig(process.env));
 }
 
-async function withDatabase(config: Config, installs: boolean, work: Work): Promise<number> {
+async function withDatabase(
+  config: Config,
+  work: (adminUrl: string) => Promise<number>,
+): Promise<number> {
   const database = await openDatabase(config);
   try {
-    return await withServices(
-      await openServices(config, database.adminUrl, { installs }),
-      config,
-      work,
-    );
+    return await work(database.adminUrl);
   } finally {
     await database.release();
-  }
-}
-
-async function withServices(services: Services, config: Config, work: Work): Promise<number> {
-  try {
-    return await work(services, config);
-  } finally {
-    services.close();
   }
 }
 

@@ -15,7 +15,7 @@ import { examine } from '../control_plane/doctor/doctor.ts';
 import { summed } from '../control_plane/doctor/summed.ts';
 import { assertServer } from '../control_plane/servers/server_list.ts';
 import { limits } from '../limits.ts';
-import type { Services } from '../services.ts';
+import { openServices, type Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { count, findingLines } from './finding_lines.ts';
@@ -28,6 +28,7 @@ const usage = `Usage: npm run doctor [-- --server NAME] [--json]
 const warnings = await knownWarnings();
 
 await runCommand({
+  open: openServices,
   usage,
   options: {
     tenant: { type: 'string' },
@@ -36,7 +37,7 @@ await runCommand({
     withdraw: { type: 'string' },
     json: { type: 'boolean' },
   },
-  installs: () => false,
+  installs: () => 'never',
   parse: ({ positionals, values }) => {
     const { tenant, server, json = false } = values;
     const [action, ...rest] = positionals;

@@ -3,7 +3,7 @@
 import { type MigrateOptions, migrateFleet } from '../control_plane/migrations/migrate.ts';
 import { type FleetStatus, migrationStatus } from '../control_plane/migrations/status.ts';
 import { limits } from '../limits.ts';
-import type { Services } from '../services.ts';
+import { type OpenFleet, openFleet } from '../open_fleet.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
 import { Progress } from './progress.ts';
@@ -26,9 +26,11 @@ const options = {
 const defaultConcurrency = 4;
 
 await runCommand({
+  open: openFleet,
   usage,
   options,
-  installs: ({ positionals }) => positionals[0] !== 'status',
+  // A run with nothing to do changes nothing; any other one installs before it migrates.
+  installs: ({ positionals }) => (positionals[0] === 'status' ? 'never' : 'if missing'),
   parse: ({ positionals, values }) => {
     const { json = false, where = [], ...flags } = values;
     const [action = '', ...rest] = positionals;
@@ -50,7 +52,7 @@ await runCommand({
         countOf(concurrency, 'concurrency', { min: 1, max: limits.migrations.schemas }) ??
         defaultConcurrency,
     };
-    return (services) => up(services, upOptions, json);
+    return (opened) => up(opened, upOptions, json);
   },
 });
 
@@ -88,7 +90,7 @@ type UpOptions = Pick<MigrateOptions, 'filter' | 'canary' | 'concurrency'>;
 
 /** Returns exit code 1 when a schema failed or was skipped. */
 async function up(
-  { fleet, control, jobs }: Services,
+  { fleet, control, jobs, install }: OpenFleet,
   options: UpOptions,
   json: boolean,
 ): Promise<number> {
@@ -97,6 +99,7 @@ async function up(
     ...limits.migrations,
     heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
     ...options,
+    prepare: install,
     onProgress: ({ done, of }) => progress.counted(done, of),
   }).finally(() => progress.end());
   const { migrated, failed, left } = outcome;

@@ -2,11 +2,13 @@
 
 import { rotateSeals } from '../control_plane/keys/rotate_seals.ts';
 import { limits } from '../limits.ts';
+import { openServices } from '../services.ts';
 import { assertNoMore } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
 import { Progress } from './progress.ts';
 
 await runCommand({
+  open: openServices,
   usage: 'Usage: npm run rotate-seals [-- --json]',
   options: { json: { type: 'boolean' } },
   parse: ({ positionals, values: { json = false } }) => {

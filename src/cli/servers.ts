@@ -9,7 +9,7 @@ import { listServers, type ServerView } from '../control_plane/servers/server_li
 import { mainServer } from '../kernel/tenant.ts';
 import { connectionOptions } from '../postgres/connection_options.ts';
 import { ConnectionUrlError, keywordsIn } from '../postgres/connection_url.ts';
-import type { Services } from '../services.ts';
+import { openServices, type Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { assertConfirmable, isConfirmed } from './confirm.ts';
@@ -56,9 +56,10 @@ const lost: Action = {
 };
 
 await runCommand({
+  open: openServices,
   usage,
   options: { json: { type: 'boolean' }, lost: { type: 'boolean' }, yes: { type: 'boolean' } },
-  installs: ({ positionals: [action] }) => action !== 'list',
+  installs: ({ positionals: [action] }) => (action === 'list' ? 'never' : 'always'),
   parse: ({ positionals, values: { json = false, lost: isLost = false, yes = false } }) => {
     const [name = '', ...words] = positionals;
     const found = Object.hasOwn(actions, name) ? actions[name] : undefined;

@@ -6,7 +6,7 @@ import { assertServer } from '../control_plane/servers/server_list.ts';
 import { isolationModes } from '../isolation/modes.ts';
 import { mainServer, type Slug } from '../kernel/tenant.ts';
 import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
-import type { Services } from '../services.ts';
+import { openServices, type Services } from '../services.ts';
 import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { assertConfirmable, isConfirmed } from './confirm.ts';
@@ -108,9 +108,11 @@ const actions: Readonly<Record<string, Action>> = {
 };
 
 await runCommand({
+  open: openServices,
   usage,
   options,
-  installs: ({ positionals: [action = ''] }) => !['list', 'query'].includes(action),
+  installs: ({ positionals: [action = ''] }) =>
+    ['list', 'query'].includes(action) ? 'never' : 'always',
   parse: ({ positionals, values }) => {
     const [name = '', ...words] = positionals;
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;

@@ -34,6 +34,9 @@ export type Fleet = {
   dropTimeoutMs: number;
   /** Of work that copies, compares or deletes many rows beside the requests of tenants. */
   pace: PaceLimits;
+  /** Of a restore, and of its steps that stop the tenant's writes. */
+  restorePace: PaceLimits;
+  stoppedPace: PaceLimits;
 };
 
 /** The name under which the pools count the control plane's connections. */

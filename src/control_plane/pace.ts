@@ -8,8 +8,14 @@ export type PaceLimits = {
   longestRestMs: number;
 };
 
-/** Returns a function that rests; to be called after each piece of work. */
-export function paced({ restFactor, longestRestMs }: PaceLimits): () => Promise<void> {
+/** Rests; to be called after each piece of work. */
+export type Rest = () => Promise<void>;
+
+/** For work that nothing else waits beside. */
+export const restless: Rest = async () => {};
+
+/** Returns a function that rests in proportion to the work since the last rest. */
+export function paced({ restFactor, longestRestMs }: PaceLimits): Rest {
   let sinceMs = performance.now();
   return async () => {
     const workedMs = performance.now() - sinceMs;

@@ -29,7 +29,7 @@ export const schemasAlone: Alone = async ({ fleet }, counted) => {
     const schema = `alone_${at}`;
     return `begin; create schema ${schema} authorization "${owner}"; set local role "${owner}";
       set local search_path = ${schema}; grant usage on schema ${schema} to "${app}";
-      ${ledgerTable(schema)} ${statements}; ${restricting({ schema, app })}; commit`;
+      ${ledgerTable(schema)} ${statements}; ${restricting([schema], app)}; commit`;
   });
   return `${Math.round(rate)} (the schema alone)`;
 };

@@ -1,4 +1,5 @@
 /** Checks a whole archive without a database, and keeps its users, settings and keys. */
+import { type Rest, restless } from '../pace.ts';
 import { bytesOf } from './archive_file.ts';
 import type { ArchivesLimits } from './export_tenant.ts';
 import { type ArchivedTable, type ArchiveHeader, unreadable } from './format.ts';
@@ -15,7 +16,11 @@ export type CheckedArchive = {
 };
 
 /** @throws {Error} when the file is not a whole and unchanged archive of a tenant with an admin. */
-export async function checkArchive(file: string, limits: ArchivesLimits): Promise<CheckedArchive> {
+export async function checkArchive(
+  file: string,
+  limits: ArchivesLimits,
+  rest: Rest = restless,
+): Promise<CheckedArchive> {
   const reader = await ArchiveReader.open(bytesOf(file), limits);
   try {
     const { header } = reader;
@@ -28,6 +33,7 @@ export async function checkArchive(file: string, limits: ArchivesLimits): Promis
     }
     for await (const { part, table, lines } of reader.rows()) {
       if (part === 'account') account.get(table.name)?.lines.push(...lines);
+      await rest();
     }
     return { header, account, admin: firstAdminOf(account) };
   } finally {

@@ -9,6 +9,7 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
+import { type Rest, restless } from '../pace.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
 import { readTableGroups, type StoredTable, tablesOf } from '../provisioning/stored_tables.ts';
 import { assertUnchanged, lineOf, locking, orderOf, readAccountTables } from './archived_tables.ts';
@@ -41,6 +42,7 @@ export type ExportOptions = {
   /** Whether the export is refused when too many run already. */
   isBudgeted?: boolean;
   onProgress?: (done: number, of: number) => void;
+  rest?: Rest;
 };
 
 /** Yields the bytes of the archive. The transaction is open until the iteration ends. */
@@ -148,7 +150,11 @@ class TenantExport {
       tables,
     };
     const total = tables.reduce((sum, { rows }) => sum + rows, 0);
-    const onRows = (done: number) => options.onProgress?.(done, total);
+    const { onProgress, rest = restless } = options;
+    const onRows = (done: number) => {
+      onProgress?.(done, total);
+      return rest();
+    };
     const rowsOf = cursorRows(sql, stored, { fetchedRows: limits.fetchedRows, onRows });
     await writeArchive(header, { account: account.rowsOf, tables: rowsOf, limits }, write);
   }
@@ -186,7 +192,7 @@ async function nowIn(sql: Sql): Promise<string> {
 function cursorRows(
   sql: Sql,
   stored: readonly StoredTable[],
-  { fetchedRows, onRows }: { fetchedRows: number; onRows: (done: number) => void },
+  { fetchedRows, onRows }: { fetchedRows: number; onRows: (done: number) => Promise<void> },
 ): RowsOf {
   let done = 0;
   return async function* ({ name }) {
@@ -197,7 +203,7 @@ function cursorRows(
       if (rows.length === 0) return;
       yield rows.map(({ line }) => line);
       done += rows.length;
-      onRows(done);
+      await onRows(done);
     }
   };
 }

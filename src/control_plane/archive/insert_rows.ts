@@ -37,6 +37,11 @@ export class RowInserter {
     else await this.#insert(this.#statementOf([name]), [lines]);
   }
 
+  /** Resolves when the insertion that is running has ended. */
+  async written(): Promise<void> {
+    await this.#running;
+  }
+
   /** Resolves when all rows are inserted. */
   async finish(): Promise<void> {
     await this.#insertGathered();

@@ -7,6 +7,7 @@ import type { Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
+import type { Rest } from '../pace.ts';
 import { assertCount, copyRowsFrom } from '../provisioning/copy_rows.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
 import { readTableGroups, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
@@ -20,6 +21,8 @@ export type TenantTables = { tenant: TenantRef; placement: Placement };
 
 export type LoadOptions = {
   onProgress?: ((done: number) => void) | undefined;
+  /** With rests, the next rows are read when those before are inserted. */
+  rest?: Rest;
 };
 
 /** @throws {Error} when the file is wrong, or does not fit the tables; then no row is there. */
@@ -27,7 +30,7 @@ export function loadRows(
   parts: ArchiveParts,
   into: TenantTables,
   reader: ArchiveReader,
-  { onProgress }: LoadOptions = {},
+  { onProgress, rest }: LoadOptions = {},
 ): Promise<void> {
   return inTables(parts, into, async (sql, groups) => {
     await assertSameVersion(sql, reader.header.schema_version);
@@ -39,6 +42,9 @@ export function loadRows(
       await inserter.add(batch);
       done += batch.lines.length;
       onProgress?.(done);
+      if (!rest) continue;
+      await inserter.written();
+      await rest();
     }
     await inserter.finish();
     for (const { name, rows } of reader.header.tables) await assertCount(sql, name, rows);

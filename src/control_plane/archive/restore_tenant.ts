@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import type { Slug } from '../../kernel/tenant.ts';
 import type { Moves } from '../moves/moves.ts';
 import type { Replacement, ReplaceWatcher } from '../moves/replace_job.ts';
+import { paced } from '../pace.ts';
 import { schemaVersion } from '../provisioning/tenant_schema.ts';
 import { saveArchive } from './archive_file.ts';
 import { checkArchive } from './check_archive.ts';
@@ -39,7 +40,7 @@ export async function restoreTenant(
 ): Promise<Restored> {
   const { file, slug, onStep = () => {} } = options;
   const { fleet, limits } = parts.archives;
-  const { header } = await checkArchive(file, limits);
+  const { header } = await checkArchive(file, limits, paced(fleet.restorePace));
   const { slug: archived } = header.tenant;
   if (archived !== slug) {
     throw new Error(`Cannot restore "${slug}": the archive is of the tenant "${archived}"`);
@@ -68,7 +69,10 @@ function replacementOf(
   const { archives, exports } = parts;
   const { fleet } = archives;
   const of = header.tables.reduce((sum, table) => sum + table.rows, 0);
-  const rows = { file, header, onProgress: (done: number) => onProgress(done, of) };
+  const rows = {
+    ...{ file, header, rest: paced(fleet.restorePace) },
+    onProgress: (done: number) => onProgress(done, of),
+  };
   return {
     load: async (tenant) => {
       const placement = fleet.modes.placementOf(tenant);
@@ -78,7 +82,8 @@ function replacementOf(
     save: async () => {
       const tenant = await exports.find(slug);
       if (!tenant) throw new Error(`Cannot restore "${slug}": it was deleted`);
-      await saveArchive(replaced, exportTenant(archives, tenant, { withKeys: false }));
+      const options = { withKeys: false, rest: paced(fleet.stoppedPace) };
+      await saveArchive(replaced, exportTenant(archives, tenant, options));
     },
     details: { exported_at: header.exported_at },
   };

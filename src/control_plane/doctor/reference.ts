@@ -137,7 +137,7 @@ function scriptOf(kind: SchemaKind, schema: string, fleet: Fleet): string {
   switch (kind) {
     case 'control':
       return `${ledger} ${named(textOf(files.control, roles), schemas.control, schema)};
-        ${controlRights(roles, schema)} ${withoutStatistics(schema, account)}`;
+        ${controlRights(roles, schema)} ${withoutStatistics([schema], account)}`;
     case 'kernel':
       return `${ledger} ${named(textOf(files.kernel, {}), schemas.kernel, schema)};
         ${kernelRights(app, schema)}`;
@@ -150,7 +150,7 @@ function scriptOf(kind: SchemaKind, schema: string, fleet: Fleet): string {
     }
     default:
       return `${placementRights({ schema, role: app })} ${ledger}
-        ${textOf(files.tenant.slice(0, kind), { app })}; ${restricting({ schema, app })}`;
+        ${textOf(files.tenant.slice(0, kind), { app })}; ${restricting([schema], app)}`;
   }
 }
 

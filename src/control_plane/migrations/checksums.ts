@@ -3,14 +3,19 @@ import type { Sql } from '../../kernel/ports.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
 import { assertUnedited, type LedgerRow } from './schema_migrator.ts';
 
-/** @throws {Error} when a file was edited after it had been applied to any tenant. */
+/**
+ * Returns the versions that have been applied to any tenant.
+ *
+ * @throws {Error} when a file was edited since.
+ */
 export async function assertFilesUnedited(
   control: Sql,
   files: readonly Migration[],
-): Promise<void> {
+): Promise<ReadonlySet<number>> {
   const applied = await control<LedgerRow>`
     select version, checksum from control.tenant_migrations order by version`;
   assertUnedited(applied, files);
+  return new Set(applied.map(({ version }) => version));
 }
 
 /** Records the checksum and the required version of a file, unless it was applied before. */

@@ -1,6 +1,9 @@
 /**
- * Brings all tenants to the newest schema version, schema by schema. A schema that fails is reported and
- * the others continue; the next run retries only schemas that are still behind.
+ * Brings all tenants to the newest schema version. A schema that fails is reported and the others continue;
+ * the next run retries only schemas that are still behind.
+ *
+ * Migrations that only add objects are applied to some schemas in one transaction, because most of the time is
+ * spent on the catalog queries and the commit of each transaction. If that fails, each is migrated by itself.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PlacementGroup } from '../../isolation/modes.ts';
@@ -12,7 +15,11 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { causeOf, codeOf } from '../../postgres/errors.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
-import { upgradeSchema } from '../provisioning/tenant_schema.ts';
+import {
+  type TogetherTimeouts,
+  upgradeSchema,
+  upgradeSchemas,
+} from '../provisioning/tenant_schema.ts';
 import { chosen, type TenantFilter } from '../tenant_filter.ts';
 import { assertFilesUnedited } from './checksums.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
@@ -26,18 +33,29 @@ export type MigrateOptions = {
   filter?: TenantFilter;
   /** The number of schemas that are migrated first, one by one; if one fails, the rest is not changed. */
   canary: number;
-  /** Schemas at the same time. */
+  /** Transactions at the same time. */
   concurrency: number;
+  /** Schemas that are migrated in one transaction, and how long each of its statements may wait or take. */
+  together: TogetherTimeouts & { schemas: number };
   lockAttempts: number;
   lockRetryMs: number;
   errorChars: number;
   /** A serving process without a heartbeat for this time counts as dead. */
   heartbeatTimeoutMs: number;
+  /** Called before the first schema is migrated, if there is one. */
+  prepare?: () => Promise<void>;
   onProgress: (progress: Progress) => void;
 };
 
 /** A schema that is behind, and its tenants; `version` rises while it is migrated. */
-export type Pending = { name: string; placement: Placement; tenants: Slug[]; version: number };
+export type Pending = {
+  name: string;
+  placement: Placement;
+  tenants: Slug[];
+  version: number;
+  /** Whether the schema exists with or without tenants. */
+  common: boolean;
+};
 
 export type Progress = { done: number; of: number; name: string; error: string | null };
 
@@ -84,11 +102,20 @@ class Run {
     await assertFilesUnedited(this.#control, this.#fleet.sql.tenant);
     const pending = await pendingSchemas(this.#fleet, this.#control, this.#options.filter);
     await this.#assertCompatibleServers(pending);
+    if (pending.length > 0) await this.#options.prepare?.();
     this.#total = pending.length;
     const canaries = pending.splice(0, canary);
-    await this.#drain(canaries, 1);
-    if (this.#outcome.failed.length === 0) await this.#drain(pending, concurrency);
-    return { ...this.#outcome, left: pending.length };
+    await this.#drain(batchesOf(canaries, 1), 1);
+    const rest = batchesOf(pending, this.#batchSize(pending));
+    if (this.#outcome.failed.length === 0) await this.#drain(rest, concurrency);
+    return { ...this.#outcome, left: rest.flat().length };
+  }
+
+  /** Any other statement may leave state in its session, or take long while the tables of others are locked. */
+  #batchSize(pending: readonly Pending[]): number {
+    const files = this.#fleet.sql.tenant;
+    const missing = files.slice(lowestOf(pending, files.length));
+    return missing.every(({ additive }) => additive) ? this.#options.together.schemas : 1;
   }
 
   async #assertCompatibleServers(pending: readonly Pending[]): Promise<void> {
@@ -101,15 +128,15 @@ class Run {
     );
   }
 
-  /** Takes schemas from the list until it is empty, `workers` at the same time. */
-  async #drain(pending: Pending[], workers: number): Promise<void> {
+  /** Takes batches from the list until it is empty, `workers` at the same time. */
+  async #drain(batches: Pending[][], workers: number): Promise<void> {
     const work = async () => {
-      // The next schema is migrated while the registry's copy of this one is written.
-      let recorded = Promise.resolve();
-      for (let next = pending.shift(); next; next = pending.shift()) {
-        const result = await this.#migrate(next);
+      // The next schemas are migrated while the registry's copy of these is written.
+      let recorded: Promise<unknown> = Promise.resolve();
+      for (let next = batches.shift(); next; next = batches.shift()) {
+        const results = await this.#migrate(next);
         await recorded;
-        recorded = this.#recorder.schema(result);
+        recorded = Promise.all(results.map((result) => this.#recorder.schema(result)));
         recorded.catch(() => {});
       }
       await recorded;
@@ -117,9 +144,17 @@ class Run {
     await Promise.all(Array.from({ length: workers }, work));
   }
 
-  async #migrate(pending: Pending): Promise<SchemaResult> {
+  async #migrate(batch: readonly Pending[]): Promise<SchemaResult[]> {
+    if (batch.length > 1 && (await this.#migrateTogether(batch))) {
+      return batch.map((one) => this.#finished(one, null));
+    }
+    const results: SchemaResult[] = [];
+    for (const one of batch) results.push(this.#finished(one, await this.#attempt(one)));
+    return results;
+  }
+
+  #finished(pending: Pending, error: string | null): SchemaResult {
     const { name, tenants } = pending;
-    const error = await this.#attempt(pending);
     if (error === null) this.#outcome.migrated += 1;
     else this.#outcome.failed.push({ name, error });
     const done = this.#outcome.migrated + this.#outcome.failed.length;
@@ -127,6 +162,26 @@ class Run {
     // Files that were applied before one failed count too, because servers must know them.
     const version = error === null ? this.#fleet.sql.tenant.length : pending.version;
     return { tenants, version, error };
+  }
+
+  /** False when the schemas have to be migrated one by one; what that reports is the error. */
+  async #migrateTogether(batch: readonly Pending[]): Promise<boolean> {
+    const [first] = batch;
+    if (!first) return true;
+    const { placement, version } = first;
+    const schemas = batch.map((one) => one.placement.schema);
+    const onApplied = async (file: Migration) => {
+      for (const one of batch) one.version = file.version;
+      await this.#recorder.file(file);
+    };
+    try {
+      await upgradeSchemas(schemas, version, {
+        ...{ fleet: this.#fleet, placement, onApplied, timeouts: this.#options.together },
+      });
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Migrates one schema, and returns the error, or null. A lock timeout is retried after a pause. */
@@ -175,9 +230,29 @@ async function pendingSchemas(
         placement,
         tenants: group.tenants.map((tenant) => tenant.slug),
         version: lowestOf(group.tenants, ledger?.length ?? newest),
+        common: group.common,
       };
     })
     .filter(({ version }) => version < newest);
+}
+
+/** The schemas in batches that one transaction can migrate. */
+function batchesOf(pending: readonly Pending[], size: number): Pending[][] {
+  const batches: Pending[][] = [];
+  const open = new Map<string, Pending[]>();
+  for (const one of pending) {
+    const { placement, version, name } = one;
+    const { server, database, role } = placement;
+    const key = one.common ? name : `${server} ${database} ${role} ${version}`;
+    let batch = open.get(key);
+    if (!batch || batch.length === size) {
+      batch = [];
+      batches.push(batch);
+      open.set(key, batch);
+    }
+    batch.push(one);
+  }
+  return batches;
 }
 
 function nameOf({ placement, tenants, common }: PlacementGroup<TenantState>): string {

@@ -15,6 +15,8 @@ export type Migration = {
   statements: readonly Statement[];
   /** True when servers that do not know the file cannot serve a tenant that has it. */
   breaking: boolean;
+  /** True when its statements only add objects, and leave nothing in the session. */
+  additive: boolean;
 };
 
 const fileName = /^(\d{3})_([a-z0-9_]+)\.sql$/;
@@ -65,6 +67,7 @@ export function migrationOf(version: number, name: string, text: string): Migrat
       checksum: digestOf(text),
       statements: sql.statements,
       breaking: isBreaking(sql),
+      additive: areAdditive(sql.statements),
     };
   } catch (error) {
     throw inFile(error, { version, name });

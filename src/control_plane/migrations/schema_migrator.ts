@@ -1,5 +1,5 @@
 /**
- * Brings one schema up to date. Each migration and its row in the schema's ledger are one transaction, so
+ * Brings schemas up to date. Each migration and its row in the schema's ledger are one transaction, so
  * a migration is applied completely or not at all. Its statements run in a session that can become the
  * owner only, so that no file gets the administrator's rights.
  */
@@ -8,18 +8,20 @@ import { causeOf, codeOf } from '../../postgres/errors.ts';
 import { fileNameOf, type Migration, statementsIn } from './migration_files.ts';
 
 export type Upgrade = {
-  schema: string;
   /** The owner of all objects that the migrations create. */
   owner: string;
   /** The values of `:"name"` in the files. */
   roles: Readonly<Record<string, string>>;
   migrations: readonly Migration[];
-  /** SQL at the end of each migration, in its transaction, as the owner: raises an error for a faulty table. */
-  guards?: string;
-  /** SQL behind it. In a new schema, which nothing uses yet, only at the end of the last migration. */
-  restrictions?: string;
+  /**
+   * SQL at the end of each migration, in its transaction, as the owner: raises an error for a faulty table, and
+   * sets rights. In a new schema, which nothing uses yet, only at the end of the last migration.
+   */
+  restrictions?: (schemas: readonly string[]) => string;
   /** How long one statement may wait for a lock: meanwhile later requests for the table wait too. */
   lockTimeoutMs: number;
+  /** How long one statement may take; by default as long as the session allows. */
+  statementTimeoutMs?: number;
   /** Runs `work` with a session of the migrations' login, in the database of the schema. */
   migrating: (work: (connection: Connection) => Promise<void>) => Promise<void>;
   /** Called after each applied migration. */
@@ -32,7 +34,7 @@ export const ignore = async (): Promise<void> => {};
 export type LedgerRow = { version: number; checksum: string };
 
 /** A migration whose statements have their variables filled in. */
-type Prepared = Omit<Migration, 'statements'> & { statements: string[] };
+type Prepared = { migration: Migration; statements: string[] };
 
 /**
  * Applies the pending migrations in order.
@@ -40,25 +42,65 @@ type Prepared = Omit<Migration, 'statements'> & { statements: string[] };
  * @returns the version that the schema has now.
  * @throws {Error} when an applied file was edited since, or when a migration fails.
  */
-export async function upgrade(connection: Connection, upgrade: Upgrade): Promise<number> {
-  const { schema, owner, roles, migrations } = upgrade;
+export async function upgrade(
+  connection: Connection,
+  schema: string,
+  upgrade: Upgrade,
+): Promise<number> {
+  const { owner, migrations } = upgrade;
   const applied = await openLedger(connection, schema, owner);
   assertUnedited(applied, migrations);
   const last = applied.at(-1)?.version ?? 0;
-  const missing = migrations
-    .slice(last)
-    .map((migration) => ({ migration, statements: statementsIn(migration, roles) }));
-  if (missing.length > 0) {
-    await upgrade.migrating(async (migrating) => {
-      for (const { migration, statements } of missing) {
-        const isUsed = last > 0 || migration === migrations.at(-1);
-        const { restrictions, ...others } = upgrade;
-        await apply(migrating, isUsed ? upgrade : others, { ...migration, statements });
-        await upgrade.onApplied(migration);
-      }
-    });
+  const missing = preparedFrom(last, upgrade);
+  if (missing.length === 0) return last;
+  const groups = last > 0 ? missing.map((one) => [one]) : joined(missing);
+  await upgrade.migrating(async (migrating) => {
+    for (const group of groups) {
+      const isUsed = last > 0 || group === groups.at(-1);
+      const { restrictions, ...others } = upgrade;
+      await apply(migrating, [schema], isUsed ? upgrade : others, group);
+      for (const { migration } of group) await upgrade.onApplied(migration);
+    }
+  });
+  return migrations.length;
+}
+
+/** For a new schema: files that only add, and follow each other, are one transaction. */
+function joined(missing: readonly Prepared[]): Prepared[][] {
+  const groups: Prepared[][] = [];
+  for (const one of missing) {
+    const before = groups.at(-1);
+    const isJoined = one.migration.additive && before?.at(-1)?.migration.additive;
+    if (isJoined) before.push(one);
+    else groups.push([one]);
   }
-  return Math.max(last, migrations.length);
+  return groups;
+}
+
+/**
+ * Applies the pending migrations to several schemas of one version: each migration to all of them in one
+ * transaction, or to none.
+ *
+ * @throws {Error} when it fails for one of them, or one has another version.
+ */
+export function upgradeTogether(
+  schemas: readonly string[],
+  version: number,
+  upgrade: Upgrade,
+): Promise<void> {
+  const missing = preparedFrom(version, upgrade);
+  return upgrade.migrating(async (migrating) => {
+    for (const prepared of missing) {
+      await apply(migrating, schemas, upgrade, [prepared]);
+      await upgrade.onApplied(prepared.migration);
+    }
+  });
+}
+
+function preparedFrom(version: number, { migrations, roles }: Upgrade): Prepared[] {
+  return migrations
+    .slice(version)
+    .map((migration) => ({ migration, statements: statementsIn(migration, roles) }));
 }
 
 /** Reads the ledger, and creates it first if it is missing. */
@@ -114,20 +156,44 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
 
 async function apply(
   connection: Connection,
-  { schema, owner, lockTimeoutMs, guards = '', restrictions = '' }: Upgrade,
-  { version, name, checksum, statements }: Prepared,
+  schemas: readonly string[],
+  { owner, lockTimeoutMs, statementTimeoutMs, migrations, restrictions }: Upgrade,
+  files: readonly Prepared[],
 ): Promise<void> {
-  // Set again after the file, which may have reset the role or the path.
-  const asOwner = `set local role "${owner}"; set local search_path = "${schema}"`;
+  const inSchema = (schema = '') => [
+    `set local role "${owner}"`,
+    `set local search_path = "${schema}"`,
+  ];
+  const limits = [`set local lock_timeout = ${lockTimeoutMs}`];
+  if (statementTimeoutMs) limits.push(`set local statement_timeout = ${statementTimeoutMs}`);
   await connection.scripts(
-    `begin; set local client_min_messages = warning; set local lock_timeout = ${lockTimeoutMs};
-     ${asOwner}`,
-    statements,
-    `${asOwner};
-     ${guards};
-     ${restrictions};
-     insert into "${schema}".migrations (version, name, checksum)
-     values (${version}, '${name}', '${checksum}');
-     commit`,
+    ['begin', 'set local client_min_messages = warning', ...limits].join('; '),
+    schemas.flatMap((schema) =>
+      files.flatMap(({ statements }) => [...inSchema(schema), ...statements]),
+    ),
+    // Role and path are set again, because the file may have changed them.
+    [
+      ...inSchema(schemas[0]),
+      restrictions?.(schemas) ?? '',
+      ...schemas.flatMap((schema) =>
+        files.map(({ migration }) => ledgerRow(schema, migration, migrations)),
+      ),
+      'commit',
+    ].join(';\n'),
   );
+}
+
+/** The row has no version, and fails, unless exactly the migrations before it are in the ledger. */
+function ledgerRow(
+  schema: string,
+  { version, name, checksum }: Migration,
+  migrations: readonly Migration[],
+): string {
+  const before = migrations.slice(0, version - 1).map((migration) => `'${migration.checksum}'`);
+  return `insert into "${schema}".migrations (version, name, checksum)
+    select case
+        when coalesce(array_agg(checksum order by version), '{}') = array[${before.join(', ')}]::text[]
+          then ${version}
+      end, '${name}', '${checksum}'
+    from "${schema}".migrations`;
 }

@@ -109,10 +109,13 @@ export class ChangeCapture {
   }
 
   #locking(statements: string): Promise<void> {
-    const { lockTimeoutMs } = this.#limits;
-    const script = `set local client_min_messages = warning;
-      set local lock_timeout = ${lockTimeoutMs}; ${statements}`;
-    return retryLocked(() => this.#source.script(script), this.#limits);
+    return retryLocked(
+      (timeoutMs) =>
+        this.#source.script(
+          `set local client_min_messages = warning; set local lock_timeout = ${timeoutMs}; ${statements}`,
+        ),
+      this.#limits,
+    );
   }
 
   #collection(tables: readonly StoredTable[]): string {

@@ -1,18 +1,29 @@
-/** Repeats statements that need a lock on tables in use. Each attempt is short, because others wait behind it. */
+/**
+ * Repeats statements that need a lock on tables in use. Other tenants wait behind each attempt, so the first one
+ * waits for a moment only, and each further one as much longer.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Refusal } from '../../kernel/errors.ts';
 import { codeOf } from '../../postgres/errors.ts';
 
-export type LockLimits = { lockTimeoutMs: number; lockAttempts: number; lockRetryMs: number };
+export type LockLimits = {
+  firstLockTimeoutMs: number;
+  longestLockTimeoutMs: number;
+  lockAttempts: number;
+  lockRetryMs: number;
+};
 
-/** @throws the error of the last attempt, and each error other than a lock timeout. */
+/**
+ * @param work gets the longest time that it may wait for a lock.
+ * @throws the error of the last attempt, and each error other than a lock timeout.
+ */
 export async function retryLocked(
-  work: () => Promise<void>,
-  { lockAttempts, lockRetryMs }: LockLimits,
+  work: (timeoutMs: number) => Promise<void>,
+  { firstLockTimeoutMs, longestLockTimeoutMs, lockAttempts, lockRetryMs }: LockLimits,
 ): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await work();
+      return await work(Math.min(longestLockTimeoutMs, attempt * firstLockTimeoutMs));
     } catch (error) {
       if (!isLockTimeout(error) || attempt === lockAttempts) throw error;
       await pause(lockRetryMs);

@@ -11,6 +11,7 @@ import type { AuditDetails } from '../../kernel/audit_event.ts';
 import type { Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { statementOf } from '../generated_sql.ts';
+import { paced } from '../pace.ts';
 import { copyRowsFrom, deleteRows } from '../provisioning/copy_rows.ts';
 import { stagingPlacement } from '../provisioning/staging.ts';
 import type { TableGroup } from '../provisioning/stored_tables.ts';
@@ -143,8 +144,9 @@ export class ReplaceJob implements Job {
 
   /** Also opens the tenant to writes: from here on the fence stops those of the present generation. */
   async #replaceRows(sql: Sql, groups: readonly TableGroup[]): Promise<number> {
-    await deleteRows(sql, groups);
-    const rows = await copyRowsFrom(sql, this.#staging.schema, groups);
+    const rest = paced(this.#parts.fleet.stoppedPace);
+    await deleteRows(sql, groups, rest);
+    const rows = await copyRowsFrom(sql, this.#staging.schema, groups, rest);
     await sql(statementOf(`delete from "${this.#capture.name}".fence`));
     await this.#parts.record.copied(this.#move, rows, rows);
     return rows;

@@ -39,14 +39,25 @@ function nextRows(
   { name, key }: StoredTable,
   { isFirst, rows }: { isFirst: boolean; rows: number },
 ): string {
-  const columns = key.map((column) => `t.${identifier(column.name)}`).join(', ');
+  return `
+    select t, ${keyOf('t', key)} as key, row_number() over (order by ${columnsOf(key)}) as key_at
+    from ${identifier(name)} as t ${inOrder(key, { isFirst, rows })}`;
+}
+
+/** SQL that takes the next rows of `t` in the order of the key: the first ones, or those after the key `$1`. */
+export function inOrder(
+  key: readonly StoredColumn[],
+  { isFirst, rows }: { isFirst: boolean; rows: number },
+): string {
   const values = key.map((column, at) => part('$1', column, at)).join(', ');
   return `
-    select t, ${keyOf('t', key)} as key, row_number() over (order by ${columns}) as key_at
-    from ${identifier(name)} as t
-    ${isFirst ? '' : `where (${columns}) > (${values})`}
-    order by ${columns}
+    ${isFirst ? '' : `where (${columnsOf(key)}) > (${values})`}
+    order by ${columnsOf(key)}
     limit ${rows}`;
+}
+
+function columnsOf(key: readonly StoredColumn[]): string {
+  return key.map(({ name }) => `t.${identifier(name)}`).join(', ');
 }
 
 /** The number and the checksum of the next rows in the order of the key, and the last key. */
@@ -144,7 +155,7 @@ function part(text: string, { type }: StoredColumn, at: number): string {
 }
 
 /** Splits a text at its parameter, which may occur several times: `ask` repeats the value. */
-function withParameter(text: string): Text {
+export function withParameter(text: string): Text {
   return statementOf(...text.split('$1'));
 }
 

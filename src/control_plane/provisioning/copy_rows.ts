@@ -1,16 +1,37 @@
-/** Deletes or copies all rows of one tenant, in a transaction of the owner in the tenant's context. */
+/**
+ * Deletes or copies all rows of one tenant, in a transaction of the owner in the tenant's context: in pages in the
+ * order of the key, with rests between them, because a long statement would slow down the requests of others.
+ */
 import type { Sql } from '../../kernel/ports.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
-import { type TableGroup, tablesOf } from './stored_tables.ts';
+import { ask, inOrder, keyOf, withParameter } from '../moves/row_statements.ts';
+import { type Rest, restless } from '../pace.ts';
+import { type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
 
-/** Deletes the rows of referring tables first. A cycle is emptied by one statement. */
-export async function deleteRows(sql: Sql, groups: readonly TableGroup[]): Promise<void> {
-  for (const { tables } of [...groups].reverse()) {
-    const deletions = tables.map(
-      ({ name }, at) => `deleted_${at} as (delete from ${identifier(name)})`,
-    );
-    await sql(statementOf(`with ${deletions.join(', ')} select`));
-  }
+/** Rows of a page. */
+const pageRows = 1_000;
+
+/** Statements for all rows of a table, or for those of the relation `page`. */
+type Work = {
+  /** The table whose rows they are. */
+  source: (table: StoredTable) => string;
+  all: (table: StoredTable) => string;
+  page: (table: StoredTable) => string;
+};
+
+/** Deletes the rows of referring tables first. */
+export async function deleteRows(
+  sql: Sql,
+  groups: readonly TableGroup[],
+  rest: Rest = restless,
+): Promise<void> {
+  const all = ({ name }: StoredTable) => `delete from ${identifier(name)}`;
+  const work: Work = {
+    source: ({ name }) => identifier(name),
+    all,
+    page: (table) => `${all(table)} where ctid = any (array(select ctid from page))`,
+  };
+  for (const group of [...groups].reverse()) await workOn(sql, group, work, rest);
 }
 
 /**
@@ -23,24 +44,57 @@ export async function copyRowsFrom(
   sql: Sql,
   from: string,
   groups: readonly TableGroup[],
+  rest: Rest = restless,
 ): Promise<number> {
-  for (const { tables } of groups) {
-    const copies = tables.map(({ name, columns }, at) => {
-      const names = ['tenant_id', ...columns.map((column) => column.name)]
-        .map(identifier)
-        .join(', ');
-      return `copied_${at} as (insert into ${identifier(name)} (${names})
-        overriding system value select ${names} from ${identifier(from)}.${identifier(name)})`;
-    });
-    await sql(statementOf(`with ${copies.join(', ')} select`));
-  }
+  const source = ({ name }: StoredTable) => `${identifier(from)}.${identifier(name)}`;
+  const copy = ({ name, columns }: StoredTable, rows: string) => {
+    const names = ['tenant_id', ...columns.map((column) => column.name)].map(identifier).join(', ');
+    return `insert into ${identifier(name)} (${names}) overriding system value
+      select ${names} from ${rows}`;
+  };
+  const work: Work = {
+    source,
+    all: (table) => copy(table, source(table)),
+    page: (table) => copy(table, 'page'),
+  };
+  for (const group of groups) await workOn(sql, group, work, rest);
   let copied = 0;
-  for (const { name } of tablesOf(groups)) {
-    const rows = await countIn(sql, `${identifier(from)}.${identifier(name)}`);
-    await assertCount(sql, name, rows);
+  for (const table of tablesOf(groups)) {
+    const rows = await countIn(sql, source(table));
+    await assertCount(sql, table.name, rows);
     copied += rows;
+    await rest();
   }
   return copied;
+}
+
+/** Tables of a cycle are one statement, because Postgres checks their keys at its end. */
+async function workOn(sql: Sql, { tables, isCyclic }: TableGroup, work: Work, rest: Rest) {
+  if (isCyclic || tables.some(({ key }) => key.length === 0)) {
+    const parts = tables.map((table, at) => `part_${at} as (${work.all(table)})`);
+    await sql(statementOf(`with ${parts.join(', ')} select`));
+    return rest();
+  }
+  for (const table of tables) {
+    const next = withParameter(pageText(table, work, false));
+    let [page] = await sql<Page>(statementOf(pageText(table, work, true)));
+    while (page && page.last !== null) {
+      await rest();
+      [page] = await ask<Page>(sql, next, page.last);
+    }
+  }
+}
+
+type Page = { last: string | null };
+
+function pageText(table: StoredTable, { source, page }: Work, isFirst: boolean): string {
+  const { key } = table;
+  const backwards = key.map(({ name }) => `${identifier(name)} desc`).join(', ');
+  return `
+    with page as materialized (
+      select ctid, * from ${source(table)} as t ${inOrder(key, { isFirst, rows: pageRows })}
+    ), done as (${page(table)})
+    select (array_agg(${keyOf('page', key)} order by ${backwards}))[1] as last from page`;
 }
 
 /** @throws {Error} when a table has other rows than those that were loaded. */

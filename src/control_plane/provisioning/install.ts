@@ -45,6 +45,8 @@ export type InstallOptions = {
   probeConnection: Fleet['probeConnection'];
   dropTimeoutMs: number;
   pace: PaceLimits;
+  restorePace: PaceLimits;
+  stoppedPace: PaceLimits;
 };
 
 /**
@@ -115,18 +117,16 @@ async function upgradeMain(
       migrating({ migrators, installation }, main, work),
     onApplied: ignore,
   };
-  await upgrade(connection, {
+  await upgrade(connection, schemas.kernel, {
     ...common,
-    schema: schemas.kernel,
     roles: {},
     migrations: sql.kernel,
   });
-  await upgrade(connection, {
+  await upgrade(connection, schemas.control, {
     ...common,
-    schema: schemas.control,
     roles: { control: roles.control, account: roles.account },
     migrations: sql.control,
-    restrictions: withoutStatistics(schemas.control, roles.account),
+    restrictions: (some) => withoutStatistics(some, roles.account),
   });
 }
 

@@ -31,8 +31,7 @@ async function upgradeKernel(
   placement: Placement,
 ): Promise<void> {
   const { owner } = fleet.installation.roles;
-  await upgrade(connection, {
-    schema: schemas.kernel,
+  await upgrade(connection, schemas.kernel, {
     owner,
     roles: {},
     migrations: fleet.sql.kernel,

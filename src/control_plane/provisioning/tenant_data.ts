@@ -44,7 +44,7 @@ export async function countTenantRows(
 }
 
 /** Rows that one statement deletes, so that other work is not delayed for long. */
-const batchSize = 2_000;
+const batchSize = 500;
 
 /** Deletes a tenant's rows from every table of a placement. */
 export async function eraseRows(

@@ -4,7 +4,13 @@ import type { Connection } from '../../postgres/connection.ts';
 import type { DatabasePlace, Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { assertFilesUnedited, recordFile } from '../migrations/checksums.ts';
-import { ledgerTable, readLedger, type Upgrade, upgrade } from '../migrations/schema_migrator.ts';
+import {
+  ledgerTable,
+  readLedger,
+  type Upgrade,
+  upgrade,
+  upgradeTogether,
+} from '../migrations/schema_migrator.ts';
 import { withSchemaLock } from './placement_lock.ts';
 import { placementRights } from './schema_rights.ts';
 import { assertingGuards, restricting } from './tenant_tables.ts';
@@ -18,7 +24,7 @@ import { assertingGuards, restricting } from './tenant_tables.ts';
 export function createSchema(fleet: Fleet, placement: Placement, control: Sql): Promise<number> {
   const { owner } = fleet.installation.roles;
   return withSchemaLock(fleet, placement, async (connection) => {
-    await assertFilesUnedited(control, fleet.sql.tenant);
+    const recorded = await assertFilesUnedited(control, fleet.sql.tenant);
     await connection.script(
       `begin;
        set local client_min_messages = warning;
@@ -28,34 +34,54 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
        ${ledgerTable(placement.schema)}
        commit`,
     );
-    const onApplied: Upgrade['onApplied'] = (file) => recordFile(control, file);
+    const onApplied: Upgrade['onApplied'] = async (file) => {
+      if (!recorded.has(file.version)) await recordFile(control, file);
+    };
     return upgradeSchema(connection, { fleet, placement, onApplied });
   });
 }
 
+type SchemaUpgrade = {
+  fleet: Fleet;
+  placement: Placement;
+  onApplied: Upgrade['onApplied'];
+};
+
 /** Applies the pending migrations of `sql/tenant` to a schema. @returns its version. */
-export function upgradeSchema(
-  connection: Connection,
-  {
-    fleet,
-    placement,
-    onApplied,
-  }: { fleet: Fleet; placement: Placement; onApplied: Upgrade['onApplied'] },
-): Promise<number> {
-  const { schema, role } = placement;
+export function upgradeSchema(connection: Connection, upgraded: SchemaUpgrade): Promise<number> {
+  return upgrade(connection, upgraded.placement.schema, upgradeOf(upgraded));
+}
+
+/**
+ * Applies them to several schemas of one database and role in one transaction, to all or to none. Tables stay
+ * locked until its end, so no statement may wait or work for long.
+ *
+ * @param version that all of them have.
+ */
+export function upgradeSchemas(
+  schemas: readonly string[],
+  version: number,
+  { timeouts, ...upgraded }: SchemaUpgrade & { timeouts: TogetherTimeouts },
+): Promise<void> {
+  return upgradeTogether(schemas, version, { ...upgradeOf(upgraded), ...timeouts });
+}
+
+export type TogetherTimeouts = Required<Pick<Upgrade, 'lockTimeoutMs' | 'statementTimeoutMs'>>;
+
+function upgradeOf({ fleet, placement, onApplied }: SchemaUpgrade): Upgrade {
+  const { role } = placement;
   const { owner } = fleet.installation.roles;
-  return upgrade(connection, {
-    schema,
+  return {
     owner,
     roles: { app: role },
     migrations: fleet.sql.tenant,
-    guards: assertingGuards(schema),
     // The owner of the tables needs no grants.
-    restrictions: role === owner ? '' : restricting({ schema, app: role }),
+    restrictions: (schemas) =>
+      role === owner ? assertingGuards(schemas) : restricting(schemas, role),
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
     migrating: (work) => migrating(fleet, placement, work),
     onApplied,
-  });
+  };
 }
 
 /** Runs `work` in a session that is reset afterwards, so that no migration leaves state in it. */

@@ -13,90 +13,109 @@ import type { Sql } from '../../kernel/ports.ts';
 /** SQL that is run as the owner. */
 type Script = string;
 
-/** The schema of a placement, and the role of the statements there. */
-type TenantSchema = { schema: string; app: string };
-
-/** Sets the grants and statistics of the tables. It does not touch tables that are correct. */
-export function restricting({ schema, app }: TenantSchema): Script {
-  return `${granting(schema, app)}; ${withoutStatistics(schema, app)}`;
-}
-
 /**
  * Raises an error for a table without `tenant_id`, row security or policy, and for extended statistics. It
- * does not add the guards, because the reader of a migration must see them. `pg_get_expr` locks the table
- * whose default it prints, so a sub-select reads the default of each table. With EXISTS the planner might
- * read those of all tenants, and placements that are created at the same time would wait for each other.
+ * does not add the guards, because the reader of a migration must see them.
  */
-export function assertingGuards(schema: string): Script {
+export function assertingGuards(schemas: readonly string[]): Script {
+  return eachTable(schemas, guard);
+}
+
+/** Asserts the guards, and sets the grants and statistics of tables that are not right yet. */
+export function restricting(schemas: readonly string[], app: string): Script {
+  const rights = rightsOf(app);
+  const both = {
+    facts: `${guard.facts}, ${rights.facts}`,
+    ofColumns: `${guard.ofColumns}, ${rights.ofColumns}`,
+    actions: `${guard.actions} ${rights.actions}`,
+  };
+  return `${eachTable(schemas, both)}; ${withoutStatistics(schemas, app)}`;
+}
+
+/** Facts of each table, of which some are made of its columns, and the actions that they need. */
+type Examination = { facts: string; ofColumns: string; actions: string };
+
+/** All facts are read by one query, because planning takes most of its time. */
+function eachTable(schemas: readonly string[], { facts, ofColumns, actions }: Examination): Script {
   return `do $$
     declare
+      relations constant oid[] := ${relationsIn(schemas)};
       tenant_table record;
     begin
       for tenant_table in
-        select oid::regclass as name,
-          case
-            when not coalesce((
-              select pg_get_expr(adbin, adrelid) = 'kernel.tenant()'
-              from pg_attribute
-                join pg_attrdef on adrelid = attrelid and adnum = attnum
-              where attrelid = pg_class.oid and attname = 'tenant_id'
-                and atttypid = 'uuid'::regtype and attnotnull
-            ), false
-            ) then 'no column "tenant_id uuid not null default kernel.tenant()"'
-            when not (relrowsecurity and relforcerowsecurity)
-              then 'no row security that is enabled and forced'
-            when not exists (
-              select from pg_policy where polrelid = pg_class.oid and polname = 'tenant_rows'
-            ) then 'no policy "tenant_rows"'
-          end as missing
+        select pg_class.oid::regclass as name, ${facts}
         from pg_class
-        where ${tenantTables(schema)}
+          cross join lateral (
+            select ${ofColumns}
+            from pg_attribute
+            where attrelid = pg_class.oid and attnum > 0 and not attisdropped
+          ) as of_columns
+        where pg_class.oid = any (relations) and relkind in ('r', 'p') and relname <> 'migrations'
         order by relname
       loop
-        if tenant_table.missing is not null then
-          raise exception 'table % has %', tenant_table.name, tenant_table.missing;
-        end if;
+        ${actions}
       end loop;
-      if exists (select from pg_statistic_ext where stxnamespace = '${schema}'::regnamespace) then
+      if exists (select from pg_statistic_ext where stxnamespace = any (${oidsOf(schemas)})) then
         raise exception 'extended statistics show tenants each other''s values';
       end if;
     end $$`;
 }
 
-/** Grants the rights that handlers need: on the whole table only select, the others by column. */
-function granting(schema: string, app: string): Script {
-  return `do $$
-    declare
-      tenant_table record;
-    begin
-      for tenant_table in
-        select tables.name, has_too_many,
-          string_agg(quote_ident(attname), ', ' order by attnum)
-            filter (where has_too_many
-              or not has_column_privilege('${app}', attrelid, attnum, 'insert')
-              or not has_column_privilege('${app}', attrelid, attnum, 'update')) as columns,
-          has_too_many or not has_table_privilege('${app}', attrelid, 'select') as is_unreadable
-        from (
-          select oid, oid::regclass as name,
-            has_table_privilege('${app}', oid, 'insert, update, delete') as has_too_many
-          from pg_class
-          where ${tenantTables(schema)}
-        ) as tables
-          join pg_attribute on attrelid = tables.oid and attnum > 0 and not attisdropped
-        group by attrelid, tables.name, has_too_many
-      loop
-        if tenant_table.has_too_many then
-          execute format('revoke all on %s from "${app}"', tenant_table.name);
-        end if;
-        if tenant_table.is_unreadable then
-          execute format('grant select on %s to "${app}"', tenant_table.name);
-        end if;
-        if tenant_table.columns is not null then
-          execute format('grant insert (%1$s), update (%1$s) on %2$s to "${app}"',
-            tenant_table.columns, tenant_table.name);
-        end if;
-      end loop;
-    end $$`;
+/**
+ * `pg_get_expr` locks the table whose default it prints, so a sub-select reads the default of each table. With
+ * a join the planner might read those of all tenants, and placements that are created at the same time would
+ * wait for each other.
+ */
+const guard: Examination = {
+  facts: `
+    case
+      when not coalesce(has_tenant, false)
+        then 'no column "tenant_id uuid not null default kernel.tenant()"'
+      when not (relrowsecurity and relforcerowsecurity)
+        then 'no row security that is enabled and forced'
+      when not exists (
+        select from pg_policy where polrelid = pg_class.oid and polname = 'tenant_rows'
+      ) then 'no policy "tenant_rows"'
+    end as missing`,
+  ofColumns: `
+    bool_or(
+      attname = 'tenant_id' and atttypid = 'uuid'::regtype and attnotnull and (
+        select pg_get_expr(adbin, adrelid) = 'kernel.tenant()'
+        from pg_attrdef
+        where adrelid = attrelid and adnum = attnum
+      )
+    ) as has_tenant`,
+  actions: `
+    if tenant_table.missing is not null then
+      raise exception 'table % has %', tenant_table.name, tenant_table.missing;
+    end if;`,
+};
+
+/** The rights that handlers need: on the whole table only select, the others by column. */
+function rightsOf(app: string): Examination {
+  return {
+    facts: `
+      has_table_privilege('${app}', pg_class.oid, 'insert, update, delete') as has_too_many,
+      has_table_privilege('${app}', pg_class.oid, 'select') as is_readable, every_column, lacking`,
+    ofColumns: `
+      string_agg(quote_ident(attname), ', ' order by attnum) as every_column,
+      string_agg(quote_ident(attname), ', ' order by attnum) filter (where
+        not has_column_privilege('${app}', attrelid, attnum, 'insert')
+        or not has_column_privilege('${app}', attrelid, attnum, 'update')) as lacking`,
+    actions: `
+      if tenant_table.has_too_many then
+        execute format('revoke all on %s from "${app}"', tenant_table.name);
+        tenant_table.is_readable := false;
+        tenant_table.lacking := tenant_table.every_column;
+      end if;
+      if not tenant_table.is_readable then
+        execute format('grant select on %s to "${app}"', tenant_table.name);
+      end if;
+      if tenant_table.lacking is not null then
+        execute format('grant insert (%1$s), update (%1$s) on %2$s to "${app}"',
+          tenant_table.lacking, tenant_table.name);
+      end if;`,
+  };
 }
 
 /**
@@ -104,59 +123,51 @@ function granting(schema: string, app: string): Script {
  * columns may keep theirs, because a query that names them is refused. In an index only expressions have
  * statistics, and ALTER INDEX names them by number.
  */
-export function withoutStatistics(schema: string, role: string): Script {
+export function withoutStatistics(schemas: readonly string[], role: string): Script {
   return `do $$
     declare
+      relations constant oid[] := ${relationsIn(schemas)};
       change record;
     begin
       for change in
         select format(
-          'alter %s %s %s',
-          case when indrelid is null then 'table' else 'index' end,
-          pg_class.oid::regclass,
-          string_agg(format(
-            'alter column %s set statistics 0',
-            case when indrelid is null then quote_ident(attname) else attnum::text end
-          ), ', ')
+          'alter table %s %s',
+          attrelid::regclass,
+          string_agg(format('alter column %I set statistics 0', attname), ', ')
         ) as statement
         from pg_class
           join pg_attribute on attrelid = pg_class.oid
-          left join lateral (
-            select indrelid, indkey from pg_index where indexrelid = pg_class.oid limit 1
-          ) as of_index on true
-        where pg_class.oid = any (array(
-            select oid from unnest(${relationsIn(schema)}) as oid
-            union all
-            select indexrelid from pg_index where indrelid = any (${relationsIn(schema)})
-          ))
+        where pg_class.oid = any (relations) and relkind in ('r', 'p')
           and attnum > 0 and not attisdropped and attstattarget is distinct from 0
-          and case
-            when relkind in ('r', 'p') then has_column_privilege('${role}', pg_class.oid, attnum, 'select')
-            else relkind in ('i', 'I') and indkey[attnum - 1] = 0
-              and has_any_column_privilege('${role}', indrelid, 'select')
-          end
-        group by pg_class.oid, indrelid
+          and has_column_privilege('${role}', attrelid, attnum, 'select')
+        group by attrelid
+        union all
+        select format('alter index %s alter column %s set statistics 0', attrelid::regclass, attnum)
+        from pg_index
+          join pg_attribute on attrelid = indexrelid
+        where indrelid = any (relations) and indexprs is not null and indkey[attnum - 1] = 0
+          and attnum > 0 and attstattarget is distinct from 0
+          and has_any_column_privilege('${role}', indrelid, 'select')
       loop
         execute change.statement;
       end loop;
     end $$`;
 }
 
-function tenantTables(schema: string): string {
-  return `relkind in ('r', 'p') and relname <> 'migrations'
-    and pg_class.oid = any (${relationsIn(schema)})`;
-}
-
 /**
- * The relations of a schema, except indexes. `pg_class` has no index on the schema, and to read it whole for
+ * The relations of schemas, except indexes. `pg_class` has no index on the schema, and to read it whole for
  * each of thousands of schemas would take time in proportion to the square of their number.
  */
-function relationsIn(schema: string): string {
+function relationsIn(schemas: readonly string[]): string {
   return `array(
     select objid from pg_depend
-    where refclassid = 'pg_namespace'::regclass and refobjid = '${schema}'::regnamespace
+    where refclassid = 'pg_namespace'::regclass and refobjid = any (${oidsOf(schemas)})
       and classid = 'pg_class'::regclass
   )`;
+}
+
+function oidsOf(schemas: readonly string[]): string {
+  return `array[${schemas.map((schema) => `'${schema}'::regnamespace`).join(', ')}]::oid[]`;
 }
 
 /** A table, and the tables of the same schema that its foreign keys refer to. */

@@ -14,7 +14,7 @@ type Pool = Pick<ConnectionPool, 'isBusyOn' | 'abandon'>;
 
 export class ServerWatch {
   readonly #fleet: Fleet;
-  readonly #pools: readonly Pool[];
+  readonly #pools: Pool[];
   readonly #limits: ServerWatchLimits;
   readonly #timer: NodeJS.Timeout;
   /** By the name of the server. */
@@ -23,9 +23,14 @@ export class ServerWatch {
 
   constructor(fleet: Fleet, pools: readonly Pool[], limits: ServerWatchLimits) {
     this.#fleet = fleet;
-    this.#pools = pools;
+    this.#pools = [...pools];
     this.#limits = limits;
     this.#timer = setInterval(() => void this.look(), limits.everyMs).unref();
+  }
+
+  /** Work of these pools is ended, too. */
+  add(...pools: readonly Pool[]): void {
+    this.#pools.push(...pools);
   }
 
   /** Never rejects. */

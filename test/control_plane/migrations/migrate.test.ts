@@ -13,6 +13,7 @@ import { lowestOf, migrationStatus } from '../../../src/control_plane/migrations
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
 import { limits } from '../../../src/limits.ts';
+import type { Connection } from '../../../src/postgres/connection.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
@@ -175,6 +176,30 @@ describe('migrateFleet()', () => {
     assert.equal((await migrate(services)).migrated, 3);
   });
 
+  it('applies a file that only adds objects to schemas in one transaction, any other to each', async () => {
+    const inOne = async (file: string, text: string) => {
+      await writeFile(join(sqlFolder, 'tenant', file), text);
+      const services = await servicesNow();
+      assert.equal((await migrate(services)).migrated, 5);
+      const all = [await lastTransaction(services, 'schema-one')];
+      all.push(await lastTransaction(services, 'schema-two'));
+      return all[0] === all[1];
+    };
+    assert.ok(await inOne('009_six.sql', 'alter table pets add column six text;\n'));
+    assert.ok(!(await inOne('010_set.sql', 'set local datestyle = german;\n')));
+  });
+
+  it('names the one that fails beside others in one transaction', async () => {
+    const file = join(sqlFolder, 'tenant', '011_seven.sql');
+    await writeFile(file, 'alter table pets add column seven text;\n');
+    const services = await servicesNow();
+    await asOwner(services, 'schema-two', 'alter table pets add column seven text');
+    const { migrated, failed } = await migrate(services);
+    assert.deepEqual([migrated, failed.map(({ name }) => name)], [4, ['schema-two']]);
+    await asOwner(services, 'schema-two', 'alter table pets drop column seven');
+    assert.equal((await migrate(services)).migrated, 1);
+  });
+
   it('refuses a file that was edited after all tenants had it', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
     await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
@@ -236,10 +261,29 @@ const fix = (services: Services, slug: string) =>
   asOwner(services, slug, 'alter table pets drop column microchip_id');
 
 async function asOwner(services: Services, slug: string, statement: string): Promise<void> {
-  const { admin, installation } = services.fleet;
-  const placement = services.fleet.modes.placementOf(await tenantOf(services, slug));
-  await admin.exclusive(installation.adminTarget(placement), 'test', (connection) =>
-    connection.script(`begin; set local search_path = "${placement.schema}"; ${statement}; commit`),
+  await inSchema(services, slug, (connection, path) =>
+    connection.script(`begin; ${path}; ${statement}; commit`),
+  );
+}
+
+/** The transaction that wrote the newest row of the schema's ledger. */
+function lastTransaction(services: Services, slug: string): Promise<string | undefined> {
+  return inSchema(services, slug, async (connection, path) => {
+    const newest = 'select xmin::text as writer from migrations order by version desc limit 1';
+    const [row] = await connection.queryIn<{ writer: string }>(`begin; ${path}`, newest);
+    return row?.writer;
+  });
+}
+
+async function inSchema<Result>(
+  { fleet, control }: Services,
+  slug: string,
+  work: (connection: Connection, path: string) => Promise<Result>,
+): Promise<Result> {
+  const placement = fleet.modes.placementOf(await tenantOf({ control }, slug));
+  const target = fleet.installation.adminTarget(placement);
+  return fleet.admin.exclusive(target, 'test', (connection) =>
+    work(connection, `set local search_path = "${placement.schema}"`),
   );
 }
 
@@ -258,7 +302,7 @@ async function holdLock(services: Services, slug: string, released: () => boolea
   );
 }
 
-async function tenantOf({ control }: Services, slug: string) {
+async function tenantOf({ control }: Pick<Services, 'control'>, slug: string) {
   const [tenant] = await control<{
     id: string;
     isolation: IsolationModeName;

@@ -8,6 +8,7 @@ import {
   ignore,
   readLedger,
   upgrade,
+  upgradeTogether,
 } from '../../../src/control_plane/migrations/schema_migrator.ts';
 import { createLogin, createRoles } from '../../../src/control_plane/provisioning/logins.ts';
 import { Connection } from '../../../src/postgres/connection.ts';
@@ -61,20 +62,21 @@ describe('upgrade()', () => {
   const run = (...texts: string[]) => runWith(migrating, ...texts);
 
   const runWith = (lend: typeof migrating, ...texts: string[]) =>
-    upgrade(connection, {
-      schema,
-      owner,
-      roles: { app: owner },
-      migrations: migrationsOf(...texts),
-      lockTimeoutMs: 50,
-      migrating: lend,
-      onApplied: ignore,
-    });
+    upgrade(connection, schema, upgradeOf(lend, ...texts));
 
-  const tables = async () => {
+  const upgradeOf = (lend: typeof migrating, ...texts: string[]) => ({
+    owner,
+    roles: { app: owner },
+    migrations: migrationsOf(...texts),
+    lockTimeoutMs: 50,
+    migrating: lend,
+    onApplied: ignore,
+  });
+
+  const tables = async (of = schema) => {
     const rows = await connection.plain<{ name: string }>`
       select tablename as name from pg_tables
-      where schemaname = ${schema} and tablename <> 'migrations'
+      where schemaname = ${of} and tablename <> 'migrations'
       order by tablename`;
     return rows.map(({ name }) => name);
   };
@@ -84,6 +86,24 @@ describe('upgrade()', () => {
     assert.equal(await run('create table a ()', 'create table b ()'), 2);
     assert.equal(await run('create table a ()', 'create table b ()'), 2);
     assert.deepEqual(await tables(), ['a', 'b']);
+  });
+
+  it('applies a file to several schemas, or to none when one of them has another version', async () => {
+    const other = `${schema}_other`;
+    await connection.script(`create schema ${other} authorization "${owner}"`);
+    const files = ['create table a ()', 'create table b ()'] as const;
+    const together = () => upgradeTogether([schema, other], 1, upgradeOf(migrating, ...files));
+    await run(files[0]);
+    await upgrade(connection, other, upgradeOf(migrating, ...files));
+    await connection.script(`drop table ${other}.b`);
+    await assert.rejects(together(), { code: '23502' });
+    for (const one of [schema, other]) assert.deepEqual(await tables(one), ['a']);
+    await connection.script(`delete from ${other}.migrations where version = 2`);
+    await together();
+    for (const one of [schema, other]) {
+      assert.deepEqual(await tables(one), ['a', 'b']);
+      assert.equal((await readLedger(connection, one, owner)).length, 2);
+    }
   });
 
   it('keeps the migrations before a failure, and nothing of the failed one', async () => {
