@@ -172,7 +172,7 @@ describe('a tenant that is restored', () => {
   }
 
   for (const [mode, recovery] of [
-    // The transaction that replaces the rows sees that the recovery has begun.
+    // The transaction that replaces the rows finds that the move has another owner.
     ['shared', (slug: string) => fixture.takeOver(slug)],
     // In a tenant's own database it finds no place for its mark.
     ['database', async (slug: string) => (await fixture.takeOver(slug)).recover('taken over')],
