@@ -313,9 +313,14 @@ export const limits = {
     lockRetryMs: 500,
     /**
      * Schemas in one transaction. Their tables are locked until it ends, about a millisecond for each, so a
-     * statement that takes longer than this, or waits for a lock, is left to a transaction for one schema.
+     * batch that takes longer than this, or waits for a lock, is left to a transaction for each schema.
      */
-    together: { schemas: 10, lockTimeoutMs: 20, statementTimeoutMs: 250 },
+    together: {
+      schemas: 10,
+      lockTimeoutMs: 20,
+      statementTimeoutMs: 250,
+      transactionTimeoutMs: 500,
+    },
     /** The longest error of a tenant's failed migration that the registry keeps. */
     errorChars: 500,
   },

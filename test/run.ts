@@ -38,7 +38,9 @@ async function testAll(paths: readonly string[]): Promise<number> {
   // For all temporary files of the tests.
   process.env.TMPDIR = folder;
   try {
-    process.env.TEST_CLUSTER = await makeCluster(join(folder, 'cluster'));
+    if (!process.env.TEST_POSTGRES_PROGRAMS) {
+      process.env.TEST_CLUSTER = await makeCluster(join(folder, 'cluster'));
+    }
     if (process.env.DATABASE_URL) return await runTests(paths, folder, process.env.DATABASE_URL);
     const { url, stop } = await startTestCluster();
     return await runTests(paths, folder, url).finally(stop);

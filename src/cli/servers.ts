@@ -2,7 +2,7 @@
 import { text as readAll } from 'node:stream/consumers';
 import { addServer } from '../control_plane/servers/add_server.ts';
 import { type Drained, drainServer } from '../control_plane/servers/drain_server.ts';
-import { countTenants, loseServer } from '../control_plane/servers/lose_server.ts';
+import { countTenants, loseServer, whyGone } from '../control_plane/servers/lose_server.ts';
 import { removeServer } from '../control_plane/servers/remove_server.ts';
 import { resumeServer } from '../control_plane/servers/resume_server.ts';
 import { listServers, type ServerView } from '../control_plane/servers/server_list.ts';
@@ -170,20 +170,21 @@ function printDrained(name: string, { moved, failed, left }: Drained): void {
 function lose(name: string, { json, yes }: Flags): Work {
   assertConfirmable(`give up the server "${name}"`, yes);
   return async (services) => {
+    const reason = await whyGone(services.fleet, name);
     const tenants = await countTenants(services, name);
-    const question = `This deletes the ${tenants} tenants of the server "${name}", whose rows are lost. Type its name to continue: `;
+    const question = `Seen from this machine: ${reason}. This deletes the ${tenants} tenants of the server "${name}", whose rows are lost. Type its name to continue: `;
     if (!yes && !(await isConfirmed(question, name))) {
       throw new Error(`Cannot give up the server "${name}": it was not confirmed`);
     }
-    const { deleted, failed } = await loseServer(services, name);
-    const status = failed.length === 0 ? 'removed' : 'lost';
-    if (json) printJson({ name, status, deleted, failed });
+    const { deleted, failed, left } = await loseServer(services, name);
+    const status = left === null ? 'removed' : 'lost';
+    if (json) printJson({ name, status, deleted, failed, left });
     else {
       for (const { slug, trail_hash } of deleted)
         print(`${slug} was deleted; its trail ends with ${trail_hash}`);
       for (const { slug, error } of failed) print(`${slug} was not deleted: ${error}`);
-      print(`${name} is ${status}`);
+      print(left ?? `${name} is ${status}`);
     }
-    return failed.length === 0 ? 0 : 1;
+    return left === null ? 0 : 1;
   };
 }

@@ -84,6 +84,12 @@ export function isUnreachable(error: unknown): boolean {
   return severityOf(cause) === undefined || codeOf(cause) === '57P03';
 }
 
+/** Whether nothing at all has answered: no host, no listener, or no reply in time. */
+export function isSilence(error: unknown): boolean {
+  const cause = causeOf(error);
+  return socketFaults.has(codeOf(cause)) || cause instanceof Refusal;
+}
+
 /** Returns the error of a tenant's statement. A missing right becomes a violation, which the trail records. */
 export function asViolation(error: unknown): unknown {
   return error instanceof Error && codeOf(error) === '42501'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Refusal } from '../../src/kernel/errors.ts';
-import { asRefusal, poisonsConnection } from '../../src/postgres/errors.ts';
+import { Refusal, unavailable } from '../../src/kernel/errors.ts';
+import { asRefusal, isSilence, poisonsConnection } from '../../src/postgres/errors.ts';
 
 function fault(code: string, severity?: 'ERROR' | 'FATAL'): Error {
   return Object.assign(new Error('x'), { code, ...(severity && { severity }) });
@@ -19,6 +19,20 @@ describe('poisonsConnection()', () => {
   for (const code of ['42501', '25P01', '25006', '26000', '0A000']) {
     it(`is true for ${code}`, () => assert.equal(poisonsConnection(fault(code, 'ERROR')), true));
   }
+});
+
+describe('isSilence()', () => {
+  it('is true when nothing has answered', () => {
+    const late = unavailable('The database did not accept a connection in time');
+    const refused = unavailable('The database is not available', fault('ECONNREFUSED'));
+    for (const error of [fault('ENOTFOUND'), refused, late]) assert.equal(isSilence(error), true);
+  });
+  it('is false for a server that starts, refuses the login or does not speak TLS', () => {
+    const answers = [fault('57P03', 'FATAL'), fault('28P01', 'FATAL'), new Error('no TLS')];
+    for (const error of answers) {
+      assert.equal(isSilence(unavailable('The database is not available', error)), false);
+    }
+  });
 });
 
 describe('asRefusal()', () => {

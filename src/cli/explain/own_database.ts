@@ -100,23 +100,27 @@ async function onServer(databaseUrl: string): Promise<Opened> {
 
 async function dropUnheld(admin: Connection): Promise<void> {
   const unheld = await admin.plain<{ name: string }>`
-    select datname as name from pg_database
-    where datname ~ '^kennel_ex_[0-9a-f]{8}$'
-      and not exists (select from pg_stat_activity a where a.datname = pg_database.datname)`;
-  for (const { name } of unheld) await dropAll(admin, name);
+    select distinct left(name, 18) as name
+    from (select datname from pg_database union all select rolname from pg_roles) as found (name)
+    where name ~ '^kennel_ex_[0-9a-f]{8}'
+      and not exists (select from pg_stat_activity where datname = left(name, 18))`;
+  for (const { name } of unheld) {
+    // Those of another administrator cannot be dropped, and do not matter to this run.
+    await dropAll(admin, name).catch(() => {});
+  }
 }
 
 /** Drops the tenants' own databases, too, and all roles: the names of all of them begin alike. */
 async function dropAll(admin: Connection, name: string): Promise<void> {
-  // The run's own is the last: if this is interrupted, the next run finds the others by it.
   const databases = await admin.plain<{ name: string }>`
-    select datname as name from pg_database where starts_with(datname, ${name})
-    order by length(datname) desc`;
-  for (const one of databases) await admin.script(`drop database "${one.name}" with (force)`);
+    select datname as name from pg_database where starts_with(datname, ${name})`;
+  for (const one of databases) {
+    await admin.script(`drop database if exists "${one.name}" with (force)`);
+  }
   // The latest first: a role that was granted rights by a later one could not be dropped before it.
   const roles = await admin.plain<{ name: string }>`
     select rolname as name from pg_roles where starts_with(rolname, ${name}) order by oid desc`;
-  for (const one of roles) await admin.script(`drop role "${one.name}"`);
+  for (const one of roles) await admin.script(`drop role if exists "${one.name}"`);
 }
 
 async function asAdmin<Result>(

@@ -14,11 +14,12 @@ export class ExportBudget {
   readonly #connection: Connection;
   readonly #key: string;
 
-  constructor(fleet: Fleet, connection: Connection) {
+  /** @param server where the export runs: each has its own budget, and does not wait for another that hangs. */
+  constructor(fleet: Fleet, connection: Connection, server: string) {
     this.#fleet = fleet;
     this.#connection = connection;
     // Locks of all databases are seen: another installation has another name.
-    this.#key = `kennel export of ${fleet.installation.mark()}`;
+    this.#key = `kennel export of ${fleet.installation.mark()} on ${server}`;
   }
 
   /**
@@ -41,15 +42,20 @@ export class ExportBudget {
    * the main database, because advisory locks belong to a database.
    */
   #enter(isBudgeted: boolean): Promise<void> {
+    if (!isBudgeted) return this.#count();
     return asOwner(this.#fleet, async (main) => {
       await main`select pg_advisory_xact_lock(hashtextextended(${`entry to ${this.#key}`}, 0))`;
-      await this.#owning(
-        (sql) => sql`select pg_advisory_lock_shared(hashtextextended(${this.#key}, 0))`,
-      );
-      if (!isBudgeted || !(await this.#isExceeded())) return;
+      await this.#count();
+      if (!(await this.#isExceeded())) return;
       await this.#leave();
       throw unavailable('Too many tenants are exported; try again later');
     });
+  }
+
+  async #count(): Promise<void> {
+    await this.#owning(
+      (sql) => sql`select pg_advisory_lock_shared(hashtextextended(${this.#key}, 0))`,
+    );
   }
 
   async #isExceeded(): Promise<boolean> {

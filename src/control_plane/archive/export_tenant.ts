@@ -60,7 +60,7 @@ export function exportTenant(
     const run = (connection: Connection) =>
       new TenantExport(parts, { tenant, placement, account, options }).run(connection, write);
     await archives.exclusive(target, tenant.id, (connection) =>
-      new ExportBudget(fleet, connection)
+      new ExportBudget(fleet, connection, placement.server)
         .spend(isBudgeted, () => run(connection))
         // An idle session would still count against the login's limit.
         .finally(() => connection.close()),

@@ -145,11 +145,16 @@ class Run {
   }
 
   async #migrate(batch: readonly Pending[]): Promise<SchemaResult[]> {
+    const [{ version } = { version: 0 }] = batch;
     if (batch.length > 1 && (await this.#migrateTogether(batch))) {
       return batch.map((one) => this.#finished(one, null));
     }
     const results: SchemaResult[] = [];
     for (const one of batch) results.push(this.#finished(one, await this.#attempt(one)));
+    if (results.some(({ error }) => error === null)) {
+      // Their record may have failed in the batch.
+      for (const file of this.#fleet.sql.tenant.slice(version)) await this.#recorder.file(file);
+    }
     return results;
   }
 

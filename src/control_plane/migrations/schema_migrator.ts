@@ -15,13 +15,17 @@ export type Upgrade = {
   migrations: readonly Migration[];
   /**
    * SQL at the end of each migration, in its transaction, as the owner: raises an error for a faulty table, and
-   * sets rights. In a new schema, which nothing uses yet, only at the end of the last migration.
+   * sets rights.
    */
   restrictions?: (schemas: readonly string[]) => string;
   /** How long one statement may wait for a lock: meanwhile later requests for the table wait too. */
   lockTimeoutMs: number;
   /** How long one statement may take; by default as long as the session allows. */
   statementTimeoutMs?: number;
+  /** After this time no further schema is begun in the same transaction, and all of it is undone. */
+  transactionTimeoutMs?: number;
+  /** Versions that other schemas have. In a new schema these are applied together if they only add. */
+  known?: ReadonlySet<number>;
   /** Runs `work` with a session of the migrations' login, in the database of the schema. */
   migrating: (work: (connection: Connection) => Promise<void>) => Promise<void>;
   /** Called after each applied migration. */
@@ -53,25 +57,30 @@ export async function upgrade(
   const last = applied.at(-1)?.version ?? 0;
   const missing = preparedFrom(last, upgrade);
   if (missing.length === 0) return last;
-  const groups = last > 0 ? missing.map((one) => [one]) : joined(missing);
+  const groups = last > 0 ? missing.map((one) => [one]) : joined(missing, upgrade.known);
   await upgrade.migrating(async (migrating) => {
     for (const group of groups) {
-      const isUsed = last > 0 || group === groups.at(-1);
-      const { restrictions, ...others } = upgrade;
-      await apply(migrating, [schema], isUsed ? upgrade : others, group);
+      await apply(migrating, [schema], upgrade, group);
       for (const { migration } of group) await upgrade.onApplied(migration);
     }
   });
   return migrations.length;
 }
 
-/** For a new schema: files that only add, and follow each other, are one transaction. */
-function joined(missing: readonly Prepared[]): Prepared[][] {
+/**
+ * For a new schema: files that only add, and follow each other, are one transaction. A file that no schema has yet
+ * is by itself, so that its tables are examined as they are in schemas that exist already.
+ */
+function joined(
+  missing: readonly Prepared[],
+  known: ReadonlySet<number> = new Set(),
+): Prepared[][] {
   const groups: Prepared[][] = [];
+  const mayJoin = ({ migration }: Prepared) => migration.additive && known.has(migration.version);
   for (const one of missing) {
     const before = groups.at(-1);
-    const isJoined = one.migration.additive && before?.at(-1)?.migration.additive;
-    if (isJoined) before.push(one);
+    const last = before?.at(-1);
+    if (before && last && mayJoin(last) && mayJoin(one)) before.push(one);
     else groups.push([one]);
   }
   return groups;
@@ -157,9 +166,10 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
 async function apply(
   connection: Connection,
   schemas: readonly string[],
-  { owner, lockTimeoutMs, statementTimeoutMs, migrations, restrictions }: Upgrade,
+  upgrade: Upgrade,
   files: readonly Prepared[],
 ): Promise<void> {
+  const { owner, lockTimeoutMs, statementTimeoutMs, migrations, restrictions } = upgrade;
   const inSchema = (schema = '') => [
     `set local role "${owner}"`,
     `set local search_path = "${schema}"`,
@@ -168,9 +178,10 @@ async function apply(
   if (statementTimeoutMs) limits.push(`set local statement_timeout = ${statementTimeoutMs}`);
   await connection.scripts(
     ['begin', 'set local client_min_messages = warning', ...limits].join('; '),
-    schemas.flatMap((schema) =>
-      files.flatMap(({ statements }) => [...inSchema(schema), ...statements]),
-    ),
+    schemas.flatMap((schema) => [
+      ...deadline(upgrade),
+      ...files.flatMap(({ statements }) => [...inSchema(schema), ...statements]),
+    ]),
     // Role and path are set again, because the file may have changed them.
     [
       ...inSchema(schemas[0]),
@@ -181,6 +192,18 @@ async function apply(
       'commit',
     ].join(';\n'),
   );
+}
+
+/** Postgres has a time limit for transactions since version 17 only. */
+function deadline({ transactionTimeoutMs }: Upgrade): string[] {
+  if (transactionTimeoutMs === undefined) return [];
+  return [
+    `do $$ begin
+       if clock_timestamp() > transaction_timestamp() + interval '${transactionTimeoutMs} ms' then
+         raise exception 'the transaction takes too long';
+       end if;
+     end $$`,
+  ];
 }
 
 /** The row has no version, and fails, unless exactly the migrations before it are in the ledger. */

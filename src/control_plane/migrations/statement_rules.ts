@@ -31,7 +31,9 @@ function goesToSavepoint([, ...rest]: readonly string[]): boolean {
 export function areAdditive(statements: readonly Statement[]): boolean {
   const made = new Set<string>();
   return statements.every(({ words }) => {
-    if (words[0] === 'create' && words[1] === 'table') made.add(nameIn(words.slice(2)));
+    // With `if not exists` it may be an old one.
+    const makes = words[0] === 'create' && words[1] === 'table' && words[2] !== 'if';
+    if (makes) made.add(nameIn(words.slice(2)));
     return isAdditive(words, made);
   });
 }
@@ -90,7 +92,7 @@ function addsColumn([first, ...rest]: readonly string[]): boolean {
   const column = rest[0] === 'column' ? rest.slice(1) : rest;
   if (column.some((word) => constraining.has(word))) return false;
   const text = column.join(' ').replace(/^if not exists /, '');
-  return !/ not null\b/.test(text) || / (default|generated) /.test(text);
+  return !/(^| )not null\b/.test(text) || / (default|generated) /.test(text);
 }
 
 /** The changes of one statement, which are separated by commas. */

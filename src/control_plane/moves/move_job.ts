@@ -137,7 +137,6 @@ export class MoveJob implements Job {
   async #build(): Promise<TableGroup[]> {
     const { fleet, steps } = this.#parts;
     const { ref } = this.#destination;
-    await this.#parts.record.assertOwned(this.#move);
     await this.#destroy(this.#destination);
     const version = await fleet.modes.of(ref).provision(ref, steps);
     if (version !== fleet.sql.tenant.length) {
@@ -208,8 +207,10 @@ export class MoveJob implements Job {
   }
 
   async #destroy(place: Place): Promise<void> {
-    const { fleet, steps } = this.#parts;
+    const { fleet, record, steps } = this.#parts;
     await place.assertUp();
+    // The place may be in use again: by another process, that has taken over and moved the tenant back.
+    await record.assertOwned(this.#move);
     await fleet.modes.of(place.ref).destroy(place.ref, steps);
   }
 }

@@ -153,8 +153,11 @@ export class Moves {
     if (move) await this.#giveUp(move, 'The process that moved the tenant has ended');
   }
 
+  /** Decided by the places: a server of the former version writes no `kind`. */
   #jobOf(move: MoveRow): Job {
-    return new (move.kind === 'restore' ? ReplaceJob : MoveJob)(this.#jobParts, move);
+    const { origin, originServer, destination, destinationServer } = move;
+    const stays = origin === destination && originServer === destinationServer;
+    return new (stays ? ReplaceJob : MoveJob)(this.#jobParts, move);
   }
 
   async #run(slug: Slug, { claim, onBegun, work, onDropped }: Running): Promise<MoveView> {
@@ -164,8 +167,9 @@ export class Moves {
         const move = await claim();
         onBegun?.(await this.#viewOf(slug));
         await this.#finishing(move, connection, work);
-        await onDropped?.();
-        return this.#viewOf(slug);
+        const view = await this.#viewOf(slug);
+        if (view.state === 'done') await onDropped?.();
+        return view;
       }),
     );
     if (moved) return moved;

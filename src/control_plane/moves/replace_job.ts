@@ -87,6 +87,7 @@ export class ReplaceJob implements Job {
     await this.#capture.create(groups);
     await this.#createMark();
     await onStep('captured');
+    await record.assertOwned(this.#move);
     await this.#capture.stopWrites();
     const stoppedAtMs = nowMs();
     await onStep('writes stopped');

@@ -37,7 +37,7 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
     const onApplied: Upgrade['onApplied'] = async (file) => {
       if (!recorded.has(file.version)) await recordFile(control, file);
     };
-    return upgradeSchema(connection, { fleet, placement, onApplied });
+    return upgradeSchema(connection, { fleet, placement, onApplied, known: recorded });
   });
 }
 
@@ -45,6 +45,7 @@ type SchemaUpgrade = {
   fleet: Fleet;
   placement: Placement;
   onApplied: Upgrade['onApplied'];
+  known?: ReadonlySet<number>;
 };
 
 /** Applies the pending migrations of `sql/tenant` to a schema. @returns its version. */
@@ -66,9 +67,11 @@ export function upgradeSchemas(
   return upgradeTogether(schemas, version, { ...upgradeOf(upgraded), ...timeouts });
 }
 
-export type TogetherTimeouts = Required<Pick<Upgrade, 'lockTimeoutMs' | 'statementTimeoutMs'>>;
+export type TogetherTimeouts = Required<
+  Pick<Upgrade, 'lockTimeoutMs' | 'statementTimeoutMs' | 'transactionTimeoutMs'>
+>;
 
-function upgradeOf({ fleet, placement, onApplied }: SchemaUpgrade): Upgrade {
+function upgradeOf({ fleet, placement, onApplied, known = new Set() }: SchemaUpgrade): Upgrade {
   const { role } = placement;
   const { owner } = fleet.installation.roles;
   return {
@@ -81,6 +84,7 @@ function upgradeOf({ fleet, placement, onApplied }: SchemaUpgrade): Upgrade {
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
     migrating: (work) => migrating(fleet, placement, work),
     onApplied,
+    known,
   };
 }
 

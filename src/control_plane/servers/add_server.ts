@@ -74,7 +74,9 @@ async function identify(
   // No tenant is placed on a server before it was added completely.
   if (known === null || known.status === 'adding') return randomUUID();
   if (known.status === 'lost') {
-    throw new Error(`it was given up; finish this with: npm run servers -- remove ${name} --lost`);
+    throw new Error(
+      `it was given up; finish this with: npm run servers -- remove ${name} --lost; or resume it`,
+    );
   }
   if (mark !== 'none' && mark.identity === known.identity) return known.identity;
   throw new Error('there is another server of that name, with its own databases; remove it first');

@@ -6,17 +6,15 @@
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
-import { causeOf, isUnreachable } from '../../postgres/errors.ts';
-import { whyUnreachable } from '../../postgres/unreachable.ts';
+import { causeOf } from '../../postgres/errors.ts';
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import type { Moves } from '../moves/moves.ts';
 import type { DeletionReceipt } from '../provisioning/deletion_receipt.ts';
 import type { Onboarding } from '../provisioning/onboarding.ts';
-import { withProbe } from './probe.ts';
+import { presenceOf } from './presence.ts';
 import { assertAdded, assertEmpty, withServersLock } from './remove_server.ts';
 import { assertServer } from './server_list.ts';
-import { readMark } from './server_roles.ts';
 import { learnServers } from './server_urls.ts';
 
 type LoseParts = {
@@ -30,6 +28,8 @@ type LoseParts = {
 export type LostServer = {
   deleted: DeletionReceipt[];
   failed: { slug: Slug; error: string }[];
+  /** Why the server is still in the registry; null when it was removed. */
+  left: string | null;
 };
 
 /**
@@ -45,14 +45,21 @@ export function loseServer(parts: LoseParts, name: string): Promise<LostServer> 
     await markLost(fleet, name);
     await parts.moves.recover(name);
     const lost = await deleteTenants(parts, name);
-    if (lost.failed.length > 0) return lost;
-    await asOwner(fleet, async (sql) => {
-      await assertEmpty(sql, name);
-      await sql`delete from control.servers where name = ${name}`;
-    });
-    await learnServers(fleet);
-    return lost;
+    // Whatever happens now, the receipts are returned.
+    const left = await forget(fleet, name).then(
+      () => null,
+      (error: unknown) => causeOf(error).message,
+    );
+    return { ...lost, left };
   });
+}
+
+async function forget(fleet: Fleet, name: string): Promise<void> {
+  await asOwner(fleet, async (sql) => {
+    await assertEmpty(sql, name);
+    await sql`delete from control.servers where name = ${name}`;
+  });
+  await learnServers(fleet);
 }
 
 /** How many tenants live on a server. @throws {Error} when there is no such server. */
@@ -64,10 +71,7 @@ export async function countTenants({ control }: { control: Db }, name: string): 
 }
 
 async function markLost(fleet: Fleet, name: string): Promise<void> {
-  await asOwner(fleet, (sql) => assertAdded(sql, name));
-  // Another process may have added the server a moment ago.
-  await learnServers(fleet);
-  await assertGone(fleet, name);
+  await whyGone(fleet, name);
   await asOwner(
     fleet,
     (sql) => sql`update control.servers set status = 'lost' where name = ${name}`,
@@ -75,37 +79,31 @@ async function markLost(fleet: Fleet, name: string): Promise<void> {
   await learnServers(fleet);
 }
 
-/** @throws {Refusal} `conflict` unless nothing answers, or another Postgres than the one that was added. */
-async function assertGone(fleet: Fleet, name: string): Promise<void> {
-  const [known] = await asOwner(
-    fleet,
-    (sql) => sql<{ identity: string | null }>`
-      select identity from control.servers where name = ${name}`,
-  );
-  const mark = await withProbe(fleet, name, (connection) =>
-    readMark(connection, fleet.installation),
-  ).catch((error: unknown) => {
-    if (isUnreachable(error)) return null;
-    throw stillThere(name, whyUnreachable(error));
-  });
-  if (mark === null || typeof mark === 'string') return;
-  if (mark.name !== name || mark.identity !== known?.identity) return;
-  throw stillThere(name, 'drain and remove it');
-}
-
-function stillThere(name: string, reason: string): Refusal {
-  return new Refusal('conflict', {
-    detail: `Cannot give up the server "${name}": it answers: ${reason}`,
+/**
+ * Returns what was found at the address of a server that is gone: nothing, or another Postgres.
+ *
+ * @throws {Refusal} `conflict` for the main server, and for one that is there, or might be: a server that starts, or
+ *   one whose certificate has expired, still has its tenants' rows.
+ */
+export async function whyGone(fleet: Fleet, name: string): Promise<string> {
+  await asOwner(fleet, (sql) => assertAdded(sql, name));
+  // Another process may have added the server a moment ago.
+  await learnServers(fleet);
+  const { found, reason } = await presenceOf(fleet, name);
+  if (found === 'nothing' || found === 'another') return reason;
+  const advice = found === 'itself' ? '; drain and remove it, or resume it first' : '';
+  throw new Refusal('conflict', {
+    detail: `Cannot give up the server "${name}": ${reason}${advice}`,
   });
 }
 
 async function deleteTenants(
   { control, onboarding }: LoseParts,
   name: string,
-): Promise<LostServer> {
+): Promise<Omit<LostServer, 'left'>> {
   const tenants = await control<{ slug: Slug }>`
     select slug from control.tenants where server = ${name} order by slug`;
-  const lost: LostServer = { deleted: [], failed: [] };
+  const lost: Omit<LostServer, 'left'> = { deleted: [], failed: [] };
   for (const { slug } of tenants) {
     try {
       const receipt = await onboarding.remove(slug, null);

@@ -62,7 +62,7 @@ export async function assertAdded(sql: Sql, name: string): Promise<void> {
 
 async function assertNotLost(sql: Sql, name: string): Promise<void> {
   const lost = await sql`select from control.servers where name = ${name} and status = 'lost'`;
-  if (lost.length > 0) throw conflict(name, 'it was given up; use --lost');
+  if (lost.length > 0) throw conflict(name, 'it was given up; use --lost, or resume it');
 }
 
 /**

@@ -1,23 +1,35 @@
-/** Places tenants on a server again that was drained. */
+/** Places tenants on a server again that was drained, or was given up and is there after all. */
 import { Refusal } from '../../kernel/errors.ts';
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
+import { presenceOf } from './presence.ts';
 import { assertServer } from './server_list.ts';
+import { learnServers } from './server_urls.ts';
 
 /**
- * @throws {Refusal} `conflict` for a server whose addition or removal was not completed.
+ * @throws {Refusal} `conflict` for a server whose addition or removal was not completed, and for a lost one that does
+ *   not answer.
  * @throws {Error} when there is no such server.
  */
 export async function resumeServer(fleet: Fleet, name: string): Promise<void> {
+  await learnServers(fleet);
+  const isBack = fleet.installation.isLost(name) && (await isThere(fleet, name));
   await asOwner(fleet, async (sql) => {
     await assertServer(sql, name);
     const resumed = await sql`
       update control.servers set status = 'active'
-      where name = ${name} and status in ('active', 'draining')
+      where name = ${name} and (status in ('active', 'draining') or status = 'lost' and ${isBack})
       returning name`;
     if (resumed.length > 0) return;
     throw new Refusal('conflict', {
       detail: `Cannot resume the server "${name}": it was not added or removed completely; do this first`,
     });
   });
+  await learnServers(fleet);
+}
+
+async function isThere(fleet: Fleet, name: string): Promise<boolean> {
+  const { found, reason } = await presenceOf(fleet, name);
+  if (found === 'itself') return true;
+  throw new Refusal('conflict', { detail: `Cannot resume the server "${name}": ${reason}` });
 }

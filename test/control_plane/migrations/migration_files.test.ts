@@ -15,7 +15,8 @@ describe('a migration file', () => {
     const additive = [
       '',
       'create table a (id int); create unique index on a (id); create policy p on a using (true);',
-      'create table if not exists a (id int); alter table only a add check (id > 0);',
+      'create table a (id int); alter table only a add check (id > 0);',
+      'create table if not exists a (id int)',
       'create table shared.a (id int); alter table shared.a alter column id set not null',
       'create index on pets (name)',
       'create function f() returns int language sql as $$ select 1 $$',
@@ -33,6 +34,8 @@ describe('a migration file', () => {
       'alter table pets add n bigserial',
       'alter table pets add constraint c check (true)',
       'alter table pets add check (true)',
+      'alter table pets add not null breed',
+      'create table if not exists pets (id int); alter table pets drop column name',
       'alter table pets add a text, drop column name',
       'alter table pets rename column name to title',
       'alter table pets alter column name type varchar(10)',

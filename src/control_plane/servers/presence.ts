@@ -1,0 +1,43 @@
+/** Whether a server that was added is still at its address. */
+import { isSilence } from '../../postgres/errors.ts';
+import { whyUnreachable } from '../../postgres/unreachable.ts';
+import type { Fleet } from '../fleet.ts';
+import { asOwner } from '../keys/seal_keys.ts';
+import { withProbe } from './probe.ts';
+import { readMark, type ServerMark } from './server_roles.ts';
+
+/**
+ * What is at the address: the server itself, another Postgres, something that could not be told, or nothing that
+ * answers. The reason says it in a few words.
+ */
+export type Presence = {
+  found: 'itself' | 'another' | 'something' | 'nothing';
+  reason: string;
+};
+
+/** Looks from this machine; others may see more. */
+export async function presenceOf(fleet: Fleet, name: string): Promise<Presence> {
+  let answered = false;
+  try {
+    const mark = await withProbe(fleet, name, (connection) => {
+      answered = true;
+      return readMark(connection, fleet.installation);
+    });
+    if (await isOwn(fleet, name, mark)) return { found: 'itself', reason: 'it answers' };
+    return { found: 'another', reason: 'another Postgres answers at its address' };
+  } catch (error) {
+    const found = !answered && isSilence(error) ? 'nothing' : 'something';
+    return { found, reason: whyUnreachable(error) };
+  }
+}
+
+async function isOwn(fleet: Fleet, name: string, mark: ServerMark): Promise<boolean> {
+  if (typeof mark === 'string' || mark.name !== name) return false;
+  const known = await asOwner(
+    fleet,
+    (sql) => sql`
+      select from control.servers
+      where name = ${name} and identity is not distinct from ${mark.identity}`,
+  );
+  return known.length > 0;
+}
