@@ -178,10 +178,9 @@ async function apply(
   if (statementTimeoutMs) limits.push(`set local statement_timeout = ${statementTimeoutMs}`);
   await connection.scripts(
     ['begin', 'set local client_min_messages = warning', ...limits].join('; '),
-    schemas.flatMap((schema) => [
-      ...deadline(upgrade),
-      ...files.flatMap(({ statements }) => [...inSchema(schema), ...statements]),
-    ]),
+    schemas.flatMap((schema) =>
+      files.flatMap(({ statements }) => [...inSchema(schema), ...deadline(upgrade), ...statements]),
+    ),
     // Role and path are set again, because the file may have changed them.
     [
       ...inSchema(schemas[0]),
@@ -194,7 +193,7 @@ async function apply(
   );
 }
 
-/** Postgres has a time limit for transactions since version 17 only. */
+/** A check between schemas. Postgres has a time limit for transactions since version 17 only. */
 function deadline({ transactionTimeoutMs }: Upgrade): string[] {
   if (transactionTimeoutMs === undefined) return [];
   return [
