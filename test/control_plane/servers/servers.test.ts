@@ -518,7 +518,10 @@ describe('servers', () => {
   /** A command that was killed, and a server that was not lost after all. */
   async function giveUpTooEarly(): Promise<void> {
     const { fleet } = services;
-    await asOwner(fleet, (sql) => sql`update control.servers set status = 'lost'`);
+    await asOwner(
+      fleet,
+      (sql) => sql`update control.servers set status = 'lost' where name = 'two'`,
+    );
     await assert.rejects(
       resumeServer(fleet, 'two'),
       /Cannot resume the server "two": the connection/,
