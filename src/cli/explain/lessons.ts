@@ -91,8 +91,8 @@ async function strangers({ kennel, zoo, other }: Material): Promise<Lesson> {
         work for both, so the time tells nothing either. No caller can find out which tenants exist. The
         operator can: the first attempt is in the audit trail, as cross_tenant_access_attempt.`),
       '',
-      ...prose(`This is the stage "authorize". With --broken, explain also takes it off and sends the
-        request again, which then reaches the foreign row. For each mode:`),
+      ...prose(`This is the stage "authorize". With --broken, explain also takes this stage off and sends the
+        request again: Kennel then takes the stranger for the tenant. For each mode:`),
     ],
     command: `npm run --silent explain -- --broken | grep -A 4 "^another tenant's key[^:]*$"`,
   };
@@ -138,7 +138,7 @@ function sharedRows({ comparison }: Material): Lesson {
     lines: [
       ...prose(`The rows of all tenants are in the same tables; tenant_id says whose each is. Row-level
         security adds a condition, the policy, to each statement. Kennel sends each in an envelope, one
-        transaction. It makes the settings by set_config, which kennel_app may not call:`),
+        transaction, and makes the settings by set_config, which kennel_app may not call:`),
       ...envelopeLines(call),
       ...prose(`kennel.tenant is the tenant's id, a count of its moves (0) and a seal: a MAC for one connection,
         by a key that kennel_app cannot read. Text injected into SQL cannot make one. The policy compares
@@ -160,8 +160,8 @@ function schemas({ comparison }: Material): Lesson {
         same, but search_path names that schema:`),
       ...envelopeLines(callOf(explanationOf(comparison, 1))),
       ...prose(`So "pets" means this tenant's table: a handler's SQL stays there even if the policy is wrong.
-        SQL that names another schema does not: the role may use them all, and there only the seal and the
-        policy stop it, as in shared mode. The gain: small tables and indexes. The price: each schema is
+        SQL that names another tenant's schema gets there, because the role may use them all: only the seal
+        and the policy stop it, as in shared mode. The gain: small tables and indexes. The price: each schema is
         migrated by itself, and a connection that serves many of them needs more memory.`),
       '',
       ...prose('In your own Kennel (psql is in the package postgresql-client):'),
@@ -188,7 +188,7 @@ function databases({ comparison }: Material): Lesson {
     lines: [
       ...prose(`In database mode a tenant has a database, and a login that may connect to no other. A
         connection serves one tenant and starts with its context, to which "reset all" returns, so no
-        statement brings one:`),
+        statement brings a context:`),
       ...envelopeLines(callOf(all[2])),
       ...prose(`Row-level security is a second lock here. The price: 8 MB of disk and connections of its own
         for each tenant, whose first request waits for them.`),
@@ -219,7 +219,7 @@ async function doctor({ kennel }: Material): Promise<Lesson> {
     title: 'What the doctor would say if …',
     lines: [
       ...prose(`The doctor compares the catalog of each database with the files of sql/: roles, rights,
-        policies, functions, versions. A server asks it at its start alone, and does not start if tenants are
+        policies, functions, versions. A server asks it only at its start, and does not start if tenants are
         not isolated. A running one goes on, and leaks. If the policies of the shared table of pets were
         off, the doctor would say:`),
       '',
