@@ -45,7 +45,8 @@ async function testAll(paths: readonly string[]): Promise<number> {
     const { url, stop } = await startTestCluster();
     return await runTests(paths, folder, url).finally(stop);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    // After an interrupt a process may still write there.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
