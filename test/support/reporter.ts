@@ -19,6 +19,8 @@ export default async function* reporter(events: AsyncIterable<TestEvent>): Async
   let passed = 0;
   for await (const { type, data } of events) {
     if (type === 'test:stdout' || type === 'test:stderr') yield data.message;
+    // Those of tests, such as a seed; the runner's own are at the top.
+    if (type === 'test:diagnostic' && data.nesting > 0) yield `ℹ ${data.message}\n`;
     if (type !== 'test:pass' && type !== 'test:fail') continue;
     if (data.nesting === 0) suites.push(data);
     if (data.skip !== undefined) skipped.push(`${data.name}: ${data.skip}`);
