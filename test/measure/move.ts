@@ -135,12 +135,13 @@ function fill(url: string, tenant: string, pets: number): Promise<string[]> {
   });
 }
 
-/** One round of the load of all tenants. */
+/** The load of all tenants. */
 async function loadFor(
   { kennel, reads, writes, foreign, rate, othersRate }: Setup,
   seconds: number,
-) {
-  const load = { url: kennel.url, seconds, connections: 100 };
+  isOver = () => false,
+): Promise<Round> {
+  const load = { url: kennel.url, seconds, isOver, connections: 100 };
   const [read, written, other] = await Promise.all([
     runPaced({ ...load, requests: reads, perSecond: rate * 0.8 }),
     runPaced({ ...load, requests: writes, perSecond: rate * 0.2 }),
@@ -156,19 +157,13 @@ async function moveOnce(setup: Setup, to: string, seconds: number) {
   const before = await countPets(setup);
   const begun = await operator(`POST /api/admin/tenants/${tenant.slug}/move`, { to });
   if (begun.status !== 202) throw new Error(`Cannot move: ${begun.text}`);
-  const during: Round = { reads: [], writes: [], others: [] };
+  let ended = false;
   const watching = untilEnded(async () => {
     return (await operator(`GET /api/admin/tenants/${tenant.slug}/move`)).body;
-  });
-  let ended = false;
-  void watching.finally(() => {
+  }).finally(() => {
     ended = true;
   });
-  while (!ended) {
-    const round = await loadFor(setup, 1);
-    for (const kind of ['reads', 'writes', 'others'] as const) during[kind].push(...round[kind]);
-  }
-  const move = await watching;
+  const [move, during] = await Promise.all([watching, loadFor(setup, Infinity, () => ended)]);
   const written = during.writes.filter(({ status }) => status === 201).length;
   const lost = before + written - (await countPets(setup));
   if (move.error !== null) print(`${move.from} → ${move.to}: ${move.error}`);
@@ -179,7 +174,7 @@ async function untilEnded(view: () => Promise<Move>): Promise<Move> {
   for (;;) {
     const move = await view();
     if (move.state === 'done' || move.state === 'failed') return move;
-    await pause(50);
+    await pause(250);
   }
 }
 

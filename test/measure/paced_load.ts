@@ -10,20 +10,24 @@ export type PacedLoad = {
   requests: readonly string[];
   perSecond: number;
   seconds: number;
+  /** Ends the load before that, so that one which accompanies other work opens its connections once. */
+  isOver?: () => boolean;
   /** The most connections that are opened; a request that finds none free waits for one. */
   connections: number;
 };
 
 /** The result of every request, once all are answered. */
 export async function runPaced(load: PacedLoad): Promise<Timed[]> {
-  const total = Math.round(load.perSecond * load.seconds);
+  const { perSecond, seconds, isOver = () => false } = load;
   const run = new PacedRun(load);
   const startedAt = performance.now();
+  let total = Math.round(perSecond * seconds);
   let sent = 0;
   await new Promise<void>((resolve) => {
     const timer = setInterval(() => {
       const nowMs = performance.now();
-      const wanted = Math.floor(((nowMs - startedAt) / 1_000) * load.perSecond);
+      if (isOver()) total = sent;
+      const wanted = Math.floor(((nowMs - startedAt) / 1_000) * perSecond);
       for (; sent < Math.min(total, wanted); sent += 1) run.send(nowMs);
       if (run.done.length < total) return;
       clearInterval(timer);
@@ -85,7 +89,7 @@ export async function runClosed({
   requests,
   seconds,
   connections,
-}: Omit<PacedLoad, 'perSecond'>) {
+}: Omit<PacedLoad, 'perSecond' | 'isOver'>) {
   const clients = await openAll(url, connections);
   const done: Timed[] = [];
   const endsAt = performance.now() + seconds * 1_000;

@@ -112,20 +112,26 @@ async function run({ url, folder }: Setup, words: string[]) {
   return JSON.parse(out);
 }
 
-function load({ kennel, requests, rate }: Setup, seconds: number): Promise<Timed[]> {
-  return runPaced({ url: kennel.url, requests, perSecond: rate, seconds, connections: 50 });
+function load(
+  { kennel, requests, rate }: Setup,
+  seconds: number,
+  isOver = () => false,
+): Promise<Timed[]> {
+  const { url } = kennel;
+  return runPaced({ url, requests, perSecond: rate, seconds, isOver, connections: 50 });
 }
 
 async function measureIn(setup: Setup, mode: string, seconds: number) {
   const alone = await load(setup, seconds);
-  const state = { ended: false };
   const startedMs = performance.now();
+  let ended = false;
   const restoring = run(setup, ['restore', 'large', join(setup.folder, 'large.gz')]).finally(() => {
-    state.ended = true;
+    ended = true;
   });
-  const during: Timed[] = [];
-  while (!state.ended) during.push(...(await load(setup, 0.5)));
-  const { rows, pause_ms: pauseMs } = await restoring;
+  const [{ rows, pause_ms: pauseMs }, during] = await Promise.all([
+    restoring,
+    load(setup, Infinity, () => ended),
+  ]);
   const took = (performance.now() - startedMs) / 1_000;
   const p99 = (answers: Timed[]) =>
     quantile(
