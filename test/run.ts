@@ -2,16 +2,18 @@
  * `npm test [-- NAME...]`: all test files, or those whose path contains one of the names, on one
  * Postgres that is started for them, or on the one that `DATABASE_URL` names.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
-import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
+import type { Result } from './support/reporter.ts';
+import { endAll, runFile } from './support/run_file.ts';
 import { openFolder, startTestCluster, testLimits, unsafeButFast } from './support/test_cluster.ts';
 
 // More than two cores can run: many tests wait, for a limit or for a process to start.
 const filesAtOnce = 4;
+const slowest = 10;
 
 const names = process.argv.slice(2);
 const files = await testFiles(names);
@@ -21,8 +23,13 @@ if (files.length === 0) {
 }
 
 // An interrupt ends the tests, not this process: the server has yet to be stopped.
-let tests: ChildProcess | undefined;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tests?.kill(signal));
+let isInterrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    isInterrupted = true;
+    void endAll();
+  });
+}
 
 process.exitCode = await testAll(files);
 
@@ -59,14 +66,16 @@ async function makeCluster(folder: string): Promise<string> {
 
 async function runTests(paths: readonly string[], folder: string, url: string): Promise<number> {
   const compiled = await compile(join(folder, 'compiled'));
-  const scripts = paths.map((path) => join(compiled, path.replace(/ts$/, 'js')));
-  tests = spawn(process.execPath, [...flagsFor(compiled), ...scripts], {
-    stdio: 'inherit',
-    env: { ...process.env, TEST_DATABASE_URL: url },
-  });
-  await once(tests, 'exit');
-  const { exitCode, signalCode } = tests;
-  return exitCode ?? 128 + (signalCode ? constants.signals[signalCode] : 0);
+  process.env.TEST_DATABASE_URL = url;
+  const waiting = [...paths];
+  const results: Result[] = [];
+  const runNext = async () => {
+    for (let path = waiting.shift(); path && !isInterrupted; path = waiting.shift())
+      results.push(...(await runFile([...flagsFor(compiled), scriptOf(compiled, path)], path)));
+  };
+  await Promise.all(Array.from({ length: filesAtOnce }, runNext));
+  process.stdout.write(summaryOf(results));
+  return isInterrupted || results.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
 }
 
 /** Copies the project and compiles the copy: hundreds of processes start without a loader then. */
@@ -87,6 +96,32 @@ async function compile(folder: string): Promise<string> {
 
 function flagsFor(compiled: string): string[] {
   const reporter = join(compiled, 'test/support/reporter.js');
-  const test = ['--test', `--test-concurrency=${filesAtOnce}`, `--test-reporter=${reporter}`];
-  return ['--enable-source-maps', ...test];
+  return ['--enable-source-maps', '--import', reporter, `--test-reporter=${reporter}`];
+}
+
+function scriptOf(compiled: string, path: string): string {
+  return join(compiled, path.replace(/ts$/, 'js'));
+}
+
+/** For the last screen: the skipped, the slowest and the failed tests, and how many there are. */
+function summaryOf(results: readonly Result[]): string {
+  const tests = results.filter(({ isSuite, outcome }) => !isSuite || outcome !== 'passed');
+  const all = (wanted: Result['outcome']) => tests.filter(({ outcome }) => outcome === wanted);
+  const [skipped, failed] = [all('skipped'), all('failed')];
+  const lines = [
+    ...listed('skipped', skipped),
+    ...listed('slowest', slowestOf(results)),
+    `${all('passed').length} passed, ${skipped.length} skipped, ${failed.length} failed`,
+    ...listed('\n✖ failing tests', failed),
+  ];
+  return `\n${lines.join('\n')}\n`;
+}
+
+function slowestOf(results: readonly Result[]): Result[] {
+  const suites = results.filter(({ isNested, outcome }) => !isNested && outcome !== 'failed');
+  return suites.toSorted((a, b) => b.ms - a.ms).slice(0, slowest);
+}
+
+function listed(heading: string, results: readonly Result[]): string[] {
+  return results.length === 0 ? [] : [`${heading}:`, ...results.map(({ title }) => `  ${title}`)];
 }
