@@ -8,6 +8,7 @@ import { cp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
+import { bundlePrograms } from './support/bundle.ts';
 import { openFolder, startTestCluster, testLimits, unsafeButFast } from './support/test_cluster.ts';
 
 // More than two cores can run: many tests wait, for a limit or for a process to start.
@@ -69,7 +70,7 @@ async function runTests(paths: readonly string[], folder: string, url: string): 
   return exitCode ?? 128 + (signalCode ? constants.signals[signalCode] : 0);
 }
 
-/** Copies the project and compiles the copy: hundreds of processes start without a loader then. */
+/** Copies the project, and compiles and bundles the copy: hundreds of processes start faster then. */
 async function compile(folder: string): Promise<string> {
   await mkdir(folder);
   for (const entry of await readdir('.')) {
@@ -82,6 +83,7 @@ async function compile(folder: string): Promise<string> {
   const tsc = spawn('node_modules/.bin/tsc', [...options, ...folders], { stdio: 'inherit' });
   const [code] = await once(tsc, 'exit');
   if (code !== 0) throw new Error(`Cannot compile the tests: tsc ended with ${code}`);
+  await bundlePrograms(folder);
   return folder;
 }
 
