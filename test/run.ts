@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { cp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
+import { bundlePrograms } from './support/bundle.ts';
 import type { Result } from './support/reporter.ts';
 import { endAll, runFile } from './support/run_file.ts';
 import { openFolder, startTestCluster, testLimits, unsafeButFast } from './support/test_cluster.ts';
@@ -78,7 +79,7 @@ async function runTests(paths: readonly string[], folder: string, url: string): 
   return isInterrupted || results.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
 }
 
-/** Copies the project and compiles the copy: hundreds of processes start without a loader then. */
+/** Copies the project, and compiles and bundles the copy: hundreds of processes start faster then. */
 async function compile(folder: string): Promise<string> {
   await mkdir(folder);
   for (const entry of await readdir('.')) {
@@ -91,6 +92,7 @@ async function compile(folder: string): Promise<string> {
   const tsc = spawn('node_modules/.bin/tsc', [...options, ...folders], { stdio: 'inherit' });
   const [code] = await once(tsc, 'exit');
   if (code !== 0) throw new Error(`Cannot compile the tests: tsc ended with ${code}`);
+  await bundlePrograms(folder);
   return folder;
 }
 
