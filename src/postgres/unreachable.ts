@@ -11,7 +11,6 @@ const reasons: Readonly<Record<string, string>> = {
   '28000': 'this login is not allowed',
   '3D000': 'there is no such database',
   '53300': 'the server has no free connection',
-  '42501': 'this login may not connect there',
   // Each session starts with settings, one of which is new in Postgres 14.
   '42704': 'the server lacks a setting; Kennel needs Postgres 15 or newer',
 };

@@ -10,6 +10,7 @@ export const anomalyKinds = [
   'misplaced row',
   'malformed answer',
   'odd answer',
+  'needless refusal',
   'late answer',
   'endless call',
 ] as const;

@@ -7,6 +7,7 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { bearer, type Headers, naming, type Way } from '../support/client.ts';
 import type { Anomalies } from './anomalies.ts';
+import type { Refused } from './outages.ts';
 import type { Attempt } from './possible.ts';
 
 /** The status is 0 when the socket was lost; the body is null when it is not JSON. */
@@ -22,6 +23,7 @@ export type CallRecord = {
   /** Answers by status. */
   answers: Map<number, number>;
   long: LongCall[];
+  refused: Refused[];
 };
 
 const longMs = 1_000;
@@ -54,7 +56,8 @@ export class Caller {
     const sentMs = performance.now();
     const { status, received } = await this.#send(line.replace(' ', ` ${prefix}`), body, headers);
     const endedMs = performance.now();
-    this.#record(`${line} of ${slug}: ${status} ${received}`, { status, sentMs, endedMs });
+    const what = `${line} of ${slug}: ${status} ${received}`;
+    this.#record({ what, slug, sentMs, endedMs }, status);
     const answeredMs = status === 0 ? null : endedMs;
     return { status, body: jsonOf(received), attempt: { sentMs, answeredMs } };
   }
@@ -87,13 +90,14 @@ export class Caller {
     }
   }
 
-  #record(
-    what: string,
-    { status, sentMs, endedMs }: { status: number; sentMs: number; endedMs: number },
-  ) {
-    const { anomalies, answers, long } = this.#calls;
+  #record(call: Refused, status: number) {
+    const { what, sentMs, endedMs } = call;
+    const { anomalies, answers, long, refused } = this.#calls;
     answers.set(status, (answers.get(status) ?? 0) + 1);
-    if (status === 0 || status === 503) this.#troubles += 1;
+    if (status === 0 || status === 503) {
+      this.#troubles += 1;
+      refused.push(call);
+    }
     if (endedMs - sentMs >= longMs) long.push({ what, sentMs, endedMs });
     if (endedMs - sentMs >= patienceMs) anomalies.report('endless call', what);
     if (!expected.has(status)) anomalies.report('odd answer', what);

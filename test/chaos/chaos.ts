@@ -3,7 +3,7 @@
  * schedule, and the anomalies found. The same seed gives the same schedule and the same operations.
  */
 import { isolationModes } from '../../src/isolation/modes.ts';
-import { type Ended, type Kennel, startKennel } from '../support/kennel.ts';
+import type { Ended } from '../support/kennel.ts';
 import { seededRandom } from '../support/random.ts';
 import type { PrivateRedis } from '../support/redis.ts';
 import { lookInto } from '../support/sql.ts';
@@ -11,14 +11,16 @@ import { until } from '../support/until.ts';
 import { act, probeLiveness, watch } from './actors.ts';
 import { Anomalies } from './anomalies.ts';
 import { Caller, type LongCall } from './caller.ts';
-import { type ChaosCluster, startChaosCluster } from './cluster.ts';
-import type { FaultName, FaultTargets } from './faults.ts';
+import { type FaultName, type FaultTargets, faults } from './faults.ts';
 import { checkPlacements, checkThroughApi } from './final_state.ts';
 import { InFlightWrites } from './in_flight.ts';
+import { type ChaosInstallation, startInstallation } from './installation.ts';
+import { Outages, type Refused } from './outages.ts';
 import { Pauses } from './pauses.ts';
 import type { Player, Scene } from './scene.ts';
 import { play, type Turn } from './schedule.ts';
 import { setUpBystander, setUpTenants } from './setup_tenants.ts';
+import { Whereabouts } from './whereabouts.ts';
 
 const tenantsPerMode = { shared: 4, schema: 3, database: 2 };
 
@@ -61,37 +63,30 @@ export type Report = {
 
 export type ChaosOptions = { seed: number; schedule: readonly Turn[]; redis: PrivateRedis | null };
 
-export async function runChaos({ seed, schedule, redis }: ChaosOptions): Promise<Report> {
-  const cluster = await startChaosCluster();
-  const server = await startKennel(cluster.url, {
-    LOG_LEVEL: 'warn',
-    ...(redis && { REDIS_URL: redis.url }),
-  }).catch(async (error: unknown) => {
-    await cluster.stop();
-    throw error;
-  });
+export async function runChaos(options: ChaosOptions): Promise<Report> {
+  const installation = await startInstallation(options.redis);
   try {
-    return await run({ seed, schedule, redis, cluster, server });
+    return await run({ ...options, ...installation });
   } finally {
-    server.signal('SIGCONT');
-    await server.stop();
-    await cluster.stop();
+    await installation.stop();
   }
 }
 
-type Running = ChaosOptions & { cluster: ChaosCluster; server: Kennel };
-
-async function run({ seed, schedule, redis, cluster, server }: Running): Promise<Report> {
+async function run(running: ChaosOptions & ChaosInstallation): Promise<Report> {
+  const { seed, schedule, redis, cluster, second, server } = running;
   const anomalies = new Anomalies();
   const pauses = new Pauses();
   const answers = new Map<number, number>();
   const long: LongCall[] = [];
+  const refused: Refused[] = [];
+  const whereabouts = new Whereabouts();
+  const outages = new Outages();
   let moves = 0;
-  const players = await setUpTenants(server, tenants, anomalies);
+  const players = await setUpTenants(server, tenants, { anomalies, whereabouts });
   const sceneOf = (player: Player): Scene => ({
     player,
     others: players.filter((other) => other !== player),
-    caller: new Caller(server.url, { anomalies, answers, long }),
+    caller: new Caller(server.url, { anomalies, answers, long, refused }),
     anomalies,
   });
   const [writers, readers, probes] = [
@@ -99,11 +94,17 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
     players.map(sceneOf),
     [...players.slice(0, 1), ...players].map(sceneOf),
   ];
-  const inFlight = new InFlightWrites(players.map(({ model }) => model));
+  const inFlight = new InFlightWrites(
+    players.map(({ model }) => model),
+    whereabouts,
+  );
   const targets: FaultTargets = {
     cluster,
+    second,
     server,
     pauses,
+    whereabouts,
+    moving: Promise.resolve(),
     redis,
     callers: [...writers, ...readers].map(({ caller }) => caller),
     players,
@@ -111,22 +112,30 @@ async function run({ seed, schedule, redis, cluster, server }: Running): Promise
     onMoved: () => {
       moves += 1;
     },
-    onDown: () => inFlight.note(performance.now()),
+    onDown: (name) => inFlight.note(name, performance.now()),
   };
   const connect = () =>
     Promise.all(
       Array.from({ length: connections }, () => lookInto(cluster.url, (sql) => sql`select`)),
     );
   const played = await workWhile({ writers, readers, probes, pauses, seed, connect }, (onEnded) =>
-    play(schedule, targets, onEnded),
+    play(schedule, targets, (fault, fromMs) => {
+      outages.ended(faults[fault].track, fromMs, performance.now());
+      onEnded(fault);
+    }),
   );
   const survived = await Promise.race([server.ended.then(() => false), true]);
   await Promise.all(writers.map((scene) => until(() => checkThroughApi(scene), finalCheckMs)));
   // A write that lost its client may still be in progress; none is once the server has shut down.
   const ended = await server.stop();
-  await cluster.quiet();
-  const rows = await checkPlacements(cluster.url, writers);
+  await Promise.all([cluster.quiet(), second.cluster.quiet()]);
+  const rows = await checkPlacements({ url: cluster.url, second: second.cluster.url }, writers);
   const slowest = judge(long, pauses, anomalies);
+  for (const call of refused) {
+    if (!outages.explain(call, { whereabouts, pauses })) {
+      anomalies.report('needless refusal', `${call.what}`);
+    }
+  }
   return { ...played, answers, anomalies, slowest, moves, rows, survived, ended };
 }
 

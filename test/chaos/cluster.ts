@@ -9,7 +9,7 @@ import postgres from 'postgres';
 import { startEmbedded } from '../../src/embedded_postgres/embedded_postgres.ts';
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { lookInto } from '../support/sql.ts';
-import { openFolder, testLimits } from '../support/test_cluster.ts';
+import { copyCluster, openFolder, testLimits } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
 
 /** Room for the server's own connections and a few more, so that a fault can use them all up. */
@@ -35,9 +35,11 @@ export type ChaosCluster = {
 
 const signals = { crash: 'SIGQUIT', fast: 'SIGINT', kill: 'SIGKILL' } as const;
 
-export async function startChaosCluster(): Promise<ChaosCluster> {
+/** @param isCopy false for the second one of a run: a copy has the system identifier of the others. */
+export async function startChaosCluster({ isCopy = true } = {}): Promise<ChaosCluster> {
   const parent = await openFolder();
   const folder = join(parent, 'postgres');
+  if (isCopy) await copyCluster(folder);
   const embedded = await startEmbedded({
     folder,
     settings: {

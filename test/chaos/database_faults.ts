@@ -1,5 +1,6 @@
 /** Faults of Postgres and its backends. */
 import postgres from 'postgres';
+import { mainServer } from '../../src/kernel/tenant.ts';
 import { killBackends } from '../support/backend_killer.ts';
 import { choose } from '../support/random.ts';
 import { lookInto } from '../support/sql.ts';
@@ -83,7 +84,7 @@ export const databaseFaults = {
 
 async function bringDown({ cluster, onDown }: FaultTargets, how: 'crash' | 'fast') {
   await cluster.down(how);
-  onDown();
+  onDown(mainServer);
   return () => cluster.up();
 }
 

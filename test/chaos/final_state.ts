@@ -11,6 +11,7 @@ import { checkUsers } from './account_actions.ts';
 import { checkAllPets } from './pet_actions.ts';
 import { everything, type SeenPet } from './pet_model.ts';
 import { askOwn, type Scene } from './scene.ts';
+import { secondServer } from './whereabouts.ts';
 
 type PetRow = SeenPet & { tenant_id: string };
 type VisitRow = { tenant_id: string; pet_id: string; reason: string };
@@ -21,11 +22,15 @@ type VisitRow = { tenant_id: string; pet_id: string; reason: string };
  *
  * @returns how many rows there were.
  */
-export async function checkPlacements(url: string, scenes: readonly Scene[]): Promise<number> {
+export async function checkPlacements(
+  { url, second }: { url: string; second: string },
+  scenes: readonly Scene[],
+): Promise<number> {
   // The names of placements do not depend on the secret.
   const secret = Buffer.alloc(32);
   const secrets = { installation: secret, seals: { current: secret, other: null } };
   const installation = new Installation(url, secrets, 1);
+  installation.useServers(new Map([[secondServer, { url: second, isLost: false }]]));
   const all = await placed(installation, scenes);
   let rows = 0;
   for (const one of all) {

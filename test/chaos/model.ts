@@ -122,8 +122,7 @@ export class TenantModel {
   }
 
   /** Writes that are over will not happen any more. */
-  settle(isOver: (attempt: Attempt) => boolean): void {
-    this.pets.settle(isOver);
+  settleUsers(isOver: (attempt: Attempt) => boolean): void {
     for (const { now } of this.users) now.settle(isOver);
   }
 

@@ -1,10 +1,12 @@
-/** Tenants that move to other isolation modes. No answer to them may differ. */
+/** Tenants that move to other isolation modes and servers. No answer to them may differ. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type IsolationModeName, isolationModes } from '../../src/isolation/modes.ts';
+import { isolationModes } from '../../src/isolation/modes.ts';
+import { mainServer } from '../../src/kernel/tenant.ts';
 import { operatorOf } from '../support/client.ts';
 import { choose } from '../support/random.ts';
 import { until } from '../support/until.ts';
 import type { Fault, FaultTargets } from './faults.ts';
+import { servers } from './whereabouts.ts';
 
 /** As many as one process moves at the same time. */
 const atOnce = 2;
@@ -23,10 +25,10 @@ export const moveFaults = {
       const left = [...targets.players];
       const drawn = Array.from({ length: atOnce }, () => {
         const [player] = left.splice(Math.floor(random() * left.length), 1);
-        return { slug: player?.slug ?? '', to: choose(isolationModes, random) };
+        return { slug: player?.slug ?? '', aim: drawAim(random) };
       });
-      const moving = Promise.all(drawn.map(({ slug, to }) => move(targets, slug, to)));
-      moving.catch(() => {});
+      const moving = Promise.all(drawn.map(({ slug, aim }) => move(targets, slug, aim)));
+      targets.moving = moving.catch(() => {});
       return async () => {
         await moving;
       };
@@ -34,26 +36,44 @@ export const moveFaults = {
   },
 } satisfies Record<string, Fault>;
 
+type Aim = { to: string; server: string };
+
+/** The tenants of the other modes live on the main server. */
+function drawAim(random: () => number): Aim {
+  const to = choose(isolationModes, random);
+  return { to, server: to === 'database' ? choose(servers, random) : mainServer };
+}
+
 /** Asks for the move until it has ended. When another fault has stopped it, the next request takes it up. */
 async function move(
-  { server, onMoved }: FaultTargets,
+  { server, onMoved, whereabouts }: FaultTargets,
   slug: string,
-  to: IsolationModeName,
+  aim: Aim,
 ): Promise<void> {
   const path = `/api/admin/tenants/${slug}`;
   const operator = operatorOf(server);
   // While the server is down there is no answer.
   const ask = (line: string, body?: object) => operator(line, body).catch(() => null);
   let asked = false;
+  let state = 'no answer';
+  whereabouts.mayBe(slug, aim.server, performance.now());
   await until(async () => {
     const [tenant, latest] = [await ask(`GET ${path}`), await ask(`GET ${path}/move`)];
-    const isThere = tenant?.status === 200 && tenant.body.isolation === to;
+    state = `${tenant?.text} ${latest?.text}`;
+    const isThere = tenant?.status === 200 && isAt(tenant.body, aim);
     const isOver = latest?.status === 404 || ['done', 'failed'].includes(latest?.body?.state);
     if (isThere && isOver) return true;
-    const begun = await ask(`POST ${path}/move`, { to });
+    const begun = await ask(`POST ${path}/move`, aim);
     asked ||= begun?.status === 202;
     await pause(pollMs);
     return false;
-  }, patienceMs);
+  }, patienceMs).catch((cause: unknown) => {
+    throw new Error(`Cannot move "${slug}" to ${aim.to} on ${aim.server}: ${state}`, { cause });
+  });
+  whereabouts.is(slug, aim.server, performance.now());
   if (asked) onMoved();
+}
+
+function isAt(tenant: { isolation: string; server: string }, { to, server }: Aim): boolean {
+  return tenant.isolation === to && tenant.server === server;
 }

@@ -5,8 +5,12 @@ import { type Fault, type FaultName, type FaultTargets, faults } from './faults.
 
 export type Turn = { atMs: number; fault: FaultName; lastsMs: number; seed: number };
 
+/** Called at the end of a fault. */
+export type OnEnded = (fault: FaultName, fromMs: number) => void;
+
 const tracks = [
   'database',
+  'servers',
   'redis',
   'clients',
   'moves',
@@ -45,7 +49,7 @@ export function drawSchedule(seed: number, forMs: number, names: readonly FaultN
 export async function play(
   schedule: readonly Turn[],
   targets: FaultTargets,
-  onEnded: (fault: FaultName) => void,
+  onEnded: OnEnded,
 ): Promise<void> {
   const startedMs = performance.now();
   const failed = new AbortController();
@@ -67,15 +71,14 @@ export async function play(
   await Promise.all(playing);
 }
 
-async function runFault(
-  { fault, lastsMs, seed }: Turn,
-  targets: FaultTargets,
-  onEnded: (fault: FaultName) => void,
-) {
-  const end = await faults[fault].begin(targets, seededRandom(seed));
+async function runFault({ fault, lastsMs, seed }: Turn, targets: FaultTargets, onEnded: OnEnded) {
+  const { ready, begin }: Fault = faults[fault];
+  await ready?.(targets);
+  const fromMs = performance.now();
+  const end = await begin(targets, seededRandom(seed));
   await pause(lastsMs);
   await end();
-  onEnded(fault);
+  onEnded(fault, fromMs);
 }
 
 function within([least, most]: readonly [number, number], random: () => number): number {

@@ -1,5 +1,6 @@
 /** The tenants of a run, created as an operator creates them. */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
+import { mainServer } from '../../src/kernel/tenant.ts';
 import { type Call, onboard } from '../support/client.ts';
 import type { Kennel } from '../support/kennel.ts';
 import type { Anomalies } from './anomalies.ts';
@@ -7,17 +8,21 @@ import { markText } from './mark.ts';
 import { TenantModel } from './model.ts';
 import { petChanges } from './pet_model.ts';
 import type { Player } from './scene.ts';
+import { servers, type Whereabouts } from './whereabouts.ts';
 
-/** Makes a tenant for each mode, through the API. */
+/** Makes a tenant for each mode, through the API; those of database mode in turn on the two servers. */
 export async function setUpTenants(
   server: Kennel,
   isolations: readonly IsolationModeName[],
-  anomalies: Anomalies,
+  { anomalies, whereabouts }: { anomalies: Anomalies; whereabouts: Whereabouts },
 ): Promise<Player[]> {
   const players: Player[] = [];
   for (const [at, isolation] of isolations.entries()) {
     const slug = `chaos-${isolation}-${at}`;
-    const { id, apiKey, call } = await onboard(server, slug, { isolation });
+    const home =
+      isolation === 'database' ? (servers[at % servers.length] ?? mainServer) : mainServer;
+    const { id, apiKey, call } = await onboard(server, slug, { isolation, server: home });
+    whereabouts.mayBe(slug, home, performance.now());
     const model = new TenantModel(slug, anomalies);
     await markSample(model, call);
     players.push({ slug, id, apiKey, model });

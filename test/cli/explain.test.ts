@@ -8,14 +8,18 @@ import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { nodeScript } from '../../bench/node_script.ts';
 import type { Comparison } from '../../src/cli/explain/comparison.ts';
+import { foreignReaders } from '../../src/cli/explain/foreign_readers.ts';
 import { lanesOf } from '../../src/cli/explain/lanes.ts';
 import { markup } from '../../src/cli/explain/markup.ts';
 import { openOwnDatabase } from '../../src/cli/explain/own_database.ts';
+import { OwnKennel } from '../../src/cli/explain/own_kennel.ts';
 import { comparisonPage } from '../../src/cli/explain/page.ts';
 import { comparisonSvg } from '../../src/cli/explain/svg.ts';
 import { comparisonLines } from '../../src/cli/explain/terminal.ts';
+import { readConfig } from '../../src/config.ts';
 import type { ExplainedStage } from '../../src/explain/explanation.ts';
 import { stages } from '../../src/kernel/trace.ts';
+import { createAdministrator } from '../support/administrator.ts';
 import { serverUrl } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';
@@ -147,6 +151,30 @@ describe('npm run explain', () => {
       readers.map(({ attempts }) => attempts.at(-1)?.reached),
     );
     assert.equal(reached.filter((one) => one).length, 10);
+  });
+
+  it('names the layers that an administrator who is no superuser can build', async () => {
+    const databaseUrl = await createAdministrator(await serverUrl(), 'kennel_ex_modest');
+    const config = readConfig({ DATABASE_URL: databaseUrl, DATA_DIR: dataFolder });
+    const readers = await OwnKennel.run(config, async (kennel) => {
+      const [pair] = await kennel.pairs();
+      assert.ok(pair);
+      const sent = async () => ({ method: 'GET', path: `/api/pets/${pair.petId}` });
+      return foreignReaders(kennel, pair, { sent, broken: true });
+    });
+    assert.deepEqual(
+      readers.map(({ attempts }) => attempts.map(({ stopped_by }) => stopped_by)),
+      [
+        ['authorize', null],
+        ['authenticate', null],
+        ['the seal', null],
+        ['no rights of the login', 'row security', null],
+      ],
+    );
+    await lookInto(await serverUrl(), async (sql) => {
+      await sql`drop owned by kennel_ex_modest`;
+      await sql`drop role kennel_ex_modest`;
+    });
   });
 
   it('fits the terminal, side by side or not', () => {

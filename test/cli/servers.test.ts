@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { nodeScript } from '../../bench/node_script.ts';
+import { createAdministrator } from '../support/administrator.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { type SecondServer, startSecondServer } from '../support/second_server.ts';
@@ -17,8 +18,11 @@ import { until } from '../support/until.ts';
 describe('npm run servers', () => {
   let database: TestDatabase;
   let second: SecondServer;
+  /** Its administrator is no superuser. */
+  let url: string;
   before(async () => {
     [database, second] = await Promise.all([testDatabase(), startSecondServer()]);
+    url = await createAdministrator(second.url, 'modest');
   });
   after(async () => {
     await Promise.all([database?.drop(), second?.stop()]);
@@ -31,7 +35,7 @@ describe('npm run servers', () => {
   async function list(): Promise<{ name: string; status: string; tenants: number }[]> {
     const { out, err } = await run('list', '--json');
     assert.equal(err, '');
-    assert.ok(!out.includes(new URL(second.url).password));
+    assert.ok(!out.includes(new URL(url).password));
     return JSON.parse(out);
   }
 
@@ -45,7 +49,7 @@ describe('npm run servers', () => {
 
   it('knows a server whose addition was killed', async () => {
     assert.equal((await tenants('create', 'first', '--isolation', 'database')).code, 0);
-    const words = [...nodeScript('src/cli/servers.ts'), 'add', 'two', second.url];
+    const words = [...nodeScript('src/cli/servers.ts'), 'add', 'two', url];
     const { PATH = '' } = process.env;
     const child = spawn(process.execPath, words, { env: { PATH, ...environment() } });
     const ended = once(child, 'exit');
@@ -62,7 +66,7 @@ describe('npm run servers', () => {
     const words = [...nodeScript('src/cli/servers.ts'), 'add', 'two', '-', '--json'];
     const { PATH = '' } = process.env;
     const child = spawn(process.execPath, words, { env: { PATH, ...environment() } });
-    child.stdin.end(`${second.url}\n`);
+    child.stdin.end(`${url}\n`);
     assert.deepEqual(JSON.parse(await text(child.stdout)), { name: 'two', status: 'active' });
   });
 
@@ -85,6 +89,7 @@ describe('npm run servers', () => {
   it('refuses in one line what it cannot do, without the URL', async () => {
     const secret = 'hidden-secret';
     const closed = `postgres://kennel:${secret}@127.0.0.1:1/kennel`;
+    const unable = await createAdministrator(second.url, 'unable', 'createdb');
     const inDatabase = ['--isolation', 'database', '--server', 'moon'];
     const refused: [command: string, words: string[], code: number, reason: RegExp][] = [
       ['servers', ['fly'], 2, /use list, add, drain, resume or remove/],
@@ -93,6 +98,7 @@ describe('npm run servers', () => {
       ['servers', ['add', 'Three', closed], 2, /as the name of a server/],
       ['servers', ['add', 'three', `${closed}?${secret}=1`], 2, /Cannot use the URL/],
       ['servers', ['add', 'three', closed], 1, /Cannot add the server "three": .*refused/],
+      ['servers', ['add', 'two', unable], 1, /"two": its login lacks createrole/],
       ['servers', ['remove', 'moon'], 1, /there is no such server/],
       ['servers', ['remove', 'two'], 1, /1 tenants live there/],
       ['servers', ['remove', 'two', '--lost'], 2, /there is no terminal; add -- --yes/],
@@ -128,7 +134,7 @@ describe('npm run servers', () => {
       ...environment(),
       PATH: path,
     });
-    assert.equal(out, `${new URL(second.url).port} -d other`, err);
+    assert.equal(out, `${new URL(url).port} -d other`, err);
     await rm(folder, { recursive: true });
   });
 
@@ -145,7 +151,7 @@ describe('npm run servers', () => {
   });
 
   it('gives up a server that is lost, with its tenants', async () => {
-    assert.equal((await run('add', 'two', second.url)).code, 0);
+    assert.equal((await run('add', 'two', url)).code, 0);
     const words = ['--isolation', 'database', '--server', 'two'];
     assert.equal((await tenants('create', 'gone', ...words)).code, 0);
     await second.cutOff();

@@ -2,19 +2,20 @@
  * An attack, and one attempt at it: every answer to the attacker and the victim is kept, and the
  * judge decides from these answers and from the victim's rows.
  */
-import type { IsolationModeName } from '../../src/isolation/modes.ts';
+
 import { bearer, type Headers, send } from '../support/client.ts';
 import type { Lab, LabTenant, Victim } from './lab.ts';
 import type { LayerName } from './layer.ts';
+import type { Setting } from './setting.ts';
 
 export type Attack = {
   /** Completes "stops …". */
   name: string;
   /**
    * Layers that each stop the attack alone, in the order in which it meets them: without all of
-   * them it breaches. A mode that is absent does not offer the attack.
+   * them it breaches. A setting that is absent does not offer the attack.
    */
-  layers: Readonly<Partial<Record<IsolationModeName, readonly LayerName[]>>>;
+  layers: Readonly<Partial<Record<Setting, readonly LayerName[]>>>;
   run(attempt: Attempt): Promise<unknown>;
 };
 

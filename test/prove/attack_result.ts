@@ -1,11 +1,12 @@
 /**
- * The result of the runs of one attack in one mode. The whole server must stop the attack, and so
+ * The result of the runs of one attack in one setting. The whole server must stop the attack, and so
  * must each of its layers alone, and the attack must breach the control, a server with none of the
  * layers, or it proves nothing.
  */
-import type { IsolationModeName } from '../../src/isolation/modes.ts';
+
 import type { Attack } from './attack.ts';
 import type { LayerName } from './layer.ts';
+import type { Setting } from './setting.ts';
 
 /** The outcome of one run. */
 export type Outcome = {
@@ -17,7 +18,7 @@ export type Outcome = {
 
 export type AttackResult = {
   attack: string;
-  mode: IsolationModeName;
+  setting: Setting;
   /** The layer that alone gives the same answer as the whole server. */
   stoppedBy: LayerName | null;
   /** Other layers that stop the attack when that one is off. */
@@ -41,10 +42,10 @@ export function variantsOf(layers: Without): Without[] {
 
 export function attackResultOf(
   { name, layers }: Pick<Attack, 'name' | 'layers'>,
-  mode: IsolationModeName,
+  setting: Setting,
   outcomeOf: (without: Without) => Outcome,
 ): AttackResult {
-  const all = layers[mode] ?? [];
+  const all = layers[setting] ?? [];
   const guarded = outcomeOf([]);
   const control = outcomeOf(all);
   const alone = all.map((layer) => ({
@@ -55,7 +56,7 @@ export function attackResultOf(
   const stoppedBy = stopper?.layer ?? null;
   return {
     attack: name,
-    mode,
+    setting,
     stoppedBy,
     behind: all.filter((layer) => layer !== stoppedBy),
     guarded,

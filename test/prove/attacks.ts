@@ -6,6 +6,7 @@ import { ids } from './attacks/ids.ts';
 import { injected } from './attacks/injected.ts';
 import { naming } from './attacks/naming.ts';
 import { resources } from './attacks/resources.ts';
+import { servers } from './attacks/servers.ts';
 import { session } from './attacks/session.ts';
 
 export const attacks: readonly Attack[] = [
@@ -15,5 +16,6 @@ export const attacks: readonly Attack[] = [
   ...injected,
   ...context,
   ...resources,
+  ...servers,
   ...session,
 ];

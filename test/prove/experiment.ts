@@ -1,8 +1,8 @@
 /**
- * Runs attacks on servers with and without the layers that stop them. Each combination of mode and
+ * Runs attacks on servers with and without the layers that stop them. Each combination of setting and
  * layers has one lab, which all its attacks share; a few labs are open at the same time.
  */
-import type { IsolationModeName } from '../../src/isolation/modes.ts';
+
 import { type Attack, Attempt } from './attack.ts';
 import {
   type AttackResult,
@@ -12,16 +12,16 @@ import {
   type Without,
 } from './attack_result.ts';
 import { breachIn, wordsFor } from './judge.ts';
-import { Lab } from './lab.ts';
+import { Lab, type LabServers } from './lab.ts';
+import type { Setting } from './setting.ts';
 
 /** A lab, and the attacks that are tried in it. */
-type Session = { mode: IsolationModeName; without: Without; attacks: Attack[] };
+type Session = { setting: Setting; without: Without; attacks: Attack[] };
 
 export type ExperimentOptions = {
-  /** The superuser's URL of a Postgres. */
-  cluster: string;
+  servers: LabServers;
   attacks: readonly Attack[];
-  modes: readonly IsolationModeName[];
+  settings: readonly Setting[];
   labsAtOnce: number;
   /** Called after each lab with the number of labs done and the total. */
   onProgress?: (done: number, all: number) => void;
@@ -31,19 +31,19 @@ export type ExperimentOptions = {
 
 /** @throws {unknown} the reason of the signal, once the open labs are closed. */
 export async function experiment(options: ExperimentOptions): Promise<AttackResult[]> {
-  const { cluster, attacks, modes, labsAtOnce, signal } = options;
-  const sessions = sessionsFor(attacks, modes);
+  const { servers, attacks, settings, labsAtOnce, signal } = options;
+  const sessions = sessionsFor(attacks, settings);
   const outcomes = new Map<string, Outcome>();
   let done = 0;
   const waiting = [...sessions];
   const work = async () => {
     for (let next = waiting.shift(); next && !signal?.aborted; next = waiting.shift()) {
-      const { mode, without } = next;
-      const found = await outcomesIn(next, cluster).catch((error: unknown) => {
+      const { setting, without } = next;
+      const found = await outcomesIn(next, servers).catch((error: unknown) => {
         waiting.length = 0;
         throw error;
       });
-      for (const [name, outcome] of found) outcomes.set(keyOf(mode, without, name), outcome);
+      for (const [name, outcome] of found) outcomes.set(keyOf(setting, without, name), outcome);
       done += 1;
       options.onProgress?.(done, sessions.length);
     }
@@ -53,11 +53,11 @@ export async function experiment(options: ExperimentOptions): Promise<AttackResu
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   signal?.throwIfAborted();
   return attacks.flatMap((attack) =>
-    modes
-      .filter((mode) => attack.layers[mode])
-      .map((mode) =>
-        attackResultOf(attack, mode, (without) => {
-          return outcomes.get(keyOf(mode, without, attack.name)) ?? neverRun;
+    settings
+      .filter((setting) => attack.layers[setting])
+      .map((setting) =>
+        attackResultOf(attack, setting, (without) => {
+          return outcomes.get(keyOf(setting, without, attack.name)) ?? neverRun;
         }),
       ),
   );
@@ -66,13 +66,14 @@ export async function experiment(options: ExperimentOptions): Promise<AttackResu
 const neverRun: Outcome = { breach: null, told: 'never run' };
 
 /** The guarded labs come first: they have the most attacks. */
-function sessionsFor(attacks: readonly Attack[], modes: readonly IsolationModeName[]): Session[] {
+function sessionsFor(attacks: readonly Attack[], settings: readonly Setting[]): Session[] {
   const sessions = new Map<string, Session>();
   for (const attack of attacks) {
-    for (const mode of modes) {
-      for (const without of attack.layers[mode] ? variantsOf(attack.layers[mode]) : []) {
-        const key = keyOf(mode, without);
-        const session = sessions.get(key) ?? { mode, without, attacks: [] };
+    for (const setting of settings) {
+      const layers = attack.layers[setting];
+      for (const without of layers ? variantsOf(layers) : []) {
+        const key = keyOf(setting, without);
+        const session = sessions.get(key) ?? { setting, without, attacks: [] };
         session.attacks.push(attack);
         sessions.set(key, session);
       }
@@ -81,15 +82,15 @@ function sessionsFor(attacks: readonly Attack[], modes: readonly IsolationModeNa
   return [...sessions.values()].sort((one, other) => other.attacks.length - one.attacks.length);
 }
 
-function keyOf(mode: IsolationModeName, without: Without, attack = ''): string {
-  return [mode, [...without].sort().join('+'), attack].join('|');
+function keyOf(setting: Setting, without: Without, attack = ''): string {
+  return [setting, [...without].sort().join('+'), attack].join('|');
 }
 
 async function outcomesIn(
-  { mode, without, attacks }: Session,
-  cluster: string,
+  { setting, without, attacks }: Session,
+  servers: LabServers,
 ): Promise<[string, Outcome][]> {
-  const lab = await Lab.open(cluster, mode, new Set(without));
+  const lab = await Lab.open(servers, setting, new Set(without));
   try {
     const outcomes: [string, Outcome][] = [];
     for (const attack of attacks) {
@@ -97,7 +98,7 @@ async function outcomesIn(
         attack.name,
         await tried(attack, lab).catch((cause: unknown) => {
           const lacks = without.join(' and ') || 'nothing';
-          throw new Error(`Cannot try "${attack.name}" (${mode}, without ${lacks})`, { cause });
+          throw new Error(`Cannot try "${attack.name}" (${setting}, without ${lacks})`, { cause });
         }),
       ]);
     }

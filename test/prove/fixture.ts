@@ -26,6 +26,7 @@ export async function addVictimData(tenant: LabTenant, mark: string): Promise<Vi
     adminKeyId: keyIdOf(tenant.apiKey),
     memberKey: key.body.api_key,
     revokedKey: revoked.body.api_key,
+    firstPlacement: tenant.placement,
   };
 }
 
@@ -72,13 +73,16 @@ export async function rowsOfVictim({
   accountPlacement,
 }: Lab): Promise<string[]> {
   const { id, placement } = victim;
-  const own = await superuser.ask(placement, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`));
+  const own = await superuser.ask(
+    placement,
+    `${rowsOf(['pets', 'visits'], `tenant_id = '${id}'`)} union all ${rowsOf(['pg_authid'], login(placement))}`,
+  );
   const account = await superuser.ask(
     accountPlacement,
     `${rowsOf(['users', 'api_keys', 'settings'], `tenant_id = '${id}'`)}
      union all ${rowsOf(['tenants'], `id = '${id}'`)}
      union all ${rowsOf(['audit_events'], `tenant_id = '${id}' and audience = 'tenant'`)}
-     union all ${rowsOf(['pg_authid'], `rolname in ('${loginOf(placement)}', '${loginOf(accountPlacement)}')`)}`,
+     union all ${rowsOf(['pg_authid'], login(accountPlacement))}`,
   );
   return [...own, ...account].sort();
 }
@@ -109,21 +113,25 @@ export async function takeOff(
   placements: Placement[],
 ): Promise<void> {
   const { placement: inPlace, control } = layerOf(name);
-  const { database, roles } = server.app.services.fleet.installation;
+  const { installation } = server.app.services.fleet;
+  const { roles } = installation;
+  const passwordOf = (login: string) => installation.password(login);
   for (const placement of inPlace ? placements : []) {
-    const login = placement.database === database ? roles.serve : placement.role;
-    await superuser.run(placement, inPlace?.({ ...placement, roles, login }) ?? '');
+    const [stranger = placement] = placements.filter((other) => other !== placement);
+    const names = { ...placement, roles, stranger: stranger.login, passwordOf };
+    await superuser.run(placement, inPlace?.(names) ?? '');
   }
   if (!control) return;
+  const { login } = accountPlacement;
   await superuser.run(
     accountPlacement,
-    control({ ...accountPlacement, roles, login: roles.serve }),
+    control({ ...accountPlacement, roles, stranger: login, passwordOf }),
   );
 }
 
-/** The login whose connections lead to a placement. */
-function loginOf({ target }: Placement): string {
-  return new URL(target).username;
+/** The condition for the login whose connections lead to a placement. */
+function login({ login: name }: Placement): string {
+  return `rolname = '${name}'`;
 }
 
 function rowsOf(tables: string[], condition: string): string {

@@ -9,16 +9,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../src/config.ts';
+import { addServer } from '../../src/control_plane/servers/add_server.ts';
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
-import { tenantId } from '../../src/kernel/tenant.ts';
+import { parseSlug } from '../../src/kernel/tenant.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
 import { type Call, type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { adminToken } from '../support/kennel.ts';
+import { lookInto } from '../support/sql.ts';
 import { addVictimData, installTraps, renewRows, rowsOfVictim, takeOff } from './fixture.ts';
 import { type LabServer, openLabServer } from './lab_server.ts';
 import type { LayerName } from './layer.ts';
+import { modeOf, type Setting } from './setting.ts';
 import { Superuser } from './superuser.ts';
 
 export type LabTenant = Onboarded & { placement: Placement };
@@ -31,11 +34,17 @@ export type Victim = LabTenant & {
   /** A user of the victim who is not an admin. */
   memberKey: string;
   revokedKey: string;
+  /** Where its rows were at first; it has moved from there in the setting `servers`. */
+  firstPlacement: Placement;
 };
+
+/** The superusers' URLs of servers. */
+export type LabServers = { main: string; second?: string };
 
 const connections = '8';
 
 export class Lab {
+  readonly setting: Setting;
   readonly mode: IsolationModeName;
   readonly server: LabServer;
   readonly superuser: Superuser;
@@ -48,30 +57,32 @@ export class Lab {
   readonly #others = new Map<string, Promise<LabTenant>>();
   #attacker: LabTenant | null = null;
   #victim: Victim | null = null;
+  #victimRef: TenantRef | null = null;
 
   private constructor(
-    mode: IsolationModeName,
+    setting: Setting,
     parts: { server: LabServer; database: TestDatabase; folder: string },
   ) {
-    this.mode = mode;
+    this.setting = setting;
+    this.mode = modeOf(setting);
     this.server = parts.server;
     this.superuser = new Superuser(parts.server.app.services.fleet.installation);
     this.#database = parts.database;
     this.#folder = parts.folder;
   }
 
-  /** @param cluster the superuser's URL of a server. */
+  /** @param servers with the second one for the setting `servers`. */
   static async open(
-    cluster: string,
-    mode: IsolationModeName,
+    { main, second }: LabServers,
+    setting: Setting,
     without: ReadonlySet<LayerName>,
   ): Promise<Lab> {
-    const database = await createDatabase(cluster);
+    const database = await createDatabase(main);
     const folder = await mkdtemp(join(tmpdir(), 'kennel-lab-'));
     const config = readConfig({
       DATABASE_URL: database.url,
       ADMIN_TOKEN: adminToken,
-      ISOLATION: mode,
+      ISOLATION: modeOf(setting),
       DB_CONNECTIONS: connections,
       DATA_DIR: folder,
     });
@@ -80,11 +91,11 @@ export class Lab {
       adminUrl: database.url,
       adminToken,
       without,
-      victim: () => lab.#victimPlacement(),
+      victim: () => lab.#victimRef,
     });
-    const lab = new Lab(mode, { server, database, folder });
+    const lab = new Lab(setting, { server, database, folder });
     try {
-      await lab.#setUp(without);
+      await lab.#setUp(without, second);
       return lab;
     } catch (error) {
       await lab.close();
@@ -145,6 +156,15 @@ export class Lab {
     return this.server.app.services.fleet.installation.account;
   }
 
+  /** Takes the part of a layer off that is in the database. */
+  async takeOff(name: LayerName): Promise<void> {
+    const placements = this.#placements();
+    await takeOff(this, name, placements);
+    // The rights of a login take effect when its session begins.
+    const { serving } = this.server.app.services.pools;
+    for (const { target } of [...placements, this.accountPlacement]) serving.closeIdle(target);
+  }
+
   async close(): Promise<void> {
     await this.server.close();
     await this.superuser.close();
@@ -152,32 +172,35 @@ export class Lab {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** Null while it is being made. */
-  #victimPlacement(): TenantRef | null {
-    return (
-      this.#victim && {
-        id: tenantId(this.#victim.id),
-        isolation: this.mode,
-        server: 'main',
-        generation: 0,
-      }
-    );
-  }
-
-  async #setUp(without: ReadonlySet<LayerName>): Promise<void> {
+  async #setUp(without: ReadonlySet<LayerName>, second: string | undefined): Promise<void> {
     const [victim, attacker] = await Promise.all([
       this.#onboard('victim', { name: this.mark, admin_email: `${this.mark}@example.com` }),
       this.#onboard('attacker'),
     ]);
     this.#attacker = attacker;
     this.#victim = await addVictimData(victim, this.mark);
+    if (this.setting === 'servers') await this.#moveVictim(second ?? missing());
+    this.#victimRef = await this.#refOf(victim.slug);
     await this.renewVictim();
-    const placements = this.#placements();
-    await installTraps(this, placements);
-    for (const name of without) await takeOff(this, name, placements);
-    // The rights of a login take effect when its session begins.
-    const { serving } = this.server.app.services.pools;
-    for (const { target } of [...placements, this.accountPlacement]) serving.closeIdle(target);
+    await installTraps(this, this.#placements());
+    for (const name of without) await this.takeOff(name);
+  }
+
+  /** The password in the server's URL is marked. */
+  async #moveVictim(second: string): Promise<void> {
+    const { fleet, moves } = this.server.app.services;
+    const { victim } = this;
+    const slug = parseSlug(victim.slug) ?? missing();
+    const url = new URL(second);
+    [url.username, url.password] = [`${fleet.installation.database}_admin`, this.mark];
+    await lookInto(second, (sql) =>
+      sql.unsafe(`create role "${url.username}" superuser login password '${url.password}'`),
+    );
+    const server = 'second';
+    await addServer(fleet, { name: server, url: url.href });
+    const request = { slug, to: this.mode, server, requestId: null };
+    await (await moves.begin(request)).finished;
+    victim.placement = await this.#placementOf(victim.slug);
   }
 
   /** The placements of both tenants: in shared mode they are the same. */
@@ -190,13 +213,17 @@ export class Lab {
 
   async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<LabTenant> {
     const onboarded = await onboard(this.server, slug, order);
-    const placement = this.server.app.services.fleet.modes.placementOf({
-      id: tenantId(onboarded.id),
-      isolation: this.mode,
-      server: 'main',
-      generation: 0,
-    });
-    return { ...onboarded, placement };
+    return { ...onboarded, placement: await this.#placementOf(slug) };
+  }
+
+  async #placementOf(slug: string): Promise<Placement> {
+    return this.server.app.services.fleet.modes.placementOf(await this.#refOf(slug));
+  }
+
+  async #refOf(slug: string): Promise<TenantRef> {
+    const [tenant] = await this.server.app.services.control<TenantRef>`
+      select id, isolation, server, generation from control.tenants where slug = ${slug}`;
+    return tenant ?? missing();
   }
 }
 

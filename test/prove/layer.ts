@@ -36,6 +36,22 @@ const layers = {
     holds: 'rights on one schema or database only',
     ...databaseWithout.ownPlacement,
   },
+  'login of one server': {
+    holds: "a tenant's login exists on its own server alone",
+    ...databaseWithout.loginOfOneServer,
+  },
+  'password of one server': {
+    holds: 'each server has its own passwords',
+    ...databaseWithout.passwordOfOneServer,
+  },
+  'closed database': {
+    holds: "a database admits its tenant's login alone",
+    ...databaseWithout.noOthersConnect,
+  },
+  'own tables': {
+    holds: "only the tenant's login has rights on its tables",
+    ...databaseWithout.noOthersRights,
+  },
   'own search_path': { holds: 'search_path names that placement alone' },
   'queries only': { holds: 'only queries are sent for a tenant' },
   'extended protocol': { holds: 'one message, one statement' },
@@ -58,6 +74,10 @@ const layers = {
   'row security': { holds: 'forced policies on every table', ...databaseWithout.rowSecurity },
   'tenant keys': { holds: 'keys begin with tenant_id', ...databaseWithout.tenantKeys },
   'key table': { holds: 'only their owner reads the seal keys', ...databaseWithout.keyTable },
+  'server table': {
+    holds: 'only its owner reads the URLs of servers',
+    ...accountWithout.serverTable,
+  },
   'secret table': {
     holds: "only its owner reads the installation's secret",
     ...accountWithout.secretTable,

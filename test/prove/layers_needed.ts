@@ -1,4 +1,4 @@
-/** The layers that stop a kind of attack, in each mode. */
+/** The layers that stop a kind of attack, in each setting. */
 import type { Attack } from './attack.ts';
 import type { LayerName } from './layer.ts';
 
@@ -6,7 +6,7 @@ type Needed = Attack['layers'];
 
 /** Before the location of the tables matters. */
 export function everywhere(...layers: LayerName[]): Needed {
-  return { shared: layers, schema: layers, database: layers };
+  return { shared: layers, schema: layers, database: layers, servers: layers };
 }
 
 /**
@@ -15,7 +15,7 @@ export function everywhere(...layers: LayerName[]): Needed {
  */
 export function inPlace(...layers: LayerName[]): Needed {
   const own = ['own placement', ...layers] as const;
-  return { shared: layers, schema: own, database: own };
+  return { shared: layers, schema: own, database: own, servers: own };
 }
 
 /**
@@ -24,14 +24,19 @@ export function inPlace(...layers: LayerName[]): Needed {
  */
 export function named(...layers: LayerName[]): Needed {
   const inDatabase = layers.filter((layer) => layer !== 'no settings');
-  return { shared: layers, schema: layers, database: ['own placement', ...inDatabase] };
+  return { shared: layers, schema: layers, ...dedicated('own placement', ...inDatabase) };
 }
 
 /**
  * The same for attacks that need a context: in a tenant's own database only that tenant has one.
  */
 export function namedWithContext(...layers: LayerName[]): Needed {
-  return { ...named(...layers), database: ['own placement', 'seal', ...layers] };
+  return { ...named(...layers), ...dedicated('own placement', 'seal', ...layers) };
+}
+
+/** Only where each tenant has a database of its own. */
+export function dedicated(...layers: LayerName[]): Needed {
+  return { database: layers, servers: layers };
 }
 
 /** Only in modes whose tenants share a database, and so its connections. */

@@ -12,6 +12,10 @@ export type Names = {
   login: string;
   database: string;
   schema: string;
+  /** The login of the other tenant's placement. */
+  stranger: string;
+  /** The password of a login on the main server. */
+  passwordOf: (login: string) => string;
 };
 
 const tenantTables = ['pets', 'visits'];
@@ -76,6 +80,27 @@ export const databaseWithout = {
   ownPlacement: {
     // A session in another tenant's database has to set its context there.
     placement: ({ schema }: Names) => (schema === schemas.tenant ? callable('set_config') : ''),
+  },
+  loginOfOneServer: {
+    placement: ({ stranger, passwordOf }: Names) => `
+      do $$ begin
+        if not exists (select from pg_roles where rolname = '${stranger}') then
+          create role "${stranger}" login password '${passwordOf(stranger)}';
+        end if;
+      end $$`,
+  },
+  passwordOfOneServer: {
+    placement: ({ login, passwordOf }: Names) =>
+      `alter role "${login}" password '${passwordOf(login)}'`,
+  },
+  noOthersConnect: {
+    placement: ({ database }: Names) => `grant connect on database "${database}" to public`,
+  },
+  noOthersRights: {
+    placement: ({ schema }: Names) => `
+      grant usage on schema "${schema}", kernel to public;
+      grant execute on function kernel.tenant() to public;
+      grant select on pets to public`,
   },
   noSettings: withCalls('set_config'),
   noQueryTexts: withCalls('query_to_xml'),
@@ -157,6 +182,9 @@ export const databaseWithout = {
 export const accountWithout = {
   boundedRows: {
     control: () => 'alter table audit_events drop constraint audit_events_details_size',
+  },
+  serverTable: {
+    control: ({ roles }: Names) => `grant select on servers to "${roles.account}"`,
   },
   secretTable: {
     control: ({ roles }: Names) => `grant select on secrets to "${roles.account}"`,

@@ -1,6 +1,7 @@
 /**
  * The part of the leak lab that runs with the tests: all attacks on the whole server in shared
- * mode, and the controls of two attacks in each mode. `npm run prove` runs the rest.
+ * mode, some on tenants that have moved, and the controls of a few attacks in each setting.
+ * `npm run prove` runs the rest.
  */
 
 import assert from 'node:assert/strict';
@@ -8,13 +9,16 @@ import { after, before, describe, it } from 'node:test';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { slugOf } from '../support/more_tables.ts';
 import { serverUrl } from '../support/postgres.ts';
+import { startTestCluster } from '../support/test_cluster.ts';
 import type { AttackResult } from './attack_result.ts';
 import { context } from './attacks/context.ts';
 import { ids } from './attacks/ids.ts';
 import { naming } from './attacks/naming.ts';
+import { servers } from './attacks/servers.ts';
 import { attacks } from './attacks.ts';
 import { attempt, experiment } from './experiment.ts';
 import { Lab } from './lab.ts';
+import type { LayerName } from './layer.ts';
 
 const everyRun = [
   'a forged header',
@@ -25,7 +29,7 @@ const everyRun = [
 describe('the server in shared mode', () => {
   let lab: Lab;
   before(async () => {
-    lab = await Lab.open(await serverUrl(), 'shared', new Set());
+    lab = await Lab.open({ main: await serverUrl() }, 'shared', new Set());
   });
   after(() => lab.close());
 
@@ -40,7 +44,7 @@ describe('the server in shared mode', () => {
 describe('the server, for tenants that have moved away and back', () => {
   let lab: Lab;
   before(async () => {
-    lab = await Lab.open(await serverUrl(), 'shared', new Set());
+    lab = await Lab.open({ main: await serverUrl() }, 'shared', new Set());
     const { moves } = lab.server.app.services;
     for (const { slug } of [lab.attacker, lab.victim]) {
       for (const to of ['schema', 'shared']) {
@@ -58,18 +62,54 @@ describe('the server, for tenants that have moved away and back', () => {
   }
 });
 
+describe('the server, for a tenant that has moved to a second server', () => {
+  let second: Awaited<ReturnType<typeof startTestCluster>>;
+  let lab: Lab;
+  before(async () => {
+    second = await startTestCluster({ isCopy: false });
+    lab = await Lab.open({ main: await serverUrl(), second: second.url }, 'servers', new Set());
+  });
+  after(async () => {
+    await lab?.close();
+    await second?.stop();
+  });
+
+  for (const attack of [...servers, ...ids].filter(({ layers }) => layers.servers)) {
+    it(`stops ${attack.name}`, async () => {
+      const { breach, told } = await attempt(attack, lab);
+      assert.equal(breach, null, told);
+    });
+  }
+
+  const off = new Set<LayerName>();
+  for (const { name, layers, run } of servers) {
+    const on = layers.servers?.filter((layer) => !off.has(layer)) ?? [];
+    for (const layer of on) off.add(layer);
+    // The others have their controls in `npm run prove`.
+    if (on.length === 0) continue;
+    it(`control: ${name} breaches once the last of its layers is off, and not before`, async () => {
+      for (const layer of on) {
+        const { breach } = await attempt({ run }, lab);
+        assert.equal(breach, null, `with the layer "${layer}" still on`);
+        await lab.takeOff(layer);
+      }
+      assert.notEqual((await attempt({ run }, lab)).breach, null);
+    });
+  }
+});
+
 describe('each layer alone', () => {
   const chosen = attacks.filter(({ name }) => everyRun.includes(name));
   let results: AttackResult[];
   before(async () => {
-    const options = { attacks: chosen, modes: isolationModes, labsAtOnce: 2 };
-    results = await experiment({ ...options, cluster: await serverUrl() });
+    const options = { attacks: chosen, settings: isolationModes, labsAtOnce: 2 };
+    results = await experiment({ ...options, servers: { main: await serverUrl() } });
   });
 
   for (const mode of isolationModes) {
     for (const { name } of chosen) {
       it(`stops ${name} in ${mode} mode; control: without any layer it breaches`, () => {
-        const result = results.find((one) => one.attack === name && one.mode === mode);
+        const result = results.find((one) => one.attack === name && one.setting === mode);
         assert.equal(result?.fault, null);
         assert.notEqual(result.control.breach, null);
       });

@@ -1,20 +1,20 @@
 /**
  * `npm run prove [-- --only PATTERN] [--mode MODE] [--json FILE]`: the leak lab. Every known
- * attack, on real servers in all modes: which layer stops it, and the proof that it breaches
- * without that layer.
+ * attack, on real servers in all modes, and on a tenant of a second server: which layer stops it,
+ * and the proof that it breaches without that layer.
  */
 
 import { writeFile } from 'node:fs/promises';
 import { asksForHelp, assertNoMore, exitUsage, readArguments } from '../../src/cli/arguments.ts';
-import { isolationModes } from '../../src/isolation/modes.ts';
 import { startTestCluster } from '../support/test_cluster.ts';
 import { attacks } from './attacks.ts';
 import { experiment } from './experiment.ts';
 import { asJson, asTable, exitCodeOf, summaryOf } from './report.ts';
+import { settings } from './setting.ts';
 
 const labsAtOnce = 5;
 
-const usage = `Usage: npm run prove [-- --only PATTERN] [--mode shared|schema|database] [--json FILE]`;
+const usage = `Usage: npm run prove [-- --only PATTERN] [--mode shared|schema|database|servers] [--json FILE]`;
 
 const args = process.argv.slice(2);
 if (asksForHelp(args)) {
@@ -22,9 +22,9 @@ if (asksForHelp(args)) {
   process.exit();
 }
 const { only, mode, json } = argumentsOf(args);
-const modes = isolationModes.filter((name) => mode === undefined || name === mode);
+const chosenSettings = settings.filter((name) => mode === undefined || name === mode);
 const chosen = attacks.filter(({ name }) => name.includes(only ?? ''));
-if (modes.length === 0) refuse(`there is no mode "${mode}"`);
+if (chosenSettings.length === 0) refuse(`there is no mode "${mode}"`);
 if (chosen.length === 0) refuse(`there is no attack like "${only}"`);
 
 // An interrupt ends the experiment, not this process: the server has yet to be stopped.
@@ -32,26 +32,26 @@ const interrupted = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupted.abort());
 
 const startedMs = performance.now();
-const { url, stop } = await startTestCluster();
+const [main, second] = await Promise.all([startTestCluster(), startTestCluster({ isCopy: false })]);
 try {
   const results = await experiment({
-    cluster: url,
+    servers: { main: main.url, second: second.url },
     attacks: chosen,
-    modes,
+    settings: chosenSettings,
     labsAtOnce,
     signal: interrupted.signal,
     onProgress: (done, all) => tellProgress(`lab ${done} of ${all}`),
   });
   tellProgress('');
   const seconds = (performance.now() - startedMs) / 1_000;
-  process.stdout.write(`${asTable(results, modes)}\n\n${summaryOf(results, seconds)}\n`);
+  process.stdout.write(`${asTable(results, chosenSettings)}\n\n${summaryOf(results, seconds)}\n`);
   if (json !== undefined) await writeFile(json, asJson(results, seconds));
   process.exitCode = exitCodeOf(results);
 } catch (error) {
   if (!interrupted.signal.aborted) throw error;
   process.exitCode = 130;
 } finally {
-  await stop();
+  await Promise.all([main.stop(), second.stop()]);
 }
 // Keep-alive connections of the client would hold the process as long as the servers allow.
 process.exit();

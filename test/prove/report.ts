@@ -1,21 +1,21 @@
 /** The results of the experiment, as a table for the terminal and as JSON with all evidence. */
-import type { IsolationModeName } from '../../src/isolation/modes.ts';
+
 import type { AttackResult } from './attack_result.ts';
 import { layerOf } from './layer.ts';
+import { modeOf, type Setting } from './setting.ts';
 
 /**
- * One line per attack: the layer that stopped it in each mode, and the layers without which it
+ * One line per attack: the layer that stopped it in each setting, and the layers without which it
  * breached.
  */
-export function asTable(
-  results: readonly AttackResult[],
-  modes: readonly IsolationModeName[],
-): string {
-  const head = ['attack', ...modes, 'breached without'];
+export function asTable(results: readonly AttackResult[], settings: readonly Setting[]): string {
+  const head = ['attack', ...settings, 'breached without'];
   const names = [...new Set(results.map(({ attack }) => attack))];
   const lines = names.map((name) => {
     const own = results.filter(({ attack }) => attack === name);
-    const cells = modes.map((mode) => cellOf(own.find((result) => result.mode === mode)));
+    const cells = settings.map((setting) =>
+      cellOf(own.find((result) => result.setting === setting)),
+    );
     return [name, ...cells, longest(own.map((result) => layersOf(result).join(' + ')))];
   });
   const table = columns([head, ...lines]);
@@ -26,14 +26,14 @@ export function asTable(
 /** The last line, which says whether all is well. */
 export function summaryOf(results: readonly AttackResult[], seconds: number): string {
   const attacks = new Set(results.map(({ attack }) => attack)).size;
-  const modes = new Set(results.map(({ mode }) => mode)).size;
+  const settings = new Set(results.map(({ setting }) => setting)).size;
   const stopped = results.flatMap(stoppedRuns).length;
   const breaches = results.filter(({ guarded }) => guarded.breach !== null).length;
   const idle = results.filter(({ control }) => control.breach === null).length;
   const controls = idle === 0 ? 'all controls breached' : `${idle} controls not breached`;
   const faults = results.filter(({ fault }) => fault !== null).length;
   return [
-    `${attacks} attacks × ${modes} modes, ${stopped} runs stopped, ${breaches} breaches, ${controls}`,
+    `${attacks} attacks × ${settings} settings, ${stopped} runs stopped, ${breaches} breaches, ${controls}`,
     ...(faults > 0 ? [`${faults} faults`] : []),
     `${seconds.toFixed(0)} s`,
   ].join(', ');
@@ -56,12 +56,13 @@ function cellOf(result: AttackResult | undefined): string {
   if (!result) return '–';
   if (result.guarded.breach !== null) return 'BREACH';
   const more = result.behind.length;
-  const layer = result.stoppedBy === 'own placement' ? `own ${result.mode}` : result.stoppedBy;
+  const layer =
+    result.stoppedBy === 'own placement' ? `own ${modeOf(result.setting)}` : result.stoppedBy;
   return `${result.fault === null ? '' : '! '}${layer}${more > 0 ? ` +${more}` : ''}`;
 }
 
-function faultLine({ attack, mode, fault, guarded, control }: AttackResult): string {
-  return `! ${attack} (${mode}): ${fault}; guarded: ${guarded.told}; control: ${control.told}`;
+function faultLine({ attack, setting, fault, guarded, control }: AttackResult): string {
+  return `! ${attack} (${setting}): ${fault}; guarded: ${guarded.told}; control: ${control.told}`;
 }
 
 function layersOf({ stoppedBy, behind }: AttackResult) {

@@ -5,7 +5,7 @@
 
 import postgres from 'postgres';
 import type { Installation } from '../../src/postgres/installation.ts';
-import type { Placement } from '../../src/postgres/placement.ts';
+import type { DatabasePlace, Placement } from '../../src/postgres/placement.ts';
 
 export class Superuser {
   readonly #clients = new Map<string, postgres.Sql>();
@@ -16,14 +16,14 @@ export class Superuser {
   }
 
   /** Runs statements with the placement's schema as search_path. */
-  async run({ database, schema }: Placement, text: string): Promise<void> {
-    await this.#clientOf(database).unsafe(`set search_path = "${schema}"; ${text}`);
+  async run(placement: Placement, text: string): Promise<void> {
+    await this.#clientOf(placement).unsafe(`set search_path = "${placement.schema}"; ${text}`);
   }
 
   /** The answer of a query in its column `row`. */
-  async ask({ database, schema }: Placement, query: string): Promise<string[]> {
-    const client = this.#clientOf(database);
-    const results = await client.unsafe(`set search_path = "${schema}"; ${query}`);
+  async ask(placement: Placement, query: string): Promise<string[]> {
+    const client = this.#clientOf(placement);
+    const results = await client.unsafe(`set search_path = "${placement.schema}"; ${query}`);
     // Several statements have several results; the last one is the answer.
     const last: unknown = results.at(-1);
     return Array.isArray(last) ? last.map(({ row }) => String(row)) : [];
@@ -33,12 +33,12 @@ export class Superuser {
    * Reads a table in a transaction that lasts as long as `work`, which may ask who waits for that table.
    */
   async whileReading<Result>(
-    { database, schema }: Placement,
+    placement: Placement,
     table: string,
     work: (waiters: () => Promise<number>) => Promise<Result>,
   ): Promise<Result> {
-    const client = this.#clientOf(database);
-    const name = `"${schema}".${table}`;
+    const client = this.#clientOf(placement);
+    const name = `"${placement.schema}".${table}`;
     await client.unsafe(`begin; lock table ${name} in access share mode`);
     const waiters = async () => {
       const waiting = await client`
@@ -54,12 +54,12 @@ export class Superuser {
     for (const client of this.#clients.values()) await client.end({ timeout: 1 });
   }
 
-  #clientOf(database: string): postgres.Sql {
-    const known = this.#clients.get(database);
+  #clientOf(place: DatabasePlace): postgres.Sql {
+    const target = this.#installation.adminTarget(place);
+    const known = this.#clients.get(target);
     if (known) return known;
-    const target = this.#installation.adminTarget({ server: 'main', database });
     const made = postgres(target, { max: 1, connect_timeout: 30, onnotice: () => {} });
-    this.#clients.set(database, made);
+    this.#clients.set(target, made);
     return made;
   }
 }

@@ -3,6 +3,7 @@
  * processes beside those that move tenants.
  */
 import { randomUUID } from 'node:crypto';
+import type { Sql } from 'postgres';
 import type { Fleet } from '../../src/control_plane/fleet.ts';
 import { captureOf } from '../../src/control_plane/moves/change_capture.ts';
 import { admitOnly } from '../../src/control_plane/moves/fence.ts';
@@ -16,7 +17,7 @@ import { isolationModes } from '../../src/isolation/modes.ts';
 import { Relocation } from '../../src/isolation/relocation.ts';
 import { tenantIsolation } from '../../src/isolation/tenant_db.ts';
 import type { Db, Isolation, TenantRef } from '../../src/kernel/ports.ts';
-import type { TenantId } from '../../src/kernel/tenant.ts';
+import { mainServer, type TenantId } from '../../src/kernel/tenant.ts';
 import { limits } from '../../src/limits.ts';
 import { openConnectionPool } from '../../src/postgres/open_connection_pool.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
@@ -197,28 +198,23 @@ export async function tenantOf(
   return tenant;
 }
 
-/** All that belongs to a tenant outside of its placement. */
+/** All that belongs to a tenant outside of its placement, on every server. */
 export async function leftOver(
   { installation, modes }: Pick<Fleet, 'installation' | 'modes'>,
   tenant: TenantRef,
 ): Promise<string[]> {
-  const { database, schema, login } = modes.placementOf(tenant);
-  const hex = tenant.id.replaceAll('-', '');
+  const { server, database, schema, login } = modes.placementOf(tenant);
   const isShared = modes.isCommon(tenant);
   const own = isShared
     ? ['shared rows']
-    : [`schema ${schema}`, `database ${database}`, `role ${login}`];
+    : [`schema ${schema}`, `database ${database}`, `role ${login}`].map((name) => on(server, name));
+  const homes = installation.addedServers.map((name) => installation.homeOf(name));
+  const places = [installation.main, ...homes];
+  if (database !== installation.database) places.push({ server, database });
   const found: string[] = [];
-  for (const name of new Set([installation.database, database])) {
-    const rows = await lookInto(
-      installation.adminTarget({ server: 'main', database: name }),
-      (sql) => sql<{ name: string }[]>`
-        select 'schema ' || nspname as name from pg_namespace where nspname like ${`%${hex}%`}
-        union all select 'database ' || datname from pg_database where datname like ${`%${hex}`}
-        union all select 'role ' || rolname from pg_roles where rolname like ${`%${hex}`}
-        union all select 'trigger ' || tgname from pg_trigger where tgname like ${`%${hex}%`}`,
-    );
-    found.push(...rows.map((row) => row.name));
+  for (const place of places) {
+    const names = await lookInto(installation.adminTarget(place), (sql) => namesOf(sql, tenant.id));
+    found.push(...names.map((name) => on(place.server, name)));
   }
   const shared = await lookInto(
     installation.adminTarget(installation.main),
@@ -226,4 +222,19 @@ export async function leftOver(
   );
   if (shared.length > 0) found.push('shared rows');
   return found.filter((name) => !own.includes(name));
+}
+
+function on(server: string, name: string): string {
+  return server === mainServer ? name : `${name} on ${server}`;
+}
+
+/** What a server and one of its databases have that is named after a tenant. */
+async function namesOf(sql: Sql, id: TenantId): Promise<string[]> {
+  const hex = id.replaceAll('-', '');
+  const rows = await sql<{ name: string }[]>`
+    select 'schema ' || nspname as name from pg_namespace where nspname like ${`%${hex}%`}
+    union all select 'database ' || datname from pg_database where datname like ${`%${hex}`}
+    union all select 'role ' || rolname from pg_roles where rolname like ${`%${hex}`}
+    union all select 'trigger ' || tgname from pg_trigger where tgname like ${`%${hex}%`}`;
+  return rows.map(({ name }) => name);
 }

@@ -3,22 +3,36 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { startTestCluster } from './test_cluster.ts';
 
-export type SecondServer = {
-  /** The superuser's URL, by way of a port that can be closed. */
+/** A port before a server. */
+export type ServerProxy = {
+  /** The URL of the server by way of this port. */
   url: string;
-  /** The superuser's URL of the server itself. */
-  directUrl: string;
   /** Ends all connections and refuses new ones. */
   cutOff(): Promise<void>;
   /** Takes connections, also new ones, and lets nothing through. */
   hang(): void;
   comeBack(): Promise<void>;
+};
+
+/** Its URL is the superuser's. */
+export type SecondServer = ServerProxy & {
+  /** The superuser's URL of the server itself. */
+  directUrl: string;
   stop(): Promise<void>;
 };
 
 export async function startSecondServer(): Promise<SecondServer> {
   const cluster = await startTestCluster({ isCopy: false });
-  const direct = new URL(cluster.url);
+  const proxy = await openProxy(cluster.url);
+  const stop = async () => {
+    await proxy.cutOff();
+    await cluster.stop();
+  };
+  return { ...proxy, directUrl: cluster.url, stop };
+}
+
+export async function openProxy(directUrl: string): Promise<ServerProxy> {
+  const direct = new URL(directUrl);
   const sockets = new Set<Socket>();
   let isHanging = false;
   const keep = (socket: Socket) => {
@@ -46,7 +60,6 @@ export async function startSecondServer(): Promise<SecondServer> {
   url.port = `${port}`;
   return {
     url: `${url}`,
-    directUrl: cluster.url,
     cutOff,
     hang: () => {
       isHanging = true;
@@ -56,10 +69,6 @@ export async function startSecondServer(): Promise<SecondServer> {
       isHanging = false;
       for (const socket of sockets) socket.destroy();
       if (!listener.listening) listener = await listen(forward, port);
-    },
-    stop: async () => {
-      await cutOff();
-      await cluster.stop();
     },
   };
 }

@@ -35,7 +35,14 @@ the tenant whose rows it wants.
 a handler without context: another handler, which sends SQL outside of its envelope.`;
 
 /** Where the statements of a foreign request run: in its own session, on the other tenant's tables. */
-type Place = { database: string; schema: string; login: string; role: string };
+type Place = {
+  database: string;
+  schema: string;
+  login: string;
+  role: string;
+  /** Only a superuser can revoke this right from PUBLIC, so it is not a layer where the administrator is none. */
+  maySet: boolean;
+};
 
 /** A guard of the kernel, or what the administrator changes to take a layer off, and to restore it. */
 type Layer = { name: string; guard?: Guard; off?(place: Place): string; on?(place: Place): string };
@@ -96,7 +103,7 @@ const foreigners: readonly Foreigner[] = [
     reader: 'an injected set_config',
     names: 'other',
     key: 'other',
-    layers: () => [rights, seal],
+    layers: ({ maySet }) => (maySet ? [seal] : [rights, seal]),
     request: (_sent, { tenant }, { schema }) => {
       const context = `${tenant.id}.0.${'0'.repeat(64)}`;
       const text = `x' union all select '', set_config('kennel.tenant', '${context}', true)
@@ -122,7 +129,8 @@ export async function foreignReaders(
   { sent, broken }: { sent: () => Promise<Sent>; broken: boolean },
 ): Promise<Reader[]> {
   const { schema } = await placeOf(kennel, pair.tenant);
-  const place = { ...(await placeOf(kennel, pair.other)), schema };
+  const other = await placeOf(kennel, pair.other);
+  const place = { ...other, schema, maySet: await maySet(kennel, other) };
   const readers: Reader[] = [];
   for (const foreigner of foreigners) {
     const layers = foreigner.layers(place);
@@ -195,7 +203,19 @@ async function attemptOf(
   };
 }
 
-async function placeOf(kennel: OwnKennel, { slug, apiKey }: OwnTenant): Promise<Place> {
+async function maySet(kennel: OwnKennel, { database, role }: Omit<Place, 'maySet'>) {
+  const [right] = await kennel.asAdmin(
+    database,
+    (admin) => admin.plain<{ may: boolean }>`
+      select has_function_privilege(${role}, 'set_config(text, text, boolean)', 'execute') as may`,
+  );
+  return right?.may ?? true;
+}
+
+async function placeOf(
+  kennel: OwnKennel,
+  { slug, apiKey }: OwnTenant,
+): Promise<Omit<Place, 'maySet'>> {
   const sent = { method: 'GET', path: '/api/pets' };
   const { explanation } = await kennel.explain(slug, apiKey, sent);
   const { decided = {} } = explanation.stages.find(({ stage }) => stage === 'execute') ?? {};

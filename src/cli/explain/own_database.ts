@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { access, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config.ts';
+import { missingRights } from '../../control_plane/provisioning/administrator_rights.ts';
 import { startEmbedded } from '../../embedded_postgres/embedded_postgres.ts';
 import { isAlive } from '../../embedded_postgres/postmaster.ts';
 import { limits } from '../../limits.ts';
@@ -86,6 +87,7 @@ async function onServer(databaseUrl: string): Promise<Opened> {
   const url = targetOf({ ...keywordsIn(databaseUrl), dbname: name });
   const holder = await asAdmin(databaseUrl, (admin) =>
     withLock(admin, 'explain', async () => {
+      await assertMayCreate(admin);
       await dropUnheld(admin);
       await admin.script(`create database "${name}"`);
       return Connection.open(url, limits.adminConnection);
@@ -96,6 +98,15 @@ async function onServer(databaseUrl: string): Promise<Opened> {
     await asAdmin(databaseUrl, (admin) => dropAll(admin, name));
   };
   return { url, drop };
+}
+
+/** @throws {Error} that says which rights are missing, before anything is made. */
+async function assertMayCreate(admin: Connection): Promise<void> {
+  const missing = await missingRights(admin);
+  if (missing.length === 0) return;
+  throw new Error(
+    `Cannot make a database for this command: the login of DATABASE_URL lacks ${missing.join(' and ')}`,
+  );
 }
 
 async function dropUnheld(admin: Connection): Promise<void> {

@@ -1,15 +1,23 @@
 /** A database for tenants' rows besides the main one. Every step may be repeated. */
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '../../postgres/connection.ts';
+import { codeOf } from '../../postgres/errors.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import type { Placement } from '../../postgres/placement.ts';
+import { whyUnreachable } from '../../postgres/unreachable.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
+import { asRefusal } from '../servers/probe.ts';
+import { missingRights } from './administrator_rights.ts';
 import { hardenDatabase } from './harden.ts';
 import { prepareKernel } from './kernel_schema.ts';
 import { becomeMember } from './logins.ts';
 import { withDatabaseLock } from './placement_lock.ts';
 
-/** Creates the database unless it exists, restricts its rights, and prepares its schema `kernel`. */
+/**
+ * Creates the database unless it exists, restricts its rights, and prepares its schema `kernel`.
+ *
+ * @throws {Refusal} `unavailable` when the administrator may create none.
+ */
 export async function createDatabase(fleet: Fleet, placement: Placement): Promise<void> {
   const { server, database, login } = placement;
   const { owner, migrate } = fleet.installation.roles;
@@ -19,9 +27,12 @@ export async function createDatabase(fleet: Fleet, placement: Placement): Promis
     const found = await home.plain`select from pg_database where datname = ${database}`;
     if (found.length === 0) {
       // template0 admits no connections; one to the template would make the copy fail.
-      await home.script(
-        `create database "${database}" owner "${owner}" template template0 ${locale}`,
-      );
+      await home
+        .script(`create database "${database}" owner "${owner}" template template0 ${locale}`)
+        .catch((error: unknown) => {
+          if (codeOf(error) !== '42501') throw error;
+          throw asRefusal({ server, reason: whyUnreachable(error) });
+        });
     }
     await home.script(
       `revoke all on database "${database}" from public;
@@ -44,11 +55,8 @@ export async function assertMayProvision(
   installation: Installation,
   locale: string,
 ): Promise<void> {
-  const [administrator] = await connection.plain<{ may: boolean }>`
-    select rolsuper or rolcreatedb and rolcreaterole as may
-    from pg_roles
-    where rolname = current_user`;
-  if (!administrator?.may) throw new Error('its login needs createrole and createdb');
+  const missing = await missingRights(connection, Object.values(installation.roles));
+  if (missing.length > 0) throw new Error(`its login lacks ${missing.join(' and ')}`);
   // A random name: the server may have databases of others.
   const probe = installation.databaseNamed(`probe_${randomBytes(8).toString('hex')}`);
   await connection.script(`create database "${probe}" template template0 ${locale}`);
@@ -81,7 +89,7 @@ export async function dropDatabase(fleet: Fleet, placement: Placement): Promise<
   migrators.closeIdle(installation.migrationTarget(placement));
   const { database: from } = installation.homeOf(server);
   await withDatabaseLock(fleet, { server, database, from }, async (home) => {
-    await becomeMember(home, login);
+    for (const role of [login, installation.roles.migrate]) await becomeMember(home, role);
     await home.script(`set statement_timeout = ${dropTimeoutMs}`);
     try {
       await home.script(`drop database if exists "${database}" with (force)`);

@@ -25,6 +25,7 @@ import { limits } from '../../../src/limits.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { addPet } from '../../contract/isolation_probes.ts';
+import { createAdministrator } from '../../support/administrator.ts';
 import { exportTo } from '../../support/archives.ts';
 import { slugOf } from '../../support/more_tables.ts';
 import { leftOver, moverOf } from '../../support/moving_fixture.ts';
@@ -119,16 +120,10 @@ describe('servers', () => {
     const add = (name: string, url: string) => addServer(services.fleet, { name, url });
     await assert.rejects(add('three', second.url), /it is the server "two"/);
     await assert.rejects(add('two', database.url), /or is the main server/);
-    await lookInto(second.directUrl, async (sql) => {
-      await sql`create role nobody login password 'secret'`;
-    });
-    const url = new URL(second.url);
-    url.username = 'nobody';
+    const url = new URL(await createAdministrator(second.url, 'nobody', ''));
+    await assert.rejects(add('two', url.href), /its login lacks createrole and createdb/);
     url.password = 'wrong';
     await assert.rejects(add('two', url.href), /the password is wrong/);
-    url.password = 'secret';
-    await lookInto(second.directUrl, (sql) => sql`grant connect on database kennel to nobody`);
-    await assert.rejects(add('two', url.href), /its login needs createrole and createdb/);
     await lookInto(second.directUrl, async (sql) => {
       await sql`drop owned by nobody`;
       await sql`drop role nobody`;
