@@ -3,7 +3,7 @@
 -- Run in: each server (databases belong to the whole server).
 -- Variables: control, migrate, owner (roles), ours (an array of all our roles but the owner), placements
 -- (a relation with the columns whose, active, database, schema, role and login: the tenant in words, whether
--- it is active, and where its rows are).
+-- it is active, and where its rows are), template (the database that tenants' databases are copies of).
 -- Only reads.
 
 with admitted (database, role, privilege) as (
@@ -39,8 +39,15 @@ select 'foreign_database_open', 'warning', database, format('database %s', datab
   format('revoke connect on database %I from %s', database, grantee)
 from permission
 where privilege = 'CONNECT' and database not in (select database from :placements where active)
+  and database <> :'template'
   -- A database whose tenant is being created or deleted is ours.
-  and not (role <> 'public' and database in (select database from :placements));
+  and not (role <> 'public' and database in (select database from :placements))
+union all
+select 'template_open', 'warning', database, format('database %s', database),
+  format('%s may connect to it, and a session there holds up each new tenant''s database', role),
+  format('revoke connect on database %I from %s', database, grantee)
+from permission
+where privilege = 'CONNECT' and database = :'template';
 
 -- Tenants write in all languages. A database with another encoding rejects most characters.
 select 'encoding_wrong' as check, 'error' as severity, datname as database,

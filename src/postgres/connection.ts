@@ -8,7 +8,8 @@ import type { CallTrace } from '../kernel/trace.ts';
 import { type CallLimits, CheckedPipeline } from './checked_pipeline.ts';
 import { openSession, type Session, type SessionLimits } from './connect.ts';
 import { beginning, type Envelope, groups, singles } from './envelope.ts';
-import { query } from './protocol/messages.ts';
+import { query, sync } from './protocol/messages.ts';
+import type { SyncGroup } from './protocol/pending_group.ts';
 import type { Target } from './session_url.ts';
 import { StatementSequence } from './statement_sequence.ts';
 import type { Backend } from './unterminated_backends.ts';
@@ -152,15 +153,7 @@ export class Connection {
   ): Promise<Row[]> {
     const call = { schema, text, values };
     const statementsBefore = context ? 1 : 0;
-    const group = { before: context, statementsBefore, call, after: groups.end, trace };
-    return this.#pipeline.request(group, (result) => {
-      const { error, completed } = result;
-      const rows = completed > statementsBefore ? this.#pipeline.rowsIn<Row>(result) : [];
-      if (!error) return rows;
-      // Context and reset are ours and should never fail. If one does, the session is in a wrong state.
-      const isOfStatement = completed === statementsBefore;
-      throw isOfStatement ? this.#pipeline.failure(error) : this.#pipeline.abandon(error);
-    });
+    return this.#send<Row>({ before: context, statementsBefore, call, after: groups.end, trace });
   }
 
   /** Sends the waiting calls now, before the turn of the event loop ends. */
@@ -171,30 +164,44 @@ export class Connection {
   /**
    * Runs several statements in one transaction, which has the connection to itself until it ends.
    *
-   * @param opening an envelope, or a script of ours that begins the transaction.
+   * @param opening an envelope, which is sent with the first statement, or a script of ours that begins the
+   *   transaction.
    */
   async transaction<Result>(
     opening: Envelope | string,
     work: (sql: Sql) => Promise<Result>,
     trace?: CallTrace,
   ): Promise<Result> {
-    const isScript = typeof opening === 'string';
-    const schema = isScript ? noSchema : opening.schema;
-    const begin = isScript ? query(opening) : beginning(opening);
-    const statements = new StatementSequence((text, values) =>
-      this.#pipeline.query({ schema, text, values }, trace),
-    );
+    let toBegin = typeof opening === 'string' ? null : opening;
+    const schema = toBegin?.schema ?? noSchema;
+    const send = <Row extends object>(text: TemplateStringsArray, values: SqlValue[]) => {
+      const call = { schema, text, values };
+      if (!toBegin) return this.#pipeline.query<Row>(call, trace);
+      const begin = beginning(toBegin);
+      toBegin = null;
+      const first = this.#send<Row>({
+        ...begin,
+        call,
+        after: groups.statement,
+        statusAfter: 'T',
+        trace,
+      });
+      // If it was not sent, no transaction is open, and the next statement would run by itself.
+      first.catch(() => statements.close());
+      return first;
+    };
+    const statements = new StatementSequence(send);
     try {
       return await this.#pipeline.withTimeout(async () => {
-        await this.#pipeline.run(begin, 'T', trace);
+        if (typeof opening === 'string') await this.#pipeline.run(query(opening), 'T', trace);
         const result = await work(statements.sql);
         await statements.finish();
-        await this.#commit(trace);
+        if (!toBegin) await this.#commit(trace);
         return result;
       });
     } catch (error) {
       statements.close();
-      await this.#rollBack(trace);
+      if (!toBegin) await this.#rollBack(trace);
       throw error;
     }
   }
@@ -209,7 +216,7 @@ export class Connection {
     const all = [`explain (analyze, buffers) ${first}`, ...rest];
     const explain = Object.assign(all, { raw: all });
     try {
-      await this.#pipeline.run(beginning(envelope), 'T');
+      await this.#pipeline.run(Buffer.concat([beginning(envelope).before, sync]), 'T');
       return await this.#pipeline.plan({ schema: envelope.schema, text: explain, values });
     } finally {
       await this.#rollBack();
@@ -230,6 +237,21 @@ export class Connection {
     const [row] = await this.plain<{ startedAt: string }>`
       select backend_start::text as "startedAt" from pg_stat_get_activity(pg_backend_pid())`;
     this.#startedAt = row?.startedAt ?? '';
+  }
+
+  /**
+   * Sends a statement behind messages of ours, which should never fail. If one does, or one behind it, the
+   * session is in a wrong state.
+   */
+  #send<Row extends object>(group: SyncGroup & { statementsBefore: number }): Promise<Row[]> {
+    const { statementsBefore } = group;
+    return this.#pipeline.request(group, (result) => {
+      const { error, completed } = result;
+      const rows = completed > statementsBefore ? this.#pipeline.rowsIn<Row>(result) : [];
+      if (!error) return rows;
+      const isOfStatement = completed === statementsBefore;
+      throw isOfStatement ? this.#pipeline.failure(error) : this.#pipeline.abandon(error);
+    });
   }
 
   /** The server answers the commit of a failed transaction with ROLLBACK, not with an error. */

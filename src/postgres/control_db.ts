@@ -1,6 +1,7 @@
 /** Access to the control schema for the directory and the operator, who see every tenant's rows. */
 import type { Db, Sql, SqlValue } from '../kernel/ports.ts';
 import type { ConnectionPool } from './connection_pool.ts';
+import { noContext } from './envelope.ts';
 import type { Installation } from './installation.ts';
 
 /** The name of the operator's statements in the pool's shares. */
@@ -16,7 +17,9 @@ export function controlDb(pool: ConnectionPool, { controlTarget }: Installation)
       connection.plain<Row>(text, ...values),
     );
   const transaction = <Result>(work: (sql: Sql) => Promise<Result>) =>
-    pool.exclusive(controlTarget, ourselves, (connection) => connection.transaction('begin', work));
+    pool.exclusive(controlTarget, ourselves, (connection) =>
+      connection.transaction(noContext, work),
+    );
   return Object.assign(statement, { transaction });
 }
 

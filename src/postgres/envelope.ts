@@ -22,6 +22,12 @@ export type Envelope = {
   begin?: 'begin' | 'beginReadOnly';
 };
 
+/** The messages before a statement in its group. */
+type Preceding = { before: Buffer; statementsBefore: number };
+
+/** The envelope of our own statements, which need no context. */
+export const noContext: Envelope = { schema: '', context: null };
+
 /** The parts of a connection that an envelope depends on: a seal is bound to the pid. */
 type SessionIdentity = { readonly pid: number; readonly target: Target };
 
@@ -93,9 +99,15 @@ export function readOnly(envelope: Envelope): Envelope {
   return { ...envelope, begin: 'beginReadOnly' };
 }
 
-/** Returns the messages that begin a transaction of several statements in an envelope. */
-export function beginning({ context, begin = 'begin' }: Envelope): Buffer {
-  return Buffer.concat([run(begin), ...(context ? [context] : []), sync]);
+/**
+ * Returns the messages that begin a transaction of several statements in an envelope, before its first
+ * statement: if the transaction cannot begin, or has no context, the server skips the statement.
+ */
+export function beginning({ context, begin = 'begin' }: Envelope): Preceding {
+  return {
+    before: Buffer.concat([run(begin), ...(context ? [context] : [])]),
+    statementsBefore: context ? 2 : 1,
+  };
 }
 
 /**

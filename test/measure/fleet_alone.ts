@@ -4,6 +4,7 @@
  */
 import { statementsIn } from '../../src/control_plane/migrations/migration_files.ts';
 import { ledgerTable } from '../../src/control_plane/migrations/schema_migrator.ts';
+import { templateOf } from '../../src/control_plane/provisioning/database_template.ts';
 import { restricting } from '../../src/control_plane/provisioning/tenant_tables.ts';
 import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
@@ -15,9 +16,17 @@ type Alone = (services: Services, counted: Counted) => Promise<string>;
 
 /** A shared tenant takes three transactions: its claim, its pet, its activation. */
 export const commitsAlone: Alone = async ({ fleet }, counted) => {
-  await run({ fleet }, { count: 1, sessions: 1 }, () => 'create table public.commits (at int)');
+  await run(
+    { fleet },
+    { count: 1, sessions: 1 },
+    sending(() => 'create table public.commits (at int)'),
+  );
   const commit = 'insert into public.commits values (1)';
-  const rate = await run({ fleet }, counted, () => commit);
+  const rate = await run(
+    { fleet },
+    counted,
+    sending(() => commit),
+  );
   return `${Math.round(rate / 3)} (three commits)`;
 };
 
@@ -25,30 +34,44 @@ export const commitsAlone: Alone = async ({ fleet }, counted) => {
 export const schemasAlone: Alone = async ({ fleet }, counted) => {
   const { owner, app } = fleet.installation.roles;
   const statements = fleet.sql.tenant.flatMap((file) => statementsIn(file, { app })).join(';\n');
-  const rate = await run({ fleet }, counted, (at) => {
+  const script = (at: number) => {
     const schema = `alone_${at}`;
     return `begin; create schema ${schema} authorization "${owner}"; set local role "${owner}";
       set local search_path = ${schema}; grant usage on schema ${schema} to "${app}";
       ${ledgerTable(schema)} ${statements}; ${restricting([schema], app)}; commit`;
-  });
+  };
+  const rate = await run({ fleet }, counted, sending(script));
   return `${Math.round(rate)} (the schema alone)`;
 };
 
-/** Copies of the template, by each strategy. */
+/** Copies of the template, by each strategy; and with the two sessions that a new database needs. */
 export const databasesAlone: Alone = async ({ fleet }, counted) => {
-  const { database } = fleet.installation;
-  const rates: string[] = [];
-  for (const strategy of ['wal_log', 'file_copy']) {
-    const name = (at: number) => `"${database}_${strategy}_${at}"`;
-    const rate = await run(
-      { fleet },
-      counted,
-      (at) => `create database ${name(at)} template template0 strategy ${strategy}`,
+  const { installation } = fleet;
+  const copy = (strategy: string) => async (connection: Connection, at: number) => {
+    const name = `${installation.database}_${strategy}_${at}`;
+    const source = templateOf(installation);
+    await connection.script(`create database "${name}" template "${source}" strategy ${strategy}`);
+    return installation.adminTarget({ ...installation.main, database: name });
+  };
+  const withSessions = async (connection: Connection, at: number) => {
+    const target = await copy('wal_log')(connection, at);
+    for (let session = 0; session < 2; session += 1) {
+      (await Connection.open(target, limits.adminConnection)).close();
+    }
+  };
+  const rateOf = async (strategy: string, work: Work) => {
+    const rate = await run({ fleet }, counted, work);
+    await run({ fleet }, { ...counted, sessions: 1 }, (connection, at) =>
+      connection.script(`drop database "${installation.database}_${strategy}_${at}" with (force)`),
     );
-    await run({ fleet }, { ...counted, sessions: 1 }, (at) => `drop database ${name(at)}`);
-    rates.push(`${Math.round(rate)} (${strategy})`);
-  }
-  return `create database: ${rates.join(', ')}`;
+    return Math.round(rate);
+  };
+  const [walLog, fileCopy, both] = [
+    await rateOf('wal_log', copy('wal_log')),
+    await rateOf('file_copy', copy('file_copy')),
+    await rateOf('wal_log', withSessions),
+  ];
+  return `copy: ${walLog} (wal_log), ${fileCopy} (file_copy); with two sessions: ${both}`;
 };
 
 /** One column and one row for each schema, in a transaction and a message of its own. */
@@ -56,19 +79,28 @@ export const columnsAlone: Alone = async ({ fleet, control }, counted) => {
   const rows = await control<{ name: string }>`
     select 't_' || replace(id::text, '-', '') as name from control.tenants
     where isolation = 'schema'`;
-  const rate = await run({ fleet }, { ...counted, count: rows.length }, (at) => {
+  const script = (at: number) => {
     const schema = rows[at]?.name;
     return `begin; alter table "${schema}".pets add column alone text;
       update "${schema}".migrations set name = name where version = 1; commit`;
-  });
+  };
+  const rate = await run({ fleet }, { ...counted, count: rows.length }, sending(script));
   return `${Math.round(rate)} (column and ledger row)`;
 };
 
-/** Sends a script for each number, and returns the rate per second. */
+type Work = (connection: Connection, at: number) => Promise<unknown>;
+
+/** Sends a script. */
+const sending =
+  (script: (at: number) => string): Work =>
+  (connection, at) =>
+    connection.script(script(at));
+
+/** Does the work for each number, and returns the rate per second. */
 async function run(
   { fleet: { installation } }: Pick<Services, 'fleet'>,
   { count, sessions }: Counted,
-  script: (at: number) => string,
+  work: Work,
 ): Promise<number> {
   const target = installation.adminTarget(installation.main);
   const open = () => Connection.open(target, limits.adminConnection);
@@ -77,7 +109,7 @@ async function run(
   const startedMs = performance.now();
   await Promise.all(
     connections.map(async (connection) => {
-      for (let at = next++; at < count; at = next++) await connection.script(script(at));
+      for (let at = next++; at < count; at = next++) await work(connection, at);
     }),
   );
   const seconds = (performance.now() - startedMs) / 1_000;

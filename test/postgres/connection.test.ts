@@ -339,6 +339,17 @@ describe('Connection', { timeout: 120_000 }, () => {
     assert.equal(kept.length, 1, 'only the one that looks');
   });
 
+  it('runs nothing more of a transaction whose first statement could not be sent', async () => {
+    const work = connection.transaction(plain, async (sql) => {
+      await assert.rejects(sql`select '\0'`, TypeError);
+      await sql`select set_config('x.y', 'outside', false)`;
+    });
+    await assert.rejects(work, { message: /its transaction has ended$/ });
+    assert.deepEqual(await connection.plain`select current_setting('x.y', true) as set`, [
+      { set: null },
+    ]);
+  });
+
   it('ignores the transaction defaults of the database', async (t) => {
     const name = databaseOf(database.url);
     const change = (what: string) => connection.script(`alter database "${name}" ${what}`);

@@ -13,6 +13,7 @@ import { lookInto as look } from '../../src/control_plane/doctor/look.ts';
 import { readDatabases } from '../../src/control_plane/doctor/placements.ts';
 import { References } from '../../src/control_plane/doctor/reference.ts';
 import { acceptedSecrets, asOwner } from '../../src/control_plane/keys/seal_keys.ts';
+import { templateOf } from '../../src/control_plane/provisioning/database_template.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
@@ -28,6 +29,8 @@ export type Names = Roles & {
   main: string;
   /** The tenant's own database, which is its login's name too. */
   own: string;
+  /** The template of tenants' databases. */
+  template: string;
   /** The schema of the tenant in schema mode. */
   schema: string;
 };
@@ -118,7 +121,8 @@ async function readTenants({ control }: Services): Promise<TenantRef[]> {
 
 function namesOf({ fleet }: Services, inSchema: Placement, inDatabase: Placement): Names {
   const { roles, database: main } = fleet.installation;
-  return { ...roles, main, own: inDatabase.database, schema: inSchema.schema };
+  const template = templateOf(fleet.installation);
+  return { ...roles, main, own: inDatabase.database, template, schema: inSchema.schema };
 }
 
 function isOurs(main: string): (finding: Finding) => boolean {

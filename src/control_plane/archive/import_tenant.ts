@@ -175,7 +175,7 @@ async function loadFile(
 }
 
 function addArchived(account: AccountRows, adminId: string): AddAccount {
-  return async (sql, { id }) => {
+  return async (sql, { id }, key) => {
     for (const stored of await readAccountTables(sql)) {
       const rows = account.get(stored.name);
       if (!rows || rows.lines.length === 0) continue;
@@ -185,7 +185,9 @@ function addArchived(account: AccountRows, adminId: string): AddAccount {
       );
       await sql(statement, `[${rows.lines.join(',')}]`).catch(asTaken);
     }
-    return adminId;
+    await sql`
+      insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
+      values (${id}, ${key.id}, ${adminId}, ${key.digest})`;
   };
 }
 

@@ -1,14 +1,16 @@
 /** The variables of the files of `sql/doctor`. */
 import { schemas } from '../../postgres/installation.ts';
 import type { Fleet } from '../fleet.ts';
+import { templateOf } from '../provisioning/database_template.ts';
 import type { ExaminedDatabase } from './placements.ts';
 import { arrayOf, type Variables } from './sql_checks.ts';
 
 /** Returns the values for one database. The head of each file says what its variables mean. */
 export function variablesOf(
   { isMain, placements, known }: ExaminedDatabase,
-  { installation: { roles }, sql, transactionTimeoutMs }: Fleet,
+  { installation, sql, transactionTimeoutMs }: Fleet,
 ): Variables {
+  const { roles } = installation;
   const { app, account, serve, control, migrate } = roles;
   const here = placements.map(({ placement }) => placement);
   const workers = here.flatMap(({ role, login }) => [role, login]);
@@ -27,6 +29,7 @@ export function variablesOf(
       ...here.map(({ schema }) => schema),
     ]),
     placements: relationOf(known),
+    template: templateOf(installation),
     moving: arrayOf(known.flatMap(({ capture }) => capture ?? [])),
     newest: `${sql.tenant.length}`,
     limit: `${transactionTimeoutMs}`,

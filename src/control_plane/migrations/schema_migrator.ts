@@ -58,13 +58,42 @@ export async function upgrade(
   const missing = preparedFrom(last, upgrade);
   if (missing.length === 0) return last;
   const groups = last > 0 ? missing.map((one) => [one]) : joined(missing, upgrade.known);
+  await applyGroups(schema, upgrade, groups);
+  return migrations.length;
+}
+
+/**
+ * Makes a schema with all migrations, which is a single transaction if other schemas have them and they only add.
+ *
+ * @param creation SQL that creates the schema and its ledger; the login of the migrations runs it.
+ * @returns the version that the schema has then.
+ * @throws {Error} when a migration fails.
+ */
+export async function createUpgraded(
+  schema: string,
+  creation: string,
+  upgrade: Upgrade,
+): Promise<number> {
+  const groups = joined(preparedFrom(0, upgrade), upgrade.known);
+  await applyGroups(schema, upgrade, groups, creation);
+  return upgrade.migrations.length;
+}
+
+async function applyGroups(
+  schema: string,
+  upgrade: Upgrade,
+  groups: readonly Prepared[][],
+  creation = '',
+): Promise<void> {
   await upgrade.migrating(async (migrating) => {
-    for (const group of groups) {
-      await apply(migrating, [schema], upgrade, group);
+    for (const [at, group] of groups.entries()) {
+      await apply(migrating, [schema], upgrade, {
+        files: group,
+        ...(at === 0 && { creation }),
+      });
       for (const { migration } of group) await upgrade.onApplied(migration);
     }
   });
-  return migrations.length;
 }
 
 /**
@@ -100,7 +129,7 @@ export function upgradeTogether(
   const missing = preparedFrom(version, upgrade);
   return upgrade.migrating(async (migrating) => {
     for (const prepared of missing) {
-      await apply(migrating, schemas, upgrade, [prepared]);
+      await apply(migrating, schemas, upgrade, { files: [prepared] });
       await upgrade.onApplied(prepared.migration);
     }
   });
@@ -167,7 +196,7 @@ async function apply(
   connection: Connection,
   schemas: readonly string[],
   upgrade: Upgrade,
-  files: readonly Prepared[],
+  { files, creation = '' }: { files: readonly Prepared[]; creation?: string },
 ): Promise<void> {
   const { owner, lockTimeoutMs, statementTimeoutMs, migrations, restrictions } = upgrade;
   const inSchema = (schema = '') => [
@@ -177,7 +206,7 @@ async function apply(
   const limits = [`set local lock_timeout = ${lockTimeoutMs}`];
   if (statementTimeoutMs) limits.push(`set local statement_timeout = ${statementTimeoutMs}`);
   await connection.scripts(
-    ['begin', 'set local client_min_messages = warning', ...limits].join('; '),
+    ['begin', 'set local client_min_messages = warning', ...limits, creation].join('; '),
     schemas.flatMap((schema) =>
       files.flatMap(({ statements }) => [...inSchema(schema), ...deadline(upgrade), ...statements]),
     ),

@@ -4,7 +4,6 @@
  */
 
 import type { Connection } from '../../postgres/connection.ts';
-import { isDedicated, type Placement } from '../../postgres/placement.ts';
 import { type FunctionGrantees, revokeFunctions } from './revoked_functions.ts';
 
 /** The main database. Its schema `public` is kept, because it may contain objects of others. */
@@ -25,8 +24,7 @@ export async function hardenMain(
 /** Another database, under its lock: two processes that change the same right at once would both fail. */
 export async function hardenDatabase(
   connection: Connection,
-  placement: Placement,
-  owner: string,
+  grantees: FunctionGrantees,
 ): Promise<void> {
   await connection.script(
     `do $$ begin
@@ -37,10 +35,8 @@ export async function hardenDatabase(
        when insufficient_privilege then null;
      end $$`,
   );
-  await forbidBlocks(connection, owner);
-  // A dedicated session starts with its context, so it needs no set_config().
-  const contextLogin = isDedicated(placement) ? null : placement.login;
-  await revokeFunctions(connection, { owner, contextLogin });
+  await forbidBlocks(connection, grantees.owner);
+  await revokeFunctions(connection, grantees);
 }
 
 /**

@@ -24,8 +24,8 @@ import {
   becomeMember,
   createLogin,
   createRoles,
-  hideStatements,
-  limitTransactions,
+  hidingStatements,
+  limitingTransactions,
 } from './logins.ts';
 import { withDatabaseLock } from './placement_lock.ts';
 import { controlRights } from './schema_rights.ts';
@@ -158,10 +158,10 @@ async function admitLogins(
 ): Promise<void> {
   const { database, roles } = installation;
   for (const login of [roles.serve, roles.control]) {
-    await createLogin(connection, installation, { login, server: mainServer });
-    await limitTransactions(connection, login, transactionTimeoutMs);
+    const restrictions = [limitingTransactions(login, transactionTimeoutMs)];
+    if (login === roles.serve) restrictions.push(hidingStatements(login));
+    await createLogin(connection, installation, { login, server: mainServer, restrictions });
   }
-  await hideStatements(connection, roles.serve);
   await connection.script(
     `grant "${roles.app}", "${roles.account}" to "${roles.serve}";
      revoke connect, temporary on database "${database}" from public;

@@ -7,16 +7,24 @@ import { limitConnections } from './connection_limits.ts';
 
 /** Creates roles without login, unless they exist: two processes may start at the same time. */
 export async function createRoles(connection: Connection, roles: readonly string[]): Promise<void> {
-  const each = roles.map(
-    (role) => `do $$ begin
-       if not exists (select from pg_roles where rolname = '${role}') then
-         create role "${role}" noinherit;
-       end if;
-     exception when duplicate_object or unique_violation then null;
-     end $$`,
-  );
-  await connection.script(each.join(';\n'));
+  await connection.script(roles.map(creatingRole).join(';\n'));
 }
+
+function creatingRole(role: string): string {
+  return `do $$ begin
+    if not exists (select from pg_roles where rolname = '${role}') then
+      create role "${role}" noinherit;
+    end if;
+  exception when duplicate_object or unique_violation then null;
+  end $$`;
+}
+
+type NewLogin = {
+  login: string;
+  server: string;
+  /** SQL of this module that restricts the login further. */
+  restrictions?: readonly string[];
+};
 
 /**
  * Creates a login with the password that the installation derives for it. Bitmap scans are off, so that a
@@ -26,14 +34,18 @@ export async function createRoles(connection: Connection, roles: readonly string
 export async function createLogin(
   connection: Connection,
   installation: Installation,
-  { login, server }: { login: string; server: string },
+  { login, server, restrictions = [] }: NewLogin,
 ): Promise<void> {
-  await createRoles(connection, [login]);
   const verifier = scramVerifier(installation.password(login, server), randomBytes(16));
+  // As one script they are one transaction, which waits for the disk once.
   await connection.script(
-    `alter role "${login}" login noinherit password '${verifier}';
-     alter role "${login}" reset all;
-     alter role "${login}" set enable_bitmapscan = off`,
+    [
+      creatingRole(login),
+      `alter role "${login}" login noinherit password '${verifier}' connection limit -1`,
+      `alter role "${login}" reset all`,
+      `alter role "${login}" set enable_bitmapscan = off`,
+      ...restrictions,
+    ].join(';\n'),
   );
   await limitConnections(connection, installation, login);
 }
@@ -44,33 +56,27 @@ export async function createLogin(
  * other sessions. The log would contain each error's whole message: one that quotes a value of megabytes
  * could fill the disk. If the administrator lacks the right, Kennel runs anyway, and the doctor warns.
  */
-export async function hideStatements(connection: Connection, role: string): Promise<void> {
-  for (const setting of ['track_activities = off', 'log_min_messages = log']) {
-    await connection.script(
-      `do $$ begin
-         alter role "${role}" set ${setting};
-       exception when insufficient_privilege then null;
-       end $$`,
-    );
-  }
+export function hidingStatements(role: string): string {
+  return ['track_activities = off', 'log_min_messages = log']
+    .map(
+      (setting) => `do $$ begin
+        alter role "${role}" set ${setting};
+      exception when insufficient_privilege then null;
+      end $$`,
+    )
+    .join(';\n');
 }
 
 /**
  * Limits whole transactions, from Postgres 17 on. The other timeouts do not cover a client that hangs
  * between the messages of a statement (parsed but never bound); its transaction would keep its locks.
  */
-export async function limitTransactions(
-  connection: Connection,
-  role: string,
-  limitMs: number,
-): Promise<void> {
-  await connection.script(
-    `do $$ begin
-       if exists (select from pg_settings where name = 'transaction_timeout') then
-         alter role "${role}" set transaction_timeout = ${limitMs};
-       end if;
-     end $$`,
-  );
+export function limitingTransactions(role: string, limitMs: number): string {
+  return `do $$ begin
+    if current_setting('server_version_num')::int >= 170000 then
+      alter role "${role}" set transaction_timeout = ${limitMs};
+    end if;
+  end $$`;
 }
 
 /** An administrator who is no superuser needs this to create objects for a role and end its sessions. */

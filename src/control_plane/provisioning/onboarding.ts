@@ -158,11 +158,15 @@ export class Onboarding {
     { provision, addAccount, details }: Contents,
   ): Promise<OnboardingResult | null> {
     const { control, fleet, newId } = this.#parts;
-    await this.#recover(newTenant.slug);
-    const prior = await replay(control, fleet.installation, meta);
-    if (prior) return prior;
     const server = await chooseServer(this.#parts, newTenant);
-    const tenant = await claimSlug(control, { ...newTenant, server }, meta, newId);
+    const claim = () => claimSlug(control, { ...newTenant, server }, meta, newId);
+    let tenant = await claim();
+    if (!tenant) {
+      await this.#recover(newTenant.slug);
+      const prior = await replay(control, fleet.installation, meta);
+      if (prior) return prior;
+      tenant = await claim();
+    }
     if (!tenant) return null;
     try {
       const schemaVersion = await provision(tenant);

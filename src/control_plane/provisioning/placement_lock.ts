@@ -17,7 +17,7 @@ export function withDatabaseLock<Result>(
   work: Work<Result>,
 ): Promise<Result> {
   const place = { server, database: from };
-  return withLocked(fleet, { place, lock: `database ${database}` }, work);
+  return withLocked(fleet, { place, lock: databaseLock(database) }, work);
 }
 
 /** Runs `work` with an administrator's connection to the schema's database, under the lock of the schema. */
@@ -26,7 +26,31 @@ export function withSchemaLock<Result>(
   placement: Placement,
   work: Work<Result>,
 ): Promise<Result> {
-  return withLocked(fleet, { place: placement, lock: `schema ${placement.schema}` }, work);
+  return withLocked(fleet, { place: placement, lock: schemaLock(placement) }, work);
+}
+
+/**
+ * Takes a lock in a session of the migrations' login. It is released when the session is discarded, before
+ * another use. Only the owner may call the function.
+ */
+export function lockUntilDiscard(
+  connection: Connection,
+  lock: string,
+  owner: string,
+): Promise<void> {
+  return connection.script(
+    `set role "${owner}"; select pg_advisory_lock(hashtextextended('kennel ${lock}', 0)); reset role`,
+  );
+}
+
+/** Returns the name of a schema's lock, in its database. */
+export function schemaLock({ schema }: Pick<Placement, 'schema'>): string {
+  return `schema ${schema}`;
+}
+
+/** Returns the name of a database's lock, in the database that work on it is done from. */
+export function databaseLock(database: string): string {
+  return `database ${database}`;
 }
 
 function withLocked<Result>(

@@ -6,7 +6,7 @@ import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { DedicatedPlacement, Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
-import { createLogin, hideStatements, limitTransactions } from './logins.ts';
+import { createLogin, hidingStatements, limitingTransactions } from './logins.ts';
 import { withDatabaseLock } from './placement_lock.ts';
 import { eraseRows } from './tenant_data.ts';
 import { createDatabase, dropDatabase } from './tenant_database.ts';
@@ -29,11 +29,13 @@ export class Provisioner implements ProvisioningSteps {
   createLogin(placement: DedicatedPlacement): Promise<void> {
     const { installation, transactionTimeoutMs } = this.#parts.fleet;
     const { server, login } = placement;
-    return this.#besideDatabase(placement, async (connection) => {
-      await createLogin(connection, installation, { login, server });
-      await hideStatements(connection, login);
-      await limitTransactions(connection, login, transactionTimeoutMs);
-    });
+    const restrictions = [
+      hidingStatements(login),
+      limitingTransactions(login, transactionTimeoutMs),
+    ];
+    return this.#besideDatabase(placement, (connection) =>
+      createLogin(connection, installation, { login, server, restrictions }),
+    );
   }
 
   createDatabase(placement: Placement): Promise<void> {

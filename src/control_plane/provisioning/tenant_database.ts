@@ -3,15 +3,18 @@ import { randomBytes } from 'node:crypto';
 import type { Connection } from '../../postgres/connection.ts';
 import { codeOf } from '../../postgres/errors.ts';
 import type { Installation } from '../../postgres/installation.ts';
-import type { Placement } from '../../postgres/placement.ts';
+import { type DedicatedPlacement, isDedicated, type Placement } from '../../postgres/placement.ts';
 import { whyUnreachable } from '../../postgres/unreachable.ts';
-import { type Fleet, fleetWork } from '../fleet.ts';
+import type { Fleet } from '../fleet.ts';
+import { readSealSecrets, writeSeals } from '../keys/seal_keys.ts';
 import { asRefusal } from '../servers/probe.ts';
 import { missingRights } from './administrator_rights.ts';
+import { localeOfMain, prepareTemplate, templateOf } from './database_template.ts';
 import { hardenDatabase } from './harden.ts';
 import { prepareKernel } from './kernel_schema.ts';
 import { becomeMember } from './logins.ts';
-import { withDatabaseLock } from './placement_lock.ts';
+import { databaseLock, lockUntilDiscard, withDatabaseLock } from './placement_lock.ts';
+import { migrating } from './tenant_schema.ts';
 
 /**
  * Creates the database unless it exists, restricts its rights, and prepares its schema `kernel`.
@@ -19,29 +22,49 @@ import { withDatabaseLock } from './placement_lock.ts';
  * @throws {Refusal} `unavailable` when the administrator may create none.
  */
 export async function createDatabase(fleet: Fleet, placement: Placement): Promise<void> {
+  const created = isDedicated(placement)
+    ? createDedicated(fleet, placement)
+    : createCommon(fleet, placement);
+  await created.catch((error: unknown) => {
+    if (codeOf(error) !== '42501') throw error;
+    throw asRefusal({ server: placement.server, reason: whyUnreachable(error) });
+  });
+}
+
+async function createCommon(fleet: Fleet, placement: Placement): Promise<void> {
+  const { server, database, login } = placement;
+  const { owner } = fleet.installation.roles;
+  await createFrom(fleet, placement, `template0 ${await localeOfMain(fleet)}`);
+  await withDatabaseLock(fleet, { server, database }, async (connection) => {
+    await hardenDatabase(connection, { owner, contextLogin: login });
+    await prepareKernel(connection, fleet, placement);
+  });
+}
+
+/** A copy of the template needs its tenant alone; the lock is the one that a rotation of the keys takes. */
+async function createDedicated(fleet: Fleet, placement: DedicatedPlacement): Promise<void> {
+  const { owner } = fleet.installation.roles;
+  await prepareTemplate(fleet, placement.server);
+  await createFrom(fleet, placement, `"${templateOf(fleet.installation)}"`);
+  await migrating(fleet, placement, async (connection) => {
+    await lockUntilDiscard(connection, databaseLock(placement.database), owner);
+    await writeSeals(connection, { fleet, placement, seals: await readSealSecrets(fleet) });
+  });
+}
+
+function createFrom(fleet: Fleet, placement: Placement, template: string): Promise<void> {
   const { server, database, login } = placement;
   const { owner, migrate } = fleet.installation.roles;
   const { database: from } = fleet.installation.homeOf(server);
-  const locale = await localeOfMain(fleet);
-  await withDatabaseLock(fleet, { server, database, from }, async (home) => {
+  return withDatabaseLock(fleet, { server, database, from }, async (home) => {
     const found = await home.plain`select from pg_database where datname = ${database}`;
     if (found.length === 0) {
-      // template0 admits no connections; one to the template would make the copy fail.
-      await home
-        .script(`create database "${database}" owner "${owner}" template template0 ${locale}`)
-        .catch((error: unknown) => {
-          if (codeOf(error) !== '42501') throw error;
-          throw asRefusal({ server, reason: whyUnreachable(error) });
-        });
+      await home.script(`create database "${database}" owner "${owner}" template ${template}`);
     }
     await home.script(
       `revoke all on database "${database}" from public;
        grant connect on database "${database}" to "${login}", "${migrate}"`,
     );
-  });
-  await withDatabaseLock(fleet, { server, database }, async (connection) => {
-    await hardenDatabase(connection, placement, owner);
-    await prepareKernel(connection, fleet, placement);
   });
 }
 
@@ -61,21 +84,6 @@ export async function assertMayProvision(
   const probe = installation.databaseNamed(`probe_${randomBytes(8).toString('hex')}`);
   await connection.script(`create database "${probe}" template template0 ${locale}`);
   await connection.script(`drop database "${probe}"`);
-}
-
-/** The encoding and the locale of the main database; without them a new one would get the server's. */
-export async function localeOfMain({ admin, installation }: Fleet): Promise<string> {
-  const target = installation.adminTarget(installation.main);
-  const [main] = await admin.exclusive(
-    target,
-    fleetWork,
-    (connection) => connection.plain<{ options: string }>`
-      select format('encoding %L lc_collate %L lc_ctype %L', pg_encoding_to_char(encoding),
-        datcollate, datctype) as options
-      from pg_database
-      where datname = current_database()`,
-  );
-  return main?.options ?? '';
 }
 
 /**

@@ -80,7 +80,7 @@ export function isFirstKey(apiKey: string, installation: Installation): boolean 
 }
 
 /**
- * Claims the slug and returns its row; null when it is taken.
+ * Claims the slug and returns its row; null when it is taken, or the Idempotency-Key was used.
  *
  * @throws {Refusal} `invalid_input` for an unknown plan.
  */
@@ -98,14 +98,17 @@ export async function claimSlug(
       ${server}, ${idempotencyKey}, ${fingerprintOf(rawBody)}
     from control.plans
     where plans.name = ${plan}
-    on conflict (slug) do nothing
+    on conflict do nothing
     returning id, slug, isolation, server, generation, status`;
   if (!row) await assertPlan(control, plan);
   return row ?? null;
 }
 
-/** Adds a tenant's users and settings. Returns the id of the admin who gets the first key. */
-export type AddAccount = (sql: Sql, tenant: TenantRow) => Promise<string>;
+/** Adds a tenant's users and settings, and the first key of its admin. */
+export type AddAccount = (sql: Sql, tenant: TenantRow, key: StoredKey) => Promise<void>;
+
+/** A key as the database has it. */
+export type StoredKey = { id: string; digest: Buffer };
 
 type Activation = {
   tenant: TenantRow;
@@ -125,9 +128,10 @@ type Activation = {
  */
 export function activate(control: Db, activation: Activation): Promise<OnboardingResult> {
   const { tenant, newTenant, meta, schemaVersion, installation, newId } = activation;
+  const keyId = newId();
+  const secret = installation.firstKeySecret(keyId).toString('hex');
   return control.transaction(async (sql) => {
-    const userId = await activation.addAccount(sql, tenant);
-    const keyId = await addFirstKey(sql, userId, activation);
+    await activation.addAccount(sql, tenant, { id: keyId, digest: secretDigest(secret) });
     const [row] = await sql<TenantView>`
       update control.tenants
       set status = 'active', schema_version = ${schemaVersion}, updated_at = now()
@@ -167,29 +171,19 @@ function resultOf(
   return { tenant: viewOf(tenant), admin: { email, api_key: apiKey } };
 }
 
-async function addFirstKey(
-  sql: Sql,
-  userId: string,
-  { tenant, installation, newId }: Activation,
-): Promise<string> {
-  const keyId = newId();
-  const secret = installation.firstKeySecret(keyId).toString('hex');
-  await sql`
-    insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
-    values (${tenant.id}, ${keyId}, ${userId}, ${secretDigest(secret)})`;
-  return keyId;
-}
-
-/** Adds the admin, the default settings and the welcome email of a tenant that begins empty. */
+/** Adds the admin with its key, the default settings and the welcome email of a tenant that begins empty. */
 export function newAccount(newTenant: NewTenant, newId: () => string): AddAccount {
   const { adminEmail, skipWelcomeEmail = false } = newTenant;
   const { subject, text } = welcomeEmail(newTenant);
-  return async (sql, { id }) => {
+  return async (sql, { id }, key) => {
     const userId = newId();
     await sql`
       with admin as (
         insert into control.users (tenant_id, id, email, role)
         values (${id}, ${userId}, ${adminEmail}, 'admin')
+      ), key as (
+        insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
+        values (${id}, ${key.id}, ${userId}, ${key.digest})
       ), defaults as (
         insert into control.settings (tenant_id, key, value)
         select ${id}, key, value
@@ -198,7 +192,6 @@ export function newAccount(newTenant: NewTenant, newId: () => string): AddAccoun
       insert into control.outbox (id, tenant_id, recipient, subject, body)
       select ${newId()}, ${id}, ${adminEmail}, ${subject}, ${text}
       where not ${skipWelcomeEmail}::boolean`;
-    return userId;
   };
 }
 

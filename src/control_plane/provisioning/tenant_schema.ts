@@ -5,13 +5,14 @@ import type { DatabasePlace, Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { assertFilesUnedited, recordFile } from '../migrations/checksums.ts';
 import {
+  createUpgraded,
   ledgerTable,
   readLedger,
   type Upgrade,
   upgrade,
   upgradeTogether,
 } from '../migrations/schema_migrator.ts';
-import { withSchemaLock } from './placement_lock.ts';
+import { lockUntilDiscard, schemaLock, withSchemaLock } from './placement_lock.ts';
 import { placementRights } from './schema_rights.ts';
 import { assertingGuards, restricting } from './tenant_tables.ts';
 
@@ -23,22 +24,42 @@ import { assertingGuards, restricting } from './tenant_tables.ts';
  */
 export function createSchema(fleet: Fleet, placement: Placement, control: Sql): Promise<number> {
   const { owner } = fleet.installation.roles;
-  return withSchemaLock(fleet, placement, async (connection) => {
-    const recorded = await assertFilesUnedited(control, fleet.sql.tenant);
-    await connection.script(
-      `begin;
-       set local client_min_messages = warning;
-       create schema if not exists "${placement.schema}" authorization "${owner}";
-       set local role "${owner}";
-       ${placementRights(placement)}
-       ${ledgerTable(placement.schema)}
-       commit`,
-    );
+  return migrating(fleet, placement, async (connection) => {
+    // Both are sent at once, and the second one waits behind the first.
+    const [, exists, known] = await Promise.all([
+      lockUntilDiscard(connection, schemaLock(placement), owner),
+      hasLedger(connection, placement.schema),
+      assertFilesUnedited(control, fleet.sql.tenant),
+    ]);
     const onApplied: Upgrade['onApplied'] = async (file) => {
-      if (!recorded.has(file.version)) await recordFile(control, file);
+      if (!known.has(file.version)) await recordFile(control, file);
     };
-    return upgradeSchema(connection, { fleet, placement, onApplied, known: recorded });
+    const parts = upgradeOf({ fleet, placement, onApplied, known });
+    const inSession: Upgrade = { ...parts, migrating: (work) => work(connection) };
+    const { schema } = placement;
+    if (exists) return upgrade(connection, schema, inSession);
+    return createUpgraded(schema, creationOf(fleet, placement), inSession);
   });
+}
+
+/** Names of the catalog, because only the owner may use the schema. */
+async function hasLedger(connection: Connection, schema: string): Promise<boolean> {
+  const found = await connection.plain`
+    select from pg_class
+    where relname = 'migrations'
+      and relnamespace = (select oid from pg_namespace where nspname = ${schema})`;
+  return found.length > 0;
+}
+
+/** The owner owns tenants' databases, but not the main one, where the migrations' login may create schemas. */
+function creationOf({ installation }: Fleet, placement: Placement): string {
+  const { roles, database } = installation;
+  const creator = placement.database === database ? roles.migrate : roles.owner;
+  return `set local role "${creator}";
+    create schema if not exists "${placement.schema}" authorization "${roles.owner}";
+    set local role "${roles.owner}";
+    ${placementRights(placement)}
+    ${ledgerTable(placement.schema)}`;
 }
 
 type SchemaUpgrade = {
@@ -89,11 +110,11 @@ function upgradeOf({ fleet, placement, onApplied, known = new Set() }: SchemaUpg
 }
 
 /** Runs `work` in a session that is reset afterwards, so that no migration leaves state in it. */
-export function migrating(
+export function migrating<Result>(
   { migrators, installation }: Pick<Fleet, 'migrators' | 'installation'>,
   place: DatabasePlace,
-  work: (connection: Connection) => Promise<void>,
-): Promise<void> {
+  work: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
   return migrators.exclusive(installation.migrationTarget(place), fleetWork, (connection) =>
     work(connection).finally(() => connection.discard().catch(() => connection.close())),
   );

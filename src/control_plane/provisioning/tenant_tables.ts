@@ -24,23 +24,27 @@ export function assertingGuards(schemas: readonly string[]): Script {
 /** Asserts the guards, and sets the grants and statistics of tables that are not right yet. */
 export function restricting(schemas: readonly string[], app: string): Script {
   const rights = rightsOf(app);
-  const both = {
+  return eachTable(schemas, {
     facts: `${guard.facts}, ${rights.facts}`,
     ofColumns: `${guard.ofColumns}, ${rights.ofColumns}`,
     actions: `${guard.actions} ${rights.actions}`,
-  };
-  return `${eachTable(schemas, both)}; ${withoutStatistics(schemas, app)}`;
+    atEnd: changing(statisticsOfExpressions(app)),
+  });
 }
 
 /** Facts of each table, of which some are made of its columns, and the actions that they need. */
-type Examination = { facts: string; ofColumns: string; actions: string };
+type Examination = { facts: string; ofColumns: string; actions: string; atEnd?: string };
 
 /** All facts are read by one query, because planning takes most of its time. */
-function eachTable(schemas: readonly string[], { facts, ofColumns, actions }: Examination): Script {
+function eachTable(
+  schemas: readonly string[],
+  { facts, ofColumns, actions, atEnd = '' }: Examination,
+): Script {
   return `do $$
     declare
       relations constant oid[] := ${relationsIn(schemas)};
       tenant_table record;
+      change record;
     begin
       for tenant_table in
         select pg_class.oid::regclass as name, ${facts}
@@ -58,6 +62,7 @@ function eachTable(schemas: readonly string[], { facts, ofColumns, actions }: Ex
       if exists (select from pg_statistic_ext where stxnamespace = any (${oidsOf(schemas)})) then
         raise exception 'extended statistics show tenants each other''s values';
       end if;
+      ${atEnd}
     end $$`;
 }
 
@@ -91,17 +96,20 @@ const guard: Examination = {
     end if;`,
 };
 
-/** The rights that handlers need: on the whole table only select, the others by column. */
+/** The rights that handlers need: on the whole table only select, the others by column; and no statistics. */
 function rightsOf(app: string): Examination {
   return {
     facts: `
       has_table_privilege('${app}', pg_class.oid, 'insert, update, delete') as has_too_many,
-      has_table_privilege('${app}', pg_class.oid, 'select') as is_readable, every_column, lacking`,
+      has_table_privilege('${app}', pg_class.oid, 'select') as is_readable,
+      every_column, lacking, without_statistics`,
     ofColumns: `
       string_agg(quote_ident(attname), ', ' order by attnum) as every_column,
       string_agg(quote_ident(attname), ', ' order by attnum) filter (where
         not has_column_privilege('${app}', attrelid, attnum, 'insert')
-        or not has_column_privilege('${app}', attrelid, attnum, 'update')) as lacking`,
+        or not has_column_privilege('${app}', attrelid, attnum, 'update')) as lacking,
+      string_agg(${withoutStatisticsOf}, ', ') filter (where attstattarget is distinct from 0)
+        as without_statistics`,
     actions: `
       if tenant_table.has_too_many then
         execute format('revoke all on %s from "${app}"', tenant_table.name);
@@ -114,9 +122,14 @@ function rightsOf(app: string): Examination {
       if tenant_table.lacking is not null then
         execute format('grant insert (%1$s), update (%1$s) on %2$s to "${app}"',
           tenant_table.lacking, tenant_table.name);
+      end if;
+      if tenant_table.without_statistics is not null then
+        execute format('alter table %s %s', tenant_table.name, tenant_table.without_statistics);
       end if;`,
   };
 }
+
+const withoutStatisticsOf = "format('alter column %I set statistics 0', attname)";
 
 /**
  * Turns off the statistics of the columns that a role may read, and of expression indexes on them. Other
@@ -129,29 +142,35 @@ export function withoutStatistics(schemas: readonly string[], role: string): Scr
       relations constant oid[] := ${relationsIn(schemas)};
       change record;
     begin
-      for change in
-        select format(
-          'alter table %s %s',
-          attrelid::regclass,
-          string_agg(format('alter column %I set statistics 0', attname), ', ')
-        ) as statement
+      ${changing(`
+        select format('alter table %s %s', attrelid::regclass, string_agg(${withoutStatisticsOf}, ', '))
+          as statement
         from pg_class
           join pg_attribute on attrelid = pg_class.oid
         where pg_class.oid = any (relations) and relkind in ('r', 'p')
           and attnum > 0 and not attisdropped and attstattarget is distinct from 0
           and has_column_privilege('${role}', attrelid, attnum, 'select')
         group by attrelid
-        union all
-        select format('alter index %s alter column %s set statistics 0', attrelid::regclass, attnum)
-        from pg_index
-          join pg_attribute on attrelid = indexrelid
-        where indrelid = any (relations) and indexprs is not null and indkey[attnum - 1] = 0
-          and attnum > 0 and attstattarget is distinct from 0
-          and has_any_column_privilege('${role}', indrelid, 'select')
-      loop
-        execute change.statement;
-      end loop;
+        union all ${statisticsOfExpressions(role)}`)}
     end $$`;
+}
+
+function statisticsOfExpressions(role: string): string {
+  return `
+    select format('alter index %s alter column %s set statistics 0', attrelid::regclass, attnum)
+      as statement
+    from pg_index
+      join pg_attribute on attrelid = indexrelid
+    where indrelid = any (relations) and indexprs is not null and indkey[attnum - 1] = 0
+      and attnum > 0 and attstattarget is distinct from 0
+      and has_any_column_privilege('${role}', indrelid, 'select')`;
+}
+
+/** Executes the statements that a query returns. */
+function changing(statements: string): string {
+  return `for change in ${statements} loop
+      execute change.statement;
+    end loop;`;
 }
 
 /**

@@ -6,6 +6,7 @@ import { withLock } from '../../postgres/advisory_lock.ts';
 import { whyUnreachable } from '../../postgres/unreachable.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
+import { dropTemplate } from '../provisioning/database_template.ts';
 import { assertServer } from './server_list.ts';
 import { dropServerRoles } from './server_roles.ts';
 import { learnServers } from './server_urls.ts';
@@ -39,16 +40,19 @@ async function removeLocked(fleet: Fleet, name: string): Promise<void> {
     await sql`update control.servers set status = 'adding' where name = ${name}`;
   });
   const home = installation.adminTarget(installation.homeOf(name));
+  await dropTemplate(fleet, name).catch((error: unknown) => refuseRemoval(name, error));
   await asOwner(fleet, async (sql) => {
     await assertEmpty(sql, name);
     await admin
       .exclusive(home, fleetWork, (connection) => dropServerRoles(connection, installation))
-      .catch((error: unknown) => {
-        throw new Error(`Cannot remove the server "${name}": ${whyUnreachable(error)}`);
-      });
+      .catch((error: unknown) => refuseRemoval(name, error));
     await sql`delete from control.servers where name = ${name}`;
   });
   admin.closeIdle(home);
+}
+
+function refuseRemoval(name: string, error: unknown): never {
+  throw new Error(`Cannot remove the server "${name}": ${whyUnreachable(error)}`);
 }
 
 /**

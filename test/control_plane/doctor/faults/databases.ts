@@ -3,6 +3,7 @@ import { findsEach, type Spoilt } from '../spoilt.ts';
 
 const main = (names: Names) => names.main;
 const own = (names: Names) => names.own;
+const template = (names: Names) => names.template;
 
 function open(
   right: string,
@@ -46,6 +47,9 @@ findsEach('databases', {
       where: (names) => `database ${names.main}_spare`,
       sweep: (names) => `drop database ${names.main}_spare`,
     },
+  },
+  template_open: {
+    "the template of tenants' databases for everybody": open('connect', template, everybody),
   },
   schema_writable: {
     'public for everybody': writable(() => 'public', everybody),
