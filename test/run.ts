@@ -9,11 +9,12 @@ import { join, resolve } from 'node:path';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
 import { bundlePrograms } from './support/bundle.ts';
 import type { Result } from './support/reporter.ts';
-import { endAll, runFile } from './support/run_file.ts';
+import { endAll, runFiles } from './support/run_files.ts';
 import { openFolder, startTestCluster, testLimits, unsafeButFast } from './support/test_cluster.ts';
+import { jobsOf } from './support/test_jobs.ts';
 
 // More than two cores can run: many tests wait, for a limit or for a process to start.
-const filesAtOnce = 4;
+const processesAtOnce = 4;
 const slowest = 10;
 
 const names = process.argv.slice(2);
@@ -68,13 +69,15 @@ async function makeCluster(folder: string): Promise<string> {
 async function runTests(paths: readonly string[], folder: string, url: string): Promise<number> {
   const compiled = await compile(join(folder, 'compiled'));
   process.env.TEST_DATABASE_URL = url;
-  const waiting = [...paths];
+  const waiting = jobsOf(paths);
   const results: Result[] = [];
   const runNext = async () => {
-    for (let path = waiting.shift(); path && !isInterrupted; path = waiting.shift())
-      results.push(...(await runFile([...flagsFor(compiled), scriptOf(compiled, path)], path)));
+    for (let files = waiting.shift(); files && !isInterrupted; files = waiting.shift())
+      results.push(
+        ...(await runFiles([...flagsFor(compiled), ...scriptsOf(compiled, files)], files)),
+      );
   };
-  await Promise.all(Array.from({ length: filesAtOnce }, runNext));
+  await Promise.all(Array.from({ length: processesAtOnce }, runNext));
   process.stdout.write(summaryOf(results));
   return isInterrupted || results.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
 }
@@ -101,8 +104,9 @@ function flagsFor(compiled: string): string[] {
   return ['--enable-source-maps', '--import', reporter, `--test-reporter=${reporter}`];
 }
 
-function scriptOf(compiled: string, path: string): string {
-  return join(compiled, path.replace(/ts$/, 'js'));
+function scriptsOf(compiled: string, files: readonly string[]): string[] {
+  const scripts = files.length === 1 ? files : ['test/support/test_group.ts', ...files];
+  return scripts.map((path) => join(compiled, path.replace(/ts$/, 'js')));
 }
 
 /** For the last screen: the skipped, the slowest and the failed tests, and how many there are. */

@@ -5,13 +5,17 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { nodeScript } from '../../bench/node_script.ts';
 import { createDatabase } from '../support/database.ts';
-import { type DebianCluster, startDebianCluster } from '../support/debian_cluster.ts';
+import {
+  type DebianCluster,
+  makeDebianData,
+  startDebianCluster,
+} from '../support/debian_cluster.ts';
 import { adminToken, runKennel } from '../support/kennel.ts';
 import { reportMissing } from '../support/programs.ts';
 
@@ -46,16 +50,20 @@ else describe(`Kennel on Postgres ${oldest}`, () => onOlder(join(packages, `${ol
 function onOlder(programs: string): void {
   let cluster: DebianCluster;
   before(async () => {
+    // For this cluster and those of the suites.
+    process.env.TEST_DEBIAN_DATA = await makeDebianData(programs);
     cluster = await startDebianCluster(programs);
   });
-  after(() => cluster.stop());
+  after(async () => {
+    await cluster.stop();
+    await rm(dirname(process.env.TEST_DEBIAN_DATA ?? ''), { recursive: true });
+  });
 
   for (const suite of suites) {
     it(`passes ${suite}`, async () => {
-      const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
       const args = ['--test-reporter=tap', ...nodeScript(`test/${suite}.test.ts`)];
       const server = { TEST_DATABASE_URL: cluster.url, TEST_POSTGRES_PROGRAMS: programs };
-      const env = { ...environment, ...server };
+      const env = { ...process.env, ...server };
       const { stdout } = await run(process.execPath, args, { env }).catch((error) =>
         assert.fail(error.stdout.split('\n').filter(isFailure).join('\n') || error.message),
       );

@@ -37,7 +37,12 @@ async function dropAll(sql: postgres.Sql, prefix: string): Promise<void> {
 }
 
 async function asAdmin(url: string, work: (sql: postgres.Sql) => Promise<unknown>): Promise<void> {
-  const sql = postgres(url, { max: 1, connect_timeout: 30, onnotice: () => {} });
+  const sql = postgres(url, {
+    max: 1,
+    connect_timeout: 30,
+    fetch_types: false,
+    onnotice: () => {},
+  });
   try {
     await work(sql);
   } finally {

@@ -15,20 +15,28 @@ export type DebianCluster = {
   restartAsStandby(): Promise<void>;
 };
 
+/**
+ * Makes the data of a cluster, which `startDebianCluster` copies where `TEST_DEBIAN_DATA` names it: initdb
+ * takes most of the time of a start.
+ */
+export async function makeDebianData(programs: string): Promise<string> {
+  const folder = await openFolder();
+  const owner = await giveToOwner(folder);
+  await initialize(programs, folder, owner);
+  return join(folder, 'data');
+}
+
 /** @param programs the folder of `initdb` and `pg_ctl`. */
 export async function startDebianCluster(programs: string): Promise<DebianCluster> {
   const folder = await openFolder();
-  const owner = process.getuid?.() === 0 ? await postgresUser() : null;
-  if (owner) await chown(folder, owner.uid, owner.gid);
-  const [data, log] = [join(folder, 'data'), join(folder, 'log')];
-  const run = (name: string, ...args: string[]) =>
-    promisify(execFile)(join(programs, name), args, { ...owner, cwd: '/' });
-  const [password, port] = [join(folder, 'password'), await freePort()];
-  await writeFile(password, secret, { mode: 0o644 });
-  const access = ['-U', 'kennel', '-A', 'scram-sha-256', '--pwfile', password];
-  await run('initdb', '-D', data, ...access, '-E', 'UTF8', '--locale', 'C');
+  const owner = await giveToOwner(folder);
+  const [data, log, port] = [join(folder, 'data'), join(folder, 'log'), await freePort()];
+  const { TEST_DEBIAN_DATA: original } = process.env;
+  if (original) await run('cp', ['-a', original, data], owner);
+  else await initialize(programs, folder, owner);
   const options = `-p ${port} ${settings.map((setting) => `-c ${setting}`).join(' ')}`;
-  const control = (...args: string[]) => run('pg_ctl', '-D', data, '-w', ...args);
+  const control = (...args: string[]) =>
+    run(join(programs, 'pg_ctl'), ['-D', data, '-w', ...args], owner);
   await control('-l', log, '-o', options, 'start');
   const urlOf = (database: string) => `postgres://kennel:${secret}@127.0.0.1:${port}/${database}`;
   await lookInto(urlOf('postgres'), async (sql) => {
@@ -51,20 +59,37 @@ export async function startDebianCluster(programs: string): Promise<DebianCluste
   };
 }
 
+async function initialize(programs: string, folder: string, owner: Owner): Promise<void> {
+  const password = join(folder, 'password');
+  await writeFile(password, secret, { mode: 0o644 });
+  const access = ['-U', 'kennel', '-A', 'scram-sha-256', '--pwfile', password];
+  const args = ['-D', join(folder, 'data'), ...access, '-E', 'UTF8', '--locale', 'C'];
+  await run(join(programs, 'initdb'), args, owner);
+}
+
+const run = promisify(execFile);
+
 const secret = 'secret';
 
 /** The doctor has nothing to find with these, as on the embedded server. */
 const settings = [
   'unix_socket_directories=',
   'fsync=off',
+  'autovacuum=off',
   'max_connections=200',
   'log_min_messages=log',
   'log_min_error_statement=log',
 ];
 
-/** The one that Debian's package makes: Postgres refuses to run as root. */
-async function postgresUser(): Promise<{ uid: number; gid: number }> {
+/** How its programs are started: Postgres refuses to run as root. */
+type Owner = { uid?: number; gid?: number; cwd: string };
+
+/** Root gives the folder to the user that Debian's package makes. */
+async function giveToOwner(folder: string): Promise<Owner> {
+  if (process.getuid?.() !== 0) return { cwd: '/' };
   const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
   const [, , uid, gid] = users.find(([name]) => name === 'postgres') ?? [];
-  return { uid: Number(uid), gid: Number(gid) };
+  const owner = { uid: Number(uid), gid: Number(gid) };
+  await chown(folder, owner.uid, owner.gid);
+  return { ...owner, cwd: '/' };
 }

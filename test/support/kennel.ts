@@ -47,7 +47,7 @@ const killAll = () => {
   for (const child of running) child.kill('SIGKILL');
 };
 process.once('exit', killAll);
-if (process.env.TEST_FILE) after(killAll);
+if (process.env.TEST_FILES) after(killAll);
 
 const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 

@@ -24,13 +24,10 @@ type Ended = EventData.TestPass | EventData.TestFail;
 
 const errorLines = 16;
 
-let begun = 'its imports';
+let begun = 'none';
 
-// At once: an event of a test that blocks the process would not come through.
-beforeEach(({ name }) => {
-  begun = name;
-  send({ begun });
-});
+// At once, without its file: an event of a test that blocks the process would not come through.
+beforeEach(({ name }) => begins(name));
 
 // Node gives an error that comes after its test to no test, and prints it without its stack.
 for (const event of ['uncaughtExceptionMonitor', 'unhandledRejection']) {
@@ -42,6 +39,7 @@ for (const event of ['uncaughtExceptionMonitor', 'unhandledRejection']) {
 
 export default async function* reporter(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const { type, data } of events) {
+    if (type === 'test:dequeue') begins(pathOf(data), data.name);
     // Those of tests, such as a seed; the runner's own are at the top.
     if (type === 'test:diagnostic' && data.nesting > 0) yield `ℹ ${data.message}\n`;
     if (type !== 'test:pass' && type !== 'test:fail') continue;
@@ -72,9 +70,18 @@ function isOfAnother({ details }: Ended): boolean {
     : false;
 }
 
-function titleOf({ file = '', name, skip, details }: Ended): string {
-  const path = relative(process.cwd(), file);
-  return `${path} › ${name} (${skip ?? `${(details.duration_ms / 1000).toFixed(1)} s`})`;
+function begins(...name: string[]): void {
+  begun = name.join(' › ');
+  send({ begun });
+}
+
+function pathOf({ file = '' }: { file?: string }): string {
+  return relative(process.cwd(), file);
+}
+
+function titleOf(data: Ended): string {
+  const { name, skip, details } = data;
+  return `${pathOf(data)} › ${name} (${skip ?? `${(details.duration_ms / 1000).toFixed(1)} s`})`;
 }
 
 function errorOf({ details }: Ended): string {

@@ -1,5 +1,5 @@
 /**
- * Runs one test file in a process of its own, with a time limit. Node's `--test-timeout` is none:
+ * Runs test files in a process of their own, with a time limit. Node's `--test-timeout` is none:
  * Node 24 ends no file by it, and Node 20 and 22 do not say which test hung.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -7,31 +7,34 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Progress, Result } from './reporter.ts';
 
-/** Far longer than the longest file takes on a busy machine. */
-const fileLimitMs = Number(process.env.FILE_LIMIT_SECONDS || 600) * 1_000;
+/** Far longer than the longest process takes on a busy machine. */
+const limitMs = Number(process.env.FILE_LIMIT_SECONDS || 600) * 1_000;
 /** For processes that end in order and remove what they have made. */
 const graceMs = 5_000;
 
 const running = new Set<ChildProcess>();
 
 /**
- * Returns how each test of a file ended, which the file's process has printed, and a failure if that
- * process did not end by itself and without an error.
+ * Returns how each test ended, which the process has printed, and a failure if that process did not end
+ * by itself and without an error.
  *
- * @param args Node's arguments; the last one is the file as it is run.
- * @param file as it is named.
+ * @param args Node's arguments.
+ * @param files as they are named.
  */
-export async function runFile(args: readonly string[], file: string): Promise<Result[]> {
+export async function runFiles(
+  args: readonly string[],
+  files: readonly string[],
+): Promise<Result[]> {
   const startedAt = performance.now();
   const child = spawn(process.execPath, args, {
-    env: { ...process.env, TEST_FILE: file },
+    env: { ...process.env, TEST_FILES: files.join(' ') },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     // In a process group, which is ended as a whole.
     detached: true,
   });
   running.add(child);
   const results: Result[] = [];
-  let begun = 'its imports';
+  let begun = 'none';
   let isAtEnd = false;
   let isTooLate = false;
   child.on('message', ({ begun: name, result }: Progress) => {
@@ -42,17 +45,20 @@ export async function runFile(args: readonly string[], file: string): Promise<Re
   const limit = setTimeout(() => {
     isTooLate = true;
     void end(child);
-  }, fileLimitMs);
+  }, limitMs);
   await once(child, 'close').finally(() => clearTimeout(limit));
   running.delete(child);
   const { exitCode, signalCode } = child;
   const hasFailed = results.some(({ outcome }) => outcome === 'failed');
   if (isAtEnd && !isTooLate && (exitCode === 0 || hasFailed)) return results;
-  const last = `the last that began is "${begun}"`;
+  const last = `the last test that began is "${begun}"`;
   const reason = isTooLate
-    ? `it has not ended after ${fileLimitMs / 1_000} s, ${last}`
+    ? `it has not ended after ${limitMs / 1_000} s, ${last}`
     : `it ended with ${exitCode ?? signalCode}, ${last}`;
-  return [...results, failure(`Cannot run ${file}: ${reason}`, performance.now() - startedAt)];
+  return [
+    ...results,
+    failure(`Cannot run ${files.join(', ')}: ${reason}`, performance.now() - startedAt),
+  ];
 }
 
 /** Ends the processes of all files that are running. */
