@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { build, type Plugin, stop } from 'esbuild';
 
 /** @param folder of the compiled project. Its programs are replaced by their bundles. */
 export async function bundlePrograms(folder: string): Promise<void> {
@@ -20,6 +20,7 @@ export async function bundlePrograms(folder: string): Promise<void> {
     },
     plugins: [ownUrls],
   });
+  await stop();
 }
 
 /** Returns the scripts of `src` that `npm run` starts. */
