@@ -3,9 +3,12 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { tenantId } from '../../src/kernel/tenant.ts';
+import { CheckedPipeline } from '../../src/postgres/checked_pipeline.ts';
+import { openSession } from '../../src/postgres/connect.ts';
 import { Connection } from '../../src/postgres/connection.ts';
-import { type Envelope, envelope } from '../../src/postgres/envelope.ts';
+import { beginning, envelope, groups } from '../../src/postgres/envelope.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
+import { query, sync } from '../../src/postgres/protocol/messages.ts';
 import { pads, sealedContext } from '../../src/postgres/seal.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { openingScript } from '../support/envelopes.ts';
@@ -152,38 +155,46 @@ describe('kernel.tenant()', () => {
     }
   });
 
-  /** The statements that one session of the login can read of another. */
+  /** The statement of one session's messages that another session of the login can read. */
   async function overheard(
-    openingOf: (...tenant: Parameters<typeof envelope>) => Envelope | string,
+    messagesOf: (...tenant: Parameters<typeof envelope>) => Buffer,
   ): Promise<string> {
-    const [speaker, listener] = await Promise.all([
-      Connection.open(placement.target, connectionLimits),
+    const [{ pid, socket }, listener] = await Promise.all([
+      openSession(placement.target, connectionLimits),
       Connection.open(placement.target, connectionLimits),
     ]);
+    const speaker = new CheckedPipeline(socket, connectionLimits);
     try {
-      return await speaker.transaction(openingOf(placement, tenant.id, speaker.pid), async () => {
-        const [row] = await listener.plain<{ query: string | null }>`
-          select query from pg_stat_activity where pid = ${speaker.pid}`;
-        return row?.query ?? '';
-      });
+      await speaker.run(groups.preparation);
+      await speaker.run(messagesOf(placement, tenant.id, pid), 'T');
+      const [row] = await listener.plain<{ query: string | null }>`
+        select query from pg_stat_activity where pid = ${pid}`;
+      return row?.query ?? '';
     } finally {
       speaker.close();
       listener.close();
     }
   }
 
+  const asScript: typeof asEnvelope = (...tenant) => query(openingScript(...tenant));
+
+  /** An envelope as it is sent, without the statement behind it, which would be read instead. */
+  function asEnvelope(...tenant: Parameters<typeof envelope>): Buffer {
+    return Buffer.concat([beginning(envelope(...tenant)).before, sync]);
+  }
+
   it('has seals that other sessions of the login cannot read in pg_stat_activity', async () => {
-    assert.doesNotMatch(await overheard(openingScript), /kennel\.tenant/);
+    assert.doesNotMatch(await overheard(asScript), /kennel\.tenant/);
   });
 
   it('control: has seals that those sessions can read while activity is tracked', async () => {
     const { serve } = fixture.services.fleet.installation.roles;
     await lookInto(fixture.url, (sql) => sql`alter role ${sql(serve)} reset track_activities`);
-    assert.match(await overheard(openingScript), /kennel\.tenant' |kennel\.tenant =/);
+    assert.match(await overheard(asScript), /kennel\.tenant' |kennel\.tenant =/);
   });
 
   it('has seals as parameters, which are hidden even while activity is tracked', async () => {
-    const heard = await overheard(envelope);
+    const heard = await overheard(asEnvelope);
     assert.match(heard, /kennel\.tenant/);
     assert.doesNotMatch(heard, new RegExp(tenant.id));
   });
