@@ -336,6 +336,8 @@ export const limits = {
     fewChanges: 50,
     /** Rounds in which the copy may catch up with the tenant's writes. */
     catchUps: 200,
+    /** Rounds one after the other in which more was to be copied than in the one before. */
+    growingCatchUps: 8,
     /** How long the fence may wait for transactions that write; then it is lifted, and tried again. */
     fenceWaitMs: 150,
     fenceAttempts: 40,

@@ -13,6 +13,7 @@ export type MoveLimits = TransferLimits &
   OldSessionsLimits & {
     fewChanges: number;
     catchUps: number;
+    growingCatchUps: number;
     progressMs: number;
     errorChars: number;
   };

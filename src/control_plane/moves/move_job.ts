@@ -172,14 +172,23 @@ export class MoveJob implements Job {
     };
   }
 
-  /** Copies what has changed meanwhile, compares all rows once, and goes on until little is left. */
+  /**
+   * Copies what has changed meanwhile, compares all rows once, and goes on until little is left.
+   *
+   * @throws {Error} when more and more is left: then each round takes longer than the one before.
+   */
   async #catchUp(transfer: Transfer, assertLocked: () => void): Promise<void> {
-    const { fewChanges, catchUps } = this.#parts.limits;
+    const { fewChanges, catchUps, growingCatchUps } = this.#parts.limits;
     await catchUp(transfer);
     await catchUp(transfer, { comparesAll: true });
-    for (let round = 1; round <= catchUps; round += 1) {
+    let before = Number.POSITIVE_INFINITY;
+    let growing = 0;
+    for (let round = 1; round <= catchUps && growing < growingCatchUps; round += 1) {
       assertLocked();
-      if ((await catchUp(transfer)) <= fewChanges) return;
+      const changes = await catchUp(transfer);
+      if (changes <= fewChanges) return;
+      growing = changes > before ? growing + 1 : 0;
+      before = changes;
     }
     throw new Error('Cannot move the tenant: it writes faster than its rows can be copied');
   }

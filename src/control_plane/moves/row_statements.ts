@@ -81,9 +81,9 @@ export function changesText(
 ): Text {
   return withParameter(`
     select count(*)::int as changes, (array_agg(changed.key order by changed.key desc))[1] as last,
-      array_agg(t) filter (where t.tenant_id is not null)::text as rows,
-      array_agg(changed.key) filter (where t.tenant_id is null)::text as gone,
-      array_agg(changed.key) filter (where t.tenant_id is not null)::text as present, ${sum}
+      array_agg(t) filter (where (t).tenant_id is not null)::text as rows,
+      array_agg(changed.key) filter (where (t).tenant_id is null)::text as gone,
+      array_agg(changed.key) filter (where (t).tenant_id is not null)::text as present, ${sum}
     from (
       select distinct key
       from "${capture}".changes
@@ -91,22 +91,32 @@ export function changesText(
       order by key
       limit ${rows}
     ) as changed
-      left join ${identifier(name)} as t on ${matches('changed.key', key)}`);
+      left join lateral (${rowOf('t', { name, key }, 'changed.key')}) as found on true`);
 }
 
 /** The number and the checksum of the rows with these keys. */
 export function sumOfKeysText({ name, key }: StoredTable): Text {
   return withParameter(`
     select ${sum}
-    from unnest($1::text[]) as changed (key)
-      join ${identifier(name)} as t on ${matches('changed.key', key)}`);
+    from unnest($1::text[]) as changed (key),
+      lateral (${rowOf('t', { name, key }, 'changed.key')}) as found`);
 }
 
 export function deleteText({ name, key }: StoredTable): Text {
   return withParameter(`
-    delete from ${identifier(name)} as t
-    using unnest($1::text[]) as gone (key)
-    where ${matches('gone.key', key)}`);
+    delete from ${identifier(name)}
+    where ctid = any (array(
+      select found.ctid
+      from unnest($1::text[]) as gone (key), lateral (${rowOf('t.ctid', { name, key }, 'gone.key')}) as found
+    ))`);
+}
+
+/**
+ * A query for the row with a key. The limit makes it a look-up in the index for each key: the planner, which has
+ * no statistics, would take a join for cheaper that reads all rows of the tenant, for each page of keys.
+ */
+function rowOf(columns: string, { name, key }: Pick<StoredTable, 'name' | 'key'>, text: string) {
+  return `select ${columns} from ${identifier(name)} as t where ${matches(text, key)} limit 1`;
 }
 
 /**
