@@ -123,7 +123,7 @@ describe('a server whose database is reached over TLS', { timeout: 300_000, skip
   it('refuses only the tenant whose own database was dropped', async () => {
     await lookInto(cluster.url, async (sql) => {
       const [row] = await sql<{ name: string }[]>`
-        select datname as name from pg_database where datname like 'kennel_t_%'`;
+        select datname as name from pg_database where starts_with(datname, 'kennel_t_')`;
       await sql`drop database ${sql(row?.name ?? '')} with (force)`;
     });
     await serves([200, 200, 503]);

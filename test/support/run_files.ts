@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Progress, Result } from './reporter.ts';
 
 /** Far longer than the longest process takes on a busy machine. */
-const limitMs = Number(process.env.FILE_LIMIT_SECONDS || 600) * 1_000;
+const limitMs = Number(process.env.FILE_LIMIT_SECONDS || 1200) * 1_000;
 /** For processes that end in order and remove what they have made. */
 const graceMs = 5_000;
 
