@@ -75,7 +75,6 @@ const secret = 'secret';
 const settings = [
   'unix_socket_directories=',
   'fsync=off',
-  'autovacuum=off',
   'max_connections=200',
   'log_min_messages=log',
   'log_min_error_statement=log',

@@ -13,6 +13,7 @@ import { limits } from '../../limits.ts';
 import { withLock } from '../../postgres/advisory_lock.ts';
 import { Connection } from '../../postgres/connection.ts';
 import { keywordsIn } from '../../postgres/connection_url.ts';
+import { dropDatabase } from '../../postgres/drop_database.ts';
 import { targetOf } from '../../postgres/session_url.ts';
 
 export type OwnDatabase = {
@@ -125,9 +126,7 @@ async function dropUnheld(admin: Connection): Promise<void> {
 async function dropAll(admin: Connection, name: string): Promise<void> {
   const databases = await admin.plain<{ name: string }>`
     select datname as name from pg_database where starts_with(datname, ${name})`;
-  for (const one of databases) {
-    await admin.script(`drop database if exists "${one.name}" with (force)`);
-  }
+  for (const one of databases) await dropDatabase(admin, one.name);
   // The latest first: a role that was granted rights by a later one could not be dropped before it.
   const roles = await admin.plain<{ name: string }>`
     select rolname as name from pg_roles where starts_with(rolname, ${name}) order by oid desc`;

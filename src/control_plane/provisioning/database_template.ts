@@ -4,6 +4,7 @@
  * onboarding makes it again.
  */
 import type { Connection } from '../../postgres/connection.ts';
+import { dropDatabase } from '../../postgres/drop_database.ts';
 import { type Installation, schemas } from '../../postgres/installation.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { hardenDatabase } from './harden.ts';
@@ -34,7 +35,7 @@ export async function prepareTemplate(fleet: Fleet, server: string): Promise<voi
 /** Drops the template of a server, if there is one. */
 export function dropTemplate(fleet: Fleet, server: string): Promise<void> {
   return withTemplateLock(fleet, server, (home) =>
-    home.script(`drop database if exists "${templateOf(fleet.installation)}" with (force)`),
+    dropDatabase(home, templateOf(fleet.installation)),
   );
 }
 
@@ -87,7 +88,7 @@ async function makeTemplate(
 ): Promise<void> {
   const { owner } = installation.roles;
   const template = templateOf(installation);
-  if (isStale) await home.script(`drop database "${template}" with (force)`);
+  if (isStale) await dropDatabase(home, template);
   await home.script(`create database "${template}" owner "${owner}" template template0 ${locale}`);
   await home.script(`revoke all on database "${template}" from public`);
   const target = installation.adminTarget({ server, database: template });
