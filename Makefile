@@ -9,7 +9,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 start: node_modules ## Serve, with an embedded Postgres unless DATABASE_URL is set
-	@TSX_DISABLE_CACHE=1 exec node --max-old-space-size=512 --import tsx src/main.ts
+	@TSX_DISABLE_CACHE=1 exec node --max-old-space-size=512 --import ./src/typescript.mjs src/main.ts
 
 test: node_modules ## Run every check and every test
 	@npm run --silent check

@@ -7,6 +7,6 @@ it('the bench loads the same server that `npm start` and `make start` run', asyn
   const [flag = '', script = ''] = asStarted;
   for (const file of ['package.json', 'Makefile']) {
     const text = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8');
-    assert.ok(text.includes(`exec node ${flag} --import tsx ${script}`), file);
+    assert.ok(text.includes(`exec node ${flag} --import ./src/typescript.mjs ${script}`), file);
   }
 });

@@ -13,6 +13,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { nodeScript } from '../../bench/node_script.ts';
 import { limits } from '../../src/limits.ts';
 import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { samples } from '../support/exposition.ts';
@@ -157,7 +158,7 @@ type HogResult = { all: number; served: number; refused: number; lost: number };
 async function startHog({ hog, seconds, perVictim }: Setup, url: string) {
   const rate = String(timesItsShare * perVictim);
   const lasting = String(seconds + settleMs / 1_000);
-  const args = ['--import', 'tsx', 'test/measure/hog_process.ts', url, hog, rate, lasting];
+  const args = [...nodeScript('test/measure/hog_process.ts'), url, hog, rate, lasting];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   const result = text(child.stdout).then((line): HogResult => JSON.parse(line));
