@@ -22,8 +22,6 @@ export type Carelessness = {
   lasting: boolean;
   /** The search path goes on to `public`. */
   openPath: boolean;
-  /** A seal is part of the text of a statement. */
-  told: boolean;
   /** A prefix of the text of every statement. */
   anyStatement: boolean;
   /** Messages that may hold several statements. */
@@ -100,10 +98,10 @@ export class CarelessEnvelopes extends Envelopes {
     placement: Placement,
     tenant: TenantId,
   ): Envelope {
-    const { lasting, openPath, told } = this.#careless;
+    const { lasting, openPath } = this.#careless;
     // In a tenant's own database the context is the session's: no careless variant exists.
     const ofSession = isDedicated(placement) && tenant === placement.tenant;
-    const careless = !ofSession && (lasting || openPath || told);
+    const careless = !ofSession && (lasting || openPath);
     if (!careless) return super.of(connection, placement, tenant);
     const context = {
       role: placement.role,

@@ -37,6 +37,8 @@ export type LabServer = {
   url: string;
   /** For work that the lab itself does for a tenant. */
   connections: Connections;
+  /** Whether the text of a statement contains its context, as a comment. */
+  tellsContext: boolean;
   close(): Promise<void>;
 };
 
@@ -74,6 +76,7 @@ export async function openLabServer(options: LabServerOptions): Promise<LabServe
       pool: app.services.connections.pool,
       envelopes: new CarelessEnvelopes(careless),
     },
+    tellsContext: without.has('bound seal'),
     close: async () => {
       await http.drain(0);
       await isolation.close();
@@ -113,7 +116,6 @@ function carelessnessOf({ without, victim }: LabServerOptions): Carelessness {
     everybodyIn: () => (without.has('own placement') ? victim() : null),
     lasting: without.has('local context'),
     openPath: without.has('own search_path'),
-    told: without.has('bound seal'),
     anyStatement: without.has('queries only'),
     stacked: without.has('extended protocol'),
     kept: without.has('connection'),
@@ -124,7 +126,6 @@ const ofIsolation: readonly LayerName[] = [
   'own placement',
   'local context',
   'own search_path',
-  'bound seal',
   'queries only',
   'extended protocol',
   'connection',

@@ -21,7 +21,7 @@ export type Names = {
 const tenantTables = ['pets', 'visits'];
 const accountTables = ['users', 'api_keys', 'settings', 'usage_days', 'audit_events'];
 
-/** Trusts the first half of the context and checks no second half. */
+/** Trusts the tenant that the context names, and checks no mac. */
 const believing = `
   create or replace function kernel.tenant() returns uuid language sql stable
   return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`;
@@ -39,8 +39,8 @@ const unbound = `
       select
       from kernel.seal_keys key, pg_stat_activity backend
       where encode(sha256(key.outer_pad || sha256(key.inner_pad
-          || convert_to(tenant || ':' || backend.pid, 'UTF8'))), 'hex')
-        = split_part(context, '.', 2)
+          || convert_to(tenant || ':' || split_part(context, '.', 2) || ':' || backend.pid, 'UTF8'))), 'hex')
+        = split_part(context, '.', 3)
     ) then
       return tenant::uuid;
     end if;

@@ -3,10 +3,11 @@
  * or stolen, or with none. It names the victim's rows in the schema where they are.
  */
 
+import { statementOf } from '../../../src/control_plane/generated_sql.ts';
 import { openTenantDb } from '../../../src/isolation/tenant_db.ts';
 import { tenantId } from '../../../src/kernel/tenant.ts';
 import { sealKeyOf } from '../../../src/postgres/installation.ts';
-import { pads } from '../../../src/postgres/seal.ts';
+import { neverFenced, pads } from '../../../src/postgres/seal.ts';
 import type { Attack, Attempt } from '../attack.ts';
 import { everywhere, named, oneDatabase } from '../layers_needed.ts';
 import { quoted, runs, sets, union } from './sql.ts';
@@ -15,9 +16,9 @@ const pets = ({ lab }: Attempt) => lab.table('pets');
 const names = (attempt: Attempt) => `select '', name from ${pets(attempt)}`;
 const emails = "select '', email from users";
 
-/** The victim's id with the mac of the attacker. */
+/** The victim's id with the generation and the mac of the attacker: a context is `<tenant>.<generation>.<mac>`. */
 const swapped = ({ victim }: Attempt) =>
-  `'${victim.id}.' || split_part(current_setting('kennel.tenant'), '.', 2)`;
+  `'${victim.id}' || substr(current_setting('kennel.tenant'), ${victim.id.length + 1})`;
 
 export const context: readonly Attack[] = [
   {
@@ -33,7 +34,7 @@ export const context: readonly Attack[] = [
       attempt.search(
         union(
           `(with forged as materialized (
-              select set_config('kennel.tenant', '${attempt.victim.id}.${'0'.repeat(64)}', true) it
+              select set_config('kennel.tenant', '${attempt.victim.id}.0.${'0'.repeat(64)}', true) it
             )
             select '', pet.name
             from forged, lateral (
@@ -79,7 +80,7 @@ export const context: readonly Attack[] = [
     run: (attempt) =>
       attempt.report(
         `do $$ begin
-           perform set_config('kennel.tenant', '${attempt.victim.id}.', true);
+           perform set_config('kennel.tenant', '${attempt.victim.id}.0.', true);
            raise exception '%', (select string_agg(name, ' ') from ${pets(attempt)});
          end $$`,
       ),
@@ -89,7 +90,7 @@ export const context: readonly Attack[] = [
     layers: named('extended protocol', 'no settings', 'seal'),
     run: (attempt) =>
       attempt.search(
-        `nobody'; select set_config('kennel.tenant', '${attempt.victim.id}.', true);
+        `nobody'; select set_config('kennel.tenant', '${attempt.victim.id}.0.', true);
          select name from ${pets(attempt)} --`,
       ),
   },
@@ -172,21 +173,28 @@ export const context: readonly Attack[] = [
   },
 ];
 
-/** HMAC-SHA-256 written in SQL, from the two pads of a key. */
+/** HMAC-SHA-256 written in SQL, from the two pads of a key; for the generation that passes each fence. */
 function sealFrom(keys: string, { victim }: Attempt): string {
-  const message = `convert_to('${victim.id}:' || pg_backend_pid(), 'UTF8')`;
+  const message = `convert_to('${victim.id}:${neverFenced}:' || pg_backend_pid(), 'UTF8')`;
   const mac = `encode(sha256(outer_pad || sha256(inner_pad || ${message})), 'hex')`;
-  return `(select '${victim.id}.' || ${mac} from (select ${keys} limit 1) as key)`;
+  return `(select '${victim.id}.${neverFenced}.' || ${mac} from (select ${keys} limit 1) as key)`;
 }
 
 function bytes(value: Buffer): string {
   return `'\\x${value.toString('hex')}'::bytea`;
 }
 
-/** While a transaction of the victim is open on another connection. */
+/** While a transaction of the victim is open on another connection, behind its first statement. */
 function whileVictimWorks({ lab, victim }: Attempt, work: () => Promise<void>): Promise<void> {
-  return openTenantDb(lab.server.connections, lab.accountPlacement, tenantId(victim.id), (db) =>
-    db.transaction(work),
+  const { connections, tellsContext } = lab.server;
+  return openTenantDb(connections, lab.accountPlacement, tenantId(victim.id), (db) =>
+    db.transaction(async (sql) => {
+      const [own] = await sql<{ context: string }>`
+        select current_setting('kennel.tenant') as context`;
+      const comment = tellsContext ? `/* kennel.tenant = ${own?.context} */` : '';
+      await sql(statementOf(`select 1 ${comment}`));
+      await work();
+    }),
   );
 }
 
@@ -195,7 +203,7 @@ async function readVictimSeal(attempt: Attempt): Promise<{ pid: string; seal: st
   const activity = `select pid, query from pg_stat_activity where query like '%kennel.tenant%'`;
   const { text } = await attempt.search(union(sets('role', "'none'"), runs(activity)), 'users');
   const shown = new RegExp(
-    `<pid>(\\d+)</pid>(?:(?!<pid>)[^])*?(${attempt.victim.id}\\.[0-9a-f]{64})`,
+    `<pid>(\\d+)</pid>(?:(?!<pid>)[^])*?(${attempt.victim.id}\\.-?\\d+\\.[0-9a-f]{64})`,
   );
   const [, pid = '0', seal = ''] = shown.exec(text) ?? [];
   return { pid, seal };
