@@ -9,7 +9,7 @@ import { tenantId } from '../../../src/kernel/tenant.ts';
 import { sealKeyOf } from '../../../src/postgres/installation.ts';
 import { neverFenced, pads } from '../../../src/postgres/seal.ts';
 import type { Attack, Attempt } from '../attack.ts';
-import { everywhere, named, oneDatabase } from '../layers_needed.ts';
+import { dedicated, everywhere, named, oneDatabase } from '../layers_needed.ts';
 import { quoted, runs, sets, union } from './sql.ts';
 
 const pets = ({ lab }: Attempt) => lab.table('pets');
@@ -161,7 +161,7 @@ export const context: readonly Attack[] = [
     // In a tenant's own database the context of the session returns.
     layers: {
       ...named('queries only', 'connection', 'context needed'),
-      database: ['own placement', 'queries only', 'connection'],
+      ...dedicated('own placement', 'queries only', 'connection'),
     },
     run: (attempt) => {
       const { role, schema } = attempt.victim.placement;

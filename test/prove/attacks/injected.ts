@@ -127,7 +127,11 @@ export const injected: readonly Attack[] = [
   },
   {
     name: "the table's file",
-    layers: everywhere('unprivileged roles'),
+    // The file is on the disk of the victim's server.
+    layers: {
+      ...everywhere('unprivileged roles'),
+      servers: ['own placement', 'unprivileged roles'],
+    },
     run: async (attempt) => {
       const file = await attempt.lab.fileOf('pets');
       await attempt.search(union(`select '', encode(pg_read_binary_file('${file}'), 'escape')`));
