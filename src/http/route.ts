@@ -109,7 +109,8 @@ export function route<Context>(
         params,
         query: queryOf(rules.query, request.query, errorLimit),
         body: fields && parseFields(fields, await request.body(), errorLimit),
-        target: request,
+        // Not the request itself: V8 promotes these objects, and would promote the whole request with them.
+        target: { path: request.path, query: request.query },
         assertChangeable: preconditions && asCheck(preconditions),
       };
       if (!preconditions) return (context) => handler(context, input);

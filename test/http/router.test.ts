@@ -61,6 +61,11 @@ function naming(...paths: string[]) {
 }
 
 describe('route()', () => {
+  it("hands on the request's path and query, and not the request", async () => {
+    const { target } = await run('GET', '/pets', { query: 'limit=5' });
+    assert.deepEqual(target, { path: '', query: 'limit=5' });
+  });
+
   it('types the input by pattern and schemas', () => {
     const body = v.object({ age: v.number() });
     route('PUT', '/a/{id}/b/{name}', { body }, async (_: Operator, { params, query, body }) => {
