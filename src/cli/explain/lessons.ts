@@ -138,8 +138,8 @@ function sharedRows({ comparison }: Material): Lesson {
     lines: [
       ...prose(`The rows of all tenants are in the same tables; tenant_id says whose each is. Row-level
         security adds a condition, the policy, to each statement. Kennel sends each in an envelope, one
-        transaction, and makes the settings by set_config. Where a superuser has installed Kennel,
-        kennel_app may not call it:`),
+        transaction, and makes the settings by set_config. If a superuser installed Kennel, kennel_app
+        may not call it:`),
       ...envelopeLines(call),
       ...prose(`kennel.tenant is the tenant's id, a count of its moves (0) and a seal: a MAC for one connection,
         by a key that kennel_app cannot read. Text injected into SQL cannot make one. The policy compares
