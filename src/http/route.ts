@@ -109,7 +109,7 @@ export function route<Context>(
         params,
         query: queryOf(rules.query, request.query, errorLimit),
         body: fields && parseFields(fields, await request.body(), errorLimit),
-        // Not the request itself: V8 promotes these objects, and would promote the whole request with them.
+        // Not the request itself: then the whole of it outlives the minor garbage collections.
         target: { path: request.path, query: request.query },
         assertChangeable: preconditions && asCheck(preconditions),
       };

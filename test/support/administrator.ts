@@ -16,6 +16,8 @@ export async function createAdministrator(
   const own = new URL(url);
   [own.username, own.password] = [name, `hidden-${name}`];
   await lookInto(url, async (sql) => {
+    // Until the session ends: two grants on one database at the same time fail.
+    await sql`select pg_advisory_lock(hashtextextended('create an administrator', 0))`;
     await sql.unsafe(`create role "${name}" login ${rights} password '${own.password}'`);
     await sql`grant connect on database ${sql(own.pathname.slice(1))} to ${sql(name)}`;
   });

@@ -1,7 +1,7 @@
 /** A database for tenants' rows besides the main one. Every step may be repeated. */
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '../../postgres/connection.ts';
-import { dropDatabase as dropByForce } from '../../postgres/drop_database.ts';
+import { dropDatabase as dropWithSessions } from '../../postgres/drop_database.ts';
 import { codeOf } from '../../postgres/errors.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { type DedicatedPlacement, isDedicated, type Placement } from '../../postgres/placement.ts';
@@ -101,7 +101,7 @@ export async function dropDatabase(fleet: Fleet, placement: Placement): Promise<
     for (const role of [login, installation.roles.migrate]) await becomeMember(home, role);
     await home.script(`set statement_timeout = ${dropTimeoutMs}`);
     try {
-      await dropByForce(home, database);
+      await dropWithSessions(home, database);
     } finally {
       if (home.live) await home.script('reset statement_timeout');
     }
