@@ -34,6 +34,7 @@ const batches = {
   slowMs: 20,
   aloneMs: 1 * seconds,
   slowTenants: 1_000,
+  targets: 1_000,
 };
 
 /** Defaults of a pool: for internal work, which may wait. */

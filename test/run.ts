@@ -4,7 +4,8 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, rm, statfs, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
 import { bundlePrograms } from './support/bundle.ts';
@@ -16,6 +17,11 @@ import { jobsOf } from './support/test_jobs.ts';
 // More than two cores can run: many tests wait, for a limit or for a process to start.
 const processesAtOnce = 4;
 const slowest = 10;
+
+// Linux's file system in memory: to create a database is to create hundreds of files.
+const memoryFolder = '/dev/shm';
+// The tests need up to X GB.
+const roomBytes = 8e9;
 
 const names = process.argv.slice(2);
 const files = await testFiles(names);
@@ -43,6 +49,7 @@ async function testFiles(names: readonly string[]): Promise<string[]> {
 }
 
 async function testAll(paths: readonly string[]): Promise<number> {
+  process.env.TMPDIR ??= (await isRoomy(memoryFolder)) ? memoryFolder : tmpdir();
   const folder = await openFolder();
   // For all temporary files of the tests.
   process.env.TMPDIR = folder;
@@ -57,6 +64,11 @@ async function testAll(paths: readonly string[]): Promise<number> {
     // After an interrupt a process may still write there.
     await rm(folder, { recursive: true, force: true, maxRetries: 10 });
   }
+}
+
+async function isRoomy(path: string): Promise<boolean> {
+  const found = await statfs(path).catch(() => null);
+  return found !== null && found.bavail * found.bsize >= roomBytes;
 }
 
 /** Returns the folder of a cluster that has been started once, for the tests to copy. */

@@ -19,7 +19,8 @@ export class ClientConnection {
   /** The peer's address, kept because a closed socket has none. */
   readonly peer: string;
   readonly #broken = new AbortController();
-  readonly #unsent = new Set<() => void>();
+  /** Not a `Set`: V8 makes a new table each time that one becomes empty, and this runs for each reply. */
+  #unsent: Unsent[] = [];
   #running = 0;
   #accepting = true;
   #refusal: Refusal | null = null;
@@ -92,19 +93,25 @@ export class ClientConnection {
   #until(outgoing: ServerResponse, event: 'finish' | 'drain', limitMs: number): Promise<void> {
     if (this.socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
-      const limit = setTimeout(() => this.socket.destroy(), limitMs).unref();
-      const done = () => {
-        clearTimeout(limit);
-        this.#unsent.delete(done);
-        resolve();
-      };
-      this.#unsent.add(done);
-      outgoing.once(event, done);
+      const unsent = { resolve, limit: setTimeout(() => this.socket.destroy(), limitMs).unref() };
+      this.#unsent.push(unsent);
+      outgoing.once(event, () => {
+        this.#unsent = this.#unsent.filter((one) => one !== unsent);
+        end(unsent);
+      });
     });
   }
 
   /** To be called once, when the socket is closed. */
   closed(): void {
-    for (const done of this.#unsent) done();
+    for (const unsent of this.#unsent) end(unsent);
   }
+}
+
+/** Bytes that wait for the client: until when, and what is called when they wait no more. */
+type Unsent = { resolve(): void; limit: NodeJS.Timeout };
+
+function end({ resolve, limit }: Unsent): void {
+  clearTimeout(limit);
+  resolve();
 }

@@ -17,7 +17,7 @@ import {
   readHead,
   requestIdOf,
 } from './request.ts';
-import { sendReply } from './send_reply.ts';
+import { isSent, sendReply } from './send_reply.ts';
 import { StreamedBody } from './streamed_body.ts';
 import type { Turn } from './turn.ts';
 import type { UnreadLimits, UnreadReplies } from './unread_replies.ts';
@@ -112,23 +112,27 @@ export async function exchange(
 /** A reply, and its body if that is a stream. */
 type Answered = { reply: Reply; stream: StreamedBody | null };
 
-/** Sends the reply. Until the client has read it, as far as a sender can see, it counts as unread. */
+/** Sends the reply. A reply that the system does not take at once counts as unread until it has. */
 async function deliver(
   raw: RawExchange,
   { reply, stream }: Answered,
   { record, parts }: { record: RequestRecord; parts: ExchangeParts & ServerState },
 ): Promise<void> {
-  const { incoming, connection } = raw;
+  const { incoming, outgoing, connection } = raw;
   const { lingerMs, receiveMs, streamMs } = parts.limits;
   // All further bytes on this connection belong to a body that is not read.
   if (!incoming.complete) connection.stopAccepting();
   const ending = !connection.acceptsRequests || parts.closing();
   const close = ending && connection.isLatest(incoming);
+  const headers = commonHeaders(record);
+  const options = { headers, stream, close, lingerMs, receiveMs, streamMs };
+  const sending = sendReply(raw, reply, options);
+  // An ending connection waits for node, which closes it when it emits `finish`.
+  if (!ending && isSent(outgoing)) return sending;
   const read = parts.unread.add(connection, holderOf(record, reply), sizeOf(reply));
   try {
-    await sendReply(raw, reply, {
-      ...{ headers: commonHeaders(record), stream, close, lingerMs, receiveMs, streamMs },
-    });
+    await sending;
+    await connection.untilSent(outgoing, receiveMs);
   } finally {
     read();
   }
@@ -154,14 +158,21 @@ async function answer(
   const { limits, trustedProxies } = parts;
   let head: HttpRequest | null = null;
   try {
-    const body = readBody.bind(null, raw, limits.body, incoming.socket.bytesRead);
-    head = readHead(incoming, { peer: connection.peer, trustedProxies, limits, body });
+    const begunAt = incoming.socket.bytesRead;
+    head = readHead(incoming, {
+      peer: connection.peer,
+      trustedProxies,
+      limits,
+      body() {
+        return readBody(raw, limits.body, begunAt);
+      },
+    });
     if (isLastRequest(incoming.rawHeaders)) connection.stopAccepting();
     const reply = await parts.handle(head, record);
     record.trace?.stage('reply');
-    const isHead = incoming.method === 'HEAD';
-    const stream = isHead ? null : await StreamedBody.begin(reply, record.requestId);
-    return { head, reply, stream };
+    const { stream } = reply;
+    if (!stream || incoming.method === 'HEAD') return { head, reply, stream: null };
+    return { head, reply, stream: await StreamedBody.begin(stream(record.requestId)) };
   } catch (error) {
     // After an invalid head it is not certain where the next request begins.
     if (head === null) connection.stopAccepting();

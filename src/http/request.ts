@@ -13,7 +13,10 @@ import { type Preconditions, preconditionsIn } from './preconditions.ts';
 import { parseTarget } from './request_target.ts';
 import { clientAddress, forwardedHost, isTrusted } from './trusted_proxies.ts';
 
-/** A request. `body()` reads the JSON body, and may be called once. */
+/** Reads the JSON body of a request. May be called once. */
+export type ReadBody = () => Promise<unknown>;
+
+/** A request. */
 export type HttpRequest = {
   method: string;
   /** Without the query; never decoded. */
@@ -31,7 +34,7 @@ export type HttpRequest = {
   preflight: boolean;
   /** The client's IP address. */
   address: string;
-  body(): Promise<unknown>;
+  body: ReadBody;
 };
 
 /** The peer of the connection, and the limits for its request. */
@@ -44,8 +47,7 @@ export type HeadOptions = {
     /** The maximum number of header lines. */
     headerLines: number;
   };
-  /** Reads the body. */
-  body(): Promise<unknown>;
+  body: ReadBody;
 };
 
 const requestIdPattern = /^[A-Za-z0-9._-]{8,64}$/;

@@ -2,7 +2,7 @@
  * Sends a reply, also when the client is still sending its request: to close a socket with unread bytes
  * would reset it, and the reset can overtake the reply. A client that does not read is disconnected.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Reply } from '../kernel/ports.ts';
 import type { RawExchange } from './client_connection.ts';
 import type { RawHeaders } from './header_values.ts';
@@ -23,14 +23,14 @@ export type SendOptions = {
   streamMs: number;
 };
 
-/** Resolves when the whole reply has left the process, or the connection is closed. */
+/** Writes a reply. What the system does not take at once stays in the process. */
 export async function sendReply(
   { incoming, outgoing, connection }: RawExchange,
   reply: Reply,
   options: SendOptions,
 ): Promise<void> {
   outgoing.writeHead(reply.status, headersOf(reply, options));
-  await options.stream?.send(outgoing, connection, options);
+  if (options.stream) await options.stream.send(outgoing, connection, options);
   const text = incoming.method === 'HEAD' ? '' : (reply.body ?? '');
   if (!incoming.complete) {
     if (text === '') outgoing.flushHeaders();
@@ -40,7 +40,11 @@ export async function sendReply(
   } else {
     outgoing.end(text);
   }
-  return connection.untilSent(outgoing, options.receiveMs);
+}
+
+/** Whether the system has taken the whole reply: so it is with most of them, and without a wait. */
+export function isSent({ writableEnded, writableLength }: ServerResponse): boolean {
+  return writableEnded && writableLength === 0;
 }
 
 /** A list of name, value, name, value …: node would copy an object, and this runs for each reply. */

@@ -3,7 +3,6 @@
  * and ended when the client is gone or too slow: the source may hold a database connection.
  */
 import type { ServerResponse } from 'node:http';
-import type { Reply } from '../kernel/ports.ts';
 import type { ClientConnection } from './client_connection.ts';
 
 export class StreamedBody {
@@ -16,13 +15,11 @@ export class StreamedBody {
   }
 
   /**
-   * Resolves with the body when its first bytes are there; null for a reply without a stream.
+   * Resolves with the body when its first bytes are there.
    *
    * @throws {Error} the error of a stream that cannot begin: then no part of the reply was sent.
    */
-  static async begin({ stream }: Reply, requestId: string): Promise<StreamedBody | null> {
-    if (!stream) return null;
-    const chunks = stream(requestId);
+  static async begin(chunks: AsyncGenerator<Uint8Array>): Promise<StreamedBody> {
     const { done, value } = await chunks.next();
     return new StreamedBody(done ? null : value, chunks);
   }

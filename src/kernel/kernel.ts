@@ -185,29 +185,41 @@ export class Kernel<Request extends TenantRequest> {
   /** Runs the handler with the tenant's own tables and account. Both are closed when it ends. */
   async #execute(authorized: Authorized, handle: Handle): Promise<Reply> {
     const { tenant, caller, record, once } = authorized;
-    const { isolation, accounts, schemaVersions, idempotency } = this.#parts;
+    const { schemaVersions, idempotency } = this.#parts;
     assertServable(tenant, schemaVersions);
-    const actor = `user:${caller.user.id}` as const;
-    const { requestId, trace } = record;
-    const attempt = ({ newId, newSecret, retried }: Attempt) =>
-      isolation.run(
-        tenant,
-        (db) =>
-          accounts.run(
-            { tenant, actor, requestId },
-            (account) => handle({ tenant, caller, db, account, newId, newSecret, retried }),
-            trace,
-          ),
-        trace,
-      );
     try {
-      if (once === null) return await attempt(this.#firstAttempt);
+      if (once === null) return await this.#attempt(authorized, handle, this.#firstAttempt);
       const request = { key: once.key, sent: once.sent() };
-      return await idempotency.once({ tenant, userId: caller.user.id }, request, attempt, trace);
+      return await idempotency.once(
+        { tenant, userId: caller.user.id },
+        request,
+        (attempt) => this.#attempt(authorized, handle, attempt),
+        record.trace,
+      );
     } catch (error) {
       if (error instanceof IsolationViolation) this.#noteViolation(error, authorized);
       throw error;
     }
+  }
+
+  #attempt(
+    { tenant, caller, record }: Authorized,
+    handle: Handle,
+    { newId, newSecret, retried }: Attempt,
+  ): Promise<Reply> {
+    const { isolation, accounts } = this.#parts;
+    const { requestId, trace } = record;
+    const change = { tenant, actor: `user:${caller.user.id}`, requestId } as const;
+    return isolation.run(
+      tenant,
+      (db) =>
+        accounts.run(
+          change,
+          (account) => handle({ tenant, caller, db, account, newId, newSecret, retried }),
+          trace,
+        ),
+      trace,
+    );
   }
 
   #noteViolation({ message }: IsolationViolation, { tenant, caller, record }: Authorized): void {

@@ -62,10 +62,7 @@ export class ConnectionPool {
       open,
       unterminated,
       onFree: () => this.#serve(),
-      onLost: (batch) => {
-        this.#batches.delete(batch);
-        return this.#batches.firstUnanswered(batch);
-      },
+      onLost: (batch) => this.#batches.firstUnanswered(batch),
     });
   }
 
@@ -145,7 +142,7 @@ export class ConnectionPool {
     call: Call,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    const batch = this.#takeNow(call) ?? (await this.#wait(call));
+    const batch = this.#takeNow(call) ?? (await this.#waitCounted(call));
     try {
       const result = work(batch.connection);
       this.#batches.onSent(batch, call.tenant);
@@ -163,25 +160,25 @@ export class ConnectionPool {
     return this.#isWithinShare(call) ? this.#take(call) : null;
   }
 
+  /** Counts the wait, whether a connection is lent or refused. */
+  async #waitCounted(call: Call): Promise<ReadBatch> {
+    const sinceMs = performance.now();
+    try {
+      return await this.#wait(call);
+    } finally {
+      this.#waits += 1;
+      this.#waitedMs += performance.now() - sinceMs;
+    }
+  }
+
   #wait(call: Call): Promise<ReadBatch> {
     if (this.#closed) throw unavailable('The server is shutting down');
     if (call.server !== null) this.#connections.assertUp(call.server);
     const lent = this.#queue.wait(call);
-    this.#countWait(lent);
     // Most calls wait until a batch is sent; no queued call can be served before.
     if (this.#mustWait(call)) this.#serveWhenStalled();
     else this.#serve();
     return lent;
-  }
-
-  /** Counts the wait, whether a connection is lent or refused, without delaying the call. */
-  #countWait(lent: Promise<ReadBatch>): void {
-    const sinceMs = performance.now();
-    const onEnd = () => {
-      this.#waits += 1;
-      this.#waitedMs += performance.now() - sinceMs;
-    };
-    lent.then(onEnd, onEnd);
   }
 
   #serve(): void {

@@ -18,6 +18,8 @@ export type BatchLimits = {
   aloneMs: number;
   /** The most tenants that are remembered as slow; the least recently slow one is forgotten first. */
   slowTenants: number;
+  /** The most targets whose latest batch is known. */
+  targets: number;
 };
 
 /** One use of a connection, from the first call to the end of the last. A single call is a batch, too. */
@@ -32,18 +34,23 @@ export type ReadBatch = {
   running: number;
   /** When the latest call ended. The time of the next one counts from then. */
   endedAtMs: number;
+  /** Whether further calls of this turn of the event loop may join. */
+  isFilling: boolean;
 };
 
 export class ReadBatches {
   readonly #limits: BatchLimits;
-  /** The batches of this turn of the event loop, which further calls may join. */
-  readonly #filling = new Map<Target, ReadBatch>();
-  /** The latest batch for each target, while it is running: other calls may wait for it. */
-  readonly #latest = new Map<Target, ReadBatch>();
+  #filling: ReadBatch[] = [];
+  /**
+   * The latest batch for each target: while it is running, other calls may wait for it. It stays when it is over,
+   * because V8 would make a new table each time that a `Map` becomes empty.
+   */
+  readonly #latest: LRUCache<Target, ReadBatch>;
   readonly #slow: LRUCache<string, true>;
 
   constructor(limits: BatchLimits) {
     this.#limits = limits;
+    this.#latest = new LRUCache({ max: limits.targets });
     this.#slow = new LRUCache({ max: limits.slowTenants, ttl: limits.aloneMs });
   }
 
@@ -55,14 +62,15 @@ export class ReadBatches {
   /** Whether a read should wait until a batch is sent. @param waiting the number of waiting reads. */
   mustWait(target: Target, { waiting, nowMs }: { waiting: number; nowMs: number }): boolean {
     const latest = this.#latest.get(target);
-    if (!latest || waiting >= this.#limits.statements) return false;
+    if (!latest || latest.running === 0 || waiting >= this.#limits.statements) return false;
     return nowMs - latest.begunAtMs < this.#limits.stallMs;
   }
 
   /** Adds a call to the batch that is being filled. @returns null when there is none, or it is full. */
   join(target: Target): ReadBatch | null {
-    const batch = this.#filling.get(target);
-    if (!batch || batch.calls === this.#limits.statements || !batch.connection.live) return null;
+    const batch = this.#latest.get(target);
+    if (!batch?.isFilling || !batch.connection.live) return null;
+    if (batch.calls === this.#limits.statements) return null;
     batch.calls += 1;
     batch.running += 1;
     return batch;
@@ -77,13 +85,19 @@ export class ReadBatches {
       sent: [],
       running: 1,
       endedAtMs: nowMs,
+      isFilling: shares,
     };
     // Reads wait for batches alone. If they waited for exclusive calls too, they might wait for ever.
     if (!shares) return batch;
     this.#latest.set(connection.target, batch);
-    if (this.#filling.size === 0) setImmediate(() => this.#filling.clear());
-    this.#filling.set(connection.target, batch);
+    if (this.#filling.length === 0) setImmediate(() => this.#endFilling());
+    this.#filling.push(batch);
     return batch;
+  }
+
+  #endFilling(): void {
+    for (const batch of this.#filling) batch.isFilling = false;
+    this.#filling = [];
   }
 
   /** Counts a call that was sent. A full batch goes out at once, before the turn ends. */
@@ -100,19 +114,12 @@ export class ReadBatches {
     batch.endedAtMs = nowMs;
     batch.running -= 1;
     if (batch.running > 0) return false;
-    this.delete(batch);
+    batch.isFilling = false;
     return true;
   }
 
   /** The tenant of the first call without a result. The backend of a lost connection may still run it. */
   firstUnanswered({ sent, connection }: ReadBatch): string {
     return sent.at(-connection.unanswered) ?? sent[0] ?? '';
-  }
-
-  /** Forgets a batch, because its connection is idle or lost. */
-  delete(batch: ReadBatch): void {
-    const { target } = batch.connection;
-    if (this.#latest.get(target) === batch) this.#latest.delete(target);
-    if (this.#filling.get(target) === batch) this.#filling.delete(target);
   }
 }

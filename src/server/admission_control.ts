@@ -3,7 +3,7 @@
  * a flood costs running requests almost nothing. Bodies that are being received are counted apart, with a
  * share for each tenant: slow uploads do not keep other requests out.
  */
-import type { HttpRequest } from '../http/request.ts';
+import type { ReadBody } from '../http/request.ts';
 import { unavailable } from '../kernel/errors.ts';
 import type { Reply, RequestRecord } from '../kernel/ports.ts';
 
@@ -33,22 +33,21 @@ export class Admission {
 
   /** @throws {Refusal} `unavailable` past the bound. */
   async admit(
-    request: HttpRequest,
+    body: ReadBody,
     record: RequestRecord,
-    work: (request: HttpRequest) => Promise<Reply>,
+    work: (body: ReadBody) => Promise<Reply>,
   ): Promise<Reply> {
     if (this.#running >= this.#limits.requests) throw this.#refusal();
-    const receive = this.#receive.bind(this, request, record);
     this.#running += 1;
     try {
-      return await work({ ...request, body: receive });
+      return await work(() => this.#receive(body, record));
     } finally {
       this.#running -= 1;
     }
   }
 
   /** While the body is received, the request does not count as running. */
-  async #receive(request: HttpRequest, record: RequestRecord): Promise<unknown> {
+  async #receive(body: ReadBody, record: RequestRecord): Promise<unknown> {
     const tenant = record.tenant?.id ?? '';
     const own = this.#bodies.get(tenant) ?? 0;
     const { bodies, bodiesPerTenant } = this.#limits;
@@ -56,7 +55,7 @@ export class Admission {
     this.#count(tenant, 1);
     this.#running -= 1;
     try {
-      return await request.body();
+      return await body();
     } finally {
       this.#running += 1;
       this.#count(tenant, -1);

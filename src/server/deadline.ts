@@ -2,7 +2,7 @@
  * Bounds the time of a tenant's request. Each single wait has a limit of its own: directory, connection,
  * statement. When the database hangs these limits add up, and no client waits for their sum.
  */
-import type { HttpRequest } from '../http/request.ts';
+import type { ReadBody } from '../http/request.ts';
 import { unavailable } from '../kernel/errors.ts';
 import type { Reply } from '../kernel/ports.ts';
 
@@ -16,22 +16,16 @@ export type Deadline = { limitMs: number; nowMs: () => number };
  * @throws {Refusal} `unavailable` after the limit. The outcome of `work` is unknown.
  */
 export function withDeadline(
-  request: HttpRequest,
+  body: ReadBody,
   limit: Deadline,
-  work: (request: HttpRequest) => Promise<Reply>,
+  work: (body: ReadBody) => Promise<Reply>,
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const watch = new StopWatch(limit, () =>
       reject(unavailable('The database did not answer in time')),
     );
-    const timed = {
-      ...request,
-      body() {
-        return watch.pause(request.body());
-      },
-    };
     watch.resume();
-    work(timed).then(
+    work(() => watch.pause(body())).then(
       (reply) => {
         watch.stop();
         resolve(reply);

@@ -47,8 +47,8 @@ export async function dispatch(
   if (tenantPath.test(path)) {
     record.headers = corsHeaders(app.corsOrigins, request);
     if (request.method === 'OPTIONS') return tenantOptions(app, request, record);
-    return withDeadline(request, parts.deadline, (timed) =>
-      app.admission.admit(timed, record, (admitted) => app.kernel.run(admitted, record)),
+    return withDeadline(request.body, parts.deadline, (timed) =>
+      app.admission.admit(timed, record, (body) => app.kernel.run({ ...request, body }, record)),
     );
   }
   return notFound();

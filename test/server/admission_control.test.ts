@@ -1,28 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { newRecord } from '../../src/http/exchange.ts';
-import type { HttpRequest } from '../../src/http/request.ts';
+import type { ReadBody } from '../../src/http/request.ts';
 import { Admission } from '../../src/server/admission_control.ts';
 
 const limits = { requests: 1, bodies: 2, bodiesPerTenant: 1 };
 const done = { status: 200, body: null };
 
-/** A request whose body arrives when the test says so. */
-function requestOf(body: Promise<unknown> = Promise.resolve()): HttpRequest {
-  return {
-    method: 'POST',
-    path: '/',
-    query: '',
-    facts: { host: 'a', path: '/', tenantHeaders: [] },
-    authorization: null,
-    idempotencyKey: null,
-    preconditions: null,
-    origin: null,
-    preflight: false,
-    address: '192.0.2.1',
-    body: () => body,
-  };
-}
+const empty = async () => {};
 
 /** A promise to wait for, and a function that resolves it. */
 function held(): { promise: Promise<void>; end: () => void } {
@@ -38,7 +23,7 @@ describe('Admission', () => {
     const admission = new Admission(limits);
     const { promise, end } = held();
     const admit = (work: () => Promise<typeof done>) =>
-      admission.admit(requestOf(), newRecord('r'), work);
+      admission.admit(empty, newRecord('r'), work);
     const first = admit(() => promise.then(() => done));
     await assert.rejects(
       admit(async () => assert.fail('it was admitted')),
@@ -53,18 +38,18 @@ describe('Admission', () => {
   it('frees the slot of a request that failed', async () => {
     const admission = new Admission(limits);
     const broken = () => Promise.reject(new Error('broken'));
-    await assert.rejects(admission.admit(requestOf(), newRecord('r'), broken), /broken/);
+    await assert.rejects(admission.admit(empty, newRecord('r'), broken), /broken/);
     assert.deepEqual(admission.stats, { running: 0, receiving: 0, shed: 0 });
   });
 
   it('does not count a request as running while its body arrives', async () => {
     const admission = new Admission(limits);
     const { promise, end } = held();
-    const reading = async (request: HttpRequest) => request.body().then(() => done);
-    const slow = admission.admit(requestOf(promise), newRecord('r'), reading);
+    const reading = async (body: ReadBody) => body().then(() => done);
+    const slow = admission.admit(() => promise, newRecord('r'), reading);
     assert.deepEqual(admission.stats, { running: 0, receiving: 1, shed: 0 });
-    assert.equal(await admission.admit(requestOf(), newRecord('r'), async () => done), done);
-    const second = admission.admit(requestOf(), newRecord('r'), reading);
+    assert.equal(await admission.admit(empty, newRecord('r'), async () => done), done);
+    const second = admission.admit(empty, newRecord('r'), reading);
     await assert.rejects(second, { code: 'unavailable' });
     end();
     await slow;

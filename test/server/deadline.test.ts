@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { json } from '../../src/http/reply.ts';
-import type { HttpRequest } from '../../src/http/request.ts';
 import { withDeadline } from '../../src/server/deadline.ts';
 
 const reply = json(200, {});
@@ -12,7 +11,7 @@ describe('withDeadline()', () => {
   it('returns the reply', async () => {
     assert.equal(
       await withDeadline(
-        requestOf(async () => {}),
+        async () => {},
         limit,
         async () => reply,
       ),
@@ -22,7 +21,7 @@ describe('withDeadline()', () => {
 
   it('rejects when work does not end', async () => {
     const answered = withDeadline(
-      requestOf(async () => {}),
+      async () => {},
       limit,
       () => new Promise(() => {}),
     );
@@ -31,9 +30,9 @@ describe('withDeadline()', () => {
 
   it('rejects when work does not end after the body was read', async () => {
     const answered = withDeadline(
-      requestOf(async () => {}),
+      async () => {},
       limit,
-      async ({ body }) => {
+      async (body) => {
         await body();
         return new Promise(() => {});
       },
@@ -44,9 +43,9 @@ describe('withDeadline()', () => {
   it('counts the time before the body', { timeout: 20_000 }, async () => {
     let nowMs = 0;
     const answered = withDeadline(
-      requestOf(async () => {}),
+      async () => {},
       { limitMs: 60_000, nowMs: () => nowMs },
-      async ({ body }) => {
+      async (body) => {
         nowMs = 60_000;
         await body();
         return new Promise(() => {});
@@ -56,27 +55,11 @@ describe('withDeadline()', () => {
   });
 
   it('does not count the time of reading the body', async () => {
-    const slow = requestOf(() => new Promise((resolve) => setTimeout(resolve, 3 * limit.limitMs)));
-    const answered = withDeadline(slow, limit, async ({ body }) => {
+    const slow = () => new Promise((resolve) => setTimeout(resolve, 3 * limit.limitMs));
+    const answered = withDeadline(slow, limit, async (body) => {
       await body();
       return reply;
     });
     assert.equal(await answered, reply);
   });
 });
-
-function requestOf(body: () => Promise<unknown>): HttpRequest {
-  return {
-    method: 'POST',
-    path: '/api/pets',
-    query: '',
-    authorization: null,
-    idempotencyKey: null,
-    preconditions: null,
-    origin: null,
-    preflight: false,
-    address: '127.0.0.1',
-    facts: { host: 'localhost', path: '/api/pets', tenantHeaders: [] },
-    body,
-  };
-}

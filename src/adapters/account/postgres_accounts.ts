@@ -11,29 +11,42 @@ import type { Installation } from '../../postgres/installation.ts';
 export function postgresAccounts(
   connections: Connections,
   installation: Installation,
-  { newId, onChange }: { newId: () => string; onChange: (id: TenantId) => void },
+  options: AccountOptions,
 ): Accounts {
   return {
-    run: ({ tenant, actor, requestId }, work, trace) => {
-      const open = (db: Db) => {
-        // An assignment, as in `openTenantDb`.
-        const account: Db & Partial<Account> = db;
-        account.change = async (event, steps) => {
-          const changed = await db.transaction(async (sql) => {
-            const { result, details } = await steps(sql);
-            const id = newId();
-            await record(sql, { id, event, actor, slug: tenant.slug, requestId, details });
-            return result;
-          });
-          // The database notifies other processes later; this process must not use its old entry even once.
-          onChange(tenant.id);
-          return changed;
-        };
-        return work(account as Account);
-      };
-      return openTenantDb(connections, installation.account, tenant.id, open, trace);
-    },
+    run: (holder, work, trace) =>
+      openTenantDb(
+        connections,
+        installation.account,
+        holder.tenant.id,
+        (db) => work(accountOf(db, holder, options)),
+        trace,
+      ),
   };
+}
+
+type Holder = Parameters<Accounts['run']>[0];
+
+type AccountOptions = { newId: () => string; onChange: (id: TenantId) => void };
+
+function accountOf(
+  account: Db & Partial<Account>,
+  { tenant, actor, requestId }: Holder,
+  { newId, onChange }: AccountOptions,
+): Account {
+  // An assignment, as in `openTenantDb`.
+  account.change = async (event, steps) => {
+    const changed = await account.transaction(async (sql) => {
+      const { result, details } = await steps(sql);
+      const id = newId();
+      await record(sql, { id, event, actor, slug: tenant.slug, requestId, details });
+      return result;
+    });
+    // The database notifies other processes later; this process must not use its old entry even once.
+    onChange(tenant.id);
+    return changed;
+  };
+  return account as Account;
 }
 
 type Row = {
