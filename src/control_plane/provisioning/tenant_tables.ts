@@ -28,7 +28,11 @@ export function restricting(schemas: readonly string[], app: string): Script {
     facts: `${guard.facts}, ${rights.facts}`,
     ofColumns: `${guard.ofColumns}, ${rights.ofColumns}`,
     actions: `${guard.actions} ${rights.actions}`,
-    atEnd: changing(statisticsOfExpressions(app)),
+    // Planned only where an index has expressions.
+    atEnd: `
+      if exists (select from pg_index where indrelid = any (relations) and indexprs is not null) then
+        ${changing(statisticsOfExpressions(app))}
+      end if;`,
   });
 }
 
