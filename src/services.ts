@@ -83,7 +83,7 @@ export async function openServices(
     recoveryBatchSize,
   });
   const onboarding = new Onboarding({
-    ...{ fleet, control, jobs, serving, newId: uuidv7, recoveryBatchSize },
+    ...{ fleet, control, isolation, jobs, serving, newId: uuidv7, recoveryBatchSize },
     forgetMoves: (tenant) => moves.forget(tenant),
     propagationMs: 2 * limits.directory.staleAfterMs,
   });

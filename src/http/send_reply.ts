@@ -1,6 +1,6 @@
 /**
- * Sends a reply, also when the client is still sending its request: to close a socket with unread bytes
- * would reset it, and the reset can overtake the reply. A client that does not read is disconnected.
+ * Writes a reply, also when the client is still sending its request: to close a socket with unread bytes
+ * would reset it, and the reset can overtake the reply.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Reply } from '../kernel/ports.ts';
@@ -17,7 +17,7 @@ export type SendOptions = {
   close: boolean;
   /** How long a client may continue to send a body that is not read. */
   lingerMs: number;
-  /** How long a client may take to receive the reply, or the next part of a stream. */
+  /** How long a client may take to receive the next part of a stream. */
   receiveMs: number;
   /** How long a client may take to receive a stream. */
   streamMs: number;

@@ -62,6 +62,7 @@ export class ConnectionPool {
       open,
       unterminated,
       onFree: () => this.#serve(),
+      onClosed: (connection) => this.#batches.forget(connection),
       onLost: (batch) => this.#batches.firstUnanswered(batch),
     });
   }
@@ -163,8 +164,9 @@ export class ConnectionPool {
   /** Counts the wait, whether a connection is lent or refused. */
   async #waitCounted(call: Call): Promise<ReadBatch> {
     const sinceMs = performance.now();
+    const lent = this.#wait(call);
     try {
-      return await this.#wait(call);
+      return await lent;
     } finally {
       this.#waits += 1;
       this.#waitedMs += performance.now() - sinceMs;

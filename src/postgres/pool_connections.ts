@@ -30,6 +30,8 @@ export type PoolConnectionsOptions = {
   unterminated: UnterminatedOptions | undefined;
   /** Called when a backend that had outlived its connection is gone. */
   onFree: () => void;
+  /** Called for each connection that has closed. */
+  onClosed: (connection: Connection) => void;
   /** Called when a busy connection is lost. @returns the tenant whose call its backend may still run. */
   onLost: (batch: ReadBatch) => string;
 };
@@ -160,6 +162,7 @@ export class PoolConnections {
   }
 
   #remove(connection: Connection): void {
+    this.#options.onClosed(connection);
     this.idle.delete(connection);
     const batch = this.busy.get(connection);
     if (!batch) return;

@@ -42,8 +42,8 @@ export class ReadBatches {
   readonly #limits: BatchLimits;
   #filling: ReadBatch[] = [];
   /**
-   * The latest batch for each target: while it is running, other calls may wait for it. It stays when it is over,
-   * because V8 would make a new table each time that a `Map` becomes empty.
+   * The latest batch for each target: while it is running, other calls may wait for it. It stays until its connection
+   * is closed, because V8 would make a new table each time that a `Map` becomes empty.
    */
   readonly #latest: LRUCache<Target, ReadBatch>;
   readonly #slow: LRUCache<string, true>;
@@ -116,6 +116,12 @@ export class ReadBatches {
     if (batch.running > 0) return false;
     batch.isFilling = false;
     return true;
+  }
+
+  /** Forgets the batch of a closed connection, which may hold rows of tenants. */
+  forget(connection: Connection): void {
+    const { target } = connection;
+    if (this.#latest.get(target)?.connection === connection) this.#latest.delete(target);
   }
 
   /** The tenant of the first call without a result. The backend of a lost connection may still run it. */

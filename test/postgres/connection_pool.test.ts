@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
 import { limits } from '../../src/limits.ts';
 import { Connection, type Target } from '../../src/postgres/connection.ts';
@@ -23,6 +25,9 @@ const roomy: ConnectionPoolLimits = {
   downMs: 1_000,
   batches: limits.connections.batches,
 };
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
 
 const unavailable = { name: 'Refusal', code: 'unavailable' };
 
@@ -85,6 +90,36 @@ describe('ConnectionPool', () => {
     await Promise.all(holders.map(({ done }) => done));
     const pidOf = () => pool.exclusive(target('one'), 'a', async ({ pid }) => pid);
     assert.equal(await pidOf(), await pidOf());
+  });
+
+  it('lets no call join a batch that has ended, although its turn of the event loop has not', async () => {
+    poolOf({});
+    const pidOf = () => pool.shared(target('one'), 'a', async ({ pid }) => pid);
+    await pidOf();
+    await nextTurn();
+    const ended = await pidOf();
+    const { release, done } = hold('a');
+    const joining = pidOf();
+    assert.equal(pool.stats.busy, 1);
+    assert.notEqual(await joining, ended);
+    release();
+    await done;
+  });
+
+  it('keeps nothing of a connection that has closed, because it may hold rows of tenants', async () => {
+    poolOf({});
+    const kept = await pool.shared(
+      target('one'),
+      'a',
+      async (connection) => new WeakRef(connection),
+    );
+    await nextTurn();
+    opened = [];
+    pool.closeIdle(target('one'));
+    await until(() => {
+      collectGarbage();
+      return kept.deref() === undefined;
+    });
   });
 
   it('holds no more connections than its budget over all targets', async () => {

@@ -5,7 +5,7 @@
  */
 import type { AuditDetails } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
-import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
+import type { Db, Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import { mainServer, type Slug } from '../../kernel/tenant.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
@@ -41,6 +41,7 @@ import {
 export type OnboardingParts = {
   fleet: Fleet;
   control: Db;
+  isolation: Isolation;
   /** Connections that hold the locks: one for each running job; further jobs wait. */
   jobs: ConnectionPool;
   /** The connections that serve tenants: those of a deleted database are closed. */
@@ -139,11 +140,11 @@ export class Onboarding {
   }
 
   #sample(newTenant: NewTenant): Contents {
-    const { fleet, newId } = this.#parts;
+    const { fleet, isolation, newId } = this.#parts;
     return {
       provision: async (tenant) => {
         const version = await fleet.modes.of(tenant).provision(tenant, this.#steps);
-        await addSamplePet(fleet, tenant);
+        await addSamplePet(isolation, tenant);
         return version;
       },
       addAccount: newAccount(newTenant, newId),

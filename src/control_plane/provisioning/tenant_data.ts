@@ -1,5 +1,5 @@
 /** The first row of a new tenant, and the deletion of all rows of one. */
-import type { Sql, TenantRef } from '../../kernel/ports.ts';
+import type { Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
@@ -8,22 +8,14 @@ import { paced } from '../pace.ts';
 import { beginAsOwner, pastFence } from './owner_context.ts';
 import { deletionOrder, readTenantTables, type TenantTable } from './tenant_tables.ts';
 
-/**
- * Adds the sample pet. Its id is the tenant's id, so that a retry adds no second pet. The migrations' login adds
- * it, whose session has just made the tables: in another one Postgres would read their catalog again.
- */
-export async function addSamplePet(fleet: Fleet, { id, ...tenant }: TenantRef): Promise<void> {
-  const { migrators, installation, modes } = fleet;
-  const placement = modes.placementOf({ id, ...tenant });
-  const target = installation.migrationTarget(placement);
-  await migrators.exclusive(target, fleetWork, (connection) =>
-    connection.script(
-      `${beginAsOwner(fleet, { placement, tenant: id }, connection)};
-       insert into pets (id, name, species, breed)
-       values ('${id}', 'Sample Pet', 'dog', 'Golden Retriever')
-       on conflict do nothing;
-       commit`,
-    ),
+/** Adds the sample pet. Its id is the tenant's id, so that a retry adds no second pet. */
+export async function addSamplePet(isolation: Isolation, tenant: TenantRef): Promise<void> {
+  await isolation.run(
+    tenant,
+    (db) => db`
+      insert into pets (id, name, species, breed)
+      values (${tenant.id}, 'Sample Pet', 'dog', 'Golden Retriever')
+      on conflict do nothing`,
   );
 }
 

@@ -59,13 +59,14 @@ describe('Onboarding', () => {
     };
     const pool = openConnectionPool(patient, limits.adminConnections);
     t.after(() => pool.close());
-    const { fleet, jobs, pools } = services;
+    const { fleet, isolation, jobs, pools } = services;
     const control = controlDb(pool, fleet.installation);
     const common = { newId: randomUUID, propagationMs: 60_000, recoveryBatchSize: 10 };
     const forgetMoves = async () => {};
     const { serving } = pools;
     const onboarding = new Onboarding({
       fleet,
+      isolation,
       jobs,
       serving,
       control,
