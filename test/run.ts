@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, rm, statfs, symlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, statfs, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
@@ -49,7 +49,7 @@ async function testFiles(names: readonly string[]): Promise<string[]> {
 }
 
 async function testAll(paths: readonly string[]): Promise<number> {
-  process.env.TMPDIR ??= (await isRoomy(memoryFolder)) ? memoryFolder : tmpdir();
+  process.env.TMPDIR ??= (await isUsable(memoryFolder)) ? memoryFolder : tmpdir();
   const folder = await openFolder();
   // For all temporary files of the tests.
   process.env.TMPDIR = folder;
@@ -66,11 +66,17 @@ async function testAll(paths: readonly string[]): Promise<number> {
   }
 }
 
-async function isRoomy(path: string): Promise<boolean> {
+/** Whether it has room, and programs may be run from it: some tests write one. */
+async function isUsable(path: string): Promise<boolean> {
   const found = await statfs(path).catch(() => null);
   const room = found ? found.bavail * found.bsize : 0;
+  const mounts = await readFile('/proc/mounts', 'utf8').catch(() => '');
+  const isNoexec = mounts.split('\n').some((line) => {
+    const [, at, , options = ''] = line.split(' ');
+    return at === path && options.split(',').includes('noexec');
+  });
   // The size of the file system is a limit; the memory may be smaller.
-  return Math.min(room, process.availableMemory()) >= roomBytes;
+  return !isNoexec && Math.min(room, process.availableMemory()) >= roomBytes;
 }
 
 /** Returns the folder of a cluster that has been started once, for the tests to copy. */
