@@ -4,7 +4,7 @@
  * reads meanwhile. Before each move the same load runs without one.
  *
  * `--pets N`, `--rate N` requests a second of the tenant, `--others N` of all other tenants together,
- * `--seconds N` of the load without a move.
+ * `--seconds N` of the load without a move, `--moves N` of the six.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -35,6 +35,7 @@ const options = {
   rate: { type: 'string', default: '200' },
   others: { type: 'string', default: '100' },
   seconds: { type: 'string', default: '10' },
+  moves: { type: 'string', default: '6' },
 } as const;
 
 type Setup = {
@@ -70,7 +71,7 @@ export async function measureMove(flags: string[]): Promise<boolean> {
       await loadFor(setup, 3);
       const rows: Cell[][] = [];
       let good = true;
-      for (const to of tour) {
+      for (const to of tour.slice(0, Number(values.moves))) {
         const { row, isGood } = await moveOnce(setup, to, Number(values.seconds));
         rows.push(row);
         good &&= isGood;

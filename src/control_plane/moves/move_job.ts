@@ -196,19 +196,30 @@ export class MoveJob implements Job {
   /** @returns when the writes were stopped. */
   async #stopWrites(transfer: Transfer): Promise<number> {
     const { nowMs } = this.#parts;
+    await this.#rehearseFence();
     let stoppedAtMs = nowMs();
     await this.#capture.stopWrites(async () => {
       await catchUp(transfer);
+      await this.#rehearseFence();
       stoppedAtMs = nowMs();
     });
     return stoppedAtMs;
   }
 
+  /**
+   * Changes nothing, but opens the connections of the fence: after a long copy they were closed, and the writes
+   * would wait until they are open again.
+   */
+  #rehearseFence(): Promise<void> {
+    return this.#origin.unfence();
+  }
+
   /** Refuses the present contexts of the tenant at its origin, and admits the next ones at its destination. */
   async #fence(): Promise<void> {
     await this.#origin.fence(this.#move.generation);
-    // A database of its own admits them since it was created. Elsewhere an earlier move may have left a fence.
-    if (!this.#destination.isDedicated) await this.#destination.fence();
+    // A database of its own admits them since it was created. Elsewhere an earlier move may have left a fence,
+    // which is the same row for an origin there.
+    if (this.#origin.isDedicated && !this.#destination.isDedicated) await this.#destination.fence();
   }
 
   async #dropCapture(): Promise<void> {
