@@ -1,6 +1,7 @@
 /**
- * Deletes or copies all rows of one tenant, in a transaction of the owner in the tenant's context: in pages in the
- * order of the key, with rests between them, because a long statement would slow down the requests of others.
+ * Deletes or copies all rows of one tenant, as the owner in the tenant's context: in pages in the order of the key,
+ * with rests between them, because a long statement would slow down the requests of others. Rows that are deleted
+ * already, and that an older snapshot keeps, are not read again for each page.
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
@@ -9,7 +10,7 @@ import { type Rest, restless } from '../pace.ts';
 import { type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
 
 /** Rows of a page. */
-const pageRows = 1_000;
+const pageRows = 500;
 
 /** Statements for all rows of a table, or for those of the relation `page`. */
 type Work = {
@@ -19,7 +20,10 @@ type Work = {
   page: (table: StoredTable) => string;
 };
 
-/** Deletes the rows of referring tables first. */
+/**
+ * Deletes the rows of referring tables first. The `ctid` of a row in another partition may be the same: that row is
+ * deleted with it, because all are deleted.
+ */
 export async function deleteRows(
   sql: Sql,
   groups: readonly TableGroup[],

@@ -194,12 +194,12 @@ function oidsOf(schemas: readonly string[]): string {
 }
 
 /** A table, and the tables of the same schema that its foreign keys refer to. */
-export type TenantTable = { name: string; partitioned: boolean; refersTo: readonly string[] };
+export type TenantTable = { name: string; refersTo: readonly string[] };
 
 /** All tenants' tables of a schema, in the order of their names. */
 export function readTenantTables(sql: Sql, schema: string): Promise<TenantTable[]> {
   return sql<TenantTable>`
-    select relname as name, relkind = 'p' as partitioned,
+    select relname as name,
       coalesce((
         select jsonb_agg(distinct referred.relname)
         from pg_constraint

@@ -12,7 +12,7 @@ import {
   openExtended,
 } from '../../support/more_tables.ts';
 
-const table = (name: string, ...refersTo: string[]) => ({ name, partitioned: false, refersTo });
+const table = (name: string, ...refersTo: string[]) => ({ name, refersTo });
 
 describe('deletionOrder()', () => {
   it('puts a table before the tables that it refers to', () => {
