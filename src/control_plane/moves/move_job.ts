@@ -210,8 +210,10 @@ export class MoveJob implements Job {
    * Changes nothing, but opens the connections of the fence: after a long copy they were closed, and the writes
    * would wait until they are open again.
    */
-  #rehearseFence(): Promise<void> {
-    return this.#origin.unfence();
+  async #rehearseFence(): Promise<void> {
+    // Otherwise it could lift the fence of a later move.
+    await this.#parts.record.assertOwned(this.#move);
+    await this.#origin.unfence();
   }
 
   /** Refuses the present contexts of the tenant at its origin, and admits the next ones at its destination. */

@@ -25,11 +25,11 @@ export function pageText(
   { isFirst, rows, bytes }: { isFirst: boolean; rows: number; bytes: number },
 ): Text {
   return withParameter(`
-    select count(*)::int as count, array_agg(t order by key_at)::text as rows,
+    select count(*)::int as count, array_agg(row_text order by key_at)::text as rows,
       (array_agg(key order by key_at desc))[1] as last
     from (
-      select page.t, key, key_at,
-        sum(octet_length(page.t::text)) over (order by key_at) - octet_length(page.t::text) as ahead
+      select row_text, key, key_at,
+        sum(octet_length(row_text)) over (order by key_at) - octet_length(row_text) as ahead
       from (${nextRows(table, { isFirst, rows })}) as page
     ) as sized
     where ahead < ${bytes}`);
@@ -40,7 +40,7 @@ function nextRows(
   { isFirst, rows }: { isFirst: boolean; rows: number },
 ): string {
   return `
-    select t, ${keyOf('t', key)} as key, row_number() over (order by ${columnsOf(key)}) as key_at
+    select t, t::text as row_text, ${keyOf('t', key)} as key, row_number() over (order by ${columnsOf(key)}) as key_at
     from ${identifier(name)} as t ${inOrder(key, { isFirst, rows })}`;
 }
 
