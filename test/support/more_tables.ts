@@ -25,7 +25,8 @@ function bare(name: string, columns: string): string {
     );`;
 }
 
-function guards(name: string): string {
+/** SQL for the row security of a table. */
+export function guards(name: string): string {
   return `alter table ${name} enable row level security;
     alter table ${name} force row level security;
     create policy tenant_rows on ${name} using (tenant_id = (select kernel.tenant()));`;

@@ -4,6 +4,7 @@ import { type TenantId, tenantId } from '../../../src/kernel/tenant.ts';
 import {
   type ExtendedInstallation,
   fillAll,
+  guards,
   moreTables,
   openExtended,
   slugOf,
@@ -108,5 +109,47 @@ describe('the deletion of a shared tenant', () => {
     const receipt = await extended.services.onboarding.remove(slugOf('large'), null);
     assert.equal(receipt?.tables?.pets, 5_002);
     assert.deepEqual(await rowsOf(large), []);
+  });
+});
+
+/** A table in two partitions, whose rows have the same `ctid`, and one without a key. */
+const oddTables = `
+  create table logs (
+    tenant_id uuid not null default kernel.tenant(), id int not null, day date not null,
+    primary key (tenant_id, day, id)
+  ) partition by range (day);
+  create table logs_2024 partition of logs for values from ('2024-01-01') to ('2025-01-01');
+  create table logs_2025 partition of logs for values from ('2025-01-01') to ('2026-01-01');
+  create table notes (tenant_id uuid not null default kernel.tenant(), id int not null);
+  ${['logs', 'logs_2024', 'logs_2025', 'notes'].map(guards).join('\n')}`;
+
+describe('the deletion of a shared tenant with a partitioned table, and one without a key', () => {
+  it("deletes all of its rows, and no other tenant's", async () => {
+    const extended = await openExtended(oddTables);
+    try {
+      for (const slug of ['leaving', 'staying']) await extended.onboard(slug, 'shared');
+      await extended.asSuperuser(
+        'staying',
+        (sql) => sql`
+          with days as (
+            insert into logs (tenant_id, id, day)
+            select tenants.id, n, day
+            from control.tenants, generate_series(1, 1200) as n,
+              unnest(array['2024-05-01', '2025-05-01']::date[]) as day
+            returning tenant_id, logs.id
+          )
+          insert into notes select * from days`,
+      );
+      const receipt = await extended.services.onboarding.remove(slugOf('leaving'), null);
+      assert.deepEqual(receipt?.tables, { logs: 2_400, notes: 2_400, pets: 1, visits: 0 });
+      const left = await extended.asSuperuser(
+        'staying',
+        (sql) => sql`
+          select (select count(*) from logs)::int as logs, (select count(*) from notes)::int as notes`,
+      );
+      assert.deepEqual([...left], [{ logs: 2_400, notes: 2_400 }]);
+    } finally {
+      await extended.close();
+    }
   });
 });
