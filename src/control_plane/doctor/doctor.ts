@@ -88,17 +88,32 @@ async function examineMain(fleet: Fleet, references: References): Promise<Examin
 }
 
 /**
- * Examines another database, and once more if a function has changed: a key rotation may replace
- * `kernel.tenant()` after the secrets were read.
+ * Checks that compare a database with what was read before it: meanwhile a key rotation may have replaced
+ * `kernel.tenant()`, and a move or a restore may have begun.
  */
+const compared = ['function_changed', 'move_left_behind', 'archive_left_behind'];
+
+/** Examines another database; once more, with what is true now, if it differs from what was read before. */
 async function examineTwice(
   fleet: Fleet,
   other: ExaminedDatabase,
   references: References,
 ): Promise<Finding[]> {
   const findings = await examineOther(fleet, other, references);
-  if (!findings.some(({ check }) => check === 'function_changed')) return findings;
-  return examineOther(fleet, other, references);
+  if (!findings.some(({ check }) => compared.includes(check))) return findings;
+  const now = await readAgain(fleet, other);
+  return now ? examineOther(fleet, now, references) : [];
+}
+
+/** Returns the database as it is now; undefined when its tenant has left it. */
+function readAgain(
+  fleet: Fleet,
+  { server, name }: ExaminedDatabase,
+): Promise<ExaminedDatabase | undefined> {
+  return lookInto(fleet, fleet.installation.main, async (sql) => {
+    const { others } = await readDatabases(sql, fleet);
+    return others.find((one) => one.server === server && one.name === name);
+  });
 }
 
 async function examineOther(

@@ -8,8 +8,17 @@ import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
 import { migrateFleet } from '../../../src/control_plane/migrations/migrate.ts';
 import type { MoveStep } from '../../../src/control_plane/moves/move_job.ts';
 import { limits } from '../../../src/limits.ts';
+import type { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
 import { slugOf } from '../../support/more_tables.ts';
 import { type MovingFixture, openMovingFixture } from '../../support/moving_fixture.ts';
+
+function deferred() {
+  let resolve = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
 
 const conflict = { name: 'Refusal', code: 'conflict' };
 
@@ -97,6 +106,38 @@ describe('while a tenant moves', () => {
         steps.map((step) => [step, []]),
       );
     }
+  });
+
+  it('the doctor blames no move that begins after it has read the registry', async () => {
+    await fixture.onboard('hurrying', 'database');
+    const { fleet, pools } = fixture.services;
+    const own = fleet.modes.placementOf(await fixture.tenant('hurrying')).database;
+    let examined: string[] = [];
+    const onStep = async (step: MoveStep) => {
+      if (step === 'captured') captured.resolve();
+      if (step === 'copied') await looked.promise;
+    };
+    const [captured, looked] = [deferred(), deferred()];
+    let move: Promise<unknown> | undefined;
+    const exclusive: ConnectionPool['exclusive'] = async (target, tenant, work) => {
+      if (target.includes(own) && !move) {
+        move = fixture.move('hurrying', 'shared', { onStep });
+        await captured.promise;
+      }
+      return fleet.admin.exclusive(target, tenant, work);
+    };
+    const admin = new Proxy(fleet.admin, {
+      get: (pool, name) => (name === 'exclusive' ? exclusive : Reflect.get(pool, name, pool)),
+    });
+    try {
+      const findings = await examine({ fleet: { ...fleet, admin }, pools }, { databases: 1 });
+      examined = findings.filter(({ database }) => database === own).map(lineOf);
+    } finally {
+      looked.resolve();
+      await move;
+    }
+    assert.notEqual(move, undefined);
+    assert.deepEqual(examined, []);
   });
 
   it('the trail of the tenant has one event for each move', async () => {
