@@ -127,4 +127,20 @@ describe('a process that has not heard of a move', () => {
     await removeFence(fleet, ahead, { tenant: stale.id });
     assert.equal((await impatient.run(stale, readPets)).length, 1);
   });
+
+  for (const mode of ['schema', 'database'] as const) {
+    it(`stays, when a process that has lost its move in ${mode} mode goes on`, async () => {
+      const slug = `overtaken-${mode}`;
+      const stale = await onboard(slug, mode);
+      const { fleet, isolation } = fixture.services;
+      const onStep = async (step: MoveStep) => {
+        if (step !== 'caught up') return;
+        await (await fixture.takeOver(slug)).recover('taken over');
+        // As a later move of another process does.
+        await fixture.fence(fleet.modes.placementOf({ ...stale, generation: 1 }), stale.id);
+      };
+      await assert.rejects(fixture.move(slug, 'shared', { onStep }), /has taken the move over/);
+      assert.equal(await isRefused(isolation, stale, readPets), true);
+    });
+  }
 });
