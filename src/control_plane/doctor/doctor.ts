@@ -89,9 +89,14 @@ async function examineMain(fleet: Fleet, references: References): Promise<Examin
 
 /**
  * Checks that compare a database with what was read before it: meanwhile a key rotation may have replaced
- * `kernel.tenant()`, and a move or a restore may have begun.
+ * `kernel.tenant()`, and a move or a restore may have begun, or ended.
  */
-const compared = ['function_changed', 'move_left_behind', 'archive_left_behind'];
+const compared = [
+  'function_changed',
+  'move_left_behind',
+  'archive_left_behind',
+  'database_unreachable',
+];
 
 /** Examines another database; once more, with what is true now, if it differs from what was read before. */
 async function examineTwice(
@@ -101,8 +106,12 @@ async function examineTwice(
 ): Promise<Finding[]> {
   const findings = await examineOther(fleet, other, references);
   if (!findings.some(({ check }) => compared.includes(check))) return findings;
-  const now = await readAgain(fleet, other);
-  return now ? examineOther(fleet, now, references) : [];
+  try {
+    const now = await readAgain(fleet, other);
+    return now ? await examineOther(fleet, now, references) : [];
+  } catch {
+    return findings;
+  }
 }
 
 /** Returns the database as it is now; undefined when its tenant has left it. */

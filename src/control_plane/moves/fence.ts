@@ -3,14 +3,14 @@
  * process that has not heard of a move can neither read nor write the old placement.
  */
 import type { TenantId } from '../../kernel/tenant.ts';
-import { isDedicated, type Placement } from '../../postgres/placement.ts';
+import { type DatabasePlace, isDedicated, type Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { readSealSecrets, writeSeals } from '../keys/seal_keys.ts';
 import { withDatabaseLock } from '../provisioning/placement_lock.ts';
 
 type FenceChange = {
   tenant: TenantId;
-  /** SQL that fails in the transaction of a process that has lost its move. */
+  /** SQL that fails for a process that has lost its move. For a tenant's own database it runs in the main one. */
   guard?: string;
 };
 
@@ -20,8 +20,8 @@ export async function admitOnly(
   placement: Placement,
   { tenant, guard = 'select' }: FenceChange,
 ): Promise<void> {
-  if (isDedicated(placement)) return admitDedicated(fleet, placement);
-  await writeFence(
+  if (isDedicated(placement)) return admitDedicated(fleet, placement, guard);
+  await runAsOwner(
     fleet,
     placement,
     `${guard};
@@ -37,27 +37,32 @@ export function removeFence(
   placement: Placement,
   { tenant, guard = 'select' }: FenceChange,
 ): Promise<void> {
-  if (isDedicated(placement)) return admitDedicated(fleet, placement);
-  return writeFence(
+  if (isDedicated(placement)) return admitDedicated(fleet, placement, guard);
+  return runAsOwner(
     fleet,
     placement,
     `${guard}; delete from kernel.fences where tenant_id = '${tenant}'`,
   );
 }
 
-/** Under the lock of the database, which a rotation of the keys takes too. */
-function admitDedicated(fleet: Fleet, placement: Placement): Promise<void> {
-  return withDatabaseLock(fleet, placement, async (connection) =>
-    writeSeals(connection, { fleet, placement, seals: await readSealSecrets(fleet) }),
-  );
+/**
+ * Under the lock of the database. A rotation of the keys takes it too, and so does another process that has taken
+ * the move over, before it admits another generation.
+ */
+function admitDedicated(fleet: Fleet, placement: Placement, guard: string): Promise<void> {
+  return withDatabaseLock(fleet, placement, async (connection) => {
+    await runAsOwner(fleet, fleet.installation.main, guard);
+    const seals = await readSealSecrets(fleet);
+    await writeSeals(connection, { fleet, placement, seals });
+  });
 }
 
-function writeFence(
+function runAsOwner(
   { admin, installation }: Fleet,
-  placement: Placement,
+  place: DatabasePlace,
   statement: string,
 ): Promise<void> {
-  return admin.exclusive(installation.adminTarget(placement), fleetWork, (connection) =>
+  return admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
     connection.script(`begin; set local role "${installation.roles.owner}"; ${statement}; commit`),
   );
 }

@@ -210,18 +210,15 @@ export class MoveJob implements Job {
    * Changes nothing, but opens the connections of the fence: after a long copy they were closed, and the writes
    * would wait until they are open again.
    */
-  async #rehearseFence(): Promise<void> {
-    // Otherwise it could lift the fence of a later move.
-    await this.#parts.record.assertOwned(this.#move);
-    await this.#origin.unfence();
+  #rehearseFence(): Promise<void> {
+    return this.#origin.unfence();
   }
 
   /** Refuses the present contexts of the tenant at its origin, and admits the next ones at its destination. */
   async #fence(): Promise<void> {
     await this.#origin.fence(this.#move.generation);
-    // A database of its own admits them since it was created. Elsewhere an earlier move may have left a fence,
-    // which is the same row for an origin there.
-    if (this.#origin.isDedicated && !this.#destination.isDedicated) await this.#destination.fence();
+    // A database of its own admits them since it was created. Elsewhere an earlier move may have left a fence.
+    if (!this.#destination.isDedicated) await this.#destination.fence();
   }
 
   async #dropCapture(): Promise<void> {

@@ -15,8 +15,7 @@ export class Place {
   readonly placement: Placement;
   readonly session: TenantSession;
   readonly #fleet: Fleet;
-  /** The record of the move is in the main database, so only transactions there can read it. */
-  readonly #guard: string;
+  readonly #fenceGuard: string;
 
   /** @param movers the connections of its transactions. */
   constructor(
@@ -30,10 +29,12 @@ export class Place {
     this.placement = modes.placementOf(this.ref);
     const { placement } = this;
     const isInMain = placement.database === installation.database && !isDedicated(placement);
-    this.#guard = isInMain ? assertingOwned(move) : 'select';
+    // The record of the move is in the main database, so only transactions there can read it.
+    const guard = isInMain ? assertingOwned(move) : 'select';
+    this.#fenceGuard = isDedicated(placement) ? assertingOwned(move) : guard;
     this.session = new TenantSession(
       { movers, installation },
-      { placement, tenant: move.id, guard: this.#guard },
+      { placement, tenant: move.id, guard },
     );
   }
 
@@ -58,13 +59,13 @@ export class Place {
   /** Refuses all contexts but those of a generation: by default that of the place itself. */
   fence(generation = this.ref.generation): Promise<void> {
     const placement = this.#fleet.modes.placementOf({ ...this.ref, generation });
-    return admitOnly(this.#fleet, placement, { tenant: this.ref.id, guard: this.#guard });
+    return admitOnly(this.#fleet, placement, { tenant: this.ref.id, guard: this.#fenceGuard });
   }
 
   /** Admits the contexts of this place again. */
   unfence(): Promise<void> {
     const hasMoved = this.ref.generation > 0;
-    const change = { tenant: this.ref.id, guard: this.#guard };
+    const change = { tenant: this.ref.id, guard: this.#fenceGuard };
     return (hasMoved ? admitOnly : removeFence)(this.#fleet, this.placement, change);
   }
 }

@@ -9,6 +9,9 @@ import type { StoredColumn, StoredTable } from '../provisioning/stored_tables.ts
 
 type Text = TemplateStringsArray;
 
+/** Stands for the parameter in SQL. No identifier can contain it. */
+const parameter = '\0';
+
 /** Rows of a table as one array literal. */
 export type RowBatch = { table: StoredTable; rows: string };
 
@@ -44,12 +47,12 @@ function nextRows(
     from ${identifier(name)} as t ${inOrder(key, { isFirst, rows })}`;
 }
 
-/** SQL that takes the next rows of `t` in the order of the key: the first ones, or those after the key `$1`. */
+/** SQL that takes the next rows of `t` in the order of the key: the first ones, or those after the key that is the parameter. */
 export function inOrder(
   key: readonly StoredColumn[],
   { isFirst, rows }: { isFirst: boolean; rows: number },
 ): string {
-  const values = key.map((column, at) => part('$1', column, at)).join(', ');
+  const values = key.map((column, at) => part(parameter, column, at)).join(', ');
   return `
     ${isFirst ? '' : `where (${columnsOf(key)}) > (${values})`}
     order by ${columnsOf(key)}
@@ -87,7 +90,7 @@ export function changesText(
     from (
       select distinct key
       from "${capture}".changes
-      where name = ${literal(name)} and key > $1
+      where name = ${literal(name)} and key > ${parameter}
       order by key
       limit ${rows}
     ) as changed
@@ -98,7 +101,7 @@ export function changesText(
 export function sumOfKeysText({ name, key }: StoredTable): Text {
   return withParameter(`
     select ${sum}
-    from unnest($1::text[]) as changed (key),
+    from unnest(${parameter}::text[]) as changed (key),
       lateral (${rowOf('t', { name, key }, 'changed.key')}) as found`);
 }
 
@@ -107,7 +110,7 @@ export function deleteText({ name, key }: StoredTable): Text {
     delete from ${identifier(name)}
     where ctid = any (array(
       select found.ctid
-      from unnest($1::text[]) as gone (key), lateral (${rowOf('t.ctid', { name, key }, 'gone.key')}) as found
+      from unnest(${parameter}::text[]) as gone (key), lateral (${rowOf('t.ctid', { name, key }, 'gone.key')}) as found
     ))`);
 }
 
@@ -127,7 +130,7 @@ export function upsertText(batches: readonly RowBatch[]): Text {
   const parts = batches.map(({ table }, at) => writing(table, at));
   const counts = batches.map((_, at) => `(select count(*) from written_${at})`).join(' + ');
   const text = `with ${parts.join(', ')} select (${counts})::int as count`;
-  return statementOf(...text.split('$1'));
+  return statementOf(...text.split(parameter));
 }
 
 function writing({ name, columns, key }: StoredTable, at: number): string {
@@ -138,7 +141,7 @@ function writing({ name, columns, key }: StoredTable, at: number): string {
   return `written_${at} as (
     insert into ${identifier(name)} (${all.join(', ')}) overriding system value
     select ${all.map((column) => `t.${column}`).join(', ')}
-    from unnest($1::${identifier(name)}[]) as t
+    from unnest(${parameter}::${identifier(name)}[]) as t
     on conflict (${keys.join(', ')}) do ${sets === '' ? 'nothing' : `update set ${sets}`}
     returning 1
   )`;
@@ -166,7 +169,7 @@ function part(text: string, { type }: StoredColumn, at: number): string {
 
 /** Splits a text at its parameter, which may occur several times: `ask` repeats the value. */
 export function withParameter(text: string): Text {
-  return statementOf(...text.split('$1'));
+  return statementOf(...text.split(parameter));
 }
 
 /** Runs a statement of this file with the value of its parameter. */

@@ -1,7 +1,8 @@
 /**
  * Deletes or copies all rows of one tenant, as the owner in the tenant's context: in pages in the order of the key,
  * with rests between them, because a long statement would slow down the requests of others. Rows that are deleted
- * already, and that an older snapshot keeps, are not read again for each page.
+ * already, and that an older snapshot keeps, are not read again for each page if the key's order can be an index
+ * condition.
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
@@ -35,7 +36,22 @@ export async function deleteRows(
     all,
     page: (table) => `${all(table)} where ctid = any (array(select ctid from page))`,
   };
-  for (const group of [...groups].reverse()) await workOn(sql, group, work, rest);
+  for (const group of [...groups].reverse()) {
+    const unkeyed = group.isCyclic ? undefined : group.tables.find(({ key }) => key.length === 0);
+    await (unkeyed ? deleteUnkeyed(sql, unkeyed, rest) : workOn(sql, group, work, rest));
+  }
+}
+
+/** In pages of any rows, until none can be deleted. */
+async function deleteUnkeyed(sql: Sql, { name }: StoredTable, rest: Rest): Promise<void> {
+  const table = identifier(name);
+  const page = statementOf(`
+    with gone as (
+      delete from ${table} where ctid = any (array(select ctid from ${table} limit ${pageRows}))
+      returning 1
+    )
+    select count(*)::int as count from gone`);
+  while (((await sql<{ count: number }>(page))[0]?.count ?? 0) > 0) await rest();
 }
 
 /**

@@ -4,10 +4,10 @@ import type { TenantId } from '../../kernel/tenant.ts';
 import type { Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
-import { paced } from '../pace.ts';
+import { paced, type Rest } from '../pace.ts';
 import { deleteRows } from './copy_rows.ts';
 import { beginAsOwner, pastFence } from './owner_context.ts';
-import { readTableGroups, type TableGroup, tablesOf } from './stored_tables.ts';
+import { readTableGroups, type TableGroup } from './stored_tables.ts';
 import { readTenantTables } from './tenant_tables.ts';
 
 /** Adds the sample pet. Its id is the tenant's id, so that a retry adds no second pet. */
@@ -45,7 +45,10 @@ export async function countTenantRows(
   });
 }
 
-/** Deletes a tenant's rows from every table of a placement, each page of them in a transaction of its own. */
+/** How often the rows of a table are deleted: a few requests may still be adding some. */
+const passes = 10;
+
+/** Deletes a tenant's rows from every table of a placement: page by page, each in a transaction of its own. */
 export async function eraseRows(
   fleet: Fleet,
   placement: Placement,
@@ -62,15 +65,24 @@ export async function eraseRows(
     const sql: Sql = (text, ...values) =>
       connection.transaction(begin, (inContext) => inContext(text, ...values));
     const rest = paced(fleet.pace);
-    do {
-      await deleteRows(sql, groups, rest);
-      // A request may have added rows behind the pages.
-    } while (await hasRows(sql, groups));
+    for (const group of [...groups].reverse()) await eraseGroup(sql, group, rest);
   });
 }
 
-async function hasRows(sql: Sql, groups: readonly TableGroup[]): Promise<boolean> {
-  const any = tablesOf(groups).map(({ name }) => ` or exists (select from ${identifier(name)})`);
-  const [row] = await sql<{ any: boolean }>(statementOf(`select false${any.join('')} as "any"`));
+/** Again, if a request has added rows behind the pages. @throws {Error} when rows stay. */
+async function eraseGroup(sql: Sql, group: TableGroup, rest: Rest): Promise<void> {
+  for (let pass = 1; pass <= passes; pass += 1) {
+    await deleteRows(sql, [group], rest);
+    if (!(await hasRows(sql, group))) return;
+  }
+  const names = group.tables.map(({ name }) => `"${name}"`).join(', ');
+  throw new Error(
+    `Cannot delete the rows of ${names}: a policy, a trigger or a rule keeps some, or others are added`,
+  );
+}
+
+async function hasRows(sql: Sql, { tables }: TableGroup): Promise<boolean> {
+  const any = tables.map(({ name }) => `exists (select from ${identifier(name)})`).join(' or ');
+  const [row] = await sql<{ any: boolean }>(statementOf(`select ${any} as "any"`));
   return row?.any === true;
 }

@@ -97,6 +97,21 @@ describe('the deletion of a shared tenant', () => {
     );
   });
 
+  it('fails and names the table when a policy keeps a row, and goes on when it does not', async () => {
+    await extended.onboard('kept', 'shared');
+    const kept = await idOf('kept');
+    await extended.asSuperuser('staying', async (sql) => {
+      await fillAll(sql, kept);
+      await sql`create policy keep on toys as restrictive for delete using (false)`;
+    });
+    const remove = () => extended.services.onboarding.remove(slugOf('kept'), null);
+    await assert.rejects(remove(), /Cannot delete the rows of "toys"/);
+    assert.equal((await rowsOf(kept)).includes('toys'), true);
+    await extended.asSuperuser('staying', (sql) => sql`drop policy keep on toys`);
+    await remove();
+    assert.deepEqual(await rowsOf(kept), []);
+  });
+
   it('deletes more rows than the batch size', async () => {
     await extended.onboard('large', 'shared');
     const large = await idOf('large');
@@ -112,11 +127,11 @@ describe('the deletion of a shared tenant', () => {
   });
 });
 
-/** A table in two partitions, whose rows have the same `ctid`, and one without a key. */
+/** A table in two partitions, whose rows have the same `ctid`, with an odd name in its key, and one without a key. */
 const oddTables = `
   create table logs (
-    tenant_id uuid not null default kernel.tenant(), id int not null, day date not null,
-    primary key (tenant_id, day, id)
+    tenant_id uuid not null default kernel.tenant(), "no$1" int not null, day date not null,
+    primary key (tenant_id, day, "no$1")
   ) partition by range (day);
   create table logs_2024 partition of logs for values from ('2024-01-01') to ('2025-01-01');
   create table logs_2025 partition of logs for values from ('2025-01-01') to ('2026-01-01');
@@ -132,11 +147,11 @@ describe('the deletion of a shared tenant with a partitioned table, and one with
         'staying',
         (sql) => sql`
           with days as (
-            insert into logs (tenant_id, id, day)
+            insert into logs (tenant_id, "no$1", day)
             select tenants.id, n, day
             from control.tenants, generate_series(1, 1200) as n,
               unnest(array['2024-05-01', '2025-05-01']::date[]) as day
-            returning tenant_id, logs.id
+            returning tenant_id, logs."no$1"
           )
           insert into notes select * from days`,
       );
