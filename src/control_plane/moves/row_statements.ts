@@ -43,11 +43,12 @@ function nextRows(
   { isFirst, rows }: { isFirst: boolean; rows: number },
 ): string {
   return `
-    select t, t::text as row_text, ${keyOf('t', key)} as key, row_number() over (order by ${columnsOf(key)}) as key_at
+    select t, t::text as row_text, ${keyOf('t', key)} as key,
+      row_number() over (order by ${columnsOf(key)}) as key_at
     from ${identifier(name)} as t ${inOrder(key, { isFirst, rows })}`;
 }
 
-/** SQL that takes the next rows of `t` in the order of the key: the first ones, or those after the key that is the parameter. */
+/** SQL that takes the next rows of `t` in the order of the key: the first ones, or those after the parameter. */
 export function inOrder(
   key: readonly StoredColumn[],
   { isFirst, rows }: { isFirst: boolean; rows: number },

@@ -6,7 +6,7 @@ import { addPet } from '../../contract/isolation_probes.ts';
 import { type MovingFixture, openMovingFixture, pairs } from '../../support/moving_fixture.ts';
 import { lookInto } from '../../support/sql.ts';
 
-/** Those of the server in these databases. */
+/** The ids of the backends that serve Kennel in these databases. */
 async function backendsOf(targets: readonly string[]): Promise<number[]> {
   const found = targets.map((target) =>
     lookInto(

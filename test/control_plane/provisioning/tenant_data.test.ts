@@ -127,7 +127,7 @@ describe('the deletion of a shared tenant', () => {
   });
 });
 
-/** A table in two partitions, whose rows have the same `ctid`, with an odd name in its key, and one without a key. */
+/** A table in two partitions, whose rows have the same `ctid`, and one without a key; a name like a parameter. */
 const oddTables = `
   create table logs (
     tenant_id uuid not null default kernel.tenant(), "no$1" int not null, day date not null,
