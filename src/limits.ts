@@ -31,6 +31,7 @@ const tenantsSession = { ...session, answerBytes: 512 * KiB };
 const batches = {
   statements: 8,
   stallMs: 3,
+  openAfterMs: 100,
   slowMs: 20,
   aloneMs: 1 * seconds,
   slowTenants: 1_000,

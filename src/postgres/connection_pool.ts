@@ -185,15 +185,15 @@ export class ConnectionPool {
 
   #serve(): void {
     if (this.#queue.size === 0) return;
-    this.#queue.serve((call, deferred) => this.#offer(call, deferred));
+    this.#queue.serve((call, lent, waitedMs) => this.#offer(call, lent, waitedMs));
     if (this.#queue.size > 0) this.#serveWhenStalled();
   }
 
-  #offer(call: Call, deferred: Deferred<ReadBatch>): boolean {
+  #offer(call: Call, deferred: Deferred<ReadBatch>, waitedMs: number): boolean {
     if (!this.#isWithinShare(call)) return false;
     const batch = this.#take(call);
     if (batch) deferred.resolve(batch);
-    else if (this.#mayOpen(call)) void this.#openFor(call, deferred);
+    else if (this.#mayOpen(call, waitedMs)) void this.#openFor(call, deferred);
     else return false;
     return true;
   }
@@ -254,10 +254,12 @@ export class ConnectionPool {
     }
   }
 
-  #mayOpen(call: Call): boolean {
+  #mayOpen(call: Call, waitedMs: number): boolean {
     const { target } = call;
-    const { opening } = this.#connections;
-    if (this.#mustWait(call) || (this.#shares(call) && opening.of(target) > 0)) return false;
+    if (this.#shares(call)) {
+      if (this.#connections.opening.of(target) > 0) return false;
+      if (this.#batches.mustNotOpen(target, waitedMs)) return false;
+    }
     if (!this.#hasRoomOnServer(call) || !this.#mayOpenOnServer(call)) return false;
     return this.#connections.makeRoom(target);
   }

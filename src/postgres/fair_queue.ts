@@ -17,7 +17,11 @@ export type FairQueueLimits = {
 /** The promise of a waiting call, as its two functions. */
 export type Deferred<Lent> = { resolve: (lent: Lent) => void; reject: (error: unknown) => void };
 
-type Waiting<Call, Lent> = Deferred<Lent> & { call: Call; timer: NodeJS.Timeout };
+type Waiting<Call, Lent> = Deferred<Lent> & {
+  call: Call;
+  timer: NodeJS.Timeout;
+  sinceMs: number;
+};
 
 export class FairQueue<Call extends { tenant: string; target: string }, Lent> {
   readonly #limits: FairQueueLimits;
@@ -54,7 +58,7 @@ export class FairQueue<Call extends { tenant: string; target: string }, Lent> {
         this.#remove(entry);
         reject(unavailable('No database connection came free in time'));
       }, waitLimitMs);
-      const entry = { call, resolve, reject, timer };
+      const entry = { call, resolve, reject, timer, sinceMs: performance.now() };
       queue.push(entry);
       this.#waiting.set(call.tenant, queue);
       this.#byTarget.add(call.target, 1);
@@ -67,9 +71,10 @@ export class FairQueue<Call extends { tenant: string; target: string }, Lent> {
    *
    * @param offer returns whether the call was served.
    */
-  serve(offer: (call: Call, deferred: Deferred<Lent>) => boolean): void {
+  serve(offer: (call: Call, deferred: Deferred<Lent>, waitedMs: number) => boolean): void {
+    const nowMs = performance.now();
     for (const [tenant, [first]] of this.#waiting) {
-      if (!first || !offer(first.call, first)) continue;
+      if (!first || !offer(first.call, first, nowMs - first.sinceMs)) continue;
       this.#remove(first);
       this.#moveToEnd(tenant);
     }

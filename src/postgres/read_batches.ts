@@ -10,8 +10,13 @@ import type { Connection, Target } from './connection.ts';
 export type BatchLimits = {
   /** The most statements of a batch. */
   statements: number;
-  /** A batch that has been running for longer than this has stalled. */
+  /** A batch that has been running for longer than this has stalled: other reads use an idle connection. */
   stallMs: number;
+  /**
+   * While a batch is running, a read waits for this time before it opens a connection: opening takes about as
+   * long, and the new session has yet to prepare the statements of every schema.
+   */
+  openAfterMs: number;
   /** A statement that took longer than this was slow. */
   slowMs: number;
   /** For this time after a slow statement its tenant shares no connection. */
@@ -64,6 +69,12 @@ export class ReadBatches {
     const latest = this.#latest.get(target);
     if (!latest || latest.running === 0 || waiting >= this.#limits.statements) return false;
     return nowMs - latest.begunAtMs < this.#limits.stallMs;
+  }
+
+  /** Whether a read should rather wait than open a connection. */
+  mustNotOpen(target: Target, waitedMs: number): boolean {
+    const isRunning = (this.#latest.get(target)?.running ?? 0) > 0;
+    return isRunning && waitedMs < this.#limits.openAfterMs;
   }
 
   /** Adds a call to the batch that is being filled. @returns null when there is none, or it is full. */

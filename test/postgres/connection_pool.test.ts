@@ -326,6 +326,27 @@ describe('ConnectionPool', () => {
       assert.equal(order[0], 'next');
     });
 
+    it('opens no connection behind a batch that stalls for a moment, but lends an idle one', async () => {
+      poolOf({ batches: { ...batches, stallMs: 5, openAfterMs: hour, slowMs: hour } });
+      await warm(1);
+      const stalled = ask('a', 0.2);
+      await nextTurn();
+      assert.equal(await ask('b'), await stalled);
+      assert.equal(opened.length, 1);
+      await warm(2);
+      const again = ask('a', 0.2);
+      await nextTurn();
+      assert.notEqual(await ask('b'), await again);
+    });
+
+    it('opens a connection behind a batch that stalls for longer', async () => {
+      poolOf({ batches: { ...batches, stallMs: 5, openAfterMs: 20, slowMs: hour } });
+      await warm(1);
+      const stalled = ask('a', 1);
+      await nextTurn();
+      assert.notEqual(await ask('b'), await stalled);
+    });
+
     it("sends a recently slow tenant's calls alone", async () => {
       poolOf({ batches: { ...batches, slowMs: 20 } });
       await warm(2);
