@@ -16,9 +16,9 @@ import { type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { lookInto } from '../support/sql.ts';
 import { requestBytes, type Timed } from './keep_alive.ts';
-import { runPaced } from './paced_load.ts';
 import { quantile } from './quantile.ts';
 import { type Cell, print, printTable } from './table.ts';
+import { Users } from './users.ts';
 import { withCluster } from './with_cluster.ts';
 
 const bounds = { pauseP99Ms: 250, pauseMaxMs: 500, othersRatio: 1.2 };
@@ -41,6 +41,7 @@ const options = {
 type Setup = {
   url: string;
   kennel: Kennel;
+  users: Users;
   tenant: Onboarded;
   reads: string[];
   writes: string[];
@@ -65,8 +66,9 @@ export async function measureMove(flags: string[]): Promise<boolean> {
   const { values } = parseArgs({ args: flags, options });
   return withCluster(async (url) => {
     const kennel = await startKennel(url);
+    const users = await Users.start();
     try {
-      const setup = await setUp(url, kennel, values);
+      const setup = { users, ...(await setUp(url, kennel, values)) };
       // The first round warms code and connections.
       await loadFor(setup, 3);
       const moves: Judged[] = [];
@@ -88,6 +90,7 @@ export async function measureMove(flags: string[]): Promise<boolean> {
       print(good ? 'Within all bounds' : 'MISSED: a bound, or a lost or failed request');
       return good;
     } finally {
+      users.stop();
       await kennel.stop();
     }
   });
@@ -97,7 +100,7 @@ async function setUp(
   url: string,
   kennel: Kennel,
   { pets, rate, others: othersRate }: { pets: string; rate: string; others: string },
-): Promise<Setup> {
+): Promise<Omit<Setup, 'users'>> {
   const limitless = { requests_per_hour: 1_000_000_000, burst: 1_000_000_000 };
   await operatorOf(kennel)('PUT /api/admin/plans/limitless', limitless);
   const tenant = await onboard(kennel, 'mover', { isolation: 'shared', plan: 'limitless' });
@@ -146,16 +149,17 @@ function fill(url: string, tenant: string, pets: number): Promise<string[]> {
 
 /** The load of all tenants. */
 async function loadFor(
-  { kennel, reads, writes, foreign, rate, othersRate }: Setup,
+  { kennel, users, reads, writes, foreign, rate, othersRate }: Setup,
   seconds: number,
-  isOver = () => false,
+  over?: Promise<unknown>,
 ): Promise<Round> {
-  const load = { url: kennel.url, seconds, isOver, connections: 100 };
-  const [read, written, other] = await Promise.all([
-    runPaced({ ...load, requests: reads, perSecond: rate * 0.8 }),
-    runPaced({ ...load, requests: writes, perSecond: rate * 0.2 }),
-    runPaced({ ...load, requests: foreign, perSecond: othersRate }),
-  ]);
+  const load = { url: kennel.url, seconds, connections: 100 };
+  const loads = [
+    { ...load, requests: reads, perSecond: rate * 0.8 },
+    { ...load, requests: writes, perSecond: rate * 0.2 },
+    { ...load, requests: foreign, perSecond: othersRate },
+  ];
+  const [read = [], written = [], other = []] = await users.run(loads, over);
   return { reads: read, writes: written, others: other };
 }
 
@@ -166,13 +170,10 @@ async function moveOnce(setup: Setup, to: string, seconds: number): Promise<Judg
   const before = await countPets(setup);
   const begun = await operator(`POST /api/admin/tenants/${tenant.slug}/move`, { to });
   if (begun.status !== 202) throw new Error(`Cannot move: ${begun.text}`);
-  let ended = false;
   const watching = untilEnded(async () => {
     return (await operator(`GET /api/admin/tenants/${tenant.slug}/move`)).body;
-  }).finally(() => {
-    ended = true;
   });
-  const [move, during] = await Promise.all([watching, loadFor(setup, Infinity, () => ended)]);
+  const [move, during] = await Promise.all([watching, loadFor(setup, Infinity, watching)]);
   const written = during.writes.filter(({ status }) => status === 201).length;
   const lost = before + written - (await countPets(setup));
   if (move.error !== null) print(`${move.from} → ${move.to}: ${move.error}`);

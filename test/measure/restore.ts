@@ -14,9 +14,9 @@ import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';
 import { runCommand } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';
 import { requestBytes, type Timed } from './keep_alive.ts';
-import { runPaced } from './paced_load.ts';
 import { quantile } from './quantile.ts';
 import { type Cell, printTable } from './table.ts';
+import { Users } from './users.ts';
 import { withCluster } from './with_cluster.ts';
 
 const bounds = { seconds: 30, othersRatio: 1.2 };
@@ -28,7 +28,14 @@ const options = {
   seconds: { type: 'string', default: '10' },
 } as const;
 
-type Setup = { url: string; folder: string; kennel: Kennel; requests: string[]; rate: number };
+type Setup = {
+  url: string;
+  folder: string;
+  kennel: Kennel;
+  users: Users;
+  requests: string[];
+  rate: number;
+};
 
 /** True when every restore is within its bounds, and no request of the others failed. */
 export async function measureRestore(flags: string[]): Promise<boolean> {
@@ -37,9 +44,10 @@ export async function measureRestore(flags: string[]): Promise<boolean> {
   try {
     return await withCluster(async (url) => {
       const kennel = await startKennel(url);
+      const users = await Users.start();
       try {
         const requests = await makeOthers(kennel, Number(values.tenants));
-        const setup = { url, folder, kennel, requests, rate: Number(values.others) };
+        const setup = { url, folder, kennel, users, requests, rate: Number(values.others) };
         await makeTenant(setup, Number(values.rows));
         await load(setup, 3);
         const measured = [];
@@ -53,6 +61,7 @@ export async function measureRestore(flags: string[]): Promise<boolean> {
         );
         return measured.every(({ isGood }) => isGood);
       } finally {
+        users.stop();
         await kennel.stop();
       }
     });
@@ -112,25 +121,24 @@ async function run({ url, folder }: Setup, words: string[]) {
   return JSON.parse(out);
 }
 
-function load(
-  { kennel, requests, rate }: Setup,
+async function load(
+  { kennel, users, requests, rate }: Setup,
   seconds: number,
-  isOver = () => false,
+  over?: Promise<unknown>,
 ): Promise<Timed[]> {
   const { url } = kennel;
-  return runPaced({ url, requests, perSecond: rate, seconds, isOver, connections: 50 });
+  const loads = [{ url, requests, perSecond: rate, seconds, connections: 50 }];
+  const [done = []] = await users.run(loads, over);
+  return done;
 }
 
 async function measureIn(setup: Setup, mode: string, seconds: number) {
   const alone = await load(setup, seconds);
   const startedMs = performance.now();
-  let ended = false;
-  const restoring = run(setup, ['restore', 'large', join(setup.folder, 'large.gz')]).finally(() => {
-    ended = true;
-  });
+  const restoring = run(setup, ['restore', 'large', join(setup.folder, 'large.gz')]);
   const [{ rows, pause_ms: pauseMs }, during] = await Promise.all([
     restoring,
-    load(setup, Infinity, () => ended),
+    load(setup, Infinity, restoring),
   ]);
   const took = (performance.now() - startedMs) / 1_000;
   const p99 = (answers: Timed[]) =>
