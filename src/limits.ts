@@ -305,7 +305,7 @@ export const limits = {
   pace: { restFactor: 2, longestRestMs: 100 },
   /** A restore rests less, because its tenant waits for it; even less while the tenant's writes are stopped. */
   restorePace: { restFactor: 1, longestRestMs: 100 },
-  stoppedPace: { restFactor: 0.3, longestRestMs: 30 },
+  stoppedPace: { restFactor: 0.5, longestRestMs: 50 },
   migrations: {
     /** The most schemas that are migrated at the same time: each uses an administrator's connection. */
     schemas: 8,

@@ -11,7 +11,7 @@ import { type Rest, restless } from '../pace.ts';
 import { type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
 
 /** Rows of a page. */
-const pageRows = 500;
+const pageRows = 100;
 
 /** Statements for all rows of a table, or for those of the relation `page`. */
 type Work = {
