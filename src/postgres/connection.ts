@@ -24,6 +24,8 @@ const noSchema = '';
 export class Connection {
   readonly pid: number;
   readonly target: Target;
+  /** By the clock of `performance.now`. */
+  readonly openedAtMs = performance.now();
   readonly #pipeline: CheckedPipeline;
   #startedAt = '';
 

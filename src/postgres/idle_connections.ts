@@ -1,12 +1,13 @@
 /**
- * Idle connections. The one that was used last is lent first: its caches are still warm, and connections
- * that are not needed reach the idle limit and are closed.
+ * Idle connections. The oldest one is lent first: it has prepared most statements, and connections that are not
+ * needed reach the idle limit and are closed.
  */
 import type { Connection, Target } from './connection.ts';
 
 export class IdleConnections {
   /** The time of the last use; the least recently used connection is first. */
   readonly #usedAtMs = new Map<Connection, number>();
+  /** The oldest connection is last. */
   readonly #byTarget = new Map<Target, Connection[]>();
 
   get size(): number {
@@ -23,12 +24,12 @@ export class IdleConnections {
 
   add(connection: Connection, nowMs: number): void {
     const connections = this.#byTarget.get(connection.target);
-    if (connections) connections.push(connection);
+    if (connections) insert(connections, connection);
     else this.#byTarget.set(connection.target, [connection]);
     this.#usedAtMs.set(connection, nowMs);
   }
 
-  /** Removes and returns the connection to a target that was used last, or null. */
+  /** Removes and returns the oldest connection to a target, or null. */
   take(target: Target): Connection | null {
     const connection = this.#byTarget.get(target)?.at(-1);
     if (!connection) return null;
@@ -56,4 +57,10 @@ export class IdleConnections {
     for (const [connection, usedAtMs] of [...this.#usedAtMs])
       if (usedAtMs <= sinceMs) connection.close();
   }
+}
+
+function insert(connections: Connection[], connection: Connection): void {
+  const isOlder = ({ openedAtMs }: Connection) => openedAtMs < connection.openedAtMs;
+  const first = connections.findIndex(isOlder);
+  connections.splice(first === -1 ? connections.length : first, 0, connection);
 }

@@ -82,14 +82,16 @@ describe('ConnectionPool', () => {
     assert.equal(await pool.exclusive(target('one'), 'b', async ({ pid }) => pid), first);
   });
 
-  it('lends the most recently used connection, so that unneeded ones expire', async () => {
+  it('lends the oldest connection: it has prepared most, and unneeded ones expire', async () => {
     poolOf({});
-    const holders = [hold('a'), hold('a')];
-    await until(() => pool.stats.busy === 2);
+    const holders = Array.from({ length: 3 }, () => hold('a'));
+    await until(() => pool.stats.busy === 3);
     for (const { release } of holders) release();
     await Promise.all(holders.map(({ done }) => done));
-    const pidOf = () => pool.exclusive(target('one'), 'a', async ({ pid }) => pid);
-    assert.equal(await pidOf(), await pidOf());
+    const [oldest] = opened.toSorted((one, other) => one.openedAtMs - other.openedAtMs);
+    const lent = () => pool.exclusive(target('one'), 'a', async (connection) => connection);
+    assert.equal(await lent(), oldest);
+    assert.equal(await lent(), oldest);
   });
 
   it('lets no call join a batch that has ended, although its turn of the event loop has not', async () => {
