@@ -256,15 +256,14 @@ export class ConnectionPool {
 
   #mayOpen(call: Call, waitedMs: number): boolean {
     const { target } = call;
-    if (this.#shares(call)) {
-      if (this.#connections.opening.of(target) > 0) return false;
-      if (this.#batches.mustNotOpen(target, waitedMs)) return false;
-    }
+    if (this.#mustWait(call)) return false;
+    if (this.#shares(call) && this.#connections.opening.of(target) > 0) return false;
+    if (call.mayShare && this.#batches.mustNotOpen(target, waitedMs)) return false;
     if (!this.#hasRoomOnServer(call) || !this.#mayOpenOnServer(call)) return false;
     return this.#connections.makeRoom(target);
   }
 
-  /** Serves again after `stallMs`, because no event tells that a batch has stalled. */
+  /** Serves every `stallMs`: no event tells that a batch has stalled, or that a read has waited for long. */
   #serveWhenStalled(): void {
     this.#stallTimer ??= setTimeout(() => {
       this.#stallTimer = undefined;

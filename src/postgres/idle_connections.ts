@@ -1,13 +1,13 @@
 /**
- * Idle connections. The oldest one is lent first: it has prepared most statements, and connections that are not
- * needed reach the idle limit and are closed.
+ * Idle connections. The one that was opened first is lent first: it has prepared most statements, and connections
+ * that are not needed reach the idle limit and are closed.
  */
 import type { Connection, Target } from './connection.ts';
 
 export class IdleConnections {
   /** The time of the last use; the least recently used connection is first. */
   readonly #usedAtMs = new Map<Connection, number>();
-  /** The oldest connection is last. */
+  /** The one that was opened first is last. */
   readonly #byTarget = new Map<Target, Connection[]>();
 
   get size(): number {
@@ -29,7 +29,7 @@ export class IdleConnections {
     this.#usedAtMs.set(connection, nowMs);
   }
 
-  /** Removes and returns the oldest connection to a target, or null. */
+  /** Removes and returns the connection to a target that was opened first, or null. */
   take(target: Target): Connection | null {
     const connection = this.#byTarget.get(target)?.at(-1);
     if (!connection) return null;
@@ -45,7 +45,7 @@ export class IdleConnections {
   }
 
   /** Closes the connection that is idle for longest, unless it was used since. @returns whether it did. */
-  closeOldest(sinceMs: number): boolean {
+  closeLeastRecent(sinceMs: number): boolean {
     const [oldest] = this.#usedAtMs;
     if (!oldest || oldest[1] > sinceMs) return false;
     oldest[0].close();
@@ -60,7 +60,6 @@ export class IdleConnections {
 }
 
 function insert(connections: Connection[], connection: Connection): void {
-  const isOlder = ({ openedAtMs }: Connection) => openedAtMs < connection.openedAtMs;
-  const first = connections.findIndex(isOlder);
+  const first = connections.findIndex(({ openedAtMs }) => openedAtMs < connection.openedAtMs);
   connections.splice(first === -1 ? connections.length : first, 0, connection);
 }

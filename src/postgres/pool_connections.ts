@@ -145,7 +145,7 @@ export class PoolConnections {
     const { connections, spareMs } = this.#limits;
     if (this.size < connections) return true;
     const idleForMs = this.#has(target) ? spareMs : 0;
-    return this.idle.closeOldest(performance.now() - idleForMs);
+    return this.idle.closeLeastRecent(performance.now() - idleForMs);
   }
 
   close(): void {

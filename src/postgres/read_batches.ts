@@ -1,7 +1,7 @@
 /**
  * Batches of reads that share a connection, one behind the other, which saves client and server most of
- * the work. While a batch is running the next one fills. It is sent when the running one has ended, when
- * it is full itself, or when the running one stalls. Each read waits for those before it, so only short
+ * the work. While a batch is running the next one fills. It is sent when the running one has ended; if a
+ * connection is idle, also when it is full itself, or when the running one stalls. Each read waits for those before it, so only short
  * ones should share: a tenant that was slow a moment ago has its connections to itself.
  */
 import { LRUCache } from 'lru-cache';
@@ -13,8 +13,8 @@ export type BatchLimits = {
   /** A batch that has been running for longer than this has stalled: other reads use an idle connection. */
   stallMs: number;
   /**
-   * While a batch is running, a read waits for this time before it opens a connection: opening takes about as
-   * long, and the new session has yet to prepare the statements of every schema.
+   * While a batch is running, a read waits for this time before it opens a connection: to open one is expensive,
+   * and the new session has yet to prepare the statements of every schema.
    */
   openAfterMs: number;
   /** A statement that took longer than this was slow. */

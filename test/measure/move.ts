@@ -65,8 +65,8 @@ type Move = Pick<MoveView, 'from' | 'to' | 'state' | 'rows' | 'error'> & {
 export async function measureMove(flags: string[]): Promise<boolean> {
   const { values } = parseArgs({ args: flags, options });
   return withCluster(async (url) => {
-    const kennel = await startKennel(url);
     const users = await Users.start();
+    const kennel = await startKennel(url);
     try {
       const setup = { users, ...(await setUp(url, kennel, values)) };
       // The first round warms code and connections.

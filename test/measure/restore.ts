@@ -43,8 +43,8 @@ export async function measureRestore(flags: string[]): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'kennel-measure-'));
   try {
     return await withCluster(async (url) => {
-      const kennel = await startKennel(url);
       const users = await Users.start();
+      const kennel = await startKennel(url);
       try {
         const requests = await makeOthers(kennel, Number(values.tenants));
         const setup = { url, folder, kennel, users, requests, rate: Number(values.others) };

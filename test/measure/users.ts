@@ -1,6 +1,6 @@
 /**
- * The users of a measurement: load from a process of its own, which gets a processor as soon as it wants one. So
- * it stands for other machines: how long it would wait for a processor of this one is not measured.
+ * The users of a measurement: load from a process of its own with a higher priority. It stands for other machines,
+ * so as little as possible of its own waits for a processor of this one should be measured.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -39,13 +39,13 @@ export class Users {
   async run(loads: readonly UserLoad[], over?: Promise<unknown>): Promise<Timed[][]> {
     const done = this.#next<Timed[][]>();
     this.#child.send(loads);
-    const end = () => void this.#child.send('over');
+    const end = () => void (this.#child.connected && this.#child.send('over'));
     over?.then(end, end);
     return done;
   }
 
   stop(): void {
-    this.#child.disconnect();
+    if (this.#child.connected) this.#child.disconnect();
   }
 
   async #next<Message>(): Promise<Message> {

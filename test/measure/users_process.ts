@@ -1,9 +1,9 @@
-/** Sends the loads that its parent asks for, before other processes of the machine may run. */
+/** Sends the loads that its parent asks for, with a higher priority than other processes of the machine. */
 import { setPriority } from 'node:os';
 import { runPaced } from './paced_load.ts';
 import type { UserLoad } from './users.ts';
 
-/** Enough to go first; -20 would be before the system's own work. */
+/** Nine times the weight of other processes (sched(7)); -20 would be that of the system's own work. */
 const priority = -10;
 
 let isOver = false;
@@ -17,10 +17,11 @@ process.on('message', async (message: 'over' | readonly UserLoad[]) => {
   const loads = message.map((load) => runPaced({ ...load, isOver: () => isOver }));
   process.send?.(await Promise.all(loads));
 });
-process.send?.(goesFirst());
+process.on('disconnect', () => process.exit());
+process.send?.(hasPriority());
 
 /** False without the right to it. */
-function goesFirst(): boolean {
+function hasPriority(): boolean {
   try {
     setPriority(priority);
     return true;

@@ -333,12 +333,34 @@ describe('ConnectionPool', () => {
       await warm(1);
       const stalled = ask('a', 0.2);
       await nextTurn();
-      assert.equal(await ask('b'), await stalled);
+      // Enough for a batch of their own.
+      const pids = await Promise.all([
+        stalled,
+        ...['b', 'c', 'd', 'e'].map((tenant) => ask(tenant)),
+      ]);
+      assert.deepEqual(spread(pids), [5]);
       assert.equal(opened.length, 1);
       await warm(2);
       const again = ask('a', 0.2);
       await nextTurn();
       assert.notEqual(await ask('b'), await again);
+    });
+
+    it('opens none for a read that has waited for long while a connection is idle', async () => {
+      poolOf({ connectionsPerTenant: 2, batches: { ...batches, openAfterMs: 0, slowMs: hour } });
+      await warm(2);
+      // The third waits for the share of its tenant, and is offered while the batch is still running.
+      await Promise.all([ask('a', 0.1), ask('a'), ask('a'), ask('b', 0.1)]);
+      assert.equal(opened.length, 2);
+    });
+
+    it("opens none at once for a slow tenant's read either", async () => {
+      poolOf({ batches: { ...batches, openAfterMs: hour } });
+      await warm(1);
+      await ask('slow', 0.1);
+      const running = ask('a', 0.1);
+      assert.equal(await ask('slow'), await running);
+      assert.equal(opened.length, 1);
     });
 
     it('opens a connection behind a batch that stalls for longer', async () => {

@@ -29,6 +29,9 @@ export const replaceSteps = [
 /** One of these steps. */
 export type ReplaceStep = (typeof replaceSteps)[number];
 
+/** Rows that are replaced without a rest: in a larger piece of work the other tenants wait longer. */
+const pageRows = 100;
+
 /** Is told of each step. */
 export type ReplaceWatcher = { onStep?: (step: ReplaceStep) => void | Promise<void> };
 
@@ -145,9 +148,9 @@ export class ReplaceJob implements Job {
 
   /** Also opens the tenant to writes: from here on the fence stops those of the present generation. */
   async #replaceRows(sql: Sql, groups: readonly TableGroup[]): Promise<number> {
-    const rest = paced(this.#parts.fleet.stoppedPace);
-    await deleteRows(sql, groups, rest);
-    const rows = await copyRowsFrom(sql, this.#staging.schema, groups, rest);
+    const paging = { rows: pageRows, rest: paced(this.#parts.fleet.stoppedPace) };
+    await deleteRows(sql, groups, paging);
+    const rows = await copyRowsFrom(sql, this.#staging.schema, groups, paging);
     await sql(statementOf(`delete from "${this.#capture.name}".fence`));
     await this.#parts.record.copied(this.#move, rows, rows);
     return rows;

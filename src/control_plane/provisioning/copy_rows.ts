@@ -10,8 +10,10 @@ import { ask, inOrder, keyOf, withParameter } from '../moves/row_statements.ts';
 import { type Rest, restless } from '../pace.ts';
 import { type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
 
-/** Rows of a page. */
-const pageRows = 100;
+/** The rows of a page, and the rests between pages. */
+export type Paging = { rows?: number; rest?: Rest };
+
+const pageRows = 500;
 
 /** Statements for all rows of a table, or for those of the relation `page`. */
 type Work = {
@@ -28,7 +30,7 @@ type Work = {
 export async function deleteRows(
   sql: Sql,
   groups: readonly TableGroup[],
-  rest: Rest = restless,
+  paging: Paging = {},
 ): Promise<void> {
   const all = ({ name }: StoredTable) => `delete from ${identifier(name)}`;
   const work: Work = {
@@ -38,12 +40,16 @@ export async function deleteRows(
   };
   for (const group of [...groups].reverse()) {
     const unkeyed = group.isCyclic ? undefined : group.tables.find(({ key }) => key.length === 0);
-    await (unkeyed ? deleteUnkeyed(sql, unkeyed, rest) : workOn(sql, group, work, rest));
+    await (unkeyed ? deleteUnkeyed(sql, unkeyed, paging) : workOn(sql, group, work, paging));
   }
 }
 
 /** In pages of any rows, until none can be deleted. */
-async function deleteUnkeyed(sql: Sql, { name }: StoredTable, rest: Rest): Promise<void> {
+async function deleteUnkeyed(
+  sql: Sql,
+  { name }: StoredTable,
+  { rest = restless }: Paging,
+): Promise<void> {
   const table = identifier(name);
   const page = statementOf(`
     with gone as (
@@ -64,7 +70,7 @@ export async function copyRowsFrom(
   sql: Sql,
   from: string,
   groups: readonly TableGroup[],
-  rest: Rest = restless,
+  paging: Paging = {},
 ): Promise<number> {
   const source = ({ name }: StoredTable) => `${identifier(from)}.${identifier(name)}`;
   const copy = ({ name, columns }: StoredTable, rows: string) => {
@@ -77,27 +83,32 @@ export async function copyRowsFrom(
     all: (table) => copy(table, source(table)),
     page: (table) => copy(table, 'page'),
   };
-  for (const group of groups) await workOn(sql, group, work, rest);
+  for (const group of groups) await workOn(sql, group, work, paging);
   let copied = 0;
   for (const table of tablesOf(groups)) {
     const rows = await countIn(sql, source(table));
     await assertCount(sql, table.name, rows);
     copied += rows;
-    await rest();
+    await paging.rest?.();
   }
   return copied;
 }
 
 /** Tables of a cycle are one statement, because Postgres checks their keys at its end. */
-async function workOn(sql: Sql, { tables, isCyclic }: TableGroup, work: Work, rest: Rest) {
+async function workOn(
+  sql: Sql,
+  { tables, isCyclic }: TableGroup,
+  work: Work,
+  { rows = pageRows, rest = restless }: Paging,
+) {
   if (isCyclic || tables.some(({ key }) => key.length === 0)) {
     const parts = tables.map((table, at) => `part_${at} as (${work.all(table)})`);
     await sql(statementOf(`with ${parts.join(', ')} select`));
     return rest();
   }
   for (const table of tables) {
-    const next = withParameter(pageText(table, work, false));
-    let [page] = await sql<Page>(statementOf(pageText(table, work, true)));
+    const next = withParameter(pageText(table, work, { rows, isFirst: false }));
+    let [page] = await sql<Page>(statementOf(pageText(table, work, { rows, isFirst: true })));
     while (page && page.last !== null) {
       await rest();
       [page] = await ask<Page>(sql, next, page.last);
@@ -107,12 +118,16 @@ async function workOn(sql: Sql, { tables, isCyclic }: TableGroup, work: Work, re
 
 type Page = { last: string | null };
 
-function pageText(table: StoredTable, { source, page }: Work, isFirst: boolean): string {
+function pageText(
+  table: StoredTable,
+  { source, page }: Work,
+  first: { rows: number; isFirst: boolean },
+): string {
   const { key } = table;
   const backwards = key.map(({ name }) => `${identifier(name)} desc`).join(', ');
   return `
     with page as materialized (
-      select ctid, * from ${source(table)} as t ${inOrder(key, { isFirst, rows: pageRows })}
+      select ctid, * from ${source(table)} as t ${inOrder(key, first)}
     ), done as (${page(table)})
     select (array_agg(${keyOf('page', key)} order by ${backwards}))[1] as last from page`;
 }

@@ -72,7 +72,7 @@ export async function eraseRows(
 /** Again, if a request has added rows behind the pages. @throws {Error} when rows stay. */
 async function eraseGroup(sql: Sql, group: TableGroup, rest: Rest): Promise<void> {
   for (let pass = 1; pass <= passes; pass += 1) {
-    await deleteRows(sql, [group], rest);
+    await deleteRows(sql, [group], { rest });
     if (!(await hasRows(sql, group))) return;
   }
   const names = group.tables.map(({ name }) => `"${name}"`).join(', ');
