@@ -39,6 +39,36 @@ export function connect(url: string): postgres.Sql {
   });
 }
 
+/**
+ * Vacuums and analyzes all tables of the run on the main server, so that autovacuum has nothing left to do while
+ * something is timed: besides its own work, it makes every session plan its statements again.
+ */
+export async function vacuumAll(url: string): Promise<void> {
+  const prefix = new URL(url).pathname.slice(1);
+  const databases = await inDatabase(
+    url,
+    (sql) => sql<{ name: string }[]>`
+      select datname as name from pg_database where starts_with(datname, ${prefix}) and datallowconn`,
+  );
+  for (const { name } of databases) {
+    const its = new URL(url);
+    its.pathname = name;
+    await inDatabase(its.href, (sql) => sql`vacuum (analyze)`);
+  }
+}
+
+async function inDatabase<Result>(
+  url: string,
+  work: (sql: postgres.Sql) => Promise<Result>,
+): Promise<Result> {
+  const sql = connect(url);
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
 async function startOwn(folder: string): Promise<BenchCluster> {
   const cluster = join(folder, 'postgres');
   const embedded = await startEmbedded({

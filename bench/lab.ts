@@ -14,7 +14,7 @@ import { openServices, type Services } from '../src/services.ts';
 import { seededRandom } from '../test/support/random.ts';
 import { makeBaselines } from './baselines/tables.ts';
 import { Children } from './children.ts';
-import { type BenchCluster, openCluster } from './cluster.ts';
+import { type BenchCluster, openCluster, vacuumAll } from './cluster.ts';
 import { conditions } from './limits.ts';
 import { Load } from './load/load.ts';
 import type { Options } from './options.ts';
@@ -74,7 +74,7 @@ export class Lab {
     return { load, cluster, rounds, warmupMs, measureMs, random, onProgress };
   }
 
-  /** Onboards the tenants mode by mode, and makes the tables of the baselines. */
+  /** Onboards the tenants mode by mode, makes the tables of the baselines, and vacuums all of them. */
   async populate(population: Population): Promise<void> {
     const { services, progress, cluster } = this;
     await openPlan(services);
@@ -88,9 +88,12 @@ export class Lab {
       this.costs.push(made.costs);
     }
     await deleteEmails(services);
-    if (population.shared === 0) return;
-    const some = this.loadTenants.shared.slice(0, conditions.tenants);
-    this.baselineUrl = await makeBaselines(cluster.url, some);
+    if (population.shared > 0) {
+      const some = this.loadTenants.shared.slice(0, conditions.tenants);
+      this.baselineUrl = await makeBaselines(cluster.url, some);
+    }
+    progress.phase('vacuum');
+    await vacuumAll(cluster.url);
   }
 }
 

@@ -33,7 +33,6 @@ export async function makeBaselines(
             tenant_id uuid, id uuid, name text, species text, breed text, birth_date date
           )`;
       }
-      await admin`analyze ${admin(schema)}.pets`;
     }
     const baseline = new URL(url);
     baseline.username = role;
