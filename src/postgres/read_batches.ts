@@ -1,8 +1,9 @@
 /**
  * Batches of reads that share a connection, one behind the other, which saves client and server most of
  * the work. While a batch is running the next one fills. It is sent when the running one has ended; if a
- * connection is idle, also when it is full itself, or when the running one stalls. Each read waits for those before it, so only short
- * ones should share: a tenant that was slow a moment ago has its connections to itself.
+ * connection is idle, also when it is full itself, or when the running one stalls. Each read waits for
+ * those before it, so only short ones should share: a tenant that was slow a moment ago has its connections
+ * to itself.
  */
 import { LRUCache } from 'lru-cache';
 import type { Connection, Target } from './connection.ts';

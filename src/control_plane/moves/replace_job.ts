@@ -20,6 +20,9 @@ import type { Job, JobParts } from './job.ts';
 import type { MoveRow } from './move_record.ts';
 import { Place } from './place.ts';
 
+/** Rows that are replaced without a rest: in a larger piece of work the other tenants wait longer. */
+const pageRows = 100;
+
 /** The steps that a replacement has taken, in their order. */
 export const replaceSteps = [
   ...(['begun', 'loaded', 'captured', 'writes stopped', 'saved', 'copied'] as const),
@@ -28,9 +31,6 @@ export const replaceSteps = [
 
 /** One of these steps. */
 export type ReplaceStep = (typeof replaceSteps)[number];
-
-/** Rows that are replaced without a rest: in a larger piece of work the other tenants wait longer. */
-const pageRows = 100;
 
 /** Is told of each step. */
 export type ReplaceWatcher = { onStep?: (step: ReplaceStep) => void | Promise<void> };
