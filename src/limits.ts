@@ -31,7 +31,6 @@ const tenantsSession = { ...session, answerBytes: 512 * KiB };
 const batches = {
   statements: 8,
   stallMs: 3,
-  openAfterMs: 100,
   slowMs: 20,
   aloneMs: 1 * seconds,
   slowTenants: 1_000,
@@ -48,6 +47,8 @@ const pool = {
   /** A server besides the main one that hangs leaves a quarter of the connections to the others. */
   serverShare: 0.75,
   openingShare: 0.25,
+  openAfterMs: 100,
+  openingPerTarget: 2,
   downMs: 1 * seconds,
   batches,
 };

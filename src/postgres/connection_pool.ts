@@ -22,6 +22,13 @@ export type ConnectionPoolLimits = FairQueueLimits &
     serverShare: number;
     /** The most of them that are opened at the same time, as a share of all. */
     openingShare: number;
+    /**
+     * For how long a call waits before it opens a connection: a read while a batch is running, any call while as many
+     * as `openingPerTarget` are being opened. To open one is expensive, the new session has yet to prepare the
+     * statements of every schema, and another may come free before.
+     */
+    openAfterMs: number;
+    openingPerTarget: number;
     batches: BatchLimits;
   };
 
@@ -258,9 +265,16 @@ export class ConnectionPool {
     const { target } = call;
     if (this.#mustWait(call)) return false;
     if (this.#shares(call) && this.#connections.opening.of(target) > 0) return false;
-    if (call.mayShare && this.#batches.mustNotOpen(target, waitedMs)) return false;
+    if (waitedMs < this.#limits.openAfterMs && this.#mayBeServedSoon(call)) return false;
     if (!this.#hasRoomOnServer(call) || !this.#mayOpenOnServer(call)) return false;
     return this.#connections.makeRoom(target);
+  }
+
+  #mayBeServedSoon({ target, mayShare }: Call): boolean {
+    const opening = this.#connections.opening.of(target);
+    return (
+      opening >= this.#limits.openingPerTarget || (mayShare && this.#batches.isRunning(target))
+    );
   }
 
   /** Serves every `stallMs`: no event tells that a batch has stalled, or that a read has waited for long. */

@@ -13,11 +13,6 @@ export type BatchLimits = {
   statements: number;
   /** A batch that has been running for longer than this has stalled: other reads use an idle connection. */
   stallMs: number;
-  /**
-   * While a batch is running, a read waits for this time before it opens a connection: to open one is expensive,
-   * and the new session has yet to prepare the statements of every schema.
-   */
-  openAfterMs: number;
   /** A statement that took longer than this was slow. */
   slowMs: number;
   /** For this time after a slow statement its tenant shares no connection. */
@@ -72,10 +67,8 @@ export class ReadBatches {
     return nowMs - latest.begunAtMs < this.#limits.stallMs;
   }
 
-  /** Whether a read should rather wait than open a connection. */
-  mustNotOpen(target: Target, waitedMs: number): boolean {
-    const isRunning = (this.#latest.get(target)?.running ?? 0) > 0;
-    return isRunning && waitedMs < this.#limits.openAfterMs;
+  isRunning(target: Target): boolean {
+    return (this.#latest.get(target)?.running ?? 0) > 0;
   }
 
   /** Adds a call to the batch that is being filled. @returns null when there is none, or it is full. */

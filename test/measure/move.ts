@@ -34,7 +34,7 @@ const options = {
   pets: { type: 'string', default: '100000' },
   rate: { type: 'string', default: '200' },
   others: { type: 'string', default: '100' },
-  seconds: { type: 'string', default: '10' },
+  seconds: { type: 'string', default: '60' },
   moves: { type: 'string', default: '6' },
 } as const;
 

@@ -22,6 +22,8 @@ const roomy: ConnectionPoolLimits = {
   spareMs: 1_000,
   serverShare: 0.75,
   openingShare: 0.25,
+  openAfterMs: 100,
+  openingPerTarget: 4,
   downMs: 1_000,
   batches: limits.connections.batches,
 };
@@ -235,6 +237,65 @@ describe('ConnectionPool', () => {
     );
   });
 
+  describe('that opens few connections to one target at the same time', () => {
+    /** Connections that open when the test says so. */
+    let gates: (() => void)[];
+    const gated = async (target: Target) => {
+      await new Promise<void>((resolve) => {
+        gates.push(resolve);
+      });
+      return open(target);
+    };
+    const calls = (names: readonly string[]) =>
+      names.map((name) => pool.exclusive(target('one'), name, answer));
+    beforeEach(() => {
+      gates = [];
+    });
+
+    it('lets further calls wait, and serves them with those that come free', async () => {
+      poolOf({ openAfterMs: 60_000, openingPerTarget: 1 }, gated);
+      const [first, second, third] = calls(['a', 'b', 'c']);
+      assert.deepEqual([gates.length, pool.stats.waiting], [1, 2]);
+      gates[0]?.();
+      await Promise.all([first, third]);
+      assert.deepEqual([gates.length, opened.length], [2, 1]);
+      gates[1]?.();
+      await second;
+    });
+
+    it('opens one for a call to another target at once', async () => {
+      poolOf({ openAfterMs: 60_000, openingPerTarget: 1 }, gated);
+      const asked = [...calls(['a']), pool.exclusive(target('two'), 'b', answer)];
+      assert.equal(gates.length, 2);
+      for (const begin of gates) begin();
+      await Promise.all(asked);
+    });
+
+    it('opens a further one for a call that has waited for long', async () => {
+      poolOf({ openAfterMs: 10, openingPerTarget: 1 }, gated);
+      const asked = calls(['a', 'b']);
+      assert.equal(gates.length, 1);
+      await until(() => gates.length === 2);
+      gates[1]?.();
+      await asked[1];
+      gates[0]?.();
+      await asked[0];
+    });
+
+    it('opens the next one when one could not be opened', async () => {
+      let attempts = 0;
+      poolOf({ openAfterMs: 60_000, openingPerTarget: 1 }, (target) => {
+        attempts += 1;
+        return attempts === 1 ? Promise.reject(new Error('refused')) : open(target);
+      });
+      const outcomes = await Promise.allSettled(calls(['a', 'b']));
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ['rejected', 'fulfilled'],
+      );
+    });
+  });
+
   describe('with shared calls', () => {
     const batches = {
       ...limits.connections.batches,
@@ -329,7 +390,7 @@ describe('ConnectionPool', () => {
     });
 
     it('opens no connection behind a batch that stalls for a moment, but lends an idle one', async () => {
-      poolOf({ batches: { ...batches, stallMs: 5, openAfterMs: hour, slowMs: hour } });
+      poolOf({ openAfterMs: hour, batches: { ...batches, stallMs: 5, slowMs: hour } });
       await warm(1);
       const stalled = ask('a', 0.2);
       await nextTurn();
@@ -347,7 +408,7 @@ describe('ConnectionPool', () => {
     });
 
     it('opens none for a read that has waited for long while a connection is idle', async () => {
-      poolOf({ connectionsPerTenant: 2, batches: { ...batches, openAfterMs: 0, slowMs: hour } });
+      poolOf({ connectionsPerTenant: 2, openAfterMs: 0, batches: { ...batches, slowMs: hour } });
       await warm(2);
       // The third waits for the share of its tenant, and is offered while the batch is still running.
       await Promise.all([ask('a', 0.1), ask('a'), ask('a'), ask('b', 0.1)]);
@@ -355,7 +416,7 @@ describe('ConnectionPool', () => {
     });
 
     it("opens none at once for a slow tenant's read either", async () => {
-      poolOf({ batches: { ...batches, openAfterMs: hour } });
+      poolOf({ openAfterMs: hour, batches });
       await warm(1);
       await ask('slow', 0.1);
       const running = ask('a', 0.1);
@@ -364,7 +425,7 @@ describe('ConnectionPool', () => {
     });
 
     it('opens a connection behind a batch that stalls for longer', async () => {
-      poolOf({ batches: { ...batches, stallMs: 5, openAfterMs: 20, slowMs: hour } });
+      poolOf({ openAfterMs: 20, batches: { ...batches, stallMs: 5, slowMs: hour } });
       await warm(1);
       const stalled = ask('a', 1);
       await nextTurn();

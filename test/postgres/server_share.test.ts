@@ -12,7 +12,7 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 const size: ConnectionPoolLimits = {
   ...{ ...limits.connections, connections: 4, connectionsPerTenant: 4, waitLimitMs: 60_000 },
-  ...{ serverShare: 0.75, openingShare: 0.5, downMs: 60_000 },
+  ...{ serverShare: 0.75, openingShare: 0.5, openingPerTarget: 8, downMs: 60_000 },
 };
 
 const far = targetOf(keywordsIn('postgres://nobody@127.0.0.1/nothing'), { server: 'two' });
