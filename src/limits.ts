@@ -48,7 +48,7 @@ const pool = {
   serverShare: 0.75,
   openingShare: 0.25,
   openAfterMs: 100,
-  openingPerTarget: 2,
+  openingPerTarget: 8,
   downMs: 1 * seconds,
   batches,
 };
@@ -203,6 +203,7 @@ export const limits = {
     waiting: 4_096,
     waitLimitMs: 1 * seconds,
     idleLimitMs: 5 * minutes,
+    openingPerTarget: 2,
     /** Cached envelopes with seals, of all connections together: about half a kilobyte each. */
     envelopes: 16_000,
     /** Cached placements of tenants. */

@@ -23,11 +23,12 @@ export type ConnectionPoolLimits = FairQueueLimits &
     /** The most of them that are opened at the same time, as a share of all. */
     openingShare: number;
     /**
-     * For how long a call waits before it opens a connection: a read while a batch is running, any call while as many
-     * as `openingPerTarget` are being opened. To open one is expensive, the new session has yet to prepare the
-     * statements of every schema, and another may come free before.
+     * A call that has waited for this time opens a connection although one may come free soon: a read while a batch
+     * is running, any call while `openingPerTarget` are being opened to its target. To open one is expensive, and
+     * the new session has yet to prepare the statements of every schema.
      */
     openAfterMs: number;
+    /** The most connections to one target that are opened at the same time, unless a call has waited for long. */
     openingPerTarget: number;
     batches: BatchLimits;
   };
@@ -277,7 +278,7 @@ export class ConnectionPool {
     );
   }
 
-  /** Serves every `stallMs`: no event tells that a batch has stalled, or that a read has waited for long. */
+  /** Serves every `stallMs`: no event tells that a batch has stalled, or that a call has waited for long. */
   #serveWhenStalled(): void {
     this.#stallTimer ??= setTimeout(() => {
       this.#stallTimer = undefined;

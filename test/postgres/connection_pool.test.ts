@@ -288,7 +288,9 @@ describe('ConnectionPool', () => {
         attempts += 1;
         return attempts === 1 ? Promise.reject(new Error('refused')) : open(target);
       });
-      const outcomes = await Promise.allSettled(calls(['a', 'b']));
+      const asked = calls(['a', 'b']);
+      assert.equal(attempts, 1);
+      const outcomes = await Promise.allSettled(asked);
       assert.deepEqual(
         outcomes.map(({ status }) => status),
         ['rejected', 'fulfilled'],

@@ -44,7 +44,7 @@ function nextRows(
 ): string {
   return `
     select t, t::text as row_text, ${keyOf('t', key)} as key,
-      row_number() over (order by ${columnsOf(key)}) as key_at
+      row_number() over (order by ${columnsOf(orderOf(key))}) as key_at
     from ${identifier(name)} as t ${inOrder(key, { isFirst, rows })}`;
 }
 
@@ -53,15 +53,25 @@ export function inOrder(
   key: readonly StoredColumn[],
   { isFirst, rows }: { isFirst: boolean; rows: number },
 ): string {
-  const values = key.map((column, at) => part(parameter, column, at)).join(', ');
+  const order = orderOf(key);
+  const values = order.map((column) => part(parameter, column, key.indexOf(column))).join(', ');
   return `
-    ${isFirst ? '' : `where (${columnsOf(key)}) > (${values})`}
-    order by ${columnsOf(key)}
+    ${isFirst ? '' : `where (${columnsOf(order)}) > (${values})`}
+    order by ${columnsOf(order)}
     limit ${rows}`;
 }
 
-function columnsOf(key: readonly StoredColumn[]): string {
-  return key.map(({ name }) => `t.${identifier(name)}`).join(', ');
+/**
+ * The columns of a key that differ between rows of one tenant. Row security says that `tenant_id` equals one value. If
+ * it were compared here as well, the index would be read from the tenant's first row on, for each page.
+ */
+function orderOf(key: readonly StoredColumn[]): readonly StoredColumn[] {
+  const order = key.filter(({ name }) => name !== 'tenant_id');
+  return order.length === 0 ? key : order;
+}
+
+function columnsOf(columns: readonly StoredColumn[]): string {
+  return columns.map(({ name }) => `t.${identifier(name)}`).join(', ');
 }
 
 /** The number and the checksum of the next rows in the order of the key, and the last key. */

@@ -47,7 +47,7 @@ describe('checkpoints', () => {
     assert.deepEqual(named(found), [['rewritten', eventsEach]]);
   });
 
-  it('are what shows it: without them nothing does', async () => {
+  it('control: nothing else shows it', async () => {
     await trail.falsify(rewriting(tenant.id));
     assert.deepEqual(named(await trail.verify(tenant.slug)), []);
   });
@@ -68,7 +68,7 @@ describe('checkpoints', () => {
     assert.deepEqual(named(found), [['truncated', eventsEach - 1]]);
   });
 
-  it('are what shows that, too', async () => {
+  it('control: nothing else shows that', async () => {
     await trail.falsify(cutting(tenant.id));
     assert.deepEqual(named(await trail.verify(tenant.slug)), []);
   });

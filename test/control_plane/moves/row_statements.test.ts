@@ -3,7 +3,9 @@ import { after, before, describe, it } from 'node:test';
 import {
   changesText,
   deleteText,
+  pageText,
   sumOfKeysText,
+  sumPageText,
 } from '../../../src/control_plane/moves/row_statements.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { lookInto } from '../../support/sql.ts';
@@ -56,3 +58,66 @@ describe('statements on changed rows', () => {
     assert.match(await planOf(joined, ''), /Seq Scan on pets/);
   });
 });
+
+describe('statements on pages of rows', () => {
+  const tenant = '00000000-0000-4000-8000-000000000001';
+  const owned = [{ name: 'tenant_id', type: 'uuid' }, ...key];
+  const visits = { ...pets, name: 'visits', key: owned };
+  /** The last of 20 000 rows but one hundred. */
+  const last = `{${tenant},00000000-0000-4000-9000-000000019900}`;
+  let database: TestDatabase;
+  before(async () => {
+    database = await testDatabase();
+    await lookInto(database.url, (sql) =>
+      sql.unsafe(`
+        create table visits (tenant_id uuid, id uuid, name text, primary key (tenant_id, id));
+        insert into visits
+          select '${tenant}', ('00000000-0000-4000-9000-' || lpad(n::text, 12, '0'))::uuid, 'x'
+          from generate_series(1, 20000) as n;
+        alter table visits enable row level security;
+        create policy tenant_rows on visits using (tenant_id = (select '${tenant}'::uuid));
+        create role "${roleOf(database)}";
+        grant select on visits to "${roleOf(database)}"`),
+    );
+    await lookInto(database.url, (sql) => sql.unsafe('vacuum (analyze) visits'));
+  });
+  after(() => database.drop());
+
+  /** How many blocks the statement reads in the tenant's context. */
+  const blocksOf = (text: string, value: string) =>
+    lookInto(database.url, (sql) =>
+      sql.begin(async (inside) => {
+        await inside.unsafe(`set local role "${roleOf(database)}"`);
+        const [row] = await inside.unsafe(`explain (analyze, buffers, format json) ${text}`, [
+          value,
+        ]);
+        const { Plan: plan } = row?.['QUERY PLAN'][0] ?? {};
+        assert.equal(plan['Actual Rows'], 1);
+        return plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+      }),
+    );
+
+  const size = { isFirst: false, rows: 100 };
+  const page = pageText(visits, { ...size, bytes: 1e6 }).join('$1');
+
+  for (const [what, text] of [
+    ['reads', page],
+    ['compares', sumPageText(visits, size).join('$1')],
+  ] as const) {
+    it(`${what} the last page of a table as cheaply as the first`, async () => {
+      assert.ok((await blocksOf(text, last)) < 20);
+    });
+  }
+
+  it('control: reads the whole index when the tenant is compared too', async () => {
+    const whole = page
+      .replace('where (t."id") > (', 'where (t."tenant_id", t."id") > (($1::text[])[1]::uuid, ')
+      .replaceAll('order by t."id"', 'order by t."tenant_id", t."id"');
+    assert.ok((await blocksOf(whole, last)) > 80);
+  });
+});
+
+/** Dropped with the database. */
+function roleOf({ url }: TestDatabase): string {
+  return `${new URL(url).pathname.slice(1)}_reader`;
+}
