@@ -21,11 +21,14 @@ const startup = { startupBytes: 64 * KiB, scramIterations: 1_000_000 };
 /** Limits of one connection: prepared statements, and bytes of a result. */
 const session = { ...startup, statements: 500, answerBytes: 64 * MiB, json };
 
+/** Limits of a connection that works on tenants' rows. */
+const rowsSession = { ...session, byKey: true };
+
 /**
  * Limits of a connection that serves tenants: a result of twice the largest page. Parsing it blocks the
  * event loop for about 50 ms, and the parsed JSON or rows take thirty times the memory.
  */
-const tenantsSession = { ...session, answerBytes: 512 * KiB };
+const tenantsSession = { ...rowsSession, answerBytes: 512 * KiB };
 
 /** Reads that are sent together on one connection. */
 const batches = {
@@ -256,7 +259,7 @@ export const limits = {
     lockTimeoutMs: 30 * seconds,
     idleInTransactionTimeoutMs: 10 * minutes,
     callTimeoutMs: 12 * hours,
-    ...session,
+    ...rowsSession,
   },
   adminConnections: { ...pool, connections: 8, connectionsPerTenant: 8 },
   /**
@@ -416,7 +419,7 @@ export const limits = {
     lockTimeoutMs: 5 * seconds,
     idleInTransactionTimeoutMs: 1 * minutes,
     callTimeoutMs: 2 * hours,
-    ...session,
+    ...rowsSession,
     answerBytes: 130 * MiB,
     // The columns of a table are one JSON value.
     json: { ...json, chars: 1 * MiB },

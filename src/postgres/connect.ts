@@ -7,12 +7,12 @@ import { Refusal, unavailable } from '../kernel/errors.ts';
 import { applicationName } from './application_name.ts';
 import type { ConnectionOptions, HostAddress } from './connection_options.ts';
 import { ServerError } from './protocol/server_error.ts';
-import { type SessionTimeouts, sessionSettings } from './session_settings.ts';
+import { type SessionOptions, sessionSettings } from './session_settings.ts';
 import { partsOf, type Target } from './session_url.ts';
 import { type Startup, type StartupLimits, startSession } from './startup.ts';
 import { HandshakeError, offersTls, readTlsFiles, secured } from './tls.ts';
 
-export type SessionLimits = SessionTimeouts &
+export type SessionLimits = SessionOptions &
   StartupLimits & {
     /** The longest time to open a session, for all hosts together. */
     connectTimeoutMs: number;

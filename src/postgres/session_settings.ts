@@ -12,6 +12,14 @@ export type SessionTimeouts = {
   idleInTransactionTimeoutMs: number;
 };
 
+export type SessionOptions = SessionTimeouts & {
+  /**
+   * Whether statements look rows up by their keys, and read no whole table if there is an index. A cached plan is
+   * not made again when a table grows: one from the time when it was small would read the rows of all tenants.
+   */
+  byKey?: boolean;
+};
+
 /**
  * A setting whose value proves that the settings have arrived. A pooler may drop those that it does not
  * know, and a session without limits must not be used.
@@ -77,11 +85,15 @@ export function pinnedSettings(): string[] {
 }
 
 /** Returns the names and values for the StartupMessage. */
-export function sessionSettings(limits: SessionTimeouts): Readonly<Record<string, string>> {
+export function sessionSettings({
+  byKey = false,
+  ...limits
+}: SessionOptions): Readonly<Record<string, string>> {
   return {
     ...meanings,
     ...sideEffects,
     ...transactions,
+    enable_seqscan: byKey ? 'off' : 'on',
     statement_timeout: String(limits.statementTimeoutMs),
     lock_timeout: String(limits.lockTimeoutMs),
     idle_in_transaction_session_timeout: String(limits.idleInTransactionTimeoutMs),
