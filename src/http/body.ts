@@ -59,7 +59,7 @@ function refuseUnreadable({ headers, rawHeaders }: IncomingMessage, limits: Body
 }
 
 function isIdentity(codings: string): boolean {
-  return codings.split(',').every((coding) => /^\s*(?:identity)?\s*$/i.test(coding));
+  return codings.split(',').every((coding) => /^(?:identity)?$/i.test(coding.trim()));
 }
 
 async function readBytes(

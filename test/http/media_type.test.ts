@@ -28,4 +28,12 @@ describe('isJson()', () => {
   ]) {
     it(`does not read ${type}`, () => assert.ok(!isJson(type)));
   }
+
+  it('answers in linear time, whatever the blanks', () => {
+    for (const blanks of ['', '      ']) {
+      const many = `application/json${`${blanks};${blanks}`.repeat(500)}`;
+      assert.ok(isJson(many));
+      assert.ok(!isJson(`${many}@`));
+    }
+  });
 });

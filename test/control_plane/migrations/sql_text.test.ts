@@ -100,6 +100,11 @@ describe('readSql()', () => {
     );
   });
 
+  it('reads a string before a long line of dashes in linear time', () => {
+    const text = `select 'x' ${'-'.repeat(200)}\n, 'y'`;
+    assert.deepEqual(statementsOf(text), [`select 'x'  \n, 'y'`]);
+  });
+
   it('splits random quoted texts, and keeps each as it is', () => {
     const quotings: ((text: string) => string)[] = [
       (text) => `'${text.replaceAll("'", "''")}'`,
