@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { postgresAccounts } from './adapters/account/postgres_accounts.ts';
 import { DenialLog } from './adapters/audit/denial_log.ts';
+import { hiddenPositions } from './adapters/audit/hidden_positions.ts';
 import { postgresDenials } from './adapters/audit/postgres_denials.ts';
 import { mintApiKey } from './adapters/directory/api_key.ts';
 import { CachedDirectory } from './adapters/directory/cached_directory.ts';
@@ -158,7 +159,10 @@ function kernelParts(
     directory,
     limiter,
     routes: tenantRouter(
-      { denials, usage, mintKey: mintApiKey, exports: tenantExports(services) },
+      {
+        ...{ denials, usage, mintKey: mintApiKey, exports: tenantExports(services) },
+        positions: hiddenPositions(services.fleet.installation.cursorKey()),
+      },
       limits.http,
     ),
     ...tenantPorts(services, directory),

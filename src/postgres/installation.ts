@@ -224,6 +224,11 @@ export class Installation {
     return this.#derive(`idempotency:${purpose}`);
   }
 
+  /** Returns the key that hides the positions of events in cursors. */
+  cursorKey(): Buffer {
+    return this.#derive('audit-cursor');
+  }
+
   /** Returns an id of this installation, for the names of its data outside the database. */
   mark(): string {
     return this.#derive('mark').toString('hex').slice(0, 16);

@@ -13,13 +13,19 @@ import { configRoutes } from './config.ts';
 import { type Exports, exportRoutes } from './export.ts';
 import { meRoutes } from './me.ts';
 import { petRoutes } from './pets.ts';
-import { type GatheredDenials, type GatheredUsage, trailRoutes } from './trail.ts';
+import {
+  type GatheredDenials,
+  type GatheredUsage,
+  type HiddenPositions,
+  trailRoutes,
+} from './trail.ts';
 import { type MintKey, userRoutes } from './users.ts';
 import { visitRoutes } from './visits.ts';
 
 type TenantParts = {
   denials: GatheredDenials;
   usage: GatheredUsage;
+  positions: HiddenPositions;
   mintKey: MintKey;
   exports: Exports;
 };

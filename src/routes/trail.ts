@@ -9,10 +9,6 @@ import { cursor, page } from './page.ts';
 
 type UsageDay = { day: string; billed: number; refused: number };
 
-const isSequence = (text: string) => /^\d{1,18}$/.test(text);
-
-const auditQuery = v.object({ limit: v.optional(limit), cursor: v.optional(cursor(isSequence)) });
-
 const usageQuery = v.object({
   limit: v.optional(limit),
   cursor: v.optional(cursor((part) => v.is(date, part))),
@@ -24,7 +20,21 @@ export type GatheredUsage = { flush(): Promise<void> };
 /** Writes the denials that one tenant may read: its readers must not cause rows for other tenants. */
 export type GatheredDenials = { flushOf(reader: Tenant): Promise<void> };
 
-export function trailRoutes(gathered: { denials: GatheredDenials; usage: GatheredUsage }) {
+/** Hides the positions of events, which count those of all tenants. */
+export type HiddenPositions = {
+  hide(position: string): string;
+  reveal(text: string): string | null;
+};
+
+type TrailParts = {
+  denials: GatheredDenials;
+  usage: GatheredUsage;
+  positions: HiddenPositions;
+};
+
+export function trailRoutes({ positions, ...gathered }: TrailParts) {
+  const isPosition = (text: string) => positions.reveal(text) !== null;
+  const auditQuery = v.object({ limit: v.optional(limit), cursor: v.optional(cursor(isPosition)) });
   return [
     route(
       'GET',
@@ -33,6 +43,7 @@ export function trailRoutes(gathered: { denials: GatheredDenials; usage: Gathere
       async ({ account, tenant }, { query, target }) => {
         await gathered.denials.flushOf(tenant);
         const pageSize = query.limit ?? tenant.settings.default_page_size;
+        const before = query.cursor ? positions.reveal(query.cursor[0] ?? '') : null;
         const rows = await account<RecordedEvent>`
           select seq, id, time, left(event, 64) as event, left(actor, 128) as actor, tenant,
             left(request_id, 64) as request_id,
@@ -42,10 +53,11 @@ export function trailRoutes(gathered: { denials: GatheredDenials; usage: Gathere
               else details
             end as details
           from audit_events
-          where seq < coalesce(${query.cursor?.[0] ?? null}::bigint, 9223372036854775807)
+          where seq < coalesce(${before}::bigint, 9223372036854775807)
           order by seq desc
           limit ${pageSize + 1}`;
-        return page(rows, { limit: pageSize, target }, ({ seq }) => [String(seq)], auditEvent);
+        const keyOf = ({ seq }: RecordedEvent) => [positions.hide(String(seq))];
+        return page(rows, { limit: pageSize, target }, keyOf, auditEvent);
       },
     ),
 

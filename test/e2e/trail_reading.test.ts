@@ -50,6 +50,20 @@ describe('requests without a key', () => {
 });
 
 describe("a tenant's read of its audit trail", () => {
+  it('does not show how many events all tenants have: denials count if the slug exists', async () => {
+    await reader.call('PUT /api/config/welcome_message', { value: 'Hello' });
+    const { items, next_cursor } = (await reader.call('GET /api/audit?limit=1')).body;
+    const [event] = await lookInto(
+      database.url,
+      (sql) => sql<{ seq: string }[]>`
+        select seq::text from control.audit_events where id = ${items[0].id}`,
+    );
+    const [position] = JSON.parse(Buffer.from(next_cursor, 'base64url').toString());
+    assert.equal(Buffer.from(position, 'base64url').length, 16);
+    assert.notEqual(position, event?.seq);
+    assert.equal((await reader.call(`GET /api/audit?cursor=${forged('1')}`)).status, 422);
+  });
+
   it('writes neither its own cross-tenant attempts nor those of another tenant', async () => {
     const others = clientOf(lab, { slug: victim.slug, apiKey: reader.apiKey });
     const back = clientOf(lab, { slug: reader.slug, apiKey: victim.apiKey });
@@ -64,3 +78,7 @@ describe("a tenant's read of its audit trail", () => {
     assert.equal((await rowsOf('cross_tenant_access_attempt')).length, before + 2);
   });
 });
+
+function forged(position: string): string {
+  return Buffer.from(JSON.stringify([position])).toString('base64url');
+}

@@ -106,7 +106,8 @@ const quoteStart = /(e|[bxn]|u&)?'|(?:u&)?"/iy;
 const dollarStart = new RegExp(`\\$(?:[${letter}][${letter}0-9]*)?\\$`, 'y');
 
 /** A string may continue after a line end; it stays of the same kind. A comment always reaches the end of its line. */
-const continuation = /(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y;
+const continuation =
+  /(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y;
 
 function* tokensOf(text: string, lineOf: (at: number) => number): Generator<Token> {
   for (let at = 0; at < text.length; ) {
