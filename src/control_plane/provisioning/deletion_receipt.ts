@@ -23,17 +23,33 @@ const accountTables = [
   ...['outbox', 'idempotency_keys', 'usage_days', 'settings', 'api_keys', 'users'],
 ] as const;
 
+/** Rows that one statement deletes: one for all rows of a large tenant would not end in time. */
+const pageRows = 5_000;
+
 /** Deletes a tenant's rows of `control`, except its registry row and its trail. */
 export async function deleteAccount(sql: Sql, { id }: TenantRow): Promise<RowCounts> {
   const counts: Record<string, number> = {};
   for (const table of accountTables) {
-    const statement = statementOf(
-      `with gone as (delete from control.${identifier(table)} where tenant_id = `,
-      ' returning 1) select count(*) as count from gone',
+    const name = `control.${identifier(table)}`;
+    const page = statementOf(
+      `with gone as (
+        delete from ${name} where ctid = any (array(select ctid from ${name} where tenant_id = `,
+      ` limit ${pageRows})) returning 1
+      ) select count(*) as count from gone`,
     );
-    counts[table] = (await sql<{ count: number }>(statement, id))[0]?.count ?? 0;
+    let all = 0;
+    for (let rows = pageRows; rows === pageRows; all += rows) {
+      rows = (await sql<{ count: number }>(page, id))[0]?.count ?? 0;
+    }
+    counts[table] = all;
   }
   return counts;
+}
+
+/** The sums of two counts of the same tables. */
+export function sumsOf(some: RowCounts, others: RowCounts): RowCounts {
+  const sums = Object.entries(some).map(([name, rows]) => [name, rows + (others[name] ?? 0)]);
+  return Object.fromEntries(sums);
 }
 
 /** Characters of the list of tables in the audit event. */

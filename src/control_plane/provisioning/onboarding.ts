@@ -21,6 +21,7 @@ import {
   deletionDetails,
   type RowCounts,
   readTrailHash,
+  sumsOf,
 } from './deletion_receipt.ts';
 import { Provisioner } from './provisioner.ts';
 import { stagingPlacement } from './staging.ts';
@@ -208,10 +209,11 @@ export class Onboarding {
     await control`
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
     await this.#destroy(tenant);
+    const most = await deleteAccount(control, tenant);
     return control.transaction(async (sql) => {
       // Concurrent inserts of usage and emails wait for this lock, and then find no tenant.
       await sql`select from control.tenants where id = ${tenant.id} for update`;
-      const account = await deleteAccount(sql, tenant);
+      const account = sumsOf(most, await deleteAccount(sql, tenant));
       await sql`delete from control.moves where tenant_id = ${tenant.id}`;
       await sql`delete from control.tenants where id = ${tenant.id}`;
       await this.#recordLeftovers(sql, tenant);

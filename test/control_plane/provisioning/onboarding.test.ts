@@ -133,6 +133,25 @@ describe('Onboarding', () => {
     });
   }
 
+  it('removes a tenant with many users, each of them with a key', async () => {
+    const order = orderOf('crowded', 'shared');
+    const { tenant } = await services.onboarding.create(order, meta);
+    await fixture.asSuperuser(
+      services.fleet.installation.account,
+      `with people as (
+        insert into users (tenant_id, id, email, role)
+        select '${tenant.id}', gen_random_uuid(), n || '@crowded.example', 'member'
+        from generate_series(1, 12000) as n
+        returning tenant_id, id
+      )
+      insert into api_keys (tenant_id, id, user_id, secret_sha256)
+      select tenant_id, gen_random_uuid(), id, sha256('') from people`,
+    );
+    const receipt = await services.onboarding.remove(order.slug, null);
+    const { users, api_keys: keys } = receipt?.account ?? {};
+    assert.deepEqual({ users, keys }, { users: 12_001, keys: 12_001 });
+  });
+
   it('removes a tenant whose usage is being written at the same time', async (t) => {
     const order = orderOf('busy', 'shared');
     const { tenant } = await services.onboarding.create(order, meta);
