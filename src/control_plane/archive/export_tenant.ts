@@ -2,6 +2,7 @@
  * Writes one tenant as an archive while it is in use. Its tables are read in one transaction, so their rows
  * are those of one moment; so are users, settings and keys, which are read in one statement before it.
  */
+import { Refusal } from '../../kernel/errors.ts';
 import type { Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
@@ -55,10 +56,15 @@ export function exportTenant(
   const placement = fleet.modes.placementOf(tenant);
   const target = fleet.installation.migrationTarget(placement);
   return archiveBytes(async (write) => {
-    const account = await readAccount(parts, tenant, options);
     const { isBudgeted = false } = options;
-    const run = (connection: Connection) =>
-      new TenantExport(parts, { tenant, placement, account, options }).run(connection, write);
+    // A tenant's exports take turns from here on, also in reading its account on a connection that all share.
+    const run = async (connection: Connection) => {
+      const account = await readAccount(parts, tenant, options);
+      return new TenantExport(parts, { tenant, placement, account, options }).run(
+        connection,
+        write,
+      );
+    };
     await archives.exclusive(target, tenant.id, (connection) =>
       new ExportBudget(fleet, connection, placement.server)
         .spend(isBudgeted, () => run(connection))
@@ -70,7 +76,11 @@ export function exportTenant(
 
 type Account = { tables: ArchivedTable[]; rowsOf: RowsOf };
 
-/** One statement, and so one snapshot. */
+/**
+ * One statement, and so one snapshot. The rows are counted before: too many would be read for nothing.
+ *
+ * @throws {Refusal} `conflict` when there are too many.
+ */
 async function readAccount(
   { control, limits }: ArchiveParts,
   { id }: ExportedTenant,
@@ -79,6 +89,15 @@ async function readAccount(
   const stored = (await readAccountTables(control)).filter(
     ({ name }) => withKeys || name !== 'api_keys',
   );
+  for (const { name } of stored) {
+    const count = statementOf(
+      `select count(*) as count from (
+        select from control.${name} where tenant_id = `,
+      ` limit ${limits.accountRows + 1}) as found`,
+    );
+    const [row] = await control<{ count: number }>(count, id);
+    if ((row?.count ?? 0) > limits.accountRows) throw tooLarge(limits.accountRows);
+  }
   const queries = stored.map(
     (table) => `(select '${table.name}' as "table", ${lineOf(table)} as line
       from control.${table.name} where tenant_id = (select id from tenant) ${orderOf(table)})`,
@@ -90,9 +109,7 @@ async function readAccount(
     ),
     id,
   );
-  if (rows.length > limits.accountRows) {
-    throw new Error(`Cannot export: there are more than ${limits.accountRows} users and settings`);
-  }
+  if (rows.length > limits.accountRows) throw tooLarge(limits.accountRows);
   const linesOf = (name: string) => rows.flatMap(({ table, line }) => (table === name ? line : []));
   return {
     tables: stored.map((table) => archived(table, linesOf(table.name).length)),
@@ -101,6 +118,12 @@ async function readAccount(
       if (lines.length > 0) yield lines;
     },
   };
+}
+
+function tooLarge(rows: number): Refusal {
+  return new Refusal('conflict', {
+    detail: `Cannot export: there are more than ${rows} users, settings and keys`,
+  });
 }
 
 type Job = {

@@ -7,10 +7,12 @@ import { join } from 'node:path';
 import { buffer as read } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
+import { exportTenant } from '../../../src/control_plane/archive/export_tenant.ts';
 import { ArchiveReader } from '../../../src/control_plane/archive/read_archive.ts';
 import { Spool } from '../../../src/control_plane/archive/spool.ts';
 import { TenantExports } from '../../../src/control_plane/archive/tenant_exports.ts';
 import { type Refusal, unavailable } from '../../../src/kernel/errors.ts';
+import type { Sql } from '../../../src/kernel/ports.ts';
 import { limits } from '../../../src/limits.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { bytesOf, exportTo } from '../../support/archives.ts';
@@ -219,6 +221,29 @@ describe('an export', () => {
     );
     assert.equal((await begun).done, false);
     await first.return(null);
+  });
+
+  it('reads no users when it is refused, or there are too many of them', async () => {
+    await allowOne();
+    const [{ archives }] = processes as [Services];
+    const asked: string[] = [];
+    const control: Sql = (text, ...values) => {
+      asked.push(text.join(''));
+      return archives.control(text, ...values);
+    };
+    const options = { withKeys: false, isBudgeted: true };
+    const beginning = (slug: string, accountRows: number) => {
+      const parts = { ...archives, control, limits: { ...archives.limits, accountRows } };
+      return find(slug).then((tenant) => exportTenant(parts, tenant, options));
+    };
+    const running = await beginning('one', 100);
+    await running.next();
+    const read = asked.splice(0).filter((text) => text.includes('as line')).length;
+    assert.equal(read, 1, 'control: an export reads them');
+    await assert.rejects((await beginning('two', 100)).next(), { code: 'unavailable' });
+    await running.return(null);
+    await assert.rejects((await beginning('two', 1)).next(), { code: 'conflict' });
+    assert.ok(!asked.some((text) => text.includes('as line')));
   });
 
   it('is not recorded when its bytes find no room on the disk', async () => {
