@@ -8,7 +8,7 @@ import type { Sql } from '../../kernel/ports.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
 import { ask, inOrder, keyOf, withParameter } from '../moves/row_statements.ts';
 import { type Rest, restless } from '../pace.ts';
-import { type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
+import { type StoredColumn, type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
 
 /** The rows of a page, and the rests between pages. */
 export type Paging = { rows?: number; rest?: Rest };
@@ -19,6 +19,8 @@ const pageRows = 500;
 type Work = {
   /** The table whose rows they are. */
   source: (table: StoredTable) => string;
+  /** The schema of that table. Null for the one of the transaction. */
+  schema: string | null;
   all: (table: StoredTable) => string;
   page: (table: StoredTable) => string;
 };
@@ -35,6 +37,7 @@ export async function deleteRows(
   const all = ({ name }: StoredTable) => `delete from ${identifier(name)}`;
   const work: Work = {
     source: ({ name }) => identifier(name),
+    schema: null,
     all,
     page: (table) => `${all(table)} where ctid = any (array(select ctid from page))`,
   };
@@ -74,12 +77,13 @@ export async function copyRowsFrom(
 ): Promise<number> {
   const source = ({ name }: StoredTable) => `${identifier(from)}.${identifier(name)}`;
   const copy = ({ name, columns }: StoredTable, rows: string) => {
-    const names = ['tenant_id', ...columns.map((column) => column.name)].map(identifier).join(', ');
-    return `insert into ${identifier(name)} (${names}) overriding system value
-      select ${names} from ${rows}`;
+    const names = columns.map((column) => `, ${identifier(column.name)}`).join('');
+    return `insert into ${identifier(name)} (tenant_id${names}) overriding system value
+      select tenant_id${columns.map((column) => `, ${valueFor(column)}`).join('')} from ${rows}`;
   };
   const work: Work = {
     source,
+    schema: from,
     all: (table) => copy(table, source(table)),
     page: (table) => copy(table, 'page'),
   };
@@ -92,6 +96,11 @@ export async function copyRowsFrom(
     await paging.rest?.();
   }
   return copied;
+}
+
+/** A value of a type that each of two schemas has: Postgres sees two types, which only have the same text. */
+function valueFor({ name, type, isOwnType }: StoredColumn): string {
+  return isOwnType ? `${identifier(name)}::text::${type}` : identifier(name);
 }
 
 /** Tables of a cycle are one statement, because Postgres checks their keys at its end. */
@@ -120,16 +129,24 @@ type Page = { last: string | null };
 
 function pageText(
   table: StoredTable,
-  { source, page }: Work,
+  { source, schema, page }: Work,
   first: { rows: number; isFirst: boolean },
 ): string {
   const { key } = table;
   const backwards = key.map(({ name }) => `${identifier(name)} desc`).join(', ');
   return `
     with page as materialized (
-      select ctid, * from ${source(table)} as t ${inOrder(key, first)}
+      select ctid, * from ${source(table)} as t ${inOrder(keyIn(schema, key), first)}
     ), done as (${page(table)})
     select (array_agg(${keyOf('page', key)} order by ${backwards}))[1] as last from page`;
+}
+
+/** The columns of a key, with the types that a schema has for them. */
+function keyIn(schema: string | null, key: readonly StoredColumn[]): readonly StoredColumn[] {
+  if (schema === null) return key;
+  return key.map((column) =>
+    column.isOwnType ? { ...column, type: `${identifier(schema)}.${column.type}` } : column,
+  );
 }
 
 /** @throws {Error} when a table has other rows than those that were loaded. */

@@ -2,8 +2,14 @@
 import type { Sql } from '../../kernel/ports.ts';
 import { deletionOrder, readTenantTables } from './tenant_tables.ts';
 
-/** A column with its type as SQL: a qualified name, so that no modifier cuts a value in a cast. */
-export type StoredColumn = { name: string; type: string };
+/** A column with its type as SQL. */
+export type StoredColumn = {
+  name: string;
+  /** A qualified name, so that no modifier cuts a value in a cast; but see `isOwnType`. */
+  type: string;
+  /** The type was made in the schema of the table. Its name is not qualified: the schema differs between placements. */
+  isOwnType?: boolean;
+};
 
 /** A table as work that copies its rows needs it. */
 export type StoredTable = {
@@ -43,27 +49,35 @@ export function tablesOf(groups: readonly TableGroup[]): StoredTable[] {
   return groups.flatMap(({ tables }) => tables);
 }
 
-type ColumnRow = StoredColumn & {
+type ColumnRow = Required<StoredColumn> & {
   table: string;
   declared: string;
   isComputed: boolean;
   keyPosition: number | null;
 };
 
-/** The tables with these names, in this order. */
+/** The tables with these names, in this order. The result is the same with each `search_path`. */
 export async function readStoredTables(
   sql: Sql,
   schema: string,
   names: readonly string[],
 ): Promise<StoredTable[]> {
   const rows = await sql<ColumnRow>`
-    select relname as "table", attname as name, format('%I.%I', nspname, typname) as type,
-      format('%I %s', attname, format_type(atttypid, atttypmod)) as declared,
+    select relname as "table", attname as name, type, "isOwnType",
+      format('%I %s %s', attname, type, atttypmod) as declared,
       attgenerated <> '' as "isComputed", array_position(indkey::int2[], attnum) as "keyPosition"
     from pg_class
       join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
       join pg_type on pg_type.oid = atttypid
-      join pg_namespace on pg_namespace.oid = typnamespace
+      join pg_namespace on pg_namespace.oid = pg_type.typnamespace
+      -- The name of an array's type depends on the types that were there before it.
+      left join pg_type element on element.oid = pg_type.typelem and element.typarray = pg_type.oid
+      cross join lateral (select pg_type.typnamespace = relnamespace as "isOwnType") as made
+      cross join lateral (
+        select concat(case when not "isOwnType" then quote_ident(nspname) || '.' end,
+          quote_ident(coalesce(element.typname, pg_type.typname)),
+          case when element.oid is not null then '[]' end) as type
+      ) as named
       left join pg_index on indrelid = pg_class.oid and indisprimary
     where relnamespace = to_regnamespace(quote_ident(${schema})) and relname = any (${names})
     order by relname, attnum`;
@@ -76,7 +90,11 @@ export async function readStoredTables(
 }
 
 function tableOf(name: string, rows: readonly ColumnRow[]): StoredTable {
-  const columnOf = (row: ColumnRow) => ({ name: row.name, type: row.type });
+  const columnOf = ({ name: column, type, isOwnType }: ColumnRow) => ({
+    name: column,
+    type,
+    isOwnType,
+  });
   return {
     name,
     columns: rows.filter((row) => row.name !== 'tenant_id' && !row.isComputed).map(columnOf),
