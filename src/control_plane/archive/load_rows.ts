@@ -9,6 +9,7 @@ import type { Placement } from '../../postgres/placement.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
 import type { Rest } from '../pace.ts';
 import { assertCount, copyRowsFrom } from '../provisioning/copy_rows.ts';
+import { advanceNumbers } from '../provisioning/identity_numbers.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
 import { readTableGroups, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
 import { assertUnchanged, locking } from './archived_tables.ts';
@@ -48,6 +49,7 @@ export function loadRows(
     }
     await inserter.finish();
     for (const { name, rows } of reader.header.tables) await assertCount(sql, name, rows);
+    await advanceNumbers(sql, tablesOf(groups));
   });
 }
 

@@ -87,7 +87,7 @@ export class MoveJob implements Job {
     await onStep('caught up');
     const stoppedAtMs = await this.#stopWrites(transfer);
     await onStep('writes stopped');
-    await catchUp(transfer);
+    await catchUp(transfer, { isLast: true });
     await record.assertOwned(this.#move);
     await this.#fence();
     await onStep('fenced');

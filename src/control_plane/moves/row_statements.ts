@@ -147,7 +147,10 @@ export function upsertText(batches: readonly RowBatch[]): Text {
 function writing({ name, columns, key }: StoredTable, at: number): string {
   const keys = key.map((column) => identifier(column.name));
   const all = ['tenant_id', ...columns.map((column) => identifier(column.name))];
-  const others = all.filter((column) => !keys.includes(column) && column !== 'tenant_id');
+  const settable = columns.filter(({ identity }) => identity !== 'always');
+  const others = settable
+    .map((column) => identifier(column.name))
+    .filter((one) => !keys.includes(one));
   const sets = others.map((column) => `${column} = excluded.${column}`).join(', ');
   return `written_${at} as (
     insert into ${identifier(name)} (${all.join(', ')}) overriding system value

@@ -6,6 +6,7 @@
 import type { Sql } from '../../kernel/ports.ts';
 import { statementOf } from '../generated_sql.ts';
 import { type PaceLimits, paced } from '../pace.ts';
+import { advanceNumbers } from '../provisioning/identity_numbers.ts';
 import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
 import {
   ask,
@@ -120,10 +121,14 @@ type ChangedTable = { table: StoredTable; page: Changes };
  * Copies the rows that were changed since the last round, and compares them.
  *
  * @param comparesAll whether all other rows are compared too.
+ * @param isLast whether the tenant writes at the destination next: then identity columns count on there.
  * @returns the number of changed rows.
  * @throws {Error} when a number or a checksum differs.
  */
-export function catchUp(transfer: Transfer, { comparesAll = false } = {}): Promise<number> {
+export function catchUp(
+  transfer: Transfer,
+  { comparesAll = false, isLast = false } = {},
+): Promise<number> {
   const { source, destination, groups, capture } = transfer;
   return source.snapshot(async (read) => {
     const changes = await destination.write(async (write) => {
@@ -138,6 +143,7 @@ export function catchUp(transfer: Transfer, { comparesAll = false } = {}): Promi
         if (page.gone !== null) await ask(write, deleteText(table), page.gone);
       }
       if (comparesAll) await compareAll(read, write, transfer);
+      if (isLast) await advanceNumbers(write, tablesOf(groups));
       return applied.reduce((count, { page }) => count + page.changes, 0);
     });
     // The snapshot's own changes: later ones are not seen, and stay.

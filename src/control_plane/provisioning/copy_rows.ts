@@ -8,6 +8,7 @@ import type { Sql } from '../../kernel/ports.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
 import { ask, inOrder, keyOf, withParameter } from '../moves/row_statements.ts';
 import { type Rest, restless } from '../pace.ts';
+import { advanceNumbers } from './identity_numbers.ts';
 import { type StoredColumn, type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
 
 /** The rows of a page, and the rests between pages. */
@@ -64,7 +65,8 @@ async function deleteUnkeyed(
 }
 
 /**
- * Copies the rows from a schema of the same database whose tables have the same columns.
+ * Copies the rows from a schema of the same database whose tables have the same columns. Identity columns count on
+ * behind them.
  *
  * @returns the number of rows.
  * @throws {Error} when a table then has other rows than those that were copied.
@@ -95,6 +97,7 @@ export async function copyRowsFrom(
     copied += rows;
     await paging.rest?.();
   }
+  await advanceNumbers(sql, tablesOf(groups));
   return copied;
 }
 

@@ -9,6 +9,8 @@ export type StoredColumn = {
   type: string;
   /** The type was made in the schema of the table. Its name is not qualified: the schema differs between placements. */
   isOwnType?: boolean;
+  /** Whether Postgres numbers the rows, and whether it does so `always`: then no update can set the number. */
+  identity?: 'always' | 'by default' | null;
 };
 
 /** A table as work that copies its rows needs it. */
@@ -64,6 +66,7 @@ export async function readStoredTables(
 ): Promise<StoredTable[]> {
   const rows = await sql<ColumnRow>`
     select relname as "table", attname as name, type, "isOwnType",
+      case attidentity when 'a' then 'always' when 'd' then 'by default' end as identity,
       format('%I %s %s', attname, type, atttypmod) as declared,
       attgenerated <> '' as "isComputed", array_position(indkey::int2[], attnum) as "keyPosition"
     from pg_class
@@ -90,10 +93,8 @@ export async function readStoredTables(
 }
 
 function tableOf(name: string, rows: readonly ColumnRow[]): StoredTable {
-  const columnOf = ({ name: column, type, isOwnType }: ColumnRow) => ({
-    name: column,
-    type,
-    isOwnType,
+  const columnOf = ({ name: column, type, isOwnType, identity }: ColumnRow) => ({
+    ...{ name: column, type, isOwnType, identity },
   });
   return {
     name,
