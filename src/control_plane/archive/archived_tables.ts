@@ -37,9 +37,10 @@ export async function readAccountTables(sql: Sql): Promise<StoredTable[]> {
   return readStoredTables(sql, schemas.control, accountTables);
 }
 
-/** SQL for a row as a line of an archive. */
+/** SQL for a row as a line of an archive: of an array, because no function takes more than 100 arguments. */
 export function lineOf({ columns }: StoredTable): string {
-  return `json_build_array(${columns.map(({ name }) => `${identifier(name)}::text`).join(', ')})::text`;
+  const values = columns.map(({ name }) => `${identifier(name)}::text`);
+  return `to_json(array[${values.join(', ')}]::text[])::text`;
 }
 
 /** SQL for the order of the rows in an archive, if the table has a primary key. */

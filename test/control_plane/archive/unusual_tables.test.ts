@@ -212,3 +212,23 @@ describe('identity columns', () => {
     assert.equal((await add('near'))[1], far + 3);
   });
 });
+
+describe('a table with more than a hundred columns', () => {
+  let tables: UnusualTables;
+  before(async () => {
+    const columns = Array.from({ length: 101 }, (_, at) => `c${at} text default '${at} "é"\\'`);
+    tables = await openTables(guarded('wide', columns.join(', ')));
+    await tables.onboard('wide', 'schema');
+    await tables.run(
+      'wide',
+      (db) => db`insert into wide (id, c7) values (gen_random_uuid(), null)`,
+    );
+  });
+  after(() => tables.close());
+
+  it('is exported and imported', async () => {
+    const file = await tables.exported('wide');
+    await tables.imported(file, 'as-wide', 'shared');
+    assert.deepEqual(await tables.rowsOf('as-wide'), await tables.rowsOf('wide'));
+  });
+});
