@@ -12,8 +12,10 @@ export class RowInserter {
   readonly #tables: readonly ArchivedTable[];
   readonly #cyclicBytes: number;
   readonly #statements = new Map<string, TemplateStringsArray>();
-  /** The lines of a group whose rows refer to each other. */
-  #gathered: { group: TableGroup; lines: Map<string, string[]>; bytes: number } | null = null;
+  /** The position of each table's group, in the order of the archive. */
+  readonly #order: readonly number[];
+  /** The lines of tables whose rows refer to each other, up to a group. */
+  #gathered: { last: number; lines: Map<string, string[]>; bytes: number } | null = null;
   /** The insertion that is running. Meanwhile the next rows are read. */
   #running: Promise<unknown> = Promise.resolve();
 
@@ -28,12 +30,19 @@ export class RowInserter {
     this.#tables = tables;
     this.#cyclicBytes = cyclicBytes;
     assertSameTables(tables, tablesOf(groups));
+    this.#order = tables.map((table) =>
+      groups.findIndex((group) => group.tables.some(({ name }) => name === table.name)),
+    );
   }
 
+  /** In older archives a table may stand behind a cycle that refers to it: then it is gathered with the cycle. */
   async add({ table: { name }, lines }: Pick<RowBatch, 'table' | 'lines'>): Promise<void> {
-    const group = this.#groups.find(({ tables }) => tables.some((one) => one.name === name));
-    if (this.#gathered && this.#gathered.group !== group) await this.#insertGathered();
-    if (group?.isCyclic) this.#gather(group, name, lines);
+    const comes = this.#order.slice(this.#tables.findIndex((one) => one.name === name));
+    const [own = 0] = comes;
+    const first = Math.min(...comes);
+    if (this.#gathered && first > this.#gathered.last) await this.#insertGathered();
+    const isCyclic = this.#groups[own]?.isCyclic || first < own;
+    if (this.#gathered || isCyclic) this.#gather(own, name, lines);
     else await this.#insert(this.#statementOf([name]), [lines]);
   }
 
@@ -48,9 +57,10 @@ export class RowInserter {
     await this.#running;
   }
 
-  #gather(group: TableGroup, name: string, lines: readonly string[]): void {
-    this.#gathered ??= { group, lines: new Map(), bytes: 0 };
+  #gather(group: number, name: string, lines: readonly string[]): void {
+    this.#gathered ??= { last: group, lines: new Map(), bytes: 0 };
     const gathered = this.#gathered;
+    gathered.last = Math.max(gathered.last, group);
     gathered.lines.set(name, [...(gathered.lines.get(name) ?? []), ...lines]);
     for (const line of lines) gathered.bytes += line.length;
     if (gathered.bytes <= this.#cyclicBytes) return;

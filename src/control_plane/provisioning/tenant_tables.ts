@@ -215,7 +215,8 @@ export function readTenantTables(sql: Sql, schema: string): Promise<TenantTable[
 
 /**
  * The tables in an order in which their rows can be deleted: a table comes before those that it refers
- * to. Tables that refer to each other in a cycle, or are referred to from one, are one last group.
+ * to. Tables that refer to each other in a cycle are one group; those that only refer to it, or are only referred
+ * to from it, are not in it, because the rows of a group must fit into memory.
  *
  * @example deletionOrder([pets, visits]) // [['visits'], ['pets']]
  */
@@ -226,9 +227,32 @@ export function deletionOrder(tables: readonly TenantTable[]): string[][] {
     const free = left.filter(({ name }) =>
       left.every((other) => other.name === name || !other.refersTo.includes(name)),
     );
-    const next = free.length > 0 ? free.map(({ name }) => [name]) : [left.map(({ name }) => name)];
+    const next = free.length > 0 ? free.map(({ name }) => [name]) : [firstCycle(left)];
     groups.push(...next);
     left = left.filter(({ name }) => !next.flat().includes(name));
   }
   return groups;
+}
+
+/** A cycle that no table outside of it refers to. Each of the tables is referred to by another one. */
+function firstCycle(tables: readonly TenantTable[]): string[] {
+  const reached = tables.map(({ name }) => ({ name, names: reachedFrom(name, tables) }));
+  // A table outside of the cycle that refers to it would reach more.
+  const [first] = reached.toSorted((one, other) => other.names.size - one.names.size);
+  return reached.filter(({ names }) => first && names.has(first.name)).map(({ name }) => name);
+}
+
+/** The tables that a table refers to, also by way of others. */
+function reachedFrom(name: string, tables: readonly TenantTable[]): Set<string> {
+  const reached = new Set<string>();
+  const open = [name];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const table = tables.find((one) => one.name === next);
+    for (const other of table?.refersTo ?? []) {
+      if (reached.has(other) || tables.every((one) => one.name !== other)) continue;
+      reached.add(other);
+      open.push(other);
+    }
+  }
+  return reached;
 }

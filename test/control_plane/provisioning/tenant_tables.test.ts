@@ -29,6 +29,19 @@ describe('deletionOrder()', () => {
     const tables = [...ring, table('keys', 'houses')];
     assert.deepEqual(deletionOrder(tables), [['keys'], ['houses', 'owners']]);
   });
+
+  it('keeps tables out of a cycle that only it refers to', () => {
+    const ring = [table('houses', 'owners'), table('owners', 'houses', 'docs')];
+    const tables = [table('docs', 'files', 'docs'), table('files'), ...ring];
+    assert.deepEqual(deletionOrder(tables), [['houses', 'owners'], ['docs'], ['files']]);
+  });
+
+  it('keeps two cycles apart, the one that refers to the other first', () => {
+    const first = [table('c', 'd'), table('d', 'c', 'between')];
+    const second = [table('a', 'b'), table('b', 'a')];
+    const tables = [...second, table('between', 'b'), ...first];
+    assert.deepEqual(deletionOrder(tables), [['c', 'd'], ['between'], ['a', 'b']]);
+  });
 });
 
 describe('a table that a migration adds', () => {
