@@ -1,11 +1,13 @@
 /** The tables that a move copies. */
 import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
 
-/** @throws {Error} when a table has no primary key: its changes could not be followed. */
+/** @throws {Error} when a table has no primary key, or a deferrable one: its changes could not be followed. */
 export function assertMovable(groups: readonly TableGroup[]): void {
-  const keyless = tablesOf(groups).find(({ key }) => key.length === 0);
-  if (!keyless) return;
-  throw new Error(`Cannot move the table "${keyless.name}": it has no primary key`);
+  for (const { name, key, hasDeferrableKey } of tablesOf(groups)) {
+    const cannot = `Cannot move the table "${name}"`;
+    if (key.length === 0) throw new Error(`${cannot}: it has no primary key`);
+    if (hasDeferrableKey) throw new Error(`${cannot}: its primary key is deferrable`);
+  }
 }
 
 /** @throws {Error} when the tables of two placements differ: rows are copied as values of a table's type. */

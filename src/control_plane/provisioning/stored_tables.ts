@@ -20,6 +20,8 @@ export type StoredTable = {
   columns: StoredColumn[];
   /** The columns of the primary key. */
   key: StoredColumn[];
+  /** Then no statement can name the key in ON CONFLICT. */
+  hasDeferrableKey?: boolean;
   /** All columns as they are declared: only tables of the same shape can exchange whole rows. */
   shape: string;
 };
@@ -56,6 +58,7 @@ type ColumnRow = Required<StoredColumn> & {
   declared: string;
   isComputed: boolean;
   keyPosition: number | null;
+  isInDeferrableKey: boolean;
 };
 
 /** The tables with these names, in this order. The result is the same with each `search_path`. */
@@ -68,7 +71,9 @@ export async function readStoredTables(
     select relname as "table", attname as name, type, "isOwnType",
       case attidentity when 'a' then 'always' when 'd' then 'by default' end as identity,
       format('%I %s %s', attname, type, atttypmod) as declared,
-      attgenerated <> '' as "isComputed", array_position(indkey::int2[], attnum) as "keyPosition"
+      attgenerated <> '' as "isComputed", not coalesce(indimmediate, true) as "isInDeferrableKey",
+      -- Behind them are the columns of INCLUDE.
+      array_position((indkey::int2[])[0:indnkeyatts - 1], attnum) as "keyPosition"
     from pg_class
       join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
       join pg_type on pg_type.oid = atttypid
@@ -103,6 +108,7 @@ function tableOf(name: string, rows: readonly ColumnRow[]): StoredTable {
       .filter(({ keyPosition }) => keyPosition !== null)
       .sort((one, other) => Number(one.keyPosition) - Number(other.keyPosition))
       .map(columnOf),
+    hasDeferrableKey: rows.some((row) => row.isInDeferrableKey),
     shape: rows.map(({ declared }) => declared).join(', '),
   };
 }

@@ -112,7 +112,7 @@ function rightsOf(app: string): Examination {
       string_agg(quote_ident(attname), ', ' order by attnum) filter (where
         not has_column_privilege('${app}', attrelid, attnum, 'insert')
         or not has_column_privilege('${app}', attrelid, attnum, 'update')) as lacking,
-      string_agg(${withoutStatisticsOf}, ', ') filter (where attstattarget is distinct from 0)
+      string_agg(${withoutStatisticsOf}, ', ') filter (where ${hasStatistics})
         as without_statistics`,
     actions: `
       if tenant_table.has_too_many then
@@ -133,6 +133,9 @@ function rightsOf(app: string): Examination {
   };
 }
 
+/** Virtual columns have none, and ALTER TABLE refuses them. */
+const hasStatistics = "attstattarget is distinct from 0 and attgenerated <> 'v'";
+
 const withoutStatisticsOf = "format('alter column %I set statistics 0', attname)";
 
 /**
@@ -152,7 +155,7 @@ export function withoutStatistics(schemas: readonly string[], role: string): Scr
         from pg_class
           join pg_attribute on attrelid = pg_class.oid
         where pg_class.oid = any (relations) and relkind in ('r', 'p')
-          and attnum > 0 and not attisdropped and attstattarget is distinct from 0
+          and attnum > 0 and not attisdropped and ${hasStatistics}
           and has_column_privilege('${role}', attrelid, attnum, 'select')
         group by attrelid
         union all ${statisticsOfExpressions(role)}`)}

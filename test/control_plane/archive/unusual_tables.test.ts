@@ -282,3 +282,55 @@ describe('a table that a cycle refers to', () => {
     }
   });
 });
+
+describe('a primary key that includes further columns, and a virtual column', () => {
+  let tables: UnusualTables;
+  before(async () => {
+    tables = await openTables(`
+      create table names (
+        tenant_id uuid not null default kernel.tenant(), id uuid not null, name text,
+        primary key (tenant_id, id) include (name)
+      );
+      ${guards('names')}
+      do $$ begin
+        if current_setting('server_version_num')::int >= 180000 then
+          alter table names add upper_name text generated always as (upper(name)) virtual;
+        end if;
+      end $$`);
+    await tables.onboard('names', 'schema');
+    await tables.run(
+      'names',
+      (db) => db`
+      insert into names (id, name) values (gen_random_uuid(), 'a'), (gen_random_uuid(), null)`,
+    );
+  });
+  after(() => tables.close());
+
+  it('are moved, exported, imported and restored', async () => {
+    const before = await tables.rowsOf('names');
+    const file = await tables.exported('names');
+    const change = () => tables.run('names', (db) => db`update names set name = 'b'`);
+    assert.equal(await tables.move('names', 'shared', change), 'done');
+    await tables.imported(file, 'as-names', 'shared');
+    assert.deepEqual(await tables.rowsOf('as-names'), before);
+    await tables.restore('names', file);
+    assert.deepEqual(await tables.rowsOf('names'), before);
+  });
+
+  it('cannot be moved with a deferrable key, and says so', async () => {
+    await tables.imported(await tables.exported('names'), 'deferred', 'schema');
+    await tables.asSuperuser('deferred', (sql) =>
+      sql`
+        alter table names drop constraint names_pkey,
+          add primary key (tenant_id, id) deferrable`.simple(),
+    );
+    await assert.rejects(tables.move('deferred', 'shared'), (error: Error) => {
+      const { cause = error } = error;
+      assert.match(
+        `${error.message} ${cause}`,
+        /Cannot move the table "names": its primary key is deferrable/,
+      );
+      return true;
+    });
+  });
+});
