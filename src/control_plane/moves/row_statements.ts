@@ -116,13 +116,17 @@ export function sumOfKeysText({ name, key }: StoredTable): Text {
       lateral (${rowOf('t', { name, key }, 'changed.key')}) as found`);
 }
 
+/** Deletes the rows with these keys. Another partition may hold a row with the same `ctid`. */
 export function deleteText({ name, key }: StoredTable): Text {
+  const found = rowOf('t.tableoid, t.ctid', { name, key }, 'gone.key');
   return withParameter(`
+    with gone_rows as materialized (
+      select found.tableoid as part, found.ctid as place
+      from unnest(${parameter}::text[]) as gone (key), lateral (${found}) as found
+    )
     delete from ${identifier(name)}
-    where ctid = any (array(
-      select found.ctid
-      from unnest(${parameter}::text[]) as gone (key), lateral (${rowOf('t.ctid', { name, key }, 'gone.key')}) as found
-    ))`);
+    where ctid = any (array(select place from gone_rows))
+      and (tableoid, ctid) in (select part, place from gone_rows)`);
 }
 
 /**

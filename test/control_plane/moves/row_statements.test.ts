@@ -51,6 +51,10 @@ describe('statements on changed rows', () => {
     });
   }
 
+  it('deletes each by its place in the table', async () => {
+    assert.match(await planOf(deleteText(pets).join('$1'), '{}'), /Tid Scan on pets /);
+  });
+
   it('control: would read all rows for each page, as a join', async () => {
     const joined = changes.replace(/left join lateral \(.*\) as found on true/, () => {
       return 'left join pets as t on t.id = (changed.key::text[])[1]::uuid';

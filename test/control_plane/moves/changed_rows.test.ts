@@ -1,0 +1,67 @@
+/** Rows that change while their tenant moves, in tables that are harder to move than those of `sql/tenant`. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { MoveStep } from '../../../src/control_plane/moves/move_job.ts';
+import type { IsolationModeName } from '../../../src/isolation/modes.ts';
+import type { Db } from '../../../src/kernel/ports.ts';
+import {
+  type ExtendedInstallation,
+  guards,
+  openExtended,
+  slugOf,
+} from '../../support/more_tables.ts';
+import { followingIsolation, tenantOf } from '../../support/moving_fixture.ts';
+
+const tables = `
+  create table jobs (
+    tenant_id uuid not null default kernel.tenant(), id int not null, state text not null,
+    primary key (tenant_id, id, state)
+  ) partition by list (state);
+  create table jobs_open partition of jobs for values in ('open');
+  create table jobs_closed partition of jobs for values in ('closed');
+  ${['jobs', 'jobs_open', 'jobs_closed'].map(guards).join(';')}`;
+
+describe('a row that changes during a move', () => {
+  let installation: ExtendedInstallation;
+  before(async () => {
+    installation = await openExtended(tables);
+  });
+  after(() => installation.close());
+
+  async function run<Result>(slug: string, work: (db: Db) => Promise<Result>): Promise<Result> {
+    const tenant = await tenantOf(installation.services, slug);
+    return followingIsolation(installation.services).run(tenant, work);
+  }
+
+  async function move(
+    slug: string,
+    { to, at, change }: { to: IsolationModeName; at: MoveStep; change: () => Promise<unknown> },
+  ): Promise<void> {
+    const order = { slug: slugOf(slug), to, requestId: null };
+    const { finished } = await installation.services.moves.begin(order, {
+      onStep: async (step) => {
+        if (step === at) await change();
+      },
+    });
+    assert.equal((await finished).state, 'done');
+  }
+
+  it('takes no other row along when it goes to another partition', async () => {
+    await installation.onboard('parts', 'shared');
+    await run(
+      'parts',
+      (db) => db`
+        insert into jobs (id, state)
+        select n, case when n % 2 = 0 then 'open' else 'closed' end from generate_series(1, 10) as n`,
+    );
+    await move('parts', {
+      ...{ to: 'schema', at: 'caught up' },
+      change: () => run('parts', (db) => db`update jobs set state = 'closed' where id = 2`),
+    });
+    const jobs = await run('parts', (db) => db<{ id: number }>`select id from jobs order by id`);
+    assert.deepEqual(
+      jobs.map(({ id }) => id),
+      [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+    );
+  });
+});
