@@ -13,3 +13,19 @@ export async function lookInto<Result>(
     await sql.end({ timeout: 1 });
   }
 }
+
+/**
+ * Reads a table in a long transaction, as `pg_dump` does.
+ *
+ * @returns a function that ends it.
+ */
+export async function beginReading(
+  databaseUrl: string,
+  table: string,
+): Promise<() => Promise<void>> {
+  const sql = postgres(databaseUrl, { max: 1, connect_timeout: 30, onnotice: () => {} });
+  const reader = await sql.reserve();
+  await reader.unsafe('begin');
+  await reader.unsafe(`lock table ${table} in access share mode`);
+  return () => sql.end({ timeout: 0 });
+}

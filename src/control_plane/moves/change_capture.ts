@@ -51,6 +51,20 @@ export class ChangeCapture {
     for (const table of tables) await this.#locking(this.#triggers(table));
   }
 
+  /**
+   * Lets the tenant write again, at once: removing the triggers waits for everyone who reads a table. May be
+   * repeated, also without a schema. Only while the tenant is served from here.
+   */
+  admitWrites(): Promise<void> {
+    const fence = `"${this.name}".fence`;
+    return this.#source.script(`
+      do $admit$ begin
+        if to_regclass('${fence}') is not null then
+          delete from ${fence};
+        end if;
+      end $admit$`);
+  }
+
   /** Removes everything. May be repeated. */
   async drop(groups: readonly TableGroup[]): Promise<void> {
     for (const { name } of tablesOf(groups)) {

@@ -130,6 +130,7 @@ export class MoveJob implements Job {
     await this.#origin.assertUp();
     await this.#origin.session.settle(nothing);
     await this.#origin.unfence();
+    await this.#capture.admitWrites();
     await this.#dropCapture();
   }
 

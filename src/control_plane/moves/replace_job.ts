@@ -136,6 +136,7 @@ export class ReplaceJob implements Job {
   async #undo(reason: string): Promise<void> {
     if (!this.#place.isLost) {
       await this.#place.unfence();
+      await this.#capture.admitWrites();
       await this.#cleanUp();
     }
     await this.#parts.record.failed(this.#move, reason);

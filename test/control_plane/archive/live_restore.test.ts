@@ -28,7 +28,7 @@ import {
   type MovingFixture,
   openMovingFixture,
 } from '../../support/moving_fixture.ts';
-import { lookInto } from '../../support/sql.ts';
+import { beginReading, lookInto } from '../../support/sql.ts';
 import { until } from '../../support/until.ts';
 
 /** Far longer than a recovery takes. */
@@ -275,5 +275,22 @@ describe('a tenant that is restored', () => {
     };
     await restore('busy', { onStep });
     assert.equal((await fixture.view('busy'))?.state, 'done');
+  });
+
+  it('writes once its restore has failed, although the tables of all are being read', async () => {
+    await onboard('writing', 'shared');
+    const tenant = await fixture.tenant('writing');
+    let written: Promise<unknown> | undefined;
+    const onStep = async (step: ReplaceStep) => {
+      if (step !== 'writes stopped') return;
+      const endReading = await beginReading(fixture.url, 'shared.pets');
+      written = followingIsolation(fixture.services, 10_000)
+        .run(tenant, addPet(randomUUID()))
+        .then(() => 'written', String)
+        .finally(endReading);
+      throw new Error('a full disk');
+    };
+    await assert.rejects(restore('writing', { onStep }), /a full disk/);
+    assert.equal(await written, 'written');
   });
 });

@@ -11,6 +11,7 @@ import {
   openMovingFixture,
   pairs,
 } from '../../support/moving_fixture.ts';
+import { beginReading } from '../../support/sql.ts';
 import { until } from '../../support/until.ts';
 
 /** Far longer than a recovery takes. */
@@ -149,5 +150,27 @@ describe('a move that is killed', () => {
     const view = await fixture.view('failing');
     assert.deepEqual([view?.state, view?.error], ['failed', 'a full disk']);
     await assertServed('failing', 'database', rows);
+  });
+
+  it('lets the tenant write once it has failed, although the tables of all are being read', async () => {
+    await fixture.onboard('writing', 'shared');
+    const tenant = await fixture.tenant('writing');
+    const process = followingIsolation(fixture.services, 10_000);
+    let written: Promise<unknown> | undefined;
+    const onStep = async (step: MoveStep) => {
+      if (step !== 'writes stopped') return;
+      const endReading = await beginReading(fixture.url, 'shared.pets');
+      written = process
+        .run(
+          tenant,
+          (db) => db`insert into pets (id, name, species) values (gen_random_uuid(), 'x', 'cat')`,
+        )
+        .then(() => 'written', String)
+        .finally(endReading);
+      throw new Error('a full disk');
+    };
+    await assert.rejects(fixture.move('writing', 'schema', { onStep }), /a full disk/);
+    assert.equal(await written, 'written');
+    assert.deepEqual(await fixture.leftOver('writing'), []);
   });
 });
