@@ -88,14 +88,17 @@ export function countText({ name }: StoredTable): Text {
   return statementOf(`select count(*)::int as count from ${identifier(name)}`);
 }
 
-/** The next changed keys after one, the rows that they have now, and the keys without a row. */
+/**
+ * The next changed keys after one, the rows that they have now, and the keys without a row. The rows have the order
+ * of their keys, which is mostly that of their creation: a new row may have a unique value that an older one gave up.
+ */
 export function changesText(
   { name, key }: StoredTable,
   { capture, rows }: { capture: string; rows: number },
 ): Text {
   return withParameter(`
     select count(*)::int as changes, (array_agg(changed.key order by changed.key desc))[1] as last,
-      array_agg(t) filter (where (t).tenant_id is not null)::text as rows,
+      array_agg(t order by changed.key) filter (where (t).tenant_id is not null)::text as rows,
       array_agg(changed.key) filter (where (t).tenant_id is null)::text as gone,
       array_agg(changed.key) filter (where (t).tenant_id is not null)::text as present, ${sum}
     from (

@@ -6,6 +6,7 @@ import type { IsolationModeName } from '../../../src/isolation/modes.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import {
   type ExtendedInstallation,
+  guarded,
   guards,
   openExtended,
   slugOf,
@@ -19,7 +20,9 @@ const tables = `
   ) partition by list (state);
   create table jobs_open partition of jobs for values in ('open');
   create table jobs_closed partition of jobs for values in ('closed');
-  ${['jobs', 'jobs_open', 'jobs_closed'].map(guards).join(';')}`;
+  ${['jobs', 'jobs_open', 'jobs_closed'].map(guards).join(';')}
+  ${guarded('seats', 'place int not null, gone boolean not null default false')}
+  create unique index on seats (tenant_id, place) where not gone;`;
 
 describe('a row that changes during a move', () => {
   let installation: ExtendedInstallation;
@@ -64,4 +67,25 @@ describe('a row that changes during a move', () => {
       [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
     );
   });
+
+  for (const at of ['copied', 'caught up'] as const) {
+    it(`may leave its unique value to a new row, after "${at}"`, async () => {
+      const slug = `reused-${at.replace(' ', '-')}`;
+      const first = '00000000-0000-7000-8000-000000000001';
+      const second = '00000000-0000-7000-8000-000000000002';
+      await installation.onboard(slug, 'schema');
+      await run(slug, (db) => db`insert into seats (id, place) values (${first}, 1)`);
+      const change = () =>
+        run(slug, async (db) => {
+          await db`update seats set gone = true where id = ${first}`;
+          await db`insert into seats (id, place) values (${second}, 1)`;
+        });
+      await move(slug, { to: 'shared', at, change });
+      const seats = await run(slug, (db) => db`select place, gone from seats order by id`);
+      assert.deepEqual(seats, [
+        { place: 1, gone: true },
+        { place: 1, gone: false },
+      ]);
+    });
+  }
 });
