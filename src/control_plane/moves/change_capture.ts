@@ -7,6 +7,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Placement } from '../../postgres/placement.ts';
+import { sessionSettings } from '../../postgres/session_settings.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { identifier } from '../generated_sql.ts';
 import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
@@ -20,6 +21,12 @@ export type CaptureLimits = LockLimits & {
   fenceAttempts: number;
   fenceRetryMs: number;
 };
+
+/** The settings that decide the text of a value, as in each session of a move. */
+const formOfKeys = ['DateStyle', 'IntervalStyle', 'TimeZone', 'extra_float_digits', 'bytea_output'];
+const pinned = sessionSettings({
+  ...{ statementTimeoutMs: 0, lockTimeoutMs: 0, idleInTransactionTimeoutMs: 0 },
+});
 
 export class ChangeCapture {
   /** The schema. Its name is also that of the triggers. */
@@ -142,9 +149,11 @@ export class ChangeCapture {
 
   /**
    * The trigger function of one table. A write that sees no fence before the lock, but does behind it, came
-   * too late as well. Security definer, because serving roles have no rights in the schema.
+   * too late as well. Security definer, because serving roles have no rights in the schema. A key has the form
+   * that the move reads, not that of the session that writes: an operator may have set another one.
    */
   #function({ name, key }: StoredTable): string {
+    const settings = formOfKeys.map((setting) => `set ${setting} = '${pinned[setting]}'`).join(' ');
     const fenced = `if exists (select from "${this.name}".fence) then
           raise sqlstate 'KN001' using message = 'the tenant is about to move';
         end if;`;
@@ -152,7 +161,7 @@ export class ChangeCapture {
       `insert into "${this.name}".changes (name, key) values (${literal(name)}, ${keyOf(row, key)});`;
     const run = `"${this.name}".${identifier(name)}()`;
     return `create function ${run} returns trigger
-        language plpgsql security definer set search_path = pg_catalog, pg_temp
+        language plpgsql security definer set search_path = pg_catalog, pg_temp ${settings}
       as $capture$
       begin
         ${fenced}

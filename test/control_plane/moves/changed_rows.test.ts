@@ -22,7 +22,13 @@ const tables = `
   create table jobs_closed partition of jobs for values in ('closed');
   ${['jobs', 'jobs_open', 'jobs_closed'].map(guards).join(';')}
   ${guarded('seats', 'place int not null, gone boolean not null default false')}
-  create unique index on seats (tenant_id, place) where not gone;`;
+  create unique index on seats (tenant_id, place) where not gone;
+  create table days (
+    tenant_id uuid not null default kernel.tenant(), day date not null, at timestamptz not null,
+    length interval not null, weight float8 not null, code bytea not null, note text,
+    primary key (tenant_id, day, at, length, weight, code)
+  );
+  ${guards('days')}`;
 
 describe('a row that changes during a move', () => {
   let installation: ExtendedInstallation;
@@ -88,4 +94,20 @@ describe('a row that changes during a move', () => {
       ]);
     });
   }
+
+  it('is found by its key, although a session of an operator writes it in another form', async () => {
+    await installation.onboard('days', 'schema');
+    const { id } = await tenantOf(installation.services, 'days');
+    const change = () =>
+      installation.asSuperuser('days', (sql) =>
+        sql.unsafe(`
+          set datestyle = 'SQL, DMY'; set intervalstyle = 'sql_standard'; set timezone = 'Asia/Tokyo';
+          set extra_float_digits = 0; set bytea_output = 'escape';
+          insert into days (tenant_id, day, at, length, weight, code)
+          values ('${id}', '03/02/2024', '2024-02-03 04:05:06+00', '-1 day +02:00', 0.1 + 0.2::float8, '\\x00ff')`),
+      );
+    await move('days', { to: 'shared', at: 'copied', change });
+    const days = await run('days', (db) => db`select day::text, weight::text from days`);
+    assert.deepEqual(days, [{ day: '2024-02-03', weight: '0.30000000000000004' }]);
+  });
 });
