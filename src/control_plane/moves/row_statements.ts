@@ -18,8 +18,11 @@ export type RowBatch = { table: StoredTable; rows: string };
 /** A number and a checksum of rows, in any order. */
 export type Sum = { count: number; checksum: string | null };
 
-const sum = `count((t).tenant_id)::int as count,
-  bit_xor(('x' || left(encode(sha256(convert_to(t::text, 'UTF8')), 'hex'), 16))::bit(64)::bigint)::text
+/** The row `t` as text. A mere `t` would be its column of that name, if it has one. */
+const rowText = '(t.*)::text as row_text';
+
+const sum = `count(row_text)::int as count,
+  bit_xor(('x' || left(encode(sha256(convert_to(row_text, 'UTF8')), 'hex'), 16))::bit(64)::bigint)::text
     as checksum`;
 
 /** The next rows in the order of the key; the first ones without a parameter, then those after a key. */
@@ -43,7 +46,7 @@ function nextRows(
   { isFirst, rows }: { isFirst: boolean; rows: number },
 ): string {
   return `
-    select t, t::text as row_text, ${keyOf('t', key)} as key,
+    select ${rowText}, ${keyOf('t', key)} as key,
       row_number() over (order by ${columnsOf(orderOf(key))}) as key_at
     from ${identifier(name)} as t ${inOrder(key, { isFirst, rows })}`;
 }
@@ -98,9 +101,9 @@ export function changesText(
 ): Text {
   return withParameter(`
     select count(*)::int as changes, (array_agg(changed.key order by changed.key desc))[1] as last,
-      array_agg(t order by changed.key) filter (where (t).tenant_id is not null)::text as rows,
-      array_agg(changed.key) filter (where (t).tenant_id is null)::text as gone,
-      array_agg(changed.key) filter (where (t).tenant_id is not null)::text as present, ${sum}
+      array_agg(row_text order by changed.key) filter (where row_text is not null)::text as rows,
+      array_agg(changed.key) filter (where row_text is null)::text as gone,
+      array_agg(changed.key) filter (where row_text is not null)::text as present, ${sum}
     from (
       select distinct key
       from "${capture}".changes
@@ -108,7 +111,7 @@ export function changesText(
       order by key
       limit ${rows}
     ) as changed
-      left join lateral (${rowOf('t', { name, key }, 'changed.key')}) as found on true`);
+      left join lateral (${rowOf(rowText, { name, key }, 'changed.key')}) as found on true`);
 }
 
 /** The number and the checksum of the rows with these keys. */
@@ -116,7 +119,7 @@ export function sumOfKeysText({ name, key }: StoredTable): Text {
   return withParameter(`
     select ${sum}
     from unnest(${parameter}::text[]) as changed (key),
-      lateral (${rowOf('t', { name, key }, 'changed.key')}) as found`);
+      lateral (${rowOf(rowText, { name, key }, 'changed.key')}) as found`);
 }
 
 /** Deletes the rows with these keys. Another partition may hold a row with the same `ctid`. */

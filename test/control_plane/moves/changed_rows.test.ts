@@ -28,7 +28,8 @@ const tables = `
     length interval not null, weight float8 not null, code bytea not null, note text,
     primary key (tenant_id, day, at, length, weight, code)
   );
-  ${guards('days')}`;
+  ${guards('days')}
+  ${guarded('names', 't int, page int, changed int, gone int, found int, excluded int, row_text text, key text')}`;
 
 describe('a row that changes during a move', () => {
   let installation: ExtendedInstallation;
@@ -109,5 +110,25 @@ describe('a row that changes during a move', () => {
     await move('days', { to: 'shared', at: 'copied', change });
     const days = await run('days', (db) => db`select day::text, weight::text from days`);
     assert.deepEqual(days, [{ day: '2024-02-03', weight: '0.30000000000000004' }]);
+  });
+
+  it('is copied, compared and deleted, whatever the names of its columns', async () => {
+    await installation.onboard('names', 'schema');
+    const rows = (db: Db) =>
+      db`select right(id::text, 1) as id, t, row_text from names order by id`;
+    const add = (db: Db) => db`
+      insert into names (id, t, row_text)
+      select ('00000000-0000-7000-8000-00000000000' || n)::uuid, n, 'x' from generate_series(1, 3) as n`;
+    const change = () =>
+      installation.asSuperuser('names', async (sql) => {
+        await sql`update names set t = null, row_text = null where right(id::text, 1) = '2'`;
+        await sql`delete from names where right(id::text, 1) = '3'`;
+      });
+    await run('names', add);
+    await move('names', { to: 'shared', at: 'copied', change });
+    assert.deepEqual(await run('names', rows), [
+      { id: '1', t: 1, row_text: 'x' },
+      { id: '2', t: null, row_text: null },
+    ]);
   });
 });
