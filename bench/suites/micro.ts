@@ -38,6 +38,7 @@ function routing(): (at: number) => void {
     method: 'GET',
     path: '',
     preconditions: null,
+    hasBody: false,
     query: '',
     body: async () => null,
   };

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
 import { Refusal } from '../kernel/errors.ts';
 import type { RequestFacts } from '../kernel/ports.ts';
-import { refuseAmbiguousFraming } from './framing.ts';
+import { hasBody } from './framing.ts';
 import { headerValues, type RawHeaders, soleHeader } from './header_values.ts';
 import { hostName } from './host_name.ts';
 import { type Preconditions, preconditionsIn } from './preconditions.ts';
@@ -34,6 +34,8 @@ export type HttpRequest = {
   preflight: boolean;
   /** The client's IP address. */
   address: string;
+  /** By its headers. */
+  hasBody: boolean;
   body: ReadBody;
 };
 
@@ -88,7 +90,7 @@ export function readHead(
 ): HttpRequest {
   const { rawHeaders: raw, url = '', method = '' } = incoming;
   refuseOversized(raw, url, options.limits);
-  refuseAmbiguousFraming(incoming.httpVersion, raw);
+  const framed = hasBody(incoming.httpVersion, raw);
   refuseUpgrade(raw);
   if (!isKnownMethod(method)) throw unknownMethod();
   const host = hostHeader(incoming);
@@ -114,6 +116,7 @@ export function readHead(
     origin,
     preflight: isPreflight(method, origin, raw),
     address: clientAddress(trustedProxies, peer, headerValues(raw, 'x-forwarded-for')),
+    hasBody: framed,
     body,
   };
 }

@@ -49,7 +49,10 @@ export type Rules<Pattern extends string, Query, Body> = {
   /** A check of each parameter. A value that fails is `not_found`, like an unknown id. */
   params?: { readonly [Name in ParamName<Pattern>]?: Check };
   query?: Fields<Query>;
-  /** A function when the fields depend on a parameter of the path. */
+  /**
+   * A function when the fields depend on a parameter of the path. Without it, a POST, PUT or PATCH may have
+   * no body, or an object without fields.
+   */
   body?: Fields<Body> | ((params: Params<Pattern>) => Fields<Body>);
   /** The handler calls `assertChangeable` itself, where no other change can come in between. */
   checksPreconditions?: true;
@@ -61,7 +64,7 @@ export type Handler<Context, Sent> = (context: Context, input: Sent) => Promise<
 /** The sources of a route's input. */
 export type InputSource = {
   params: Readonly<Record<string, string>>;
-  request: Pick<HttpRequest, 'path' | 'query' | 'preconditions' | 'body'>;
+  request: Pick<HttpRequest, 'path' | 'query' | 'preconditions' | 'hasBody' | 'body'>;
   /** The maximum number of field errors in a reply. */
   errorLimit: number;
 };
@@ -96,6 +99,7 @@ export function route<Context>(
   rules: Rules<string, unknown, unknown>,
   handler: Handler<Context, Input<string, unknown, unknown>>,
 ): Route<Context> {
+  const refusesFields = !rules.body && method !== 'GET' && method !== 'DELETE';
   const checks = Object.entries<Check | undefined>(rules.params ?? {});
   return {
     method,
@@ -113,6 +117,9 @@ export function route<Context>(
         target: { path: request.path, query: request.query },
         assertChangeable: preconditions && asCheck(preconditions),
       };
+      if (refusesFields && request.hasBody) {
+        parseFields(noFields, await request.body(), errorLimit);
+      }
       if (!preconditions) return (context) => handler(context, input);
       if (method === 'GET') {
         return async (context) => unlessKnown(preconditions, await handler(context, input));

@@ -14,6 +14,7 @@ const pets: Route<Operator>[] = [
   route('GET', '/pets', { query: v.object({ limit: v.optional(v.string()) }) }, tell),
   route('POST', '/pets', { body: v.strictObject({ name: v.string(), age: v.number() }) }, tell),
   route('PATCH', '/pets', { body: v.object({ name: v.optional(v.string()) }) }, tell),
+  route('PUT', '/pets/fed', {}, tell),
   route('GET', '/pets/{id}', {}, tell),
   route('DELETE', '/pets/{id}', { role: 'admin' }, tell),
   route('GET', '/pets/new', {}, tell),
@@ -43,8 +44,8 @@ function mismatch(method: string, path: string) {
   );
 }
 
-function requestOf(method: string, query: string, body: () => Promise<unknown>) {
-  return { method, path: '', query, preconditions: null, body };
+function requestOf(method: string, query: string, body: () => Promise<unknown>, hasBody = true) {
+  return { method, path: '', query, preconditions: null, hasBody, body };
 }
 
 /** The paths of the fields that a refusal names. */
@@ -139,6 +140,22 @@ describe('parse()', () => {
       await assert.rejects(run('PATCH', '/pets', { body }), naming(''));
     });
   }
+  it('refuses each field of a body where the route declares none', async () => {
+    await assert.rejects(run('PUT', '/pets/fed', { body: { bogus: 1 } }), naming('bogus'));
+    await assert.rejects(run('PUT', '/pets/fed', { body: [] }), naming(''));
+    assert.equal((await run('PUT', '/pets/fed')).by, 'Ada');
+  });
+  it('does not read a body where there is none, or for a DELETE', async () => {
+    const unread = () => assert.fail('the body must not be read');
+    for (const request of [
+      { ...requestOf('PUT', '', unread, false), path: '/pets/fed' },
+      { ...requestOf('DELETE', '', unread), path: '/pets/1' },
+    ]) {
+      const match = router.match(request, request.path);
+      assert.ok('parse' in match);
+      await match.parse();
+    }
+  });
   it('decodes the query as forms encode it', async () => {
     const { query } = await run('GET', '/pets', { query: '&limit=a+%C3%A9%26&&' });
     assert.deepEqual(query, { limit: 'a é&' });

@@ -75,6 +75,11 @@ export function once(context: () => JourneyContext): void {
     const visit = { visited_on: '2024-02-29', reason: 'Cough' };
     const elsewhere = await call(`POST /api/pets/${pet.id}/visits`, visit, headers);
     assertProblem(elsewhere, 422, 'invalid_input');
+    const { user } = (await call('GET /api/me')).body;
+    const newKey = `POST /api/users/${user.id}/keys`;
+    const plain = key();
+    assert.equal((await call(newKey, undefined, plain)).status, 201);
+    assertProblem(await call(newKey, {}, plain), 422, 'invalid_input');
   });
 
   it('accepts an Idempotency-Key again after a refusal', async () => {

@@ -53,6 +53,18 @@ export function users(context: () => JourneyContext): void {
     assertProblem(await tenant.call(`DELETE /api/keys/${keyId}`), 404, 'not_found');
   });
 
+  it('takes a new key without a body or with an empty object, and refuses anything else', async () => {
+    const { call } = context().tenant;
+    const { user } = (await call('GET /api/me')).body;
+    const line = `POST /api/users/${user.id}/keys`;
+    for (const body of [undefined, {}]) assert.equal((await call(line, body)).status, 201);
+    const { body: problem, ...reply } = await call(line, { bogus: 1 });
+    assertProblem({ body: problem, ...reply }, 422, 'invalid_input');
+    assert.deepEqual(problem.errors, [{ path: 'bogus', message: 'Unknown field' }]);
+    const text = { 'content-type': 'text/plain' };
+    assertProblem(await call(line, {}, text), 415, 'unsupported_media_type');
+  });
+
   it("answers 404 for another tenant's users and keys", async () => {
     const { tenant, neighbour } = context();
     const { user } = (await neighbour.call('GET /api/me')).body;
