@@ -133,6 +133,7 @@ export const limits = {
   },
   denials: {
     held: 1_000,
+    heldPerTenant: 50,
     flushEveryMs: 1 * seconds,
     gatherForMs: 1 * minutes,
     anonymousRows: 30,

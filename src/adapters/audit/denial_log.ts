@@ -9,21 +9,20 @@ import { LRUCache } from 'lru-cache';
 import type { Denial, DenialName } from '../../kernel/audit_event.ts';
 import type { Denials } from '../../kernel/ports.ts';
 import { maxSlugLength, type TenantId } from '../../kernel/tenant.ts';
+import {
+  type GatheredDenial,
+  type HeldBounds,
+  HeldDenials,
+  keyOf,
+  type Selection,
+} from './held_denials.ts';
 
-/** A denial that stands for `count` equal ones; request id and details are the first one's. */
-export type GatheredDenial = Denial & { count: number };
-
-export type DenialLogOptions = {
+export type DenialLogOptions = HeldBounds & {
   /** Writes denials of one tenant, or of none: a transaction never locks two tenants' hash chains. */
   write: (denials: GatheredDenial[]) => Promise<void>;
   /** Called when a batch could not be written. Its denials are kept for the next one. */
   onError: (error: unknown) => void;
   nowMs: () => number;
-  /**
-   * Different denials of one event that are held at once. Each event has its own bound, so that denials
-   * without a key cannot displace those with a key.
-   */
-  held: number;
   flushEveryMs: number;
   /** How long equal denials are collected after one was written. */
   gatherForMs: number;
@@ -31,24 +30,25 @@ export type DenialLogOptions = {
   anonymousRows: number;
 };
 
-/** Selects the denials to write. */
-type Selection = (denial: Denial, key: string) => boolean;
-
 export class DenialLog implements Denials {
   readonly #options: DenialLogOptions;
-  readonly #waiting = new Map<DenialName, Map<string, GatheredDenial>>();
+  readonly #waiting = new Map<DenialName, HeldDenials>();
   /** When denials were last written, by their key. */
   readonly #written: LRUCache<string, number>;
   readonly #timer: NodeJS.Timeout;
   /** The current write of each tenant, and of no tenant. */
   readonly #writing = new Map<TenantId | null, Promise<void>>();
+  /** The bounds with room for denials without a slug. */
+  readonly #outer: HeldBounds;
   #dropped = 0;
   /** Rows without a credential, counted from `sinceMs`. */
   #anonymous = { sinceMs: Number.NEGATIVE_INFINITY, rows: new Map<DenialName, number>() };
 
   constructor(options: DenialLogOptions) {
     this.#options = options;
-    this.#written = new LRUCache({ max: 4 * options.held });
+    const { held, heldPerTenant } = options;
+    this.#outer = { held: 2 * held, heldPerTenant: 2 * heldPerTenant };
+    this.#written = new LRUCache({ max: 4 * held });
     this.#timer = setInterval(() => void this.#write(this.#isDue), options.flushEveryMs).unref();
   }
 
@@ -57,14 +57,10 @@ export class DenialLog implements Denials {
     return { held, dropped: this.#dropped };
   }
 
-  /** Past the bound, denials for different slugs become one denial without a slug. */
+  /** Past the bounds, denials for different slugs become one denial without a slug. */
   note(denial: Denial): void {
-    const { held } = this.#options;
     const named = { ...denial, requestedSlug: shortSlug(denial.requestedSlug), count: 1 };
-    const details = denial.actor === 'anonymous' ? {} : denial.details;
-    if (this.#mayBeNamed(named) && this.#collect(named, held)) return;
-    if (this.#collect({ ...named, requestedSlug: null, details }, 2 * held)) return;
-    this.#dropped += 1;
+    if (!this.#hold(named, this.#mayBeNamed(named))) this.#dropped += 1;
   }
 
   /** Writes all denials, or those of one event, due or not. Never rejects: after a failure they are kept. */
@@ -90,7 +86,7 @@ export class DenialLog implements Denials {
   /** Whether a denial has a credential, adds to a waiting row, or is within the limit for the rest. */
   #mayBeNamed(denial: Denial): boolean {
     if (denial.actor !== 'anonymous') return true;
-    if (this.#waiting.get(denial.event)?.has(keyOf(denial))) return true;
+    if (this.#waiting.get(denial.event)?.has(denial)) return true;
     const { nowMs, gatherForMs, anonymousRows } = this.#options;
     const now = nowMs();
     if (now - this.#anonymous.sinceMs >= gatherForMs) {
@@ -102,14 +98,18 @@ export class DenialLog implements Denials {
     return true;
   }
 
-  #collect(denial: GatheredDenial, bound: number): boolean {
-    const waiting = this.#waiting.get(denial.event) ?? new Map<string, GatheredDenial>();
-    const key = keyOf(denial);
-    const first = waiting.get(key);
-    if (!first && waiting.size >= bound) return false;
-    waiting.set(key, first ? { ...first, count: first.count + denial.count } : denial);
-    this.#waiting.set(denial.event, waiting);
-    return true;
+  /** Holds a denial by its slug, or without it past the bounds. */
+  #hold(denial: GatheredDenial, mayBeNamed: boolean): boolean {
+    const held = this.#heldOf(denial.event);
+    if (mayBeNamed && held.add(denial, this.#options)) return true;
+    const details = denial.actor === 'anonymous' ? {} : denial.details;
+    return held.add({ ...denial, requestedSlug: null, details }, this.#outer);
+  }
+
+  #heldOf(event: DenialName): HeldDenials {
+    const held = this.#waiting.get(event) ?? new HeldDenials();
+    this.#waiting.set(event, held);
+    return held;
   }
 
   readonly #isDue: Selection = (_denial, key) => {
@@ -147,20 +147,12 @@ export class DenialLog implements Denials {
   }
 
   #takeOut(isSelected: Selection): GatheredDenial[] {
-    const batch: GatheredDenial[] = [];
-    for (const waiting of this.#waiting.values()) {
-      for (const [key, denial] of waiting) {
-        if (!isSelected(denial, key)) continue;
-        batch.push(denial);
-        waiting.delete(key);
-      }
-    }
-    return batch;
+    return [...this.#waiting.values()].flatMap((held) => held.takeOut(isSelected));
   }
 
   #putBack(batch: GatheredDenial[]): void {
     for (const denial of batch) {
-      if (!this.#collect(denial, this.#options.held)) this.#dropped += denial.count;
+      if (!this.#hold(denial, true)) this.#dropped += denial.count;
     }
   }
 }
@@ -178,8 +170,4 @@ function byTenant(denials: GatheredDenial[]): Map<TenantId | null, GatheredDenia
     else groups.set(denial.tenantId, [denial]);
   }
   return groups;
-}
-
-function keyOf({ event, actor, tenantId, requestedSlug, details }: Denial): string {
-  return JSON.stringify([event, actor, tenantId, requestedSlug, details]);
 }

@@ -8,7 +8,7 @@
  * which they were noted. So two processes that write at once cannot deadlock.
  */
 import type { Db } from '../../kernel/ports.ts';
-import type { GatheredDenial } from './denial_log.ts';
+import type { GatheredDenial } from './held_denials.ts';
 
 export function postgresDenials(control: Db, newId: () => string) {
   return async (denials: GatheredDenial[]): Promise<void> => {

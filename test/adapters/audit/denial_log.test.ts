@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
-import { DenialLog, type GatheredDenial } from '../../../src/adapters/audit/denial_log.ts';
+import { DenialLog } from '../../../src/adapters/audit/denial_log.ts';
+import type { GatheredDenial } from '../../../src/adapters/audit/held_denials.ts';
 import type { Denial } from '../../../src/kernel/audit_event.ts';
 import { type TenantId, tenantId } from '../../../src/kernel/tenant.ts';
 
@@ -54,7 +55,7 @@ describe('DenialLog', () => {
     errors = [];
   });
 
-  function open(held: number, anonymousRows = 1_000): void {
+  function open(held: number, anonymousRows = 1_000, heldPerTenant = held): void {
     nowMs = 0;
     log = new DenialLog({
       write: async (denials) => {
@@ -70,6 +71,7 @@ describe('DenialLog', () => {
       onError: (error) => errors.push(error),
       nowMs: () => nowMs,
       held,
+      heldPerTenant,
       flushEveryMs: 60_000,
       gatherForMs: 1_000,
       anonymousRows,
@@ -118,6 +120,73 @@ describe('DenialLog', () => {
     log.note(attemptOf('acme', 'user:u1'));
     await log.flush();
     assert.ok(written.some(({ event }) => event === 'cross_tenant_access_attempt'));
+  });
+
+  describe('for one tenant', () => {
+    const attempts = (slug: string, user: number, tenantId: TenantId | null) => ({
+      ...attemptOf(slug, `user:${user}`),
+      tenantId,
+    });
+    const named = (id: TenantId) =>
+      written.filter(({ tenantId, requestedSlug }) => tenantId === id && requestedSlug !== null);
+
+    /** A tenant names invented slugs, then another one names a single slug. */
+    function flood(): void {
+      for (let at = 0; at < 100; at += 1) log.note(attempts(`t-${at}`, 1, one));
+      log.note(attempts('acme', 2, other));
+    }
+
+    it("holds a share, so that a tenant's flood takes no slug from another's denial", async () => {
+      open(10, 1_000, 3);
+      flood();
+      await log.flush();
+      assert.deepEqual(counts(), [
+        ['t-0', 1],
+        ['t-1', 1],
+        ['t-2', 1],
+        [null, 97],
+        ['acme', 1],
+      ]);
+    });
+
+    it("control: a flood takes the slug from another tenant's denial without the share", async () => {
+      open(10);
+      flood();
+      await log.flush();
+      assert.deepEqual(named(other), []);
+    });
+
+    it('holds a share of denials without a slug, too', () => {
+      open(100, 1_000, 3);
+      for (let user = 0; user < 100; user += 1) log.note(attempts('acme', user, one));
+      assert.deepEqual(log.stats, { held: 6, dropped: 94 });
+    });
+
+    it('holds a share while the database is away', async () => {
+      open(100, 1_000, 3);
+      away = true;
+      for (let batch = 0; batch < 10; batch += 1) {
+        for (let at = 0; at < 10; at += 1) log.note(attempts(`${batch}-${at}`, 1, one));
+        await log.flush();
+      }
+      assert.deepEqual(log.stats, { held: 4, dropped: 0 });
+    });
+
+    it('holds a new share when the denials have been written', async () => {
+      open(10, 1_000, 3);
+      for (const batch of ['a', 'b']) {
+        for (let at = 0; at < 3; at += 1) log.note(attempts(`${batch}-${at}`, 1, one));
+        await log.flush();
+      }
+      assert.equal(named(one).length, 6);
+    });
+
+    it('holds as many different denials of all tenants as without shares', () => {
+      open(4, 1_000, 3);
+      for (let at = 0; at < 3; at += 1) log.note(attempts(`t-${at}`, 1, one));
+      for (let at = 0; at < 3; at += 1) log.note(attempts(`t-${at}`, 2, other));
+      assert.deepEqual(log.stats, { held: 5, dropped: 0 });
+    });
   });
 
   it('keeps its bound while the database is away, and reports each error', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import type { GatheredDenial } from '../../../src/adapters/audit/denial_log.ts';
+import type { GatheredDenial } from '../../../src/adapters/audit/held_denials.ts';
 import { postgresDenials } from '../../../src/adapters/audit/postgres_denials.ts';
 import type { AuditDetails } from '../../../src/kernel/audit_event.ts';
 import type { TenantId } from '../../../src/kernel/tenant.ts';
