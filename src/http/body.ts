@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { parse } from 'secure-json-parse';
 import { Refusal } from '../kernel/errors.ts';
+import type { RawExchange } from './client_connection.ts';
 import { GrowableBuffer } from './growable_buffer.ts';
 import { headerValues, soleHeader } from './header_values.ts';
 import { isJson } from './media_type.ts';
@@ -24,6 +25,8 @@ export type BodyOptions = {
    * body, also what came before the body was wanted.
    */
   begunAt: number;
+  /** Bytes from the next request on are not the body's. */
+  raw: Pick<RawExchange, 'nextBegunAt'>;
   /** Aborted when the connection fails; its reason is thrown. */
   broken: AbortSignal;
   /** Called when the headers allow the body, before its first byte is read. */
@@ -38,11 +41,11 @@ export type BodyOptions = {
 export async function readJson(
   incoming: IncomingMessage,
   limits: BodyLimits,
-  { begunAt, broken, invite }: BodyOptions,
+  { begunAt, raw, broken, invite }: BodyOptions,
 ): Promise<unknown> {
   refuseUnreadable(incoming, limits);
   invite();
-  return parseJson(await readBytes(incoming, limits, { begunAt, broken }), limits.depth);
+  return parseJson(await readBytes(incoming, limits, { begunAt, raw, broken }), limits.depth);
 }
 
 /** Refuses by the headers alone, so that a client does not upload a body for nothing. */
@@ -65,7 +68,7 @@ function isIdentity(codings: string): boolean {
 async function readBytes(
   incoming: IncomingMessage,
   { bytes: limit, wireBytes }: BodyLimits,
-  { begunAt, broken }: Pick<BodyOptions, 'begunAt' | 'broken'>,
+  { begunAt, raw, broken }: Omit<BodyOptions, 'invite'>,
 ): Promise<Buffer> {
   broken.throwIfAborted();
   if (incoming.destroyed) throw cutShort();
@@ -78,7 +81,8 @@ async function readBytes(
     broken.addEventListener('abort', onBroken);
     // Not `for await`: a loop that is left early destroys the socket, and the 413 would not arrive.
     incoming.on('data', (chunk: Buffer) => {
-      const tooMany = gathered.size + chunk.length > limit || socket.bytesRead > wireLimit;
+      const arrived = raw.nextBegunAt ?? socket.bytesRead;
+      const tooMany = gathered.size + chunk.length > limit || arrived > wireLimit;
       if (tooMany) reject(tooLarge(limit));
       else gathered.add(chunk);
     });

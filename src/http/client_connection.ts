@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Refusal } from '../kernel/errors.ts';
+import { RequestOrder } from './request_order.ts';
 import { plainAddress } from './trusted_proxies.ts';
 
 /** A request and its reply as node has them, and their connection. */
@@ -12,19 +13,23 @@ export type RawExchange = {
   incoming: IncomingMessage;
   outgoing: ServerResponse;
   connection: ClientConnection;
+  /** Bytes that the socket had read when the next request began; null before that. */
+  nextBegunAt: number | null;
 };
 
 export class ClientConnection {
   readonly socket: Socket;
   /** The peer's address, kept because a closed socket has none. */
   readonly peer: string;
+  /** Which of its requests may run, and which wait. */
+  readonly order = new RequestOrder();
   readonly #broken = new AbortController();
   /** Not a `Set`: V8 makes a new table each time that one becomes empty, and this runs for each reply. */
   #unsent: Unsent[] = [];
   #running = 0;
   #accepting = true;
   #refusal: Refusal | null = null;
-  #latest: IncomingMessage | null = null;
+  #latest: RawExchange | null = null;
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -56,18 +61,21 @@ export class ClientConnection {
     this.#accepting = false;
   }
 
-  begin(incoming: IncomingMessage): void {
+  begin(raw: RawExchange): void {
     this.#running += 1;
-    this.#latest = incoming;
+    if (this.#latest) this.#latest.nextBegunAt = this.socket.bytesRead;
+    this.#latest = raw;
   }
 
   end(): void {
     this.#running -= 1;
+    // So that an idle connection does not hold a reply.
+    if (this.#running === 0) this.#latest = null;
   }
 
   /** Whether this is the latest request: only its reply may close the connection. */
-  isLatest(incoming: IncomingMessage): boolean {
-    return this.#latest === incoming;
+  isLatest(raw: RawExchange): boolean {
+    return this.#latest === raw;
   }
 
   abort(refusal: Refusal): void {
@@ -105,6 +113,7 @@ export class ClientConnection {
   /** To be called once, when the socket is closed. */
   closed(): void {
     for (const unsent of this.#unsent) end(unsent);
+    this.order.closed();
   }
 }
 

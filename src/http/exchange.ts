@@ -3,10 +3,10 @@
  * problem, any other error becomes `internal`.
  */
 import type { BlockList } from 'node:net';
-import type { Refusal } from '../kernel/errors.ts';
+import { Refusal } from '../kernel/errors.ts';
 import type { Reply, RequestRecord } from '../kernel/ports.ts';
 import { type BodyLimits, readJson } from './body.ts';
-import type { RawExchange } from './client_connection.ts';
+import type { ClientConnection, RawExchange } from './client_connection.ts';
 import type { RawHeaders } from './header_values.ts';
 import { problem, refusalFrom } from './problem.ts';
 import { rateLimitHeaders } from './rate_limit_headers.ts';
@@ -91,9 +91,11 @@ export async function exchange(
   const startedMs = nowMs();
   const record = newRecord(requestIdOf(incoming.rawHeaders, parts.newId));
   parts.begin?.(record, incoming.rawHeaders, startedMs);
-  connection.begin(incoming);
+  connection.begin(raw);
   const { head, ...answered } = await answer(raw, record, parts);
   const { reply, stream } = answered;
+  // A stream continues to read while it is sent.
+  if (head && !stream) connection.order.leave();
   // Only then does node set `incoming.complete`, even when the request came in one packet.
   await parts.turn.ended();
   const gone = connection.socket.destroyed;
@@ -106,6 +108,7 @@ export async function exchange(
   });
   if (gone) await stream?.discard();
   else await deliver(raw, answered, { record, parts });
+  if (head && stream) connection.order.leave();
   connection.end();
 }
 
@@ -123,7 +126,7 @@ async function deliver(
   // All further bytes on this connection belong to a body that is not read.
   if (!incoming.complete) connection.stopAccepting();
   const ending = !connection.acceptsRequests || parts.closing();
-  const close = ending && connection.isLatest(incoming);
+  const close = ending && connection.isLatest(raw);
   const headers = commonHeaders(record);
   const options = { headers, stream, close, lingerMs, receiveMs, streamMs };
   const sending = sendReply(raw, reply, options);
@@ -148,7 +151,10 @@ function sizeOf({ body }: Reply): number {
   return 2 * (body?.length ?? 0);
 }
 
-/** Does not wait before the handler is called: the next request may be in the same packet. */
+/**
+ * Does not wait before the handler is called, unless the order of requests demands it: the next request may
+ * be in the same packet. With a head, the request has its place in that order.
+ */
 async function answer(
   raw: RawExchange,
   record: RequestRecord,
@@ -168,6 +174,8 @@ async function answer(
       },
     });
     if (isLastRequest(incoming.rawHeaders)) connection.stopAccepting();
+    const turn = connection.order.enter(head.method);
+    if (turn) await untilTurn(turn, connection);
     const reply = await parts.handle(head, record);
     record.trace?.stage('reply');
     const { stream } = reply;
@@ -185,10 +193,17 @@ async function answer(
   }
 }
 
+/** A request that still waits when its connection is closed is not handled. */
+async function untilTurn(turn: Promise<void>, { socket }: ClientConnection): Promise<void> {
+  await turn;
+  if (!socket.destroyed) return;
+  throw new Refusal('malformed', { detail: 'The connection ended before the request was handled' });
+}
+
 /** @param begunAt as `BodyOptions` has it. */
 function readBody(raw: RawExchange, limits: BodyLimits, begunAt: number): Promise<unknown> {
   const { broken } = raw.connection;
-  return readJson(raw.incoming, limits, { begunAt, broken, invite: () => invite(raw) });
+  return readJson(raw.incoming, limits, { begunAt, raw, broken, invite: () => invite(raw) });
 }
 
 /** Called only when the body is wanted, so that no client uploads a body that is refused anyway. */

@@ -124,7 +124,7 @@ export class HttpServer {
     server.on('connection', (socket) => this.#connections.admit(socket));
     server.on('request', (incoming, outgoing) => {
       const connection = this.#connections.get(incoming.socket);
-      if (connection) void this.#answer({ incoming, outgoing, connection });
+      if (connection) void this.#answer({ incoming, outgoing, connection, nextBegunAt: null });
     });
     // Node would send `100 Continue` before the headers are checked.
     server.on('checkContinue', (incoming, outgoing) => {
