@@ -53,7 +53,8 @@ with ours as materialized (
   union all
   select namespace, 'table', name, name, relowner, quote_ident(attname), attacl
   from relation join pg_attribute on attrelid = relation.oid
-  where attacl is not null and relkind <> 'c'
+  -- Before Postgres 16 a dropped column keeps its grants.
+  where attacl is not null and not attisdropped and relkind <> 'c'
   union all
   select namespace, 'function', name, null, proowner, null,
     coalesce(proacl, acldefault('f', proowner))

@@ -12,7 +12,8 @@ with acl as (
   union all
   select attrelid, attnum, attname, attacl
   from pg_attribute
-  where attacl is not null
+  -- Before Postgres 16 a dropped column keeps its grants.
+  where attacl is not null and not attisdropped
 )
 select 'grant_stray' as check, 'error' as severity, current_database() as database,
   format('%s %I.%I of database %s', kind, nspname, relname, current_database()) as where,

@@ -1,3 +1,4 @@
+import type { Names } from '../../../support/doctor_fixture.ts';
 import { findsEach, findsNothingIn, type Spoilt } from '../spoilt.ts';
 
 const copied: Pick<Spoilt, 'where' | 'sweep'> = {
@@ -60,7 +61,23 @@ findsEach('grants outside our schemas', {
   },
 });
 
-findsNothingIn('grants outside our schemas', {
+/** Drops a column and leaves its grant, as Postgres 15 does. */
+const dropped = (table: string, { app, owner }: Names) =>
+  `alter table ${table} add column gone text; alter table ${table} drop column gone;
+   update pg_attribute set attacl = '{${app}=r/${owner}}'
+   where attrelid = '${table}'::regclass and attisdropped`;
+
+findsNothingIn('grants', {
+  'the grant that a dropped column of ours kept': {
+    spoil: (names) => dropped('shared.pets', names),
+    fix: () => `update pg_attribute set attacl = null
+      where attrelid = 'shared.pets'::regclass and attisdropped`,
+  },
+  'the grant that a dropped column of a stray table kept': {
+    spoil: (names) => `create schema stray; create table stray.x ();
+      ${dropped('stray.x', names)}`,
+    fix: () => 'drop schema stray cascade',
+  },
   'the schema of a tenant that is being made': {
     spoil: () => "update control.tenants set status = 'provisioning'",
     fix: () => "update control.tenants set status = 'active'",
