@@ -12,6 +12,7 @@ import type { Placement } from '../../postgres/placement.ts';
 import { whyUnreachable } from '../../postgres/unreachable.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { withDatabaseLock } from '../provisioning/placement_lock.ts';
+import { learnServers } from '../servers/server_urls.ts';
 import { asOwner, readSealSecrets, writeSeals } from './seal_keys.ts';
 
 export type RotationOptions = {
@@ -197,6 +198,8 @@ async function databasesWithSeals(fleet: Fleet, failures: string[]): Promise<Pla
     fleet,
     (sql) => sql<TenantRef>`select id, isolation, server, generation from control.tenants`,
   );
+  // After the tenants: another process may have added the server of any of them while this one waited.
+  await learnServers(fleet);
   const placements = fleet.modes.groupsOf(tenants).map(({ placement }) => placement);
   const byServer = new Map<string, Map<string, Placement>>();
   for (const placement of placements) {

@@ -189,6 +189,28 @@ describe('rotateSeals()', () => {
     await fixture.services.refreshSeals();
   });
 
+  it('completes when another process has added a server with a tenant meanwhile', async () => {
+    const { account } = fixture.services.fleet.installation;
+    const add = `
+      insert into servers (name, url, status) values ('two', '${fixture.url}', 'active');
+      insert into tenants (id, slug, name, plan, status, isolation, server)
+      values (gen_random_uuid(), 'far-farm', 'Farm', 'free', 'provisioning', 'database', 'two')`;
+    const remove =
+      "delete from tenants where server = 'two'; delete from servers where name = 'two'";
+    let added: Promise<unknown> | undefined;
+    try {
+      await rotate((step) => {
+        if (step.includes('waiting')) added = fixture.asSuperuser(account, add);
+      }, 1_000);
+      assert.ok(added);
+    } finally {
+      await added;
+      await fixture.asSuperuser(account, remove);
+      await fixture.services.refreshSeals();
+    }
+    assert.deepEqual(await outcomes(), ['fine', 'fine', 'fine']);
+  });
+
   describe('when a database cannot drop the old key', () => {
     /** The keys can be changed until the old one is to go. */
     const broken = `
