@@ -1,6 +1,6 @@
 /** Opens the services of a server, on a database that isolates tenants. */
 import type { Config } from './config.ts';
-import { oneLine } from './control_plane/doctor/finding.ts';
+import { oneLine } from './control_plane/doctor/one_line.ts';
 import { assertIsolation } from './control_plane/doctor/start.ts';
 import { assertLoginsAdmitted } from './control_plane/provisioning/usable_server.ts';
 import { limits } from './limits.ts';

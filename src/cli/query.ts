@@ -1,5 +1,6 @@
 /** `npm run tenants -- query "SQL"`: one read-only statement for every tenant. */
 import { queryFleet, type TenantAnswer } from '../control_plane/fleet_query.ts';
+import { printable } from '../kernel/printable_text.ts';
 import { limits } from '../limits.ts';
 import { UsageError } from './arguments.ts';
 import { print, type Work } from './command.ts';
@@ -83,6 +84,5 @@ function readable(row: object): Record<string, unknown> {
 function cellOf(value: unknown): string {
   if (value === null) return '';
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
-  const escaped = (char: string) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return text.replaceAll(/\p{Cc}/gu, escaped);
+  return printable(text);
 }

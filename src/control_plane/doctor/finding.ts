@@ -1,4 +1,7 @@
 /** A finding of the doctor: the check, its severity, the place, and the statement that fixes it. */
+import { printable } from '../../kernel/printable_text.ts';
+import { oneLine } from './one_line.ts';
+
 export type Finding = {
   check: string;
   /** Error: something is broken. Warning: a protection is weaker than it could be. */
@@ -46,14 +49,10 @@ export function breaksIsolation({ check, severity }: Finding): boolean {
   return severity === 'error' && !onlyRefuse.has(check);
 }
 
-/** The finding in one line, with its fix. */
+/** The finding in one printable line, with its fix. */
 export function lineOf({ check, where, what, fix }: Finding): string {
-  return `${check}: ${where}: ${what}${fix === null ? '' : `; fix: ${oneLine(fix)}`}`;
-}
-
-/** Joins the lines of a statement. Our statements have no comments, and no line ends in their strings. */
-export function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, ' ');
+  const found = printable(`${check}: ${where}: ${what}`);
+  return fix === null ? found : `${found}; fix: ${oneLine(fix)}`;
 }
 
 /** Returns a name for a statement, with quotes only if it needs them. */

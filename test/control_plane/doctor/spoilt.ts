@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { knownWarnings } from '../../../src/control_plane/doctor/accepted.ts';
+import { oneLine } from '../../../src/control_plane/doctor/one_line.ts';
 import { type DoctorFixture, type Names, openDoctorFixture } from '../../support/doctor_fixture.ts';
 
 export type Spoilt = {
@@ -103,7 +104,7 @@ async function findsOne(
     : found.map((finding) => ({ database: finding.database, fix: finding.fix }));
   for (const { database: where, fix } of fixes) {
     assert.ok(fix);
-    await run(where, fix);
+    await run(where, oneLine(fix));
   }
   if (row.among) assert.deepEqual(await look(), []);
   if (row.sweep) await run(database, row.sweep(names));

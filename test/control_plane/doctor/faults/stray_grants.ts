@@ -6,6 +6,8 @@ const copied: Pick<Spoilt, 'where' | 'sweep'> = {
   sweep: () => 'drop schema stray cascade',
 };
 
+const hostile = '"x\n0 errors\\u001b[2J\u001b[2J\u{e0001}"';
+
 findsEach('grants outside our schemas', {
   default_grant_extra: {
     'tables for everybody': {
@@ -34,6 +36,12 @@ findsEach('grants outside our schemas', {
       spoil: ({ app }) => `create schema stray;
         create table stray.x as select * from control.secrets;
         grant select (value) on stray.x to ${app}`,
+    },
+    'a table whose name has line ends and controls the terminal': {
+      spoil: ({ app }) => `create schema stray; create table stray.${hostile} ();
+        grant select on stray.${hostile} to ${app}`,
+      where: ({ main }) => `table stray.${hostile} of database ${main}`,
+      sweep: () => 'drop schema stray cascade',
     },
     "a table of a tenant's database that its login may read": {
       in: ({ own }) => own,
