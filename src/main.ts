@@ -8,6 +8,7 @@ import {
 } from './cli/arguments.ts';
 import { assertServable, type Config, ConfigError, readConfig } from './config.ts';
 import { UnsafeError } from './control_plane/doctor/start.ts';
+import { inOneLine } from './kernel/printable_text.ts';
 import { limits } from './limits.ts';
 import { createLog, type Log } from './observability/log.ts';
 import { ServerProcess, type ShutdownOptions } from './server_process.ts';
@@ -68,14 +69,15 @@ function logFor(level: Config['logLevel']): Log {
 
 main().catch((error: unknown) => {
   const hasLines = error instanceof ConfigError || error instanceof UnsafeError;
-  const lines = hasLines ? error.lines : [errorLine(error)];
+  const lines = hasLines ? error.lines : [errorText(error)];
   for (const line of lines) process.stderr.write(`kennel: ${line}\n`);
   if (error instanceof UsageError) process.exit(exitUsage);
   process.exit(error instanceof ConfigError ? exitConfig : 1);
 });
 
-function errorLine(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const text = process.env.LOG_LEVEL === 'debug' ? (error.stack ?? error.message) : error.message;
-  return text.trim();
+/** One line; at the level `debug` also the lines of the stack. */
+function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return inOneLine(String(error));
+  const stack = process.env.LOG_LEVEL === 'debug' ? error.stack : undefined;
+  return stack?.trim() ?? inOneLine(error.message);
 }

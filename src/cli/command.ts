@@ -2,6 +2,7 @@
 
 import { type Config, ConfigError, readConfig } from '../config.ts';
 import { Refusal } from '../kernel/errors.ts';
+import { inOneLine } from '../kernel/printable_text.ts';
 import { openDatabase } from '../open_database.ts';
 import type { Installs } from '../open_fleet.ts';
 import type { Services } from '../services.ts';
@@ -105,7 +106,7 @@ async function withDatabase(
 /** Prints an error, one line for each problem. Returns the exit code. */
 export function report(error: unknown): number {
   const lines = error instanceof ConfigError ? error.lines : [messageOf(error)];
-  for (const line of lines) process.stderr.write(`kennel: ${line}\n`);
+  for (const line of lines) process.stderr.write(`kennel: ${inOneLine(line)}\n`);
   if (error instanceof ConfigError) return exitConfig;
   return error instanceof UsageError || isInvalidInput(error) ? exitUsage : 1;
 }

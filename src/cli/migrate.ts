@@ -2,6 +2,7 @@
 
 import { type MigrateOptions, migrateFleet } from '../control_plane/migrations/migrate.ts';
 import { type FleetStatus, migrationStatus } from '../control_plane/migrations/status.ts';
+import { inOneLine } from '../kernel/printable_text.ts';
 import { limits } from '../limits.ts';
 import { type OpenFleet, openFleet } from '../open_fleet.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
@@ -68,7 +69,7 @@ function showStatus(status: FleetStatus, json: boolean): number {
       name,
       isolation,
       String(version),
-      error ?? '',
+      inOneLine(error ?? ''),
     ]);
     for (const line of table(['tenant', 'isolation', 'version', 'failed with'], rows)) print(line);
   }
@@ -105,7 +106,7 @@ async function up(
   const { migrated, failed, left } = outcome;
   if (json) printJson(outcome);
   else {
-    for (const { name, error } of failed) print(`${name}: FAILED: ${error}`);
+    for (const { name, error } of failed) print(`${name}: FAILED: ${inOneLine(error)}`);
     if (migrated + failed.length + left === 0) print('Nothing to do');
     else print(`${migrated} migrated, ${failed.length} failed, ${left} not touched`);
   }

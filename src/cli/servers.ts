@@ -6,6 +6,7 @@ import { countTenants, loseServer, whyGone } from '../control_plane/servers/lose
 import { removeServer } from '../control_plane/servers/remove_server.ts';
 import { resumeServer } from '../control_plane/servers/resume_server.ts';
 import { listServers, type ServerView } from '../control_plane/servers/server_list.ts';
+import { inOneLine } from '../kernel/printable_text.ts';
 import { mainServer } from '../kernel/tenant.ts';
 import { connectionOptions } from '../postgres/connection_options.ts';
 import { ConnectionUrlError, keywordsIn } from '../postgres/connection_url.ts';
@@ -158,7 +159,7 @@ function drain(name: string, json: boolean): Work {
 }
 
 function printDrained(name: string, { moved, failed, left }: Drained): void {
-  for (const { slug, error } of failed) print(`${slug} was not moved: ${error}`);
+  for (const { slug, error } of failed) print(`${slug} was not moved: ${inOneLine(error)}`);
   print(`${moved} tenants were moved from ${name}; ${left} are left`);
 }
 
@@ -182,7 +183,7 @@ function lose(name: string, { json, yes }: Flags): Work {
     else {
       for (const { slug, trail_hash } of deleted)
         print(`${slug} was deleted; its trail ends with ${trail_hash}`);
-      for (const { slug, error } of failed) print(`${slug} was not deleted: ${error}`);
+      for (const { slug, error } of failed) print(`${slug} was not deleted: ${inOneLine(error)}`);
       print(left ?? `${name} is ${status}`);
     }
     return left === null ? 0 : 1;

@@ -15,6 +15,11 @@ export function printable(text: string, escapedOf: (hex: string) => string = esc
   );
 }
 
+/** Returns the text in one line: messages of Postgres and of others may have several. */
+export function inOneLine(text: string): string {
+  return text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
+}
+
 function escaped(hex: string): string {
   return hex.length === 4 ? `\\u${hex}` : `\\u{${hex}}`;
 }

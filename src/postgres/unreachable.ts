@@ -1,4 +1,5 @@
 /** Says in a few words why no session could be opened. */
+import { inOneLine } from '../kernel/printable_text.ts';
 import { causeOf, codeOf } from './errors.ts';
 
 const reasons: Readonly<Record<string, string>> = {
@@ -15,9 +16,9 @@ const reasons: Readonly<Record<string, string>> = {
   '42704': 'the server lacks a setting; Kennel needs Postgres 15 or newer',
 };
 
-/** Returns one line. A message of the server may have line breaks. */
+/** Returns one line. */
 export function whyUnreachable(error: unknown): string {
   const cause = causeOf(error);
   const reason = reasons[codeOf(cause)] ?? (cause.message || 'no answer');
-  return reason.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
+  return inOneLine(reason);
 }

@@ -64,6 +64,7 @@ describe('npm run tenants', () => {
   it('refuses a query that cannot be one, and wrong choices of tenants, in one line', async () => {
     const wrong: [code: number, ...words: string[]][] = [
       [1, 'commit; select 1'],
+      [1, "select 'abc"],
       [1, 'select 1', '--where', 'slug=none-such'],
       [2, 'select 1', '--where', 'plan=none-such'],
       [2, 'select 1', '--where', 'age=3'],

@@ -90,6 +90,9 @@ describe('a start that fails', () => {
     'its database does not exist': (url: URL) => {
       url.pathname = '/nowhere';
     },
+    'its database has a line end in its name': (url: URL) => {
+      url.pathname = '/no%0Awhere';
+    },
   })) {
     it(`reports for DATABASE_URL that ${fault}`, async (t) => {
       const url = new URL(database.url);
