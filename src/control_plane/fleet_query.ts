@@ -117,9 +117,12 @@ async function answerOf(
     return { slug, rows: found.slice(0, rows), isCut: found.length > rows };
   } catch (error) {
     const cause = causeOf(error);
-    if (codeOf(cause) === syntaxError) throw new Error(`Cannot query: ${cause.message}`);
+    if (isSyntaxError(cause)) throw new Error(`Cannot query: ${cause.message}`);
     return { slug, error: cause.message };
   }
 }
 
-const syntaxError = '42601';
+/** Whether Postgres cannot parse the text. A value of one tenant may have the same code, as in a cast. */
+function isSyntaxError(cause: Error): boolean {
+  return codeOf(cause) === '42601' && 'isInText' in cause && cause.isInText === true;
+}

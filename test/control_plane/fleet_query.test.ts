@@ -98,6 +98,23 @@ describe('queryFleet()', () => {
     assert.equal(answers.filter((one) => 'rows' in one && one.rows.length === 1).length, 4);
   });
 
+  it('answers for the others when a value of one tenant has the code of a syntax error', async () => {
+    const wrong = tenants.find(({ slug }) => slug === 'database-ark')?.id;
+    for (const cast of ['to_tsquery(name)', 'name::regtype', "('$.' || name)::jsonpath"]) {
+      const answers = await query(
+        `select ${cast} from (
+           select case tenant_id when '${wrong}' then 'a b (' else 'text' end as name from pets
+         ) as named`,
+      );
+      const failed = answers.flatMap((one) => ('error' in one ? [one.slug] : []));
+      assert.deepEqual(failed, ['database-ark'], cast);
+    }
+  });
+
+  it('ends at the first tenant when the text itself cannot be parsed', async () => {
+    await assert.rejects(query('select from where'), /^Error: Cannot query: syntax error/);
+  });
+
   it('says why it does not ask a tenant', async () => {
     await changeTenant('schema-ark', "status = 'deleting'");
     await changeTenant('schema-zoo', "status = 'provisioning'");

@@ -11,11 +11,17 @@ export class ServerError extends Error {
   readonly severity: string;
   /** SQLSTATE, five characters. */
   readonly code: string;
+  /** Whether it is at a position of the statement itself, and not in a value that the statement reads. */
+  readonly isInText: boolean;
 
-  constructor(message: string, { severity, code }: { severity: string; code: string }) {
+  constructor(
+    message: string,
+    { severity, code, isInText = false }: { severity: string; code: string; isInText?: boolean },
+  ) {
     super(message);
     this.severity = severity;
     this.code = code;
+    this.isInText = isInText;
   }
 }
 
@@ -26,5 +32,7 @@ const maxBytes = 4_096;
 export function errorIn({ bytes, from, to }: Message): ServerError {
   const fields = bytes.toString('utf8', from, Math.min(to, from + maxBytes)).split('\0');
   const field = (letter: string) => fields.find((text) => text.startsWith(letter))?.slice(1) ?? '';
-  return new ServerError(field('M'), { severity: field('V'), code: field('C') });
+  // Where a value is parsed, such as the name of a type, the position is in the value, and there is a context.
+  const isInText = field('P') !== '' && field('W') === '';
+  return new ServerError(field('M'), { severity: field('V'), code: field('C'), isInText });
 }
