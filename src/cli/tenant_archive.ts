@@ -3,6 +3,7 @@ import { importTenant } from '../control_plane/archive/import_tenant.ts';
 import { restoreTenant } from '../control_plane/archive/restore_tenant.ts';
 import { assertServer } from '../control_plane/servers/server_list.ts';
 import { isolationModes } from '../isolation/modes.ts';
+import { printable } from '../kernel/printable_text.ts';
 import type { Slug } from '../kernel/tenant.ts';
 import { UsageError } from './arguments.ts';
 import { print, printJson, type Work } from './command.ts';
@@ -66,7 +67,7 @@ export function importFile(
     else {
       const { tenant, admin } = created;
       print(`${tenant.slug} is ready (${tenant.plan}, ${tenant.isolation})`);
-      print(`admin:   ${admin.email}`);
+      print(`admin:   ${printable(admin.email)}`);
       print(`api key: ${admin.api_key}`);
     }
     return 0;

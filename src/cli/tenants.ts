@@ -4,6 +4,7 @@ import type { DeletionReceipt } from '../control_plane/provisioning/deletion_rec
 import type { TenantView } from '../control_plane/provisioning/tenant_admin.ts';
 import { assertServer } from '../control_plane/servers/server_list.ts';
 import { isolationModes } from '../isolation/modes.ts';
+import { printable } from '../kernel/printable_text.ts';
 import { mainServer, type Slug } from '../kernel/tenant.ts';
 import { inventedEmail, newTenantFields } from '../routes/admin/tenants.ts';
 import { openServices, type Services } from '../services.ts';
@@ -234,7 +235,7 @@ function remove(slug: Slug, { yes = false, json }: Values): Work {
   return async ({ registry, onboarding }) => {
     const found = await registry.find(slug);
     if (!found) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
-    const question = `This deletes all data of "${found.name}". Type its slug to continue: `;
+    const question = `This deletes all data of "${printable(found.name)}". Type its slug to continue: `;
     if (!yes && !(await isConfirmed(question, slug)))
       throw new Error(`Cannot delete "${slug}": it was not confirmed`);
     const receipt = await onboarding.remove(slug, null);

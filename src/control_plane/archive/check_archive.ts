@@ -2,7 +2,7 @@
 import { type Rest, restless } from '../pace.ts';
 import { bytesOf } from './archive_file.ts';
 import type { ArchivesLimits } from './export_tenant.ts';
-import { type ArchivedTable, type ArchiveHeader, unreadable } from './format.ts';
+import { type ArchivedTable, type ArchiveHeader, isPlain, unreadable } from './format.ts';
 import { ArchiveReader } from './read_archive.ts';
 
 /** The lines of each table of the account, by its name. */
@@ -41,12 +41,17 @@ export async function checkArchive(
   }
 }
 
+/** Looks at every user. @throws {Error} when none is an admin, or an address has control characters. */
 function firstAdminOf(account: AccountRows): CheckedArchive['admin'] {
   const users = account.get('users');
+  let admin: CheckedArchive['admin'] | null = null;
   for (const line of users?.lines ?? []) {
     const row: (string | null)[] = JSON.parse(line);
     const value = (column: string) => row[users?.table.columns.indexOf(column) ?? -1] ?? '';
-    if (value('role') === 'admin') return { id: value('id'), email: value('email') };
+    const email = value('email');
+    if (!isPlain(email)) throw unreadable('the email of a user has control characters');
+    if (value('role') === 'admin') admin ??= { id: value('id'), email };
   }
+  if (admin) return admin;
   throw unreadable('it has no user with the role "admin"');
 }

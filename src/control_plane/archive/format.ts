@@ -61,7 +61,7 @@ const header = v.strictObject({
   exported_at: v.pipe(v.string(), v.isoTimestamp()),
   tenant: v.strictObject({
     slug: v.pipe(v.string(), v.maxLength(40)),
-    name: v.pipe(v.string(), v.minLength(1), v.maxLength(200)),
+    name: v.pipe(v.string(), v.minLength(1), v.maxLength(200), v.check(isPlain)),
     plan: v.pipe(v.string(), v.maxLength(40)),
   }),
   schema_version: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
@@ -71,6 +71,11 @@ const header = v.strictObject({
   ),
   tables,
 });
+
+/** Whether a text is without control characters, as the API demands it of names and addresses: terminals obey them. */
+export function isPlain(text: string): boolean {
+  return !/[\p{Cc}\p{Cs}]/u.test(text);
+}
 
 /** @throws {Error} when the line is not the first line of an archive of this format. */
 export function parseHeader(line: string): ArchiveHeader {

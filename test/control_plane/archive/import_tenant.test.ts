@@ -283,7 +283,7 @@ describe('importTenant()', () => {
     const petLine = (id: string, name: string) =>
       JSON.stringify([id, name, 'dog', null, null, 'f', '2026-01-01', '2026-01-01', null]);
 
-    const toyOf = (pet: string) => JSON.stringify([uuid(1), pet, 'x']).replaceAll(',', ', ');
+    const toyOf = (pet: string) => JSON.stringify([uuid(1), pet, 'x']);
 
     const forgeries: [name: string, change: Change, reason: RegExp][] = [
       ['a table of Postgres', withTable('pets', { name: 'pg_authid' }), /no table pg_authid/],
@@ -308,6 +308,19 @@ describe('importTenant()', () => {
       ],
       ['a foreign key', withRow(toyOf(uuid(1)), toyOf(uuid(2))), /refused: .*foreign key/],
       ['no admin', withRow('"admin"', JSON.stringify([uuid(9), 'a', 'member', 'now'])), /no user/],
+      [
+        'an address that a terminal obeys',
+        withRow('"admin"', JSON.stringify([uuid(9), 'a\u001b[2J@x.example', 'admin', 'now'])),
+        /control characters/,
+      ],
+      [
+        'a name that a terminal obeys',
+        ({ header, rows }) => ({
+          header: { ...header, tenant: { ...header.tenant, name: 'Paws\r\napi key: kn_0' } },
+          rows,
+        }),
+        /wrong "tenant\.name"/,
+      ],
       [
         'an unknown role',
         ({ header, rows }) => ({
