@@ -9,7 +9,7 @@ import { assertProblem, type Call, onboard, operatorOf } from '../support/client
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { lookInto } from '../support/sql.ts';
-import { orphansIn, theTrail, tracesOf } from '../support/traces.ts';
+import { forLateWrites, orphansIn, theTrail, tracesOf } from '../support/traces.ts';
 import { until } from '../support/until.ts';
 
 let database: TestDatabase;
@@ -158,7 +158,7 @@ describe('tenants', () => {
       assertProblem(await operator(`GET /api/admin/tenants/${slug}`), 404, 'not_found');
       // Shared mode keeps the bare id for a while, to erase late writes once more.
       const left = (await tracesOf(database.url, [id, slug])).filter(
-        (trace) => trace !== 'table control.leftovers',
+        (trace) => trace !== forLateWrites,
       );
       assert.deepEqual(left, theTrail);
 
@@ -180,9 +180,7 @@ describe('tenants', () => {
     });
     assert.notDeepEqual(await orphansIn(database.url), []);
     const next = await startKennel(database.url);
-    await until(
-      async () => !(await tracesOf(database.url, [id])).includes('table control.leftovers'),
-    );
+    await until(async () => !(await tracesOf(database.url, [id])).includes(forLateWrites));
     assert.deepEqual(await orphansIn(database.url), []);
     await next.stop();
   });

@@ -31,7 +31,7 @@ import {
   slugOf,
 } from './more_tables.ts';
 import { lookInto } from './sql.ts';
-import { theTrail, tracesOf } from './traces.ts';
+import { forLateWrites, theTrail, tracesOf } from './traces.ts';
 
 /** The ordered pairs of two modes. */
 export const pairs = isolationModes.flatMap((from) =>
@@ -144,7 +144,9 @@ export async function openMovingFixture(): Promise<MovingFixture> {
       await lookInto(target, (sql) => sql`drop schema ${sql(captureOf(stale.id))} cascade`);
     },
     tracesOf: async ({ id }) =>
-      (await tracesOf(extended.url, [id])).filter((trace) => !theTrail.includes(trace)),
+      (await tracesOf(extended.url, [id])).filter(
+        (trace) => ![...theTrail, forLateWrites].includes(trace),
+      ),
     leftOver: async (slug) => leftOver(services.fleet, await tenant(slug)),
   };
 }

@@ -5,6 +5,9 @@ import { lookInto } from './sql.ts';
 /** The data that outlives a tenant: its events, and the head of their chain. */
 export const theTrail = ['table control.audit_chains', 'table control.audit_events'];
 
+/** What a deleted tenant of common tables, or one that has moved, leaves for a while: its bare id. */
+export const forLateWrites = 'table control.leftovers';
+
 /**
  * The tables, schemas, databases and roles that contain one of the marks in a row or in their name:
  * a tenant's id, slug, name. A tenant's own database is found by its name and not read.

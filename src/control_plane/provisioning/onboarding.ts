@@ -251,10 +251,13 @@ export class Onboarding {
     await modes.of(tenant).destroy(tenant, this.#steps);
   }
 
-  /** A request in progress may still write rows into tables that outlive the tenant. */
+  /**
+   * A request in progress may still write rows into tables that outlive the tenant: also into those that it has
+   * left by a move, because nothing refuses its old contexts any more.
+   */
   async #recordLeftovers(sql: Sql, tenant: TenantRef): Promise<void> {
     const { fleet, propagationMs } = this.#parts;
-    if (!fleet.modes.isCommon(tenant)) return;
+    if (!fleet.modes.isCommon(tenant) && tenant.generation === 0) return;
     await sql`
       insert into control.leftovers (tenant_id, isolation, due_at)
       values (
@@ -270,7 +273,9 @@ export class Onboarding {
       where due_at <= now()
       limit ${this.#parts.recoveryBatchSize}`;
     for (const tenant of due) {
-      await this.#destroy(tenant);
+      for (const { mode } of this.#parts.fleet.modes.commonPlacements()) {
+        await this.#destroy({ ...tenant, isolation: mode });
+      }
       await control`delete from control.leftovers where tenant_id = ${tenant.id}`;
     }
   }

@@ -11,6 +11,7 @@ import { limits } from '../../../src/limits.ts';
 import type { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
 import { slugOf } from '../../support/more_tables.ts';
 import { type MovingFixture, openMovingFixture } from '../../support/moving_fixture.ts';
+import { lookInto } from '../../support/sql.ts';
 
 function deferred() {
   let resolve = () => {};
@@ -146,5 +147,24 @@ describe('while a tenant moves', () => {
       select details, actor from control.audit_events
       where tenant = 'resting' and event = 'tenant_moved'`;
     assert.deepEqual(events, [{ details: { from: 'schema', to: 'shared' }, actor: 'operator' }]);
+  });
+
+  it('a late write to tables that the tenant has left is deleted after its deletion', async () => {
+    const { services } = fixture;
+    await fixture.onboard('late', 'shared');
+    const stale = await fixture.tenant('late');
+    await fixture.move('late', 'schema');
+    await fixture.remove('late');
+    // Without a cache no process follows: it is told that the tenant has gone.
+    await services.isolation.run(
+      stale,
+      (db) => db`insert into pets (id, name, species) values (${stale.id}, 'Late', 'dog')`,
+    );
+    const rows = () =>
+      lookInto(fixture.url, (sql) => sql`select from shared.pets where tenant_id = ${stale.id}`);
+    assert.equal((await rows()).length, 1);
+    await services.control`update control.leftovers set due_at = now() where tenant_id = ${stale.id}`;
+    await services.onboarding.recover();
+    assert.equal((await rows()).length, 0);
   });
 });
