@@ -9,7 +9,8 @@
 -- Returns a row for each schema, and one with an empty name for the whole database. `facts` is null if the
 -- schema has its digest of :'known'. Of the schemas with another digest, only the first 20 have facts, because
 -- one fault is often in all of them.
--- A fact has the statements that create (`make`) and remove (`drop`) it, or null.
+-- A fact has the statements that create it (`add`), correct it (`make`) and remove it (`drop`), or null. A
+-- column of a table has its `type`, and a statement that corrects the type too (`retype`).
 -- {schema} stands for the schema's name, and {app} for the role that works on tenants' tables: in one database
 -- it is the same for all tenants.
 
@@ -105,32 +106,6 @@ with ours as materialized (
       case when relrowsecurity then 'enable' else 'disable' end,
       case when relforcerowsecurity then 'force' else 'no force' end), null
   from relation where relkind in ('r', 'p')
-
-  union all
-  select namespace, 'column', name, format('column %I of %s %s', attname, type, name),
-    concat_ws(' ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
-      'default ' || expression, 'generated ' || nullif(attgenerated::text, ''),
-      'identity ' || nullif(attidentity::text, ''),
-      case when attcollation <> 0 then 'collate ' || attcollation::regcollation end,
-      'statistics ' || coalesce(attstattarget, -1), attoptions::text, attfdwoptions::text),
-    case when relkind in ('r', 'p') then
-      format('alter table %s alter %I %s not null', name, attname,
-        case when attnotnull then 'set' else 'drop' end)
-      || format(', alter %I set statistics %s', attname, coalesce(attstattarget, -1))
-      || case when attgenerated = '' then format(', alter %I drop expression if exists', attname)
-        else '' end
-      || case
-        when attgenerated <> '' or attidentity <> '' then ''
-        when expression is null then format(', alter %I drop default', attname)
-        else format('; alter table %s alter %I set default %s', name, attname, expression)
-      end
-    end,
-    case when attgenerated <> '' then format('alter table %s drop column %I', name, attname) end
-  from relation
-    join pg_attribute on attrelid = relation.oid
-    left join pg_attrdef on adrelid = attrelid and adnum = attnum
-    cross join lateral (select pg_get_expr(adbin, adrelid) as expression) as attribute_default
-  where attnum > 0 and not attisdropped and relkind <> 'S'
 
   union all
   select namespace, 'constraint', name, format('constraint %I of table %s', conname, name),
@@ -315,11 +290,72 @@ with ours as materialized (
   where pg_cast.oid >= 16384 and not exists (
     select from pg_depend where classid = 'pg_cast'::regclass and objid = pg_cast.oid and deptype = 'e'
   )
+), column_fact (namespace, kind, parent, object, value, make, drop, add, type, retype) as (
+  select namespace, 'column', name, format('column %I of %s %s', attname, relation.type, name),
+    concat_ws(' ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
+      'default ' || expression, 'generated ' || nullif(attgenerated::text, ''),
+      'identity ' || nullif(attidentity::text, ''),
+      case when attcollation <> 0 then 'collate ' || attcollation::regcollation end,
+      'statistics ' || coalesce(attstattarget, -1), attoptions::text, attfdwoptions::text),
+    altering || concat_ws(', ', resets, settings),
+    case when attgenerated <> '' then format('alter table %s drop column %I', name, attname) end,
+    -- A person has to decide which values the rows get. The tenant of a row is known only in its context.
+    case
+      when expression = 'kernel.tenant()' then null
+      when attnotnull and expression is null and attidentity = '' then null
+      else altering || concat_ws(' ', format('add column %I %s', attname, alteration.type),
+          case
+            when attgenerated <> '' then format('generated always as (%s) %s', expression,
+              case attgenerated when 's' then 'stored' else 'virtual' end)
+            when attidentity <> '' then format('generated %s as identity',
+              case attidentity when 'a' then 'always' else 'by default' end)
+            else 'default ' || expression
+          end,
+          case when attnotnull then 'not null' end)
+        || case when attstattarget <> -1
+          then format(', alter %I set statistics %s', attname, attstattarget) else '' end
+    end,
+    case when altering is not null then alteration.type end,
+    -- A cast to the type without its length: with the length it would cut long values.
+    altering || concat_ws(', ', resets, format('alter %I type %s', attname, alteration.type)
+      || case when attgenerated = ''
+        then format(' using %I::%s', attname, format_type(atttypid, -1)) else '' end, settings)
+  from relation
+    join pg_attribute on attrelid = relation.oid
+    left join pg_attrdef on adrelid = attrelid and adnum = attnum
+    cross join lateral (
+      select pg_get_expr(adbin, adrelid) as expression,
+        attgenerated = '' and attidentity = '' as may_have_default,
+        case when relkind in ('r', 'p') then format('alter table %s ', name) end as altering
+    ) as attribute_default
+    cross join lateral (
+      select concat_ws(' ', format_type(atttypid, atttypmod), case
+          when attcollation not in (0, '"default"'::regcollation)
+            then 'collate ' || attcollation::regcollation
+        end) as type,
+        concat_ws(', ',
+          case when attgenerated = '' then format('alter %I drop expression if exists', attname) end,
+          case when may_have_default then format('alter %I drop default', attname) end) as resets,
+        concat_ws(', ',
+          format('alter %I %s not null', attname, case when attnotnull then 'set' else 'drop' end),
+          case when attgenerated <> 'v'
+            then format('alter %I set statistics %s', attname, coalesce(attstattarget, -1)) end,
+          case when may_have_default
+            then format('alter %I set default ', attname) || expression end) as settings
+    ) as alteration
+  where attnum > 0 and not attisdropped and relkind <> 'S'
+), listed (namespace, kind, parent, object, value, make, drop, add, type, retype) as (
+  -- Columns come first, because the fixes of indexes and grants name them.
+  select * from column_fact
+  union all
+  select *, make, null, null from fact
 ), placed as materialized (
   select coalesce(schema, '') as schema, kind, replace(parent, within, '{schema}.') as parent,
     replace(object, within, '{schema}.') as object, replace(value, within, '{schema}.') as value,
-    replace(make, within, '{schema}.') as make, replace(drop, within, '{schema}.') as drop
-  from fact
+    replace(make, within, '{schema}.') as make, replace(drop, within, '{schema}.') as drop,
+    replace(add, within, '{schema}.') as add, replace(type, within, '{schema}.') as type,
+    replace(retype, within, '{schema}.') as retype
+  from listed
     left join ours using (namespace)
     cross join lateral (select coalesce(prefix, '') as within) as place
 ), digested as (

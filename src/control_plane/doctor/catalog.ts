@@ -6,9 +6,13 @@ export type Fact = {
   parent: string | null;
   object: string;
   value: string;
-  /** The statements that create and remove it; null where there is none. */
+  /** The statements that create, correct and remove it; null where there is none. */
+  add: string | null;
   make: string | null;
   drop: string | null;
+  /** The type of a table's column, and the statement that corrects the column with its type. */
+  type: string | null;
+  retype: string | null;
 };
 
 /**

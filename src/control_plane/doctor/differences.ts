@@ -49,12 +49,14 @@ function tablesOnlyIn(some: Facts, others: Facts) {
 function missing(fact: Fact, setting: Setting): Finding {
   const what = 'It is not there';
   const more = fact.value === '' ? what : `${what}, and should be ${shown(fact, setting)}`;
-  return told('missing', fact, { ...setting, what: more, fix: fact.make });
+  return told('missing', fact, { ...setting, what: more, fix: fact.add });
 }
 
 function changed(fact: Fact, found: Fact, setting: Setting): Finding {
   const what = `It is ${shown(found, setting)}, and should be ${shown(fact, setting)}`;
-  return told('changed', fact, { ...setting, what, fix: fact.make });
+  // Only another type: to correct it rewrites the table, and is refused for a column that a policy names.
+  const fix = fact.type === found.type ? fact.make : fact.retype;
+  return told('changed', fact, { ...setting, what, fix });
 }
 
 function excessive(fact: Fact, setting: Setting): Finding {

@@ -123,7 +123,8 @@ export function forTenant(
       .replaceAll(`'${anyGeneration}'`, `'${generation}'`)
       .replaceAll(listOf([anyDigest]), listOf(digests));
   const placed = facts.map((fact) => {
-    return { ...fact, value: put(fact.value), make: fact.make && put(fact.make) };
+    const [add, make] = [fact.add && put(fact.add), fact.make && put(fact.make)];
+    return { ...fact, value: put(fact.value), add, make };
   });
   return { facts: placed, digest: '', findings };
 }

@@ -12,6 +12,8 @@ export type Spoilt = {
   in?: (names: Names) => string;
   /** What a superuser does where the finding has nothing to paste. */
   fix?: (names: Names) => string;
+  /** Whether the row's own finding must have no fix, because a person has to decide. */
+  decided?: true;
   /** Whether it would change how the files are run to make the references. */
   references?: 'new';
   /** One fault that is found as several: the row's own is among them. */
@@ -99,6 +101,8 @@ async function findsOne(
   const named = found.map((finding) => [finding.check, finding.where]);
   if (row.among) assert.ok(named.some(([one, where]) => one === check && where === wanted[1]));
   else assert.deepEqual(named, [wanted]);
+  const own = found.find((finding) => finding.check === check && finding.where === wanted[1]);
+  if (row.decided) assert.equal(own?.fix, null);
   const fixes = row.fix
     ? [{ database, fix: row.fix(names) }]
     : found.map((finding) => ({ database: finding.database, fix: finding.fix }));

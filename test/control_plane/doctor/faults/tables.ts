@@ -70,11 +70,57 @@ findsEach(
         () => 'alter table control.api_keys alter secret_sha256 drop not null',
         'column secret_sha256 of ',
       ),
+      'a type without a length': inShared(
+        'pets',
+        'alter table shared.pets alter microchip_id type text',
+        'column microchip_id of ',
+      ),
+      'a type that needs a cast': inShared(
+        'pets',
+        'alter table shared.pets alter birth_date type text',
+        'column birth_date of ',
+      ),
+      'a type whose default needs a cast': inShared(
+        'pets',
+        `alter table shared.pets alter deleted drop default, alter deleted type text,
+           alter deleted set default 'no'`,
+        'column deleted of ',
+      ),
+      'another collation': inShared(
+        'pets',
+        'alter table shared.pets alter microchip_id type varchar(50) collate "C"',
+        'column microchip_id of ',
+      ),
       'statistics of values': inShared(
         'pets',
         'alter table shared.pets alter name set statistics 500',
         'column name of ',
       ),
+    },
+    column_missing: {
+      'a column that has to have values': {
+        spoil: ({ schema }) => `alter table ${schema}.visits drop column visited_on`,
+        where: ({ schema, main }) =>
+          `column visited_on of table ${schema}.visits of database ${main}`,
+        among: true,
+        decided: true,
+        fix: ({ schema, app }) => `
+          alter table ${schema}.visits add visited_on date not null,
+            alter visited_on set statistics 0;
+          create index visits_by_pet on ${schema}.visits
+            (tenant_id, pet_id, visited_on desc, id desc);
+          grant insert (visited_on), update (visited_on) on ${schema}.visits to ${app}`,
+      },
+      'a column with a default': {
+        ...inShared('pets', 'alter table shared.pets drop column deleted', 'column deleted of '),
+        among: true,
+      },
+      'a column that may be null': {
+        in: ({ own }) => own,
+        spoil: () => 'alter table tenant.pets drop column breed, drop column microchip_id',
+        where: ({ own }) => `column microchip_id of table tenant.pets of database ${own}`,
+        among: true,
+      },
     },
     column_extra: {
       "a generated column that knows others' rows": {
