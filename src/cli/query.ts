@@ -71,13 +71,15 @@ function tablePrinter(): (answer: TenantAnswer) => void {
   };
 }
 
-/** Returns the row with binary values as Postgres writes them. */
+/** Returns the row with values as Postgres writes them where JSON has none: bytes, NaN and infinity. */
 function readable(row: object): Record<string, unknown> {
-  const entries = Object.entries(row).map(([name, value]) => [
-    name,
-    Buffer.isBuffer(value) ? `\\x${value.toString('hex')}` : value,
-  ]);
+  const entries = Object.entries(row).map(([name, value]) => [name, readableValue(value)]);
   return Object.fromEntries(entries);
+}
+
+function readableValue(value: unknown): unknown {
+  if (Buffer.isBuffer(value)) return `\\x${value.toString('hex')}`;
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
 
 /** Returns a value without characters that a tenant could use to control the terminal, or forge a line. */
