@@ -125,6 +125,13 @@ findsEach('roles', {
     'a view': {
       ...owned('view public.spare as select 1', 'view public.spare'),
     },
+    'extended statistics': {
+      spoil: ({ app }) => `create schema stray; create table stray.spare (a int, b int);
+        create statistics stray.pairs on a, b from stray.spare;
+        alter statistics stray.pairs owner to ${app}`,
+      where: ({ main }) => `statistics object stray.pairs of database ${main}`,
+      sweep: () => 'drop schema stray cascade',
+    },
     "a table of a tenant's own database": {
       in: inOwn,
       spoil: ({ own }) => `create schema stray; create table stray.spare ();
