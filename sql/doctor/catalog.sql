@@ -9,6 +9,7 @@
 -- Returns a row for each schema, and one with an empty name for the whole database. `facts` is null if the
 -- schema has its digest of :'known'. Of the schemas with another digest, only the first 20 have facts, because
 -- one fault is often in all of them.
+-- Several statements are one transaction: psql would commit each, and a refused grant would leave the revoke.
 -- A fact has the statements that create it (`add`), correct it (`make`) and remove it (`drop`), or null. A
 -- column of a table has its `type`, and a statement that corrects the type too (`retype`).
 -- {schema} stands for the schema's name, and {app} for the role that works on tenants' tables: in one database
@@ -128,8 +129,8 @@ with ours as materialized (
   select namespace, 'index', name, format('index %I of table %s', index.relname, name),
     concat_ws(' ', pg_get_indexdef(indexrelid), case when not indisvalid then 'invalid' end,
       expressions.statistics),
-    format('drop index if exists {schema}.%I; %s; %s', index.relname, pg_get_indexdef(indexrelid),
-      expressions.make),
+    format('begin; drop index if exists {schema}.%I; %s; %scommit', index.relname,
+      pg_get_indexdef(indexrelid), expressions.make || '; '),
     format('drop index {schema}.%I', index.relname)
   from relation
     join pg_index on indrelid = relation.oid
@@ -154,7 +155,8 @@ with ours as materialized (
 
   union all
   select namespace, 'policy', name, format('policy %I of table %s', polname, name), text,
-    format('drop policy if exists %I on %s; create policy %I on %s %s', polname, name, polname, name, text),
+    format('begin; drop policy if exists %1$I on %2$s; create policy %1$I on %2$s %3$s; commit', polname,
+      name, text),
     format('drop policy %I on %s', polname, name)
   from relation
     join pg_policy on polrelid = relation.oid
@@ -171,7 +173,8 @@ with ours as materialized (
   union all
   select namespace, 'trigger', name, format('trigger %I of table %s', tgname, name),
     pg_get_triggerdef(pg_trigger.oid),
-    format('drop trigger if exists %I on %s; %s', tgname, name, pg_get_triggerdef(pg_trigger.oid)),
+    format('begin; drop trigger if exists %I on %s; %s; commit', tgname, name,
+      pg_get_triggerdef(pg_trigger.oid)),
     format('drop trigger %I on %s', tgname, name)
   from relation join pg_trigger on tgrelid = relation.oid
   -- Those of a tenant that moves; captures.sql checks that it does.
@@ -226,8 +229,8 @@ with ours as materialized (
     format('rights of %s on %s %s', grantee, type, name),
     string_agg(privilege || case when is_grantable then ' with grant option' else '' end, ', '
       order by privilege collate "C", is_grantable),
-    format('revoke all on %s %s from %s; grant %s on %s %s to %s', type, name, grantee,
-      string_agg(privilege, ', ' order by privilege collate "C"), type, name, grantee),
+    format('begin; revoke all on %1$s %2$s from %3$s; grant %4$s on %1$s %2$s to %3$s; commit', type, name,
+      grantee, string_agg(privilege, ', ' order by privilege collate "C")),
     format('revoke all on %s %s from %s', type, name, grantee)
   from permission
   group by namespace, type, name, parent, grantee, is_ours

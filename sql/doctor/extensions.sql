@@ -29,8 +29,9 @@ with member as (
 select 'statements_visible' as check, 'warning' as severity, current_database() as database,
   format('extension pg_stat_statements of database %s', current_database()) as where,
   'Serving roles may read the statements that it keeps, seals included' as what,
-  string_agg(format('revoke all on %s from %s', objects, concat_ws(', ', 'public',
-    (select string_agg(quote_ident(role), ', ') from unnest(:'serving'::text[]) as role))), '; ') as fix
+  'begin; ' || string_agg(format('revoke all on %s from %s; ', objects, concat_ws(', ', 'public',
+    (select string_agg(quote_ident(role), ', ') from unnest(:'serving'::text[]) as role))), '')
+    || 'commit' as fix
 from revoked
 where objects is not null
 having count(*) > 0;

@@ -6,7 +6,8 @@
 select 'plpgsql_allowed' as check, 'warning' as severity, current_database() as database,
   format('language %s of database %s', lanname, current_database()) as where,
   'An injected DO block may change the password of the login that all tenants share' as what,
-  format('revoke usage on language %1$I from %2$s; grant usage on language %1$I to %3$I', lanname,
+  format(
+    'begin; revoke usage on language %1$I from %2$s; grant usage on language %1$I to %3$I; commit', lanname,
     concat_ws(', ', 'public',
       (select string_agg(quote_ident(role), ', ') from unnest(:'serving'::text[]) as role)),
     :'owner') as fix

@@ -32,7 +32,7 @@ where not exists (
 union all
 select 'policy_changed', 'error', current_database(), format('policy tenant_rows of table %s', place),
   format('It says "%s", and has to be "using (tenant_id = (select kernel.tenant()))" for all', shown),
-  format('drop policy tenant_rows on %I.%I; %s', nspname, relname, statement)
+  format('begin; drop policy tenant_rows on %I.%I; %s; commit', nspname, relname, statement)
 from making
 where polname = 'tenant_rows' and not is_meant
 union all

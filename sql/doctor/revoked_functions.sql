@@ -43,12 +43,12 @@ with family ("check", severity, names, keepers, what) as (
 )
 select allowed.check, severity, current_database() as database,
   format('database %s', current_database()) as where, what,
-  format('revoke execute on function %s from %s', functions,
+  format('begin; revoke execute on function %s from %s', functions,
     (
       select string_agg(case role when 'public' then role else quote_ident(role) end, ', ')
       from unnest(array_prepend('public', :'serving'::text[])) as role
       where role <> all (keepers)
     ))
   || coalesce(format('; grant execute on function %s to ', functions)
-      || (select string_agg(quote_ident(role), ', ') from unnest(keepers) as role), '') as fix
+      || (select string_agg(quote_ident(role), ', ') from unnest(keepers) as role), '') || '; commit' as fix
 from allowed;

@@ -53,8 +53,8 @@ select 'role_member' as check, 'error' as severity, current_database() as databa
   case
     when not is_meant then 'revoke ' || itself
     when at_least_16
-      then format('revoke admin option for %1$s; revoke inherit option for %1$s', itself)
-    else format('revoke admin option for %s; alter role %I noinherit', itself, role)
+      then format('begin; revoke admin option for %1$s; revoke inherit option for %1$s; commit', itself)
+    else format('begin; revoke admin option for %s; alter role %I noinherit; commit', itself, role)
   end as fix
 from membership
 where is_ours and (is_wide or not is_meant)

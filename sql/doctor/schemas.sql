@@ -28,7 +28,8 @@ where privilege_type = 'CREATE' and grantee <> nspowner and nspname <> all (:'sc
 select 'table_in_public' as check, 'error' as severity, current_database() as database,
   format('table public.%s of database %s', relname, current_database()) as where,
   'It has the name of a tenants'' table; nothing of ours is in public' as what,
-  format('create schema if not exists stray; alter table public.%I set schema stray', relname) as fix
+  format('begin; create schema if not exists stray; alter table public.%I set schema stray; commit', relname)
+    as fix
 from pg_class
 where relnamespace = to_regnamespace('public') and relkind in ('r', 'p', 'v', 'm', 'f')
   and relname <> 'migrations' and relname in (

@@ -15,7 +15,7 @@ with carrier as (
 )
 select watched.check, severity, database,
   format('role %s', login) as where, what,
-  format('alter role %1$I set %3$s = %4$s; alter role %1$I in database %2$I reset %3$s', login,
+  format('begin; alter role %1$I set %3$s = %4$s; alter role %1$I in database %2$I reset %3$s; commit', login,
     database, name, quiet) as fix
 from carrier
   join pg_roles on rolname = login

@@ -13,8 +13,8 @@ select 'statistics_kept' as check, 'error' as severity, current_database() as da
   format('table %s of database %s', coalesce(indrelid, starelid)::regclass, current_database())
     as where,
   'Values are kept, and estimates tell a tenant what others have' as what,
-  string_agg(distinct format('delete from pg_statistic where starelid = %L::regclass',
-    starelid::regclass), '; ') as fix
+  'begin; ' || string_agg(distinct format('delete from pg_statistic where starelid = %L::regclass; ',
+    starelid::regclass), '') || 'commit' as fix
 from pg_statistic
   join pg_class on pg_class.oid = starelid
   join pg_namespace on pg_namespace.oid = relnamespace

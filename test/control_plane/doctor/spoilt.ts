@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { knownWarnings } from '../../../src/control_plane/doctor/accepted.ts';
 import { oneLine } from '../../../src/control_plane/doctor/one_line.ts';
+import { readSql } from '../../../src/control_plane/migrations/sql_text.ts';
 import { type DoctorFixture, type Names, openDoctorFixture } from '../../support/doctor_fixture.ts';
 
 export type Spoilt = {
@@ -108,8 +109,16 @@ async function findsOne(
     : found.map((finding) => ({ database: finding.database, fix: finding.fix }));
   for (const { database: where, fix } of fixes) {
     assert.ok(fix);
+    if (!row.fix) assertAtomic(oneLine(fix));
     await run(where, oneLine(fix));
   }
   if (row.among) assert.deepEqual(await look(), []);
   if (row.sweep) await run(database, row.sweep(names));
+}
+
+/** psql commits each statement, so several must be one transaction: the first may take what the last gives. */
+function assertAtomic(fix: string) {
+  const statements = readSql(fix).statements.map(({ words }) => words.join(' '));
+  if (statements.length === 1) return;
+  assert.deepEqual([statements.at(0), statements.at(-1)], ['begin', 'commit'], fix);
 }
