@@ -112,7 +112,7 @@ describe('npm run tenants', () => {
 
   it('deletes a tenant, and reports that it is gone the second time', async () => {
     const { out } = await run('tenants', 'delete', 'zoo', '--yes');
-    assert.match(out, /^zoo was deleted\npets: 1\nvisits: 0\n/);
+    assert.match(out, /^zoo was deleted\n(\w+: 0\n)*pets: 1\n(\w+: 0\n)*visits: 0\n/);
     assert.match(out, /^its audit trail is kept, and ends with [0-9a-f]{64}\n$/m);
     const { code, err } = await run('tenants', 'delete', 'zoo', '--yes');
     assert.deepEqual([code, err], [1, 'kennel: Cannot delete "zoo": there is no such tenant\n']);
@@ -163,7 +163,7 @@ describe('npm run migrate', () => {
       const [{ schema } = { schema: '' }] = await sql<{ schema: string }[]>`
         update control.tenants set schema_version = 1 where slug = 'farm'
         returning 't_' || replace(id::text, '-', '') as schema`;
-      await sql`delete from ${sql(schema)}.migrations where version = 2`;
+      await sql`delete from ${sql(schema)}.migrations where version > 1`;
     });
     assert.match((await run('migrate', 'status')).out, /^farm +schema +1$/m);
     const { code, out, err } = await run('migrate', 'up', '--canary', '1');

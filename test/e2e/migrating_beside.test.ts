@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -22,6 +22,7 @@ import { guarded } from '../support/more_tables.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';
+import { addMigration, newestVersion } from '../support/tenant_files.ts';
 import { until } from '../support/until.ts';
 
 const { heartbeatTimeoutMs } = limits.processes;
@@ -64,7 +65,7 @@ describe('a migration beside a server without its file', () => {
     await rm(sqlFolder, { recursive: true });
   });
 
-  const addFile = (name: string, text: string) => writeFile(join(sqlFolder, 'tenant', name), text);
+  const addFile = (name: string, text: string) => addMigration(sqlFolder, name, text);
 
   /** Another shell, which has the files. */
   async function withFiles<Result>(work: (services: Services) => Promise<Result>) {
@@ -110,9 +111,9 @@ describe('a migration beside a server without its file', () => {
   }
 
   it('interrupts no tenant when it only adds, also after a restart of the server', async () => {
-    await addFile('003_toys.sql', additive);
+    await addFile('toys', additive);
     assert.deepEqual((await up()).failed, []);
-    assert.deepEqual(await versions(), [[3, 0]]);
+    assert.deepEqual(await versions(), [[newestVersion + 1, 0]]);
     await assertAllServed();
     await server.stop();
     server = await startKennel(database.url);
@@ -122,8 +123,8 @@ describe('a migration beside a server without its file', () => {
 
   it('is shown by "status" as ahead of the files, with the running servers', async () => {
     const { out } = await runCommand('migrate', ['status'], { DATABASE_URL: database.url });
-    assert.match(out, /0 at version 2, 0 behind, 3 ahead of the files/);
-    assert.match(out, new RegExp(`${hostname()} \\d+ +2 +\\d+ s ago`));
+    assert.match(out, new RegExp(`0 at version ${newestVersion}, 0 behind, 3 ahead of the files`));
+    assert.match(out, new RegExp(`${hostname()} \\d+ +${newestVersion} +\\d+ s ago`));
     assert.doesNotMatch(out, /left behind/);
     await until(async () => (await figure('kennel_tenants_ahead')) === 3);
     assert.equal(await figure('kennel_tenants_unserved'), 0);
@@ -166,27 +167,30 @@ describe('a migration beside a server without its file', () => {
   });
 
   it("is refused before any change, with the server's name, when that server could not go on", async () => {
-    await addFile('004_race.sql', breaking);
+    await addFile('race', breaking);
     const [one] = await withFiles(({ control }) => readProcesses(control, heartbeatTimeoutMs));
     assert.ok(one);
     await assert.rejects(
       up(),
-      new RegExp(`Cannot migrate: servers must know version 4.*${one.host} pid ${one.pid} `),
+      new RegExp(
+        `Cannot migrate: servers must know version ${newestVersion + 2}.*${one.host} pid ${one.pid} `,
+      ),
     );
-    assert.deepEqual(await versions(), [[3, 0]]);
+    assert.deepEqual(await versions(), [[newestVersion + 1, 0]]);
     await assertAllServed();
   });
 
   it('control: leaves an unregistered server unable to serve, which its log and metrics show', async () => {
     await lookInto(database.url, (sql) => sql.unsafe(unregistered));
     assert.deepEqual((await up()).failed, []);
-    assert.deepEqual(await versions(), [[4, 4]]);
+    assert.deepEqual(await versions(), [[newestVersion + 2, newestVersion + 2]]);
     await lookInto(database.url, (sql) => sql.unsafe(registered));
     for (const slug of keys.keys()) {
       await until(async () => (await ask(slug, 'GET /api/pets')).status === 503);
       assertProblem(await ask(slug, 'GET /api/pets'), 503, 'unavailable');
     }
-    await until(() => /"unavailable".*need one that knows 4/.test(server.stdout()));
+    const needed = new RegExp(`"unavailable".*need one that knows ${newestVersion + 2}`);
+    await until(() => needed.test(server.stdout()));
     await server.stop();
     server = await startKennel(database.url);
     await until(async () => (await figure('kennel_tenants_unserved')) === 3);
@@ -195,22 +199,22 @@ describe('a migration beside a server without its file', () => {
 
   it('ignores processes that know the file, have left or are stale', async () => {
     await server.stop();
-    await addFile('005_breed.sql', 'alter table pets rename column race to breed');
+    await addFile('breed', 'alter table pets rename column race to breed');
     await withFiles(async ({ control }) => {
       assert.deepEqual(await readProcesses(control, heartbeatTimeoutMs), []);
-      const versions = { oldest: 2, newest: 5 };
+      const versions = { oldest: newestVersion, newest: newestVersion + 3 };
       const presence = { appVersion: '9', versions, heartbeatTimeoutMs };
       await announceProcess(control, { ...presence, id: '01890000-0000-7000-8000-000000000001' });
       await control`
         insert into control.processes (id, host, pid, app_version, oldest_version, newest_version, seen_at)
-        values ('01890000-0000-7000-8000-000000000002', 'gone', 1, '9', 2, 2, now() - interval '61 s')`;
+        values ('01890000-0000-7000-8000-000000000002', 'gone', 1, '9', ${newestVersion}, ${newestVersion}, now() - interval '61 s')`;
       const live = await readProcesses(control, heartbeatTimeoutMs);
       assert.deepEqual(
         live.map(({ newest }) => newest),
-        [5],
+        [newestVersion + 3],
       );
     });
     assert.deepEqual((await up()).failed, []);
-    assert.deepEqual(await versions(), [[5, 5]]);
+    assert.deepEqual(await versions(), [[newestVersion + 3, newestVersion + 3]]);
   });
 });

@@ -1,6 +1,6 @@
 /** A mode is one file and one registration: everything else works with it unchanged. */
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -17,6 +17,7 @@ import { openServices, type Services } from '../../src/services.ts';
 import { isolationContract } from '../contract/isolation.ts';
 import { ownPlacementContract } from '../contract/own_placement.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
+import { addMigration } from '../support/tenant_files.ts';
 import { tracesOf } from '../support/traces.ts';
 import { secondDatabaseMode } from './second_database.ts';
 
@@ -98,10 +99,7 @@ describe('a tenant of a fourth isolation mode', () => {
   });
 
   it('is migrated', async () => {
-    await writeFile(
-      join(sqlFolder, 'tenant', '003_note.sql'),
-      'alter table pets add column note text;\n',
-    );
+    await addMigration(sqlFolder, 'note', 'alter table pets add column note text;\n');
     await open();
     const { fleet, control, jobs } = services;
     const wish = {

@@ -6,7 +6,7 @@
  *
  * `--shared N`, `--schema N`, `--database N`: tenants of each mode.
  */
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,6 +18,7 @@ import { parseSlug } from '../../src/kernel/tenant.ts';
 import { limits } from '../../src/limits.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { runCommand } from '../support/run_command.ts';
+import { addMigration } from '../support/tenant_files.ts';
 import {
   type Counted,
   columnsAlone,
@@ -89,10 +90,7 @@ async function measureOn({ url, folder, counts }: Setup): Promise<boolean> {
   services.close();
   const sqlFolder = join(folder, 'sql');
   await cp(config.sqlFolder, sqlFolder, { recursive: true });
-  await writeFile(
-    join(sqlFolder, 'tenant', '003_measured.sql'),
-    'alter table pets add column measured text;\n',
-  );
+  await addMigration(sqlFolder, 'measured', 'alter table pets add column measured text;\n');
   const newer = await openServices({ ...config, sqlFolder }, url);
   const column = await rateOf(schemas, () => addColumn(newer));
   const sessions = { count: schemas, sessions: schemasAtOnce };

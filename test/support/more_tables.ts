@@ -2,7 +2,7 @@
  * A placement with more tables than sql/tenant creates, and rows for every table in the catalog.
  */
 
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type postgres from 'postgres';
@@ -12,6 +12,7 @@ import { parseSlug, tenantId } from '../../src/kernel/tenant.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import { testDatabase } from './postgres.ts';
 import { lookInto } from './sql.ts';
+import { addMigration } from './tenant_files.ts';
 
 /** The rules of "How to" for a table; its author does not grant its rights. */
 export function guarded(name: string, columns: string): string {
@@ -60,12 +61,12 @@ export type ExtendedInstallation = {
   close(): Promise<void>;
 };
 
-/** @param third the text of a third migration. */
-export async function openExtended(third: string): Promise<ExtendedInstallation> {
+/** @param text of one more migration. */
+export async function openExtended(text: string): Promise<ExtendedInstallation> {
   const database = await testDatabase();
   const sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
   await cp('sql', sqlFolder, { recursive: true });
-  await writeFile(join(sqlFolder, 'tenant', '003_more.sql'), `${third};\n`);
+  await addMigration(sqlFolder, 'more', `${text};\n`);
   const config = { ...readConfig({ DATABASE_URL: database.url }), sqlFolder };
   const opened: Services[] = [];
   const another = async () => {
@@ -128,8 +129,12 @@ export function slugOf(name: string) {
 const values: Readonly<Record<string, string>> = {
   uuid: "'00000000-0000-7000-8000-000000000001'",
   text: "'x'",
+  boolean: 'false',
   date: "'2024-01-01'",
+  'timestamp with time zone': "'2024-01-01'",
   integer: '1',
+  bigint: '1',
+  numeric: '1',
 };
 
 /**

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -34,7 +34,9 @@ describe('migrateFleet()', () => {
     database = await testDatabase();
     sqlFolder = await mkdtemp(join(tmpdir(), 'kennel-sql-'));
     await cp('sql', sqlFolder, { recursive: true });
-    await rm(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'));
+    for (const file of await readdir('sql/tenant')) {
+      if (file !== '001_pets.sql') await rm(join(sqlFolder, 'tenant', file));
+    }
     const services = await servicesNow();
     for (const mode of isolationModes) {
       for (const which of ['one', 'two']) await onboard(services, `${mode}-${which}`, mode);

@@ -12,6 +12,7 @@ import type { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
 import { slugOf } from '../../support/more_tables.ts';
 import { type MovingFixture, openMovingFixture } from '../../support/moving_fixture.ts';
 import { lookInto } from '../../support/sql.ts';
+import { newestVersion } from '../../support/tenant_files.ts';
 
 function deferred() {
   let resolve = () => {};
@@ -74,9 +75,10 @@ describe('while a tenant moves', () => {
     const { isolation } = await fixture.tenant('resting');
     await assert.rejects(fixture.move('resting', isolation), /already/);
     const { control } = fixture.services;
-    await control`update control.tenants set schema_version = 2 where slug = 'resting'`;
-    await assert.rejects(fixture.move('resting', 'database'), /schema version 2 of 3/);
-    await control`update control.tenants set schema_version = 3 where slug = 'resting'`;
+    await control`update control.tenants set schema_version = ${newestVersion} where slug = 'resting'`;
+    const behind = new RegExp(`schema version ${newestVersion} of ${newestVersion + 1}`);
+    await assert.rejects(fixture.move('resting', 'database'), behind);
+    await control`update control.tenants set schema_version = ${newestVersion + 1} where slug = 'resting'`;
     await assert.rejects(fixture.move('nobody-here', 'schema'), { code: 'not_found' });
   });
 

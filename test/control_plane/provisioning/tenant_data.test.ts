@@ -10,10 +10,11 @@ import {
   slugOf,
 } from '../../support/more_tables.ts';
 
-const everyTable = ['folders', 'houses', 'owners', 'pets', 'toys', 'visits'];
+const knownTables = ['folders', 'houses', 'owners', 'pets', 'toys', 'visits'];
 
 describe('the deletion of a shared tenant', () => {
   let extended: ExtendedInstallation;
+  let everyTable: string[];
   before(async () => {
     extended = await openExtended(moreTables);
     for (const slug of ['leaving', 'staying']) await extended.onboard(slug, 'shared');
@@ -41,22 +42,14 @@ describe('the deletion of a shared tenant', () => {
   it("deletes its rows from every tenant table of the catalog, and no other tenant's", async () => {
     const [leaving, staying] = [await idOf('leaving'), await idOf('staying')];
     for (const id of [leaving, staying]) {
-      assert.deepEqual(
-        await extended.asSuperuser('staying', (sql) => fillAll(sql, id)),
-        everyTable,
-      );
+      everyTable = await extended.asSuperuser('staying', (sql) => fillAll(sql, id));
     }
+    for (const name of knownTables) assert.ok(everyTable.includes(name), name);
     const receipt = await extended.services.onboarding.remove(slugOf('leaving'), null);
-    assert.deepEqual(Object.entries(receipt?.tables ?? {}), [
-      ...[
-        ['folders', 1],
-        ['houses', 1],
-        ['owners', 1],
-        ['pets', 2],
-        ['toys', 1],
-        ['visits', 1],
-      ],
-    ]);
+    assert.deepEqual(
+      Object.entries(receipt?.tables ?? {}),
+      everyTable.map((name) => [name, name === 'pets' ? 2 : 1]),
+    );
     assert.deepEqual(await rowsOf(leaving), []);
     assert.deepEqual(await rowsOf(staying), everyTable);
   });
@@ -156,7 +149,10 @@ describe('the deletion of a shared tenant with a partitioned table, and one with
           insert into notes select * from days`,
       );
       const receipt = await extended.services.onboarding.remove(slugOf('leaving'), null);
-      assert.deepEqual(receipt?.tables, { logs: 2_400, notes: 2_400, pets: 1, visits: 0 });
+      const { logs, notes, pets, ...others } = receipt?.tables ?? {};
+      assert.deepEqual([logs, notes, pets], [2_400, 2_400, 1]);
+      assert.equal(others.visits, 0);
+      for (const rows of Object.values(others)) assert.equal(rows, 0);
       const left = await extended.asSuperuser(
         'staying',
         (sql) => sql`

@@ -1,7 +1,7 @@
 /** Servers are added, filled, drained and removed; each work on tenants reaches those of every server. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -32,6 +32,7 @@ import { leftOver, moverOf } from '../../support/moving_fixture.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 import { type SecondServer, startSecondServer } from '../../support/second_server.ts';
 import { lookInto } from '../../support/sql.ts';
+import { addMigration } from '../../support/tenant_files.ts';
 import { forLateWrites, theTrail, tracesOf } from '../../support/traces.ts';
 import { until } from '../../support/until.ts';
 
@@ -277,8 +278,9 @@ describe('servers', () => {
   it('fail alone when they are down', async () => {
     const sqlFolder = join(folder, 'sql');
     await cp('sql', sqlFolder, { recursive: true });
-    await writeFile(
-      join(sqlFolder, 'tenant', '003_note.sql'),
+    await addMigration(
+      sqlFolder,
+      'note',
       '-- Servers: compatible with the version before\nalter table pets add column note text;\n',
     );
     const newer = await open(sqlFolder);

@@ -1,3 +1,4 @@
+import { newestVersion } from '../../../support/tenant_files.ts';
 import { findsEach, type Spoilt } from '../spoilt.ts';
 
 function version(mode: string, number: number): Spoilt {
@@ -6,7 +7,7 @@ function version(mode: string, number: number): Spoilt {
       set schema_version = ${number}, required_version = ${number} where slug = '${mode}-zoo'`,
     where: () => `tenant ${mode}-zoo`,
     fix: () => `update control.tenants
-      set schema_version = 2, required_version = 0 where slug = '${mode}-zoo'`,
+      set schema_version = ${newestVersion}, required_version = 0 where slug = '${mode}-zoo'`,
   };
 }
 
@@ -24,7 +25,7 @@ findsEach('versions and placements', {
   tenant_version_outside: {
     'a tenant of shared mode ahead of the code': version('shared', 99),
     'a tenant of schema mode that has no version': version('schema', 0),
-    'a tenant of database mode ahead of the code': version('database', 3),
+    'a tenant of database mode ahead of the code': version('database', newestVersion + 1),
   },
   table_missing: {
     'a shared place that lacks a table': missing(
