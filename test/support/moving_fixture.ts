@@ -67,8 +67,6 @@ type Mover = { moves: Moves; kill(): void };
 
 type MoveOptions = MoveWatcher & { by?: Moves };
 
-const tables = ['folders', 'houses', 'owners', 'pets', 'toys', 'visits'];
-
 /** Texts that a pet may have as its name. */
 const names = hostileTexts.filter((text) => text !== '');
 
@@ -101,11 +99,14 @@ export async function openMovingFixture(): Promise<MovingFixture> {
     },
     rowsOf: async (slug) => {
       const { id } = await tenant(slug);
-      const queries = tables.map((name) => {
-        return `select '${name} ' || t::text as row from ${name} as t where tenant_id = '${id}'`;
+      return asSuperuser(slug, async (sql) => {
+        const queries = (await tablesOf(sql)).map(
+          (name) =>
+            `select '${name} ' || t::text as row from ${name} as t where tenant_id = '${id}'`,
+        );
+        const rows = await sql.unsafe(queries.join(' union all '));
+        return rows.map(({ row }) => String(row)).sort();
       });
-      const rows = await asSuperuser(slug, (sql) => sql.unsafe(queries.join(' union all ')));
-      return rows.map(({ row }) => String(row)).sort();
     },
     move: async (slug, to, { by = services.moves, ...watcher } = {}) => {
       const request = { slug: slugOf(slug), to, requestId: null };
@@ -239,4 +240,13 @@ async function namesOf(sql: Sql, id: TenantId): Promise<string[]> {
     union all select 'role ' || rolname from pg_roles where rolname like ${`%${hex}`}
     union all select 'trigger ' || tgname from pg_trigger where tgname like ${`%${hex}%`}`;
   return rows.map(({ name }) => name);
+}
+
+/** Every table of the tenants in the search path's schema. */
+async function tablesOf(sql: Sql): Promise<string[]> {
+  const tables = await sql<{ name: string }[]>`
+    select relname as name from pg_class
+      join pg_attribute on attrelid = pg_class.oid and attname = 'tenant_id'
+    where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p')`;
+  return tables.map(({ name }) => name);
 }
