@@ -1,6 +1,6 @@
 /**
  * Turns the rows that the server sends into plain objects. Dates stay text, timestamptz becomes ISO 8601,
- * and integers and floats become numbers. A bigint that a number cannot hold exactly stays text.
+ * and integers and floats become numbers.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html, RowDescription and DataRow
  */
@@ -83,7 +83,7 @@ const jsonTypes: ReadonlySet<number> = new Set([114, 3802]);
 const readers = new Map<number, (text: string) => unknown>([
   [16, (text) => text === 't'], // boolean
   [17, (text) => Buffer.from(text.slice(2), 'hex')], // bytea
-  [20, bigintIn], // bigint
+  [20, Number], // bigint
   [21, Number], // smallint
   [23, Number], // integer
   [26, Number], // oid
@@ -91,12 +91,6 @@ const readers = new Map<number, (text: string) => unknown>([
   [701, Number], // double precision
   [1184, isoTimestamp], // timestamptz
 ]);
-
-/** Of up to 15 characters, each number is exact. */
-function bigintIn(text: string): number | string {
-  const number = Number(text);
-  return text.length <= 15 || Number.isSafeInteger(number) ? number : text;
-}
 
 function unchanged(text: string): string {
   return text;
