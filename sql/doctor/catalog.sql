@@ -55,7 +55,7 @@ with ours as materialized (
   union all
   select namespace, 'table', name, name, relowner, quote_ident(attname), attacl
   from relation join pg_attribute on attrelid = relation.oid
-  -- Before Postgres 16 a dropped column keeps its grants.
+  -- On Postgres 15 a dropped column keeps its grants.
   where attacl is not null and not attisdropped and relkind <> 'c'
   union all
   select namespace, 'function', name, null, proowner, null,

@@ -12,7 +12,7 @@ with acl as (
   union all
   select attrelid, attnum, attname, attacl
   from pg_attribute
-  -- Before Postgres 16 a dropped column keeps its grants.
+  -- On Postgres 15 a dropped column keeps its grants.
   where attacl is not null and not attisdropped
 )
 select 'grant_stray' as check, 'error' as severity, current_database() as database,

@@ -8,7 +8,8 @@ import { type Connections, readAsTenant } from '../isolation/tenant_db.ts';
 import type { Db } from '../kernel/ports.ts';
 import { assertServable, type SchemaVersions } from '../kernel/schema_versions.ts';
 import type { Slug, TenantId } from '../kernel/tenant.ts';
-import { causeOf, codeOf } from '../postgres/errors.ts';
+import { causeOf } from '../postgres/errors.ts';
+import { ServerError } from '../postgres/protocol/server_error.ts';
 import { statementOf } from './generated_sql.ts';
 import { chosen, type TenantFilter } from './tenant_filter.ts';
 
@@ -124,5 +125,5 @@ async function answerOf(
 
 /** Whether Postgres cannot parse the text. A value of one tenant may have the same code, as in a cast. */
 function isSyntaxError(cause: Error): boolean {
-  return codeOf(cause) === '42601' && 'isInText' in cause && cause.isInText === true;
+  return cause instanceof ServerError && cause.code === '42601' && cause.isInText;
 }

@@ -209,6 +209,7 @@ export class Onboarding {
     await control`
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
     await this.#destroy(tenant);
+    // Page by page, before the transaction: behind its lock are only the rows that requests have added since.
     const most = await deleteAccount(control, tenant);
     return control.transaction(async (sql) => {
       // Concurrent inserts of usage and emails wait for this lock, and then find no tenant.
