@@ -72,11 +72,8 @@ type ExaminedMain = {
 
 /** Returns also the other databases. All is read in one snapshot, with the placements. */
 async function examineMain(fleet: Fleet, references: References): Promise<ExaminedMain> {
-  // Before the transaction, so that it stays short. One after the other: they use the same backend, whose
-  // caches are warm then.
-  for (const kind of ['main kernel', 'control', fleet.sql.tenant.length] as const) {
-    await references.of(kind);
-  }
+  // Before the transaction, so that it stays short.
+  await references.make(['main kernel', 'control', fleet.sql.tenant.length]);
   return lookInto(fleet, fleet.installation.main, async (sql) => {
     const { main, homes, others } = await readDatabases(sql, fleet);
     const version = await readVersion(sql);

@@ -43,7 +43,7 @@ const anyDigest = '0'.repeat(64);
 export class References {
   readonly #fleet: Fleet;
   readonly #place: DatabasePlace;
-  readonly #made = new Map<SchemaKind, Promise<Reference>>();
+  readonly #made = new Map<SchemaKind, Promise<ReadonlyMap<SchemaKind, Reference>>>();
 
   /** @param place a database of ours, where the temporary schemas are made: by default the main one. */
   constructor(fleet: Fleet, place: DatabasePlace = fleet.installation.main) {
@@ -51,63 +51,89 @@ export class References {
     this.#place = place;
   }
 
-  of(kind: SchemaKind): Promise<Reference> {
-    const known = this.#made.get(kind);
-    if (known) return known;
-    const made = this.#make(kind);
-    this.#made.set(kind, made);
-    return made;
+  /** Makes several together, because most of the time goes into the query that lists them all. */
+  async make(kinds: readonly SchemaKind[]): Promise<void> {
+    const missing = kinds.filter((kind) => !this.#made.has(kind));
+    if (missing.length === 0) return;
+    const made = this.#make(missing);
+    for (const kind of missing) this.#made.set(kind, made);
+    await made;
   }
 
-  async #make(kind: SchemaKind): Promise<Reference> {
+  async of(kind: SchemaKind): Promise<Reference> {
+    await this.make([kind]);
+    const reference = (await this.#made.get(kind))?.get(kind);
+    if (!reference) throw new Error(`Cannot compare schemas: "${kind}" has no reference`);
+    return reference;
+  }
+
+  async #make(kinds: readonly SchemaKind[]): Promise<ReadonlyMap<SchemaKind, Reference>> {
     const { migrators, installation } = this.#fleet;
-    const { roles } = installation;
-    // A random name, because two processes may make references at the same time.
-    const schema = `reference_${randomBytes(8).toString('hex')}`;
-    // The login of migrations may create schemas in the main database, and the owner in its own databases.
-    const creating = [
-      `create schema "${schema}" authorization "${roles.owner}"`,
-      `set local role "${roles.owner}"`,
-    ];
-    if (this.#place !== this.#fleet.installation.main) creating.reverse();
-    const begin = `begin; set local client_min_messages = warning;
-      ${creating.join('; ')}; set local search_path = "${schema}";
-      ${withoutDefaults(roles.owner)}; ${scriptOf(kind, schema, this.#fleet)};
+    const { owner } = installation.roles;
+    // Random names, because two processes may make references at the same time.
+    const bySchema = new Map(
+      kinds.map((kind) => [`reference_${randomBytes(8).toString('hex')}`, kind]),
+    );
+    const scripts = [...bySchema].map(
+      ([schema, kind]) =>
+        `set local search_path = "${schema}"; ${scriptOf(kind, schema, this.#fleet)}`,
+    );
+    const begin = `begin; set local client_min_messages = warning; ${this.#creating([...bySchema.keys()])};
+      ${withoutDefaults(owner)}; ${scripts.join(';\n')};
       set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
     const target = installation.migrationTarget(this.#place);
     const ended: unknown = await migrators
       .exclusive(target, fleetWork, (connection) =>
         connection.transaction(begin, async (sql) => {
-          throw new RolledBack(await this.#read(sql, kind, schema));
+          throw new RolledBack(await this.#read(sql, bySchema));
         }),
       )
       .catch((error: unknown) => error);
-    if (ended instanceof RolledBack) return ended.reference;
+    if (ended instanceof RolledBack) return ended.made;
     throw ended;
   }
 
-  async #read(sql: Sql, kind: SchemaKind, schema: string): Promise<Reference> {
+  /** The login of migrations may create schemas in the main database, and the owner in its own databases. */
+  #creating(schemas: readonly string[]): string {
+    const { installation } = this.#fleet;
+    const { owner } = installation.roles;
+    const asOwner = `set local role "${owner}"`;
+    const create = schemas.map((schema) => `create schema "${schema}" authorization "${owner}"`);
+    const isMain = this.#place === installation.main;
+    return (isMain ? [...create, asOwner] : [asOwner, ...create]).join('; ');
+  }
+
+  async #read(
+    sql: Sql,
+    bySchema: ReadonlyMap<string, SchemaKind>,
+  ): Promise<ReadonlyMap<SchemaKind, Reference>> {
     const { roles } = this.#fleet.installation;
     const { database } = this.#place;
     const rows = await runChecks<SchemaFacts>(sql, ['catalog.sql'], {
       ...{ app: roles.app, owner: roles.owner, ours: arrayOf(Object.values(roles)) },
-      ...{ schemas: arrayOf([schema]), known: '{}' },
+      ...{ schemas: arrayOf([...bySchema.keys()]), known: '{}' },
     });
-    const { digest = '', facts = null } = rows.find((row) => row.schema === schema) ?? {};
-    const isOfTenants = typeof kind === 'number';
-    const findings = isOfTenants ? await examineRules(sql, schema, { database, roles }) : [];
-    return { digest, facts: facts ?? [], findings };
+    const made = new Map<SchemaKind, Reference>();
+    for (const { schema, digest, facts } of rows) {
+      const kind = bySchema.get(schema);
+      // The row of the whole database.
+      if (kind === undefined) continue;
+      const isOfTenants = typeof kind === 'number';
+      const findings = isOfTenants ? await examineRules(sql, schema, { database, roles }) : [];
+      made.set(kind, { digest, facts: facts ?? [], findings });
+    }
+    return made;
   }
 }
 
 /** A transaction commits unless its work throws, so the work throws its result. */
 class RolledBack extends Error {
   override readonly name = 'RolledBack';
-  readonly reference: Reference;
+  readonly made: ReadonlyMap<SchemaKind, Reference>;
 
-  constructor(reference: Reference) {
-    super('Cannot commit: the reference is only read');
-    this.reference = reference;
+  constructor(made: ReadonlyMap<SchemaKind, Reference>) {
+    super('Cannot commit: the references are only read');
+    this.made = made;
   }
 }
 
