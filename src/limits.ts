@@ -333,11 +333,15 @@ export const limits = {
     errorChars: 500,
   },
   moves: {
-    /** Rows, and about as many bytes of rows, that are copied in one transaction. */
-    batchRows: 100,
+    /**
+     * Rows, and about as many bytes of rows, that are copied with one statement. Few: while it runs, the requests of
+     * others wait for a processor.
+     */
+    batchRows: 25,
     batchBytes: 1 * MiB,
+    batchesPerCommit: 20,
     /** Rows that are compared with one statement. */
-    comparedRows: 500,
+    comparedRows: 100,
     /** Changed rows that are copied with one statement. */
     changesBatchRows: 200,
     /** Writes are stopped when at most so many changed rows were left to copy. */

@@ -25,6 +25,7 @@ import type { TenantSession } from './tenant_session.ts';
 export type TransferLimits = {
   batchRows: number;
   batchBytes: number;
+  batchesPerCommit: number;
   changesBatchRows: number;
   comparedRows: number;
 };
@@ -51,10 +52,17 @@ export async function copyAll(
     let rows = 0;
     for (const group of groups) {
       const batches = batchesOf(read, group.tables, limits);
-      for await (const some of group.isCyclic ? gathered(batches) : each(batches)) {
-        rows += await destination.write((write) => upsert(write, some));
+      const pieces = group.isCyclic ? gathered(batches) : each(batches);
+      for (let next = await pieces.next(); !next.done; ) {
+        await destination.write(async (write) => {
+          for (let left = limits.batchesPerCommit; left > 0 && !next.done; left -= 1) {
+            rows += await upsert(write, next.value);
+            await rest();
+            next = await pieces.next();
+          }
+        });
+        // Not within: the transaction may hold the row of the move in the registry.
         await onRows(rows, of);
-        await rest();
       }
     }
   });

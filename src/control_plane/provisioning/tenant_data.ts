@@ -47,6 +47,7 @@ export async function countTenantRows(
 
 /** How often the rows of a table are deleted: a few requests may still be adding some. */
 const passes = 10;
+const pageRows = 100;
 
 /** Deletes a tenant's rows from every table of a placement: page by page, each in a transaction of its own. */
 export async function eraseRows(
@@ -72,7 +73,7 @@ export async function eraseRows(
 /** Again, if a request has added rows behind the pages. @throws {Error} when rows stay. */
 async function eraseGroup(sql: Sql, group: TableGroup, rest: Rest): Promise<void> {
   for (let pass = 1; pass <= passes; pass += 1) {
-    await deleteRows(sql, [group], { rest });
+    await deleteRows(sql, [group], { rows: pageRows, rest });
     if (!(await hasRows(sql, group))) return;
   }
   const names = group.tables.map(({ name }) => `"${name}"`).join(', ');
