@@ -13,3 +13,11 @@ export function identifier(name: string): string {
 export function statementOf(...parts: readonly string[]): TemplateStringsArray {
   return Object.assign([...parts], { raw: parts });
 }
+
+/**
+ * Returns such a text for a statement that is sent often: a session prepares it once, as it does constants of the
+ * code, and soon plans it no more. Other users of the session could read it, so it holds no tenant's data.
+ */
+export function repeatedStatement(...parts: readonly string[]): TemplateStringsArray {
+  return Object.freeze(statementOf(...parts));
+}

@@ -1,6 +1,6 @@
 /** Inserts the rows of an archive into the tables of a placement, in a transaction of the owner. */
 import type { Sql } from '../../kernel/ports.ts';
-import { identifier, statementOf } from '../generated_sql.ts';
+import { identifier, repeatedStatement, statementOf } from '../generated_sql.ts';
 import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
 import { columnsFor, insertOf } from './archived_tables.ts';
 import { type ArchivedTable, type ArchiveHeader, unreadable } from './format.ts';
@@ -89,7 +89,7 @@ export class RowInserter {
     const known = this.#statements.get(key);
     if (known) return known;
     const inserts = names.map((name) => this.#insertInto(name));
-    const made = inserts.length === 1 ? statementOf(...inserts.flat()) : together(inserts);
+    const made = inserts.length === 1 ? repeatedStatement(...inserts.flat()) : together(inserts);
     this.#statements.set(key, made);
     return made;
   }

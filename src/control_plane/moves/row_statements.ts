@@ -4,7 +4,7 @@
  * text on. Keys are arrays of text.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import { identifier, statementOf } from '../generated_sql.ts';
+import { identifier, repeatedStatement, statementOf } from '../generated_sql.ts';
 import type { StoredColumn, StoredTable } from '../provisioning/stored_tables.ts';
 
 type Text = TemplateStringsArray;
@@ -30,7 +30,7 @@ export function pageText(
   table: StoredTable,
   { isFirst, rows, bytes }: { isFirst: boolean; rows: number; bytes: number },
 ): Text {
-  return withParameter(`
+  return repeated(`
     select count(*)::int as count, array_agg(row_text order by key_at)::text as rows,
       (array_agg(key order by key_at desc))[1] as last
     from (
@@ -82,7 +82,7 @@ export function sumPageText(
   table: StoredTable,
   { isFirst, rows }: { isFirst: boolean; rows: number },
 ): Text {
-  return withParameter(`
+  return repeated(`
     select ${sum}, (array_agg(key order by key_at desc))[1] as last
     from (${nextRows(table, { isFirst, rows })}) as page`);
 }
@@ -148,10 +148,20 @@ function rowOf(columns: string, { name, key }: Pick<StoredTable, 'name' | 'key'>
  * foreign keys at its end. Each batch is a parameter.
  */
 export function upsertText(batches: readonly RowBatch[]): Text {
+  const [first, ...others] = batches;
+  if (!first || others.length > 0) return upsertOf(batches);
+  const known = upserts.get(first.table) ?? upsertOf(batches);
+  upserts.set(first.table, known);
+  return known;
+}
+
+/** The statement for one batch of a table: always the same, so that a session prepares it once. */
+const upserts = new WeakMap<StoredTable, Text>();
+
+function upsertOf(batches: readonly RowBatch[]): Text {
   const parts = batches.map(({ table }, at) => writing(table, at));
   const counts = batches.map((_, at) => `(select count(*) from written_${at})`).join(' + ');
-  const text = `with ${parts.join(', ')} select (${counts})::int as count`;
-  return statementOf(...text.split(parameter));
+  return repeated(`with ${parts.join(', ')} select (${counts})::int as count`);
 }
 
 function writing({ name, columns, key }: StoredTable, at: number): string {
@@ -194,6 +204,11 @@ function part(text: string, { type }: StoredColumn, at: number): string {
 /** Splits a text at its parameter, which may occur several times: `ask` repeats the value. */
 export function withParameter(text: string): Text {
   return statementOf(...text.split(parameter));
+}
+
+/** The same for a statement that is sent often. */
+export function repeated(text: string): Text {
+  return repeatedStatement(...text.split(parameter));
 }
 
 /** Runs a statement of this file with the value of its parameter. */

@@ -5,8 +5,8 @@
  * condition.
  */
 import type { Sql } from '../../kernel/ports.ts';
-import { identifier, statementOf } from '../generated_sql.ts';
-import { ask, inOrder, keyOf, withParameter } from '../moves/row_statements.ts';
+import { identifier, repeatedStatement, statementOf } from '../generated_sql.ts';
+import { ask, inOrder, keyOf, repeated } from '../moves/row_statements.ts';
 import { type Rest, restless } from '../pace.ts';
 import { advanceNumbers } from './identity_numbers.ts';
 import { type StoredColumn, type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
@@ -55,7 +55,7 @@ async function deleteUnkeyed(
   { rest = restless }: Paging,
 ): Promise<void> {
   const table = identifier(name);
-  const page = statementOf(`
+  const page = repeatedStatement(`
     with gone as (
       delete from ${table} where ctid = any (array(select ctid from ${table} limit ${pageRows}))
       returning 1
@@ -119,7 +119,7 @@ async function workOn(
     return rest();
   }
   for (const table of tables) {
-    const next = withParameter(pageText(table, work, { rows, isFirst: false }));
+    const next = repeated(pageText(table, work, { rows, isFirst: false }));
     let [page] = await sql<Page>(statementOf(pageText(table, work, { rows, isFirst: true })));
     while (page && page.last !== null) {
       await rest();
