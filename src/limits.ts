@@ -307,8 +307,8 @@ export const limits = {
   recoveryBatchSize: 50,
   /** Dropping a database waits for every backend of the server, and one of them may be stuck. */
   dropTimeoutMs: 10 * seconds,
-  /** Work on many rows takes a third of the time, and the requests of tenants find the rest free. */
-  pace: { restFactor: 2, longestRestMs: 100 },
+  /** Work on many rows takes a quarter of the time, and the requests of tenants find the rest free. */
+  pace: { restFactor: 3, longestRestMs: 100 },
   /** A restore rests less, because its tenant waits for it; even less while the tenant's writes are stopped. */
   restorePace: { restFactor: 1, longestRestMs: 100 },
   stoppedPace: { restFactor: 0.5, longestRestMs: 50 },
