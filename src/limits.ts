@@ -339,7 +339,8 @@ export const limits = {
      */
     batchRows: 25,
     batchBytes: 1 * MiB,
-    batchesPerCommit: 20,
+    /** A commit costs as much as some rows. But until then, no other move can lock the shared tables. */
+    batchesPerCommit: 5,
     /** Rows that are compared with one statement. */
     comparedRows: 100,
     /** Changed rows that are copied with one statement. */

@@ -20,6 +20,9 @@ import { type Build, registerMetrics } from './server/metrics.ts';
 import { Readiness } from './server/readiness.ts';
 import { RequestIds } from './server/request_ids.ts';
 
+/** Load balancers ask them every few seconds. */
+const probes: readonly string[] = ['/livez', '/readyz'];
+
 /** Changes of a server that explains itself. */
 export type ServerOptions = Pick<AppOptions, 'alter' | 'plans'>;
 
@@ -132,7 +135,8 @@ export class ServerProcess {
       observe: (finished) => {
         app.explanations.end(finished);
         this.#metrics.observe(finished);
-        this.#log.info('request', requestLine(finished));
+        const isProbe = probes.includes(finished.record.endpoint);
+        this.#log[isProbe ? 'debug' : 'info']('request', requestLine(finished));
       },
       onInternalError: (error, requestId) =>
         this.#log.error('internal', { request_id: requestId, error }),

@@ -16,7 +16,8 @@ export function statementOf(...parts: readonly string[]): TemplateStringsArray {
 
 /**
  * Returns such a text for a statement that is sent often: a session prepares it once, as it does constants of the
- * code, and soon plans it no more. Other users of the session could read it, so it holds no tenant's data.
+ * code, and no longer plans it after a few uses. Other users of the session could read it, so it must not hold a
+ * tenant's data.
  */
 export function repeatedStatement(...parts: readonly string[]): TemplateStringsArray {
   return Object.freeze(statementOf(...parts));

@@ -48,7 +48,8 @@ export function assertChangeable(
  */
 export function unlessKnown({ ifMatch, ifNoneMatch }: Preconditions, reply: Reply): Reply {
   const tag = reply.headers?.etag ?? null;
-  if (ifMatch !== null && !names(ifMatch, tag)) throw preconditionFailed();
+  // `*` needs no tag: there is something to reply with.
+  if (ifMatch !== null && !anyTag.test(ifMatch) && !names(ifMatch, tag)) throw preconditionFailed();
   if (tag === null || ifNoneMatch === null || !namesWeakly(ifNoneMatch, tag)) return reply;
   return { status: 304, headers: { etag: tag }, body: null };
 }

@@ -10,6 +10,7 @@ import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
 import { lookInto } from '../support/sql.ts';
+import { until } from '../support/until.ts';
 
 const page = 'https://app.example';
 const bogus = { 'if-match': '"bogus"' };
@@ -160,6 +161,15 @@ describe('a load balancer', () => {
       assert.equal(status, 200);
     });
   }
+  it('does not fill the log', async () => {
+    for (const path of ['/livez', '/readyz', '/api/me']) {
+      const id = `asked${path.replaceAll('/', '.')}`;
+      await send(kennel.url, `GET ${path}`, undefined, { 'x-request-id': id });
+    }
+    // The last one is there.
+    await until(() => kennel.stdout().includes('asked.api.me'), 5_000);
+    assert.doesNotMatch(kennel.stdout(), /asked\.(livez|readyz)/);
+  });
   it('can name the tenant by path without Host', async () => {
     const { status } = await sendBytes(kennel.url, 'GET /acme-pets/api/me HTTP/1.0\r\n\r\n');
     assert.equal(status, 401);

@@ -58,6 +58,9 @@ describe('the move of a tenant', () => {
       ...{ state: 'done', rows: 1, error: null },
     });
     assert.ok(pauseMs > 0);
+    const { headers } = await operator(`GET ${path}`);
+    const known = { 'if-none-match': String(headers.etag) };
+    assert.equal((await operator(`GET ${path}`, undefined, known)).status, 304);
     assert.ok(Date.parse(startedAt) < Date.parse(endedAt));
     assertProblem(await operator(`POST ${path}`, { to: 'schema' }), 409, 'conflict');
     assert.equal((await tenant.call('GET /api/me')).body.tenant.isolation, 'schema');

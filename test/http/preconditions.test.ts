@@ -68,4 +68,9 @@ describe('unlessKnown()', () => {
     assert.equal(unlessKnown(sent('if-match', tag), reply), reply);
     assert.throws(() => unlessKnown(sent('if-match', '"other"'), reply), failed);
   });
+  it('accepts If-Match: * without a tag: there is a reply', () => {
+    const list = { status: 200, body: '[]' };
+    assert.equal(unlessKnown(sent('if-match', '*'), list), list);
+    assert.throws(() => unlessKnown(sent('if-match', '"other"'), list), failed);
+  });
 });

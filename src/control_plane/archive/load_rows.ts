@@ -22,9 +22,11 @@ export type TenantTables = { tenant: TenantRef; placement: Placement };
 
 export type LoadOptions = {
   onProgress?: ((done: number) => void) | undefined;
-  /** With rests, the next rows are read when those before are inserted. */
+  /** With rests, the rows are inserted in small pieces, and the next ones are read when those before are. */
   rest?: Rest;
 };
+
+const pieceRows = 25;
 
 /** @throws {Error} when the file is wrong, or does not fit the tables; then no row is there. */
 export function loadRows(
@@ -38,19 +40,25 @@ export function loadRows(
     const { cyclicBytes } = parts.limits;
     const inserter = new RowInserter(sql, reader.header, { groups, cyclicBytes });
     let done = 0;
-    for await (const batch of reader.rows()) {
-      if (batch.part !== 'tables') continue;
-      await inserter.add(batch);
-      done += batch.lines.length;
-      onProgress?.(done);
-      if (!rest) continue;
-      await inserter.written();
-      await rest();
+    for await (const { part, table, lines } of reader.rows()) {
+      if (part !== 'tables') continue;
+      for (const piece of rest ? piecesOf(lines) : [lines]) {
+        await inserter.add({ table, lines: piece });
+        done += piece.length;
+        onProgress?.(done);
+        if (!rest) continue;
+        await inserter.written();
+        await rest();
+      }
     }
     await inserter.finish();
     for (const { name, rows } of reader.header.tables) await assertCount(sql, name, rows);
     await advanceNumbers(sql, tablesOf(groups));
   });
+}
+
+function* piecesOf(lines: readonly string[]): Generator<string[]> {
+  for (let at = 0; at < lines.length; at += pieceRows) yield lines.slice(at, at + pieceRows);
 }
 
 /** Copies the tenant's rows from a schema of the same database whose tables have the same columns. */

@@ -54,10 +54,9 @@ export class References {
   /** Makes several together, because most of the time goes into the query that lists them all. */
   async make(kinds: readonly SchemaKind[]): Promise<void> {
     const missing = kinds.filter((kind) => !this.#made.has(kind));
-    if (missing.length === 0) return;
-    const made = this.#make(missing);
-    for (const kind of missing) this.#made.set(kind, made);
-    await made;
+    const made = missing.length > 0 ? this.#make(missing) : undefined;
+    if (made) for (const kind of missing) this.#made.set(kind, made);
+    await Promise.all(kinds.map((kind) => this.#made.get(kind)));
   }
 
   async of(kind: SchemaKind): Promise<Reference> {

@@ -30,7 +30,7 @@ export function pageText(
   table: StoredTable,
   { isFirst, rows, bytes }: { isFirst: boolean; rows: number; bytes: number },
 ): Text {
-  return repeated(`
+  return (isFirst ? withParameter : repeated)(`
     select count(*)::int as count, array_agg(row_text order by key_at)::text as rows,
       (array_agg(key order by key_at desc))[1] as last
     from (
@@ -82,7 +82,7 @@ export function sumPageText(
   table: StoredTable,
   { isFirst, rows }: { isFirst: boolean; rows: number },
 ): Text {
-  return repeated(`
+  return (isFirst ? withParameter : repeated)(`
     select ${sum}, (array_agg(key order by key_at desc))[1] as last
     from (${nextRows(table, { isFirst, rows })}) as page`);
 }
@@ -149,19 +149,22 @@ function rowOf(columns: string, { name, key }: Pick<StoredTable, 'name' | 'key'>
  */
 export function upsertText(batches: readonly RowBatch[]): Text {
   const [first, ...others] = batches;
-  if (!first || others.length > 0) return upsertOf(batches);
-  const known = upserts.get(first.table) ?? upsertOf(batches);
+  if (!first || others.length > 0) return withParameter(upsertOf(batches));
+  const known = upserts.get(first.table) ?? repeated(upsertOf(batches));
   upserts.set(first.table, known);
   return known;
 }
 
-/** The statement for one batch of a table: always the same, so that a session prepares it once. */
+/**
+ * The statement for one batch of a table: always the same, so that a session prepares it once. The rows have the type
+ * of one schema's table, so a table must not be written to two places.
+ */
 const upserts = new WeakMap<StoredTable, Text>();
 
-function upsertOf(batches: readonly RowBatch[]): Text {
+function upsertOf(batches: readonly RowBatch[]): string {
   const parts = batches.map(({ table }, at) => writing(table, at));
   const counts = batches.map((_, at) => `(select count(*) from written_${at})`).join(' + ');
-  return repeated(`with ${parts.join(', ')} select (${counts})::int as count`);
+  return `with ${parts.join(', ')} select (${counts})::int as count`;
 }
 
 function writing({ name, columns, key }: StoredTable, at: number): string {

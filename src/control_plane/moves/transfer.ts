@@ -51,7 +51,10 @@ export async function copyAll(
     const of = await countAll(read, groups);
     let rows = 0;
     for (const group of groups) {
-      const batches = batchesOf(read, group.tables, limits);
+      // The batches of a cycle are one statement: fewer are easier to plan.
+      const batchRows = limits.batchRows * (group.isCyclic ? limits.batchesPerCommit : 1);
+      const size = { rows: batchRows, bytes: limits.batchBytes };
+      const batches = batchesOf(read, group.tables, size);
       const pieces = group.isCyclic ? gathered(batches) : each(batches);
       for (let next = await pieces.next(); !next.done; ) {
         await destination.write(async (write) => {
@@ -61,7 +64,7 @@ export async function copyAll(
             next = await pieces.next();
           }
         });
-        // Not within: the transaction may hold the row of the move in the registry.
+        // Only committed rows are told.
         await onRows(rows, of);
       }
     }
@@ -82,9 +85,8 @@ type Page = { count: number; rows: string | null; last: string | null };
 async function* batchesOf(
   read: Sql,
   tables: readonly StoredTable[],
-  { batchRows, batchBytes }: TransferLimits,
+  size: { rows: number; bytes: number },
 ): AsyncGenerator<RowBatch> {
-  const size = { rows: batchRows, bytes: batchBytes };
   for (const table of tables) {
     const next = pageText(table, { ...size, isFirst: false });
     let [page] = await read<Page>(pageText(table, { ...size, isFirst: true }));

@@ -6,7 +6,7 @@
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { identifier, repeatedStatement, statementOf } from '../generated_sql.ts';
-import { ask, inOrder, keyOf, repeated } from '../moves/row_statements.ts';
+import { ask, inOrder, keyOf, repeated, withParameter } from '../moves/row_statements.ts';
 import { type Rest, restless } from '../pace.ts';
 import { advanceNumbers } from './identity_numbers.ts';
 import { type StoredColumn, type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
@@ -52,12 +52,12 @@ export async function deleteRows(
 async function deleteUnkeyed(
   sql: Sql,
   { name }: StoredTable,
-  { rest = restless }: Paging,
+  { rows = pageRows, rest = restless }: Paging,
 ): Promise<void> {
   const table = identifier(name);
   const page = repeatedStatement(`
     with gone as (
-      delete from ${table} where ctid = any (array(select ctid from ${table} limit ${pageRows}))
+      delete from ${table} where ctid = any (array(select ctid from ${table} limit ${rows}))
       returning 1
     )
     select count(*)::int as count from gone`);
@@ -118,8 +118,10 @@ async function workOn(
     await sql(statementOf(`with ${parts.join(', ')} select`));
     return rest();
   }
+  // The name of a further schema may hold a tenant's id.
+  const textOf = work.schema === null ? repeated : withParameter;
   for (const table of tables) {
-    const next = repeated(pageText(table, work, { rows, isFirst: false }));
+    const next = textOf(pageText(table, work, { rows, isFirst: false }));
     let [page] = await sql<Page>(statementOf(pageText(table, work, { rows, isFirst: true })));
     while (page && page.last !== null) {
       await rest();

@@ -1,6 +1,6 @@
 /** The operator's routes for moves: begin one, and see how far the latest is. */
 import * as v from 'valibot';
-import { json } from '../../http/reply.ts';
+import { json, resource } from '../../http/reply.ts';
 import { route } from '../../http/route.ts';
 import { notFound } from '../../kernel/errors.ts';
 import type { Slug } from '../../kernel/tenant.ts';
@@ -37,7 +37,7 @@ export function moveRoutes(
     ),
 
     route('GET', '/api/admin/tenants/{slug}/move', {}, async (_operator: Operator, { params }) => {
-      return json(200, (await moves.find(slugOf(params.slug))) ?? notFound());
+      return resource(200, (await moves.find(slugOf(params.slug))) ?? notFound());
     }),
   ];
 }
