@@ -94,12 +94,39 @@ const variables = v.object({
   DATA_DIR: v.optional(folder, join(projectFolder, '.data')),
 });
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Returns a line for each problem of variables that are valid one by one. */
+type Rule = (given: Environment) => string[];
+
 /**
  * The configuration of an environment. An empty variable counts as unset.
  *
  * @throws {ConfigError} naming every invalid variable, but not its value, which may be secret.
  */
-export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(environment: Environment): Config {
+  return read(environment, tokensDiffer);
+}
+
+/** The configuration of a server, which needs more than a command. @throws as `readConfig` does. */
+export function readServerConfig(environment: Environment): Config {
+  return read(environment, (given) => [...tokensDiffer(given), ...operatorIsKnown(given)]);
+}
+
+const tokensDiffer: Rule = ({ ADMIN_TOKEN: admin, METRICS_TOKEN: metrics }) =>
+  metrics !== undefined && metrics === admin
+    ? ['Cannot use METRICS_TOKEN: expected a token other than ADMIN_TOKEN']
+    : [];
+
+/** A file that cannot be read has a line of its own. */
+const operatorIsKnown: Rule = (given) => {
+  const has = (name: string) => given[name] !== undefined || given[`${name}_FILE`] !== undefined;
+  return has('DATABASE_URL') && !has('ADMIN_TOKEN')
+    ? ['Cannot use ADMIN_TOKEN: it must be set if DATABASE_URL is set']
+    : [];
+};
+
+function read(environment: Environment, rule: Rule): Config {
   const given = Object.entries(environment).flatMap(([name, value]) =>
     value ? [[name, value] as const] : [],
   );
@@ -108,10 +135,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const lines = (issues ?? []).map((issue) => {
     return `Cannot use ${String(issue.path?.[0]?.key)}: ${issue.message}`;
   });
-  if (!success || problems.length > 0) throw new ConfigError([...new Set([...problems, ...lines])]);
-  if (output.METRICS_TOKEN !== undefined && output.METRICS_TOKEN === output.ADMIN_TOKEN) {
-    throw new ConfigError(['Cannot use METRICS_TOKEN: expected a token other than ADMIN_TOKEN']);
-  }
+  const wrong = [...problems, ...lines, ...rule(all)];
+  if (!success || wrong.length > 0) throw new ConfigError([...new Set(wrong)]);
   const embedded = output.DATABASE_URL === undefined;
   return {
     isolation: output.ISOLATION,
@@ -143,10 +168,4 @@ export function assertStrongToken(token: string, file: string): void {
   throw new ConfigError([
     `Cannot use ${file}: expected at least 32 visible ASCII characters; delete the file to get a new token`,
   ]);
-}
-
-/** @throws {ConfigError} when a variable that only a server needs is missing. */
-export function assertServable({ databaseUrl, adminToken }: Config): void {
-  if (databaseUrl === null || adminToken !== null) return;
-  throw new ConfigError(['Cannot use ADMIN_TOKEN: it must be set if DATABASE_URL is set']);
 }

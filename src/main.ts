@@ -6,7 +6,7 @@ import {
   readArguments,
   UsageError,
 } from './cli/arguments.ts';
-import { assertServable, type Config, ConfigError, readConfig } from './config.ts';
+import { type Config, ConfigError, readServerConfig } from './config.ts';
 import { UnsafeError } from './control_plane/doctor/start.ts';
 import { inOneLine } from './kernel/printable_text.ts';
 import { limits } from './limits.ts';
@@ -28,8 +28,7 @@ async function main(): Promise<void> {
     return;
   }
   assertNoMore(readArguments(args, {}, process.env).positionals);
-  const config = readConfig(process.env);
-  assertServable(config);
+  const config = readServerConfig(process.env);
   const log = logFor(config.logLevel);
   // Also after an uncaught error, which the last lines describe.
   process.on('exit', () => void log.flush());

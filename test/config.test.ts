@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { assertServable, ConfigError, readConfig } from '../src/config.ts';
+import { ConfigError, readConfig, readServerConfig } from '../src/config.ts';
 
 const strong = '0123456789abcdef0123456789abcdef';
 
@@ -160,12 +160,28 @@ describe('a variable in a file', () => {
   });
 });
 
-describe('assertServable()', () => {
+describe('readServerConfig()', () => {
   it('needs ADMIN_TOKEN for an external database', () => {
     const url = { DATABASE_URL: 'postgres://u:p@host/db' };
-    assert.match(errorOf(() => assertServable(readConfig(url))).message, /ADMIN_TOKEN/);
-    assertServable(readConfig({ ...url, ADMIN_TOKEN: strong }));
-    assertServable(readConfig({}));
+    assert.match(errorOf(() => readServerConfig(url)).message, /ADMIN_TOKEN/);
+    readServerConfig({ ...url, ADMIN_TOKEN: strong });
+    readServerConfig({});
+    readConfig(url);
+  });
+
+  it('names what is missing together with all that is wrong', () => {
+    const tokens = { ADMIN_TOKEN: strong, METRICS_TOKEN: strong };
+    for (const [wrong, names] of [
+      [{ DATABASE_URL: 'mysql://host', PORT: 'x' }, ['PORT', 'DATABASE_URL', 'ADMIN_TOKEN']],
+      [{ DATABASE_URL_FILE: '/nowhere' }, ['DATABASE_URL_FILE', 'ADMIN_TOKEN']],
+      [{ ...tokens, PORT: 'x' }, ['PORT', 'METRICS_TOKEN']],
+    ] as const) {
+      const { lines } = errorOf(() => readServerConfig(wrong));
+      assert.deepEqual(
+        lines.map((line) => /^Cannot use (\w+): /.exec(line)?.[1]),
+        names,
+      );
+    }
   });
 });
 
