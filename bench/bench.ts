@@ -1,10 +1,11 @@
 /** `npm run bench`: measures the cost of each isolation mode on this machine. See `--help`. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exitUsage } from '../src/cli/arguments.ts';
+import { asksForHelp } from '../src/cli/arguments.ts';
+import { print, printJson, report } from '../src/cli/command.ts';
 import { readConfig } from '../src/config.ts';
 import { CleanupStack } from './lab.ts';
-import { type Options, readOptions, UsageError, usage } from './options.ts';
+import { type Options, readOptions, usage } from './options.ts';
 import { Progress } from './progress.ts';
 import { renderMarkdown } from './report/markdown.ts';
 import { renderPage } from './report/page.ts';
@@ -21,11 +22,11 @@ class Interrupted extends Error {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  if (args.includes('--help')) {
-    process.stdout.write(`${usage}\n`);
+  if (asksForHelp(args)) {
+    print(usage);
     return 0;
   }
-  const options = readOptions(args);
+  const options = readOptions(args, process.env);
   const result = await measure(options);
   await keep(result, options);
   return 0;
@@ -44,7 +45,7 @@ async function measure(options: Options): Promise<Result> {
     );
   } finally {
     progress.phase('clean up');
-    for (const error of await cleanup.run()) process.stderr.write(`bench: ${messageOf(error)}\n`);
+    for (const error of await cleanup.run()) report(error);
     progress.end();
   }
 }
@@ -62,27 +63,26 @@ function interruption(): Promise<never> {
 }
 
 /** Writes the page, the summary and the raw figures, and prints the requested sections. */
-async function keep(result: Result, { outFolder, suites }: Options): Promise<void> {
+async function keep(result: Result, { outFolder, suites, json }: Options): Promise<void> {
   const document = documentOf(result);
   await mkdir(outFolder, { recursive: true });
   await writeFile(join(outFolder, 'report.json'), `${JSON.stringify(result, null, 2)}\n`);
   await writeFile(join(outFolder, 'report.html'), renderPage(document));
   await writeFile(join(outFolder, 'summary.md'), renderMarkdown(document));
+  if (json) {
+    printJson(result);
+    return;
+  }
   const onlyTargets = suites.size === 1 && suites.has('targets');
   const shown = onlyTargets ? { ...document, sections: targetSection(result) } : document;
   process.stdout.write(renderTerminal(shown));
   process.stdout.write(`\nReport: ${join(outFolder, 'report.html')}\n`);
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 main(process.argv.slice(2)).then(
   (code) => process.exit(code),
   (error: unknown) => {
-    process.stderr.write(`bench: ${messageOf(error)}\n`);
-    if (error instanceof Interrupted) process.exit(exitInterrupted);
-    process.exit(error instanceof UsageError ? exitUsage : 1);
+    const code = report(error);
+    process.exit(error instanceof Interrupted ? exitInterrupted : code);
   },
 );

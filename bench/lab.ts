@@ -69,7 +69,7 @@ export class Lab {
   get rounds(): RoundsOptions {
     const { load, cluster, options, progress } = this;
     const { rounds, warmupMs, measureMs } = options;
-    const onProgress: RoundsOptions['onProgress'] = (step) => progress.step(step);
+    const onProgress: RoundsOptions['onProgress'] = (done, of) => progress.step(done, of);
     const random = seededRandom(conditions.seed);
     return { load, cluster, rounds, warmupMs, measureMs, random, onProgress };
   }
@@ -82,7 +82,7 @@ export class Lab {
       const count = population[mode];
       if (count === 0) continue;
       progress.phase(`onboard ${count} tenants of mode ${mode}`);
-      const onProgress = (done: number) => progress.step({ done, of: count, name: '' });
+      const onProgress = (done: number) => progress.step(done, count);
       const made = await provision(services, { mode, count, url: cluster.url, onProgress });
       this.loadTenants[mode] = made.loadTenants;
       this.costs.push(made.costs);

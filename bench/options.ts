@@ -1,8 +1,7 @@
 /** The flags of `npm run bench`. A wrong flag is reported in one line, before anything is started. */
-
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { assertNoMore, readArguments, UsageError } from '../src/cli/arguments.ts';
 
 const suiteNames = [
   'targets',
@@ -24,6 +23,8 @@ export type SuiteName = (typeof suiteNames)[number];
 export type Options = {
   suites: ReadonlySet<SuiteName>;
   quick: boolean;
+  /** Whether the result is printed as JSON. */
+  json: boolean;
   /** Numbers of tenants in shared and in schema mode, ascending. The largest number is onboarded. */
   tenants: readonly number[];
   /** The same for database mode. */
@@ -41,13 +42,8 @@ export type Options = {
 
 export const usage = `Usage: npm run bench -- [--quick] [--only ${suiteNames.slice(0, 2).join()},…]
          [--tenants 10,100,1000] [--databases 8,100] [--connections 1,16,256]
-         [--rounds 5] [--duration SECONDS] [--out FOLDER] [--server URL]
+         [--rounds 5] [--duration SECONDS] [--out FOLDER] [--server URL] [--json]
 Suites:  ${suiteNames.join(' ')}`;
-
-/** The bench was called with a wrong flag. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
 
 type Preset = Pick<Options, 'tenants' | 'databases' | 'connections' | 'rounds' | 'readRounds'> & {
   seconds: number;
@@ -77,9 +73,30 @@ const quick: Preset = {
 
 const resultsFolder = fileURLToPath(new URL('results', import.meta.url));
 
-/** @throws {UsageError} naming the flag that is wrong. */
-export function readOptions(args: readonly string[]): Options {
-  const flags = parseFlags(args);
+const text = { type: 'string' } as const;
+const on = { type: 'boolean' } as const;
+
+const flagTypes = {
+  quick: on,
+  only: text,
+  tenants: text,
+  databases: text,
+  connections: text,
+  rounds: text,
+  duration: text,
+  out: text,
+  server: text,
+  json: on,
+};
+
+/** @throws {UsageError} naming the flag that is wrong, or that npm has taken. */
+export function readOptions(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Options {
+  const { positionals, values } = readArguments(args, flagTypes, environment);
+  assertNoMore(positionals);
+  const { json = false, ...flags } = values;
   const preset = flags.quick ? quick : full;
   const seconds = numberIn(flags.duration, 'duration', { min: 0.1, max: 60 }) ?? preset.seconds;
   const suites = suitesIn(flags.only) ?? new Set(preset.suites);
@@ -90,6 +107,7 @@ export function readOptions(args: readonly string[]): Options {
   return {
     suites,
     quick: flags.quick ?? false,
+    json,
     tenants: list(flags.tenants, 'tenants', 100_000) ?? preset.tenants,
     databases: list(flags.databases, 'databases', 1_000) ?? preset.databases,
     connections: list(flags.connections, 'connections', 1_000) ?? preset.connections,
@@ -101,29 +119,6 @@ export function readOptions(args: readonly string[]): Options {
     server: flags.server ?? null,
     outFolder: flags.out ?? (whole ? resultsFolder : join(resultsFolder, 'latest')),
   };
-}
-
-function parseFlags(args: readonly string[]) {
-  const text = { type: 'string' } as const;
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        quick: { type: 'boolean' },
-        only: text,
-        tenants: text,
-        databases: text,
-        connections: text,
-        rounds: text,
-        duration: text,
-        out: text,
-        server: text,
-      },
-    }).values;
-  } catch (error) {
-    const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
-    throw new UsageError(line);
-  }
 }
 
 function suitesIn(text: string | undefined): ReadonlySet<SuiteName> | undefined {

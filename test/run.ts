@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { cp, mkdir, readdir, readFile, rm, statfs, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { asksForHelp } from '../src/cli/arguments.ts';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
 import { bundlePrograms } from './support/bundle.ts';
 import type { Result } from './support/reporter.ts';
@@ -24,6 +25,12 @@ const memoryFolder = '/dev/shm';
 const roomBytes = 8e9;
 
 const names = process.argv.slice(2);
+if (asksForHelp(names)) {
+  process.stdout.write(
+    'Usage: npm test [-- NAME...]      the test files with a name in their path\n',
+  );
+  process.exit();
+}
 const files = await testFiles(names);
 if (files.length === 0) {
   process.stderr.write(`Cannot test "${names.join(' ')}": no test file has it in its path\n`);

@@ -36,7 +36,7 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
       canary: 0,
       concurrency,
       onProgress: ({ done, of, name }) => {
-        progress.step({ done, of, name });
+        progress.step(done, of);
         ends[modeIn(name)] = performance.now() - startedAt;
       },
     });

@@ -43,7 +43,7 @@ export async function timeNeighbours(lab: Lab): Promise<NeighbourResult[]> {
   for (let round = 0; round < rounds; round += 1) {
     for (const [at, scene] of scenes.entries()) {
       const done = round * scenes.length + at;
-      lab.progress.step({ done, of: rounds * scenes.length, name: scene });
+      lab.progress.step(done, rounds * scenes.length);
       const system = servers[scene];
       const outcome = await play(lab, system, scene === 'quiet' ? null : noise);
       results[at]?.p50Us.push(outcome.p50Us);

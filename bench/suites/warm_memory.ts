@@ -44,7 +44,7 @@ export async function measureKnown(lab: Lab): Promise<KnownMemory> {
 async function register({ services, progress }: Lab, count: number): Promise<LoadTenant[]> {
   const loadTenants: LoadTenant[] = [];
   for (let from = 0; from < count; from += limits.rowsPerStatement) {
-    progress.step({ done: from, of: count, name: 'register' });
+    progress.step(from, count);
     const rows = Array.from({ length: Math.min(limits.rowsPerStatement, count - from) }, (_, at) =>
       newRow(`known-${String(from + at).padStart(6, '0')}`),
     );

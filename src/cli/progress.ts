@@ -2,7 +2,7 @@
  * Shows the progress of long work on stderr. On a terminal it is one line that is rewritten, with rate and
  * time left. Otherwise it is JSON lines: at most one a second, and the last one.
  */
-export type ProgressSink = { isTTY?: boolean; write(text: string): unknown };
+export type ProgressSink = { isTTY?: boolean; columns?: number; write(text: string): unknown };
 
 const everyMs = 1_000;
 const everyMsOnTerminal = 100;
@@ -10,13 +10,21 @@ const everyMsOnTerminal = 100;
 export class Progress {
   readonly #sink: ProgressSink;
   readonly #nowMs: () => number;
+  readonly #phase: string | undefined;
   readonly #startedMs: number;
   #shownMs = Number.NEGATIVE_INFINITY;
 
-  constructor(sink: ProgressSink, nowMs: () => number) {
+  /** @param phase of longer work, which each line begins with. */
+  constructor(sink: ProgressSink, nowMs: () => number, phase?: string) {
     this.#sink = sink;
     this.#nowMs = nowMs;
+    this.#phase = phase;
     this.#startedMs = nowMs();
+  }
+
+  /** Shows that the phase has begun. */
+  begun(): void {
+    this.#show(true, '…', {});
   }
 
   /** Shows that `done` of `of` items are done. */
@@ -49,6 +57,12 @@ export class Progress {
     const pauseMs = this.#sink.isTTY ? everyMsOnTerminal : everyMs;
     if (!isLast && nowMs - this.#shownMs < pauseMs) return;
     this.#shownMs = nowMs;
-    this.#sink.write(this.#sink.isTTY ? `\r\u001b[K${text}` : `${JSON.stringify(facts)}\n`);
+    const phase = this.#phase;
+    if (!this.#sink.isTTY) {
+      this.#sink.write(`${JSON.stringify(phase === undefined ? facts : { phase, ...facts })}\n`);
+      return;
+    }
+    const line = phase === undefined ? text : `${phase}: ${text}`;
+    this.#sink.write(`\r\u001b[K${line.slice(0, (this.#sink.columns ?? 80) - 1)}`);
   }
 }

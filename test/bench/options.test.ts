@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { nodeScript } from '../../bench/node_script.ts';
-import { readOptions } from '../../bench/options.ts';
+import * as options from '../../bench/options.ts';
+
+const readOptions = (args: readonly string[]) => options.readOptions(args, {});
 
 describe('readOptions()', () => {
   it('runs every suite unless some are named', () => {
@@ -38,7 +40,7 @@ describe('readOptions()', () => {
     [['--rounds', '1.5'], /Cannot use --rounds 1.5: expected an integer/],
     [['--duration', 'long'], /Cannot use --duration long: expected a number/],
     [['--fast'], /Unknown option '--fast'/],
-    [['quick'], /Unexpected argument 'quick'/],
+    [['quick'], /Cannot understand "quick"/],
   ] as const) {
     it(`refuses ${flags.join(' ')}`, () => {
       assert.throws(() => readOptions(flags), { name: 'UsageError', message });
@@ -47,14 +49,35 @@ describe('readOptions()', () => {
 });
 
 describe('npm run bench', () => {
-  it('reports a wrong flag in one line and exits with 2', () => {
-    const { status, stderr, stdout } = spawnSync(
-      process.execPath,
-      [...nodeScript('bench/bench.ts'), '--only', 'nothing'],
-      { encoding: 'utf8' },
-    );
-    assert.equal(status, 2);
-    assert.match(stderr, /^bench: Cannot use --only nothing: [^\n]*\n$/);
-    assert.equal(stdout, '');
+  function bench(flags: readonly string[], variables: Readonly<Record<string, string>> = {}) {
+    const { PATH = '' } = process.env;
+    const words = [...nodeScript('bench/bench.ts'), ...flags];
+    return spawnSync(process.execPath, words, { encoding: 'utf8', env: { PATH, ...variables } });
+  }
+
+  it('shows its flags with -h and --help', () => {
+    for (const flag of ['-h', '--help']) {
+      const { status, stdout } = bench([flag]);
+      assert.equal(status, 0);
+      assert.match(stdout, /^Usage: npm run bench/);
+    }
   });
+
+  for (const [fault, code, flags, variables] of [
+    ['Cannot use --only nothing', 2, ['--only', 'nothing'], {}],
+    ['Cannot use PORT', 78, [], { PORT: 'x' }],
+    [
+      'npm took --quick for itself',
+      2,
+      [],
+      { npm_lifecycle_event: 'bench', npm_config_quick: 'true' },
+    ],
+  ] as const) {
+    it(`reports in one line, with exit code ${code}: ${fault}`, () => {
+      const { status, stderr, stdout } = bench(flags, variables);
+      assert.equal(status, code);
+      assert.match(stderr, new RegExp(`^kennel: ${fault}: [^\\n]*\\n$`));
+      assert.equal(stdout, '');
+    });
+  }
 });

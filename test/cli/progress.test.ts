@@ -3,10 +3,11 @@ import { describe, it } from 'node:test';
 import { Progress } from '../../src/cli/progress.ts';
 
 /** A sink that keeps its input, and a clock that only the test moves. */
-function fixture(isTTY: boolean) {
+function fixture(isTTY: boolean, phase?: string) {
   const written: string[] = [];
   const clock = { ms: 0 };
-  const progress = new Progress({ isTTY, write: (text) => written.push(text) }, () => clock.ms);
+  const sink = { isTTY, columns: 40, write: (text: string) => written.push(text) };
+  const progress = new Progress(sink, () => clock.ms, phase);
   return { written, clock, progress };
 }
 
@@ -49,5 +50,19 @@ describe('Progress', () => {
       waiting: 'waiting for every process',
       seconds_left: 60,
     });
+  });
+
+  it('begins each line with the phase, and fits it into the terminal', () => {
+    const terminal = fixture(true, 'a phase with a name of 32 letters');
+    terminal.progress.counted(10, 40);
+    assert.equal(terminal.written[0], '\r\u001b[Ka phase with a name of 32 letters: 10 o');
+    const file = fixture(false, 'vacuum');
+    file.progress.begun();
+    file.clock.ms = 2_000;
+    file.progress.counted(10, 40);
+    assert.deepEqual(
+      file.written.map((line) => JSON.parse(line)),
+      [{ phase: 'vacuum' }, { phase: 'vacuum', done: 10, of: 40, per_second: 5, seconds_left: 6 }],
+    );
   });
 });

@@ -1,11 +1,12 @@
 /**
- * `npm run prove [-- --only PATTERN] [--mode MODE] [--json FILE]`: the leak lab. Every known
+ * `npm run prove [-- --only PATTERN] [--mode MODE] [--json [FILE]]`: the leak lab. Every known
  * attack, on real servers in all modes, and on a tenant of a second server: which layer stops it,
  * and the proof that it breaches without that layer.
  */
 
 import { writeFile } from 'node:fs/promises';
 import { asksForHelp, assertNoMore, exitUsage, readArguments } from '../../src/cli/arguments.ts';
+import { Progress } from '../../src/cli/progress.ts';
 import { startTestCluster } from '../support/test_cluster.ts';
 import { attacks } from './attacks.ts';
 import { experiment } from './experiment.ts';
@@ -14,14 +15,14 @@ import { settings } from './setting.ts';
 
 const labsAtOnce = 5;
 
-const usage = `Usage: npm run prove [-- --only PATTERN] [--mode shared|schema|database|servers] [--json FILE]`;
+const usage = `Usage: npm run prove [-- --only PATTERN] [--mode shared|schema|database|servers] [--json [FILE]]`;
 
 const args = process.argv.slice(2);
 if (asksForHelp(args)) {
   process.stdout.write(`${usage}\n`);
   process.exit();
 }
-const { only, mode, json } = argumentsOf(args);
+const { only, mode, json, file } = argumentsOf(args);
 const chosenSettings = settings.filter((name) => mode === undefined || name === mode);
 const chosen = attacks.filter(({ name }) => name.includes(only ?? ''));
 if (chosenSettings.length === 0) refuse(`there is no mode "${mode}"`);
@@ -31,6 +32,7 @@ if (chosen.length === 0) refuse(`there is no attack like "${only}"`);
 const interrupted = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupted.abort());
 
+const progress = new Progress(process.stderr, () => performance.now());
 const startedMs = performance.now();
 const [main, second] = await Promise.all([startTestCluster(), startTestCluster({ isCopy: false })]);
 try {
@@ -40,12 +42,14 @@ try {
     settings: chosenSettings,
     labsAtOnce,
     signal: interrupted.signal,
-    onProgress: (done, all) => tellProgress(`lab ${done} of ${all}`),
+    onProgress: (done, all) => progress.counted(done, all),
   });
-  tellProgress('');
+  progress.end();
   const seconds = (performance.now() - startedMs) / 1_000;
-  process.stdout.write(`${asTable(results, chosenSettings)}\n\n${summaryOf(results, seconds)}\n`);
-  if (json !== undefined) await writeFile(json, asJson(results, seconds));
+  const printsJson = json && file === undefined;
+  const report = `${asTable(results, chosenSettings)}\n\n${summaryOf(results, seconds)}\n`;
+  process.stdout.write(printsJson ? asJson(results, seconds) : report);
+  if (file !== undefined) await writeFile(file, asJson(results, seconds));
   process.exitCode = exitCodeOf(results);
 } catch (error) {
   if (!interrupted.signal.aborted) throw error;
@@ -56,18 +60,13 @@ try {
 // Keep-alive connections of the client would hold the process as long as the servers allow.
 process.exit();
 
-/** One line that is overwritten; nothing without a terminal. */
-function tellProgress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
-}
-
 function argumentsOf(words: readonly string[]) {
   const text = { type: 'string' } as const;
   try {
-    const options = { only: text, mode: text, json: text };
+    const options = { only: text, mode: text, json: { type: 'boolean' } } as const;
     const { positionals, values } = readArguments(words, options, process.env);
-    assertNoMore(positionals);
-    return values;
+    assertNoMore(positionals.slice(values.json ? 1 : 0));
+    return { ...values, file: positionals[0] };
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error));
   }
