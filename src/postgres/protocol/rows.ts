@@ -1,6 +1,6 @@
 /**
  * Turns the rows that the server sends into plain objects. Dates stay text, timestamptz becomes ISO 8601,
- * and integers and floats become numbers.
+ * and integers and floats become numbers. A bigint beyond those stays text, because it would be rounded.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html, RowDescription and DataRow
  */
@@ -21,7 +21,8 @@ export type JsonLimits = { chars: number; depth: number };
  */
 export function columnsIn({ bytes, from, to }: Message, json: JsonLimits): Column[] {
   const columns: Column[] = [];
-  const taken = new Set<string>();
+  // A property of this name would be the row's prototype.
+  const taken = new Set(['__proto__']);
   let at = from + 2;
   if (at > to) throw malformed();
   for (let left = bytes.readUInt16BE(from); left > 0; left -= 1) {
@@ -83,7 +84,7 @@ const jsonTypes: ReadonlySet<number> = new Set([114, 3802]);
 const readers = new Map<number, (text: string) => unknown>([
   [16, (text) => text === 't'], // boolean
   [17, (text) => Buffer.from(text.slice(2), 'hex')], // bytea
-  [20, Number], // bigint
+  [20, bigint],
   [21, Number], // smallint
   [23, Number], // integer
   [26, Number], // oid
@@ -91,6 +92,11 @@ const readers = new Map<number, (text: string) => unknown>([
   [701, Number], // double precision
   [1184, isoTimestamp], // timestamptz
 ]);
+
+function bigint(text: string): number | string {
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : text;
+}
 
 function unchanged(text: string): string {
   return text;

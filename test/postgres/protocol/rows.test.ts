@@ -39,6 +39,19 @@ describe('rowIn()', () => {
     assert.deepEqual(read, { a: '', b: null });
   });
 
+  it('reads a bigint as text where a number would round it', () => {
+    const read = rowsOf(columns(['n', 20]), row('9007199254740991'), row('-9007199254740993'));
+    assert.deepEqual(read, [{ n: 9_007_199_254_740_991 }, { n: '-9007199254740993' }]);
+  });
+
+  it('gives a column named __proto__ another name', () => {
+    const [read = {}] = rowsOf(columns(['__proto__', text], ['a', text]), row('x', 'y'));
+    assert.deepEqual(Object.entries(read), [
+      ['__proto___1', 'x'],
+      ['a', 'y'],
+    ]);
+  });
+
   it('reads a row of a statement without columns', () => {
     assert.deepEqual(rowsOf(columns(), row(), row()), [{}, {}]);
   });
