@@ -201,7 +201,7 @@ export const limits = {
     ...pool,
     /**
      * With 4 connections and calls of 30 ms, the last of these is served within `waitLimitMs`. If calls are
-     * slower, more waiting ones would only be refused. 7 such tenants use up `admission.requests`.
+     * slower, more waiting ones would only be refused. 8 such tenants use up `admission.requests`.
      */
     waitingPerTenant: 128,
     waiting: 4_096,
@@ -262,7 +262,8 @@ export const limits = {
     callTimeoutMs: 12 * hours,
     ...rowsSession,
   },
-  adminConnections: { ...pool, connections: 8, connectionsPerTenant: 8 },
+  /** So many that `migrations.schemas` of them may be on one added server. */
+  adminConnections: { ...pool, connections: 11, connectionsPerTenant: 8 },
   /**
    * The connections that terminate backends whose connection was closed: one for the main server, and one for
    * all others.
@@ -301,7 +302,7 @@ export const limits = {
    * Sessions of the migrations' login. Work that asks for one holds an administrator's connection. Other
    * processes share the login's limit, so idle ones are closed soon.
    */
-  migrators: { ...pool, connections: 8, connectionsPerTenant: 8, idleLimitMs: 1 * seconds },
+  migrators: { ...pool, connections: 11, connectionsPerTenant: 8, idleLimitMs: 1 * seconds },
   /** Concurrent onboardings and deletions, one for each slug; further ones wait. */
   jobs: { ...pool, connections: 4, connectionsPerTenant: 1, waitingPerTenant: 64 },
   recoveryBatchSize: 50,
@@ -367,13 +368,21 @@ export const limits = {
     longestLockTimeoutMs: 200,
     lockAttempts: 50,
     lockRetryMs: 200,
+    /** Nobody waits for the removal of triggers. */
+    removal: {
+      firstLockTimeoutMs: 20,
+      longestLockTimeoutMs: 20,
+      lockAttempts: 20,
+      lockRetryMs: 1 * seconds,
+    },
   },
   /** How a statement follows a tenant that moves. `patienceMs` is shorter than `answerMs`. */
   relocation: { retryMs: 10, probeMs: 100, stuckMs: 1 * seconds, patienceMs: 3 * seconds },
-  /** The connections that copy: two for a move. One more than there are moves, so that one can go on. */
-  movers: { ...pool, connections: 4, connectionsPerTenant: 2 },
+  /** The connections that copy: two for each of the moves that `moveLocks` admits, and two for a recovery. */
+  movers: { ...pool, connections: 8, connectionsPerTenant: 2 },
   /** The connections that hold the locks of moves. A second move of a tenant takes one to be refused. */
   moveLocks: { ...pool, connections: 3, connectionsPerTenant: 2, waitLimitMs: 2 * seconds },
+  recoveryLocks: { ...pool, connections: 3, connectionsPerTenant: 1 },
   /**
    * A query for all tenants: tenants at the same time, and rows of each. A tenant's result has the limits of
    * `connection`, as a request of that tenant has.
@@ -412,6 +421,7 @@ export const limits = {
     /** The longest result of a fetch is this number of the longest lines. */
     fetchedRows: 128,
     accountRows: 100_000,
+    accountBytes: 32 * MiB,
     cyclicBytes: 32 * MiB,
   },
   /** How long a tenant's own admins wait for the next export. */

@@ -77,7 +77,8 @@ export async function openServices(
   const isolation = tenantIsolation(connections, fleet.modes);
   const { recoveryBatchSize } = limits;
   const moves = new Moves({
-    ...{ fleet, control, serving, movers: pools.movers, locks: pools.moveLocks, newId: uuidv7 },
+    ...{ fleet, control, serving, movers: pools.movers, newId: uuidv7 },
+    ...{ locks: pools.moveLocks, recoveryLocks: pools.recoveryLocks },
     nowMs: () => performance.now(),
     limits: limits.moves,
     recoveryBatchSize,
@@ -131,6 +132,7 @@ function openPools(
     terminators,
     movers: openConnectionPool(limits.moverConnection, limits.movers),
     moveLocks: openConnectionPool(limits.moverConnection, limits.moveLocks),
+    recoveryLocks: openConnectionPool(limits.moverConnection, limits.recoveryLocks),
     archives: openConnectionPool(limits.archiveConnection, limits.archiveConnections),
   };
 }

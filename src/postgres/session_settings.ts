@@ -63,6 +63,10 @@ const sideEffects = {
   // It takes half a second to compile some queries of the catalog that run in milliseconds.
   jit: 'off',
   post_auth_delay: '0',
+  // A machine that has vanished keeps its locks until Postgres notices: within half a minute, instead of two hours.
+  tcp_keepalives_idle: '10',
+  tcp_keepalives_interval: '5',
+  tcp_keepalives_count: '3',
   // Parameters of statements contain seals, which must not reach the server's log.
   debug_print_parse: 'off',
   debug_print_rewritten: 'off',

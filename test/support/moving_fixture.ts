@@ -160,7 +160,8 @@ export function moverOf(
   const movers = openConnectionPool(limits.moverConnection, limits.movers);
   const locks = openConnectionPool(limits.moverConnection, limits.moveLocks);
   const moves = new Moves({
-    ...{ fleet, control, movers, locks, serving: pools.serving, limits: limits.moves },
+    ...{ fleet, control, movers, locks, recoveryLocks: locks, serving: pools.serving },
+    limits: limits.moves,
     ...{ newId: randomUUID, nowMs: () => performance.now(), recoveryBatchSize: 1 },
   });
   const kill = () => {

@@ -11,7 +11,12 @@ import type { Rest } from '../pace.ts';
 import { assertCount, copyRowsFrom } from '../provisioning/copy_rows.ts';
 import { advanceNumbers } from '../provisioning/identity_numbers.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
-import { readTableGroups, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
+import {
+  assertNoTriggers,
+  readTableGroups,
+  type TableGroup,
+  tablesOf,
+} from '../provisioning/stored_tables.ts';
 import { assertUnchanged, locking } from './archived_tables.ts';
 import type { ArchiveParts } from './export_tenant.ts';
 import { RowInserter } from './insert_rows.ts';
@@ -22,7 +27,7 @@ export type TenantTables = { tenant: TenantRef; placement: Placement };
 
 export type LoadOptions = {
   onProgress?: ((done: number) => void) | undefined;
-  /** With rests, the rows are inserted in small pieces, and the next ones are read when those before are. */
+  /** With rests, rows are inserted in small pieces, and the next piece is sent when this one is written. */
   rest?: Rest;
 };
 
@@ -79,6 +84,7 @@ async function inTables(
   await archives.exclusive(target, tenant.id, async (connection: Connection) => {
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
+    assertNoTriggers(groups);
     const tables = tablesOf(groups);
     const begin = beginAsOwner(fleet, { placement, tenant: tenant.id }, connection);
     await connection.transaction(`${begin}; ${locking(tables, 'row exclusive')}`, async (sql) => {

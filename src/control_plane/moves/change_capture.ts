@@ -20,6 +20,8 @@ export type CaptureLimits = LockLimits & {
   fenceWaitMs: number;
   fenceAttempts: number;
   fenceRetryMs: number;
+  /** The locks that remove the triggers. */
+  removal: LockLimits;
 };
 
 /** The settings that decide the text of a value, as in each session of a move. */
@@ -59,8 +61,8 @@ export class ChangeCapture {
   }
 
   /**
-   * Lets the tenant write again, at once: removing the triggers waits for everyone who reads a table. May be
-   * repeated, also without a schema. Only while the tenant is served from here.
+   * Lets the tenant write again, without waiting for the removal of the triggers, which waits for all readers of
+   * a table. May be repeated, also without a schema. Call it only while the tenant is served from this placement.
    */
   admitWrites(): Promise<void> {
     const fence = `"${this.name}".fence`;
@@ -72,12 +74,16 @@ export class ChangeCapture {
       end $admit$`);
   }
 
-  /** Removes everything. May be repeated. */
+  /**
+   * Removes everything. May be repeated. The snapshot of another move keeps the triggers as long as it copies, and
+   * everyone waits behind an attempt to remove them.
+   */
   async drop(groups: readonly TableGroup[]): Promise<void> {
     for (const { name } of tablesOf(groups)) {
       await this.#locking(
         `drop trigger if exists "${this.name}" on ${identifier(name)};
          drop trigger if exists "${this.name}_gone" on ${identifier(name)}`,
+        this.#limits.removal,
       );
     }
     // Drops no trigger any more, so it locks none of the tenants' tables.
@@ -129,13 +135,13 @@ export class ChangeCapture {
     );
   }
 
-  #locking(statements: string): Promise<void> {
+  #locking(statements: string, limits: LockLimits = this.#limits): Promise<void> {
     return retryLocked(
       (timeoutMs) =>
         this.#source.script(
           `set local client_min_messages = warning; set local lock_timeout = ${timeoutMs}; ${statements}`,
         ),
-      this.#limits,
+      limits,
     );
   }
 

@@ -5,10 +5,10 @@
  */
 import { Refusal } from '../../kernel/errors.ts';
 import { isDedicated } from '../../postgres/placement.ts';
-import type { TableGroup } from '../provisioning/stored_tables.ts';
+import { assertNoTriggers, type TableGroup } from '../provisioning/stored_tables.ts';
 import { ChangeCapture } from './change_capture.ts';
 import type { Job, JobParts } from './job.ts';
-import type { MoveRow } from './move_record.ts';
+import { assertingOwned, type MoveRow } from './move_record.ts';
 import { assertMovable, assertSameShape } from './moving_tables.ts';
 import { endSessions } from './old_sessions.ts';
 import { Place } from './place.ts';
@@ -147,7 +147,9 @@ export class MoveJob implements Job {
     }
     const groups = await this.#origin.tables();
     assertMovable(groups);
-    assertSameShape(groups, await this.#destination.tables());
+    const copies = await this.#destination.tables();
+    assertNoTriggers(copies);
+    assertSameShape(groups, copies);
     return groups;
   }
 
@@ -176,7 +178,7 @@ export class MoveJob implements Job {
   /**
    * Copies what has changed meanwhile, compares all rows once, and goes on until little is left.
    *
-   * @throws {Error} when more and more is left: then each round takes longer than the one before.
+   * @throws {Error} when several rounds in a row leave more, or too much is left after the last one.
    */
   async #catchUp(transfer: Transfer, assertLocked: () => void): Promise<void> {
     const { fewChanges, catchUps, growingCatchUps } = this.#parts.limits;
@@ -231,7 +233,8 @@ export class MoveJob implements Job {
     await place.assertUp();
     // The place may be in use again: by another process, that has taken over and moved the tenant back.
     await record.assertOwned(this.#move);
-    await fleet.modes.of(place.ref).destroy(place.ref, steps);
+    const guarded = steps.guardedBy(assertingOwned(this.#move));
+    await fleet.modes.of(place.ref).destroy(place.ref, guarded);
   }
 }
 

@@ -1,5 +1,4 @@
 /**
-/**
  * Moves tenants between isolation modes and servers while they are served, and replaces their rows. Such a job
  * holds the lock of its tenant, so a second one and a deletion are refused, and shares the locks of migrations
  * and of key rotations, so these are refused too. A job that was killed is undone or completed by the next
@@ -17,6 +16,7 @@ import { chooseServer } from '../servers/choose_server.ts';
 import { asRefusal, assertUp, downAmong } from '../servers/probe.ts';
 import { settleAll } from '../settle_all.ts';
 import type { Job, JobParts, MoveLimits } from './job.ts';
+import { isLockTimeout } from './lock_retries.ts';
 import { MoveJob, type MoveWatcher } from './move_job.ts';
 import { besideFleetWork, conflict, withTenantLock } from './move_locks.ts';
 import { MoveRecord, type MoveRow, type MoveView } from './move_record.ts';
@@ -29,6 +29,8 @@ export type MovesParts = {
   movers: ConnectionPool;
   /** Connections that hold the locks: one for each move. */
   locks: ConnectionPool;
+  /** The same for recoveries, which must not wait for moves. */
+  recoveryLocks: ConnectionPool;
   /** The connections that serve tenants: those of a dropped database are closed. */
   serving: ConnectionPool;
   limits: MoveLimits;
@@ -127,7 +129,7 @@ export class Moves {
    * @throws {AggregateError} when some of them failed; the others are done.
    */
   async recover(server: string | null = null): Promise<void> {
-    const { fleet, recoveryBatchSize: limit } = this.#parts;
+    const { fleet, recoveryLocks: locks, recoveryBatchSize: limit } = this.#parts;
     const down = await downAmong(fleet, await this.#record.servers(server));
     const unfinished = await this.#record.unfinished({
       server,
@@ -136,7 +138,7 @@ export class Moves {
     });
     await settleAll(
       'recover every move',
-      unfinished.map((slug) => withTenantLock(this.#parts, slug, () => this.#recover(slug))),
+      unfinished.map((slug) => withTenantLock({ fleet, locks }, slug, () => this.#recover(slug))),
       down.map(asRefusal),
     );
   }
@@ -188,7 +190,9 @@ export class Moves {
       await work(move, assertLocked);
       await this.#jobOf(move).finish();
     } catch (error) {
-      if (connection.live) await this.#giveUp(move, messageOf(error)).catch(() => {});
+      // Readers of the old tables keep the triggers there: a recovery removes them later.
+      const isLeft = isLockTimeout(error) && (await this.#isSwitched(move));
+      if (connection.live && !isLeft) await this.#giveUp(move, messageOf(error)).catch(() => {});
       await this.#assertSwitched(move, error);
     }
   }
@@ -205,6 +209,10 @@ export class Moves {
     throw new Error(
       `Cannot tell the outcome: ${messageOf(error)}; a running server undoes or completes the ${move.kind} within a minute`,
     );
+  }
+
+  async #isSwitched(move: MoveRow): Promise<boolean> {
+    return (await this.#record.stateOf(move).catch(() => null)) === 'switched';
   }
 
   /** Undoes or completes a move that this process may take over. */

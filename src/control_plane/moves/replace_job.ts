@@ -191,7 +191,7 @@ export class ReplaceJob implements Job {
     if (left.length === 0) throw new Error('Cannot replace the rows: the restore was given up');
   }
 
-  /** Null unless the rows have been replaced; then they never will be. */
+  /** Returns the mark if the rows have been replaced. Otherwise null, and they cannot be replaced any more. */
   #takeMark(): Promise<Mark | null> {
     return this.#place.session.settle(async (sql) => {
       const [found] = await sql<{ exists: boolean }>`

@@ -97,21 +97,26 @@ export function countText({ name }: StoredTable): Text {
  */
 export function changesText(
   { name, key }: StoredTable,
-  { capture, rows }: { capture: string; rows: number },
+  { capture, rows, bytes }: { capture: string; rows: number; bytes: number },
 ): Text {
   return withParameter(`
-    select count(*)::int as changes, (array_agg(changed.key order by changed.key desc))[1] as last,
-      array_agg(row_text order by changed.key) filter (where row_text is not null)::text as rows,
-      array_agg(changed.key) filter (where row_text is null)::text as gone,
-      array_agg(changed.key) filter (where row_text is not null)::text as present, ${sum}
+    select count(*)::int as changes, (array_agg(key order by key desc))[1] as last,
+      array_agg(row_text order by key) filter (where row_text is not null)::text as rows,
+      array_agg(key) filter (where row_text is null)::text as gone,
+      array_agg(key) filter (where row_text is not null)::text as present, ${sum}
     from (
-      select distinct key
-      from "${capture}".changes
-      where name = ${literal(name)} and key > ${parameter}
-      order by key
-      limit ${rows}
-    ) as changed
-      left join lateral (${rowOf(rowText, { name, key }, 'changed.key')}) as found on true`);
+      select key, row_text, sum(bytes) over (order by key) - bytes as ahead
+      from (
+        select distinct key
+        from "${capture}".changes
+        where name = ${literal(name)} and key > ${parameter}
+        order by key
+        limit ${rows}
+      ) as changed
+        left join lateral (${rowOf(rowText, { name, key }, 'changed.key')}) as found on true
+        cross join lateral (select coalesce(octet_length(row_text), 0) as bytes) as size
+    ) as sized
+    where ahead < ${bytes}`);
 }
 
 /** The number and the checksum of the rows with these keys. */

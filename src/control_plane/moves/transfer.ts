@@ -152,10 +152,11 @@ export function catchUp(
       for (const { table, page } of applied.reverse()) {
         if (page.gone !== null) await ask(write, deleteText(table), page.gone);
       }
-      if (comparesAll) await compareAll(read, write, transfer);
       if (isLast) await advanceNumbers(write, tablesOf(groups));
       return applied.reduce((count, { page }) => count + page.changes, 0);
     });
+    // In a transaction that only reads, because no other move can lock tables that this one has written to.
+    if (comparesAll) await destination.write((write) => compareAll(read, write, transfer));
     // The snapshot's own changes: later ones are not seen, and stay.
     if (changes > 0) await read(statementOf(`delete from "${capture}".changes`));
     return changes;
@@ -168,7 +169,8 @@ async function* changesOf(
   { capture, limits }: Transfer,
 ): AsyncGenerator<ChangedTable> {
   for (const table of tables) {
-    const next = changesText(table, { capture, rows: limits.changesBatchRows });
+    const size = { rows: limits.changesBatchRows, bytes: limits.batchBytes };
+    const next = changesText(table, { capture, ...size });
     let [page] = await ask<Changes>(read, next, '');
     while (page && page.last !== null) {
       yield { table, page };

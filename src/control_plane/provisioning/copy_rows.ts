@@ -9,7 +9,13 @@ import { identifier, repeatedStatement, statementOf } from '../generated_sql.ts'
 import { ask, inOrder, keyOf, repeated, withParameter } from '../moves/row_statements.ts';
 import { type Rest, restless } from '../pace.ts';
 import { advanceNumbers } from './identity_numbers.ts';
-import { type StoredColumn, type StoredTable, type TableGroup, tablesOf } from './stored_tables.ts';
+import {
+  assertNoTriggers,
+  type StoredColumn,
+  type StoredTable,
+  type TableGroup,
+  tablesOf,
+} from './stored_tables.ts';
 
 /** The rows of a page, and the rests between pages. */
 export type Paging = { rows?: number; rest?: Rest };
@@ -27,8 +33,8 @@ type Work = {
 };
 
 /**
- * Deletes the rows of referring tables first. The `ctid` of a row in another partition may be the same: that row is
- * deleted with it, because all are deleted.
+ * Deletes the rows of referring tables first. A row in another partition may have the same `ctid` and is deleted
+ * too. That is right here, because all rows are deleted.
  */
 export async function deleteRows(
   sql: Sql,
@@ -69,7 +75,7 @@ async function deleteUnkeyed(
  * behind them.
  *
  * @returns the number of rows.
- * @throws {Error} when a table then has other rows than those that were copied.
+ * @throws {Error} when a table has a trigger, or then has other rows than those that were copied.
  */
 export async function copyRowsFrom(
   sql: Sql,
@@ -77,6 +83,7 @@ export async function copyRowsFrom(
   groups: readonly TableGroup[],
   paging: Paging = {},
 ): Promise<number> {
+  assertNoTriggers(groups);
   const source = ({ name }: StoredTable) => `${identifier(from)}.${identifier(name)}`;
   const copy = ({ name, columns }: StoredTable, rows: string) => {
     const names = columns.map((column) => `, ${identifier(column.name)}`).join('');

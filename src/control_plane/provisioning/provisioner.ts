@@ -17,6 +17,8 @@ export type ProvisionerParts = {
   control: Sql;
   /** The connections that serve tenants: those of a dropped database are closed. */
   serving: Pick<ConnectionPool, 'closeIdle'>;
+  /** SQL that fails in a transaction of a process that may not go on. */
+  guard?: string;
 };
 
 export class Provisioner implements ProvisioningSteps {
@@ -24,6 +26,11 @@ export class Provisioner implements ProvisioningSteps {
 
   constructor(parts: ProvisionerParts) {
     this.#parts = parts;
+  }
+
+  /** Returns the same steps, of which those that take many transactions run `guard` in each. */
+  guardedBy(guard: string): Provisioner {
+    return new Provisioner({ ...this.#parts, guard });
   }
 
   createLogin(placement: DedicatedPlacement): Promise<void> {
@@ -51,7 +58,8 @@ export class Provisioner implements ProvisioningSteps {
   }
 
   eraseRows(placement: Placement, tenant: TenantId): Promise<void> {
-    return eraseRows(this.#parts.fleet, placement, tenant);
+    const { fleet, guard } = this.#parts;
+    return eraseRows(fleet, { placement, tenant, guard });
   }
 
   dropSchema(placement: Placement): Promise<void> {

@@ -20,8 +20,10 @@ export type StoredTable = {
   columns: StoredColumn[];
   /** The columns of the primary key. */
   key: StoredColumn[];
-  /** Then no statement can name the key in ON CONFLICT. */
+  /** Whether the key is deferrable: then no statement can name it in ON CONFLICT. */
   hasDeferrableKey?: boolean;
+  /** A trigger of a migration, which would run for copied rows, too; null without one. */
+  trigger?: string | null;
   /** All columns as they are declared: only tables of the same shape can exchange whole rows. */
   shape: string;
 };
@@ -48,6 +50,16 @@ export async function readTableGroups(sql: Sql, schema: string): Promise<TableGr
     }));
 }
 
+/** @throws {Error} for a table with a trigger: rows would be changed or doubled while they are copied. */
+export function assertNoTriggers(groups: readonly TableGroup[]): void {
+  for (const { name, trigger } of tablesOf(groups)) {
+    if (!trigger) continue;
+    throw new Error(
+      `Cannot copy the table "${name}": its trigger "${trigger}" would run for the copied rows, too`,
+    );
+  }
+}
+
 /** The tables of all groups, in order. */
 export function tablesOf(groups: readonly TableGroup[]): StoredTable[] {
   return groups.flatMap(({ tables }) => tables);
@@ -59,6 +71,7 @@ type ColumnRow = Required<StoredColumn> & {
   isComputed: boolean;
   keyPosition: number | null;
   isInDeferrableKey: boolean;
+  trigger: string | null;
 };
 
 /** The tables with these names, in this order. The result is the same with each `search_path`. */
@@ -73,7 +86,18 @@ export async function readStoredTables(
       format('%I %s %s', attname, type, atttypmod) as declared,
       attgenerated <> '' as "isComputed", not coalesce(indimmediate, true) as "isInDeferrableKey",
       -- Behind them are the columns of INCLUDE.
-      array_position((indkey::int2[])[0:indnkeyatts - 1], attnum) as "keyPosition"
+      array_position((indkey::int2[])[0:indnkeyatts - 1], attnum) as "keyPosition",
+      (
+        select min(tgname::text)
+        from pg_trigger
+        where (
+            tgrelid = pg_class.oid
+            or relkind = 'p' and tgrelid in (select relid from pg_partition_tree(pg_class.oid))
+          )
+          and not tgisinternal and tgenabled in ('O', 'A')
+          -- Those of a move itself.
+          and tgname !~ '^move_[0-9a-f]{32}(_gone)?$'
+      ) as trigger
     from pg_class
       join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
       join pg_type on pg_type.oid = atttypid
@@ -109,6 +133,7 @@ function tableOf(name: string, rows: readonly ColumnRow[]): StoredTable {
       .sort((one, other) => Number(one.keyPosition) - Number(other.keyPosition))
       .map(columnOf),
     hasDeferrableKey: rows.some((row) => row.isInDeferrableKey),
+    trigger: rows[0]?.trigger ?? null,
     shape: rows.map(({ declared }) => declared).join(', '),
   };
 }

@@ -49,12 +49,15 @@ export async function countTenantRows(
 const passes = 10;
 const pageRows = 100;
 
+type Erased = {
+  placement: Placement;
+  tenant: TenantId;
+  /** SQL that fails in the main database when this process may not go on. */
+  guard?: string | undefined;
+};
+
 /** Deletes a tenant's rows from every table of a placement: page by page, each in a transaction of its own. */
-export async function eraseRows(
-  fleet: Fleet,
-  placement: Placement,
-  tenant: TenantId,
-): Promise<void> {
+export async function eraseRows(fleet: Fleet, { placement, tenant, guard }: Erased): Promise<void> {
   const { migrators, installation } = fleet;
   // A trigger of a migration would run here, and must not get the administrator's rights.
   const target = installation.migrationTarget(placement);
@@ -62,7 +65,8 @@ export async function eraseRows(
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
     const owned = { placement: pastFence(placement), tenant };
-    const begin = beginAsOwner(fleet, owned, connection);
+    const isGuarded = guard !== undefined && placement.database === installation.database;
+    const begin = beginAsOwner(fleet, owned, connection) + (isGuarded ? `; ${guard}` : '');
     const sql: Sql = (text, ...values) =>
       connection.transaction(begin, (inContext) => inContext(text, ...values));
     const rest = paced(fleet.pace);

@@ -14,8 +14,8 @@ import type { Sql } from '../../kernel/ports.ts';
 type Script = string;
 
 /**
- * Raises an error for a table without `tenant_id`, row security or policy, and for extended statistics. It
- * does not add the guards, because the reader of a migration must see them.
+ * Raises an error for a table without `tenant_id`, row security or policy, with a policy that hides rows from
+ * its owner, and for extended statistics. It does not add the guards, because the reader of a migration must see them.
  */
 export function assertingGuards(schemas: readonly string[]): Script {
   return eachTable(schemas, guard);
@@ -85,6 +85,11 @@ const guard: Examination = {
       when not exists (
         select from pg_policy where polrelid = pg_class.oid and polname = 'tenant_rows'
       ) then 'no policy "tenant_rows"'
+      when exists (
+        select from pg_policy, unnest(polroles) as role
+        where polrelid = pg_class.oid and not polpermissive
+          and (role = 0 or pg_has_role(relowner, role, 'usage'))
+      ) then 'a restrictive policy for its owner: moves and deletions would miss rows, so name other roles'
     end as missing`,
   ofColumns: `
     bool_or(

@@ -283,6 +283,43 @@ describe('a table that a cycle refers to', () => {
   });
 });
 
+describe('a trigger of a migration', () => {
+  let tables: UnusualTables;
+  before(async () => {
+    tables = await openTables(`
+      ${guarded('logs', 'pet uuid')}
+      create function log_pet() returns trigger language plpgsql as $$ begin
+        insert into logs (id, pet) values (gen_random_uuid(), new.id);
+        return new;
+      end $$;
+      create trigger log after insert or update on pets for each row execute function log_pet();`);
+    for (const mode of isolationModes) await tables.onboard(`logged-in-${mode}`, mode);
+  });
+  after(() => tables.close());
+
+  it('would run for copied rows, so nothing is moved, imported or restored', async () => {
+    const wouldRun =
+      /Cannot copy the table "pets": its trigger "log" would run for the copied rows/;
+    const says = (error: Error) => wouldRun.test(`${error.message} ${error.cause ?? ''}`);
+    for (const { from, to } of pairs) {
+      const slug = `logged-in-${from}`;
+      const before = await tables.rowsOf(slug);
+      await assert.rejects(tables.move(slug, to), says);
+      const file = await tables.exported(slug);
+      await assert.rejects(tables.imported(file, `as-${slug}`, to), says);
+      await assert.rejects(tables.restore(slug, file), says);
+      assert.deepEqual(await tables.rowsOf(slug), before);
+    }
+  });
+
+  it('control: while it is disabled, a tenant is moved', async () => {
+    for (const slug of ['logged-in-schema', 'logged-in-shared']) {
+      await tables.asSuperuser(slug, (sql) => sql`alter table pets disable trigger log`);
+    }
+    assert.equal(await tables.move('logged-in-schema', 'shared'), 'done');
+  });
+});
+
 describe('a primary key that includes further columns, and a virtual column', () => {
   let tables: UnusualTables;
   before(async () => {

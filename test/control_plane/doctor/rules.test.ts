@@ -23,6 +23,11 @@ const toys = (columns = '') => `create table toys (
 
 const migrations: Readonly<Record<string, [text: string, check: string | null]>> = {
   'a table as it has to be': [`${toys()}${guarded('toys')}`, null],
+  'a policy that hides rows from the serving role': [
+    `${toys()}${guarded('toys')}
+     create policy named on toys as restrictive for select to :"app" using (name is not null);`,
+    null,
+  ],
   'a policy for everybody': [
     `${toys()}${guarded('toys')} create policy more on toys using (true);`,
     'policy_extra',
@@ -47,13 +52,15 @@ const migrations: Readonly<Record<string, [text: string, check: string | null]>>
   ],
 };
 
-/** What no place is given: the migration itself fails. */
+/** The migration itself fails. */
 const refused: Readonly<Record<string, string>> = {
   'a table without row security': toys(),
   'a table without a policy': `${toys()} alter table toys enable row level security;
     alter table toys force row level security;`,
   'a table without a tenant': `create table toys (id uuid primary key);
     alter table toys enable row level security;`,
+  'a policy that hides rows from moves and deletions': `${toys()}${guarded('toys')}
+    create policy named on toys as restrictive for select using (name is not null);`,
   'a tenant that the writer chooses': `${toys()}${guarded('toys')}
     alter table toys alter tenant_id drop default;`,
 };
@@ -86,9 +93,9 @@ describe('the doctor, of a migration that makes', () => {
   }
 });
 
-describe('a place', () => {
+describe('a migration', () => {
   for (const [name, text] of Object.entries(refused)) {
-    it(`is not given ${name}`, () => assert.rejects(madeWith(text), /toys/));
+    it(`is refused when it makes ${name}`, () => assert.rejects(madeWith(text), /toys/));
   }
 });
 

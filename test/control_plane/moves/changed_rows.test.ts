@@ -131,4 +131,25 @@ describe('a row that changes during a move', () => {
       { id: '2', t: null, row_text: null },
     ]);
   });
+
+  it('may be larger, together with others, than the longest result', async () => {
+    await installation.onboard('large', 'schema');
+    await run(
+      'large',
+      (db) => db`
+        insert into names (id, row_text)
+        select gen_random_uuid(), 'short' from generate_series(1, 70)`,
+    );
+    const change = () =>
+      installation.asSuperuser(
+        'large',
+        (sql) => sql`update names set row_text = repeat('x', 1e6::int)`,
+      );
+    await move('large', { to: 'shared', at: 'copied', change });
+    const [sum] = await run(
+      'large',
+      (db) => db<{ chars: number }>`select sum(length(row_text)) as chars from names`,
+    );
+    assert.equal(sum?.chars, 70_000_000);
+  });
 });

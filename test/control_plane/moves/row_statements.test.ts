@@ -37,7 +37,7 @@ describe('statements on changed rows', () => {
       return rows.map((row) => row['QUERY PLAN']).join('\n');
     });
 
-  const changes = changesText(pets, { capture: 'capture', rows: 200 }).join('$1');
+  const changes = changesText(pets, { capture: 'capture', rows: 200, bytes: 1e6 }).join('$1');
 
   for (const [what, text, value] of [
     ['reads', changes, ''],

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { eraseRows } from '../../../src/control_plane/provisioning/tenant_data.ts';
 import { type TenantId, tenantId } from '../../../src/kernel/tenant.ts';
+import { schemas } from '../../../src/postgres/installation.ts';
 import {
   type ExtendedInstallation,
   fillAll,
@@ -52,6 +54,18 @@ describe('the deletion of a shared tenant', () => {
     );
     assert.deepEqual(await rowsOf(leaving), []);
     assert.deepEqual(await rowsOf(staying), everyTable);
+  });
+
+  it('ends at its next transaction when another process has taken over', async () => {
+    await extended.onboard('guarded', 'shared');
+    const id = await idOf('guarded');
+    const { fleet } = extended.services;
+    const placement = fleet.installation.placement(schemas.shared);
+    const erasing = (guard?: string) => eraseRows(fleet, { placement, tenant: id, guard });
+    await assert.rejects(erasing('select 1 / 0'), /division by zero/);
+    assert.deepEqual(await rowsOf(id), ['pets']);
+    await erasing();
+    assert.deepEqual(await rowsOf(id), [], 'control: without a guard they are deleted');
   });
 
   it('runs no trigger of a migration as the administrator', async () => {
