@@ -74,7 +74,7 @@ export function importFile(
   };
 }
 
-/** Replaces the tenant's rows by those of a file, and names the file with the replaced ones. */
+/** Replaces the tenant's rows with those of a file, and names the file with the replaced ones. */
 export function restoreFile(slug: Slug, file: string, { json }: Pick<ImportValues, 'json'>): Work {
   return async ({ archives, pools, exports, moves }) => {
     const parts = { archives, exports, moves, serving: pools.serving, now: () => new Date() };
@@ -85,7 +85,7 @@ export function restoreFile(slug: Slug, file: string, { json }: Pick<ImportValue
     if (json) printJson({ slug, rows, pause_ms: pause, replaced });
     else {
       print(`${slug}: ${rows} rows of ${file}; writes waited ${pause} ms at most`);
-      print(`the rows before are in ${replaced}`);
+      print(`the replaced rows are in ${replaced}`);
     }
     return 0;
   };

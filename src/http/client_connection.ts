@@ -86,7 +86,7 @@ export class ClientConnection {
 
   /**
    * Resolves when the system has taken the whole reply, or the connection is closed. The latter is needed
-   * because node emits nothing for a reply that was waiting behind another one. After `limitMs` the
+   * because node emits nothing for a reply that was waiting behind another one. `limitMs` after its turn the
    * connection is destroyed.
    */
   untilSent(outgoing: ServerResponse, limitMs: number): Promise<void> {
@@ -101,7 +101,12 @@ export class ClientConnection {
   #until(outgoing: ServerResponse, event: 'finish' | 'drain', limitMs: number): Promise<void> {
     if (this.socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
-      const unsent = { resolve, limit: setTimeout(() => this.socket.destroy(), limitMs).unref() };
+      const limit = setTimeout(() => {
+        // Behind another reply, such as a download, which has limits of its own.
+        if (outgoing.socket === null) limit.refresh();
+        else this.socket.destroy();
+      }, limitMs).unref();
+      const unsent = { resolve, limit };
       this.#unsent.push(unsent);
       outgoing.once(event, () => {
         this.#unsent = this.#unsent.filter((one) => one !== unsent);

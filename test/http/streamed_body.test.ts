@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { download } from '../../src/http/reply.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { download, json } from '../../src/http/reply.ts';
 import { Refusal } from '../../src/kernel/errors.ts';
 import { send } from '../support/client.ts';
 import { until } from '../support/until.ts';
@@ -101,6 +103,38 @@ describe('a streamed reply', () => {
     const server = await startStreaming(20, { failAt: 10 });
     await assert.rejects(buffer(await get(server)), { code: 'ECONNRESET' });
     assert.equal(server.faults.length, 1);
+  });
+
+  it('is not cut off because a reply to a pipelined request waits behind it', async () => {
+    const receiveMs = 100;
+    let released = () => {};
+    const longerThanReplies = new Promise<void>((resolve) => {
+      released = resolve;
+    });
+    async function* stream() {
+      yield Buffer.from('first');
+      await longerThanReplies;
+      yield Buffer.from('last');
+    }
+    const file = { name: 'file.gz', type: 'application/gzip' };
+    const server = await startTestServer({ receiveMs }, [], async ({ path }) =>
+      path === '/file' ? download(file, stream) : json(200, { at: path }),
+    );
+    const { port, hostname } = new URL(server.url);
+    const socket = connect(Number(port), hostname);
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+    socket.write(get('/file') + get('/next'));
+    let received = '';
+    socket.setEncoding('utf8').on('data', (text) => {
+      received += text;
+    });
+    await until(() => received.includes('first'));
+    await pause(3 * receiveMs);
+    assert.equal(socket.closed, false);
+    released();
+    await until(() => received.includes('"at":"/next"'));
+    assert.ok(received.includes('last'));
+    socket.destroy();
   });
 
   it('is not begun for HEAD', async () => {

@@ -1,9 +1,14 @@
 /** Archives as files: readable only by their owner, and never half-written under their name. */
-import { createReadStream } from 'node:fs';
-import { link, open, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { createReadStream, rmSync } from 'node:fs';
+import { link, open, rename, rm, stat } from 'node:fs/promises';
+import { codeOf } from '../../postgres/errors.ts';
 
 /** Bytes that are read together. */
 const readBytes = 256 * 1_024;
+
+/** File systems without hard links. */
+const linkless = new Set(['EPERM', 'ENOTSUP', 'ENOSYS']);
 
 /**
  * Writes a new file under a temporary name, and gives it its own name when it is complete.
@@ -18,23 +23,51 @@ export async function saveArchive(
   onComplete: () => Promise<void> = async () => {},
 ): Promise<number> {
   await assertFree(file);
-  const draft = `${file}.${process.pid}.part`;
-  const handle = await open(draft, 'w', 0o600).catch(cannot('write', file));
+  const draft = `${file}.${randomUUID()}.part`;
+  const handle = await open(draft, 'wx', 0o600).catch(cannot('write', file));
+  const kept = removedOnSignal(draft);
   let size = 0;
   try {
     for await (const chunk of bytes) {
-      await handle.write(chunk);
+      // Unlike `write`, it writes all of it or fails, also when the disk is full.
+      await handle.appendFile(chunk);
       size += chunk.length;
     }
     await handle.sync();
     await onComplete();
-    // Unlike a rename, a link replaces no file that was made meanwhile.
-    await link(draft, file).catch(cannot('write', file));
+    await publish(draft, file).catch(cannot('write', file));
   } finally {
+    kept();
     await handle.close();
     await rm(draft, { force: true });
   }
   return size;
+}
+
+/** Removes a file when a signal ends the process. Returns a function that ends this. */
+function removedOnSignal(file: string): () => void {
+  const remove = (signal: NodeJS.Signals) => {
+    rmSync(file, { force: true });
+    kept();
+    process.kill(process.pid, signal);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const kept = () => {
+    for (const signal of signals) process.off(signal, remove);
+  };
+  for (const signal of signals) process.on(signal, remove);
+  return kept;
+}
+
+/** Unlike a rename, it replaces no file that was made meanwhile. */
+async function publish(draft: string, file: string): Promise<void> {
+  try {
+    await link(draft, file);
+  } catch (error) {
+    if (!linkless.has(codeOf(error))) throw error;
+    await (await open(file, 'wx')).close();
+    await rename(draft, file);
+  }
 }
 
 /** @throws {Error} when there is a file of that name. */
@@ -43,9 +76,14 @@ async function assertFree(file: string): Promise<void> {
   if (found) throw new Error(`Cannot write "${file}": it exists already`);
 }
 
-/** Yields the bytes of a file. @throws {Error} when it cannot be read. */
+/**
+ * Yields the bytes of a file.
+ *
+ * @throws {Error} when it cannot be read, or is none: a pipe could be read only once, and might never end.
+ */
 export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
   try {
+    if (!(await stat(file)).isFile()) throw new Error('it is not a regular file');
     yield* createReadStream(file, { highWaterMark: readBytes });
   } catch (error) {
     cannot('read', file)(error);

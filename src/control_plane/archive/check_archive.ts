@@ -31,8 +31,15 @@ export async function checkArchive(
     if (rows > limits.accountRows) {
       throw unreadable(`it has more than ${limits.accountRows} users and settings`);
     }
+    let bytes = 0;
     for await (const { part, table, lines } of reader.rows()) {
-      if (part === 'account') account.get(table.name)?.lines.push(...lines);
+      if (part === 'account') {
+        bytes += lines.reduce((sum, line) => sum + line.length, 0);
+        if (bytes > limits.accountBytes) {
+          throw unreadable(`its users and settings have more than ${limits.accountBytes} bytes`);
+        }
+        account.get(table.name)?.lines.push(...lines);
+      }
       await rest();
     }
     return { header, account, admin: firstAdminOf(account) };

@@ -18,7 +18,7 @@ export class ExportBudget {
   constructor(fleet: Fleet, connection: Connection, server: string) {
     this.#fleet = fleet;
     this.#connection = connection;
-    // Locks of all databases are seen: another installation has another name.
+    // pg_locks shows the locks of all databases, so the name contains the installation's mark.
     this.#key = `kennel export of ${fleet.installation.mark()} on ${server}`;
   }
 

@@ -61,7 +61,13 @@ const header = v.strictObject({
   exported_at: v.pipe(v.string(), v.isoTimestamp()),
   tenant: v.strictObject({
     slug: v.pipe(v.string(), v.maxLength(40)),
-    name: v.pipe(v.string(), v.minLength(1), v.maxLength(200), v.check(isPlain)),
+    // Characters, as in the API, not the units of UTF-16 that `maxLength` counts.
+    name: v.pipe(
+      v.string(),
+      v.minLength(1),
+      v.check((text) => [...text].length <= 200),
+      v.check(isPlain),
+    ),
     plan: v.pipe(v.string(), v.maxLength(40)),
   }),
   schema_version: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),

@@ -80,8 +80,8 @@ export function assertKnownVersion(
 export type ArchiveRows = { file: string; header: ArchiveHeader } & LoadOptions;
 
 /**
- * Makes the tenant's placement as the archive's migrations made it, loads the rows, and migrates both. Tables
- * that others use, too, are newer already: then a schema of its own takes that way, and the rows are copied.
+ * Makes the tenant's placement as the archive's migrations made it, loads the rows, and migrates both. Shared
+ * tables are newer already: then the rows are loaded and migrated in a schema of their own, and copied from there.
  */
 async function provisionFrom(
   parts: ImportParts,
@@ -185,6 +185,13 @@ function addArchived(account: AccountRows, adminId: string): AddAccount {
       );
       await sql(statement, `[${rows.lines.join(',')}]`).catch(asTaken);
     }
+    // A key is found by its digest, so a second row with it could hide another tenant's key.
+    const known = await sql`
+      select from control.api_keys as added
+        join control.api_keys as other using (secret_sha256)
+      where added.tenant_id = ${id} and other.id <> added.id
+      limit 1`;
+    if (known.length > 0) throw taken();
     await sql`
       insert into control.api_keys (tenant_id, id, user_id, secret_sha256)
       values (${id}, ${key.id}, ${adminId}, ${key.digest})`;
@@ -192,8 +199,11 @@ function addArchived(account: AccountRows, adminId: string): AddAccount {
 }
 
 function asTaken(error: unknown): never {
-  if (!(error instanceof Refusal) || error.code !== 'conflict') throw error;
-  throw new Error(
+  throw error instanceof Refusal && error.code === 'conflict' ? taken() : error;
+}
+
+function taken(): Error {
+  return new Error(
     'Cannot import: its users or keys exist already; export without --with-keys, or delete the other tenant first',
   );
 }

@@ -21,7 +21,7 @@ import {
 /** Some rows of a table, as JSON lines. */
 export type RowBatch = { part: 'account' | 'tables'; table: ArchivedTable; lines: string[] };
 
-/** Lines that are unpacked, and inserted, together. */
+/** Bytes that are unpacked together; their lines are inserted together. */
 const unpackedChunkBytes = 64 * 1_024;
 
 export class ArchiveReader {

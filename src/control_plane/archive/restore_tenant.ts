@@ -1,8 +1,9 @@
 /**
- * Replaces the rows of a tenant by those of its archive while it is served. Its users, keys and settings stay.
+ * Replaces the rows of a tenant with those of its archive while it is served. Its users, keys and settings stay.
  * The rows that are replaced are written to a file before.
  */
 import { dirname, join } from 'node:path';
+import type { TenantRef } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
 import type { Moves } from '../moves/moves.ts';
 import type { Replacement, ReplaceWatcher } from '../moves/replace_job.ts';
@@ -52,8 +53,20 @@ export async function restoreTenant(
   const name = `${slug}-before-restore-${parts.now().getTime()}.kennel.gz`;
   const replaced = join(dirname(file), name);
   const replacement = replacementOf(parts, { ...options, header, replaced });
-  const move = await parts.moves.replace(slug, replacement, { onStep }).catch(asRefusedRow);
-  return { rows: move.rows, pauseMs: move.pause_ms ?? 0, replaced };
+  let isSaved = false;
+  const save = async (tenant: TenantRef) => {
+    await replacement.save(tenant);
+    isSaved = true;
+  };
+  try {
+    const move = await parts.moves.replace(slug, { ...replacement, save }, { onStep });
+    return { rows: move.rows, pauseMs: move.pause_ms ?? 0, replaced };
+  } catch (error) {
+    if (!isSaved) asRefusedRow(error);
+    // The outcome may be unknown, so the file may have the only copy of the rows.
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${reason}; the former rows are in ${replaced}`, { cause: error });
+  }
 }
 
 function replacementOf(

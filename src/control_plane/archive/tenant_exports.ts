@@ -99,7 +99,12 @@ export class TenantExports {
     const { control, newId } = this.#parts;
     return control.transaction(async (sql) => {
       // Two requests at the same moment take turns, and the second one finds the first one's event.
-      await sql`select from control.tenants where id = ${tenant.id} for no key update`;
+      const [present] = await sql`
+        select from control.tenants
+        where id = ${tenant.id} and status in ('active', 'suspended')
+        for no key update`;
+      // Its deletion may have begun before the snapshot: then rows are missing.
+      if (!present) throw new Refusal('not_found', { detail: 'Not found' });
       if (everyMs > 0) await assertAllowed(sql, tenant.id, everyMs);
       const details = { with_keys: withKeys };
       await recordChange(sql, {

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import type { ArchiveHeader } from '../../../src/control_plane/archive/format.ts';
+import { importTenant } from '../../../src/control_plane/archive/import_tenant.ts';
 import type { IsolationModeName } from '../../../src/isolation/modes.ts';
+import { limits } from '../../../src/limits.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import {
   bytesOf,
@@ -141,6 +144,25 @@ describe('importTenant()', () => {
       /its users or keys exist already/,
     );
     assert.deepEqual(await tracesOfSlug('twice'), []);
+  });
+
+  it('refuses a second key with the digest of one that is here', async () => {
+    const archive = await openArchive(fileOf('with keys'));
+    const isKey = (row: string) => /"[0-9a-f-]{36}","[0-9a-f-]{36}","\\\\x/.test(row);
+    const rows = archive.rows.map((row) => {
+      if (!isKey(row) && !row.includes('"admin"')) return row;
+      return row.replaceAll(
+        /"([0-9a-f]{8})-/g,
+        (_, id) => `"${id === 'ffffffff' ? id : 'ffffffff'}-`,
+      );
+    });
+    assert.ok(rows.some(isKey));
+    await writeFile(fileOf('same digest'), sealArchive({ ...archive, rows }));
+    await assert.rejects(
+      importFrom(fileOf('same digest'), services, 'digest', 'shared'),
+      /its users or keys exist already/,
+    );
+    assert.deepEqual(await tracesOfSlug('digest'), []);
   });
 
   it('writes a file that only its owner can read, and replaces none', async () => {
@@ -373,9 +395,27 @@ describe('importTenant()', () => {
         importFrom(folder, services, 'damaged', 'database'),
         /^Error: Cannot read "/,
       );
+      spawnSync('mkfifo', [fileOf('pipe')]);
+      await assert.rejects(
+        importFrom(fileOf('pipe'), services, 'damaged', 'database'),
+        /^Error: Cannot read ".*pipe": it is not a regular file$/,
+      );
       const missing = importFrom(fileOf('missing'), services, 'damaged', 'database');
       await assert.rejects(missing, /^Error: Cannot read ".*missing": ENOENT/);
       assert.deepEqual(await tracesOfSlug('damaged'), []);
+    });
+
+    it('an archive whose account does not fit into memory', async () => {
+      const small = { ...services.archives, limits: { ...limits.archive, accountBytes: 100 } };
+      const parts = { ...services, archives: small, serving: services.pools.serving };
+      const whole = {
+        file: fileOf('tour-0'),
+        slug: slugOf('large'),
+        isolation: 'shared',
+        plan: null,
+      };
+      await assert.rejects(importTenant(parts, whole), /more than 100 bytes$/);
+      assert.deepEqual(await tracesOfSlug('large'), []);
     });
 
     it('control: the same archive without a forgery is imported', async () => {

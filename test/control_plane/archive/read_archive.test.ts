@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { checksumMember } from '../../../src/control_plane/archive/checksum_member.ts';
-import type { ArchiveHeader } from '../../../src/control_plane/archive/format.ts';
+import { type ArchiveHeader, parseHeader } from '../../../src/control_plane/archive/format.ts';
 import { ArchiveReader } from '../../../src/control_plane/archive/read_archive.ts';
 import { archiveBytes, writeArchive } from '../../../src/control_plane/archive/write_archive.ts';
 import { limits } from '../../../src/limits.ts';
@@ -200,6 +200,20 @@ describe('ArchiveReader', () => {
       ].map((fields) => (lines: { header: object }) => Object.assign(lines.header, fields)),
     ];
     for (const change of wrong) await refused(forgedWith(change));
+  });
+
+  it('accepts a name of 200 characters beyond the basic plane, as the API does', () => {
+    const named = (length: number) => {
+      const tenant = { slug: 'zoo', name: '\u{1f415}'.repeat(length), plan: 'free' };
+      const head = {
+        kennel_archive: 1,
+        exported_at: '2026-01-01T00:00:00.000Z',
+        schema_version: 1,
+      };
+      return parseHeader(JSON.stringify({ ...head, tenant, account: [], tables: [] }));
+    };
+    assert.equal(named(200).tenant.slug, 'zoo');
+    assert.throws(() => named(201), /wrong "tenant\.name"/);
   });
 
   it('refuses text that is not UTF-8', async () => {

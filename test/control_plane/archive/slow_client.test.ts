@@ -246,6 +246,24 @@ describe('an export', () => {
     assert.ok(!asked.some((text) => text.includes('as line')));
   });
 
+  it('is refused, and not recorded, when its tenant is being deleted', async () => {
+    const [{ exports, control }] = processes as [Services];
+    const found = await find('two');
+    const setStatus = (status: string) =>
+      control`update control.tenants set status = ${status} where id = ${found.id}`;
+    const before = await eventsOf('two');
+    const exporter = { actor: 'user:one', requestId: null } as const;
+    await setStatus('deleting');
+    try {
+      await assert.rejects(exports.byTenant(found, exporter).next(), { code: 'not_found' });
+      await assert.rejects(exports.byOperator(found, 'request').next(), { code: 'not_found' });
+    } finally {
+      await setStatus('active');
+    }
+    assert.deepEqual(await eventsOf('two'), before);
+    assert.equal((await exports.byOperator(found, 'request').next()).done, false, 'control');
+  });
+
   it('is not recorded when its bytes find no room on the disk', async () => {
     const [{ archives, control }] = processes as [Services];
     const noRoom = async (): Promise<void> => {
