@@ -47,7 +47,8 @@ await runCommand({
     }
     const changes = changesOf(values);
     if (action === 'verify-audit') {
-      if (changes.length > 0) throw new UsageError(`Cannot use --accept with "${action}"`);
+      if (changes.length > 0)
+        throw new UsageError(`Cannot use --accept or --withdraw with "${action}"`);
       if (server !== undefined) throw new UsageError(`Cannot use --server with "${action}"`);
       return (services) => verifyAudit(services, { slug: tenant ?? null, json });
     }
@@ -63,13 +64,13 @@ await runCommand({
 /** @throws {UsageError} when there is no such warning. */
 function changesOf(values: { accept?: string | undefined; withdraw?: string | undefined }): Work[] {
   const changes = [
-    { name: values.accept, change: accept },
-    { name: values.withdraw, change: withdraw },
+    { verb: 'accept', name: values.accept, change: accept },
+    { verb: 'withdraw', name: values.withdraw, change: withdraw },
   ];
-  return changes.flatMap(({ name, change }) => {
+  return changes.flatMap(({ verb, name, change }) => {
     if (name === undefined) return [];
     if (!warnings.has(name))
-      throw new UsageError(`Cannot accept "${name}": no warning has that name`);
+      throw new UsageError(`Cannot ${verb} "${name}": no warning has that name`);
     return async ({ fleet }: Services) => {
       await change(fleet, name);
       return 0;

@@ -2,6 +2,7 @@
 import { queryFleet, type TenantAnswer } from '../control_plane/fleet_query.ts';
 import { printable } from '../kernel/printable_text.ts';
 import { limits } from '../limits.ts';
+import { mostOnServer } from '../postgres/connection_pool.ts';
 import { UsageError } from './arguments.ts';
 import { print, type Work } from './command.ts';
 import { Progress } from './progress.ts';
@@ -22,7 +23,9 @@ export function query(
   const filter = filterOf(where);
   return async (services, { connections }) => {
     const { concurrency, rows } = limits.fleetQuery;
-    const parts = { text, filter, rows, concurrency: Math.min(concurrency, connections) };
+    // All chosen tenants may be on one added server.
+    const most = mostOnServer({ ...limits.connections, connections });
+    const parts = { text, filter, rows, concurrency: Math.min(concurrency, most) };
     const { count, answers } = await queryFleet(services, parts);
     const printAnswer = json ? printLines : tablePrinter();
     const progress = new Progress(process.stderr, () => performance.now());

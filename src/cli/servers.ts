@@ -10,6 +10,7 @@ import { inOneLine } from '../kernel/printable_text.ts';
 import { mainServer } from '../kernel/tenant.ts';
 import { connectionOptions } from '../postgres/connection_options.ts';
 import { ConnectionUrlError, keywordsIn } from '../postgres/connection_url.ts';
+import { assertTlsFiles } from '../postgres/tls.ts';
 import { openServices, type Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
@@ -22,7 +23,7 @@ const usage = `Usage: npm run servers -- list [--json]
        npm run servers -- drain NAME [--json]       moves its tenants to the other servers
        npm run servers -- resume NAME [--json]      places tenants on a drained server again
        npm run servers -- remove NAME [--json]
-       npm run servers -- remove NAME --lost [--yes] [--json]   never comes back: its tenants are deleted`;
+       npm run servers -- remove NAME --lost [--yes] [--json]   for one that never comes back; deletes its tenants`;
 
 type Flags = { json: boolean; yes: boolean };
 
@@ -118,7 +119,7 @@ function add(text: string, given: string, json: boolean): Work {
 /** @throws {UsageError} that does not repeat the URL. */
 function assertUrl(url: string): void {
   try {
-    connectionOptions(keywordsIn(url));
+    assertTlsFiles(connectionOptions(keywordsIn(url)).tls);
   } catch (error) {
     if (!(error instanceof ConnectionUrlError)) throw error;
     throw new UsageError(`Cannot use the URL: ${error.message}`);

@@ -183,7 +183,7 @@ export class CheckedPipeline {
   }
 
   #endOverdue(): void {
-    this.#end(unavailable('The database did not answer in time'));
+    this.#end(unavailable('The database did not answer in time; try again later'));
   }
 
   #end(reason: unknown, disconnect = () => this.#pipeline.destroy()): void {
@@ -199,5 +199,5 @@ export class CheckedPipeline {
 /** The error for calls behind the one that ended the connection: its own error may be another tenant's. */
 function asConnectionLost(reason: unknown): Refusal {
   if (reason instanceof Refusal) return reason;
-  return unavailable('The database connection was lost', reason);
+  return unavailable('The database connection was lost; try again later', reason);
 }

@@ -42,7 +42,7 @@ export async function openSession(
     }
   }
   if (failure instanceof Refusal) throw failure;
-  throw unavailable('The database is not available', failure);
+  throw unavailable('The database is not available; try again later', failure);
 }
 
 /** As in libpq, no further host is tried when a server refuses the login, unless it is starting up. */
@@ -55,7 +55,8 @@ async function openInTime(host: HostAddress, startup: Startup, limitMs: number):
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      const reason = unavailable('The database did not accept a connection in time');
+      const text = 'The database did not accept a connection in time; try again later';
+      const reason = unavailable(text, Object.assign(new Error(text), { code: 'ETIMEDOUT' }));
       reject(reason);
       abort.abort(reason);
     }, limitMs);

@@ -7,6 +7,7 @@ import type { Sql, SqlValue } from '../kernel/ports.ts';
 import type { CallTrace } from '../kernel/trace.ts';
 import { type CallLimits, CheckedPipeline } from './checked_pipeline.ts';
 import { openSession, type Session, type SessionLimits } from './connect.ts';
+import { keywordsIn } from './connection_url.ts';
 import { beginning, type Envelope, groups, singles } from './envelope.ts';
 import { query, sync } from './protocol/messages.ts';
 import type { SyncGroup } from './protocol/pending_group.ts';
@@ -54,7 +55,7 @@ export class Connection {
 
   /** The backend of the session, as the server knows it. */
   get backend(): Backend {
-    const login = decodeURIComponent(new URL(this.target).username);
+    const { user: login = '' } = keywordsIn(this.target);
     return { pid: this.pid, login, startedAt: this.#startedAt };
   }
 

@@ -5,7 +5,7 @@
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
  */
 import { userInfo } from 'node:os';
-import type { Keywords } from './connection_url.ts';
+import { type Keywords, unescaped } from './connection_url.ts';
 import { fail, KeywordReader } from './keyword_reader.ts';
 import { fitsAddress, socketPath } from './unix_socket.ts';
 
@@ -100,9 +100,7 @@ function hostsOf(reader: KeywordReader): HostAddress[] {
 function hostOf(name: string, address: string, port: number): HostAddress {
   if (name === '' && address === '') fail('expected the name of each host');
   if (!name.startsWith('/') || address !== '') {
-    // An unescaped at sign or slash in the password has split the URL at the wrong place.
-    if (/[@/\s]/.test(name + address))
-      fail('expected special characters of its password as %40, %2F …');
+    if (/[@/\s]/.test(name + address)) fail(unescaped);
     return { name: name || address, address: address || name, port };
   }
   const path = socketPath(name, port);

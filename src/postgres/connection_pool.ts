@@ -293,8 +293,7 @@ export class ConnectionPool {
 
   #hasRoomOnServer({ server }: Call): boolean {
     if (server === null) return true;
-    const { connections, serverShare } = this.#limits;
-    return this.#connections.heldOn(server) < Math.max(1, Math.floor(connections * serverShare));
+    return this.#connections.heldOn(server) < mostOnServer(this.#limits);
   }
 
   #mayOpenOnServer({ server }: Call): boolean {
@@ -304,6 +303,14 @@ export class ConnectionPool {
       this.#connections.openingOn.of(server) < Math.max(1, Math.floor(connections * openingShare))
     );
   }
+}
+
+/** The most connections to one added server that calls hold at the same time. */
+export function mostOnServer({
+  connections,
+  serverShare,
+}: Pick<ConnectionPoolLimits, 'connections' | 'serverShare'>): number {
+  return Math.max(1, Math.floor(connections * serverShare));
 }
 
 function callTo(target: Target, tenant: string, mayShare: boolean): Call {

@@ -13,6 +13,9 @@ export class ConnectionUrlError extends Error {
 /** Keywords of libpq with their values; `host` and `port` may be comma-separated lists. */
 export type Keywords = Readonly<Record<string, string>>;
 
+/** An unescaped at sign or slash in a password splits a URL at the wrong place. */
+export const unescaped = 'expected special characters of its password as %40, %2F …';
+
 const example = 'postgres://user:password@host:5432/database';
 
 /**
@@ -26,6 +29,8 @@ export function keywordsIn(url: string): Keywords {
   const [whole, credentials, hosts = '', dbname, query = ''] = form.exec(url) ?? [];
   if (whole === undefined) throw new ConnectionUrlError(`expected a URL such as ${example}`);
   const [user, password] = credentials === undefined ? [] : splitAt(credentials, ':');
+  // The part of a password behind an unescaped slash; a name must not be repeated in messages then.
+  if (dbname?.includes('@')) throw new ConnectionUrlError(unescaped);
   const keywords: Record<string, string> = { ...hostsIn(hosts) };
   for (const [name, text] of Object.entries({ user, password, dbname })) {
     if (text) keywords[name] = decoded(text);
@@ -41,7 +46,8 @@ export function keywordsIn(url: string): Keywords {
 }
 
 /**
- * Returns the canonical URL of keywords: equal keywords have equal URLs, and `new URL` can parse them.
+ * Returns the canonical URL of keywords: equal keywords have equal URLs. `new URL` cannot parse all of them, such as
+ * one with several hosts.
  */
 export function urlOf({ user, password, host = '', port, dbname, ...others }: Keywords): string {
   const ports = port?.split(',') ?? [];

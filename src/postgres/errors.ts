@@ -19,7 +19,7 @@ const fence = 'KN001';
 /** A server that is drained or removed, in sql/control. */
 const serverClosed = 'KN002';
 
-/** No tables, schema, database or login: no statement can have run there. */
+/** A fence, or no tables, schema, database or login: in each case the statement did not run. */
 const placementGone = new Set([fence, '42P01', '3F000', '3D000', '28P01', '28000']);
 
 const socketFaults = new Set([
@@ -57,14 +57,15 @@ export function asRefusal(error: unknown): unknown {
     return new Refusal('conflict', { detail: 'The resource exists already', cause: error });
   const sessionRefused = severityOf(error) === 'FATAL' && !untrusted.has(code);
   if (socketFaults.has(code) || transient.test(code) || sessionRefused) {
-    return unavailable('The database is not available', error);
+    return unavailable('The database is not available; try again later', error);
   }
-  if (code === fence) return unavailable('The tenant is being moved', error);
+  if (code === fence) return unavailable('The tenant is being moved; try again later', error);
   if (code === serverClosed) {
     const detail = 'The server of the tenant is being drained or removed; try again later';
     return new Refusal('conflict', { detail, cause: error });
   }
-  if (deleted.has(code)) return unavailable('The tenant is being changed', error);
+  if (deleted.has(code))
+    return unavailable('The tenant is being moved or deleted; try again later', error);
   return error;
 }
 
@@ -86,8 +87,9 @@ export function isUnreachable(error: unknown): boolean {
 
 /** Whether nothing at all has answered: no host, no listener, or no reply in time. */
 export function isSilence(error: unknown): boolean {
-  const cause = causeOf(error);
-  return socketFaults.has(codeOf(cause)) || cause instanceof Refusal;
+  const code = codeOf(causeOf(error));
+  // A Unix socket whose queue is full has a listener.
+  return socketFaults.has(code) && code !== 'EAGAIN';
 }
 
 /** Returns the error of a tenant's statement. A missing right becomes a violation, which the trail records. */

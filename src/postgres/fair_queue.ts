@@ -51,12 +51,12 @@ export class FairQueue<Call extends { tenant: string; target: string }, Lent> {
     const { waitingPerTenant, waiting, waitLimitMs } = this.#limits;
     const queue = this.#waiting.get(call.tenant) ?? [];
     if (queue.length >= waitingPerTenant || this.size >= waiting) {
-      throw unavailable('Too many requests are waiting for the database');
+      throw unavailable('Too many requests are waiting for the database; try again later');
     }
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#remove(entry);
-        reject(unavailable('No database connection came free in time'));
+        reject(unavailable('No database connection came free in time; try again later'));
       }, waitLimitMs);
       const entry = { call, resolve, reject, timer, sinceMs: performance.now() };
       queue.push(entry);

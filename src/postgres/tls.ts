@@ -11,6 +11,7 @@ import { isIP, type Socket } from 'node:net';
 import { connect, createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
 import type { TlsOptions } from './connection_options.ts';
 import { ConnectionUrlError } from './connection_url.ts';
+import { codeOf } from './errors.ts';
 import { sslRequest } from './protocol/messages.ts';
 import { SocketReader } from './socket_reader.ts';
 
@@ -42,8 +43,17 @@ export async function offersTls(socket: Socket): Promise<boolean> {
 
 /** Reads the files that the URL names. They are read for each connection, because certificates are renewed. */
 export async function readTlsFiles(tls: TlsOptions): Promise<SecureContextOptions> {
-  const texts = filesOf(tls).map(async ([name, path]) => [name, await readFile(path)]);
+  const texts = filesOf(tls).map(async ([name, path]) => [name, await contentOf(path)]);
   return contextOptions(tls, Object.fromEntries(await Promise.all(texts)));
+}
+
+/** @throws {Error} without the code, which would say that a socket is missing. */
+async function contentOf(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new Error(`a TLS file of the URL cannot be read (${codeOf(error)})`);
+  }
 }
 
 /** @throws {ConnectionUrlError} for a file that is missing or invalid. */

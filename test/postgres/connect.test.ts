@@ -4,8 +4,9 @@ import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import type { Refusal } from '../../src/kernel/errors.ts';
 import { openSession } from '../../src/postgres/connect.ts';
-import { codeOf } from '../../src/postgres/errors.ts';
+import { codeOf, isSilence } from '../../src/postgres/errors.ts';
 import { sslRequest } from '../../src/postgres/protocol/messages.ts';
+import { whyUnreachable } from '../../src/postgres/unreachable.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { columns, done, failed, ready, row, serverMessage } from '../support/server_messages.ts';
 import { startTcpServer, type TcpServer } from '../support/tcp_server.ts';
@@ -116,6 +117,17 @@ describe('openSession()', { timeout: 120_000 }, () => {
       causedBy(/require_auth does not allow password/),
     );
     assert.doesNotMatch(String(Buffer.concat(came)), /secret/);
+  });
+
+  it('is refused for a missing TLS file, and does not call the server silent', async (t) => {
+    const server = await serve(t, (socket) => socket.end('S'));
+    const url = `${server.url.split('?')[0]}?sslmode=verify-ca&sslrootcert=/nowhere/ca.pem`;
+    await assert.rejects(openSession(url, patient), (error: Refusal) => {
+      assert.equal(error.code, 'unavailable');
+      assert.equal(whyUnreachable(error), 'a TLS file of the URL cannot be read (ENOENT)');
+      assert.equal(isSilence(error), false);
+      return true;
+    });
   });
 
   describe('with several hosts', () => {
@@ -260,7 +272,7 @@ describe('openSession()', { timeout: 120_000 }, () => {
         const mode = replies[0] === 'S' ? 'require' : 'prefer';
         await assert.rejects(openSession(withMode(server, mode), hasty), {
           ...unavailable,
-          message: 'The database did not accept a connection in time',
+          message: 'The database did not accept a connection in time; try again later',
         });
         await until(() => server.open() === 0);
       });

@@ -49,6 +49,15 @@ describe('Connection', { timeout: 120_000 }, () => {
     return opened;
   }
 
+  it('knows its login also by a URL with several hosts', async () => {
+    const { hostname, port, username } = new URL(database.url);
+    const one = `${hostname}:${port}`;
+    const url = inPublic({ url: database.url.replace(`@${one}`, `@${one},${one}`) });
+    const opened = await Connection.open(url, connectionLimits);
+    assert.equal(opened.backend.login, decodeURIComponent(username));
+    opened.close();
+  });
+
   /** A statement in the form that `connection.statement` takes. */
   function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStringsArray {
     return strings;

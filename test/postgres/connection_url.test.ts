@@ -71,6 +71,8 @@ describe('keywordsIn()', () => {
     'postgres://u:secret@h/db?sslmode',
     'postgres://u:secret@h/db?sslmode=a=b',
     'postgres://u:secret@[::1/db',
+    'postgres://u:/secret@h/db',
+    'postgres://u:p/secret@h/db',
     'postgres://u:secret@::1/db',
     'postgres://u:secret@[::1]x/db',
   ]) {

@@ -23,15 +23,19 @@ describe('poisonsConnection()', () => {
 
 describe('isSilence()', () => {
   it('is true when nothing has answered', () => {
-    const late = unavailable('The database did not accept a connection in time');
+    const late = unavailable('The database is not available', fault('ETIMEDOUT'));
     const refused = unavailable('The database is not available', fault('ECONNREFUSED'));
     for (const error of [fault('ENOTFOUND'), refused, late]) assert.equal(isSilence(error), true);
   });
   it('is false for a server that starts, refuses the login or does not speak TLS', () => {
-    const answers = [fault('57P03', 'FATAL'), fault('28P01', 'FATAL'), new Error('no TLS')];
+    const starting = fault('57P03', 'FATAL');
+    const answers = [starting, fault('28P01', 'FATAL'), new Error('no TLS'), fault('EAGAIN')];
     for (const error of answers) {
       assert.equal(isSilence(unavailable('The database is not available', error)), false);
     }
+  });
+  it('is false when a session was opened, and its first statement had no answer in time', () => {
+    assert.equal(isSilence(unavailable('The database did not answer in time')), false);
   });
 });
 

@@ -79,7 +79,7 @@ describe('a pool with a server that cannot be reached', () => {
         pool.exclusive(far, 'tenant', async () => {}),
         {
           code: 'unavailable',
-          message: 'The database is not available',
+          message: 'The database is not available; try again later',
         },
       );
     open(refuse);

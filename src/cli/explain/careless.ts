@@ -1,6 +1,6 @@
 /**
- * What no server should have, for the command's own Kennel alone: two careless handlers, and a kernel whose
- * guards can be taken off. Requests come one after the other, so the latest name is the one in progress.
+ * Two careless handlers, and a kernel whose guards can be taken off. They exist in the command's own Kennel
+ * alone. Requests come one after the other, so the latest name is the one in progress.
  */
 import * as v from 'valibot';
 import type { Alter } from '../../app.ts';

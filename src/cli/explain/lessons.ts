@@ -191,7 +191,7 @@ function databases({ comparison }: Material): Lesson {
         connection serves one tenant and starts with its context, to which "reset all" returns, so no
         statement brings a context:`),
       ...envelopeLines(callOf(all[2])),
-      ...prose(`Row-level security is a second lock here. The price: 8 MB of disk and connections of its own
+      ...prose(`Row-level security is a second barrier here. The price: 8 MB of disk and connections of its own
         for each tenant, whose first request waits for them.`),
       '',
       ...table(

@@ -160,7 +160,7 @@ function readersCard(mode: string, readers: readonly Reader[]): Markup {
 }
 
 function attemptMarkup({ without, stopped_by, status, reason }: Attempt): Markup {
-  const off = without.length === 0 ? '' : 'That off: ';
+  const off = without.length === 0 ? '' : 'With that layer off: ';
   const end =
     stopped_by === null
       ? markup`<span class="reached">reaches the foreign row</span>`

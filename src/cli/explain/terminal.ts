@@ -77,7 +77,7 @@ function readerLines({ reader, attempts }: Reader): string[] {
 }
 
 function attemptLines({ without, stopped_by, status, reason }: Attempt): string[] {
-  const head = without.length === 0 ? '' : `that off: `;
+  const head = without.length === 0 ? '' : 'with that layer off: ';
   const end = stopped_by === null ? 'REACHES THE FOREIGN ROW' : `stopped by: ${stopped_by}`;
   return [`  ${head}${end}`, `    ${status} ${reason}`.trimEnd()];
 }

@@ -8,7 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PlacementGroup } from '../../isolation/modes.ts';
 import type { Db } from '../../kernel/ports.ts';
-import type { Slug } from '../../kernel/tenant.ts';
+import type { Slug, TenantId } from '../../kernel/tenant.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
@@ -29,7 +29,7 @@ import { lowestOf, readStatus, type TenantState } from './status.ts';
 import { type SchemaResult, VersionRecorder } from './version_recorder.ts';
 
 export type MigrateOptions = {
-  /** Only schemas with a tenant that it chooses, each with all its tenants. Default: all schemas. */
+  /** Only schemas with a tenant that it chooses, each with all its tenants. Without a condition: all schemas. */
   filter?: TenantFilter;
   /** The number of schemas that are migrated first, one by one; if one fails, the rest is not changed. */
   canary: number;
@@ -52,6 +52,7 @@ export type Pending = {
   name: string;
   placement: Placement;
   tenants: Slug[];
+  ids: TenantId[];
   version: number;
   /** Whether the schema exists with or without tenants. */
   common: boolean;
@@ -111,7 +112,10 @@ class Run {
     return { ...this.#outcome, left: rest.flat().length };
   }
 
-  /** Any other statement may leave state in its session, or take long while the tables of others are locked. */
+  /**
+   * Returns 1 unless all missing files only add: other statements may leave state in the session, or take long
+   * while the tables of others are locked.
+   */
   #batchSize(pending: readonly Pending[]): number {
     const files = this.#fleet.sql.tenant;
     const missing = files.slice(lowestOf(pending, files.length));
@@ -150,7 +154,11 @@ class Run {
       return batch.map((one) => this.#finished(one, null));
     }
     const results: SchemaResult[] = [];
-    for (const one of batch) results.push(this.#finished(one, await this.#attempt(one)));
+    for (const one of batch) {
+      const error = await this.#attempt(one);
+      if (error !== null && (await this.#isDeleted(one))) this.#total -= 1;
+      else results.push(this.#finished(one, error));
+    }
     if (results.some(({ error }) => error === null)) {
       // Their record may have failed in the batch.
       for (const file of this.#fleet.sql.tenant.slice(version)) await this.#recorder.file(file);
@@ -169,7 +177,15 @@ class Run {
     return { tenants, version, error };
   }
 
-  /** False when the schemas have to be migrated one by one; what that reports is the error. */
+  /** Whether all tenants of the schema were deleted meanwhile, and the schema with them. */
+  async #isDeleted({ ids, common }: Pending): Promise<boolean> {
+    if (common) return false;
+    const left = await this.#control`
+      select from control.tenants where id = any (${ids}) and status <> 'deleting'`;
+    return left.length === 0;
+  }
+
+  /** False when the schemas have to be migrated one by one, which then reports the error. */
   async #migrateTogether(batch: readonly Pending[]): Promise<boolean> {
     const [first] = batch;
     if (!first) return true;
@@ -218,12 +234,14 @@ class Run {
 async function pendingSchemas(
   fleet: Fleet,
   control: Db,
-  filter: TenantFilter | undefined,
+  filter: TenantFilter = {},
 ): Promise<Pending[]> {
   const newest = fleet.sql.tenant.length;
   const { tenants, ledgers } = await readStatus(fleet);
   for (const ledger of ledgers.values()) assertUnedited(ledger, fleet.sql.tenant);
-  const wanted = filter && new Set(await chosen(control, tenants, filter));
+  // Without a condition also the common schemas without tenants: one may move there.
+  const wanted =
+    Object.keys(filter).length === 0 ? null : new Set(await chosen(control, tenants, filter));
   return fleet.modes
     .groupsOf(tenants)
     .filter((group) => !wanted || group.tenants.some((tenant) => wanted.has(tenant)))
@@ -234,6 +252,7 @@ async function pendingSchemas(
         name: nameOf(group),
         placement,
         tenants: group.tenants.map((tenant) => tenant.slug),
+        ids: group.tenants.map((tenant) => tenant.id),
         version: lowestOf(group.tenants, ledger?.length ?? newest),
         common: group.common,
       };

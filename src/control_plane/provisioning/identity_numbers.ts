@@ -5,8 +5,8 @@ import { literal } from '../moves/row_statements.ts';
 import type { StoredTable } from './stored_tables.ts';
 
 /**
- * Up to as many numbers are drawn one by one, which cannot take a number from others who draw from the same
- * sequence. A larger distance is passed by `setval`: others would have to draw that many in the same moment.
+ * Up to this many numbers are drawn one by one, so no other session gets the same number. A larger distance is
+ * passed by `setval`: a number is repeated only if others draw that many at the same time.
  */
 const drawnNumbers = 100_000;
 

@@ -1,7 +1,7 @@
 /**
- * Creates and deletes tenants. Each job locks the slug, first finishes or rolls back the job of a
- * killed process, and has only steps that may be repeated. After a kill at any point, recovery removes a
- * half-created tenant, and completes a deletion.
+ * Creates and deletes tenants. Each job locks the slug and has only steps that may be repeated. After a kill at
+ * any point, recovery removes a half-created tenant, and completes a deletion; a creation whose slug is taken
+ * does this first.
  */
 import type { AuditDetails } from '../../kernel/audit_event.ts';
 import { Refusal } from '../../kernel/errors.ts';
@@ -97,7 +97,8 @@ export class Onboarding {
   /**
    * Deletes a tenant, except its audit trail. Null when there is none.
    *
-   * @throws {Refusal} `conflict` while another process creates or deletes it.
+   * @throws {Refusal} `conflict` while another process creates, moves or deletes it; `unavailable` while its
+   *   server is down.
    */
   async remove(slug: Slug, requestId: string | null): Promise<DeletionReceipt | null> {
     const removed = await this.locked(slug, async () => {
@@ -130,7 +131,7 @@ export class Onboarding {
     await settleAll('recover every tenant', work, down.map(asRefusal));
   }
 
-  /** Those with unfinished tenants. */
+  /** Returns the servers with unfinished tenants that are down. */
   async #downServers(): Promise<Down[]> {
     const servers = await this.#parts.control<{ server: string }>`
       select distinct server from control.tenants where status in ('provisioning', 'deleting')`;
@@ -159,7 +160,15 @@ export class Onboarding {
     { provision, addAccount, details }: Contents,
   ): Promise<OnboardingResult | null> {
     const { control, fleet, newId } = this.#parts;
-    const server = await chooseServer(this.#parts, newTenant);
+    let server: string;
+    try {
+      server = await chooseServer(this.#parts, newTenant);
+    } catch (error) {
+      // The request may have been answered when its server could still be used.
+      const prior = await replay(control, fleet.installation, meta);
+      if (prior) return prior;
+      throw error;
+    }
     const claim = () => claimSlug(control, { ...newTenant, server }, meta, newId);
     let tenant = await claim();
     if (!tenant) {

@@ -42,7 +42,10 @@ async function createCommon(fleet: Fleet, placement: Placement): Promise<void> {
   });
 }
 
-/** A copy of the template needs its tenant alone; the lock is the one that a rotation of the keys takes. */
+/**
+ * A copy of the template lacks only its tenant's context. It is written under the lock that a rotation of the keys
+ * takes.
+ */
 async function createDedicated(fleet: Fleet, placement: DedicatedPlacement): Promise<void> {
   const { owner } = fleet.installation.roles;
   await prepareTemplate(fleet, placement.server);
@@ -81,8 +84,14 @@ export async function assertMayProvision(
 ): Promise<void> {
   const missing = await missingRights(connection, Object.values(installation.roles));
   if (missing.length > 0) throw new Error(`its login lacks ${missing.join(' and ')}`);
+  const probes = installation.databaseNamed('probe_');
+  // Those of commands that were killed.
+  const left = await connection.plain<{ name: string }>`
+    select datname as name from pg_database
+    where starts_with(datname, ${probes}) and pg_get_userbyid(datdba) = current_user`;
+  for (const { name } of left) await connection.script(`drop database "${name}" with (force)`);
   // A random name: the server may have databases of others.
-  const probe = installation.databaseNamed(`probe_${randomBytes(8).toString('hex')}`);
+  const probe = `${probes}${randomBytes(8).toString('hex')}`;
   await connection.script(`create database "${probe}" template template0 ${locale}`);
   await connection.script(`drop database "${probe}"`);
 }

@@ -25,7 +25,7 @@ import { assertingGuards, restricting } from './tenant_tables.ts';
 export function createSchema(fleet: Fleet, placement: Placement, control: Sql): Promise<number> {
   const { owner } = fleet.installation.roles;
   return migrating(fleet, placement, async (connection) => {
-    // Both are sent at once, and the second one waits behind the first.
+    // The first two are sent at once: Postgres runs the second one when the first has the lock.
     const [, exists, known] = await Promise.all([
       lockUntilDiscard(connection, schemaLock(placement), owner),
       hasLedger(connection, placement.schema),

@@ -68,7 +68,7 @@ async function mark(fleet: Fleet, name: string): Promise<void> {
       returning name`;
     if (drained.length > 0) return;
     throw new Refusal('conflict', {
-      detail: `Cannot drain the server "${name}": it was not added or removed completely; do this first`,
+      detail: `Cannot drain the server "${name}": its addition or removal was not completed; run that command again first`,
     });
   });
 }

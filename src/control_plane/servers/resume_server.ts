@@ -1,4 +1,4 @@
-/** Places tenants on a server again that was drained, or was given up and is there after all. */
+/** Places tenants again on a server that was drained, or that was given up and still exists. */
 import { Refusal } from '../../kernel/errors.ts';
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
@@ -22,7 +22,7 @@ export async function resumeServer(fleet: Fleet, name: string): Promise<void> {
       returning name`;
     if (resumed.length > 0) return;
     throw new Refusal('conflict', {
-      detail: `Cannot resume the server "${name}": it was not added or removed completely; do this first`,
+      detail: `Cannot resume the server "${name}": its addition or removal was not completed; run that command again first`,
     });
   });
   await learnServers(fleet);

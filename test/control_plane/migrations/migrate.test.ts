@@ -10,10 +10,12 @@ import {
   type Progress,
 } from '../../../src/control_plane/migrations/migrate.ts';
 import { lowestOf, migrationStatus } from '../../../src/control_plane/migrations/status.ts';
+import { schemaVersion } from '../../../src/control_plane/provisioning/tenant_schema.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import { parseSlug, tenantId } from '../../../src/kernel/tenant.ts';
 import { limits } from '../../../src/limits.ts';
 import type { Connection } from '../../../src/postgres/connection.ts';
+import { schemas } from '../../../src/postgres/installation.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
@@ -202,6 +204,28 @@ describe('migrateFleet()', () => {
     assert.equal((await migrate(services)).migrated, 1);
   });
 
+  it('migrates the common tables also while no tenant is in them', async () => {
+    const services = await servicesNow();
+    for (const slug of ['shared-one', 'shared-two']) await remove(services, slug);
+    await writeFile(join(sqlFolder, 'tenant', '012_empty.sql'), 'select 1;\n');
+    const newer = await servicesNow();
+    const { migrated } = await migrate(newer, () => {}, { filter: {} });
+    assert.equal(migrated, 5, 'four tenants, and the common tables');
+    const newest = newer.fleet.sql.tenant.length;
+    const placement = newer.fleet.installation.placement(schemas.shared);
+    assert.equal(await schemaVersion(newer.fleet, placement), newest);
+    assert.equal((await migrate(newer, () => {}, { filter: {} })).migrated, 0);
+  });
+
+  it('does not report a tenant that is deleted meanwhile', async () => {
+    await writeFile(join(sqlFolder, 'tenant', '013_last.sql'), 'select 1;\n');
+    const services = await servicesNow();
+    const outcome = await migrate(services, () => {}, {
+      prepare: () => remove(services, 'schema-two'),
+    });
+    assert.deepEqual(outcome, { migrated: 4, failed: [], left: 0 });
+  });
+
   it('refuses a file that was edited after all tenants had it', async () => {
     await writeFile(join(sqlFolder, 'tenant', '002_pet_microchip_id.sql'), 'select 1;\n');
     await assert.rejects(async () => migrate(await servicesNow()), /was edited after/);
@@ -233,10 +257,14 @@ async function onboard(services: Services, name: string, isolation: IsolationMod
   );
 }
 
+async function remove({ onboarding }: Services, slug: string): Promise<void> {
+  assert.ok(await onboarding.remove(slugOf(slug), null));
+}
+
 function migrate(
   { fleet, control, jobs }: Services,
   onProgress: (progress: Progress) => void = () => {},
-  wish: Partial<Pick<MigrateOptions, 'canary' | 'filter'>> = {},
+  wish: Partial<Pick<MigrateOptions, 'canary' | 'filter' | 'prepare'>> = {},
 ) {
   const { heartbeatTimeoutMs } = limits.processes;
   const common = { canary: 0, concurrency: 2, heartbeatTimeoutMs };

@@ -70,6 +70,15 @@ describe('servers', () => {
     return find(slug);
   }
 
+  /** With an Idempotency-Key: the same for each call. */
+  function onboardWithKey(slug: string, server: string) {
+    const order = { slug: slugOf(slug), name: slug, plan: 'free', isolation: 'database', server };
+    return services.onboarding.create(
+      { ...order, adminEmail: 'admin@zoo.example' },
+      { requestId: null, idempotencyKey: `key of ${slug}`, rawBody: '' },
+    );
+  }
+
   async function find(slug: string): Promise<TenantRef> {
     const [tenant] = await services.control<TenantRef>`
       select id, isolation, server, generation from control.tenants where slug = ${slug}`;
@@ -115,6 +124,14 @@ describe('servers', () => {
       ),
       { code: '42501' },
     );
+  });
+
+  it('keep no database of an addition that was killed', async () => {
+    const { installation } = services.fleet;
+    const left = installation.databaseNamed('probe_0123456789abcdef');
+    await lookInto(second.url, (sql) => sql`create database ${sql(left)}`);
+    await addServer(services.fleet, { name: 'two', url: second.url });
+    assert.ok(!(await namesOnSecond()).includes(left));
   });
 
   it('are not added when they are known, or cannot be used', async () => {
@@ -324,10 +341,14 @@ describe('servers', () => {
   it('are drained, resumed, drained again and removed', async () => {
     const { fleet } = services;
     await assert.rejects(removeServer(fleet, 'two'), { code: 'conflict' });
-    assert.deepEqual(await drainServer(services, 'two'), { moved: 2, failed: [], left: 0 });
+    const answered = await onboardWithKey('with-key', 'two');
+    assert.deepEqual(await drainServer(services, 'two'), { moved: 3, failed: [], left: 0 });
     assert.equal((await find('two')).server, 'main');
     await assert.rejects(drainServer(services, 'main'), /there is no other active server/);
     await assert.rejects(onboard('eight', 'two'), /is being drained/);
+    // The first answer has the tenant's only key.
+    assert.deepEqual(await onboardWithKey('with-key', 'two'), answered);
+    assert.equal((await services.onboarding.remove(slugOf('with-key'), null))?.slug, 'with-key');
     await resumeServer(fleet, 'two');
     assert.equal((await onboard('eight')).server, 'two');
     assert.deepEqual(await drainServer(services, 'two'), { moved: 1, failed: [], left: 0 });
