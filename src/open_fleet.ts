@@ -17,7 +17,7 @@ import type { ConnectionPool } from './postgres/connection_pool.ts';
 import { controlDb } from './postgres/control_db.ts';
 import { openConnectionPool } from './postgres/open_connection_pool.ts';
 
-/** When the missing parts of the database are installed: always, and if they lack or are older, or never. */
+/** When parts of the database are installed: always, only if some are missing or older, or never. */
 export type Installs = 'always' | 'if missing' | 'never';
 
 /** The control plane, with the connections of the registry and of jobs. */

@@ -29,7 +29,7 @@ export async function openSafeServices(
     await assertIsolation(services, {
       ...limits.doctor,
       warn: ({ check, where, what, fix, database, more }) =>
-        log.warn(what, {
+        log.warn(`${where}: ${what}`, {
           check,
           where,
           database,

@@ -20,7 +20,7 @@ import { type Build, registerMetrics } from './server/metrics.ts';
 import { Readiness } from './server/readiness.ts';
 import { RequestIds } from './server/request_ids.ts';
 
-/** Load balancers ask them every few seconds. */
+/** Logged at `debug` only: load balancers send these requests every few seconds. */
 const probes: readonly string[] = ['/livez', '/readyz'];
 
 /** Changes of a server that explains itself. */
@@ -139,8 +139,9 @@ export class ServerProcess {
         this.#log[isProbe ? 'debug' : 'info']('request', requestLine(finished));
       },
       onInternalError: (error, requestId) =>
-        this.#log.error('internal', { request_id: requestId, error }),
-      onUnavailable: (cause) => this.#throttledLog.warn('unavailable', cause),
+        this.#log.error('request failed with an internal error', { request_id: requestId, error }),
+      onUnavailable: (cause) =>
+        this.#throttledLog.warn('a dependency is unavailable, requests are refused', cause),
       newId: () => ids.next(),
       nowMs: () => performance.now(),
       trustedProxies,

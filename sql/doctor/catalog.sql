@@ -187,7 +187,7 @@ with ours as materialized (
   union all
   select namespace, 'triggers', name, format('triggers of table %s', name),
     coalesce((
-      select 'some do not run as they were made to' from pg_trigger
+      select 'some are disabled, or run in other cases than by default' from pg_trigger
       where tgrelid = relation.oid and tgenabled <> 'O' limit 1
     ), 'enabled'),
     format('alter table %s enable trigger all', name), null

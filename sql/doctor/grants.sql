@@ -17,7 +17,7 @@ with acl as (
 )
 select 'grant_stray' as check, 'error' as severity, current_database() as database,
   format('%s %I.%I of database %s', kind, nspname, relname, current_database()) as where,
-  format('%s may use what is none of ours and no policy guards: %s', coalesce(rolname, 'public'),
+  format('%s has rights on an object that is not Kennel''s and that no policy guards: %s', coalesce(rolname, 'public'),
     privileges) as what,
   format('revoke %s on %s %I.%I from %s', privileges, kind, nspname, relname,
     coalesce(quote_ident(rolname), 'public')) as fix
@@ -55,7 +55,7 @@ from (
 
 select distinct 'grant_stray' as check, 'error' as severity, current_database() as database,
   format('function %s of database %s', pg_proc.oid::regprocedure, current_database()) as where,
-  format('%s may use what is none of ours and no policy guards: execute', coalesce(rolname, 'public'))
+  format('%s has rights on an object that is not Kennel''s and that no policy guards: execute', coalesce(rolname, 'public'))
     as what,
   format('revoke execute on function %s from %s', pg_proc.oid::regprocedure,
     coalesce(quote_ident(rolname), 'public')) as fix

@@ -7,7 +7,7 @@
 select 'unique_key_without_tenant' as check, 'error' as severity, current_database() as database,
   format('index %s of table %s.%s of database %s', index.relname, nspname, owner.relname,
     current_database()) as where,
-  'It is unique over all tenants, and tells one what another has' as what,
+  'It is unique across all tenants, so it shows a tenant which values others have' as what,
   case
     when conname is null then format('drop index %I.%I', nspname, index.relname)
     else format('alter table %I.%I drop constraint %I', nspname, owner.relname, conname)

@@ -1,7 +1,8 @@
 -- Policies: each of tenants' tables has the policy tenant_rows, unchanged, and no other permissive policy.
 -- Run in: each placement (as tables.sql is).
 -- Variables: schema (of the placement).
--- Only reads. Restrictive policies are not reported, because they only hide rows.
+-- Only reads. Restrictive policies are not reported, because they only hide rows, and a migration cannot make one
+-- that hides rows from their owner.
 
 with policy as (
   select pg_class.oid as "table", nspname, relname, polname, polpermissive,
@@ -22,7 +23,7 @@ with policy as (
 )
 select distinct 'policy_missing' as check, 'error' as severity, current_database() as database,
   format('policy tenant_rows of table %s', place) as where,
-  'There is none, so no row is any tenant''s; it has to be '
+  'It is missing, so no tenant sees a row; it has to be '
     '"using (tenant_id = (select kernel.tenant()))"' as what,
   statement as fix
 from making

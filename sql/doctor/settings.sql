@@ -42,13 +42,13 @@ select verdict.check, severity, coalesce(database, current_database()) as databa
 from judged
   join (values
     ('setting_unsafe', 'error', 'Sessions begin with it, and it decides on rows or rights'),
-    ('setting_unknown', 'warning', 'Sessions begin with it, and it is none that is known to do no harm')
+    ('setting_unknown', 'warning', 'Sessions begin with it, and it is not known to be harmless')
   ) as verdict ("check", severity, what) using ("check");
 
 -- Grants of parameters that only a superuser should set.
 select distinct 'parameter_granted' as check, 'error' as severity, current_database() as database,
   format('parameter %s', parname) as where,
-  format('%s may set what only a superuser should', coalesce(rolname, 'public')) as what,
+  format('%s may set it, and only a superuser should', coalesce(rolname, 'public')) as what,
   format('revoke all on parameter "%s" from %s', replace(parname, '.', '"."'),
     coalesce(quote_ident(rolname), 'public')) as fix
 from pg_parameter_acl

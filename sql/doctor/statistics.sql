@@ -12,7 +12,7 @@ with reader (schema, role) as (
 select 'statistics_kept' as check, 'error' as severity, current_database() as database,
   format('table %s of database %s', coalesce(indrelid, starelid)::regclass, current_database())
     as where,
-  'Values are kept, and estimates tell a tenant what others have' as what,
+  'It has statistics, and estimates show a tenant the values of others' as what,
   'begin; ' || string_agg(distinct format('delete from pg_statistic where starelid = %L::regclass; ',
     starelid::regclass), '') || 'commit' as fix
 from pg_statistic

@@ -26,7 +26,7 @@ select 'tenant_id_wrong' as check, 'error' as severity, current_database() as da
     when atttypid is null then 'There is none'
     when atttypid <> 'uuid'::regtype then 'It is no uuid'
     when not attnotnull then 'It may be null'
-    else 'By default it is something else than the tenant'
+    else 'Its default is not the tenant'
   end || '; it has to be "uuid not null default kernel.tenant()"' as what,
   null as fix
 from pg_class

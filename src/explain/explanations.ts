@@ -48,7 +48,7 @@ export class Explanations {
     const explanation = this.#recorders.get(record)?.explanation(answered);
     if (!explanation) return;
     const holder = record.tenant?.id ?? '';
-    // A client may choose the id of its request: it may use it again, and not that of another tenant's.
+    // A client may choose its request's id. It may use its own id again, but not another tenant's.
     const before = this.#kept.get(record.requestId);
     if (before && before.holder !== holder && !this.#isExpired(before)) return;
     this.#kept.delete(record.requestId);

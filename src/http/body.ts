@@ -21,8 +21,8 @@ export type BodyLimits = {
 
 export type BodyOptions = {
   /**
-   * Bytes that the socket had read when it had the request's head. What came since counts against the
-   * body, also what came before the body was wanted.
+   * Bytes that the socket had read when it had the request's head. All later bytes count against the body, also
+   * those that arrived before the body was wanted.
    */
   begunAt: number;
   /** Bytes from the next request on are not the body's. */

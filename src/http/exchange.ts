@@ -141,7 +141,10 @@ async function deliver(
   }
 }
 
-/** Unread replies are counted by tenant. Without a tenant, strangers and the operator differ here. */
+/**
+ * Unread replies are counted by tenant. Without a tenant they are counted by endpoint and status, so strangers and
+ * the operator have separate bounds.
+ */
 function holderOf({ tenant, endpoint }: RequestRecord, { status }: Reply): string {
   return tenant?.id ?? `${endpoint} ${status}`;
 }

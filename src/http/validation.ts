@@ -84,7 +84,7 @@ function wrong(errors: readonly FieldError[], errorLimit: number): Refusal {
   const byPath = new Map<string, FieldError>();
   for (const error of errors) if (!byPath.has(error.path)) byPath.set(error.path, error);
   return new Refusal('invalid_input', {
-    detail: 'The input does not fit; see "errors"',
+    detail: 'The input is not valid; see "errors"',
     errors: [...byPath.values()].slice(0, errorLimit),
   });
 }

@@ -35,7 +35,7 @@ export async function rejectCredential(
     if (delayed) denials.note({ ...guessing, details: { address } });
     if (!(await mayReply)) {
       throw new Refusal('rate_limited', {
-        detail: 'Too many wrong credentials come from this address',
+        detail: 'Too many wrong credentials come from this address; try again later',
         retryAfterSeconds: 1,
       });
     }

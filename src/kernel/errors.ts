@@ -1,6 +1,6 @@
 /**
- * Why a request is refused. Ports return values; only a stage of the kernel turns one into a
- * `Refusal`. The one table from code to HTTP status is in `http/problem.ts`.
+ * Why a request is refused. Limiter, throttle and directory return values, and a stage of the kernel turns them
+ * into a `Refusal`; the HTTP edge, stores and databases throw one themselves. The one table from code to HTTP status is in `http/problem.ts`.
  */
 
 /** The closed set of codes. `malformed` is `invalid_input` that could not be parsed. */

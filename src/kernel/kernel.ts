@@ -162,7 +162,7 @@ export class Kernel<Request extends TenantRequest> {
       details: { plan: tenant.plan.name },
     });
     throw new Refusal('rate_limited', {
-      detail: `The plan "${tenant.plan.name}" allows ${tenant.plan.requestsPerHour} requests per hour`,
+      detail: `The plan "${tenant.plan.name}" allows ${tenant.plan.requestsPerHour} requests per hour, and they are used up; try again later`,
       retryAfterSeconds: Math.max(1, rateLimit.retryAfterSeconds),
     });
   }
@@ -177,7 +177,9 @@ export class Kernel<Request extends TenantRequest> {
       });
     }
     if (match.role !== null && match.role !== caller.user.role) {
-      throw new Refusal('forbidden', { detail: `This needs the role "${match.role}"` });
+      throw new Refusal('forbidden', {
+        detail: `The request needs a user with the role "${match.role}"`,
+      });
     }
     return match.parse();
   }

@@ -1,6 +1,6 @@
 /**
- * The ports: all that the kernel needs from outside. The implementations of each are in a folder of
- * `adapters/`. Where a port has several, one suite in `test/contract/` tests that they behave alike.
+ * The ports: all that the kernel needs from outside. Most are implemented in a folder of `adapters/`;
+ * `Isolation` in `isolation/`, `Routes` in `http/`. Where a port has several, one suite in `test/contract/` tests that they behave alike.
  */
 import type { Actor, AuditDetails, ChangeName, Denial } from './audit_event.ts';
 import type { Caller, Role, Slug, Tenant, TenantId } from './tenant.ts';

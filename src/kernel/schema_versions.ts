@@ -19,5 +19,5 @@ export function assertServable(
   const cause = new Error(
     `Cannot work with tables of schema version ${schemaVersion}: this server knows ${oldest} to ${newest}, and they need one that knows ${needed}`,
   );
-  throw unavailable('This tenant is being migrated', cause);
+  throw unavailable('The tenant is being migrated; try again later', cause);
 }

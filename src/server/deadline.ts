@@ -22,7 +22,7 @@ export function withDeadline(
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const watch = new StopWatch(limit, () =>
-      reject(unavailable('The database did not answer in time')),
+      reject(unavailable('The database did not answer in time; try again later')),
     );
     watch.resume();
     work(() => watch.pause(body())).then(

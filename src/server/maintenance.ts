@@ -1,6 +1,6 @@
 /**
- * The periodic work of a serving process: it announces itself, completes the work of killed processes,
- * counts tenants that are behind in migrations, and saves checkpoints of the audit chains.
+ * The periodic work of a serving process: it announces itself, undoes or completes the work of killed processes,
+ * counts tenants and emails, deletes old idempotency keys, and saves checkpoints of the audit chains.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import {
@@ -68,9 +68,7 @@ export class Maintenance {
     const { control } = this.#services;
     const withdrawn = this.#renewal
       .then(() => withdrawProcess(control, this.#presence.id))
-      .catch((error) =>
-        this.#log.warn('process could not be removed from the list, will expire', { error }),
-      );
+      .catch((error) => this.#log.warn('heartbeat could not be removed, will expire', { error }));
     await Promise.race([
       withdrawn,
       pause(limits.checkpoints.shutdownMs, undefined, { ref: false }),
@@ -79,7 +77,7 @@ export class Maintenance {
 
   #renew(): void {
     this.#renewal = announceProcess(this.#services.control, this.#presence).catch((error) =>
-      this.#log.warn('process could not be listed, will retry', { error }),
+      this.#log.warn('heartbeat could not be written, will retry', { error }),
     );
   }
 
@@ -90,7 +88,10 @@ export class Maintenance {
     const saved = this.#services.checkpoints.save().then((refuted) => {
       if (refuted.length === 0) return;
       const chains = refuted.slice(0, limits.checkpoints.named).join();
-      this.#log.error('audit trail was rewritten', { chains, count: refuted.length });
+      this.#log.error('audit trail was rewritten, run "npm run doctor -- verify-audit"', {
+        chains,
+        count: refuted.length,
+      });
     }, logFailure);
     await Promise.race([saved, pause(limits.checkpoints.shutdownMs, undefined, { ref: false })]);
   }

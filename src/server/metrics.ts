@@ -42,7 +42,7 @@ export function registerMetrics(metrics: Prometheus, { app, server, build }: Met
   metrics.gauge('kennel_denials_held', 'Denials not written yet', () => denials.stats.held);
   metrics.counter(
     'kennel_denials_dropped_total',
-    'Denials lost to a full log',
+    'Denials dropped because too many were held',
     () => denials.stats.dropped,
   );
 }
@@ -90,7 +90,7 @@ function connections(metrics: Prometheus, { services }: App): void {
     metrics.gauge(`${prefix}_busy`, `Busy ${name} connections`, () => pool.stats.busy);
     metrics.gauge(
       `${prefix}_unterminated`,
-      `Connections whose backend outlives its call`,
+      'Backends that have outlived their connections',
       () => pool.stats.unterminated,
     );
     metrics.gauge(

@@ -130,7 +130,8 @@ function serverOf(
       metrics.observe(finished);
       log.info('request', requestLine(finished));
     },
-    onInternalError: (error, requestId) => log.error('internal', { request_id: requestId, error }),
+    onInternalError: (error, requestId) =>
+      log.error('request failed with an internal error', { request_id: requestId, error }),
     onUnavailable: () => {},
     newId: randomUUID,
     nowMs: () => performance.now(),

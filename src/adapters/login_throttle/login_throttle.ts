@@ -1,7 +1,7 @@
 /**
  * Delays the replies to repeated failed logins. Each address has a bucket of failures; when it is empty,
- * replies are delayed, and when too many replies wait, the next are refused at once with 429. Correct
- * credentials are not counted and never wait.
+ * replies are delayed, and when too many replies wait, the next are refused at once with 429. A
+ * tenant's correct key is not counted and never waits.
  *
  * A delay does not stop an attacker with many connections. A tenant's key has 256 random bits and cannot
  * be guessed, so keys are always tested: one client cannot lock out others at its address. The operator's

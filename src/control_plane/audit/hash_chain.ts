@@ -81,7 +81,11 @@ export class ChainCheck {
   add(event: ChainedEvent): void {
     const last = this.#last?.position ?? 0;
     if (event.position <= last) {
-      this.#note('edited', event, `(${event.event}) is before the first position`);
+      this.#note(
+        'edited',
+        event,
+        `(${event.event}) is before the first position, or repeats that of another event`,
+      );
       return;
     }
     if (event.position > Number.MAX_SAFE_INTEGER) {

@@ -47,7 +47,7 @@ function tablesOnlyIn(some: Facts, others: Facts) {
 }
 
 function missing(fact: Fact, setting: Setting): Finding {
-  const what = 'It is not there';
+  const what = 'It is missing';
   const more = fact.value === '' ? what : `${what}, and should be ${shown(fact, setting)}`;
   return told('missing', fact, { ...setting, what: more, fix: fact.add });
 }

@@ -135,7 +135,7 @@ async function examineOther(
   } catch (error) {
     const whose = other.placements.map((one) => one.whose).join(', ');
     const where = `database ${other.name} of ${whose}`;
-    const what = `It could not be looked at: ${error instanceof Error ? error.message : String(error)}`;
+    const what = `The doctor could not examine it: ${error instanceof Error ? error.message : String(error)}`;
     return [finding('database_unreachable', { database: other.name, where, what, fix: null })];
   }
 }

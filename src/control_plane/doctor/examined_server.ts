@@ -90,7 +90,7 @@ function unreachable({ server, name }: ExaminedDatabase, tenants: number, error:
   return finding('server_unreachable', {
     database: name,
     where: `server ${server}`,
-    what: `It could not be looked at, with the databases of ${tenants} tenants: ${reason}`,
+    what: `The doctor could not examine it, nor the databases of ${tenants} tenants there: ${reason}`,
     fix: null,
   });
 }

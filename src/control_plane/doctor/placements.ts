@@ -17,7 +17,10 @@ export type ExaminedPlacement = {
   version: number;
   /** False while its tenant is being created or deleted, and for the other placement of a move. */
   active: boolean;
-  /** The schema that records the changes of the tenant while it moves. While it is imported there is none. */
+  /**
+   * The schema that records the changes of a tenant that moves. It is also set for one that is imported: there the
+   * schema does not exist, and only its name is compared.
+   */
   capture: string | null;
 };
 
@@ -74,8 +77,8 @@ function isMain({ main }: Installation, { server, database }: DatabasePlace): bo
 }
 
 /**
- * Returns one placement for each tenant with its own, both for one that moves, and the common placements of modes
- * that have them, also for each tenant that is being imported into one.
+ * Returns the common placements, the own placement of each other tenant, the second placement of each tenant that
+ * moves, and one for each tenant that is being created in a common placement.
  */
 async function readPlacements(
   sql: Sql,

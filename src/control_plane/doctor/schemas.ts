@@ -81,13 +81,13 @@ function compared(
   setting: Setting,
 ): Finding[] {
   if (!reference) {
-    const what = 'A newer version made it, and this one does not know what it has to be';
+    const what = 'A newer version of Kennel made it, and this version cannot check it';
     return [ofSchema('schema_newer', setting, what)];
   }
   if (row?.digest === reference.digest) return [];
   if (row?.facts === null) {
     const what =
-      'It is not as the files of sql/ make it, like many others; fix those and look again';
+      'It differs from the files of sql/, as many other schemas do; fix those and run the doctor again';
     return [ofSchema('schema_differs', setting, what)];
   }
   return differences(reference.facts, row?.facts ?? [], setting);

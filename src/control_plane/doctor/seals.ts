@@ -32,7 +32,10 @@ export async function examineSeals(
   if (!fits) return { digests: ours, findings: [] };
   if (digests.length === 1) return { digests, findings: [] };
   const where = `function kernel.tenant() of database ${name}`;
-  return { digests, findings: [rotationOpen(name, where, `It takes ${digests.length} contexts`)] };
+  return {
+    digests,
+    findings: [rotationOpen(name, where, `It accepts ${digests.length} contexts`)],
+  };
 }
 
 /**
@@ -64,14 +67,14 @@ function examinedKeys(
   const where = `seal keys of database ${database}`;
   if (foreign.length > 0) {
     const slots = foreign.map(({ slot }) => slot).join(', ');
-    const what = `Of slot ${slots} it holds what no secret of ours gives: others may make seals`;
+    const what = `The keys in slot ${slots} are from no secret of Kennel, so others may make seals`;
     const fix =
       foreign.length < keys.length
         ? `delete from kernel.seal_keys where slot in (${slots})`
         : 'npm run rotate-seals';
     return [finding('seal_key_foreign', { database, where, what, fix })];
   }
-  return keys.length === 1 ? [] : [rotationOpen(database, where, `There are ${keys.length}`)];
+  return keys.length === 1 ? [] : [rotationOpen(database, where, `It has ${keys.length} keys`)];
 }
 
 function rotationOpen(database: string, where: string, keys: string): Finding {

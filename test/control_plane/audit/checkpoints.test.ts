@@ -145,7 +145,7 @@ describe('the file of checkpoints', () => {
       assert.equal(JSON.parse(line).position, eventsEach);
   });
 
-  it('that cannot be written is an error for who asked, and no more', async () => {
+  it('that cannot be written rejects the save of the caller, and has no other effect', async () => {
     await mkdir(join(trail.folder, 'folder'));
     await assert.rejects(trail.checkpoints('folder').save(), { code: 'EISDIR' });
     await trail.record(tenant, 11);

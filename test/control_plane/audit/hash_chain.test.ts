@@ -21,7 +21,7 @@ before(async () => {
 after(() => trail.close());
 
 describe('a verification', () => {
-  it('finds nothing in a trail that nobody has touched, the operator’s and that of nobody included', async () => {
+  it('finds nothing in unchanged chains, including the one without a tenant', async () => {
     const tenant = await trail.tenant();
     const { control, registry } = trail.services;
     await control`
@@ -85,7 +85,7 @@ describe('the role that serves the operator', () => {
 });
 
 describe('an event', () => {
-  it('does not stand before the first place, whoever puts it there', async () => {
+  it('gets no position below 1, whichever role inserts it', async () => {
     const tenant = await trail.tenant();
     const move = `update audit_events set position = 0 where tenant_id = '${tenant.id}'`;
     await assert.rejects(trail.falsify(move), { code: '23514' });
@@ -136,7 +136,7 @@ describe('a verification of a falsified trail', () => {
     });
   }
 
-  it('names an event of nobody before the least place where there is nothing else of nobody', async () => {
+  it('names a lone event below position 1 in the chain without a tenant', async () => {
     await trail.falsify(`
       begin;
       delete from audit_events where tenant_id is null;

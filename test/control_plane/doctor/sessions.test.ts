@@ -48,7 +48,7 @@ describe('settings that sessions really have', () => {
     ['bytea_output', 'escape', 'setting_wrong'],
     ['enable_seqscan', 'off', 'setting_wrong'],
   ] as const) {
-    it(`are found, or are not had, where the whole server has ${setting} = ${value}`, async (t) => {
+    it(`are found, or overridden by the session, when the server sets ${setting} = ${value}`, async (t) => {
       if (!(await isKnown(setting))) return t.skip(`this Postgres has no ${setting}`);
       await serverWide(`alter system set ${setting} = '${value}'`, setting);
       const found = await look();
