@@ -19,6 +19,7 @@ import { openServices, type Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { count, findingLines } from './finding_lines.ts';
+import { withProgress } from './progress.ts';
 import { verifyAudit } from './verify_audit.ts';
 
 const usage = `Usage: npm run doctor [-- --server NAME] [--json]
@@ -83,7 +84,9 @@ async function examineAll(
   services: Services,
   { server, json }: { server: string | undefined; json: boolean },
 ): Promise<number> {
-  const findings = await examine(services, { ...limits.doctor, server });
+  const findings = await withProgress((onProgress) =>
+    examine(services, { ...limits.doctor, server, onProgress }),
+  );
   const { told, accepted } = await withoutAccepted(services.fleet, findings);
   const errors = told.filter(({ severity }) => severity === 'error').length;
   const warnings = told.length - errors;

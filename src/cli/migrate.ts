@@ -7,7 +7,7 @@ import { limits } from '../limits.ts';
 import { type OpenFleet, openFleet } from '../open_fleet.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand } from './command.ts';
-import { Progress } from './progress.ts';
+import { withProgress } from './progress.ts';
 import { table } from './table.ts';
 import { filterOf } from './where.ts';
 
@@ -95,14 +95,15 @@ async function up(
   options: UpOptions,
   json: boolean,
 ): Promise<number> {
-  const progress = new Progress(process.stderr, () => performance.now());
-  const outcome = await migrateFleet(fleet, control, jobs, {
-    ...limits.migrations,
-    heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
-    ...options,
-    prepare: install,
-    onProgress: ({ done, of }) => progress.counted(done, of),
-  }).finally(() => progress.end());
+  const outcome = await withProgress((onProgress) =>
+    migrateFleet(fleet, control, jobs, {
+      ...limits.migrations,
+      heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
+      ...options,
+      prepare: install,
+      onProgress: ({ done, of }) => onProgress(done, of),
+    }),
+  );
   const { migrated, failed, left } = outcome;
   if (json) printJson(outcome);
   else {

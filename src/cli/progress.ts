@@ -66,3 +66,11 @@ export class Progress {
     this.#sink.write(`\r\u001b[K${line.slice(0, (this.#sink.columns ?? 80) - 1)}`);
   }
 }
+
+/** Shows the progress of work on stderr until the work ends. */
+export async function withProgress<Result>(
+  work: (onProgress: (done: number, of: number) => void) => Promise<Result>,
+): Promise<Result> {
+  const progress = new Progress(process.stderr, () => performance.now());
+  return work((done, of) => progress.counted(done, of)).finally(() => progress.end());
+}

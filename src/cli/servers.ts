@@ -15,7 +15,7 @@ import { openServices, type Services } from '../services.ts';
 import { assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { assertConfirmable, isConfirmed } from './confirm.ts';
-import { Progress } from './progress.ts';
+import { withProgress } from './progress.ts';
 import { table } from './table.ts';
 
 const usage = `Usage: npm run servers -- list [--json]
@@ -149,10 +149,7 @@ function done(name: string, status: string, json: boolean): number {
 /** Exit code 1 when a tenant still lives there. */
 function drain(name: string, json: boolean): Work {
   return async (services) => {
-    const progress = new Progress(process.stderr, () => performance.now());
-    const drained = await drainServer(services, name, (at, of) => progress.counted(at, of)).finally(
-      () => progress.end(),
-    );
+    const drained = await withProgress((onProgress) => drainServer(services, name, onProgress));
     if (json) printJson({ name, ...drained });
     else printDrained(name, drained);
     return drained.left === 0 ? 0 : 1;
@@ -178,7 +175,9 @@ function lose(name: string, { json, yes }: Flags): Work {
     if (!yes && !(await isConfirmed(question, name))) {
       throw new Error(`Cannot give up the server "${name}": it was not confirmed`);
     }
-    const { deleted, failed, left } = await loseServer(services, name);
+    const { deleted, failed, left } = await withProgress((onProgress) =>
+      loseServer(services, name, onProgress),
+    );
     const status = left === null ? 'removed' : 'lost';
     if (json) printJson({ name, status, deleted, failed, left });
     else {

@@ -7,7 +7,7 @@ import { printable } from '../kernel/printable_text.ts';
 import type { Slug } from '../kernel/tenant.ts';
 import { UsageError } from './arguments.ts';
 import { print, printJson, type Work } from './command.ts';
-import { Progress } from './progress.ts';
+import { withProgress } from './progress.ts';
 
 type ExportValues = { 'with-keys'?: boolean | undefined; json?: boolean | undefined };
 
@@ -89,11 +89,4 @@ export function restoreFile(slug: Slug, file: string, { json }: Pick<ImportValue
     }
     return 0;
   };
-}
-
-async function withProgress<Result>(
-  work: (onProgress: (done: number, of: number) => void) => Promise<Result>,
-): Promise<Result> {
-  const progress = new Progress(process.stderr, () => performance.now());
-  return work((done, of) => progress.counted(done, of)).finally(() => progress.end());
 }

@@ -12,6 +12,7 @@ import { type Arguments, assertNoMore, UsageError } from './arguments.ts';
 import { print, printJson, runCommand, type Work } from './command.ts';
 import { assertConfirmable, isConfirmed } from './confirm.ts';
 import { moveTenant } from './move_tenant.ts';
+import { withProgress } from './progress.ts';
 import { query } from './query.ts';
 import { table } from './table.ts';
 import { exportToFile, importFile, restoreFile } from './tenant_archive.ts';
@@ -238,7 +239,7 @@ function remove(slug: Slug, { yes = false, json }: Values): Work {
     const question = `This deletes all data of "${printable(found.name)}". Type its slug to continue: `;
     if (!yes && !(await isConfirmed(question, slug)))
       throw new Error(`Cannot delete "${slug}": it was not confirmed`);
-    const receipt = await onboarding.remove(slug, null);
+    const receipt = await withProgress((onProgress) => onboarding.remove(slug, null, onProgress));
     if (!receipt) throw new Error(`Cannot delete "${slug}": there is no such tenant`);
     if (json) printJson({ deleted: true, ...receipt });
     else printReceipt(receipt);

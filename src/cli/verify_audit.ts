@@ -4,6 +4,7 @@ import { verifyTrail } from '../control_plane/audit/verify.ts';
 import { limits } from '../limits.ts';
 import type { Services } from '../services.ts';
 import { print, printJson } from './command.ts';
+import { withProgress } from './progress.ts';
 
 /**
  * Prints a line for each finding, and a summary. Returns exit code 1 for any finding. Without findings,
@@ -15,11 +16,9 @@ export async function verifyAudit(
 ): Promise<number> {
   // Read before the trail, which may grow meanwhile: no checkpoint may be newer than the events read.
   const saved = await checkpoints.read();
-  const { chains, events, findings, omitted } = await verifyTrail(control, {
-    ...limits.verification,
-    slug,
-    checkpoints: saved,
-  });
+  const { chains, events, findings, omitted } = await withProgress((onProgress) =>
+    verifyTrail(control, { ...limits.verification, slug, checkpoints: saved, onProgress }),
+  );
   const count = findings.length + omitted;
   if (json) printJson({ chains, events, checkpoints: saved.length, findings, unnamed: omitted });
   else {

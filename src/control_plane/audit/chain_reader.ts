@@ -14,6 +14,13 @@ export type ChainState = {
 
 type EventRow = ChainedEvent & { exactPosition: string };
 
+/** The number of chains that have a head. Others may have lost theirs. */
+export async function countChains(control: Db): Promise<number> {
+  const [row] = await control<{ chains: number }>`
+    select count(*) as chains from control.audit_chains`;
+  return row?.chains ?? 0;
+}
+
 /** All chains that exist or should exist, in pages. */
 export async function* chainsToVerify(
   control: Db,

@@ -5,7 +5,13 @@
  * not stop the verification of the others.
  */
 import type { Db } from '../../kernel/ports.ts';
-import { type ChainState, chainsToVerify, eventsOf, readStates } from './chain_reader.ts';
+import {
+  type ChainState,
+  chainsToVerify,
+  countChains,
+  eventsOf,
+  readStates,
+} from './chain_reader.ts';
 import {
   ChainCheck,
   type ChainFacts,
@@ -26,6 +32,8 @@ export type VerificationOptions = {
   eventBytes: number;
   /** Findings of one chain that are listed. */
   maxFindings: number;
+  /** Is told how many chains are verified, and of about how many. */
+  onProgress?: (done: number, of: number) => void;
 };
 
 export type Verification = {
@@ -43,10 +51,13 @@ export async function verifyTrail(
 ): Promise<Verification> {
   const found: Verification = { chains: 0, events: 0, findings: [], omitted: 0 };
   const checkpoints = byChain(options.checkpoints);
+  const { slug, onProgress = () => {} } = options;
+  const expected = slug === null ? await countChains(control) : 1;
   for await (const chains of chainsToVerify(control, options, [...checkpoints.keys()])) {
     for (const state of await readableStates(control, chains, found)) {
       const witnesses = checkpoints.get(state.chain) ?? [];
       await verifyChain(control, state, { found, witnesses, options });
+      onProgress(found.chains, Math.max(expected, found.chains));
     }
   }
   return found;

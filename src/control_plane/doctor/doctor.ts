@@ -30,12 +30,14 @@ export type DoctorOptions = {
   references?: References;
   /** Only this server and the databases there. By default all of them. */
   server?: string | undefined;
+  /** Is told how many tenants' databases are examined, and of how many. */
+  onProgress?: (done: number, of: number) => void;
 };
 
 /** Returns all findings; errors first. */
 export async function examine(
   { fleet, pools }: Examination,
-  { databases, references = new References(fleet), server }: DoctorOptions,
+  { databases, references = new References(fleet), server, onProgress = () => {} }: DoctorOptions,
 ): Promise<Finding[]> {
   const { main, homes, others, onMain } = await examineMain(fleet, references);
   const isAsked = (one: ExaminedDatabase) => server === undefined || one.server === server;
@@ -50,10 +52,14 @@ export async function examine(
   const left = servers.flatMap((one) =>
     one.databases.map((database) => ({ database, references: one.references })),
   );
+  const of = left.length;
+  let done = 0;
   const work = async () => {
     for (let next = left.pop(); next; next = left.pop()) {
       const { database, references } = next;
       findings.push(...located(database, await examineTwice(fleet, database, references)));
+      done += 1;
+      onProgress(done, of);
     }
   };
   await Promise.all(Array.from({ length: databases }, work));

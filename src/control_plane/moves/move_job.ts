@@ -233,7 +233,7 @@ export class MoveJob implements Job {
     await place.assertUp();
     // The place may be in use again: by another process, that has taken over and moved the tenant back.
     await record.assertOwned(this.#move);
-    const guarded = steps.guardedBy(assertingOwned(this.#move));
+    const guarded = steps.with({ guard: assertingOwned(this.#move) });
     await fleet.modes.of(place.ref).destroy(place.ref, guarded);
   }
 }

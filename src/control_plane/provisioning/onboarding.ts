@@ -97,13 +97,18 @@ export class Onboarding {
   /**
    * Deletes a tenant, except its audit trail. Null when there is none.
    *
+   * @param onProgress is told how many of its rows are deleted, where their tables are not dropped.
    * @throws {Refusal} `conflict` while another process creates, moves or deletes it; `unavailable` while its
    *   server is down.
    */
-  async remove(slug: Slug, requestId: string | null): Promise<DeletionReceipt | null> {
+  async remove(
+    slug: Slug,
+    requestId: string | null,
+    onProgress: (done: number, of: number) => void = () => {},
+  ): Promise<DeletionReceipt | null> {
     const removed = await this.locked(slug, async () => {
       const tenant = await this.#find(slug);
-      return { receipt: tenant && (await this.#deprovision(tenant, requestId)) };
+      return { receipt: tenant && (await this.#deprovision(tenant, requestId, onProgress)) };
     });
     if (removed !== null) return removed.receipt;
     throw new Refusal('conflict', {
@@ -210,14 +215,20 @@ export class Onboarding {
     });
   }
 
-  async #deprovision(tenant: TenantRow, requestId: string | null): Promise<DeletionReceipt> {
+  async #deprovision(
+    tenant: TenantRow,
+    requestId: string | null,
+    onProgress: (done: number, of: number) => void = () => {},
+  ): Promise<DeletionReceipt> {
     const { fleet, control, newId, forgetMoves } = this.#parts;
     await assertUp(fleet, tenant.server);
     await forgetMoves(tenant);
     const tables = await this.#countRows(tenant);
     await control`
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
-    await this.#destroy(tenant);
+    const rows = Object.values(tables ?? {}).reduce((sum, count) => sum + count, 0);
+    const onErased = (erased: number) => onProgress(Math.min(erased, rows), rows);
+    await this.#destroy(tenant, this.#steps.with({ onErased }));
     // Page by page, before the transaction: behind its lock are only the rows that requests have added since.
     const most = await deleteAccount(control, tenant);
     return control.transaction(async (sql) => {
@@ -251,14 +262,14 @@ export class Onboarding {
     return countTenantRows(fleet, placement, tenant.id).catch(() => null);
   }
 
-  async #destroy(tenant: TenantRef): Promise<void> {
+  async #destroy(tenant: TenantRef, steps = this.#steps): Promise<void> {
     const { modes, installation } = this.#parts.fleet;
     const placement = modes.placementOf(tenant);
     // A tenant's own database is dropped with all of its schemas.
     if (!isDedicated(placement)) {
       await this.#steps.dropSchema(stagingPlacement(installation, placement, tenant));
     }
-    await modes.of(tenant).destroy(tenant, this.#steps);
+    await modes.of(tenant).destroy(tenant, steps);
   }
 
   /**

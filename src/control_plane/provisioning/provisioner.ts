@@ -19,6 +19,8 @@ export type ProvisionerParts = {
   serving: Pick<ConnectionPool, 'closeIdle'>;
   /** SQL that fails in a transaction of a process that may not go on. */
   guard?: string;
+  /** Is told how many rows have been erased, to the page. */
+  onErased?: (rows: number) => void;
 };
 
 export class Provisioner implements ProvisioningSteps {
@@ -28,9 +30,9 @@ export class Provisioner implements ProvisioningSteps {
     this.#parts = parts;
   }
 
-  /** Returns the same steps, of which those that take many transactions run `guard` in each. */
-  guardedBy(guard: string): Provisioner {
-    return new Provisioner({ ...this.#parts, guard });
+  /** Returns the same steps with other options. */
+  with(options: Pick<ProvisionerParts, 'guard' | 'onErased'>): Provisioner {
+    return new Provisioner({ ...this.#parts, ...options });
   }
 
   createLogin(placement: DedicatedPlacement): Promise<void> {
@@ -58,8 +60,7 @@ export class Provisioner implements ProvisioningSteps {
   }
 
   eraseRows(placement: Placement, tenant: TenantId): Promise<void> {
-    const { fleet, guard } = this.#parts;
-    return eraseRows(fleet, { placement, tenant, guard });
+    return eraseRows(this.#parts.fleet, { ...this.#parts, placement, tenant });
   }
 
   dropSchema(placement: Placement): Promise<void> {

@@ -54,10 +54,14 @@ type Erased = {
   tenant: TenantId;
   /** SQL that fails in the main database when this process may not go on. */
   guard?: string | undefined;
+  onErased?: ((rows: number) => void) | undefined;
 };
 
 /** Deletes a tenant's rows from every table of a placement: page by page, each in a transaction of its own. */
-export async function eraseRows(fleet: Fleet, { placement, tenant, guard }: Erased): Promise<void> {
+export async function eraseRows(
+  fleet: Fleet,
+  { placement, tenant, guard, onErased = () => {} }: Erased,
+): Promise<void> {
   const { migrators, installation } = fleet;
   // A trigger of a migration would run here, and must not get the administrator's rights.
   const target = installation.migrationTarget(placement);
@@ -69,7 +73,13 @@ export async function eraseRows(fleet: Fleet, { placement, tenant, guard }: Eras
     const begin = beginAsOwner(fleet, owned, connection) + (isGuarded ? `; ${guard}` : '');
     const sql: Sql = (text, ...values) =>
       connection.transaction(begin, (inContext) => inContext(text, ...values));
-    const rest = paced(fleet.pace);
+    const pause = paced(fleet.pace);
+    let erased = 0;
+    const rest = () => {
+      erased += pageRows;
+      onErased(erased);
+      return pause();
+    };
     for (const group of [...groups].reverse()) await eraseGroup(sql, group, rest);
   });
 }

@@ -32,6 +32,9 @@ export type LostServer = {
   left: string | null;
 };
 
+/** Is told how many tenants are done, and of how many. */
+type OnProgress = (done: number, of: number) => void;
+
 /**
  * Deletes the tenants of a lost server, undoes or completes the moves to and from it, and removes it.
  *
@@ -39,12 +42,16 @@ export type LostServer = {
  *   to or from it.
  * @throws {Error} when there is no such server.
  */
-export function loseServer(parts: LoseParts, name: string): Promise<LostServer> {
+export function loseServer(
+  parts: LoseParts,
+  name: string,
+  onProgress?: OnProgress,
+): Promise<LostServer> {
   const { fleet } = parts;
   return withServersLock(fleet, async () => {
     await markLost(fleet, name);
     await parts.moves.recover(name);
-    const lost = await deleteTenants(parts, name);
+    const lost = await deleteTenants(parts, name, onProgress);
     // Whatever happens now, the receipts are returned.
     const left = await forget(fleet, name).then(
       () => null,
@@ -100,6 +107,7 @@ export async function whyGone(fleet: Fleet, name: string): Promise<string> {
 async function deleteTenants(
   { control, onboarding }: LoseParts,
   name: string,
+  onProgress: OnProgress = () => {},
 ): Promise<Omit<LostServer, 'left'>> {
   const tenants = await control<{ slug: Slug }>`
     select slug from control.tenants where server = ${name} order by slug`;
@@ -111,6 +119,7 @@ async function deleteTenants(
     } catch (error) {
       lost.failed.push({ slug, error: causeOf(error).message });
     }
+    onProgress(lost.deleted.length + lost.failed.length, tenants.length);
   }
   return lost;
 }

@@ -47,7 +47,13 @@ describe('the deletion of a shared tenant', () => {
       everyTable = await extended.asSuperuser('staying', (sql) => fillAll(sql, id));
     }
     for (const name of knownTables) assert.ok(everyTable.includes(name), name);
-    const receipt = await extended.services.onboarding.remove(slugOf('leaving'), null);
+    const told: (readonly number[])[] = [];
+    const receipt = await extended.services.onboarding.remove(
+      slugOf('leaving'),
+      null,
+      (...progress) => told.push(progress),
+    );
+    assert.deepEqual(told.at(-1), [7, 7]);
     assert.deepEqual(
       Object.entries(receipt?.tables ?? {}),
       everyTable.map((name) => [name, name === 'pets' ? 2 : 1]),
