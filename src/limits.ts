@@ -357,6 +357,7 @@ export const limits = {
     fenceAttempts: 40,
     fenceRetryMs: 250,
     /** How long an old database is kept for sessions with a statement, and for those without one. */
+    exportSessionsMs: 5 * minutes,
     busySessionsMs: 5 * seconds,
     idleSessionsMs: 500,
     pollMs: 20,

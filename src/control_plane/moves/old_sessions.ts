@@ -5,8 +5,13 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { DedicatedPlacement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 
-/** How long an old database waits for its sessions. */
-export type OldSessionsLimits = { busySessionsMs: number; idleSessionsMs: number; pollMs: number };
+/** How long an old database waits for its sessions, by what they do. */
+export type OldSessionsLimits = {
+  exportSessionsMs: number;
+  busySessionsMs: number;
+  idleSessionsMs: number;
+  pollMs: number;
+};
 
 type OldSessionsParts = {
   fleet: Fleet;
@@ -18,13 +23,15 @@ type OldSessionsParts = {
 
 /**
  * Lets the sessions of the old database end by themselves: a statement that a dropped database ends is lost,
- * while one that the fence refuses is sent again. Idle sessions of processes without a request of the tenant
- * stay, and are ended by the drop.
+ * while one that the fence refuses is sent again. An export that has begun goes on to its end. Idle sessions of
+ * processes without a request of the tenant stay, and are ended by the drop.
  */
 export async function endSessions(
   { fleet, serving, limits, nowMs }: OldSessionsParts,
-  { server, login, target }: DedicatedPlacement,
+  placement: DedicatedPlacement,
 ): Promise<void> {
+  const { server, login, target } = placement;
+  const { migrate } = fleet.installation.roles;
   const on = <Result>(work: (home: Connection) => Promise<Result>) => onServer(fleet, server, work);
   // A killed move may have dropped the role already.
   await on((home) =>
@@ -38,23 +45,34 @@ export async function endSessions(
   const sinceMs = nowMs();
   for (;;) {
     serving.closeIdle(target);
-    const busy = await on((home) => isBusy(home, login));
-    const waitedMs = nowMs() - sinceMs;
-    if (busy === null || waitedMs > (busy ? limits.busySessionsMs : limits.idleSessionsMs)) return;
+    const busiest = await on((home) => busiestOf(home, placement, migrate));
+    if (busiest === null || nowMs() - sinceMs > limits[`${busiest}SessionsMs`]) return;
     await pause(limits.pollMs);
   }
 }
 
-/** Whether a session of the login runs a statement; null when there is none. */
-async function isBusy(home: Connection, login: string): Promise<boolean | null> {
-  const [session] = await home.plain<{ busy: boolean }>`
-    select locktype is not null as busy
+/**
+ * Returns what the busiest session does; null when there is none. Exports have the login of migrations; of its other
+ * sessions none is in a transaction there.
+ */
+async function busiestOf(
+  home: Connection,
+  { login, database }: DedicatedPlacement,
+  migrate: string,
+): Promise<'export' | 'busy' | 'idle' | null> {
+  const [session] = await home.plain<{ kind: 'export' | 'busy' | 'idle' }>`
+    select kind
     from pg_stat_activity
       left join pg_locks on pg_locks.pid = pg_stat_activity.pid and locktype = 'virtualxid'
+      cross join lateral (
+        select case when locktype is null then 'idle' when usename = ${login} then 'busy'
+          else 'export' end as kind
+      ) as described
     where usename = ${login}
-    order by busy desc
+      or usename = ${migrate} and datname = ${database} and locktype is not null
+    order by array_position('{export,busy,idle}'::text[], kind)
     limit 1`;
-  return session?.busy ?? null;
+  return session?.kind ?? null;
 }
 
 /** In the database of the server that the administrator uses. */

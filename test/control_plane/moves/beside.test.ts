@@ -1,6 +1,10 @@
 /** What operators and other commands may do while a tenant moves, and what is refused. */
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { exportTenant } from '../../../src/control_plane/archive/export_tenant.ts';
+import { ArchiveReader } from '../../../src/control_plane/archive/read_archive.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
 import { lineOf } from '../../../src/control_plane/doctor/finding.ts';
 import { References } from '../../../src/control_plane/doctor/reference.ts';
@@ -13,6 +17,7 @@ import { slugOf } from '../../support/more_tables.ts';
 import { type MovingFixture, openMovingFixture } from '../../support/moving_fixture.ts';
 import { lookInto } from '../../support/sql.ts';
 import { newestVersion } from '../../support/tenant_files.ts';
+import { until } from '../../support/until.ts';
 
 function deferred() {
   let resolve = () => {};
@@ -149,6 +154,25 @@ describe('while a tenant moves', () => {
       select details, actor from control.audit_events
       where tenant = 'resting' and event = 'tenant_moved'`;
     assert.deepEqual(events, [{ details: { from: 'schema', to: 'shared' }, actor: 'operator' }]);
+  });
+
+  it('an export from its own database goes on to its end', async () => {
+    const { services } = fixture;
+    await fixture.onboard('exported', 'database');
+    const tenant = (await services.exports.find(slugOf('exported'))) ?? assert.fail();
+    const bytes = exportTenant(services.archives, tenant, { withKeys: false });
+    const chunks = [await bytes.next()];
+    const moved = fixture.move('exported', 'schema');
+    await until(async () => (await fixture.view('exported'))?.state === 'switched', 60_000);
+    // The move looks several times whether it may drop the database.
+    await pause(20 * limits.moves.pollMs);
+    while (chunks.at(-1)?.done === false) chunks.push(await bytes.next());
+    const whole = Buffer.concat(chunks.flatMap(({ value }) => (value ? [value] : [])));
+    const reader = await ArchiveReader.open(Readable.from([whole]), limits.archive);
+    for await (const _rows of reader.rows());
+    await reader.close();
+    assert.equal((await moved).state, 'done');
+    assert.deepEqual(await fixture.leftOver('exported'), []);
   });
 
   it('a late write to tables that the tenant has left is deleted after its deletion', async () => {
