@@ -1,16 +1,14 @@
 /** What operators and other commands may do while a tenant moves, and what is refused. */
 import assert from 'node:assert/strict';
-import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { exportTenant } from '../../../src/control_plane/archive/export_tenant.ts';
-import { ArchiveReader } from '../../../src/control_plane/archive/read_archive.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
 import { lineOf } from '../../../src/control_plane/doctor/finding.ts';
 import { References } from '../../../src/control_plane/doctor/reference.ts';
 import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
 import { migrateFleet } from '../../../src/control_plane/migrations/migrate.ts';
 import type { MoveStep } from '../../../src/control_plane/moves/move_job.ts';
+import type { MoveView } from '../../../src/control_plane/moves/move_record.ts';
 import { limits } from '../../../src/limits.ts';
 import type { ConnectionPool } from '../../../src/postgres/connection_pool.ts';
 import { slugOf } from '../../support/more_tables.ts';
@@ -159,19 +157,20 @@ describe('while a tenant moves', () => {
   it('an export from its own database goes on to its end', async () => {
     const { services } = fixture;
     await fixture.onboard('exported', 'database');
-    const tenant = (await services.exports.find(slugOf('exported'))) ?? assert.fail();
-    const bytes = exportTenant(services.archives, tenant, { withKeys: false });
-    const chunks = [await bytes.next()];
-    const moved = fixture.move('exported', 'schema');
-    await until(async () => (await fixture.view('exported'))?.state === 'switched', 60_000);
-    // The move looks several times whether it may drop the database.
-    await pause(20 * limits.moves.pollMs);
-    while (chunks.at(-1)?.done === false) chunks.push(await bytes.next());
-    const whole = Buffer.concat(chunks.flatMap(({ value }) => (value ? [value] : [])));
-    const reader = await ArchiveReader.open(Readable.from([whole]), limits.archive);
-    for await (const _rows of reader.rows());
-    await reader.close();
-    assert.equal((await moved).state, 'done');
+    const placement = services.fleet.modes.placementOf(await fixture.tenant('exported'));
+    const target = services.fleet.installation.migrationTarget(placement);
+    let moved = Promise.resolve<MoveView | null>(null);
+    await services.archives.archives.exclusive(target, 'exported', (connection) =>
+      connection.transaction('begin', async (sql) => {
+        await sql`select from pg_class limit 1`;
+        moved = fixture.move('exported', 'schema');
+        await until(async () => (await fixture.view('exported'))?.state === 'switched', 60_000);
+        // The move looks several times whether it may drop the database.
+        await pause(20 * limits.moves.pollMs);
+        assert.equal((await sql`select from pg_class limit 1`).length, 1);
+      }),
+    );
+    assert.equal((await moved)?.state, 'done');
     assert.deepEqual(await fixture.leftOver('exported'), []);
   });
 
