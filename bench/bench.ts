@@ -80,7 +80,8 @@ async function keep(result: Result, { outFolder, suites, json }: Options): Promi
 }
 
 main(process.argv.slice(2)).then(
-  (code) => process.exit(code),
+  // Behind all output: a pipe takes it piece by piece.
+  (code) => process.stdout.write('', () => process.exit(code)),
   (error: unknown) => {
     const code = report(error);
     process.exit(error instanceof Interrupted ? exitInterrupted : code);

@@ -262,8 +262,7 @@ export const limits = {
     callTimeoutMs: 12 * hours,
     ...rowsSession,
   },
-  /** So many that `migrations.schemas` of them may be on one added server. */
-  adminConnections: { ...pool, connections: 11, connectionsPerTenant: 8 },
+  adminConnections: { ...pool, connections: 8, connectionsPerTenant: 8 },
   /**
    * The connections that terminate backends whose connection was closed: one for the main server, and one for
    * all others.
@@ -302,7 +301,7 @@ export const limits = {
    * Sessions of the migrations' login. Work that asks for one holds an administrator's connection. Other
    * processes share the login's limit, so idle ones are closed soon.
    */
-  migrators: { ...pool, connections: 11, connectionsPerTenant: 8, idleLimitMs: 1 * seconds },
+  migrators: { ...pool, connections: 8, connectionsPerTenant: 8, idleLimitMs: 1 * seconds },
   /** Concurrent onboardings and deletions, one for each slug; further ones wait. */
   jobs: { ...pool, connections: 4, connectionsPerTenant: 1, waitingPerTenant: 64 },
   recoveryBatchSize: 50,
@@ -314,8 +313,11 @@ export const limits = {
   restorePace: { restFactor: 1, longestRestMs: 100 },
   stoppedPace: { restFactor: 0.5, longestRestMs: 50 },
   migrations: {
-    /** The most schemas that are migrated at the same time: each uses an administrator's connection. */
-    schemas: 8,
+    /**
+     * The most schemas that are migrated at the same time: each uses an administrator's connection, and all may be
+     * on one added server (`serverShare`).
+     */
+    schemas: 6,
     canaries: 1_000,
     lockTimeoutMs: 200,
     lockAttempts: 10,
@@ -356,7 +358,7 @@ export const limits = {
     fenceWaitMs: 150,
     fenceAttempts: 40,
     fenceRetryMs: 250,
-    /** How long an old database is kept for sessions with a statement, and for those without one. */
+    /** How long an old database is kept for exports, for sessions with a statement, and for those without one. */
     exportSessionsMs: 5 * minutes,
     busySessionsMs: 5 * seconds,
     idleSessionsMs: 500,
@@ -379,11 +381,12 @@ export const limits = {
   },
   /** How a statement follows a tenant that moves. `patienceMs` is shorter than `answerMs`. */
   relocation: { retryMs: 10, probeMs: 100, stuckMs: 1 * seconds, patienceMs: 3 * seconds },
-  /** The connections that copy: two for each of the moves that `moveLocks` admits, and two for a recovery. */
-  movers: { ...pool, connections: 8, connectionsPerTenant: 2 },
+  /** The connections that copy: two for each of the moves that `moveLocks` admits. */
+  movers: { ...pool, connections: 6, connectionsPerTenant: 2 },
   /** The connections that hold the locks of moves. A second move of a tenant takes one to be refused. */
   moveLocks: { ...pool, connections: 3, connectionsPerTenant: 2, waitLimitMs: 2 * seconds },
-  recoveryLocks: { ...pool, connections: 3, connectionsPerTenant: 1 },
+  /** A second recovery of a tenant takes one to find the lock taken. */
+  recoveryLocks: { ...pool, connections: 3, connectionsPerTenant: 2 },
   /**
    * A query for all tenants: tenants at the same time, and rows of each. A tenant's result has the limits of
    * `connection`, as a request of that tenant has.

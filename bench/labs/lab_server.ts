@@ -45,7 +45,7 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
       if (counts) metrics.observe(finished);
       if (logs) log.info('request', requestLine(finished));
     },
-    onInternalError: (error) => log.error('internal', { error }),
+    onInternalError: (error) => log.error('request failed with an internal error', { error }),
     onUnavailable: (error) => log.warn('unavailable', { error }),
     newId: uuidv7,
     nowMs: () => performance.now(),

@@ -1,8 +1,8 @@
 -- Policies: each of tenants' tables has the policy tenant_rows, unchanged, and no other permissive policy.
 -- Run in: each placement (as tables.sql is).
 -- Variables: schema (of the placement).
--- Only reads. Restrictive policies are not reported, because they only hide rows, and a migration cannot make one
--- that hides rows from their owner.
+-- Only reads. Restrictive policies are not reported, because they only hide rows. Moves, archives and deletions
+-- refuse a table with one that hides rows from its owner.
 
 with policy as (
   select pg_class.oid as "table", nspname, relname, polname, polpermissive,

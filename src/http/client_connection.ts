@@ -86,8 +86,8 @@ export class ClientConnection {
 
   /**
    * Resolves when the system has taken the whole reply, or the connection is closed. The latter is needed
-   * because node emits nothing for a reply that was waiting behind another one. `limitMs` after its turn the
-   * connection is destroyed.
+   * because node emits nothing for a reply that was waiting behind another one. At least `limitMs` after its turn,
+   * and at most twice that, the connection is destroyed.
    */
   untilSent(outgoing: ServerResponse, limitMs: number): Promise<void> {
     return this.#until(outgoing, 'finish', limitMs);
@@ -101,10 +101,13 @@ export class ClientConnection {
   #until(outgoing: ServerResponse, event: 'finish' | 'drain', limitMs: number): Promise<void> {
     if (this.socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
+      // Behind another reply, such as a download, which has limits of its own.
+      const hasTurn = () => outgoing.socket !== null;
+      let hadTurn = hasTurn();
       const limit = setTimeout(() => {
-        // Behind another reply, such as a download, which has limits of its own.
-        if (outgoing.socket === null) limit.refresh();
-        else this.socket.destroy();
+        if (hadTurn) this.socket.destroy();
+        else limit.refresh();
+        hadTurn = hasTurn();
       }, limitMs).unref();
       const unsent = { resolve, limit };
       this.#unsent.push(unsent);

@@ -162,7 +162,7 @@ export class Kernel<Request extends TenantRequest> {
       details: { plan: tenant.plan.name },
     });
     throw new Refusal('rate_limited', {
-      detail: `The plan "${tenant.plan.name}" allows ${tenant.plan.requestsPerHour} requests per hour, and they are used up; try again later`,
+      detail: `The plan "${tenant.plan.name}" allows ${tenant.plan.requestsPerHour} requests per hour; try again later`,
       retryAfterSeconds: Math.max(1, rateLimit.retryAfterSeconds),
     });
   }

@@ -246,7 +246,7 @@ export class Installation {
     if (keywords) return keywords;
     // Clients do not learn the name of the server.
     const cause = new Error(`this process does not know the server "${server}" yet`);
-    throw unavailable('The database is not available', cause);
+    throw unavailable('The database is not available; try again later', cause);
   }
 
   #derive(purpose: string): Buffer {

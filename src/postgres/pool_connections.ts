@@ -189,5 +189,5 @@ export class PoolConnections {
 function asUnreachable(server: string, error: unknown): Refusal {
   const reason = error === null ? 'a moment ago' : whyUnreachable(error);
   const cause = new Error(`the server "${server}" could not be reached: ${reason}`);
-  return unavailable('The database is not available', cause);
+  return unavailable('The database is not available; try again later', cause);
 }

@@ -63,7 +63,8 @@ const sideEffects = {
   // It takes half a second to compile some queries of the catalog that run in milliseconds.
   jit: 'off',
   post_auth_delay: '0',
-  // A machine that has vanished keeps its locks until Postgres notices: within half a minute, instead of two hours.
+  // A machine that has vanished keeps its locks until Postgres notices: an idle session within half a minute,
+  // instead of two hours.
   tcp_keepalives_idle: '10',
   tcp_keepalives_interval: '5',
   tcp_keepalives_count: '3',

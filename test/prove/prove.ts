@@ -17,7 +17,7 @@ const labsAtOnce = 5;
 
 const usage = `Usage: npm run prove [-- --only PATTERN] [--mode shared|schema|database|servers] [--json [FILE]]`;
 
-const args = process.argv.slice(2);
+const args = process.argv.slice(2).flatMap((word) => word.split(/(?<=^--json)=/));
 if (asksForHelp(args)) {
   process.stdout.write(`${usage}\n`);
   process.exit();
@@ -57,8 +57,9 @@ try {
 } finally {
   await Promise.all([main.stop(), second.stop()]);
 }
-// Keep-alive connections of the client would hold the process as long as the servers allow.
-process.exit();
+// Keep-alive connections of the client would hold the process as long as the servers allow. A pipe takes the
+// output piece by piece.
+process.stdout.write('', () => process.exit());
 
 function argumentsOf(words: readonly string[]) {
   const text = { type: 'string' } as const;

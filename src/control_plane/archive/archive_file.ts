@@ -1,7 +1,7 @@
 /** Archives as files: readable only by their owner, and never half-written under their name. */
 import { randomUUID } from 'node:crypto';
 import { createReadStream, rmSync } from 'node:fs';
-import { link, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';
 import { codeOf } from '../../postgres/errors.ts';
 
 /** Bytes that are read together. */
@@ -24,10 +24,11 @@ export async function saveArchive(
 ): Promise<number> {
   await assertFree(file);
   const draft = `${file}.${randomUUID()}.part`;
-  const handle = await open(draft, 'wx', 0o600).catch(cannot('write', file));
   const kept = removedOnSignal(draft);
   let size = 0;
+  let handle: FileHandle | undefined;
   try {
+    handle = await open(draft, 'wx', 0o600).catch(cannot('write', file));
     for await (const chunk of bytes) {
       // Unlike `write`, it writes all of it or fails, also when the disk is full.
       await handle.appendFile(chunk);
@@ -37,9 +38,9 @@ export async function saveArchive(
     await onComplete();
     await publish(draft, file).catch(cannot('write', file));
   } finally {
-    kept();
-    await handle.close();
+    await handle?.close();
     await rm(draft, { force: true });
+    kept();
   }
   return size;
 }

@@ -34,7 +34,7 @@ export async function checkArchive(
     let bytes = 0;
     for await (const { part, table, lines } of reader.rows()) {
       if (part === 'account') {
-        bytes += lines.reduce((sum, line) => sum + line.length, 0);
+        bytes += lines.reduce((sum, line) => sum + Buffer.byteLength(line), 0);
         if (bytes > limits.accountBytes) {
           throw unreadable(`its users and settings have more than ${limits.accountBytes} bytes`);
         }

@@ -12,7 +12,12 @@ import type { Fleet } from '../fleet.ts';
 import { identifier, statementOf } from '../generated_sql.ts';
 import { type Rest, restless } from '../pace.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
-import { readTableGroups, type StoredTable, tablesOf } from '../provisioning/stored_tables.ts';
+import {
+  assertAllVisible,
+  readTableGroups,
+  type StoredTable,
+  tablesOf,
+} from '../provisioning/stored_tables.ts';
 import { assertUnchanged, lineOf, locking, orderOf, readAccountTables } from './archived_tables.ts';
 import { ExportBudget } from './export_budget.ts';
 import { type ArchivedTable, type ArchiveLimits, formatVersion } from './format.ts';
@@ -112,6 +117,8 @@ async function readAccount(
     id,
   );
   if (rows.length > limits.accountRows) throw tooLarge(limits.accountRows);
+  const bytes = rows.reduce((sum, { line }) => sum + Buffer.byteLength(line), 0);
+  if (bytes > limits.accountBytes) throw tooLarge(`${limits.accountBytes} bytes of`);
   const linesOf = (name: string) => rows.flatMap(({ table, line }) => (table === name ? line : []));
   return {
     tables: stored.map((table) => archived(table, linesOf(table.name).length)),
@@ -122,9 +129,9 @@ async function readAccount(
   };
 }
 
-function tooLarge(rows: number): Refusal {
+function tooLarge(bound: number | string): Refusal {
   return new Refusal('conflict', {
-    detail: `Cannot export: there are more than ${rows} users, settings and keys`,
+    detail: `Cannot export: there are more than ${bound} users, settings and keys`,
   });
 }
 
@@ -149,6 +156,7 @@ class TenantExport {
     const { tenant, placement } = this.#job;
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
+    assertAllVisible(groups);
     const tables = tablesOf(groups);
     const mode = 'isolation level repeatable read read only';
     const begin = beginAsOwner(fleet, { placement, tenant: tenant.id, mode }, connection);

@@ -190,6 +190,7 @@ function addArchived(account: AccountRows, adminId: string): AddAccount {
       select from control.api_keys as added
         join control.api_keys as other using (secret_sha256)
       where added.tenant_id = ${id} and other.id <> added.id
+        and added.revoked_at is null and other.revoked_at is null
       limit 1`;
     if (known.length > 0) throw taken();
     await sql`

@@ -12,7 +12,7 @@ import { assertCount, copyRowsFrom } from '../provisioning/copy_rows.ts';
 import { advanceNumbers } from '../provisioning/identity_numbers.ts';
 import { beginAsOwner } from '../provisioning/owner_context.ts';
 import {
-  assertNoTriggers,
+  assertCopyable,
   readTableGroups,
   type TableGroup,
   tablesOf,
@@ -84,7 +84,7 @@ async function inTables(
   await archives.exclusive(target, tenant.id, async (connection: Connection) => {
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
-    assertNoTriggers(groups);
+    assertCopyable(groups);
     const tables = tablesOf(groups);
     const begin = beginAsOwner(fleet, { placement, tenant: tenant.id }, connection);
     await connection.transaction(`${begin}; ${locking(tables, 'row exclusive')}`, async (sql) => {

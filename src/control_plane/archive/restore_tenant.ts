@@ -59,13 +59,15 @@ export async function restoreTenant(
     isSaved = true;
   };
   try {
-    const move = await parts.moves.replace(slug, { ...replacement, save }, { onStep });
+    const work = parts.moves.replace(slug, { ...replacement, save }, { onStep });
+    const move = await work.catch(asRefusedRow);
     return { rows: move.rows, pauseMs: move.pause_ms ?? 0, replaced };
   } catch (error) {
-    if (!isSaved) asRefusedRow(error);
+    if (!isSaved || !(error instanceof Error)) throw error;
     // The outcome may be unknown, so the file may have the only copy of the rows.
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${reason}; the former rows are in ${replaced}`, { cause: error });
+    throw new Error(`${error.message}; the rows before it are also in ${replaced}`, {
+      cause: error,
+    });
   }
 }
 

@@ -282,6 +282,7 @@ function batchesOf(pending: readonly Pending[], size: number): Pending[][] {
 function nameOf({ placement, tenants, common }: PlacementGroup<TenantState>): string {
   const slugs = tenants.map(({ slug }) => slug);
   if (!common) return slugs.join();
+  if (slugs.length === 0) return `${placement.schema} (no tenants)`;
   const some = slugs.slice(0, 3).join(', ');
   return `${placement.schema} (${slugs.length} tenants: ${some}${slugs.length > 3 ? ', …' : ''})`;
 }

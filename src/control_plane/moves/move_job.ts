@@ -5,7 +5,7 @@
  */
 import { Refusal } from '../../kernel/errors.ts';
 import { isDedicated } from '../../postgres/placement.ts';
-import { assertNoTriggers, type TableGroup } from '../provisioning/stored_tables.ts';
+import { assertCopyable, type TableGroup } from '../provisioning/stored_tables.ts';
 import { ChangeCapture } from './change_capture.ts';
 import type { Job, JobParts } from './job.ts';
 import { assertingOwned, type MoveRow } from './move_record.ts';
@@ -148,7 +148,7 @@ export class MoveJob implements Job {
     const groups = await this.#origin.tables();
     assertMovable(groups);
     const copies = await this.#destination.tables();
-    assertNoTriggers(copies);
+    assertCopyable(copies);
     assertSameShape(groups, copies);
     return groups;
   }

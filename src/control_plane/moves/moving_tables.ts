@@ -1,17 +1,17 @@
 /** The tables that a move copies. */
 import {
-  assertNoTriggers,
+  assertCopyable,
   type StoredTable,
   type TableGroup,
   tablesOf,
 } from '../provisioning/stored_tables.ts';
 
 /**
- * @throws {Error} when a table has no primary key, or a deferrable one: its changes could not be followed; or a
- *   trigger, which would change the copy.
+ * @throws {Error} when a table has no primary key, or a deferrable one: its changes could not be followed; and as
+ *   `assertCopyable`.
  */
 export function assertMovable(groups: readonly TableGroup[]): void {
-  assertNoTriggers(groups);
+  assertCopyable(groups);
   for (const { name, key, hasDeferrableKey } of tablesOf(groups)) {
     const cannot = `Cannot move the table "${name}"`;
     if (key.length === 0) throw new Error(`${cannot}: it has no primary key`);

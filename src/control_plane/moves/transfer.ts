@@ -169,12 +169,15 @@ async function* changesOf(
   { capture, limits }: Transfer,
 ): AsyncGenerator<ChangedTable> {
   for (const table of tables) {
-    const size = { rows: limits.changesBatchRows, bytes: limits.batchBytes };
-    const next = changesText(table, { capture, ...size });
-    let [page] = await ask<Changes>(read, next, '');
-    while (page && page.last !== null) {
-      yield { table, page };
-      [page] = await ask<Changes>(read, next, page.last);
+    let rows = limits.changesBatchRows;
+    let last: string | null = '';
+    while (last !== null) {
+      const next = changesText(table, { capture, rows, bytes: limits.batchBytes });
+      const [page]: Changes[] = await ask<Changes>(read, next, last);
+      if (page && page.last !== null) yield { table, page };
+      last = page?.last ?? null;
+      // A page that its bytes have cut was read in vain behind them.
+      rows = Math.min(limits.changesBatchRows, 2 * Math.max(1, page?.changes ?? 0));
     }
   }
 }

@@ -10,7 +10,7 @@ import { ask, inOrder, keyOf, repeated, withParameter } from '../moves/row_state
 import { type Rest, restless } from '../pace.ts';
 import { advanceNumbers } from './identity_numbers.ts';
 import {
-  assertNoTriggers,
+  assertCopyable,
   type StoredColumn,
   type StoredTable,
   type TableGroup,
@@ -75,7 +75,7 @@ async function deleteUnkeyed(
  * behind them.
  *
  * @returns the number of rows.
- * @throws {Error} when a table has a trigger, or then has other rows than those that were copied.
+ * @throws {Error} when a table cannot be copied, or then has other rows than those that were copied.
  */
 export async function copyRowsFrom(
   sql: Sql,
@@ -83,7 +83,7 @@ export async function copyRowsFrom(
   groups: readonly TableGroup[],
   paging: Paging = {},
 ): Promise<number> {
-  assertNoTriggers(groups);
+  assertCopyable(groups);
   const source = ({ name }: StoredTable) => `${identifier(from)}.${identifier(name)}`;
   const copy = ({ name, columns }: StoredTable, rows: string) => {
     const names = columns.map((column) => `, ${identifier(column.name)}`).join('');

@@ -22,8 +22,10 @@ export type StoredTable = {
   key: StoredColumn[];
   /** Whether the key is deferrable: then no statement can name it in ON CONFLICT. */
   hasDeferrableKey?: boolean;
-  /** A trigger of a migration, which would run for copied rows, too; null without one. */
+  /** A trigger of a migration that would run for copied rows, too; null without one. */
   trigger?: string | null;
+  /** A policy that hides rows from the owner; null without one. */
+  hidingPolicy?: string | null;
   /** All columns as they are declared: only tables of the same shape can exchange whole rows. */
   shape: string;
 };
@@ -50,8 +52,22 @@ export async function readTableGroups(sql: Sql, schema: string): Promise<TableGr
     }));
 }
 
-/** @throws {Error} for a table with a trigger: rows would be changed or doubled while they are copied. */
-export function assertNoTriggers(groups: readonly TableGroup[]): void {
+/** @throws {Error} for a table with a policy that hides rows from its owner, who reads and deletes whole tables. */
+export function assertAllVisible(groups: readonly TableGroup[]): void {
+  for (const { name, hidingPolicy } of tablesOf(groups)) {
+    if (!hidingPolicy) continue;
+    throw new Error(
+      `Cannot read all rows of "${name}": its policy "${hidingPolicy}" hides some from the owner; create it for other roles`,
+    );
+  }
+}
+
+/**
+ * @throws {Error} for a table whose rows would be changed or doubled by a trigger while they are copied, and as
+ *   `assertAllVisible`.
+ */
+export function assertCopyable(groups: readonly TableGroup[]): void {
+  assertAllVisible(groups);
   for (const { name, trigger } of tablesOf(groups)) {
     if (!trigger) continue;
     throw new Error(
@@ -72,6 +88,7 @@ type ColumnRow = Required<StoredColumn> & {
   keyPosition: number | null;
   isInDeferrableKey: boolean;
   trigger: string | null;
+  hidingPolicy: string | null;
 };
 
 /** The tables with these names, in this order. The result is the same with each `search_path`. */
@@ -81,25 +98,40 @@ export async function readStoredTables(
   names: readonly string[],
 ): Promise<StoredTable[]> {
   const rows = await sql<ColumnRow>`
+    with tables as materialized (
+      select oid, relname, relnamespace,
+        (
+          select min(tgname::text)
+          from (
+            select pg_class.oid as relid
+            union select relid from pg_partition_tree(pg_class.oid)
+          ) as parts
+            join pg_trigger on tgrelid = relid
+          where not tgisinternal and tgenabled in ('O', 'A')
+            -- INSERT, UPDATE or DELETE.
+            and tgtype::int & 28 <> 0
+            -- Those of a move itself.
+            and tgname !~ '^move_[0-9a-f]{32}(_gone)?$'
+        ) as trigger,
+        (
+          select min(polname::text)
+          from pg_policy
+            cross join lateral unnest(polroles) as role
+          where polrelid = pg_class.oid and not polpermissive and polcmd <> 'a'
+            and (role = 0 or pg_has_role(relowner, role, 'usage'))
+        ) as "hidingPolicy"
+      from pg_class
+      where relnamespace = to_regnamespace(quote_ident(${schema})) and relname = any (${names})
+    )
     select relname as "table", attname as name, type, "isOwnType",
       case attidentity when 'a' then 'always' when 'd' then 'by default' end as identity,
       format('%I %s %s', attname, type, atttypmod) as declared,
       attgenerated <> '' as "isComputed", not coalesce(indimmediate, true) as "isInDeferrableKey",
       -- Behind them are the columns of INCLUDE.
       array_position((indkey::int2[])[0:indnkeyatts - 1], attnum) as "keyPosition",
-      (
-        select min(tgname::text)
-        from pg_trigger
-        where (
-            tgrelid = pg_class.oid
-            or relkind = 'p' and tgrelid in (select relid from pg_partition_tree(pg_class.oid))
-          )
-          and not tgisinternal and tgenabled in ('O', 'A')
-          -- Those of a move itself.
-          and tgname !~ '^move_[0-9a-f]{32}(_gone)?$'
-      ) as trigger
-    from pg_class
-      join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
+      trigger, "hidingPolicy"
+    from tables
+      join pg_attribute on attrelid = tables.oid and attnum > 0 and not attisdropped
       join pg_type on pg_type.oid = atttypid
       join pg_namespace on pg_namespace.oid = pg_type.typnamespace
       -- The name of an array's type depends on the types that were there before it.
@@ -110,8 +142,7 @@ export async function readStoredTables(
           quote_ident(coalesce(element.typname, pg_type.typname)),
           case when element.oid is not null then '[]' end) as type
       ) as named
-      left join pg_index on indrelid = pg_class.oid and indisprimary
-    where relnamespace = to_regnamespace(quote_ident(${schema})) and relname = any (${names})
+      left join pg_index on indrelid = tables.oid and indisprimary
     order by relname, attnum`;
   return names.map((name) =>
     tableOf(
@@ -134,6 +165,7 @@ function tableOf(name: string, rows: readonly ColumnRow[]): StoredTable {
       .map(columnOf),
     hasDeferrableKey: rows.some((row) => row.isInDeferrableKey),
     trigger: rows[0]?.trigger ?? null,
+    hidingPolicy: rows[0]?.hidingPolicy ?? null,
     shape: rows.map(({ declared }) => declared).join(', '),
   };
 }

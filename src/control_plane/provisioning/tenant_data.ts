@@ -7,7 +7,7 @@ import { identifier, statementOf } from '../generated_sql.ts';
 import { paced, type Rest } from '../pace.ts';
 import { deleteRows } from './copy_rows.ts';
 import { beginAsOwner, pastFence } from './owner_context.ts';
-import { readTableGroups, type TableGroup } from './stored_tables.ts';
+import { assertAllVisible, readTableGroups, type TableGroup } from './stored_tables.ts';
 import { readTenantTables } from './tenant_tables.ts';
 
 /** Adds the sample pet. Its id is the tenant's id, so that a retry adds no second pet. */
@@ -68,6 +68,7 @@ export async function eraseRows(
   await migrators.exclusive(target, fleetWork, async (connection) => {
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
+    assertAllVisible(groups);
     const owned = { placement: pastFence(placement), tenant };
     const isGuarded = guard !== undefined && placement.database === installation.database;
     const begin = beginAsOwner(fleet, owned, connection) + (isGuarded ? `; ${guard}` : '');

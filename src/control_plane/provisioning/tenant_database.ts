@@ -88,7 +88,8 @@ export async function assertMayProvision(
   // Those of commands that were killed.
   const left = await connection.plain<{ name: string }>`
     select datname as name from pg_database
-    where starts_with(datname, ${probes}) and pg_get_userbyid(datdba) = current_user`;
+    where starts_with(datname, ${probes}) and substr(datname, length(${probes}) + 1) ~ '^[0-9a-f]{16}$'
+      and pg_get_userbyid(datdba) = current_user`;
   for (const { name } of left) await connection.script(`drop database "${name}" with (force)`);
   // A random name: the server may have databases of others.
   const probe = `${probes}${randomBytes(8).toString('hex')}`;

@@ -14,7 +14,7 @@ import {
 } from '../migrations/schema_migrator.ts';
 import { lockUntilDiscard, schemaLock, withSchemaLock } from './placement_lock.ts';
 import { placementRights } from './schema_rights.ts';
-import { assertingGuards, restricting } from './tenant_tables.ts';
+import { assertingGuards, restricting, showingAll } from './tenant_tables.ts';
 
 /**
  * Creates the schema, applies all migrations, and returns its version.
@@ -94,14 +94,16 @@ export type TogetherTimeouts = Required<
 
 function upgradeOf({ fleet, placement, onApplied, known = new Set() }: SchemaUpgrade): Upgrade {
   const { role } = placement;
-  const { owner } = fleet.installation.roles;
+  const { owner, migrate } = fleet.installation.roles;
   return {
     owner,
     roles: { app: role },
     migrations: fleet.sql.tenant,
-    // The owner of the tables needs no grants.
+    // In a schema of the owner alone, it needs no grants and must see all rows.
     restrictions: (schemas) =>
-      role === owner ? assertingGuards(schemas) : restricting(schemas, role),
+      role === owner
+        ? `${assertingGuards(schemas)}; ${showingAll(schemas, migrate)}`
+        : restricting(schemas, role),
     lockTimeoutMs: fleet.migrationLockTimeoutMs,
     migrating: (work) => migrating(fleet, placement, work),
     onApplied,

@@ -14,11 +14,26 @@ import type { Sql } from '../../kernel/ports.ts';
 type Script = string;
 
 /**
- * Raises an error for a table without `tenant_id`, row security or policy, with a policy that hides rows from
- * its owner, and for extended statistics. It does not add the guards, because the reader of a migration must see them.
+ * Raises an error for a table without `tenant_id`, row security or policy, and for extended statistics. It
+ * does not add the guards, because the reader of a migration must see them.
  */
 export function assertingGuards(schemas: readonly string[]): Script {
   return eachTable(schemas, guard);
+}
+
+/** Gives restrictive policies, which may hide rows from the owner, to another role. */
+export function showingAll(schemas: readonly string[], other: string): Script {
+  return `do $$
+    declare
+      policy record;
+    begin
+      for policy in
+        select polname as name, polrelid::regclass as relation from pg_policy
+        where not polpermissive and polrelid = any (${relationsIn(schemas)})
+      loop
+        execute format('alter policy %I on %s to "${other}"', policy.name, policy.relation);
+      end loop;
+    end $$`;
 }
 
 /** Asserts the guards, and sets the grants and statistics of tables that are not right yet. */
@@ -85,11 +100,6 @@ const guard: Examination = {
       when not exists (
         select from pg_policy where polrelid = pg_class.oid and polname = 'tenant_rows'
       ) then 'no policy "tenant_rows"'
-      when exists (
-        select from pg_policy, unnest(polroles) as role
-        where polrelid = pg_class.oid and not polpermissive
-          and (role = 0 or pg_has_role(relowner, role, 'usage'))
-      ) then 'a restrictive policy for its owner: moves and deletions would miss rows, so name other roles'
     end as missing`,
   ofColumns: `
     bool_or(

@@ -151,10 +151,7 @@ describe('importTenant()', () => {
     const isKey = (row: string) => /"[0-9a-f-]{36}","[0-9a-f-]{36}","\\\\x/.test(row);
     const rows = archive.rows.map((row) => {
       if (!isKey(row) && !row.includes('"admin"')) return row;
-      return row.replaceAll(
-        /"([0-9a-f]{8})-/g,
-        (_, id) => `"${id === 'ffffffff' ? id : 'ffffffff'}-`,
-      );
+      return row.replaceAll(/"[0-9a-f]{8}-/g, '"ffffffff-');
     });
     assert.ok(rows.some(isKey));
     await writeFile(fileOf('same digest'), sealArchive({ ...archive, rows }));

@@ -261,7 +261,9 @@ describe('an export', () => {
       await setStatus('active');
     }
     assert.deepEqual(await eventsOf('two'), before);
-    assert.equal((await exports.byOperator(found, 'request').next()).done, false, 'control');
+    const whole = exports.byOperator(found, 'request');
+    assert.equal((await whole.next()).done, false, 'control');
+    await whole.return(null);
   });
 
   it('is not recorded when its bytes find no room on the disk', async () => {

@@ -320,6 +320,39 @@ describe('a trigger of a migration', () => {
   });
 });
 
+describe('a restrictive policy', () => {
+  const notes = guarded('notes', 'words text');
+  const add = (db: Db) => db`insert into notes (id, words) values (gen_random_uuid(), 'hello')`;
+
+  it('for everyone hides rows from moves, archives and deletions, which are refused', async () => {
+    const tables = await openTables(`${notes}
+      create policy shown on notes as restrictive for select using (words <> 'hidden');`);
+    const hides = /Cannot read all rows of "notes": its policy "shown" hides some from the owner/;
+    const says = (error: Error) => hides.test(`${error.message} ${error.cause ?? ''}`);
+    await tables.onboard('hiding', 'shared');
+    await assert.rejects(tables.move('hiding', 'schema'), says);
+    await assert.rejects(tables.exported('hiding'), says);
+    await assert.rejects(tables.services.onboarding.remove(slugOf('hiding'), null), says);
+    await tables.asSuperuser('hiding', (sql) => sql`drop policy shown on notes`);
+    await tables.services.onboarding.remove(slugOf('hiding'), null);
+    await tables.close();
+  });
+
+  it('for the serving role alone hinders nothing', async () => {
+    const tables = await openTables(`${notes}
+      create policy shown on notes as restrictive for select to :"app" using (words <> 'hidden');`);
+    await tables.onboard('showing', 'schema');
+    await tables.run('showing', add);
+    const before = await tables.rowsOf('showing');
+    const file = await tables.exported('showing');
+    assert.equal(await tables.move('showing', 'shared'), 'done');
+    await tables.run('showing', (db) => db`update notes set words = 'bye'`);
+    assert.equal(await tables.restore('showing', file), 2);
+    assert.deepEqual(await tables.rowsOf('showing'), before);
+    await tables.close();
+  });
+});
+
 describe('a primary key that includes further columns, and a virtual column', () => {
   let tables: UnusualTables;
   before(async () => {

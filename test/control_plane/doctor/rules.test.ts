@@ -59,8 +59,6 @@ const refused: Readonly<Record<string, string>> = {
     alter table toys force row level security;`,
   'a table without a tenant': `create table toys (id uuid primary key);
     alter table toys enable row level security;`,
-  'a policy that hides rows from moves and deletions': `${toys()}${guarded('toys')}
-    create policy named on toys as restrictive for select using (name is not null);`,
   'a tenant that the writer chooses': `${toys()}${guarded('toys')}
     alter table toys alter tenant_id drop default;`,
 };
