@@ -43,7 +43,7 @@ import type { Operator } from './routes/admin/operator.ts';
 import type { Exports } from './routes/export.ts';
 import { operatorRouter, tenantRouter } from './routes/routers.ts';
 import { Admission } from './server/admission_control.ts';
-import { Maintenance } from './server/maintenance.ts';
+import { Maintenance, type TenantLabels } from './server/maintenance.ts';
 import type { Services } from './services.ts';
 
 /** Everything behind the HTTP server, as dispatch and the metrics use it. */
@@ -51,6 +51,8 @@ export type App = {
   services: Services;
   kernel: Kernel<HttpRequest>;
   tenantRoutes: Routes<HttpRequest>;
+  /** Takes a tenant's prefix off a path, where paths may name tenants. */
+  routePath: (path: string) => string;
   operatorRoutes: Router<Operator>;
   corsOrigins: ReadonlySet<string>;
   admission: Admission;
@@ -70,8 +72,8 @@ export type AppOptions = {
   config: Config;
   adminUrl: string;
   log: Log;
-  /** Called after a tenant's deletion: data kept under its slug can be dropped. */
-  onForget: (slug: Slug) => void;
+  /** What this process keeps by the slugs of tenants. */
+  labels: TenantLabels;
   /** Changes the kernel's parts, for the proofs that run without one of them. */
   alter?: Alter | undefined;
   /** Whether each statement of an explained request is run once more for its plan. Default: false. */
@@ -93,25 +95,28 @@ export async function openApp({
   config,
   adminUrl,
   log,
-  onForget,
+  labels,
   alter = (parts) => parts,
   plans = false,
 }: AppOptions): Promise<App> {
   const services = await openSafeServices(config, adminUrl, log);
-  const throttledLog = new ThrottledLog(log, { ...limits.throttledLog, nowMs: Date.now });
+  const nowMs = () => performance.now();
+  const throttledLog = new ThrottledLog(log, { ...limits.throttledLog, nowMs });
   const { directory, seals, listener } = openCaches(services, throttledLog);
   const { denials, usage } = openRecorders(services.control, throttledLog);
   const limiter = await openLimiter(config, services, log);
   const outbox = openOutbox(config, services, log);
-  const throttle = new LoginThrottle(limits.loginThrottle, { nowMs: Date.now });
+  const throttle = new LoginThrottle(limits.loginThrottle, {
+    nowMs: () => Math.floor(performance.now()),
+  });
   const ports = { directory, limiter: limiter.limiter, throttle, denials, usage };
   const kernel = kernelParts(config, services, ports);
-  const nowMs = () => performance.now();
   const explanations = new Explanations({ limits: limits.explain, nowMs, plans });
   const findExplanation = (id: string) => explanations.find(id);
+  const onForget = (slug: Slug) => labels.forget(slug);
   const dependencies = { directory, outbox, denials, onForget, findExplanation };
   const operator = operatorParts(config, services, dependencies);
-  const maintenance = await startMaintenance(services, log, kernel);
+  const maintenance = await startMaintenance(services, log, { ...kernel, labels });
   outbox.kick();
   const parts = { services, denials, throttle, directory, listener, limiter, outbox, maintenance };
   return {
@@ -119,6 +124,7 @@ export async function openApp({
     explanations,
     kernel: new Kernel<HttpRequest>(alter(kernel, services)),
     tenantRoutes: kernel.routes,
+    routePath: routePathOf(config),
     operatorRoutes: operatorRouter(operator, limits.http),
     corsOrigins: config.corsOrigins,
     admission: new Admission(limits.admission),
@@ -187,7 +193,7 @@ function openRecorders(control: Db, log: ThrottledLog): Recorders {
     ...limits.denials,
     write: postgresDenials(control, uuidv7),
     onError: (error) => log.warn('denials could not be written, will retry', error),
-    nowMs: Date.now,
+    nowMs: () => performance.now(),
   });
   const usage = new UsageMeter(control, {
     ...limits.usage,
@@ -200,16 +206,15 @@ function openRecorders(control: Db, log: ThrottledLog): Recorders {
 async function startMaintenance(
   services: Services,
   log: Log,
-  { schemaVersions: versions }: Pick<KernelParts<HttpRequest>, 'schemaVersions'>,
+  {
+    schemaVersions: versions,
+    labels,
+  }: Pick<KernelParts<HttpRequest>, 'schemaVersions'> & { labels: TenantLabels },
 ): Promise<Maintenance> {
   const appVersion = await readAppVersion();
   const { heartbeatTimeoutMs } = limits.processes;
-  return Maintenance.start(services, log, {
-    id: uuidv7(),
-    appVersion,
-    versions,
-    heartbeatTimeoutMs,
-  });
+  const presence = { id: uuidv7(), appVersion, versions, heartbeatTimeoutMs };
+  return Maintenance.start(services, { log, presence, labels });
 }
 
 /** The ports through which the kernel works on one tenant's rows. */
@@ -255,6 +260,11 @@ function openCaches({ lookups, fleet, refreshSeals }: Services, throttledLog: Th
     },
   });
   return { directory, seals, listener };
+}
+
+function routePathOf({ resolution }: Config): App['routePath'] {
+  if (!resolution.includes('path')) return (path) => path;
+  return (path) => byPath({ path, host: '', tenantHeaders: [] })[0]?.path ?? path;
 }
 
 function resolversOf({ resolution, baseDomain }: Config) {

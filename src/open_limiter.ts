@@ -22,7 +22,7 @@ export async function openLimiter(
   { control, fleet }: Services,
   log: Log,
 ): Promise<OpenLimiter> {
-  const local = new MemoryLimiter(limits.limiter.buckets, Date.now);
+  const local = new MemoryLimiter(limits.limiter.buckets, () => Math.floor(performance.now()));
   if (redisUrl === null) {
     return { limiter: local, degraded: () => false, buckets: () => local.size, close: () => {} };
   }

@@ -35,7 +35,10 @@ export class ServerProcess {
   readonly #onListening: (url: string) => void;
   readonly #options: ServerOptions;
   readonly #throttledLog: ThrottledLog;
-  readonly #metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
+  readonly #metrics = new Prometheus({
+    ...limits.metrics,
+    nowMs: () => performance.now(),
+  });
   #database: Database | null = null;
   #app: App | null = null;
   #server: HttpServer | null = null;
@@ -54,7 +57,10 @@ export class ServerProcess {
     this.#config = config;
     this.#log = log;
     this.#onListening = onListening;
-    this.#throttledLog = new ThrottledLog(log, { ...limits.throttledLog, nowMs: Date.now });
+    this.#throttledLog = new ThrottledLog(log, {
+      ...limits.throttledLog,
+      nowMs: () => performance.now(),
+    });
   }
 
   /** Opens the port last: until then a proxy's connection is refused, and it tries another process. */
@@ -96,7 +102,7 @@ export class ServerProcess {
       config,
       adminUrl: database.adminUrl,
       log: this.#log,
-      onForget: (slug) => this.#metrics.forget(slug),
+      labels: this.#metrics,
       ...this.#options,
     });
     this.#app = app;

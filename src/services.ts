@@ -103,9 +103,9 @@ export async function openServices(
     schemaVersions: { oldest: 2, newest: fleet.sql.tenant.length },
     refreshSeals: async () => {
       const parts = { admin: pools.seals, installation };
-      const seals = await readSealSecrets(parts);
+      // First, because a process with an old key is refused by every database.
+      if (installation.useSeals(await readSealSecrets(parts))) envelopes.forgetAll();
       await learnServers(parts);
-      if (installation.useSeals(seals)) envelopes.forgetAll();
     },
     watch,
     close: () => {

@@ -30,7 +30,13 @@ export async function serveLab({ alter, logs, counts, handle }: LabServerOptions
   });
   const metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   const adminUrl = config.databaseUrl ?? '';
-  const app = await openApp({ config, adminUrl, log, onForget: () => {}, alter });
+  const app = await openApp({
+    config,
+    adminUrl,
+    log,
+    labels: { names: () => [], forget: () => {} },
+    alter,
+  });
   const parts: DispatchParts = {
     app,
     ready: async () => true,

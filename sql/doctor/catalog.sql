@@ -28,8 +28,10 @@ with ours as materialized (
 ), relation as materialized (
   select namespace, pg_class.oid, relname, relkind, relowner, relacl, relrowsecurity,
     relforcerowsecurity, prefix || quote_ident(relname) as name,
-    concat_ws(' ', relpersistence, relreplident, (select amname from pg_am where oid = relam),
-      reloptions::text, case when reltablespace <> 0 then 'tablespace ' || reltablespace end) as traits,
+    concat_ws(' ', relpersistence, (select amname from pg_am where oid = relam),
+      case when relkind not in ('r', 'p') then reloptions::text end) as traits,
+    concat_ws(' ', 'replica identity ' || relreplident::text, reloptions::text,
+      case when reltablespace <> 0 then 'tablespace ' || reltablespace end) as storage,
     case
       when relkind in ('r', 'p') then 'table'
       when relkind = 'S' then 'sequence'
@@ -42,6 +44,7 @@ with ours as materialized (
   where relkind in ('r', 'p', 'S', 'v', 'm', 'f', 'c')
 ), routine as materialized (
   select namespace, pg_proc.oid, proowner, proacl, pg_proc.oid::regprocedure::text as name,
+    case prokind when 'p' then 'procedure' else 'function' end as type,
     case when prokind = 'a' then 'aggregate' else pg_get_functiondef(pg_proc.oid) end as definition
   from ours join pg_proc on pronamespace = namespace
 ), acl (namespace, type, name, parent, owner, columns, entries) as (
@@ -58,7 +61,7 @@ with ours as materialized (
   -- On Postgres 15 a dropped column keeps its grants.
   where attacl is not null and not attisdropped and relkind <> 'c'
   union all
-  select namespace, 'function', name, null, proowner, null,
+  select namespace, type, name, null, proowner, null,
     coalesce(proacl, acldefault('f', proowner))
   from routine
 ), permission as (
@@ -98,6 +101,16 @@ with ours as materialized (
   select namespace, 'owner', relation.name, format('owner of %s %s', type, relation.name), role.name,
     format('alter %s %s owner to %s', type, relation.name, role.name), null
   from relation join role on role.oid = relowner
+
+  -- What tables take on disk, and what is known of their values: no rows, and no rights.
+  union all
+  select namespace, 'storage', name, format('storage of table %s', name),
+    concat_ws(' ', storage, (
+      select string_agg(format('%I %s', attname, attoptions), ' ' order by attname)
+      from pg_attribute
+      where attrelid = relation.oid and attoptions is not null and not attisdropped
+    )), null, null
+  from relation where relkind in ('r', 'p')
 
   union all
   select namespace, 'row_security', name, format('row security of table %s', name),
@@ -214,8 +227,8 @@ with ours as materialized (
   -- Comments and line ends are ignored, because the doctor prints each fix in one line.
   union all
   select namespace, 'function', null, format('function %s', name),
-    btrim(regexp_replace(regexp_replace(definition, '^\s*--[^\n]*$', '', 'gn'), '\s+', ' ', 'g')),
-    regexp_replace(definition, '^\s*--[^\n]*$', '', 'gn'),
+    btrim(regexp_replace(regexp_replace(definition, '^\s*--[^\n\r]*\r?$', '', 'gn'), '\s+', ' ', 'g')),
+    regexp_replace(definition, '^\s*--[^\n\r]*\r?$', '', 'gn'),
     format('drop routine %s', name)
   from routine
 
@@ -229,9 +242,9 @@ with ours as materialized (
     format('rights of %s on %s %s', grantee, type, name),
     string_agg(privilege || case when is_grantable then ' with grant option' else '' end, ', '
       order by privilege collate "C", is_grantable),
-    format('begin; revoke all on %1$s %2$s from %3$s; grant %4$s on %1$s %2$s to %3$s; commit', type, name,
+    format('begin; revoke all on %1$s %2$s from %3$s cascade; grant %4$s on %1$s %2$s to %3$s; commit', type, name,
       grantee, string_agg(privilege, ', ' order by privilege collate "C")),
-    format('revoke all on %s %s from %s', type, name, grantee)
+    format('revoke all on %s %s from %s cascade', type, name, grantee)
   from permission
   group by namespace, type, name, parent, grantee, is_ours
 
@@ -299,7 +312,7 @@ with ours as materialized (
       'default ' || expression, 'generated ' || nullif(attgenerated::text, ''),
       'identity ' || nullif(attidentity::text, ''),
       case when attcollation <> 0 then 'collate ' || attcollation::regcollation end,
-      'statistics ' || coalesce(attstattarget, -1), attoptions::text, attfdwoptions::text),
+      'statistics ' || coalesce(attstattarget, -1), attfdwoptions::text),
     altering || concat_ws(', ', resets, settings),
     case when attgenerated <> '' then format('alter table %s drop column %I', name, attname) end,
     -- A person has to decide which values the rows get. The tenant of a row is known only in its context.

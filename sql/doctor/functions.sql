@@ -13,7 +13,7 @@ with definer as materialized (
 select 'security_definer_reachable' as check, 'error' as severity, current_database() as database,
   format('function %s of database %s', definer.oid::regprocedure, current_database()) as where,
   'Serving roles may call it, and it runs with the rights of its owner' as what,
-  format('revoke execute on function %s from %s', definer.oid::regprocedure,
+  format('revoke execute on routine %s from %s', definer.oid::regprocedure,
     concat_ws(', ', 'public',
       (select string_agg(quote_ident(role), ', ') from unnest(:'serving'::text[]) as role))) as fix
 from definer

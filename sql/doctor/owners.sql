@@ -7,8 +7,12 @@
 select 'role_owns' as check, 'error' as severity, current_database() as database,
   format('%s %s of database %s', object.type, object.identity, current_database()) as where,
   format('It belongs to %s, which serves and may own nothing', rolname) as what,
-  format('alter %s %s owner to %I', replace(object.type, 'statistics object', 'statistics'),
-    object.identity, :'owner') as fix
+  case
+    when classid = 'pg_user_mapping'::regclass
+      then 'drop user mapping for ' || replace(object.identity, ' on server ', ' server ')
+    else format('alter %s %s owner to %I', replace(object.type, 'statistics object', 'statistics'),
+      object.identity, :'owner')
+  end as fix
 from pg_shdepend
   join pg_roles on pg_roles.oid = refobjid
   cross join lateral pg_identify_object(classid, objid, objsubid) as object

@@ -105,7 +105,8 @@ export class ClientConnection {
       const hasTurn = () => outgoing.socket !== null;
       let hadTurn = hasTurn();
       const limit = setTimeout(() => {
-        if (hadTurn) this.socket.destroy();
+        // A reset: HTTP/1.0 would take a body that ends with its connection for whole.
+        if (hadTurn) this.socket.resetAndDestroy();
         else limit.refresh();
         hadTurn = hasTurn();
       }, limitMs).unref();

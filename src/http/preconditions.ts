@@ -38,7 +38,8 @@ export function assertChangeable(
   tag: string | null,
 ): void {
   if (ifMatch !== null && !names(ifMatch, tag)) throw preconditionFailed();
-  if (ifNoneMatch !== null && names(ifNoneMatch, tag)) throw preconditionFailed();
+  const isKnown = ifNoneMatch !== null && tag !== null && namesWeakly(ifNoneMatch, tag);
+  if (isKnown) throw preconditionFailed();
 }
 
 /**

@@ -157,7 +157,8 @@ export class HttpServer {
       await exchange(raw, this.#parts);
     } catch (error) {
       this.#parts.onInternalError(error, null);
-      incoming.socket.destroy();
+      // HTTP/1.0 would take a body that ends with its connection for whole.
+      incoming.socket.resetAndDestroy();
     }
     this.#connections.markIdle(connection);
     this.#closeIfDone(connection);

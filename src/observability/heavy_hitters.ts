@@ -41,6 +41,11 @@ export class HeavyHitters {
     return name;
   }
 
+  /** The names that have a label of their own. */
+  names(): string[] {
+    return [...this.#labelled];
+  }
+
   /** Frees the slot of a deleted name. */
   forget(name: string): void {
     this.#labelled.delete(name);

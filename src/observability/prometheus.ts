@@ -117,6 +117,11 @@ export class Prometheus {
     const counter: Counter = new Counter(options);
   }
 
+  /** The tenants that have a label of their own. */
+  names(): string[] {
+    return this.#busiest.names();
+  }
+
   /** Removes a deleted tenant's series and frees its label. */
   forget(slug: string): void {
     this.#busiest.forget(slug);

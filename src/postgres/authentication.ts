@@ -75,9 +75,7 @@ export class Authentication {
       throw new Error('the server accepts the login by a method that require_auth does not allow');
     }
     if (!this.#isProved) throw new Error('the server did not prove that it knows the password');
-    if (this.#options.channelBinding === 'require' && !this.#isBound) {
-      throw new Error('the server does not support the channel binding that the URL requires');
-    }
+    if (this.#options.channelBinding === 'require' && !this.#isBound) throw lacksBinding();
     this.isDone = true;
   }
 
@@ -85,6 +83,8 @@ export class Authentication {
     this.#use('scram-sha-256');
     const binding = this.#binding(mechanisms.includes(bound));
     const isBound = binding.header.startsWith('p=');
+    // Before anything is sent that a wrong server could use to guess the password.
+    if (!isBound && this.#options.channelBinding === 'require') throw lacksBinding();
     const mechanism = isBound ? bound : unbound;
     if (!mechanisms.includes(mechanism)) {
       throw new Error(`the server does not support ${mechanism}, which the URL requires`);
@@ -164,4 +164,8 @@ function int32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32BE(value);
   return bytes;
+}
+
+function lacksBinding(): Error {
+  return new Error('the server does not support the channel binding that the URL requires');
 }

@@ -50,14 +50,17 @@ export function keywordsIn(url: string): Keywords {
  * one with several hosts.
  */
 export function urlOf({ user, password, host = '', port, dbname, ...others }: Keywords): string {
-  const ports = port?.split(',') ?? [];
+  // Without a host, as with `hostaddr` alone, there is no place for a list of ports before the path.
+  const ports = host === '' ? [] : (port?.split(',') ?? []);
   const hosts = host.split(',').map((one, at) => {
     const number = ports.length > 1 ? ports[at] : ports[0];
     return `${encodedHost(one)}${number ? `:${number}` : ''}`;
   });
   const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`;
-  const credentials = user === undefined ? '' : `${encodeURIComponent(user)}${secret}@`;
-  const query = Object.entries(others).map((pair) => pair.map(encodeURIComponent).join('='));
+  const isAnonymous = user === undefined && password === undefined;
+  const credentials = isAnonymous ? '' : `${encodeURIComponent(user ?? '')}${secret}@`;
+  const left = host === '' && port !== undefined ? { ...others, port } : others;
+  const query = Object.entries(left).map((pair) => pair.map(encodeURIComponent).join('='));
   const place = `${hosts.join(',')}/${encodeURIComponent(dbname ?? '')}`;
   return `postgres://${credentials}${place}${query.length > 0 ? '?' : ''}${query.join('&')}`;
 }

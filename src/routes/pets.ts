@@ -1,10 +1,9 @@
 /** Pets. No statement here names a tenant, a schema or a mode: `db` belongs to one tenant. */
 import * as v from 'valibot';
-import { preconditionFailed } from '../http/preconditions.ts';
 import { noContent, resource } from '../http/reply.ts';
 import { type Input, route } from '../http/route.ts';
 import { notFound } from '../kernel/errors.ts';
-import type { Db } from '../kernel/ports.ts';
+import type { Db, Sql } from '../kernel/ports.ts';
 import { isUuid } from '../kernel/tenant.ts';
 import { date, limit, text } from './fields.ts';
 import { cursor, page } from './page.ts';
@@ -87,7 +86,7 @@ export const petRoutes = [
     const pet = await changed(
       db,
       input,
-      (version) => db<Pet>`
+      (sql) => sql<Pet>`
       update pets
       set name = coalesce(${body.name ?? null}, name),
         species = coalesce(${body.species ?? null}, species),
@@ -98,7 +97,6 @@ export const petRoutes = [
           else ${body.microchip_id ?? null} end,
         updated_at = now()
       where id = ${params.id} and not deleted
-        and (${version}::text is null or xmin::text = ${version})
       returning id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at`,
     );
     return resource(200, pet);
@@ -108,10 +106,9 @@ export const petRoutes = [
     await changed(
       db,
       input,
-      (version) => db`
+      (sql) => sql`
       update pets set deleted = true, updated_at = now()
       where id = ${input.params.id} and not deleted
-        and (${version}::text is null or xmin::text = ${version})
       returning id`,
     );
     return noContent();
@@ -137,41 +134,25 @@ function addPet(db: Db, id: string, pet: v.InferOutput<typeof newPet>): Promise<
 
 type Change = Pick<Input<'/api/pets/{id}', unknown, unknown>, 'params' | 'assertChangeable'>;
 
-/** How often a change is tried whose version of the pet is no longer the present one. */
-const attempts = 3;
-
 /**
- * Makes a change for which the request's preconditions hold, and returns its row. When a move of the tenant, or
- * another request, has given the pet another version meanwhile, the preconditions are checked again.
+ * Makes a change for which the request's preconditions hold, and returns its row. They are checked on the locked row,
+ * so a change by another request cannot come between.
  */
 async function changed<Row extends object>(
   db: Db,
-  input: Change,
-  change: (version: string | null) => Promise<Row[]>,
+  { params, assertChangeable }: Change,
+  change: (sql: Sql) => Promise<Row[]>,
 ): Promise<Row> {
-  for (let attempt = 1; attempt <= attempts; attempt += 1) {
-    const version = await versionToChange(db, input);
-    const [row] = await change(version);
-    if (row) return row;
-    if (version === null) notFound();
-  }
-  throw preconditionFailed();
-}
-
-/**
- * Checks the request's preconditions and returns the version of the pet (`xmin`, the transaction that
- * wrote it). The change that follows only touches that version. Null without preconditions.
- */
-async function versionToChange(db: Db, { params, assertChangeable }: Change) {
-  if (assertChangeable === null) return null;
-  const [found] = await db<Pet & { version: string }>`
-    select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at,
-      xmin::text as version
-    from pets
-    where id = ${params.id} and not deleted`;
-  const { version, ...pet } = found ?? notFound();
-  assertChangeable(pet);
-  return version;
+  if (assertChangeable === null) return (await change(db))[0] ?? notFound();
+  return db.transaction(async (sql) => {
+    const [pet] = await sql<Pet>`
+      select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
+      from pets
+      where id = ${params.id} and not deleted
+      for update`;
+    assertChangeable(pet ?? notFound());
+    return (await change(sql))[0] ?? notFound();
+  });
 }
 
 type Range = { after: string; limit: number; withDeleted: boolean };

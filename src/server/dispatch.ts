@@ -26,9 +26,6 @@ export type DispatchParts = {
 const tenantPath = /^(?:\/[^/]+)?\/api(?:\/|$)/;
 const operatorPath = /^\/api\/admin(?:\/|$)/;
 
-/** The tenant's prefix before the path of a route. */
-const prefix = /^\/[^/]+(?=\/api(?:\/|$))/;
-
 const readMethods = ['GET', 'HEAD', 'OPTIONS'];
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
@@ -55,8 +52,12 @@ export async function dispatch(
 }
 
 /** Needs no credential: the routes of the API are public. */
-function tenantOptions({ tenantRoutes }: App, request: HttpRequest, record: RequestRecord): Reply {
-  const match = tenantRoutes(request, request.path.replace(prefix, ''));
+function tenantOptions(
+  { tenantRoutes, routePath }: App,
+  request: HttpRequest,
+  record: RequestRecord,
+): Reply {
+  const match = tenantRoutes(request, routePath(request.path));
   record.endpoint = match.endpoint;
   const allow = 'parse' in match ? null : match.allow;
   // After a refused preflight a browser would not send the request, and hide its 404 from the page.

@@ -1,6 +1,7 @@
 /**
  * The periodic work of a serving process: it announces itself, undoes or completes the work of killed processes,
- * counts tenants and emails, deletes old idempotency keys, and saves checkpoints of the audit chains.
+ * counts tenants and emails, forgets deleted ones, deletes old idempotency keys, and saves checkpoints of the
+ * audit chains.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import {
@@ -20,8 +21,14 @@ import { limits } from '../limits.ts';
 import type { Log } from '../observability/log.ts';
 import type { Services } from '../services.ts';
 
+/** What a process keeps by the slugs of tenants: of at most some hundred. */
+export type TenantLabels = { names(): string[]; forget(slug: string): void };
+
+type MaintenanceOptions = { log: Log; presence: Presence; labels: TenantLabels };
+
 export class Maintenance {
   readonly #services: Services;
+  readonly #labels: TenantLabels;
   readonly #log: Log;
   readonly #presence: Presence;
   readonly #timers: NodeJS.Timeout[];
@@ -32,8 +39,9 @@ export class Maintenance {
   };
   #tenants: readonly TenantCount[] = [];
 
-  private constructor(services: Services, log: Log, presence: Presence) {
+  private constructor(services: Services, { log, presence, labels }: MaintenanceOptions) {
     this.#services = services;
+    this.#labels = labels;
     this.#log = log;
     this.#presence = presence;
     this.#timers = [
@@ -44,9 +52,9 @@ export class Maintenance {
   }
 
   /** Announces this process to migrations, and starts the first round. */
-  static async start(services: Services, log: Log, presence: Presence): Promise<Maintenance> {
-    await announceProcess(services.control, presence);
-    return new Maintenance(services, log, presence);
+  static async start(services: Services, options: MaintenanceOptions): Promise<Maintenance> {
+    await announceProcess(services.control, options.presence);
+    return new Maintenance(services, options);
   }
 
   /** Tenants by state of their migrations, and unsent emails, as of the last round. */
@@ -103,8 +111,18 @@ export class Maintenance {
     await moves.recover().catch(logFailure);
     await onboarding.recover().catch(logFailure);
     await this.#count().catch(logFailure);
+    await this.#forgetDeleted().catch(logFailure);
     await clearIdempotencyKeys(control, limits.idempotency).catch(logFailure);
     await this.checkpoint();
+  }
+
+  /** Tenants may be deleted by another process, or by a command. */
+  async #forgetDeleted(): Promise<void> {
+    const names = this.#labels.names();
+    const rows = await this.#services.control<{ slug: string }>`
+      select slug from control.tenants where slug = any (${names})`;
+    const known = new Set(rows.map(({ slug }) => slug));
+    for (const name of names) if (!known.has(name)) this.#labels.forget(name);
   }
 
   async #count(): Promise<void> {

@@ -155,6 +155,9 @@ describe('RESOLUTION=header', () => {
     const elsewhere = { host: 'fluffy-friends.localhost', ...named };
     assert.equal((await get('/api/me', elsewhere, strict)).status, 200);
     assertProblem(await get('/acme-pets/api/me', named, strict), 404, 'not_found');
+    const options = await send(strict.url, 'OPTIONS /acme-pets/api/me');
+    assertProblem(options, 404, 'not_found');
+    assert.equal((await send(strict.url, 'OPTIONS /api/me')).status, 204);
   });
 });
 

@@ -44,7 +44,7 @@ describe('assertChangeable()', () => {
     }
   });
   it('refuses an If-None-Match that matches the resource', () => {
-    for (const list of ['*', tag]) {
+    for (const list of ['*', tag, `W/${tag}`]) {
       assert.throws(() => assertChangeable(sent('if-none-match', list), tag), failed);
       assertChangeable(sent('if-none-match', list), null);
     }

@@ -119,6 +119,23 @@ describe('openSession()', { timeout: 120_000 }, () => {
     assert.doesNotMatch(String(Buffer.concat(came)), /secret/);
   });
 
+  it('sends no proof to a server that cannot bind the channel', async (t) => {
+    const came: Buffer[] = [];
+    const server = await serve(t, async (socket) => {
+      await once(socket, 'data');
+      socket.on('data', (chunk: Buffer) => came.push(chunk));
+      socket.write(serverMessage('R', '\0\0\0\x0a', 'SCRAM-SHA-256\0\0'));
+    });
+    const url = `${server.url.replace('nobody@', 'nobody:secret@')}&channel_binding=require`;
+    await assert.rejects(openSession(url, patient), causedBy(/channel binding/));
+    assert.equal(Buffer.concat(came).length, 0);
+    // Control: without the demand it sends its first message.
+    const lax = url.replace('&channel_binding=require', '');
+    const hasty = { ...connectionLimits, connectTimeoutMs: 300 };
+    await assert.rejects(openSession(lax, hasty), unavailable);
+    assert.equal(String(Buffer.concat(came)).startsWith('p'), true);
+  });
+
   it('is refused for a missing TLS file, and does not call the server silent', async (t) => {
     const server = await serve(t, (socket) => socket.end('S'));
     const url = `${server.url.split('?')[0]}?sslmode=verify-ca&sslrootcert=/nowhere/ca.pem`;

@@ -87,6 +87,16 @@ describe('keywordsIn()', () => {
     });
   }
 
+  it('writes every keyword: ports without a host, and a password without a user', () => {
+    for (const url of [
+      'postgres://u:p@/k?hostaddr=10.0.0.1,10.0.0.2&port=5432,5433',
+      'postgres://:secret@h/db',
+      'postgres://h/db?password=secret',
+    ]) {
+      assert.deepEqual(keywordsIn(urlOf(keywordsIn(url))), keywordsIn(url));
+    }
+  });
+
   it('reads every URL that urlOf() writes', () => {
     const name = fc
       .string({ unit: 'grapheme', minLength: 1 })

@@ -62,7 +62,7 @@ export async function openLabServer(options: LabServerOptions): Promise<LabServe
     config,
     adminUrl,
     log: quiet,
-    onForget: () => {},
+    labels: { names: () => [], forget: () => {} },
     alter: (parts) => altered(parts, { without, world, isolation }),
   });
   opened = app;

@@ -99,7 +99,7 @@ async function openAltered(
     config,
     adminUrl: config.databaseUrl ?? '',
     log,
-    onForget: (slug) => metrics.forget(slug),
+    labels: metrics,
     alter: (parts) => alter({ ...parts, ...(throttle ? { throttle } : {}) }, whole),
   });
   opened = { ...app, ...(admission ? { admission } : {}), ...(throttle ? { throttle } : {}) };

@@ -62,11 +62,19 @@ function changed(fact: Fact, found: Fact, setting: Setting): Finding {
 function excessive(fact: Fact, setting: Setting): Finding {
   const what = 'No file of sql/ makes it';
   const more = fact.value === '' ? what : `${what}: ${shown(fact, setting)}`;
-  return told('extra', fact, { ...setting, what: more, fix: fact.drop });
+  const how = isHarmlessIndex(fact) ? 'added' : 'extra';
+  return told(how, fact, { ...setting, what: more, fix: fact.drop });
+}
+
+/** Whether it is an index of columns alone, which refuses no row, or one that REINDEX CONCURRENTLY is building. */
+function isHarmlessIndex({ kind, object, value }: Fact): boolean {
+  const isPlain =
+    /^CREATE INDEX [^(]*\([\w", ]+\)(?: INCLUDE \([\w", ]+\))?(?: WITH \([^)]*\))?(?: invalid)?$/;
+  return kind === 'index' && (isPlain.test(value) || /_cc(?:new|old)\d* of table/.test(object));
 }
 
 function told(
-  how: 'missing' | 'changed' | 'extra',
+  how: 'missing' | 'changed' | 'extra' | 'added',
   { kind, object }: Fact,
   { what, fix, ...setting }: Setting & Pick<Finding, 'what' | 'fix'>,
 ): Finding {

@@ -2,6 +2,7 @@
  * Examines a whole installation: the servers, the main database, and each other database with tenants. A
  * database takes one connection and a few queries of its catalog, for any number of tenants.
  */
+import { causeOf, codeOf } from '../../postgres/errors.ts';
 import type { Fleet } from '../fleet.ts';
 import { acceptedSecrets, asOwner } from '../keys/seal_keys.ts';
 import { examineDatabase } from './examined_database.ts';
@@ -39,7 +40,9 @@ export async function examine(
   { fleet, pools }: Examination,
   { databases, references = new References(fleet), server, onProgress = () => {} }: DoctorOptions,
 ): Promise<Finding[]> {
-  const { main, homes, others, onMain } = await examineMain(fleet, references);
+  const { main, homes, others, onMain } = await withNewSnapshots(() =>
+    examineMain(fleet, references),
+  );
   const isAsked = (one: ExaminedDatabase) => server === undefined || one.server === server;
   const servers = await Promise.all(
     homes.filter(isAsked).map((home) => examineAdded(fleet, { home, others }, onMain)),
@@ -75,6 +78,23 @@ type ExaminedMain = {
   others: readonly ExaminedDatabase[];
   onMain: ExaminedServer & MainReferences;
 };
+
+const snapshots = 3;
+
+/**
+ * A schema that is dropped meanwhile is in the snapshot, but functions of the catalog no longer find its objects: then
+ * everything is read again.
+ */
+async function withNewSnapshots<Result>(look: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await look();
+    } catch (error) {
+      const isGone = ['XX000', '42P01'].includes(codeOf(causeOf(error)));
+      if (!isGone || attempt === snapshots) throw error;
+    }
+  }
+}
 
 /** Returns also the other databases. All is read in one snapshot, with the placements. */
 async function examineMain(fleet: Fleet, references: References): Promise<ExaminedMain> {

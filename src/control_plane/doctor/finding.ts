@@ -20,6 +20,9 @@ export const codedWarnings: ReadonlySet<string> = new Set([
   'seal_rotation_open',
   // Differences in objects of the whole database, or in the rights of roles that are not ours.
   'stranger_grant_extra',
+  // Neither of these shows rows, or changes results.
+  'storage_changed',
+  'index_added',
   'event_trigger_extra',
   'publication_extra',
   'cast_extra',
@@ -28,6 +31,7 @@ export const codedWarnings: ReadonlySet<string> = new Set([
 /** Errors that make requests fail or change their results, but show no tenant another tenant's rows. */
 const onlyRefuse: ReadonlySet<string> = new Set([
   'tenant_place_missing',
+  'seal_key_missing',
   'tenant_version_outside',
   'database_unreachable',
   'server_unreachable',

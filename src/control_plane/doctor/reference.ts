@@ -77,8 +77,8 @@ export class References {
       ([schema, kind]) =>
         `set local search_path = "${schema}"; ${scriptOf(kind, schema, this.#fleet)}`,
     );
-    const begin = `begin; set local client_min_messages = warning; ${this.#creating([...bySchema.keys()])};
-      ${withoutDefaults(owner)}; ${scripts.join(';\n')};
+    const begin = `begin; set local client_min_messages = warning; set local role "${owner}";
+      ${withoutDefaults(owner)}; ${this.#creating([...bySchema.keys()])}; ${scripts.join(';\n')};
       set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
     const target = installation.migrationTarget(this.#place);
     const ended: unknown = await migrators
@@ -99,7 +99,7 @@ export class References {
     const asOwner = `set local role "${owner}"`;
     const create = schemas.map((schema) => `create schema "${schema}" authorization "${owner}"`);
     const isMain = this.#place === installation.main;
-    return (isMain ? [...create, asOwner] : [asOwner, ...create]).join('; ');
+    return (isMain ? ['set local role none', ...create, asOwner] : create).join('; ');
   }
 
   async #read(
@@ -196,7 +196,8 @@ function withoutDefaults(owner: string): string {
       select string_agg(distinct format('alter default privileges for role %I revoke all on %s from %s',
         '${owner}', kind, coalesce(quote_ident(rolname), 'public')), '; ')
       from pg_default_acl
-        join (values ('r'::"char", 'tables'), ('S', 'sequences'), ('f', 'functions'), ('T', 'types'))
+        join (values ('r'::"char", 'tables'), ('S', 'sequences'), ('f', 'functions'), ('T', 'types'),
+          ('n', 'schemas'))
           as named (type, kind) on type = defaclobjtype
         cross join lateral aclexplode(defaclacl)
         left join pg_roles on pg_roles.oid = grantee

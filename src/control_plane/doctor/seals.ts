@@ -74,6 +74,10 @@ function examinedKeys(
         : 'npm run rotate-seals';
     return [finding('seal_key_foreign', { database, where, what, fix })];
   }
+  if (keys.length === 0) {
+    const what = 'It has no key, so it refuses every statement of a tenant';
+    return [finding('seal_key_missing', { database, where, what, fix: 'npm run rotate-seals' })];
+  }
   return keys.length === 1 ? [] : [rotationOpen(database, where, `It has ${keys.length} keys`)];
 }
 

@@ -38,27 +38,35 @@ export async function rotateSeals(
   const target = installation.adminTarget(installation.main);
   const done = await jobs.exclusive(target, 'seals', (connection) =>
     tryWithLock(connection, 'seals', async () => {
-      await rotate(fleet, options);
+      // Fails when the lock was lost: then another rotation or a move may be under way.
+      const assertLocked = async () => void (await connection.plain`select`);
+      await rotate(fleet, { ...options, assertLocked });
       return true;
     }),
   );
   if (!done) throw new Error('Cannot rotate the seals: another rotation or a move is under way');
 }
 
-async function rotate(fleet: Fleet, options: RotationOptions): Promise<void> {
+async function rotate(
+  fleet: Fleet,
+  { assertLocked, ...options }: RotationOptions & { assertLocked: () => Promise<void> },
+): Promise<void> {
   const { propagationMs, onProgress, onWait } = options;
   const secrets = await secretsInRotation(fleet);
   if (!secrets.has('retiring seal')) {
     if (!secrets.has('old seal')) {
       await generateNext(fleet);
       onProgress(`${await distribute(fleet, options)} databases accept the next key`);
+      await assertLocked();
       await switchOver(fleet);
     }
     onProgress(`the next key is in use; waiting ${propagationMs / 1_000} s for every process`);
     await waitFor(propagationMs, onWait);
+    await assertLocked();
     await retire(fleet);
   }
   const updated = await distribute(fleet, options);
+  await assertLocked();
   await forget(fleet);
   onProgress(`${updated} databases no longer accept the old key`);
 }
@@ -100,7 +108,9 @@ async function switchOver(fleet: Fleet): Promise<void> {
       order by name desc
       limit 1`;
     await sql`delete from control.secrets where name = 'seal'`;
-    await sql`update control.secrets set name = 'seal' where name = 'next seal'`;
+    const next = await sql`
+      update control.secrets set name = 'seal' where name = 'next seal' returning name`;
+    if (next.length === 0) throw new Error('Cannot rotate the seals: another rotation has ended');
     await sql`select pg_notify('kennel', ${sealsAnnouncement})`;
   });
 }

@@ -41,7 +41,10 @@ export function conditions(context: () => JourneyContext): void {
     const line = `/api/pets/${pet.id}`;
     const etag = String(headers.etag);
     const stale = ['"bogus"', `W/${etag}`, '', '"a", "b"'].map((value) => ({ 'if-match': value }));
-    for (const headers of [...stale, { 'if-none-match': '*' }, { 'if-none-match': etag }]) {
+    for (const headers of [
+      ...stale,
+      ...['*', etag, `W/${etag}`].map((value) => ({ 'if-none-match': value })),
+    ]) {
       const patched = await call(`PATCH ${line}`, { name: 'Lost' }, headers);
       assertProblem(patched, 412, 'precondition_failed');
       assertProblem(await call(`DELETE ${line}`, undefined, headers), 412, 'precondition_failed');
@@ -71,6 +74,16 @@ export function conditions(context: () => JourneyContext): void {
       if (answer !== winner) assertProblem(answer, 412, 'precondition_failed');
     }
     assert.deepEqual((await call(`GET /api/pets/${body.id}`)).body, winner.body);
+  });
+
+  it('applies every concurrent change whose precondition stays true', async () => {
+    const { call } = context().tenant;
+    const { id } = await newPet(call);
+    for (const match of [{ 'if-match': '*' }, { 'if-none-match': '"other"' }]) {
+      const names = Array.from({ length: 8 }, (_, at) => `Name ${at}`);
+      const patch = (name: string) => call(`PATCH /api/pets/${id}`, { name }, match);
+      for (const { status } of await Promise.all(names.map(patch))) assert.equal(status, 200);
+    }
   });
 
   it('control: applies every concurrent change without an ETag', async () => {

@@ -53,6 +53,13 @@ findsEach(
       },
     },
     function_changed: {
+      'one whose code hides behind a carriage return': {
+        ...sealCheck,
+        spoil: () => `do $spoil$ begin
+          execute regexp_replace(pg_get_functiondef('kernel.tenant()'::regprocedure), 'begin',
+            E'begin\n--\r return null;\n');
+          end $spoil$`,
+      },
       'one that checks nothing': {
         ...sealCheck,
         spoil: () => `create or replace function kernel.tenant() returns uuid language sql stable

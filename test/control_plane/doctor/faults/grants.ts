@@ -47,6 +47,12 @@ findsEach(
         ...given('select', table('shared.pets'), app),
         spoil: (names) => `grant select on shared.pets to ${names.app} with grant option`,
       },
+      'a right that was given on': {
+        ...given('select', table('shared.pets'), app),
+        spoil: (names) => `grant select on shared.pets to ${names.app} with grant option;
+          set role ${names.app}; grant select on shared.pets to public; reset role`,
+        among: true,
+      },
       'the trail for its eraser': given('delete', table('control.audit_events'), control),
       'the trail for its editor': given('update (details)', table('control.audit_events'), account),
       "truncate for a tenant's own login": {

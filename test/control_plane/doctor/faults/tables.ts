@@ -194,6 +194,29 @@ findsEach(
         'constraint audit_events_audience_check of ',
       ),
     },
+    index_added: everywhere('create index more on % (updated_at)', 'index more of '),
+    storage_changed: {
+      'rows that a replica would get whole': {
+        ...inShared('pets', 'alter table shared.pets replica identity full', 'storage of '),
+        fix: () => 'alter table shared.pets replica identity default',
+      },
+      'a table that is vacuumed more often': {
+        ...inShared(
+          'pets',
+          'alter table shared.pets set (autovacuum_vacuum_scale_factor = 0.02)',
+          'storage of ',
+        ),
+        fix: () => 'alter table shared.pets reset (autovacuum_vacuum_scale_factor)',
+      },
+      'a number of values that is told': {
+        ...inShared(
+          'pets',
+          'alter table shared.pets alter name set (n_distinct = 500)',
+          'storage of ',
+        ),
+        fix: () => 'alter table shared.pets alter name reset (n_distinct)',
+      },
+    },
     index_extra: {
       ...everywhere('create unique index more on % (updated_at) where false', 'index more of '),
       "an index that calls its owner's function": {

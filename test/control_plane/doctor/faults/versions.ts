@@ -70,6 +70,15 @@ findsEach('versions and placements', {
       where: ({ main }) => `seal keys of database ${main}`,
     },
   },
+  seal_key_missing: {
+    'all keys deleted': {
+      spoil: () => `create schema stray; create table stray.kept as select * from kernel.seal_keys;
+        delete from kernel.seal_keys`,
+      where: ({ main }) => `seal keys of database ${main}`,
+      fix: () => 'insert into kernel.seal_keys select * from stray.kept',
+      sweep: () => 'drop schema stray cascade',
+    },
+  },
   seal_rotation_open: {
     'a second key': {
       spoil: () =>
