@@ -71,7 +71,16 @@ where active
 select 'role_owns' as check, 'error' as severity, current_database() as database,
   format('%s %s', object.type, object.identity) as where,
   format('It belongs to %s, which serves and may own nothing', rolname) as what,
-  format('alter %s %s owner to %I', object.type, object.identity, :'owner') as fix
+  case
+    -- With the ownership, the login of its tenant loses its right to connect.
+    when exists (
+      select from :placements
+      where object.type = 'database' and quote_ident(database) = object.identity and login = rolname
+    )
+      then format('begin; alter database %1$s owner to %2$I; grant connect on database %1$s to %3$I; commit',
+        object.identity, :'owner', rolname)
+    else format('alter %s %s owner to %I', object.type, object.identity, :'owner')
+  end as fix
 from pg_shdepend
   join pg_roles on pg_roles.oid = refobjid
   cross join lateral pg_identify_object(classid, objid, objsubid) as object

@@ -32,6 +32,8 @@ export const codedWarnings: ReadonlySet<string> = new Set([
 const onlyRefuse: ReadonlySet<string> = new Set([
   'tenant_place_missing',
   'seal_key_missing',
+  'login_unusable',
+  'membership_missing',
   'tenant_version_outside',
   'database_unreachable',
   'server_unreachable',

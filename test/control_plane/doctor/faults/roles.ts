@@ -32,6 +32,11 @@ function unlimited(login: (names: Names) => string, limit: number): Spoilt {
   };
 }
 
+/** What takes a tenant's own login away. */
+function lacking(spoil: Spoilt['spoil']): Spoilt {
+  return { spoil, where: ({ own }) => `role ${own}` };
+}
+
 findsEach('roles', {
   connections_unlimited: {
     'the login of all tenants': unlimited(({ serve }) => serve, -1),
@@ -46,6 +51,25 @@ findsEach('roles', {
     'replication of the account': mighty(({ account }) => account, 'replication'),
     'bypassrls of the owner': mighty(({ owner }) => owner, 'bypassrls'),
     "bypassrls of a tenant's own login": mighty(({ own }) => own, 'bypassrls'),
+  },
+  login_unusable: {
+    "a tenant's own login that may not log in": lacking(({ own }) => `alter role ${own} nologin`),
+    'one whose password has expired': lacking(
+      ({ own }) => `alter role ${own} valid until '2020-01-01'`,
+    ),
+    'one that may not connect to its database': lacking(
+      ({ own }) => `revoke connect on database ${own} from ${own}`,
+    ),
+  },
+  membership_missing: {
+    'a login that cannot become the role of its tenants': {
+      spoil: ({ serve, app }) => `revoke ${app} from ${serve}`,
+      where: ({ serve }) => `role ${serve}`,
+    },
+    'one that may not set the role': {
+      spoil: ({ serve, app }) => `revoke set option for ${app} from ${serve}`,
+      where: ({ serve }) => `role ${serve}`,
+    },
   },
   role_member: {
     'a login that may become the owner': member(
