@@ -32,7 +32,8 @@ select 'membership_missing' as check, 'error' as severity, current_database() as
 from (values (:'serve', :'app'), (:'serve', :'account'), (:'migrate', :'owner')) as meant (member, held)
   join pg_roles as member on member.rolname = meant.member
   join pg_roles as held on held.rolname = meant.held
-where not exists (
+-- On added servers the login of all tenants serves nobody.
+where (meant.member = :'migrate' or exists (select from :placements where login = meant.member)) and not exists (
   select from pg_auth_members as membership
   where membership.member = member.oid and membership.roleid = held.oid
     and coalesce((to_jsonb(membership) ->> 'set_option')::boolean, true)

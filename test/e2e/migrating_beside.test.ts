@@ -118,7 +118,7 @@ describe('a migration beside a server without its file', () => {
     await server.stop();
     server = await startKennel(database.url);
     await assertAllServed();
-    assert.doesNotMatch(server.stdout(), /"unavailable"/);
+    assert.doesNotMatch(server.stdout(), /dependency is unavailable/);
   });
 
   it('is shown by "status" as ahead of the files, with the running servers', async () => {
@@ -189,7 +189,9 @@ describe('a migration beside a server without its file', () => {
       await until(async () => (await ask(slug, 'GET /api/pets')).status === 503);
       assertProblem(await ask(slug, 'GET /api/pets'), 503, 'unavailable');
     }
-    const needed = new RegExp(`"unavailable".*need one that knows ${newestVersion + 2}`);
+    const needed = new RegExp(
+      `dependency is unavailable.*need one that knows ${newestVersion + 2}`,
+    );
     await until(() => needed.test(server.stdout()));
     await server.stop();
     server = await startKennel(database.url);
