@@ -99,7 +99,8 @@ async function nextChains(
 /** The states of these chains: one statement, so that head and last event are of the same moment. */
 export function readStates(control: Db, chains: string[]): Promise<ChainState[]> {
   return control<ChainState>`
-    select wanted.chain, coalesce(tenants.slug, left(last.tenant, 64)) as tenant, head.position,
+    select wanted.chain, coalesce(tenants.slug, left(last.tenant, 64)) as tenant,
+      head.position::float8 as position,
       substr(head.hash, 1, 33) as hash,
       last.position::text as last
     from unnest(${chains}::uuid[]) as wanted (chain)
@@ -129,7 +130,8 @@ export async function* eventsOf(
   let from = '-9223372036854775808';
   while (last !== null) {
     const page = await control<EventRow>`
-      select position, position::text as "exactPosition", seq, left(event, 64) as event,
+      select position::float8 as position, position::text as "exactPosition", seq::float8 as seq,
+        left(event, 64) as event,
         substr(hash, 1, 33) as hash,
         case when octet_length(whole.text) <= ${eventBytes} then whole.text end as text
       from control.audit_events
