@@ -18,7 +18,7 @@ test: node_modules ## Run every check and every test
 check: node_modules ## Check types, style, format and unused code
 	@npm run --silent check
 
-format: node_modules ## Mend style and format
+format: node_modules ## Fix style and format
 	@npm run --silent format
 
 clean: ## Remove packages and all local data, the embedded database included

@@ -67,7 +67,7 @@ const quick: Preset = {
   rounds: 3,
   readRounds: 5,
   seconds: 0.3,
-  // The most important ones for a minute; --only runs the others.
+  // The most important ones; --only runs the others.
   suites: ['targets', 'requests', 'cold', 'fleet', 'parts'],
 };
 

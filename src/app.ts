@@ -227,7 +227,7 @@ function tenantPorts(
   const relocation = new Relocation({
     ...limits.relocation,
     lookUp: (id) => directory.refresh(id),
-    onStuck: () => moves.recover(),
+    onStuck: (id) => moves.recoverOf(id),
     nowMs: () => performance.now(),
   });
   return {

@@ -9,6 +9,7 @@ import {
   databaseUrl,
   domain,
   folder,
+  host,
   integer,
   operatorToken,
   origins,
@@ -69,10 +70,10 @@ export type Config = {
 
 const variables = v.object({
   ISOLATION: v.optional(
-    v.picklist(isolationModes, 'expected shared, schema or database'),
+    v.picklist(isolationModes, `expected ${isolationModes.join(', ')}`),
     'shared',
   ),
-  HOST: v.optional(v.string(), '127.0.0.1'),
+  HOST: v.optional(host, '127.0.0.1'),
   PORT: v.optional(integer(0, 65_535), '8080'),
   DATABASE_URL: v.optional(readBy(databaseUrl)),
   REDIS_URL: v.optional(readBy((text) => redisAddress(text) && text)),

@@ -1,5 +1,5 @@
 /** Schemas for the values of environment variables, with their error messages. */
-import type { BlockList } from 'node:net';
+import { type BlockList, isIP } from 'node:net';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { parseOrigin } from './http/cors.ts';
@@ -86,6 +86,15 @@ export const resolution = v.pipe(
   v.array(v.picklist(strategies, 'expected a list of subdomain, path and header')),
   v.minLength(1, 'expected a list of subdomain, path and header'),
   v.check((list) => new Set(list).size === list.length, 'expected each strategy once'),
+);
+
+/** An address to listen on, or a name that is looked up. */
+export const host = v.pipe(
+  v.string(),
+  v.check(
+    (text) => isIP(text) !== 0 || (/^[\w.-]+$/.test(text) && !/^[\d.]+$/.test(text)),
+    'expected an IP address or the name of a host, without a port',
+  ),
 );
 
 /** A domain without a port, in lower case. */

@@ -314,11 +314,13 @@ export const limits = {
   stoppedPace: { restFactor: 0.5, longestRestMs: 50 },
   migrations: {
     /**
-     * The most schemas that are migrated at the same time: each uses an administrator's connection, and all may be
-     * on one added server (`serverShare`).
+     * The most transactions of migrations at the same time, each for up to `together.schemas` schemas: each uses an
+     * administrator's connection, and all may be on one added server (`serverShare`).
      */
     schemas: 6,
-    canaries: 1_000,
+    /** The most that an operator may ask for; more than `schemas` means `schemas`. */
+    workers: 1_000,
+    canaries: 1_000_000,
     lockTimeoutMs: 200,
     lockAttempts: 10,
     lockRetryMs: 500,
@@ -363,15 +365,18 @@ export const limits = {
     busySessionsMs: 5 * seconds,
     idleSessionsMs: 500,
     pollMs: 20,
+    exportPollMs: 500,
     /** How often the registry learns how many rows have been copied. */
     progressMs: 500,
+    /** How long a process that works on a move may hang, before another one takes the move over. */
+    lockSilenceMs: 30 * seconds,
     /** The longest error of a failed move that the registry keeps. */
     errorChars: 500,
     firstLockTimeoutMs: 20,
     longestLockTimeoutMs: 200,
     lockAttempts: 50,
     lockRetryMs: 200,
-    /** Nobody waits for the removal of triggers. */
+    /** The removal of triggers is not urgent. */
     removal: {
       firstLockTimeoutMs: 20,
       longestLockTimeoutMs: 20,
@@ -381,12 +386,12 @@ export const limits = {
   },
   /** How a statement follows a tenant that moves. `patienceMs` is shorter than `answerMs`. */
   relocation: { retryMs: 10, probeMs: 100, stuckMs: 1 * seconds, patienceMs: 3 * seconds },
-  /** The connections that copy: two for each of the moves that `moveLocks` admits. */
-  movers: { ...pool, connections: 6, connectionsPerTenant: 2 },
+  /** The connections that copy: two for each job that `moveLocks` and `recoveryLocks` admit. */
+  movers: { ...pool, connections: 18, connectionsPerTenant: 2 },
   /** The connections that hold the locks of moves. A second move of a tenant takes one to be refused. */
   moveLocks: { ...pool, connections: 3, connectionsPerTenant: 2, waitLimitMs: 2 * seconds },
   /** A second recovery of a tenant takes one to find the lock taken. */
-  recoveryLocks: { ...pool, connections: 3, connectionsPerTenant: 2 },
+  recoveryLocks: { ...pool, connections: 6, connectionsPerTenant: 2 },
   /**
    * A query for all tenants: tenants at the same time, and rows of each. A tenant's result has the limits of
    * `connection`, as a request of that tenant has.

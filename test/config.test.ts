@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ConfigError, readConfig, readServerConfig } from '../src/config.ts';
+import { connectionOptions } from '../src/postgres/connection_options.ts';
+import { keywordsIn } from '../src/postgres/connection_url.ts';
 
 const strong = '0123456789abcdef0123456789abcdef';
 
@@ -35,6 +37,23 @@ describe('readConfig()', () => {
     const url = 'postgres://u:p@%2Frun%2Fpostgresql:5433/db';
     assert.equal(readConfig({ DATABASE_URL: url }).databaseUrl, url);
     assert.throws(() => readConfig({ DATABASE_URL: 'postgres://u:p@%zz/db' }), /DATABASE_URL/);
+  });
+
+  it('accepts addresses and names as HOST', () => {
+    for (const HOST of ['0.0.0.0', '::', 'fe80::1%eth0', 'localhost', 'my_host.example']) {
+      assert.equal(readConfig({ HOST }).host, HOST);
+    }
+    for (const HOST of ['not a host', '999.1.1.1', 'localhost:8080', '[::1]']) {
+      assert.throws(() => readConfig({ HOST }), /^ConfigError: Cannot use HOST: expected an IP/);
+    }
+  });
+
+  it('takes the name of the user for a missing database, as libpq does', () => {
+    const { databaseUrl } = readConfig({ DATABASE_URL: 'postgres://kennel:p@host/' });
+    assert.ok(databaseUrl);
+    assert.equal(connectionOptions(keywordsIn(databaseUrl)).database, 'kennel');
+    const ofServer = { DATABASE_URL: 'postgres://postgres:p@host' };
+    assert.throws(() => readConfig(ofServer), /"postgres" belongs to the server/);
   });
 
   it('normalizes a database URL', () => {

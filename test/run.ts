@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { cp, mkdir, readdir, readFile, rm, statfs, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { asksForHelp } from '../src/cli/arguments.ts';
+import { asksForHelp, exitUsage } from '../src/cli/arguments.ts';
 import { startEmbedded } from '../src/embedded_postgres/embedded_postgres.ts';
 import { bundlePrograms } from './support/bundle.ts';
 import type { Result } from './support/reporter.ts';
@@ -34,7 +34,7 @@ if (asksForHelp(names)) {
 const files = await testFiles(names);
 if (files.length === 0) {
   process.stderr.write(`Cannot test "${names.join(' ')}": no test file has it in its path\n`);
-  process.exit(1);
+  process.exit(exitUsage);
 }
 
 // An interrupt ends the tests, not this process: the server has yet to be stopped.

@@ -44,7 +44,7 @@ where privilege = 'CONNECT' and database not in (select database from :placement
   and not (role <> 'public' and database in (select database from :placements))
 union all
 select 'template_open', 'warning', database, format('database %s', database),
-  format('%s may connect to it, and a session there holds up each new tenant''s database', role),
+  format('%s may connect to it, and a session there blocks each new tenant''s database', role),
   format('revoke connect on database %I from %s', database, grantee)
 from permission
 where privilege = 'CONNECT' and database = :'template';

@@ -32,7 +32,7 @@ select 'membership_missing' as check, 'error' as severity, current_database() as
 from (values (:'serve', :'app'), (:'serve', :'account'), (:'migrate', :'owner')) as meant (member, held)
   join pg_roles as member on member.rolname = meant.member
   join pg_roles as held on held.rolname = meant.held
--- On added servers the login of all tenants serves nobody.
+-- On added servers the common login is not used.
 where (meant.member = :'migrate' or exists (select from :placements where login = meant.member)) and not exists (
   select from pg_auth_members as membership
   where membership.member = member.oid and membership.roleid = held.oid

@@ -52,12 +52,21 @@ export function assertNoMore(words: readonly string[]): void {
 
 function parse<Taken extends Options>(args: readonly string[], options: Taken): Arguments<Taken> {
   try {
-    return parseArgs<Config<Taken>>({ args: [...args], options, allowPositionals: true });
+    const config: Config<Taken> = { args: [...args], options, allowPositionals: true };
+    assertGivenOnce(parseArgs({ ...config, tokens: true }).tokens, options);
+    return parseArgs<Config<Taken>>(config);
   } catch (error) {
     // Node's further sentences explain how to pass a word that begins with a dash.
     const [sentence = ''] = String(error instanceof Error ? error.message : error).split(/\. |\n/);
     throw new UsageError(sentence);
   }
+}
+
+/** Of two values, one would be ignored. @throws {Error} that names the flag. */
+function assertGivenOnce(tokens: readonly { kind: string; name?: string }[], options: Options) {
+  const names = tokens.flatMap(({ name }) => (name === undefined ? [] : [name]));
+  const twice = names.find((name, at) => !options[name]?.multiple && names.indexOf(name) < at);
+  if (twice !== undefined) throw new Error(`--${twice} was given twice`);
 }
 
 /** Often set in `.npmrc`, so it may be set although it was not given. */

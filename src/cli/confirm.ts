@@ -6,7 +6,7 @@ import { UsageError } from './arguments.ts';
 export function assertConfirmable(what: string, yes: boolean): void {
   if (yes || process.stdin.isTTY) return;
   throw new UsageError(
-    `Cannot ${what}: it must be confirmed, and there is no terminal; add -- --yes`,
+    `Cannot ${what}: there is no terminal to confirm it; add --yes behind the "--" of npm run`,
   );
 }
 

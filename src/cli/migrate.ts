@@ -14,7 +14,9 @@ import { filterOf } from './where.ts';
 const usage = `Usage: npm run migrate -- status [--where CONDITION] [--json]
        npm run migrate -- up [--tenant SLUG] [--where CONDITION] [--canary N] [--concurrency N] [--json]
 
-CONDITION is plan=NAME, isolation=MODE or slug=A,B. Tenants of one schema are migrated together.`;
+CONDITION is plan=NAME, isolation=MODE or slug=A,B. Tenants of one schema are migrated together.
+--concurrency is how many transactions run at the same time, each for up to ${limits.migrations.together.schemas} schemas;
+more than ${limits.migrations.schemas} means ${limits.migrations.schemas}.`;
 
 const options = {
   tenant: { type: 'string' },
@@ -49,9 +51,11 @@ await runCommand({
     const upOptions = {
       filter: filterOf(tenant === undefined ? where : [...where, `slug=${tenant}`]),
       canary: countOf(canary, 'canary', { min: 0, max: limits.migrations.canaries }) ?? 0,
-      concurrency:
-        countOf(concurrency, 'concurrency', { min: 1, max: limits.migrations.schemas }) ??
-        defaultConcurrency,
+      concurrency: Math.min(
+        countOf(concurrency, 'concurrency', { min: 1, max: limits.migrations.workers }) ??
+          defaultConcurrency,
+        limits.migrations.schemas,
+      ),
     };
     return (opened) => up(opened, upOptions, json);
   },

@@ -51,7 +51,7 @@ const actions: Readonly<Record<string, Action>> = {
   },
 };
 
-/** Of `remove`, which then is another action. */
+/** The action of `remove` with `--lost`. */
 const lost: Action = {
   words: ['NAME'],
   work: ([name = ''], flags) => lose(nameIn(name), flags),
@@ -171,7 +171,7 @@ function lose(name: string, { json, yes }: Flags): Work {
   return async (services) => {
     const reason = await whyGone(services.fleet, name);
     const tenants = await countTenants(services, name);
-    const question = `Seen from this machine: ${reason}. This deletes the ${tenants} tenants of the server "${name}", whose rows are lost. Type its name to continue: `;
+    const question = `From this machine: "${reason}". This deletes the ${tenants} tenants of the server "${name}", whose rows are lost. Type its name to continue: `;
     if (!yes && !(await isConfirmed(question, name))) {
       throw new Error(`Cannot give up the server "${name}": it was not confirmed`);
     }

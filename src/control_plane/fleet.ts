@@ -34,7 +34,7 @@ export type Fleet = {
   dropTimeoutMs: number;
   /** Of work that copies, compares or deletes many rows beside the requests of tenants. */
   pace: PaceLimits;
-  /** Of a restore, and of its steps that stop the tenant's writes. */
+  /** For a restore, and for its steps while writes are stopped. */
   restorePace: PaceLimits;
   stoppedPace: PaceLimits;
 };

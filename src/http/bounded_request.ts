@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 
 /**
  * Returns a class for the option `IncomingMessage` of a server. A request on a full socket is emitted as
- * `upgrade`, which ends the parsing. No other request is, whatever its headers say; CONNECT is as before.
+ * `upgrade`, which ends the parsing. Others never are, whatever their headers; CONNECT is unchanged.
  */
 export function boundedRequest(isFull: (socket: Socket) => boolean): typeof IncomingMessage {
   return class extends IncomingMessage {

@@ -85,9 +85,9 @@ export class ClientConnection {
   }
 
   /**
-   * Resolves when the system has taken the whole reply, or the connection is closed. The latter is needed
-   * because node emits nothing for a reply that was waiting behind another one. At least `limitMs` after its turn,
-   * and at most twice that, the connection is destroyed.
+   * Resolves when the system has taken the whole reply, or the connection is closed. When a connection closes,
+   * node emits nothing for a reply that waits behind another. At least `limitMs` after its turn, and at most
+   * twice that, the connection is destroyed.
    */
   untilSent(outgoing: ServerResponse, limitMs: number): Promise<void> {
     return this.#until(outgoing, 'finish', limitMs);

@@ -16,7 +16,6 @@ import { clientAddress, forwardedHost, isTrusted } from './trusted_proxies.ts';
 /** Reads the JSON body of a request. May be called once. */
 export type ReadBody = () => Promise<unknown>;
 
-/** A request. */
 export type HttpRequest = {
   method: string;
   /** Without the query; never decoded. */

@@ -113,7 +113,7 @@ export function route<Context>(
         params,
         query: queryOf(rules.query, request.query, errorLimit),
         body: fields && parseFields(fields, await request.body(), errorLimit),
-        // Not the request itself: then the whole of it outlives the minor garbage collections.
+        // Not the request itself: all of it would survive minor garbage collections.
         target: { path: request.path, query: request.query },
         assertChangeable: preconditions && asCheck(preconditions),
       };

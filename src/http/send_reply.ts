@@ -42,7 +42,7 @@ export async function sendReply(
   }
 }
 
-/** Whether the system has taken the whole reply: so it is with most of them, and without a wait. */
+/** Whether the system has taken the whole reply; for most it has, at once. */
 export function isSent({ writableEnded, writableLength }: ServerResponse): boolean {
   return writableEnded && writableLength === 0;
 }

@@ -207,7 +207,11 @@ export class HttpServer {
   }
 
   #destroyAll(): void {
-    for (const { socket } of this.#connections.all()) socket.destroy();
+    for (const { socket, running } of this.#connections.all()) {
+      // HTTP/1.0 would take a body that ends with its connection for whole.
+      if (running > 0) socket.resetAndDestroy();
+      else socket.destroy();
+    }
   }
 }
 

@@ -58,7 +58,7 @@ export class UnreadReplies {
   /** Removes its bytes now, because the socket emits `close` only later. */
   #close(holder: Holder, connection: ClientConnection): void {
     this.#change(holder, connection, -(holder.byConnection.get(connection) ?? 0));
-    connection.socket.destroy();
+    connection.socket.resetAndDestroy();
   }
 
   #change(holder: Holder, connection: ClientConnection, bytes: number): void {

@@ -1,5 +1,5 @@
 /**
- * A request's query and body, held against valibot schemas. A wrong input is answered with one entry
+ * Checks a request's query and body by valibot schemas. A wrong input is answered with one entry
  * per field, so that a client can fix all of them at once.
  */
 import { type BaseIssue, type GenericSchema, getDotPath, safeParse } from 'valibot';
@@ -58,7 +58,7 @@ function split(pair: string): [name: string, value: string] {
   return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
 }
 
-/** As forms encode it, with a plus sign for a space; null when it is not so. */
+/** Decodes form encoding, where plus is a space; null if it is invalid. */
 function decoded(text: string): string | null {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));

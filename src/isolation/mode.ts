@@ -11,7 +11,7 @@ import type { DedicatedPlacement, Placement } from '../postgres/placement.ts';
 export interface IsolationMode {
   /** As stored in the tenant's row of the registry. */
   readonly name: string;
-  /** Whether a tenant may live on any server. Tables of other modes are in the main database. */
+  /** Whether a tenant may live on any server. Tables of other modes are on the main server. */
   readonly hasServers: boolean;
   /**
    * Placements that the mode's tenants share; none where each tenant has its own. They exist before their
@@ -36,9 +36,11 @@ export interface ProvisioningSteps {
   createDatabase(placement: Placement): Promise<void>;
   /** Makes the schema and applies all migrations. Returns its version. */
   createSchema(placement: Placement): Promise<number>;
+  /** Returns how many migrations the schema has. @throws {Error} when it has no ledger of them. */
   schemaVersion(placement: Placement): Promise<number>;
   /** Deletes the tenant's rows from every table of the placement. */
   eraseRows(placement: Placement, tenant: TenantId): Promise<void>;
+  /** Drops the schema with its tables, if it exists. */
   dropSchema(placement: Placement): Promise<void>;
   /** Also terminates its sessions. */
   dropDatabase(placement: Placement): Promise<void>;

@@ -12,7 +12,7 @@ export type RelocationOptions = {
   /** Reads the tenant again, past every cache. Null when there is none. */
   lookUp(id: TenantId): Promise<TenantRef | null>;
   /** Called when a fence stays up for long: the process that moves the tenant may be dead. */
-  onStuck(): Promise<void>;
+  onStuck(id: TenantId): Promise<void>;
   nowMs: () => number;
   /** The time between two look-ups. */
   retryMs: number;
@@ -27,7 +27,8 @@ export class Relocation {
   readonly #options: RelocationOptions;
   /** Tenants behind a fence. All of their statements share the look-ups. */
   readonly #waits = new Map<TenantId, Promise<TenantRef | null>>();
-  #alarm: Promise<void> | null = null;
+  /** Tenants whose moves are being recovered. */
+  readonly #alarms = new Set<TenantId>();
 
   constructor(options: RelocationOptions) {
     this.#options = options;
@@ -49,7 +50,7 @@ export class Relocation {
     const { nowMs, stuckMs, patienceMs } = this.#options;
     const waitedMs = nowMs() - sinceMs;
     if (waitedMs > patienceMs) return null;
-    if (waitedMs > stuckMs) this.#raiseAlarm();
+    if (waitedMs > stuckMs) this.#raiseAlarm(stale.id);
     const known = this.#waits.get(stale.id);
     if (known) return known;
     const wait = this.#wait(stale).finally(() => this.#waits.delete(stale.id));
@@ -68,14 +69,14 @@ export class Relocation {
     }
   }
 
-  #raiseAlarm(): void {
-    this.#alarm ??= this.#options
-      .onStuck()
+  #raiseAlarm(id: TenantId): void {
+    if (this.#alarms.has(id)) return;
+    this.#alarms.add(id);
+    void this.#options
+      .onStuck(id)
       // The next statement tries again, and so does the maintenance.
       .catch(() => {})
-      .finally(() => {
-        this.#alarm = null;
-      });
+      .finally(() => this.#alarms.delete(id));
   }
 
   nowMs(): number {

@@ -3,7 +3,8 @@
  *
  * One login serves all tenants, as in shared mode. Each statement brings the name of the schema and the
  * tenant's sealed context; row security compares the context here, too, as a second barrier. Provisioning
- * makes the schema with all migrations; deletion drops it. Each schema is migrated separately.
+ * makes the schema with all migrations; deletion drops it. Each schema is migrated in a
+ * transaction of its own, or with up to nine others if a file only adds.
  */
 import type { TenantRef } from '../kernel/ports.ts';
 import type { Installation } from '../postgres/installation.ts';

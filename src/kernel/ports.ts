@@ -40,8 +40,11 @@ export interface Directory {
 /** The state of a tenant's bucket after a request has asked for a token. */
 export type RateLimitResult = {
   allowed: boolean;
+  /** Whole tokens that are left. */
   remaining: number;
+  /** Whole seconds until there is a token; 0 when one is left. */
   retryAfterSeconds: number;
+  /** Whole seconds until the bucket is full. */
   resetSeconds: number;
 };
 

@@ -17,7 +17,7 @@ export function assertServable(
   if (schemaVersion >= oldest && requiredVersion <= newest) return;
   const needed = Math.max(requiredVersion, oldest);
   const cause = new Error(
-    `Cannot work with tables of schema version ${schemaVersion}: this server knows ${oldest} to ${newest}, and they need one that knows ${needed}`,
+    `Cannot work with tables of schema version ${schemaVersion}: they need a server that knows ${needed}; this one knows ${oldest} to ${newest}`,
   );
   throw unavailable('The tenant is being migrated; try again later', cause);
 }

@@ -30,7 +30,7 @@ export type Tenant = {
   isolation: string;
   /** The name of the Postgres server that has its rows. */
   server: string;
-  /** How often it has moved. The database refuses a statement of an older generation. */
+  /** How often it has moved or been restored. The database refuses a statement of an older generation. */
   generation: number;
   plan: Plan;
   settings: Settings;
@@ -50,9 +50,9 @@ export type Caller = { user: User; keyId: string; tenantId: TenantId };
 /** In characters. */
 export const maxSlugLength = 40;
 
-// A host label with "--" at positions 3 and 4 is encoded, such as "xn--80ak6aa92e": browsers show it
-// as other letters (RFC 5891, section 4.2.3.1).
-const slugPattern = /^(?!..--)[a-z][a-z0-9-]{1,38}[a-z0-9]$/;
+// A host label with this prefix is encoded, such as "xn--80ak6aa92e": browsers show it as other letters
+// (RFC 5890, section 2.3.2.5).
+const slugPattern = /^(?!xn--)[a-z][a-z0-9-]{1,38}[a-z0-9]$/;
 
 /** Names with a meaning of their own in hosts or paths. */
 const reserved: ReadonlySet<string> = new Set([

@@ -1,15 +1,41 @@
 /** Locks among all processes. A session holds the lock, so it is released when the process dies. */
 import type { Connection } from './connection.ts';
 
-/** Runs `work` under the lock. @returns null when another session holds it. */
+/** After so long without a sign of life, Postgres ends the session, and so releases its locks. */
+const silenceMs = 30_000;
+
+/**
+ * Runs `work` under the lock, which is also released when the process hangs.
+ *
+ * @param limitMs of a hang.
+ * @returns null when another session holds it.
+ */
 export async function tryWithLock<Result>(
   connection: Connection,
   name: string,
   work: () => Promise<Result>,
+  limitMs = silenceMs,
 ): Promise<Result | null> {
   const [lock] = await connection.plain<{ taken: boolean }>`
     select pg_try_advisory_lock(hashtextextended('kennel ' || ${name}, 0)) as taken`;
-  return lock?.taken ? thenUnlock(connection, name, work) : null;
+  if (!lock?.taken) return null;
+  return thenUnlock(connection, name, () => givingSignsOfLife(connection, work, limitMs));
+}
+
+/** Runs `work` while a connection, which it does not need to use, tells Postgres that this process does not hang. */
+export async function givingSignsOfLife<Result>(
+  connection: Connection,
+  work: () => Promise<Result>,
+  limitMs = silenceMs,
+): Promise<Result> {
+  await connection.script(`set idle_session_timeout = ${limitMs}`);
+  const timer = setInterval(() => void connection.plain`select`.catch(() => {}), limitMs / 6);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    if (connection.live) await connection.script('reset idle_session_timeout');
+  }
 }
 
 /**

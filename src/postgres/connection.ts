@@ -231,7 +231,7 @@ export class Connection {
     this.#pipeline.close();
   }
 
-  /** Ends the session without a word to the server. @param reason with which calls without a result are rejected. */
+  /** Ends the session and sends nothing. @param reason with which calls without a result are rejected. */
   abandon(reason: unknown): void {
     this.#pipeline.abandon(reason);
   }

@@ -58,11 +58,12 @@ type TlsVersion = (typeof tlsVersions)[number];
  */
 export function connectionOptions(keywords: Keywords): ConnectionOptions {
   const reader = new KeywordReader(keywords);
+  const user = reader.text('user') ?? userInfo().username;
   const options: ConnectionOptions = {
     hosts: hostsOf(reader),
-    user: reader.text('user') ?? userInfo().username,
+    user,
     password: reader.text('password'),
-    database: reader.text('dbname') ?? fail('expected the name of a database in its path'),
+    database: reader.text('dbname') ?? user,
     tls: tlsOf(reader),
     channelBinding: reader.oneOf('channel_binding', ['disable', 'prefer', 'require'], 'prefer'),
     allowsAuth: allowedMethods(reader.text('require_auth')),

@@ -112,8 +112,8 @@ export function beginning({ context, begin = 'begin' }: Envelope): Preceding {
 
 /**
  * The context is local to the transaction, so a connection cannot carry it to the next tenant. `reset all`
- * undoes settings that an injected statement has made for the session. By the names that they are prepared
- * under.
+ * undoes settings that an injected statement has made for the session. The keys are their prepared
+ * names.
  */
 export const constantStatements = {
   context: `select pg_catalog.set_config('role', $1, true),

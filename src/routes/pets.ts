@@ -149,7 +149,7 @@ async function changed<Row extends object>(
       select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
       from pets
       where id = ${params.id} and not deleted
-      for update`;
+      for no key update`;
     assertChangeable(pet ?? notFound());
     return (await change(sql))[0] ?? notFound();
   });

@@ -178,6 +178,7 @@ describe('npm run migrate', () => {
     const wrong = [
       ['up', 'farm'],
       ['up', '--concurrency', '0'],
+      ['up', '--tenant', 'farm', '--tenant', 'ark'],
       ['status', '--tenant', 'farm'],
       ['status', '--where', 'isolation=none'],
       ['up', '--tenant', 'farm', '--where', 'slug=ark'],
@@ -213,7 +214,7 @@ describe('every command', () => {
   it('does not delete a tenant when npm took --yes for itself', async () => {
     const { code, err } = await npmRun('tenants', 'delete', 'ark', '--yes');
     assert.equal(code, 2, err);
-    assert.match(err, /there is no terminal; add -- --yes/);
+    assert.match(err, /there is no terminal to confirm it; add --yes behind the "--"/);
     assert.match((await run('tenants', 'list')).out, /^ark /m);
   });
 

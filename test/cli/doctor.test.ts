@@ -76,5 +76,8 @@ describe('npm run doctor', () => {
     const { code, err } = await doctor('everything');
     assert.equal(code, 2, err);
     assert.match(err, /^kennel: Cannot do "everything": use verify-audit, or no action .+\n$/);
+    const wrong = await doctor('verify-audit', '--tenant', 'A B');
+    assert.equal(wrong.code, 2, wrong.err);
+    assert.match(wrong.err, /^kennel: Cannot use "A B": it is not a slug .+\n$/);
   });
 });

@@ -101,7 +101,7 @@ describe('npm run servers', () => {
       ['servers', ['add', 'two', unable], 1, /"two": its login lacks createrole/],
       ['servers', ['remove', 'moon'], 1, /there is no such server/],
       ['servers', ['remove', 'two'], 1, /1 tenants live there/],
-      ['servers', ['remove', 'two', '--lost'], 2, /there is no terminal; add -- --yes/],
+      ['servers', ['remove', 'two', '--lost'], 2, /there is no terminal to confirm it; add --yes/],
       ['servers', ['remove', 'two', '--lost', '--yes'], 1, /it answers; drain and remove it/],
       ['servers', ['remove', 'two', '--yes'], 2, /Cannot use --yes without --lost/],
       ['servers', ['drain', 'two', '--lost'], 2, /Cannot use --lost with "drain"/],

@@ -137,10 +137,13 @@ function servers(startProxy: StartProxy, own: SelfSigned): void {
     assert.equal(JSON.parse(line() ?? '').client, '127.0.0.2');
   });
 
-  it(`restart one after the other, ${rolls} times under load, without a failed request`, async () => {
+  it(`restart one after the other, ${rolls} times under load, without a failed request`, async (test) => {
     const failed: string[] = [];
     let created = 0;
     let rolling = true;
+    test.after(() => {
+      rolling = false;
+    });
     const before = await pets();
     const client = async (_: unknown, at: number) => {
       for (let count = at; rolling; count += 1) {

@@ -139,6 +139,9 @@ describe(`a move that is killed, MOVE_SEED=${seed}`, () => {
   it(`leaves one place with every row, ${kills} times`, async (test) => {
     const random = seededRandom(seed);
     const { state, writing } = write();
+    test.after(() => {
+      state.going = false;
+    });
     const outcomes = new Map<string, number>();
     for (let round = 0; round < kills; round += 1) {
       const { isolation: from } = await tenantOf(services, 'mover');

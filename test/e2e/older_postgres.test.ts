@@ -21,7 +21,6 @@ import { reportMissing } from '../support/programs.ts';
 
 const suites = [
   'control_plane/migrations/migrate',
-  'control_plane/migrations/migration_files',
   'control_plane/doctor/fresh',
   'control_plane/doctor/sessions',
   'control_plane/provisioning/planner_statistics',
@@ -32,7 +31,6 @@ const suites = [
   'e2e/migrating_beside',
   'e2e/unusable_databases',
   'isolation/shared',
-  'postgres/connect',
   'postgres/session_settings',
 ];
 

@@ -10,6 +10,7 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
+import { isolationModes } from '../../src/isolation/modes.ts';
 import { bearer } from '../support/client.ts';
 import { type Script, type Step, scriptsUpTo } from './same_script/calls.ts';
 import { Model } from './same_script/model.ts';
@@ -42,6 +43,7 @@ describe('a random script of calls', () => {
     const startedAt = performance.now();
     let moves = 0;
     const difference = await search(options, async (script) => {
+      await server.clear();
       const isMove = (step: Step) => 'errand' in step && step.errand === 'move';
       moves += script.filter(isMove).length * server.homes.length;
       for (const { status } of await play(script, participants())) statuses.push(status);
@@ -92,15 +94,24 @@ describe('control: the shortest script shows the difference', () => {
 /** Alters the answers of one participant. */
 type Fault = (send: Send, home: Home) => Send;
 
-/** The participants before a script, each with its fault if it has one. */
-function participants(faults: Readonly<Record<string, Fault>> = {}): Participants {
-  const participant = (name: string, home: Home, send: Send) =>
-    new Participant(name, home, faults[name]?.(send, home) ?? send);
-  const model = new Model(server.plan);
+/** The participants before a script. */
+function participants(): Participants {
   return {
-    model: participant('model', model.createFixture(), model.send),
-    servers: server.homes.map((home) => participant(home.isolation, home, server.send)),
+    model: modelOf('model'),
+    servers: server.homes.map((home) => new Participant(home.isolation, home, server.send)),
   };
+}
+
+/** Models alone, each with its fault if it has one: shrinking plays hundreds of scripts. */
+function faultyModels(faults: Readonly<Record<string, Fault>>): Participants {
+  const faulty = (name: string) => modelOf(name, faults[name]);
+  return { model: faulty('model'), servers: isolationModes.map(faulty) };
+}
+
+function modelOf(name: string, fault: Fault = (send) => send): Participant {
+  const model = new Model(server.plan);
+  const home = model.createFixture();
+  return new Participant(name, home, fault(model.send, home));
 }
 
 type FailedScript = { error: unknown; report: string };
@@ -115,7 +126,6 @@ async function search(
   playOne: (script: Script) => Promise<void>,
 ): Promise<FailedScript | null> {
   const property = fc.asyncProperty(scriptsUpTo(most, errandsIn100), async (script) => {
-    await server.clear();
     await playOne(script);
   });
   const {
@@ -139,7 +149,7 @@ async function shortest(
 ): Promise<readonly string[]> {
   const options = { longest: 10, numRuns: 500, seed: 1 };
   const found = await search(options, async (script) => {
-    await play(script, participants(faults));
+    await play(script, faultyModels(faults));
   });
   assert.ok(found?.error instanceof Difference, found?.report ?? 'Cannot find a difference');
   for (const line of found.error.lines) test.diagnostic(line);

@@ -5,10 +5,11 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { download, json } from '../../src/http/reply.ts';
 import { Refusal } from '../../src/kernel/errors.ts';
+import { codeOf } from '../../src/postgres/errors.ts';
 import { send } from '../support/client.ts';
 import { until } from '../support/until.ts';
 import { type limits, startTestServer, type TestServer } from './test_server.ts';
@@ -105,6 +106,50 @@ describe('a streamed reply', () => {
     assert.equal(server.faults.length, 1);
   });
 
+  describe('to a client of HTTP/1.0, for which a closed connection would make it whole', () => {
+    /** One whose stream has sent a part that the client has, and waits. Behind unread data node does not tell a reset. */
+    async function startWaiting(t: TestContext) {
+      let fail = () => {};
+      const failure = new Promise<never>((_resolve, reject) => {
+        fail = () => reject(new Error('The source is gone'));
+      });
+      async function* stream() {
+        yield Buffer.from('first');
+        await failure;
+      }
+      const file = { name: 'file.gz', type: 'application/gzip' };
+      const server = await startTestServer({}, [], async () => download(file, stream));
+      const { port, hostname } = new URL(server.url);
+      const socket = connect(Number(port), hostname);
+      t.after(() => socket.destroy());
+      let received = '';
+      const error = new Promise<string>((resolve) => {
+        socket.once('error', (reason) => resolve(codeOf(reason)));
+        socket.once('end', () => resolve('ended'));
+      });
+      socket.setEncoding('utf8').on('data', (text) => {
+        received += text;
+      });
+      socket.write('GET / HTTP/1.0\r\n\r\n');
+      await until(() => received.endsWith('first'));
+      return { server, fail, error };
+    }
+
+    it('is reset when it fails', async (t) => {
+      const { server, fail, error } = await startWaiting(t);
+      fail();
+      assert.equal(await error, 'ECONNRESET');
+      assert.equal(server.faults.length, 1);
+    });
+
+    it('is reset when the server has drained for too long', async (t) => {
+      const { server, fail, error } = await startWaiting(t);
+      await server.server.drain(0);
+      assert.equal(await error, 'ECONNRESET');
+      fail();
+    });
+  });
+
   it('is not cut off because a reply to a pipelined request waits behind it', async () => {
     const receiveMs = 100;
     let released = () => {};
@@ -140,7 +185,8 @@ describe('a streamed reply', () => {
   it('is not begun for HEAD', async () => {
     const server = await startStreaming(1);
     const answer = await send(server.url, 'HEAD /');
-    assert.deepEqual([answer.status, answer.headers['content-type']], [200, 'application/gzip']);
+    const { 'content-type': type, 'content-length': length } = answer.headers;
+    assert.deepEqual([answer.status, type, length], [200, 'application/gzip', undefined]);
     assert.equal(server.source.begun, 0);
   });
 });

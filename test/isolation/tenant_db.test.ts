@@ -186,7 +186,7 @@ describe("a tenant's db", () => {
     );
   }
 
-  it('waits for no lock without a right to it, so that nobody waits behind', async () => {
+  it('does not wait for a lock that it has no right to', async () => {
     const ask = (tenant: TenantRef, placement: Placement) =>
       fixture.allIn(placement).run(tenant, (db) => db(rule));
     assert.equal(await waits(ask), false);

@@ -84,7 +84,9 @@ export function startEmbeddedKennel(dataFolder: string): Promise<Kennel> {
 
 async function start(variables: Variables, command = ourMain): Promise<Kennel> {
   const { child, dataFolder, said, ended } = await launch(variables, command);
+  const limit = setTimeout(() => child.kill('SIGKILL'), patienceMs);
   const url = await Promise.race([listening(child, said), ended.then(failed)]);
+  clearTimeout(limit);
   return {
     url,
     dataFolder,

@@ -10,7 +10,7 @@ import { admitOnly } from '../../src/control_plane/moves/fence.ts';
 import type { Job } from '../../src/control_plane/moves/job.ts';
 import { MoveJob, type MoveWatcher } from '../../src/control_plane/moves/move_job.ts';
 import { MoveRecord, type MoveView } from '../../src/control_plane/moves/move_record.ts';
-import { Moves } from '../../src/control_plane/moves/moves.ts';
+import type { Moves } from '../../src/control_plane/moves/moves.ts';
 import { ReplaceJob } from '../../src/control_plane/moves/replace_job.ts';
 import { Provisioner } from '../../src/control_plane/provisioning/provisioner.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
@@ -30,6 +30,7 @@ import {
   openExtended,
   slugOf,
 } from './more_tables.ts';
+import { type Mover, moverOf } from './mover.ts';
 import { lookInto } from './sql.ts';
 import { forLateWrites, theTrail, tracesOf } from './traces.ts';
 
@@ -62,8 +63,6 @@ export type MovingFixture = Omit<ExtendedInstallation, 'asSuperuser'> & {
   /** All that a deleted tenant has left, except its trail. */
   tracesOf(tenant: TenantRef): Promise<string[]>;
 };
-
-type Mover = { moves: Moves; kill(): void };
 
 type MoveOptions = MoveWatcher & { by?: Moves };
 
@@ -108,9 +107,12 @@ export async function openMovingFixture(): Promise<MovingFixture> {
         return rows.map(({ row }) => String(row)).sort();
       });
     },
-    move: async (slug, to, { by = services.moves, ...watcher } = {}) => {
+    move: async (slug, to, { by = services.moves, onStep, ...watcher } = {}) => {
       const request = { slug: slugOf(slug), to, requestId: null };
-      return (await by.begin(request, watcher)).finished;
+      const { watched, assertNone } = keepingErrors(onStep);
+      const view = await (await by.begin(request, { ...watcher, onStep: watched })).finished;
+      assertNone();
+      return view;
     },
     view: (slug) => services.moves.find(slugOf(slug)),
     remove: (slug) => services.onboarding.remove(slugOf(slug), null),
@@ -152,24 +154,6 @@ export async function openMovingFixture(): Promise<MovingFixture> {
   };
 }
 
-/** Moves tenants with connections of its own, until it is killed. @param control instead of that of the services. */
-export function moverOf(
-  { fleet, pools, ...services }: Services,
-  control = services.control,
-): Mover {
-  const movers = openConnectionPool(limits.moverConnection, limits.movers);
-  const locks = openConnectionPool(limits.moverConnection, limits.moveLocks);
-  const moves = new Moves({
-    ...{ fleet, control, movers, locks, recoveryLocks: locks, serving: pools.serving },
-    limits: limits.moves,
-    ...{ newId: randomUUID, nowMs: () => performance.now(), recoveryBatchSize: 1 },
-  });
-  const kill = () => {
-    for (const pool of [locks, movers]) pool.close();
-  };
-  return { moves, kill };
-}
-
 /**
  * The isolation of a process that follows moves, as `src/app.ts` makes it, but without a cache.
  *
@@ -185,7 +169,7 @@ export function followingIsolation(services: Services, patienceMs = 60_000): Iso
         select id, isolation, server, generation from control.tenants where id = ${id}`;
       return tenant ?? null;
     },
-    onStuck: () => moves.recover(),
+    onStuck: (id) => moves.recoverOf(id),
     nowMs: () => performance.now(),
   });
   return tenantIsolation(connections, fleet.modes, relocation);
@@ -200,6 +184,26 @@ export async function tenantOf(
     select id, isolation, server, generation from control.tenants where slug = ${slug}`;
   if (!tenant) throw new Error(`Cannot find "${slug}": there is no such tenant`);
   return tenant;
+}
+
+/**
+ * Keeps the errors of a watcher: a job that has switched its tenant has not failed, whatever happens then, so a
+ * failed assertion would be lost.
+ */
+export function keepingErrors<Step>(onStep: (step: Step) => void | Promise<void> = () => {}) {
+  const errors: unknown[] = [];
+  const watched = async (step: Step) => {
+    try {
+      await onStep(step);
+    } catch (error) {
+      errors.push(error);
+      throw error;
+    }
+  };
+  const assertNone = () => {
+    if (errors.length > 0) throw errors[0];
+  };
+  return { watched, assertNone };
 }
 
 /** All that belongs to a tenant outside of its placement, on every server. */

@@ -4,6 +4,9 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { nodeScript } from '../../bench/node_script.ts';
 
+/** Far longer than any command takes, on a busy machine too. */
+const patienceMs = 600_000;
+
 type Ended = { code: number | null; out: string; err: string };
 
 export function runCommand(
@@ -26,7 +29,8 @@ export async function runProcess(
     env: { PATH, TMPDIR, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const closed = once(child, 'close');
+  const limit = setTimeout(() => child.kill('SIGKILL'), patienceMs);
+  const closed = once(child, 'close').finally(() => clearTimeout(limit));
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
   return { code: child.exitCode, out, err };
 }

@@ -20,7 +20,6 @@ declare module 'ioredis' {
   }
 }
 
-/** Timeouts. */
 export type RedisLimits = {
   /** For the reply to one command. */
   commandTimeoutMs: number;

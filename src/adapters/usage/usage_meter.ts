@@ -64,6 +64,8 @@ export class UsageMeter implements Meter {
           tenant_id uuid, day date, billed bigint, refused bigint
         )
           join control.tenants on tenants.id = count.tenant_id
+        -- Batches of two processes must not wait for each other.
+        order by count.day, count.tenant_id
         on conflict (tenant_id, day) do update
         set billed = usage_days.billed + excluded.billed,
           refused = usage_days.refused + excluded.refused`;

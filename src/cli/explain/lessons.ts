@@ -162,8 +162,8 @@ function schemas({ comparison }: Material): Lesson {
       ...envelopeLines(callOf(explanationOf(comparison, 1))),
       ...prose(`So "pets" means this tenant's table: a handler's SQL stays there even if the policy is wrong.
         SQL that names another tenant's schema gets there, because the role may use them all: only the seal
-        and the policy stop it, as in shared mode. The gain: small tables and indexes. The price: each schema is
-        migrated by itself, and a connection that serves many of them needs more memory.`),
+        and the policy stop it, as in shared mode. The gain: small tables and indexes. The price: each schema
+        has to be migrated, and a connection that serves many of them needs more memory.`),
       '',
       ...prose('In your own Kennel (psql is in the package postgresql-client):'),
     ],

@@ -5,7 +5,7 @@ import { wrapped } from './terminal.ts';
 
 export type Lesson = { title: string; lines: string[]; command: string };
 
-/** A line of a screen. */
+/** In characters. */
 export const screenWidth = 78;
 
 /** The reader has this in view while the Kennel starts. */

@@ -24,7 +24,7 @@ export async function saveArchive(
 ): Promise<number> {
   await assertFree(file);
   const draft = `${file}.${randomUUID()}.part`;
-  const kept = removedOnSignal(draft);
+  const ignoreSignals = removeOnSignal(draft);
   let size = 0;
   let handle: FileHandle | undefined;
   try {
@@ -40,24 +40,24 @@ export async function saveArchive(
   } finally {
     await handle?.close();
     await rm(draft, { force: true });
-    kept();
+    ignoreSignals();
   }
   return size;
 }
 
 /** Removes a file when a signal ends the process. Returns a function that ends this. */
-function removedOnSignal(file: string): () => void {
+function removeOnSignal(file: string): () => void {
   const remove = (signal: NodeJS.Signals) => {
     rmSync(file, { force: true });
-    kept();
+    ignoreSignals();
     process.kill(process.pid, signal);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  const kept = () => {
+  const ignoreSignals = () => {
     for (const signal of signals) process.off(signal, remove);
   };
   for (const signal of signals) process.on(signal, remove);
-  return kept;
+  return ignoreSignals;
 }
 
 /** Unlike a rename, it replaces no file that was made meanwhile. */
@@ -67,7 +67,12 @@ async function publish(draft: string, file: string): Promise<void> {
   } catch (error) {
     if (!linkless.has(codeOf(error))) throw error;
     await (await open(file, 'wx')).close();
-    await rename(draft, file);
+    try {
+      await rename(draft, file);
+    } catch (failure) {
+      await rm(file, { force: true });
+      throw failure;
+    }
   }
 }
 

@@ -78,7 +78,7 @@ export class ExportBudget {
     );
   }
 
-  /** The owner alone may use and see locks. That of an export is of the session, so it outlives the transaction. */
+  /** The owner alone may use and see locks. An export's lock is the session's, and outlives the transaction. */
   #owning<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
     const { owner } = this.#fleet.installation.roles;
     return this.#connection.transaction(`begin; set local role "${owner}"`, work);

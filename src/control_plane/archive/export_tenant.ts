@@ -194,8 +194,8 @@ class TenantExport {
 }
 
 /**
- * LOCK TABLE takes no snapshot: it is taken by the first cursor, when no migration can change the tables any
- * more. To an older snapshot, a table that a migration has rewritten since would be empty.
+ * LOCK TABLE takes no snapshot: the first cursor does, when no migration can change the tables. To an older
+ * snapshot, a table that a migration has rewritten since would be empty.
  */
 function locksAndCursors(tables: readonly StoredTable[]): string {
   const cursors = tables.map(

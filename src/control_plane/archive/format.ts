@@ -95,7 +95,7 @@ export function parseHeader(line: string): ArchiveHeader {
   const parsed = v.safeParse(header, value);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;
-  throw unreadable(`its first line has a wrong "${v.getDotPath(issue) ?? ''}"`);
+  throw unreadable(`its header has an invalid "${v.getDotPath(issue) ?? ''}"`);
 }
 
 /**

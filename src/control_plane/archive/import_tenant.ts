@@ -9,6 +9,8 @@ import { statementOf } from '../generated_sql.ts';
 import type { Contents, Onboarding } from '../provisioning/onboarding.ts';
 import { Provisioner, type ProvisionerParts } from '../provisioning/provisioner.ts';
 import { stagingPlacement } from '../provisioning/staging.ts';
+import { assertCopyable } from '../provisioning/stored_tables.ts';
+import { tablesIn } from '../provisioning/tenant_data.ts';
 import type { AddAccount, OnboardingResult, TenantRow } from '../provisioning/tenant_record.ts';
 import { bytesOf } from './archive_file.ts';
 import { columnsFor, insertOf, readAccountTables } from './archived_tables.ts';
@@ -47,12 +49,17 @@ export async function importTenant(
   const checked = await checkArchive(file, limits);
   const { header } = checked;
   assertKnownVersion(header, fleet.sql.tenant.length);
+  // Before anything is made that could not be deleted again.
+  for (const { mode, placement } of fleet.modes.commonPlacements()) {
+    if (mode === isolation) assertCopyable(await tablesIn(fleet, placement));
+  }
   const total = header.tables.reduce((sum, { rows }) => sum + rows, 0);
   const rows = { file, header, onProgress: (done: number) => onProgress?.(done, total) };
   const contents: Contents = {
     provision: (tenant) => provisionFrom(parts, tenant, rows),
     addAccount: addArchived(checked.account, checked.admin.id),
-    details: { archive_of: header.tenant.slug, exported_at: header.exported_at },
+    // Without the slug of the archive: the tenant reads this event, and that may be another tenant.
+    details: { exported_at: header.exported_at },
   };
   const newTenant = {
     slug,

@@ -66,7 +66,7 @@ export class ArchiveReader {
     }
     const [trailer = ''] = await this.#lines.take(1);
     if (!isDeepStrictEqual(parseJson(trailer), digests)) {
-      throw unreadable('its rows have not the checksums of its last line');
+      throw unreadable('its rows do not match its last line');
     }
     await this.#lines.assertEnd();
   }

@@ -1,6 +1,6 @@
 /** Exports that are recorded in the audit trail once they are certain to begin, and before their first byte leaves. */
 import type { Actor } from '../../kernel/audit_event.ts';
-import { Refusal } from '../../kernel/errors.ts';
+import { Refusal, unavailable } from '../../kernel/errors.ts';
 import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
 import { recordChange } from '../audit/record.ts';
@@ -80,7 +80,9 @@ export class TenantExports {
   ): AsyncGenerator<Buffer> {
     const { archives, downloads } = this.#parts;
     const options = { withKeys: false, isBudgeted: true };
-    const bytes = downloads.through(exportTenant(archives, tenant, options));
+    const exported = exportTenant(archives, tenant, options);
+    const isOperator = exporter.actor === 'operator';
+    const bytes = downloads.through(isOperator ? exported : hidingServers(exported));
     try {
       // A failure to begin is no export. The first bytes have passed through the disk.
       const first = await bytes.next();
@@ -115,6 +117,16 @@ export class TenantExports {
         details,
       });
     });
+  }
+}
+
+/** Tenants do not learn the name of the server that cannot be used. */
+async function* hidingServers(bytes: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* bytes;
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== 'unavailable') throw error;
+    throw unavailable('The database is not available; try again later', error);
   }
 }
 

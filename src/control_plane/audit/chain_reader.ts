@@ -117,8 +117,8 @@ export function readStates(control: Db, chains: string[]): Promise<ChainState[]>
 }
 
 /**
- * The events of a chain in pages, from the smallest bigint on. `order by` repeats the expression of the
- * index; otherwise each page would sort the rest. The page ends with ties: if the unique index is missing,
+ * The events of a chain in pages, from the smallest bigint on. `order by` repeats the expression and the column of
+ * the index, and not the number of the same name; otherwise each page would sort the rest. The page ends with ties: if the unique index is missing,
  * events of the same position must not be divided between two pages. A forged time may be infinite, which
  * has no number.
  */
@@ -152,7 +152,7 @@ export async function* eventsOf(
       where coalesce(tenant_id, '00000000-0000-0000-0000-000000000000') = ${chain}
         and position >= ${from}
         and position <= ${last}
-      order by coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), position
+      order by coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), audit_events.position
       fetch first (${eventBatchSize}) rows with ties`;
     yield page;
     const end = page.at(-1)?.exactPosition ?? last;

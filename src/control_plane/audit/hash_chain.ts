@@ -138,8 +138,8 @@ export class ChainCheck {
   }
 
   /**
-   * Tells moved events from edited ones: for each position whose event does not match, looks among all
-   * such events for the one that does. If it is another event, that one was moved; if there is none, an
+   * Separates moved events from edited ones: for each position whose event does not match, looks among them
+   * for the one that does. If it is another event, that one was moved; if there is none, an
    * event was edited. An event that only follows a moved one matches its own position, and is no finding.
    */
   #findOwners(): void {

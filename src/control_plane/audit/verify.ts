@@ -32,7 +32,7 @@ export type VerificationOptions = {
   eventBytes: number;
   /** Findings of one chain that are listed. */
   maxFindings: number;
-  /** Is told how many chains are verified, and of about how many. */
+  /** Receives the number of verified chains and an estimate of the total. */
   onProgress?: (done: number, of: number) => void;
 };
 

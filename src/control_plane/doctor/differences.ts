@@ -32,7 +32,7 @@ export function differences(
   });
   const extra = [...is]
     .filter(([object, fact]) => !must.has(object) && tells(fact))
-    .map(([, fact]) => excessive(fact, setting));
+    .map(([, fact]) => excessive(fact, expected, setting));
   return [...lacking, ...extra];
 }
 
@@ -59,18 +59,34 @@ function changed(fact: Fact, found: Fact, setting: Setting): Finding {
   return told('changed', fact, { ...setting, what, fix });
 }
 
-function excessive(fact: Fact, setting: Setting): Finding {
+function excessive(fact: Fact, expected: readonly Fact[], setting: Setting): Finding {
   const what = 'No file of sql/ makes it';
   const more = fact.value === '' ? what : `${what}: ${shown(fact, setting)}`;
-  const how = isHarmlessIndex(fact) ? 'added' : 'extra';
+  const how = isHarmlessIndex(fact) || isRebuilt(fact, expected) ? 'added' : 'extra';
   return told(how, fact, { ...setting, what: more, fix: fact.drop });
 }
 
-/** Whether it is an index of columns alone, which refuses no row, or one that REINDEX CONCURRENTLY is building. */
-function isHarmlessIndex({ kind, object, value }: Fact): boolean {
+/** Whether it is an index of columns alone, which refuses no row. */
+function isHarmlessIndex({ kind, value }: Fact): boolean {
   const isPlain =
     /^CREATE INDEX [^(]*\([\w", ]+\)(?: INCLUDE \([\w", ]+\))?(?: WITH \([^)]*\))?(?: invalid)?$/;
-  return kind === 'index' && (isPlain.test(value) || /_cc(?:new|old)\d* of table/.test(object));
+  return kind === 'index' && isPlain.test(value);
+}
+
+/** Whether REINDEX CONCURRENTLY is building it, in place of an expected one. */
+function isRebuilt(fact: Fact, expected: readonly Fact[]): boolean {
+  if (fact.kind !== 'index' || !/_cc(?:new|old)\d*"? of table/.test(fact.object)) return false;
+  const isSame = (other: Fact) => other.parent === fact.parent && indexed(other) === indexed(fact);
+  return expected.some(isSame);
+}
+
+/** What an index, or that of a key, contains and refuses; null for other facts. */
+function indexed({ kind, value }: Fact): string | null {
+  const [, unique = '', content] =
+    /^CREATE (UNIQUE )?INDEX .*? USING (.*?)(?: invalid)?$/.exec(value) ?? [];
+  if (kind === 'index' && content !== undefined) return `${unique}${content}`;
+  const [, columns] = /^(?:PRIMARY KEY|UNIQUE) (\(.*\))$/.exec(value) ?? [];
+  return columns === undefined ? null : `UNIQUE btree ${columns}`;
 }
 
 function told(

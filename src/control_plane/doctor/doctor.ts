@@ -31,7 +31,7 @@ export type DoctorOptions = {
   references?: References;
   /** Only this server and the databases there. By default all of them. */
   server?: string | undefined;
-  /** Is told how many tenants' databases are examined, and of how many. */
+  /** Receives the number of examined tenants' databases and the total. */
   onProgress?: (done: number, of: number) => void;
 };
 

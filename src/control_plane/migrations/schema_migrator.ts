@@ -192,6 +192,9 @@ export function assertUnedited(applied: LedgerRow[], migrations: readonly Migrat
   }
 }
 
+/** Tables stay locked while this process hangs between the statements and the commit. */
+const idleMs = 5_000;
+
 async function apply(
   connection: Connection,
   schemas: readonly string[],
@@ -203,7 +206,10 @@ async function apply(
     `set local role "${owner}"`,
     `set local search_path = "${schema}"`,
   ];
-  const limits = [`set local lock_timeout = ${lockTimeoutMs}`];
+  const limits = [
+    `set local lock_timeout = ${lockTimeoutMs}`,
+    `set local idle_in_transaction_session_timeout = ${idleMs}`,
+  ];
   if (statementTimeoutMs) limits.push(`set local statement_timeout = ${statementTimeoutMs}`);
   await connection.scripts(
     ['begin', 'set local client_min_messages = warning', ...limits, creation].join('; '),

@@ -80,8 +80,8 @@ export async function migrationStatus(
 }
 
 /**
- * Returns the lowest version, and at most `ceiling`. Each one by itself: 125 000 tenants are too many
- * arguments for Math.min().
+ * Returns the lowest version, and at most `ceiling`. Not by Math.min(), which cannot take 125 000
+ * arguments.
  */
 export function lowestOf(all: readonly { version: number }[], ceiling: number): number {
   return all.reduce((lowest, { version }) => Math.min(lowest, version), ceiling);

@@ -1,7 +1,7 @@
 /**
  * Collects the keys of the rows that a tenant changes while it moves, and stops its writes at the end. A
  * schema of its own holds the keys, the fence of the writes and the trigger functions; each table has two
- * triggers. Without them nothing of it is left: a tenant that does not move pays nothing, and in shared tables
+ * triggers. After a move all of it is removed: a tenant that does not move pays nothing, and in shared tables
  * the condition of a trigger excludes the rows of all other tenants.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -154,8 +154,8 @@ export class ChangeCapture {
   }
 
   /**
-   * The trigger function of one table. A write that sees no fence before the lock, but does behind it, came
-   * too late as well. Security definer, because serving roles have no rights in the schema. A key has the form
+   * The trigger function of one table. A write that sees the fence only after it has the lock is
+   * refused, too. Security definer, because serving roles have no rights in the schema. A key has the form
    * that the move reads, not that of the session that writes: an operator may have set another one.
    */
   #function({ name, key }: StoredTable): string {

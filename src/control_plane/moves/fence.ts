@@ -3,10 +3,10 @@
  * process that has not heard of a move can neither read nor write the old placement.
  */
 import type { TenantId } from '../../kernel/tenant.ts';
-import { type DatabasePlace, isDedicated, type Placement } from '../../postgres/placement.ts';
-import { type Fleet, fleetWork } from '../fleet.ts';
+import { isDedicated, type Placement } from '../../postgres/placement.ts';
+import type { Fleet } from '../fleet.ts';
 import { readSealSecrets, writeSeals } from '../keys/seal_keys.ts';
-import { withDatabaseLock } from '../provisioning/placement_lock.ts';
+import { scriptAsOwner, withDatabaseLock } from '../provisioning/placement_lock.ts';
 
 type FenceChange = {
   tenant: TenantId;
@@ -21,7 +21,7 @@ export async function admitOnly(
   { tenant, guard = 'select' }: FenceChange,
 ): Promise<void> {
   if (isDedicated(placement)) return admitDedicated(fleet, placement, guard);
-  await runAsOwner(
+  await scriptAsOwner(
     fleet,
     placement,
     `${guard};
@@ -38,7 +38,7 @@ export function removeFence(
   { tenant, guard = 'select' }: FenceChange,
 ): Promise<void> {
   if (isDedicated(placement)) return admitDedicated(fleet, placement, guard);
-  return runAsOwner(
+  return scriptAsOwner(
     fleet,
     placement,
     `${guard}; delete from kernel.fences where tenant_id = '${tenant}'`,
@@ -51,18 +51,8 @@ export function removeFence(
  */
 function admitDedicated(fleet: Fleet, placement: Placement, guard: string): Promise<void> {
   return withDatabaseLock(fleet, placement, async (connection) => {
-    await runAsOwner(fleet, fleet.installation.main, guard);
+    await scriptAsOwner(fleet, fleet.installation.main, guard);
     const seals = await readSealSecrets(fleet);
     await writeSeals(connection, { fleet, placement, seals });
   });
-}
-
-function runAsOwner(
-  { admin, installation }: Fleet,
-  place: DatabasePlace,
-  statement: string,
-): Promise<void> {
-  return admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
-    connection.script(`begin; set local role "${installation.roles.owner}"; ${statement}; commit`),
-  );
 }

@@ -11,10 +11,17 @@ import type { TransferLimits } from './transfer.ts';
 export type MoveLimits = TransferLimits &
   CaptureLimits &
   OldSessionsLimits & {
+    /** Writes are stopped when at most so many changed rows were left to copy. */
     fewChanges: number;
+    /** Rounds in which the copy may catch up with the tenant's writes. */
     catchUps: number;
+    /** Rounds one after the other in which more was to be copied than in the one before. */
     growingCatchUps: number;
+    /** How often the registry learns how many rows have been copied. */
     progressMs: number;
+    /** How long a process that works on a move may hang, before another one takes the move over. */
+    lockSilenceMs: number;
+    /** The longest error of a failed move that the registry keeps. */
     errorChars: number;
   };
 

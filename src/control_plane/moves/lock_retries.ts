@@ -6,10 +6,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Refusal } from '../../kernel/errors.ts';
 import { codeOf } from '../../postgres/errors.ts';
 
+/** How long a statement waits for a lock, and how often it is tried. */
 export type LockLimits = {
+  /** For the first attempt. The second one waits twice as long, the third one three times. */
   firstLockTimeoutMs: number;
+  /** For any attempt. */
   longestLockTimeoutMs: number;
   lockAttempts: number;
+  /** Between two attempts. */
   lockRetryMs: number;
 };
 

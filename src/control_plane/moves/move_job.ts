@@ -5,6 +5,7 @@
  */
 import { Refusal } from '../../kernel/errors.ts';
 import { isDedicated } from '../../postgres/placement.ts';
+import type { Provisioner } from '../provisioning/provisioner.ts';
 import { assertCopyable, type TableGroup } from '../provisioning/stored_tables.ts';
 import { ChangeCapture } from './change_capture.ts';
 import type { Job, JobParts } from './job.ts';
@@ -106,10 +107,10 @@ export class MoveJob implements Job {
   async finish(): Promise<void> {
     const { record } = this.#parts;
     const { placement, isLost } = this.#origin;
-    await record.assertOwned(this.#move);
     await this.#origin.assertUp();
+    await record.assertOwned(this.#move);
     if (!isDedicated(placement)) await this.#dropCapture();
-    else if (!isLost) await endSessions(this.#parts, placement);
+    else if (!isLost) await endSessions(this.#parts, placement, assertingOwned(this.#move));
     await this.#destroy(this.#origin);
     await record.done(this.#move);
   }
@@ -136,10 +137,10 @@ export class MoveJob implements Job {
 
   /** Builds the second placement from nothing: an earlier move may have left one. */
   async #build(): Promise<TableGroup[]> {
-    const { fleet, steps } = this.#parts;
+    const { fleet } = this.#parts;
     const { ref } = this.#destination;
     await this.#destroy(this.#destination);
-    const version = await fleet.modes.of(ref).provision(ref, steps);
+    const version = await fleet.modes.of(ref).provision(ref, this.#guardedSteps);
     if (version !== fleet.sql.tenant.length) {
       throw new Refusal('conflict', {
         detail: `The tables of ${ref.isolation} mode have schema version ${version}; migrate them first`,
@@ -229,12 +230,16 @@ export class MoveJob implements Job {
   }
 
   async #destroy(place: Place): Promise<void> {
-    const { fleet, record, steps } = this.#parts;
+    const { fleet, record } = this.#parts;
     await place.assertUp();
     // The place may be in use again: by another process, that has taken over and moved the tenant back.
     await record.assertOwned(this.#move);
-    const guarded = steps.with({ guard: assertingOwned(this.#move) });
-    await fleet.modes.of(place.ref).destroy(place.ref, guarded);
+    await fleet.modes.of(place.ref).destroy(place.ref, this.#guardedSteps);
+  }
+
+  /** They fail when another process has taken the move over. */
+  get #guardedSteps(): Provisioner {
+    return this.#parts.steps.with({ guard: assertingOwned(this.#move) });
   }
 }
 

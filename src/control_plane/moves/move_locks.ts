@@ -8,16 +8,23 @@ import type { Fleet } from '../fleet.ts';
 
 type Work<Result> = (connection: Connection) => Promise<Result>;
 
+export type LockParts = {
+  fleet: Fleet;
+  locks: ConnectionPool;
+  /** After so long without a sign of life, Postgres releases the lock. */
+  limits: { lockSilenceMs: number };
+};
+
 /** Runs `work` under the lock of the tenant; null when another process has the lock. */
 export function withTenantLock<Result>(
-  { locks, fleet }: { locks: ConnectionPool; fleet: Fleet },
+  { fleet, locks, limits }: LockParts,
   slug: Slug,
   work: Work<Result>,
 ): Promise<Result | null> {
   const { installation } = fleet;
   const target = installation.adminTarget(installation.main);
   return locks.exclusive(target, slug, (connection) =>
-    tryWithLock(connection, `tenant ${slug}`, () => work(connection)),
+    tryWithLock(connection, `tenant ${slug}`, () => work(connection), limits.lockSilenceMs),
   );
 }
 

@@ -1,8 +1,8 @@
 /**
  * Moves tenants between isolation modes and servers while they are served, and replaces their rows. Such a job
  * holds the lock of its tenant, so a second one and a deletion are refused, and shares the locks of migrations
- * and of key rotations, so these are refused too. A job that was killed is undone or completed by the next
- * recovery.
+ * and of key rotations, so these are refused too. A job whose process was killed, or hangs, is undone or
+ * completed by the next recovery.
  */
 import { Refusal } from '../../kernel/errors.ts';
 import type { Db, TenantRef } from '../../kernel/ports.ts';
@@ -12,6 +12,8 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import { Provisioner } from '../provisioning/provisioner.ts';
+import { assertCopyable } from '../provisioning/stored_tables.ts';
+import { tablesIn } from '../provisioning/tenant_data.ts';
 import { chooseServer } from '../servers/choose_server.ts';
 import { asRefusal, assertUp, downAmong } from '../servers/probe.ts';
 import { settleAll } from '../settle_all.ts';
@@ -20,6 +22,7 @@ import { isLockTimeout } from './lock_retries.ts';
 import { MoveJob, type MoveWatcher } from './move_job.ts';
 import { besideFleetWork, conflict, withTenantLock } from './move_locks.ts';
 import { MoveRecord, type MoveRow, type MoveView } from './move_record.ts';
+import { assertMovable } from './moving_tables.ts';
 import { ReplaceJob, type Replacement, type ReplaceWatcher } from './replace_job.ts';
 
 export type MovesParts = {
@@ -63,6 +66,8 @@ export class Moves {
   readonly #parts: MovesParts;
   readonly #record: MoveRecord;
   readonly #jobParts: JobParts;
+  /** The tenants whose jobs this process works on: a second one is refused without a connection for its lock. */
+  readonly #working = new Set<Slug>();
 
   constructor(parts: MovesParts) {
     const { fleet, control, movers, serving, limits, newId, nowMs } = parts;
@@ -122,14 +127,14 @@ export class Moves {
   }
 
   /**
-   * Undoes or completes the moves of killed processes; skips those of live ones. What is to be done on servers that
-   * are down is left.
+   * Undoes or completes the moves of killed processes; skips those of live ones. Work on servers that are down is
+   * left for later.
    *
    * @param server only moves to or from it; null for all.
    * @throws {AggregateError} when some of them failed; the others are done.
    */
   async recover(server: string | null = null): Promise<void> {
-    const { fleet, recoveryLocks: locks, recoveryBatchSize: limit } = this.#parts;
+    const { fleet, recoveryBatchSize: limit } = this.#parts;
     const down = await downAmong(fleet, await this.#record.servers(server));
     const unfinished = await this.#record.unfinished({
       server,
@@ -138,9 +143,21 @@ export class Moves {
     });
     await settleAll(
       'recover every move',
-      unfinished.map((slug) => withTenantLock({ fleet, locks }, slug, () => this.#recover(slug))),
+      unfinished.map((slug) => this.#recoverLocked(slug)),
       down.map(asRefusal),
     );
+  }
+
+  /** Undoes or completes the move of one tenant, unless a live process works on it. */
+  async recoverOf(id: TenantId): Promise<void> {
+    const [tenant] = await this.#parts.control<{ slug: Slug }>`
+      select slug from control.tenants where id = ${id}`;
+    if (tenant) await this.#recoverLocked(tenant.slug);
+  }
+
+  async #recoverLocked(slug: Slug): Promise<void> {
+    const { fleet, recoveryLocks: locks, limits } = this.#parts;
+    await withTenantLock({ fleet, locks, limits }, slug, () => this.#recover(slug));
   }
 
   /** Removes all that moves have left of a tenant whose lock the caller holds. */
@@ -155,15 +172,30 @@ export class Moves {
     if (move) await this.#giveUp(move, 'The process that moved the tenant has ended');
   }
 
-  /** Decided by the places: a server of the former version writes no `kind`. */
+  /** Compares places, because servers of the version before write no `kind`. */
   #jobOf(move: MoveRow): Job {
     const { origin, originServer, destination, destinationServer } = move;
     const stays = origin === destination && originServer === destinationServer;
     return new (stays ? ReplaceJob : MoveJob)(this.#jobParts, move);
   }
 
-  async #run(slug: Slug, { claim, onBegun, work, onDropped }: Running): Promise<MoveView> {
-    const moved = await withTenantLock(this.#parts, slug, (connection) =>
+  async #run(slug: Slug, running: Running): Promise<MoveView> {
+    const refusal = () =>
+      conflict(`The tenant "${slug}" is being moved, created or deleted; try again later`);
+    if (this.#working.has(slug)) throw refusal();
+    this.#working.add(slug);
+    try {
+      const moved = await this.#underLock(slug, running);
+      if (moved) return moved;
+    } finally {
+      this.#working.delete(slug);
+    }
+    throw refusal();
+  }
+
+  /** @returns null when another process has the lock. */
+  #underLock(slug: Slug, { claim, onBegun, work, onDropped }: Running): Promise<MoveView | null> {
+    return withTenantLock(this.#parts, slug, (connection) =>
       besideFleetWork(connection, async () => {
         await this.#recover(slug);
         const move = await claim();
@@ -174,8 +206,6 @@ export class Moves {
         return view;
       }),
     );
-    if (moved) return moved;
-    throw conflict(`The tenant "${slug}" is being moved, created or deleted; try again later`);
   }
 
   /**
@@ -229,6 +259,7 @@ export class Moves {
     }
     const server = await chooseServer(this.#parts, { isolation: to, server: asked });
     await assertUp(fleet, tenant.server);
+    await this.#assertMovable([tenant, { ...tenant, isolation: to, server }]);
     const newest = fleet.sql.tenant.length;
     if (version !== newest) {
       throw conflict(
@@ -236,6 +267,15 @@ export class Moves {
       );
     }
     return this.#claim(slug, tenant, { isolation: to, server, kind: 'move' });
+  }
+
+  /** Before anything is made that could not be deleted again. */
+  async #assertMovable([origin, destination]: [TenantRef, TenantRef]): Promise<void> {
+    const { fleet } = this.#parts;
+    const { modes } = fleet;
+    assertMovable(await tablesIn(fleet, modes.placementOf(origin)));
+    if (!modes.isCommon(destination)) return;
+    assertCopyable(await tablesIn(fleet, modes.placementOf(destination)));
   }
 
   async #claim(

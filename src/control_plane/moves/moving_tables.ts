@@ -5,17 +5,18 @@ import {
   type TableGroup,
   tablesOf,
 } from '../provisioning/stored_tables.ts';
+import { conflict } from './move_locks.ts';
 
 /**
- * @throws {Error} when a table has no primary key, or a deferrable one: its changes could not be followed; and as
+ * @throws {Refusal} `conflict` when a table has no primary key, or a deferrable one: its changes could not be followed; and as
  *   `assertCopyable`.
  */
 export function assertMovable(groups: readonly TableGroup[]): void {
   assertCopyable(groups);
   for (const { name, key, hasDeferrableKey } of tablesOf(groups)) {
     const cannot = `Cannot move the table "${name}"`;
-    if (key.length === 0) throw new Error(`${cannot}: it has no primary key`);
-    if (hasDeferrableKey) throw new Error(`${cannot}: its primary key is deferrable`);
+    if (key.length === 0) throw conflict(`${cannot}: it has no primary key`);
+    if (hasDeferrableKey) throw conflict(`${cannot}: its primary key is deferrable`);
   }
 }
 

@@ -11,6 +11,8 @@ export type OldSessionsLimits = {
   busySessionsMs: number;
   idleSessionsMs: number;
   pollMs: number;
+  /** An export takes minutes. */
+  exportPollMs: number;
 };
 
 type OldSessionsParts = {
@@ -25,35 +27,41 @@ type OldSessionsParts = {
  * Lets the sessions of the old database end by themselves: a statement that a dropped database ends is lost,
  * while one that the fence refuses is sent again. An export that has begun goes on to its end. Idle sessions of
  * processes without a request of the tenant stay, and are ended by the drop.
+ *
+ * @param guard SQL of the main database that fails, as the owner, when another process has taken the move over.
  */
 export async function endSessions(
   { fleet, serving, limits, nowMs }: OldSessionsParts,
   placement: DedicatedPlacement,
+  guard: string,
 ): Promise<void> {
   const { server, login, target } = placement;
-  const { migrate } = fleet.installation.roles;
+  const { main, roles } = fleet.installation;
   const on = <Result>(work: (home: Connection) => Promise<Result>) => onServer(fleet, server, work);
+  const guarding = `set local role "${roles.owner}"; ${guard}; set local role none;`;
   // A killed move may have dropped the role already.
   await on((home) =>
     home.script(
-      `do $$ begin
+      `begin; ${server === main.server ? guarding : ''}
+       do $$ begin
          alter role "${login}" nologin;
        exception when undefined_object then null;
-       end $$`,
+       end $$;
+       commit`,
     ),
   );
   const sinceMs = nowMs();
   for (;;) {
     serving.closeIdle(target);
-    const busiest = await on((home) => busiestOf(home, placement, migrate));
+    const busiest = await on((home) => busiestOf(home, placement, roles.migrate));
     if (busiest === null || nowMs() - sinceMs > limits[`${busiest}SessionsMs`]) return;
-    await pause(limits.pollMs);
+    await pause(busiest === 'export' ? limits.exportPollMs : limits.pollMs);
   }
 }
 
 /**
- * Returns what the busiest session does; null when there is none. Exports have the login of migrations; of its other
- * sessions none is in a transaction there.
+ * Returns what the busiest session does; null when there is none. Exports have the login of migrations; a look of the
+ * doctor has it, too, and is short.
  */
 async function busiestOf(
   home: Connection,

@@ -23,7 +23,7 @@ export class Place {
     move: OwnedMove,
     ref: Omit<TenantRef, 'id'>,
   ) {
-    const { modes, installation } = fleet;
+    const { modes, installation, admin } = fleet;
     this.ref = { ...ref, id: move.id };
     this.#fleet = fleet;
     this.placement = modes.placementOf(this.ref);
@@ -33,7 +33,7 @@ export class Place {
     const guard = isInMain ? assertingOwned(move) : 'select';
     this.#fenceGuard = isDedicated(placement) ? assertingOwned(move) : guard;
     this.session = new TenantSession(
-      { movers, installation },
+      { movers, installation, admin },
       { placement, tenant: move.id, guard },
     );
   }

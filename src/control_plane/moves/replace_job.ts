@@ -17,7 +17,7 @@ import { stagingPlacement } from '../provisioning/staging.ts';
 import type { TableGroup } from '../provisioning/stored_tables.ts';
 import { ChangeCapture } from './change_capture.ts';
 import type { Job, JobParts } from './job.ts';
-import type { MoveRow } from './move_record.ts';
+import { assertingOwned, type MoveRow } from './move_record.ts';
 import { Place } from './place.ts';
 
 /** Rows that are replaced without a rest: in a larger piece of work the other tenants wait longer. */
@@ -29,10 +29,8 @@ export const replaceSteps = [
   ...(['fenced', 'replaced', 'switched', 'dropped'] as const),
 ] as const;
 
-/** One of these steps. */
 export type ReplaceStep = (typeof replaceSteps)[number];
 
-/** Is told of each step. */
 export type ReplaceWatcher = { onStep?: (step: ReplaceStep) => void | Promise<void> };
 
 /** The new rows of a tenant, and what happens to its present ones. */
@@ -48,7 +46,6 @@ export type Replacement = {
 /** The event, as the transaction that replaces the rows leaves it. */
 type Mark = { requestId: string | null; details: AuditDetails };
 
-/** One replacement. */
 export class ReplaceJob implements Job {
   readonly #parts: JobParts;
   readonly #move: MoveRow;
@@ -144,7 +141,8 @@ export class ReplaceJob implements Job {
 
   async #cleanUp(): Promise<void> {
     await this.#capture.drop(await this.#place.tables());
-    await this.#parts.steps.dropSchema(this.#staging);
+    const guard = assertingOwned(this.#move);
+    await this.#parts.steps.with({ guard }).dropSchema(this.#staging);
   }
 
   /** Also opens the tenant to writes: from here on the fence stops those of the present generation. */

@@ -6,11 +6,12 @@ import type { Sql } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
-import type { Installation } from '../../postgres/installation.ts';
 import type { Placement } from '../../postgres/placement.ts';
+import { type Fleet, fleetWork } from '../fleet.ts';
+import { becomeMember } from '../provisioning/logins.ts';
 import { beginAsOwner, pastFence } from '../provisioning/owner_context.ts';
 
-export type TenantSessionParts = { movers: ConnectionPool; installation: Installation };
+export type TenantSessionParts = Pick<Fleet, 'admin' | 'installation'> & { movers: ConnectionPool };
 
 export class TenantSession {
   readonly #parts: TenantSessionParts;
@@ -49,15 +50,32 @@ export class TenantSession {
   }
 
   /**
-   * Waits for transactions of a killed process: Postgres ends a statement although the process is gone.
-   * Each transaction of a move holds this lock.
+   * Waits for transactions of a process that was killed, or hangs: Postgres ends a statement although the process is
+   * gone. Each transaction of a move holds this lock. Those that wait for their process are ended: it has lost its move.
    *
    * @param work is done before any of them can begin.
    */
-  settle<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+  async settle<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    await this.#endIdleTransactions();
     const begin = `begin; set local role "${this.#owner}";
       select pg_advisory_xact_lock(${moveLock(this.#tenant)})`;
     return this.#use((connection) => connection.transaction(begin, work));
+  }
+
+  /** As the administrator: the login of migrations may not see who holds which locks. */
+  #endIdleTransactions(): Promise<void> {
+    const { admin, installation } = this.#parts;
+    const target = installation.adminTarget(this.#placement);
+    return admin.exclusive(target, fleetWork, async (connection) => {
+      await becomeMember(connection, installation.roles.migrate);
+      await connection.script(`
+        select pg_terminate_backend(pid)
+        from pg_locks
+          join pg_stat_activity using (pid)
+        where locktype = 'advisory' and objsubid = 1 and database = datid
+          and datname = current_database() and state like 'idle in transaction%'
+          and classid::bigint << 32 | objid::bigint = ${moveLock(this.#tenant)}`);
+    });
   }
 
   get #owner(): string {

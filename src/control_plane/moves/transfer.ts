@@ -23,10 +23,13 @@ import {
 import type { TenantSession } from './tenant_session.ts';
 
 export type TransferLimits = {
+  /** Rows, and about as many bytes of rows, that are copied with one statement. */
   batchRows: number;
   batchBytes: number;
   batchesPerCommit: number;
+  /** Changed rows that are copied with one statement. */
   changesBatchRows: number;
+  /** Rows that are compared with one statement. */
   comparedRows: number;
 };
 
@@ -41,7 +44,7 @@ export type Transfer = {
   pace: PaceLimits;
 };
 
-/** Copies all rows. @param onRows is told how many are copied, and how many there are. */
+/** Copies all rows. @param onRows receives the copied rows and the total. */
 export async function copyAll(
   { source, destination, groups, limits, pace }: Transfer,
   onRows: (rows: number, of: number) => Promise<void>,
@@ -176,7 +179,7 @@ async function* changesOf(
       const [page]: Changes[] = await ask<Changes>(read, next, last);
       if (page && page.last !== null) yield { table, page };
       last = page?.last ?? null;
-      // A page that its bytes have cut was read in vain behind them.
+      // Rows past the byte limit of a page were read for nothing.
       rows = Math.min(limits.changesBatchRows, 2 * Math.max(1, page?.changes ?? 0));
     }
   }

@@ -54,7 +54,7 @@ export async function deleteRows(
   }
 }
 
-/** In pages of any rows, until none can be deleted. */
+/** Deletes pages in any order until one is empty. */
 async function deleteUnkeyed(
   sql: Sql,
   { name }: StoredTable,

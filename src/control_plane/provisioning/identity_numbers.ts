@@ -5,8 +5,8 @@ import { literal } from '../moves/row_statements.ts';
 import type { StoredTable } from './stored_tables.ts';
 
 /**
- * Up to this many numbers are drawn one by one, so no other session gets the same number. A larger distance is
- * passed by `setval`: a number is repeated only if others draw that many at the same time.
+ * Up to this many numbers are drawn one by one, so no other session gets the same number. A larger gap is
+ * closed by `setval`: a number repeats only if others draw that many at the same time.
  */
 const drawnNumbers = 100_000;
 

@@ -8,7 +8,7 @@ import type { ModeFactory } from '../../isolation/mode.ts';
 import { IsolationModes } from '../../isolation/modes.ts';
 import type { Sql } from '../../kernel/ports.ts';
 import { mainServer } from '../../kernel/tenant.ts';
-import { withLock } from '../../postgres/advisory_lock.ts';
+import { givingSignsOfLife, withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { codeOf } from '../../postgres/errors.ts';
@@ -61,7 +61,9 @@ export function install(
 ): Promise<Fleet> {
   return admin
     .exclusive(adminUrl, fleetWork, (connection) =>
-      withLock(connection, 'install', () => installOn(connection, adminUrl, admin, options)),
+      withLock(connection, 'install', () =>
+        givingSignsOfLife(connection, () => installOn(connection, adminUrl, admin, options)),
+      ),
     )
     .catch((error: unknown) => {
       if (codeOf(error) !== '42501') throw error;

@@ -25,7 +25,8 @@ import {
 } from './deletion_receipt.ts';
 import { Provisioner } from './provisioner.ts';
 import { stagingPlacement } from './staging.ts';
-import { addSamplePet, countTenantRows } from './tenant_data.ts';
+import { assertAllVisible } from './stored_tables.ts';
+import { addSamplePet, countTenantRows, tablesIn } from './tenant_data.ts';
 import {
   type AddAccount,
   activate,
@@ -97,7 +98,7 @@ export class Onboarding {
   /**
    * Deletes a tenant, except its audit trail. Null when there is none.
    *
-   * @param onProgress is told how many of its rows are deleted, where their tables are not dropped.
+   * @param onProgress receives the deleted rows and the total, where the tables are not dropped.
    * @throws {Refusal} `conflict` while another process creates, moves or deletes it; `unavailable` while its
    *   server is down.
    */
@@ -204,14 +205,15 @@ export class Onboarding {
   async #rollBack(tenant: TenantRow): Promise<void> {
     const { control } = this.#parts;
     // Waits for the activation of a killed process or lost connection, because it may still commit.
-    const unfinished = await control`
-      select from control.tenants where id = ${tenant.id} and status = 'provisioning' for update`;
-    if (unfinished.length === 0) return;
+    const [found] = await control<{ status: string }>`
+      select status from control.tenants where id = ${tenant.id} for update`;
+    if (found && found.status !== 'provisioning') return;
     await assertUp(this.#parts.fleet, tenant.server);
+    // Also if another process has rolled it back: this one may have made something since.
     await this.#destroy(tenant);
     await control.transaction(async (sql) => {
-      await sql`delete from control.tenants where id = ${tenant.id}`;
-      await this.#recordLeftovers(sql, tenant);
+      await sql`delete from control.tenants where id = ${tenant.id} and status = 'provisioning'`;
+      if (found) await this.#recordLeftovers(sql, tenant);
     });
   }
 
@@ -223,6 +225,7 @@ export class Onboarding {
     const { fleet, control, newId, forgetMoves } = this.#parts;
     await assertUp(fleet, tenant.server);
     await forgetMoves(tenant);
+    await this.#assertErasable(tenant);
     const tables = await this.#countRows(tenant);
     await control`
       update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
@@ -252,6 +255,13 @@ export class Onboarding {
       const { slug, isolation } = tenant;
       return { slug, isolation, tables, account, trail_hash: await readTrailHash(sql, tenant) };
     });
+  }
+
+  /** Before the tenant is served no more. @throws {Refusal} `conflict` when a policy hides rows in tables of others. */
+  async #assertErasable(tenant: TenantRow): Promise<void> {
+    const { fleet } = this.#parts;
+    if (tenant.status === 'deleting' || !fleet.modes.isCommon(tenant)) return;
+    assertAllVisible(await tablesIn(fleet, fleet.modes.placementOf(tenant)));
   }
 
   /** Null when a deletion was begun before, or the tables cannot be read: they are deleted anyway. */

@@ -43,6 +43,17 @@ export function lockUntilDiscard(
   );
 }
 
+/** Runs statements without parameters in one transaction, as the owner. */
+export function scriptAsOwner(
+  { admin, installation }: Fleet,
+  place: DatabasePlace,
+  statements: string,
+): Promise<void> {
+  return admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
+    connection.script(`begin; set local role "${installation.roles.owner}"; ${statements}; commit`),
+  );
+}
+
 /** Returns the name of a schema's lock, in its database. */
 export function schemaLock({ schema }: Pick<Placement, 'schema'>): string {
   return `schema ${schema}`;

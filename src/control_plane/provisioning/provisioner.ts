@@ -7,7 +7,7 @@ import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { DedicatedPlacement, Placement } from '../../postgres/placement.ts';
 import type { Fleet } from '../fleet.ts';
 import { createLogin, hidingStatements, limitingTransactions } from './logins.ts';
-import { withDatabaseLock } from './placement_lock.ts';
+import { scriptAsOwner, withDatabaseLock } from './placement_lock.ts';
 import { eraseRows } from './tenant_data.ts';
 import { createDatabase, dropDatabase } from './tenant_database.ts';
 import { createSchema, dropSchema, schemaVersion } from './tenant_schema.ts';
@@ -17,9 +17,9 @@ export type ProvisionerParts = {
   control: Sql;
   /** The connections that serve tenants: those of a dropped database are closed. */
   serving: Pick<ConnectionPool, 'closeIdle'>;
-  /** SQL that fails in a transaction of a process that may not go on. */
+  /** SQL of the main database that fails for a process that may not go on, as the owner. */
   guard?: string;
-  /** Is told how many rows have been erased, to the page. */
+  /** Receives the number of erased rows, rounded up to pages. */
   onErased?: (rows: number) => void;
 };
 
@@ -48,7 +48,7 @@ export class Provisioner implements ProvisioningSteps {
   }
 
   createDatabase(placement: Placement): Promise<void> {
-    return createDatabase(this.#parts.fleet, placement);
+    return createDatabase(this.#parts.fleet, placement, () => this.#assertMayGoOn());
   }
 
   createSchema(placement: Placement): Promise<number> {
@@ -64,13 +64,13 @@ export class Provisioner implements ProvisioningSteps {
   }
 
   dropSchema(placement: Placement): Promise<void> {
-    return dropSchema(this.#parts.fleet, placement);
+    return dropSchema(this.#parts.fleet, placement, this.#parts.guard);
   }
 
   dropDatabase(placement: Placement): Promise<void> {
     this.#parts.serving.closeIdle(placement.target);
     if (this.#isLost(placement)) return Promise.resolve();
-    return dropDatabase(this.#parts.fleet, placement);
+    return dropDatabase(this.#parts.fleet, placement, () => this.#assertMayGoOn());
   }
 
   dropLogin(placement: DedicatedPlacement): Promise<void> {
@@ -90,6 +90,15 @@ export class Provisioner implements ProvisioningSteps {
   ): Promise<void> {
     const { fleet } = this.#parts;
     const { database: from } = fleet.installation.homeOf(server);
-    return withDatabaseLock(fleet, { server, database, from }, work);
+    return withDatabaseLock(fleet, { server, database, from }, async (connection) => {
+      await this.#assertMayGoOn();
+      await work(connection);
+    });
+  }
+
+  /** Behind the lock of the placement: another process that has taken over waits for it. */
+  async #assertMayGoOn(): Promise<void> {
+    const { fleet, guard } = this.#parts;
+    if (guard !== undefined) await scriptAsOwner(fleet, fleet.installation.main, guard);
   }
 }

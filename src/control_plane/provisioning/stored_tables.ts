@@ -1,4 +1,5 @@
 /** The columns and keys of tables, from the catalog, for all that copies rows without knowing a table's name. */
+import { Refusal } from '../../kernel/errors.ts';
 import type { Sql } from '../../kernel/ports.ts';
 import { deletionOrder, readTenantTables } from './tenant_tables.ts';
 
@@ -22,7 +23,7 @@ export type StoredTable = {
   key: StoredColumn[];
   /** Whether the key is deferrable: then no statement can name it in ON CONFLICT. */
   hasDeferrableKey?: boolean;
-  /** A trigger of a migration that would run for copied rows, too; null without one. */
+  /** A trigger or rule of a migration that would run for copied rows, too; null without one. */
   trigger?: string | null;
   /** A policy that hides rows from the owner; null without one. */
   hidingPolicy?: string | null;
@@ -52,27 +53,27 @@ export async function readTableGroups(sql: Sql, schema: string): Promise<TableGr
     }));
 }
 
-/** @throws {Error} for a table with a policy that hides rows from its owner, who reads and deletes whole tables. */
+/** @throws {Refusal} `conflict` for a table with a policy that hides rows from its owner, who deletes all of them. */
 export function assertAllVisible(groups: readonly TableGroup[]): void {
   for (const { name, hidingPolicy } of tablesOf(groups)) {
     if (!hidingPolicy) continue;
-    throw new Error(
-      `Cannot read all rows of "${name}": its policy "${hidingPolicy}" hides some from the owner; create it for other roles`,
-    );
+    throw new Refusal('conflict', {
+      detail: `Cannot read all rows of "${name}": its policy "${hidingPolicy}" hides some from the owner; create it for other roles`,
+    });
   }
 }
 
 /**
- * @throws {Error} for a table whose rows would be changed or doubled by a trigger while they are copied, and as
+ * @throws {Refusal} `conflict` for a table whose rows would be changed or doubled by a trigger or rule while they are copied, and as
  *   `assertAllVisible`.
  */
 export function assertCopyable(groups: readonly TableGroup[]): void {
   assertAllVisible(groups);
   for (const { name, trigger } of tablesOf(groups)) {
     if (!trigger) continue;
-    throw new Error(
-      `Cannot copy the table "${name}": its trigger "${trigger}" would run for the copied rows, too`,
-    );
+    throw new Refusal('conflict', {
+      detail: `Cannot copy the table "${name}": its ${trigger} would run for the copied rows, too`,
+    });
   }
 }
 
@@ -101,17 +102,27 @@ export async function readStoredTables(
     with tables as materialized (
       select oid, relname, relnamespace,
         (
-          select min(tgname::text)
+          select min(sideeffect.name)
           from (
             select pg_class.oid as relid
             union select relid from pg_partition_tree(pg_class.oid)
           ) as parts
-            join pg_trigger on tgrelid = relid
-          where not tgisinternal and tgenabled in ('O', 'A')
-            -- INSERT, UPDATE or DELETE.
-            and tgtype::int & 28 <> 0
-            -- Those of a move itself.
-            and tgname !~ '^move_[0-9a-f]{32}(_gone)?$'
+            cross join lateral (
+              select format('trigger "%s"', tgname) as name
+              from pg_trigger
+                join pg_proc on pg_proc.oid = tgfoid
+                join pg_namespace on pg_namespace.oid = pronamespace
+              where tgrelid = relid and not tgisinternal and tgenabled in ('O', 'A')
+                -- INSERT, UPDATE or DELETE.
+                and tgtype::int & 28 <> 0
+                -- Those of a move itself.
+                and nspname !~ '^move_[0-9a-f]{32}$'
+              union all
+              select format('rule "%s"', rulename)
+              from pg_rewrite
+              -- UPDATE, INSERT or DELETE.
+              where ev_class = relid and ev_enabled in ('O', 'A') and ev_type in ('2', '3', '4')
+            ) as sideeffect
         ) as trigger,
         (
           select min(polname::text)

@@ -21,6 +21,16 @@ export async function addSamplePet(isolation: Isolation, tenant: TenantRef): Pro
   );
 }
 
+/** The tables of a placement, as work that copies or deletes their rows needs them. */
+export function tablesIn(
+  { migrators, installation }: Fleet,
+  placement: Placement,
+): Promise<TableGroup[]> {
+  return migrators.exclusive(installation.migrationTarget(placement), fleetWork, (connection) =>
+    readTableGroups((text, ...values) => connection.plain(text, ...values), placement.schema),
+  );
+}
+
 /** The number of a tenant's rows in each table of its placement. */
 export async function countTenantRows(
   fleet: Fleet,
@@ -65,10 +75,9 @@ export async function eraseRows(
   const { migrators, installation } = fleet;
   // A trigger of a migration would run here, and must not get the administrator's rights.
   const target = installation.migrationTarget(placement);
+  const groups = await tablesIn(fleet, placement);
+  assertAllVisible(groups);
   await migrators.exclusive(target, fleetWork, async (connection) => {
-    const plain: Sql = (text, ...values) => connection.plain(text, ...values);
-    const groups = await readTableGroups(plain, placement.schema);
-    assertAllVisible(groups);
     const owned = { placement: pastFence(placement), tenant };
     const isGuarded = guard !== undefined && placement.database === installation.database;
     const begin = beginAsOwner(fleet, owned, connection) + (isGuarded ? `; ${guard}` : '');

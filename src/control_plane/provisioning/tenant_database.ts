@@ -20,11 +20,16 @@ import { migrating } from './tenant_schema.ts';
 /**
  * Creates the database unless it exists, restricts its rights, and prepares its schema `kernel`.
  *
+ * @param assertMayGoOn is called before the database admits contexts: another process may have taken over.
  * @throws {Refusal} `unavailable` when the administrator may create none.
  */
-export async function createDatabase(fleet: Fleet, placement: Placement): Promise<void> {
+export async function createDatabase(
+  fleet: Fleet,
+  placement: Placement,
+  assertMayGoOn: () => Promise<void>,
+): Promise<void> {
   const created = isDedicated(placement)
-    ? createDedicated(fleet, placement)
+    ? createDedicated(fleet, placement, assertMayGoOn)
     : createCommon(fleet, placement);
   await created.catch((error: unknown) => {
     if (codeOf(error) !== '42501') throw error;
@@ -46,12 +51,17 @@ async function createCommon(fleet: Fleet, placement: Placement): Promise<void> {
  * A copy of the template lacks only its tenant's context. It is written under the lock that a rotation of the keys
  * takes.
  */
-async function createDedicated(fleet: Fleet, placement: DedicatedPlacement): Promise<void> {
+async function createDedicated(
+  fleet: Fleet,
+  placement: DedicatedPlacement,
+  assertMayGoOn: () => Promise<void>,
+): Promise<void> {
   const { owner } = fleet.installation.roles;
   await prepareTemplate(fleet, placement.server);
   await createFrom(fleet, placement, `"${templateOf(fleet.installation)}"`);
   await migrating(fleet, placement, async (connection) => {
     await lockUntilDiscard(connection, databaseLock(placement.database), owner);
+    await assertMayGoOn();
     await writeSeals(connection, { fleet, placement, seals: await readSealSecrets(fleet) });
   });
 }
@@ -90,7 +100,7 @@ export async function assertMayProvision(
     select datname as name from pg_database
     where starts_with(datname, ${probes}) and substr(datname, length(${probes}) + 1) ~ '^[0-9a-f]{16}$'
       and pg_get_userbyid(datdba) = current_user`;
-  for (const { name } of left) await connection.script(`drop database "${name}" with (force)`);
+  for (const { name } of left) await dropWithSessions(connection, name).catch(() => {});
   // A random name: the server may have databases of others.
   const probe = `${probes}${randomBytes(8).toString('hex')}`;
   await connection.script(`create database "${probe}" template template0 ${locale}`);
@@ -100,8 +110,14 @@ export async function assertMayProvision(
 /**
  * Drops a database, with a timeout: Postgres waits until each backend of the server has closed the
  * database's files, so one backend that cannot be cancelled would block the deletions of all tenants.
+ *
+ * @param assertMayGoOn is called before: another process may have taken over.
  */
-export async function dropDatabase(fleet: Fleet, placement: Placement): Promise<void> {
+export async function dropDatabase(
+  fleet: Fleet,
+  placement: Placement,
+  assertMayGoOn: () => Promise<void>,
+): Promise<void> {
   const { server, database, login } = placement;
   const { admin, migrators, installation, dropTimeoutMs } = fleet;
   admin.closeIdle(installation.adminTarget(placement));
@@ -109,6 +125,7 @@ export async function dropDatabase(fleet: Fleet, placement: Placement): Promise<
   const { database: from } = installation.homeOf(server);
   await withDatabaseLock(fleet, { server, database, from }, async (home) => {
     for (const role of [login, installation.roles.migrate]) await becomeMember(home, role);
+    await assertMayGoOn();
     await home.script(`set statement_timeout = ${dropTimeoutMs}`);
     try {
       await dropWithSessions(home, database);

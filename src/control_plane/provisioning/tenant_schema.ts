@@ -12,7 +12,7 @@ import {
   upgrade,
   upgradeTogether,
 } from '../migrations/schema_migrator.ts';
-import { lockUntilDiscard, schemaLock, withSchemaLock } from './placement_lock.ts';
+import { lockUntilDiscard, schemaLock, scriptAsOwner, withSchemaLock } from './placement_lock.ts';
 import { placementRights } from './schema_rights.ts';
 import { assertingGuards, restricting, showingAll } from './tenant_tables.ts';
 
@@ -42,7 +42,7 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
   });
 }
 
-/** Names of the catalog, because only the owner may use the schema. */
+/** Reads the catalog, because only the owner may use the schema. */
 async function hasLedger(connection: Connection, schema: string): Promise<boolean> {
   const found = await connection.plain`
     select from pg_class
@@ -136,10 +136,21 @@ export async function schemaVersion(
   return ledger.length;
 }
 
-/** Drops the schema with its tables, if it exists. */
-export function dropSchema(fleet: Fleet, placement: Placement): Promise<void> {
+/**
+ * Drops the schema with its tables, if it exists.
+ *
+ * @param guard SQL of the main database that fails, as the owner, when this process may not go on.
+ */
+export function dropSchema(fleet: Fleet, placement: Placement, guard = ''): Promise<void> {
+  const { main, roles } = fleet.installation;
+  const { server, database, schema } = placement;
+  const isInMain = server === main.server && database === main.database;
+  const guarding = guard && `set local role "${roles.owner}"; ${guard}; set local role none;`;
   return withSchemaLock(fleet, placement, async (connection) => {
-    const drop = `drop schema if exists "${placement.schema}" cascade`;
-    await connection.script(`begin; set local client_min_messages = warning; ${drop}; commit`);
+    if (guard && !isInMain) await scriptAsOwner(fleet, main, guard);
+    await connection.script(
+      `begin; set local client_min_messages = warning; ${isInMain ? guarding : ''}
+       drop schema if exists "${schema}" cascade; commit`,
+    );
   });
 }

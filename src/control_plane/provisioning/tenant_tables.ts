@@ -14,7 +14,7 @@ import type { Sql } from '../../kernel/ports.ts';
 type Script = string;
 
 /**
- * Raises an error for a table without `tenant_id`, row security or policy, and for extended statistics. It
+ * Raises an error for a table without `tenant_id`, row security or its policy, and for extended statistics. It
  * does not add the guards, because the reader of a migration must see them.
  */
 export function assertingGuards(schemas: readonly string[]): Script {
@@ -100,6 +100,14 @@ const guard: Examination = {
       when not exists (
         select from pg_policy where polrelid = pg_class.oid and polname = 'tenant_rows'
       ) then 'no policy "tenant_rows"'
+      when not exists (
+        select from pg_policy
+        where polrelid = pg_class.oid and polname = 'tenant_rows'
+          and polpermissive and polcmd = '*' and polroles = '{0}'
+          and pg_get_expr(polqual, polrelid) = '(tenant_id = ( SELECT kernel.tenant() AS tenant))'
+          and coalesce(polwithcheck is null
+            or pg_get_expr(polwithcheck, polrelid) = pg_get_expr(polqual, polrelid), false)
+      ) then 'a policy "tenant_rows" other than "using (tenant_id = (select kernel.tenant()))" for all'
     end as missing`,
   ofColumns: `
     bool_or(

@@ -32,7 +32,7 @@ export type LostServer = {
   left: string | null;
 };
 
-/** Is told how many tenants are done, and of how many. */
+/** Receives the number of handled tenants and the total. */
 type OnProgress = (done: number, of: number) => void;
 
 /**

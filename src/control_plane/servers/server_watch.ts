@@ -1,5 +1,5 @@
 /**
- * Ends work on servers that hang. A statement of the control plane may take minutes, so its time does not tell;
+ * Ends work on servers that hang. Control plane statements may take minutes, so a long one proves nothing;
  * meanwhile it holds locks and connections that the tenants of other servers need. So while there is work on an
  * added server, sessions of their own find out whether it still answers.
  */

@@ -48,7 +48,7 @@ const slug = v.pipe(
     if (parsed) return parsed;
     addIssue({
       message:
-        'Expected 3 to 40 of a-z, 0-9 and "-", a letter first, no "-" at the end or at both positions 3 and 4, no reserved word',
+        'Expected 3 to 40 of a-z, 0-9 and "-": a letter first, no "-" at the end, no "xn--" at the beginning, no reserved word',
     });
     return NEVER;
   }),

@@ -213,7 +213,7 @@ describe('ArchiveReader', () => {
       return parseHeader(JSON.stringify({ ...head, tenant, account: [], tables: [] }));
     };
     assert.equal(named(200).tenant.slug, 'zoo');
-    assert.throws(() => named(201), /wrong "tenant\.name"/);
+    assert.throws(() => named(201), /invalid "tenant\.name"/);
   });
 
   it('refuses text that is not UTF-8', async () => {

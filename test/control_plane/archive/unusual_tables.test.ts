@@ -320,6 +320,23 @@ describe('a trigger of a migration', () => {
   });
 });
 
+describe('a rule of a migration', () => {
+  it('would run for copied rows, too', async () => {
+    const tables = await openTables(`
+      ${guarded('logs', 'pet uuid')}
+      create rule log as on delete to pets do also
+        insert into logs (id, pet) values (gen_random_uuid(), old.id);`);
+    await tables.onboard('ruled', 'schema');
+    const before = await tables.rowsOf('ruled');
+    await assert.rejects(
+      tables.move('ruled', 'shared'),
+      /its rule "log" would run for the copied rows/,
+    );
+    assert.deepEqual(await tables.rowsOf('ruled'), before);
+    await tables.close();
+  });
+});
+
 describe('a restrictive policy', () => {
   const notes = guarded('notes', 'words text');
   const add = (db: Db) => db`insert into notes (id, words) values (gen_random_uuid(), 'hello')`;
@@ -330,9 +347,21 @@ describe('a restrictive policy', () => {
     const hides = /Cannot read all rows of "notes": its policy "shown" hides some from the owner/;
     const says = (error: Error) => hides.test(`${error.message} ${error.cause ?? ''}`);
     await tables.onboard('hiding', 'shared');
+    await tables.onboard('arriving', 'schema');
     await assert.rejects(tables.move('hiding', 'schema'), says);
     await assert.rejects(tables.exported('hiding'), says);
     await assert.rejects(tables.services.onboarding.remove(slugOf('hiding'), null), says);
+    // It is served as before.
+    await tables.run('hiding', add);
+    await tables.asSuperuser('arriving', (sql) => sql`drop policy shown on notes`);
+    const file = await tables.exported('arriving');
+    await assert.rejects(tables.move('arriving', 'shared'), says);
+    await assert.rejects(tables.imported(file, 'imported', 'shared'), says);
+    const begun = await tables.services.control`
+      select slug from control.tenants where slug = 'imported' or status <> 'active'
+      union all
+      select 'move' from control.moves`;
+    assert.deepEqual(begun, []);
     await tables.asSuperuser('hiding', (sql) => sql`drop policy shown on notes`);
     await tables.services.onboarding.remove(slugOf('hiding'), null);
     await tables.close();

@@ -141,8 +141,8 @@ describe('the file of checkpoints', () => {
   it('is shared by processes that write at once', async () => {
     const processes = [trail.checkpoints(file), trail.checkpoints(file), trail.checkpoints(file)];
     await Promise.all(processes.map((one) => one.save()));
-    for (const line of await linesOf(tenant.id))
-      assert.equal(JSON.parse(line).position, eventsEach);
+    const positions = (await linesOf(tenant.id)).map((line) => JSON.parse(line).position);
+    assert.deepEqual([...new Set(positions)], [eventsEach]);
   });
 
   it('that cannot be written rejects the save of the caller, and has no other effect', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { tenantlessChain } from '../../../src/control_plane/audit/hash_chain.ts';
+import type { Sql } from '../../../src/kernel/ports.ts';
 import {
   type AuditTrail,
   eventsEach,
@@ -11,6 +12,7 @@ import {
   without,
 } from '../../support/audit_trail.ts';
 import type { Registered } from '../../support/registered.ts';
+import { lookInto } from '../../support/sql.ts';
 
 let trail: AuditTrail;
 
@@ -21,6 +23,28 @@ before(async () => {
 after(() => trail.close());
 
 describe('a verification', () => {
+  it('reads a chain in the order of an index, so that no page sorts the rest', async () => {
+    await trail.tenant();
+    const { control, fleet } = trail.services;
+    let page: { text: string; values: unknown[] } | undefined;
+    const watched: Sql = (text, ...values) => {
+      const numbered = text.reduce((before, part, at) => `${before}$${at}${part}`);
+      if (numbered.includes('rows with ties')) page ??= { text: numbered, values };
+      return control<never>(text, ...values);
+    };
+    await trail.verifyOn(Object.assign(watched, { transaction: control.transaction }));
+    assert.ok(page);
+    const { text, values } = page;
+    const plan = await lookInto(fleet.installation.adminUrl, async (sql) => {
+      await sql`set enable_seqscan = off`;
+      await sql`set enable_bitmapscan = off`;
+      return sql.unsafe(`explain ${text}`, values as string[]);
+    });
+    const lines = plan.map((line) => line['QUERY PLAN']).join('\n');
+    assert.match(lines, /Index Scan using audit_events_by_chain/);
+    assert.doesNotMatch(lines, /Sort/);
+  });
+
   it('finds nothing in unchanged chains, including the one without a tenant', async () => {
     const tenant = await trail.tenant();
     const { control, registry } = trail.services;

@@ -1,4 +1,4 @@
-/** Migrations that somebody adds are held against the rules of tenants' tables, whatever they say. */
+/** Checks added migrations against the rules for tenants' tables. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';

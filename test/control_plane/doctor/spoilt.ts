@@ -1,4 +1,4 @@
-/** What a row of a doctor's table says: a statement that spoils, and the one finding it must lead to. */
+/** A row of a doctor's table: a breaking statement, and the one finding that it must cause. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { knownWarnings } from '../../../src/control_plane/doctor/accepted.ts';

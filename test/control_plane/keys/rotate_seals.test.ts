@@ -98,11 +98,14 @@ describe('rotateSeals()', () => {
     const load = tenants.map(async (tenant) => {
       while (rotating) await call(tenant).catch((error) => failures.push(error));
     });
-    for (let turn = 0; turn < 3; turn += 1) {
-      // What a serving process does on the announcement.
-      await rotate(() => void fixture.services.refreshSeals(), 2_000);
+    try {
+      for (let turn = 0; turn < 3; turn += 1) {
+        // What a serving process does on the announcement.
+        await rotate(() => void fixture.services.refreshSeals(), 2_000);
+      }
+    } finally {
+      rotating = false;
     }
-    rotating = false;
     await Promise.all(load);
     assert.deepEqual(failures, []);
     assert.deepEqual(await keysPerDatabase(), [1, 1, 1]);
@@ -115,7 +118,7 @@ describe('rotateSeals()', () => {
     assert.deepEqual(await outcomes(), ['fine', 'fine', 'fine']);
   });
 
-  for (const step of [1, 2, 3]) {
+  for (const step of [1, 2]) {
     describe(`when it was killed after step ${step}`, () => {
       beforeEach(async () => {
         let steps = 0;
@@ -139,6 +142,8 @@ describe('rotateSeals()', () => {
         await fixture.services.refreshSeals();
         await call(late);
         await rotate();
+        await fixture.services.refreshSeals();
+        assert.equal(await call(late).then(() => 'fine', codeOf), 'fine');
       });
     });
   }
@@ -159,8 +164,11 @@ describe('rotateSeals()', () => {
         await onboarding.remove(order(name).slug, null);
         await onboarding.create(order(`new-${name}`), meta);
       }
+    })().finally(() => {
       changing = false;
-    })();
+    });
+    // Its error is thrown below.
+    changes.catch(() => {});
     while (changing) await rotate(() => void fixture.services.refreshSeals(), 2_000);
     await changes;
     for (const name of names) await onboarding.remove(order(`new-${name}`).slug, null);

@@ -3,6 +3,7 @@ import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import type { Sql } from 'postgres';
 import { readConfig } from '../../../src/config.ts';
 import {
   type MigrateOptions,
@@ -18,6 +19,8 @@ import type { Connection } from '../../../src/postgres/connection.ts';
 import { schemas } from '../../../src/postgres/installation.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
+import { lookInto } from '../../support/sql.ts';
+import { until } from '../../support/until.ts';
 
 describe('lowestOf()', () => {
   it('finds the lowest version of 200 000 tenants', () => {
@@ -124,11 +127,17 @@ describe('migrateFleet()', () => {
     const services = await servicesNow();
     let released = false;
     const holder = holdLock(services, 'schema-one', () => released);
-    const migrating = migrate(services, () => {}, { filter: { slugs: [slugOf('schema-one')] } });
-    assert.equal((await microchips(services, 'schema-one')).length, 1);
-    released = true;
-    await holder;
-    assert.deepEqual(await migrating, { migrated: 1, failed: [], left: 0 });
+    try {
+      await until(() => lookInto(database.url, (sql) => isLocked(sql, true)));
+      const migrating = migrate(services, () => {}, { filter: { slugs: [slugOf('schema-one')] } });
+      await until(() => lookInto(database.url, (sql) => isLocked(sql, false)));
+      assert.equal((await microchips(services, 'schema-one')).length, 1);
+      released = true;
+      assert.deepEqual(await migrating, { migrated: 1, failed: [], left: 0 });
+    } finally {
+      released = true;
+      await holder;
+    }
   });
 
   it('refuses a file that was edited after one tenant had it', async () => {
@@ -320,6 +329,13 @@ async function inSchema<Result>(
 /**
  * A reader that keeps its transaction, and so its lock on the table, until it is told to end it.
  */
+/** Whether a table of pets is locked, or waited for. */
+async function isLocked(sql: Sql, granted: boolean): Promise<boolean> {
+  const locks = await sql`
+    select from pg_locks where relation::regclass::text like '%.pets' and granted = ${granted}`;
+  return locks.length > 0;
+}
+
 async function holdLock(services: Services, slug: string, released: () => boolean) {
   const tenant = await tenantOf(services, slug);
   await services.isolation.run(tenant, (db) =>

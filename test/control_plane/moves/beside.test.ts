@@ -166,7 +166,7 @@ describe('while a tenant moves', () => {
         moved = fixture.move('exported', 'schema');
         await until(async () => (await fixture.view('exported'))?.state === 'switched', 60_000);
         // The move looks several times whether it may drop the database.
-        await pause(20 * limits.moves.pollMs);
+        await pause(3 * limits.moves.exportPollMs);
         assert.equal((await sql`select from pg_class limit 1`).length, 1);
       }),
     );

@@ -56,7 +56,7 @@ describe('a row that changes during a move', () => {
     assert.equal((await finished).state, 'done');
   }
 
-  it('takes no other row along when it goes to another partition', async () => {
+  it('deletes no other row when it changes its partition', async () => {
     await installation.onboard('parts', 'shared');
     await run(
       'parts',

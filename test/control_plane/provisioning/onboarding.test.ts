@@ -9,6 +9,7 @@ import { limits } from '../../../src/limits.ts';
 import { controlDb } from '../../../src/postgres/control_db.ts';
 import { openConnectionPool } from '../../../src/postgres/open_connection_pool.ts';
 import type { Services } from '../../../src/services.ts';
+import { addPet } from '../../contract/isolation_probes.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { lookInto } from '../../support/sql.ts';
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
@@ -48,6 +49,25 @@ describe('Onboarding', () => {
     const found = [...(await tracesOf(fixture.url, [slug])), ...(await orphansIn(fixture.url))];
     return found.filter((trace) => !theTrail.includes(trace));
   };
+
+  for (const mode of isolationModes) {
+    it(`leaves nothing of what it made after another process had rolled it back, in ${mode} mode`, async () => {
+      const order = orderOf(`overtaken-${mode}`, mode);
+      const onboarding = services.onboarding.create(order, meta, {
+        // As a recovery does, when this process has lost its lock without noticing.
+        provision: async (tenant) => {
+          await services.control`delete from control.tenants where id = ${tenant.id}`;
+          const version = await services.fleet.modes.of(tenant).provision(tenant, fixture.steps);
+          await services.isolation.run(tenant, addPet);
+          return version;
+        },
+        addAccount: async () => {},
+        details: {},
+      });
+      await assert.rejects(onboarding);
+      assert.deepEqual(await traces(order), []);
+    });
+  }
 
   /** The same on control connections that may wait for a lock as long as a test needs. */
   function patient(t: TestContext) {

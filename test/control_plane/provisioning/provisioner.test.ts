@@ -5,6 +5,7 @@ import { Connection } from '../../../src/postgres/connection.ts';
 import { codeOf } from '../../../src/postgres/errors.ts';
 import { databaseOf } from '../../../src/postgres/installation.ts';
 import type { Placement } from '../../../src/postgres/placement.ts';
+import { addPet } from '../../contract/isolation_probes.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { openTenantFixture, type TenantFixture } from '../../support/tenant_fixture.ts';
 
@@ -43,6 +44,15 @@ describe('a dedicated placement', () => {
           await assert.rejects(attempt, { code: '42501' });
           connection.close();
         }
+      });
+
+      it('is neither changed nor removed by a process that may not go on', async () => {
+        const steps = fixture.steps.with({ guard: 'select 1 / 0' });
+        // A schema that exists is left as it is.
+        if (name === 'database')
+          await assert.rejects(mode().provision(tenant, steps), /division by zero/);
+        await assert.rejects(mode().destroy(tenant, steps), /division by zero/);
+        await fixture.services.isolation.run(tenant, addPet);
       });
 
       it('can be destroyed twice and provisioned again', async () => {

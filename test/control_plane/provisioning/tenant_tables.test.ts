@@ -139,6 +139,17 @@ describe('a tenant migration', () => {
       'no row security',
     ],
     ['without a policy', fine.replace(/create policy.*/, ''), 'no policy "tenant_rows"'],
+    // Its owner would not see the rows that it moves, exports or deletes.
+    [
+      'whose policy is for a role',
+      fine.replace('using (', 'to :"app" using ('),
+      'a policy "tenant_rows" other',
+    ],
+    [
+      'whose policy hides more',
+      fine.replace('(select kernel.tenant())', "(select kernel.tenant()) and name <> 'x'"),
+      'a policy "tenant_rows" other',
+    ],
     [
       'with statistics over columns',
       `${fine} create statistics pairs on name, id from toys`,

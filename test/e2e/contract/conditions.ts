@@ -1,5 +1,6 @@
 /** ETags: a representation that a client already has is not sent again, and no update is lost. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';
 import { assertProblem } from '../../support/client.ts';
 import type { JourneyContext } from './journey_context.ts';
@@ -114,13 +115,13 @@ export function conditions(context: () => JourneyContext): void {
   it('refuses If-Match for resources without an ETag', async () => {
     const { call } = context().tenant;
     const { id } = await newPet(call);
-    for (const line of [
-      'POST /api/pets',
-      `POST /api/pets/${id}/visits`,
-      'POST /api/users',
-      `DELETE /api/keys/${id}`,
-    ]) {
-      const body = line.startsWith('POST') ? { name: 'Rex', species: 'dog' } : undefined;
+    const email = `${randomUUID()}@conditions.example`;
+    for (const [line, body] of [
+      ['POST /api/pets', { name: 'Rex', species: 'dog' }],
+      [`POST /api/pets/${id}/visits`, { visited_on: '2024-02-29', reason: 'Cough' }],
+      ['POST /api/users', { email, role: 'member' }],
+      [`DELETE /api/keys/${id}`, undefined],
+    ] as const) {
       const answer = await call(line, body, { 'if-match': '"bogus"' });
       assert.ok([412, 422].includes(Number(answer.status)), `${line}: ${answer.status}`);
     }

@@ -65,7 +65,7 @@ findsEach(
         spoil: () => `create or replace function kernel.tenant() returns uuid language sql stable
         return nullif(split_part(current_setting('kennel.tenant', true), '.', 1), '')::uuid`,
       },
-      'one that runs as who asks': {
+      'one with security invoker': {
         ...sealCheck,
         spoil: () => 'alter function kernel.tenant() security invoker',
       },
@@ -86,7 +86,7 @@ findsEach(
         spoil: () =>
           rewritten("'array\\[', 'array[decode(''' || repeat('00', 32) || ''', ''hex''), '"),
       },
-      "one of a tenant's database that says it is somebody else": {
+      "one of a tenant's database that returns another id": {
         ...ofOwn,
         spoil: () =>
           rewritten("'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', gen_random_uuid()::text"),

@@ -45,7 +45,7 @@ findsEach('logged statements', {
       '99',
     ),
     'a database that samples some transactions': database('log_transaction_sample_rate', '0.01'),
-    'a login whose every statement is slow enough': {
+    'a login that logs queries from 0 ms on': {
       spoil: ({ serve }) => `alter role ${serve} set log_min_duration_statement = 0`,
       where: ({ serve }) => `setting log_min_duration_statement of role ${serve}`,
     },

@@ -21,7 +21,7 @@ findsEach('statistics', {
     },
   },
   statistics_kept: {
-    'values that were kept before there were none to be kept': {
+    'statistics from before they were turned off': {
       spoil: () => `alter table shared.pets alter name set statistics -1; analyze shared.pets;
         alter table shared.pets alter name set statistics 0`,
       where: ({ main }) => `table shared.pets of database ${main}`,

@@ -163,7 +163,7 @@ findsEach(
         ),
         sweep: () => 'drop schema stray cascade',
       },
-      "a stranger's key, which tells him which rows there are": {
+      'a foreign key from a table that is not ours': {
         ...inShared(
           'pets',
           `create schema stray; create table stray.asked (tenant_id uuid, id uuid);
@@ -194,7 +194,14 @@ findsEach(
         'constraint audit_events_audience_check of ',
       ),
     },
-    index_added: everywhere('create index more on % (updated_at)', 'index more of '),
+    index_added: {
+      ...everywhere('create index more on % (updated_at)', 'index more of '),
+      'the copy of a key that is being rebuilt': inShared(
+        'pets',
+        'create unique index pets_pkey_ccnew on shared.pets (tenant_id, id)',
+        'index pets_pkey_ccnew of ',
+      ),
+    },
     storage_changed: {
       'rows that a replica would get whole': {
         ...inShared('pets', 'alter table shared.pets replica identity full', 'storage of '),
@@ -208,7 +215,7 @@ findsEach(
         ),
         fix: () => 'alter table shared.pets reset (autovacuum_vacuum_scale_factor)',
       },
-      'a number of values that is told': {
+      'n_distinct set on a column': {
         ...inShared(
           'pets',
           'alter table shared.pets alter name set (n_distinct = 500)',
@@ -219,6 +226,11 @@ findsEach(
     },
     index_extra: {
       ...everywhere('create unique index more on % (updated_at) where false', 'index more of '),
+      'a key over all tenants, named as the copy of one that is being rebuilt': inShared(
+        'pets',
+        'create unique index pets_pkey_ccnew on shared.pets (id)',
+        'index pets_pkey_ccnew of ',
+      ),
       "an index that calls its owner's function": {
         ...inShared(
           'pets',
@@ -264,7 +276,7 @@ findsEach(
       },
     },
     statistics_extra: {
-      'which values go together, whoever has them': {
+      'extended statistics on two columns': {
         spoil: () => 'create statistics shared.more on name, breed from shared.pets',
         where: ({ main }) => `statistics shared.more of database ${main}`,
       },
@@ -291,13 +303,13 @@ findsEach(
       },
     },
     publication_extra: {
-      'tables that others are told of': {
+      'a publication of our tables': {
         spoil: () => 'create publication told for table shared.pets',
         where: ({ main }) => `publication told of our tables of database ${main}`,
       },
     },
     cast_extra: {
-      'a text that is a number by itself': {
+      'an implicit cast from text': {
         spoil: () => 'create cast (text as integer) with inout as implicit',
         where: ({ main }) => `cast (text as integer) of database ${main}`,
       },

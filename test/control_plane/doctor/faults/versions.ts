@@ -55,7 +55,7 @@ findsEach('versions and placements', {
     },
   },
   database_unreachable: {
-    'a database that lets nobody in': {
+    'a database closed to sessions': {
       spoil: ({ own }) => `alter database ${own} allow_connections false;
         select pg_terminate_backend(pid) from pg_stat_activity where datname = '${own}'`,
       where: ({ own }) => `database ${own} of tenant database-zoo`,
