@@ -134,7 +134,7 @@ describe('queryFleet()', () => {
       '{"slug":"schema-ark","skipped":"it is being deleted"}',
       '{"slug":"schema-zoo","skipped":"it is being created"}',
     ]);
-    const behind = `"shared-ark","error":".*schema version 1: this server knows (\\d to )?${newestVersion},`;
+    const behind = `"shared-ark","error":".*schema version 1: they need .*; this one knows (\\d to )?${newestVersion}"`;
     assert.match(reasons[4] ?? '', new RegExp(behind));
     assert.match(reasons[5] ?? '', /"shared-zoo","error":".*schema version 99/);
   });

@@ -190,7 +190,7 @@ describe('a migration beside a server without its file', () => {
       assertProblem(await ask(slug, 'GET /api/pets'), 503, 'unavailable');
     }
     const needed = new RegExp(
-      `dependency is unavailable.*need one that knows ${newestVersion + 2}`,
+      `dependency is unavailable.*need a server that knows ${newestVersion + 2}`,
     );
     await until(() => needed.test(server.stdout()));
     await server.stop();

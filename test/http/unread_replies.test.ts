@@ -8,7 +8,9 @@ import { UnreadReplies } from '../../src/http/unread_replies.ts';
 const limits = { replyBytes: 1, connectionBytes: 50, holderBytes: 100, bytes: 150 };
 
 function connections(count: number): ClientConnection[] {
-  return Array.from({ length: count }, () => new ClientConnection(new Socket()));
+  // Sockets that are not connected cannot be reset.
+  const socket = () => new Socket().on('error', () => {});
+  return Array.from({ length: count }, () => new ClientConnection(socket()));
 }
 
 function closedOf(all: readonly ClientConnection[]): boolean[] {

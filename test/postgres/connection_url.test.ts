@@ -227,8 +227,6 @@ describe('connectionOptions()', () => {
 
   for (const url of [
     'postgres:///db',
-    'postgres://h',
-    'postgres://h/',
     'postgres://a,,b/db',
     'postgres://u:p@ss@h/db',
     'postgres://u:p/w@h/db',

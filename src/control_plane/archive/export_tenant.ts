@@ -28,7 +28,7 @@ export type ArchivesLimits = ArchiveLimits & {
   fetchedRows: number;
   /** The most users, settings and keys together: they are kept in memory. */
   accountRows: number;
-  /** The most bytes of their lines that are read into memory. */
+  /** The most bytes of their lines that an archive has: an import keeps them in memory. */
   accountBytes: number;
   /** The most bytes of rows that must be inserted by one statement. */
   cyclicBytes: number;

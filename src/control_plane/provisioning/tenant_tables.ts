@@ -86,8 +86,8 @@ function eachTable(
 }
 
 /**
- * `pg_get_expr` locks the table whose default it prints, so a sub-select reads the default of each table. With
- * a join the planner might read those of all tenants, and placements that are created at the same time would
+ * `pg_get_expr` locks the table whose default or policy it prints, so a sub-select with one row reads that of each
+ * table. With a join, or EXISTS, the planner might read those of all tenants, and placements that are created at the same time would
  * wait for each other.
  */
 const guard: Examination = {
@@ -97,17 +97,18 @@ const guard: Examination = {
         then 'no column "tenant_id uuid not null default kernel.tenant()"'
       when not (relrowsecurity and relforcerowsecurity)
         then 'no row security that is enabled and forced'
-      when not exists (
-        select from pg_policy where polrelid = pg_class.oid and polname = 'tenant_rows'
-      ) then 'no policy "tenant_rows"'
-      when not exists (
-        select from pg_policy
+      else coalesce((
+        select case
+          when not (polpermissive and polcmd = '*' and polroles = '{0}'
+            and pg_get_expr(polqual, polrelid) = '(tenant_id = ( SELECT kernel.tenant() AS tenant))'
+            and coalesce(polwithcheck is null
+              or pg_get_expr(polwithcheck, polrelid) = pg_get_expr(polqual, polrelid), false))
+            then 'a policy "tenant_rows" other than "using (tenant_id = (select kernel.tenant()))" for all'
+          else ''
+        end
+        from pg_policy
         where polrelid = pg_class.oid and polname = 'tenant_rows'
-          and polpermissive and polcmd = '*' and polroles = '{0}'
-          and pg_get_expr(polqual, polrelid) = '(tenant_id = ( SELECT kernel.tenant() AS tenant))'
-          and coalesce(polwithcheck is null
-            or pg_get_expr(polwithcheck, polrelid) = pg_get_expr(polqual, polrelid), false)
-      ) then 'a policy "tenant_rows" other than "using (tenant_id = (select kernel.tenant()))" for all'
+      ), 'no policy "tenant_rows"')
     end as missing`,
   ofColumns: `
     bool_or(
@@ -118,7 +119,7 @@ const guard: Examination = {
       )
     ) as has_tenant`,
   actions: `
-    if tenant_table.missing is not null then
+    if tenant_table.missing <> '' then
       raise exception 'table % has %', tenant_table.name, tenant_table.missing;
     end if;`,
 };
