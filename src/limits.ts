@@ -386,12 +386,12 @@ export const limits = {
   },
   /** How a statement follows a tenant that moves. `patienceMs` is shorter than `answerMs`. */
   relocation: { retryMs: 10, probeMs: 100, stuckMs: 1 * seconds, patienceMs: 3 * seconds },
-  /** The connections that copy: two for each job that `moveLocks` and `recoveryLocks` admit. */
-  movers: { ...pool, connections: 18, connectionsPerTenant: 2 },
+  /** The connections that copy: two for each of the moves that `moveLocks` admits, and two for recoveries. */
+  movers: { ...pool, connections: 8, connectionsPerTenant: 2 },
   /** The connections that hold the locks of moves. A second move of a tenant takes one to be refused. */
   moveLocks: { ...pool, connections: 3, connectionsPerTenant: 2, waitLimitMs: 2 * seconds },
   /** A second recovery of a tenant takes one to find the lock taken. */
-  recoveryLocks: { ...pool, connections: 6, connectionsPerTenant: 2 },
+  recoveryLocks: { ...pool, connections: 4, connectionsPerTenant: 2 },
   /**
    * A query for all tenants: tenants at the same time, and rows of each. A tenant's result has the limits of
    * `connection`, as a request of that tenant has.

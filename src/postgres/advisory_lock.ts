@@ -2,7 +2,7 @@
 import type { Connection } from './connection.ts';
 
 /** After so long without a sign of life, Postgres ends the session, and so releases its locks. */
-const silenceMs = 30_000;
+export const silenceMs = 30_000;
 
 /**
  * Runs `work` under the lock, which is also released when the process hangs.

@@ -82,7 +82,7 @@ export class TenantExports {
     const options = { withKeys: false, isBudgeted: true };
     const exported = exportTenant(archives, tenant, options);
     const isOperator = exporter.actor === 'operator';
-    const bytes = downloads.through(isOperator ? exported : hidingServers(exported));
+    const bytes = downloads.through(isOperator ? exported : hidingFaults(exported));
     try {
       // A failure to begin is no export. The first bytes have passed through the disk.
       const first = await bytes.next();
@@ -120,12 +120,14 @@ export class TenantExports {
   }
 }
 
-/** Tenants do not learn the name of the server that cannot be used. */
-async function* hidingServers(bytes: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+/** Tenants learn neither the name of their server nor a fault of the tables. */
+async function* hidingFaults(bytes: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   try {
     yield* bytes;
   } catch (error) {
-    if (!(error instanceof Refusal) || error.code !== 'unavailable') throw error;
+    if (!(error instanceof Refusal)) throw error;
+    if (error.message.startsWith('Cannot read all rows')) throw new Error(error.message);
+    if (!error.message.startsWith('The server "')) throw error;
     throw unavailable('The database is not available; try again later', error);
   }
 }

@@ -82,8 +82,8 @@ function isRebuilt(fact: Fact, expected: readonly Fact[]): boolean {
 
 /** What an index, or that of a key, contains and refuses; null for other facts. */
 function indexed({ kind, value }: Fact): string | null {
-  const [, unique = '', content] =
-    /^CREATE (UNIQUE )?INDEX .*? USING (.*?)(?: invalid)?$/.exec(value) ?? [];
+  const definition = value.replace(/ invalid(?= statistics |$)/, '').replace(/ statistics .*$/, '');
+  const [, unique = '', content] = /^CREATE (UNIQUE )?INDEX .*? USING (.*)$/.exec(definition) ?? [];
   if (kind === 'index' && content !== undefined) return `${unique}${content}`;
   const [, columns] = /^(?:PRIMARY KEY|UNIQUE) (\(.*\))$/.exec(value) ?? [];
   return columns === undefined ? null : `UNIQUE btree ${columns}`;

@@ -77,21 +77,29 @@ export async function migrateFleet(
   const { installation } = fleet;
   const target = installation.adminTarget(installation.main);
   const outcome = await jobs.exclusive(target, 'migrate', (connection) =>
-    tryWithLock(connection, 'migrate', () => new Run(fleet, control, options).all()),
+    tryWithLock(connection, 'migrate', () =>
+      new Run(fleet, control, {
+        ...options,
+        // Fails when the lock was lost: then a move may be under way.
+        assertLocked: async () => void (await connection.plain`select`),
+      }).all(),
+    ),
   );
   if (outcome) return outcome;
   throw new Error('Cannot migrate: another migration or a move is under way');
 }
 
+type RunOptions = MigrateOptions & { assertLocked: () => Promise<void> };
+
 class Run {
   readonly #fleet: Fleet;
   readonly #control: Db;
-  readonly #options: MigrateOptions;
+  readonly #options: RunOptions;
   readonly #recorder: VersionRecorder;
   readonly #outcome: Outcome = { migrated: 0, failed: [], left: 0 };
   #total = 0;
 
-  constructor(fleet: Fleet, control: Db, options: MigrateOptions) {
+  constructor(fleet: Fleet, control: Db, options: RunOptions) {
     this.#fleet = fleet;
     this.#control = control;
     this.#options = options;
@@ -138,6 +146,7 @@ class Run {
       // The next schemas are migrated while the registry's copy of these is written.
       let recorded: Promise<unknown> = Promise.resolve();
       for (let next = batches.shift(); next; next = batches.shift()) {
+        await this.#options.assertLocked();
         const results = await this.#migrate(next);
         await recorded;
         recorded = Promise.all(results.map((result) => this.#recorder.schema(result)));

@@ -88,6 +88,7 @@ export class MoveJob implements Job {
     await onStep('caught up');
     const stoppedAtMs = await this.#stopWrites(transfer);
     await onStep('writes stopped');
+    await record.assertOwned(this.#move);
     await catchUp(transfer, { isLast: true });
     await record.assertOwned(this.#move);
     await this.#fence();
@@ -199,12 +200,14 @@ export class MoveJob implements Job {
 
   /** @returns when the writes were stopped. */
   async #stopWrites(transfer: Transfer): Promise<number> {
-    const { nowMs } = this.#parts;
+    const { nowMs, record } = this.#parts;
     await this.#rehearseFence();
+    await record.assertOwned(this.#move);
     let stoppedAtMs = nowMs();
     await this.#capture.stopWrites(async () => {
       await catchUp(transfer);
       await this.#rehearseFence();
+      await record.assertOwned(this.#move);
       stoppedAtMs = nowMs();
     });
     return stoppedAtMs;

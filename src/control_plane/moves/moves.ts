@@ -24,6 +24,7 @@ import { besideFleetWork, conflict, withTenantLock } from './move_locks.ts';
 import { MoveRecord, type MoveRow, type MoveView } from './move_record.ts';
 import { assertMovable } from './moving_tables.ts';
 import { ReplaceJob, type Replacement, type ReplaceWatcher } from './replace_job.ts';
+import { endIdleTransactions } from './tenant_session.ts';
 
 export type MovesParts = {
   fleet: Fleet;
@@ -247,6 +248,9 @@ export class Moves {
 
   /** Undoes or completes a move that this process may take over. */
   async #giveUp(move: MoveRow, reason: string): Promise<void> {
+    const { fleet } = this.#parts;
+    // They keep the row of the move, and would be waited for as long as their process hangs.
+    await endIdleTransactions(fleet, fleet.installation.main, move.id);
     const taken = await this.#record.takeOver(move);
     if (taken) await this.#jobOf(taken).recover(reason);
   }

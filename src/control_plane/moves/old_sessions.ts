@@ -4,6 +4,7 @@ import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { DedicatedPlacement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
+import { scriptAsOwner } from '../provisioning/placement_lock.ts';
 
 /** How long an old database waits for its sessions, by what they do. */
 export type OldSessionsLimits = {
@@ -39,6 +40,7 @@ export async function endSessions(
   const { main, roles } = fleet.installation;
   const on = <Result>(work: (home: Connection) => Promise<Result>) => onServer(fleet, server, work);
   const guarding = `set local role "${roles.owner}"; ${guard}; set local role none;`;
+  if (server !== main.server) await scriptAsOwner(fleet, main, guard);
   // A killed move may have dropped the role already.
   await on((home) =>
     home.script(

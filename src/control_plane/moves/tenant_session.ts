@@ -6,7 +6,7 @@ import type { Sql } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
-import type { Placement } from '../../postgres/placement.ts';
+import type { DatabasePlace, Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { becomeMember } from '../provisioning/logins.ts';
 import { beginAsOwner, pastFence } from '../provisioning/owner_context.ts';
@@ -56,26 +56,10 @@ export class TenantSession {
    * @param work is done before any of them can begin.
    */
   async settle<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
-    await this.#endIdleTransactions();
+    await endIdleTransactions(this.#parts, this.#placement, this.#tenant);
     const begin = `begin; set local role "${this.#owner}";
       select pg_advisory_xact_lock(${moveLock(this.#tenant)})`;
     return this.#use((connection) => connection.transaction(begin, work));
-  }
-
-  /** As the administrator: the login of migrations may not see who holds which locks. */
-  #endIdleTransactions(): Promise<void> {
-    const { admin, installation } = this.#parts;
-    const target = installation.adminTarget(this.#placement);
-    return admin.exclusive(target, fleetWork, async (connection) => {
-      await becomeMember(connection, installation.roles.migrate);
-      await connection.script(`
-        select pg_terminate_backend(pid)
-        from pg_locks
-          join pg_stat_activity using (pid)
-        where locktype = 'advisory' and objsubid = 1 and database = datid
-          and datname = current_database() and state like 'idle in transaction%'
-          and classid::bigint << 32 | objid::bigint = ${moveLock(this.#tenant)}`);
-    });
   }
 
   get #owner(): string {
@@ -103,6 +87,27 @@ export class TenantSession {
     );
     return `${begin}; select pg_advisory_xact_lock_shared(${moveLock(this.#tenant)}); ${this.#guard}`;
   }
+}
+
+/**
+ * Ends the transactions of a tenant's moves in a database that wait for their process. As the administrator: the login
+ * of migrations may not see who holds which locks.
+ */
+export function endIdleTransactions(
+  { admin, installation }: Pick<Fleet, 'admin' | 'installation'>,
+  place: DatabasePlace,
+  tenant: TenantId,
+): Promise<void> {
+  return admin.exclusive(installation.adminTarget(place), fleetWork, async (connection) => {
+    await becomeMember(connection, installation.roles.migrate);
+    await connection.script(`
+      select pg_terminate_backend(pid)
+      from pg_locks
+        join pg_stat_activity using (pid)
+      where locktype = 'advisory' and objsubid = 1 and database = datid
+        and datname = current_database() and state like 'idle in transaction%'
+        and classid::bigint << 32 | objid::bigint = ${moveLock(tenant)}`);
+  });
 }
 
 /** SQL for the key of the lock that each transaction of a move shares. */

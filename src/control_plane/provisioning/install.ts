@@ -192,6 +192,6 @@ async function createCommonSchemas(connection: Connection, fleet: Fleet): Promis
   for (const { placement } of fleet.modes.commonPlacements()) {
     const found = await connection.plain`
       select from pg_tables where schemaname = ${placement.schema} and tablename = 'migrations'`;
-    if (found.length === 0) await createSchema(fleet, placement, control);
+    if (found.length === 0) await createSchema(fleet, placement, { control });
   }
 }

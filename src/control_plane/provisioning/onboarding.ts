@@ -227,8 +227,7 @@ export class Onboarding {
     await forgetMoves(tenant);
     await this.#assertErasable(tenant);
     const tables = await this.#countRows(tenant);
-    await control`
-      update control.tenants set status = 'deleting', updated_at = now() where id = ${tenant.id}`;
+    await this.#beginDeletion(tenant);
     const rows = Object.values(tables ?? {}).reduce((sum, count) => sum + count, 0);
     const onErased = (erased: number) => onProgress(Math.min(erased, rows), rows);
     await this.#destroy(tenant, this.#steps.with({ onErased }));
@@ -236,7 +235,8 @@ export class Onboarding {
     const most = await deleteAccount(control, tenant);
     return control.transaction(async (sql) => {
       // Concurrent inserts of usage and emails wait for this lock, and then find no tenant.
-      await sql`select from control.tenants where id = ${tenant.id} for update`;
+      const [found] = await sql`select from control.tenants where id = ${tenant.id} for update`;
+      if (!found) throw overtaken(tenant);
       const account = sumsOf(most, await deleteAccount(sql, tenant));
       await sql`delete from control.moves where tenant_id = ${tenant.id}`;
       await sql`delete from control.tenants where id = ${tenant.id}`;
@@ -255,6 +255,17 @@ export class Onboarding {
       const { slug, isolation } = tenant;
       return { slug, isolation, tables, account, trail_hash: await readTrailHash(sql, tenant) };
     });
+  }
+
+  /** The place is the one that was read under the lock, which may have been lost since. */
+  async #beginDeletion(tenant: TenantRow): Promise<void> {
+    const { id, isolation, server, generation } = tenant;
+    const begun = await this.#parts.control`
+      update control.tenants set status = 'deleting', updated_at = now()
+      where id = ${id} and isolation = ${isolation} and server = ${server}
+        and generation = ${generation}
+      returning 1`;
+    if (begun.length === 0) throw overtaken(tenant);
   }
 
   /** Before the tenant is served no more. @throws {Refusal} `conflict` when a policy hides rows in tables of others. */
@@ -326,4 +337,10 @@ export class Onboarding {
       tryWithLock(connection, `tenant ${slug}`, work),
     );
   }
+}
+
+function overtaken({ slug }: TenantRow): Refusal {
+  return new Refusal('conflict', {
+    detail: `Another process has moved or deleted the tenant "${slug}" meanwhile`,
+  });
 }

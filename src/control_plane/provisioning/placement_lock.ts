@@ -1,5 +1,5 @@
 /** Locks for creating, changing and removing a placement. */
-import { withLock } from '../../postgres/advisory_lock.ts';
+import { givingSignsOfLife, silenceMs, withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { DatabasePlace, Placement } from '../../postgres/placement.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
@@ -31,7 +31,7 @@ export function withSchemaLock<Result>(
 
 /**
  * Takes a lock in a session of the migrations' login. It is released when the session is discarded, before
- * another use. Only the owner may call the function.
+ * another use, and when the process hangs. Only the owner may call the function.
  */
 export function lockUntilDiscard(
   connection: Connection,
@@ -39,7 +39,8 @@ export function lockUntilDiscard(
   owner: string,
 ): Promise<void> {
   return connection.script(
-    `set role "${owner}"; select pg_advisory_lock(hashtextextended('kennel ${lock}', 0)); reset role`,
+    `set idle_session_timeout = ${silenceMs}; set role "${owner}";
+     select pg_advisory_lock(hashtextextended('kennel ${lock}', 0)); reset role`,
   );
 }
 
@@ -70,6 +71,6 @@ function withLocked<Result>(
   work: Work<Result>,
 ): Promise<Result> {
   return admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
-    withLock(connection, lock, () => work(connection)),
+    withLock(connection, lock, () => givingSignsOfLife(connection, () => work(connection))),
   );
 }

@@ -52,7 +52,8 @@ export class Provisioner implements ProvisioningSteps {
   }
 
   createSchema(placement: Placement): Promise<number> {
-    return createSchema(this.#parts.fleet, placement, this.#parts.control);
+    const { fleet, control } = this.#parts;
+    return createSchema(fleet, placement, { control, assertMayGoOn: () => this.#assertMayGoOn() });
   }
 
   schemaVersion(placement: Placement): Promise<number> {

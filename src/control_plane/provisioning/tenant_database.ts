@@ -30,17 +30,24 @@ export async function createDatabase(
 ): Promise<void> {
   const created = isDedicated(placement)
     ? createDedicated(fleet, placement, assertMayGoOn)
-    : createCommon(fleet, placement);
+    : createCommon(fleet, placement, assertMayGoOn);
   await created.catch((error: unknown) => {
     if (codeOf(error) !== '42501') throw error;
     throw asRefusal({ server: placement.server, reason: whyUnreachable(error) });
   });
 }
 
-async function createCommon(fleet: Fleet, placement: Placement): Promise<void> {
+async function createCommon(
+  fleet: Fleet,
+  placement: Placement,
+  assertMayGoOn: () => Promise<void>,
+): Promise<void> {
   const { server, database, login } = placement;
   const { owner } = fleet.installation.roles;
-  await createFrom(fleet, placement, `template0 ${await localeOfMain(fleet)}`);
+  await createFrom(fleet, placement, {
+    template: `template0 ${await localeOfMain(fleet)}`,
+    assertMayGoOn,
+  });
   await withDatabaseLock(fleet, { server, database }, async (connection) => {
     await hardenDatabase(connection, { owner, contextLogin: login });
     await prepareKernel(connection, fleet, placement);
@@ -58,7 +65,10 @@ async function createDedicated(
 ): Promise<void> {
   const { owner } = fleet.installation.roles;
   await prepareTemplate(fleet, placement.server);
-  await createFrom(fleet, placement, `"${templateOf(fleet.installation)}"`);
+  await createFrom(fleet, placement, {
+    template: `"${templateOf(fleet.installation)}"`,
+    assertMayGoOn,
+  });
   await migrating(fleet, placement, async (connection) => {
     await lockUntilDiscard(connection, databaseLock(placement.database), owner);
     await assertMayGoOn();
@@ -66,11 +76,16 @@ async function createDedicated(
   });
 }
 
-function createFrom(fleet: Fleet, placement: Placement, template: string): Promise<void> {
+function createFrom(
+  fleet: Fleet,
+  placement: Placement,
+  { template, assertMayGoOn }: { template: string; assertMayGoOn: () => Promise<void> },
+): Promise<void> {
   const { server, database, login } = placement;
   const { owner, migrate } = fleet.installation.roles;
   const { database: from } = fleet.installation.homeOf(server);
   return withDatabaseLock(fleet, { server, database, from }, async (home) => {
+    await assertMayGoOn();
     const found = await home.plain`select from pg_database where datname = ${database}`;
     if (found.length === 0) {
       await home.script(`create database "${database}" owner "${owner}" template ${template}`);

@@ -20,9 +20,17 @@ import { assertingGuards, restricting, showingAll } from './tenant_tables.ts';
  * Creates the schema, applies all migrations, and returns its version.
  *
  * @param control records the applied files.
+ * @param assertMayGoOn is called before: another process may have taken over.
  * @throws {Error} when a file was edited after it had been applied anywhere, or a migration fails.
  */
-export function createSchema(fleet: Fleet, placement: Placement, control: Sql): Promise<number> {
+export function createSchema(
+  fleet: Fleet,
+  placement: Placement,
+  {
+    control,
+    assertMayGoOn = async () => {},
+  }: { control: Sql; assertMayGoOn?: () => Promise<void> },
+): Promise<number> {
   const { owner } = fleet.installation.roles;
   return migrating(fleet, placement, async (connection) => {
     // The first two are sent at once: Postgres runs the second one when the first has the lock.
@@ -31,6 +39,7 @@ export function createSchema(fleet: Fleet, placement: Placement, control: Sql): 
       hasLedger(connection, placement.schema),
       assertFilesUnedited(control, fleet.sql.tenant),
     ]);
+    await assertMayGoOn();
     const onApplied: Upgrade['onApplied'] = async (file) => {
       if (!known.has(file.version)) await recordFile(control, file);
     };

@@ -7,6 +7,7 @@ import type { Fleet } from '../../../src/control_plane/fleet.ts';
 import { asOwner } from '../../../src/control_plane/keys/seal_keys.ts';
 import { migrationOf } from '../../../src/control_plane/migrations/migration_files.ts';
 import { createSchema } from '../../../src/control_plane/provisioning/tenant_schema.ts';
+import type { Sql } from '../../../src/kernel/ports.ts';
 import { schemas } from '../../../src/postgres/installation.ts';
 import { openServices, type Services } from '../../../src/services.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
@@ -107,8 +108,7 @@ async function madeWith(text: string): Promise<Fleet> {
     await sql`drop schema shared cascade`;
     await sql`delete from control.tenant_migrations where version = ${version}`;
   });
-  await createSchema(changed, fleet.installation.placement(schemas.shared), (query, ...values) =>
-    asOwner(fleet, (sql) => sql(query, ...values)),
-  );
+  const control: Sql = (query, ...values) => asOwner(fleet, (sql) => sql(query, ...values));
+  await createSchema(changed, fleet.installation.placement(schemas.shared), { control });
   return changed;
 }

@@ -201,6 +201,14 @@ findsEach(
         'create unique index pets_pkey_ccnew on shared.pets (tenant_id, id)',
         'index pets_pkey_ccnew of ',
       ),
+      'the rest of one that was interrupted, of an index with an expression': inControl(
+        'users',
+        () => `create unique index users_by_email_ccnew on control.users (tenant_id, lower(email));
+          alter index control.users_by_email_ccnew alter 2 set statistics 0;
+          update pg_index set indisvalid = false
+          where indexrelid = 'control.users_by_email_ccnew'::regclass`,
+        'index users_by_email_ccnew of ',
+      ),
     },
     storage_changed: {
       'rows that a replica would get whole': {
