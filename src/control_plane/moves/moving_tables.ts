@@ -8,8 +8,8 @@ import {
 import { conflict } from './move_locks.ts';
 
 /**
- * @throws {Refusal} `conflict` when a table has no primary key, or a deferrable one: its changes could not be followed; and as
- *   `assertCopyable`.
+ * @throws {Refusal} `conflict` when a table has no primary key, or a deferrable one: its changes could not be
+ *   followed; and as `assertCopyable`.
  */
 export function assertMovable(groups: readonly TableGroup[]): void {
   assertCopyable(groups);

@@ -257,13 +257,15 @@ export class Onboarding {
     });
   }
 
-  /** The place is the one that was read under the lock, which may have been lost since. */
+  /**
+   * The place is the one that was read under the lock, which may have been lost since. The generation is not compared:
+   * the recovery of a restore adds one.
+   */
   async #beginDeletion(tenant: TenantRow): Promise<void> {
-    const { id, isolation, server, generation } = tenant;
+    const { id, isolation, server } = tenant;
     const begun = await this.#parts.control`
       update control.tenants set status = 'deleting', updated_at = now()
       where id = ${id} and isolation = ${isolation} and server = ${server}
-        and generation = ${generation}
       returning 1`;
     if (begun.length === 0) throw overtaken(tenant);
   }

@@ -274,6 +274,19 @@ describe('a tenant that is restored', () => {
     });
   }
 
+  it('is deleted after a kill that the recovery completes by its switch', async () => {
+    await onboard('leaving', 'schema');
+    await killAfter('replaced', 'leaving');
+    const refusals: string[] = [];
+    // The session of the killed process keeps its lock until Postgres has noticed its end.
+    await until(async () => {
+      const refusal = await fixture.remove('leaving').then(() => null, String);
+      if (refusal !== null) refusals.push(refusal);
+      return refusal === null;
+    }, patienceMs);
+    assert.doesNotMatch(refusals.join(), /meanwhile/);
+  });
+
   it('refuses a second restore, a move and a deletion meanwhile', async () => {
     await onboard('busy', 'schema');
     const conflict = { code: 'conflict' };
