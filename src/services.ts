@@ -16,8 +16,9 @@ import { Onboarding } from './control_plane/provisioning/onboarding.ts';
 import { TenantAdmin } from './control_plane/provisioning/tenant_admin.ts';
 import { learnServers } from './control_plane/servers/server_urls.ts';
 import type { ServerWatch } from './control_plane/servers/server_watch.ts';
+import { Relocation } from './isolation/relocation.ts';
 import { type Connections, tenantIsolation } from './isolation/tenant_db.ts';
-import type { Db, Isolation, Sql } from './kernel/ports.ts';
+import type { Db, Isolation, Sql, TenantRef } from './kernel/ports.ts';
 import type { SchemaVersions } from './kernel/schema_versions.ts';
 import { limits } from './limits.ts';
 import { type FleetOptions, openFleet } from './open_fleet.ts';
@@ -37,6 +38,8 @@ export type Services = {
   lookups: Sql;
   connections: Connections;
   isolation: Isolation;
+  /** Follows tenants that move, by the registry. A server has one that reads its directory. */
+  relocation: Relocation;
   jobs: ConnectionPool;
   archives: ArchiveParts;
   exports: TenantExports;
@@ -83,6 +86,16 @@ export async function openServices(
     limits: limits.moves,
     recoveryBatchSize,
   });
+  const relocation = new Relocation({
+    ...limits.relocation,
+    lookUp: async (id) => {
+      const [tenant] = await control<TenantRef>`
+        select id, isolation, server, generation from control.tenants where id = ${id}`;
+      return tenant ?? null;
+    },
+    onStuck: (id) => moves.recoverOf(id),
+    nowMs: () => performance.now(),
+  });
   const onboarding = new Onboarding({
     ...{ fleet, control, isolation, jobs, serving, newId: uuidv7, recoveryBatchSize },
     forgetMoves: (tenant) => moves.forget(tenant),
@@ -92,7 +105,7 @@ export async function openServices(
   const archives = { fleet, control, archives: pools.archives, limits: limits.archive };
   const downloads = new Spool(config.dataFolder, limits.downloads, uuidv7);
   return {
-    ...{ fleet, control, connections, isolation, jobs, onboarding, moves },
+    ...{ fleet, control, connections, isolation, relocation, jobs, onboarding, moves },
     pools: { serving, control: controlPool },
     archives,
     exports: new TenantExports({ archives, control, downloads, newId: uuidv7, ...limits.exports }),

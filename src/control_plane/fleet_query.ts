@@ -1,14 +1,16 @@
 /**
  * One query of the operator for every tenant, whatever its mode. It runs as a request of that tenant would:
  * as the serving role, behind row security, in the tenant's context and with its limits, in a transaction
- * that can only read. A tenant that fails is named, and the others are answered.
+ * that can only read. A tenant that moves meanwhile is asked at its new place; one that fails is named, and the
+ * others are answered.
  */
 import type { IsolationModes } from '../isolation/modes.ts';
+import type { Relocation } from '../isolation/relocation.ts';
 import { type Connections, readAsTenant } from '../isolation/tenant_db.ts';
 import type { Db } from '../kernel/ports.ts';
 import { assertServable, type SchemaVersions } from '../kernel/schema_versions.ts';
 import type { Slug, TenantId } from '../kernel/tenant.ts';
-import { causeOf } from '../postgres/errors.ts';
+import { causeOf, isPlacementGone } from '../postgres/errors.ts';
 import { ServerError } from '../postgres/protocol/server_error.ts';
 import { statementOf } from './generated_sql.ts';
 import { chosen, type TenantFilter } from './tenant_filter.ts';
@@ -31,6 +33,7 @@ export type TenantAnswer = { slug: Slug } & (
 type QueryParts = {
   control: Db;
   connections: Connections;
+  relocation: Relocation;
   fleet: { modes: Pick<IsolationModes, 'placementOf'> };
   schemaVersions: SchemaVersions;
 };
@@ -105,22 +108,35 @@ const inProgress: Readonly<Record<string, string>> = {
 
 /** @throws {Error} when Postgres cannot parse the text, which no other tenant could answer either. */
 async function answerOf(
-  { connections, fleet, schemaVersions }: QueryParts,
+  parts: QueryParts,
   tenant: QueriedTenant,
   { text, rows }: { text: TemplateStringsArray; rows: number },
 ): Promise<TenantAnswer> {
+  const { connections, relocation, schemaVersions } = parts;
+  const { modes } = parts.fleet;
   const { id, slug, status } = tenant;
   const skipped = inProgress[status];
   if (skipped !== undefined) return { slug, skipped };
+  const placement = modes.placementOf(tenant);
   try {
     assertServable(tenant, schemaVersions);
-    const found = await readAsTenant(connections, fleet.modes.placementOf(tenant), id, text);
+    const where = { id, placement, follow: relocation.follow(modes, tenant) };
+    const found = await readAsTenant(connections, where, text);
     return { slug, rows: found.slice(0, rows), isCut: found.length > rows };
   } catch (error) {
     const cause = causeOf(error);
     if (isSyntaxError(cause)) throw new Error(`Cannot query: ${cause.message}`);
+    if (isPlacementGone(error) && (await isDeleted(parts.control, id))) {
+      return { slug, skipped: 'it was deleted' };
+    }
     return { slug, error: cause.message };
   }
+}
+
+async function isDeleted(control: Db, id: TenantId): Promise<boolean> {
+  const kept = await control`
+    select from control.tenants where id = ${id} and status <> 'deleting'`;
+  return kept.length === 0;
 }
 
 /** Whether Postgres cannot parse the text. A value of one tenant may have the same code, as in a cast. */

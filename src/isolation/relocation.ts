@@ -7,6 +7,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { TenantRef } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import { isBehindFence, isPlacementGone } from '../postgres/errors.ts';
+import type { Placement } from '../postgres/placement.ts';
+import type { IsolationModes } from './modes.ts';
+
+/** Returns the placement for the next attempt of a refused statement; null when the error stands. */
+export type Follow = (error: unknown) => Promise<Placement | null>;
+
+export const stayingPut: Follow = async () => null;
 
 export type RelocationOptions = {
   /** Reads the tenant again, past every cache. Null when there is none. */
@@ -34,12 +41,21 @@ export class Relocation {
     this.#options = options;
   }
 
-  /**
-   * Returns the tenant for the next attempt of a refused statement; null when the error stands.
-   *
-   * @param sinceMs when the first statement of the request was refused.
-   */
-  async after(error: unknown, stale: TenantRef, sinceMs: number): Promise<TenantRef | null> {
+  /** Follows one tenant during one request, whose waits have one limit. */
+  follow(modes: Pick<IsolationModes, 'placementOf'>, tenant: TenantRef): Follow {
+    let known = tenant;
+    let sinceMs: number | null = null;
+    return async (error) => {
+      sinceMs ??= this.#options.nowMs();
+      const moved = await this.#after(error, known, sinceMs);
+      if (!moved) return null;
+      known = moved;
+      return modes.placementOf(moved);
+    };
+  }
+
+  /** @param sinceMs when the first statement of the request was refused. */
+  async #after(error: unknown, stale: TenantRef, sinceMs: number): Promise<TenantRef | null> {
     if (isBehindFence(error)) return this.#behindFence(stale, sinceMs);
     if (!isPlacementGone(error)) return null;
     const found = await this.#options.lookUp(stale.id);
@@ -77,9 +93,5 @@ export class Relocation {
       // The next statement tries again, and so does the maintenance.
       .catch(() => {})
       .finally(() => this.#alarms.delete(id));
-  }
-
-  nowMs(): number {
-    return this.#options.nowMs();
   }
 }

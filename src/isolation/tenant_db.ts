@@ -3,7 +3,7 @@
  * other tenant, and throws once the request has ended.
  */
 import { IsolationViolation } from '../kernel/errors.ts';
-import type { Db, Isolation, Sql, SqlValue, TenantRef } from '../kernel/ports.ts';
+import type { Db, Isolation, Sql, SqlValue } from '../kernel/ports.ts';
 import type { TenantId } from '../kernel/tenant.ts';
 import type { Trace } from '../kernel/trace.ts';
 import type { Connection } from '../postgres/connection.ts';
@@ -12,12 +12,9 @@ import { type Envelope, type Envelopes, readOnly } from '../postgres/envelope.ts
 import { asViolation } from '../postgres/errors.ts';
 import { isDedicated, type Placement } from '../postgres/placement.ts';
 import type { IsolationModes } from './modes.ts';
-import type { Relocation } from './relocation.ts';
+import { type Follow, type Relocation, stayingPut } from './relocation.ts';
 
 export type Connections = { pool: ConnectionPool; envelopes: Envelopes };
-
-/** Returns the placement for a statement that was refused; null when the error stands. */
-type Follow = (error: unknown) => Promise<Placement | null>;
 
 /**
  * Returns the kernel's port to tenants' tables; the tenant's mode says where they are.
@@ -32,7 +29,7 @@ export function tenantIsolation(
   return {
     run: (tenant, work, trace) => {
       const placement = modes.placementOf(tenant);
-      const follow = relocation ? following(relocation, modes, tenant) : stayingPut;
+      const follow = relocation?.follow(modes, tenant) ?? stayingPut;
       if (trace) notePlacement(trace, placement);
       const parts = { placement, tenant: tenant.id, follow, trace };
       return openAccess(new TenantAccess(connections, parts), work);
@@ -57,24 +54,6 @@ function notePlacement(trace: Trace, { database, schema, login, role, context }:
   trace.note({ database, schema, login, role, context: arrival });
 }
 
-const stayingPut: Follow = async () => null;
-
-function following(
-  relocation: Relocation,
-  modes: Pick<IsolationModes, 'placementOf'>,
-  tenant: TenantRef,
-): Follow {
-  let known = tenant;
-  let sinceMs: number | null = null;
-  return async (error) => {
-    sinceMs ??= relocation.nowMs();
-    const moved = await relocation.after(error, known, sinceMs);
-    if (!moved) return null;
-    known = moved;
-    return modes.placementOf(moved);
-  };
-}
-
 async function openAccess<Result>(
   access: TenantAccess,
   work: (db: Db) => Promise<Result>,
@@ -91,16 +70,12 @@ async function openAccess<Result>(
  * read. Postgres refuses a text with several statements.
  */
 export function readAsTenant<Row extends object>(
-  { pool, envelopes }: Connections,
-  placement: Placement,
-  tenant: TenantId,
+  connections: Connections,
+  { id, ...where }: { id: TenantId; placement: Placement; follow?: Follow },
   text: TemplateStringsArray,
 ): Promise<Row[]> {
-  return pool.exclusive(placement.target, tenant, (connection) =>
-    connection.transaction(readOnly(envelopes.of(connection, placement, tenant)), (sql) =>
-      queriesOnly(sql)<Row>(text),
-    ),
-  );
+  const parts = { follow: stayingPut, ...where, tenant: id, trace: undefined };
+  return new TenantAccess(connections, parts).read(text);
 }
 
 /** An assignment, because it is faster than `Object.assign`, and this runs for each request. */
@@ -166,6 +141,17 @@ class TenantAccess {
     );
   }
 
+  /** In a transaction that can only read. */
+  read<Row extends object>(text: TemplateStringsArray): Promise<Row[]> {
+    return this.#send(() =>
+      this.#connections.pool.exclusive(this.#placement.target, this.#tenant, (connection) =>
+        connection.transaction(readOnly(this.#envelope(connection)), (sql) =>
+          queriesOnly(sql)<Row>(text),
+        ),
+      ),
+    );
+  }
+
   #plan(text: TemplateStringsArray, values: SqlValue[]): Promise<string[]> {
     return this.#connections.pool.exclusive(this.#placement.target, this.#tenant, (connection) =>
       connection.plan(this.#envelope(connection), text, values),
@@ -206,7 +192,7 @@ class TenantAccess {
 const query = /^\s*(select|insert|update|delete|merge|with|values)\b/i;
 const select = /^\s*select\b/i;
 
-/** Returns `sql` restricted to queries, as in `openTenantDb`. */
+/** Returns `sql`, which then refuses every statement that is not a query. */
 export function queriesOnly(sql: Sql): Sql {
   return async (text, ...values) => {
     connectionUse(text);

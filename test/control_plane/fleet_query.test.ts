@@ -47,8 +47,7 @@ describe('queryFleet()', () => {
       ...{ text, filter: {}, concurrency: 3, rows: 100 },
       ...wish,
     });
-    const all: TenantAnswer[] = [];
-    for await (const answer of answers) all.push(answer);
+    const all = await allOf(answers);
     assert.equal(all.length, count);
     return all;
   }
@@ -213,7 +212,8 @@ describe('queryFleet()', () => {
     for (const tenant of fixture.tenants) {
       const placement = fleet.modes.placementOf(tenant);
       for (const text of writes.slice(0, 5)) {
-        const reading = readAsTenant(connections, placement, tenant.id, statementOf(text));
+        const where = { id: tenant.id, placement };
+        const reading = readAsTenant(connections, where, statementOf(text));
         await assert.rejects(reading, (error) =>
           /^(25006|42601|42501)$/.test(codeOf(causeOf(error))),
         );
@@ -282,10 +282,34 @@ describe('queryFleet()', () => {
     await fixture.run(main, 'alter table shared.pets enable row level security');
     assert.ok(leaked.some((line) => line.startsWith('shared-zoo')));
   });
+
+  it('asks a tenant that has moved meanwhile at its new place, and none that was deleted', async () => {
+    const { moves, onboarding } = fixture.services;
+    const [moved, deleted] = [slugOf('shared-ark'), slugOf('schema-ark')];
+    const { answers } = await queryFleet(fixture.services, {
+      ...{ text: 'select count(*) as pets from pets', concurrency: 3, rows: 100 },
+      filter: { slugs: [moved, deleted] },
+    });
+    const { finished } = await moves.begin({
+      ...{ slug: moved, to: 'schema', server: null, requestId: null },
+    });
+    await finished;
+    await onboarding.remove(deleted, null);
+    assert.deepEqual(await allOf(answers), [
+      { slug: deleted, skipped: 'it was deleted' },
+      { slug: moved, rows: [{ pets: 1 }], isCut: false },
+    ]);
+  });
 });
 
 function slugOf(text: string) {
   const slug = parseSlug(text);
   assert.ok(slug);
   return slug;
+}
+
+async function allOf(answers: AsyncIterable<TenantAnswer>): Promise<TenantAnswer[]> {
+  const all: TenantAnswer[] = [];
+  for await (const answer of answers) all.push(answer);
+  return all;
 }
