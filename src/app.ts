@@ -114,7 +114,7 @@ export async function openApp({
   const explanations = new Explanations({ limits: limits.explain, nowMs, plans });
   const findExplanation = (id: string) => explanations.find(id);
   const onForget = (slug: Slug) => labels.forget(slug);
-  const dependencies = { directory, outbox, denials, onForget, findExplanation };
+  const dependencies = { directory, outbox, log, denials, onForget, findExplanation };
   const operator = operatorParts(config, services, dependencies);
   const maintenance = await startMaintenance(services, log, { ...kernel, labels });
   outbox.kick();

@@ -303,7 +303,7 @@ export const limits = {
    */
   migrators: { ...pool, connections: 8, connectionsPerTenant: 8, idleLimitMs: 1 * seconds },
   /** Concurrent onboardings and deletions, one for each slug; further ones wait. */
-  jobs: { ...pool, connections: 4, connectionsPerTenant: 1, waitingPerTenant: 64 },
+  jobs: { ...pool, connections: 4, connectionsPerTenant: 1, waiting: 1_000, waitingPerTenant: 64 },
   recoveryBatchSize: 50,
   /** Dropping a database waits for every backend of the server, and one of them may be stuck. */
   dropTimeoutMs: 10 * seconds,
@@ -388,8 +388,8 @@ export const limits = {
   relocation: { retryMs: 10, probeMs: 100, stuckMs: 1 * seconds, patienceMs: 3 * seconds },
   /** The connections that copy: two for each of the moves that `moveLocks` admits, and two for recoveries. */
   movers: { ...pool, connections: 8, connectionsPerTenant: 2 },
-  /** The connections that hold the locks of moves. A second move of a tenant takes one to be refused. */
-  moveLocks: { ...pool, connections: 3, connectionsPerTenant: 2, waitLimitMs: 2 * seconds },
+  /** The connections that hold the locks of moves. A second process takes one to find the lock taken. */
+  moveLocks: { ...pool, connections: 3, connectionsPerTenant: 2 },
   /** A second recovery of a tenant takes one to find the lock taken. */
   recoveryLocks: { ...pool, connections: 4, connectionsPerTenant: 2 },
   /**

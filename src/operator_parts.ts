@@ -9,6 +9,7 @@ import { listServers } from './control_plane/servers/server_list.ts';
 import { isolationModes } from './isolation/modes.ts';
 import type { Slug } from './kernel/tenant.ts';
 import type { Outbox } from './mail/outbox.ts';
+import type { Log } from './observability/log.ts';
 import type { FlushDenials } from './routes/admin/audit.ts';
 import type { FindExplanation } from './routes/admin/explain.ts';
 import type { TenantMoves } from './routes/admin/moves.ts';
@@ -20,6 +21,7 @@ import type { Services } from './services.ts';
 type OperatorDependencies = {
   directory: { forgetAll(): void };
   outbox: Pick<Outbox, 'kick'>;
+  log: Pick<Log, 'warn'>;
   denials: FlushDenials;
   findExplanation: FindExplanation;
   /** Called after a tenant's deletion: data kept under its slug can be dropped. */
@@ -57,7 +59,7 @@ function tenantLifeCycle(
       const receipt = await onboarding.remove(slug, requestId);
       directory.forgetAll();
       onForget(slug);
-      return receipt !== null;
+      return receipt;
     },
     exportOf: async (slug) => {
       const tenant = await exports.find(slug);
@@ -76,7 +78,7 @@ function tenantLifeCycle(
 
 function tenantMoves(
   { moves }: Services,
-  { directory }: Pick<OperatorDependencies, 'directory'>,
+  { directory, log }: Pick<OperatorDependencies, 'directory' | 'log'>,
 ): TenantMoves {
   return {
     find: (slug) => moves.find(slug),
@@ -84,7 +86,10 @@ function tenantMoves(
       const onStep = (step: MoveStep) => {
         if (step === 'switched') directory.forgetAll();
       };
-      return (await moves.begin({ slug, ...destination, requestId }, { onStep })).move;
+      const request = { slug, ...destination, requestId };
+      const { move, finished } = await moves.begin(request, { onStep });
+      finished.catch((error) => log.warn('a move failed', { tenant: slug, error }));
+      return move;
     },
   };
 }

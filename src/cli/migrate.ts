@@ -11,7 +11,7 @@ import { withProgress } from './progress.ts';
 import { table } from './table.ts';
 import { filterOf } from './where.ts';
 
-const usage = `Usage: npm run migrate -- status [--where CONDITION] [--json]
+const usage = `Usage: npm run migrate -- status [--tenant SLUG] [--where CONDITION] [--json]
        npm run migrate -- up [--tenant SLUG] [--where CONDITION] [--canary N] [--concurrency N] [--json]
 
 CONDITION is plan=NAME, isolation=MODE or slug=A,B. Tenants of one schema are migrated together.
@@ -35,21 +35,22 @@ await runCommand({
   // A run with nothing to do changes nothing; any other one installs before it migrates.
   installs: ({ positionals }) => (positionals[0] === 'status' ? 'never' : 'if missing'),
   parse: ({ positionals, values }) => {
-    const { json = false, where = [], ...flags } = values;
+    const { json = false, tenant, where = [], ...flags } = values;
+    const filter = filterOf(tenant === undefined ? where : [...where, `slug=${tenant}`]);
     const [action = '', ...rest] = positionals;
     assertNoMore(rest);
     if (action === 'status') {
       const [other] = Object.keys(flags);
       if (other !== undefined) throw new UsageError(`Cannot use --${other} with "status"`);
       const { heartbeatTimeoutMs } = limits.processes;
-      const statusOptions = { heartbeatTimeoutMs, filter: filterOf(where) };
+      const statusOptions = { heartbeatTimeoutMs, filter };
       return async ({ fleet, control }) =>
         showStatus(await migrationStatus(fleet, control, statusOptions), json);
     }
     if (action !== 'up') throw new UsageError(`Cannot do "${action}": use status or up`);
-    const { tenant, canary, concurrency } = flags;
+    const { canary, concurrency } = flags;
     const upOptions = {
-      filter: filterOf(tenant === undefined ? where : [...where, `slug=${tenant}`]),
+      filter,
       canary: countOf(canary, 'canary', { min: 0, max: limits.migrations.canaries }) ?? 0,
       concurrency: Math.min(
         countOf(concurrency, 'concurrency', { min: 1, max: limits.migrations.workers }) ??

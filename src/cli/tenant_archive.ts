@@ -8,6 +8,7 @@ import type { Slug } from '../kernel/tenant.ts';
 import { UsageError } from './arguments.ts';
 import { print, printJson, type Work } from './command.ts';
 import { withProgress } from './progress.ts';
+import { slugOf } from './where.ts';
 
 type ExportValues = { 'with-keys'?: boolean | undefined; json?: boolean | undefined };
 
@@ -75,11 +76,16 @@ export function importFile(
 }
 
 /** Replaces the tenant's rows with those of a file, and names the file with the replaced ones. */
-export function restoreFile(slug: Slug, file: string, { json }: Pick<ImportValues, 'json'>): Work {
+export function restoreFile(
+  slug: Slug,
+  file: string,
+  { from: other, json }: { from?: string | undefined; json?: boolean | undefined },
+): Work {
+  const from = other === undefined ? slug : slugOf(other);
   return async ({ archives, pools, exports, moves }) => {
     const parts = { archives, exports, moves, serving: pools.serving, now: () => new Date() };
     const { rows, pauseMs, replaced } = await withProgress((onProgress) =>
-      restoreTenant(parts, { file, slug, onProgress }),
+      restoreTenant(parts, { file, from, slug, onProgress }),
     );
     const pause = Math.round(pauseMs);
     if (json) printJson({ slug, rows, pause_ms: pause, replaced });

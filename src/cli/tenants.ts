@@ -23,9 +23,9 @@ const usage = `Usage: npm run tenants -- list [--json]
        npm run tenants -- create SLUG [--name NAME] [--plan PLAN] [--isolation MODE] [--server NAME] [--email ADDRESS] [--json]
        npm run tenants -- suspend|resume SLUG [--json]
        npm run tenants -- move SLUG --to MODE [--server NAME] [--json]
-       npm run tenants -- export SLUG FILE [--with-keys] [--json]
+       npm run tenants -- export SLUG FILE [--with-keys] [--json]   writes a new file
        npm run tenants -- import FILE --slug SLUG [--isolation MODE] [--server NAME] [--plan PLAN] [--json]
-       npm run tenants -- restore SLUG FILE [--json]
+       npm run tenants -- restore SLUG FILE [--from SLUG] [--json]   --from: the tenant of the file, if it is another one
        npm run tenants -- delete SLUG [--yes] [--json]`;
 
 const pageSize = 100;
@@ -39,6 +39,7 @@ const options = {
   server: { type: 'string' },
   where: { type: 'string', multiple: true },
   slug: { type: 'string' },
+  from: { type: 'string' },
   'with-keys': { type: 'boolean' },
   yes: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -103,7 +104,7 @@ const actions: Readonly<Record<string, Action>> = {
     work: ([file], values) => importFile(fileOf(file), slugIn(values.slug), values),
   },
   restore: {
-    flags: ['json'],
+    flags: ['from', 'json'],
     words: 2,
     work: ([slug, file], values) => restoreFile(slugIn(slug), fileOf(file), values),
   },

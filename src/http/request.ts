@@ -27,6 +27,8 @@ export type HttpRequest = {
   idempotencyKey: string | null;
   /** Null when it has none. */
   preconditions: Preconditions | null;
+  /** The client asks for the result of its change: `Prefer: return=representation` (RFC 7240, section 4.2). */
+  prefersRepresentation: boolean;
   /** The origin of the web page that sent the request, from the browser. */
   origin: string | null;
   /** A browser asks in advance whether a page of another origin may send a request. */
@@ -112,12 +114,19 @@ export function readHead(
     authorization: soleHeader(raw, 'authorization'),
     idempotencyKey: soleHeader(raw, 'idempotency-key'),
     preconditions: preconditionsIn(raw),
+    prefersRepresentation: method === 'DELETE' && prefersRepresentation(raw),
     origin,
     preflight: isPreflight(method, origin, raw),
     address: clientAddress(trustedProxies, peer, headerValues(raw, 'x-forwarded-for')),
     hasBody: framed,
     body,
   };
+}
+
+/** An unknown or malformed preference is passed over, as RFC 7240 asks. */
+function prefersRepresentation(raw: RawHeaders): boolean {
+  const preferences = headerValues(raw, 'prefer').flatMap((value) => value.split(','));
+  return preferences.some((one) => /^\s*return\s*=\s*"?representation"?\s*(;|$)/i.test(one));
 }
 
 /** Returns the host that a trusted proxy names, or null. */

@@ -112,8 +112,9 @@ export function parseSlug(text: string): Slug | null {
   return slugPattern.test(text) && !isReserved(text) ? (text as Slug) : null;
 }
 
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
+/** Whether the text is a UUID, in letters of either case (RFC 9562, section 4). */
 export function isUuid(text: string): boolean {
   return uuidPattern.test(text);
 }

@@ -61,12 +61,12 @@ export function userRoutes(mintKey: MintKey) {
 
     route('DELETE', '/api/keys/{id}', adminOfId, async ({ account }, { params }) => {
       await account.change('key_revoked', async (sql) => {
-        const [row] = await sql<{ user_id: string }>`
+        const [row] = await sql<{ id: string; user_id: string }>`
           update api_keys set revoked_at = now()
           where id = ${params.id} and revoked_at is null
-          returning user_id`;
-        const { user_id } = row ?? notFound();
-        return { result: null, details: { key_id: params.id, user_id } };
+          returning id, user_id`;
+        const { id, user_id } = row ?? notFound();
+        return { result: null, details: { key_id: id, user_id } };
       });
       return noContent();
     }),
@@ -107,6 +107,7 @@ function addKey(
       insert into api_keys (id, user_id, secret_sha256)
       select ${id}, id, ${digest} from users where id = ${userId}
       returning id, user_id, created_at`;
-    return { result: row ?? notFound(), details: { key_id: id, user_id: userId } };
+    const key = row ?? notFound();
+    return { result: key, details: { key_id: id, user_id: key.user_id } };
   });
 }

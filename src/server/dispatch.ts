@@ -107,6 +107,7 @@ async function operate(
   const operator: Operator = {
     requestId: record.requestId,
     idempotencyKey: request.idempotencyKey,
+    prefersRepresentation: request.prefersRepresentation,
   };
   return (await match.parse())(operator);
 }

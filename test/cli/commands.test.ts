@@ -172,6 +172,9 @@ describe('npm run migrate', () => {
     const { done, of } = JSON.parse(err);
     assert.deepEqual([done, of], [1, 1]);
     assert.match((await run('migrate', 'status')).out, /^farm +schema +1 +\S.+$/m);
+    const statusOf = async (slug: string) => (await run('migrate', 'status', '--tenant', slug)).out;
+    assert.match(await statusOf('farm'), /^farm +schema +1 /m);
+    assert.doesNotMatch(await statusOf('ark'), /farm/);
   });
 
   it('refuses unknown words and flags in one line', async () => {
@@ -179,7 +182,7 @@ describe('npm run migrate', () => {
       ['up', 'farm'],
       ['up', '--concurrency', '0'],
       ['up', '--tenant', 'farm', '--tenant', 'ark'],
-      ['status', '--tenant', 'farm'],
+      ['status', '--canary', '1'],
       ['status', '--where', 'isolation=none'],
       ['up', '--tenant', 'farm', '--where', 'slug=ark'],
     ];

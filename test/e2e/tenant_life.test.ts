@@ -170,6 +170,25 @@ describe('tenants', () => {
     });
   }
 
+  it('answer their deletion with its receipt where the client prefers that', async () => {
+    const { call } = await onboard(kennel, 'with-receipt', {});
+    await call('POST /api/pets', { name: 'Rex', species: 'dog' });
+    const prefer = { prefer: 'respond-async, Return=Representation' };
+    const path = 'DELETE /api/admin/tenants/with-receipt';
+    const { status, headers, body } = await operator(path, undefined, prefer);
+    assert.deepEqual([status, headers['preference-applied']], [200, 'return=representation']);
+    assert.equal(body.tables.pets, 2);
+    const [last] = (await operator('GET /api/admin/audit?tenant=with-receipt')).body.items;
+    assert.equal(last.event, 'tenant_deleted');
+    const [{ hash } = { hash: '' }] = await lookInto(
+      database.url,
+      (sql) => sql<{ hash: string }[]>`
+        select encode(hash, 'hex') as hash from control.audit_events where request_id = ${last.request_id}`,
+    );
+    assert.equal(body.trail_hash, hash);
+    assertProblem(await operator(path, undefined, prefer), 404, 'not_found');
+  });
+
   it('lose a row that a late request wrote after the deletion', async () => {
     const { id } = await onboard(kennel, 'late-writers', { isolation: 'shared' });
     await operator('DELETE /api/admin/tenants/late-writers');

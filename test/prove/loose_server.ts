@@ -61,6 +61,7 @@ function looselyRead(incoming: IncomingMessage): HttpRequest {
     authorization: headers.authorization ?? null,
     idempotencyKey: null,
     preconditions: null,
+    prefersRepresentation: false,
     hasBody: false,
     origin: null,
     preflight: false,

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream, rmSync } from 'node:fs';
 import { type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { codeOf } from '../../postgres/errors.ts';
 
 /** Bytes that are read together. */
@@ -74,6 +75,13 @@ async function publish(draft: string, file: string): Promise<void> {
       throw failure;
     }
   }
+}
+
+/** @throws {Error} when no file can be made in the folder. */
+export async function assertWritable(folder: string): Promise<void> {
+  const probe = join(folder, `${randomUUID()}.part`);
+  await (await open(probe, 'wx').catch(cannot('write to', folder))).close();
+  await rm(probe, { force: true });
 }
 
 /** @throws {Error} when there is a file of that name. */

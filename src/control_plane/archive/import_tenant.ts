@@ -3,6 +3,7 @@
  * made; then its rows are loaded, and checked again.
  */
 import { Refusal } from '../../kernel/errors.ts';
+import type { Sql } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
 import { codeOf } from '../../postgres/errors.ts';
 import { statementOf } from '../generated_sql.ts';
@@ -50,9 +51,10 @@ export async function importTenant(
   const { header } = checked;
   assertKnownVersion(header, fleet.sql.tenant.length);
   // Before anything is made that could not be deleted again.
-  for (const { mode, placement } of fleet.modes.commonPlacements()) {
-    if (mode === isolation) assertCopyable(await tablesIn(fleet, placement));
+  for (const placement of fleet.modes.of({ isolation }).commonPlacements()) {
+    assertCopyable(await tablesIn(fleet, placement));
   }
+  if (plan === null) await assertKnownPlan(parts.archives.control, header.tenant.plan);
   const total = header.tables.reduce((sum, { rows }) => sum + rows, 0);
   const rows = { file, header, onProgress: (done: number) => onProgress?.(done, total) };
   const contents: Contents = {
@@ -71,6 +73,14 @@ export async function importTenant(
   };
   const meta = { requestId: null, idempotencyKey: null, rawBody: '' };
   return parts.onboarding.create(newTenant, meta, contents).catch(asRefusedRow);
+}
+
+/** @throws {Error} when no plan was named, and there is none like the archive's. */
+async function assertKnownPlan(control: Sql, plan: string): Promise<void> {
+  const found = await control`select from control.plans where name = ${plan}`;
+  if (found.length === 0) {
+    throw new Error(`Cannot import: there is no plan "${plan}", the archive's; name another one`);
+  }
 }
 
 /** @throws {Error} when the archive is of a newer schema than these files make. */

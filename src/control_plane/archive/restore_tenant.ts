@@ -9,7 +9,7 @@ import type { Moves } from '../moves/moves.ts';
 import type { Replacement, ReplaceWatcher } from '../moves/replace_job.ts';
 import { paced } from '../pace.ts';
 import { schemaVersion } from '../provisioning/tenant_schema.ts';
-import { saveArchive } from './archive_file.ts';
+import { assertWritable, saveArchive } from './archive_file.ts';
 import { checkArchive } from './check_archive.ts';
 import { exportTenant } from './export_tenant.ts';
 import type { ArchiveHeader } from './format.ts';
@@ -25,6 +25,8 @@ export type RestoreParts = LoadParts & {
 export type RestoreOptions = ReplaceWatcher & {
   file: string;
   slug: Slug;
+  /** The tenant of the file, if it is another one: its rows must be asked for by name. */
+  from?: Slug | undefined;
   onProgress: (done: number, of: number) => void;
 };
 
@@ -39,17 +41,20 @@ export async function restoreTenant(
   parts: RestoreParts,
   options: RestoreOptions,
 ): Promise<Restored> {
-  const { file, slug, onStep = () => {} } = options;
+  const { file, slug, from = slug, onStep = () => {} } = options;
   const { fleet, limits } = parts.archives;
   const { header } = await checkArchive(file, limits, paced(fleet.restorePace));
   const { slug: archived } = header.tenant;
-  if (archived !== slug) {
-    throw new Error(`Cannot restore "${slug}": the archive is of the tenant "${archived}"`);
+  if (archived !== from) {
+    throw new Error(
+      `Cannot restore "${slug}": the archive is of the tenant "${archived}" (see --from)`,
+    );
   }
   assertKnownVersion(header, fleet.sql.tenant.length);
   if (!(await parts.exports.find(slug))) {
     throw new Error(`Cannot restore "${slug}": there is no such tenant`);
   }
+  await assertWritable(dirname(file));
   const name = `${slug}-before-restore-${parts.now().getTime()}.kennel.gz`;
   const replaced = join(dirname(file), name);
   const replacement = replacementOf(parts, { ...options, header, replaced });

@@ -2,7 +2,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 /** The context of a control plane handler. */
-export type Operator = { requestId: string; idempotencyKey: string | null };
+export type Operator = {
+  requestId: string;
+  idempotencyKey: string | null;
+  prefersRepresentation: boolean;
+};
 
 const bearer = /^Bearer +(\S+) *$/i;
 

@@ -27,8 +27,8 @@ export type TenantLifeCycle = {
     tenant: NewTenant,
     request: { requestId: string; idempotencyKey: string | null; rawBody: string },
   ): Promise<{ tenant: View }>;
-  /** Returns false when there is no such tenant. */
-  remove(slug: Slug, requestId: string): Promise<boolean>;
+  /** Returns the receipt of the deletion; null when there is no such tenant. */
+  remove(slug: Slug, requestId: string): Promise<object | null>;
   /** Returns the tenant's archive; null when there is no such tenant. */
   exportOf(slug: Slug): Promise<((requestId: string) => AsyncGenerator<Uint8Array>) | null>;
   list(page: { limit: number; after: string | null }): Promise<View[]>;
@@ -166,12 +166,13 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
       'DELETE',
       '/api/admin/tenants/{slug}',
       { checksPreconditions: true },
-      async ({ requestId }: Operator, { params, assertChangeable }) => {
+      async (operator: Operator, { params, assertChangeable }) => {
         const slug = slugOf(params.slug);
         // A deletion takes long. A change of the tenant in the meantime is deleted with it.
         assertChangeable?.((await tenants.find(slug)) ?? notFound());
-        const removed = await tenants.remove(slug, requestId);
-        return removed ? noContent() : notFound();
+        const receipt = (await tenants.remove(slug, operator.requestId)) ?? notFound();
+        if (!operator.prefersRepresentation) return noContent();
+        return json(200, receipt, { 'preference-applied': 'return=representation' });
       },
     ),
   ];

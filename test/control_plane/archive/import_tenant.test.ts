@@ -354,7 +354,7 @@ describe('importTenant()', () => {
           header: { ...header, tenant: { ...header.tenant, plan: 'gold' } },
           rows,
         }),
-        /The input is not valid/,
+        /there is no plan "gold"/,
       ],
     ];
 

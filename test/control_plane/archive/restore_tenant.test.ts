@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -8,7 +8,7 @@ import { readConfig } from '../../../src/config.ts';
 import { restoreTenant } from '../../../src/control_plane/archive/restore_tenant.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
 import type { Moves } from '../../../src/control_plane/moves/moves.ts';
-import type { ReplaceWatcher } from '../../../src/control_plane/moves/replace_job.ts';
+import type { ReplaceStep, ReplaceWatcher } from '../../../src/control_plane/moves/replace_job.ts';
 import { isolationModes } from '../../../src/isolation/modes.ts';
 import { limits } from '../../../src/limits.ts';
 import { openServices } from '../../../src/services.ts';
@@ -22,7 +22,7 @@ import {
 } from '../../support/more_tables.ts';
 import { testDatabase } from '../../support/postgres.ts';
 
-type RestoreTestOptions = { by?: Moves } & ReplaceWatcher;
+type RestoreTestOptions = { by?: Moves; from?: string } & ReplaceWatcher;
 
 describe('restoreTenant()', () => {
   let extended: ExtendedInstallation;
@@ -45,11 +45,12 @@ describe('restoreTenant()', () => {
 
   function restore(slug: string, file: string, options: RestoreTestOptions = {}) {
     const { archives, exports, moves, pools } = extended.services;
-    const { by = moves, onStep = () => {} } = options;
+    const { by = moves, onStep = () => {}, from } = options;
     restores += 1;
     const now = () => new Date(restores);
     const parts = { archives, exports, moves: by, serving: pools.serving, now };
-    return restoreTenant(parts, { file, slug: slugOf(slug), onProgress: () => {}, onStep });
+    const tenants = { slug: slugOf(slug), from: from === undefined ? undefined : slugOf(from) };
+    return restoreTenant(parts, { file, ...tenants, onProgress: () => {}, onStep });
   }
 
   /** The checksums of a tenant's tables. */
@@ -102,11 +103,33 @@ describe('restoreTenant()', () => {
 
   it("refuses another tenant's archive, and an unknown tenant", async () => {
     const foreign = restore('neighbour', fileOf('back-schema'));
-    await assert.rejects(foreign, /the archive is of the tenant "back-schema"$/);
+    await assert.rejects(foreign, /the archive is of the tenant "back-schema" \(see --from\)$/);
     const { header, rows } = await openArchive(fileOf('back-schema'));
     const tenant = { ...header.tenant, slug: 'nobody-here' };
     await writeFile(fileOf('nobody'), sealArchive({ header: { ...header, tenant }, rows }));
     await assert.rejects(restore('nobody-here', fileOf('nobody')), /there is no such tenant$/);
+  });
+
+  it("restores another tenant's archive when it is named, and no third one's", async () => {
+    const file = fileOf('back-schema');
+    const third = restore('neighbour', file, { from: 'back-shared' });
+    await assert.rejects(third, /the archive is of the tenant "back-schema"/);
+    const before = await rowsOf('neighbour');
+    const { replaced } = await restore('neighbour', file, { from: 'back-schema' });
+    assert.deepEqual(await rowsOf('neighbour'), (await openArchive(file)).trailer.tables);
+    await restore('neighbour', replaced);
+    assert.deepEqual(await rowsOf('neighbour'), before);
+  });
+
+  it('stops no writes when the replaced rows could not be saved beside the file', async () => {
+    const archive = await open(fileOf('back-schema'));
+    const steps: ReplaceStep[] = [];
+    const onStep = (step: ReplaceStep) => void steps.push(step);
+    // A folder in which even root cannot make files.
+    const restored = restore('back-schema', `/dev/fd/${archive.fd}`, { onStep });
+    await assert.rejects(restored, /Cannot write to "\/dev\/fd"/);
+    await archive.close();
+    assert.deepEqual(steps, []);
   });
 
   it('brings an archive of an older schema version up first', async () => {

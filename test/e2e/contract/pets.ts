@@ -27,8 +27,10 @@ export function pets(context: () => JourneyContext): void {
     for (const time of [created_at, updated_at]) assert.match(time, timestamp);
     const prefix = way === 'path' ? `/${slug}` : '';
     assert.equal(created.headers.location, `${prefix}/api/pets/${id}`);
-    const found = await call(`GET /api/pets/${id}`);
-    assert.deepEqual([found.status, found.body], [200, created.body]);
+    for (const written of [id, id.toUpperCase()]) {
+      const found = await call(`GET /api/pets/${written}`);
+      assert.deepEqual([found.status, found.body], [200, created.body]);
+    }
   });
 
   it('stores a microchip number of up to 50 characters', async () => {
