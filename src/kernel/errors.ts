@@ -39,10 +39,12 @@ export type RefusalFacts = {
   allow?: readonly string[];
   /** With `unauthenticated`: a bearer token was sent, and it is not valid. */
   invalidToken?: boolean;
+  /** The detail names servers or tables: no tenant may read it. */
+  operatorOnly?: true;
   cause?: unknown;
 };
 
-/** Refuses a request. The message is safe to show to the caller. */
+/** Refuses a request. The message is safe to show to the caller, unless it is for the operator only. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: RefusalCode;

@@ -34,7 +34,7 @@ export async function givingSignsOfLife<Result>(
     return await work();
   } finally {
     clearInterval(timer);
-    if (connection.live) await connection.script('reset idle_session_timeout');
+    if (connection.live) await orEnd(connection, connection.script('reset idle_session_timeout'));
   }
 }
 
@@ -55,8 +55,9 @@ export async function tryWithSharedLock<Result>(
     return await work();
   } finally {
     if (connection.live) {
-      await connection.plain`
+      const unlocked = connection.plain`
         select pg_advisory_unlock_shared(hashtextextended('kennel ' || ${name}, 0))`;
+      await orEnd(connection, unlocked);
     }
   }
 }
@@ -80,7 +81,14 @@ async function thenUnlock<Result>(
     return await work();
   } finally {
     if (connection.live) {
-      await connection.plain`select pg_advisory_unlock(hashtextextended('kennel ' || ${name}, 0))`;
+      const unlocked = connection.plain`
+        select pg_advisory_unlock(hashtextextended('kennel ' || ${name}, 0))`;
+      await orEnd(connection, unlocked);
     }
   }
+}
+
+/** Ends a session that fails to clean up, which releases its locks, too. The result of the work stands. */
+async function orEnd(connection: Connection, cleanUp: Promise<unknown>): Promise<void> {
+  await cleanUp.catch((error) => connection.abandon(error));
 }

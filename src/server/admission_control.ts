@@ -54,12 +54,13 @@ export class Admission {
     if (own >= bodiesPerTenant || this.#receiving >= bodies) throw this.#refusal();
     this.#count(tenant, 1);
     this.#running -= 1;
-    try {
-      return await body();
-    } finally {
+    const received = await body().finally(() => {
       this.#running += 1;
       this.#count(tenant, -1);
-    }
+    });
+    // Others were admitted meanwhile.
+    if (this.#running > this.#limits.requests) throw this.#refusal();
+    return received;
   }
 
   #count(tenant: string, change: 1 | -1): void {

@@ -38,6 +38,9 @@ export class Maintenance {
     emails: { waiting: 0, givenUp: 0 },
   };
   #tenants: readonly TenantCount[] = [];
+  /** The tasks of rounds that run. */
+  readonly #running = new Set<string>();
+  #isClosed = false;
 
   private constructor(services: Services, { log, presence, labels }: MaintenanceOptions) {
     this.#services = services;
@@ -68,6 +71,7 @@ export class Maintenance {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const timer of this.#timers) clearInterval(timer);
   }
 
@@ -104,16 +108,28 @@ export class Maintenance {
     await Promise.race([saved, pause(limits.checkpoints.shutdownMs, undefined, { ref: false })]);
   }
 
+  /** A task that still runs, for minutes perhaps, is skipped, and does not hold up the others. */
   async #round(): Promise<void> {
     const { onboarding, moves, control } = this.#services;
-    const logFailure = (error: unknown) =>
-      this.#log.warn('maintenance failed, will retry', { error });
-    await moves.recover().catch(logFailure);
-    await onboarding.recover().catch(logFailure);
-    await this.#count().catch(logFailure);
-    await this.#forgetDeleted().catch(logFailure);
-    await clearIdempotencyKeys(control, limits.idempotency).catch(logFailure);
-    await this.checkpoint();
+    await this.#unlessRunning('moves', () => moves.recover());
+    await this.#unlessRunning('onboarding', () => onboarding.recover());
+    await this.#unlessRunning('counts', () => this.#count());
+    await this.#unlessRunning('labels', () => this.#forgetDeleted());
+    await this.#unlessRunning('keys', () => clearIdempotencyKeys(control, limits.idempotency));
+    await this.#unlessRunning('checkpoints', () => this.checkpoint());
+  }
+
+  /** Never rejects. */
+  async #unlessRunning(task: string, work: () => Promise<unknown>): Promise<void> {
+    if (this.#running.has(task) || this.#isClosed) return;
+    this.#running.add(task);
+    try {
+      await work();
+    } catch (error) {
+      if (!this.#isClosed) this.#log.warn('maintenance failed, will retry', { task, error });
+    } finally {
+      this.#running.delete(task);
+    }
   }
 
   /** Tenants may be deleted by another process, or by a command. */

@@ -15,7 +15,8 @@ export type ReadinessOptions = {
 export class Readiness {
   readonly #options: ReadinessOptions;
   #answer: Promise<boolean> | null = null;
-  #answeredMs: number | null = null;
+  /** When the last query ended, which may be after `limitMs`; null while it runs. */
+  #endedMs: number | null = null;
 
   constructor(options: ReadinessOptions) {
     this.#options = options;
@@ -23,9 +24,9 @@ export class Readiness {
 
   isReady(): Promise<boolean> {
     const { freshMs, nowMs } = this.#options;
-    const old = this.#answeredMs !== null && nowMs() - this.#answeredMs >= freshMs;
+    const old = this.#endedMs !== null && nowMs() - this.#endedMs >= freshMs;
     if (this.#answer === null || old) {
-      this.#answeredMs = null;
+      this.#endedMs = null;
       this.#answer = this.#ask();
     }
     return this.#answer;
@@ -33,13 +34,15 @@ export class Readiness {
 
   async #ask(): Promise<boolean> {
     const { ask, limitMs, nowMs } = this.#options;
-    const answered = ask().then(
-      () => true,
-      () => false,
-    );
-    const ready = await Promise.race([answered, after(limitMs, false)]);
-    this.#answeredMs = nowMs();
-    return ready;
+    const answered = ask()
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => {
+        this.#endedMs = nowMs();
+      });
+    return Promise.race([answered, after(limitMs, false)]);
   }
 }
 

@@ -55,4 +55,21 @@ describe('Admission', () => {
     await slow;
     assert.deepEqual(admission.stats, { running: 0, receiving: 0, shed: 1 });
   });
+
+  it('refuses a request whose body has arrived when others run at the bound', async () => {
+    const admission = new Admission(limits);
+    const [body, other] = [held(), held()];
+    const slow = admission.admit(
+      () => body.promise,
+      newRecord('r'),
+      async (read) => read().then(() => assert.fail('it was admitted')),
+    );
+    const running = admission.admit(empty, newRecord('r'), () => other.promise.then(() => done));
+    body.end();
+    await assert.rejects(slow, { code: 'unavailable' });
+    assert.deepEqual(admission.stats, { running: 1, receiving: 0, shed: 1 });
+    other.end();
+    assert.equal(await running, done);
+    assert.deepEqual(admission.stats, { running: 0, receiving: 0, shed: 1 });
+  });
 });

@@ -54,4 +54,18 @@ describe('Readiness', () => {
     const isReady = await readiness.isReady().finally(() => clearInterval(running));
     assert.equal(isReady, false);
   });
+  it('asks no second question while the first one has no reply, however late', async () => {
+    const { readiness, questions, clock } = asked(1);
+    const running = setInterval(() => {}, 1_000);
+    await readiness.isReady().finally(() => clearInterval(running));
+    clock.nowMs = 10_000;
+    assert.equal(await readiness.isReady(), false);
+    assert.equal(questions.length, 1);
+    questions[0]?.resolve();
+    await new Promise(setImmediate);
+    clock.nowMs = 10_250;
+    const next = readiness.isReady();
+    questions[1]?.resolve();
+    assert.equal(await next, true);
+  });
 });

@@ -125,9 +125,8 @@ async function* hidingFaults(bytes: AsyncGenerator<Buffer>): AsyncGenerator<Buff
   try {
     yield* bytes;
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    if (error.message.startsWith('Cannot read all rows')) throw new Error(error.message);
-    if (!error.message.startsWith('The server "')) throw error;
+    if (!(error instanceof Refusal) || !error.facts.operatorOnly) throw error;
+    if (error.code !== 'unavailable') throw new Error(error.message);
     throw unavailable('The database is not available; try again later', error);
   }
 }

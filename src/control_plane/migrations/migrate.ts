@@ -140,7 +140,7 @@ class Run {
     );
   }
 
-  /** Takes batches from the list until it is empty, `workers` at the same time. */
+  /** Takes batches from the list until it is empty, `workers` at the same time. The first failure stops them all. */
   async #drain(batches: Pending[][], workers: number): Promise<void> {
     const work = async () => {
       // The next schemas are migrated while the registry's copy of these is written.
@@ -154,7 +154,15 @@ class Run {
       }
       await recorded;
     };
-    await Promise.all(Array.from({ length: workers }, work));
+    const stopping = (error: unknown) => {
+      batches.length = 0;
+      throw error;
+    };
+    // All of them have ended when the lock is released.
+    const ended = await Promise.allSettled(
+      Array.from({ length: workers }, () => work().catch(stopping)),
+    );
+    for (const one of ended) if (one.status === 'rejected') throw one.reason;
   }
 
   async #migrate(batch: readonly Pending[]): Promise<SchemaResult[]> {

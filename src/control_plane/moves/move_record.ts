@@ -115,11 +115,12 @@ export class MoveRecord {
     return row ?? null;
   }
 
+  /** @throws {Error} when an earlier move of the tenant has not ended. */
   async begin(
     { id, isolation, server, generation }: TenantRef,
     { kind, ...destination }: Pick<TenantRef, 'isolation' | 'server'> & Pick<MoveRow, 'kind'>,
-  ): Promise<void> {
-    await this.#control`
+  ): Promise<Omit<MoveRow, 'slug'>> {
+    const [row] = await this.#control<Omit<MoveRow, 'slug'>>`
       insert into control.moves
         (tenant_id, kind, origin, origin_server, destination, destination_server, generation, state)
       values (${id}, ${kind}, ${isolation}, ${server}, ${destination.isolation},
@@ -128,7 +129,12 @@ export class MoveRecord {
       set kind = excluded.kind, origin = excluded.origin, origin_server = excluded.origin_server,
         destination = excluded.destination, destination_server = excluded.destination_server,
         generation = excluded.generation, state = excluded.state, owner = excluded.owner, rows = 0,
-        rows_total = null, pause_ms = null, error = null, started_at = clock_timestamp(), ended_at = null`;
+        rows_total = null, pause_ms = null, error = null, started_at = clock_timestamp(), ended_at = null
+      where moves.state in ('done', 'failed')
+      returning tenant_id as id, kind, owner, origin, origin_server as "originServer", destination,
+        destination_server as "destinationServer", generation, state`;
+    if (!row) throw new Error('Cannot begin to move the tenant: an earlier move has not ended');
+    return row;
   }
 
   /** @throws {Error} when another process has taken the move over. */

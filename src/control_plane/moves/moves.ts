@@ -287,10 +287,7 @@ export class Moves {
     tenant: TenantRef,
     destination: Pick<TenantRef, 'isolation' | 'server'> & Pick<MoveRow, 'kind'>,
   ): Promise<MoveRow> {
-    await this.#record.begin(tenant, destination);
-    const move = await this.#record.unfinishedOf(slug);
-    if (!move) throw new Error('Cannot move the tenant: its move was not recorded');
-    return move;
+    return { ...(await this.#record.begin(tenant, destination)), slug };
   }
 
   /** @throws {Refusal} `not_found` for a tenant that is not complete, too. */

@@ -9,6 +9,7 @@ import type { Db, Isolation, Sql, TenantRef } from '../../kernel/ports.ts';
 import { mainServer, type Slug } from '../../kernel/tenant.ts';
 import { tryWithLock } from '../../postgres/advisory_lock.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
+import { causeOf } from '../../postgres/errors.ts';
 import { isDedicated } from '../../postgres/placement.ts';
 import { recordChange } from '../audit/record.ts';
 import type { Fleet } from '../fleet.ts';
@@ -315,13 +316,21 @@ export class Onboarding {
       select tenant_id as id, isolation, ${mainServer} as server, 0 as generation
       from control.leftovers
       where due_at <= now()
+      order by due_at
       limit ${this.#parts.recoveryBatchSize}`;
+    const failed: Error[] = [];
     for (const tenant of due) {
-      for (const { mode } of this.#parts.fleet.modes.commonPlacements()) {
-        await this.#destroy({ ...tenant, isolation: mode });
-      }
-      await control`delete from control.leftovers where tenant_id = ${tenant.id}`;
+      await this.#eraseLeftover(tenant).catch((error) => failed.push(causeOf(error)));
     }
+    await settleAll('erase all leftovers', [], failed);
+  }
+
+  async #eraseLeftover(tenant: TenantRef): Promise<void> {
+    const { control, fleet } = this.#parts;
+    for (const { mode } of fleet.modes.commonPlacements()) {
+      await this.#destroy({ ...tenant, isolation: mode });
+    }
+    await control`delete from control.leftovers where tenant_id = ${tenant.id}`;
   }
 
   async #find(slug: Slug): Promise<TenantRow | null> {

@@ -58,6 +58,7 @@ export function assertAllVisible(groups: readonly TableGroup[]): void {
   for (const { name, hidingPolicy } of tablesOf(groups)) {
     if (!hidingPolicy) continue;
     throw new Refusal('conflict', {
+      operatorOnly: true,
       detail: `Cannot read all rows of "${name}": its policy "${hidingPolicy}" hides some from the owner; create it for other roles`,
     });
   }

@@ -1,5 +1,5 @@
 /** Finds out whether a server can be used now, within a limit that is short enough to wait for. */
-import { type Refusal, unavailable } from '../../kernel/errors.ts';
+import { Refusal } from '../../kernel/errors.ts';
 import { mainServer } from '../../kernel/tenant.ts';
 import { Connection } from '../../postgres/connection.ts';
 import { isUnreachable } from '../../postgres/errors.ts';
@@ -33,7 +33,11 @@ export async function downAmong(fleet: Fleet, servers: readonly string[]): Promi
 
 /** Returns the refusal of work on a server that is down. */
 export function asRefusal({ server, reason }: Down): Refusal {
-  return unavailable(`The server "${server}" cannot be used: ${reason}`);
+  return new Refusal('unavailable', {
+    operatorOnly: true,
+    detail: `The server "${server}" cannot be used: ${reason}`,
+    retryAfterSeconds: 1,
+  });
 }
 
 /** Whether there is a Postgres at all, even if it refuses the session. */

@@ -3,6 +3,7 @@ import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Sql } from 'postgres';
 import { readConfig } from '../../../src/config.ts';
 import {
@@ -109,8 +110,23 @@ describe('migrateFleet()', () => {
     await rm(join(sqlFolder, 'tenant', '003_broken.sql'));
   });
 
-  it('refuses a second run at the same time', async () => {
+  it('ends with all workers when one of them fails', async () => {
     await writeFile(join(sqlFolder, 'tenant', '003_slow.sql'), 'select pg_sleep(0.3);\n');
+    const services = await servicesNow();
+    let steps = 0;
+    const failing = migrate(services, () => {
+      steps += 1;
+      throw new Error('the registry cannot be written');
+    });
+    await assert.rejects(failing, /the registry cannot be written/);
+    const stepsAtEnd = steps;
+    const { behind } = await statusOf(services);
+    await pause(1_000);
+    assert.equal(steps, stepsAtEnd);
+    assert.ok(behind.length > 0, 'the rest is not touched');
+  });
+
+  it('refuses a second run at the same time', async () => {
     const first = await servicesNow();
     const second = await another();
     const outcomes = await Promise.allSettled([migrate(first), migrate(second)]);
