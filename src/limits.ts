@@ -136,6 +136,7 @@ export const limits = {
     heldPerTenant: 50,
     flushEveryMs: 1 * seconds,
     gatherForMs: 1 * minutes,
+    singleRows: 10,
     anonymousRows: 30,
   },
   usage: { flushEveryMs: 1 * seconds },

@@ -1,6 +1,7 @@
 /**
- * Collects denials and writes them in batches. Equal denials become one row with a count, at most one a
- * minute unless the trail is read. So a flood of refused requests costs little time and few rows.
+ * Collects denials and writes them in batches. The first denials of a tenant's users in a minute have a row
+ * each, with the id of their request; after these, equal denials become one row with a count, at most one a minute unless the
+ * trail is read. So a flood of refused requests costs little time and few rows.
  *
  * Rows are kept forever, and denials without a credential cost a client nothing. So their rows are limited
  * to a number a minute; the rest is counted in one row that names neither tenant nor address.
@@ -26,9 +27,14 @@ export type DenialLogOptions = HeldBounds & {
   flushEveryMs: number;
   /** How long equal denials are collected after one was written. */
   gatherForMs: number;
+  /** Denials of the users of a tenant in that time, of one event, that are not collected with equal ones. */
+  singleRows: number;
   /** Rows of each event without a credential in that time that may name a tenant or an address. */
   anonymousRows: number;
 };
+
+/** Events that stand for many requests. */
+const gathered: ReadonlySet<DenialName> = new Set(['rate_limit_exceeded', 'credential_guessing']);
 
 export class DenialLog implements Denials {
   readonly #options: DenialLogOptions;
@@ -41,14 +47,18 @@ export class DenialLog implements Denials {
   /** The bounds with room for denials without a slug. */
   readonly #outer: HeldBounds;
   #dropped = 0;
-  /** Rows without a credential, counted from `sinceMs`. */
-  #anonymous = { sinceMs: Number.NEGATIVE_INFINITY, rows: new Map<DenialName, number>() };
+  /** Rows without a credential, by event. */
+  readonly #anonymous: RowCount;
+  /** Single rows, by event and tenant. */
+  readonly #single: RowCount;
 
   constructor(options: DenialLogOptions) {
     this.#options = options;
     const { held, heldPerTenant } = options;
     this.#outer = { held: 2 * held, heldPerTenant: 2 * heldPerTenant };
     this.#written = new LRUCache({ max: 4 * held });
+    this.#anonymous = new RowCount(options, 4 * held);
+    this.#single = new RowCount(options, 4 * held);
     this.#timer = setInterval(() => void this.#write(this.#isDue), options.flushEveryMs).unref();
   }
 
@@ -59,7 +69,8 @@ export class DenialLog implements Denials {
 
   /** Past the bounds, denials for different slugs become one denial without a slug. */
   note(denial: Denial): void {
-    const named = { ...denial, requestedSlug: shortSlug(denial.requestedSlug), count: 1 };
+    const facts = { ...denial, requestedSlug: shortSlug(denial.requestedSlug), count: 1 };
+    const named = { ...facts, isSingle: this.#maySingle(denial) };
     if (!this.#hold(named, this.#mayBeNamed(named))) this.#dropped += 1;
   }
 
@@ -84,26 +95,28 @@ export class DenialLog implements Denials {
   }
 
   /** Whether a denial has a credential, adds to a waiting row, or is within the limit for the rest. */
-  #mayBeNamed(denial: Denial): boolean {
+  #mayBeNamed(denial: GatheredDenial): boolean {
     if (denial.actor !== 'anonymous') return true;
     if (this.#waiting.get(denial.event)?.has(denial)) return true;
-    const { nowMs, gatherForMs, anonymousRows } = this.#options;
-    const now = nowMs();
-    if (now - this.#anonymous.sinceMs >= gatherForMs) {
-      this.#anonymous = { sinceMs: now, rows: new Map() };
-    }
-    const rows = this.#anonymous.rows.get(denial.event) ?? 0;
-    if (rows >= anonymousRows) return false;
-    this.#anonymous.rows.set(denial.event, rows + 1);
-    return true;
+    return this.#anonymous.mayAdd(denial.event, this.#options.anonymousRows);
+  }
+
+  /** Whether a denial gets a row of its own. */
+  #maySingle({ event, actor, tenantId }: Denial): boolean {
+    if (actor === 'anonymous' || gathered.has(event)) return false;
+    return this.#single.mayAdd(`${event} ${tenantId}`, this.#options.singleRows);
   }
 
   /** Holds a denial by its slug, or without it past the bounds. */
   #hold(denial: GatheredDenial, mayBeNamed: boolean): boolean {
     const held = this.#heldOf(denial.event);
-    if (mayBeNamed && held.add(denial, this.#options)) return true;
+    const collected = { ...denial, isSingle: false };
+    if (mayBeNamed) {
+      if (denial.isSingle && held.add(denial, this.#options)) return true;
+      if (held.add(collected, this.#options)) return true;
+    }
     const details = denial.actor === 'anonymous' ? {} : denial.details;
-    return held.add({ ...denial, requestedSlug: null, details }, this.#outer);
+    return held.add({ ...collected, requestedSlug: null, details }, this.#outer);
   }
 
   #heldOf(event: DenialName): HeldDenials {
@@ -170,4 +183,32 @@ function byTenant(denials: GatheredDenial[]): Map<TenantId | null, GatheredDenia
     else groups.set(denial.tenantId, [denial]);
   }
   return groups;
+}
+
+/** Counts rows by name, from zero again after each `gatherForMs`. */
+class RowCount {
+  readonly #options: Pick<DenialLogOptions, 'nowMs' | 'gatherForMs'>;
+  readonly #names: number;
+  readonly #rows = new Map<string, number>();
+  #sinceMs = Number.NEGATIVE_INFINITY;
+
+  /** @param names the most names; further ones have no row. */
+  constructor(options: Pick<DenialLogOptions, 'nowMs' | 'gatherForMs'>, names: number) {
+    this.#options = options;
+    this.#names = names;
+  }
+
+  /** Counts one more row, and returns true, unless `most` are counted. */
+  mayAdd(name: string, most: number): boolean {
+    const { nowMs, gatherForMs } = this.#options;
+    const now = nowMs();
+    if (now - this.#sinceMs >= gatherForMs) {
+      this.#rows.clear();
+      this.#sinceMs = now;
+    }
+    const rows = this.#rows.get(name) ?? 0;
+    if (rows >= most || (rows === 0 && this.#rows.size >= this.#names)) return false;
+    this.#rows.set(name, rows + 1);
+    return true;
+  }
 }

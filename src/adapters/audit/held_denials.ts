@@ -5,8 +5,11 @@
 import type { Denial } from '../../kernel/audit_event.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 
-/** A denial that stands for `count` equal ones; request id and details are the first one's. */
-export type GatheredDenial = Denial & { count: number };
+/**
+ * A denial that stands for `count` equal ones; request id and details are the first one's. One that is single
+ * stands for one request.
+ */
+export type GatheredDenial = Denial & { count: number; isSingle: boolean };
 
 export type HeldBounds = {
   /**
@@ -21,6 +24,8 @@ export type HeldBounds = {
 /** Selects the denials to write. */
 export type Selection = (denial: Denial, key: string) => boolean;
 
+type HeldDenial = Omit<GatheredDenial, 'count'>;
+
 export class HeldDenials {
   readonly #rows = new Map<string, GatheredDenial>();
   /** Rows of each tenant. */
@@ -30,7 +35,7 @@ export class HeldDenials {
     return this.#rows.size;
   }
 
-  has(denial: Denial): boolean {
+  has(denial: HeldDenial): boolean {
     return this.#rows.has(keyOf(denial));
   }
 
@@ -70,6 +75,8 @@ export class HeldDenials {
 }
 
 /** Equal denials have the same key. */
-export function keyOf({ event, actor, tenantId, requestedSlug, details }: Denial): string {
-  return JSON.stringify([event, actor, tenantId, requestedSlug, details]);
+export function keyOf(denial: HeldDenial): string {
+  const { event, actor, tenantId, requestedSlug, details, isSingle, requestId } = denial;
+  const facts = [event, actor, tenantId, requestedSlug, details];
+  return JSON.stringify(isSingle ? [...facts, requestId] : facts);
 }

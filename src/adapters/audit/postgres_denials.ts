@@ -12,20 +12,23 @@ import type { GatheredDenial } from './held_denials.ts';
 
 export function postgresDenials(control: Db, newId: () => string) {
   return async (denials: GatheredDenial[]): Promise<void> => {
-    const rows = denials.map(({ details, requestedSlug, requestId, tenantId, ...denial }) => ({
-      ...denial,
-      id: newId(),
-      tenant_id: tenantId,
-      requested: requestedSlug,
-      request_id: requestId,
-      details,
-    }));
+    const rows = denials.map(
+      ({ details, requestedSlug, requestId, tenantId, isSingle, ...denial }) => ({
+        ...denial,
+        single_id: isSingle ? requestId : null,
+        id: newId(),
+        tenant_id: tenantId,
+        requested: requestedSlug,
+        request_id: requestId,
+        details,
+      }),
+    );
     await control`
       insert into control.audit_events
         (id, event, actor, tenant_id, tenant, request_id, audience, details)
       select *
       from (
-        select distinct on (event, actor, tenants.id, requested.id, denial.details)
+        select distinct on (event, actor, tenants.id, requested.id, denial.details, single_id)
           denial.id, event, actor,
           tenants.id,
           case event when 'authentication_failed' then requested.slug else tenants.slug end,
@@ -43,15 +46,15 @@ export function postgresDenials(control: Db, newId: () => string) {
             end
         from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as denial (
           id uuid, event text, actor text, tenant_id uuid, requested text, request_id text,
-          details jsonb, count integer
+          details jsonb, count integer, single_id text
         )
           left join control.tenants on tenants.id = denial.tenant_id
           left join control.tenants as requested on requested.slug = denial.requested
         where event <> 'cross_tenant_access_attempt'
           or requested.id is not null
           or denial.requested is null
-        window same as (partition by event, actor, tenants.id, requested.id, denial.details)
-        order by event, actor, tenants.id, requested.id, denial.details, denial.id
+        window same as (partition by event, actor, tenants.id, requested.id, denial.details, single_id)
+        order by event, actor, tenants.id, requested.id, denial.details, single_id, denial.id
       ) as denial (id, event, actor, tenant_id, tenant, request_id, audience, details)
       order by tenant_id nulls first, id`;
   };

@@ -55,7 +55,7 @@ describe('DenialLog', () => {
     errors = [];
   });
 
-  function open(held: number, anonymousRows = 1_000, heldPerTenant = held): void {
+  function open(held: number, anonymousRows = 1_000, heldPerTenant = held, singleRows = 0): void {
     nowMs = 0;
     log = new DenialLog({
       write: async (denials) => {
@@ -74,6 +74,7 @@ describe('DenialLog', () => {
       heldPerTenant,
       flushEveryMs: 60_000,
       gatherForMs: 1_000,
+      singleRows,
       anonymousRows,
     });
   }
@@ -88,6 +89,50 @@ describe('DenialLog', () => {
       ['acme', 3],
       ['other', 1],
     ]);
+  });
+
+  it('writes the first denials of a tenant and event in an interval with their own request ids', async () => {
+    open(10, 1_000, 10, 2);
+    const noteFour = (from: number) => {
+      for (let at = from; at < from + 4; at += 1) {
+        for (const tenant of [one, other]) {
+          const attempt = attemptOf('acme', 'user:u1');
+          log.note({ ...attempt, tenantId: tenant, requestId: `${at}` });
+        }
+        log.note({ ...limitOf(one), requestId: `${at}` });
+      }
+    };
+    const ids = (event: string, id: TenantId) =>
+      written
+        .filter((row) => row.event === event && row.tenantId === id)
+        .map(({ requestId, count }) => `${requestId}: ${count}`);
+    noteFour(1);
+    await log.flush();
+    for (const tenant of [one, other]) {
+      assert.deepEqual(ids('cross_tenant_access_attempt', tenant), ['1: 1', '2: 1', '3: 2']);
+    }
+    assert.deepEqual(ids('rate_limit_exceeded', one), ['1: 4']);
+    written = [];
+    nowMs = 1_000;
+    noteFour(5);
+    await log.flush();
+    assert.deepEqual(ids('cross_tenant_access_attempt', one), ['5: 1', '6: 1', '7: 2']);
+  });
+
+  it('collects denials with equal ones when there is no room for their own rows', async () => {
+    open(2, 1_000, 2, 100);
+    for (let at = 0; at < 9; at += 1) {
+      log.note({ ...attemptOf('acme', 'user:u1'), tenantId: one, requestId: `${at}` });
+    }
+    await log.flush();
+    assert.deepEqual(
+      written.map(({ requestId, requestedSlug, count }) => [requestId, requestedSlug, count]),
+      [
+        ['0', 'acme', 1],
+        ['1', 'acme', 1],
+        ['2', null, 7],
+      ],
+    );
   });
 
   it('holds a bounded number of denials, and counts dropped ones', async () => {
@@ -275,7 +320,7 @@ describe('DenialLog', () => {
       log.note({ ...attemptOf('acme', 'user:u1'), tenantId: one });
       log.note(denialOf('acme'));
       await log.flushOf({ id: one });
-      assert.deepEqual(written, [{ ...limitOf(one), count: 1 }]);
+      assert.deepEqual(written, [{ ...limitOf(one), count: 1, isSingle: false }]);
       assert.equal(log.stats.held, 3);
     });
 

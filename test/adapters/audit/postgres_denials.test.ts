@@ -37,6 +37,7 @@ describe('postgresDenials()', () => {
         requestId: 'r-1',
         details: {},
         count: 1,
+        isSingle: false,
         ...denial,
       })),
     );
@@ -78,6 +79,16 @@ describe('postgresDenials()', () => {
     );
   });
 
+  it('records single denials by themselves', async () => {
+    const both = (requestedSlug: string) =>
+      ['r-1', 'r-2'].map((requestId) => ({ requestedSlug, requestId, isSingle: true }));
+    const known = await write(...both('rival'));
+    assert.deepEqual(
+      known.map(({ details }) => details.count),
+      [1, 1],
+    );
+  });
+
   it("records an anonymous failure with the tenant's name but outside its chain", async () => {
     const { control } = fixture.services;
     const chains = () => control<{ chain: string }>`
@@ -116,6 +127,7 @@ describe('postgresDenials()', () => {
           requestId: 'r-1',
           details: {},
           count: 1,
+          isSingle: false,
         })),
       );
 
