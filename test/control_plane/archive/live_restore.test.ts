@@ -257,7 +257,7 @@ describe('a tenant that is restored', () => {
     });
   }
 
-  for (const mode of ['schema', 'database'] as const) {
+  for (const mode of isolationModes) {
     it(`gives the doctor nothing to find before its switch in ${mode} mode`, async () => {
       const slug = `examined-${mode}`;
       await onboard(slug, mode);

@@ -45,5 +45,13 @@ findsEach('moves', {
       where: () => 'tenant shared-zoo',
       fix: () => 'delete from control.moves',
     },
+    'a restore without a process': {
+      spoil: () => `
+        insert into control.moves (tenant_id, kind, origin, destination, generation, state)
+        select id, 'restore', isolation, isolation, 1, 'copying'
+        from control.tenants where slug = 'database-zoo'`,
+      where: () => 'tenant database-zoo',
+      fix: () => 'delete from control.moves',
+    },
   },
 });
