@@ -98,7 +98,7 @@ export async function openServices(
   });
   const onboarding = new Onboarding({
     ...{ fleet, control, isolation, jobs, serving, newId: uuidv7, recoveryBatchSize },
-    forgetMoves: (tenant) => moves.forget(tenant),
+    recoverMove: (slug) => moves.recoverHeld(slug),
     propagationMs: 2 * limits.directory.staleAfterMs,
   });
   watch.add(pools.movers, pools.archives);

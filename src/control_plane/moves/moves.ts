@@ -10,7 +10,6 @@ import type { Slug, TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Fleet } from '../fleet.ts';
-import { asOwner } from '../keys/seal_keys.ts';
 import { Provisioner } from '../provisioning/provisioner.ts';
 import { assertCopyable } from '../provisioning/stored_tables.ts';
 import { tablesIn } from '../provisioning/tenant_data.ts';
@@ -158,17 +157,11 @@ export class Moves {
 
   async #recoverLocked(slug: Slug): Promise<void> {
     const { fleet, recoveryLocks: locks, limits } = this.#parts;
-    await withTenantLock({ fleet, locks, limits }, slug, () => this.#recover(slug));
+    await withTenantLock({ fleet, locks, limits }, slug, () => this.recoverHeld(slug));
   }
 
-  /** Removes all that moves have left of a tenant whose lock the caller holds. */
-  async forget({ id, slug }: { id: TenantId; slug: Slug }): Promise<void> {
-    const { fleet } = this.#parts;
-    await this.#recover(slug);
-    await asOwner(fleet, (sql) => sql`delete from kernel.fences where tenant_id = ${id}`);
-  }
-
-  async #recover(slug: Slug): Promise<void> {
+  /** Undoes or completes the move of a tenant whose lock the caller holds. */
+  async recoverHeld(slug: Slug): Promise<void> {
     const move = await this.#record.unfinishedOf(slug);
     if (move) await this.#giveUp(move, 'The process that moved the tenant has ended');
   }
@@ -198,7 +191,7 @@ export class Moves {
   #underLock(slug: Slug, { claim, onBegun, work, onDropped }: Running): Promise<MoveView | null> {
     return withTenantLock(this.#parts, slug, (connection) =>
       besideFleetWork(connection, async () => {
-        await this.#recover(slug);
+        await this.recoverHeld(slug);
         const move = await claim();
         onBegun?.(await this.#viewOf(slug));
         await this.#finishing(move, connection, work);

@@ -13,6 +13,7 @@ import { causeOf } from '../../postgres/errors.ts';
 import { isDedicated } from '../../postgres/placement.ts';
 import { recordChange } from '../audit/record.ts';
 import type { Fleet } from '../fleet.ts';
+import { asOwner } from '../keys/seal_keys.ts';
 import { chooseServer } from '../servers/choose_server.ts';
 import { asRefusal, assertUp, type Down, downAmong } from '../servers/probe.ts';
 import { settleAll } from '../settle_all.ts';
@@ -24,6 +25,7 @@ import {
   readTrailHash,
   sumsOf,
 } from './deletion_receipt.ts';
+import { pastFence } from './owner_context.ts';
 import { Provisioner } from './provisioner.ts';
 import { stagingPlacement } from './staging.ts';
 import { assertAllVisible } from './stored_tables.ts';
@@ -50,8 +52,8 @@ export type OnboardingParts = {
   /** The connections that serve tenants: those of a deleted database are closed. */
   serving: ConnectionPool;
   newId: () => string;
-  /** Removes all that moves have left, before a tenant is deleted and under its lock. */
-  forgetMoves: (tenant: TenantRow) => Promise<void>;
+  /** Undoes or completes the move of a tenant, before it is deleted and under its lock. */
+  recoverMove: (slug: Slug) => Promise<void>;
   /** After this time every process knows of a deletion. */
   propagationMs: number;
   /** The most unfinished tenants, and the most leftovers, that one recovery handles. */
@@ -223,12 +225,14 @@ export class Onboarding {
     requestId: string | null,
     onProgress: (done: number, of: number) => void = () => {},
   ): Promise<DeletionReceipt> {
-    const { fleet, control, newId, forgetMoves } = this.#parts;
+    const { fleet, control, newId, recoverMove } = this.#parts;
     await assertUp(fleet, tenant.server);
-    await forgetMoves(tenant);
+    await recoverMove(tenant.slug);
     await this.#assertErasable(tenant);
     const tables = await this.#countRows(tenant);
     await this.#beginDeletion(tenant);
+    // Not before: a deletion that is refused, or killed, leaves a tenant that needs its fence.
+    await this.#removeFence(tenant);
     const rows = Object.values(tables ?? {}).reduce((sum, count) => sum + count, 0);
     const onErased = (erased: number) => onProgress(Math.min(erased, rows), rows);
     await this.#destroy(tenant, this.#steps.with({ onErased }));
@@ -271,6 +275,11 @@ export class Onboarding {
     if (begun.length === 0) throw overtaken(tenant);
   }
 
+  async #removeFence({ id }: TenantRef): Promise<void> {
+    const { fleet } = this.#parts;
+    await asOwner(fleet, (sql) => sql`delete from kernel.fences where tenant_id = ${id}`);
+  }
+
   /** Before the tenant is served no more. @throws {Refusal} `conflict` when a policy hides rows in tables of others. */
   async #assertErasable(tenant: TenantRow): Promise<void> {
     const { fleet } = this.#parts;
@@ -282,7 +291,8 @@ export class Onboarding {
   async #countRows(tenant: TenantRow): Promise<RowCounts | null> {
     const { fleet } = this.#parts;
     if (tenant.status === 'deleting' || fleet.installation.isLost(tenant.server)) return null;
-    const placement = fleet.modes.placementOf(tenant);
+    // The recovery of a restore adds one to the generation.
+    const placement = pastFence(fleet.modes.placementOf(tenant));
     return countTenantRows(fleet, placement, tenant.id).catch(() => null);
   }
 

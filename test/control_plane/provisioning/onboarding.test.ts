@@ -82,7 +82,7 @@ describe('Onboarding', () => {
     const { fleet, isolation, jobs, pools } = services;
     const control = controlDb(pool, fleet.installation);
     const common = { newId: randomUUID, propagationMs: 60_000, recoveryBatchSize: 10 };
-    const forgetMoves = async () => {};
+    const recoverMove = async () => {};
     const { serving } = pools;
     const onboarding = new Onboarding({
       fleet,
@@ -90,7 +90,7 @@ describe('Onboarding', () => {
       jobs,
       serving,
       control,
-      forgetMoves,
+      recoverMove,
       ...common,
     });
     return { onboarding, control };
