@@ -43,6 +43,8 @@ const onlyRefuse: ReadonlySet<string> = new Set([
   'index_missing',
   'grant_missing',
   'setting_wrong',
+  'fence_missing',
+  'fence_wrong',
 ]);
 
 /** A finding of a check that is code. */

@@ -8,7 +8,7 @@ import { arrayOf, type Variables } from './sql_checks.ts';
 /** Returns the values for one database. The head of each file says what its variables mean. */
 export function variablesOf(
   { isMain, placements, known }: ExaminedDatabase,
-  { installation, sql, transactionTimeoutMs }: Fleet,
+  { installation, modes, sql, transactionTimeoutMs }: Fleet,
 ): Variables {
   const { roles } = installation;
   const { app, account, serve, control, migrate } = roles;
@@ -30,6 +30,7 @@ export function variablesOf(
     ]),
     placements: relationOf(known),
     template: templateOf(installation),
+    dedicated: arrayOf(modes.withServers),
     moving: arrayOf(known.flatMap(({ capture }) => capture ?? [])),
     newest: `${sql.tenant.length}`,
     limit: `${transactionTimeoutMs}`,

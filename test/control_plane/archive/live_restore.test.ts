@@ -258,14 +258,16 @@ describe('a tenant that is restored', () => {
   }
 
   for (const mode of isolationModes) {
-    it(`gives the doctor nothing to find before its switch in ${mode} mode`, async () => {
+    it(`gives the doctor nothing to find before its switch, nor at its end, in ${mode} mode`, async () => {
       const slug = `examined-${mode}`;
-      await onboard(slug, mode);
+      // Moved before, so that it has a fence in the main database.
+      await onboard(slug, mode === 'shared' ? 'schema' : 'shared');
+      await fixture.move(slug, mode);
       const references = new References(fixture.services.fleet);
       const { database } = fixture.services.fleet.installation;
       const found: string[] = [];
       const onStep = async (step: ReplaceStep) => {
-        if (step !== 'replaced') return;
+        if (step !== 'replaced' && step !== 'dropped') return;
         const findings = await examine(fixture.services, { databases: 1, references });
         found.push(...findings.filter((one) => one.database.startsWith(database)).map(lineOf));
       };

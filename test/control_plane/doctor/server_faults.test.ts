@@ -1,5 +1,6 @@
 /** Faults of roles, databases, settings and tenants, and of objects outside our schemas. */
 import './faults/databases.ts';
+import './faults/fences.ts';
 import './faults/moves.ts';
 import './faults/roles.ts';
 import './faults/settings.ts';

@@ -106,6 +106,8 @@ describe('while a tenant moves', () => {
     for (const [to, steps] of [
       ['database', ['captured', 'switched']],
       ['schema', ['captured', 'fenced', 'switched', 'dropped']],
+      ['shared', ['provisioned', 'fenced', 'switched', 'dropped']],
+      ['database', ['fenced', 'dropped']],
     ] as const) {
       assert.deepEqual(
         await findingsAt(steps, to),

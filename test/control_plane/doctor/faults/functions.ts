@@ -97,6 +97,13 @@ findsEach(
         stable parallel safe as 'select null::uuid'`,
         where: ({ own }) => `function kernel.no_context() of database ${own}`,
       },
+      "one of a tenant's database that is the fence of another generation": {
+        in: ({ own }) => own,
+        spoil: () => `do $$ begin
+          execute replace(pg_get_functiondef('kernel.no_context()'::regprocedure), '''0''', '''1''');
+        end $$`,
+        where: ({ own }) => `function kernel.no_context() of database ${own}`,
+      },
       'a chain that takes any hash': {
         spoil: () => `create or replace function control.chain_event() returns trigger
         language plpgsql security definer set search_path = pg_catalog, pg_temp
