@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { importTenant } from '../../../src/control_plane/archive/import_tenant.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
+import { lineOf } from '../../../src/control_plane/doctor/finding.ts';
 import { queryFleet } from '../../../src/control_plane/fleet_query.ts';
 import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
 import { asOwner } from '../../../src/control_plane/keys/seal_keys.ts';
@@ -181,16 +182,32 @@ describe('servers', () => {
     assert.notEqual(installation.password(migrate, 'two'), installation.password(migrate));
   });
 
-  it('give the doctor no finding', async () => {
+  /** Without those about databases of other tests. */
+  async function findings(): Promise<string[]> {
     const { database: main } = services.fleet.installation;
-    const findings = await examine(services, { databases: 2 });
+    const found = await examine(services, { databases: 2 });
     const isOurs = (name: string) => name === main || name.startsWith(`${main}_`);
-    assert.deepEqual(
-      findings.filter(
-        ({ check, database }) => check !== 'foreign_database_open' || isOurs(database),
-      ),
-      [],
+    return found
+      .filter(({ check, database }) => check !== 'foreign_database_open' || isOurs(database))
+      .map(lineOf);
+  }
+
+  it('give the doctor no finding', async () => assert.deepEqual(await findings(), []));
+
+  it('give the doctor no finding while a tenant moves to one of them, or away', async () => {
+    const found = new Map<string, string[]>();
+    const steps: MoveStep[] = ['provisioned', 'captured', 'fenced', 'switched', 'dropped'];
+    for (const server of ['two', 'main']) {
+      const onStep = async (step: MoveStep) => {
+        if (steps.includes(step)) found.set(`${step} ${server}`, await findings());
+      };
+      const request = { slug: slugOf('one'), to: 'database', server, requestId: null };
+      await (await services.moves.begin(request, { onStep })).finished;
+    }
+    const expected = ['two', 'main'].flatMap((server) =>
+      steps.map((step) => [`${step} ${server}`, []]),
     );
+    assert.deepEqual([...found], expected);
   });
 
   it('give the doctor their own findings', async () => {
