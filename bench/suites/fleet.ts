@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { readConfig } from '../../src/config.ts';
 import { migrateFleet } from '../../src/control_plane/migrations/migrate.ts';
 import { readMigrations } from '../../src/control_plane/migrations/migration_files.ts';
-import type { IsolationModeName } from '../../src/isolation/modes.ts';
+import { type IsolationModeName, isolationModes } from '../../src/isolation/modes.ts';
 import { limits } from '../../src/limits.ts';
 import { openServices } from '../../src/services.ts';
 import type { Lab } from '../lab.ts';
@@ -46,7 +46,9 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
     services.close();
   }
   // Placements come in the order of slugs, which begin with the mode; the shared one is the last.
-  const order = (['database', 'schema', 'shared'] as const).filter((mode) => ends[mode] > 0);
+  const order = isolationModes
+    .filter((mode) => ends[mode] > 0)
+    .toSorted((a, b) => Number(a === 'shared') - Number(b === 'shared') || (a < b ? -1 : 1));
   return order.map((mode, at) => {
     const before = order[at - 1];
     const seconds = (ends[mode] - (before ? ends[before] : 0)) / 1_000;

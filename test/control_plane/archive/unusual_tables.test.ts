@@ -159,7 +159,7 @@ describe('identity columns', () => {
     return add(slug);
   };
 
-  /** The number after each one, for a sequence that nobody else uses. */
+  /** The number after each one, for a sequence that no other tenant uses. */
   const following = ([bill = 0, note = 0, ten = 0, ticket = 0]: number[]) => [
     ...[bill + 1, note + 1, ten + 10, ticket + 1],
   ];

@@ -36,7 +36,7 @@ describe('checkpoints', () => {
     await checkpoints.save();
   });
 
-  it('find nothing in a trail that nobody has touched', async () => {
+  it('find nothing in an unchanged trail', async () => {
     await trail.record(tenant, 11);
     assert.deepEqual(named(await trail.verify(tenant.slug, checkpoints)), []);
   });

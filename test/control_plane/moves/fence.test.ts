@@ -119,7 +119,7 @@ describe('a process that has not heard of a move', () => {
     assert.deepEqual(pets.map((pet) => pet.id).sort(), [stale.id, id].sort());
   });
 
-  it('gives up in time when nobody lifts the fence', async () => {
+  it('gives up in time when the fence is not lifted', async () => {
     const stale = await onboard('stuck', 'shared');
     const { fleet } = fixture.services;
     const ahead = fleet.modes.placementOf({ ...stale, generation: 1 });
@@ -131,7 +131,7 @@ describe('a process that has not heard of a move', () => {
   });
 
   for (const mode of ['schema', 'database'] as const) {
-    it(`stays, when a process that has lost its move in ${mode} mode goes on`, async () => {
+    it(`keeps the fence of a later move when one that has lost its move in ${mode} mode goes on`, async () => {
       const slug = `overtaken-${mode}`;
       const stale = await onboard(slug, mode);
       const { fleet, isolation } = fixture.services;

@@ -117,7 +117,7 @@ findsEach(
         spoil: ({ app }) => `revoke all on shared.visits from ${app}`,
         where: ({ app, main }) => `rights of ${app} on table shared.visits of database ${main}`,
       },
-      'a seal check that nobody may ask': {
+      'a seal check without the right to call it': {
         spoil: ({ app }) => `revoke execute on function kernel.tenant() from ${app}`,
         where: ({ app, main }) =>
           `rights of ${app} on function kernel.tenant() of database ${main}`,

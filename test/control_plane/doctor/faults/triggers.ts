@@ -40,7 +40,7 @@ findsEach(
         'trigger chain of table control.audit_events',
         'drop trigger chain on control.audit_events',
       ),
-      'keys that nobody hears of': inMain(
+      'keys whose changes are not announced': inMain(
         'trigger announce of table control.api_keys',
         'drop trigger announce on control.api_keys',
       ),
