@@ -12,6 +12,7 @@ import { MoveJob, type MoveWatcher } from '../../src/control_plane/moves/move_jo
 import { MoveRecord, type MoveView } from '../../src/control_plane/moves/move_record.ts';
 import type { Moves } from '../../src/control_plane/moves/moves.ts';
 import { ReplaceJob } from '../../src/control_plane/moves/replace_job.ts';
+import type { DeletionReceipt } from '../../src/control_plane/provisioning/deletion_receipt.ts';
 import { Provisioner } from '../../src/control_plane/provisioning/provisioner.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { Relocation } from '../../src/isolation/relocation.ts';
@@ -50,7 +51,7 @@ export type MovingFixture = Omit<ExtendedInstallation, 'asSuperuser'> & {
   /** The latest move of a tenant. */
   view(slug: string): Promise<MoveView | null>;
   /** Deletes the tenant. */
-  remove(slug: string): Promise<unknown>;
+  remove(slug: string): Promise<DeletionReceipt | null>;
   /** Moves tenants with connections of its own, until it is killed. */
   mover(control?: Db): Mover;
   /** Takes a move over as a recovery does, but without the lock: its process has not noticed that it lost it. */

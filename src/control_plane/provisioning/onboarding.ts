@@ -25,7 +25,6 @@ import {
   readTrailHash,
   sumsOf,
 } from './deletion_receipt.ts';
-import { pastFence } from './owner_context.ts';
 import { Provisioner } from './provisioner.ts';
 import { stagingPlacement } from './staging.ts';
 import { assertAllVisible } from './stored_tables.ts';
@@ -212,7 +211,7 @@ export class Onboarding {
       select status from control.tenants where id = ${tenant.id} for update`;
     if (found && found.status !== 'provisioning') return;
     await assertUp(this.#parts.fleet, tenant.server);
-    // Also if another process has rolled it back: this one may have made something since.
+    // Even if the row is gone: this process may have made tables after another one had rolled it back.
     await this.#destroy(tenant);
     await control.transaction(async (sql) => {
       await sql`delete from control.tenants where id = ${tenant.id} and status = 'provisioning'`;
@@ -221,13 +220,17 @@ export class Onboarding {
   }
 
   async #deprovision(
-    tenant: TenantRow,
+    known: TenantRow,
     requestId: string | null,
     onProgress: (done: number, of: number) => void = () => {},
   ): Promise<DeletionReceipt> {
     const { fleet, control, newId, recoverMove } = this.#parts;
+    await assertUp(fleet, known.server);
+    await recoverMove(known.slug);
+    // The recovery may have completed a move or a restore.
+    const tenant = await this.#find(known.slug);
+    if (!tenant) throw overtaken(known);
     await assertUp(fleet, tenant.server);
-    await recoverMove(tenant.slug);
     await this.#assertErasable(tenant);
     const tables = await this.#countRows(tenant);
     await this.#beginDeletion(tenant);
@@ -262,15 +265,12 @@ export class Onboarding {
     });
   }
 
-  /**
-   * The place is the one that was read under the lock, which may have been lost since. The generation is not compared:
-   * the recovery of a restore adds one.
-   */
+  /** Fails if the tenant has moved since it was read: this process may have lost its lock. */
   async #beginDeletion(tenant: TenantRow): Promise<void> {
-    const { id, isolation, server } = tenant;
+    const { id, generation } = tenant;
     const begun = await this.#parts.control`
       update control.tenants set status = 'deleting', updated_at = now()
-      where id = ${id} and isolation = ${isolation} and server = ${server}
+      where id = ${id} and generation = ${generation}
       returning 1`;
     if (begun.length === 0) throw overtaken(tenant);
   }
@@ -280,7 +280,7 @@ export class Onboarding {
     await asOwner(fleet, (sql) => sql`delete from kernel.fences where tenant_id = ${id}`);
   }
 
-  /** Before the tenant is served no more. @throws {Refusal} `conflict` when a policy hides rows in tables of others. */
+  /** Checked before the tenant stops being served. @throws {Refusal} `conflict` when a policy hides rows in tables of others. */
   async #assertErasable(tenant: TenantRow): Promise<void> {
     const { fleet } = this.#parts;
     if (tenant.status === 'deleting' || !fleet.modes.isCommon(tenant)) return;
@@ -291,9 +291,7 @@ export class Onboarding {
   async #countRows(tenant: TenantRow): Promise<RowCounts | null> {
     const { fleet } = this.#parts;
     if (tenant.status === 'deleting' || fleet.installation.isLost(tenant.server)) return null;
-    // The recovery of a restore adds one to the generation.
-    const placement = pastFence(fleet.modes.placementOf(tenant));
-    return countTenantRows(fleet, placement, tenant.id).catch(() => null);
+    return countTenantRows(fleet, fleet.modes.placementOf(tenant), tenant.id).catch(() => null);
   }
 
   async #destroy(tenant: TenantRef, steps = this.#steps): Promise<void> {
@@ -362,6 +360,6 @@ export class Onboarding {
 
 function overtaken({ slug }: TenantRow): Refusal {
   return new Refusal('conflict', {
-    detail: `Another process has moved or deleted the tenant "${slug}" meanwhile`,
+    detail: `The tenant "${slug}" was moved or deleted by another process; try again`,
   });
 }

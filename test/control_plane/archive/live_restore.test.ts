@@ -17,6 +17,7 @@ import {
   type ReplaceWatcher,
   replaceSteps,
 } from '../../../src/control_plane/moves/replace_job.ts';
+import type { DeletionReceipt } from '../../../src/control_plane/provisioning/deletion_receipt.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import type { Db } from '../../../src/kernel/ports.ts';
 import { isBehindFence } from '../../../src/postgres/errors.ts';
@@ -276,18 +277,24 @@ describe('a tenant that is restored', () => {
     });
   }
 
-  it('is deleted after a kill that the recovery completes by its switch', async () => {
-    await onboard('leaving', 'schema');
-    await killAfter('replaced', 'leaving');
-    const refusals: string[] = [];
-    // The session of the killed process keeps its lock until Postgres has noticed its end.
-    await until(async () => {
-      const refusal = await fixture.remove('leaving').then(() => null, String);
-      if (refusal !== null) refusals.push(refusal);
-      return refusal === null;
-    }, patienceMs);
-    assert.doesNotMatch(refusals.join(), /meanwhile/);
-  });
+  for (const mode of isolationModes) {
+    it(`is deleted, and counted, after a kill that the recovery completes by its switch: ${mode}`, async () => {
+      const slug = `leaving-${mode}`;
+      await onboard(slug, mode);
+      await killAfter('replaced', slug);
+      const refusals: string[] = [];
+      let receipt: DeletionReceipt | null = null;
+      // The session of the killed process keeps its lock until Postgres has noticed its end.
+      await until(async () => {
+        const removed = await fixture.remove(slug).catch(String);
+        if (typeof removed === 'string') refusals.push(removed);
+        else receipt = removed;
+        return receipt !== null;
+      }, patienceMs);
+      assert.doesNotMatch(refusals.join(), /by another process/);
+      assert.ok((receipt as DeletionReceipt | null)?.tables?.pets);
+    });
+  }
 
   it('refuses a second restore, a move and a deletion meanwhile', async () => {
     await onboard('busy', 'schema');
