@@ -145,14 +145,19 @@ async function changed<Row extends object>(
 ): Promise<Row> {
   if (assertChangeable === null) return (await change(db))[0] ?? notFound();
   return db.transaction(async (sql) => {
-    const [pet] = await sql<Pet>`
-      select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
-      from pets
-      where id = ${params.id} and not deleted
-      for no key update`;
+    // If a restore has replaced the row while this waited for its lock, the second look is refused, and all runs again.
+    const [pet = (await lockPet(sql, params.id))[0]] = await lockPet(sql, params.id);
     assertChangeable(pet ?? notFound());
     return (await change(sql))[0] ?? notFound();
   });
+}
+
+function lockPet(sql: Sql, id: string): Promise<Pet[]> {
+  return sql<Pet>`
+    select id, name, species, breed, birth_date, deleted, microchip_id, created_at, updated_at
+    from pets
+    where id = ${id} and not deleted
+    for no key update`;
 }
 
 type Range = { after: string; limit: number; withDeleted: boolean };

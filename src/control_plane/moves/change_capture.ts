@@ -1,6 +1,6 @@
 /**
  * Collects the keys of the rows that a tenant changes while it moves, and stops its writes at the end. A
- * schema of its own holds the keys, the fence of the writes and the trigger functions; each table has two
+ * schema of its own holds the keys, the fence of the writes and the trigger functions; each table has three
  * triggers. After a move all of it is removed: a tenant that does not move pays nothing, and in shared tables
  * the condition of a trigger excludes the rows of all other tenants.
  */
@@ -82,7 +82,8 @@ export class ChangeCapture {
     for (const { name } of tablesOf(groups)) {
       await this.#locking(
         `drop trigger if exists "${this.name}" on ${identifier(name)};
-         drop trigger if exists "${this.name}_gone" on ${identifier(name)}`,
+         drop trigger if exists "${this.name}_gone" on ${identifier(name)};
+         drop trigger if exists "${this.name}_begun" on ${identifier(name)}`,
         this.#limits.removal,
       );
     }
@@ -155,12 +156,15 @@ export class ChangeCapture {
 
   /**
    * The trigger function of one table. A write that sees the fence only after it has the lock is
-   * refused, too. Security definer, because serving roles have no rights in the schema. A key has the form
+   * refused, too. The fence stops contexts of the present generation alone, so a restore leaves it
+   * up: a write may have begun before its rows were replaced and ask for the fence afterwards. Security definer, because serving roles have no rights in the schema. A key has the form
    * that the move reads, not that of the session that writes: an operator may have set another one.
    */
   #function({ name, key }: StoredTable): string {
     const settings = formOfKeys.map((setting) => `set ${setting} = '${pinned[setting]}'`).join(' ');
-    const fenced = `if exists (select from "${this.name}".fence) then
+    const fenced = `if split_part(current_setting('kennel.tenant', true), '.', 2) = '${this.#placement.generation}'
+          and exists (select from "${this.name}".fence)
+        then
           raise sqlstate 'KN001' using message = 'the tenant is about to move';
         end if;`;
     const record = (row: 'old' | 'new') =>
@@ -173,6 +177,9 @@ export class ChangeCapture {
         ${fenced}
         perform pg_advisory_xact_lock_shared(${this.#writersLock});
         ${fenced}
+        if tg_level = 'STATEMENT' then
+          return null;
+        end if;
         if tg_op <> 'INSERT' then
           ${record('old')}
         end if;
@@ -185,12 +192,18 @@ export class ChangeCapture {
       revoke execute on function ${run} from public`;
   }
 
-  /** The tenant's writes alone: those of the control plane have the login of migrations. */
+  /**
+   * The tenant's writes alone: those of the control plane have the login of migrations. A statement is stopped
+   * before it looks for its rows: otherwise it would wait for those that a restore is replacing, and then miss them.
+   */
   #triggers({ name }: StoredTable): string {
     const run = `execute function "${this.name}".${identifier(name)}()`;
-    const byTenant = (row: 'old' | 'new') =>
-      `${row}.tenant_id = '${this.#tenant}' and session_user <> '${this.#fleet.installation.roles.migrate}'`;
-    return `create trigger "${this.name}" after insert or update on ${identifier(name)} for each row
+    const byServer = `session_user <> '${this.#fleet.installation.roles.migrate}'`;
+    const byTenant = (row: 'old' | 'new') => `${row}.tenant_id = '${this.#tenant}' and ${byServer}`;
+    const inContext = `split_part(current_setting('kennel.tenant', true), '.', 1) = '${this.#tenant}'`;
+    return `create trigger "${this.name}_begun" before insert or update or delete on ${identifier(name)}
+        for each statement when (${inContext} and ${byServer}) ${run};
+      create trigger "${this.name}" after insert or update on ${identifier(name)} for each row
         when (${byTenant('new')}) ${run};
       create trigger "${this.name}_gone" after delete on ${identifier(name)} for each row
         when (${byTenant('old')}) ${run}`;

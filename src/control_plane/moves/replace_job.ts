@@ -145,12 +145,10 @@ export class ReplaceJob implements Job {
     await this.#parts.steps.with({ guard }).dropSchema(this.#staging);
   }
 
-  /** Also opens the tenant to writes: from here on the fence stops those of the present generation. */
   async #replaceRows(sql: Sql, groups: readonly TableGroup[]): Promise<number> {
     const paging = { rows: pageRows, rest: paced(this.#parts.fleet.stoppedPace) };
     await deleteRows(sql, groups, paging);
     const rows = await copyRowsFrom(sql, this.#staging.schema, groups, paging);
-    await sql(statementOf(`delete from "${this.#capture.name}".fence`));
     await this.#parts.record.copied(this.#move, rows, rows);
     return rows;
   }

@@ -19,7 +19,7 @@ import {
 } from '../../../src/control_plane/moves/replace_job.ts';
 import type { DeletionReceipt } from '../../../src/control_plane/provisioning/deletion_receipt.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
-import type { Db } from '../../../src/kernel/ports.ts';
+import type { Db, Sql } from '../../../src/kernel/ports.ts';
 import { isBehindFence } from '../../../src/postgres/errors.ts';
 import { exportTo, openArchive } from '../../support/archives.ts';
 import { hookedControl } from '../../support/control_db.ts';
@@ -296,6 +296,37 @@ describe('a tenant that is restored', () => {
     });
   }
 
+  for (const mode of isolationModes) {
+    it(`misses no row that was there before and is again, in ${mode} mode`, async () => {
+      const slug = `found-${mode}`;
+      await onboard(slug, mode);
+      const tenant = await fixture.tenant(slug);
+      const process = followingIsolation(fixture.services);
+      const [pet = ''] = await process.run(tenant, readPets);
+      const lock = (sql: Sql) => sql`select id from pets where id = ${pet} for no key update`;
+      const writes: readonly ((db: Db) => Promise<object[]>)[] = [
+        (db) => db`update pets set species = 'owl' where id = ${pet} returning id`,
+        (db) => db`
+          insert into visits (id, pet_id, visited_on, reason)
+          select ${randomUUID()}, id, '2026-01-01', 'Late' from pets where id = ${pet}
+          returning id`,
+        // As a request with preconditions does.
+        (db) =>
+          db.transaction(async (sql) => [...(await lock(sql)), ...(await lock(sql))].slice(-1)),
+      ];
+      let written: Promise<(number | string)[]> | undefined;
+      const onStep = async (step: ReplaceStep) => {
+        if (step !== 'copied') return;
+        const write = (work: (db: Db) => Promise<object[]>) =>
+          process.run(tenant, work).then((rows) => rows.length, String);
+        written = Promise.all(writes.map(write));
+        await until(async () => (await waitingIn(fixture.url)) > 0);
+      };
+      await restore(slug, { onStep });
+      assert.deepEqual(await written, [1, 1, 1]);
+    });
+  }
+
   it('refuses a second restore, a move and a deletion meanwhile', async () => {
     await onboard('busy', 'schema');
     const conflict = { code: 'conflict' };
@@ -326,3 +357,12 @@ describe('a tenant that is restored', () => {
     assert.equal(await written, 'written');
   });
 });
+
+/** Statements that wait for the row lock of another transaction. */
+async function waitingIn(url: string): Promise<number> {
+  const waiting = await lookInto(
+    url,
+    (sql) => sql`select from pg_locks where locktype = 'transactionid' and not granted`,
+  );
+  return waiting.length;
+}
