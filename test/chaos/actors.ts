@@ -29,6 +29,7 @@ export async function act(scene: Scene, { random, signal }: ActorOptions): Promi
     const operation = drawOperation(random);
     const before = scene.caller.troubles;
     await actions[operation.kind](scene, operation);
+    scene.player.model.pets.betweenCalls();
     operations += 1;
     if (scene.caller.troubles > before) await pause(pauseMs);
     // An operation may have found nothing to do.

@@ -1,5 +1,5 @@
 /**
- * Tenants work while faults of all kinds are injected, and tenants move. `CHAOS_SECONDS` makes the run longer;
+ * Tenants work while faults of all kinds are injected, and tenants move and are restored. `CHAOS_SECONDS` makes the run longer;
  * `CHAOS_SEED` repeats the schedule of the faults and the operations of each actor; `CHAOS_TRACK=servers,moves`
  * leaves out all other faults.
  */
@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { binary, type PrivateRedis, reportNoRedis, startRedis } from '../support/redis.ts';
 import { type AnomalyKind, anomalyKinds } from './anomalies.ts';
 import { type Report, runChaos } from './chaos.ts';
-import { type FaultName, faults } from './faults.ts';
+import { type Fault, type FaultName, faults } from './faults.ts';
 import { drawSchedule } from './schedule.ts';
 
 const seconds = Number(process.env.CHAOS_SECONDS ?? 12);
@@ -50,6 +50,7 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
     t.diagnostic(`${operations} operations, ${reads} reads beside them, ${rows} rows in the end`);
     t.diagnostic(`answers: ${countsOf(answers)}`);
     t.diagnostic(`faults: ${countsOf(struck)}; ${report.moves} tenants moved`);
+    t.diagnostic(`restores: ${countsOf(report.restores)}`);
     t.diagnostic(
       `anomalies: ${countsOf(anomalyKinds.map((kind) => [kind, anomalies.count(kind)]))}`,
     );
@@ -63,6 +64,15 @@ describe(`chaos of CHAOS_SEED=${seed}`, () => {
 
   it('includes every kind of fault', () => {
     assert.deepEqual([...report.struck.keys()].sort(), [...played].sort());
+  });
+
+  it('moves tenants, restores them, and recovers restores that were killed', () => {
+    const { moves, restores } = report;
+    const done = restores.get('done') ?? 0;
+    const killed = (restores.get('completed') ?? 0) + (restores.get('undone') ?? 0);
+    const has = (track: Fault['track']) => played.some((name) => faults[name].track === track);
+    assert.ok(moves > 0 || !has('moves'), 'no tenant has moved');
+    assert.ok((done > 0 && killed > 0) || !has('restores'), countsOf(restores));
   });
 
   for (const kind of anomalyKinds) {

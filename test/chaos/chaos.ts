@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 import { act, probeLiveness, watch } from './actors.ts';
 import { Anomalies } from './anomalies.ts';
 import { Caller, type LongCall } from './caller.ts';
-import { type FaultName, type FaultTargets, faults } from './faults.ts';
+import { type FaultName, type FaultTargets, faults, type RestoreOutcome } from './faults.ts';
 import { checkPlacements, checkThroughApi } from './final_state.ts';
 import { InFlightWrites } from './in_flight.ts';
 import { type ChaosInstallation, startInstallation } from './installation.ts';
@@ -54,6 +54,8 @@ export type Report = {
   last: FaultName | null;
   /** Tenants that were moved to another mode. */
   moves: number;
+  /** Restores by their outcome. */
+  restores: ReadonlyMap<RestoreOutcome, number>;
   /** Rows that the superuser saw at the end. */
   rows: number;
   /** Whether the server ran until it was told to stop. */
@@ -73,7 +75,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
 }
 
 async function run(running: ChaosOptions & ChaosInstallation): Promise<Report> {
-  const { seed, schedule, redis, cluster, second, server } = running;
+  const { seed, schedule, redis, cluster, second, server, folder } = running;
   const anomalies = new Anomalies();
   const pauses = new Pauses();
   const answers = new Map<number, number>();
@@ -82,6 +84,7 @@ async function run(running: ChaosOptions & ChaosInstallation): Promise<Report> {
   const whereabouts = new Whereabouts();
   const outages = new Outages();
   let moves = 0;
+  const restores = new Map<RestoreOutcome, number>();
   const players = await setUpTenants(server, tenants, { anomalies, whereabouts });
   const sceneOf = (player: Player): Scene => ({
     player,
@@ -102,15 +105,20 @@ async function run(running: ChaosOptions & ChaosInstallation): Promise<Report> {
     cluster,
     second,
     server,
+    folder,
     pauses,
     whereabouts,
     moving: Promise.resolve(),
+    restoring: Promise.resolve(),
     redis,
     callers: [...writers, ...readers].map(({ caller }) => caller),
     players,
     bystander: await setUpBystander(server),
     onMoved: () => {
       moves += 1;
+    },
+    onRestored: (outcome) => {
+      restores.set(outcome, (restores.get(outcome) ?? 0) + 1);
     },
     onDown: (name) => inFlight.note(name, performance.now()),
   };
@@ -136,7 +144,7 @@ async function run(running: ChaosOptions & ChaosInstallation): Promise<Report> {
       anomalies.report('needless refusal', `${call.what}`);
     }
   }
-  return { ...played, answers, anomalies, slowest, moves, rows, survived, ended };
+  return { ...played, answers, anomalies, slowest, moves, restores, rows, survived, ended };
 }
 
 type Actors = {

@@ -10,6 +10,7 @@ import type { ChaosInstallation } from './installation.ts';
 import { moveFaults } from './move_faults.ts';
 import type { Pauses } from './pauses.ts';
 import { processFaults } from './process_faults.ts';
+import { restoreFaults } from './restore_faults.ts';
 import type { Player } from './scene.ts';
 import { serverFaults } from './server_faults.ts';
 import type { Whereabouts } from './whereabouts.ts';
@@ -25,17 +26,24 @@ export type FaultTargets = Omit<ChaosInstallation, 'stop'> & {
   whereabouts: Whereabouts;
   /** The moves in progress. */
   moving: Promise<unknown>;
+  /** The restore in progress. */
+  restoring: Promise<unknown>;
   /** Called when the Postgres of a server is gone: no earlier statement is in progress there any more. */
   onDown: (server: string) => void;
   /** Called for each tenant that has moved. */
   onMoved: () => void;
+  /** Called for each restore that has ended. */
+  onRestored: (outcome: RestoreOutcome) => void;
 };
+
+/** A restore whose process was killed is completed or undone. */
+export type RestoreOutcome = 'done' | 'completed' | 'undone';
 
 /** Ends the fault, and returns when none of its effects is left. */
 export type End = () => Promise<void>;
 
 export type Fault = {
-  track: 'database' | 'servers' | 'redis' | 'clients' | 'moves';
+  track: 'database' | 'servers' | 'redis' | 'clients' | 'moves' | 'restores';
   /** How long the fault lasts once it has begun: minimum and maximum. */
   lastsMs: readonly [number, number];
   /** About how long its beginning and its end take in addition. */
@@ -51,6 +59,7 @@ export const faults = {
   ...serverFaults,
   ...clientFaults,
   ...moveFaults,
+  ...restoreFaults,
 };
 
 export type FaultName = keyof typeof faults;

@@ -1,4 +1,7 @@
 /** The processes of a run: two servers of Postgres, and one of Kennel that uses both. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { readConfig } from '../../src/config.ts';
 import { addServer } from '../../src/control_plane/servers/add_server.ts';
 import { openServices } from '../../src/services.ts';
@@ -13,6 +16,8 @@ export type ChaosInstallation = {
   /** The server that is added, and the port by which it is reached. */
   second: { cluster: ChaosCluster; proxy: ServerProxy };
   server: Kennel;
+  /** For archives. */
+  folder: string;
   stop(): Promise<void>;
 };
 
@@ -21,10 +26,11 @@ export async function startInstallation(redis: PrivateRedis | null): Promise<Cha
     startChaosCluster(),
     startChaosCluster({ isCopy: false }),
   ]);
+  const folder = await mkdtemp(join(tmpdir(), 'kennel-chaos-'));
   const proxy = await openProxy(added.url);
   const stopAll = async () => {
     await proxy.cutOff();
-    await Promise.all([cluster.stop(), added.stop()]);
+    await Promise.all([cluster.stop(), added.stop(), rm(folder, { recursive: true })]);
   };
   const server = await startOn(cluster.url, proxy.url, redis).catch(async (error: unknown) => {
     await stopAll();
@@ -35,7 +41,7 @@ export async function startInstallation(redis: PrivateRedis | null): Promise<Cha
     await server.stop();
     await stopAll();
   };
-  return { cluster, second: { cluster: added, proxy }, server, stop };
+  return { cluster, second: { cluster: added, proxy }, server, folder, stop };
 }
 
 async function startOn(url: string, second: string, redis: PrivateRedis | null): Promise<Kennel> {

@@ -4,7 +4,14 @@ import { beforeEach, describe, it } from 'node:test';
 import { Anomalies, type AnomalyKind, anomalyKinds } from './anomalies.ts';
 import { markText } from './mark.ts';
 import { keyChanges, TenantModel } from './model.ts';
-import { everything, type KnownPet, type Outcome, petChanges, type View } from './pet_model.ts';
+import {
+  type ArchiveWork,
+  everything,
+  type KnownPet,
+  type Outcome,
+  petChanges,
+  type View,
+} from './pet_model.ts';
 import type { Attempt } from './possible.ts';
 
 const living: View = { withDeleted: [false] };
@@ -143,6 +150,116 @@ describe('a write with an unknown outcome', () => {
     assert.deepEqual([found(), model.pets.size], [[], 0]);
   });
 });
+
+describe('a restore', () => {
+  it('may take effect at any time while it runs, and stays', () => {
+    const { pet, name, late } = archivedAndPatched();
+    const restore = model.pets.begin('restore');
+    model.pets.check(pet, seen(late), living);
+    model.pets.check(pet, seen(name), living);
+    end(restore, true);
+    model.pets.check(pet, seen(name), living);
+    assert.deepEqual(found(), []);
+    model.pets.check(pet, seen(late), living);
+    assert.deepEqual(found(), ['stale read']);
+  });
+
+  it('must have taken effect when it is done', () => {
+    const { pet, late } = archivedAndPatched();
+    end(model.pets.begin('restore'), true);
+    model.pets.check(pet, seen(late), living);
+    assert.deepEqual(found(), ['stale read']);
+  });
+
+  it('has no effect when it was undone', () => {
+    const { pet, name } = archivedAndPatched();
+    end(model.pets.begin('restore'), false);
+    model.pets.check(pet, seen(name), living);
+    assert.deepEqual(found(), ['stale read']);
+  });
+
+  it('removes pets that are newer than the archive, and brings deleted ones back', () => {
+    const { pet, name } = archivedAndPatched();
+    model.pets.wrote(pet, petChanges.remove, 'done');
+    const { pet: newer } = created('done');
+    end(model.pets.begin('restore'), true);
+    model.pets.checkAll([seen(name)], living);
+    assert.deepEqual([found(), model.pets.size], [[], 1]);
+    model.pets.check(newer, { ...seen(`acme#${newer.serial}.1`), id: 'newer' }, living);
+    assert.deepEqual(found(), ['resurrected']);
+  });
+
+  it('keeps a write that was acknowledged after it', () => {
+    const { pet, name } = archivedAndPatched();
+    end(model.pets.begin('restore'), true);
+    const after = patched(pet, 'done');
+    model.pets.check(pet, seen(name), living);
+    assert.deepEqual(found(), ['stale read']);
+    model.pets.check(pet, seen(after), living);
+    assert.equal(anomalies.count('stale read'), 1);
+  });
+
+  it('may be on either side of a call that is in progress at its end', () => {
+    for (const isBefore of [true, false]) {
+      const { pet, name } = archivedAndPatched();
+      const restore = model.pets.begin('restore');
+      void model.pets.end(restore, true);
+      const after = patched(pet, 'done');
+      model.pets.betweenCalls();
+      model.pets.check(pet, seen(isBefore ? name : after), living);
+      assert.deepEqual(found(), []);
+    }
+  });
+
+  it('has all pets or none: one that shows it says so for the others', () => {
+    const { pet: other, name: before } = created('done');
+    const { pet, name } = archivedAndPatched();
+    const late = patched(other, 'done');
+    const restore = model.pets.begin('restore');
+    model.pets.check(pet, seen(name), living);
+    model.pets.betweenCalls();
+    model.pets.check(other, seen(before), living);
+    assert.deepEqual(found(), []);
+    model.pets.check(other, seen(late), living);
+    assert.deepEqual(found(), ['stale read']);
+    end(restore, false);
+    assert.deepEqual(found(), ['resurrected', 'stale read']);
+  });
+
+  it('brings a write back or not that was in progress at the export, but always the same', () => {
+    const { pet, name } = created('done');
+    const kept = model.pets.begin('export');
+    const during = patched(pet, 'done');
+    end(kept, true);
+    patched(pet, 'done');
+    end(model.pets.begin('restore'), true);
+    model.pets.check(pet, seen(during), living);
+    assert.deepEqual(found(), []);
+    model.pets.check(pet, seen(name), living);
+    assert.deepEqual(found(), ['stale read']);
+  });
+
+  it('leaves a write of unknown outcome open: it may come after it', () => {
+    const { pet } = archivedAndPatched();
+    const late = patched(pet, doubt);
+    end(model.pets.begin('restore'), true);
+    model.pets.check(pet, seen(late), living);
+    assert.deepEqual(found(), []);
+  });
+});
+
+/** A pet that is in the archive, and was changed since. */
+function archivedAndPatched() {
+  const { pet, name } = created('done');
+  end(model.pets.begin('export'), true);
+  return { pet, name, late: patched(pet, 'done') };
+}
+
+/** While no call is in progress. */
+function end(work: ArchiveWork, hasHappened: boolean): void {
+  void model.pets.end(work, hasHappened);
+  model.pets.betweenCalls();
+}
 
 /** A pet whose id the answer contained. */
 function created(outcome: Outcome): { pet: KnownPet; name: string } {

@@ -1,9 +1,10 @@
 /** Tenants that move to other isolation modes and servers. No answer to them may differ. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { mainServer } from '../../src/kernel/tenant.ts';
 import { operatorOf } from '../support/client.ts';
-import { choose } from '../support/random.ts';
+import { choose, seededRandom } from '../support/random.ts';
 import { until } from '../support/until.ts';
 import type { Fault, FaultTargets } from './faults.ts';
 import { servers } from './whereabouts.ts';
@@ -25,9 +26,13 @@ export const moveFaults = {
       const left = [...targets.players];
       const drawn = Array.from({ length: atOnce }, () => {
         const [player] = left.splice(Math.floor(random() * left.length), 1);
-        return { slug: player?.slug ?? '', aim: drawAim(random) };
+        return { slug: player?.slug ?? '', random: seededRandom(random() * 2 ** 32) };
       });
-      const moving = Promise.all(drawn.map(({ slug, aim }) => move(targets, slug, aim)));
+      const moving = Promise.all(
+        drawn.map(async ({ slug, random }) => {
+          await move(targets, slug, await drawAim(targets, slug, random));
+        }),
+      );
       targets.moving = moving.catch(() => {});
       return async () => {
         await moving;
@@ -38,10 +43,23 @@ export const moveFaults = {
 
 type Aim = { to: string; server: string };
 
-/** The tenants of the other modes live on the main server. */
-function drawAim(random: () => number): Aim {
-  const to = choose(isolationModes, random);
-  return { to, server: to === 'database' ? choose(servers, random) : mainServer };
+/** A place that is not the tenant's own. Tenants of the modes without a database live on the main server. */
+async function drawAim({ server }: FaultTargets, slug: string, random: () => number): Promise<Aim> {
+  const ask = operatorOf(server);
+  let tenant: Aim | undefined;
+  // While the server is down there is no answer.
+  await until(async () => {
+    const found = await ask(`GET /api/admin/tenants/${slug}`).catch(() => null);
+    if (found?.status === 200) tenant = { to: found.body.isolation, server: found.body.server };
+    return tenant !== undefined;
+  }, patienceMs);
+  const aims = isolationModes.flatMap((to) =>
+    (to === 'database' ? servers : [mainServer]).map((name) => ({ to, server: name })),
+  );
+  return choose(
+    aims.filter((aim) => !isDeepStrictEqual(aim, tenant)),
+    random,
+  );
 }
 
 /** Asks for the move until it has ended. When another fault has stopped it, the next request takes it up. */

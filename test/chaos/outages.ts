@@ -1,6 +1,6 @@
 /**
- * Which refused calls the faults explain. A fault of the second server explains those of its own tenants, and a
- * move explains none.
+ * Which refused calls the faults explain. A fault of the second server explains those of its own tenants; a move
+ * or a restore explains none.
  */
 import type { Fault } from './faults.ts';
 import type { Pauses } from './pauses.ts';
@@ -16,6 +16,7 @@ const harmed: Readonly<Record<Fault['track'], 'all' | 'its own' | 'none'>> = {
   redis: 'none',
   clients: 'all',
   moves: 'none',
+  restores: 'none',
 };
 
 /** Tenants have an answer again this long after the end of a fault, on a busy machine too. */

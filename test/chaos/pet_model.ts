@@ -1,6 +1,10 @@
 /**
  * The possible states of one tenant's pets and their visits. Every write has its own mark, so a row
  * shows by itself its tenant, its pet, and whether it is out of date.
+ *
+ * An export and a restore are writes of unknown outcome to every pet: the one copies the pet to the
+ * archive, the other copies it back. While one runs, each answer may be from before or after it. An
+ * answer that shows that a restore has taken effect says so for all pets.
  */
 import type { Anomalies, AnomalyKind } from './anomalies.ts';
 import { type Mark, markIn, markText } from './mark.ts';
@@ -11,6 +15,17 @@ export type Pet = { name: string; species: string; deleted: boolean; visits: rea
 
 /** A pet as a reply or a row shows it. */
 export type SeenPet = { id: string; name: string; species: string; deleted: boolean };
+
+/** A pet, and how the tenant's latest archive has it. */
+type Stored = { pet: Pet | null; archived: Pet | null };
+
+/** An export or a restore that runs. */
+export type ArchiveWork = {
+  readonly change: Change<Stored>;
+  readonly attempt: Attempt;
+  /** Whether an answer has shown that it has taken effect. */
+  isSeen: boolean;
+};
 
 /** How a write ended: acknowledged, refused with a 404, or unknown. */
 export type Outcome = 'done' | 'refused' | Attempt;
@@ -23,7 +38,9 @@ export type KnownPet = {
   writes: number;
   /** False while the first write is in progress. */
   known: boolean;
-  readonly now: Possible<Pet | null>;
+  /** Whether a restore may have removed it. Replies from before the restore may still show it. */
+  mayBeReplaced: boolean;
+  readonly now: Possible<Stored>;
 };
 
 /** All that a read may show. */
@@ -43,15 +60,18 @@ export class PetModel {
   readonly #anomalies: Anomalies;
   readonly #pets = new Map<number, KnownPet>();
   #serial = 0;
+  #work: ArchiveWork | null = null;
+  /** Called between two calls of the tenant's writer. */
+  #waiting: (() => void)[] = [];
 
   constructor(slug: string, anomalies: Anomalies) {
     this.slug = slug;
     this.#anomalies = anomalies;
   }
 
-  /** Includes pets whose creation has an unknown outcome. */
+  /** Includes pets whose creation has an unknown outcome, but none that a restore has removed. */
   get size(): number {
-    return this.#pets.size;
+    return [...this.#pets.values()].filter((pet) => !isGone(pet)).length;
   }
 
   /** Pets with an id, for reads. */
@@ -66,10 +86,56 @@ export class PetModel {
 
   newPet(): KnownPet {
     this.#serial += 1;
-    const now = new Possible<Pet | null>(null);
-    const pet: KnownPet = { serial: this.#serial, id: null, writes: 0, known: false, now };
+    const now = new Possible<Stored>({ pet: null, archived: null });
+    if (this.#work && !this.#work.isSeen) now.doubtful(this.#work.change, this.#work.attempt);
+    const made = { id: null, writes: 0, known: false, mayBeReplaced: false };
+    const pet: KnownPet = { ...made, serial: this.#serial, now };
     this.#pets.set(pet.serial, pet);
     return pet;
+  }
+
+  /** From now on an export or a restore may take effect, at any one moment. */
+  begin(kind: keyof typeof archiveWork): ArchiveWork {
+    // No outage of Postgres tells that it is over.
+    const attempt = { sentMs: Number.POSITIVE_INFINITY, answeredMs: null };
+    const work = { change: archiveWork[kind], attempt, isSeen: false };
+    for (const { now } of this.#pets.values()) now.doubtful(work.change, attempt);
+    this.#work = work;
+    return work;
+  }
+
+  /**
+   * Records whether it has taken effect, once the call that is in progress has its answer: that call may have been
+   * executed before.
+   */
+  end(work: ArchiveWork, hasHappened: boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(() => {
+        this.#learn(work, hasHappened);
+        this.#work = null;
+        resolve();
+      });
+    });
+  }
+
+  /** Called by the tenant's writer when none of its calls is in progress. */
+  betweenCalls(): void {
+    const work = this.#work;
+    const pets = [...this.#pets.values()];
+    if (work && pets.some(({ now }) => now.hasHappened(work.attempt))) this.#learn(work, true);
+    for (const tell of this.#waiting.splice(0)) tell();
+  }
+
+  #learn(work: ArchiveWork, hasHappened: boolean): void {
+    if (work.isSeen) {
+      if (!hasHappened) this.#report('resurrected', `${this.slug}: rows of a restore that failed`);
+      return;
+    }
+    work.isSeen = hasHappened;
+    for (const pet of this.#pets.values()) {
+      pet.now.learn(work.attempt, hasHappened);
+      pet.mayBeReplaced = true;
+    }
   }
 
   /** The mark of the pet's next write. */
@@ -79,8 +145,9 @@ export class PetModel {
   }
 
   /** Records how a write of a pet ended. */
-  wrote(pet: KnownPet, change: Change<Pet | null>, outcome: Outcome): void {
+  wrote(pet: KnownPet, petChange: Change<Pet | null>, outcome: Outcome): void {
     const { slug } = this;
+    const change = ofStored(petChange);
     pet.known = true;
     if (outcome === 'done') {
       if (!pet.now.done(change)) this.#report('resurrected', `${slug}: wrote ${show(pet)}`);
@@ -131,10 +198,10 @@ export class PetModel {
 
   /** Writes that are over will not happen any more; pets that were never created are removed. */
   settle(isOver: (attempt: Attempt) => boolean): void {
-    for (const [serial, { now, known }] of this.#pets) {
-      now.settle(isOver);
-      const never = now.open === 0 && now.states().every((state) => state === null);
-      if (known && never) this.#pets.delete(serial);
+    for (const [serial, pet] of this.#pets) {
+      pet.now.settle(isOver);
+      const never = pet.now.open === 0 && isGone(pet);
+      if (pet.known && never && !pet.mayBeReplaced) this.#pets.delete(serial);
     }
   }
 
@@ -156,6 +223,28 @@ export const petChanges = {
     ofLiving((pet) => ({ ...pet, visits: [...pet.visits, write].sort((a, b) => a - b) })),
 };
 
+const archiveWork = {
+  export: ({ pet }: Stored): Stored => ({ pet, archived: pet }),
+  restore: ({ archived }: Stored): Stored => ({ pet: archived, archived }),
+};
+
+/** A write changes no archive. */
+function ofStored(change: Change<Pet | null>): Change<Stored> {
+  return ({ pet, archived }) => {
+    const changed = change(pet);
+    return changed === undefined ? undefined : { pet: changed, archived };
+  };
+}
+
+function petsOf({ now }: KnownPet): (Pet | null)[] {
+  return now.states().map(({ pet }) => pet);
+}
+
+/** Whether there is certainly no such pet, not even a deleted one. */
+function isGone(known: KnownPet): boolean {
+  return petsOf(known).every((pet) => pet === null);
+}
+
 function ofLiving(change: (pet: Pet) => Pet): Change<Pet | null> {
   return (state) => (state === null || state.deleted ? undefined : change(state));
 }
@@ -164,23 +253,23 @@ function ofLiving(change: (pet: Pet) => Pet): Change<Pet | null> {
 function judge(pet: KnownPet, seen: SeenPet | null, view: View): AnomalyKind | null {
   pet.id ??= seen?.id ?? null;
   if (seen !== null && pet.id !== seen.id) return 'doubled row';
-  if (pet.now.seen((state) => looksLike(state, seen, view))) return null;
+  if (pet.now.seen(({ pet: state }) => looksLike(state, seen, view))) return null;
   if (seen === null) return 'lost write';
-  const gone = pet.now.states().every((state) => state === null || state.deleted);
+  const gone = petsOf(pet).every((state) => state === null || state.deleted);
   return gone ? 'resurrected' : 'stale read';
 }
 
 function judgeVisits(
-  { now }: KnownPet,
+  pet: KnownPet,
   { reasons, view, astray }: { reasons: readonly string[]; view: View; astray: boolean },
 ): AnomalyKind | null {
   if (astray) return 'misplaced row';
   const seen = reasons.map((reason) => markIn(reason)?.write ?? 0).sort((a, b) => a - b);
   const fits = (state: Pet | null) =>
     state !== null && isShown(state, view) && `${state.visits}` === `${seen}`;
-  if (now.seen(fits)) return null;
+  if (pet.now.seen((stored) => fits(stored.pet))) return null;
   const lacks = (state: Pet | null) => state?.visits.some((write) => !seen.includes(write));
-  return now.states().every(lacks) ? 'lost write' : 'resurrected';
+  return petsOf(pet).every(lacks) ? 'lost write' : 'resurrected';
 }
 
 function looksLike(state: Pet | null, seen: SeenPet | null, view: View): boolean {
@@ -202,6 +291,6 @@ function isHidden({ deleted, species }: Pet, view: View): boolean {
   return (deleted && view.withDeleted.includes(false)) || (view.species ?? species) !== species;
 }
 
-function show({ serial, now }: KnownPet): string {
-  return `pet ${serial}, which may be ${JSON.stringify(now.states())}`;
+function show(pet: KnownPet): string {
+  return `pet ${pet.serial}, which may be ${JSON.stringify(petsOf(pet))}`;
 }

@@ -62,6 +62,20 @@ export class Possible<State> {
     this.#worlds = this.#worlds.map(({ state, open }) => ({ state, open: [...open, late] }));
   }
 
+  /** Records that the outcome of a doubtful write has become known. False when no possible state fits it. */
+  learn(attempt: Attempt, hasHappened: boolean): boolean {
+    return this.#keep(
+      this.#reachable()
+        .filter(({ open }) => includes(open, attempt) !== hasHappened)
+        .map(({ state, open }) => ({ state, open: open.filter((one) => one.attempt !== attempt) })),
+    );
+  }
+
+  /** Whether a doubtful write must have happened: no other state fits the answers. */
+  hasHappened(attempt: Attempt): boolean {
+    return this.#worlds.every(({ open }) => !includes(open, attempt));
+  }
+
   /** Records a read. False when no possible state fits it. */
   seen(fits: (state: State) => boolean): boolean {
     return this.#keep(this.#reachable().filter(({ state }) => fits(state)));
@@ -98,6 +112,10 @@ export class Possible<State> {
     }
     return reached;
   }
+}
+
+function includes(open: readonly { attempt: Attempt }[], attempt: Attempt): boolean {
+  return open.some((one) => one.attempt === attempt);
 }
 
 function distinct<State>(worlds: readonly World<State>[]): World<State>[] {

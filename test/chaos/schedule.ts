@@ -14,6 +14,7 @@ const tracks = [
   'redis',
   'clients',
   'moves',
+  'restores',
 ] as const satisfies readonly Fault['track'][];
 
 /** From the end of a fault to the next one of its track: minimum and maximum. */

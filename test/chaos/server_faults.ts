@@ -7,8 +7,8 @@ import { secondServer } from './whereabouts.ts';
 const common = {
   track: 'servers',
   takesMs: 1_500,
-  /** A slow machine could not finish a move between two faults. */
-  ready: ({ moving }: FaultTargets) => moving,
+  /** A slow machine could not finish a move or a restore between two faults. */
+  ready: ({ moving, restoring }: FaultTargets) => Promise.all([moving, restoring]),
 } as const;
 
 export const serverFaults = {
