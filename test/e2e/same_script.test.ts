@@ -2,7 +2,7 @@
  * The isolation mode is invisible to tenants: random scripts of API calls get the same answers from
  * a tenant in each of the modes and from a model that was written from the contract alone.
  *
- * The operator moves and restores the tenants between the calls; `SCRIPT_ERRANDS` says in how many of 100 steps.
+ * The operator restores the tenants between the calls, and moves them beside the calls; `SCRIPT_ERRANDS` says in how many of 100 steps.
  * `SCRIPT_RUNS=5000 npm test -- same_script` plays more of them; `SCRIPT_SEED` and `SCRIPT_PATH`,
  * as a failure prints them, replay the one that failed.
  */
@@ -12,10 +12,10 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { bearer } from '../support/client.ts';
-import { type Script, type Step, scriptsUpTo } from './same_script/calls.ts';
+import { type Script, scriptsUpTo } from './same_script/calls.ts';
 import { Model } from './same_script/model.ts';
 import { type Home, Participant, type Send } from './same_script/participant.ts';
-import { Difference, type Participants, type Played, play } from './same_script/play.ts';
+import { Difference, isMove, type Participants, type Played, play } from './same_script/play.ts';
 import { isRecord } from './same_script/response.ts';
 import { openScriptServer, type ScriptServer } from './same_script/script_server.ts';
 
@@ -44,7 +44,6 @@ describe('a random script of calls', () => {
     let moves = 0;
     const difference = await search(options, async (script) => {
       await server.clear();
-      const isMove = (step: Step) => 'errand' in step && step.errand === 'move';
       moves += script.filter(isMove).length * server.homes.length;
       for (const { status } of await play(script, participants())) statuses.push(status);
     });
