@@ -19,13 +19,13 @@ const tenants = [
 export type DemoKeys = Record<string, string>;
 
 /**
- * Onboards the missing demo tenants, writes their keys to `demo.json`, and returns them. A start after a
- * killed one returns the same API keys, because of the idempotency keys.
+ * Onboards the demo tenants at the first start, writes their keys to `demo.json`, and returns those that can be
+ * used. A start after a killed one returns the same API keys, because of the idempotency keys.
  */
 export async function onboardDemo(services: Services, config: Config): Promise<DemoKeys> {
   const file = join(config.dataFolder, 'demo.json');
   const known = await keysIn(file);
-  if (known && areOurs(known, services)) return known;
+  if (known && areOurs(known, services)) return ofActive(known, services);
   const keys: DemoKeys = {};
   for (const { name, plan, ...demo } of tenants) {
     const slug = parseSlug(demo.slug);
@@ -38,7 +38,7 @@ export async function onboardDemo(services: Services, config: Config): Promise<D
       adminEmail: `admin@${slug}.com`,
       skipWelcomeEmail: config.smtpUrl !== null,
     };
-    const meta = { requestId: null, idempotencyKey: `demo ${slug}`, rawBody: slug };
+    const meta = { requestId: null, idempotencyKey: idempotencyKeyOf(slug), rawBody: slug };
     try {
       const { admin } = await services.onboarding.create(newTenant, meta);
       keys[slug] = admin.api_key;
@@ -48,6 +48,18 @@ export async function onboardDemo(services: Services, config: Config): Promise<D
   }
   await writePrivate(file, `${JSON.stringify(keys, null, 2)}\n`);
   return keys;
+}
+
+function idempotencyKeyOf(slug: string): string {
+  return `demo ${slug}`;
+}
+
+/** The keys without those of tenants that were suspended, or deleted, perhaps for others of the same slug. */
+async function ofActive(keys: DemoKeys, { control }: Services): Promise<DemoKeys> {
+  const active = await control<{ slug: string }>`
+    select slug from control.tenants
+    where idempotency_key = any (${Object.keys(keys).map(idempotencyKeyOf)}) and status = 'active'`;
+  return Object.fromEntries(active.map(({ slug }) => [slug, keys[slug] ?? '']));
 }
 
 /** The keys in a file; null when it is missing or invalid. */

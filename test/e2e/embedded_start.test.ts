@@ -36,7 +36,7 @@ describe('a start on a machine that has only Node', () => {
     for (const name of ['demo.json', 'admin-token', 'database-url']) {
       assert.equal((await stat(join(folder, name))).mode & 0o777, 0o600, name);
     }
-    const token = (await readFile(join(folder, 'admin-token'), 'utf8')).trim();
+    const token = await adminToken();
     const answer = await fetch(`${kennel.url}/api/admin/tenants`, {
       headers: { authorization: `Bearer ${token}` },
     });
@@ -64,12 +64,17 @@ describe('a start on a machine that has only Node', () => {
     assert.deepEqual(new Set(connections.map(({ address }) => address)), new Set([null]));
   });
 
-  it('keeps its data over a restart', async () => {
+  it('keeps its data over a restart, and prints no line for a demo tenant that was deleted', async () => {
     const id = await addPet();
+    const authorization = `Bearer ${await adminToken()}`;
+    const path = `${kennel.url}/api/admin/tenants/fluffy-friends`;
+    await fetch(path, { method: 'DELETE', headers: { authorization } });
     const { code, stderr } = await kennel.stop();
     assert.equal(code, 0, stderr);
     kennel = await startEmbeddedKennel(folder);
     assert.equal((await acme()(`GET /api/pets/${id}`)).status, 200);
+    const lines = await curlLines(kennel, 2);
+    assert.doesNotMatch(lines.join(), /fluffy-friends/);
   });
 
   it('takes over the Postgres of a killed server', async () => {
@@ -108,6 +113,10 @@ describe('a start on a machine that has only Node', () => {
     await assert.rejects(postmaster(), { code: 'ENOENT' });
     kennel = await startEmbeddedKennel(folder);
   });
+
+  async function adminToken(): Promise<string> {
+    return (await readFile(join(folder, 'admin-token'), 'utf8')).trim();
+  }
 
   async function postmaster(): Promise<number> {
     const pidFile = join(folder, 'postgres', 'data', 'postmaster.pid');
