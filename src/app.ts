@@ -248,7 +248,7 @@ function openCaches({ lookups, fleet, refreshSeals }: Services, throttledLog: Th
     onError: (error) => throttledLog.warn('seals could not be read, will retry', error),
   });
   const directory = new CachedDirectory(postgresDirectory(lookups), limits.directory);
-  const listener = new NotificationListener(fleet.installation.controlTarget, 'kennel', {
+  const listener = new NotificationListener(fleet.installation.controlUrl, 'kennel', {
     ...limits.listener,
     onMessage: (announcement) => {
       if (announcement === sealsAnnouncement || isOfServer(announcement)) seals.refresh();

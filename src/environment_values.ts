@@ -6,7 +6,7 @@ import { parseOrigin } from './http/cors.ts';
 import { trustedProxies } from './http/trusted_proxies.ts';
 import { connectionOptions } from './postgres/connection_options.ts';
 import { ConnectionUrlError, keywordsIn } from './postgres/connection_url.ts';
-import { targetOf } from './postgres/session_url.ts';
+import { sessionUrlOf } from './postgres/session_url.ts';
 import { assertTlsFiles } from './postgres/tls.ts';
 
 /** An integer written in digits only: no sign, no fraction. */
@@ -52,7 +52,7 @@ export function databaseUrl(text: string): string {
     );
   }
   assertTlsFiles(tls);
-  return targetOf(keywords);
+  return sessionUrlOf(keywords);
 }
 
 const commaSeparated = v.transform((text: string) =>

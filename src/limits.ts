@@ -37,7 +37,7 @@ const batches = {
   slowMs: 20,
   aloneMs: 1 * seconds,
   slowTenants: 1_000,
-  targets: 1_000,
+  urls: 1_000,
 };
 
 /** Defaults of a pool: for internal work, which may wait. */
@@ -51,7 +51,7 @@ const pool = {
   serverShare: 0.75,
   openingShare: 0.25,
   openAfterMs: 100,
-  openingPerTarget: 8,
+  openingPerUrl: 8,
   downMs: 1 * seconds,
   batches,
 };
@@ -208,7 +208,7 @@ export const limits = {
     waiting: 4_096,
     waitLimitMs: 1 * seconds,
     idleLimitMs: 5 * minutes,
-    openingPerTarget: 2,
+    openingPerUrl: 2,
     /** Cached envelopes with seals, of all connections together: about half a kilobyte each. */
     envelopes: 16_000,
     /** Cached placements of tenants. */

@@ -6,7 +6,7 @@ import { limits } from './limits.ts';
 import { Connection } from './postgres/connection.ts';
 import { nameOf } from './postgres/connection_options.ts';
 import { codeOf } from './postgres/errors.ts';
-import { partsOf } from './postgres/session_url.ts';
+import { parseSessionUrl } from './postgres/session_url.ts';
 import { whyUnreachable } from './postgres/unreachable.ts';
 
 export type Database = {
@@ -50,7 +50,7 @@ async function assertReachable(url: string): Promise<void> {
   try {
     (await Connection.open(url, limits.adminConnection)).close();
   } catch (error) {
-    const { hosts, database, user } = partsOf(url).options;
+    const { hosts, database, user } = parseSessionUrl(url).options;
     const where = `${hosts.map(nameOf).join(',')}/${database}`;
     throw new Error(`Cannot use DATABASE_URL (${where} as "${user}"): ${whyUnreachable(error)}`);
   }

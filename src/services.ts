@@ -137,7 +137,7 @@ function openPools(
   const { controlConnection } = limits;
   const terminators = openConnectionPool(controlConnection, limits.terminatorConnections);
   const terminate = terminateBackends(terminators, (server) =>
-    installation.adminTarget(installation.homeOf(server)),
+    installation.adminUrlOf(installation.homeOf(server)),
   );
   return {
     serving: servingPool(connections, { ...limits.unterminated, terminate, onUnterminated }),

@@ -11,8 +11,9 @@ import { tenantIsolation } from '../../src/isolation/tenant_db.ts';
 import type { KernelParts } from '../../src/kernel/kernel.ts';
 import type { Match } from '../../src/kernel/ports.ts';
 import { limits } from '../../src/limits.ts';
-import { Connection, type Target } from '../../src/postgres/connection.ts';
+import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
+import type { SessionUrl } from '../../src/postgres/session_url.ts';
 import { openServices } from '../../src/services.ts';
 import { serveLab } from './lab_server.ts';
 
@@ -21,19 +22,19 @@ const slowSeconds = 0.05;
 
 class OneQueue extends ConnectionPool {
   override exclusive<Result>(
-    target: Target,
+    url: SessionUrl,
     _tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ) {
-    return super.exclusive(target, 'all tenants', work);
+    return super.exclusive(url, 'all tenants', work);
   }
 
   override shared<Result>(
-    target: Target,
+    url: SessionUrl,
     _tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ) {
-    return super.exclusive(target, 'all tenants', work);
+    return super.exclusive(url, 'all tenants', work);
   }
 }
 
@@ -64,7 +65,7 @@ await serveLab({
 async function unfairIsolation() {
   const config = readConfig(process.env);
   const { connections, fleet } = await openServices(config, config.databaseUrl ?? '');
-  const pool = new OneQueue((target) => Connection.open(target, limits.connection), {
+  const pool = new OneQueue((url) => Connection.open(url, limits.connection), {
     ...limits.connections,
     connections: config.connections,
     connectionsPerTenant: config.connections,

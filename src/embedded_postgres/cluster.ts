@@ -37,7 +37,7 @@ export type ServerSettings = Readonly<Record<string, string | number>>;
 const names = { data: 'data', log: 'postgres.log', password: 'password' };
 
 /** The paths in the folder of a cluster. */
-export function partsOf(folder: string): typeof names {
+export function clusterPaths(folder: string): typeof names {
   const { data, log, password } = names;
   return { data: join(folder, data), log: join(folder, log), password: join(folder, password) };
 }
@@ -59,7 +59,7 @@ export class Cluster {
     { run, settings, limits }: { run: Run; settings: ServerSettings; limits: ClusterLimits },
   ) {
     this.#folder = folder;
-    ({ data: this.#data, log: this.#log } = partsOf(folder));
+    ({ data: this.#data, log: this.#log } = clusterPaths(folder));
     this.#pgCtl = pgCtl;
     this.#run = run;
     this.#settings = settings;

@@ -8,7 +8,7 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Binaries, binariesFor } from './binaries.ts';
-import { Cluster, type ClusterLimits, partsOf, type ServerSettings } from './cluster.ts';
+import { Cluster, type ClusterLimits, clusterPaths, type ServerSettings } from './cluster.ts';
 import { createCluster, hasCluster } from './initdb.ts';
 import { hasSocket } from './local_socket.ts';
 import { give, type Owner, ownerOf, type Runner, runnerFor } from './os_user.ts';
@@ -81,7 +81,7 @@ async function start(
   const owner = await ownerOf(folder, ourUid);
   const { run, warning } = await runnerIn(folder, owner, { binaries, limitMs: limits.startMs });
   const cluster = new Cluster(folder, binaries, { run, settings, limits });
-  const password = await readFile(partsOf(folder).password, 'utf8');
+  const password = await readFile(clusterPaths(folder).password, 'utf8');
   const { lease, port, adopted } = await enter(cluster, { folder, password, limits });
   const database = 'kennel';
   const url = urlOf(password, { host: loopback, port, database });
@@ -116,7 +116,7 @@ async function runnerIn(
   const runner = await runnerFor(owner, { folder, binaries, limitMs });
   const { run } = runner;
   const [needed] = /\d+/.exec((await run(binaries.postgres, ['--version'], limitMs)).output) ?? [];
-  const found = (await readFile(join(partsOf(folder).data, 'PG_VERSION'), 'utf8')).trim();
+  const found = (await readFile(join(clusterPaths(folder).data, 'PG_VERSION'), 'utf8')).trim();
   if (found === needed) return runner;
   throw new StartError(
     `Postgres ${found} made "${folder}" and this is ${needed}; move it away, or set DATABASE_URL`,
@@ -130,7 +130,7 @@ async function enter(
   cluster: Cluster,
   { folder, password, limits }: { folder: string; password: string; limits: EmbeddedLimits },
 ): Promise<Entry> {
-  const { data } = partsOf(folder);
+  const { data } = clusterPaths(folder);
   const deadline = AbortSignal.timeout(limits.startMs);
   let adopted = true;
   let obstacle = 'it starts up or shuts down';
@@ -160,7 +160,7 @@ async function revive(
   cluster: Cluster,
   { folder, lease, port }: { folder: string; lease: ServerLease; port: number },
 ): Promise<boolean> {
-  const { data } = partsOf(folder);
+  const { data } = clusterPaths(folder);
   if (await runningPostmaster(data)) return false;
   // Backends of the dead server, such as that of our lease, may still prevent the start.
   if (!(await cluster.start(port)) && !(await runningPostmaster(data))) return false;

@@ -5,7 +5,7 @@
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Binaries } from './binaries.ts';
-import { partsOf } from './cluster.ts';
+import { clusterPaths } from './cluster.ts';
 import { freeSpace } from './free_space.ts';
 import { give, namedUser, type Owner, runnerFor } from './os_user.ts';
 import { isAlive } from './postmaster.ts';
@@ -19,7 +19,7 @@ import { StartError } from './start_error.ts';
 export async function hasCluster(folder: string): Promise<boolean> {
   const entries = await readdir(folder).catch(noneIfAbsent);
   if (entries.length === 0) return false;
-  if (entries.includes(basename(partsOf(folder).password))) return true;
+  if (entries.includes(basename(clusterPaths(folder).password))) return true;
   throw new StartError(`"${folder}" holds something else; move it away`);
 }
 
@@ -46,7 +46,7 @@ export async function createCluster(
   await removeAbandoned(folder);
   const draft = await mkdtemp(`${draftPrefix(folder)}${process.pid}-`);
   try {
-    await writeFile(partsOf(draft).password, password, { mode: 0o600 });
+    await writeFile(clusterPaths(draft).password, password, { mode: 0o600 });
     const maker = owner && (await namedUser());
     await give(draft, maker);
     const { run } = await runnerFor(maker, { folder: draft, binaries, limitMs });
@@ -65,7 +65,7 @@ export async function createCluster(
 }
 
 function flags(folder: string): string[] {
-  const { data, password } = partsOf(folder);
+  const { data, password } = clusterPaths(folder);
   return [
     `--pgdata=${data}`,
     `--pwfile=${password}`,

@@ -124,7 +124,7 @@ class TenantAccess {
     const call = this.#trace?.call();
     if (call?.plan) await call.plan(() => this.#plan(text, values));
     return this.#send(() =>
-      pool[use](this.#placement.target, this.#tenant, (connection) =>
+      pool[use](this.#placement.url, this.#tenant, (connection) =>
         connection.statement<Row>(this.#envelope(connection), text, values, call),
       ),
     );
@@ -135,7 +135,7 @@ class TenantAccess {
     const { pool } = this.#connections;
     const call = this.#trace?.call();
     return this.#send(() =>
-      pool.exclusive(this.#placement.target, this.#tenant, (connection) =>
+      pool.exclusive(this.#placement.url, this.#tenant, (connection) =>
         connection.transaction(this.#envelope(connection), (sql) => steps(queriesOnly(sql)), call),
       ),
     );
@@ -144,7 +144,7 @@ class TenantAccess {
   /** In a transaction that can only read. */
   read<Row extends object>(text: TemplateStringsArray): Promise<Row[]> {
     return this.#send(() =>
-      this.#connections.pool.exclusive(this.#placement.target, this.#tenant, (connection) =>
+      this.#connections.pool.exclusive(this.#placement.url, this.#tenant, (connection) =>
         connection.transaction(readOnly(this.#envelope(connection)), (sql) =>
           queriesOnly(sql)<Row>(text),
         ),
@@ -153,7 +153,7 @@ class TenantAccess {
   }
 
   #plan(text: TemplateStringsArray, values: SqlValue[]): Promise<string[]> {
-    return this.#connections.pool.exclusive(this.#placement.target, this.#tenant, (connection) =>
+    return this.#connections.pool.exclusive(this.#placement.url, this.#tenant, (connection) =>
       connection.plan(this.#envelope(connection), text, values),
     );
   }
@@ -177,7 +177,7 @@ class TenantAccess {
     const former = this.#placement;
     this.#placement = placement;
     if (placement === former || !isDedicated(former)) return;
-    this.#connections.pool.closeIdle(former.target);
+    this.#connections.pool.closeIdle(former.url);
   }
 
   #envelope(connection: Connection): Envelope {

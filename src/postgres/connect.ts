@@ -8,7 +8,7 @@ import { applicationName } from './application_name.ts';
 import type { ConnectionOptions, HostAddress } from './connection_options.ts';
 import { ServerError } from './protocol/server_error.ts';
 import { type SessionOptions, sessionSettings } from './session_settings.ts';
-import { partsOf, type Target } from './session_url.ts';
+import { parseSessionUrl, type SessionUrl } from './session_url.ts';
 import { type Startup, type StartupLimits, startSession } from './startup.ts';
 import { HandshakeError, offersTls, readTlsFiles, secured } from './tls.ts';
 
@@ -22,11 +22,11 @@ export type Session = { pid: number; socket: Socket };
 
 /** @throws {Refusal} `unavailable` with the cause, when no session could be opened in time. */
 export async function openSession(
-  target: Target,
+  url: SessionUrl,
   limits: SessionLimits,
   name = applicationName(),
 ): Promise<Session> {
-  const { options, settings: own } = partsOf(target);
+  const { options, settings: own } = parseSessionUrl(url);
   const settings = { application_name: name, ...sessionSettings(limits), ...own };
   const startup = { options, settings, limits };
   const deadline = performance.now() + limits.connectTimeoutMs;

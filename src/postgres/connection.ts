@@ -11,11 +11,9 @@ import { keywordsIn } from './connection_url.ts';
 import { beginning, type Envelope, groups, singles } from './envelope.ts';
 import { query, sync } from './protocol/messages.ts';
 import type { SyncGroup } from './protocol/pending_group.ts';
-import type { Target } from './session_url.ts';
+import type { SessionUrl } from './session_url.ts';
 import { StatementSequence } from './statement_sequence.ts';
 import type { Backend } from './unterminated_backends.ts';
-
-export type { Target } from './session_url.ts';
 
 export type ConnectionLimits = SessionLimits & CallLimits;
 
@@ -24,21 +22,21 @@ const noSchema = '';
 
 export class Connection {
   readonly pid: number;
-  readonly target: Target;
+  readonly url: SessionUrl;
   /** By the clock of `performance.now`. */
   readonly openedAtMs = performance.now();
   readonly #pipeline: CheckedPipeline;
   #startedAt = '';
 
-  private constructor({ pid, socket }: Session, target: Target, limits: ConnectionLimits) {
+  private constructor({ pid, socket }: Session, url: SessionUrl, limits: ConnectionLimits) {
     this.pid = pid;
-    this.target = target;
+    this.url = url;
     this.#pipeline = new CheckedPipeline(socket, limits);
   }
 
   /** @throws {Refusal} `unavailable` when no session could be opened in time. */
-  static async open(target: Target, limits: ConnectionLimits): Promise<Connection> {
-    const connection = new Connection(await openSession(target, limits), target, limits);
+  static async open(url: SessionUrl, limits: ConnectionLimits): Promise<Connection> {
+    const connection = new Connection(await openSession(url, limits), url, limits);
     try {
       await Promise.all([connection.#pipeline.run(groups.preparation), connection.#readStart()]);
       return connection;
@@ -55,7 +53,7 @@ export class Connection {
 
   /** The backend of the session, as the server knows it. */
   get backend(): Backend {
-    const { user: login = '' } = keywordsIn(this.target);
+    const { user: login = '' } = keywordsIn(this.url);
     return { pid: this.pid, login, startedAt: this.#startedAt };
   }
 

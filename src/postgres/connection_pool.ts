@@ -6,11 +6,12 @@
  */
 import { unavailable } from '../kernel/errors.ts';
 import { mainServer } from '../kernel/tenant.ts';
-import type { Connection, Target } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { Counts } from './counts.ts';
 import { type Deferred, FairQueue, type FairQueueLimits } from './fair_queue.ts';
 import { PoolConnections, type PoolConnectionsLimits } from './pool_connections.ts';
 import { type BatchLimits, type ReadBatch, ReadBatches } from './read_batches.ts';
+import type { SessionUrl } from './session_url.ts';
 import { serverOf } from './session_url.ts';
 import type { UnterminatedOptions } from './unterminated_backends.ts';
 
@@ -24,18 +25,18 @@ export type ConnectionPoolLimits = FairQueueLimits &
     openingShare: number;
     /**
      * A call that has waited for this time opens a connection although one may come free soon: a read while a batch
-     * is running, any call while `openingPerTarget` are being opened to its target. To open one is expensive, and
+     * is running, any call while `openingPerUrl` are being opened with its session URL. To open one is expensive, and
      * the new session has yet to prepare the statements of every schema.
      */
     openAfterMs: number;
-    /** The most connections to one target that are opened at the same time, unless a call has waited for long. */
-    openingPerTarget: number;
+    /** The most connections with one session URL that are opened at the same time, unless a call has waited for long. */
+    openingPerUrl: number;
     batches: BatchLimits;
   };
 
 /** A call that may share a connection does so, unless its tenant is slow when its turn comes. */
 type Call = {
-  target: Target;
+  url: SessionUrl;
   tenant: string;
   mayShare: boolean;
   /** The name of the added server; null for the main one. */
@@ -59,7 +60,7 @@ export class ConnectionPool {
    *   is not needed for statements of our own, which can all be cancelled.
    */
   constructor(
-    open: (target: Target) => Promise<Connection>,
+    open: (url: SessionUrl) => Promise<Connection>,
     limits: ConnectionPoolLimits,
     unterminated?: UnterminatedOptions,
   ) {
@@ -103,11 +104,11 @@ export class ConnectionPool {
    * @throws {Refusal} `unavailable` when no connection is free in time, or too many calls wait already.
    */
   exclusive<Result>(
-    target: Target,
+    url: SessionUrl,
     tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return this.#run(callTo(target, tenant, false), work);
+    return this.#run(callTo(url, tenant, false), work);
   }
 
   /**
@@ -117,16 +118,16 @@ export class ConnectionPool {
    * @throws {Refusal} `unavailable` as above.
    */
   shared<Result>(
-    target: Target,
+    url: SessionUrl,
     tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return this.#run(callTo(target, tenant, true), work);
+    return this.#run(callTo(url, tenant, true), work);
   }
 
-  /** Closes all idle connections to a target, because its database is about to be dropped. */
-  closeIdle(target: Target): void {
-    for (const connection of this.#connections.idle.to(target)) connection.close();
+  /** Closes all idle connections with a session URL, because its database is about to be dropped. */
+  closeIdle(url: SessionUrl): void {
+    for (const connection of this.#connections.idle.to(url)) connection.close();
   }
 
   /** Whether calls hold connections to a server. */
@@ -208,15 +209,15 @@ export class ConnectionPool {
 
   /** Returns a place in a batch, or an idle connection; null if there is neither. */
   #take(call: Call): ReadBatch | null {
-    const { target, tenant } = call;
-    const batch = (this.#shares(call) ? this.#batches.join(target) : null) ?? this.#takeIdle(call);
+    const { url, tenant } = call;
+    const batch = (this.#shares(call) ? this.#batches.join(url) : null) ?? this.#takeIdle(call);
     if (batch) this.#running.add(tenant, 1);
     return batch;
   }
 
   #takeIdle(call: Call): ReadBatch | null {
     if (this.#mustWait(call) || !this.#hasRoomOnServer(call)) return null;
-    const connection = this.#connections.idle.take(call.target);
+    const connection = this.#connections.idle.take(call.url);
     return connection && this.#begin(connection, call);
   }
 
@@ -226,9 +227,9 @@ export class ConnectionPool {
 
   #mustWait(call: Call): boolean {
     if (!this.#shares(call)) return false;
-    const { target } = call;
-    const waiting = this.#queue.sizeOf(target);
-    return this.#batches.mustWait(target, { waiting, nowMs: performance.now() });
+    const { url } = call;
+    const waiting = this.#queue.sizeOf(url);
+    return this.#batches.mustWait(url, { waiting, nowMs: performance.now() });
   }
 
   #begin(connection: Connection, call: Call): ReadBatch {
@@ -250,10 +251,10 @@ export class ConnectionPool {
   }
 
   async #openFor(call: Call, { resolve, reject }: Deferred<ReadBatch>): Promise<void> {
-    const { target, tenant } = call;
+    const { url, tenant } = call;
     this.#running.add(tenant, 1);
     try {
-      resolve(await this.#connections.open(target, (connection) => this.#begin(connection, call)));
+      resolve(await this.#connections.open(url, (connection) => this.#begin(connection, call)));
     } catch (error) {
       this.#running.add(tenant, -1);
       reject(error);
@@ -263,19 +264,17 @@ export class ConnectionPool {
   }
 
   #mayOpen(call: Call, waitedMs: number): boolean {
-    const { target } = call;
+    const { url } = call;
     if (this.#mustWait(call)) return false;
-    if (this.#shares(call) && this.#connections.opening.of(target) > 0) return false;
+    if (this.#shares(call) && this.#connections.opening.of(url) > 0) return false;
     if (waitedMs < this.#limits.openAfterMs && this.#mayBeServedSoon(call)) return false;
     if (!this.#hasRoomOnServer(call) || !this.#mayOpenOnServer(call)) return false;
-    return this.#connections.makeRoom(target);
+    return this.#connections.makeRoom(url);
   }
 
-  #mayBeServedSoon({ target, mayShare }: Call): boolean {
-    const opening = this.#connections.opening.of(target);
-    return (
-      opening >= this.#limits.openingPerTarget || (mayShare && this.#batches.isRunning(target))
-    );
+  #mayBeServedSoon({ url, mayShare }: Call): boolean {
+    const opening = this.#connections.opening.of(url);
+    return opening >= this.#limits.openingPerUrl || (mayShare && this.#batches.isRunning(url));
   }
 
   /** Serves every `stallMs`: no event tells that a batch has stalled, or that a call has waited for long. */
@@ -313,7 +312,7 @@ export function mostOnServer({
   return Math.max(1, Math.floor(connections * serverShare));
 }
 
-function callTo(target: Target, tenant: string, mayShare: boolean): Call {
-  const server = serverOf(target);
-  return { target, tenant, mayShare, server: server === mainServer ? null : server };
+function callTo(url: SessionUrl, tenant: string, mayShare: boolean): Call {
+  const server = serverOf(url);
+  return { url, tenant, mayShare, server: server === mainServer ? null : server };
 }

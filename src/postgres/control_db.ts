@@ -11,15 +11,11 @@ const ourselves = 'control';
 const lookups = 'lookups';
 
 /** Runs statements whose names are qualified: `control.tenants`. */
-export function controlDb(pool: ConnectionPool, { controlTarget }: Installation): Db {
+export function controlDb(pool: ConnectionPool, { controlUrl }: Installation): Db {
   const statement = <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
-    pool.exclusive(controlTarget, ourselves, (connection) =>
-      connection.plain<Row>(text, ...values),
-    );
+    pool.exclusive(controlUrl, ourselves, (connection) => connection.plain<Row>(text, ...values));
   const transaction = <Result>(work: (sql: Sql) => Promise<Result>) =>
-    pool.exclusive(controlTarget, ourselves, (connection) =>
-      connection.transaction(noContext, work),
-    );
+    pool.exclusive(controlUrl, ourselves, (connection) => connection.transaction(noContext, work));
   return Object.assign(statement, { transaction });
 }
 
@@ -27,7 +23,7 @@ export function controlDb(pool: ConnectionPool, { controlTarget }: Installation)
  * Runs short reads, which share connections as tenants' reads do: after a gap in the announcements the
  * directory looks up every tenant again.
  */
-export function controlLookups(pool: ConnectionPool, { controlTarget }: Installation): Sql {
+export function controlLookups(pool: ConnectionPool, { controlUrl }: Installation): Sql {
   return <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) =>
-    pool.shared(controlTarget, lookups, (connection) => connection.plain<Row>(text, ...values));
+    pool.shared(controlUrl, lookups, (connection) => connection.plain<Row>(text, ...values));
 }

@@ -9,7 +9,7 @@ import type { TenantId } from '../kernel/tenant.ts';
 import { isDedicated, type Placement } from './placement.ts';
 import { bind, execute, parse, sync } from './protocol/messages.ts';
 import { sealedContext } from './seal.ts';
-import type { Target } from './session_url.ts';
+import type { SessionUrl } from './session_url.ts';
 
 /**
  * The schema that a tenant's statements are prepared for, and the messages that set its context; null if
@@ -29,7 +29,7 @@ type Preceding = { before: Buffer; statementsBefore: number };
 export const noContext: Envelope = { schema: '', context: null };
 
 /** The parts of a connection that an envelope depends on: a seal is bound to the pid. */
-type SessionIdentity = { readonly pid: number; readonly target: Target };
+type SessionIdentity = { readonly pid: number; readonly url: SessionUrl };
 
 type CacheEntry = { placement: Placement; envelope: Envelope };
 
@@ -77,9 +77,9 @@ export class Envelopes {
   }
 }
 
-/** Only the session determines the tenant here, so a connection to another target is refused. */
-function ofSession(connection: SessionIdentity, { target, schema }: Placement): Envelope {
-  if (connection.target !== target)
+/** Only the session determines the tenant here, so a connection with another session URL is refused. */
+function ofSession(connection: SessionIdentity, { url, schema }: Placement): Envelope {
+  if (connection.url !== url)
     throw new Error("Cannot use a connection: it is not of the tenant's placement");
   return { schema, context: null };
 }

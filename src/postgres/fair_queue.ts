@@ -23,23 +23,23 @@ type Waiting<Call, Lent> = Deferred<Lent> & {
   sinceMs: number;
 };
 
-export class FairQueue<Call extends { tenant: string; target: string }, Lent> {
+export class FairQueue<Call extends { tenant: string; url: string }, Lent> {
   readonly #limits: FairQueueLimits;
   /** By tenant; the order of the keys is the order of their turns. */
   readonly #waiting = new Map<string, Waiting<Call, Lent>[]>();
-  readonly #byTarget = new Counts();
+  readonly #byUrl = new Counts();
 
   constructor(limits: FairQueueLimits) {
     this.#limits = limits;
   }
 
   get size(): number {
-    return this.#byTarget.total;
+    return this.#byUrl.total;
   }
 
-  /** How many calls wait for one target. */
-  sizeOf(target: string): number {
-    return this.#byTarget.of(target);
+  /** How many calls wait for one session URL. */
+  sizeOf(url: string): number {
+    return this.#byUrl.of(url);
   }
 
   /**
@@ -61,7 +61,7 @@ export class FairQueue<Call extends { tenant: string; target: string }, Lent> {
       const entry = { call, resolve, reject, timer, sinceMs: performance.now() };
       queue.push(entry);
       this.#waiting.set(call.tenant, queue);
-      this.#byTarget.add(call.target, 1);
+      this.#byUrl.add(call.url, 1);
     });
   }
 
@@ -89,12 +89,12 @@ export class FairQueue<Call extends { tenant: string; target: string }, Lent> {
   }
 
   #remove(entry: Waiting<Call, Lent>): void {
-    const { tenant, target } = entry.call;
+    const { tenant, url } = entry.call;
     const queue = this.#waiting.get(tenant) ?? [];
     clearTimeout(entry.timer);
     queue.splice(queue.indexOf(entry), 1);
     if (queue.length === 0) this.#waiting.delete(tenant);
-    this.#byTarget.add(target, -1);
+    this.#byUrl.add(url, -1);
   }
 
   /** Puts a tenant that was served behind all others. A tenant that was not served keeps its turn. */

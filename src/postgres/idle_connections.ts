@@ -2,13 +2,14 @@
  * Idle connections. The one that was opened first is lent first: it has prepared most statements, and connections
  * that are not needed reach the idle limit and are closed.
  */
-import type { Connection, Target } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { SessionUrl } from './session_url.ts';
 
 export class IdleConnections {
   /** The time of the last use; the least recently used connection is first. */
   readonly #usedAtMs = new Map<Connection, number>();
   /** The one that was opened first is last. */
-  readonly #byTarget = new Map<Target, Connection[]>();
+  readonly #byUrl = new Map<SessionUrl, Connection[]>();
 
   get size(): number {
     return this.#usedAtMs.size;
@@ -18,20 +19,20 @@ export class IdleConnections {
     return this.#usedAtMs.keys();
   }
 
-  to(target: Target): Connection[] {
-    return [...(this.#byTarget.get(target) ?? [])];
+  to(url: SessionUrl): Connection[] {
+    return [...(this.#byUrl.get(url) ?? [])];
   }
 
   add(connection: Connection, nowMs: number): void {
-    const connections = this.#byTarget.get(connection.target);
+    const connections = this.#byUrl.get(connection.url);
     if (connections) insert(connections, connection);
-    else this.#byTarget.set(connection.target, [connection]);
+    else this.#byUrl.set(connection.url, [connection]);
     this.#usedAtMs.set(connection, nowMs);
   }
 
-  /** Removes and returns the connection to a target that was opened first, or null. */
-  take(target: Target): Connection | null {
-    const connection = this.#byTarget.get(target)?.at(-1);
+  /** Removes and returns the connection with a session URL that was opened first, or null. */
+  take(url: SessionUrl): Connection | null {
+    const connection = this.#byUrl.get(url)?.at(-1);
     if (!connection) return null;
     this.delete(connection);
     return connection;
@@ -39,9 +40,9 @@ export class IdleConnections {
 
   delete(connection: Connection): void {
     if (!this.#usedAtMs.delete(connection)) return;
-    const connections = this.#byTarget.get(connection.target) ?? [];
+    const connections = this.#byUrl.get(connection.url) ?? [];
     connections.splice(connections.lastIndexOf(connection), 1);
-    if (connections.length === 0) this.#byTarget.delete(connection.target);
+    if (connections.length === 0) this.#byUrl.delete(connection.url);
   }
 
   /** Closes the connection that is idle for longest, unless it was used since. @returns whether it did. */

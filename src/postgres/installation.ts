@@ -11,7 +11,7 @@ import { connectionOptions } from './connection_options.ts';
 import { type Keywords, keywordsIn, urlOf } from './connection_url.ts';
 import type { DatabasePlace, DedicatedPlacement, Placement } from './placement.ts';
 import { type ContextOf, dedicatedContext, neverFenced } from './seal.ts';
-import { type OwnSettings, type Target, targetOf } from './session_url.ts';
+import { type OwnSettings, type SessionUrl, sessionUrlOf } from './session_url.ts';
 
 /** Schemas of the main database. A tenant's own database has `kernel` and `tenant`. */
 export const schemas = {
@@ -51,10 +51,10 @@ export class Installation {
   readonly main: DatabasePlace;
   readonly database: string;
   readonly roles: Roles;
-  /** The target of the directory and the operator. */
-  readonly controlTarget: Target;
-  /** The target of tenants' statements in the main database. */
-  readonly servingTarget: Target;
+  /** The session URL of the directory and the operator. */
+  readonly controlUrl: SessionUrl;
+  /** The session URL of tenants' statements in the main database. */
+  readonly servingUrl: SessionUrl;
   /** The administrator's URL of each server, as keywords. */
   readonly #servers: Map<string, Keywords>;
   readonly #secret: Buffer;
@@ -75,8 +75,8 @@ export class Installation {
     this.#seals = seals;
     this.#placements = new LRUCache({ max: maxPlacements });
     this.#dedicated = new LRUCache({ max: maxPlacements });
-    this.controlTarget = this.#target(this.main, this.roles.control);
-    this.servingTarget = this.#target(this.main, this.roles.serve);
+    this.controlUrl = this.#urlOf(this.main, this.roles.control);
+    this.servingUrl = this.#urlOf(this.main, this.roles.serve);
   }
 
   /** The placement of every tenant's account: its rows of the control schema. */
@@ -98,7 +98,7 @@ export class Installation {
   ): Placement {
     return cached(this.#placements, `${database} ${schema} ${generation}`, () => ({
       context: 'statement',
-      target: this.#target({ server: mainServer, database }, this.roles.serve),
+      url: this.#urlOf({ server: mainServer, database }, this.roles.serve),
       server: mainServer,
       database,
       login: this.roles.serve,
@@ -124,7 +124,7 @@ export class Installation {
       return {
         context: 'session',
         tenant,
-        target: this.#target({ server, database }, database, {
+        url: this.#urlOf({ server, database }, database, {
           search_path: `"${schemas.tenant}"`,
           'kennel.tenant': dedicatedContext(sealKey, { tenant, generation }),
         }),
@@ -195,14 +195,14 @@ export class Installation {
     return { server, database };
   }
 
-  /** Returns the administrator's target in a database. */
-  adminTarget({ server, database }: DatabasePlace): Target {
-    return targetOf({ ...this.#keywordsOf(server), dbname: database }, { server });
+  /** Returns the administrator's session URL in a database. */
+  adminUrlOf({ server, database }: DatabasePlace): SessionUrl {
+    return sessionUrlOf({ ...this.#keywordsOf(server), dbname: database }, { server });
   }
 
-  /** Returns the target of migrations, and of all statements that may run triggers from them, in a database. */
-  migrationTarget(place: DatabasePlace): Target {
-    return this.#target(place, this.roles.migrate);
+  /** Returns the session URL of migrations, and of all statements that may run triggers from them, in a database. */
+  migrationUrlOf(place: DatabasePlace): SessionUrl {
+    return this.#urlOf(place, this.roles.migrate);
   }
 
   /** Returns the password of a login. One server does not learn those of another. */
@@ -235,10 +235,10 @@ export class Installation {
   }
 
   /** @param settings at the start of the session, which `reset all` restores. */
-  #target({ server, database }: DatabasePlace, login: string, settings?: OwnSettings): Target {
+  #urlOf({ server, database }: DatabasePlace, login: string, settings?: OwnSettings): SessionUrl {
     const password = this.password(login, server);
     const keywords = { ...this.#keywordsOf(server), dbname: database, user: login, password };
-    return targetOf(keywords, { server, ...(settings && { settings }) });
+    return sessionUrlOf(keywords, { server, ...(settings && { settings }) });
   }
 
   #keywordsOf(server: string): Keywords {

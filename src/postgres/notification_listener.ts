@@ -11,7 +11,7 @@ import { openSession, type SessionLimits } from './connect.ts';
 import { type Message, MessageReader } from './protocol/message_reader.ts';
 import { query, terminate } from './protocol/messages.ts';
 import { errorIn } from './protocol/server_error.ts';
-import type { Target } from './session_url.ts';
+import type { SessionUrl } from './session_url.ts';
 
 export type NotificationListenerLimits = SessionLimits & {
   /** The most bytes of one message. */
@@ -29,14 +29,14 @@ export type NotificationListenerOptions = NotificationListenerLimits & {
 };
 
 export class NotificationListener {
-  readonly #target: Target;
+  readonly #url: SessionUrl;
   readonly #channel: string;
   readonly #options: NotificationListenerOptions;
   readonly #stop = new AbortController();
   #connected = false;
 
-  constructor(target: Target, channel: string, options: NotificationListenerOptions) {
-    this.#target = target;
+  constructor(url: SessionUrl, channel: string, options: NotificationListenerOptions) {
+    this.#url = url;
     this.#channel = channel;
     this.#options = options;
     void this.#keepListening();
@@ -61,7 +61,7 @@ export class NotificationListener {
   }
 
   async #listenUntilLost(): Promise<void> {
-    const { socket } = await openSession(this.#target, this.#options);
+    const { socket } = await openSession(this.#url, this.#options);
     const disconnect = () => {
       if (socket.writableLength > 0) socket.destroy();
       else socket.end(terminate, () => socket.destroy());

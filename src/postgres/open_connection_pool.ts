@@ -9,5 +9,5 @@ export function openConnectionPool(
   size: ConnectionPoolLimits,
   unterminated?: UnterminatedOptions,
 ): ConnectionPool {
-  return new ConnectionPool((target) => Connection.open(target, connection), size, unterminated);
+  return new ConnectionPool((url) => Connection.open(url, connection), size, unterminated);
 }

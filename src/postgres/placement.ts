@@ -1,13 +1,13 @@
 /** The place of a tenant's rows, and how its statements get the tenant's context. */
 import type { TenantId } from '../kernel/tenant.ts';
-import type { Target } from './session_url.ts';
+import type { SessionUrl } from './session_url.ts';
 
 /** A database of a server. */
 export type DatabasePlace = { server: string; database: string };
 
 type CommonPlacement = DatabasePlace & {
-  /** The target of the sessions: the login in the database. */
-  target: Target;
+  /** The URL of its sessions: the login in the database. */
+  url: SessionUrl;
   /** The login of the sessions. */
   login: string;
   schema: string;

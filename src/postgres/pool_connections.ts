@@ -4,11 +4,12 @@
  */
 import { type Refusal, unavailable } from '../kernel/errors.ts';
 import { mainServer } from '../kernel/tenant.ts';
-import type { Connection, Target } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { Counts } from './counts.ts';
 import { isUnreachable } from './errors.ts';
 import { IdleConnections } from './idle_connections.ts';
 import type { ReadBatch } from './read_batches.ts';
+import type { SessionUrl } from './session_url.ts';
 import { serverOf } from './session_url.ts';
 import { whyUnreachable } from './unreachable.ts';
 import { UnterminatedBackends, type UnterminatedOptions } from './unterminated_backends.ts';
@@ -18,14 +19,14 @@ export type PoolConnectionsLimits = {
   connections: number;
   /** An idle connection is closed after this time. */
   idleLimitMs: number;
-  /** How long a connection must be idle to be closed in favour of a target that has one already. */
+  /** How long a connection must be idle to be closed in favour of a session URL that has one already. */
   spareMs: number;
   /** How long no connection is opened to a server besides the main one after it could not be reached. */
   downMs: number;
 };
 
 export type PoolConnectionsOptions = {
-  open: (target: Target) => Promise<Connection>;
+  open: (url: SessionUrl) => Promise<Connection>;
   /** Without it the backend of a lost connection does not count. */
   unterminated: UnterminatedOptions | undefined;
   /** Called when a backend that had outlived its connection is gone. */
@@ -39,7 +40,7 @@ export type PoolConnectionsOptions = {
 export class PoolConnections {
   readonly idle = new IdleConnections();
   readonly busy = new Map<Connection, ReadBatch>();
-  /** How many connections to each target are being opened. */
+  /** How many connections with each session URL are being opened. */
   readonly opening = new Counts();
   /** How many connections to each server are being opened. */
   readonly openingOn = new Counts();
@@ -75,15 +76,13 @@ export class PoolConnections {
   heldOn(server: string): number {
     const unterminated = this.#unterminated.get(server)?.size ?? 0;
     let held = this.openingOn.of(server) + unterminated;
-    for (const { target } of this.busy.keys()) if (serverOf(target) === server) held += 1;
+    for (const { url } of this.busy.keys()) if (serverOf(url) === server) held += 1;
     return held;
   }
 
   /** The open connections to a server. */
   to(server: string): Connection[] {
-    return [...this.idle.all(), ...this.busy.keys()].filter(
-      ({ target }) => serverOf(target) === server,
-    );
+    return [...this.idle.all(), ...this.busy.keys()].filter(({ url }) => serverOf(url) === server);
   }
 
   /** How many unterminated backends count in a tenant's share. */
@@ -113,12 +112,12 @@ export class PoolConnections {
    *
    * @param begin lends the connection and makes it busy, before it is no longer counted as opening.
    */
-  async open<Lent>(target: Target, begin: (connection: Connection) => Lent): Promise<Lent> {
-    const server = serverOf(target);
-    this.opening.add(target, 1);
+  async open<Lent>(url: SessionUrl, begin: (connection: Connection) => Lent): Promise<Lent> {
+    const server = serverOf(url);
+    this.opening.add(url, 1);
     this.openingOn.add(server, 1);
     try {
-      const connection = await this.#options.open(target);
+      const connection = await this.#options.open(url);
       this.#failedAtMs.delete(server);
       if (this.#closed) connection.close();
       const lent = begin(connection);
@@ -129,22 +128,22 @@ export class PoolConnections {
       this.#failedAtMs.set(server, performance.now());
       throw asUnreachable(server, error);
     } finally {
-      this.opening.add(target, -1);
+      this.opening.add(url, -1);
       this.openingOn.add(server, -1);
     }
   }
 
   /**
-   * Makes room for one more connection to a target, by closing an idle one if necessary. Opening is much
-   * more expensive than waiting, so for a target that has a connection none is closed that was in use a
+   * Makes room for one more connection with a session URL, by closing an idle one if necessary. Opening is much
+   * more expensive than waiting, so for a session URL that has a connection none is closed that was in use a
    * moment ago.
    *
    * @returns false when there is no room.
    */
-  makeRoom(target: Target): boolean {
+  makeRoom(url: SessionUrl): boolean {
     const { connections, spareMs } = this.#limits;
     if (this.size < connections) return true;
-    const idleForMs = this.#has(target) ? spareMs : 0;
+    const idleForMs = this.#has(url) ? spareMs : 0;
     return this.idle.closeLeastRecent(performance.now() - idleForMs);
   }
 
@@ -155,9 +154,9 @@ export class PoolConnections {
     for (const connection of [...this.idle.all(), ...this.busy.keys()]) connection.close();
   }
 
-  #has(target: Target): boolean {
-    if (this.opening.of(target) > 0) return true;
-    for (const { target: other } of this.busy.keys()) if (other === target) return true;
+  #has(url: SessionUrl): boolean {
+    if (this.opening.of(url) > 0) return true;
+    for (const { url: other } of this.busy.keys()) if (other === url) return true;
     return false;
   }
 
@@ -171,7 +170,7 @@ export class PoolConnections {
     if (this.#closed) return;
     this.#lost += 1;
     if (connection.backendEnds) return;
-    this.#unterminatedOn(serverOf(connection.target))?.add(connection.backend, tenant);
+    this.#unterminatedOn(serverOf(connection.url))?.add(connection.backend, tenant);
   }
 
   #unterminatedOn(server: string): UnterminatedBackends | null {

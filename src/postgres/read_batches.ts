@@ -6,7 +6,8 @@
  * to itself.
  */
 import { LRUCache } from 'lru-cache';
-import type { Connection, Target } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { SessionUrl } from './session_url.ts';
 
 export type BatchLimits = {
   /** The most statements of a batch. */
@@ -19,8 +20,8 @@ export type BatchLimits = {
   aloneMs: number;
   /** The most tenants that are remembered as slow; the least recently slow one is forgotten first. */
   slowTenants: number;
-  /** The most targets whose latest batch is known. */
-  targets: number;
+  /** The most session URLs whose latest batch is known. */
+  urls: number;
 };
 
 /** One use of a connection, from the first call to the end of the last. A single call is a batch, too. */
@@ -43,15 +44,15 @@ export class ReadBatches {
   readonly #limits: BatchLimits;
   #filling: ReadBatch[] = [];
   /**
-   * The latest batch for each target: while it is running, other calls may wait for it. It stays until its connection
+   * The latest batch for each session URL: while it is running, other calls may wait for it. It stays until its connection
    * is closed, because V8 would make a new table each time that a `Map` becomes empty.
    */
-  readonly #latest: LRUCache<Target, ReadBatch>;
+  readonly #latest: LRUCache<SessionUrl, ReadBatch>;
   readonly #slow: LRUCache<string, true>;
 
   constructor(limits: BatchLimits) {
     this.#limits = limits;
-    this.#latest = new LRUCache({ max: limits.targets });
+    this.#latest = new LRUCache({ max: limits.urls });
     this.#slow = new LRUCache({ max: limits.slowTenants, ttl: limits.aloneMs });
   }
 
@@ -61,19 +62,19 @@ export class ReadBatches {
   }
 
   /** Whether a read should wait until a batch is sent. @param waiting the number of waiting reads. */
-  mustWait(target: Target, { waiting, nowMs }: { waiting: number; nowMs: number }): boolean {
-    const latest = this.#latest.get(target);
+  mustWait(url: SessionUrl, { waiting, nowMs }: { waiting: number; nowMs: number }): boolean {
+    const latest = this.#latest.get(url);
     if (!latest || latest.running === 0 || waiting >= this.#limits.statements) return false;
     return nowMs - latest.begunAtMs < this.#limits.stallMs;
   }
 
-  isRunning(target: Target): boolean {
-    return (this.#latest.get(target)?.running ?? 0) > 0;
+  isRunning(url: SessionUrl): boolean {
+    return (this.#latest.get(url)?.running ?? 0) > 0;
   }
 
   /** Adds a call to the batch that is being filled. @returns null when there is none, or it is full. */
-  join(target: Target): ReadBatch | null {
-    const batch = this.#latest.get(target);
+  join(url: SessionUrl): ReadBatch | null {
+    const batch = this.#latest.get(url);
     if (!batch?.isFilling || !batch.connection.live) return null;
     if (batch.calls === this.#limits.statements) return null;
     batch.calls += 1;
@@ -94,7 +95,7 @@ export class ReadBatches {
     };
     // Reads wait for batches alone. If they waited for exclusive calls too, they might wait for ever.
     if (!shares) return batch;
-    this.#latest.set(connection.target, batch);
+    this.#latest.set(connection.url, batch);
     if (this.#filling.length === 0) setImmediate(() => this.#endFilling());
     this.#filling.push(batch);
     return batch;
@@ -125,8 +126,8 @@ export class ReadBatches {
 
   /** Forgets the batch of a closed connection, which may hold rows of tenants. */
   forget(connection: Connection): void {
-    const { target } = connection;
-    if (this.#latest.get(target)?.connection === connection) this.#latest.delete(target);
+    const { url } = connection;
+    if (this.#latest.get(url)?.connection === connection) this.#latest.delete(url);
   }
 
   /** The tenant of the first call without a result. The backend of a lost connection may still run it. */

@@ -1,6 +1,6 @@
 /** Terminates backends that have outlived their connections, as the administrator. */
 import type { ConnectionPool } from './connection_pool.ts';
-import type { Target } from './session_url.ts';
+import type { SessionUrl } from './session_url.ts';
 import type { Terminate } from './unterminated_backends.ts';
 
 /** The name of these calls in the pool's shares. */
@@ -16,12 +16,12 @@ const ourselves = 'terminator';
  */
 export function terminateBackends(
   pool: ConnectionPool,
-  adminTarget: (server: string) => Target,
+  adminUrlOf: (server: string) => SessionUrl,
 ): Terminate {
   return async (backends, server) => {
     const wanted = JSON.stringify(backends.map((backend, place) => ({ place, ...backend })));
     const rows = await pool.exclusive(
-      adminTarget(server),
+      adminUrlOf(server),
       ourselves,
       (connection) => connection.plain<{ place: number }>`
         select wanted.place,

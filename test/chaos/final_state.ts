@@ -84,7 +84,7 @@ async function placed(installation: Installation, scenes: readonly Scene[]): Pro
 }
 
 async function rowsOf(installation: Installation, placement: Placement) {
-  return await lookInto(installation.adminTarget(placement), async (sql) => ({
+  return await lookInto(installation.adminUrlOf(placement), async (sql) => ({
     pets: await sql<PetRow[]>`
       select id, tenant_id, name, species, deleted from ${sql(placement.schema)}.pets`,
     visits: await sql<VisitRow[]>`

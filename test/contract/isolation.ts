@@ -144,7 +144,7 @@ function contextIsNeeded(mode: string): void {
     await fixture.allIn(placement).run(next, addPet);
     const opening = envelopeOf({ role: placement.role, search_path: `"${placement.schema}"` });
     const answer = async (table: string) => {
-      const connection = await Connection.open(withoutContext(placement.target), connectionLimits);
+      const connection = await Connection.open(withoutContext(placement.url), connectionLimits);
       await connection.script(before(twoTenants, connection));
       const text = Object.assign([`select from ${table}`], { raw: [] });
       return connection
@@ -265,9 +265,9 @@ function lists(mode: string): void {
   });
 }
 
-/** A target whose sessions begin without a context. */
-function withoutContext(target: string): string {
-  const url = new URL(target);
+/** Returns a session URL whose sessions begin without a context. */
+function withoutContext(sessionUrl: string): string {
+  const url = new URL(sessionUrl);
   url.searchParams.delete('kennel.tenant');
   return url.href;
 }

@@ -33,8 +33,8 @@ export function ownPlacementContract(mode: string): void {
     it('finds no tables when the context names another schema', async () => {
       const { fixture, one } = current();
       const placement = fixture.placementOf(one);
-      const target = placement.target.replace('search_path=%22tenant%22', 'search_path=nowhere');
-      const nowhere = fixture.allIn({ ...placement, target, schema: 'nowhere' });
+      const url = placement.url.replace('search_path=%22tenant%22', 'search_path=nowhere');
+      const nowhere = fixture.allIn({ ...placement, url, schema: 'nowhere' });
       await assert.rejects(
         nowhere.run(one, addPet),
         (error: Error) => codeOf(error.cause) === '42P01',

@@ -101,8 +101,8 @@ export async function insertPet(
 }
 
 function superuserOf({ services }: TenantFixture, placement: Placement): postgres.Sql {
-  const target = services.fleet.installation.adminTarget(placement);
-  const sql = superusers.get(target) ?? postgres(target, { max: 1, idle_timeout: 5 });
-  superusers.set(target, sql);
+  const url = services.fleet.installation.adminUrlOf(placement);
+  const sql = superusers.get(url) ?? postgres(url, { max: 1, idle_timeout: 5 });
+  superusers.set(url, sql);
   return sql;
 }

@@ -183,7 +183,7 @@ describe('queryFleet()', () => {
     const { main, own, schema } = fixture.names;
     const find = (database: string, table: string) =>
       lookInto(
-        fixture.services.fleet.installation.adminTarget({ server: 'main', database }),
+        fixture.services.fleet.installation.adminUrlOf({ server: 'main', database }),
         (sql) => sql`select from ${sql.unsafe(table)} where name = 'hacked'`,
       );
     const found = [

@@ -216,8 +216,8 @@ function poolOf(its: ConnectionPoolLimits): ConnectionPool {
   return openConnectionPool(connectionLimits, its);
 }
 
-function openConnection(target: string): Promise<Connection> {
-  return Connection.open(target, connectionLimits);
+function openConnection(url: string): Promise<Connection> {
+  return Connection.open(url, connectionLimits);
 }
 
 function statusesOf(answers: Answer[]) {

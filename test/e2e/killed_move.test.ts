@@ -127,9 +127,9 @@ describe(`a move that is killed, MOVE_SEED=${seed}`, () => {
   async function namesOfPets(): Promise<string[]> {
     const { id, ...ref } = await tenantOf(services, 'mover');
     const placement = services.fleet.modes.placementOf({ id, ...ref });
-    const target = services.fleet.installation.adminTarget(placement);
+    const url = services.fleet.installation.adminUrlOf(placement);
     const rows = await lookInto(
-      target,
+      url,
       (sql) => sql<{ name: string }[]>`
         select name from ${sql(placement.schema)}.pets where tenant_id = ${id}`,
     );

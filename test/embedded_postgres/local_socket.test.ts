@@ -13,7 +13,7 @@ import { type Embedded, startEmbedded } from '../../src/embedded_postgres/embedd
 import { runningPostmaster } from '../../src/embedded_postgres/postmaster.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { NotificationListener } from '../../src/postgres/notification_listener.ts';
-import { partsOf } from '../../src/postgres/session_url.ts';
+import { parseSessionUrl } from '../../src/postgres/session_url.ts';
 import { connectionLimits, listenerLimits } from '../support/connection.ts';
 import { copyCluster, openFolder, testLimits, unsafeButFast } from '../support/test_cluster.ts';
 import { until } from '../support/until.ts';
@@ -158,7 +158,7 @@ describe('the socket of the embedded server', () => {
 });
 
 function pathOf({ localUrl }: Embedded): string {
-  const [host] = partsOf(localUrl).options.hosts;
+  const [host] = parseSessionUrl(localUrl).options.hosts;
   return host && 'path' in host ? host.path : assert.fail('it has none');
 }
 

@@ -88,7 +88,7 @@ describe('a tenant of a fourth isolation mode', () => {
     const placement = services.fleet.modes.placementOf(one);
     const { admin, installation } = services.fleet;
     const alter = (change: string) =>
-      admin.exclusive(installation.adminTarget(placement), 'test', (connection) =>
+      admin.exclusive(installation.adminUrlOf(placement), 'test', (connection) =>
         connection.script(`alter table "${placement.schema}".pets ${change} row level security`),
       );
     await alter('disable');
@@ -128,7 +128,7 @@ describe('a tenant of a fourth isolation mode', () => {
 
   it('leaves no trace in the second database when it is deleted', async () => {
     const { modes, installation } = services.fleet;
-    const url = installation.adminTarget(modes.placementOf(one));
+    const url = installation.adminUrlOf(modes.placementOf(one));
     assert.equal((await tracesOf(url, [one.id])).length > 0, true);
     assert.ok(await services.onboarding.remove(slugOf('second-one'), null));
     assert.deepEqual(await tracesOf(url, [one.id]), []);

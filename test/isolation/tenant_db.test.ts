@@ -101,8 +101,8 @@ describe("a tenant's db", () => {
   it('refuses statements that are not queries before it opens a connection', async () => {
     const opened: string[] = [];
     const pool = new ConnectionPool(
-      async (target) => {
-        opened.push(target);
+      async (url) => {
+        opened.push(url);
         throw new Error('opened');
       },
       { ...limits.connections, connections: 1, connectionsPerTenant: 1 },
@@ -196,7 +196,7 @@ describe("a tenant's db", () => {
     const ask = async ({ id }: TenantRef, placement: Placement) => {
       // Long enough to be seen waiting on a busy machine.
       const patient = { ...connectionLimits, lockTimeoutMs: 1_500 };
-      const connection = await Connection.open(placement.target, patient);
+      const connection = await Connection.open(placement.url, patient);
       await connection
         .statement(envelope(placement, id, connection.pid), rule, [])
         .finally(() => connection.close());

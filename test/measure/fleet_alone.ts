@@ -51,12 +51,12 @@ export const databasesAlone: Alone = async ({ fleet }, counted) => {
     const name = `${installation.database}_${strategy}_${at}`;
     const source = templateOf(installation);
     await connection.script(`create database "${name}" template "${source}" strategy ${strategy}`);
-    return installation.adminTarget({ ...installation.main, database: name });
+    return installation.adminUrlOf({ ...installation.main, database: name });
   };
   const withSessions = async (connection: Connection, at: number) => {
-    const target = await copy('wal_log')(connection, at);
+    const url = await copy('wal_log')(connection, at);
     for (let session = 0; session < 2; session += 1) {
-      (await Connection.open(target, limits.adminConnection)).close();
+      (await Connection.open(url, limits.adminConnection)).close();
     }
   };
   const rateOf = async (strategy: string, work: Work) => {
@@ -102,8 +102,8 @@ async function run(
   { count, sessions }: Counted,
   work: Work,
 ): Promise<number> {
-  const target = installation.adminTarget(installation.main);
-  const open = () => Connection.open(target, limits.adminConnection);
+  const url = installation.adminUrlOf(installation.main);
+  const open = () => Connection.open(url, limits.adminConnection);
   const connections = await Promise.all(Array.from({ length: sessions }, open));
   let next = 0;
   const startedMs = performance.now();

@@ -8,8 +8,9 @@ import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import type { Db } from '../../src/kernel/ports.ts';
 import { limits } from '../../src/limits.ts';
-import { Connection, type Target } from '../../src/postgres/connection.ts';
+import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool } from '../../src/postgres/connection_pool.ts';
+import type { SessionUrl } from '../../src/postgres/session_url.ts';
 import { Admission } from '../../src/server/admission_control.ts';
 import { type LabOptions, openLab, withPool, withRoute } from '../support/lab.ts';
 import { UnfairPool } from '../support/unfair_pool.ts';
@@ -52,7 +53,7 @@ function servingPool(): ConnectionPool {
     connectionsPerTenant: connections / 4,
     waitingPerTenant,
   };
-  const open = (target: Target) => Connection.open(target, limits.connection);
+  const open = (url: SessionUrl) => Connection.open(url, limits.connection);
   return LAB_QUEUE === 'common' ? new UnfairPool(open, its) : new ConnectionPool(open, its);
 }
 

@@ -201,7 +201,7 @@ async function countPets({ url, tenant }: Setup): Promise<number> {
   const secrets = { installation: secret, seals: { current: secret, other: null } };
   const installation = new Installation(url, secrets, 1);
   const placement = new IsolationModes(installation).placementOf(row);
-  return lookInto(installation.adminTarget(placement), async (sql) => {
+  return lookInto(installation.adminUrlOf(placement), async (sql) => {
     const [counted] = await sql<{ count: number }[]>`
       select count(*)::int as count from ${sql(placement.schema)}.pets where tenant_id = ${row.id}`;
     return counted?.count ?? 0;

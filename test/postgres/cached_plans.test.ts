@@ -58,7 +58,7 @@ describe("the cached plan of a statement on tenants' rows", () => {
   async function wholeReads(connection: ConnectionLimits): Promise<number> {
     await shrink();
     const before = await wholeScans();
-    const session = await Connection.open(placement.target, connection);
+    const session = await Connection.open(placement.url, connection);
     const ask = () => session.transaction(envelope(placement, tenant.id, session.pid), page);
     for (let call = 0; call < calls; call += 1) await ask();
     await addPets(5_000);

@@ -5,8 +5,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { unavailable as unavailableNow } from '../../src/kernel/errors.ts';
 import { limits } from '../../src/limits.ts';
-import { Connection, type Target } from '../../src/postgres/connection.ts';
+import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
+import type { SessionUrl } from '../../src/postgres/session_url.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { envelopeOf } from '../support/envelopes.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -23,7 +24,7 @@ const roomy: ConnectionPoolLimits = {
   serverShare: 0.75,
   openingShare: 0.25,
   openAfterMs: 100,
-  openingPerTarget: 4,
+  openingPerUrl: 4,
   downMs: 1_000,
   batches: limits.connections.batches,
 };
@@ -48,9 +49,9 @@ describe('ConnectionPool', () => {
   });
   afterEach(() => pool.close());
 
-  async function open(target: Target): Promise<Connection> {
+  async function open(url: SessionUrl): Promise<Connection> {
     opening += 1;
-    const connection = await Connection.open(target, connectionLimits).finally(() => {
+    const connection = await Connection.open(url, connectionLimits).finally(() => {
       opening -= 1;
     });
     opened.push(connection);
@@ -62,8 +63,8 @@ describe('ConnectionPool', () => {
     return pool;
   }
 
-  /** Connections to one database that the pool takes for different targets. */
-  const target = (name: string) => `${database.url}?application_name=${name}`;
+  /** Connections to one database that the pool takes for different session URLs. */
+  const url = (name: string) => `${database.url}?application_name=${name}`;
 
   const connections = () => opening + opened.filter(({ live }) => live).length;
 
@@ -75,13 +76,13 @@ describe('ConnectionPool', () => {
     const released = new Promise<void>((resolve) => {
       release = resolve;
     });
-    return { release, done: pool.exclusive(target('one'), tenant, () => released) };
+    return { release, done: pool.exclusive(url('one'), tenant, () => released) };
   }
 
   it('lends the same connection again', async () => {
     poolOf({});
-    const first = await pool.exclusive(target('one'), 'a', async ({ pid }) => pid);
-    assert.equal(await pool.exclusive(target('one'), 'b', async ({ pid }) => pid), first);
+    const first = await pool.exclusive(url('one'), 'a', async ({ pid }) => pid);
+    assert.equal(await pool.exclusive(url('one'), 'b', async ({ pid }) => pid), first);
   });
 
   it('lends the oldest connection: it has prepared most, and unneeded ones expire', async () => {
@@ -91,14 +92,14 @@ describe('ConnectionPool', () => {
     for (const { release } of holders) release();
     await Promise.all(holders.map(({ done }) => done));
     const [oldest] = opened.toSorted((one, other) => one.openedAtMs - other.openedAtMs);
-    const lent = () => pool.exclusive(target('one'), 'a', async (connection) => connection);
+    const lent = () => pool.exclusive(url('one'), 'a', async (connection) => connection);
     assert.equal(await lent(), oldest);
     assert.equal(await lent(), oldest);
   });
 
   it('lets no call join a batch that has ended, although its turn of the event loop has not', async () => {
     poolOf({});
-    const pidOf = () => pool.shared(target('one'), 'a', async ({ pid }) => pid);
+    const pidOf = () => pool.shared(url('one'), 'a', async ({ pid }) => pid);
     await pidOf();
     await nextTurn();
     const ended = await pidOf();
@@ -112,25 +113,21 @@ describe('ConnectionPool', () => {
 
   it('keeps nothing of a connection that has closed, because it may hold rows of tenants', async () => {
     poolOf({});
-    const kept = await pool.shared(
-      target('one'),
-      'a',
-      async (connection) => new WeakRef(connection),
-    );
+    const kept = await pool.shared(url('one'), 'a', async (connection) => new WeakRef(connection));
     await nextTurn();
     opened = [];
-    pool.closeIdle(target('one'));
+    pool.closeIdle(url('one'));
     await until(() => {
       collectGarbage();
       return kept.deref() === undefined;
     });
   });
 
-  it('holds no more connections than its budget over all targets', async () => {
+  it('holds no more connections than its budget over all session URLs', async () => {
     poolOf({ connections: 3 });
     let most = 0;
     const calls = Array.from({ length: 60 }, (_, turn) =>
-      pool.exclusive(target(`t${turn % 5}`), `t${turn % 5}`, async (connection) => {
+      pool.exclusive(url(`t${turn % 5}`), `t${turn % 5}`, async (connection) => {
         most = Math.max(most, connections());
         await answer(connection);
       }),
@@ -143,7 +140,7 @@ describe('ConnectionPool', () => {
     poolOf({ connectionsPerTenant: 2 });
     const greedy = Array.from({ length: 5 }, () => hold('greedy'));
     await until(() => pool.stats.busy === 2);
-    await pool.exclusive(target('one'), 'modest', answer);
+    await pool.exclusive(url('one'), 'modest', answer);
     assert.equal(pool.stats.waiting, 3);
     for (const { release } of greedy) release();
     await Promise.all(greedy.map(({ done }) => done));
@@ -155,13 +152,13 @@ describe('ConnectionPool', () => {
     await until(() => pool.stats.busy === 1);
     const { limit, inUse, waits, waitedMs } = pool.saturation;
     assert.deepEqual([limit, inUse], [1, 1]);
-    await assert.rejects(pool.exclusive(target('one'), 'a', answer), unavailable);
+    await assert.rejects(pool.exclusive(url('one'), 'a', answer), unavailable);
     assert.equal(pool.saturation.waits, waits + 1);
     // A timer may be early by the fraction of a millisecond that it does not know.
     assert.ok(pool.saturation.waitedMs - waitedMs >= 49, `${pool.saturation.waitedMs}`);
     holder.release();
     await holder.done;
-    await pool.exclusive(target('one'), 'a', answer);
+    await pool.exclusive(url('one'), 'a', answer);
     assert.deepEqual([pool.saturation.waits, pool.saturation.inUse], [waits + 1, 0]);
   });
 
@@ -171,7 +168,7 @@ describe('ConnectionPool', () => {
     await until(() => pool.stats.busy === 1);
     const order: string[] = [];
     const calls = ['a1', 'a2', 'a3', 'b1', 'b2', 'c1'].map((call) =>
-      pool.exclusive(target('one'), call.charAt(0), async () => order.push(call)),
+      pool.exclusive(url('one'), call.charAt(0), async () => order.push(call)),
     );
     first.release();
     await Promise.all(calls);
@@ -184,11 +181,11 @@ describe('ConnectionPool', () => {
     const first = hold('x');
     await until(() => pool.stats.busy === 1);
     const startedAt = performance.now();
-    const inVain = assert.rejects(pool.exclusive(target('one'), 'a', answer), unavailable);
+    const inVain = assert.rejects(pool.exclusive(url('one'), 'a', answer), unavailable);
     await until(() => performance.now() - startedAt > waitLimitMs / 2);
     const order: string[] = [];
     const calls = ['a', 'b'].map((tenant) =>
-      pool.exclusive(target('one'), tenant, async () => order.push(tenant)),
+      pool.exclusive(url('one'), tenant, async () => order.push(tenant)),
     );
     await inVain;
     first.release();
@@ -201,7 +198,7 @@ describe('ConnectionPool', () => {
     const holders = [hold('a'), hold('a'), hold('b')];
     await until(() => pool.stats.waiting === 2);
     for (const tenant of ['a', 'c']) {
-      await assert.rejects(pool.exclusive(target('one'), tenant, answer), unavailable);
+      await assert.rejects(pool.exclusive(url('one'), tenant, answer), unavailable);
     }
     for (const { release } of holders) release();
     await Promise.all(holders.map(({ done }) => done));
@@ -211,8 +208,8 @@ describe('ConnectionPool', () => {
     poolOf({ connections: 1, waitingPerTenant: 1 });
     const holders = [hold('a'), hold('a')];
     await until(() => pool.stats.busy === 1);
-    await assert.rejects(pool.exclusive(target('one'), 'a', answer), unavailable);
-    const other = pool.exclusive(target('one'), 'b', answer);
+    await assert.rejects(pool.exclusive(url('one'), 'a', answer), unavailable);
+    const other = pool.exclusive(url('one'), 'b', answer);
     for (const { release } of holders) release();
     await Promise.all([other, ...holders.map(({ done }) => done)]);
   });
@@ -221,39 +218,39 @@ describe('ConnectionPool', () => {
     poolOf({ connections: 1, waitLimitMs: 20 });
     const first = hold('a');
     await until(() => pool.stats.busy === 1);
-    await assert.rejects(pool.exclusive(target('one'), 'b', answer), unavailable);
+    await assert.rejects(pool.exclusive(url('one'), 'b', answer), unavailable);
     first.release();
-    await pool.exclusive(target('one'), 'b', answer);
+    await pool.exclusive(url('one'), 'b', answer);
     assert.deepEqual(pool.stats, { idle: 1, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });
 
-  it('closes an idle connection to make room for one to another target', async () => {
+  it('closes an idle connection to make room for one to another url', async () => {
     poolOf({ connections: 1 });
-    await pool.exclusive(target('one'), 'a', answer);
-    await pool.exclusive(target('two'), 'b', answer);
+    await pool.exclusive(url('one'), 'a', answer);
+    await pool.exclusive(url('two'), 'b', answer);
     assert.deepEqual(
       opened.map(({ live }) => live),
       [false, true],
     );
   });
 
-  describe('that opens few connections to one target at the same time', () => {
+  describe('that opens few connections to one url at the same time', () => {
     /** Connections that open when the test says so. */
     let gates: (() => void)[];
-    const gated = async (target: Target) => {
+    const gated = async (url: SessionUrl) => {
       await new Promise<void>((resolve) => {
         gates.push(resolve);
       });
-      return open(target);
+      return open(url);
     };
     const calls = (names: readonly string[]) =>
-      names.map((name) => pool.exclusive(target('one'), name, answer));
+      names.map((name) => pool.exclusive(url('one'), name, answer));
     beforeEach(() => {
       gates = [];
     });
 
     it('lets further calls wait, and serves them with those that come free', async () => {
-      poolOf({ openAfterMs: 60_000, openingPerTarget: 1 }, gated);
+      poolOf({ openAfterMs: 60_000, openingPerUrl: 1 }, gated);
       const [first, second, third] = calls(['a', 'b', 'c']);
       assert.deepEqual([gates.length, pool.stats.waiting], [1, 2]);
       gates[0]?.();
@@ -263,16 +260,16 @@ describe('ConnectionPool', () => {
       await second;
     });
 
-    it('opens one for a call to another target at once', async () => {
-      poolOf({ openAfterMs: 60_000, openingPerTarget: 1 }, gated);
-      const asked = [...calls(['a']), pool.exclusive(target('two'), 'b', answer)];
+    it('opens one for a call to another url at once', async () => {
+      poolOf({ openAfterMs: 60_000, openingPerUrl: 1 }, gated);
+      const asked = [...calls(['a']), pool.exclusive(url('two'), 'b', answer)];
       assert.equal(gates.length, 2);
       for (const begin of gates) begin();
       await Promise.all(asked);
     });
 
     it('opens a further one for a call that has waited for long', async () => {
-      poolOf({ openAfterMs: 10, openingPerTarget: 1 }, gated);
+      poolOf({ openAfterMs: 10, openingPerUrl: 1 }, gated);
       const asked = calls(['a', 'b']);
       assert.equal(gates.length, 1);
       await until(() => gates.length === 2);
@@ -284,9 +281,9 @@ describe('ConnectionPool', () => {
 
     it('opens the next one when one could not be opened', async () => {
       let attempts = 0;
-      poolOf({ openAfterMs: 60_000, openingPerTarget: 1 }, (target) => {
+      poolOf({ openAfterMs: 60_000, openingPerUrl: 1 }, (url) => {
         attempts += 1;
-        return attempts === 1 ? Promise.reject(new Error('refused')) : open(target);
+        return attempts === 1 ? Promise.reject(new Error('refused')) : open(url);
       });
       const asked = calls(['a', 'b']);
       assert.equal(attempts, 1);
@@ -309,7 +306,7 @@ describe('ConnectionPool', () => {
 
     /** One statement of a tenant; returns the connection that it used. */
     const ask = (tenant: string, seconds = 0) =>
-      pool.shared(target('one'), tenant, async (connection) => {
+      pool.shared(url('one'), tenant, async (connection) => {
         await connection.statement(plain, sleep, [seconds]);
         return connection.pid;
       });
@@ -359,12 +356,12 @@ describe('ConnectionPool', () => {
       assert.deepEqual(spread(await Promise.all(calls)), [3, 3]);
     });
 
-    it('does not queue calls to another target behind a batch', async () => {
+    it('does not queue calls to another url behind a batch', async () => {
       poolOf({ batches });
-      await pool.exclusive(target('two'), 'a', answer);
+      await pool.exclusive(url('two'), 'a', answer);
       await warm(1);
       const first = ask('a', 0.05);
-      const other = pool.shared(target('two'), 'b', answer);
+      const other = pool.shared(url('two'), 'b', answer);
       assert.equal(pool.stats.waiting, 0);
       await Promise.all([first, other]);
     });
@@ -443,7 +440,7 @@ describe('ConnectionPool', () => {
 
     it("sends a slow tenant's queued calls alone too", async () => {
       poolOf({ connectionsPerTenant: 1, batches });
-      await pool.exclusive(target('one'), 'warm', answer);
+      await pool.exclusive(url('one'), 'warm', answer);
       const slow = ask('slow', 0.1);
       const waiting = ask('slow');
       await slow;
@@ -474,7 +471,7 @@ describe('ConnectionPool', () => {
       poolOf({ batches });
       await warm(2);
       let used = 0;
-      const failing = pool.shared(target('one'), 'a', async ({ pid }) => {
+      const failing = pool.shared(url('one'), 'a', async ({ pid }) => {
         used = pid;
         assert.fail('it failed');
       });
@@ -488,7 +485,7 @@ describe('ConnectionPool', () => {
     it('sends a tenant alone whose call was on a connection that ended', async () => {
       poolOf({ batches });
       await warm(1);
-      const broken = pool.shared(target('one'), 'a', (connection) =>
+      const broken = pool.shared(url('one'), 'a', (connection) =>
         connection.statement(plain, noQuery, []),
       );
       await assert.rejects(broken, { name: 'IsolationViolation' });
@@ -515,9 +512,9 @@ describe('ConnectionPool', () => {
       assert.notEqual(pids[0], opened[0]?.pid);
     });
 
-    it('waits for a busy connection instead of replacing one that was just used for another target', async () => {
+    it('waits for a busy connection instead of replacing one that was just used for another url', async () => {
       poolOf({ connections: 2, batches, spareMs: 60_000 });
-      await pool.exclusive(target('two'), 'b', answer);
+      await pool.exclusive(url('two'), 'b', answer);
       const held = hold('a');
       await until(() => pool.stats.busy === 1);
       const next = ask('a');
@@ -530,16 +527,16 @@ describe('ConnectionPool', () => {
 
   it('closes a connection that was idle for long', async () => {
     poolOf({ idleLimitMs: 20 });
-    await pool.exclusive(target('one'), 'a', answer);
+    await pool.exclusive(url('one'), 'a', answer);
     await until(() => connections() === 0);
     assert.equal(pool.stats.idle, 0);
   });
 
-  it('closeIdle() closes the idle connections to one target', async () => {
+  it('closeIdle() closes the idle connections to one url', async () => {
     poolOf({});
-    await pool.exclusive(target('one'), 'a', answer);
-    await pool.exclusive(target('two'), 'a', answer);
-    pool.closeIdle(target('one'));
+    await pool.exclusive(url('one'), 'a', answer);
+    await pool.exclusive(url('two'), 'a', answer);
+    pool.closeIdle(url('one'));
     assert.deepEqual(
       opened.map(({ live }) => live),
       [false, true],
@@ -552,7 +549,7 @@ describe('ConnectionPool', () => {
       failures -= 1;
       return failures < 0 ? open(to) : Promise.reject(unavailableNow('The database is away'));
     });
-    const calls = Array.from({ length: 3 }, () => pool.exclusive(target('one'), 'a', answer));
+    const calls = Array.from({ length: 3 }, () => pool.exclusive(url('one'), 'a', answer));
     const outcomes = await Promise.allSettled(calls);
     assert.deepEqual(
       outcomes.map(({ status }) => status),
@@ -565,25 +562,25 @@ describe('ConnectionPool', () => {
     const end = (connection: Connection) =>
       connection.plain`select pg_terminate_backend(pg_backend_pid())`;
     for (let turn = 1; turn <= 3; turn += 1) {
-      await assert.rejects(pool.exclusive(target('one'), 'a', end), unavailable);
+      await assert.rejects(pool.exclusive(url('one'), 'a', end), unavailable);
       assert.equal(pool.stats.lost, turn);
     }
-    await pool.exclusive(target('one'), 'a', answer);
+    await pool.exclusive(url('one'), 'a', answer);
   });
 
   it('frees the slot of an idle connection that was lost', async () => {
     poolOf({ connections: 1 });
-    await pool.exclusive(target('one'), 'a', answer);
+    await pool.exclusive(url('one'), 'a', answer);
     opened[0]?.close();
-    await pool.exclusive(target('one'), 'a', answer);
+    await pool.exclusive(url('one'), 'a', answer);
     assert.equal(connections(), 1);
   });
 
   it('frees the slot of work that failed', async () => {
     poolOf({ connections: 1, connectionsPerTenant: 1 });
     const fail = () => Promise.reject(new Error('it failed'));
-    await assert.rejects(pool.exclusive(target('one'), 'a', fail), /failed/);
-    await pool.exclusive(target('one'), 'a', answer);
+    await assert.rejects(pool.exclusive(url('one'), 'a', fail), /failed/);
+    await pool.exclusive(url('one'), 'a', answer);
   });
 
   it('refuses every call once closed, and closes a connection that opens late', async () => {
@@ -593,12 +590,12 @@ describe('ConnectionPool', () => {
     });
     poolOf({ connections: 1 }, (to) => gate.then(() => open(to)));
     const calls = ['a', 'b'].map((tenant) =>
-      assert.rejects(pool.exclusive(target('one'), tenant, answer), unavailable),
+      assert.rejects(pool.exclusive(url('one'), tenant, answer), unavailable),
     );
     pool.close();
     letOpen();
     await Promise.all(calls);
-    await assert.rejects(pool.exclusive(target('one'), 'c', answer), unavailable);
+    await assert.rejects(pool.exclusive(url('one'), 'c', answer), unavailable);
     assert.equal(connections(), 0);
     assert.deepEqual(pool.stats, { idle: 0, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });

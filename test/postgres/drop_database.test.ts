@@ -45,7 +45,7 @@ describe('a database in which autovacuum works', () => {
   }
 
   it('control: cannot be dropped with force', async () => {
-    const other = await Connection.open(admin.target, connectionLimits);
+    const other = await Connection.open(admin.url, connectionLimits);
     await assert.rejects(other.script('drop database victim with (force)'), { code: '42501' });
     assert.notEqual(await workers(), 0);
   });

@@ -17,7 +17,7 @@ function placementWith(schema: string): Placement {
   return {
     context: 'statement',
     server: 'main',
-    target: '',
+    url: '',
     ...names,
     schema,
     sealKey,
@@ -25,8 +25,8 @@ function placementWith(schema: string): Placement {
   };
 }
 
-function dedicated(target: string): Placement {
-  return { ...placementWith('tenant'), context: 'session', tenant: acme, target };
+function dedicated(url: string): Placement {
+  return { ...placementWith('tenant'), context: 'session', tenant: acme, url };
 }
 
 describe('envelope()', () => {
@@ -72,13 +72,13 @@ describe('Envelopes', () => {
   });
 
   it("has no context for a connection that started with the tenant's own", () => {
-    const placement = dedicated(one.target);
+    const placement = dedicated(one.url);
     const envelopes = new Envelopes(2);
     assert.deepEqual(envelopes.of(one, placement, acme), { schema: 'tenant', context: null });
   });
 
   it('has a context for another tenant on such a connection, which Postgres then refuses', () => {
-    const placement = dedicated(one.target);
+    const placement = dedicated(one.url);
     const other = tenantId(randomUUID());
     const { context } = new Envelopes(2).of(one, placement, other);
     assert.ok(context?.includes(other));

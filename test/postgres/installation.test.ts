@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { tenantId } from '../../src/kernel/tenant.ts';
 import { type AddedServers, Installation, rolesOf } from '../../src/postgres/installation.ts';
 import { dedicatedContext } from '../../src/postgres/seal.ts';
-import { partsOf } from '../../src/postgres/session_url.ts';
+import { parseSessionUrl } from '../../src/postgres/session_url.ts';
 
 const id = tenantId('01890000-0000-7000-8000-000000000001');
 const installed = (database: string, secret = 1, host = 'host:5433') =>
@@ -43,13 +43,17 @@ describe('rolesOf()', () => {
 });
 
 describe('Installation', () => {
-  it("has targets for a tenant's database with its own login and the URL's host and parameters", () => {
-    const { target, database, login } = installed('kennel').dedicatedPlacement('t_1', {
+  it("has session URLs for a tenant's database with its own login and the URL's host and parameters", () => {
+    const {
+      url: sessionUrl,
+      database,
+      login,
+    } = installed('kennel').dedicatedPlacement('t_1', {
       tenant: id,
       server: 'main',
       generation: 3,
     });
-    const url = new URL(target);
+    const url = new URL(sessionUrl);
     assert.deepEqual(
       [url.username, url.pathname, url.host, url.searchParams.get('sslmode')],
       [login, `/${database}`, 'host:5433', 'require'],
@@ -58,18 +62,18 @@ describe('Installation', () => {
   });
 
   it("starts sessions of a tenant's own database with its context", () => {
-    const { target, sealKey } = installed('kennel').dedicatedPlacement('t_1', {
+    const { url: sessionUrl, sealKey } = installed('kennel').dedicatedPlacement('t_1', {
       tenant: id,
       server: 'main',
       generation: 3,
     });
-    const { searchParams } = new URL(target);
+    const { searchParams } = new URL(sessionUrl);
     assert.equal(
       searchParams.get('kennel.tenant'),
       dedicatedContext(sealKey, { tenant: id, generation: 3 }),
     );
     assert.equal(searchParams.get('search_path'), '"tenant"');
-    assert.equal(new URL(installed('kennel').placement('t_1').target).search, '?sslmode=require');
+    assert.equal(new URL(installed('kennel').placement('t_1').url).search, '?sslmode=require');
   });
 
   it('keeps names and hosts of the URL as they are', () => {
@@ -78,10 +82,10 @@ describe('Installation', () => {
     const installation = new Installation(url, { installation: Buffer.alloc(32), seals }, 10);
     assert.equal(installation.database, 'k$enn');
     assert.equal(
-      installation.adminTarget({ server: 'main', database: 'k$enn t' }),
+      installation.adminUrlOf({ server: 'main', database: 'k$enn t' }),
       'postgres://a%40b:p%2Fw@[::1]:5433,%2Frun%2Fpg/k%24enn%20t?connect_timeout=2',
     );
-    const { hosts, user } = partsOf(installation.servingTarget).options;
+    const { hosts, user } = parseSessionUrl(installation.servingUrl).options;
     assert.deepEqual(hosts, [
       { name: '::1', address: '::1', port: 5_433 },
       { path: '/run/pg/.s.PGSQL.5432' },
@@ -90,12 +94,12 @@ describe('Installation', () => {
   });
 
   it('uses the same Unix socket as the URL', () => {
-    const { target } = installed('kennel', 1, '%2Frun%2FA%20b:5433').dedicatedPlacement('t_1', {
+    const { url } = installed('kennel', 1, '%2Frun%2FA%20b:5433').dedicatedPlacement('t_1', {
       tenant: id,
       server: 'main',
       generation: 3,
     });
-    assert.deepEqual(partsOf(target).options.hosts, [{ path: '/run/A b/.s.PGSQL.5433' }]);
+    assert.deepEqual(parseSessionUrl(url).options.hosts, [{ path: '/run/A b/.s.PGSQL.5433' }]);
   });
 
   it('derives the password of each role and the seal key of each database from its secret', () => {

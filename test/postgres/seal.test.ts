@@ -51,7 +51,7 @@ describe('kernel.tenant()', () => {
 
   /** The answer, or the code of its error, in a session with this context and search path. */
   async function answer(contextOf: (pid: number) => string, path = 'pg_catalog'): Promise<string> {
-    const connection = await Connection.open(placement.target, connectionLimits);
+    const connection = await Connection.open(placement.url, connectionLimits);
     const opening = `begin; set local role "${placement.role}"; set local search_path = ${path};
       set local kennel.tenant = '${contextOf(connection.pid)}'`;
     try {
@@ -160,8 +160,8 @@ describe('kernel.tenant()', () => {
     messagesOf: (...tenant: Parameters<typeof envelope>) => Buffer,
   ): Promise<string> {
     const [{ pid, socket }, listener] = await Promise.all([
-      openSession(placement.target, connectionLimits),
-      Connection.open(placement.target, connectionLimits),
+      openSession(placement.url, connectionLimits),
+      Connection.open(placement.url, connectionLimits),
     ]);
     const speaker = new CheckedPipeline(socket, connectionLimits);
     try {

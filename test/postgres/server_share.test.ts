@@ -6,16 +6,16 @@ import { limits } from '../../src/limits.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { ConnectionPool, type ConnectionPoolLimits } from '../../src/postgres/connection_pool.ts';
 import { keywordsIn } from '../../src/postgres/connection_url.ts';
-import { serverOf, targetOf } from '../../src/postgres/session_url.ts';
+import { serverOf, sessionUrlOf } from '../../src/postgres/session_url.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
 const size: ConnectionPoolLimits = {
   ...{ ...limits.connections, connections: 4, connectionsPerTenant: 4, waitLimitMs: 60_000 },
-  ...{ serverShare: 0.75, openingShare: 0.5, openingPerTarget: 8, downMs: 60_000 },
+  ...{ serverShare: 0.75, openingShare: 0.5, openingPerUrl: 8, downMs: 60_000 },
 };
 
-const far = targetOf(keywordsIn('postgres://nobody@127.0.0.1/nothing'), { server: 'two' });
+const far = sessionUrlOf(keywordsIn('postgres://nobody@127.0.0.1/nothing'), { server: 'two' });
 
 describe('a pool with a server that cannot be reached', () => {
   let database: TestDatabase;
@@ -30,8 +30,8 @@ describe('a pool with a server that cannot be reached', () => {
   /** @param reach is called for each attempt to connect to the other server. */
   function open(reach: () => Promise<never>, shares: Partial<ConnectionPoolLimits> = {}): void {
     attempts = 0;
-    const connect = (target: string) => {
-      if (serverOf(target) !== 'two') return Connection.open(target, connectionLimits);
+    const connect = (url: string) => {
+      if (serverOf(url) !== 'two') return Connection.open(url, connectionLimits);
       attempts += 1;
       return reach();
     };

@@ -42,20 +42,20 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
   });
   after(() => fixture.close());
 
-  const targets = async () => {
+  const sessions = async () => {
     const { installation } = fixture.services.fleet;
     const own = fixture.placementOf(await fixture.tenant('database'));
-    const { adminUrl, controlTarget, servingTarget } = installation;
+    const { adminUrl, controlUrl, servingUrl } = installation;
     return [
       ['the administrator', adminUrl, limits.adminConnection],
-      ['the control plane', controlTarget, limits.controlConnection],
-      ['tenants', servingTarget, limits.connection],
-      ['a tenant of its own database', own.target, limits.connection],
+      ['the control plane', controlUrl, limits.controlConnection],
+      ['tenants', servingUrl, limits.connection],
+      ['a tenant of its own database', own.url, limits.connection],
     ] as const;
   };
 
-  async function answers(target: string, connection: ConnectionLimits) {
-    const session = await Connection.open(target, connection);
+  async function answers(url: string, connection: ConnectionLimits) {
+    const session = await Connection.open(url, connection);
     try {
       const [row] = await session.plain`
         select date '2024-02-29' as day, timestamptz '2024-02-29 12:00:00.5+00' as moment,
@@ -77,12 +77,12 @@ describe('the settings of a session', { timeout: 120_000 }, () => {
 
   it('do not depend on defaults of the database and the login', async () => {
     const before = new Map<string, string>();
-    for (const [who, target, connection] of await targets())
-      before.set(who, await answers(target, connection));
+    for (const [who, url, connection] of await sessions())
+      before.set(who, await answers(url, connection));
     await setDefaults((name, value) => `set ${name} = '${value}'`);
     try {
-      for (const [who, target, connection] of await targets()) {
-        assert.equal(await answers(target, connection), before.get(who), who);
+      for (const [who, url, connection] of await sessions()) {
+        assert.equal(await answers(url, connection), before.get(who), who);
       }
     } finally {
       await setDefaults((name) => `reset ${name}`);

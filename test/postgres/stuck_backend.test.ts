@@ -45,7 +45,7 @@ describe('a backend whose statement does not end', () => {
 
   it('control: outlives its call when it is not terminated', async () => {
     const placement = fixture.placementOf(tenant);
-    const connection = await Connection.open(placement.target, {
+    const connection = await Connection.open(placement.url, {
       ...connectionLimits,
       callTimeoutMs: 500,
     });

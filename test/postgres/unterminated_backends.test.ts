@@ -68,7 +68,7 @@ describe('a connection whose statement cannot be cancelled', () => {
     pool = openConnectionPool(impatient, poolLimits, ends ? unterminated : undefined);
   }
 
-  const target = () => `${database.url}?application_name=serving`;
+  const url = () => `${database.url}?application_name=serving`;
 
   /** The server's own count. */
   const connections = () =>
@@ -83,9 +83,7 @@ describe('a connection whose statement cannot be cancelled', () => {
   const plain = envelopeOf({ 'kennel.tenant': 'a' });
   const text = (statement: string) => Object.assign([statement], { raw: [statement] });
   const call = (travel: 'exclusive' | 'shared', tenant: string, statement: string) =>
-    pool[travel](target(), tenant, (connection) =>
-      connection.statement(plain, text(statement), []),
-    );
+    pool[travel](url(), tenant, (connection) => connection.statement(plain, text(statement), []));
   const stick = async (travel: 'exclusive' | 'shared', tenant: string) => {
     const stuck = await backends.stopIn(() =>
       assert.rejects(call(travel, tenant, `select ${sleep}`), unavailable),
@@ -99,7 +97,7 @@ describe('a connection whose statement cannot be cancelled', () => {
     assert.equal(pool.stats.unterminated, share);
     const others = Array.from({ length: 3 }, (_, turn) =>
       pool.exclusive(
-        target(),
+        url(),
         `other ${turn}`,
         (connection) => connection.plain`select pg_sleep(0.02)`,
       ),
@@ -128,18 +126,18 @@ describe('a connection whose statement cannot be cancelled', () => {
     openPools(true);
     pool.close();
     pool = openConnectionPool(connectionLimits, size, options);
-    await pool.exclusive(target(), 'first', async (connection) => {
+    await pool.exclusive(url(), 'first', async (connection) => {
       const cut = assert.rejects(connection.plain`select pg_sleep(60)`, unavailable);
       await lookInto(database.url, (sql) => sql`select pg_terminate_backend(${connection.pid})`);
       await cut;
     });
     assert.equal(pool.stats.unterminated, 0);
-    await pool.exclusive(target(), 'second', (connection) => connection.plain`select 1`);
+    await pool.exclusive(url(), 'second', (connection) => connection.plain`select 1`);
   });
 
   it('counts only against the tenant whose statement it runs', async () => {
     openPools(true);
-    await pool.exclusive(target(), 'warm', (connection) => connection.plain`select 1`);
+    await pool.exclusive(url(), 'warm', (connection) => connection.plain`select 1`);
     // All three are sent at once, on the one open connection.
     const batch = await backends.stopIn(() =>
       Promise.all([
@@ -157,7 +155,7 @@ describe('a connection whose statement cannot be cancelled', () => {
   it('is identified by the start time of its backend, because pids are reused', async () => {
     openPools(true);
     const ask = terminateBackends(admin, () => server.url);
-    const connection = await Connection.open(target(), connectionLimits);
+    const connection = await Connection.open(url(), connectionLimits);
     const later = { ...connection.backend, startedAt: '2199-01-01 00:00:00+00' };
     assert.deepEqual(await ask([later], 'main'), new Set());
     await connection.plain`select 1`;

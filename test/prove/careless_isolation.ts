@@ -71,7 +71,7 @@ export function anyStatements(
 ): Db {
   const use = <Result>(work: (connection: Connection, envelope: Envelope) => Promise<Result>) =>
     pool
-      .exclusive(placement.target, tenant, (connection) =>
+      .exclusive(placement.url, tenant, (connection) =>
         work(connection, envelopes.of(connection, placement, tenant)),
       )
       .catch((error: unknown) => {
@@ -94,7 +94,7 @@ export class CarelessEnvelopes extends Envelopes {
   }
 
   override of(
-    connection: { pid: number; target: string },
+    connection: { pid: number; url: string },
     placement: Placement,
     tenant: TenantId,
   ): Envelope {

@@ -162,7 +162,7 @@ export class Lab {
     await takeOff(this, name, placements);
     // The rights of a login take effect when its session begins.
     const { serving } = this.server.app.services.pools;
-    for (const { target } of [...placements, this.accountPlacement]) serving.closeIdle(target);
+    for (const { url } of [...placements, this.accountPlacement]) serving.closeIdle(url);
   }
 
   async close(): Promise<void> {

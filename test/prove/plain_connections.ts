@@ -1,14 +1,14 @@
 /**
  * Plain postgres.js connections in place of Kennel's own, as most servers have them: one connection
- * per target, which all tenants share in turn as long as it lives.
+ * per session URL, which all tenants share in turn as long as it lives.
  */
 
 import postgres from 'postgres';
 import type { Db, Sql, SqlValue } from '../../src/kernel/ports.ts';
 import type { TenantId } from '../../src/kernel/tenant.ts';
-import type { Target } from '../../src/postgres/connection.ts';
 import { poisonsConnection } from '../../src/postgres/errors.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
+import type { SessionUrl } from '../../src/postgres/session_url.ts';
 import { openingScript } from '../support/envelopes.ts';
 import { type Carelessness, makeCareless } from './careless_isolation.ts';
 
@@ -18,7 +18,7 @@ const statementTimeoutMs = 2_000;
 
 export class PlainConnections {
   readonly #careless: Carelessness;
-  readonly #open = new Map<Target, Promise<Connection>>();
+  readonly #open = new Map<SessionUrl, Promise<Connection>>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(careless: Carelessness) {
@@ -49,7 +49,7 @@ export class PlainConnections {
     tenant: TenantId,
     steps: (sql: Sql) => Promise<Value>,
   ): Promise<Value> {
-    const { sql, pid } = await this.#connection(placement.target);
+    const { sql, pid } = await this.#connection(placement.url);
     try {
       await sql.unsafe(makeCareless(openingScript(placement, tenant, pid), this.#careless));
       const value = await steps((text, ...values) => this.#send(sql, text, values));
@@ -57,7 +57,7 @@ export class PlainConnections {
       return value;
     } catch (error) {
       await sql.unsafe('rollback');
-      if (!this.#careless.kept && poisonsConnection(error)) await this.#discard(placement.target);
+      if (!this.#careless.kept && poisonsConnection(error)) await this.#discard(placement.url);
       throw error;
     }
   }
@@ -73,17 +73,17 @@ export class PlainConnections {
     return results.flatMap((result) => (Array.isArray(result) ? [...result] : [result]));
   }
 
-  #connection(target: Target): Promise<Connection> {
-    const known = this.#open.get(target);
+  #connection(url: SessionUrl): Promise<Connection> {
+    const known = this.#open.get(url);
     if (known) return known;
-    const opened = connect(target);
-    this.#open.set(target, opened);
+    const opened = connect(url);
+    this.#open.set(url, opened);
     return opened;
   }
 
-  async #discard(target: Target): Promise<void> {
-    const { client } = await this.#connection(target);
-    this.#open.delete(target);
+  async #discard(url: SessionUrl): Promise<void> {
+    const { client } = await this.#connection(url);
+    this.#open.delete(url);
     await client.end({ timeout: 0 });
   }
 
@@ -94,8 +94,8 @@ export class PlainConnections {
   }
 }
 
-async function connect(target: Target): Promise<Connection> {
-  const client = postgres(target, {
+async function connect(url: SessionUrl): Promise<Connection> {
+  const client = postgres(url, {
     max: 1,
     fetch_types: false,
     onnotice: () => {},

@@ -55,11 +55,11 @@ export class Superuser {
   }
 
   #clientOf(place: DatabasePlace): postgres.Sql {
-    const target = this.#installation.adminTarget(place);
-    const known = this.#clients.get(target);
+    const url = this.#installation.adminUrlOf(place);
+    const known = this.#clients.get(url);
     if (known) return known;
-    const made = postgres(target, { max: 1, connect_timeout: 30, onnotice: () => {} });
-    this.#clients.set(target, made);
+    const made = postgres(url, { max: 1, connect_timeout: 30, onnotice: () => {} });
+    this.#clients.set(url, made);
     return made;
   }
 }

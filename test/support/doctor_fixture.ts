@@ -96,7 +96,7 @@ export async function openDoctorFixture(): Promise<DoctorFixture> {
     run: async (name, text) => {
       if (name === installation.database) await superuser.unsafe(text);
       else
-        await lookInto(installation.adminTarget({ server: 'main', database: name }), (sql) =>
+        await lookInto(installation.adminUrlOf({ server: 'main', database: name }), (sql) =>
           sql.unsafe(text),
         );
     },

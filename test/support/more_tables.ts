@@ -107,7 +107,7 @@ export async function openExtended(text: string): Promise<ExtendedInstallation> 
         select id, isolation, server, generation from control.tenants where slug = ${name}`;
       if (!tenant) throw new Error(`Cannot look into "${name}": there is no such tenant`);
       const placement = services.fleet.modes.placementOf({ ...tenant, id: tenantId(tenant.id) });
-      return lookInto(installation.adminTarget(placement), async (sql) => {
+      return lookInto(installation.adminUrlOf(placement), async (sql) => {
         await sql.unsafe(`set search_path = "${placement.schema}"`);
         return work(sql);
       });

@@ -144,8 +144,8 @@ export async function openMovingFixture(): Promise<MovingFixture> {
     fence: (placement, id) => admitOnly(services.fleet, placement, { tenant: id }),
     dropCapture: async (stale) => {
       const { installation, modes } = services.fleet;
-      const target = installation.adminTarget(modes.placementOf(stale));
-      await lookInto(target, (sql) => sql`drop schema ${sql(captureOf(stale.id))} cascade`);
+      const url = installation.adminUrlOf(modes.placementOf(stale));
+      await lookInto(url, (sql) => sql`drop schema ${sql(captureOf(stale.id))} cascade`);
     },
     tracesOf: async ({ id }) =>
       (await tracesOf(extended.url, [id])).filter(
@@ -222,11 +222,11 @@ export async function leftOver(
   if (database !== installation.database) places.push({ server, database });
   const found: string[] = [];
   for (const place of places) {
-    const names = await lookInto(installation.adminTarget(place), (sql) => namesOf(sql, tenant.id));
+    const names = await lookInto(installation.adminUrlOf(place), (sql) => namesOf(sql, tenant.id));
     found.push(...names.map((name) => on(place.server, name)));
   }
   const shared = await lookInto(
-    installation.adminTarget(installation.main),
+    installation.adminUrlOf(installation.main),
     (sql) => sql`select from shared.pets where tenant_id = ${tenant.id} limit 1`,
   );
   if (shared.length > 0) found.push('shared rows');

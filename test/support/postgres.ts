@@ -26,7 +26,7 @@ export async function testDatabase(): Promise<TestDatabase> {
   return { url, drop: async () => (ownCluster ? undefined : drop()) };
 }
 
-/** A target whose sessions use schema `public`, while others have no default schema. */
+/** The session URL whose sessions use schema `public`, while others have no default schema. */
 export function inPublic({ url }: { url: string }): string {
   return `${url}${url.includes('?') ? '&' : '?'}search_path=public`;
 }

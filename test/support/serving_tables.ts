@@ -47,7 +47,7 @@ export async function estimate(
   { tenant, placement }: { tenant: { id: TenantId }; placement: Placement },
   query: string,
 ): Promise<number> {
-  const url = installation.adminTarget(placement);
+  const url = installation.adminUrlOf(placement);
   return lookInto(url, (sql) =>
     sql.begin(async (own) => {
       const [backend] = await own<{ pid: number }[]>`select pg_backend_pid() as pid`;

@@ -58,7 +58,7 @@ export async function openTenantFixture(size: number): Promise<TenantFixture> {
     },
     allIn: (one) => ({ run: ({ id }, work) => openTenantDb(connections, one, id, work) }),
     asSuperuser: async (placement, text) => {
-      const sql = postgres(fleet.installation.adminTarget(placement), {
+      const sql = postgres(fleet.installation.adminUrlOf(placement), {
         max: 1,
         onnotice: () => {},
         connection: { search_path: placement.schema },

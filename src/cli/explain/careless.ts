@@ -12,7 +12,7 @@ import type { TenantId } from '../../kernel/tenant.ts';
 import { limits } from '../../limits.ts';
 import { keywordsIn } from '../../postgres/connection_url.ts';
 import { causeOf } from '../../postgres/errors.ts';
-import { targetOf } from '../../postgres/session_url.ts';
+import { sessionUrlOf } from '../../postgres/session_url.ts';
 import type { Services } from '../../services.ts';
 
 export type Guard = 'authenticate' | 'authorize';
@@ -80,10 +80,10 @@ export class Careless {
 
       /** Not `db` but a connection of its own, whose session begins without a context. */
       route('POST', '/api/careless/all', { body: all }, ({ tenant }, { body }) => {
-        const { target } = fleet.modes.placementOf(tenant);
-        const { search_path: _path, 'kennel.tenant': _context, ...bare } = keywordsIn(target);
+        const { url } = fleet.modes.placementOf(tenant);
+        const { search_path: _path, 'kennel.tenant': _context, ...bare } = keywordsIn(url);
         return this.#tell(() =>
-          pools.serving.exclusive(targetOf(bare), tenant.id, (connection) =>
+          pools.serving.exclusive(sessionUrlOf(bare), tenant.id, (connection) =>
             connection.plain(constant(`select id::text, name from "${body.schema}".pets`)),
           ),
         );

@@ -14,7 +14,7 @@ import { withLock } from '../../postgres/advisory_lock.ts';
 import { Connection } from '../../postgres/connection.ts';
 import { keywordsIn } from '../../postgres/connection_url.ts';
 import { dropDatabase } from '../../postgres/drop_database.ts';
-import { targetOf } from '../../postgres/session_url.ts';
+import { sessionUrlOf } from '../../postgres/session_url.ts';
 
 export type OwnDatabase = {
   /** The administrator's URL. */
@@ -85,7 +85,7 @@ async function halted(server: ReturnType<typeof embedded>): Promise<void> {
 /** Holds a connection to it all the time: a database that has none was left by a run that was killed. */
 async function onServer(databaseUrl: string): Promise<Opened> {
   const name = `kennel_ex_${randomBytes(4).toString('hex')}`;
-  const url = targetOf({ ...keywordsIn(databaseUrl), dbname: name });
+  const url = sessionUrlOf({ ...keywordsIn(databaseUrl), dbname: name });
   const holder = await asAdmin(databaseUrl, (admin) =>
     withLock(admin, 'explain', async () => {
       await assertMayCreate(admin);

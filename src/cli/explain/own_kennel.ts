@@ -8,7 +8,7 @@ import { limits } from '../../limits.ts';
 import type { Log } from '../../observability/log.ts';
 import { Connection } from '../../postgres/connection.ts';
 import { keywordsIn } from '../../postgres/connection_url.ts';
-import { targetOf } from '../../postgres/session_url.ts';
+import { sessionUrlOf } from '../../postgres/session_url.ts';
 import { ServerProcess } from '../../server_process.ts';
 import { Careless } from './careless.ts';
 import { bearer, type Received, type Sent, send } from './client.ts';
@@ -113,8 +113,8 @@ export class OwnKennel {
     database: string,
     work: (admin: Connection) => Promise<Result>,
   ): Promise<Result> {
-    const target = targetOf({ ...keywordsIn(this.#adminUrl), dbname: database });
-    const admin = await Connection.open(target, limits.adminConnection);
+    const url = sessionUrlOf({ ...keywordsIn(this.#adminUrl), dbname: database });
+    const admin = await Connection.open(url, limits.adminConnection);
     try {
       return await work(admin);
     } finally {

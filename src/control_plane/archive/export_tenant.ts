@@ -61,7 +61,7 @@ export function exportTenant(
 ): AsyncGenerator<Buffer> {
   const { archives, fleet } = parts;
   const placement = fleet.modes.placementOf(tenant);
-  const target = fleet.installation.migrationTarget(placement);
+  const url = fleet.installation.migrationUrlOf(placement);
   return archiveBytes(async (write) => {
     const { isBudgeted = false } = options;
     // A tenant's exports take turns from here on, also in reading its account on a connection that all share.
@@ -72,7 +72,7 @@ export function exportTenant(
         write,
       );
     };
-    await archives.exclusive(target, tenant.id, (connection) =>
+    await archives.exclusive(url, tenant.id, (connection) =>
       new ExportBudget(fleet, connection, placement.server)
         .spend(isBudgeted, () => run(connection))
         // An idle session would still count against the login's limit.

@@ -80,8 +80,8 @@ async function inTables(
   { tenant, placement }: TenantTables,
   work: (sql: Sql, groups: readonly TableGroup[]) => Promise<void>,
 ): Promise<void> {
-  const target = fleet.installation.migrationTarget(placement);
-  await archives.exclusive(target, tenant.id, async (connection: Connection) => {
+  const url = fleet.installation.migrationUrlOf(placement);
+  await archives.exclusive(url, tenant.id, async (connection: Connection) => {
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const groups = await readTableGroups(plain, placement.schema);
     assertCopyable(groups);

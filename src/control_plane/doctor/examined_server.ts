@@ -66,7 +66,7 @@ async function lookAt(
     version: await readVersion(sql),
     findings: await examineServer(sql, variables),
   }));
-  const settings = await admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
+  const settings = await admin.exclusive(installation.adminUrlOf(place), fleetWork, (connection) =>
     runChecks((text, ...values) => connection.plain(text, ...values), ['each session'], variables),
   );
   return { ...looked, findings: located(home, [...looked.findings, ...settings]) };

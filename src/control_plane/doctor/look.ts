@@ -14,7 +14,7 @@ export function lookInto<Result>(
   const begin = `begin isolation level repeatable read read only;
     set local role "${installation.roles.owner}";
     set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
-  return admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
+  return admin.exclusive(installation.adminUrlOf(place), fleetWork, (connection) =>
     connection.transaction(begin, look),
   );
 }

@@ -80,9 +80,9 @@ export class References {
     const begin = `begin; set local client_min_messages = warning; set local role "${owner}";
       ${withoutDefaults(owner)}; ${this.#creating([...bySchema.keys()])}; ${scripts.join(';\n')};
       set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off`;
-    const target = installation.migrationTarget(this.#place);
+    const url = installation.migrationUrlOf(this.#place);
     const ended: unknown = await migrators
-      .exclusive(target, fleetWork, (connection) =>
+      .exclusive(url, fleetWork, (connection) =>
         connection.transaction(begin, async (sql) => {
           throw new RolledBack(await this.#read(sql, bySchema));
         }),

@@ -13,16 +13,16 @@ export async function examineSessions(
   { serving, control }: Pools,
   variables: Variables,
 ): Promise<Finding[]> {
-  const { main, database, roles, servingTarget, controlTarget } = installation;
-  const adminTarget = installation.adminTarget(main);
+  const { main, database, roles, servingUrl, controlUrl } = installation;
+  const adminUrl = installation.adminUrlOf(main);
   const sessions = [
-    { login: roles.serve, pool: serving, target: servingTarget },
-    { login: roles.control, pool: control, target: controlTarget },
-    { login: 'of the administrator', pool: admin, target: adminTarget },
+    { login: roles.serve, pool: serving, url: servingUrl },
+    { login: roles.control, pool: control, url: controlUrl },
+    { login: 'of the administrator', pool: admin, url: adminUrl },
   ];
-  const found = sessions.map(({ login, pool, target }) =>
+  const found = sessions.map(({ login, pool, url }) =>
     pool
-      .exclusive(target, fleetWork, (connection) => {
+      .exclusive(url, fleetWork, (connection) => {
         const sql: Sql = (text, ...values) => connection.plain(text, ...values);
         return runChecks(sql, ['each session'], variables);
       })

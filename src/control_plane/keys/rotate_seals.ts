@@ -35,8 +35,8 @@ export async function rotateSeals(
   options: RotationOptions,
 ): Promise<void> {
   const { installation } = fleet;
-  const target = installation.adminTarget(installation.main);
-  const done = await jobs.exclusive(target, 'seals', (connection) =>
+  const url = installation.adminUrlOf(installation.main);
+  const done = await jobs.exclusive(url, 'seals', (connection) =>
     tryWithLock(connection, 'seals', async () => {
       // Fails when the lock was lost: then another rotation or a move may be under way.
       const assertLocked = async () => void (await connection.plain`select`);
@@ -232,9 +232,9 @@ async function existingOn(
   server: string,
   databases: ReadonlyMap<string, Placement>,
 ): Promise<Placement[]> {
-  const target = installation.adminTarget(installation.homeOf(server));
+  const url = installation.adminUrlOf(installation.homeOf(server));
   const found = await admin.exclusive(
-    target,
+    url,
     fleetWork,
     (connection) => connection.plain<{ name: string }>`
       select datname as name from pg_database

@@ -14,7 +14,7 @@ export function asOwner<Result>(
   work: (sql: Sql) => Promise<Result>,
 ): Promise<Result> {
   const { main, roles } = installation;
-  return admin.exclusive(installation.adminTarget(main), fleetWork, (connection) =>
+  return admin.exclusive(installation.adminUrlOf(main), fleetWork, (connection) =>
     connection.transaction(`begin; set local role "${roles.owner}"`, work),
   );
 }

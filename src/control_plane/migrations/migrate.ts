@@ -75,8 +75,8 @@ export async function migrateFleet(
   options: MigrateOptions,
 ): Promise<Outcome> {
   const { installation } = fleet;
-  const target = installation.adminTarget(installation.main);
-  const outcome = await jobs.exclusive(target, 'migrate', (connection) =>
+  const url = installation.adminUrlOf(installation.main);
+  const outcome = await jobs.exclusive(url, 'migrate', (connection) =>
     tryWithLock(connection, 'migrate', () =>
       new Run(fleet, control, {
         ...options,
@@ -227,7 +227,7 @@ class Run {
     const { placement } = pending;
     const { admin, installation } = this.#fleet;
     const { lockAttempts, lockRetryMs } = this.#options;
-    const target = installation.adminTarget(placement);
+    const url = installation.adminUrlOf(placement);
     const onApplied = async (file: Migration) => {
       pending.version = file.version;
       await this.#recorder.file(file);
@@ -236,7 +236,7 @@ class Run {
       upgradeSchema(connection, { fleet: this.#fleet, placement, onApplied });
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await admin.exclusive(target, fleetWork, upgrade);
+        await admin.exclusive(url, fleetWork, upgrade);
         return null;
       } catch (error) {
         const cause = causeOf(error);

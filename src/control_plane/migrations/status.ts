@@ -168,7 +168,7 @@ export async function readStatus(
   for (const { placement } of modes.commonPlacements()) {
     const { schema } = placement;
     const ledger = await admin.exclusive(
-      installation.adminTarget(placement),
+      installation.adminUrlOf(placement),
       fleetWork,
       (connection) => readLedger(connection, schema, owner),
     );

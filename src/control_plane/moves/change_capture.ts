@@ -128,8 +128,8 @@ export class ChangeCapture {
   /** As the administrator: the owner may create no schema in the main database. */
   #createSchema(): Promise<void> {
     const { admin, installation } = this.#fleet;
-    const target = installation.adminTarget(this.#placement);
-    return admin.exclusive(target, fleetWork, (connection) =>
+    const url = installation.adminUrlOf(this.#placement);
+    return admin.exclusive(url, fleetWork, (connection) =>
       connection.script(
         `create schema if not exists "${this.name}" authorization "${installation.roles.owner}"`,
       ),

@@ -22,8 +22,8 @@ export function withTenantLock<Result>(
   work: Work<Result>,
 ): Promise<Result | null> {
   const { installation } = fleet;
-  const target = installation.adminTarget(installation.main);
-  return locks.exclusive(target, slug, (connection) =>
+  const url = installation.adminUrlOf(installation.main);
+  return locks.exclusive(url, slug, (connection) =>
     tryWithLock(connection, `tenant ${slug}`, () => work(connection), limits.lockSilenceMs),
   );
 }

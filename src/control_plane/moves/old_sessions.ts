@@ -36,7 +36,7 @@ export async function endSessions(
   placement: DedicatedPlacement,
   guard: string,
 ): Promise<void> {
-  const { server, login, target } = placement;
+  const { server, login, url } = placement;
   const { main, roles } = fleet.installation;
   const on = <Result>(work: (home: Connection) => Promise<Result>) => onServer(fleet, server, work);
   const guarding = `set local role "${roles.owner}"; ${guard}; set local role none;`;
@@ -54,7 +54,7 @@ export async function endSessions(
   );
   const sinceMs = nowMs();
   for (;;) {
-    serving.closeIdle(target);
+    serving.closeIdle(url);
     const busiest = await on((home) => busiestOf(home, placement, roles.migrate));
     if (busiest === null || nowMs() - sinceMs > limits[`${busiest}SessionsMs`]) return;
     await pause(busiest === 'export' ? limits.exportPollMs : limits.pollMs);
@@ -92,5 +92,5 @@ function onServer<Result>(
   work: (home: Connection) => Promise<Result>,
 ): Promise<Result> {
   const home = installation.homeOf(server);
-  return admin.exclusive(installation.adminTarget(home), fleetWork, work);
+  return admin.exclusive(installation.adminUrlOf(home), fleetWork, work);
 }

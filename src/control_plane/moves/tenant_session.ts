@@ -74,8 +74,8 @@ export class TenantSession {
 
   #use<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
     const { movers, installation } = this.#parts;
-    const target = installation.migrationTarget(this.#placement);
-    return movers.exclusive(target, this.#tenant, work);
+    const url = installation.migrationUrlOf(this.#placement);
+    return movers.exclusive(url, this.#tenant, work);
   }
 
   #opening(level: string, connection: Connection): string {
@@ -98,7 +98,7 @@ export function endIdleTransactions(
   place: DatabasePlace,
   tenant: TenantId,
 ): Promise<void> {
-  return admin.exclusive(installation.adminTarget(place), fleetWork, async (connection) => {
+  return admin.exclusive(installation.adminUrlOf(place), fleetWork, async (connection) => {
     await becomeMember(connection, installation.roles.migrate);
     await connection.script(`
       select pg_terminate_backend(pid)

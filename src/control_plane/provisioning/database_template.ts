@@ -21,8 +21,8 @@ export function templateOf(installation: Installation): string {
 /** Makes the template of a server, unless there is a complete one. */
 export async function prepareTemplate(fleet: Fleet, server: string): Promise<void> {
   const { admin, installation } = fleet;
-  const target = installation.adminTarget(installation.homeOf(server));
-  const found = await admin.exclusive(target, fleetWork, (home) => readState(home, installation));
+  const url = installation.adminUrlOf(installation.homeOf(server));
+  const found = await admin.exclusive(url, fleetWork, (home) => readState(home, installation));
   if (found.isComplete) return;
   const locale = await localeOfMain(fleet);
   await withTemplateLock(fleet, server, async (home) => {
@@ -41,9 +41,9 @@ export function dropTemplate(fleet: Fleet, server: string): Promise<void> {
 
 /** The encoding and the locale of the main database; without them a new one would get the server's. */
 export async function localeOfMain({ admin, installation }: Fleet): Promise<string> {
-  const target = installation.adminTarget(installation.main);
+  const url = installation.adminUrlOf(installation.main);
   const [main] = await admin.exclusive(
-    target,
+    url,
     fleetWork,
     (connection) => connection.plain<{ options: string }>`
       select format('encoding %L lc_collate %L lc_ctype %L', pg_encoding_to_char(encoding),
@@ -91,14 +91,14 @@ async function makeTemplate(
   if (isStale) await dropDatabase(home, template);
   await home.script(`create database "${template}" owner "${owner}" template template0 ${locale}`);
   await home.script(`revoke all on database "${template}" from public`);
-  const target = installation.adminTarget({ server, database: template });
-  await admin.exclusive(target, fleetWork, async (connection) => {
+  const url = installation.adminUrlOf({ server, database: template });
+  await admin.exclusive(url, fleetWork, async (connection) => {
     // A tenant's session starts with its context, so it needs no set_config().
     await hardenDatabase(connection, { owner, contextLogin: null });
     await connection.script(`create schema "${schemas.kernel}" authorization "${owner}"`);
     await compact(connection);
   });
-  admin.closeIdle(target);
+  admin.closeIdle(url);
   const literal = `'${mark.replaceAll("'", "''")}'`;
   await home.script(
     `alter database "${template}" connection limit 0; comment on database "${template}" is ${literal}`,

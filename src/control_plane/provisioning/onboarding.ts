@@ -351,8 +351,8 @@ export class Onboarding {
   locked<Result>(slug: Slug, work: () => Promise<Result>): Promise<Result | null> {
     const { jobs, fleet } = this.#parts;
     const { installation } = fleet;
-    const target = installation.adminTarget(installation.main);
-    return jobs.exclusive(target, slug, (connection) =>
+    const url = installation.adminUrlOf(installation.main);
+    return jobs.exclusive(url, slug, (connection) =>
       tryWithLock(connection, `tenant ${slug}`, work),
     );
   }

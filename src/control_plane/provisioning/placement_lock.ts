@@ -50,7 +50,7 @@ export function scriptAsOwner(
   place: DatabasePlace,
   statements: string,
 ): Promise<void> {
-  return admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
+  return admin.exclusive(installation.adminUrlOf(place), fleetWork, (connection) =>
     connection.script(`begin; set local role "${installation.roles.owner}"; ${statements}; commit`),
   );
 }
@@ -70,7 +70,7 @@ function withLocked<Result>(
   { place, lock }: { place: DatabasePlace; lock: string },
   work: Work<Result>,
 ): Promise<Result> {
-  return admin.exclusive(installation.adminTarget(place), fleetWork, (connection) =>
+  return admin.exclusive(installation.adminUrlOf(place), fleetWork, (connection) =>
     withLock(connection, lock, () => givingSignsOfLife(connection, () => work(connection))),
   );
 }

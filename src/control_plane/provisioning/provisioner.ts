@@ -69,7 +69,7 @@ export class Provisioner implements ProvisioningSteps {
   }
 
   dropDatabase(placement: Placement): Promise<void> {
-    this.#parts.serving.closeIdle(placement.target);
+    this.#parts.serving.closeIdle(placement.url);
     if (this.#isLost(placement)) return Promise.resolve();
     return dropDatabase(this.#parts.fleet, placement, () => this.#assertMayGoOn());
   }

@@ -26,7 +26,7 @@ export function tablesIn(
   { migrators, installation }: Fleet,
   placement: Placement,
 ): Promise<TableGroup[]> {
-  return migrators.exclusive(installation.migrationTarget(placement), fleetWork, (connection) =>
+  return migrators.exclusive(installation.migrationUrlOf(placement), fleetWork, (connection) =>
     readTableGroups((text, ...values) => connection.plain(text, ...values), placement.schema),
   );
 }
@@ -39,8 +39,8 @@ export async function countTenantRows(
 ): Promise<Record<string, number>> {
   const { migrators, installation } = fleet;
   const { schema } = placement;
-  const target = installation.migrationTarget(placement);
-  return migrators.exclusive(target, fleetWork, async (connection) => {
+  const url = installation.migrationUrlOf(placement);
+  return migrators.exclusive(url, fleetWork, async (connection) => {
     const plain: Sql = (text, ...values) => connection.plain(text, ...values);
     const tables = await readTenantTables(plain, schema);
     const begin = beginAsOwner(fleet, { placement, tenant, mode: 'read only' }, connection);
@@ -74,10 +74,10 @@ export async function eraseRows(
 ): Promise<void> {
   const { migrators, installation } = fleet;
   // A trigger of a migration would run here, and must not get the administrator's rights.
-  const target = installation.migrationTarget(placement);
+  const url = installation.migrationUrlOf(placement);
   const groups = await tablesIn(fleet, placement);
   assertAllVisible(groups);
-  await migrators.exclusive(target, fleetWork, async (connection) => {
+  await migrators.exclusive(url, fleetWork, async (connection) => {
     const owned = { placement: pastFence(placement), tenant };
     const isGuarded = guard !== undefined && placement.database === installation.database;
     const begin = beginAsOwner(fleet, owned, connection) + (isGuarded ? `; ${guard}` : '');

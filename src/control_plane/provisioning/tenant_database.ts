@@ -135,8 +135,8 @@ export async function dropDatabase(
 ): Promise<void> {
   const { server, database, login } = placement;
   const { admin, migrators, installation, dropTimeoutMs } = fleet;
-  admin.closeIdle(installation.adminTarget(placement));
-  migrators.closeIdle(installation.migrationTarget(placement));
+  admin.closeIdle(installation.adminUrlOf(placement));
+  migrators.closeIdle(installation.migrationUrlOf(placement));
   const { database: from } = installation.homeOf(server);
   await withDatabaseLock(fleet, { server, database, from }, async (home) => {
     for (const role of [login, installation.roles.migrate]) await becomeMember(home, role);

@@ -126,7 +126,7 @@ export function migrating<Result>(
   place: DatabasePlace,
   work: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
-  return migrators.exclusive(installation.migrationTarget(place), fleetWork, (connection) =>
+  return migrators.exclusive(installation.migrationUrlOf(place), fleetWork, (connection) =>
     work(connection).finally(() => connection.discard().catch(() => connection.close())),
   );
 }
@@ -138,7 +138,7 @@ export async function schemaVersion(
 ): Promise<number> {
   const { owner } = installation.roles;
   const ledger = await admin.exclusive(
-    installation.adminTarget(placement),
+    installation.adminUrlOf(placement),
     fleetWork,
     (connection) => readLedger(connection, placement.schema, owner),
   );

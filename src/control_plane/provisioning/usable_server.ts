@@ -40,16 +40,16 @@ function problemOf({ version, versionName, isStandby, encoding, database }: Serv
  * @throws {Error} naming the login that the server rejects.
  */
 export async function assertLoginsAdmitted(
-  { roles, servingTarget, controlTarget }: Installation,
+  { roles, servingUrl, controlUrl }: Installation,
   { serving, control }: { serving: ConnectionPool; control: ConnectionPool },
 ): Promise<void> {
   const logins = [
-    { login: roles.serve, pool: serving, target: servingTarget },
-    { login: roles.control, pool: control, target: controlTarget },
+    { login: roles.serve, pool: serving, url: servingUrl },
+    { login: roles.control, pool: control, url: controlUrl },
   ];
-  for (const { login, pool, target } of logins) {
+  for (const { login, pool, url } of logins) {
     await pool
-      .exclusive(target, fleetWork, (connection) => connection.plain`select`)
+      .exclusive(url, fleetWork, (connection) => connection.plain`select`)
       .catch((error: unknown) => {
         const cause = error instanceof Error ? (error.cause ?? error) : error;
         const reason = cause instanceof Error ? cause.message : String(cause);

@@ -8,7 +8,7 @@ import { withLock } from '../../postgres/advisory_lock.ts';
 import type { Connection } from '../../postgres/connection.ts';
 import { connectionOptions } from '../../postgres/connection_options.ts';
 import { keywordsIn } from '../../postgres/connection_url.ts';
-import { targetOf } from '../../postgres/session_url.ts';
+import { sessionUrlOf } from '../../postgres/session_url.ts';
 import { whyUnreachable } from '../../postgres/unreachable.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
@@ -32,14 +32,14 @@ export async function addServer(fleet: Fleet, server: NewServer): Promise<void> 
   const { admin, installation } = fleet;
   const { name, url } = server;
   connectionOptions(keywordsIn(url));
-  const main = installation.adminTarget(installation.main);
+  const main = installation.adminUrlOf(installation.main);
   await admin.exclusive(main, fleetWork, (locking) =>
     withLock(locking, 'servers', async () => {
       const locale = await localeOfMain(fleet);
-      const target = targetOf(keywordsIn(url), { server: name });
+      const own = sessionUrlOf(keywordsIn(url), { server: name });
       // One session for all steps: a list of hosts in the URL may lead to several servers.
       await admin
-        .exclusive(target, fleetWork, async (connection) => {
+        .exclusive(own, fleetWork, async (connection) => {
           await assertUsable(connection);
           const identity = await identify(fleet, connection, name);
           await assertMayProvision(connection, installation, locale);

@@ -68,8 +68,8 @@ export async function withProbe<Result>(
   server: string,
   work: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
-  const target = installation.adminTarget(installation.homeOf(server));
-  const connection = await Connection.open(target, probeConnection);
+  const url = installation.adminUrlOf(installation.homeOf(server));
+  const connection = await Connection.open(url, probeConnection);
   try {
     return await work(connection);
   } finally {

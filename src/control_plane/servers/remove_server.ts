@@ -26,7 +26,7 @@ export function withServersLock<Result>(
   { admin, installation }: Fleet,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const main = installation.adminTarget(installation.main);
+  const main = installation.adminUrlOf(installation.main);
   return admin.exclusive(main, fleetWork, (locking) => withLock(locking, 'servers', work));
 }
 
@@ -39,7 +39,7 @@ async function removeLocked(fleet: Fleet, name: string): Promise<void> {
     // From now on no tenant is placed there. If this is killed, its roles may be missing: `add` makes them again.
     await sql`update control.servers set status = 'adding' where name = ${name}`;
   });
-  const home = installation.adminTarget(installation.homeOf(name));
+  const home = installation.adminUrlOf(installation.homeOf(name));
   await dropTemplate(fleet, name).catch((error: unknown) => refuseRemoval(name, error));
   await asOwner(fleet, async (sql) => {
     await assertEmpty(sql, name);

@@ -104,8 +104,8 @@ describe('CachedDirectory on Postgres', () => {
   describe('with a listener', () => {
     let listener: NotificationListener;
     beforeEach(async () => {
-      const { controlTarget } = fixture.services.fleet.installation;
-      listener = new NotificationListener(controlTarget, 'kennel', {
+      const { controlUrl } = fixture.services.fleet.installation;
+      listener = new NotificationListener(controlUrl, 'kennel', {
         onMessage: (message) => directory.onChange(message),
         onGap: () => directory.forgetAll(),
         ...listenerLimits,

@@ -257,11 +257,11 @@ describe('rotateSeals()', () => {
     const environment = { DATABASE_URL: fixture.url };
     const other = await openServices(readConfig(environment), fixture.url);
     const { installation } = other.fleet;
-    const target = installation.adminTarget(installation.main);
+    const url = installation.adminUrlOf(installation.main);
     let refused = false;
     try {
       // The lock that a rotation by another process holds.
-      await other.jobs.exclusive(target, 'seals', (connection) =>
+      await other.jobs.exclusive(url, 'seals', (connection) =>
         tryWithLock(connection, 'seals', async () => {
           await assert.rejects(rotate(), /another rotation or a move is under way/);
           refused = true;

@@ -336,8 +336,8 @@ async function inSchema<Result>(
   work: (connection: Connection, path: string) => Promise<Result>,
 ): Promise<Result> {
   const placement = fleet.modes.placementOf(await tenantOf({ control }, slug));
-  const target = fleet.installation.adminTarget(placement);
-  return fleet.admin.exclusive(target, 'test', (connection) =>
+  const url = fleet.installation.adminUrlOf(placement);
+  return fleet.admin.exclusive(url, 'test', (connection) =>
     work(connection, `set local search_path = "${placement.schema}"`),
   );
 }

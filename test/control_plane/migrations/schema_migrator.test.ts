@@ -54,8 +54,8 @@ describe('upgrade()', () => {
 
   /** In a session of the migrations' login, also without a limit of its own. */
   const migrating = async (work: (own: Connection) => Promise<void>) => {
-    const target = installation.migrationTarget(installation.main);
-    const own = await Connection.open(target, { ...connectionLimits, lockTimeoutMs: 0 });
+    const url = installation.migrationUrlOf(installation.main);
+    const own = await Connection.open(url, { ...connectionLimits, lockTimeoutMs: 0 });
     await work(own).finally(() => own.close());
   };
 

@@ -127,12 +127,12 @@ describe('while a tenant moves', () => {
     };
     const [captured, looked] = [deferred(), deferred()];
     let move: Promise<unknown> | undefined;
-    const exclusive: ConnectionPool['exclusive'] = async (target, tenant, work) => {
-      if (target.includes(own) && !move) {
+    const exclusive: ConnectionPool['exclusive'] = async (url, tenant, work) => {
+      if (url.includes(own) && !move) {
         move = fixture.move('hurrying', 'shared', { onStep });
         await captured.promise;
       }
-      return fleet.admin.exclusive(target, tenant, work);
+      return fleet.admin.exclusive(url, tenant, work);
     };
     const admin = new Proxy(fleet.admin, {
       get: (pool, name) => (name === 'exclusive' ? exclusive : Reflect.get(pool, name, pool)),
@@ -160,9 +160,9 @@ describe('while a tenant moves', () => {
     const { services } = fixture;
     await fixture.onboard('exported', 'database');
     const placement = services.fleet.modes.placementOf(await fixture.tenant('exported'));
-    const target = services.fleet.installation.migrationTarget(placement);
+    const url = services.fleet.installation.migrationUrlOf(placement);
     let moved = Promise.resolve<MoveView | null>(null);
-    await services.archives.archives.exclusive(target, 'exported', (connection) =>
+    await services.archives.archives.exclusive(url, 'exported', (connection) =>
       connection.transaction('begin', async (sql) => {
         await sql`select from pg_class limit 1`;
         moved = fixture.move('exported', 'schema');

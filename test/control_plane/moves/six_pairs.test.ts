@@ -9,10 +9,10 @@ import { type MovingFixture, openMovingFixture } from '../../support/moving_fixt
 import { lookInto } from '../../support/sql.ts';
 
 /** The ids of the backends that serve Kennel in these databases. */
-async function backendsOf(targets: readonly string[]): Promise<number[]> {
-  const found = targets.map((target) =>
+async function backendsOf(urls: readonly string[]): Promise<number[]> {
+  const found = urls.map((url) =>
     lookInto(
-      target,
+      url,
       (sql) => sql<{ pid: number }[]>`
         select pid from pg_stat_activity
         where datname = current_database() and application_name like 'kennel%'`,
@@ -69,17 +69,17 @@ describe('a move', () => {
       await fixture.onboard(slug, from);
       const { admin, installation, modes } = fixture.services.fleet;
       const tenant = await fixture.tenant(slug);
-      const targets = [installation.main, modes.placementOf(tenant)].map((place) =>
-        installation.adminTarget(place),
+      const urls = [installation.main, modes.placementOf(tenant)].map((place) =>
+        installation.adminUrlOf(place),
       );
       let backends: number[] = [];
       const opened: number[] = [];
       const onStep = async (step: MoveStep) => {
         // As after a long copy.
-        if (step === 'copied') for (const target of targets) admin.closeIdle(target);
-        if (step === 'writes stopped') backends = await backendsOf(targets);
+        if (step === 'copied') for (const url of urls) admin.closeIdle(url);
+        if (step === 'writes stopped') backends = await backendsOf(urls);
         if (step !== 'switched') return;
-        const all = await backendsOf(targets);
+        const all = await backendsOf(urls);
         opened.push(...all.filter((pid) => !backends.includes(pid)));
       };
       await fixture.move(slug, to, { onStep });

@@ -21,19 +21,20 @@ describe("the template of tenants' databases", () => {
   });
   after(() => fixture.close());
 
-  const asSuperuser = (text: string) => lookInto(urlOf(fixture.url), (sql) => sql.unsafe(text));
+  const asSuperuser = (text: string) =>
+    lookInto(inTemplate(fixture.url), (sql) => sql.unsafe(text));
 
-  function urlOf(target: string): string {
-    const url = new URL(target);
+  function inTemplate(sessionUrl: string): string {
+    const url = new URL(sessionUrl);
     url.pathname = template;
     return url.href;
   }
 
   /** How the login of a new tenant, whose database is a copy, is refused; null when it gets in. */
   async function refusal(): Promise<string | null> {
-    const { target } = fixture.placementOf(await fixture.tenant('database'));
+    const { url } = fixture.placementOf(await fixture.tenant('database'));
     try {
-      (await Connection.open(urlOf(target), connectionLimits)).close();
+      (await Connection.open(inTemplate(url), connectionLimits)).close();
       return null;
     } catch (error) {
       return error instanceof Error ? codeOf(error.cause) : '';

@@ -85,9 +85,9 @@ describe('install()', () => {
     };
     const steps = new Provisioner({ fleet, control, serving: pools.serving });
     await modes.of(tenant).provision(tenant, steps);
-    const { target: own } = modes.placementOf(tenant);
-    for (const target of [installation.controlTarget, installation.servingTarget, own]) {
-      const opened = await Connection.open(target, connectionLimits);
+    const { url: own } = modes.placementOf(tenant);
+    for (const url of [installation.controlUrl, installation.servingUrl, own]) {
+      const opened = await Connection.open(url, connectionLimits);
       const rows = await opened.plain<{ setting: number }>`
         select setting::int from pg_settings where name = 'transaction_timeout'`;
       opened.close();

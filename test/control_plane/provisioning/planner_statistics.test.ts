@@ -73,7 +73,7 @@ describe("the planner's statistics", () => {
 
   /** As the login of the connections, with all settings that its sessions begin with. */
   function planOf({ placement, tenant }: ServingContext, query: string): Promise<string> {
-    return lookInto(placement.target, async (sql) => {
+    return lookInto(placement.url, async (sql) => {
       const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
       await sql.unsafe(openingScript(placement, tenant.id, backend?.pid ?? 0));
       const rows = await sql.unsafe(`explain ${query}`);

@@ -31,13 +31,13 @@ describe('a dedicated placement', () => {
       });
 
       it('does not let its role create tables, temporary tables or schemas', async () => {
-        const { target, role, schema } = fixture.placementOf(tenant);
+        const { url, role, schema } = fixture.placementOf(tenant);
         for (const what of [
           `table "${schema}".mine ()`,
           'temporary table mine ()',
           'schema mine',
         ]) {
-          const connection = await Connection.open(target, connectionLimits);
+          const connection = await Connection.open(url, connectionLimits);
           const attempt = connection.script(
             `begin; set local role "${role}"; create ${what}; commit`,
           );
@@ -70,10 +70,10 @@ describe('a dedicated placement', () => {
 
     /** Whether one tenant's login gets into the other's database. */
     async function opens(): Promise<boolean> {
-      const target = new URL(own.target);
-      target.pathname = other.database;
+      const url = new URL(own.url);
+      url.pathname = other.database;
       try {
-        (await Connection.open(target.href, connectionLimits)).close();
+        (await Connection.open(url.href, connectionLimits)).close();
         return true;
       } catch (error) {
         assert.equal(error instanceof Error && codeOf(error.cause), '42501');
@@ -83,7 +83,7 @@ describe('a dedicated placement', () => {
 
     it("refuses its login in another tenant's database and the main one", async () => {
       assert.equal(await opens(), false);
-      const main = new URL(own.target);
+      const main = new URL(own.url);
       main.pathname = databaseOf(fixture.url);
       await assert.rejects(
         Connection.open(main.href, connectionLimits),

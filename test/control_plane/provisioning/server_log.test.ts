@@ -24,7 +24,7 @@ describe("the errors of tenants' statements", () => {
   after(() => fixture.close());
 
   async function logged({ placement }: ServingContext): Promise<unknown> {
-    const connection = await Connection.open(placement.target, connectionLimits);
+    const connection = await Connection.open(placement.url, connectionLimits);
     const [row] = await connection.plain<{ level: string }>`
       select current_setting('log_min_messages') as level`;
     connection.close();
@@ -37,7 +37,7 @@ describe("the errors of tenants' statements", () => {
 
   it("control: are logged without the login's own log_min_messages", async () => {
     for (const context of all) {
-      const login = decodeURIComponent(new URL(context.placement.target).username);
+      const login = decodeURIComponent(new URL(context.placement.url).username);
       await fixture.asSuperuser(context.placement, `alter role "${login}" reset log_min_messages`);
       assert.equal(await logged(context), 'warning', context.name);
     }

@@ -32,7 +32,7 @@ describe('LOCK TABLE by an injected statement', () => {
 
   /** The result of each lock on the table, in a transaction that has lifted its own limits. */
   function attempts({ placement }: ServingContext, table: string): Promise<string[]> {
-    const url = fixture.services.fleet.installation.adminTarget(placement);
+    const url = fixture.services.fleet.installation.adminUrlOf(placement);
     return lookInto(url, async (sql) => {
       const outcomes: string[] = [];
       for (const mode of modes) {

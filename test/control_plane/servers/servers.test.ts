@@ -121,7 +121,7 @@ describe('servers', () => {
     assert.equal(two?.url.includes(new URL(second.url).password), false);
     await assert.rejects(
       lookInto(
-        services.fleet.installation.controlTarget,
+        services.fleet.installation.controlUrl,
         (sql) => sql`select url from control.servers`,
       ),
       { code: '42501' },
@@ -166,8 +166,8 @@ describe('servers', () => {
     const [two, four] = await Promise.all([find('two'), find('four')]);
     const { modes } = services.fleet;
     const [own, foreign] = [modes.placementOf(two), modes.placementOf(four)];
-    const into = own.target.replace(`/${own.database}?`, `/${foreign.database}?`);
-    assert.notEqual(into, own.target);
+    const into = own.url.replace(`/${own.database}?`, `/${foreign.database}?`);
+    assert.notEqual(into, own.url);
     const enter = () => lookInto(into, (sql) => sql`select 1`).then(() => 'entered', codeOf);
     assert.equal(await enter(), '42501');
     const run = (text: string) => lookInto(second.directUrl, (sql) => sql.unsafe(text));
@@ -219,7 +219,7 @@ describe('servers', () => {
         await sql.unsafe(`alter role "${migrate}" ${rights}`);
         await sql.unsafe(`${to} public`.replace('own', `"${placement.database}"`));
       });
-      await lookInto(installation.adminTarget(placement), (sql) =>
+      await lookInto(installation.adminUrlOf(placement), (sql) =>
         sql.unsafe(`alter table tenant.pets ${force} row level security`),
       );
     };
@@ -243,7 +243,7 @@ describe('servers', () => {
     const { fleet, jobs } = services;
     const options = { propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} };
     await rotateSeals(fleet, jobs, options);
-    services.connections.pool.closeIdle(fleet.modes.placementOf(two).target);
+    services.connections.pool.closeIdle(fleet.modes.placementOf(two).url);
     assert.equal(await services.isolation.run(two, addPet).then(() => 'fine', codeOf), '42501');
     await services.refreshSeals();
     await services.isolation.run(two, addPet);

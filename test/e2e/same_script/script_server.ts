@@ -129,7 +129,7 @@ async function rowsOf({ fleet, control }: Services, { id, slug }: Onboarded) {
   return async () => {
     const placement = fleet.modes.placementOf(await tenantOf({ control }, slug));
     const { schema } = placement;
-    await lookInto(fleet.installation.adminTarget(placement), async (sql) => {
+    await lookInto(fleet.installation.adminUrlOf(placement), async (sql) => {
       await sql`delete from ${sql(schema)}.visits where tenant_id = ${id}`;
       await sql`delete from ${sql(schema)}.pets where tenant_id = ${id}`;
     });

@@ -13,7 +13,7 @@ export const servers: readonly Attack[] = [
     name: "a session in the victim's database that began without a context",
     layers: dedicated('context needed'),
     run: (attempt) => {
-      const there = new URL(attempt.victim.placement.target);
+      const there = new URL(attempt.victim.placement.url);
       there.searchParams.delete(context);
       return readAll(attempt, there);
     },
@@ -22,8 +22,8 @@ export const servers: readonly Attack[] = [
     name: 'the login and the context of the victim from before its move, on its new server',
     layers: { servers: ['password of one server', 'seal'] },
     run: (attempt) => {
-      const old = new URL(attempt.victim.firstPlacement.target);
-      old.host = new URL(attempt.victim.placement.target).host;
+      const old = new URL(attempt.victim.firstPlacement.url);
+      old.host = new URL(attempt.victim.placement.url).host;
       return readAll(attempt, old);
     },
   },
@@ -35,8 +35,8 @@ export const servers: readonly Attack[] = [
     },
     run: (attempt) => {
       const { attacker, victim } = attempt;
-      const own = new URL(attacker.placement.target);
-      const there = new URL(victim.placement.target);
+      const own = new URL(attacker.placement.url);
+      const there = new URL(victim.placement.url);
       [own.host, own.pathname] = [there.host, there.pathname];
       return readAll(attempt, own);
     },
@@ -45,8 +45,8 @@ export const servers: readonly Attack[] = [
     name: "the context of the attacker, in a session in the victim's database",
     layers: dedicated('row security'),
     run: (attempt) => {
-      const there = new URL(attempt.victim.placement.target);
-      const own = new URL(attempt.attacker.placement.target).searchParams.get(context) ?? '';
+      const there = new URL(attempt.victim.placement.url);
+      const own = new URL(attempt.attacker.placement.url).searchParams.get(context) ?? '';
       there.searchParams.set(context, own);
       return readAll(attempt, there);
     },
@@ -59,8 +59,8 @@ export const servers: readonly Attack[] = [
 ];
 
 /** Reads pets in a session of postgres.js, which takes no part of Kennel. */
-async function readAll(attempt: Attempt, target: URL): Promise<Seen> {
-  const text = await lookInto(target.href, (sql) => sql`select name from pets`).then(
+async function readAll(attempt: Attempt, url: URL): Promise<Seen> {
+  const text = await lookInto(url.href, (sql) => sql`select name from pets`).then(
     (rows) => JSON.stringify({ rows }),
     (error: unknown) => `SQLSTATE ${codeOf(error)}`,
   );
